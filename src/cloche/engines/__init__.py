@@ -1,0 +1,1 @@
+"""Sandboxes: one file an engine, one small interface (`base`)."""

@@ -1,0 +1,119 @@
+"""The interface of every engine: what a sandbox is, how a command is started in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """A file or directory of the outside, shown at ``target`` (absolute, inside)."""
+
+    source: Path
+    target: str
+    writable: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one sandbox may use. None means: no limit of our own."""
+
+    processes: int | None = 4096
+    memory: int | None = None  # bytes
+    file_size: int | None = None  # bytes
+    open_files: int | None = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A root and its surroundings, without a process in it yet.
+
+    ``lowers`` are directories, the bottom first, at least one. ``upper`` is a directory owned by the
+    caller in which the engine makes and uses ``top`` (what was written) and ``work`` (overlayfs's
+    own); None makes the root read-only. ``/dev``, ``/proc``, ``/tmp``, ``/run`` and ``/dev/shm`` are
+    always the sandbox's own.
+    """
+
+    lowers: tuple[Path, ...]
+    upper: Path | None = None
+    binds: tuple[Bind, ...] = ()
+    tmpfs: tuple[str, ...] = ()
+    network: bool = False
+    hostname: str = "cloche"
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to start: ``env`` is the whole environment, ``timeout`` is in seconds of wall clock."""
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = "/"
+    timeout: float | None = None
+    tty: bool = False  # give it a terminal of its own, joined to the caller's
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended. ``status`` is the exit status, or 128 + signal."""
+
+    status: int
+    timed_out: bool = False
+    killed: bool = False
+    user_seconds: float = 0.0
+    system_seconds: float = 0.0
+    max_rss: int = 0  # bytes
+
+    @property
+    def ok(self) -> bool:
+        """True when the command ended by itself with status 0."""
+        return self.status == 0 and not self.timed_out and not self.killed
+
+
+class Process(Protocol):
+    """A running command; when it ends, every process of its sandbox has ended."""
+
+    def wait(self, timeout: float | None = None) -> Ended | None:
+        """Wait for the end; None when ``timeout`` seconds passed first. May be called again."""
+
+    def kill(self) -> None:
+        """End the whole sandbox at once. Harmless when it ended already."""
+
+
+class Engine(Protocol):
+    """A way to make sandboxes. Safe to use from several threads."""
+
+    name: str
+
+    def start(
+        self,
+        sandbox: Sandbox,
+        command: Command,
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        fds: Mapping[int, int] | None = None,
+    ) -> Process:
+        """Start a command. Descriptors are the caller's; None is ``/dev/null``.
+
+        ``fds`` maps a number inside to a descriptor of the caller. Raises `SandboxError` when the
+        root cannot be made or the program cannot be executed.
+        """
+
+    def close(self) -> None:
+        """End every sandbox that still runs, and the engine's helpers."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
