@@ -49,7 +49,7 @@ src_install() {
 	# The database is of some thousand terminals, nearly all in museums.
 	local terminals=( ansi dumb linux vt100 vt220 xterm xterm-256color )
 	use minimal || terminals+=(
-		alacritty foot kitty putty rxvt rxvt-unicode-256color
+		alacritty foot kitty putty rxvt
 		screen screen-256color st st-256color tmux tmux-256color
 		vt102 vte vte-256color xterm-color xterm-direct xterm-new
 	)
