@@ -125,9 +125,11 @@ class BuildFailed(ClocheError):
 
     status = Exit.FAILED
 
-    def __init__(self, failed: tuple[str, ...], skipped: int) -> None:
+    def __init__(
+        self, failed: tuple[str, ...], skipped: int, errors: tuple[ClocheError, ...]
+    ) -> None:
         super().__init__(failed, skipped)
-        self.failed, self.skipped = failed, skipped
+        self.failed, self.skipped, self.errors = failed, skipped, errors
 
     @property
     def what(self) -> str:

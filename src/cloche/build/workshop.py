@@ -1,4 +1,4 @@
-"""What all steps of one build share: the store, the engine, and the pinned inputs of the machine."""
+"""What all steps of one build share: the store, the engine, the machine's pinned inputs."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Policy:
     offline: bool = False
     phase_seconds: float = 6 * 3600.0
     disk_reserve: int = 256 << 20  # bytes of the store's filesystem that stay free
-    limits: Limits = Limits()
+    limits: Limits = field(default_factory=Limits)
     distfiles: tuple[Path, ...] = ()  # directories of the user's own that are looked into first
 
 
@@ -91,6 +91,10 @@ class Workshop:
             network=network,
             limits=self.policy.limits,
         )
+
+    def layer(self, id: str) -> Layer:
+        """A layer of the store."""
+        return Layer.of(self.store.tree(id))
 
     def whole_repositories(self) -> tuple[Bind, ...]:
         """Binds that show every repository in full, for resolving."""

@@ -21,3 +21,15 @@ BDEPEND="app-editors/ed"
 src_configure() {
 	plain-autotools_src_configure $(use_with readline) --without-libedit
 }
+
+src_compile() {
+	# doc/ would make its manuals anew, from a source that has not changed.
+	emake SUBDIRS="lib bc dc"
+}
+
+src_install() {
+	dobin bc/bc dc/dc
+	doman doc/{bc,dc}.1
+	doinfo doc/{bc,dc}.info
+	einstalldocs
+}
