@@ -1,0 +1,1 @@
+"""File-system layers: composing, capturing and comparing trees."""
