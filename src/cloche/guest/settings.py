@@ -27,6 +27,8 @@ FEATURES_OFF = (
     # what is signed or mirrored is the host's matter
     "binpkg-signing", "binpkg-request-signature", "gpg-keepalive", "webrsync-gpg", "mirror",
     "lmirror", "force-mirror", "digest", "assume-digests", "getbinpkg", "test-fail-continue",
+    # a package directory is read, not believed
+    "pkgdir-index-trusted",
     # a failed build is looked at by its user; the sandbox cleans itself
     "fail-clean", "candy", "notitles", "warn-on-large-env",
 )  # fmt: skip
@@ -62,6 +64,8 @@ ENVIRONMENT: dict[str, str] = {
     "NO_COLOR": "1",
     # A hook that runs Python must not leave byte code in a layer; compileall does not mind.
     "PYTHONDONTWRITEBYTECODE": "1",
+    # The order of sets is part of what Python programs write, Portage among them.
+    "PYTHONHASHSEED": "0",
 }
 
 #: For merging alone: a layer is made of what the package brings, not of ._cfg0000_ copies.
