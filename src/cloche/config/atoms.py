@@ -30,11 +30,10 @@ def atom_fault(text: str) -> str | None:
         return "a blocker cannot be asked for"
     if "/" not in text:
         return "the category is missing, as in app-misc/hello"
-    if "*" in text.split("[")[0].removesuffix(":*")[:-1]:
-        return "a wildcard cannot be asked for"
-    # Without an operator the last part belongs to the name, which then ends in a version: PMS 3.1.2.
     match = _split(text)
     if match is None:
+        if re.match(r"[<>=~]*[^:\[]*\*", text):
+            return "a wildcard cannot be asked for"
         return "expected something like app-misc/hello, >=app-misc/hello-2:0 or app-misc/hello[nls]"
     if match["op"] and not match["version"]:
         return f"“{match['op']}” wants a version at the end, as in {match['op']}{match['cp']}-1.0"
@@ -48,11 +47,9 @@ def atom_fault(text: str) -> str | None:
 
 
 def _split(text: str) -> re.Match[str] | None:
-    """Match an atom so that its name does not swallow its version."""
+    """Match an atom; no package name ends in what looks like a version (PMS 3.1.2)."""
     match = _ATOM.fullmatch(text)
-    if match and not match["version"] and _ENDS_IN_VERSION.fullmatch(match["cp"]):
-        return None
-    return match
+    return None if match and _ENDS_IN_VERSION.fullmatch(match["cp"]) else match
 
 
 def is_name(text: str) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from cloche.config import makeconf
-from cloche.config.errors import Contradiction, Origin, SyntaxFault
+from cloche.config.errors import ContradictionError, MalformedError, Origin
 
 Texts = tuple[tuple[str, Path, str], ...]  # kind (make.conf, package.use, …), path, text
 
@@ -39,7 +39,7 @@ class Statement:
 
 
 def check(fragments: Iterable[tuple[str, Texts]]) -> None:
-    """Raise `Contradiction` for the first two fragments that disagree, in order."""
+    """Raise `ContradictionError` for the first two fragments that disagree, in order."""
     said: dict[str, Statement] = {}
     for _, texts in fragments:
         own: dict[str, Statement] = {}
@@ -54,7 +54,7 @@ def check(fragments: Iterable[tuple[str, Texts]]) -> None:
         for subject, statement in own.items():
             before = said.get(subject)
             if before and not statement.adds and before.value != statement.value:
-                raise Contradiction(
+                raise ContradictionError(
                     statement.origin, before.origin, subject, statement.value, before.value
                 )
         said.update(own)
@@ -116,6 +116,6 @@ def _masks(kind: str, text: str, path: Path) -> Iterator[Statement]:
     """Masked and unmasked atoms; ``-ATOM`` takes one back."""
     for origin, words in _lines(text, path):
         if len(words) > 1:
-            raise SyntaxFault(origin, "more than one word in a line", "write one atom a line")
+            raise MalformedError(origin, "more than one word in a line", "write one atom a line")
         masked = (kind == "package.mask") != words[0].startswith("-")
         yield Statement(words[0].lstrip("-"), "masked" if masked else "unmasked", origin)

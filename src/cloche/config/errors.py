@@ -47,7 +47,7 @@ class ConfigError(ClocheError):
         return str(self.origin)
 
 
-class Unreadable(ConfigError):
+class UnreadableError(ConfigError):
     """A file that is not there, is no regular file, is too large, or lies outside the project."""
 
     def __init__(self, origin: Origin, reason: str, todo: str | None = None) -> None:
@@ -66,11 +66,11 @@ class Unreadable(ConfigError):
         return self._todo
 
 
-class SyntaxFault(Unreadable):
+class MalformedError(UnreadableError):
     """A line that its format does not allow: TOML, make.conf, an atom, a duration."""
 
 
-class NoProject(ConfigError):
+class NoProjectError(ConfigError):
     """No ``cloche.toml`` in the directory, nor in any above it."""
 
     @property
@@ -84,7 +84,7 @@ class NoProject(ConfigError):
         return "change into a project, or make one with `cloche init DIR`"
 
 
-class UnknownKey(ConfigError):
+class UnknownKeyError(ConfigError):
     """A key that means nothing here."""
 
     def __init__(self, origin: Origin, key: str, choices: Iterable[str]) -> None:
@@ -104,7 +104,7 @@ class UnknownKey(ConfigError):
         return _offer(self.nearest, self.choices)
 
 
-class MissingKey(ConfigError):
+class MissingKeyError(ConfigError):
     """A key that has to be there."""
 
     def __init__(self, origin: Origin, key: str, example: str) -> None:
@@ -123,7 +123,7 @@ class MissingKey(ConfigError):
         return f"add a line such as: {self.key} = {self.example}"
 
 
-class WrongType(ConfigError):
+class WrongTypeError(ConfigError):
     """A value of another type than its key wants."""
 
     def __init__(self, origin: Origin, key: str, expected: str, found: str) -> None:
@@ -138,7 +138,7 @@ class WrongType(ConfigError):
         return f"“{self.key}” is {self.found}, expected {self.expected}"
 
 
-class UnknownName(ConfigError):
+class UnknownNameError(ConfigError):
     """A machine, set, fragment, seed or repository that is not there."""
 
     def __init__(self, origin: Origin, kind: str, name: str, choices: Iterable[str]) -> None:
@@ -159,11 +159,11 @@ class UnknownName(ConfigError):
         return _offer(self.nearest, self.choices) or f"this project has no {self.kind} at all"
 
 
-class RefusedFile(Unreadable):
+class RefusedFileError(UnreadableError):
     """A file in a fragment that cloche writes itself, that has no effect, or that nothing reads."""
 
 
-class RefusedVariable(ConfigError):
+class RefusedVariableError(ConfigError):
     """A variable in make.conf that is cloche's to set."""
 
     def __init__(self, origin: Origin, variable: str, reason: str) -> None:
@@ -182,7 +182,7 @@ class RefusedVariable(ConfigError):
         return f"remove the line: {self.reason}"
 
 
-class Contradiction(ConfigError):
+class ContradictionError(ConfigError):
     """Two fragments that cannot both be meant."""
 
     def __init__(self, origin: Origin, other: Origin, subject: str, ours: str, theirs: str) -> None:
@@ -203,7 +203,7 @@ class Contradiction(ConfigError):
         return "keep one of the two lines, or move what differs into a fragment of its own"
 
 
-class NotEmpty(ConfigError):
+class NotEmptyError(ConfigError):
     """``cloche init`` was pointed at something that is there already."""
 
     @property

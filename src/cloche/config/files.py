@@ -11,7 +11,7 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloche.config.errors import Origin, SyntaxFault, Unreadable
+from cloche.config.errors import MalformedError, Origin, UnreadableError
 
 TEXT_LIMIT = 1 << 20  # bytes; machine files, make.conf and the like
 FILE_LIMIT = 16 << 20  # bytes; a patch or a saved kernel configuration may be large
@@ -26,7 +26,7 @@ def read_bytes(path: Path, root: Path, limit: int = FILE_LIMIT) -> bytes:
     """The content of a regular file inside ``root``; symbolic links may not lead out of it.
 
     A link to ``/dev/null`` counts as an empty file: that is how portage(5) switches a patch off.
-    Raises `Unreadable`.
+    Raises `UnreadableError`.
     """
     origin = Origin(path)
     try:
@@ -34,41 +34,43 @@ def read_bytes(path: Path, root: Path, limit: int = FILE_LIMIT) -> bytes:
         if str(real) == os.devnull:
             return b""
         if not real.is_relative_to(root.resolve()):
-            raise Unreadable(
+            raise UnreadableError(
                 origin, f"leads out of the project, to {real}", "put a copy into the project"
             )
         # O_NONBLOCK: opening a FIFO would wait for its writer for ever.
         descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "symbolic links in a circle"
-        raise Unreadable(origin, f"cannot be read: {reason}") from error
+        raise UnreadableError(origin, f"cannot be read: {reason}") from error
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise Unreadable(origin, "not a regular file")
+            raise UnreadableError(origin, "not a regular file")
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise Unreadable(origin, f"larger than {limit >> 20} MiB", "this is hardly the right file")
+        raise UnreadableError(
+            origin, f"larger than {limit >> 20} MiB", "this is hardly the right file"
+        )
     return content
 
 
 def decode(content: bytes, path: Path) -> str:
-    """The text of a UTF-8 file. Raises `SyntaxFault` with the line of the first wrong byte."""
+    """The text of a UTF-8 file. Raises `MalformedError` with the line of the first wrong byte."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         byte = content[error.start]
-        raise SyntaxFault(
+        raise MalformedError(
             Origin(path, line), f"not UTF-8 (byte 0x{byte:02x})", "save the file as UTF-8"
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise SyntaxFault(Origin(path, line), "holds a NUL byte", "this is no text file")
+        raise MalformedError(Origin(path, line), "holds a NUL byte", "this is no text file")
     return text
 
 
 def read_text(path: Path, root: Path) -> str:
-    """The text of a UTF-8 file inside ``root``. Raises `Unreadable`, `SyntaxFault`."""
+    """The text of a UTF-8 file inside ``root``. Raises `UnreadableError`, `MalformedError`."""
     return decode(read_bytes(path, root, TEXT_LIMIT), path)
 
 
@@ -80,18 +82,18 @@ def is_ignored(name: str) -> bool:
 def names(directory: Path) -> list[str]:
     """The names in a directory that are not ignored, sorted; none where there is no directory."""
     try:
-        return sorted(name for name in os.listdir(directory) if not is_ignored(name))
+        return sorted(path.name for path in directory.iterdir() if not is_ignored(path.name))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise Unreadable(Origin(directory), f"cannot be read: {error.strerror}") from error
+        raise UnreadableError(Origin(directory), f"cannot be read: {error.strerror}") from error
 
 
 def walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
     """All files below a directory in Portage's order, as relative name and path.
 
     Directories are entered through symbolic links too, as long as they stay inside ``root``.
-    Raises `Unreadable`.
+    Raises `UnreadableError`.
     """
     boundary = root.resolve()
     count = 0
@@ -101,12 +103,12 @@ def walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
         if not path.is_dir():
             count += 1
             if count > TREE_LIMIT:
-                raise Unreadable(Origin(directory), f"more than {TREE_LIMIT} files below it")
+                raise UnreadableError(Origin(directory), f"more than {TREE_LIMIT} files below it")
             yield relative, path
             continue
         if not path.resolve().is_relative_to(boundary):
-            raise Unreadable(Origin(path), f"leads out of the project, to {path.resolve()}")
+            raise UnreadableError(Origin(path), f"leads out of the project, to {path.resolve()}")
         if relative.count("/") > _DEPTH_LIMIT:
-            raise Unreadable(Origin(path), "nested too deeply", "look for a link to a parent")
+            raise UnreadableError(Origin(path), "nested too deeply", "look for a link to a parent")
         below = [(f"{relative}/{name}".lstrip("/"), path / name) for name in names(path)]
         stack.extend(reversed(below))

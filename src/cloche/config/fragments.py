@@ -13,27 +13,34 @@ from pathlib import Path
 from typing import Final
 
 from cloche.config import contradictions, makeconf
-from cloche.config.errors import Contradiction, Origin, RefusedFile, Unreadable, nearest
+from cloche.config.errors import (
+    ContradictionError,
+    Origin,
+    RefusedFileError,
+    UnreadableError,
+    nearest,
+)
 from cloche.config.files import decode, names, read_bytes, walk
 from cloche.config.machine import Fragment, Machine
+from cloche.config.makeconf import words
 
 # Files that portage(5) lets be directories.
-STACKED: Final = frozenset(
+STACKED: Final = words(
     "make.conf package.accept_keywords package.keywords package.accept_restrict package.env"
-    " package.license package.mask package.unmask package.properties package.use sets.conf".split()
+    " package.license package.mask package.unmask package.properties package.use sets.conf"
 )
 # The same below profile/, the user's own profile. make.defaults is not among them: of two files,
 # the later one's USE would silently replace the earlier one's.
-PROFILE_STACKED: Final = frozenset(
+PROFILE_STACKED: Final = words(
     "package.bashrc package.mask package.provided package.unmask package.use package.use.force"
     " package.use.mask package.use.stable package.use.stable.force package.use.stable.mask packages"
     " use.force use.mask use.stable.force use.stable.mask package.accept_keywords"
-    " package.keywords".split()
+    " package.keywords"
 )
 # Copied as they are; two fragments must agree about each file.
-SINGLE: Final = frozenset(
+SINGLE: Final = words(
     "bashrc categories color.map env hooks license_groups mirrors modules patches profile"
-    " savedconfig sets suidctl.conf".split()
+    " savedconfig sets suidctl.conf"
 )
 REFUSED: Final[Mapping[str, str]] = {
     "repos.conf": "cloche writes it from [repos.NAME] of cloche.toml",
@@ -57,7 +64,7 @@ class SourceFile:
 
 
 def read_fragment(fragment: Fragment, root: Path) -> tuple[SourceFile, ...]:
-    """All files of a fragment in Portage's order. Raises `RefusedFile`, `Unreadable`."""
+    """All files of a fragment in Portage's order. Raises `RefusedFileError`, `UnreadableError`."""
     found = []
     for name in names(fragment.directory):
         _check_top(name, fragment.directory / name)
@@ -70,10 +77,10 @@ def read_fragment(fragment: Fragment, root: Path) -> tuple[SourceFile, ...]:
 def _check_top(name: str, path: Path) -> None:
     """Refuse what cloche writes itself, and what Portage would never read."""
     if name in REFUSED:
-        raise RefusedFile(Origin(path), f"{name} in a fragment", REFUSED[name])
+        raise RefusedFileError(Origin(path), f"{name} in a fragment", REFUSED[name])
     if name not in _KNOWN:
         close = nearest(name, _KNOWN - REFUSED.keys())
-        raise RefusedFile(
+        raise RefusedFileError(
             Origin(path),
             f"Portage reads no file called “{name}”",
             f"did you mean “{close}”?" if close else "see portage(5) for the names it reads",
@@ -83,8 +90,8 @@ def _check_top(name: str, path: Path) -> None:
 def merge(fragments: Iterable[tuple[str, tuple[SourceFile, ...]]]) -> dict[str, bytes]:
     """The files of /etc/portage, from fragments in order, each as its name and its files.
 
-    Raises `Contradiction` where two fragments cannot both be meant, `RefusedVariable` and
-    `SyntaxFault` for what may not stand in them.
+    Raises `ContradictionError` where two fragments cannot both be meant, `RefusedVariableError` and
+    `MalformedError` for what may not stand in them.
     """
     ordered = tuple(fragments)
     contradictions.check([(name, _texts(files)) for name, files in ordered])
@@ -95,7 +102,7 @@ def merge(fragments: Iterable[tuple[str, tuple[SourceFile, ...]]]) -> dict[str, 
         for file in files:
             target = _target(file.name, f"{index:0{width}}-{fragment}")
             if tree.setdefault(target, file.content) != file.content:
-                raise Contradiction(
+                raise ContradictionError(
                     Origin(file.path), Origin(origin[target]), file.name, "one thing", "another"
                 )
             origin.setdefault(target, file.path)
@@ -164,7 +171,7 @@ def _check_shape(tree: Mapping[str, bytes], origin: Mapping[str, Path]) -> None:
         for end in range(1, len(parts)):
             parent = "/".join(parts[:end])
             if parent in tree:
-                raise Contradiction(
+                raise ContradictionError(
                     Origin(origin[name]), Origin(origin[parent]), parent, "a directory", "a file"
                 )
 
@@ -185,13 +192,13 @@ def machine_files(machine: Machine) -> dict[str, bytes]:
     if patches.exists():
         for relative, path in walk(patches, machine.root):
             if not relative:
-                raise Unreadable(Origin(path), "not a directory", "patches go below it")
+                raise UnreadableError(Origin(path), "not a directory", "patches go below it")
             # A README among the patches is for people; Portage applies *.patch and *.diff.
             if relative.endswith((".patch", ".diff")):
                 own.append(SourceFile(f"patches/{relative}", path, read_bytes(path, machine.root)))
     for file in own:
         if tree.setdefault(file.name, file.content) != file.content:
-            raise Contradiction(
+            raise ContradictionError(
                 Origin(file.path), Origin(paths[file.name]), file.name, "one thing", "another"
             )
     return tree

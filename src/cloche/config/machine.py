@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.config.errors import MissingKey, Origin, SyntaxFault, UnknownName
+from cloche.config.errors import MalformedError, MissingKeyError, Origin, UnknownNameError
 from cloche.config.files import names
 from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
 from cloche.config.table import Table, load
@@ -90,14 +90,14 @@ def load_machine(
     output.only(("stage4",))
     seed = table.required("seed", '"debian"')
     if seed not in seeds:
-        raise UnknownName(table.origin("seed"), "seed", seed, seeds)
+        raise UnknownNameError(table.origin("seed"), "seed", seed, seeds)
     fragments = tuple(_fragment(*item, root) for item in table.strings("portage"))
     _no_repetition(table, "portage")
     set_files = _all_sets(root, fragments)
     sets = [Asked(f"@{text.removeprefix('@')}", origin) for text, origin in table.strings("sets")]
     packages = tuple(check_member(text, origin) for text, origin in table.strings("packages"))
     if not sets and not packages:
-        raise MissingKey(table.origin(), "packages", '["app-misc/hello"]')
+        raise MissingKeyError(table.origin(), "packages", '["app-misc/hello"]')
     return Machine(
         name=name,
         file=file,
@@ -121,11 +121,11 @@ def _profile(table: Table, repos: frozenset[str]) -> Profile:
     repo, colon, path = text.partition(":")
     parts = path.split("/")
     if not colon or not repo or any(part in ("", ".", "..") for part in parts):
-        raise SyntaxFault(
+        raise MalformedError(
             origin, f"“{text}” is no profile", 'write "REPO:PATH", the path below REPO/profiles'
         )
     if repo not in repos:
-        raise UnknownName(origin, "repository", repo, repos)
+        raise UnknownNameError(origin, "repository", repo, repos)
     return Profile(repo, path, origin)
 
 
@@ -134,7 +134,7 @@ def _fragment(name: str, origin: Origin, root: Path) -> Fragment:
     parent = root / "portage"
     there = [entry for entry in names(parent) if (parent / entry).is_dir()]
     if name not in there:
-        raise UnknownName(origin, "fragment", name, there)
+        raise UnknownNameError(origin, "fragment", name, there)
     return Fragment(name, parent / name, origin)
 
 
@@ -143,7 +143,7 @@ def _no_repetition(table: Table, key: str) -> None:
     seen: set[str] = set()
     for text, origin in table.strings(key):
         if text in seen:
-            raise SyntaxFault(origin, f"“{text}” is named twice", "remove one of the two")
+            raise MalformedError(origin, f"“{text}” is named twice", "remove one of the two")
         seen.add(text)
 
 

@@ -42,18 +42,18 @@ class _Array:
     def feed(self, text: str, line: int, found: dict[Path, int]) -> bool:
         """Take one line of the value; say whether the value goes on in the next line."""
         if self.quote:
-            before, closed, text = text.partition(self.quote)
+            _, closed, text = text.partition(self.quote)
             if not closed:
                 return True
             self.quote = ""
         for token in _TOKEN.findall(text):
-            if token == "#":
+            if token[0] == "#":
                 break
             if token in ("[", "{"):
                 self.depth += 1
             elif token in ("]", "}"):
                 self.depth -= 1
-            elif token == ",":
+            elif token[0] == ",":
                 self.index += self.depth == 1
             elif self.depth == 1:
                 found.setdefault((*self.path, self.index), line)

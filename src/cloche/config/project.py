@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.config.atoms import is_name
-from cloche.config.errors import MissingKey, NoProject, Origin, SyntaxFault, UnknownName, WrongType
+from cloche.config.errors import (
+    MalformedError,
+    MissingKeyError,
+    NoProjectError,
+    Origin,
+    UnknownNameError,
+    WrongTypeError,
+)
 from cloche.config.files import names
 from cloche.config.machine import Machine, load_machine
 from cloche.config.table import Table, load
@@ -99,7 +106,7 @@ class Project:
     def machine(self, name: str) -> Machine:
         """Load ``machines/NAME.toml`` with all it refers to. Raises `ConfigError`."""
         if name not in self.machines:
-            raise UnknownName(Origin(self.root / "machines"), "machine", name, self.machines)
+            raise UnknownNameError(Origin(self.root / "machines"), "machine", name, self.machines)
         file = self.root / "machines" / f"{name}.toml"
         return load_machine(name, file, self.root, frozenset(self.seeds), frozenset(self.repos))
 
@@ -107,13 +114,13 @@ class Project:
 def load_project(start: Path) -> Project:
     """Find ``cloche.toml`` in ``start`` or a directory above it, and read it.
 
-    Raises `NoProject`, or another `ConfigError` with file and line.
+    Raises `NoProjectError`, or another `ConfigError` with file and line.
     """
     here = start.absolute()
     for directory in (here, *here.parents):
         if (directory / FILE).is_file():
             return _read(directory.resolve())
-    raise NoProject(Origin(here))
+    raise NoProjectError(Origin(here))
 
 
 def _read(root: Path) -> Project:
@@ -125,11 +132,11 @@ def _read(root: Path) -> Project:
     build.only(("jobs", "phase_timeout", "distfiles"))
     jobs = build.optional("jobs", int)
     if jobs is not None and jobs < 1:
-        raise WrongType(build.origin("jobs"), "build.jobs", "a number from 1", str(jobs))
+        raise WrongTypeError(build.origin("jobs"), "build.jobs", "a number from 1", str(jobs))
     repos = {name: _repo(name, table, root) for name, table in top.tables("repos").items()}
     mains = [repo for repo in repos.values() if repo.main]
     if len(mains) > 1:
-        raise SyntaxFault(
+        raise MalformedError(
             mains[1].origin, f"a second main repository, after “{mains[0].name}”", "keep one `main`"
         )
     return Project(
@@ -148,13 +155,13 @@ def _path(table: Table, key: str, root: Path) -> Path | None:
     """A path, relative to the file it is written in; it need not exist."""
     text = table.optional(key, str)
     if text == "":
-        raise WrongType(table.origin(key), key, "a path", "an empty string")
+        raise WrongTypeError(table.origin(key), key, "a path", "an empty string")
     return None if text is None else (root / text).absolute()
 
 
 def _checked_name(kind: str, name: str, table: Table) -> None:
     if not is_name(name):
-        raise SyntaxFault(
+        raise MalformedError(
             table.origin(), f"“{name}” is no name for a {kind}", "use letters, digits, _ . + -"
         )
 
@@ -164,7 +171,7 @@ def _seed(name: str, table: Table) -> SeedSpec:
     _checked_name("seed", name, table)
     kind = table.required("type", '"debian"')
     if kind not in _SEED_KEYS:
-        raise UnknownName(table.origin("type"), "type of seed", kind, _SEED_KEYS)
+        raise UnknownNameError(table.origin("type"), "type of seed", kind, _SEED_KEYS)
     known = _SEED_KEYS[kind]
     table.only(("type", *known))
     options: dict[str, Option] = {}
@@ -184,7 +191,7 @@ def _repo(name: str, table: Table, root: Path) -> RepoSpec:
     table.only(("path", "priority", "main"))
     path = _path(table, "path", root)
     if path is None:
-        raise MissingKey(table.origin(), f"repos.{name}.path", '"repo"')
+        raise MissingKeyError(table.origin(), f"repos.{name}.path", '"repo"')
     return RepoSpec(
         name, path, table.origin(), table.optional("priority", int), table.get("main", bool, False)
     )

@@ -10,7 +10,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from cloche.config import positions
-from cloche.config.errors import MissingKey, Origin, SyntaxFault, UnknownKey, WrongType
+from cloche.config.errors import (
+    MalformedError,
+    MissingKeyError,
+    Origin,
+    UnknownKeyError,
+    WrongTypeError,
+)
 from cloche.config.files import read_text
 
 T = TypeVar("T")
@@ -47,14 +53,14 @@ class Table:
         return Origin(self.file, self.lines.get(path))
 
     def only(self, keys: Iterable[str]) -> None:
-        """Raise `UnknownKey` for the first key that is none of ``keys``."""
+        """Raise `UnknownKeyError` for the first key that is none of ``keys``."""
         known = frozenset(keys)
         unknown = [key for key in self.data if key not in known]
         if unknown:
-            raise UnknownKey(self.origin(unknown[0]), self._dotted(unknown[0]), known)
+            raise UnknownKeyError(self.origin(unknown[0]), self._dotted(unknown[0]), known)
 
     def get(self, key: str, kind: type[T], default: T) -> T:
-        """The value of a key. Raises `WrongType`."""
+        """The value of a key. Raises `WrongTypeError`."""
         value = self.data.get(key, default)
         # bool is a subclass of int, and `jobs = true` is not a number of jobs.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
@@ -62,22 +68,22 @@ class Table:
         return value
 
     def optional(self, key: str, kind: type[T]) -> T | None:
-        """The value of a key, or None where it is not there. Raises `WrongType`."""
+        """The value of a key, or None where it is not there. Raises `WrongTypeError`."""
         return self.get(key, kind, kind()) if key in self.data else None
 
     def required(self, key: str, example: str) -> str:
-        """A string that has to be there. Raises `MissingKey`, `WrongType`."""
+        """A string that has to be there. Raises `MissingKeyError`, `WrongTypeError`."""
         if key not in self.data:
-            raise MissingKey(self.origin(), self._dotted(key), example)
+            raise MissingKeyError(self.origin(), self._dotted(key), example)
         return self.get(key, str, "")
 
     def strings(self, key: str) -> tuple[tuple[str, Origin], ...]:
-        """A list of strings, each with its place. Raises `WrongType`."""
+        """A list of strings, each with its place. Raises `WrongTypeError`."""
         items: list[object] = self.get(key, list, [])
         result = []
         for index, item in enumerate(items):
             if not isinstance(item, str):
-                raise WrongType(
+                raise WrongTypeError(
                     self.origin(key, index),
                     self._dotted(key),
                     "a list of strings",
@@ -96,30 +102,30 @@ class Table:
         try:
             return read(str(value))
         except ValueError as error:
-            raise SyntaxFault(
+            raise MalformedError(
                 self.origin(key), f"“{self._dotted(key)}” is “{value}”, expected {expected}"
             ) from error
 
     def table(self, key: str) -> Table:
-        """A table inside this one, empty where there is none. Raises `WrongType`."""
+        """A table inside this one, empty where there is none. Raises `WrongTypeError`."""
         data: dict[str, object] = self.get(key, dict, {})
         return Table(self.file, data, self.lines, (*self.path, key))
 
     def tables(self, key: str) -> Mapping[str, Table]:
-        """The tables of a table of tables, such as ``[seeds.NAME]``. Raises `WrongType`."""
+        """The tables of a table of tables, such as ``[seeds.NAME]``. Raises `WrongTypeError`."""
         outer = self.table(key)
         return {name: outer.table(name) for name in outer.data}
 
     def _dotted(self, key: str) -> str:
         return ".".join(map(str, (*self.path, key)))
 
-    def _wrong(self, key: str, expected: str) -> WrongType:
+    def _wrong(self, key: str, expected: str) -> WrongTypeError:
         found = _type_name(self.data[key])
-        return WrongType(self.origin(key), self._dotted(key), expected, found)
+        return WrongTypeError(self.origin(key), self._dotted(key), expected, found)
 
 
 def load(file: Path, root: Path) -> Table:
-    """Read a TOML file of the project. Raises `Unreadable`, `SyntaxFault`."""
+    """Read a TOML file of the project. Raises `UnreadableError`, `MalformedError`."""
     text = read_text(file, root)
     try:
         data = tomllib.loads(text)
@@ -128,7 +134,7 @@ def load(file: Path, root: Path) -> Table:
         match = re.search(r" \(at line (\d+), column \d+\)$| \(at end of document\)$", message)
         line = int(match[1]) if match and match[1] else len(text.splitlines()) or 1
         reason = message[: match.start()] if match else message
-        raise SyntaxFault(
+        raise MalformedError(
             Origin(file, line), f"not TOML: {reason[:1].lower()}{reason[1:]}", "see https://toml.io"
         ) from error
     return Table(file, data, positions.positions(text))
