@@ -123,7 +123,7 @@ def profiles_of(repository: Repository) -> tuple[str, ...]:
 
 
 def check_profile(repository: Repository, path: str, origin: Origin) -> None:
-    """Raise `UnknownProfileError` unless the repository has the profile, here or by a link in it."""
+    """Raise `UnknownProfileError` unless the repository has the profile."""
     top = (repository.path / "profiles").resolve()
     directory = (top / path).resolve()
     inside = directory.is_relative_to(top) and directory != top

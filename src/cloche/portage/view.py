@@ -43,10 +43,7 @@ def package_view(
     ``inherited`` is the ebuild's INHERITED. Raises `MissingPartError`.
     """
     binds = list(common_view(snapshots))
-    for name in dict.fromkeys((*masters.get(repo, ()), repo)):
-        for part in _CHECKS:
-            if (snapshots[name] / part).is_dir():
-                binds.append((snapshots[name] / part, f"{REPOS}/{name}/{part}"))
+    binds.extend((path, f"{REPOS}/{at}") for at, path in _checks(snapshots, masters, repo))
     for eclass, (owner, source) in _eclasses(snapshots, masters, repo, inherited).items():
         binds.append((source, f"{REPOS}/{owner}/eclass/{eclass}.eclass"))
     place = f"{cpv.category}/{cpv.pn}"
@@ -77,7 +74,8 @@ def _eclasses(
 ) -> Mapping[str, tuple[str, Path]]:
     """Each eclass with the repository it comes from: the repository's own, else the last master's.
 
-    That is the order of repos.conf's ``eclass-overrides``-less default (portage(5), layout.conf).
+    That is Portage's order (portage(5), ``masters``); eclass-overrides is left to nobody: cloche
+    writes repos.conf, and never writes it there.
     """
     found = {}
     order = tuple(dict.fromkeys((repo, *reversed(tuple(masters.get(repo, ()))))))
@@ -128,22 +126,33 @@ def digest_of_inputs(
         digests["files"] = _of_directory(files)
     for index, (name, content) in enumerate(user_patches(etc, cpv, slot), 1):
         digests[f"patch/{index:03}-{name}"] = _sha(content)
-    for name in ("bashrc", *env_files(cpv, slot)):
-        content = etc.get(name)
-        if isinstance(content, bytes) and content:
-            digests[name] = _sha(content)
-    for prefix, content in etc.items():
-        if prefix.startswith(
-            ("hooks/install/", "profile/profile.bashrc", "profile/package.bashrc")
-        ) and isinstance(content, bytes):
-            digests[prefix] = _sha(content)
+    digests.update(_shell_code(etc, cpv, slot))
     for label, path in _profile_bashrcs(snapshots, *profile):
         digests[f"profile-bashrc/{label}"] = _of_file(path)
+    for label, path in _checks(snapshots, masters, repo):
+        digests[f"checks/{label}"] = _of_directory(path)
+    return digests
+
+
+def _checks(
+    snapshots: Mapping[str, Path], masters: Mapping[str, Iterable[str]], repo: str
+) -> Iterator[tuple[str, Path]]:
+    """The directories of QA checks that run for a repository's packages, as REPO/PART and path."""
     for name in dict.fromkeys((*masters.get(repo, ()), repo)):
         for part in _CHECKS:
             if (snapshots[name] / part).is_dir():
-                digests[f"checks/{name}/{Path(part).name}"] = _of_directory(snapshots[name] / part)
-    return digests
+                yield f"{name}/{part}", snapshots[name] / part
+
+
+def _shell_code(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> Mapping[str, str]:
+    """The digests of what /etc/portage lets run inside a package's build."""
+    own = ("bashrc", *env_files(cpv, slot))
+    all_packages = ("hooks/install/", "profile/profile.bashrc", "profile/package.bashrc")
+    return {
+        name: _sha(content)
+        for name, content in etc.items()
+        if (name in own or name.startswith(all_packages)) and isinstance(content, bytes) and content
+    }
 
 
 def user_patches(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> tuple[tuple[str, bytes], ...]:
