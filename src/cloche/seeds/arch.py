@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
-from cloche.seeds.errors import UnknownArch
+from cloche.seeds.errors import UnknownArchError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ ARCHES = {
 def host_arch(machine: str | None = None) -> Arch:
     """The architecture of this host, or of ``machine`` as ``uname -m`` says it.
 
-    Raises `UnknownArch`.
+    Raises `UnknownArchError`.
     """
     machine = machine or platform.machine()
     if machine not in ARCHES:
-        raise UnknownArch(machine, tuple(ARCHES))
+        raise UnknownArchError(machine, tuple(ARCHES))
     return ARCHES[machine]

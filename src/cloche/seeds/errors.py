@@ -12,8 +12,8 @@ class SeedError(ClocheError):
     """Anything that keeps a seed from being made or read."""
 
 
-@dataclass(frozen=True)
-class MissingTool(SeedError):
+@dataclass(eq=False)
+class MissingToolError(SeedError):
     """A program of the host that a seed cannot be made without."""
 
     tool: str
@@ -31,8 +31,8 @@ class MissingTool(SeedError):
         return f"apt install {self.package}"
 
 
-@dataclass(frozen=True)
-class UnknownArch(SeedError):
+@dataclass(eq=False)
+class UnknownArchError(SeedError):
     """A machine architecture for which no Debian port and CHOST are known here."""
 
     machine: str
@@ -50,8 +50,8 @@ class UnknownArch(SeedError):
         return f"use one of {', '.join(self.known)}"
 
 
-@dataclass(frozen=True)
-class NoMirror(SeedError):
+@dataclass(eq=False)
+class NoMirrorError(SeedError):
     """The host's apt configuration names no mirror that serves the suite."""
 
     suite: str
@@ -74,8 +74,8 @@ class NoMirror(SeedError):
         return "give one with --mirror"
 
 
-@dataclass(frozen=True)
-class NoKeyring(SeedError):
+@dataclass(eq=False)
+class NoKeyringError(SeedError):
     """No key to verify the mirror's signature with."""
 
     wanted: Path | None
@@ -94,8 +94,8 @@ class NoKeyring(SeedError):
         return "apt install debian-archive-keyring, or give one with --keyring"
 
 
-@dataclass(frozen=True)
-class BadSource(SeedError):
+@dataclass(eq=False)
+class BadSourceError(SeedError):
     """A line of apt's configuration that cannot be read."""
 
     file: Path
@@ -118,8 +118,8 @@ class BadSource(SeedError):
         return "correct the line, or give a mirror with --mirror"
 
 
-@dataclass(frozen=True)
-class MirrorUnreachable(SeedError):
+@dataclass(eq=False)
+class MirrorUnreachableError(SeedError):
     """The mirror does not answer, or not with what apt asked for."""
 
     mirror: str
@@ -142,8 +142,8 @@ class MirrorUnreachable(SeedError):
         return "\n".join(self.lines)
 
 
-@dataclass(frozen=True)
-class BadSignature(SeedError):
+@dataclass(eq=False)
+class BadSignatureError(SeedError):
     """The mirror's index is not signed by a key of the keyring."""
 
     mirror: str
@@ -166,8 +166,8 @@ class BadSignature(SeedError):
         return "\n".join(self.lines)
 
 
-@dataclass(frozen=True)
-class StepFailed(SeedError):
+@dataclass(eq=False)
+class StepFailedError(SeedError):
     """mmdebstrap, or the preparation inside the new tree, ended with an error."""
 
     step: str
@@ -192,8 +192,8 @@ class StepFailed(SeedError):
         return "\n".join(self.lines)
 
 
-@dataclass(frozen=True)
-class TreeNotEmpty(SeedError):
+@dataclass(eq=False)
+class TreeNotEmptyError(SeedError):
     """The directory for the new tree holds something already."""
 
     path: Path
@@ -214,8 +214,8 @@ class TreeNotEmpty(SeedError):
         return "give a directory that is empty or does not exist"
 
 
-@dataclass(frozen=True)
-class BadPackageList(SeedError):
+@dataclass(eq=False)
+class BadPackageListError(SeedError):
     """The seed's dpkg status and the mirror's index do not fit together."""
 
     reason: str
@@ -227,8 +227,8 @@ class BadPackageList(SeedError):
         return f"the seed's package list cannot be pinned: {self.reason}"
 
 
-@dataclass(frozen=True)
-class UnpinnedPortage(SeedError):
+@dataclass(eq=False)
+class UnpinnedPortageError(SeedError):
     """A Portage version whose digest nobody gave."""
 
     version: str
@@ -244,8 +244,8 @@ class UnpinnedPortage(SeedError):
         return "give version and sha256 together"
 
 
-@dataclass(frozen=True)
-class SdistNotFound(SeedError):
+@dataclass(eq=False)
+class SdistNotFoundError(SeedError):
     """Nothing that pip is configured for offers the file."""
 
     file: str
@@ -268,8 +268,8 @@ class SdistNotFound(SeedError):
         return "\n".join(self.tried)
 
 
-@dataclass(frozen=True)
-class WrongDigest(SeedError):
+@dataclass(eq=False)
+class WrongDigestError(SeedError):
     """A file that is not the pinned one."""
 
     file: str
@@ -293,8 +293,8 @@ class WrongDigest(SeedError):
         return "do not use this file: it is not the release that was pinned"
 
 
-@dataclass(frozen=True)
-class BadLock(SeedError):
+@dataclass(eq=False)
+class BadLockError(SeedError):
     """A lock file that cannot be read."""
 
     file: Path
@@ -316,8 +316,8 @@ class BadLock(SeedError):
         return "restore it from version control"
 
 
-@dataclass(frozen=True)
-class SeedDrift(SeedError):
+@dataclass(eq=False)
+class SeedDriftError(SeedError):
     """The mirror now offers something other than what the lock pins."""
 
     seed: str
@@ -344,8 +344,8 @@ class SeedDrift(SeedError):
         return "\n".join(self.differences)
 
 
-@dataclass(frozen=True)
-class UnknownSeed(SeedError):
+@dataclass(eq=False)
+class UnknownSeedError(SeedError):
     """A name that no seed has."""
 
     name: str

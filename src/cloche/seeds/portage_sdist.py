@@ -15,7 +15,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 import requests
 from pypi_simple import PyPISimple
 
-from cloche.seeds.errors import SdistNotFound, UnpinnedPortage, WrongDigest
+from cloche.seeds.errors import SdistNotFoundError, UnpinnedPortageError, WrongDigestError
 from cloche.seeds.pip_config import PipSettings
 
 _TIMEOUT = 60.0  # seconds without an answer
@@ -40,12 +40,12 @@ DEFAULT_PIN = SdistPin("3.0.83", "deac3ae1e03aea1ff09a0e831fa8d06e89bfc49440394b
 
 
 def pin(version: str, sha256: str | None = None) -> SdistPin:
-    """The pin of a version. Raises `UnpinnedPortage` when nobody knows its digest."""
+    """The pin of a version. Raises `UnpinnedPortageError` when nobody knows its digest."""
     if sha256 is not None and re.fullmatch(r"[0-9a-f]{64}", sha256):
         return SdistPin(version, sha256)
     if sha256 is None and version == DEFAULT_PIN.version:
         return DEFAULT_PIN
-    raise UnpinnedPortage(version)
+    raise UnpinnedPortageError(version)
 
 
 def ensure(
@@ -56,7 +56,7 @@ def ensure(
 ) -> Path:
     """The path of the pinned sdist in ``cache``, fetched when it is not there yet.
 
-    Raises `SdistNotFound`, `WrongDigest`.
+    Raises `SdistNotFoundError`, `WrongDigestError`.
     """
     kept = cache / wanted.file
     if kept.is_file():
@@ -79,7 +79,7 @@ def ensure(
             _verify(scratch, wanted, source)
             scratch.rename(kept)
             return kept
-    raise SdistNotFound(wanted.file, tuple(tried))
+    raise SdistNotFoundError(wanted.file, tuple(tried))
 
 
 class _NotThereError(LookupError):
@@ -150,7 +150,7 @@ def _verify(file: Path, wanted: SdistPin, source: str) -> None:
         while block := stream.read(_BLOCK):
             digest.update(block)
     if digest.hexdigest() != wanted.sha256:
-        raise WrongDigest(wanted.file, source, wanted.sha256, digest.hexdigest())
+        raise WrongDigestError(wanted.file, source, wanted.sha256, digest.hexdigest())
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.seeds.deb822 import stanzas
-from cloche.seeds.errors import BadSource, NoKeyring, NoMirror
+from cloche.seeds.errors import BadSourceError, NoKeyringError, NoMirrorError
 
 ETC_APT = Path("/etc/apt")
 KEYRINGS = (
@@ -53,7 +53,7 @@ class Mirror:
 
 
 def parse_deb822(text: str, file: Path) -> list[AptSource]:
-    """The enabled entries of a ``.sources`` file. Raises `BadSource`."""
+    """The enabled entries of a ``.sources`` file. Raises `BadSourceError`."""
     found = []
     for line, fields in stanzas(text.splitlines()):
         if fields.get("enabled", "yes").lower() in (
@@ -67,7 +67,7 @@ def parse_deb822(text: str, file: Path) -> list[AptSource]:
             continue
         for name in ("types", "uris", "suites"):
             if not fields.get(name):
-                raise BadSource(file, line, f"the stanza has no {name.capitalize()}")
+                raise BadSourceError(file, line, f"the stanza has no {name.capitalize()}")
         signed = fields.get("signed-by", "").split()
         found.append(
             AptSource(
@@ -85,7 +85,7 @@ _ONE_LINE = re.compile(r"(?P<type>deb|deb-src)\s+(?:\[(?P<options>[^]]*)\]\s*)?(
 
 
 def parse_one_line(text: str, file: Path) -> list[AptSource]:
-    """The entries of a ``.list`` file. Raises `BadSource`."""
+    """The entries of a ``.list`` file. Raises `BadSourceError`."""
     found = []
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.partition("#")[0].strip()
@@ -94,7 +94,7 @@ def parse_one_line(text: str, file: Path) -> list[AptSource]:
         match = _ONE_LINE.fullmatch(line)
         words = match["rest"].split() if match else []
         if match is None or len(words) < 2:
-            raise BadSource(file, number, "expected `deb [options] URI SUITE COMPONENT…`")
+            raise BadSourceError(file, number, "expected `deb [options] URI SUITE COMPONENT…`")
         options = dict(word.partition("=")[::2] for word in (match["options"] or "").split())
         signed = options.get("signed-by", "").split(",")
         found.append(
@@ -111,7 +111,7 @@ def _key_file(words: list[str]) -> Path | None:
 
 
 def host_sources(etc: Path = ETC_APT) -> Iterator[AptSource]:
-    """Every entry of the host's apt, in apt's order. Raises `BadSource`."""
+    """Every entry of the host's apt, in apt's order. Raises `BadSourceError`."""
     single = [etc / "sources.list"]
     parts = sorted(
         p for p in (etc / "sources.list.d").glob("*") if p.suffix in (".list", ".sources")
@@ -130,7 +130,7 @@ def find_mirror(
     """The mirror for a Debian suite: ``mirror`` where given, otherwise the host's own.
 
     A source that names the suite is preferred to one that names another of Debian's suites.
-    Raises `NoMirror`, `NoKeyring`, `BadSource`.
+    Raises `NoMirrorError`, `NoKeyringError`, `BadSourceError`.
     """
     if mirror is not None:
         return Mirror(mirror, find_keyring(keyring))
@@ -147,15 +147,15 @@ def find_mirror(
     for source, uri in usable:
         if DEBIAN_SUITES.intersection(source.suites):
             return Mirror(uri, find_keyring(keyring))
-    raise NoMirror(suite, etc)
+    raise NoMirrorError(suite, etc)
 
 
 def find_keyring(wanted: Path | None = None, known: tuple[Path, ...] = KEYRINGS) -> Path:
-    """``wanted``, or Debian's archive keyring of the host. Raises `NoKeyring`."""
+    """``wanted``, or Debian's archive keyring of the host. Raises `NoKeyringError`."""
     for path in (wanted,) if wanted is not None else known:
         if path.is_file():
             return path
-    raise NoKeyring(wanted)
+    raise NoKeyringError(wanted)
 
 
 def apt_options() -> tuple[str, ...]:
