@@ -58,7 +58,7 @@ def _fetch(
         (),
         upper=make_directory(workspace, "root"),
         binds=(
-            *views.for_build(shop, package),
+            *views.for_build(shop.inputs, package),
             *_network_files(workspace),
             Bind(directory, "/run/cloche/distdir", writable=True),
         ),

@@ -65,7 +65,7 @@ def _run(
     log = new_log(shop.store, f"machine/{machine}", "finish")
     with shop.store.workspace("finish") as workspace:
         upper = make_directory(workspace, "root")
-        sandbox = shop.sandbox(layers, upper=upper, binds=views.for_merge(shop))
+        sandbox = shop.sandbox(layers, upper=upper, binds=views.for_merge(shop.inputs))
         wanted = Call(
             script="finish",
             request={

@@ -15,13 +15,13 @@ from cloche.build.events import Done, Finished, Planned
 from cloche.build.executor import Outcome, carry_out
 from cloche.build.preview import Forecast, forecast
 from cloche.build.resolve import resolve
+from cloche.build.views import input_digests
 from cloche.build.work import Made, Worker
 from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 from cloche.plan.plan import Plan, make_plan, remaining_paths
-from cloche.portage.view import input_digests
 
 FETCHERS = 2  # at once: a mirror is a shared thing
 
@@ -45,11 +45,7 @@ def prepare(shop: Workshop, targets: tuple[str, ...]) -> Worker:
     """Resolve and plan: everything up to the first package."""
     graph = resolve(shop, targets)
     plan = make_plan(graph)
-    repos = {name: repo.path for name, repo in shop.inputs.repos.items()}
-    inputs_of = {
-        package.id: {**input_digests(repos, package), **shop.inputs.config_parts(package)}
-        for package in graph.packages
-    }
+    inputs_of = {p.id: input_digests(shop.inputs, p) for p in graph.packages}
     return Worker(shop, plan, inputs_of, dict(os.environ))
 
 

@@ -51,7 +51,7 @@ def merge(
             layers,
             upper=upper,
             binds=(
-                *views.for_merge(shop),
+                *views.for_merge(shop.inputs),
                 Bind(packages, "/run/cloche/out"),
                 Bind(make_directory(workspace, "tmp"), building.PORTAGE_TMP, writable=True),
             ),

@@ -73,7 +73,7 @@ def build_binds(shop: Workshop, package: Package, workspace: Path) -> tuple[Bind
     sources = make_directory(workspace, "distdir")
     distfiles.show(shop.store, package.distfiles, sources)
     return (
-        *views.for_build(shop, package),
+        *views.for_build(shop.inputs, package),
         Bind(temporary, PORTAGE_TMP, writable=True),
         Bind(output, "/run/cloche/out", writable=True),
         Bind(sources, "/run/cloche/distdir"),

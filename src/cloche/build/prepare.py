@@ -11,6 +11,7 @@ from cloche.build.guestcall import GUEST
 from cloche.build.workshop import Inputs, Repo
 from cloche.config.machine import Machine
 from cloche.config.project import Project
+from cloche.config.tree import Content
 from cloche.layers import Layer, commit
 from cloche.plan.keys import make_key
 from cloche.portage.etc import portage_tree, write_tree
@@ -30,11 +31,14 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         base.append(Layer.of(store.tree(seed.strict)))
     repositories = load_repositories(project, machine)
     repos = {name: _snapshot(store, repository) for name, repository in repositories.items()}
-    base.append(_config(store, project, machine))
+    etc = portage_tree(machine, project)
+    base.append(_config(store, machine, etc))
     return Inputs(
         machine=machine.name,
         base=tuple(base),
         repos=repos,
+        etc=etc,
+        profile=(machine.profile.repo, machine.profile.path),
         guest=guest_digest(),
     )
 
@@ -66,14 +70,14 @@ def _snapshot(store: Store, repository: Repository) -> Repo:
     return Repo(repository.name, tree, path, tuple(repository.masters or ()))
 
 
-def _config(store: Store, project: Project, machine: Machine) -> Layer:
+def _config(store: Store, machine: Machine, etc: Mapping[str, Content]) -> Layer:
     """The machine's ``/etc/portage`` as a layer."""
     with store.workspace("config") as workspace:
         tree = workspace / "root"
         for name in ("", "etc"):
             (tree / name).mkdir()
             (tree / name).chmod(0o755)
-        write_tree(portage_tree(machine, project), tree / "etc/portage")
+        write_tree(etc, tree / "etc/portage")
         return commit(store, tree, kind="config", label=machine.name, rules=())
 
 

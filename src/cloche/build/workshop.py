@@ -10,6 +10,7 @@ from pathlib import Path
 from cloche.build.events import Bus
 from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
+from cloche.config.tree import Content
 from cloche.engines.base import Bind, Engine, Limits, Sandbox
 from cloche.layers import Layer
 from cloche.store import Store
@@ -29,13 +30,19 @@ class Repo:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """Every input of a machine, pinned. ``base`` is the bottom of all its roots: seed, config."""
+    """Every input of a machine, pinned.
+
+    ``base`` is the bottom of all its roots: seed, config. ``etc`` is the config's content, by path
+    below ``/etc/portage``; ``profile`` its repository and the path there; ``guest`` a digest of the
+    code that runs inside.
+    """
 
     machine: str
     base: tuple[Layer, ...]
     repos: Mapping[str, Repo]
-    config: Mapping[str, str]  # digests of what steps see of /etc/portage, by name
-    guest: str  # digest of the guest's code
+    etc: Mapping[str, Content]
+    profile: tuple[str, str]
+    guest: str
 
     @property
     def key_base(self) -> dict[str, str]:
@@ -46,6 +53,16 @@ class Inputs:
         """
         parts = {f"base {layer.kind}": layer.id for layer in self.base if layer.kind != "config"}
         return {**parts, "guest": self.guest}
+
+    @property
+    def snapshots(self) -> dict[str, Path]:
+        """Each repository's tree."""
+        return {name: repo.path for name, repo in self.repos.items()}
+
+    @property
+    def masters(self) -> dict[str, tuple[str, ...]]:
+        """Each repository's masters."""
+        return {name: repo.masters for name, repo in self.repos.items()}
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,10 @@ def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Blob:
             sandbox=shop.sandbox(
                 (),
                 upper=make_directory(workspace, "root"),
-                binds=(*views.for_merge(shop), Bind(output, "/run/cloche/out", writable=True)),
+                binds=(
+                    *views.for_merge(shop.inputs),
+                    Bind(output, "/run/cloche/out", writable=True),
+                ),
             ),
             workspace=workspace,
             log=log,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,6 +108,6 @@ def _tar(shop: Workshop, layers: Sequence[Layer]) -> tuple[Blob, str]:
                 tail=tail_of(log),
             )
         path = workspace / FORMAT
-        os.chmod(path, 0o444)
+        path.chmod(0o444)
         blob = shop.store.add_blob(path, f"{machine}-{FORMAT}")
     return blob, str(log.relative_to(shop.store.logs))

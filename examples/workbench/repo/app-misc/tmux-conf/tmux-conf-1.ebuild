@@ -4,7 +4,7 @@
 EAPI=8
 
 DESCRIPTION="The workbench's settings for tmux"
-HOMEPAGE="https://github.com/tmux/tmux/wiki"
+HOMEPAGE="https://example.org/workbench/tmux-conf"
 S="${WORKDIR}"
 
 LICENSE="public-domain"

@@ -38,7 +38,7 @@ src_configure() {
 
 		--disable-db-install
 		--with-default-terminfo-dir="${EPREFIX}/usr/share/terminfo"
-		--with-terminfo-dirs="${EPREFIX}/etc/terminfo:${EPREFIX}/lib/terminfo:${EPREFIX}/usr/share/terminfo"
+		--with-terminfo-dirs="${EPREFIX}/etc/terminfo:${EPREFIX}/usr/share/terminfo:${EPREFIX}/lib/terminfo"
 	)
 	econf "${conf[@]}"
 }
