@@ -43,10 +43,10 @@ class Built:
 
 def prepare(shop: Workshop, targets: tuple[str, ...]) -> Worker:
     """Resolve and plan: everything up to the first package."""
-    graph = resolve(shop, targets)
+    graph, depgraph = resolve(shop, targets)
     plan = make_plan(graph)
     inputs_of = {p.id: input_digests(shop.inputs, p) for p in graph.packages}
-    return Worker(shop, plan, inputs_of, dict(os.environ))
+    return Worker(shop, plan, depgraph, inputs_of, dict(os.environ))
 
 
 def build_machine(shop: Workshop, worker: Worker) -> Built:

@@ -17,11 +17,11 @@ from cloche.plan.keys import make_key
 from cloche.store import Action
 
 
-def resolve(shop: Workshop, targets: Sequence[str]) -> Depgraph:
-    """Give Portage's resolution of ``targets`` (atoms and ``@sets``). Raises ResolutionFailed.
+def resolve(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:
+    """Give Portage's resolution of ``targets`` (atoms and ``@sets``), and its blob's id.
 
     It depends on the seed, the repositories, the configuration and our own code; when none of them
-    changed, the resolution of the last time is read again.
+    changed, the resolution of the last time is read again. Raises ResolutionFailed.
     """
     inputs = shop.inputs
     parts = {
@@ -54,10 +54,11 @@ def resolve(shop: Workshop, targets: Sequence[str]) -> Depgraph:
         reused = False
     else:
         reused = True
-    graph = decode_depgraph(shop.store.blob(action.outputs["depgraph"]).path.read_bytes())
+    blob = shop.store.blob(action.outputs["depgraph"])
+    graph = decode_depgraph(blob.path.read_bytes())
     seconds = time.monotonic() - began
     shop.bus(Stage(name="resolve", state="end", reused=reused, seconds=seconds))
-    return graph
+    return graph, blob.id
 
 
 def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:

@@ -28,13 +28,17 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Does the packages of one plan. ``inputs_of`` gives the digests of a package's own files.
+    """Does the packages of one plan.
+
+    ``depgraph`` is the id of the blob with the plan's resolution; ``inputs_of`` gives the digests
+    of each package's own files; ``environment`` is the caller's, for fetching.
 
     ``results`` holds, for each package that is done, what it gave and whether it had to be built.
     """
 
     shop: Workshop
     plan: Plan
+    depgraph: str
     inputs_of: Mapping[str, Mapping[str, str]]
     environment: dict[str, str]
     results: dict[str, tuple[Made, bool]] = field(default_factory=dict)

@@ -23,8 +23,8 @@ BUILD_ID = 1  # one machine holds one instance of each version, so it is always 
 INDEX = "Packages"
 
 
-def publish(shop: Workshop, packages: Sequence[tuple[Package, str]], directory: Path) -> bool:
-    """Lay out packages, given with their GPKG's blob id, with an index; True when it was reused.
+def publish(shop: Workshop, packages: Sequence[tuple[Package, str]], directory: Path) -> str:
+    """Lay out packages, given with their GPKG's blob id, with an index; give the index's blob id.
 
     The layout is that of FEATURES=binpkg-multi-instance: ``CATEGORY/PN/PF-BUILD_ID.gpkg.tar``.
     """
@@ -48,7 +48,7 @@ def publish(shop: Workshop, packages: Sequence[tuple[Package, str]], directory: 
         _place(shop, packages, index, directory)
     seconds = time.monotonic() - began
     shop.bus(Stage(name="index", state="end", reused=reused, seconds=seconds))
-    return reused
+    return index.id
 
 
 def gpkg_path(package: Package) -> str:

@@ -46,10 +46,10 @@ TAR = (
 )
 
 
-def pack(shop: Workshop, layers: Sequence[Layer], directory: Path) -> tuple[Path, bool]:
+def pack(shop: Workshop, layers: Sequence[Layer], directory: Path) -> tuple[Path, str]:
     """Write the tarball of a machine (all its layers, the state layer last) into a directory.
 
-    Gives its path, and whether it was there already. Raises StepFailed.
+    Gives its path and its blob's id. Raises StepFailed.
     """
     parts = {
         **shop.inputs.key_base,
@@ -79,7 +79,7 @@ def pack(shop: Workshop, layers: Sequence[Layer], directory: Path) -> tuple[Path
     place(shop.store.blob(action.outputs["stage4"]).path, target)
     seconds = time.monotonic() - began
     shop.bus(Stage(name="pack", state="end", reused=reused, seconds=seconds))
-    return target, reused
+    return target, action.outputs["stage4"]
 
 
 def _tar(shop: Workshop, layers: Sequence[Layer]) -> tuple[Blob, str]:
