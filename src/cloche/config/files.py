@@ -42,9 +42,10 @@ def read_bytes(path: Path, root: Path, limit: int = FILE_LIMIT) -> bytes:
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "symbolic links in a circle"
         raise UnreadableError(origin, f"cannot be read: {reason}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnreadableError(origin, "not a regular file")
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise UnreadableError(origin, "not a regular file")
         content = file.read(limit + 1)
     if len(content) > limit:
         raise UnreadableError(

@@ -35,9 +35,9 @@ def init(directory: Path) -> tuple[str, ...]:
     """
     origin = Origin(directory)
     try:
-        if directory.is_symlink() or directory.exists():
-            if not directory.is_dir() or any(directory.iterdir()):
-                raise NotEmptyError(origin)
+        taken = directory.is_symlink() or directory.exists()
+        if taken and (not directory.is_dir() or any(directory.iterdir())):
+            raise NotEmptyError(origin)
         files = template()
         for name, content in files.items():
             path = directory / name
