@@ -5,7 +5,8 @@ like are there although Gentoo's packages have to name them as dependencies. A l
 over the seed takes them away.
 """
 
-# ruff: noqa: PTH - a file's name is bytes, which pathlib does not know
+# Names of files are bytes, which pathlib does not know.
+# ruff: noqa: PTH
 
 from __future__ import annotations
 
@@ -34,6 +35,8 @@ TOOLCHAIN = frozenset(
         "zstd",
     }
 )
+# Had done its work when the tree was made, and would bring all of Perl along.
+_DONE = frozenset({"usrmerge"})
 _INFO = "var/lib/dpkg/info"
 # Where links lie that no package owns: alternatives, and the names that the preparation makes.
 _LINKS = ("etc/alternatives", "usr/bin", "usr/sbin")
@@ -56,7 +59,7 @@ def kept_packages(
     kept: set[str] = set()
     while todo:
         name = todo.pop()
-        if name in kept:
+        if name in kept or name in _DONE:
             continue
         kept.add(name)
         for package in by_name[name]:
