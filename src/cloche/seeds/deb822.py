@@ -1,4 +1,4 @@
-"""Debian's control format: stanzas of fields (deb822(5)), as dpkg, apt and their indexes write it."""
+"""Debian's control format: stanzas of fields (deb822(5)), as dpkg and apt write them."""
 
 from __future__ import annotations
 

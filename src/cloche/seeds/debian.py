@@ -1,12 +1,11 @@
 """A Debian tree by mmdebstrap, the same one whoever runs it.
 
 Everyone starts ``mmdebstrap --mode=unshare`` as uid 0: root is that anyway, and an ordinary user by
-the time this runs, inside the user namespace that cloche entered through newuidmap. For uid 0 that
+the time this runs, in the user namespace that cloche entered through newuidmap. For uid 0 that
 mode makes no user namespace of its own, only mount, PID, IPC and UTS namespaces, and writes the
-directory itself, so owners and modes come out alike for both. ``--mode=root`` works in a user
-namespace as well, but mounts ``/proc`` and ``/sys`` where a ``kill -9`` would leave them, and in the
-user namespace only after failing first. The one thing that a user namespace cannot do, making
-device nodes, is not wanted: every sandbox has a ``/dev`` of its own.
+directory itself, so owners and modes come out alike for both. ``--mode=root`` would do as well, but
+it mounts ``/proc`` and ``/sys`` where a ``kill -9`` leaves them behind. The one thing that a user
+namespace cannot do, making device nodes, is not wanted: every sandbox has a ``/dev`` of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What can go wrong on the way to a seed."""
+"""What can go wrong on the way to a seed.
+
+The classes are not frozen: contextlib sets ``__traceback__`` on what passes through it.
+"""
 
 from __future__ import annotations
 
@@ -334,9 +337,7 @@ class SeedDriftError(SeedError):
     @property
     def todo(self) -> str:
         """Offer both ways out."""
-        return (
-            "use a mirror that still has the locked versions, or accept the new ones with --update"
-        )
+        return "use a mirror that has the locked versions, or accept the new ones with --update"
 
     @property
     def detail(self) -> str:

@@ -26,7 +26,7 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Installed:
-    """One installed package as dpkg's status has it; each of ``needs`` is a list of alternatives."""
+    """One installed package as dpkg has it; each of ``needs`` is a list of alternatives."""
 
     name: str
     version: str

@@ -70,11 +70,7 @@ def ensure(
             try:
                 fetch(scratch)
             except (OSError, ValueError, LookupError) as problem:
-                # requests' errors are OSErrors; their text may quote the address with a password.
-                reason = type(problem).__name__
-                tried.append(
-                    f"{source}: {problem.args[0]}" if _is_plain(problem) else f"{source}: {reason}"
-                )
+                tried.append(f"{source}: {_reason(problem)}")
                 continue
             _verify(scratch, wanted, source)
             scratch.rename(kept)
@@ -86,8 +82,9 @@ class _NotThereError(LookupError):
     """A source answered, and does not have the file."""
 
 
-def _is_plain(problem: Exception) -> bool:
-    return isinstance(problem, _NotThereError)
+def _reason(problem: Exception) -> str:
+    """The kind of a failure only: the text of requests' errors may hold a password."""
+    return str(problem) if isinstance(problem, _NotThereError) else type(problem).__name__
 
 
 def _candidates(

@@ -23,8 +23,10 @@ KEYRINGS = (
 )
 # A source of one of these serves the others as well: a Debian mirror holds all living suites.
 DEBIAN_SUITES = frozenset(
-    "bullseye bookworm trixie forky sid oldoldstable oldstable stable testing unstable".split()
+    {"bullseye", "bookworm", "trixie", "forky", "sid"}
+    | {"oldoldstable", "oldstable", "stable", "testing", "unstable"}
 )
+_OFF = ("no", "false", "0", "without", "off", "disable")
 _SCHEMES = ("http://", "https://", "file:/", "copy:/")
 # How to reach any mirror, as opposed to which: passed on to the apt that mmdebstrap runs, because
 # that one does not read the host's apt.conf.
@@ -56,14 +58,7 @@ def parse_deb822(text: str, file: Path) -> list[AptSource]:
     """The enabled entries of a ``.sources`` file. Raises `BadSourceError`."""
     found = []
     for line, fields in stanzas(text.splitlines()):
-        if fields.get("enabled", "yes").lower() in (
-            "no",
-            "false",
-            "0",
-            "without",
-            "off",
-            "disable",
-        ):
+        if fields.get("enabled", "yes").lower() in _OFF:
             continue
         for name in ("types", "uris", "suites"):
             if not fields.get(name):
