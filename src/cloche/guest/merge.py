@@ -17,9 +17,12 @@ from . import phases
 from . import settings as guest_settings
 from .generated import refresh_generated
 from .protocol import Channel, Failed, serve
+from .vdb import VDB, settle
 
 #: Outside of the overlay, so that nothing of it gets into the layer.
 PKGDIR = Path("/var/tmp/portage/.cloche-binpkgs")
+#: A layer has no place in an order yet; finish.py numbers the packages of a root.
+NO_COUNTER = 0
 HOOKS = frozenset(("setup", "preinst", "postinst", "prerm", "postrm"))
 
 
@@ -32,6 +35,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     if HOOKS.intersection(package.defined_phases):
         refresh_generated()
     Merge(package, settings, channel).run()
+    settle(VDB / request["cpv"], NO_COUNTER, guest_settings.epoch())
     return {}
 
 
