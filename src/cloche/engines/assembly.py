@@ -200,7 +200,7 @@ def _bind(bind: Bind) -> _Mount:
 def _finish_dev() -> None:
     with step("filling /dev"):
         for name, target in _LINKS.items():
-            os.symlink(target, f"/dev/{name}")
+            Path(f"/dev/{name}").symlink_to(target)
 
 
 def _restrict_proc() -> None:

@@ -42,7 +42,7 @@ def remove(paths: Iterable[str]) -> None:
     """Remove groups whose processes have ended."""
     for path in paths:
         with contextlib.suppress(OSError):
-            os.rmdir(path)
+            Path(path).rmdir()
 
 
 def _parents(controller: str) -> list[tuple[int, Path]]:

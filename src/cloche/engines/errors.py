@@ -23,20 +23,22 @@ class SandboxError(ClocheError):
 
     @property
     def what(self) -> str:
+        """Say what could not be done, and why."""
         return f"{self.step}: {self.message}"
 
     @property
     def todo(self) -> str | None:
+        """Say what mends it, where that is known."""
         return self.advice
 
 
-class ProgramNotStarted(SandboxError):
-    """The sandbox was there, but ``argv[0]`` could not be executed in it, or ``cwd`` not entered."""
+class ProgramError(SandboxError):
+    """The sandbox was there, but its ``cwd`` could not be entered or ``argv[0]`` not executed."""
 
     status = Exit.FAILED
 
 
-class EngineGone(SandboxError):
+class LauncherError(SandboxError):
     """The engine's launcher has ended; it can start nothing any more."""
 
     def __init__(self) -> None:
@@ -55,8 +57,10 @@ class HostError(ClocheError):
 
     @property
     def what(self) -> str:
+        """Say what could not be done, and why."""
         return self.problem
 
     @property
     def todo(self) -> str | None:
+        """Say what mends it, where that is known."""
         return f"run `{self.command}`" if self.command else None

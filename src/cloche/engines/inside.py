@@ -22,7 +22,7 @@ from typing import Any, NoReturn
 
 from cloche.engines import wire
 from cloche.engines.assembly import assemble, step
-from cloche.engines.base import Command, Limits, Sandbox
+from cloche.engines.base import Limits, Sandbox
 from cloche.errors import ClocheError
 from cloche.linux import processes
 
@@ -108,7 +108,7 @@ def _prepare(request: wire.Request) -> None:
 
 
 def _separate(sandbox: Sandbox) -> None:
-    """Enter the other namespaces: here, not in the launcher, so that sandboxes start in parallel."""
+    """Enter the other namespaces: not in the launcher, so that sandboxes start in parallel."""
     flags = processes.CLONE_NEWNS | processes.CLONE_NEWIPC | processes.CLONE_NEWUTS
     flags |= processes.CLONE_NEWCGROUP
     if not sandbox.network:
@@ -127,18 +127,19 @@ def _start(request: wire.Request, streams: Sequence[int], extra: Sequence[int]) 
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        _execute(request, dict(zip((0, 1, 2, *request.fds), (*streams[:3], *extra), strict=True)), write)
+        numbers = (0, 1, 2, *request.fds)
+        _execute(request, dict(zip(numbers, (*streams[:3], *extra), strict=True)), write)
     os.close(write)
     with open(read, "rb") as stream:
         said = stream.read()
     if said:
         os.waitpid(pid, 0)
-        raise _NotStarted(*json.loads(said))
+        raise _NotStartedError(*json.loads(said))
     return pid
 
 
-class _NotStarted(ClocheError):
-    """Carries step, message and errno to the host, where it becomes ProgramNotStarted."""
+class _NotStartedError(ClocheError):
+    """Carries step, message and errno to the host, where it becomes ProgramError."""
 
 
 def _execute(request: wire.Request, fds: dict[int, int], failed: int) -> NoReturn:

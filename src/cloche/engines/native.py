@@ -15,7 +15,7 @@ from typing import Any, Self
 
 from cloche.engines import cgroups, wire
 from cloche.engines.base import Command, Ended, Sandbox
-from cloche.engines.errors import EngineGone, ProgramNotStarted, SandboxError
+from cloche.engines.errors import LauncherError, ProgramError, SandboxError
 from cloche.engines.launcher import fork_launcher
 from cloche.engines.terminal import Terminal
 
@@ -160,9 +160,9 @@ class NativeEngine:
                 wire.send(self._socket, {}, descriptors)
                 report, passed = wire.receive(self._socket)
         except (BrokenPipeError, ConnectionResetError):
-            raise EngineGone from None
+            raise LauncherError from None
         if report is None:
-            raise EngineGone
+            raise LauncherError
         if not passed:
             raise SandboxError("forking a sandbox", report["what"], report["errno"])
         return passed[0]
@@ -182,8 +182,8 @@ def _failure(report: dict[str, Any] | None) -> SandboxError:
     """Make the error that a sandbox's report, or its silence, stands for."""
     if report is None:
         return SandboxError("making a sandbox", "it ended before its command was started")
-    if report["error"] == "_NotStarted":
-        return ProgramNotStarted(*report["args"])
+    if report["error"] == "_NotStartedError":
+        return ProgramError(*report["args"])
     if report["error"] == "SandboxError":
         return SandboxError(*report["args"])
     return SandboxError("making a sandbox", report["what"], 0, report.get("todo"))

@@ -10,6 +10,7 @@ import struct
 import termios
 import time
 import tty
+from typing import Any
 
 _TICK = 0.2  # seconds between looks at the window's size; signals would need the main thread
 
@@ -82,7 +83,7 @@ class Terminal:
             self._size = size
 
 
-def _make_raw(fd: int) -> list[object] | None:
+def _make_raw(fd: int) -> list[Any] | None:
     """Make a terminal raw; return what it was, None where ``fd`` is no terminal."""
     try:
         saved = termios.tcgetattr(fd)

@@ -45,9 +45,7 @@ def enter() -> bool:
     gids = _range_of("gid", name, uid)
     for tool in ("newuidmap", "newgidmap"):
         if shutil.which(tool) is None:
-            raise HostError(
-                f"{tool} is missing", "apt install uidmap` or `emerge sys-apps/shadow"
-            )
+            raise HostError(f"{tool} is missing", "apt install uidmap` or `emerge sys-apps/shadow")
     plan = (("newuidmap", uid, uids), ("newgidmap", gid, gids))
     _unshare_mapped(plan)
     os.setgroups([])

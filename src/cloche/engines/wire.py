@@ -69,9 +69,7 @@ def unpack(fd: int) -> Request:
         hostname=data["hostname"],
         limits=Limits(**data["limits"]),
     )
-    command = Command(
-        tuple(data["argv"]), data["env"], data["cwd"], data["timeout"], data["tty"]
-    )
+    command = Command(tuple(data["argv"]), data["env"], data["cwd"], data["timeout"], data["tty"])
     return Request(sandbox, command, tuple(data["fds"]), tuple(data["cgroups"]))
 
 

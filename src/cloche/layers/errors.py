@@ -8,7 +8,7 @@ from pathlib import Path
 from cloche.errors import ClocheError, Exit
 
 
-class OverlayUnavailable(ClocheError):
+class OverlayUnavailableError(ClocheError):
     """The kernel refused an overlay mount: ``errno``, its words, and how many layers it had."""
 
     status = Exit.HOST
@@ -21,10 +21,12 @@ class OverlayUnavailable(ClocheError):
 
     @property
     def what(self) -> str:
+        """Say what could not be done, and why."""
         return f"cannot mount an overlay of {self.layers} layers: {self.message}"
 
     @property
     def todo(self) -> str | None:
+        """Say what mends it, where that is known."""
         if self.errno in (errno.ENODEV, errno.ENOSYS):
             return "load the module with `modprobe overlay`, or use Linux 5.11 or later"
         if self.errno == errno.EPERM:
@@ -32,7 +34,7 @@ class OverlayUnavailable(ClocheError):
         return None
 
 
-class TooManyLayers(ClocheError):
+class TooManyLayersError(ClocheError):
     """More layers than overlays can be nested for; ``layer`` is one that hides files, or None."""
 
     def __init__(self, layers: int, layer: Path | None) -> None:
@@ -42,9 +44,11 @@ class TooManyLayers(ClocheError):
 
     @property
     def what(self) -> str:
+        """Say what could not be done, and why."""
         reason = f", and {self.layer} hides files of those below it" if self.layer else ""
         return f"{self.layers} layers are too many for overlayfs{reason}"
 
     @property
     def todo(self) -> str | None:
+        """Say what mends it, where that is known."""
         return "merge the layers that change least into one"
