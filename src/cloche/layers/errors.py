@@ -1,5 +1,7 @@
 """What can go wrong with layers."""
 
+# ruff: noqa: D102 - the texts of an error are documented in cloche.errors
+
 from __future__ import annotations
 
 import errno
@@ -8,7 +10,7 @@ from pathlib import Path
 from cloche.errors import ClocheError, Exit
 
 
-class OverlayUnavailable(ClocheError):
+class OverlayUnavailableError(ClocheError):
     """The kernel refused an overlay mount: ``errno``, its words, and how many layers it had."""
 
     status = Exit.HOST
@@ -21,10 +23,12 @@ class OverlayUnavailable(ClocheError):
 
     @property
     def what(self) -> str:
+        """Say what could not be done, and why."""
         return f"cannot mount an overlay of {self.layers} layers: {self.message}"
 
     @property
     def todo(self) -> str | None:
+        """Say what mends it, where that is known."""
         if self.errno in (errno.ENODEV, errno.ENOSYS):
             return "load the module with `modprobe overlay`, or use Linux 5.11 or later"
         if self.errno == errno.EPERM:
@@ -32,7 +36,7 @@ class OverlayUnavailable(ClocheError):
         return None
 
 
-class TooManyLayers(ClocheError):
+class TooManyLayersError(ClocheError):
     """More layers than overlays can be nested for; ``layer`` is one that hides files, or None."""
 
     def __init__(self, layers: int, layer: Path | None) -> None:
@@ -42,9 +46,33 @@ class TooManyLayers(ClocheError):
 
     @property
     def what(self) -> str:
+        """Say what could not be done, and why."""
         reason = f", and {self.layer} hides files of those below it" if self.layer else ""
         return f"{self.layers} layers are too many for overlayfs{reason}"
 
     @property
     def todo(self) -> str | None:
+        """Say what mends it, where that is known."""
         return "merge the layers that change least into one"
+
+
+class MissingLowerError(ClocheError):
+    """A directory of a stack is not there, or is no directory."""
+
+    status = Exit.FAILED
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def what(self) -> str:
+        return "a layer of the stack is missing"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "run `cloche store verify`"

@@ -19,7 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.layers.errors import OverlayUnavailable, TooManyLayers
+from cloche.layers.errors import OverlayUnavailableError, TooManyLayersError
 from cloche.linux import mounts
 
 MAX_LOWERS = 499
@@ -51,10 +51,10 @@ def mount_overlay(
 ) -> None:
     """Mount the tree that ``lowers`` (bottom first) and ``top`` make together at ``target``.
 
-    Call it in a mount namespace of your own. Without ``top`` the tree is read-only. ``work`` must be
-    empty and on the file system of ``top``; it cannot be used twice. ``stage`` is an empty directory
-    for the inner overlays of tall stacks, and defaults to ``target``. ``attributes`` are
-    ``mounts.MOUNT_ATTR_*``. Raises OverlayUnavailable, TooManyLayers.
+    Call it in a mount namespace of your own. Without ``top`` the tree is read-only. ``work`` must
+    be empty and on the file system of ``top``; it cannot be used twice. ``stage`` is an empty
+    directory for the inner overlays of tall stacks, and defaults to ``target``. ``attributes`` are
+    ``mounts.MOUNT_ATTR_*``. Raises OverlayUnavailableError, TooManyLayersError.
     """
     fd = compose(lowers, top=top, work=work, stage=stage or target, attributes=attributes)
     try:
@@ -86,13 +86,13 @@ def compose(
         with _inner_overlays(groups, stage, old_api) as entries:
             return _overlay(entries, top, work, stage, attributes, old_api)
     except OSError as error:
-        raise OverlayUnavailable(error.errno or 0, str(error), len(lowers)) from error
+        raise OverlayUnavailableError(error.errno or 0, str(error), len(lowers)) from error
 
 
 def spread(lowers: Sequence[Path], limit: int = MAX_LOWERS) -> Stack:
     """Decide which lower directories are merged beforehand so that at most ``limit`` remain.
 
-    Raises TooManyLayers where whiteouts or the depth that overlayfs allows forbid it.
+    Raises TooManyLayersError where whiteouts or the depth that overlayfs allows forbid it.
     """
     if len(lowers) <= limit:
         return Stack(tuple((lower,) for lower in lowers))
@@ -101,12 +101,12 @@ def spread(lowers: Sequence[Path], limit: int = MAX_LOWERS) -> Stack:
     while chunks * limit + (limit - 1 - chunks) < len(rest):
         chunks += 1
         if chunks >= limit:
-            raise TooManyLayers(len(lowers), None)
+            raise TooManyLayersError(len(lowers), None)
     merged_count = max(0, len(rest) - (limit - 1 - chunks))
     merged, direct = rest[:merged_count], rest[merged_count:]
     for layer in merged:
         if hides_something(layer):
-            raise TooManyLayers(len(lowers), layer)
+            raise TooManyLayersError(len(lowers), layer)
     middle = [tuple(merged[at : at + limit]) for at in range(0, len(merged), limit)]
     return Stack((bottom, *middle, *((layer,) for layer in direct)))
 
@@ -129,7 +129,7 @@ def _bind_read_only(path: Path, attributes: int) -> int:
         fd = mounts.open_tree(path)
         mounts.set_attributes(fd, attributes | mounts.MOUNT_ATTR_RDONLY)
     except OSError as error:
-        raise OverlayUnavailable(error.errno or 0, str(error), 1) from error
+        raise OverlayUnavailableError(error.errno or 0, str(error), 1) from error
     return fd
 
 

@@ -114,9 +114,7 @@ def move_mount(mount: int, target: str | Path) -> None:
 def set_attributes(mount: int, attributes: int) -> None:
     """Set ``MOUNT_ATTR_*`` on a mount given by descriptor."""
     attr = _MountAttr(attr_set=attributes)
-    syscall(
-        "mount_setattr", mount, b"", AT_EMPTY_PATH, ctypes.byref(attr), ctypes.sizeof(attr)
-    )
+    syscall("mount_setattr", mount, b"", AT_EMPTY_PATH, ctypes.byref(attr), ctypes.sizeof(attr))
 
 
 def make_private(path: str = "/") -> None:

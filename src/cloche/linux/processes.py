@@ -64,7 +64,7 @@ class _CapabilityData(ctypes.Structure):
     )
 
 
-# PyDLL keeps the interpreter's lock: between a bare clone and the repair after it no Python may run.
+# PyDLL keeps the interpreter's lock: no Python may run between a bare clone and the repair after.
 _held = ctypes.PyDLL(None, use_errno=True)
 
 
