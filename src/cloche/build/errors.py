@@ -182,3 +182,21 @@ class NoSuchPackage(ClocheError):
         if self.known:
             return f"did you mean {', '.join(self.known)}?"
         return "see `cloche plan MACHINE`"
+
+
+class NotBuilt(ClocheError):
+    """Something that has to be built first; ``command`` does it."""
+
+    def __init__(self, name: str, command: str) -> None:
+        super().__init__(name, command)
+        self.name, self.command = name, command
+
+    @property
+    def what(self) -> str:
+        """That it is not there yet."""
+        return f"{self.name}: not built yet"
+
+    @property
+    def todo(self) -> str | None:
+        """The command."""
+        return f"run `{self.command}`"

@@ -26,7 +26,7 @@ from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 from cloche.store import remove_tree
 
-PORTAGE_TMP = "/var/tmp/portage"
+PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
 _FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
 
 

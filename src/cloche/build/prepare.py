@@ -17,7 +17,7 @@ from cloche.plan.keys import make_key
 from cloche.portage.etc import portage_tree, write_tree
 from cloche.portage.repository import Repository, load_repositories
 from cloche.portage.snapshot import fingerprint, snapshot
-from cloche.seeds import find_seed
+from cloche.seeds.stored import find_seed
 from cloche.store import Action, Store
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from cloche.config.template import write_template
+from cloche.config.template import init as write_template
 
 
 @click.command(

@@ -31,9 +31,7 @@ def deliver(
     directory.mkdir(parents=True, exist_ok=True)
     layers = built.member_layers(shop)
     sets = [f"@{name}" for name in machine.sets]
-    state = finish(
-        shop, layers, world=[asked.atom for asked in machine.packages], world_sets=sets
-    )
+    state = finish(shop, layers, world=[asked.atom for asked in machine.packages], world_sets=sets)
     stage4, blobs = None, []
     if machine.output.stage4:
         stage4, blob = pack(shop, (*layers, state), directory)

@@ -12,7 +12,7 @@ HOMEPAGE="https://www.nano-editor.org/"
 LICENSE="GPL-3+"
 SLOT="0"
 KEYWORDS="amd64"
-IUSE="+color justify magic minimal nls unicode"
+IUSE="+color justify magic minimal nls +unicode"
 # libmagic is asked only for which colours to use.
 REQUIRED_USE="
 	magic? ( color )

@@ -12,7 +12,7 @@ HOMEPAGE="https://www.lua.org/"
 LICENSE="MIT"
 SLOT="5.4"
 KEYWORDS="amd64"
-IUSE="readline"
+IUSE="+readline"
 
 DEPEND="readline? ( sys-libs/readline:= )"
 RDEPEND="${DEPEND}"

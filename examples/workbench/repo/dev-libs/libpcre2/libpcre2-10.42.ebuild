@@ -13,7 +13,7 @@ S="${WORKDIR}/pcre2-${PV}"
 LICENSE="BSD"
 SLOT="0/3" # not the number of libpcre2-8.so: it has stayed 0 where this has not
 KEYWORDS="amd64"
-IUSE="jit readline zlib"
+IUSE="jit +readline zlib"
 
 # For the programs: pcre2grep reads compressed files, pcre2test reads a person.
 DEPEND="

@@ -11,7 +11,7 @@ HOMEPAGE="https://www.gnu.org/software/bc/"
 LICENSE="GPL-3+"
 SLOT="0"
 KEYWORDS="amd64"
-IUSE="readline"
+IUSE="+readline"
 
 DEPEND="readline? ( sys-libs/readline:= )"
 RDEPEND="${DEPEND}"

@@ -11,7 +11,7 @@ HOMEPAGE="https://www.gnu.org.ua/software/gdbm/"
 LICENSE="GPL-3+"
 SLOT="0/6" # the number of libgdbm.so
 KEYWORDS="amd64"
-IUSE="nls readline"
+IUSE="nls +readline"
 
 DEPEND="readline? ( sys-libs/readline:= )"
 RDEPEND="${DEPEND}"

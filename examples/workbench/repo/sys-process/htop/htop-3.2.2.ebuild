@@ -11,7 +11,7 @@ HOMEPAGE="https://htop.dev/"
 LICENSE="GPL-2+"
 SLOT="0"
 KEYWORDS="amd64"
-IUSE="openvz unicode vserver"
+IUSE="openvz +unicode vserver"
 
 DEPEND="sys-libs/ncurses:="
 RDEPEND="${DEPEND}"
