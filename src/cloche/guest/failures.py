@@ -73,8 +73,8 @@ _FETCH: tuple[tuple[str, str], ...] = (
     ("size", r"!!! Reason: Filesize does not match"),
     ("digest", r"!!! (?:Reason: )?Failed on \S+ verification|VERIFY FAILED|Verification failed"),
     ("missing", r"No digest file available|does not have a digest|Missing digest for"),
-    ("missing", r"ERROR 404|404 Not Found|No such file|ERROR 410"),
     ("network", r"unable to resolve|failed: |Connection |timed out|Network is unreachable|ERROR 5"),
+    ("missing", r"ERROR 40[0-9]|ERROR 410|No such file"),
 )
 
 
@@ -82,7 +82,7 @@ def classify_fetch(text: str) -> str:
     """Why a distfile is not there, out of the words of Portage and wget.
 
     ``missing``: every server says that it has no such file, or the Manifest does not name it;
-    ``digest``, ``size``: what came is something else; ``network``: it never came.
+    ``digest``, ``size``: what came is something else; ``network``: some server did not answer.
     """
     return next((kind for kind, pattern in _FETCH if re.search(pattern, text)), "network")
 
