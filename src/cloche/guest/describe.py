@@ -43,9 +43,9 @@ def describe(package: Any, settings: Any, portdb: Any) -> dict[str, Any]:
 
 def environment(settings: Any) -> dict[str, str]:
     """The effective variables of the package that ``settings`` is set to."""
-    names = settings.get("USE_EXPAND", "").split() + settings.get(
-        "USE_EXPAND_UNPREFIXED", ""
-    ).split()
+    names = (
+        settings.get("USE_EXPAND", "").split() + settings.get("USE_EXPAND_UNPREFIXED", "").split()
+    )
     # ARCH and its like say what machine this is; as flags they are hidden.
     expanded = set(names) - {"ARCH", "ELIBC", "KERNEL", "ABI_X86"}
     variables = {k: v for k, v in settings.iteritems() if isinstance(v, str)}
@@ -53,7 +53,9 @@ def environment(settings: Any) -> dict[str, str]:
     return effective(variables, expanded)
 
 
-def distfiles(package: Any, use: frozenset[str], portdb: Any, directory: Path) -> list[dict[str, Any]]:
+def distfiles(
+    package: Any, use: frozenset[str], portdb: Any, directory: Path
+) -> list[dict[str, Any]]:
     """The distfiles that the package needs with ``use``, as its Manifest describes them.
 
     Raises Failed where the Manifest lacks one, in the words of Portage's own fetch.

@@ -82,6 +82,12 @@ def classify_fetch(text: str) -> str:
     return next((kind for kind, pattern in _FETCH if re.search(pattern, text)), "network")
 
 
+def failed_phase(text: str) -> str | None:
+    """The phase that died, out of the words of ``die``; None where none did."""
+    found = re.findall(r"failed \((\w+) phase\)", text)
+    return found[-1] if found else None
+
+
 def tail(text: str, lines: int = 30) -> str:
     """The end of a log, plain."""
     return "\n".join(plain(text).splitlines()[-lines:])

@@ -76,7 +76,7 @@ def check_profile() -> None:
     """Portage goes on without a profile and then finds fault with everything else."""
     link = Path("/etc/portage/make.profile")
     if not link.exists():
-        target = f" (a link to {os.readlink(link)})" if link.is_symlink() else ""
+        target = f" (a link to {link.readlink()})" if link.is_symlink() else ""
         text = f"!!! {link}{target} is not a directory: there is no profile."
         raise Failed(kind="other", atom=None, text=text)
 
