@@ -9,7 +9,6 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     __package__ = "guest"
 
-import os
 import shutil
 from typing import Any
 
@@ -19,7 +18,8 @@ from .generated import refresh_generated
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
 
-PHASES = ("pretend", "setup", "unpack", "prepare", "configure", "compile", "test", "install", "package")
+BUILDING = ("unpack", "prepare", "configure", "compile", "test", "install")
+PHASES = ("pretend", "setup", *BUILDING, "package")
 STILL_CLOCK = Path(__file__).with_name("bin") / "still-clock"
 
 
@@ -127,7 +127,7 @@ def pack(package: Any, settings: Any, trees: Any, channel: Channel) -> str:
     phases.run_phase("package", settings, channel)
     if not target.exists() or not target.stat().st_size:
         raise Failed(phase="package", text=phases.log_end(settings))
-    os.chmod(target, 0o644)
+    target.chmod(0o644)
     return name
 
 

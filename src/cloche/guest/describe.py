@@ -43,9 +43,9 @@ def describe(package: Any, settings: Any, portdb: Any) -> dict[str, Any]:
 
 def environment(settings: Any) -> dict[str, str]:
     """The effective variables of the package that ``settings`` is set to."""
-    names = settings.get("USE_EXPAND", "").split() + settings.get(
-        "USE_EXPAND_UNPREFIXED", ""
-    ).split()
+    names = (
+        settings.get("USE_EXPAND", "").split() + settings.get("USE_EXPAND_UNPREFIXED", "").split()
+    )
     # ARCH and its like say what machine this is; as flags they are hidden.
     expanded = set(names) - {"ARCH", "ELIBC", "KERNEL", "ABI_X86"}
     variables = {k: v for k, v in settings.iteritems() if isinstance(v, str)}
@@ -53,23 +53,18 @@ def environment(settings: Any) -> dict[str, str]:
     return effective(variables, expanded)
 
 
-def distfiles(package: Any, use: frozenset[str], portdb: Any, directory: Path) -> list[dict[str, Any]]:
+def distfiles(
+    package: Any, use: frozenset[str], portdb: Any, directory: Path
+) -> list[dict[str, Any]]:
     """The distfiles that the package needs with ``use``, as its Manifest describes them.
 
     Raises Failed where the Manifest lacks one, in the words of Portage's own fetch.
     """
-    from portage.exception import FileNotFound
-
     tree = portdb.getRepositoryPath(package.repo)
     wanted = portdb.getFetchMap(package.cpv, useflags=use, mytree=tree)
     if not wanted:
         return []
-    repository = portdb.repositories.get_repo_for_location(tree)
-    try:
-        manifest = repository.load_manifest(str(directory), "/nonexistent")
-        digests = manifest.getTypeDigests("DIST")
-    except FileNotFound:
-        digests = {}
+    digests = manifest_digests(directory, tree, portdb)
     listed = []
     for name in sorted(wanted):
         if name not in digests:
@@ -80,3 +75,16 @@ def distfiles(package: Any, use: frozenset[str], portdb: Any, directory: Path) -
         listed.append({"name": name, "size": size, "digests": dict(sorted(hashes.items())),
                        "uris": list(wanted[name])})  # fmt: skip
     return listed
+
+
+def manifest_digests(directory: Path, tree: str, portdb: Any) -> dict[str, dict[str, Any]]:
+    """The DIST entries of a package directory's Manifest; none where there is no Manifest."""
+    from portage.exception import FileNotFound
+
+    repository = portdb.repositories.get_repo_for_location(tree)
+    try:
+        manifest = repository.load_manifest(str(directory), "/nonexistent")
+    except FileNotFound:
+        return {}
+    digests: dict[str, dict[str, Any]] = manifest.getTypeDigests("DIST")
+    return digests

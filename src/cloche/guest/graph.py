@@ -70,6 +70,8 @@ def edges(depgraph: Any, merged: list[Any]) -> dict[Any, list[dict[str, Any]]]:
 
 def _atoms(config: Any, parent: Any, child: Any) -> list[str]:
     atoms = {str(atom) for owner, atom in config._parent_atoms.get(child, ()) if owner == parent}
+    if len(atoms) > 1 and child.category == "virtual":
+        atoms.discard(f"={child.cpv}")  # how Portage names the virtual that it has chosen
     return sorted(atoms) or [str(child.slot_atom)]
 
 

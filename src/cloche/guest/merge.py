@@ -15,12 +15,13 @@ from typing import Any
 
 from . import phases
 from . import settings as guest_settings
+from .failures import failed_phase
 from .generated import refresh_generated
 from .protocol import Channel, Failed, serve
 from .vdb import VDB, settle
 
 #: Outside of the overlay, so that nothing of it gets into the layer.
-PKGDIR = Path("/var/tmp/portage/.cloche-binpkgs")
+PKGDIR = Path("/var/tmp/portage/.cloche-binpkgs")  # noqa: S108 - a directory of the sandbox
 #: A layer has no place in an order yet; finish.py numbers the packages of a root.
 NO_COUNTER = 0
 HOOKS = frozenset(("setup", "preinst", "postinst", "prerm", "postrm"))
@@ -93,8 +94,8 @@ class Merge:
         status = task.wait()
         self.channel.phase(phase, "end")
         if status != os.EX_OK:
-            phase = self.settings.get("EBUILD_PHASE") or phase
-            raise Failed(phase=phase, text=phases.log_end(self.settings))
+            text = phases.log_end(self.settings)
+            raise Failed(phase=failed_phase(text) or phase, text=text)
 
     def binpkg(self) -> Any:
         """Portage's task for a binary package."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 from typing import Any
 
+from .capture import captured_output
 from .failures import tail
 from .protocol import Channel, Failed
 
@@ -43,11 +45,12 @@ def ebuild_package(cpv: str, repo: str, settings: Any, trees: Any) -> Any:
     from portage.exception import PortageKeyError
 
     portdb = trees["porttree"].dbapi
-    try:
+    values = None
+    with captured_output() as captured, contextlib.suppress(PortageKeyError):
         values = portdb.aux_get(cpv, Package.metadata_keys, myrepo=repo)
-    except PortageKeyError as error:
-        text = f"{cpv}::{repo}: the ebuild is not there or cannot be read"
-        raise Failed(phase="setup", text=text) from error
+    if values is None:
+        text = f"{cpv}::{repo}: the ebuild is not there or cannot be read\n{captured.text}"
+        raise Failed(phase="setup", text=text.strip())
     metadata = dict(zip(Package.metadata_keys, values, strict=False))
     return Package(
         built=False,

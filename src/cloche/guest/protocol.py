@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-# A sandbox may be captured as a layer afterwards: byte code of the seed's modules has no place there.
+# A root may become a layer afterwards: byte code of the seed's modules has no place there.
 sys.dont_write_bytecode = True
 
 REQUEST = Path("/run/cloche/request.json")
@@ -75,12 +75,15 @@ def serve(main: Callable[[dict[str, Any], Channel], dict[str, Any]]) -> NoReturn
     except KeyboardInterrupt:
         fields = {"status": "failed", "kind": "other", "text": "interrupted"}
         status = 1
-    except BaseException as error:  # noqa: BLE001 - the host must get an answer
+    except BaseException as error:  # the host must get an answer
         traceback.print_exc()
         last = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{last.filename}:{last.lineno}"
-        fields = {"status": "failed", "kind": "other",
-                  "text": f"{type(error).__name__}: {error} ({place})"}
+        fields = {
+            "status": "failed",
+            "kind": "other",
+            "text": f"{type(error).__name__}: {error} ({place})",
+        }
         status = 1
     sys.stdout.flush()
     sys.stderr.flush()

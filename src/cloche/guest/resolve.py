@@ -11,48 +11,13 @@ if not __package__:
 
 import contextlib
 import os
-import tempfile
-from collections.abc import Iterator
 from typing import Any
 
 from . import settings as guest_settings
-from .failures import classify_resolve, plain
+from .capture import captured_output
+from .failures import classify_resolve
 from .graph import edges, identity, merge_list, requested
 from .protocol import Channel, Failed, serve
-
-
-class Captured:
-    """What was written while it was captured; ``text`` is complete afterwards."""
-
-    text = ""
-
-
-@contextlib.contextmanager
-def captured_output() -> Iterator[Captured]:
-    """Catch what Portage and the ebuilds it sources write, at the level of descriptors.
-
-    It goes on into the log when the block ends.
-    """
-    captured = Captured()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    saved = os.dup(1), os.dup(2)
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), 1)
-        os.dup2(file.fileno(), 2)
-        try:
-            yield captured
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os.dup2(saved[0], 1)
-            os.dup2(saved[1], 2)
-            os.close(saved[0])
-            os.close(saved[1])
-            file.seek(0)
-            written = file.read()
-            captured.text = plain(written.decode("utf-8", "replace"))
-            os.write(2, written)
 
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
@@ -111,7 +76,7 @@ def check_profile() -> None:
     """Portage goes on without a profile and then finds fault with everything else."""
     link = Path("/etc/portage/make.profile")
     if not link.exists():
-        target = f" (a link to {os.readlink(link)})" if link.is_symlink() else ""
+        target = f" (a link to {link.readlink()})" if link.is_symlink() else ""
         text = f"!!! {link}{target} is not a directory: there is no profile."
         raise Failed(kind="other", atom=None, text=text)
 

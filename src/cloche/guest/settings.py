@@ -36,7 +36,7 @@ FEATURES_ON = ("binpkg-multi-instance", "strict", "userfetch", "userpriv", "xatt
 
 ENVIRONMENT: dict[str, str] = {
     "FEATURES": " ".join([f"-{name}" for name in FEATURES_OFF] + list(FEATURES_ON)),
-    "PORTAGE_TMPDIR": "/var/tmp",
+    "PORTAGE_TMPDIR": "/var/tmp",  # noqa: S108 - a directory of the sandbox
     "DISTDIR": "/run/cloche/distdir",
     "PKGDIR": "/run/cloche/out",
     "BINPKG_FORMAT": "gpkg",
