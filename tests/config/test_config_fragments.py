@@ -20,6 +20,7 @@ from cloche.config.project import load_project
 
 def fragment(name: str, **files: str) -> tuple[str, tuple[SourceFile, ...]]:
     """A fragment; `package_use` stands for package.use, `env__a` for env/a."""
+
     def real(key: str) -> str:
         return key.replace("__", "/").replace("make_", "make.").replace("package_", "package.")
 
@@ -54,7 +55,7 @@ def test_the_number_keeps_the_order_of_a_hundred_fragments() -> None:
 
 def test_incremental_variables_add_up_over_fragments() -> None:
     tree = merge([fragment("one", make_conf='USE="a"\n'), fragment("two", make_conf='USE="b"\n')])
-    assert list(sorted(tree)) == [
+    assert sorted(tree) == [
         "make.conf/00-one", "make.conf/01--before", "make.conf/01-two", "make.conf/01-two+after",
     ]  # fmt: skip
     assert tree["make.conf/01-two+after"] == b'USE="${__CLOCHE_USE} ${USE}"\n'
@@ -123,7 +124,7 @@ def test_agreement_is_no_contradiction() -> None:
 
 
 def test_one_file_with_two_contents_is_an_error() -> None:
-    with pytest.raises(ContradictionError, match="env/x is another here"):
+    with pytest.raises(ContradictionError, match="env/x is one thing here, but another"):
         merge([fragment("one", env__x="A=1\n"), fragment("two", env__x="A=2\n")])
 
 

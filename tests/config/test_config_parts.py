@@ -90,7 +90,9 @@ def test_every_key_is_found_in_the_line_where_it_stands(pairs: list[tuple[str, s
 
 
 def test_tables_and_items_have_lines() -> None:
-    text = 'a.b = 1\n[t."x y"]\nk = [\n  "one", "two",\n  # no\n  "three" ]\n[[l]]\nz=1\n[[l]]\nz=2\n'
+    text = (
+        'a.b = 1\n[t."x y"]\nk = [\n  "one", "two",\n  # no\n  "three" ]\n[[l]]\nz=1\n[[l]]\nz=2\n'
+    )
     found = positions(text)
     assert found[("a", "b")] == 1
     assert found[("t", "x y")] == 2
