@@ -103,7 +103,7 @@ def test_masked_here_and_unmasked_there_is_an_error() -> None:
 
 
 def test_old_and_new_name_of_the_keywords_file_are_one() -> None:
-    with pytest.raises(ContradictionError, match="package.accept_keywords"):
+    with pytest.raises(ContradictionError, match=r"package\.accept_keywords"):
         merge([
             fragment("a", package_keywords="a/b ~amd64\n"),
             fragment("b", package_accept_keywords="a/b -~amd64\n"),
@@ -111,7 +111,7 @@ def test_old_and_new_name_of_the_keywords_file_are_one() -> None:
 
 
 def test_a_third_fragment_is_compared_with_all_before() -> None:
-    with pytest.raises(ContradictionError, match="/p/one/make.conf:1"):
+    with pytest.raises(ContradictionError, match=r"/p/one/make\.conf:1"):
         merge([
             fragment("one", make_conf="A=1\n"), fragment("two", make_conf="B=1\n"),
             fragment("three", make_conf="A=2\n"),
@@ -205,7 +205,7 @@ def test_a_directory_linked_from_the_host_is_refused(project: Path) -> None:
 def test_a_link_to_a_parent_ends(project: Path) -> None:
     (project / "portage/base/env").mkdir()
     (project / "portage/base/env/again").symlink_to("..")
-    with pytest.raises(UnreadableError, match="nested too deeply|symbolic links"):
+    with pytest.raises(UnreadableError, match=r"nested too deeply|symbolic links"):
         files(project)
 
 

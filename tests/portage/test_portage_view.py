@@ -50,7 +50,7 @@ MASTERS = {"main": (), "over": ("main",)}
 def test_a_build_sees_its_own_package_and_what_it_inherits(trees: Mapping[str, Path]) -> None:
     binds = package_view(trees, MASTERS, "over", CPV, ("two", "one"))
     top = "/var/db/repos"
-    assert dict((target, source) for source, target in binds) == {
+    assert {target: source for source, target in binds} == {
         f"{top}/main/profiles": trees["main"] / "profiles",
         f"{top}/main/metadata/layout.conf": trees["main"] / "metadata/layout.conf",
         f"{top}/main/metadata/install-qa-check.d": trees["main"] / "metadata/install-qa-check.d",

@@ -118,8 +118,11 @@ def _copy(source: Path, target: Path) -> None:
 def _inside(link: Path, root: Path) -> str:
     """The target of a relative symbolic link that stays inside the repository."""
     target = os.readlink(link)  # noqa: PTH115 - the text as it is, which Path would tidy up
-    leads_to = Path(os.path.normpath(link.parent / target))
-    if Path(target).is_absolute() or not leads_to.is_relative_to(root):
+    # Both as written and as followed: through another link, `..` is not what it looks like.
+    written = Path(os.path.normpath(link.parent / target))
+    followed = Path(os.path.realpath(link))
+    inside = written.is_relative_to(root) and followed.is_relative_to(root)
+    if Path(target).is_absolute() or not inside:
         raise RepositoryError(
             Origin(link),
             f"a symbolic link that leads out of the repository, to {target}",
