@@ -7,7 +7,7 @@ Between fragments the order is an accident of a list in a machine's file: whoeve
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -16,6 +16,7 @@ from cloche.config.errors import ContradictionError, MalformedError, Origin
 
 Texts = tuple[tuple[str, Path, str], ...]  # kind (make.conf, package.use, …), path, text
 
+_CLEARED: Final = "“-*”"
 # package.keywords is the old name of package.accept_keywords; both are read.
 _SIGNED: Final[Mapping[str, str]] = {
     "package.use": "package.use",
@@ -30,12 +31,22 @@ _SIGNED: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One thing that a fragment says: what it is about, what it says, and where."""
+    """One thing that a fragment says: what it is about, what it says, and where.
+
+    ``group`` is what ``-*`` clears at once: a variable, or the words of one atom in one kind of
+    file. ``adds`` marks a value that builds on the one before, and so contradicts nothing.
+    """
 
     subject: str
     value: str
     origin: Origin
-    adds: bool = False  # builds on what was said before: contradicts nothing
+    group: str = ""
+    adds: bool = False
+
+    @property
+    def negative(self) -> bool:
+        """Whether it takes something away."""
+        return self.value.startswith("“-")
 
 
 def check(fragments: Iterable[tuple[str, Texts]]) -> None:
@@ -48,16 +59,26 @@ def check(fragments: Iterable[tuple[str, Texts]]) -> None:
             # A later line of the same fragment replaces an earlier one, yet `A=1; A="$A 2"` is
             # still an assignment that does not care for what other fragments say.
             adds = statement.adds and (kept is None or kept.adds)
-            own[statement.subject] = Statement(
-                statement.subject, statement.value, statement.origin, adds
-            )
+            own[statement.subject] = replace(statement, adds=adds)
         for subject, statement in own.items():
             before = said.get(subject)
             if before and not statement.adds and before.value != statement.value:
                 raise ContradictionError(
                     statement.origin, before.origin, subject, statement.value, before.value
                 )
+        _check_cleared(said, own)
         said.update(own)
+
+
+def _check_cleared(said: Mapping[str, Statement], own: Mapping[str, Statement]) -> None:
+    """``-*`` takes away what earlier fragments added, unless the fragment says it again."""
+    clears = {item.group: item for item in own.values() if item.value == _CLEARED}
+    for subject, before in said.items():
+        by = clears.get(before.group)
+        if by and not before.negative and subject not in own:
+            raise ContradictionError(
+                by.origin, before.origin, subject, "taken away by “-*”", before.value
+            )
 
 
 def _statements(texts: Texts) -> Iterator[Statement]:
@@ -77,13 +98,15 @@ def _make_conf(text: str, path: Path) -> Iterator[Statement]:
         if item.name not in makeconf.INCREMENTALS:
             value = f"“{' '.join(item.value.split())}”"
             if not item.name.startswith("__"):
-                yield Statement(item.name, value, item.origin, item.refers_to_itself)
+                yield Statement(item.name, value, item.origin, adds=item.refers_to_itself)
             continue
         for word, sign in makeconf.signs(item.value).items():
-            if word != "*":  # `-*` clears what was there, and says nothing of any other word
-                yield Statement(
-                    f"“{word}” in {item.name}", f"“{'-' if sign == '-' else ''}{word}”", item.origin
-                )
+            yield _word(word, sign == "-", item.name, item.origin)
+
+
+def _word(word: str, negative: bool, group: str, origin: Origin) -> Statement:
+    """One word of a list in which ``-`` takes away."""
+    return Statement(f"“{word}” in {group}", f"“{'-' if negative else ''}{word}”", origin, group)
 
 
 def _lines(text: str, path: Path) -> Iterator[tuple[Origin, list[str]]]:
@@ -106,10 +129,8 @@ def _package_words(kind: str, text: str, path: Path) -> Iterator[Statement]:
             if kind == "package.use" and word.endswith(":"):
                 prefix = f"{word[:-1].lower()}_"
                 continue
-            sign = "-" if word.startswith("-") else ""
             flag = prefix + word.lstrip("+-")
-            if flag != "*":
-                yield Statement(f"“{flag}” of {atom} in {kind}", f"“{sign}{flag}”", origin)
+            yield _word(flag, word.startswith("-"), f"{kind} of {atom}", origin)
 
 
 def _masks(kind: str, text: str, path: Path) -> Iterator[Statement]:

@@ -91,7 +91,7 @@ class UnknownKeyError(ConfigError):
         super().__init__(origin)
         self.key = key
         self.choices = tuple(sorted(choices))
-        self.nearest = nearest(key, self.choices)
+        self.nearest = nearest(key.rpartition(".")[2], self.choices)
 
     @property
     def what(self) -> str:

@@ -10,6 +10,7 @@ from cloche.config.atoms import CATEGORY, PACKAGE, VERSION
 from cloche.portage.errors import BadNameError
 
 _CPV: Final = re.compile(rf"({CATEGORY})/({PACKAGE}?)-({VERSION})")
+_VERSION_LIKE: Final = re.compile(rf".*-{VERSION}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,8 @@ class Cpv:
 def split_cpv(text: str) -> Cpv:
     """Split ``CATEGORY/PN-PV[-rN]``. Raises `BadNameError`."""
     match = _CPV.fullmatch(text)
-    if match is None:
+    # No package name ends in what looks like a version (PMS 3.1.2).
+    if match is None or _VERSION_LIKE.fullmatch(match[2]):
         raise BadNameError(text, "of the form CATEGORY/NAME-VERSION")
     version, _, revision = match[3].partition("-r")
     return Cpv(match[1], match[2], version, revision)

@@ -26,11 +26,13 @@ def gpkg_path(cpv: Cpv, build_id: int) -> str:
 def parse_gpkg_path(path: str) -> tuple[Cpv, int]:
     """The CPV and the build id of a path below PKGDIR. Raises `BadNameError`."""
     match = _PATH.fullmatch(path)
-    if match is not None:
-        cpv = split_cpv(f"{match[1]}/{match[3]}")
-        if cpv.pn == match[2]:
-            return cpv, int(match[4])
-    raise BadNameError(path, f"of the form CATEGORY/NAME/NAME-VERSION-BUILD_ID{SUFFIX}")
+    try:
+        cpv = split_cpv(f"{match[1]}/{match[3]}") if match else None
+    except BadNameError:
+        cpv = None
+    if match is None or cpv is None or cpv.pn != match[2]:
+        raise BadNameError(path, f"of the form CATEGORY/NAME/NAME-VERSION-BUILD_ID{SUFFIX}")
+    return cpv, int(match[4])
 
 
 @dataclass(frozen=True, slots=True)
