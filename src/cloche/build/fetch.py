@@ -59,7 +59,7 @@ def _fetch(
         upper=make_directory(workspace, "root"),
         binds=(
             *views.for_build(shop.inputs, package),
-            *_network_files(workspace),
+            *_network_files(shop, workspace),
             Bind(directory, "/run/cloche/distdir", writable=True),
         ),
         network=True,
@@ -89,8 +89,8 @@ def _fetch(
         shop.bus(Fetched(package=package.id, file=file.name, size=file.size))
 
 
-def _network_files(workspace: Path) -> list[Bind]:
-    """What a fetch needs of the host: how to resolve names, and whom to trust."""
+def _network_files(shop: Workshop, workspace: Path) -> list[Bind]:
+    """What a fetch needs of the host: how to resolve names, whom to trust, where mirrors are."""
     binds = [
         Bind(path.resolve(), str(path))
         for path in (Path("/etc/resolv.conf"), Path("/etc/hosts"))
@@ -99,4 +99,8 @@ def _network_files(workspace: Path) -> list[Bind]:
     bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
     if Path(bundle).exists():
         binds.append(Bind(Path(bundle).resolve(), CA_BUNDLE))
+    if shop.policy.mirrors is not None:
+        mirrors = workspace / "mirrors"
+        mirrors.write_text(shop.policy.mirrors)
+        binds.append(Bind(mirrors, "/etc/portage/mirrors"))
     return binds

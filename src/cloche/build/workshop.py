@@ -77,6 +77,7 @@ class Policy:
     disk_reserve: int = 256 << 20  # bytes of the store's filesystem that stay free
     limits: Limits = field(default_factory=Limits)
     distfiles: tuple[Path, ...] = ()  # directories of the user's own that are looked into first
+    mirrors: str | None = None  # the text of /etc/portage/mirrors for fetching; None: the seed's
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from cloche.engines import userns
 from cloche.engines.base import Engine, Limits
 from cloche.engines.native import NativeEngine
 from cloche.errors import ClocheError
+from cloche.seeds.stored import mirrors_now
 from cloche.store import Store
 
 DEFAULT_PHASE_SECONDS = 6 * 3600.0
@@ -114,6 +115,7 @@ def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:
             memory=limits.memory,
         ),
         distfiles=(project.distfiles,) if project.distfiles else (),
+        mirrors=mirrors_now(project.seeds[machine.seed]),
     )
 
 

@@ -25,17 +25,19 @@ class Plain:
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._beat = threading.Thread(target=self._heartbeat, daemon=True)
-        self._beat.start()
 
     def __call__(self, event: events.Event) -> None:
         """Show one event, or keep in mind what it says."""
+        if self._beat.ident is None:
+            self._beat.start()  # not before: an engine wants to be made without threads
         for line in self._lines(event):
             self._write(line)
 
     def close(self) -> None:
         """Stop the heartbeat."""
         self._closed.set()
-        self._beat.join()
+        if self._beat.ident is not None:
+            self._beat.join()
 
     def _write(self, line: str) -> None:
         with self._lock:

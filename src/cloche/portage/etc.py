@@ -78,9 +78,8 @@ def write_tree(
         made.add(directory / name)
     for name, content in tree.items():
         path = directory / name
-        for parent in path.parents:
-            if parent in made:
-                break
+        missing = [parent for parent in path.parents if parent.is_relative_to(directory)]
+        for parent in reversed(missing):  # from the top down
             parent.mkdir(exist_ok=True)
             made.add(parent)
         if isinstance(content, Symlink):

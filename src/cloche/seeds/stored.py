@@ -15,9 +15,9 @@ from cloche.engines.base import Engine
 from cloche.layers import commit
 from cloche.seeds import lock as locks
 from cloche.seeds import seed as making
-from cloche.seeds.errors import UnknownTypeError
-from cloche.seeds.portage_sdist import DEFAULT_PIN, pin
-from cloche.seeds.sources import find_mirror
+from cloche.seeds.errors import SeedError, UnknownTypeError
+from cloche.seeds.portage_sdist import DEFAULT_PIN, pin, without_password
+from cloche.seeds.sources import find_mirror, portage_mirrors
 from cloche.seeds.strict import strict_overlay
 from cloche.store import Store
 
@@ -85,6 +85,7 @@ def bootstrap(
         made = making.make_tree(
             wanted, room, means, locked=old.seeds.get(spec.name), update=update
         )
+        _write_mirror(made.tree, means.mirror.uri)
         report("counting and storing files")
         hidden = _strict_tree(made.tree, room)
         layer = commit(store, made.tree, kind="seed", label=spec.name)
@@ -95,6 +96,19 @@ def bootstrap(
     data = {"about": asdict(about), "strict": strict.id}
     store.pin(pin_name(spec), (layer.id, strict.id), (), data)
     return StoredSeed(about, strict.id, pin_name(spec))
+
+
+def mirrors_now(spec: SeedSpec) -> str | None:
+    """Portage's ``mirrors`` as the host's own configuration has it today; None where it has none.
+
+    A seed carries the mirror it was made from; a host that moved to another one need not make a new
+    seed.
+    """
+    try:
+        mirror = find_mirror(_making_spec(spec).suite, mirror=spec.text("mirror"))
+    except SeedError:
+        return None
+    return portage_mirrors(without_password(mirror.uri))
 
 
 def _making_spec(spec: SeedSpec) -> making.SeedSpec:
@@ -109,6 +123,17 @@ def _making_spec(spec: SeedSpec) -> making.SeedSpec:
         portage=pin(version) if version else DEFAULT_PIN,
         packages=tuple(dict.fromkeys((*default.packages, *extra))),
     )
+
+
+def _write_mirror(tree: Path, uri: str) -> None:
+    """Tell the seed's Portage where ``mirror://debian/`` is (portage(5), ``mirrors``).
+
+    The file is no part of a layer's id: two hosts with different mirrors have the same seed.
+    """
+    file = tree / "etc/portage/mirrors"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(portage_mirrors(without_password(uri)))
+    file.chmod(0o644)
 
 
 def _strict_tree(tree: Path, room: Path) -> Path:

@@ -21,6 +21,13 @@ PLAIN_AUTOTOOLS_CONF=(
 	--disable-samples
 )
 
+src_configure() {
+	# Only its tests compress; but it would tell the world in a header whether
+	# it found zlib.
+	export ac_cv_header_zlib_h=no
+	plain-autotools_src_configure
+}
+
 src_install() {
 	plain-autotools_src_install
 	# A generator of C from RPC descriptions, in Python.
