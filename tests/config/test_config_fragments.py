@@ -241,7 +241,7 @@ def test_too_many_names_are_noticed(project: Path, monkeypatch: pytest.MonkeyPat
 def test_a_name_that_would_steer_a_terminal_is_refused(project: Path, name: bytes) -> None:
     (project / "portage/base/env").mkdir()
     Path(os.fsdecode(bytes(project / "portage/base") + b"/" + name)).write_text("A=1\n")
-    with pytest.raises(UnreadableError, match="no printable") as caught:
+    with pytest.raises(UnreadableError, match="not printable") as caught:
         files(project)
     assert str(caught.value).isprintable()
 
