@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -214,6 +215,35 @@ def test_a_link_to_a_parent_ends(project: Path) -> None:
     (project / "portage/base/env/again").symlink_to("..")
     with pytest.raises(UnreadableError, match=r"nested too deeply|symbolic links"):
         files(project)
+
+
+def test_links_without_end_are_noticed_soon(project: Path) -> None:
+    (project / "portage/base/env").mkdir()
+    for name in "abc":
+        (project / "portage/base/env" / name).symlink_to(".")
+    with pytest.raises(UnreadableError):
+        files(project)
+
+
+def test_too_many_bytes_are_noticed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloche.config.files.TREE_BYTES", 3)
+    with pytest.raises(UnreadableError, match="holds more than"):
+        files(project)
+
+
+def test_too_many_names_are_noticed(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cloche.config.files.TREE_LIMIT", 3)
+    with pytest.raises(UnreadableError, match="more than 3 names"):
+        files(project)
+
+
+@pytest.mark.parametrize("name", [b"env/\xff", b"env/a\nb", b"env/\x1b[31m"])
+def test_a_name_that_would_steer_a_terminal_is_refused(project: Path, name: bytes) -> None:
+    (project / "portage/base/env").mkdir()
+    Path(os.fsdecode(bytes(project / "portage/base") + b"/" + name)).write_text("A=1\n")
+    with pytest.raises(UnreadableError, match="not printable") as caught:
+        files(project)
+    assert str(caught.value).isprintable()
 
 
 @pytest.mark.parametrize(

@@ -255,3 +255,17 @@ def test_a_set_of_a_fragment_can_be_asked_for(project: Path) -> None:
     machine = load_project(project).machine("box")
     assert machine.targets == ("app-misc/jq", "@server")
     assert "net-misc/rsync" in {asked.atom for asked in machine.atoms}
+
+
+@pytest.mark.parametrize("name", ["sets/my set", "machines/-x.toml"])
+def test_names_that_nobody_could_write_are_refused(project: Path, name: str) -> None:
+    (project / name).write_text(MACHINE)
+    with pytest.raises(MalformedError, match="no name for a"):
+        load_project(project).machine("-x" if "-x" in name else "box")
+
+
+def test_a_fragment_is_no_path(project: Path) -> None:
+    text = MACHINE.replace('"desktop"', '"../sets"')
+    (project / "machines/box.toml").write_text(text)
+    with pytest.raises(MalformedError, match=r"box\.toml:5: .* no name for a fragment"):
+        load_project(project).machine("box")

@@ -250,6 +250,12 @@ def test_a_snapshot_refuses_what_is_no_file(repo: Path, tmp_path: Path) -> None:
         snapshot(repo, tmp_path / "s")
 
 
+def test_a_snapshot_refuses_unprintable_names(repo: Path, tmp_path: Path) -> None:
+    (repo / "a/b/files/x\x1b[0m").write_text("")
+    with pytest.raises(RepositoryError, match="not printable"):
+        snapshot(repo, tmp_path / "s")
+
+
 def test_a_missing_repository_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(RepositoryError, match="cannot be read"):
         fingerprint(tmp_path / "none")

@@ -167,6 +167,13 @@ def test_a_profile_chain_goes_over_repositories(trees: Mapping[str, Path]) -> No
     )  # fmt: skip
 
 
+def test_a_profile_cannot_reach_files_of_the_host(trees: Mapping[str, Path]) -> None:
+    outside = trees["main"].parent / "outside"
+    put(outside / "profile.bashrc")
+    put(trees["main"] / "profiles/base/parent", f"{outside}\n../../../outside\n")
+    assert outside not in profile_chain(trees, "main", "default")
+
+
 def test_a_circle_of_profiles_ends(trees: Mapping[str, Path]) -> None:
     put(trees["main"] / "profiles/base/parent", "../default\n")
     assert len(profile_chain(trees, "main", "default")) == 2

@@ -18,7 +18,9 @@ class Origin:
     line: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}" if self.line else str(self.file)
+        # What is no UTF-8 or would steer a terminal shows as a question mark.
+        file = "".join(char if char.isprintable() else "?" for char in str(self.file))
+        return f"{file}:{self.line}" if self.line else file
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:

@@ -15,7 +15,8 @@ from cloche.config.errors import MalformedError, Origin, UnreadableError
 
 TEXT_LIMIT = 1 << 20  # bytes; machine files, make.conf and the like
 FILE_LIMIT = 16 << 20  # bytes; a patch or a saved kernel configuration may be large
-TREE_LIMIT = 10_000  # files below one directory
+TREE_LIMIT = 10_000  # names below one directory, through links too
+TREE_BYTES = 128 << 20  # of all files below one directory
 _DEPTH_LIMIT = 32
 
 # Portage's own list (lib/portage/const.py, VCS_DIRS).
@@ -83,11 +84,20 @@ def is_ignored(name: str) -> bool:
 def names(directory: Path) -> list[str]:
     """The names in a directory that are not ignored, sorted; none where there is no directory."""
     try:
-        return sorted(path.name for path in directory.iterdir() if not is_ignored(path.name))
+        found = sorted(path.name for path in directory.iterdir() if not is_ignored(path.name))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
         raise UnreadableError(Origin(directory), f"cannot be read: {error.strerror}") from error
+    for name in found:
+        # Names come back in messages and in files of Portage, where a line's end has a meaning.
+        if not name.isprintable():
+            raise UnreadableError(
+                Origin(directory),
+                f"holds a name that is not printable UTF-8: {name!a}",
+                "rename it",
+            )
+    return found
 
 
 def walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
@@ -101,10 +111,11 @@ def walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
     stack = [("", directory)]
     while stack:
         relative, path = stack.pop()
+        # Directories count: a few links to a parent are a tree without end.
+        count += 1
+        if count > TREE_LIMIT:
+            raise UnreadableError(Origin(directory), f"more than {TREE_LIMIT} names below it")
         if not path.is_dir():
-            count += 1
-            if count > TREE_LIMIT:
-                raise UnreadableError(Origin(directory), f"more than {TREE_LIMIT} files below it")
             yield relative, path
             continue
         if not path.resolve().is_relative_to(boundary):
@@ -113,3 +124,14 @@ def walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
             raise UnreadableError(Origin(path), "nested too deeply", "look for a link to a parent")
         below = [(f"{relative}/{name}".lstrip("/"), path / name) for name in names(path)]
         stack.extend(reversed(below))
+
+
+def read_tree(directory: Path, root: Path) -> Iterator[tuple[str, Path, bytes]]:
+    """All files below a directory as relative name, path and content. Raises `UnreadableError`."""
+    total = 0
+    for relative, path in walk(directory, root):
+        content = read_bytes(path, root)
+        total += len(content)
+        if total > TREE_BYTES:
+            raise UnreadableError(Origin(directory), f"holds more than {TREE_BYTES >> 20} MiB")
+        yield relative, path, content

@@ -20,7 +20,7 @@ from cloche.config.errors import (
     UnreadableError,
     nearest,
 )
-from cloche.config.files import decode, names, read_bytes, walk
+from cloche.config.files import decode, names, read_tree
 from cloche.config.machine import Fragment, Machine
 from cloche.config.makeconf import words
 
@@ -68,9 +68,9 @@ def read_fragment(fragment: Fragment, root: Path) -> tuple[SourceFile, ...]:
     found = []
     for name in names(fragment.directory):
         _check_top(name, fragment.directory / name)
-        for relative, path in walk(fragment.directory / name, root):
+        for relative, path, content in read_tree(fragment.directory / name, root):
             full = f"{name}/{relative}" if relative else name
-            found.append(SourceFile(full, path, read_bytes(path, root)))
+            found.append(SourceFile(full, path, content))
     return tuple(found)
 
 
@@ -190,12 +190,12 @@ def machine_files(machine: Machine) -> dict[str, bytes]:
     ]
     patches = machine.root / "patches"
     if patches.exists():
-        for relative, path in walk(patches, machine.root):
+        for relative, path, content in read_tree(patches, machine.root):
             if not relative:
                 raise UnreadableError(Origin(path), "not a directory", "patches go below it")
             # A README among the patches is for people; Portage applies *.patch and *.diff.
             if relative.endswith((".patch", ".diff")):
-                own.append(SourceFile(f"patches/{relative}", path, read_bytes(path, machine.root)))
+                own.append(SourceFile(f"patches/{relative}", path, content))
     for file in own:
         if tree.setdefault(file.name, file.content) != file.content:
             raise ContradictionError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.config.atoms import is_name
 from cloche.config.errors import MalformedError, MissingKeyError, Origin, UnknownNameError
 from cloche.config.files import names
 from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
@@ -131,6 +132,10 @@ def _profile(table: Table, repos: frozenset[str]) -> Profile:
 
 def _fragment(name: str, origin: Origin, root: Path) -> Fragment:
     """A fragment by its name."""
+    if not is_name(name):
+        raise MalformedError(
+            origin, f"“{name}” is no name for a fragment", "use letters, digits, _ . + -"
+        )
     parent = root / "portage"
     there = [entry for entry in names(parent) if (parent / entry).is_dir()]
     if name not in there:

@@ -108,6 +108,10 @@ class Project:
         if name not in self.machines:
             raise UnknownNameError(Origin(self.root / "machines"), "machine", name, self.machines)
         file = self.root / "machines" / f"{name}.toml"
+        if not is_name(name):
+            raise MalformedError(
+                Origin(file), "no name for a machine", "use letters, digits, _ . + - in its name"
+            )
         return load_machine(name, file, self.root, frozenset(self.seeds), frozenset(self.repos))
 
 

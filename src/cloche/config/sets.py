@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.config.atoms import atom_fault
+from cloche.config.atoms import atom_fault, is_name
 from cloche.config.errors import MalformedError, Origin, UnknownNameError, UnreadableError
 from cloche.config.files import decode, names, read_bytes
 
@@ -59,6 +59,10 @@ def load_sets(directory: Path, root: Path) -> Mapping[str, PackageSet]:
     found = {}
     for name in names(directory):
         file = directory / name
+        if not is_name(name):
+            raise MalformedError(
+                Origin(file), "no name for a set", "use letters, digits, _ . + - in its name"
+            )
         if file.is_dir():
             raise UnreadableError(Origin(file), "a directory among the sets", "a set is one file")
         found[name] = parse_set(name, read_bytes(file, root), file)

@@ -48,6 +48,12 @@ def entries(repo: Path) -> Iterator[Entry]:
                 continue
             if not above and child.name.startswith("."):
                 continue
+            if not child.name.isprintable():
+                raise RepositoryError(
+                    Origin(repo / above),
+                    f"holds a name that is not printable UTF-8: {child.name!a}",
+                    "rename it",
+                )
             name = f"{above}/{child.name}" if above else child.name
             status = child.stat(follow_symlinks=False)
             if stat.S_ISDIR(status.st_mode):

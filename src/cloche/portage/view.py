@@ -25,6 +25,7 @@ _COMMON: Final = ("profiles", "metadata/layout.conf")
 _CHECKS: Final = (
     "metadata/install-qa-check.d", "metadata/preinst-qa-check.d", "metadata/postinst-qa-check.d",
 )  # fmt: skip
+_PROFILES_LIMIT: Final = 500  # of one machine; the deepest of Gentoo's has about 30
 _OF_PACKAGE: Final = ("files", "Manifest", "metadata.xml")
 
 Binds = tuple[tuple[Path, str], ...]
@@ -196,7 +197,11 @@ def profile_chain(snapshots: Mapping[str, Path], repo: str, path: str) -> tuple[
     entered: set[Path] = set()
 
     def enter(directory: Path, owner: str) -> None:
-        if directory in entered or not directory.is_dir():
+        # `parent` may say anything; nothing outside of the repositories is read for it.
+        inside = any(directory.is_relative_to(root / "profiles") for root in snapshots.values())
+        if not inside or directory in entered or not directory.is_dir():
+            return
+        if len(entered) >= _PROFILES_LIMIT:
             return
         entered.add(directory)
         parent = directory / "parent"
