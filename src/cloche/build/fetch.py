@@ -73,7 +73,8 @@ def _fetch(
         sandbox=sandbox,
         workspace=workspace,
         log=log,
-        environment={n: environment[n] for n in PROXIES if n in environment}
+        environment=shop.environment()
+        | {n: environment[n] for n in PROXIES if n in environment}
         | {"CURL_CA_BUNDLE": CA_BUNDLE, "SSL_CERT_FILE": CA_BUNDLE},
         timeout=shop.policy.phase_seconds,
     )

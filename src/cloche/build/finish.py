@@ -76,7 +76,7 @@ def _run(
             sandbox=sandbox,
             workspace=workspace,
             log=log,
-            environment={},
+            environment=shop.environment(),
         )
         result, _ = call(shop.engine, shop.running, wanted)
         if result.get("status") != "ok":

@@ -62,7 +62,7 @@ def merge(
             sandbox=sandbox,
             workspace=workspace,
             log=log,
-            environment={},
+            environment=shop.environment(),
         )
         result = building.run(shop, package, wanted)
         if result.get("status") != "ok":

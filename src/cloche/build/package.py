@@ -101,7 +101,7 @@ def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[st
             sandbox=sandbox,
             workspace=workspace,
             log=log,
-            environment=build_environment(shop),
+            environment=shop.environment() | build_environment(shop),
         )
         result = run(shop, package, wanted)
         if result.get("status") != "ok":

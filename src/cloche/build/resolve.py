@@ -75,7 +75,7 @@ def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]
             ),
             workspace=workspace,
             log=log,
-            environment={},
+            environment=shop.environment(),
         )
         result, _ = call(shop.engine, shop.running, wanted)
     if result.get("status") != "ok":

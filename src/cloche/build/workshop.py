@@ -110,6 +110,15 @@ class Workshop:
             limits=self.policy.limits,
         )
 
+    def environment(self) -> dict[str, str]:
+        """What Portage is told beside the fixed environment of all guests.
+
+        The repositories, which it takes from here instead of from its own default file and
+        repos.conf (portage(5)): that file is for a Gentoo system and names one that is not there.
+        """
+        conf = self.inputs.etc["repos.conf"]
+        return {"PORTAGE_REPOSITORIES": conf.decode()} if isinstance(conf, bytes) else {}
+
     def layer(self, id: str) -> Layer:
         """A layer of the store."""
         return stored_layer(self.store, id)

@@ -87,7 +87,7 @@ def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Blob:
             ),
             workspace=workspace,
             log=log,
-            environment={},
+            environment=shop.environment(),
         )
         result, _ = call(shop.engine, shop.running, wanted)
         index = output / INDEX
