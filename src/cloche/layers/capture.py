@@ -7,7 +7,8 @@ to the whole root. All of this goes, so that a layer holds what a package means 
 and has the same id wherever it was built.
 """
 
-# ruff: noqa: PTH - names are bytes here, which pathlib does not know
+# Names are bytes here, which pathlib does not know.
+# ruff: noqa: PTH115, PTH116
 
 from __future__ import annotations
 
