@@ -84,32 +84,28 @@ def assert_whole(path: Path) -> None:
         assert not list(store.tmp.iterdir())
 
 
-@pytest.mark.parametrize("stride", [7])
-def test_a_store_survives_being_killed_at_any_line_of_adding(tmp_path: Path, stride: int) -> None:
-    path = tmp_path / "store"
-    ended = 0
+def kill_everywhere(tmp_path: Path, task: Callable[[Path], object], stride: int) -> None:
+    """Kill a task at every so many lines, each time with a store that holds a little already."""
     for line in range(1, 10_000, stride):
-        ended = killed_at_line(lambda line=line: work(Store.open(path), line), line)  # type: ignore[misc]
+        path = tmp_path / str(line)
+        with Store.open(path) as store:
+            work(store, 1)
+            work(store, 2)
+            store.unpin("pin1")
+        ended = killed_at_line(lambda path=path: task(path), line)  # type: ignore[misc]
         assert_whole(path)
         if ended == 0:
-            break
+            return
         assert ended == -signal.SIGKILL
-    assert ended == 0
+    pytest.fail("the task never came to its end")
+
+
+def test_a_store_survives_being_killed_at_any_line_of_adding(tmp_path: Path) -> None:
+    kill_everywhere(tmp_path, lambda path: work(Store.open(path), 9), 13)
 
 
 def test_a_store_survives_being_killed_at_any_line_of_collecting(tmp_path: Path) -> None:
-    path = tmp_path / "store"
-    ended = 0
-    for line in range(1, 10_000, 11):
-        with Store.open(path) as store:
-            work(store, line)
-            store.unpin(f"pin{line % 3}")
-        ended = killed_at_line(lambda: gc(Store.open(path, exclusive=True), keep_logs=0), line)
-        assert_whole(path)
-        if ended == 0:
-            break
-        assert ended == -signal.SIGKILL
-    assert ended == 0
+    kill_everywhere(tmp_path, lambda path: gc(Store.open(path, exclusive=True), keep_logs=0), 13)
 
 
 def test_a_store_survives_workers_killed_at_random_times(tmp_path: Path) -> None:
