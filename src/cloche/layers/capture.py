@@ -50,7 +50,7 @@ def capture(
     """Make a clean layer of ``top``, an overlay's upper directory, and move it to ``destination``.
 
     ``top`` is consumed; nothing may be mounted over it any more. Its own mode and owner are part of
-    the layer and its id: make it with mode 0755 whatever the umask, before it is mounted.
+    the layer and its id: the engine makes it look like the topmost lower, whatever the umask.
     ``lowers`` are what it was mounted over, the bottom first. ``destination`` is on the same file
     system and missing, or ``top`` itself. ``drop`` are patterns of paths (see `patterns`) that no
     layer holds. Files that equal the merged lowers in all but time are taken out, unless
