@@ -7,7 +7,8 @@ to the whole root. All of this goes, so that a layer holds what a package means 
 and has the same id wherever it was built.
 """
 
-# ruff: noqa: PTH - names are bytes here, which pathlib does not know
+# Names are bytes here, which pathlib does not know.
+# ruff: noqa: PTH115, PTH116
 
 from __future__ import annotations
 
@@ -48,11 +49,12 @@ def capture(
 ) -> CaptureReport:
     """Make a clean layer of ``top``, an overlay's upper directory, and move it to ``destination``.
 
-    ``top`` is consumed; nothing may be mounted over it any more. ``lowers`` are what it was mounted
-    over, the bottom first. ``destination`` is on the same file system and missing, or ``top``
-    itself. ``drop`` are patterns of paths (see `patterns`) that no layer holds. Files that equal
-    the merged lowers in all but time are taken out, unless ``drop_unchanged`` is off. Raises
-    OSError, and `MissingLowerError`.
+    ``top`` is consumed; nothing may be mounted over it any more. Its own mode and owner are part of
+    the layer and its id: the engine makes it look like the topmost lower, whatever the umask.
+    ``lowers`` are what it was mounted over, the bottom first. ``destination`` is on the same file
+    system and missing, or ``top`` itself. ``drop`` are patterns of paths (see `patterns`) that no
+    layer holds. Files that equal the merged lowers in all but time are taken out, unless
+    ``drop_unchanged`` is off. Raises OSError, and `MissingLowerError`.
     """
     worker = _Capture(Merged(lowers), drop, drop_unchanged)
     fd = open_directory(top)

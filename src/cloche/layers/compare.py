@@ -1,6 +1,7 @@
 """What two trees, or two stacks of layers, differ in. Times do not count."""
 
-# ruff: noqa: PTH - names are bytes here, which pathlib does not know
+# Names are bytes here, which pathlib does not know.
+# ruff: noqa: PTH115
 
 from __future__ import annotations
 

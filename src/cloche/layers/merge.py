@@ -6,7 +6,8 @@ hides a name, a directory marked opaque hides what lies below it, a file hides a
 directories merge, with the attributes of the topmost one.
 """
 
-# ruff: noqa: PTH - names are bytes here, which pathlib does not know
+# Names are bytes here, which pathlib does not know.
+# ruff: noqa: PTH101, PTH102, PTH115, PTH211
 
 from __future__ import annotations
 

@@ -108,7 +108,9 @@ class Index:
         """The tree ``id`` or all of them, by id; ``layers`` is where they lie."""
         return [
             Tree(**row, path=layers / row["id"])
-            for row in self._rows("SELECT * FROM trees WHERE ?1 IS NULL OR id = ?1 ORDER BY id", id)
+            for row in self._rows(
+                "SELECT * FROM trees WHERE ? IS NULL OR id = ? ORDER BY id", id, id
+            )
         ]
 
     def add_blob(self, blob: Blob) -> None:
@@ -122,7 +124,9 @@ class Index:
         """The blob ``id`` or all of them, by id; ``directory`` is where they lie."""
         return [
             Blob(**row, path=directory / row["id"])
-            for row in self._rows("SELECT * FROM blobs WHERE ?1 IS NULL OR id = ?1 ORDER BY id", id)
+            for row in self._rows(
+                "SELECT * FROM blobs WHERE ? IS NULL OR id = ? ORDER BY id", id, id
+            )
         ]
 
     def strike(
@@ -154,10 +158,10 @@ class Index:
                 "INSERT INTO durations VALUES (?, ?, ?, ?)", (*name, action.seconds, action.created)
             )
             self._db.execute(
-                "DELETE FROM durations WHERE kind = ?1 AND name = ?2 AND rowid NOT IN (SELECT rowid"
-                " FROM durations WHERE kind = ?1 AND name = ?2"
-                " ORDER BY created DESC, rowid DESC LIMIT ?3)",
-                (*name, _KEEP_DURATIONS),
+                "DELETE FROM durations WHERE kind = ? AND name = ? AND rowid NOT IN (SELECT rowid"
+                " FROM durations WHERE kind = ? AND name = ?"
+                " ORDER BY created DESC, rowid DESC LIMIT ?)",
+                (*name, *name, _KEEP_DURATIONS),
             )
 
     def action(self, key: str) -> Action | None:
@@ -208,9 +212,9 @@ class Index:
     def pins(self, prefix: str = "", *, exactly: bool = False) -> list[Pin]:
         """The pins whose names begin with ``prefix`` (or are it, ``exactly``), by name."""
         rows = self._rows(
-            "SELECT * FROM pins WHERE name = ?1 OR (NOT ?2 AND substr(name, 1, length(?1)) = ?1)"
+            "SELECT * FROM pins WHERE name = ? OR (NOT ? AND substr(name, 1, length(?)) = ?)"
             " ORDER BY name",
-            prefix, exactly,
+            prefix, exactly, prefix, prefix,
         )  # fmt: skip
         return [
             Pin(
