@@ -1,1 +1,45 @@
-"""File-system layers: composing, capturing and comparing trees."""
+"""Layers of a file system: merging, listing, identity, capture and comparison of trees.
+
+A layer is a directory in the form that overlayfs takes as a lower one (with ``userxattr``): a
+character device 0:0 hides a name, ``user.overlay.opaque=y`` hides what lies below a directory.
+Stacks are sequences of directories, the bottom first. `capture` turns what was written over a stack
+into a clean layer, `commit` puts it into a store under its `layer_id`, `merged` and `flatten` show
+a stack as one tree without a mount, `compare` tells two trees or stacks apart.
+"""
+
+from __future__ import annotations
+
+from cloche.layers.capture import CaptureReport, capture
+from cloche.layers.compare import Comparison, Difference, compare
+from cloche.layers.errors import MissingLowerError, OverlayUnavailableError, TooManyLayersError
+from cloche.layers.identity import Normaliser, Rules, layer_id
+from cloche.layers.layer import Layer, commit, layer_of, stored_layer
+from cloche.layers.merge import Merged, Node, flatten, merged
+from cloche.layers.overlay import mount_overlay
+from cloche.layers.patterns import matcher
+from cloche.layers.portage_noise import PORTAGE_RULES
+
+__all__ = [
+    "PORTAGE_RULES",
+    "CaptureReport",
+    "Comparison",
+    "Difference",
+    "Layer",
+    "Merged",
+    "MissingLowerError",
+    "Node",
+    "Normaliser",
+    "OverlayUnavailableError",
+    "Rules",
+    "TooManyLayersError",
+    "capture",
+    "commit",
+    "compare",
+    "flatten",
+    "layer_id",
+    "layer_of",
+    "matcher",
+    "merged",
+    "mount_overlay",
+    "stored_layer",
+]

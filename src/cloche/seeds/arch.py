@@ -1,0 +1,35 @@
+"""The architectures a Debian seed can be made for, in the words of each distribution."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+
+from cloche.seeds.errors import UnknownArchError
+
+
+@dataclass(frozen=True, slots=True)
+class Arch:
+    """One architecture: Debian's name, Gentoo's ARCH and CHOST."""
+
+    debian: str
+    gentoo: str
+    chost: str
+
+
+# By `uname -m`. Only native seeds are made: another architecture needs emulation in every build.
+ARCHES = {
+    "x86_64": Arch("amd64", "amd64", "x86_64-pc-linux-gnu"),
+    "aarch64": Arch("arm64", "arm64", "aarch64-unknown-linux-gnu"),
+}
+
+
+def host_arch(machine: str | None = None) -> Arch:
+    """The architecture of this host, or of ``machine`` as ``uname -m`` says it.
+
+    Raises `UnknownArchError`.
+    """
+    machine = machine or platform.machine()
+    if machine not in ARCHES:
+        raise UnknownArchError(machine, tuple(ARCHES))
+    return ARCHES[machine]

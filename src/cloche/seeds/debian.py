@@ -1,0 +1,174 @@
+"""A Debian tree by mmdebstrap, the same one whoever runs it.
+
+Everyone starts ``mmdebstrap --mode=unshare`` as uid 0: root is that anyway, and an ordinary user by
+the time this runs, in the user namespace that cloche entered through newuidmap. For uid 0 that
+mode makes no user namespace of its own, only mount, PID, IPC and UTS namespaces, and writes the
+directory itself, so owners and modes come out alike for both. ``--mode=root`` would do as well, but
+it mounts ``/proc`` and ``/sys`` where a ``kill -9`` leaves them behind. The one thing that a user
+namespace cannot do, making device nodes, is not wanted: every sandbox has a ``/dev`` of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.seeds.errors import (
+    BadSignatureError,
+    MirrorUnreachableError,
+    MissingToolError,
+    StepFailedError,
+    TreeNotEmptyError,
+)
+from cloche.seeds.sources import Mirror
+
+Report = Callable[[str], None]
+
+# Constant, so that nothing in a tree depends on the day it was made.
+EPOCH = 1_700_000_000
+
+# What Portage itself runs, and a toolchain.
+TOOLCHAIN = (
+    *("ca-certificates", "gcc", "g++", "make", "python3", "patch", "tar", "gawk", "file", "wget"),
+    *("xz-utils", "bzip2", "zstd", "procps"),
+)
+# What many packages need to build, in Gentoo as dependencies of their own; `strict` hides these.
+BUILD_TOOLS = (
+    *("meson", "ninja-build", "python3-setuptools", "pkg-config", "autoconf", "automake"),
+    *("libtool", "rsync", "gettext-base", "bison", "flex", "m4"),
+)
+PACKAGES = TOOLCHAIN + BUILD_TOOLS
+
+# Debian's own documentation is a third of the files of a tree, and no build reads it.
+_LEFT_OUT = (
+    "path-exclude=/usr/share/doc/*",
+    "path-include=/usr/share/doc/*/copyright",
+    "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/info/*",
+    "path-exclude=/usr/share/locale/*",
+    "path-include=/usr/share/locale/locale.alias",
+)
+_TAIL = 20  # lines of the log that an error quotes
+_PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY")
+_UNSIGNED = ("NO_PUBKEY", "is not signed", "signatures couldn't be verified", "EXPKEYSIG")
+_UNREACHABLE = (
+    *("Could not resolve", "Could not connect", "Unable to connect", "Failed to fetch"),
+    *("Connection failed", "does not have a Release file", "Temporary failure resolving"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """What to make a tree of."""
+
+    suite: str
+    arch: str  # Debian's word for it
+    mirror: Mirror
+    packages: tuple[str, ...] = PACKAGES
+    apt_options: tuple[str, ...] = ()
+
+
+def command(wanted: Bootstrap, tree: Path) -> list[str]:
+    """The command line of mmdebstrap. A pure function."""
+    return [
+        "mmdebstrap",
+        "--mode=unshare",
+        "--format=directory",
+        "--variant=minbase",
+        "--components=main",
+        f"--architectures={wanted.arch}",
+        f"--keyring={wanted.mirror.keyring}",
+        f"--include={','.join(wanted.packages)}",
+        # apt's lists hold the digests for the lock; the preparation removes them.
+        "--skip=output/dev,output/mknod,cleanup/apt/lists",
+        *(f"--aptopt={option}" for option in wanted.apt_options),
+        *(f"--dpkgopt={option}" for option in _LEFT_OUT),
+        wanted.suite,
+        str(tree),
+        wanted.mirror.uri,
+    ]
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """A fixed environment; of the host's only what says how to reach a mirror."""
+    fixed = {
+        "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "LC_ALL": "C.UTF-8",
+        "DEBIAN_FRONTEND": "noninteractive",
+        "SOURCE_DATE_EPOCH": str(EPOCH),
+    }
+    return {name: environ[name] for name in _PROXIES if name in environ} | fixed
+
+
+def bootstrap(wanted: Bootstrap, tree: Path, log: Path, report: Report = lambda text: None) -> None:
+    """Make the tree at ``tree``, which must be empty or absent; everything said goes to ``log``.
+
+    Raises `MissingToolError`, `TreeNotEmptyError`, `MirrorUnreachableError`, `BadSignatureError`,
+    `StepFailedError`; what was made is then removed again.
+    """
+    for tool, package in (("mmdebstrap", "mmdebstrap"), ("apt-get", "apt"), ("dpkg", "dpkg")):
+        if shutil.which(tool) is None:
+            raise MissingToolError(tool, package)
+    if tree.is_dir() and any(tree.iterdir()):
+        raise TreeNotEmptyError(tree)
+    tree.mkdir(parents=True, exist_ok=True)
+    # The ids of the namespace are not the caller's: apt's own user has to get through.
+    tree.chmod(0o755)
+    try:
+        status = _run(command(wanted, tree), log, report)
+    except BaseException:
+        shutil.rmtree(tree, ignore_errors=True)
+        raise
+    if status != 0:
+        shutil.rmtree(tree, ignore_errors=True)
+        raise judge(wanted, status, log)
+
+
+def _run(argv: list[str], log: Path, report: Report) -> int:
+    """Run mmdebstrap, its words into the log, its steps to ``report``."""
+    with (
+        log.open("a", encoding="utf-8") as kept,
+        subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=environment(os.environ),
+            cwd="/",
+            umask=0o022,
+        ) as process,
+    ):
+        try:
+            for line in process.stdout or ():
+                kept.write(line)
+                kept.flush()
+                if line.startswith("I: ") and line.endswith("...\n"):
+                    report(line[3:-4])
+        except BaseException:
+            process.terminate()
+            raise
+        return process.wait()
+
+
+def judge(wanted: Bootstrap, status: int, log: Path) -> Exception:
+    """Which error the words of a failed mmdebstrap stand for."""
+    lines = tuple(last_lines(log))
+    if any(sign in line for line in lines for sign in _UNSIGNED):
+        return BadSignatureError(wanted.mirror.uri, wanted.mirror.keyring, lines)
+    if any(sign in line for line in lines for sign in _UNREACHABLE):
+        return MirrorUnreachableError(wanted.mirror.uri, lines)
+    return StepFailedError("mmdebstrap", status, log, lines)
+
+
+def last_lines(log: Path, count: int = _TAIL) -> Iterator[str]:
+    """The end of a log, empty lines left out."""
+    with log.open(encoding="utf-8", errors="replace") as stream:
+        lines = [line.rstrip() for line in stream if line.strip()]
+    yield from lines[-count:]

@@ -1,0 +1,102 @@
+"""The Debian packages of a tree: what dpkg says is installed, what apt's index says it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.seeds.deb822 import stanzas
+from cloche.seeds.errors import BadPackageListError
+
+STATUS = "var/lib/dpkg/status"
+LISTS = "var/lib/apt/lists"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Package:
+    """One installed package, pinned by the SHA-256 of its ``.deb``."""
+
+    name: str
+    version: str
+    arch: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One installed package as dpkg has it; each of ``needs`` is a list of alternatives."""
+
+    name: str
+    version: str
+    arch: str
+    essential: bool
+    same: bool  # Multi-Arch: same, which decides the name of its list of files
+    needs: tuple[tuple[str, ...], ...]
+    provides: tuple[str, ...]
+
+
+def installed(tree: Path) -> list[Installed]:
+    """The packages of a tree, by name. Raises `BadPackageListError`."""
+    found = []
+    for line, fields in _stanzas(tree / STATUS):
+        if fields.get("status") != "install ok installed":
+            name = fields.get("package", f"line {line}")
+            raise BadPackageListError(f"{name} is {fields.get('status', 'without a status')!r}")
+        found.append(
+            Installed(
+                name=fields["package"],
+                version=fields["version"],
+                arch=fields["architecture"],
+                essential=fields.get("essential") == "yes",
+                same=fields.get("multi-arch") == "same",
+                needs=_needs(fields),
+                provides=tuple(
+                    name for group in _relations(fields.get("provides", "")) for name in group
+                ),
+            )
+        )
+    return sorted(found, key=lambda package: (package.name, package.arch))
+
+
+def _needs(fields: dict[str, str]) -> tuple[tuple[str, ...], ...]:
+    return _relations(fields.get("pre-depends", "")) + _relations(fields.get("depends", ""))
+
+
+def _relations(text: str) -> tuple[tuple[str, ...], ...]:
+    """The names of a relationship field (Debian Policy 7.1), versions and architectures dropped."""
+    return tuple(
+        tuple(re.split(r"[\s(:\[]", name.strip(), maxsplit=1)[0] for name in group.split("|"))
+        for group in text.split(",")
+        if group.strip()
+    )
+
+
+def pinned(tree: Path) -> list[Package]:
+    """The packages of a fresh tree with their digests; apt's lists must still be there.
+
+    Raises `BadPackageListError` when a package is in no index of the mirror.
+    """
+    digests = {}
+    for index in sorted((tree / LISTS).glob("*_Packages")):
+        for _, fields in _stanzas(index):
+            key = (fields["package"], fields["version"], fields["architecture"])
+            digests[key] = fields.get("sha256", "")
+    found = []
+    for package in installed(tree):
+        digest = digests.get((package.name, package.version, package.arch))
+        if not digest:
+            raise BadPackageListError(
+                f"{package.name} {package.version} is in no index of the mirror"
+            )
+        found.append(Package(package.name, package.version, package.arch, digest))
+    return sorted(found)
+
+
+def _stanzas(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            yield from stanzas(lines)
+    except FileNotFoundError:
+        raise BadPackageListError(f"{file} is missing") from None

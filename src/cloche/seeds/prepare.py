@@ -1,0 +1,103 @@
+"""The step inside the new tree: Portage installed, traces of the host removed, in a sandbox.
+
+The Debian tree is the sandbox's lower directory; what `prepare.sh` writes over it lands in the
+upper, which is then folded into the tree, so that a seed is one layer.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.resources import as_file, files
+from pathlib import Path
+
+from cloche.engines.base import Bind, Command, Ended, Engine, Limits, Sandbox
+from cloche.seeds.arch import Arch
+from cloche.seeds.debian import EPOCH, Report, last_lines
+from cloche.seeds.errors import StepFailedError
+from cloche.seeds.fold import fold
+
+_SCRIPT = "/run/cloche/prepare.sh"
+_SDIST = "/run/cloche/portage.tar.gz"
+_TIMEOUT = 900.0  # seconds; 10 are usual
+_STEP = b"step: "
+
+
+def prepare(
+    engine: Engine,
+    tree: Path,
+    upper: Path,
+    sdist: Path,
+    arch: Arch,
+    log: Path,
+    report: Report = lambda text: None,
+) -> None:
+    """Install ``sdist`` in ``tree`` and make the tree independent of host and day.
+
+    ``upper`` is an empty directory on the tree's file system, for scratch. Raises
+    `StepFailedError`, and what the engine raises; the tree is then as it was.
+    """
+    script = files("cloche.seeds").joinpath("prepare.sh")
+    with as_file(script) as path:
+        ended = _run(
+            engine,
+            Sandbox(
+                lowers=(tree,),
+                upper=upper,
+                binds=(Bind(path, _SCRIPT), Bind(sdist, _SDIST)),
+                limits=Limits(processes=None),
+            ),
+            Command(
+                ("/bin/bash", _SCRIPT),
+                env={
+                    "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+                    "HOME": "/root",
+                    "LC_ALL": "C.UTF-8",
+                    "PYTHONDONTWRITEBYTECODE": "1",
+                    "SOURCE_DATE_EPOCH": str(EPOCH),
+                    "CHOST": arch.chost,
+                    "SDIST": _SDIST,
+                },
+                timeout=_TIMEOUT,
+            ),
+            log,
+            report,
+        )
+    if not ended.ok:
+        lines = tuple(last_lines(log))
+        raise StepFailedError("the preparation of the seed", ended.status, log, lines)
+    report("folding Portage into the tree")
+    fold(upper / "top", tree)
+
+
+def _run(engine: Engine, sandbox: Sandbox, command: Command, log: Path, report: Report) -> Ended:
+    """Run the command, its words into the log, its steps to ``report``."""
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    with open(reading, "rb") as words, log.open("ab") as kept:
+        try:
+            process = engine.start(sandbox, command, stdout=writing, stderr=writing)
+        finally:
+            os.close(writing)
+        try:
+            for line in _lines(words.fileno()):
+                kept.write(line)
+                kept.flush()
+                if line.startswith(_STEP):
+                    report(line[len(_STEP) :].decode(errors="replace").strip())
+            ended = process.wait()
+        except BaseException:
+            process.kill()
+            raise
+    if ended is None:  # only with a timeout
+        raise AssertionError
+    return ended
+
+
+def _lines(descriptor: int) -> Iterator[bytes]:
+    """Lines as they come, without waiting for a full buffer."""
+    rest = b""
+    while block := os.read(descriptor, 65536):
+        *whole, rest = (rest + block).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+    if rest:
+        yield rest

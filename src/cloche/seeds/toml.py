@@ -1,0 +1,63 @@
+"""Writing TOML (tomllib only reads): plain data, in an order and a shape that make good diffs."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
+_DEPTH = 2  # tables down to here get a header of their own, deeper ones are inline
+
+
+def dumps(data: Mapping[str, Any]) -> str:
+    """The text of a document of strings, integers, floats, booleans, lists and tables.
+
+    Keys stay in the order given, except that a table's plain values come before its tables.
+    Elements of a list of tables take one line each. Raises `TypeError` for anything else.
+    """
+    return "\n".join(_table(data, ())).strip("\n") + "\n"
+
+
+def _table(data: Mapping[str, Any], path: tuple[str, ...]) -> Iterator[str]:
+    nested = {
+        key: value
+        for key, value in data.items()
+        if isinstance(value, Mapping) and len(path) < _DEPTH
+    }
+    plain = {key: value for key, value in data.items() if key not in nested}
+    if path and (plain or not nested):
+        yield ""
+        yield f"[{'.'.join(map(_key, path))}]"
+    for key, value in plain.items():
+        yield f"{_key(key)} = {_value(value)}"
+    for key, value in nested.items():
+        yield from _table(value, (*path, key))
+
+
+def _key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else _string(key)
+
+
+def _string(text: str) -> str:
+    # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")
+
+
+def _value(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return _string(value)
+        case int() | float():
+            return repr(value)
+        case Mapping():
+            inner = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
+            return f"{{ {inner} }}" if inner else "{}"
+        case list() | tuple():
+            if any(isinstance(item, Mapping) for item in value):
+                return "[\n" + "".join(f"    {_value(item)},\n" for item in value) + "]"
+            return "[" + ", ".join(map(_value, value)) + "]"
+    raise TypeError(f"no TOML for {type(value).__name__}")

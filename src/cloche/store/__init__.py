@@ -1,0 +1,54 @@
+"""Content-addressed trees and files, what is known about them, locks, and upkeep.
+
+`Store.open` gives the store; trees and blobs go in with `Store.add_tree` and `Store.add_blob` and
+never change from then on. `Store.record` and `Store.action` remember steps by their keys,
+`Store.pin` keeps things from `gc`, `verify` reads everything again, `usage` measures.
+"""
+
+from __future__ import annotations
+
+from cloche.store.errors import (
+    BadIdError,
+    NotAStoreError,
+    NotExclusiveError,
+    StoreBusyError,
+    StoreTooNewError,
+    TreeChangedError,
+    UnknownBlobError,
+    UnknownTreeError,
+)
+from cloche.store.gc import GcReport, gc
+from cloche.store.records import Action, Blob, Pin, Tree
+from cloche.store.store import Store
+from cloche.store.tree import Entry, exact_digest, measure, remove_tree, walk
+from cloche.store.usage import Part, Usage, usage
+from cloche.store.verify import Problem, VerifyReport, verify
+
+__all__ = [
+    "Action",
+    "BadIdError",
+    "Blob",
+    "Entry",
+    "GcReport",
+    "NotAStoreError",
+    "NotExclusiveError",
+    "Part",
+    "Pin",
+    "Problem",
+    "Store",
+    "StoreBusyError",
+    "StoreTooNewError",
+    "Tree",
+    "TreeChangedError",
+    "UnknownBlobError",
+    "UnknownTreeError",
+    "Usage",
+    "VerifyReport",
+    "exact_digest",
+    "gc",
+    "measure",
+    "remove_tree",
+    "usage",
+    "verify",
+    "walk",
+]

@@ -1,0 +1,174 @@
+"""What can go wrong with a store."""
+
+# ruff: noqa: D102 - the texts of an error are documented in cloche.errors
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloche.errors import ClocheError, Exit
+
+
+class StoreTooNewError(ClocheError):
+    """The store was written by a newer cloche; ``found`` and ``known`` are format numbers."""
+
+    status = Exit.BAD_INPUT
+
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        super().__init__(path, found, known)
+        self.path = path
+        self.found = found
+        self.known = known
+
+    @property
+    def what(self) -> str:
+        return f"the store has format {self.found}, this cloche knows up to {self.known}"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "use a newer cloche, or another store directory"
+
+
+class NotAStoreError(ClocheError):
+    """The directory holds something else; ``found`` is one name that no store has."""
+
+    status = Exit.BAD_INPUT
+
+    def __init__(self, path: Path, found: str) -> None:
+        super().__init__(path, found)
+        self.path = path
+        self.found = found
+
+    @property
+    def what(self) -> str:
+        return f"this is no store of cloche (it holds {self.found!r})"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "name an empty or a new directory"
+
+
+class StoreBusyError(ClocheError):
+    """Another process holds the store; ``exclusive`` tells which kind of hold was asked for."""
+
+    status = Exit.HOST
+
+    def __init__(self, path: Path, *, exclusive: bool) -> None:
+        super().__init__(path, exclusive)
+        self.path = path
+        self.exclusive = exclusive
+
+    @property
+    def what(self) -> str:
+        if self.exclusive:
+            return "other cloche processes are using the store"
+        return "another cloche process has the store to itself (garbage collection or repair)"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "try again when they are done"
+
+
+class NotExclusiveError(ClocheError):
+    """Something that takes things away was asked of a store that others may be using."""
+
+    status = Exit.HOST
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def what(self) -> str:
+        return "the store is open for sharing, and this needs it alone"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "open it with exclusive=True"
+
+
+class UnknownError(ClocheError):
+    """Base of `UnknownTreeError` and `UnknownBlobError`: the store does not hold ``id``."""
+
+    status = Exit.FAILED
+    noun = "object"
+
+    def __init__(self, path: Path, id: str) -> None:
+        super().__init__(path, id)
+        self.path = path
+        self.id = id
+
+    @property
+    def what(self) -> str:
+        return f"the store holds no {self.noun} {self.id}"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "build it again; `cloche store verify` tells whether more is missing"
+
+
+class UnknownTreeError(UnknownError):
+    """No tree of this id, or its directory is gone."""
+
+    noun = "layer"
+
+
+class UnknownBlobError(UnknownError):
+    """No blob of this id, or its file is gone."""
+
+    noun = "blob"
+
+
+class BadIdError(ClocheError):
+    """An id that is not 64 hexadecimal digits in lower case, so it must not become a path."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+    @property
+    def what(self) -> str:
+        return f"{self.id!r} is not an id (64 hexadecimal digits, lower case)"
+
+
+class TreeChangedError(ClocheError):
+    """``path``, relative to ``root``, changed while the tree was being read."""
+
+    status = Exit.FAILED
+
+    def __init__(self, root: Path, path: str) -> None:
+        super().__init__(root, path)
+        self.root = root
+        self.path = path
+
+    @property
+    def what(self) -> str:
+        return f"{self.path} changed while the tree was being read"
+
+    @property
+    def where(self) -> str:
+        return str(self.root)
+
+    @property
+    def todo(self) -> str:
+        return "see which process writes there"

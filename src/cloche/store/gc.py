@@ -1,0 +1,84 @@
+"""Garbage collection: what no pin names goes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.store.records import Action
+from cloche.store.store import Store
+from cloche.store.sweep import dead
+from cloche.store.tree import remove_tree
+from cloche.store.usage import freed
+
+WEEK = 7 * 86400.0
+
+
+@dataclass(frozen=True, slots=True)
+class GcReport:
+    """What `gc` removed, or would remove: ids, keys, names; ``bytes`` on disk given back."""
+
+    trees: tuple[str, ...]
+    blobs: tuple[str, ...]
+    actions: tuple[str, ...]
+    workspaces: tuple[str, ...]
+    logs: tuple[str, ...]
+    failed: tuple[str, ...]
+    bytes: int
+
+
+def gc(
+    store: Store,
+    *,
+    dry_run: bool = False,
+    keep: Iterable[str] = (),
+    keep_logs: float = WEEK,
+    failed: bool = False,
+) -> GcReport:
+    """Remove all that no pin and no id of ``keep`` names.
+
+    An action stays when all of its outputs stay. Logs stay with their actions, and others for
+    ``keep_logs`` seconds. ``failed`` takes the kept roots of failed builds along. Distfiles are
+    left alone: which are needed, only repositories know. Raises `NotExclusiveError` unless
+    ``dry_run``.
+    """
+    if not dry_run:
+        store.need_exclusive()
+    kept = set(keep)
+    for pin in store.pins():
+        kept.update(pin.trees, pin.blobs)
+    trees = [tree for tree in store.trees() if tree.id not in kept]
+    blobs = [blob for blob in store.all_blobs() if blob.id not in kept]
+    actions = store.index.actions()
+    lost = [action for action in actions if not kept.issuperset(action.outputs.values())]
+    logs = _old_logs(store.logs, [action for action in actions if action not in lost], keep_logs)
+    workspaces = dead(store)
+    roots = sorted(store.failed.iterdir()) if failed else []
+    doomed = [*(tree.path for tree in trees), *(blob.path for blob in blobs)]
+    report = GcReport(
+        trees=tuple(tree.id for tree in trees),
+        blobs=tuple(blob.id for blob in blobs),
+        actions=tuple(action.key for action in lost),
+        workspaces=tuple(path.name for path in workspaces),
+        logs=tuple(str(path.relative_to(store.logs)) for path in logs),
+        failed=tuple(path.name for path in roots),
+        bytes=freed([*doomed, *workspaces, *logs, *roots]),
+    )
+    if not dry_run:
+        store.remove(trees=report.trees, blobs=report.blobs, actions=report.actions)
+        for path in [*logs, *roots]:
+            remove_tree(path)
+    return report
+
+
+def _old_logs(logs: Path, kept: Sequence[Action], keep_seconds: float) -> list[Path]:
+    """Log files that belong to no kept action and were written longer ago than that."""
+    named = {logs / action.log for action in kept if action.log is not None}
+    border = time.time() - keep_seconds
+    return sorted(
+        path
+        for path in logs.rglob("*")
+        if path not in named and path.is_file() and path.stat().st_mtime < border
+    )

@@ -1,0 +1,67 @@
+"""What the index knows, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """A stored tree. ``exact`` is its `exact_digest`, ``size`` is in bytes of content.
+
+    ``kind`` and ``label`` are the words of the first who added it ("package", "app-misc/jq-1.8.1");
+    ``files`` counts the names that are no directories; ``created`` is in seconds of the epoch.
+    """
+
+    id: str
+    kind: str
+    label: str
+    exact: str
+    files: int
+    size: int
+    created: float
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Blob:
+    """A stored file; ``id`` is the SHA-256 of its content, ``size`` in bytes."""
+
+    id: str
+    label: str
+    size: int
+    created: float
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """A step that was done: equal keys mean that it need not be done again.
+
+    ``parts`` are what the key was made of, by name, kept to answer "why was this rebuilt".
+    ``outputs`` name the ids of trees and blobs. ``log`` is relative to the store's ``logs``;
+    ``created`` is in seconds of the epoch.
+    """
+
+    key: str
+    kind: str
+    name: str
+    parts: Mapping[str, str]
+    outputs: Mapping[str, str]
+    seconds: float
+    log: str | None
+    created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A root of garbage collection: trees and blobs that ``name`` needs, and data of its own."""
+
+    name: str
+    trees: tuple[str, ...]
+    blobs: tuple[str, ...]
+    data: Mapping[str, Any]
+    created: float

@@ -1,0 +1,273 @@
+"""The store: trees, files and what is known about them, in one directory.
+
+``version`` is the format's number; ``layers/ID`` are trees that serve as an overlay's lower
+directories at once; ``blobs/ID`` files; ``index.sqlite`` what is known of both (see `index` for the
+order that keeps them in step); ``distfiles``, ``logs`` and ``failed/NAME`` (kept roots of failed
+builds) belong to their writers; ``tmp`` holds workspaces; ``locks`` and ``lock`` files for
+flock(2).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+import time
+import urllib.parse
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from cloche.store.errors import (
+    NotExclusiveError,
+    StoreBusyError,
+    UnknownBlobError,
+    UnknownTreeError,
+)
+from cloche.store.index import Index
+from cloche.store.layout import checked, fsync, prepare, settle_version, syncfs
+from cloche.store.locks import held, hold, open_lock, release, try_hold
+from cloche.store.records import Action, Blob, Pin, Tree
+from cloche.store.sweep import sweep, take_away
+from cloche.store.tree import open_directory, remove_tree
+
+Waiting = Callable[[str], None]
+"""Called once, with a sentence for the reader, before a lock is waited for."""
+
+
+class Store:
+    """An open store. Safe to use from several threads; not across fork(2) (SQLite forbids it)."""
+
+    def __init__(self, path: Path, lock: int, *, exclusive: bool) -> None:
+        self.path = path
+        self.layers = path / "layers"
+        self.blobs = path / "blobs"
+        self.logs = path / "logs"
+        self.distfiles = path / "distfiles"
+        self.failed = path / "failed"
+        self.tmp = path / "tmp"
+        self.exclusive = exclusive
+        self._lock = lock
+        with held(path / "locks" / "setup"):
+            self.index = Index(path / "index.sqlite")
+
+    @classmethod
+    def open(cls, path: Path, *, exclusive: bool = False, waiting: Waiting | None = None) -> Store:
+        """Open the store in ``path``, which is made where it is missing, and sweep dead things.
+
+        Many may share a store; ``exclusive`` keeps all others out, for garbage collection and
+        repair. When somebody else is in the way this raises `StoreBusyError`, or, given
+        ``waiting``, calls it and waits. Raises `StoreTooNewError` and `NotAStoreError` as well.
+        """
+        path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a user's links
+        prepare(path)
+        fd = open_lock(path / "lock")
+        try:
+            if not try_hold(fd, shared=not exclusive):
+                busy = StoreBusyError(path, exclusive=exclusive)
+                if waiting is None:
+                    raise busy
+                waiting(f"{busy.what}; waiting")
+                hold(fd, shared=not exclusive)
+            settle_version(path)
+            store = cls(path, fd, exclusive=exclusive)
+        except BaseException:
+            release(fd)
+            raise
+        try:
+            sweep(store)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def close(self) -> None:
+        """Give the store up. May be called again."""
+        if self._lock >= 0:
+            self.index.close()
+            release(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def need_exclusive(self) -> None:
+        """Raise `NotExclusiveError` unless nobody else can be using the store."""
+        if not self.exclusive:
+            raise NotExclusiveError(self.path)
+
+    # Trees
+
+    def has_tree(self, id: str) -> bool:
+        """Whether the tree is known and in its place."""
+        return bool(self.index.trees(self.layers, checked(id))) and (self.layers / id).is_dir()
+
+    def tree(self, id: str) -> Tree:
+        """The tree of this id. Raises `UnknownTreeError`."""
+        if not self.has_tree(id):
+            raise UnknownTreeError(self.path, id)
+        return self.index.trees(self.layers, id)[0]
+
+    def trees(self) -> list[Tree]:
+        """All trees of the index, by id, whether they are in their places or not."""
+        return self.index.trees(self.layers)
+
+    def add_tree(
+        self, source: Path, *, id: str, exact: str, kind: str, label: str, files: int, size: int
+    ) -> Tree:
+        """Move ``source``, a directory in `tmp`, into its place for good.
+
+        Layers never change: where there is a tree of this id already it stays, and ``source`` is
+        removed. ``exact`` is the tree's `exact_digest`; the caller answers for ``id``.
+        """
+        place = self.layers / checked(id)
+        tree = Tree(id, kind, label, exact, files, size, time.time(), place)
+        if not self.has_tree(id):
+            syncfs(source)  # before the rename: what is in place is on disk
+            with self.placing():
+                if not self.has_tree(id):
+                    take_away(self, place)  # of a process that died before it made the row
+                    source.rename(place)
+                    fsync(self.layers)
+                    self.index.add_tree(tree)
+                    return tree
+        remove_tree(source)
+        return self.tree(id)
+
+    # Blobs
+
+    def has_blob(self, id: str) -> bool:
+        """Whether the blob is known and in its place."""
+        return bool(self.index.blobs(self.blobs, checked(id))) and (self.blobs / id).is_file()
+
+    def blob(self, id: str) -> Blob:
+        """The blob of this id. Raises `UnknownBlobError`."""
+        if not self.has_blob(id):
+            raise UnknownBlobError(self.path, id)
+        return self.index.blobs(self.blobs, id)[0]
+
+    def all_blobs(self) -> list[Blob]:
+        """All blobs of the index, by id, whether they are in their places or not."""
+        return self.index.blobs(self.blobs)
+
+    def add_blob(self, source: Path, label: str) -> Blob:
+        """Take the file ``source`` into the store; it is moved, from wherever it lies."""
+        with self.workspace("blob") as room:
+            mine = room / "blob"
+            shutil.move(source, mine)  # a copy where source is on another file system
+            with mine.open("rb") as file:
+                id = hashlib.file_digest(file, "sha256").hexdigest()
+                os.fchmod(file.fileno(), 0o644)
+                os.fsync(file.fileno())
+                size = os.fstat(file.fileno()).st_size
+            place = self.blobs / id
+            with self.placing():
+                if not self.has_blob(id):
+                    mine.rename(place)
+                    fsync(self.blobs)
+                    self.index.add_blob(Blob(id, label, size, time.time(), place))
+        return self.blob(id)
+
+    # Actions
+
+    def has(self, id: str) -> bool:
+        """Whether a tree or a blob of this id is there."""
+        return self.has_tree(id) or self.has_blob(id)
+
+    def action(self, key: str) -> Action | None:
+        """The action of this key, when it was done and all of its outputs are still there."""
+        action = self.index.action(key)
+        if action is None or not all(map(self.has, action.outputs.values())):
+            return None
+        return action
+
+    def record(self, action: Action) -> None:
+        """Keep an action. Raises `UnknownTreeError` when an output is not in the store."""
+        for id in action.outputs.values():
+            if not self.has(id):
+                raise UnknownTreeError(self.path, id)
+        self.index.record(action)
+
+    def last_action(self, kind: str, name: str) -> Action | None:
+        """The newest action of this kind and name, whatever became of its outputs."""
+        return self.index.last_action(kind, name)
+
+    def durations(self, kind: str, name: str) -> list[float]:
+        """Seconds that the last runs of this kind and name took, the oldest first."""
+        return self.index.durations(kind, name)
+
+    # Pins
+
+    def pin(
+        self, name: str, trees: Iterable[str], blobs: Iterable[str], data: Mapping[str, Any]
+    ) -> Pin:
+        """Keep trees and blobs from `gc`, under a name; replaces the pin of that name.
+
+        ``data`` is the caller's own, in types that JSON knows.
+        """
+        pin = Pin(name, tuple(trees), tuple(blobs), dict(data), time.time())
+        self.index.pin(pin)
+        return pin
+
+    def pin_of(self, name: str) -> Pin | None:
+        """The pin of this name."""
+        return next(iter(self.index.pins(name, exactly=True)), None)
+
+    def pins(self, prefix: str = "") -> list[Pin]:
+        """The pins whose names begin with ``prefix``, by name."""
+        return self.index.pins(prefix)
+
+    def unpin(self, name: str) -> bool:
+        """Take a pin away; says whether there was one."""
+        return self.index.unpin(name)
+
+    # Workspaces and locks
+
+    @contextmanager
+    def workspace(self, prefix: str) -> Iterator[Path]:
+        """A new empty directory in `tmp` (mode 0700), removed with all it holds after the block.
+
+        Held by a lock on the directory itself, which a killed process gives up.
+        """
+        with held(self.path / "locks" / "tmp"):  # no sweep between making and holding it
+            room = Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=self.tmp))
+            fd = open_directory(room)
+            hold(fd)
+        try:
+            yield room
+        finally:
+            try:
+                remove_tree(room)
+            finally:
+                release(fd)
+
+    def lock(
+        self, name: str, waiting: Callable[[], None] | None = None
+    ) -> AbstractContextManager[None]:
+        """Hold the lock ``name`` for a block, against other processes and threads."""
+        # A prefix keeps users' names apart from the store's own locks.
+        return held(self.path / "locks" / f"key-{urllib.parse.quote(name, safe='')}", waiting)
+
+    def placing(self) -> AbstractContextManager[None]:
+        """Held while something is put in place and entered, so that no sweep comes in between."""
+        return held(self.path / "locks" / "placing")
+
+    def remove(self, *, trees: Iterable[str], blobs: Iterable[str], actions: Iterable[str]) -> None:
+        """Strike out and remove. Raises `NotExclusiveError`: someone might be using them."""
+        self.need_exclusive()
+        trees, blobs = list(trees), list(blobs)
+        self.index.strike(trees=trees, blobs=blobs, actions=actions)
+        for path in [self.layers / id for id in trees] + [self.blobs / id for id in blobs]:
+            take_away(self, path)
+        sweep(self)

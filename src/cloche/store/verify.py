@@ -1,0 +1,112 @@
+"""Proving that a store still holds what was put into it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cloche.store.errors import TreeChangedError
+from cloche.store.records import Blob, Tree
+from cloche.store.store import Store
+from cloche.store.sweep import dead, sweep, unlisted
+from cloche.store.tree import exact_digest, walk
+
+Trouble = Literal["changed", "missing", "unreadable", "unlisted", "leftover"]
+"""Different from when it was stored; gone from its place; not to be read; in place but unknown to
+the index; a workspace of a process that is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong; ``noun`` is "layer", "blob" or "workspace"."""
+
+    trouble: Trouble
+    noun: str
+    id: str
+    label: str
+    path: Path
+    repaired: bool = False
+
+    def __str__(self) -> str:
+        """One line for the reader."""
+        name = f"{self.noun} {self.id[:16]}" + (f" ({self.label})" if self.label else "")
+        return f"{name}: {self.trouble}" + (", dropped" if self.repaired else "")
+
+
+@dataclass(frozen=True, slots=True)
+class VerifyReport:
+    """How many trees and blobs were read, and what is wrong with them."""
+
+    checked: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing is wrong, or nothing any more."""
+        return all(problem.repaired for problem in self.problems)
+
+
+def verify(
+    store: Store,
+    *,
+    repair: bool = False,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> VerifyReport:
+    """Read every tree and blob and compare them with what the index says of them.
+
+    ``repair`` drops what is damaged, and says so in the report: the steps that made it will be done
+    again. It needs the store alone, else `NotExclusiveError`. ``progress`` is called before each
+    thing with how many are done, how many there are, and its label.
+    """
+    if repair:
+        store.need_exclusive()
+    things: list[Tree | Blob] = [*store.trees(), *store.all_blobs()]
+    problems = []
+    for done, thing in enumerate(things):
+        if progress is not None:
+            progress(done, len(things), thing.label)
+        trouble = _trouble(thing)
+        if trouble is not None:
+            noun = "layer" if isinstance(thing, Tree) else "blob"
+            problems.append(
+                Problem(trouble, noun, thing.id, thing.label, thing.path, repaired=repair)
+            )
+    if repair:
+        store.remove(
+            trees=[problem.id for problem in problems if problem.noun == "layer"],
+            blobs=[problem.id for problem in problems if problem.noun == "blob"],
+            actions=(),
+        )
+    return VerifyReport(len(things), (*problems, *_strays(store, repair)))
+
+
+def _strays(store: Store, repair: bool) -> Iterator[Problem]:
+    """What lies in the store and belongs to nobody."""
+    found: list[Problem] = []
+    for path in unlisted(store):
+        noun = "layer" if path.parent == store.layers else "blob"
+        found.append(Problem("unlisted", noun, path.name, "", path))
+    found += [Problem("leftover", "workspace", path.name, "", path) for path in dead(store)]
+    if repair:
+        sweep(store)
+    for problem in found:
+        gone = repair and not os.path.lexists(problem.path)
+        yield Problem(problem.trouble, problem.noun, problem.id, "", problem.path, repaired=gone)
+
+
+def _trouble(thing: Tree | Blob) -> Trouble | None:
+    try:
+        if isinstance(thing, Tree):
+            same = exact_digest(walk(thing.path)) == thing.exact
+        else:
+            with thing.path.open("rb") as file:
+                same = hashlib.file_digest(file, "sha256").hexdigest() == thing.id
+    except (FileNotFoundError, NotADirectoryError):
+        return "changed" if os.path.lexists(thing.path) else "missing"
+    except (OSError, TreeChangedError):
+        return "unreadable"
+    return None if same else "changed"
