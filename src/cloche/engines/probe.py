@@ -1,4 +1,4 @@
-"""Finding out, before any work, whether this host can make sandboxes, and what is missing if not."""
+"""Finding out, before any work, whether this host can make sandboxes, and what is missing."""
 
 from __future__ import annotations
 
