@@ -24,6 +24,7 @@ from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Process
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
+from cloche.store import remove_tree
 
 PORTAGE_TMP = "/var/tmp/portage"
 _FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
@@ -188,7 +189,7 @@ def keep_failed(shop: Workshop, package: Package, workspace: Path, layers: Seque
     kept = failed_directory(shop, package)
     kept.parent.mkdir(exist_ok=True)
     if kept.exists():
-        shop.store.discard(kept)
+        remove_tree(kept)
     kept.mkdir()
     (workspace / "root" / "top").rename(kept / "top")
     (workspace / "tmp").rename(kept / "tmp")

@@ -12,7 +12,7 @@ from cloche.build.workshop import Inputs, Repo
 from cloche.config.machine import Machine
 from cloche.config.project import Project
 from cloche.config.tree import Content
-from cloche.layers import Layer, commit
+from cloche.layers import Layer, commit, stored_layer
 from cloche.plan.keys import make_key
 from cloche.portage.etc import portage_tree, write_tree
 from cloche.portage.repository import Repository, load_repositories
@@ -26,9 +26,9 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
     seed = find_seed(store, project.seeds[machine.seed])
     if seed is None:
         raise SeedMissing(machine.seed)
-    base = [Layer.of(store.tree(seed.layer))]
+    base = [stored_layer(store, seed.layer)]
     if strict:
-        base.append(Layer.of(store.tree(seed.strict)))
+        base.append(stored_layer(store, seed.strict))
     repositories = load_repositories(project, machine)
     repos = {name: _snapshot(store, repository) for name, repository in repositories.items()}
     etc = portage_tree(machine, project)
@@ -62,7 +62,7 @@ def _snapshot(store: Store, repository: Repository) -> Repo:
         with store.workspace("snapshot") as workspace:
             snapshot(repository.path, workspace / "repo")
             layer = commit(
-                store, workspace / "repo", kind="repository", label=repository.name, rules=()
+                store, workspace / "repo", kind="repository", label=repository.name, rules={}
             )
         tree = layer.id
         _remember(store, "snapshot", repository.name, key.digest, key.parts, tree)
@@ -78,7 +78,7 @@ def _config(store: Store, machine: Machine, etc: Mapping[str, Content]) -> Layer
             (tree / name).mkdir()
             (tree / name).chmod(0o755)
         write_tree(etc, tree / "etc/portage")
-        return commit(store, tree, kind="config", label=machine.name, rules=())
+        return commit(store, tree, kind="config", label=machine.name, rules={})
 
 
 def _remembered(store: Store, key: str) -> str | None:

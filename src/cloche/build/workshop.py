@@ -12,7 +12,7 @@ from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
 from cloche.config.tree import Content
 from cloche.engines.base import Bind, Engine, Limits, Sandbox
-from cloche.layers import Layer
+from cloche.layers import Layer, stored_layer
 from cloche.store import Store
 
 REPOS = "/var/db/repos"
@@ -111,7 +111,7 @@ class Workshop:
 
     def layer(self, id: str) -> Layer:
         """A layer of the store."""
-        return Layer.of(self.store.tree(id))
+        return stored_layer(self.store, id)
 
     def whole_repositories(self) -> tuple[Bind, ...]:
         """Binds that show every repository in full, for resolving."""

@@ -320,10 +320,11 @@ def remove_tree(path: Path) -> None:
         except FileNotFoundError:
             return
         stack.callback(os.close, parent)
-        _remove(parent, os.fsencode(path.name))
+        remove_at(parent, os.fsencode(path.name))
 
 
-def _remove(parent: int, name: bytes) -> None:
+def remove_at(parent: int, name: bytes) -> None:
+    """As `remove_tree`, for a name in the open directory ``parent``."""
     try:
         fd = _open_anyway(parent, name)
     except FileNotFoundError:

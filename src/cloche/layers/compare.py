@@ -1,0 +1,166 @@
+"""What two trees, or two stacks of layers, differ in. Times do not count."""
+
+# ruff: noqa: PTH - names are bytes here, which pathlib does not know
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cloche.layers.identity import Normaliser, Rules, normaliser
+from cloche.layers.merge import Merged, Node, open_node, same_bytes
+from cloche.layers.patterns import matcher
+from cloche.store.tree import OPAQUE, read_xattrs
+
+What = Literal["type", "mode", "owner", "device", "xattr", "content", "target", "links"]
+"""In which respect two names differ; "links" means that they share inodes with other names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One respect in which ``path`` differs; ``a`` and ``b`` say how, and may be empty."""
+
+    path: str
+    what: What
+    a: str = ""
+    b: str = ""
+
+    def __str__(self) -> str:
+        """One line for the reader."""
+        values = f": {self.a} | {self.b}" if self.a or self.b else ""
+        return f"{self.path}: {self.what}{values}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """The outcome: names that one side lacks, and differences of those that both have."""
+
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+    differ: tuple[Difference, ...]
+
+    @property
+    def equal(self) -> bool:
+        """True when there is no difference."""
+        return not (self.only_a or self.only_b or self.differ)
+
+    def text(self, limit: int = 50) -> str:
+        """The first ``limit`` differences, a line each, and how many more there are."""
+        lines = [
+            *(f"- {path}" for path in self.only_a),
+            *(f"+ {path}" for path in self.only_b),
+            *(f"! {difference}" for difference in self.differ),
+        ]
+        more = [f"… and {len(lines) - limit} more"] if len(lines) > limit else []
+        return "\n".join(lines[:limit] + more)
+
+
+def compare(
+    a: Path | Sequence[Path],
+    b: Path | Sequence[Path],
+    *,
+    ignore: Iterable[str] = (),
+    rules: Rules | None = None,
+) -> Comparison:
+    """Compare two trees; a sequence of directories is a stack, the bottom first.
+
+    ``ignore`` are patterns of paths (see `patterns`) that are left out with all below them.
+    ``rules`` normalise contents as they do for ids. Raises OSError and `MissingLowerError`.
+    """
+    find = normaliser(rules or {})
+    ignored = matcher(ignore, below=True)
+    left, right = (
+        {node.path: node for node in _nodes(side) if not ignored(node.path)} for side in (a, b)
+    )
+    differ: list[Difference] = []
+    common = [path for path in left if path in right]
+    heads_a, heads_b = _heads(left, common), _heads(right, common)
+    for path in common:
+        differ += _differences(left[path], right[path], find(path))
+        if heads_a[path] != heads_b[path]:
+            names = (os.fsdecode(heads_a[path]), os.fsdecode(heads_b[path]))
+            differ.append(Difference(os.fsdecode(path), "links", *names))
+    return Comparison(
+        only_a=tuple(_only(left, right, find)),
+        only_b=tuple(_only(right, left, find)),
+        differ=tuple(differ),
+    )
+
+
+def _nodes(side: Path | Sequence[Path]) -> Iterator[Node]:
+    return Merged([side] if isinstance(side, Path) else side).walk()
+
+
+def _only(
+    mine: dict[bytes, Node], other: dict[bytes, Node], find: Callable[[bytes], Normaliser | None]
+) -> Iterator[str]:
+    """Names that only one side has, but for files that are nothing but noise."""
+    for path, node in mine.items():
+        if path not in other:
+            function = find(path) if stat.S_ISREG(node.info.st_mode) else None
+            if function is None or function(_read(node)) is not None:
+                yield os.fsdecode(path)
+
+
+def _heads(nodes: dict[bytes, Node], common: Sequence[bytes]) -> dict[bytes, bytes]:
+    """For each of the common paths, the first of them that is the same inode."""
+    first: dict[tuple[int, int], bytes] = {}
+    heads = {}
+    for path in common:
+        info = nodes[path].info
+        shared = info.st_nlink > 1 and not stat.S_ISDIR(info.st_mode)
+        heads[path] = first.setdefault((info.st_dev, info.st_ino), path) if shared else path
+    return heads
+
+
+def _differences(a: Node, b: Node, function: Normaliser | None) -> Iterator[Difference]:
+    """In what two names differ, sharing of inodes apart."""
+    path = os.fsdecode(a.path)
+    mine, other = a.info, b.info
+    kind = stat.S_IFMT(mine.st_mode)
+    if kind != stat.S_IFMT(other.st_mode):
+        yield Difference(path, "type", stat.filemode(mine.st_mode), stat.filemode(other.st_mode))
+        return
+    if kind != stat.S_IFLNK and mine.st_mode != other.st_mode:
+        yield Difference(
+            path, "mode", f"{mine.st_mode & 0o7777:04o}", f"{other.st_mode & 0o7777:04o}"
+        )
+    if (mine.st_uid, mine.st_gid) != (other.st_uid, other.st_gid):
+        owners = (f"{info.st_uid}:{info.st_gid}" for info in (mine, other))
+        yield Difference(path, "owner", *owners)
+    if kind in (stat.S_IFCHR, stat.S_IFBLK) and mine.st_rdev != other.st_rdev:
+        numbers = (f"{os.major(i.st_rdev)}:{os.minor(i.st_rdev)}" for i in (mine, other))
+        yield Difference(path, "device", *numbers)
+    xattrs = [_xattrs(node) for node in (a, b)]
+    if xattrs[0] != xattrs[1]:
+        yield Difference(path, "xattr", *(repr(sorted(found)) for found in xattrs))
+    if kind == stat.S_IFLNK:
+        targets = [os.fsdecode(os.readlink(node.origin)) for node in (a, b)]
+        if targets[0] != targets[1]:
+            yield Difference(path, "target", *targets)
+    if kind == stat.S_IFREG and not _same_content(a, b, function):
+        yield Difference(path, "content")
+
+
+def _xattrs(node: Node) -> dict[bytes, bytes]:
+    return {name: value for name, value in read_xattrs(node.origin) if name != OPAQUE}
+
+
+def _same_content(a: Node, b: Node, function: Normaliser | None) -> bool:
+    if (a.info.st_dev, a.info.st_ino) == (b.info.st_dev, b.info.st_ino):
+        return True
+    if function is not None:
+        return function(_read(a)) == function(_read(b))
+    if a.info.st_size != b.info.st_size:
+        return False
+    with open_node(a) as mine, open_node(b) as other:
+        return same_bytes(mine, other)
+
+
+def _read(node: Node) -> bytes:
+    with open_node(node) as file:
+        return file.read()

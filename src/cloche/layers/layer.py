@@ -1,0 +1,59 @@
+"""A layer, and putting a directory into the store as one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.layers.identity import Rules, layer_id
+from cloche.layers.portage_noise import PORTAGE_RULES
+from cloche.store import Store, Tree, exact_digest, measure, walk
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """An immutable tree that can be the lower directory of an overlay.
+
+    ``kind`` and ``label`` are for people ("package", "app-misc/jq-1.8.1"); ``size`` is in bytes of
+    content, ``files`` counts the names that are no directories.
+    """
+
+    id: str
+    path: Path
+    kind: str
+    label: str
+    size: int
+    files: int
+
+
+def layer_of(tree: Tree) -> Layer:
+    """The layer that a stored tree is."""
+    return Layer(tree.id, tree.path, tree.kind, tree.label, tree.size, tree.files)
+
+
+def stored_layer(store: Store, id: str) -> Layer:
+    """The layer of this id. Raises `store.UnknownTreeError`."""
+    return layer_of(store.tree(id))
+
+
+def commit(
+    store: Store, directory: Path, *, kind: str, label: str, rules: Rules = PORTAGE_RULES
+) -> Layer:
+    """Move a directory, in a workspace of the store, into the store as a layer.
+
+    Where a layer of the same id is there already, that one is given back (with its own kind and
+    label) and ``directory`` is removed. Times stay as they are. Raises OSError for a tree that
+    cannot be read.
+    """
+    entries = walk(directory)
+    files, size = measure(entries)
+    tree = store.add_tree(
+        directory,
+        id=layer_id(directory, rules, entries),
+        exact=exact_digest(entries),
+        kind=kind,
+        label=label,
+        files=files,
+        size=size,
+    )
+    return layer_of(tree)
