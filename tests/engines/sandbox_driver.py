@@ -4,6 +4,8 @@ Usage: sandbox_driver.py DIRECTORY ROOT. Enters a user namespace when it must, r
 function and prints one JSON object: the name of the check to "ok" or a traceback.
 """
 
+# ruff: noqa: PTH116, PTH208 - names are compared, not paths
+
 from __future__ import annotations
 
 import contextlib
@@ -247,7 +249,8 @@ def check_descriptors_go_in_under_their_numbers(g: Ground) -> None:
         assert os.read(again, 100) == b"through"
         process.wait()
         listing.seek(0)
-        assert listing.read().split() == [b"0", b"1", b"2", b"3", b"7", b"9"]  # 3 is ls's own
+        seen = listing.read().split()
+        assert set(seen) - {b"3"} == {b"0", b"1", b"2", b"7", b"9"}, seen  # 3 is ls's own
     os.close(read)
     os.close(again)
 
@@ -280,8 +283,8 @@ def check_stacks_of_any_height(g: Ground) -> None:
     os.mknod(layers[450] / "d/3", 0o600 | 0o020000, 0)
     for count in (10, 300, 500, 600, 1000):
         sandbox = g.sandbox(*layers[:count], upper=g.fresh())
-        ended, out = g.shell("cat /last; echo; set -- /d/*; echo $#; echo x >/d/x", sandbox)
-        assert out.split() == [str(count - 1), str(count - (count > 450) * 2)], (count, out)
+        _, out = g.shell("cat /last; echo; set -- /d/*; echo $#; echo x >/d/x", sandbox)
+        assert out.split() == [str(count - 1), str(count - (count > 450))], (count, out)
     # In the middle of a stack that needs a third overlay, a whiteout cannot be kept.
     os.mknod(layers[500] / "d/4", 0o600 | 0o020000, 0)
     error = raises(SandboxError, lambda: g.shell("true", g.sandbox(*layers)))
@@ -323,7 +326,8 @@ def check_limits(g: Ground) -> None:
     assert out.split() == ["99", "0"]
     ended, _ = g.shell("cat /bin/sh > /big", sandbox)
     assert not ended.ok
-    assert os.path.getsize(sandbox.upper / "top/big") == 4096  # type: ignore[operator]
+    assert sandbox.upper is not None
+    assert (sandbox.upper / "top/big").stat().st_size == 4096
 
 
 def check_a_terminal_of_its_own(g: Ground) -> None:

@@ -103,9 +103,12 @@ def as_user(root: Path, user: str) -> dict[str, str]:
         pytest.skip("no Python that an ordinary user may execute")
     directory = root.parent / "user-work"
     directory.mkdir()
-    shutil.chown(directory, user)
+    own = directory / "root"
+    shutil.copytree(root, own)
+    for path in (directory, own, *own.rglob("*")):
+        shutil.chown(path, user, user)
     prefix = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
-    return drive(prefix, python, directory, root)
+    return drive(prefix, python, directory, own)
 
 
 @pytest.mark.parametrize("name", CHECKS)
