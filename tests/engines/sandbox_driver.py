@@ -369,16 +369,19 @@ def check_nothing_outlives_a_killed_program(g: Ground) -> None:
     read, write = os.pipe()
     child = os.fork()
     if child == 0:
-        engine = NativeEngine()
-        upper = g.fresh()
-        for _ in range(3):
-            engine.start(
-                g.sandbox(upper=Path(tempfile.mkdtemp(dir=upper))),
-                Command(("/bin/sh", "-c", "setsid sleep 71006 & sleep 71006"), ENV),
-            )
-        os.write(write, b"%d\n" % engine._launcher)
-        signal.pause()
-    launcher = int(os.read(read, 100))
+        try:
+            engine = NativeEngine()
+            command = Command(("/bin/sh", "-c", "setsid sleep 71006 & sleep 71006"), ENV)
+            for _ in range(3):
+                engine.start(g.sandbox(upper=g.fresh()), command)
+            os.write(write, b"%d\n" % engine._launcher)
+            signal.pause()
+        except BaseException:
+            os.write(write, traceback.format_exc().encode())
+        os._exit(1)
+    os.close(write)
+    launcher = int(os.read(read, 9999))
+    os.close(read)
     assert len(alive("71006")) >= 3
     mounts = Path("/proc/self/mounts").read_text()
     os.kill(child, signal.SIGKILL)
