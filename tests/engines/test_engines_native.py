@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,13 +68,12 @@ def drive(prefix: list[str], python: str, directory: Path, root: Path) -> dict[s
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("engine") / "root"
-    make_root(path)
-    for parent in (path, *path.parents):
-        if parent.stat().st_uid == os.getuid() and not parent.stat().st_mode & 0o001:
-            parent.chmod(0o755)
-    return path
+def root() -> Iterator[Path]:
+    # Not pytest's own directory, which each start of pytest closes to other users again.
+    with tempfile.TemporaryDirectory(prefix="cloche-engines-") as directory:
+        Path(directory).chmod(0o755)
+        make_root(Path(directory, "root"))
+        yield Path(directory, "root")
 
 
 @pytest.fixture(scope="module")
