@@ -14,6 +14,7 @@ import os
 import signal
 import sys
 import tempfile
+import termios
 import threading
 import time
 import traceback
@@ -345,6 +346,24 @@ def check_a_terminal_of_its_own(g: Ground) -> None:
     assert ended is not None
     assert ended.status == 5
     assert b"got word" in text, text
+
+
+def check_the_callers_terminal_is_given_back(g: Ground) -> None:
+    master, slave = os.openpty()
+    termios.tcsetwinsize(slave, (33, 111))
+    before = termios.tcgetattr(slave)
+    script = "stat -c %t /dev/pts/0 && : >/dev/tty && stty size; sleep 0.2"
+    command = Command(("/bin/sh", "-c", script), ENV, tty=True)
+    process = g.engine.start(g.sandbox(), command, stdin=slave, stdout=slave)
+    assert not termios.tcgetattr(slave)[3] & termios.ICANON
+    assert process.wait(0.05) is None
+    ended = process.wait(10)
+    assert ended is not None
+    assert ended.ok
+    assert termios.tcgetattr(slave) == before
+    assert os.read(master, 999).split() == [b"88", b"33", b"111"]
+    os.close(master)
+    os.close(slave)
 
 
 def check_a_dead_launcher_is_noticed(g: Ground) -> None:

@@ -18,7 +18,8 @@ DRIVER = Path(__file__).with_name("sandbox_driver.py")
 SOURCE = Path(__file__).parents[2] / "src"
 CHECKS = re.findall(r"^def (check_\w+)", DRIVER.read_text(), re.MULTILINE)
 PROGRAMS = (
-    "sh cat chmod chown env hostname id ls mkdir mknod mount rm setsid sleep stat touch true wc"
+    "sh cat chmod chown env hostname id ls mkdir mknod mount "
+    "rm setsid sleep stat stty touch true wc"
 )
 USER = "cloche-test"
 
