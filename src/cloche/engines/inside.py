@@ -15,12 +15,13 @@ import resource
 import select
 import signal
 import socket
+import sys
 import termios
 import time
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from cloche.engines import wire
+from cloche.engines import cgroups, wire
 from cloche.engines.assembly import assemble, step
 from cloche.engines.base import Limits, Sandbox
 from cloche.errors import ClocheError
@@ -54,11 +55,12 @@ def run(descriptors: Sequence[int], launcher: int) -> NoReturn:
     request_fd, channel_fd, *streams = descriptors
     channel = socket.socket(fileno=channel_fd)
     try:
+        _forbid_imports()
         _follow(launcher)
         processes.close_all_but(descriptors)
         request = wire.unpack(request_fd)
         os.close(request_fd)
-        _prepare(request)
+        prepare(request)
         master, slave = os.openpty() if request.command.tty else (-1, -1)
         main = _start(request, [slave] * 3 if request.command.tty else streams, streams[3:])
         wire.send(channel, {"started": main}, [master] if request.command.tty else [])
@@ -66,38 +68,53 @@ def run(descriptors: Sequence[int], launcher: int) -> NoReturn:
             if fd >= 0:
                 os.close(fd)
         wire.send(channel, _reap(main, request.command.timeout))
-    except ClocheError as error:
-        kind = type(error).__name__
-        report: dict[str, Any] = {"error": kind, "what": error.what, "todo": error.todo}
-        wire.send(channel, report | {"args": list(map(_plain, error.args))})
     except BaseException as error:
-        wire.send(channel, {"error": "bug", "what": f"{type(error).__name__}: {error}"})
+        wire.send(channel, _failure(error))
     finally:
         os._exit(0)
 
 
-def _plain(value: object) -> object:
-    return value if isinstance(value, int | str | None) else str(value)
+def rehearse(request: wire.Request, channel: socket.socket) -> NoReturn:
+    """Prepare a sandbox, report how that went, and end."""
+    try:
+        _forbid_imports()
+        prepare(request)
+        wire.send(channel, {})
+    except BaseException as error:
+        wire.send(channel, _failure(error))
+    finally:
+        os._exit(0)
+
+
+def _failure(error: BaseException) -> dict[str, Any]:
+    if not isinstance(error, ClocheError):
+        return {"error": "bug", "what": f"{type(error).__name__}: {error}"}
+    plain = [arg if isinstance(arg, int | str | None) else str(arg) for arg in error.args]
+    return {"error": type(error).__name__, "what": error.what, "todo": error.todo, "args": plain}
+
+
+def _forbid_imports() -> None:
+    """Let no module be loaded any more: after the pivot it would come from the untrusted root."""
+    sys.meta_path.clear()
+    sys.path.clear()
 
 
 def _follow(launcher: int) -> None:
-    """Die with the launcher; put signals back to how a fresh process has them."""
+    """Die with the launcher; take signals as a fresh process does, with SIGCHLD kept waiting."""
     processes.die_with_parent(signal.SIGKILL)
     if select.select([launcher], [], [], 0)[0]:
         os._exit(1)
     signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGCHLD])
-    for number in signal.valid_signals():
-        with contextlib.suppress(OSError, ValueError):
-            signal.signal(number, signal.SIG_DFL)
+    for number in (signal.SIGINT, signal.SIGCHLD):  # the launcher has reset the others
+        signal.signal(number, signal.SIG_DFL)
 
 
-def _prepare(request: wire.Request) -> None:
+def prepare(request: wire.Request) -> None:
+    """Turn the calling process into the first one of a sandbox."""
     sandbox = request.sandbox
     os.setsid()
     os.umask(0o022)
-    for path in request.cgroups:
-        with contextlib.suppress(OSError), open(f"{path}/cgroup.procs", "w") as file:
-            file.write("0")
+    cgroups.join(request.cgroups)
     _separate(sandbox)
     assemble(sandbox)
     with contextlib.suppress(OSError):  # kernels without keyrings have none to leave

@@ -12,14 +12,15 @@ import gc
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from typing import NoReturn
 
-from cloche.engines import inside, wire
+from cloche.engines import cgroups, inside, wire
 from cloche.linux import processes
 
 
-def fork_launcher() -> tuple[int, socket.socket]:
-    """Fork a launcher; return its pid and the socket that takes requests."""
+def fork_launcher(groups: Sequence[str]) -> tuple[int, socket.socket]:
+    """Fork a launcher into control groups; return its pid and the socket that takes requests."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     parent = os.getpid()
     gc.freeze()  # pages of objects that no collector touches stay shared
@@ -27,6 +28,7 @@ def fork_launcher() -> tuple[int, socket.socket]:
     if pid == 0:
         try:
             ours.close()
+            cgroups.join(groups)
             _serve(theirs, parent)
         finally:
             os._exit(1)
@@ -41,31 +43,34 @@ def _serve(requests: socket.socket, parent: int) -> NoReturn:
     processes.die_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
+    for number in signal.valid_signals():  # a command must not inherit what Python, or nohup, set
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps; the engine has pidfds
     null = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1, 2):
-        os.dup2(null, number)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
     processes.close_all_but([0, 1, 2, requests.fileno()])
     own = os.pidfd_open(os.getpid())
     while True:
         report, fds = wire.receive(requests)
         if report is None:
             os._exit(0)
-        _fork_sandbox(requests, fds, own)
+        _fork_sandbox(requests, report["id"], fds, own)
         for fd in fds:
             os.close(fd)
 
 
-def _fork_sandbox(requests: socket.socket, fds: list[int], own: int) -> None:
+def _fork_sandbox(requests: socket.socket, ident: int, fds: list[int], own: int) -> None:
     try:
         pid, pidfd = processes.clone(processes.CLONE_NEWPID)
     except OSError as error:
         with contextlib.suppress(OSError):
-            wire.send(requests, {"errno": error.errno, "what": error.strerror})
+            wire.send(requests, {"id": ident, "errno": error.errno, "what": error.strerror})
         return
     if pid == 0:
         inside.run(fds, own)
     with contextlib.suppress(OSError):
-        wire.send(requests, {"pid": pid}, [pidfd])
+        wire.send(requests, {"id": ident}, [pidfd])
     os.close(pidfd)

@@ -23,24 +23,35 @@ from cloche.engines.terminal import Terminal
 class NativeProcess:
     """A command in a sandbox, held by the descriptor of the sandbox's first process."""
 
-    def __init__(
-        self, pidfd: int, channel: socket.socket, groups: tuple[str, ...], terminal: Terminal | None
-    ) -> None:
+    def __init__(self, pidfd: int, channel: socket.socket, groups: tuple[str, ...]) -> None:
         self._pidfd = pidfd
         self._channel = channel
         self._groups = groups
-        self._terminal = terminal
+        self._terminal: Terminal | None = None
         self._lock = threading.Lock()
         self._ended: Ended | None = None
 
+    def started(self, stdin: int | None, stdout: int | None) -> None:
+        """Wait until the program is executed; join its terminal, if it has one, to the caller's."""
+        report, passed = wire.receive(self._channel)
+        if report is None or "error" in report:
+            raise _failure(report)
+        if passed:
+            self._terminal = Terminal(passed[0], stdin, stdout)
+
     def wait(self, timeout: float | None = None) -> Ended | None:
         """Wait until no process of the sandbox is left; None when ``timeout`` seconds passed."""
-        if self._ended is not None:
-            return self._ended
-        if self._terminal is not None:
-            ready = self._terminal.serve(self._pidfd, timeout)
-        else:
-            ready = _readable(self._pidfd, timeout)
+        with self._lock:
+            if self._ended is not None:
+                return self._ended
+            watched = os.dup(self._pidfd)  # another thread may collect, and close, meanwhile
+        try:
+            if self._terminal is not None:
+                ready = self._terminal.serve(watched, timeout)
+            else:
+                ready = _readable(watched, timeout)
+        finally:
+            os.close(watched)
         if not ready:
             return None
         with self._lock:
@@ -53,6 +64,11 @@ class NativeProcess:
         with self._lock, contextlib.suppress(ProcessLookupError):
             if self._ended is None:
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    @property
+    def ended(self) -> bool:
+        """True when `wait` has seen the end."""
+        return self._ended is not None
 
     def _collect(self) -> Ended:
         """Read how it ended. Without a report it was killed, from here or by the kernel."""
@@ -81,8 +97,10 @@ class NativeEngine:
     def __init__(self) -> None:
         if threading.active_count() > 1:
             raise RuntimeError("an engine must be made before there are threads")
-        self._launcher, self._socket = fork_launcher()
+        self._groups = cgroups.create_for_engine()
+        self._launcher, self._socket = fork_launcher(self._groups)
         self._lock = threading.Lock()
+        self._requests = 0
         self._running: set[NativeProcess] = set()
         self._closed = False
 
@@ -99,7 +117,7 @@ class NativeEngine:
         """Start a command; see `Engine.start`. Returns when its program has been executed."""
         _check(sandbox, command)
         extra = dict(fds or {})
-        groups = cgroups.create(sandbox.limits)
+        groups = cgroups.create_for_sandbox(sandbox.limits)
         request = wire.Request(sandbox, command, tuple(extra), groups)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with contextlib.ExitStack() as opened:
@@ -115,16 +133,16 @@ class NativeEngine:
                 ours.close()
                 cgroups.remove(groups)
                 raise
-        report, passed = wire.receive(ours)
-        terminal = Terminal(passed[0], stdin, stdout) if passed else None
-        process = NativeProcess(pidfd, ours, groups, terminal)
-        if report is None or "error" in report:
+        process = NativeProcess(pidfd, ours, groups)
+        with self._lock:
+            self._running = {other for other in self._running if not other.ended}
+            self._running.add(process)
+        try:
+            process.started(stdin, stdout)
+        except BaseException:
             process.kill()
             process.wait()
-            raise _failure(report)
-        with self._lock:
-            self._running = {other for other in self._running if other._ended is None}
-            self._running.add(process)
+            raise
         return process
 
     def close(self) -> None:
@@ -139,6 +157,7 @@ class NativeEngine:
         self._socket.close()
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self._launcher, 0)
+        cgroups.remove(self._groups)
 
     def __enter__(self) -> Self:
         return self
@@ -157,9 +176,15 @@ class NativeEngine:
             raise SandboxError("passing descriptors", f"at most {wire.MAX_DESCRIPTORS} can go in")
         try:
             with self._lock:
-                wire.send(self._socket, {}, descriptors)
-                report, passed = wire.receive(self._socket)
-        except (BrokenPipeError, ConnectionResetError):
+                self._requests += 1
+                ident = self._requests
+                wire.send(self._socket, {"id": ident}, descriptors)
+                while True:
+                    report, passed = wire.receive(self._socket)
+                    if report is None or report["id"] == ident:
+                        break
+                    _abandon(passed)
+        except OSError:
             raise LauncherError from None
         if report is None:
             raise LauncherError
@@ -187,6 +212,14 @@ def _failure(report: dict[str, Any] | None) -> SandboxError:
     if report["error"] == "SandboxError":
         return SandboxError(*report["args"])
     return SandboxError("making a sandbox", report["what"], 0, report.get("todo"))
+
+
+def _abandon(pidfds: list[int]) -> None:
+    """End sandboxes whose start was interrupted before the launcher had answered."""
+    for pidfd in pidfds:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        os.close(pidfd)
 
 
 def _readable(fd: int, timeout: float | None) -> bool:

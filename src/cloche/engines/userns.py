@@ -41,8 +41,7 @@ def enter() -> bool:
         return False
     uid, gid = os.getuid(), os.getgid()
     name = _user_name(uid)
-    uids = _range_of("uid", name, uid)
-    gids = _range_of("gid", name, uid)
+    uids, gids = _ranges(name, uid)
     for tool in ("newuidmap", "newgidmap"):
         if shutil.which(tool) is None:
             raise HostError(f"{tool} is missing", "apt install uidmap` or `emerge sys-apps/shadow")
@@ -71,16 +70,22 @@ def mapped_ids(text: str) -> int:
     return sum(int(line.split()[2]) for line in text.splitlines() if line.strip())
 
 
-def _range_of(kind: str, name: str, uid: int) -> IdRange:
-    file = Path(f"/etc/sub{kind}")
-    lines = file.read_text().splitlines() if file.exists() else []
-    found = find_range(lines, name, uid)
-    if found is None:
-        raise HostError(
-            f"{file} gives {name} no range of {IDS - 1} ids",
-            f"sudo usermod --add-sub{kind}s {_free_range(lines)} {name}",
-        )
-    return found
+def _ranges(name: str, uid: int) -> tuple[IdRange, IdRange]:
+    """Return the user's ranges of uids and of gids, or raise with one command for all missing."""
+    files = {"uid": Path("/etc/subuid"), "gid": Path("/etc/subgid")}
+    lines = {
+        kind: file.read_text().splitlines() if file.exists() else [] for kind, file in files.items()
+    }
+    uids, gids = (find_range(lines[kind], name, uid) for kind in files)
+    if uids and gids:
+        return uids, gids
+    free = _free_range([*lines["uid"], *lines["gid"]])
+    missing = [kind for kind, found in (("uid", uids), ("gid", gids)) if found is None]
+    options = " ".join(f"--add-sub{kind}s {free}" for kind in missing)
+    places = " and ".join(str(files[kind]) for kind in missing)
+    raise HostError(
+        f"{name} has no range of {IDS - 1} ids in {places}", f"sudo usermod {options} {name}"
+    )
 
 
 def _free_range(lines: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+from array import array
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -81,9 +82,13 @@ def send(sock: socket.socket, report: dict[str, Any], fds: Sequence[int] = ()) -
 def receive(sock: socket.socket, flags: int = 0) -> tuple[dict[str, Any] | None, list[int]]:
     """Receive a report and its descriptors; None when the other side is gone."""
     try:
-        raw, fds, _, _ = socket.recv_fds(
-            sock, _MAX_REPORT, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC | flags
-        )
+        # Not socket.recv_fds, which drops its flags.
+        space = socket.CMSG_SPACE(MAX_DESCRIPTORS * array("i").itemsize)
+        raw, extra, _, _ = sock.recvmsg(_MAX_REPORT, space, socket.MSG_CMSG_CLOEXEC | flags)
     except (BlockingIOError, ConnectionResetError):
         return None, []
-    return (json.loads(raw) if raw else None), fds
+    fds = array("i")
+    for level, kind, data in extra:
+        if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+            fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return (json.loads(raw) if raw else None), fds.tolist()

@@ -1,0 +1,74 @@
+"""Finding out, before any work, whether this host can make sandboxes, and what is missing."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from pathlib import Path
+
+from cloche.engines import inside, userns, wire
+from cloche.engines.base import Command, Sandbox
+from cloche.engines.errors import HostError, SandboxError
+from cloche.linux import processes
+
+_ADVICE = {
+    "entering new namespaces": "start this container with --privileged, or --cap-add SYS_ADMIN "
+    "and without a seccomp profile that forbids unshare",
+    "making /proc": "start this container with --security-opt unmask=ALL, or --privileged",
+}
+
+
+def check(directory: Path) -> None:
+    """Make a sandbox whose layers lie in ``directory``, and end it. To be called after `enter`.
+
+    Takes some 10 ms; call it in a single-threaded process. Raises HostError or SandboxError.
+    """
+    ids = userns.mapped_ids(Path("/proc/self/uid_map").read_text())
+    if ids < userns.IDS:
+        raise HostError(f"only {ids} user ids are mapped here; Gentoo's packages need {userns.IDS}")
+    if not processes.effective_capabilities() >> processes.CAPABILITIES["SYS_ADMIN"] & 1:
+        raise HostError("uid 0 has no right to make namespaces in this container (CAP_SYS_ADMIN)")
+    try:
+        scratch = Path(tempfile.mkdtemp(prefix="probe-", dir=directory))
+    except OSError as error:
+        raise HostError(f"cannot write to {directory}: {error.strerror}") from error
+    try:
+        for name in ("lower", "upper"):
+            (scratch / name).mkdir()
+        _try(Sandbox(lowers=(scratch / "lower",), upper=scratch / "upper"))
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def _try(sandbox: Sandbox) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours:
+        try:
+            pid, pidfd = processes.clone(processes.CLONE_NEWPID)
+        except OSError as error:
+            raise _explained("entering new namespaces", str(error.strerror), error.errno) from error
+        if pid == 0:
+            inside.rehearse(wire.Request(sandbox, Command(("true",))), theirs)
+        theirs.close()
+        report, _ = wire.receive(ours)
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        os.close(pidfd)
+        os.waitpid(pid, 0)
+    if report is None:
+        raise SandboxError("trying a sandbox", "it ended without a word")
+    if report.get("error") == "SandboxError":
+        step, message, number = report["args"][:3]
+        raise _explained(step, message, number)
+    if "error" in report:
+        raise SandboxError("trying a sandbox", report["what"], 0, report.get("todo"))
+
+
+def _explained(step: str, message: str, number: int | None) -> SandboxError:
+    advice = _ADVICE.get(step) if number in (errno.EPERM, errno.EACCES) else None
+    return SandboxError(step, message, number or 0, advice)
