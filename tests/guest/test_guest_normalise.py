@@ -35,6 +35,7 @@ def test_parts_of_a_second_are_cut_off(tmp_path: Path) -> None:
 def test_variables_of_the_moment_leave_a_saved_environment() -> None:
     saved = (
         b'declare -x CFLAGS="-O2"\n'
+        b'declare DESCRIPTION="no attributes"\n'
         b'declare -- EPOCHREALTIME="1795210909.06"\n'
         b'declare -i SRANDOM="17"\n'
         b'declare -a ARRAY=([0]="a" [1]="b")\n'
@@ -43,6 +44,7 @@ def test_variables_of_the_moment_leave_a_saved_environment() -> None:
     )
     assert still_environment(saved) == (
         b'declare -x CFLAGS="-O2"\n'
+        b'declare DESCRIPTION="no attributes"\n'
         b'declare -a ARRAY=([0]="a" [1]="b")\n'
         b"declare -- UNSET\n"
         b"src_compile () \n{ \n    RANDOM=1;\n    declare -r SECONDS=2\n}\n"
