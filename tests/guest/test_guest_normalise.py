@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from cloche.guest.normalise import clamp_times, normalise_build_info, still_environment
-from cloche.guest.vdb import sorted_contents
+from cloche.guest.vdb import clamp_contents, sorted_contents
 
 EPOCH = 1_700_000_000
 
@@ -87,3 +87,20 @@ def test_contents_are_listed_by_path_with_directories_before_what_is_in_them() -
         "dir /usr/lib\n",
     ]
     assert sorted_contents(lines) == [lines[0], lines[4], lines[2], lines[3], lines[1]]
+
+
+def test_what_a_merge_made_anew_gets_the_epoch_in_contents_and_on_disk(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to("x")
+    lines = [
+        "dir /d 9\n",
+        f"sym /link -> x {EPOCH + 5}\n",
+        "obj /old 0123 7\n",
+        "obj /gone 4 9999999999",
+    ]
+    assert clamp_contents(lines, EPOCH, tmp_path) == [
+        "dir /d 9\n",
+        f"sym /link -> x {EPOCH}\n",
+        "obj /old 0123 7\n",
+        f"obj /gone 4 {EPOCH}\n",
+    ]
+    assert (tmp_path / "link").lstat().st_mtime == EPOCH
