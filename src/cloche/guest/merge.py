@@ -76,8 +76,6 @@ class Merge:
     def __init__(self, package: Any, settings: Any, channel: Channel) -> None:
         self.package = package
         self.settings = phases.clone(settings)
-        # The build directory goes with the sandbox; one phase less.
-        self.settings.features.add("noclean")
         self.channel = channel
 
     def run(self) -> None:
