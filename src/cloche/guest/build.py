@@ -14,7 +14,6 @@ from typing import Any
 
 from . import phases
 from . import settings as guest_settings
-from .generated import refresh_generated
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
 
@@ -26,8 +25,7 @@ STILL_CLOCK = Path(__file__).with_name("bin") / "still-clock"
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
     guest_settings.apply()
-    settings, trees = phases.load()
-    refresh_generated()
+    settings, trees = phases.load(refreshed=True)
     package = phases.ebuild_package(request["cpv"], request["repo"], settings, trees)
     own = prepare(package, settings, trees)
     check_use(request.get("use"), own)

@@ -40,7 +40,7 @@ _PULLED_IN = re.compile(r"\(dependency required by \"([^\"]+)\"")
 def plain(text: str) -> str:
     """Text as a person reads it in a file: no colours, no carriage returns, no blank edges."""
     text = _COLOUR.sub("", text)
-    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
+    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
 

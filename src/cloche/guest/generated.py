@@ -8,17 +8,24 @@ VDB = Path("/var/db/pkg")
 PROFILE_ENV = Path("/etc/profile.env")
 
 
-def refresh_generated(*, always: bool = False) -> None:
+def refresh_generated(*, always: bool = False) -> bool:
     """Make ld.so.cache, profile.env and their like from what this root holds.
 
     A root that holds no merged package has them as its seed made them, so nothing is done.
+    Returns whether the environment that Portage reads has become another.
     """
     if not always and not any(VDB.glob("*/*/CONTENTS")):
-        return
+        return False
+    before = _profile_env()
     from portage.util.env_update import env_update
 
     # Without earlier time stamps every library directory counts as changed: ldconfig runs once.
     env_update(makelinks=1, prev_mtimes={}, writemsg_level=_quiet)
+    return _profile_env() != before
+
+
+def _profile_env() -> bytes:
+    return PROFILE_ENV.read_bytes() if PROFILE_ENV.exists() else b""
 
 
 def _quiet(*_: object, **__: object) -> None:

@@ -16,7 +16,6 @@ from typing import Any
 from . import phases
 from . import settings as guest_settings
 from .failures import failed_phase
-from .generated import refresh_generated
 from .protocol import Channel, Failed, serve
 from .vdb import VDB, settle
 
@@ -34,7 +33,8 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     settings, trees = phases.load()
     package = binary_package(request["cpv"], settings, trees)
     if HOOKS.intersection(package.defined_phases):
-        refresh_generated()
+        settings, trees = phases.load(refreshed=True)
+        package = binary_package(request["cpv"], settings, trees)
     Merge(package, settings, channel).run()
     settle(VDB / request["cpv"], NO_COUNTER, guest_settings.epoch())
     return {}

@@ -15,13 +15,13 @@ VOLATILE = words(
     """
     BASHOPTS BASHPID BASH_ARGC BASH_ARGV BASH_ARGV0 BASH_LINENO BASH_SOURCE BASH_MONOSECONDS
     EPOCHREALTIME EPOCHSECONDS PPID RANDOM SECONDS SRANDOM HISTCMD LINENO
-    PORTAGE_EBUILD_EXIT_FILE PORTAGE_IPC_DAEMON PORTAGE_LOG_FILE PORTAGE_BUILDDIR_LOCKED MAKE
-    MAKEFLAGS MAKEOPTS NINJAOPTS GNUMAKEFLAGS PREROOTPATH
+    PORTAGE_EBUILD_EXIT_FILE PORTAGE_IPC_DAEMON PORTAGE_LOG_FILE PORTAGE_BUILDDIR_LOCKED
+    PORTAGE_COMPRESSION_COMMAND MAKE MAKEFLAGS MAKEOPTS NINJAOPTS GNUMAKEFLAGS PREROOTPATH
     """
 )
 #: Lists of a build-info directory that carry no order.
 UNORDERED = ("NEEDED", "NEEDED.ELF.2")
-_DECLARATION = re.compile(rb"^declare (?:-[-a-zA-Z]+ )?([A-Za-z_][A-Za-z0-9_]*)(?:=|$)")
+_DECLARATION = re.compile(rb'^declare (?:-[-a-zA-Z]+ )?([A-Za-z_][A-Za-z0-9_]*)(?:=("?)|$)')
 
 
 def clamp_times(top: Path, newest: int) -> int:
@@ -54,30 +54,27 @@ def _clamp(path: str | Path, newest: int) -> int:
 
 
 def still_environment(text: bytes) -> bytes:
-    """A saved environment without the variables of the moment. Functions stay as they are."""
-    kept = []
-    skipping = False
-    for line in text.splitlines(keepends=True):
-        found = _DECLARATION.match(line)
-        if found is not None:
-            skipping = found.group(1).decode() in VOLATILE
-        elif not skipping:
-            kept.append(line)
-            continue
-        if not skipping:
-            kept.append(line)
-        elif _ends(line):
-            skipping = False
-    return b"".join(kept)
+    """A saved environment without the variables of the moment.
 
-
-def _ends(line: bytes) -> bool:
-    """Whether a declaration that begins in this line ends in it, as far as VOLATILE ones go.
-
-    ``declare -p`` quotes a newline as $'…\\n…', so that a value has one line, except where bash 5.1
-    and older write it raw between double quotes.
+    Portage saves ``declare -p`` and after it ``declare -fp``; functions stay as they are.
     """
-    return line.count(b'"') % 2 == 0
+    lines = text.splitlines(keepends=True)
+    kept = []
+    at = 0
+    while at < len(lines) and (found := _DECLARATION.match(lines[at])):
+        end = at + 1
+        if found.group(2) == b'"':  # bash before 5.2 writes a newline in a value as it is
+            while end < len(lines) and not _closed(lines[at:end]):
+                end += 1
+        if found.group(1).decode() not in VOLATILE:
+            kept += lines[at:end]
+        at = end
+    return b"".join(kept + lines[at:])
+
+
+def _closed(lines: list[bytes]) -> bool:
+    """Whether the double quotes in the lines of a declaration are balanced."""
+    return re.sub(rb"\\.", b"", b"".join(lines), flags=re.DOTALL).count(b'"') % 2 == 0
 
 
 def normalise_build_info(directory: Path, epoch: int) -> None:

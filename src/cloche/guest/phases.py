@@ -9,17 +9,23 @@ from typing import Any
 
 from .capture import captured_output
 from .failures import tail
+from .generated import refresh_generated
 from .protocol import Channel, Failed
 
 
-def load() -> tuple[Any, Any]:
-    """Portage's settings and trees of this root."""
+def load(*, refreshed: bool = False) -> tuple[Any, Any]:
+    """Portage's settings and trees of this root.
+
+    With ``refreshed`` the generated files of the root are made first, and Portage reads them.
+    """
     import portage
 
     portage._internal_caller = True
     from portage.output import nocolor
 
     nocolor()
+    if refreshed and refresh_generated():
+        portage._reset_legacy_globals()
     trees = portage.db[portage.settings["EROOT"]]
     return portage.settings, trees
 

@@ -57,15 +57,16 @@ def load_config(atoms: list[str]) -> Any:
 
     portage._internal_caller = True
     from _emerge.actions import adjust_configs, load_emerge_config, validate_ebuild_environment
-    from portage.exception import PortageException
     from portage.output import nocolor
 
     nocolor()
     check_profile()
     try:
         config = load_emerge_config(action=None, args=atoms, opts={"--color": "n"})
-    except (PortageException, SystemExit) as error:
-        raise Failed(kind="other", atom=None, text=f"Portage's configuration: {error}") from error
+    except (Exception, SystemExit) as error:
+        # Portage does not catch all that a file of a user can make of it; its words are captured.
+        text = f"!!! Portage cannot read its configuration: {type(error).__name__}: {error}"
+        raise Failed(kind="other", atom=None, text=text) from error
     check_repositories(config.target_config.settings)
     adjust_configs(config.opts, config.trees)
     validate_ebuild_environment(config.trees)

@@ -71,8 +71,12 @@ ENVIRONMENT: dict[str, str] = {
 #: For merging alone: a layer is made of what the package brings, not of ._cfg0000_ copies.
 MERGING: dict[str, str] = {"CONFIG_PROTECT": "-*", "COLLISION_IGNORE": ""}
 
-#: What the host (or a careless engine) may have set and nobody here wants.
-UNSET = ("GNUMAKEFLAGS", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "USE", "PORTDIR_OVERLAY", "SYSROOT")
+#: All that is taken over from the host's environment; whatever else is in it goes. Portage keeps
+#: proxies out of what it saves.
+TAKEN = (
+    "PATH", "HOME", "LC_ALL", "TZ", "TERM", "SOURCE_DATE_EPOCH", "NINJAOPTS", "SSL_CERT_FILE",
+    "http_proxy", "https_proxy", "ftp_proxy", "no_proxy",
+)  # fmt: skip
 
 MAKE_WRAPPER = "/run/cloche/bin/make"
 
@@ -93,8 +97,8 @@ def repositories(place: Path = REPOS_CONF) -> str | None:
 
 def apply(**more: str) -> None:
     """Put the settings into the environment. Portage must not have been imported yet."""
-    for name in UNSET:
-        os.environ.pop(name, None)
+    for name in os.environ.keys() - set(TAKEN):
+        del os.environ[name]
     os.environ.update(ENVIRONMENT)
     if Path(MAKE_WRAPPER).exists():
         os.environ["MAKE"] = MAKE_WRAPPER

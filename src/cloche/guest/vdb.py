@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -28,6 +29,24 @@ def _path(line: str) -> str:
     return rest
 
 
+def clamp_contents(lines: Iterable[str], epoch: int, root: Path = Path("/")) -> list[str]:
+    """The lines of a CONTENTS file with no later time stamp than ``epoch``, as their files.
+
+    Portage makes symbolic links anew when it merges them, and hooks write files.
+    """
+    clamped = []
+    for line in lines:
+        kind = line[:4]
+        before, _, stamp = line.rstrip("\n").rpartition(" ")
+        if kind in ("obj ", "sym ") and int(stamp) > epoch:
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(root / _path(line)[1:], (epoch, epoch), follow_symlinks=False)
+            clamped.append(f"{before} {epoch}\n")
+        else:
+            clamped.append(line if line.endswith("\n") else line + "\n")
+    return clamped
+
+
 def settle(entry: Path, counter: int, epoch: int) -> None:
     """Give ``entry`` its COUNTER, an order and one time stamp.
 
@@ -41,9 +60,8 @@ def settle(entry: Path, counter: int, epoch: int) -> None:
     contents = entry / "CONTENTS"
     if contents.exists():
         lines = contents.read_text(encoding="utf-8").splitlines(keepends=True)
-        if lines and not lines[-1].endswith("\n"):
-            lines[-1] += "\n"
-        contents.write_text("".join(sorted_contents(lines)), encoding="utf-8")
+        lines = sorted_contents(clamp_contents(lines, epoch))
+        contents.write_text("".join(lines), encoding="utf-8")
     environment = entry / "environment.bz2"
     if environment.exists():
         saved = environment.read_bytes()
