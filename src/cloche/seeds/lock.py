@@ -26,11 +26,15 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class SeedLock:
-    """One seed, pinned. ``layer`` is its id in the store, empty until it is known."""
+    """One seed, pinned: ``include`` was asked for, ``packages`` is what came of it.
+
+    ``layer`` is its id in the store, empty until it is known.
+    """
 
     type: str
     suite: str
     arch: str
+    include: tuple[str, ...]
     portage: SdistPin
     packages: tuple[Package, ...]
     layer: str = ""
@@ -70,6 +74,7 @@ def _table(seed: SeedLock) -> dict[str, Any]:
         "suite": seed.suite,
         "arch": seed.arch,
         "layer": seed.layer,
+        "include": sorted(seed.include),
         "portage": {"version": seed.portage.version, "sha256": seed.portage.sha256},
         "packages": [
             {"name": p.name, "version": p.version, "arch": p.arch, "sha256": p.sha256}
@@ -112,6 +117,16 @@ def with_seed(lock: Lock, name: str, seed: SeedLock) -> Lock:
     return Lock({**lock.seeds, name: seed}, lock.rest)
 
 
+def as_data(seed: SeedLock) -> dict[str, Any]:
+    """The seed in types that JSON knows."""
+    return _table(seed)
+
+
+def from_data(data: object) -> SeedLock:
+    """The inverse of `as_data`. Raises `msgspec.ValidationError`."""
+    return msgspec.convert(data, SeedLock)
+
+
 def drift(locked: SeedLock, actual: SeedLock) -> list[str]:
     """What differs, one line each; the layer only where both know theirs."""
     return list(_drift(locked, actual))
@@ -128,6 +143,8 @@ def _drift(locked: SeedLock, actual: SeedLock) -> Iterator[str]:
             (locked.portage.version, locked.portage.sha256),
             (actual.portage.version, actual.portage.sha256),
         )
+    for name in sorted(set(locked.include) ^ set(actual.include)):
+        yield f"{name} is {'no longer ' if name in locked.include else ''}asked for"
     old = {(package.name, package.arch): package for package in locked.packages}
     new = {(package.name, package.arch): package for package in actual.packages}
     for key in sorted(old.keys() | new.keys()):

@@ -1,21 +1,24 @@
-"""The way through this room: from a specification to a tree and its lock."""
+"""The way through this room: from a specification to a tree, its lock, and a seed in the store."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloche.engines.base import Engine
+from cloche.layers import commit
 from cloche.seeds import debian, packages, portage_sdist, prepare
 from cloche.seeds.arch import ARCHES, Arch, host_arch
-from cloche.seeds.errors import SeedDriftError
-from cloche.seeds.lock import SeedLock, drift
+from cloche.seeds.errors import SeedDriftError, UnknownSeedError
+from cloche.seeds.lock import SeedLock, as_data, drift, from_data
 from cloche.seeds.pip_config import PipSettings, host_settings
 from cloche.seeds.portage_sdist import DEFAULT_PIN, SdistPin
 from cloche.seeds.sources import Mirror, apt_options
+from cloche.store import Pin, Store
 
 DEBIAN = "debian"
+_PIN = "seed/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,25 +80,86 @@ def make_tree(
     Raises `SeedDriftError` and the other errors of this room.
     """
     arch = host_arch()
+    asked = _asked(spec, arch)
+    if locked is not None and not update:
+        # What was asked for is known before anything is fetched; the packages are not.
+        _refuse(spec.name, drift(replace(locked, packages=(), layer=""), asked))
     sdist = portage_sdist.ensure(
         spec.portage, means.cache, means.pip or host_settings(), means.report
     )
     tree, upper = room / "tree", room / "upper"
     wanted = debian.Bootstrap(spec.suite, arch.debian, means.mirror, spec.packages, apt_options())
     debian.bootstrap(wanted, tree, means.log, means.report)
-    actual = SeedLock(
-        type=DEBIAN,
-        suite=spec.suite,
-        arch=arch.debian,
-        portage=spec.portage,
-        packages=tuple(packages.pinned(tree)),
-    )
-    differences = drift(locked, actual) if locked is not None else []
-    if differences and not update:
-        raise SeedDriftError(spec.name, tuple(differences))
+    actual = replace(asked, packages=tuple(packages.pinned(tree)))
+    if locked is not None and not update:
+        _refuse(spec.name, drift(locked, actual))
     upper.mkdir()
     prepare.prepare(means.engine, tree, upper, sdist, arch, means.log, means.report)
     return Made(tree, actual)
+
+
+def _asked(spec: SeedSpec, arch: Arch) -> SeedLock:
+    """The part of a lock that the specification decides."""
+    return SeedLock(
+        type=DEBIAN,
+        suite=spec.suite,
+        arch=arch.debian,
+        include=tuple(sorted(spec.packages)),
+        portage=spec.portage,
+        packages=(),
+    )
+
+
+def _refuse(name: str, differences: list[str]) -> None:
+    if differences:
+        raise SeedDriftError(name, tuple(differences))
+
+
+def add(
+    store: Store,
+    spec: SeedSpec,
+    means: Means,
+    *,
+    locked: SeedLock | None = None,
+    update: bool = False,
+) -> SeedLock:
+    """Put a seed into the store, pinned under its name, and return its lock, now with the layer.
+
+    Nothing is made when the store holds the locked layer and nothing else is asked for. Raises
+    what `make_tree` does; `SeedDriftError` also when the same packages gave another tree.
+    """
+    with store.lock(f"{_PIN}{spec.name}"):
+        if locked is not None and locked.layer and not update and store.has_tree(locked.layer):
+            asked = _asked(spec, host_arch())
+            _refuse(spec.name, drift(replace(locked, packages=(), layer=""), asked))
+            lock = locked
+        else:
+            with store.workspace("seed") as room:
+                made = make_tree(spec, room, means, locked=locked, update=update)
+                means.report("putting the seed into the store")
+                layer = commit(store, made.tree, kind="seed", label=spec.name)
+            lock = replace(made.lock, layer=layer.id)
+            if locked is not None and not update:
+                _refuse(spec.name, drift(locked, lock))
+        store.pin(f"{_PIN}{spec.name}", [lock.layer], [], as_data(lock))
+    return lock
+
+
+def seeds(store: Store) -> list[Seed]:
+    """The seeds of a store, by name."""
+    return [_seed_of(pin) for pin in store.pins(_PIN)]
+
+
+def find(store: Store, name: str) -> tuple[Seed, SeedLock]:
+    """One seed and what it is made of. Raises `UnknownSeedError`."""
+    pin = store.pin_of(f"{_PIN}{name}")
+    if pin is None:
+        raise UnknownSeedError(name, tuple(seed.name for seed in seeds(store)))
+    return _seed_of(pin), from_data(pin.data)
+
+
+def _seed_of(pin: Pin) -> Seed:
+    return described(pin.name.removeprefix(_PIN), from_data(pin.data), pin.created)
 
 
 def described(name: str, lock: SeedLock, created: float) -> Seed:

@@ -6,7 +6,7 @@ over the seed takes them away.
 """
 
 # Names of files are bytes, which pathlib does not know.
-# ruff: noqa: PTH
+# ruff: noqa: PTH101, PTH102, PTH112, PTH115, PTH118, PTH120, PTH208
 
 from __future__ import annotations
 
