@@ -48,6 +48,13 @@ class Lock:
     rest: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """Our part of the file, so that the parser's words name the place from its top on."""
+
+    seeds: dict[str, SeedLock]
+
+
 def parse(text: str, file: Path) -> Lock:
     """Read the text of a lock. Raises `BadLockError`."""
     try:
@@ -55,10 +62,10 @@ def parse(text: str, file: Path) -> Lock:
         version = data.pop("version", None)
         if version != VERSION:
             raise ValueError(f"version {version!r}, this cloche knows {VERSION}")
-        seeds = msgspec.convert(data.pop("seeds", {}), dict[str, SeedLock])
+        ours = msgspec.convert({"seeds": data.pop("seeds", {})}, _Ours)
     except (ValueError, msgspec.ValidationError) as problem:
         raise BadLockError(file, str(problem)) from problem
-    return Lock(seeds, data)
+    return Lock(ours.seeds, data)
 
 
 def render(lock: Lock) -> str:

@@ -100,8 +100,8 @@ def _owned(tree: Path, package: Installed) -> Iterator[bytes]:
         path = line.strip(b"/")
         if path and path != b".":
             first, slash, rest = path.partition(b"/")
-            merged = slash and (tree / os.fsdecode(first)).is_symlink()
-            yield b"usr/" + first + b"/" + rest if merged else path
+            merged = (tree / os.fsdecode(first)).is_symlink()
+            yield b"usr/" + first + slash + rest if merged else path
 
 
 def _dangling(top: bytes, hidden: set[bytes]) -> set[bytes]:
