@@ -48,8 +48,11 @@ def test_the_command_runs_alike_for_everyone() -> None:
         "mmdebstrap", "--mode=unshare", "--format=directory", "--variant=minbase",
     ]  # fmt: skip
     assert "--include=gcc,make" in argv
-    assert "--keyring=/k.gpg" in argv
-    assert argv[-3:] == ["bookworm", "/t", "http://mirror.example/debian"]
+    assert argv[-3:] == [
+        "bookworm",
+        "/t",
+        "deb [signed-by=/k.gpg] http://mirror.example/debian bookworm main",
+    ]
 
 
 def test_of_the_environment_only_proxies_get_through() -> None:

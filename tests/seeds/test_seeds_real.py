@@ -1,0 +1,69 @@
+"""Two real bootstraps, on a host that differs in between, give one seed: about a minute."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloche.engines.base import Command, Sandbox
+from cloche.engines.native import NativeEngine
+from cloche.seeds import lock, seed, sources
+from cloche.seeds.errors import SeedDriftError
+from cloche.seeds.strict import strict_overlay
+from cloche.store import Store
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="needs mmdebstrap"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs uid 0, of a user namespace at least"),
+]
+
+
+def test_two_bootstraps_are_one_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = sources.find_mirror("bookworm")
+    spec = seed.SeedSpec()
+    with NativeEngine() as engine:
+        means = seed.Means(engine, mirror, tmp_path / "cache", tmp_path / "log")
+        with Store.open(tmp_path / "one") as store:
+            first = seed.add(store, spec, means)
+            assert seed.find(store, "default")[1] == first
+            again = seed.add(store, spec, means, locked=first)  # made already: nothing to do
+            assert again == first
+            with pytest.raises(SeedDriftError, match="jq is asked for"):
+                seed.add(store, replace(spec, packages=(*spec.packages, "jq")), means, locked=first)
+            tools_are_hidden(engine, store, first.layer, tmp_path / "strict")
+        shutil.rmtree(tmp_path / "one")
+
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+        monkeypatch.setenv("TMPDIR", "/nonexistent")
+        monkeypatch.chdir("/")
+        before = os.umask(0o077)
+        try:
+            with Store.open(tmp_path / "two") as store:
+                assert seed.add(store, spec, means, locked=first) == first
+        finally:
+            os.umask(before)
+    assert mirror.uri not in lock.render(lock.with_seed(lock.Lock(), "default", first))
+
+
+def tools_are_hidden(engine: NativeEngine, store: Store, layer: str, overlay: Path) -> None:
+    """The seed compiles and has Portage, under the strict layer too; bison is gone there."""
+    tree = store.tree(layer).path
+    overlay.mkdir()
+    strict_overlay(tree, overlay)
+    work = "python -c 'import portage' && echo 'int main;' | gcc -c -xc - -o /dev/null"
+    assert status(engine, (tree,), f"{work} && bison --version") == 0
+    assert status(engine, (tree, overlay), work) == 0
+    assert status(engine, (tree, overlay), "command -v bison || command -v yacc") == 1
+
+
+def status(engine: NativeEngine, lowers: tuple[Path, ...], words: str) -> int:
+    command = Command(("/bin/sh", "-c", words), env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    ended = engine.start(Sandbox(lowers), command).wait()
+    assert ended is not None
+    return ended.status
