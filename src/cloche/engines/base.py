@@ -32,10 +32,18 @@ class Limits:
 class Sandbox:
     """A root and its surroundings, without a process in it yet.
 
-    ``lowers`` are directories, the bottom first, at least one. ``upper`` is a directory owned by the
-    caller in which the engine makes and uses ``top`` (what was written) and ``work`` (overlayfs's
-    own); None makes the root read-only. ``/dev``, ``/proc``, ``/tmp``, ``/run`` and ``/dev/shm`` are
-    always the sandbox's own.
+<<<<<<< HEAD
+    ``lowers`` are directories, the bottom first, at least one. ``upper`` is a directory of the
+    caller's in which the engine makes and uses ``top`` (what was written) and ``work`` (overlayfs's
+    own); None makes the root read-only. ``/dev``, ``/proc``, ``/tmp``, ``/run`` and ``/dev/shm``
+    are always the sandbox's own.
+=======
+    ``lowers`` are directories, the bottom first, at least one. ``upper`` is a directory owned by
+    the caller in which the engine makes and uses ``top`` (what was written) and ``work``
+    (overlayfs's own); None makes the root read-only. ``/dev``, ``/proc``, ``/tmp``, ``/run`` and
+    ``/dev/shm`` are always the sandbox's own. ``tmpfs`` and the targets of ``binds`` need not exist
+    in the root, and leave nothing in ``top``; targets are plain absolute paths.
+>>>>>>> h2
     """
 
     lowers: tuple[Path, ...]

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from cloche.layers.capture import CaptureReport, capture
 from cloche.layers.compare import Comparison, Difference, compare
-from cloche.layers.errors import MissingLowerError
+from cloche.layers.errors import MissingLowerError, OverlayUnavailableError, TooManyLayersError
 from cloche.layers.identity import Normaliser, Rules, layer_id
 from cloche.layers.layer import Layer, commit, layer_of, stored_layer
 from cloche.layers.merge import Merged, Node, flatten, merged
+from cloche.layers.overlay import mount_overlay
 from cloche.layers.patterns import matcher
 from cloche.layers.portage_noise import PORTAGE_RULES
 
@@ -28,7 +29,9 @@ __all__ = [
     "MissingLowerError",
     "Node",
     "Normaliser",
+    "OverlayUnavailableError",
     "Rules",
+    "TooManyLayersError",
     "capture",
     "commit",
     "compare",
@@ -37,5 +40,6 @@ __all__ = [
     "layer_of",
     "matcher",
     "merged",
+    "mount_overlay",
     "stored_layer",
 ]

@@ -4,9 +4,56 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 from cloche.errors import ClocheError, Exit
+
+
+class OverlayUnavailableError(ClocheError):
+    """The kernel refused an overlay mount: ``errno``, its words, and how many layers it had."""
+
+    status = Exit.HOST
+
+    def __init__(self, number: int, message: str, layers: int) -> None:
+        super().__init__(number, message, layers)
+        self.errno = number
+        self.message = message
+        self.layers = layers
+
+    @property
+    def what(self) -> str:
+        """Say what could not be done, and why."""
+        return f"cannot mount an overlay of {self.layers} layers: {self.message}"
+
+    @property
+    def todo(self) -> str | None:
+        """Say what mends it, where that is known."""
+        if self.errno in (errno.ENODEV, errno.ENOSYS):
+            return "load the module with `modprobe overlay`, or use Linux 5.11 or later"
+        if self.errno == errno.EPERM:
+            return "use Linux 5.11 or later, and allow mounts where this container was started"
+        return None
+
+
+class TooManyLayersError(ClocheError):
+    """More layers than overlays can be nested for; ``layer`` is one that hides files, or None."""
+
+    def __init__(self, layers: int, layer: Path | None) -> None:
+        super().__init__(layers, layer)
+        self.layers = layers
+        self.layer = layer
+
+    @property
+    def what(self) -> str:
+        """Say what could not be done, and why."""
+        reason = f", and {self.layer} hides files of those below it" if self.layer else ""
+        return f"{self.layers} layers are too many for overlayfs{reason}"
+
+    @property
+    def todo(self) -> str | None:
+        """Say what mends it, where that is known."""
+        return "merge the layers that change least into one"
 
 
 class MissingLowerError(ClocheError):

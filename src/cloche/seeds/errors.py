@@ -363,3 +363,26 @@ class UnknownSeedError(SeedError):
         if self.known:
             return f"use one of {', '.join(self.known)}, or make it with `cloche seed add`"
         return "make one with `cloche seed add`"
+
+
+class UnknownTypeError(SeedError):
+    """A declared type of seed that cannot be made yet: its name, the type, and those that can."""
+
+    def __init__(self, name: str, type: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, type, known)
+        self.name, self.type, self.known = name, type, known
+
+    @property
+    def what(self) -> str:
+        """The type."""
+        return f"seeds of type “{self.type}” cannot be made yet"
+
+    @property
+    def where(self) -> str:
+        """The declaration."""
+        return f"[seeds.{self.name}]"
+
+    @property
+    def todo(self) -> str:
+        """What can be used."""
+        return f"use one of: {', '.join(self.known)}"

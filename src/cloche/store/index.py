@@ -173,6 +173,13 @@ class Index:
         )  # fmt: skip
         return _first(map(_action, rows))
 
+    def actions_of(self, kind: str, name: str) -> list[Action]:
+        """Every action of this kind and name, the oldest first."""
+        rows = self._rows(
+            "SELECT * FROM actions WHERE kind = ? AND name = ? ORDER BY created, rowid", kind, name
+        )
+        return [_action(row) for row in rows]
+
     def actions(self) -> list[Action]:
         """All actions, the oldest first."""
         return list(map(_action, self._rows("SELECT * FROM actions ORDER BY created, rowid")))

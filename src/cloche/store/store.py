@@ -203,6 +203,10 @@ class Store:
         """The newest action of this kind and name, whatever became of its outputs."""
         return self.index.last_action(kind, name)
 
+    def actions_of(self, kind: str, name: str) -> list[Action]:
+        """Every action of this kind and name, the oldest first."""
+        return self.index.actions_of(kind, name)
+
     def durations(self, kind: str, name: str) -> list[float]:
         """Seconds that the last runs of this kind and name took, the oldest first."""
         return self.index.durations(kind, name)

@@ -1,0 +1,44 @@
+# `make` alone shows what there is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo setup setup-dev check test bench format clean
+
+help:  ## show this
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.installed  ## virtual environment and what the host needs
+	@scripts/host-packages
+
+$(VENV)/.installed: pyproject.toml
+	@scripts/host-packages
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml
+	@scripts/host-packages
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $(VENV)/.installed $@
+
+setup-dev: $(VENV)/.installed-dev  ## the same, with the tools of developers
+
+demo: setup  ## build the example machine `workbench` from nothing, and look into it
+	@scripts/demo
+
+check: setup-dev  ## the fast part of the tests: style, types, units
+	@$(BIN)/python -m pytest -m 'not real'
+
+test: setup-dev  ## all tests: real namespaces, real Portage; needs the mirror of apt and the index of pip
+	@$(BIN)/python -m pytest --cov --cov-report=term
+
+bench: setup-dev  ## measure, and write docs/benchmarks.md
+	@$(BIN)/python bench/run.py
+
+format: setup-dev  ## let ruff lay out the code
+	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
+
+clean:  ## remove the virtual environment and caches; the store stays
+	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

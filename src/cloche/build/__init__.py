@@ -1,0 +1,1 @@
+"""Carrying out a plan: ready queue, workers, caches, jobserver, events."""

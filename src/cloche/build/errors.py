@@ -1,0 +1,202 @@
+"""What can go wrong while a plan is made or carried out."""
+
+from __future__ import annotations
+
+from cloche.errors import ClocheError, Exit
+
+
+class ResolutionFailed(ClocheError):
+    """Portage found no solution; its own words are the detail."""
+
+    def __init__(self, machine: str, kind: str, atom: str | None, text: str) -> None:
+        super().__init__(machine, kind, atom)
+        self.machine, self.kind, self.atom, self.text = machine, kind, atom, text
+
+    @property
+    def what(self) -> str:
+        """The kind of failure in words."""
+        words = {
+            "unknown": "there is no package that matches",
+            "masked": "every package that matches is masked:",
+            "unsatisfied": "a dependency cannot be satisfied:",
+            "use": "USE flags do not fit:",
+            "circular": "packages need each other to be built:",
+            "conflict": "packages conflict:",
+        }
+        atom = f" {self.atom}" if self.atom else ""
+        return words.get(self.kind, "Portage could not resolve the machine") + atom
+
+    @property
+    def where(self) -> str | None:
+        """The machine."""
+        return f"machine {self.machine}"
+
+    @property
+    def todo(self) -> str | None:
+        """Where a person can mend it."""
+        return {
+            "unknown": "correct the atom in the machine's packages or sets",
+            "masked": "see a fragment's package.accept_keywords, package.unmask, package.license",
+            "use": "set the flags in a fragment's package.use",
+            "circular": "switch off a USE flag of one of them in a fragment's package.use",
+        }.get(self.kind, "Portage's own words are above")
+
+    @property
+    def detail(self) -> str | None:
+        """Portage's own words."""
+        return self.text.strip() or None
+
+
+class SeedMissing(ClocheError):
+    """A machine names a seed that is declared but not made yet."""
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)
+        self.seed = seed
+
+    @property
+    def what(self) -> str:
+        """That it has to be made first."""
+        return f"the seed `{self.seed}` is not in the store yet"
+
+    @property
+    def todo(self) -> str | None:
+        """The command that makes it."""
+        return f"run `cloche seed bootstrap {self.seed}`"
+
+
+class StepFailed(ClocheError):
+    """A package's step failed. ``reason`` is one clause; ``tail`` the log's last lines."""
+
+    status = Exit.FAILED
+
+    def __init__(
+        self, package: str, step: str, reason: str, *, log: str | None = None, tail: str = ""
+    ) -> None:
+        super().__init__(package, step, reason)
+        self.package, self.step, self.reason = package, step, reason
+        self.log, self.tail = log, tail
+        self.hint: str | None = None
+
+    @property
+    def what(self) -> str:
+        """The step and why."""
+        return f"{self.step} failed: {self.reason}"
+
+    @property
+    def where(self) -> str | None:
+        """The package."""
+        return self.package
+
+    @property
+    def todo(self) -> str | None:
+        """A found cause's cure, or where the log is."""
+        if self.hint or not self.log:
+            return self.hint
+        return f"see `cloche log {self.package.split('::')[0]}`"
+
+    @property
+    def detail(self) -> str | None:
+        """The log's last lines."""
+        return self.tail or None
+
+
+class DistfileMissing(StepFailed):
+    """A source that is not here, and may not be fetched."""
+
+    def __init__(self, package: str, files: tuple[str, ...]) -> None:
+        super().__init__(package, "fetch", f"not here and --offline: {', '.join(files)}")
+        self.hint = "run once without --offline"
+
+
+class DiskFull(StepFailed):
+    """The store's filesystem has no room left."""
+
+    def __init__(self, package: str, step: str, path: str, free: int, reserve: int) -> None:
+        mib = 1 << 20
+        super().__init__(
+            package, step, f"no room left in {path} ({free // mib} MiB free, {reserve // mib} kept)"
+        )
+        self.hint = "free some room, or `cloche store gc`, or use another --store"
+
+
+class BuildFailed(ClocheError):
+    """The sum of a build in which packages failed; each was told by its own event."""
+
+    status = Exit.FAILED
+
+    def __init__(
+        self, failed: tuple[str, ...], skipped: int, errors: tuple[ClocheError, ...]
+    ) -> None:
+        super().__init__(failed, skipped)
+        self.failed, self.skipped, self.errors = failed, skipped, errors
+
+    @property
+    def what(self) -> str:
+        """How many and which."""
+        more = f"; {self.skipped} more were not started" if self.skipped else ""
+        return f"{len(self.failed)} failed: {', '.join(self.failed)}{more}"
+
+    @property
+    def todo(self) -> str | None:
+        """The shell that opens the failed root."""
+        atom = self.failed[0].split("::")[0]
+        return f"look with `cloche log {atom}` or `cloche shell MACHINE --package ={atom}`"
+
+
+class GuestBroken(ClocheError):
+    """A guest script ended without an answer: it died, or was killed."""
+
+    status = Exit.FAILED
+
+    def __init__(self, script: str, ended: str, tail: str) -> None:
+        super().__init__(script, ended)
+        self.script, self.ended, self.tail = script, ended, tail
+
+    @property
+    def what(self) -> str:
+        """Which and how."""
+        return f"the guest's {self.script} ended without an answer ({self.ended})"
+
+    @property
+    def detail(self) -> str | None:
+        """Its last words."""
+        return self.tail or None
+
+
+class NoSuchPackage(ClocheError):
+    """An atom on the command line matches nothing known."""
+
+    def __init__(self, atom: str, known: tuple[str, ...]) -> None:
+        super().__init__(atom)
+        self.atom, self.known = atom, known
+
+    @property
+    def what(self) -> str:
+        """The atom."""
+        return f"no package matches `{self.atom}`"
+
+    @property
+    def todo(self) -> str | None:
+        """The nearest names."""
+        if self.known:
+            return f"did you mean {', '.join(self.known)}?"
+        return "see `cloche plan MACHINE`"
+
+
+class NotBuilt(ClocheError):
+    """Something that has to be built first; ``command`` does it."""
+
+    def __init__(self, name: str, command: str) -> None:
+        super().__init__(name, command)
+        self.name, self.command = name, command
+
+    @property
+    def what(self) -> str:
+        """That it is not there yet."""
+        return f"{self.name}: not built yet"
+
+    @property
+    def todo(self) -> str | None:
+        """The command."""
+        return f"run `{self.command}`"

@@ -1,0 +1,88 @@
+"""Finishing a machine: the global state that every root generates for itself, as its last layer."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from cloche.build import views
+from cloche.build.errors import StepFailed
+from cloche.build.events import Stage
+from cloche.build.guestcall import Call, call, tail_of
+from cloche.build.logs import new_log
+from cloche.build.workshop import Workshop, make_directory
+from cloche.layers import PORTAGE_RULES, Layer, capture, commit
+from cloche.plan.keys import layer_parts, make_key
+from cloche.store import Action
+
+# What the finishing run itself leaves behind and no machine needs.
+LEFT_BEHIND = ("run", "tmp", "var/tmp", "var/log", "var/cache/ldconfig", "root/.*")
+
+
+def finish(
+    shop: Workshop,
+    layers: Sequence[Layer],
+    *,
+    world: Sequence[str],
+    world_sets: Sequence[str],
+) -> Layer:
+    """Give the machine's state layer: counters, world files, caches. Raises StepFailed."""
+    key = make_key(
+        "finish",
+        {
+            **shop.inputs.key_base,
+            **layer_parts([(layer.label, layer.id) for layer in layers]),
+            "world": " ".join(world),
+            "world sets": " ".join(world_sets),
+        },
+    )
+    began = time.monotonic()
+    shop.bus(Stage(name="finish", state="start"))
+    action = shop.store.action(key.digest)
+    reused = action is not None
+    if action is None:
+        layer, log = _run(shop, layers, world, world_sets)
+        action = Action(
+            key=key.digest,
+            kind="finish",
+            name=shop.inputs.machine,
+            parts=key.parts,
+            outputs={"layer": layer.id},
+            seconds=time.monotonic() - began,
+            log=log,
+            created=time.time(),
+        )
+        shop.store.record(action)
+    seconds = time.monotonic() - began
+    shop.bus(Stage(name="finish", state="end", reused=reused, seconds=seconds))
+    return shop.layer(action.outputs["layer"])
+
+
+def _run(
+    shop: Workshop, layers: Sequence[Layer], world: Sequence[str], world_sets: Sequence[str]
+) -> tuple[Layer, str]:
+    machine = shop.inputs.machine
+    log = new_log(shop.store, f"machine/{machine}", "finish")
+    with shop.store.workspace("finish") as workspace:
+        upper = make_directory(workspace, "root")
+        sandbox = shop.sandbox(layers, upper=upper, binds=views.for_merge(shop.inputs))
+        wanted = Call(
+            script="finish",
+            request={
+                "order": [layer.label for layer in layers],
+                "world": list(world),
+                "world_sets": list(world_sets),
+            },
+            sandbox=sandbox,
+            workspace=workspace,
+            log=log,
+            environment=shop.environment(),
+        )
+        result, _ = call(shop.engine, shop.running, wanted)
+        if result.get("status") != "ok":
+            text = str(result.get("text") or "the guest failed")
+            raise StepFailed(f"machine {machine}", "finish", text, log=str(log), tail=tail_of(log))
+        tree = workspace / "layer"
+        capture(upper / "top", sandbox.lowers, tree, drop=LEFT_BEHIND)
+        layer = commit(shop.store, tree, kind="state", label=machine, rules=PORTAGE_RULES)
+    return layer, str(log.relative_to(shop.store.logs))

@@ -1,0 +1,178 @@
+"""Calling a guest script in a sandbox: request in, events and a result out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cloche.build.errors import GuestBroken
+from cloche.engines.base import Bind, Command, Ended, Engine, Process, Sandbox
+
+GUEST = Path(__file__).resolve().parent.parent / "guest"
+SOURCE_DATE_EPOCH = 1_700_000_000  # seconds; the one date of everything that is built
+
+# The whole environment of a guest. Nothing of the caller's comes in.
+ENVIRONMENT: Mapping[str, str] = {
+    "PATH": "/run/cloche/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "SHELL": "/bin/bash",
+    "LC_ALL": "C.UTF-8",
+    "TZ": "UTC",
+    "TERM": "dumb",
+    "NOCOLOR": "true",
+    "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+Message = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One run of a guest script. ``workspace`` is a directory of the caller's for small files."""
+
+    script: str
+    request: Mapping[str, Any]
+    sandbox: Sandbox
+    workspace: Path
+    log: Path
+    environment: Mapping[str, str]
+    timeout: float | None = None
+
+
+class Running:
+    """Sandboxes that run now, so that an interrupt or a full disk can end them all."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: set[Process] = set()
+        self._stopped = False
+
+    def add(self, process: Process) -> None:
+        """Remember a process; end it at once when everything is being stopped."""
+        with self._lock:
+            self._processes.add(process)
+            stopped = self._stopped
+        if stopped:
+            process.kill()
+
+    def discard(self, process: Process) -> None:
+        """Forget a process that ended."""
+        with self._lock:
+            self._processes.discard(process)
+
+    def stop(self) -> None:
+        """End all, now and from now on."""
+        with self._lock:
+            self._stopped = True
+            processes = list(self._processes)
+        for process in processes:
+            process.kill()
+
+
+def tail_of(log: Path, lines: int = 15) -> str:
+    """Last lines of a log, undecodable bytes replaced."""
+    try:
+        with log.open("rb") as file:
+            file.seek(0, os.SEEK_END)
+            file.seek(max(0, file.tell() - 16_384))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def call(
+    engine: Engine,
+    running: Running,
+    wanted: Call,
+    on_event: Callable[[Message], None] = lambda _: None,
+    watch: Callable[[Process], None] | None = None,
+) -> tuple[Message, Ended]:
+    """Run a script to its end and give its result message. ``watch`` is called every half second.
+
+    Raises GuestBroken when there was no result.
+    """
+    request = wanted.workspace / f"{wanted.script}.request.json"
+    request.write_bytes(msgspec.json.encode(wanted.request))
+    sandbox = replace(
+        wanted.sandbox,
+        binds=(
+            *wanted.sandbox.binds,
+            Bind(GUEST, "/run/cloche/guest"),
+            Bind(GUEST / "bin", "/run/cloche/bin"),
+            Bind(request, "/run/cloche/request.json"),
+        ),
+    )
+    command = Command(
+        argv=("/usr/bin/python3", "-I", f"/run/cloche/guest/{wanted.script}.py"),
+        env={**ENVIRONMENT, **wanted.environment},
+        timeout=wanted.timeout,
+    )
+    reader, writer = os.pipe2(os.O_CLOEXEC)
+    messages: list[Message] = []
+    with contextlib.ExitStack() as stack:
+        log = stack.enter_context(wanted.log.open("ab"))
+        listener = threading.Thread(target=_listen, args=(reader, messages, on_event), daemon=True)
+        try:
+            process = engine.start(
+                sandbox, command, stdout=log.fileno(), stderr=log.fileno(), fds={3: writer}
+            )
+        finally:
+            os.close(writer)
+            listener.start()
+        running.add(process)
+        try:
+            ended = _wait(process, watch)
+        finally:
+            running.discard(process)
+            listener.join()
+    if not messages:
+        raise GuestBroken(wanted.script, describe(ended), tail_of(wanted.log))
+    return messages[-1], ended
+
+
+def describe(ended: Ended) -> str:
+    """How a command ended, in words."""
+    if ended.timed_out:
+        return "time limit"
+    if ended.killed:
+        return "killed"
+    return f"signal {ended.status - 128}" if ended.status > 128 else f"status {ended.status}"
+
+
+def _wait(process: Process, watch: Callable[[Process], None] | None) -> Ended:
+    try:
+        while (ended := process.wait(0.5 if watch else None)) is None:
+            if watch:
+                watch(process)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    return ended
+
+
+def _listen(reader: int, messages: list[Message], on_event: Callable[[Message], None]) -> None:
+    """Read the guest's lines until it closes its end; keep the result, hand on the rest.
+
+    What the guest says is untrusted: an ebuild may write to descriptor 3, too. A line that is no
+    JSON object is dropped, and nothing in a message names a path of the host.
+    """
+    with open(reader, "rb") as stream:
+        for line in stream:
+            try:
+                message = msgspec.json.decode(line[:16_777_216], type=dict[str, Any])
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                continue
+            if message.get("event") == "result":
+                messages.append(message)
+            else:
+                on_event(message)

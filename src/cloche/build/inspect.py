@@ -1,0 +1,106 @@
+"""Roots to look around in: a finished machine's, and the one in which a package is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from cloche.build import package as building
+from cloche.build import views
+from cloche.build.errors import NoSuchPackage, NotBuilt
+from cloche.build.fetch import fetch
+from cloche.build.preview import forecast
+from cloche.build.work import Worker
+from cloche.build.workshop import Workshop, make_directory
+from cloche.engines.base import Bind, Sandbox
+from cloche.plan.depgraph import Package
+from cloche.plan.names import matching, nearest
+from cloche.store import Pin, remove_tree
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A sandbox to start a shell in, and what to tell about it."""
+
+    sandbox: Sandbox
+    cwd: str = "/"
+    note: str = ""
+    login: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def machine_root(shop: Workshop, machine: str, pin: Pin | None) -> AbstractContextManager[Root]:
+    """The root of a machine as its last build left it. Raises NotBuilt."""
+    if pin is None:
+        raise NotBuilt(f"machine {machine}", f"cloche build {machine}")
+    return _machine_root(shop, pin)
+
+
+@contextmanager
+def _machine_root(shop: Workshop, pin: Pin) -> Iterator[Root]:
+    ids = [*pin.data["base"], *pin.data["layers"]]
+    with shop.store.workspace("shell") as workspace:
+        upper = make_directory(workspace, "root")
+        lowers = tuple(shop.layer(id).path for id in ids)
+        yield Root(Sandbox(lowers=lowers, upper=upper, limits=shop.policy.limits))
+
+
+def package_root(worker: Worker, atom: str) -> AbstractContextManager[Root]:
+    """The root in which a package of the plan is built; after a failure, that of the failure.
+
+    Raises NoSuchPackage, and NotBuilt where what it depends on is no layer yet.
+    """
+    names = [package.id for package in worker.plan.packages]
+    found = matching(atom, names)
+    if len(found) != 1:
+        raise NoSuchPackage(atom, tuple(n.split("::")[0] for n in found) or nearest(atom, names))
+    package = worker.plan.graph.by_id()[found[0]]
+    kept = building.failed_directory(worker.shop, package)
+    if (kept / "about.json").is_file():
+        return _failed_root(worker.shop, package, kept)
+    return _fresh_root(worker, package)
+
+
+@contextmanager
+def _failed_root(shop: Workshop, package: Package, kept: Path) -> Iterator[Root]:
+    about = msgspec.json.decode((kept / "about.json").read_bytes())
+    layers = [shop.layer(id) for id in about["layers"]]
+    if (kept / "work").exists():
+        remove_tree(kept / "work")  # overlayfs does not take a volatile one twice
+    binds = (
+        *views.for_build(shop.inputs, package),
+        Bind(kept / "tmp", building.PORTAGE_TMP, writable=True),
+        Bind(kept / "distdir", "/run/cloche/distdir"),
+        Bind(shop.jobserver.fifo, "/run/cloche/jobserver", writable=True),
+    )
+    name = f"{package.category}/{package.pf}"
+    place = f"{building.PORTAGE_TMP}/{name}"
+    yield Root(
+        sandbox=shop.sandbox(layers, upper=kept, binds=binds),
+        cwd=f"{place}/work" if (kept / "tmp" / name / "work").is_dir() else "/",
+        note=f"{package.cpv} failed here; its environment: source {place}/temp/environment",
+        login=False,
+    )
+
+
+@contextmanager
+def _fresh_root(worker: Worker, package: Package) -> Iterator[Root]:
+    shop = worker.shop
+    known = {n: f.layer for n, f in forecast(worker).items() if f.layer is not None}
+    visible = worker.plan.visible[package.id].build
+    absent = [name.split("::")[0] for name in visible if name not in known]
+    if absent:
+        raise NotBuilt(", ".join(absent), f"cloche build {shop.inputs.machine}")
+    fetch(shop, package, {})
+    with shop.store.workspace("shell") as workspace:
+        sandbox = shop.sandbox(
+            worker.layers(visible, known),
+            upper=make_directory(workspace, "root"),
+            binds=building.build_binds(shop, package, workspace),
+        )
+        note = f"{package.cpv} is built here; nothing that it does not declare is visible"
+        yield Root(sandbox, note=note, login=False)

@@ -1,0 +1,65 @@
+"""One jobserver for all sandboxes of a build (GNU make's protocol, "Sharing Job Slots").
+
+Every running package owns one job slot without asking. The rest of the cores lie in a FIFO as
+tokens: while fewer packages run than there are cores, the compilers of those that run may use what
+is left over. A token is put back for each package that ends, and one is taken for each that starts.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+TOKEN = b"+"
+
+
+class Jobserver:
+    """The FIFO and the count of tokens that belong in it."""
+
+    def __init__(self, fifo: Path, cores: int) -> None:
+        self.fifo = fifo
+        self._cores = cores
+        self._running = 0
+        self._debt = 0
+        self._lock = threading.Lock()
+        os.mkfifo(fifo, 0o666)
+        fifo.chmod(0o666)
+        # Opened for both directions, so that it never blocks and never reaches its end.
+        self._fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        os.write(self._fd, TOKEN * cores)
+
+    def started(self) -> None:
+        """A package begins: it has one slot of its own now."""
+        with self._lock:
+            self._running += 1
+            try:
+                os.read(self._fd, 1)
+            except BlockingIOError:
+                self._debt += 1  # a compiler holds it; it is taken when it comes back
+
+    def ended(self) -> None:
+        """A package ended, and gives its slot back."""
+        with self._lock:
+            self._running -= 1
+            if self._debt:
+                self._debt -= 1
+            else:
+                os.write(self._fd, TOKEN)
+            if self._running == 0:
+                self._refill()
+
+    def _refill(self) -> None:
+        """Nobody holds a token now: make up for those that died with a killed make."""
+        self._debt = 0
+        try:
+            while os.read(self._fd, 4096):
+                pass
+        except BlockingIOError:
+            pass
+        os.write(self._fd, TOKEN * self._cores)
+
+    def close(self) -> None:
+        """Close the FIFO and remove it."""
+        os.close(self._fd)
+        self.fifo.unlink(missing_ok=True)

@@ -1,0 +1,126 @@
+"""A whole machine: resolve, plan, carry out, remember."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+
+from cloche.build import distfiles, fetch
+from cloche.build.errors import BuildFailed, StepFailed
+from cloche.build.events import Done, Finished, Planned
+from cloche.build.executor import Outcome, carry_out
+from cloche.build.preview import Forecast, forecast
+from cloche.build.resolve import resolve
+from cloche.build.views import input_digests
+from cloche.build.work import Made, Worker
+from cloche.build.workshop import Workshop
+from cloche.errors import ClocheError
+from cloche.layers import Layer
+from cloche.plan.depgraph import Package
+from cloche.plan.plan import Plan, make_plan, remaining_paths
+
+FETCHERS = 2  # at once: a mirror is a shared thing
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A machine whose every package is a layer. ``made`` is in Portage's merge order."""
+
+    plan: Plan
+    made: Mapping[str, Made]
+    built: int
+    reused: int
+    seconds: float
+
+    def member_layers(self, shop: Workshop) -> tuple[Layer, ...]:
+        """Layers of what the finished machine holds, in merge order."""
+        return tuple(shop.layer(self.made[name].layer) for name in self.plan.members)
+
+
+def prepare(shop: Workshop, targets: tuple[str, ...]) -> Worker:
+    """Resolve and plan: everything up to the first package."""
+    graph, depgraph = resolve(shop, targets)
+    plan = make_plan(graph)
+    inputs_of = {p.id: input_digests(shop.inputs, p) for p in graph.packages}
+    return Worker(shop, plan, depgraph, inputs_of, dict(os.environ))
+
+
+def build_machine(shop: Workshop, worker: Worker) -> Built:
+    """Carry out a plan. Raises BuildFailed when a package failed; what was finished is kept."""
+    began = time.monotonic()
+    plan = worker.plan
+    shop.bus(Planned(machine=shop.inputs.machine, packages=tuple(p.id for p in plan.packages)))
+    fates = forecast(worker)
+    fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
+    working = ThreadPoolExecutor(shop.policy.jobs, thread_name_prefix="build")
+    try:
+        for package in plan.packages:
+            if not shop.policy.offline and _wants_sources(shop, package, fates):
+                fetching.submit(_fetch_ahead, worker, package)
+        outcome = carry_out(
+            plan.waits_for(),
+            remaining_paths(plan, lambda package: _expected(shop, package)),
+            worker,
+            executor=working,
+            slots=shop.policy.jobs,
+            keep_going=shop.policy.keep_going,
+        )
+    except BaseException:
+        shop.running.stop()
+        raise
+    finally:
+        fetching.shutdown(cancel_futures=True)
+        working.shutdown(cancel_futures=True)
+    return _summed(shop, worker, outcome, time.monotonic() - began)
+
+
+def _summed(
+    shop: Workshop,
+    worker: Worker,
+    outcome: Outcome,
+    seconds: float,
+) -> Built:
+    for error in outcome.failed.values():
+        if not isinstance(error, ClocheError):
+            raise error
+    for name in outcome.skipped:
+        shop.bus(Done(package=name, how="skipped"))
+    results = {p.id: worker.results[p.id] for p in worker.plan.packages if p.id in outcome.done}
+    built = sum(built for _, built in results.values())
+    reused = len(results) - built
+    shop.bus(
+        Finished(
+            built=built,
+            reused=reused,
+            failed=len(outcome.failed),
+            skipped=len(outcome.skipped),
+            seconds=seconds,
+        )
+    )
+    if outcome.failed:
+        errors = tuple(e for e in outcome.failed.values() if isinstance(e, ClocheError))
+        raise BuildFailed(tuple(outcome.failed), len(outcome.skipped), errors)
+    made = {name: made for name, (made, _) in results.items()}
+    return Built(worker.plan, made, built, reused, seconds)
+
+
+def _expected(shop: Workshop, package: Package) -> float | None:
+    """Median of what the package took before, whatever its version's revision."""
+    durations = sorted(shop.store.durations("build", package.id))
+    return durations[len(durations) // 2] if durations else None
+
+
+def _wants_sources(shop: Workshop, package: Package, fates: Mapping[str, Forecast]) -> bool:
+    return fates[package.id].fate in ("build", "perhaps") and bool(
+        distfiles.missing(shop.store, package.distfiles)
+    )
+
+
+def _fetch_ahead(worker: Worker, package: Package) -> None:
+    """Fetch early; a failure is told when the package's turn comes and it is tried again."""
+    with suppress(StepFailed):
+        fetch.fetch(worker.shop, package, worker.environment)

@@ -1,0 +1,73 @@
+"""The merge step: a GPKG installed over its run-time closure, and what changed kept as a layer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+
+from cloche.build import package as building
+from cloche.build import views
+from cloche.build.events import Started
+from cloche.build.guestcall import Call
+from cloche.build.logs import new_log
+from cloche.build.workshop import Workshop, make_directory
+from cloche.engines.base import Bind
+from cloche.layers import PORTAGE_RULES, Layer, capture, commit
+from cloche.plan.depgraph import Package
+
+# Global state: every root generates it for itself, so no layer holds it (facts of Portage's merge).
+GLOBAL_STATE = (
+    "etc/ld.so.cache",
+    "etc/ld.so.conf",
+    "etc/profile.env",
+    "etc/csh.env",
+    "etc/environment.d/10-gentoo-env.conf",
+    "etc/._cfg*",
+    "run",
+    "tmp",
+    "var/cache/edb",
+    "var/cache/ldconfig",
+    "var/db/pkg/.*",
+    "var/db/pkg/*/*/COUNTER",
+    "var/lib/gentoo",
+    "var/lib/portage",
+    "var/log",
+    "var/tmp",
+)
+
+
+def merge(
+    shop: Workshop, package: Package, gpkg: str, layers: Sequence[Layer]
+) -> tuple[Layer, str]:
+    """Install a package over these layers; give its layer and the log's path. Raises StepFailed."""
+    log = new_log(shop.store, package.cpv, "merge")
+    shop.bus(Started(package=package.id, step="merge", log=str(log)))
+    with shop.store.workspace("merge") as workspace:
+        upper = make_directory(workspace, "root")
+        inside = f"/run/cloche/out/{package.pf}.gpkg.tar"
+        packages = make_directory(workspace, "packages")
+        os.link(shop.store.blob(gpkg).path, packages / f"{package.pf}.gpkg.tar")
+        sandbox = shop.sandbox(
+            layers,
+            upper=upper,
+            binds=(
+                *views.for_merge(shop.inputs),
+                Bind(packages, "/run/cloche/out"),
+                Bind(make_directory(workspace, "tmp"), building.PORTAGE_TMP, writable=True),
+            ),
+        )
+        wanted = Call(
+            script="merge",
+            request={"cpv": package.cpv, "repo": package.repo, "gpkg": inside},
+            sandbox=sandbox,
+            workspace=workspace,
+            log=log,
+            environment=shop.environment(),
+        )
+        result = building.run(shop, package, wanted)
+        if result.get("status") != "ok":
+            raise building.explain(shop, package, "merge", result, log)
+        tree = workspace / "layer"
+        capture(upper / "top", sandbox.lowers, tree, drop=GLOBAL_STATE)
+        layer = commit(shop.store, tree, kind="package", label=package.cpv, rules=PORTAGE_RULES)
+    return layer, str(log.relative_to(shop.store.logs))

@@ -1,0 +1,198 @@
+"""The build step: visible layers, a writable top, Portage's own phases, a GPKG in the store."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cloche.build import distfiles, views
+from cloche.build.diagnose import missing_in, no_space, owners, tried_network
+from cloche.build.errors import DiskFull, GuestBroken, StepFailed
+from cloche.build.events import Phase, Started
+from cloche.build.guestcall import Call, call, tail_of
+from cloche.build.logs import new_log
+from cloche.build.workshop import Workshop, make_directory
+from cloche.engines.base import Bind, Process
+from cloche.layers import Layer
+from cloche.plan.depgraph import Package
+from cloche.store import remove_tree
+
+PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
+_FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
+
+
+@dataclass(slots=True)
+class Watch:
+    """Looks after a running step: time limit of a phase, room on the disk."""
+
+    shop: Workshop
+    phase: str = "start"
+    since: float = field(default_factory=time.monotonic)
+    reason: str | None = None
+    free: int | None = None
+
+    def entered(self, phase: str) -> None:
+        """A phase began."""
+        self.phase, self.since = phase, time.monotonic()
+
+    def look(self, process: Process) -> None:
+        """End the step when it is over a limit."""
+        seconds = self.shop.policy.phase_seconds
+        if time.monotonic() - self.since > seconds:
+            self.reason = f"phase {self.phase} was stopped after {seconds:g} s"
+            process.kill()
+        room = os.statvfs(self.shop.store.path)
+        free = room.f_bavail * room.f_frsize
+        if free < self.shop.policy.disk_reserve:
+            self.free = free
+            process.kill()
+
+
+def build_environment(shop: Workshop) -> dict[str, str]:
+    """What differs between hosts and must not matter: how many jobs."""
+    return {"NINJAOPTS": f"-j{shop.policy.cores}", "MAKEOPTS": ""}
+
+
+def package_request(package: Package) -> dict[str, Any]:
+    """The request of the guest's build script."""
+    return {"cpv": package.cpv, "repo": package.repo, "use": list(package.use)}
+
+
+def build_binds(shop: Workshop, package: Package, workspace: Path) -> tuple[Bind, ...]:
+    """Make the directories of a build step in its workspace, and the binds that show them."""
+    temporary = make_directory(workspace, "tmp")
+    output = make_directory(workspace, "out")
+    sources = make_directory(workspace, "distdir")
+    distfiles.show(shop.store, package.distfiles, sources)
+    return (
+        *views.for_build(shop.inputs, package),
+        Bind(temporary, PORTAGE_TMP, writable=True),
+        Bind(output, "/run/cloche/out", writable=True),
+        Bind(sources, "/run/cloche/distdir"),
+        Bind(shop.jobserver.fifo, "/run/cloche/jobserver", writable=True),
+    )
+
+
+def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[str, str]:
+    """Build a package over its visible layers; give the GPKG's blob id and the log's path.
+
+    Raises StepFailed; then the root it happened in is kept for ``cloche shell``.
+    """
+    log = new_log(shop.store, package.cpv, "build")
+    shop.bus(Started(package=package.id, step="build", log=str(log)))
+    with shop.store.workspace("build") as workspace:
+        sandbox = shop.sandbox(
+            layers,
+            upper=make_directory(workspace, "root"),
+            binds=build_binds(shop, package, workspace),
+        )
+        wanted = Call(
+            script="build",
+            request=package_request(package),
+            sandbox=sandbox,
+            workspace=workspace,
+            log=log,
+            environment=shop.environment() | build_environment(shop),
+        )
+        result = run(shop, package, wanted)
+        if result.get("status") != "ok":
+            keep_failed(shop, package, workspace, layers)
+            raise explain(shop, package, "build", result, log)
+        gpkg = _taken(workspace / "out", str(result.get("gpkg")), package)
+        blob = shop.store.add_blob(gpkg, package.cpv)
+    return blob.id, str(log.relative_to(shop.store.logs))
+
+
+def run(shop: Workshop, package: Package, wanted: Call) -> dict[str, Any]:
+    """Run the guest's script under watch; what the watch stopped becomes a failed result."""
+    watch = Watch(shop)
+
+    def on_event(message: dict[str, Any]) -> None:
+        phase, state = str(message.get("phase")), message.get("state")
+        if message.get("event") != "phase" or state not in ("start", "end"):
+            return
+        if state == "start":
+            watch.entered(phase)
+        shop.bus(Phase(package=package.id, phase=phase, state=state))
+
+    try:
+        result, ended = call(shop.engine, shop.running, wanted, on_event, watch.look)
+    except GuestBroken as error:
+        result, ended = {"status": "failed", "phase": watch.phase, "text": error.what}, None
+    if watch.free is not None:
+        raise DiskFull(
+            package.id,
+            wanted.script,
+            str(shop.store.path),
+            watch.free,
+            shop.policy.disk_reserve,
+        )
+    if watch.reason:
+        return {"status": "failed", "phase": watch.phase, "text": watch.reason}
+    if ended is not None and ended.status != 0 and result.get("status") == "ok":
+        return {"status": "failed", "phase": watch.phase, "text": f"exit status {ended.status}"}
+    return result
+
+
+def _taken(directory: Path, name: str, package: Package) -> Path:
+    """The guest's file, if it is one: what comes out of a sandbox is untrusted."""
+    path = directory / name
+    if not _FILE_NAME.fullmatch(name) or not stat.S_ISREG(path.lstat().st_mode):
+        raise StepFailed(package.id, "build", f"the guest left no package named {name!r}")
+    return path
+
+
+def explain(
+    shop: Workshop, package: Package, step: str, result: dict[str, Any], log: Path
+) -> StepFailed:
+    """Turn a failed result and its log into an error that names the cause where it is known."""
+    phase, text = result.get("phase"), str(result.get("text") or "").strip().splitlines()
+    reason = text[0] if text else f"phase {phase}"
+    if phase and f"{phase}" not in reason:
+        reason = f"phase {phase}: {reason}"
+    tail = tail_of(log, 400)
+    error = StepFailed(package.id, step, reason, log=str(log), tail=tail_of(log))
+    hints = []
+    for missing in missing_in(tail):
+        known = owners(
+            missing, (tree.path for tree in shop.store.trees() if tree.kind == "package")
+        )
+        if known:
+            hints.append(
+                f"{missing.what} was not visible; it belongs to {', '.join(known)}: "
+                "add that to DEPEND or BDEPEND"
+            )
+    if tried_network(tail):
+        hints.append("a build has no network: everything it needs belongs in SRC_URI")
+    if no_space(tail):
+        hints.append(f"the disk was full: free some room in {shop.store.path}")
+    error.hint = "; ".join(hints) or None
+    return error
+
+
+def failed_directory(shop: Workshop, package: Package) -> Path:
+    """Where the root of a failed build is kept."""
+    return shop.store.path / "failed" / package.cpv.replace("/", "_")
+
+
+def keep_failed(shop: Workshop, package: Package, workspace: Path, layers: Sequence[Layer]) -> None:
+    """Keep the written top and the work directory of a failed build, in place of an older one."""
+    kept = failed_directory(shop, package)
+    kept.parent.mkdir(exist_ok=True)
+    if kept.exists():
+        remove_tree(kept)
+    kept.mkdir()
+    (workspace / "root" / "top").rename(kept / "top")
+    (workspace / "tmp").rename(kept / "tmp")
+    shutil.copytree(workspace / "distdir", kept / "distdir", copy_function=os.link)
+    about = {"package": package.id, "layers": [layer.id for layer in layers]}
+    (kept / "about.json").write_bytes(msgspec.json.encode(about))

@@ -1,0 +1,93 @@
+"""Pinning a machine's inputs: the seed, snapshots of the repositories, the configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+
+from cloche.build.errors import SeedMissing
+from cloche.build.guestcall import GUEST
+from cloche.build.workshop import Inputs, Repo
+from cloche.config.machine import Machine
+from cloche.config.project import Project
+from cloche.config.tree import Content
+from cloche.layers import Layer, commit, stored_layer
+from cloche.plan.keys import make_key
+from cloche.portage.etc import portage_tree, write_tree
+from cloche.portage.repository import Repository, load_repositories
+from cloche.portage.snapshot import fingerprint, snapshot
+from cloche.seeds.stored import find_seed
+from cloche.store import Action, Store
+
+
+def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
+    """Bring everything a machine is made from into the store. Raises ConfigError, SeedMissing."""
+    seed = find_seed(store, project.seeds[machine.seed])
+    if seed is None:
+        raise SeedMissing(machine.seed)
+    base = [stored_layer(store, seed.layer)]
+    if strict:
+        base.append(stored_layer(store, seed.strict))
+    repositories = load_repositories(project, machine)
+    repos = {name: _snapshot(store, repository) for name, repository in repositories.items()}
+    etc = portage_tree(machine, project)
+    base.append(_config(store, machine, etc))
+    return Inputs(
+        machine=machine.name,
+        base=tuple(base),
+        repos=repos,
+        etc=etc,
+        profile=(machine.profile.repo, machine.profile.path),
+        guest=guest_digest(),
+    )
+
+
+def guest_digest() -> str:
+    """Digest of the code that runs inside: a change of it makes every step new."""
+    digest = hashlib.sha256()
+    for path in sorted(GUEST.rglob("*")):
+        if path.is_file() and "__pycache__" not in path.parts:
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(GUEST)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _snapshot(store: Store, repository: Repository) -> Repo:
+    """A repository's content in the store; an untouched one is not read again."""
+    touched = fingerprint(repository.path)
+    key = make_key("snapshot", {"path": str(repository.path), "fingerprint": touched})
+    tree = _remembered(store, key.digest)
+    if tree is None:
+        with store.workspace("snapshot") as workspace:
+            snapshot(repository.path, workspace / "repo")
+            layer = commit(
+                store, workspace / "repo", kind="repository", label=repository.name, rules={}
+            )
+        tree = layer.id
+        _remember(store, "snapshot", repository.name, key.digest, key.parts, tree)
+    path = store.tree(tree).path
+    return Repo(repository.name, tree, path, tuple(repository.masters or ()))
+
+
+def _config(store: Store, machine: Machine, etc: Mapping[str, Content]) -> Layer:
+    """The machine's ``/etc/portage`` as a layer."""
+    with store.workspace("config") as workspace:
+        tree = workspace / "root"
+        for name in ("", "etc"):
+            (tree / name).mkdir()
+            (tree / name).chmod(0o755)
+        write_tree(etc, tree / "etc/portage")
+        return commit(store, tree, kind="config", label=machine.name, rules={})
+
+
+def _remembered(store: Store, key: str) -> str | None:
+    action = store.action(key)
+    return action.outputs["tree"] if action else None
+
+
+def _remember(
+    store: Store, kind: str, name: str, key: str, parts: Mapping[str, str], tree: str
+) -> None:
+    now = time.time()
+    store.record(Action(key, kind, name, parts, {"tree": tree}, 0.0, None, now))

@@ -1,0 +1,89 @@
+"""Resolving: Portage's own depgraph, once for each set of inputs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from cloche.build.errors import ResolutionFailed
+from cloche.build.events import Stage
+from cloche.build.guestcall import Call, call
+from cloche.build.logs import new_log
+from cloche.build.workshop import Workshop, make_directory
+from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph
+from cloche.plan.keys import make_key
+from cloche.store import Action
+
+
+def resolve(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:
+    """Give Portage's resolution of ``targets`` (atoms and ``@sets``), and its blob's id.
+
+    It depends on the seed, the repositories, the configuration and our own code; when none of them
+    changed, the resolution of the last time is read again. Raises ResolutionFailed.
+    """
+    inputs = shop.inputs
+    parts = {
+        "targets": " ".join(targets),
+        "guest": inputs.guest,
+        **{f"base {layer.kind}": layer.id for layer in inputs.base},
+        **{f"repository {repo.name}": repo.tree for repo in inputs.repos.values()},
+    }
+    key = make_key("resolve", parts)
+    began = time.monotonic()
+    shop.bus(Stage(name="resolve", state="start"))
+    action = shop.store.action(key.digest)
+    if action is None:
+        graph, log = _ask_portage(shop, targets)
+        with shop.store.workspace("resolve") as workspace:
+            path = workspace / "depgraph.json"
+            path.write_bytes(encode_depgraph(graph))
+            blob = shop.store.add_blob(path, f"depgraph of {inputs.machine}")
+        action = Action(
+            key=key.digest,
+            kind="resolve",
+            name=inputs.machine,
+            parts=key.parts,
+            outputs={"depgraph": blob.id},
+            seconds=time.monotonic() - began,
+            log=log,
+            created=time.time(),
+        )
+        shop.store.record(action)
+        reused = False
+    else:
+        reused = True
+    blob = shop.store.blob(action.outputs["depgraph"])
+    graph = decode_depgraph(blob.path.read_bytes())
+    seconds = time.monotonic() - began
+    shop.bus(Stage(name="resolve", state="end", reused=reused, seconds=seconds))
+    return graph, blob.id
+
+
+def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:
+    machine = shop.inputs.machine
+    log = new_log(shop.store, f"machine/{machine}", "resolve")
+    with shop.store.workspace("resolve") as workspace:
+        wanted = Call(
+            script="resolve",
+            request={"atoms": list(targets)},
+            sandbox=shop.sandbox(
+                (),
+                upper=make_directory(workspace, "root"),
+                binds=shop.whole_repositories(),
+            ),
+            workspace=workspace,
+            log=log,
+            environment=shop.environment(),
+        )
+        result, _ = call(shop.engine, shop.running, wanted)
+    if result.get("status") != "ok":
+        atom = result.get("atom")
+        raise ResolutionFailed(
+            machine,
+            str(result.get("kind")),
+            str(atom) if atom else None,
+            str(result.get("text") or ""),
+        )
+    return msgspec.convert(result, Depgraph), str(log.relative_to(shop.store.logs))

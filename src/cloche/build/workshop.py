@@ -1,0 +1,136 @@
+"""What all steps of one build share: the store, the engine, the machine's pinned inputs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloche.build.events import Bus
+from cloche.build.guestcall import Running
+from cloche.build.jobserver import Jobserver
+from cloche.config.tree import Content
+from cloche.engines.base import Bind, Engine, Limits, Sandbox
+from cloche.layers import Layer, stored_layer
+from cloche.store import Store
+
+REPOS = "/var/db/repos"
+
+
+@dataclass(frozen=True, slots=True)
+class Repo:
+    """A repository's snapshot in the store."""
+
+    name: str
+    tree: str  # id
+    path: Path
+    masters: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Every input of a machine, pinned.
+
+    ``base`` is the bottom of all its roots: seed, config. ``etc`` is the config's content, by path
+    below ``/etc/portage``; ``profile`` its repository and the path there; ``guest`` a digest of the
+    code that runs inside.
+    """
+
+    machine: str
+    base: tuple[Layer, ...]
+    repos: Mapping[str, Repo]
+    etc: Mapping[str, Content]
+    profile: tuple[str, str]
+    guest: str
+
+    @property
+    def key_base(self) -> dict[str, str]:
+        """Parts of every key: what lies under all layers, and the code that runs there.
+
+        The config layer is left out: what a package sees of it goes into keys as its effective
+        variables, patches and hooks.
+        """
+        parts = {f"base {layer.kind}": layer.id for layer in self.base if layer.kind != "config"}
+        return {**parts, "guest": self.guest}
+
+    @property
+    def snapshots(self) -> dict[str, Path]:
+        """Each repository's tree."""
+        return {name: repo.path for name, repo in self.repos.items()}
+
+    @property
+    def masters(self) -> dict[str, tuple[str, ...]]:
+        """Each repository's masters."""
+        return {name: repo.masters for name, repo in self.repos.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How to work; none of it may matter to a result."""
+
+    jobs: int = 2
+    cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    keep_going: bool = False
+    offline: bool = False
+    phase_seconds: float = 6 * 3600.0
+    disk_reserve: int = 256 << 20  # bytes of the store's filesystem that stay free
+    limits: Limits = field(default_factory=Limits)
+    distfiles: tuple[Path, ...] = ()  # directories of the user's own that are looked into first
+    mirrors: str | None = None  # the text of /etc/portage/mirrors for fetching; None: the seed's
+
+
+@dataclass(frozen=True, slots=True)
+class Workshop:
+    """Where steps are done. Everything with an effect goes through here."""
+
+    store: Store
+    engine: Engine
+    inputs: Inputs
+    policy: Policy
+    bus: Bus
+    running: Running
+    jobserver: Jobserver
+
+    def sandbox(
+        self,
+        layers: Sequence[Layer],
+        *,
+        upper: Path | None,
+        binds: Sequence[Bind] = (),
+        network: bool = False,
+    ) -> Sandbox:
+        """Compose a root: the machine's base, these layers over it, and a writable top."""
+        return Sandbox(
+            lowers=tuple(layer.path for layer in (*self.inputs.base, *layers)),
+            upper=upper,
+            binds=tuple(binds),
+            tmpfs=(REPOS,),
+            network=network,
+            limits=self.policy.limits,
+        )
+
+    def environment(self) -> dict[str, str]:
+        """What Portage is told beside the fixed environment of all guests.
+
+        The repositories, which it takes from here instead of from its own default file and
+        repos.conf (portage(5)): that file is for a Gentoo system and names one that is not there.
+        """
+        conf = self.inputs.etc["repos.conf"]
+        return {"PORTAGE_REPOSITORIES": conf.decode()} if isinstance(conf, bytes) else {}
+
+    def layer(self, id: str) -> Layer:
+        """A layer of the store."""
+        return stored_layer(self.store, id)
+
+    def whole_repositories(self) -> tuple[Bind, ...]:
+        """Binds that show every repository in full, for resolving."""
+        return tuple(Bind(r.path, f"{REPOS}/{r.name}") for r in self.inputs.repos.values())
+
+
+def make_directory(parent: Path, name: str, mode: int = 0o755) -> Path:
+    """Make a directory with exactly this mode, whatever the umask."""
+    path = parent / name
+    path.mkdir()
+    path.chmod(mode)
+    return path

@@ -1,0 +1,215 @@
+"""`cloche plan` and `cloche build`."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from cloche.build.errors import BuildFailed
+from cloche.build.events import Event, Sink
+from cloche.build.machine import build_machine, prepare
+from cloche.build.preview import Forecast, forecast
+from cloche.build.work import Worker
+from cloche.cli.complete import complete_machine
+from cloche.cli.workplace import Choices, Options, opened_workshop, say
+from cloche.config.project import load_project
+from cloche.display.jsonlines import JsonLines
+from cloche.display.plain import Plain
+from cloche.display.text import count, seconds, size
+from cloche.output.deliver import deliver, remember
+
+Function = Callable[..., Any]
+
+
+def common(function: Function) -> Function:
+    """Options that planning and building share."""
+    for option in (
+        click.argument("machine", shell_complete=complete_machine),
+        click.option("--strict", is_flag=True, help="Show builds a named toolchain, no more."),
+        click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing."),
+        click.option("-j", "--jobs", type=click.IntRange(1), help="Packages at once [cores]."),
+    ):
+        function = option(function)
+    return function
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cloche plan workbench
+  cloche plan workbench --json | jq -r '.packages[] | select(.fate=="build") | .cpv'
+"""
+)
+@common
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def plan(
+    options: Options,
+    machine: str,
+    jobs: int | None,
+    offline: bool,
+    strict: bool,
+    as_json: bool,
+) -> None:
+    """Show what a build of MACHINE would do: what is reused, what is built, what it sees."""
+    project = load_project(options.directory)
+    wanted = project.machine(machine)
+    choices = Choices(jobs=jobs, offline=offline, strict=strict)
+    with opened_workshop(options, project, wanted, choices, _quiet) as shop:
+        worker = prepare(shop, wanted.targets)
+        fates = forecast(worker)
+    click.echo(json.dumps(_as_data(worker, fates), indent=2) if as_json else _table(worker, fates))
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cloche build workbench
+  cloche build workbench --jobs 2 --keep-going
+  cloche build workbench --progress json > events.jsonl
+"""
+)
+@common
+@click.option("-k", "--keep-going", is_flag=True, help="After a failure, do all that can be done.")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where tarball and packages are put [PROJECT/out/MACHINE].",
+)
+@click.option("--progress", type=click.Choice(["plain", "json"]), default="plain")
+@click.option("-v", "--verbose", is_flag=True, help="Show the phases, too.")
+@click.pass_obj
+def build(
+    options: Options,
+    machine: str,
+    jobs: int | None,
+    offline: bool,
+    strict: bool,
+    keep_going: bool,
+    output: Path | None,
+    progress: Literal["plain", "json"],
+    verbose: bool,
+) -> None:
+    """Build MACHINE: packages, layers, the stage4 tarball, the package directory."""
+    began = time.monotonic()
+    project = load_project(options.directory)
+    wanted = project.machine(machine)
+    directory = (output or project.root / "out" / machine).absolute()
+    choices = Choices(jobs, keep_going, offline, strict)
+    display = JsonLines(sys.stdout) if progress == "json" else Plain(sys.stderr, verbose=verbose)
+    with (
+        _terminable(),
+        opened_workshop(options, project, wanted, choices, display) as shop,
+        _closing(display),
+    ):
+        worker = prepare(shop, wanted.targets)
+        try:
+            built = build_machine(shop, worker)
+        except BaseException as error:
+            remember(shop, worker, wanted)
+            if isinstance(error, BuildFailed):
+                _tell_failures(error)
+            raise
+        delivered = deliver(shop, worker, built, wanted, directory)
+    if progress == "json":
+        return
+    if delivered.stage4:
+        length = size(delivered.stage4.stat().st_size)
+        click.echo(f"stage4    {delivered.stage4}  ({length})")
+    click.echo(f"packages  {delivered.binpkgs}")
+    click.echo(f"logs      {shop.store.logs}")
+    click.echo(
+        f"{count(built.built, 'package')} built, {built.reused} reused, "
+        f"{seconds(time.monotonic() - began)} in all"
+    )
+
+
+def _tell_failures(error: BuildFailed) -> None:
+    """Show the end of each failed log and what is known of the cause."""
+    for each in error.errors:
+        say()
+        if each.detail:
+            say(each.detail)
+        say(f"{each.where}: {each.what}")
+        if each.todo:
+            say(f"  {each.todo}")
+    say()
+
+
+def _quiet(_: Event) -> None:
+    """A sink for commands that show only a result."""
+
+
+@contextmanager
+def _closing(display: Sink) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        display.close()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end a build as cleanly as Ctrl-C does."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _as_data(worker: Worker, fates: dict[str, Forecast]) -> dict[str, Any]:
+    plan_ = worker.plan
+    return {
+        "machine": worker.shop.inputs.machine,
+        "packages": [
+            {
+                "id": package.id,
+                "cpv": package.cpv,
+                "slot": f"{package.slot}/{package.sub_slot}",
+                "use": list(package.use),
+                "requested": package.requested,
+                "member": package.id in plan_.members,
+                "fate": fates[package.id].fate,
+                "layer": fates[package.id].layer,
+                "visible": {
+                    "build": list(plan_.visible[package.id].build),
+                    "merge": list(plan_.visible[package.id].merge),
+                },
+                "edges": [
+                    {"to": edge.to, "kinds": list(edge.kinds), "atom": edge.atom}
+                    for edge in package.edges
+                ],
+            }
+            for package in plan_.packages
+        ],
+    }
+
+
+def _table(worker: Worker, fates: dict[str, Forecast]) -> str:
+    lines = []
+    for package in worker.plan.packages:
+        flags = [f if f in package.use else f"-{f}" for f in package.iuse]
+        use = f'  USE="{" ".join(flags)}"' if flags else ""
+        where = "" if package.id in worker.plan.members else "  (for building only)"
+        lines.append(f"{fates[package.id].fate:<8} {package.cpv}:{package.slot}{use}{where}")
+    totals = {
+        fate: sum(1 for each in fates.values() if each.fate == fate)
+        for fate in ("build", "merge", "perhaps", "reuse")
+    }
+    parts = ", ".join(f"{number} to {fate}" for fate, number in totals.items() if number)
+    return "\n".join([*lines, "", f"{count(len(fates), 'package')}: {parts}"])

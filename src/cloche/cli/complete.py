@@ -1,0 +1,31 @@
+"""Completion of names on the command line; it must be quick and never complain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from cloche.config.project import load_project
+from cloche.errors import ClocheError
+
+
+def complete_machine(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Machines of the project around the current directory."""
+    try:
+        project = load_project(_directory(context))
+        return [name for name in project.machines if name.startswith(begun)]
+    except (ClocheError, OSError):
+        return []
+
+
+def complete_seed(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Seeds that the project declares."""
+    try:
+        return [n for n in load_project(_directory(context)).seeds if n.startswith(begun)]
+    except (ClocheError, OSError):
+        return []
+
+
+def _directory(context: click.Context) -> Path:
+    return Path(context.find_root().params.get("directory") or ".")

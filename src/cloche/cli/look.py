@@ -1,0 +1,146 @@
+"""`cloche log` and `cloche why`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from cloche.build.errors import NoSuchPackage
+from cloche.build.logs import logged_packages, logs_of
+from cloche.cli.workplace import Options, opened_store, say
+from cloche.display.text import seconds
+from cloche.plan.depgraph import Depgraph, decode_depgraph
+from cloche.plan.names import matching, nearest
+from cloche.plan.why import changes, needed_by
+from cloche.store import Action, Store
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cloche log jq
+  cloche log app-misc/jq --step merge
+  less "$(cloche log jq --path)"
+"""
+)
+@click.argument("atom")
+@click.option("--step", type=click.Choice(["fetch", "build", "merge"]), help="Only this step's.")
+@click.option("--path", "only_path", is_flag=True, help="Print the file's path, not its text.")
+@click.pass_obj
+def log(options: Options, atom: str, step: str | None, only_path: bool) -> None:
+    """Show the newest log of the package ATOM."""
+    with opened_store(options) as store:
+        known = logged_packages(store)
+        found = [path for cpv in matching(atom, known) for path in logs_of(store, cpv)]
+        found = [path for path in found if step is None or path.stem.endswith(f"-{step}")]
+        if not found:
+            raise NoSuchPackage(atom, nearest(atom, known))
+        newest = _chosen(found, step)
+        if only_path:
+            click.echo(str(newest))
+        else:
+            click.echo(newest.read_text(errors="replace"), nl=False)
+
+
+def _chosen(paths: list[Path], step: str | None) -> Path:
+    """The newest; without a wanted step, a build's is what people mean."""
+    builds = [path for path in paths if path.stem.endswith("-build")]
+    return max(builds if builds and step is None else paths, key=lambda path: path.name)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cloche why oniguruma
+  cloche why app-misc/jq --json
+"""
+)
+@click.argument("atom")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def why(options: Options, atom: str, as_json: bool) -> None:
+    """Say why the package ATOM is in its machines, and why it was built the last time."""
+    with opened_store(options) as store:
+        machines = list(_machines(store))
+        known = {package.id for _, graph in machines for package in graph.packages}
+        found = matching(atom, sorted(known))
+        if not found:
+            raise NoSuchPackage(atom, nearest(atom, known))
+        answers = [_answer(store, name, machines) for name in found]
+    if as_json:
+        click.echo(json.dumps(answers, indent=2))
+        return
+    for answer in answers:
+        _tell(answer)
+
+
+def _machines(store: Store) -> Iterator[tuple[str, Depgraph]]:
+    """Finished machines with their resolutions."""
+    for pin in store.pins("machine/"):
+        if depgraph := pin.data.get("depgraph"):
+            data = store.blob(depgraph).path.read_bytes()
+            yield str(pin.data["machine"]), decode_depgraph(data)
+
+
+def _answer(store: Store, name: str, machines: list[tuple[str, Depgraph]]) -> dict[str, object]:
+    needed = {}
+    for machine, graph in machines:
+        package = graph.by_id().get(name)
+        if package is not None:
+            needed[machine] = [
+                {"package": link.package, "needs": link.edge.to, "atom": link.edge.atom,
+                 "kinds": list(link.edge.kinds)}
+                for link in needed_by(graph, name)
+            ]  # fmt: skip
+    builds = store.actions_of("build", name)
+    return {"package": name, "machines": needed, "builds": _builds(builds)}
+
+
+def _builds(actions: list[Action]) -> list[dict[str, object]]:
+    """The builds of a package, the oldest first, each with what changed since the one before."""
+    told: list[dict[str, object]] = []
+    for before, action in zip([None, *actions], actions, strict=False):
+        changed = changes(before.parts, action.parts) if before else ()
+        told.append(
+            {
+                "time": action.created,
+                "seconds": action.seconds,
+                "key": action.key,
+                "changed": [{"part": c.part, "old": c.old, "new": c.new} for c in changed],
+            }
+        )
+    return told
+
+
+def _tell(answer: dict[str, object]) -> None:
+    click.echo(str(answer["package"]))
+    machines, builds = answer["machines"], answer["builds"]
+    if not isinstance(machines, dict) or not isinstance(builds, list):
+        raise TypeError(answer)
+    for machine, links in machines.items():
+        if not links:
+            click.echo(f"  {machine}: was asked for")
+            continue
+        click.echo(f"  {machine}:")
+        for link in links:
+            kinds = ", ".join(link["kinds"])
+            click.echo(f"    {link['package']} needs {link['atom'] or link['needs']} ({kinds})")
+    for build in builds[-1:]:
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(build["time"]))
+        click.echo(f"  last built {when} in {seconds(build['seconds'])}")
+        if len(builds) == 1:
+            click.echo("    it had not been built before")
+        for change in build["changed"]:
+            click.echo(f"    {change['part']}: {_short(change['old'])} → {_short(change['new'])}")
+    if not builds:
+        say("  it was not built here yet")
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "(not there)"
+    return value if len(value) <= 60 else f"{value[:28]}…{value[-28:]}"

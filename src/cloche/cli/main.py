@@ -1,0 +1,93 @@
+"""`cloche`: the group of all commands, and the one place where errors become lines."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from cloche import __version__
+from cloche.cli.build import build, plan
+from cloche.cli.init import completion, init
+from cloche.cli.look import log, why
+from cloche.cli.seed import seed
+from cloche.cli.shell import shell
+from cloche.cli.store import store
+from cloche.cli.workplace import Options
+from cloche.errors import ClocheError, Exit
+
+EPILOG = """\b
+Examples:
+  cloche init my-machines && cd my-machines
+  cloche seed bootstrap
+  cloche build first
+  cloche shell first -- hello
+
+\b
+Exit status: 0 done, 1 a build failed, 2 bad input, 3 the host cannot do it,
+130 interrupted.
+"""
+
+
+@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="cloche")
+@click.option(
+    "-C",
+    "--directory",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    default=".",
+    help="Work as if started there.",
+)
+@click.option(
+    "--store",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where layers and packages lie [default: $CLOCHE_STORE, the project's, "
+    "~/.local/share/cloche].",
+)
+@click.pass_context
+def cli(context: click.Context, directory: Path, store: Path | None) -> None:
+    """Build Gentoo packages, stages and images under glass.
+
+    Each package is built in a root that holds what it declares and nothing else, every input
+    pinned, nothing of the host let in, nothing built twice.
+    """
+    context.obj = Options(directory.absolute(), store)
+
+
+for command in (init, seed, plan, build, shell, log, why, store, completion):
+    cli.add_command(command)
+
+
+def main() -> None:
+    """Run the command line; every error with a known cause becomes one line."""
+    try:
+        cli.main(standalone_mode=False)
+    except ClocheError as error:
+        show(error)
+        sys.exit(int(error.status))
+    except click.Abort:
+        _interrupted()
+    except KeyboardInterrupt:
+        _interrupted()
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # Whoever read our output went away: nothing is wrong. Keep the interpreter from
+        # complaining when it flushes at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(Exit.FAILED)
+
+
+def show(error: ClocheError) -> None:
+    """Print an error: further lines first, then the one that says it all."""
+    if error.detail:
+        click.echo(error.detail, err=True)
+    click.echo(f"cloche: {error}", err=True)
+
+
+def _interrupted() -> None:
+    click.echo("cloche: interrupted; what was finished is kept, the next run goes on", err=True)
+    sys.exit(Exit.INTERRUPTED)

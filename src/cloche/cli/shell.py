@@ -1,0 +1,76 @@
+"""`cloche shell`: a command, or a terminal, in a machine's root or in a package's build root."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from cloche.build import inspect
+from cloche.build.guestcall import ENVIRONMENT
+from cloche.build.machine import prepare
+from cloche.build.workshop import Workshop
+from cloche.cli.complete import complete_machine
+from cloche.cli.workplace import Choices, Options, opened_workshop, say
+from cloche.config.project import load_project
+from cloche.engines.base import Command
+from cloche.output.deliver import finished_machine
+
+
+@click.command(
+    context_settings={"ignore_unknown_options": True},
+    epilog="""\b
+Examples:
+  cloche shell workbench
+  cloche shell workbench -- jq --version
+  cloche shell workbench --package app-misc/tmux
+
+\b
+With --package the root is the one in which the package is built: what it declares
+and nothing else. After a failure it is the very root it failed in, its work
+directory included, and stays so until the package is built again.
+""",
+)
+@click.argument("machine", shell_complete=complete_machine)
+@click.option("--package", "atom", help="The root in which this package is built.")
+@click.option("--strict", is_flag=True, help="As `cloche build --strict` would show it.")
+@click.argument("command", nargs=-1, type=click.UNPROCESSED)
+@click.pass_obj
+def shell(
+    options: Options, machine: str, atom: str | None, strict: bool, command: tuple[str, ...]
+) -> None:
+    """Open a shell in MACHINE as it was built last, or run COMMAND there.
+
+    What is written in the machine's root is gone afterwards.
+    """
+    project = load_project(options.directory)
+    wanted = project.machine(machine)
+    choices = Choices(strict=strict, offline=True)
+    with opened_workshop(options, project, wanted, choices, lambda _: None) as shop:
+        if atom is None:
+            pin = finished_machine(shop.store, wanted)
+            opened = inspect.machine_root(shop, machine, pin)
+        else:
+            opened = inspect.package_root(prepare(shop, wanted.targets), atom)
+        with opened as root:
+            if root.note:
+                say(root.note)
+            status = _run(shop, root, command)
+    sys.exit(status)
+
+
+def _run(shop: Workshop, root: inspect.Root, words: tuple[str, ...]) -> int:
+    """Run a command joined to our streams, or a login shell; give its exit status."""
+    tty = sys.stdin.isatty() and sys.stdout.isatty()
+    argv = words or ("/bin/bash", "--login") if root.login else words or ("/bin/bash",)
+    environment = {**ENVIRONMENT, "TERM": "xterm-256color" if tty else "dumb", **root.environment}
+    process = shop.engine.start(
+        root.sandbox,
+        Command(argv, environment, cwd=root.cwd, tty=tty),
+        stdin=sys.stdin.fileno(),
+        stdout=sys.stdout.fileno(),
+        stderr=sys.stderr.fileno(),
+    )
+    shop.running.add(process)
+    ended = process.wait()
+    return ended.status if ended else 1

@@ -1,0 +1,124 @@
+"""What a command works with: the options of all commands, the project, the store, the engine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.build.events import Bus, Sink
+from cloche.build.guestcall import Running
+from cloche.build.jobserver import Jobserver
+from cloche.build.prepare import pin_inputs
+from cloche.build.workshop import Policy, Workshop
+from cloche.config.machine import Machine
+from cloche.config.project import Project, load_project
+from cloche.engines import userns
+from cloche.engines.base import Engine, Limits
+from cloche.engines.native import NativeEngine
+from cloche.errors import ClocheError
+from cloche.seeds.stored import mirrors_now
+from cloche.store import Store
+
+DEFAULT_PHASE_SECONDS = 6 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options that come before the command."""
+
+    directory: Path
+    store: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    """Options of the commands that plan or build."""
+
+    jobs: int | None = None
+    keep_going: bool = False
+    offline: bool = False
+    strict: bool = False
+
+
+def store_path(options: Options, project: Project | None) -> Path:
+    """``--store``, ``$CLOCHE_STORE``, the project's own, or the user's data directory (XDG)."""
+    if options.store is not None:
+        return options.store.absolute()
+    if named := os.environ.get("CLOCHE_STORE"):
+        return Path(named).absolute()
+    if project is not None and project.store is not None:
+        return project.store
+    data = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data).expanduser() / "cloche"
+
+
+def project_or_none(options: Options) -> Project | None:
+    """The project around the current directory, for commands that can do without."""
+    try:
+        return load_project(options.directory)
+    except ClocheError:
+        return None
+
+
+@contextmanager
+def opened_store(
+    options: Options, project: Project | None = None, *, exclusive: bool = False
+) -> Iterator[Store]:
+    """The store, as the one that cloche's user namespace shows."""
+    userns.enter()
+    project = project or project_or_none(options)
+    with Store.open(store_path(options, project), exclusive=exclusive) as store:
+        yield store
+
+
+@contextmanager
+def opened_engine() -> Iterator[Engine]:
+    """The engine; to be opened before anything starts a thread."""
+    userns.enter()
+    with NativeEngine() as engine:
+        yield engine
+
+
+@contextmanager
+def opened_workshop(
+    options: Options, project: Project, machine: Machine, choices: Choices, sink: Sink
+) -> Iterator[Workshop]:
+    """Everything a build needs, with the machine's inputs pinned."""
+    with ExitStack() as stack:
+        engine = stack.enter_context(opened_engine())
+        store = stack.enter_context(opened_store(options, project))
+        inputs = pin_inputs(store, project, machine, strict=choices.strict)
+        policy = _policy(project, machine, choices)
+        workspace = stack.enter_context(store.workspace("jobserver"))
+        jobserver = Jobserver(workspace / "fifo", policy.cores)
+        stack.callback(jobserver.close)
+        running = Running()
+        stack.callback(running.stop)
+        yield Workshop(store, engine, inputs, policy, Bus(sink), running, jobserver)
+
+
+def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:
+    limits = machine.limits
+    cores = len(os.sched_getaffinity(0))
+    return Policy(
+        jobs=choices.jobs or project.jobs or cores,
+        cores=cores,
+        keep_going=choices.keep_going,
+        offline=choices.offline,
+        phase_seconds=limits.phase_timeout or project.phase_timeout or DEFAULT_PHASE_SECONDS,
+        limits=Limits(
+            processes=limits.processes or Limits().processes,
+            memory=limits.memory,
+        ),
+        distfiles=(project.distfiles,) if project.distfiles else (),
+        mirrors=mirrors_now(project.seeds[machine.seed]),
+    )
+
+
+def say(text: str = "") -> None:
+    """A line for people, apart from what a program may read from standard output."""
+    sys.stderr.write(text + "\n")

@@ -1,0 +1,142 @@
+"""What two fragments cannot both mean. Within one fragment the last word wins, as in Portage.
+
+Between fragments the order is an accident of a list in a machine's file: whoever writes
+``-X`` for all servers and ``X`` for all desktops should hear of it on the machine that is both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from cloche.config import makeconf
+from cloche.config.errors import ContradictionError, MalformedError, Origin
+
+Texts = tuple[tuple[str, Path, str], ...]  # kind (make.conf, package.use, …), path, text
+
+_CLEARED: Final = "“-*”"
+# package.keywords is the old name of package.accept_keywords; both are read.
+_SIGNED: Final[Mapping[str, str]] = {
+    "package.use": "package.use",
+    "package.accept_keywords": "package.accept_keywords",
+    "package.keywords": "package.accept_keywords",
+    "package.license": "package.license",
+    "package.properties": "package.properties",
+    "package.accept_restrict": "package.accept_restrict",
+    "package.env": "package.env",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """One thing that a fragment says: what it is about, what it says, and where.
+
+    ``group`` is what ``-*`` clears at once: a variable, or the words of one atom in one kind of
+    file. ``adds`` marks a value that builds on the one before, and so contradicts nothing.
+    """
+
+    subject: str
+    value: str
+    origin: Origin
+    group: str = ""
+    adds: bool = False
+
+    @property
+    def negative(self) -> bool:
+        """Whether it takes something away."""
+        return self.value.startswith("“-")
+
+
+def check(fragments: Iterable[tuple[str, Texts]]) -> None:
+    """Raise `ContradictionError` for the first two fragments that disagree, in order."""
+    said: dict[str, Statement] = {}
+    for _, texts in fragments:
+        own: dict[str, Statement] = {}
+        for statement in _statements(texts):
+            kept = own.get(statement.subject)
+            # A later line of the same fragment replaces an earlier one, yet `A=1; A="$A 2"` is
+            # still an assignment that does not care for what other fragments say.
+            adds = statement.adds and (kept is None or kept.adds)
+            own[statement.subject] = replace(statement, adds=adds)
+        for subject, statement in own.items():
+            before = said.get(subject)
+            if before and not statement.adds and before.value != statement.value:
+                raise ContradictionError(
+                    statement.origin, before.origin, subject, statement.value, before.value
+                )
+        _check_cleared(said, own)
+        said.update(own)
+
+
+def _check_cleared(said: Mapping[str, Statement], own: Mapping[str, Statement]) -> None:
+    """``-*`` takes away what earlier fragments added, unless the fragment says it again."""
+    clears = {item.group: item for item in own.values() if item.value == _CLEARED}
+    for subject, before in said.items():
+        by = clears.get(before.group)
+        if by and not before.negative and subject not in own:
+            raise ContradictionError(
+                by.origin, before.origin, subject, "taken away by “-*”", before.value
+            )
+
+
+def _statements(texts: Texts) -> Iterator[Statement]:
+    """Everything that one fragment says."""
+    for kind, path, text in texts:
+        if kind == "make.conf":
+            yield from _make_conf(text, path)
+        elif kind in ("package.mask", "package.unmask"):
+            yield from _masks(kind, text, path)
+        elif kind in _SIGNED:
+            yield from _package_words(_SIGNED[kind], text, path)
+
+
+def _make_conf(text: str, path: Path) -> Iterator[Statement]:
+    """Variables; the words of incremental ones, one by one."""
+    for item in makeconf.parse(text, path):
+        if item.name not in makeconf.INCREMENTALS:
+            value = f"“{' '.join(item.value.split())}”"
+            if not item.name.startswith("__"):
+                yield Statement(item.name, value, item.origin, adds=item.refers_to_itself)
+            continue
+        for word, sign in makeconf.signs(item.value).items():
+            yield _word(word, sign == "-", item.name, item.origin)
+
+
+def _word(word: str, negative: bool, group: str, origin: Origin) -> Statement:
+    """One word of a list in which ``-`` takes away."""
+    return Statement(f"“{word}” in {group}", f"“{'-' if negative else ''}{word}”", origin, group)
+
+
+def _lines(text: str, path: Path) -> Iterator[tuple[Origin, list[str]]]:
+    """The words of each line, comments left out as Portage does (grabdict, grabfile)."""
+    for number, line in enumerate(text.splitlines(), 1):
+        words: list[str] = []
+        for word in line.split():
+            if word.startswith("#"):
+                break
+            words.append(word)
+        if words:
+            yield Origin(path, number), words
+
+
+def _package_words(kind: str, text: str, path: Path) -> Iterator[Statement]:
+    """``ATOM WORD…``: each word with its sign; ``NAME:`` prefixes those after it (package.use)."""
+    for origin, (atom, *words) in _lines(text, path):
+        prefix = ""
+        for word in words:
+            if kind == "package.use" and word.endswith(":"):
+                prefix = f"{word[:-1].lower()}_"
+                continue
+            flag = prefix + word.lstrip("+-")
+            yield _word(flag, word.startswith("-"), f"{kind} of {atom}", origin)
+
+
+def _masks(kind: str, text: str, path: Path) -> Iterator[Statement]:
+    """Masked and unmasked atoms; ``-ATOM`` takes one back."""
+    for origin, words in _lines(text, path):
+        if len(words) > 1:
+            raise MalformedError(origin, "more than one word in a line", "write one atom a line")
+        masked = (kind == "package.mask") != words[0].startswith("-")
+        yield Statement(words[0].lstrip("-"), "masked" if masked else "unmasked", origin)

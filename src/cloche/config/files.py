@@ -1,0 +1,137 @@
+"""Reading files of a project, which are untrusted input.
+
+A project may come from anyone's repository: a symbolic link in it must not bring a file of the host
+into a build, a FIFO must not stop us, and a huge file must not fill the memory.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+from cloche.config.errors import MalformedError, Origin, UnreadableError
+
+TEXT_LIMIT = 1 << 20  # bytes; machine files, make.conf and the like
+FILE_LIMIT = 16 << 20  # bytes; a patch or a saved kernel configuration may be large
+TREE_LIMIT = 10_000  # names below one directory, through links too
+TREE_BYTES = 128 << 20  # of all files below one directory
+_DEPTH_LIMIT = 32
+
+# Portage's own list (lib/portage/const.py, VCS_DIRS).
+VCS_DIRS = frozenset({"CVS", "RCS", "SCCS", ".bzr", ".git", ".hg", ".svn"})
+
+
+def read_bytes(path: Path, root: Path, limit: int = FILE_LIMIT) -> bytes:
+    """The content of a regular file inside ``root``; symbolic links may not lead out of it.
+
+    A link to ``/dev/null`` counts as an empty file: that is how portage(5) switches a patch off.
+    Raises `UnreadableError`.
+    """
+    origin = Origin(path)
+    try:
+        real = path.resolve(strict=True)
+        if str(real) == os.devnull:
+            return b""
+        if not real.is_relative_to(root.resolve()):
+            raise UnreadableError(
+                origin, f"leads out of the project, to {real}", "put a copy into the project"
+            )
+        # O_NONBLOCK: opening a FIFO would wait for its writer for ever.
+        descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except (OSError, RuntimeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "symbolic links in a circle"
+        raise UnreadableError(origin, f"cannot be read: {reason}") from error
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise UnreadableError(origin, "not a regular file")
+    with open(descriptor, "rb") as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise UnreadableError(
+            origin, f"larger than {limit >> 20} MiB", "this is hardly the right file"
+        )
+    return content
+
+
+def decode(content: bytes, path: Path) -> str:
+    """The text of a UTF-8 file. Raises `MalformedError` with the line of the first wrong byte."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        byte = content[error.start]
+        raise MalformedError(
+            Origin(path, line), f"not UTF-8 (byte 0x{byte:02x})", "save the file as UTF-8"
+        ) from error
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise MalformedError(Origin(path, line), "holds a NUL byte", "this is no text file")
+    return text
+
+
+def read_text(path: Path, root: Path) -> str:
+    """The text of a UTF-8 file inside ``root``. Raises `UnreadableError`, `MalformedError`."""
+    return decode(read_bytes(path, root, TEXT_LIMIT), path)
+
+
+def is_ignored(name: str) -> bool:
+    """Whether Portage passes over a name in a configuration directory (portage(5))."""
+    return name.startswith(".") or name.endswith("~") or name in VCS_DIRS
+
+
+def names(directory: Path) -> list[str]:
+    """The names in a directory that are not ignored, sorted; none where there is no directory."""
+    try:
+        found = sorted(path.name for path in directory.iterdir() if not is_ignored(path.name))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise UnreadableError(Origin(directory), f"cannot be read: {error.strerror}") from error
+    for name in found:
+        # Names come back in messages and in files of Portage, where a line's end has a meaning.
+        if not name.isprintable():
+            raise UnreadableError(
+                Origin(directory),
+                f"holds a name that is not printable UTF-8: {name!a}",
+                "rename it",
+            )
+    return found
+
+
+def walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
+    """All files below a directory in Portage's order, as relative name and path.
+
+    Directories are entered through symbolic links too, as long as they stay inside ``root``.
+    Raises `UnreadableError`.
+    """
+    boundary = root.resolve()
+    count = 0
+    stack = [("", directory)]
+    while stack:
+        relative, path = stack.pop()
+        # Directories count: a few links to a parent are a tree without end.
+        count += 1
+        if count > TREE_LIMIT:
+            raise UnreadableError(Origin(directory), f"more than {TREE_LIMIT} names below it")
+        if not path.is_dir():
+            yield relative, path
+            continue
+        if not path.resolve().is_relative_to(boundary):
+            raise UnreadableError(Origin(path), f"leads out of the project, to {path.resolve()}")
+        if relative.count("/") > _DEPTH_LIMIT:
+            raise UnreadableError(Origin(path), "nested too deeply", "look for a link to a parent")
+        below = [(f"{relative}/{name}".lstrip("/"), path / name) for name in names(path)]
+        stack.extend(reversed(below))
+
+
+def read_tree(directory: Path, root: Path) -> Iterator[tuple[str, Path, bytes]]:
+    """All files below a directory as relative name, path and content. Raises `UnreadableError`."""
+    total = 0
+    for relative, path in walk(directory, root):
+        content = read_bytes(path, root)
+        total += len(content)
+        if total > TREE_BYTES:
+            raise UnreadableError(Origin(directory), f"holds more than {TREE_BYTES >> 20} MiB")
+        yield relative, path, content

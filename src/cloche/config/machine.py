@@ -1,0 +1,178 @@
+"""``machines/NAME.toml``: what one machine is to be, with every reference followed and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.config.atoms import is_name
+from cloche.config.errors import MalformedError, MissingKeyError, Origin, UnknownNameError
+from cloche.config.files import names
+from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
+from cloche.config.table import Table, load
+from cloche.config.units import duration, size
+
+KEYS = ("seed", "profile", "portage", "sets", "packages", "output", "limits")
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """``profile = "REPO:PATH"``: the path is relative to the repository's ``profiles/``."""
+
+    repo: str
+    path: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """A directory ``portage/NAME``, laid out as /etc/portage is."""
+
+    name: str
+    directory: Path
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """``[output]``: what to make of a machine beside its binary packages."""
+
+    stage4: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LimitsSpec:
+    """``[limits]`` of each step: seconds, bytes, a count. None: cloche's own default."""
+
+    phase_timeout: float | None = None
+    memory: int | None = None
+    processes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """A machine as its file describes it.
+
+    ``atoms`` is everything asked for, sets followed, each with the place that asked; ``targets`` is
+    what to hand to Portage, which follows sets by itself. ``set_files`` are the project's sets by
+    name: all of them, for one may hold another.
+    """
+
+    name: str
+    file: Path
+    root: Path
+    seed: str
+    profile: Profile
+    fragments: tuple[Fragment, ...]
+    sets: tuple[str, ...]
+    packages: tuple[Asked, ...]
+    atoms: tuple[Asked, ...]
+    set_files: Mapping[str, PackageSet]
+    output: Output
+    limits: LimitsSpec
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Atoms and ``@sets`` for Portage, in the file's order, packages first."""
+        return tuple(asked.atom for asked in self.packages) + tuple(f"@{s}" for s in self.sets)
+
+
+def load_machine(
+    name: str, file: Path, root: Path, seeds: frozenset[str], repos: frozenset[str]
+) -> Machine:
+    """Read a machine's file; ``seeds`` and ``repos`` are the names that the project declares.
+
+    Raises `ConfigError` with file and line.
+    """
+    table = load(file, root)
+    table.only(KEYS)
+    output = table.table("output")
+    output.only(("stage4",))
+    seed = table.required("seed", '"debian"')
+    if seed not in seeds:
+        raise UnknownNameError(table.origin("seed"), "seed", seed, seeds)
+    fragments = tuple(_fragment(*item, root) for item in table.strings("portage"))
+    _no_repetition(table, "portage")
+    set_files = _all_sets(root, fragments)
+    sets = [Asked(f"@{text.removeprefix('@')}", origin) for text, origin in table.strings("sets")]
+    packages = tuple(check_member(text, origin) for text, origin in table.strings("packages"))
+    if not sets and not packages:
+        raise MissingKeyError(table.origin(), "packages", '["app-misc/hello"]')
+    return Machine(
+        name=name,
+        file=file,
+        root=root,
+        seed=seed,
+        profile=_profile(table, repos),
+        fragments=fragments,
+        sets=tuple(dict.fromkeys(asked.atom.removeprefix("@") for asked in sets)),
+        packages=packages,
+        atoms=expand((*packages, *sets), set_files),
+        set_files=load_sets(root / "sets", root),
+        output=Output(output.get("stage4", bool, False)),
+        limits=_limits(table.table("limits")),
+    )
+
+
+def _profile(table: Table, repos: frozenset[str]) -> Profile:
+    """Split ``REPO:PATH`` (portage(5), ``parent`` with profile-formats portage-2)."""
+    text = table.required("profile", '"REPO:default"')
+    origin = table.origin("profile")
+    repo, colon, path = text.partition(":")
+    parts = path.split("/")
+    if not colon or not repo or any(part in ("", ".", "..") for part in parts):
+        raise MalformedError(
+            origin, f"“{text}” is no profile", 'write "REPO:PATH", the path below REPO/profiles'
+        )
+    if repo not in repos:
+        raise UnknownNameError(origin, "repository", repo, repos)
+    return Profile(repo, path, origin)
+
+
+def _fragment(name: str, origin: Origin, root: Path) -> Fragment:
+    """A fragment by its name."""
+    if not is_name(name):
+        raise MalformedError(
+            origin, f"“{name}” is no name for a fragment", "use letters, digits, _ . + -"
+        )
+    parent = root / "portage"
+    there = [entry for entry in names(parent) if (parent / entry).is_dir()]
+    if name not in there:
+        raise UnknownNameError(origin, "fragment", name, there)
+    return Fragment(name, parent / name, origin)
+
+
+def _no_repetition(table: Table, key: str) -> None:
+    """A fragment named twice would have no clear place in the order."""
+    seen: set[str] = set()
+    for text, origin in table.strings(key):
+        if text in seen:
+            raise MalformedError(origin, f"“{text}” is named twice", "remove one of the two")
+        seen.add(text)
+
+
+def _all_sets(root: Path, fragments: tuple[Fragment, ...]) -> Mapping[str, PackageSet]:
+    """The sets that a machine may name: the project's and those of its fragments."""
+    found = dict(load_sets(root / "sets", root))
+    for fragment in fragments:
+        found.update(load_sets(fragment.directory / "sets", root))
+    return found
+
+
+def _limits(table: Table) -> LimitsSpec:
+    """``[limits]``."""
+    table.only(("phase_timeout", "memory", "processes"))
+    return LimitsSpec(
+        table.measure("phase_timeout", duration, 'a time such as "2h"'),
+        table.measure("memory", size, 'a size such as "4G"'),
+        table.measure("processes", _count, "a number from 1"),
+    )
+
+
+def _count(text: str) -> int:
+    """A number from 1. Raises ValueError."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value

@@ -1,0 +1,201 @@
+"""``cloche.toml``: what a project declares once for all of its machines."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.config.atoms import is_name
+from cloche.config.errors import (
+    MalformedError,
+    MissingKeyError,
+    NoProjectError,
+    Origin,
+    UnknownNameError,
+    WrongTypeError,
+)
+from cloche.config.files import names
+from cloche.config.machine import Machine, load_machine
+from cloche.config.table import Table, load
+from cloche.config.units import duration
+
+FILE = "cloche.toml"
+LOCK = "cloche.lock"
+
+Option = str | int | bool | tuple[str, ...]
+
+# What each type of seed may say about itself. The seeds room gives the words their meaning.
+_SEED_KEYS: Mapping[str, Mapping[str, type]] = {
+    "debian": {
+        "suite": str,
+        "mirror": str,
+        "arch": str,
+        "packages": list,
+        "portage": str,
+        "snapshot": str,
+    },
+    "stage3": {
+        "url": str,
+        "mirror": str,
+        "arch": str,
+        "variant": str,
+        "snapshot": str,
+        "file": str,
+        "key": str,
+    },
+    "directory": {"path": str},
+    "tarball": {"path": str, "sha256": str},
+    "oci": {"image": str},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class SeedSpec:
+    """``[seeds.NAME]``. ``options`` are the keys besides ``type``, lists as tuples of strings."""
+
+    name: str
+    type: str
+    options: Mapping[str, Option]
+    origin: Origin
+
+    def text(self, key: str) -> str | None:
+        """A string option, or None where it is not given."""
+        value = self.options.get(key)
+        return value if isinstance(value, str) else None
+
+
+@dataclass(frozen=True, slots=True)
+class RepoSpec:
+    """``[repos.NAME]``: an ebuild repository at ``path`` (absolute).
+
+    ``priority`` is that of repos.conf (portage(5)); ``main`` marks the main repository.
+    """
+
+    name: str
+    path: Path
+    origin: Origin
+    priority: int | None = None
+    main: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project directory. Times in seconds; None means that the file does not say."""
+
+    root: Path
+    file: Path
+    seeds: Mapping[str, SeedSpec]
+    repos: Mapping[str, RepoSpec]
+    store: Path | None = None
+    distfiles: Path | None = None
+    jobs: int | None = None
+    phase_timeout: float | None = None
+
+    @property
+    def lock(self) -> Path:
+        """Where the lock lies, whether it exists or not."""
+        return self.root / LOCK
+
+    @property
+    def machines(self) -> tuple[str, ...]:
+        """The names of the machines, sorted."""
+        found = names(self.root / "machines")
+        return tuple(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+
+    def machine(self, name: str) -> Machine:
+        """Load ``machines/NAME.toml`` with all it refers to. Raises `ConfigError`."""
+        if name not in self.machines:
+            raise UnknownNameError(Origin(self.root / "machines"), "machine", name, self.machines)
+        file = self.root / "machines" / f"{name}.toml"
+        if not is_name(name):
+            raise MalformedError(
+                Origin(file), "no name for a machine", "use letters, digits, _ . + - in its name"
+            )
+        return load_machine(name, file, self.root, frozenset(self.seeds), frozenset(self.repos))
+
+
+def load_project(start: Path) -> Project:
+    """Find ``cloche.toml`` in ``start`` or a directory above it, and read it.
+
+    Raises `NoProjectError`, or another `ConfigError` with file and line.
+    """
+    here = start.absolute()
+    for directory in (here, *here.parents):
+        if (directory / FILE).is_file():
+            return _read(directory.resolve())
+    raise NoProjectError(Origin(here))
+
+
+def _read(root: Path) -> Project:
+    """Read the file of a project whose root is known."""
+    top = load(root / FILE, root)
+    top.only(("seeds", "repos", "store", "build"))
+    store, build = top.table("store"), top.table("build")
+    store.only(("path",))
+    build.only(("jobs", "phase_timeout", "distfiles"))
+    jobs = build.optional("jobs", int)
+    if jobs is not None and jobs < 1:
+        raise WrongTypeError(build.origin("jobs"), "build.jobs", "a number from 1", str(jobs))
+    repos = {name: _repo(name, table, root) for name, table in top.tables("repos").items()}
+    mains = [repo for repo in repos.values() if repo.main]
+    if len(mains) > 1:
+        raise MalformedError(
+            mains[1].origin, f"a second main repository, after “{mains[0].name}”", "keep one `main`"
+        )
+    return Project(
+        root=root,
+        file=top.file,
+        seeds={name: _seed(name, table) for name, table in top.tables("seeds").items()},
+        repos=repos,
+        store=_path(store, "path", root),
+        distfiles=_path(build, "distfiles", root),
+        jobs=jobs,
+        phase_timeout=build.measure("phase_timeout", duration, 'a time such as "2h"'),
+    )
+
+
+def _path(table: Table, key: str, root: Path) -> Path | None:
+    """A path, relative to the file it is written in; it need not exist."""
+    text = table.optional(key, str)
+    if text == "":
+        raise WrongTypeError(table.origin(key), key, "a path", "an empty string")
+    return None if text is None else (root / text).absolute()
+
+
+def _checked_name(kind: str, name: str, table: Table) -> None:
+    if not is_name(name):
+        raise MalformedError(
+            table.origin(), f"“{name}” is no name for a {kind}", "use letters, digits, _ . + -"
+        )
+
+
+def _seed(name: str, table: Table) -> SeedSpec:
+    """One ``[seeds.NAME]``."""
+    _checked_name("seed", name, table)
+    kind = table.required("type", '"debian"')
+    if kind not in _SEED_KEYS:
+        raise UnknownNameError(table.origin("type"), "type of seed", kind, _SEED_KEYS)
+    known = _SEED_KEYS[kind]
+    table.only(("type", *known))
+    options: dict[str, Option] = {}
+    for key in table.data:
+        if key == "type":
+            continue
+        if known[key] is list:
+            options[key] = tuple(item for item, _ in table.strings(key))
+        else:
+            options[key] = table.get(key, str, "")
+    return SeedSpec(name, kind, options, table.origin())
+
+
+def _repo(name: str, table: Table, root: Path) -> RepoSpec:
+    """One ``[repos.NAME]``."""
+    _checked_name("repository", name, table)
+    table.only(("path", "priority", "main"))
+    path = _path(table, "path", root)
+    if path is None:
+        raise MissingKeyError(table.origin(), f"repos.{name}.path", '"repo"')
+    return RepoSpec(
+        name, path, table.origin(), table.optional("priority", int), table.get("main", bool, False)
+    )

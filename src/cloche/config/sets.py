@@ -1,0 +1,91 @@
+"""Package sets: files in ``sets/``, one atom or ``@set`` a line, as portage(5) has them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.config.atoms import atom_fault, is_name
+from cloche.config.errors import MalformedError, Origin, UnknownNameError, UnreadableError
+from cloche.config.files import decode, names, read_bytes
+
+# Sets that Portage knows by itself and that mean something in a machine that is yet to be built.
+BUILT_IN = frozenset({"profile", "system"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """An atom (or ``@set``), and where it was asked for."""
+
+    atom: str
+    origin: Origin
+
+
+@dataclass(frozen=True, slots=True)
+class PackageSet:
+    """One set: its name, its file as it is, and what it holds."""
+
+    name: str
+    content: bytes
+    members: tuple[Asked, ...]
+
+
+def check_member(text: str, origin: Origin) -> Asked:
+    """An atom or ``@set`` of well-formed shape. Raises `MalformedError`."""
+    fault = None if text.startswith("@") else atom_fault(text)
+    if fault:
+        raise MalformedError(origin, f"“{text}” is no atom", fault)
+    return Asked(text, origin)
+
+
+def parse_set(name: str, content: bytes, file: Path) -> PackageSet:
+    """Read the content of a set file. Raises `MalformedError`."""
+    members = []
+    for number, line in enumerate(decode(content, file).splitlines(), 1):
+        words = line.split("#", 1)[0].split() if line.lstrip().startswith("#") else line.split()
+        words = words[: next((i for i, word in enumerate(words) if word.startswith("#")), None)]
+        if not words:
+            continue
+        origin = Origin(file, number)
+        if len(words) > 1:
+            raise MalformedError(origin, "more than one word in a line", "write one atom a line")
+        members.append(check_member(words[0], origin))
+    return PackageSet(name, content, tuple(members))
+
+
+def load_sets(directory: Path, root: Path) -> Mapping[str, PackageSet]:
+    """All sets of a directory, by name. Raises `UnreadableError`, `MalformedError`."""
+    found = {}
+    for name in names(directory):
+        file = directory / name
+        if not is_name(name):
+            raise MalformedError(
+                Origin(file), "no name for a set", "use letters, digits, _ . + - in its name"
+            )
+        if file.is_dir():
+            raise UnreadableError(Origin(file), "a directory among the sets", "a set is one file")
+        found[name] = parse_set(name, read_bytes(file, root), file)
+    return found
+
+
+def expand(wanted: Iterable[Asked], known: Mapping[str, PackageSet]) -> tuple[Asked, ...]:
+    """All atoms behind a list of atoms and sets, each once, sets followed into sets.
+
+    Portage's own sets (`BUILT_IN`) stay as they are. Raises `UnknownNameError` for one that is not
+    there.
+    """
+    atoms: dict[str, Asked] = {}
+    seen: set[str] = set()
+    queue = list(wanted)
+    while queue:
+        asked = queue.pop(0)
+        name = asked.atom.removeprefix("@")
+        if name == asked.atom or name in BUILT_IN:
+            atoms.setdefault(asked.atom, asked)
+        elif name not in known:
+            raise UnknownNameError(asked.origin, "set", name, known.keys() | BUILT_IN)
+        elif name not in seen:
+            seen.add(name)
+            queue[:0] = known[name].members
+    return tuple(atoms.values())

@@ -1,0 +1,140 @@
+"""A TOML table that knows its file and its lines, read key by key with the type each key wants."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from cloche.config import positions
+from cloche.config.errors import (
+    MalformedError,
+    MissingKeyError,
+    Origin,
+    UnknownKeyError,
+    WrongTypeError,
+)
+from cloche.config.files import read_text
+
+T = TypeVar("T")
+
+_NAMES: Mapping[type, str] = {
+    str: "a string",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    list: "a list",
+    dict: "a table",
+}
+
+
+def _type_name(value: object) -> str:
+    """A TOML type in words."""
+    return _NAMES.get(type(value), "a date or time")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table; ``path`` says where it stands in the file."""
+
+    file: Path
+    data: Mapping[str, object]
+    lines: Mapping[positions.Path, int]
+    path: positions.Path = ()
+
+    def origin(self, *keys: str | int) -> Origin:
+        """Where a key, or an item of its list, stands; failing that, what it stands in."""
+        path = (*self.path, *keys)
+        while path and path not in self.lines:
+            path = path[:-1]
+        return Origin(self.file, self.lines.get(path))
+
+    def only(self, keys: Iterable[str]) -> None:
+        """Raise `UnknownKeyError` for the first key that is none of ``keys``."""
+        known = frozenset(keys)
+        unknown = [key for key in self.data if key not in known]
+        if unknown:
+            raise UnknownKeyError(self.origin(unknown[0]), self._dotted(unknown[0]), known)
+
+    def get(self, key: str, kind: type[T], default: T) -> T:
+        """The value of a key. Raises `WrongTypeError`."""
+        value = self.data.get(key, default)
+        # bool is a subclass of int, and `jobs = true` is not a number of jobs.
+        if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+            raise self._wrong(key, _NAMES[kind])
+        return value
+
+    def optional(self, key: str, kind: type[T]) -> T | None:
+        """The value of a key, or None where it is not there. Raises `WrongTypeError`."""
+        return self.get(key, kind, kind()) if key in self.data else None
+
+    def required(self, key: str, example: str) -> str:
+        """A string that has to be there. Raises `MissingKeyError`, `WrongTypeError`."""
+        if key not in self.data:
+            raise MissingKeyError(self.origin(), self._dotted(key), example)
+        return self.get(key, str, "")
+
+    def strings(self, key: str) -> tuple[tuple[str, Origin], ...]:
+        """A list of strings, each with its place. Raises `WrongTypeError`."""
+        items: list[object] = self.get(key, list, [])
+        result = []
+        for index, item in enumerate(items):
+            if not isinstance(item, str):
+                raise WrongTypeError(
+                    self.origin(key, index),
+                    self._dotted(key),
+                    "a list of strings",
+                    f"a list that holds {_type_name(item)}",
+                )
+            result.append((item, self.origin(key, index)))
+        return tuple(result)
+
+    def measure(self, key: str, read: Callable[[str], T], expected: str) -> T | None:
+        """A duration or size: a plain whole number, or a string with a unit."""
+        value = self.data.get(key)
+        if value is None:
+            return None
+        if isinstance(value, bool) or not isinstance(value, int | str):
+            raise self._wrong(key, expected)
+        try:
+            return read(str(value))
+        except ValueError as error:
+            raise MalformedError(
+                self.origin(key), f"“{self._dotted(key)}” is “{value}”, expected {expected}"
+            ) from error
+
+    def table(self, key: str) -> Table:
+        """A table inside this one, empty where there is none. Raises `WrongTypeError`."""
+        data: dict[str, object] = self.get(key, dict, {})
+        return Table(self.file, data, self.lines, (*self.path, key))
+
+    def tables(self, key: str) -> Mapping[str, Table]:
+        """The tables of a table of tables, such as ``[seeds.NAME]``. Raises `WrongTypeError`."""
+        outer = self.table(key)
+        return {name: outer.table(name) for name in outer.data}
+
+    def _dotted(self, key: str) -> str:
+        return ".".join(map(str, (*self.path, key)))
+
+    def _wrong(self, key: str, expected: str) -> WrongTypeError:
+        found = _type_name(self.data[key])
+        return WrongTypeError(self.origin(key), self._dotted(key), expected, found)
+
+
+def load(file: Path, root: Path) -> Table:
+    """Read a TOML file of the project. Raises `UnreadableError`, `MalformedError`."""
+    text = read_text(file, root)
+    try:
+        data = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        message = str(error) or "nested too deeply"
+        match = re.search(r" \(at line (\d+), column \d+\)$| \(at end of document\)$", message)
+        line = int(match[1]) if match and match[1] else len(text.splitlines()) or 1
+        reason = message[: match.start()] if match else message
+        raise MalformedError(
+            Origin(file, line), f"not TOML: {reason[:1].lower()}{reason[1:]}", "see https://toml.io"
+        ) from error
+    return Table(file, data, positions.positions(text))

@@ -1,0 +1,50 @@
+"""``cloche init``: a small project to start from."""
+
+from __future__ import annotations
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from cloche.config.errors import NotEmptyError, Origin, UnreadableError
+
+
+def _files(directory: Traversable, prefix: str = "") -> dict[str, bytes]:
+    """All files of the template, by relative name."""
+    found: dict[str, bytes] = {}
+    for child in directory.iterdir():
+        if child.name in ("__pycache__", "__init__.py"):
+            continue
+        name = f"{prefix}{child.name}"
+        if child.is_dir():
+            found.update(_files(child, f"{name}/"))
+        else:
+            found[name] = child.read_bytes()
+    return found
+
+
+def template() -> dict[str, bytes]:
+    """The files of a new project: relative name to content, sorted."""
+    return dict(sorted(_files(resources.files("cloche.config").joinpath("template")).items()))
+
+
+def init(directory: Path) -> tuple[str, ...]:
+    """Write a new project into ``directory`` (new, or empty); return the names written.
+
+    Raises `NotEmptyError` before anything is written, `UnreadableError` where writing fails.
+    """
+    origin = Origin(directory)
+    try:
+        taken = directory.is_symlink() or directory.exists()
+        if taken and (not directory.is_dir() or any(directory.iterdir())):
+            raise NotEmptyError(origin)
+        files = template()
+        for name, content in files.items():
+            path = directory / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(path, "xb") as file:
+                file.write(content)
+    except OSError as error:
+        reason = f"cannot be written: {error.strerror}"
+        raise UnreadableError(Origin(Path(error.filename or directory)), reason) from error
+    return tuple(files)

@@ -1,0 +1,1 @@
+"""Events in; lines for people or JSON for programs out."""

@@ -1,0 +1,110 @@
+"""One line an event that matters: for logs, pipes, CI, and people who like it quiet."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TextIO
+
+from cloche.build import events
+from cloche.display.text import count, seconds, size
+
+HEARTBEAT = 60.0  # seconds of silence after which what runs is named
+
+
+class Plain:
+    """Lines with counts and times. Safe to call from one thread at a time."""
+
+    def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
+        self._stream = stream
+        self._verbose = verbose
+        self._total = 0
+        self._ended = 0
+        self._running: dict[str, tuple[str, float]] = {}
+        self._last = time.monotonic()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._beat = threading.Thread(target=self._heartbeat, daemon=True)
+
+    def __call__(self, event: events.Event) -> None:
+        """Show one event, or keep in mind what it says."""
+        if self._beat.ident is None:
+            self._beat.start()  # not before: an engine wants to be made without threads
+        for line in self._lines(event):
+            self._write(line)
+
+    def close(self) -> None:
+        """Stop the heartbeat."""
+        self._closed.set()
+        if self._beat.ident is not None:
+            self._beat.join()
+
+    def _write(self, line: str) -> None:
+        with self._lock:
+            self._last = time.monotonic()
+            self._stream.write(line + "\n")
+            self._stream.flush()
+
+    def _lines(self, event: events.Event) -> list[str]:
+        match event:
+            case events.Note():
+                return [f"{'warning: ' if event.level == 'warning' else ''}{event.text}"]
+            case events.Planned():
+                self._total = len(event.packages)
+                return [f"{event.machine}: {count(self._total, 'package')} in the plan"]
+            case events.Stage():
+                return self._stage(event)
+            case events.Started():
+                self._running[event.package] = (event.step, time.monotonic())
+                return [self._doing(event.step, event.package)] if event.step == "build" else []
+            case events.Phase(state="start"):
+                began = self._running.get(event.package, ("", time.monotonic()))[1]
+                self._running[event.package] = (event.phase, began)
+                return [self._doing(event.phase, event.package)] if self._verbose else []
+            case events.Fetched():
+                return [self._doing("fetched", f"{event.file} ({size(event.size)})")]
+            case events.Done():
+                return self._done(event)
+            case events.Finished():
+                return [self._sum(event)]
+            case _:
+                return []
+
+    def _stage(self, event: events.Stage) -> list[str]:
+        if event.state == "start":
+            self._running[event.name] = (event.name, time.monotonic())
+            return []
+        self._running.pop(event.name, None)
+        took = "reused" if event.reused else seconds(event.seconds)
+        return [f"{event.name}: {took}"]
+
+    def _done(self, event: events.Done) -> list[str]:
+        self._running.pop(event.package, None)
+        self._ended += event.how != "skipped"
+        name = event.package.split("::")[0]
+        took = f"  {seconds(event.seconds)}" if event.how in ("built", "failed") else ""
+        why = f"  {event.reason}" if event.reason else ""
+        width = len(str(self._total))
+        return [f"[{self._ended:>{width}}/{self._total}] {event.how:<8} {name}{took}{why}"]
+
+    def _doing(self, what: str, name: str) -> str:
+        return f"{'':>{2 * len(str(self._total)) + 3}} {what:<8} {name.split('::')[0]}"
+
+    def _sum(self, event: events.Finished) -> str:
+        parts = [f"{event.built} built", f"{event.reused} reused"]
+        if event.failed:
+            parts.append(f"{event.failed} failed")
+        if event.skipped:
+            parts.append(f"{event.skipped} not started")
+        return f"{', '.join(parts)} in {seconds(event.seconds)}"
+
+    def _heartbeat(self) -> None:
+        while not self._closed.wait(1.0):
+            now = time.monotonic()
+            if now - self._last < HEARTBEAT or not self._running:
+                continue
+            running = ", ".join(
+                f"{name.split('::')[0]} ({step}, {seconds(now - began)})"
+                for name, (step, began) in list(self._running.items())
+            )
+            self._write(f"still at it: {running}")

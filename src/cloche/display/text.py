@@ -1,0 +1,31 @@
+"""Small words for numbers, as people read them."""
+
+from __future__ import annotations
+
+
+def seconds(value: float) -> str:
+    """``0.4 s``, ``12.3 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    if value < 100:
+        return f"{value:.1f} s"
+    minutes, rest = divmod(round(value), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest:02d} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min"
+
+
+def size(value: int) -> str:
+    """Bytes with a binary prefix: ``512 B``, ``1.5 KiB``, ``744 MiB``."""
+    number = float(value)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024:
+            return (
+                f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
+            )
+        number /= 1024
+    return f"{number:.1f} TiB"
+
+
+def count(number: int, one: str, many: str | None = None) -> str:
+    """``1 package``, ``3 packages``."""
+    return f"{number} {one if number == 1 else many or one + 's'}"

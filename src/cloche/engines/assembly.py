@@ -1,0 +1,233 @@
+"""Making a sandbox's root: overlay, /dev, /proc, temporary file systems, binds, pivot.
+
+Runs in the first process of a sandbox, in its own mount namespace. Whatever comes from the host is
+opened as a detached mount before the pivot, and attached after it, so that no symbolic link in an
+untrusted root can lead out of it. Mount points are made in a tmpfs that serves as the lowest layer,
+and therefore never show up in what a step has written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cloche.engines.base import Bind, Sandbox
+from cloche.engines.errors import SandboxError
+from cloche.layers import overlay
+from cloche.linux import mounts
+
+# Covered by a private tmpfs until the pivot; no layer and no bind can lie there.
+_STAGE = Path("/sys")
+
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+}
+_OWN = {"/dev": "0755", "/tmp": "1777", "/run": "0755", "/dev/shm": "1777"}  # noqa: S108
+_STICKY = {"/tmp", "/var/tmp", "/dev/shm"}  # noqa: S108
+_PROC_READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "driver")
+_PROC_MASKED = ("kcore", "keys", "key-users", "timer_list", "sched_debug", "kmsg", "acpi", "scsi")
+
+
+@dataclass(frozen=True, slots=True)
+class _Mount:
+    """A detached mount and where it goes."""
+
+    target: str
+    fd: int
+    directory: bool
+
+    @property
+    def depth(self) -> int:
+        return len(PurePosixPath(self.target).parts)
+
+
+@contextlib.contextmanager
+def step(name: str) -> Iterator[None]:
+    """Turn an OSError into a SandboxError that says what was being done."""
+    try:
+        yield
+    except OSError as error:
+        text = str(error.strerror)
+        if error.filename:
+            text += f" ({error.filename})"
+        raise SandboxError(name, text, error.errno or 0) from error
+
+
+def assemble(sandbox: Sandbox) -> None:
+    """Build the root that ``sandbox`` describes and make it this process's root."""
+    with step("making the mount namespace private"):
+        mounts.make_private()
+    tmpfs = {**_OWN, **{path: "1777" if path in _STICKY else "0755" for path in sandbox.tmpfs}}
+    prepared = [_temporary(path, mode) for path, mode in tmpfs.items()]
+    prepared.append(_Mount("/dev/pts", _devpts(), True))
+    prepared.append(_Mount("/proc", _proc(), True))
+    prepared += [_device(name) for name in _DEVICES]
+    prepared += [_bind(bind) for bind in sandbox.binds]
+    prepared.sort(key=lambda mount: mount.depth)
+    with step("entering the root"):
+        root = _root(sandbox, prepared)
+        mounts.enter_root(root)
+        os.close(root)
+    own = _OwnFileSystems(set(tmpfs))
+    for mount in prepared:
+        with step(f"mounting {mount.target}"):
+            own.prepare(mount)
+            mounts.move_mount(mount.fd, mount.target)
+            os.close(mount.fd)
+    _finish_dev()
+    _restrict_proc()
+
+
+def _root(sandbox: Sandbox, prepared: list[_Mount]) -> int:
+    """Compose the overlay on the stage; return its mount, attached."""
+    mounts.move_mount(stage := overlay.tmpfs("0755"), _STAGE)
+    os.close(stage)
+    skeleton, inner, target = (_STAGE / name for name in ("skeleton", "inner", "root"))
+    for directory in (skeleton, inner, target):
+        directory.mkdir()
+    _make_mount_points(skeleton, prepared)
+    top = work = None
+    if sandbox.upper is not None:
+        top, work = _writable(sandbox.upper, sandbox.lowers[-1])
+    fd = overlay.compose(
+        (skeleton, *sandbox.lowers),
+        top=top,
+        work=work,
+        stage=inner,
+        attributes=mounts.MOUNT_ATTR_NODEV,
+    )
+    mounts.move_mount(fd, target)
+    return fd
+
+
+def _writable(upper: Path, model: Path) -> tuple[Path, Path]:
+    """Make ``top`` and an unused ``work``. The root directory looks like that of the top layer."""
+    top, work = upper / "top", upper / "work"
+    if not top.exists():
+        state = model.stat()
+        top.mkdir()
+        os.chown(top, state.st_uid, state.st_gid)
+        top.chmod(stat.S_IMODE(state.st_mode))
+    if work.exists():  # an earlier volatile mount has marked it as used
+        shutil.rmtree(work)
+    work.mkdir()
+    return top, work
+
+
+def _make_mount_points(skeleton: Path, prepared: list[_Mount]) -> None:
+    for mount in prepared:
+        if mount.target.startswith("/dev/"):
+            continue
+        place = skeleton / mount.target.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if mount.directory:
+            place.mkdir(exist_ok=True)
+        else:
+            place.touch()
+
+
+class _OwnFileSystems:
+    """Knows which file systems are this sandbox's own, where mount points may be made."""
+
+    def __init__(self, targets: set[str]) -> None:
+        self._targets = targets
+        self._devices: set[int] = set()
+
+    def prepare(self, mount: _Mount) -> None:
+        """Make the mount point if it lies in a tmpfs of ours."""
+        path = Path(mount.target)
+        if not path.exists():
+            ancestor = path
+            while not ancestor.exists():
+                ancestor = ancestor.parent
+            if ancestor.stat().st_dev not in self._devices:
+                raise FileNotFoundError(2, "nothing there to mount it on", mount.target)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if mount.directory:
+                path.mkdir()
+            else:
+                path.touch()
+        if mount.target in self._targets:
+            self._devices.add(os.fstat(mount.fd).st_dev)
+
+
+def _temporary(target: str, mode: str) -> _Mount:
+    with step(f"making a tmpfs for {target}"):
+        options = {"size": "1m", "nr_inodes": "4096"} if target == "/dev" else {}
+        return _Mount(target, overlay.tmpfs(mode, **options), True)
+
+
+def _devpts() -> int:
+    with step("making /dev/pts"), mounts.Context("devpts") as context:
+        context.set("newinstance")
+        for key, value in (("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")):
+            context.set(key, value)
+        return context.mount(mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NOEXEC)
+
+
+def _proc() -> int:
+    flags = mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV | mounts.MOUNT_ATTR_NOEXEC
+    with step("making /proc"), mounts.Context("proc") as context:
+        return context.mount(flags)
+
+
+def _device(name: str) -> _Mount:
+    """Show a device of the host: in a user namespace none can be made."""
+    with step(f"opening the host's /dev/{name}"):
+        return _Mount(f"/dev/{name}", mounts.open_tree(f"/dev/{name}"), False)
+
+
+def _bind(bind: Bind) -> _Mount:
+    attributes = mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV
+    if not bind.writable:
+        attributes |= mounts.MOUNT_ATTR_RDONLY
+    with step(f"binding {bind.source} to {bind.target}"):
+        fd = mounts.open_tree(bind.source)
+        mounts.set_attributes(fd, attributes)
+        return _Mount(bind.target, fd, stat.S_ISDIR(os.fstat(fd).st_mode))
+
+
+def _finish_dev() -> None:
+    with step("filling /dev"):
+        for name, target in _LINKS.items():
+            Path(f"/dev/{name}").symlink_to(target)
+
+
+def _restrict_proc() -> None:
+    """Keep what speaks for the whole host from being written, and secrets from being read."""
+    with step("restricting /proc"):
+        for name in _PROC_READ_ONLY:
+            _cover(f"/proc/{name}", f"/proc/{name}")
+        for name in _PROC_MASKED:
+            path = f"/proc/{name}"
+            if Path(path).is_dir():
+                _cover_directory(path)
+            else:
+                _cover("/dev/null", path)
+
+
+def _cover(source: str, target: str) -> None:
+    if not Path(target).exists():
+        return
+    fd = mounts.open_tree(source)
+    if source != "/dev/null":
+        mounts.set_attributes(fd, mounts.MOUNT_ATTR_RDONLY)
+    mounts.move_mount(fd, target)
+    os.close(fd)
+
+
+def _cover_directory(target: str) -> None:
+    fd = overlay.tmpfs("0555", nr_inodes="1")
+    mounts.set_attributes(fd, mounts.MOUNT_ATTR_RDONLY)
+    mounts.move_mount(fd, target)
+    os.close(fd)

@@ -1,0 +1,89 @@
+"""What travels between an engine, its launcher and a sandbox: requests, reports, descriptors.
+
+A request is JSON in a memory file, because the list of a thousand layers outgrows a datagram.
+Reports are JSON datagrams. Strings keep undecodable bytes as surrogates.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cloche.engines.base import Bind, Command, Limits, Sandbox
+
+MAX_DESCRIPTORS = 253  # SCM_MAX_FD of the kernel
+_MAX_REPORT = 65536
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One start: what, where, and the numbers that the extra descriptors get inside."""
+
+    sandbox: Sandbox
+    command: Command
+    fds: tuple[int, ...] = ()
+    cgroups: tuple[str, ...] = ()
+
+
+def pack(request: Request) -> int:
+    """Write a request into a new memory file; return its descriptor."""
+    sandbox, command = request.sandbox, request.command
+    data = {
+        "lowers": [str(path) for path in sandbox.lowers],
+        "upper": str(sandbox.upper) if sandbox.upper else None,
+        "binds": [(str(bind.source), bind.target, bind.writable) for bind in sandbox.binds],
+        "tmpfs": sandbox.tmpfs,
+        "network": sandbox.network,
+        "hostname": sandbox.hostname,
+        "limits": asdict(sandbox.limits),
+        "argv": command.argv,
+        "env": dict(command.env),
+        "cwd": command.cwd,
+        "timeout": command.timeout,
+        "tty": command.tty,
+        "fds": request.fds,
+        "cgroups": request.cgroups,
+    }
+    fd = os.memfd_create("cloche-request")
+    with open(fd, "wb", closefd=False) as stream:
+        stream.write(json.dumps(data).encode())
+    return fd
+
+
+def unpack(fd: int) -> Request:
+    """Read what `pack` wrote."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    with open(fd, "rb", closefd=False) as stream:
+        data = json.loads(stream.read())
+    sandbox = Sandbox(
+        lowers=tuple(Path(path) for path in data["lowers"]),
+        upper=Path(data["upper"]) if data["upper"] else None,
+        binds=tuple(Bind(Path(source), target, rw) for source, target, rw in data["binds"]),
+        tmpfs=tuple(data["tmpfs"]),
+        network=data["network"],
+        hostname=data["hostname"],
+        limits=Limits(**data["limits"]),
+    )
+    command = Command(tuple(data["argv"]), data["env"], data["cwd"], data["timeout"], data["tty"])
+    return Request(sandbox, command, tuple(data["fds"]), tuple(data["cgroups"]))
+
+
+def send(sock: socket.socket, report: dict[str, Any], fds: Sequence[int] = ()) -> None:
+    """Send a report, with copies of descriptors."""
+    socket.send_fds(sock, [json.dumps(report).encode()], list(fds))
+
+
+def receive(sock: socket.socket, flags: int = 0) -> tuple[dict[str, Any] | None, list[int]]:
+    """Receive a report and its descriptors; None when the other side is gone."""
+    try:
+        raw, fds, _, _ = socket.recv_fds(
+            sock, _MAX_REPORT, MAX_DESCRIPTORS, socket.MSG_CMSG_CLOEXEC | flags
+        )
+    except (BlockingIOError, ConnectionResetError):
+        return None, []
+    return (json.loads(raw) if raw else None), fds

@@ -1,0 +1,135 @@
+"""Build one package, phase by phase as emerge does, up to a GPKG."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if not __package__:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    __package__ = "guest"
+
+import shutil
+from typing import Any
+
+from . import phases
+from . import settings as guest_settings
+from .generated import refresh_generated
+from .normalise import clamp_times, normalise_build_info
+from .protocol import OUT, Channel, Failed, serve
+
+BUILDING = ("unpack", "prepare", "configure", "compile", "test", "install")
+PHASES = ("pretend", "setup", *BUILDING, "package")
+STILL_CLOCK = Path(__file__).with_name("bin") / "still-clock"
+
+
+def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """Answer a request of the protocol."""
+    guest_settings.apply()
+    settings, trees = phases.load()
+    refresh_generated()
+    package = phases.ebuild_package(request["cpv"], request["repo"], settings, trees)
+    own = prepare(package, settings, trees)
+    check_use(request.get("use"), own)
+    check_distfiles(own)
+    for phase in wanted(request, own):
+        if phase == "package":
+            normalise(own)
+            return {"gpkg": pack(package, own, trees, channel)}
+        run(phase, own, channel)
+    return {"gpkg": None}
+
+
+def prepare(package: Any, settings: Any, trees: Any) -> Any:
+    """Settings for the package, with an empty build directory. Raises Failed."""
+    import portage
+    from portage.dbapi.porttree import _parse_uri_map
+
+    portdb = trees["porttree"].dbapi
+    own = phases.clone(settings)
+    own.setcpv(package)
+    ebuild = portdb.findname(package.cpv, myrepo=package.repo)
+    metadata = own.configdict["pkg"]
+    (metadata["SRC_URI"],) = portdb.aux_get(package.cpv, ["SRC_URI"], myrepo=package.repo)
+    metadata["EMERGE_FROM"] = "ebuild"
+    metadata["MERGE_TYPE"] = "source"
+    portage.doebuild_environment(ebuild, "setup", settings=own, db=portdb)
+    uris = _parse_uri_map(
+        package.cpv,
+        {"EAPI": own["EAPI"], "SRC_URI": metadata["SRC_URI"]},
+        use=frozenset(own["PORTAGE_USE"].split()),
+    )
+    metadata["A"] = " ".join(uris)
+    own["REPLACING_VERSIONS"] = phases.replacing_versions(package, trees)
+    own["PORTAGE_BUILDDIR_LOCKED"] = "1"  # nobody else is here
+    shutil.rmtree(own["PORTAGE_BUILDDIR"], ignore_errors=True)
+    if portage.prepare_build_dirs(own["ROOT"], own, 0):
+        raise Failed(phase="setup", text="Portage cannot make its build directory")
+    return own
+
+
+def check_use(wanted_use: list[str] | None, settings: Any) -> None:
+    """Refuse to build with other flags than those of the plan."""
+    if wanted_use is None:
+        return
+    use = set(settings["PORTAGE_USE"].split())
+    added, missing = sorted(use - set(wanted_use)), sorted(set(wanted_use) - use)
+    if added or missing:
+        difference = [f"+{flag}" for flag in added] + [f"-{flag}" for flag in missing]
+        text = f"USE here differs from the resolved one: {' '.join(difference)}"
+        raise Failed(phase="setup", text=text)
+
+
+def check_distfiles(settings: Any) -> None:
+    """Have Portage compare the distfiles and the package's own files with the Manifest."""
+    from portage.package.ebuild.digestcheck import digestcheck
+
+    names = settings.configdict["pkg"]["A"].split()
+    lost = [name for name in names if not (Path(settings["DISTDIR"]) / name).exists()]
+    if lost:
+        raise Failed(phase="unpack", text=f"not in DISTDIR: {' '.join(lost)}")
+    if not digestcheck(names, settings, strict=True):
+        raise Failed(phase="unpack", text="Digest verification failed; the log says which file")
+
+
+def wanted(request: dict[str, Any], settings: Any) -> list[str]:
+    """The phases to run, in order."""
+    chosen = request.get("phases") or PHASES
+    defined = settings.configdict["pkg"].get("DEFINED_PHASES", "").split()
+    skipped = {"pretend"} - set(defined)
+    if "test" not in settings.features:
+        skipped.add("test")
+    stop = request.get("stop_before")
+    end = PHASES.index(stop) if stop else len(PHASES)
+    return [phase for phase in PHASES[:end] if phase in chosen and phase not in skipped]
+
+
+def run(phase: str, settings: Any, channel: Channel) -> None:
+    """One phase, as EbuildBuild and EbuildExecuter run it."""
+    phases.run_phase(phase, settings, channel)
+
+
+def normalise(settings: Any) -> None:
+    """Between install and package: nothing of this moment may go into the package."""
+    epoch = guest_settings.epoch()
+    clamp_times(Path(settings["D"]), epoch)
+    normalise_build_info(Path(settings["PORTAGE_BUILDDIR"]) / "build-info", epoch)
+
+
+def pack(package: Any, settings: Any, trees: Any, channel: Channel) -> str:
+    """Run the package phase; the name of the file in OUT."""
+    name = f"{package.pf}-1.gpkg.tar"
+    # Portage's own place is PKGDIR/CATEGORY/PN; the host wants the file alone.
+    target = OUT / name
+    settings["BUILD_ID"] = "1"
+    settings["PORTAGE_BINPKG_TMPFILE"] = str(target)
+    settings["PORTAGE_PYTHON"] = str(STILL_CLOCK)
+    phases.run_phase("package", settings, channel)
+    if not target.exists() or not target.stat().st_size:
+        raise Failed(phase="package", text=phases.log_end(settings))
+    target.chmod(0o644)
+    return name
+
+
+if __name__ == "__main__":
+    serve(main)

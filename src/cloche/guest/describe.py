@@ -1,0 +1,90 @@
+"""What the host wants to know about one package of the merge list."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from .graph import identity
+from .protocol import Failed
+from .variables import effective
+
+
+def describe(package: Any, settings: Any, portdb: Any) -> dict[str, Any]:
+    """The package's fields of the answer, without those that need the graph.
+
+    ``settings`` is a config of the caller's own: it is set to the package.
+    """
+    settings.setcpv(package)
+    metadata = package._metadata
+    ebuild = Path(portdb.findname(package.cpv, myrepo=package.repo))
+    use = frozenset(settings["PORTAGE_USE"].split())
+    return {
+        "id": identity(package),
+        "cpv": str(package.cpv),
+        "category": package.category,
+        "pn": package.cpv.cp.split("/")[1],
+        "pf": package.pf,
+        "version": str(package.version),
+        "slot": package.slot,
+        "sub_slot": package.sub_slot,
+        "repo": package.repo,
+        "eapi": package.eapi,
+        "use": sorted(use),
+        "iuse": sorted({flag.lstrip("+-") for flag in metadata["IUSE"].split()}),
+        "inherited": sorted(metadata.get("INHERITED", "").split()),
+        "defined_phases": sorted(set(metadata["DEFINED_PHASES"].split()) - {"-"}),
+        "restrict": sorted(settings.get("PORTAGE_RESTRICT", "").split()),
+        "ebuild": f"{package.category}/{ebuild.parent.name}/{ebuild.name}",
+        "distfiles": distfiles(package, use, portdb, ebuild.parent),
+        "environment": environment(settings),
+    }
+
+
+def environment(settings: Any) -> dict[str, str]:
+    """The effective variables of the package that ``settings`` is set to."""
+    names = (
+        settings.get("USE_EXPAND", "").split() + settings.get("USE_EXPAND_UNPREFIXED", "").split()
+    )
+    # ARCH and its like say what machine this is; as flags they are hidden.
+    expanded = set(names) - {"ARCH", "ELIBC", "KERNEL", "ABI_X86"}
+    variables = {k: v for k, v in settings.iteritems() if isinstance(v, str)}
+    variables["FEATURES"] = " ".join(settings.features)
+    return effective(variables, expanded)
+
+
+def distfiles(
+    package: Any, use: frozenset[str], portdb: Any, directory: Path
+) -> list[dict[str, Any]]:
+    """The distfiles that the package needs with ``use``, as its Manifest describes them.
+
+    Raises Failed where the Manifest lacks one, in the words of Portage's own fetch.
+    """
+    tree = portdb.getRepositoryPath(package.repo)
+    wanted = portdb.getFetchMap(package.cpv, useflags=use, mytree=tree)
+    if not wanted:
+        return []
+    digests = manifest_digests(directory, tree, portdb)
+    listed = []
+    for name in sorted(wanted):
+        if name not in digests:
+            text = f"Missing digest for '{name}' in {directory / 'Manifest'}"
+            raise Failed(kind="other", atom=f"={package.cpv}", text=text)
+        hashes = dict(digests[name])
+        size = int(hashes.pop("size"))
+        listed.append({"name": name, "size": size, "digests": dict(sorted(hashes.items())),
+                       "uris": list(wanted[name])})  # fmt: skip
+    return listed
+
+
+def manifest_digests(directory: Path, tree: str, portdb: Any) -> dict[str, dict[str, Any]]:
+    """The DIST entries of a package directory's Manifest; none where there is no Manifest."""
+    from portage.exception import FileNotFound
+
+    repository = portdb.repositories.get_repo_for_location(tree)
+    try:
+        manifest = repository.load_manifest(str(directory), "/nonexistent")
+    except FileNotFound:
+        return {}
+    digests: dict[str, dict[str, Any]] = manifest.getTypeDigests("DIST")
+    return digests

@@ -1,0 +1,93 @@
+"""Telling from Portage's own words what kind of failure it was. Pure functions over text."""
+
+from __future__ import annotations
+
+import re
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\x1b\][^\x07]*\x07")
+
+#: The first pattern that is found names the kind; the group, where there is one, the atom. The
+#: order matters: Portage shows a conflict or a circle together with what it would have changed.
+_RESOLVE: tuple[tuple[str, str], ...] = (
+    ("other", r"^- (\S+?)(?:::\S+)? \(masked by: corruption\)"),
+    ("circular", r"Error: circular dependencies"),
+    ("circular", r"!!! virtual cycle detected"),
+    ("conflict", r"!!! Multiple package instances within a single package slot"),
+    ("conflict", r"contains packages which cannot be"),
+    ("use", r"The following USE changes are necessary to proceed"),
+    ("use", r"there are no \S+ built with USE flags to satisfy \"?([^\s\"]+)"),
+    ("use", r"there are no ebuilds built with USE flags to satisfy \"?([^\s\"]+)"),
+    ("use", r"The ebuild selected to satisfy \"?([^\s\"]+)\"? has unmet requirements"),
+    ("use", r"REQUIRED_USE flag constraints"),
+    ("masked", r"The following (?:keyword|mask|license) changes are necessary"),
+    ("masked", r"All \S+ that could satisfy \"?([^\s\"]+)\"? have been masked"),
+    ("unknown", r"there are no (?:ebuilds|binary packages|\S+) to satisfy \"?([^\s\"]+)"),
+    ("unknown", r"The short ebuild name \"?([^\s\"]+)\"? is ambiguous"),
+    ("unknown", r"'([^']+)' is not a valid package atom"),
+    ("unknown", r"There are no sets to satisfy '([^']+)'"),
+    ("other", r"ERROR: (\S+?)(?:::\S+)? failed \(depend phase\)"),
+)
+#: Where the words of a kind name no atom: where it stands else. The group is a package or an atom.
+_ELSEWHERE = {
+    "circular": r"^\s*\((\S+?/\S+?):\S+, ",
+    "conflict": r"^(?:\[blocks [^\]]*\]\s+)?(\S+/\S+)(?: \(.* blocking .*\))?$",
+    "masked": r"^(=\S+/\S+)",
+    "use": r"^((?:>=?|=|~)?[^\s/#]+/\S+) [-\w+]",
+}
+_PULLED_IN = re.compile(r"\(dependency required by \"([^\"]+)\"")
+
+
+def plain(text: str) -> str:
+    """Text as a person reads it in a file: no colours, no carriage returns, no blank edges."""
+    text = _COLOUR.sub("", text)
+    lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.splitlines()]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
+
+
+def classify_resolve(text: str) -> tuple[str, str | None]:
+    """Kind and atom of a failed resolution, out of Portage's (plain) words.
+
+    An atom that nobody named is ``unsatisfied`` instead of ``unknown``: the fault is then in the
+    package that asks for it. A broken ebuild is ``other``, although Portage says that it is masked.
+    """
+    for kind, pattern in _RESOLVE:
+        found = re.search(pattern, text, re.MULTILINE)
+        if found is None:
+            continue
+        if kind == "unknown" and _PULLED_IN.search(text):
+            kind = "unsatisfied"
+        if found.re.groups == 0:
+            found = re.search(_ELSEWHERE[kind], text, re.MULTILINE)
+        atom = found.group(1).rstrip(".") if found else None
+        exact = kind in ("other", "circular") and atom is not None
+        return kind, f"={atom}" if exact else atom
+    return "other", None
+
+
+_FETCH: tuple[tuple[str, str], ...] = (
+    ("size", r"!!! Reason: Filesize does not match"),
+    ("digest", r"!!! (?:Reason: )?Failed on \S+ verification|VERIFY FAILED|Verification failed"),
+    ("missing", r"No digest file available|does not have a digest|Missing digest for"),
+    ("network", r"unable to resolve|failed: |Connection |timed out|Network is unreachable|ERROR 5"),
+    ("missing", r"ERROR 40[0-9]|ERROR 410|No such file"),
+)
+
+
+def classify_fetch(text: str) -> str:
+    """Why a distfile is not there, out of the words of Portage and wget.
+
+    ``missing``: every server says that it has no such file, or the Manifest does not name it;
+    ``digest``, ``size``: what came is something else; ``network``: some server did not answer.
+    """
+    return next((kind for kind, pattern in _FETCH if re.search(pattern, text)), "network")
+
+
+def failed_phase(text: str) -> str | None:
+    """The phase that died, out of the words of ``die``; None where none did."""
+    found = re.findall(r"failed \((\w+) phase\)", text)
+    return found[-1] if found else None
+
+
+def tail(text: str, lines: int = 30) -> str:
+    """The end of a log, plain."""
+    return "\n".join(plain(text).splitlines()[-lines:])

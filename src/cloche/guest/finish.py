@@ -1,0 +1,90 @@
+"""Make the global state of a finished root: counters, world files, what env_update generates."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if not __package__:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    __package__ = "guest"
+
+import os
+import shutil
+from typing import Any
+
+from . import phases
+from . import settings as guest_settings
+from .generated import refresh_generated
+from .normalise import clamp_times
+from .protocol import Channel, Failed, serve
+from .vdb import VDB, settle
+
+COUNTER = Path("/var/cache/edb/counter")
+#: Caches that say when and where the root was made, and that everybody makes again when needed.
+DROPPED = ("/var/cache/ldconfig/aux-cache", "/var/cache/edb/dep", "/var/cache/edb/mtimedb")
+#: What this script or Portage in it writes; its time stamps must not be of today.
+WRITTEN = ("/etc/profile.env", "/etc/csh.env", "/etc/environment.d", "/etc/ld.so.conf",
+           "/etc/ld.so.cache", "/etc/prelink.conf.d", "/var/cache/edb", "/var/cache/ldconfig",
+           "/var/lib/portage", "/var/db/pkg")  # fmt: skip
+
+
+def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """Answer a request of the protocol."""
+    guest_settings.apply()
+    settings, trees = phases.load()
+    number(request["order"])
+    write_world(request["world"], request["world_sets"], settings, trees)
+    refresh_generated(always=True)
+    clean()
+    return {}
+
+
+def number(order: list[str]) -> None:
+    """Give the packages of ``order`` their COUNTER, above those of all the others."""
+    entries = {str(path.parent.relative_to(VDB)): path for path in VDB.glob("*/*/COUNTER")}
+    unknown = [cpv for cpv in order if not (VDB / cpv).is_dir()]
+    if unknown:
+        raise Failed(kind="other", text=f"not in the VDB: {' '.join(unknown)}")
+    others = [path for cpv, path in entries.items() if cpv not in set(order)]
+    # A root without packages has the counter -1 for Portage, so that the first gets 0.
+    counter = max((int(path.read_text() or "-1") for path in others), default=-1)
+    for cpv in order:
+        counter += 1
+        settle(VDB / cpv, counter, guest_settings.epoch())
+    COUNTER.parent.mkdir(parents=True, exist_ok=True)
+    COUNTER.write_text(str(max(counter, 0)), encoding="ascii")
+
+
+def write_world(atoms: list[str], sets: list[str], settings: Any, trees: Any) -> None:
+    """Write the world files through Portage's own classes, which sort them."""
+    selected = phases.root_config(settings, trees).sets
+    for name, members in (("selected-packages", atoms), ("selected-sets", sets)):
+        world = selected[name]
+        world.lock()
+        try:
+            world.replace([f"@{m.lstrip('@')}" for m in members] if "sets" in name else members)
+        finally:
+            world.unlock()
+
+
+def clean() -> None:
+    """Drop what tells of this run, and clamp the time stamps of the rest."""
+    for name in DROPPED:
+        path = Path(name)
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    for lock in Path("/var/lib/portage").glob(".*lockfile"):
+        lock.unlink()
+    for name in WRITTEN:
+        path = Path(name)
+        if path.is_dir():
+            clamp_times(path, guest_settings.epoch())
+        elif path.exists():
+            os.utime(path, (guest_settings.epoch(),) * 2)
+
+
+if __name__ == "__main__":
+    serve(main)

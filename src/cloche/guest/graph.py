@@ -1,0 +1,94 @@
+"""Portage's depgraph, read: the merge list, its edges with their kinds and atoms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+#: The order in which kinds are named.
+KINDS = ("buildtime", "runtime", "install", "runtime_post")
+
+
+def identity(package: Any) -> str:
+    """The id of a package in the answer."""
+    return f"{package.cpv}::{package.repo}"
+
+
+def merge_list(depgraph: Any) -> list[Any]:
+    """What is to be built and merged, in Portage's own order."""
+    from _emerge.Package import Package
+
+    return [
+        node
+        for node in depgraph.altlist()
+        if isinstance(node, Package) and node.operation == "merge" and node.type_name == "ebuild"
+    ]
+
+
+def kinds(priorities: Iterable[Any]) -> list[str]:
+    """The kinds of dependency that the priorities of one edge stand for.
+
+    Portage keeps every priority of a pair of packages. IDEPEND has one of its own that is marked
+    ``installtime`` and, for the merge order, ``runtime`` as well; it is no RDEPEND.
+    """
+    found = set()
+    for priority in priorities:
+        if getattr(priority, "ignored", False):
+            continue
+        if getattr(priority, "buildtime", False):
+            found.add("buildtime")
+        if getattr(priority, "installtime", False):
+            found.add("install")
+        elif getattr(priority, "runtime", False):
+            found.add("runtime")
+        if getattr(priority, "runtime_post", False):
+            found.add("runtime_post")
+    return [kind for kind in KINDS if kind in found]
+
+
+def edges(depgraph: Any, merged: list[Any]) -> dict[Any, list[dict[str, Any]]]:
+    """For each package the edges to others of the merge list, in the order of that list.
+
+    ``atom`` is the dependency as the ebuild writes it, USE conditionals evaluated; where a package
+    asks for another in several ways, they stand there with a blank between them.
+    """
+    config = depgraph._dynamic_config
+    children = config.digraph.nodes
+    result: dict[Any, list[dict[str, Any]]] = {}
+    for parent in merged:
+        found = children[parent][0] if parent in children else {}
+        result[parent] = []
+        for child in merged:
+            kinds_found = kinds(found.get(child, ())) if child is not parent else []
+            if kinds_found:
+                atoms = _atoms(config, parent, child)
+                result[parent].append(
+                    {"to": identity(child), "kinds": kinds_found, "atom": " ".join(atoms)}
+                )
+    return result
+
+
+def _atoms(config: Any, parent: Any, child: Any) -> list[str]:
+    atoms = {str(atom) for owner, atom in config._parent_atoms.get(child, ()) if owner == parent}
+    if len(atoms) > 1 and child.category == "virtual":
+        atoms.discard(f"={child.cpv}")  # how Portage names the virtual that it has chosen
+    return sorted(atoms) or [str(child.slot_atom)]
+
+
+def requested(depgraph: Any, package: Any) -> bool:
+    """Whether an atom or a set of the request named the package."""
+    from _emerge.DependencyArg import DependencyArg
+
+    config = depgraph._dynamic_config
+    asked = set(config._initial_arg_list)
+    nodes = config.digraph.nodes
+    pending = [parent for parent in nodes[package][1] if isinstance(parent, DependencyArg)]
+    seen: set[Any] = set()
+    while pending:  # a set may be nested in a set that was asked for
+        argument = pending.pop()
+        if argument in asked:
+            return True
+        if argument not in seen and argument in nodes:
+            seen.add(argument)
+            pending += [p for p in nodes[argument][1] if isinstance(p, DependencyArg)]
+    return False

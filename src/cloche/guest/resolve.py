@@ -1,0 +1,163 @@
+"""Resolve atoms and sets as ``emerge ATOMS`` would, and say what it would do, as plain data."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if not __package__:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    __package__ = "guest"
+
+import contextlib
+import os
+from typing import Any
+
+from . import settings as guest_settings
+from .capture import captured_output
+from .failures import classify_resolve
+from .graph import edges, identity, merge_list, requested
+from .protocol import Channel, Failed, serve
+
+
+def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """Answer a request of the protocol."""
+    guest_settings.apply()
+    with contextlib.ExitStack() as stack:
+        captured = stack.enter_context(captured_output())
+        try:
+            answer = resolve(list(request["atoms"]))
+        except Failed as failure:
+            stack.close()
+            raise with_words(failure, captured.text) from None
+    return answer
+
+
+def with_words(failure: Failed, text: str) -> Failed:
+    """The failure with Portage's words, and with what they tell about its kind."""
+    own = str(failure.fields.get("text", ""))
+    text = "\n".join(part for part in (text, own) if part)
+    kind, atom = classify_resolve(text)
+    fields = {"kind": kind, "atom": atom, **failure.fields}
+    fields["text"] = text or "Portage gave no reason"
+    return Failed(**fields)
+
+
+def resolve(atoms: list[str]) -> dict[str, Any]:
+    """The merge list of ``emerge ATOMS`` with its graph. Raises Failed."""
+    emerge_config = load_config(atoms)
+    depgraph = calculate(emerge_config)
+    merged = merge_list(depgraph)
+    return answer_of(depgraph, merged, emerge_config)
+
+
+def load_config(atoms: list[str]) -> Any:
+    """Portage's configuration, as emerge loads it. Raises Failed where it is broken."""
+    import portage
+
+    portage._internal_caller = True
+    from _emerge.actions import adjust_configs, load_emerge_config, validate_ebuild_environment
+    from portage.exception import PortageException
+    from portage.output import nocolor
+
+    nocolor()
+    check_profile()
+    try:
+        config = load_emerge_config(action=None, args=atoms, opts={"--color": "n"})
+    except (PortageException, SystemExit) as error:
+        raise Failed(kind="other", atom=None, text=f"Portage's configuration: {error}") from error
+    check_repositories(config.target_config.settings)
+    adjust_configs(config.opts, config.trees)
+    validate_ebuild_environment(config.trees)
+    return config
+
+
+def check_profile() -> None:
+    """Portage goes on without a profile and then finds fault with everything else."""
+    link = Path("/etc/portage/make.profile")
+    if not link.exists():
+        target = f" (a link to {link.readlink()})" if link.is_symlink() else ""
+        text = f"!!! {link}{target} is not a directory: there is no profile."
+        raise Failed(kind="other", atom=None, text=text)
+
+
+def check_repositories(settings: Any) -> None:
+    """Refuse what emerge itself refuses before it resolves anything."""
+    problems = []
+    if not settings.profiles:
+        problems.append("!!! The profile at /etc/portage/make.profile cannot be read.")
+    if settings.repositories.mainRepo() is None:
+        problems.append("!!! No main repository: repos.conf names none that exists.")
+    if not settings.get("ARCH"):
+        problems.append("!!! The profile sets no ARCH.")
+    if problems:
+        raise Failed(kind="other", atom=None, text="\n".join(problems))
+
+
+def calculate(emerge_config: Any) -> Any:
+    """The depgraph. Raises Failed after Portage has displayed what is wrong."""
+    from _emerge.actions import expand_set_arguments
+    from _emerge.create_depgraph_params import create_depgraph_params
+    from _emerge.depgraph import backtrack_depgraph
+    from portage.exception import PackageSetNotFound, PortageException
+
+    settings, trees, _ = emerge_config
+    check_arguments(emerge_config.args)
+    arguments, status = expand_set_arguments(
+        emerge_config.args, None, trees[settings["EROOT"]]["root_config"]
+    )
+    if status != os.EX_OK:
+        raise Failed(kind="unknown", atom=missing_set(emerge_config))
+    parameters = create_depgraph_params(emerge_config.opts, None)
+    try:
+        success, depgraph, _ = backtrack_depgraph(
+            settings, trees, emerge_config.opts, parameters, None, arguments, None
+        )
+    except PackageSetNotFound as error:
+        text = f"There is no set '@{error.value}'."
+        raise Failed(kind="unknown", atom=f"@{error.value}", text=text) from error
+    except PortageException as error:
+        raise Failed(text=f"!!! {type(error).__name__}: {error}") from error
+    if not success:
+        depgraph.display_problems()
+        raise Failed()
+    return depgraph
+
+
+def check_arguments(arguments: list[str]) -> None:
+    """Emerge takes paths and files for packages, too; a request names atoms and sets alone."""
+    for argument in arguments:
+        if argument.startswith(("/", ".", "-")) or argument.endswith((".ebuild", ".tar", ".tbz2")):
+            text = f"'{argument}' is neither an atom nor a set."
+            raise Failed(kind="unknown", atom=argument, text=text)
+
+
+def missing_set(emerge_config: Any) -> str | None:
+    """The first set of the arguments that does not exist."""
+    known = emerge_config.target_config.sets
+    sets = [name for name in emerge_config.args if name.startswith("@")]
+    return next((name for name in sets if name[1:] not in known), None)
+
+
+def answer_of(depgraph: Any, merged: list[Any], emerge_config: Any) -> dict[str, Any]:
+    """The answer of the protocol."""
+    import portage
+
+    from .describe import describe
+
+    trees = emerge_config.target_config.trees
+    portdb = trees["porttree"].dbapi
+    settings = portage.config(clone=emerge_config.target_config.settings)
+    found = edges(depgraph, merged)
+    packages = []
+    for package in merged:
+        fields = describe(package, settings, portdb)
+        fields["requested"] = requested(depgraph, package)
+        fields["edges"] = found[package]
+        packages.append(fields)
+    assert len({identity(package) for package in merged}) == len(merged)  # noqa: S101
+    return {"packages": packages, "portage": portage.VERSION}
+
+
+if __name__ == "__main__":
+    serve(main)

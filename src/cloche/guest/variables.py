@@ -1,0 +1,98 @@
+"""Which variables of a package belong to its identity. Pure functions.
+
+Out of Portage's effective environment of one package, this keeps what may change the result of
+its build, and drops four sorts: places (they are the same in every sandbox), jobs and priorities,
+cosmetics, and what the request or the plan covers by other means (USE and USE_EXPAND are in
+``use``, metadata in the ebuild's digest). A variable that nobody here knows is kept: a needless
+rebuild is better than a wrong hit.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+
+def words(text: str) -> frozenset[str]:
+    """The words of a list that is too long to be read with quotes in it."""
+    return frozenset(text.split())
+
+
+PLACES = words(
+    """
+    BROOT D DISTDIR ECLASSDIR ED EPREFIX EROOT ESYSROOT FILESDIR HOME INFOPATH MANPATH PATH
+    PKGDIR PKG_LOGDIR PKG_TMPDIR PORTDIR PORTDIR_OVERLAY PREROOTPATH PWD ROOT ROOTPATH RPMDIR S
+    SYSROOT T TEMP TMP TMPDIR WORKDIR EMERGE_LOG_DIR CONFIG_PROTECT CONFIG_PROTECT_MASK
+    PYTHONPATH EBUILD O XARGS SHELL BASH_ENV
+    """
+)
+JOBS = words(
+    """
+    MAKEOPTS NINJAOPTS MAKEFLAGS GNUMAKEFLAGS MAKE MAKELEVEL SAMUFLAGS
+    """
+)
+COSMETICS = words(
+    """
+    CLEAN_DELAY COLORTERM COLUMNS DISPLAY EDITOR EMERGE_WARNING_DELAY LESS LESSOPEN LOGNAME
+    LS_COLORS NOCOLOR NO_COLOR PAGER TERM TERMCAP USER LINES SSH_AUTH_SOCK ftp_proxy http_proxy
+    https_proxy no_proxy RESUMECOMMAND FETCHCOMMAND GENTOO_MIRRORS AUTOCLEAN COLLISION_IGNORE
+    UNINSTALL_IGNORE EMERGE_DEFAULT_OPTS EBUILD_DEFAULT_OPTS CONFIG_FILES OLDPWD SHLVL _
+    """
+)
+COVERED = words(
+    """
+    A AA ACCEPT_CHOSTS ACCEPT_KEYWORDS ACCEPT_LICENSE ACCEPT_PROPERTIES ACCEPT_RESTRICT BDEPEND
+    BINPKG_COMPRESS BINPKG_COMPRESS_FLAGS BINPKG_FORMAT BOOTSTRAP_USE BUILD_ID BUILD_PREFIX
+    CATEGORY DEFINED_PHASES DEPEND DESCRIPTION EAPI EBUILD_PHASE EBUILD_PHASE_FUNC ECLASS_DEPTH
+    EMERGE_FROM ENV_UNSET FEATURES HOMEPAGE IDEPEND INHERITED IUSE IUSE_EFFECTIVE IUSE_IMPLICIT
+    KEYWORDS LICENSE MERGE_TYPE P PDEPEND PF PKGUSE PN PR PROFILE_ONLY_VARIABLES PROPERTIES PV
+    PVR RDEPEND REPLACED_BY_VERSION REPLACING_VERSIONS REPOSITORY REQUIRED_USE RESTRICT SLOT
+    SOURCE_DATE_EPOCH SRC_URI USE USE_EXPAND USE_EXPAND_HIDDEN USE_EXPAND_IMPLICIT
+    USE_EXPAND_UNPREFIXED USE_EXPAND_VALUES_ARCH USE_EXPAND_VALUES_ELIBC
+    USE_EXPAND_VALUES_KERNEL USE_ORDER LC_ALL LC_COLLATE LC_CTYPE LC_MESSAGES LC_MONETARY
+    LC_NUMERIC LC_PAPER LC_TIME LANG TZ PYTHONDONTWRITEBYTECODE PYTHONHASHSEED
+    """
+)
+_DROPPED = PLACES | JOBS | COSMETICS | COVERED
+#: Portage's internals; two prefixes of variables that are meant for it, not for a build.
+_INTERNAL = re.compile(
+    r"^(PORTAGE_|EGENCACHE_|__PORTAGE_|BASH_FUNC_|CCACHE_|DISTCC_|BINPKG_GPG_|GPG_VERIFY_"
+    r"|(FETCH|RESUME)COMMAND)"
+)
+#: ... of which some are settings that do show in the result.
+_KEPT = words(
+    """
+    PORTAGE_COMPRESS PORTAGE_COMPRESS_FLAGS PORTAGE_COMPRESS_EXCLUDE_SUFFIXES
+    PORTAGE_STRIP_FLAGS PORTAGE_XATTR_EXCLUDE PORTAGE_INST_UID PORTAGE_INST_GID
+    PORTAGE_DOHTML_UNWARNED_SKIPPED_EXTENSIONS
+    """
+)
+#: FEATURES of a machine that show in an image or decide whether it is made at all.
+FEATURES_KEPT = words(
+    """
+    binpkg-docompress binpkg-dostrip compressdebug dedupdebug fixlafiles installsources
+    multilib-strict nodoc noinfo noman nostrip packdebug preserve-libs qa-unresolved-soname-deps
+    sfperms splitdebug stricter suidctl test unmerge-orphans userpriv xattr
+    """
+)
+
+
+def effective(variables: Mapping[str, str], use_expand: Iterable[str] = ()) -> dict[str, str]:
+    """What of ``variables`` may change the result of a build, sorted by name.
+
+    ``use_expand`` names the USE_EXPAND variables: they are in USE already. FEATURES is reduced to
+    the ones that matter, and left out when none does.
+    """
+    expanded = set(use_expand)
+    kept = {
+        name: value
+        for name, value in variables.items()
+        if value
+        and name not in _DROPPED
+        and name not in expanded
+        and (name in _KEPT or not _INTERNAL.match(name))
+    }
+    features = sorted(FEATURES_KEPT.intersection(variables.get("FEATURES", "").split()))
+    if features:
+        kept["FEATURES"] = " ".join(features)
+    return dict(sorted(kept.items()))

@@ -1,0 +1,155 @@
+"""The mount API: file-system contexts, detached mounts, attributes, mount(2), pivot_root.
+
+Constants are those of linux/mount.h and sys/mount.h; see fsopen(2), open_tree(2), mount_setattr(2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+from pathlib import Path
+
+from cloche.linux.calls import check, libc, syscall
+
+AT_FDCWD = -100
+AT_EMPTY_PATH = 0x1000
+AT_RECURSIVE = 0x8000
+
+MS_RDONLY = 0x1
+MS_NOSUID = 0x2
+MS_NODEV = 0x4
+MS_BIND = 0x1000
+MS_REC = 0x4000
+MS_PRIVATE = 1 << 18
+MNT_DETACH = 2
+
+MOUNT_ATTR_RDONLY = 0x1
+MOUNT_ATTR_NOSUID = 0x2
+MOUNT_ATTR_NODEV = 0x4
+MOUNT_ATTR_NOEXEC = 0x8
+
+FSOPEN_CLOEXEC = 1
+FSMOUNT_CLOEXEC = 1
+FSCONFIG_SET_FLAG = 0
+FSCONFIG_SET_STRING = 1
+FSCONFIG_CMD_CREATE = 6
+OPEN_TREE_CLONE = 1
+OPEN_TREE_CLOEXEC = os.O_CLOEXEC
+MOVE_MOUNT_F_EMPTY_PATH = 0x4
+
+
+class _MountAttr(ctypes.Structure):
+    _fields_ = (
+        ("attr_set", ctypes.c_uint64),
+        ("attr_clr", ctypes.c_uint64),
+        ("propagation", ctypes.c_uint64),
+        ("userns_fd", ctypes.c_uint64),
+    )
+
+
+class Context:
+    """A file-system context of fsopen(2): set options, then `mount` it, detached."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+        self._fd = syscall("fsopen", kind.encode(), FSOPEN_CLOEXEC, subject=kind)
+
+    def __enter__(self) -> Context:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    def set(self, key: str, value: str | bytes | None = None) -> None:
+        """Set a string option, or a flag when there is no value. A string has at most 255 bytes."""
+        if value is None:
+            command, raw = FSCONFIG_SET_FLAG, None
+        else:
+            command, raw = FSCONFIG_SET_STRING, os.fsencode(value)
+        args = (self._fd, command, key.encode(), raw, 0)
+        self._explained("fsconfig", *args, subject=f"{key}={os.fsdecode(raw or b'')}")
+
+    def mount(self, attributes: int = 0) -> int:
+        """Create the file system; return the descriptor of its detached mount."""
+        self._explained("fsconfig", self._fd, FSCONFIG_CMD_CREATE, None, None, 0)
+        return self._explained("fsmount", self._fd, FSMOUNT_CLOEXEC, attributes)
+
+    def _explained(self, name: str, *args: object, subject: str | None = None) -> int:
+        """Make the call; on failure add what the kernel wrote into the context's log."""
+        try:
+            return syscall(name, *args, subject=subject or self._kind)
+        except OSError as error:
+            said = self._messages()
+            text = f"{error.strerror} ({said})" if said else error.strerror
+            raise OSError(error.errno, text, subject or self._kind) from None
+
+    def _messages(self) -> str:
+        lines = []
+        with contextlib.suppress(OSError):
+            while line := os.read(self._fd, 1024):
+                lines.append(line.decode(errors="replace").strip())
+        return "; ".join(lines)
+
+
+def open_tree(path: str | Path, *, recursive: bool = False) -> int:
+    """Clone the mount at ``path`` (a bind), detached; with ``recursive`` what is mounted below."""
+    flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (AT_RECURSIVE if recursive else 0)
+    return syscall("open_tree", AT_FDCWD, os.fsencode(path), flags, subject=str(path))
+
+
+def move_mount(mount: int, target: str | Path) -> None:
+    """Attach a detached mount at ``target``."""
+    syscall(
+        "move_mount",
+        mount,
+        b"",
+        AT_FDCWD,
+        os.fsencode(target),
+        MOVE_MOUNT_F_EMPTY_PATH,
+        subject=str(target),
+    )
+
+
+def set_attributes(mount: int, attributes: int) -> None:
+    """Set ``MOUNT_ATTR_*`` on a mount given by descriptor."""
+    attr = _MountAttr(attr_set=attributes)
+    syscall("mount_setattr", mount, b"", AT_EMPTY_PATH, ctypes.byref(attr), ctypes.sizeof(attr))
+
+
+def make_private(path: str = "/") -> None:
+    """Let no mount below ``path`` pass in or out of this mount namespace."""
+    mount(None, path, None, MS_REC | MS_PRIVATE)
+
+
+def mount(
+    source: str | None, target: str, kind: str | None, flags: int, data: str | None = None
+) -> None:
+    """mount(2), for what the new calls do not do, or do not do everywhere."""
+    result = libc.mount(
+        source.encode() if source is not None else None,
+        os.fsencode(target),
+        kind.encode() if kind is not None else None,
+        ctypes.c_ulong(flags),
+        os.fsencode(data) if data is not None else None,
+    )
+    check(result, "mount", target)
+
+
+def unmount(target: str | Path, *, detach: bool = False) -> None:
+    """umount2(2); ``detach`` takes the mount out of sight now and ends it when it is free."""
+    check(libc.umount2(os.fsencode(target), MNT_DETACH if detach else 0), "umount2", str(target))
+
+
+def enter_root(mount_fd: int) -> None:
+    """Make an attached mount the root, and let go of the old one: see pivot_root(2), NOTES."""
+    os.fchdir(mount_fd)
+    syscall("pivot_root", b".", b".")
+    unmount(".", detach=True)
+    os.chroot(".")
+    os.chdir("/")
+
+
+def sync_filesystem(fd: int) -> None:
+    """syncfs(2): write what the file system of ``fd`` has in memory."""
+    check(libc.syncfs(fd), "syncfs")

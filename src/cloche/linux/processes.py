@@ -1,0 +1,185 @@
+"""Namespaces, cloning, prctl, capabilities, descriptors: what makes a process a sandboxed one."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Collection
+from pathlib import Path
+
+from cloche.linux.calls import check, libc, number, syscall
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWCGROUP = 0x02000000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+_CLONE_PIDFD = 0x1000
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_DUMPABLE = 4
+_PR_CAPBSET_DROP = 24
+_PR_SET_CHILD_SUBREAPER = 36
+_PR_CAP_AMBIENT = 47
+_PR_CAP_AMBIENT_CLEAR_ALL = 4
+
+_CAPABILITY_VERSION_3 = 0x20080522
+_KEYCTL_JOIN_SESSION_KEYRING = 1
+_SIOCGIFFLAGS = 0x8913
+_SIOCSIFFLAGS = 0x8914
+_IFF_UP = 1
+
+CAPABILITIES = {
+    "CHOWN": 0,
+    "DAC_OVERRIDE": 1,
+    "FOWNER": 3,
+    "FSETID": 4,
+    "KILL": 5,
+    "SETGID": 6,
+    "SETUID": 7,
+    "SETPCAP": 8,
+    "NET_BIND_SERVICE": 10,
+    "SYS_CHROOT": 18,
+    "SYS_ADMIN": 21,
+    "AUDIT_WRITE": 29,
+    "SETFCAP": 31,
+}
+
+
+class _CapabilityHeader(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _CapabilityData(ctypes.Structure):
+    _fields_ = (
+        ("effective", ctypes.c_uint32),
+        ("permitted", ctypes.c_uint32),
+        ("inheritable", ctypes.c_uint32),
+    )
+
+
+# PyDLL keeps the interpreter's lock: no Python may run between a bare clone and the repair after.
+_held = ctypes.PyDLL(None, use_errno=True)
+
+
+def unshare(flags: int) -> None:
+    """unshare(2)."""
+    check(libc.unshare(ctypes.c_int(flags)), "unshare")
+
+
+def setns(fd: int, kind: int = 0) -> None:
+    """setns(2)."""
+    check(libc.setns(ctypes.c_int(fd), ctypes.c_int(kind)), "setns")
+
+
+def clone(flags: int) -> tuple[int, int]:
+    """Fork into new namespaces; return (pid, pidfd), in the child (0, -1).
+
+    One fork instead of the two that unshare(CLONE_NEWPID) needs, and the parent keeps its own pid
+    namespace. For single-threaded processes only. The child does what os.fork's child does.
+    """
+    pidfd = ctypes.c_int(-1)
+    arguments = (
+        ctypes.c_long(number("clone")),
+        ctypes.c_long(flags | _CLONE_PIDFD | 17),  # 17: SIGCHLD
+        None,
+        ctypes.byref(pidfd),
+        None,
+        None,
+    )
+    _held.PyOS_BeforeFork()
+    pid = _held.syscall(*arguments)
+    if pid == 0:
+        _held.PyOS_AfterFork_Child()
+        return 0, -1
+    _held.PyOS_AfterFork_Parent()
+    check(pid, "clone")
+    return pid, pidfd.value
+
+
+def die_with_parent(signal_number: int) -> None:
+    """Get ``signal_number`` when the thread that forked this process ends (PR_SET_PDEATHSIG)."""
+    _prctl(_PR_SET_PDEATHSIG, signal_number)
+
+
+def hide_from_ptrace() -> None:
+    """Close /proc/PID of this process to others with the same uid (PR_SET_DUMPABLE 0)."""
+    _prctl(_PR_SET_DUMPABLE, 0)
+
+
+def become_subreaper() -> None:
+    """Adopt orphaned descendants (PR_SET_CHILD_SUBREAPER)."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def keep_only_capabilities(kept: Collection[int]) -> None:
+    """Drop all other capabilities for good: from the bounding set and from the process's sets."""
+    for capability in range(64):
+        if capability in kept:
+            continue
+        try:
+            _prctl(_PR_CAPBSET_DROP, capability)
+        except OSError as error:
+            if error.errno == errno.EINVAL:  # past the last one the kernel knows
+                break
+            raise
+    _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
+    header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
+    data = (_CapabilityData * 2)()
+    check(libc.capget(ctypes.byref(header), ctypes.byref(data)), "capget")
+    for word in range(2):
+        mask = sum(1 << (bit % 32) for bit in kept if bit // 32 == word)
+        data[word].permitted &= mask
+        data[word].effective = data[word].permitted
+        data[word].inheritable = 0
+    check(libc.capset(ctypes.byref(header), ctypes.byref(data)), "capset")
+
+
+def effective_capabilities() -> int:
+    """Return the effective set of this process as a bit mask."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return int(line.split()[1], 16)
+    return 0
+
+
+def close_all_but(kept: Collection[int]) -> None:
+    """Close every descriptor that is not in ``kept``."""
+    first = 0
+    for fd in sorted(set(kept)):
+        if fd > first:
+            _close_range(first, fd - 1)
+        first = fd + 1
+    _close_range(first, 0x7FFFFFFF)
+
+
+def new_session_keyring() -> None:
+    """Leave the caller's session keyring for a new, empty one (keyctl(2))."""
+    syscall("keyctl", _KEYCTL_JOIN_SESSION_KEYRING, None)
+
+
+def loopback_up() -> None:
+    """Switch on ``lo`` of this network namespace."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        request = struct.pack("16sH14x", b"lo", 0)
+        flags = struct.unpack("16sH14x", fcntl.ioctl(sock, _SIOCGIFFLAGS, request))[1]
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+
+
+def _close_range(first: int, last: int) -> None:
+    try:
+        syscall("close_range", first, last, 0)
+    except OSError:  # older than 5.9
+        os.closerange(first, min(last, os.sysconf("SC_OPEN_MAX")) + 1)
+
+
+def _prctl(option: int, value: int) -> None:
+    zero = ctypes.c_ulong(0)
+    result = libc.prctl(ctypes.c_int(option), ctypes.c_ulong(value), zero, zero, zero)
+    check(result, "prctl", str(option))

@@ -1,0 +1,120 @@
+"""A machine's binary packages as a PKGDIR that a stock ``emerge --usepkgonly`` installs from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloche.build import views
+from cloche.build.errors import StepFailed
+from cloche.build.events import Stage
+from cloche.build.guestcall import Call, call, tail_of
+from cloche.build.logs import new_log
+from cloche.build.workshop import Workshop, make_directory
+from cloche.engines.base import Bind
+from cloche.plan.depgraph import Package
+from cloche.plan.keys import make_key
+from cloche.store import Action, Blob
+
+BUILD_ID = 1  # one machine holds one instance of each version, so it is always the first
+INDEX = "Packages"
+
+
+def publish(shop: Workshop, packages: Sequence[tuple[Package, str]], directory: Path) -> str:
+    """Lay out packages, given with their GPKG's blob id, with an index; give the index's blob id.
+
+    The layout is that of FEATURES=binpkg-multi-instance: ``CATEGORY/PN/PF-BUILD_ID.gpkg.tar``.
+    """
+    parts = {f"gpkg {package.id}": gpkg for package, gpkg in packages}
+    key = make_key("binhost", {**parts, "guest": shop.inputs.guest})
+    began = time.monotonic()
+    shop.bus(Stage(name="index", state="start"))
+    action = shop.store.action(key.digest)
+    reused = action is not None
+    if action is None:
+        blob = _index(shop, packages)
+        seconds = time.monotonic() - began
+        machine = shop.inputs.machine
+        outputs = {"index": blob.id}
+        action = Action(
+            key.digest, "binhost", machine, key.parts, outputs, seconds, None, time.time()
+        )
+        shop.store.record(action)
+    index = shop.store.blob(action.outputs["index"])
+    if not reused or _differs(directory, packages):
+        _place(shop, packages, index, directory)
+    seconds = time.monotonic() - began
+    shop.bus(Stage(name="index", state="end", reused=reused, seconds=seconds))
+    return index.id
+
+
+def gpkg_path(package: Package) -> str:
+    """Path of a package in a multi-instance PKGDIR."""
+    return f"{package.category}/{package.pn}/{package.pf}-{BUILD_ID}.gpkg.tar"
+
+
+def _lay_out(shop: Workshop, packages: Sequence[tuple[Package, str]], directory: Path) -> None:
+    for package, gpkg in packages:
+        target = directory / gpkg_path(package)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source = shop.store.blob(gpkg).path
+        try:
+            os.link(source, target)
+        except OSError:
+            shutil.copy2(source, target)
+
+
+def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Blob:
+    """Let Portage write the index of exactly these packages."""
+    machine = shop.inputs.machine
+    log = new_log(shop.store, f"machine/{machine}", "index")
+    with shop.store.workspace("index") as workspace:
+        output = make_directory(workspace, "out")
+        _lay_out(shop, packages, output)
+        wanted = Call(
+            script="binhost",
+            request={},
+            sandbox=shop.sandbox(
+                (),
+                upper=make_directory(workspace, "root"),
+                binds=(
+                    *views.for_merge(shop.inputs),
+                    Bind(output, "/run/cloche/out", writable=True),
+                ),
+            ),
+            workspace=workspace,
+            log=log,
+            environment=shop.environment(),
+        )
+        result, _ = call(shop.engine, shop.running, wanted)
+        index = output / INDEX
+        if result.get("status") != "ok" or index.is_symlink() or not index.is_file():
+            text = str(result.get("text") or "no index was written")
+            raise StepFailed(f"machine {machine}", "index", text, log=str(log), tail=tail_of(log))
+        return shop.store.add_blob(index, f"{machine}-{INDEX}")
+
+
+def _differs(directory: Path, packages: Sequence[tuple[Package, str]]) -> bool:
+    """True unless the directory holds just these packages and an index."""
+    wanted = {gpkg_path(package) for package, _ in packages}
+    found = {str(path.relative_to(directory)) for path in directory.glob("*/*/*.gpkg.tar")}
+    return wanted != found or not (directory / INDEX).is_file()
+
+
+def _place(
+    shop: Workshop, packages: Sequence[tuple[Package, str]], index: Blob, directory: Path
+) -> None:
+    """Put a whole new directory in the place of the old one."""
+    fresh = directory.with_name(f".{directory.name}.{os.getpid()}")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    _lay_out(shop, packages, fresh)
+    shutil.copy2(index.path, fresh / INDEX)
+    old = directory.with_name(f".{directory.name}.old.{os.getpid()}")
+    if directory.exists():
+        directory.rename(old)
+    fresh.rename(directory)
+    shutil.rmtree(old, ignore_errors=True)

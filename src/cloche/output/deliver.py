@@ -1,0 +1,93 @@
+"""From built packages to what the user takes away: finish, pack, index, remember."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.build.finish import finish
+from cloche.build.machine import Built
+from cloche.build.work import Worker
+from cloche.build.workshop import Workshop
+from cloche.config.machine import Machine
+from cloche.output.binhost import publish
+from cloche.output.stage4 import pack
+from cloche.store import Pin, Store
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """Where things lie; ``stage4`` is None where the machine asks for none."""
+
+    binpkgs: Path
+    stage4: Path | None
+
+
+def deliver(
+    shop: Workshop, worker: Worker, built: Built, machine: Machine, directory: Path
+) -> Delivered:
+    """Write a machine's outputs into a directory. Raises StepFailed."""
+    directory.mkdir(parents=True, exist_ok=True)
+    layers = built.member_layers(shop)
+    sets = [f"@{name}" for name in machine.sets]
+    state = finish(shop, layers, world=[asked.atom for asked in machine.packages], world_sets=sets)
+    stage4, blobs = None, []
+    if machine.output.stage4:
+        stage4, blob = pack(shop, (*layers, state), directory)
+        blobs.append(blob)
+    members = set(built.plan.members)
+    packages = [(p, built.made[p.id].gpkg) for p in built.plan.packages if p.id in members]
+    blobs.append(publish(shop, packages, directory / "binpkgs"))
+    remember(shop, worker, machine, state=state.id, blobs=tuple(blobs))
+    return Delivered(directory / "binpkgs", stage4)
+
+
+def pin_name(machine: Machine) -> str:
+    """The name under which a store keeps a machine: two projects may use the same word."""
+    place = hashlib.sha256(str(machine.root).encode()).hexdigest()[:12]
+    return f"machine/{place}/{machine.name}"
+
+
+def remember(
+    shop: Workshop,
+    worker: Worker,
+    machine: Machine,
+    *,
+    state: str | None = None,
+    blobs: tuple[str, ...] = (),
+) -> None:
+    """Pin what was made, so that garbage collection leaves it. Also after a failure.
+
+    Without a state layer the machine is not finished, and what an earlier run finished stays pinned
+    beside what is new.
+    """
+    results = [made for made, _ in worker.results.values()]
+    inputs = shop.inputs
+    trees = {made.layer for made in results} | {layer.id for layer in inputs.base}
+    trees |= {repo.tree for repo in inputs.repos.values()}
+    kept = {made.gpkg for made in results} | set(blobs) | {worker.depgraph}
+    before = shop.store.pin_of(pin_name(machine))
+    data = {}
+    if state is None:
+        if before is not None:
+            trees |= set(before.trees)
+            kept |= set(before.blobs)
+            data = dict(before.data)
+    else:
+        trees.add(state)
+        members = [worker.results[name][0].layer for name in worker.plan.members]
+        data = {
+            "project": str(machine.root),
+            "machine": machine.name,
+            "base": [layer.id for layer in inputs.base],
+            "layers": [*members, state],
+            "depgraph": worker.depgraph,
+        }
+    shop.store.pin(pin_name(machine), sorted(trees), sorted(kept), data)
+
+
+def finished_machine(store: Store, machine: Machine) -> Pin | None:
+    """What the store remembers of a machine that was built to its end."""
+    pin = store.pin_of(pin_name(machine))
+    return pin if pin is not None and pin.data.get("layers") else None

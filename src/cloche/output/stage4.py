@@ -1,0 +1,113 @@
+"""A machine as one tarball, the same bytes each time for the same layers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloche.build.errors import StepFailed
+from cloche.build.events import Stage
+from cloche.build.guestcall import ENVIRONMENT, SOURCE_DATE_EPOCH, describe, tail_of
+from cloche.build.logs import new_log
+from cloche.build.workshop import Workshop
+from cloche.engines.base import Bind, Command
+from cloche.layers import Layer
+from cloche.output.files import place
+from cloche.plan.keys import layer_parts, make_key
+from cloche.store import Action, Blob
+
+FORMAT = "stage4.tar.zst"
+
+# tar(1) and zstd(1) of the seed. No time later than the one date of all builds, names in order,
+# and no trace of the overlay: two runs give the same bytes.
+TAR = (
+    "/bin/tar",
+    "--create",
+    "--file=/run/cloche/out/" + FORMAT,
+    "--use-compress-program=/usr/bin/zstd -T0 -3",
+    "--directory=/",
+    "--format=posix",
+    "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
+    "--sort=name",
+    f"--mtime=@{SOURCE_DATE_EPOCH}",
+    "--clamp-mtime",
+    "--numeric-owner",
+    "--xattrs",
+    "--xattrs-exclude=user.overlay.*",
+    "--acls",
+    "--one-file-system",
+    "--exclude=./run/*",
+    "--exclude=./tmp/*",
+    "--exclude=./proc/*",
+    "--exclude=./dev/*",
+    "--exclude=./sys/*",
+    ".",
+)
+
+
+def pack(shop: Workshop, layers: Sequence[Layer], directory: Path) -> tuple[Path, str]:
+    """Write the tarball of a machine (all its layers, the state layer last) into a directory.
+
+    Gives its path and its blob's id. Raises StepFailed.
+    """
+    parts = {
+        **shop.inputs.key_base,
+        **layer_parts([(f"{layer.kind} {layer.label}", layer.id) for layer in layers]),
+        **{f"base {layer.kind}": layer.id for layer in shop.inputs.base},
+        "command": " ".join(TAR),
+    }
+    key = make_key("stage4", parts)
+    began = time.monotonic()
+    shop.bus(Stage(name="pack", state="start"))
+    action = shop.store.action(key.digest)
+    reused = action is not None
+    if action is None:
+        blob, log = _tar(shop, layers)
+        action = Action(
+            key=key.digest,
+            kind="stage4",
+            name=shop.inputs.machine,
+            parts=key.parts,
+            outputs={"stage4": blob.id},
+            seconds=time.monotonic() - began,
+            log=log,
+            created=time.time(),
+        )
+        shop.store.record(action)
+    target = directory / FORMAT
+    place(shop.store.blob(action.outputs["stage4"]).path, target)
+    seconds = time.monotonic() - began
+    shop.bus(Stage(name="pack", state="end", reused=reused, seconds=seconds))
+    return target, action.outputs["stage4"]
+
+
+def _tar(shop: Workshop, layers: Sequence[Layer]) -> tuple[Blob, str]:
+    machine = shop.inputs.machine
+    log = new_log(shop.store, f"machine/{machine}", "pack")
+    with shop.store.workspace("pack") as workspace:
+        sandbox = shop.sandbox(
+            layers, upper=None, binds=(Bind(workspace, "/run/cloche/out", writable=True),)
+        )
+        with log.open("ab") as stream:
+            process = shop.engine.start(
+                sandbox, Command(TAR, ENVIRONMENT), stdout=stream.fileno(), stderr=stream.fileno()
+            )
+            shop.running.add(process)
+            try:
+                ended = process.wait()
+            finally:
+                process.kill()
+                shop.running.discard(process)
+        if ended is None or not ended.ok:
+            raise StepFailed(
+                f"machine {machine}",
+                "pack",
+                describe(ended) if ended else "no answer",
+                log=str(log),
+                tail=tail_of(log),
+            )
+        path = workspace / FORMAT
+        path.chmod(0o444)
+        blob = shop.store.add_blob(path, f"{machine}-{FORMAT}")
+    return blob, str(log.relative_to(shop.store.logs))

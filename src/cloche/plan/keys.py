@@ -1,0 +1,82 @@
+"""Action keys: the digest of all that a step can see. Equal keys mean that the step is done.
+
+A key is made of named parts, and the parts are kept beside it, so that "why was this rebuilt" is a
+comparison of two dictionaries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from cloche.plan.depgraph import Distfile, Package
+
+KEY_FORMAT = "1"  # raise it when the meaning of a part changes
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A step's digest and what it was made of."""
+
+    digest: str
+    parts: Mapping[str, str]
+
+
+def make_key(kind: str, parts: Mapping[str, str]) -> Key:
+    """Digest named parts, whatever their order, for a step of this kind."""
+    whole = {"kind": kind, "format": KEY_FORMAT, **parts}
+    canonical = msgspec.json.encode(whole, order="deterministic")
+    return Key(hashlib.sha256(canonical).hexdigest(), whole)
+
+
+def layer_parts(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Parts for visible layers, given as (package, layer id) from the bottom to the top."""
+    parts = {f"layer {name}": layer for name, layer in layers}
+    parts["layer order"] = " ".join(name for name, _ in layers)
+    return parts
+
+
+def distfile_parts(distfiles: Sequence[Distfile]) -> dict[str, str]:
+    """Parts for the sources: their Manifest digests, never where they came from."""
+    return {
+        f"distfile {file.name}": " ".join(f"{n}:{file.digests[n]}" for n in sorted(file.digests))
+        for file in distfiles
+    }
+
+
+def build_key(
+    package: Package,
+    *,
+    inputs: Mapping[str, str],
+    layers: Sequence[tuple[str, str]],
+    base: Mapping[str, str],
+) -> Key:
+    """Key of a build step.
+
+    ``inputs`` are the digests of ebuild, eclasses, ``files/`` and patches; ``layers`` the visible
+    set; ``base`` what all steps of the machine share: seed, guest code, strictness.
+    """
+    parts = {
+        "package": package.id,
+        "use": " ".join(package.use),
+        **base,
+        **inputs,
+        **{f"variable {name}": value for name, value in package.environment.items()},
+        **distfile_parts(package.distfiles),
+        **layer_parts(layers),
+    }
+    return make_key("build", parts)
+
+
+def merge_key(
+    package: Package,
+    *,
+    gpkg: str,
+    layers: Sequence[tuple[str, str]],
+    base: Mapping[str, str],
+) -> Key:
+    """Key of the step that turns a binary package (its digest ``gpkg``) into a layer."""
+    return make_key("merge", {"package": package.id, "gpkg": gpkg, **base, **layer_parts(layers)})

@@ -1,0 +1,35 @@
+"""Finding packages by what a person types: ``jq``, ``app-misc/jq``, ``=app-misc/jq-1.6``."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+_VERSION = re.compile(r"-\d[^-]*(-r\d+)?$")
+
+
+def cp_of(cpv: str) -> str:
+    """CATEGORY/PN of a CPV (PMS 3.2: a version starts with a digit after the last such hyphen)."""
+    return _VERSION.sub("", cpv)
+
+
+def matching(text: str, cpvs: Iterable[str]) -> tuple[str, ...]:
+    """Those cpvs that a person means by ``text``; ids (``CPV::REPO``) are matched, too."""
+    wanted = text.removeprefix("=").split("::")[0].split(":")[0]
+    found = []
+    for name in cpvs:
+        cpv = name.split("::")[0]
+        cp = cp_of(cpv)
+        if wanted in (cpv, cp, cpv.partition("/")[2], cp.partition("/")[2]):
+            found.append(name)
+    return tuple(found)
+
+
+def nearest(text: str, cpvs: Iterable[str], count: int = 3) -> tuple[str, ...]:
+    """Names that look like ``text``, with a category if it has one."""
+    names = {cp_of(name.split("::")[0]) for name in cpvs}
+    if "/" not in text:
+        by_pn = {name.partition("/")[2]: name for name in names}
+        return tuple(by_pn[pn] for pn in difflib.get_close_matches(text, by_pn, count))
+    return tuple(difflib.get_close_matches(text.removeprefix("="), names, count))

@@ -1,0 +1,55 @@
+"""The plan: one entry for each package, what it waits for, and how urgent it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+from cloche.plan.depgraph import Depgraph, Package
+from cloche.plan.visible import Visible, machine_members, visible_sets
+
+DEFAULT_SECONDS = 10.0  # guess for a package that was never built here
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Frozen from one resolution: steps, their visible sets, and what the machine holds."""
+
+    graph: Depgraph
+    visible: Mapping[str, Visible]
+    members: tuple[str, ...]
+
+    @property
+    def packages(self) -> tuple[Package, ...]:
+        """Packages in Portage's merge order."""
+        return self.graph.packages
+
+    def waits_for(self) -> dict[str, frozenset[str]]:
+        """What has to be a layer before each package can start."""
+        return {name: sets.needed for name, sets in self.visible.items()}
+
+
+def make_plan(graph: Depgraph) -> Plan:
+    """Freeze a resolution into a plan."""
+    return Plan(graph, visible_sets(graph), machine_members(graph))
+
+
+def remaining_paths(plan: Plan, seconds: Callable[[Package], float | None]) -> dict[str, float]:
+    """Length in seconds of the longest chain of work that starts with each package.
+
+    ``seconds`` gives what a package took before, None when it is not known. The ready queue takes
+    the greatest first.
+    """
+    waits_for = plan.waits_for()
+    dependents: dict[str, list[str]] = {name: [] for name in waits_for}
+    for name, needed in waits_for.items():
+        for other in needed:
+            dependents[other].append(name)
+    packages = plan.graph.by_id()
+    paths: dict[str, float] = {}
+    for name in reversed(list(TopologicalSorter(waits_for).static_order())):
+        own = seconds(packages[name])
+        after = max((paths[d] for d in dependents[name]), default=0.0)
+        paths[name] = (DEFAULT_SECONDS if own is None else own) + after
+    return paths

@@ -1,0 +1,76 @@
+"""What a step may see: the heart of "each package in a root that holds what it declares"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from cloche.plan.depgraph import (
+    BUILDTIME,
+    NEEDED_AT_MERGE,
+    NEEDED_AT_RUN_TIME,
+    Depgraph,
+    Package,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Visible:
+    """Ids of packages, in merge order, whose layers the two steps of one package see."""
+
+    build: tuple[str, ...]
+    merge: tuple[str, ...]
+
+    @property
+    def needed(self) -> frozenset[str]:
+        """Everything that has to be a layer before the package can be done."""
+        return frozenset(self.build) | frozenset(self.merge)
+
+
+def closure(
+    start: Iterable[str], packages: Mapping[str, Package], kinds: frozenset[str]
+) -> set[str]:
+    """Ids reached from ``start`` (which are included) over edges of these kinds."""
+    seen: set[str] = set()
+    todo = [name for name in start if name in packages]
+    while todo:
+        name = todo.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        todo.extend(to for to in packages[name].targets(kinds) if to in packages)
+    return seen
+
+
+def visible_sets(graph: Depgraph) -> dict[str, Visible]:
+    """Compute the visible sets of every package.
+
+    A dependency means the instance that exists at that place in Portage's merge order, so only what
+    comes earlier is visible. That also makes the relation free of cycles, whatever RDEPEND and
+    PDEPEND say to each other.
+    """
+    packages = graph.by_id()
+    rank = {package.id: place for place, package in enumerate(graph.packages)}
+
+    def earlier(names: set[str], than: str) -> tuple[str, ...]:
+        return tuple(sorted((n for n in names if rank[n] < rank[than]), key=rank.__getitem__))
+
+    sets = {}
+    for package in graph.packages:
+        tools = closure(package.targets(frozenset({BUILDTIME})), packages, NEEDED_AT_RUN_TIME)
+        # What a package itself needs when it is merged may be called by its hooks.
+        own = closure(package.targets(NEEDED_AT_MERGE), packages, NEEDED_AT_RUN_TIME)
+        sets[package.id] = Visible(earlier(tools, package.id), earlier(own, package.id))
+    return sets
+
+
+def machine_members(graph: Depgraph) -> tuple[str, ...]:
+    """Ids, in merge order, of what a finished machine holds.
+
+    It is what was asked for and what that needs when it runs and when it is merged; what only
+    builds needed stays out, as with ``emerge --usepkgonly``.
+    """
+    packages = graph.by_id()
+    asked = (package.id for package in graph.packages if package.requested)
+    members = closure(asked, packages, NEEDED_AT_MERGE)
+    return tuple(package.id for package in graph.packages if package.id in members)

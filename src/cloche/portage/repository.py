@@ -1,0 +1,131 @@
+"""Ebuild repositories on the host's disk: who they are, and which profiles they have.
+
+Sources: PMS 4 (tree layout), portage(5) for ``metadata/layout.conf``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cloche.config.errors import Origin
+from cloche.config.files import read_text
+from cloche.config.machine import Machine
+from cloche.config.project import Project, RepoSpec
+from cloche.portage.errors import (
+    MissingMasterError,
+    RepositoryError,
+    RepositoryNameError,
+    UnknownProfileError,
+)
+
+# What makes a directory below profiles/ a profile rather than a shelf for profiles.
+_PROFILE_MARKS: Final = ("parent", "make.defaults", "eapi", "packages")
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """An ebuild repository. ``masters`` None: not declared, so the main repository (portage(5))."""
+
+    name: str
+    path: Path
+    masters: tuple[str, ...] | None
+    eapi: str
+    layout: Mapping[str, str]
+
+
+def read_layout(text: str) -> Mapping[str, str]:
+    """The ``key = value`` lines of a layout.conf."""
+    lines = (line.split("#", 1)[0].partition("=") for line in text.splitlines())
+    return {key.strip(): value.strip() for key, equals, value in lines if equals}
+
+
+def read_repository(name: str, path: Path, declared: Origin | None = None) -> Repository:
+    """Read what a repository says about itself; ``name`` is what cloche.toml calls it.
+
+    ``declared`` is where it does. Raises `RepositoryError`, and `ConfigError` for what cannot be
+    read.
+    """
+    origin = declared or Origin(path)
+    if not path.is_dir():
+        raise RepositoryError(origin, f"there is no directory {path}", "correct the path")
+    profiles = path / "profiles"
+    if not profiles.is_dir():
+        raise RepositoryError(
+            origin, f"{path} is no ebuild repository: it has no profiles/", "correct the path"
+        )
+    layout_file = path / "metadata" / "layout.conf"
+    layout = read_layout(read_text(layout_file, path)) if layout_file.exists() else {}
+    name_file = profiles / "repo_name"
+    own = read_text(name_file, path).split() if name_file.exists() else []
+    own_name = layout.get("repo-name") or (own[0] if own else "")
+    if not own_name:
+        raise RepositoryError(
+            Origin(name_file), "the repository has no name", f"write “{name}” into this file"
+        )
+    if own_name != name:
+        raise RepositoryNameError(origin, name, own_name)
+    eapi_file = profiles / "eapi"
+    eapi = read_text(eapi_file, path).strip() if eapi_file.exists() else "0"
+    masters = tuple(layout["masters"].split()) if "masters" in layout else None
+    return Repository(name, path, masters, eapi, layout)
+
+
+def main_repository(repos: Mapping[str, RepoSpec], profile_repo: str) -> str:
+    """Which repository is the main one: the one marked so, ``gentoo``, or the profile's."""
+    marked = [name for name, spec in repos.items() if spec.main]
+    return marked[0] if marked else "gentoo" if "gentoo" in repos else profile_repo
+
+
+def load_repositories(project: Project, machine: Machine) -> Mapping[str, Repository]:
+    """All repositories of a project, masters resolved, and the machine's profile checked.
+
+    Raises `RepositoryError` and its subclasses.
+    """
+    main = main_repository(project.repos, machine.profile.repo)
+    found: dict[str, Repository] = {}
+    for name, spec in project.repos.items():
+        repo = read_repository(name, spec.path, spec.origin)
+        masters = repo.masters
+        if masters is None:
+            masters = () if name == main else (main,)
+        for master in masters:
+            if master not in project.repos:
+                raise MissingMasterError(spec.origin, name, master, project.repos)
+        found[name] = Repository(name, repo.path, masters, repo.eapi, repo.layout)
+    check_profile(found[machine.profile.repo], machine.profile.path, machine.profile.origin)
+    return found
+
+
+def profiles_of(repository: Repository) -> tuple[str, ...]:
+    """The profiles of a repository that a machine may name, sorted: those in profiles.desc.
+
+    Where there is no such file, every directory that looks like a profile.
+    """
+    top = repository.path / "profiles"
+    described = top / "profiles.desc"
+    if described.exists():
+        rows = (
+            line.split("#", 1)[0].split()
+            for line in read_text(described, repository.path).splitlines()
+        )
+        found = {row[1] for row in rows if len(row) >= 3}
+    else:
+        found = {
+            str(mark.parent.relative_to(top))
+            for name in _PROFILE_MARKS
+            for mark in top.rglob(name)
+            if mark.parent != top
+        }
+    return tuple(sorted(found))
+
+
+def check_profile(repository: Repository, path: str, origin: Origin) -> None:
+    """Raise `UnknownProfileError` unless the repository has the profile."""
+    top = (repository.path / "profiles").resolve()
+    directory = (top / path).resolve()
+    inside = directory.is_relative_to(top) and directory != top
+    if not inside or not any((directory / mark).exists() for mark in _PROFILE_MARKS):
+        raise UnknownProfileError(origin, repository.name, path, profiles_of(repository))

@@ -1,0 +1,261 @@
+"""What of the repositories and of /etc/portage one package's build can see, and digests of it.
+
+A build step sees profiles, layouts, the eclasses its ebuild inherits and the package's own
+directory, with one ebuild in it. So an ebuild cannot read what its key does not cover, and a change
+elsewhere in a repository rebuilds nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from cloche.config.errors import Origin
+from cloche.config.tree import Content, Symlink
+from cloche.portage.cpv import Cpv
+from cloche.portage.errors import MissingPartError
+from cloche.portage.etc import REPOS
+
+# What Portage reads of every repository when it starts, and the QA checks that it runs in `install`
+# and `postinst` (bin/misc-functions.sh).
+_COMMON: Final = ("profiles", "metadata/layout.conf")
+_CHECKS: Final = (
+    "metadata/install-qa-check.d", "metadata/preinst-qa-check.d", "metadata/postinst-qa-check.d",
+)  # fmt: skip
+_PROFILES_LIMIT: Final = 500  # of one machine; the deepest of Gentoo's has about 30
+_OF_PACKAGE: Final = ("files", "Manifest", "metadata.xml")
+
+Binds = tuple[tuple[Path, str], ...]
+
+
+def package_view(
+    snapshots: Mapping[str, Path],
+    masters: Mapping[str, Iterable[str]],
+    repo: str,
+    cpv: Cpv,
+    inherited: Iterable[str],
+) -> Binds:
+    """The binds (source on the host, target inside) that a build of one package needs.
+
+    ``snapshots`` has each repository's tree, ``masters`` each one's masters (`Repository.masters`);
+    ``inherited`` is the ebuild's INHERITED. Raises `MissingPartError`.
+    """
+    binds = list(common_view(snapshots))
+    binds.extend((path, f"{REPOS}/{at}") for at, path in _checks(snapshots, masters, repo))
+    for eclass, (owner, source) in _eclasses(snapshots, masters, repo, inherited).items():
+        binds.append((source, f"{REPOS}/{owner}/eclass/{eclass}.eclass"))
+    place = f"{cpv.category}/{cpv.pn}"
+    ebuild = _ebuild(snapshots[repo], cpv)
+    binds.append((ebuild, f"{REPOS}/{repo}/{place}/{ebuild.name}"))
+    for part in _OF_PACKAGE:
+        source = snapshots[repo] / place / part
+        if source.exists():
+            binds.append((source, f"{REPOS}/{repo}/{place}/{part}"))
+    return tuple(binds)
+
+
+def common_view(snapshots: Mapping[str, Path]) -> Binds:
+    """The binds that every step needs, a merge among them: profiles and layouts."""
+    return tuple(
+        (root / part, f"{REPOS}/{name}/{part}")
+        for name, root in snapshots.items()
+        for part in _COMMON
+        if (root / part).exists()
+    )
+
+
+def _eclasses(
+    snapshots: Mapping[str, Path],
+    masters: Mapping[str, Iterable[str]],
+    repo: str,
+    inherited: Iterable[str],
+) -> Mapping[str, tuple[str, Path]]:
+    """Each eclass with the repository it comes from: the repository's own, else the last master's.
+
+    That is Portage's order (portage(5), ``masters``); eclass-overrides is left to nobody: cloche
+    writes repos.conf, and never writes it there.
+    """
+    found = {}
+    order = tuple(dict.fromkeys((repo, *reversed(tuple(masters.get(repo, ()))))))
+    for eclass in sorted(set(inherited)):
+        for name in order:
+            source = snapshots[name] / "eclass" / f"{eclass}.eclass"
+            if source.is_file():
+                found[eclass] = (name, source)
+                break
+        else:
+            raise MissingPartError(
+                Origin(snapshots[repo]), f"no eclass “{eclass}” in {', '.join(order)}"
+            )
+    return found
+
+
+def _ebuild(root: Path, cpv: Cpv) -> Path:
+    """The path of an ebuild. Raises `MissingPartError`."""
+    ebuild = root / cpv.category / cpv.pn / f"{cpv.pf}.ebuild"
+    if not ebuild.is_file():
+        raise MissingPartError(Origin(ebuild), f"there is no ebuild of {cpv}")
+    return ebuild
+
+
+def digest_of_inputs(
+    snapshots: Mapping[str, Path],
+    masters: Mapping[str, Iterable[str]],
+    repo: str,
+    cpv: Cpv,
+    inherited: Iterable[str],
+    *,
+    slot: str,
+    etc: Mapping[str, Content],
+    profile: tuple[str, str],
+) -> Mapping[str, str]:
+    """SHA-256 (hex) of each part a build reads, by name, for its action key.
+
+    Names: ``ebuild``, ``eclass/NAME``, ``files``, ``patch/N-NAME`` (in the order they are
+    applied), ``bashrc``, ``env/…``, ``profile-bashrc/…``, ``checks/REPO/…``. ``etc`` is the
+    machine's `portage_tree`, ``profile`` its repository and path. Distfiles and the effective
+    variables come from the depgraph. Raises `MissingPartError`.
+    """
+    digests = {"ebuild": _of_file(_ebuild(snapshots[repo], cpv))}
+    for eclass, (_, source) in _eclasses(snapshots, masters, repo, inherited).items():
+        digests[f"eclass/{eclass}"] = _of_file(source)
+    files = snapshots[repo] / cpv.category / cpv.pn / "files"
+    if files.is_dir():
+        digests["files"] = _of_directory(files)
+    for index, (name, content) in enumerate(user_patches(etc, cpv, slot), 1):
+        digests[f"patch/{index:03}-{name}"] = _sha(content)
+    digests.update(_shell_code(etc, cpv, slot))
+    for label, path in _profile_bashrcs(snapshots, *profile):
+        digests[f"profile-bashrc/{label}"] = _of_file(path)
+    for label, path in _checks(snapshots, masters, repo):
+        digests[f"checks/{label}"] = _of_directory(path)
+    return digests
+
+
+def _checks(
+    snapshots: Mapping[str, Path], masters: Mapping[str, Iterable[str]], repo: str
+) -> Iterator[tuple[str, Path]]:
+    """The directories of QA checks that run for a repository's packages, as REPO/PART and path."""
+    for name in dict.fromkeys((*masters.get(repo, ()), repo)):
+        for part in _CHECKS:
+            if (snapshots[name] / part).is_dir():
+                yield f"{name}/{part}", snapshots[name] / part
+
+
+def _shell_code(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> Mapping[str, str]:
+    """The digests of what /etc/portage lets run inside a package's build."""
+    own = ("bashrc", *env_files(cpv, slot))
+    all_packages = ("hooks/install/", "profile/profile.bashrc", "profile/package.bashrc")
+    return {
+        name: _sha(content)
+        for name, content in etc.items()
+        if (name in own or name.startswith(all_packages)) and isinstance(content, bytes) and content
+    }
+
+
+def user_patches(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> tuple[tuple[str, bytes], ...]:
+    """The user patches of a package by base name, in the order of application.
+
+    As ``eapply_user`` has it (bin/phase-helpers.sh): the more specific directory wins for a base
+    name, an empty file takes a patch away, and the order is that of the names' bytes.
+    """
+    main_slot = slot.split("/")[0]
+    chosen: dict[str, bytes] = {}
+    for stem in (cpv.pn, cpv.p, f"{cpv.p}-{cpv.pr}"):
+        for suffix in ("", f":{main_slot}"):
+            place = f"patches/{cpv.category}/{stem}{suffix}/"
+            for name in sorted(etc):
+                base = name.removeprefix(place)
+                content = etc[name]
+                if base == name or "/" in base or isinstance(content, Symlink):
+                    continue
+                if not base.endswith((".patch", ".diff")):
+                    continue
+                if content:
+                    chosen[base] = content
+                else:
+                    chosen.pop(base, None)
+    return tuple(sorted(chosen.items(), key=lambda item: os.fsencode(item[0])))
+
+
+def env_files(cpv: Cpv, slot: str) -> tuple[str, ...]:
+    """Names below /etc/portage that are sourced for one package alone (bin/ebuild.sh)."""
+    stems = (cpv.pn, f"{cpv.pn}:{slot.split('/')[0]}", cpv.p, cpv.pf)
+    return tuple(dict.fromkeys(f"env/{cpv.category}/{stem}" for stem in stems))
+
+
+def profile_chain(snapshots: Mapping[str, Path], repo: str, path: str) -> tuple[Path, ...]:
+    """The directories of a profile, parents first (PMS 5.2.1), each once.
+
+    A parent may be ``REPO:PATH`` (portage(5), profile-formats portage-2). What is not there is left
+    out: Portage will say so.
+    """
+    found: dict[Path, None] = {}
+    entered: set[Path] = set()
+
+    def enter(directory: Path, owner: str) -> None:
+        # `parent` may say anything; nothing outside of the repositories is read for it.
+        inside = any(directory.is_relative_to(root / "profiles") for root in snapshots.values())
+        if not inside or directory in entered or not directory.is_dir():
+            return
+        if len(entered) >= _PROFILES_LIMIT:
+            return
+        entered.add(directory)
+        parent = directory / "parent"
+        lines = parent.read_text(errors="replace").splitlines() if parent.is_file() else []
+        for line in (text.strip() for text in lines):
+            if not line or line.startswith("#"):
+                continue
+            name, colon, below = line.partition(":")
+            if not colon:
+                enter(Path(os.path.normpath(directory / line)), owner)
+            elif (name or owner) in snapshots:
+                target = snapshots[name or owner] / "profiles" / below
+                enter(Path(os.path.normpath(target)), name or owner)
+        found[directory] = None
+
+    enter(snapshots[repo] / "profiles" / path, repo)
+    return tuple(found)
+
+
+def _profile_bashrcs(
+    snapshots: Mapping[str, Path], repo: str, path: str
+) -> Iterator[tuple[str, Path]]:
+    """The shell code that profiles bring into every build."""
+    for index, directory in enumerate(profile_chain(snapshots, repo, path)):
+        for name in ("profile.bashrc", "package.bashrc"):
+            if (directory / name).is_file():
+                yield f"{index:02}-{name}", directory / name
+        if (directory / "bashrc").is_dir():
+            for file in sorted((directory / "bashrc").iterdir()):
+                yield f"{index:02}-bashrc/{file.name}", file
+
+
+def _sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _of_file(path: Path) -> str:
+    """The digest of a file's bytes."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _of_directory(top: Path) -> str:
+    """The digest of a directory: names, kinds, the executable bit, contents."""
+    lines = []
+    for directory, below, files in os.walk(top):
+        for name in (*files, *below):
+            path = Path(directory) / name
+            label = path.relative_to(top)
+            if path.is_symlink():
+                lines.append(f"l {label}\0{path.readlink()}")
+            elif path.is_file():
+                mode = "x" if path.stat().st_mode & 0o111 else "f"
+                lines.append(f"{mode} {label}\0{_of_file(path)}")
+            else:
+                lines.append(f"d {label}")
+    return _sha("\0\0".join(sorted(lines)).encode(errors="surrogateescape"))
