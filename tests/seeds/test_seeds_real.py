@@ -11,8 +11,10 @@ import pytest
 
 from cloche.engines.base import Command, Sandbox
 from cloche.engines.native import NativeEngine
+from cloche.layers import commit
 from cloche.seeds import lock, seed, sources
 from cloche.seeds.errors import SeedDriftError
+from cloche.seeds.lock import SeedLock
 from cloche.seeds.strict import strict_overlay
 from cloche.store import Store
 
@@ -25,17 +27,13 @@ pytestmark = [
 
 def test_two_bootstraps_are_one_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mirror = sources.find_mirror("bookworm")
-    spec = seed.SeedSpec()
     with NativeEngine() as engine:
         means = seed.Means(engine, mirror, tmp_path / "cache", tmp_path / "log")
         with Store.open(tmp_path / "one") as store:
-            first = seed.add(store, spec, means)
-            assert seed.find(store, "default")[1] == first
-            again = seed.add(store, spec, means, locked=first)  # made already: nothing to do
-            assert again == first
-            with pytest.raises(SeedDriftError, match="jq is asked for"):
-                seed.add(store, replace(spec, packages=(*spec.packages, "jq")), means, locked=first)
+            first = made(store, means)
             tools_are_hidden(engine, store, first.layer, tmp_path / "strict")
+            with pytest.raises(SeedDriftError, match="jq is asked for"):
+                made(store, means, first, packages=(*seed.SeedSpec().packages, "jq"))
         shutil.rmtree(tmp_path / "one")
 
         monkeypatch.setenv("TZ", "Asia/Tokyo")
@@ -45,10 +43,23 @@ def test_two_bootstraps_are_one_seed(tmp_path: Path, monkeypatch: pytest.MonkeyP
         before = os.umask(0o077)
         try:
             with Store.open(tmp_path / "two") as store:
-                assert seed.add(store, spec, means, locked=first) == first
+                assert made(store, means, first) == first
         finally:
             os.umask(before)
     assert mirror.uri not in lock.render(lock.with_seed(lock.Lock(), "default", first))
+
+
+def made(
+    store: Store,
+    means: seed.Means,
+    locked: SeedLock | None = None,
+    packages: tuple[str, ...] = seed.SeedSpec().packages,
+) -> SeedLock:
+    with store.workspace("seed") as room:
+        spec = seed.SeedSpec(packages=packages)
+        result = seed.make_tree(spec, room, means, locked=locked)
+        layer = commit(store, result.tree, kind="seed", label="default")
+    return replace(result.lock, layer=layer.id)
 
 
 def tools_are_hidden(engine: NativeEngine, store: Store, layer: str, overlay: Path) -> None:

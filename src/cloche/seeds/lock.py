@@ -28,15 +28,15 @@ VERSION = 1
 class SeedLock:
     """One seed, pinned: ``include`` was asked for, ``packages`` is what came of it.
 
-    ``layer`` is its id in the store, empty until it is known.
+    ``layer`` is its id in the store. Both ``layer`` and ``include`` are empty where not known.
     """
 
     type: str
     suite: str
     arch: str
-    include: tuple[str, ...]
     portage: SdistPin
     packages: tuple[Package, ...]
+    include: tuple[str, ...] = ()
     layer: str = ""
 
 
@@ -124,18 +124,8 @@ def with_seed(lock: Lock, name: str, seed: SeedLock) -> Lock:
     return Lock({**lock.seeds, name: seed}, lock.rest)
 
 
-def as_data(seed: SeedLock) -> dict[str, Any]:
-    """The seed in types that JSON knows."""
-    return _table(seed)
-
-
-def from_data(data: object) -> SeedLock:
-    """The inverse of `as_data`. Raises `msgspec.ValidationError`."""
-    return msgspec.convert(data, SeedLock)
-
-
 def drift(locked: SeedLock, actual: SeedLock) -> list[str]:
-    """What differs, one line each; the layer only where both know theirs."""
+    """What differs, one line each; what one of them does not know is not compared."""
     return list(_drift(locked, actual))
 
 
@@ -150,7 +140,8 @@ def _drift(locked: SeedLock, actual: SeedLock) -> Iterator[str]:
             (locked.portage.version, locked.portage.sha256),
             (actual.portage.version, actual.portage.sha256),
         )
-    for name in sorted(set(locked.include) ^ set(actual.include)):
+    asked = set(locked.include) ^ set(actual.include)
+    for name in sorted(asked if locked.include and actual.include else ()):
         yield f"{name} is {'no longer ' if name in locked.include else ''}asked for"
     old = {(package.name, package.arch): package for package in locked.packages}
     new = {(package.name, package.arch): package for package in actual.packages}

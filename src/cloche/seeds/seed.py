@@ -1,4 +1,4 @@
-"""The way through this room: from a specification to a tree, its lock, and a seed in the store."""
+"""The way through this room: from a specification to a tree and its lock."""
 
 from __future__ import annotations
 
@@ -7,18 +7,15 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloche.engines.base import Engine
-from cloche.layers import commit
 from cloche.seeds import debian, packages, portage_sdist, prepare
 from cloche.seeds.arch import ARCHES, Arch, host_arch
-from cloche.seeds.errors import SeedDriftError, UnknownSeedError
-from cloche.seeds.lock import SeedLock, as_data, drift, from_data
+from cloche.seeds.errors import SeedDriftError
+from cloche.seeds.lock import SeedLock, drift
 from cloche.seeds.pip_config import PipSettings, host_settings
 from cloche.seeds.portage_sdist import DEFAULT_PIN, SdistPin
 from cloche.seeds.sources import Mirror, apt_options
-from cloche.store import Pin, Store
 
 DEBIAN = "debian"
-_PIN = "seed/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,53 +110,6 @@ def _asked(spec: SeedSpec, arch: Arch) -> SeedLock:
 def _refuse(name: str, differences: list[str]) -> None:
     if differences:
         raise SeedDriftError(name, tuple(differences))
-
-
-def add(
-    store: Store,
-    spec: SeedSpec,
-    means: Means,
-    *,
-    locked: SeedLock | None = None,
-    update: bool = False,
-) -> SeedLock:
-    """Put a seed into the store, pinned under its name, and return its lock, now with the layer.
-
-    Nothing is made when the store holds the locked layer and nothing else is asked for. Raises
-    what `make_tree` does; `SeedDriftError` also when the same packages gave another tree.
-    """
-    with store.lock(f"{_PIN}{spec.name}"):
-        if locked is not None and locked.layer and not update and store.has_tree(locked.layer):
-            asked = _asked(spec, host_arch())
-            _refuse(spec.name, drift(replace(locked, packages=(), layer=""), asked))
-            lock = locked
-        else:
-            with store.workspace("seed") as room:
-                made = make_tree(spec, room, means, locked=locked, update=update)
-                means.report("putting the seed into the store")
-                layer = commit(store, made.tree, kind="seed", label=spec.name)
-            lock = replace(made.lock, layer=layer.id)
-            if locked is not None and not update:
-                _refuse(spec.name, drift(locked, lock))
-        store.pin(f"{_PIN}{spec.name}", [lock.layer], [], as_data(lock))
-    return lock
-
-
-def seeds(store: Store) -> list[Seed]:
-    """The seeds of a store, by name."""
-    return [_seed_of(pin) for pin in store.pins(_PIN)]
-
-
-def find(store: Store, name: str) -> tuple[Seed, SeedLock]:
-    """One seed and what it is made of. Raises `UnknownSeedError`."""
-    pin = store.pin_of(f"{_PIN}{name}")
-    if pin is None:
-        raise UnknownSeedError(name, tuple(seed.name for seed in seeds(store)))
-    return _seed_of(pin), from_data(pin.data)
-
-
-def _seed_of(pin: Pin) -> Seed:
-    return described(pin.name.removeprefix(_PIN), from_data(pin.data), pin.created)
 
 
 def described(name: str, lock: SeedLock, created: float) -> Seed:
