@@ -10,8 +10,10 @@ namespace cannot do, making device nodes, is not wanted: every sandbox has a ``/
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -53,6 +55,7 @@ _LEFT_OUT = (
     "path-include=/usr/share/locale/locale.alias",
 )
 _TAIL = 20  # lines of the log that an error quotes
+_GRACE = 5.0  # seconds to clean up in when interrupted
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY")
 _UNSIGNED = ("NO_PUBKEY", "is not signed", "signatures couldn't be verified", "EXPKEYSIG")
 _UNREACHABLE = (
@@ -74,14 +77,14 @@ class Bootstrap:
 
 def command(wanted: Bootstrap, tree: Path) -> list[str]:
     """The command line of mmdebstrap. A pure function."""
+    # Signed-By, because --keyring alone only adds to all the keys that the host's apt trusts.
+    source = f"deb [signed-by={wanted.mirror.keyring}] {wanted.mirror.uri} {wanted.suite} main"
     return [
         "mmdebstrap",
         "--mode=unshare",
         "--format=directory",
         "--variant=minbase",
-        "--components=main",
         f"--architectures={wanted.arch}",
-        f"--keyring={wanted.mirror.keyring}",
         f"--include={','.join(wanted.packages)}",
         # apt's lists hold the digests for the lock; the preparation removes them.
         "--skip=output/dev,output/mknod,cleanup/apt/lists",
@@ -89,7 +92,7 @@ def command(wanted: Bootstrap, tree: Path) -> list[str]:
         *(f"--dpkgopt={option}" for option in _LEFT_OUT),
         wanted.suite,
         str(tree),
-        wanted.mirror.uri,
+        source,
     ]
 
 
@@ -143,18 +146,29 @@ def _run(argv: list[str], log: Path, report: Report) -> int:
             env=environment(os.environ),
             cwd="/",
             umask=0o022,
+            start_new_session=True,  # so that it can be ended with all it started
         ) as process,
     ):
         try:
             for line in process.stdout or ():
                 kept.write(line)
                 kept.flush()
-                if line.startswith("I: ") and line.endswith("...\n"):
+                if line.startswith("I: ") and line.endswith("...\n") and "signal" not in line:
                     report(line[3:-4])
         except BaseException:
-            process.terminate()
+            _end(process)
             raise
         return process.wait()
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End mmdebstrap and all it started; it only waits for its children when asked alone."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE)
+    process.wait()
 
 
 def judge(wanted: Bootstrap, status: int, log: Path) -> Exception:

@@ -26,13 +26,17 @@ VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class SeedLock:
-    """One seed, pinned. ``layer`` is its id in the store, empty until it is known."""
+    """One seed, pinned: ``include`` was asked for, ``packages`` is what came of it.
+
+    ``layer`` is its id in the store. Both ``layer`` and ``include`` are empty where not known.
+    """
 
     type: str
     suite: str
     arch: str
     portage: SdistPin
     packages: tuple[Package, ...]
+    include: tuple[str, ...] = ()
     layer: str = ""
 
 
@@ -44,6 +48,13 @@ class Lock:
     rest: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ours:
+    """Our part of the file, so that the parser's words name the place from its top on."""
+
+    seeds: dict[str, SeedLock]
+
+
 def parse(text: str, file: Path) -> Lock:
     """Read the text of a lock. Raises `BadLockError`."""
     try:
@@ -51,10 +62,10 @@ def parse(text: str, file: Path) -> Lock:
         version = data.pop("version", None)
         if version != VERSION:
             raise ValueError(f"version {version!r}, this cloche knows {VERSION}")
-        seeds = msgspec.convert(data.pop("seeds", {}), dict[str, SeedLock])
+        ours = msgspec.convert({"seeds": data.pop("seeds", {})}, _Ours)
     except (ValueError, msgspec.ValidationError) as problem:
         raise BadLockError(file, str(problem)) from problem
-    return Lock(seeds, data)
+    return Lock(ours.seeds, data)
 
 
 def render(lock: Lock) -> str:
@@ -70,6 +81,7 @@ def _table(seed: SeedLock) -> dict[str, Any]:
         "suite": seed.suite,
         "arch": seed.arch,
         "layer": seed.layer,
+        "include": sorted(seed.include),
         "portage": {"version": seed.portage.version, "sha256": seed.portage.sha256},
         "packages": [
             {"name": p.name, "version": p.version, "arch": p.arch, "sha256": p.sha256}
@@ -113,7 +125,7 @@ def with_seed(lock: Lock, name: str, seed: SeedLock) -> Lock:
 
 
 def drift(locked: SeedLock, actual: SeedLock) -> list[str]:
-    """What differs, one line each; the layer only where both know theirs."""
+    """What differs, one line each; what one of them does not know is not compared."""
     return list(_drift(locked, actual))
 
 
@@ -128,6 +140,9 @@ def _drift(locked: SeedLock, actual: SeedLock) -> Iterator[str]:
             (locked.portage.version, locked.portage.sha256),
             (actual.portage.version, actual.portage.sha256),
         )
+    asked = set(locked.include) ^ set(actual.include)
+    for name in sorted(asked if locked.include and actual.include else ()):
+        yield f"{name} is {'no longer ' if name in locked.include else ''}asked for"
     old = {(package.name, package.arch): package for package in locked.packages}
     new = {(package.name, package.arch): package for package in actual.packages}
     for key in sorted(old.keys() | new.keys()):

@@ -1,7 +1,7 @@
 """The step inside the new tree: Portage installed, traces of the host removed, in a sandbox.
 
 The Debian tree is the sandbox's lower directory; what `prepare.sh` writes over it lands in the
-upper, which is then folded into the tree, so that a seed is one layer.
+upper, which is then merged into the tree, so that a seed is one layer.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from importlib.resources import as_file, files
 from pathlib import Path
 
 from cloche.engines.base import Bind, Command, Ended, Engine, Limits, Sandbox
+from cloche.layers import capture, flatten
 from cloche.seeds.arch import Arch
 from cloche.seeds.debian import EPOCH, Report, last_lines
 from cloche.seeds.errors import StepFailedError
-from cloche.seeds.fold import fold
+from cloche.store import remove_tree
 
 _SCRIPT = "/run/cloche/prepare.sh"
 _SDIST = "/run/cloche/portage.tar.gz"
@@ -34,8 +35,8 @@ def prepare(
 ) -> None:
     """Install ``sdist`` in ``tree`` and make the tree independent of host and day.
 
-    ``upper`` is an empty directory on the tree's file system, for scratch. Raises
-    `StepFailedError`, and what the engine raises; the tree is then as it was.
+    ``upper`` is an empty directory on the tree's file system, for scratch. The tree is then
+    another directory of the same name. Raises `StepFailedError`, and what the engine raises.
     """
     script = files("cloche.seeds").joinpath("prepare.sh")
     with as_file(script) as path:
@@ -66,8 +67,19 @@ def prepare(
     if not ended.ok:
         lines = tuple(last_lines(log))
         raise StepFailedError("the preparation of the seed", ended.status, log, lines)
-    report("folding Portage into the tree")
-    fold(upper / "top", tree)
+    report("merging Portage into the tree")
+    _merge(tree, upper)
+
+
+def _merge(tree: Path, upper: Path) -> None:
+    """Make ``tree`` what an overlay of it and ``upper`` shows; files are linked, not copied."""
+    written, merged = upper / "written", upper / "merged"
+    capture(upper / "top", (tree,), written)
+    merged.mkdir()
+    flatten((tree, written), merged)
+    remove_tree(tree)
+    remove_tree(written)
+    merged.rename(tree)
 
 
 def _run(engine: Engine, sandbox: Sandbox, command: Command, log: Path, report: Report) -> Ended:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloche.engines.base import Engine
@@ -77,25 +77,39 @@ def make_tree(
     Raises `SeedDriftError` and the other errors of this room.
     """
     arch = host_arch()
+    asked = _asked(spec, arch)
+    if locked is not None and not update:
+        # What was asked for is known before anything is fetched; the packages are not.
+        _refuse(spec.name, drift(replace(locked, packages=(), layer=""), asked))
     sdist = portage_sdist.ensure(
         spec.portage, means.cache, means.pip or host_settings(), means.report
     )
     tree, upper = room / "tree", room / "upper"
     wanted = debian.Bootstrap(spec.suite, arch.debian, means.mirror, spec.packages, apt_options())
     debian.bootstrap(wanted, tree, means.log, means.report)
-    actual = SeedLock(
-        type=DEBIAN,
-        suite=spec.suite,
-        arch=arch.debian,
-        portage=spec.portage,
-        packages=tuple(packages.pinned(tree)),
-    )
-    differences = drift(locked, actual) if locked is not None else []
-    if differences and not update:
-        raise SeedDriftError(spec.name, tuple(differences))
+    actual = replace(asked, packages=tuple(packages.pinned(tree)))
+    if locked is not None and not update:
+        _refuse(spec.name, drift(locked, actual))
     upper.mkdir()
     prepare.prepare(means.engine, tree, upper, sdist, arch, means.log, means.report)
     return Made(tree, actual)
+
+
+def _asked(spec: SeedSpec, arch: Arch) -> SeedLock:
+    """The part of a lock that the specification decides."""
+    return SeedLock(
+        type=DEBIAN,
+        suite=spec.suite,
+        arch=arch.debian,
+        include=tuple(sorted(spec.packages)),
+        portage=spec.portage,
+        packages=(),
+    )
+
+
+def _refuse(name: str, differences: list[str]) -> None:
+    if differences:
+        raise SeedDriftError(name, tuple(differences))
 
 
 def described(name: str, lock: SeedLock, created: float) -> Seed:

@@ -6,7 +6,7 @@ over the seed takes them away.
 """
 
 # Names of files are bytes, which pathlib does not know.
-# ruff: noqa: PTH
+# ruff: noqa: PTH101, PTH102, PTH112, PTH115, PTH118, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def _owned(tree: Path, package: Installed) -> Iterator[bytes]:
         path = line.strip(b"/")
         if path and path != b".":
             first, slash, rest = path.partition(b"/")
-            merged = slash and (tree / os.fsdecode(first)).is_symlink()
-            yield b"usr/" + first + b"/" + rest if merged else path
+            merged = (tree / os.fsdecode(first)).is_symlink()
+            yield b"usr/" + first + slash + rest if merged else path
 
 
 def _dangling(top: bytes, hidden: set[bytes]) -> set[bytes]:

@@ -1,0 +1,169 @@
+"""mmdebstrap's command line, what its failures mean, and the package list of a tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloche.errors import Exit
+from cloche.seeds import debian, packages
+from cloche.seeds.arch import host_arch
+from cloche.seeds.errors import (
+    BadPackageListError,
+    BadSignatureError,
+    MirrorUnreachableError,
+    MissingToolError,
+    StepFailedError,
+    TreeNotEmptyError,
+    UnknownArchError,
+)
+from cloche.seeds.sources import Mirror
+
+WANTED = debian.Bootstrap(
+    "bookworm", "amd64", Mirror("http://mirror.example/debian", Path("/k.gpg")), ("gcc", "make")
+)
+
+STATUS = """\
+Package: gcc
+Status: install ok installed
+Architecture: amd64
+Version: 4:12.2.0-3
+Depends: cpp (= 4:12.2.0-3), gcc-12 (>= 12.2.0-1~) | other [amd64], lib:any
+Description: a compiler
+ with a : in a continuation
+"""
+
+INDEX = """\
+Package: gcc
+Architecture: amd64
+Version: 4:12.2.0-3
+SHA256: 1111
+"""
+
+
+def test_the_command_runs_alike_for_everyone() -> None:
+    argv = debian.command(WANTED, Path("/t"))
+    assert argv[:4] == [
+        "mmdebstrap", "--mode=unshare", "--format=directory", "--variant=minbase",
+    ]  # fmt: skip
+    assert "--include=gcc,make" in argv
+    assert argv[-3:] == [
+        "bookworm",
+        "/t",
+        "deb [signed-by=/k.gpg] http://mirror.example/debian bookworm main",
+    ]
+
+
+def test_of_the_environment_only_proxies_get_through() -> None:
+    env = debian.environment({"http_proxy": "http://p.example", "LANG": "de_DE", "PATH": "/x"})
+    assert env["http_proxy"] == "http://p.example"
+    assert "LANG" not in env
+    assert "/x" not in env["PATH"]
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("E: Failed to fetch http://m/x/InRelease  Could not resolve", MirrorUnreachableError),
+        ("E: The repository 'http://m x Release' does not have a Release file.",
+         MirrorUnreachableError),
+        ("W: GPG error: the public key is not available: NO_PUBKEY 0123", BadSignatureError),
+        ("dpkg: error processing package", StepFailedError),
+    ],
+)  # fmt: skip
+def test_a_failure_is_named_by_its_words(tmp_path: Path, line: str, kind: type) -> None:
+    log = tmp_path / "log"
+    log.write_text(f"I: running apt-get update...\n\n{line}\n")
+    error = debian.judge(WANTED, 100, log)
+    assert type(error) is kind
+    assert line in error.detail  # type: ignore[attr-defined]
+
+
+def test_no_mmdebstrap_is_the_hosts_affair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(MissingToolError, match="apt install mmdebstrap") as caught:
+        debian.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
+    assert caught.value.status is Exit.HOST
+
+
+@pytest.fixture
+def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH with stand-ins, of which `mmdebstrap` is for the test to write."""
+    bin = tmp_path / "bin"
+    bin.mkdir()
+    for name in ("apt-get", "dpkg"):
+        (bin / name).write_text("#!/bin/sh\n")
+        (bin / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{bin}:/usr/bin:/bin")
+    return bin
+
+
+def stand_in(tools: Path, script: str) -> None:
+    (tools / "mmdebstrap").write_text(f"#!/bin/sh\n{script}\n")
+    (tools / "mmdebstrap").chmod(0o755)
+
+
+def test_steps_are_reported_and_all_words_kept(
+    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tools, "echo 'I: running apt-get update...' >&2; echo other; echo I: success")
+    monkeypatch.setattr(debian, "environment", lambda environ: dict(environ))
+    steps: list[str] = []
+    debian.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log", steps.append)
+    assert steps == ["running apt-get update"]
+    assert (tmp_path / "log").read_text().splitlines()[1:] == ["other", "I: success"]
+
+
+def test_a_failed_bootstrap_leaves_no_tree(
+    tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stand_in(tools, f"mkdir -p {tmp_path}/tree/etc; echo E: boom; exit 7")
+    monkeypatch.setattr(debian, "environment", lambda environ: dict(environ))
+    with pytest.raises(StepFailedError) as caught:
+        debian.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
+    assert caught.value.exit_status == 7
+    assert caught.value.detail == "E: boom"
+    assert not (tmp_path / "tree").exists()
+
+
+def test_a_directory_with_something_in_it_is_left_alone(tools: Path, tmp_path: Path) -> None:
+    stand_in(tools, "exit 1")
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/mine").touch()
+    with pytest.raises(TreeNotEmptyError):
+        debian.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
+    assert (tmp_path / "tree/mine").exists()
+
+
+def test_architectures_are_named_in_every_tongue() -> None:
+    assert host_arch("aarch64").chost == "aarch64-unknown-linux-gnu"
+    with pytest.raises(UnknownArchError, match="x86_64, aarch64"):
+        host_arch("m68k")
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    (tmp_path / "var/lib/dpkg").mkdir(parents=True)
+    (tmp_path / "var/lib/apt/lists").mkdir(parents=True)
+    (tmp_path / packages.STATUS).write_text(STATUS)
+    (tmp_path / packages.LISTS / "mirror.example_Packages").write_text(INDEX)
+    return tmp_path
+
+
+def test_installed_packages_are_pinned_by_the_mirrors_index(tree: Path) -> None:
+    assert packages.pinned(tree) == [packages.Package("gcc", "4:12.2.0-3", "amd64", "1111")]
+    (gcc,) = packages.installed(tree)
+    assert gcc.needs == (("cpp",), ("gcc-12", "other"), ("lib",))
+
+
+def test_a_package_that_no_index_has_cannot_be_pinned(tree: Path) -> None:
+    (tree / packages.LISTS / "mirror.example_Packages").write_text("")
+    with pytest.raises(BadPackageListError, match="gcc"):
+        packages.pinned(tree)
+
+
+def test_a_half_installed_package_is_refused(tree: Path) -> None:
+    (tree / packages.STATUS).write_text(STATUS.replace("ok installed", "ok half-configured"))
+    with pytest.raises(BadPackageListError, match="half-configured"):
+        packages.installed(tree)

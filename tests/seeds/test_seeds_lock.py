@@ -1,0 +1,121 @@
+"""The lock pins a seed to the byte, reads well in a diff, and names what differs."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from cloche.seeds import lock, toml
+from cloche.seeds.errors import BadLockError
+from cloche.seeds.lock import Lock, SeedLock, drift
+from cloche.seeds.packages import Package
+from cloche.seeds.portage_sdist import SdistPin
+
+GCC = Package("gcc", "4:12.2.0-3", "amd64", "1" * 64)
+SED = Package("sed", "4.9-1", "amd64", "2" * 64)
+SEED = SeedLock(
+    type="debian",
+    suite="bookworm",
+    arch="amd64",
+    include=("gcc",),
+    portage=SdistPin("3.0.83", "3" * 64),
+    packages=(GCC, SED),
+    layer="4" * 64,
+)
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    file = tmp_path / "cloche.lock"
+    before = Lock({"default": SEED, "an odd.name": SEED}, {"repos": {"gentoo": {"commit": "abc"}}})
+    lock.write(file, before)
+    assert lock.read(file) == before
+    assert file.stat().st_mode & 0o777 == 0o644
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_same_lock_leaves_the_file_alone(tmp_path: Path) -> None:
+    file = tmp_path / "cloche.lock"
+    lock.write(file, Lock({"default": SEED}))
+    inode = file.stat().st_ino
+    lock.write(file, Lock({"default": replace(SEED, packages=(SED, GCC))}))
+    assert file.stat().st_ino == inode
+
+
+def test_a_package_is_one_line_of_the_file() -> None:
+    one = lock.render(Lock({"default": SEED}))
+    newer = replace(SED, version="4.9-2", sha256="5" * 64)
+    two = lock.render(Lock({"default": replace(SEED, packages=(GCC, newer))}))
+    differing = [
+        pair for pair in zip(one.splitlines(), two.splitlines(), strict=True) if pair[0] != pair[1]
+    ]
+    assert len(differing) == 1
+    assert one.startswith("version = 1\n\n[seeds.default]\n")
+
+
+def test_no_lock_is_an_empty_one(tmp_path: Path) -> None:
+    assert lock.read(tmp_path / "none") == Lock()
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("version = 2\n", "version 2"),
+        ("[seeds.default]\n", "version None"),
+        ("version = [", "Invalid value"),
+        ('version = 1\n[seeds.default]\ntype = "debian"\n', "seeds"),
+        ("version = 1\nseeds = 3\n", "seeds"),
+    ],
+)
+def test_a_bad_lock_says_why(tmp_path: Path, text: str, reason: str) -> None:
+    file = tmp_path / "cloche.lock"
+    file.write_text(text)
+    with pytest.raises(BadLockError) as caught:
+        lock.read(file)
+    assert reason in str(caught.value)
+    assert str(caught.value).startswith(str(file))
+
+
+def test_equal_locks_do_not_drift() -> None:
+    assert drift(SEED, replace(SEED, layer="", include=())) == []
+
+
+def test_drift_names_what_differs() -> None:
+    actual = replace(
+        SEED,
+        include=("gcc", "jq"),
+        portage=SdistPin("3.0.84", "6" * 64),
+        packages=(
+            replace(GCC, version="4:12.2.0-4"),
+            Package("jq", "1.6-2", "amd64", "7" * 64),
+        ),
+        layer="8" * 64,
+    )
+    assert drift(SEED, actual) == [
+        "Portage 3.0.83 → 3.0.84",
+        "jq is asked for",
+        "gcc 4:12.2.0-3 → 4:12.2.0-4",
+        "jq 1.6-2 is new",
+        "sed 4.9-1 is gone",
+        "layer 444444444444 → 888888888888",
+    ]
+
+
+def test_the_same_version_with_other_content_is_drift() -> None:
+    changed = replace(SEED, packages=(replace(GCC, sha256="9" * 64), SED))
+    assert drift(SEED, changed) == ["gcc 4:12.2.0-3 with other content"]
+
+
+TEXTS = st.text(st.characters(exclude_categories=("Cs",)))
+SCALARS = TEXTS | st.integers(-(2**63), 2**63 - 1) | st.booleans()
+TABLES = st.dictionaries(TEXTS, SCALARS)
+VALUES = SCALARS | st.lists(SCALARS) | TABLES | st.lists(TABLES)
+
+
+@given(st.dictionaries(TEXTS, VALUES | st.dictionaries(TEXTS, VALUES)))
+def test_toml_reads_back_what_was_written(data: dict[str, object]) -> None:
+    assert tomllib.loads(toml.dumps(data)) == data

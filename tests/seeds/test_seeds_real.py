@@ -1,0 +1,80 @@
+"""Two real bootstraps, on a host that differs in between, give one seed: about a minute."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloche.engines.base import Command, Sandbox
+from cloche.engines.native import NativeEngine
+from cloche.layers import commit
+from cloche.seeds import lock, seed, sources
+from cloche.seeds.errors import SeedDriftError
+from cloche.seeds.lock import SeedLock
+from cloche.seeds.strict import strict_overlay
+from cloche.store import Store
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="needs mmdebstrap"),
+    pytest.mark.skipif(os.geteuid() != 0, reason="needs uid 0, of a user namespace at least"),
+]
+
+
+def test_two_bootstraps_are_one_seed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mirror = sources.find_mirror("bookworm")
+    with NativeEngine() as engine:
+        means = seed.Means(engine, mirror, tmp_path / "cache", tmp_path / "log")
+        with Store.open(tmp_path / "one") as store:
+            first = made(store, means)
+            tools_are_hidden(engine, store, first.layer, tmp_path / "strict")
+            with pytest.raises(SeedDriftError, match="jq is asked for"):
+                made(store, means, first, packages=(*seed.SeedSpec().packages, "jq"))
+        shutil.rmtree(tmp_path / "one")
+
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+        monkeypatch.setenv("TMPDIR", "/nonexistent")
+        monkeypatch.chdir("/")
+        before = os.umask(0o077)
+        try:
+            with Store.open(tmp_path / "two") as store:
+                assert made(store, means, first) == first
+        finally:
+            os.umask(before)
+    assert mirror.uri not in lock.render(lock.with_seed(lock.Lock(), "default", first))
+
+
+def made(
+    store: Store,
+    means: seed.Means,
+    locked: SeedLock | None = None,
+    packages: tuple[str, ...] = seed.SeedSpec().packages,
+) -> SeedLock:
+    with store.workspace("seed") as room:
+        spec = seed.SeedSpec(packages=packages)
+        result = seed.make_tree(spec, room, means, locked=locked)
+        layer = commit(store, result.tree, kind="seed", label="default")
+    return replace(result.lock, layer=layer.id)
+
+
+def tools_are_hidden(engine: NativeEngine, store: Store, layer: str, overlay: Path) -> None:
+    """The seed compiles and has Portage, under the strict layer too; bison is gone there."""
+    tree = store.tree(layer).path
+    overlay.mkdir()
+    strict_overlay(tree, overlay)
+    work = "python -c 'import portage' && echo 'int main;' | gcc -c -xc - -o /dev/null"
+    assert status(engine, (tree,), f"{work} && bison --version") == 0
+    assert status(engine, (tree, overlay), work) == 0
+    assert status(engine, (tree, overlay), "command -v bison || command -v yacc") == 127
+
+
+def status(engine: NativeEngine, lowers: tuple[Path, ...], words: str) -> int:
+    command = Command(("/bin/sh", "-c", words), env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"})
+    ended = engine.start(Sandbox(lowers), command).wait()
+    assert ended is not None
+    return ended.status
