@@ -17,7 +17,7 @@ ALGORITHMS = {"BLAKE2B": "blake2b", "SHA512": "sha512", "SHA256": "sha256"}
 CHUNK = 1 << 20
 
 
-class BadDistfile(Exception):
+class BadDistfileError(Exception):
     """A file that is not what the Manifest says; the text says how it differs."""
 
 
@@ -28,7 +28,7 @@ def stored_name(file: Distfile) -> str:
             if not digest.isalnum():
                 break
             return f"{name}-{digest.lower()}"
-    raise BadDistfile(f"{file.name}: the Manifest has no digest of a known kind")
+    raise BadDistfileError(f"{file.name}: the Manifest has no digest of a known kind")
 
 
 def path_of(store: Store, file: Distfile) -> Path:
@@ -42,14 +42,16 @@ def missing(store: Store, files: Iterable[Distfile]) -> tuple[Distfile, ...]:
 
 
 def check(path: Path, file: Distfile) -> None:
-    """Compare a file with its Manifest line. Raises BadDistfile."""
+    """Compare a file with its Manifest line. Raises BadDistfileError."""
     fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with open(fd, "rb") as stream:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
-            raise BadDistfile(f"{file.name}: not a regular file")
+            raise BadDistfileError(f"{file.name}: not a regular file")
         if status.st_size != file.size:
-            raise BadDistfile(f"{file.name}: {status.st_size} bytes, the Manifest has {file.size}")
+            raise BadDistfileError(
+                f"{file.name}: {status.st_size} bytes, the Manifest has {file.size}"
+            )
         wanted = {n: d.lower() for n, d in file.digests.items() if n in ALGORITHMS}
         hashes = {name: hashlib.new(ALGORITHMS[name]) for name in wanted}
         while chunk := stream.read(CHUNK):
@@ -57,11 +59,11 @@ def check(path: Path, file: Distfile) -> None:
                 each.update(chunk)
     for name, digest in wanted.items():
         if hashes[name].hexdigest() != digest:
-            raise BadDistfile(f"{file.name}: {name} is not what the Manifest has")
+            raise BadDistfileError(f"{file.name}: {name} is not what the Manifest has")
 
 
 def keep(store: Store, source: Path, file: Distfile) -> None:
-    """Check a file and move it into the store. Raises BadDistfile."""
+    """Check a file and move it into the store. Raises BadDistfileError."""
     check(source, file)
     source.chmod(0o644)
     os.chown(source, 0, 0)
@@ -80,7 +82,7 @@ def adopt(store: Store, file: Distfile, directories: Iterable[Path], workspace: 
         shutil.copyfile(source, copy)
         try:
             keep(store, copy, file)
-        except BadDistfile:
+        except BadDistfileError:
             copy.unlink()
             continue
         return True
@@ -91,5 +93,5 @@ def show(store: Store, files: Iterable[Distfile], directory: Path) -> None:
     """Link distfiles, under their own names, into a step's DISTDIR."""
     for file in files:
         if "/" in file.name or file.name in ("", ".", ".."):
-            raise BadDistfile(f"{file.name!r} is no file name")
+            raise BadDistfileError(f"{file.name!r} is no file name")
         os.link(path_of(store, file), directory / file.name)

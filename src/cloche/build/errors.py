@@ -5,7 +5,7 @@ from __future__ import annotations
 from cloche.errors import ClocheError, Exit
 
 
-class ResolutionFailed(ClocheError):
+class ResolutionError(ClocheError):
     """Portage found no solution; its own words are the detail."""
 
     def __init__(self, machine: str, kind: str, atom: str | None, text: str) -> None:
@@ -47,7 +47,7 @@ class ResolutionFailed(ClocheError):
         return self.text.strip() or None
 
 
-class SeedMissing(ClocheError):
+class MissingSeedError(ClocheError):
     """A machine names a seed that is declared but not made yet."""
 
     def __init__(self, seed: str) -> None:
@@ -65,7 +65,7 @@ class SeedMissing(ClocheError):
         return f"run `cloche seed bootstrap {self.seed}`"
 
 
-class StepFailed(ClocheError):
+class StepError(ClocheError):
     """A package's step failed. ``reason`` is one clause; ``tail`` the log's last lines."""
 
     status = Exit.FAILED
@@ -101,7 +101,7 @@ class StepFailed(ClocheError):
         return self.tail or None
 
 
-class DistfileMissing(StepFailed):
+class MissingDistfileError(StepError):
     """A source that is not here, and may not be fetched."""
 
     def __init__(self, package: str, files: tuple[str, ...]) -> None:
@@ -109,7 +109,7 @@ class DistfileMissing(StepFailed):
         self.hint = "run once without --offline"
 
 
-class DiskFull(StepFailed):
+class DiskFullError(StepError):
     """The store's filesystem has no room left."""
 
     def __init__(self, package: str, step: str, path: str, free: int, reserve: int) -> None:
@@ -120,7 +120,7 @@ class DiskFull(StepFailed):
         self.hint = "free some room, or `cloche store gc`, or use another --store"
 
 
-class BuildFailed(ClocheError):
+class BuildError(ClocheError):
     """The sum of a build in which packages failed; each was told by its own event."""
 
     status = Exit.FAILED
@@ -144,7 +144,7 @@ class BuildFailed(ClocheError):
         return f"look with `cloche log {atom}` or `cloche shell MACHINE --package ={atom}`"
 
 
-class GuestBroken(ClocheError):
+class GuestError(ClocheError):
     """A guest script ended without an answer: it died, or was killed."""
 
     status = Exit.FAILED
@@ -164,7 +164,7 @@ class GuestBroken(ClocheError):
         return self.tail or None
 
 
-class NoSuchPackage(ClocheError):
+class UnknownPackageError(ClocheError):
     """An atom on the command line matches nothing known."""
 
     def __init__(self, atom: str, known: tuple[str, ...]) -> None:
@@ -184,7 +184,7 @@ class NoSuchPackage(ClocheError):
         return "see `cloche plan MACHINE`"
 
 
-class NotBuilt(ClocheError):
+class NotBuiltError(ClocheError):
     """Something that has to be built first; ``command`` does it."""
 
     def __init__(self, name: str, command: str) -> None:

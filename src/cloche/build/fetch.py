@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cloche.build import distfiles, views
-from cloche.build.errors import DistfileMissing, StepFailed
+from cloche.build.errors import MissingDistfileError, StepError
 from cloche.build.events import Fetched, Started
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
@@ -21,7 +21,7 @@ CA_BUNDLE = "/run/cloche/ca.crt"
 
 
 def fetch(shop: Workshop, package: Package, environment: dict[str, str]) -> None:
-    """See that every distfile of the package is in the store. Raises StepFailed.
+    """See that every distfile of the package is in the store. Raises StepError.
 
     ``environment`` is the caller's, out of which the proxies are taken.
     """
@@ -40,7 +40,7 @@ def fetch(shop: Workshop, package: Package, environment: dict[str, str]) -> None
         if not absent:
             return
         if shop.policy.offline:
-            raise DistfileMissing(package.id, tuple(file.name for file in absent))
+            raise MissingDistfileError(package.id, tuple(file.name for file in absent))
         _fetch(shop, package, absent, workspace, environment)
 
 
@@ -81,12 +81,12 @@ def _fetch(
     result, _ = call(shop.engine, shop.running, wanted)
     if result.get("status") != "ok":
         reason = f"{result.get('file', '?')}: {result.get('reason', 'failed')}"
-        raise StepFailed(package.id, "fetch", reason, log=str(log), tail=tail_of(log))
+        raise StepError(package.id, "fetch", reason, log=str(log), tail=tail_of(log))
     for file in absent:
         try:
             distfiles.keep(shop.store, directory / file.name, file)
-        except (OSError, distfiles.BadDistfile) as error:
-            raise StepFailed(package.id, "fetch", str(error), log=str(log)) from error
+        except (OSError, distfiles.BadDistfileError) as error:
+            raise StepError(package.id, "fetch", str(error), log=str(log)) from error
         shop.bus(Fetched(package=package.id, file=file.name, size=file.size))
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from cloche.build import views
-from cloche.build.errors import StepFailed
+from cloche.build.errors import StepError
 from cloche.build.events import Stage
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
@@ -26,7 +26,7 @@ def finish(
     world: Sequence[str],
     world_sets: Sequence[str],
 ) -> Layer:
-    """Give the machine's state layer: counters, world files, caches. Raises StepFailed."""
+    """Give the machine's state layer: counters, world files, caches. Raises StepError."""
     key = make_key(
         "finish",
         {
@@ -81,7 +81,7 @@ def _run(
         result, _ = call(shop.engine, shop.running, wanted)
         if result.get("status") != "ok":
             text = str(result.get("text") or "the guest failed")
-            raise StepFailed(f"machine {machine}", "finish", text, log=str(log), tail=tail_of(log))
+            raise StepError(f"machine {machine}", "finish", text, log=str(log), tail=tail_of(log))
         tree = workspace / "layer"
         capture(upper / "top", sandbox.lowers, tree, drop=LEFT_BEHIND)
         layer = commit(shop.store, tree, kind="state", label=machine, rules=PORTAGE_RULES)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from cloche.build.errors import GuestBroken
+from cloche.build.errors import GuestError
 from cloche.engines.base import Bind, Command, Ended, Engine, Process, Sandbox
 
 GUEST = Path(__file__).resolve().parent.parent / "guest"
@@ -98,7 +98,7 @@ def call(
 ) -> tuple[Message, Ended]:
     """Run a script to its end and give its result message. ``watch`` is called every half second.
 
-    Raises GuestBroken when there was no result.
+    Raises GuestError when there was no result.
     """
     request = wanted.workspace / f"{wanted.script}.request.json"
     request.write_bytes(msgspec.json.encode(wanted.request))
@@ -135,7 +135,7 @@ def call(
             running.discard(process)
             listener.join()
     if not messages:
-        raise GuestBroken(wanted.script, describe(ended), tail_of(wanted.log))
+        raise GuestError(wanted.script, describe(ended), tail_of(wanted.log))
     return messages[-1], ended
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from cloche.build import package as building
 from cloche.build import views
-from cloche.build.errors import NoSuchPackage, NotBuilt
+from cloche.build.errors import NotBuiltError, UnknownPackageError
 from cloche.build.fetch import fetch
 from cloche.build.preview import forecast
 from cloche.build.work import Worker
@@ -34,9 +34,9 @@ class Root:
 
 
 def machine_root(shop: Workshop, machine: str, pin: Pin | None) -> AbstractContextManager[Root]:
-    """The root of a machine as its last build left it. Raises NotBuilt."""
+    """The root of a machine as its last build left it. Raises NotBuiltError."""
     if pin is None:
-        raise NotBuilt(f"machine {machine}", f"cloche build {machine}")
+        raise NotBuiltError(f"machine {machine}", f"cloche build {machine}")
     return _machine_root(shop, pin)
 
 
@@ -52,12 +52,14 @@ def _machine_root(shop: Workshop, pin: Pin) -> Iterator[Root]:
 def package_root(worker: Worker, atom: str) -> AbstractContextManager[Root]:
     """The root in which a package of the plan is built; after a failure, that of the failure.
 
-    Raises NoSuchPackage, and NotBuilt where what it depends on is no layer yet.
+    Raises UnknownPackageError, and NotBuiltError where what it depends on is no layer yet.
     """
     names = [package.id for package in worker.plan.packages]
     found = matching(atom, names)
     if len(found) != 1:
-        raise NoSuchPackage(atom, tuple(n.split("::")[0] for n in found) or nearest(atom, names))
+        raise UnknownPackageError(
+            atom, tuple(n.split("::")[0] for n in found) or nearest(atom, names)
+        )
     package = worker.plan.graph.by_id()[found[0]]
     kept = building.failed_directory(worker.shop, package)
     if (kept / "about.json").is_file():
@@ -94,7 +96,7 @@ def _fresh_root(worker: Worker, package: Package) -> Iterator[Root]:
     visible = worker.plan.visible[package.id].build
     absent = [name.split("::")[0] for name in visible if name not in known]
     if absent:
-        raise NotBuilt(", ".join(absent), f"cloche build {shop.inputs.machine}")
+        raise NotBuiltError(", ".join(absent), f"cloche build {shop.inputs.machine}")
     fetch(shop, package, {})
     with shop.store.workspace("shell") as workspace:
         sandbox = shop.sandbox(

@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from cloche.build import distfiles, fetch
-from cloche.build.errors import BuildFailed, StepFailed
+from cloche.build.errors import BuildError, StepError
 from cloche.build.events import Done, Finished, Planned
 from cloche.build.executor import Outcome, carry_out
 from cloche.build.preview import Forecast, forecast
@@ -50,7 +50,7 @@ def prepare(shop: Workshop, targets: tuple[str, ...]) -> Worker:
 
 
 def build_machine(shop: Workshop, worker: Worker) -> Built:
-    """Carry out a plan. Raises BuildFailed when a package failed; what was finished is kept."""
+    """Carry out a plan. Raises BuildError when a package failed; what was finished is kept."""
     began = time.monotonic()
     plan = worker.plan
     shop.bus(Planned(machine=shop.inputs.machine, packages=tuple(p.id for p in plan.packages)))
@@ -103,7 +103,7 @@ def _summed(
     )
     if outcome.failed:
         errors = tuple(e for e in outcome.failed.values() if isinstance(e, ClocheError))
-        raise BuildFailed(tuple(outcome.failed), len(outcome.skipped), errors)
+        raise BuildError(tuple(outcome.failed), len(outcome.skipped), errors)
     made = {name: made for name, (made, _) in results.items()}
     return Built(worker.plan, made, built, reused, seconds)
 
@@ -122,5 +122,5 @@ def _wants_sources(shop: Workshop, package: Package, fates: Mapping[str, Forecas
 
 def _fetch_ahead(worker: Worker, package: Package) -> None:
     """Fetch early; a failure is told when the package's turn comes and it is tried again."""
-    with suppress(StepFailed):
+    with suppress(StepError):
         fetch.fetch(worker.shop, package, worker.environment)

@@ -39,7 +39,7 @@ GLOBAL_STATE = (
 def merge(
     shop: Workshop, package: Package, gpkg: str, layers: Sequence[Layer]
 ) -> tuple[Layer, str]:
-    """Install a package over these layers; give its layer and the log's path. Raises StepFailed."""
+    """Install a package over these layers; give its layer and the log's path. Raises StepError."""
     log = new_log(shop.store, package.cpv, "merge")
     shop.bus(Started(package=package.id, step="merge", log=str(log)))
     with shop.store.workspace("merge") as workspace:

@@ -16,7 +16,7 @@ import msgspec
 
 from cloche.build import distfiles, views
 from cloche.build.diagnose import missing_in, no_space, owners, tried_network
-from cloche.build.errors import DiskFull, GuestBroken, StepFailed
+from cloche.build.errors import DiskFullError, GuestError, StepError
 from cloche.build.events import Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
@@ -85,7 +85,7 @@ def build_binds(shop: Workshop, package: Package, workspace: Path) -> tuple[Bind
 def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[str, str]:
     """Build a package over its visible layers; give the GPKG's blob id and the log's path.
 
-    Raises StepFailed; then the root it happened in is kept for ``cloche shell``.
+    Raises StepError; then the root it happened in is kept for ``cloche shell``.
     """
     log = new_log(shop.store, package.cpv, "build")
     shop.bus(Started(package=package.id, step="build", log=str(log)))
@@ -126,10 +126,10 @@ def run(shop: Workshop, package: Package, wanted: Call) -> dict[str, Any]:
 
     try:
         result, ended = call(shop.engine, shop.running, wanted, on_event, watch.look)
-    except GuestBroken as error:
+    except GuestError as error:
         result, ended = {"status": "failed", "phase": watch.phase, "text": error.what}, None
     if watch.free is not None:
-        raise DiskFull(
+        raise DiskFullError(
             package.id,
             wanted.script,
             str(shop.store.path),
@@ -147,20 +147,20 @@ def _taken(directory: Path, name: str, package: Package) -> Path:
     """The guest's file, if it is one: what comes out of a sandbox is untrusted."""
     path = directory / name
     if not _FILE_NAME.fullmatch(name) or not stat.S_ISREG(path.lstat().st_mode):
-        raise StepFailed(package.id, "build", f"the guest left no package named {name!r}")
+        raise StepError(package.id, "build", f"the guest left no package named {name!r}")
     return path
 
 
 def explain(
     shop: Workshop, package: Package, step: str, result: dict[str, Any], log: Path
-) -> StepFailed:
+) -> StepError:
     """Turn a failed result and its log into an error that names the cause where it is known."""
     phase, text = result.get("phase"), str(result.get("text") or "").strip().splitlines()
     reason = text[0] if text else f"phase {phase}"
     if phase and f"{phase}" not in reason:
         reason = f"phase {phase}: {reason}"
     tail = tail_of(log, 400)
-    error = StepFailed(package.id, step, reason, log=str(log), tail=tail_of(log))
+    error = StepError(package.id, step, reason, log=str(log), tail=tail_of(log))
     hints = []
     for missing in missing_in(tail):
         known = owners(

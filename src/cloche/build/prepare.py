@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Mapping
 
-from cloche.build.errors import SeedMissing
+from cloche.build.errors import MissingSeedError
 from cloche.build.guestcall import GUEST
 from cloche.build.workshop import Inputs, Repo
 from cloche.config.machine import Machine
@@ -22,10 +22,10 @@ from cloche.store import Action, Store
 
 
 def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
-    """Bring everything a machine is made from into the store. Raises ConfigError, SeedMissing."""
+    """Bring everything a machine is made from into the store. Raises ConfigError, MissingSeedError."""
     seed = find_seed(store, project.seeds[machine.seed])
     if seed is None:
-        raise SeedMissing(machine.seed)
+        raise MissingSeedError(machine.seed)
     base = [stored_layer(store, seed.layer)]
     if strict:
         base.append(stored_layer(store, seed.strict))

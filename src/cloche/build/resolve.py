@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from cloche.build.errors import ResolutionFailed
+from cloche.build.errors import ResolutionError
 from cloche.build.events import Stage
 from cloche.build.guestcall import Call, call
 from cloche.build.logs import new_log
@@ -21,7 +21,7 @@ def resolve(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:
     """Give Portage's resolution of ``targets`` (atoms and ``@sets``), and its blob's id.
 
     It depends on the seed, the repositories, the configuration and our own code; when none of them
-    changed, the resolution of the last time is read again. Raises ResolutionFailed.
+    changed, the resolution of the last time is read again. Raises ResolutionError.
     """
     inputs = shop.inputs
     parts = {
@@ -80,7 +80,7 @@ def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]
         result, _ = call(shop.engine, shop.running, wanted)
     if result.get("status") != "ok":
         atom = result.get("atom")
-        raise ResolutionFailed(
+        raise ResolutionError(
             machine,
             str(result.get("kind")),
             str(atom) if atom else None,

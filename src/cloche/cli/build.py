@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import click
 
-from cloche.build.errors import BuildFailed
+from cloche.build.errors import BuildError
 from cloche.build.events import Event, Sink
 from cloche.build.machine import build_machine, prepare
 from cloche.build.preview import Forecast, forecast
@@ -116,7 +116,7 @@ def build(
             built = build_machine(shop, worker)
         except BaseException as error:
             remember(shop, worker, wanted)
-            if isinstance(error, BuildFailed):
+            if isinstance(error, BuildError):
                 _tell_failures(error)
             raise
         delivered = deliver(shop, worker, built, wanted, directory)
@@ -133,7 +133,7 @@ def build(
     )
 
 
-def _tell_failures(error: BuildFailed) -> None:
+def _tell_failures(error: BuildError) -> None:
     """Show the end of each failed log and what is known of the cause."""
     for each in error.errors:
         say()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from cloche.build.errors import NoSuchPackage
+from cloche.build.errors import UnknownPackageError
 from cloche.build.logs import logged_packages, logs_of
 from cloche.cli.workplace import Options, opened_store, say
 from cloche.display.text import seconds
@@ -38,7 +38,7 @@ def log(options: Options, atom: str, step: str | None, only_path: bool) -> None:
         found = [path for cpv in matching(atom, known) for path in logs_of(store, cpv)]
         found = [path for path in found if step is None or path.stem.endswith(f"-{step}")]
         if not found:
-            raise NoSuchPackage(atom, nearest(atom, known))
+            raise UnknownPackageError(atom, nearest(atom, known))
         newest = _chosen(found, step)
         if only_path:
             click.echo(str(newest))
@@ -69,7 +69,7 @@ def why(options: Options, atom: str, as_json: bool) -> None:
         known = {package.id for _, graph in machines for package in graph.packages}
         found = matching(atom, sorted(known))
         if not found:
-            raise NoSuchPackage(atom, nearest(atom, known))
+            raise UnknownPackageError(atom, nearest(atom, known))
         answers = [_answer(store, name, machines) for name in found]
     if as_json:
         click.echo(json.dumps(answers, indent=2))

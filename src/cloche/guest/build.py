@@ -40,8 +40,9 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 def prepare(package: Any, settings: Any, trees: Any) -> Any:
     """Settings for the package, with an empty build directory. Raises Failed."""
-    import portage
     from portage.dbapi.porttree import _parse_uri_map
+
+    import portage
 
     portdb = trees["porttree"].dbapi
     own = phases.clone(settings)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cloche.build import views
-from cloche.build.errors import StepFailed
+from cloche.build.errors import StepError
 from cloche.build.events import Stage
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
@@ -93,7 +93,7 @@ def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Blob:
         index = output / INDEX
         if result.get("status") != "ok" or index.is_symlink() or not index.is_file():
             text = str(result.get("text") or "no index was written")
-            raise StepFailed(f"machine {machine}", "index", text, log=str(log), tail=tail_of(log))
+            raise StepError(f"machine {machine}", "index", text, log=str(log), tail=tail_of(log))
         return shop.store.add_blob(index, f"{machine}-{INDEX}")
 
 

@@ -27,7 +27,7 @@ class Delivered:
 def deliver(
     shop: Workshop, worker: Worker, built: Built, machine: Machine, directory: Path
 ) -> Delivered:
-    """Write a machine's outputs into a directory. Raises StepFailed."""
+    """Write a machine's outputs into a directory. Raises StepError."""
     directory.mkdir(parents=True, exist_ok=True)
     layers = built.member_layers(shop)
     sets = [f"@{name}" for name in machine.sets]

@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloche.build.errors import StepFailed
+from cloche.build.errors import StepError
 from cloche.build.events import Stage
 from cloche.build.guestcall import ENVIRONMENT, SOURCE_DATE_EPOCH, describe, tail_of
 from cloche.build.logs import new_log
@@ -49,7 +49,7 @@ TAR = (
 def pack(shop: Workshop, layers: Sequence[Layer], directory: Path) -> tuple[Path, str]:
     """Write the tarball of a machine (all its layers, the state layer last) into a directory.
 
-    Gives its path and its blob's id. Raises StepFailed.
+    Gives its path and its blob's id. Raises StepError.
     """
     parts = {
         **shop.inputs.key_base,
@@ -100,7 +100,7 @@ def _tar(shop: Workshop, layers: Sequence[Layer]) -> tuple[Blob, str]:
                 process.kill()
                 shop.running.discard(process)
         if ended is None or not ended.ok:
-            raise StepFailed(
+            raise StepError(
                 f"machine {machine}",
                 "pack",
                 describe(ended) if ended else "no answer",

@@ -82,9 +82,7 @@ def bootstrap(
     means.cache.mkdir(exist_ok=True)
     old = locks.read(project.lock)
     with store.workspace("seed") as room:
-        made = making.make_tree(
-            wanted, room, means, locked=old.seeds.get(spec.name), update=update
-        )
+        made = making.make_tree(wanted, room, means, locked=old.seeds.get(spec.name), update=update)
         _write_mirror(made.tree, means.mirror.uri)
         report("counting and storing files")
         hidden = _strict_tree(made.tree, room)
