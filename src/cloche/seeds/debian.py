@@ -36,7 +36,7 @@ EPOCH = 1_700_000_000
 # What Portage itself runs, and a toolchain.
 TOOLCHAIN = (
     *("ca-certificates", "gcc", "g++", "make", "python3", "patch", "tar", "gawk", "file", "wget"),
-    *("xz-utils", "bzip2", "zstd", "procps"),
+    *("xz-utils", "bzip2", "zstd", "procps", "pax-utils"),  # scanelf: NEEDED, stripping, QA
 )
 # What many packages need to build, in Gentoo as dependencies of their own; `strict` hides these.
 BUILD_TOOLS = (

@@ -15,7 +15,7 @@ from cloche.engines.base import Engine
 from cloche.layers import commit
 from cloche.seeds import lock as locks
 from cloche.seeds import seed as making
-from cloche.seeds.errors import SeedError, UnknownTypeError
+from cloche.seeds.errors import SeedDriftError, SeedError, UnknownTypeError
 from cloche.seeds.portage_sdist import DEFAULT_PIN, pin, without_password
 from cloche.seeds.sources import find_mirror, portage_mirrors
 from cloche.seeds.strict import strict_overlay
@@ -89,6 +89,9 @@ def bootstrap(
         layer = commit(store, made.tree, kind="seed", label=spec.name)
         strict = commit(store, hidden, kind="strict", label=spec.name)
     locked = replace(made.lock, layer=layer.id)
+    before = old.seeds.get(spec.name)
+    if before is not None and not update and (differences := locks.drift(before, locked)):
+        raise SeedDriftError(spec.name, tuple(differences))
     locks.write(project.lock, locks.with_seed(old, spec.name, locked))
     about = making.described(spec.name, locked, store.tree(layer.id).created)
     data = {"about": asdict(about), "strict": strict.id}
