@@ -24,6 +24,7 @@ TOOLCHAIN = frozenset(
     | {"gcc", "grep", "gzip", "libc-bin", "libc6", "libc6-dev", "make", "mount", "passwd"}
     | {
         "patch",
+        "pax-utils",
         "procps",
         "python3",
         "sed",

@@ -1,0 +1,48 @@
+"""The house itself: rooms and their directions, types, style, sizes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+BIN = Path(sys.executable).parent
+
+CHECKS = {
+    "ruff finds nothing": ("ruff", "check", "."),
+    "ruff would change no layout": ("ruff", "format", "--check", "."),
+    "types hold": ("mypy",),
+    "rooms import downwards only": ("lint-imports",),
+}
+
+
+@pytest.mark.parametrize("command", CHECKS.values(), ids=CHECKS.keys())
+def test_tools_find_nothing(command):
+    tool, *arguments = command
+    done = subprocess.run(
+        [BIN / tool, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_files_can_be_held_in_the_head():
+    sizes = {
+        str(path.relative_to(ROOT)): len(path.read_text().splitlines())
+        for top in ("src", "tests", "bench")
+        for path in (ROOT / top).rglob("*.py")
+    }
+    assert {name: size for name, size in sizes.items() if size > 440} == {}
+
+
+def test_no_name_of_a_registry_or_mirror_is_written_down():
+    tracked = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split("\0")
+    bad = ["debian" + ".org", "pypi" + ".org", "python" + "hosted.org"]
+    found = [
+        name
+        for name in filter(None, tracked)
+        if any(host.encode() in (ROOT / name).read_bytes() for host in bad)
+    ]
+    assert found == []
