@@ -86,6 +86,14 @@ class Finished(Event, frozen=True, tag="finished"):
     seconds: float
 
 
+class Delivered(Event, frozen=True, tag="delivered"):
+    """Where the results lie, as absolute paths; ``stage4`` is None where none was asked for."""
+
+    packages: str
+    stage4: str | None
+    logs: str
+
+
 Sink = Callable[[Event], None]
 
 

@@ -55,6 +55,12 @@ class Running:
         self._processes: set[Process] = set()
         self._stopped = False
 
+    @property
+    def stopped(self) -> bool:
+        """True once everything is being ended."""
+        with self._lock:
+            return self._stopped
+
     def add(self, process: Process) -> None:
         """Remember a process; end it at once when everything is being stopped."""
         with self._lock:

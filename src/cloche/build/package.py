@@ -105,10 +105,13 @@ def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[st
         )
         result = run(shop, package, wanted)
         if result.get("status") != "ok":
-            keep_failed(shop, package, workspace, layers)
+            if not shop.running.stopped:  # an interrupted build has not failed
+                keep_failed(shop, package, workspace, layers)
             raise explain(shop, package, "build", result, log)
         gpkg = _taken(workspace / "out", str(result.get("gpkg")), package)
         blob = shop.store.add_blob(gpkg, package.cpv)
+    if (kept := failed_directory(shop, package)).exists():
+        remove_tree(kept)
     return blob.id, str(log.relative_to(shop.store.logs))
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cloche.build import fetch, merge
 from cloche.build import package as building
-from cloche.build.events import Done
+from cloche.build.events import Done, Note
 from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError
 from cloche.layers import Layer
@@ -50,6 +50,8 @@ class Worker:
         try:
             made, built = self.make(package, done)
         except ClocheError as error:
+            if self.shop.running.stopped:
+                raise
             seconds = time.monotonic() - began
             log = getattr(error, "log", None)
             self.shop.bus(
@@ -75,16 +77,20 @@ class Worker:
         action = self.shop.store.action(key.digest)
         built = action is None
         if action is None:
-            with self.shop.store.lock(f"build-{key.digest}"):
+            with self.shop.store.lock(f"build-{key.digest}", self._waits(package)):
                 action = self.shop.store.action(key.digest) or self._build(package, build, key)
         gpkg = action.outputs["gpkg"]
         over = self.layers(visible.merge, done)
         key = self.merge_key(package, gpkg, over)
         action = self.shop.store.action(key.digest)
         if action is None:
-            with self.shop.store.lock(f"merge-{key.digest}"):
+            with self.shop.store.lock(f"merge-{key.digest}", self._waits(package)):
                 action = self.shop.store.action(key.digest) or self._merge(package, gpkg, over, key)
         return Made(action.outputs["gpkg"], action.outputs["layer"]), built
+
+    def _waits(self, package: Package) -> Callable[[], None]:
+        text = f"{package.cpv}: another cloche is at it; waiting"
+        return lambda: self.shop.bus(Note(text=text))
 
     def layers(self, names: Sequence[str], done: Mapping[str, str]) -> tuple[Layer, ...]:
         """Layers of packages that are done, in the order given."""

@@ -14,8 +14,8 @@ from typing import Any, Literal
 import click
 
 from cloche.build.errors import BuildError
-from cloche.build.events import Event, Sink
-from cloche.build.machine import build_machine, prepare
+from cloche.build.events import Delivered, Event, Sink
+from cloche.build.machine import Built, build_machine, prepare
 from cloche.build.preview import Forecast, forecast
 from cloche.build.work import Worker
 from cloche.cli.complete import complete_machine
@@ -24,6 +24,7 @@ from cloche.config.project import load_project
 from cloche.display.jsonlines import JsonLines
 from cloche.display.plain import Plain
 from cloche.display.text import count, seconds, size
+from cloche.output.deliver import Delivered as Results
 from cloche.output.deliver import deliver, remember
 
 Function = Callable[..., Any]
@@ -120,17 +121,25 @@ def build(
                 _tell_failures(error)
             raise
         delivered = deliver(shop, worker, built, wanted, directory)
-    if progress == "json":
-        return
+        display(
+            Delivered(
+                packages=str(delivered.binpkgs),
+                stage4=str(delivered.stage4) if delivered.stage4 else None,
+                logs=str(shop.store.logs),
+            )
+        )
+    if progress == "plain":
+        _tell_results(delivered, shop.store.logs, built, time.monotonic() - began)
+
+
+def _tell_results(delivered: Results, logs: Path, built: Built, took: float) -> None:
     if delivered.stage4:
         length = size(delivered.stage4.stat().st_size)
         click.echo(f"stage4    {delivered.stage4}  ({length})")
     click.echo(f"packages  {delivered.binpkgs}")
-    click.echo(f"logs      {shop.store.logs}")
-    click.echo(
-        f"{count(built.built, 'package')} built, {built.reused} reused, "
-        f"{seconds(time.monotonic() - began)} in all"
-    )
+    click.echo(f"logs      {logs}")
+    number = count(built.built, "package")
+    click.echo(f"{number} built, {built.reused} reused, {seconds(took)} in all")
 
 
 def _tell_failures(error: BuildError) -> None:
