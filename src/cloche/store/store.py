@@ -168,7 +168,7 @@ class Store:
             shutil.move(source, mine)  # a copy where source is on another file system
             with mine.open("rb") as file:
                 id = hashlib.file_digest(file, "sha256").hexdigest()
-                os.fchmod(file.fileno(), 0o644)
+                os.fchmod(file.fileno(), 0o444)
                 os.fsync(file.fileno())
                 size = os.fstat(file.fileno()).st_size
             place = self.blobs / id
