@@ -23,7 +23,7 @@ from cloche.store import Action, Store
 
 def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
     """Bring all that a machine is made from into the store. Raises ConfigError, SeedError."""
-    seed = find_seed(store, project.seeds[machine.seed])
+    seed = find_seed(store, project, project.seeds[machine.seed])
     if seed is None:
         raise MissingSeedError(machine.seed)
     base = [stored_layer(store, seed.layer)]

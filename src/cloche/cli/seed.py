@@ -13,7 +13,7 @@ from cloche.cli.workplace import Options, opened_engine, opened_store, say
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.display.text import seconds, size
 from cloche.seeds.errors import UnknownSeedError
-from cloche.seeds.stored import StoredSeed, bootstrap, find_seed, stored_seeds
+from cloche.seeds.stored import StoredSeed, bootstrap, find_seed, lock_found, stored_seeds
 from cloche.store import Store
 
 
@@ -47,8 +47,9 @@ def bootstrap_command(
     spec = _declared(project, name)
     began = time.monotonic()
     with opened_engine() as engine, opened_store(options, project) as store:
-        made = find_seed(store, spec)
+        made = find_seed(store, project, spec)
         if made is not None and not (force or update):
+            lock_found(store, project, spec, made)
             say(f"seed {spec.name}: here already ({made.layer[:12]})")
             return
         with store.lock(f"seed-{spec.name}"):

@@ -16,7 +16,8 @@ from cloche.layers import commit
 from cloche.seeds import lock as locks
 from cloche.seeds import seed as making
 from cloche.seeds.errors import SeedDriftError, SeedError, UnknownTypeError
-from cloche.seeds.portage_sdist import DEFAULT_PIN, pin, without_password
+from cloche.seeds.portage_sdist import DEFAULT_PIN, without_password
+from cloche.seeds.portage_sdist import pin as sdist_pin
 from cloche.seeds.sources import find_mirror, portage_mirrors
 from cloche.seeds.strict import strict_overlay
 from cloche.store import Store
@@ -38,18 +39,30 @@ class StoredSeed:
         return self.about.layer
 
 
-def pin_name(spec: SeedSpec) -> str:
-    """The name under which the store keeps a seed: its own, and a digest of what it is made of."""
+def find_seed(store: Store, project: Project, spec: SeedSpec) -> StoredSeed | None:
+    """The seed of a declaration, if it was made before: the locked one, else the newest."""
+    locked = locks.read(project.lock).seeds.get(spec.name)
+    pins = sorted(store.pins(_prefix(spec)), key=lambda pin: pin.created, reverse=True)
+    for pin in pins:
+        found = _of_pin(pin.name, pin.data)
+        fits = locked is None or not locked.layer or locked.layer == found.layer
+        if fits and all(store.has_tree(tree) for tree in pin.trees):
+            return found
+    return None
+
+
+def lock_found(store: Store, project: Project, spec: SeedSpec, found: StoredSeed) -> None:
+    """Write what a seed is made of to the lock of a project that has not got it yet."""
+    old, pin = locks.read(project.lock), store.pin_of(found.pin)
+    if pin is not None and spec.name not in old.seeds:
+        locked = msgspec.convert(pin.data["lock"], locks.SeedLock)
+        locks.write(project.lock, locks.with_seed(old, spec.name, locked))
+
+
+def _prefix(spec: SeedSpec) -> str:
+    """The name under which the store keeps a seed: its own, and a digest of its declaration."""
     made_of = msgspec.json.encode([spec.type, sorted(spec.options.items())])
-    return f"{PREFIX}{spec.name}/{hashlib.sha256(made_of).hexdigest()[:12]}"
-
-
-def find_seed(store: Store, spec: SeedSpec) -> StoredSeed | None:
-    """The seed of a declaration, if it was made before."""
-    found = store.pin_of(pin_name(spec))
-    if found is None or not all(store.has_tree(tree) for tree in found.trees):
-        return None
-    return _of_pin(found.name, found.data)
+    return f"{PREFIX}{spec.name}/{hashlib.sha256(made_of).hexdigest()[:12]}/"
 
 
 def stored_seeds(store: Store) -> tuple[StoredSeed, ...]:
@@ -94,9 +107,13 @@ def bootstrap(
         raise SeedDriftError(spec.name, tuple(differences))
     locks.write(project.lock, locks.with_seed(old, spec.name, locked))
     about = making.described(spec.name, locked, store.tree(layer.id).created)
-    data = {"about": asdict(about), "strict": strict.id}
-    store.pin(pin_name(spec), (layer.id, strict.id), (), data)
-    return StoredSeed(about, strict.id, pin_name(spec))
+    data = {
+        "about": asdict(about),
+        "strict": strict.id,
+        "lock": msgspec.to_builtins(locked),
+    }
+    pin = store.pin(_prefix(spec) + layer.id[:12], (layer.id, strict.id), (), data)
+    return StoredSeed(about, strict.id, pin.name)
 
 
 def mirrors_now(spec: SeedSpec) -> str | None:
@@ -121,7 +138,7 @@ def _making_spec(spec: SeedSpec) -> making.SeedSpec:
     return making.SeedSpec(
         name=spec.name,
         suite=spec.text("suite") or default.suite,
-        portage=pin(version) if version else DEFAULT_PIN,
+        portage=sdist_pin(version) if version else DEFAULT_PIN,
         packages=tuple(dict.fromkeys((*default.packages, *extra))),
     )
 
