@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from cloche.build import views
 from cloche.build.errors import StepError
-from cloche.build.events import Stage
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
+from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
 from cloche.plan.keys import layer_parts, make_key
-from cloche.store import Action
 
 # What the finishing run itself leaves behind and no machine needs.
 LEFT_BEHIND = ("run", "tmp", "var/tmp", "var/log", "var/cache/ldconfig", "root/.*")
@@ -36,31 +34,13 @@ def finish(
             "world sets": " ".join(world_sets),
         },
     )
-    began = time.monotonic()
-    shop.bus(Stage(name="finish", state="start"))
-    action = shop.store.action(key.digest)
-    reused = action is not None
-    if action is None:
-        layer, log = _run(shop, layers, world, world_sets)
-        action = Action(
-            key=key.digest,
-            kind="finish",
-            name=shop.inputs.machine,
-            parts=key.parts,
-            outputs={"layer": layer.id},
-            seconds=time.monotonic() - began,
-            log=log,
-            created=time.time(),
-        )
-        shop.store.record(action)
-    seconds = time.monotonic() - began
-    shop.bus(Stage(name="finish", state="end", reused=reused, seconds=seconds))
-    return shop.layer(action.outputs["layer"])
+    outputs = once(shop, "finish", key, lambda: _run(shop, layers, world, world_sets))
+    return shop.layer(outputs["layer"])
 
 
 def _run(
     shop: Workshop, layers: Sequence[Layer], world: Sequence[str], world_sets: Sequence[str]
-) -> tuple[Layer, str]:
+) -> Outcome:
     machine = shop.inputs.machine
     log = new_log(shop.store, f"machine/{machine}", "finish")
     with shop.store.workspace("finish") as workspace:
@@ -85,4 +65,4 @@ def _run(
         tree = workspace / "layer"
         capture(upper / "top", sandbox.lowers, tree, drop=LEFT_BEHIND)
         layer = commit(shop.store, tree, kind="state", label=machine, rules=PORTAGE_RULES)
-    return layer, str(log.relative_to(shop.store.logs))
+    return {"layer": layer.id}, str(log.relative_to(shop.store.logs))

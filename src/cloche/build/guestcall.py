@@ -106,22 +106,7 @@ def call(
 
     Raises GuestError when there was no result.
     """
-    request = wanted.workspace / f"{wanted.script}.request.json"
-    request.write_bytes(msgspec.json.encode(wanted.request))
-    sandbox = replace(
-        wanted.sandbox,
-        binds=(
-            *wanted.sandbox.binds,
-            Bind(GUEST, "/run/cloche/guest"),
-            Bind(GUEST / "bin", "/run/cloche/bin"),
-            Bind(request, "/run/cloche/request.json"),
-        ),
-    )
-    command = Command(
-        argv=("/usr/bin/python3", "-I", f"/run/cloche/guest/{wanted.script}.py"),
-        env={**ENVIRONMENT, **wanted.environment},
-        timeout=wanted.timeout,
-    )
+    sandbox, command = _furnished(wanted)
     reader, writer = os.pipe2(os.O_CLOEXEC)
     messages: list[Message] = []
     with contextlib.ExitStack() as stack:
@@ -143,6 +128,23 @@ def call(
     if not messages:
         raise GuestError(wanted.script, describe(ended), tail_of(wanted.log))
     return messages[-1], ended
+
+
+def _furnished(wanted: Call) -> tuple[Sandbox, Command]:
+    """The sandbox with our scripts and the request in it, and the command that runs them."""
+    request = wanted.workspace / f"{wanted.script}.request.json"
+    request.write_bytes(msgspec.json.encode(wanted.request))
+    ours = (
+        Bind(GUEST, "/run/cloche/guest"),
+        Bind(GUEST / "bin", "/run/cloche/bin"),
+        Bind(request, "/run/cloche/request.json"),
+    )
+    command = Command(
+        argv=("/usr/bin/python3", "-I", f"/run/cloche/guest/{wanted.script}.py"),
+        env={**ENVIRONMENT, **wanted.environment},
+        timeout=wanted.timeout,
+    )
+    return replace(wanted.sandbox, binds=(*wanted.sandbox.binds, *ours)), command
 
 
 def describe(ended: Ended) -> str:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 import msgspec
 
 from cloche.build.errors import ResolutionError
-from cloche.build.events import Stage
 from cloche.build.guestcall import Call, call
 from cloche.build.logs import new_log
+from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph
 from cloche.plan.keys import make_key
-from cloche.store import Action
 
 
 def resolve(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:
@@ -30,35 +28,18 @@ def resolve(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:
         **{f"base {layer.kind}": layer.id for layer in inputs.base},
         **{f"repository {repo.name}": repo.tree for repo in inputs.repos.values()},
     }
-    key = make_key("resolve", parts)
-    began = time.monotonic()
-    shop.bus(Stage(name="resolve", state="start"))
-    action = shop.store.action(key.digest)
-    if action is None:
-        graph, log = _ask_portage(shop, targets)
-        with shop.store.workspace("resolve") as workspace:
-            path = workspace / "depgraph.json"
-            path.write_bytes(encode_depgraph(graph))
-            blob = shop.store.add_blob(path, f"depgraph of {inputs.machine}")
-        action = Action(
-            key=key.digest,
-            kind="resolve",
-            name=inputs.machine,
-            parts=key.parts,
-            outputs={"depgraph": blob.id},
-            seconds=time.monotonic() - began,
-            log=log,
-            created=time.time(),
-        )
-        shop.store.record(action)
-        reused = False
-    else:
-        reused = True
-    blob = shop.store.blob(action.outputs["depgraph"])
-    graph = decode_depgraph(blob.path.read_bytes())
-    seconds = time.monotonic() - began
-    shop.bus(Stage(name="resolve", state="end", reused=reused, seconds=seconds))
-    return graph, blob.id
+    outputs = once(shop, "resolve", make_key("resolve", parts), lambda: _resolved(shop, targets))
+    blob = shop.store.blob(outputs["depgraph"])
+    return decode_depgraph(blob.path.read_bytes()), blob.id
+
+
+def _resolved(shop: Workshop, targets: Sequence[str]) -> Outcome:
+    graph, log = _ask_portage(shop, targets)
+    with shop.store.workspace("resolve") as workspace:
+        path = workspace / "depgraph.json"
+        path.write_bytes(encode_depgraph(graph))
+        blob = shop.store.add_blob(path, f"depgraph of {shop.inputs.machine}")
+    return {"depgraph": blob.id}, log
 
 
 def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from cloche.build import views
 from cloche.build.errors import StepError
-from cloche.build.events import Stage
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
+from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
 from cloche.plan.depgraph import Package
 from cloche.plan.keys import make_key
-from cloche.store import Action, Blob
+from cloche.store import Blob
 
 BUILD_ID = 1  # one machine holds one instance of each version, so it is always the first
 INDEX = "Packages"
@@ -30,24 +29,10 @@ def publish(shop: Workshop, packages: Sequence[tuple[Package, str]], directory: 
     """
     parts = {f"gpkg {package.id}": gpkg for package, gpkg in packages}
     key = make_key("binhost", {**parts, "guest": shop.inputs.guest})
-    began = time.monotonic()
-    shop.bus(Stage(name="index", state="start"))
-    action = shop.store.action(key.digest)
-    reused = action is not None
-    if action is None:
-        blob = _index(shop, packages)
-        seconds = time.monotonic() - began
-        machine = shop.inputs.machine
-        outputs = {"index": blob.id}
-        action = Action(
-            key.digest, "binhost", machine, key.parts, outputs, seconds, None, time.time()
-        )
-        shop.store.record(action)
-    index = shop.store.blob(action.outputs["index"])
-    if not reused or _differs(directory, packages):
+    outputs = once(shop, "index", key, lambda: _index(shop, packages))
+    index = shop.store.blob(outputs["index"])
+    if _differs(directory, packages, index):
         _place(shop, packages, index, directory)
-    seconds = time.monotonic() - began
-    shop.bus(Stage(name="index", state="end", reused=reused, seconds=seconds))
     return index.id
 
 
@@ -67,7 +52,7 @@ def _lay_out(shop: Workshop, packages: Sequence[tuple[Package, str]], directory:
             shutil.copy2(source, target)
 
 
-def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Blob:
+def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Outcome:
     """Let Portage write the index of exactly these packages."""
     machine = shop.inputs.machine
     log = new_log(shop.store, f"machine/{machine}", "index")
@@ -94,14 +79,16 @@ def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Blob:
         if result.get("status") != "ok" or index.is_symlink() or not index.is_file():
             text = str(result.get("text") or "no index was written")
             raise StepError(f"machine {machine}", "index", text, log=str(log), tail=tail_of(log))
-        return shop.store.add_blob(index, f"{machine}-{INDEX}")
+        blob = shop.store.add_blob(index, f"{machine}-{INDEX}")
+    return {"index": blob.id}, str(log.relative_to(shop.store.logs))
 
 
-def _differs(directory: Path, packages: Sequence[tuple[Package, str]]) -> bool:
-    """True unless the directory holds just these packages and an index."""
+def _differs(directory: Path, packages: Sequence[tuple[Package, str]], index: Blob) -> bool:
+    """True unless the directory holds just these packages and this index."""
     wanted = {gpkg_path(package) for package, _ in packages}
     found = {str(path.relative_to(directory)) for path in directory.glob("*/*/*.gpkg.tar")}
-    return wanted != found or not (directory / INDEX).is_file()
+    there = directory / INDEX
+    return wanted != found or not there.is_file() or there.read_bytes() != index.path.read_bytes()
 
 
 def _place(

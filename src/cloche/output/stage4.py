@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from cloche.build.errors import StepError
-from cloche.build.events import Stage
 from cloche.build.guestcall import ENVIRONMENT, SOURCE_DATE_EPOCH, describe, tail_of
 from cloche.build.logs import new_log
+from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop
 from cloche.engines.base import Bind, Command
 from cloche.layers import Layer
 from cloche.output.files import place
 from cloche.plan.keys import layer_parts, make_key
-from cloche.store import Action, Blob
 
 FORMAT = "stage4.tar.zst"
 
@@ -57,32 +55,13 @@ def pack(shop: Workshop, layers: Sequence[Layer], directory: Path) -> tuple[Path
         **{f"base {layer.kind}": layer.id for layer in shop.inputs.base},
         "command": " ".join(TAR),
     }
-    key = make_key("stage4", parts)
-    began = time.monotonic()
-    shop.bus(Stage(name="pack", state="start"))
-    action = shop.store.action(key.digest)
-    reused = action is not None
-    if action is None:
-        blob, log = _tar(shop, layers)
-        action = Action(
-            key=key.digest,
-            kind="stage4",
-            name=shop.inputs.machine,
-            parts=key.parts,
-            outputs={"stage4": blob.id},
-            seconds=time.monotonic() - began,
-            log=log,
-            created=time.time(),
-        )
-        shop.store.record(action)
+    outputs = once(shop, "pack", make_key("stage4", parts), lambda: _tar(shop, layers))
     target = directory / FORMAT
-    place(shop.store.blob(action.outputs["stage4"]).path, target)
-    seconds = time.monotonic() - began
-    shop.bus(Stage(name="pack", state="end", reused=reused, seconds=seconds))
-    return target, action.outputs["stage4"]
+    place(shop.store.blob(outputs["stage4"]).path, target)
+    return target, outputs["stage4"]
 
 
-def _tar(shop: Workshop, layers: Sequence[Layer]) -> tuple[Blob, str]:
+def _tar(shop: Workshop, layers: Sequence[Layer]) -> Outcome:
     machine = shop.inputs.machine
     log = new_log(shop.store, f"machine/{machine}", "pack")
     with shop.store.workspace("pack") as workspace:
@@ -110,4 +89,4 @@ def _tar(shop: Workshop, layers: Sequence[Layer]) -> tuple[Blob, str]:
         path = workspace / FORMAT
         path.chmod(0o444)
         blob = shop.store.add_blob(path, f"{machine}-{FORMAT}")
-    return blob, str(log.relative_to(shop.store.logs))
+    return {"stage4": blob.id}, str(log.relative_to(shop.store.logs))
