@@ -31,6 +31,8 @@ ENVIRONMENT: Mapping[str, str] = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
+LONGEST_LINE = 256 << 20  # bytes; a resolution of some thousand packages is one line
+
 Message = dict[str, Any]
 
 
@@ -175,12 +177,12 @@ def _listen(reader: int, messages: list[Message], on_event: Callable[[Message], 
     JSON object is dropped, and nothing in a message names a path of the host.
     """
     with open(reader, "rb") as stream:
-        for line in stream:
+        while line := stream.readline(LONGEST_LINE):
             try:
-                message = msgspec.json.decode(line[:16_777_216], type=dict[str, Any])
+                message = msgspec.json.decode(line, type=dict[str, Any])
             except (msgspec.DecodeError, UnicodeDecodeError):
                 continue
             if message.get("event") == "result":
-                messages.append(message)
+                messages[:] = [message]
             else:
                 on_event(message)
