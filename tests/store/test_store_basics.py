@@ -95,7 +95,7 @@ def test_blobs_are_named_by_their_content(store: Store, tmp_path: Path) -> None:
     blob = store.add_blob(source, "jq.gpkg.tar")
     assert blob.id == hashlib.sha256(b"gpkg").hexdigest()
     assert blob.path.read_bytes() == b"gpkg"
-    assert blob.path.stat().st_mode & 0o777 == 0o644
+    assert blob.path.stat().st_mode & 0o777 == 0o444
     assert blob.size == 4
     assert not source.exists()
     source.write_bytes(b"gpkg")
