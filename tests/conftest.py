@@ -7,6 +7,7 @@ exists for this run. A test that cannot run here says why; with ``CLOCHE_TESTS_M
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import pwd
@@ -18,6 +19,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import coverage
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -240,3 +242,24 @@ def _python_for_all() -> str:
             return f"{directory}/{version}"
     cannot(f"there is no {version} that an ordinary user may execute")
     raise AssertionError
+
+
+ROOMS = {"plan": 90, "config": 90, "store": 90, "layers": 90}  # percent of lines, at least
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Fail a whole run that covers a room too little; ``make test`` measures, this looks."""
+    config = terminalreporter.config
+    if not config.getoption("cov_source", None) or config.getoption("markexpr"):
+        return
+    measured = coverage.Coverage(config_file=str(ROOT / "pyproject.toml"))
+    measured.load()
+    for room, least in ROOMS.items():
+        percent = measured.report(
+            include=[f"*/cloche/{room}/*"], file=io.StringIO(), skip_covered=False
+        )
+        terminalreporter.write_line(f"coverage of {room}: {percent:.1f} %")
+        if percent < least:
+            terminalreporter.write_line(f"that is below {least} %", red=True)
+            terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED
