@@ -74,7 +74,7 @@ def median_row(
 
 
 def figure(value: float, unit: str) -> str:
-    """Three significant digits and the unit; counted things as they are, their noun in the plural."""
+    """Three significant digits and the unit; things that are counted (plural) as they are."""
     if unit not in ("s", "ms", "MB"):
         return f"{value:g} {unit.removesuffix('s') if value == 1 else unit}"
     return f"{significant(value)} {unit}"
