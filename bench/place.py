@@ -18,6 +18,9 @@ from cloche.store import Store, gc
 ROOT = Path(__file__).resolve().parent.parent
 WORKBENCH = ROOT / "examples" / "workbench"
 
+# With it every start of Python would compile what it imports.
+_LEFT_OUT = ("PYTHONDONTWRITEBYTECODE",)
+
 
 class BenchError(Exception):
     """Something that should have worked did not; the text ends with what it said itself."""

@@ -63,7 +63,11 @@ def rows(place: Place, seed: Path, ready: Path, sizes: Sequence[int], runs: int)
         made.append(median_row(f"{what} ended", ended[size], "ms", beside))
     low = min(sizes)
     beside = (chroot[WARM:], "plain chroot into a ready directory, no isolation")
-    made.append(median_row(f"the same, {low} layers", ended[low], "ms", beside))
+    made.append(
+        median_row(
+            f"from a seed and {low} layers to the first command ended", ended[low], "ms", beside
+        )
+    )
     return made
 
 

@@ -135,7 +135,9 @@ def _aim(row: Row) -> str:
     if row.aim is None:
         return "—"
     limit = row.aim.limit
-    return f"≤ {limit:g}" if row.aim.of == "ratio" else f"≤ {limit:g} {row.unit}"
+    if row.aim.of == "ratio":
+        return f"≤ {limit:.2f}"
+    return f"≤ {limit:g} {row.unit.removesuffix('s') if row.unit == 'packages' else row.unit}"
 
 
 def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:

@@ -20,7 +20,7 @@ def line(row):
 
 def test_a_row_says_what_was_measured_against_what_and_whether_that_is_good_enough():
     row = Row("cold build", 105.0, "s", Beside(100.0, "emerge"), Aim(1.10))
-    assert line(row) == ["cold build", "105 s", "100 s: emerge", "1.05", "≤ 1.1", "yes"]
+    assert line(row) == ["cold build", "105 s", "100 s: emerge", "1.05", "≤ 1.10", "yes"]
 
 
 def test_a_missed_aim_stands_out():
@@ -38,7 +38,7 @@ def test_what_could_not_be_compared_is_neither_met_nor_missed():
     row = median_row("start", [3.0, 1.0, 2.0], "ms", ([], "a tool that is not there"), Aim(1))
     assert row.cloche == 2.0
     assert row.met is None
-    assert line(row)[2:] == ["—", "—", "≤ 1", "—"]
+    assert line(row)[2:] == ["—", "—", "≤ 1.00", "—"]
 
 
 def test_the_number_of_measurements_is_told():
