@@ -17,7 +17,7 @@ from cloche.plan.depgraph import Depgraph
 from cloche.portage.etc import write_tree
 
 # What the seed lacks the programs for. All else that Portage switches on by itself stays on:
-# network-, pid-, ipc- and mount-sandbox, merge-sync, userpriv and so on.
+# network-, pid- and ipc-sandbox, merge-sync, userpriv and so on.
 LACKING = ("sandbox", "usersandbox")
 
 SETTINGS = f"""\

@@ -23,14 +23,16 @@ NOTES = (
     "the machine's state layer and the package index), the tarball left out. Rounds alternate "
     "which side goes first; before each the store is emptied but for seed and sources, and the "
     "plain root is made anew.",
-    "`emerge` runs in a plain chroot with Portage's own default FEATURES (network-, pid-, ipc- and "
-    "mount-sandbox, userpriv and merge-sync among them), with `buildpkg`, GPKG and zstd. `sandbox` "
-    'and `usersandbox` are off: the seed has no such program. MAKEOPTS="-j2"; cloche gives its '
-    "packages a common jobserver with as many slots as there are cores.",
+    "`emerge` runs in a plain chroot with Portage's own default FEATURES (network-, pid- and "
+    "ipc-sandbox, userpriv, merge-sync and binpkg-multi-instance among them), with `buildpkg`, "
+    "GPKG and zstd. `sandbox` and `usersandbox` are off: the seed has no such program. "
+    'MAKEOPTS="-j2"; cloche gives its packages a common jobserver with as many slots as there are '
+    "cores, and isolates them itself.",
     "Small changes are made one after the other in the same project, each followed by one build.",
     "Starts: a sandbox with a writable top, every namespace, /dev, /proc and no network, through "
-    "the engine that builds use; layers of one package entry and one file each. All kinds take "
-    "turns.",
+    "the engine that builds use; layers of one package entry and one file each. bubblewrap "
+    "(`--unshare-all --dev /dev --proc /proc`) and chroot enter a directory that is ready: they "
+    "compose nothing. All kinds take turns.",
     "A package that compiles nothing: five of them without dependencies, one after the other; "
     "cloche's figures are those of its index and its events.",
     "Memory: VmHWM of a process with the whole command line loaded, that reads a synthetic "
