@@ -35,12 +35,16 @@ _LINKS = {
 _OWN = {"/dev": "0755", "/tmp": "1777", "/run": "0755", "/dev/shm": "1777"}  # noqa: S108
 _STICKY = {"/tmp", "/var/tmp", "/dev/shm"}  # noqa: S108
 _PROC_READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "driver")
-_PROC_MASKED = ("kcore", "keys", "key-users", "timer_list", "sched_debug", "kmsg", "acpi", "scsi")
+# What is secret, and what tells one host's kernel and its arguments from another's.
+_PROC_MASKED = (
+    *("kcore", "keys", "key-users", "timer_list", "sched_debug", "kmsg", "acpi", "scsi", "asound"),
+    *("cmdline", "config.gz", "kallsyms", "modules", "latency_stats"),
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A detached mount and where it goes."""
+    """A detached mount, and where it goes."""
 
     target: str
     fd: int
@@ -48,6 +52,7 @@ class Mount:
 
     @property
     def depth(self) -> int:
+        """How deep its target lies: mounts are made from the top down."""
         return len(PurePosixPath(self.target).parts)
 
 

@@ -20,11 +20,11 @@ import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from cloche.engines import cgroups, wire
+from cloche.engines import cgroups, inherited, wire
 from cloche.engines.assembly import Mount, assemble, common_mounts, step
-from cloche.engines.base import Command, Limits
+from cloche.engines.base import Command
 from cloche.errors import ClocheError
-from cloche.linux import processes
+from cloche.linux import processes, seccomp
 
 # What Portage's phases and merges need. Not MKNOD: real devices cannot be made in a user namespace,
 # and root's results must not differ from an ordinary user's. Not DAC_READ_SEARCH: with it a real
@@ -43,7 +43,6 @@ _KEPT = (
     "SYS_CHROOT",
     "AUDIT_WRITE",
 )
-_STACK = 8 << 20
 
 
 def run(requests: socket.socket, launcher: int, *, network: bool) -> NoReturn:
@@ -126,14 +125,16 @@ def make_ready(*, network: bool) -> list[Mount]:
     Not the mount namespace: mounts that the host makes until the request comes must be seen.
     """
     os.setsid()
-    os.umask(0o022)
+    with step("leaving what the host has set"):
+        inherited.reset()
     with step("entering new namespaces"):
         processes.unshare(processes.CLONE_NEWIPC | (0 if network else processes.CLONE_NEWNET))
     if not network:
         with step("switching on the loopback device"):
             processes.loopback_up()
-    with contextlib.suppress(OSError):  # kernels without keyrings have none to leave
+    with contextlib.suppress(OSError):  # kernels without keyrings, or without seccomp
         processes.new_session_keyring()
+        seccomp.forbid_keyrings()
     return common_mounts()
 
 
@@ -164,7 +165,7 @@ def _start(request: wire.Request, streams: Sequence[int], extra: Sequence[int]) 
     if command.tty:  # the first terminal that the leader of a session opens becomes its own
         actions.append((os.POSIX_SPAWN_OPEN, 0, os.ttyname(streams[0]), os.O_RDWR, 0))
     with _started("preparing the process"):
-        _limit(request.sandbox.limits)
+        inherited.limit(request.sandbox.limits)
     with _started(f"entering the directory {command.cwd}"):
         os.chdir(command.cwd)
     with _started(f"executing {command.argv[0]}"):
@@ -207,28 +208,6 @@ def _started(doing: str) -> Iterator[None]:
 
 class _NotStartedError(ClocheError):
     """Carries step, message and errno to the host, where it becomes ProgramError."""
-
-
-def _limit(limits: Limits) -> None:
-    """Set every limit to what the sandbox says, or to what the host allows if that is less."""
-    infinite = resource.RLIM_INFINITY
-    wanted: dict[int, int | None] = {
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_STACK: _STACK,
-        resource.RLIMIT_NPROC: limits.processes,
-        resource.RLIMIT_NOFILE: limits.open_files,
-        resource.RLIMIT_FSIZE: limits.file_size,
-        resource.RLIMIT_CPU: None,
-        resource.RLIMIT_DATA: None,
-        resource.RLIMIT_AS: None,
-    }
-    for kind, value in wanted.items():
-        hard = resource.getrlimit(kind)[1]
-        aim = infinite if value is None else value
-        if hard != infinite:
-            aim = hard if aim == infinite else min(aim, hard)
-        # A program may raise its own stack, as `ulimit -s` does in some builds.
-        resource.setrlimit(kind, (aim, hard if kind == resource.RLIMIT_STACK else aim))
 
 
 def _reap(main: int, timeout: float | None) -> dict[str, Any]:
