@@ -148,6 +148,8 @@ def prepare(request: wire.Request, common: list[Mount]) -> None:
     with step("setting the host name"):
         socket.sethostname(request.sandbox.hostname)
     assemble(request.sandbox, common)
+    with step("setting limits"):
+        inherited.limit(request.sandbox.limits)
     with step("dropping capabilities"):
         processes.keep_only_capabilities([processes.CAPABILITIES[name] for name in _KEPT])
         processes.hide_from_ptrace()
@@ -164,8 +166,6 @@ def _start(request: wire.Request, streams: Sequence[int], extra: Sequence[int]) 
     actions = _placed((*streams[:3], *extra), (0, 1, 2, *request.fds))
     if command.tty:  # the first terminal that the leader of a session opens becomes its own
         actions.append((os.POSIX_SPAWN_OPEN, 0, os.ttyname(streams[0]), os.O_RDWR, 0))
-    with _started("preparing the process"):
-        inherited.limit(request.sandbox.limits)
     with _started(f"entering the directory {command.cwd}"):
         os.chdir(command.cwd)
     with _started(f"executing {command.argv[0]}"):
@@ -190,7 +190,7 @@ def _program(command: Command) -> str:
     raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
 
 
-def _placed(fds: Sequence[int], numbers: Sequence[int]) -> list[tuple[int, ...]]:
+def _placed(fds: Sequence[int], numbers: Sequence[int]) -> list[tuple[Any, ...]]:
     """Give each descriptor its number in the command, out of each other's way."""
     free = max(numbers) + 1
     moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, free) for fd in fds]
