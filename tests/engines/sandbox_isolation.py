@@ -248,6 +248,17 @@ def check_memory_is_limited_where_a_group_can_be_made(g: Ground) -> None:
     assert ("all" in out) == (not groups), (out, groups)
 
 
+def check_devices_work_but_their_nodes_are_the_hosts(g: Ground) -> None:
+    before = os.stat("/dev/null")
+    for change in ("chmod 600 /dev/null", "chown 1 /dev/null", "touch -d @1 /dev/null"):
+        ended, out = g.shell(change)
+        assert not ended.ok, (change, out)
+    ended, out = g.shell("echo x > /dev/null && echo y >> /dev/zero && test -w /dev/null")
+    assert ended.ok, out
+    after = os.stat("/dev/null")
+    assert (before.st_mode, before.st_uid) == (after.st_mode, after.st_uid)
+
+
 def check_mounts_made_after_the_engine_are_seen(g: Ground) -> None:
     place = g.fresh()
     g.shell("true")

@@ -21,6 +21,18 @@ from cloche.engines.errors import LauncherError, ProgramError, SandboxError
 from cloche.engines.native import NativeEngine
 
 
+def children(pid: int) -> list[str]:
+    return Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def runs(pid: int | str) -> bool:
+    """Tell whether a process is there and no zombie, for which nobody may have waited."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except OSError:
+        return False
+
+
 def check_a_daemon_ends_with_its_sandbox(g: Ground) -> None:
     ended, out = g.shell("setsid sh -c 'setsid sleep 71001 & exit 0' & sleep 0.1; ls /dev")
     assert ended.ok, out
@@ -60,8 +72,7 @@ def check_starts_leave_nothing_behind(g: Ground) -> None:
         pid = g.engine._launcher
         mounts = Path("/proc/self/mounts").read_text().count("\n")
         fds = len(os.listdir("/proc/self/fd")) + len(os.listdir(f"/proc/{pid}/fd"))
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return mounts, fds, len(children)
+        return mounts, fds, len(children(pid))
 
     def settled() -> tuple[int, int, int]:
         time.sleep(0.2)  # the launcher has made its spare sandbox by then
@@ -191,6 +202,18 @@ def check_a_dead_launcher_is_noticed(g: Ground) -> None:
         raises(LauncherError, lambda: engine.start(g.sandbox(), Command(("true",), ENV)))
 
 
+def check_a_dead_spare_is_replaced(g: Ground) -> None:
+    with NativeEngine() as engine:
+        time.sleep(0.2)
+        (spare,) = children(engine._launcher)
+        os.kill(int(spare), signal.SIGKILL)
+        time.sleep(0.2)
+        for _ in range(2):
+            ended = engine.start(g.sandbox(), Command(("true",), ENV)).wait()
+            assert ended is not None
+            assert ended.ok
+
+
 def check_closing_ends_what_runs(g: Ground) -> None:
     with NativeEngine() as engine:
         process = engine.start(g.sandbox(), Command(("sleep", "71005"), ENV))
@@ -216,11 +239,15 @@ def check_nothing_outlives_a_killed_program(g: Ground) -> None:
     launcher = int(os.read(read, 9999))
     os.close(read)
     assert len(alive("71006")) >= 3
+    time.sleep(0.2)
+    first = children(launcher)
+    assert len(first) == 4  # and one spare
     mounts = Path("/proc/self/mounts").read_text()
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     assert gone("71006")
     deadline = time.monotonic() + 5
-    while Path(f"/proc/{launcher}/exe").exists() and time.monotonic() < deadline:
+    while any(map(runs, (launcher, *first))) and time.monotonic() < deadline:
         time.sleep(0.01)
+    assert not any(map(runs, (launcher, *first)))
     assert mounts == Path("/proc/self/mounts").read_text()

@@ -193,9 +193,16 @@ def _proc() -> int:
 
 
 def _device(name: str) -> Mount:
-    """Show a device of the host: in a user namespace none can be made."""
+    """Show a device of the host: in a user namespace none can be made.
+
+    Read-only concerns the node, which is the host's own: a `chmod` of it must not reach the host.
+    """
     with step(f"opening the host's /dev/{name}"):
-        return Mount(f"/dev/{name}", mounts.open_tree(f"/dev/{name}"), False)
+        fd = mounts.open_tree(f"/dev/{name}")
+        mounts.set_attributes(
+            fd, mounts.MOUNT_ATTR_RDONLY | mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NOEXEC
+        )
+        return Mount(f"/dev/{name}", fd, False)
 
 
 def _bind(bind: Bind) -> Mount:

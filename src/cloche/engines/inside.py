@@ -56,14 +56,14 @@ def run(requests: socket.socket, launcher: int, *, network: bool) -> NoReturn:
         _forbid_imports()
         _follow(launcher)
         processes.close_all_but([requests.fileno()])
-        common = _attempt(network)
+        common: list[Mount] | None = None
+        with contextlib.suppress(ClocheError):  # is tried once more when somebody is there to hear
+            common = make_ready(network=network)
         _, (request_fd, channel_fd, *streams) = wire.receive(requests)
         requests.close()
         channel = socket.socket(fileno=channel_fd)
-        if isinstance(common, ClocheError):
-            raise common
         request = wire.unpack(request_fd)
-        prepare(request, common)
+        prepare(request, common or make_ready(network=network))
         master, slave = os.openpty() if request.command.tty else (-1, -1)
         main = _start(request, [slave] * 3 if request.command.tty else streams, streams[3:])
         wire.send(channel, {"started": main}, [master] if request.command.tty else [])
@@ -74,14 +74,6 @@ def run(requests: socket.socket, launcher: int, *, network: bool) -> NoReturn:
             wire.send(channel, _failure(error))
     finally:
         os._exit(0)
-
-
-def _attempt(network: bool) -> list[Mount] | ClocheError:
-    """Make ready; a failure is kept for the request that will ask for it."""
-    try:
-        return make_ready(network=network)
-    except ClocheError as error:
-        return error
 
 
 def rehearse(request: wire.Request, channel: socket.socket) -> NoReturn:
@@ -111,6 +103,7 @@ def _forbid_imports() -> None:
 
 def _follow(launcher: int) -> None:
     """Die with the launcher; take signals as a fresh process does, with SIGCHLD kept waiting."""
+    os.setsid()
     processes.die_with_parent(signal.SIGKILL)
     if select.select([launcher], [], [], 0)[0]:
         os._exit(1)
@@ -124,7 +117,6 @@ def make_ready(*, network: bool) -> list[Mount]:
 
     Not the mount namespace: mounts that the host makes until the request comes must be seen.
     """
-    os.setsid()
     with step("leaving what the host has set"):
         inherited.reset()
     with step("entering new namespaces"):
