@@ -114,12 +114,12 @@ def build(
         worker = prepare(shop, wanted.targets)
         try:
             built = build_machine(shop, worker)
+            delivered = deliver(shop, worker, built, wanted, directory)
         except BaseException as error:
             remember(shop, worker, wanted)
             if isinstance(error, BuildError):
                 _tell_failures(error)
             raise
-        delivered = deliver(shop, worker, built, wanted, directory)
     if progress == "json":
         return
     if delivered.stage4:
