@@ -120,8 +120,8 @@ class Store:
             if (self.path / name).exists():
                 (path / name).unlink()
                 shutil.copy2(self.path / name, path / name)
+                self.user.own(path / name)
         shutil.rmtree(path / "locks", ignore_errors=True)
-        self.user.own(path / "index.sqlite")
         return replace(self, path=path)
 
     def layers(self, project: Path, machine: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 import time
@@ -44,7 +45,7 @@ def publish(shop: Workshop, packages: Sequence[tuple[Package, str]], directory: 
         )
         shop.store.record(action)
     index = shop.store.blob(action.outputs["index"])
-    if not reused or _differs(directory, packages):
+    if not reused or _differs(shop, packages, index, directory):
         _place(shop, packages, index, directory)
     seconds = time.monotonic() - began
     shop.bus(Stage(name="index", state="end", reused=reused, seconds=seconds))
@@ -97,11 +98,22 @@ def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Blob:
         return shop.store.add_blob(index, f"{machine}-{INDEX}")
 
 
-def _differs(directory: Path, packages: Sequence[tuple[Package, str]]) -> bool:
-    """True unless the directory holds just these packages and an index."""
-    wanted = {gpkg_path(package) for package, _ in packages}
-    found = {str(path.relative_to(directory)) for path in directory.glob("*/*/*.gpkg.tar")}
-    return wanted != found or not (directory / INDEX).is_file()
+def _differs(
+    shop: Workshop, packages: Sequence[tuple[Package, str]], index: Blob, directory: Path
+) -> bool:
+    """True unless the directory holds just these packages and this index."""
+    wanted = {directory / gpkg_path(package): shop.store.blob(gpkg) for package, gpkg in packages}
+    if wanted.keys() != set(directory.glob("*/*/*.gpkg.tar")):
+        return True
+    wanted[directory / INDEX] = index
+    return not all(_same(path, blob.path) for path, blob in wanted.items())
+
+
+def _same(path: Path, stored: Path) -> bool:
+    """Whether a file is the stored one, or has its content."""
+    if not path.is_file():
+        return False
+    return path.samefile(stored) or filecmp.cmp(path, stored, shallow=False)
 
 
 def _place(
