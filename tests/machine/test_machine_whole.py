@@ -6,15 +6,15 @@ Invariant 6: a layer never changes once it is in the store.
 from __future__ import annotations
 
 import json
-import os
 import pwd
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import tiny
 
 from cloche.store import exact_digest, walk
-from conftest import Store
+from conftest import Store, User
 
 pytestmark = pytest.mark.real
 
@@ -81,6 +81,17 @@ def processes_of(user: str) -> list[str]:
     return owners
 
 
+def belongings(user: User) -> set[str]:
+    """What a user has in the host's directory for temporary files."""
+    uid = pwd.getpwnam(user.name).pw_uid
+    found = set()
+    for path in Path("/tmp").iterdir():
+        with suppress(FileNotFoundError):
+            if path.lstat().st_uid == uid:
+                found.add(path.name)
+    return found
+
+
 def test_layers_do_not_change_whatever_is_done_in_a_root(made: tiny.Build) -> None:
     store = made.store
     before = layers(store)
@@ -117,7 +128,7 @@ def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
     user.own(place)
     day = tiny.fresh_copy(made, made.store.copy(place / "store"))
     store, cwd = day.store, day.project
-    temporary = {name for name in os.listdir("/tmp") if _owner(f"/tmp/{name}") == user.name}
+    temporary = belongings(user)
     mounts = Path("/proc/self/mountinfo").read_text()
 
     # Something changes, and is built.
@@ -154,12 +165,13 @@ def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
     assert user.name == "root" or processes_of(user.name) == []
     assert Path("/proc/self/mountinfo").read_text() == mounts
     assert list((store.path / "tmp").iterdir()) == []
-    now = {name for name in os.listdir("/tmp") if _owner(f"/tmp/{name}") == user.name}
-    assert user.name == "root" or now <= temporary
+    assert user.name == "root" or belongings(user) == temporary
 
 
-def _owner(path: str) -> str:
-    try:
-        return pwd.getpwuid(os.lstat(path).st_uid).pw_name
-    except (FileNotFoundError, KeyError):
-        return ""
+def test_the_store_of_somebody_else_is_left_alone(root_seeded: Store, ordinary: User) -> None:
+    told = ordinary.run("--store", root_seeded.path, "store", "usage")
+    assert told.returncode == 2
+    assert told.stderr.splitlines() == [
+        f"cloche: {root_seeded.path}: you may not write to this store; "
+        "name one of your own with --store or $CLOCHE_STORE"
+    ]

@@ -94,7 +94,7 @@ def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Blob:
         index = output / INDEX
         if result.get("status") != "ok" or index.is_symlink() or not index.is_file():
             text = str(result.get("text") or "no index was written")
-            raise StepError(f"machine {machine}", "index", text, log=str(log), tail=tail_of(log))
+            raise StepError(f"machine/{machine}", "index", text, log=str(log), tail=tail_of(log))
         return shop.store.add_blob(index, f"{machine}-{INDEX}")
 
 

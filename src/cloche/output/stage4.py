@@ -101,7 +101,7 @@ def _tar(shop: Workshop, layers: Sequence[Layer]) -> tuple[Blob, str]:
                 shop.running.discard(process)
         if ended is None or not ended.ok:
             raise StepError(
-                f"machine {machine}",
+                f"machine/{machine}",
                 "pack",
                 describe(ended) if ended else "no answer",
                 log=str(log),
