@@ -115,6 +115,7 @@ def build(
         worker = prepare(shop, wanted.targets)
         try:
             built = build_machine(shop, worker)
+            delivered = deliver(shop, worker, built, wanted, directory)
         except BaseException as error:
             remember(shop, worker, wanted)
             if isinstance(error, BuildError):

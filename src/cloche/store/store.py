@@ -24,6 +24,7 @@ from typing import Any, Self
 from cloche.store.errors import (
     NotExclusiveError,
     StoreBusyError,
+    StoreForbiddenError,
     UnknownBlobError,
     UnknownTreeError,
 )
@@ -60,11 +61,15 @@ class Store:
 
         Many may share a store; ``exclusive`` keeps all others out, for garbage collection and
         repair. When somebody else is in the way this raises `StoreBusyError`, or, given
-        ``waiting``, calls it and waits. Raises `StoreTooNewError` and `NotAStoreError` as well.
+        ``waiting``, calls it and waits. Raises `StoreTooNewError`, `NotAStoreError` and
+        `StoreForbiddenError` as well.
         """
         path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a user's links
-        prepare(path)
-        fd = open_lock(path / "lock")
+        try:
+            prepare(path)
+            fd = open_lock(path / "lock")
+        except PermissionError as error:
+            raise StoreForbiddenError(path) from error
         try:
             if not try_hold(fd, shared=not exclusive):
                 busy = StoreBusyError(path, exclusive=exclusive)
