@@ -121,7 +121,6 @@ def build(
             if isinstance(error, BuildError):
                 _tell_failures(error)
             raise
-        delivered = deliver(shop, worker, built, wanted, directory)
         display(
             Delivered(
                 packages=str(delivered.binpkgs),
