@@ -16,6 +16,7 @@ import select
 import signal
 import socket
 import sys
+import termios
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
@@ -64,7 +65,7 @@ def run(requests: socket.socket, launcher: int, *, network: bool) -> NoReturn:
         channel = socket.socket(fileno=channel_fd)
         request = wire.unpack(request_fd)
         prepare(request, common or make_ready(network=network))
-        master, slave = os.openpty() if request.command.tty else (-1, -1)
+        master, slave = _terminal(streams[1]) if request.command.tty else (-1, -1)
         main = _start(request, [slave] * 3 if request.command.tty else streams, streams[3:])
         wire.send(channel, {"started": main}, [master] if request.command.tty else [])
         processes.close_all_but([channel.fileno()])
@@ -169,6 +170,14 @@ def _start(request: wire.Request, streams: Sequence[int], extra: Sequence[int]) 
             setsid=True,
             setsigmask=(),
         )
+
+
+def _terminal(like: int) -> tuple[int, int]:
+    """Open a terminal, as large from the start as the caller's: programs ask once, at their own."""
+    master, slave = os.openpty()
+    with contextlib.suppress(termios.error):
+        termios.tcsetwinsize(slave, termios.tcgetwinsize(like))
+    return master, slave
 
 
 def _program(command: Command) -> str:

@@ -126,7 +126,9 @@ class NativeEngine:
             opened.callback(os.close, null)
             packed = wire.pack(request)
             opened.callback(os.close, packed)
-            streams = [null if fd is None else fd for fd in (stdin, stdout, stderr)]
+            # What a terminal is joined to stays outside; only its size is taken over.
+            default = 1 if command.tty else null
+            streams = [default if fd is None else fd for fd in (stdin, stdout, stderr)]
             try:
                 pidfd = self._ask(
                     [packed, theirs.fileno(), *streams, *extra.values()], network=sandbox.network
