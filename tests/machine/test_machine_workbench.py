@@ -56,7 +56,8 @@ def test_the_tarball_is_the_root_and_its_programs_run(bench: SimpleNamespace) ->
          "--xattrs", "--xattrs-include=*", "--numeric-owner", "--same-permissions"],
         check=True,
     )  # fmt: skip
-    comparison = compare(list(bench.machine.stack), root)
+    # What the seed has in /run is gone with the first mount there.
+    comparison = compare(list(bench.machine.stack), root, ignore=["run/*"])
     assert comparison.equal, comparison.text()
 
     def run(*command: str) -> str:
