@@ -68,6 +68,11 @@ class Running:
         with self._lock:
             self._processes.discard(process)
 
+    @property
+    def stopped(self) -> bool:
+        """True once everything is being stopped."""
+        return self._stopped
+
     def stop(self) -> None:
         """End all, now and from now on."""
         with self._lock:

@@ -103,7 +103,8 @@ def _summed(
     )
     if outcome.failed:
         errors = tuple(e for e in outcome.failed.values() if isinstance(e, ClocheError))
-        raise BuildError(tuple(outcome.failed), len(outcome.skipped), errors)
+        failed = tuple(outcome.failed)
+        raise BuildError(shop.inputs.machine, failed, len(outcome.skipped), errors)
     made = {name: made for name, (made, _) in results.items()}
     return Built(worker.plan, made, built, reused, seconds)
 

@@ -15,8 +15,15 @@ from typing import Any
 import msgspec
 
 from cloche.build import distfiles, views
-from cloche.build.diagnose import missing_in, no_space, owners, tried_network
-from cloche.build.errors import DiskFullError, GuestError, StepError
+from cloche.build.diagnose import (
+    last_words,
+    missing_in,
+    no_space,
+    owners,
+    tried_network,
+    why_it_died,
+)
+from cloche.build.errors import DiskFullError, GuestError, StepError, StoppedError
 from cloche.build.events import Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
@@ -50,8 +57,7 @@ class Watch:
         if time.monotonic() - self.since > seconds:
             self.reason = f"phase {self.phase} was stopped after {seconds:g} s"
             process.kill()
-        room = os.statvfs(self.shop.store.path)
-        free = room.f_bavail * room.f_frsize
+        free = free_bytes(self.shop)
         if free < self.shop.policy.disk_reserve:
             self.free = free
             process.kill()
@@ -128,19 +134,27 @@ def run(shop: Workshop, package: Package, wanted: Call) -> dict[str, Any]:
         result, ended = call(shop.engine, shop.running, wanted, on_event, watch.look)
     except GuestError as error:
         result, ended = {"status": "failed", "phase": watch.phase, "text": error.what}, None
+    if shop.running.stopped:
+        raise StoppedError(package.id, wanted.script)
     if watch.free is not None:
-        raise DiskFullError(
-            package.id,
-            wanted.script,
-            str(shop.store.path),
-            watch.free,
-            shop.policy.disk_reserve,
-        )
+        raise disk_full(shop, package.id, wanted.script, watch.free)
     if watch.reason:
         return {"status": "failed", "phase": watch.phase, "text": watch.reason}
     if ended is not None and ended.status != 0 and result.get("status") == "ok":
         return {"status": "failed", "phase": watch.phase, "text": f"exit status {ended.status}"}
     return result
+
+
+def disk_full(shop: Workshop, name: str, step: str, free: int | None = None) -> DiskFullError:
+    """The error that says how much room there is, or was when it was noticed."""
+    free = free_bytes(shop) if free is None else free
+    return DiskFullError(name, step, str(shop.store.path), free, shop.policy.disk_reserve)
+
+
+def free_bytes(shop: Workshop) -> int:
+    """Room on the store's file system."""
+    room = os.statvfs(shop.store.path)
+    return room.f_bavail * room.f_frsize
 
 
 def _taken(directory: Path, name: str, package: Package) -> Path:
@@ -155,12 +169,12 @@ def explain(
     shop: Workshop, package: Package, step: str, result: dict[str, Any], log: Path
 ) -> StepError:
     """Turn a failed result and its log into an error that names the cause where it is known."""
-    phase, text = result.get("phase"), str(result.get("text") or "").strip().splitlines()
-    reason = text[0] if text else f"phase {phase}"
+    phase, text = result.get("phase"), str(result.get("text") or "")
+    reason = why_it_died(text) or f"phase {phase}"
     if phase and f"{phase}" not in reason:
         reason = f"phase {phase}: {reason}"
     tail = tail_of(log, 400)
-    error = StepError(package.id, step, reason, log=str(log), tail=tail_of(log))
+    error = StepError(package.id, step, reason, log=str(log), tail=last_words(tail))
     hints = []
     for missing in missing_in(tail):
         known = owners(

@@ -16,7 +16,8 @@ from cloche.build.prepare import pin_inputs
 from cloche.build.workshop import Policy, Workshop
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
-from cloche.engines import userns
+from cloche.display.text import visible
+from cloche.engines import probe, userns
 from cloche.engines.base import Engine, Limits
 from cloche.engines.native import NativeEngine
 from cloche.errors import ClocheError
@@ -83,6 +84,15 @@ def opened_engine() -> Iterator[Engine]:
         yield engine
 
 
+def try_host(store: Store) -> None:
+    """Make one sandbox before any work, so that a host that cannot says what it lacks.
+
+    To be called before anything starts a thread. Raises HostError, SandboxError.
+    """
+    with store.workspace("probe") as room:
+        probe.check(room)
+
+
 @contextmanager
 def opened_workshop(
     options: Options, project: Project, machine: Machine, choices: Choices, sink: Sink
@@ -91,6 +101,7 @@ def opened_workshop(
     with ExitStack() as stack:
         engine = stack.enter_context(opened_engine())
         store = stack.enter_context(opened_store(options, project))
+        try_host(store)
         inputs = pin_inputs(store, project, machine, strict=choices.strict)
         policy = _policy(project, machine, choices)
         workspace = stack.enter_context(store.workspace("jobserver"))
@@ -121,4 +132,4 @@ def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:
 
 def say(text: str = "") -> None:
     """A line for people, apart from what a program may read from standard output."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(visible(text) + "\n")
