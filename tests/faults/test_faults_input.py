@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-
 from tests.conftest import Store
 from tests.faults.conftest import machine, said
 
@@ -24,7 +23,7 @@ REFUSED = {
     ),
     "unsatisfied": (
         ["a dependency cannot be satisfied: no-such/thing"],
-        ["required by \"bad/unsatisfied-1::faults\""],
+        ['required by "bad/unsatisfied-1::faults"'],
     ),
     "needs-testing": (
         ["masked: bad/testing", "package.accept_keywords"],
@@ -60,7 +59,6 @@ def test_what_cannot_be_resolved_is_said_in_one_line(faulty: Faulty, name: str) 
         assert all(words in done.stderr for words in above), done.stderr
         assert "\x1b" not in done.stderr
         assert done.stdout == ""
-    assert store.cloche("store", "verify", cwd=project).returncode == 0
 
 
 def test_a_machine_without_seed_or_project_says_how_to_get_one(
@@ -80,15 +78,13 @@ def test_a_store_of_a_newer_cloche_is_left_alone(faulty: Faulty) -> None:
     newer.mkdir()
     (newer / "version").write_text("99\n")
     store.user.own(newer)
-    before = sorted(newer.rglob("*"))
     for command in (["build", "fine"], ["store", "gc"], ["log", "tiny"]):
         line = said(store.user.run("--store", newer, *command, cwd=project), 2)
         assert "format 99, this cloche knows up to 1; use a newer cloche" in line
         assert str(newer) in line
     assert (newer / "version").read_text() == "99\n"
-    assert not any(path.is_file() for path in newer.rglob("*") if path not in before) or set(
-        path.name for path in newer.rglob("*") if path not in before and path.is_file()
-    ) <= {"lock", "setup", "tmp"}
+    made = {path.name for path in newer.rglob("*") if path.is_file()}
+    assert made <= {"version", "lock", "setup"}
 
 
 def test_a_directory_that_is_no_store_is_left_alone(faulty: Faulty) -> None:

@@ -111,10 +111,13 @@ def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[st
         )
         result = run(shop, package, wanted)
         if result.get("status") != "ok":
-            keep_failed(shop, package, workspace, layers)
+            with shop.store.lock(f"failed-{package.cpv}"):
+                keep_failed(shop, package, workspace, layers)
             raise explain(shop, package, "build", result, log)
         gpkg = _taken(workspace / "out", str(result.get("gpkg")), package)
         blob = shop.store.add_blob(gpkg, package.cpv)
+        with shop.store.lock(f"failed-{package.cpv}"):
+            forget_failed(shop, package)
     return blob.id, str(log.relative_to(shop.store.logs))
 
 
@@ -171,7 +174,7 @@ def explain(
     """Turn a failed result and its log into an error that names the cause where it is known."""
     phase, text = result.get("phase"), str(result.get("text") or "")
     reason = why_it_died(text) or f"phase {phase}"
-    if phase and f"{phase}" not in reason:
+    if phase and not reason.startswith(f"phase {phase}"):
         reason = f"phase {phase}: {reason}"
     tail = tail_of(log, 400)
     error = StepError(package.id, step, reason, log=str(log), tail=last_words(tail))
@@ -198,12 +201,18 @@ def failed_directory(shop: Workshop, package: Package) -> Path:
     return shop.store.path / "failed" / package.cpv.replace("/", "_")
 
 
+def forget_failed(shop: Workshop, package: Package) -> None:
+    """Remove what is kept of an earlier failure: the package can be built now."""
+    kept = failed_directory(shop, package)
+    if kept.exists():
+        remove_tree(kept)
+
+
 def keep_failed(shop: Workshop, package: Package, workspace: Path, layers: Sequence[Layer]) -> None:
     """Keep the written top and the work directory of a failed build, in place of an older one."""
     kept = failed_directory(shop, package)
     kept.parent.mkdir(exist_ok=True)
-    if kept.exists():
-        remove_tree(kept)
+    forget_failed(shop, package)
     kept.mkdir()
     (workspace / "root" / "top").rename(kept / "top")
     (workspace / "tmp").rename(kept / "tmp")

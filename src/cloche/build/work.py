@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from cloche.build import fetch, merge
 from cloche.build import package as building
-from cloche.build.package import disk_full
 from cloche.build.errors import StepError, StoppedError
 from cloche.build.events import Done
+from cloche.build.package import disk_full
 from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError, HostTroubleError, is_full
 from cloche.layers import Layer

@@ -17,7 +17,9 @@ src_compile() {
 		(exec -a faults-daemon sleep 3600) </dev/null >/dev/null 2>&1 &
 		disown -a
 	' || die
-	pgrep -f '^faults-daemon' >/dev/null || sleep 0.2
+	sleep 0.5
+	grep -l '^faults-daemon' /proc/[0-9]*/cmdline || die "it did not start"
+	echo "the daemon runs"
 	touch built || die
 }
 
