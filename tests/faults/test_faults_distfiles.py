@@ -16,7 +16,11 @@ from tests.faults.conftest import machine, said, settled
 pytestmark = pytest.mark.real
 
 Faulty = tuple[Store, Path]
-RIGHT = b"The right source.\n" * 5000
+
+
+def right(kind: str) -> bytes:
+    """The right content of a package's source; no two are the same."""
+    return f"The right source of {kind}.\n".encode() * 5000
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -39,9 +43,11 @@ class Answers(http.server.BaseHTTPRequestHandler):
         if kind == "gone":
             self.send_error(404)
             return
-        body = {"short": RIGHT[:-100], "wrong": RIGHT.replace(b"right", b"wrong")}.get(kind, RIGHT)
+        whole = right(kind)
+        wrong = whole.replace(b"right", b"wrong")
+        body = {"short": whole[:-100], "wrong": wrong}.get(kind, whole)
         self.send_response(200)
-        self.send_header("Content-Length", str(len(RIGHT if kind == "cut" else body)))
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         if kind == "cut":  # announces all, and hangs up in the middle
             body = body[:40000]
@@ -72,10 +78,10 @@ def package(project: Path, server: Server, kind: str) -> str:
     text += f'SRC_URI="http://127.0.0.1:{server.server_port}/{kind}/{kind}.txt"\n'
     text += f'src_unpack() {{ :; }}\nsrc_install() {{ dodoc "${{DISTDIR}}"/{kind}.txt; }}\n'
     (directory / f"{kind}-1.ebuild").write_text(text)
-    digests = (
-        f"BLAKE2B {hashlib.blake2b(RIGHT).hexdigest()} SHA512 {hashlib.sha512(RIGHT).hexdigest()}"
-    )
-    (directory / "Manifest").write_text(f"DIST {kind}.txt {len(RIGHT)} {digests}\n")
+    whole = right(kind)
+    digests = f"BLAKE2B {hashlib.blake2b(whole).hexdigest()}"
+    digests += f" SHA512 {hashlib.sha512(whole).hexdigest()}"
+    (directory / "Manifest").write_text(f"DIST {kind}.txt {len(whole)} {digests}\n")
     return machine(project, f"fetch-{kind}", f"late/{kind}")
 
 
@@ -92,7 +98,7 @@ def test_a_right_file_is_fetched_once(faulty: Faulty, server: Server) -> None:
     store.cloche("build", name, cwd=project, check=True)
     assert server.asked == ["/right/right.txt"]
     store.cloche("build", name, "--offline", cwd=project, check=True)
-    assert f"BLAKE2B-{hashlib.blake2b(RIGHT).hexdigest()}" in stored(store)
+    assert f"BLAKE2B-{hashlib.blake2b(right('right')).hexdigest()}" in stored(store)
 
 
 WRONG = {
@@ -169,11 +175,11 @@ def test_a_directory_of_sources_is_taken_from_if_it_is_right(
     config = project / "cloche.toml"
     before = config.read_text()
     (project / "sources").mkdir()
-    (project / "sources/mine.txt").write_bytes(RIGHT.replace(b"right", b"wrong"))
+    (project / "sources/mine.txt").write_bytes(right("mine").replace(b"right", b"wrong"))
     config.write_text(before + '\n[build]\ndistfiles = "sources"\n')
     try:
         said(store.cloche("build", name, "--offline", cwd=project), 1)
-        (project / "sources/mine.txt").write_bytes(RIGHT)
+        (project / "sources/mine.txt").write_bytes(right("mine"))
         store.cloche("build", name, "--offline", cwd=project, check=True)
     finally:
         config.write_text(before)
