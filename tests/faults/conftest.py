@@ -70,8 +70,9 @@ def processes(word: str) -> list[str]:
 
 def left_behind(store: Store) -> list[str]:
     """What lives or is mounted for a store: processes named by it, or with it in their mounts."""
-    word = str(store.path)
-    found = processes(word)
+    found = processes(str(store.path))
+    # Mounts of a part of a file system are listed by their place in it.
+    word = "/".join(store.path.parts[-3:])
     for entry in Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -79,10 +80,8 @@ def left_behind(store: Store) -> list[str]:
             mounts = (entry / "mountinfo").read_text()
         except OSError:
             continue
-        if re.search(rf"{re.escape(word)}(/|\s|$)", mounts, re.MULTILINE):
+        if re.search(rf"{re.escape(word)}/", mounts):
             found.append(f"{entry.name} has {word} mounted")
-        if entry.name != str(os.getpid()) and "/var/tmp/portage" in mounts:
-            found.append(f"{entry.name} is in a sandbox")
     return found
 
 

@@ -35,14 +35,16 @@ def test_a_failure_shows_the_compilers_words_and_the_way_in(faulty: Faulty) -> N
     assert "forgotten_variable" in logged
     assert ">>> Unpacking source" in logged
 
-    command = "pwd; cat progress.txt ../temp/outside.txt; . ../temp/environment; echo $PF"
+    command = (
+        "pwd; cat progress.txt ../temp/outside.txt; . ../temp/environment; type -t src_compile"
+    )
     inside = store.cloche(*shell.split(), "--", "bash", "-c", command, cwd=project)
     assert inside.returncode == 0, inside.stderr
     assert inside.stdout.splitlines() == [
         "/var/tmp/portage/bad/fails-1/work",
         "so far so good",
         "made outside of the work directory",
-        "fails-1",
+        "function",
     ]
     assert "failed here" in inside.stderr
     status = store.cloche(*shell.split(), "--", "sh", "-c", "exit 7", cwd=project).returncode

@@ -98,7 +98,8 @@ def test_a_right_file_is_fetched_once(faulty: Faulty, server: Server) -> None:
     store.cloche("build", name, cwd=project, check=True)
     assert server.asked == ["/right/right.txt"]
     store.cloche("build", name, "--offline", cwd=project, check=True)
-    assert f"BLAKE2B-{hashlib.blake2b(right('right')).hexdigest()}" in stored(store)
+    digest = hashlib.blake2b(right("right")).hexdigest()
+    assert f"BLAKE2B-{digest}" in stored(store)
 
 
 WRONG = {

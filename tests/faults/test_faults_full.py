@@ -19,7 +19,7 @@ MIB = 1 << 20
 
 @pytest.fixture
 def small(root_seeded: Store, ground: Path) -> Iterator[Store]:
-    """A copy of the store on a file system of its own, with 400 MiB of room: 144 over the reserve."""
+    """A copy of the store on a file system of its own, with 400 MiB of room; 256 are kept free."""
     used = subprocess.run(
         ["du", "-sm", root_seeded.path], capture_output=True, text=True, check=True
     ).stdout.split()[0]
@@ -29,8 +29,8 @@ def small(root_seeded: Store, ground: Path) -> Iterator[Store]:
         check=True,
     )
     try:
-        subprocess.run(["cp", "-a", root_seeded.path, place / "store"], check=True)
-        yield replace(root_seeded, path=place / "store")
+        subprocess.run(["cp", "-a", f"{root_seeded.path}/.", place / place.name], check=True)
+        yield replace(root_seeded, path=place / place.name)
     finally:
         subprocess.run(["umount", "-l", place], check=True)
 

@@ -34,16 +34,13 @@ def test_killed_at_any_moment_the_next_run_goes_on(
     where = project(store, PROJECT)
     # How long it takes undisturbed; by then the resolution, and no package, is in the store.
     store.cloche("plan", MACHINE, cwd=where, check=True)
-    kills = 0
     for number in range(MOMENTS // 2 + (user == "root")):
         wait, group = moments.uniform(0.1, 7.0), moments.random() < 0.5
         killed_after(store, where, wait, group=group)
-        kills += 1
         assert settled(store) == [], (chosen, number, wait, group)
         verified = store.cloche("store", "verify", cwd=where)
         assert verified.returncode == 0, (chosen, number, wait, group, verified.stdout)
         if number % 5 == 4:  # begin again, so that every moment of a build has its chance
-            (store.path / "index.sqlite").exists()
             forget(store, where)
     store.cloche("build", MACHINE, cwd=where, check=True, timeout=120)
     assert len(store.layers(where, MACHINE)) == PACKAGES
@@ -150,8 +147,11 @@ def test_ctrl_c_is_quiet_from_the_first_moment(
     started.press(b"\3")
     status = started.ended()
     text = started.output.decode()
-    assert "Traceback" not in text or seconds < 0.2, text
-    assert status == 130 or seconds < 0.2, text
+    assert "Traceback" not in text, text
+    # Before Python takes signals, the kernel itself ends it; a shell calls that 130, too.
+    assert status in (130, -signal.SIGINT), text
+    if status == 130 and seconds > 0.5:
+        assert "cloche: interrupted; " in text
     assert settled(root_seeded) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sqlite3
 import sys
 import traceback
@@ -117,5 +118,6 @@ def _traceback() -> None:
 
 
 def _interrupted() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left that it could stop
     say("cloche: interrupted; what was finished is kept, the next run goes on")
     sys.exit(Exit.INTERRUPTED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -20,11 +21,12 @@ from cloche.display.text import visible
 from cloche.engines import probe, userns
 from cloche.engines.base import Engine, Limits
 from cloche.engines.native import NativeEngine
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, HostTroubleError
 from cloche.seeds.stored import mirrors_now
 from cloche.store import Store
 
 DEFAULT_PHASE_SECONDS = 6 * 3600.0
+LITTLE = 1 << 20  # bytes free; with less, SQLite cannot work
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +74,14 @@ def opened_store(
     """The store, as the one that cloche's user namespace shows."""
     userns.enter()
     project = project or project_or_none(options)
-    with Store.open(store_path(options, project), exclusive=exclusive) as store:
-        yield store
+    path = store_path(options, project)
+    try:
+        with Store.open(path, exclusive=exclusive) as store:
+            yield store
+    except sqlite3.Error as error:  # on a full file system it tells of all kinds of trouble
+        room = os.statvfs(path)
+        full = room.f_bavail * room.f_frsize < LITTLE
+        raise HostTroubleError(error, str(path), full=full) from error
 
 
 @contextmanager
