@@ -87,7 +87,12 @@ Examples:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where tarball and packages are put [PROJECT/out/MACHINE].",
 )
-@click.option("--progress", type=click.Choice(["plain", "json"]), default="plain")
+@click.option(
+    "--progress",
+    type=click.Choice(["plain", "json"]),
+    default="plain",
+    help="Lines for people, or events for programs on standard output [plain].",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the phases, too.")
 @click.pass_obj
 def build(

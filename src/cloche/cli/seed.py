@@ -22,6 +22,7 @@ from cloche.store import Store
 Examples:
   cloche seed bootstrap
   cloche seed list --json
+  cloche seed show debian
   cloche seed rm debian
 """
 )
