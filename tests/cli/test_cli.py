@@ -72,7 +72,11 @@ class OddError(ClocheError):
 
 
 ERRORS = {
-    "known": (OddError(), 3, ["first\\x07", "second", r"cloche: here: what\nis\x1b[31m wrong; do this"]),
+    "known": (
+        OddError(),
+        3,
+        ["first\\x07", "second", r"cloche: here: what\nis\x1b[31m wrong; do this"],
+    ),
     "system": (
         PermissionError(13, "Permission denied", "/some/file"),
         3,

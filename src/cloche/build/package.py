@@ -178,6 +178,18 @@ def explain(
         reason = f"phase {phase}: {reason}"
     tail = tail_of(log, 400)
     error = StepError(package.id, step, reason, log=str(log), tail=last_words(tail))
+    error.hint = hint_of(shop, tail)
+    return error
+
+
+def explain_again(shop: Workshop, error: StepError) -> None:
+    """Look once more for what was missing: its package may have become a layer meanwhile."""
+    if error.log and error.step == "build":
+        error.hint = hint_of(shop, tail_of(Path(error.log), 400)) or error.hint
+
+
+def hint_of(shop: Workshop, tail: str) -> str | None:
+    """What the end of a log says about the cause, and its cure."""
     hints = []
     for missing in missing_in(tail):
         known = owners(
@@ -192,8 +204,7 @@ def explain(
         hints.append("a build has no network: everything it needs belongs in SRC_URI")
     if no_space(tail):
         hints.append(f"the disk was full: free some room in {shop.store.path}")
-    error.hint = "; ".join(hints) or None
-    return error
+    return "; ".join(hints) or None
 
 
 def failed_directory(shop: Workshop, package: Package) -> Path:

@@ -29,7 +29,7 @@ Examples:
   cloche init my-machines && cd my-machines
   cloche seed bootstrap
   cloche build first
-  cloche shell first -- hello
+  cloche shell first -- greeting
 
 \b
 Exit status: 0 done, 1 a build failed, 2 bad input, 3 the host cannot do it,
