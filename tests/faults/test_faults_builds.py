@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import Store
+from tests.conftest import Store, cannot
 from tests.faults.conftest import InTerminal, machine, processes, said, settled
 
 pytestmark = pytest.mark.real
@@ -126,6 +127,24 @@ def test_an_ebuild_that_hangs_while_it_is_read_is_ended(faulty: Faulty) -> None:
         assert settled(store) == []
     finally:
         (hangs / "hangs-1.ebuild").unlink()
+
+
+def test_a_fork_bomb_ends_with_its_phase(faulty: Faulty) -> None:
+    store, project = faulty
+    said(store.cloche("build", "bomb", cwd=project, timeout=60), 1)
+    assert settled(store) == []
+    log = store.cloche("log", "bad/bomb", cwd=project, check=True).stdout
+    assert "Resource temporarily unavailable" in log
+
+
+def test_too_much_memory_is_one_packages_trouble(faulty_root: Faulty) -> None:
+    store, project = faulty_root
+    if not os.access("/sys/fs/cgroup", os.W_OK):
+        cannot("no control groups can be made here")
+    done = store.cloche("build", "eats", cwd=project)
+    said(done, 1)
+    assert "phase compile: no more" in done.stderr
+    assert "something was killed: perhaps it needs more than [limits] memory" in done.stderr
 
 
 def test_a_daemon_survives_nowhere(faulty: Faulty) -> None:

@@ -63,7 +63,11 @@ def test_no_range_of_subordinate_ids(faulty_root: Faulty) -> None:
     variables = [f"{k}={v}" for k, v in store.user.environment(None).items()]
     ids = ["--reuid=65534", "--regid=65534", "--clear-groups"]
     command = ["setpriv", *ids, "env", *variables, "HOME=/nonexistent", _python_for_all()]
-    done = run([*command, "-B", "-m", "cloche.cli", "--store", "/tmp/nobody", "store", "usage"])
+    done = run(
+        [*command, "-B", "-m", "cloche.cli", "--store", "/tmp/nobody", "store", "usage"],
+        store,
+        Path("/"),
+    )
     line = said(done, 3)
     assert "nobody has no range of 65535 ids in /etc/subuid and /etc/subgid" in line
     assert "run `sudo usermod --add-subuids" in line
@@ -73,7 +77,7 @@ def test_no_range_of_subordinate_ids(faulty_root: Faulty) -> None:
 def test_user_namespaces_switched_off(faulty: Faulty) -> None:
     store, project = faulty
     command = store.user.command("--store", store.path, "build", "fine")
-    line = said(run([sys.executable, str(WITHOUT), "user", *command], cwd=project), 3)
+    line = said(run([sys.executable, str(WITHOUT), "user", *command], store, project), 3)
     assert "user namespaces are switched off here (user.max_user_namespaces is 0)" in line
     assert "run `sudo sysctl -w user.max_user_namespaces=" in line
 
@@ -81,7 +85,7 @@ def test_user_namespaces_switched_off(faulty: Faulty) -> None:
 def test_no_more_mount_namespaces(faulty_root: Faulty) -> None:
     store, project = faulty_root
     command = store.user.command("--store", store.path, "build", "fine")
-    line = said(run([sys.executable, str(WITHOUT), "mnt", *command], cwd=project), 3)
+    line = said(run([sys.executable, str(WITHOUT), "mnt", *command], store, project), 3)
     assert "entering new namespaces" in line
     assert "raise /proc/sys/user/max_mnt_namespaces" in line
 
@@ -112,5 +116,13 @@ def test_a_kernel_that_is_too_old(faulty_root: Faulty) -> None:
     assert "Linux 5.12" in line
 
 
-def run(command: list[str], cwd: Path = Path("/")) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=60, check=False)
+def run(command: list[str], store: Store, cwd: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=cwd,
+        env=store.user.environment(None),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )

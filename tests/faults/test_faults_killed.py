@@ -35,7 +35,7 @@ def test_killed_at_any_moment_the_next_run_goes_on(
     # How long it takes undisturbed; by then the resolution, and no package, is in the store.
     store.cloche("plan", MACHINE, cwd=where, check=True)
     for number in range(MOMENTS // 2 + (user == "root")):
-        wait, group = moments.uniform(0.1, 7.0), moments.random() < 0.5
+        wait, group = moments.uniform(0.1, 4.0), moments.random() < 0.5
         killed_after(store, where, wait, group=group)
         assert settled(store) == [], (chosen, number, wait, group)
         verified = store.cloche("store", "verify", cwd=where)
@@ -150,8 +150,7 @@ def test_ctrl_c_is_quiet_from_the_first_moment(
     assert "Traceback" not in text, text
     # Before Python takes signals, the kernel itself ends it; a shell calls that 130, too.
     assert status in (130, -signal.SIGINT), text
-    if status == 130 and seconds > 0.5:
-        assert "cloche: interrupted; " in text
+    assert ("cloche: interrupted" in text) == (status == 130), text
     assert settled(root_seeded) == []
 
 

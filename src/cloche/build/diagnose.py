@@ -69,6 +69,7 @@ NETWORK = re.compile(
     r"Temporary failure in name resolution|Could not resolve host|unable to resolve host"
     r"|Network is unreachable|Name or service not known"
 )
+_KILLED = re.compile(r"^\S+: line \d+: +\d+ Killed |Killed signal terminated program", re.MULTILINE)
 NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 
 
@@ -112,6 +113,11 @@ def last_words(log: str, lines: int = 15) -> str:
 def tried_network(log: str) -> bool:
     """True when a tool said that it could not reach the network."""
     return NETWORK.search(log) is not None
+
+
+def was_killed(log: str) -> bool:
+    """True when a shell or a compiler driver said that a process got SIGKILL."""
+    return _KILLED.search(log) is not None
 
 
 def no_space(log: str) -> bool:

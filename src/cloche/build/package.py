@@ -21,6 +21,7 @@ from cloche.build.diagnose import (
     no_space,
     owners,
     tried_network,
+    was_killed,
     why_it_died,
 )
 from cloche.build.errors import DiskFullError, GuestError, StepError, StoppedError
@@ -204,6 +205,8 @@ def hint_of(shop: Workshop, tail: str) -> str | None:
         hints.append("a build has no network: everything it needs belongs in SRC_URI")
     if no_space(tail):
         hints.append(f"the disk was full: free some room in {shop.store.path}")
+    if shop.policy.limits.memory and was_killed(tail):
+        hints.append("something was killed: perhaps it needs more than [limits] memory gives it")
     return "; ".join(hints) or None
 
 

@@ -8,6 +8,7 @@ def run() -> None:
     try:
         from cloche.cli.main import main
     except KeyboardInterrupt:
+        sys.stderr.write("cloche: interrupted\n")
         sys.exit(130)
     main()
 
