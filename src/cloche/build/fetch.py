@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cloche.build import distfiles, views
-from cloche.build.errors import MissingDistfileError, StepError
+from cloche.build.errors import GuestError, MissingDistfileError, StepError
 from cloche.build.events import Fetched, Started
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
@@ -78,7 +78,10 @@ def _fetch(
         | {"CURL_CA_BUNDLE": CA_BUNDLE, "SSL_CERT_FILE": CA_BUNDLE},
         timeout=shop.policy.phase_seconds,
     )
-    result, _ = call(shop.engine, shop.running, wanted)
+    try:
+        result, _ = call(shop.engine, shop.running, wanted)
+    except GuestError as error:
+        raise StepError(package.id, "fetch", error.what, log=str(log), tail=error.tail) from error
     if result.get("status") != "ok":
         reason = f"{result.get('file', '?')}: {result.get('reason', 'failed')}"
         raise StepError(package.id, "fetch", reason, log=str(log), tail=tail_of(log))

@@ -57,6 +57,7 @@ def _run(
             workspace=workspace,
             log=log,
             environment=shop.environment(),
+            timeout=shop.policy.phase_seconds,
         )
         result, _ = call(shop.engine, shop.running, wanted)
         if result.get("status") != "ok":

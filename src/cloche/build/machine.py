@@ -13,6 +13,7 @@ from cloche.build import distfiles, fetch
 from cloche.build.errors import BuildError, StepError
 from cloche.build.events import Done, Finished, Planned
 from cloche.build.executor import Outcome, carry_out
+from cloche.build.package import explain_again
 from cloche.build.preview import Forecast, forecast
 from cloche.build.resolve import resolve
 from cloche.build.views import input_digests
@@ -98,7 +99,11 @@ def _summed(
     )
     if outcome.failed:
         errors = tuple(e for e in outcome.failed.values() if isinstance(e, ClocheError))
-        raise BuildError(tuple(outcome.failed), len(outcome.skipped), errors)
+        for error in errors:
+            if isinstance(error, StepError):
+                explain_again(shop, error)
+        failed = tuple(outcome.failed)
+        raise BuildError(shop.inputs.machine, failed, len(outcome.skipped), errors)
     made = {name: made for name, (made, _) in results.items()}
     return Built(worker.plan, made, built, reused, seconds)
 

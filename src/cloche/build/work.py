@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,9 +10,11 @@ from dataclasses import dataclass, field, replace
 from cloche.build import fetch, merge
 from cloche.build import package as building
 from cloche.build.compose import compose
+from cloche.build.errors import StepError, StoppedError
 from cloche.build.events import Bus, Done, Note
+from cloche.build.package import disk_full
 from cloche.build.workshop import Workshop
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, HostTroubleError, is_full
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 from cloche.plan.keys import Key, build_key, merge_key
@@ -56,15 +59,17 @@ class Worker:
         began = time.monotonic()
         try:
             made, built = self.make(package, {other: self.results[other][0] for other in done})
+        except StoppedError:
+            raise
         except ClocheError as error:
             if self.shop.running.stopped:
-                raise
-            seconds = time.monotonic() - began
-            log = getattr(error, "log", None)
-            self.shop.bus(
-                Done(package=name, how="failed", seconds=seconds, reason=str(error), log=log)
-            )
+                raise StoppedError(name, "work") from error
+            self._tell_failure(name, error, time.monotonic() - began)
             raise
+        except (OSError, sqlite3.Error) as error:
+            known = self._refused(name, error)
+            self._tell_failure(name, known, time.monotonic() - began)
+            raise known from error
         self.results[name] = made, built
         self.shop.bus(
             Done(
@@ -75,6 +80,17 @@ class Worker:
             )
         )
         return made.layer
+
+    def _tell_failure(self, name: str, error: ClocheError, seconds: float) -> None:
+        reason = error.what if error.where == name else str(error)
+        log = getattr(error, "log", None)
+        self.shop.bus(Done(package=name, how="failed", seconds=seconds, reason=reason, log=log))
+
+    def _refused(self, name: str, error: Exception) -> ClocheError:
+        """The system refused something outside of a sandbox: one package's failure, no crash."""
+        if is_full(error):
+            return disk_full(self.shop, name, "keeping the result")
+        return StepError(name, "keeping the result", str(HostTroubleError(error)))
 
     def make(self, package: Package, done: Mapping[str, Made]) -> tuple[Made, bool]:
         """Reuse or do both steps; the flag says whether anything was built."""

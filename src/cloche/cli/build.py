@@ -23,9 +23,11 @@ from cloche.cli.workplace import Choices, Options, opened_workshop, say
 from cloche.config.project import load_project
 from cloche.display.jsonlines import JsonLines
 from cloche.display.plain import Plain
-from cloche.display.text import count, seconds, size
+from cloche.display.text import count, one_line, seconds, size
 from cloche.output.deliver import Delivered as Results
 from cloche.output.deliver import deliver, remember
+
+IMPATIENT = 5.0  # seconds after an interrupt in which another one changes nothing
 
 Function = Callable[..., Any]
 
@@ -86,7 +88,12 @@ Examples:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where tarball and packages are put [PROJECT/out/MACHINE].",
 )
-@click.option("--progress", type=click.Choice(["plain", "json"]), default="plain")
+@click.option(
+    "--progress",
+    type=click.Choice(["plain", "json"]),
+    default="plain",
+    help="Lines for people, or events for programs on standard output [plain].",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the phases, too.")
 @click.pass_obj
 def build(
@@ -148,7 +155,7 @@ def _tell_failures(error: BuildError) -> None:
         say()
         if each.detail:
             say(each.detail)
-        say(f"{each.where}: {each.what}")
+        say(one_line(f"{each.where}: {each.what}" if each.where else each.what))
         if each.todo:
             say(f"  {each.todo}")
     say()
@@ -168,12 +175,20 @@ def _closing(display: Sink) -> Iterator[None]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a build as cleanly as Ctrl-C does."""
+    """Let SIGTERM and SIGHUP end a build as cleanly as Ctrl-C does.
+
+    What follows within moments is impatience, and must not break into the clearing up.
+    """
+    last = -IMPATIENT
 
     def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
+        nonlocal last
+        before, last = last, time.monotonic()
+        if last - before >= IMPATIENT:
+            raise KeyboardInterrupt
 
-    before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in signals}
     try:
         yield
     finally:

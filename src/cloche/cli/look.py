@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import click
 from cloche.build.errors import UnknownPackageError
 from cloche.build.logs import logged_packages, logs_of
 from cloche.cli.workplace import Options, opened_store, say
-from cloche.display.text import seconds
+from cloche.display.text import seconds, visible
 from cloche.plan.depgraph import Depgraph, decode_depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.why import changes, needed_by
@@ -43,7 +44,8 @@ def log(options: Options, atom: str, step: str | None, only_path: bool) -> None:
         if only_path:
             click.echo(str(newest))
         else:
-            click.echo(newest.read_text(errors="replace"), nl=False)
+            text = newest.read_text(errors="replace")
+            click.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
 
 
 def _chosen(paths: list[Path], step: str | None) -> Path:
