@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import Store, project
+from tests.support import Store, project
 
 PROJECT = Path(__file__).parent / "project"
 

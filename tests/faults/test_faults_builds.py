@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import Store, cannot
 from tests.faults.conftest import InTerminal, machine, processes, said, settled
+from tests.support import Store, cannot
 
 pytestmark = pytest.mark.real
 

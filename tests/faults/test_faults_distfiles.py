@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.conftest import Store
 from tests.faults.conftest import machine, said, settled
+from tests.support import Store
 
 pytestmark = pytest.mark.real
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.conftest import Store, project
 from tests.faults.conftest import PROJECT, said, settled
+from tests.support import Store, project
 
 pytestmark = pytest.mark.real
 

@@ -14,8 +14,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.conftest import Store, _python_for_all
 from tests.faults.conftest import said
+from tests.support import Store, python_for_all
 
 pytestmark = pytest.mark.real
 
@@ -62,7 +62,7 @@ def test_no_range_of_subordinate_ids(faulty_root: Faulty) -> None:
     store, _ = faulty_root
     variables = [f"{k}={v}" for k, v in store.user.environment(None).items()]
     ids = ["--reuid=65534", "--regid=65534", "--clear-groups"]
-    command = ["setpriv", *ids, "env", *variables, "HOME=/nonexistent", _python_for_all()]
+    command = ["setpriv", *ids, "env", *variables, "HOME=/nonexistent", python_for_all()]
     done = run(
         [*command, "-B", "-m", "cloche.cli", "--store", "/tmp/nobody", "store", "usage"],
         store,

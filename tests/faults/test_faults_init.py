@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import Store
 from tests.faults.conftest import said
+from tests.support import Store
 
 from cloche.config.template import template
 

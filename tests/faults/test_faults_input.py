@@ -6,8 +6,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.conftest import Store
 from tests.faults.conftest import machine, said
+from tests.support import Store
 
 pytestmark = pytest.mark.real
 

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.conftest import Store, project
 from tests.faults.conftest import PROJECT, InTerminal, settled
+from tests.support import Store, project
 
 pytestmark = pytest.mark.real
 

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.conftest import Store, project
 from tests.faults.conftest import PROJECT, said
+from tests.support import Store, project
 
 pytestmark = pytest.mark.real
 

@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support import Store
+
 from cloche.layers import PORTAGE_RULES, compare
 from cloche.store import Pin
 from cloche.store import Store as Stored
-from conftest import Store
 
 # Nothing of cloche is in here: mounts in a namespace that ends with the script, and chroot(8).
 SCRIPT = r"""

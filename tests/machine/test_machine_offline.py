@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-
-from conftest import WORKBENCH, Store, project
+from tests.support import WORKBENCH, Store, project
 
 pytestmark = pytest.mark.real
 

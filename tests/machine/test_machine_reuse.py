@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-
-from conftest import Store
+from tests.support import Store
 
 pytestmark = pytest.mark.real
 

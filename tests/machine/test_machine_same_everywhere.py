@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-
-from conftest import Store, project
+from tests.support import Store, project
 
 pytestmark = pytest.mark.real
 

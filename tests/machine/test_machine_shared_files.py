@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import stock_emerge
 import tiny
+from tests.support import Store
 
 from cloche.layers import PORTAGE_RULES
 from cloche.layers.identity import layer_id
 from cloche.store import walk
-from conftest import Store
 
 pytestmark = pytest.mark.real
 

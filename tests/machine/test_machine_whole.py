@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-
-from conftest import Store, User
+from tests.support import Store, User
 
 pytestmark = pytest.mark.real
 

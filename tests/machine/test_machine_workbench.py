@@ -12,10 +12,10 @@ from types import SimpleNamespace
 
 import pytest
 import stock_emerge
+from tests.support import WORKBENCH, Store, project
 
 from cloche.config.project import load_project
 from cloche.layers import compare
-from conftest import WORKBENCH, Store, project
 
 pytestmark = pytest.mark.real
 

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from conftest import Store, project
+from tests.support import Store, project
 
 PROJECT = Path(__file__).parent / "projects/tiny"
 PACKAGES = {f"tiny/{name}-1" for name in ("leaf", "greet", "report", "first", "second", "census")}
