@@ -50,20 +50,20 @@ def test_an_ebuild_that_fills_the_disk_is_stopped_before_it_is_full(small: Store
     assert small.cloche("store", "verify", cwd=where).returncode == 0
 
 
-@pytest.mark.parametrize("left", [0, 1, 8])
+@pytest.mark.parametrize("left", [0, 8])
 def test_a_full_disk_is_told_and_the_next_run_goes_on(small: Store, left: int) -> None:
     """Room is taken by somebody else, down to so many MiB."""
     where = project(small, PROJECT)
     filler = small.path.parent / "filler"
     fill(filler, left)
-    done = small.cloche("build", "chain", cwd=where)
+    done = small.cloche("build", "fine", cwd=where)
     line = said(done, done.returncode)
     assert done.returncode in (1, 3), line
     assert "no room left" in done.stderr or "No space left" in done.stderr or "full" in line
     assert "free some room" in done.stderr
     assert settled(small) == []
     filler.unlink()
-    small.cloche("build", "chain", cwd=where, check=True)
+    small.cloche("build", "fine", cwd=where, check=True)
     assert small.cloche("store", "verify", cwd=where).returncode == 0
 
 

@@ -1,7 +1,7 @@
 """Hosts that cannot: one line, status 3, before any work. The conditions are real ones.
 
-A kernel without overlayfs cannot be had where it is built in: `tests/engines` and the refused
-system call here come nearest.
+A kernel without overlayfs cannot be had where it is built in: a store where no overlay can be, and
+the refused system call, come nearest.
 """
 
 from __future__ import annotations
@@ -114,6 +114,23 @@ def test_a_kernel_that_is_too_old(faulty_root: Faulty) -> None:
     line = said(done, 3)
     assert "Function not implemented" in line
     assert "Linux 5.12" in line
+
+
+def test_a_store_where_no_overlay_can_be(faulty_root: Faulty) -> None:
+    """On an overlay, as in the root of most containers."""
+    store, project = faulty_root
+    script = (
+        "mkdir l u w m && mount -t overlay -o lowerdir=l,upperdir=u,workdir=w overlay m"
+        ' && exec "$0" "$@"'
+    )
+    room = project / "overlay"
+    room.mkdir()
+    new = room / "m/store"
+    command = store.user.command("--store", new, "-C", project, "build", "fine")
+    done = run(["unshare", "--mount", "sh", "-c", script, *command], store, room)
+    line = said(done, 3)
+    assert "the store's file system cannot be the upper part of an overlay" in line
+    assert "choose another --store" in line
 
 
 def run(command: list[str], store: Store, cwd: Path) -> subprocess.CompletedProcess[str]:

@@ -78,8 +78,6 @@ def _explained(step: str, message: str, number: int | None) -> SandboxError:
         advice = f"raise {_exhausted()}"
     elif number == errno.ENOSYS:
         advice = "use Linux 5.12 or newer, or a container whose seccomp profile lets it through"
-    elif number == errno.ENODEV and "overlay" in message:
-        advice = "run `modprobe overlay`, or use a kernel with CONFIG_OVERLAY_FS"
     return SandboxError(step, message, number or 0, advice)
 
 
