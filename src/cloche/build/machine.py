@@ -21,6 +21,7 @@ from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
+from cloche.plan.order import make_order, reduced
 from cloche.plan.plan import Plan, make_plan, remaining_paths
 
 FETCHERS = 2  # at once: a mirror is a shared thing
@@ -53,8 +54,8 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
     """Carry out a plan. Raises BuildError when a package failed; what was finished is kept."""
     began = time.monotonic()
     plan = worker.plan
-    shop.bus(Planned(machine=shop.inputs.machine, packages=tuple(p.id for p in plan.packages)))
     fates = forecast(worker)
+    shop.bus(_planned(shop, plan, fates))
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
     working = ThreadPoolExecutor(shop.policy.jobs, thread_name_prefix="build")
     try:
@@ -76,6 +77,22 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
         fetching.shutdown(cancel_futures=True)
         working.shutdown(cancel_futures=True)
     return _summed(shop, worker, outcome, time.monotonic() - began)
+
+
+def _planned(shop: Workshop, plan: Plan, fates: Mapping[str, Forecast]) -> Planned:
+    expected = {}
+    for package in plan.packages:
+        seconds = 0.0 if fates[package.id].fate == "reuse" else _expected(shop, package)
+        if seconds is not None:
+            expected[package.id] = seconds
+    names = tuple(package.id for package in plan.packages)
+    return Planned(
+        machine=shop.inputs.machine,
+        packages=names,
+        edges=reduced(make_order(names, plan.waits_for())),
+        expected=expected,
+        jobs=shop.policy.jobs,
+    )
 
 
 def _summed(
