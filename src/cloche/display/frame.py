@@ -144,7 +144,7 @@ def _about(state: State, place: int, node: Node, now: float) -> str:
             left = (state.order.needs[place] & ~state.ended).bit_count()
             return f"waits for {left}" if left else "ready"
         case "failed":
-            return f"failed: {node.reason or ''}"
+            return node.reason or "failed"
         case "built":
             return short(node.seconds)
         case _:

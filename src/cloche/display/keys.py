@@ -42,7 +42,10 @@ def parse(text: str) -> tuple[list[str], str]:
 
 
 class Keyboard:
-    """A terminal's input in the mode that gives single keys; Ctrl-C stays an interrupt."""
+    """A terminal's input in the mode that gives single keys; Ctrl-C stays an interrupt.
+
+    A descriptor below 0, or one that is no terminal, gives no keys.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -51,7 +54,7 @@ class Keyboard:
 
     def open(self) -> None:
         """Take the terminal: no echo, no lines. Does nothing where there is none."""
-        if self._saved is not None:
+        if self._saved is not None or self._fd < 0:
             return
         with contextlib.suppress(termios.error, OSError):
             saved = termios.tcgetattr(self._fd)

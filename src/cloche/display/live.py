@@ -34,6 +34,10 @@ def capable(stream: TextIO, environment: Mapping[str, str]) -> bool:
     return stream.isatty() and environment.get("TERM", "dumb") not in ("dumb", "", "unknown")
 
 
+def _input() -> int:
+    return sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else -1
+
+
 class Live:
     """A sink that draws. `attach` tells how to stop a package; `close` gives the terminal back."""
 
@@ -50,7 +54,7 @@ class Live:
         self._drawn: object = None
         self._last = 0.0
         self._region = Region()
-        self._keyboard = Keyboard(sys.stdin.fileno() if sys.stdin.isatty() else -1)
+        self._keyboard = Keyboard(_input())
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="display", daemon=True)
 

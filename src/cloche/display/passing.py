@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cloche.build import events
-from cloche.display.state import State
+from cloche.display.state import State, bare_reason
 from cloche.display.text import count, seconds, size
 from cloche.display.theme import Line, Theme
 
@@ -41,7 +41,10 @@ def _done(event: events.Done, state: State, theme: Theme) -> list[Line]:
     line.append((f"  {seconds(event.seconds)}", "dim"))
     if event.how == "built":
         return [line]
-    lines: list[Line] = [[*line, (f"  {event.reason or 'failed'}", "failed")]]
+    reason = bare_reason(event) or "failed"
+    lines: list[Line] = [[*line, (f"  {reason}", "failed")]]
+    if reason.endswith("stopped"):
+        return lines
     lines.extend([("    ", ""), (text, "")] for text in last_lines(event.log, TAIL))
     return lines
 
