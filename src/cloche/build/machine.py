@@ -64,7 +64,7 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
                 fetching.submit(_fetch_ahead, worker, package)
         outcome = carry_out(
             plan.waits_for(),
-            remaining_paths(plan, lambda package: _expected(shop, package)),
+            remaining_paths(plan, lambda package: expected_seconds(shop, package)),
             worker,
             executor=working,
             slots=shop.policy.jobs,
@@ -82,7 +82,7 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
 def _planned(shop: Workshop, plan: Plan, fates: Mapping[str, Forecast]) -> Planned:
     expected = {}
     for package in plan.packages:
-        seconds = 0.0 if fates[package.id].fate == "reuse" else _expected(shop, package)
+        seconds = 0.0 if fates[package.id].fate == "reuse" else expected_seconds(shop, package)
         if seconds is not None:
             expected[package.id] = seconds
     names = tuple(package.id for package in plan.packages)
@@ -125,7 +125,7 @@ def _summed(
     return Built(worker.plan, made, built, reused, seconds)
 
 
-def _expected(shop: Workshop, package: Package) -> float | None:
+def expected_seconds(shop: Workshop, package: Package) -> float | None:
     """Median of what the package took before, whatever its version's revision."""
     durations = sorted(shop.store.durations("build", package.id))
     return durations[len(durations) // 2] if durations else None
