@@ -19,7 +19,6 @@ from cloche.build.views import input_digests
 from cloche.build.work import Made, Worker
 from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError
-from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 from cloche.plan.order import make_order, reduced
 from cloche.plan.plan import Plan, make_plan, remaining_paths
@@ -36,10 +35,6 @@ class Built:
     built: int
     reused: int
     seconds: float
-
-    def member_layers(self, shop: Workshop) -> tuple[Layer, ...]:
-        """Layers of what the finished machine holds, in merge order."""
-        return tuple(shop.layer(self.made[name].layer) for name in self.plan.members)
 
 
 def prepare(shop: Workshop, targets: tuple[str, ...]) -> Worker:

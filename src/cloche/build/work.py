@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cloche.build import fetch, merge
 from cloche.build import package as building
-from cloche.build.events import Done, Note
+from cloche.build.compose import compose
+from cloche.build.events import Bus, Done, Note
 from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError
 from cloche.layers import Layer
@@ -26,6 +27,10 @@ class Made:
     layer: str
 
 
+class NotMergedError(LookupError):
+    """A layer that a root would need is not there yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """Does the packages of one plan.
@@ -33,7 +38,8 @@ class Worker:
     ``depgraph`` is the id of the blob with the plan's resolution; ``inputs_of`` gives the digests
     of each package's own files; ``environment`` is the caller's, for fetching.
 
-    ``results`` holds, for each package that is done, what it gave and whether it had to be built.
+    ``results`` holds, for each package that is done, what it gave and whether it had to be built;
+    ``composed`` the ids of the layers that were made for composing roots (see `compose`).
     """
 
     shop: Workshop
@@ -42,13 +48,14 @@ class Worker:
     inputs_of: Mapping[str, Mapping[str, str]]
     environment: dict[str, str]
     results: dict[str, tuple[Made, bool]] = field(default_factory=dict)
+    composed: set[str] = field(default_factory=set)
 
     def __call__(self, name: str, done: Mapping[str, str]) -> str:
         """Make the layer of a package whose visible sets are ``done``; give its id."""
         package = self.plan.graph.by_id()[name]
         began = time.monotonic()
         try:
-            made, built = self.make(package, done)
+            made, built = self.make(package, {other: self.results[other][0] for other in done})
         except ClocheError as error:
             if self.shop.running.stopped:
                 raise
@@ -69,7 +76,7 @@ class Worker:
         )
         return made.layer
 
-    def make(self, package: Package, done: Mapping[str, str]) -> tuple[Made, bool]:
+    def make(self, package: Package, done: Mapping[str, Made]) -> tuple[Made, bool]:
         """Reuse or do both steps; the flag says whether anything was built."""
         visible = self.plan.visible[package.id]
         build = self.layers(visible.build, done)
@@ -92,9 +99,36 @@ class Worker:
         text = f"{package.cpv}: another cloche is at it; waiting"
         return lambda: self.shop.bus(Note(text=text))
 
-    def layers(self, names: Sequence[str], done: Mapping[str, str]) -> tuple[Layer, ...]:
-        """Layers of packages that are done, in the order given."""
-        return tuple(self.shop.layer(done[name]) for name in names)
+    def layers(
+        self, names: Sequence[str], done: Mapping[str, Made], *, look: bool = False
+    ) -> tuple[Layer, ...]:
+        """Layers of packages that are done, in the order given, so that they go into one root.
+
+        Some may have to be merged once more for that. With ``look`` nothing is done: raises
+        NotMergedError where a layer is not there yet.
+        """
+
+        def again(package: Package, over: Sequence[Layer], shared: Sequence[str]) -> Layer:
+            gpkg = done[package.id].gpkg
+            key = self.merge_key(package, gpkg, over)
+            action = self.shop.store.action(key.digest)
+            if action is None and look:
+                raise NotMergedError(package.id)
+            if action is None:
+                with self.shop.store.lock(f"merge-{key.digest}"):
+                    action = self.shop.store.action(key.digest) or self._merge_again(
+                        package, gpkg, over, key, shared
+                    )
+            self.composed.add(action.outputs["layer"])
+            return self.shop.layer(action.outputs["layer"])
+
+        return compose(
+            self.plan,
+            names,
+            lambda name: self.shop.layer(done[name].layer),
+            again,
+            any_hook="bashrc" in self.shop.inputs.etc,
+        )
 
     def build_key(self, package: Package, layers: Sequence[Layer]) -> Key:
         """Key of the build step over these layers."""
@@ -134,6 +168,23 @@ class Worker:
             gpkg = before.outputs["gpkg"]
         outputs = {"gpkg": gpkg, "layer": layer.id}
         return self._record("merge", package, key, outputs, time.monotonic() - began, log)
+
+    def _merge_again(
+        self,
+        package: Package,
+        gpkg: str,
+        layers: Sequence[Layer],
+        key: Key,
+        shared: Sequence[str],
+    ) -> Action:
+        """Merge a package a second time, over others that write to the same files."""
+        text = f"{package.cpv} is merged again over others that write to {', '.join(shared)}"
+        self.shop.bus(Note(text=text))
+        began = time.monotonic()
+        quiet = replace(self.shop, bus=Bus(lambda _: None))
+        layer, log = merge.merge(quiet, package, gpkg, layers)
+        outputs = {"gpkg": gpkg, "layer": layer.id}
+        return self._record("compose", package, key, outputs, time.monotonic() - began, log)
 
     def _record(
         self,

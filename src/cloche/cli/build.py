@@ -125,13 +125,13 @@ def build(
         worker = prepare(shop, wanted.targets)
         try:
             built = build_machine(shop, worker)
+            delivered = deliver(shop, worker, built, wanted, directory)
         except BaseException as error:
             remember(shop, worker, wanted)
             display.close()  # before anything else is written where it draws
             if isinstance(error, BuildError):
                 _tell_failures(error)
             raise
-        delivered = deliver(shop, worker, built, wanted, directory)
         display(
             Delivered(
                 packages=str(delivered.binpkgs),

@@ -80,7 +80,7 @@ def _tar(shop: Workshop, layers: Sequence[Layer]) -> Outcome:
                 shop.running.discard(process)
         if ended is None or not ended.ok:
             raise StepError(
-                f"machine {machine}",
+                f"machine/{machine}",
                 "pack",
                 describe(ended) if ended else "no answer",
                 log=str(log),
