@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloche.build.diagnose import missing_in, no_space, owners, tried_network
+from cloche.build.diagnose import died_with, missing_in, no_space, owners, tried_network
 
 SAID = {
     "main.c:1:10: fatal error: zlib.h: No such file or directory": "header zlib.h",
@@ -55,3 +55,11 @@ def test_the_owner_is_found_in_a_layers_vdb(tmp_path):
     assert owners(library, [tmp_path]) == ("sys-libs/zlib-1.2.13",)
     (other,) = missing_in("ld: cannot find -lzz")
     assert owners(other, [tmp_path]) == ()
+
+
+def test_the_message_of_die_is_found():
+    log = (
+        "line\n * ERROR: a/b-1::r failed (compile phase):\n *   emake failed\n * \n * Call stack:\n"
+    )
+    assert died_with(log) == "emake failed"
+    assert died_with("line\n * ERROR: nothing more") is None

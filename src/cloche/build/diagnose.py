@@ -114,3 +114,9 @@ def owners(missing: Missing, layers: Iterable[Path]) -> tuple[str, ...]:
         if path.endswith(missing.endings)
     }
     return tuple(sorted(found))
+
+
+def died_with(log: str) -> str | None:
+    """The message of the ``die`` that ended a phase, as Portage writes it under its ERROR line."""
+    found = re.search(r"^ \* ERROR: .*\n \* +(\S.*)$", log, re.MULTILINE)
+    return found[1].strip() if found else None

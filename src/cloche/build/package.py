@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from cloche.build import distfiles, views
-from cloche.build.diagnose import missing_in, no_space, owners, tried_network
+from cloche.build.diagnose import died_with, missing_in, no_space, owners, tried_network
 from cloche.build.errors import DiskFullError, GuestError, StepError
 from cloche.build.events import Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
@@ -159,8 +159,8 @@ def explain(
     shop: Workshop, package: Package, step: str, result: dict[str, Any], log: Path
 ) -> StepError:
     """Turn a failed result and its log into an error that names the cause where it is known."""
-    phase, text = result.get("phase"), str(result.get("text") or "").strip().splitlines()
-    reason = text[0] if text else f"phase {phase}"
+    phase, text = result.get("phase"), str(result.get("text") or "").strip()
+    reason = died_with(text) or (text.splitlines() or [f"phase {phase}"])[0]
     if phase and f"{phase}" not in reason:
         reason = f"phase {phase}: {reason}"
     tail = tail_of(log, 400)

@@ -27,6 +27,9 @@ HELP = (
 )
 
 
+Wish = Literal["stop", "stop all"]
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """Of the whole window, in characters."""
@@ -45,7 +48,8 @@ class View:
     """What the person at the keyboard looks at, and what the host says.
 
     ``log`` is the end of the chosen package's log, ``back`` by how many lines it is scrolled.
-    ``left`` is the estimate in seconds; ``ask`` a question that waits for an answer.
+    ``left`` is the estimate in seconds. ``ask`` is a question that waits for a key, and ``wish``
+    what "y" would do.
     """
 
     mode: Literal["graph", "log", "help"] = "graph"
@@ -54,6 +58,7 @@ class View:
     log: tuple[str, ...] = ()
     back: int = 0
     ask: str | None = None
+    wish: Wish | None = None
     left: float | None = None
     load: float | None = None
     keys: bool = True
@@ -214,14 +219,7 @@ def _foot(
 ) -> list[Sequence[Segment]]:
     """Totals; times."""
     total, ended = len(state.nodes), state.ended.bit_count()
-    head: list[Segment] = []
-    if state.machine:
-        head.append((f"{state.machine} ", "bold"))
-    if total:
-        full = BAR * ended // total
-        head.append((theme.bar[0] * full, "built"))
-        head.append((theme.bar[1] * (BAR - full), "dim"))
-        head.append((f" {ended}/{total}", "bold"))
+    head: list[Segment] = [(f" {ended}/{total}", "bold")] if total else []
     statuses: tuple[Status, ...] = ("running", "failed", "built", "reused", "waiting")
     head.extend(
         (f"  {theme.marks[status]} {number} {status}", status)
@@ -230,6 +228,12 @@ def _foot(
     )
     if not total:
         head.append(("preparing", "dim"))
+    if state.machine:
+        taken = columns(state.machine) + sum(columns(text) for text, _ in head)
+        bar = max(0, min(BAR, width - taken - 1))  # it gives way to the numbers
+        full = bar * ended // total if total else 0
+        lead = [(f"{state.machine} ", "bold"), (theme.bar[0] * full, "built")]
+        head = [*lead, (theme.bar[1] * (bar - full), "dim"), *head]
     return [head, _times(state, theme, now, view)]
 
 

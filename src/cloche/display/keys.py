@@ -8,6 +8,8 @@ import select
 import termios
 from typing import Any
 
+SUSPEND = "\x1a"  # Ctrl-Z: a key like others, so that the terminal can be given back first
+
 _SEQUENCES = {
     "[A": "up", "OA": "up", "[B": "down", "OB": "down",
     "[5~": "pageup", "[6~": "pagedown",
@@ -62,6 +64,7 @@ class Keyboard:
             mode[3] &= ~(termios.ECHO | termios.ICANON)
             mode[6] = [*saved[6]]
             mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+            mode[6][termios.VSUSP] = b"\0"
             termios.tcsetattr(self._fd, termios.TCSADRAIN, mode)
             self._saved = saved
 
