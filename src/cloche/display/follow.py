@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,7 +52,7 @@ class Follower:
     def look(self, log: str | None) -> tuple[str, ...]:
         """Its last lines now."""
         try:
-            size = os.stat(log).st_size if log else 0
+            size = Path(log).stat().st_size if log else 0
         except OSError:
             size = 0
         if self._seen != (log, size):

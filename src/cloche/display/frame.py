@@ -163,9 +163,9 @@ def _grid(
     across = min(max(1, width // CELL), -(-len(places) // room))
     page = across * room
     first = 0
+    tell = len(places) > page and room > 1
     if len(places) > page:
-        room -= 1
-        page = max(1, across * room)
+        page = across * (room - tell)
         at = state.order.index.get(view.chosen or "", -1)
         first = places.index(at) // page * page if at in places else 0
     cell = width // across
@@ -176,7 +176,7 @@ def _grid(
         for place in shown[start : start + across]:
             line.extend(_cell(state, place, cell, theme, now, view))
         lines.append(line)
-    if len(places) > page:
+    if tell:
         more = len(places) - len(shown)
         lines.append([(f" {theme.ellipsis} and {more} more (up, down)", "dim")])
     return lines
