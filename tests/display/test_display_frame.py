@@ -175,7 +175,7 @@ def states(draw):
 
 
 @given(states(), st.integers(1, 200), st.integers(1, 100), st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_never_more_than_half_of_the_window_and_never_wider(state, width, height, data):
     names = state.order.names
     view = View(
@@ -192,7 +192,7 @@ def test_never_more_than_half_of_the_window_and_never_wider(state, width, height
 
 
 @given(states(), st.sampled_from([(80, 24), (80, 40), (100, 30), (132, 60), (200, 100)]))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=50, deadline=None)
 def test_every_running_and_failed_package_has_its_mark(state, size):
     frame = render(state, Size(*size), PLAIN, 100.0, View())
     body = "\n".join(frame[:-2])

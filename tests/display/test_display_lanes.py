@@ -43,7 +43,7 @@ def traced(rows):
 
 
 @given(orders(), st.data())
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 def test_an_eye_reads_the_edges_back(order, data):
     places = range(len(order.names))
     shown = sorted(data.draw(st.sets(st.sampled_from(places), min_size=1)))
@@ -68,7 +68,7 @@ def test_transitive_edges_are_left_out_and_nothing_else(order):
 
 
 @given(orders(most=40), st.data(), st.integers(0, 30), st.integers(2, 40))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_running_and_failed_packages_are_never_lost_and_nothing_is_shown_twice(
     order, data, rows, lanes
 ):

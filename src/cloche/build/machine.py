@@ -77,7 +77,7 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
 def _planned(shop: Workshop, plan: Plan, fates: Mapping[str, Forecast]) -> Planned:
     expected = {}
     for package in plan.packages:
-        seconds = 0.0 if fates[package.id].fate == "reuse" else expected_seconds(shop, package)
+        seconds = _foreseen(shop, package, fates[package.id])
         if seconds is not None:
             expected[package.id] = seconds
     names = tuple(package.id for package in plan.packages)
@@ -88,6 +88,17 @@ def _planned(shop: Workshop, plan: Plan, fates: Mapping[str, Forecast]) -> Plann
         expected=expected,
         jobs=shop.policy.jobs,
     )
+
+
+def _foreseen(shop: Workshop, package: Package, forecast: Forecast) -> float | None:
+    """What all that is to be done for a package will take; None where nothing is known."""
+    if forecast.fate == "reuse":
+        return 0.0
+    merge = expected_seconds(shop, package, "merge")
+    if forecast.fate == "merge":
+        return merge
+    build = expected_seconds(shop, package)
+    return None if build is None else build + (merge or 0.0)
 
 
 def _summed(
@@ -120,9 +131,9 @@ def _summed(
     return Built(worker.plan, made, built, reused, seconds)
 
 
-def expected_seconds(shop: Workshop, package: Package) -> float | None:
-    """Median of what the package took before, whatever its version's revision."""
-    durations = sorted(shop.store.durations("build", package.id))
+def expected_seconds(shop: Workshop, package: Package, step: str = "build") -> float | None:
+    """Median of what a step of this package took before."""
+    durations = sorted(shop.store.durations(step, package.id))
     return durations[len(durations) // 2] if durations else None
 
 
