@@ -11,6 +11,7 @@ import pyte
 
 from cloche.build import events
 from cloche.display.frame import Size, View, render
+from cloche.display.live import ROWS_OF_A_LINE
 from cloche.display.passing import passing
 from cloche.display.screen import Region
 from cloche.display.state import State, fold
@@ -76,7 +77,7 @@ class Window:
     def feed(self, event: events.Event, view: View = View()) -> None:  # noqa: B008
         """Take one event and draw the frame after it."""
         self.state = fold(self.state, event)
-        width = self.size.columns - 1
+        width = ROWS_OF_A_LINE * self.size.columns - 1
         lines = passing(event, self.state, self.theme)
         self.draw([self.theme.draw(line, width) for line in lines], event.time, view)
 

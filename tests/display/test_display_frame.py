@@ -61,6 +61,18 @@ def test_a_failure_stays_in_the_picture_to_the_end():
     assert "3 built, 0 reused, 1 failed, 1 not started in 22.0 s" in window.lines
 
 
+@pytest.mark.parametrize("length", [20, 49, 50, 51, 130, 209, 210, 211])
+def test_a_long_reason_is_told_whole_above_the_picture(length):
+    reason = "".join(chr(ord("a") + n % 26) for n in range(length))
+    name = "c/p-1::gentoo"
+    stream = [events.Planned(time=0.0, machine="m", packages=(name, "c/q-1::gentoo"))]
+    stream.append(events.Done(time=1.0, package=name, how="failed", seconds=1.0, reason=reason))
+    stream.append(events.Note(time=1.0, text="a word"))
+    window = replayed(stream)
+    assert f"✘ [1/2] c/p-1  1.0 s  {reason}a word" in "".join(window.lines)
+    assert [line.rstrip() for line in window.frame] == window.lines[-len(window.frame) :]
+
+
 def test_of_400_packages_with_30_running_each_running_one_is_there():
     window = replayed(many())
     assert len(window.frame) == 12

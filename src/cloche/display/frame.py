@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from cloche.display.lanes import VERTEX, Row, width_of
@@ -174,7 +175,9 @@ def _grid(
     for start in range(0, len(shown), across):
         line: list[Segment] = []
         for place in shown[start : start + across]:
-            line.extend(_cell(state, place, cell, theme, now, view))
+            name, node = state.order.names[place], state.nodes[place]
+            age = int(now - node.since) if node.status == "running" else 0
+            line.extend(_cell(name, node, age, cell, theme, name == view.chosen))
         lines.append(line)
     if tell:
         more = len(places) - len(shown)
@@ -182,25 +185,24 @@ def _grid(
     return lines
 
 
+@lru_cache(maxsize=1024)  # of many cells few change between two frames
 def _cell(
-    state: State, place: int, width: int, theme: Theme, now: float, view: View
-) -> list[Segment]:
-    name, node = state.order.names[place], state.nodes[place]
+    name: str, node: Node, age: int, width: int, theme: Theme, chosen: bool
+) -> tuple[Segment, ...]:
     bare = name.partition("::")[0]
-    chosen = name == view.chosen
     mark = theme.pointer if chosen and not theme.styles else theme.marks[node.status]
     room = width - 3
     text = bare
     if width < FULL_CELL:
         text = cp_of(bare).partition("/")[2] or bare
     if node.status == "running" and width >= 2 * CELL:
-        about = f" {short(now - node.since)}"
+        about = f" {short(age)}"
         if width >= FULL_CELL:
             about = f" {node.doing}{about}"
         text = clip(text, max(4, room - len(about)), theme.ellipsis) + about
     text = clip(text, room, theme.ellipsis)
     text += " " * (room - columns(text))
-    return [(mark, node.status), (" ", ""), (text, "chosen" if chosen else ""), (" ", "")]
+    return ((f"{mark} ", node.status), (text, "chosen" if chosen else ""), (" ", ""))
 
 
 def _log(state: State, view: View, room: int) -> list[Sequence[Segment]]:

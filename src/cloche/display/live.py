@@ -25,9 +25,10 @@ from cloche.display.state import State, fold
 from cloche.display.theme import theme_for
 
 TICK = 0.1  # seconds between frames
-ESTIMATE = 2.0  # seconds between estimates
+ESTIMATE = 5.0  # seconds between estimates
 GAP = 3.0  # seconds without a frame after which the screen is not believed to be ours (Ctrl-Z)
 LOG_LINES = 2000
+ROWS_OF_A_LINE = 4  # that goes by: reasons are to be read, endless lines of logs are not
 
 
 def capable(stream: TextIO, environment: Mapping[str, str]) -> bool:
@@ -68,7 +69,7 @@ class Live:
         """Take an event; the picture follows within a tenth of a second."""
         with self._lock:
             self._state = fold(self._state, event)
-            width = self._size().columns - 1
+            width = ROWS_OF_A_LINE * self._size().columns - 1
             lines = passing(event, self._state, self._theme)
             self._above.extend(self._theme.draw(line, width) for line in lines)
         if self._thread.ident is None:

@@ -31,9 +31,12 @@ _STYLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Theme:
-    """``marks`` are glyphs by status, ``lines`` glyphs by directions, ``styles`` SGR by name."""
+    """``marks`` are glyphs by status, ``lines`` glyphs by directions, ``styles`` SGR by name.
+
+    Equal by identity, so that it can be a key of caches.
+    """
 
     marks: Mapping[Status, str]
     lines: Sequence[str]
