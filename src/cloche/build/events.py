@@ -35,10 +35,18 @@ class Stage(Event, frozen=True, tag="stage"):
 
 
 class Planned(Event, frozen=True, tag="planned"):
-    """The plan is known: names of the packages in merge order."""
+    """The plan is known: names of the packages in merge order.
+
+    ``edges`` is what each package waits for, without what other edges imply; ``expected`` seconds
+    by earlier runs, 0 for what is foreseen to be reused, no entry where nothing is known; ``jobs``
+    how many packages are worked on at once.
+    """
 
     machine: str
     packages: tuple[str, ...]
+    edges: dict[str, tuple[str, ...]] = {}
+    expected: dict[str, float] = {}
+    jobs: int = 1
 
 
 class Started(Event, frozen=True, tag="started"):

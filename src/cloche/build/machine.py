@@ -21,6 +21,7 @@ from cloche.build.work import Made, Worker
 from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
+from cloche.plan.order import make_order, reduced
 from cloche.plan.plan import Plan, make_plan, remaining_paths
 
 FETCHERS = 2  # at once: a mirror is a shared thing
@@ -49,8 +50,8 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
     """Carry out a plan. Raises BuildError when a package failed; what was finished is kept."""
     began = time.monotonic()
     plan = worker.plan
-    shop.bus(Planned(machine=shop.inputs.machine, packages=tuple(p.id for p in plan.packages)))
     fates = forecast(worker)
+    shop.bus(_planned(shop, plan, fates))
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
     working = ThreadPoolExecutor(shop.policy.jobs, thread_name_prefix="build")
     try:
@@ -59,7 +60,7 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
                 fetching.submit(_fetch_ahead, worker, package)
         outcome = carry_out(
             plan.waits_for(),
-            remaining_paths(plan, lambda package: _expected(shop, package)),
+            remaining_paths(plan, lambda package: expected_seconds(shop, package)),
             worker,
             executor=working,
             slots=shop.policy.jobs,
@@ -72,6 +73,33 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
         fetching.shutdown(cancel_futures=True)
         working.shutdown(cancel_futures=True)
     return _summed(shop, worker, outcome, time.monotonic() - began)
+
+
+def _planned(shop: Workshop, plan: Plan, fates: Mapping[str, Forecast]) -> Planned:
+    expected = {}
+    for package in plan.packages:
+        seconds = _foreseen(shop, package, fates[package.id])
+        if seconds is not None:
+            expected[package.id] = seconds
+    names = tuple(package.id for package in plan.packages)
+    return Planned(
+        machine=shop.inputs.machine,
+        packages=names,
+        edges=reduced(make_order(names, plan.waits_for())),
+        expected=expected,
+        jobs=shop.policy.jobs,
+    )
+
+
+def _foreseen(shop: Workshop, package: Package, forecast: Forecast) -> float | None:
+    """What all that is to be done for a package will take; None where nothing is known."""
+    if forecast.fate == "reuse":
+        return 0.0
+    merge = expected_seconds(shop, package, "merge")
+    if forecast.fate == "merge":
+        return merge
+    build = expected_seconds(shop, package)
+    return None if build is None else build + (merge or 0.0)
 
 
 def _summed(
@@ -108,9 +136,9 @@ def _summed(
     return Built(worker.plan, made, built, reused, seconds)
 
 
-def _expected(shop: Workshop, package: Package) -> float | None:
-    """Median of what the package took before, whatever its version's revision."""
-    durations = sorted(shop.store.durations("build", package.id))
+def expected_seconds(shop: Workshop, package: Package, step: str = "build") -> float | None:
+    """Median of what a step of this package took before."""
+    durations = sorted(shop.store.durations(step, package.id))
     return durations[len(durations) // 2] if durations else None
 
 

@@ -109,6 +109,7 @@ def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[st
             workspace=workspace,
             log=log,
             environment=shop.environment() | build_environment(shop),
+            package=package.id,
         )
         result = run(shop, package, wanted)
         if result.get("status") != "ok":

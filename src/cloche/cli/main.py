@@ -13,6 +13,7 @@ import click
 
 from cloche import __version__
 from cloche.cli.build import build, plan
+from cloche.cli.graph import graph
 from cloche.cli.init import completion, init
 from cloche.cli.look import log, why
 from cloche.cli.seed import seed
@@ -62,7 +63,7 @@ def cli(context: click.Context, directory: Path, store: Path | None) -> None:
     context.obj = Options(directory.absolute(), store)
 
 
-for command in (init, seed, plan, build, shell, log, why, store, completion):
+for command in (init, seed, plan, graph, build, shell, log, why, store, completion):
     cli.add_command(command)
 
 
