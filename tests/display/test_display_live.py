@@ -149,8 +149,8 @@ def test_stopping_all_is_an_interrupt(terminal):
     start(terminal)
     terminal.press("S")
     terminal.wait("stop the whole build?")
-    terminal.press("y")
     with pytest.raises(KeyboardInterrupt):
+        terminal.press("y")
         time.sleep(5)
 
 

@@ -41,7 +41,13 @@ Examples:
 )
 @click.argument("machine", shell_complete=complete_machine)
 @click.argument("atom", required=False)
-@click.option("--format", "form", type=click.Choice(["text", "dot", "svg"]), default="text")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "dot", "svg"]),
+    default="text",
+    help="What to draw with [text].",
+)
 @click.option("--depth", type=click.IntRange(0), help="Go no further than that many edges.")
 @click.option("--reverse", is_flag=True, help="What needs ATOM, not what it needs.")
 @click.option("--why-needed", type=(str, str), metavar="A B", help="Only the ways from A to B.")
