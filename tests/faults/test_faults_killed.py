@@ -98,18 +98,19 @@ def test_two_at_once_end_well_with_the_same_layers(
 def test_a_store_in_use_is_not_cleaned(root_seeded: Store, fresh: Callable[[Store], Store]) -> None:
     store = fresh(root_seeded)
     where = project(store, PROJECT)
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    running = store.user.start("--store", store.path, "build", MACHINE, cwd=where, **quiet)
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    running = store.user.start("--store", store.path, "build", MACHINE, cwd=where, **pipes)
     try:
-        time.sleep(2.5)
-        assert running.poll() is None
+        assert running.stderr is not None
+        assert any("build " in line for line in iter(running.stderr.readline, ""))
         done = store.cloche("store", "gc", cwd=where)
         assert done.returncode == 3
         assert "other cloche processes are using the store; try again" in done.stderr
         assert "Traceback" not in done.stderr
     finally:
         running.terminate()
-        assert running.wait(60) == 130
+        rest = running.communicate(timeout=60)[1]
+        assert running.returncode == 130, rest
     store.cloche("store", "gc", cwd=where, check=True)
 
 
