@@ -149,9 +149,13 @@ def test_stopping_all_is_an_interrupt(terminal):
     start(terminal)
     terminal.press("S")
     terminal.wait("stop the whole build?")
-    with pytest.raises(KeyboardInterrupt):
+
+    def agree():
         terminal.press("y")
         time.sleep(5)
+
+    with pytest.raises(KeyboardInterrupt):
+        agree()
 
 
 def test_a_suspended_build_leaves_a_usable_terminal(terminal, monkeypatch):

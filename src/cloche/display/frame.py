@@ -210,7 +210,7 @@ def _log(state: State, view: View, room: int) -> list[Sequence[Segment]]:
     node = state.node(name) or Node()
     what = f"{node.step} log" if node.step else "log"
     head: list[Segment] = [(name.partition("::")[0], "bold"), (f"  {what}, q: back", "dim")]
-    end = len(view.log) - view.back
+    end = max(0, len(view.log) - view.back)
     lines = view.log[max(0, end - (room - 1)) : end] if room > 1 else ()
     shown = list(lines) or ["(nothing yet)"] if room > 1 else []
     return [head, *([(f" {line}", "")] for line in shown)]
