@@ -66,7 +66,10 @@ class MissingSeedError(ClocheError):
 
 
 class StepError(ClocheError):
-    """A package's step failed. ``reason`` is one clause; ``tail`` the log's last lines."""
+    """A package's step failed. ``reason`` is a clause; ``tail`` the lines of the log that tell why.
+
+    ``enter`` is the command that opens the root it failed in, where that was kept.
+    """
 
     status = Exit.FAILED
 
@@ -77,6 +80,7 @@ class StepError(ClocheError):
         self.package, self.step, self.reason = package, step, reason
         self.log, self.tail = log, tail
         self.hint: str | None = None
+        self.enter: str | None = None
 
     @property
     def what(self) -> str:
@@ -97,7 +101,7 @@ class StepError(ClocheError):
 
     @property
     def detail(self) -> str | None:
-        """The log's last lines."""
+        """The lines of the log that tell why."""
         return self.tail or None
 
 
@@ -126,9 +130,10 @@ class BuildError(ClocheError):
     status = Exit.FAILED
 
     def __init__(
-        self, failed: tuple[str, ...], skipped: int, errors: tuple[ClocheError, ...]
+        self, machine: str, failed: tuple[str, ...], skipped: int, errors: tuple[ClocheError, ...]
     ) -> None:
-        super().__init__(failed, skipped)
+        super().__init__(machine, failed, skipped)
+        self.machine = machine
         self.failed, self.skipped, self.errors = failed, skipped, errors
 
     @property
@@ -141,7 +146,7 @@ class BuildError(ClocheError):
     def todo(self) -> str | None:
         """The shell that opens the failed root."""
         atom = self.failed[0].split("::")[0]
-        return f"look with `cloche log {atom}` or `cloche shell MACHINE --package ={atom}`"
+        return f"look with `cloche log {atom}` or `cloche shell {self.machine} --package ={atom}`"
 
 
 class GuestError(ClocheError):

@@ -53,7 +53,7 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
     """Carry out a plan. Raises BuildError when a package failed; what was finished is kept."""
     began = time.monotonic()
     plan = worker.plan
-    shop.bus(Planned(machine=shop.inputs.machine, packages=tuple(p.id for p in plan.packages)))
+    shop.bus(_planned(worker))
     fates = forecast(worker)
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
     working = ThreadPoolExecutor(shop.policy.jobs, thread_name_prefix="build")
@@ -76,6 +76,22 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
         fetching.shutdown(cancel_futures=True)
         working.shutdown(cancel_futures=True)
     return _summed(shop, worker, outcome, time.monotonic() - began)
+
+
+def _planned(worker: Worker) -> Planned:
+    """The plan as the displays see it: a needs b where b has to be a layer first."""
+    plan = worker.plan
+    place = {package.id: number for number, package in enumerate(plan.packages)}
+    return Planned(
+        machine=worker.shop.inputs.machine,
+        packages=tuple(place),
+        needs=tuple(
+            (name, other)
+            for name, needed in plan.waits_for().items()
+            for other in sorted(needed, key=place.__getitem__)
+        ),
+        depgraph=worker.depgraph,
+    )
 
 
 def _summed(
@@ -103,7 +119,8 @@ def _summed(
     )
     if outcome.failed:
         errors = tuple(e for e in outcome.failed.values() if isinstance(e, ClocheError))
-        raise BuildError(tuple(outcome.failed), len(outcome.skipped), errors)
+        machine = shop.inputs.machine
+        raise BuildError(machine, tuple(outcome.failed), len(outcome.skipped), errors)
     made = {name: made for name, (made, _) in results.items()}
     return Built(worker.plan, made, built, reused, seconds)
 

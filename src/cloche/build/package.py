@@ -16,10 +16,11 @@ import msgspec
 
 from cloche.build import distfiles, views
 from cloche.build.diagnose import missing_in, no_space, owners, tried_network
+from cloche.build.errorlines import error_lines
 from cloche.build.errors import DiskFullError, GuestError, StepError
 from cloche.build.events import Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
-from cloche.build.logs import new_log
+from cloche.build.logs import compress_finished, found_log, new_log
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Process
 from cloche.layers import Layer
@@ -27,6 +28,7 @@ from cloche.plan.depgraph import Package
 from cloche.store import remove_tree
 
 PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
+TAIL = 20_000  # lines of a failed log that are looked through
 _FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
 
 
@@ -112,7 +114,13 @@ def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[st
         blob = shop.store.add_blob(gpkg, package.cpv)
     if (kept := failed_directory(shop, package)).exists():
         remove_tree(kept)
-    return blob.id, str(log.relative_to(shop.store.logs))
+    return blob.id, put_away(shop, package, log)
+
+
+def put_away(shop: Workshop, package: Package, log: Path) -> str:
+    """Compress the package's logs, its step being done; where this one is, below ``logs``."""
+    compress_finished(shop.store, package.cpv)
+    return str(found_log(log).relative_to(shop.store.logs))
 
 
 def run(shop: Workshop, package: Package, wanted: Call) -> dict[str, Any]:
@@ -162,8 +170,12 @@ def explain(
     reason = text[0] if text else f"phase {phase}"
     if phase and f"{phase}" not in reason:
         reason = f"phase {phase}: {reason}"
-    tail = tail_of(log, 400)
-    error = StepError(package.id, step, reason, log=str(log), tail=tail_of(log))
+    whole = tail_of(log, TAIL).splitlines()
+    lines = error_lines(whole)
+    tail = "\n".join((*lines, *whole[-400:]))
+    error = StepError(package.id, step, reason, log=str(log), tail="\n".join(lines))
+    if step == "build":  # its root is kept
+        error.enter = f"cloche shell {shop.inputs.machine} --package ={package.cpv}"
     hints = []
     for missing in missing_in(tail):
         known = owners(

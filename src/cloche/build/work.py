@@ -53,9 +53,16 @@ class Worker:
             if self.shop.running.stopped:
                 raise
             seconds = time.monotonic() - began
-            log = getattr(error, "log", None)
             self.shop.bus(
-                Done(package=name, how="failed", seconds=seconds, reason=str(error), log=log)
+                Done(
+                    package=name,
+                    how="failed",
+                    seconds=seconds,
+                    reason=str(error),
+                    log=getattr(error, "log", None),
+                    lines=tuple((error.detail or "").splitlines()),
+                    enter=getattr(error, "enter", None),
+                )
             )
             raise
         self.results[name] = made, built

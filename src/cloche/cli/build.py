@@ -151,6 +151,8 @@ def _tell_failures(error: BuildError) -> None:
         say(f"{each.where}: {each.what}")
         if each.todo:
             say(f"  {each.todo}")
+        if enter := getattr(each, "enter", None):
+            say(f"  look around in its root: {enter}")
     say()
 
 
