@@ -205,3 +205,21 @@ class NotBuiltError(ClocheError):
     def todo(self) -> str | None:
         """The command."""
         return f"run `{self.command}`"
+
+
+class UnknownPhaseError(ClocheError):
+    """A log has no part for a phase; ``known`` are those that it has."""
+
+    def __init__(self, phase: str, known: tuple[str, ...]) -> None:
+        super().__init__(phase)
+        self.phase, self.known = phase, known
+
+    @property
+    def what(self) -> str:
+        """The phase."""
+        return f"the log has no phase `{self.phase}`"
+
+    @property
+    def todo(self) -> str | None:
+        """Those that there are."""
+        return f"it has {', '.join(self.known)}" if self.known else "leave --phase out"

@@ -150,3 +150,8 @@ class Bus:
         """Deliver to this one as well, from now on."""
         with self._lock:
             self._sinks.append(sink)
+
+    def remove(self, sink: Sink) -> None:
+        """Deliver nothing more to this one."""
+        with self._lock:
+            self._sinks.remove(sink)

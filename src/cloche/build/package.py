@@ -175,7 +175,8 @@ def explain(
     tail = "\n".join((*lines, *whole[-400:]))
     error = StepError(package.id, step, reason, log=str(log), tail="\n".join(lines))
     if step == "build":  # its root is kept
-        error.enter = f"cloche shell {shop.inputs.machine} --package ={package.cpv}"
+        strict = " --strict" if any(layer.kind == "strict" for layer in shop.inputs.base) else ""
+        error.enter = f"cloche shell {shop.inputs.machine}{strict} --package ={package.cpv}"
     hints = []
     for missing in missing_in(tail):
         known = owners(

@@ -17,6 +17,7 @@ from cloche.build.errors import BuildError
 from cloche.build.events import Delivered, Event, Sink
 from cloche.build.machine import Built, build_machine, prepare
 from cloche.build.preview import Forecast, forecast
+from cloche.build.record import recorded
 from cloche.build.work import Worker
 from cloche.cli.complete import complete_machine
 from cloche.cli.workplace import Choices, Options, opened_workshop, say
@@ -111,6 +112,7 @@ def build(
         _terminable(),
         opened_workshop(options, project, wanted, choices, display) as shop,
         _closing(display),
+        recorded(shop),
     ):
         worker = prepare(shop, wanted.targets)
         try:
@@ -121,7 +123,7 @@ def build(
                 _tell_failures(error)
             raise
         delivered = deliver(shop, worker, built, wanted, directory)
-        display(
+        shop.bus(
             Delivered(
                 packages=str(delivered.binpkgs),
                 stage4=str(delivered.stage4) if delivered.stage4 else None,
