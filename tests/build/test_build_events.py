@@ -67,7 +67,7 @@ def test_a_stream_begins_with_its_version() -> None:
 def test_events_are_read_back_and_unknown_ones_passed_over() -> None:
     events = [
         Version(),
-        Planned(machine="m", packages=("a/b-1::r",), needs=(("a/b-1::r", "a/c-1::r"),)),
+        Planned(machine="m", packages=("a/b-1::r",), edges={"a/b-1::r": ("a/c-1::r",)}),
         Done(package="a/b-1::r", how="failed", lines=("x",), enter="cloche shell m"),
     ]
     lines = [encode_event(event) for event in events]

@@ -45,13 +45,16 @@ class Stage(Event, frozen=True, tag="stage"):
 class Planned(Event, frozen=True, tag="planned"):
     """The plan is known: names of the packages in merge order.
 
-    ``needs`` are pairs of names: the first waits for the second. ``depgraph`` is the id of the blob
-    with the resolution.
+    ``edges`` is what each package waits for, without what other edges imply; ``expected`` seconds
+    by earlier runs, 0 for what is foreseen to be reused, no entry where nothing is known; ``jobs``
+    how many packages are worked on at once; ``depgraph`` the id of the blob with the resolution.
     """
 
     machine: str
     packages: tuple[str, ...]
-    needs: tuple[tuple[str, str], ...] = ()
+    edges: dict[str, tuple[str, ...]] = {}
+    expected: dict[str, float] = {}
+    jobs: int = 1
     depgraph: str | None = None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cloche.build import distfiles, views
 from cloche.build.errors import MissingDistfileError, StepError
-from cloche.build.events import Fetched, Started
+from cloche.build.events import Fetched, Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
 from cloche.build.workshop import Workshop, make_directory
@@ -77,8 +77,12 @@ def _fetch(
         | {n: environment[n] for n in PROXIES if n in environment}
         | {"CURL_CA_BUNDLE": CA_BUNDLE, "SSL_CERT_FILE": CA_BUNDLE},
         timeout=shop.policy.phase_seconds,
+        package=package.id,
     )
-    result, _ = call(shop.engine, shop.running, wanted)
+    try:
+        result, _ = call(shop.engine, shop.running, wanted)
+    finally:
+        shop.bus(Phase(package=package.id, phase="fetch", state="end"))
     if result.get("status") != "ok":
         reason = f"{result.get('file', '?')}: {result.get('reason', 'failed')}"
         raise StepError(package.id, "fetch", reason, log=str(log), tail=tail_of(log))

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from cloche.build.errors import GuestError
+from cloche.build.errors import GuestError, StepError
 from cloche.build.logs import hold_for_writing
 from cloche.engines.base import Bind, Command, Ended, Engine, Process, Sandbox
 
@@ -39,7 +39,10 @@ Message = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One run of a guest script. ``workspace`` is a directory of the caller's for small files."""
+    """One run of a guest script. ``workspace`` is a directory of the caller's for small files.
+
+    ``package`` is the id of the package it is for, by which a person may stop it.
+    """
 
     script: str
     request: Mapping[str, Any]
@@ -48,15 +51,17 @@ class Call:
     log: Path
     environment: Mapping[str, str]
     timeout: float | None = None
+    package: str | None = None
 
 
 class Running:
-    """Sandboxes that run now, so that an interrupt or a full disk can end them all."""
+    """Sandboxes that run now, so that an interrupt or a person can end them all, or a package's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._processes: set[Process] = set()
+        self._processes: dict[Process, str | None] = {}
         self._stopped = False
+        self._unwanted: set[str] = set()
 
     @property
     def stopped(self) -> bool:
@@ -64,18 +69,18 @@ class Running:
         with self._lock:
             return self._stopped
 
-    def add(self, process: Process) -> None:
-        """Remember a process; end it at once when everything is being stopped."""
+    def add(self, process: Process, package: str | None = None) -> None:
+        """Remember a process; end it at once when it, or everything, is being stopped."""
         with self._lock:
-            self._processes.add(process)
-            stopped = self._stopped
+            self._processes[process] = package
+            stopped = self._stopped or package in self._unwanted
         if stopped:
             process.kill()
 
     def discard(self, process: Process) -> None:
         """Forget a process that ended."""
         with self._lock:
-            self._processes.discard(process)
+            self._processes.pop(process, None)
 
     def stop(self) -> None:
         """End all, now and from now on."""
@@ -84,6 +89,19 @@ class Running:
             processes = list(self._processes)
         for process in processes:
             process.kill()
+
+    def stop_package(self, package: str) -> None:
+        """End what runs for one package, now and from now on: it fails with "stopped"."""
+        with self._lock:
+            self._unwanted.add(package)
+            processes = [p for p, name in self._processes.items() if name == package]
+        for process in processes:
+            process.kill()
+
+    def unwanted(self, package: str | None) -> bool:
+        """True once a person stopped this package."""
+        with self._lock:
+            return package in self._unwanted
 
 
 def tail_of(log: Path, lines: int = 15) -> str:
@@ -107,7 +125,7 @@ def call(
 ) -> tuple[Message, Ended]:
     """Run a script to its end and give its result message. ``watch`` is called every half second.
 
-    Raises GuestError when there was no result.
+    Raises StepError when the call's package was stopped, GuestError when there was no result.
     """
     sandbox, command = _furnished(wanted)
     reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -123,12 +141,14 @@ def call(
         finally:
             os.close(writer)
             listener.start()
-        running.add(process)
+        running.add(process, wanted.package)
         try:
             ended = _wait(process, watch)
         finally:
             running.discard(process)
             listener.join()
+    if ended.killed and wanted.package and running.unwanted(wanted.package):
+        raise StepError(wanted.package, wanted.script, "stopped", log=str(wanted.log))
     if not messages:
         raise GuestError(wanted.script, describe(ended), tail_of(wanted.log))
     return messages[-1], ended

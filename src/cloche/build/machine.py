@@ -21,6 +21,7 @@ from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
+from cloche.plan.order import make_order, reduced
 from cloche.plan.plan import Plan, make_plan, remaining_paths
 
 FETCHERS = 2  # at once: a mirror is a shared thing
@@ -53,8 +54,8 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
     """Carry out a plan. Raises BuildError when a package failed; what was finished is kept."""
     began = time.monotonic()
     plan = worker.plan
-    shop.bus(_planned(worker))
     fates = forecast(worker)
+    shop.bus(_planned(worker, fates))
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
     working = ThreadPoolExecutor(shop.policy.jobs, thread_name_prefix="build")
     try:
@@ -78,18 +79,20 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
     return _summed(shop, worker, outcome, time.monotonic() - began)
 
 
-def _planned(worker: Worker) -> Planned:
-    """The plan as the displays see it: a needs b where b has to be a layer first."""
-    plan = worker.plan
-    place = {package.id: number for number, package in enumerate(plan.packages)}
+def _planned(worker: Worker, fates: Mapping[str, Forecast]) -> Planned:
+    shop, plan = worker.shop, worker.plan
+    expected = {}
+    for package in plan.packages:
+        seconds = 0.0 if fates[package.id].fate == "reuse" else _expected(shop, package)
+        if seconds is not None:
+            expected[package.id] = seconds
+    names = tuple(package.id for package in plan.packages)
     return Planned(
-        machine=worker.shop.inputs.machine,
-        packages=tuple(place),
-        needs=tuple(
-            (name, other)
-            for name, needed in plan.waits_for().items()
-            for other in sorted(needed, key=place.__getitem__)
-        ),
+        machine=shop.inputs.machine,
+        packages=names,
+        edges=reduced(make_order(names, plan.waits_for())),
+        expected=expected,
+        jobs=shop.policy.jobs,
         depgraph=worker.depgraph,
     )
 

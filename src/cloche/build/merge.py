@@ -63,6 +63,7 @@ def merge(
             workspace=workspace,
             log=log,
             environment=shop.environment(),
+            package=package.id,
         )
         result = building.run(shop, package, wanted)
         if result.get("status") != "ok":

@@ -16,7 +16,7 @@ import msgspec
 
 from cloche.build import distfiles, views
 from cloche.build.diagnose import missing_in, no_space, owners, tried_network
-from cloche.build.errorlines import error_lines
+from cloche.build.errorlines import error_lines, headline
 from cloche.build.errors import DiskFullError, GuestError, StepError
 from cloche.build.events import Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
@@ -104,6 +104,7 @@ def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[st
             workspace=workspace,
             log=log,
             environment=shop.environment() | build_environment(shop),
+            package=package.id,
         )
         result = run(shop, package, wanted)
         if result.get("status") != "ok":
@@ -167,11 +168,13 @@ def explain(
 ) -> StepError:
     """Turn a failed result and its log into an error that names the cause where it is known."""
     phase, text = result.get("phase"), str(result.get("text") or "").strip().splitlines()
-    reason = text[0] if text else f"phase {phase}"
-    if phase and f"{phase}" not in reason:
-        reason = f"phase {phase}: {reason}"
     whole = tail_of(log, TAIL).splitlines()
     lines = error_lines(whole)
+    reason = text[0] if text else f"phase {phase}"
+    if len(text) > 1:  # the end of the log, not a reason
+        reason = headline(lines) or reason
+    if phase and f"phase {phase}" not in reason:
+        reason = f"phase {phase}: {reason}"
     tail = "\n".join((*lines, *whole[-400:]))
     error = StepError(package.id, step, reason, log=str(log), tail="\n".join(lines))
     if step == "build":  # its root is kept

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -23,12 +24,14 @@ from cloche.cli.complete import complete_machine
 from cloche.cli.workplace import Choices, Options, opened_workshop, say
 from cloche.config.project import load_project
 from cloche.display.jsonlines import JsonLines
+from cloche.display.live import Live, capable
 from cloche.display.plain import Plain
 from cloche.display.text import count, seconds, size
 from cloche.output.deliver import Delivered as Results
 from cloche.output.deliver import deliver, remember
 
 Function = Callable[..., Any]
+Progress = Literal["auto", "live", "plain", "json"]
 
 
 def common(function: Function) -> Function:
@@ -87,7 +90,12 @@ Examples:
     type=click.Path(file_okay=False, path_type=Path),
     help="Where tarball and packages are put [PROJECT/out/MACHINE].",
 )
-@click.option("--progress", type=click.Choice(["plain", "json"]), default="plain")
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "live", "plain", "json"]),
+    default="auto",
+    help="How to tell of it [auto: live on a terminal, else plain].",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show the phases, too.")
 @click.pass_obj
 def build(
@@ -98,7 +106,7 @@ def build(
     strict: bool,
     keep_going: bool,
     output: Path | None,
-    progress: Literal["plain", "json"],
+    progress: Progress,
     verbose: bool,
 ) -> None:
     """Build MACHINE: packages, layers, the stage4 tarball, the package directory."""
@@ -107,18 +115,21 @@ def build(
     wanted = project.machine(machine)
     directory = (output or project.root / "out" / machine).absolute()
     choices = Choices(jobs, keep_going, offline, strict)
-    display = JsonLines(sys.stdout) if progress == "json" else Plain(sys.stderr, verbose=verbose)
+    display = _display(progress, verbose=verbose)
     with (
         _terminable(),
         opened_workshop(options, project, wanted, choices, display) as shop,
         _closing(display),
         recorded(shop),
     ):
+        if isinstance(display, Live):
+            display.attach(shop.running.stop_package)
         worker = prepare(shop, wanted.targets)
         try:
             built = build_machine(shop, worker)
         except BaseException as error:
             remember(shop, worker, wanted)
+            display.close()  # before anything else is written where it draws
             if isinstance(error, BuildError):
                 _tell_failures(error)
             raise
@@ -130,8 +141,16 @@ def build(
                 logs=str(shop.store.logs),
             )
         )
-    if progress == "plain":
+    if progress != "json":
         _tell_results(delivered, shop.store.logs, built, time.monotonic() - began)
+
+
+def _display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Live:
+    if progress == "json":
+        return JsonLines(sys.stdout)
+    if progress == "live" or (progress == "auto" and capable(sys.stderr, os.environ)):
+        return Live(sys.stderr)
+    return Plain(sys.stderr, verbose=verbose)
 
 
 def _tell_results(delivered: Results, logs: Path, built: Built, took: float) -> None:

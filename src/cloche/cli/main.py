@@ -10,8 +10,8 @@ import click
 
 from cloche import __version__
 from cloche.cli.build import build, plan
-from cloche.cli.init import completion, init
 from cloche.cli.history import history
+from cloche.cli.init import completion, init
 from cloche.cli.log import log
 from cloche.cli.look import why
 from cloche.cli.report import report

@@ -1,41 +1,18 @@
 """Places for the nodes of a graph in layers: what needs nothing first, each after what it needs.
 
 Sugiyama's way, in its simplest form: layers by the longest path, the order within them by the mean
-place of the neighbours, a few sweeps. Edges that others imply are left out first.
+place of the neighbours, a few sweeps.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 SWEEPS = 4
 
 
-def reduced(names: Sequence[str], needs: Iterable[tuple[str, str]]) -> dict[str, tuple[str, ...]]:
-    """For each name what it needs directly; edges that are implied by others are left out.
-
-    ``names`` are in an order in which everything comes after what it needs (a merge order); edges
-    that go the other way are dropped.
-    """
-    place = {name: number for number, name in enumerate(names)}
-    direct: list[set[int]] = [set() for _ in names]
-    for name, other in needs:
-        if name in place and other in place and place[other] < place[name]:
-            direct[place[name]].add(place[other])
-    reach = [0] * len(names)  # bit sets of all that a node reaches
-    result: dict[str, tuple[str, ...]] = {}
-    for number, name in enumerate(names):
-        kept = []
-        for other in sorted(direct[number], reverse=True):  # the latest first: it implies the rest
-            if not reach[number] >> other & 1:
-                kept.append(other)
-                reach[number] |= reach[other] | 1 << other
-        result[name] = tuple(names[other] for other in sorted(kept))
-    return result
-
-
 def placed(needs: Mapping[str, Sequence[str]]) -> dict[str, tuple[int, int]]:
-    """Layer and place in it for each name; ``needs`` is in an order as `reduced` gives it."""
+    """Layer and place in it for each name; ``needs`` has each name after those it needs."""
     depth: dict[str, int] = {}
     for name, others in needs.items():
         depth[name] = max((depth[other] + 1 for other in others), default=0)

@@ -19,8 +19,9 @@ from typing import Any
 
 import msgspec
 
-from cloche.display.layered import placed, reduced
+from cloche.display.layered import placed
 from cloche.display.timeline import Timeline, Work, critical_chain, lanes, slowest_phases
+from cloche.plan.order import reduced
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +79,9 @@ def embedded(data: Any) -> str:
 
 def page_data(line: Timeline, about: Mapping[str, About]) -> dict[str, Any]:
     """What the page's script draws."""
-    names = [work.package for work in line.works]
-    needs = reduced(names, line.needs)
+    needs = reduced(line.order)
     places = placed(needs)
-    number = {name: n for n, name in enumerate(names)}
+    number = line.order.index
     lane = lanes(line.works)
     return {
         "machine": line.machine,
@@ -132,9 +132,7 @@ def _span(span: Any) -> dict[str, Any]:
 
 def _logs(works: Sequence[Work], about: Mapping[str, About]) -> list[list[str]]:
     """For each package its logs, packed."""
-    return [
-        [_packed(log.text) for log in about.get(work.package, About()).logs] for work in works
-    ]
+    return [[_packed(log.text) for log in about.get(work.package, About()).logs] for work in works]
 
 
 def _packed(text: str) -> str:

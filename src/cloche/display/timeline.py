@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cloche.build import events as ev
+from cloche.plan.order import Order, bits, make_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class Timeline:
     seconds: float
     works: tuple[Work, ...]
     stages: tuple[Span, ...]
-    needs: tuple[tuple[str, str], ...]
+    order: Order
     finished: ev.Finished | None
 
 
@@ -73,6 +74,8 @@ class _Open:
         self.end_phase(now)
         if event.state == "start":
             self.phase = (event.phase, now)
+        elif self.step is not None and self.step[0] == event.phase == "fetch":
+            self.close(now)  # ahead of the package's turn: nothing else may come for long
 
     def end_phase(self, now: float) -> None:
         if self.phase is not None:
@@ -116,8 +119,6 @@ def timeline(events: Iterable[ev.Event]) -> Timeline:
                 opened.setdefault(event.package, _Open()).started(event, now)
             case ev.Phase():
                 opened.setdefault(event.package, _Open()).phased(event, now)
-            case ev.Fetched():
-                _fetched(opened.setdefault(event.package, _Open()), now)
             case ev.Done():
                 package = opened.setdefault(event.package, _Open())
                 package.close(now)
@@ -132,20 +133,9 @@ def timeline(events: Iterable[ev.Event]) -> Timeline:
         seconds=end,
         works=tuple(opened.get(name, _Open()).work(name, end) for name in names),
         stages=_stages(events, began, end),
-        needs=plan.needs,
+        order=make_order(tuple(names), plan.edges),
         finished=finished,
     )
-
-
-def _fetched(package: _Open, now: float) -> None:
-    """A fetch goes on until its last file: nothing else says that it ended."""
-    if package.step is not None and package.step[0] == "fetch":
-        if package.steps and package.steps[-1].name == "fetch":
-            package.steps.pop()
-        package.steps.append(Span("fetch", package.step[1], now))
-        package.step = None
-    elif package.step is None and package.steps and package.steps[-1].name == "fetch":
-        package.steps[-1] = Span("fetch", package.steps[-1].start, now)
 
 
 def _stages(events: Sequence[ev.Event], began: float, end: float) -> tuple[Span, ...]:
@@ -179,11 +169,17 @@ def critical_chain(line: Timeline) -> tuple[str, ...]:
 
     From what ended last back to whatever it needed that ended last, as long as that was worked on.
     """
+    order = line.order
     works = {work.package: work for work in line.works if work.worked}
-    needs: dict[str, list[str]] = {}
-    for package, other in line.needs:
-        if package in works and other in works and works[other].start < works[package].start:
-            needs.setdefault(package, []).append(other)
+    needs = {
+        name: [
+            other
+            for other in map(order.names.__getitem__, bits(order.below[order.index[name]]))
+            if other in works and works[other].start < works[name].start
+        ]
+        for name in works
+        if name in order.index
+    }
     chain: list[str] = []
     here = max(works, key=lambda name: works[name].end, default=None)
     while here is not None:

@@ -1,0 +1,62 @@
+"""How long it will take: the rest of the plan played through with the times of earlier runs."""
+
+from __future__ import annotations
+
+import heapq
+from statistics import median
+
+from cloche.display.state import State
+from cloche.plan.order import bits
+
+GUESS = 10.0  # seconds for a package, when no package at all is known
+OVERDUE = 0.1  # what runs longer than ever is thought to need this part of its time again
+
+
+def time_left(state: State, now: float) -> float | None:
+    """Seconds until the last package, by the queue's own rule; None while there is no telling.
+
+    Nothing can be told as long as more than half of what is left was never built here.
+    """
+    left = [*bits(state.set("waiting")), *bits(state.set("running"))]
+    known = [seconds for seconds in state.expected if seconds]
+    unknown = sum(1 for place in left if state.expected[place] is None)
+    if not left or unknown * 2 > len(left):
+        return None
+    usual = median(known) if known else GUESS
+    needs = {place: _rest(state, place, usual, now) for place in left}
+    return _played(state, needs)
+
+
+def _rest(state: State, place: int, usual: float, now: float) -> float:
+    expected = state.expected[place]
+    seconds = usual if expected is None else expected
+    if not state.set("running") >> place & 1:
+        return seconds
+    spent = max(0.0, now - state.nodes[place].since)
+    return max(seconds - spent, spent * OVERDUE)
+
+
+def _played(state: State, seconds: dict[int, float]) -> float:
+    """The end of a ready queue that takes the longest remaining path first."""
+    order = state.order
+    left = state.set("waiting") | state.set("running")
+    paths: dict[int, float] = {}
+    for place in sorted(seconds, reverse=True):
+        after = max((paths[d] for d in bits(order.wanted[place] & left)), default=0.0)
+        paths[place] = seconds[place] + after
+    missing = {place: (order.needs[place] & left).bit_count() for place in seconds}
+    running = [(seconds[place], place) for place in bits(state.set("running"))]
+    heapq.heapify(running)
+    ready = [(-paths[p], p) for p in bits(state.set("waiting")) if not missing[p]]
+    heapq.heapify(ready)
+    clock = 0.0
+    while running or ready:
+        while ready and len(running) < state.jobs:
+            _, place = heapq.heappop(ready)
+            heapq.heappush(running, (clock + seconds[place], place))
+        clock, place = heapq.heappop(running)
+        for other in bits(order.wanted[place] & left):
+            missing[other] -= 1
+            if not missing[other]:
+                heapq.heappush(ready, (-paths[other], other))
+    return clock

@@ -1,0 +1,257 @@
+"""A frame: the exact lines that show a build at one moment. No clock, no terminal, no files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from cloche.display.lanes import VERTEX, Row, width_of
+from cloche.display.layout import Layout, Sets, lay_out
+from cloche.display.state import Node, State, Status
+from cloche.display.text import seconds
+from cloche.display.theme import Segment, Theme, clip, columns
+from cloche.plan.names import cp_of
+
+CELL = 10  # columns of the smallest cell of a grid
+FULL_CELL = 38  # columns in which a name, a phase and a time fit
+BAR = 20  # columns
+
+HELP = (
+    ("up down", "choose a package"),
+    ("Enter", "its log, followed as it grows; up and down scroll it"),
+    ("q Esc", "back to the graph, or let go of the choice"),
+    ("s", "stop the chosen package (asks first)"),
+    ("S", "stop the whole build, as Ctrl-C does (asks first)"),
+    ("f", "freeze the picture, and let it go on"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Of the whole window, in characters."""
+
+    columns: int
+    rows: int
+
+    @property
+    def frame(self) -> int:
+        """Lines that a frame may take: half of the window, and one at least."""
+        return max(1, self.rows // 2)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What the person at the keyboard looks at, and what the host says.
+
+    ``log`` is the end of the chosen package's log, ``back`` by how many lines it is scrolled.
+    ``left`` is the estimate in seconds; ``ask`` a question that waits for an answer.
+    """
+
+    mode: Literal["graph", "log", "help"] = "graph"
+    chosen: str | None = None
+    frozen: bool = False
+    log: tuple[str, ...] = ()
+    back: int = 0
+    ask: str | None = None
+    left: float | None = None
+    load: float | None = None
+    keys: bool = True
+
+
+def render(state: State, size: Size, theme: Theme, now: float, view: View) -> list[str]:
+    """The frame's lines, none wider than the window, never more than half of its height."""
+    width = max(1, size.columns - 1)  # a full line would leave the cursor's place to chance
+    foot = _foot(state, theme, now, view, width)
+    if size.frame < 4:
+        foot = foot[-1:] if view.ask or not foot else foot[:1]
+    room = size.frame - len(foot)
+    if room <= 0:
+        body: list[Sequence[Segment]] = []
+    elif view.mode == "help":
+        body = [((f"{key:>8}  ", "bold"), (text, "")) for key, text in HELP[:room]]
+    elif view.mode == "log" and view.chosen:
+        body = _log(state, view, room)
+    else:
+        body = _graph(state, room, width, theme, now, view)
+    return [theme.draw(line, width) for line in (*body, *foot)]
+
+
+def layout_of(state: State, size: Size, view: View) -> Layout:
+    """What the graph of this frame shows: also the packages that keys move through."""
+    return _layout(state, size.frame - (2 if size.frame >= 4 else 1), size.columns - 1, view)
+
+
+def _layout(state: State, room: int, width: int, view: View) -> Layout:
+    place = state.order.index.get(view.chosen or "")
+    sets = Sets(
+        running=state.set("running"),
+        failed=state.set("failed"),
+        waiting=state.set("waiting"),
+        built=state.set("built"),
+        chosen=0 if place is None else 1 << place,
+    )
+    return lay_out(state.order, sets, max(0, room), max(2, width // 3))
+
+
+def _graph(
+    state: State, room: int, width: int, theme: Theme, now: float, view: View
+) -> list[Sequence[Segment]]:
+    layout = _layout(state, room, width, view)
+    if layout.rows is None:
+        return _grid(state, layout.places, room, width, theme, now, view)
+    gutter = width_of(layout.rows)
+    return [_row(state, row, gutter, theme, now, view) for row in layout.rows]
+
+
+def _row(
+    state: State, row: Row, gutter: int, theme: Theme, now: float, view: View
+) -> Sequence[Segment]:
+    name = state.order.names[row.place]
+    node = state.nodes[row.place]
+    chosen = name == view.chosen
+    line: list[Segment] = [(theme.pointer if chosen else " ", "bold")]
+    line.extend(cells_of(row, theme, node.status))
+    line.append((" " * (gutter - 2 * len(row.cells)), ""))
+    bare = name.partition("::")[0]
+    line.append((bare, "chosen" if chosen else "bold" if node.status == "running" else ""))
+    line.append((f"  {_about(state, row.place, node, now)}", "dim"))
+    return line
+
+
+def cells_of(row: Row, theme: Theme, status: Status) -> list[Segment]:
+    """A row's part of the graph."""
+    line: list[Segment] = []
+    for directions, onwards in row.cells:
+        if directions == VERTEX:
+            line.append((theme.marks[status], status))
+        else:
+            line.append((theme.lines[directions], "edge"))
+        line.append((theme.lines[12] if onwards else " ", "edge"))
+    return line
+
+
+def _about(state: State, place: int, node: Node, now: float) -> str:
+    """What is to be said of a package behind its name."""
+    match node.status:
+        case "running":
+            expected = state.expected[place]
+            usual = f" of ~{short(expected)}" if expected else ""
+            after = (state.order.above[place] & state.set("waiting")).bit_count()
+            behind = f", {after} wait" if after else ""
+            return f"{node.doing}  {short(now - node.since)}{usual}{behind}"
+        case "waiting":
+            left = (state.order.needs[place] & ~state.ended).bit_count()
+            return f"waits for {left}" if left else "ready"
+        case "failed":
+            return f"failed: {node.reason or ''}"
+        case "built":
+            return short(node.seconds)
+        case _:
+            return node.status
+
+
+def _grid(
+    state: State, places: Sequence[int], room: int, width: int, theme: Theme, now: float, view: View
+) -> list[Sequence[Segment]]:
+    """Many at once: several in a line, shortened as need be; a page when that is too much."""
+    across = min(max(1, width // CELL), -(-len(places) // room))
+    page = across * room
+    first = 0
+    if len(places) > page:
+        room -= 1
+        page = max(1, across * room)
+        at = state.order.index.get(view.chosen or "", -1)
+        first = places.index(at) // page * page if at in places else 0
+    cell = width // across
+    lines: list[Sequence[Segment]] = []
+    shown = places[first : first + page]
+    for start in range(0, len(shown), across):
+        line: list[Segment] = []
+        for place in shown[start : start + across]:
+            line.extend(_cell(state, place, cell, theme, now, view))
+        lines.append(line)
+    if len(places) > page:
+        more = len(places) - len(shown)
+        lines.append([(f" {theme.ellipsis} and {more} more (up, down)", "dim")])
+    return lines
+
+
+def _cell(
+    state: State, place: int, width: int, theme: Theme, now: float, view: View
+) -> list[Segment]:
+    name, node = state.order.names[place], state.nodes[place]
+    bare = name.partition("::")[0]
+    chosen = name == view.chosen
+    mark = theme.pointer if chosen and not theme.styles else theme.marks[node.status]
+    room = width - 3
+    text = bare
+    if width < FULL_CELL:
+        text = cp_of(bare).partition("/")[2] or bare
+    if node.status == "running" and width >= 2 * CELL:
+        about = f" {short(now - node.since)}"
+        if width >= FULL_CELL:
+            about = f" {node.doing}{about}"
+        text = clip(text, max(4, room - len(about)), theme.ellipsis) + about
+    text = clip(text, room, theme.ellipsis)
+    text += " " * (room - columns(text))
+    return [(mark, node.status), (" ", ""), (text, "chosen" if chosen else ""), (" ", "")]
+
+
+def _log(state: State, view: View, room: int) -> list[Sequence[Segment]]:
+    name = view.chosen or ""
+    node = state.node(name) or Node()
+    what = f"{node.step} log" if node.step else "log"
+    head: list[Segment] = [(name.partition("::")[0], "bold"), (f"  {what}, q: back", "dim")]
+    end = len(view.log) - view.back
+    lines = view.log[max(0, end - (room - 1)) : end] if room > 1 else ()
+    shown = list(lines) or ["(nothing yet)"] if room > 1 else []
+    return [head, *([(f" {line}", "")] for line in shown)]
+
+
+def _foot(
+    state: State, theme: Theme, now: float, view: View, width: int
+) -> list[Sequence[Segment]]:
+    """Totals; times."""
+    total, ended = len(state.nodes), state.ended.bit_count()
+    head: list[Segment] = []
+    if state.machine:
+        head.append((f"{state.machine} ", "bold"))
+    if total:
+        full = BAR * ended // total
+        head.append((theme.bar[0] * full, "built"))
+        head.append((theme.bar[1] * (BAR - full), "dim"))
+        head.append((f" {ended}/{total}", "bold"))
+    statuses: tuple[Status, ...] = ("running", "failed", "built", "reused", "waiting")
+    head.extend(
+        (f"  {theme.marks[status]} {number} {status}", status)
+        for status in statuses
+        if (number := state.count(status))
+    )
+    if not total:
+        head.append(("preparing", "dim"))
+    return [head, _times(state, theme, now, view)]
+
+
+def _times(state: State, theme: Theme, now: float, view: View) -> Sequence[Segment]:
+    if view.ask:
+        return [(view.ask, "failed")]
+    parts = [f"{name} {short(now - since)}" for name, since in state.stages.items()]
+    if state.began is not None:
+        parts.append(f"{short(now - state.began)} so far")
+    if view.left is not None:
+        parts.append(f"about {short(view.left)} left")
+    if view.load is not None:
+        parts.append(f"load {view.load:.1f}")
+    tail = f"  {theme.dot}  ".join(parts)
+    line: list[Segment] = [("frozen (f)  ", "failed")] if view.frozen else []
+    line.append((tail, "dim"))
+    if view.keys:
+        line.append((f"  {theme.dot}  ? help", "dim"))
+    return line
+
+
+def short(value: float) -> str:
+    """Whole seconds, as people read them: a display has no use for tenths that change."""
+    value = max(0.0, value)
+    return f"{int(value)} s" if value < 100 else seconds(value)

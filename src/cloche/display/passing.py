@@ -1,0 +1,72 @@
+"""Lines that go by above the live picture, and stay: what was built, failures, notes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloche.build import events
+from cloche.display.state import State
+from cloche.display.text import count, seconds, size
+from cloche.display.theme import Line, Theme
+
+TAIL = 6  # lines of a failed log
+
+
+def passing(event: events.Event, state: State, theme: Theme) -> list[Line]:
+    """What to say for ever of an event; ``state`` is after it. Reused packages are only counted."""
+    match event:
+        case events.Note(level="warning"):
+            return [[("warning: ", "failed"), (event.text, "")]]
+        case events.Note():
+            return [[(event.text, "")]]
+        case events.Planned():
+            return [[(f"{event.machine}: {count(len(event.packages), 'package')} in the plan", "")]]
+        case events.Stage(state="end") if not event.reused:
+            return [[(f"{event.name}: {seconds(event.seconds)}", "")]]
+        case events.Fetched():
+            return [[(f"  fetched {event.file} ({size(event.size)})", "dim")]]
+        case events.Done(how="built" | "failed"):
+            return _done(event, state, theme)
+        case events.Finished():
+            return [[(_sum(event), "bold")]]
+        case _:
+            return []
+
+
+def _done(event: events.Done, state: State, theme: Theme) -> list[Line]:
+    name = event.package.partition("::")[0]
+    total = len(state.nodes)
+    place = f" [{state.ended.bit_count():>{len(str(total))}}/{total}]"
+    line = [(f"{theme.marks[event.how]}", event.how), (place, "dim"), (f" {name}", "bold")]
+    line.append((f"  {seconds(event.seconds)}", "dim"))
+    if event.how == "built":
+        return [line]
+    lines: list[Line] = [[*line, (f"  {event.reason or 'failed'}", "failed")]]
+    lines.extend([("    ", ""), (text, "")] for text in last_lines(event.log, TAIL))
+    return lines
+
+
+def _sum(event: events.Finished) -> str:
+    parts = [f"{event.built} built", f"{event.reused} reused"]
+    if event.failed:
+        parts.append(f"{event.failed} failed")
+    if event.skipped:
+        parts.append(f"{event.skipped} not started")
+    return f"{', '.join(parts)} in {seconds(event.seconds)}"
+
+
+def last_lines(log: str | None, number: int, reach: int = 65_536) -> tuple[str, ...]:
+    """The last lines of a log that are not empty, out of its last ``reach`` bytes."""
+    if not log:
+        return ()
+    try:
+        with Path(log).open("rb") as file:
+            length = file.seek(0, 2)
+            file.seek(max(0, length - reach))
+            data = file.read(reach)
+    except OSError:
+        return ()
+    lines = [line.rsplit("\r", 1)[-1] for line in data.decode(errors="replace").split("\n")]
+    if length > reach:
+        del lines[0]  # the middle of a line
+    return tuple([line for line in lines if line.strip()][-number:])

@@ -1,0 +1,78 @@
+"""The bottom of a terminal as a region that is redrawn in place, with lines going by above it.
+
+Only what VT100 knows is used: up, carriage return, erase. Lines never wrap, as no line of a frame
+is as wide as the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cloche.display.theme import columns, safe
+
+HIDE, SHOW = "\x1b[?25l", "\x1b[?25h"
+
+
+class Region:
+    """Makes the characters that turn one frame into the next. Writes nothing itself.
+
+    The cursor always rests behind the region's last line.
+    """
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._width = 0
+
+    def update(self, lines: Sequence[str], width: int, above: Sequence[str] = ()) -> str:
+        """Show ``lines`` in a window of ``width`` columns; ``above`` go by over them, for ever."""
+        lines = list(lines)
+        resized = self._width not in (0, width)
+        if not above and not resized and len(lines) == len(self._lines):
+            text = self._changed(lines)
+        else:
+            kept = [f"{line}\x1b[K\n" for line in above]
+            # An erase before anything is written, as a narrower window has wrapped our lines.
+            text = self._to_top(width) + ("\x1b[J" if resized else "")
+            text += "".join(kept).replace("\n", "\r\n")
+            text += "\r\n".join(f"{line}\x1b[K" for line in lines) + "\x1b[J"
+        self._lines, self._width = lines, width
+        return text
+
+    def clear(self, width: int) -> str:
+        """Erase the region; the cursor is where it began."""
+        text = f"{self._to_top(width)}\x1b[J" if self._lines else ""
+        self._lines = []
+        return text
+
+    def forget(self) -> None:
+        """The screen is not as it was left: the next update draws all of it below the cursor."""
+        self._lines = []
+
+    def _changed(self, lines: Sequence[str]) -> str:
+        """Rewrite the lines that differ, the cursor ends where it was."""
+        parts = []
+        at = len(lines) - 1
+        for number, (old, new) in enumerate(zip(self._lines, lines, strict=True)):
+            if old != new:
+                parts.append(_moved(at, number) + f"\r{new}\x1b[K")
+                at = number
+        if not parts:
+            return ""
+        last = len(lines) - 1
+        if at != last:
+            # The cursor's column matters to nobody, but it belongs in the last line.
+            parts.append(_moved(at, last) + "\r")
+        return "".join(parts)
+
+    def _to_top(self, width: int) -> str:
+        """Back to the region's first line, which lies higher when the terminal wrapped lines."""
+        if not self._lines:
+            return ""
+        rows = sum(max(1, -(-columns(safe(line)) // max(1, width))) for line in self._lines)
+        return "\r" + _moved(rows - 1, 0)
+
+
+def _moved(start: int, end: int) -> str:
+    if start == end:
+        return ""
+    return f"\x1b[{start - end}A" if end < start else f"\x1b[{end - start}B"

@@ -1,0 +1,146 @@
+"""What a display knows of a build: events folded into one value that never changes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Literal
+
+from cloche.build import events
+from cloche.plan.order import Order, make_order
+
+Status = Literal["waiting", "running", "built", "reused", "failed", "skipped"]
+ENDED: tuple[Status, ...] = ("built", "reused", "failed", "skipped")
+NOTHING = make_order((), {})
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One package. ``since`` is when its work began, ``doing`` its step or phase now."""
+
+    status: Status = "waiting"
+    doing: str = ""
+    step: str = ""
+    since: float = 0.0
+    seconds: float = 0.0
+    reason: str | None = None
+    log: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A build at one moment. ``masks`` holds a bit set of places in ``order`` for each status.
+
+    ``expected`` is seconds by place, None where nothing is known; ``jobs`` packages at a time.
+    """
+
+    machine: str = ""
+    order: Order = NOTHING
+    nodes: tuple[Node, ...] = ()
+    masks: Mapping[Status, int] = field(default_factory=lambda: MappingProxyType({}))
+    expected: tuple[float | None, ...] = ()
+    jobs: int = 1
+    began: float | None = None
+    stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    finished: events.Finished | None = None
+
+    def set(self, status: Status) -> int:
+        """Places with a status, as a bit set."""
+        return self.masks.get(status, 0)
+
+    def count(self, status: Status) -> int:
+        """How many packages have a status."""
+        return self.set(status).bit_count()
+
+    @property
+    def ended(self) -> int:
+        """Places whose work is over, as a bit set."""
+        return self.set("built") | self.set("reused") | self.set("failed") | self.set("skipped")
+
+    def node(self, name: str) -> Node | None:
+        """A package by its id."""
+        place = self.order.index.get(name)
+        return None if place is None else self.nodes[place]
+
+
+def fold(state: State, event: events.Event) -> State:
+    """The state after one more event."""
+    if state.began is None:
+        state = replace(state, began=event.time)
+    match event:
+        case events.Planned():
+            return _planned(state, event)
+        case events.Stage(state="start"):
+            return replace(state, stages={**state.stages, event.name: event.time})
+        case events.Stage():
+            left = {n: t for n, t in state.stages.items() if n != event.name}
+            return replace(state, stages=left)
+        case events.Started() | events.Phase() | events.Done():
+            place = state.order.index.get(event.package)
+            return state if place is None else _moved(state, place, event)
+        case events.Finished():
+            return replace(state, finished=event)
+        case _:
+            return state
+
+
+def _planned(state: State, event: events.Planned) -> State:
+    order = make_order(event.packages, event.edges)
+    return replace(
+        state,
+        machine=event.machine,
+        order=order,
+        nodes=(Node(),) * len(order.names),
+        masks={"waiting": (1 << len(order.names)) - 1},
+        expected=tuple(event.expected.get(name) for name in order.names),
+        jobs=max(1, event.jobs),
+    )
+
+
+def _moved(state: State, place: int, event: events.Started | events.Phase | events.Done) -> State:
+    old = state.nodes[place]
+    new = _next(old, event)
+    if new is old:
+        return state
+    nodes = list(state.nodes)
+    nodes[place] = new
+    masks = state.masks
+    if new.status != old.status:
+        bit = 1 << place
+        masks = {
+            **masks,
+            old.status: masks.get(old.status, 0) & ~bit,
+            new.status: masks.get(new.status, 0) | bit,
+        }
+    return replace(state, nodes=tuple(nodes), masks=masks)
+
+
+def _next(old: Node, event: events.Started | events.Phase | events.Done) -> Node:
+    match event:
+        case events.Started():
+            since = old.since if old.status == "running" else event.time
+            return replace(
+                old,
+                status="running",
+                doing=event.step,
+                step=event.step,
+                since=since,
+                log=event.log or old.log,
+            )
+        case events.Phase(state="start") if old.status == "running":
+            return replace(old, doing=event.phase)
+        case events.Phase(state="end", phase="fetch") if old.step == "fetch":
+            # Sources are fetched ahead: the package itself has yet to wait for its turn.
+            return replace(old, status="waiting", doing="", step="")
+        case events.Done():
+            return replace(
+                old,
+                status=event.how,
+                doing="",
+                seconds=event.seconds,
+                reason=event.reason,
+                log=event.log or old.log,
+            )
+        case _:
+            return old

@@ -1,0 +1,151 @@
+"""How things look: glyphs in Unicode or ASCII, colours or none, text made safe for a terminal."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from cloche.display.state import Status
+
+UP, DOWN, LEFT, RIGHT = 1, 2, 4, 8
+
+Segment = tuple[str, str]  # text, and the name of a style ("" for none)
+Line = Sequence[Segment]
+
+_ESCAPES = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
+
+_STYLES = {
+    "waiting": "2",
+    "running": "1;33",
+    "built": "32",
+    "reused": "34",
+    "failed": "1;31",
+    "skipped": "2",
+    "edge": "2",
+    "dim": "2",
+    "bold": "1",
+    "chosen": "7",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Theme:
+    """``marks`` are glyphs by status, ``lines`` glyphs by directions, ``styles`` SGR by name."""
+
+    marks: Mapping[Status, str]
+    lines: Sequence[str]
+    pointer: str
+    ellipsis: str
+    bar: tuple[str, str]
+    dot: str
+    styles: Mapping[str, str]
+    ascii: bool = False
+
+    def draw(self, line: Line, width: int) -> str:
+        """One line of at most ``width`` columns, with its styles."""
+        parts = []
+        room = width
+        for text, style in line:
+            if room <= 0:
+                break
+            text = clip(text if not self.ascii else to_ascii(text), room, self.ellipsis)
+            room -= columns(text)
+            code = self.styles.get(style)
+            parts.append(f"\x1b[{code}m{text}\x1b[m" if code and text else text)
+        return "".join(parts).rstrip(" ")
+
+
+def _lines(table: Mapping[int, str]) -> tuple[str, ...]:
+    return tuple(table.get(directions, " ") for directions in range(16))
+
+
+_UNICODE_LINES = _lines(
+    {
+        UP: "│", DOWN: "│", UP | DOWN: "│", LEFT: "─", RIGHT: "─", LEFT | RIGHT: "─",
+        UP | RIGHT: "╰", UP | LEFT: "╯", DOWN | RIGHT: "╭", DOWN | LEFT: "╮",
+        UP | DOWN | RIGHT: "├", UP | DOWN | LEFT: "┤", LEFT | RIGHT | UP: "┴",
+        LEFT | RIGHT | DOWN: "┬", UP | DOWN | LEFT | RIGHT: "┼",
+    }
+)  # fmt: skip
+_ASCII_LINES = _lines(
+    {
+        UP: "|", DOWN: "|", UP | DOWN: "|", LEFT: "-", RIGHT: "-", LEFT | RIGHT: "-",
+        UP | RIGHT: "`", UP | LEFT: "'", DOWN | RIGHT: ".", DOWN | LEFT: ".",
+        UP | DOWN | RIGHT: "+", UP | DOWN | LEFT: "+", LEFT | RIGHT | UP: "+",
+        LEFT | RIGHT | DOWN: "+", UP | DOWN | LEFT | RIGHT: "+",
+    }
+)  # fmt: skip
+
+
+def make_theme(*, unicode: bool = True, colour: bool = True) -> Theme:
+    """One of the four themes."""
+    styles = _STYLES if colour else {}
+    if not unicode:
+        marks = _marks("o", ">", "*", "=", "X", "-")
+        return Theme(marks, _ASCII_LINES, ">", "~", ("#", "."), "-", styles, ascii=True)
+    marks = _marks("○", "▶", "●", "◌", "✘", "·")
+    return Theme(marks, _UNICODE_LINES, "»", "…", ("━", "─"), "·", styles)
+
+
+def _marks(
+    waiting: str, running: str, built: str, reused: str, failed: str, skipped: str
+) -> dict[Status, str]:
+    return {
+        "waiting": waiting,
+        "running": running,
+        "built": built,
+        "reused": reused,
+        "failed": failed,
+        "skipped": skipped,
+    }
+
+
+def theme_for(encoding: str | None, environment: Mapping[str, str]) -> Theme:
+    """The theme that an output's encoding and the user's environment ask for (no-color.org)."""
+    unicode = (encoding or "").lower().replace("-", "") in ("utf8", "utf8sig")
+    return make_theme(
+        unicode=unicode and environment.get("TERM") != "linux",
+        colour=not environment.get("NO_COLOR") and environment.get("TERM") != "vt100",
+    )
+
+
+def safe(text: str) -> str:
+    """Text without anything that could move a cursor: logs and reasons are not ours."""
+    if text.isascii() and text.isprintable():
+        return text
+    text = _ESCAPES.sub("", text).replace("\t", "    ")
+    return "".join(c for c in text if c.isprintable())
+
+
+def to_ascii(text: str) -> str:
+    """Text in which everything else is a question mark."""
+    return text if text.isascii() else text.encode("ascii", "replace").decode()
+
+
+def columns(text: str) -> int:
+    """How many columns of a terminal a text takes."""
+    if text.isascii():
+        return len(text)
+    return sum(_width(character) for character in text)
+
+
+def _width(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def clip(text: str, width: int, ellipsis: str = "…") -> str:
+    """Text of at most ``width`` columns, its cut marked."""
+    text = safe(text)
+    if columns(text) <= width:
+        return text
+    taken, used = [], 0
+    for character in text:
+        used += _width(character)
+        if used > width - 1:
+            break
+        taken.append(character)
+    return "".join(taken) + ellipsis if width > 0 else ""

@@ -1,0 +1,88 @@
+"""Who waits for whom, as bit sets: closures and the edges that are not implied by others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Order:
+    """An acyclic relation over ``names``, whose order it follows.
+
+    Sets are integers whose bit N stands for ``names[N]``. ``needs`` are the direct edges that no
+    chain of others implies (the transitive reduction), ``wanted`` the same backwards; ``below`` is
+    all that something waits for, ``above`` all that waits for it. Equal by identity, so that it can
+    be a key of caches.
+    """
+
+    names: tuple[str, ...]
+    index: Mapping[str, int]
+    needs: tuple[int, ...]
+    wanted: tuple[int, ...]
+    below: tuple[int, ...]
+    above: tuple[int, ...]
+
+
+def bits(number: int) -> Iterator[int]:
+    """Places of the bits that are set, the lowest first."""
+    while number:
+        low = number & -number
+        yield low.bit_length() - 1
+        number ^= low
+
+
+def mask(places: Iterable[int]) -> int:
+    """The set of these places."""
+    number = 0
+    for place in places:
+        number |= 1 << place
+    return number
+
+
+def make_order(names: Sequence[str], edges: Mapping[str, Iterable[str]]) -> Order:
+    """Order ``names`` by ``edges``, each name's the ones it waits for.
+
+    An edge to an unknown name, or to one that does not come earlier, is left out.
+    """
+    index = {name: place for place, name in enumerate(names)}
+    needs: list[int] = []
+    below: list[int] = []
+    for place, name in enumerate(names):
+        direct = {d for d in (index.get(e, place) for e in edges.get(name, ())) if d < place}
+        implied = 0
+        for other in direct:
+            implied |= below[other]
+        needs.append(mask(other for other in direct if not implied >> other & 1))
+        below.append(implied | mask(direct))
+    wanted, above = [0] * len(names), [0] * len(names)
+    for place in reversed(range(len(names))):
+        bit = 1 << place
+        for other in bits(needs[place]):
+            wanted[other] |= bit
+            above[other] |= above[place] | bit
+    return Order(tuple(names), index, tuple(needs), tuple(wanted), tuple(below), tuple(above))
+
+
+def reduced(order: Order) -> dict[str, tuple[str, ...]]:
+    """What each name waits for, without what is implied."""
+    return {
+        name: tuple(order.names[other] for other in bits(order.needs[place]))
+        for place, name in enumerate(order.names)
+    }
+
+
+def shown_edges(order: Order, shown: Sequence[int]) -> dict[int, tuple[int, ...]]:
+    """The transitive reduction among the places in ``shown`` alone.
+
+    Chains through places that are not shown count: what waits for a thing stays tied to it.
+    """
+    every = mask(shown)
+    edges = {}
+    for place in shown:
+        reached = order.below[place] & every
+        implied = 0
+        for other in bits(reached):
+            implied |= order.below[other]
+        edges[place] = tuple(bits(reached & ~implied))
+    return edges
