@@ -115,7 +115,7 @@ def build(
     wanted = project.machine(machine)
     directory = (output or project.root / "out" / machine).absolute()
     choices = Choices(jobs, keep_going, offline, strict)
-    display = _display(progress, verbose=verbose)
+    display = make_display(progress, verbose=verbose)
     with (
         _terminable(),
         opened_workshop(options, project, wanted, choices, display) as shop,
@@ -145,7 +145,8 @@ def build(
         _tell_results(delivered, shop.store.logs, built, time.monotonic() - began)
 
 
-def _display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Live:
+def make_display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Live:
+    """The sink that ``--progress`` names."""
     if progress == "json":
         return JsonLines(sys.stdout)
     if progress == "live" or (progress == "auto" and capable(sys.stderr, os.environ)):

@@ -18,6 +18,7 @@ from cloche.cli.report import report
 from cloche.cli.seed import seed
 from cloche.cli.shell import shell
 from cloche.cli.store import store
+from cloche.cli.watch import watch
 from cloche.cli.workplace import Options
 from cloche.errors import ClocheError, Exit
 
@@ -60,7 +61,7 @@ def cli(context: click.Context, directory: Path, store: Path | None) -> None:
 
 
 COMMANDS = (
-    init, seed, plan, build, shell, log, report, history, why, store, completion
+    init, seed, plan, build, shell, log, report, history, why, watch, store, completion
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)
