@@ -12,7 +12,7 @@ import click
 from cloche.build.events import Note
 from cloche.cli.build import Progress, make_display
 from cloche.watch.errors import NothingToWatchError
-from cloche.watch.processes import Emerge, running_emerges
+from cloche.watch.processes import Emerge, is_alive, running_emerges
 from cloche.watch.watching import watch as follow
 
 AGAIN = 0.5  # seconds between two looks for an emerge
@@ -49,7 +49,7 @@ def watch(
     root; of others what emerge.log and the processes tell. The emerge is not touched.
     """
     found = _found(root, pid)
-    while not found and wait:
+    while not found and wait and (pid is None or is_alive(pid)):
         time.sleep(AGAIN)
         found = _found(root, pid)
     if not found:

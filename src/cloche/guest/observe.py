@@ -78,7 +78,9 @@ def load_config(argv: list[str]) -> Any:
     for option in ("--ask", "--pretend", "--verbose", "--debug", "--tree"):
         config.opts.pop(option, None)
     if config.action is None:
-        config.args, _ = expand_set_arguments(config.args, None, config.target_config.root_config)
+        root = config.target_config.settings["EROOT"]
+        root_config = config.trees[root]["root_config"]
+        config.args, _ = expand_set_arguments(config.args, None, root_config)
     return config
 
 

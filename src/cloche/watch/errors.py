@@ -21,3 +21,21 @@ class NothingToWatchError(ClocheError):
     def todo(self) -> str | None:
         """How to wait for one."""
         return "with --wait the next one is waited for"
+
+
+class UnreadableEmergeError(ClocheError):
+    """An emerge that is somebody else's, or gone."""
+
+    def __init__(self, pid: int, reason: str) -> None:
+        super().__init__(pid, reason)
+        self.pid, self.reason = pid, reason
+
+    @property
+    def what(self) -> str:
+        """Which and why."""
+        return f"the emerge with the pid {self.pid} cannot be looked into: {self.reason}"
+
+    @property
+    def todo(self) -> str | None:
+        """Who can."""
+        return "run this as root, or as the user that started it"

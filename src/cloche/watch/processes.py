@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path, PurePath
 
 PROC = Path("/proc")
@@ -35,10 +36,18 @@ class Emerge:
         return PROC / str(self.pid) / "root"
 
     @property
+    def place(self) -> Path:
+        """Its root directory by a name that outlives it, where there is one."""
+        try:
+            named = Path(self.root.readlink())
+            return named if os.path.samestat(named.stat(), self.root.stat()) else self.root
+        except OSError:
+            return self.root
+
+    @property
     def alive(self) -> bool:
         """Whether the process is still there, and no zombie."""
-        status = _stat(self.pid)
-        return status is not None and status[0] not in "ZX"
+        return is_alive(self.pid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,12 @@ class Ebuild:
     cpv: str
     phase: str
     log: str | None
+
+
+def is_alive(pid: int) -> bool:
+    """Whether there is such a process, and no zombie."""
+    status = _stat(pid)
+    return status is not None and status[0] not in "ZX"
 
 
 def running_emerges(root: Path | None = None) -> tuple[Emerge, ...]:
@@ -64,6 +79,7 @@ def running_emerges(root: Path | None = None) -> tuple[Emerge, ...]:
 def ebuilds_of(emerge: Emerge) -> dict[str, Ebuild]:
     """The phases that run below an emerge now, by cpv. Empty where /proc may not be read."""
     found: dict[str, Ebuild] = {}
+    place = emerge.place
     parents = {pid: status[1] for pid in _pids() if (status := _stat(pid)) is not None}
     for pid in sorted(parents):
         if not _below(pid, emerge.pid, parents):
@@ -71,7 +87,7 @@ def ebuilds_of(emerge: Emerge) -> dict[str, Ebuild]:
         words = _words(pid, "cmdline")
         if not any(PurePath(word).name == "ebuild.sh" for word in words[:4]):
             continue
-        ebuild = _ebuild(_environment(pid), emerge.root)
+        ebuild = _ebuild(_environment(pid), place)
         if ebuild is not None:
             found.setdefault(ebuild.cpv, ebuild)
     return found
@@ -146,15 +162,17 @@ def _stat(pid: int) -> tuple[str, int, float] | None:
     try:
         text = (PROC / str(pid) / "stat").read_text(errors="replace")
         fields = text.rpartition(")")[2].split()
-        boot = next(
-            int(line.split()[1])
-            for line in (PROC / "stat").read_text().splitlines()
-            if line.startswith("btime ")
-        )
         started = int(fields[19]) / os.sysconf("SC_CLK_TCK")
-        return fields[0], int(fields[1]), boot + started
-    except (OSError, IndexError, ValueError, StopIteration):
+        return fields[0], int(fields[1]), _boot_time() + started
+    except (OSError, IndexError, ValueError):
         return None
+
+
+@cache
+def _boot_time() -> int:
+    """Seconds of the epoch."""
+    lines = (PROC / "stat").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("btime "))
 
 
 def _inner(pid: int) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from cloche.build.events import Event, Note, Planned, Sink, Stage
 from cloche.plan.order import make_order, reduced
 from cloche.watch import emergelog
+from cloche.watch.errors import UnreadableEmergeError
 from cloche.watch.follow import Doing, Follower, Look
 from cloche.watch.observed import Observer, Snapshot
 from cloche.watch.processes import Emerge, ebuilds_of, environment_of
@@ -29,6 +30,7 @@ class Sources:
     """Where looks come from."""
 
     emerge: Emerge
+    held: int
     log: Path
     observer: Observer
 
@@ -36,8 +38,16 @@ class Sources:
     def of(cls, emerge: Emerge) -> Sources:
         """The sources of one emerge."""
         directory = environment_of(emerge).get("EMERGE_LOG_DIR", "/var/log")
-        log = emerge.root / directory.lstrip("/") / "emerge.log"
-        return cls(emerge, log, Observer(emerge.root, emerge.inner))
+        # Held open: the last lines are written when the process is about to go, /proc/PID with it.
+        held = os.open(emerge.root, os.O_PATH | os.O_DIRECTORY)
+        root = Path(f"/proc/self/fd/{held}")
+        log = root / directory.lstrip("/") / "emerge.log"
+        return cls(emerge, held, log, Observer(root, emerge.inner))
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.observer.close()
+        os.close(self.held)
 
     def look(self) -> tuple[Look, emergelog.Logged | None, Snapshot | None]:
         """See what it does now; waits up to `EVERY` for news."""
@@ -102,8 +112,11 @@ def seen(
 
 
 def watch(emerge: Emerge, sink: Sink, resolver: Resolver = resolve_again) -> None:
-    """Tell ``sink`` what an emerge does until it is gone."""
-    sources = Sources.of(emerge)
+    """Tell ``sink`` what an emerge does until it is gone. Raises UnreadableEmergeError."""
+    try:
+        sources = Sources.of(emerge)
+    except OSError as error:
+        raise UnreadableEmergeError(emerge.pid, str(error)) from error
     try:
         plan, looks = _plan(sources, sink, resolver)
         sink(plan)
@@ -116,7 +129,7 @@ def watch(emerge: Emerge, sink: Sink, resolver: Resolver = resolve_again) -> Non
             _tell(follower.look(look), sink)
             gone = look.gone
     finally:
-        sources.observer.close()
+        sources.close()
 
 
 def _tell(events: Iterator[Event], sink: Sink) -> None:
@@ -129,7 +142,8 @@ def _plan(sources: Sources, sink: Sink, resolver: Resolver) -> tuple[Planned, li
     began = time.monotonic()
     sink(Stage(name="resolve", state="start"))
     logged = sources.logged()
-    done = set(logged.completed) if logged is not None else set()
+    # What is at work may be installed before it is resolved again: it belongs to the list, too.
+    done = {*logged.completed, *logged.running} if logged is not None else set()
     answer: list[Resolved] = []
     worker = threading.Thread(
         target=lambda: answer.append(resolver(sources.emerge, done)), daemon=True
