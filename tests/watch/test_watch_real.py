@@ -72,7 +72,9 @@ def emerge(
     request: pytest.FixtureRequest, root_seeded: Store, tiny: Path, tmp_path: Path
 ) -> Iterator[subprocess.Popen[bytes]]:
     """An emerge that has begun, with and without Portage's own stream."""
-    seeds = [path for path in (root_seeded.path / "layers").iterdir() if (path / "var/lib/dpkg").is_dir()]
+    seeds = [
+        path for path in (root_seeded.path / "layers").iterdir() if (path / "var/lib/dpkg").is_dir()
+    ]
     place = tmp_path / "place"
     place.mkdir()
     process = subprocess.Popen(
