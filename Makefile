@@ -34,8 +34,9 @@ check: setup-dev  ## the fast part of the tests: style, types, units
 test: setup-dev  ## all tests: real namespaces, real Portage; needs the mirror of apt and the index of pip
 	@$(BIN)/python -m pytest --cov --cov-report=term
 
-bench: setup-dev  ## measure, and write docs/benchmarks.md
-	@$(BIN)/python bench/run.py
+bench: setup-dev  ## measure as root, and write docs/benchmarks.md; BENCH=--quick for a trial
+	@scripts/host-packages bwrap:bubblewrap
+	@$(BIN)/python -m bench.run $(BENCH)
 
 format: setup-dev  ## let ruff lay out the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

@@ -7,6 +7,7 @@ into the line that a person reads.
 
 from __future__ import annotations
 
+import errno
 from enum import IntEnum
 
 
@@ -49,3 +50,48 @@ class ClocheError(Exception):
         """Join the parts into the one line that the command line prints."""
         text = f"{self.where}: {self.what}" if self.where else self.what
         return f"{text}; {self.todo}" if self.todo else text
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_full(error: BaseException) -> bool:
+    """True when an error says that a file system has no room left; SQLite says it in words."""
+    if isinstance(error, HostTroubleError):
+        return error.full
+    return (isinstance(error, OSError) and error.errno in FULL) or "disk is full" in str(error)
+
+
+class HostTroubleError(ClocheError):
+    """The operating system, or SQLite, refused something that nobody had a better word for."""
+
+    status = Exit.HOST
+
+    def __init__(self, error: Exception, place: str | None = None, *, full: bool = False) -> None:
+        super().__init__(error, place)
+        self.error, self.place = error, place
+        self.full = full or is_full(error)
+
+    @property
+    def what(self) -> str:
+        """The system's words."""
+        if isinstance(self.error, OSError) and self.error.strerror:
+            return self.error.strerror
+        if self.full:
+            return f"No space left on device ({self.error})"
+        return str(self.error) or type(self.error).__name__
+
+    @property
+    def where(self) -> str | None:
+        """The file, where the system names one."""
+        name = getattr(self.error, "filename", None)
+        return str(name) if name is not None else self.place
+
+    @property
+    def todo(self) -> str | None:
+        """What helps where the kind is known."""
+        if self.full:
+            return "free some room, or `cloche store gc`, or use another --store"
+        if isinstance(self.error, PermissionError):
+            return "see whom it belongs to; a store is used by one user alone"
+        return None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cloche.build.errorlines import LIMIT, error_lines, headline
+from cloche.build.errorlines import LIMIT, error_lines
 
 LOGS = Path(__file__).with_name("logs")
 
@@ -95,13 +95,3 @@ def test_colours_and_carriage_returns_are_taken_off() -> None:
     assert error_lines(["10%\r20%\r\x1b[1mx.c:1:1: \x1b[31merror:\x1b[0m bad"]) == (
         "x.c:1:1: error: bad",
     )
-
-
-def test_one_line_says_it_all() -> None:
-    assert headline(error_lines((LOGS / "ld.txt").read_text().splitlines())) == (
-        "m.c:(.text+0xf): undefined reference to `foo'"
-    )
-    assert headline(["doing", " * ERROR: a/b-1 failed (compile phase):", " *   it did not"]) == (
-        "it did not"
-    )
-    assert headline(["nothing"]) is None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import Store
+from support import Store
 
 pytestmark = [pytest.mark.real, pytest.mark.seed]
 

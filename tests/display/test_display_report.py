@@ -29,7 +29,7 @@ from cloche.display.timeline import (
     slowest_phases,
     timeline,
 )
-from conftest import cannot
+from support import cannot
 
 EVIL = "</script><script>window.evil=1</script><img src=x onerror='window.evil=1'>"
 

@@ -1,4 +1,4 @@
-"""The native engine, as root and as an ordinary user: see sandbox_driver.py for the checks."""
+"""The native engine, as root and as an ordinary user: see sandbox_*.py for the checks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,14 @@ import pytest
 
 DRIVER = Path(__file__).with_name("sandbox_driver.py")
 SOURCE = Path(__file__).parents[2] / "src"
-CHECKS = re.findall(r"^def (check_\w+)", DRIVER.read_text(), re.MULTILINE)
+CHECKS = [
+    name
+    for path in sorted(DRIVER.parent.glob("sandbox_*.py"))
+    for name in re.findall(r"^def (check_\w+)", path.read_text(), re.MULTILINE)
+]
 PROGRAMS = (
     "sh cat chmod chown env hostname id ls mkdir mknod mount "
-    "rm setsid sleep stat stty touch true wc"
+    "rm setpriv setsid sleep stat stty touch true wc"
 )
 USER = "cloche-test"
 
@@ -54,10 +58,13 @@ def python_for_users() -> str | None:
 
 def drive(prefix: list[str], python: str, directory: Path, root: Path) -> dict[str, str]:
     directory.mkdir(exist_ok=True)
+    # From surroundings that no sandbox must take over.
+    odd = ["setarch", "--addr-no-randomize", "nohup", "prlimit", "--stack=4194304", "--core=0"]
     run = subprocess.run(
-        [*prefix, python, str(DRIVER), str(directory), str(root)],
+        [*odd, *prefix, python, str(DRIVER), str(directory), str(root)],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd="/",
+        umask=0o077,
         capture_output=True,
         text=True,
         timeout=120,

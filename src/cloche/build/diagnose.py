@@ -69,6 +69,7 @@ NETWORK = re.compile(
     r"Temporary failure in name resolution|Could not resolve host|unable to resolve host"
     r"|Network is unreachable|Name or service not known"
 )
+_KILLED = re.compile(r"^\S+: line \d+: +\d+ Killed |Killed signal terminated program", re.MULTILINE)
 NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 
 
@@ -83,9 +84,32 @@ def missing_in(log: str) -> tuple[Missing, ...]:
     return tuple(found.values())
 
 
+# What Portage's `die` writes under what the tools have said.
+_DIED = re.compile(r"^ \* ERROR: \S+ failed(?: \((\w+) phase\))?:$", re.MULTILINE)
+_ERROR = re.compile(r"\b(?:fatal )?error: |\bError \d+$|: command not found$")
+_PROGRESS = (">>> ", " * FAILED ", " * Final size")
+
+
+def why_it_died(text: str) -> str | None:
+    """One line that says why a phase failed: the ebuild's own words, or the first error."""
+    if died := _DIED.search(text):
+        said = text[died.end() :].strip("\n").partition("\n")[0].removeprefix(" *").strip()
+        if said and said != "(no error message)":
+            return said
+        text = text[: died.start()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(_PROGRESS)]
+    return next((line for line in told if _ERROR.search(line)), told[-1] if told else None)
+
+
 def tried_network(log: str) -> bool:
     """True when a tool said that it could not reach the network."""
     return NETWORK.search(log) is not None
+
+
+def was_killed(log: str) -> bool:
+    """True when a shell or a compiler driver said that a process got SIGKILL."""
+    return _KILLED.search(log) is not None
 
 
 def no_space(log: str) -> bool:

@@ -43,7 +43,7 @@ def missing(store: Store, files: Iterable[Distfile]) -> tuple[Distfile, ...]:
 
 def check(path: Path, file: Distfile) -> None:
     """Compare a file with its Manifest line. Raises BadDistfileError."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with open(fd, "rb") as stream:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):

@@ -79,15 +79,6 @@ def error_lines(log: Sequence[str], limit: int = LIMIT) -> tuple[str, ...]:
     return _words_of_die(lines) or tuple(_last_words(lines)[-limit:])
 
 
-def headline(lines: Sequence[str]) -> str | None:
-    """Of `error_lines` the one that says the most: the first that a tool calls an error."""
-    for line in lines:
-        if ERROR.search(line) and not PORTAGE.match(line):
-            return line.strip()
-    said = [line.removeprefix(" * ").strip() for line in lines if line.startswith(" *   ")]
-    return said[0] if said else None
-
-
 def _blocks(lines: Sequence[str]) -> list[list[str]]:
     """Each error with what belongs to it."""
     blocks: list[list[str]] = []

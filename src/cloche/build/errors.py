@@ -23,8 +23,8 @@ class ResolutionError(ClocheError):
             "circular": "packages need each other to be built:",
             "conflict": "packages conflict:",
         }
-        atom = f" {self.atom}" if self.atom else ""
-        return words.get(self.kind, "Portage could not resolve the machine") + atom
+        other = "Portage could not resolve the machine" + (":" if self.atom else "")
+        return words.get(self.kind, other) + (f" {self.atom}" if self.atom else "")
 
     @property
     def where(self) -> str | None:
@@ -97,7 +97,13 @@ class StepError(ClocheError):
         """A found cause's cure, or where the log is."""
         if self.hint or not self.log:
             return self.hint
-        return f"see `cloche log {self.package.split('::')[0]}`"
+        return f"see `{self.log_command}`"
+
+    @property
+    def log_command(self) -> str:
+        """What shows the whole log: without a step, `cloche log` takes a build's."""
+        step = f" --step {self.step}" if self.step in ("fetch", "merge") else ""
+        return f"cloche log {self.package.split('::')[0]}{step}"
 
     @property
     def detail(self) -> str | None:
@@ -124,17 +130,28 @@ class DiskFullError(StepError):
         self.hint = "free some room, or `cloche store gc`, or use another --store"
 
 
+class StoppedError(StepError):
+    """A step that was ended because the whole build is being interrupted: no failure of its own."""
+
+    def __init__(self, package: str, step: str) -> None:
+        super().__init__(package, step, "interrupted")
+
+
 class BuildError(ClocheError):
     """The sum of a build in which packages failed; each was told by its own event."""
 
     status = Exit.FAILED
 
     def __init__(
-        self, machine: str, failed: tuple[str, ...], skipped: int, errors: tuple[ClocheError, ...]
+        self,
+        machine: str,
+        failed: tuple[str, ...],
+        skipped: int,
+        errors: tuple[ClocheError, ...],
     ) -> None:
         super().__init__(machine, failed, skipped)
-        self.machine = machine
-        self.failed, self.skipped, self.errors = failed, skipped, errors
+        self.machine, self.failed = machine, failed
+        self.skipped, self.errors = skipped, errors
 
     @property
     def what(self) -> str:
@@ -144,9 +161,16 @@ class BuildError(ClocheError):
 
     @property
     def todo(self) -> str | None:
-        """The shell that opens the failed root."""
-        atom = self.failed[0].split("::")[0]
-        return f"look with `cloche log {atom}` or `cloche shell {self.machine} --package ={atom}`"
+        """The first one's log, and the shell that opens the root it failed in."""
+        steps = [error for error in self.errors if isinstance(error, StepError) and error.log]
+        if not steps:
+            return None
+        first = next((error for error in steps if error.step == "build"), steps[0])
+        if first.step != "build":
+            return f"look with `{first.log_command}`"
+        atom = first.package.split("::")[0]
+        shell = f"cloche shell {self.machine} --package ={atom}"
+        return f"look with `{first.log_command}` or `{shell}`"
 
 
 class GuestError(ClocheError):

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from cloche.build import distfiles, views
-from cloche.build.errors import MissingDistfileError, StepError
+from cloche.build.errors import GuestError, MissingDistfileError, StepError
 from cloche.build.events import Fetched, Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
@@ -81,6 +81,8 @@ def _fetch(
     )
     try:
         result, _ = call(shop.engine, shop.running, wanted)
+    except GuestError as error:
+        raise StepError(package.id, "fetch", error.what, log=str(log), tail=error.tail) from error
     finally:
         shop.bus(Phase(package=package.id, phase="fetch", state="end"))
     if result.get("status") != "ok":

@@ -57,11 +57,12 @@ def _run(
             workspace=workspace,
             log=log,
             environment=shop.environment(),
+            timeout=shop.policy.phase_seconds,
         )
         result, _ = call(shop.engine, shop.running, wanted)
         if result.get("status") != "ok":
             text = str(result.get("text") or "the guest failed")
-            raise StepError(f"machine {machine}", "finish", text, log=str(log), tail=tail_of(log))
+            raise StepError(f"machine/{machine}", "finish", text, log=str(log), tail=tail_of(log))
         tree = workspace / "layer"
         capture(upper / "top", sandbox.lowers, tree, drop=LEFT_BEHIND)
         layer = commit(shop.store, tree, kind="state", label=machine, rules=PORTAGE_RULES)

@@ -92,7 +92,7 @@ def _failed_root(shop: Workshop, package: Package, kept: Path) -> Iterator[Root]
 @contextmanager
 def _fresh_root(worker: Worker, package: Package) -> Iterator[Root]:
     shop = worker.shop
-    known = {n: f.layer for n, f in forecast(worker).items() if f.layer is not None}
+    known = {n: f.made for n, f in forecast(worker).items() if f.made is not None}
     visible = worker.plan.visible[package.id].build
     absent = [name.split("::")[0] for name in visible if name not in known]
     if absent:

@@ -13,13 +13,13 @@ from cloche.build import distfiles, fetch
 from cloche.build.errors import BuildError, StepError
 from cloche.build.events import Done, Finished, Planned
 from cloche.build.executor import Outcome, carry_out
+from cloche.build.package import explain_again
 from cloche.build.preview import Forecast, forecast
 from cloche.build.resolve import resolve
 from cloche.build.views import input_digests
 from cloche.build.work import Made, Worker
 from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError
-from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 from cloche.plan.order import make_order, reduced
 from cloche.plan.plan import Plan, make_plan, remaining_paths
@@ -36,10 +36,6 @@ class Built:
     built: int
     reused: int
     seconds: float
-
-    def member_layers(self, shop: Workshop) -> tuple[Layer, ...]:
-        """Layers of what the finished machine holds, in merge order."""
-        return tuple(shop.layer(self.made[name].layer) for name in self.plan.members)
 
 
 def prepare(shop: Workshop, targets: tuple[str, ...]) -> Worker:
@@ -122,8 +118,11 @@ def _summed(
     )
     if outcome.failed:
         errors = tuple(e for e in outcome.failed.values() if isinstance(e, ClocheError))
-        machine = shop.inputs.machine
-        raise BuildError(machine, tuple(outcome.failed), len(outcome.skipped), errors)
+        for error in errors:
+            if isinstance(error, StepError):
+                explain_again(shop, error)
+        failed = tuple(outcome.failed)
+        raise BuildError(shop.inputs.machine, failed, len(outcome.skipped), errors)
     made = {name: made for name, (made, _) in results.items()}
     return Built(worker.plan, made, built, reused, seconds)
 

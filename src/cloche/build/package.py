@@ -15,9 +15,16 @@ from typing import Any
 import msgspec
 
 from cloche.build import distfiles, views
-from cloche.build.diagnose import missing_in, no_space, owners, tried_network
-from cloche.build.errorlines import error_lines, headline
-from cloche.build.errors import DiskFullError, GuestError, StepError
+from cloche.build.diagnose import (
+    missing_in,
+    no_space,
+    owners,
+    tried_network,
+    was_killed,
+    why_it_died,
+)
+from cloche.build.errorlines import error_lines
+from cloche.build.errors import DiskFullError, GuestError, StepError, StoppedError
 from cloche.build.events import Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import compress_finished, found_log, new_log
@@ -52,8 +59,7 @@ class Watch:
         if time.monotonic() - self.since > seconds:
             self.reason = f"phase {self.phase} was stopped after {seconds:g} s"
             process.kill()
-        room = os.statvfs(self.shop.store.path)
-        free = room.f_bavail * room.f_frsize
+        free = free_bytes(self.shop)
         if free < self.shop.policy.disk_reserve:
             self.free = free
             process.kill()
@@ -108,13 +114,13 @@ def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[st
         )
         result = run(shop, package, wanted)
         if result.get("status") != "ok":
-            if not shop.running.stopped:  # an interrupted build has not failed
+            with shop.store.lock(f"failed-{package.cpv}"):
                 keep_failed(shop, package, workspace, layers)
             raise explain(shop, package, "build", result, log)
         gpkg = _taken(workspace / "out", str(result.get("gpkg")), package)
         blob = shop.store.add_blob(gpkg, package.cpv)
-    if (kept := failed_directory(shop, package)).exists():
-        remove_tree(kept)
+        with shop.store.lock(f"failed-{package.cpv}"):
+            forget_failed(shop, package)
     return blob.id, put_away(shop, package, log)
 
 
@@ -140,19 +146,27 @@ def run(shop: Workshop, package: Package, wanted: Call) -> dict[str, Any]:
         result, ended = call(shop.engine, shop.running, wanted, on_event, watch.look)
     except GuestError as error:
         result, ended = {"status": "failed", "phase": watch.phase, "text": error.what}, None
+    if shop.running.stopped:
+        raise StoppedError(package.id, wanted.script)
     if watch.free is not None:
-        raise DiskFullError(
-            package.id,
-            wanted.script,
-            str(shop.store.path),
-            watch.free,
-            shop.policy.disk_reserve,
-        )
+        raise disk_full(shop, package.id, wanted.script, watch.free)
     if watch.reason:
         return {"status": "failed", "phase": watch.phase, "text": watch.reason}
     if ended is not None and ended.status != 0 and result.get("status") == "ok":
         return {"status": "failed", "phase": watch.phase, "text": f"exit status {ended.status}"}
     return result
+
+
+def disk_full(shop: Workshop, name: str, step: str, free: int | None = None) -> DiskFullError:
+    """The error that says how much room there is, or was when it was noticed."""
+    free = free_bytes(shop) if free is None else free
+    return DiskFullError(name, step, str(shop.store.path), free, shop.policy.disk_reserve)
+
+
+def free_bytes(shop: Workshop) -> int:
+    """Room on the store's file system."""
+    room = os.statvfs(shop.store.path)
+    return room.f_bavail * room.f_frsize
 
 
 def _taken(directory: Path, name: str, package: Package) -> Path:
@@ -167,19 +181,30 @@ def explain(
     shop: Workshop, package: Package, step: str, result: dict[str, Any], log: Path
 ) -> StepError:
     """Turn a failed result and its log into an error that names the cause where it is known."""
-    phase, text = result.get("phase"), str(result.get("text") or "").strip().splitlines()
+    phase, text = result.get("phase"), str(result.get("text") or "")
+    reason = why_it_died(text) or f"phase {phase}"
+    if phase and not reason.startswith(f"phase {phase}"):
+        reason = f"phase {phase}: {reason}"
     whole = tail_of(log, TAIL).splitlines()
     lines = error_lines(whole)
-    reason = text[0] if text else f"phase {phase}"
-    if len(text) > 1:  # the end of the log, not a reason
-        reason = headline(lines) or reason
-    if phase and f"phase {phase}" not in reason:
-        reason = f"phase {phase}: {reason}"
-    tail = "\n".join((*lines, *whole[-400:]))
     error = StepError(package.id, step, reason, log=str(log), tail="\n".join(lines))
+    error.hint = hint_of(shop, "\n".join((*lines, *whole[-400:])))
     if step == "build":  # its root is kept
         strict = " --strict" if any(layer.kind == "strict" for layer in shop.inputs.base) else ""
         error.enter = f"cloche shell {shop.inputs.machine}{strict} --package ={package.cpv}"
+    return error
+
+
+def explain_again(shop: Workshop, error: StepError) -> None:
+    """Look once more for what was missing: its package may have become a layer meanwhile."""
+    if error.log and error.step == "build":
+        whole = tail_of(Path(error.log), TAIL).splitlines()
+        tail = "\n".join((*error_lines(whole), *whole[-400:]))
+        error.hint = hint_of(shop, tail) or error.hint
+
+
+def hint_of(shop: Workshop, tail: str) -> str | None:
+    """What the end of a log says about the cause, and its cure."""
     hints = []
     for missing in missing_in(tail):
         known = owners(
@@ -194,8 +219,9 @@ def explain(
         hints.append("a build has no network: everything it needs belongs in SRC_URI")
     if no_space(tail):
         hints.append(f"the disk was full: free some room in {shop.store.path}")
-    error.hint = "; ".join(hints) or None
-    return error
+    if shop.policy.limits.memory and was_killed(tail):
+        hints.append("something was killed: perhaps it needs more than [limits] memory gives it")
+    return "; ".join(hints) or None
 
 
 def failed_directory(shop: Workshop, package: Package) -> Path:
@@ -203,12 +229,18 @@ def failed_directory(shop: Workshop, package: Package) -> Path:
     return shop.store.path / "failed" / package.cpv.replace("/", "_")
 
 
+def forget_failed(shop: Workshop, package: Package) -> None:
+    """Remove what is kept of an earlier failure: the package can be built now."""
+    kept = failed_directory(shop, package)
+    if kept.exists():
+        remove_tree(kept)
+
+
 def keep_failed(shop: Workshop, package: Package, workspace: Path, layers: Sequence[Layer]) -> None:
     """Keep the written top and the work directory of a failed build, in place of an older one."""
     kept = failed_directory(shop, package)
     kept.parent.mkdir(exist_ok=True)
-    if kept.exists():
-        remove_tree(kept)
+    forget_failed(shop, package)
     kept.mkdir()
     (workspace / "root" / "top").rename(kept / "top")
     (workspace / "tmp").rename(kept / "tmp")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cloche.build.work import Worker
+from cloche.build.work import Made, NotMergedError, Worker
 from cloche.plan.depgraph import Package
 
 Fate = Literal["reuse", "build", "merge", "perhaps"]
@@ -17,33 +17,42 @@ class Forecast:
     """``perhaps``: it waits for something that is to be built, and may be reused after that."""
 
     fate: Fate
-    layer: str | None = None
+    made: Made | None = None
+
+    @property
+    def layer(self) -> str | None:
+        """Id of the package's layer, where it is known."""
+        return self.made.layer if self.made else None
 
 
 def forecast(worker: Worker) -> dict[str, Forecast]:
     """Foresee every package of the worker's plan, by id, in merge order."""
-    known: dict[str, str] = {}
+    known: dict[str, Made] = {}
     fates: dict[str, Forecast] = {}
     for package in worker.plan.packages:
-        fate = _foresee(worker, package, known)
+        try:
+            fate = _foresee(worker, package, known)
+        except NotMergedError:
+            fate = Forecast("perhaps")
         fates[package.id] = fate
-        if fate.layer is not None:
-            known[package.id] = fate.layer
+        if fate.made is not None:
+            known[package.id] = fate.made
     return fates
 
 
-def _foresee(worker: Worker, package: Package, known: Mapping[str, str]) -> Forecast:
+def _foresee(worker: Worker, package: Package, known: Mapping[str, Made]) -> Forecast:
     visible = worker.plan.visible[package.id]
     if not known.keys() >= set(visible.build):
         return Forecast("perhaps")
-    key = worker.build_key(package, worker.layers(visible.build, known))
+    key = worker.build_key(package, worker.layers(visible.build, known, look=True))
     action = worker.shop.store.action(key.digest)
     if action is None:
         return Forecast("build")
     if not known.keys() >= set(visible.merge):
         return Forecast("perhaps")
-    key = worker.merge_key(package, action.outputs["gpkg"], worker.layers(visible.merge, known))
+    over = worker.layers(visible.merge, known, look=True)
+    key = worker.merge_key(package, action.outputs["gpkg"], over)
     merged = worker.shop.store.action(key.digest)
     if merged is None:
         return Forecast("merge")
-    return Forecast("reuse", merged.outputs["layer"])
+    return Forecast("reuse", Made(merged.outputs["gpkg"], merged.outputs["layer"]))

@@ -57,6 +57,7 @@ def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]
             workspace=workspace,
             log=log,
             environment=shop.environment(),
+            timeout=shop.policy.phase_seconds,
         )
         result, _ = call(shop.engine, shop.running, wanted)
     if result.get("status") != "ok":

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from cloche.build import fetch, merge
 from cloche.build import package as building
-from cloche.build.events import Done, Note
+from cloche.build.compose import compose
+from cloche.build.errors import StepError, StoppedError
+from cloche.build.events import Bus, Done, Note
+from cloche.build.package import disk_full
 from cloche.build.workshop import Workshop
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, HostTroubleError, is_full
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 from cloche.plan.keys import Key, build_key, merge_key
@@ -26,6 +30,10 @@ class Made:
     layer: str
 
 
+class NotMergedError(LookupError):
+    """A layer that a root would need is not there yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Worker:
     """Does the packages of one plan.
@@ -33,7 +41,8 @@ class Worker:
     ``depgraph`` is the id of the blob with the plan's resolution; ``inputs_of`` gives the digests
     of each package's own files; ``environment`` is the caller's, for fetching.
 
-    ``results`` holds, for each package that is done, what it gave and whether it had to be built.
+    ``results`` holds, for each package that is done, what it gave and whether it had to be built;
+    ``composed`` the ids of the layers that were made for composing roots (see `compose`).
     """
 
     shop: Workshop
@@ -42,29 +51,25 @@ class Worker:
     inputs_of: Mapping[str, Mapping[str, str]]
     environment: dict[str, str]
     results: dict[str, tuple[Made, bool]] = field(default_factory=dict)
+    composed: set[str] = field(default_factory=set)
 
     def __call__(self, name: str, done: Mapping[str, str]) -> str:
         """Make the layer of a package whose visible sets are ``done``; give its id."""
         package = self.plan.graph.by_id()[name]
         began = time.monotonic()
         try:
-            made, built = self.make(package, done)
+            made, built = self.make(package, {other: self.results[other][0] for other in done})
+        except StoppedError:
+            raise
         except ClocheError as error:
             if self.shop.running.stopped:
-                raise
-            seconds = time.monotonic() - began
-            self.shop.bus(
-                Done(
-                    package=name,
-                    how="failed",
-                    seconds=seconds,
-                    reason=str(error),
-                    log=getattr(error, "log", None),
-                    lines=tuple((error.detail or "").splitlines()),
-                    enter=getattr(error, "enter", None),
-                )
-            )
+                raise StoppedError(name, "work") from error
+            self._tell_failure(name, error, time.monotonic() - began)
             raise
+        except (OSError, sqlite3.Error) as error:
+            known = self._refused(name, error)
+            self._tell_failure(name, known, time.monotonic() - began)
+            raise known from error
         self.results[name] = made, built
         self.shop.bus(
             Done(
@@ -76,7 +81,27 @@ class Worker:
         )
         return made.layer
 
-    def make(self, package: Package, done: Mapping[str, str]) -> tuple[Made, bool]:
+    def _tell_failure(self, name: str, error: ClocheError, seconds: float) -> None:
+        reason = error.what if error.where == name else str(error)
+        self.shop.bus(
+            Done(
+                package=name,
+                how="failed",
+                seconds=seconds,
+                reason=reason,
+                log=getattr(error, "log", None),
+                lines=tuple((error.detail or "").splitlines()),
+                enter=getattr(error, "enter", None),
+            )
+        )
+
+    def _refused(self, name: str, error: Exception) -> ClocheError:
+        """The system refused something outside of a sandbox: one package's failure, no crash."""
+        if is_full(error):
+            return disk_full(self.shop, name, "keeping the result")
+        return StepError(name, "keeping the result", str(HostTroubleError(error)))
+
+    def make(self, package: Package, done: Mapping[str, Made]) -> tuple[Made, bool]:
         """Reuse or do both steps; the flag says whether anything was built."""
         visible = self.plan.visible[package.id]
         build = self.layers(visible.build, done)
@@ -99,9 +124,36 @@ class Worker:
         text = f"{package.cpv}: another cloche is at it; waiting"
         return lambda: self.shop.bus(Note(text=text))
 
-    def layers(self, names: Sequence[str], done: Mapping[str, str]) -> tuple[Layer, ...]:
-        """Layers of packages that are done, in the order given."""
-        return tuple(self.shop.layer(done[name]) for name in names)
+    def layers(
+        self, names: Sequence[str], done: Mapping[str, Made], *, look: bool = False
+    ) -> tuple[Layer, ...]:
+        """Layers of packages that are done, in the order given, so that they go into one root.
+
+        Some may have to be merged once more for that. With ``look`` nothing is done: raises
+        NotMergedError where a layer is not there yet.
+        """
+
+        def again(package: Package, over: Sequence[Layer], shared: Sequence[str]) -> Layer:
+            gpkg = done[package.id].gpkg
+            key = self.merge_key(package, gpkg, over)
+            action = self.shop.store.action(key.digest)
+            if action is None and look:
+                raise NotMergedError(package.id)
+            if action is None:
+                with self.shop.store.lock(f"merge-{key.digest}"):
+                    action = self.shop.store.action(key.digest) or self._merge_again(
+                        package, gpkg, over, key, shared
+                    )
+            self.composed.add(action.outputs["layer"])
+            return self.shop.layer(action.outputs["layer"])
+
+        return compose(
+            self.plan,
+            names,
+            lambda name: self.shop.layer(done[name].layer),
+            again,
+            any_hook="bashrc" in self.shop.inputs.etc,
+        )
 
     def build_key(self, package: Package, layers: Sequence[Layer]) -> Key:
         """Key of the build step over these layers."""
@@ -141,6 +193,23 @@ class Worker:
             gpkg = before.outputs["gpkg"]
         outputs = {"gpkg": gpkg, "layer": layer.id}
         return self._record("merge", package, key, outputs, time.monotonic() - began, log)
+
+    def _merge_again(
+        self,
+        package: Package,
+        gpkg: str,
+        layers: Sequence[Layer],
+        key: Key,
+        shared: Sequence[str],
+    ) -> Action:
+        """Merge a package a second time, over others that write to the same files."""
+        text = f"{package.cpv} is merged again over others that write to {', '.join(shared)}"
+        self.shop.bus(Note(text=text))
+        began = time.monotonic()
+        quiet = replace(self.shop, bus=Bus(lambda _: None))
+        layer, log = merge.merge(quiet, package, gpkg, layers)
+        outputs = {"gpkg": gpkg, "layer": layer.id}
+        return self._record("compose", package, key, outputs, time.monotonic() - began, log)
 
     def _record(
         self,

@@ -91,6 +91,7 @@ class Workshop:
     bus: Bus
     running: Running
     jobserver: Jobserver
+    layers: dict[str, Layer] = field(default_factory=dict)  # those asked for so far, by id
 
     def sandbox(
         self,
@@ -120,8 +121,10 @@ class Workshop:
         return {"PORTAGE_REPOSITORIES": conf.decode()} if isinstance(conf, bytes) else {}
 
     def layer(self, id: str) -> Layer:
-        """A layer of the store."""
-        return stored_layer(self.store, id)
+        """A layer of the store. It is looked up once: nothing goes while the store is open."""
+        if id not in self.layers:
+            self.layers[id] = stored_layer(self.store, id)
+        return self.layers[id]
 
     def whole_repositories(self) -> tuple[Bind, ...]:
         """Binds that show every repository in full, for resolving."""

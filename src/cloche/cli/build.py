@@ -26,9 +26,11 @@ from cloche.config.project import load_project
 from cloche.display.jsonlines import JsonLines
 from cloche.display.live import Live, capable
 from cloche.display.plain import Plain
-from cloche.display.text import count, seconds, size
+from cloche.display.text import count, one_line, seconds, size
 from cloche.output.deliver import Delivered as Results
 from cloche.output.deliver import deliver, remember
+
+IMPATIENT = 5.0  # seconds after an interrupt in which another one changes nothing
 
 Function = Callable[..., Any]
 Progress = Literal["auto", "live", "plain", "json"]
@@ -127,13 +129,13 @@ def build(
         worker = prepare(shop, wanted.targets)
         try:
             built = build_machine(shop, worker)
+            delivered = deliver(shop, worker, built, wanted, directory)
         except BaseException as error:
             remember(shop, worker, wanted)
             display.close()  # before anything else is written where it draws
             if isinstance(error, BuildError):
                 _tell_failures(error)
             raise
-        delivered = deliver(shop, worker, built, wanted, directory)
         shop.bus(
             Delivered(
                 packages=str(delivered.binpkgs),
@@ -170,7 +172,7 @@ def _tell_failures(error: BuildError) -> None:
         say()
         if each.detail:
             say(each.detail)
-        say(f"{each.where}: {each.what}")
+        say(one_line(f"{each.where}: {each.what}" if each.where else each.what))
         if each.todo:
             say(f"  {each.todo}")
         if enter := getattr(each, "enter", None):
@@ -192,12 +194,20 @@ def _closing(display: Sink) -> Iterator[None]:
 
 @contextmanager
 def _terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a build as cleanly as Ctrl-C does."""
+    """Let SIGTERM and SIGHUP end a build as cleanly as Ctrl-C does.
+
+    What follows within moments is impatience, and must not break into the clearing up.
+    """
+    last = -IMPATIENT
 
     def interrupt(_number: int, _frame: object) -> None:
-        raise KeyboardInterrupt
+        nonlocal last
+        before, last = last, time.monotonic()
+        if last - before >= IMPATIENT:
+            raise KeyboardInterrupt
 
-    before = {n: signal.signal(n, interrupt) for n in (signal.SIGTERM, signal.SIGHUP)}
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in signals}
     try:
         yield
     finally:

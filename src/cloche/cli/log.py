@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import click
 from cloche.build import logs
 from cloche.build.errors import UnknownPackageError, UnknownPhaseError
 from cloche.cli.workplace import Options, opened_store
+from cloche.display.text import visible
 from cloche.plan.names import matching, nearest
 from cloche.store import Store
 
@@ -53,7 +55,7 @@ def log(
         raise UnknownPhaseError(phase, logs.phases_in(logs.log_lines(newest)))
     lines: Iterable[str] = logs.follow(newest) if follow else logs.log_lines(newest)
     for line in lines if phase is None else logs.only_phase(lines, phase):
-        click.echo(line, nl=False)
+        click.echo(visible(line) if sys.stdout.isatty() else line, nl=False)
 
 
 def _newest(store: Store, atom: str, step: str | None) -> Path:

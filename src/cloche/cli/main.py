@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
+import sqlite3
 import sys
+import traceback
 from pathlib import Path
 
 import click
@@ -19,15 +22,18 @@ from cloche.cli.seed import seed
 from cloche.cli.shell import shell
 from cloche.cli.store import store
 from cloche.cli.watch import watch
-from cloche.cli.workplace import Options
-from cloche.errors import ClocheError, Exit
+from cloche.cli.workplace import Options, say
+from cloche.display.text import one_line
+from cloche.errors import ClocheError, Exit, HostTroubleError
+
+DEBUG = "CLOCHE_DEBUG"
 
 EPILOG = """\b
 Examples:
   cloche init my-machines && cd my-machines
   cloche seed bootstrap
   cloche build first
-  cloche shell first -- hello
+  cloche shell first -- greeting
 
 \b
 Exit status: 0 done, 1 a build failed, 2 bad input, 3 the host cannot do it,
@@ -86,15 +92,39 @@ def main() -> None:
         # complaining when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
+    except (OSError, sqlite3.Error) as error:
+        show(HostTroubleError(error))
+        _traceback()
+        sys.exit(Exit.HOST)
+    except Exception as error:
+        say(f"cloche: {one_line(_bug(error))}")
+        _traceback()
+        sys.exit(Exit.FAILED)
 
 
 def show(error: ClocheError) -> None:
     """Print an error: further lines first, then the one that says it all."""
     if error.detail:
-        click.echo(error.detail, err=True)
-    click.echo(f"cloche: {error}", err=True)
+        say(error.detail)
+    say(f"cloche: {one_line(str(error))}")
+
+
+def _bug(error: Exception) -> str:
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(last.filename).name}:{last.lineno}"
+    return (
+        f"{place}: a bug of cloche: {type(error).__name__}: {error}; "
+        f"run it again with {DEBUG}=1 for the traceback, and report that"
+    )
+
+
+def _traceback() -> None:
+    """The whole of it, for those who asked."""
+    if os.environ.get(DEBUG):
+        say(traceback.format_exc())
 
 
 def _interrupted() -> None:
-    click.echo("cloche: interrupted; what was finished is kept, the next run goes on", err=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left that it could stop
+    say("cloche: interrupted; what was finished is kept, the next run goes on")
     sys.exit(Exit.INTERRUPTED)

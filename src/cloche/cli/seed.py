@@ -9,7 +9,7 @@ import time
 import click
 
 from cloche.cli.complete import complete_seed
-from cloche.cli.workplace import Options, opened_engine, opened_store, say
+from cloche.cli.workplace import Options, opened_engine, opened_store, say, try_host
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.display.text import seconds, size
 from cloche.seeds.errors import UnknownSeedError
@@ -22,6 +22,7 @@ from cloche.store import Store
 Examples:
   cloche seed bootstrap
   cloche seed list --json
+  cloche seed show debian
   cloche seed rm debian
 """
 )
@@ -52,6 +53,7 @@ def bootstrap_command(
             lock_found(store, project, spec, made)
             say(f"seed {spec.name}: here already ({made.layer[:12]})")
             return
+        try_host(store)
         with store.lock(f"seed-{spec.name}"):
             made = bootstrap(
                 store, engine, project, spec, mirror=mirror, update=update, report=_report

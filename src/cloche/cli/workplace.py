@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,14 +17,16 @@ from cloche.build.prepare import pin_inputs
 from cloche.build.workshop import Policy, Workshop
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
-from cloche.engines import userns
+from cloche.display.text import visible
+from cloche.engines import probe, userns
 from cloche.engines.base import Engine, Limits
 from cloche.engines.native import NativeEngine
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, HostTroubleError
 from cloche.seeds.stored import mirrors_now
 from cloche.store import Store
 
 DEFAULT_PHASE_SECONDS = 6 * 3600.0
+LITTLE = 1 << 20  # bytes free; with less, SQLite cannot work
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,14 @@ def opened_store(
     """The store, as the one that cloche's user namespace shows."""
     userns.enter()
     project = project or project_or_none(options)
-    with Store.open(store_path(options, project), exclusive=exclusive) as store:
-        yield store
+    path = store_path(options, project)
+    try:
+        with Store.open(path, exclusive=exclusive) as store:
+            yield store
+    except sqlite3.Error as error:  # on a full file system it tells of all kinds of trouble
+        room = os.statvfs(path)
+        full = room.f_bavail * room.f_frsize < LITTLE
+        raise HostTroubleError(error, str(path), full=full) from error
 
 
 @contextmanager
@@ -83,6 +92,15 @@ def opened_engine() -> Iterator[Engine]:
         yield engine
 
 
+def try_host(store: Store) -> None:
+    """Make one sandbox before any work, so that a host that cannot says what it lacks.
+
+    To be called before anything starts a thread. Raises HostError, SandboxError.
+    """
+    with store.workspace("probe") as room:
+        probe.check(room)
+
+
 @contextmanager
 def opened_workshop(
     options: Options, project: Project, machine: Machine, choices: Choices, sink: Sink
@@ -91,6 +109,7 @@ def opened_workshop(
     with ExitStack() as stack:
         engine = stack.enter_context(opened_engine())
         store = stack.enter_context(opened_store(options, project))
+        try_host(store)
         inputs = pin_inputs(store, project, machine, strict=choices.strict)
         policy = _policy(project, machine, choices)
         workspace = stack.enter_context(store.workspace("jobserver"))
@@ -121,4 +140,4 @@ def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:
 
 def say(text: str = "") -> None:
     """A line for people, apart from what a program may read from standard output."""
-    sys.stderr.write(text + "\n")
+    sys.stderr.write(visible(text) + "\n")

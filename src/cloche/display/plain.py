@@ -7,7 +7,7 @@ import time
 from typing import TextIO
 
 from cloche.build import events
-from cloche.display.text import count, seconds, size
+from cloche.display.text import count, one_line, seconds, size
 
 HEARTBEAT = 60.0  # seconds of silence after which what runs is named
 
@@ -42,7 +42,7 @@ class Plain:
     def _write(self, line: str) -> None:
         with self._lock:
             self._last = time.monotonic()
-            self._stream.write(line + "\n")
+            self._stream.write(one_line(line) + "\n")
             self._stream.flush()
 
     def _lines(self, event: events.Event) -> list[str]:

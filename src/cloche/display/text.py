@@ -2,6 +2,23 @@
 
 from __future__ import annotations
 
+import re
+
+# What would steer a terminal, or turn the direction of what follows (Unicode TR 36).
+_STEERING = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    """Text that cannot steer a terminal: control characters as escapes, line ends and tabs kept."""
+    return _STEERING.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def one_line(text: str) -> str:
+    """The same on one line."""
+    return visible(text.replace("\n", "\\n").replace("\t", " "))
+
 
 def seconds(value: float) -> str:
     """``0.4 s``, ``12.3 s``, ``3 min 20 s``, ``2 h 05 min``."""

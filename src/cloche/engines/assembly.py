@@ -35,12 +35,16 @@ _LINKS = {
 _OWN = {"/dev": "0755", "/tmp": "1777", "/run": "0755", "/dev/shm": "1777"}  # noqa: S108
 _STICKY = {"/tmp", "/var/tmp", "/dev/shm"}  # noqa: S108
 _PROC_READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "driver")
-_PROC_MASKED = ("kcore", "keys", "key-users", "timer_list", "sched_debug", "kmsg", "acpi", "scsi")
+# What is secret, and what tells one host's kernel and its arguments from another's.
+_PROC_MASKED = (
+    *("kcore", "keys", "key-users", "timer_list", "sched_debug", "kmsg", "acpi", "scsi", "asound"),
+    *("cmdline", "config.gz", "kallsyms", "modules", "latency_stats"),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class _Mount:
-    """A detached mount and where it goes."""
+class Mount:
+    """A detached mount, and where it goes."""
 
     target: str
     fd: int
@@ -48,6 +52,7 @@ class _Mount:
 
     @property
     def depth(self) -> int:
+        """How deep its target lies: mounts are made from the top down."""
         return len(PurePosixPath(self.target).parts)
 
 
@@ -63,22 +68,28 @@ def step(name: str) -> Iterator[None]:
         raise SandboxError(name, text, error.errno or 0) from error
 
 
-def assemble(sandbox: Sandbox) -> None:
+def common_mounts() -> list[Mount]:
+    """Make the mounts that every sandbox has, detached."""
+    mounted = [_temporary(path, mode) for path, mode in _OWN.items()]
+    mounted.append(Mount("/dev/pts", _devpts(), True))
+    mounted.append(Mount("/proc", _proc(), True))
+    return mounted + [_device(name) for name in _DEVICES]
+
+
+def assemble(sandbox: Sandbox, common: list[Mount]) -> None:
     """Build the root that ``sandbox`` describes and make it this process's root."""
     with step("making the mount namespace private"):
         mounts.make_private()
-    tmpfs = {**_OWN, **{path: "1777" if path in _STICKY else "0755" for path in sandbox.tmpfs}}
-    prepared = [_temporary(path, mode) for path, mode in tmpfs.items()]
-    prepared.append(_Mount("/dev/pts", _devpts(), True))
-    prepared.append(_Mount("/proc", _proc(), True))
-    prepared += [_device(name) for name in _DEVICES]
+    more = [path for path in sandbox.tmpfs if path not in _OWN]
+    prepared = list(common)
+    prepared += [_temporary(path, "1777" if path in _STICKY else "0755") for path in more]
     prepared += [_bind(bind) for bind in sandbox.binds]
     prepared.sort(key=lambda mount: mount.depth)
     with step("entering the root"):
         root = _root(sandbox, prepared)
         mounts.enter_root(root)
         os.close(root)
-    own = _OwnFileSystems(set(tmpfs))
+    own = _OwnFileSystems({*_OWN, *more})
     for mount in prepared:
         with step(f"mounting {mount.target}"):
             own.prepare(mount)
@@ -88,7 +99,7 @@ def assemble(sandbox: Sandbox) -> None:
     _restrict_proc()
 
 
-def _root(sandbox: Sandbox, prepared: list[_Mount]) -> int:
+def _root(sandbox: Sandbox, prepared: list[Mount]) -> int:
     """Compose the overlay on the stage; return its mount, attached."""
     mounts.move_mount(stage := overlay.tmpfs("0755"), _STAGE)
     os.close(stage)
@@ -124,7 +135,7 @@ def _writable(upper: Path, model: Path) -> tuple[Path, Path]:
     return top, work
 
 
-def _make_mount_points(skeleton: Path, prepared: list[_Mount]) -> None:
+def _make_mount_points(skeleton: Path, prepared: list[Mount]) -> None:
     for mount in prepared:
         if mount.target.startswith("/dev/"):
             continue
@@ -143,7 +154,7 @@ class _OwnFileSystems:
         self._targets = targets
         self._devices: set[int] = set()
 
-    def prepare(self, mount: _Mount) -> None:
+    def prepare(self, mount: Mount) -> None:
         """Make the mount point if it lies in a tmpfs of ours."""
         path = Path(mount.target)
         if not path.exists():
@@ -161,10 +172,10 @@ class _OwnFileSystems:
             self._devices.add(os.fstat(mount.fd).st_dev)
 
 
-def _temporary(target: str, mode: str) -> _Mount:
+def _temporary(target: str, mode: str) -> Mount:
     with step(f"making a tmpfs for {target}"):
         options = {"size": "1m", "nr_inodes": "4096"} if target == "/dev" else {}
-        return _Mount(target, overlay.tmpfs(mode, **options), True)
+        return Mount(target, overlay.tmpfs(mode, **options), True)
 
 
 def _devpts() -> int:
@@ -181,20 +192,27 @@ def _proc() -> int:
         return context.mount(flags)
 
 
-def _device(name: str) -> _Mount:
-    """Show a device of the host: in a user namespace none can be made."""
+def _device(name: str) -> Mount:
+    """Show a device of the host: in a user namespace none can be made.
+
+    Read-only concerns the node, which is the host's own: a `chmod` of it must not reach the host.
+    """
     with step(f"opening the host's /dev/{name}"):
-        return _Mount(f"/dev/{name}", mounts.open_tree(f"/dev/{name}"), False)
+        fd = mounts.open_tree(f"/dev/{name}")
+        mounts.set_attributes(
+            fd, mounts.MOUNT_ATTR_RDONLY | mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NOEXEC
+        )
+        return Mount(f"/dev/{name}", fd, False)
 
 
-def _bind(bind: Bind) -> _Mount:
+def _bind(bind: Bind) -> Mount:
     attributes = mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV
     if not bind.writable:
         attributes |= mounts.MOUNT_ATTR_RDONLY
     with step(f"binding {bind.source} to {bind.target}"):
         fd = mounts.open_tree(bind.source)
         mounts.set_attributes(fd, attributes)
-        return _Mount(bind.target, fd, stat.S_ISDIR(os.fstat(fd).st_mode))
+        return Mount(bind.target, fd, stat.S_ISDIR(os.fstat(fd).st_mode))
 
 
 def _finish_dev() -> None:

@@ -8,8 +8,8 @@ pid 1 takes no signals from inside, and has no more rights than the command.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
-import json
 import os
 import resource
 import select
@@ -18,14 +18,14 @@ import socket
 import sys
 import termios
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from cloche.engines import cgroups, wire
-from cloche.engines.assembly import assemble, step
-from cloche.engines.base import Limits, Sandbox
+from cloche.engines import cgroups, inherited, wire
+from cloche.engines.assembly import Mount, assemble, common_mounts, step
+from cloche.engines.base import Command
 from cloche.errors import ClocheError
-from cloche.linux import processes
+from cloche.linux import processes, seccomp
 
 # What Portage's phases and merges need. Not MKNOD: real devices cannot be made in a user namespace,
 # and root's results must not differ from an ordinary user's. Not DAC_READ_SEARCH: with it a real
@@ -44,32 +44,35 @@ _KEPT = (
     "SYS_CHROOT",
     "AUDIT_WRITE",
 )
-_STACK = 8 << 20
 
 
-def run(descriptors: Sequence[int], launcher: int) -> NoReturn:
-    """Be the sandbox: ``descriptors`` are request, report channel, 0, 1, 2, and the extra ones.
+def run(requests: socket.socket, launcher: int, *, network: bool) -> NoReturn:
+    """Be a sandbox: make ready what all have in common, wait for the request, carry it out.
 
+    The request comes as descriptors: itself, report channel, 0, 1, 2, and the extra ones.
     ``launcher`` is a pidfd of the launcher, in whose death this process follows.
     """
-    request_fd, channel_fd, *streams = descriptors
-    channel = socket.socket(fileno=channel_fd)
+    channel: socket.socket | None = None
     try:
         _forbid_imports()
         _follow(launcher)
-        processes.close_all_but(descriptors)
+        processes.close_all_but([requests.fileno()])
+        common: list[Mount] | None = None
+        with contextlib.suppress(ClocheError):  # is tried once more when somebody is there to hear
+            common = make_ready(network=network)
+        _, (request_fd, channel_fd, *streams) = wire.receive(requests)
+        requests.close()
+        channel = socket.socket(fileno=channel_fd)
         request = wire.unpack(request_fd)
-        os.close(request_fd)
-        prepare(request)
-        master, slave = os.openpty() if request.command.tty else (-1, -1)
+        prepare(request, common or make_ready(network=network))
+        master, slave = _terminal(streams[1]) if request.command.tty else (-1, -1)
         main = _start(request, [slave] * 3 if request.command.tty else streams, streams[3:])
         wire.send(channel, {"started": main}, [master] if request.command.tty else [])
-        for fd in (*streams, master, slave):
-            if fd >= 0:
-                os.close(fd)
+        processes.close_all_but([channel.fileno()])
         wire.send(channel, _reap(main, request.command.timeout))
     except BaseException as error:
-        wire.send(channel, _failure(error))
+        if channel is not None:
+            wire.send(channel, _failure(error))
     finally:
         os._exit(0)
 
@@ -78,7 +81,7 @@ def rehearse(request: wire.Request, channel: socket.socket) -> NoReturn:
     """Prepare a sandbox, report how that went, and end."""
     try:
         _forbid_imports()
-        prepare(request)
+        prepare(request, make_ready(network=request.sandbox.network))
         wire.send(channel, {})
     except BaseException as error:
         wire.send(channel, _failure(error))
@@ -101,6 +104,7 @@ def _forbid_imports() -> None:
 
 def _follow(launcher: int) -> None:
     """Die with the launcher; take signals as a fresh process does, with SIGCHLD kept waiting."""
+    os.setsid()
     processes.die_with_parent(signal.SIGKILL)
     if select.select([launcher], [], [], 0)[0]:
         os._exit(1)
@@ -109,109 +113,102 @@ def _follow(launcher: int) -> None:
         signal.signal(number, signal.SIG_DFL)
 
 
-def prepare(request: wire.Request) -> None:
-    """Turn the calling process into the first one of a sandbox."""
-    sandbox = request.sandbox
-    os.setsid()
-    os.umask(0o022)
-    cgroups.join(request.cgroups)
-    _separate(sandbox)
-    assemble(sandbox)
-    with contextlib.suppress(OSError):  # kernels without keyrings have none to leave
+def make_ready(*, network: bool) -> list[Mount]:
+    """Do for a sandbox what needs no knowledge of it; return the mounts that all sandboxes have.
+
+    Not the mount namespace: mounts that the host makes until the request comes must be seen.
+    """
+    with step("leaving what the host has set"):
+        inherited.reset()
+    with step("entering new namespaces"):
+        processes.unshare(processes.CLONE_NEWIPC | (0 if network else processes.CLONE_NEWNET))
+    if not network:
+        with step("switching on the loopback device"):
+            processes.loopback_up()
+    with contextlib.suppress(OSError):  # kernels without keyrings, or without seccomp
         processes.new_session_keyring()
+        seccomp.forbid_keyrings()
+    return common_mounts()
+
+
+def prepare(request: wire.Request, common: list[Mount]) -> None:
+    """Turn a process that is ready into the first one of the sandbox that was asked for."""
+    cgroups.join(request.cgroups)
+    with step("entering new namespaces"):
+        processes.unshare(
+            processes.CLONE_NEWNS | processes.CLONE_NEWUTS | processes.CLONE_NEWCGROUP
+        )
+    with step("setting the host name"):
+        socket.sethostname(request.sandbox.hostname)
+    assemble(request.sandbox, common)
+    with step("setting limits"):
+        inherited.limit(request.sandbox.limits)
     with step("dropping capabilities"):
         processes.keep_only_capabilities([processes.CAPABILITIES[name] for name in _KEPT])
         processes.hide_from_ptrace()
 
 
-def _separate(sandbox: Sandbox) -> None:
-    """Enter the other namespaces: not in the launcher, so that sandboxes start in parallel."""
-    flags = processes.CLONE_NEWNS | processes.CLONE_NEWIPC | processes.CLONE_NEWUTS
-    flags |= processes.CLONE_NEWCGROUP
-    if not sandbox.network:
-        flags |= processes.CLONE_NEWNET
-    with step("entering new namespaces"):
-        processes.unshare(flags)
-    with step("setting the host name"):
-        socket.sethostname(sandbox.hostname)
-    if not sandbox.network:
-        with step("switching on the loopback device"):
-            processes.loopback_up()
-
-
 def _start(request: wire.Request, streams: Sequence[int], extra: Sequence[int]) -> int:
-    """Fork the command; return its pid once it has executed its program."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        numbers = (0, 1, 2, *request.fds)
-        _execute(request, dict(zip(numbers, (*streams[:3], *extra), strict=True)), write)
-    os.close(write)
-    with open(read, "rb") as stream:
-        said = stream.read()
-    if said:
-        os.waitpid(pid, 0)
-        raise _NotStartedError(*json.loads(said))
-    return pid
+    """Start the command; return its pid once it has executed its program.
+
+    With posix_spawn, which borrows this process's memory until the exec, as copying the page tables
+    of a Python takes longer than all of the exec. What it cannot set for the new process, this one
+    takes on itself and passes on.
+    """
+    command = request.command
+    actions = _placed((*streams[:3], *extra), (0, 1, 2, *request.fds))
+    if command.tty:  # the first terminal that the leader of a session opens becomes its own
+        actions.append((os.POSIX_SPAWN_OPEN, 0, os.ttyname(streams[0]), os.O_RDWR, 0))
+    with _started(f"entering the directory {command.cwd}"):
+        os.chdir(command.cwd)
+    with _started(f"executing {command.argv[0]}"):
+        return os.posix_spawn(
+            _program(command),
+            command.argv,
+            dict(command.env),
+            file_actions=actions,
+            setsid=True,
+            setsigmask=(),
+        )
+
+
+def _terminal(like: int) -> tuple[int, int]:
+    """Open a terminal, as large from the start as the caller's: programs ask once, at their own."""
+    master, slave = os.openpty()
+    with contextlib.suppress(termios.error):
+        termios.tcsetwinsize(slave, termios.tcgetwinsize(like))
+    return master, slave
+
+
+def _program(command: Command) -> str:
+    """Find a program as execvp(3) does, in the PATH of its own environment."""
+    name = command.argv[0]
+    if "/" in name:
+        return name
+    for directory in os.get_exec_path(command.env):
+        if os.access(path := f"{directory or '.'}/{name}", os.X_OK):
+            return path
+    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+
+
+def _placed(fds: Sequence[int], numbers: Sequence[int]) -> list[tuple[Any, ...]]:
+    """Give each descriptor its number in the command, out of each other's way."""
+    free = max(numbers) + 1
+    moved = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, free) for fd in fds]
+    return [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in zip(moved, numbers, strict=True)]
+
+
+@contextlib.contextmanager
+def _started(doing: str) -> Iterator[None]:
+    """Say of a failure what was being done for the command."""
+    try:
+        yield
+    except OSError as error:
+        raise _NotStartedError(doing, str(error.strerror), error.errno or 0) from error
 
 
 class _NotStartedError(ClocheError):
     """Carries step, message and errno to the host, where it becomes ProgramError."""
-
-
-def _execute(request: wire.Request, fds: dict[int, int], failed: int) -> NoReturn:
-    """Become the command. Whatever fails is written to ``failed``, which the exec closes."""
-    command = request.command
-    doing = "preparing the process"
-    try:
-        os.setsid()
-        failed = _place(fds, failed)
-        if command.tty:
-            fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-        _limit(request.sandbox.limits)
-        doing = f"entering the directory {command.cwd}"
-        os.chdir(command.cwd)
-        doing = f"executing {command.argv[0]}"
-        signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        os.execvpe(command.argv[0], command.argv, dict(command.env))  # noqa: S606
-    except OSError as error:
-        said = [doing, str(error.strerror), error.errno or 0]
-    except BaseException as error:
-        said = [doing, f"{type(error).__name__}: {error}", 0]
-    os.write(failed, json.dumps(said).encode())
-    os._exit(127)
-
-
-def _place(fds: dict[int, int], failed: int) -> int:
-    """Give each descriptor its number, out of each other's way; return where ``failed`` went."""
-    free = max(fds) + 1
-    moved = {number: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, free) for number, fd in fds.items()}
-    failed = fcntl.fcntl(failed, fcntl.F_DUPFD_CLOEXEC, free)
-    for number, fd in moved.items():
-        os.dup2(fd, number, inheritable=True)
-    return failed
-
-
-def _limit(limits: Limits) -> None:
-    """Set every limit to what the sandbox says, or to what the host allows if that is less."""
-    infinite = resource.RLIM_INFINITY
-    wanted: dict[int, int | None] = {
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_STACK: _STACK,
-        resource.RLIMIT_NPROC: limits.processes,
-        resource.RLIMIT_NOFILE: limits.open_files,
-        resource.RLIMIT_FSIZE: limits.file_size,
-        resource.RLIMIT_CPU: None,
-        resource.RLIMIT_DATA: None,
-        resource.RLIMIT_AS: None,
-    }
-    for kind, value in wanted.items():
-        hard = resource.getrlimit(kind)[1]
-        aim = infinite if value is None else value
-        if hard != infinite:
-            aim = hard if aim == infinite else min(aim, hard)
-        # A program may raise its own stack, as `ulimit -s` does in some builds.
-        resource.setrlimit(kind, (aim, hard if kind == resource.RLIMIT_STACK else aim))
 
 
 def _reap(main: int, timeout: float | None) -> dict[str, Any]:

@@ -126,9 +126,13 @@ class NativeEngine:
             opened.callback(os.close, null)
             packed = wire.pack(request)
             opened.callback(os.close, packed)
-            streams = [null if fd is None else fd for fd in (stdin, stdout, stderr)]
+            # What a terminal is joined to stays outside; only its size is taken over.
+            default = 1 if command.tty else null
+            streams = [default if fd is None else fd for fd in (stdin, stdout, stderr)]
             try:
-                pidfd = self._ask([packed, theirs.fileno(), *streams, *extra.values()])
+                pidfd = self._ask(
+                    [packed, theirs.fileno(), *streams, *extra.values()], network=sandbox.network
+                )
             except BaseException:
                 ours.close()
                 cgroups.remove(groups)
@@ -170,7 +174,7 @@ class NativeEngine:
     ) -> None:
         self.close()
 
-    def _ask(self, descriptors: list[int]) -> int:
+    def _ask(self, descriptors: list[int], *, network: bool) -> int:
         """Let the launcher fork a sandbox; return a pidfd of its first process."""
         if len(descriptors) > wire.MAX_DESCRIPTORS:
             raise SandboxError("passing descriptors", f"at most {wire.MAX_DESCRIPTORS} can go in")
@@ -178,7 +182,7 @@ class NativeEngine:
             with self._lock:
                 self._requests += 1
                 ident = self._requests
-                wire.send(self._socket, {"id": ident}, descriptors)
+                wire.send(self._socket, {"id": ident, "network": network}, descriptors)
                 while True:
                     report, passed = wire.receive(self._socket)
                     if report is None or report["id"] == ident:

@@ -70,5 +70,19 @@ def _try(sandbox: Sandbox) -> None:
 
 
 def _explained(step: str, message: str, number: int | None) -> SandboxError:
-    advice = _ADVICE.get(step) if number in (errno.EPERM, errno.EACCES) else None
+    advice = None
+    if number in (errno.EPERM, errno.EACCES):
+        advice = _ADVICE.get(step)
+    elif number == errno.ENOSPC and step == "entering new namespaces":
+        message = "there may be no more of them here"  # the kernel says: no space left on device
+        advice = f"raise {_exhausted()}"
+    elif number == errno.ENOSYS:
+        advice = "use Linux 5.12 or newer, or a container whose seccomp profile lets it through"
     return SandboxError(step, message, number or 0, advice)
+
+
+def _exhausted() -> str:
+    """The limits on namespaces that are 0 here, or where all of them are."""
+    directory = Path("/proc/sys/user")
+    zero = [f for f in directory.glob("max_*_namespaces") if f.read_text().strip() == "0"]
+    return ", ".join(map(str, sorted(zero))) or f"{directory}/max_*_namespaces"

@@ -30,9 +30,10 @@ class Terminal:
     def serve(self, pidfd: int, timeout: float | None) -> bool:
         """Copy until the process of ``pidfd`` ended (True) or ``timeout`` seconds passed."""
         deadline = None if timeout is None else time.monotonic() + timeout
-        while deadline is None or time.monotonic() < deadline:
+        left = _TICK
+        while deadline is None or (left := deadline - time.monotonic()) > 0:
             watched = [pidfd, self._master, *([self._in] if self._reading else [])]
-            ready, _, _ = select.select(watched, [], [], _TICK)
+            ready, _, _ = select.select(watched, [], [], min(left, _TICK))
             self._resize()
             if self._master in ready:
                 self._copy_out()

@@ -76,7 +76,7 @@ def unpack(fd: int) -> Request:
 
 def send(sock: socket.socket, report: dict[str, Any], fds: Sequence[int] = ()) -> None:
     """Send a report, with copies of descriptors."""
-    socket.send_fds(sock, [json.dumps(report).encode()], list(fds))
+    socket.send_fds(sock, [json.dumps(report).encode()], list(fds), socket.MSG_NOSIGNAL)
 
 
 def receive(sock: socket.socket, flags: int = 0) -> tuple[dict[str, Any] | None, list[int]]:

@@ -53,6 +53,7 @@ def number(order: list[str]) -> None:
         counter += 1
         settle(VDB / cpv, counter, guest_settings.epoch())
     COUNTER.parent.mkdir(parents=True, exist_ok=True)
+    shutil.chown(COUNTER.parent, "root", "portage")
     COUNTER.write_text(str(max(counter, 0)), encoding="ascii")
 
 

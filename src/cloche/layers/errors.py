@@ -24,11 +24,23 @@ class OverlayUnavailableError(ClocheError):
     @property
     def what(self) -> str:
         """Say what could not be done, and why."""
+        if self.wrong_place:
+            return "the store's file system cannot be the upper part of an overlay"
         return f"cannot mount an overlay of {self.layers} layers: {self.message}"
+
+    @property
+    def wrong_place(self) -> bool:
+        """True where overlays work, but not over this file system (an overlay itself, NFS)."""
+        return "not supported as upperdir" in self.message
 
     @property
     def todo(self) -> str | None:
         """Say what mends it, where that is known."""
+        if self.wrong_place:
+            return (
+                "choose another --store: one on ext4, xfs, btrfs or tmpfs, not inside of a "
+                "container's own root, which is an overlay itself"
+            )
         if self.errno in (errno.ENODEV, errno.ENOSYS):
             return "load the module with `modprobe overlay`, or use Linux 5.11 or later"
         if self.errno == errno.EPERM:

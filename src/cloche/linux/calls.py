@@ -10,8 +10,8 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 # Calls that libc may lack. Those above 424 have one number on every architecture.
 _MACHINE_NUMBERS = {
-    "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250},
-    "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219},
+    "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250, "seccomp": 317},
+    "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "seccomp": 277},
 }
 _COMMON_NUMBERS = {
     "open_tree": 428,

@@ -61,14 +61,17 @@ class Context:
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
 
-    def set(self, key: str, value: str | bytes | None = None) -> None:
-        """Set a string option, or a flag when there is no value. A string has at most 255 bytes."""
+    def set(self, key: str, value: str | bytes | None = None, *, subject: str = "") -> None:
+        """Set a string option, or a flag when there is no value. A string has at most 255 bytes.
+
+        ``subject`` is what an error names, where the value says too little.
+        """
         if value is None:
             command, raw = FSCONFIG_SET_FLAG, None
         else:
             command, raw = FSCONFIG_SET_STRING, os.fsencode(value)
         args = (self._fd, command, key.encode(), raw, 0)
-        self._explained("fsconfig", *args, subject=f"{key}={os.fsdecode(raw or b'')}")
+        self._explained("fsconfig", *args, subject=subject or f"{key}={value!s}")
 
     def mount(self, attributes: int = 0) -> int:
         """Create the file system; return the descriptor of its detached mount."""

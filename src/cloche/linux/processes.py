@@ -159,6 +159,11 @@ def close_all_but(kept: Collection[int]) -> None:
     _close_range(first, 0x7FFFFFFF)
 
 
+def reset_personality() -> None:
+    """Undo what setarch(8) sets: another uname, addresses that are not random (personality(2))."""
+    check(libc.personality(ctypes.c_ulong(0)), "personality")
+
+
 def new_session_keyring() -> None:
     """Leave the caller's session keyring for a new, empty one (keyctl(2))."""
     syscall("keyctl", _KEYCTL_JOIN_SESSION_KEYRING, None)

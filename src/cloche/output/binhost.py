@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import os
 import shutil
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ def publish(shop: Workshop, packages: Sequence[tuple[Package, str]], directory: 
     key = make_key("binhost", {**parts, "guest": shop.inputs.guest})
     outputs = once(shop, "index", key, lambda: _index(shop, packages))
     index = shop.store.blob(outputs["index"])
-    if _differs(directory, packages, index):
+    if _differs(shop, packages, index, directory):
         _place(shop, packages, index, directory)
     return index.id
 
@@ -78,17 +79,27 @@ def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Outcome:
         index = output / INDEX
         if result.get("status") != "ok" or index.is_symlink() or not index.is_file():
             text = str(result.get("text") or "no index was written")
-            raise StepError(f"machine {machine}", "index", text, log=str(log), tail=tail_of(log))
+            raise StepError(f"machine/{machine}", "index", text, log=str(log), tail=tail_of(log))
         blob = shop.store.add_blob(index, f"{machine}-{INDEX}")
     return {"index": blob.id}, str(log.relative_to(shop.store.logs))
 
 
-def _differs(directory: Path, packages: Sequence[tuple[Package, str]], index: Blob) -> bool:
+def _differs(
+    shop: Workshop, packages: Sequence[tuple[Package, str]], index: Blob, directory: Path
+) -> bool:
     """True unless the directory holds just these packages and this index."""
-    wanted = {gpkg_path(package) for package, _ in packages}
-    found = {str(path.relative_to(directory)) for path in directory.glob("*/*/*.gpkg.tar")}
-    there = directory / INDEX
-    return wanted != found or not there.is_file() or there.read_bytes() != index.path.read_bytes()
+    wanted = {directory / gpkg_path(package): shop.store.blob(gpkg) for package, gpkg in packages}
+    if wanted.keys() != set(directory.glob("*/*/*.gpkg.tar")):
+        return True
+    wanted[directory / INDEX] = index
+    return not all(_same(path, blob.path) for path, blob in wanted.items())
+
+
+def _same(path: Path, stored: Path) -> bool:
+    """Whether a file is the stored one, or has its content."""
+    if not path.is_file():
+        return False
+    return path.samefile(stored) or filecmp.cmp(path, stored, shallow=False)
 
 
 def _place(

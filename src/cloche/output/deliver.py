@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from cloche.build.machine import Built
 from cloche.build.work import Worker
 from cloche.build.workshop import Workshop
 from cloche.config.machine import Machine
+from cloche.layers import Layer
 from cloche.output.binhost import publish
 from cloche.output.stage4 import pack
 from cloche.store import Pin, Store
@@ -29,7 +31,7 @@ def deliver(
 ) -> Delivered:
     """Write a machine's outputs into a directory. Raises StepError."""
     directory.mkdir(parents=True, exist_ok=True)
-    layers = built.member_layers(shop)
+    layers = worker.layers(built.plan.members, built.made)
     sets = [f"@{name}" for name in machine.sets]
     state = finish(shop, layers, world=[asked.atom for asked in machine.packages], world_sets=sets)
     stage4, blobs = None, []
@@ -39,7 +41,7 @@ def deliver(
     members = set(built.plan.members)
     packages = [(p, built.made[p.id].gpkg) for p in built.plan.packages if p.id in members]
     blobs.append(publish(shop, packages, directory / "binpkgs"))
-    remember(shop, worker, machine, state=state.id, blobs=tuple(blobs))
+    remember(shop, worker, machine, layers=(*layers, state), blobs=tuple(blobs))
     return Delivered(directory / "binpkgs", stage4)
 
 
@@ -54,34 +56,33 @@ def remember(
     worker: Worker,
     machine: Machine,
     *,
-    state: str | None = None,
+    layers: Sequence[Layer] = (),
     blobs: tuple[str, ...] = (),
 ) -> None:
     """Pin what was made, so that garbage collection leaves it. Also after a failure.
 
-    Without a state layer the machine is not finished, and what an earlier run finished stays pinned
-    beside what is new.
+    ``layers`` are all of the finished machine's, the state layer last. Without them it is not
+    finished, and what an earlier run finished stays pinned beside what is new.
     """
     results = [made for made, _ in worker.results.values()]
     inputs = shop.inputs
     trees = {made.layer for made in results} | {layer.id for layer in inputs.base}
-    trees |= {repo.tree for repo in inputs.repos.values()}
+    trees |= worker.composed | {repo.tree for repo in inputs.repos.values()}
     kept = {made.gpkg for made in results} | set(blobs) | {worker.depgraph}
     before = shop.store.pin_of(pin_name(machine))
     data = {}
-    if state is None:
+    if not layers:
         if before is not None:
             trees |= set(before.trees)
             kept |= set(before.blobs)
             data = dict(before.data)
     else:
-        trees.add(state)
-        members = [worker.results[name][0].layer for name in worker.plan.members]
+        trees |= {layer.id for layer in layers}
         data = {
             "project": str(machine.root),
             "machine": machine.name,
             "base": [layer.id for layer in inputs.base],
-            "layers": [*members, state],
+            "layers": [layer.id for layer in layers],
             "depgraph": worker.depgraph,
         }
     shop.store.pin(pin_name(machine), sorted(trees), sorted(kept), data)

@@ -21,3 +21,5 @@ def place(source: Path, target: Path) -> None:
     except OSError:
         shutil.copyfile(source, aside)
     aside.rename(target)
+    with suppress(FileNotFoundError):
+        aside.unlink()  # rename(2) does nothing where both are links to one file already

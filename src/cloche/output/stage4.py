@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,13 +11,16 @@ from cloche.build.errors import StepError
 from cloche.build.guestcall import ENVIRONMENT, SOURCE_DATE_EPOCH, describe, tail_of
 from cloche.build.logs import new_log
 from cloche.build.stages import Outcome, once
-from cloche.build.workshop import Workshop
+from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Command
 from cloche.layers import Layer
 from cloche.output.files import place
 from cloche.plan.keys import layer_parts, make_key
 
 FORMAT = "stage4.tar.zst"
+SKELETON = "/run/cloche/skeleton"
+# A sandbox has file systems of its own here; the tarball has the directories of the layers, empty.
+OWN = ("dev", "proc", "run", "sys", "tmp")
 
 # tar(1) and zstd(1) of the seed. No time later than the one date of all builds, names in order,
 # and no trace of the overlay: two runs give the same bytes.
@@ -35,12 +40,11 @@ TAR = (
     "--xattrs-exclude=user.overlay.*",
     "--acls",
     "--one-file-system",
-    "--exclude=./run/*",
-    "--exclude=./tmp/*",
-    "--exclude=./proc/*",
-    "--exclude=./dev/*",
-    "--exclude=./sys/*",
+    "--anchored",
+    *(f"--exclude=./{name}" for name in OWN),
     ".",
+    f"--directory={SKELETON}",
+    *OWN,
 )
 
 
@@ -66,7 +70,12 @@ def _tar(shop: Workshop, layers: Sequence[Layer]) -> Outcome:
     log = new_log(shop.store, f"machine/{machine}", "pack")
     with shop.store.workspace("pack") as workspace:
         sandbox = shop.sandbox(
-            layers, upper=None, binds=(Bind(workspace, "/run/cloche/out", writable=True),)
+            layers,
+            upper=None,
+            binds=(
+                Bind(make_directory(workspace, "out"), "/run/cloche/out", writable=True),
+                Bind(_skeleton(shop, layers, workspace), SKELETON),
+            ),
         )
         with log.open("ab") as stream:
             process = shop.engine.start(
@@ -80,13 +89,27 @@ def _tar(shop: Workshop, layers: Sequence[Layer]) -> Outcome:
                 shop.running.discard(process)
         if ended is None or not ended.ok:
             raise StepError(
-                f"machine {machine}",
+                f"machine/{machine}",
                 "pack",
                 describe(ended) if ended else "no answer",
                 log=str(log),
                 tail=tail_of(log),
             )
-        path = workspace / FORMAT
+        path = workspace / "out" / FORMAT
         path.chmod(0o444)
         blob = shop.store.add_blob(path, f"{machine}-{FORMAT}")
     return {"stage4": blob.id}, str(log.relative_to(shop.store.logs))
+
+
+def _skeleton(shop: Workshop, layers: Sequence[Layer], workspace: Path) -> Path:
+    """Directories of the names in `OWN`, with the mode and owner that the root has them with."""
+    skeleton = make_directory(workspace, "skeleton")
+    for name in OWN:
+        path = make_directory(skeleton, name)
+        for layer in (*shop.inputs.base, *layers):
+            place = layer.path / name
+            if place.is_dir() and not place.is_symlink():
+                info = place.stat()
+                os.chown(path, info.st_uid, info.st_gid)
+                path.chmod(stat.S_IMODE(info.st_mode))
+    return skeleton

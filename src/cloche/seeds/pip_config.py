@@ -14,8 +14,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pypi_simple import PYPI_SIMPLE_ENDPOINT
-
 _KEYS = ("index-url", "extra-index-url", "find-links", "cert", "proxy", "no-index")
 
 
@@ -59,7 +57,7 @@ def read_settings(environ: Mapping[str, str], files: Iterable[Path]) -> PipSetti
         text = environ.get("PIP_" + key.upper().replace("-", "_"))
         if text:
             values[key] = text
-    indexes = (values.get("index-url") or PYPI_SIMPLE_ENDPOINT, *_words(values, "extra-index-url"))
+    indexes = (values.get("index-url") or _default(), *_words(values, "extra-index-url"))
     if values.get("no-index", "").strip().lower() in ("1", "true", "yes", "on"):
         indexes = ()
     return PipSettings(
@@ -68,6 +66,13 @@ def read_settings(environ: Mapping[str, str], files: Iterable[Path]) -> PipSetti
         cert=values.get("cert") or environ.get("REQUESTS_CA_BUNDLE") or None,
         proxy=values.get("proxy") or None,
     )
+
+
+def _default() -> str:
+    """The index that pip itself asks; loaded late, for it takes more time than all of ours."""
+    from pypi_simple import PYPI_SIMPLE_ENDPOINT
+
+    return PYPI_SIMPLE_ENDPOINT
 
 
 def _words(values: Mapping[str, str], key: str) -> tuple[str, ...]:

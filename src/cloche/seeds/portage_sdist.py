@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-import requests
-from pypi_simple import PyPISimple
-
 from cloche.seeds.errors import SdistNotFoundError, UnpinnedPortageError, WrongDigestError
 from cloche.seeds.pip_config import PipSettings
 
@@ -127,6 +124,10 @@ def _copy(file: Path, scratch: Path) -> None:
 
 
 def _download(url: str, wanted: SdistPin, settings: PipSettings, scratch: Path) -> None:
+    # Half of what the command line would load at every start, and only needed here.
+    import requests
+    from pypi_simple import PyPISimple
+
     with requests.Session() as session, PyPISimple(url, session=session) as index:
         if settings.cert:
             session.verify = settings.cert

@@ -56,6 +56,28 @@ class NotAStoreError(ClocheError):
         return "name an empty or a new directory"
 
 
+class StoreForbiddenError(ClocheError):
+    """The store, or the place where it is to be made, belongs to somebody else."""
+
+    status = Exit.BAD_INPUT
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def what(self) -> str:
+        return "you may not write to this store"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "name one of your own with --store or $CLOCHE_STORE"
+
+
 class StoreBusyError(ClocheError):
     """Another process holds the store; ``exclusive`` tells which kind of hold was asked for."""
 

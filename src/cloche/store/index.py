@@ -108,8 +108,10 @@ class Index:
         """The tree ``id`` or all of them, by id; ``layers`` is where they lie."""
         return [
             Tree(**row, path=layers / row["id"])
-            for row in self._rows(
-                "SELECT * FROM trees WHERE ? IS NULL OR id = ? ORDER BY id", id, id
+            for row in (
+                self._rows("SELECT * FROM trees ORDER BY id")
+                if id is None
+                else self._rows("SELECT * FROM trees WHERE id = ?", id)
             )
         ]
 
@@ -124,8 +126,10 @@ class Index:
         """The blob ``id`` or all of them, by id; ``directory`` is where they lie."""
         return [
             Blob(**row, path=directory / row["id"])
-            for row in self._rows(
-                "SELECT * FROM blobs WHERE ? IS NULL OR id = ? ORDER BY id", id, id
+            for row in (
+                self._rows("SELECT * FROM blobs ORDER BY id")
+                if id is None
+                else self._rows("SELECT * FROM blobs WHERE id = ?", id)
             )
         ]
 

@@ -33,6 +33,8 @@ def prepare(path: Path) -> None:
         for name in sorted(os.listdir(path)):  # noqa: PTH208 - names are what is wanted
             if name not in _DIRECTORIES + _FILES:
                 raise NotAStoreError(path, name)
+        # Builds are untrusted, and a layer may hold a setuid program: nobody else gets in.
+        path.chmod(0o700)
     for name in _DIRECTORIES:
         # Read-only for others at most: the store's trees hold setuid programs.
         (path / name).mkdir(mode=0o700 if name in ("tmp", "failed") else 0o755, exist_ok=True)

@@ -24,6 +24,7 @@ from typing import Any, Self
 from cloche.store.errors import (
     NotExclusiveError,
     StoreBusyError,
+    StoreForbiddenError,
     UnknownBlobError,
     UnknownTreeError,
 )
@@ -60,11 +61,15 @@ class Store:
 
         Many may share a store; ``exclusive`` keeps all others out, for garbage collection and
         repair. When somebody else is in the way this raises `StoreBusyError`, or, given
-        ``waiting``, calls it and waits. Raises `StoreTooNewError` and `NotAStoreError` as well.
+        ``waiting``, calls it and waits. Raises `StoreTooNewError`, `NotAStoreError` and
+        `StoreForbiddenError` as well.
         """
         path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a user's links
-        prepare(path)
-        fd = open_lock(path / "lock")
+        try:
+            prepare(path)
+            fd = open_lock(path / "lock")
+        except PermissionError as error:
+            raise StoreForbiddenError(path) from error
         try:
             if not try_hold(fd, shared=not exclusive):
                 busy = StoreBusyError(path, exclusive=exclusive)
@@ -111,13 +116,18 @@ class Store:
 
     def has_tree(self, id: str) -> bool:
         """Whether the tree is known and in its place."""
-        return bool(self.index.trees(self.layers, checked(id))) and (self.layers / id).is_dir()
+        return self._tree(id) is not None
 
     def tree(self, id: str) -> Tree:
         """The tree of this id. Raises `UnknownTreeError`."""
-        if not self.has_tree(id):
+        tree = self._tree(id)
+        if tree is None:
             raise UnknownTreeError(self.path, id)
-        return self.index.trees(self.layers, id)[0]
+        return tree
+
+    def _tree(self, id: str) -> Tree | None:
+        found = self.index.trees(self.layers, checked(id))
+        return found[0] if found and found[0].path.is_dir() else None
 
     def trees(self) -> list[Tree]:
         """All trees of the index, by id, whether they are in their places or not."""
@@ -149,13 +159,18 @@ class Store:
 
     def has_blob(self, id: str) -> bool:
         """Whether the blob is known and in its place."""
-        return bool(self.index.blobs(self.blobs, checked(id))) and (self.blobs / id).is_file()
+        return self._blob(id) is not None
 
     def blob(self, id: str) -> Blob:
         """The blob of this id. Raises `UnknownBlobError`."""
-        if not self.has_blob(id):
+        blob = self._blob(id)
+        if blob is None:
             raise UnknownBlobError(self.path, id)
-        return self.index.blobs(self.blobs, id)[0]
+        return blob
+
+    def _blob(self, id: str) -> Blob | None:
+        found = self.index.blobs(self.blobs, checked(id))
+        return found[0] if found and found[0].path.is_file() else None
 
     def all_blobs(self) -> list[Blob]:
         """All blobs of the index, by id, whether they are in their places or not."""

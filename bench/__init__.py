@@ -1,0 +1,1 @@
+"""What `make bench` runs: measurements, and the table in docs/benchmarks.md."""

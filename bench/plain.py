@@ -1,0 +1,114 @@
+"""The other side: stock Portage in a plain chroot of the same seed, set as a user would have it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.place import BenchError, Place, run
+from cloche.build import distfiles
+from cloche.build.machine import prepare
+from cloche.build.workshop import Workshop
+from cloche.cli.workplace import Choices, Options, opened_workshop
+from cloche.config.project import load_project
+from cloche.plan.depgraph import Depgraph
+from cloche.portage.etc import write_tree
+
+# What the seed lacks the programs for. All else that Portage switches on by itself stays on:
+# network-, pid- and ipc-sandbox, merge-sync, userpriv and so on.
+LACKING = ("sandbox", "usersandbox")
+
+SETTINGS = f"""\
+FEATURES="buildpkg {" ".join(f"-{name}" for name in LACKING)}"
+BINPKG_FORMAT="gpkg"
+BINPKG_COMPRESS="zstd"
+MAKEOPTS="-j2"
+"""
+
+# A mount namespace of its own, so that nothing stays mounted.
+ENTER = """
+set -e
+root=$1; shift
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+[ ! -d "$root/sys" ] || mount --rbind /sys "$root/sys"
+exec chroot "$root" "$@"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A root with the seed's files, the machine's configuration, repository and distfiles."""
+
+    root: Path
+    repositories: str  # repos.conf as PORTAGE_REPOSITORIES
+    targets: tuple[str, ...]
+    graph: Depgraph
+
+    def run(self, *words: str, log: Path | None = None) -> float:
+        """Run a command in there; give its seconds. Raises BenchError."""
+        environment = (
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME=/root",
+            "LC_ALL=C.UTF-8",
+            "TERM=dumb",
+            "NOCOLOR=true",
+            "NINJAOPTS=-j2",
+            f"PORTAGE_REPOSITORIES={self.repositories}",
+        )
+        enter = ("unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", ENTER, "sh")
+        return run((*enter, self.root, "/usr/bin/env", "-i", *environment, *words), log=log)[1]
+
+    def emerge(self, *words: str) -> float:
+        """Run emerge; give its seconds."""
+        quiet = ("--color=n", "--quiet-build=y", "--nospinner")
+        return self.run("/usr/bin/emerge", *quiet, *words)
+
+    def installed(self) -> set[str]:
+        """Every cpv of the root's VDB."""
+        vdb = self.root / "var/db/pkg"
+        return {str(entry.relative_to(vdb)) for entry in vdb.glob("*/[!.-]*")}
+
+    def check(self) -> None:
+        """Raise BenchError unless just the packages of the plan are there."""
+        wanted = {package.cpv for package in self.graph.packages}
+        if wanted != self.installed():
+            raise BenchError(f"the plain root differs in: {sorted(wanted ^ self.installed())}")
+
+
+def make(place: Place, name: str, project: Path, machine: str) -> Plain:
+    """Make a plain root beside the store, for a machine whose sources were fetched."""
+    loaded = load_project(project)
+    wanted = loaded.machine(machine)
+    options = Options(project, place.store)
+    with opened_workshop(options, loaded, wanted, Choices(offline=True), lambda _: None) as shop:
+        worker = prepare(shop, wanted.targets)
+        root = place.directory / name
+        _fill(shop, root)
+        sources = root / "var/cache/distfiles"
+        for package in worker.plan.packages:
+            for file in package.distfiles:
+                shutil.copyfile(distfiles.path_of(shop.store, file), sources / file.name)
+        repositories = shop.environment()["PORTAGE_REPOSITORIES"]
+        return Plain(root, repositories, wanted.targets, worker.plan.graph)
+
+
+def _fill(shop: Workshop, root: Path) -> None:
+    run(("cp", "-a", shop.inputs.base[0].path, root))
+    etc = root / "etc/portage"
+    mirrors = (etc / "mirrors").read_bytes()
+    shutil.rmtree(etc)
+    write_tree(shop.inputs.etc, etc, opaque=())
+    (etc / "mirrors").write_bytes(mirrors)
+    (etc / "make.conf/zz-bench").write_text(SETTINGS)
+    for name, repo in shop.inputs.repos.items():
+        run(("cp", "-a", repo.path, root / f"var/db/repos/{name}"))
+    run(("chown", "-R", "250:250", root / "var/cache/distfiles"))
+
+
+def packed(plain: Plain, words: Sequence[str], target: Path) -> float:
+    """Pack the root with the seed's own tar and zstd into a file outside; give the seconds."""
+    script = 'out=$1; root=$2; shift 2; exec chroot "$root" "$@" > "$out"'
+    return run(("/bin/sh", "-c", script, "sh", target, plain.root, *words))[1]

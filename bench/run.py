@@ -1,0 +1,126 @@
+"""Measure everything and write docs/benchmarks.md: `make bench`, as root, on a quiet machine."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from bench import builds, facts, overhead, starts, thousand
+from bench.place import ROOT, BenchError, Place, say
+from bench.table import Report, Row, render
+from cloche.seeds.stored import stored_seeds
+from cloche.store import Store
+
+NOTES = (
+    "Both sides have the same seed, configuration, repository and sources (fetched before), on the "
+    "same file system, and were written out to the disk (sync) before the clock starts. All times "
+    "are wall clock.",
+    "Cold builds: the whole command on both sides (resolution, building, merging; for cloche also "
+    "the machine's state layer and the package index), the tarball left out. Rounds alternate "
+    "which side goes first; before each the store is emptied but for seed and sources, and the "
+    "plain root is made anew.",
+    "`emerge` runs in a plain chroot with Portage's own default FEATURES (network-, pid- and "
+    "ipc-sandbox, userpriv, merge-sync and binpkg-multi-instance among them), with `buildpkg`, "
+    "GPKG and zstd. `sandbox` and `usersandbox` are off: the seed has no such program. "
+    'MAKEOPTS="-j2"; cloche gives its packages a common jobserver with as many slots as there are '
+    "cores, and isolates them itself.",
+    "Small changes are made one after the other in the same project, each followed by one build.",
+    "Starts: a sandbox with a writable top, every namespace, /dev, /proc and no network, through "
+    "the engine that builds use; layers of one package entry and one file each. bubblewrap "
+    "(`--unshare-all --dev /dev --proc /proc`) and chroot enter a directory that is ready: they "
+    "compose nothing. All kinds take turns.",
+    "A package that compiles nothing: five of them without dependencies, one after the other; "
+    "cloche's figures are those of its index and its events.",
+    "Memory: VmHWM of a process with the whole command line loaded, that reads a synthetic "
+    "resolution, plans it, and finds every step done in a real store.",
+)
+
+
+def main() -> int:
+    """Parse, measure, write; the exit status."""
+    options = _options()
+    if os.geteuid() != 0:
+        say("the plain chroot beside cloche needs root")
+        return 3
+    load = os.getloadavg()[0]
+    parent = os.environ.get("TMPDIR", "/var/tmp")  # not /tmp: that may be memory
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="cloche-bench-", dir=options.store or parent) as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        store = (options.store or directory) / "store"
+        try:
+            report = measure(Place(directory, store), options, load)
+        except BenchError as error:
+            say(str(error))
+            return 1
+        finally:
+            Place(directory, store).removed(directory)
+            directory.mkdir()  # for the context to remove
+    options.output.write_text(render(report))
+    say(f"written: {options.output.name}, after {time.monotonic() - began:.0f} s")
+    return 0
+
+
+def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
+    """Do everything in its order."""
+    quick = options.quick
+    subject = builds.MINI if quick else builds.WORKBENCH
+    rows: list[Row] = []
+    others: list[Row] = []
+    say("making the seed")
+    others += builds.make_seed(place)
+    say("fetching sources")
+    plan = builds.fetch_all(place, subject.machine)
+    say("cold builds")
+    cold = builds.cold(place, subject, options.rounds)
+    first, resolution = builds.cold_rows(cold)
+    rows.append(first)
+    others.append(resolution)
+    say("building again")
+    rows += builds.again_rows(place, subject, cold, 3 if quick else 9)
+    say("small changes")
+    rows += builds.leaf_rows(place, subject, cold)
+    rows += builds.middle_rows(place, subject, cold, plan)
+    say("starts")
+    with Store.open(place.store) as store:
+        (seed,) = (store.tree(each.layer).path for each in stored_seeds(store))
+    sizes = (10, 100) if quick else tuple(starts.AIMS)
+    rows += starts.rows(place, seed, cold.plain.root, sizes, 5 if quick else 40)
+    say("packages that compile nothing")
+    rows += overhead.rows(place, 2 if quick else 5)
+    say("a plan of a thousand packages")
+    rows += thousand.rows(place, 100 if quick else 1000)
+    say("packing")
+    others.append(builds.pack_row(place, subject, cold))
+    others.append(builds.size_row(place, cold))
+    about = list(facts.about(place.directory, load))
+    return Report(about, rows, others, NOTES)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="the small machine, few runs: a trial")
+    parser.add_argument("--rounds", type=int, default=2, help="cold builds of each side [2]")
+    parser.add_argument(
+        "--store",
+        type=Path,
+        help="directory that keeps seed and sources for the next run (below store/; what was "
+        "built in that store is removed)",
+    )
+    parser.add_argument(
+        "--output", type=Path, default=ROOT / "docs" / "benchmarks.md", help="the file to write"
+    )
+    options = parser.parse_args()
+    if options.store is not None:
+        options.store = options.store.absolute()
+        options.store.mkdir(parents=True, exist_ok=True)
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

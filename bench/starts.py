@@ -1,0 +1,104 @@
+"""From a stack of layers to the first command that runs in it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from bench.place import Place, say
+from bench.table import Aim, Row, median_row
+from cloche.build.guestcall import ENVIRONMENT
+from cloche.engines.base import Command, Sandbox
+from cloche.engines.native import NativeEngine
+
+AIMS: Mapping[int, float] = {10: 10, 100: 12, 300: 20, 500: 30, 1000: 60}  # layers: milliseconds
+WARM = 3  # rounds before the first that counts
+TRUE = Command(("/bin/true",), ENVIRONMENT)
+
+
+def tiny_layers(place: Place, number: int) -> list[Path]:
+    """Make layers of one file each, laid out as a package's."""
+    layers = []
+    for n in range(number):
+        layer = place.directory / "tiny" / f"{n:04}"
+        entry = layer / f"var/db/pkg/app-misc/tiny-{n}"
+        entry.mkdir(parents=True)
+        (entry / "CONTENTS").write_text("")
+        share = layer / f"usr/share/tiny-{n}"
+        share.mkdir(parents=True)
+        (share / "file").write_text(f"{n}\n")
+        layers.append(layer)
+    return layers
+
+
+def rows(place: Place, seed: Path, ready: Path, sizes: Sequence[int], runs: int) -> list[Row]:
+    """Measure all heights of stack, bubblewrap and chroot in turns; milliseconds."""
+    tiny = tiny_layers(place, max(sizes))
+    first: dict[int, list[float]] = {size: [] for size in sizes}
+    ended: dict[int, list[float]] = {size: [] for size in sizes}
+    bwrap: list[float] = []
+    chroot: list[float] = []
+    if not _has_bwrap():
+        say("  bubblewrap is not installed: left out")
+    with NativeEngine() as engine:
+        for number in range(WARM + runs):
+            for size in sizes:
+                times = _native(engine, (seed, *tiny[:size]), place.directory / "upper")
+                if number >= WARM:
+                    first[size].append(times[0])
+                    ended[size].append(times[1])
+            chroot.append(_spawned(("chroot", str(ready), "/bin/true")))
+            if _has_bwrap():
+                bwrap.append(_spawned(_bwrap(ready)))
+    place.removed(place.directory / "tiny")
+    made = []
+    for size in sizes:
+        what = f"from a seed and {size} layers to the first command"
+        aim = Aim(AIMS[size], of="value")
+        made.append(median_row(f"{what} running", first[size], "ms", aim=aim))
+        beside = (bwrap[WARM:], "bubblewrap on a ready directory, to the end of the command")
+        made.append(median_row(f"{what} ended", ended[size], "ms", beside))
+    low = min(sizes)
+    beside = (chroot[WARM:], "plain chroot into a ready directory, no isolation")
+    made.append(
+        median_row(
+            f"from a seed and {low} layers to the first command ended", ended[low], "ms", beside
+        )
+    )
+    return made
+
+
+def _native(engine: NativeEngine, lowers: tuple[Path, ...], upper: Path) -> tuple[float, float]:
+    """Milliseconds until the program was executed, and until its sandbox had ended."""
+    upper.mkdir()
+    sandbox = Sandbox(lowers, upper=upper)
+    began = time.monotonic()
+    process = engine.start(sandbox, TRUE)
+    running = time.monotonic()
+    process.wait()
+    over = time.monotonic()
+    shutil.rmtree(upper)
+    return (running - began) * 1e3, (over - began) * 1e3
+
+
+def _has_bwrap() -> bool:
+    return shutil.which("bwrap") is not None
+
+
+def _bwrap(ready: Path) -> tuple[str, ...]:
+    own = ("--unshare-all", "--dev", "/dev", "--proc", "/proc")
+    return ("bwrap", "--bind", str(ready), "/", *own, "/bin/true")
+
+
+def _spawned(words: tuple[str, ...]) -> float:
+    """Milliseconds of a command that has no output."""
+    began = time.monotonic()
+    pid = os.posix_spawnp(words[0], words, dict(ENVIRONMENT) | {"PATH": os.environ["PATH"]})
+    _, status = os.waitpid(pid, 0)
+    over = time.monotonic()
+    if status:
+        raise OSError(f"{words[0]}: status {os.waitstatus_to_exitcode(status)}")
+    return (over - began) * 1e3

@@ -1,0 +1,126 @@
+"""Layers that write to one file, put into one root."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloche.build.compose import compose
+from cloche.layers import Layer
+from cloche.plan.depgraph import Depgraph, Edge, Package
+from cloche.plan.plan import Plan, make_plan
+
+
+class House:
+    """Packages whose hooks put their names, one a line, into files; with the layers they give."""
+
+    def __init__(self, top: Path, needs: dict[str, tuple[str, ...]], writes: dict[str, str]):
+        self.top, self.writes = top, writes
+        self.again: list[tuple[str, list[str]]] = []
+        self.plan: Plan = make_plan(
+            Depgraph(tuple(_package(name, needs[name], name in writes) for name in needs))
+        )
+        self.layers: dict[str, Layer] = {}
+        for package in self.plan.packages:
+            below = self.compose(*self.plan.visible[package.id].merge)
+            self.layers[package.id] = self.merge(package, below)
+        self.again.clear()
+
+    def merge(self, package: Package, over: tuple[Layer, ...]) -> Layer:
+        """A layer as the merge step makes it."""
+        path = self.top / str(len(list(self.top.iterdir())))
+        entry = path / "var/db/pkg" / package.cpv
+        entry.mkdir(parents=True)
+        (path / "usr").mkdir()
+        (path / "usr" / package.pn).touch()
+        (entry / "CONTENTS").write_text(f"dir /usr\nobj /usr/{package.pn} 0 1\n")
+        if file := self.writes.get(package.id):
+            found = [layer.path / file for layer in over if (layer.path / file).exists()]
+            (path / file).write_text((found[-1].read_text() if found else "") + f"{package.id} ")
+        return Layer(path.name, path, "package", package.cpv, 0, 0)
+
+    def compose(self, *names: str, any_hook: bool = False) -> tuple[Layer, ...]:
+        def again(package: Package, over: tuple[Layer, ...], shared: list[str]) -> Layer:
+            assert shared == [self.writes[package.id]]
+            self.again.append((package.id, [layer.label for layer in over]))
+            return self.merge(package, over)
+
+        return compose(self.plan, names, self.layers.__getitem__, again, any_hook=any_hook)
+
+    def shown(self, file: str, *names: str) -> str:
+        """What a root of these packages has in a file."""
+        found = [layer.path / file for layer in self.compose(*names)]
+        return [path for path in found if path.exists()][-1].read_text()
+
+
+def _package(name: str, needs: tuple[str, ...], hook: bool) -> Package:
+    """``x!`` is a dependency of the merge alone (IDEPEND)."""
+    edges = tuple(
+        Edge(need.rstrip("!"), ("install",) if need.endswith("!") else ("runtime",))
+        for need in needs
+    )
+    return Package(
+        id=name, cpv=f"c/{name}-1", category="c", pn=name, pf=f"{name}-1", version="1", slot="0",
+        sub_slot="0", repo="r", eapi="8", ebuild="", requested=True, edges=edges,
+        defined_phases=("postinst",) if hook else (),
+    )  # fmt: skip
+
+
+@pytest.fixture
+def top(tmp_path: Path) -> Path:
+    (tmp_path / "layers").mkdir()
+    return tmp_path / "layers"
+
+
+def test_layers_that_share_nothing_stay_as_they_are(top):
+    house = House(top, {"a": (), "b": (), "c": ()}, {"a": "one", "b": "two"})
+    assert house.compose("a", "b", "c") == tuple(house.layers.values())
+    assert house.again == []
+
+
+def test_who_comes_later_is_merged_over_who_came_before(top):
+    house = House(top, {"a": (), "b": (), "c": ()}, {"a": "list", "c": "list"})
+    assert house.shown("list", "a", "b", "c") == "a c "
+    assert house.again == [("c", ["c/a-1"])]
+    assert house.shown("list", "c") == "c "
+
+
+def test_any_number_may_write(top):
+    house = House(top, dict.fromkeys("abcd", ()), dict.fromkeys("abcd", "list"))
+    assert house.shown("list", *"abcd") == "a b c d "
+
+
+def test_who_depends_on_the_other_has_seen_it_already(top):
+    house = House(top, {"a": (), "b": ("a",)}, {"a": "list", "b": "list"})
+    assert house.shown("list", "a", "b") == "a b "
+    assert house.again == []
+
+
+def test_who_depends_on_one_of_two_is_merged_over_both(top):
+    house = House(top, {"a": (), "b": (), "c": ("b",)}, dict.fromkeys("abc", "list"))
+    assert house.shown("list", *"abc") == "a b c "
+
+
+def test_what_is_no_part_of_the_root_stays_out_of_it(top):
+    """``tool`` is there when ``b`` is merged, but not in a root that ``b`` only runs in."""
+    needs = {"tool": (), "a": ("tool!",), "b": ()}
+    house = House(top, needs, {"tool": "list", "a": "other", "b": "other"})
+    assert house.shown("other", "a", "b") == "a b "
+    assert house.again == [("b", ["c/a-1"])]
+
+
+def test_a_file_that_another_package_owns_is_shared_as_well(top):
+    house = House(top, {"a": (), "b": ()}, {"b": "usr/a"})
+    assert house.shown("usr/a", "a", "b") == "b "
+    assert house.again == [("b", ["c/a-1"])]
+
+
+def test_a_hook_of_the_users_may_write_for_any_package(top):
+    house = House(top, {"a": (), "b": ()}, {"a": "list", "b": "list"})
+    bare = House(top, {"a": (), "b": ()}, {})
+    house.plan = bare.plan
+    house.compose("a", "b")
+    assert house.again == []
+    house.compose("a", "b", any_hook=True)
+    assert house.again == [("b", ["c/a-1"])]

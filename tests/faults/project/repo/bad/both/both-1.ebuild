@@ -1,0 +1,14 @@
+# Copyright 2026 The cloche authors
+# Distributed under the terms of the GNU General Public License v2
+
+EAPI=8
+
+DESCRIPTION="Wants one of two flags"
+HOMEPAGE="https://example.org/faults"
+S="${WORKDIR}"
+
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+IUSE="left right"
+REQUIRED_USE="^^ ( left right )"

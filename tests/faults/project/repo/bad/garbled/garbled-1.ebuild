@@ -1,0 +1,16 @@
+# Copyright 2026 The cloche authors
+# Distributed under the terms of the GNU General Public License v2
+
+EAPI=8
+
+DESCRIPTION="Has an error in its shell"
+HOMEPAGE="https://example.org/faults"
+S="${WORKDIR}"
+
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+
+src_install() {
+	if true; then
+}

@@ -1,0 +1,18 @@
+# Copyright 2026 The cloche authors
+# Distributed under the terms of the GNU General Public License v2
+
+EAPI=8
+
+DESCRIPTION="Builds, and fails when it is merged"
+HOMEPAGE="https://example.org/faults"
+S="${WORKDIR}"
+
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+DEPEND="good/plain"
+RDEPEND="good/plain"
+
+pkg_postinst() {
+	die "the hook failed"
+}

@@ -1,0 +1,6 @@
+#include "tiny.h"
+
+int tiny(void)
+{
+	return 42;
+}

@@ -1,0 +1,176 @@
+"""Invariant 5: killed at any moment, interrupted, two at once: the store stays whole."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.faults.conftest import PROJECT, InTerminal, settled
+from tests.support import Store, project
+
+pytestmark = pytest.mark.real
+
+MOMENTS = 25
+MACHINE = "chain"
+PACKAGES = 6
+
+
+@pytest.mark.parametrize("user", ["root", "ordinary"])
+def test_killed_at_any_moment_the_next_run_goes_on(
+    request: pytest.FixtureRequest, fresh: Callable[[Store], Store], user: str
+) -> None:
+    """A seed in CLOCHE_TESTS_RANDOM repeats a run."""
+    chosen = int(os.environ.get("CLOCHE_TESTS_RANDOM", time.time_ns() % 1_000_000))
+    print(f"CLOCHE_TESTS_RANDOM={chosen}")
+    moments = random.Random(chosen)
+    store = fresh(request.getfixturevalue(f"{user}_seeded"))
+    where = project(store, PROJECT)
+    # How long it takes undisturbed; by then the resolution, and no package, is in the store.
+    store.cloche("plan", MACHINE, cwd=where, check=True)
+    for number in range(MOMENTS // 2 + (user == "root")):
+        wait, group = moments.uniform(0.1, 4.0), moments.random() < 0.5
+        killed_after(store, where, wait, group=group)
+        assert settled(store) == [], (chosen, number, wait, group)
+        verified = store.cloche("store", "verify", cwd=where)
+        assert verified.returncode == 0, (chosen, number, wait, group, verified.stdout)
+        if number % 5 == 4:  # begin again, so that every moment of a build has its chance
+            forget(store, where)
+    store.cloche("build", MACHINE, cwd=where, check=True, timeout=120)
+    assert len(store.layers(where, MACHINE)) == PACKAGES
+    assert list((store.path / "tmp").iterdir()) == []
+    undisturbed = fresh(request.getfixturevalue(f"{user}_seeded"))
+    undisturbed.cloche("build", MACHINE, cwd=where, check=True)
+    assert undisturbed.layers(where, MACHINE) == store.layers(where, MACHINE)
+
+
+def killed_after(store: Store, where: Path, seconds: float, *, group: bool) -> None:
+    """Build, and SIGKILL it: the whole process group, or the command line's process alone."""
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    command = ("--store", store.path, "build", MACHINE)
+    running = store.user.start(*command, cwd=where, start_new_session=True, **quiet)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        running.wait(seconds)
+    with contextlib.suppress(ProcessLookupError):
+        if group:
+            os.killpg(running.pid, signal.SIGKILL)
+        else:
+            running.kill()
+    running.wait()
+
+
+def forget(store: Store, where: Path) -> None:
+    """Let everything of the machine have to be built again: its ebuilds change."""
+    for ebuild in (where / "repo/chain").rglob("*.ebuild"):
+        ebuild.write_text(ebuild.read_text() + "# again\n")
+
+
+def test_two_at_once_end_well_with_the_same_layers(
+    root_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    store = fresh(root_seeded)
+    where, other = project(store, PROJECT), project(store, PROJECT)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    command = ("--store", store.path, "build", MACHINE)
+    both = [
+        store.user.start(*command, cwd=where, **pipes),
+        store.user.start(*command, cwd=where, **pipes),
+        store.user.start(*command, cwd=other, **pipes),
+    ]
+    outputs = [each.communicate(timeout=180)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0, 0], outputs
+    assert store.layers(where, MACHINE) == store.layers(other, MACHINE)
+    # Nothing was done twice: each package has one log of a build.
+    logs = sorted(path.parent.name for path in (store.path / "logs/chain").rglob("*-build.log"))
+    assert len(logs) == len(set(logs)) == PACKAGES
+    assert store.cloche("store", "verify", cwd=where).returncode == 0
+    assert sorted(p.name for p in (where / "out" / MACHINE / "binpkgs").iterdir()) == sorted(
+        p.name for p in (other / "out" / MACHINE / "binpkgs").iterdir()
+    )
+
+
+def test_a_store_in_use_is_not_cleaned(root_seeded: Store, fresh: Callable[[Store], Store]) -> None:
+    store = fresh(root_seeded)
+    where = project(store, PROJECT)
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    running = store.user.start("--store", store.path, "build", MACHINE, cwd=where, **quiet)
+    try:
+        time.sleep(2.5)
+        assert running.poll() is None
+        done = store.cloche("store", "gc", cwd=where)
+        assert done.returncode == 3
+        assert "other cloche processes are using the store; try again" in done.stderr
+        assert "Traceback" not in done.stderr
+    finally:
+        running.terminate()
+        assert running.wait(60) == 130
+    store.cloche("store", "gc", cwd=where, check=True)
+
+
+@pytest.mark.parametrize("user", ["root", "ordinary"])
+def test_ctrl_c_is_one_line_and_loses_nothing(
+    request: pytest.FixtureRequest,
+    fresh: Callable[[Store], Store],
+    terminal: Callable[..., InTerminal],
+    user: str,
+) -> None:
+    store = fresh(request.getfixturevalue(f"{user}_seeded"))
+    where = project(store, PROJECT)
+    started = terminal(store, "build", MACHINE, "--jobs", "1", cwd=where)
+    started.until(rb"\[3/6\] built .*\n(.*\n)*.* build ")
+    time.sleep(0.5)
+    before = len(started.output)
+    started.press(b"\3")
+    assert started.ended() == 130
+    rest = started.output[before:].decode().replace("^C", "").split("\r\n")
+    assert [line for line in rest if line.strip()][-1].startswith("cloche: interrupted; ")
+    assert not any("failed" in line or "Traceback" in line for line in rest), rest
+    assert settled(store) == []
+    assert not (store.path / "failed").exists() or not any((store.path / "failed").iterdir())
+    done = store.cloche("build", MACHINE, cwd=where, check=True)
+    assert "3 reused" in done.stderr
+    assert store.cloche("store", "verify", cwd=where).returncode == 0
+
+
+@pytest.mark.parametrize("seconds", [0.05, 0.15, 0.3, 0.45, 0.6, 0.9])
+def test_ctrl_c_is_quiet_from_the_first_moment(
+    root_seeded: Store, terminal: Callable[..., InTerminal], seconds: float, root_project: Path
+) -> None:
+    started = terminal(root_seeded, "build", MACHINE, cwd=root_project)
+    time.sleep(seconds)
+    started.press(b"\3")
+    status = started.ended()
+    text = started.output.decode()
+    assert "Traceback" not in text, text
+    # Before Python takes signals, the kernel itself ends it; a shell calls that 130, too.
+    assert status in (130, -signal.SIGINT), text
+    assert ("cloche: interrupted" in text) == (status == 130), text
+    assert settled(root_seeded) == []
+
+
+@pytest.fixture(scope="module")
+def root_project(root_seeded: Store) -> Path:
+    return project(root_seeded, PROJECT)
+
+
+def test_impatience_does_no_harm(
+    root_seeded: Store, fresh: Callable[[Store], Store], terminal: Callable[..., InTerminal]
+) -> None:
+    """Ctrl-C three times within a moment."""
+    store = fresh(root_seeded)
+    where = project(store, PROJECT)
+    started = terminal(store, "build", MACHINE, cwd=where)
+    started.until(rb"build    ")
+    for _ in range(3):
+        started.press(b"\3")
+        time.sleep(0.05)
+    assert started.ended() == 130
+    assert b"Traceback" not in started.output, started.output.decode()
+    assert settled(store) == []
+    assert store.cloche("store", "verify", cwd=where).returncode == 0

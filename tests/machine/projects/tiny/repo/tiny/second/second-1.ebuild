@@ -1,0 +1,27 @@
+# Copyright 2026 The cloche authors
+# Distributed under the terms of the GNU General Public License v2
+
+EAPI=8
+
+DESCRIPTION="Enters itself into files that others enter themselves into, too"
+HOMEPAGE="https://example.org/tiny"
+S="${WORKDIR}"
+
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+
+src_install() {
+	newbin - second <<<"#!/bin/sh"
+}
+
+pkg_preinst() {
+	local id=$(getent passwd | wc -l)
+	useradd --system --no-create-home --uid $(( 900 - id )) second || die
+}
+
+pkg_postinst() {
+	echo "${EPREFIX}/usr/bin/second" >> "${EROOT}"/etc/shells || die
+	mkdir -p "${EROOT}"/var/lib/register || die
+	echo "second" >> "${EROOT}"/var/lib/register/names || die
+}

@@ -1,0 +1,89 @@
+"""What is built again after a change, what is not, and how cloche says so before and after."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import tiny
+from tests.support import Store
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def first(root_seeded: Store, ground: Path) -> tiny.Build:
+    """A finished build, in a store and a project that the tests of this module change."""
+    made = tiny.built_once(root_seeded)
+    (ground / "reuse").mkdir()
+    return tiny.fresh_copy(made, made.store.copy(ground / "reuse/store"))
+
+
+def why(made: tiny.Build, name: str) -> list[str]:
+    """Parts of the key that changed with the last build of a package, as ``cloche why`` says."""
+    told = made.store.cloche("why", name, "--json", cwd=made.project, check=True)
+    (answer,) = json.loads(told.stdout)
+    return [change["part"] for change in answer["builds"][-1]["changed"]]
+
+
+def test_a_second_build_does_nothing(first: tiny.Build) -> None:
+    assert set(tiny.plan(first).values()) == {"reuse"}
+    second = tiny.build(first.store, first.project)
+    assert second.packages("reused") == tiny.PACKAGES
+    assert second.stages_done_again() == set()
+    assert not [e for e in second.events if e["event"] in ("note", "started", "phase")]
+    assert second.delivered == first.delivered
+
+
+def test_a_changed_comment_builds_one_package_and_stops_there(first: tiny.Build) -> None:
+    ebuild = first.project / "repo/tiny/greet/greet-1.ebuild"
+    ebuild.write_text(ebuild.read_text() + "# A comment.\n")
+    fates = tiny.plan(first)
+    # Whether the report has to be built, which runs greet, is known when greet is there.
+    assert fates.pop("tiny/greet-1") == "build"
+    assert fates.pop("tiny/report-1") == "perhaps"
+    assert set(fates.values()) == {"reuse"}
+    second = tiny.build(first.store, first.project)
+    assert second.packages("built") == {"tiny/greet-1"}
+    assert second.layers == first.layers
+    assert second.stages_done_again() <= {"resolve"}
+    assert why(first, "tiny/greet") == ["ebuild"]
+    assert second.delivered == first.delivered
+
+
+def test_a_changed_flag_builds_what_has_it(first: tiny.Build) -> None:
+    flags = first.project / "portage/base/package.use"
+    flags.write_text("tiny/report long\n")
+    fates = tiny.plan(first)
+    assert fates.pop("tiny/report-1") == "build"
+    assert set(fates.values()) == {"reuse"}
+    second = tiny.build(first.store, first.project)
+    assert second.packages("built") == {"tiny/report-1"}
+    assert why(first, "tiny/report") == ["use"]
+    told = first.store.cloche("why", "tiny/report", cwd=first.project, check=True)
+    assert "long" in told.stdout
+    assert second.layers["tiny/report-1"] != first.layers["tiny/report-1"]
+    assert second.delivered["stage4.tar.zst"] != first.delivered["stage4.tar.zst"]
+    # Back again: nothing is built, and it is the first result that is delivered.
+    flags.unlink()
+    third = tiny.build(first.store, first.project)
+    assert third.packages("reused") == tiny.PACKAGES
+    assert third.delivered == first.delivered
+
+
+def test_a_changed_library_builds_all_that_sees_it_and_nothing_else(first: tiny.Build) -> None:
+    source = first.project / "repo/tiny/leaf/files/leaf.c"
+    source.write_text(source.read_text().replace("leaf of", "another leaf of"))
+    fates = tiny.plan(first)
+    assert fates["tiny/leaf-1"] == "build"
+    second = tiny.build(first.store, first.project)
+    assert second.packages("built") == {"tiny/leaf-1", "tiny/greet-1", "tiny/report-1"}
+    for name in second.packages("built"):
+        assert fates[name] in ("build", "perhaps")
+    for name in second.packages("reused"):
+        assert fates[name] == "reuse"
+    assert why(first, "tiny/leaf") == ["files"]
+    assert why(first, "tiny/greet") == ["layer tiny/leaf-1"]
+    told = first.store.cloche("shell", "tiny", "--", "greet", cwd=first.project, check=True)
+    assert told.stdout.startswith("another leaf of")

@@ -1,0 +1,175 @@
+"""A working day, as root and as an ordinary user; and what is left of it.
+
+Invariant 6: a layer never changes once it is in the store.
+"""
+
+from __future__ import annotations
+
+import json
+import pwd
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+import tiny
+from tests.support import Store, User
+
+pytestmark = pytest.mark.real
+
+# Every way there is to change a tree, all over it.
+VANDAL = r"""
+exec 2>/dev/null
+for top in /usr /etc /var /home /root /bin/. /lib/.; do
+    find "$top" -xdev -type f | head -n 100 | while read -r file; do
+        echo spoilt >> "$file"; chmod 777 "$file"; setfattr -n user.spoilt -v 1 "$file"
+    done
+    find "$top" -xdev -type f | tail -n 50 | xargs rm -f
+    find "$top" -xdev -type d | head -n 50 | xargs chown 250:250
+    mv "$top" "$top.moved"; mkdir -p "$top"; ln -s nowhere "$top/link"
+done
+touch -d 1999-01-01 / /usr /etc/passwd
+mount -o remount,rw /; mount -t tmpfs none /usr
+umount -a -l
+echo spoilt > /usr/share/report; cat /usr/share/report
+"""
+
+
+@pytest.fixture(scope="module")
+def made(seeded: Store) -> tiny.Build:
+    return tiny.built_once(seeded)
+
+
+def layers(store: Store) -> set[str]:
+    """Ids of all layers of a store."""
+    return {path.name for path in (store.path / "layers").iterdir()}
+
+
+def is_whole(store: Store) -> bool:
+    """Whether all layers are, to the bit, what they were when they came into the store."""
+    told = store.cloche("store", "verify")
+    assert told.returncode == (0 if told.stderr.endswith(" 0 problems\n") else 1)
+    return told.returncode == 0
+
+
+def sandboxes(store: Store) -> list[str]:
+    """Processes that have something of a store mounted; on the host it would be all of them."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            mounts = (process / "mountinfo").read_text()
+        except OSError:
+            continue
+        if str(store.path) in mounts:
+            found.append(f"{process.name} {(process / 'cmdline').read_text()}")
+    return found
+
+
+def processes_of(user: str) -> list[str]:
+    """Processes of a user and of the ids that are lent to it."""
+    uid = pwd.getpwnam(user).pw_uid
+    lent = range(0)
+    for line in Path("/etc/subuid").read_text().splitlines():
+        name, first, count = line.split(":")
+        if name in (user, str(uid)):
+            lent = range(int(first), int(first) + int(count))
+    owners = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            owner = process.stat().st_uid
+        except FileNotFoundError:
+            continue
+        if owner == uid or owner in lent:
+            owners.append(process.name)
+    return owners
+
+
+def belongings(user: User) -> set[str]:
+    """What a user has in the host's directory for temporary files."""
+    uid = pwd.getpwnam(user.name).pw_uid
+    found = set()
+    for path in Path("/tmp").iterdir():
+        with suppress(FileNotFoundError):
+            if path.lstat().st_uid == uid:
+                found.add(path.name)
+    return found
+
+
+def test_layers_do_not_change_whatever_is_done_in_a_root(made: tiny.Build) -> None:
+    store = made.store
+    before = layers(store)
+    for arguments in ((), ("--package", "tiny/report"), ("--package", "tiny/first")):
+        told = store.cloche(
+            "shell", "tiny", *arguments, "--", "/bin/sh", "-c", VANDAL, cwd=made.project
+        )
+        assert "Traceback" not in told.stderr
+    told = store.cloche("shell", "tiny", "--", "cat", "/usr/share/report", cwd=made.project)
+    assert "spoilt" not in told.stdout
+    assert "nothing of the host" in told.stdout
+    assert layers(store) == before
+    assert is_whole(store)
+
+
+def test_a_damaged_layer_is_found(made: tiny.Build, fresh) -> None:
+    """That the test above can fail; the store is a copy, and so is the file."""
+    store = fresh(made.store)
+    layer = store.path / "layers" / made.layers["tiny/report-1"]
+    report = layer / "usr/share/report"
+    text = report.read_text()
+    report.unlink()
+    report.write_text(text + "spoilt")
+    assert not is_whole(store)
+    assert "tiny/report-1" in store.cloche("store", "verify").stdout
+
+
+def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
+    user = made.store.user
+    place = ground / f"day-{user.name}"
+    place.mkdir()
+    user.own(place)
+    day = tiny.fresh_copy(made, made.store.copy(place / "store"))
+    store, cwd = day.store, day.project
+    temporary = belongings(user)
+
+    # Something changes, and is built.
+    source = cwd / "repo/tiny/leaf/files/leaf.c"
+    source.write_text(source.read_text().replace("leaf of", "new leaf of"))
+    told = store.cloche("build", "tiny", cwd=cwd, check=True)
+    assert "3 packages built, 3 reused" in told.stdout
+    # One looks at it.
+    told = store.cloche("shell", "tiny", "--", "greet", cwd=cwd, check=True)
+    assert told.stdout.startswith("new leaf of")
+    assert store.cloche("shell", "tiny", "--", "sh", "-c", "exit 7", cwd=cwd).returncode == 7
+    told = store.cloche("shell", "tiny", "--package", "tiny/greet", "--", "sh", "-c",
+                        "ls /usr/include/leaf.h; ls /usr/bin/first", cwd=cwd)  # fmt: skip
+    assert told.stdout == "/usr/include/leaf.h\n"
+    assert ">>> Creating binpkg" in store.cloche("log", "tiny/greet", cwd=cwd, check=True).stdout
+    told = store.cloche("why", "tiny/leaf", cwd=cwd, check=True)
+    assert "tiny/report-1::tiny needs tiny/greet" in told.stdout
+    assert "files: " in told.stdout
+    # One makes room. What the machine needs stays.
+    assert json.loads(store.cloche("store", "usage", "--json", check=True).stdout)["parts"]
+    planned = json.loads(store.cloche("store", "gc", "--dry-run", "--json", check=True).stdout)
+    kept = layers(store) - set(planned["trees"])
+    done = json.loads(store.cloche("store", "gc", "--json", check=True).stdout)
+    # The project that this store was copied with lies elsewhere: its machine keeps its layers.
+    assert done["trees"] == planned["trees"]
+    assert layers(store) == kept
+    assert is_whole(store)
+    again = tiny.build(store, cwd)
+    assert again.packages("reused") == tiny.PACKAGES
+    assert again.stages_done_again() == set()
+
+    # And nothing is left of all that but the store and the project.
+    assert sandboxes(store) == []
+    assert user.name == "root" or processes_of(user.name) == []
+    assert list((store.path / "tmp").iterdir()) == []
+    assert user.name == "root" or belongings(user) == temporary
+
+
+def test_the_store_of_somebody_else_is_left_alone(root_seeded: Store, ordinary: User) -> None:
+    told = ordinary.run("--store", root_seeded.path, "store", "usage")
+    assert told.returncode == 2
+    assert told.stderr.splitlines() == [
+        f"cloche: {root_seeded.path}: you may not write to this store; "
+        "name one of your own with --store or $CLOCHE_STORE"
+    ]

@@ -1,0 +1,87 @@
+"""The project of tiny packages: building it, and what there is to know of a build."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from tests.support import Store, project
+
+PROJECT = Path(__file__).parent / "projects/tiny"
+PACKAGES = {f"tiny/{name}-1" for name in ("leaf", "greet", "report", "first", "second", "census")}
+
+
+@dataclass(frozen=True)
+class Build:
+    """One run of ``cloche build``: its events, and digests of all that it delivered."""
+
+    store: Store
+    project: Path
+    events: tuple[Mapping[str, Any], ...]
+    delivered: Mapping[str, str]
+
+    @property
+    def layers(self) -> dict[str, str]:
+        """The layer of each package."""
+        return {_cpv(e["package"]): e["layer"] for e in self.events if e["event"] == "done"}
+
+    def packages(self, how: str) -> set[str]:
+        """Packages that were "built" or "reused"."""
+        return {_cpv(e["package"]) for e in self.events if e.get("how") == how}
+
+    def stages_done_again(self) -> set[str]:
+        """Stages that an earlier build had not done already."""
+        ends = [e for e in self.events if e["event"] == "stage" and e["state"] == "end"]
+        return {e["name"] for e in ends if not e["reused"]}
+
+
+def build(store: Store, place: Path, *arguments: str, machine: str = "tiny", **more: Any) -> Build:
+    """Build a machine of the project ``place``; it has to work."""
+    done = store.cloche(
+        "-C", place, "build", machine, "--progress", "json", *arguments, check=True, **more
+    )
+    events = tuple(map(json.loads, done.stdout.splitlines()))
+    return Build(store, place, events, delivered(place / "out" / machine))
+
+
+@cache
+def built_once(store: Store) -> Build:
+    """A build from nothing, in a copy of a seeded store: once, for all tests that only look."""
+    parent = store.path.parent / "tiny"
+    parent.mkdir()
+    store.user.own(parent)
+    copy = store.copy(parent / "store")
+    return build(copy, project(copy, PROJECT))
+
+
+def fresh_copy(made: Build, store: Store) -> Build:
+    """The same build, for a test that changes things: project and store are its own."""
+    place = project(store, made.project, "tiny")
+    return Build(store, place, made.events, made.delivered)
+
+
+def delivered(directory: Path) -> dict[str, str]:
+    """SHA-256 of each file of an output directory, but for the index, which has the time in it."""
+    found = {}
+    for path in sorted(directory.rglob("*")):
+        if path.is_file() and path.name != "Packages":
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            found[os.fspath(path.relative_to(directory))] = digest
+    return found
+
+
+def plan(made: Build) -> dict[str, str]:
+    """What ``cloche plan`` says that a build would do with each package."""
+    told = made.store.cloche("plan", "tiny", "--json", cwd=made.project, check=True)
+    return {p["cpv"]: p["fate"] for p in json.loads(told.stdout)["packages"]}
+
+
+def _cpv(name: str) -> str:
+    return name.split("::")[0]

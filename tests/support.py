@@ -1,0 +1,156 @@
+"""Users, stores and projects for tests that run the real command line."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKBENCH = ROOT / "examples" / "workbench"
+MUST_RUN = bool(os.environ.get("CLOCHE_TESTS_MUST_RUN"))
+
+
+def cannot(reason: str) -> None:
+    """Say that a test cannot run on this host."""
+    if MUST_RUN:
+        pytest.fail(f"must run here, but: {reason}")
+    pytest.skip(reason)
+
+
+@dataclass(frozen=True)
+class User:
+    """Who runs the command line. ``home`` is a directory of their own, readable for them alone."""
+
+    name: str
+    home: Path
+    python: str
+    source: Path
+
+    def run(
+        self,
+        *arguments: str | Path,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
+        check: bool = False,
+        timeout: float = 900,
+        prefix: tuple[str, ...] = (),
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``cloche ARGUMENTS``; with ``check`` an exit status other than 0 fails the test."""
+        done = subprocess.run(
+            self.command(*arguments, prefix=prefix, env=env),
+            cwd=cwd or self.home,
+            env=self.environment(env),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        if check:
+            assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
+        return done
+
+    def start(self, *arguments: str | Path, cwd: Path, **more: object) -> subprocess.Popen[str]:
+        """Start ``cloche ARGUMENTS`` and do not wait for it."""
+        return subprocess.Popen(  # type: ignore[call-overload, no-any-return]
+            self.command(*arguments), cwd=cwd, env=self.environment(None), text=True, **more
+        )
+
+    def command(
+        self,
+        *arguments: str | Path,
+        prefix: tuple[str, ...] = (),
+        env: dict[str, str] | None = None,
+    ) -> list[str]:
+        """The command line, as this user."""
+        as_user = self.as_user()
+        variables = [f"{k}={v}" for k, v in self.environment(env).items()]
+        cloche = [self.python, "-B", "-m", "cloche.cli", *map(str, arguments)]
+        return [*as_user, *(["env", *variables] if as_user else []), *prefix, *cloche]
+
+    def as_user(self) -> tuple[str, ...]:
+        """What turns a command line into this user's."""
+        if self.name == "root":
+            return ()
+        ids = (f"--reuid={self.name}", f"--regid={self.name}")
+        return ("setpriv", *ids, "--init-groups", "--reset-env")
+
+    def environment(self, more: dict[str, str] | None) -> dict[str, str]:
+        """The whole environment: little, and the same wherever the tests run."""
+        passed = ("http_proxy", "https_proxy", "no_proxy", "PIP_INDEX_URL", "PIP_CONFIG_FILE")
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self.home),
+            "PYTHONPATH": f"{self.source}:{_packages(self.python)}",
+            **{name: os.environ[name] for name in passed if name in os.environ},
+            **(more or {}),
+        }
+
+    def own(self, path: Path) -> Path:
+        """Give a tree to the user."""
+        if self.name != "root":
+            subprocess.run(["chown", "-R", f"{self.name}:", path], check=True)
+        return path
+
+
+@dataclass(frozen=True)
+class Store:
+    """A store, and the user it belongs to."""
+
+    path: Path
+    user: User
+
+    def cloche(self, *arguments: str | Path, **more: object) -> subprocess.CompletedProcess[str]:
+        """Run ``cloche --store THIS ARGUMENTS``; see `User.run`."""
+        return self.user.run("--store", self.path, *arguments, **more)  # type: ignore[arg-type]
+
+    def copy(self, path: Path) -> Store:
+        """Another store with all that this one holds, by hard links: trees are never changed."""
+        subprocess.run(["cp", "-al", self.path, path], check=True)
+        # Databases and locks are written to: they must not be shared.
+        for name in ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "lock"):
+            if (self.path / name).exists():
+                (path / name).unlink()
+                shutil.copy2(self.path / name, path / name)
+                self.user.own(path / name)
+        shutil.rmtree(path / "locks", ignore_errors=True)
+        return replace(self, path=path)
+
+    def layers(self, project: Path, machine: str) -> dict[str, str]:
+        """Layer of each package of a machine that was built, by cpv."""
+        told = self.cloche("plan", machine, "--json", cwd=project, check=True)
+        return {p["cpv"]: p["layer"] for p in json.loads(told.stdout)["packages"]}
+
+
+def project(store: Store, source: Path, name: str | None = None) -> Path:
+    """Copy a project to where the store's user can read and write it, with the seed's lock."""
+    parent = Path(tempfile.mkdtemp(prefix="project-", dir=store.user.home))
+    target = parent / (name or source.name)
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("out", "cloche.lock"))
+    store.user.own(parent)
+    return target
+
+
+def _packages(python: str) -> str:
+    """Where our dependencies lie, for a Python that is not the one of our environment."""
+    return ":".join(path for path in sys.path if path.endswith("site-packages"))
+
+
+def python_for_all() -> str:
+    """A Python of our version that an ordinary user may execute."""
+    ours = Path(sys.executable).resolve()
+    if all(parent.stat().st_mode & 0o005 == 0o005 for parent in ours.parents):
+        return str(ours)
+    version = f"python3.{sys.version_info.minor}"
+    for directory in ("/usr/bin", "/usr/local/bin"):
+        if (Path(directory) / version).exists():
+            return f"{directory}/{version}"
+    cannot(f"there is no {version} that an ordinary user may execute")
+    raise AssertionError
