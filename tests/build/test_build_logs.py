@@ -81,3 +81,26 @@ def test_following_what_is_done_shows_it(store: Store) -> None:
     path.write_text(TEXT)
     assert "".join(logs.follow(path)) == TEXT
     assert "".join(logs.follow(logs.compress(path))) == TEXT
+
+
+def test_many_may_compress_at_once(store: Store) -> None:
+    for _ in range(30):
+        logs.new_log(store, "a/b-1", "build").write_text(TEXT * 1000)
+    problems: list[BaseException] = []
+
+    def compress() -> None:
+        try:
+            logs.compress_finished(store, "a/b-1")
+        except BaseException as error:
+            problems.append(error)
+
+    threads = [threading.Thread(target=compress) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert problems == []
+    found = logs.logs_of(store, "a/b-1")
+    assert [path.suffix for path in found] == [".gz"] * 30
+    assert all("".join(logs.log_lines(path)) == TEXT * 1000 for path in found)
+    assert {path.suffix for path in found[0].parent.iterdir()} == {".gz"}

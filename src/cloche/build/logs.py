@@ -15,6 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, cast
 
@@ -111,11 +112,23 @@ def hold_for_writing(file: IO[bytes]) -> None:
 
 def is_written(file: IO[bytes]) -> bool:
     """Whether somebody can still write to an open log, or is about to."""
+    if not _take(file):
+        return True
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return _is_awaited(file)
+
+
+def _take(file: IO[bytes]) -> bool:
+    """Lock an open log for ourselves, if nobody else has it; closing it gives it up."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        return True
-    fcntl.flock(file, fcntl.LOCK_UN)
+        return False
+    return True
+
+
+def _is_awaited(file: IO[bytes]) -> bool:
+    """Whether a log was made just now, and its writer is about to come."""
     info = os.fstat(file.fileno())
     return info.st_size == 0 and time.time() - info.st_mtime < _YOUNG
 
@@ -141,7 +154,7 @@ def follow(path: Path, pause: Callable[[float], None] = time.sleep) -> Iterator[
 
 
 def compress(path: Path) -> Path:
-    """Put a finished log into its compressed form; give the new path."""
+    """Put a finished log into its compressed form; give the new path. The caller keeps others off."""
     target = path.with_name(path.name + ".gz")
     part = path.with_name(path.name + ".part")
     with path.open("rb") as source, gzip.open(part, "wb", compresslevel=6) as sink:
@@ -153,9 +166,9 @@ def compress(path: Path) -> Path:
 
 
 def compress_finished(store: Store, cpv: str) -> None:
-    """Compress every log of a package that nobody writes to."""
+    """Compress every log of a package that nobody writes to, or compresses at this moment."""
     for path in (store.logs / cpv).glob("*.log"):
-        with path.open("rb") as file:
-            finished = not is_written(file)
-        if finished:
-            compress(path)
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            mine = _take(file) and os.fstat(file.fileno()).st_nlink > 0
+            if mine and not _is_awaited(file):
+                compress(path)
