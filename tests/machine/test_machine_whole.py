@@ -19,18 +19,21 @@ pytestmark = pytest.mark.real
 # Every way there is to change a tree, all over it.
 VANDAL = r"""
 exec 2>/dev/null
-for top in /usr /etc /var /home /root /bin/. /lib/.; do
+for top in /var /root /usr/include /usr/share /etc; do
     find "$top" -xdev -type f | head -n 100 | while read -r file; do
         echo spoilt >> "$file"; chmod 777 "$file"; setfattr -n user.spoilt -v 1 "$file"
     done
     find "$top" -xdev -type f | tail -n 50 | xargs rm -f
     find "$top" -xdev -type d | head -n 50 | xargs chown 250:250
-    mv "$top" "$top.moved"; mkdir -p "$top"; ln -s nowhere "$top/link"
+    ln -s nowhere "$top/link"; mknod "$top/device" c 1 3
 done
+mv /etc /etc.moved
+echo spoilt >> /bin/true
 touch -d 1999-01-01 / /usr /etc/passwd
 mount -o remount,rw /; mount -t tmpfs none /usr
 umount -a -l
-echo spoilt > /usr/share/report; cat /usr/share/report
+echo spoilt > /usr/share/report
+cat /usr/share/report
 """
 
 
@@ -101,7 +104,7 @@ def test_layers_do_not_change_whatever_is_done_in_a_root(made: tiny.Build) -> No
         told = store.cloche(
             "shell", "tiny", *arguments, "--", "/bin/sh", "-c", VANDAL, cwd=made.project
         )
-        assert "Traceback" not in told.stderr
+        assert told.stdout == "spoilt\n"  # there
     told = store.cloche("shell", "tiny", "--", "cat", "/usr/share/report", cwd=made.project)
     assert "spoilt" not in told.stdout
     assert "nothing of the host" in told.stdout

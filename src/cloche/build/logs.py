@@ -154,7 +154,7 @@ def follow(path: Path, pause: Callable[[float], None] = time.sleep) -> Iterator[
 
 
 def compress(path: Path) -> Path:
-    """Put a finished log into its compressed form; give the new path. The caller keeps others off."""
+    """Put a finished log into its compressed form; give the new path. Nobody else may be at it."""
     target = path.with_name(path.name + ".gz")
     part = path.with_name(path.name + ".part")
     with path.open("rb") as source, gzip.open(part, "wb", compresslevel=6) as sink:

@@ -60,7 +60,7 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
                 fetching.submit(_fetch_ahead, worker, package)
         outcome = carry_out(
             plan.waits_for(),
-            remaining_paths(plan, lambda package: _expected(shop, package)),
+            remaining_paths(plan, lambda package: expected_seconds(shop, package)),
             worker,
             executor=working,
             slots=shop.policy.jobs,
@@ -79,7 +79,7 @@ def _planned(worker: Worker, fates: Mapping[str, Forecast]) -> Planned:
     shop, plan = worker.shop, worker.plan
     expected = {}
     for package in plan.packages:
-        seconds = 0.0 if fates[package.id].fate == "reuse" else _expected(shop, package)
+        seconds = _foreseen(shop, package, fates[package.id])
         if seconds is not None:
             expected[package.id] = seconds
     names = tuple(package.id for package in plan.packages)
@@ -91,6 +91,17 @@ def _planned(worker: Worker, fates: Mapping[str, Forecast]) -> Planned:
         jobs=shop.policy.jobs,
         depgraph=worker.depgraph,
     )
+
+
+def _foreseen(shop: Workshop, package: Package, forecast: Forecast) -> float | None:
+    """What all that is to be done for a package will take; None where nothing is known."""
+    if forecast.fate == "reuse":
+        return 0.0
+    merge = expected_seconds(shop, package, "merge")
+    if forecast.fate == "merge":
+        return merge
+    build = expected_seconds(shop, package)
+    return None if build is None else build + (merge or 0.0)
 
 
 def _summed(
@@ -127,9 +138,9 @@ def _summed(
     return Built(worker.plan, made, built, reused, seconds)
 
 
-def _expected(shop: Workshop, package: Package) -> float | None:
-    """Median of what the package took before, whatever its version's revision."""
-    durations = sorted(shop.store.durations("build", package.id))
+def expected_seconds(shop: Workshop, package: Package, step: str = "build") -> float | None:
+    """Median of what a step of this package took before."""
+    durations = sorted(shop.store.durations(step, package.id))
     return durations[len(durations) // 2] if durations else None
 
 

@@ -96,7 +96,7 @@ Examples:
     "--progress",
     type=click.Choice(["auto", "live", "plain", "json"]),
     default="auto",
-    help="How to tell of it [auto: live on a terminal, else plain].",
+    help="A picture, lines for people, or events for programs [auto: live on a terminal].",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the phases, too.")
 @click.pass_obj

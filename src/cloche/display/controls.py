@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
-from cloche.display.frame import Size, View, layout_of
+from cloche.display.frame import Size, View, Wish, layout_of
 from cloche.display.state import State
-
-Wish = Literal["stop", "stop all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +24,9 @@ def press(key: str, view: View, state: State, size: Size) -> Answer:
     if key == "f":
         return Answer(replace(view, frozen=not view.frozen))
     if key == "S":
-        return Answer(replace(view, ask="stop the whole build? y, or any other key for no"))
+        return Answer(
+            replace(view, ask="stop the whole build? y, or any other key for no", wish="stop all")
+        )
     if key == "s":
         return Answer(_about_to_stop(view, state))
     if view.mode == "help":
@@ -40,12 +39,10 @@ def press(key: str, view: View, state: State, size: Size) -> Answer:
 
 
 def _answered(key: str, view: View) -> Answer:
-    asked, after = view.ask or "", replace(view, ask=None)
-    if key != "y":
+    after = replace(view, ask=None, wish=None)
+    if key != "y" or view.wish is None:
         return Answer(after)
-    if asked.startswith("stop the whole"):
-        return Answer(after, "stop all")
-    return Answer(after, "stop", view.chosen)
+    return Answer(after, view.wish, view.chosen if view.wish == "stop" else None)
 
 
 def _about_to_stop(view: View, state: State) -> View:
@@ -54,8 +51,8 @@ def _about_to_stop(view: View, state: State) -> View:
         return replace(view, ask="choose a package first, with up and down; any key goes on")
     bare = view.chosen.partition("::")[0]
     if node.status not in ("running", "waiting"):
-        return replace(view, ask=f"{bare} is over already; any key goes on", chosen=None)
-    return replace(view, ask=f"stop {bare}? y, or any other key for no")
+        return replace(view, ask=f"{bare} is over already; any key goes on")
+    return replace(view, ask=f"stop {bare}? y, or any other key for no", wish="stop")
 
 
 def _in_log(key: str, view: View, size: Size) -> View:

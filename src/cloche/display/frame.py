@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from cloche.display.lanes import VERTEX, Row, width_of
@@ -27,6 +28,9 @@ HELP = (
 )
 
 
+Wish = Literal["stop", "stop all"]
+
+
 @dataclass(frozen=True, slots=True)
 class Size:
     """Of the whole window, in characters."""
@@ -45,7 +49,8 @@ class View:
     """What the person at the keyboard looks at, and what the host says.
 
     ``log`` is the end of the chosen package's log, ``back`` by how many lines it is scrolled.
-    ``left`` is the estimate in seconds; ``ask`` a question that waits for an answer.
+    ``left`` is the estimate in seconds. ``ask`` is a question that waits for a key, and ``wish``
+    what "y" would do.
     """
 
     mode: Literal["graph", "log", "help"] = "graph"
@@ -54,6 +59,7 @@ class View:
     log: tuple[str, ...] = ()
     back: int = 0
     ask: str | None = None
+    wish: Wish | None = None
     left: float | None = None
     load: float | None = None
     keys: bool = True
@@ -144,7 +150,7 @@ def _about(state: State, place: int, node: Node, now: float) -> str:
             left = (state.order.needs[place] & ~state.ended).bit_count()
             return f"waits for {left}" if left else "ready"
         case "failed":
-            return f"failed: {node.reason or ''}"
+            return node.reason or "failed"
         case "built":
             return short(node.seconds)
         case _:
@@ -158,9 +164,9 @@ def _grid(
     across = min(max(1, width // CELL), -(-len(places) // room))
     page = across * room
     first = 0
+    tell = len(places) > page and room > 1
     if len(places) > page:
-        room -= 1
-        page = max(1, across * room)
+        page = across * (room - tell)
         at = state.order.index.get(view.chosen or "", -1)
         first = places.index(at) // page * page if at in places else 0
     cell = width // across
@@ -169,33 +175,34 @@ def _grid(
     for start in range(0, len(shown), across):
         line: list[Segment] = []
         for place in shown[start : start + across]:
-            line.extend(_cell(state, place, cell, theme, now, view))
+            name, node = state.order.names[place], state.nodes[place]
+            age = int(now - node.since) if node.status == "running" else 0
+            line.extend(_cell(name, node, age, cell, theme, name == view.chosen))
         lines.append(line)
-    if len(places) > page:
+    if tell:
         more = len(places) - len(shown)
         lines.append([(f" {theme.ellipsis} and {more} more (up, down)", "dim")])
     return lines
 
 
+@lru_cache(maxsize=1024)  # of many cells few change between two frames
 def _cell(
-    state: State, place: int, width: int, theme: Theme, now: float, view: View
-) -> list[Segment]:
-    name, node = state.order.names[place], state.nodes[place]
+    name: str, node: Node, age: int, width: int, theme: Theme, chosen: bool
+) -> tuple[Segment, ...]:
     bare = name.partition("::")[0]
-    chosen = name == view.chosen
     mark = theme.pointer if chosen and not theme.styles else theme.marks[node.status]
     room = width - 3
     text = bare
     if width < FULL_CELL:
         text = cp_of(bare).partition("/")[2] or bare
     if node.status == "running" and width >= 2 * CELL:
-        about = f" {short(now - node.since)}"
+        about = f" {short(age)}"
         if width >= FULL_CELL:
             about = f" {node.doing}{about}"
         text = clip(text, max(4, room - len(about)), theme.ellipsis) + about
     text = clip(text, room, theme.ellipsis)
     text += " " * (room - columns(text))
-    return [(mark, node.status), (" ", ""), (text, "chosen" if chosen else ""), (" ", "")]
+    return ((f"{mark} ", node.status), (text, "chosen" if chosen else ""), (" ", ""))
 
 
 def _log(state: State, view: View, room: int) -> list[Sequence[Segment]]:
@@ -214,14 +221,7 @@ def _foot(
 ) -> list[Sequence[Segment]]:
     """Totals; times."""
     total, ended = len(state.nodes), state.ended.bit_count()
-    head: list[Segment] = []
-    if state.machine:
-        head.append((f"{state.machine} ", "bold"))
-    if total:
-        full = BAR * ended // total
-        head.append((theme.bar[0] * full, "built"))
-        head.append((theme.bar[1] * (BAR - full), "dim"))
-        head.append((f" {ended}/{total}", "bold"))
+    head: list[Segment] = [(f" {ended}/{total}", "bold")] if total else []
     statuses: tuple[Status, ...] = ("running", "failed", "built", "reused", "waiting")
     head.extend(
         (f"  {theme.marks[status]} {number} {status}", status)
@@ -230,6 +230,12 @@ def _foot(
     )
     if not total:
         head.append(("preparing", "dim"))
+    if state.machine:
+        taken = columns(state.machine) + sum(columns(text) for text, _ in head)
+        bar = max(0, min(BAR, width - taken - 1))  # it gives way to the numbers
+        full = bar * ended // total if total else 0
+        lead = [(f"{state.machine} ", "bold"), (theme.bar[0] * full, "built")]
+        head = [*lead, (theme.bar[1] * (bar - full), "dim"), *head]
     return [head, _times(state, theme, now, view)]
 
 

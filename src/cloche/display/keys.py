@@ -8,6 +8,8 @@ import select
 import termios
 from typing import Any
 
+SUSPEND = "\x1a"  # Ctrl-Z: a key like others, so that the terminal can be given back first
+
 _SEQUENCES = {
     "[A": "up", "OA": "up", "[B": "down", "OB": "down",
     "[5~": "pageup", "[6~": "pagedown",
@@ -42,7 +44,10 @@ def parse(text: str) -> tuple[list[str], str]:
 
 
 class Keyboard:
-    """A terminal's input in the mode that gives single keys; Ctrl-C stays an interrupt."""
+    """A terminal's input in the mode that gives single keys; Ctrl-C stays an interrupt.
+
+    A descriptor below 0, or one that is no terminal, gives no keys.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
@@ -51,7 +56,7 @@ class Keyboard:
 
     def open(self) -> None:
         """Take the terminal: no echo, no lines. Does nothing where there is none."""
-        if self._saved is not None:
+        if self._saved is not None or self._fd < 0:
             return
         with contextlib.suppress(termios.error, OSError):
             saved = termios.tcgetattr(self._fd)
@@ -59,6 +64,7 @@ class Keyboard:
             mode[3] &= ~(termios.ECHO | termios.ICANON)
             mode[6] = [*saved[6]]
             mode[6][termios.VMIN], mode[6][termios.VTIME] = 1, 0
+            mode[6][termios.VSUSP] = b"\0"
             termios.tcsetattr(self._fd, termios.TCSADRAIN, mode)
             self._saved = saved
 

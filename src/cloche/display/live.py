@@ -16,22 +16,28 @@ from typing import TextIO
 from cloche.build import events
 from cloche.display.controls import Answer, press
 from cloche.display.estimate import time_left
+from cloche.display.follow import Follower
 from cloche.display.frame import Size, View, render
-from cloche.display.keys import Keyboard
-from cloche.display.passing import last_lines, passing
+from cloche.display.keys import SUSPEND, Keyboard
+from cloche.display.passing import passing
 from cloche.display.screen import HIDE, SHOW, Region
 from cloche.display.state import State, fold
 from cloche.display.theme import theme_for
 
 TICK = 0.1  # seconds between frames
-ESTIMATE = 2.0  # seconds between estimates
+ESTIMATE = 5.0  # seconds between estimates
 GAP = 3.0  # seconds without a frame after which the screen is not believed to be ours (Ctrl-Z)
 LOG_LINES = 2000
+ROWS_OF_A_LINE = 4  # that goes by: reasons are to be read, endless lines of logs are not
 
 
 def capable(stream: TextIO, environment: Mapping[str, str]) -> bool:
     """Whether a live picture can be drawn there."""
     return stream.isatty() and environment.get("TERM", "dumb") not in ("dumb", "", "unknown")
+
+
+def _input() -> int:
+    return sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else -1
 
 
 class Live:
@@ -50,7 +56,8 @@ class Live:
         self._drawn: object = None
         self._last = 0.0
         self._region = Region()
-        self._keyboard = Keyboard(sys.stdin.fileno() if sys.stdin.isatty() else -1)
+        self._follower = Follower(LOG_LINES)
+        self._keyboard = Keyboard(_input())
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="display", daemon=True)
 
@@ -62,7 +69,7 @@ class Live:
         """Take an event; the picture follows within a tenth of a second."""
         with self._lock:
             self._state = fold(self._state, event)
-            width = self._size().columns - 1
+            width = ROWS_OF_A_LINE * self._size().columns - 1
             lines = passing(event, self._state, self._theme)
             self._above.extend(self._theme.draw(line, width) for line in lines)
         if self._thread.ident is None:
@@ -112,7 +119,17 @@ class Live:
             self._end.wait(rest)  # half a sequence came; the frames keep their pace
         return keys
 
+    def _suspend(self) -> None:
+        """What Ctrl-Z does elsewhere, with the terminal given back before."""
+        self._keyboard.close()
+        self._write(self._region.clear(self._size().columns) + SHOW)
+        os.killpg(os.getpgrp(), signal.SIGTSTP)
+        self._drawn = None
+
     def _press(self, key: str) -> None:
+        if key == SUSPEND:
+            self._suspend()
+            return
         state = self._held[0] if self._held else self._state
         answer: Answer = press(key, self._view, state, self._size())
         self._view = answer.view
@@ -128,9 +145,7 @@ class Live:
     def _draw(self) -> None:
         """Write what differs from the last frame, all of it in one go."""
         with self._lock:
-            state, above = self._state, []
-            if self._held is None:
-                above, self._above = self._above, []
+            state, above = self._state, [] if self._held else list(self._above)
         now = time.time()
         size = self._size()
         if self._held:
@@ -145,6 +160,8 @@ class Live:
         text = self._region.update(lines, size.columns, above)
         if text:
             self._write((HIDE if fresh else "") + text)
+        with self._lock:
+            del self._above[: len(above)]
 
     def _looked(self, state: State, now: float) -> View:
         """The view with what the clock, the host and the chosen log say."""
@@ -159,7 +176,7 @@ class Live:
         view = replace(self._view, left=left, keys=self._keyboard.ours)
         if view.mode == "log" and view.chosen and not view.frozen:
             node = state.node(view.chosen)
-            log = last_lines(node.log if node else None, LOG_LINES)
+            log = self._follower.look(node.log if node else None)
             if view.back:  # what is being read stays where it is while the log grows
                 grown = max(0, len(log) - len(view.log))
                 view = replace(view, back=view.back + grown)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from cloche.build import events
-from cloche.display.state import State
+from cloche.display.follow import last_lines, telling
+from cloche.display.state import State, bare_reason
 from cloche.display.text import count, seconds, size
 from cloche.display.theme import Line, Theme
 
-TAIL = 6  # lines of a failed log
+REACH = 400  # lines from a failed log's end among which the cause is looked for
 
 
 def passing(event: events.Event, state: State, theme: Theme) -> list[Line]:
@@ -41,8 +40,11 @@ def _done(event: events.Done, state: State, theme: Theme) -> list[Line]:
     line.append((f"  {seconds(event.seconds)}", "dim"))
     if event.how == "built":
         return [line]
-    lines: list[Line] = [[*line, (f"  {event.reason or 'failed'}", "failed")]]
-    lines.extend([("    ", ""), (text, "")] for text in last_lines(event.log, TAIL))
+    reason = bare_reason(event) or "failed"
+    lines: list[Line] = [[*line, (f"  {reason}", "failed")]]
+    if reason.endswith("stopped"):
+        return lines
+    lines.extend([("    ", ""), (text, "")] for text in telling(last_lines(event.log, REACH)))
     return lines
 
 
@@ -53,20 +55,3 @@ def _sum(event: events.Finished) -> str:
     if event.skipped:
         parts.append(f"{event.skipped} not started")
     return f"{', '.join(parts)} in {seconds(event.seconds)}"
-
-
-def last_lines(log: str | None, number: int, reach: int = 65_536) -> tuple[str, ...]:
-    """The last lines of a log that are not empty, out of its last ``reach`` bytes."""
-    if not log:
-        return ()
-    try:
-        with Path(log).open("rb") as file:
-            length = file.seek(0, 2)
-            file.seek(max(0, length - reach))
-            data = file.read(reach)
-    except OSError:
-        return ()
-    lines = [line.rsplit("\r", 1)[-1] for line in data.decode(errors="replace").split("\n")]
-    if length > reach:
-        del lines[0]  # the middle of a line
-    return tuple([line for line in lines if line.strip()][-number:])

@@ -1,7 +1,7 @@
 """The bottom of a terminal as a region that is redrawn in place, with lines going by above it.
 
-Only what VT100 knows is used: up, carriage return, erase. Lines never wrap, as no line of a frame
-is as wide as the window.
+Only what VT100 knows is used: up, carriage return, erase. A frame's lines never wrap, as none is as
+wide as the window; those that go by may.
 """
 
 from __future__ import annotations
@@ -30,10 +30,9 @@ class Region:
         if not above and not resized and len(lines) == len(self._lines):
             text = self._changed(lines)
         else:
-            kept = [f"{line}\x1b[K\n" for line in above]
-            # An erase before anything is written, as a narrower window has wrapped our lines.
-            text = self._to_top(width) + ("\x1b[J" if resized else "")
-            text += "".join(kept).replace("\n", "\r\n")
+            # Erase first where lines may be wrapped: by a narrower window, or as they are long.
+            text = self._to_top(width) + ("\x1b[J" if resized or above else "")
+            text += "".join(f"{line}\r\n" for line in above)
             text += "\r\n".join(f"{line}\x1b[K" for line in lines) + "\x1b[J"
         self._lines, self._width = lines, width
         return text

@@ -85,6 +85,13 @@ def fold(state: State, event: events.Event) -> State:
             return state
 
 
+def bare_reason(event: events.Done) -> str | None:
+    """Why a package failed, without its name and the advice that everybody knows."""
+    if event.reason is None:
+        return None
+    return event.reason.removeprefix(f"{event.package}: ").partition("; see `cloche log")[0]
+
+
 def _planned(state: State, event: events.Planned) -> State:
     order = make_order(event.packages, event.edges)
     return replace(
@@ -139,7 +146,7 @@ def _next(old: Node, event: events.Started | events.Phase | events.Done) -> Node
                 status=event.how,
                 doing="",
                 seconds=event.seconds,
-                reason=event.reason,
+                reason=bare_reason(event),
                 log=event.log or old.log,
             )
         case _:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cloche.display.state import Status
 
@@ -30,9 +31,12 @@ _STYLES = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Theme:
-    """``marks`` are glyphs by status, ``lines`` glyphs by directions, ``styles`` SGR by name."""
+    """``marks`` are glyphs by status, ``lines`` glyphs by directions, ``styles`` SGR by name.
+
+    Equal by identity, so that it can be a key of caches.
+    """
 
     marks: Mapping[Status, str]
     lines: Sequence[str]
@@ -45,16 +49,24 @@ class Theme:
 
     def draw(self, line: Line, width: int) -> str:
         """One line of at most ``width`` columns, with its styles."""
-        parts = []
+        parts: list[str] = []
         room = width
+        last = ""
         for text, style in line:
             if room <= 0:
                 break
-            text = clip(text if not self.ascii else to_ascii(text), room, self.ellipsis)
-            room -= columns(text)
-            code = self.styles.get(style)
-            parts.append(f"\x1b[{code}m{text}\x1b[m" if code and text else text)
-        return "".join(parts).rstrip(" ")
+            text, used = measured(text if not self.ascii else to_ascii(text))
+            if used > room:
+                text = clip(text, room, self.ellipsis)
+                used = room
+            room -= used
+            code = self.styles.get(style, "")
+            if code != last:
+                parts.append(f"\x1b[{code}m" if not last or not code else f"\x1b[0;{code}m")
+                last = code
+            parts.append(text)
+        end = "\x1b[m" if last else ""
+        return f"{''.join(parts).rstrip(' ')}{end}"
 
 
 def _lines(table: Mapping[int, str]) -> tuple[str, ...]:
@@ -113,10 +125,17 @@ def theme_for(encoding: str | None, environment: Mapping[str, str]) -> Theme:
 
 def safe(text: str) -> str:
     """Text without anything that could move a cursor: logs and reasons are not ours."""
-    if text.isascii() and text.isprintable():
+    if text.isprintable():
         return text
     text = _ESCAPES.sub("", text).replace("\t", "    ")
     return "".join(c for c in text if c.isprintable())
+
+
+@lru_cache(maxsize=4096)
+def measured(text: str) -> tuple[str, int]:
+    """A text made safe, and its columns."""
+    text = safe(text)
+    return text, columns(text)
 
 
 def to_ascii(text: str) -> str:
@@ -128,9 +147,10 @@ def columns(text: str) -> int:
     """How many columns of a terminal a text takes."""
     if text.isascii():
         return len(text)
-    return sum(_width(character) for character in text)
+    return sum(map(_width, text))
 
 
+@lru_cache(maxsize=1024)
 def _width(character: str) -> int:
     if unicodedata.combining(character):
         return 0
@@ -139,9 +159,11 @@ def _width(character: str) -> int:
 
 def clip(text: str, width: int, ellipsis: str = "…") -> str:
     """Text of at most ``width`` columns, its cut marked."""
-    text = safe(text)
-    if columns(text) <= width:
+    text, used = measured(text)
+    if used <= width:
         return text
+    if text.isascii():
+        return text[: width - 1] + ellipsis if width > 0 else ""
     taken, used = [], 0
     for character in text:
         used += _width(character)

@@ -1,0 +1,156 @@
+"""`cloche graph`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+
+import click
+
+from cloche.build.errors import UnknownPackageError
+from cloche.build.machine import expected_seconds, prepare
+from cloche.build.preview import Forecast, forecast
+from cloche.build.work import Worker
+from cloche.cli.complete import complete_machine
+from cloche.cli.workplace import Choices, Options, opened_workshop, say
+from cloche.config.project import load_project
+from cloche.display.picture import Picture, as_dot, as_text, bare
+from cloche.display.state import Status
+from cloche.display.svg import as_svg
+from cloche.display.text import seconds
+from cloche.display.theme import theme_for
+from cloche.plan.depgraph import Depgraph
+from cloche.plan.names import matching, nearest
+from cloche.plan.order import make_order, reduced
+from cloche.plan.select import between, declared, kept, turned, within
+
+UNCUT = 1 << 30  # columns
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cloche graph workbench
+  cloche graph workbench jq --depth 2
+  cloche graph workbench zlib --reverse
+  cloche graph workbench --why-needed tmux ncurses
+  cloche graph workbench --format svg > workbench.svg
+"""
+)
+@click.argument("machine", shell_complete=complete_machine)
+@click.argument("atom", required=False)
+@click.option("--format", "form", type=click.Choice(["text", "dot", "svg"]), default="text")
+@click.option("--depth", type=click.IntRange(0), help="Go no further than that many edges.")
+@click.option("--reverse", is_flag=True, help="What needs ATOM, not what it needs.")
+@click.option("--why-needed", type=(str, str), metavar="A B", help="Only the ways from A to B.")
+@click.option("--strict", is_flag=True, help="As with `cloche build --strict`.")
+@click.pass_obj
+def graph(
+    options: Options,
+    machine: str,
+    atom: str | None,
+    form: str,
+    depth: int | None,
+    reverse: bool,
+    why_needed: tuple[str, str] | None,
+    strict: bool,
+) -> None:
+    """Draw the packages of MACHINE, or those around ATOM, and what they need; build nothing."""
+    project = load_project(options.directory)
+    wanted = project.machine(machine)
+    choices = Choices(strict=strict)
+    with opened_workshop(options, project, wanted, choices, lambda _: None) as shop:
+        worker = prepare(shop, wanted.targets)
+        fates = forecast(worker)
+        notes = _notes(worker, fates)
+    resolution = worker.plan.graph
+    names = tuple(package.id for package in resolution.packages)
+    if why_needed:
+        edges = declared(resolution)
+        part = _ways(why_needed, edges)
+    else:
+        edges = reduced(make_order(names, worker.plan.waits_for()))
+        part = _around(resolution, edges, atom, depth, reverse=reverse)
+    picture = Picture(
+        names=tuple(name for name in names if name in part),
+        edges=kept(edges, part),
+        status=_statuses(fates),
+        notes=notes,
+        strong=frozenset(p.id for p in resolution.packages if p.requested),
+    )
+    _show(picture, form, machine)
+    if why_needed and form == "text":
+        _tell_reasons(resolution, part)
+
+
+def _around(
+    resolution: Depgraph,
+    edges: Mapping[str, tuple[str, ...]],
+    atom: str | None,
+    depth: int | None,
+    *,
+    reverse: bool,
+) -> frozenset[str]:
+    """Names to be drawn. Without an atom a depth counts from what was asked for."""
+    if atom is not None:
+        start = _found(atom, edges)
+    elif depth is None:
+        return frozenset(edges)
+    else:
+        start = tuple(package.id for package in resolution.packages if package.requested)
+    return within(turned(edges) if reverse else edges, start, depth)
+
+
+def _ways(pair: tuple[str, str], edges: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
+    """What lies on the ways from one to the other, whichever of the two needs the other."""
+    firsts, lasts = (_found(atom, edges) for atom in pair)
+    for starts, ends in ((firsts, lasts), (lasts, firsts)):
+        found = frozenset().union(*(between(edges, a, b) for a in starts for b in ends))
+        if found:
+            return found
+    say(f"neither of {pair[0]} and {pair[1]} needs the other")
+    return frozenset()
+
+
+def _found(atom: str, edges: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
+    found = matching(atom, edges)
+    if not found:
+        raise UnknownPackageError(atom, nearest(atom, edges))
+    return found
+
+
+def _notes(worker: Worker, fates: Mapping[str, Forecast]) -> dict[str, str]:
+    notes = {}
+    for package in worker.plan.packages:
+        fate = fates[package.id].fate
+        took = expected_seconds(worker.shop, package) if fate != "reuse" else None
+        notes[package.id] = fate if took is None else f"{fate}, ~{seconds(took)}"
+    return notes
+
+
+def _statuses(fates: Mapping[str, Forecast]) -> dict[str, Status]:
+    return {name: "reused" if f.fate == "reuse" else "waiting" for name, f in fates.items()}
+
+
+def _show(picture: Picture, form: str, machine: str) -> None:
+    if form == "dot":
+        click.echo(as_dot(picture, machine))
+    elif form == "svg":
+        click.echo(as_svg(picture, machine))
+    else:
+        theme = theme_for(sys.stdout.encoding, os.environ)
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else UNCUT
+        for line in as_text(picture, theme, width):
+            click.echo(line)
+
+
+def _tell_reasons(resolution: Depgraph, part: frozenset[str]) -> None:
+    """The words of the ebuilds that make the edges."""
+    click.echo()
+    for package in resolution.packages:
+        for edge in package.edges:
+            if {package.id, edge.to} <= part and edge.to != package.id:
+                kinds = ", ".join(edge.kinds)
+                click.echo(f"{bare(package.id)} needs {edge.atom or bare(edge.to)} ({kinds})")

@@ -1,0 +1,61 @@
+"""The ends of logs: what a failed one says of its cause, and what a growing one says now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+TAIL = 6  # lines that tell of a failure
+REACH = 128 << 10  # bytes from a log's end that are looked at
+
+_NOT_THE_CAUSE = re.compile(r"(g?make|ninja|samu)(\[\d+\])?: |>>> ")
+_ERROR = re.compile(r"(^|[\s:])(fatal )?error( |:|\[)", re.IGNORECASE)
+
+
+def telling(lines: Sequence[str], number: int = TAIL) -> tuple[str, ...]:
+    """Of a failed log the lines that tell most: the first error, not what make and Portage add."""
+    end = next((n for n, line in enumerate(lines) if line.startswith(" * ERROR: ")), len(lines))
+    own = [line for line in lines[:end] if not _NOT_THE_CAUSE.match(line)]
+    first = next((n for n, line in enumerate(own) if _ERROR.search(line)), None)
+    if first is None:
+        return tuple(own[-number:])
+    start = max(0, first - 1)
+    return tuple(own[start : start + number])
+
+
+def last_lines(log: str | None, number: int, reach: int = REACH) -> tuple[str, ...]:
+    """The last lines of a log that are not empty, out of its last ``reach`` bytes."""
+    if not log:
+        return ()
+    try:
+        with Path(log).open("rb") as file:
+            length = file.seek(0, 2)
+            file.seek(max(0, length - reach))
+            data = file.read(reach)
+    except OSError:
+        return ()
+    lines = [line.rsplit("\r", 1)[-1] for line in data.decode(errors="replace").split("\n")]
+    if length > reach:
+        del lines[0]  # the middle of a line
+    return tuple([line for line in lines if line.strip()][-number:])
+
+
+class Follower:
+    """Reads a log again only when it grew, or when it is another one."""
+
+    def __init__(self, lines: int) -> None:
+        self._lines = lines
+        self._seen: tuple[str | None, int] | None = None
+        self._text: tuple[str, ...] = ()
+
+    def look(self, log: str | None) -> tuple[str, ...]:
+        """Its last lines now."""
+        try:
+            size = Path(log).stat().st_size if log else 0
+        except OSError:
+            size = 0
+        if self._seen != (log, size):
+            self._seen = log, size
+            self._text = last_lines(log, self._lines)
+        return self._text

@@ -1,0 +1,125 @@
+"""The real thing: a build in a tmux window, watched and steered as a person would."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from conftest import WORKBENCH, Store, cannot, project
+
+pytestmark = pytest.mark.real
+
+EBUILD = """EAPI=8
+DESCRIPTION="A package that takes {seconds} seconds"
+HOMEPAGE="https://example.org"
+S="${{WORKDIR}}"
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64 arm64"
+DEPEND="{needs}"
+src_compile() {{
+    local i
+    for i in $(seq {seconds}); do echo "{name}: line ${{i}}"; sleep 1; done
+}}
+"""
+MACHINE = """seed = "debian"
+profile = "workbench:default"
+portage = ["base"]
+packages = ["app-misc/last"]
+"""
+PACKAGES = {"quick": (0, ""), "endless": (900, "app-misc/quick"), "last": (0, "app-misc/endless")}
+
+
+class Tmux:
+    """One window of a tmux server of its own."""
+
+    def __init__(self, socket: str, columns: int, rows: int, command: str) -> None:
+        self._tmux = ("tmux", "-f", "/dev/null", "-S", socket)
+        self._run("new-session", "-d", "-x", str(columns), "-y", str(rows), command)
+
+    def _run(self, *arguments: str) -> str:
+        done = subprocess.run([*self._tmux, *arguments], capture_output=True, text=True, check=True)
+        return done.stdout
+
+    def keys(self, *names: str) -> None:
+        self._run("send-keys", *names)
+
+    @property
+    def text(self) -> str:
+        return self._run("capture-pane", "-p")
+
+    def wait(self, *words: str, without: str = "\0", seconds: float = 120) -> str:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            text = self.text
+            if all(word in text for word in words) and without not in text:
+                return text
+            time.sleep(0.1)
+        pytest.fail(f"{words} never came (or {without!r} stayed); this did:\n{self.text}")
+
+    def resize(self, columns: int, rows: int) -> None:
+        self._run("resize-window", "-x", str(columns), "-y", str(rows))
+
+    def close(self) -> None:
+        subprocess.run([*self._tmux, "kill-server"], check=False, capture_output=True)
+
+
+@pytest.fixture
+def window(root_seeded: Store, fresh, tmp_path) -> Iterator[Tmux]:
+    """`cloche build` of three packages in 100x30; the second would take a quarter of an hour."""
+    if shutil.which("tmux") is None:
+        cannot("there is no tmux")
+    store = fresh(root_seeded)
+    place = project(store, WORKBENCH)
+    (place / "machines/slow.toml").write_text(MACHINE)
+    for name, (seconds, needs) in PACKAGES.items():
+        directory = place / "repo/app-misc" / name
+        directory.mkdir()
+        text = EBUILD.format(name=name, seconds=seconds, needs=needs)
+        (directory / f"{name}-1.ebuild").write_text(text)
+        (directory / "Manifest").touch()
+    build = store.user.command("--store", store.path, "-C", place, "build", "slow", "--jobs", "2")
+    environment = {**store.user.environment({"LC_ALL": "C.UTF-8"})}
+    words = ["env", *(f"{k}={v}" for k, v in environment.items()), *build]
+    command = (
+        f"{shlex.join(words)}; echo status $?; stty -a | grep -ow '.icanon\\|icanon'; sleep 999"
+    )
+    tmux = Tmux(str(tmp_path / "socket"), 100, 30, command)
+    yield tmux
+    tmux.close()
+
+
+def test_a_build_is_watched_its_log_read_and_a_package_stopped(window: Tmux) -> None:
+    text = window.wait("▶ app-misc/endless-1  compile")
+    assert "● app-misc/quick-1" in text
+    assert "○ app-misc/last-1  waits for 1" in text
+    window.keys("Down", "Enter")
+    window.wait("app-misc/endless-1  build log", "endless: line 3")
+    window.resize(80, 20)
+    window.keys("q")
+    text = window.wait("▶ app-misc/endless-1", without="endless: line")
+    assert text.count("so far") == 1
+    window.keys("s")
+    window.wait("stop app-misc/endless-1?")
+    window.keys("y")
+    text = window.wait("status 1")
+    assert "✘ [2/3] app-misc/endless-1" in text
+    assert "stopped" in text
+    assert "\nicanon" in text
+    assert "so far" not in text
+
+
+def test_a_whole_build_is_stopped_and_the_terminal_is_whole(window: Tmux) -> None:
+    window.wait("▶ app-misc/endless-1  compile")
+    window.keys("S")
+    window.wait("stop the whole build?")
+    window.keys("y")
+    text = window.wait("status 130")
+    assert "cloche: interrupted" in text
+    window.wait("\nicanon")
+    assert "so far" not in window.text
