@@ -1,10 +1,10 @@
-"""What a person is shown of a failed log: the tools' own last lines, and one that says why."""
+"""What a person is shown of a failed log: the line that says why."""
 
 from __future__ import annotations
 
 import pytest
 
-from cloche.build.diagnose import last_words, was_killed, why_it_died
+from cloche.build.diagnose import was_killed, why_it_died
 
 DIED = """\
 >>> Compiling source in /var/tmp/portage/a/b-1/work ...
@@ -23,7 +23,6 @@ b.c:3:16: error: 'x' undeclared
 def test_the_ebuilds_own_words_come_first(blank: str) -> None:
     log = DIED.format(message="the compiler gave up", blank=blank)
     assert why_it_died(log) == "the compiler gave up"
-    assert last_words(log) == "gcc -c b.c\nb.c:3:16: error: 'x' undeclared"
 
 
 def test_without_words_the_first_error_speaks() -> None:
@@ -34,9 +33,8 @@ def test_without_words_the_first_error_speaks() -> None:
 
 def test_a_log_that_breaks_off_is_shown_to_its_end() -> None:
     log = "\n".join(f"line {number}" for number in range(40))
-    assert last_words(log).splitlines() == [f"line {number}" for number in range(25, 40)]
     assert why_it_died(log) == "line 39"
-    assert (why_it_died(""), last_words("")) == (None, "")
+    assert why_it_died("") is None
 
 
 def test_killed_processes_are_seen() -> None:

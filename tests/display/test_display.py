@@ -86,7 +86,8 @@ def test_json_lines_hold_every_event_whole() -> None:
     for event in STORY:
         display(event)
     display.close()
-    lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    version, *lines = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert version["event"] == "version"
     assert len(lines) == len(STORY)
     assert lines[2]["event"] == "planned"
     assert lines[10]["reason"] == "it broke"

@@ -102,14 +102,6 @@ def why_it_died(text: str) -> str | None:
     return next((line for line in told if _ERROR.search(line)), told[-1] if told else None)
 
 
-def last_words(log: str, lines: int = 15) -> str:
-    """The last lines that the tools themselves wrote, before Portage tells where it gave up."""
-    died = _DIED.search(log)
-    said = log[: died.start()].rstrip() if died else log
-    kept = [line for line in said.splitlines() if not (died and line.startswith(_PROGRESS))]
-    return "\n".join(kept[-lines:]).strip("\n")
-
-
 def tried_network(log: str) -> bool:
     """True when a tool said that it could not reach the network."""
     return NETWORK.search(log) is not None

@@ -66,7 +66,10 @@ class MissingSeedError(ClocheError):
 
 
 class StepError(ClocheError):
-    """A package's step failed. ``reason`` is one clause; ``tail`` the log's last lines."""
+    """A package's step failed. ``reason`` is a clause; ``tail`` the lines of the log that tell why.
+
+    ``enter`` is the command that opens the root it failed in, where that was kept.
+    """
 
     status = Exit.FAILED
 
@@ -77,6 +80,7 @@ class StepError(ClocheError):
         self.package, self.step, self.reason = package, step, reason
         self.log, self.tail = log, tail
         self.hint: str | None = None
+        self.enter: str | None = None
 
     @property
     def what(self) -> str:
@@ -103,7 +107,7 @@ class StepError(ClocheError):
 
     @property
     def detail(self) -> str | None:
-        """The log's last lines."""
+        """The lines of the log that tell why."""
         return self.tail or None
 
 
@@ -225,3 +229,21 @@ class NotBuiltError(ClocheError):
     def todo(self) -> str | None:
         """The command."""
         return f"run `{self.command}`"
+
+
+class UnknownPhaseError(ClocheError):
+    """A log has no part for a phase; ``known`` are those that it has."""
+
+    def __init__(self, phase: str, known: tuple[str, ...]) -> None:
+        super().__init__(phase)
+        self.phase, self.known = phase, known
+
+    @property
+    def what(self) -> str:
+        """The phase."""
+        return f"the log has no phase `{self.phase}`"
+
+    @property
+    def todo(self) -> str | None:
+        """Those that there are."""
+        return f"it has {', '.join(self.known)}" if self.known else "leave --phase out"

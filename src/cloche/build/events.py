@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
 
+VERSION = 1  # of the schema in docs/events.md; raised when a field changes its meaning or goes
 How = Literal["built", "reused", "failed", "skipped"]
 
 
@@ -16,6 +18,12 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=st
     """Base of all events; ``time`` is seconds since the epoch."""
 
     time: float = msgspec.field(default_factory=time.time)
+
+
+class Version(Event, frozen=True, tag="version"):
+    """The first event of every stream: which schema the others follow."""
+
+    version: int = VERSION
 
 
 class Note(Event, frozen=True, tag="note"):
@@ -39,7 +47,7 @@ class Planned(Event, frozen=True, tag="planned"):
 
     ``edges`` is what each package waits for, without what other edges imply; ``expected`` seconds
     by earlier runs, 0 for what is foreseen to be reused, no entry where nothing is known; ``jobs``
-    how many packages are worked on at once.
+    how many packages are worked on at once; ``depgraph`` the id of the blob with the resolution.
     """
 
     machine: str
@@ -47,6 +55,7 @@ class Planned(Event, frozen=True, tag="planned"):
     edges: dict[str, tuple[str, ...]] = {}
     expected: dict[str, float] = {}
     jobs: int = 1
+    depgraph: str | None = None
 
 
 class Started(Event, frozen=True, tag="started"):
@@ -74,7 +83,11 @@ class Fetched(Event, frozen=True, tag="fetched"):
 
 
 class Done(Event, frozen=True, tag="done"):
-    """A package is finished, one way or the other."""
+    """A package is finished, one way or the other.
+
+    Of a failure: ``reason`` in one line, ``lines`` of the log that tell why, and ``enter``, the
+    command that opens the root it happened in.
+    """
 
     package: str
     how: How
@@ -82,6 +95,8 @@ class Done(Event, frozen=True, tag="done"):
     layer: str | None = None
     reason: str | None = None
     log: str | None = None
+    lines: tuple[str, ...] = ()
+    enter: str | None = None
 
 
 class Finished(Event, frozen=True, tag="finished"):
@@ -102,17 +117,44 @@ class Delivered(Event, frozen=True, tag="delivered"):
     logs: str
 
 
+AnyEvent = (
+    Version | Note | Stage | Planned | Started | Phase | Fetched | Done | Finished | Delivered
+)
 Sink = Callable[[Event], None]
 
 
-class Bus:
-    """Hands events from many threads to one sink, one after the other."""
+def encode_event(event: Event) -> bytes:
+    """One line of the stream, without its end."""
+    return msgspec.json.encode(event)
 
-    def __init__(self, sink: Sink) -> None:
-        self._sink = sink
+
+def decode_events(lines: Iterable[bytes]) -> Iterator[Event]:
+    """Events of a recorded stream; lines of a kind that is not known here are left out."""
+    decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+    for line in lines:
+        with suppress(msgspec.DecodeError):  # ValidationError is one, too
+            yield decoder.decode(line)
+
+
+class Bus:
+    """Hands events from many threads to its sinks, one after the other."""
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = list(sinks)
         self._lock = threading.Lock()
 
     def __call__(self, event: Event) -> None:
         """Deliver one event."""
         with self._lock:
-            self._sink(event)
+            for sink in self._sinks:
+                sink(event)
+
+    def add(self, sink: Sink) -> None:
+        """Deliver to this one as well, from now on."""
+        with self._lock:
+            self._sinks.append(sink)
+
+    def remove(self, sink: Sink) -> None:
+        """Deliver nothing more to this one."""
+        with self._lock:
+            self._sinks.remove(sink)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from cloche.build.errors import GuestError, StepError
+from cloche.build.logs import hold_for_writing
 from cloche.engines.base import Bind, Command, Ended, Engine, Process, Sandbox
 
 GUEST = Path(__file__).resolve().parent.parent / "guest"
@@ -104,11 +105,11 @@ class Running:
 
 
 def tail_of(log: Path, lines: int = 15) -> str:
-    """Last lines of a log, undecodable bytes replaced."""
+    """Last lines of a log, of at most 1 KiB each on average, undecodable bytes replaced."""
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)
-            file.seek(max(0, file.tell() - 16_384))
+            file.seek(max(0, file.tell() - 1024 * lines))
             text = file.read().decode(errors="replace")
     except FileNotFoundError:
         return ""
@@ -131,6 +132,7 @@ def call(
     messages: list[Message] = []
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(wanted.log.open("ab"))
+        hold_for_writing(log)
         listener = threading.Thread(target=_listen, args=(reader, messages, on_event), daemon=True)
         try:
             process = engine.start(

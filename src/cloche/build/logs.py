@@ -1,11 +1,29 @@
-"""Where logs lie: ``logs/CATEGORY/PF/TIME-STEP.log`` in the store, newest found by name."""
+"""Where logs lie: ``logs/CATEGORY/PF/TIME-STEP.log`` in the store, newest found by name.
+
+A log that is written now is locked (flock(2), shared) by whoever can write to it, the sandbox
+included: that is how a reader knows that more will come, however the writer ends. When its step is
+done it becomes ``….log.gz`` (RFC 1952); that of a failed step stays plain until the package is
+built, like the root it failed in. A phase begins with a line ``=== cloche: phase NAME``, which the
+guest writes; an ebuild could write one, too, and would mislead nobody but its reader.
+"""
 
 from __future__ import annotations
 
+import fcntl
+import gzip
+import os
+import shutil
 import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import IO, cast
 
 from cloche.store import Store
+
+PHASE_MARK = "=== cloche: phase "
+_YOUNG = 10.0  # seconds within which an empty, unlocked log is one whose writer comes soon
+_PAUSE = 0.2  # seconds between two looks at a log that is followed
 
 
 def new_log(store: Store, cpv: str, step: str) -> Path:
@@ -25,9 +43,132 @@ def new_log(store: Store, cpv: str, step: str) -> Path:
 
 def logs_of(store: Store, cpv: str) -> tuple[Path, ...]:
     """Every log of a package, the oldest first."""
-    return tuple(sorted((store.logs / cpv).glob("*.log")))
+    directory = store.logs / cpv
+    found = {step_name(path): path for end in ("*.log.gz", "*.log") for path in directory.glob(end)}
+    return tuple(found[name] for name in sorted(found))
+
+
+def step_name(path: Path) -> str:
+    """The name of a log's file, whether it is compressed or not: ``TIME-COUNT-STEP``."""
+    return path.name.removesuffix(".gz").removesuffix(".log")
 
 
 def logged_packages(store: Store) -> tuple[str, ...]:
     """Each cpv that has a log."""
     return tuple(sorted(f"{d.parent.name}/{d.name}" for d in store.logs.glob("*/*") if d.is_dir()))
+
+
+def found_log(path: Path) -> Path:
+    """The file in which the log ``path`` is now: itself, or what it was compressed to."""
+    plain = path.with_name(path.name.removesuffix(".gz"))
+    packed = plain.with_name(plain.name + ".gz")
+    return packed if packed.exists() and not plain.exists() else plain
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """Open a log for reading, compressed or not. Raises FileNotFoundError."""
+    try:
+        place = found_log(path)
+        return _open(place)
+    except FileNotFoundError:  # compressed this very moment
+        return _open(found_log(path))
+
+
+def _open(path: Path) -> IO[bytes]:
+    return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
+
+
+def log_lines(path: Path) -> Iterator[str]:
+    """The lines of a log, undecodable bytes replaced."""
+    with open_log(path) as file:
+        for line in file:
+            yield line.decode(errors="replace")
+
+
+def phase_of(line: str) -> str | None:
+    """The phase that a line marks, if it is a mark."""
+    return line[len(PHASE_MARK) :].strip() if line.startswith(PHASE_MARK) else None
+
+
+def only_phase(lines: Iterable[str], wanted: str) -> Iterator[str]:
+    """The lines that stand between the mark of a phase and the next one."""
+    inside = False
+    for line in lines:
+        if (phase := phase_of(line)) is not None:
+            inside = phase == wanted
+        elif inside:
+            yield line
+
+
+def phases_in(lines: Iterable[str]) -> tuple[str, ...]:
+    """The phases that are marked, in order, each once."""
+    return tuple(dict.fromkeys(filter(None, map(phase_of, lines))))
+
+
+def hold_for_writing(file: IO[bytes]) -> None:
+    """Mark a log as being written, for as long as any process has this descriptor."""
+    fcntl.flock(file, fcntl.LOCK_SH)
+
+
+def is_written(file: IO[bytes]) -> bool:
+    """Whether somebody can still write to an open log, or is about to."""
+    if not _take(file):
+        return True
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return _is_awaited(file)
+
+
+def _take(file: IO[bytes]) -> bool:
+    """Lock an open log for ourselves, if nobody else has it; closing it gives it up."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _is_awaited(file: IO[bytes]) -> bool:
+    """Whether a log was made just now, and its writer is about to come."""
+    info = os.fstat(file.fileno())
+    return info.st_size == 0 and time.time() - info.st_mtime < _YOUNG
+
+
+def follow(path: Path, pause: Callable[[float], None] = time.sleep) -> Iterator[str]:
+    """Lines of a log as they come, until nobody writes to it any more."""
+    place = found_log(path)
+    if place.suffix == ".gz":
+        yield from log_lines(place)
+        return
+    with place.open("rb") as file:
+        rest = b""
+        more = True
+        while more:
+            more = is_written(file)  # asked before reading: what came before is then read
+            while data := file.read(1 << 16):
+                *lines, rest = (rest + data).split(b"\n")
+                yield from (line.decode(errors="replace") + "\n" for line in lines)
+            if more:
+                pause(_PAUSE)
+        if rest:
+            yield rest.decode(errors="replace")
+
+
+def compress(path: Path) -> Path:
+    """Put a finished log into its compressed form; give the new path. Nobody else may be at it."""
+    target = path.with_name(path.name + ".gz")
+    part = path.with_name(path.name + ".part")
+    with path.open("rb") as source, gzip.open(part, "wb", compresslevel=6) as sink:
+        shutil.copyfileobj(source, sink)
+    shutil.copystat(path, part)
+    part.rename(target)
+    path.unlink()
+    return target
+
+
+def compress_finished(store: Store, cpv: str) -> None:
+    """Compress every log of a package that nobody writes to, or compresses at this moment."""
+    for path in (store.logs / cpv).glob("*.log"):
+        with suppress(FileNotFoundError), path.open("rb") as file:
+            mine = _take(file) and os.fstat(file.fileno()).st_nlink > 0
+            if mine and not _is_awaited(file):
+                compress(path)

@@ -51,7 +51,7 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
     began = time.monotonic()
     plan = worker.plan
     fates = forecast(worker)
-    shop.bus(_planned(shop, plan, fates))
+    shop.bus(_planned(worker, fates))
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
     working = ThreadPoolExecutor(shop.policy.jobs, thread_name_prefix="build")
     try:
@@ -75,7 +75,8 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
     return _summed(shop, worker, outcome, time.monotonic() - began)
 
 
-def _planned(shop: Workshop, plan: Plan, fates: Mapping[str, Forecast]) -> Planned:
+def _planned(worker: Worker, fates: Mapping[str, Forecast]) -> Planned:
+    shop, plan = worker.shop, worker.plan
     expected = {}
     for package in plan.packages:
         seconds = _foreseen(shop, package, fates[package.id])
@@ -88,6 +89,7 @@ def _planned(shop: Workshop, plan: Plan, fates: Mapping[str, Forecast]) -> Plann
         edges=reduced(make_order(names, plan.waits_for())),
         expected=expected,
         jobs=shop.policy.jobs,
+        depgraph=worker.depgraph,
     )
 
 

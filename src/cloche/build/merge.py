@@ -71,4 +71,4 @@ def merge(
         tree = workspace / "layer"
         capture(upper / "top", sandbox.lowers, tree, drop=GLOBAL_STATE)
         layer = commit(shop.store, tree, kind="package", label=package.cpv, rules=PORTAGE_RULES)
-    return layer, str(log.relative_to(shop.store.logs))
+    return layer, building.put_away(shop, package, log)

@@ -16,7 +16,6 @@ import msgspec
 
 from cloche.build import distfiles, views
 from cloche.build.diagnose import (
-    last_words,
     missing_in,
     no_space,
     owners,
@@ -24,10 +23,11 @@ from cloche.build.diagnose import (
     was_killed,
     why_it_died,
 )
+from cloche.build.errorlines import error_lines
 from cloche.build.errors import DiskFullError, GuestError, StepError, StoppedError
 from cloche.build.events import Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
-from cloche.build.logs import new_log
+from cloche.build.logs import compress_finished, found_log, new_log
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Process
 from cloche.layers import Layer
@@ -35,6 +35,7 @@ from cloche.plan.depgraph import Package
 from cloche.store import remove_tree
 
 PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
+TAIL = 20_000  # lines of a failed log that are looked through
 _FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
 
 
@@ -120,7 +121,13 @@ def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[st
         blob = shop.store.add_blob(gpkg, package.cpv)
         with shop.store.lock(f"failed-{package.cpv}"):
             forget_failed(shop, package)
-    return blob.id, str(log.relative_to(shop.store.logs))
+    return blob.id, put_away(shop, package, log)
+
+
+def put_away(shop: Workshop, package: Package, log: Path) -> str:
+    """Compress the package's logs, its step being done; where this one is, below ``logs``."""
+    compress_finished(shop.store, package.cpv)
+    return str(found_log(log).relative_to(shop.store.logs))
 
 
 def run(shop: Workshop, package: Package, wanted: Call) -> dict[str, Any]:
@@ -178,16 +185,22 @@ def explain(
     reason = why_it_died(text) or f"phase {phase}"
     if phase and not reason.startswith(f"phase {phase}"):
         reason = f"phase {phase}: {reason}"
-    tail = tail_of(log, 400)
-    error = StepError(package.id, step, reason, log=str(log), tail=last_words(tail))
-    error.hint = hint_of(shop, tail)
+    whole = tail_of(log, TAIL).splitlines()
+    lines = error_lines(whole)
+    error = StepError(package.id, step, reason, log=str(log), tail="\n".join(lines))
+    error.hint = hint_of(shop, "\n".join((*lines, *whole[-400:])))
+    if step == "build":  # its root is kept
+        strict = " --strict" if any(layer.kind == "strict" for layer in shop.inputs.base) else ""
+        error.enter = f"cloche shell {shop.inputs.machine}{strict} --package ={package.cpv}"
     return error
 
 
 def explain_again(shop: Workshop, error: StepError) -> None:
     """Look once more for what was missing: its package may have become a layer meanwhile."""
     if error.log and error.step == "build":
-        error.hint = hint_of(shop, tail_of(Path(error.log), 400)) or error.hint
+        whole = tail_of(Path(error.log), TAIL).splitlines()
+        tail = "\n".join((*error_lines(whole), *whole[-400:]))
+        error.hint = hint_of(shop, tail) or error.hint
 
 
 def hint_of(shop: Workshop, tail: str) -> str | None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 
 from cloche.build.events import Stage
+from cloche.build.logs import compress_finished, found_log
 from cloche.build.workshop import Workshop
 from cloche.plan.keys import Key
 from cloche.store import Action
@@ -21,6 +22,9 @@ def once(shop: Workshop, stage: str, key: Key, do: Callable[[], Outcome]) -> Map
     reused = action is not None
     if action is None:
         outputs, log = do()
+        compress_finished(shop.store, f"machine/{shop.inputs.machine}")
+        if log is not None:
+            log = str(found_log(shop.store.logs / log).relative_to(shop.store.logs))
         action = Action(
             key=key.digest,
             kind=stage,

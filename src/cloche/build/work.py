@@ -83,8 +83,17 @@ class Worker:
 
     def _tell_failure(self, name: str, error: ClocheError, seconds: float) -> None:
         reason = error.what if error.where == name else str(error)
-        log = getattr(error, "log", None)
-        self.shop.bus(Done(package=name, how="failed", seconds=seconds, reason=reason, log=log))
+        self.shop.bus(
+            Done(
+                package=name,
+                how="failed",
+                seconds=seconds,
+                reason=reason,
+                log=getattr(error, "log", None),
+                lines=tuple((error.detail or "").splitlines()),
+                enter=getattr(error, "enter", None),
+            )
+        )
 
     def _refused(self, name: str, error: Exception) -> ClocheError:
         """The system refused something outside of a sandbox: one package's failure, no crash."""

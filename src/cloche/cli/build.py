@@ -18,6 +18,7 @@ from cloche.build.errors import BuildError
 from cloche.build.events import Delivered, Event, Sink
 from cloche.build.machine import Built, build_machine, prepare
 from cloche.build.preview import Forecast, forecast
+from cloche.build.record import recorded
 from cloche.build.work import Worker
 from cloche.cli.complete import complete_machine
 from cloche.cli.workplace import Choices, Options, opened_workshop, say
@@ -116,11 +117,12 @@ def build(
     wanted = project.machine(machine)
     directory = (output or project.root / "out" / machine).absolute()
     choices = Choices(jobs, keep_going, offline, strict)
-    display = _display(progress, verbose=verbose)
+    display = make_display(progress, verbose=verbose)
     with (
         _terminable(),
         opened_workshop(options, project, wanted, choices, display) as shop,
         _closing(display),
+        recorded(shop),
     ):
         if isinstance(display, Live):
             display.attach(shop.running.stop_package)
@@ -134,7 +136,7 @@ def build(
             if isinstance(error, BuildError):
                 _tell_failures(error)
             raise
-        display(
+        shop.bus(
             Delivered(
                 packages=str(delivered.binpkgs),
                 stage4=str(delivered.stage4) if delivered.stage4 else None,
@@ -145,7 +147,8 @@ def build(
         _tell_results(delivered, shop.store.logs, built, time.monotonic() - began)
 
 
-def _display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Live:
+def make_display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Live:
+    """The sink that ``--progress`` names."""
     if progress == "json":
         return JsonLines(sys.stdout)
     if progress == "live" or (progress == "auto" and capable(sys.stderr, os.environ)):
@@ -172,6 +175,8 @@ def _tell_failures(error: BuildError) -> None:
         say(one_line(f"{each.where}: {each.what}" if each.where else each.what))
         if each.todo:
             say(f"  {each.todo}")
+        if enter := getattr(each, "enter", None):
+            say(f"  look around in its root: {enter}")
     say()
 
 

@@ -1,57 +1,20 @@
-"""`cloche log` and `cloche why`."""
+"""`cloche why`."""
 
 from __future__ import annotations
 
 import json
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
 from cloche.build.errors import UnknownPackageError
-from cloche.build.logs import logged_packages, logs_of
 from cloche.cli.workplace import Options, opened_store, say
-from cloche.display.text import seconds, visible
+from cloche.display.text import seconds
 from cloche.plan.depgraph import Depgraph, decode_depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.why import changes, needed_by
 from cloche.store import Action, Store
-
-
-@click.command(
-    epilog="""\b
-Examples:
-  cloche log jq
-  cloche log app-misc/jq --step merge
-  less "$(cloche log jq --path)"
-"""
-)
-@click.argument("atom")
-@click.option("--step", type=click.Choice(["fetch", "build", "merge"]), help="Only this step's.")
-@click.option("--path", "only_path", is_flag=True, help="Print the file's path, not its text.")
-@click.pass_obj
-def log(options: Options, atom: str, step: str | None, only_path: bool) -> None:
-    """Show the newest log of the package ATOM."""
-    with opened_store(options) as store:
-        known = logged_packages(store)
-        found = [path for cpv in matching(atom, known) for path in logs_of(store, cpv)]
-        found = [path for path in found if step is None or path.stem.endswith(f"-{step}")]
-        if not found:
-            raise UnknownPackageError(atom, nearest(atom, known))
-        newest = _chosen(found, step)
-        if only_path:
-            click.echo(str(newest))
-        else:
-            text = newest.read_text(errors="replace")
-            click.echo(visible(text) if sys.stdout.isatty() else text, nl=False)
-
-
-def _chosen(paths: list[Path], step: str | None) -> Path:
-    """The newest; without a wanted step, a build's is what people mean."""
-    builds = [path for path in paths if path.stem.endswith("-build")]
-    return max(builds if builds and step is None else paths, key=lambda path: path.name)
 
 
 @click.command(

@@ -14,11 +14,15 @@ import click
 from cloche import __version__
 from cloche.cli.build import build, plan
 from cloche.cli.graph import graph
+from cloche.cli.history import history
 from cloche.cli.init import completion, init
-from cloche.cli.look import log, why
+from cloche.cli.log import log
+from cloche.cli.look import why
+from cloche.cli.report import report
 from cloche.cli.seed import seed
 from cloche.cli.shell import shell
 from cloche.cli.store import store
+from cloche.cli.watch import watch
 from cloche.cli.workplace import Options, say
 from cloche.display.text import one_line
 from cloche.errors import ClocheError, Exit, HostTroubleError
@@ -63,7 +67,10 @@ def cli(context: click.Context, directory: Path, store: Path | None) -> None:
     context.obj = Options(directory.absolute(), store)
 
 
-for command in (init, seed, plan, graph, build, shell, log, why, store, completion):
+COMMANDS = (
+    init, seed, plan, graph, build, shell, log, report, history, why, watch, store, completion
+)  # fmt: skip
+for command in COMMANDS:
     cli.add_command(command)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from collections.abc import Sequence
 from pathlib import Path
+
+from cloche.build.logs import found_log, open_log
 
 TAIL = 6  # lines that tell of a failure
 REACH = 128 << 10  # bytes from a log's end that are looked at
@@ -29,16 +32,27 @@ def last_lines(log: str | None, number: int, reach: int = REACH) -> tuple[str, .
     if not log:
         return ()
     try:
-        with Path(log).open("rb") as file:
-            length = file.seek(0, 2)
-            file.seek(max(0, length - reach))
-            data = file.read(reach)
-    except OSError:
+        length, data = _end(Path(log), reach)
+    except (OSError, EOFError):
         return ()
     lines = [line.rsplit("\r", 1)[-1] for line in data.decode(errors="replace").split("\n")]
     if length > reach:
         del lines[0]  # the middle of a line
     return tuple([line for line in lines if line.strip()][-number:])
+
+
+def _end(log: Path, reach: int) -> tuple[int, bytes]:
+    """The length of a log, and its last bytes; it may have been compressed since it was named."""
+    with open_log(log) as file:
+        if not isinstance(file, gzip.GzipFile):  # which cannot seek from its end
+            length = file.seek(0, 2)
+            file.seek(max(0, length - reach))
+            return length, file.read(reach)
+        length, data = 0, b""
+        while more := file.read(reach):
+            length += len(more)
+            data = (data + more)[-reach:]
+        return length, data
 
 
 class Follower:
@@ -52,7 +66,7 @@ class Follower:
     def look(self, log: str | None) -> tuple[str, ...]:
         """Its last lines now."""
         try:
-            size = Path(log).stat().st_size if log else 0
+            size = found_log(Path(log)).stat().st_size if log else 0
         except OSError:
             size = 0
         if self._seen != (log, size):

@@ -1,24 +1,29 @@
-"""One event, one line of JSON."""
+"""One event, one line of JSON; ``docs/events.md`` has the schema."""
 
 from __future__ import annotations
 
 from typing import TextIO
 
-import msgspec
-
-from cloche.build.events import Event
+from cloche.build.events import Event, Version, encode_event
 
 
 class JsonLines:
-    """Writes every event as it is."""
+    """Writes every event as it is, after one that names the schema's version."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._begun = False
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
-        self._stream.write(msgspec.json.encode(event).decode() + "\n")
-        self._stream.flush()
+        if not self._begun:
+            self._begun = True
+            self._write(Version(time=event.time))
+        self._write(event)
 
     def close(self) -> None:
         """Nothing is held."""
+
+    def _write(self, event: Event) -> None:
+        self._stream.write(encode_event(event).decode() + "\n")
+        self._stream.flush()

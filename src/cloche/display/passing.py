@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cloche.build import events
-from cloche.display.follow import last_lines, telling
+from cloche.display.follow import TAIL, last_lines, telling
 from cloche.display.state import State, bare_reason
 from cloche.display.text import count, seconds, size
 from cloche.display.theme import Line, Theme
@@ -44,7 +44,8 @@ def _done(event: events.Done, state: State, theme: Theme) -> list[Line]:
     lines: list[Line] = [[*line, (f"  {reason}", "failed")]]
     if reason.endswith("stopped"):
         return lines
-    lines.extend([("    ", ""), (text, "")] for text in telling(last_lines(event.log, REACH)))
+    why = event.lines[:TAIL] or telling(last_lines(event.log, REACH))
+    lines.extend([("    ", ""), (text, "")] for text in why)
     return lines
 
 

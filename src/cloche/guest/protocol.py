@@ -40,7 +40,10 @@ class Channel:
         self._stream.flush()
 
     def phase(self, phase: str, state: str) -> None:
-        """Say that a phase starts or ends now."""
+        """Say that a phase starts or ends now; the start is marked in the log, too."""
+        if state == "start":
+            sys.stdout.write(f"=== cloche: phase {phase}\n")
+            sys.stdout.flush()
         self.event("phase", phase=phase, state=state, time=time.time())
 
 

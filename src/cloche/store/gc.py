@@ -75,7 +75,13 @@ def gc(
 
 def _old_logs(logs: Path, kept: Sequence[Action], keep_seconds: float) -> list[Path]:
     """Log files that belong to no kept action and were written longer ago than that."""
-    named = {logs / action.log for action in kept if action.log is not None}
+    # A log may have been compressed since, or be named as it was before.
+    named = {
+        logs / f"{action.log.removesuffix('.gz')}{end}"
+        for action in kept
+        if action.log is not None
+        for end in ("", ".gz")
+    }
     border = time.time() - keep_seconds
     return sorted(
         path

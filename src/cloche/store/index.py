@@ -188,6 +188,11 @@ class Index:
         )
         return [_action(row) for row in rows]
 
+    def action_names(self, kind: str) -> list[str]:
+        """The names of the actions of this kind, each once, in order."""
+        rows = self._rows("SELECT DISTINCT name FROM actions WHERE kind = ? ORDER BY name", kind)
+        return [row["name"] for row in rows]
+
     def actions(self) -> list[Action]:
         """All actions, the oldest first."""
         return list(map(_action, self._rows("SELECT * FROM actions ORDER BY created, rowid")))

@@ -222,6 +222,10 @@ class Store:
         """Every action of this kind and name, the oldest first."""
         return self.index.actions_of(kind, name)
 
+    def action_names(self, kind: str) -> tuple[str, ...]:
+        """The names of which there is an action of this kind, in order."""
+        return tuple(self.index.action_names(kind))
+
     def durations(self, kind: str, name: str) -> list[float]:
         """Seconds that the last runs of this kind and name took, the oldest first."""
         return self.index.durations(kind, name)

@@ -1,0 +1,70 @@
+"""`cloche watch`."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+import time
+from pathlib import Path
+
+import click
+
+from cloche.build.events import Note
+from cloche.cli.build import Progress, make_display
+from cloche.watch.errors import NothingToWatchError
+from cloche.watch.processes import Emerge, is_alive, running_emerges
+from cloche.watch.watching import watch as follow
+
+AGAIN = 0.5  # seconds between two looks for an emerge
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cloche watch
+  cloche watch --root /mnt/gentoo --wait
+  cloche watch --progress json | jq -c 'select(.event=="done")'
+"""
+)
+@click.option(
+    "--root",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Only an emerge that has this directory as its root.",
+)
+@click.option("--pid", type=int, help="Only this emerge.")
+@click.option("--wait", is_flag=True, help="When none runs, wait for the next one.")
+@click.option(
+    "--progress",
+    type=click.Choice(["auto", "live", "plain", "json"]),
+    default="auto",
+    help="How to tell of it [auto: live on a terminal, else plain].",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Show the phases, too.")
+def watch(
+    root: Path | None, pid: int | None, wait: bool, progress: Progress, verbose: bool
+) -> None:
+    """Show what an emerge is doing that was started outside of cloche, in any root.
+
+    Everything is seen of an emerge that is started with FEATURES=observability, and by its user or
+    root; of others what emerge.log and the processes tell. The emerge is not touched.
+    """
+    found = _found(root, pid)
+    while not found and wait and (pid is None or is_alive(pid)):
+        time.sleep(AGAIN)
+        found = _found(root, pid)
+    if not found:
+        raise NothingToWatchError(str(root) if root else None)
+    display = make_display(progress, verbose=verbose)
+    try:
+        for other in found[:-1]:
+            words = shlex.join(("emerge", *other.argv))
+            display(Note(text=f"another one runs: {words} (--pid {other.pid})"))
+        follow(found[-1], display)
+    finally:
+        display.close()
+        sys.stdout.flush()
+
+
+def _found(root: Path | None, pid: int | None) -> list[Emerge]:
+    """The emerges that fit, the newest last."""
+    return [e for e in running_emerges(root) if pid is None or e.pid == pid]

@@ -1,0 +1,143 @@
+"""A build as one HTML file that needs nothing else: no network, no file beside it.
+
+All that comes from outside (names, reasons, logs) goes into the page as JSON in which no ``<``
+stands, and from there into text nodes alone. A content security policy allows the page's own script
+and style, by their digests, and nothing else. Logs are gzip in base64 and unpacked by the browser
+(Compression Streams) when they are opened.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import msgspec
+
+from cloche.display.layered import placed
+from cloche.display.timeline import Timeline, Work, critical_chain, lanes, slowest_phases
+from cloche.plan.order import reduced
+
+
+@dataclass(frozen=True, slots=True)
+class LogText:
+    """The end of a step's log; ``left_out`` lines stood before it."""
+
+    step: str
+    text: str
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What the report tells of a package beside its events. ``size`` is its layer's, in bytes."""
+
+    use: tuple[str, ...] = ()
+    size: int | None = None
+    member: bool = True  # of the machine; otherwise it was needed for building only
+    logs: tuple[LogText, ...] = field(default=())
+
+
+def page(line: Timeline, about: Mapping[str, About]) -> str:
+    """The whole file."""
+    assets = files("cloche.display").joinpath("page")
+    style = assets.joinpath("report.css").read_text(encoding="utf-8")
+    script = "".join(
+        assets.joinpath(name).read_text(encoding="utf-8") for name in ("report.js", "graph.js")
+    )
+    frame = assets.joinpath("report.html").read_text(encoding="utf-8")
+    policy = (
+        f"default-src 'none'; script-src 'sha256-{_digest(script)}'; "
+        f"style-src 'sha256-{_digest(style)}'"
+    )
+    parts = {
+        "POLICY": policy,
+        "TITLE": html.escape(f"{line.machine}: build report"),
+        "STYLE": style,
+        "DATA": embedded(page_data(line, about)),
+        "LOGS": embedded(_logs(line.works, about)),
+        "SCRIPT": script,
+    }
+    first, *rest = frame.split("@@")  # NAME, text, NAME, text: no part is looked into again
+    return first + "".join(
+        parts[piece] if number % 2 == 0 else piece for number, piece in enumerate(rest)
+    )
+
+
+def embedded(data: Any) -> str:
+    """JSON that may stand in a script element, whatever its strings hold (HTML 4.12.1.3)."""
+    text = msgspec.json.encode(data).decode()
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def page_data(line: Timeline, about: Mapping[str, About]) -> dict[str, Any]:
+    """What the page's script draws."""
+    needs = reduced(line.order)
+    places = placed(needs)
+    number = line.order.index
+    lane = lanes(line.works)
+    return {
+        "machine": line.machine,
+        "began": line.began,
+        "seconds": line.seconds,
+        "finished": line.finished,
+        "stages": [_span(span) for span in line.stages],
+        "lanes": max(lane.values(), default=-1) + 1,
+        "critical": [number[name] for name in critical_chain(line)],
+        "slowest": [
+            {"package": number[name], **_span(phase)} for name, phase in slowest_phases(line.works)
+        ],
+        "packages": [
+            {
+                **_package(work, about.get(work.package, About())),
+                "lane": lane.get(work.package),
+                "needs": [number[other] for other in needs[work.package]],
+                "place": places[work.package],
+            }
+            for work in line.works
+        ],
+    }
+
+
+def _package(work: Work, about: About) -> dict[str, Any]:
+    done = work.done
+    return {
+        "id": work.package,
+        "name": work.package.split("::")[0],
+        "how": work.how or "unfinished",
+        "start": work.start,
+        "end": work.end,
+        "steps": [_span(step) for step in work.steps],
+        "phases": [_span(phase) for phase in work.phases],
+        "use": about.use,
+        "size": about.size,
+        "member": about.member,
+        "reason": done.reason if done else None,
+        "lines": done.lines if done else (),
+        "enter": done.enter if done else None,
+        "logs": [{"step": log.step, "leftOut": log.left_out} for log in about.logs],
+    }
+
+
+def _span(span: Any) -> dict[str, Any]:
+    return {"name": span.name, "start": span.start, "end": span.end}
+
+
+def _logs(works: Sequence[Work], about: Mapping[str, About]) -> list[list[str]]:
+    """For each package its logs, packed."""
+    return [[_packed(log.text) for log in about.get(work.package, About()).logs] for work in works]
+
+
+def _packed(text: str) -> str:
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+def _digest(text: str) -> str:
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

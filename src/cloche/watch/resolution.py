@@ -1,0 +1,115 @@
+"""The edges of a running emerge: its command line resolved again, by its own root's Portage.
+
+The guest's code runs there without lying there: it is sent to that root's Python over standard
+input. Nothing is built or fetched; it is what ``emerge --pretend`` would do, at low priority.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cloche.watch.processes import Emerge, environment_of
+
+GUEST = Path(__file__).resolve().parent.parent / "guest"
+MODULES = ("observe", "graph")
+SECONDS = 120.0  # a large world takes Portage that long
+
+# An import hook for a package that exists in the request alone.
+BOOT = """
+import importlib.abc, importlib.util, json, sys
+request = json.load(sys.stdin)
+class Guest(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    def find_spec(self, name, path=None, target=None):
+        if name == "guest" or name.startswith("guest."):
+            return importlib.util.spec_from_loader(name, self, is_package=name == "guest")
+    def exec_module(self, module):
+        text = request["modules"].get(module.__name__.partition(".")[2], "")
+        exec(compile(text, module.__name__, "exec"), module.__dict__)
+sys.meta_path.insert(0, Guest())
+from guest.observe import main
+main(request)
+"""
+# Of the environment that emerge was started with: what changes a resolution.
+PASSED = (
+    "USE", "ACCEPT_KEYWORDS", "ACCEPT_LICENSE", "FEATURES", "ROOT", "SYSROOT", "EPREFIX",
+    "PORTAGE_CONFIGROOT", "PORTAGE_REPOSITORIES", "EMERGE_DEFAULT_OPTS", "PYTHON_TARGETS",
+    "PYTHON_SINGLE_TARGET", "VIDEO_CARDS", "INPUT_DEVICES", "CPU_FLAGS_X86", "L10N", "PKGDIR",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Ids in merge order, and what each needs that comes earlier. Empty where it is not known."""
+
+    packages: tuple[str, ...] = ()
+    needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    problem: str | None = None
+
+
+def resolve_again(emerge: Emerge, done: Iterable[str]) -> Resolved:
+    """Resolve in the root of an emerge; ``done`` are the cpvs that it has merged already."""
+    request = {
+        "argv": list(emerge.argv),
+        "done": sorted(done),
+        "modules": {name: (GUEST / f"{name}.py").read_text() for name in MODULES},
+    }
+    root = emerge.root
+
+    def enter() -> None:
+        os.nice(15)
+        if not os.path.samestat(root.stat(), Path("/").stat()):
+            os.chroot(root)
+        os.chdir("/")
+
+    try:
+        done_ = subprocess.run(
+            [emerge.interpreter, "-I", "-c", BOOT],
+            input=msgspec.json.encode(request),
+            env=_environment(environment_of(emerge)),
+            capture_output=True,
+            timeout=SECONDS,
+            check=False,
+            preexec_fn=enter,
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        return Resolved(problem=f"its root cannot be entered ({error})")
+    return read_answer(done_.stdout, done_.stderr)
+
+
+def read_answer(output: bytes, errors: bytes) -> Resolved:
+    """The script's answer, which is untrusted."""
+    try:
+        packages: Any = msgspec.json.decode(output, type=dict[str, list[_Node] | None])["packages"]
+    except (msgspec.DecodeError, KeyError, UnicodeDecodeError):
+        last = errors.decode(errors="replace").strip().splitlines()[-1:]
+        return Resolved(problem=" ".join(["it could not be resolved again", *last]))
+    if packages is None:
+        return Resolved(problem="its command line does not say what it installs")
+    return Resolved(
+        packages=tuple(node.id for node in packages),
+        needs={node.id: tuple(node.needs) for node in packages},
+    )
+
+
+class _Node(msgspec.Struct, frozen=True):
+    id: str
+    needs: list[str]
+
+
+def _environment(theirs: Mapping[str, str]) -> dict[str, str]:
+    ours = {
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "HOME": "/root",
+        "LC_ALL": "C.UTF-8",
+        "TERM": "dumb",
+        "NOCOLOR": "true",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return ours | {name: theirs[name] for name in PASSED if name in theirs}

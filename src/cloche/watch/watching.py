@@ -1,0 +1,185 @@
+"""Watching one emerge from now to its end: looks, as often as there is news, and their events."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.build.events import Event, Note, Planned, Sink, Stage
+from cloche.plan.order import make_order, reduced
+from cloche.watch import emergelog
+from cloche.watch.errors import UnreadableEmergeError
+from cloche.watch.follow import Doing, Follower, Look
+from cloche.watch.observed import Observer, Snapshot
+from cloche.watch.processes import Emerge, ebuilds_of, environment_of
+from cloche.watch.resolution import Resolved, resolve_again
+
+EVERY = 0.5  # seconds between two looks
+LOG_BYTES = 32 << 20  # of emerge.log that are read for earlier times
+
+Resolver = Callable[[Emerge, set[str]], Resolved]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where looks come from."""
+
+    emerge: Emerge
+    held: int
+    log: Path
+    observer: Observer
+
+    @classmethod
+    def of(cls, emerge: Emerge) -> Sources:
+        """The sources of one emerge."""
+        directory = environment_of(emerge).get("EMERGE_LOG_DIR", "/var/log")
+        # Held open: the last lines are written when the process is about to go, /proc/PID with it.
+        held = os.open(emerge.root, os.O_PATH | os.O_DIRECTORY)
+        root = Path(f"/proc/self/fd/{held}")
+        log = root / directory.lstrip("/") / "emerge.log"
+        return cls(emerge, held, log, Observer(root, emerge.inner))
+
+    def close(self) -> None:
+        """Let go of everything."""
+        self.observer.close()
+        os.close(self.held)
+
+    def look(self) -> tuple[Look, emergelog.Logged | None, Snapshot | None]:
+        """See what it does now; waits up to `EVERY` for news."""
+        alive = self.emerge.alive
+        before = time.monotonic()
+        snapshot = self.observer.look(EVERY) if alive else None
+        time.sleep(max(0.0, EVERY - (time.monotonic() - before)) if alive else 0.0)
+        ebuilds = ebuilds_of(self.emerge)
+        logged = self.logged()
+        doing = seen(snapshot, logged, {e.cpv: (e.phase, e.log) for e in ebuilds.values()})
+        look = Look(
+            time=time.time(),
+            doing=doing,
+            completed=logged.completed if logged is not None else None,
+            failed=snapshot.jobs.failed if snapshot is not None else None,
+            gone=not alive,
+        )
+        return look, logged, snapshot
+
+    def logged(self) -> emergelog.Logged | None:
+        """What emerge.log says of this run; None where it cannot be read or has nothing of it."""
+        lines = list(self.lines())
+        if not lines:
+            return None
+        return emergelog.read_run(lines, self.emerge.began)
+
+    def lines(self) -> Iterator[str]:
+        """The end of emerge.log."""
+        try:
+            with self.log.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(0, size - LOG_BYTES))
+                yield from file.read(LOG_BYTES).decode(errors="replace").splitlines()
+        except OSError:
+            return
+
+
+def seen(
+    snapshot: Snapshot | None,
+    logged: emergelog.Logged | None,
+    ebuilds: dict[str, tuple[str, str | None]],
+) -> dict[str, Doing]:
+    """Put together what the sources say of the packages that are worked at.
+
+    Emerge's own word comes first, then its log; phases and logs of builds are the processes'.
+    """
+    doing: dict[str, Doing] = {}
+    for cpv, step in (logged.running if logged is not None else {}).items():
+        phase, log = ebuilds.get(cpv, (None, None))
+        doing[cpv] = Doing(step, phase, log)
+    for cpv, task in (snapshot.by_cpv() if snapshot is not None else {}).items():
+        if logged is not None and cpv in logged.completed:
+            continue  # the stream may lag behind the log
+        phase, log = ebuilds.get(cpv, (None, None))
+        told = None if task.phase == "merge-wait" else task.phase
+        waits = task.kind == "merge" and not task.merge_wait
+        doing[cpv] = Doing("merge" if waits else "build", told or phase, log, task.start_time)
+    if snapshot is None and logged is None:
+        for cpv, (phase, log) in ebuilds.items():
+            doing[cpv] = Doing("build", phase, log)
+    return doing
+
+
+def watch(emerge: Emerge, sink: Sink, resolver: Resolver = resolve_again) -> None:
+    """Tell ``sink`` what an emerge does until it is gone. Raises UnreadableEmergeError."""
+    try:
+        sources = Sources.of(emerge)
+    except OSError as error:
+        raise UnreadableEmergeError(emerge.pid, str(error)) from error
+    try:
+        plan, looks = _plan(sources, sink, resolver)
+        sink(plan)
+        follower = Follower(began=emerge.began, plan=plan)
+        for look in looks:
+            _tell(follower.look(look), sink)
+        gone = False
+        while not gone:
+            look, _, _ = sources.look()
+            _tell(follower.look(look), sink)
+            gone = look.gone
+    finally:
+        sources.close()
+
+
+def _tell(events: Iterator[Event], sink: Sink) -> None:
+    for event in events:
+        sink(event)
+
+
+def _plan(sources: Sources, sink: Sink, resolver: Resolver) -> tuple[Planned, list[Look]]:
+    """Resolve, and go on looking meanwhile; the plan, and what was seen until then."""
+    began = time.monotonic()
+    sink(Stage(name="resolve", state="start"))
+    logged = sources.logged()
+    # What is at work may be installed before it is resolved again: it belongs to the list, too.
+    done = {*logged.completed, *logged.running} if logged is not None else set()
+    answer: list[Resolved] = []
+    worker = threading.Thread(
+        target=lambda: answer.append(resolver(sources.emerge, done)), daemon=True
+    )
+    worker.start()
+    looks: list[Look] = []
+    snapshot: Snapshot | None = None
+    while worker.is_alive() and not (looks and looks[-1].gone):
+        look, logged, snapshot = sources.look()
+        if not look.gone:
+            looks.append(look)
+        else:
+            break
+    resolved = answer[0] if answer else Resolved(problem="it ended before it was resolved again")
+    sink(Stage(name="resolve", state="end", seconds=time.monotonic() - began))
+    if resolved.problem:
+        sink(Note(level="warning", text=f"no edges are known: {resolved.problem}"))
+    return _planned(sources, resolved, logged, snapshot), looks
+
+
+def _planned(
+    sources: Sources,
+    resolved: Resolved,
+    logged: emergelog.Logged | None,
+    snapshot: Snapshot | None,
+) -> Planned:
+    """The plan: what was resolved, and before it what is known to have been done besides."""
+    known = {name.split("::")[0] for name in resolved.packages}
+    done = [cpv for cpv in (logged.completed if logged is not None else {}) if cpv not in known]
+    packages = (*done, *resolved.packages)
+    earlier = emergelog.earlier_seconds(sources.lines(), sources.emerge.began)
+    jobs = snapshot.jobs.max if snapshot is not None else 1
+    return Planned(
+        machine=shlex.join(("emerge", *sources.emerge.argv)),
+        packages=packages,
+        edges=reduced(make_order(packages, resolved.needs)),
+        expected=emergelog.expected(packages, earlier),
+        jobs=jobs if isinstance(jobs, int) and not isinstance(jobs, bool) else os.cpu_count() or 1,
+    )

@@ -1,0 +1,135 @@
+"""What can be asked after a build, and while one runs: log, history, report."""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support import Store
+
+pytestmark = [pytest.mark.real, pytest.mark.seed]
+
+BROKEN = """EAPI=8
+DESCRIPTION="Does not compile"
+LICENSE="GPL-2+"
+SLOT="0"
+KEYWORDS="amd64"
+S="${WORKDIR}"
+src_compile() {
+	echo 'int main(void){ return y; }' > broken.c
+	echo '</script><script>window.evil=1</script>'
+	sleep 2
+	gcc -c broken.c || die "gcc said no"
+}
+"""
+
+
+def machines(store: Store) -> Path:
+    """A new project with a second machine, one of whose packages does not compile."""
+    project = store.user.home / f"after-{time.monotonic_ns()}"
+    store.cloche("init", project, check=True)
+    place = project / "repo/app-misc/broken"
+    place.mkdir()
+    (place / "broken-1.ebuild").write_text(BROKEN)
+    wanted = ("seed", "profile", "portage")
+    first = (project / "machines/first.toml").read_text().splitlines()
+    text = [line for line in first if line.startswith(wanted)]
+    (project / "machines/bad.toml").write_text(
+        "\n".join([*text, 'packages = ["app-misc/broken", "app-misc/greeting"]', ""])
+    )
+    store.user.own(project)
+    return project
+
+
+@pytest.fixture(scope="module")
+def failed(
+    root_seeded: Store, ground: Path
+) -> Iterator[tuple[Store, Path, subprocess.CompletedProcess[str]]]:
+    """A build in which one of two packages failed."""
+    (ground / "after").mkdir()
+    store = root_seeded.copy(ground / "after" / "store")
+    project = machines(store)
+    yield store, project, store.cloche("build", "bad", "-k", "--progress", "plain", cwd=project)
+    subprocess.run(["rm", "-rf", ground / "after"], check=False)
+
+
+def test_a_failure_prints_the_compilers_error_and_the_way_into_its_root(failed) -> None:
+    store, project, done = failed
+    assert done.returncode == 1
+    assert "broken.c:1:24: error:" in done.stderr
+    assert "If you need support" not in done.stderr
+    command = "cloche shell bad --package =app-misc/broken-1"
+    assert f"look around in its root: {command}" in done.stderr
+    inside = store.cloche(*command.split()[1:], "--", "cat", "broken.c", cwd=project)
+    assert "return y" in inside.stdout
+
+
+def test_a_log_is_shown_by_phase_whether_it_is_compressed_or_not(failed) -> None:
+    store, project, _ = failed
+    plain = store.cloche("log", "broken", "--phase", "compile", cwd=project, check=True).stdout
+    assert "broken.c:1:24: error:" in plain
+    assert "Unpacking" not in plain
+    path = store.cloche("log", "greeting", "--path", cwd=project, check=True).stdout.strip()
+    assert path.endswith("-build.log.gz")
+    assert Path(path).read_bytes()[:2] == b"\x1f\x8b"
+    install = store.cloche("log", "greeting", "--phase", "install", cwd=project, check=True).stdout
+    assert install.startswith("\n>>> Install app-misc/greeting")
+    wrong = store.cloche("log", "greeting", "--phase", "nope", cwd=project)
+    assert wrong.returncode == 2
+    assert "it has setup, unpack" in wrong.stderr
+
+
+def test_history_has_what_was_built_and_what_failed(failed) -> None:
+    store, project, _ = failed
+    run = json.loads(store.cloche("history", "greeting", "--json", cwd=project).stdout)[-1]
+    assert run["result"] in ("first", "same", "different")  # others may have built it before
+    assert run["package"] == "app-misc/greeting-1::local"
+    assert 0 < run["build"] < 300
+    assert "failed" in store.cloche("history", "broken", cwd=project, check=True).stdout
+    assert store.cloche("history", "nothing-like-it", cwd=project).returncode == 2
+
+
+def test_a_report_is_kept_from_collection_and_holds_the_logs(failed) -> None:
+    store, project, _ = failed
+    done = store.cloche("report", "bad", cwd=project, check=True)
+    page = Path(done.stdout.strip())
+    assert page == project / "out/bad/report.html"
+    text = page.read_text()
+    assert "broken.c:1:24" in text
+    assert "<script>window" not in text
+    data = json.loads(text.split('id="data">')[1].split("</script>")[0])
+    assert {p["name"]: p["how"] for p in data["packages"]} == {
+        "app-misc/broken-1": "failed",
+        "app-misc/greeting-1": "built",
+    }
+    logs = {p["name"]: [log["step"] for log in p["logs"]] for p in data["packages"]}
+    assert logs == {"app-misc/broken-1": ["build"], "app-misc/greeting-1": ["build", "merge"]}
+    store.cloche("store", "gc", cwd=project, check=True)
+    assert store.cloche("report", "bad", cwd=project).returncode == 0
+    unknown = store.cloche("report", "never-built", cwd=project)
+    assert unknown.returncode == 2
+    assert "cloche build never-built" in unknown.stderr
+
+
+def test_a_running_build_is_followed_to_its_end(
+    root_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    store = fresh(root_seeded)
+    project = machines(store)
+    build = store.user.start("--store", store.path, "build", "bad", "-k", cwd=project)
+    try:
+        logs = store.path / "logs/app-misc/broken-1"
+        known = set(logs.glob("*-build.log"))
+        deadline = time.monotonic() + 120
+        while not set(logs.glob("*-build.log")) - known:
+            assert build.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        followed = store.cloche("log", "broken", "--follow", cwd=project, timeout=120)
+    finally:
+        build.wait(120)
+    assert "broken.c:1:24: error:" in followed.stdout
+    assert "gcc said no" in followed.stdout
