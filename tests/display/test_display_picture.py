@@ -6,11 +6,11 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support import WORKBENCH, Store, project
 
 from cloche.display.picture import Picture, as_dot, as_text
 from cloche.display.svg import as_svg
 from cloche.display.theme import make_theme
-from conftest import WORKBENCH, Store, project
 
 NAMES = ("l/base-1::r", "l/left-1::r", "l/right-1::r", "a/top-1::r")
 PICTURE = Picture(

@@ -9,8 +9,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
-
-from conftest import WORKBENCH, Store, cannot, project
+from tests.support import WORKBENCH, Store, cannot, project
 
 pytestmark = pytest.mark.real
 
