@@ -33,6 +33,13 @@ def check_only_its_own_processes_are_seen(g: Ground) -> None:
     assert out.split() == ["/proc/1", "/proc/2"], out
 
 
+def check_the_first_process_tells_nothing_of_the_host(g: Ground) -> None:
+    _, out = g.shell("cat /proc/1/cmdline")
+    assert out.strip("\0\n") == "cloche-sandbox", out
+    ended, _ = g.shell("cat /proc/1/environ /proc/1/maps; readlink /proc/1/exe")
+    assert not ended.ok
+
+
 def check_only_the_loopback_device_is_there(g: Ground) -> None:
     _, out = g.shell("cat /proc/net/dev")
     assert [line.split(":")[0].strip() for line in out.splitlines()[2:]] == ["lo"]

@@ -105,6 +105,7 @@ def _forbid_imports() -> None:
 def _follow(launcher: int) -> None:
     """Die with the launcher; take signals as a fresh process does, with SIGCHLD kept waiting."""
     os.setsid()
+    processes.forget_command_line(b"cloche-sandbox")
     processes.die_with_parent(signal.SIGKILL)
     if select.select([launcher], [], [], 0)[0]:
         os._exit(1)

@@ -113,6 +113,21 @@ def hide_from_ptrace() -> None:
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
+def forget_command_line(name: bytes) -> None:
+    """Put ``name`` in the place of this process's arguments and environment in /proc/PID.
+
+    The kernel shows the memory where they were when the program started (proc_pid_cmdline(5)), to
+    everybody; a fork has a copy of its own. What Python knows of them stays as it is.
+    """
+    # comm may hold blanks and brackets: what follows it begins after the last bracket (field 3).
+    fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
+    start, environment_end = int(fields[48 - 3]), int(fields[51 - 3])
+    if 0 < start < environment_end:
+        room = environment_end - start
+        ctypes.memset(start, 0, room)
+        ctypes.memmove(start, name, min(len(name), room - 1))
+
+
 def become_subreaper() -> None:
     """Adopt orphaned descendants (PR_SET_CHILD_SUBREAPER)."""
     _prctl(_PR_SET_CHILD_SUBREAPER, 1)
