@@ -11,6 +11,7 @@ import io
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,6 +21,11 @@ from pathlib import Path
 import coverage
 import pytest
 from tests.support import ROOT, WORKBENCH, Store, User, cannot, project, python_for_all
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C, and let what we start take it: a shell's background job inherits it ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
