@@ -27,6 +27,7 @@ from cloche.display.jsonlines import JsonLines
 from cloche.display.live import Live, capable
 from cloche.display.plain import Plain
 from cloche.display.text import count, one_line, seconds, size
+from cloche.output.claim import check_output
 from cloche.output.deliver import Delivered as Results
 from cloche.output.deliver import deliver, remember
 
@@ -90,7 +91,8 @@ Examples:
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where tarball and packages are put [PROJECT/out/MACHINE].",
+    help="Where tarball and packages are put [PROJECT/out/MACHINE]; `binpkgs` there is replaced "
+    "if cloche made it.",
 )
 @click.option(
     "--progress",
@@ -116,6 +118,7 @@ def build(
     project = load_project(options.directory)
     wanted = project.machine(machine)
     directory = (output or project.root / "out" / machine).absolute()
+    check_output(directory)
     choices = Choices(jobs, keep_going, offline, strict)
     display = make_display(progress, verbose=verbose)
     with (
