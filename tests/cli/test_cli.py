@@ -11,6 +11,8 @@ from click.testing import CliRunner
 
 from cloche.cli import main as entry
 from cloche.cli.main import cli
+from cloche.cli.workplace import Choices, _policy
+from cloche.config.project import load_project
 from cloche.errors import ClocheError, Exit
 
 
@@ -127,6 +129,20 @@ def test_a_bug_says_how_to_report_it(monkeypatch, capsys) -> None:
         assert ended.value.code == 1
         assert "a bug of cloche: TypeError: odd; run it again with CLOCHE_DEBUG=1" in said
         assert ("Traceback" in said) is debug
+
+
+def test_cores_limit_all_compilers_and_jobs_the_packages(tmp_path) -> None:
+    CliRunner().invoke(cli, ["init", str(tmp_path / "p")], catch_exceptions=False)
+    file = tmp_path / "p/cloche.toml"
+    file.write_text(file.read_text() + "\n[build]\ncores = 3\n")
+    project = load_project(tmp_path / "p")
+    machine = project.machine("first")
+    policy = _policy(project, machine, Choices())
+    assert (policy.cores, policy.jobs) == (3, 3)
+    assert _policy(project, machine, Choices(jobs=2)).jobs == 2
+    file.write_text(file.read_text() + "jobs = 5\n")
+    policy = _policy(load_project(tmp_path / "p"), machine, Choices())
+    assert (policy.cores, policy.jobs) == (3, 5)
 
 
 def test_version() -> None:

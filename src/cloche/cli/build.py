@@ -32,6 +32,7 @@ from cloche.output.deliver import Delivered as Results
 from cloche.output.deliver import deliver, remember
 
 IMPATIENT = 5.0  # seconds after an interrupt in which another one changes nothing
+STRICT = "Hide all of the seed but a named toolchain from builds."
 
 Function = Callable[..., Any]
 Progress = Literal["auto", "live", "plain", "json"]
@@ -41,9 +42,11 @@ def common(function: Function) -> Function:
     """Options that planning and building share."""
     for option in (
         click.argument("machine", shell_complete=complete_machine),
-        click.option("--strict", is_flag=True, help="Show builds a named toolchain, no more."),
+        click.option(
+            "--strict", is_flag=True, help="Hide all of the seed but a named toolchain from builds."
+        ),
         click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing."),
-        click.option("-j", "--jobs", type=click.IntRange(1), help="Packages at once [cores]."),
+        click.option("-j", "--jobs", type=click.IntRange(1), help="Packages at once [all cores]."),
     ):
         function = option(function)
     return function

@@ -10,6 +10,7 @@ from cloche.build import inspect
 from cloche.build.guestcall import ENVIRONMENT
 from cloche.build.machine import prepare
 from cloche.build.workshop import Workshop
+from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
 from cloche.cli.workplace import Choices, Options, opened_workshop, say
 from cloche.config.project import load_project
@@ -33,7 +34,7 @@ directory included, and stays so until the package is built again.
 )
 @click.argument("machine", shell_complete=complete_machine)
 @click.option("--package", "atom", help="The root in which this package is built.")
-@click.option("--strict", is_flag=True, help="As `cloche build --strict` would show it.")
+@click.option("--strict", is_flag=True, help=STRICT)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def shell(
