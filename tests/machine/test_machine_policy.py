@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import tomllib
 from collections.abc import Callable
 
@@ -38,3 +39,17 @@ def test_a_limit_that_cannot_be_kept_is_told(
     made = tiny.build(store, place)
     notes = [e["text"] for e in made.events if e["event"] == "note"]
     assert len([text for text in notes if "[limits] memory has no effect here" in text]) == 1
+
+
+def test_a_shell_says_as_shells_do_that_there_is_no_such_command(root_seeded: Store) -> None:
+    made = tiny.built_once(root_seeded)
+    told = made.store.cloche("shell", "tiny", "--", "nosuchcmd", cwd=made.project)
+    assert told.returncode == 127
+    assert told.stderr.startswith("cloche: executing nosuchcmd: ")
+    words = made.store.user.command("--store", made.store.path, "shell", "tiny", "--", "true")
+    closed = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *words],
+        cwd=made.project, env=made.store.user.environment(None),
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (closed.returncode, closed.stderr) == (0, "")

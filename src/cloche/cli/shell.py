@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import click
@@ -14,7 +15,9 @@ from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
 from cloche.cli.workplace import Choices, Options, opened_workshop, say
 from cloche.config.project import load_project
+from cloche.display.text import one_line
 from cloche.engines.base import Command
+from cloche.engines.errors import ProgramError
 from cloche.output.deliver import finished_machine
 
 
@@ -65,13 +68,17 @@ def _run(shop: Workshop, root: inspect.Root, words: tuple[str, ...]) -> int:
     tty = sys.stdin.isatty() and sys.stdout.isatty()
     argv = words or ("/bin/bash", "--login") if root.login else words or ("/bin/bash",)
     environment = {**ENVIRONMENT, "TERM": "xterm-256color" if tty else "dumb", **root.environment}
-    process = shop.engine.start(
-        root.sandbox,
-        Command(argv, environment, cwd=root.cwd, tty=tty),
-        stdin=sys.stdin.fileno(),
-        stdout=sys.stdout.fileno(),
-        stderr=sys.stderr.fileno(),
-    )
+    try:
+        process = shop.engine.start(
+            root.sandbox,
+            Command(argv, environment, cwd=root.cwd, tty=tty),
+            stdin=sys.stdin.fileno(),
+            stdout=sys.stdout.fileno(),
+            stderr=sys.stderr.fileno(),
+        )
+    except ProgramError as error:  # as a shell has it
+        say(f"cloche: {one_line(str(error))}")
+        return 127 if error.errno == errno.ENOENT else 126
     shop.running.add(process)
     ended = process.wait()
     return ended.status if ended else 1

@@ -7,8 +7,10 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import click
 
 from cloche.build.events import Bus, Note, Sink
 from cloche.build.guestcall import Running
@@ -26,6 +28,9 @@ from cloche.seeds.stored import mirrors_now
 from cloche.store import Store
 
 DEFAULT_PHASE_SECONDS = 6 * 3600.0
+STORE = (
+    "Where layers and packages lie [default: $CLOCHE_STORE, the project's, ~/.local/share/cloche]."
+)
 NO_MEMORY_LIMIT = (
     "[limits] memory has no effect here: no control group for it can be made; "
     "run as root, or have the memory controller delegated to you"
@@ -35,10 +40,27 @@ LITTLE = 1 << 20  # bytes free; with less, SQLite cannot work
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options that come before the command."""
+    """Options of all commands; ``--store`` may also stand behind the command's name."""
 
     directory: Path
     store: Path | None
+
+
+def everywhere(command: click.Command) -> None:
+    """Let a command, and all below it, take ``--store`` after its name, too."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            everywhere(each)
+        return
+    kind = click.Path(file_okay=False, path_type=Path)
+    command.params.append(
+        click.Option(["--store"], type=kind, help=STORE, expose_value=False, callback=_use_store)
+    )
+
+
+def _use_store(context: click.Context, _: click.Parameter, store: Path | None) -> None:
+    if store is not None and isinstance(context.obj, Options):
+        context.obj = replace(context.obj, store=store)
 
 
 @dataclass(frozen=True, slots=True)
