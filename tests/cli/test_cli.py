@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -142,6 +144,30 @@ def test_cores_limit_all_compilers_and_jobs_the_packages(tmp_path) -> None:
     file.write_text(file.read_text() + "jobs = 5\n")
     policy = _policy(load_project(tmp_path / "p"), machine, Choices())
     assert (policy.cores, policy.jobs) == (3, 5)
+
+
+LOADING = """
+import os, signal, sys
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000): pass
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "cloche.cli.main":
+            Last()
+from cloche.cli.__main__ import run
+sys.meta_path.insert(0, Finder())
+sys.argv = ["cloche", "--version"]
+run()
+"""
+
+
+def test_an_interrupt_while_loading_is_one_line() -> None:
+    """Wherever it comes: what Python raises in a finaliser, it prints and forgets."""
+    words = [sys.executable, "-c", LOADING]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "cloche: interrupted\n")
 
 
 def test_version() -> None:
