@@ -11,6 +11,8 @@ import pytest
 import tiny
 from tests.support import Store, project
 
+from cloche.engines import cgroups
+
 pytestmark = pytest.mark.real
 
 
@@ -39,6 +41,20 @@ def test_a_limit_that_cannot_be_kept_is_told(
     made = tiny.build(store, place)
     notes = [e["text"] for e in made.events if e["event"] == "note"]
     assert len([text for text in notes if "[limits] memory has no effect here" in text]) == 1
+
+
+def test_what_a_limit_ends_is_told_with_the_limit(
+    root_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    if not cgroups.can_limit_memory():
+        pytest.skip("no control group with a limit on memory can be made here")
+    store = fresh(root_seeded)
+    place = project(store, tiny.PROJECT)
+    machine = place / "machines/tiny.toml"
+    machine.write_text(machine.read_text() + '\n[limits]\nmemory = "12M"\n')
+    told = store.cloche("plan", "tiny", cwd=place)
+    assert told.returncode != 0
+    assert "[limits] memory gives it (12 MiB)" in told.stderr
 
 
 def test_a_shell_says_as_shells_do_that_there_is_no_such_command(root_seeded: Store) -> None:
