@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 
 import click
@@ -11,6 +13,8 @@ from click.testing import CliRunner
 
 from cloche.cli import main as entry
 from cloche.cli.main import cli
+from cloche.cli.workplace import Choices, _policy
+from cloche.config.project import load_project
 from cloche.errors import ClocheError, Exit
 
 
@@ -34,10 +38,9 @@ def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
     assert all(
         parameter.help for parameter in EVERY[words].params if isinstance(parameter, click.Option)
     ), [p.name for p in EVERY[words].params]
-    # A command of a group is shown in the group's examples.
-    shown = [done.output, CliRunner().invoke(cli, [*words[:-1], "--help"]).output]
-    examples = [text.partition("Example")[2] for text in shown]
-    assert any(f"cloche {' '.join(words)}".strip() in text for text in examples), done.output
+    example = done.output.partition("Example")[2]
+    assert f"cloche {' '.join(words)}".strip() in example, done.output
+    assert "--store" in done.output or isinstance(EVERY[words], click.Group)
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -127,6 +130,44 @@ def test_a_bug_says_how_to_report_it(monkeypatch, capsys) -> None:
         assert ended.value.code == 1
         assert "a bug of cloche: TypeError: odd; run it again with CLOCHE_DEBUG=1" in said
         assert ("Traceback" in said) is debug
+
+
+def test_cores_limit_all_compilers_and_jobs_the_packages(tmp_path) -> None:
+    CliRunner().invoke(cli, ["init", str(tmp_path / "p")], catch_exceptions=False)
+    file = tmp_path / "p/cloche.toml"
+    file.write_text(file.read_text() + "\n[build]\ncores = 3\n")
+    project = load_project(tmp_path / "p")
+    machine = project.machine("first")
+    policy = _policy(project, machine, Choices())
+    assert (policy.cores, policy.jobs) == (3, 3)
+    assert _policy(project, machine, Choices(jobs=2)).jobs == 2
+    file.write_text(file.read_text() + "jobs = 5\n")
+    policy = _policy(load_project(tmp_path / "p"), machine, Choices())
+    assert (policy.cores, policy.jobs) == (3, 5)
+
+
+LOADING = """
+import os, signal, sys
+class Last:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(1000): pass
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "cloche.cli.main":
+            Last()
+from cloche.cli.__main__ import run
+sys.meta_path.insert(0, Finder())
+sys.argv = ["cloche", "--version"]
+run()
+"""
+
+
+def test_an_interrupt_while_loading_is_one_line() -> None:
+    """Wherever it comes: what Python raises in a finaliser, it prints and forgets."""
+    words = [sys.executable, "-c", LOADING]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "cloche: interrupted\n")
 
 
 def test_version() -> None:

@@ -117,6 +117,7 @@ def test_without_a_project_the_next_step_is_named(tmp_path: Path) -> None:
         ("jobs = 4", 'jobs = "4"', WrongTypeError, 11, "a string, expected a whole number"),
         ("jobs = 4", "jobs = true", WrongTypeError, 11, "true or false"),
         ("jobs = 4", "jobs = 0", WrongTypeError, 11, "a number from 1"),
+        ("jobs = 4", "cores = 0", WrongTypeError, 11, "a number from 1"),
         ('"1h30m"', '"soon"', MalformedError, 12, "a time such as"),
         ('"1h30m"', "1.5", WrongTypeError, 12, "a number, expected a time"),
         ('"1h30m"', '"0s"', MalformedError, 12, "a time such as"),

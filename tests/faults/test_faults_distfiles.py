@@ -154,6 +154,7 @@ def test_nobody_listens(faulty: Faulty, server: Server) -> None:
     done = store.cloche("build", name, cwd=project)
     said(done, 1)
     assert "fetch failed: closed.txt: network" in done.stderr
+    assert "`[build] distfiles`" in done.stderr
     assert "Connection refused" in done.stderr
 
 

@@ -62,7 +62,7 @@ def test_an_undeclared_library_is_found_by_chance_and_missed_under_glass(
     assert told in done.stderr
 
     seeds = json.loads(store.cloche("seed", "show", "debian", "--json", cwd=where).stdout)
-    seed = Path(seeds["path"])
+    seed = Path(seeds[0]["path"])
     library = store.path / "layers" / store.layers(where, "undeclared")["good/tiny-1"]
     assert (library / "usr/include/tiny.h").is_file()
 

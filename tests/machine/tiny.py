@@ -67,10 +67,10 @@ def fresh_copy(made: Build, store: Store) -> Build:
 
 
 def delivered(directory: Path) -> dict[str, str]:
-    """SHA-256 of each file of an output directory, but for the index, which has the time in it."""
+    """SHA-256 of each delivered file, without the index, which has the time, and our mark."""
     found = {}
     for path in sorted(directory.rglob("*")):
-        if path.is_file() and path.name != "Packages":
+        if path.is_file() and path.name not in ("Packages", ".cloche"):
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             found[os.fspath(path.relative_to(directory))] = digest

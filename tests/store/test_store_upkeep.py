@@ -172,6 +172,22 @@ def test_verify_reads_blobs(store: Store) -> None:
     assert not store.all_blobs()
 
 
+def test_verify_reads_distfiles(store: Store) -> None:
+    content = b"a source"
+    whole = store.distfiles / f"SHA512-{hashlib.sha512(content).hexdigest()}"
+    broken = store.distfiles / f"BLAKE2B-{hashlib.blake2b(content).hexdigest()}"
+    whole.write_bytes(content)
+    broken.write_bytes(b"something else")
+    report = verify(store)
+    assert [(p.trouble, p.noun, p.path) for p in report.problems] == [
+        ("changed", "distfile", broken)
+    ]
+    assert report.checked >= 2
+    assert broken.exists()
+    assert verify(store, repair=True).ok
+    assert (whole.exists(), broken.exists()) == (True, False)
+
+
 def test_verify_tells_of_strays_and_of_trees_that_are_none(store: Store) -> None:
     tree = put(store, "one")
     tree.path.rename(store.tmp / "dead")

@@ -17,6 +17,10 @@ from cloche.engines.base import Bind
 from cloche.plan.depgraph import Distfile, Package
 
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
+ADVICE = (
+    "check the network, the proxy settings and the mirror, or put the file into the directory that "
+    "`[build] distfiles` names"
+)
 CA_BUNDLE = "/run/cloche/ca.crt"
 
 
@@ -87,7 +91,10 @@ def _fetch(
         shop.bus(Phase(package=package.id, phase="fetch", state="end"))
     if result.get("status") != "ok":
         reason = f"{result.get('file', '?')}: {result.get('reason', 'failed')}"
-        raise StepError(package.id, "fetch", reason, log=str(log), tail=tail_of(log))
+        failed = StepError(package.id, "fetch", reason, log=str(log), tail=tail_of(log))
+        if result.get("reason") == "network":
+            failed.hint = f"{ADVICE}; see `{failed.log_command}`"
+        raise failed
     for file in absent:
         try:
             distfiles.keep(shop.store, directory / file.name, file)

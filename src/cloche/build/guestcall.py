@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ import msgspec
 
 from cloche.build.errors import GuestError, StepError
 from cloche.build.logs import hold_for_writing
-from cloche.engines.base import Bind, Command, Ended, Engine, Process, Sandbox
+from cloche.engines.base import Bind, Command, Ended, Engine, Limits, Process, Sandbox
 
 GUEST = Path(__file__).resolve().parent.parent / "guest"
 SOURCE_DATE_EPOCH = 1_700_000_000  # seconds; the one date of everything that is built
@@ -150,7 +151,8 @@ def call(
     if ended.killed and wanted.package and running.unwanted(wanted.package):
         raise StepError(wanted.package, wanted.script, "stopped", log=str(wanted.log))
     if not messages:
-        raise GuestError(wanted.script, describe(ended), tail_of(wanted.log))
+        reason = describe(ended) + perhaps_memory(ended, sandbox.limits)
+        raise GuestError(wanted.script, reason, tail_of(wanted.log))
     return messages[-1], ended
 
 
@@ -178,6 +180,13 @@ def describe(ended: Ended) -> str:
     if ended.killed:
         return "killed"
     return f"signal {ended.status - 128}" if ended.status > 128 else f"status {ended.status}"
+
+
+def perhaps_memory(ended: Ended, limits: Limits) -> str:
+    """What to add where the kernel may have ended a command for its memory."""
+    if limits.memory is None or ended.status != 128 + signal.SIGKILL or ended.timed_out:
+        return ""
+    return f", perhaps as it needs more than [limits] memory gives it ({limits.memory >> 20} MiB)"
 
 
 def _wait(process: Process, watch: Callable[[Process], None] | None) -> Ended:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import time
 from collections.abc import Mapping
@@ -10,22 +11,24 @@ from cloche.build.errors import MissingSeedError
 from cloche.build.guestcall import GUEST
 from cloche.build.workshop import Inputs, Repo
 from cloche.config.machine import Machine
-from cloche.config.project import Project
+from cloche.config.project import Project, SeedSpec
 from cloche.config.tree import Content
 from cloche.layers import Layer, commit, stored_layer
 from cloche.plan.keys import make_key
 from cloche.portage.etc import portage_tree, write_tree
 from cloche.portage.repository import Repository, load_repositories
 from cloche.portage.snapshot import fingerprint, snapshot
-from cloche.seeds.stored import find_seed
+from cloche.seeds.stored import StoredSeed, find_seed, lock_found
 from cloche.store import Action, Store
 
 
 def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
     """Bring all that a machine is made from into the store. Raises ConfigError, SeedError."""
-    seed = find_seed(store, project, project.seeds[machine.seed])
+    spec = project.seeds[machine.seed]
+    seed = find_seed(store, project, spec)
     if seed is None:
         raise MissingSeedError(machine.seed)
+    _lock(store, project, spec, seed)
     base = [stored_layer(store, seed.layer)]
     if strict:
         base.append(stored_layer(store, seed.strict))
@@ -41,6 +44,15 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         profile=(machine.profile.repo, machine.profile.path),
         guest=guest_digest(),
     )
+
+
+def _lock(store: Store, project: Project, spec: SeedSpec, seed: StoredSeed) -> None:
+    """Pin the seed in the project's lock; who may not write there can still look and build."""
+    try:
+        lock_found(store, project, spec, seed)
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
 
 
 def guest_digest() -> str:

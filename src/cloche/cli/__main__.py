@@ -1,16 +1,45 @@
 """`python -m cloche.cli`, and where the installed `cloche` starts."""
 
+import os
+import signal
 import sys
 
 
+def open_streams() -> None:
+    """Give a standard stream that the caller closed to /dev/null.
+
+    The first file that is opened would get its number, and be written to or handed to commands.
+    """
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # gets the lowest number that is free: this one
+            setattr(sys, name, open(fd, mode, closefd=False))  # noqa: SIM115
+
+
 def run() -> None:
-    """Load the command line and run it; Ctrl-C while it loads ends it quietly, too."""
+    """Load the command line and run it; Ctrl-C while it loads ends it quietly, too.
+
+    Not by an exception: what is being imported might catch it, or Python only print it.
+    """
+    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it is ignored
+    if ours:
+        signal.signal(signal.SIGINT, _interrupted)
+    open_streams()
+    from cloche.cli.main import main
+
     try:
-        from cloche.cli.main import main
+        if ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+        main()
     except KeyboardInterrupt:
-        sys.stderr.write("cloche: interrupted\n")
-        sys.exit(130)
-    main()
+        _interrupted()
+
+
+def _interrupted(*_: object) -> None:
+    os.write(2, b"cloche: interrupted\n")
+    os._exit(130)
 
 
 if __name__ == "__main__":

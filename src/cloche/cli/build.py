@@ -27,10 +27,12 @@ from cloche.display.jsonlines import JsonLines
 from cloche.display.live import Live, capable
 from cloche.display.plain import Plain
 from cloche.display.text import count, one_line, seconds, size
+from cloche.output.claim import check_output
 from cloche.output.deliver import Delivered as Results
 from cloche.output.deliver import deliver, remember
 
 IMPATIENT = 5.0  # seconds after an interrupt in which another one changes nothing
+STRICT = "Hide all of the seed but a named toolchain from builds."
 
 Function = Callable[..., Any]
 Progress = Literal["auto", "live", "plain", "json"]
@@ -40,9 +42,11 @@ def common(function: Function) -> Function:
     """Options that planning and building share."""
     for option in (
         click.argument("machine", shell_complete=complete_machine),
-        click.option("--strict", is_flag=True, help="Show builds a named toolchain, no more."),
+        click.option(
+            "--strict", is_flag=True, help="Hide all of the seed but a named toolchain from builds."
+        ),
         click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing."),
-        click.option("-j", "--jobs", type=click.IntRange(1), help="Packages at once [cores]."),
+        click.option("-j", "--jobs", type=click.IntRange(1), help="Packages at once [all cores]."),
     ):
         function = option(function)
     return function
@@ -90,7 +94,8 @@ Examples:
     "-o",
     "--output",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where tarball and packages are put [PROJECT/out/MACHINE].",
+    help="Where tarball and packages are put [PROJECT/out/MACHINE]; `binpkgs` there is replaced "
+    "if cloche made it.",
 )
 @click.option(
     "--progress",
@@ -116,6 +121,7 @@ def build(
     project = load_project(options.directory)
     wanted = project.machine(machine)
     directory = (output or project.root / "out" / machine).absolute()
+    check_output(directory)
     choices = Choices(jobs, keep_going, offline, strict)
     display = make_display(progress, verbose=verbose)
     with (

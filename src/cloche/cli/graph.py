@@ -13,6 +13,7 @@ from cloche.build.errors import UnknownPackageError
 from cloche.build.machine import expected_seconds, prepare
 from cloche.build.preview import Forecast, forecast
 from cloche.build.work import Worker
+from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
 from cloche.cli.workplace import Choices, Options, opened_workshop, say
 from cloche.config.project import load_project
@@ -51,7 +52,7 @@ Examples:
 @click.option("--depth", type=click.IntRange(0), help="Go no further than that many edges.")
 @click.option("--reverse", is_flag=True, help="What needs ATOM, not what it needs.")
 @click.option("--why-needed", type=(str, str), metavar="A B", help="Only the ways from A to B.")
-@click.option("--strict", is_flag=True, help="As with `cloche build --strict`.")
+@click.option("--strict", is_flag=True, help=STRICT)
 @click.pass_obj
 def graph(
     options: Options,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 
 import click
 
@@ -46,9 +47,20 @@ def why(options: Options, atom: str, as_json: bool) -> None:
 def _machines(store: Store) -> Iterator[tuple[str, Depgraph]]:
     """Finished machines with their resolutions."""
     for pin in store.pins("machine/"):
-        if depgraph := pin.data.get("depgraph"):
-            data = store.blob(depgraph).path.read_bytes()
-            yield str(pin.data["machine"]), decode_depgraph(data)
+        depgraph, machine = pin.data.get("depgraph"), str(pin.data.get("machine"))
+        if depgraph and (graph := _resolution(store, depgraph)) is not None:
+            yield machine, graph
+        elif depgraph:
+            say(f"{machine} is left out: its resolution is gone; `cloche build {machine}` makes it")
+
+
+def _resolution(store: Store, blob: str) -> Depgraph | None:
+    """A stored resolution, unless it was dropped or lost."""
+    if not store.has_blob(blob):
+        return None
+    with suppress(FileNotFoundError):
+        return decode_depgraph(store.blob(blob).path.read_bytes())
+    return None
 
 
 def _answer(store: Store, name: str, machines: list[tuple[str, Depgraph]]) -> dict[str, object]:

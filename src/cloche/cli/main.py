@@ -23,7 +23,7 @@ from cloche.cli.seed import seed
 from cloche.cli.shell import shell
 from cloche.cli.store import store
 from cloche.cli.watch import watch
-from cloche.cli.workplace import Options, say
+from cloche.cli.workplace import STORE, Options, everywhere, say
 from cloche.display.text import one_line
 from cloche.errors import ClocheError, Exit, HostTroubleError
 
@@ -54,8 +54,7 @@ Exit status: 0 done, 1 a build failed, 2 bad input, 3 the host cannot do it,
 @click.option(
     "--store",
     type=click.Path(file_okay=False, path_type=Path),
-    help="Where layers and packages lie [default: $CLOCHE_STORE, the project's, "
-    "~/.local/share/cloche].",
+    help=STORE,
 )
 @click.pass_context
 def cli(context: click.Context, directory: Path, store: Path | None) -> None:
@@ -72,6 +71,7 @@ COMMANDS = (
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)
+    everywhere(command)
 
 
 def main() -> None:

@@ -5,15 +5,31 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from typing import Any
 
 import click
 
 from cloche.cli.complete import complete_seed
-from cloche.cli.workplace import Options, opened_engine, opened_store, say, try_host
+from cloche.cli.workplace import (
+    Options,
+    opened_engine,
+    opened_store,
+    project_or_none,
+    say,
+    try_host,
+)
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.display.text import seconds, size
+from cloche.seeds import lock as locks
 from cloche.seeds.errors import UnknownSeedError
-from cloche.seeds.stored import StoredSeed, bootstrap, find_seed, lock_found, stored_seeds
+from cloche.seeds.stored import (
+    StoredSeed,
+    bootstrap,
+    find_seed,
+    lock_found,
+    stored_seeds,
+    used_by,
+)
 from cloche.store import Store
 
 
@@ -30,7 +46,14 @@ def seed() -> None:
     """Make, list and remove seeds: the root trees in which Portage runs."""
 
 
-@seed.command("bootstrap")
+@seed.command(
+    "bootstrap",
+    epilog="""\b
+Examples:
+  cloche seed bootstrap
+  cloche seed bootstrap debian --update
+""",
+)
 @click.argument("name", required=False, shell_complete=complete_seed)
 @click.option("--mirror", help="Debian mirror [the host's, from apt's configuration].")
 @click.option("--update", is_flag=True, help="Take newer packages than cloche.lock has.")
@@ -65,53 +88,88 @@ def bootstrap_command(
     )
 
 
-@seed.command("list")
+@seed.command(
+    "list",
+    epilog="""\b
+Examples:
+  cloche seed list
+  cloche seed list --json | jq -r '.[].layer'
+""",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def list_command(options: Options, as_json: bool) -> None:
     """List the seeds in the store."""
     with opened_store(options) as store:
         seeds = stored_seeds(store)
+        told = [_data(store, each) for each in seeds]
         if as_json:
-            click.echo(json.dumps([dataclasses.asdict(each.about) for each in seeds], indent=2))
+            click.echo(json.dumps(told, indent=2))
             return
-        for each in seeds:
+        locked = _locked(options)
+        for each, data in zip(seeds, told, strict=True):
             about, tree = each.about, store.tree(each.layer)
+            made = time.strftime("%Y-%m-%d %H:%M", time.localtime(about.created))
             click.echo(
                 f"{about.name:<12} {about.layer[:12]}  {about.type} {about.suite} {about.arch}  "
                 f"Portage {about.portage}  {size(tree.size)}"
             )
+            click.echo(
+                f"{'':12} declared as {each.declaration}, made {made}"
+                + (", in this project's cloche.lock" if each.layer in locked else "")
+            )
+            for machine in data["used_by"]:
+                click.echo(f"{'':12} used by {machine}")
     if not seeds:
         say("no seeds yet; run `cloche seed bootstrap` in a project")
 
 
-@seed.command("show")
+@seed.command(
+    "show",
+    epilog="""\b
+Examples:
+  cloche seed show debian
+  cloche seed show debian --json | jq '.[0].path'
+""",
+)
 @click.argument("name", shell_complete=complete_seed)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def show_command(options: Options, name: str, as_json: bool) -> None:
     """Show what is known of the seed NAME."""
     with opened_store(options) as store:
-        for each in _named(store, name):
-            data = dataclasses.asdict(each.about) | {"path": str(store.tree(each.layer).path)}
-            if as_json:
-                click.echo(json.dumps(data, indent=2))
-                continue
-            for key, value in data.items():
-                click.echo(f"{key:<9} {value}")
+        told = [_data(store, each) for each in _named(store, name)]
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    for data in told:
+        for key, value in data.items():
+            shown = ", ".join(value) if isinstance(value, tuple) else value
+            click.echo(f"{key:<11} {shown}")
 
 
-@seed.command("rm")
+@seed.command(
+    "rm",
+    epilog="""\b
+Examples:
+  cloche seed rm debian --dry-run
+  cloche seed rm debian 1a2b3c
+  cloche seed rm debian --all
+""",
+)
 @click.argument("name", shell_complete=complete_seed)
+@click.argument("layer", required=False)
+@click.option("--all", "every", is_flag=True, help="All seeds of that name.")
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
 @click.pass_obj
-def rm_command(options: Options, name: str, dry_run: bool) -> None:
+def rm_command(options: Options, name: str, layer: str | None, every: bool, dry_run: bool) -> None:
     """Give up the seed NAME; the next `cloche store gc` removes its files.
 
-    Machines that were built with it keep it for as long as they are there.
+    Where there are several of that name, LAYER is the beginning of one's id. Machines that were
+    built with it keep it for as long as they are there.
     """
     with opened_store(options) as store:
-        for each in _named(store, name):
+        for each in _chosen(_named(store, name), layer or "", every=every):
             if not dry_run:
                 store.unpin(each.pin)
             say(f"{'would give' if dry_run else 'gave'} up seed {name} ({each.layer[:12]})")
@@ -133,6 +191,30 @@ def _named(store: Store, name: str) -> list[StoredSeed]:
     if not found:
         raise UnknownSeedError(name, tuple(each.about.name for each in seeds))
     return found
+
+
+def _chosen(found: list[StoredSeed], layer: str, *, every: bool) -> list[StoredSeed]:
+    """The seed to give up: one, unless all are meant."""
+    fits = [each for each in found if each.layer.startswith(layer)]
+    if not fits or (len(fits) > 1 and not every):
+        layers = ", ".join(each.layer[:12] for each in found)
+        raise click.UsageError(f"give the beginning of one of these layers, or --all: {layers}")
+    return fits
+
+
+def _data(store: Store, each: StoredSeed) -> dict[str, Any]:
+    """What is known of a seed, for programs."""
+    return dataclasses.asdict(each.about) | {
+        "declaration": each.declaration,
+        "used_by": used_by(store, each),
+        "path": str(store.tree(each.layer).path),
+    }
+
+
+def _locked(options: Options) -> set[str]:
+    """Layers that the lock of the project around the current directory names."""
+    project = project_or_none(options)
+    return {each.layer for each in locks.read(project.lock).seeds.values()} if project else set()
 
 
 def _report(text: str) -> None:

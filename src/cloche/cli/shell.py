@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 import click
@@ -10,10 +11,13 @@ from cloche.build import inspect
 from cloche.build.guestcall import ENVIRONMENT
 from cloche.build.machine import prepare
 from cloche.build.workshop import Workshop
+from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
 from cloche.cli.workplace import Choices, Options, opened_workshop, say
 from cloche.config.project import load_project
+from cloche.display.text import one_line
 from cloche.engines.base import Command
+from cloche.engines.errors import ProgramError
 from cloche.output.deliver import finished_machine
 
 
@@ -33,7 +37,7 @@ directory included, and stays so until the package is built again.
 )
 @click.argument("machine", shell_complete=complete_machine)
 @click.option("--package", "atom", help="The root in which this package is built.")
-@click.option("--strict", is_flag=True, help="As `cloche build --strict` would show it.")
+@click.option("--strict", is_flag=True, help=STRICT)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def shell(
@@ -64,13 +68,17 @@ def _run(shop: Workshop, root: inspect.Root, words: tuple[str, ...]) -> int:
     tty = sys.stdin.isatty() and sys.stdout.isatty()
     argv = words or ("/bin/bash", "--login") if root.login else words or ("/bin/bash",)
     environment = {**ENVIRONMENT, "TERM": "xterm-256color" if tty else "dumb", **root.environment}
-    process = shop.engine.start(
-        root.sandbox,
-        Command(argv, environment, cwd=root.cwd, tty=tty),
-        stdin=sys.stdin.fileno(),
-        stdout=sys.stdout.fileno(),
-        stderr=sys.stderr.fileno(),
-    )
+    try:
+        process = shop.engine.start(
+            root.sandbox,
+            Command(argv, environment, cwd=root.cwd, tty=tty),
+            stdin=sys.stdin.fileno(),
+            stdout=sys.stdout.fileno(),
+            stderr=sys.stderr.fileno(),
+        )
+    except ProgramError as error:  # as a shell has it
+        say(f"cloche: {one_line(str(error))}")
+        return 127 if error.errno == errno.ENOENT else 126
     shop.running.add(process)
     ended = process.wait()
     return ended.status if ended else 1

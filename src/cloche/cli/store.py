@@ -26,7 +26,14 @@ def store() -> None:
     """Look after the store of layers, packages and logs."""
 
 
-@store.command("usage")
+@store.command(
+    "usage",
+    epilog="""\b
+Examples:
+  cloche store usage
+  cloche store usage --json
+""",
+)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def usage_command(options: Options, as_json: bool) -> None:
@@ -42,7 +49,14 @@ def usage_command(options: Options, as_json: bool) -> None:
         click.echo(f"{'in all':<14} {'':>7}  {size(total):>10}  {opened.path}")
 
 
-@store.command("verify")
+@store.command(
+    "verify",
+    epilog="""\b
+Examples:
+  cloche store verify
+  cloche store verify --repair
+""",
+)
 @click.option("--repair", is_flag=True, help="Drop what is damaged; it is made again when needed.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
@@ -69,7 +83,14 @@ def verify_command(options: Options, repair: bool, as_json: bool) -> None:
         sys.exit(Exit.FAILED)
 
 
-@store.command("gc")
+@store.command(
+    "gc",
+    epilog="""\b
+Examples:
+  cloche store gc --dry-run
+  cloche store gc --failed
+""",
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.option("--failed", is_flag=True, help="Remove the kept roots of failed builds, too.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")

@@ -7,10 +7,12 @@ import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cloche.build.events import Bus, Sink
+import click
+
+from cloche.build.events import Bus, Note, Sink
 from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
 from cloche.build.prepare import pin_inputs
@@ -18,7 +20,7 @@ from cloche.build.workshop import Policy, Workshop
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
 from cloche.display.text import visible
-from cloche.engines import probe, userns
+from cloche.engines import cgroups, probe, userns
 from cloche.engines.base import Engine, Limits
 from cloche.engines.native import NativeEngine
 from cloche.errors import ClocheError, HostTroubleError
@@ -26,15 +28,39 @@ from cloche.seeds.stored import mirrors_now
 from cloche.store import Store
 
 DEFAULT_PHASE_SECONDS = 6 * 3600.0
+STORE = (
+    "Where layers and packages lie [default: $CLOCHE_STORE, the project's, ~/.local/share/cloche]."
+)
+NO_MEMORY_LIMIT = (
+    "[limits] memory has no effect here: no control group for it can be made; "
+    "run as root, or have the memory controller delegated to you"
+)
 LITTLE = 1 << 20  # bytes free; with less, SQLite cannot work
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options that come before the command."""
+    """Options of all commands; ``--store`` may also stand behind the command's name."""
 
     directory: Path
     store: Path | None
+
+
+def everywhere(command: click.Command) -> None:
+    """Let a command, and all below it, take ``--store`` after its name, too."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            everywhere(each)
+        return
+    kind = click.Path(file_okay=False, path_type=Path)
+    command.params.append(
+        click.Option(["--store"], type=kind, help=STORE, expose_value=False, callback=_use_store)
+    )
+
+
+def _use_store(context: click.Context, _: click.Parameter, store: Path | None) -> None:
+    if store is not None and isinstance(context.obj, Options):
+        context.obj = replace(context.obj, store=store)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +143,15 @@ def opened_workshop(
         stack.callback(jobserver.close)
         running = Running()
         stack.callback(running.stop)
-        yield Workshop(store, engine, inputs, policy, Bus(sink), running, jobserver)
+        bus = Bus(sink)
+        if policy.limits.memory is not None and not cgroups.can_limit_memory():
+            bus(Note(text=NO_MEMORY_LIMIT, level="warning"))
+        yield Workshop(store, engine, inputs, policy, bus, running, jobserver)
 
 
 def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:
     limits = machine.limits
-    cores = len(os.sched_getaffinity(0))
+    cores = project.cores or len(os.sched_getaffinity(0))
     return Policy(
         jobs=choices.jobs or project.jobs or cores,
         cores=cores,

@@ -61,7 +61,7 @@ OWNED: Final[Mapping[str, str]] = {
         words(
             "MAKEOPTS NINJAOPTS PORTAGE_NICENESS PORTAGE_IONICE_COMMAND PORTAGE_SCHEDULING_POLICY"
         ),
-        "how many processors are used is no part of a machine; use --jobs, or [build] jobs",
+        "how many processors are used is no part of a machine; use [build] cores and jobs",
     ),
     **dict.fromkeys(
         words("EMERGE_DEFAULT_OPTS CLEAN_DELAY EMERGE_WARNING_DELAY AUTOCLEAN NOCOLOR"),

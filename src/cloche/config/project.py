@@ -81,7 +81,10 @@ class RepoSpec:
 
 @dataclass(frozen=True, slots=True)
 class Project:
-    """A project directory. Times in seconds; None means that the file does not say."""
+    """A project directory. Times in seconds; None means that the file does not say.
+
+    ``jobs`` are packages at once, ``cores`` compilers at once over all packages.
+    """
 
     root: Path
     file: Path
@@ -90,6 +93,7 @@ class Project:
     store: Path | None = None
     distfiles: Path | None = None
     jobs: int | None = None
+    cores: int | None = None
     phase_timeout: float | None = None
 
     @property
@@ -133,10 +137,7 @@ def _read(root: Path) -> Project:
     top.only(("seeds", "repos", "store", "build"))
     store, build = top.table("store"), top.table("build")
     store.only(("path",))
-    build.only(("jobs", "phase_timeout", "distfiles"))
-    jobs = build.optional("jobs", int)
-    if jobs is not None and jobs < 1:
-        raise WrongTypeError(build.origin("jobs"), "build.jobs", "a number from 1", str(jobs))
+    build.only(("jobs", "cores", "phase_timeout", "distfiles"))
     repos = {name: _repo(name, table, root) for name, table in top.tables("repos").items()}
     mains = [repo for repo in repos.values() if repo.main]
     if len(mains) > 1:
@@ -150,9 +151,18 @@ def _read(root: Path) -> Project:
         repos=repos,
         store=_path(store, "path", root),
         distfiles=_path(build, "distfiles", root),
-        jobs=jobs,
+        jobs=_count(build, "jobs"),
+        cores=_count(build, "cores"),
         phase_timeout=build.measure("phase_timeout", duration, 'a time such as "2h"'),
     )
+
+
+def _count(table: Table, key: str) -> int | None:
+    """A number of things at once."""
+    number = table.optional(key, int)
+    if number is not None and number < 1:
+        raise WrongTypeError(table.origin(key), f"build.{key}", "a number from 1", str(number))
+    return number
 
 
 def _path(table: Table, key: str, root: Path) -> Path | None:

@@ -41,6 +41,13 @@ def create_for_sandbox(limits: Limits) -> tuple[str, ...]:
     return _create(wanted)
 
 
+def can_limit_memory() -> bool:
+    """Whether a group with a limit on memory can be made here; an ordinary user seldom may."""
+    made = _create({"memory": 1 << 30})
+    remove(made)
+    return bool(made)
+
+
 def join(paths: Iterable[str]) -> None:
     """Move the calling process into groups."""
     for path in paths:
@@ -63,10 +70,11 @@ def _create(wanted: dict[str, int]) -> tuple[str, ...]:
             try:
                 _sweep(parent)
                 path.mkdir()
-                made.append(str(path))
                 (path / _FILES[controller, version]).write_text(str(value))
             except OSError:
+                remove([str(path)])
                 continue
+            made.append(str(path))
             break
     return tuple(made)
 

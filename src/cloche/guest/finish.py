@@ -11,6 +11,7 @@ if not __package__:
 
 import os
 import shutil
+from collections.abc import Iterator
 from typing import Any
 
 from . import phases
@@ -59,7 +60,8 @@ def number(order: list[str]) -> None:
 
 def write_world(atoms: list[str], sets: list[str], settings: Any, trees: Any) -> None:
     """Write the world files through Portage's own classes, which sort them."""
-    selected = phases.root_config(settings, trees).sets
+    root = phases.root_config(settings, trees)
+    atoms, selected = world_atoms(atoms, root), root.sets
     for name, members in (("selected-packages", atoms), ("selected-sets", sets)):
         world = selected[name]
         world.lock()
@@ -67,6 +69,38 @@ def write_world(atoms: list[str], sets: list[str], settings: Any, trees: Any) ->
             world.replace([f"@{m.lstrip('@')}" for m in members] if "sets" in name else members)
         finally:
             world.unlock()
+
+
+def world_atoms(atoms: list[str], root: Any) -> list[str]:
+    """What ``emerge ATOMS`` would note in the world file, by emerge's own rules."""
+    from _emerge.create_world_atom import create_world_atom
+    from portage._sets.base import InternalPackageSet
+
+    asked = InternalPackageSet(initial_atoms=atoms)
+    wanted = {atom.cp for atom in asked.getAtoms()}
+    noted = (
+        create_world_atom(package, asked, root)
+        for package in installed(root)
+        if package.cp in wanted
+    )
+    return sorted({str(atom) for atom in noted if atom is not None})
+
+
+def installed(root: Any) -> Iterator[Any]:
+    """The packages of this root."""
+    from _emerge.Package import Package
+
+    database = root.trees["vartree"].dbapi
+    for cpv in database.cpv_all():
+        values = database.aux_get(cpv, Package.metadata_keys)
+        yield Package(
+            built=True,
+            cpv=cpv,
+            installed=True,
+            metadata=dict(zip(Package.metadata_keys, values, strict=False)),
+            root_config=root,
+            type_name="installed",
+        )
 
 
 def clean() -> None:

@@ -15,6 +15,7 @@ from cloche.build.logs import new_log
 from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
+from cloche.output import claim
 from cloche.plan.depgraph import Package
 from cloche.plan.keys import make_key
 from cloche.store import Blob
@@ -23,17 +24,22 @@ BUILD_ID = 1  # one machine holds one instance of each version, so it is always 
 INDEX = "Packages"
 
 
-def publish(shop: Workshop, packages: Sequence[tuple[Package, str]], directory: Path) -> str:
+def publish(
+    shop: Workshop, packages: Sequence[tuple[Package, str]], directory: Path, project: Path
+) -> str:
     """Lay out packages, given with their GPKG's blob id, with an index; give the index's blob id.
 
     The layout is that of FEATURES=binpkg-multi-instance: ``CATEGORY/PN/PF-BUILD_ID.gpkg.tar``.
+    Raises StepError, OutputTakenError.
     """
     parts = {f"gpkg {package.id}": gpkg for package, gpkg in packages}
     key = make_key("binhost", {**parts, "guest": shop.inputs.guest})
     outputs = once(shop, "index", key, lambda: _index(shop, packages))
     index = shop.store.blob(outputs["index"])
-    if _differs(shop, packages, index, directory):
-        _place(shop, packages, index, directory)
+    with claim.alone(directory.parent):
+        claim.check_replaceable(directory)
+        if _differs(shop, packages, index, directory):
+            _place(shop, packages, index, directory, project)
     return index.id
 
 
@@ -92,6 +98,8 @@ def _differs(
     if wanted.keys() != set(directory.glob("*/*/*.gpkg.tar")):
         return True
     wanted[directory / INDEX] = index
+    if not (directory / claim.MARKER).is_file():
+        return True
     return not all(_same(path, blob.path) for path, blob in wanted.items())
 
 
@@ -103,7 +111,11 @@ def _same(path: Path, stored: Path) -> bool:
 
 
 def _place(
-    shop: Workshop, packages: Sequence[tuple[Package, str]], index: Blob, directory: Path
+    shop: Workshop,
+    packages: Sequence[tuple[Package, str]],
+    index: Blob,
+    directory: Path,
+    project: Path,
 ) -> None:
     """Put a whole new directory in the place of the old one."""
     fresh = directory.with_name(f".{directory.name}.{os.getpid()}")
@@ -111,6 +123,7 @@ def _place(
     fresh.mkdir(parents=True)
     _lay_out(shop, packages, fresh)
     shutil.copy2(index.path, fresh / INDEX)
+    claim.mark(fresh, shop.inputs.machine, project)
     old = directory.with_name(f".{directory.name}.old.{os.getpid()}")
     if directory.exists():
         directory.rename(old)

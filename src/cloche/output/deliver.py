@@ -14,6 +14,7 @@ from cloche.build.workshop import Workshop
 from cloche.config.machine import Machine
 from cloche.layers import Layer
 from cloche.output.binhost import publish
+from cloche.output.claim import BINPKGS
 from cloche.output.stage4 import pack
 from cloche.store import Pin, Store
 
@@ -29,7 +30,7 @@ class Delivered:
 def deliver(
     shop: Workshop, worker: Worker, built: Built, machine: Machine, directory: Path
 ) -> Delivered:
-    """Write a machine's outputs into a directory. Raises StepError."""
+    """Write a machine's outputs into a directory. Raises StepError, OutputTakenError."""
     directory.mkdir(parents=True, exist_ok=True)
     layers = worker.layers(built.plan.members, built.made)
     sets = [f"@{name}" for name in machine.sets]
@@ -40,9 +41,9 @@ def deliver(
         blobs.append(blob)
     members = set(built.plan.members)
     packages = [(p, built.made[p.id].gpkg) for p in built.plan.packages if p.id in members]
-    blobs.append(publish(shop, packages, directory / "binpkgs"))
+    blobs.append(publish(shop, packages, directory / BINPKGS, machine.root))
     remember(shop, worker, machine, layers=(*layers, state), blobs=tuple(blobs))
-    return Delivered(directory / "binpkgs", stage4)
+    return Delivered(directory / BINPKGS, stage4)
 
 
 def pin_name(machine: Machine) -> str:

@@ -361,8 +361,9 @@ class UnknownSeedError(SeedError):
     def todo(self) -> str:
         """List those there are, or say how to make one."""
         if self.known:
-            return f"use one of {', '.join(self.known)}, or make it with `cloche seed add`"
-        return "make one with `cloche seed add`"
+            known = ", ".join(dict.fromkeys(self.known))
+            return f"use one of {known}, or declare it in cloche.toml and `cloche seed bootstrap`"
+        return "declare it in cloche.toml and make it with `cloche seed bootstrap`"
 
 
 class UnknownTypeError(SeedError):

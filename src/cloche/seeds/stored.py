@@ -34,6 +34,11 @@ class StoredSeed:
     pin: str
 
     @property
+    def declaration(self) -> str:
+        """Digest of what it was declared as: two seeds of one name may differ in that."""
+        return self.pin.split("/")[-2]
+
+    @property
     def layer(self) -> str:
         """Id of the seed's layer."""
         return self.about.layer
@@ -68,6 +73,17 @@ def _prefix(spec: SeedSpec) -> str:
 def stored_seeds(store: Store) -> tuple[StoredSeed, ...]:
     """All seeds of a store, by name."""
     return tuple(_of_pin(pin.name, pin.data) for pin in store.pins(PREFIX))
+
+
+def used_by(store: Store, found: StoredSeed) -> tuple[str, ...]:
+    """The machines that hold a seed: their names, with the projects they are of where known."""
+    pins = (pin for pin in store.pins("machine/") if found.layer in pin.trees)
+    return tuple(
+        f"{pin.name.rsplit('/', 1)[-1]} ({pin.data['project']})"
+        if "project" in pin.data
+        else pin.name.rsplit("/", 1)[-1]
+        for pin in pins
+    )
 
 
 def bootstrap(

@@ -22,7 +22,7 @@ the index; a workspace of a process that is dead."""
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong; ``noun`` is "layer", "blob" or "workspace"."""
+    """One thing that is wrong; ``noun`` is "layer", "blob", "distfile" or "workspace"."""
 
     trouble: Trouble
     noun: str
@@ -38,8 +38,18 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Distfile:
+    """A source file; ``id`` is its digest by ``algorithm``."""
+
+    algorithm: str
+    id: str
+    label: str
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyReport:
-    """How many trees and blobs were read, and what is wrong with them."""
+    """How many trees and files were read, and what is wrong with them."""
 
     checked: int
     problems: tuple[Problem, ...]
@@ -56,7 +66,7 @@ def verify(
     repair: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> VerifyReport:
-    """Read every tree and blob and compare them with what the index says of them.
+    """Read every tree, blob and distfile, and compare them with the index and with their names.
 
     ``repair`` drops what is damaged, and says so in the report: the steps that made it will be done
     again. It needs the store alone, else `NotExclusiveError`. ``progress`` is called before each
@@ -64,16 +74,15 @@ def verify(
     """
     if repair:
         store.need_exclusive()
-    things: list[Tree | Blob] = [*store.trees(), *store.all_blobs()]
+    things: list[Tree | Blob | Distfile] = [*store.trees(), *store.all_blobs(), *_distfiles(store)]
     problems = []
     for done, thing in enumerate(things):
         if progress is not None:
             progress(done, len(things), thing.label)
         trouble = _trouble(thing)
         if trouble is not None:
-            noun = "layer" if isinstance(thing, Tree) else "blob"
             problems.append(
-                Problem(trouble, noun, thing.id, thing.label, thing.path, repaired=repair)
+                Problem(trouble, _noun(thing), thing.id, thing.label, thing.path, repaired=repair)
             )
     if repair:
         store.remove(
@@ -81,6 +90,9 @@ def verify(
             blobs=[problem.id for problem in problems if problem.noun == "blob"],
             actions=(),
         )
+        for problem in problems:
+            if problem.noun == "distfile":
+                problem.path.unlink(missing_ok=True)
     return VerifyReport(len(things), (*problems, *_strays(store, repair)))
 
 
@@ -98,13 +110,26 @@ def _strays(store: Store, repair: bool) -> Iterator[Problem]:
         yield Problem(problem.trouble, problem.noun, problem.id, "", problem.path, repaired=gone)
 
 
-def _trouble(thing: Tree | Blob) -> Trouble | None:
+def _noun(thing: Tree | Blob | Distfile) -> str:
+    return {Tree: "layer", Blob: "blob", Distfile: "distfile"}[type(thing)]
+
+
+def _distfiles(store: Store) -> Iterator[Distfile]:
+    """The sources: their names are ``ALGORITHM-DIGEST``, as their Manifest has it."""
+    for path in sorted(store.distfiles.iterdir()):
+        algorithm, _, digest = path.name.partition("-")
+        if algorithm.lower() in ("blake2b", "sha512", "sha256") and digest:
+            yield Distfile(algorithm.lower(), digest, path.name, path)
+
+
+def _trouble(thing: Tree | Blob | Distfile) -> Trouble | None:
     try:
         if isinstance(thing, Tree):
             same = exact_digest(walk(thing.path)) == thing.exact
         else:
             with thing.path.open("rb") as file:
-                same = hashlib.file_digest(file, "sha256").hexdigest() == thing.id
+                algorithm = thing.algorithm if isinstance(thing, Distfile) else "sha256"
+                same = hashlib.file_digest(file, algorithm).hexdigest() == thing.id
     except (FileNotFoundError, NotADirectoryError):
         return "changed" if os.path.lexists(thing.path) else "missing"
     except (OSError, TreeChangedError):

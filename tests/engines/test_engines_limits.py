@@ -1,0 +1,33 @@
+"""Limits on memory: kept, or told that they are not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloche.build.guestcall import perhaps_memory
+from cloche.engines import cgroups
+from cloche.engines.base import Ended, Limits
+
+
+@pytest.mark.parametrize("possible", [True, False])
+def test_a_group_without_its_limit_is_none(
+    possible: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cgroups, "_parents", lambda _: [(2, tmp_path)])
+    if not possible:
+        monkeypatch.setitem(cgroups._FILES, ("memory", 2), "no/such/file")
+    made = cgroups.create_for_sandbox(Limits(memory=1 << 20))
+    assert bool(made) is possible
+    assert len(list(tmp_path.iterdir())) == len(made)
+    assert cgroups.can_limit_memory() is possible
+
+
+def test_what_was_killed_under_a_limit_names_it() -> None:
+    limits = Limits(memory=64 << 20)
+    assert "[limits] memory gives it (64 MiB)" in perhaps_memory(Ended(137), limits)
+    assert "[limits] memory" in perhaps_memory(Ended(137, killed=True), limits)
+    assert perhaps_memory(Ended(137, timed_out=True), limits) == ""
+    assert perhaps_memory(Ended(1), limits) == ""
+    assert perhaps_memory(Ended(137), Limits()) == ""

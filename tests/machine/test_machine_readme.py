@@ -1,0 +1,63 @@
+"""README's recipe: the packages installed in a plain copy of the seed, by its own emerge."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import stock_emerge
+import tiny
+from tests.support import ROOT, Store, project
+
+pytestmark = pytest.mark.real
+
+# The other machine: nothing but the seed, and what one copied there.
+SCRIPT = r"""
+set -eu
+mount --make-rprivate /
+mount -t proc proc "$1/proc"
+mount --rbind /dev "$1/dev"
+exec chroot "$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -euc "$2"
+"""
+
+
+def recipe() -> list[str]:
+    """The lines of README's block that ends with the emerge."""
+    text = (ROOT / "README.md").read_text()
+    blocks: list[str] = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    (block,) = (block for block in blocks if "--usepkgonly" in block)
+    return [line.partition("  #")[0] for line in block.splitlines() if not line.startswith("#")]
+
+
+def test_the_recipe_installs_everything(
+    root_seeded: Store, fresh: Callable[[Store], Store], ground: Path
+) -> None:
+    store = fresh(root_seeded)
+    place = project(store, ROOT / "src/cloche/config/template", "machines")
+    tiny.build(store, place, machine="first")
+    here, *there = recipe()
+    words = here.split(" > ")[0].split()
+    assert words[:2] == ["cloche", "shell"]
+    told = store.user.command("--store", store.path, *words[1:])
+    root = ground / "readme"
+    root.mkdir()
+    seed = stock_emerge.machine_of(store, "first").base[0]
+    subprocess.run(["cp", "-a", "--reflink=auto", f"{seed}/.", root], check=True)
+    with (root / "portage.tar").open("wb") as archive:
+        subprocess.run(
+            told, cwd=place, env=store.user.environment(None), stdout=archive, check=True
+        )
+    shutil.copytree(place / "repo", root / "repo")
+    shutil.copytree(place / "out/first/binpkgs", root / "binpkgs")
+    done = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "sh", "-c", SCRIPT, "sh", root, "\n".join(there)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    stock_emerge.assert_only_binary_packages(done, 1)
+    assert (root / "usr/bin/greeting").exists()
+    subprocess.run(["rm", "-rf", root], check=False)

@@ -1,0 +1,74 @@
+"""Only what cloche made is replaced."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from cloche.cli.main import cli
+from cloche.errors import Exit
+from cloche.output import claim
+
+
+@pytest.mark.parametrize("kind", ["foreign", "file", "link"])
+def test_what_cloche_did_not_make_stays(tmp_path: Path, kind: str) -> None:
+    packages = tmp_path / "binpkgs"
+    if kind == "foreign":
+        packages.mkdir()
+        (packages / "Packages").write_text("Portage's own\n")
+    elif kind == "file":
+        packages.write_text("a file")
+    else:
+        (tmp_path / "elsewhere").mkdir()
+        packages.symlink_to("elsewhere")
+    with pytest.raises(claim.OutputTakenError) as raised:
+        claim.check_output(tmp_path)
+    assert str(packages) in str(raised.value)
+    assert raised.value.status == Exit.BAD_INPUT
+
+
+def test_what_cloche_made_or_nobody_filled_may_go(tmp_path: Path) -> None:
+    claim.check_output(tmp_path / "not/there/yet")
+    packages = tmp_path / "binpkgs"
+    packages.mkdir()
+    claim.check_output(tmp_path)
+    claim.mark(packages, "tiny", tmp_path)
+    (packages / "Packages").write_text("")
+    claim.check_output(tmp_path)
+    assert json.loads((packages / claim.MARKER).read_text()) == {
+        "machine": "tiny",
+        "project": str(tmp_path),
+    }
+
+
+def test_a_build_is_refused_before_it_begins(tmp_path: Path) -> None:
+    CliRunner().invoke(cli, ["init", str(tmp_path / "p")], catch_exceptions=False)
+    precious = tmp_path / "cache/binpkgs/Packages"
+    precious.parent.mkdir(parents=True)
+    precious.write_text("precious")
+    words = ["-C", str(tmp_path / "p"), "--store", str(tmp_path / "store"), "build", "first", "-o"]
+    done = CliRunner().invoke(cli, [*words, str(tmp_path / "cache")])
+    assert isinstance(done.exception, claim.OutputTakenError)
+    done = CliRunner().invoke(cli, [*words, "/dev/null"])
+    assert isinstance(done.exception, claim.OutputPlaceError)
+    assert precious.read_text() == "precious"
+    assert not (tmp_path / "store").exists()
+
+
+def test_two_place_one_after_the_other(tmp_path: Path) -> None:
+    code = (
+        "import sys, pathlib; from cloche.output import claim\n"
+        "with claim.alone(pathlib.Path(sys.argv[1])): print('in', flush=True)"
+    )
+    with claim.alone(tmp_path):
+        other = subprocess.Popen(
+            [sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE, text=True
+        )
+        with pytest.raises(subprocess.TimeoutExpired):
+            other.wait(1)
+    assert other.communicate(timeout=20)[0] == "in\n"
