@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cloche.build import views
+from cloche.build import collisions, views
 from cloche.build.errors import StepError
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
 from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
+from cloche.plan.depgraph import Package
 from cloche.plan.keys import layer_parts, make_key
 
 # What the finishing run itself leaves behind and no machine needs.
@@ -19,12 +20,17 @@ LEFT_BEHIND = ("run", "tmp", "var/tmp", "var/log", "var/cache/ldconfig", "root/.
 
 def finish(
     shop: Workshop,
+    packages: Sequence[Package],
     layers: Sequence[Layer],
     *,
     world: Sequence[str],
     world_sets: Sequence[str],
 ) -> Layer:
-    """Give the machine's state layer: counters, world files, caches. Raises StepError."""
+    """Give the machine's state layer: counters, world files, caches.
+
+    Its members are given with their layers. Raises StepError, and CollisionError where two of them
+    own the same file.
+    """
     key = make_key(
         "finish",
         {
@@ -32,9 +38,15 @@ def finish(
             **layer_parts([(layer.label, layer.id) for layer in layers]),
             "world": " ".join(world),
             "world sets": " ".join(world_sets),
+            "collision ignore": " ".join(collisions.ignored_by(packages)),
         },
     )
-    outputs = once(shop, "finish", key, lambda: _run(shop, layers, world, world_sets))
+
+    def run() -> Outcome:
+        collisions.check(shop.inputs.machine, shop.inputs.base, packages, layers)
+        return _run(shop, layers, world, world_sets)
+
+    outputs = once(shop, "finish", key, run)
     return shop.layer(outputs["layer"])
 
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from cloche.build import fetch, merge
+from cloche.build import fetch, kept, merge
 from cloche.build import package as building
 from cloche.build.compose import compose
 from cloche.build.errors import StepError, StoppedError
@@ -120,6 +120,7 @@ class Worker:
         if action is None:
             with self.shop.store.lock(f"merge-{key.digest}", self._waits(package)):
                 action = self.shop.store.action(key.digest) or self._merge(package, gpkg, over, key)
+        kept.forget(self.shop, package)
         return Made(action.outputs["gpkg"], action.outputs["layer"]), built
 
     def _waits(self, package: Package) -> Callable[[], None]:
