@@ -29,10 +29,10 @@ def test_a_failed_merge_keeps_the_root_it_failed_in(faulty: Faulty) -> None:
     assert "or `cloche shell hook --package =bad/hook-1`" in line
     shell = ("shell", "hook", "--package", "=bad/hook-1", "--")
     command = "ls /run/cloche/out /usr/bin/plain; . /var/tmp/portage/bad/hook-1/temp/environment"
-    opened = store.cloche(*shell, "sh", "-c", f"{command}; type pkg_postinst", cwd=project)
+    opened = store.cloche(*shell, "bash", "-c", f"{command}; type -t pkg_postinst", cwd=project)
     assert "the merge of bad/hook-1 failed here; its environment:" in opened.stderr
     assert "hook-1.gpkg.tar" in opened.stdout
-    assert "pkg_postinst is a" in opened.stdout, opened
+    assert opened.stdout.endswith("\nfunction\n"), opened
     ebuild = project / "repo/bad/hook/hook-1.ebuild"
     broken = ebuild.read_text()
     try:
@@ -73,3 +73,12 @@ def test_one_shell_at_a_time_is_in_a_kept_root(faulty: Faulty) -> None:
     assert first.returncode == 0, errors
     store.cloche("build", "fine", cwd=project, check=True)
     assert not list((store.path / "tmp").glob("gone-*"))
+
+
+def test_a_refused_merge_is_told_in_portages_words(faulty: Faulty) -> None:
+    store, project = faulty
+    name = machine(project, "refused", "bad/refused")
+    done = store.cloche("build", name, cwd=project)
+    said(done, 1)
+    words = "phase merge: Package 'bad/refused-1' NOT merged due to file collisions."
+    assert f"bad/refused-1::faults: merge failed: {words}" in done.stderr

@@ -12,18 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from cloche.build import distfiles, kept, views
-from cloche.build.diagnose import (
-    missing_in,
-    no_space,
-    owners,
-    tried_network,
-    was_killed,
-    why_it_died,
-)
+from cloche.build.diagnose import why_it_died
 from cloche.build.errorlines import error_lines
 from cloche.build.errors import DiskFullError, GuestError, StepError, StoppedError
 from cloche.build.events import Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
+from cloche.build.hints import hint_of
 from cloche.build.logs import compress_finished, found_log, new_log
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Process
@@ -194,24 +188,3 @@ def explain_again(shop: Workshop, error: StepError) -> None:
         whole = tail_of(Path(error.log), TAIL).splitlines()
         tail = "\n".join((*error_lines(whole), *whole[-400:]))
         error.hint = hint_of(shop, tail) or error.hint
-
-
-def hint_of(shop: Workshop, tail: str) -> str | None:
-    """What the end of a log says about the cause, and its cure."""
-    hints = []
-    for missing in missing_in(tail):
-        known = owners(
-            missing, (tree.path for tree in shop.store.trees() if tree.kind == "package")
-        )
-        if known:
-            hints.append(
-                f"{missing.what} was not visible; it belongs to {', '.join(known)}: "
-                "add that to DEPEND or BDEPEND"
-            )
-    if tried_network(tail):
-        hints.append("a build has no network: everything it needs belongs in SRC_URI")
-    if no_space(tail):
-        hints.append(f"the disk was full: free some room in {shop.store.path}")
-    if shop.policy.limits.memory and was_killed(tail):
-        hints.append("something was killed: perhaps it needs more than [limits] memory gives it")
-    return "; ".join(hints) or None
