@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import PROJECT, InTerminal, settled
+from tests.faults.looking import PROJECT, InTerminal, settled
 from tests.support import Store, project
 
 pytestmark = pytest.mark.real
