@@ -25,7 +25,6 @@ _CLONE_PIDFD = 0x1000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
-_PR_SET_CHILD_SUBREAPER = 36
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
@@ -111,11 +110,6 @@ def die_with_parent(signal_number: int) -> None:
 def hide_from_ptrace() -> None:
     """Close /proc/PID of this process to others with the same uid (PR_SET_DUMPABLE 0)."""
     _prctl(_PR_SET_DUMPABLE, 0)
-
-
-def become_subreaper() -> None:
-    """Adopt orphaned descendants (PR_SET_CHILD_SUBREAPER)."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def keep_only_capabilities(kept: Collection[int]) -> None:
