@@ -41,3 +41,27 @@ def test_killed_processes_are_seen() -> None:
     assert was_killed("x.ebuild: line 19:    91 Killed                  python3 -c")
     assert was_killed("gcc: fatal error: Killed signal terminated program cc1")
     assert not was_killed("test_kill: Killed it")
+
+
+REFUSED = """\
+>>> Installing (1 of 1) bad/refused-1::faults
+ * This package will overwrite one or more files that may belong to other
+ * packages (see list below). You can use a command such as `portageq
+ * owners / <filename>` to identify the installed package that owns a
+ * file.
+ *
+ * Detected file collision(s):
+ *
+ *      /usr/bin/owned-twice
+ *
+ * Package 'bad/refused-1' NOT merged due to file collisions. If
+ * necessary, refer to your elog messages for the whole content of the
+ * above message.
+ *
+"""
+
+
+def test_a_refused_merge_is_told_in_portages_words() -> None:
+    told = "Package 'bad/refused-1' NOT merged due to file collisions."
+    assert why_it_died(REFUSED) == told
+    assert why_it_died(" * One thing\n * is wrong. Another too.\n *\n") == "One thing is wrong."

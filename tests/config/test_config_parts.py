@@ -14,7 +14,6 @@ from cloche.config import makeconf
 from cloche.config.atoms import atom_fault, is_name
 from cloche.config.errors import ConfigError, MalformedError, RefusedVariableError
 from cloche.config.positions import positions
-from cloche.config.tree import Symlink, tree_digest
 from cloche.config.units import duration, size
 
 FILE = Path("/p/make.conf")
@@ -127,10 +126,3 @@ def test_what_cloche_owns_cannot_be_set(name: str) -> None:
     with pytest.raises(RefusedVariableError, match=f"make.conf:2: {name} cannot.*remove") as caught:
         makeconf.parse(f'A=1\n{name}="/x"\n', FILE)
     assert caught.value.variable == name
-
-
-@given(st.dictionaries(st.text("ab/", min_size=1), st.binary(max_size=4)))
-def test_the_digest_of_a_tree_depends_on_content_alone(tree: dict[str, bytes]) -> None:
-    assert tree_digest(tree) == tree_digest(dict(reversed(list(tree.items()))))
-    assert tree_digest(tree) != tree_digest({**tree, "new": b""})
-    assert tree_digest({**tree, "l": b"t"}) != tree_digest({**tree, "l": Symlink("t")})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import InTerminal, machine, processes, said, settled
+from tests.faults.looking import InTerminal, machine, processes, said, settled
 from tests.support import Store, cannot
 
 pytestmark = pytest.mark.real

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import machine, said, settled
+from tests.faults.looking import machine, said, settled
 from tests.support import Store
 
 pytestmark = pytest.mark.real

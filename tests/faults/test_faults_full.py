@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import PROJECT, machine, said, settled
+from tests.faults.looking import PROJECT, machine, said, settled
 from tests.support import Store, project
 
 pytestmark = pytest.mark.real

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import said
+from tests.faults.looking import said
 from tests.support import Store, python_for_all
 
 pytestmark = pytest.mark.real

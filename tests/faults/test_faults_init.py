@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import said
+from tests.faults.looking import said
 from tests.support import Store
 
 from cloche.config.template import template

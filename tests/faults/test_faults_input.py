@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import machine, said
+from tests.faults.looking import machine, said
 from tests.support import Store
 
 pytestmark = pytest.mark.real

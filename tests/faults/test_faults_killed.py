@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import PROJECT, InTerminal, settled
+from tests.faults.looking import PROJECT, InTerminal, settled
 from tests.support import Store, project
 
 pytestmark = pytest.mark.real
@@ -86,6 +87,9 @@ def test_two_at_once_end_well_with_the_same_layers(
     outputs = [each.communicate(timeout=180)[0] for each in both]
     assert [each.returncode for each in both] == [0, 0, 0], outputs
     assert store.layers(where, MACHINE) == store.layers(other, MACHINE)
+    # Each package was built by one of them, and reused by the others.
+    built = [re.search(r"^(\d+) packages? built", text, re.MULTILINE) for text in outputs]
+    assert sum(int(found[1]) for found in built if found) == PACKAGES, outputs
     # Nothing was done twice: each package has one log of a build.
     logs = sorted(path.parent.name for path in (store.path / "logs/chain").rglob("*-build.log*"))
     assert len(logs) == len(set(logs)) == PACKAGES

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.faults.conftest import PROJECT, said
+from tests.faults.looking import PROJECT, said
 from tests.support import Store, project
 
 pytestmark = pytest.mark.real

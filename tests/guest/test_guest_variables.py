@@ -23,6 +23,14 @@ def test_settings_of_portage_that_show_in_an_image_are_kept() -> None:
     }
 
 
+def test_what_acts_at_a_merge_is_kept() -> None:
+    names = ["INSTALL_MASK", "PKG_INSTALL_MASK", "COLLISION_IGNORE", "UNINSTALL_IGNORE"]
+    masks = dict.fromkeys(names, "/usr/bin/x")
+    assert effective(masks) == masks
+    kept = effective({"FEATURES": "protect-owned collision-protect candy"})
+    assert kept == {"FEATURES": "collision-protect protect-owned"}
+
+
 def test_use_expand_is_left_to_use() -> None:
     assert effective({"PYTHON_TARGETS": "python3_12", "ARCH": "amd64"}, ["PYTHON_TARGETS"]) == {
         "ARCH": "amd64"

@@ -1,5 +1,7 @@
 """Visible sets, members of a machine, urgency and chains."""
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -98,9 +100,27 @@ def test_keys_do_not_depend_on_the_order_of_parts_but_on_the_order_of_layers():
     assert make_key("x", {"a": "1"}).digest != make_key("y", {"a": "1"}).digest
 
     def key(layers):
-        return merge_key(APP, gpkg="g", layers=layers, base={"seed": "s"}).digest
+        return merge_key(APP, gpkg="g", inputs={}, layers=layers, base={"seed": "s"}).digest
 
     assert key([("a", "1"), ("b", "2")]) != key([("b", "2"), ("a", "1")])
+
+
+def test_what_acts_at_a_merge_is_in_its_key():
+    def both(inputs=None, **environment):
+        built = replace(APP, environment=environment)
+        more = {"inputs": inputs or {}, "layers": [], "base": {}}
+        return build_key(built, **more).digest, merge_key(built, gpkg="g", **more).digest
+
+    build, merge = both()
+    assert both(INSTALL_MASK="/usr/bin/app")[1] != merge
+    assert both(FEATURES="collision-protect")[1] != merge
+    assert both({"bashrc": "1"})[1] != merge
+    assert both({"env/c/app": "1"})[1] != merge
+    assert both({"profile-bashrc/00-profile.bashrc": "1"})[1] != merge
+    assert both({"ebuild": "1", "files": "2", "patch/1-x": "3"})[1] == merge
+    assert both(PKG_INSTALL_MASK="/usr/bin/app")[0] != build
+    assert both(UNINSTALL_IGNORE="/x")[0] == build
+    assert both(UNINSTALL_IGNORE="/x")[1] != merge
 
 
 def test_a_changed_part_is_named():

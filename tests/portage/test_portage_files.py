@@ -7,8 +7,6 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from cloche.config.project import Project, load_project
 from cloche.config.template import init
@@ -22,7 +20,7 @@ from cloche.portage.errors import (
     UnknownProfileError,
 )
 from cloche.portage.etc import portage_tree, write_tree
-from cloche.portage.gpkg import gpkg_path, parse_gpkg_path, parse_packages
+from cloche.portage.gpkg import gpkg_path
 from cloche.portage.repository import load_repositories, main_repository, read_repository
 from cloche.portage.snapshot import EPOCH, fingerprint, snapshot
 
@@ -54,23 +52,8 @@ def test_a_cpv_is_split_as_pms_says(
     assert cpv.pr == f"r{revision or 0}"
 
 
-@given(st.integers(1, 10**6), st.sampled_from(["a/b-1", "a/b-c-1.2_p3-r4", "x+y/z-0"]))
-def test_a_binary_package_is_found_again_by_its_path(build_id: int, text: str) -> None:
-    cpv = split_cpv(text)
-    assert parse_gpkg_path(gpkg_path(cpv, build_id)) == (cpv, build_id)
-
-
-@pytest.mark.parametrize("path", ["a/b/c-1-1.gpkg.tar", "a/b/b-1.gpkg.tar", "b-1-1.xpak", ""])
-def test_what_is_no_path_of_a_binary_package_is_refused(path: str) -> None:
-    with pytest.raises(BadNameError, match="gpkg"):
-        parse_gpkg_path(path)
-
-
-def test_a_packages_index_is_read() -> None:
-    index = parse_packages("ARCH: amd64\nPACKAGES: 2\n\nCPV: a/b-1\nUSE: x y\n\nCPV: a/c-1\n\n")
-    assert index.header == {"ARCH": "amd64", "PACKAGES": "2"}
-    assert [entry["CPV"] for entry in index.packages] == ["a/b-1", "a/c-1"]
-    assert parse_packages("").packages == ()
+def test_a_binary_package_lies_where_portage_looks_for_it() -> None:
+    assert gpkg_path("a", "b-c", "b-c-1.2_p3-r4") == "a/b-c/b-c-1.2_p3-r4-1.gpkg.tar"
 
 
 @pytest.fixture

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from cloche.errors import ClocheError, Exit
 
+SHOWN = 3  # files that an error's one line names
+
 
 class ResolutionError(ClocheError):
     """Portage found no solution; its own words are the detail."""
@@ -166,11 +168,48 @@ class BuildError(ClocheError):
         if not steps:
             return None
         first = next((error for error in steps if error.step == "build"), steps[0])
-        if first.step != "build":
-            return f"look with `{first.log_command}`"
-        atom = first.package.split("::")[0]
-        shell = f"cloche shell {self.machine} --package ={atom}"
-        return f"look with `{first.log_command}` or `{shell}`"
+        shell = f" or `{first.enter}`" if first.enter else ""
+        return f"look with `{first.log_command}`{shell}"
+
+
+class CollisionError(ClocheError):
+    """Packages of one machine own the same files; ``found`` has (one, other, paths) for each pair.
+
+    Stock emerge refuses to merge the second one of such a pair.
+    """
+
+    status = Exit.FAILED
+
+    def __init__(self, machine: str, found: tuple[tuple[str, str, tuple[str, ...]], ...]) -> None:
+        super().__init__(machine, found)
+        self.machine, self.found = machine, found
+
+    @property
+    def what(self) -> str:
+        """The first pair, and how many more there are."""
+        first, second, paths = self.found[0]
+        rest = len(paths) - SHOWN
+        files = ", ".join(paths[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+        more = f" ({len(self.found) - 1} more such pairs)" if len(self.found) > 1 else ""
+        return f"{first} and {second} own the same files: {files}{more}"
+
+    @property
+    def where(self) -> str | None:
+        """The machine."""
+        return f"machine {self.machine}"
+
+    @property
+    def todo(self) -> str | None:
+        """What a person can do."""
+        return "leave one of them out, or mask the files of one with INSTALL_MASK in package.env"
+
+    @property
+    def detail(self) -> str | None:
+        """All pairs with all of their files, where the one line does not have them."""
+        if len(self.found) == 1 and len(self.found[0][2]) <= SHOWN:
+            return None
+        pairs = (f"{a} and {b}:\n  " + "\n  ".join(paths) for a, b, paths in self.found)
+        return "\n".join(pairs)
 
 
 class GuestError(ClocheError):
@@ -211,6 +250,29 @@ class UnknownPackageError(ClocheError):
         if self.known:
             return f"did you mean {', '.join(self.known)}?"
         return "see `cloche plan MACHINE`"
+
+
+class KeptRootBusyError(ClocheError):
+    """Somebody looks around in the kept root of a failed step already."""
+
+    def __init__(self, package: str) -> None:
+        super().__init__(package)
+        self.package = package
+
+    @property
+    def what(self) -> str:
+        """That it is taken."""
+        return "another shell is open in the root that it failed in"
+
+    @property
+    def where(self) -> str | None:
+        """The package."""
+        return self.package
+
+    @property
+    def todo(self) -> str | None:
+        """What ends that."""
+        return "leave that shell first"
 
 
 class NotBuiltError(ClocheError):

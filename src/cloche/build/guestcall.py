@@ -16,9 +16,9 @@ import msgspec
 from cloche.build.errors import GuestError, StepError
 from cloche.build.logs import hold_for_writing
 from cloche.engines.base import Bind, Command, Ended, Engine, Limits, Process, Sandbox
+from cloche.layers import SOURCE_DATE_EPOCH
 
 GUEST = Path(__file__).resolve().parent.parent / "guest"
-SOURCE_DATE_EPOCH = 1_700_000_000  # seconds; the one date of everything that is built
 
 # The whole environment of a guest. Nothing of the caller's comes in.
 ENVIRONMENT: Mapping[str, str] = {

@@ -7,11 +7,9 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
+from cloche.build import kept, views
 from cloche.build import package as building
-from cloche.build import views
-from cloche.build.errors import NotBuiltError, UnknownPackageError
+from cloche.build.errors import KeptRootBusyError, NotBuiltError, UnknownPackageError
 from cloche.build.fetch import fetch
 from cloche.build.preview import forecast
 from cloche.build.work import Worker
@@ -61,30 +59,44 @@ def package_root(worker: Worker, atom: str) -> AbstractContextManager[Root]:
             atom, tuple(n.split("::")[0] for n in found) or nearest(atom, names)
         )
     package = worker.plan.graph.by_id()[found[0]]
-    kept = building.failed_directory(worker.shop, package)
-    if (kept / "about.json").is_file():
-        return _failed_root(worker.shop, package, kept)
+    about = kept.known(worker.shop, package)
+    if about is not None:
+        return _failed_root(worker.shop, package, about)
     return _fresh_root(worker, package)
 
 
 @contextmanager
-def _failed_root(shop: Workshop, package: Package, kept: Path) -> Iterator[Root]:
-    about = msgspec.json.decode((kept / "about.json").read_bytes())
-    layers = [shop.layer(id) for id in about["layers"]]
-    if (kept / "work").exists():
-        remove_tree(kept / "work")  # overlayfs does not take a volatile one twice
-    binds = (
-        *views.for_build(shop.inputs, package),
-        Bind(kept / "tmp", building.PORTAGE_TMP, writable=True),
-        Bind(kept / "distdir", "/run/cloche/distdir"),
-        Bind(shop.jobserver.fifo, "/run/cloche/jobserver", writable=True),
-    )
+def _failed_root(shop: Workshop, package: Package, about: kept.Kept) -> Iterator[Root]:
+    place = kept.directory(shop, package)
+    with shop.store.hold(place) as alone:
+        if not alone:
+            raise KeptRootBusyError(package.cpv)
+        if (place / "work").exists():
+            remove_tree(place / "work")  # overlayfs does not take a volatile one twice
+        yield _root_of(shop, package, about, place)
+
+
+def _root_of(shop: Workshop, package: Package, about: kept.Kept, place: Path) -> Root:
+    binds: tuple[Bind, ...]
+    sources = place / kept.SOURCES[about.step]
+    if about.step == "merge":
+        binds = (*views.for_merge(shop.inputs), Bind(sources, "/run/cloche/out"))
+    else:
+        binds = (
+            *views.for_build(shop.inputs, package),
+            Bind(sources, "/run/cloche/distdir"),
+            Bind(shop.jobserver.fifo, "/run/cloche/jobserver", writable=True),
+        )
+    binds = (*binds, Bind(place / "tmp", building.PORTAGE_TMP, writable=True))
     name = f"{package.category}/{package.pf}"
-    place = f"{building.PORTAGE_TMP}/{name}"
-    yield Root(
-        sandbox=shop.sandbox(layers, upper=kept, binds=binds),
-        cwd=f"{place}/work" if (kept / "tmp" / name / "work").is_dir() else "/",
-        note=f"{package.cpv} failed here; its environment: source {place}/temp/environment",
+    inside = f"{building.PORTAGE_TMP}/{name}"
+    what = f"the merge of {package.cpv}" if about.step == "merge" else package.cpv
+    source = f"; its environment: source {inside}/temp/environment"
+    return Root(
+        sandbox=shop.sandbox([shop.layer(id) for id in about.layers], upper=place, binds=binds),
+        cwd=f"{inside}/work" if (place / "tmp" / name / "work").is_dir() else "/",
+        note=f"{what} failed here"
+        + (source if (place / "tmp" / name / "temp/environment").is_file() else ""),
         login=False,
     )
 

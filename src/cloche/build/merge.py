@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
+from cloche.build import kept, views
 from cloche.build import package as building
-from cloche.build import views
 from cloche.build.events import Started
 from cloche.build.guestcall import Call
 from cloche.build.logs import new_log
@@ -39,7 +39,10 @@ GLOBAL_STATE = (
 def merge(
     shop: Workshop, package: Package, gpkg: str, layers: Sequence[Layer]
 ) -> tuple[Layer, str]:
-    """Install a package over these layers; give its layer and the log's path. Raises StepError."""
+    """Install a package over these layers; give its layer and the log's path.
+
+    Raises StepError; then the root it happened in is kept for ``cloche shell``.
+    """
     log = new_log(shop.store, package.cpv, "merge")
     shop.bus(Started(package=package.id, step="merge", log=str(log)))
     with shop.store.workspace("merge") as workspace:
@@ -67,6 +70,7 @@ def merge(
         )
         result = building.run(shop, package, wanted)
         if result.get("status") != "ok":
+            kept.keep(shop, package, "merge", workspace, layers)
             raise building.explain(shop, package, "merge", result, log)
         tree = workspace / "layer"
         capture(upper / "top", sandbox.lowers, tree, drop=GLOBAL_STATE)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import stat
 import time
 from collections.abc import Sequence
@@ -12,27 +11,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from cloche.build import distfiles, views
-from cloche.build.diagnose import (
-    missing_in,
-    no_space,
-    owners,
-    tried_network,
-    was_killed,
-    why_it_died,
-)
+from cloche.build import distfiles, kept, views
+from cloche.build.diagnose import why_it_died
 from cloche.build.errorlines import error_lines
 from cloche.build.errors import DiskFullError, GuestError, StepError, StoppedError
 from cloche.build.events import Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
+from cloche.build.hints import hint_of
 from cloche.build.logs import compress_finished, found_log, new_log
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Process
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
-from cloche.store import remove_tree
 
 PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
 TAIL = 20_000  # lines of a failed log that are looked through
@@ -114,13 +104,11 @@ def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[st
         )
         result = run(shop, package, wanted)
         if result.get("status") != "ok":
-            with shop.store.lock(f"failed-{package.cpv}"):
-                keep_failed(shop, package, workspace, layers)
+            kept.keep(shop, package, "build", workspace, layers)
             raise explain(shop, package, "build", result, log)
         gpkg = _taken(workspace / "out", str(result.get("gpkg")), package)
         blob = shop.store.add_blob(gpkg, package.cpv)
-        with shop.store.lock(f"failed-{package.cpv}"):
-            forget_failed(shop, package)
+        kept.forget(shop, package)
     return blob.id, put_away(shop, package, log)
 
 
@@ -189,9 +177,8 @@ def explain(
     lines = error_lines(whole)
     error = StepError(package.id, step, reason, log=str(log), tail="\n".join(lines))
     error.hint = hint_of(shop, "\n".join((*lines, *whole[-400:])))
-    if step == "build":  # its root is kept
-        strict = " --strict" if any(layer.kind == "strict" for layer in shop.inputs.base) else ""
-        error.enter = f"cloche shell {shop.inputs.machine}{strict} --package ={package.cpv}"
+    strict = " --strict" if any(layer.kind == "strict" for layer in shop.inputs.base) else ""
+    error.enter = f"cloche shell {shop.inputs.machine}{strict} --package ={package.cpv}"
     return error
 
 
@@ -201,49 +188,3 @@ def explain_again(shop: Workshop, error: StepError) -> None:
         whole = tail_of(Path(error.log), TAIL).splitlines()
         tail = "\n".join((*error_lines(whole), *whole[-400:]))
         error.hint = hint_of(shop, tail) or error.hint
-
-
-def hint_of(shop: Workshop, tail: str) -> str | None:
-    """What the end of a log says about the cause, and its cure."""
-    hints = []
-    for missing in missing_in(tail):
-        known = owners(
-            missing, (tree.path for tree in shop.store.trees() if tree.kind == "package")
-        )
-        if known:
-            hints.append(
-                f"{missing.what} was not visible; it belongs to {', '.join(known)}: "
-                "add that to DEPEND or BDEPEND"
-            )
-    if tried_network(tail):
-        hints.append("a build has no network: everything it needs belongs in SRC_URI")
-    if no_space(tail):
-        hints.append(f"the disk was full: free some room in {shop.store.path}")
-    if shop.policy.limits.memory and was_killed(tail):
-        hints.append("something was killed: perhaps it needs more than [limits] memory gives it")
-    return "; ".join(hints) or None
-
-
-def failed_directory(shop: Workshop, package: Package) -> Path:
-    """Where the root of a failed build is kept."""
-    return shop.store.path / "failed" / package.cpv.replace("/", "_")
-
-
-def forget_failed(shop: Workshop, package: Package) -> None:
-    """Remove what is kept of an earlier failure: the package can be built now."""
-    kept = failed_directory(shop, package)
-    if kept.exists():
-        remove_tree(kept)
-
-
-def keep_failed(shop: Workshop, package: Package, workspace: Path, layers: Sequence[Layer]) -> None:
-    """Keep the written top and the work directory of a failed build, in place of an older one."""
-    kept = failed_directory(shop, package)
-    kept.parent.mkdir(exist_ok=True)
-    forget_failed(shop, package)
-    kept.mkdir()
-    (workspace / "root" / "top").rename(kept / "top")
-    (workspace / "tmp").rename(kept / "tmp")
-    shutil.copytree(workspace / "distdir", kept / "distdir", copy_function=os.link)
-    about = {"package": package.id, "layers": [layer.id for layer in layers]}
-    (kept / "about.json").write_bytes(msgspec.json.encode(about))

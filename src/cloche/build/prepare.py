@@ -43,6 +43,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         etc=etc,
         profile=(machine.profile.repo, machine.profile.path),
         guest=guest_digest(),
+        place=machine.place,
     )
 
 

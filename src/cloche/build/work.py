@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from cloche.build import fetch, merge
+from cloche.build import fetch, kept, merge
 from cloche.build import package as building
 from cloche.build.compose import compose
 from cloche.build.errors import StepError, StoppedError
@@ -107,10 +107,12 @@ class Worker:
         build = self.layers(visible.build, done)
         key = self.build_key(package, build)
         action = self.shop.store.action(key.digest)
-        built = action is None
+        built = False
         if action is None:
             with self.shop.store.lock(f"build-{key.digest}", self._waits(package)):
-                action = self.shop.store.action(key.digest) or self._build(package, build, key)
+                action = self.shop.store.action(key.digest)  # another one's, who had the lock
+                if action is None:
+                    action, built = self._build(package, build, key), True
         gpkg = action.outputs["gpkg"]
         over = self.layers(visible.merge, done)
         key = self.merge_key(package, gpkg, over)
@@ -118,6 +120,7 @@ class Worker:
         if action is None:
             with self.shop.store.lock(f"merge-{key.digest}", self._waits(package)):
                 action = self.shop.store.action(key.digest) or self._merge(package, gpkg, over, key)
+        kept.forget(self.shop, package)
         return Made(action.outputs["gpkg"], action.outputs["layer"]), built
 
     def _waits(self, package: Package) -> Callable[[], None]:
@@ -169,6 +172,7 @@ class Worker:
         return merge_key(
             package,
             gpkg=gpkg,
+            inputs=self.inputs_of[package.id],
             layers=[(layer.label, layer.id) for layer in layers],
             base=self.shop.inputs.key_base,
         )
@@ -189,8 +193,10 @@ class Worker:
         began = time.monotonic()
         layer, log = merge.merge(self.shop, package, gpkg, layers)
         if before is not None and before.outputs["layer"] == layer.id:
-            # The same result as before: the layer stays, and so does the package it was made from.
-            gpkg = before.outputs["gpkg"]
+            # The same result as before: the layer stays, and so does the package it was made from,
+            # if it is still there: blobs can be lost and struck out.
+            first = before.outputs["gpkg"]
+            gpkg = first if self.shop.store.has_blob(first) else gpkg
         outputs = {"gpkg": gpkg, "layer": layer.id}
         return self._record("merge", package, key, outputs, time.monotonic() - began, log)
 

@@ -34,7 +34,7 @@ class Inputs:
 
     ``base`` is the bottom of all its roots: seed, config. ``etc`` is the config's content, by path
     below ``/etc/portage``; ``profile`` its repository and the path there; ``guest`` a digest of the
-    code that runs inside.
+    code that runs inside; ``place`` tells the machine's project from others with the same words.
     """
 
     machine: str
@@ -43,6 +43,7 @@ class Inputs:
     etc: Mapping[str, Content]
     profile: tuple[str, str]
     guest: str
+    place: str = ""
 
     @property
     def key_base(self) -> dict[str, str]:

@@ -1,9 +1,10 @@
 """Which variables of a package belong to its identity. Pure functions.
 
 Out of Portage's effective environment of one package, this keeps what may change the result of
-its build, and drops four sorts: places (they are the same in every sandbox), jobs and priorities,
-cosmetics, and what the request or the plan covers by other means (USE and USE_EXPAND are in
-``use``, metadata in the ebuild's digest). A variable that nobody here knows is kept: a needless
+its build or of its merge, and drops four sorts: places (they are the same in every sandbox; the
+guest sets CONFIG_PROTECT for merges by itself), jobs and priorities, cosmetics, and what the
+request or the plan covers by other means (USE and USE_EXPAND are in ``use``, metadata in the
+ebuild's digest). A variable that nobody here knows is kept: a needless
 rebuild is better than a wrong hit.
 """
 
@@ -35,8 +36,8 @@ COSMETICS = words(
     """
     CLEAN_DELAY COLORTERM COLUMNS DISPLAY EDITOR EMERGE_WARNING_DELAY LESS LESSOPEN LOGNAME
     LS_COLORS NOCOLOR NO_COLOR PAGER TERM TERMCAP USER LINES SSH_AUTH_SOCK ftp_proxy http_proxy
-    https_proxy no_proxy RESUMECOMMAND FETCHCOMMAND GENTOO_MIRRORS AUTOCLEAN COLLISION_IGNORE
-    UNINSTALL_IGNORE EMERGE_DEFAULT_OPTS EBUILD_DEFAULT_OPTS CONFIG_FILES OLDPWD SHLVL _
+    https_proxy no_proxy RESUMECOMMAND FETCHCOMMAND GENTOO_MIRRORS AUTOCLEAN
+    EMERGE_DEFAULT_OPTS EBUILD_DEFAULT_OPTS CONFIG_FILES OLDPWD SHLVL _
     """
 )
 COVERED = words(
@@ -67,18 +68,19 @@ _KEPT = words(
     PORTAGE_DOHTML_UNWARNED_SKIPPED_EXTENSIONS
     """
 )
-#: FEATURES of a machine that show in an image or decide whether it is made at all.
+#: FEATURES of a machine that show in an image or a merge, or decide whether it is made at all.
 FEATURES_KEPT = words(
     """
-    binpkg-docompress binpkg-dostrip compressdebug dedupdebug fixlafiles installsources
-    multilib-strict nodoc noinfo noman nostrip packdebug preserve-libs qa-unresolved-soname-deps
+    binpkg-docompress binpkg-dostrip case-insensitive-fs collision-protect compressdebug dedupdebug
+    fixlafiles installsources multilib-strict nodoc noinfo noman nostrip packdebug preserve-libs
+    protect-owned qa-unresolved-soname-deps
     sfperms splitdebug stricter suidctl test unmerge-orphans userpriv xattr
     """
 )
 
 
 def effective(variables: Mapping[str, str], use_expand: Iterable[str] = ()) -> dict[str, str]:
-    """What of ``variables`` may change the result of a build, sorted by name.
+    """What of ``variables`` may change the result of a build or of a merge, sorted by name.
 
     ``use_expand`` names the USE_EXPAND variables: they are in USE already. FEATURES is reduced to
     the ones that matter, and left out when none does.

@@ -12,7 +12,7 @@ from __future__ import annotations
 from cloche.layers.capture import CaptureReport, capture
 from cloche.layers.compare import Comparison, Difference, compare
 from cloche.layers.errors import MissingLowerError, OverlayUnavailableError, TooManyLayersError
-from cloche.layers.identity import Normaliser, Rules, layer_id
+from cloche.layers.identity import SOURCE_DATE_EPOCH, Normaliser, Rules, layer_id
 from cloche.layers.layer import Layer, commit, layer_of, stored_layer
 from cloche.layers.merge import Merged, Node, flatten, merged
 from cloche.layers.overlay import mount_overlay
@@ -21,6 +21,7 @@ from cloche.layers.portage_noise import PORTAGE_RULES
 
 __all__ = [
     "PORTAGE_RULES",
+    "SOURCE_DATE_EPOCH",
     "CaptureReport",
     "Comparison",
     "Difference",

@@ -22,6 +22,9 @@ Normaliser = Callable[[bytes], bytes | None]
 Rules = Mapping[str, Normaliser]
 """Patterns of paths (see `patterns`) and their normalisers; the first pattern that fits counts."""
 
+SOURCE_DATE_EPOCH = 1_700_000_000
+"""Seconds: the one time stamp of all that cloche makes. No part of an identity, but of tarballs."""
+
 _FORMAT = b"cloche layer 1\n"
 
 

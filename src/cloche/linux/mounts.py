@@ -16,7 +16,6 @@ AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
 AT_RECURSIVE = 0x8000
 
-MS_RDONLY = 0x1
 MS_NOSUID = 0x2
 MS_NODEV = 0x4
 MS_BIND = 0x1000
@@ -151,8 +150,3 @@ def enter_root(mount_fd: int) -> None:
     unmount(".", detach=True)
     os.chroot(".")
     os.chdir("/")
-
-
-def sync_filesystem(fd: int) -> None:
-    """syncfs(2): write what the file system of ``fd`` has in memory."""
-    check(libc.syncfs(fd), "syncfs")

@@ -25,7 +25,6 @@ _CLONE_PIDFD = 0x1000
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
 _PR_CAPBSET_DROP = 24
-_PR_SET_CHILD_SUBREAPER = 36
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
@@ -126,11 +125,6 @@ def forget_command_line(name: bytes) -> None:
         room = environment_end - start
         ctypes.memset(start, 0, room)
         ctypes.memmove(start, name, min(len(name), room - 1))
-
-
-def become_subreaper() -> None:
-    """Adopt orphaned descendants (PR_SET_CHILD_SUBREAPER)."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
 
 
 def keep_only_capabilities(kept: Collection[int]) -> None:

@@ -18,9 +18,9 @@ from cloche.engines.base import Bind
 from cloche.output import claim
 from cloche.plan.depgraph import Package
 from cloche.plan.keys import make_key
+from cloche.portage.gpkg import gpkg_path
 from cloche.store import Blob
 
-BUILD_ID = 1  # one machine holds one instance of each version, so it is always the first
 INDEX = "Packages"
 
 
@@ -43,14 +43,13 @@ def publish(
     return index.id
 
 
-def gpkg_path(package: Package) -> str:
-    """Path of a package in a multi-instance PKGDIR."""
-    return f"{package.category}/{package.pn}/{package.pf}-{BUILD_ID}.gpkg.tar"
+def _place_of(package: Package) -> str:
+    return gpkg_path(package.category, package.pn, package.pf)
 
 
 def _lay_out(shop: Workshop, packages: Sequence[tuple[Package, str]], directory: Path) -> None:
     for package, gpkg in packages:
-        target = directory / gpkg_path(package)
+        target = directory / _place_of(package)
         target.parent.mkdir(parents=True, exist_ok=True)
         source = shop.store.blob(gpkg).path
         try:
@@ -94,7 +93,7 @@ def _differs(
     shop: Workshop, packages: Sequence[tuple[Package, str]], index: Blob, directory: Path
 ) -> bool:
     """True unless the directory holds just these packages and this index."""
-    wanted = {directory / gpkg_path(package): shop.store.blob(gpkg) for package, gpkg in packages}
+    wanted = {directory / _place_of(package): shop.store.blob(gpkg) for package, gpkg in packages}
     if wanted.keys() != set(directory.glob("*/*/*.gpkg.tar")):
         return True
     wanted[directory / INDEX] = index

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,26 +29,27 @@ class Delivered:
 def deliver(
     shop: Workshop, worker: Worker, built: Built, machine: Machine, directory: Path
 ) -> Delivered:
-    """Write a machine's outputs into a directory. Raises StepError, OutputTakenError."""
+    """Write a machine's outputs. Raises StepError, CollisionError, OutputTakenError."""
     directory.mkdir(parents=True, exist_ok=True)
     layers = worker.layers(built.plan.members, built.made)
     sets = [f"@{name}" for name in machine.sets]
-    state = finish(shop, layers, world=[asked.atom for asked in machine.packages], world_sets=sets)
+    by_id = built.plan.graph.by_id()
+    packages = [by_id[name] for name in built.plan.members]
+    world = [asked.atom for asked in machine.packages]
+    state = finish(shop, packages, layers, world=world, world_sets=sets)
     stage4, blobs = None, []
     if machine.output.stage4:
         stage4, blob = pack(shop, (*layers, state), directory)
         blobs.append(blob)
-    members = set(built.plan.members)
-    packages = [(p, built.made[p.id].gpkg) for p in built.plan.packages if p.id in members]
-    blobs.append(publish(shop, packages, directory / BINPKGS, machine.root))
+    gpkgs = [(package, built.made[package.id].gpkg) for package in packages]
+    blobs.append(publish(shop, gpkgs, directory / BINPKGS, machine.root))
     remember(shop, worker, machine, layers=(*layers, state), blobs=tuple(blobs))
     return Delivered(directory / BINPKGS, stage4)
 
 
 def pin_name(machine: Machine) -> str:
     """The name under which a store keeps a machine: two projects may use the same word."""
-    place = hashlib.sha256(str(machine.root).encode()).hexdigest()[:12]
-    return f"machine/{place}/{machine.name}"
+    return f"machine/{machine.place}/{machine.name}"
 
 
 def remember(

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from cloche.build.errors import StepError
-from cloche.build.guestcall import ENVIRONMENT, SOURCE_DATE_EPOCH, describe, tail_of
+from cloche.build.guestcall import ENVIRONMENT, describe, tail_of
 from cloche.build.logs import new_log
 from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Command, Ended
-from cloche.layers import Layer
+from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.files import place
 from cloche.plan.keys import layer_parts, make_key
 

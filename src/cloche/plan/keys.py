@@ -16,6 +16,11 @@ from cloche.plan.depgraph import Distfile, Package
 
 KEY_FORMAT = "1"  # raise it when the meaning of a part changes
 
+#: Variables that Portage keeps out of phases: they act when a package is merged, and no sooner.
+MERGE_ONLY = frozenset({"COLLISION_IGNORE", "UNINSTALL_IGNORE"})
+#: Beginnings of the names of those inputs that run in ``pkg_*`` functions, too.
+_HOOKS = ("bashrc", "env/", "profile-bashrc/", "profile/")
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
@@ -47,6 +52,15 @@ def distfile_parts(distfiles: Sequence[Distfile]) -> dict[str, str]:
     }
 
 
+def variable_parts(package: Package, without: frozenset[str] = frozenset()) -> dict[str, str]:
+    """Parts for the effective variables of a package."""
+    return {
+        f"variable {name}": value
+        for name, value in package.environment.items()
+        if name not in without
+    }
+
+
 def build_key(
     package: Package,
     *,
@@ -64,7 +78,7 @@ def build_key(
         "use": " ".join(package.use),
         **base,
         **inputs,
-        **{f"variable {name}": value for name, value in package.environment.items()},
+        **variable_parts(package, without=MERGE_ONLY),
         **distfile_parts(package.distfiles),
         **layer_parts(layers),
     }
@@ -75,8 +89,21 @@ def merge_key(
     package: Package,
     *,
     gpkg: str,
+    inputs: Mapping[str, str],
     layers: Sequence[tuple[str, str]],
     base: Mapping[str, str],
 ) -> Key:
-    """Key of the step that turns a binary package (its digest ``gpkg``) into a layer."""
-    return make_key("merge", {"package": package.id, "gpkg": gpkg, **base, **layer_parts(layers)})
+    """Key of the step that turns a binary package (its digest ``gpkg``) into a layer.
+
+    ``inputs`` are those of the build; here only hooks count. All variables do: some act at merge
+    alone (INSTALL_MASK), and an equal GPKG does not say that they are what they were.
+    """
+    parts = {
+        "package": package.id,
+        "gpkg": gpkg,
+        **base,
+        **{name: digest for name, digest in inputs.items() if name.startswith(_HOOKS)},
+        **variable_parts(package),
+        **layer_parts(layers),
+    }
+    return make_key("merge", parts)

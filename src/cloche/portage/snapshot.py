@@ -13,9 +13,10 @@ from typing import Final
 
 from cloche.config.errors import Origin
 from cloche.config.files import VCS_DIRS
+from cloche.layers import SOURCE_DATE_EPOCH
 from cloche.portage.errors import RepositoryError
 
-EPOCH: Final = 1_700_000_000  # seconds; the SOURCE_DATE_EPOCH of everything cloche writes
+EPOCH: Final = SOURCE_DATE_EPOCH
 _CHUNK: Final = 1 << 20  # bytes
 _LEFTOVER: Final = re.compile(r".*~|\.#.*|#.*#|\..*\.sw[a-p]")
 

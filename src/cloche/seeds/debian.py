@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.layers import SOURCE_DATE_EPOCH
 from cloche.seeds.errors import (
     BadSignatureError,
     MirrorUnreachableError,
@@ -31,7 +32,7 @@ from cloche.seeds.sources import Mirror
 Report = Callable[[str], None]
 
 # Constant, so that nothing in a tree depends on the day it was made.
-EPOCH = 1_700_000_000
+EPOCH = SOURCE_DATE_EPOCH
 
 # What Portage itself runs, and a toolchain.
 TOOLCHAIN = (

@@ -41,6 +41,20 @@ def release(fd: int) -> None:
 
 
 @contextmanager
+def held_directory(path: Path) -> Iterator[bool]:
+    """Hold a lock on a directory itself for a block, if it is free: the value says so."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    if not try_hold(fd):
+        os.close(fd)
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        release(fd)
+
+
+@contextmanager
 def held(path: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Hold the lock for a block; ``waiting`` is called once when another has it."""
     fd = open_lock(path)

@@ -30,9 +30,9 @@ from cloche.store.errors import (
 )
 from cloche.store.index import Index
 from cloche.store.layout import checked, fsync, prepare, settle_version, syncfs
-from cloche.store.locks import held, hold, open_lock, release, try_hold
+from cloche.store.locks import held, held_directory, hold, open_lock, release, try_hold
 from cloche.store.records import Action, Blob, Pin, Tree
-from cloche.store.sweep import sweep, take_away
+from cloche.store.sweep import discard, sweep, take_away
 from cloche.store.tree import open_directory, remove_tree
 
 Waiting = Callable[[str], None]
@@ -281,6 +281,14 @@ class Store:
         """Hold the lock ``name`` for a block, against other processes and threads."""
         # A prefix keeps users' names apart from the store's own locks.
         return held(self.path / "locks" / f"key-{urllib.parse.quote(name, safe='')}", waiting)
+
+    def discard(self, path: Path) -> None:
+        """Remove a directory that lies in the store, once nobody holds it."""
+        discard(self, path)
+
+    def hold(self, path: Path) -> AbstractContextManager[bool]:
+        """Keep a directory from being removed for a block; says whether nobody else does."""
+        return held_directory(path)
 
     def placing(self) -> AbstractContextManager[None]:
         """Held while something is put in place and entered, so that no sweep comes in between."""

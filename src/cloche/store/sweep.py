@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloche.store.locks import held, open_lock, release, try_hold
+from cloche.store.locks import held, held_directory, open_lock, release, try_hold
 from cloche.store.tree import open_directory, remove_tree
 
 if TYPE_CHECKING:
@@ -63,6 +63,18 @@ def sweep(store: Store) -> None:
                     remove_tree(path)
     finally:
         release(fd)
+
+
+def discard(store: Store, path: Path) -> None:
+    """Remove a directory at once, or, where somebody holds it, leave that to a later `sweep`."""
+    target = store.tmp / f"gone-{os.urandom(8).hex()}"
+    try:
+        path.rename(target)
+    except FileNotFoundError:
+        return
+    with suppress(OSError), held_directory(target) as free:
+        if free:
+            remove_tree(target)
 
 
 def take_away(store: Store, path: Path) -> None:

@@ -1,0 +1,83 @@
+"""Roots of failed steps, kept for `cloche shell` until their package is there.
+
+A root belongs to one machine of one project: what fails in one may well succeed in another. Whoever
+looks around in a root holds a lock on its directory. A root that has to go while it is looked at is
+taken out of its place, and removed when nobody holds it any more.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from cloche.build.workshop import Workshop
+from cloche.layers import Layer
+from cloche.plan.depgraph import Package
+
+Step = Literal["build", "merge"]
+
+ABOUT = "about.json"
+#: What a step's workspace has beside the written top and Portage's directory: hard links of the
+#: distfiles, or of the binary package.
+SOURCES: dict[Step, str] = {"build": "distdir", "merge": "packages"}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What is known of a kept root: the step that failed, and the ids of the layers below it."""
+
+    package: str
+    layers: tuple[str, ...]
+    step: Step = "build"
+
+
+def directory(shop: Workshop, package: Package) -> Path:
+    """Where the root of a failed step is kept. No name of a project or a package has an @."""
+    inputs = shop.inputs
+    name = f"{inputs.place}@{inputs.machine}@{package.cpv.replace('/', '_')}"
+    return shop.store.failed / name
+
+
+def lock(shop: Workshop, package: Package) -> AbstractContextManager[None]:
+    """Held by whoever puts a root into its place, or takes it away."""
+    return shop.store.lock(f"failed-{directory(shop, package).name}")
+
+
+def keep(
+    shop: Workshop, package: Package, step: Step, workspace: Path, layers: Sequence[Layer]
+) -> None:
+    """Keep the written top and the work directory of a failed step, in place of an older one."""
+    place = directory(shop, package)
+    with lock(shop, package):
+        shop.store.discard(place)
+        place.mkdir()
+        (workspace / "root" / "top").rename(place / "top")
+        (workspace / "tmp").rename(place / "tmp")
+        name = SOURCES[step]
+        shutil.copytree(workspace / name, place / name, copy_function=os.link)
+        about = Kept(package.id, tuple(layer.id for layer in layers), step)
+        (place / ABOUT).write_bytes(msgspec.json.encode(about))
+
+
+def known(shop: Workshop, package: Package) -> Kept | None:
+    """What is kept of a package, if anything is."""
+    try:
+        text = (directory(shop, package) / ABOUT).read_bytes()
+    except FileNotFoundError:
+        return None
+    return msgspec.json.decode(text, type=Kept)
+
+
+def forget(shop: Workshop, package: Package) -> None:
+    """Remove what is kept of an earlier failure: the package is there now."""
+    place = directory(shop, package)
+    if place.exists():
+        with lock(shop, package):
+            shop.store.discard(place)

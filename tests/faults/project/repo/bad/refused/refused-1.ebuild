@@ -1,0 +1,18 @@
+# Copyright 2026 The cloche authors
+# Distributed under the terms of the GNU General Public License v2
+
+EAPI=8
+
+DESCRIPTION="Owns a file of a package that it needs at run time"
+HOMEPAGE="https://example.org/faults"
+S="${WORKDIR}"
+
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+RDEPEND="bad/owns-one"
+
+src_install() {
+	newbin - owned-twice <<<"#!/bin/sh
+echo ${PN}"
+}
