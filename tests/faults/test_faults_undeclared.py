@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.faults.looking import PROJECT, said
+from tests.faults.looking import PROJECT, machine, said
 from tests.support import Store, project
 
 pytestmark = pytest.mark.real
@@ -84,3 +84,15 @@ def test_the_shell_shows_the_same_glass(root_seeded: Store) -> None:
     for name, visible in (("good/declared", True), ("good/plain", False)):
         arguments = ("shell", "fine", "--package", name, "--", "test", "-e", "/usr/include/tiny.h")
         assert (root_seeded.cloche(*arguments, cwd=where).returncode == 0) is visible
+
+
+def test_what_strictness_hides_of_the_seed_is_told(root_seeded: Store) -> None:
+    where = project(root_seeded, PROJECT)
+    name = machine(where, "autotools", "bad/autotools")
+    root_seeded.cloche("build", name, cwd=where, check=True)
+    done = root_seeded.cloche("build", name, "--strict", cwd=where)
+    said(done, 1)
+    assert (
+        "command autoreconf is in the seed but hidden by --strict; "
+        "declare the package that brings it"
+    ) in done.stderr

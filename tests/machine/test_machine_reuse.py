@@ -90,12 +90,32 @@ def test_a_changed_library_builds_all_that_sees_it_and_nothing_else(first: tiny.
     assert told.stdout.startswith("another leaf of")
 
 
+def test_a_lost_package_file_is_made_again(first: tiny.Build) -> None:
+    """Also where the layer stays, and so would the package that it was made from at first."""
+    ebuild = first.project / "repo/tiny/census/census-1.ebuild"
+    ebuild.write_text(ebuild.read_text() + "# A comment that the saved ebuild has, too.\n")
+    package = first.project / "out/tiny/binpkgs/tiny/census/census-1-1.gpkg.tar"
+    tiny.build(first.store, first.project)
+    before = package.read_bytes()
+    second = tiny.build(first.store, first.project)
+    assert second.packages("built") == {"tiny/census-1"}
+    assert package.read_bytes() == before
+    with package.open("rb") as file:
+        blob = first.store.path / "blobs" / hashlib.file_digest(file, "sha256").hexdigest()
+    blob.unlink()
+    first.store.cloche("store", "verify", "--repair", cwd=first.project)
+    third = tiny.build(first.store, first.project)
+    assert third.layers == second.layers
+    assert package.stat().st_size
+
+
 def test_what_acts_at_a_merge_alone_is_gone_when_it_is_taken_back(first: tiny.Build) -> None:
     before = tiny.build(first.store, first.project)
     conf, hook = (first.project / "portage/base" / name for name in ("make.conf", "bashrc"))
     was = conf.read_text()
     conf.write_text(was + 'INSTALL_MASK="/usr/share/report"\n')
-    hook.write_text("post_pkg_postinst() { touch ${EROOT}/var/lib/${PN}; }\n")
+    # No function, which the package's saved environment would hold.
+    hook.write_text("if [[ ${EBUILD_PHASE} == postinst ]]; then touch /var/lib/${PN}; fi\n")
     masked = tiny.build(first.store, first.project)
     shell = ("shell", "tiny", "--", "ls", "/usr/share/report", "/var/lib/leaf")
     told = first.store.cloche(*shell, cwd=first.project)
@@ -108,19 +128,3 @@ def test_what_acts_at_a_merge_alone_is_gone_when_it_is_taken_back(first: tiny.Bu
     told = first.store.cloche(*shell, cwd=first.project)
     assert "/usr/share/report" in told.stdout, told
     assert "/var/lib/leaf" in told.stderr, told
-
-
-def test_a_lost_package_file_is_made_again(first: tiny.Build) -> None:
-    """Also where the layer stays, and so would the package that it was made from at first."""
-    ebuild = first.project / "repo/tiny/census/census-1.ebuild"
-    ebuild.write_text(ebuild.read_text() + "# A comment that the saved ebuild has, too.\n")
-    second = tiny.build(first.store, first.project)
-    assert second.packages("built") == {"tiny/census-1"}
-    package = first.project / "out/tiny/binpkgs/tiny/census/census-1-1.gpkg.tar"
-    with package.open("rb") as file:
-        blob = first.store.path / "blobs" / hashlib.file_digest(file, "sha256").hexdigest()
-    blob.unlink()
-    first.store.cloche("store", "verify", "--repair", cwd=first.project)
-    third = tiny.build(first.store, first.project)
-    assert third.layers == second.layers
-    assert package.stat().st_size
