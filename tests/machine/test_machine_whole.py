@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import pwd
+import time
 from contextlib import suppress
 from pathlib import Path
 
