@@ -179,7 +179,7 @@ def test_nothing_of_theirs_steers_the_terminal(
     faulty: Faulty, terminal: Callable[..., InTerminal], name: str
 ) -> None:
     store, project = faulty
-    started = terminal(store, "build", name, "--verbose", cwd=project)
+    started = terminal(store, "build", name, "--progress", "plain", cwd=project)
     assert started.ended() == (1 if name == "screams" else 2)
     assert not re.search(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]|\xc2[\x80-\x9f]", started.output)
     assert rb"\x1b[2J" in started.output

@@ -64,7 +64,10 @@ def run(requests: socket.socket, launcher: int, *, network: bool) -> NoReturn:
         requests.close()
         channel = socket.socket(fileno=channel_fd)
         request = wire.unpack(request_fd)
-        prepare(request, common or make_ready(network=network))
+        if common is None:
+            _separate()  # where the host's mount namespace is not ours to mount in
+            common = make_ready(network=network)
+        prepare(request, common)
         master, slave = _terminal(streams[1]) if request.command.tty else (-1, -1)
         main = _start(request, [slave] * 3 if request.command.tty else streams, streams[3:])
         wire.send(channel, {"started": main}, [master] if request.command.tty else [])
@@ -81,6 +84,7 @@ def rehearse(request: wire.Request, channel: socket.socket) -> NoReturn:
     """Prepare a sandbox, report how that went, and end."""
     try:
         _forbid_imports()
+        _separate()
         prepare(request, make_ready(network=request.sandbox.network))
         wire.send(channel, {})
     except BaseException as error:
@@ -135,10 +139,7 @@ def make_ready(*, network: bool) -> list[Mount]:
 def prepare(request: wire.Request, common: list[Mount]) -> None:
     """Turn a process that is ready into the first one of the sandbox that was asked for."""
     cgroups.join(request.cgroups)
-    with step("entering new namespaces"):
-        processes.unshare(
-            processes.CLONE_NEWNS | processes.CLONE_NEWUTS | processes.CLONE_NEWCGROUP
-        )
+    _separate()
     with step("setting the host name"):
         socket.sethostname(request.sandbox.hostname)
     assemble(request.sandbox, common)
@@ -147,6 +148,13 @@ def prepare(request: wire.Request, common: list[Mount]) -> None:
     with step("dropping capabilities"):
         processes.keep_only_capabilities([processes.CAPABILITIES[name] for name in _KEPT])
         processes.hide_from_ptrace()
+
+
+def _separate() -> None:
+    with step("entering new namespaces"):
+        processes.unshare(
+            processes.CLONE_NEWNS | processes.CLONE_NEWUTS | processes.CLONE_NEWCGROUP
+        )
 
 
 def _start(request: wire.Request, streams: Sequence[int], extra: Sequence[int]) -> int:
