@@ -127,7 +127,7 @@ def test_ctrl_c_is_one_line_and_loses_nothing(
 ) -> None:
     store = fresh(request.getfixturevalue(f"{user}_seeded"))
     where = project(store, PROJECT)
-    started = terminal(store, "build", MACHINE, "--jobs", "1", cwd=where)
+    started = terminal(store, "build", MACHINE, "--progress", "plain", "--jobs", "1", cwd=where)
     started.until(rb"\[3/6\] built .*\n(.*\n)*.* build ")
     time.sleep(0.5)
     before = len(started.output)
@@ -147,7 +147,7 @@ def test_ctrl_c_is_one_line_and_loses_nothing(
 def test_ctrl_c_is_quiet_from_the_first_moment(
     root_seeded: Store, terminal: Callable[..., InTerminal], seconds: float, root_project: Path
 ) -> None:
-    started = terminal(root_seeded, "build", MACHINE, cwd=root_project)
+    started = terminal(root_seeded, "build", MACHINE, "--progress", "plain", cwd=root_project)
     time.sleep(seconds)
     started.press(b"\3")
     status = started.ended()
@@ -170,7 +170,7 @@ def test_impatience_does_no_harm(
     """Ctrl-C three times within a moment."""
     store = fresh(root_seeded)
     where = project(store, PROJECT)
-    started = terminal(store, "build", MACHINE, cwd=where)
+    started = terminal(store, "build", MACHINE, "--progress", "plain", cwd=where)
     started.until(rb"build    ")
     for _ in range(3):
         started.press(b"\3")

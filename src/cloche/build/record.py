@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import gzip
 import shutil
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -46,20 +45,16 @@ class Recorder:
 @contextmanager
 def recorded(shop: Workshop) -> Iterator[None]:
     """Record the events of the block; keep them where a plan was made, whatever became of it."""
-    machine = shop.inputs.machine
-    directory = shop.store.logs / "machine" / machine
-    directory.mkdir(parents=True, exist_ok=True)
-    stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
-    recorder = Recorder(directory / f"{stamp}-events.jsonl")
-    shop.bus.add(recorder)
-    try:
-        yield
-    finally:
-        shop.bus.remove(recorder)
-        recorder.close()
-        if recorder.depgraph is not None:
-            _keep(shop.store, machine, recorder.path, recorder.depgraph)
-        recorder.path.unlink(missing_ok=True)
+    with shop.store.workspace("events") as workspace:
+        recorder = Recorder(workspace / "events.jsonl")
+        shop.bus.add(recorder)
+        try:
+            yield
+        finally:
+            shop.bus.remove(recorder)
+            recorder.close()
+            if recorder.depgraph is not None:
+                _keep(shop.store, shop.inputs.machine, recorder.path, recorder.depgraph)
 
 
 def _keep(store: Store, machine: str, path: Path, depgraph: str) -> None:
