@@ -93,7 +93,7 @@ Examples:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),
     help="Where tarball and packages are put [PROJECT/out/MACHINE]; `binpkgs` there is replaced "
     "if cloche made it.",
 )

@@ -53,7 +53,7 @@ Exit status: 0 done, 1 a build failed, 2 bad input, 3 the host cannot do it,
 )
 @click.option(
     "--store",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),
     help=STORE,
 )
 @click.pass_context

@@ -52,7 +52,7 @@ def everywhere(command: click.Command) -> None:
         for each in command.commands.values():
             everywhere(each)
         return
-    kind = click.Path(file_okay=False, path_type=Path)
+    kind = click.Path(file_okay=False, readable=False, path_type=Path)
     command.params.append(
         click.Option(["--store"], type=kind, help=STORE, expose_value=False, callback=_use_store)
     )
