@@ -76,6 +76,9 @@ def terminal(monkeypatch):
     made = Terminal(monkeypatch)
     yield made
     made.live.close()
+    made.slave.close()
+    os.close(made.master)
+    made.reader.join(1)
 
 
 def start(terminal, log=None):

@@ -93,10 +93,10 @@ def test_a_changed_library_builds_all_that_sees_it_and_nothing_else(first: tiny.
 def test_a_lost_package_file_is_made_again(first: tiny.Build) -> None:
     """Also where the layer stays, and so would the package that it was made from at first."""
     ebuild = first.project / "repo/tiny/census/census-1.ebuild"
-    ebuild.write_text(ebuild.read_text() + "# A comment that the saved ebuild has, too.\n")
     package = first.project / "out/tiny/binpkgs/tiny/census/census-1-1.gpkg.tar"
     tiny.build(first.store, first.project)
     before = package.read_bytes()
+    ebuild.write_text(ebuild.read_text() + "# A comment that the saved ebuild has, too.\n")
     second = tiny.build(first.store, first.project)
     assert second.packages("built") == {"tiny/census-1"}
     assert package.read_bytes() == before
