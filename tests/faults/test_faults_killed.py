@@ -137,7 +137,7 @@ def test_ctrl_c_is_one_line_and_loses_nothing(
     assert [line for line in rest if line.strip()][-1].startswith("cloche: interrupted; ")
     assert not any("failed" in line or "Traceback" in line for line in rest), rest
     assert settled(store) == []
-    assert not (store.path / "failed").exists() or not any((store.path / "failed").iterdir())
+    assert not list((store.path / "failed").glob("*chain*"))
     done = store.cloche("build", MACHINE, cwd=where, check=True)
     assert "3 reused" in done.stderr
     assert store.cloche("store", "verify", cwd=where).returncode == 0
