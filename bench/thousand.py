@@ -18,7 +18,7 @@ from cloche.build.events import Bus
 from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
 from cloche.build.machine import build_machine
-from cloche.build.work import Worker
+from cloche.build.work import Made, Worker
 from cloche.build.workshop import Inputs, Policy, Workshop
 from cloche.cli import main as _whole_command_line  # noqa: F401 - it is part of what is measured
 from cloche.engines.native import NativeEngine
@@ -110,7 +110,7 @@ def record(directory: Path, number: int) -> None:
         jobserver = Jobserver(directory / "fifo", 2)
         shop = workshop(store, engine, jobserver)
         worker = Worker(shop, make_plan(graph), "", inputs_of(graph), {})
-        done: dict[str, str] = {}
+        done: dict[str, Made] = {}
         for package in graph.packages:
             visible = worker.plan.visible[package.id]
             key = worker.build_key(package, worker.layers(visible.build, done))
@@ -124,7 +124,7 @@ def record(directory: Path, number: int) -> None:
             store.record(
                 Action(key.digest, "merge", package.id, key.parts, outputs, 1.0, None, now)
             )
-            done[package.id] = outputs["layer"]
+            done[package.id] = Made(gpkg, outputs["layer"])
         _file(store, sha("graph"), "depgraph", encode_depgraph(graph))
         jobserver.close()
 
