@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from tests.support import cannot
 
 from cloche.build.hints import hint_of
 
@@ -48,7 +49,7 @@ def test_only_packages_of_the_machines_repositories_are_advised(tmp_path: Path) 
 @pytest.mark.parametrize("place", ["usr/bin/autoreconf", "usr"])
 def test_what_strictness_hides_is_told(tmp_path: Path, place: str) -> None:
     if os.geteuid() != 0:
-        pytest.skip("a whiteout is a device: root alone makes one")
+        cannot("a whiteout is a device: root alone makes one")
     made = shop(tmp_path, strict=True)
     assert hint_of(made, AUTORECONF) is None  # it is not hidden: something else is wrong
     whiteout = tmp_path / "strict" / place

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.support import cannot
 
 DRIVER = Path(__file__).with_name("sandbox_driver.py")
 SOURCE = Path(__file__).parents[2] / "src"
@@ -92,7 +93,7 @@ def as_root(root: Path) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def user() -> Iterator[str]:
     if os.geteuid() != 0:
-        pytest.skip("making a user needs root")
+        cannot("making a user needs root")
     subprocess.run(["useradd", "--no-create-home", USER], check=True, capture_output=True)
     given = f":{USER}:" in ":" + Path("/etc/subuid").read_text().replace("\n", ":")
     if not given:
@@ -108,7 +109,7 @@ def user() -> Iterator[str]:
 def as_user(root: Path, user: str) -> dict[str, str]:
     python = python_for_users()
     if python is None:
-        pytest.skip("no Python that an ordinary user may execute")
+        cannot("no Python that an ordinary user may execute")
     directory = root.parent / "user-work"
     directory.mkdir()
     own = directory / "root"

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 import tiny
-from tests.support import Store, project
+from tests.support import Store, cannot, project
 
 from cloche.engines import cgroups
 
@@ -47,7 +47,7 @@ def test_what_a_limit_ends_is_told_with_the_limit(
     root_seeded: Store, fresh: Callable[[Store], Store]
 ) -> None:
     if not cgroups.can_limit_memory():
-        pytest.skip("no control group with a limit on memory can be made here")
+        cannot("no control group with a limit on memory can be made here")
     store = fresh(root_seeded)
     place = project(store, tiny.PROJECT)
     machine = place / "machines/tiny.toml"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.support import cannot
 
 from cloche.engines.base import Command, Sandbox
 from cloche.engines.native import NativeEngine
@@ -20,15 +21,15 @@ from cloche.seeds.lock import SeedLock
 from cloche.seeds.strict import strict_overlay
 from cloche.store import Store
 
-pytestmark = [
-    pytest.mark.real,
-    pytest.mark.skipif(shutil.which("mmdebstrap") is None, reason="needs mmdebstrap"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="needs uid 0, of a user namespace at least"),
-]
+pytestmark = pytest.mark.real
 
 
 def test_two_bootstraps_are_one_seed(tmp_path: Path) -> None:
     """In a process of its own: an engine wants to be made without threads of other tests."""
+    if shutil.which("mmdebstrap") is None:
+        cannot("mmdebstrap is not installed")
+    if os.geteuid() != 0:
+        cannot("a seed is made as uid 0, of a user namespace at least")
     code = "import sys, pathlib; from tests.seeds import test_seeds_real as t"
     subprocess.run(
         [sys.executable, "-c", f"{code}; t.bootstrap_twice(pathlib.Path(sys.argv[1]))", tmp_path],
