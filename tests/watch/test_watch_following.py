@@ -6,7 +6,7 @@ import socket
 import threading
 from pathlib import Path
 
-from cloche.build.events import Done, Event, Finished, Phase, Planned, Started
+from cloche.build.events import Done, Event, Finished, Logging, Phase, Planned, Started
 from cloche.watch import emergelog
 from cloche.watch.follow import Doing, Follower, Look
 from cloche.watch.observed import Observer, decode
@@ -117,6 +117,8 @@ def names(events: list[Event]) -> list[str]:
         match event:
             case Started():
                 return f"{event.step} {event.package}"
+            case Logging():
+                return f"logs to {event.log}"
             case Phase():
                 return f"{event.phase} {event.state}"
             case Done():
@@ -139,6 +141,21 @@ def test_a_package_goes_through_its_phases_to_its_end() -> None:
         "build a/b-1::r", "unpack start", "unpack end", "compile start", "compile end",
         "merge a/b-1::r", "preinst start", "preinst end", "built a/b-1::r",
     ]  # fmt: skip
+
+
+def test_a_log_that_is_seen_late_is_told_once_and_kept() -> None:
+    """Emerge tells of a package before its process is there; between two phases there is none."""
+    events = told(
+        Look(1, {"a/b-1": Doing("build")}, {}),
+        Look(2, {"a/b-1": Doing("build", "compile", "/log")}, {}),
+        Look(3, {"a/b-1": Doing("build", "compile")}, {}),
+        Look(4, {}, {}, gone=True),
+    )
+    assert names(events)[:4] == [
+        "build a/b-1::r", "logs to /log", "compile start", "compile end",
+    ]  # fmt: skip
+    (failed,) = [event for event in events if isinstance(event, Done) and event.how == "failed"]
+    assert failed.log == "/log"
 
 
 def test_what_was_done_before_anybody_looked_is_told_too() -> None:

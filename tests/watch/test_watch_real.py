@@ -108,8 +108,8 @@ def test_an_emerge_outside_of_cloche_is_told_as_a_build(
     phases = {(e["package"], e["phase"]) for e in events if e["event"] == "phase"}
     assert (names[1], "compile") in phases
     assert (names[2], "compile") in phases
-    logs = [event["log"] for event in events if event["event"] == "started" and event["log"]]
-    assert any(log.endswith("app-misc/two-1/temp/build.log") for log in logs)
+    logs = [event["log"] for event in events if event["event"] in ("started", "logging")]
+    assert any(log and log.endswith("app-misc/two-1/temp/build.log") for log in logs)
     assert events[-1]["event"] == "finished"
     assert (events[-1]["built"], events[-1]["failed"]) == (3, 1)
 

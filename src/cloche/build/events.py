@@ -66,6 +66,13 @@ class Started(Event, frozen=True, tag="started"):
     log: str | None = None
 
 
+class Logging(Event, frozen=True, tag="logging"):
+    """Where a package's step writes its log; only where that was not known when the step began."""
+
+    package: str
+    log: str
+
+
 class Phase(Event, frozen=True, tag="phase"):
     """An ebuild phase of a package began or ended."""
 
@@ -118,7 +125,17 @@ class Delivered(Event, frozen=True, tag="delivered"):
 
 
 AnyEvent = (
-    Version | Note | Stage | Planned | Started | Phase | Fetched | Done | Finished | Delivered
+    Version
+    | Note
+    | Stage
+    | Planned
+    | Started
+    | Logging
+    | Phase
+    | Fetched
+    | Done
+    | Finished
+    | Delivered
 )
 Sink = Callable[[Event], None]
 

@@ -12,6 +12,7 @@ from cloche.plan.order import Order, make_order
 
 Status = Literal["waiting", "running", "built", "reused", "failed", "skipped"]
 ENDED: tuple[Status, ...] = ("built", "reused", "failed", "skipped")
+OfPackage = events.Started | events.Logging | events.Phase | events.Done
 NOTHING = make_order((), {})
 
 
@@ -76,7 +77,7 @@ def fold(state: State, event: events.Event) -> State:
         case events.Stage():
             left = {n: t for n, t in state.stages.items() if n != event.name}
             return replace(state, stages=left)
-        case events.Started() | events.Phase() | events.Done():
+        case events.Started() | events.Logging() | events.Phase() | events.Done():
             place = state.order.index.get(event.package)
             return state if place is None else _moved(state, place, event)
         case events.Finished():
@@ -105,7 +106,7 @@ def _planned(state: State, event: events.Planned) -> State:
     )
 
 
-def _moved(state: State, place: int, event: events.Started | events.Phase | events.Done) -> State:
+def _moved(state: State, place: int, event: OfPackage) -> State:
     old = state.nodes[place]
     new = _next(old, event)
     if new is old:
@@ -123,7 +124,7 @@ def _moved(state: State, place: int, event: events.Started | events.Phase | even
     return replace(state, nodes=tuple(nodes), masks=masks)
 
 
-def _next(old: Node, event: events.Started | events.Phase | events.Done) -> Node:
+def _next(old: Node, event: OfPackage) -> Node:
     match event:
         case events.Started():
             since = old.since if old.status == "running" else event.time
@@ -135,6 +136,8 @@ def _next(old: Node, event: events.Started | events.Phase | events.Done) -> Node
                 since=since,
                 log=event.log or old.log,
             )
+        case events.Logging():
+            return replace(old, log=event.log)
         case events.Phase(state="start") if old.status == "running":
             return replace(old, doing=event.phase)
         case events.Phase(state="end", phase="fetch") if old.step == "fetch":

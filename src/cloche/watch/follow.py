@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cloche.build.events import Done, Event, Finished, Phase, Planned, Started
+from cloche.build.events import Done, Event, Finished, Logging, Phase, Planned, Started
 
 Step = Literal["build", "merge"]
 PATIENCE = 3  # looks for which something may be seen nowhere, between two of its tasks
@@ -68,18 +68,23 @@ class Follower:
     def _does(self, cpv: str, doing: Doing, now: float) -> Iterator[Event]:
         before = self.running.get(cpv)
         name = self._name(cpv)
+        known = before.log if before is not None else None
+        log = doing.log or known
+        last = before.phase if before is not None else None
         if before is None or before.step != doing.step:
-            if before is not None and before.phase:
-                yield Phase(package=name, phase=before.phase, state="end", time=now)
+            if last:
+                yield Phase(package=name, phase=last, state="end", time=now)
             self.since.setdefault(cpv, doing.since or now)
-            yield Started(package=name, step=doing.step, log=doing.log, time=now)
-            before = None
-        phase = doing.phase or (before.phase if before else None)
-        if phase and (before is None or phase != before.phase):
-            if before is not None and before.phase:
-                yield Phase(package=name, phase=before.phase, state="end", time=now)
+            yield Started(package=name, step=doing.step, log=log, time=now)
+            last = None
+        elif log and log != known:
+            yield Logging(package=name, log=log, time=now)
+        phase = doing.phase or last
+        if phase and phase != last:
+            if last:
+                yield Phase(package=name, phase=last, state="end", time=now)
             yield Phase(package=name, phase=phase, state="start", time=now)
-        self.running[cpv] = Doing(doing.step, phase, doing.log, doing.since)
+        self.running[cpv] = Doing(doing.step, phase, log, doing.since)
 
     def _vanished(self, look: Look) -> Iterator[Event]:
         """What is seen nowhere has failed when emerge counts more failures, or cannot be told."""
