@@ -95,3 +95,19 @@ def test_colours_and_carriage_returns_are_taken_off() -> None:
     assert error_lines(["10%\r20%\r\x1b[1mx.c:1:1: \x1b[31merror:\x1b[0m bad"]) == (
         "x.c:1:1: error: bad",
     )
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (["a", "b", "c"], ("b", "c")),
+        (["cc x.c", "x.c:1: error: no", "note", "make: *** Error 1"], ("x.c:1: error: no",)),
+        (
+            [">>> Compiling", "died", " * ERROR: c/p failed", " * help"],
+            (" * ERROR: c/p failed", " * help"),
+        ),
+        (["make[2]: *** [Makefile:3: all] Error 1"], ()),
+    ],
+)
+def test_few_lines_are_the_ones_that_tell_most(log: list[str], said: tuple[str, ...]) -> None:
+    assert error_lines(log, 2) == said

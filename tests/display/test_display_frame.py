@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 from replay import PLAIN, Window, folded, many, recorded, replayed
 
 from cloche.build import events
-from cloche.display.follow import telling
 from cloche.display.frame import Size, View, render
 from cloche.display.state import State, fold
 from cloche.display.theme import columns, make_theme, theme_for
@@ -43,7 +42,6 @@ def test_a_failure_in_the_middle(tmp_path):
         "tiny: 5 packages in the plan",
         "● [1/5] app-misc/quick-1  6.7 s",
         "✘ [2/5] app-misc/other-1  3.4 s  build failed: phase compile: emake failed",
-        "    gcc -c other.c",
         "    other.c:3:1: error: expected declaration",
         " ●     app-misc/quick-1  6 s",
         " │ ▶   app-misc/hello-2.10  configure  10 s of ~35 s",
@@ -225,19 +223,3 @@ def test_the_log_is_shown_from_its_end_and_scrolls():
     assert frame[1:10] == [f" line {n}" for n in range(91, 100)]
     back = View(mode="log", chosen=chosen, log=view.log, back=50)
     assert " line 49" in render(state, Size(80, 24), PLAIN, 101.0, back)
-
-
-@pytest.mark.parametrize(
-    ("log", "told"),
-    [
-        (["a", "b", "c"], ("b", "c")),
-        (
-            ["cc x.c", "x.c:1: error: no", "note", "make: *** Error 1"],
-            ("cc x.c", "x.c:1: error: no"),
-        ),
-        ([">>> Compiling", "died", " * ERROR: c/p failed", " * help"], ("died",)),
-        (["make[2]: *** Error 1"], ()),
-    ],
-)
-def test_a_failed_log_tells_of_its_cause(log, told):
-    assert telling(log, 2) == told

@@ -1,30 +1,13 @@
-"""The ends of logs: what a failed one says of its cause, and what a growing one says now."""
+"""The ends of logs: what one that still grows says now."""
 
 from __future__ import annotations
 
 import gzip
-import re
-from collections.abc import Sequence
 from pathlib import Path
 
 from cloche.build.logs import found_log, open_log
 
-TAIL = 6  # lines that tell of a failure
 REACH = 128 << 10  # bytes from a log's end that are looked at
-
-_NOT_THE_CAUSE = re.compile(r"(g?make|ninja|samu)(\[\d+\])?: |>>> ")
-_ERROR = re.compile(r"(^|[\s:])(fatal )?error( |:|\[)", re.IGNORECASE)
-
-
-def telling(lines: Sequence[str], number: int = TAIL) -> tuple[str, ...]:
-    """Of a failed log the lines that tell most: the first error, not what make and Portage add."""
-    end = next((n for n, line in enumerate(lines) if line.startswith(" * ERROR: ")), len(lines))
-    own = [line for line in lines[:end] if not _NOT_THE_CAUSE.match(line)]
-    first = next((n for n, line in enumerate(own) if _ERROR.search(line)), None)
-    if first is None:
-        return tuple(own[-number:])
-    start = max(0, first - 1)
-    return tuple(own[start : start + number])
 
 
 def last_lines(log: str | None, number: int, reach: int = REACH) -> tuple[str, ...]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from cloche.build import events
-from cloche.display.follow import TAIL, last_lines, telling
+from cloche.build.errorlines import error_lines
+from cloche.display.follow import last_lines
 from cloche.display.state import State, bare_reason
 from cloche.display.text import count, seconds, size
 from cloche.display.theme import Line, Theme
 
+TAIL = 6  # lines that tell of a failure
 REACH = 400  # lines from a failed log's end among which the cause is looked for
 
 
@@ -44,7 +46,7 @@ def _done(event: events.Done, state: State, theme: Theme) -> list[Line]:
     lines: list[Line] = [[*line, (f"  {reason}", "failed")]]
     if reason.endswith("stopped"):
         return lines
-    why = event.lines[:TAIL] or telling(last_lines(event.log, REACH))
+    why = event.lines[:TAIL] or error_lines(last_lines(event.log, REACH))[:TAIL]
     lines.extend([("    ", ""), (text, "")] for text in why)
     return lines
 

@@ -1,23 +1,15 @@
-"""A graph as SVG: layers from left to right, what is needed left of what needs it.
-
-The way of Sugiyama, Tagawa and Toda (1981), in small: a layer is the longest chain of needs; edges
-over several layers go through points of their own in each; sweeps put everything near its
-neighbours' middle.
-"""
+"""A graph as SVG: layers from left to right, what is needed left of what needs it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from html import escape
-from itertools import pairwise
 
+from cloche.display.layered import Item, layered
 from cloche.display.picture import Picture, bare
-from cloche.plan.order import bits, make_order
 
 CHARACTER, LINE, GAP, MARGIN = 7.3, 26.0, 56.0, 14.0  # pixels
 POINT = 0.45  # of a line: the room for an edge that only passes
-SWEEPS = 6
 
 _STYLE = """
   text { font: 12px ui-monospace, monospace; fill: #222 }
@@ -29,24 +21,10 @@ _STYLE = """
   @media (prefers-color-scheme: dark) { text { fill: #111 } svg { background: #555 } }
 """
 
-# A vertex or a point of a passing edge: (place, -1) or (source, target) with the layer beside it.
-Item = tuple[int, int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class _Layers:
-    """Columns of items, and each item's neighbours in the column before and after."""
-
-    columns: list[list[Item]]
-    before: Mapping[Item, list[Item]]
-    after: Mapping[Item, list[Item]]
-    chains: list[list[Item]]
-
 
 def as_svg(picture: Picture, title: str) -> str:
     """One self-contained image; every package is a group whose title tells what is known of it."""
-    layers = _layered(picture)
-    _sweep(layers)
+    layers = layered(picture.names, picture.edges)
     names = picture.names
     widths = [
         max((len(bare(names[i[0]])) for i in column if i[1] < 0), default=0) * CHARACTER + 16
@@ -66,52 +44,6 @@ def as_svg(picture: Picture, title: str) -> str:
                 box = (lefts[number], middles[item], widths[number])
                 parts.append(_box(picture, names[item[0]], *box))
     return "\n".join([*parts, "</svg>"])
-
-
-def _layered(picture: Picture) -> _Layers:
-    order = make_order(picture.names, picture.edges)
-    depth: list[int] = []
-    for place in range(len(order.names)):
-        depth.append(1 + max((depth[other] for other in bits(order.needs[place])), default=-1))
-    columns: list[list[Item]] = [[] for _ in range(max(depth, default=-1) + 1)]
-    vertices = [(place, -1, depth[place]) for place in range(len(order.names))]
-    for item in vertices:
-        columns[item[2]].append(item)
-    before: dict[Item, list[Item]] = {item: [] for item in vertices}
-    after: dict[Item, list[Item]] = {item: [] for item in vertices}
-    chains = []
-    for place, name in enumerate(order.names):
-        for other in sorted({order.index.get(n, place) for n in picture.edges.get(name, ())}):
-            if other >= place:
-                continue
-            points: list[Item] = [(other, place, n) for n in range(depth[other] + 1, depth[place])]
-            for point in points:
-                columns[point[2]].append(point)
-                before[point], after[point] = [], []
-            chain = [vertices[other], *points, vertices[place]]
-            for one, next_one in pairwise(chain):
-                after[one].append(next_one)
-                before[next_one].append(one)
-            chains.append(chain)
-    return _Layers(columns, before, after, chains)
-
-
-def _sweep(layers: _Layers) -> None:
-    """Put every item at the middle of its neighbours, rightwards and leftwards by turns."""
-    place = {item: float(n) for column in layers.columns for n, item in enumerate(column)}
-    for number in range(SWEEPS):
-        rightwards = number % 2 == 0
-        sides = layers.before if rightwards else layers.after
-        for column in layers.columns if rightwards else reversed(layers.columns):
-            middle = {
-                item: sum(place[n] for n in sides[item]) / len(sides[item])
-                if sides[item]
-                else place[item]
-                for item in column
-            }
-            column.sort(key=middle.__getitem__)
-            shift = (len(column) - 1) / 2
-            place.update({item: n - shift for n, item in enumerate(column)})
 
 
 def _heights(columns: Sequence[Sequence[Item]]) -> tuple[dict[Item, float], float]:
