@@ -1,6 +1,7 @@
 """What can be asked after a build, and while one runs: log, history, report."""
 
 import json
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -112,6 +113,16 @@ def test_a_report_is_kept_from_collection_and_holds_the_logs(failed) -> None:
     unknown = store.cloche("report", "never-built", cwd=project)
     assert unknown.returncode == 2
     assert "cloche build never-built" in unknown.stderr
+
+
+def test_a_report_is_of_this_project_not_of_another_machine_of_that_name(
+    failed, tmp_path: Path
+) -> None:
+    store, project, _ = failed
+    other = shutil.copytree(project, tmp_path / "other", symlinks=True)
+    said = store.cloche("report", "bad", cwd=other)
+    assert said.returncode == 2
+    assert "machine bad: not built yet" in said.stderr
 
 
 def test_a_running_build_is_followed_to_its_end(

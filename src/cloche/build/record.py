@@ -1,8 +1,8 @@
 """The record of a machine's last build: its events as one blob, kept for `cloche report`.
 
-While the build runs they are written to ``logs/machine/NAME/TIME-events.jsonl``, so that a killed
-cloche leaves them too; at its end they become a blob that the pin ``record/NAME`` names, together
-with the resolution.
+While the build runs they go to a file in a workspace of the store; at its end, however it came,
+they become a blob that the pin ``record/PLACE/NAME`` names, together with the resolution. PLACE
+stands for the project: two of them may both have a machine of that name.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cloche.build.events import Event, Planned, Version, decode_events, encode_e
 from cloche.build.workshop import Workshop
 from cloche.store import Store
 
-PIN = "record/"
+PIN = "record"
 
 
 class Recorder:
@@ -54,22 +54,31 @@ def recorded(shop: Workshop) -> Iterator[None]:
             shop.bus.remove(recorder)
             recorder.close()
             if recorder.depgraph is not None:
-                _keep(shop.store, shop.inputs.machine, recorder.path, recorder.depgraph)
+                _keep(shop, recorder.path, recorder.depgraph)
 
 
-def _keep(store: Store, machine: str, path: Path, depgraph: str) -> None:
+def _keep(shop: Workshop, path: Path, depgraph: str) -> None:
+    store, machine = shop.store, shop.inputs.machine
     with store.workspace("record") as workspace:
         packed = workspace / "events.jsonl.gz"
         with path.open("rb") as source, gzip.open(packed, "wb") as sink:
             shutil.copyfileobj(source, sink)
         blob = store.add_blob(packed, f"events of {machine}")
-    store.pin(PIN + machine, trees=(), blobs=(blob.id, depgraph), data={"events": blob.id})
+    pin = _pin(shop.inputs.place, machine)
+    store.pin(pin, trees=(), blobs=(blob.id, depgraph), data={"events": blob.id})
 
 
-def recorded_events(store: Store, machine: str) -> tuple[Event, ...]:
-    """The events of a machine's last build. Raises NotBuiltError where none is recorded."""
-    pin = store.pin_of(PIN + machine)
+def recorded_events(store: Store, place: str, machine: str) -> tuple[Event, ...]:
+    """The events of the last build of a project's machine. Raises NotBuiltError if there is none.
+
+    ``place`` is the project's, as in `Inputs`.
+    """
+    pin = store.pin_of(_pin(place, machine))
     if pin is None or not store.has_blob(pin.data["events"]):
         raise NotBuiltError(f"machine {machine}", f"cloche build {machine}")
     with gzip.open(store.blob(pin.data["events"]).path, "rb") as file:
         return tuple(decode_events(file))
+
+
+def _pin(place: str, machine: str) -> str:
+    return f"{PIN}/{place}/{machine}"

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from cloche.cli.complete import complete_machine
-from cloche.cli.workplace import Options, opened_store, project_or_none
+from cloche.cli.workplace import Options, opened_store
+from cloche.config.project import load_project
 from cloche.display import report as html
 from cloche.display.timeline import timeline
 from cloche.output.recall import recall
@@ -33,11 +34,10 @@ def report(options: Options, machine: str, output: Path | None) -> None:
 
     It holds everything itself (time line, critical path, sizes, logs, graph) and loads nothing.
     """
-    project = project_or_none(options)
-    root = project.root if project is not None else options.directory
-    target = output or root / "out" / machine / "report.html"
+    project = load_project(options.directory)
+    target = output or project.root / "out" / machine / "report.html"
     with opened_store(options, project) as store:
-        events, known = recall(store, machine)
+        events, known = recall(store, project.place, machine)
     about = {
         name: html.About(
             use=each.use,

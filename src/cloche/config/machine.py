@@ -75,13 +75,18 @@ class Machine:
 
     @property
     def place(self) -> str:
-        """Tells two projects apart that use the same words."""
-        return hashlib.sha256(str(self.root).encode()).hexdigest()[:12]
+        """Tells its project apart from others that use the same words."""
+        return place_of(self.root)
 
     @property
     def targets(self) -> tuple[str, ...]:
         """Atoms and ``@sets`` for Portage, in the file's order, packages first."""
         return tuple(asked.atom for asked in self.packages) + tuple(f"@{s}" for s in self.sets)
+
+
+def place_of(root: Path) -> str:
+    """A short word for a project directory, which tells it apart from others."""
+    return hashlib.sha256(str(root).encode()).hexdigest()[:12]
 
 
 def load_machine(

@@ -16,7 +16,7 @@ from cloche.config.errors import (
     WrongTypeError,
 )
 from cloche.config.files import names
-from cloche.config.machine import Machine, load_machine
+from cloche.config.machine import Machine, load_machine, place_of
 from cloche.config.table import Table, load
 from cloche.config.units import duration
 
@@ -100,6 +100,11 @@ class Project:
     def lock(self) -> Path:
         """Where the lock lies, whether it exists or not."""
         return self.root / LOCK
+
+    @property
+    def place(self) -> str:
+        """Tells this project apart from others that use the same words."""
+        return place_of(self.root)
 
     @property
     def machines(self) -> tuple[str, ...]:

@@ -37,9 +37,12 @@ class Recalled:
     logs: tuple[Ending, ...]
 
 
-def recall(store: Store, machine: str) -> tuple[tuple[Event, ...], dict[str, Recalled]]:
-    """The events of a machine's last build, and each package's own. Raises NotBuiltError."""
-    events = recorded_events(store, machine)
+def recall(store: Store, place: str, machine: str) -> tuple[tuple[Event, ...], dict[str, Recalled]]:
+    """The events of the last build of a project's machine, and each package's own.
+
+    ``place`` is the project's. Raises NotBuiltError.
+    """
+    events = recorded_events(store, place, machine)
     graph = _resolution(store, events)
     members = set(machine_members(graph))
     layers = {e.package: e.layer for e in events if isinstance(e, Done) and e.layer}
