@@ -1,9 +1,9 @@
 """Making a sandbox's root: overlay, /dev, /proc, temporary file systems, binds, pivot.
 
 Runs in the first process of a sandbox, in its own mount namespace. Whatever comes from the host is
-opened as a detached mount before the pivot, and attached after it, so that no symbolic link in an
-untrusted root can lead out of it. Mount points are made in a tmpfs that serves as the lowest layer,
-and therefore never show up in what a step has written.
+opened as a detached mount before the root is entered, and attached after it, so that no symbolic
+link in an untrusted root can lead out of it. Mount points are made in a tmpfs that serves as the
+lowest layer, and therefore never show up in what a step has written.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import contextlib
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -23,6 +23,8 @@ from cloche.linux import mounts
 
 # Covered by a private tmpfs until the pivot; no layer and no bind can lie there.
 _STAGE = Path("/sys")
+# The same where there is no pivot, as a tool is to enter the root, which may need the rest of /sys.
+KEPT_STAGE = Path("/sys/bus")
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _LINKS = {
@@ -34,9 +36,9 @@ _LINKS = {
 }
 _OWN = {"/dev": "0755", "/tmp": "1777", "/run": "0755", "/dev/shm": "1777"}  # noqa: S108
 _STICKY = {"/tmp", "/var/tmp", "/dev/shm"}  # noqa: S108
-_PROC_READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "driver")
+PROC_READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "driver")
 # What is secret, and what tells one host's kernel and its arguments from another's.
-_PROC_MASKED = (
+PROC_MASKED = (
     *("kcore", "keys", "key-users", "timer_list", "sched_debug", "kmsg", "acpi", "scsi", "asound"),
     *("cmdline", "config.gz", "kallsyms", "modules", "latency_stats"),
 )
@@ -80,32 +82,79 @@ def assemble(sandbox: Sandbox, common: list[Mount]) -> None:
     """Build the root that ``sandbox`` describes and make it this process's root."""
     with step("making the mount namespace private"):
         mounts.make_private()
+    prepared = _prepared(sandbox, common)
+    with step("entering the root"):
+        root = _root(sandbox, prepared, _STAGE)
+        mounts.enter_root(root)
+        os.close(root)
+    _attach(sandbox, prepared)
+    _finish_dev()
+    _restrict_proc()
+
+
+def assemble_apart(sandbox: Sandbox, common: list[Mount], *places: str) -> Path:
+    """Build the same root at a directory, for a tool to enter; return that.
+
+    To be called in a private mount namespace. ``common`` are the mounts that it shall have beside
+    the sandbox's, ``places`` directories on which the tool mounts something by itself.
+    """
+    prepared = _prepared(sandbox, common)
+    with step("making the root"):
+        os.close(_root(sandbox, prepared, KEPT_STAGE, places))
+    root = KEPT_STAGE / "root"
+    with entered(root):
+        _attach(sandbox, prepared)
+        if any(mount.target == "/dev/pts" for mount in prepared):  # a /dev of the sandbox's own
+            _finish_dev()
+    return root
+
+
+@contextlib.contextmanager
+def entered(root: Path) -> Iterator[None]:
+    """Have ``root`` for the root meanwhile: names are looked up as in the sandbox."""
+    back, here = (os.open(path, os.O_PATH | os.O_DIRECTORY) for path in ("/", "."))
+    try:
+        os.chroot(root)
+        os.chdir("/")
+        yield
+    finally:
+        os.fchdir(back)
+        os.chroot(".")
+        os.fchdir(here)
+        os.close(back)
+        os.close(here)
+
+
+def _prepared(sandbox: Sandbox, common: list[Mount]) -> list[Mount]:
+    """All mounts but the root, detached, in the order in which they are attached."""
     more = [path for path in sandbox.tmpfs if path not in _OWN]
     prepared = list(common)
     prepared += [_temporary(path, "1777" if path in _STICKY else "0755") for path in more]
     prepared += [_bind(bind) for bind in sandbox.binds]
-    prepared.sort(key=lambda mount: mount.depth)
-    with step("entering the root"):
-        root = _root(sandbox, prepared)
-        mounts.enter_root(root)
-        os.close(root)
-    own = _OwnFileSystems({*_OWN, *more})
+    return sorted(prepared, key=lambda mount: mount.depth)
+
+
+def _attach(sandbox: Sandbox, prepared: list[Mount]) -> None:
+    """Attach the mounts in this process's root."""
+    own = _OwnFileSystems({*_OWN, *sandbox.tmpfs})
     for mount in prepared:
         with step(f"mounting {mount.target}"):
             own.prepare(mount)
             mounts.move_mount(mount.fd, mount.target)
             os.close(mount.fd)
-    _finish_dev()
-    _restrict_proc()
 
 
-def _root(sandbox: Sandbox, prepared: list[Mount]) -> int:
-    """Compose the overlay on the stage; return its mount, attached."""
-    mounts.move_mount(stage := overlay.tmpfs("0755"), _STAGE)
+def _root(
+    sandbox: Sandbox, prepared: list[Mount], place: Path, directories: Sequence[str] = ()
+) -> int:
+    """Compose the overlay at ``place``; return its mount, attached to ``root`` there."""
+    mounts.move_mount(stage := overlay.tmpfs("0755"), place)
     os.close(stage)
-    skeleton, inner, target = (_STAGE / name for name in ("skeleton", "inner", "root"))
+    skeleton, inner, target = (place / name for name in ("skeleton", "inner", "root"))
     for directory in (skeleton, inner, target):
         directory.mkdir()
+    for name in directories:
+        (skeleton / name.lstrip("/")).mkdir(parents=True, exist_ok=True)
     _make_mount_points(skeleton, prepared)
     top = work = None
     if sandbox.upper is not None:
@@ -138,7 +187,7 @@ def _writable(upper: Path, model: Path) -> tuple[Path, Path]:
 def _make_mount_points(skeleton: Path, prepared: list[Mount]) -> None:
     for mount in prepared:
         if mount.target.startswith("/dev/"):
-            continue
+            continue  # in a /dev that is not the root's
         place = skeleton / mount.target.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         if mount.directory:
@@ -224,9 +273,9 @@ def _finish_dev() -> None:
 def _restrict_proc() -> None:
     """Keep what speaks for the whole host from being written, and secrets from being read."""
     with step("restricting /proc"):
-        for name in _PROC_READ_ONLY:
+        for name in PROC_READ_ONLY:
             _cover(f"/proc/{name}", f"/proc/{name}")
-        for name in _PROC_MASKED:
+        for name in PROC_MASKED:
             path = f"/proc/{name}"
             if Path(path).is_dir():
                 _cover_directory(path)

@@ -76,6 +76,20 @@ class Ended:
         return self.status == 0 and not self.timed_out and not self.killed
 
 
+@dataclass(frozen=True, slots=True)
+class Nature:
+    """What an engine is: ``isolates`` names what of the host is kept out of its sandboxes.
+
+    Without ``shares_kernel`` sandboxes have a kernel of their own: a FIFO or a socket that is bound
+    in does not reach the other side. ``caution`` is said whenever the engine is used.
+    """
+
+    title: str
+    isolates: tuple[str, ...] = ()
+    shares_kernel: bool = True
+    caution: str | None = None
+
+
 class Process(Protocol):
     """A running command; when it ends, every process of its sandbox has ended."""
 
@@ -90,6 +104,7 @@ class Engine(Protocol):
     """A way to make sandboxes. Safe to use from several threads."""
 
     name: str
+    nature: Nature
 
     def start(
         self,

@@ -45,6 +45,27 @@ class LauncherError(SandboxError):
         super().__init__("asking the engine for a sandbox", "its launcher has ended")
 
 
+class EngineUnknownError(ClocheError):
+    """There is no engine of that name."""
+
+    status = Exit.HOST
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name = name
+        self.known = known
+
+    @property
+    def what(self) -> str:
+        """Say which engine."""
+        return f"there is no engine {self.name!r}"
+
+    @property
+    def todo(self) -> str:
+        """Say which ones there are."""
+        return f"use one of {', '.join(self.known)}"
+
+
 class HostError(ClocheError):
     """The host lacks what sandboxes need; ``command`` mends it."""
 

@@ -17,12 +17,13 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from cloche.engines import cgroups, inside, wire
+from cloche.engines.way import Way
 from cloche.linux import processes
 
 _IDLE = 10  # milliseconds without a request until a spare is made, out of the way of starts
 
 
-def fork_launcher(groups: Sequence[str]) -> tuple[int, socket.socket]:
+def fork_launcher(groups: Sequence[str], way: Way) -> tuple[int, socket.socket]:
     """Fork a launcher into control groups; return its pid and the socket that takes requests."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     parent = os.getpid()
@@ -32,7 +33,7 @@ def fork_launcher(groups: Sequence[str]) -> tuple[int, socket.socket]:
         try:
             ours.close()
             cgroups.join(groups)
-            _serve(theirs, parent)
+            _serve(theirs, parent, way)
         finally:
             os._exit(1)
     gc.unfreeze()
@@ -40,7 +41,7 @@ def fork_launcher(groups: Sequence[str]) -> tuple[int, socket.socket]:
     return pid, ours
 
 
-def _serve(requests: socket.socket, parent: int) -> NoReturn:
+def _serve(requests: socket.socket, parent: int, way: Way) -> NoReturn:
     gc.disable()
     os.setsid()  # Ctrl-C is for the command line to act upon
     processes.die_with_parent(signal.SIGKILL)
@@ -55,7 +56,7 @@ def _serve(requests: socket.socket, parent: int) -> NoReturn:
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     processes.close_all_but([0, 1, 2, requests.fileno()])
-    nursery = _Nursery(os.pidfd_open(os.getpid()))
+    nursery = _Nursery(way, os.pidfd_open(os.getpid()))
     waiting = select.poll()
     waiting.register(requests, select.POLLIN)
     while True:
@@ -79,7 +80,8 @@ def _serve(requests: socket.socket, parent: int) -> NoReturn:
 class _Nursery:
     """Forks sandboxes, one ahead of its request: half of what a start takes is done by then."""
 
-    def __init__(self, launcher: int) -> None:
+    def __init__(self, way: Way, launcher: int) -> None:
+        self._way = way
         self._launcher = launcher
         self._spare: tuple[int, socket.socket] | None = None
 
@@ -111,5 +113,5 @@ class _Nursery:
                 ours.close()
                 raise
             if pid == 0:
-                inside.run(theirs, self._launcher, network=network)
+                inside.run(self._way, theirs, self._launcher, network=network)
         return pidfd, ours

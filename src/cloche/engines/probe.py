@@ -9,13 +9,15 @@ import shutil
 import signal
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
-from cloche.engines import inside, userns, wire
-from cloche.engines.base import Command, Sandbox
+from cloche.engines import native, nothing, userns, wire
+from cloche.engines.base import Command, Engine, Sandbox
 from cloche.engines.errors import HostError, SandboxError
 from cloche.linux import processes
 
+_PATIENCE = 120  # seconds; a virtual machine without help from the processor starts slowly
 _ADVICE = {
     "entering new namespaces": "start this container with --privileged, or --cap-add SYS_ADMIN "
     "and without a seccomp profile that forbids unshare",
@@ -33,6 +35,22 @@ def check(directory: Path) -> None:
         raise HostError(f"only {ids} user ids are mapped here; Gentoo's packages need {userns.IDS}")
     if not processes.effective_capabilities() >> processes.CAPABILITIES["SYS_ADMIN"] & 1:
         raise HostError("uid 0 has no right to make namespaces in this container (CAP_SYS_ADMIN)")
+    with _scratch(directory) as sandbox:
+        _try(sandbox)
+
+
+def check_engine(engine: Engine, directory: Path) -> None:
+    """Start a program that does nothing. Raises SandboxError where that does not work."""
+    with _scratch(directory) as sandbox:
+        nothing.write(sandbox.lowers[0] / "nothing")
+        ended = engine.start(sandbox, Command(("/nothing",), timeout=_PATIENCE)).wait()
+    if ended is None or not ended.ok:
+        raise SandboxError(f"trying the engine {engine.name}", f"it ended with {ended}")
+
+
+@contextlib.contextmanager
+def _scratch(directory: Path) -> Iterator[Sandbox]:
+    """Give a sandbox with an empty root in a directory that goes away."""
     try:
         scratch = Path(tempfile.mkdtemp(prefix="probe-", dir=directory))
     except OSError as error:
@@ -40,7 +58,7 @@ def check(directory: Path) -> None:
     try:
         for name in ("lower", "upper"):
             (scratch / name).mkdir()
-        _try(Sandbox(lowers=(scratch / "lower",), upper=scratch / "upper"))
+        yield Sandbox(lowers=(scratch / "lower",), upper=scratch / "upper")
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
@@ -53,7 +71,7 @@ def _try(sandbox: Sandbox) -> None:
         except OSError as error:
             raise _explained("entering new namespaces", str(error.strerror), error.errno) from error
         if pid == 0:
-            inside.rehearse(wire.Request(sandbox, Command(("true",))), theirs)
+            native.rehearse(wire.Request(sandbox, Command(("true",))), theirs)
         theirs.close()
         report, _ = wire.receive(ours)
         with contextlib.suppress(ProcessLookupError):

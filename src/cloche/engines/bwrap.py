@@ -1,0 +1,125 @@
+"""bubblewrap: bwrap(1). It enters the root that the keeper composed, and makes the namespaces.
+
+bwrap sets NO_NEW_PRIVS and mounts everything nosuid: setuid programs do not work inside.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloche.engines import inherited, spawning
+from cloche.engines.assembly import PROC_MASKED, PROC_READ_ONLY, step
+from cloche.engines.base import Nature
+from cloche.engines.errors import SandboxError
+from cloche.engines.keeper import Keeper, Words, find_tool, open_terminal
+from cloche.engines.native import CAPABILITIES
+from cloche.engines.reaping import end_all
+from cloche.engines.way import Started
+from cloche.engines.wire import Request
+
+_PATIENCE = 5  # seconds for what has failed at once before
+
+
+class Bwrap(Keeper):
+    """Namespaces by bubblewrap."""
+
+    name = "bwrap"
+    nature = Nature(
+        "bubblewrap",
+        isolates=("files", "processes", "network", "IPC", "host name", "devices", "keyrings"),
+    )
+
+    def __init__(self) -> None:
+        self._tool = find_tool("bwrap", "bubblewrap (sys-apps/bubblewrap)")
+
+    def launch(self, request: Request, root: Path, streams: Sequence[int]) -> Started:
+        """Start bwrap, and wait until it is about to execute the command."""
+        fds = dict(zip((0, 1, 2, *request.fds), streams, strict=True))
+        terminal: str | None = None
+        passed: tuple[int, ...] = ()
+        if request.command.tty:
+            master, slave, terminal = open_terminal(root, streams[1])
+            passed = (master,)
+            fds |= {0: slave, 1: slave, 2: slave}
+        with step("setting limits"):
+            inherited.limit(request.sandbox.limits)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours.send(b"1")
+        with ours:
+            pid = self._spawn(request, root, fds, theirs, terminal)
+            if _was_read(ours):
+                return Started(pid, passed=passed)
+        end_all()
+        raise self._failure(request, root)
+
+    def _spawn(
+        self,
+        request: Request,
+        root: Path,
+        fds: dict[int, int],
+        block: socket.socket,
+        terminal: str | None,
+    ) -> int:
+        """Start bwrap, which reads from ``block`` when all is made, just before the command."""
+        arguments, number = os.memfd_create("cloche-arguments"), max(fds) + 1
+        raw = b"\0".join(map(os.fsencode, _arguments(request, root)))
+        os.write(arguments, raw + b"\0")
+        os.lseek(arguments, 0, os.SEEK_SET)
+        words = [self._tool, "--args", f"{number}", "--block-fd", f"{number + 1}", "--"]
+        with block, step("starting bwrap"):
+            return spawning.spawn(
+                self._tool,
+                (*words, *request.command.argv),
+                {},
+                {**fds, number: arguments, number + 1: block.fileno()},
+                terminal=terminal,
+            )
+
+    def _failure(self, request: Request, root: Path) -> SandboxError:
+        """Do it once more, this time to hear what bwrap says, which else goes to the command's."""
+        null, words = os.open(os.devnull, os.O_RDWR), Words()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        with ours:  # nothing is sent: the command is never executed
+            self._spawn(request, root, {0: null, 1: null, 2: words.fd}, theirs, None)
+            ours.settimeout(_PATIENCE)
+            with contextlib.suppress(TimeoutError):  # now it would have worked
+                ours.recv(1)
+        end_all()
+        return SandboxError("making a sandbox by bwrap", str(words) or "it ended without a word")
+
+
+def _was_read(sock: socket.socket) -> bool:
+    """Wait until nobody has the other end any more; tell whether our byte was taken from it.
+
+    A unix socket that is closed with something unread in it is reset for its peer: unix(7).
+    """
+    try:
+        return sock.recv(1) == b""
+    except ConnectionResetError:
+        return False
+
+
+def _arguments(request: Request, root: Path) -> list[str]:
+    sandbox, command = request.sandbox, request.command
+    options = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
+    options += [] if sandbox.network else ["--unshare-net"]
+    options += ["--hostname", sandbox.hostname, "--clearenv"]
+    for name, value in command.env.items():
+        options += ["--setenv", name, value]
+    options += ["--cap-drop", "ALL"]
+    for name in CAPABILITIES:
+        options += ["--cap-add", f"CAP_{name}"]
+    # With their devices: what is bound in has none, and /dev is ours.
+    options += ["--dev-bind", str(root), "/", "--proc", "/proc"]
+    for name in PROC_READ_ONLY:
+        options += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]
+    for path in (Path("/proc", name) for name in PROC_MASKED):
+        if path.is_dir():
+            options += ["--tmpfs", str(path), "--remount-ro", str(path)]
+        elif path.exists():
+            options += ["--dev-bind", "/dev/null", str(path)]
+    return [*options, "--chdir", command.cwd]

@@ -1,0 +1,99 @@
+"""The keeper: the first process of a foreign engine's sandbox, in which a tool makes the rest.
+
+It is to the tool what native's first process is to a command: pid 1 of a pid namespace around all
+that the tool starts, daemons too, so that nothing outlives it. In a mount namespace of its own it
+composes the same root as native, with the same mounts, at a directory; the tool makes namespaces
+of its own and enters that. Whatever dies, the kernel removes all of it, and results are equal.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from abc import abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloche.engines import cgroups, inherited, spawning
+from cloche.engines.assembly import Mount, assemble_apart, common_mounts, entered, step
+from cloche.engines.errors import SandboxError
+from cloche.engines.native import forbid_keyrings
+from cloche.engines.way import Started, Way
+from cloche.engines.wire import Request
+from cloche.linux import mounts, processes
+
+_WORDS = 4096  # bytes of what a tool said that go into an error: its end
+
+
+class Keeper(Way):
+    """What all tools have in common. A tool has `launch`."""
+
+    places: tuple[str, ...] = ("/proc",)  # what the tool mounts in the root by itself
+
+    def make_ready(self, *, network: bool) -> list[Mount]:
+        """Leave what the host has set; the namespaces are for the tool to make."""
+        del network
+        with step("leaving what the host has set"):
+            inherited.reset()
+        forbid_keyrings()
+        return common_mounts()
+
+    def start(
+        self, request: Request, common: list[Mount] | None, streams: Sequence[int]
+    ) -> Started:
+        """Compose the root, look whether the command can be started there, and start the tool."""
+        cgroups.join(request.cgroups)
+        with step("entering new namespaces"):
+            processes.unshare(processes.CLONE_NEWNS)
+            mounts.make_private()
+        if common is None:  # where the host's mount namespace is not ours to mount in
+            common = self.make_ready(network=request.sandbox.network)
+        root = assemble_apart(request.sandbox, self.shown(common), *self.places)
+        with entered(root):
+            spawning.check(request.command)
+        return self.launch(request, root, streams)
+
+    def shown(self, common: list[Mount]) -> list[Mount]:
+        """What of the common mounts the root gets: all but /proc, which becomes the keeper's."""
+        (proc,) = (mount for mount in common if mount.target == "/proc")
+        with step("mounting /proc"):
+            mounts.move_mount(proc.fd, "/proc")
+            os.close(proc.fd)
+        return [mount for mount in common if mount is not proc]
+
+    @abstractmethod
+    def launch(self, request: Request, root: Path, streams: Sequence[int]) -> Started:
+        """Start the command in ``root`` by the tool. Raises SandboxError with the tool's words."""
+
+
+def find_tool(name: str, package: str) -> str:
+    """Return the path of a host's program. Raises SandboxError that names its package."""
+    if (path := shutil.which(name)) is None:
+        raise SandboxError(f"looking for {name}", "it is not installed", 0, f"install {package}")
+    return path
+
+
+def open_terminal(root: Path, like: int) -> tuple[int, int, str]:
+    """Open a terminal in the root's own /dev/pts; return master, slave, and the slave's path."""
+    with step("opening a terminal"), entered(root):
+        master, slave = spawning.open_terminal(like)
+        number = os.minor(os.fstat(slave).st_rdev)
+    return master, slave, f"{root}/dev/pts/{number}"
+
+
+class Words:
+    """A file without a name that a tool writes its messages to."""
+
+    def __init__(self) -> None:
+        self.fd = os.memfd_create("cloche-words")
+
+    def __str__(self) -> str:
+        size = os.lseek(self.fd, 0, os.SEEK_END)
+        text = os.pread(self.fd, _WORDS, max(0, size - _WORDS)).decode(errors="replace")
+        return "; ".join(line.strip() for line in text.splitlines() if line.strip())
+
+    def close(self) -> None:
+        """Give it up."""
+        with contextlib.suppress(OSError):
+            os.close(self.fd)

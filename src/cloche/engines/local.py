@@ -1,0 +1,234 @@
+"""An engine whose sandboxes are processes of this machine, started by a launcher in some way."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import posixpath
+import select
+import signal
+import socket
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from cloche.engines import cgroups, wire
+from cloche.engines.base import Command, Ended, Sandbox
+from cloche.engines.errors import LauncherError, ProgramError, SandboxError
+from cloche.engines.launcher import fork_launcher
+from cloche.engines.terminal import Terminal
+from cloche.engines.way import Way
+
+
+class LocalProcess:
+    """A command in a sandbox, held by the descriptor of the sandbox's first process."""
+
+    def __init__(self, pidfd: int, channel: socket.socket, groups: tuple[str, ...]) -> None:
+        self._pidfd = pidfd
+        self._channel = channel
+        self._groups = groups
+        self._terminal: Terminal | None = None
+        self._lock = threading.Lock()
+        self._ended: Ended | None = None
+
+    def started(self, stdin: int | None, stdout: int | None) -> None:
+        """Wait until the program is executed; join its terminal, if it has one, to the caller's."""
+        report, passed = wire.receive(self._channel)
+        if report is None or "error" in report:
+            raise _failure(report)
+        if passed:
+            self._terminal = Terminal(passed[0], stdin, stdout)
+
+    def wait(self, timeout: float | None = None) -> Ended | None:
+        """Wait until no process of the sandbox is left; None when ``timeout`` seconds passed."""
+        with self._lock:
+            if self._ended is not None:
+                return self._ended
+            watched = os.dup(self._pidfd)  # another thread may collect, and close, meanwhile
+        try:
+            if self._terminal is not None:
+                ready = self._terminal.serve(watched, timeout)
+            else:
+                ready = _readable(watched, timeout)
+        finally:
+            os.close(watched)
+        if not ready:
+            return None
+        with self._lock:
+            if self._ended is None:
+                self._ended = self._collect()
+        return self._ended
+
+    def kill(self) -> None:
+        """End the whole sandbox at once."""
+        with self._lock, contextlib.suppress(ProcessLookupError):
+            if self._ended is None:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    @property
+    def ended(self) -> bool:
+        """True when `wait` has seen the end."""
+        return self._ended is not None
+
+    def _collect(self) -> Ended:
+        """Read how it ended. Without a report it was killed, from here or by the kernel."""
+        report, _ = wire.receive(self._channel, socket.MSG_DONTWAIT)
+        self._channel.close()
+        if self._terminal is not None:
+            self._terminal.close()
+        os.close(self._pidfd)
+        cgroups.remove(self._groups)
+        if report is None or "status" not in report:
+            return Ended(status=128 + signal.SIGKILL, killed=True)
+        return Ended(
+            status=report["status"],
+            killed=report.get("killed", False),
+            timed_out=report["timed_out"],
+            user_seconds=report["user"],
+            system_seconds=report["system"],
+            max_rss=report["rss"],
+        )
+
+
+class LocalEngine:
+    """Starts sandboxes through a launcher. Make it in the main thread, before there are others."""
+
+    def __init__(self, way: Way) -> None:
+        if threading.active_count() > 1:
+            raise RuntimeError("an engine must be made before there are threads")
+        self.name = way.name
+        self.nature = way.nature
+        self._groups = cgroups.create_for_engine()
+        self._launcher, self._socket = fork_launcher(self._groups, way)
+        self._lock = threading.Lock()
+        self._requests = 0
+        self._running: set[LocalProcess] = set()
+        self._closed = False
+
+    def start(
+        self,
+        sandbox: Sandbox,
+        command: Command,
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        fds: Mapping[int, int] | None = None,
+    ) -> LocalProcess:
+        """Start a command; see `Engine.start`. Returns when its program has been executed."""
+        _check(sandbox, command)
+        extra = dict(fds or {})
+        groups = cgroups.create_for_sandbox(sandbox.limits)
+        request = wire.Request(sandbox, command, tuple(extra), groups)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with contextlib.ExitStack() as opened:
+            opened.enter_context(theirs)
+            null = os.open(os.devnull, os.O_RDWR)
+            opened.callback(os.close, null)
+            packed = wire.pack(request)
+            opened.callback(os.close, packed)
+            # What a terminal is joined to stays outside; only its size is taken over.
+            default = 1 if command.tty else null
+            streams = [default if fd is None else fd for fd in (stdin, stdout, stderr)]
+            try:
+                pidfd = self._ask(
+                    [packed, theirs.fileno(), *streams, *extra.values()], network=sandbox.network
+                )
+            except BaseException:
+                ours.close()
+                cgroups.remove(groups)
+                raise
+        process = LocalProcess(pidfd, ours, groups)
+        with self._lock:
+            self._running = {other for other in self._running if not other.ended}
+            self._running.add(process)
+        try:
+            process.started(stdin, stdout)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        return process
+
+    def close(self) -> None:
+        """End all sandboxes and the launcher. Harmless the second time."""
+        if self._closed:
+            return
+        self._closed = True
+        for process in self._running:
+            process.kill()
+        for process in self._running:
+            process.wait()
+        self._socket.close()
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self._launcher, 0)
+        cgroups.remove(self._groups)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _ask(self, descriptors: list[int], *, network: bool) -> int:
+        """Let the launcher fork a sandbox; return a pidfd of its first process."""
+        if len(descriptors) > wire.MAX_DESCRIPTORS:
+            raise SandboxError("passing descriptors", f"at most {wire.MAX_DESCRIPTORS} can go in")
+        try:
+            with self._lock:
+                self._requests += 1
+                ident = self._requests
+                wire.send(self._socket, {"id": ident, "network": network}, descriptors)
+                while True:
+                    report, passed = wire.receive(self._socket)
+                    if report is None or report["id"] == ident:
+                        break
+                    _abandon(passed)
+        except OSError:
+            raise LauncherError from None
+        if report is None:
+            raise LauncherError
+        if not passed:
+            raise SandboxError("forking a sandbox", report["what"], report["errno"])
+        return passed[0]
+
+
+def _check(sandbox: Sandbox, command: Command) -> None:
+    if not sandbox.lowers:
+        raise SandboxError("making a sandbox", "it has no lower directory")
+    if not command.argv:
+        raise SandboxError("making a sandbox", "its command is empty")
+    for target in (*sandbox.tmpfs, *(bind.target for bind in sandbox.binds)):
+        if not target.startswith("/") or posixpath.normpath(target) != target or target == "/":
+            raise SandboxError("making a sandbox", f"{target!r} is no plain absolute path")
+
+
+def _failure(report: dict[str, Any] | None) -> SandboxError:
+    """Make the error that a sandbox's report, or its silence, stands for."""
+    if report is None:
+        return SandboxError("making a sandbox", "it ended before its command was started")
+    if report["error"] == "NotStartedError":
+        return ProgramError(*report["args"])
+    if report["error"] == "SandboxError":
+        return SandboxError(*report["args"])
+    return SandboxError("making a sandbox", report["what"], 0, report.get("todo"))
+
+
+def _abandon(pidfds: list[int]) -> None:
+    """End sandboxes whose start was interrupted before the launcher had answered."""
+    for pidfd in pidfds:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        os.close(pidfd)
+
+
+def _readable(fd: int, timeout: float | None) -> bool:
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(None if timeout is None else max(0, timeout * 1000)))
