@@ -101,10 +101,11 @@ class Place:
         own = (sys.executable, "-m", "cloche.cli", "-C", project, "--store", self.store)
         return run((*own, *arguments), cwd=ROOT)
 
-    def build(self, project: Path, machine: str, *, jobs: int = 2) -> Build:
+    def build(self, project: Path, machine: str, *, jobs: int = 2, engine: str = "native") -> Build:
         """Run `cloche build` to its end."""
         words = ("build", machine, "--jobs", str(jobs), "--progress", "json")
-        told, seconds = self.cloche(project, *words)
+        other = () if engine == "native" else ("--engine", engine)
+        told, seconds = self.cloche(project, *words, *other)
         return Build(seconds, tuple(map(json.loads, told.splitlines())))
 
     def forget(self) -> None:

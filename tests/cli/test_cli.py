@@ -53,7 +53,11 @@ def test_completion_scripts(shell: str) -> None:
 def test_names_are_completed(monkeypatch, tmp_path) -> None:
     CliRunner().invoke(cli, ["init", str(tmp_path / "p")], catch_exceptions=False)
     monkeypatch.chdir(tmp_path / "p")
-    for line, expected in (("cloche build fi", "first"), ("cloche seed bootstrap d", "debian")):
+    for line, expected in (
+        ("cloche build fi", "first"),
+        ("cloche seed bootstrap d", "debian"),
+        ("cloche engines nat", "native"),
+    ):
         environment = {
             "_CLOCHE_COMPLETE": "bash_complete",
             "COMP_WORDS": line,

@@ -13,6 +13,7 @@ import click
 
 from cloche import __version__
 from cloche.cli.build import build, plan
+from cloche.cli.engines import engines
 from cloche.cli.graph import graph
 from cloche.cli.history import history
 from cloche.cli.init import completion, init
@@ -67,7 +68,8 @@ def cli(context: click.Context, directory: Path, store: Path | None) -> None:
 
 
 COMMANDS = (
-    init, seed, plan, graph, build, shell, log, report, history, why, watch, store, completion
+    init, seed, plan, graph, build, shell, log, report, history, why, watch, store, engines,
+    completion
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

@@ -24,7 +24,6 @@ class Chroot(Keeper):
     name = "chroot"
     nature = Nature(
         "plain chroot",
-        isolates=("files",),
         caution="chroot isolates nothing of the host but its files, and is for comparison only",
     )
     places = ()

@@ -36,6 +36,9 @@ class Keeper(Way):
         del network
         with step("leaving what the host has set"):
             inherited.reset()
+        with step("setting the host name"):  # the tool's own namespace takes the domain over
+            processes.unshare(processes.CLONE_NEWUTS)
+            processes.set_names("cloche")
         forbid_keyrings()
         return common_mounts()
 

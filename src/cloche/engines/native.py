@@ -107,7 +107,7 @@ def prepare(request: wire.Request, common: list[Mount]) -> None:
     cgroups.join(request.cgroups)
     _separate()
     with step("setting the host name"):
-        socket.sethostname(request.sandbox.hostname)
+        processes.set_names(request.sandbox.hostname)
     assemble(request.sandbox, common)
     with step("setting limits"):
         inherited.limit(request.sandbox.limits)

@@ -10,8 +10,14 @@ libc = ctypes.CDLL(None, use_errno=True)
 
 # Calls that libc may lack. Those above 424 have one number on every architecture.
 _MACHINE_NUMBERS = {
-    "x86_64": {"clone": 56, "pivot_root": 155, "keyctl": 250, "seccomp": 317},
-    "aarch64": {"clone": 220, "pivot_root": 41, "keyctl": 219, "seccomp": 277},
+    "x86_64": {
+        **{"clone": 56, "pivot_root": 155, "add_key": 248, "keyctl": 250, "seccomp": 317},
+        **{"mq_open": 240, "mq_unlink": 241},
+    },
+    "aarch64": {
+        **{"clone": 220, "pivot_root": 41, "add_key": 217, "keyctl": 219, "seccomp": 277},
+        **{"mq_open": 180, "mq_unlink": 181},
+    },
 }
 _COMMON_NUMBERS = {
     "open_tree": 428,

@@ -178,6 +178,16 @@ def new_session_keyring() -> None:
     syscall("keyctl", _KEYCTL_JOIN_SESSION_KEYRING, None)
 
 
+def set_names(host: str, domain: str = "(none)") -> None:
+    """Set this UTS namespace's host name, and its NIS domain, which a new one takes over as well.
+
+    "(none)" is what the kernel itself begins with.
+    """
+    for name, call in (("sethostname", libc.sethostname), ("setdomainname", libc.setdomainname)):
+        raw = (host if name == "sethostname" else domain).encode()
+        check(call(raw, ctypes.c_size_t(len(raw))), name)
+
+
 def loopback_up() -> None:
     """Switch on ``lo`` of this network namespace."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:

@@ -1,0 +1,47 @@
+"""What of the host shows inside of this sandbox, and what works in it: found out by trying.
+
+Started like the other scripts, but by ``cloche engines --probe`` and no part of any key. The
+request says what the host has put in reach (``engines/battery_traps.py``); every attempt is
+answered by ``{"event": "answer", "id", "yes", "detail"}``, where ``yes`` is null if it could not be
+tried.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if not __package__:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    __package__ = "guest"
+
+from collections.abc import Callable
+from typing import Any
+
+from . import probe_rights, probe_shows
+from .probe_jobs import files, processes
+from .protocol import Channel, serve
+
+Attempt = Callable[[dict[str, Any]], tuple[bool | None, str]]
+LONGEST = 300  # characters of a detail
+
+
+def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """Make the attempts that the request names, or the measured jobs."""
+    if jobs := request.get("jobs"):
+        return {
+            "file": files(Path(request["work"]), jobs["files"], jobs["seconds"]),
+            "process": processes(jobs["processes"], jobs["seconds"]),
+        }
+    attempts: dict[str, Attempt] = {**probe_shows.ATTEMPTS, **probe_rights.ATTEMPTS}
+    for name in request["questions"]:
+        try:
+            yes, detail = attempts[name](request)
+        except Exception as error:
+            yes, detail = None, f"could not be tried: {type(error).__name__}: {error}"
+        channel.event("answer", id=name, yes=yes, detail=detail[:LONGEST])
+    return {}
+
+
+if __name__ == "__main__":
+    serve(main)

@@ -1,0 +1,353 @@
+"""Attempts to see the host from inside. Each looks for what the caller has put there on purpose, as
+only that tells the host's from what looks alike: a virtual machine has devices of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import hashlib
+import os
+import pwd
+import socket
+import stat
+import struct
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .probe_rights import in_child, node
+
+Request = dict[str, Any]
+Answer = tuple[bool | None, str]
+
+_PROC = Path("/proc")
+_USUAL_DEVICES = {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "console"}
+_KEYCTL = {"x86_64": 250, "aarch64": 219}
+_KEYCTL_SEARCH = 10
+_SIOCGIFHWADDR = 0x8927
+_GIVEN = {0, 1, 2, 3, 64}  # the caller's descriptors, and where the channel moved its own to
+
+
+def host_files(request: Request) -> Answer:
+    """A file outside of the root: by its name, and through other processes and descriptors."""
+    name = request["marker"]
+    places = [Path("/")]
+    for process in _PROC.glob("[0-9]*"):
+        places += [process / "root", process / "cwd"]
+    for descriptor in _descriptors():
+        places += [_PROC / f"self/fd/{descriptor}" / ("../" * depth) for depth in (0, 3, 9)]
+    for place in places:
+        with contextlib.suppress(OSError):
+            if (place / name.lstrip("/")).read_text() == request["token"]:
+                return True, f"read through {place}"
+
+    climbed, said = _climbed_to(name)
+    return climbed, "by a second chroot" if climbed else f"not in {len(places)} places; {said}"
+
+
+def host_processes(request: Request) -> Answer:
+    """A process that the caller started outside, known by its command line."""
+    seen = list(_PROC.glob("[0-9]*"))
+    for process in seen:
+        if request["process"].encode() in _read(process / "cmdline"):
+            return True, f"pid {process.name} of {len(seen)}"
+    first = _read(_PROC / "1/cmdline").replace(b"\0", b" ").decode(errors="replace").strip()
+    return False, f"{len(seen)} processes, the first is {first[:60]!r}"
+
+
+def command_lines(request: Request) -> Answer:
+    """Paths of the host in the command lines and environments that /proc shows."""
+    for process in _PROC.glob("[0-9]*"):
+        for name in ("cmdline", "environ"):
+            if request["token"].encode() in _read(process / name):
+                command = _read(process / "comm").decode(errors="replace").strip()
+                return True, f"{name} of pid {process.name} ({command})"
+    return False, ""
+
+
+def descriptors(_: Request) -> Answer:
+    """Descriptors that nobody meant to give."""
+    extra = {fd: _target(fd) for fd in _descriptors() if fd not in _GIVEN}
+    return bool(extra), ", ".join(f"{fd}: {target}" for fd, target in extra.items())
+
+
+def interfaces(request: Request) -> Answer:
+    """Network interfaces with the address of one of the host's."""
+    own = [name for _, name in socket.if_nameindex()]
+    if not request["interfaces"]:
+        return None, f"the host has none but its loopback; here: {', '.join(own)}"
+    both = [name for name in own if _address(name) in request["interfaces"].values()]
+    return bool(both), ", ".join(both or own)
+
+
+def loopback(request: Request) -> Answer:
+    """A port on which the caller listens at 127.0.0.1."""
+    try:
+        socket.create_connection(("127.0.0.1", request["port"]), timeout=2).close()
+    except OSError as error:
+        return False, str(error.strerror or error)
+    return True, f"connected to port {request['port']}"
+
+
+def abstract_sockets(request: Request) -> Answer:
+    """An abstract unix socket on which the caller listens (unix(7))."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        try:
+            sock.connect("\0" + request["socket"])
+        except OSError as error:
+            return False, str(error.strerror)
+    return True, "connected"
+
+
+def hostname(request: Request) -> Answer:
+    """The host's name or its NIS domain."""
+    names = (socket.gethostname(), _read(_PROC / "sys/kernel/domainname").decode().strip())
+    both = [name for name, host in zip(names, request["names"], strict=True) if name == host]
+    return bool(both), " ".join(both or names)
+
+
+def sysv(request: Request) -> Answer:
+    """A segment of shared memory (shmget(2)) of the caller's."""
+    return _found(request["segment"], lambda libc, key: libc.shmget(key, ctypes.c_size_t(0), 0))
+
+
+def mqueue(request: Request) -> Answer:
+    """A POSIX message queue (mq_overview(7)) of the caller's."""
+    return _found(request["queue"], lambda libc, name: libc.mq_open(name.encode(), os.O_RDONLY))
+
+
+def keyring(request: Request) -> Answer:
+    """A key of the caller's, in any keyring that can be reached (keyrings(7))."""
+    if not (name := request["key"]):
+        return None, "the caller could make no key"
+    if name.encode() in _read(_PROC / "keys"):
+        return True, "/proc/keys lists it"
+    libc = ctypes.CDLL(None, use_errno=True)
+    number = ctypes.c_long(_KEYCTL[os.uname().machine])
+    for ring in range(-8, 0):
+        arguments = (ctypes.c_long(ring), b"user", name.encode(), 0)
+        if libc.syscall(number, ctypes.c_long(_KEYCTL_SEARCH), *arguments) >= 0:
+            return True, f"found through keyring {ring}"
+    return False, os.strerror(ctypes.get_errno())
+
+
+def kernel(request: Request) -> Answer:
+    """Whether the kernel that runs here is the host's own: its boot id says."""
+    return _same_kernel(request), os.uname().release
+
+
+def kernel_arguments(request: Request) -> Answer:
+    """The arguments that the host's kernel was started with."""
+    own = _read(_PROC / "cmdline")
+    if not request["kernel_arguments"]:
+        return None, "the caller cannot read them"
+    return own.decode(errors="replace") == request["kernel_arguments"], f"{len(own)} bytes"
+
+
+def sys_tree(request: Request) -> Answer:
+    """The host's /sys: its devices, modules, settings."""
+    names = sorted(path.name for path in Path("/sys").glob("*"))
+    if names and not _same_kernel(request):
+        return False, "that of another kernel"
+    return bool(names), ", ".join(names)
+
+
+def environment(request: Request) -> Answer:
+    """A variable of the caller's."""
+    own = [name for name in os.environ if name == request["variable"]]
+    return bool(own), ", ".join(own) or f"{len(os.environ)} variables"
+
+
+def users(request: Request) -> Answer:
+    """Users that the host has and the root has not."""
+    known = {entry.pw_name for entry in pwd.getpwall()} & set(request["users"])
+    if known:
+        return True, ", ".join(sorted(known))
+    if not request["users"] and _digest("/etc/passwd") != request["etc"]["/etc/passwd"]["own"]:
+        return None, "the host has no user that the root has not"
+    return False, f"{len(pwd.getpwall())} users, all of them the root's"
+
+
+def time_zone(request: Request) -> Answer:
+    """The zone that the caller's TZ names, or that the host's files name."""
+    if request["zone"] in time.tzname:
+        return True, "the caller's TZ"
+    return _files_of_host(request, "time")
+
+
+def locale(request: Request) -> Answer:
+    """The caller's language."""
+    own = {k: v for k, v in os.environ.items() if k == "LANG" or k.startswith("LC_")}
+    told = " ".join(f"{name}={value}" for name, value in sorted(own.items()))
+    return request["locale"] in own.values(), told or "none is set"
+
+
+def etc(request: Request) -> Answer:
+    """Files of the host that an engine writes over the root's: resolver, hosts, machine id."""
+    return _files_of_host(request, "etc")
+
+
+def mounts(request: Request) -> Answer:
+    """A mount of the caller's."""
+    lines = _lines(_PROC / "self/mountinfo")
+    both = [line for line in lines if request["mount"] in line]
+    return bool(both), both[0] if both else f"{len(lines)} mounts"
+
+
+def mount_paths(request: Request) -> Answer:
+    """Paths of the host in the table of mounts: sources of binds, options of an overlay."""
+    for line in _lines(_PROC / "self/mountinfo"):
+        if request["token"] in line and request["mount"] not in line:
+            root, point = line.split()[3:5]
+            return True, f"{root} on {point}" if request["token"] in root else f"options of {point}"
+    return False, ""
+
+
+def cgroup(_: Request) -> Answer:
+    """Where in the host's control groups this process is."""
+    places = {line.split(":", 2)[2] for line in _lines(_PROC / "self/cgroup")} - {"/"}
+    return bool(places), ", ".join(sorted(places)[:3])
+
+
+def devices(request: Request) -> Answer:
+    """Nodes of devices beyond those that every program expects."""
+    extra = []
+    for directory, _, names in os.walk("/dev"):
+        for name in names:
+            path = Path(directory, name)
+            with contextlib.suppress(OSError):
+                mode = path.lstat().st_mode
+                if (stat.S_ISCHR(mode) or stat.S_ISBLK(mode)) and "pts" not in path.parts:
+                    extra.append(str(path.relative_to("/dev")))
+    extra = sorted(set(extra) - _USUAL_DEVICES)
+    if extra and not _same_kernel(request):
+        return False, f"{len(extra)} of another kernel"
+    return bool(extra), f"{len(extra)}: {', '.join(extra)}" if extra else ""
+
+
+def disk(request: Request) -> Answer:
+    """The host's own disk, read through a node made here."""
+    if request["disk"] is None:
+        return None, "the host's root lies on no disk"
+    if not _same_kernel(request):
+        return False, "that number is another kernel's"
+    return node(stat.S_IFBLK, *request["disk"])
+
+
+def _climbed_to(name: str) -> Answer:
+    """Leave a root that only chroot(2) made: with a working directory outside of a deeper one."""
+
+    def climb() -> None:
+        os.chroot(deeper)
+        for _ in range(64):
+            os.chdir("..")
+        os.chroot(".")
+        Path(name).stat()
+
+    deeper = tempfile.mkdtemp()
+    os.chdir("/")
+    try:
+        return in_child(climb)
+    finally:
+        Path(deeper).rmdir()
+
+
+def _address(interface: str) -> str:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        told = fcntl.ioctl(sock, _SIOCGIFHWADDR, struct.pack("256s", interface.encode()))
+    return ":".join(f"{byte:02x}" for byte in told[18:24])
+
+
+def _same_kernel(request: Request) -> bool:
+    own = _read(_PROC / "sys/kernel/random/boot_id").decode().strip()
+    return own == str(request["boot"])
+
+
+def _files_of_host(request: Request, kind: str) -> Answer:
+    """Files that are the host's and were not the root's; files that are neither's."""
+    hosts: list[str] = []
+    changed: list[str] = []
+    for path, known in request["etc"].items():
+        own = _digest(path)
+        if known["kind"] != kind or own == known["own"]:
+            continue
+        (hosts if own == known["host"] else changed).append(path)
+    if hosts:
+        return True, ", ".join(hosts)
+    return False, f"written by the engine: {', '.join(changed)}" if changed else ""
+
+
+def _digest(path: str) -> str | None:
+    """What a name holds, as `battery_traps.digest` has it."""
+    try:
+        if Path(path).is_symlink():
+            return str(Path(path).readlink())
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
+def _found(subject: Any, call: Any) -> Answer:
+    """Whether a call of libc finds what the caller has made."""
+    if not subject:
+        return None, "the caller could make none"
+    if call(ctypes.CDLL(None, use_errno=True), subject) >= 0:
+        return True, ""
+    return False, os.strerror(ctypes.get_errno())
+
+
+def _descriptors() -> Iterator[int]:
+    for path in list((_PROC / "self/fd").iterdir()):
+        with contextlib.suppress(OSError):
+            os.fstat(int(path.name))  # not that of the listing itself
+            yield int(path.name)
+
+
+def _target(descriptor: int) -> str:
+    try:
+        return str((_PROC / f"self/fd/{descriptor}").readlink())
+    except OSError as error:
+        return str(error.strerror)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def _lines(path: Path) -> list[str]:
+    return _read(path).decode(errors="replace").splitlines()
+
+
+ATTEMPTS = {
+    "files": host_files,
+    "processes": host_processes,
+    "command-lines": command_lines,
+    "descriptors": descriptors,
+    "interfaces": interfaces,
+    "loopback": loopback,
+    "abstract-sockets": abstract_sockets,
+    "hostname": hostname,
+    "sysv": sysv,
+    "mqueue": mqueue,
+    "keyring": keyring,
+    "sys": sys_tree,
+    "devices": devices,
+    "disk": disk,
+    "environment": environment,
+    "users": users,
+    "etc": etc,
+    "time-zone": time_zone,
+    "locale": locale,
+    "mounts": mounts,
+    "mount-paths": mount_paths,
+    "cgroup": cgroup,
+    "kernel-arguments": kernel_arguments,
+    "kernel": kernel,
+}

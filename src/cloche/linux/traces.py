@@ -1,0 +1,50 @@
+"""What a process can leave where others of its namespace, or of its user, find it: shared memory,
+message queues, keys. For finding out what sandboxes see; each is named so that it can be removed.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+
+from cloche.linux.calls import check, libc, syscall
+
+SESSION_KEYRING = -3
+USER_KEYRING = -4
+
+_IPC_CREAT, _IPC_EXCL, _IPC_RMID = 0o1000, 0o2000, 0
+_KEYCTL_UNLINK, _KEYCTL_SET_TIMEOUT = 9, 15
+
+
+def new_segment(key: int) -> int:
+    """Make a segment of shared memory of one page under a key; its id. See shmget(2)."""
+    flags = _IPC_CREAT | _IPC_EXCL | 0o666
+    return check(libc.shmget(ctypes.c_int(key), ctypes.c_size_t(4096), flags), "shmget")
+
+
+def remove_segment(ident: int) -> None:
+    """Remove a segment of shared memory."""
+    check(libc.shmctl(ctypes.c_int(ident), _IPC_RMID, None), "shmctl")
+
+
+def new_queue(name: str) -> None:
+    """Make a POSIX message queue; ``name`` has no slash. See mq_overview(7)."""
+    flags = os.O_CREAT | os.O_EXCL | os.O_RDWR
+    os.close(syscall("mq_open", name.encode(), flags, 0o666, None, subject=name))
+
+
+def remove_queue(name: str) -> None:
+    """Remove a POSIX message queue."""
+    syscall("mq_unlink", name.encode(), subject=name)
+
+
+def add_key(name: str, ring: int, seconds: int) -> int:
+    """Put a key of type ``user`` into a keyring for so many seconds; its id. See add_key(2)."""
+    ident = syscall("add_key", b"user", name.encode(), b"x", 1, ring, subject=name)
+    syscall("keyctl", _KEYCTL_SET_TIMEOUT, ident, seconds)
+    return ident
+
+
+def remove_key(ident: int, ring: int) -> None:
+    """Take a key out of a keyring."""
+    syscall("keyctl", _KEYCTL_UNLINK, ident, ring)
