@@ -13,6 +13,7 @@ import time
 import traceback
 from pathlib import Path
 
+import sandbox_escapes
 import sandbox_isolation
 import sandbox_running
 from sandbox_ground import Ground
@@ -28,7 +29,8 @@ def main() -> None:
     userns.enter()
     with NativeEngine() as engine:
         ground = Ground(engine, directory, root)
-        for name, check in [*vars(sandbox_isolation).items(), *vars(sandbox_running).items()]:
+        modules = (sandbox_isolation, sandbox_running, sandbox_escapes)
+        for name, check in [item for module in modules for item in vars(module).items()]:
             if name.startswith("check_") and part in name:
                 begun = time.monotonic()
                 try:

@@ -34,7 +34,8 @@ class Ground:
     ) -> tuple[Ended, str]:
         """Run a script; return how it ended and what it wrote to both streams."""
         stdin = fields.pop("stdin", None)
-        command = Command(("/bin/sh", "-c", script), ENV, **fields)  # type: ignore[arg-type]
+        fields.setdefault("argv", ("/bin/sh", "-c", script))
+        command = Command(env=ENV, **fields)  # type: ignore[arg-type]
         with tempfile.TemporaryFile() as out:
             sandbox = sandbox or self.sandbox()
             streams = {"stdin": stdin, "stdout": out.fileno(), "stderr": out.fileno()}
@@ -43,13 +44,17 @@ class Ground:
             out.seek(0)
             return ended, out.read().decode()
 
-    def python(self, script: str, **fields: object) -> tuple[Ended, str]:
+    def python(
+        self, script: str, *layers: Path, binds: tuple[Bind, ...] = (), **fields: object
+    ) -> tuple[Ended, str]:
         """Run a script in the host's Python, shown to a sandbox for the purpose."""
         shown = {Path("/usr"), Path(sys.base_prefix)}
-        binds = tuple(Bind(path, str(path)) for path in shown if path.parent not in shown)
+        binds += tuple(Bind(path, str(path)) for path in shown if path.parent not in shown)
         executable = Path(sys.base_prefix, "bin/python3")
         return self.shell(
-            f"exec {executable} -I -S -c {shlex.quote(script)}", self.sandbox(binds=binds), **fields
+            f"exec {executable} -I -S -c {shlex.quote(script)}",
+            self.sandbox(*layers, binds=binds),
+            **fields,
         )
 
 

@@ -52,7 +52,8 @@ class Native(Way):
         if not network:
             with step("switching on the loopback device"):
                 processes.loopback_up()
-        forbid_keyrings()
+        with contextlib.suppress(OSError):  # kernels without keyrings
+            processes.new_session_keyring()
         return common_mounts()
 
     def start(
@@ -111,6 +112,8 @@ def prepare(request: wire.Request, common: list[Mount]) -> None:
     assemble(request.sandbox, common)
     with step("setting limits"):
         inherited.limit(request.sandbox.limits)
+    with contextlib.suppress(OSError):  # kernels without seccomp
+        seccomp.forbid_ways_to_host()
     with step("dropping capabilities"):
         processes.keep_only_capabilities([processes.CAPABILITIES[name] for name in CAPABILITIES])
         processes.hide_from_ptrace()

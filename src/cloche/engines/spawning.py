@@ -13,8 +13,10 @@ import termios
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from cloche.engines import programs
 from cloche.engines.base import Command
 from cloche.errors import ClocheError
+from cloche.linux import paths
 
 
 class NotStartedError(ClocheError):
@@ -61,11 +63,19 @@ def spawn_command(
 def enter(command: Command) -> None:
     """Make the command's directory this process's."""
     with started(f"entering the directory {command.cwd}"):
-        os.chdir(command.cwd)
+        here = paths.open_plain(command.cwd, os.O_PATH | os.O_DIRECTORY)
+        os.fchdir(here)
+        os.close(here)
 
 
 def find(command: Command) -> str:
     """Find a program as execvp(3) does, in the PATH of its own environment."""
+    path = _found(command)
+    programs.check(path)
+    return path
+
+
+def _found(command: Command) -> str:
     name = command.argv[0]
     if "/" in name:
         return name

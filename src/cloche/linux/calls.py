@@ -26,6 +26,7 @@ _COMMON_NUMBERS = {
     "fsconfig": 431,
     "fsmount": 432,
     "close_range": 436,
+    "openat2": 437,
     "mount_setattr": 442,
 }
 

@@ -1,5 +1,5 @@
-"""Refusing the kernel's key calls by seccomp(2): user keyrings belong to no namespace but the
-user's, so that the root of a sandbox without a user namespace would read those of the host's root.
+"""Refusing system calls by seccomp(2): those for which the kernel has no namespace that would keep
+a sandbox to itself, or whose namespace a sandbox could use against its own limits.
 """
 
 from __future__ import annotations
@@ -7,22 +7,55 @@ from __future__ import annotations
 import ctypes
 import errno
 import struct
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from cloche.linux.calls import syscall
+from cloche.linux.processes import CLONE_NEWCGROUP
 
-# add_key, request_key and keyctl have consecutive numbers: linux/audit.h's architecture, the first.
-_KEY_CALLS = {
-    0xC000003E: 248,  # x86-64, and x32 with a bit more
-    0x40000003: 286,  # i386
-    0xC00000B7: 217,  # arm64
-    0x40000028: 309,  # arm
+_NAMES = ("add_key", "request_key", "keyctl", "syslog", "socket", "clone", "clone3", "unshare")
+# linux/audit.h's number of an architecture: its numbers of the calls above.
+_MACHINES = {
+    0xC000003E: (248, 249, 250, 103, 41, 56, 435, 272),  # x86-64, and x32 with a bit more
+    0x40000003: (286, 287, 288, 103, 359, 120, 435, 310),  # i386
+    0xC00000B7: (217, 218, 219, 116, 198, 220, 435, 97),  # arm64
+    0x40000028: (309, 310, 311, 103, 281, 120, 435, 337),  # arm
 }
 _X32 = 0x40000000
-_LOAD, _AND, _JUMP_EQUAL, _JUMP_FROM, _RETURN = 0x20, 0x54, 0x15, 0x35, 0x06
-_NUMBER, _ARCHITECTURE = 0, 4  # offsets in struct seccomp_data
+_LOAD, _AND, _RETURN = 0x20, 0x54, 0x06
+_JUMP_EQUAL, _JUMP_SET = 0x15, 0x45
+_NUMBER, _ARCHITECTURE, _FIRST_ARGUMENT = 0, 4, 16  # offsets in struct seccomp_data
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _SET_MODE_FILTER = 1
 _SPEC_ALLOW = 4  # no slower memory accesses on kernels before 5.16, which others ask for with it
+_AF_VSOCK, _AF_QIPCRTR = 40, 42
+
+_Instruction = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """A call that answers ``error``: always, or if its first argument is, or has a bit of, one."""
+
+    call: str
+    error: int
+    equal: tuple[int, ...] = ()
+    bits: int = 0
+
+
+# User keyrings belong to no namespace but the user's, so that the root of a sandbox without a user
+# namespace would read those of the host's root.
+_KEYRINGS = tuple(_Rule(name, errno.ENOSYS) for name in ("add_key", "request_key", "keyctl"))
+_HOST = (
+    # The kernel's log is the whole host's.
+    _Rule("syslog", errno.EPERM),
+    # Sockets to the host of a virtual machine, or to other processors, know no network namespace.
+    _Rule("socket", errno.EAFNOSUPPORT, equal=(_AF_VSOCK, _AF_QIPCRTR)),
+    # In a namespace of its own for control groups, a nested root mounts them and lifts its limits.
+    _Rule("unshare", errno.EPERM, bits=CLONE_NEWCGROUP),
+    _Rule("clone", errno.EPERM, bits=CLONE_NEWCGROUP),
+    _Rule("clone3", errno.ENOSYS),  # its flags lie in memory; libraries fall back to clone
+)
 
 
 class _Program(ctypes.Structure):
@@ -31,18 +64,43 @@ class _Program(ctypes.Structure):
 
 def forbid_keyrings() -> None:
     """Let the key calls answer ENOSYS from now on. Needs CAP_SYS_ADMIN; OSError without seccomp."""
-    code = [(_LOAD, 0, 0, _ARCHITECTURE)]
-    for architecture, first in _KEY_CALLS.items():
-        code += [
-            (_JUMP_EQUAL, 0, 6, architecture),
-            (_LOAD, 0, 0, _NUMBER),
-            (_AND, 0, 0, ~_X32 & 0xFFFFFFFF),
-            (_JUMP_FROM, 0, 2, first),
-            (_JUMP_FROM, 1, 0, first + 3),
-            (_RETURN, 0, 0, _ERRNO | errno.ENOSYS),
-            (_RETURN, 0, 0, _ALLOW),
-        ]
-    code.append((_RETURN, 0, 0, _ALLOW))
-    raw = b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
-    program = _Program(len(code), raw)
+    _forbid(_KEYRINGS)
+
+
+def forbid_ways_to_host() -> None:
+    """Refuse, from now on, what reaches the host round all namespaces, key calls too.
+
+    Needs CAP_SYS_ADMIN; OSError without seccomp.
+    """
+    _forbid((*_KEYRINGS, *_HOST))
+
+
+def _forbid(rules: Iterable[_Rule]) -> None:
+    raw = b"".join(struct.pack("=HBBI", *instruction) for instruction in _compiled(tuple(rules)))
+    program = _Program(len(raw) // 8, raw)
     syscall("seccomp", _SET_MODE_FILTER, _SPEC_ALLOW, ctypes.byref(program))
+
+
+def _compiled(rules: tuple[_Rule, ...]) -> list[_Instruction]:
+    code: list[_Instruction] = [(_LOAD, 0, 0, _ARCHITECTURE)]
+    for architecture, numbers in _MACHINES.items():
+        block: list[_Instruction] = [(_LOAD, 0, 0, _NUMBER), (_AND, 0, 0, ~_X32 & 0xFFFFFFFF)]
+        for rule in rules:
+            block += _of_rule(rule, numbers[_NAMES.index(rule.call)])
+        block.append((_RETURN, 0, 0, _ALLOW))
+        code += [(_JUMP_EQUAL, 0, len(block), architecture), *block]
+    return [*code, (_RETURN, 0, 0, _ALLOW)]
+
+
+def _of_rule(rule: _Rule, number: int) -> list[_Instruction]:
+    """Instructions that return where the rule holds; else what follows has the number loaded."""
+    tests = [(_JUMP_EQUAL, value) for value in rule.equal]
+    tests += [(_JUMP_SET, rule.bits)] if rule.bits else []
+    body: list[_Instruction] = []
+    if tests:
+        body.append((_LOAD, 0, 0, _FIRST_ARGUMENT))  # its low half: all of them are little-endian
+        for left, (jump, value) in zip(range(len(tests), 0, -1), tests, strict=True):
+            body.append((jump, left, 0, value))
+        body.append((_RETURN, 0, 0, _ALLOW))
+    body.append((_RETURN, 0, 0, _ERRNO | rule.error))
+    return [(_JUMP_EQUAL, 0, len(body), number), *body]

@@ -1,0 +1,69 @@
+"""Looking at a program before a sandbox executes it: nothing of the host's may get executed.
+
+/proc/self/exe of whoever is about to execute the command is still the host's Python, reached by a
+link that goes round the sandbox's root, on the host's own mount. Once that ran as a program of the
+sandbox, root in there could change it, to setuid for one. So no link of that kind may be on the way
+to the program, to the interpreter of a script, or to what the host executes other formats with.
+Whatever is executed later has a /proc/self/exe of the sandbox's.
+"""
+
+from __future__ import annotations
+
+import errno
+import functools
+import os
+import re
+from pathlib import Path
+
+from cloche.linux import paths
+
+_SCRIPTS = 6  # scripts whose interpreters are scripts; the kernel gives up after five (fs/exec.c)
+_HEAD = 256  # bytes of a program that the kernel looks at: BINPRM_BUF_SIZE
+_INTERPRETER = re.compile(rb"#![ \t]*([^ \t\n\0]+)")
+_REGISTERED = Path("/proc/sys/fs/binfmt_misc")
+
+
+def check(path: str) -> None:
+    """Raise OSError for a program that is not there, or leads out of the root."""
+    name: bytes | None = os.fsencode(path)
+    for _ in range(_SCRIPTS):
+        if name is None:
+            break
+        name = _interpreter(name)
+    for other in registered_interpreters():
+        try:
+            _interpreter(other)
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise
+    # What else may hinder the kernel, it will say itself.
+
+
+@functools.cache
+def registered_interpreters() -> tuple[bytes, ...]:
+    """What binfmt_misc looks up inside; to be called first where /proc is the host's."""
+    found = []
+    for entry in _REGISTERED.glob("*") if _REGISTERED.is_dir() else ():
+        if entry.name not in ("register", "status"):
+            fields = dict(line.partition(" ")[::2] for line in entry.read_text().splitlines())
+            if "F" not in fields.get("flags:", ""):  # with F the host's own is open already
+                found.append(os.fsencode(fields.get("interpreter", "/")))
+    return tuple(found)
+
+
+def _interpreter(name: bytes) -> bytes | None:
+    """Return what a script names as its interpreter; None for what is no script."""
+    try:
+        fd = paths.open_plain(name, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            text = "it leads out of the root, or in a circle"
+            raise OSError(errno.ELOOP, text, os.fsdecode(name)) from error
+        raise
+    try:
+        found = _INTERPRETER.match(os.pread(fd, _HEAD, 0))
+    except OSError:  # a directory, for one
+        return None
+    finally:
+        os.close(fd)
+    return found[1] if found else None
