@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,22 @@ def test_a_chroot_hides_little(probed: dict[str, Told]) -> None:
     }
     assert {name: told[name]["said"] for name in open_to_all} == dict.fromkeys(open_to_all, "shows")
     assert told["network-sandbox"]["said"] == told["pid-sandbox"]["said"] == "works"
+
+
+@real
+def test_nothing_planted_is_left(probed: dict[str, Told], user: User) -> None:
+    assert probed
+    assert list((user.home / "engines-store" / "tmp").iterdir()) == []
+    deadline = time.monotonic() + 10  # the kernel takes its time to drop keys
+    while (keys := planted_keys(user)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert keys == ""
+
+
+def planted_keys(user: User) -> str:
+    """Lines of the keys that the user can see, and cloche has made."""
+    command = [*user.as_user(), "sh", "-c", "grep user.*cloche- /proc/keys || true"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 @real

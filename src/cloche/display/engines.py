@@ -16,7 +16,10 @@ _CELLS = {
     "unknown": "?",
     None: "",
 }
-_HEADS = {"shows": "Does it show inside?", "works": "Does it work inside?"}
+_HEADS = {
+    "shows": "Does it show inside? (-: no, ?: it could not be tried)",
+    "works": "Does it work inside?",
+}
 
 Row = tuple[str, ...]  # one cell: a heading
 

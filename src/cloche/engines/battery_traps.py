@@ -152,6 +152,7 @@ def _key(stack: contextlib.ExitStack, name: str) -> str | None:
     made = None
     with contextlib.suppress(OSError):
         processes.new_session_keyring()
+        traces.link_keyring(traces.USER_KEYRING, traces.SESSION_KEYRING)
         for ring in (traces.SESSION_KEYRING, traces.USER_KEYRING):
             stack.callback(_forget, traces.add_key(name, ring, KEY_SECONDS), ring)
             made = name

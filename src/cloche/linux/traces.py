@@ -13,7 +13,7 @@ SESSION_KEYRING = -3
 USER_KEYRING = -4
 
 _IPC_CREAT, _IPC_EXCL, _IPC_RMID = 0o1000, 0o2000, 0
-_KEYCTL_UNLINK, _KEYCTL_SET_TIMEOUT = 9, 15
+_KEYCTL_LINK, _KEYCTL_UNLINK, _KEYCTL_SET_TIMEOUT = 8, 9, 15
 
 
 def new_segment(key: int) -> int:
@@ -41,8 +41,17 @@ def remove_queue(name: str) -> None:
 def add_key(name: str, ring: int, seconds: int) -> int:
     """Put a key of type ``user`` into a keyring for so many seconds; its id. See add_key(2)."""
     ident = syscall("add_key", b"user", name.encode(), b"x", 1, ring, subject=name)
-    syscall("keyctl", _KEYCTL_SET_TIMEOUT, ident, seconds)
+    try:
+        syscall("keyctl", _KEYCTL_SET_TIMEOUT, ident, seconds)
+    except OSError:
+        remove_key(ident, ring)
+        raise
     return ident
+
+
+def link_keyring(ident: int, ring: int) -> None:
+    """Put a key or keyring into a keyring too: who has the one then possesses the other."""
+    syscall("keyctl", _KEYCTL_LINK, ident, ring)
 
 
 def remove_key(ident: int, ring: int) -> None:
