@@ -8,40 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.layers.made import LAYER, LAYERS, make_stack
 
 from cloche.layers import compare, flatten, merged
-
-NAMES = st.sampled_from(["a", "b", "c"])
-PATHS = st.lists(NAMES, min_size=1, max_size=3).map("/".join)
-KINDS = st.sampled_from(["file", "directory", "opaque", "whiteout", "symlink"])
-LAYERS = st.lists(
-    st.lists(st.tuples(PATHS, KINDS), max_size=8), min_size=1, max_size=4
-)  # fmt: skip
-
-
-def build(root: Path, items: list[tuple[str, str]], bottom: bool) -> Path:
-    root.mkdir(parents=True)
-    for number, (name, kind) in enumerate(items):
-        path = root / name
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            if kind in ("directory", "opaque"):
-                path.mkdir()
-                if kind == "opaque" and not bottom:
-                    os.setxattr(path, "user.overlay.opaque", b"y")
-            elif kind == "symlink":
-                path.symlink_to("target")
-            elif kind == "file":
-                path.write_text(f"{root.name} {number}")
-            elif not bottom:
-                os.mknod(path, 0o020000, 0)
-        except OSError:
-            continue
-    return root
-
-
-def stack(room: Path, layers: list[list[tuple[str, str]]]) -> list[Path]:
-    return [build(room / str(n), items, bottom=n == 0) for n, items in enumerate(layers)]
 
 
 def without_vain_whiteouts(lowers: list[Path]) -> None:
@@ -68,7 +37,7 @@ def without_vain_whiteouts(lowers: list[Path]) -> None:
 @given(layers=LAYERS)
 def test_a_flat_tree_shows_what_the_stack_shows(tmp_path_factory, layers) -> None:  # type: ignore[no-untyped-def]
     room = tmp_path_factory.mktemp("stack")
-    lowers = stack(room, layers)
+    lowers = make_stack(room, layers)
     count = flatten(lowers, room / "flat")
     flatten(lowers, room / "copy", link=False)
     view = merged(lowers)
@@ -84,10 +53,10 @@ def test_a_flat_tree_shows_what_the_stack_shows(tmp_path_factory, layers) -> Non
 
 @pytest.mark.real
 @settings(max_examples=12, deadline=None)
-@given(layers=st.lists(st.lists(st.tuples(PATHS, KINDS), max_size=8), min_size=2, max_size=4))
+@given(layers=st.lists(LAYER, min_size=2, max_size=4))
 def test_the_kernel_reads_a_stack_as_we_do(tmp_path_factory, layers) -> None:  # type: ignore[no-untyped-def]
     room = tmp_path_factory.mktemp("stack")
-    lowers = stack(room, layers)
+    lowers = make_stack(room, layers)
     without_vain_whiteouts(lowers)
     (room / "root").mkdir()
     chain = ":".join(str(lower) for lower in reversed(lowers))

@@ -4,17 +4,19 @@ A layer is a directory in the form that overlayfs takes as a lower one (with ``u
 character device 0:0 hides a name, ``user.overlay.opaque=y`` hides what lies below a directory.
 Stacks are sequences of directories, the bottom first. `capture` turns what was written over a stack
 into a clean layer, `commit` puts it into a store under its `layer_id`, `merged` and `flatten` show
-a stack as one tree without a mount, `compare` tells two trees or stacks apart.
+a stack as one tree without a mount, `compare` tells two trees or stacks apart, `subtract` makes the
+layer that leads from one to the other, and `merge_layers` makes one layer of several.
 """
 
 from __future__ import annotations
 
+from cloche.layers.algebra import flatten, merge_layers, subtract
 from cloche.layers.capture import CaptureReport, capture
 from cloche.layers.compare import Comparison, Difference, compare
 from cloche.layers.errors import MissingLowerError, OverlayUnavailableError, TooManyLayersError
 from cloche.layers.identity import SOURCE_DATE_EPOCH, Normaliser, Rules, layer_id
 from cloche.layers.layer import Layer, commit, layer_of, stored_layer
-from cloche.layers.merge import Merged, Node, flatten, merged
+from cloche.layers.merge import Merged, Node, merged
 from cloche.layers.overlay import mount_overlay
 from cloche.layers.patterns import matcher
 from cloche.layers.portage_noise import PORTAGE_RULES
@@ -40,7 +42,9 @@ __all__ = [
     "layer_id",
     "layer_of",
     "matcher",
+    "merge_layers",
     "merged",
     "mount_overlay",
     "stored_layer",
+    "subtract",
 ]

@@ -81,7 +81,7 @@ def compare(
     common = [path for path in left if path in right]
     heads_a, heads_b = _heads(left, common), _heads(right, common)
     for path in common:
-        differ += _differences(left[path], right[path], find(path))
+        differ += differences(left[path], right[path], find(path))
         if heads_a[path] != heads_b[path]:
             names = (os.fsdecode(heads_a[path]), os.fsdecode(heads_b[path]))
             differ.append(Difference(os.fsdecode(path), "links", *names))
@@ -118,7 +118,7 @@ def _heads(nodes: dict[bytes, Node], common: Sequence[bytes]) -> dict[bytes, byt
     return heads
 
 
-def _differences(a: Node, b: Node, function: Normaliser | None) -> Iterator[Difference]:
+def differences(a: Node, b: Node, function: Normaliser | None = None) -> Iterator[Difference]:
     """In what two names differ, sharing of inodes apart."""
     path = os.fsdecode(a.path)
     mine, other = a.info, b.info

@@ -6,25 +6,24 @@ hides a name, a directory marked opaque hides what lies below it, a file hides a
 directories merge, with the attributes of the topmost one.
 """
 
-# Names are bytes here, which pathlib does not know.
-# ruff: noqa: PTH101, PTH102, PTH115, PTH211
-
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from errno import EMLINK, EPERM, EXDEV
+from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
 from cloche.layers.errors import MissingLowerError
-from cloche.store.tree import OPAQUE, read_xattrs
+from cloche.store.tree import OPAQUE
 
 _CHUNK = 1 << 20  # bytes
+
+Candidate = tuple[bytes, os.stat_result]
+"""What one layer has under a name: where it lies, and its attributes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +95,7 @@ class Merged:
 
     def children(self, directory: Node) -> list[Node]:
         """The names of a directory, in byte order."""
-        found: dict[bytes, list[tuple[bytes, os.stat_result]]] = {}
-        for part in directory.parts:
-            with os.scandir(part) as listing:
-                for item in listing:
-                    candidate = (item.path, item.stat(follow_symlinks=False))
-                    found.setdefault(item.name, []).append(candidate)
-        nodes = (_resolve(_join(directory.path, name), found[name]) for name in sorted(found))
+        nodes = (_resolve(path, iter(found)) for path, found in listing(directory))
         return [node for node in nodes if node is not None]
 
     def walk(self, directory: Node | None = None) -> Iterator[Node]:
@@ -127,7 +120,19 @@ def _join(directory: bytes, name: bytes) -> bytes:
     return directory + b"/" + name if directory else name
 
 
-def _candidates(parts: Iterable[bytes], name: bytes) -> Iterator[tuple[bytes, os.stat_result]]:
+def listing(directory: Node) -> Iterator[tuple[bytes, list[Candidate]]]:
+    """Each path in a directory, in byte order, with what the layers have there, the top first."""
+    found: dict[bytes, list[Candidate]] = {}
+    for part in directory.parts:
+        with os.scandir(part) as names:
+            for item in names:
+                candidate = (item.path, item.stat(follow_symlinks=False))
+                found.setdefault(item.name, []).append(candidate)
+    for name in sorted(found):
+        yield _join(directory.path, name), found[name]
+
+
+def _candidates(parts: Iterable[bytes], name: bytes) -> Iterator[Candidate]:
     """What each layer has under a name, the top first."""
     for part in parts:
         origin = part + b"/" + name
@@ -136,92 +141,19 @@ def _candidates(parts: Iterable[bytes], name: bytes) -> Iterator[tuple[bytes, os
             yield origin, os.lstat(origin)
 
 
-def _resolve(path: bytes, candidates: Iterable[tuple[bytes, os.stat_result]]) -> Node | None:
+def _resolve(path: bytes, candidates: Iterator[Candidate]) -> Node | None:
     """Decide what candidates for one name, the top first, show together."""
-    parts: list[bytes] = []
-    top: os.stat_result | None = None
+    top = next(candidates, None)
+    if top is None or is_whiteout(top[1]):
+        return None
+    return Node(path, *top, tuple(merging(chain([top], candidates))))
+
+
+def merging(candidates: Iterable[Candidate]) -> Iterator[bytes]:
+    """The directories that merge into one: down to what is none, or to an opaque one."""
     for origin, info in candidates:
-        if is_whiteout(info):
-            break
         if not stat.S_ISDIR(info.st_mode):
-            if top is None:
-                return Node(path, origin, info)
-            break
-        top = top or info
-        parts.append(origin)
-        if is_opaque(origin):
-            break
-    return Node(path, parts[0], top, tuple(parts)) if top is not None else None
-
-
-def flatten(lowers: Sequence[Path], destination: Path, *, link: bool = True) -> int:
-    """Make one tree of a stack, and give the number of names in it.
-
-    ``destination`` must be missing or empty. Files are hard links to those of the layers, so nobody
-    may ever write to the tree; without ``link``, and where links are not possible (another file
-    system, too many of them), they are copies with the same attributes and times. The lowest of
-    ``lowers`` must be the bottom of a root: marks for hiding have nothing left to hide, and go.
-    """
-    destination.mkdir(exist_ok=True)
-    goal = os.fsencode(destination)
-    farm = _Farm(link)
-    count = 0
-    directories: list[tuple[bytes, Node]] = []
-    for node in Merged(lowers).walk():
-        place = _join(goal, node.path) if node.path else goal
-        if node.is_directory:
-            if node.path:
-                os.mkdir(place, 0o700)
-            directories.append((place, node))
-        else:
-            farm.add(node, place)
-        count += 1
-    for place, node in reversed(directories):  # a directory's time changes with what it gets
-        _attributes(node, place)
-    return count
-
-
-class _Farm:
-    """Links or copies, with hard links of the source kept among the copies."""
-
-    def __init__(self, link: bool) -> None:
-        self.link = link
-        self.copies: dict[tuple[int, int], bytes] = {}
-
-    def add(self, node: Node, place: bytes) -> None:
-        if self.link:
-            try:
-                os.link(node.origin, place, follow_symlinks=False)
-                return
-            except OSError as error:
-                if error.errno not in (EXDEV, EMLINK, EPERM):
-                    raise
-        inode = (node.info.st_dev, node.info.st_ino)
-        if node.info.st_nlink > 1 and inode in self.copies:
-            os.link(self.copies[inode], place, follow_symlinks=False)
             return
-        _copy(node, place)
-        self.copies[inode] = place
-
-
-def _copy(node: Node, place: bytes) -> None:
-    kind = stat.S_IFMT(node.info.st_mode)
-    if kind == stat.S_IFLNK:
-        os.symlink(os.readlink(node.origin), place)
-    elif kind == stat.S_IFREG:
-        shutil.copyfile(node.origin, place, follow_symlinks=False)
-    else:
-        os.mknod(place, node.info.st_mode, node.info.st_rdev)
-    _attributes(node, place)
-
-
-def _attributes(node: Node, place: bytes) -> None:
-    """Give a copy its owner, mode, extended attributes and times, in the order that keeps them."""
-    info = node.info
-    os.chown(place, info.st_uid, info.st_gid, follow_symlinks=False)
-    if not stat.S_ISLNK(info.st_mode):
-        os.chmod(place, stat.S_IMODE(info.st_mode))
-    for name, value in read_xattrs(node.origin):
-        if name != OPAQUE:
-            os.setxattr(place, name, value, follow_symlinks=False)
-    os.utime(place, ns=(info.st_mtime_ns, info.st_mtime_ns), follow_symlinks=False)
+        yield origin
+        if is_opaque(origin):
+            return
