@@ -44,6 +44,7 @@ def attempt(source: str) -> None:
         "ipc-sandbox",
         "pid-sandbox",
         "mount-sandbox",
+        "user-namespaces",
         "ptrace",
     )
     attempts = {**probe_shows.ATTEMPTS, **{n: probe_rights.ATTEMPTS[n] for n in rights}}

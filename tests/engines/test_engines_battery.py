@@ -15,19 +15,28 @@ from tests.support import User, cannot
 
 from cloche.engines.battery import CLAIMS, QUESTIONS, Answer, Costs, Probed, Question, median
 from cloche.engines.battery_roots import given_root, host_root
+from cloche.engines.battery_traps import has_vsock
 from cloche.engines.choice import NAMES
 from cloche.engines.errors import HostError
+from cloche.linux.traces import can_read_kernel_log
 
 # What a sandbox of native's shows, and what it refuses: docs/architecture.md says so, too.
 SHOWS = {"kernel", "mount-paths"}
 REFUSED = {"network-sandbox", "ipc-sandbox", "pid-sandbox", "mount-sandbox", "mknod"}
 
-# Only a host that has them can show them.
-NO_DISK = os.major(Path("/").stat().st_dev) == 0
-NO_INTERFACE = not any(
-    path.read_text().strip().strip("0:") for path in Path("/sys/class/net").glob("*/address")
-)
-CANNOT_TELL = {"disk": NO_DISK, "interfaces": NO_INTERFACE}
+
+def cannot_tell(question: str, user: User) -> bool:
+    """Whether this host, or this user, has nothing of a kind that could show."""
+    if question == "disk":
+        return os.major(Path("/").stat().st_dev) == 0
+    if question == "interfaces":
+        addresses = (p.read_text().strip() for p in Path("/sys/class/net").glob("*/address"))
+        return not any(address.strip("0:") for address in addresses)
+    if question == "kernel-log":
+        restricted = Path("/proc/sys/kernel/dmesg_restrict").read_text().strip() != "0"
+        return not can_read_kernel_log() or (restricted and user.name != "root")
+    return question == "vsock" and not has_vsock()
+
 
 real = pytest.mark.real
 Told = dict[str, dict[str, str]]
@@ -91,9 +100,9 @@ def without(user: User) -> dict[str, tuple[bool | None, str]]:
 
 @real
 @pytest.mark.parametrize("question", QUESTIONS, ids=lambda question: question.id)
-def test_native(question: Question, probed: dict[str, Told]) -> None:
+def test_native(question: Question, probed: dict[str, Told], user: User) -> None:
     answer = probed["native"][question.id]
-    if CANNOT_TELL.get(question.id):
+    if cannot_tell(question.id, user):
         assert answer["said"] == "unknown", answer
     elif question.kind == "shows":
         assert answer["said"] == ("shows" if question.id in SHOWS else "hidden"), answer
@@ -104,7 +113,9 @@ def test_native(question: Question, probed: dict[str, Told]) -> None:
 
 @real
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "qemu"])
-def test_an_engine_keeps_out_what_it_says(name: str, every: dict[str, dict[str, Any]]) -> None:
+def test_an_engine_keeps_out_what_it_says(
+    name: str, every: dict[str, dict[str, Any]], user: User
+) -> None:
     engine = every[name]
     if not engine["there"]:
         cannot(f"{name}: {engine['reason']}")
@@ -112,7 +123,7 @@ def test_an_engine_keeps_out_what_it_says(name: str, every: dict[str, dict[str, 
     said = {answer["question"]: answer for answer in engine["answers"]}
     for claim in engine["isolates"]:
         for question in CLAIMS[claim]:
-            allowed = {"hidden", "unknown"} if CANNOT_TELL.get(question) else {"hidden"}
+            allowed = {"hidden", "unknown"} if cannot_tell(question, user) else {"hidden"}
             assert said[question]["said"] in allowed, (claim, said[question])
 
 
@@ -160,7 +171,7 @@ def test_without_a_sandbox_everything_is_found(
         }
         return
     yes, detail = without[question.id]
-    if CANNOT_TELL.get(question.id):
+    if cannot_tell(question.id, user):
         assert yes is None
     elif question.id == "cgroup":
         text = Path("/proc/self/cgroup").read_text()

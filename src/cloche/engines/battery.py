@@ -66,6 +66,7 @@ QUESTIONS = (
     Question("interfaces", "shows", "network interfaces of the host"),
     Question("loopback", "shows", "a port of the host's loopback"),
     Question("abstract-sockets", "shows", "abstract unix sockets"),
+    Question("vsock", "shows", "sockets to the host of a virtual machine"),
     Question("hostname", "shows", "host name, NIS domain"),
     Question("sysv", "shows", "SysV shared memory"),
     Question("mqueue", "shows", "POSIX message queues"),
@@ -82,6 +83,7 @@ QUESTIONS = (
     Question("mount-paths", "shows", "paths of the host in mountinfo"),
     Question("cgroup", "shows", "place in the control groups"),
     Question("kernel-arguments", "shows", "arguments of the host's kernel"),
+    Question("kernel-log", "shows", "the log of the host's kernel"),
     Question("kernel", "shows", "the host's kernel itself"),
     Question("write", "works", "writing to the root"),
     Question("setuid", "works", "setuid programs"),
@@ -93,6 +95,7 @@ QUESTIONS = (
     Question("ipc-sandbox", "works", "Portage's ipc-sandbox"),
     Question("pid-sandbox", "works", "Portage's pid-sandbox"),
     Question("mount-sandbox", "works", "Portage's mount-sandbox"),
+    Question("user-namespaces", "works", "user namespaces of one's own"),
     Question("ptrace", "works", "tracing own processes"),
     Question("mknod", "works", "making device nodes"),
 )
@@ -100,12 +103,12 @@ QUESTIONS = (
 CLAIMS = {
     "files": ("files", "mounts", "users", "etc", "environment", "descriptors"),
     "processes": ("processes",),
-    "network": ("interfaces", "loopback", "abstract-sockets"),
+    "network": ("interfaces", "loopback", "abstract-sockets", "vsock"),
     "IPC": ("sysv", "mqueue"),
     "host name": ("hostname",),
     "devices": ("devices", "disk", "sys"),
     "keyrings": ("keyring",),
-    "kernel": ("kernel", "kernel-arguments"),
+    "kernel": ("kernel", "kernel-arguments", "kernel-log"),
 }
 BY_ID = {question.id: question for question in QUESTIONS}
 

@@ -131,7 +131,21 @@ def _sockets(stack: contextlib.ExitStack, token: str) -> dict[str, Any]:
             address = (link / "address").read_text().strip()
             if address.strip("0:"):  # tunnels and the loopback have none, in every network
                 addresses[link.name] = address
-    return {"port": port.getsockname()[1], "socket": name, "interfaces": addresses}
+    return {
+        "port": port.getsockname()[1],
+        "socket": name,
+        "interfaces": addresses,
+        "vsock": has_vsock(),
+    }
+
+
+def has_vsock() -> bool:
+    """Whether this kernel has sockets between virtual machines and their host (vsock(7))."""
+    try:
+        socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close()
+    except OSError:
+        return False
+    return True
 
 
 def _ipc(stack: contextlib.ExitStack, token: str) -> dict[str, Any]:
@@ -203,6 +217,7 @@ def _known(root: Root) -> dict[str, Any]:
             for path, kind in _ETC.items()
         },
         "disk": [os.major(device), os.minor(device)] if os.major(device) else None,
+        "kernel_log": traces.can_read_kernel_log(),
         "boot": _text("/proc/sys/kernel/random/boot_id"),
         "kernel_arguments": Path("/proc/cmdline").read_text(errors="replace"),
     }

@@ -18,7 +18,7 @@ from pathlib import Path
 from cloche.engines import cgroups, inherited, spawning
 from cloche.engines.assembly import Mount, assemble_apart, common_mounts, entered, step
 from cloche.engines.errors import SandboxError
-from cloche.engines.native import forbid_keyrings
+from cloche.engines.native import forbid_shared
 from cloche.engines.way import Started, Way
 from cloche.engines.wire import Request
 from cloche.linux import mounts, processes
@@ -39,7 +39,7 @@ class Keeper(Way):
         with step("setting the host name"):  # the tool's own namespace takes the domain over
             processes.unshare(processes.CLONE_NEWUTS)
             processes.set_names("cloche")
-        forbid_keyrings()
+        forbid_shared()
         return common_mounts()
 
     def start(

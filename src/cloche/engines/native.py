@@ -96,11 +96,11 @@ def rehearse(request: wire.Request, channel: socket.socket) -> NoReturn:
         os._exit(0)
 
 
-def forbid_keyrings() -> None:
-    """Leave the caller's keyrings, for good; nothing on kernels without keyrings or seccomp."""
+def forbid_shared() -> None:
+    """Leave what no namespace keeps apart, keyrings too; nothing on kernels without seccomp."""
     with contextlib.suppress(OSError):
         processes.new_session_keyring()
-        seccomp.forbid_keyrings()
+        seccomp.forbid_shared()
 
 
 def prepare(request: wire.Request, common: list[Mount]) -> None:

@@ -23,6 +23,7 @@ Answer = tuple[bool | None, str]
 CLONE_NEWNS = 0x00020000
 CLONE_NEWUTS = 0x04000000
 CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 
@@ -177,6 +178,11 @@ def pid_sandbox(_: Request) -> Answer:
     return in_child(alone)
 
 
+def user_namespaces(_: Request) -> Answer:
+    """A user namespace, as browsers and tests of sandboxes make one."""
+    return in_child(lambda: _unshare(CLONE_NEWUSER))
+
+
 def userpriv(request: Request) -> Answer:
     """Portage's FEATURES=userpriv: phases as the user portage, in a directory of that user."""
 
@@ -285,4 +291,5 @@ ATTEMPTS = {
     "ipc-sandbox": ipc_sandbox,
     "pid-sandbox": pid_sandbox,
     "mount-sandbox": mount_sandbox,
+    "user-namespaces": user_namespaces,
 }

@@ -103,6 +103,19 @@ def abstract_sockets(request: Request) -> Answer:
     return True, "connected"
 
 
+def vsock(request: Request) -> Answer:
+    """Sockets between a virtual machine and its host, which no network namespace holds."""
+    if not request["vsock"]:
+        return None, "the caller's kernel has none"
+    if not _same_kernel(request):
+        return False, "those of another kernel"
+    try:
+        socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close()
+    except OSError as error:
+        return False, str(error.strerror)
+    return True, "one could be made"
+
+
 def hostname(request: Request) -> Answer:
     """The host's name or its NIS domain."""
     names = (socket.gethostname(), _read(_PROC / "sys/kernel/domainname").decode().strip())
@@ -146,6 +159,16 @@ def kernel_arguments(request: Request) -> Answer:
     if not request["kernel_arguments"]:
         return None, "the caller cannot read them"
     return own.decode(errors="replace") == request["kernel_arguments"], f"{len(own)} bytes"
+
+
+def kernel_log(request: Request) -> Answer:
+    """What dmesg(1) reads: syslog(2)."""
+    if not request["kernel_log"]:
+        return None, "the caller cannot read it"
+    if not _same_kernel(request):
+        return False, "that of another kernel"
+    read = ctypes.CDLL(None, use_errno=True).klogctl(3, ctypes.create_string_buffer(100), 100)
+    return read > 0, "" if read > 0 else os.strerror(ctypes.get_errno())
 
 
 def sys_tree(request: Request) -> Answer:
@@ -333,6 +356,7 @@ ATTEMPTS = {
     "interfaces": interfaces,
     "loopback": loopback,
     "abstract-sockets": abstract_sockets,
+    "vsock": vsock,
     "hostname": hostname,
     "sysv": sysv,
     "mqueue": mqueue,
@@ -349,5 +373,6 @@ ATTEMPTS = {
     "mount-paths": mount_paths,
     "cgroup": cgroup,
     "kernel-arguments": kernel_arguments,
+    "kernel-log": kernel_log,
     "kernel": kernel,
 }

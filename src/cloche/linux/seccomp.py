@@ -46,11 +46,14 @@ class _Rule:
 # User keyrings belong to no namespace but the user's, so that the root of a sandbox without a user
 # namespace would read those of the host's root.
 _KEYRINGS = tuple(_Rule(name, errno.ENOSYS) for name in ("add_key", "request_key", "keyctl"))
-_HOST = (
+_SHARED = (
+    *_KEYRINGS,
     # The kernel's log is the whole host's.
     _Rule("syslog", errno.EPERM),
     # Sockets to the host of a virtual machine, or to other processors, know no network namespace.
     _Rule("socket", errno.EAFNOSUPPORT, equal=(_AF_VSOCK, _AF_QIPCRTR)),
+)
+_LIMITS = (
     # In a namespace of its own for control groups, a nested root mounts them and lifts its limits.
     _Rule("unshare", errno.EPERM, bits=CLONE_NEWCGROUP),
     _Rule("clone", errno.EPERM, bits=CLONE_NEWCGROUP),
@@ -62,17 +65,17 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_char_p))
 
 
-def forbid_keyrings() -> None:
-    """Let the key calls answer ENOSYS from now on. Needs CAP_SYS_ADMIN; OSError without seccomp."""
-    _forbid(_KEYRINGS)
-
-
-def forbid_ways_to_host() -> None:
-    """Refuse, from now on, what reaches the host round all namespaces, key calls too.
+def forbid_shared() -> None:
+    """Refuse, from now on, what reaches the host round all namespaces: keys, log, sockets.
 
     Needs CAP_SYS_ADMIN; OSError without seccomp.
     """
-    _forbid((*_KEYRINGS, *_HOST))
+    _forbid(_SHARED)
+
+
+def forbid_ways_to_host() -> None:
+    """Refuse that, and namespaces by which a sandbox could lift its own limits."""
+    _forbid((*_SHARED, *_LIMITS))
 
 
 def _forbid(rules: Iterable[_Rule]) -> None:

@@ -16,6 +16,11 @@ _IPC_CREAT, _IPC_EXCL, _IPC_RMID = 0o1000, 0o2000, 0
 _KEYCTL_LINK, _KEYCTL_UNLINK, _KEYCTL_SET_TIMEOUT = 8, 9, 15
 
 
+def can_read_kernel_log() -> bool:
+    """Whether this process may, see syslog(2), and there is something in it."""
+    return bool(libc.klogctl(3, ctypes.create_string_buffer(100), 100) > 0)
+
+
 def new_segment(key: int) -> int:
     """Make a segment of shared memory of one page under a key; its id. See shmget(2)."""
     flags = _IPC_CREAT | _IPC_EXCL | 0o666
