@@ -1,17 +1,19 @@
 """The ready queue."""
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloche.build.executor import carry_out
+from cloche.build.executor import at_once, carry_out
 
 CHAIN = {"a": frozenset(), "b": frozenset({"a"}), "c": frozenset({"b"}), "d": frozenset()}
 
 
 def run(waits_for, work, *, urgency=None, slots=1, keep_going=False):
-    with ThreadPoolExecutor(slots) as pool:
+    with ThreadPoolExecutor(at_once(slots)) as pool:
         return carry_out(
             waits_for,
             urgency or dict.fromkeys(waits_for, 1.0),
@@ -23,7 +25,7 @@ def run(waits_for, work, *, urgency=None, slots=1, keep_going=False):
 
 
 def failing(*names):
-    def work(name, _done):
+    def work(name, _done, _leave):
         if name in names:
             raise RuntimeError(name)
         return name.upper()
@@ -34,7 +36,7 @@ def failing(*names):
 def test_everything_is_done_once_and_after_what_it_waits_for():
     order = []
 
-    def work(name, done):
+    def work(name, done, _leave):
         assert set(done) >= CHAIN[name]
         order.append(name)
         return name.upper()
@@ -48,7 +50,7 @@ def test_the_most_urgent_comes_first():
     order = []
     free = {name: frozenset() for name in "abc"}
 
-    def work(name, _done):
+    def work(name, _done, _leave):
         order.append(name)
         return name
 
@@ -66,6 +68,36 @@ def test_keep_going_builds_all_that_does_not_depend_on_the_failure():
     outcome = run(CHAIN, failing("a"), keep_going=True)
     assert set(outcome.done) == {"d"}
     assert outcome.skipped == ("b", "c")
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3])
+def test_slots_are_for_builds_and_merges_go_beside_them(slots):
+    """Nobody is merged to the end before all others have been begun or the room is full."""
+    free = {str(n): frozenset() for n in range(9)}
+    lock, building, merging = threading.Lock(), set(), set()
+    most = {"building": 0, "all": 0}
+    full = threading.Event()
+
+    def work(name, _done, leave):
+        with lock:
+            building.add(name)
+            most["building"] = max(most["building"], len(building))
+            most["all"] = max(most["all"], len(building) + len(merging))
+            if most["all"] == 2 * slots:
+                full.set()
+        with lock:
+            building.discard(name)
+            merging.add(name)
+        leave()
+        assert full.wait(30)  # for that others are begun while this one is merged
+        with lock:
+            merging.discard(name)
+        return name
+
+    outcome = run(free, work, slots=slots)
+    assert set(outcome.done) == set(free)
+    assert most["building"] <= slots
+    assert most["all"] == 2 * slots
 
 
 @given(st.data())

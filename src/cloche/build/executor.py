@@ -1,4 +1,8 @@
-"""The ready queue: packages in parallel along the graph, the longest remaining path first."""
+"""The ready queue: packages in parallel along the graph, the longest remaining path first.
+
+A slot is for a build. A package that has been built gives its slot back and is merged beside the
+builds of others, as emerge does: what waits for the disk in a merge leaves no processor idle.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import heapq
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True)
@@ -17,20 +22,26 @@ class Outcome:
     skipped: tuple[str, ...] = ()
 
 
+Work = Callable[[str, Mapping[str, str], Callable[[], None]], str]
+"""Makes a package's layer and gives its id: of the package's id, the layers done so far, and a
+function that gives the slot back before the end."""
+
+
 def carry_out(
     waits_for: Mapping[str, frozenset[str]],
     urgency: Mapping[str, float],
-    work: Callable[[str, Mapping[str, str]], str],
+    work: Work,
     *,
     executor: Executor,
     slots: int,
     keep_going: bool,
 ) -> Outcome:
-    """Do ``work(package, layers done so far)`` for each package when all it waits for is done.
+    """Do ``work`` for each package when all it waits for is done.
 
-    At most ``slots`` at a time; of those that are ready the most urgent first. After a failure
-    nothing new is started, or, with ``keep_going``, all that does not depend on what failed. An
-    exception that is not an `Exception` (an interrupt) ends the queue at once.
+    At most ``slots`` at a time, and as many again that have given theirs back; of those that are
+    ready the most urgent first. After a failure nothing new is started, or, with ``keep_going``,
+    all that does not depend on what failed. An exception that is not an `Exception` (an interrupt)
+    ends the queue at once.
     """
     outcome = Outcome()
     missing = {name: set(needed) for name, needed in waits_for.items()}
@@ -41,13 +52,23 @@ def carry_out(
     ready = [(-urgency[name], name) for name, needed in missing.items() if not needed]
     heapq.heapify(ready)
     running: dict[Future[str], str] = {}
+    holding: dict[str, Future[None]] = {}  # of those that hold a slot: done when it is given back
     while running or (ready and (keep_going or not outcome.failed)):
-        while ready and len(running) < slots and (keep_going or not outcome.failed):
+        while (
+            ready
+            and _room(len(holding), len(running), slots)
+            and (keep_going or not outcome.failed)
+        ):
             _, name = heapq.heappop(ready)
-            running[executor.submit(work, name, dict(outcome.done))] = name
-        finished, _ = wait(running, return_when=FIRST_COMPLETED)
-        for future in finished:
+            holding[name] = Future()
+            task = executor.submit(work, name, dict(outcome.done), _leaving(holding[name]))
+            running[task] = name
+        waited: list[Future[Any]] = [*running, *holding.values()]
+        finished, _ = wait(waited, return_when=FIRST_COMPLETED)
+        holding = {name: slot for name, slot in holding.items() if slot not in finished}
+        for future in [future for future in running if future in finished]:
             name = running.pop(future)
+            holding.pop(name, None)
             error = future.exception()
             if error is not None:
                 outcome.failed[name] = error
@@ -61,3 +82,16 @@ def carry_out(
         name for name in waits_for if name not in outcome.done and name not in outcome.failed
     )
     return outcome
+
+
+def _room(holding: int, running: int, slots: int) -> bool:
+    return holding < slots and running < at_once(slots)
+
+
+def at_once(slots: int) -> int:
+    """How many packages are worked at, at most: the built ones that are merged count, too."""
+    return 2 * slots
+
+
+def _leaving(slot: Future[None]) -> Callable[[], None]:
+    return lambda: None if slot.done() else slot.set_result(None)

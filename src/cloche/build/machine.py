@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from cloche.build import distfiles, fetch
 from cloche.build.errors import BuildError, StepError
 from cloche.build.events import Done, Finished, Planned
-from cloche.build.executor import Outcome, carry_out
+from cloche.build.executor import Outcome, at_once, carry_out
 from cloche.build.package import explain_again
 from cloche.build.preview import Forecast, forecast
 from cloche.build.resolve import resolve
@@ -53,7 +53,7 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
     fates = forecast(worker)
     shop.bus(_planned(worker, fates))
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
-    working = ThreadPoolExecutor(shop.policy.jobs, thread_name_prefix="build")
+    working = ThreadPoolExecutor(at_once(shop.policy.jobs), thread_name_prefix="build")
     try:
         for package in plan.packages:
             if not shop.policy.offline and _wants_sources(shop, package, fates):

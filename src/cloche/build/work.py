@@ -53,12 +53,15 @@ class Worker:
     results: dict[str, tuple[Made, bool]] = field(default_factory=dict)
     composed: set[str] = field(default_factory=set)
 
-    def __call__(self, name: str, done: Mapping[str, str]) -> str:
-        """Make the layer of a package whose visible sets are ``done``; give its id."""
+    def __call__(self, name: str, done: Mapping[str, str], leave: Callable[[], None]) -> str:
+        """Make the layer of a package whose visible sets are ``done``; give its id.
+
+        ``leave`` is called when it has been built, and only its merge is left.
+        """
         package = self.plan.graph.by_id()[name]
         began = time.monotonic()
         try:
-            made, built = self.make(package, {other: self.results[other][0] for other in done})
+            made, built = self.make(package, {o: self.results[o][0] for o in done}, leave)
         except StoppedError:
             raise
         except ClocheError as error:
@@ -101,7 +104,9 @@ class Worker:
             return disk_full(self.shop, name, "keeping the result")
         return StepError(name, "keeping the result", str(HostTroubleError(error)))
 
-    def make(self, package: Package, done: Mapping[str, Made]) -> tuple[Made, bool]:
+    def make(
+        self, package: Package, done: Mapping[str, Made], leave: Callable[[], None]
+    ) -> tuple[Made, bool]:
         """Reuse or do both steps; the flag says whether anything was built."""
         visible = self.plan.visible[package.id]
         build = self.layers(visible.build, done)
@@ -113,6 +118,7 @@ class Worker:
                 action = self.shop.store.action(key.digest)  # another one's, who had the lock
                 if action is None:
                     action, built = self._build(package, build, key), True
+        leave()
         gpkg = action.outputs["gpkg"]
         over = self.layers(visible.merge, done)
         key = self.merge_key(package, gpkg, over)
