@@ -19,7 +19,7 @@ from pathlib import Path, PurePosixPath
 from cloche.engines.base import Bind, Sandbox
 from cloche.engines.errors import SandboxError
 from cloche.layers import overlay
-from cloche.linux import mounts
+from cloche.linux import mounts, processes
 
 # Covered by a private tmpfs until the pivot; no layer and no bind can lie there.
 _STAGE = Path("/sys")
@@ -35,6 +35,9 @@ _LINKS = {
     "ptmx": "pts/ptmx",
 }
 _OWN = {"/dev": "0755", "/tmp": "1777", "/run": "0755", "/dev/shm": "1777"}  # noqa: S108
+_TREES = ("/dev", "/proc")
+_COVERED = ("dev", "proc", "run", "tmp")
+_INNER = ("/dev/", "/run/", "/tmp/")  # noqa: S108
 _STICKY = {"/tmp", "/var/tmp", "/dev/shm"}  # noqa: S108
 PROC_READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "driver")
 # What is secret, and what tells one host's kernel and its arguments from another's.
@@ -78,18 +81,72 @@ def common_mounts() -> list[Mount]:
     return mounted + [_device(name) for name in _DEVICES]
 
 
-def assemble(sandbox: Sandbox, common: list[Mount]) -> None:
-    """Build the root that ``sandbox`` describes and make it this process's root."""
+def ready_mounts() -> list[Mount]:
+    """Make the same mounts, with /dev and /proc as whole trees: less is left for the request.
+
+    They are put together in a mount namespace that is left again, so that what the host mounts
+    meanwhile will be seen.
+    """
+    loose: list[Mount] = []
+    with step("putting /dev and /proc together"), _apart():
+        made = sorted(common_mounts(), key=lambda mount: mount.depth)
+        stage = overlay.tmpfs("0755")
+        mounts.move_mount(stage, _STAGE)
+        os.close(stage)
+        with entered(_STAGE):
+            for mount in made:
+                if not mount.target.startswith(_TREES) or mount.target in _OWN.keys() - {"/dev"}:
+                    loose.append(mount)
+                    continue
+                place = Path(mount.target)
+                if mount.directory:
+                    place.mkdir()
+                else:
+                    place.touch()
+                mounts.move_mount(mount.fd, place)
+                os.close(mount.fd)
+            _finish_dev()
+            _restrict_proc()
+            trees = [Mount(tree, mounts.open_tree(tree, recursive=True), True) for tree in _TREES]
+    return [*trees, *loose]
+
+
+@contextlib.contextmanager
+def _apart() -> Iterator[None]:
+    """Be in a copy of the mount namespace meanwhile."""
+    root, here = (os.open(path, os.O_PATH | os.O_DIRECTORY) for path in ("/", "."))
+    namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+
+    def back() -> None:
+        processes.setns(namespace, processes.CLONE_NEWNS)
+        os.fchdir(root)  # as setns(2) leads to the namespace's own root
+        os.chroot(".")
+        os.fchdir(here)
+
+    try:
+        back()  # fails before anything is done where it would fail in the end
+        processes.unshare(processes.CLONE_NEWNS)
+        mounts.make_private()
+        yield
+        back()
+    finally:
+        for fd in (root, here, namespace):
+            os.close(fd)
+
+
+def assemble(sandbox: Sandbox, ready: list[Mount]) -> None:
+    """Build the root that ``sandbox`` describes and make it this process's root.
+
+    ``ready`` is what `ready_mounts` gave.
+    """
     with step("making the mount namespace private"):
         mounts.make_private()
-    prepared = _prepared(sandbox, common)
+    prepared = _prepared(sandbox, ready)
     with step("entering the root"):
         root = _root(sandbox, prepared, _STAGE)
         mounts.enter_root(root)
         os.close(root)
     _attach(sandbox, prepared)
-    _finish_dev()
-    _restrict_proc()
 
 
 def assemble_apart(sandbox: Sandbox, common: list[Mount], *places: str) -> Path:
@@ -156,11 +213,12 @@ def _root(
     for name in directories:
         (skeleton / name.lstrip("/")).mkdir(parents=True, exist_ok=True)
     _make_mount_points(skeleton, prepared)
+    cover = _cover_of(place, skeleton, sandbox.lowers[-1])
     top = work = None
     if sandbox.upper is not None:
         top, work = _writable(sandbox.upper, sandbox.lowers[-1])
     fd = overlay.compose(
-        (skeleton, *sandbox.lowers),
+        (skeleton, *sandbox.lowers, *cover),
         top=top,
         work=work,
         stage=inner,
@@ -174,20 +232,41 @@ def _writable(upper: Path, model: Path) -> tuple[Path, Path]:
     """Make ``top`` and an unused ``work``. The root directory looks like that of the top layer."""
     top, work = upper / "top", upper / "work"
     if not top.exists():
-        state = model.stat()
         top.mkdir()
-        os.chown(top, state.st_uid, state.st_gid)
-        top.chmod(stat.S_IMODE(state.st_mode))
+        _like(top, model)
     if work.exists():  # an earlier volatile mount has marked it as used
         shutil.rmtree(work)
     work.mkdir()
     return top, work
 
 
+def _cover_of(place: Path, skeleton: Path, model: Path) -> tuple[Path, ...]:
+    """Make a layer that ends the search for a mount point at once, instead of in every layer.
+
+    What layers have there is not seen anyhow. Empty where tmpfs has no such marks (before 6.6).
+    """
+    cover = place / "cover"
+    names = [name for name in _COVERED if (skeleton / name).exists()]
+    try:
+        for name in names:
+            (cover / name).mkdir(parents=True)
+            os.setxattr(cover / name, "user.overlay.opaque", b"y")
+    except OSError:
+        return ()
+    return (_like(cover, model),) if names else ()
+
+
+def _like(directory: Path, model: Path) -> Path:
+    state = model.stat()
+    os.chown(directory, state.st_uid, state.st_gid)
+    directory.chmod(stat.S_IMODE(state.st_mode))
+    return directory
+
+
 def _make_mount_points(skeleton: Path, prepared: list[Mount]) -> None:
     for mount in prepared:
-        if mount.target.startswith("/dev/"):
-            continue  # in a /dev that is not the root's
+        if mount.target.startswith(_INNER):
+            continue  # in a file system that is not the root's
         place = skeleton / mount.target.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         if mount.directory:

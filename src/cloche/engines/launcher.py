@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 
 from cloche.engines import cgroups, inside, programs, wire
 from cloche.engines.way import Way
-from cloche.linux import processes
+from cloche.linux import processes, seccomp
 
 _IDLE = 10  # milliseconds without a request until a spare is made, out of the way of starts
 
@@ -27,6 +27,7 @@ def fork_launcher(groups: Sequence[str], way: Way) -> tuple[int, socket.socket]:
     """Fork a launcher into control groups; return its pid and the socket that takes requests."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     programs.registered_interpreters()  # while /proc is the host's
+    seccomp.prepare()
     parent = os.getpid()
     gc.freeze()  # pages of objects that no collector touches stay shared
     pid = os.fork()

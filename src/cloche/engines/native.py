@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from cloche.engines import cgroups, inherited, inside, spawning, wire
-from cloche.engines.assembly import Mount, assemble, common_mounts, step
+from cloche.engines.assembly import Mount, assemble, ready_mounts, step
 from cloche.engines.base import Nature
 from cloche.engines.local import LocalEngine
 from cloche.engines.way import Started, Way
@@ -32,6 +32,7 @@ CAPABILITIES = (
     "SYS_CHROOT",
     "AUDIT_WRITE",
 )
+KEPT = tuple(processes.CAPABILITIES[name] for name in CAPABILITIES)
 
 
 class Native(Way):
@@ -54,7 +55,9 @@ class Native(Way):
                 processes.loopback_up()
         with contextlib.suppress(OSError):  # kernels without keyrings
             processes.new_session_keyring()
-        return common_mounts()
+        with step("bounding capabilities"):
+            processes.bound_capabilities(KEPT)
+        return ready_mounts()
 
     def start(
         self, request: wire.Request, common: list[Mount] | None, streams: Sequence[int]
@@ -115,7 +118,7 @@ def prepare(request: wire.Request, common: list[Mount]) -> None:
     with contextlib.suppress(OSError):  # kernels without seccomp
         seccomp.forbid_ways_to_host()
     with step("dropping capabilities"):
-        processes.keep_only_capabilities([processes.CAPABILITIES[name] for name in CAPABILITIES])
+        processes.keep_only_capabilities(KEPT)
         processes.hide_from_ptrace()
 
 

@@ -10,7 +10,7 @@ import ctypes
 import os
 from pathlib import Path
 
-from cloche.linux.calls import check, libc, syscall
+from cloche.linux.calls import check, libc, number, syscall
 
 AT_FDCWD = -100
 AT_EMPTY_PATH = 0x1000
@@ -47,6 +47,15 @@ class _MountAttr(ctypes.Structure):
     )
 
 
+# A function of its own, whose types ctypes knows beforehand: it is called for every layer.
+_fsconfig = ctypes.CDLL(None, use_errno=True).syscall
+_fsconfig.argtypes = (
+    *(ctypes.c_long, ctypes.c_long, ctypes.c_long),
+    *(ctypes.c_char_p, ctypes.c_char_p, ctypes.c_long),
+)
+_FSCONFIG = number("fsconfig")
+
+
 class Context:
     """A file-system context of fsopen(2): set options, then `mount` it, detached."""
 
@@ -69,22 +78,25 @@ class Context:
             command, raw = FSCONFIG_SET_FLAG, None
         else:
             command, raw = FSCONFIG_SET_STRING, os.fsencode(value)
-        args = (self._fd, command, key.encode(), raw, 0)
-        self._explained("fsconfig", *args, subject=subject or f"{key}={value!s}")
+        if _fsconfig(_FSCONFIG, self._fd, command, key.encode(), raw, 0) == -1:
+            raise self._failure("fsconfig", ctypes.get_errno(), subject or f"{key}={value!s}")
 
     def mount(self, attributes: int = 0) -> int:
         """Create the file system; return the descriptor of its detached mount."""
         self._explained("fsconfig", self._fd, FSCONFIG_CMD_CREATE, None, None, 0)
         return self._explained("fsmount", self._fd, FSMOUNT_CLOEXEC, attributes)
 
-    def _explained(self, name: str, *args: object, subject: str | None = None) -> int:
+    def _explained(self, name: str, *args: object) -> int:
         """Make the call; on failure add what the kernel wrote into the context's log."""
         try:
-            return syscall(name, *args, subject=subject or self._kind)
+            return syscall(name, *args)
         except OSError as error:
-            said = self._messages()
-            text = f"{error.strerror} ({said})" if said else error.strerror
-            raise OSError(error.errno, text, subject or self._kind) from None
+            raise self._failure(name, error.errno or 0, self._kind) from None
+
+    def _failure(self, name: str, errno: int, subject: str) -> OSError:
+        said = self._messages()
+        text = f"{name}: {os.strerror(errno)}" + (f" ({said})" if said else "")
+        return OSError(errno, text, subject)
 
     def _messages(self) -> str:
         lines = []

@@ -127,8 +127,8 @@ def forget_command_line(name: bytes) -> None:
         ctypes.memmove(start, name, min(len(name), room - 1))
 
 
-def keep_only_capabilities(kept: Collection[int]) -> None:
-    """Drop all other capabilities for good: from the bounding set and from the process's sets."""
+def bound_capabilities(kept: Collection[int]) -> None:
+    """Let programs that are executed from now on have these at most (the bounding set)."""
     for capability in range(64):
         if capability in kept:
             continue
@@ -138,6 +138,10 @@ def keep_only_capabilities(kept: Collection[int]) -> None:
             if error.errno == errno.EINVAL:  # past the last one the kernel knows
                 break
             raise
+
+
+def keep_only_capabilities(kept: Collection[int]) -> None:
+    """Drop all other capabilities from this process's own sets."""
     _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
     header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
     data = (_CapabilityData * 2)()

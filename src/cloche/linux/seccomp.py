@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import functools
 import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -78,13 +79,20 @@ def forbid_ways_to_host() -> None:
     _forbid((*_SHARED, *_LIMITS))
 
 
+def prepare() -> None:
+    """Compile the filters now, for the forks of this process, which have less time."""
+    _compiled(_SHARED)
+    _compiled((*_SHARED, *_LIMITS))
+
+
 def _forbid(rules: Iterable[_Rule]) -> None:
-    raw = b"".join(struct.pack("=HBBI", *instruction) for instruction in _compiled(tuple(rules)))
+    raw = _compiled(tuple(rules))
     program = _Program(len(raw) // 8, raw)
     syscall("seccomp", _SET_MODE_FILTER, _SPEC_ALLOW, ctypes.byref(program))
 
 
-def _compiled(rules: tuple[_Rule, ...]) -> list[_Instruction]:
+@functools.cache
+def _compiled(rules: tuple[_Rule, ...]) -> bytes:
     code: list[_Instruction] = [(_LOAD, 0, 0, _ARCHITECTURE)]
     for architecture, numbers in _MACHINES.items():
         block: list[_Instruction] = [(_LOAD, 0, 0, _NUMBER), (_AND, 0, 0, ~_X32 & 0xFFFFFFFF)]
@@ -92,7 +100,8 @@ def _compiled(rules: tuple[_Rule, ...]) -> list[_Instruction]:
             block += _of_rule(rule, numbers[_NAMES.index(rule.call)])
         block.append((_RETURN, 0, 0, _ALLOW))
         code += [(_JUMP_EQUAL, 0, len(block), architecture), *block]
-    return [*code, (_RETURN, 0, 0, _ALLOW)]
+    code.append((_RETURN, 0, 0, _ALLOW))
+    return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 
 def _of_rule(rule: _Rule, number: int) -> list[_Instruction]:
