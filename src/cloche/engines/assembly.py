@@ -146,7 +146,25 @@ def assemble(sandbox: Sandbox, ready: list[Mount]) -> None:
         root = _root(sandbox, prepared, _STAGE)
         mounts.enter_root(root)
         os.close(root)
+    _finish(sandbox, prepared)
+
+
+def _finish(sandbox: Sandbox, prepared: list[Mount]) -> None:
     _attach(sandbox, prepared)
+
+
+def assemble_ready(ready: Path, sandbox: Sandbox, common: list[Mount]) -> None:
+    """Do the same with a root that is composed already, in which all mount points are there."""
+    with step("making the mount namespace private"):
+        mounts.make_private()
+    prepared = _prepared(sandbox, common)
+    with step("entering the root"):
+        root = mounts.open_tree(ready)
+        mounts.set_attributes(root, mounts.MOUNT_ATTR_NODEV)
+        mounts.move_mount(root, _STAGE)
+        mounts.enter_root(root)
+        os.close(root)
+    _finish(sandbox, prepared)
 
 
 def assemble_apart(sandbox: Sandbox, common: list[Mount], *places: str) -> Path:

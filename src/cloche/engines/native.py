@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from cloche.engines import cgroups, inherited, inside, spawning, wire
 from cloche.engines.assembly import Mount, assemble, ready_mounts, step
-from cloche.engines.base import Nature
+from cloche.engines.base import Nature, Sandbox
 from cloche.engines.local import LocalEngine
 from cloche.engines.way import Started, Way
 from cloche.linux import processes, seccomp
@@ -44,6 +44,9 @@ class Native(Way):
         isolates=("files", "processes", "network", "IPC", "host name", "devices", "keyrings"),
     )
 
+    def __init__(self, assemble: Callable[[Sandbox, list[Mount]], None] = assemble) -> None:
+        self._assemble = assemble
+
     def make_ready(self, *, network: bool) -> list[Mount]:
         """Enter what needs no knowledge of the request, and make the mounts that all have."""
         with step("leaving what the host has set"):
@@ -66,7 +69,7 @@ class Native(Way):
         if common is None:
             _separate()  # where the host's mount namespace is not ours to mount in
             common = self.make_ready(network=request.sandbox.network)
-        prepare(request, common)
+        prepare(request, common, self._assemble)
         command = request.command
         if not command.tty:
             return Started(spawning.spawn_command(command, streams, request.fds))
@@ -106,7 +109,11 @@ def forbid_shared() -> None:
         seccomp.forbid_shared()
 
 
-def prepare(request: wire.Request, common: list[Mount]) -> None:
+def prepare(
+    request: wire.Request,
+    common: list[Mount],
+    assemble: Callable[[Sandbox, list[Mount]], None] = assemble,
+) -> None:
     """Turn a process that is ready into the first one of the sandbox that was asked for."""
     cgroups.join(request.cgroups)
     _separate()

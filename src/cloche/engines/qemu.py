@@ -7,34 +7,29 @@ writes lands in the same overlay, so results are equal.
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import resource
-import select
-import socket
+import signal
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from cloche.engines import reaping, spawning, wire
-from cloche.engines.assembly import Mount, step
-from cloche.engines.base import Bind, Nature, Sandbox
+from cloche.engines.assembly import Mount
+from cloche.engines.base import Nature, Sandbox
 from cloche.engines.errors import SandboxError
-from cloche.engines.keeper import Keeper, Words, find_tool
-from cloche.engines.vm import copying, initramfs, kernel, machine, wiring
+from cloche.engines.keeper import Keeper, find_tool
+from cloche.engines.vm import initramfs, kernel, machine, wiring
 from cloche.engines.vm.plugs import Plugs
+from cloche.engines.vm.session import Session
 from cloche.engines.way import Started
+from cloche.errors import ClocheError
 
 _BOOT = 240  # seconds until the agent must have come; four are usual without KVM
 _GRACE = 60  # seconds that a machine has for reporting that a time limit has passed
 _DRAIN = 60  # seconds for what is on its way when the command has ended
-_TICK = 0.2  # seconds between looks at the size of the caller's terminal
-_LAST_LINES = 8
 _HELD = {"/dev", "/dev/shm", "/tmp", "/run"}  # noqa: S108 - for the mount points of binds
-_STARTING = "starting a virtual machine"
 
 
 class Qemu(Keeper):
@@ -76,11 +71,11 @@ class Qemu(Keeper):
 
     def launch(self, request: wire.Request, root: Path, streams: Sequence[int]) -> Started:
         """Start a machine, wait for its agent, and have the command started."""
-        plugs = Plugs(streams, tty=request.command.tty)
-        running = _Running(root.parent, plugs)
-        pid = running.power_on(self._hardware, self._initramfs, root, request.sandbox)
-        running.hear(time.monotonic() + _BOOT)
-        running.tell(
+        plugs = Plugs(streams, terminal=request.command.tty)
+        self._session = session = Session(root.parent, plugs)
+        pid = session.power_on(self._hardware, self._initramfs, root, request.sandbox)
+        session.hear(time.monotonic() + _BOOT)
+        session.tell(
             wiring.Told(
                 request=wire.text(replace(request, sandbox=_seen_inside(request.sandbox))),
                 network=request.sandbox.network,
@@ -89,25 +84,38 @@ class Qemu(Keeper):
                 size=plugs.size,
             )
         )
-        report = running.hear(time.monotonic() + _BOOT)
-        if "error" in report:
-            reaping.end_all()
-            raise _error(report)
         plugs.join()
-        self._running = running
-        passed = (plugs.master,) if request.command.tty else ()
-        return Started(pid, passed=passed, kept=tuple(running.kept))
+        report = session.hear(time.monotonic() + _BOOT)
+        if "error" in report:
+            raise _error(report)
+        return Started(pid, passed=plugs.passed, kept=session.kept)
 
     def attend(self, started: Started, request: wire.Request) -> dict[str, Any]:
-        """Wait for the agent's report; without one, tell on standard error what the console says."""
+        """Wait for the agent's report; without one, say on standard error what the console says."""
         timeout = request.command.timeout
         deadline = None if timeout is None else time.monotonic() + timeout + _GRACE
         try:
-            report = self._running.hear(deadline)
-            self._running.drain(report.pop("counts"))
+            report = self._session.hear(deadline)
+            self._session.drain(report.pop("counts"), _DRAIN)
         except SandboxError as error:
-            self._running.cry(error)
             late = deadline is not None and time.monotonic() > deadline
-            report = {**reaping.report(-9, timed_out=late), "killed": not late}
+            self._session.cry(error)
+            report = {**reaping.report(-signal.SIGKILL, timed_out=late), "killed": not late}
         reaping.end_all()
         return report
+
+
+def _seen_inside(sandbox: Sandbox) -> Sandbox:
+    """The sandbox as the agent is to make it: of what the shared directory shows."""
+    root = Path(wiring.ROOT)
+    binds = tuple(replace(bind, source=root / bind.target.lstrip("/")) for bind in sandbox.binds)
+    return replace(sandbox, lowers=(root,), upper=None, binds=binds)
+
+
+def _error(report: dict[str, Any]) -> ClocheError:
+    """What the agent met, as an error of our own."""
+    if report["error"] == "NotStartedError":
+        return spawning.NotStartedError(*report["args"])
+    if report["error"] == "SandboxError":
+        return SandboxError(*report["args"])
+    return SandboxError("making a sandbox in a virtual machine", report["what"])

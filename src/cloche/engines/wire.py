@@ -31,8 +31,8 @@ class Request:
     cgroups: tuple[str, ...] = ()
 
 
-def pack(request: Request) -> int:
-    """Write a request into a new memory file; return its descriptor."""
+def text(request: Request) -> str:
+    """A request as JSON."""
     sandbox, command = request.sandbox, request.command
     data = {
         "lowers": [str(path) for path in sandbox.lowers],
@@ -50,9 +50,14 @@ def pack(request: Request) -> int:
         "fds": request.fds,
         "cgroups": request.cgroups,
     }
+    return json.dumps(data)
+
+
+def pack(request: Request) -> int:
+    """Write a request into a new memory file; return its descriptor."""
     fd = os.memfd_create("cloche-request")
     with open(fd, "wb", closefd=False) as stream:
-        stream.write(json.dumps(data).encode())
+        stream.write(text(request).encode())
     return fd
 
 

@@ -15,13 +15,13 @@ import socket
 import termios
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
-from cloche.engines import cgroups, inside, wire
+from cloche.engines import cgroups, inside, programs, wire
 from cloche.engines.assembly import assemble_ready
 from cloche.engines.native import Native
 from cloche.engines.vm import copying, wiring
@@ -63,6 +63,7 @@ def _serve(
     """Have the request carried out, and report."""
     requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     way = Native(partial(assemble_ready, Path(wiring.ROOT)))
+    programs.registered_interpreters()  # while /proc is the machine's
     pid, _ = processes.clone(processes.CLONE_NEWPID)  # before there are threads
     if pid == 0:
         inside.run(way, theirs, os.pidfd_open(1), network=True)  # the network is the machine's
@@ -149,7 +150,8 @@ def _streams(told: wiring.Told, ports: Mapping[str, str]) -> tuple[list[int], Co
     given = [made[name] for name in told.streams]
     if told.size is not None:  # the command's terminal is made as large as this one
         _, given[1] = os.openpty()
-        termios.tcsetwinsize(given[1], tuple(told.size))
+        rows, columns = told.size
+        termios.tcsetwinsize(given[1], (rows, columns))
     return given, outward
 
 
@@ -166,7 +168,8 @@ def _terminal(
 
     def resize() -> None:
         while line := next_line():
-            termios.tcsetwinsize(master, tuple(json.loads(line)["size"]))
+            rows, columns = json.loads(line)["size"]
+            termios.tcsetwinsize(master, (rows, columns))
 
     threading.Thread(target=resize, daemon=True).start()
     into, out = (os.open(ports[name], os.O_RDWR) for name in wiring.TERMINAL)

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib.util import MAGIC_NUMBER
 from pathlib import Path
+from types import CodeType
 
 from cloche.engines.errors import HostError
 from cloche.engines.vm.cpio import Entry
@@ -27,11 +28,11 @@ sys.path[:] = sys.argv[1:]
 import {_AGENT}
 code, files = {{}}, []
 for name, module in sys.modules.items():
-    path, loader = getattr(module, "__file__", None), getattr(module, "__loader__", None)
-    if not path or name == "__main__":
+    spec, path = getattr(module, "__spec__", None), getattr(module, "__file__", None)
+    if not spec or not path or spec.origin == "frozen":  # those are part of the interpreter
         continue
     if path.endswith(".py"):
-        code[path + "c"] = loader.get_code(name)
+        code[path + "c"] = spec.loader.get_code(spec.name)
     else:
         files.append(path)
 sys.stdout.buffer.write(marshal.dumps((code, files)))
@@ -88,14 +89,14 @@ def placed(path: str) -> Iterator[Entry]:
     yield Entry(current, stat.S_IFREG | mode, Path(current).read_bytes())
 
 
-def _listing(python: str, paths: Sequence[str]) -> tuple[dict[str, object], list[str]]:
+def _listing(python: str, paths: Sequence[str]) -> tuple[dict[str, CodeType], list[str]]:
     """Ask a fresh interpreter what it loads: code by its path, and extension modules."""
     command = [python, "-IS", "-c", _LISTING, *paths]
     run = subprocess.run(command, capture_output=True, check=False)
     if run.returncode != 0:
         said = run.stderr.decode(errors="replace").strip().rpartition("\n")[2]
         raise HostError(f"{python} cannot be taken into a virtual machine: {said}")
-    code, extensions = marshal.loads(run.stdout)
+    code, extensions = marshal.loads(run.stdout)  # noqa: S302 - from our own child
     return code, extensions
 
 

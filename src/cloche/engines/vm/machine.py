@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,7 +42,12 @@ class Hardware:
         memory = max(limits.memory or _usual_memory(), _LEAST_MEMORY) >> 20
         words = [*_bare(self.qemu, self.accelerator)]
         words += ["-m", f"{memory}M", "-smp", str(len(os.sched_getaffinity(0)))]
-        words += ["-machine", "memory-backend=ram", "-object", f"memory-backend-memfd,id=ram,size={memory}M,share=on"]
+        words += [
+            "-machine",
+            "memory-backend=ram",
+            "-object",
+            f"memory-backend-memfd,id=ram,size={memory}M,share=on",
+        ]
         words += ["-kernel", str(self.kernel.image), "-initrd", f"{stage}/initramfs"]
         words += ["-append", _KERNEL_ARGUMENTS, "-serial", f"file:{stage}/console"]
         words += ["-chardev", f"socket,id=root,path={stage}/socket"]

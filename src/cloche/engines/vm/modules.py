@@ -58,7 +58,9 @@ def read(path: Path) -> bytes:
             return gzip.decompress(path.read_bytes())
         case ".zst":
             try:
-                return subprocess.run(["zstd", "-dcq", path], capture_output=True, check=True).stdout
+                return subprocess.run(
+                    ["zstd", "-dcq", path], capture_output=True, check=True
+                ).stdout
             except (OSError, subprocess.CalledProcessError) as error:
                 raise HostError(f"zstd cannot unpack {path}", "apt install zstd") from error
     return path.read_bytes()

@@ -25,17 +25,18 @@ class Plugs:
     standard error stays in order.
     """
 
-    def __init__(self, streams: Sequence[int], *, tty: bool) -> None:
+    def __init__(self, streams: Sequence[int], *, terminal: bool) -> None:
         self.ports: dict[str, str] = {}
         self.streams: list[str | None] = []
-        self.master = self.slave = -1
+        self.passed: tuple[int, ...] = ()  # the terminal's master, for the caller
+        self.slave = -1
         self._outside: dict[str, int] = {}
         self._sockets: dict[str, tuple[socket.socket, socket.socket]] = {}
         self._copies: dict[str, copying.Copy] = {}
-        if tty:
+        if terminal:
             self._open_terminal(streams[1])
         for index, fd in enumerate(streams):
-            hidden = tty and index < 3
+            hidden = terminal and index < 3
             self.streams.append(None if hidden else self._plug(index, fd))
         self._add(wiring.CONTROL)
         for name in self._outside:
@@ -56,6 +57,11 @@ class Plugs:
         """The descriptors that have to stay open while the machine runs."""
         ours = [pair[0].fileno() for pair in self._sockets.values()]
         return [*ours, *self._outside.values()]
+
+    @property
+    def errors(self) -> int | None:
+        """Where the command's standard error goes to."""
+        return self._outside.get(self.streams[2] or wiring.TERMINAL[1])
 
     @contextlib.contextmanager
     def handed_over(self) -> Iterator[dict[str, int]]:
@@ -79,7 +85,7 @@ class Plugs:
 
     def drain(self, counts: dict[str, int], timeout: float) -> bool:
         """Wait until as much has come out of each port as the agent has sent; False if not."""
-        return all([self._copies[name].wait_for(n, timeout) for name, n in counts.items()])
+        return all(self._copies[name].wait_for(n, timeout) for name, n in counts.items())
 
     def _plug(self, index: int, fd: int) -> str | None:
         """Find a port for a descriptor; None for ``/dev/null``."""
@@ -98,7 +104,8 @@ class Plugs:
         return name
 
     def _open_terminal(self, like: int) -> None:
-        self.master, self.slave = spawning.open_terminal(like)
+        master, self.slave = spawning.open_terminal(like)
+        self.passed = (master,)
         tty.setraw(self.slave)
         for name in wiring.TERMINAL:
             self._outside[name] = self.slave

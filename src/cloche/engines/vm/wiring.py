@@ -28,7 +28,7 @@ class Told:
 
     ``request`` is a request as `wire` packs it, of which the lower directory is the shared one.
     ``streams`` names the port of each of its descriptors; None is ``/dev/null``. ``ports`` has the
-    direction of each such port, seen from the command. ``size`` is that of the terminal, as rows and
+    direction of each such port, seen from the command. ``size`` is the terminal's, as rows and
     columns, where there is one.
     """
 

@@ -1,0 +1,118 @@
+"""A machine that runs, as its keeper sees it: processes, ports, and what is said over them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import resource
+import select
+import socket
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cloche.engines import spawning
+from cloche.engines.assembly import step
+from cloche.engines.base import Sandbox
+from cloche.engines.errors import SandboxError
+from cloche.engines.keeper import Words
+from cloche.engines.vm import copying, wiring
+from cloche.engines.vm.machine import Hardware
+from cloche.engines.vm.plugs import Plugs
+
+_TICK = 0.2  # seconds between looks at the size of the caller's terminal
+_LAST_LINES = 8
+
+
+class Session:
+    """``stage`` is a directory of the keeper's own for the machine's files."""
+
+    def __init__(self, stage: Path, plugs: Plugs) -> None:
+        self._stage = stage
+        self._plugs = plugs
+        self._words = Words()
+        self._daemon = -1
+        self._line = copying.lines(plugs.control.fileno())
+        self._size = plugs.size
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The descriptors that it needs."""
+        return (*self._plugs.kept, self._words.fd, self._daemon)
+
+    def power_on(self, hardware: Hardware, initramfs: bytes, root: Path, sandbox: Sandbox) -> int:
+        """Start the daemon that shares ``root``, and the machine; return the machine's pid."""
+        with step("preparing a virtual machine"):
+            (self._stage / "initramfs").write_bytes(initramfs)
+            (self._stage / "console").touch()
+            # virtiofsd holds a descriptor for each file that the machine knows.
+            most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        with step("starting virtiofsd"), socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(str(self._stage / "socket"))
+            listening.listen(1)
+            words = hardware.daemon(root, 3)
+            self._daemon = os.pidfd_open(self._spawn(words, {3: listening.fileno()}))
+        with step("starting QEMU"), self._plugs.handed_over() as ports:
+            numbers = {name: number for number, name in enumerate(ports, 3)}
+            fds = {numbers[name]: fd for name, fd in ports.items()}
+            words = hardware.command(self._stage, sandbox.limits, numbers, network=sandbox.network)
+            return self._spawn(words, fds)
+
+    def _spawn(self, words: list[str], fds: dict[int, int]) -> int:
+        null = os.open(os.devnull, os.O_RDWR)
+        fds = {0: null, 1: self._words.fd, 2: self._words.fd, **fds}
+        try:
+            return spawning.spawn(words[0], tuple(words), {}, fds)
+        finally:
+            os.close(null)
+
+    def tell(self, message: wiring.Told | dict[str, Any]) -> None:
+        """Send something to the agent."""
+        plain = asdict(message) if isinstance(message, wiring.Told) else message
+        with contextlib.suppress(OSError):  # an ended machine is noticed by whoever listens
+            self._plugs.control.sendall(json.dumps(plain).encode() + b"\n")
+
+    def hear(self, deadline: float | None) -> dict[str, Any]:
+        """Wait for the agent's next report. Raises SandboxError when none comes."""
+        while True:
+            left = None if deadline is None else deadline - time.monotonic()
+            if left is not None and left <= 0:
+                raise self._failure("it said nothing for too long")
+            wanted = [t for t in (left, _TICK if self._size else None) if t is not None]
+            control = self._plugs.control.fileno()
+            ready, _, _ = select.select([control, self._daemon], [], [], min(wanted, default=None))
+            self._resize()
+            if control in ready:
+                line = self._line()
+                if line is None:
+                    raise self._failure("it ended")
+                report: dict[str, Any] = json.loads(line)
+                return report
+            if ready:
+                raise self._failure("virtiofsd ended")
+
+    def drain(self, counts: dict[str, int], timeout: float) -> None:
+        """Wait until what the command wrote is where it belongs. Raises SandboxError."""
+        if not self._plugs.drain(counts, timeout):
+            raise self._failure("not all that the command wrote has come")
+
+    def cry(self, error: SandboxError) -> None:
+        """Say to whoever reads the command's standard error why it ended."""
+        if (fd := self._plugs.errors) is not None:
+            with contextlib.suppress(OSError):
+                copying.write_all(fd, f"cloche: {error.what}\n".encode())
+
+    def _resize(self) -> None:
+        if self._size and (size := self._plugs.size) != self._size:
+            self._size = size
+            self.tell({"size": size})
+
+    def _failure(self, what: str) -> SandboxError:
+        """Say what was heard last: of the console, or of the programs themselves."""
+        console = (self._stage / "console").read_text(errors="replace")
+        lines = [line.strip() for line in console.splitlines() if line.strip()][-_LAST_LINES:]
+        said = [what, *lines, *([str(self._words)] if str(self._words) else [])]
+        return SandboxError("running a virtual machine", "; ".join(said))
