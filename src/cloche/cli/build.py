@@ -46,7 +46,9 @@ def common(function: Function) -> Function:
             "--strict", is_flag=True, help="Hide all of the seed but a named toolchain from builds."
         ),
         click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing."),
-        click.option("-j", "--jobs", type=click.IntRange(1), help="Packages built at once [all cores]."),
+        click.option(
+            "-j", "--jobs", type=click.IntRange(1), help="Packages built at once [all cores]."
+        ),
     ):
         function = option(function)
     return function

@@ -44,7 +44,7 @@ class Availability:
 
 
 def make_engine(name: str) -> Engine:
-    """Make an engine; in the main thread, before there are others.
+    """Make an engine; in the main thread, before there are others. What it lacks may be fetched.
 
     ``name`` may say after a colon which of several tools it is to use: ``oci:runc``. Raises
     EngineUnknownError, SandboxError where its tool is missing.
@@ -52,7 +52,9 @@ def make_engine(name: str) -> Engine:
     if name == DEFAULT:
         return NativeEngine()
     kind, _, tool = name.partition(":")
-    return LocalEngine(_way(kind, name).make(tool or None))
+    way = _way(kind, name)
+    way.provide()
+    return LocalEngine(way.make(tool or None))
 
 
 def nature_of(name: str) -> Nature:
@@ -72,7 +74,8 @@ def look(name: str, directory: Path) -> Availability:
         if name == DEFAULT:
             probe.check(directory)
         else:
-            with make_engine(name) as engine:
+            kind, _, tool = name.partition(":")
+            with LocalEngine(_way(kind, name).make(tool or None)) as engine:
                 probe.check_engine(engine, directory)
     except ClocheError as error:
         return Availability(name, nature, error.what, error.todo)

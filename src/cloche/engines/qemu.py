@@ -8,6 +8,7 @@ writes lands in the same overlay, so results are equal.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -26,6 +27,7 @@ from cloche.engines.vm.session import Session
 from cloche.engines.way import Started
 from cloche.errors import ClocheError
 
+_QEMU = "qemu-system-x86_64"
 _BOOT = 240  # seconds until the agent must have come; four are usual without KVM
 _GRACE = 60  # seconds that a machine has for reporting that a time limit has passed
 _DRAIN = 60  # seconds for what is on its way when the command has ended
@@ -46,7 +48,7 @@ class Qemu(Keeper):
     )
 
     def __init__(self) -> None:
-        qemu = find_tool("qemu-system-x86_64", "qemu-system-x86 (app-emulation/qemu)")
+        qemu = find_tool(_QEMU, "qemu-system-x86 (app-emulation/qemu)")
         daemon = machine.find_daemon()
         found = kernel.find()
         accelerator = machine.accelerator(qemu, found)
@@ -55,6 +57,12 @@ class Qemu(Keeper):
         if accelerator == "tcg":
             said = "qemu imitates the processor, as KVM cannot be used here: 10 to 20 times slower"
             self.nature = replace(self.nature, caution=said)
+
+    @classmethod
+    def provide(cls) -> None:
+        """Fetch a kernel, where there is none."""
+        if shutil.which(_QEMU):
+            kernel.provide()
 
     def start(
         self, request: wire.Request, common: list[Mount] | None, streams: Sequence[int]

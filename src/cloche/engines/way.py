@@ -43,6 +43,11 @@ class Way(ABC):
             raise SandboxError(f"making the engine {cls.name}:{tool}", "it has no choice of tools")
         return cls()
 
+    @classmethod
+    def provide(cls) -> None:
+        """Fetch what the engine needs and can have without being installed, when it is chosen."""
+        return
+
     @abstractmethod
     def make_ready(self, *, network: bool) -> list[Mount]:
         """Do what needs no knowledge of the request; return the mounts that all sandboxes have.

@@ -22,6 +22,7 @@ from cloche.engines.vm.initramfs import DRIVERS
 VARIABLE = "CLOCHE_KERNEL"
 PACKAGE = "linux-image-cloud-amd64"
 _TODO = (
+    "on Debian the first command with `--engine qemu` fetches one; elsewhere "
     f"set {VARIABLE} to a directory that holds boot/vmlinuz-RELEASE and lib/modules/RELEASE, "
     "of Linux 5.12 or later with virtiofs"
 )
@@ -45,10 +46,9 @@ class NoKernelError(HostError):
 
 
 def find() -> Kernel:
-    """Return the kernel below ``$CLOCHE_KERNEL``, the host's, or that of Debian's package.
+    """Return the kernel below ``$CLOCHE_KERNEL``, else the host's, or what `provide` fetched.
 
-    The package is downloaded when it is needed first, and unpacked into the user's cache; nothing
-    is installed. Raises NoKernelError.
+    Raises NoKernelError.
     """
     if named := os.environ.get(VARIABLE):
         return _first_below(Path(named))
@@ -58,10 +58,19 @@ def find() -> Kernel:
             return _first_below(place)
         except NoKernelError as error:
             reasons.append(error.problem)
-    if shutil.which("apt-get") is None or os.uname().machine != "x86_64":
-        raise NoKernelError("; ".join(reasons))
-    _download(cache())
-    return _first_below(cache())
+    raise NoKernelError("; ".join(reasons))
+
+
+def provide() -> None:
+    """Where no kernel is found and apt is there, fetch that of Debian's package.
+
+    It is unpacked into the user's cache; nothing is installed. Raises NoKernelError.
+    """
+    try:
+        find()
+    except NoKernelError:
+        if VARIABLE not in os.environ and shutil.which("apt-get"):
+            _download(cache())
 
 
 def cache() -> Path:
