@@ -134,37 +134,27 @@ def _apart() -> Iterator[None]:
             os.close(fd)
 
 
-def assemble(sandbox: Sandbox, ready: list[Mount]) -> None:
+def assemble(sandbox: Sandbox, ready: list[Mount], composed: Path | None = None) -> None:
     """Build the root that ``sandbox`` describes and make it this process's root.
 
-    ``ready`` is what `ready_mounts` gave.
+    ``ready`` is what `ready_mounts` gave; ``composed`` is the root where there is one already, with
+    all mount points in it.
     """
     with step("making the mount namespace private"):
         mounts.make_private()
     prepared = _prepared(sandbox, ready)
     with step("entering the root"):
-        root = _root(sandbox, prepared, _STAGE)
+        root = _root(sandbox, prepared, _STAGE) if composed is None else _composed(composed)
         mounts.enter_root(root)
         os.close(root)
-    _finish(sandbox, prepared)
-
-
-def _finish(sandbox: Sandbox, prepared: list[Mount]) -> None:
     _attach(sandbox, prepared)
 
 
-def assemble_ready(ready: Path, sandbox: Sandbox, common: list[Mount]) -> None:
-    """Do the same with a root that is composed already, in which all mount points are there."""
-    with step("making the mount namespace private"):
-        mounts.make_private()
-    prepared = _prepared(sandbox, common)
-    with step("entering the root"):
-        root = mounts.open_tree(ready)
-        mounts.set_attributes(root, mounts.MOUNT_ATTR_NODEV)
-        mounts.move_mount(root, _STAGE)
-        mounts.enter_root(root)
-        os.close(root)
-    _finish(sandbox, prepared)
+def _composed(path: Path) -> int:
+    root = mounts.open_tree(path)
+    mounts.set_attributes(root, mounts.MOUNT_ATTR_NODEV)
+    mounts.move_mount(root, _STAGE)
+    return root
 
 
 def assemble_apart(sandbox: Sandbox, common: list[Mount], *places: str) -> Path:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from cloche.engines import cgroups, inherited, inside, spawning, wire
 from cloche.engines.assembly import Mount, assemble, ready_mounts, step
-from cloche.engines.base import Nature, Sandbox
+from cloche.engines.base import Nature
 from cloche.engines.local import LocalEngine
 from cloche.engines.way import Started, Way
 from cloche.linux import processes, seccomp
@@ -44,8 +45,9 @@ class Native(Way):
         isolates=("files", "processes", "network", "IPC", "host name", "devices", "keyrings"),
     )
 
-    def __init__(self, assemble: Callable[[Sandbox, list[Mount]], None] = assemble) -> None:
-        self._assemble = assemble
+    def __init__(self, composed: Path | None = None) -> None:
+        """All sandboxes have one root, ``composed``, where the caller has made it."""
+        self._composed = composed
 
     def make_ready(self, *, network: bool) -> list[Mount]:
         """Enter what needs no knowledge of the request, and make the mounts that all have."""
@@ -69,7 +71,7 @@ class Native(Way):
         if common is None:
             _separate()  # where the host's mount namespace is not ours to mount in
             common = self.make_ready(network=request.sandbox.network)
-        prepare(request, common, self._assemble)
+        prepare(request, common, self._composed)
         command = request.command
         if not command.tty:
             return Started(spawning.spawn_command(command, streams, request.fds))
@@ -112,14 +114,14 @@ def forbid_shared() -> None:
 def prepare(
     request: wire.Request,
     common: list[Mount],
-    assemble: Callable[[Sandbox, list[Mount]], None] = assemble,
+    composed: Path | None = None,
 ) -> None:
     """Turn a process that is ready into the first one of the sandbox that was asked for."""
     cgroups.join(request.cgroups)
     _separate()
     with step("setting the host name"):
         processes.set_names(request.sandbox.hostname)
-    assemble(request.sandbox, common)
+    assemble(request.sandbox, common, composed)
     with step("setting limits"):
         inherited.limit(request.sandbox.limits)
     with contextlib.suppress(OSError):  # kernels without seccomp

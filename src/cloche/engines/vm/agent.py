@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from cloche.engines import cgroups, inside, programs, wire
-from cloche.engines.assembly import assemble_ready
 from cloche.engines.native import Native
 from cloche.engines.vm import copying, wiring
-from cloche.linux import calls, mounts, network, processes
+from cloche.linux import calls, mounts, network, processes, seccomp
 
 _NEW = "/new"  # becomes the root, as the kernel's first one cannot be pivoted away from
 
@@ -62,8 +61,9 @@ def _serve(
 ) -> None:
     """Have the request carried out, and report."""
     requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    way = Native(partial(assemble_ready, Path(wiring.ROOT)))
-    programs.registered_interpreters()  # while /proc is the machine's
+    way = Native(Path(wiring.ROOT))
+    programs.registered_interpreters()
+    seccomp.prepare()
     pid, _ = processes.clone(processes.CLONE_NEWPID)  # before there are threads
     if pid == 0:
         inside.run(way, theirs, os.pidfd_open(1), network=True)  # the network is the machine's
