@@ -6,11 +6,13 @@ import socket
 import threading
 from pathlib import Path
 
+import pytest
+
 from cloche.build.events import Done, Event, Finished, Logging, Phase, Planned, Started
-from cloche.watch import emergelog
+from cloche.watch import emergelog, processes
 from cloche.watch.follow import Doing, Follower, Look
 from cloche.watch.observed import Observer, decode
-from cloche.watch.processes import running_emerges
+from cloche.watch.processes import Emerge, running_emerges
 from cloche.watch.resolution import read_answer
 from cloche.watch.watching import seen
 
@@ -196,6 +198,24 @@ def test_an_answer_of_a_foreign_root_is_checked() -> None:
     assert read_answer(b'{"packages": [{"id": 5}]}', b"").problem
     bad = read_answer(b"", b"Traceback\nValueError: x")
     assert bad.problem == "it could not be resolved again ValueError: x"
+
+
+@pytest.mark.parametrize(
+    ("argv", "root", "target"),
+    [
+        ((), "", ""),
+        (("-1", "a/b"), "/mnt/gentoo", "/mnt/gentoo"),
+        (("--root=/mnt/gentoo/", "a/b"), "", "/mnt/gentoo"),
+        (("a/b", "--root", "/mnt/gentoo"), "/else", "/mnt/gentoo"),
+        (("a/b", "--root"), "", ""),
+    ],
+)
+def test_an_emerge_belongs_to_the_root_that_it_installs_to(
+    argv: tuple[str, ...], root: str, target: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "environment_of", lambda _: {"ROOT": root} if root else {})
+    emerge = Emerge(pid=7, inner=7, argv=argv, interpreter="/usr/bin/python3", began=0.0)
+    assert emerge.target == Path(f"/proc/7/root{target}")
 
 
 def test_this_test_is_no_emerge() -> None:

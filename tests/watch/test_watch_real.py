@@ -3,7 +3,9 @@
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,10 @@ pytestmark = [pytest.mark.real, pytest.mark.seed]
 
 # A root of its own over the seed's layer, in a mount namespace of its own.
 ROOT = """
-set -e
+set -e; PATH=$PATH:/usr/sbin:/sbin
 mount -t tmpfs none "$2"; mkdir "$2/upper" "$2/work" "$2/root"; root="$2/root"
 mount -t overlay -o "userxattr,lowerdir=$1,upperdir=$2/upper,workdir=$2/work" none "$root"
-mount -t proc proc "$root/proc"; mount --rbind /dev "$root/dev"
+mount --rbind /proc "$root/proc"; mount --rbind /dev "$root/dev"
 cp -r "$3/." "$root/"
 exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
     TERM=dumb FEATURES="$4" emerge --oneshot --keep-going --jobs=2 app-misc/three app-misc/bad
@@ -39,9 +41,18 @@ PACKAGES = {
 
 
 @pytest.fixture
-def tiny(tmp_path: Path) -> Path:
+def place(ground: Path) -> Iterator[Path]:
+    """A directory that everybody may enter."""
+    path = Path(tempfile.mkdtemp(prefix="watch-", dir=ground))
+    path.chmod(0o755)
+    yield path
+    subprocess.run(["rm", "-rf", path], check=False)
+
+
+@pytest.fixture
+def tiny(place: Path) -> Path:
     """What is laid over the seed: a repository of four packages, and the settings for it."""
-    repo = tmp_path / "tiny/var/db/repos/tiny"
+    repo = place / "tiny/var/db/repos/tiny"
     files = {
         "metadata/layout.conf": "masters =\nthin-manifests = true\n",
         "profiles/repo_name": "tiny\n",
@@ -58,43 +69,54 @@ def tiny(tmp_path: Path) -> Path:
     for name, text in files.items():
         (repo / name).parent.mkdir(parents=True, exist_ok=True)
         (repo / name).write_text(text)
-    etc = tmp_path / "tiny/etc/portage"
+    etc = place / "tiny/etc/portage"
     etc.mkdir(parents=True)
     (etc / "make.profile").symlink_to("../../var/db/repos/tiny/profiles/default")
     (etc / "repos.conf").write_text(
         "[DEFAULT]\nmain-repo = tiny\n[tiny]\nlocation = /var/db/repos/tiny\n"
     )
-    return tmp_path / "tiny"
+    return place / "tiny"
 
 
-@pytest.fixture(params=["observability", "-observability"])
-def emerge(
-    request: pytest.FixtureRequest, root_seeded: Store, tiny: Path, tmp_path: Path
-) -> Iterator[subprocess.Popen[bytes]]:
-    """An emerge that has begun, with and without Portage's own stream."""
-    seeds = [
-        path for path in (root_seeded.path / "layers").iterdir() if (path / "var/lib/dpkg").is_dir()
-    ]
-    place = tmp_path / "place"
-    place.mkdir()
+@dataclass(frozen=True)
+class Begun:
+    """An emerge that has begun, and a store of whose it is."""
+
+    process: subprocess.Popen[bytes]
+    store: Store
+
+
+@pytest.fixture(params=[("root", "observability"), ("ordinary", "-observability")])
+def emerge(request: pytest.FixtureRequest, place: Path, tiny: Path) -> Iterator[Begun]:
+    """One of root's with Portage's own stream; one without, in a user namespace of somebody's."""
+    who, feature = request.param
+    store: Store = request.getfixturevalue(f"{who}_seeded")
+    seeds = [path for path in (store.path / "layers").iterdir() if _is_debian(path)]
+    room = place / "room"
+    room.mkdir()
+    store.user.own(room)
+    mapped = ("--user", "--map-root-user", "--map-auto") if who == "ordinary" else ()
     process = subprocess.Popen(
-        ["unshare", "--mount", "--propagation=private", "bash", "-c", ROOT, "bash",
-         str(seeds[0]), str(place), str(tiny), f"{OFF} {request.param}"],
+        [*store.user.as_user(), "unshare", *mapped, "--mount", "--propagation=private",
+         "bash", "-c", ROOT, "bash", str(seeds[0]), str(room), str(tiny), f"{OFF} {feature}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )  # fmt: skip
-    yield process
+    yield Begun(process, store)
     process.kill()
     process.wait()
 
 
-def test_an_emerge_outside_of_cloche_is_told_as_a_build(
-    emerge: subprocess.Popen[bytes], root_seeded: Store
-) -> None:
-    done = root_seeded.cloche(
-        "watch", "--wait", "--pid", str(emerge.pid), "--progress", "json", timeout=120
+def _is_debian(layer: Path) -> bool:
+    return (layer / "var/lib/dpkg").is_dir()
+
+
+def test_an_emerge_outside_of_cloche_is_told_as_a_build(emerge: Begun) -> None:
+    process = emerge.process
+    done = emerge.store.cloche(
+        "watch", "--wait", "--pid", str(process.pid), "--progress", "json", timeout=120
     )
-    said = (emerge.stdout.read() if emerge.stdout else b"").decode()
+    said = (process.stdout.read() if process.stdout else b"").decode()
     assert done.returncode == 0, done.stderr + said
     events = [json.loads(line) for line in done.stdout.splitlines()]
     (plan,) = [event for event in events if event["event"] == "planned"]
@@ -108,6 +130,11 @@ def test_an_emerge_outside_of_cloche_is_told_as_a_build(
     phases = {(e["package"], e["phase"]) for e in events if e["event"] == "phase"}
     assert (names[1], "compile") in phases
     assert (names[2], "compile") in phases
+    (failed,) = [e for e in events if e["event"] == "done" and e["how"] == "failed"]
+    assert failed["lines"] == [
+        "compiling bad", " * ERROR: app-misc/bad-1::tiny failed (compile phase):", " *   no",
+    ]  # fmt: skip
+    assert failed["reason"] == f"see {failed['log']}"
     logs = [event["log"] for event in events if event["event"] in ("started", "logging")]
     assert any(log and log.endswith("app-misc/two-1/temp/build.log") for log in logs)
     assert events[-1]["event"] == "finished"

@@ -48,6 +48,7 @@ TRAILER = re.compile(
     | ^g?make(?:\[\d+\])?:\ (?:Entering|Leaving)\ directory
     | ^compilation\ terminated
     | ^A\ full\ log\ can\ be\ found\ at | ^===\ cloche:
+    | ^>>>\ | ^\ \*\ (?:Package|Repository|Maintainer|Upstream|USE|FEATURES):  # Portage's own words
     """,
     re.VERBOSE,
 )

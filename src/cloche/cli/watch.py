@@ -9,10 +9,13 @@ from pathlib import Path
 
 import click
 
-from cloche.build.events import Note
+from cloche.build.events import Done, Event, Note
 from cloche.cli.build import Progress, make_display
-from cloche.watch.errors import NothingToWatchError
-from cloche.watch.processes import Emerge, is_alive, running_emerges
+from cloche.cli.workplace import say
+from cloche.display.plain import Plain
+from cloche.display.text import one_line
+from cloche.watch.errors import NothingToWatchError, UnreadableEmergeError
+from cloche.watch.processes import Emerge, is_alive, join, running_emerges
 from cloche.watch.watching import watch as follow
 
 AGAIN = 0.5  # seconds between two looks for an emerge
@@ -48,23 +51,47 @@ def watch(
     Everything is seen of an emerge that is started with FEATURES=observability, and by its user or
     root; of others what emerge.log and the processes tell. The emerge is not touched.
     """
-    found = _found(root, pid)
+    found = _found(root, pid, wait=wait)
     while not found and wait and (pid is None or is_alive(pid)):
         time.sleep(AGAIN)
-        found = _found(root, pid)
+        found = _found(root, pid, wait=wait)
     if not found:
         raise NothingToWatchError(str(root) if root else None)
+    join(found[-1])
     display = make_display(progress, verbose=verbose)
+    failed: list[Done] = []
+
+    def sink(event: Event) -> None:
+        display(event)
+        if isinstance(event, Done) and event.how == "failed":
+            failed.append(event)
+
     try:
         for other in found[:-1]:
             words = shlex.join(("emerge", *other.argv))
             display(Note(text=f"another one runs: {words} (--pid {other.pid})"))
-        follow(found[-1], display)
+        follow(found[-1], sink)
     finally:
         display.close()
         sys.stdout.flush()
+    if isinstance(display, Plain):  # the picture has shown them at their time
+        _tell_failures(failed)
 
 
-def _found(root: Path | None, pid: int | None) -> list[Emerge]:
+def _found(root: Path | None, pid: int | None, *, wait: bool) -> list[Emerge]:
     """The emerges that fit, the newest last."""
-    return [e for e in running_emerges(root) if pid is None or e.pid == pid]
+    try:
+        return [e for e in running_emerges(root) if pid is None or e.pid == pid]
+    except UnreadableEmergeError:
+        if not wait:
+            raise
+        return []  # that one may be anywhere
+
+
+def _tell_failures(failed: list[Done]) -> None:
+    """The lines of each failed log that tell why."""
+    for event in failed:
+        say()
+        for line in event.lines:
+            say(line)
+        say(one_line(f"{event.package}: failed; {event.reason or 'no log of it was seen'}"))

@@ -139,7 +139,7 @@ class Follower:
             package=name,
             how=how,
             seconds=seconds,
-            reason="see its log" if failed and doing and doing.log else None,
+            reason=f"see {doing.log}" if failed and doing and doing.log else None,
             log=doing.log if failed and doing else None,
             time=now,
         )

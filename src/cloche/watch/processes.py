@@ -9,9 +9,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path, PurePath
+
+from cloche.linux.processes import CLONE_NEWUSER, setns
+from cloche.watch.errors import UnreadableEmergeError
 
 PROC = Path("/proc")
 _CPV = re.compile(r"[\w+][\w+.-]*/[\w+][\w+.-]*", re.ASCII)
@@ -45,6 +49,20 @@ class Emerge:
             return self.root
 
     @property
+    def target(self) -> Path:
+        """The directory that it installs to: its root, or what ``--root`` or ROOT names in there.
+
+        The command line can be seen of everybody's processes, the environment only of one's own.
+        """
+        named = environment_of(self).get("ROOT", "")
+        for word, after in zip(self.argv, (*self.argv, "")[1:], strict=True):
+            if word == "--root":
+                named = after
+            elif word.startswith("--root="):
+                named = word.removeprefix("--root=")
+        return self.root / named.lstrip("/") if named.startswith("/") else self.root
+
+    @property
     def alive(self) -> bool:
         """Whether the process is still there, and no zombie."""
         return is_alive(self.pid)
@@ -66,14 +84,34 @@ def is_alive(pid: int) -> bool:
 
 
 def running_emerges(root: Path | None = None) -> tuple[Emerge, ...]:
-    """Every emerge that can be seen, or those whose root directory is ``root``; oldest first."""
+    """Every emerge that can be seen, or those that run in ``root`` or install to it; oldest first.
+
+    Raises UnreadableEmergeError where none fits, and of one it cannot be told.
+    """
     found = [emerge for pid in _pids() if (emerge := _emerge(pid)) is not None]
     pids = {emerge.pid for emerge in found}
     top = [emerge for emerge in found if not pids.intersection(_ancestors(emerge.pid))]
     if root is not None:
         wanted = root.stat()
-        top = [emerge for emerge in top if _same(emerge.root, wanted)]
+        fits = [_same(emerge.root, wanted) or _same(emerge.target, wanted) for emerge in top]
+        hidden = next((e for e, fit in zip(top, fits, strict=True) if fit is None), None)
+        if hidden is not None and True not in fits:
+            raise UnreadableEmergeError(hidden.pid, "its root directory is not shown")
+        top = [emerge for emerge, fit in zip(top, fits, strict=True) if fit]
     return tuple(sorted(top, key=lambda emerge: emerge.began))
+
+
+def join(emerge: Emerge) -> None:
+    """Enter the user namespace of an emerge where it runs in another one that is our own.
+
+    An ordinary user who made it is root there: all files of that emerge can be read then, and its
+    root directory be entered. To be called before there are threads (setns(2)).
+    """
+    if os.geteuid() == 0:
+        return
+    with suppress(OSError), open(PROC / str(emerge.pid) / "ns/user", "rb") as theirs:
+        if not _same(PROC / "self/ns/user", os.fstat(theirs.fileno())):
+            setns(theirs.fileno(), CLONE_NEWUSER)
 
 
 def ebuilds_of(emerge: Emerge) -> dict[str, Ebuild]:
@@ -204,8 +242,11 @@ def _below(pid: int, top: int, parents: Mapping[int, int]) -> bool:
     return False
 
 
-def _same(path: Path, wanted: os.stat_result) -> bool:
+def _same(path: Path, wanted: os.stat_result) -> bool | None:
+    """Whether it is that directory; None where we may not know."""
     try:
         return os.path.samestat(path.stat(), wanted)
+    except PermissionError:
+        return None
     except OSError:
         return False

@@ -10,7 +10,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.build.events import Event, Note, Planned, Sink, Stage
+import msgspec
+
+from cloche.build.errorlines import error_lines
+from cloche.build.events import Done, Event, Note, Planned, Sink, Stage
+from cloche.build.guestcall import tail_of
 from cloche.plan.order import make_order, reduced
 from cloche.watch import emergelog
 from cloche.watch.errors import UnreadableEmergeError
@@ -21,6 +25,7 @@ from cloche.watch.resolution import Resolved, resolve_again
 
 EVERY = 0.5  # seconds between two looks
 LOG_BYTES = 32 << 20  # of emerge.log that are read for earlier times
+WHY_LINES = 400  # of a failed log's end that are looked at
 
 Resolver = Callable[[Emerge, set[str]], Resolved]
 
@@ -30,6 +35,7 @@ class Sources:
     """Where looks come from."""
 
     emerge: Emerge
+    place: Path
     held: int
     log: Path
     observer: Observer
@@ -42,7 +48,7 @@ class Sources:
         held = os.open(emerge.root, os.O_PATH | os.O_DIRECTORY)
         root = Path(f"/proc/self/fd/{held}")
         log = root / directory.lstrip("/") / "emerge.log"
-        return cls(emerge, held, log, Observer(root, emerge.inner))
+        return cls(emerge, emerge.place, held, log, Observer(root, emerge.inner))
 
     def close(self) -> None:
         """Let go of everything."""
@@ -73,6 +79,16 @@ class Sources:
         if not lines:
             return None
         return emergelog.read_run(lines, self.emerge.began)
+
+    def why(self, log: str) -> tuple[str, ...]:
+        """The lines of a failed package's log that tell most; emerge may be gone by now."""
+        path = Path(log)
+        if path.is_relative_to(self.place):
+            path = Path(f"/proc/self/fd/{self.held}") / path.relative_to(self.place)
+        try:
+            return error_lines(tail_of(path, WHY_LINES).splitlines())
+        except OSError:
+            return ()
 
     def lines(self) -> Iterator[str]:
         """The end of emerge.log."""
@@ -122,18 +138,20 @@ def watch(emerge: Emerge, sink: Sink, resolver: Resolver = resolve_again) -> Non
         sink(plan)
         follower = Follower(began=emerge.began, plan=plan)
         for look in looks:
-            _tell(follower.look(look), sink)
+            _tell(follower.look(look), sources, sink)
         gone = False
         while not gone:
             look, _, _ = sources.look()
-            _tell(follower.look(look), sink)
+            _tell(follower.look(look), sources, sink)
             gone = look.gone
     finally:
         sources.close()
 
 
-def _tell(events: Iterator[Event], sink: Sink) -> None:
+def _tell(events: Iterator[Event], sources: Sources, sink: Sink) -> None:
     for event in events:
+        if isinstance(event, Done) and event.log:
+            event = msgspec.structs.replace(event, lines=sources.why(event.log))
         sink(event)
 
 
