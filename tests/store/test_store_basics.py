@@ -133,6 +133,13 @@ def test_only_the_last_durations_are_kept(store: Store) -> None:
     assert store.durations("build", "app-misc/jq") == [float(number) for number in range(10, 30)]
 
 
+def test_durations_are_found_by_the_beginning_of_a_name(store: Store) -> None:
+    for number, name in enumerate(("a/jq-2", "a/jq-1", "a/jqx-1", "a/jp-1", "A/jq-1", "a/jq-1")):
+        store.record(action(name, {}, created=number, seconds=float(number), name=name))
+    assert store.durations_like("build", "a/jq-") == [("a/jq-2", 0), ("a/jq-1", 1), ("a/jq-1", 5)]
+    assert store.durations_like("merge", "a/jq-") == []
+
+
 def test_pins_are_found_by_name_and_prefix(store: Store) -> None:
     store.pin("machine/a", ["1"], ["2"], {"order": [1, 2]})
     store.pin("machine/b", [], [], {})

@@ -21,10 +21,12 @@ from cloche.build.work import Made, Worker
 from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
+from cloche.plan.names import cp_of
 from cloche.plan.order import make_order, reduced
 from cloche.plan.plan import Plan, make_plan, remaining_paths
 
 FETCHERS = 2  # at once: a mirror is a shared thing
+EARLIER = 10  # runs of other versions that tell how long a new one will take
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def _planned(worker: Worker, fates: Mapping[str, Forecast]) -> Planned:
         edges=reduced(make_order(names, plan.waits_for())),
         expected=expected,
         jobs=shop.policy.jobs,
+        keep_going=shop.policy.keep_going,
         depgraph=worker.depgraph,
     )
 
@@ -139,9 +142,13 @@ def _summed(
 
 
 def expected_seconds(shop: Workshop, package: Package, step: str = "build") -> float | None:
-    """Median of what a step of this package took before."""
-    durations = sorted(shop.store.durations(step, package.id))
-    return durations[len(durations) // 2] if durations else None
+    """Median of what a step of this package took before; else that of its other versions."""
+    durations = shop.store.durations(step, package.id)
+    if not durations:
+        cp = f"{package.category}/{package.pn}"
+        others = shop.store.durations_like(step, f"{cp}-")
+        durations = [took for name, took in others if cp_of(name.split("::")[0]) == cp][-EARLIER:]
+    return sorted(durations)[len(durations) // 2] if durations else None
 
 
 def _wants_sources(shop: Workshop, package: Package, fates: Mapping[str, Forecast]) -> bool:

@@ -205,6 +205,15 @@ class Index:
         )  # fmt: skip
         return [row["seconds"] for row in rows]
 
+    def durations_like(self, kind: str, prefix: str) -> list[tuple[str, float]]:
+        """Names that begin with ``prefix``, each with seconds of a run, the oldest run first."""
+        rows = self._rows(
+            "SELECT name, seconds FROM durations WHERE kind = ? AND name >= ? AND name < ?"
+            " ORDER BY created, rowid",
+            kind, prefix, prefix + chr(0x10FFFF),
+        )  # fmt: skip
+        return [(row["name"], row["seconds"]) for row in rows]
+
     # Pins
 
     def pin(self, pin: Pin) -> None:

@@ -230,6 +230,10 @@ class Store:
         """Seconds that the last runs of this kind and name took, the oldest first."""
         return self.index.durations(kind, name)
 
+    def durations_like(self, kind: str, prefix: str) -> list[tuple[str, float]]:
+        """The same for every name that begins with ``prefix``, each run with its name."""
+        return self.index.durations_like(kind, prefix)
+
     # Pins
 
     def pin(
