@@ -26,7 +26,7 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One comparison. ``unit`` is "s", "ms", "MB" or a noun; ``runs`` counts the measurements."""
+    """One comparison. ``unit`` is "s", "ms", "MB", "%" or a noun; ``runs`` counts."""
 
     what: str
     cloche: float
@@ -75,7 +75,7 @@ def median_row(
 
 def figure(value: float, unit: str) -> str:
     """Three significant digits and the unit; things that are counted (plural) as they are."""
-    if unit not in ("s", "ms", "MB"):
+    if unit not in ("s", "ms", "MB", "%"):
         return f"{value:g} {unit.removesuffix('s') if value == 1 else unit}"
     return f"{significant(value)} {unit}"
 
