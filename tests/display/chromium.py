@@ -133,7 +133,7 @@ def chromium() -> Iterator[Page]:
         command = ["bash", "-c", f'exec {program} "$@" 3<&{to_read} 4>&{from_write}', "chromium"]
         process = subprocess.Popen(
             [*command, *ARGUMENTS, f"--user-data-dir={home}"],
-            env={"PATH": os.environ["PATH"], "HOME": home},
+            env={"PATH": os.environ["PATH"], "HOME": home, "TMPDIR": home},
             pass_fds=(to_read, from_write),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import random
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -19,16 +21,18 @@ from cloche.display.theme import Theme, make_theme
 
 STREAMS = Path(__file__).parent / "streams"
 PLAIN = make_theme(colour=False)
-KINDS = (
-    events.Note | events.Stage | events.Planned | events.Started | events.Phase
-    | events.Fetched | events.Done | events.Finished | events.Delivered
-)  # fmt: skip
+SCREENS = Path(__file__).parent / "screens"
 
 
 def recorded(name: str) -> list[events.Event]:
-    """A stream as `--progress json` wrote it."""
-    lines = (STREAMS / f"{name}.jsonl").read_bytes().splitlines()
-    return [msgspec.json.decode(line, type=KINDS) for line in lines]
+    """A stream as `--progress json` wrote it; see record.py."""
+    packed = STREAMS / f"{name}.jsonl.gz"
+    data = (
+        gzip.decompress(packed.read_bytes())
+        if packed.exists()
+        else (STREAMS / f"{name}.jsonl").read_bytes()
+    )
+    return [msgspec.json.decode(line, type=events.AnyEvent) for line in data.splitlines()]
 
 
 def folded(stream: Iterable[events.Event]) -> State:
@@ -124,3 +128,49 @@ def replayed(stream: Iterable[events.Event], window: Window | None = None) -> Wi
     for event in stream:
         window.feed(event)
     return window
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A moment of a recorded stream in a window. There it is ``resized``, and the rest comes."""
+
+    stream: str
+    columns: int
+    rows: int
+    moment: Callable[[State], bool]
+    resized: tuple[int, int] | None = None
+
+    def screen(self) -> str:
+        """All that went by, a line, and what is to be seen."""
+        window = Window(self.columns, self.rows)
+        stream = iter(recorded(self.stream))
+        for event in stream:
+            window.feed(event)
+            if self.moment(window.state):
+                break
+        if self.resized:
+            window.resize(*self.resized)
+            replayed(stream, window)
+        return "\n".join([*window.scrolled, "-" * window.size.columns, *window.lines, ""])
+
+
+def _thirty(state: State) -> bool:
+    return state.count("running") == 30 and state.count("built") >= 40
+
+
+def _failed(state: State) -> bool:
+    return state.count("failed") > 0
+
+
+def _over(state: State) -> bool:
+    return state.finished is not None
+
+
+SCENES = {
+    "thirty-80x24": Scene("many", 80, 24, _thirty),
+    "thirty-120x80": Scene("many", 120, 80, _thirty),
+    "failure-100x40": Scene("many", 100, 40, _failed),
+    "resized-120x50-to-70x20": Scene("many", 120, 50, _failed, (70, 20)),
+    "resized-70x20-to-120x50": Scene("many", 70, 20, _thirty, (120, 50)),
+    "reused-80x24": Scene("reused", 80, 24, _over),
+}  # compared with screens/NAME.txt; `python tests/display/record.py` writes those, to be read

@@ -12,7 +12,7 @@ from cloche.build import events
 from cloche.build.events import Event
 from cloche.display import plain
 from cloche.display.jsonlines import JsonLines
-from cloche.display.plain import Plain
+from cloche.display.plain import Plain, Running, overdue
 from cloche.display.text import count, one_line, seconds, size, visible
 
 STORY: tuple[Event, ...] = (
@@ -64,6 +64,32 @@ def test_plain_shows_phases_when_asked() -> None:
 def test_plain_keeps_an_event_on_one_line_that_cannot_steer() -> None:
     (line,) = told(events.Done(package="a/a-1", how="failed", reason="\x1b[2J\rone\ntwo\u202e"))
     assert line.endswith(r"\x1b[2J\rone\ntwo\u202e")
+
+
+def test_what_runs_is_heard_from_every_minute_however_much_others_say() -> None:
+    now = 1000.0
+    running = {
+        "slow": Running("compile", began=0.0, heard=now - 60),
+        "soon": Running("compile", began=0.0, heard=now - 30),
+        "loud": Running("compile", began=0.0, heard=now - 29),
+    }
+    assert overdue(running, now) == ("slow", "soon")
+    assert overdue(running, now - 1) == ()
+
+
+def test_sources_that_are_there_are_no_work_any_more(monkeypatch) -> None:
+    monkeypatch.setattr(plain, "HEARTBEAT", 0.0)
+    stream = io.StringIO()
+    display = Plain(stream)
+    display(events.Started(package="a/ahead-1::r", step="fetch"))
+    display(events.Phase(package="a/ahead-1::r", phase="fetch", state="end"))
+    display(events.Stage(name="pack", state="start"))
+    for _ in range(100):
+        if "still at it" in stream.getvalue():
+            break
+        display._closed.wait(0.1)
+    display.close()
+    assert stream.getvalue().startswith("still at it: pack (")
 
 
 def test_plain_names_what_runs_after_a_long_silence(monkeypatch) -> None:

@@ -7,11 +7,12 @@ from cloche.display.estimate import time_left
 from cloche.display.state import State, fold
 
 
-def planned(edges, expected, jobs):
+def planned(edges, expected, jobs, *, keep_going=True):
     names = tuple(sorted({*edges, *expected}))
     plan = events.Planned(
-        time=0.0, machine="m", packages=names, edges=edges, expected=expected, jobs=jobs
-    )
+        time=0.0, machine="m", packages=names, edges=edges, expected=expected, jobs=jobs,
+        keep_going=keep_going,
+    )  # fmt: skip
     return fold(State(), plan)
 
 
@@ -43,3 +44,14 @@ def test_nothing_is_told_when_most_is_unknown_or_all_is_done():
 
 def test_a_few_unknown_ones_are_taken_for_usual():
     assert time_left(planned({"x": ()}, {"a": 10, "b": 20, "c": 30}, 1), 0.0) == 80
+
+
+@pytest.mark.parametrize(("keep_going", "seconds"), [(True, 10 + 30), (False, 10)])
+def test_what_will_not_be_started_takes_no_time(keep_going, seconds):
+    state = planned(
+        {"b": ("a",), "c": ("b",)}, {"a": 10, "b": 500, "c": 500, "d": 10, "e": 30}, 1,
+        keep_going=keep_going,
+    )  # fmt: skip
+    state = fold(state, events.Started(time=0.0, package="d", step="build"))
+    state = fold(state, events.Done(time=0.0, package="a", how="failed"))
+    assert time_left(state, 0.0) == seconds

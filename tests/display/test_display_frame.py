@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from replay import PLAIN, Window, folded, many, recorded, replayed
+from replay import PLAIN, SCENES, SCREENS, Window, folded, many, recorded, replayed
 
 from cloche.build import events
 from cloche.display.frame import Size, View, render
@@ -47,16 +47,78 @@ def test_a_failure_in_the_middle(tmp_path):
         " │ ▶   app-misc/hello-2.10  configure  10 s of ~35 s",
         " ├───○ app-misc/slow-1  ready",
         " ✘   │ app-misc/other-1  build failed: phase compile: emake failed",
-        " ○───╯ app-misc/after-1  waits for 1",
-        "tiny ━━━━━━━━──────────── 2/5  ▶ 1 running  ✘ 1 failed  ● 1 built  ○ 2 waiting",
+        " ·───╯ app-misc/after-1  needs what failed",
+        "tiny ━─── 2/5  ▶ 1 running  ✘ 1 failed  ● 1 built  ○ 1 waiting  · 1 not started",
         "10 s so far  ·  ? help",
     ]
+
+
+@pytest.mark.parametrize(
+    ("keep_going", "waiting", "said"),
+    [
+        (True, "○ 1 waiting  · 2 not started", ("needs what failed", "waits for 1")),
+        (False, "· 3 not started", ("needs what failed", "will not be started")),
+    ],
+)
+def test_after_a_failure_nothing_seems_to_wait_that_will_not_come(keep_going, waiting, said):
+    names = ("c/bad-1", "c/runs-1", "c/next-1", "c/needs-1", "c/last-1")
+    edges = {names[2]: names[1:2], names[3]: names[:1], names[4]: names[3:4]}
+    state = folded(
+        [
+            events.Planned(
+                time=0.0, machine="m", packages=names, edges=edges, keep_going=keep_going
+            ),
+            events.Started(time=1.0, package=names[1], step="build"),
+            events.Done(time=2.0, package=names[0], how="failed"),
+        ]
+    )
+    frame = render(state, Size(100, 24), PLAIN, 3.0, View())
+    assert frame[-2].endswith(waiting)
+    assert [line.partition("-1  ")[2] for line in frame if "c/needs" in line] == [said[0]]
+    assert [line.partition("-1  ")[2] for line in frame if "c/next" in line] == [said[1]]
+
+
+@pytest.mark.parametrize("width", [50, 60, 80, 120])
+def test_numbers_are_shown_whole_however_long_the_name_is(width):
+    names = tuple(f"c/p{n}-1" for n in range(400))
+    state = folded(
+        [
+            events.Planned(time=0.0, machine="emerge -uDN @world " * 5, packages=names),
+            *(events.Done(time=1.0, package=n, how="built") for n in names[:100]),
+            *(events.Done(time=1.0, package=n, how="reused") for n in names[100:200]),
+            events.Started(time=1.0, package=names[201], step="build"),
+            events.Done(time=2.0, package=names[200], how="failed"),
+        ]
+    )
+    totals = render(state, Size(width, 24), PLAIN, 3.0, View())[-2]
+    words = width > 80
+    assert totals.startswith("emerge -uDN @wo" if words else "emerge ")
+    assert totals.endswith("○ 198 waiting" if words else "✘ 1  ● 100  ◌ 100  ○ 198")
+
+
+def test_of_the_chosen_package_what_it_waits_for_is_shown():
+    names = tuple(f"c/p{n}-1" for n in range(40))
+    edges = {names[30]: names[20:23], names[1]: names[:1]}
+    state = folded(
+        [
+            events.Planned(time=0.0, machine="m", packages=names, edges=edges),
+            events.Started(time=1.0, package=names[0], step="build"),
+        ]
+    )
+    frame = render(state, Size(80, 30), PLAIN, 3.0, View(chosen=names[30]))
+    for name in names[20:23]:
+        assert any(line.endswith(f"{name}  ready") for line in frame)
 
 
 def test_a_failure_stays_in_the_picture_to_the_end():
     window = replayed(recorded("failure"))
     assert any("✘" in line and "app-misc/other-1" in line for line in window.frame)
     assert "3 built, 0 reused, 1 failed, 1 not started in 22.0 s" in window.lines
+
+
+@pytest.mark.parametrize("name", SCENES)
+def test_a_recorded_build_looks_as_it_did_when_somebody_looked_at_it(name):
+    assert SCENES[name].screen() == (SCREENS / f"{name}.txt").read_text()
 
 
 @pytest.mark.parametrize("length", [20, 49, 50, 51, 130, 209, 210, 211])

@@ -179,6 +179,29 @@ def test_a_suspended_build_leaves_a_usable_terminal(terminal, monkeypatch):
     assert terminal.screen.cursor.hidden
 
 
+def test_a_host_that_gives_no_time_leaves_one_picture(terminal, monkeypatch):
+    monkeypatch.setattr(live_module, "GAP", 0.0)
+    start(terminal)
+    time.sleep(0.5)
+    assert terminal.text.count("so far") == 1
+
+
+def test_after_a_shell_had_the_terminal_it_is_drawn_below_what_that_wrote(terminal, monkeypatch):
+    monkeypatch.setattr(live_module, "GAP", 0.0)
+    start(terminal)
+    terminal.slave.write("\r\n[1]+  Stopped\r\n$ fg\r\n")
+    terminal.slave.flush()
+    termios.tcsetattr(terminal.slave, termios.TCSANOW, terminal.before)
+    deadline = time.monotonic() + 5
+    while termios.tcgetattr(terminal.slave)[3] & termios.ICANON and time.monotonic() < deadline:
+        time.sleep(0.02)
+    terminal.wait("$ fg")
+    time.sleep(0.3)
+    _, _, after = terminal.text.partition("$ fg")
+    assert after.count("so far") == 1
+    assert "▶ c/second-1  compile" in after
+
+
 def test_while_frozen_lines_are_held_back(terminal):
     start(terminal)
     terminal.press("f")
@@ -221,6 +244,8 @@ def test_a_dumb_terminal_or_a_pipe_gets_lines(monkeypatch, terminal):
     monkeypatch.setattr("sys.stderr", terminal.slave)
     monkeypatch.setenv("TERM", "dumb")
     assert isinstance(command.make_display("auto", verbose=False), Plain)
+    assert isinstance(command.make_display("live", verbose=False), Plain)
     monkeypatch.setenv("TERM", "xterm")
     assert isinstance(command.make_display("auto", verbose=False), Live)
+    assert isinstance(command.make_display("live", verbose=False), Live)
     assert isinstance(command.make_display("plain", verbose=False), Plain)

@@ -159,8 +159,10 @@ def make_display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Li
     """The sink that ``--progress`` names."""
     if progress == "json":
         return JsonLines(sys.stdout)
-    if progress == "live" or (progress == "auto" and capable(sys.stderr, os.environ)):
+    if progress in ("auto", "live") and capable(sys.stderr, os.environ):
         return Live(sys.stderr)
+    if progress == "live":
+        say("no picture can be drawn here (standard error is no terminal, or TERM is dumb): lines")
     return Plain(sys.stderr, verbose=verbose)
 
 

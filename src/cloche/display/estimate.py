@@ -17,7 +17,7 @@ def time_left(state: State, now: float) -> float | None:
 
     Nothing can be told as long as more than half of what is left was never built here.
     """
-    left = [*bits(state.set("waiting")), *bits(state.set("running"))]
+    left = [*bits(_to_come(state)), *bits(state.set("running"))]
     known = [seconds for seconds in state.expected if seconds]
     unknown = sum(1 for place in left if state.expected[place] is None)
     if not left or unknown * 2 > len(left):
@@ -25,6 +25,11 @@ def time_left(state: State, now: float) -> float | None:
     usual = median(known) if known else GUESS
     needs = {place: _rest(state, place, usual, now) for place in left}
     return _played(state, needs)
+
+
+def _to_come(state: State) -> int:
+    """Packages whose work will begin, as a bit set."""
+    return state.set("waiting") & ~state.doomed
 
 
 def _rest(state: State, place: int, usual: float, now: float) -> float:
@@ -39,7 +44,7 @@ def _rest(state: State, place: int, usual: float, now: float) -> float:
 def _played(state: State, seconds: dict[int, float]) -> float:
     """The end of a ready queue that takes the longest remaining path first."""
     order = state.order
-    left = state.set("waiting") | state.set("running")
+    left = _to_come(state) | state.set("running")
     paths: dict[int, float] = {}
     for place in sorted(seconds, reverse=True):
         after = max((paths[d] for d in bits(order.wanted[place] & left)), default=0.0)
@@ -47,7 +52,7 @@ def _played(state: State, seconds: dict[int, float]) -> float:
     missing = {place: (order.needs[place] & left).bit_count() for place in seconds}
     running = [(seconds[place], place) for place in bits(state.set("running"))]
     heapq.heapify(running)
-    ready = [(-paths[p], p) for p in bits(state.set("waiting")) if not missing[p]]
+    ready = [(-paths[p], p) for p in bits(_to_come(state)) if not missing[p]]
     heapq.heapify(ready)
     clock = 0.0
     while running or ready:

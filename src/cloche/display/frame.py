@@ -11,12 +11,14 @@ from cloche.display.lanes import VERTEX, Row, width_of
 from cloche.display.layout import Layout, Sets, lay_out
 from cloche.display.state import Node, State, Status
 from cloche.display.text import seconds
-from cloche.display.theme import Segment, Theme, clip, columns
+from cloche.display.theme import LEFT, RIGHT, Segment, Theme, clip, columns
 from cloche.plan.names import cp_of
 
 CELL = 10  # columns of the smallest cell of a grid
+TIMED_CELL = 16  # columns in which part of a name and a time fit
 FULL_CELL = 38  # columns in which a name, a phase and a time fit
 BAR = 20  # columns
+NAME = 16  # columns of the machine's name that are shown before numbers have words
 
 HELP = (
     ("up down", "choose a package"),
@@ -72,14 +74,15 @@ def render(state: State, size: Size, theme: Theme, now: float, view: View) -> li
     if size.frame < 4:
         foot = foot[-1:] if view.ask or not foot else foot[:1]
     room = size.frame - len(foot)
+    if view.mode == "graph" or (view.mode == "log" and not view.chosen):
+        lines = _graph(state, room, width, theme, now, view) if room > 0 else []
+        return [*lines, *(theme.draw(line, width) for line in foot)]
     if room <= 0:
         body: list[Sequence[Segment]] = []
     elif view.mode == "help":
         body = [((f"{key:>8}  ", "bold"), (text, "")) for key, text in HELP[:room]]
-    elif view.mode == "log" and view.chosen:
-        body = _log(state, view, room)
     else:
-        body = _graph(state, room, width, theme, now, view)
+        body = _log(state, view, room)
     return [theme.draw(line, width) for line in (*body, *foot)]
 
 
@@ -100,41 +103,48 @@ def _layout(state: State, room: int, width: int, view: View) -> Layout:
     return lay_out(state.order, sets, max(0, room), max(2, width // 3))
 
 
-def _graph(
-    state: State, room: int, width: int, theme: Theme, now: float, view: View
-) -> list[Sequence[Segment]]:
+def _graph(state: State, room: int, width: int, theme: Theme, now: float, view: View) -> list[str]:
     layout = _layout(state, room, width, view)
     if layout.rows is None:
-        return _grid(state, layout.places, room, width, theme, now, view)
+        cells = _grid(state, layout.places, room, width, theme, now, view)
+        return [theme.draw(line, width) for line in cells]
     gutter = width_of(layout.rows)
-    return [_row(state, row, gutter, theme, now, view) for row in layout.rows]
+    lines = []
+    for row in layout.rows:
+        node, name = state.nodes[row.place], state.order.names[row.place]
+        status = "skipped" if state.doomed >> row.place & 1 else node.status
+        about = _about(state, row.place, node, now)
+        lines.append(_row(row, gutter, name, status, about, name == view.chosen, theme, width))
+    return lines
 
 
+@lru_cache(maxsize=1024)  # between two frames most rows stay as they are
 def _row(
-    state: State, row: Row, gutter: int, theme: Theme, now: float, view: View
-) -> Sequence[Segment]:
-    name = state.order.names[row.place]
-    node = state.nodes[row.place]
-    chosen = name == view.chosen
+    row: Row,
+    gutter: int,
+    name: str,
+    status: Status,
+    about: str,
+    chosen: bool,
+    theme: Theme,
+    width: int,
+) -> str:
     line: list[Segment] = [(theme.pointer if chosen else " ", "bold")]
-    line.extend(cells_of(row, theme, node.status))
+    line.extend(cells_of(row, theme, status))
     line.append((" " * (gutter - 2 * len(row.cells)), ""))
     bare = name.partition("::")[0]
-    line.append((bare, "chosen" if chosen else "bold" if node.status == "running" else ""))
-    line.append((f"  {_about(state, row.place, node, now)}", "dim"))
-    return line
+    line.append((bare, "chosen" if chosen else "bold" if status == "running" else ""))
+    line.append((f"  {about}", "dim"))
+    return theme.draw(line, width)
 
 
 def cells_of(row: Row, theme: Theme, status: Status) -> list[Segment]:
     """A row's part of the graph."""
-    line: list[Segment] = []
-    for directions, onwards in row.cells:
-        if directions == VERTEX:
-            line.append((theme.marks[status], status))
-        else:
-            line.append((theme.lines[directions], "edge"))
-        line.append((theme.lines[12] if onwards else " ", "edge"))
-    return line
+    lines, onwards = theme.lines, (" ", theme.lines[LEFT | RIGHT])
+    texts = [lines[directions & ~VERTEX] + onwards[on] for directions, on in row.cells]
+    own = next(n for n, (directions, _) in enumerate(row.cells) if directions == VERTEX)
+    after = texts[own][1:] + "".join(texts[own + 1 :])
+    return [("".join(texts[:own]), "edge"), (theme.marks[status], status), (after, "edge")]
 
 
 def _about(state: State, place: int, node: Node, now: float) -> str:
@@ -143,9 +153,13 @@ def _about(state: State, place: int, node: Node, now: float) -> str:
         case "running":
             expected = state.expected[place]
             usual = f" of ~{short(expected)}" if expected else ""
-            after = (state.order.above[place] & state.set("waiting")).bit_count()
+            waiting = state.set("waiting") & ~state.doomed
+            after = (state.order.above[place] & waiting).bit_count()
             behind = f", {after} wait" if after else ""
             return f"{node.doing}  {short(now - node.since)}{usual}{behind}"
+        case "waiting" if state.doomed >> place & 1:
+            failed = (state.order.below[place] & state.set("failed")).bit_count()
+            return "needs what failed" if failed else "will not be started"
         case "waiting":
             left = (state.order.needs[place] & ~state.ended).bit_count()
             return f"waits for {left}" if left else "ready"
@@ -195,7 +209,7 @@ def _cell(
     text = bare
     if width < FULL_CELL:
         text = cp_of(bare).partition("/")[2] or bare
-    if node.status == "running" and width >= 2 * CELL:
+    if node.status == "running" and width >= TIMED_CELL:
         about = f" {short(age)}"
         if width >= FULL_CELL:
             about = f" {node.doing}{about}"
@@ -220,23 +234,37 @@ def _foot(
     state: State, theme: Theme, now: float, view: View, width: int
 ) -> list[Sequence[Segment]]:
     """Totals; times."""
+    return [_totals(state, theme, width), _times(state, theme, now, view)]
+
+
+def _totals(state: State, theme: Theme, width: int) -> Sequence[Segment]:
+    """How many of what. The bar gives way to numbers, then their words, then the machine's name."""
     total, ended = len(state.nodes), state.ended.bit_count()
-    head: list[Segment] = [(f" {ended}/{total}", "bold")] if total else []
-    statuses: tuple[Status, ...] = ("running", "failed", "built", "reused", "waiting")
-    head.extend(
-        (f"  {theme.marks[status]} {number} {status}", status)
-        for status in statuses
-        if (number := state.count(status))
-    )
-    if not total:
-        head.append(("preparing", "dim"))
-    if state.machine:
-        taken = columns(state.machine) + sum(columns(text) for text, _ in head)
-        bar = max(0, min(BAR, width - taken - 1))  # it gives way to the numbers
-        full = bar * ended // total if total else 0
-        lead = [(f"{state.machine} ", "bold"), (theme.bar[0] * full, "built")]
-        head = [*lead, (theme.bar[1] * (bar - full), "dim"), *head]
-    return [head, _times(state, theme, now, view)]
+    least = min(NAME, columns(state.machine)) + 1
+    for words in (True, False):
+        head: list[Segment] = [(f" {ended}/{total}", "bold")] if total else [("preparing", "dim")]
+        for status, number, word in _counts(state):
+            said = f" {word}" if words else ""
+            head.append((f"  {theme.marks[status]} {number}{said}", status))
+        taken = sum(columns(text) for text, _ in head)
+        if least + taken <= width:
+            break
+    if not state.machine:
+        return head
+    name = clip(state.machine, max(1, width - taken - 1), theme.ellipsis)
+    bar = max(0, min(BAR, width - taken - columns(name) - 1))
+    full = bar * ended // total if total else 0
+    lead = [(f"{name} ", "bold"), (theme.bar[0] * full, "built")]
+    return [*lead, (theme.bar[1] * (bar - full), "dim"), *head]
+
+
+def _counts(state: State) -> list[tuple[Status, int, str]]:
+    doomed = state.doomed.bit_count()
+    statuses: tuple[Status, ...] = ("running", "failed", "built", "reused")
+    counts: list[tuple[Status, int, str]] = [(s, state.count(s), s) for s in statuses]
+    counts.append(("waiting", state.count("waiting") - doomed, "waiting"))
+    counts.append(("skipped", state.count("skipped") + doomed, "not started"))
+    return [each for each in counts if each[1]]
 
 
 def _times(state: State, theme: Theme, now: float, view: View) -> Sequence[Segment]:

@@ -80,6 +80,14 @@ class Keyboard:
         """True when keys can be read."""
         return self._saved is not None
 
+    @property
+    def disturbed(self) -> bool:
+        """Whether somebody else, a shell, has had the terminal meanwhile, as far as can be told."""
+        try:
+            return self._saved is not None and bool(termios.tcgetattr(self._fd)[3] & termios.ICANON)
+        except (termios.error, OSError):
+            return True
+
     def read(self, timeout: float) -> list[str]:
         """Keys pressed within ``timeout`` seconds; returns with the first."""
         if not select.select([self._fd], [], [], timeout)[0]:

@@ -9,11 +9,15 @@ from cloche.display.theme import DOWN, LEFT, RIGHT, UP
 from cloche.plan.order import Order, shown_edges
 
 VERTEX = 16  # a cell that holds the row's vertex
+EMPTY, PASSING = (0, False), (UP | DOWN, False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Row:
-    """A vertex and the cells left of its text: directions, whether a line goes on rightwards."""
+    """A vertex and the cells left of its text: directions, whether a line goes on rightwards.
+
+    Equal by identity, so that it can be a key of caches.
+    """
 
     place: int
     cells: tuple[tuple[int, bool], ...]
@@ -65,18 +69,18 @@ def _free(lanes: Sequence[int | None], busy: set[int]) -> int:
 def _cells(
     lanes: Sequence[int | None], joined: set[int], ending: set[int], own: int
 ) -> tuple[tuple[int, bool], ...]:
-    low, high = min({own, *joined}), max({own, *joined})
-    cells = []
-    for column, source in enumerate(lanes):
+    low, high = min((own, *joined)), max((own, *joined))
+    cells = [EMPTY if source is None else PASSING for source in lanes]
+    for column in range(low, high + 1):
         if column == own:
             directions = VERTEX
         elif column in joined:
             directions = UP if column in ending else UP | DOWN
             directions |= RIGHT if column < own or column < high else 0
             directions |= LEFT if column > own or column > low else 0
-        elif source is not None:
+        elif lanes[column] is not None:
             directions = UP | DOWN  # crossed, not joined: the horizontal line has a gap here
         else:
-            directions = LEFT | RIGHT if low < column < high else 0
-        cells.append((directions, low <= column < high))
+            directions = LEFT | RIGHT
+        cells[column] = (directions, column < high)
     return tuple(cells)

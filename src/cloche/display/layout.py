@@ -65,7 +65,9 @@ def _around(order: Order, sets: Sets, core: int, room: int) -> list[int]:
         return sorted(found, key=lambda p: ((order.needs[p] & ~ended).bit_count(), p))
 
     def dependencies(place: int) -> list[int]:
-        return list(bits(order.needs[place] & sets.built))[::-1]
+        chosen = bool(sets.chosen >> place & 1)  # of that one, what it waits for is asked, too
+        wanted = sets.built | (sets.waiting if chosen else 0)
+        return list(bits(order.needs[place] & wanted))[::-1]
 
     chosen: list[int] = [] if core else hubs[:room]
     taken = core

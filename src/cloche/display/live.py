@@ -26,7 +26,7 @@ from cloche.display.theme import theme_for
 
 TICK = 0.1  # seconds between frames
 ESTIMATE = 5.0  # seconds between estimates
-GAP = 3.0  # seconds without a frame after which the screen is not believed to be ours (Ctrl-Z)
+GAP = 3.0  # seconds without a frame after which it is asked whether the screen is still ours
 LOG_LINES = 2000
 ROWS_OF_A_LINE = 4  # that goes by: reasons are to be read, endless lines of logs are not
 
@@ -49,12 +49,14 @@ class Live:
         self._stop: Callable[[str], None] | None = None
         self._lock = threading.Lock()
         self._state = State()
+        self._news: list[events.Event] = []
         self._above: list[str] = []
         self._view = View()
         self._held: tuple[State, float] | None = None
         self._estimated: tuple[float, float | None] | None = None  # when, and when all will be over
         self._drawn: object = None
         self._last = 0.0
+        self._away = False
         self._region = Region()
         self._follower = Follower(LOG_LINES)
         self._keyboard = Keyboard(_input())
@@ -68,10 +70,7 @@ class Live:
     def __call__(self, event: events.Event) -> None:
         """Take an event; the picture follows within a tenth of a second."""
         with self._lock:
-            self._state = fold(self._state, event)
-            width = ROWS_OF_A_LINE * self._size().columns - 1
-            lines = passing(event, self._state, self._theme)
-            self._above.extend(self._theme.draw(line, width) for line in lines)
+            self._news.append(event)
         if self._thread.ident is None:
             self._thread.start()  # not before: an engine wants to be made without threads
         elif not self._thread.is_alive():  # a picture that broke must not take the lines with it
@@ -97,9 +96,13 @@ class Live:
         began = time.monotonic()
         if not self._foreground():
             self._keyboard.close()
+            self._away = True
             self._end.wait(TICK)
             return
-        if began - self._last > GAP and self._last:
+        # A busy host gives us no time for seconds, too: then the screen is as we left it.
+        stopped = self._last and began - self._last > GAP and self._keyboard.disturbed
+        if self._away or stopped:
+            self._away, self._drawn = False, None
             self._keyboard.close()
             self._region.forget()
         self._keyboard.open()
@@ -118,6 +121,15 @@ class Live:
         if not keys and rest > 0:
             self._end.wait(rest)  # half a sequence came; the frames keep their pace
         return keys
+
+    def _take_news(self) -> None:
+        """Fold the events that came, all at once; the caller holds the lock."""
+        news, self._news = self._news, []
+        width = ROWS_OF_A_LINE * self._size().columns - 1
+        for event in news:
+            self._state = fold(self._state, event)
+            lines = passing(event, self._state, self._theme)
+            self._above.extend(self._theme.draw(line, width) for line in lines)
 
     def _suspend(self) -> None:
         """What Ctrl-Z does elsewhere, with the terminal given back before."""
@@ -145,6 +157,7 @@ class Live:
     def _draw(self) -> None:
         """Write what differs from the last frame, all of it in one go."""
         with self._lock:
+            self._take_news()
             state, above = self._state, [] if self._held else list(self._above)
         now = time.time()
         size = self._size()
@@ -200,6 +213,7 @@ class Live:
     def _restore(self) -> None:
         """Erase the picture, say what has not been said, and give the terminal back."""
         with self._lock:
+            self._take_news()
             above, self._above = self._above, []
             text = self._region.clear(self._size().columns)
             text += "".join(f"{line}\r\n" for line in above)

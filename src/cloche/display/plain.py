@@ -4,12 +4,30 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TextIO
 
 from cloche.build import events
 from cloche.display.text import count, one_line, seconds, size
 
-HEARTBEAT = 60.0  # seconds of silence after which what runs is named
+HEARTBEAT = 60.0  # seconds after which something that runs is heard from again
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A package or a stage at work: its step or phase, when that step began, and its last line."""
+
+    doing: str
+    began: float
+    heard: float
+
+
+def overdue(running: Mapping[str, Running], now: float) -> tuple[str, ...]:
+    """Names of what was silent for too long, and of what soon would be: one line is for all."""
+    if not any(now - each.heard >= HEARTBEAT for each in running.values()):
+        return ()
+    return tuple(name for name, each in running.items() if now - each.heard >= HEARTBEAT / 2)
 
 
 class Plain:
@@ -20,8 +38,7 @@ class Plain:
         self._verbose = verbose
         self._total = 0
         self._ended = 0
-        self._running: dict[str, tuple[str, float]] = {}
-        self._last = time.monotonic()
+        self._running: dict[str, Running] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
         self._beat = threading.Thread(target=self._heartbeat, daemon=True)
@@ -30,8 +47,9 @@ class Plain:
         """Show one event, or keep in mind what it says."""
         if self._beat.ident is None:
             self._beat.start()  # not before: an engine wants to be made without threads
-        for line in self._lines(event):
-            self._write(line)
+        with self._lock:
+            for line in self._lines(event):
+                self._write(line)
 
     def close(self) -> None:
         """Stop the heartbeat."""
@@ -40,10 +58,8 @@ class Plain:
             self._beat.join()
 
     def _write(self, line: str) -> None:
-        with self._lock:
-            self._last = time.monotonic()
-            self._stream.write(one_line(line) + "\n")
-            self._stream.flush()
+        self._stream.write(one_line(line) + "\n")
+        self._stream.flush()
 
     def _lines(self, event: events.Event) -> list[str]:
         match event:
@@ -55,12 +71,14 @@ class Plain:
             case events.Stage():
                 return self._stage(event)
             case events.Started():
-                self._running[event.package] = (event.step, time.monotonic())
+                self._begins(event.package, event.step)
                 return [self._doing(event.step, event.package)] if event.step == "build" else []
             case events.Phase(state="start"):
-                began = self._running.get(event.package, ("", time.monotonic()))[1]
-                self._running[event.package] = (event.phase, began)
+                self._goes_on(event.package, event.phase)
                 return [self._doing(event.phase, event.package)] if self._verbose else []
+            case events.Phase(phase="fetch"):  # its turn may come much later
+                self._running.pop(event.package, None)
+                return []
             case events.Fetched():
                 return [self._doing("fetched", f"{event.file} ({size(event.size)})")]
             case events.Done():
@@ -72,7 +90,7 @@ class Plain:
 
     def _stage(self, event: events.Stage) -> list[str]:
         if event.state == "start":
-            self._running[event.name] = (event.name, time.monotonic())
+            self._begins(event.name, event.name)
             return []
         self._running.pop(event.name, None)
         took = "reused" if event.reused else seconds(event.seconds)
@@ -90,6 +108,16 @@ class Plain:
     def _doing(self, what: str, name: str) -> str:
         return f"{'':>{2 * len(str(self._total)) + 3}} {what:<8} {name.split('::')[0]}"
 
+    def _begins(self, name: str, doing: str) -> None:
+        now = time.monotonic()
+        self._running[name] = Running(doing, now, now)
+
+    def _goes_on(self, name: str, phase: str) -> None:
+        now = time.monotonic()
+        before = self._running.get(name, Running(phase, now, now))
+        heard = now if self._verbose else before.heard
+        self._running[name] = Running(phase, before.began, heard)
+
     def _sum(self, event: events.Finished) -> str:
         parts = [f"{event.built} built", f"{event.reused} reused"]
         if event.failed:
@@ -100,11 +128,13 @@ class Plain:
 
     def _heartbeat(self) -> None:
         while not self._closed.wait(1.0):
-            now = time.monotonic()
-            if now - self._last < HEARTBEAT or not self._running:
-                continue
-            running = ", ".join(
-                f"{name.split('::')[0]} ({step}, {seconds(now - began)})"
-                for name, (step, began) in list(self._running.items())
-            )
-            self._write(f"still at it: {running}")
+            with self._lock:
+                now = time.monotonic()
+                if names := overdue(self._running, now):
+                    self._write(f"still at it: {', '.join(self._again(n, now) for n in names)}")
+
+    def _again(self, name: str, now: float) -> str:
+        """Something that still runs, which is heard from herewith."""
+        at = self._running[name] = replace(self._running[name], heard=now)
+        what = "" if at.doing == name else f"{at.doing}, "
+        return f"{name.split('::')[0]} ({what}{seconds(now - at.began)})"

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from cloche.build import events
-from cloche.plan.order import Order, make_order
+from cloche.plan.order import Order, bits, make_order
 
 Status = Literal["waiting", "running", "built", "reused", "failed", "skipped"]
 ENDED: tuple[Status, ...] = ("built", "reused", "failed", "skipped")
@@ -33,7 +33,8 @@ class Node:
 class State:
     """A build at one moment. ``masks`` holds a bit set of places in ``order`` for each status.
 
-    ``expected`` is seconds by place, None where nothing is known; ``jobs`` packages at a time.
+    ``expected`` is seconds by place, None where nothing is known; ``jobs`` packages at a time;
+    ``doomed`` those that wait for ever, since something failed.
     """
 
     machine: str = ""
@@ -42,6 +43,8 @@ class State:
     masks: Mapping[Status, int] = field(default_factory=lambda: MappingProxyType({}))
     expected: tuple[float | None, ...] = ()
     jobs: int = 1
+    keep_going: bool = True
+    doomed: int = 0
     began: float | None = None
     stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     finished: events.Finished | None = None
@@ -103,6 +106,8 @@ def _planned(state: State, event: events.Planned) -> State:
         masks={"waiting": (1 << len(order.names)) - 1},
         expected=tuple(event.expected.get(name) for name in order.names),
         jobs=max(1, event.jobs),
+        keep_going=event.keep_going,
+        doomed=0,
     )
 
 
@@ -121,7 +126,18 @@ def _moved(state: State, place: int, event: OfPackage) -> State:
             old.status: masks.get(old.status, 0) & ~bit,
             new.status: masks.get(new.status, 0) | bit,
         }
-    return replace(state, nodes=tuple(nodes), masks=masks)
+    state = replace(state, nodes=tuple(nodes), masks=masks)
+    return replace(state, doomed=_doomed(state)) if masks.get("failed") else state
+
+
+def _doomed(state: State) -> int:
+    """Packages that wait and will not be started: all, or what needs something that failed."""
+    if not state.keep_going:
+        return state.set("waiting")
+    needing = 0
+    for place in bits(state.set("failed")):
+        needing |= state.order.above[place]
+    return needing & state.set("waiting")
 
 
 def _next(old: Node, event: OfPackage) -> Node:
