@@ -57,6 +57,7 @@ def test_names_are_completed(monkeypatch, tmp_path) -> None:
         ("cloche build fi", "first"),
         ("cloche seed bootstrap d", "debian"),
         ("cloche engines nat", "native"),
+        ("cloche build --engine bw", "bwrap"),
     ):
         environment = {
             "_CLOCHE_COMPLETE": "bash_complete",

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from cloche.config.project import load_project
+from cloche.engines import choice
 from cloche.errors import ClocheError
 
 
@@ -25,6 +26,11 @@ def complete_seed(context: click.Context, _: click.Parameter, begun: str) -> lis
         return [n for n in load_project(_directory(context)).seeds if n.startswith(begun)]
     except (ClocheError, OSError):
         return []
+
+
+def complete_engine(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    """Engines, whether they are there or not."""
+    return [name for name in choice.NAMES if name.startswith(begun)]
 
 
 def _directory(context: click.Context) -> Path:

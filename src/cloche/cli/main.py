@@ -13,6 +13,7 @@ import click
 
 from cloche import __version__
 from cloche.cli.build import build, plan
+from cloche.cli.complete import complete_engine
 from cloche.cli.engines import engines
 from cloche.cli.graph import graph
 from cloche.cli.history import history
@@ -24,7 +25,7 @@ from cloche.cli.seed import seed
 from cloche.cli.shell import shell
 from cloche.cli.store import store
 from cloche.cli.watch import watch
-from cloche.cli.workplace import STORE, Options, everywhere, say
+from cloche.cli.workplace import ENGINE, STORE, Options, everywhere, say
 from cloche.display.text import one_line
 from cloche.errors import ClocheError, Exit, HostTroubleError
 
@@ -57,14 +58,15 @@ Exit status: 0 done, 1 a build failed, 2 bad input, 3 the host cannot do it,
     type=click.Path(file_okay=False, readable=False, path_type=Path),
     help=STORE,
 )
+@click.option("--engine", help=ENGINE, shell_complete=complete_engine)
 @click.pass_context
-def cli(context: click.Context, directory: Path, store: Path | None) -> None:
+def cli(context: click.Context, directory: Path, store: Path | None, engine: str | None) -> None:
     """Build Gentoo packages, stages and images under glass.
 
     Each package is built in a root that holds what it declares and nothing else, every input
     pinned, nothing of the host let in, nothing built twice.
     """
-    context.obj = Options(directory.absolute(), store)
+    context.obj = Options(directory.absolute(), store, engine)
 
 
 COMMANDS = (

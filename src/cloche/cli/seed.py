@@ -70,13 +70,13 @@ def bootstrap_command(
     project = load_project(options.directory)
     spec = _declared(project, name)
     began = time.monotonic()
-    with opened_engine() as engine, opened_store(options, project) as store:
+    with opened_engine(options) as engine, opened_store(options, project) as store:
         made = find_seed(store, project, spec)
         if made is not None and not (force or update):
             lock_found(store, project, spec, made)
             say(f"seed {spec.name}: here already ({made.layer[:12]})")
             return
-        try_host(store)
+        try_host(store, engine)
         with store.lock(f"seed-{spec.name}"):
             made = bootstrap(
                 store, engine, project, spec, mirror=mirror, update=update, report=_report

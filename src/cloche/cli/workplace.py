@@ -17,12 +17,12 @@ from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
 from cloche.build.prepare import pin_inputs
 from cloche.build.workshop import Policy, Workshop
+from cloche.cli.complete import complete_engine
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
 from cloche.display.text import visible
-from cloche.engines import cgroups, probe, userns
+from cloche.engines import cgroups, choice, probe, userns
 from cloche.engines.base import Engine, Limits
-from cloche.engines.native import NativeEngine
 from cloche.errors import ClocheError, HostTroubleError
 from cloche.seeds.stored import mirrors_now
 from cloche.store import Store
@@ -31,6 +31,7 @@ DEFAULT_PHASE_SECONDS = 6 * 3600.0
 STORE = (
     "Where layers and packages lie [default: $CLOCHE_STORE, the project's, ~/.local/share/cloche]."
 )
+ENGINE = f"What makes sandboxes: {', '.join(choice.NAMES)} [default: $CLOCHE_ENGINE, native]."
 NO_MEMORY_LIMIT = (
     "[limits] memory has no effect here: no control group for it can be made; "
     "run as root, or have the memory controller delegated to you"
@@ -40,27 +41,40 @@ LITTLE = 1 << 20  # bytes free; with less, SQLite cannot work
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of all commands; ``--store`` may also stand behind the command's name."""
+    """Options of all commands; all but the first may also stand behind the command's name."""
 
     directory: Path
     store: Path | None
+    engine: str | None = None
 
 
 def everywhere(command: click.Command) -> None:
-    """Let a command, and all below it, take ``--store`` after its name, too."""
+    """Let a command, and all below it, take ``--store`` and ``--engine`` after its name, too."""
     if isinstance(command, click.Group):
         for each in command.commands.values():
             everywhere(each)
         return
     kind = click.Path(file_okay=False, readable=False, path_type=Path)
-    command.params.append(
-        click.Option(["--store"], type=kind, help=STORE, expose_value=False, callback=_use_store)
-    )
+    command.params += [
+        click.Option(["--store"], type=kind, help=STORE, expose_value=False, callback=_use_store),
+        click.Option(
+            ["--engine"],
+            help=ENGINE,
+            shell_complete=complete_engine,
+            expose_value=False,
+            callback=_use_engine,
+        ),
+    ]
 
 
 def _use_store(context: click.Context, _: click.Parameter, store: Path | None) -> None:
     if store is not None and isinstance(context.obj, Options):
         context.obj = replace(context.obj, store=store)
+
+
+def _use_engine(context: click.Context, _: click.Parameter, engine: str | None) -> None:
+    if engine is not None and isinstance(context.obj, Options):
+        context.obj = replace(context.obj, engine=engine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,21 +124,30 @@ def opened_store(
         raise HostTroubleError(error, str(path), full=full) from error
 
 
+def engine_name(options: Options) -> str:
+    """``--engine``, ``$CLOCHE_ENGINE``, or the default."""
+    return options.engine or os.environ.get("CLOCHE_ENGINE") or choice.DEFAULT
+
+
 @contextmanager
-def opened_engine() -> Iterator[Engine]:
+def opened_engine(options: Options) -> Iterator[Engine]:
     """The engine; to be opened before anything starts a thread."""
     userns.enter()
-    with NativeEngine() as engine:
+    with choice.make_engine(engine_name(options)) as engine:
+        if engine.nature.caution:
+            say(f"note: {engine.nature.caution}")
         yield engine
 
 
-def try_host(store: Store) -> None:
+def try_host(store: Store, engine: Engine) -> None:
     """Make one sandbox before any work, so that a host that cannot says what it lacks.
 
     To be called before anything starts a thread. Raises HostError, SandboxError.
     """
     with store.workspace("probe") as room:
         probe.check(room)
+        if engine.name != choice.DEFAULT:
+            probe.check_engine(engine, room)
 
 
 @contextmanager
@@ -133,9 +156,9 @@ def opened_workshop(
 ) -> Iterator[Workshop]:
     """Everything a build needs, with the machine's inputs pinned."""
     with ExitStack() as stack:
-        engine = stack.enter_context(opened_engine())
+        engine = stack.enter_context(opened_engine(options))
         store = stack.enter_context(opened_store(options, project))
-        try_host(store)
+        try_host(store, engine)
         inputs = pin_inputs(store, project, machine, strict=choices.strict)
         policy = _policy(project, machine, choices)
         workspace = stack.enter_context(store.workspace("jobserver"))
