@@ -1,8 +1,8 @@
-"""Checks of the native engine, run as one process by test_engines_native.py, as root or as a user.
+"""Checks of an engine, run as one process by test_engines_*.py, as root or as a user.
 
-Usage: sandbox_driver.py DIRECTORY ROOT [PART-OF-A-NAME]. Enters a user namespace when it must, runs
-every check_* function of the modules beside it and prints one JSON object: the name of the check to
-"ok" or a traceback.
+Usage: sandbox_driver.py ENGINE DIRECTORY ROOT [PART-OF-A-NAME]. Enters a user namespace
+when it must, runs every check_* function of the modules beside it and prints one JSON object: the
+name of the check to "ok" or a traceback.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ import sandbox_running
 from sandbox_ground import Ground
 
 from cloche.engines import userns
-from cloche.engines.native import NativeEngine
+from cloche.engines.choice import make_engine
 
 
 def main() -> None:
-    directory, root = Path(sys.argv[1]), Path(sys.argv[2])
-    part = sys.argv[3] if len(sys.argv) > 3 else ""
+    name, directory, root = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
+    part = sys.argv[4] if len(sys.argv) > 4 else ""
     results: dict[str, str] = {}
     userns.enter()
-    with NativeEngine() as engine:
-        ground = Ground(engine, directory, root)
+    with make_engine(name) as engine:
+        ground = Ground(name, engine, directory, root)
         modules = (sandbox_isolation, sandbox_running, sandbox_escapes)
-        for name, check in [item for module in modules for item in vars(module).items()]:
-            if name.startswith("check_") and part in name:
+        for named, check in [item for module in modules for item in vars(module).items()]:
+            if named.startswith("check_") and part in named:
                 begun = time.monotonic()
                 try:
                     check(ground)
-                    results[name] = "ok"
+                    results[named] = "ok"
                 except BaseException:
-                    results[name] = traceback.format_exc()
-                print(name, f"{time.monotonic() - begun:.2f}", file=sys.stderr)
+                    results[named] = traceback.format_exc()
+                print(named, f"{time.monotonic() - begun:.2f}", file=sys.stderr)
     print(json.dumps(results))
 
 

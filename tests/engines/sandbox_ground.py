@@ -11,17 +11,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.engines.base import Bind, Command, Ended, Sandbox
-from cloche.engines.native import NativeEngine
+from cloche.engines.base import Bind, Command, Ended, Engine, Sandbox
+from cloche.engines.choice import make_engine
 
-ENV = {"PATH": "/bin"}
+PATIENCE = 10.0  # seconds, for a script that an engine lets hang
+ENV = {"PATH": "/bin", "HOME": "/"}
 
 
 @dataclass
 class Ground:
-    engine: NativeEngine
+    name: str
+    engine: Engine
     directory: Path
     root: Path
+
+    def another(self) -> Engine:
+        """Make one more engine of the same kind."""
+        return make_engine(self.name)
 
     def fresh(self) -> Path:
         return Path(tempfile.mkdtemp(dir=self.directory))
@@ -34,6 +40,7 @@ class Ground:
     ) -> tuple[Ended, str]:
         """Run a script; return how it ended and what it wrote to both streams."""
         stdin = fields.pop("stdin", None)
+        fields.setdefault("timeout", PATIENCE)
         fields.setdefault("argv", ("/bin/sh", "-c", script))
         command = Command(env=ENV, **fields)  # type: ignore[arg-type]
         with tempfile.TemporaryFile() as out:

@@ -18,7 +18,6 @@ from sandbox_ground import ENV, Ground, alive, gone, raises
 
 from cloche.engines.base import Bind, Command, Sandbox
 from cloche.engines.errors import LauncherError, ProgramError, SandboxError
-from cloche.engines.native import NativeEngine
 
 
 def children(pid: int) -> list[str]:
@@ -195,7 +194,7 @@ def check_the_callers_terminal_is_given_back(g: Ground) -> None:
 
 
 def check_a_dead_launcher_is_noticed(g: Ground) -> None:
-    with NativeEngine() as engine:
+    with g.another() as engine:
         process = engine.start(g.sandbox(), Command(("sleep", "71004"), ENV))
         os.kill(engine._launcher, signal.SIGKILL)
         ended = process.wait(5)
@@ -206,7 +205,7 @@ def check_a_dead_launcher_is_noticed(g: Ground) -> None:
 
 
 def check_a_dead_spare_is_replaced(g: Ground) -> None:
-    with NativeEngine() as engine:
+    with g.another() as engine:
         time.sleep(0.2)
         (spare,) = children(engine._launcher)
         os.kill(int(spare), signal.SIGKILL)
@@ -218,7 +217,7 @@ def check_a_dead_spare_is_replaced(g: Ground) -> None:
 
 
 def check_closing_ends_what_runs(g: Ground) -> None:
-    with NativeEngine() as engine:
+    with g.another() as engine:
         process = engine.start(g.sandbox(), Command(("sleep", "71005"), ENV))
     assert process.wait(0) is not None
     assert not alive("71005")
@@ -229,7 +228,7 @@ def check_nothing_outlives_a_killed_program(g: Ground) -> None:
     child = os.fork()
     if child == 0:
         try:
-            engine = NativeEngine()
+            engine = g.another()
             command = Command(("/bin/sh", "-c", "setsid sleep 71006 & sleep 71006"), ENV)
             for _ in range(3):
                 engine.start(g.sandbox(upper=g.fresh()), command)

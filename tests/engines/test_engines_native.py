@@ -62,7 +62,7 @@ def drive(prefix: list[str], python: str, directory: Path, root: Path) -> dict[s
     # From surroundings that no sandbox must take over.
     odd = ["setarch", "--addr-no-randomize", "nohup", "prlimit", "--stack=4194304", "--core=0"]
     run = subprocess.run(
-        [*odd, *prefix, python, str(DRIVER), str(directory), str(root)],
+        [*odd, *prefix, python, str(DRIVER), "native", str(directory), str(root)],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd="/",
         umask=0o077,

@@ -19,6 +19,7 @@ DEFAULT = "native"
 # Where each engine is: imported when it is chosen, as a start is to take no longer for the others.
 _WAYS = {
     "bwrap": "cloche.engines.bwrap:Bwrap",
+    "oci": "cloche.engines.oci:Oci",
     "qemu": "cloche.engines.qemu:Qemu",
     "chroot": "cloche.engines.chroot:Chroot",
 }

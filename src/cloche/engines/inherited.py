@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import resource
+from pathlib import Path
 
 from cloche.engines.base import Limits
 from cloche.linux import processes
@@ -29,6 +30,11 @@ _FIXED = {
     resource.RLIMIT_RTTIME: _UNLIMITED,
 }
 _STACK = 8 << 20
+_NAMES = {
+    getattr(resource, name): name
+    for name in dir(resource)
+    if name.startswith("RLIMIT_") and name != "RLIMIT_OFILE"  # another name of NOFILE
+}
 
 
 def reset() -> None:
@@ -42,18 +48,39 @@ def reset() -> None:
 
 def limit(limits: Limits) -> None:
     """Set every limit; an ordinary user's stay below what the host has forbidden to exceed."""
+    for kind, (soft, hard) in _wanted(limits).items():
+        _set(kind, soft, hard)
+
+
+def possible(limits: Limits) -> dict[str, tuple[int, int]]:
+    """Return what `limit` would set, by name, for a tool that is to do it."""
+    free = _may_raise()
+    found = {}
+    for kind, (soft, hard) in _wanted(limits).items():
+        most = _UNLIMITED if free else resource.getrlimit(kind)[1]
+        found[_NAMES[kind]] = (_least(soft, most), _least(hard, most))
+    return found
+
+
+def _wanted(limits: Limits) -> dict[int, tuple[int, int]]:
     own = {
         resource.RLIMIT_NPROC: limits.processes,
         resource.RLIMIT_NOFILE: limits.open_files,
         resource.RLIMIT_FSIZE: limits.file_size,
     }
-    for kind, value in own.items():
-        aim = _UNLIMITED if value is None else value
-        _set(kind, aim, aim)
-    for kind, value in _FIXED.items():
-        _set(kind, value, value)
+    aims = {kind: _UNLIMITED if value is None else value for kind, value in own.items()} | _FIXED
     # A program may raise its own stack, as `ulimit -s` does in some builds.
-    _set(resource.RLIMIT_STACK, _STACK, _UNLIMITED)
+    return {kind: (aim, aim) for kind, aim in aims.items()} | {
+        resource.RLIMIT_STACK: (_STACK, _UNLIMITED)
+    }
+
+
+def _may_raise() -> bool:
+    """Whether hard limits can be raised: by a right that holds in the first user namespace only."""
+    everybody = Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
+    return everybody and bool(
+        processes.effective_capabilities() >> processes.CAPABILITIES["SYS_RESOURCE"] & 1
+    )
 
 
 def _set(kind: int, soft: int, hard: int) -> None:

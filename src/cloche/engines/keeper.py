@@ -13,14 +13,17 @@ import os
 import shutil
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cloche.engines import cgroups, inherited, spawning
 from cloche.engines.assembly import Mount, assemble_apart, common_mounts, entered, step
+from cloche.engines.base import Command
 from cloche.engines.errors import SandboxError
 from cloche.engines.native import forbid_shared
 from cloche.engines.way import Started, Way
 from cloche.engines.wire import Request
+from cloche.layers import overlay
 from cloche.linux import mounts, processes
 
 _WORDS = 4096  # bytes of what a tool said that go into an error: its end
@@ -55,7 +58,9 @@ class Keeper(Way):
         root = assemble_apart(request.sandbox, self.shown(common), *self.places)
         with entered(root):
             spawning.check(request.command)
-        return self.launch(request, root, streams)
+        started = self.launch(request, root, streams)
+        processes.hide_from_ptrace()
+        return started
 
     def shown(self, common: list[Mount]) -> list[Mount]:
         """What of the common mounts the root gets: all but /proc, which becomes the keeper's."""
@@ -83,6 +88,42 @@ def open_terminal(root: Path, like: int) -> tuple[int, int, str]:
         master, slave = spawning.open_terminal(like)
         number = os.minor(os.fstat(slave).st_rdev)
     return master, slave, f"{root}/dev/pts/{number}"
+
+
+def keep_cgroups(*, hidden: bool) -> None:
+    """Let a tool make no control groups, which it would leave behind when it is killed.
+
+    The limits that need a group are in one that the keeper has joined already. Groups become
+    read-only, or ``hidden`` for tools that take offence at what they find.
+    """
+    path = Path("/sys/fs/cgroup")
+    if not path.is_dir():
+        return
+    with step("keeping control groups"):
+        if hidden:
+            mounts.move_mount(fd := overlay.tmpfs("0555"), path)
+        else:
+            fd = os.open(path, os.O_PATH)
+            mounts.set_attributes(fd, mounts.MOUNT_ATTR_RDONLY, recursive=True)
+        os.close(fd)
+
+
+def filled(numbers: Sequence[int], streams: Sequence[int]) -> dict[int, int]:
+    """The command's descriptors without holes, for tools that pass on the first so many.
+
+    Holes get standard input once more; `close_holes` closes them.
+    """
+    given = dict(zip((0, 1, 2, *numbers), streams, strict=False))
+    return {number: given.get(number, given[0]) for number in range(max(given) + 1)}
+
+
+def close_holes(command: Command, numbers: Sequence[int]) -> Command:
+    """Let a shell of the root close, before the command, what `filled` has added."""
+    holes = [number for number in range(3, max((2, *numbers))) if number not in numbers]
+    if not holes:
+        return command
+    script = "".join(f"exec {number}<&-; " for number in holes) + 'exec "$@"'
+    return replace(command, argv=("/bin/sh", "-c", script, "sh", *command.argv))
 
 
 class Words:

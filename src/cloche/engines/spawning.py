@@ -98,9 +98,14 @@ def check(command: Command) -> None:
 def open_terminal(like: int) -> tuple[int, int]:
     """Open a terminal, as large from the start as the caller's: programs ask once, at their own."""
     master, slave = os.openpty()
-    with contextlib.suppress(termios.error):
-        termios.tcsetwinsize(slave, termios.tcgetwinsize(like))
+    take_size(slave, like)
     return master, slave
+
+
+def take_size(terminal: int, like: int) -> None:
+    """Make a terminal as large as the caller's, where that is one."""
+    with contextlib.suppress(termios.error):
+        termios.tcsetwinsize(terminal, termios.tcgetwinsize(like))
 
 
 @contextlib.contextmanager

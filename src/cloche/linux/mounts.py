@@ -126,10 +126,11 @@ def move_mount(mount: int, target: str | Path) -> None:
     )
 
 
-def set_attributes(mount: int, attributes: int) -> None:
-    """Set ``MOUNT_ATTR_*`` on a mount given by descriptor."""
+def set_attributes(mount: int, attributes: int, *, recursive: bool = False) -> None:
+    """Set ``MOUNT_ATTR_*`` on a mount given by descriptor; with ``recursive`` on all below it."""
     attr = _MountAttr(attr_set=attributes)
-    syscall("mount_setattr", mount, b"", AT_EMPTY_PATH, ctypes.byref(attr), ctypes.sizeof(attr))
+    flags = AT_EMPTY_PATH | (AT_RECURSIVE if recursive else 0)
+    syscall("mount_setattr", mount, b"", flags, ctypes.byref(attr), ctypes.sizeof(attr))
 
 
 def make_private(path: str = "/") -> None:

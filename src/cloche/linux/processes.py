@@ -46,6 +46,7 @@ CAPABILITIES = {
     "NET_BIND_SERVICE": 10,
     "SYS_CHROOT": 18,
     "SYS_ADMIN": 21,
+    "SYS_RESOURCE": 24,
     "AUDIT_WRITE": 29,
     "SETFCAP": 31,
 }

@@ -1,0 +1,120 @@
+"""OCI runtimes: crun, runc, and whatever has their command line, such as runsc and kata-runtime.
+
+In two steps, create and start, so that it is known whether the runtime failed or the command. What
+is created belongs to no process of the runtime any more: the keeper inherits it, in whose pid
+namespace it stays, so that a command is no pid 1, and signals and orphans are as in native.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Self
+
+from cloche.engines import spawning
+from cloche.engines.assembly import KEPT_STAGE, entered, step
+from cloche.engines.base import Nature
+from cloche.engines.errors import SandboxError
+from cloche.engines.keeper import Keeper, close_holes, filled, keep_cgroups
+from cloche.engines.oci_config import config
+from cloche.engines.reaping import end_all
+from cloche.engines.way import Started
+from cloche.engines.wire import Request
+
+_USUAL = ("crun", "runc", "youki")  # these are looked for, in this order
+_OWN_KERNEL = ("runsc", "kata-runtime")
+_OPTIONS = {"crun": ("--cgroup-manager=disabled",), "runc": ("--rootless=true",)}
+_ID = "cloche"
+
+
+class Oci(Keeper):
+    """Namespaces by an OCI runtime."""
+
+    name = "oci"
+    nature = Nature(
+        "an OCI runtime",
+        isolates=("files", "processes", "network", "IPC", "host name", "devices", "keyrings"),
+    )
+
+    def __init__(self, tool: str) -> None:
+        self._tool = tool
+        kind = Path(tool).name
+        self._options = _OPTIONS.get(kind, ())
+        self.name = f"oci:{kind}"
+        self.nature = Nature(
+            f"an OCI runtime ({kind})", self.nature.isolates, shares_kernel=kind not in _OWN_KERNEL
+        )
+
+    @classmethod
+    def make(cls, tool: str | None) -> Self:
+        """Take a runtime by its name or path, or the first that is there."""
+        for name in [tool] if tool else _USUAL:
+            if path := shutil.which(name):
+                return cls(path)
+        wanted = tool or " or ".join(_USUAL)
+        raise SandboxError(
+            f"looking for {wanted}", "it is not installed", 0, f"install {tool or _USUAL[0]}"
+        )
+
+    def launch(self, request: Request, root: Path, streams: Sequence[int]) -> Started:
+        """Create the container, then start the command in it."""
+        keep_cgroups(hidden=self.name == "oci:crun")
+        state, bundle = KEPT_STAGE / "state", KEPT_STAGE / "bundle"
+        with step("writing config.json"):
+            bundle.mkdir()
+            command = close_holes(request.command, request.fds)
+            text = json.dumps(config(request.sandbox, command, root))
+            (bundle / "config.json").write_text(text)
+        given = filled(request.fds, streams)
+        preserved = max(given) - 2
+        options = ["--bundle", str(bundle), "--pid-file", f"{state}.pid"]
+        options += [f"--preserve-fds={preserved}"] if preserved else []
+        passed: tuple[int, ...] = ()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as console:
+            if request.command.tty:
+                with entered(root):  # the runtime mounts the terminal on it
+                    Path("/dev/console").touch()
+                console.bind(f"{state}.sock")
+                console.listen()
+                options += ["--console-socket", f"{state}.sock"]
+            self._run("create", [*options, _ID], given)
+            if request.command.tty:
+                passed = (_take_terminal(console, streams[1]),)
+        self._run("start", [_ID], filled((), streams))
+        return Started(int(Path(f"{state}.pid").read_text()), passed=passed)
+
+    def _run(self, what: str, arguments: Sequence[str], fds: Mapping[int, int]) -> None:
+        """Run the runtime, which has to succeed."""
+        log = KEPT_STAGE / f"{what}.log"
+        options = ["--root", f"{KEPT_STAGE}/state", "--log", str(log), "--log-format", "json"]
+        argv = (self._tool, *options, *self._options, what, *arguments)
+        with step(f"starting {self._tool}"):
+            pid = spawning.spawn(self._tool, argv, {"PATH": os.defpath}, fds)
+        _, status = os.waitpid(pid, 0)
+        if status != 0:
+            words = _logged(log) or f"it ended with status {os.waitstatus_to_exitcode(status)}"
+            end_all()
+            raise SandboxError(f"making a sandbox by {self.name} ({what})", words)
+
+
+def _take_terminal(console: socket.socket, like: int) -> int:
+    """Receive the master of the terminal that the runtime has opened inside."""
+    with step("receiving the terminal"), console.accept()[0] as peer:
+        (master,) = socket.recv_fds(peer, 4096, 1)[1]
+    spawning.take_size(master, like)
+    return master
+
+
+def _logged(log: Path) -> str:
+    """What a runtime wrote into its log: an object a line."""
+    words = []
+    for line in log.read_text(errors="replace").splitlines() if log.exists() else ():
+        try:
+            words.append(str(json.loads(line)["msg"]))
+        except (ValueError, KeyError, TypeError):
+            words.append(line)
+    return "; ".join(words)
