@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cloche.layers import PORTAGE_RULES, Difference, compare
+from cloche.layers import PORTAGE_RULES, Difference, compare, compare_layers
+from cloche.layers.xattrtext import xattr_text
 
 
 @pytest.fixture
@@ -81,5 +83,75 @@ def test_rules_and_stacks(sides: tuple[Path, Path], tmp_path: Path) -> None:
     assert compare([a, tmp_path / "extra"], b, rules=PORTAGE_RULES).equal
     found = compare([a, tmp_path / "extra"], b)
     assert found.only_a == ("var/db/pkg/c/p-1/COUNTER",)
-    assert str(found.differ[0]) == "var/db/pkg/c/p-1/BUILD_TIME: content"
+    assert str(found.differ[0]) == "var/db/pkg/c/p-1/BUILD_TIME: content: size 1 | size 2"
     assert str(Difference("p", "mode", "0644", "0600")) == "p: mode: 0644 | 0600"
+
+
+def test_capabilities_and_acls_are_told_as_people_write_them(sides: tuple[Path, Path]) -> None:
+    a, b = sides
+    file = a / "dir/file"
+    os.setxattr(file, "security.capability", struct.pack("<5I", 2 << 24 | 1, 1 << 13, 0, 0, 0))
+    acl = struct.pack("<I", 2) + b"".join(
+        struct.pack("<HHI", tag, bits, id)
+        for tag, bits, id in ((1, 6, 2**32 - 1), (2, 4, 1000), (4, 4, 2**32 - 1),
+                              (16, 4, 2**32 - 1), (32, 0, 2**32 - 1))
+    )  # fmt: skip
+    os.setxattr(b / "dir", "system.posix_acl_default", acl)
+    os.setxattr(b / "dir", "user.odd", b"\0\1")
+    assert compare(a, b).text().splitlines() == [
+        "! dir: xattr:  | system.posix_acl_default=user::rw-,user:1000:r--,group::r--,mask::r--,"
+        "other::---",
+        "! dir: xattr:  | user.odd=0001",
+        "! dir/file: xattr: security.capability=cap_net_raw=ep | ",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        ((2 << 24 | 1, 1 << 13, 0, 0, 0), "cap_net_raw=ep"),
+        ((3 << 24, 1 << 13 | 1, 1, 0, 0, 1000), "cap_chown=ip cap_net_raw=p [rootid=1000]"),
+        ((2 << 24, 0, 0, 1 << 31, 1 << 8), "63=p cap_checkpoint_restore=i"),
+        ((2 << 24, 0, 0, 0, 0), "="),
+        ((9 << 24, 0), "0000000900000000"),
+    ],
+)
+def test_capabilities_as_text(words: tuple[int, ...], text: str) -> None:
+    assert xattr_text(b"security.capability", struct.pack(f"<{len(words)}I", *words)) == text
+
+
+def test_a_damaged_acl_is_shown_as_it_is() -> None:
+    assert xattr_text(b"system.posix_acl_access", b"\2\0\0\0\7") == "0200000007"
+
+
+def test_any_name_stays_on_one_line(sides: tuple[Path, Path]) -> None:
+    a, _ = sides
+    Path(os.fsdecode(os.fsencode(a) + b"/new\nline\xff")).touch()
+    assert compare(*sides).text() == "- new\\nline\\xff"
+    assert compare(*sides).only_a == ("new\nline\udcff",)
+
+
+def test_sparse_files_are_their_bytes(sides: tuple[Path, Path]) -> None:
+    a, b = sides
+    os.truncate(a / "dir/file", 1 << 20)
+    (b / "dir/file").write_bytes(b"content" + b"\0" * ((1 << 20) - 7))
+    assert (a / "dir/file").stat().st_blocks != (b / "dir/file").stat().st_blocks
+    assert compare(a, b).equal
+
+
+def test_layers_are_compared_with_what_they_hide(sides: tuple[Path, Path]) -> None:
+    a, b = sides
+    for root in sides:
+        os.mknod(root / "gone", 0o020000, 0)
+    os.chown(a / "gone", 1, 1)
+    assert compare_layers(a, b).equal
+    os.setxattr(a / "dir", "user.overlay.opaque", b"y")
+    os.mknod(b / "also", 0o020000, 0)
+    replace(b / "one", lambda path: os.mknod(path, 0o020000, 0))
+    assert compare_layers(a, b).text().splitlines() == [
+        "+ also",
+        "! dir: xattr: user.overlay.opaque=y | ",
+        "! one: type: -rw-r--r-- | whiteout",
+    ]
+    replace(b / "one", lambda path: path.hardlink_to(b / "two"))
+    assert compare(a, b).equal

@@ -12,14 +12,17 @@ from __future__ import annotations
 
 from cloche.layers.algebra import flatten, merge_layers, subtract
 from cloche.layers.capture import CaptureReport, capture
-from cloche.layers.compare import Comparison, Difference, compare
+from cloche.layers.compare import Comparison, Difference, compare, compare_layers
 from cloche.layers.errors import MissingLowerError, OverlayUnavailableError, TooManyLayersError
 from cloche.layers.identity import SOURCE_DATE_EPOCH, Normaliser, Rules, layer_id
 from cloche.layers.layer import Layer, commit, layer_of, stored_layer
 from cloche.layers.merge import Merged, Node, merged
 from cloche.layers.overlay import mount_overlay
 from cloche.layers.patterns import matcher
+from cloche.layers.planting import ImportOptions, Limits
 from cloche.layers.portage_noise import PORTAGE_RULES
+from cloche.layers.tarball import ImportReport, import_directory, import_tarball
+from cloche.layers.tarerrors import ImportRefusedError, LimitError
 
 __all__ = [
     "PORTAGE_RULES",
@@ -27,7 +30,12 @@ __all__ = [
     "CaptureReport",
     "Comparison",
     "Difference",
+    "ImportOptions",
+    "ImportRefusedError",
+    "ImportReport",
     "Layer",
+    "LimitError",
+    "Limits",
     "Merged",
     "MissingLowerError",
     "Node",
@@ -38,7 +46,10 @@ __all__ = [
     "capture",
     "commit",
     "compare",
+    "compare_layers",
     "flatten",
+    "import_directory",
+    "import_tarball",
     "layer_id",
     "layer_of",
     "matcher",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from cloche.layers.merge import Node
@@ -102,21 +103,26 @@ def copy(node: Node, place: bytes) -> None:
     give_attributes(node, place)
 
 
-def copy_content(source: int, target: int) -> None:
-    """Copy an open file into an empty one; holes stay holes, and where it can the disk shares."""
-    size = os.fstat(source).st_size
-    os.truncate(target, size)
-    at = 0
+def extents(fd: int) -> Iterator[tuple[int, int]]:
+    """Where an open file has data, as far as its file system says: offsets and lengths in bytes."""
+    size, at = os.fstat(fd).st_size, 0
     while at < size:
         try:
-            at = os.lseek(source, at, os.SEEK_DATA)
+            at = os.lseek(fd, at, os.SEEK_DATA)
         except OSError as error:
             if error.errno != errno.ENXIO:  # nothing but a hole up to the end
                 raise
             return
-        end = os.lseek(source, at, os.SEEK_HOLE)
-        _copy_range(source, target, at, end)
+        end = min(size, os.lseek(fd, at, os.SEEK_HOLE))
+        yield at, end - at
         at = end
+
+
+def copy_content(source: int, target: int) -> None:
+    """Copy an open file into an empty one; holes stay holes, and where it can the disk shares."""
+    os.truncate(target, os.fstat(source).st_size)
+    for offset, length in extents(source):
+        _copy_range(source, target, offset, offset + length)
 
 
 def _copy_range(source: int, target: int, at: int, end: int) -> None:
