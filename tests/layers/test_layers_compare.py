@@ -152,6 +152,7 @@ def test_layers_are_compared_with_what_they_hide(sides: tuple[Path, Path]) -> No
         "+ also",
         "! dir: xattr: user.overlay.opaque=y | ",
         "! one: type: -rw-r--r-- | whiteout",
+        "! two: links: one | two",
     ]
     replace(b / "one", lambda path: path.hardlink_to(b / "two"))
     assert compare(a, b).equal
