@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from cloche.cli.complete import complete_engine
 from cloche.cli.workplace import Options, opened_store, say
 from cloche.display import engines as shown
 from cloche.engines import battery, choice
@@ -29,11 +30,6 @@ class Found:
     root: str
     looked: tuple[choice.Availability, ...]
     probed: tuple[battery.Probed, ...]
-
-
-def complete_engine(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Names of engines."""
-    return [name for name in choice.NAMES if name.startswith(begun)]
 
 
 @click.command(
