@@ -1,7 +1,8 @@
 """The battery's attempts without any sandbox, where all that was planted must be found.
 
 Usage: battery_driver.py DIRECTORY SOURCE. Plants, starts itself again for the attempts as a guest
-would be, but in the same namespaces, and prints the answers as one JSON object.
+would be, but in the same namespaces, and prints the answers and the name of the
+planted key as one JSON object.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def attempt(source: str) -> None:
     )
     attempts = {**probe_shows.ATTEMPTS, **{n: probe_rights.ATTEMPTS[n] for n in rights}}
     attempts.pop("disk")
-    print(json.dumps({name: try_it(request) for name, try_it in attempts.items()}))
+    answers = {name: try_it(request) for name, try_it in attempts.items()}
+    print(json.dumps({"answers": answers, "key": request["key"]}))
 
 
 if __name__ == "__main__":
