@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import builds, display, facts, overhead, starts, thousand
+from bench import builds, compiling, display, facts, overhead, starts, thousand
 from bench.place import ROOT, BenchError, Place, say
 from bench.table import Report, Row, render
 from cloche.seeds.stored import stored_seeds
@@ -32,7 +32,11 @@ NOTES = (
     "Starts: a sandbox with a writable top, every namespace, /dev, /proc and no network, through "
     "the engine that builds use; layers of one package entry and one file each. bubblewrap "
     "(`--unshare-all --dev /dev --proc /proc`) and chroot enter a directory that is ready: they "
-    "compose nothing. All kinds take turns.",
+    "compose nothing. All kinds take turns, each after 30 ms in which nothing is started; in a row "
+    "means without these. Memory is what the launcher and the process with the engine have for "
+    "themselves (Private_* of smaps_rollup).",
+    "Compiling: a project of our own, one gcc after the other, `-pipe -O2`; sandbox and chroot "
+    "take turns, and the ratio is the median of the rounds' ratios.",
     "A package that compiles nothing: five of them without dependencies, one after the other; "
     "cloche's figures are those of its index and its events.",
     "Memory: VmHWM of a process with the whole command line loaded, that reads a synthetic "
@@ -94,6 +98,10 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
         (seed,) = (store.tree(each.layer).path for each in stored_seeds(store))
     sizes = (10, 100) if quick else tuple(starts.AIMS)
     rows += starts.rows(place, seed, cold.plain.root, sizes, 5 if quick else 40)
+    say("starts in a row")
+    rows += starts.row_rows(place, seed, starts.BESIDE, 100 if quick else 1000)
+    say("compiling")
+    rows += compiling.rows(place, seed, cold.plain.root, starts.BESIDE, 2 if quick else 7)
     say("packages that compile nothing")
     rows += overhead.rows(place, 2 if quick else 5)
     say("a plan of a thousand packages")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,8 +15,11 @@ from cloche.build.guestcall import ENVIRONMENT
 from cloche.engines.base import Command, Sandbox
 from cloche.engines.native import NativeEngine
 
-AIMS: Mapping[int, float] = {10: 10, 100: 12, 300: 20, 500: 30, 1000: 60}  # layers: milliseconds
+AIMS: Mapping[int, float] = {10: 10, 100: 12, 300: 10, 500: 30, 1000: 60}  # layers: milliseconds
+BESIDE = 300  # layers at which a start is held against bubblewrap's
+ABOVE = 3  # milliseconds that it may take more
 WARM = 3  # rounds before the first that counts
+PAUSE = 0.03  # seconds before each start, of every kind: builds start one now and then
 TRUE = Command(("/bin/true",), ENVIRONMENT)
 
 
@@ -46,12 +50,15 @@ def rows(place: Place, seed: Path, ready: Path, sizes: Sequence[int], runs: int)
     with NativeEngine() as engine:
         for number in range(WARM + runs):
             for size in sizes:
+                time.sleep(PAUSE)
                 times = _native(engine, (seed, *tiny[:size]), place.directory / "upper")
                 if number >= WARM:
                     first[size].append(times[0])
                     ended[size].append(times[1])
+            time.sleep(PAUSE)
             chroot.append(_spawned(("chroot", str(ready), "/bin/true")))
             if _has_bwrap():
+                time.sleep(PAUSE)
                 bwrap.append(_spawned(_bwrap(ready)))
     place.removed(place.directory / "tiny")
     made = []
@@ -60,6 +67,9 @@ def rows(place: Place, seed: Path, ready: Path, sizes: Sequence[int], runs: int)
         aim = Aim(AIMS[size], of="value")
         made.append(median_row(f"{what} running", first[size], "ms", aim=aim))
         beside = (bwrap[WARM:], "bubblewrap on a ready directory, to the end of the command")
+        if size == BESIDE and bwrap:
+            aim = Aim(statistics.median(bwrap[WARM:]) + ABOVE, of="value")
+            made.append(median_row(f"{what} running", first[size], "ms", beside, aim))
         made.append(median_row(f"{what} ended", ended[size], "ms", beside))
     low = min(sizes)
     beside = (chroot[WARM:], "plain chroot into a ready directory, no isolation")
@@ -69,6 +79,43 @@ def rows(place: Place, seed: Path, ready: Path, sizes: Sequence[int], runs: int)
         )
     )
     return made
+
+
+def row_rows(place: Place, seed: Path, layers: int, starts: int) -> list[Row]:
+    """Start one after the other without a pause; what grows meanwhile."""
+    tiny = tiny_layers(place, layers)
+    lowers, upper = (seed, *tiny), place.directory / "upper"
+    with NativeEngine() as engine:
+        for _ in range(50):
+            _native(engine, lowers, upper)
+        before = _held(engine)
+        began = time.monotonic()
+        for _ in range(starts):
+            _native(engine, lowers, upper)
+        each = (time.monotonic() - began) * 1e3 / starts
+        grown = [after - old for after, old in zip(_held(engine), before, strict=True)]
+    place.removed(place.directory / "tiny")
+    what = f"{starts:,} starts in a row, from a seed and {layers} layers"
+    return [
+        Row(f"{what}: each, to its end", each, "ms", runs=starts),
+        Row(f"{what}: memory grown", max(0.0, grown[0]), "MB", aim=Aim(1, of="value")),
+        Row(f"{what}: descriptors more", grown[1], "descriptors", aim=Aim(0, of="value")),
+        Row(f"{what}: mounts more", grown[2], "mounts", aim=Aim(0, of="value")),
+    ]
+
+
+def _held(engine: NativeEngine) -> tuple[float, int, int]:
+    """Megabytes, open descriptors and mounts of this process and the engine's launcher."""
+    time.sleep(0.5)  # the launcher has made its spare sandbox by then
+    memory, descriptors = 0, 0
+    for pid in (os.getpid(), engine._launcher):
+        process = Path("/proc", str(pid))
+        for line in (process / "smaps_rollup").read_text().splitlines():
+            if line.startswith("Private_"):
+                memory += int(line.split()[1])
+        descriptors += len(list((process / "fd").iterdir()))
+    mounts = len(Path("/proc/self/mountinfo").read_text().splitlines())
+    return memory / 1024, descriptors, mounts
 
 
 def _native(engine: NativeEngine, lowers: tuple[Path, ...], upper: Path) -> tuple[float, float]:

@@ -211,7 +211,7 @@ def _listen(reader: int, messages: list[Message], on_event: Callable[[Message], 
         while line := stream.readline(LONGEST_LINE):
             try:
                 message = msgspec.json.decode(line, type=dict[str, Any])
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
                 continue
             if message.get("event") == "result":
                 messages[:] = [message]

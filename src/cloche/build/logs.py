@@ -21,6 +21,7 @@ from typing import IO, cast
 
 from cloche.store import Store
 
+LONGEST_LINE = 1 << 16  # bytes; longer ones come in pieces
 PHASE_MARK = "=== cloche: phase "
 _YOUNG = 10.0  # seconds within which an empty, unlocked log is one whose writer comes soon
 _PAUSE = 0.2  # seconds between two looks at a log that is followed
@@ -81,7 +82,7 @@ def _open(path: Path) -> IO[bytes]:
 def log_lines(path: Path) -> Iterator[str]:
     """The lines of a log, undecodable bytes replaced."""
     with open_log(path) as file:
-        for line in file:
+        while line := file.readline(LONGEST_LINE):
             yield line.decode(errors="replace")
 
 
@@ -147,6 +148,9 @@ def follow(path: Path, pause: Callable[[float], None] = time.sleep) -> Iterator[
             while data := file.read(1 << 16):
                 *lines, rest = (rest + data).split(b"\n")
                 yield from (line.decode(errors="replace") + "\n" for line in lines)
+                if len(rest) > LONGEST_LINE:
+                    yield rest.decode(errors="replace")
+                    rest = b""
             if more:
                 pause(_PAUSE)
         if rest:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -26,18 +27,37 @@ from cloche.plan.depgraph import Package
 
 PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
 TAIL = 20_000  # lines of a failed log that are looked through
+LONGEST_LOG = 1 << 30  # bytes of a step's log, as its size is told; more is somebody's malice
+MOST_EVENTS = 64  # of phases, in one step; Portage has some twenty phases
 _FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
+_PHASE = re.compile(r"[a-z]{1,20}")
 
 
 @dataclass(slots=True)
 class Watch:
-    """Looks after a running step: time limit of a phase, room on the disk."""
+    """Looks after a running step: time limit of a phase, room on the disk, size of the log."""
 
     shop: Workshop
+    log: Path
     phase: str = "start"
     since: float = field(default_factory=time.monotonic)
     reason: str | None = None
     free: int | None = None
+    events: set[tuple[str, str]] = field(default_factory=set)
+
+    def believes(self, message: dict[str, Any]) -> bool:
+        """Whether this is an event of a phase that may well be one. An ebuild can write them, too,
+        and would move its time limit, or fill memory and display, with all that it can think of.
+        """
+        event = (message.get("phase"), message.get("state"))
+        if message.get("event") != "phase" or event[1] not in ("start", "end"):
+            return False
+        if not isinstance(event[0], str) or not _PHASE.fullmatch(event[0]):
+            return False
+        if event in self.events or len(self.events) >= MOST_EVENTS:
+            return False
+        self.events.add((event[0], event[1]))
+        return True
 
     def entered(self, phase: str) -> None:
         """A phase began."""
@@ -53,6 +73,16 @@ class Watch:
         if free < self.shop.policy.disk_reserve:
             self.free = free
             process.kill()
+        if self.log_too_long():
+            process.kill()
+
+    def log_too_long(self) -> bool:
+        """Cut a log that is too long, which makes the step fail."""
+        if self.log.stat().st_size <= LONGEST_LOG:
+            return False
+        os.truncate(self.log, LONGEST_LOG)
+        self.reason = f"the log grew over {LONGEST_LOG >> 20} MiB in phase {self.phase}"
+        return True
 
 
 def build_environment(shop: Workshop) -> dict[str, str]:
@@ -106,7 +136,7 @@ def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[st
         if result.get("status") != "ok":
             kept.keep(shop, package, "build", workspace, layers)
             raise explain(shop, package, "build", result, log)
-        gpkg = _taken(workspace / "out", str(result.get("gpkg")), package)
+        gpkg = taken(workspace / "out", str(result.get("gpkg")), package.id)
         blob = shop.store.add_blob(gpkg, package.cpv)
         kept.forget(shop, package)
     return blob.id, put_away(shop, package, log)
@@ -120,20 +150,20 @@ def put_away(shop: Workshop, package: Package, log: Path) -> str:
 
 def run(shop: Workshop, package: Package, wanted: Call) -> dict[str, Any]:
     """Run the guest's script under watch; what the watch stopped becomes a failed result."""
-    watch = Watch(shop)
+    watch = Watch(shop, wanted.log)
 
     def on_event(message: dict[str, Any]) -> None:
-        phase, state = str(message.get("phase")), message.get("state")
-        if message.get("event") != "phase" or state not in ("start", "end"):
+        if not watch.believes(message):
             return
-        if state == "start":
-            watch.entered(phase)
-        shop.bus(Phase(package=package.id, phase=phase, state=state))
+        if message["state"] == "start":
+            watch.entered(message["phase"])
+        shop.bus(Phase(package=package.id, phase=message["phase"], state=message["state"]))
 
     try:
         result, ended = call(shop.engine, shop.running, wanted, on_event, watch.look)
     except GuestError as error:
         result, ended = {"status": "failed", "phase": watch.phase, "text": error.what}, None
+    watch.log_too_long()  # grown since the last look
     if shop.running.stopped:
         raise StoppedError(package.id, wanted.script)
     if watch.free is not None:
@@ -157,12 +187,13 @@ def free_bytes(shop: Workshop) -> int:
     return room.f_bavail * room.f_frsize
 
 
-def _taken(directory: Path, name: str, package: Package) -> Path:
+def taken(directory: Path, name: str, package: str) -> Path:
     """The guest's file, if it is one: what comes out of a sandbox is untrusted."""
     path = directory / name
-    if not _FILE_NAME.fullmatch(name) or not stat.S_ISREG(path.lstat().st_mode):
-        raise StepError(package.id, "build", f"the guest left no package named {name!r}")
-    return path
+    with contextlib.suppress(OSError):
+        if _FILE_NAME.fullmatch(name) and stat.S_ISREG(path.lstat().st_mode):
+            return path
+    raise StepError(package, "build", f"the guest left no package named {name!r}")
 
 
 def explain(

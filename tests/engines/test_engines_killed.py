@@ -1,0 +1,52 @@
+"""Whatever dies, and whenever: no process, namespace, mount, control group or file is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.engines.test_engines_native import SOURCE, python_for_users, root, user  # noqa: F401
+
+STARTS = {"user": 200, "root": 60}  # root's differ in their control groups alone
+DRIVER = Path(__file__).with_name("killing_driver.py")
+
+pytestmark = pytest.mark.real
+
+
+@pytest.mark.parametrize("who", ["root", "user"])
+def test_nothing_is_left_after_random_kills(
+    request: pytest.FixtureRequest,
+    root: Path,  # noqa: F811
+    who: str,
+) -> None:
+    """A seed in CLOCHE_TESTS_RANDOM repeats the choices, if not their moments."""
+    seed = os.environ.get("CLOCHE_TESTS_RANDOM", str(time.time_ns() % 1_000_000))
+    print(f"CLOCHE_TESTS_RANDOM={seed}")
+    directory = root.parent / f"killing-{who}"
+    directory.mkdir()
+    command, starts = [sys.executable], STARTS[who]
+    if who == "user":
+        name = request.getfixturevalue("user")
+        command = ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups"]
+        command.append(str(python_for_users()))
+        subprocess.run(["chown", f"{name}:", directory], check=True)
+    run = subprocess.run(
+        [*command, str(DRIVER), str(directory), str(root), seed, str(starts)],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"},
+        cwd="/",
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    told = json.loads(run.stdout.splitlines()[-1])
+    assert told["starts"] >= starts
+    assert told["counted"] == (who == "user" or os.geteuid() != 0)
+    assert {"sandbox", "launcher"} <= told["hits"].keys(), told
+    assert not any(told["left"].values()), told
