@@ -157,15 +157,17 @@ def _composed(path: Path) -> int:
     return root
 
 
-def assemble_apart(sandbox: Sandbox, common: list[Mount], *places: str) -> Path:
+def assemble_apart(
+    sandbox: Sandbox, common: list[Mount], places: Sequence[str], files: Sequence[str] = ()
+) -> Path:
     """Build the same root at a directory, for a tool to enter; return that.
 
     To be called in a private mount namespace. ``common`` are the mounts that it shall have beside
-    the sandbox's, ``places`` directories on which the tool mounts something by itself.
+    the sandbox's; on ``places``, directories, and ``files`` the tool mounts something by itself.
     """
     prepared = _prepared(sandbox, common)
     with step("making the root"):
-        os.close(_root(sandbox, prepared, KEPT_STAGE, places))
+        os.close(_root(sandbox, prepared, KEPT_STAGE, places, files))
     root = KEPT_STAGE / "root"
     with entered(root):
         _attach(sandbox, prepared)
@@ -210,7 +212,11 @@ def _attach(sandbox: Sandbox, prepared: list[Mount]) -> None:
 
 
 def _root(
-    sandbox: Sandbox, prepared: list[Mount], place: Path, directories: Sequence[str] = ()
+    sandbox: Sandbox,
+    prepared: list[Mount],
+    place: Path,
+    directories: Sequence[str] = (),
+    files: Sequence[str] = (),
 ) -> int:
     """Compose the overlay at ``place``; return its mount, attached to ``root`` there."""
     mounts.move_mount(stage := overlay.tmpfs("0755"), place)
@@ -220,6 +226,9 @@ def _root(
         directory.mkdir()
     for name in directories:
         (skeleton / name.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    for name in files:
+        (file := skeleton / name.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
     _make_mount_points(skeleton, prepared)
     cover = _cover_of(place, skeleton, sandbox.lowers[-1])
     top = work = None

@@ -8,8 +8,10 @@ own only for limits tighter than that.
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
 import os
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,11 +26,26 @@ _FILES = {
     ("memory", 2): "memory.max",
 }
 _ENGINE_PROCESSES = 16384
+_TRIES, _PAUSE = 25, 0.01  # seconds
 
 
 def create_for_engine() -> tuple[str, ...]:
     """Make the group of all sandboxes. Real root needs it: RLIMIT_NPROC does not hold for uid 0."""
     return _create({"pids": _ENGINE_PROCESSES})
+
+
+def create_for_tool() -> tuple[str, ...]:
+    """Make groups below which a tool makes groups of its own, so that those are removed, too."""
+    made = []
+    for line in _own_groups():
+        _, controllers, path = line.split(":", 2)
+        names = {"": ("unified", "."), "name=systemd": ("systemd",)}.get(controllers, ())
+        for parent in (_MOUNTS / name / path.lstrip("/") for name in names):
+            if (parent / "cgroup.procs").exists():
+                with contextlib.suppress(OSError):
+                    made.append(_make(parent))
+                break
+    return tuple(map(str, made))
 
 
 def create_for_sandbox(limits: Limits) -> tuple[str, ...]:
@@ -56,20 +73,33 @@ def join(paths: Iterable[str]) -> None:
 
 
 def remove(paths: Iterable[str]) -> None:
-    """Remove groups whose processes have ended."""
+    """Remove groups whose processes have ended, and all below them."""
     for path in paths:
-        with contextlib.suppress(OSError):
-            Path(path).rmdir()
+        below = [directory for directory in Path(path).glob("**/") if directory.is_dir()]
+        for directory in sorted(below, reverse=True):
+            _remove(directory)
+
+
+def _remove(directory: Path) -> None:
+    """Remove one group; those who have just been killed may still be leaving it."""
+    for _ in range(_TRIES):
+        try:
+            directory.rmdir()
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                return
+            time.sleep(_PAUSE)
 
 
 def _create(wanted: dict[str, int]) -> tuple[str, ...]:
     made: list[str] = []
     for controller, value in wanted.items():
         for version, parent in _parents(controller):
-            path = parent / f"cloche-{os.getpid()}-{next(_counter)}"
             try:
-                _sweep(parent)
-                path.mkdir()
+                path = _make(parent)
+            except OSError:
+                continue
+            try:
                 (path / _FILES[controller, version]).write_text(str(value))
             except OSError:
                 remove([str(path)])
@@ -77,6 +107,13 @@ def _create(wanted: dict[str, int]) -> tuple[str, ...]:
             made.append(str(path))
             break
     return tuple(made)
+
+
+def _make(parent: Path) -> Path:
+    _sweep(parent)
+    path = parent / f"cloche-{os.getpid()}-{next(_counter)}"
+    path.mkdir()
+    return path
 
 
 def _sweep(parent: Path) -> None:
@@ -89,11 +126,7 @@ def _sweep(parent: Path) -> None:
 def _parents(controller: str) -> list[tuple[int, Path]]:
     """Return where a group with a controller may be made: its version and the directory."""
     places: list[tuple[int, Path]] = []
-    try:
-        lines = Path("/proc/self/cgroup").read_text().splitlines()
-    except OSError:
-        return places
-    for line in lines:
+    for line in _own_groups():
         _, controllers, path = line.split(":", 2)
         if controller in controllers.split(","):
             places.append((1, _MOUNTS / controller / path.lstrip("/")))
@@ -103,3 +136,11 @@ def _parents(controller: str) -> list[tuple[int, Path]]:
                 if controller in (place / "cgroup.subtree_control").read_text().split():
                     places.append((2, place))
     return places
+
+
+def _own_groups() -> list[str]:
+    """The lines of /proc/self/cgroup: number, controllers, path (cgroups(7))."""
+    try:
+        return Path("/proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        return []

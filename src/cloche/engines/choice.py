@@ -20,6 +20,8 @@ DEFAULT = "native"
 _WAYS = {
     "bwrap": "cloche.engines.bwrap:Bwrap",
     "oci": "cloche.engines.oci:Oci",
+    "nspawn": "cloche.engines.nspawn:Nspawn",
+    "podman": "cloche.engines.podman:Podman",
     "qemu": "cloche.engines.qemu:Qemu",
     "chroot": "cloche.engines.chroot:Chroot",
 }

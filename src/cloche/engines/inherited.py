@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import resource
-from pathlib import Path
 
+from cloche.engines import userns
 from cloche.engines.base import Limits
 from cloche.linux import processes
 
@@ -77,8 +77,7 @@ def _wanted(limits: Limits) -> dict[int, tuple[int, int]]:
 
 def _may_raise() -> bool:
     """Whether hard limits can be raised: by a right that holds in the first user namespace only."""
-    everybody = Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
-    return everybody and bool(
+    return userns.is_real_root() and bool(
         processes.effective_capabilities() >> processes.CAPABILITIES["SYS_RESOURCE"] & 1
     )
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import shutil
+import socket
 from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,7 +34,9 @@ _WORDS = 4096  # bytes of what a tool said that go into an error: its end
 class Keeper(Way):
     """What all tools have in common. A tool has `launch`."""
 
-    places: tuple[str, ...] = ("/proc",)  # what the tool mounts in the root by itself
+    # What the tool mounts in the root by itself: directories, and files.
+    places: tuple[str, ...] = ("/proc",)
+    files: tuple[str, ...] = ()
 
     def make_ready(self, *, network: bool) -> list[Mount]:
         """Leave what the host has set; the namespaces are for the tool to make."""
@@ -55,7 +59,7 @@ class Keeper(Way):
             mounts.make_private()
         if common is None:  # where the host's mount namespace is not ours to mount in
             common = self.make_ready(network=request.sandbox.network)
-        root = assemble_apart(request.sandbox, self.shown(common), *self.places)
+        root = assemble_apart(request.sandbox, self.shown(common), self.places, self.files)
         with entered(root):
             spawning.check(request.command)
         started = self.launch(request, root, streams)
@@ -120,10 +124,59 @@ def filled(numbers: Sequence[int], streams: Sequence[int]) -> dict[int, int]:
 def close_holes(command: Command, numbers: Sequence[int]) -> Command:
     """Let a shell of the root close, before the command, what `filled` has added."""
     holes = [number for number in range(3, max((2, *numbers))) if number not in numbers]
-    if not holes:
+    return _by_shell(command, "".join(f"exec {number}<&-; " for number in holes))
+
+
+def wrapped(
+    request: Request, root: Path, streams: Sequence[int], words: Words, unset: Sequence[str]
+) -> tuple[dict[int, int], Command]:
+    """Let a tool write its own messages to ``words`` while the command has its standard error.
+
+    That goes in as one more descriptor, which a shell of the root moves to its place before it
+    executes the command. It closes the holes, and unsets variables that the tool has added. In a
+    root without a shell, both share standard error, and those variables stay. The shell waits for
+    the command, so that its status tells of signals as shells do: 128 and the number.
+    """
+    command = request.command
+    # The lowest that is free: some shells know numbers of one digit only.
+    own = next(number for number in range(3, 1024) if number not in request.fds)
+    with entered(root):
+        if not os.access("/bin/sh", os.X_OK):
+            return filled(request.fds, streams), command
+    given = filled((*request.fds, own), [*streams, streams[2]]) | {2: words.fd}
+    holes = [number for number in given if number > 2 and number not in (*request.fds, own)]
+    names = [name for name in unset if name not in command.env]
+    script = f"unset {' '.join(names)}; exec 2>&{own} {own}<&-; "
+    script += "".join(f"exec {number}<&-; " for number in holes)
+    return given, _by_shell(command, script, 'trap : HUP INT QUIT TERM; "$@"; exit $?')
+
+
+def _by_shell(command: Command, script: str, last: str = 'exec "$@"') -> Command:
+    if not script:
         return command
-    script = "".join(f"exec {number}<&-; " for number in holes) + 'exec "$@"'
-    return replace(command, argv=("/bin/sh", "-c", script, "sh", *command.argv))
+    return replace(command, argv=("/bin/sh", "-c", script + last, "sh", *command.argv))
+
+
+def is_ready(notify: socket.socket, pid: int) -> bool:
+    """Wait for READY=1 (sd_notify(3)); False when the process has ended before."""
+    ended = os.pidfd_open(pid)
+    try:
+        while True:
+            ready, _, _ = select.select([notify.fileno(), ended], [], [])
+            if notify.fileno() in ready and b"READY=1" in notify.recv(4096).split(b"\n"):
+                return True
+            if ready == [ended]:
+                return False
+    finally:
+        os.close(ended)
+
+
+def cover(path: str) -> None:
+    """Hide a directory of the host from a tool that would leave something there."""
+    if Path(path).is_dir():
+        with step(f"covering {path}"):
+            mounts.move_mount(fd := overlay.tmpfs("0755"), path)
+            os.close(fd)
 
 
 class Words:

@@ -100,6 +100,8 @@ class LocalEngine:
         self.name = way.name
         self.nature = way.nature
         self._groups = cgroups.create_for_engine()
+        if way.makes_groups:
+            self._groups += cgroups.create_for_tool()
         self._launcher, self._socket = fork_launcher(self._groups, way)
         self._lock = threading.Lock()
         self._requests = 0

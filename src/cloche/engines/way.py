@@ -35,6 +35,7 @@ class Way(ABC):
 
     name: str
     nature: Nature
+    makes_groups = False  # control groups of its own
 
     @classmethod
     def make(cls, tool: str | None) -> Self:

@@ -1,0 +1,116 @@
+"""podman(1) with ``--rootfs``: no image, no daemon, and a store of its own that ends with it.
+
+Needs crun, the runtime that does without control groups. Podman mounts an /etc/hostname of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloche.engines import inherited, spawning
+from cloche.engines.assembly import KEPT_STAGE, PROC_MASKED, entered, step
+from cloche.engines.base import Nature
+from cloche.engines.errors import SandboxError
+from cloche.engines.keeper import Keeper, Words, cover, find_tool, is_ready, keep_cgroups, wrapped
+from cloche.engines.native import CAPABILITIES
+from cloche.engines.reaping import end_all
+from cloche.engines.way import Started
+from cloche.engines.wire import Request
+
+_ADDED = ("HOME", "HOSTNAME", "TERM", "PATH", "container", "NOTIFY_SOCKET")
+_UNKNOWN = ("RLIMIT_AS",)  # to podman
+_STORE = KEPT_STAGE / "podman"
+_PLACES = {"--root": "root", "--runroot": "runroot", "--tmpdir": "tmp"}
+_FIXED = (
+    *("run", "--quiet", "--rm", "--pull=never", "--cgroups=disabled", "--sdnotify=conmon"),
+    *("--no-hosts", "--passwd=false", "--http-proxy=false", "--ipc=none", "--umask=0022"),
+    *("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"),
+    *("--security-opt=label=disable", "--tmpfs=/sys:ro,mode=0555,size=4k"),
+    f"--security-opt=mask={':'.join(f'/proc/{name}' for name in PROC_MASKED)}",
+)
+
+
+class Podman(Keeper):
+    """Namespaces by podman, conmon and crun."""
+
+    name = "podman"
+    nature = Nature(
+        "podman with crun",
+        isolates=("files", "processes", "network", "IPC", "host name", "devices", "keyrings"),
+    )
+    places = ("/proc", "/sys")
+    files = ("/etc/hostname",)
+
+    def __init__(self) -> None:
+        self._tool = find_tool("podman", "podman (app-containers/podman)")
+        self._runtime = find_tool("crun", "crun (app-containers/crun)")
+
+    def launch(self, request: Request, root: Path, streams: Sequence[int]) -> Started:
+        """Start podman, and wait until it says that the container runs."""
+        keep_cgroups(hidden=True)
+        for path in ("/run", "/var/lib/containers", "/var/tmp"):  # noqa: S108
+            cover(path)
+        passed: tuple[int, ...] = ()
+        terminal: str | None = None
+        if request.command.tty:
+            with entered(root):  # the runtime mounts the terminal on it
+                Path("/dev/console").touch()
+            master, slave = spawning.open_terminal(streams[1])
+            passed, terminal = (master,), os.ttyname(slave)
+            streams = [slave, slave, slave, *streams[3:]]
+        words = Words()
+        given, command = wrapped(request, root, streams, words, _ADDED)
+        path = f"{KEPT_STAGE}/notify"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+            notify.bind(path)
+            arguments = [*self._store(), *_arguments(request, root, given), *command.argv]
+            with step("starting podman"):
+                pid = spawning.spawn(
+                    self._tool,
+                    (self._tool, *arguments),
+                    {**self._environment(), "NOTIFY_SOCKET": path},
+                    given,
+                    terminal=terminal,
+                )
+            if is_ready(notify, pid):
+                return Started(pid, passed=passed)
+        end_all()
+        raise SandboxError("making a sandbox by podman", str(words) or "it ended without a word")
+
+    def _environment(self) -> dict[str, str]:
+        return {
+            "PATH": os.defpath + ":/usr/sbin:/sbin",
+            "HOME": str(_STORE),
+            "XDG_RUNTIME_DIR": str(_STORE),
+            # An ordinary user's namespace is entered already.
+            "_CONTAINERS_USERNS_CONFIGURED": "done",
+            "_CONTAINERS_ROOTLESS_UID": "0",
+        }
+
+    def _store(self) -> list[str]:
+        """Options that let all podman's state lie in the stage, in whose end it ends."""
+        for name in _PLACES.values():
+            (_STORE / name).mkdir(parents=True)
+        options = ["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none"]
+        options += [f"{option}={_STORE / name}" for option, name in _PLACES.items()]
+        return [*options, f"--runtime={self._runtime}"]
+
+
+def _arguments(request: Request, root: Path, given: dict[int, int]) -> list[str]:
+    sandbox, command = request.sandbox, request.command
+    options = [*_FIXED, f"--hostname={sandbox.hostname}", f"--workdir={command.cwd}"]
+    options += [f"--mount=type=bind,source={root}/dev,destination=/dev"]
+    options += ["--network=host", "--dns=none"] if sandbox.network else ["--network=none"]
+    attached = any(os.isatty(given[number]) for number in (0, 1, 2))
+    options += ["--interactive", "--log-driver=none"] if attached else ["--log-driver=passthrough"]
+    options += ["--tty"] if command.tty else []
+    options += [f"--preserve-fds={len(given) - 3}"] if len(given) > 3 else []
+    options += ["--cap-drop=all", *(f"--cap-add={name}" for name in CAPABILITIES)]
+    for name, (soft, hard) in inherited.possible(sandbox.limits).items():
+        if name not in _UNKNOWN:
+            options.append(f"--ulimit={name.removeprefix('RLIMIT_').lower()}={soft}:{hard}")
+    options += [f"--env={name}={value}" for name, value in command.env.items()]
+    return [*options, "--rootfs", str(root)]
