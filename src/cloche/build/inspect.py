@@ -15,6 +15,7 @@ from cloche.build.preview import forecast
 from cloche.build.work import Worker
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Sandbox
+from cloche.layers import unions
 from cloche.plan.depgraph import Package
 from cloche.plan.names import matching, nearest
 from cloche.store import Pin, remove_tree
@@ -40,10 +41,10 @@ def machine_root(shop: Workshop, machine: str, pin: Pin | None) -> AbstractConte
 
 @contextmanager
 def _machine_root(shop: Workshop, pin: Pin) -> Iterator[Root]:
-    ids = [*pin.data["base"], *pin.data["layers"]]
+    base, layers = ([shop.layer(id) for id in pin.data[name]] for name in ("base", "layers"))
     with shop.store.workspace("shell") as workspace:
         upper = make_directory(workspace, "root")
-        lowers = tuple(shop.layer(id).path for id in ids)
+        lowers = unions.lowers(shop.store, base, layers)
         yield Root(Sandbox(lowers=lowers, upper=upper, limits=shop.policy.limits))
 
 

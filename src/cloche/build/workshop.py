@@ -12,7 +12,7 @@ from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
 from cloche.config.tree import Content
 from cloche.engines.base import Bind, Engine, Limits, Sandbox
-from cloche.layers import Layer, stored_layer
+from cloche.layers import Layer, stored_layer, unions
 from cloche.store import Store
 
 REPOS = "/var/db/repos"
@@ -104,7 +104,7 @@ class Workshop:
     ) -> Sandbox:
         """Compose a root: the machine's base, these layers over it, and a writable top."""
         return Sandbox(
-            lowers=tuple(layer.path for layer in (*self.inputs.base, *layers)),
+            lowers=unions.lowers(self.store, self.inputs.base, layers),
             upper=upper,
             binds=tuple(binds),
             tmpfs=(REPOS,),

@@ -108,6 +108,7 @@ def gc_command(options: Options, dry_run: bool, failed: bool, as_json: bool) -> 
     say(
         f"{'would remove' if dry_run else 'removed'} {count(len(report.trees), 'layer')}, "
         f"{count(len(report.blobs), 'file')}, {count(len(report.logs), 'log')}, "
+        f"{count(len(report.unions), 'union')}, "
         f"{count(len(report.workspaces), 'workspace')}: {size(report.bytes)}"
     )
 

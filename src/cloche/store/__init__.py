@@ -22,6 +22,7 @@ from cloche.store.gc import GcReport, gc
 from cloche.store.records import Action, Blob, Pin, Tree
 from cloche.store.store import Store
 from cloche.store.tree import Entry, exact_digest, measure, remove_tree, walk
+from cloche.store.unions import Union, add_union, known_unions, unions, use_union
 from cloche.store.usage import Part, Usage, usage
 from cloche.store.verify import Problem, VerifyReport, verify
 
@@ -42,15 +43,20 @@ __all__ = [
     "StoreTooNewError",
     "Tree",
     "TreeChangedError",
+    "Union",
     "UnknownBlobError",
     "UnknownTreeError",
     "Usage",
     "VerifyReport",
+    "add_union",
     "exact_digest",
     "gc",
+    "known_unions",
     "measure",
     "remove_tree",
+    "unions",
     "usage",
+    "use_union",
     "verify",
     "walk",
 ]

@@ -11,6 +11,7 @@ from cloche.store.records import Action
 from cloche.store.store import Store
 from cloche.store.sweep import dead
 from cloche.store.tree import remove_tree
+from cloche.store.unions import unneeded
 from cloche.store.usage import freed
 
 WEEK = 7 * 86400.0
@@ -26,6 +27,7 @@ class GcReport:
     workspaces: tuple[str, ...]
     logs: tuple[str, ...]
     failed: tuple[str, ...]
+    unions: tuple[str, ...]
     bytes: int
 
 
@@ -35,12 +37,14 @@ def gc(
     dry_run: bool = False,
     keep: Iterable[str] = (),
     keep_logs: float = WEEK,
+    keep_unions: float = WEEK,
     failed: bool = False,
 ) -> GcReport:
     """Remove all that no pin and no id of ``keep`` names.
 
     An action stays when all of its outputs stay. Logs stay with their actions, and others for
-    ``keep_logs`` seconds. ``failed`` takes the kept roots of failed builds along. Distfiles are
+    ``keep_logs`` seconds. Unions stay with their layers, if they were used within ``keep_unions``
+    seconds. ``failed`` takes the kept roots of failed builds along. Distfiles are
     left alone: which are needed, only repositories know. Raises `NotExclusiveError` unless
     ``dry_run``.
     """
@@ -56,6 +60,7 @@ def gc(
     logs = _old_logs(store.logs, [action for action in actions if action not in lost], keep_logs)
     workspaces = dead(store)
     roots = sorted(store.failed.iterdir()) if failed else []
+    unions = unneeded(store, kept, time.time() - keep_unions)
     doomed = [*(tree.path for tree in trees), *(blob.path for blob in blobs)]
     report = GcReport(
         trees=tuple(tree.id for tree in trees),
@@ -64,9 +69,11 @@ def gc(
         workspaces=tuple(path.name for path in workspaces),
         logs=tuple(str(path.relative_to(store.logs)) for path in logs),
         failed=tuple(path.name for path in roots),
-        bytes=freed([*doomed, *workspaces, *logs, *roots]),
+        unions=tuple(union.key for union in unions),
+        bytes=freed([*doomed, *workspaces, *logs, *roots, *(union.path for union in unions)]),
     )
     if not dry_run:
+        store.drop_unions(unions)
         store.remove(trees=report.trees, blobs=report.blobs, actions=report.actions)
         for path in [*logs, *roots]:
             remove_tree(path)

@@ -2,9 +2,9 @@
 
 ``version`` is the format's number; ``layers/ID`` are trees that serve as an overlay's lower
 directories at once; ``blobs/ID`` files; ``index.sqlite`` what is known of both (see `index` for the
-order that keeps them in step); ``distfiles``, ``logs`` and ``failed/NAME`` (kept roots of failed
-builds) belong to their writers; ``tmp`` holds workspaces; ``locks`` and ``lock`` files for
-flock(2).
+order that keeps them in step); ``unions`` are a cache (see there); ``distfiles``,
+``logs`` and ``failed/NAME`` (kept roots of failed builds) belong to their writers; ``tmp`` holds
+workspaces; ``locks`` and ``lock`` files for flock(2).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from cloche.store.locks import held, held_directory, hold, open_lock, release, t
 from cloche.store.records import Action, Blob, Pin, Tree
 from cloche.store.sweep import discard, sweep, take_away
 from cloche.store.tree import open_directory, remove_tree
+from cloche.store.unions import Union, unneeded
 
 Waiting = Callable[[str], None]
 """Called once, with a sentence for the reader, before a lock is waited for."""
@@ -45,6 +46,7 @@ class Store:
     def __init__(self, path: Path, lock: int, *, exclusive: bool) -> None:
         self.path = path
         self.layers = path / "layers"
+        self.unions = path / "unions"
         self.blobs = path / "blobs"
         self.logs = path / "logs"
         self.distfiles = path / "distfiles"
@@ -298,10 +300,19 @@ class Store:
         """Held while something is put in place and entered, so that no sweep comes in between."""
         return held(self.path / "locks" / "placing")
 
+    def drop_unions(self, unions: Iterable[Union]) -> None:
+        """Take unions away. Raises `NotExclusiveError`: someone might be using them."""
+        self.need_exclusive()
+        for union in unions:
+            take_away(self, union.path)
+
     def remove(self, *, trees: Iterable[str], blobs: Iterable[str], actions: Iterable[str]) -> None:
         """Strike out and remove. Raises `NotExclusiveError`: someone might be using them."""
         self.need_exclusive()
         trees, blobs = list(trees), list(blobs)
+        # First: no union may outlive a damaged layer, whose files it shares.
+        left = {tree.id for tree in self.trees()}.difference(trees)
+        self.drop_unions(unneeded(self, left, since=0.0))
         self.index.strike(trees=trees, blobs=blobs, actions=actions)
         for path in [self.layers / id for id in trees] + [self.blobs / id for id in blobs]:
             take_away(self, path)

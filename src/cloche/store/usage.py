@@ -22,7 +22,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A part for each kind of tree, and for blobs, distfiles, logs, failed roots and workspaces.
+    """A part for each kind of tree, and for each further directory of a store.
 
     A file with several names counts in the first part that holds one of them, so that ``bytes`` is
     what the disk would gain without the store.
@@ -45,7 +45,14 @@ def usage(store: Store) -> Usage:
     parts = [
         Part(kind, len(paths), disk_usage(paths, seen)) for kind, paths in sorted(kinds.items())
     ]
-    for directory in (store.blobs, store.distfiles, store.logs, store.failed, store.tmp):
+    for directory in (
+        store.unions,
+        store.blobs,
+        store.distfiles,
+        store.logs,
+        store.failed,
+        store.tmp,
+    ):
         paths = list(directory.iterdir())
         parts.append(Part(directory.name, len(paths), disk_usage(paths, seen)))
     return Usage(tuple(parts))
