@@ -88,6 +88,7 @@ def check_writes_land_in_top_and_mount_points_do_not(g: Ground) -> None:
     assert ended.ok, out
     assert out == "boundbound", out
     assert sorted(os.listdir(upper / "top")) == ["etc", "new"]
+    assert os.listdir(upper / "top/etc") == ["there"]
     assert os.stat(upper / "top/etc/there", follow_symlinks=False).st_rdev == 0
     ended, out = g.shell("cat /new; test -e /etc/there", sandbox)  # the same top once more
     assert (out, ended.status) == ("hi\n", 1)

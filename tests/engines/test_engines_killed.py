@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.engines.test_engines_native import SOURCE, python_for_users, root, user  # noqa: F401
+from tests.engines.driving import SOURCE, python_for_users
 
 STARTS = {"user": 200, "root": 60}  # root's differ in their control groups alone
 DRIVER = Path(__file__).with_name("killing_driver.py")
@@ -21,22 +21,22 @@ pytestmark = pytest.mark.real
 @pytest.mark.parametrize("who", ["root", "user"])
 def test_nothing_is_left_after_random_kills(
     request: pytest.FixtureRequest,
-    root: Path,  # noqa: F811
+    small_root: Path,
     who: str,
 ) -> None:
     """A seed in CLOCHE_TESTS_RANDOM repeats the choices, if not their moments."""
     seed = os.environ.get("CLOCHE_TESTS_RANDOM", str(time.time_ns() % 1_000_000))
     print(f"CLOCHE_TESTS_RANDOM={seed}")
-    directory = root.parent / f"killing-{who}"
+    directory = small_root.parent / f"killing-{who}"
     directory.mkdir()
     command, starts = [sys.executable], STARTS[who]
     if who == "user":
-        name = request.getfixturevalue("user")
+        name = request.getfixturevalue("small_user")
         command = ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups"]
         command.append(str(python_for_users()))
         subprocess.run(["chown", f"{name}:", directory], check=True)
     run = subprocess.run(
-        [*command, str(DRIVER), str(directory), str(root), seed, str(starts)],
+        [*command, str(DRIVER), str(directory), str(small_root), seed, str(starts)],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd="/",
         capture_output=True,

@@ -3,6 +3,8 @@
 In two steps, create and start, so that it is known whether the runtime failed or the command. What
 is created belongs to no process of the runtime any more: the keeper inherits it, in whose pid
 namespace it stays, so that a command is no pid 1, and signals and orphans are as in native.
+
+A runtime drops `nodev` from the root: devices that a layer holds can be opened where root is real.
 """
 
 from __future__ import annotations

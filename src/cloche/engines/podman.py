@@ -1,6 +1,7 @@
 """podman(1) with ``--rootfs``: no image, no daemon, and a store of its own that ends with it.
 
-Needs crun, the runtime that does without control groups. Podman mounts an /etc/hostname of its own.
+Needs crun, the runtime that does without control groups. Podman mounts an
+/etc/hostname of its own, and drops `nodev` from the root as the runtimes do.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Podman(Keeper):
         isolates=("files", "processes", "network", "IPC", "host name", "devices", "keyrings"),
     )
     places = ("/proc", "/sys")
-    files = ("/etc/hostname",)
+    files = ("/etc/hostname", "/etc/mtab")
 
     def __init__(self) -> None:
         self._tool = find_tool("podman", "podman (app-containers/podman)")
@@ -51,7 +52,7 @@ class Podman(Keeper):
     def launch(self, request: Request, root: Path, streams: Sequence[int]) -> Started:
         """Start podman, and wait until it says that the container runs."""
         keep_cgroups(hidden=True)
-        for path in ("/run", "/var/lib/containers", "/var/tmp"):  # noqa: S108
+        for path in ("/run", "/dev/shm", "/var/lib/containers", "/var/tmp"):  # noqa: S108
             cover(path)
         passed: tuple[int, ...] = ()
         terminal: str | None = None
