@@ -7,6 +7,7 @@ from replay import PLAIN, SCENES, SCREENS, Window, folded, many, recorded, repla
 
 from cloche.build import events
 from cloche.display.frame import Size, View, render
+from cloche.display.screen import Region
 from cloche.display.state import State, fold
 from cloche.display.theme import columns, make_theme, theme_for
 
@@ -172,6 +173,15 @@ def test_a_resize_leaves_one_picture_and_nothing_of_the_old_one(size):
     assert seen.count(" so far") <= 1
     assert window.lines[-len(window.frame) :] == [line.rstrip() for line in window.frame]
     assert len(window.frame) <= size[1] // 2
+
+
+def test_the_old_picture_is_erased_before_the_screen_is():
+    """What tmux erases from the top of the window on goes into its history, if it is not empty."""
+    region = Region()
+    region.update(["a" * 70, "b"], 80)
+    begin = "\r\x1b[2A" + "\x1b[B".join(["\x1b[2K"] * 3) + "\x1b[2A\x1b[J"
+    assert region.update(["c"], 60, ["gone by"]).startswith(begin + "gone by\r\n")
+    assert region.clear(60) == "\r\x1b[2K\x1b[J"
 
 
 def test_without_colour_no_attribute_is_set():

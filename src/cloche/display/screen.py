@@ -31,7 +31,7 @@ class Region:
             text = self._changed(lines)
         else:
             # Erase first where lines may be wrapped: by a narrower window, or as they are long.
-            text = self._to_top(width) + ("\x1b[J" if resized or above else "")
+            text = self._erased(width) if resized or above else self._to_top(width)
             text += "".join(f"{line}\r\n" for line in above)
             text += "\r\n".join(f"{line}\x1b[K" for line in lines) + "\x1b[J"
         self._lines, self._width = lines, width
@@ -39,7 +39,7 @@ class Region:
 
     def clear(self, width: int) -> str:
         """Erase the region; the cursor is where it began."""
-        text = f"{self._to_top(width)}\x1b[J" if self._lines else ""
+        text = self._erased(width) if self._lines else ""
         self._lines = []
         return text
 
@@ -65,10 +65,22 @@ class Region:
 
     def _to_top(self, width: int) -> str:
         """Back to the region's first line, which lies higher when the terminal wrapped lines."""
-        if not self._lines:
-            return ""
-        rows = sum(max(1, -(-columns(safe(line)) // max(1, width))) for line in self._lines)
-        return "\r" + _moved(rows - 1, 0)
+        rows = self._rows(width)
+        return "\r" + _moved(rows - 1, 0) if rows else ""
+
+    def _erased(self, width: int) -> str:
+        """Erase the region and all below; the cursor is where it began.
+
+        Line by line first: a screen that is erased from its top is kept in tmux's history, from
+        where it would come back when the window grows.
+        """
+        rows = self._rows(width)
+        lines = "\x1b[B".join(["\x1b[2K"] * rows)
+        return f"{self._to_top(width)}{lines}{_moved(rows - 1, 0) if rows else ''}\x1b[J"
+
+    def _rows(self, width: int) -> int:
+        """How many rows of the window the region takes."""
+        return sum(max(1, -(-columns(safe(line)) // max(1, width))) for line in self._lines)
 
 
 def _moved(start: int, end: int) -> str:
