@@ -213,6 +213,8 @@ def with_wide_reason(stream):
         ("utf-8", {"TERM": "xterm", "NO_COLOR": ""}, True, True),
         ("ANSI_X3.4-1968", {"TERM": "xterm"}, False, True),
         ("utf-8", {"TERM": "linux"}, False, True),
+        ("utf-8", {"TERM": "xterm", "LC_ALL": "C"}, False, True),
+        ("utf-8", {"TERM": "xterm", "LC_ALL": "C.UTF-8"}, True, True),
         (None, {}, False, True),
     ],
 )

@@ -88,7 +88,7 @@ def graph(
         strong=frozenset(p.id for p in resolution.packages if p.requested),
     )
     _show(picture, form, machine)
-    if why_needed and form == "text":
+    if why_needed and part and form == "text":
         _tell_reasons(resolution, part)
 
 

@@ -115,8 +115,12 @@ def _marks(
 
 
 def theme_for(encoding: str | None, environment: Mapping[str, str]) -> Theme:
-    """The theme that an output's encoding and the user's environment ask for (no-color.org)."""
+    """The theme that an output's encoding and the user's environment ask for (no-color.org).
+
+    In the C locale Python writes UTF-8 all the same (PEP 540): who says LC_ALL=C wants ASCII.
+    """
     unicode = (encoding or "").lower().replace("-", "") in ("utf8", "utf8sig")
+    unicode = unicode and environment.get("LC_ALL") not in ("C", "POSIX")
     return make_theme(
         unicode=unicode and environment.get("TERM") != "linux",
         colour=not environment.get("NO_COLOR") and environment.get("TERM") != "vt100",
