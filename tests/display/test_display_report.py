@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import struct
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -174,6 +175,14 @@ def test_nothing_that_came_from_outside_can_become_markup() -> None:
     assert len(json.loads(logs)[0]) == 1
 
 
+def pixels(path: Path) -> tuple[int, int]:
+    """Width and height of a PNG (its IHDR chunk)."""
+    data = path.read_bytes()
+    assert data.startswith(b"\x89PNG")
+    width, height = struct.unpack(">II", data[16:24])
+    return width, height
+
+
 @pytest.fixture
 def written(tmp_path: Path) -> Path:
     if shutil.which("chromium") is None:
@@ -211,7 +220,7 @@ def test_a_browser_shows_it_and_clicks_work(written: Path, tmp_path: Path) -> No
         assert browser.ask("window.evil") is None
         assert browser.requests() == [written.as_uri()]
         assert browser.problems() == []
-    assert (tmp_path / "log.png").read_bytes().startswith(b"\x89PNG")
+    assert pixels(tmp_path / "log.png") == (1200, 800)
 
 
 @pytest.mark.real
@@ -234,7 +243,7 @@ def test_the_graph_is_zoomed_searched_and_clicked(written: Path) -> None:
 
 
 @pytest.mark.real
-def test_it_fits_a_phone_light_and_dark(written: Path) -> None:
+def test_it_fits_a_phone_light_and_dark(written: Path, tmp_path: Path) -> None:
     back = "getComputedStyle(document.body).backgroundColor"
     with chromium() as browser:
         browser.open(written, width=360, height=740)
@@ -243,9 +252,27 @@ def test_it_fits_a_phone_light_and_dark(written: Path) -> None:
         dark = [{"name": "prefers-color-scheme", "value": "dark"}]
         browser.do("Emulation.setEmulatedMedia", features=dark)
         assert browser.ask(back) != light
+        browser.screenshot(tmp_path / "phone.png")
         browser.click("#timeline .bar", 0)
         browser.wait_for("document.getElementById('detail').open")
         assert browser.ask("document.getElementById('detail').getBoundingClientRect().width") <= 360
+    assert pixels(tmp_path / "phone.png") == (360, 740)
+
+
+@pytest.mark.real
+def test_two_fingers_zoom_the_graph_of_a_phone(written: Path) -> None:
+    width = "document.querySelector('#graph svg').viewBox.baseVal.width"
+    with chromium() as browser:
+        browser.open(written, width=360, height=740)
+        browser.do("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=2)
+        browser.ask("document.querySelector('#graph svg').scrollIntoView({behavior: 'instant'})")
+        whole = browser.ask(width)
+        for kind, apart in (("touchStart", 20), ("touchMove", 60), ("touchMove", 120)):
+            points = [{"x": 180 - apart, "y": 300, "id": 0}, {"x": 180 + apart, "y": 300, "id": 1}]
+            browser.do("Input.dispatchTouchEvent", type=kind, touchPoints=points)
+        browser.do("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+        assert browser.ask(width) < whole / 2
+        assert browser.problems() == []
 
 
 @pytest.mark.real

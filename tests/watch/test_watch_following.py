@@ -193,7 +193,11 @@ def test_without_a_log_what_is_seen_no_more_was_built() -> None:
 
 def test_an_answer_of_a_foreign_root_is_checked() -> None:
     good = read_answer(b'{"packages": [{"id": "a/b-1::r", "needs": []}]}', b"")
-    assert (good.packages, good.problem) == (("a/b-1::r",), None)
+    assert (good.packages, good.log_dir, good.problem) == (("a/b-1::r",), None, None)
+    none = read_answer(b'{"packages": null, "log_dir": "/var/log/emerge"}', b"")
+    assert none.problem
+    assert none.log_dir == "/var/log/emerge"
+    assert read_answer(b'{"packages": [], "log_dir": "/../etc"}', b"").log_dir is None
     assert read_answer(b'{"packages": null}', b"").problem
     assert read_answer(b'{"packages": [{"id": 5}]}', b"").problem
     bad = read_answer(b"", b"Traceback\nValueError: x")

@@ -88,14 +88,21 @@ class Begun:
 
 @pytest.fixture(params=[("root", "observability"), ("ordinary", "-observability")])
 def emerge(request: pytest.FixtureRequest, place: Path, tiny: Path) -> Iterator[Begun]:
-    """One of root's with Portage's own stream; one without, in a user namespace of somebody's."""
+    """One of root's with Portage's own stream; and one in a user namespace of somebody's.
+
+    That has no stream, and its emerge.log is where its make.conf says.
+    """
     who, feature = request.param
     store: Store = request.getfixturevalue(f"{who}_seeded")
     seeds = [path for path in (store.path / "layers").iterdir() if _is_debian(path)]
     room = place / "room"
     room.mkdir()
     store.user.own(room)
-    mapped = ("--user", "--map-root-user", "--map-auto") if who == "ordinary" else ()
+    mapped: tuple[str, ...] = ()
+    if who == "ordinary":
+        mapped = ("--user", "--map-root-user", "--map-auto")
+        (tiny / "etc/portage/make.conf").write_text('EMERGE_LOG_DIR="/var/log/elsewhere"\n')
+        (tiny / "var/log/elsewhere").mkdir(parents=True)
     process = subprocess.Popen(
         [*store.user.as_user(), "unshare", *mapped, "--mount", "--propagation=private",
          "bash", "-c", ROOT, "bash", str(seeds[0]), str(room), str(tiny), f"{OFF} {feature}"],

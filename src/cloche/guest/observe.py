@@ -19,15 +19,15 @@ def main(request: dict[str, Any]) -> None:
     """Answer on what was standard output; whatever Portage writes goes to standard error."""
     answer = os.dup(1)
     os.dup2(2, 1)
-    result = resolve(list(request["argv"]), set(request["done"]))
+    result, log_dir = resolve(list(request["argv"]), set(request["done"]))
     with os.fdopen(answer, "w", encoding="utf-8") as stream:
-        json.dump({"packages": result}, stream)
+        json.dump({"packages": result, "log_dir": log_dir}, stream)
     sys.stdout.flush()
     os._exit(0)
 
 
-def resolve(argv: list[str], done: set[str]) -> list[dict[str, Any]] | None:
-    """The merge list with its edges; None where the command line installs nothing.
+def resolve(argv: list[str], done: set[str]) -> tuple[list[dict[str, Any]] | None, str | None]:
+    """The merge list with its edges, None where the command line installs nothing; EMERGE_LOG_DIR.
 
     ``done`` are packages that this emerge has merged already: they are taken for not installed, so
     that the list is the one it began with.
@@ -40,8 +40,9 @@ def resolve(argv: list[str], done: set[str]) -> list[dict[str, Any]] | None:
     from _emerge.depgraph import backtrack_depgraph
 
     config = load_config(argv)
+    log_dir = config.target_config.settings.get("EMERGE_LOG_DIR")
     if config.action is not None or "--resume" in config.opts:
-        return None
+        return None, log_dir
     hide(config.trees, done)
     adjust_configs(config.opts, config.trees)
     parameters = create_depgraph_params(config.opts, None)
@@ -55,13 +56,13 @@ def resolve(argv: list[str], done: set[str]) -> list[dict[str, Any]] | None:
         None,
     )
     if not success:
-        return None
+        return None, log_dir
     merged = [node for node in depgraph.altlist() if getattr(node, "operation", None) == "merge"]
     found = edges(depgraph, merged)
     return [
         {"id": identity(package), "needs": [edge["to"] for edge in found[package]]}
         for package in merged
-    ]
+    ], log_dir
 
 
 def load_config(argv: list[str]) -> Any:

@@ -11,7 +11,6 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -46,10 +45,14 @@ PASSED = (
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Ids in merge order, and what each needs that comes earlier. Empty where it is not known."""
+    """Ids in merge order, and what each needs that comes earlier. Empty where it is not known.
+
+    ``log_dir`` is where that root's configuration puts emerge.log, if it says so.
+    """
 
     packages: tuple[str, ...] = ()
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    log_dir: str | None = None
     problem: str | None = None
 
 
@@ -86,21 +89,29 @@ def resolve_again(emerge: Emerge, done: Iterable[str]) -> Resolved:
 def read_answer(output: bytes, errors: bytes) -> Resolved:
     """The script's answer, which is untrusted."""
     try:
-        packages: Any = msgspec.json.decode(output, type=dict[str, list[_Node] | None])["packages"]
-    except (msgspec.DecodeError, KeyError, UnicodeDecodeError):
+        answer = msgspec.json.decode(output, type=_Answer)
+    except (msgspec.DecodeError, UnicodeDecodeError):
         last = errors.decode(errors="replace").strip().splitlines()[-1:]
         return Resolved(problem=" ".join(["it could not be resolved again", *last]))
-    if packages is None:
-        return Resolved(problem="its command line does not say what it installs")
+    log_dir = answer.log_dir if answer.log_dir and ".." not in answer.log_dir else None
+    if answer.packages is None:
+        problem = "its command line does not say what it installs"
+        return Resolved(log_dir=log_dir, problem=problem)
     return Resolved(
-        packages=tuple(node.id for node in packages),
-        needs={node.id: tuple(node.needs) for node in packages},
+        packages=tuple(node.id for node in answer.packages),
+        needs={node.id: tuple(node.needs) for node in answer.packages},
+        log_dir=log_dir,
     )
 
 
 class _Node(msgspec.Struct, frozen=True):
     id: str
     needs: list[str]
+
+
+class _Answer(msgspec.Struct, frozen=True):
+    packages: list[_Node] | None
+    log_dir: str | None = None
 
 
 def _environment(theirs: Mapping[str, str]) -> dict[str, str]:

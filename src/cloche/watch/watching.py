@@ -7,7 +7,7 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,7 @@ from cloche.watch.observed import Observer, Snapshot
 from cloche.watch.processes import Emerge, ebuilds_of, environment_of
 from cloche.watch.resolution import Resolved, resolve_again
 
+LOG_DIR = "/var/log"
 EVERY = 0.5  # seconds between two looks
 LOG_BYTES = 32 << 20  # of emerge.log that are read for earlier times
 WHY_LINES = 400  # of a failed log's end that are looked at
@@ -43,12 +44,17 @@ class Sources:
     @classmethod
     def of(cls, emerge: Emerge) -> Sources:
         """The sources of one emerge."""
-        directory = environment_of(emerge).get("EMERGE_LOG_DIR", "/var/log")
+        directory = environment_of(emerge).get("EMERGE_LOG_DIR", LOG_DIR)
         # Held open: the last lines are written when the process is about to go, /proc/PID with it.
         held = os.open(emerge.root, os.O_PATH | os.O_DIRECTORY)
         root = Path(f"/proc/self/fd/{held}")
         log = root / directory.lstrip("/") / "emerge.log"
         return cls(emerge, emerge.place, held, log, Observer(root, emerge.inner))
+
+    def logging_to(self, directory: str) -> Sources:
+        """The same, where emerge.log turned out to lie elsewhere."""
+        root = Path(f"/proc/self/fd/{self.held}")
+        return replace(self, log=root / directory.lstrip("/") / "emerge.log")
 
     def close(self) -> None:
         """Let go of everything."""
@@ -134,7 +140,7 @@ def watch(emerge: Emerge, sink: Sink, resolver: Resolver = resolve_again) -> Non
     except OSError as error:
         raise UnreadableEmergeError(emerge.pid, str(error)) from error
     try:
-        plan, looks = _plan(sources, sink, resolver)
+        sources, plan, looks = _plan(sources, sink, resolver)
         sink(plan)
         follower = Follower(began=emerge.began, plan=plan)
         for look in looks:
@@ -155,7 +161,7 @@ def _tell(events: Iterator[Event], sources: Sources, sink: Sink) -> None:
         sink(event)
 
 
-def _plan(sources: Sources, sink: Sink, resolver: Resolver) -> tuple[Planned, list[Look]]:
+def _plan(sources: Sources, sink: Sink, resolver: Resolver) -> tuple[Sources, Planned, list[Look]]:
     """Resolve, and go on looking meanwhile; the plan, and what was seen until then."""
     began = time.monotonic()
     sink(Stage(name="resolve", state="start"))
@@ -179,7 +185,10 @@ def _plan(sources: Sources, sink: Sink, resolver: Resolver) -> tuple[Planned, li
     sink(Stage(name="resolve", state="end", seconds=time.monotonic() - began))
     if resolved.problem:
         sink(Note(level="warning", text=f"no edges are known: {resolved.problem}"))
-    return _planned(sources, resolved, logged, snapshot), looks
+    if resolved.log_dir:
+        sources = sources.logging_to(resolved.log_dir)
+        logged = sources.logged()
+    return sources, _planned(sources, resolved, logged, snapshot), looks
 
 
 def _planned(
