@@ -24,6 +24,7 @@ from cloche.plan.depgraph import Package
 from cloche.plan.names import cp_of
 from cloche.plan.order import make_order, reduced
 from cloche.plan.plan import Plan, make_plan, remaining_paths
+from cloche.store import Store
 
 FETCHERS = 2  # at once: a mirror is a shared thing
 EARLIER = 10  # runs of other versions that tell how long a new one will take
@@ -62,7 +63,7 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
                 fetching.submit(_fetch_ahead, worker, package)
         outcome = carry_out(
             plan.waits_for(),
-            remaining_paths(plan, lambda package: expected_seconds(shop, package)),
+            remaining_paths(plan, lambda package: expected_seconds(shop.store, package)),
             worker,
             executor=working,
             slots=shop.policy.jobs,
@@ -100,10 +101,10 @@ def _foreseen(shop: Workshop, package: Package, forecast: Forecast) -> float | N
     """What all that is to be done for a package will take; None where nothing is known."""
     if forecast.fate == "reuse":
         return 0.0
-    merge = expected_seconds(shop, package, "merge")
+    merge = expected_seconds(shop.store, package, "merge")
     if forecast.fate == "merge":
         return merge
-    build = expected_seconds(shop, package)
+    build = expected_seconds(shop.store, package)
     return None if build is None else build + (merge or 0.0)
 
 
@@ -141,12 +142,12 @@ def _summed(
     return Built(worker.plan, made, built, reused, seconds)
 
 
-def expected_seconds(shop: Workshop, package: Package, step: str = "build") -> float | None:
+def expected_seconds(store: Store, package: Package, step: str = "build") -> float | None:
     """Median of what a step of this package took before; else that of its other versions."""
-    durations = shop.store.durations(step, package.id)
+    durations = store.durations(step, package.id)
     if not durations:
         cp = f"{package.category}/{package.pn}"
-        others = shop.store.durations_like(step, f"{cp}-")
+        others = store.durations_like(step, f"{cp}-")
         durations = [took for name, took in others if cp_of(name.split("::")[0]) == cp][-EARLIER:]
     return sorted(durations)[len(durations) // 2] if durations else None
 

@@ -132,7 +132,7 @@ def _notes(worker: Worker, fates: Mapping[str, Forecast]) -> dict[str, str]:
     notes = {}
     for package in worker.plan.packages:
         fate = fates[package.id].fate
-        took = expected_seconds(worker.shop, package) if fate != "reuse" else None
+        took = expected_seconds(worker.shop.store, package) if fate != "reuse" else None
         notes[package.id] = fate if took is None else f"{fate}, ~{seconds(took)}"
     return notes
 
