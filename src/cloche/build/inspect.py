@@ -86,7 +86,7 @@ def _root_of(shop: Workshop, package: Package, about: kept.Kept, place: Path) ->
         binds = (
             *views.for_build(shop.inputs, package),
             Bind(sources, "/run/cloche/distdir"),
-            Bind(shop.jobserver.fifo, "/run/cloche/jobserver", writable=True),
+            *shop.jobserver_bind(),
         )
     binds = (*binds, Bind(place / "tmp", building.PORTAGE_TMP, writable=True))
     name = f"{package.category}/{package.pf}"

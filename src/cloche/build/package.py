@@ -106,7 +106,7 @@ def build_binds(shop: Workshop, package: Package, workspace: Path) -> tuple[Bind
         Bind(temporary, PORTAGE_TMP, writable=True),
         Bind(output, "/run/cloche/out", writable=True),
         Bind(sources, "/run/cloche/distdir"),
-        Bind(shop.jobserver.fifo, "/run/cloche/jobserver", writable=True),
+        *shop.jobserver_bind(),
     )
 
 

@@ -112,6 +112,12 @@ class Workshop:
             limits=self.policy.limits,
         )
 
+    def jobserver_bind(self) -> tuple[Bind, ...]:
+        """The bind that shows the jobserver; nothing where its FIFO would end at another kernel."""
+        if not self.engine.nature.shares_kernel:
+            return ()
+        return (Bind(self.jobserver.fifo, "/run/cloche/jobserver", writable=True),)
+
     def environment(self) -> dict[str, str]:
         """What Portage is told beside the fixed environment of all guests.
 
