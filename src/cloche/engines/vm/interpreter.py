@@ -17,14 +17,23 @@ from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 from types import CodeType
 
+from cloche import layers
 from cloche.engines.errors import HostError
 from cloche.engines.vm.cpio import Entry
 
 _AGENT = "cloche.engines.vm.agent"
+# Of the library of layers the agent needs one module; the package itself would bring SQLite, hashes
+# and whatever else takes time to load.
+_BARE = f"""
+import types
+sys.modules["cloche.layers"] = types.ModuleType("cloche.layers")
+sys.modules["cloche.layers"].__path__ = {[*layers.__path__]!r}
+"""
 # Run by a fresh interpreter, so that only what the agent itself needs is loaded.
 _LISTING = f"""
 import marshal, sys
 sys.path[:] = sys.argv[1:]
+{_BARE}
 import {_AGENT}
 code, files = {{}}, []
 for name, module in sys.modules.items():
@@ -40,6 +49,7 @@ sys.stdout.buffer.write(marshal.dumps((code, files)))
 _INIT = """#!{python} -IS
 import sys
 sys.path[:] = {paths!r}
+{bare}
 from {agent} import main
 main()
 """
@@ -64,7 +74,7 @@ def entries() -> list[Entry]:
         found += placed(file)
     # By this file Python recognises its library; the module itself is part of the interpreter.
     found.append(Entry(os.__file__, stat.S_IFREG | 0o644))
-    init = _INIT.format(python=python, paths=paths, agent=_AGENT)
+    init = _INIT.format(python=python, paths=paths, bare=_BARE, agent=_AGENT)
     return [*found, Entry("/init", stat.S_IFREG | 0o755, init.encode())]
 
 

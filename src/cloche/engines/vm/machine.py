@@ -60,7 +60,7 @@ class Hardware:
 
     def daemon(self, root: Path, fd: int) -> list[str]:
         """The command line that shares ``root``; ``fd`` is of the socket that listens."""
-        options = "cache=always,xattr,announce_submounts,sandbox=chroot"
+        options = "cache=always,xattr,announce_submounts,sandbox=chroot,log_level=warn"
         words = [self.virtiofsd, f"--fd={fd}", "--rlimit-nofile=0", "-f"]
         return [*words, "-o", f"source={root},{options}"]
 

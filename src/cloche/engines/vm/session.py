@@ -112,7 +112,16 @@ class Session:
 
     def _failure(self, what: str) -> SandboxError:
         """Say what was heard last: of the console, or of the programs themselves."""
-        console = (self._stage / "console").read_text(errors="replace")
-        lines = [line.strip() for line in console.splitlines() if line.strip()][-_LAST_LINES:]
-        said = [what, *lines, *([str(self._words)] if str(self._words) else [])]
-        return SandboxError("running a virtual machine", "; ".join(said))
+        lines = _last_words((self._stage / "console").read_text(errors="replace"))
+        words = [what, *lines, str(self._words)]
+        return SandboxError("running a virtual machine", "; ".join(filter(None, words)))
+
+
+def _last_words(console: str) -> list[str]:
+    """The end of what a console shows, or the panic before the registers and the stack."""
+    lines = [line.strip() for line in console.splitlines() if line.strip()]
+    for number, line in enumerate(lines):
+        if "Kernel panic" in line:
+            lines = lines[: number + 1]
+            break
+    return lines[-_LAST_LINES:]
