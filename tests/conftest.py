@@ -22,6 +22,8 @@ import coverage
 import pytest
 from tests.support import ROOT, WORKBENCH, Store, User, cannot, project, python_for_all
 
+from cloche.engines.vm import kernel
+
 
 def pytest_configure() -> None:
     """Take Ctrl-C, and let what we start take it: a shell's background job inherits it ignored."""
@@ -72,6 +74,21 @@ def ordinary(ground: Path, source: Path) -> Iterator[User]:
         subprocess.run(["userdel", name], check=False)
     with pytest.raises(KeyError):
         pwd.getpwnam(name)
+
+
+@pytest.fixture(scope="session")
+def virtual_kernel(ground: Path) -> Path:
+    """A kernel for virtual machines, fetched and unpacked as cloche does, readable for all."""
+    tools = ("qemu-system-x86_64", "apt-get", "dpkg-deb")
+    if missing := [tool for tool in tools if shutil.which(tool) is None]:
+        cannot(f"{', '.join(missing)}: not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(ground))
+        patch.delenv(kernel.VARIABLE, raising=False)
+        kernel.provide()
+        found = kernel.find()
+    subprocess.run(["chmod", "-R", "a+rX", ground / "cloche"], check=False)
+    return found.image.parent.parent
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,6 @@
 """Checks of virtual machines, run as one process by test_engines_qemu.py, as root or as a user.
 
-Usage: vm_driver.py DIRECTORY ROOT [PART-OF-A-NAME]. As sandbox_driver.py, with vm_checks.py.
+Usage: vm_driver.py DIRECTORY ROOT NAME-OF-A-CHECK... As sandbox_driver.py, with vm_checks.py.
 """
 
 from __future__ import annotations
@@ -20,20 +20,18 @@ from cloche.engines.choice import make_engine
 
 def main() -> None:
     directory, root = Path(sys.argv[1]), Path(sys.argv[2])
-    part = sys.argv[3] if len(sys.argv) > 3 else ""
     results: dict[str, str] = {}
     userns.enter()
     with make_engine("qemu") as engine:
         ground = Ground("qemu", engine, directory, root)
-        for name, check in list(vars(vm_checks).items()):
-            if name.startswith("check_") and part in name:
-                begun = time.monotonic()
-                try:
-                    check(ground)
-                    results[name] = "ok"
-                except BaseException:
-                    results[name] = traceback.format_exc()
-                print(name, f"{time.monotonic() - begun:.2f}", file=sys.stderr)
+        for name in sys.argv[3:]:
+            begun = time.monotonic()
+            try:
+                getattr(vm_checks, name)(ground)
+                results[name] = "ok"
+            except BaseException:
+                results[name] = traceback.format_exc()
+            print(name, f"{time.monotonic() - begun:.2f}", file=sys.stderr)
     print(json.dumps(results))
 
 
