@@ -25,19 +25,14 @@ CHECKS = re.findall(r"^def (check_\w+)", DRIVER.with_name("vm_checks.py").read_t
 OF_USERS = [name for name in CHECKS if re.search("leaves|descriptors|time_limit", name)]
 
 
-@pytest.fixture(scope="module")
-def in_machines(
-    request: pytest.FixtureRequest, ground: Path, virtual_kernel: Path
-) -> dict[str, str]:
-    """How every check went, for a user."""
-    user: User = request.getfixturevalue(request.param)
+def drive(user: User, names: list[str], ground: Path, virtual_kernel: Path) -> dict[str, str]:
+    """How checks went, for a user."""
     place = ground / f"machines-{user.name}"
     make_root(place / "root")
     (place / "work").mkdir()
     user.own(place)
     variables = {"CLOCHE_KERNEL": str(virtual_kernel)}
     command = user.command(env=variables)
-    names = CHECKS if user.name == "root" else OF_USERS
     command[command.index("-m") :] = [str(DRIVER), str(place / "work"), str(place / "root"), *names]
     run = subprocess.run(
         command,
@@ -53,14 +48,26 @@ def in_machines(
     return results
 
 
+@pytest.fixture(scope="module")
+def as_root(root: User, ground: Path, virtual_kernel: Path) -> dict[str, str]:
+    return drive(root, CHECKS, ground, virtual_kernel)
+
+
+@pytest.fixture(scope="module")
+def as_user(ordinary: User, ground: Path, virtual_kernel: Path) -> dict[str, str]:
+    return drive(ordinary, OF_USERS, ground, virtual_kernel)
+
+
 @pytest.mark.real
-@pytest.mark.parametrize(
-    ("in_machines", "name"),
-    [*(("root", name) for name in CHECKS), *(("ordinary", name) for name in OF_USERS)],
-    indirect=["in_machines"],
-)
-def test_in_a_machine(name: str, in_machines: dict[str, str]) -> None:
-    assert in_machines[name] == "ok", in_machines[name]
+@pytest.mark.parametrize("name", CHECKS)
+def test_as_root(name: str, as_root: dict[str, str]) -> None:
+    assert as_root[name] == "ok", as_root[name]
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", OF_USERS)
+def test_as_an_ordinary_user(name: str, as_user: dict[str, str]) -> None:
+    assert as_user[name] == "ok", as_user[name]
 
 
 def test_an_archive_is_what_cpio_reads(tmp_path: Path) -> None:
