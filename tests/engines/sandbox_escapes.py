@@ -86,7 +86,7 @@ def check_processes_of_the_host_cannot_be_touched(g: Ground) -> None:
         told = attack(g, script)
         assert {line.split(": ")[1] for line in told[:12]} <= {"ESRCH", "ENOENT"}, told
         # Of all processes there is none that pid -1 would mean, but this one and the first.
-        assert told[12:] in (["group: done", "all: ESRCH"], ["group: done", "all: done"]), told
+        assert {line.split(": ")[1] for line in told[12:]} <= {"done", "ESRCH"}, told
 
 
 def check_nothing_of_the_whole_host_can_be_written_below_proc(g: Ground) -> None:
@@ -207,8 +207,8 @@ def check_devices_in_a_layer_do_not_open(g: Ground) -> None:
         "for mode in (0o020600, 0o060600): print(tried('mknod', b'/tmp/x', mode, 259))\n"
     )
     told = attack(g, script, layer, binds=(Bind(bound, "/b", writable=True),))
-    wanted = "EACCES" if made else "ENOENT"
-    assert told == [f"{wanted} {wanted}"] * 6 + ["EPERM"] * 2, told
+    wanted = [*["EACCES EACCES" if made else "ENOENT ENOENT"] * 6, *["EPERM"] * 2]
+    assert told == wanted, told
 
 
 def check_no_way_leads_up_and_out(g: Ground) -> None:
@@ -224,11 +224,30 @@ def check_no_way_leads_up_and_out(g: Ground) -> None:
         "for _ in range(40): os.chdir('..')\n"
         "os.chroot('.')\n"
         "print(os.path.samestat(root, os.stat('/')))\n"
-        "for name in ('root/', 'cwd/', 'exe'): print(opened(f'/proc/1/{name}', os.O_RDONLY))\n"
-        "print(any(opened(f'/proc/1/fd/{n}', os.O_RDONLY) == 'done' for n in range(99)))\n"
     )
     told = attack(g, script, binds=(Bind(source, "/b"),))
-    assert told == ["[]", "True", "True", "EACCES", "EACCES", "EACCES", "False"], told
+    assert told == ["[]", "True", "True"], told
+
+
+def check_the_first_process_is_no_way_out(g: Ground) -> None:
+    """Of an engine's tool that stays inside; native's is closed altogether."""
+    script = (
+        "root = os.stat('/')\n"
+        "for name in ('root/', 'cwd/'):\n"
+        "    try: print(os.path.samestat(root, os.stat(f'/proc/1/{name}')))\n"
+        "    except OSError as error: print(errno.errorcode[error.errno])\n"
+        "program = os.open('/proc/1/exe', os.O_PATH) if opened('/proc/1/exe', 0) == 'done' else 0\n"
+        "if program:\n"
+        "    mode = os.fstat(program).st_mode & 0o7777\n"  # as it is: no harm if it can be done
+        "    print(tried('chmod', f'/proc/self/fd/{program}'.encode(), mode))\n"
+        "for n in range(99):\n"
+        "    try: state = os.stat(f'/proc/1/fd/{n}')\n"
+        "    except OSError: continue\n"
+        "    if os.path.isdir(f'/proc/1/fd/{n}'): print(n)\n"
+    )
+    told = attack(g, script)
+    wanted = [["EACCES"] * 2] if g.name == "native" else [["EACCES"] * 2, ["True", "True", "EROFS"]]
+    assert told in wanted, told
 
 
 def check_a_program_that_is_a_link_to_the_engine_is_refused(g: Ground) -> None:
@@ -246,7 +265,8 @@ def check_a_program_that_is_a_link_to_the_engine_is_refused(g: Ground) -> None:
         command = Command((name,), ENV)
         error = raises(ProgramError, lambda c=command: g.engine.start(g.sandbox(layer), c))
         assert f"executing {name}: " in str(error), error
-        assert "leads out of the root" in str(error), error
+        if g.name == "native":  # for tools it is looked up where there is no /proc
+            assert "leads out of the root" in str(error), error
 
 
 def check_a_script_of_scripts_runs(g: Ground) -> None:
@@ -350,7 +370,7 @@ def check_other_users_cannot_reach_what_is_setuid_here(g: Ground) -> None:
     process = g.engine.start(g.sandbox(upper=g.fresh()), Command(("sleep", "72001"), ENV))
     try:
         assert process.wait(0.05) is None  # the kernel sets the command line after the start
-        (pid,) = alive("72001")
+        pid = alive("72001")[-1]  # the last: a tool may stay there with the same words
         places = [f"/proc/{pid}/{name}" for name in ("root/bin/sh", "cwd/bin/sh", "exe", "fd/0")]
         as_other = ["setpriv", "--reuid=12345", "--regid=12345", "--clear-groups", "--"]
         for place in places:

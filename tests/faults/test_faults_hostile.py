@@ -7,6 +7,7 @@ import json
 import os
 import re
 import stat
+import subprocess
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -158,3 +159,16 @@ def test_no_name_leads_out_of_the_output_directory(tmp_path: Path, name: str) ->
     (tmp_path / "x.gpkg.tar").write_text("")
     with pytest.raises(errors.StepError, match="the guest left no package named"):
         package.taken(tmp_path / "out", name, "late/x-1::faults")
+
+
+def test_other_users_reach_no_setuid_program_of_a_store(seeded: Store) -> None:
+    found = subprocess.run(
+        ["find", seeded.path / "layers", "-perm", "-4000", "-type", "f", "-print", "-quit"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.strip()
+    assert found
+    nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "test", "-e"]
+    for path, status in ((seeded.path, 0), (seeded.path / "version", 1), (found, 1)):
+        assert subprocess.run([*nobody, path], check=False).returncode == status, path

@@ -20,6 +20,7 @@ from cloche.engines.native import CAPABILITIES
 from cloche.engines.reaping import end_all
 from cloche.engines.way import Started
 from cloche.engines.wire import Request
+from cloche.linux import seccomp
 
 _PATIENCE = 5  # seconds for what has failed at once before
 
@@ -65,17 +66,19 @@ class Bwrap(Keeper):
         terminal: str | None,
     ) -> int:
         """Start bwrap, which reads from ``block`` when all is made, just before the command."""
-        arguments, number = os.memfd_create("cloche-arguments"), max(fds) + 1
         raw = b"\0".join(map(os.fsencode, _arguments(request, root)))
-        os.write(arguments, raw + b"\0")
-        os.lseek(arguments, 0, os.SEEK_SET)
-        words = [self._tool, "--args", f"{number}", "--block-fd", f"{number + 1}", "--"]
+        own = [_file(raw + b"\0"), block.fileno(), _file(seccomp.limits_filter())]
+        numbered = dict(enumerate(own, max(fds) + 1))
+        options = ("--args", "--block-fd", "--seccomp")
+        words = [self._tool]
+        for option, number in zip(options, numbered, strict=True):
+            words += [option, f"{number}"]
         with block, step("starting bwrap"):
             return spawning.spawn(
                 self._tool,
-                (*words, *request.command.argv),
+                (*words, "--", *request.command.argv),
                 {},
-                {**fds, number: arguments, number + 1: block.fileno()},
+                fds | numbered,
                 terminal=terminal,
             )
 
@@ -90,6 +93,13 @@ class Bwrap(Keeper):
                 ours.recv(1)
         end_all()
         return SandboxError("making a sandbox by bwrap", str(words) or "it ended without a word")
+
+
+def _file(content: bytes) -> int:
+    fd = os.memfd_create("cloche-bwrap")
+    os.write(fd, content)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
 
 
 def _was_read(sock: socket.socket) -> bool:

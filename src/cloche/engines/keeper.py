@@ -37,6 +37,7 @@ class Keeper(Way):
     # What the tool mounts in the root by itself: directories, and files.
     places: tuple[str, ...] = ("/proc",)
     files: tuple[str, ...] = ()
+    _tool: str = ""  # the program of the host's that is started, if any
 
     def make_ready(self, *, network: bool) -> list[Mount]:
         """Leave what the host has set; the namespaces are for the tool to make."""
@@ -62,6 +63,8 @@ class Keeper(Way):
         root = assemble_apart(request.sandbox, self.shown(common), self.places, self.files)
         with entered(root):
             spawning.check(request.command)
+        if self._tool:
+            _seal(self._tool)
         started = self.launch(request, root, streams)
         processes.hide_from_ptrace()
         return started
@@ -77,6 +80,20 @@ class Keeper(Way):
     @abstractmethod
     def launch(self, request: Request, root: Path, streams: Sequence[int]) -> Started:
         """Start the command in ``root`` by the tool. Raises SandboxError with the tool's words."""
+
+
+def _seal(tool: str) -> None:
+    """Let the tool be executed from a read-only mount: of this process's mount namespace alone.
+
+    A tool may stay in the sandbox as its first process, whose /proc/PID/exe leads to the program on
+    that mount; on the host's own one root in there could make it setuid.
+    """
+    place = os.path.realpath(tool)
+    with step(f"making {place} read-only"):
+        fd = mounts.open_tree(place)
+        mounts.set_attributes(fd, mounts.MOUNT_ATTR_RDONLY)
+        mounts.move_mount(fd, place)
+        os.close(fd)
 
 
 def find_tool(name: str, package: str) -> str:

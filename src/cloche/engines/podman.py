@@ -6,6 +6,7 @@ Needs crun, the runtime that does without control groups. Podman mounts an
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from cloche.engines.base import Nature
 from cloche.engines.errors import SandboxError
 from cloche.engines.keeper import Keeper, Words, cover, find_tool, is_ready, keep_cgroups, wrapped
 from cloche.engines.native import CAPABILITIES
+from cloche.engines.oci_config import SECCOMP
 from cloche.engines.reaping import end_all
 from cloche.engines.way import Started
 from cloche.engines.wire import Request
@@ -28,7 +30,7 @@ _PLACES = {"--root": "root", "--runroot": "runroot", "--tmpdir": "tmp"}
 _FIXED = (
     *("run", "--quiet", "--rm", "--pull=never", "--cgroups=disabled", "--sdnotify=conmon"),
     *("--no-hosts", "--passwd=false", "--http-proxy=false", "--ipc=none", "--umask=0022"),
-    *("--security-opt=seccomp=unconfined", "--security-opt=apparmor=unconfined"),
+    *(f"--security-opt=seccomp={_STORE}/seccomp.json", "--security-opt=apparmor=unconfined"),
     *("--security-opt=label=disable", "--tmpfs=/sys:ro,mode=0555,size=4k"),
     f"--security-opt=mask={':'.join(f'/proc/{name}' for name in PROC_MASKED)}",
 )
@@ -95,6 +97,7 @@ class Podman(Keeper):
         """Options that let all podman's state lie in the stage, in whose end it ends."""
         for name in _PLACES.values():
             (_STORE / name).mkdir(parents=True)
+        (_STORE / "seccomp.json").write_text(json.dumps(SECCOMP))
         options = ["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none"]
         options += [f"{option}={_STORE / name}" for option, name in _PLACES.items()]
         return [*options, f"--runtime={self._runtime}"]

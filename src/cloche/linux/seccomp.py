@@ -79,6 +79,11 @@ def forbid_ways_to_host() -> None:
     _forbid((*_SHARED, *_LIMITS))
 
 
+def limits_filter() -> bytes:
+    """The second part of that by itself, as programs take it: struct sock_filter."""
+    return _compiled(_LIMITS)
+
+
 def prepare() -> None:
     """Compile the filters now, for the forks of this process, which have less time."""
     _compiled(_SHARED)
