@@ -13,7 +13,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from test_engines_native import make_root
+from tests.engines.driving import make_root
 from tests.support import User, cannot
 
 from cloche.engines.errors import HostError
