@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from cloche.layers import CaptureReport, MissingLowerError, capture, compare, flatten, merged
+from cloche.layers import (
+    CaptureReport,
+    MissingLowerError,
+    capture,
+    compare,
+    flatten,
+    layer_id,
+    merged,
+)
 
 DROP = ("etc/ld.so.cache", "etc/profile.env", "var/cache/edb", "var/log", "tmp", "var/tmp",
         "var/db/pkg/*/*/COUNTER")  # fmt: skip
@@ -115,15 +123,47 @@ def test_deletions_and_replaced_directories_stay(tmp_path: Path, base: Path) -> 
         """rm usr/bin/sh; rm -r usr/lib/old; mkdir usr/lib/old; echo c > usr/lib/old/c
         rm -r usr/empty; mkdir usr/empty; rm etc/ld.so.cache; rm -r var/cache/edb""",
     )
-    assert report.deleted == ("usr/bin/sh",)
+    assert report.deleted == ("usr/bin/sh", "usr/lib/old/a", "usr/lib/old/b")
     assert names(layer) == [
-        "usr", "usr/bin", "usr/bin/sh", "usr/lib", "usr/lib/old", "usr/lib/old/c",
+        "usr", "usr/bin", "usr/bin/sh", "usr/lib", "usr/lib/old", "usr/lib/old/a",
+        "usr/lib/old/b", "usr/lib/old/c",
     ]  # fmt: skip
-    assert os.getxattr(layer / "usr/lib/old", "user.overlay.opaque") == b"y"
+    assert os.listxattr(layer / "usr/lib/old") == []
     view = merged([base, layer])
     assert view.lookup(b"usr/lib/old/a") is None
     assert view.lookup(b"usr/lib/old/c") is not None
     assert view.lookup(b"usr/bin/sh") is None
+
+
+@pytest.mark.real
+def test_a_layer_does_not_tell_on_which_way_its_root_was_reached(
+    tmp_path: Path, base: Path
+) -> None:
+    """Directories made again, files written again, links made again: only the outcome counts."""
+    (base / "usr/one").write_text("1")
+    (base / "usr/two").hardlink_to(base / "usr/one")
+    ways = [
+        "rm usr/lib/old/a; echo c > usr/lib/old/c",
+        """cp -a usr/lib/old/b b; rm -r usr/lib; mkdir -p usr/lib/old; cp -a b usr/lib/old
+        rm b; echo c > usr/lib/old/c""",
+        """rm usr/lib/old/a; echo c > usr/lib/old/c; rm usr/one usr/two; printf 1 > usr/one
+        ln usr/one usr/two""",
+    ]
+    layers = [captured(tmp_path / str(n), [base], script)[0] for n, script in enumerate(ways)]
+    assert len({layer_id(layer, {}) for layer in layers}) == 1
+    assert names(layers[0]) == ["usr", "usr/lib", "usr/lib/old", "usr/lib/old/a", "usr/lib/old/c"]
+
+
+@pytest.mark.real
+def test_a_layer_hides_nothing_but_what_was_there(tmp_path: Path, base: Path) -> None:
+    """Over other lowers, a directory that was made again does not hide what they have more."""
+    layer, _ = captured(tmp_path / "w", [base], "rm -r usr/lib; mkdir -p usr/lib/old; rm -r etc")
+    other = tree(tmp_path / "other", {"usr/lib/old/more": "x", "usr/lib/more": "x"})
+    view = merged([base, other, layer])
+    assert view.lookup(b"usr/lib/old/more")
+    assert view.lookup(b"usr/lib/more")
+    assert view.lookup(b"usr/lib/old/a") is None
+    assert view.lookup(b"etc") is None
 
 
 @pytest.mark.real

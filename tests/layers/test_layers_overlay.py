@@ -23,7 +23,7 @@ from cloche.linux import mounts, processes
 userns.enter()
 processes.unshare(processes.CLONE_NEWNS)
 mounts.make_private()
-base, old, writable = Path(sys.argv[1]), sys.argv[2] == "True", sys.argv[3] == "True"
+base, api, writable = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "True"
 layers = [base / f"layer{index}" for index in range(1000)]
 for index, layer in enumerate(layers):
     layer.mkdir()
@@ -34,7 +34,7 @@ for count in (1, 2, 10, 300, 500, 1000):
     for path in (target, top, work):
         path.mkdir()
     pair = {"top": top, "work": work} if writable else {}
-    fd = overlay.compose(layers[:count], stage=target, old_api=old, **pair)
+    fd = overlay.compose(layers[:count], stage=target, api=api, **pair)
     mounts.move_mount(fd, target)
     assert len(os.listdir(target)) == count + 1, count
     assert (target / "same").read_text() == str(count - 1), count
@@ -52,10 +52,10 @@ def paths(count: int) -> list[Path]:
 
 @pytest.mark.real
 @pytest.mark.parametrize("writable", [False, True])
-@pytest.mark.parametrize("old", [False, True])
-def test_every_layer_is_seen_in_order(old: bool, writable: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("api", ["fsmount", "mount2"])
+def test_every_layer_is_seen_in_order(api: str, writable: bool, tmp_path: Path) -> None:
     subprocess.run(
-        [sys.executable, "-c", DRIVER, str(tmp_path), str(old), str(writable)],
+        [sys.executable, "-c", DRIVER, str(tmp_path), api, str(writable)],
         env={**os.environ, "PYTHONPATH": str(SOURCE)},
         check=True,
     )

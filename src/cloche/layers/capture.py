@@ -5,6 +5,10 @@ mark on every new directory, copies of files that were only opened for writing, 
 were copied up for the sake of something in them. And a package's hooks write to files that belong
 to the whole root. All of this goes, so that a layer holds what a package means and nothing else,
 and has the same id wherever it was built.
+
+A layer depends on what the lowers show and on what the root shows in the end, not on the way there:
+a directory that was deleted and made again is one that lost some names. So a layer hides what was
+there by whiteouts, name by name, and has no opaque directories, which would hide more over others.
 """
 
 # Names are bytes here, which pathlib does not know.
@@ -14,13 +18,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.layers.merge import Merged, Node, is_opaque, is_whiteout, open_node, same_bytes
-from cloche.layers.patterns import matcher
+from cloche.layers.patterns import Matcher, matcher
 from cloche.store.tree import OPAQUE, open_directory, open_file, read_xattrs, remove_at
 
 
@@ -56,11 +60,11 @@ def capture(
     layer holds. Files that equal the merged lowers in all but time are taken out, unless
     ``drop_unchanged`` is off. Raises OSError, and `MissingLowerError`.
     """
-    worker = _Capture(Merged(lowers), drop, drop_unchanged)
     fd = open_directory(top)
     try:
-        worker.directory(fd, b"", worker.merged.root)
-        _strip(fd, opaque=False)
+        worker = _Capture(fd, Merged(lowers), matcher(drop), drop_unchanged)
+        worker.directory(fd, b"", worker.merged.root, opaque=False)
+        _strip(fd)
     finally:
         os.close(fd)
     if destination != top:
@@ -69,7 +73,7 @@ def capture(
         kept=worker.kept,
         dropped=tuple(map(os.fsdecode, worker.dropped)),
         unchanged=worker.unchanged,
-        deleted=tuple(map(os.fsdecode, worker.deleted)),
+        deleted=tuple(map(os.fsdecode, sorted(worker.deleted))),
     )
 
 
@@ -84,72 +88,133 @@ class _Left:
 class _Capture:
     """One capture: walks the upper directory by descriptors, deepest names first."""
 
-    def __init__(self, merged: Merged, drop: Sequence[str], drop_unchanged: bool) -> None:
+    def __init__(self, top: int, merged: Merged, drop: Matcher, drop_unchanged: bool) -> None:
         self.merged = merged
-        self.drop = matcher(drop)
+        self.drop = drop
         self.drop_unchanged = drop_unchanged
+        self.links = _Links(top, merged, drop)
         self.kept = 0
         self.unchanged = 0
         self.dropped: list[bytes] = []
         self.deleted: list[bytes] = []
 
-    def directory(self, fd: int, path: bytes, lower: Node | None) -> _Left:
-        """Clean one directory; ``lower`` is what the lowers show in its place, if they do."""
+    def directory(self, fd: int, path: bytes, lower: Node | None, *, opaque: bool) -> _Left:
+        """Clean one directory; ``lower`` is what the lowers show in its place, if they do.
+
+        An ``opaque`` one, or one within such, has all that it shows: what it has not is gone.
+        """
         before = os.fstat(fd)
         holds = dropped = False
         prefix = path + b"/" if path else b""
-        for name in sorted(os.fsencode(name) for name in os.listdir(fd)):
+        names = sorted(os.fsencode(name) for name in os.listdir(fd))
+        for name in names:
             if self.drop(prefix + name):
                 remove_at(fd, name)
                 self.dropped.append(prefix + name)
                 dropped = True
                 continue
             below = self.merged.child(lower, name) if lower is not None else None
-            left = self.name(fd, name, prefix + name, below)
+            left = self.name(fd, name, prefix + name, below, opaque=opaque)
             holds |= left.holds
             dropped |= left.dropped
+        if opaque and lower is not None:
+            holds |= self.hide_others(fd, set(names), lower)
         if os.fstat(fd).st_mtime_ns != before.st_mtime_ns:
             os.utime(fd, ns=(before.st_atime_ns, before.st_mtime_ns))
         return _Left(holds, dropped)
 
-    def name(self, fd: int, name: bytes, path: bytes, below: Node | None) -> _Left:
+    def hide_others(self, fd: int, names: Collection[bytes], lower: Node) -> bool:
+        """Make whiteouts for what the lowers have beside ``names``; tell whether there is any."""
+        hidden = False
+        for node in self.merged.children(lower):
+            name = node.path.rpartition(b"/")[2]
+            if name not in names and not self.drop(node.path):
+                os.mknod(name, stat.S_IFCHR, 0, dir_fd=fd)
+                self.deleted.append(node.path)
+                self.kept += 1
+                hidden = True
+        return hidden
+
+    def name(self, fd: int, name: bytes, path: bytes, below: Node | None, *, opaque: bool) -> _Left:
         """Clean one name of a directory, and take it out where it means nothing."""
         info = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if stat.S_ISDIR(info.st_mode):
-            return self.subdirectory(fd, name, path, below)
+            return self.subdirectory(fd, name, path, below, opaque=opaque)
         if is_whiteout(info):
             if below is None:  # made for something that has been dropped since, or in vain
                 os.unlink(name, dir_fd=fd)
                 return _Left(holds=False, dropped=False)
             self.deleted.append(path)
-        elif self.drop_unchanged and below is not None and _same(fd, name, info, below):
+        elif self.drop_unchanged and below is not None and self.same(fd, name, info, below):
             os.unlink(name, dir_fd=fd)
             self.unchanged += 1
             return _Left(holds=False, dropped=False)
         elif stat.S_ISREG(info.st_mode):  # other types cannot have user.* attributes
             with _opened(name, fd) as file:
-                _strip(file, opaque=False)
+                _strip(file)
         self.kept += 1
         return _Left(holds=True, dropped=False)
 
-    def subdirectory(self, fd: int, name: bytes, path: bytes, below: Node | None) -> _Left:
+    def same(self, fd: int, name: bytes, info: os.stat_result, below: Node) -> bool:
+        """Whether a name that is no directory equals the one below in all but its times."""
+        # A hard link is news unless the lowers have it: it cannot be had from two layers.
+        return _same(fd, name, info, below) and (info.st_nlink == 1 or self.links.known(info))
+
+    def subdirectory(
+        self, fd: int, name: bytes, path: bytes, below: Node | None, *, opaque: bool
+    ) -> _Left:
         """Clean a directory and decide whether it stays."""
         lower = below if below is not None and below.is_directory else None
         inner = open_directory(name, fd)
         try:
-            hides = is_opaque(inner) and lower is not None and bool(self.merged.children(lower))
-            left = self.directory(inner, path, None if hides else lower)
-            _strip(inner, opaque=hides)
+            left = self.directory(inner, path, lower, opaque=opaque or is_opaque(inner))
+            _strip(inner)
             same = lower is not None and _attributes(inner) == _attributes(lower.origin)
         finally:
             os.close(inner)
         superfluous = same if lower is not None else left.dropped
-        if left.holds or hides or not superfluous:
+        if left.holds or not superfluous:
             self.kept += 1
             return _Left(holds=True, dropped=left.dropped)
         os.rmdir(name, dir_fd=fd)
         self.unchanged += same
         return _Left(holds=False, dropped=left.dropped)
+
+
+class _Links:
+    """The names of each inode of the top that has several; read when they are first asked for."""
+
+    def __init__(self, top: int, merged: Merged, drop: Matcher) -> None:
+        self.top = top
+        self.merged = merged
+        self.drop = drop
+        self.names: dict[tuple[int, int], list[bytes]] | None = None
+        self.verdicts: dict[tuple[int, int], bool] = {}
+
+    def known(self, info: os.stat_result) -> bool:
+        """Whether the lowers, too, have one inode under all names of this one."""
+        inode = (info.st_dev, info.st_ino)
+        if inode not in self.verdicts:
+            if self.names is None:
+                self.names = {}
+                self._read(self.top, b"", self.names)
+            nodes = [self.merged.lookup(path) for path in self.names[inode]]
+            lowers = {node and (node.info.st_dev, node.info.st_ino) for node in nodes}
+            self.verdicts[inode] = None not in lowers and len(lowers) == 1
+        return self.verdicts[inode]
+
+    def _read(self, fd: int, prefix: bytes, names: dict[tuple[int, int], list[bytes]]) -> None:
+        for text in os.listdir(fd):
+            name = os.fsencode(text)
+            path = prefix + name
+            info = os.stat(name, dir_fd=fd, follow_symlinks=False)
+            if self.drop(path):
+                continue
+            if stat.S_ISDIR(info.st_mode):
+                with _opened(name, fd) as inner:
+                    self._read(inner, path + b"/", names)
+            elif info.st_nlink > 1:
+                names.setdefault((info.st_dev, info.st_ino), []).append(path)
 
 
 @contextmanager
@@ -161,10 +226,10 @@ def _opened(name: bytes, within: int) -> Iterator[int]:
         os.close(fd)
 
 
-def _strip(fd: int, *, opaque: bool) -> None:
-    """Take off overlayfs's attributes, but for the opaque mark of a directory that needs it."""
+def _strip(fd: int) -> None:
+    """Take off overlayfs's attributes."""
     for name in map(os.fsencode, os.listxattr(fd)):
-        if name.startswith(b"user.overlay.") and not (opaque and name == OPAQUE):
+        if name.startswith(b"user.overlay."):
             os.removexattr(fd, name)
 
 
@@ -180,8 +245,8 @@ def _same(fd: int, name: bytes, info: os.stat_result, below: Node) -> bool:
     there = below.info
     if (info.st_mode, info.st_uid, info.st_gid) != (there.st_mode, there.st_uid, there.st_gid):
         return False
-    if info.st_nlink > 1 or info.st_rdev != there.st_rdev:
-        return False  # a hard link is news, and cannot be had from two layers
+    if info.st_rdev != there.st_rdev:
+        return False
     if stat.S_ISREG(info.st_mode):
         if info.st_size != there.st_size:
             return False

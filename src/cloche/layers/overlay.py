@@ -18,9 +18,13 @@ import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from cloche.layers.errors import OverlayUnavailableError, TooManyLayersError
 from cloche.linux import mounts
+
+Api = Literal["fsmount", "mount2"]
+"""The kernel's calls: those of fsopen(2), fsconfig(2) and fsmount(2), or mount(2)."""
 
 MAX_LOWERS = 499
 _OPTIONS = {"xino": "on", "index": "off"}
@@ -69,12 +73,12 @@ def compose(
     work: Path | None = None,
     stage: Path,
     attributes: int = 0,
-    old_api: bool = False,
+    api: Api | None = None,
 ) -> int:
     """Make the same tree as `mount_overlay`; return the descriptor of the detached mount.
 
-    ``stage`` is an empty directory, used meanwhile. ``old_api`` forces what is done on kernels
-    before 6.8, which lack ``lowerdir+``.
+    ``stage`` is an empty directory, used meanwhile. Without ``api`` the new calls are tried, then
+    mount(2) for kernels before 6.8, which lack ``lowerdir+``.
     """
     if (top is None) != (work is None):
         raise ValueError("top and work go together")
@@ -82,8 +86,8 @@ def compose(
         return _bind_read_only(lowers[0], attributes)
     try:
         groups = spread(lowers).groups
-        with _inner_overlays(groups, stage, old_api) as entries:
-            return _overlay(entries, top, work, stage, attributes, old_api)
+        with _inner_overlays(groups, stage, api) as entries:
+            return _overlay(entries, top, work, stage, attributes, api)
     except OSError as error:
         raise OverlayUnavailableError(error.errno or 0, str(error), len(lowers)) from error
 
@@ -134,7 +138,7 @@ def _bind_read_only(path: Path, attributes: int) -> int:
 
 @contextlib.contextmanager
 def _inner_overlays(
-    groups: Sequence[Sequence[Path]], stage: Path, old_api: bool
+    groups: Sequence[Sequence[Path]], stage: Path, api: Api | None
 ) -> Iterator[list[Path]]:
     """Replace each group of several directories by a read-only overlay of them.
 
@@ -145,9 +149,7 @@ def _inner_overlays(
         yield [group[0] for group in groups]
         return
     with _opened(group[0] for group in groups if len(group) == 1) as reachable:
-        inner = [
-            _overlay(group, None, None, stage, 0, old_api) for group in groups if len(group) > 1
-        ]
+        inner = [_overlay(group, None, None, stage, 0, api) for group in groups if len(group) > 1]
         _attach(tmpfs("0700"), stage)
         try:
             entries: list[Path] = []
@@ -196,21 +198,20 @@ def _overlay(
     work: Path | None,
     stage: Path,
     attributes: int,
-    old_api: bool,
+    api: Api | None,
 ) -> int:
-    if not old_api:
-        try:
-            return _new_overlay(lowers, top, work, attributes)
-        except OSError as error:
-            # EINVAL is what a kernel without lowerdir+ answers; a real mistake fails again below.
-            if error.errno not in (errno.ENOSYS, errno.EINVAL):
-                raise
-            first = error
+    if api == "mount2":
+        return _old_overlay(lowers, top, work, stage, attributes)
+    try:
+        return _new_overlay(lowers, top, work, attributes)
+    except OSError as error:
+        # EINVAL is what a kernel without lowerdir+ answers; a real mistake fails again below.
+        if api == "fsmount" or error.errno not in (errno.ENOSYS, errno.EINVAL):
+            raise
+        first = error
     try:
         return _old_overlay(lowers, top, work, stage, attributes)
     except OSError:
-        if old_api:
-            raise
         raise first from None
 
 
