@@ -5,7 +5,9 @@ character device 0:0 hides a name, ``user.overlay.opaque=y`` hides what lies bel
 Stacks are sequences of directories, the bottom first. `capture` turns what was written over a stack
 into a clean layer, `commit` puts it into a store under its `layer_id`, `merged` and `flatten` show
 a stack as one tree without a mount, `compare` tells two trees or stacks apart, `subtract` makes the
-layer that leads from one to the other, and `merge_layers` makes one layer of several.
+layer that leads from one to the other, and `merge_layers` makes one layer of several. `open_root`
+shows a stack at a directory, by whatever the host can do, and `capture_root` makes a layer of what
+was written there.
 """
 
 from __future__ import annotations
@@ -21,12 +23,21 @@ from cloche.layers.overlay import mount_overlay
 from cloche.layers.patterns import matcher
 from cloche.layers.planting import ImportOptions, Limits
 from cloche.layers.portage_noise import PORTAGE_RULES
+from cloche.layers.roots import (
+    Availability,
+    Root,
+    backends,
+    capture_root,
+    open_root,
+    own_mounts,
+)
 from cloche.layers.tarball import ImportReport, import_directory, import_tarball
 from cloche.layers.tarerrors import ImportRefusedError, LimitError
 
 __all__ = [
     "PORTAGE_RULES",
     "SOURCE_DATE_EPOCH",
+    "Availability",
     "CaptureReport",
     "Comparison",
     "Difference",
@@ -41,9 +52,12 @@ __all__ = [
     "Node",
     "Normaliser",
     "OverlayUnavailableError",
+    "Root",
     "Rules",
     "TooManyLayersError",
+    "backends",
     "capture",
+    "capture_root",
     "commit",
     "compare",
     "compare_layers",
@@ -56,6 +70,8 @@ __all__ = [
     "merge_layers",
     "merged",
     "mount_overlay",
+    "open_root",
+    "own_mounts",
     "stored_layer",
     "subtract",
 ]

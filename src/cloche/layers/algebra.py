@@ -13,20 +13,27 @@ from pathlib import Path
 
 from cloche.layers.capture import CaptureReport
 from cloche.layers.compare import differences
-from cloche.layers.copying import Farm
+from cloche.layers.copying import Content, Farm
 from cloche.layers.merge import Merged, Node, is_opaque, is_whiteout, listing, merging
 from cloche.layers.patterns import Matcher, matcher
 
 
-def flatten(lowers: Sequence[Path], destination: Path, *, link: bool = True) -> int:
+def flatten(
+    lowers: Sequence[Path],
+    destination: Path,
+    *,
+    link: bool = True,
+    content: Content | None = None,
+) -> int:
     """Make one tree of a stack, and give the number of names in it.
 
     ``destination`` must be missing or empty. Files are hard links to those of the layers, so nobody
     may ever write to the tree; without ``link``, and where links are not possible (another file
-    system, too many of them), they are copies with the same attributes and times. The lowest of
-    ``lowers`` must be the bottom of a root: marks for hiding have nothing left to hide, and go.
+    system, too many of them), they are copies with the same attributes and times, made by
+    ``content`` if that is given. The lowest of ``lowers`` must be the bottom of a root: marks for
+    hiding have nothing left to hide, and go.
     """
-    farm = Farm(destination, link=link)
+    farm = Farm(destination, link=link, content=content)
     count = 0
     for node in Merged(lowers).walk():
         farm.add(node)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from cloche.layers.merge import Node
@@ -21,15 +21,22 @@ _NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)
 _NO_RANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM)
 _CHUNK = 1 << 20  # bytes
 
+Content = Callable[[int, int], None]
+"""Copies what is in one open file into another, empty one."""
+
 
 class Farm:
     """Links or copies in one new tree; names that are one inode there are one inode here."""
 
-    def __init__(self, goal: Path, *, link: bool) -> None:
-        """``goal`` is missing or empty; with ``link`` files become hard links where that can be."""
+    def __init__(self, goal: Path, *, link: bool, content: Content | None = None) -> None:
+        """``goal`` is missing or empty; with ``link`` files become hard links where that can be.
+
+        ``content`` copies what is in files, in place of `copy_content`.
+        """
         goal.mkdir(exist_ok=True)
         self.goal = os.fsencode(goal)
         self.link = link
+        self.content = content or copy_content
         self._copies: dict[tuple[int, int], bytes] = {}
         self._directories: list[Node] = []
         self._opaque: list[bytes] = []
@@ -68,7 +75,7 @@ class Farm:
         if node.info.st_nlink > 1 and inode in self._copies:
             os.link(self._copies[inode], place, follow_symlinks=False)
             return
-        copy(node, place)
+        copy(node, place, self.content)
         self._copies[inode] = place
 
 
@@ -82,7 +89,7 @@ def _linked(node: Node, place: bytes) -> bool:
     return True
 
 
-def copy(node: Node, place: bytes) -> None:
+def copy(node: Node, place: bytes, content: Content) -> None:
     """Copy a name that is no directory. Raises OSError."""
     kind = stat.S_IFMT(node.info.st_mode)
     if kind == stat.S_IFLNK:
@@ -93,7 +100,7 @@ def copy(node: Node, place: bytes) -> None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             target = os.open(place, flags, 0o600)
             try:
-                copy_content(source, target)
+                content(source, target)
             finally:
                 os.close(target)
         finally:

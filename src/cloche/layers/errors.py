@@ -88,3 +88,140 @@ class MissingLowerError(ClocheError):
     @property
     def todo(self) -> str:
         return "run `cloche store verify`"
+
+
+class BackendUnavailableError(ClocheError):
+    """A backend cannot show a root here: its ``name``, and the ``reason``."""
+
+    status = Exit.HOST
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    @property
+    def what(self) -> str:
+        return f"no root by {self.name}: {self.reason}"
+
+    @property
+    def todo(self) -> str:
+        return "take another backend"
+
+
+class NoBackendError(ClocheError):
+    """No backend at all can show a root there; ``reasons`` has one line for each."""
+
+    status = Exit.HOST
+
+    def __init__(self, place: Path, reasons: tuple[str, ...]) -> None:
+        super().__init__(place, reasons)
+        self.place = place
+        self.reasons = reasons
+
+    @property
+    def what(self) -> str:
+        return "no backend can show a root there"
+
+    @property
+    def where(self) -> str:
+        return str(self.place)
+
+    @property
+    def detail(self) -> str:
+        return "\n".join(self.reasons)
+
+
+class UnknownBackendError(ClocheError):
+    """There is no backend of this name; ``known`` are those that there are."""
+
+    def __init__(self, name: str, known: tuple[str, ...]) -> None:
+        super().__init__(name, known)
+        self.name = name
+        self.known = known
+
+    @property
+    def what(self) -> str:
+        return f"no backend is called {self.name}"
+
+    @property
+    def todo(self) -> str:
+        return f"choose one of {', '.join(self.known)}"
+
+
+class SharedInodesError(ClocheError):
+    """A root of hard links was to be writable, whose files are those of the layers."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    @property
+    def what(self) -> str:
+        return f"a root by {self.name} shares its files with the layers and cannot be writable"
+
+    @property
+    def todo(self) -> str:
+        return "open it without an upper directory, or take another backend"
+
+
+class ReadOnlyRootError(ClocheError):
+    """What was written to a root was to be captured, but nothing can be written to it."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def what(self) -> str:
+        return "the root is read-only: there is nothing to capture"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "open it with an upper directory"
+
+
+class NotEmptyError(ClocheError):
+    """A directory that a root needs for itself holds something."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def what(self) -> str:
+        return "a root needs an empty directory"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "choose another one"
+
+
+class RootBusyError(ClocheError):
+    """A process still uses a root that is to be captured: an open file, a working directory."""
+
+    status = Exit.FAILED
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def what(self) -> str:
+        return "the root is still in use"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "end what was started in it"
