@@ -51,7 +51,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         builds.make_seed(place)
         project = place.project("project", without_stage4(options.machine))
         say("probing")
-        told, _ = place.cloche(project, "engines", "--probe", "--json", *options.engines)
+        probing = ("engines", "--probe", "--json", "--rounds", str(options.rounds))
+        told, _ = place.cloche(project, *probing, *options.engines)
         data: dict[str, Any] = json.loads(told)
         names = [each["engine"] for each in data["probed"] if not each["error"]]
         if options.machine != "none":
@@ -131,6 +132,7 @@ def _options() -> argparse.Namespace:
         default=Path(os.environ.get("TMPDIR", "/var/tmp")),
         help="directory that keeps seed and sources, below store/; what was built there is removed",
     )
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each engine [3]")
     parser.add_argument("--machine", default="mini", help="of the workbench; `none` builds nothing")
     parser.add_argument("--unbuilt", nargs="*", default=(), help="engines that are only probed")
     parser.add_argument("--save", type=Path, help="write what was measured there, as JSON")
