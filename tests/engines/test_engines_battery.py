@@ -117,6 +117,9 @@ def test_an_engine_keeps_out_what_it_says(
     name: str, every: dict[str, dict[str, Any]], user: User
 ) -> None:
     engine = every[name]
+    if name == "nspawn" and user.name != "root":
+        assert "needs real root" in engine["reason"]
+        return
     if not engine["there"]:
         cannot(f"{name}: {engine['reason']}")
     assert engine["error"] is None

@@ -106,7 +106,7 @@ CLAIMS = {
     "network": ("interfaces", "loopback", "abstract-sockets", "vsock"),
     "IPC": ("sysv", "mqueue"),
     "host name": ("hostname",),
-    "devices": ("devices", "disk", "sys"),
+    "devices": ("devices", "disk"),
     "keyrings": ("keyring",),
     "kernel": ("kernel", "kernel-arguments", "kernel-log"),
 }

@@ -14,6 +14,7 @@ import secrets
 import socket
 import subprocess
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -218,7 +219,8 @@ def _known(root: Root) -> dict[str, Any]:
         },
         "disk": [os.major(device), os.minor(device)] if os.major(device) else None,
         "kernel_log": traces.can_read_kernel_log(),
-        "boot": _text("/proc/sys/kernel/random/boot_id"),
+        "started": time.time() - time.clock_gettime(time.CLOCK_BOOTTIME),
+        "built": list(os.uname())[2:],
         "kernel_arguments": Path("/proc/cmdline").read_text(errors="replace"),
     }
 
