@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import builds, compiling, display, facts, overhead, starts, thousand
+from bench import builds, compiling, display, facts, layers, overhead, starts, thousand
 from bench.place import ROOT, BenchError, Place, say
 from bench.table import Report, Row, render
 from cloche.seeds.stored import stored_seeds
@@ -37,6 +37,7 @@ NOTES = (
     "themselves (Private_* of smaps_rollup).",
     "Compiling: a project of our own, one gcc after the other, `-pipe -O2`; sandbox and chroot "
     "take turns, and the ratio is the median of the rounds' ratios.",
+    "Roots of many layers: see docs/layers.md, which `python -m bench.layers` writes.",
     "A package that compiles nothing: five of them without dependencies, one after the other; "
     "cloche's figures are those of its index and its events.",
     "Memory: VmHWM of a process with the whole command line loaded, that reads a synthetic "
@@ -102,6 +103,8 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
     rows += starts.row_rows(place, seed, starts.BESIDE, 100 if quick else 1000)
     say("compiling")
     rows += compiling.rows(place, seed, cold.plain.root, starts.BESIDE, 2 if quick else 7)
+    say("roots of many layers")
+    others += layers.rows(place, seed, 100 if quick else 300, 2 if quick else 5)
     say("packages that compile nothing")
     rows += overhead.rows(place, 2 if quick else 5)
     say("a plan of a thousand packages")

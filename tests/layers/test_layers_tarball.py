@@ -247,7 +247,7 @@ MEMBERS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(members=MEMBERS, noise=st.one_of(st.none(), st.tuples(st.integers(0, 4000), st.binary())))
 def test_nothing_outside_changes_whatever_is_in_it(tmp_path_factory, members, noise) -> None:  # type: ignore[no-untyped-def]
     ground = Ground(tmp_path_factory.mktemp("hostile"))
@@ -298,7 +298,7 @@ def times(root: Path, *, whole: bool) -> list[int]:
     return [time // 10**9 for time in found] if whole else found
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     layer=LAYER,
     changes=CHANGES,

@@ -116,7 +116,12 @@ class TarReader:
         records: list[tuple[bytes, bytes]],
     ) -> Member:
         """Put together what the header and those before it say."""
-        pax = self._global | dict(records)
+        # An empty value takes back what a header about all members said.
+        pax = {
+            key: value
+            for key, value in (self._global | dict(records)).items()
+            if value or key.startswith((b"SCHILY.xattr.", b"GNU.sparse."))
+        }
         if name is None:
             name = _field(header[:100])
             if header[257:263] == b"ustar\0" and (prefix := _field(header[345:500])):
