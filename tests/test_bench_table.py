@@ -5,7 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from cloche.display.frame import View
+from cloche.display.frame import render as render_frame
+from cloche.display.theme import make_theme
+
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+from bench import display
 from bench.table import Aim, Beside, Report, Row, figure, median_row, render
 
 
@@ -58,7 +63,16 @@ def test_a_bar_in_a_text_does_not_break_the_table():
         (0.0084, "s", "0.008 s"),
         (1, "packages", "1 package"),
         (3, "packages", "3 packages"),
+        (0.938, "%", "0.94 %"),
     ],
 )
 def test_figures_have_three_digits_that_count(value, unit, text):
     assert figure(value, unit) == text
+
+
+def test_the_display_is_measured_with_the_packages_that_its_rows_name():
+    state = display.loaded()
+    assert len(state.nodes) == display.PACKAGES == 1000
+    assert (state.count("running"), state.count("failed")) == (display.RUNNING, 1) == (64, 1)
+    frame = render_frame(state, display.SIZES[0], make_theme(), 100.0, View())
+    assert sum(line.count("▶") for line in frame[:-2]) == 64

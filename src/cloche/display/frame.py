@@ -107,7 +107,7 @@ def _graph(state: State, room: int, width: int, theme: Theme, now: float, view: 
     layout = _layout(state, room, width, view)
     if layout.rows is None:
         cells = _grid(state, layout.places, room, width, theme, now, view)
-        return [theme.draw(line, width) for line in cells]
+        return [_drawn(theme, tuple(line), width) for line in cells]
     gutter = width_of(layout.rows)
     lines = []
     for row in layout.rows:
@@ -116,6 +116,11 @@ def _graph(state: State, room: int, width: int, theme: Theme, now: float, view: 
         about = _about(state, row.place, node, now)
         lines.append(_row(row, gutter, name, status, about, name == view.chosen, theme, width))
     return lines
+
+
+@lru_cache(maxsize=512)
+def _drawn(theme: Theme, line: tuple[Segment, ...], width: int) -> str:
+    return theme.draw(line, width)
 
 
 @lru_cache(maxsize=1024)  # between two frames most rows stay as they are
@@ -138,13 +143,14 @@ def _row(
     return theme.draw(line, width)
 
 
-def cells_of(row: Row, theme: Theme, status: Status) -> list[Segment]:
+@lru_cache(maxsize=1024)
+def cells_of(row: Row, theme: Theme, status: Status) -> tuple[Segment, ...]:
     """A row's part of the graph."""
     lines, onwards = theme.lines, (" ", theme.lines[LEFT | RIGHT])
     texts = [lines[directions & ~VERTEX] + onwards[on] for directions, on in row.cells]
     own = next(n for n, (directions, _) in enumerate(row.cells) if directions == VERTEX)
     after = texts[own][1:] + "".join(texts[own + 1 :])
-    return [("".join(texts[:own]), "edge"), (theme.marks[status], status), (after, "edge")]
+    return ("".join(texts[:own]), "edge"), (theme.marks[status], status), (after, "edge")
 
 
 def _about(state: State, place: int, node: Node, now: float) -> str:

@@ -43,14 +43,12 @@ def lay_out(order: Order, sets: Sets, rows: int, lanes: int) -> Layout:
     if core.bit_count() > rows:
         return Layout(tuple(bits(core)), None)
     around = _around(order, sets, core, min(rows - core.bit_count(), AROUND))
-    while True:
-        shown = tuple(sorted((*bits(core), *around)))
+    for beside in (around, around[: len(around) // 2], []):
+        shown = tuple(sorted((*bits(core), *beside)))
         drawn = draw_lanes(order, shown)
         if width_of(drawn) <= lanes:
             return Layout(shown, drawn)
-        if not around:
-            return Layout(shown, None)
-        around = around[: len(around) // 2]
+    return Layout(tuple(bits(core)), None)
 
 
 def _around(order: Order, sets: Sets, core: int, room: int) -> list[int]:
