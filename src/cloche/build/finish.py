@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from cloche.build import collisions
 from cloche.build.errors import StepError
@@ -103,6 +104,6 @@ def _run(
             text = str(result.get("text") or "the guest failed")
             raise StepError(f"machine/{machine}", "finish", text, log=str(log), tail=tail_of(log))
         tree = workspace / "layer"
-        capture(upper / "top", sandbox.lowers, tree, drop=LEFT_BEHIND)
+        capture(upper / "top", [Path(each) for each in sandbox.lowers], tree, drop=LEFT_BEHIND)
         layer = commit(shop.store, tree, kind="state", label=machine, rules=PORTAGE_RULES)
     return {"layer": layer.id}, str(log.relative_to(shop.store.logs))

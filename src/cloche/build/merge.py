@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 from cloche.build import kept, views
 from cloche.build import package as building
@@ -73,6 +74,6 @@ def merge(
             kept.keep(shop, package, "merge", workspace, layers)
             raise building.explain(shop, package, "merge", result, log)
         tree = workspace / "layer"
-        capture(upper / "top", sandbox.lowers, tree, drop=GLOBAL_STATE)
+        capture(upper / "top", [Path(each) for each in sandbox.lowers], tree, drop=GLOBAL_STATE)
         layer = commit(shop.store, tree, kind="package", label=package.cpv, rules=PORTAGE_RULES)
     return layer, building.put_away(shop, package, log)

@@ -230,10 +230,11 @@ def _root(
         (file := skeleton / name.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
         file.touch()
     _make_mount_points(skeleton, prepared)
-    cover = _cover_of(place, skeleton, sandbox.lowers[-1])
+    model = Path(sandbox.lowers[-1])
+    cover = _cover_of(place, skeleton, model)
     top = work = None
     if sandbox.upper is not None:
-        top, work = _writable(sandbox.upper, sandbox.lowers[-1])
+        top, work = _writable(sandbox.upper, model)
     fd = overlay.compose(
         (skeleton, *sandbox.lowers, *cover),
         top=top,

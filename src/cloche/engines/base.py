@@ -39,7 +39,7 @@ class Sandbox:
     in the root, and leave nothing in ``top``; targets are plain absolute paths.
     """
 
-    lowers: tuple[Path, ...]
+    lowers: tuple[Path | str, ...]
     upper: Path | None = None
     binds: tuple[Bind, ...] = ()
     tmpfs: tuple[str, ...] = ()

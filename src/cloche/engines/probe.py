@@ -42,7 +42,7 @@ def check(directory: Path) -> None:
 def check_engine(engine: Engine, directory: Path) -> None:
     """Start a program that does nothing. Raises SandboxError where that does not work."""
     with _scratch(directory) as sandbox:
-        nothing.write(sandbox.lowers[0] / "nothing")
+        nothing.write(Path(sandbox.lowers[0]) / "nothing")
         ended = engine.start(sandbox, Command(("/nothing",), timeout=_PATIENCE)).wait()
     if ended is None or not ended.ok:
         raise SandboxError(f"trying the engine {engine.name}", f"it ended with {ended}")

@@ -67,7 +67,7 @@ def unpack(fd: int) -> Request:
     with open(fd, "rb", closefd=False) as stream:
         data = json.loads(stream.read())
     sandbox = Sandbox(
-        lowers=tuple(Path(path) for path in data["lowers"]),
+        lowers=tuple(data["lowers"]),
         upper=Path(data["upper"]) if data["upper"] else None,
         binds=tuple(Bind(Path(source), target, rw) for source, target, rw in data["binds"]),
         tmpfs=tuple(data["tmpfs"]),

@@ -26,6 +26,9 @@ from cloche.linux import mounts
 Api = Literal["fsmount", "mount2"]
 """The kernel's calls: those of fsopen(2), fsconfig(2) and fsmount(2), or mount(2)."""
 
+#: A lower directory. To make paths of hundreds of strings would cost a start as much as its exec.
+Place = Path | str
+
 MAX_LOWERS = 499
 _OPTIONS = {"xino": "on", "index": "off"}
 _FLAGS = ("userxattr",)
@@ -35,7 +38,7 @@ _FLAGS = ("userxattr",)
 class Stack:
     """How lower directories are spread over overlays: each group is one entry of the outer one."""
 
-    groups: tuple[tuple[Path, ...], ...]
+    groups: tuple[tuple[Place, ...], ...]
 
     @property
     def inner(self) -> int:
@@ -44,7 +47,7 @@ class Stack:
 
 
 def mount_overlay(
-    lowers: Sequence[Path],
+    lowers: Sequence[Place],
     target: Path,
     *,
     top: Path | None = None,
@@ -67,7 +70,7 @@ def mount_overlay(
 
 
 def compose(
-    lowers: Sequence[Path],
+    lowers: Sequence[Place],
     *,
     top: Path | None = None,
     work: Path | None = None,
@@ -92,7 +95,7 @@ def compose(
         raise OverlayUnavailableError(error.errno or 0, str(error), len(lowers)) from error
 
 
-def spread(lowers: Sequence[Path], limit: int = MAX_LOWERS) -> Stack:
+def spread(lowers: Sequence[Place], limit: int = MAX_LOWERS) -> Stack:
     """Decide which lower directories are merged beforehand so that at most ``limit`` remain.
 
     Raises TooManyLayersError where whiteouts or the depth that overlayfs allows forbid it.
@@ -109,12 +112,12 @@ def spread(lowers: Sequence[Path], limit: int = MAX_LOWERS) -> Stack:
     merged, direct = rest[:merged_count], rest[merged_count:]
     for layer in merged:
         if hides_something(layer):
-            raise TooManyLayersError(len(lowers), layer)
+            raise TooManyLayersError(len(lowers), Path(layer))
     middle = [tuple(merged[at : at + limit]) for at in range(0, len(merged), limit)]
     return Stack((bottom, *middle, *((layer,) for layer in direct)))
 
 
-def hides_something(layer: Path) -> bool:
+def hides_something(layer: Place) -> bool:
     """Tell whether a layer holds a whiteout or an opaque directory."""
     for directory, _, files in os.walk(layer):
         with contextlib.suppress(OSError):
@@ -127,7 +130,7 @@ def hides_something(layer: Path) -> bool:
     return False
 
 
-def _bind_read_only(path: Path, attributes: int) -> int:
+def _bind_read_only(path: Place, attributes: int) -> int:
     try:
         fd = mounts.open_tree(path)
         mounts.set_attributes(fd, attributes | mounts.MOUNT_ATTR_RDONLY)
@@ -138,8 +141,8 @@ def _bind_read_only(path: Path, attributes: int) -> int:
 
 @contextlib.contextmanager
 def _inner_overlays(
-    groups: Sequence[Sequence[Path]], stage: Path, api: Api | None
-) -> Iterator[list[Path]]:
+    groups: Sequence[Sequence[Place]], stage: Path, api: Api | None
+) -> Iterator[list[Place]]:
     """Replace each group of several directories by a read-only overlay of them.
 
     A directory of a detached mount cannot serve as a lower everywhere, so inner overlays are
@@ -152,21 +155,22 @@ def _inner_overlays(
         inner = [_overlay(group, None, None, stage, 0, api) for group in groups if len(group) > 1]
         _attach(tmpfs("0700"), stage)
         try:
-            entries: list[Path] = []
+            entries: list[Place] = []
             for group in groups:
                 if len(group) == 1:
                     entries.append(reachable[group[0]])
                     continue
-                entries.append(stage / f"inner{len(entries)}")
-                entries[-1].mkdir()
-                _attach(inner.pop(0), entries[-1])
+                place = stage / f"inner{len(entries)}"
+                place.mkdir()
+                _attach(inner.pop(0), place)
+                entries.append(place)
             yield entries
         finally:
             mounts.unmount(stage, detach=True)
 
 
 @contextlib.contextmanager
-def _opened(paths: Iterator[Path]) -> Iterator[dict[Path, Path]]:
+def _opened(paths: Iterator[Place]) -> Iterator[dict[Place, Path]]:
     """Give names under /proc/self/fd, which stay good when something is mounted above the paths."""
     fds = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in paths}
     try:
@@ -193,7 +197,7 @@ def _attach(mount: int, target: Path) -> None:
 
 
 def _overlay(
-    lowers: Sequence[Path],
+    lowers: Sequence[Place],
     top: Path | None,
     work: Path | None,
     stage: Path,
@@ -216,7 +220,7 @@ def _overlay(
 
 
 def _new_overlay(
-    lowers: Sequence[Path], top: Path | None, work: Path | None, attributes: int
+    lowers: Sequence[Place], top: Path | None, work: Path | None, attributes: int
 ) -> int:
     with _Names() as names, mounts.Context("overlay") as context:
         for key, value in _OPTIONS.items():
@@ -252,7 +256,7 @@ class _Names:
         for fd in self._fds:
             os.close(fd)
 
-    def of(self, path: Path) -> bytes:
+    def of(self, path: Place) -> bytes:
         """Return a name that is good until the next one is asked for."""
         parent, name = os.path.split(os.fsencode(path))
         if parent != self._here:
@@ -270,7 +274,7 @@ class _Names:
 
 
 def _old_overlay(
-    lowers: Sequence[Path], top: Path | None, work: Path | None, stage: Path, attributes: int
+    lowers: Sequence[Place], top: Path | None, work: Path | None, stage: Path, attributes: int
 ) -> int:
     """Mount with mount(2), whose options end at 4096 bytes: through short symbolic links.
 
