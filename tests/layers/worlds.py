@@ -122,6 +122,9 @@ def build(directory: Path, layers: list[list[Draw]]) -> list[Path]:
     for level, layer in enumerate(layers):
         root = directory / f"layer{level}"
         root.mkdir()
+        os.setxattr(root, "user.level", b"%d" % level)  # a root's own attributes count as well
+        os.chown(root, 250, level)
+        root.chmod(0o751)
         for index, draw in enumerate(layer):
             own = draw.kind in CHANGES  # of what this layer has itself
             names = list(merged([root] if own else [*stack, root]).walk())
