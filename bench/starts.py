@@ -68,7 +68,7 @@ def rows(place: Place, seed: Path, ready: Path, sizes: Sequence[int], runs: int)
         made.append(median_row(f"{what} running", first[size], "ms", aim=aim))
         beside = (bwrap[WARM:], "bubblewrap on a ready directory, to the end of the command")
         if size == BESIDE and bwrap:
-            aim = Aim(statistics.median(bwrap[WARM:]) + ABOVE, of="value")
+            aim = Aim(round(statistics.median(bwrap[WARM:]) + ABOVE, 2), of="value")
             made.append(median_row(f"{what} running", first[size], "ms", beside, aim))
         made.append(median_row(f"{what} ended", ended[size], "ms", beside))
     low = min(sizes)
@@ -89,15 +89,12 @@ def row_rows(place: Place, seed: Path, layers: int, starts: int) -> list[Row]:
         for _ in range(50):
             _native(engine, lowers, upper)
         before = _held(engine)
-        began = time.monotonic()
-        for _ in range(starts):
-            _native(engine, lowers, upper)
-        each = (time.monotonic() - began) * 1e3 / starts
+        each = [_native(engine, lowers, upper)[1] for _ in range(starts)]
         grown = [after - old for after, old in zip(_held(engine), before, strict=True)]
     place.removed(place.directory / "tiny")
     what = f"{starts:,} starts in a row, from a seed and {layers} layers"
     return [
-        Row(f"{what}: each, to its end", each, "ms", runs=starts),
+        median_row(f"{what}: each, to its end", each, "ms"),
         Row(f"{what}: memory grown", max(0.0, grown[0]), "MB", aim=Aim(1, of="value")),
         Row(f"{what}: descriptors more", grown[1], "descriptors", aim=Aim(0, of="value")),
         Row(f"{what}: mounts more", grown[2], "mounts", aim=Aim(0, of="value")),
