@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 WIDTH, HEIGHT = 330, 300  # of one panel, in pixels
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 34, 40
+LEFT, RIGHT, TOP, BOTTOM = 56, 20, 34, 40
 # Told apart by people who see colours differently (Okabe and Ito), and by their marks.
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")
 
