@@ -9,6 +9,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -60,10 +63,21 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             wanted = [name for name in names if name not in options.unbuilt]
             data["builds"] = [_build(place, project, options.machine, name) for name in wanted]
         data["machine"] = options.machine
-        data["about"] = list(facts.about(place.directory, load))
+        data["about"] = [*facts.about(place.directory, load), *versions()]
         place.removed(place.directory)
         place.directory.mkdir()  # for the context to remove
     return data
+
+
+def versions() -> Iterator[tuple[str, str]]:
+    """Of the tools that make sandboxes; `facts` knows bubblewrap's."""
+    for tool in ("crun", "runc", "systemd-nspawn", "podman", "qemu-system-x86_64"):
+        if shutil.which(tool):
+            told = subprocess.run([tool, "--version"], capture_output=True, text=True, check=True)
+            if found := re.search(
+                r"\d+(\.\d+)*", told.stdout.splitlines()[0].replace("x86_64", "")
+            ):
+                yield tool, found[0]
 
 
 def _build(place: Place, project: Path, machine: str, engine: str) -> dict[str, Any]:
