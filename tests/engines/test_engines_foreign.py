@@ -117,6 +117,26 @@ def judge(engine: str, told: dict[str, str], *, as_root: bool) -> None:
     assert set(told) == set(promises(engine))
 
 
+def groups() -> set[Path]:
+    """Control groups that engines have made, those of others running now too."""
+    return {path for path in Path("/sys/fs/cgroup").rglob("cloche-*") if path.is_dir()}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_control_group_is_left(engine: str, small_root: Path) -> None:
+    if os.geteuid() != 0:
+        cannot("the tests do not run as root")
+    before = groups()
+    told = drive_as_root(engine, small_root, ("check_a_read_only_root_is_read_only",))
+    assert set(told.values()) == {"ok"}
+    left = {path for path in groups() - before if not Path("/proc", owner(path)).exists()}
+    assert not left
+
+
+def owner(group: Path) -> str:
+    return group.name.split("-")[1]
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_as_root(engine: str, small_root: Path) -> None:
     if os.geteuid() != 0:

@@ -35,15 +35,18 @@ def create_for_engine() -> tuple[str, ...]:
 
 
 def create_for_tool() -> tuple[str, ...]:
-    """Make groups below which a tool makes groups of its own, so that those are removed, too."""
-    made = []
+    """Make groups below which a tool makes groups of its own, so that those are removed, too.
+
+    They have one name: nspawn makes in systemd's hierarchy what it finds in the unified one.
+    """
+    made, own = [], _name()
     for line in _own_groups():
         _, controllers, path = line.split(":", 2)
         names = {"": ("unified", "."), "name=systemd": ("systemd",)}.get(controllers, ())
         for parent in (_MOUNTS / name / path.lstrip("/") for name in names):
             if (parent / "cgroup.procs").exists():
                 with contextlib.suppress(OSError):
-                    made.append(_make(parent))
+                    made.append(_make(parent, own))
                 break
     return tuple(map(str, made))
 
@@ -96,7 +99,7 @@ def _create(wanted: dict[str, int]) -> tuple[str, ...]:
     for controller, value in wanted.items():
         for version, parent in _parents(controller):
             try:
-                path = _make(parent)
+                path = _make(parent, _name())
             except OSError:
                 continue
             try:
@@ -109,9 +112,13 @@ def _create(wanted: dict[str, int]) -> tuple[str, ...]:
     return tuple(made)
 
 
-def _make(parent: Path) -> Path:
+def _name() -> str:
+    return f"cloche-{os.getpid()}-{next(_counter)}"
+
+
+def _make(parent: Path, name: str) -> Path:
     _sweep(parent)
-    path = parent / f"cloche-{os.getpid()}-{next(_counter)}"
+    path = parent / name
     path.mkdir()
     return path
 
