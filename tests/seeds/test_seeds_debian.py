@@ -152,7 +152,7 @@ def tree(tmp_path: Path) -> Path:
 
 
 def test_installed_packages_are_pinned_by_the_mirrors_index(tree: Path) -> None:
-    assert packages.pinned(tree) == [packages.Package("gcc", "4:12.2.0-3", "amd64", "1111")]
+    assert packages.pinned(tree) == [packages.DebianPackage("gcc", "4:12.2.0-3", "amd64", "1111")]
     (gcc,) = packages.installed(tree)
     assert gcc.needs == (("cpp",), ("gcc-12", "other"), ("lib",))
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from tests.support import cannot
 
+from cloche.config import lock
+from cloche.config.lock import DebianSeed
 from cloche.engines.base import Command, Sandbox
 from cloche.engines.native import NativeEngine
 from cloche.layers import commit
-from cloche.seeds import lock, seed, sources
+from cloche.seeds import seed, sources
 from cloche.seeds.errors import SeedDriftError
-from cloche.seeds.lock import SeedLock
 from cloche.seeds.strict import strict_overlay
 from cloche.store import Store
 
@@ -60,9 +61,9 @@ def bootstrap_twice(tmp_path: Path) -> None:
 def made(
     store: Store,
     means: seed.Means,
-    locked: SeedLock | None = None,
+    locked: DebianSeed | None = None,
     packages: tuple[str, ...] = seed.SeedSpec().packages,
-) -> SeedLock:
+) -> DebianSeed:
     with store.workspace("seed") as room:
         spec = seed.SeedSpec(packages=packages)
         result = seed.make_tree(spec, room, means, locked=locked)

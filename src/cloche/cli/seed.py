@@ -18,9 +18,9 @@ from cloche.cli.workplace import (
     say,
     try_host,
 )
+from cloche.config import lock as locks
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.display.text import seconds, size
-from cloche.seeds import lock as locks
 from cloche.seeds.errors import UnknownSeedError
 from cloche.seeds.stored import (
     StoredSeed,

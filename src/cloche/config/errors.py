@@ -217,3 +217,21 @@ class NotEmptyError(ConfigError):
     def todo(self) -> str:
         """The way out; nothing has been written."""
         return "choose a new or an empty directory; nothing was written"
+
+
+class BadLockError(ConfigError):
+    """A lock file that cannot be read."""
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(Origin(file))
+        self.reason = reason
+
+    @property
+    def what(self) -> str:
+        """The reason."""
+        return f"not a lock file of cloche: {self.reason}"
+
+    @property
+    def todo(self) -> str:
+        """Say how to get a good one."""
+        return "restore it from version control"

@@ -297,29 +297,6 @@ class WrongDigestError(SeedError):
 
 
 @dataclass(eq=False)
-class BadLockError(SeedError):
-    """A lock file that cannot be read."""
-
-    file: Path
-    reason: str
-
-    @property
-    def what(self) -> str:
-        """Quote the parser."""
-        return f"not a lock file of cloche: {self.reason}"
-
-    @property
-    def where(self) -> str:
-        """Name the file."""
-        return str(self.file)
-
-    @property
-    def todo(self) -> str:
-        """Say how to get a good one."""
-        return "restore it from version control"
-
-
-@dataclass(eq=False)
 class SeedDriftError(SeedError):
     """The mirror now offers something other than what the lock pins."""
 

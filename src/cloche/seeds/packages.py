@@ -7,21 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.config.lock import DebianPackage
 from cloche.seeds.deb822 import stanzas
 from cloche.seeds.errors import BadPackageListError
 
 STATUS = "var/lib/dpkg/status"
 LISTS = "var/lib/apt/lists"
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class Package:
-    """One installed package, pinned by the SHA-256 of its ``.deb``."""
-
-    name: str
-    version: str
-    arch: str
-    sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +64,7 @@ def _relations(text: str) -> tuple[tuple[str, ...], ...]:
     )
 
 
-def pinned(tree: Path) -> list[Package]:
+def pinned(tree: Path) -> list[DebianPackage]:
     """The packages of a fresh tree with their digests; apt's lists must still be there.
 
     Raises `BadPackageListError` when a package is in no index of the mirror.
@@ -90,7 +81,7 @@ def pinned(tree: Path) -> list[Package]:
             raise BadPackageListError(
                 f"{package.name} {package.version} is in no index of the mirror"
             )
-        found.append(Package(package.name, package.version, package.arch, digest))
+        found.append(DebianPackage(package.name, package.version, package.arch, digest))
     return sorted(found)
 
 

@@ -8,29 +8,15 @@ import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from cloche.config.lock import SdistPin
 from cloche.seeds.errors import SdistNotFoundError, UnpinnedPortageError, WrongDigestError
 from cloche.seeds.pip_config import PipSettings
 
 _TIMEOUT = 60.0  # seconds without an answer
 _BLOCK = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class SdistPin:
-    """One release: its version and the SHA-256 of its sdist."""
-
-    version: str
-    sha256: str
-
-    @property
-    def file(self) -> str:
-        """The name of the sdist."""
-        return f"portage-{self.version}.tar.gz"
-
 
 # What a seed without a lock gets.
 DEFAULT_PIN = SdistPin("3.0.83", "deac3ae1e03aea1ff09a0e831fa8d06e89bfc49440394b66ed6223338d5f9c4e")

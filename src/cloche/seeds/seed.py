@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cloche.config.drift import seed_drift
+from cloche.config.lock import DebianSeed, SdistPin, SeedLock
 from cloche.engines.base import Engine
 from cloche.seeds import debian, packages, portage_sdist, prepare
 from cloche.seeds.arch import ARCHES, Arch, host_arch
 from cloche.seeds.errors import SeedDriftError
-from cloche.seeds.lock import SeedLock, drift
 from cloche.seeds.pip_config import PipSettings, host_settings
-from cloche.seeds.portage_sdist import DEFAULT_PIN, SdistPin
+from cloche.seeds.portage_sdist import DEFAULT_PIN
 from cloche.seeds.sources import Mirror, apt_options
 
 DEBIAN = "debian"
@@ -48,7 +49,7 @@ class Made:
     """A finished tree, not in the store yet, and its lock without the layer's id."""
 
     tree: Path
-    lock: SeedLock
+    lock: DebianSeed
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,8 @@ def make_tree(
     asked = _asked(spec, arch)
     if locked is not None and not update:
         # What was asked for is known before anything is fetched; the packages are not.
-        _refuse(spec.name, drift(replace(locked, packages=(), layer=""), asked))
+        known = replace(locked, packages=()) if isinstance(locked, DebianSeed) else locked
+        _refuse(spec.name, seed_drift(known, asked))
     sdist = portage_sdist.ensure(
         spec.portage, means.cache, means.pip or host_settings(), means.report
     )
@@ -89,16 +91,15 @@ def make_tree(
     debian.bootstrap(wanted, tree, means.log, means.report)
     actual = replace(asked, packages=tuple(packages.pinned(tree)))
     if locked is not None and not update:
-        _refuse(spec.name, drift(locked, actual))
+        _refuse(spec.name, seed_drift(locked, actual))
     upper.mkdir()
     prepare.prepare(means.engine, tree, upper, sdist, arch, means.log, means.report)
     return Made(tree, actual)
 
 
-def _asked(spec: SeedSpec, arch: Arch) -> SeedLock:
+def _asked(spec: SeedSpec, arch: Arch) -> DebianSeed:
     """The part of a lock that the specification decides."""
-    return SeedLock(
-        type=DEBIAN,
+    return DebianSeed(
         suite=spec.suite,
         arch=arch.debian,
         include=tuple(sorted(spec.packages)),
@@ -112,7 +113,7 @@ def _refuse(name: str, differences: list[str]) -> None:
         raise SeedDriftError(name, tuple(differences))
 
 
-def described(name: str, lock: SeedLock, created: float) -> Seed:
+def described(name: str, lock: DebianSeed, created: float) -> Seed:
     """What `cloche seed list` shows of a locked seed."""
     arch = _arch(lock.arch)
     return Seed(

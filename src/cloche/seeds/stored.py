@@ -10,10 +10,11 @@ from typing import Any
 
 import msgspec
 
+from cloche.config import lock as locks
+from cloche.config.drift import seed_drift
 from cloche.config.project import Project, SeedSpec
 from cloche.engines.base import Engine
 from cloche.layers import commit
-from cloche.seeds import lock as locks
 from cloche.seeds import seed as making
 from cloche.seeds.errors import SeedDriftError, SeedError, UnknownTypeError
 from cloche.seeds.portage_sdist import DEFAULT_PIN, without_password
@@ -60,7 +61,7 @@ def lock_found(store: Store, project: Project, spec: SeedSpec, found: StoredSeed
     """Write what a seed is made of to the lock of a project that has not got it yet."""
     old, pin = locks.read(project.lock), store.pin_of(found.pin)
     if pin is not None and spec.name not in old.seeds:
-        locked = msgspec.convert(pin.data["lock"], locks.SeedLock)
+        locked = locks.seed_of(pin.data["lock"])
         locks.write(project.lock, locks.with_seed(old, spec.name, locked))
 
 
@@ -119,7 +120,7 @@ def bootstrap(
         strict = commit(store, hidden, kind="strict", label=spec.name)
     locked = replace(made.lock, layer=layer.id)
     before = old.seeds.get(spec.name)
-    if before is not None and not update and (differences := locks.drift(before, locked)):
+    if before is not None and not update and (differences := seed_drift(before, locked)):
         raise SeedDriftError(spec.name, tuple(differences))
     locks.write(project.lock, locks.with_seed(old, spec.name, locked))
     about = making.described(spec.name, locked, store.tree(layer.id).created)

@@ -10,16 +10,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloche.seeds import lock, toml
-from cloche.seeds.errors import BadLockError
-from cloche.seeds.lock import Lock, SeedLock, drift
-from cloche.seeds.packages import Package
-from cloche.seeds.portage_sdist import SdistPin
+from cloche.config import lock, toml
+from cloche.config.drift import seed_drift
+from cloche.config.errors import BadLockError
+from cloche.config.lock import (
+    DebianPackage,
+    DebianSeed,
+    DistfilePin,
+    Lock,
+    MachineLock,
+    RepoPin,
+    SdistPin,
+    Stage3Seed,
+    TreeSeed,
+)
 
-GCC = Package("gcc", "4:12.2.0-3", "amd64", "1" * 64)
-SED = Package("sed", "4.9-1", "amd64", "2" * 64)
-SEED = SeedLock(
-    type="debian",
+GCC = DebianPackage("gcc", "4:12.2.0-3", "amd64", "1" * 64)
+SED = DebianPackage("sed", "4.9-1", "amd64", "2" * 64)
+SEED = DebianSeed(
     suite="bookworm",
     arch="amd64",
     include=("gcc",),
@@ -31,7 +39,23 @@ SEED = SeedLock(
 
 def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     file = tmp_path / "cloche.lock"
-    before = Lock({"default": SEED, "an odd.name": SEED}, {"repos": {"gentoo": {"commit": "abc"}}})
+    digests = {"BLAKE2B": "a" * 128, "SHA512": "b" * 128}
+    seeds = {
+        "default": SEED,
+        "an odd.name": SEED,
+        "gentoo": Stage3Seed("amd64", "openrc", "stage3.tar.xz", 3, digests, "F" * 40, "5" * 64),
+        "host": TreeSeed("directory", layer="6" * 64),
+    }
+    repos = {"gentoo": RepoPin("git", "7" * 64, commit="8" * 40)}
+    machine = MachineLock(
+        "gentoo",
+        "gentoo:default",
+        "9" * 64,
+        ("gentoo",),
+        ("app-misc/jq-1.7::gentoo",),
+        (DistfilePin("jq-1.7.tar.gz", 7, "BLAKE2B:" + "c" * 128),),
+    )
+    before = Lock(seeds, repos, {"first": machine})
     lock.write(file, before)
     assert lock.read(file) == before
     assert file.stat().st_mode & 0o777 == 0o644
@@ -54,7 +78,7 @@ def test_a_package_is_one_line_of_the_file() -> None:
         pair for pair in zip(one.splitlines(), two.splitlines(), strict=True) if pair[0] != pair[1]
     ]
     assert len(differing) == 1
-    assert one.startswith("version = 1\n\n[seeds.default]\n")
+    assert one.startswith("version = 2\n\n[seeds.default]\n")
 
 
 def test_no_lock_is_an_empty_one(tmp_path: Path) -> None:
@@ -64,11 +88,13 @@ def test_no_lock_is_an_empty_one(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("version = 2\n", "version 2"),
+        ("version = 3\n", "version 3"),
         ("[seeds.default]\n", "version None"),
         ("version = [", "Invalid value"),
         ('version = 1\n[seeds.default]\ntype = "debian"\n', "seeds"),
         ("version = 1\nseeds = 3\n", "seeds"),
+        ("version = 2\n[other]\n", "other"),
+        ('version = 2\n[seeds.default]\ntype = "floppy"\n', "floppy"),
     ],
 )
 def test_a_bad_lock_says_why(tmp_path: Path, text: str, reason: str) -> None:
@@ -81,7 +107,7 @@ def test_a_bad_lock_says_why(tmp_path: Path, text: str, reason: str) -> None:
 
 
 def test_equal_locks_do_not_drift() -> None:
-    assert drift(SEED, replace(SEED, layer="", include=())) == []
+    assert seed_drift(SEED, replace(SEED, layer="", include=())) == []
 
 
 def test_drift_names_what_differs() -> None:
@@ -91,11 +117,11 @@ def test_drift_names_what_differs() -> None:
         portage=SdistPin("3.0.84", "6" * 64),
         packages=(
             replace(GCC, version="4:12.2.0-4"),
-            Package("jq", "1.6-2", "amd64", "7" * 64),
+            DebianPackage("jq", "1.6-2", "amd64", "7" * 64),
         ),
         layer="8" * 64,
     )
-    assert drift(SEED, actual) == [
+    assert seed_drift(SEED, actual) == [
         "Portage 3.0.83 → 3.0.84",
         "jq is asked for",
         "gcc 4:12.2.0-3 → 4:12.2.0-4",
@@ -107,7 +133,7 @@ def test_drift_names_what_differs() -> None:
 
 def test_the_same_version_with_other_content_is_drift() -> None:
     changed = replace(SEED, packages=(replace(GCC, sha256="9" * 64), SED))
-    assert drift(SEED, changed) == ["gcc 4:12.2.0-3 with other content"]
+    assert seed_drift(SEED, changed) == ["gcc 4:12.2.0-3 with other content"]
 
 
 TEXTS = st.text(st.characters(exclude_categories=("Cs",)))

@@ -1,0 +1,80 @@
+"""How what is there differs from what the lock pins: one line for each difference."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloche.config.lock import DebianPackage, DebianSeed, SeedLock, Stage3Seed, TreeSeed
+
+
+def seed_drift(locked: SeedLock, actual: SeedLock) -> list[str]:
+    """What differs between two seeds; what one of them does not know is not compared."""
+    return list(_seed(locked, actual))
+
+
+def _seed(locked: SeedLock, actual: SeedLock) -> Iterator[str]:
+    if locked.type != actual.type:
+        yield f"type {locked.type} → {actual.type}"
+        return
+    if isinstance(locked, DebianSeed) and isinstance(actual, DebianSeed):
+        yield from _debian(locked, actual)
+    elif isinstance(locked, Stage3Seed) and isinstance(actual, Stage3Seed):
+        yield from _stage3(locked, actual)
+    elif isinstance(locked, TreeSeed) and isinstance(actual, TreeSeed):
+        yield from _known("digest", locked.digest, actual.digest)
+    yield from _known("layer", locked.layer, actual.layer)
+
+
+def _known(name: str, before: str, now: str) -> Iterator[str]:
+    """Two digests that are known and differ, shortened."""
+    if before and now and before != now:
+        yield f"{name} {before[:12]} → {now[:12]}"
+
+
+def _debian(locked: DebianSeed, actual: DebianSeed) -> Iterator[str]:
+    if locked.suite != actual.suite:
+        yield f"suite {locked.suite} → {actual.suite}"
+    if locked.arch != actual.arch:
+        yield f"arch {locked.arch} → {actual.arch}"
+    if locked.portage != actual.portage:
+        yield _change(
+            "Portage",
+            (locked.portage.version, locked.portage.sha256),
+            (actual.portage.version, actual.portage.sha256),
+        )
+    asked = set(locked.include) ^ set(actual.include)
+    for name in sorted(asked if locked.include and actual.include else ()):
+        yield f"{name} is {'no longer ' if name in locked.include else ''}asked for"
+    yield from _packages(locked.packages, actual.packages)
+
+
+def _packages(
+    locked: tuple[DebianPackage, ...], actual: tuple[DebianPackage, ...]
+) -> Iterator[str]:
+    old = {(package.name, package.arch): package for package in locked}
+    new = {(package.name, package.arch): package for package in actual}
+    for key in sorted(old.keys() | new.keys()):
+        before, now = old.get(key), new.get(key)
+        if before is None and now is not None:
+            yield f"{now.name} {now.version} is new"
+        elif now is None and before is not None:
+            yield f"{before.name} {before.version} is gone"
+        elif before is not None and now is not None and before != now:
+            yield _change(now.name, (before.version, before.sha256), (now.version, now.sha256))
+
+
+def _stage3(locked: Stage3Seed, actual: Stage3Seed) -> Iterator[str]:
+    if locked.arch != actual.arch:
+        yield f"arch {locked.arch} → {actual.arch}"
+    if locked.flavour != actual.flavour:
+        yield f"flavour {locked.flavour} → {actual.flavour}"
+    if locked.file != actual.file:
+        yield f"file {locked.file} → {actual.file}"
+    elif any(actual.digests.get(name, value) != value for name, value in locked.digests.items()):
+        yield f"{actual.file} with other content"
+
+
+def _change(name: str, before: tuple[str, str], now: tuple[str, str]) -> str:
+    if before[0] != now[0]:
+        return f"{name} {before[0]} → {now[0]}"
+    return f"{name} {now[0]} with other content"

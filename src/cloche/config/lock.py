@@ -1,0 +1,249 @@
+"""``cloche.lock``: what seeds, repositories and machines are made of, to the byte.
+
+It names packages, versions and digests, and no host: where something comes from is each host's own
+affair. `docs/lock.md` is the format's description.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cloche.config import toml
+from cloche.config.errors import BadLockError
+
+VERSION = 2
+_READABLE = (1, VERSION)  # 1 had seeds alone, all of them Debian's
+
+
+@dataclass(frozen=True, slots=True)
+class SdistPin:
+    """One release of Portage: its version and the SHA-256 of its sdist."""
+
+    version: str
+    sha256: str
+
+    @property
+    def file(self) -> str:
+        """The name of the sdist."""
+        return f"portage-{self.version}.tar.gz"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DebianPackage:
+    """One installed package, pinned by the SHA-256 of its ``.deb``."""
+
+    name: str
+    version: str
+    arch: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class DebianSeed:
+    """A Debian tree: ``include`` was asked for, ``packages`` is what came of it.
+
+    ``layer`` is its id in the store. Both ``layer`` and ``include`` are empty where not known.
+    """
+
+    suite: str
+    arch: str
+    portage: SdistPin
+    packages: tuple[DebianPackage, ...]
+    include: tuple[str, ...] = ()
+    layer: str = ""
+    type: str = "debian"
+
+
+@dataclass(frozen=True, slots=True)
+class Stage3Seed:
+    """A stage3: the name of its tarball, its size in bytes, its digests by Manifest hash name.
+
+    ``signer`` is the fingerprint of the OpenPGP key that signed it; empty where nobody did.
+    """
+
+    arch: str
+    flavour: str
+    file: str
+    size: int
+    digests: Mapping[str, str]
+    signer: str = ""
+    layer: str = ""
+    type: str = "stage3"
+
+
+@dataclass(frozen=True, slots=True)
+class TreeSeed:
+    """A directory, a tarball or an OCI image. ``digest`` (SHA-256) is that of the tarball or of the
+    image's manifest, and empty for a directory."""
+
+    type: str
+    digest: str = ""
+    layer: str = ""
+
+
+SeedLock = DebianSeed | Stage3Seed | TreeSeed
+_SEEDS: Mapping[str, type[DebianSeed] | type[Stage3Seed] | type[TreeSeed]] = {
+    "debian": DebianSeed,
+    "stage3": Stage3Seed,
+    "directory": TreeSeed,
+    "tarball": TreeSeed,
+    "oci": TreeSeed,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RepoPin:
+    """A repository: ``tree`` is the id of its content in normal form, which builds are made from.
+
+    ``commit`` is git's; ``file`` and ``digest`` (SHA-256) are those of a snapshot; ``timestamp`` is
+    what rsync's Manifest says of itself.
+    """
+
+    type: str
+    tree: str
+    commit: str = ""
+    file: str = ""
+    digest: str = ""
+    timestamp: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DistfilePin:
+    """One distfile: its size in bytes, and its strongest digest, as ``BLAKE2B:…``."""
+
+    name: str
+    size: int
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class MachineLock:
+    """What a machine is made of beside its seed: ``config`` is the id of its configuration's layer,
+    ``repos`` are names of pinned repositories, ``packages`` what Portage resolved."""
+
+    seed: str
+    profile: str
+    config: str
+    repos: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    distfiles: tuple[DistfilePin, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The whole file, by name."""
+
+    seeds: Mapping[str, SeedLock] = field(default_factory=dict)
+    repos: Mapping[str, RepoPin] = field(default_factory=dict)
+    machines: Mapping[str, MachineLock] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """The file as it is parsed, so that the parser's words name the place from its top on."""
+
+    seeds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    repos: Mapping[str, RepoPin] = field(default_factory=dict)
+    machines: Mapping[str, MachineLock] = field(default_factory=dict)
+
+
+def parse(text: str, file: Path) -> Lock:
+    """Read the text of a lock. Raises `BadLockError`."""
+    try:
+        data = tomllib.loads(text)
+        version = data.pop("version", None)
+        if version not in _READABLE:
+            raise ValueError(f"version {version!r}, this cloche knows {VERSION}")
+        if unknown := sorted(data.keys() - {"seeds", "repos", "machines"}):
+            raise ValueError(f"unknown table {unknown[0]!r}")
+        raw = msgspec.convert(data, _Raw)
+        seeds = {name: seed_of(table, f"$.seeds.{name}") for name, table in raw.seeds.items()}
+    except (ValueError, msgspec.ValidationError) as problem:
+        raise BadLockError(file, str(problem)) from problem
+    return Lock(seeds, raw.repos, raw.machines)
+
+
+def seed_of(data: Mapping[str, Any], place: str = "$") -> SeedLock:
+    """A seed's entry out of plain data. Raises ValueError."""
+    kind = str(data.get("type"))
+    if kind not in _SEEDS:
+        raise ValueError(f"{place}.type is {kind!r}, this cloche knows {', '.join(_SEEDS)}")
+    try:
+        seed: SeedLock = msgspec.convert(data, _SEEDS[kind])
+    except msgspec.ValidationError as problem:
+        raise ValueError(f"{problem}, in {place}") from problem
+    return seed
+
+
+def render(lock: Lock) -> str:
+    """The text of a lock; equal locks have equal texts."""
+    return toml.dumps(
+        {
+            "version": VERSION,
+            "seeds": {name: _table(lock.seeds[name]) for name in sorted(lock.seeds)},
+            "repos": {name: _table(lock.repos[name]) for name in sorted(lock.repos)},
+            "machines": {name: _table(lock.machines[name]) for name in sorted(lock.machines)},
+        }
+    )
+
+
+def _table(entry: SeedLock | RepoPin | MachineLock) -> dict[str, Any]:
+    """Plain data in one order: the type first, lists last and sorted, and nothing that is empty."""
+    plain = msgspec.to_builtins(entry)
+    data = {key: value for key, value in plain.items() if value not in ("", (), [])}
+    first = {"type": data.pop("type")} if "type" in data else {}
+    names = [key for key, value in data.items() if isinstance(value, list | tuple)]
+    lists = {name: sorted(data.pop(name), key=_rank) for name in names}
+    return first | data | lists
+
+
+def _rank(item: object) -> tuple[str, ...]:
+    """Texts by themselves, tables by their values in order."""
+    return tuple(map(str, item.values())) if isinstance(item, Mapping) else (str(item),)
+
+
+def read(file: Path) -> Lock:
+    """The lock in ``file``; an empty one where there is none. Raises `BadLockError`."""
+    try:
+        return parse(file.read_text(encoding="utf-8"), file)
+    except FileNotFoundError:
+        return Lock()
+    except UnicodeDecodeError as problem:
+        raise BadLockError(file, str(problem)) from problem
+
+
+def write(file: Path, lock: Lock) -> None:
+    """Replace ``file`` in one step; untouched when it says the same already."""
+    text = render(lock)
+    if file.is_file() and file.read_text(encoding="utf-8", errors="replace") == text:
+        return
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
+    ) as scratch:
+        try:
+            scratch.write(text)
+            scratch.flush()
+            os.fchmod(scratch.fileno(), 0o644)
+            os.fsync(scratch.fileno())
+            Path(scratch.name).rename(file)
+        except BaseException:
+            Path(scratch.name).unlink(missing_ok=True)
+            raise
+
+
+def with_seed(lock: Lock, name: str, seed: SeedLock) -> Lock:
+    """The lock with one seed put in or replaced."""
+    return replace(lock, seeds={**lock.seeds, name: seed})
+
+
+def with_repo(lock: Lock, name: str, repo: RepoPin) -> Lock:
+    """The lock with one repository put in or replaced."""
+    return replace(lock, repos={**lock.repos, name: repo})
