@@ -99,6 +99,8 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
         (seed,) = (store.tree(each.layer).path for each in stored_seeds(store))
     sizes = (10, 100) if quick else tuple(starts.AIMS)
     rows += starts.rows(place, seed, cold.plain.root, sizes, 5 if quick else 40)
+    number = 160 if quick else starts.BESIDE
+    rows += starts.composed_rows(place, seed, number, cold.plain.root, 5 if quick else 40)
     say("starts in a row")
     rows += starts.row_rows(place, seed, starts.BESIDE, 100 if quick else 1000)
     say("compiling")

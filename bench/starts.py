@@ -14,6 +14,8 @@ from bench.table import Aim, Row, median_row
 from cloche.build.guestcall import ENVIRONMENT
 from cloche.engines.base import Command, Sandbox
 from cloche.engines.native import NativeEngine
+from cloche.layers import Layer, commit, unions
+from cloche.store import Store
 
 AIMS: Mapping[int, float] = {10: 10, 100: 12, 300: 10, 500: 30, 1000: 60}  # layers: milliseconds
 BESIDE = 300  # layers at which a start is held against bubblewrap's
@@ -36,6 +38,47 @@ def tiny_layers(place: Place, number: int) -> list[Path]:
         (share / "file").write_text(f"{n}\n")
         layers.append(layer)
     return layers
+
+
+def stored(place: Place, store: Store, number: int) -> list[Layer]:
+    """The same layers in a store."""
+    layers = []
+    for tree in tiny_layers(place, number):
+        with store.workspace("tiny") as room:
+            tree.rename(room / "tree")
+            layers.append(commit(store, room / "tree", kind="package", label=tree.name))
+    place.removed(place.directory / "tiny")
+    return layers
+
+
+def composed_rows(place: Place, seed: Path, number: int, ready: Path, runs: int) -> list[Row]:
+    """A root as builds compose it, the finding of its lowers included, and bubblewrap in turns."""
+    taken: dict[str, list[float]] = {"running": [], "ended": [], "bwrap": []}
+    base = (Layer("0" * 64, seed, "seed", "seed", 0, 0),)
+    with Store.open(place.directory / "starts") as store, NativeEngine() as engine:
+        layers = stored(place, store, number)
+        for _ in range(WARM + runs):
+            time.sleep(PAUSE)
+            began = time.monotonic()
+            lowers = unions.lowers(store, base, layers)
+            found = (time.monotonic() - began) * 1e3
+            running, ended = _native(engine, lowers, place.directory / "upper")
+            taken["running"].append(found + running)
+            taken["ended"].append(found + ended)
+            if _has_bwrap():
+                time.sleep(PAUSE)
+                taken["bwrap"].append(_spawned(_bwrap(ready)))
+    place.removed(place.directory / "starts")
+    counted = {name: times[WARM:] for name, times in taken.items()}
+    what = f"a root of a seed and {number} layers as builds compose it: first command"
+    aims = [Aim(10, of="value")]
+    if bwrap := counted["bwrap"]:
+        aims.append(Aim(round(statistics.median(bwrap) + ABOVE, 2), of="value"))
+    beside = (
+        (bwrap, "bubblewrap on a ready directory, to the end of the command") if bwrap else None
+    )
+    rows = [median_row(f"{what} running", counted["running"], "ms", beside, aim) for aim in aims]
+    return [*rows, median_row(f"{what} ended", counted["ended"], "ms", beside)]
 
 
 def rows(place: Place, seed: Path, ready: Path, sizes: Sequence[int], runs: int) -> list[Row]:
@@ -67,9 +110,6 @@ def rows(place: Place, seed: Path, ready: Path, sizes: Sequence[int], runs: int)
         aim = Aim(AIMS[size], of="value")
         made.append(median_row(f"{what} running", first[size], "ms", aim=aim))
         beside = (bwrap[WARM:], "bubblewrap on a ready directory, to the end of the command")
-        if size == BESIDE and bwrap:
-            aim = Aim(round(statistics.median(bwrap[WARM:]) + ABOVE, 2), of="value")
-            made.append(median_row(f"{what} running", first[size], "ms", beside, aim))
         made.append(median_row(f"{what} ended", ended[size], "ms", beside))
     low = min(sizes)
     beside = (chroot[WARM:], "plain chroot into a ready directory, no isolation")
