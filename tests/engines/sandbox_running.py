@@ -32,6 +32,16 @@ def runs(pid: int | str) -> bool:
         return False
 
 
+def check_the_root_directory_is_the_topmost_layers(g: Ground) -> None:
+    lower, upper = g.fresh(), g.fresh()
+    os.setxattr(lower, "user.cloche", b"kept")
+    lower.chmod(0o751)
+    ended, out = g.shell("stat -c %a /", g.sandbox(lower, upper=upper))
+    assert ended.ok
+    assert out == "751\n"
+    assert os.getxattr(upper / "top", "user.cloche") == b"kept"
+
+
 def check_a_daemon_ends_with_its_sandbox(g: Ground) -> None:
     ended, out = g.shell("setsid sh -c 'setsid sleep 71001 & exit 0' & sleep 0.1; ls /dev")
     assert ended.ok, out

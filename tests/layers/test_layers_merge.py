@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.layers.made import LAYER, LAYERS, make_stack
 
-from cloche.layers import compare, flatten, merged
+from cloche.layers import PathTooLongError, compare, flatten, merged
+from cloche.store.tree import remove_tree
 
 
 def without_vain_whiteouts(lowers: list[Path]) -> None:
@@ -129,3 +130,17 @@ def test_nothing_lies_below_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     assert merged([tmp_path]).lookup(b"file/x") is None
     assert merged([tmp_path]).lookup(b"none/x/y") is None
+
+
+def test_a_path_that_the_kernel_cannot_take_is_told(tmp_path: Path) -> None:
+    fd = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("d" * 250, dir_fd=fd)
+        inner = os.open("d" * 250, os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    os.close(fd)
+    with pytest.raises(PathTooLongError) as caught:
+        list(merged([tmp_path]).walk())
+    assert len(caught.value.path) > 3800
+    remove_tree(tmp_path)

@@ -19,6 +19,8 @@ from pathlib import Path, PurePosixPath
 from cloche.engines.base import Bind, Sandbox
 from cloche.engines.errors import SandboxError
 from cloche.layers import overlay
+from cloche.layers.copying import give_attributes
+from cloche.layers.merge import Node
 from cloche.linux import mounts, processes
 
 # Covered by a private tmpfs until the pivot; no layer and no bind can lie there.
@@ -251,7 +253,8 @@ def _writable(upper: Path, model: Path) -> tuple[Path, Path]:
     top, work = upper / "top", upper / "work"
     if not top.exists():
         top.mkdir()
-        _like(top, model)
+        root = Node(b"", os.fsencode(model), model.lstat())
+        give_attributes(root, os.fsencode(top))
     if work.exists():  # an earlier volatile mount has marked it as used
         shutil.rmtree(work)
     work.mkdir()

@@ -15,7 +15,12 @@ from __future__ import annotations
 from cloche.layers.algebra import flatten, merge_layers, subtract
 from cloche.layers.capture import CaptureReport, capture
 from cloche.layers.compare import Comparison, Difference, compare, compare_layers
-from cloche.layers.errors import MissingLowerError, OverlayUnavailableError, TooManyLayersError
+from cloche.layers.errors import (
+    MissingLowerError,
+    OverlayUnavailableError,
+    PathTooLongError,
+    TooManyLayersError,
+)
 from cloche.layers.identity import SOURCE_DATE_EPOCH, Normaliser, Rules, layer_id
 from cloche.layers.layer import Layer, commit, layer_of, stored_layer
 from cloche.layers.merge import Merged, Node, merged
@@ -52,6 +57,7 @@ __all__ = [
     "Node",
     "Normaliser",
     "OverlayUnavailableError",
+    "PathTooLongError",
     "Root",
     "Rules",
     "TooManyLayersError",

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 from cloche.errors import ClocheError, Exit
@@ -88,6 +89,28 @@ class MissingLowerError(ClocheError):
     @property
     def todo(self) -> str:
         return "run `cloche store verify`"
+
+
+class PathTooLongError(ClocheError):
+    """A name lies deeper in a layer than the kernel's paths reach (PATH_MAX, 4096 bytes)."""
+
+    status = Exit.FAILED
+
+    def __init__(self, path: bytes) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def what(self) -> str:
+        return f"a path of {len(self.path)} bytes is longer than stacks of layers are read"
+
+    @property
+    def where(self) -> str:
+        return f"{os.fsdecode(self.path[:200])}…"
+
+    @property
+    def todo(self) -> str:
+        return "remove that tree before the layer is made, or leave it out (`drop`)"
 
 
 class BackendUnavailableError(ClocheError):

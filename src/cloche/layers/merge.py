@@ -8,6 +8,7 @@ directories merge, with the attributes of the topmost one.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,10 +18,11 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from cloche.layers.errors import MissingLowerError
+from cloche.layers.errors import MissingLowerError, PathTooLongError
 from cloche.store.tree import OPAQUE
 
 _CHUNK = 1 << 20  # bytes
+_PATH_MAX, _NAME_MAX = 4096, 255  # bytes: limits.h
 
 Candidate = tuple[bytes, os.stat_result]
 """What one layer has under a name: where it lies, and its attributes."""
@@ -116,6 +118,12 @@ def merged(lowers: Sequence[Path]) -> Merged:
     return Merged(lowers)
 
 
+def _refuse_too_long(error: OSError, path: bytes) -> None:
+    """Raise `PathTooLongError` where that is what the kernel means: paths have a limit."""
+    if error.errno == errno.ENAMETOOLONG and len(path) > _PATH_MAX - _NAME_MAX:
+        raise PathTooLongError(path) from error
+
+
 def _join(directory: bytes, name: bytes) -> bytes:
     return directory + b"/" + name if directory else name
 
@@ -124,10 +132,14 @@ def listing(directory: Node) -> Iterator[tuple[bytes, list[Candidate]]]:
     """Each path in a directory, in byte order, with what the layers have there, the top first."""
     found: dict[bytes, list[Candidate]] = {}
     for part in directory.parts:
-        with os.scandir(part) as names:
-            for item in names:
-                candidate = (item.path, item.stat(follow_symlinks=False))
-                found.setdefault(item.name, []).append(candidate)
+        try:
+            with os.scandir(part) as names:
+                for item in names:
+                    candidate = (item.path, item.stat(follow_symlinks=False))
+                    found.setdefault(item.name, []).append(candidate)
+        except OSError as error:
+            _refuse_too_long(error, part)
+            raise
     for name in sorted(found):
         yield _join(directory.path, name), found[name]
 
@@ -137,8 +149,14 @@ def _candidates(parts: Iterable[bytes], name: bytes) -> Iterator[Candidate]:
     for part in parts:
         origin = part + b"/" + name
         # The parts are directories, seen by lstat, of trees that do not change: no link on the way.
-        with suppress(FileNotFoundError):
-            yield origin, os.lstat(origin)
+        try:
+            info = os.lstat(origin)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            _refuse_too_long(error, origin)
+            raise
+        yield origin, info
 
 
 def _resolve(path: bytes, candidates: Iterator[Candidate]) -> Node | None:
