@@ -12,7 +12,7 @@ import pytest
 from tests.support import User
 
 from cloche.layers import commit
-from cloche.seeds.seed import Seed
+from cloche.seeds.stored import Seed
 from cloche.store import Store
 
 pytestmark = pytest.mark.real

@@ -17,7 +17,8 @@ from cloche.config.lock import DebianSeed
 from cloche.engines.base import Command, Sandbox
 from cloche.engines.native import NativeEngine
 from cloche.layers import commit
-from cloche.seeds import seed, sources
+from cloche.seeds import debian_seed as seed
+from cloche.seeds import sources
 from cloche.seeds.errors import SeedDriftError
 from cloche.seeds.strict import strict_overlay
 from cloche.store import Store

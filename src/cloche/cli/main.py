@@ -22,6 +22,7 @@ from cloche.cli.log import log
 from cloche.cli.look import why
 from cloche.cli.report import report
 from cloche.cli.seed import seed
+from cloche.cli.seed_add import add
 from cloche.cli.shell import shell
 from cloche.cli.store import store
 from cloche.cli.watch import watch
@@ -69,6 +70,7 @@ def cli(context: click.Context, directory: Path, store: Path | None, engine: str
     context.obj = Options(directory.absolute(), store, engine)
 
 
+seed.add_command(add)
 COMMANDS = (
     init, seed, plan, graph, build, shell, log, report, history, why, watch, store, engines,
     completion

@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import click
 
 from cloche.cli.complete import complete_seed
+from cloche.cli.transferred import Transferred
 from cloche.cli.workplace import (
     Options,
     opened_engine,
@@ -22,7 +25,9 @@ from cloche.config import lock as locks
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.display.text import seconds, size
 from cloche.seeds.errors import UnknownSeedError
+from cloche.seeds.making import Means
 from cloche.seeds.stored import (
+    Seed,
     StoredSeed,
     bootstrap,
     find_seed,
@@ -32,10 +37,18 @@ from cloche.seeds.stored import (
 )
 from cloche.store import Store
 
+MIRROR = (
+    "Where to take it from: a Debian mirror [the host's, from apt's configuration], or Gentoo's "
+    "[the declared one, $CLOCHE_GENTOO_MIRROR, Gentoo's default]."
+)
+KEYRING = "File with the OpenPGP keys that a stage3 may be signed by [the declared one, Gentoo's]."
+FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
+
 
 @click.group(
     epilog="""\b
 Examples:
+  cloche seed add stage3 --arch amd64 --flavour openrc
   cloche seed bootstrap
   cloche seed list --json
   cloche seed show debian
@@ -55,37 +68,68 @@ Examples:
 """,
 )
 @click.argument("name", required=False, shell_complete=complete_seed)
-@click.option("--mirror", help="Debian mirror [the host's, from apt's configuration].")
-@click.option("--update", is_flag=True, help="Take newer packages than cloche.lock has.")
+@click.option("--mirror", help=MIRROR)
+@click.option("--keyring", type=FILE, help=KEYRING)
+@click.option("--update", is_flag=True, help="Take what is newer than cloche.lock has.")
 @click.option("--force", is_flag=True, help="Make it again although it is there.")
 @click.pass_obj
 def bootstrap_command(
-    options: Options, name: str | None, mirror: str | None, update: bool, force: bool
+    options: Options,
+    name: str | None,
+    mirror: str | None,
+    keyring: Path | None,
+    update: bool,
+    force: bool,
 ) -> None:
-    """Make the project's seed NAME (its only one, where there is one): half a minute.
+    """Make the project's seed NAME (its only one, where there is one).
 
-    A Debian tree by mmdebstrap with a toolchain, and Portage from its own release. What it is made
-    of is written to cloche.lock.
+    A Debian tree is made by mmdebstrap with a toolchain, and Portage from its own release: half a
+    minute. The others are fetched or copied as they are declared. What a seed is made of is written
+    to cloche.lock, and a seed that is in there already is made of that again.
     """
     project = load_project(options.directory)
-    spec = _declared(project, name)
+    how = How(mirror, keyring, update=update, force=force)
+    make_seed(options, project, declared(project, name), how)
+
+
+@dataclass(frozen=True, slots=True)
+class How:
+    """The options of making a seed."""
+
+    mirror: str | None = None
+    keyring: Path | None = None
+    update: bool = False
+    force: bool = False
+
+
+def make_seed(options: Options, project: Project, spec: SeedSpec, how: How) -> StoredSeed:
+    """Make a declared seed, unless it is there, and say so."""
     began = time.monotonic()
     with opened_engine(options) as engine, opened_store(options, project) as store:
         made = find_seed(store, project, spec)
-        if made is not None and not (force or update):
+        if made is not None and not (how.force or how.update):
             lock_found(store, project, spec, made)
             say(f"seed {spec.name}: here already ({made.layer[:12]})")
-            return
+            return made
         try_host(store, engine)
+        means = Means(
+            engine=engine,
+            cache=store.path / "downloads",
+            log=store.logs / f"seed-{spec.name}.log",
+            mirror=how.mirror,
+            keyring=how.keyring.absolute() if how.keyring else None,
+            apart=(store.path,),
+            report=_report,
+            progress=Transferred(),
+        )
         with store.lock(f"seed-{spec.name}"):
-            made = bootstrap(
-                store, engine, project, spec, mirror=mirror, update=update, report=_report
-            )
+            made = bootstrap(store, project, spec, means, update=how.update)
         tree = store.tree(made.layer)
     say(
         f"seed {spec.name}: {tree.files} files, {size(tree.size)}, "
         f"Portage {made.about.portage}, in {seconds(time.monotonic() - began)}"
     )
+    return made
 
 
 @seed.command(
@@ -102,7 +146,7 @@ def list_command(options: Options, as_json: bool) -> None:
     """List the seeds in the store."""
     with opened_store(options) as store:
         seeds = stored_seeds(store)
-        told = [_data(store, each) for each in seeds]
+        told = [data_of(store, each) for each in seeds]
         if as_json:
             click.echo(json.dumps(told, indent=2))
             return
@@ -111,7 +155,7 @@ def list_command(options: Options, as_json: bool) -> None:
             about, tree = each.about, store.tree(each.layer)
             made = time.strftime("%Y-%m-%d %H:%M", time.localtime(about.created))
             click.echo(
-                f"{about.name:<12} {about.layer[:12]}  {about.type} {about.suite} {about.arch}  "
+                f"{about.name:<12} {about.layer[:12]}  {_kind(about)} {about.arch}  "
                 f"Portage {about.portage}  {size(tree.size)}"
             )
             click.echo(
@@ -138,7 +182,7 @@ Examples:
 def show_command(options: Options, name: str, as_json: bool) -> None:
     """Show what is known of the seed NAME."""
     with opened_store(options) as store:
-        told = [_data(store, each) for each in _named(store, name)]
+        told = [data_of(store, each) for each in _named(store, name)]
     if as_json:
         click.echo(json.dumps(told, indent=2))
         return
@@ -175,7 +219,12 @@ def rm_command(options: Options, name: str, layer: str | None, every: bool, dry_
             say(f"{'would give' if dry_run else 'gave'} up seed {name} ({each.layer[:12]})")
 
 
-def _declared(project: Project, name: str | None) -> SeedSpec:
+def _kind(about: Seed) -> str:
+    return f"{about.type} {about.suite}".rstrip()
+
+
+def declared(project: Project, name: str | None) -> SeedSpec:
+    """The seed of that name, or the only one. Raises `UnknownSeedError`."""
     if name is None and len(project.seeds) == 1:
         return next(iter(project.seeds.values()))
     if name is None:
@@ -202,7 +251,7 @@ def _chosen(found: list[StoredSeed], layer: str, *, every: bool) -> list[StoredS
     return fits
 
 
-def _data(store: Store, each: StoredSeed) -> dict[str, Any]:
+def data_of(store: Store, each: StoredSeed) -> dict[str, Any]:
     """What is known of a seed, for programs."""
     return dataclasses.asdict(each.about) | {
         "declaration": each.declaration,

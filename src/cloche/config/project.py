@@ -35,18 +35,10 @@ _SEED_KEYS: Mapping[str, Mapping[str, type]] = {
         "portage": str,
         "snapshot": str,
     },
-    "stage3": {
-        "url": str,
-        "mirror": str,
-        "arch": str,
-        "variant": str,
-        "snapshot": str,
-        "file": str,
-        "key": str,
-    },
+    "stage3": {"arch": str, "flavour": str, "mirror": str, "file": str, "keyring": str},
     "directory": {"path": str},
     "tarball": {"path": str, "sha256": str},
-    "oci": {"image": str},
+    "oci": {"path": str, "ref": str},
 }
 
 

@@ -63,12 +63,16 @@ class ImportOptions:
 
     ``devices``: whether a device node is refused, left out, or made. ``whiteouts``: "oci" reads
     names that begin with ``.wh.`` as those of OCI layers (image-spec, layer.md); otherwise they
-    are names like any.
+    are names like any. Of directories alone: with ``one_file_system`` what other file systems are
+    mounted on it stays out, but for the mount points; ``emptied`` are paths of which nothing but
+    the name is kept, if they are directories, and not even that otherwise.
     """
 
     limits: Limits = Limits()
     devices: Literal["refuse", "skip", "make"] = "refuse"
     whiteouts: Literal["none", "oci"] = "none"
+    one_file_system: bool = False
+    emptied: frozenset[bytes] = frozenset()
 
 
 class Planter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -64,10 +64,27 @@ def import_directory(
 
     def plant(planter: Planter) -> None:
         first: dict[tuple[int, int], bytes] = {}
-        for node in Merged([source]).walk():
+        for node in _chosen(Merged([source]), options):
             _plant_node(planter, node, first)
 
     return _planted(source, destination, options, plant)
+
+
+def _chosen(tree: Merged, options: ImportOptions) -> Iterator[Node]:
+    """All names of a tree that the options let in."""
+    if tree.root is None:
+        return
+    waiting = [tree.root]
+    while waiting:
+        node = waiting.pop()
+        foreign = options.one_file_system and node.info.st_dev != tree.root.info.st_dev
+        if foreign or node.path in options.emptied:
+            if node.is_directory:
+                yield node
+            continue
+        yield node
+        if node.is_directory:
+            waiting += reversed(tree.children(node))
 
 
 def _planted(

@@ -5,6 +5,7 @@ The classes are not frozen: contextlib sets ``__traceback__`` on what passes thr
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -343,24 +344,90 @@ class UnknownSeedError(SeedError):
         return "declare it in cloche.toml and make it with `cloche seed bootstrap`"
 
 
-class UnknownTypeError(SeedError):
-    """A declared type of seed that cannot be made yet: its name, the type, and those that can."""
+class NoDirectoryError(SeedError):
+    """A seed of a directory that is not there."""
 
-    def __init__(self, name: str, type: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, type, known)
-        self.name, self.type, self.known = name, type, known
+    def __init__(self, seed: str, path: Path | None) -> None:
+        super().__init__(seed, path)
+        self.seed, self.path = seed, path
 
     @property
     def what(self) -> str:
-        """The type."""
-        return f"seeds of type “{self.type}” cannot be made yet"
+        """Name the path."""
+        return f"there is no directory {self.path}" if self.path else "`path` is missing"
 
     @property
     def where(self) -> str:
         """The declaration."""
-        return f"[seeds.{self.name}]"
+        return f"[seeds.{self.seed}]"
 
     @property
     def todo(self) -> str:
-        """What can be used."""
-        return f"use one of: {', '.join(self.known)}"
+        """Say which key."""
+        return "correct `path`"
+
+
+class UnfitError(SeedError):
+    """A tree in which Portage does not run."""
+
+    def __init__(self, seed: str, reason: str) -> None:
+        super().__init__(seed, reason)
+        self.seed, self.reason = seed, reason
+
+    @property
+    def what(self) -> str:
+        """Say why."""
+        return f"this tree cannot be a seed: {self.reason}"
+
+    @property
+    def where(self) -> str:
+        """The declaration."""
+        return f"[seeds.{self.seed}]"
+
+    @property
+    def todo(self) -> str:
+        """What it needs."""
+        return "give a root with bash, Python and Portage, such as a stage3"
+
+
+class BadImageError(SeedError):
+    """An OCI image that cannot be used; ``names`` are those of the images that are there."""
+
+    def __init__(self, path: Path, reason: str, names: Sequence[str] = ()) -> None:
+        super().__init__(path, reason, names)
+        self.path, self.reason, self.names = path, reason, names
+
+    @property
+    def what(self) -> str:
+        """Say why."""
+        return f"not an OCI image that can be a seed: {self.reason}"
+
+    @property
+    def where(self) -> str:
+        """The image."""
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        """The names, where there are any."""
+        if self.names:
+            return f"there is: {', '.join(self.names)}"
+        return "give an image layout or an OCI archive (`podman save --format oci-archive`)"
+
+
+class NoStrictSeedError(SeedError):
+    """``--strict`` with a seed of which nobody knows what is a toolchain."""
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)
+        self.seed = seed
+
+    @property
+    def what(self) -> str:
+        """Say so."""
+        return f"the seed {self.seed} cannot be used with --strict"
+
+    @property
+    def todo(self) -> str:
+        """What can."""
+        return "build without --strict, or with a Debian seed"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -13,24 +13,51 @@ import msgspec
 from cloche.config import lock as locks
 from cloche.config.drift import seed_drift
 from cloche.config.project import Project, SeedSpec
-from cloche.engines.base import Engine
 from cloche.layers import commit
-from cloche.seeds import seed as making
-from cloche.seeds.errors import SeedDriftError, SeedError, UnknownTypeError
-from cloche.seeds.portage_sdist import DEFAULT_PIN, without_password
-from cloche.seeds.portage_sdist import pin as sdist_pin
+from cloche.seeds import debian_seed, directory, oci, stage3, tarball
+from cloche.seeds.arch import host_arch
+from cloche.seeds.errors import SeedDriftError, SeedError
+from cloche.seeds.fitness import portage_of
+from cloche.seeds.making import Made, Means, Wanted
+from cloche.seeds.portage_sdist import without_password
 from cloche.seeds.sources import find_mirror, portage_mirrors
 from cloche.seeds.strict import strict_overlay
 from cloche.store import Store
 
 PREFIX = "seed/"
+DEBIAN = "debian"
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """A seed as it is listed. ``created`` is in seconds of the epoch; ``packages`` are dpkg's or
+    those of the VDB; ``suite`` is Debian's, or the flavour of a stage3."""
+
+    name: str
+    layer: str
+    type: str
+    suite: str
+    arch: str  # Gentoo's ARCH
+    chost: str
+    packages: int
+    portage: str
+    created: float
+
+
+_MAKERS: Mapping[str, Callable[[Wanted, Path, Means], tuple[Path, locks.SeedLock]]] = {
+    DEBIAN: debian_seed.make,
+    "stage3": stage3.make,
+    "directory": directory.make,
+    "tarball": tarball.make,
+    "oci": oci.make,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class StoredSeed:
     """A seed that is in the store: the ids of its layer and of what hides all but a toolchain."""
 
-    about: making.Seed
+    about: Seed
     strict: str
     pin: str
 
@@ -89,48 +116,68 @@ def used_by(store: Store, found: StoredSeed) -> tuple[str, ...]:
 
 def bootstrap(
     store: Store,
-    engine: Engine,
     project: Project,
     spec: SeedSpec,
+    means: Means,
     *,
-    mirror: str | None = None,
     update: bool = False,
-    report: Callable[[str], None] = lambda text: None,
 ) -> StoredSeed:
     """Make a seed, put it into the store, and write it to the project's lock.
 
-    ``update`` accepts that the mirror offers other packages than the lock has. Raises SeedError.
+    ``update`` accepts that what is offered differs from the lock. Raises SeedError.
     """
-    wanted = _making_spec(spec)
-    means = making.Means(
-        engine=engine,
-        mirror=find_mirror(wanted.suite, mirror=mirror or spec.text("mirror")),
-        cache=store.path / "downloads",
-        log=store.logs / f"seed-{spec.name}.log",
-        report=report,
-    )
     means.cache.mkdir(exist_ok=True)
     old = locks.read(project.lock)
+    before = None if update else old.seeds.get(spec.name)
+    if before is not None and before.type != spec.type:
+        raise SeedDriftError(spec.name, (f"type {before.type} → {spec.type}",))
     with store.workspace("seed") as room:
-        made = making.make_tree(wanted, room, means, locked=old.seeds.get(spec.name), update=update)
-        _write_mirror(made.tree, means.mirror.uri)
-        report("counting and storing files")
-        hidden = _strict_tree(made.tree, room)
+        made = _made(Wanted(spec, project.root, old.seeds.get(spec.name), update), room, means)
+        means.report("counting and storing files")
+        hidden = _strict_tree(made.tree, room) if spec.type == DEBIAN else None
         layer = commit(store, made.tree, kind="seed", label=spec.name)
-        strict = commit(store, hidden, kind="strict", label=spec.name)
+        strict = commit(store, hidden, kind="strict", label=spec.name).id if hidden else ""
     locked = replace(made.lock, layer=layer.id)
-    before = old.seeds.get(spec.name)
-    if before is not None and not update and (differences := seed_drift(before, locked)):
+    if before is not None and (differences := seed_drift(before, locked)):
         raise SeedDriftError(spec.name, tuple(differences))
-    locks.write(project.lock, locks.with_seed(old, spec.name, locked))
-    about = making.described(spec.name, locked, store.tree(layer.id).created)
-    data = {
-        "about": asdict(about),
-        "strict": strict.id,
-        "lock": msgspec.to_builtins(locked),
-    }
-    pin = store.pin(_prefix(spec) + layer.id[:12], (layer.id, strict.id), (), data)
-    return StoredSeed(about, strict.id, pin.name)
+    locks.write(project.lock, locks.with_seed(locks.read(project.lock), spec.name, locked))
+    about = _described(spec.name, made, locked, store.tree(layer.id).created)
+    data = {"about": asdict(about), "strict": strict, "lock": msgspec.to_builtins(locked)}
+    trees = (layer.id, strict) if strict else (layer.id,)
+    pin = store.pin(_prefix(spec) + layer.id[:12], trees, (), data)
+    return StoredSeed(about, strict, pin.name)
+
+
+def _made(wanted: Wanted, room: Path, means: Means) -> Made:
+    """Make a tree of any type, and see that Portage runs in it."""
+    tree, locked = _MAKERS[wanted.spec.type](wanted, room, means)
+    if isinstance(locked, locks.DebianSeed):
+        return Made(tree, locked, locked.portage.version, len(locked.packages))
+    means.report("trying Portage in it")
+    version = portage_of(means.engine, tree, wanted.spec.name)
+    packages = sum(1 for _ in (tree / "var/db/pkg").glob("*/*"))
+    return Made(tree, locked, version, packages)
+
+
+def _described(name: str, made: Made, lock: locks.SeedLock, created: float) -> Seed:
+    """What `cloche seed list` shows of a seed."""
+    arch = host_arch()
+    suite = ""
+    if isinstance(lock, locks.DebianSeed):
+        suite = lock.suite
+    elif isinstance(lock, locks.Stage3Seed):
+        suite = lock.flavour
+    return Seed(
+        name=name,
+        layer=lock.layer,
+        type=lock.type,
+        suite=suite,
+        arch=arch.gentoo,
+        chost=arch.chost,
+        packages=made.packages,
+        portage=made.portage,
+        created=created,
+    )
 
 
 def mirrors_now(spec: SeedSpec) -> str | None:
@@ -139,36 +186,14 @@ def mirrors_now(spec: SeedSpec) -> str | None:
     A seed carries the mirror it was made from; a host that moved to another one need not make a new
     seed.
     """
+    if spec.type != DEBIAN:
+        return None
     try:
-        mirror = find_mirror(_making_spec(spec).suite, mirror=spec.text("mirror"))
+        suite = debian_seed.specified(spec).suite
+        mirror = find_mirror(suite, mirror=spec.text("mirror"))
     except SeedError:
         return None
     return portage_mirrors(without_password(mirror.uri))
-
-
-def _making_spec(spec: SeedSpec) -> making.SeedSpec:
-    if spec.type != making.DEBIAN:
-        raise UnknownTypeError(spec.name, spec.type, (making.DEBIAN,))
-    default = making.SeedSpec()
-    version, packages = spec.text("portage"), spec.options.get("packages", ())
-    extra = packages if isinstance(packages, tuple) else ()
-    return making.SeedSpec(
-        name=spec.name,
-        suite=spec.text("suite") or default.suite,
-        portage=sdist_pin(version) if version else DEFAULT_PIN,
-        packages=tuple(dict.fromkeys((*default.packages, *extra))),
-    )
-
-
-def _write_mirror(tree: Path, uri: str) -> None:
-    """Tell the seed's Portage where ``mirror://debian/`` is (portage(5), ``mirrors``).
-
-    The file is no part of a layer's id: two hosts with different mirrors have the same seed.
-    """
-    file = tree / "etc/portage/mirrors"
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(portage_mirrors(without_password(uri)))
-    file.chmod(0o644)
 
 
 def _strict_tree(tree: Path, room: Path) -> Path:
@@ -180,4 +205,4 @@ def _strict_tree(tree: Path, room: Path) -> Path:
 
 
 def _of_pin(name: str, data: Any) -> StoredSeed:
-    return StoredSeed(msgspec.convert(data["about"], making.Seed), data["strict"], name)
+    return StoredSeed(msgspec.convert(data["about"], Seed), data["strict"], name)

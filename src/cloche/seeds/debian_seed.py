@@ -1,4 +1,4 @@
-"""The way through this room: from a specification to a tree and its lock."""
+"""A Debian tree with Portage in it: from a specification to the tree and its lock."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cloche.config import project as config
 from cloche.config.drift import seed_drift
 from cloche.config.lock import DebianSeed, SdistPin, SeedLock
 from cloche.engines.base import Engine
-from cloche.seeds import debian, packages, portage_sdist, prepare
-from cloche.seeds.arch import ARCHES, Arch, host_arch
+from cloche.seeds import debian, making, packages, portage_sdist, prepare
+from cloche.seeds.arch import Arch, host_arch
 from cloche.seeds.errors import SeedDriftError
 from cloche.seeds.pip_config import PipSettings, host_settings
 from cloche.seeds.portage_sdist import DEFAULT_PIN
-from cloche.seeds.sources import Mirror, apt_options
-
-DEBIAN = "debian"
+from cloche.seeds.sources import Mirror, apt_options, find_mirror, portage_mirrors
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,21 +26,6 @@ class SeedSpec:
     suite: str = "bookworm"
     portage: SdistPin = DEFAULT_PIN
     packages: tuple[str, ...] = debian.PACKAGES
-
-
-@dataclass(frozen=True, slots=True)
-class Seed:
-    """A seed in the store, as it is listed. ``created`` is in seconds of the epoch."""
-
-    name: str
-    layer: str
-    type: str
-    suite: str
-    arch: str  # Gentoo's ARCH
-    chost: str
-    packages: int
-    portage: str
-    created: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +46,40 @@ class Means:
     log: Path
     report: Callable[[str], None] = lambda text: None
     pip: PipSettings | None = None  # None: the host's
+
+
+def specified(spec: config.SeedSpec) -> SeedSpec:
+    """What a declaration asks for, with the defaults. Raises `UnpinnedPortageError`."""
+    default = SeedSpec()
+    version, packages = spec.text("portage"), spec.options.get("packages", ())
+    extra = packages if isinstance(packages, tuple) else ()
+    return SeedSpec(
+        name=spec.name,
+        suite=spec.text("suite") or default.suite,
+        portage=portage_sdist.pin(version) if version else DEFAULT_PIN,
+        packages=tuple(dict.fromkeys((*default.packages, *extra))),
+    )
+
+
+def make(wanted: making.Wanted, room: Path, means: making.Means) -> tuple[Path, DebianSeed]:
+    """Make the declared seed's tree in ``room``; see `make_tree`."""
+    spec = specified(wanted.spec)
+    mirror = find_mirror(spec.suite, mirror=means.mirror or wanted.spec.text("mirror"))
+    own = Means(means.engine, mirror, means.cache, means.log, means.report)
+    made = make_tree(spec, room, own, locked=wanted.locked, update=wanted.update)
+    _write_mirror(made.tree, mirror.uri)
+    return made.tree, made.lock
+
+
+def _write_mirror(tree: Path, uri: str) -> None:
+    """Tell the seed's Portage where ``mirror://debian/`` is (portage(5), ``mirrors``).
+
+    The file is no part of a layer's id: two hosts with different mirrors have the same seed.
+    """
+    file = tree / "etc/portage/mirrors"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(portage_mirrors(portage_sdist.without_password(uri)))
+    file.chmod(0o644)
 
 
 def make_tree(
@@ -111,23 +129,3 @@ def _asked(spec: SeedSpec, arch: Arch) -> DebianSeed:
 def _refuse(name: str, differences: list[str]) -> None:
     if differences:
         raise SeedDriftError(name, tuple(differences))
-
-
-def described(name: str, lock: DebianSeed, created: float) -> Seed:
-    """What `cloche seed list` shows of a locked seed."""
-    arch = _arch(lock.arch)
-    return Seed(
-        name=name,
-        layer=lock.layer,
-        type=lock.type,
-        suite=lock.suite,
-        arch=arch.gentoo,
-        chost=arch.chost,
-        packages=len(lock.packages),
-        portage=lock.portage.version,
-        created=created,
-    )
-
-
-def _arch(name: str) -> Arch:
-    return next((arch for arch in ARCHES.values() if arch.debian == name), Arch(name, name, ""))

@@ -1,0 +1,140 @@
+"""`cloche seed add`: declare a seed in cloche.toml, make it, pin it in cloche.lock."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import click
+
+from cloche.cli.seed import FILE, KEYRING, MIRROR, How, data_of, make_seed
+from cloche.cli.workplace import Options, opened_store
+from cloche.config.declare import declare_seed
+from cloche.config.project import load_project
+from cloche.seeds.arch import host_arch
+
+NAME = click.option("--name", help="What to call it [its type, or a stage3's flavour].")
+JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
+PATH = click.Path(exists=True, path_type=Path)
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  cloche seed add stage3 --arch amd64 --flavour systemd
+  cloche seed add stage3 --file stage3-amd64-openrc-20260406T170000Z.tar.xz
+  cloche seed add tarball my-root.tar.zst --name mine
+  cloche seed add oci image.tar --ref latest
+"""
+)
+def add() -> None:
+    """Declare a seed in cloche.toml, make it, and pin it in cloche.lock."""
+
+
+@add.command(
+    "stage3",
+    epilog="""\b
+Examples:
+  cloche seed add stage3 --arch amd64 --flavour openrc
+  cloche seed add stage3 --flavour musl-llvm --mirror https://mirror.example.org/gentoo
+  cloche seed add stage3 --arch x86 --flavour i686:openrc
+  cloche seed add stage3 --file stage3-amd64-openrc-20260406T170000Z.tar.xz --keyring keys.asc
+""",
+)
+@click.option("--arch", help="Gentoo's ARCH [the host's].")
+@click.option(
+    "--flavour",
+    help="As the mirror names it: openrc, systemd, musl … [openrc]. SUBARCH:FLAVOUR where the name "
+    "has another word than ARCH.",
+)
+@click.option("--mirror", help=MIRROR)
+@click.option("--file", type=FILE, help="A tarball of the host's, its .asc beside it.")
+@click.option("--keyring", type=FILE, help=KEYRING)
+@NAME
+@JSON
+@click.pass_obj
+def stage3_command(
+    options: Options,
+    arch: str | None,
+    flavour: str | None,
+    mirror: str | None,
+    file: Path | None,
+    keyring: Path | None,
+    name: str | None,
+    as_json: bool,
+) -> None:
+    """Take a stage3: the newest from a mirror, or a local file; signed, or it is refused."""
+    arch, flavour = arch or host_arch().gentoo, flavour or "openrc"
+    said = {"arch": arch, "flavour": flavour, "mirror": mirror, "file": file, "keyring": keyring}
+    own = f"stage3-{arch}-{flavour.replace(':', '-')}"
+    _add(options, name or own, "stage3", said, as_json=as_json)
+
+
+@add.command("tarball", epilog="\b\nExamples:\n  cloche seed add tarball my-root.tar.zst")
+@click.argument("path", type=FILE)
+@click.option("--sha256", help="What it must have.")
+@NAME
+@JSON
+@click.pass_obj
+def tarball_command(
+    options: Options, path: Path, sha256: str | None, name: str | None, as_json: bool
+) -> None:
+    """Take any tarball of a root with Portage in it, as it is."""
+    _add(options, name or "tarball", "tarball", {"path": path, "sha256": sha256}, as_json=as_json)
+
+
+@add.command(
+    "directory",
+    epilog="\b\nExamples:\n  cloche seed add directory /srv/root\n  cloche seed add directory /",
+)
+@click.argument("path", type=PATH)
+@NAME
+@JSON
+@click.pass_obj
+def directory_command(options: Options, path: Path, name: str | None, as_json: bool) -> None:
+    """Copy a directory that holds a root, or the running system (/), which is only read."""
+    _add(options, name or "directory", "directory", {"path": path}, as_json=as_json)
+
+
+@add.command(
+    "oci",
+    epilog="""\b
+Examples:
+  podman save --format oci-archive -o image.tar localhost/gentoo
+  cloche seed add oci image.tar
+""",
+)
+@click.argument("path", type=PATH)
+@click.option("--ref", help="Which image, where there are several.")
+@NAME
+@JSON
+@click.pass_obj
+def oci_command(
+    options: Options, path: Path, ref: str | None, name: str | None, as_json: bool
+) -> None:
+    """Take an OCI image: an image layout, or an archive of one."""
+    _add(options, name or "oci", "oci", {"path": path, "ref": ref}, as_json=as_json)
+
+
+def _add(
+    options: Options, name: str, kind: str, said: Mapping[str, str | Path | None], *, as_json: bool
+) -> None:
+    project = load_project(options.directory)
+    table = {
+        key: _path(value, project.root) if isinstance(value, Path) else value
+        for key, value in said.items()
+        if value is not None
+    }
+    project, spec = declare_seed(project, name, kind, table)
+    made = make_seed(options, project, spec, How())
+    if as_json:
+        with opened_store(options, project) as store:
+            click.echo(json.dumps(data_of(store, made), indent=2))
+
+
+def _path(path: Path, root: Path) -> str:
+    """A path as cloche.toml has it: relative to the project if it is in there."""
+    whole = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they are named
+    return str(whole.relative_to(root) if whole.is_relative_to(root) else whole)

@@ -1,0 +1,230 @@
+"""Taking a file from an address: http, https or file; a broken transfer goes on where it ended.
+
+Beside a file that is not whole lies ``NAME.from``: the address and the server's validator (RFC
+9110, 8.8), without which nobody knows whether the rest belongs to the beginning.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from cloche.fetching.errors import (
+    AddressError,
+    NotThereError,
+    UnreachableError,
+    WrongContentError,
+)
+
+if TYPE_CHECKING:
+    import requests
+
+Progress = Callable[[int, int | None], None]
+"""Told now and then: bytes that are there, and bytes in all where that is known."""
+
+ALGORITHMS = {"BLAKE2B": "blake2b", "SHA512": "sha512", "SHA256": "sha256"}
+"""Manifest hash names (GLEP 74) and hashlib's."""
+
+_TIMEOUT = (30.0, 60.0)  # seconds to connect, and without a byte
+_ATTEMPTS = 5  # of one transfer, each after the first only where the last one brought something
+_CHUNK = 1 << 18
+_SMALL = 1 << 22  # bytes: the longest text that is read at once
+_GONE = (404, 410)
+
+
+def quiet(there: int, size: int | None) -> None:
+    """No progress at all."""
+
+
+def shown(address: str) -> str:
+    """An address without the password that it may hold."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def fetch_text(address: str) -> str:
+    """The text at an address. Raises a `FetchingError`."""
+    local = _local(address)
+    if local is not None:
+        return _read(local)
+    with _answer(address, {}) as answer:
+        try:
+            data = answer.raw.read(_SMALL + 1, decode_content=True)
+        except _broken() as error:
+            raise UnreachableError(shown(address), f"broken off: {_kind(error)}") from error
+    if len(data) > _SMALL:
+        raise WrongContentError(shown(address), f"more than {_SMALL} bytes for a text")
+    return str(data.decode("utf-8", "replace"))
+
+
+def fetch_file(
+    address: str, target: Path, *, size: int | None = None, progress: Progress = quiet
+) -> None:
+    """Bring the file at an address to ``target``; what an earlier attempt left there is used.
+
+    ``size`` in bytes is what it must have. A file of that size that is there already stays; its
+    content is for the caller to check. Raises a `FetchingError`.
+    """
+    local = _local(address)
+    if local is not None:
+        _copy(local, target, size)
+        return
+    mark = target.with_name(f"{target.name}.from")
+    if target.exists() and not mark.exists():
+        if size is None or target.stat().st_size == size:
+            return
+        target.unlink()
+    transfer = _Transfer(address, target, mark, size, progress)
+    reason: str | None = ""
+    for _ in range(_ATTEMPTS):
+        before = transfer.there
+        reason = transfer.attempt()
+        if reason is None:
+            mark.unlink(missing_ok=True)
+            return
+        if transfer.there <= before:
+            break
+    raise UnreachableError(shown(address), reason or "", transfer.there)
+
+
+def check_digests(file: Path, digests: Mapping[str, str], source: str) -> None:
+    """Compare a file with all digests of known kinds, one at least. Raises WrongContentError."""
+    wanted = {name: digests[name].lower() for name in ALGORITHMS if name in digests}
+    if not wanted:
+        raise WrongContentError(source, "no digest of a known kind")
+    hashes = {name: hashlib.new(ALGORITHMS[name]) for name in wanted}
+    with file.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            for each in hashes.values():
+                each.update(chunk)
+    for name, digest in wanted.items():
+        if hashes[name].hexdigest() != digest:
+            raise WrongContentError(source, f"its {name} is not the one that was announced")
+
+
+@dataclass
+class _Transfer:
+    """One file on its way."""
+
+    address: str
+    target: Path
+    mark: Path
+    size: int | None
+    progress: Progress
+
+    @property
+    def there(self) -> int:
+        """Bytes that have come."""
+        return self.target.stat().st_size if self.target.exists() else 0
+
+    def attempt(self) -> str | None:
+        """Fetch the file, or what is missing of it; say why it broke off, None when it is whole."""
+        headers = self._resuming()
+        try:
+            with _answer(self.address, headers) as answer:
+                if answer.status_code == 416:  # what is there is no beginning of it
+                    self.target.unlink(missing_ok=True)
+                    return "the rest of the file could not be had"
+                return self._take(answer, resumed=answer.status_code == 206)
+        except _broken() as error:
+            return f"broken off: {_kind(error)}"
+
+    def _resuming(self) -> dict[str, str]:
+        """The headers that ask for the rest, where the beginning is the same file's."""
+        if not self.mark.exists():
+            return {}
+        address, _, validator = self.mark.read_text().rstrip("\n").partition("\n")
+        if address != self.address or not validator or not self.there:
+            return {}
+        return {"Range": f"bytes={self.there}-", "If-Range": validator}
+
+    def _take(self, answer: requests.Response, *, resumed: bool) -> str | None:
+        there = self.there if resumed else 0
+        length = answer.headers.get("Content-Length", "")
+        total = there + int(length) if length.isdigit() else None
+        self._check_size(total)
+        validator = answer.headers.get("ETag", "")
+        if not validator or validator.startswith("W/"):
+            validator = answer.headers.get("Last-Modified", "")
+        self.mark.write_text(f"{self.address}\n{validator}\n")
+        with self.target.open("ab" if resumed else "wb") as file:
+            while data := answer.raw.read(_CHUNK):
+                file.write(data)
+                there += len(data)
+                if self.size is not None and there > self.size:
+                    self._check_size(there)
+                self.progress(there, self.size or total)
+        if total is not None and there < total:
+            return f"broken off after {there} of {total} bytes"
+        self._check_size(there)
+        return None
+
+    def _check_size(self, total: int | None) -> None:
+        """Raise `WrongContentError` for another size than announced, and forget what is there."""
+        if self.size is not None and total is not None and total != self.size:
+            self.target.unlink(missing_ok=True)
+            self.mark.unlink(missing_ok=True)
+            text = f"{total} bytes, but {self.size} were announced"
+            raise WrongContentError(shown(self.address), text)
+
+
+def _answer(address: str, headers: Mapping[str, str]) -> requests.Response:
+    """Ask for a file; its content is not read yet. Raises a `FetchingError`."""
+    import requests
+
+    plain = {"Accept-Encoding": "identity", "User-Agent": "cloche", **headers}
+    try:
+        answer = requests.get(address, headers=plain, stream=True, timeout=_TIMEOUT)
+    except requests.RequestException as error:
+        raise UnreachableError(shown(address), f"no answer: {_kind(error)}") from error
+    if answer.status_code in _GONE:
+        raise NotThereError(shown(address))
+    if answer.status_code not in (200, 206, 416):
+        raise UnreachableError(shown(address), f"the server says {answer.status_code}")
+    return answer
+
+
+def _broken() -> tuple[type[Exception], ...]:
+    """The exceptions of a transfer that ends too early."""
+    import requests
+    import urllib3
+
+    return (requests.RequestException, urllib3.exceptions.HTTPError, ConnectionError, TimeoutError)
+
+
+def _kind(error: Exception) -> str:
+    """The kind of a failure only: the text of requests' errors may hold a password."""
+    return type(error).__name__
+
+
+def _local(address: str) -> Path | None:
+    """The path that a ``file:`` address means; None for http. Raises `AddressError`."""
+    parts = urlsplit(address)
+    if parts.scheme in ("http", "https") and parts.hostname:
+        return None
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return Path(unquote(parts.path))
+    raise AddressError(shown(address))
+
+
+def _read(path: Path) -> str:
+    if not path.is_file():
+        raise NotThereError(str(path))
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def _copy(source: Path, target: Path, size: int | None) -> None:
+    if not source.is_file():
+        raise NotThereError(str(source))
+    there = source.stat().st_size
+    if size is not None and there != size:
+        raise WrongContentError(str(source), f"{there} bytes, but {size} were announced")
+    scratch = target.with_name(f"{target.name}.copy")
+    shutil.copyfile(source, scratch)
+    os.replace(scratch, target)  # noqa: PTH105

@@ -1,0 +1,55 @@
+"""A seed out of a directory of the host: an unpacked root, or the running system itself."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cloche.config.lock import TreeSeed
+from cloche.layers import ImportOptions, import_directory
+from cloche.seeds.errors import NoDirectoryError
+from cloche.seeds.making import Means, Wanted
+
+# Of a running system: what belongs to the kernel, to users, to services, or can be had again.
+_NOT_OF_A_SYSTEM = (
+    *("dev", "proc", "run", "sys", "tmp", "var/tmp", "home", "root", "mnt", "media", "boot"),
+    *("var/cache", "var/db/repos", "var/log", "var/spool", "etc/machine-id", "etc/ssl/private"),
+    *("etc/ssh", "etc/wireguard", "var/lib/systemd/random-seed", "var/lib/private"),
+)
+_SHADOWS = ("etc/shadow", "etc/shadow-", "etc/gshadow", "etc/gshadow-")
+
+
+def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
+    """Copy the directory; the host's is only read. Raises `SeedError`, and OSError.
+
+    Mount points below it are empty directories in the seed. Of the running system (``/``) what
+    holds its users' and its own secrets stays out, and passwords are taken out of shadow(5).
+    """
+    source = wanted.path("path")
+    if source is None or not source.is_dir():
+        raise NoDirectoryError(wanted.spec.name, source)
+    source, tree = source.resolve(), room / "tree"
+    system = source == Path("/")
+    apart = [os.fsencode(name) for name in (_NOT_OF_A_SYSTEM if system else ())]
+    within = (path.resolve() for path in means.apart)
+    apart += [os.fsencode(p.relative_to(source)) for p in within if p.is_relative_to(source)]
+    means.report(f"copying {source}")
+    options = ImportOptions(devices="skip", one_file_system=True, emptied=frozenset(apart))
+    import_directory(source, tree, options)
+    if system:
+        without_passwords(tree)
+    return tree, TreeSeed("directory")
+
+
+def without_passwords(tree: Path) -> None:
+    """Lock every password of a tree's shadow(5) and gshadow(5)."""
+    for name in _SHADOWS:
+        file = tree / name
+        if file.is_symlink() or not file.is_file():
+            continue
+        lines = [line.split(":") for line in file.read_text(errors="surrogateescape").splitlines()]
+        for fields in lines:
+            if len(fields) > 1 and not fields[1].startswith(("!", "*")):
+                fields[1] = "!"
+        text = "".join(":".join(fields) + "\n" for fields in lines)
+        file.write_text(text, errors="surrogateescape")

@@ -1,0 +1,149 @@
+"""A seed out of an OCI image: an image layout as a directory, or a tar of one (an OCI archive).
+
+Formats: OCI image-spec, image-layout.md, image-index.md, manifest.md, layer.md. Every blob is
+checked against the digest and the size by which it is named; the layers are trusted in nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloche.config.lock import TreeSeed
+from cloche.layers import ImportOptions, flatten, import_tarball
+from cloche.seeds.arch import host_arch
+from cloche.seeds.errors import BadImageError
+from cloche.seeds.making import Means, Wanted
+
+_REF = "org.opencontainers.image.ref.name"
+_INDEXES = ("application/vnd.oci.image.index.v1+json",)
+_DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
+_SMALL = 4 << 20  # bytes: image-spec, manifest.md, has registries take manifests up to this size
+_NESTED = 4  # indexes within indexes
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """An image layout on the disk; ``source`` is what errors name."""
+
+    root: Path
+    source: Path
+
+    def blob(self, descriptor: Mapping[str, Any]) -> Path:
+        """The file of a descriptor, its size and digest checked. Raises `BadImageError`."""
+        match = _DIGEST.fullmatch(str(descriptor.get("digest")))
+        if match is None:
+            raise BadImageError(
+                self.source, f"a digest of no known kind: {descriptor.get('digest')}"
+            )
+        path = self.root / "blobs/sha256" / match[1]
+        if path.is_symlink() or not path.is_file():
+            raise BadImageError(self.source, f"the blob {match[1][:12]} is missing")
+        with path.open("rb") as stream:
+            whole = os.fstat(stream.fileno()).st_size == descriptor.get("size")
+            if not whole or hashlib.file_digest(stream, "sha256").hexdigest() != match[1]:
+                raise BadImageError(
+                    self.source, f"the blob {match[1][:12]} is not what it should be"
+                )
+        return path
+
+    def document(self, descriptor: Mapping[str, Any]) -> Any:
+        """The JSON of a descriptor's blob."""
+        return self.read(self.blob(descriptor))
+
+    def read(self, path: Path) -> Any:
+        """The JSON in a file of the layout."""
+        try:
+            if path.is_symlink() or path.stat().st_size > _SMALL:
+                raise ValueError("too large")
+            found = json.loads(path.read_bytes())
+        except (OSError, ValueError) as error:
+            raise BadImageError(self.source, f"{path.name} cannot be read") from error
+        if not isinstance(found, dict):
+            raise BadImageError(self.source, f"{path.name} is no object")
+        return found
+
+
+def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
+    """Put the layers of an image together. Raises `SeedError`, `ImportRefusedError`, OSError."""
+    source = wanted.path("path")
+    if source is None or not source.exists():
+        raise BadImageError(source or wanted.root, "there is nothing")
+    layout = Layout(_unpacked(source, room, means), source)
+    chosen = _chosen(layout, wanted.spec.text("ref"))
+    digest = str(chosen["digest"]).removeprefix("sha256:")
+    locked = wanted.pinned.digest if isinstance(wanted.pinned, TreeSeed) else ""
+    if locked and digest != locked:
+        raise BadImageError(source, f"its manifest is {digest[:12]}, pinned is {locked[:12]}")
+    layers = layout.document(chosen).get("layers")
+    if not isinstance(layers, list) or not all(isinstance(each, dict) for each in layers):
+        raise BadImageError(source, "the manifest has no list of layers")
+    tree = room / "tree"
+    planted = []
+    for number, descriptor in enumerate(layers, 1):
+        means.report(f"unpacking layer {number} of {len(layers)}")
+        planted.append(room / f"layer-{number}")
+        import_tarball(
+            layout.blob(descriptor), planted[-1], ImportOptions(devices="skip", whiteouts="oci")
+        )
+    tree.mkdir()
+    flatten(planted, tree)
+    for directory in (*planted, room / "layout"):
+        shutil.rmtree(directory, ignore_errors=True)
+    return tree, TreeSeed("oci", digest)
+
+
+def _unpacked(source: Path, room: Path, means: Means) -> Path:
+    """The layout's directory: ``source`` itself, or what the archive holds."""
+    if source.is_dir():
+        return source
+    means.report("reading the archive")
+    import_tarball(source, room / "layout")
+    return room / "layout"
+
+
+def _chosen(layout: Layout, ref: str | None) -> Mapping[str, Any]:
+    """The descriptor of the one manifest that is meant."""
+    found = list(_manifests(layout, layout.read(layout.root / "index.json"), ref, _NESTED))
+    machine = {"amd64": "amd64", "arm64": "arm64"}.get(host_arch().gentoo)
+    native = [each for each in found if _architecture(each) in (None, machine)]
+    if len(native) == 1:
+        return native[0]
+    names = sorted(filter(None, (_name(each) for each in found)))
+    if not native:
+        named = f" named {ref}" if ref else ""
+        raise BadImageError(layout.source, f"it holds no image{named} for this architecture", names)
+    raise BadImageError(layout.source, f"it holds {len(native)} images: choose with `ref`", names)
+
+
+def _manifests(
+    layout: Layout, index: Mapping[str, Any], ref: str | None, depth: int
+) -> Iterator[Mapping[str, Any]]:
+    entries = index.get("manifests")
+    for each in entries if isinstance(entries, list) else ():
+        if not isinstance(each, dict) or (ref is not None and _name(each) != ref):
+            continue
+        if each.get("mediaType") in _INDEXES:
+            if depth:
+                yield from _manifests(layout, layout.document(each), None, depth - 1)
+        else:
+            yield each
+
+
+def _name(descriptor: Mapping[str, Any]) -> str | None:
+    annotations = descriptor.get("annotations")
+    name = annotations.get(_REF) if isinstance(annotations, dict) else None
+    return name if isinstance(name, str) else None
+
+
+def _architecture(descriptor: Mapping[str, Any]) -> str | None:
+    platform = descriptor.get("platform")
+    found = platform.get("architecture") if isinstance(platform, dict) else None
+    return found if isinstance(found, str) else None

@@ -1,0 +1,229 @@
+"""Gentoo's stage3: the newest of a flavour from a mirror, or the locked one, or a local file.
+
+The layout of a mirror: ``releases/ARCH/autobuilds/`` holds ``latest-stage3-ARCH-FLAVOUR.txt``,
+signed in clear text, whose lines are ``STAMP/stage3-ARCH-FLAVOUR-STAMP.tar.xz SIZE``; beside each
+tarball lie ``.DIGESTS``, signed in clear text, and ``.asc``, a detached signature.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cloche.config.errors import nearest
+from cloche.config.lock import Stage3Seed
+from cloche.fetching.download import ALGORITHMS, check_digests, fetch_file, fetch_text, shown
+from cloche.fetching.errors import NotThereError, WrongContentError
+from cloche.fetching.openpgp import GENTOO_KEYRING, Keyring, opened
+from cloche.layers import import_tarball
+from cloche.seeds.arch import host_arch
+from cloche.seeds.making import Means, Wanted
+from cloche.seeds.stage3_errors import (
+    FlavourUnknownError,
+    NoLongerThereError,
+    PointerMovedError,
+    UnsignedFileError,
+)
+
+MIRROR = "https://distfiles.gentoo.org"
+"""Portage's own default (make.globals, GENTOO_MIRRORS)."""
+
+VARIABLE = "CLOCHE_GENTOO_MIRROR"
+"""The environment's mirror: goes before the default and after what was declared."""
+
+_FILE = re.compile(r"stage3-([\w.+-]+)-(\d{8}T\d{6}Z)\.tar\.(?:xz|bz2|gz|zst)")
+_ENTRY = re.compile(r"(\d{8}T\d{6}Z)/(stage3-[\w.+-]+\.tar\.(?:xz|bz2|gz|zst))\s+(\d+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """What a pointer file names: the directory, the tarball in it, its size in bytes."""
+
+    stamp: str
+    file: str
+    size: int
+
+
+def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, Stage3Seed]:
+    """Take a stage3, check it, unpack it in ``room``; give its tree and its lock.
+
+    Raises `SeedError`, `FetchingError`, and what the import of a tarball raises.
+    """
+    local = wanted.path("file")
+    locked = wanted.pinned if isinstance(wanted.pinned, Stage3Seed) else None
+    if local is not None:
+        tarball, seed = local, _local(wanted, local, locked, means)
+    elif locked is not None:
+        tarball, seed = _again(wanted, locked, means)
+    else:
+        tarball, seed = _newest(wanted, means)
+    tree = room / "tree"
+    means.report(f"unpacking {seed.file}")
+    import_tarball(tarball, tree)
+    if tarball != local:
+        tarball.unlink()
+    return tree, seed
+
+
+def flavours(base: str) -> tuple[str, ...]:
+    """The names of all stage3s that the autobuilds at ``base`` have: ``amd64-openrc`` …
+
+    Out of ``latest-stage3.txt``, which only serves for advice and is not checked.
+    """
+    text = fetch_text(f"{base}/latest-stage3.txt")
+    found = (_FILE.fullmatch(match[2]) for match in _ENTRY.finditer(text))
+    return tuple(sorted({match[1] for match in found if match}))
+
+
+def pointer_of(text: str, source: str) -> Pointer:
+    """The one entry of a pointer file's signed text. Raises `WrongContentError`."""
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
+    entry = _ENTRY.fullmatch(lines[0].strip()) if len(lines) == 1 else None
+    if entry is None:
+        raise WrongContentError(source, "no pointer to a stage3")
+    return Pointer(entry[1], entry[2], int(entry[3]))
+
+
+def digests_of(text: str, file: str) -> Mapping[str, str]:
+    """What a .DIGESTS says of ``file``, by Manifest hash name."""
+    found: dict[str, str] = {}
+    kind = ""
+    for line in text.splitlines():
+        if heading := re.fullmatch(r"# (\w+) HASH", line.strip()):
+            kind = heading[1]
+        elif (words := line.split()) and len(words) == 2 and words[1] == file:
+            found[kind] = words[0].lower()
+    return {name: found[name] for name in ALGORITHMS if name in found}
+
+
+def _newest(wanted: Wanted, means: Means) -> tuple[Path, Stage3Seed]:
+    """What the pointer names. It may move on in between, and its old tarball go."""
+    with opened(_keyring(wanted, means)) as keyring:
+        pointer = _pointer(wanted, means, keyring)
+        try:
+            return _taken(wanted, means, keyring, pointer)
+        except (NotThereError, WrongContentError) as error:
+            again = _pointer(wanted, means, keyring)
+            if again == pointer:
+                raise
+            means.report(f"the mirror has moved on to {again.file}")
+            try:
+                return _taken(wanted, means, keyring, again)
+            except (NotThereError, WrongContentError):
+                raise PointerMovedError(wanted.spec.name, pointer.file, again.file) from error
+
+
+def _pointer(wanted: Wanted, means: Means, keyring: Keyring) -> Pointer:
+    base, name = _autobuilds(wanted, means), _name(wanted)
+    address = f"{base}/latest-stage3-{name}.txt"
+    means.report(f"looking for the newest stage3-{name}")
+    try:
+        text = fetch_text(address)
+    except NotThereError as error:
+        try:
+            known = flavours(base)
+        except NotThereError:
+            raise error from None
+        raise FlavourUnknownError(wanted.spec.name, name, known, nearest(name, known)) from error
+    body, _ = keyring.signed_text(text, shown(address))
+    pointer = pointer_of(body, shown(address))
+    match = _FILE.fullmatch(pointer.file)
+    if match is None or match.groups() != (name, pointer.stamp):
+        raise WrongContentError(shown(address), f"it names another stage3: {pointer.file}")
+    return pointer
+
+
+def _taken(
+    wanted: Wanted, means: Means, keyring: Keyring, pointer: Pointer
+) -> tuple[Path, Stage3Seed]:
+    """Fetch what a pointer names, and check everything."""
+    address = f"{_autobuilds(wanted, means)}/{pointer.stamp}/{pointer.file}"
+    text, _ = keyring.signed_text(fetch_text(f"{address}.DIGESTS"), f"{shown(address)}.DIGESTS")
+    digests = digests_of(text, pointer.file)
+    signature = means.cache / f"{pointer.file}.asc"
+    signature.write_text(fetch_text(f"{address}.asc"))
+    tarball = _fetched(address, pointer.file, pointer.size, digests, means)
+    signer = keyring.check(tarball, signature, shown(address))
+    signature.unlink()
+    arch, flavour = _arch(wanted), wanted.spec.text("flavour") or "openrc"
+    return tarball, Stage3Seed(arch, flavour, pointer.file, pointer.size, digests, signer)
+
+
+def _again(wanted: Wanted, locked: Stage3Seed, means: Means) -> tuple[Path, Stage3Seed]:
+    """The locked tarball: its digests were signed when it was locked."""
+    match = _FILE.fullmatch(locked.file)
+    stamp = match[2] if match else ""
+    address = f"{_autobuilds(wanted, means)}/{stamp}/{locked.file}"
+    try:
+        tarball = _fetched(address, locked.file, locked.size, locked.digests, means)
+    except NotThereError as error:
+        raise NoLongerThereError(wanted.spec.name, locked.file, shown(address)) from error
+    return tarball, replace(locked, layer="")
+
+
+def _fetched(address: str, file: str, size: int, digests: Mapping[str, str], means: Means) -> Path:
+    """A tarball in the cache that is the announced one."""
+    tarball = means.cache / file
+    means.report(f"fetching {file}")
+    fetch_file(address, tarball, size=size, progress=means.progress)
+    means.report("checking digests and signature")
+    try:
+        check_digests(tarball, digests, shown(address))
+    except WrongContentError:
+        tarball.unlink()
+        raise
+    return tarball
+
+
+def _local(wanted: Wanted, file: Path, locked: Stage3Seed | None, means: Means) -> Stage3Seed:
+    """A tarball of the host's, with its signature beside it; or the locked one, whoever made it."""
+    if not file.is_file():
+        raise NotThereError(str(file))
+    size, digests, signer = file.stat().st_size, dict[str, str](), ""
+    if locked is not None:
+        check_digests(file, locked.digests, str(file))
+        return replace(locked, layer="")
+    signature, listed = (file.with_name(f"{file.name}{end}") for end in (".asc", ".DIGESTS"))
+    if not signature.is_file():
+        raise UnsignedFileError(wanted.spec.name, file)
+    with opened(_keyring(wanted, means)) as keyring:
+        if listed.is_file():
+            text, _ = keyring.signed_text(listed.read_text(errors="replace"), str(listed))
+            digests = dict(digests_of(text, file.name))
+            check_digests(file, digests, str(file))
+        signer = keyring.check(file, signature, str(file))
+    digests = digests or {"SHA512": _sha512(file)}
+    match = _FILE.fullmatch(file.name)
+    arch, _, flavour = (match[1] if match else _name(wanted)).partition("-")
+    return Stage3Seed(arch, flavour, file.name, size, digests, signer)
+
+
+def _sha512(file: Path) -> str:
+    import hashlib
+
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha512").hexdigest()
+
+
+def _autobuilds(wanted: Wanted, means: Means) -> str:
+    """The directory of the mirror that holds the architecture's stages."""
+    mirror = means.mirror or wanted.spec.text("mirror") or os.environ.get(VARIABLE) or MIRROR
+    return f"{mirror.rstrip('/')}/releases/{_arch(wanted)}/autobuilds"
+
+
+def _arch(wanted: Wanted) -> str:
+    return wanted.spec.text("arch") or host_arch().gentoo
+
+
+def _name(wanted: Wanted) -> str:
+    """The part of the names that tells stages apart: some have another word than ARCH (i686)."""
+    flavour = wanted.spec.text("flavour") or "openrc"
+    subarch, _, rest = flavour.partition(":")
+    return f"{subarch}-{rest}" if rest else f"{_arch(wanted)}-{flavour}"
+
+
+def _keyring(wanted: Wanted, means: Means) -> Path:
+    return means.keyring or wanted.path("keyring") or GENTOO_KEYRING

@@ -1,0 +1,251 @@
+"""Seeds out of directories, tarballs and OCI images: what comes out, and what is refused."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support import cannot
+
+from cloche.config.errors import Origin
+from cloche.config.lock import TreeSeed
+from cloche.config.project import SeedSpec
+from cloche.fetching.errors import WrongContentError
+from cloche.layers import ImportRefusedError, compare
+from cloche.seeds import directory, oci, tarball
+from cloche.seeds.arch import host_arch
+from cloche.seeds.errors import BadImageError, NoDirectoryError
+from cloche.seeds.making import Means, Wanted
+
+
+def means(tmp_path: Path, *apart: Path) -> Means:
+    engine: Any = None  # nothing of it is run here
+    return Means(engine, tmp_path / "cache", tmp_path / "log", apart=apart)
+
+
+def wanted(kind: str, locked: TreeSeed | None = None, **options: str) -> Wanted:
+    spec = SeedSpec("s", kind, options, Origin(Path("cloche.toml"), 1))
+    return Wanted(spec, Path("/"), locked)
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Path:
+    made = tmp_path / "room"
+    made.mkdir()
+    return made
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A small tree with what trees have."""
+    tree = tmp_path / "root"
+    (tree / "usr/bin").mkdir(parents=True)
+    (tree / "usr/bin/su").write_bytes(b"\x7fELF")
+    (tree / "usr/bin/su").chmod(0o4755)
+    (tree / "bin").symlink_to("usr/bin")
+    os.link(tree / "usr/bin/su", tree / "usr/bin/sg")
+    (tree / "var").mkdir()
+    return tree
+
+
+def test_a_directory_is_copied_without_the_store(tmp_path: Path, root: Path, room: Path) -> None:
+    (root / "var/store/layers").mkdir(parents=True)
+    made, seed = directory.make(
+        wanted("directory", path=str(root)), room, means(tmp_path, root / "var/store")
+    )
+    assert seed == TreeSeed("directory")
+    assert list((made / "var/store").iterdir()) == []
+    (root / "var/store/layers").rmdir()
+    assert compare([root], [made]).equal
+
+
+def test_what_is_mounted_below_stays_out(tmp_path: Path, root: Path, room: Path) -> None:
+    if os.geteuid() != 0:
+        cannot("only root can mount")
+    script = (
+        "mount -t tmpfs none $1/var && touch $1/var/inside && exec $2 -c '"
+        "import sys; from pathlib import Path; from tests.seeds import test_seeds_trees as t;"
+        't.directory.make(t.wanted("directory", path=sys.argv[1]), Path(sys.argv[2]),'
+        " t.means(Path(sys.argv[2])))' $1 $3"
+    )
+    words = ("unshare", "--mount", "sh", "-ec", script, "sh", str(root), sys.executable, str(room))
+    subprocess.run(words, cwd=Path(__file__).parents[2], check=True)
+    assert list((room / "tree/var").iterdir()) == []
+    assert (room / "tree/usr/bin/su").exists()
+
+
+def test_passwords_stay_out(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    shadow = tmp_path / "etc/shadow"
+    shadow.write_text("root:$6$salt$hash:19000:0:99999:7:::\ndaemon:*:1::::::\nme::1::::::\n")
+    directory.without_passwords(tmp_path)
+    assert shadow.read_text() == ("root:!:19000:0:99999:7:::\ndaemon:*:1::::::\nme:!:1::::::\n")
+
+
+def test_no_directory(tmp_path: Path, room: Path) -> None:
+    with pytest.raises(NoDirectoryError, match="none"):
+        directory.make(wanted("directory", path=str(tmp_path / "none")), room, means(tmp_path))
+
+
+def test_a_tarball_is_pinned_by_its_digest(tmp_path: Path, root: Path, room: Path) -> None:
+    file = tmp_path / "root.tar.zst"
+    subprocess.run(["tar", "--zstd", "-cf", file, "-C", root, "."], check=True)
+    made, seed = tarball.make(wanted("tarball", path=str(file)), room, means(tmp_path))
+    assert seed.digest == hashlib.sha256(file.read_bytes()).hexdigest()
+    assert compare([root], [made]).equal
+    other = TreeSeed("tarball", "0" * 64)
+    for pinned in (
+        wanted("tarball", other, path=str(file)),
+        wanted("tarball", path=str(file), sha256="1" * 64),
+    ):
+        with pytest.raises(WrongContentError, match="pinned"):
+            tarball.make(pinned, room, means(tmp_path))
+
+
+class Image:
+    """An image layout that is written by hand."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        (path / "blobs/sha256").mkdir(parents=True)
+        (path / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
+        self.manifests: list[Mapping[str, Any]] = []
+
+    def blob(self, data: bytes, kind: str) -> dict[str, Any]:
+        digest = hashlib.sha256(data).hexdigest()
+        (self.path / "blobs/sha256" / digest).write_bytes(data)
+        return {"mediaType": kind, "digest": f"sha256:{digest}", "size": len(data)}
+
+    def add(self, name: str, *layers: bytes, arch: str = "") -> dict[str, Any]:
+        kind = "application/vnd.oci.image.layer.v1.tar"
+        content = {"schemaVersion": 2, "layers": [self.blob(each, kind) for each in layers]}
+        manifest = "application/vnd.oci.image.manifest.v1+json"
+        entry = self.blob(json.dumps(content).encode(), manifest)
+        entry["annotations"] = {"org.opencontainers.image.ref.name": name}
+        if arch:
+            entry["platform"] = {"os": "linux", "architecture": arch}
+        self.manifests.append(entry)
+        self.write()
+        return entry
+
+    def write(self) -> None:
+        text = json.dumps({"schemaVersion": 2, "manifests": self.manifests})
+        (self.path / "index.json").write_text(text)
+
+
+def layer(**files: str) -> bytes:
+    """A tar of files; names are given with two underscores for a slash."""
+    out = BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name.replace("__", "/"))
+            member.size = len(content)
+            tar.addfile(member, BytesIO(content.encode()))
+    return out.getvalue()
+
+
+def whiteouts() -> bytes:
+    out = BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name in ("etc/.wh.gone", "opt/.wh..wh..opq", "opt/new"):
+            tar.addfile(tarfile.TarInfo(name))
+    return out.getvalue()
+
+
+def test_the_layers_of_an_image_are_put_together(tmp_path: Path, room: Path) -> None:
+    image = Image(tmp_path / "image")
+    below = layer(etc__gone="1", etc__stays="2", opt__old="3", etc__changes="4")
+    entry = image.add("one", below, gzip.compress(whiteouts()), layer(etc__changes="5"))
+    made, seed = oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    assert seed == TreeSeed("oci", entry["digest"].removeprefix("sha256:"))
+    found = {str(p.relative_to(made)): p.read_text() for p in made.rglob("*") if p.is_file()}
+    assert found == {"etc/stays": "2", "etc/changes": "5", "opt/new": ""}
+    assert [path.name for path in room.iterdir()] == ["tree"]
+
+
+def test_one_of_several_images(tmp_path: Path, room: Path) -> None:
+    image = Image(tmp_path / "image")
+    image.add("one", layer(one="1"))
+    image.add("two", layer(two="2"))
+    with pytest.raises(BadImageError, match="there is: one, two"):
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    with pytest.raises(BadImageError, match="no image named three"):
+        oci.make(wanted("oci", path=str(image.path), ref="three"), room, means(tmp_path))
+    made, seed = oci.make(wanted("oci", path=str(image.path), ref="two"), room, means(tmp_path))
+    assert [path.name for path in made.iterdir()] == ["two"]
+    with pytest.raises(BadImageError, match="pinned"):
+        oci.make(wanted("oci", seed, path=str(image.path), ref="one"), room, means(tmp_path))
+
+
+def test_the_hosts_architecture_is_chosen_out_of_an_index(tmp_path: Path, room: Path) -> None:
+    image = Image(tmp_path / "image")
+    own = host_arch().gentoo
+    entries = [image.add("x", layer(own="1"), arch=own), image.add("x", layer(s="2"), arch="s390x")]
+    index = json.dumps({"schemaVersion": 2, "manifests": entries}).encode()
+    image.manifests = [image.blob(index, "application/vnd.oci.image.index.v1+json")]
+    image.write()
+    made, _ = oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    assert [path.name for path in made.iterdir()] == ["own"]
+
+
+def test_damaged_and_hostile_images_are_refused(tmp_path: Path, room: Path) -> None:
+    image = Image(tmp_path / "image")
+    entry = image.add("one", layer(one="1"))
+    blob = image.path / "blobs/sha256" / entry["digest"].removeprefix("sha256:")
+    good = blob.read_bytes()
+    blob.write_bytes(good + b" ")
+    with pytest.raises(BadImageError, match="not what it should be"):
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    blob.unlink()
+    blob.symlink_to("/etc/passwd")
+    with pytest.raises(BadImageError, match="missing"):
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    image.manifests = [{**entry, "digest": "sha256:../../../etc/passwd"}]
+    image.write()
+    with pytest.raises(BadImageError, match="no known kind"):
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    (image.path / "index.json").write_text("[]")
+    with pytest.raises(BadImageError, match="no object"):
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+
+    hostile = Image(tmp_path / "hostile")
+    out = BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        link = tarfile.TarInfo("out")
+        link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path)
+        tar.addfile(link)
+        tar.addfile(tarfile.TarInfo("out/written"))
+    hostile.add("one", out.getvalue())
+    with pytest.raises(ImportRefusedError):
+        oci.make(wanted("oci", path=str(hostile.path)), room, means(tmp_path))
+    assert not (tmp_path / "written").exists()
+
+
+@pytest.mark.real
+def test_an_archive_by_podman(tmp_path: Path, root: Path, room: Path) -> None:
+    if shutil.which("podman") is None:
+        cannot("podman is not installed")
+    if os.geteuid() != 0:
+        cannot("podman's storage is used as root here")
+    file, archive = tmp_path / "root.tar", tmp_path / "image.tar"
+    subprocess.run(["tar", "-cf", file, "-C", root, "."], check=True)
+    save = ("save", "-q", "--format", "oci-archive", "-o", archive, "tried:1")
+    with tempfile.TemporaryDirectory(prefix="p-") as short:  # podman takes no long --runroot
+        places = ("--root", f"{short}/s", "--runroot", f"{short}/r", "--storage-driver", "vfs")
+        for words in (("import", "-q", file, "tried:1"), save):
+            subprocess.run(["podman", *places, *words], check=True, capture_output=True)
+    made, _ = oci.make(wanted("oci", path=str(archive)), room, means(tmp_path))
+    found = compare([root], [made])
+    assert found.equal, found.text()
