@@ -67,6 +67,50 @@ class MissingSeedError(ClocheError):
         return f"run `cloche seed bootstrap {self.seed}`"
 
 
+class NotLockedError(ClocheError):
+    """``--locked`` with a machine that cloche.lock does not have."""
+
+    def __init__(self, machine: str) -> None:
+        super().__init__(machine)
+        self.machine = machine
+
+    @property
+    def what(self) -> str:
+        """That it is not there."""
+        return f"the machine {self.machine} is not in cloche.lock"
+
+    @property
+    def todo(self) -> str:
+        """The command that puts it there."""
+        return f"run `cloche lock {self.machine}`, and put the file under version control"
+
+
+class LockDriftError(ClocheError):
+    """What a machine would be made from is not what cloche.lock pins."""
+
+    def __init__(self, machine: str, differences: tuple[str, ...]) -> None:
+        super().__init__(machine, differences)
+        self.machine = machine
+        self.differences = differences
+
+    @property
+    def what(self) -> str:
+        """The first few differences."""
+        more = len(self.differences) - 3
+        listed = "; ".join(self.differences[:3]) + (f"; {more} more" if more > 0 else "")
+        return f"{self.machine} is not what cloche.lock pins: {listed}"
+
+    @property
+    def todo(self) -> str:
+        """Both ways out."""
+        return f"undo the change, or accept it with `cloche lock {self.machine}`"
+
+    @property
+    def detail(self) -> str | None:
+        """All of them, where the line does not hold them."""
+        return "\n".join(self.differences) if len(self.differences) > 3 else None
+
+
 class StepError(ClocheError):
     """A package's step failed. ``reason`` is a clause; ``tail`` the lines of the log that tell why.
 

@@ -16,12 +16,12 @@ import click
 
 from cloche.build.errors import BuildError
 from cloche.build.events import Delivered, Event, Sink
-from cloche.build.machine import Built, build_machine, prepare
+from cloche.build.machine import Built, build_machine
 from cloche.build.preview import Forecast, forecast
 from cloche.build.record import recorded
 from cloche.build.work import Worker
 from cloche.cli.complete import complete_machine
-from cloche.cli.workplace import Choices, Options, opened_workshop, say
+from cloche.cli.workplace import Choices, Options, opened_workshop, prepared, say
 from cloche.config.project import load_project
 from cloche.display.jsonlines import JsonLines
 from cloche.display.live import Live, capable
@@ -46,6 +46,7 @@ def common(function: Function) -> Function:
             "--strict", is_flag=True, help="Hide all of the seed but a named toolchain from builds."
         ),
         click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing."),
+        click.option("--locked", is_flag=True, help="Refuse whatever is not as in cloche.lock."),
         click.option(
             "-j", "--jobs", type=click.IntRange(1), help="Packages built at once [all cores]."
         ),
@@ -70,14 +71,15 @@ def plan(
     jobs: int | None,
     offline: bool,
     strict: bool,
+    locked: bool,
     as_json: bool,
 ) -> None:
     """Show what a build of MACHINE would do: what is reused, what is built, what it sees."""
     project = load_project(options.directory)
     wanted = project.machine(machine)
-    choices = Choices(jobs=jobs, offline=offline, strict=strict)
+    choices = Choices(jobs=jobs, offline=offline, strict=strict, locked=locked)
     with opened_workshop(options, project, wanted, choices, _quiet) as shop:
-        worker = prepare(shop, wanted.targets)
+        worker = prepared(shop, project, wanted, choices)
         fates = forecast(worker)
     click.echo(json.dumps(_as_data(worker, fates), indent=2) if as_json else _table(worker, fates))
 
@@ -87,6 +89,7 @@ def plan(
 Examples:
   cloche build workbench
   cloche build workbench --jobs 2 --keep-going
+  cloche build workbench --offline --locked
   cloche build workbench --progress json > events.jsonl
 """
 )
@@ -113,6 +116,7 @@ def build(
     jobs: int | None,
     offline: bool,
     strict: bool,
+    locked: bool,
     keep_going: bool,
     output: Path | None,
     progress: Progress,
@@ -124,7 +128,7 @@ def build(
     wanted = project.machine(machine)
     directory = (output or project.root / "out" / machine).absolute()
     check_output(directory)
-    choices = Choices(jobs, keep_going, offline, strict)
+    choices = Choices(jobs, keep_going, offline, strict, locked)
     display = make_display(progress, verbose=verbose)
     with (
         _terminable(),
@@ -134,7 +138,7 @@ def build(
     ):
         if isinstance(display, Live):
             display.attach(shop.running.stop_package)
-        worker = prepare(shop, wanted.targets)
+        worker = prepared(shop, project, wanted, choices)
         try:
             built = build_machine(shop, worker)
             delivered = deliver(shop, worker, built, wanted, directory)

@@ -18,6 +18,7 @@ from cloche.cli.engines import engines
 from cloche.cli.graph import graph
 from cloche.cli.history import history
 from cloche.cli.init import completion, init
+from cloche.cli.lock import fetch, lock
 from cloche.cli.log import log
 from cloche.cli.look import why
 from cloche.cli.report import report
@@ -72,8 +73,8 @@ def cli(context: click.Context, directory: Path, store: Path | None, engine: str
 
 seed.add_command(add)
 COMMANDS = (
-    init, seed, plan, graph, build, shell, log, report, history, why, watch, store, engines,
-    completion
+    init, seed, plan, graph, lock, fetch, build, shell, log, report, history, why, watch, store,
+    engines, completion
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

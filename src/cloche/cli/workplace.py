@@ -15,9 +15,13 @@ import click
 from cloche.build.events import Bus, Note, Sink
 from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
+from cloche.build.locking import hold_inputs, hold_packages
+from cloche.build.machine import prepare
 from cloche.build.prepare import pin_inputs
+from cloche.build.work import Worker
 from cloche.build.workshop import Policy, Workshop
 from cloche.cli.complete import complete_engine
+from cloche.config.lock import read as read_lock
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
 from cloche.display.text import visible
@@ -85,6 +89,7 @@ class Choices:
     keep_going: bool = False
     offline: bool = False
     strict: bool = False
+    locked: bool = False
 
 
 def store_path(options: Options, project: Project | None) -> Path:
@@ -160,6 +165,8 @@ def opened_workshop(
         store = stack.enter_context(opened_store(options, project))
         try_host(store, engine)
         inputs = pin_inputs(store, project, machine, strict=choices.strict)
+        if choices.locked:
+            hold_inputs(read_lock(project.lock), machine, inputs)
         policy = _policy(project, machine, choices)
         workspace = stack.enter_context(store.workspace("jobserver"))
         jobserver = Jobserver(workspace / "fifo", policy.cores)
@@ -170,6 +177,14 @@ def opened_workshop(
         if policy.limits.memory is not None and not cgroups.can_limit_memory():
             bus(Note(text=NO_MEMORY_LIMIT, level="warning"))
         yield Workshop(store, engine, inputs, policy, bus, running, jobserver)
+
+
+def prepared(shop: Workshop, project: Project, machine: Machine, choices: Choices) -> Worker:
+    """Resolve and plan, and hold what came of it to the lock where that is asked for."""
+    worker = prepare(shop, machine.targets)
+    if choices.locked:
+        hold_packages(read_lock(project.lock), machine, shop.inputs, worker.plan.packages)
+    return worker
 
 
 def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from cloche.config.lock import DebianPackage, DebianSeed, SeedLock, Stage3Seed, TreeSeed
+from cloche.config.lock import (
+    DebianPackage,
+    DebianSeed,
+    MachineLock,
+    RepoPin,
+    SeedLock,
+    Stage3Seed,
+    TreeSeed,
+)
 
 
 def seed_drift(locked: SeedLock, actual: SeedLock) -> list[str]:
@@ -78,3 +86,38 @@ def _change(name: str, before: tuple[str, str], now: tuple[str, str]) -> str:
     if before[0] != now[0]:
         return f"{name} {before[0]} → {now[0]}"
     return f"{name} {now[0]} with other content"
+
+
+def inputs_drift(
+    locked: MachineLock,
+    actual: MachineLock,
+    locked_repos: Mapping[str, RepoPin],
+    repos: Mapping[str, RepoPin],
+) -> list[str]:
+    """How what a machine is made from differs: seed, profile, configuration, repositories."""
+    lines = [
+        f"{name} {before} → {now}"
+        for name in ("seed", "profile")
+        if (before := getattr(locked, name)) != (now := getattr(actual, name))
+    ]
+    lines += _known("configuration", locked.config, actual.config)
+    lines += [f"the repository {name} is new" for name in sorted(repos.keys() - set(locked.repos))]
+    lines += [f"the repository {name} is gone" for name in sorted(set(locked.repos) - repos.keys())]
+    for name in sorted(repos.keys() & locked_repos.keys()):
+        lines += _known(f"repository {name}", locked_repos[name].tree, repos[name].tree)
+    return lines
+
+
+def packages_drift(locked: MachineLock, actual: MachineLock) -> list[str]:
+    """How what Portage resolved differs: packages, and files that they are made from."""
+    before, now = set(locked.packages), set(actual.packages)
+    lines = [f"{name} is new" for name in sorted(now - before)]
+    lines += [f"{name} is gone" for name in sorted(before - now)]
+    old = {file.name: file for file in locked.distfiles}
+    new = {file.name: file for file in actual.distfiles}
+    lines += [f"the file {name} is new" for name in sorted(new.keys() - old.keys())]
+    lines += [f"the file {name} is gone" for name in sorted(old.keys() - new.keys())]
+    both = sorted(new.keys() & old.keys())
+    return lines + [
+        f"the file {name} has another digest" for name in both if new[name] != old[name]
+    ]

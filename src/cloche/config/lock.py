@@ -244,6 +244,6 @@ def with_seed(lock: Lock, name: str, seed: SeedLock) -> Lock:
     return replace(lock, seeds={**lock.seeds, name: seed})
 
 
-def with_repo(lock: Lock, name: str, repo: RepoPin) -> Lock:
-    """The lock with one repository put in or replaced."""
-    return replace(lock, repos={**lock.repos, name: repo})
+def with_machine(lock: Lock, name: str, machine: MachineLock, repos: Mapping[str, RepoPin]) -> Lock:
+    """The lock with one machine put in or replaced, and the repositories that it is made from."""
+    return replace(lock, machines={**lock.machines, name: machine}, repos={**lock.repos, **repos})

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
+_WIDTH = 80  # characters of a list that stays on one line
 _DEPTH = 2  # tables down to here get a header of their own, deeper ones are inline
 
 
@@ -15,7 +16,7 @@ def dumps(data: Mapping[str, Any]) -> str:
     """The text of a document of strings, integers, floats, booleans, lists and tables.
 
     Keys stay in the order given, except that a table's plain values come before its tables.
-    Elements of a list of tables take one line each. Raises `TypeError` for anything else.
+    Elements of a long list, or of one of tables, take one line each. Raises `TypeError` for anything else.
     """
     return "\n".join(_table(data, ())).strip("\n") + "\n"
 
@@ -57,7 +58,9 @@ def _value(value: object) -> str:
             inner = ", ".join(f"{_key(key)} = {_value(item)}" for key, item in value.items())
             return f"{{ {inner} }}" if inner else "{}"
         case list() | tuple():
-            if any(isinstance(item, Mapping) for item in value):
-                return "[\n" + "".join(f"    {_value(item)},\n" for item in value) + "]"
-            return "[" + ", ".join(map(_value, value)) + "]"
+            texts = [_value(item) for item in value]
+            line = f"[{', '.join(texts)}]"
+            if len(line) > _WIDTH or any(isinstance(item, Mapping) for item in value):
+                return "[\n" + "".join(f"    {text},\n" for text in texts) + "]"
+            return line
     raise TypeError(f"no TOML for {type(value).__name__}")

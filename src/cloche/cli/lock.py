@@ -1,0 +1,189 @@
+"""`cloche lock` and `cloche fetch`: pin all inputs of machines, and bring them in."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import click
+
+from cloche.build import distfiles, locking
+from cloche.build.errors import MissingSeedError, StepError
+from cloche.build.events import Event, Fetched
+from cloche.build.fetch import fetch as fetch_package
+from cloche.build.machine import FETCHERS
+from cloche.build.workshop import Workshop
+from cloche.cli.complete import complete_machine
+from cloche.cli.seed import How, make_seed
+from cloche.cli.workplace import (
+    Choices,
+    Options,
+    opened_workshop,
+    prepared,
+    say,
+)
+from cloche.config import lock as locks
+from cloche.config.drift import inputs_drift, packages_drift
+from cloche.config.project import Project, load_project
+from cloche.display.text import count, one_line, size
+from cloche.errors import ClocheError, Exit
+from cloche.plan.depgraph import Package
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cloche lock workbench
+  cloche lock --check && cloche build workbench --locked
+  cloche lock workbench --json | jq '.distfiles'
+"""
+)
+@click.argument("machines", nargs=-1, shell_complete=complete_machine)
+@click.option("--check", is_flag=True, help="Write nothing; say what differs, status 1 if any.")
+@click.option("--json", "as_json", is_flag=True, help="What was locked, for programs.")
+@click.pass_obj
+def lock(options: Options, machines: tuple[str, ...], check: bool, as_json: bool) -> None:
+    """Pin all that MACHINES (all of the project's, without any) are made from in cloche.lock.
+
+    The seed to the byte, every repository's content, the configuration, what Portage resolves,
+    every distfile's digest. `cloche build --locked` refuses whatever differs from it.
+    """
+    project = load_project(options.directory)
+    told, differs = {}, False
+    for name in _named(project, machines):
+        wanted = project.machine(name)
+        with opened_workshop(options, project, wanted, Choices(), _quiet) as shop:
+            worker = prepared(shop, project, wanted, Choices())
+            before = locks.read(project.lock)
+            now = locking.locked(before, wanted, shop.inputs, worker.plan.packages)
+            changes = _changes(before, now, name)
+            if not check:
+                with shop.store.lock(
+                    f"lock-{project.place}"
+                ):  # two at once write one after another
+                    latest = locks.read(project.lock)
+                    packages = worker.plan.packages
+                    locks.write(project.lock, locking.locked(latest, wanted, shop.inputs, packages))
+        entry = now.machines[name]
+        differs |= bool(changes)
+        told[name] = {"changes": changes, "repos": entry.repos, "packages": entry.packages} | {
+            "distfiles": [file.name for file in entry.distfiles]
+        }
+        _tell(name, entry, changes, check=check)
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+    if check and differs:
+        sys.exit(Exit.FAILED)
+
+
+def _changes(before: locks.Lock, now: locks.Lock, name: str) -> list[str]:
+    """What changes for a machine; all of it is new where it was not locked."""
+    old, new = before.machines.get(name), now.machines[name]
+    if old is None:
+        return ["it is not locked yet"]
+    return inputs_drift(old, new, before.repos, now.repos) + packages_drift(old, new)
+
+
+def _tell(name: str, entry: locks.MachineLock, changes: list[str], *, check: bool) -> None:
+    made_of = f"{count(len(entry.packages), 'package')}, {count(len(entry.distfiles), 'distfile')}"
+    how = "as locked" if not changes else "differs" if check else "locked"
+    say(f"{name}: {how} ({made_of})")
+    for line in changes:
+        say(f"  {line}")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cloche fetch workbench
+  cloche fetch --locked && cloche build workbench --offline --locked
+"""
+)
+@click.argument("machines", nargs=-1, shell_complete=complete_machine)
+@click.option("--locked", is_flag=True, help="Refuse whatever is not as in cloche.lock.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def fetch(options: Options, machines: tuple[str, ...], locked: bool, as_json: bool) -> None:
+    """Bring in all that MACHINES (all of the project's, without any) need: seeds and sources.
+
+    Afterwards `cloche build --offline` works. What is there already stays; what could not be had is
+    named, the rest is fetched nevertheless.
+    """
+    project = load_project(options.directory)
+    told = {}
+    for name in _named(project, machines):
+        told[name] = _fetch(options, project, name, locked=locked)
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+    if any(each["missing"] for each in told.values()):
+        sys.exit(Exit.FAILED)
+
+
+def _fetch(options: Options, project: Project, name: str, *, locked: bool) -> dict[str, list[str]]:
+    """Everything of one machine."""
+    wanted, choices = project.machine(name), Choices(locked=locked)
+    try:
+        return _fetch_sources(options, project, name, choices)
+    except MissingSeedError:
+        make_seed(options, project, project.seeds[wanted.seed], How())
+    return _fetch_sources(options, project, name, choices)
+
+
+def _fetch_sources(
+    options: Options, project: Project, name: str, choices: Choices
+) -> dict[str, list[str]]:
+    wanted = project.machine(name)
+    fetched: list[str] = []
+
+    def sink(event: Event) -> None:
+        if isinstance(event, Fetched):
+            fetched.append(event.file)
+            say(f"  {event.file}  {size(event.size)}")
+
+    with opened_workshop(options, project, wanted, choices, sink) as shop:
+        packages = prepared(shop, project, wanted, choices).plan.packages
+        named = {file.name: file for each in packages for file in each.distfiles}
+        files = tuple(named.values())
+        lacking = distfiles.missing(shop.store, files)
+        say(f"{name}: {count(len(files), 'distfile')}, {len(lacking)} to be fetched")
+        failed = _all(shop, packages)
+        missing = sorted({file.name for file in distfiles.missing(shop.store, files)})
+    for error in failed:
+        say(one_line(str(error)))
+    ending = f", {len(missing)} missing: {', '.join(missing)}" if missing else ""
+    say(f"{name}: {count(len(fetched), 'file')} fetched{ending}")
+    return {"files": sorted(named), "fetched": fetched, "missing": missing}
+
+
+def _all(shop: Workshop, packages: tuple[Package, ...]) -> list[ClocheError]:
+    """Fetch for all packages, a few at once; what could not be had."""
+    failed: list[ClocheError] = []
+
+    def one(package: Package) -> None:
+        try:
+            fetch_package(shop, package, dict(os.environ))
+        except StepError as error:
+            failed.append(error)
+
+    working = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
+    try:
+        for future in [working.submit(one, package) for package in packages]:
+            future.result()
+    except BaseException:
+        shop.running.stop()
+        raise
+    finally:
+        working.shutdown(cancel_futures=True)
+    return failed
+
+
+def _named(project: Project, machines: tuple[str, ...]) -> tuple[str, ...]:
+    if not machines and not project.machines:
+        raise click.UsageError("this project has no machines")
+    return machines or project.machines
+
+
+def _quiet(_: Event) -> None:
+    """What happens on the way is not told."""
