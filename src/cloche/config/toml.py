@@ -16,7 +16,8 @@ def dumps(data: Mapping[str, Any]) -> str:
     """The text of a document of strings, integers, floats, booleans, lists and tables.
 
     Keys stay in the order given, except that a table's plain values come before its tables.
-    Elements of a long list, or of one of tables, take one line each. Raises `TypeError` for anything else.
+    Elements of a long list, or of one of tables, take one line each. Raises `TypeError` for
+    anything else.
     """
     return "\n".join(_table(data, ())).strip("\n") + "\n"
 
