@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,27 @@ def test_a_group_without_its_limit_is_none(
     assert bool(made) is possible
     assert len(list(tmp_path.iterdir())) == len(made)
     assert cgroups.can_limit_memory() is possible
+
+
+def test_a_new_engine_sweeps_what_killed_programs_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = {name: tmp_path / name for name in ("pids", "memory")}
+    gone = f"cloche-{_ended_pid()}-0"
+    alive = f"cloche-{os.getpid()}-7"
+    for place in places.values():
+        for name in (gone, alive, "other"):
+            (place / name).mkdir(parents=True)
+    monkeypatch.setattr(cgroups, "_parents", lambda controller: [(2, places[controller])])
+    made = cgroups.create_for_engine()
+    left = {name: {path.name for path in place.iterdir()} for name, place in places.items()}
+    assert left["memory"] == {alive, "other"}
+    assert left["pids"] == {alive, "other", Path(made[0]).name}
+
+
+def _ended_pid() -> int:
+    with subprocess.Popen(["true"]) as process:
+        return process.pid
 
 
 def test_what_was_killed_under_a_limit_names_it() -> None:

@@ -30,7 +30,13 @@ _TRIES, _PAUSE = 25, 0.01  # seconds
 
 
 def create_for_engine() -> tuple[str, ...]:
-    """Make the group of all sandboxes. Real root needs it: RLIMIT_NPROC does not hold for uid 0."""
+    """Make the group of all sandboxes. Real root needs it: RLIMIT_NPROC does not hold for uid 0.
+
+    What killed programs could not remove goes first, whichever controller it was made for.
+    """
+    for controller in {controller for controller, _ in _FILES}:
+        for _, parent in _parents(controller):
+            _sweep(parent)
     return _create({"pids": _ENGINE_PROCESSES})
 
 
@@ -45,6 +51,7 @@ def create_for_tool() -> tuple[str, ...]:
         names = {"": ("unified", "."), "name=systemd": ("systemd",)}.get(controllers, ())
         for parent in (_MOUNTS / name / path.lstrip("/") for name in names):
             if (parent / "cgroup.procs").exists():
+                _sweep(parent)
                 with contextlib.suppress(OSError):
                     made.append(_make(parent, own))
                 break
@@ -117,7 +124,6 @@ def _name() -> str:
 
 
 def _make(parent: Path, name: str) -> Path:
-    _sweep(parent)
     path = parent / name
     path.mkdir()
     return path
