@@ -167,3 +167,15 @@ def test_a_half_installed_package_is_refused(tree: Path) -> None:
     (tree / packages.STATUS).write_text(STATUS.replace("ok installed", "ok half-configured"))
     with pytest.raises(BadPackageListError, match="half-configured"):
         packages.installed(tree)
+
+
+def test_what_is_left_of_removed_packages_is_passed_over_where_a_tree_was_in_use(
+    tmp_path: Path,
+) -> None:
+    status = tmp_path / packages.STATUS
+    status.parent.mkdir(parents=True)
+    gone = "Package: ed\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1\n"
+    status.write_text(f"{STATUS}\n{gone}")
+    assert [each.name for each in packages.installed(tmp_path, alone=False)] == ["gcc"]
+    with pytest.raises(BadPackageListError, match="ed is 'deinstall ok config-files'"):
+        packages.installed(tmp_path)

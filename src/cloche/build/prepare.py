@@ -18,6 +18,7 @@ from cloche.plan.keys import make_key
 from cloche.portage.etc import portage_tree, write_tree
 from cloche.portage.repository import Repository, load_repositories
 from cloche.portage.snapshot import fingerprint, snapshot
+from cloche.seeds.derived import known_layer
 from cloche.seeds.errors import NoStrictSeedError
 from cloche.seeds.stored import StoredSeed, find_seed, lock_found
 from cloche.store import Action, Store
@@ -31,6 +32,8 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         raise MissingSeedError(machine.seed)
     _lock(store, project, spec, seed)
     base = [stored_layer(store, seed.layer)]
+    if vdb := known_layer(store, base[0]):
+        base.append(vdb)
     if strict and not seed.strict:
         raise NoStrictSeedError(machine.seed)
     if strict:

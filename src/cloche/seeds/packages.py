@@ -28,11 +28,17 @@ class Installed:
     provides: tuple[str, ...]
 
 
-def installed(tree: Path) -> list[Installed]:
-    """The packages of a tree, by name. Raises `BadPackageListError`."""
+def installed(tree: Path, *, alone: bool = True) -> list[Installed]:
+    """The packages of a tree, by name. Raises `BadPackageListError`.
+
+    A fresh tree has installed packages ``alone``; one that was in use may have what is left of
+    removed ones as well, which is passed over without.
+    """
     found = []
     for line, fields in _stanzas(tree / STATUS):
         if fields.get("status") != "install ok installed":
+            if not alone:
+                continue
             name = fields.get("package", f"line {line}")
             raise BadPackageListError(f"{name} is {fields.get('status', 'without a status')!r}")
         found.append(

@@ -1,0 +1,64 @@
+"""Debian's packages under Gentoo's names."""
+
+from __future__ import annotations
+
+import pytest
+
+from cloche.seeds.known import Known, Rule, known_packages, rules, upstream
+from cloche.seeds.packages import Installed
+
+
+def debian(name: str, version: str) -> Installed:
+    return Installed(name, version, "amd64", essential=False, same=False, needs=(), provides=())
+
+
+@pytest.mark.parametrize(
+    ("version", "gentoo"),
+    [
+        ("2.71-3", "2.71"),
+        ("1:1.16.5-1.3", "1.16.5"),
+        ("2:3.8.2+dfsg-1+b1", "3.8.2"),
+        ("1:9.2.0-rc1", "9.2.0"),
+        ("20220109.1", "20220109.1"),
+        ("1.0.2u-1", "1.0.2u"),
+        ("2.4~beta1-1", "2.4"),
+        ("6.5+20250216-2", "6.5"),
+        ("a-1", ""),
+    ],
+)
+def test_a_version_as_gentoo_writes_it(version: str, gentoo: str) -> None:
+    assert upstream(version) == gentoo
+
+
+def test_slots_flags_and_what_has_to_be_there_as_well() -> None:
+    table = {
+        "perl": {"dev-lang/perl": Rule(slot="0/{2}")},
+        "gcc": {"sys-devel/gcc": Rule(slot="{1}", use=("cxx",), needs=("g++",))},
+        "autoconf": {"dev-build/autoconf": Rule(slot="{2}"), "x/wrap": Rule(version="7")},
+        "python3-yaml": {"dev-python/pyyaml": Rule(python=True)},
+        "absent": {"x/absent": Rule()},
+        "odd": {"x/odd": Rule()},
+    }
+    packages = [
+        debian("perl", "5.36.0-7"),
+        debian("gcc", "4:12.2.0-3"),
+        debian("autoconf", "2.71-3"),
+        debian("python3", "3.11.2-1"),
+        debian("python3-yaml", "6.0-3"),
+        debian("odd", "snapshot-1"),
+    ]
+    assert known_packages(packages, table) == (
+        Known("dev-build", "autoconf-2.71-r99", "2.71", (), "autoconf"),
+        Known("dev-lang", "perl-5.36.0-r99", "0/5.36", (), "perl"),
+        Known("dev-python", "pyyaml-6.0-r99", "0", ("python_targets_python3_11",), "python3-yaml"),
+        Known("x", "wrap-7-r99", "0", (), "autoconf"),
+    )
+    packages.append(debian("g++", "4:12.2.0-3"))
+    gcc = Known("sys-devel", "gcc-12.2.0-r99", "12", ("cxx",), "gcc")
+    assert gcc in known_packages(packages, table)
+
+
+def test_no_gentoo_package_stands_for_two_of_the_data_file() -> None:
+    names = [name for entries in rules().values() for name in entries]
+    assert len(names) == len(set(names))
+    assert {"dev-build/autoconf", "sys-devel/bison", "virtual/pkgconfig"} <= set(names)
