@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cloche.layers import Layer, commit, stored_layer
-from cloche.seeds import known
+from cloche.layers import Layer, commit, layer_of, stored_layer
+from cloche.layers.parts import commit_parts
+from cloche.seeds import contents, known, ownership, splitting
 from cloche.seeds.packages import STATUS, installed
-from cloche.store import Action, Store
+from cloche.store import Action, Store, walk
 
 
 def known_layer(store: Store, seed: Layer) -> Layer | None:
@@ -31,6 +32,29 @@ def _known(seed: Layer, room: Path) -> Path:
     return tree
 
 
+def parts_of(store: Store, seed: Layer) -> dict[str, Layer]:
+    """The seed in parts, each a layer, by the names of its packages and `REST`.
+
+    Together, in any order, they are the seed. Raises BadPackageListError and OSError.
+    """
+    code = _digest(
+        *(_code(module.__file__).encode() for module in (contents, ownership, splitting))
+    )
+    parts = {"seed": seed.id, "code": code}
+
+    def make() -> Mapping[str, str]:
+        entries = walk(seed.path)
+        owned = ownership.owned_by_package(seed.path, entries)
+        divided = splitting.divided(entries, owned)
+        with store.workspace("split") as room:
+            made = commit_parts(store, seed.path, divided, kind="seed-part", room=room)
+        return {name: layer.id for name, layer in made.items()}
+
+    outputs = _remembered(store, "split", seed.label, parts, make)
+    trees = {tree.id: tree for tree in store.trees()}
+    return {name: layer_of(trees[id]) for name, id in outputs.items()}
+
+
 def _once(
     store: Store,
     kind: str,
@@ -39,18 +63,32 @@ def _once(
     make: Callable[[Path], Path],
 ) -> Layer:
     """Give the layer that ``make`` makes in a room of the store, or made before."""
+
+    def run() -> Mapping[str, str]:
+        with store.workspace(kind) as room:
+            return {"layer": commit(store, make(room), kind=kind, label=label).id}
+
+    return stored_layer(store, _remembered(store, kind, label, parts, run)["layer"])
+
+
+def _remembered(
+    store: Store,
+    kind: str,
+    label: str,
+    parts: Mapping[str, str],
+    make: Callable[[], Mapping[str, str]],
+) -> Mapping[str, str]:
+    """The trees that ``make`` made of these inputs, now or before, by name."""
     key = _digest(*(f"{part}\0{value}\0".encode() for part, value in [("", kind), *parts.items()]))
     with store.lock(f"{kind}-{key}"):
         action = store.action(key)
         if action is None:
             began = time.monotonic()
-            with store.workspace(kind) as room:
-                layer = commit(store, make(room), kind=kind, label=label)
+            made = make()
             took = time.monotonic() - began
-            made = {"layer": layer.id}
             action = Action(key, kind, label, dict(parts), made, took, None, time.time())
             store.record(action)
-    return stored_layer(store, action.outputs["layer"])
+    return action.outputs
 
 
 def _digest(*contents: bytes) -> str:
