@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cloche.layers import Layer, commit, layer_of, stored_layer
 from cloche.layers.parts import commit_parts
-from cloche.seeds import contents, known, ownership, splitting
+from cloche.seeds import known, ownership, splitting
 from cloche.seeds.packages import STATUS, installed
 from cloche.store import Action, Store, walk
 
@@ -21,7 +21,7 @@ def known_layer(store: Store, seed: Layer) -> Layer | None:
     """
     if not (seed.path / STATUS).is_file() or any((seed.path / known.VDB).glob("*/*")):
         return None
-    parts = {"seed": seed.id, "rules": _digest(known.data_file()), "code": _code(known.__file__)}
+    parts = {"seed": seed.id, "rules": _digest(known.data_file()), "code": _code("known.py")}
     return _once(store, "seed-vdb", seed.label, parts, lambda room: _known(seed, room))
 
 
@@ -37,9 +37,7 @@ def parts_of(store: Store, seed: Layer) -> dict[str, Layer]:
 
     Together, in any order, they are the seed. Raises BadPackageListError and OSError.
     """
-    code = _digest(
-        *(_code(module.__file__).encode() for module in (contents, ownership, splitting))
-    )
+    code = _code("contents.py", "ownership.py", "splitting.py")
     parts = {"seed": seed.id, "code": code}
 
     def make() -> Mapping[str, str]:
@@ -98,5 +96,6 @@ def _digest(*contents: bytes) -> str:
     return digest.hexdigest()
 
 
-def _code(file: str) -> str:
-    return _digest(Path(file).read_bytes())
+def _code(*names: str) -> str:
+    """What this room's code is, on which the outcome depends."""
+    return _digest(*(Path(__file__).with_name(name).read_bytes() for name in names))
