@@ -20,7 +20,7 @@ def test_a_new_project_loads_and_is_complete(tmp_path: Path) -> None:
     project = load_project(tmp_path / "new" / "project")
     machine = project.machine("first")
     assert machine.targets == ("@basics",)
-    repos = load_repositories(project, machine)
+    repos = load_repositories(project, machine, {"local": project.root / "repo"})
     assert portage_tree(machine, project)
     snapshots = {name: repo.path for name, repo in repos.items()}
     for asked in machine.atoms:

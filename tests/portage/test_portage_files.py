@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,12 @@ from cloche.portage.errors import (
 )
 from cloche.portage.etc import portage_tree, write_tree
 from cloche.portage.gpkg import gpkg_path
-from cloche.portage.repository import load_repositories, main_repository, read_repository
+from cloche.portage.repository import (
+    Repository,
+    load_repositories,
+    main_repository,
+    read_repository,
+)
 from cloche.portage.snapshot import EPOCH, fingerprint, snapshot
 
 
@@ -120,8 +126,14 @@ def test_a_tree_can_be_written_without_marks(tmp_path: Path) -> None:
     assert os.listxattr(tmp_path / "t/a") == []
 
 
+def repositories(project: Project) -> Mapping[str, Repository]:
+    """All of them, for the machine of the template."""
+    places = {name: spec.path for name, spec in project.repos.items() if spec.path}
+    return load_repositories(project, project.machine("first"), places)
+
+
 def test_the_repositories_of_a_project_are_read(project: Project) -> None:
-    repos = load_repositories(project, project.machine("first"))
+    repos = repositories(project)
     assert repos["local"].masters == ()
     assert repos["local"].eapi == "8"
     assert repos["local"].layout["thin-manifests"] == "true"
@@ -155,7 +167,7 @@ def test_what_is_wrong_with_a_repository_is_told(
     for name, text in edits.items():
         edit(project, name, text)
     with pytest.raises(error) as caught:
-        load_repositories(load_project(project.root), project.machine("first"))
+        repositories(load_project(project.root))
     assert str(caught.value.where).endswith(place)
     assert says in str(caught.value)
 
@@ -180,7 +192,7 @@ def test_a_repository_without_masters_builds_on_the_main_one(project: Project) -
     with (project.root / "cloche.toml").open("a") as file:
         file.write('\n[repos.b]\npath="b"\n')
     project = load_project(project.root)
-    assert load_repositories(project, project.machine("first"))["b"].masters == ("local",)
+    assert repositories(project)["b"].masters == ("local",)
 
 
 @pytest.fixture

@@ -11,13 +11,12 @@ from cloche.config.lock import DistfilePin, Lock, MachineLock, RepoPin, with_mac
 from cloche.config.machine import Machine
 from cloche.plan.depgraph import Distfile, Package
 
-DIRECTORY = "directory"
 _STRONGEST = ("BLAKE2B", "SHA512", "SHA256")  # Manifest hash names (GLEP 74), the best first
 
 
 def repo_pins(inputs: Inputs) -> dict[str, RepoPin]:
     """The repositories as they are now."""
-    return {name: RepoPin(DIRECTORY, repo.tree) for name, repo in inputs.repos.items()}
+    return {name: repo.pin for name, repo in inputs.repos.items()}
 
 
 def machine_lock(machine: Machine, inputs: Inputs, packages: Iterable[Package] = ()) -> MachineLock:

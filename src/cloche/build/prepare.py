@@ -4,33 +4,36 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 from cloche.build.errors import MissingSeedError
 from cloche.build.guestcall import GUEST
 from cloche.build.workshop import Inputs, Repo
 from cloche.config.machine import Machine
-from cloche.config.project import Project, SeedSpec
+from cloche.config.project import Project
 from cloche.config.tree import Content
 from cloche.layers import Layer, commit, stored_layer
-from cloche.plan.keys import make_key
 from cloche.portage.etc import portage_tree, write_tree
 from cloche.portage.repository import Repository, load_repositories
-from cloche.portage.snapshot import fingerprint, snapshot
 from cloche.seeds.derived import known_layer
 from cloche.seeds.errors import NoStrictSeedError
-from cloche.seeds.stored import StoredSeed, find_seed, lock_found
-from cloche.store import Action, Store
+from cloche.seeds.stored import find_seed, lock_found
+from cloche.store import Store
+from cloche.trees import stored
+from cloche.trees.stored import pin_repository, places
 
 
 def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
     """Bring all that a machine is made from into the store. Raises ConfigError, SeedError."""
+    # What a person can have written wrong comes before what takes long.
+    repositories = load_repositories(project, machine, places(store, project))
     spec = project.seeds[machine.seed]
     seed = find_seed(store, project, spec)
     if seed is None:
         raise MissingSeedError(machine.seed)
-    _lock(store, project, spec, seed)
+    with _where_writable():
+        lock_found(store, project, spec, seed)
     base = [stored_layer(store, seed.layer)]
     if vdb := known_layer(store, base[0]):
         base.append(vdb)
@@ -38,8 +41,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         raise NoStrictSeedError(machine.seed)
     if strict:
         base.append(stored_layer(store, seed.strict))
-    repositories = load_repositories(project, machine)
-    repos = {name: _snapshot(store, repository) for name, repository in repositories.items()}
+    repos = {name: _repo(store, project, found) for name, found in repositories.items()}
     etc = portage_tree(machine, project)
     base.append(_config(store, machine, etc))
     return Inputs(
@@ -53,10 +55,11 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
     )
 
 
-def _lock(store: Store, project: Project, spec: SeedSpec, seed: StoredSeed) -> None:
-    """Pin the seed in the project's lock; who may not write there can still look and build."""
+@contextmanager
+def _where_writable() -> Iterator[None]:
+    """Pin something in the project's lock; who may not write there can still look and build."""
     try:
-        lock_found(store, project, spec, seed)
+        yield
     except OSError as error:
         if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
             raise
@@ -76,21 +79,13 @@ def guest_digest() -> str:
     return digest.hexdigest()
 
 
-def _snapshot(store: Store, repository: Repository) -> Repo:
-    """A repository's content in the store; an untouched one is not read again."""
-    touched = fingerprint(repository.path)
-    key = make_key("snapshot", {"path": str(repository.path), "fingerprint": touched})
-    tree = _remembered(store, key.digest)
-    if tree is None:
-        with store.workspace("snapshot") as workspace:
-            snapshot(repository.path, workspace / "repo")
-            layer = commit(
-                store, workspace / "repo", kind="repository", label=repository.name, rules={}
-            )
-        tree = layer.id
-        _remember(store, "snapshot", repository.name, key.digest, key.parts, tree)
-    path = store.tree(tree).path
-    return Repo(repository.name, tree, path, tuple(repository.masters or ()))
+def _repo(store: Store, project: Project, found: Repository) -> Repo:
+    """A repository in the store."""
+    spec = project.repos[found.name]
+    pin = pin_repository(store, project, spec)
+    with _where_writable():
+        stored.lock_found(project, spec, pin)
+    return Repo(found.name, pin, store.tree(pin.tree).path, tuple(found.masters or ()))
 
 
 def _config(store: Store, machine: Machine, etc: Mapping[str, Content]) -> Layer:
@@ -102,15 +97,3 @@ def _config(store: Store, machine: Machine, etc: Mapping[str, Content]) -> Layer
             (tree / name).chmod(0o755)
         write_tree(etc, tree / "etc/portage")
         return commit(store, tree, kind="config", label=machine.name, rules={})
-
-
-def _remembered(store: Store, key: str) -> str | None:
-    action = store.action(key)
-    return action.outputs["tree"] if action else None
-
-
-def _remember(
-    store: Store, kind: str, name: str, key: str, parts: Mapping[str, str], tree: str
-) -> None:
-    now = time.time()
-    store.record(Action(key, kind, name, parts, {"tree": tree}, 0.0, None, now))

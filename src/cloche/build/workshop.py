@@ -10,6 +10,7 @@ from pathlib import Path
 from cloche.build.events import Bus
 from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
+from cloche.config.lock import RepoPin
 from cloche.config.tree import Content
 from cloche.engines.base import Bind, Engine, Limits, Sandbox
 from cloche.layers import Layer, stored_layer, unions
@@ -23,9 +24,14 @@ class Repo:
     """A repository's snapshot in the store."""
 
     name: str
-    tree: str  # id
+    pin: RepoPin
     path: Path
     masters: tuple[str, ...] = ()
+
+    @property
+    def tree(self) -> str:
+        """The id of its content."""
+        return self.pin.tree
 
 
 @dataclass(frozen=True, slots=True)

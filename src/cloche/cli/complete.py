@@ -28,6 +28,14 @@ def complete_seed(context: click.Context, _: click.Parameter, begun: str) -> lis
         return []
 
 
+def complete_repo(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Repositories that the project declares."""
+    try:
+        return [n for n in load_project(_directory(context)).repos if n.startswith(begun)]
+    except (ClocheError, OSError):
+        return []
+
+
 def complete_engine(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """Engines, whether they are there or not."""
     return [name for name in choice.NAMES if name.startswith(begun)]

@@ -14,8 +14,9 @@ from cloche.build.errors import MissingSeedError, StepError
 from cloche.build.events import Event, Fetched
 from cloche.build.fetch import fetch as fetch_package
 from cloche.build.machine import FETCHERS
-from cloche.build.workshop import Workshop
+from cloche.build.workshop import Inputs, Workshop
 from cloche.cli.complete import complete_machine
+from cloche.cli.repo import sync_repository
 from cloche.cli.seed import How, make_seed
 from cloche.cli.workplace import (
     Choices,
@@ -26,6 +27,7 @@ from cloche.cli.workplace import (
 )
 from cloche.config import lock as locks
 from cloche.config.drift import inputs_drift, packages_drift
+from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
 from cloche.display.text import count, one_line, size
 from cloche.errors import ClocheError, Exit
@@ -60,12 +62,7 @@ def lock(options: Options, machines: tuple[str, ...], check: bool, as_json: bool
             now = locking.locked(before, wanted, shop.inputs, worker.plan.packages)
             changes = _changes(before, now, name)
             if not check:
-                with shop.store.lock(
-                    f"lock-{project.place}"
-                ):  # two at once write one after another
-                    latest = locks.read(project.lock)
-                    packages = worker.plan.packages
-                    locks.write(project.lock, locking.locked(latest, wanted, shop.inputs, packages))
+                _write(project, wanted, shop.inputs, worker.plan.packages)
         entry = now.machines[name]
         differs |= bool(changes)
         told[name] = {"changes": changes, "repos": entry.repos, "packages": entry.packages} | {
@@ -76,6 +73,12 @@ def lock(options: Options, machines: tuple[str, ...], check: bool, as_json: bool
         click.echo(json.dumps(told, indent=2))
     if check and differs:
         sys.exit(Exit.FAILED)
+
+
+def _write(
+    project: Project, machine: Machine, inputs: Inputs, packages: tuple[Package, ...]
+) -> None:
+    locks.change(project.lock, lambda lock: locking.locked(lock, machine, inputs, packages))
 
 
 def _changes(before: locks.Lock, now: locks.Lock, name: str) -> list[str]:
@@ -106,7 +109,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def fetch(options: Options, machines: tuple[str, ...], locked: bool, as_json: bool) -> None:
-    """Bring in all that MACHINES (all of the project's, without any) need: seeds and sources.
+    """Bring in all that MACHINES (all of the project's, without any) need, sources and all.
 
     Afterwards `cloche build --offline` works. What is there already stays; what could not be had is
     named, the rest is fetched nevertheless.
@@ -124,6 +127,9 @@ def fetch(options: Options, machines: tuple[str, ...], locked: bool, as_json: bo
 def _fetch(options: Options, project: Project, name: str, *, locked: bool) -> dict[str, list[str]]:
     """Everything of one machine."""
     wanted, choices = project.machine(name), Choices(locked=locked)
+    for spec in project.repos.values():
+        if spec.sync is not None:
+            sync_repository(options, project, spec)
     try:
         return _fetch_sources(options, project, name, choices)
     except MissingSeedError:

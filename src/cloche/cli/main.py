@@ -21,6 +21,8 @@ from cloche.cli.init import completion, init
 from cloche.cli.lock import fetch, lock
 from cloche.cli.log import log
 from cloche.cli.look import why
+from cloche.cli.profile import profile
+from cloche.cli.repo import repo
 from cloche.cli.report import report
 from cloche.cli.seed import seed
 from cloche.cli.seed_add import add
@@ -73,8 +75,8 @@ def cli(context: click.Context, directory: Path, store: Path | None, engine: str
 
 seed.add_command(add)
 COMMANDS = (
-    init, seed, plan, graph, lock, fetch, build, shell, log, report, history, why, watch, store,
-    engines, completion
+    init, seed, repo, profile, plan, graph, lock, fetch, build, shell, log, report, history, why,
+    watch, store, engines, completion
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

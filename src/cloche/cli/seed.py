@@ -120,7 +120,7 @@ def make_seed(options: Options, project: Project, spec: SeedSpec, how: How) -> S
             keyring=how.keyring.absolute() if how.keyring else None,
             apart=(store.path,),
             report=_report,
-            progress=Transferred(),
+            progress=Transferred().progress,
         )
         with store.lock(f"seed-{spec.name}"):
             made = bootstrap(store, project, spec, means, update=how.update)

@@ -1,4 +1,4 @@
-"""Telling of a transfer: one line that changes on a terminal, a line now and then elsewhere."""
+"""Telling of long work: one line that changes on a terminal, a line now and then elsewhere."""
 
 from __future__ import annotations
 
@@ -7,28 +7,43 @@ import time
 
 from cloche.cli.workplace import say
 from cloche.display.text import size as written
+from cloche.display.text import visible
 
 _EVERY = 0.2, 10.0  # seconds between two words: on a terminal, elsewhere
+_WIDTH = 100
 
 
-class Transferred:
-    """One `fetching.download.Progress` after the other."""
+class ChangingLine:
+    """The one line."""
 
     def __init__(self) -> None:
         self._terminal = sys.stderr.isatty()
         self._next = 0.0
 
-    def __call__(self, there: int, size: int | None) -> None:
-        """Tell, if it is time to, or if the transfer is over."""
-        over, now = there == size, time.monotonic()
+    def __call__(self, text: str, *, over: bool = False) -> None:
+        """Tell, if it is time to, or if it is over."""
+        now = time.monotonic()
         if now < self._next and not (over and self._terminal):
             return
         self._next = now + _EVERY[0 if self._terminal else 1]
-        text = f"  {written(there)}"
-        if size:
-            text += f" of {written(size)}, {there * 100 // size} %"
         if self._terminal:
-            sys.stderr.write(f"\r{text}\x1b[K" + ("\n" if over else ""))
+            line = visible(text)[:_WIDTH]
+            sys.stderr.write(f"\r  {line}\x1b[K" + ("\n" if over else ""))
             sys.stderr.flush()
         else:
-            say(text)
+            say(f"  {text}")
+
+    def end(self) -> None:
+        """Leave the line for what comes next."""
+        if self._terminal and self._next:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+class Transferred(ChangingLine):
+    """One `fetching.download.Progress` after the other."""
+
+    def progress(self, there: int, size: int | None) -> None:
+        """Tell of a transfer."""
+        text = f"{written(there)} of {written(size)}, {there * 100 // size} %" if size else ""
+        self(text or written(there), over=there == size)

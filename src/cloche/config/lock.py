@@ -6,10 +6,11 @@ affair. `docs/lock.md` is the format's description.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -239,9 +240,24 @@ def write(file: Path, lock: Lock) -> None:
             raise
 
 
+def change(file: Path, changed: Callable[[Lock], Lock]) -> None:
+    """Read a lock, change it, write it; programs that do so at once go one after another."""
+    directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(directory, fcntl.LOCK_EX)
+        write(file, changed(read(file)))
+    finally:
+        os.close(directory)
+
+
 def with_seed(lock: Lock, name: str, seed: SeedLock) -> Lock:
     """The lock with one seed put in or replaced."""
     return replace(lock, seeds={**lock.seeds, name: seed})
+
+
+def with_repo(lock: Lock, name: str, repo: RepoPin) -> Lock:
+    """The lock with one repository put in or replaced."""
+    return replace(lock, repos={**lock.repos, name: repo})
 
 
 def with_machine(lock: Lock, name: str, machine: MachineLock, repos: Mapping[str, RepoPin]) -> Lock:

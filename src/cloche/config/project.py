@@ -17,6 +17,8 @@ from cloche.config.errors import (
 )
 from cloche.config.files import names
 from cloche.config.machine import Machine, load_machine, place_of
+from cloche.config.sync import KEYS as SYNC_KEYS
+from cloche.config.sync import Sync, read_sync
 from cloche.config.table import Table, load
 from cloche.config.units import duration
 
@@ -59,16 +61,17 @@ class SeedSpec:
 
 @dataclass(frozen=True, slots=True)
 class RepoSpec:
-    """``[repos.NAME]``: an ebuild repository at ``path`` (absolute).
+    """``[repos.NAME]``: an ebuild repository at ``path`` (absolute), or one that ``sync`` brings.
 
     ``priority`` is that of repos.conf (portage(5)); ``main`` marks the main repository.
     """
 
     name: str
-    path: Path
+    path: Path | None
     origin: Origin
     priority: int | None = None
     main: bool = False
+    sync: Sync | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,10 +202,13 @@ def _seed(name: str, table: Table) -> SeedSpec:
 def _repo(name: str, table: Table, root: Path) -> RepoSpec:
     """One ``[repos.NAME]``."""
     _checked_name("repository", name, table)
-    table.only(("path", "priority", "main"))
-    path = _path(table, "path", root)
-    if path is None:
+    table.only(("path", "priority", "main", *SYNC_KEYS))
+    path, sync = _path(table, "path", root), read_sync(table, root)
+    if path is None and sync is None:
         raise MissingKeyError(table.origin(), f"repos.{name}.path", '"repo"')
-    return RepoSpec(
-        name, path, table.origin(), table.optional("priority", int), table.get("main", bool, False)
-    )
+    if path is not None and sync is not None:
+        raise MalformedError(
+            table.origin("path"), f"“{name}” has both path and sync_type", "keep one of them"
+        )
+    priority, main = table.optional("priority", int), table.get("main", bool, False)
+    return RepoSpec(name, path, table.origin(), priority, main, sync)

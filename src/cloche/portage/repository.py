@@ -79,15 +79,17 @@ def main_repository(repos: Mapping[str, RepoSpec], profile_repo: str) -> str:
     return marked[0] if marked else "gentoo" if "gentoo" in repos else profile_repo
 
 
-def load_repositories(project: Project, machine: Machine) -> Mapping[str, Repository]:
+def load_repositories(
+    project: Project, machine: Machine, places: Mapping[str, Path]
+) -> Mapping[str, Repository]:
     """All repositories of a project, masters resolved, and the machine's profile checked.
 
-    Raises `RepositoryError` and its subclasses.
+    ``places`` says where each of them lies. Raises `RepositoryError` and its subclasses.
     """
     main = main_repository(project.repos, machine.profile.repo)
     found: dict[str, Repository] = {}
     for name, spec in project.repos.items():
-        repo = read_repository(name, spec.path, spec.origin)
+        repo = read_repository(name, places[name], spec.origin)
         masters = repo.masters
         if masters is None:
             masters = () if name == main else (main,)
@@ -99,7 +101,17 @@ def load_repositories(project: Project, machine: Machine) -> Mapping[str, Reposi
     return found
 
 
-def profiles_of(repository: Repository) -> tuple[str, ...]:
+@dataclass(frozen=True, slots=True, order=True)
+class Profile:
+    """A profile by its path below ``profiles/``; ARCH and status as profiles.desc has them
+    (PMS 4.4.4), empty where there is no such file."""
+
+    path: str
+    arch: str = ""
+    status: str = ""
+
+
+def profiles_of(repository: Repository) -> tuple[Profile, ...]:
     """The profiles of a repository that a machine may name, sorted: those in profiles.desc.
 
     Where there is no such file, every directory that looks like a profile.
@@ -111,10 +123,10 @@ def profiles_of(repository: Repository) -> tuple[str, ...]:
             line.split("#", 1)[0].split()
             for line in read_text(described, repository.path).splitlines()
         )
-        found = {row[1] for row in rows if len(row) >= 3}
+        found = {Profile(row[1], row[0], row[2]) for row in rows if len(row) >= 3}
     else:
         found = {
-            str(mark.parent.relative_to(top))
+            Profile(str(mark.parent.relative_to(top)))
             for name in _PROFILE_MARKS
             for mark in top.rglob(name)
             if mark.parent != top
@@ -128,4 +140,5 @@ def check_profile(repository: Repository, path: str, origin: Origin) -> None:
     directory = (top / path).resolve()
     inside = directory.is_relative_to(top) and directory != top
     if not inside or not any((directory / mark).exists() for mark in _PROFILE_MARKS):
-        raise UnknownProfileError(origin, repository.name, path, profiles_of(repository))
+        known = [profile.path for profile in profiles_of(repository)]
+        raise UnknownProfileError(origin, repository.name, path, known)

@@ -85,11 +85,12 @@ def fingerprint(repo: Path) -> str:
     ).hexdigest()
 
 
-def snapshot(repo: Path, destination: Path) -> int:
+def snapshot(repo: Path, destination: Path, *, consume: bool = False) -> int:
     """Copy a repository into ``destination`` (new) in normal form; return the number of files.
 
-    Modes become 0644 or 0755, owners the caller's (root, for cloche), times `EPOCH`. Raises
-    `RepositoryError` for a symbolic link that leads out of the repository.
+    Modes become 0644 or 0755, owners the caller's (root, for cloche), times `EPOCH`. With
+    ``consume`` files are moved and ``repo`` is of no use afterwards; both must be on one
+    filesystem. Raises `RepositoryError` for a symbolic link that leads out of the repository.
     """
     root = repo.resolve()
     destination.mkdir(mode=0o755)
@@ -106,12 +107,24 @@ def snapshot(repo: Path, destination: Path) -> int:
         if stat.S_ISLNK(mode):
             Path(target).symlink_to(_inside(Path(source), root))
             os.utime(target, (EPOCH, EPOCH), follow_symlinks=False)
+            continue
+        wanted = 0o755 if mode & 0o111 else 0o644
+        if consume and entry.status.st_nlink == 1:
+            _move(source, target, wanted)
         else:
-            _copy(source, target, 0o755 if mode & 0o111 else 0o644)
+            _copy(source, target, wanted)
     for directory in reversed(directories):
         Path(directory).chmod(0o755)
         os.utime(directory, (EPOCH, EPOCH))
     return count
+
+
+def _move(source: str, target: str, mode: int) -> None:
+    """Move a file of a private directory."""
+    os.rename(source, target)  # noqa: PTH104
+    os.chown(target, os.geteuid(), os.getegid())
+    os.chmod(target, mode)  # noqa: PTH101
+    os.utime(target, (EPOCH, EPOCH))
 
 
 def _copy(source: str, target: str, mode: int) -> None:

@@ -7,7 +7,6 @@ tarball lie ``.DIGESTS``, signed in clear text, and ``.asc``, a detached signatu
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from cloche.config.errors import nearest
 from cloche.config.lock import Stage3Seed
 from cloche.fetching.download import ALGORITHMS, check_digests, fetch_file, fetch_text, shown
 from cloche.fetching.errors import NotThereError, WrongContentError
+from cloche.fetching.mirror import gentoo_mirror
 from cloche.fetching.openpgp import GENTOO_KEYRING, Keyring, opened
 from cloche.layers import import_tarball
 from cloche.seeds.arch import host_arch
@@ -27,12 +27,6 @@ from cloche.seeds.stage3_errors import (
     PointerMovedError,
     UnsignedFileError,
 )
-
-MIRROR = "https://distfiles.gentoo.org"
-"""Portage's own default (make.globals, GENTOO_MIRRORS)."""
-
-VARIABLE = "CLOCHE_GENTOO_MIRROR"
-"""The environment's mirror: goes before the default and after what was declared."""
 
 _FILE = re.compile(r"stage3-([\w.+-]+)-(\d{8}T\d{6}Z)\.tar\.(?:xz|bz2|gz|zst)")
 _ENTRY = re.compile(r"(\d{8}T\d{6}Z)/(stage3-[\w.+-]+\.tar\.(?:xz|bz2|gz|zst))\s+(\d+)")
@@ -210,8 +204,8 @@ def _sha512(file: Path) -> str:
 
 def _autobuilds(wanted: Wanted, means: Means) -> str:
     """The directory of the mirror that holds the architecture's stages."""
-    mirror = means.mirror or wanted.spec.text("mirror") or os.environ.get(VARIABLE) or MIRROR
-    return f"{mirror.rstrip('/')}/releases/{_arch(wanted)}/autobuilds"
+    mirror = gentoo_mirror(means.mirror, wanted.spec.text("mirror"))
+    return f"{mirror}/releases/{_arch(wanted)}/autobuilds"
 
 
 def _arch(wanted: Wanted) -> str:

@@ -89,7 +89,7 @@ def lock_found(store: Store, project: Project, spec: SeedSpec, found: StoredSeed
     old, pin = locks.read(project.lock), store.pin_of(found.pin)
     if pin is not None and spec.name not in old.seeds:
         locked = locks.seed_of(pin.data["lock"])
-        locks.write(project.lock, locks.with_seed(old, spec.name, locked))
+        locks.change(project.lock, lambda lock: locks.with_seed(lock, spec.name, locked))
 
 
 def _prefix(spec: SeedSpec) -> str:
@@ -140,7 +140,7 @@ def bootstrap(
     locked = replace(made.lock, layer=layer.id)
     if before is not None and (differences := seed_drift(before, locked)):
         raise SeedDriftError(spec.name, tuple(differences))
-    locks.write(project.lock, locks.with_seed(locks.read(project.lock), spec.name, locked))
+    locks.change(project.lock, lambda lock: locks.with_seed(lock, spec.name, locked))
     about = _described(spec.name, made, locked, store.tree(layer.id).created)
     data = {"about": asdict(about), "strict": strict, "lock": msgspec.to_builtins(locked)}
     trees = (layer.id, strict) if strict else (layer.id,)

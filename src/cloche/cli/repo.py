@@ -1,0 +1,213 @@
+"""`cloche repo`: the ebuild repositories that a project declares."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cloche.cli.complete import complete_repo
+from cloche.cli.seed import FILE
+from cloche.cli.transferred import ChangingLine, Transferred
+from cloche.cli.workplace import Options, opened_store, say
+from cloche.config import lock as locks
+from cloche.config.project import Project, RepoSpec, load_project
+from cloche.display.text import seconds
+from cloche.fetching.download import shown
+from cloche.store import Store
+from cloche.trees.errors import UnknownTreeError
+from cloche.trees.making import Means
+from cloche.trees.stored import Taken, find_tree, stored_trees
+from cloche.trees.stored import sync as sync_tree
+
+MIRROR = "Gentoo mirror for snapshots [the declared one, $CLOCHE_GENTOO_MIRROR, Gentoo's default]."
+KEYRING = "File with the OpenPGP keys it may be signed by [the declared one, Gentoo's]."
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  cloche repo sync
+  cloche repo sync gentoo --locked
+  cloche repo list --json
+  cloche repo rm gentoo --dry-run
+"""
+)
+def repo() -> None:
+    """Take, list and give up ebuild repositories: by git, rsync, or Gentoo's snapshots."""
+
+
+@repo.command(
+    "sync",
+    epilog="""\b
+Examples:
+  cloche repo sync
+  cloche repo sync gentoo guru
+  cloche repo sync gentoo --locked
+  cloche repo sync gentoo --mirror file:///srv/mirror --keyring keys.asc
+""",
+)
+@click.argument("names", nargs=-1, shell_complete=complete_repo)
+@click.option("--locked", is_flag=True, help="Take what cloche.lock pins, nothing newer.")
+@click.option("--mirror", help=MIRROR)
+@click.option("--keyring", type=FILE, help=KEYRING)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def sync_command(
+    options: Options,
+    names: tuple[str, ...],
+    locked: bool,
+    mirror: str | None,
+    keyring: Path | None,
+    as_json: bool,
+) -> None:
+    """Take the newest state of the repositories NAMES (all that have a sync_type, without any).
+
+    What was taken is verified, kept in the store and pinned in cloche.lock: builds use that state
+    until the next sync.
+    """
+    project = load_project(options.directory)
+    told = {}
+    for spec in _named(project, names):
+        if spec.sync is None:
+            say(f"{spec.name}: a directory, nothing to sync")
+            continue
+        taken = sync_repository(
+            options, project, spec, update=not locked, mirror=mirror, keyring=keyring
+        )
+        told[spec.name] = _data(project, spec, taken)
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+
+
+def sync_repository(
+    options: Options,
+    project: Project,
+    spec: RepoSpec,
+    *,
+    update: bool = False,
+    mirror: str | None = None,
+    keyring: Path | None = None,
+) -> Taken:
+    """Take a repository, as it is locked or the newest state, and say so."""
+    began = time.monotonic()
+    line = ChangingLine()
+
+    def report(text: str) -> None:
+        line.end()
+        say(f"  {text}")
+
+    with opened_store(options, project) as store:
+        means = Means(
+            cache=store.path / "downloads",
+            mirror=mirror,
+            keyring=keyring.absolute() if keyring else None,
+            report=report,
+            status=line,
+            progress=Transferred().progress,
+        )
+        with store.lock(f"repo-{spec.name}"):
+            taken, new = sync_tree(store, project, spec, means, update=update)
+        line.end()
+        tree = store.tree(taken.pin.tree)
+    how = f"in {seconds(time.monotonic() - began)}" if new else "here already"
+    say(f"{spec.name}: {_state(taken)}, {tree.files} files, {how}")
+    return taken
+
+
+@repo.command(
+    "list",
+    epilog="""\b
+Examples:
+  cloche repo list
+  cloche repo list --json | jq -r '.[].path'
+""",
+)
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def list_command(options: Options, as_json: bool) -> None:
+    """List the project's repositories: where they come from, and which state builds use."""
+    project = load_project(options.directory)
+    with opened_store(options, project) as store:
+        told = [_data(project, spec, _found(store, project, spec)) for spec in _named(project, ())]
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+        return
+    for data in told:
+        say_one = f"{data['name']:<16} {data['type']:<9} {data['uri'] or data['path']}"
+        click.echo(say_one.rstrip())
+        if data["type"] != "directory":
+            where = data["path"] or f"not taken yet: `cloche repo sync {data['name']}`"
+            click.echo(f"{'':16} {data['state'] or '-':<9} {where}")
+    if not told:
+        say("no repositories; see [repos.NAME] in docs/project-files.md")
+
+
+@repo.command(
+    "rm",
+    epilog="""\b
+Examples:
+  cloche repo rm gentoo --dry-run
+  cloche repo rm gentoo
+  cloche repo rm gentoo --all
+""",
+)
+@click.argument("name", shell_complete=complete_repo)
+@click.option("--all", "every", is_flag=True, help="The state that builds use now, too.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
+@click.pass_obj
+def rm_command(options: Options, name: str, every: bool, dry_run: bool) -> None:
+    """Give up the states of NAME that builds do not use; `cloche store gc` removes their files.
+
+    Machines that were built from one keep it for as long as they are there.
+    """
+    project = load_project(options.directory)
+    (spec,) = _named(project, (name,))
+    with opened_store(options, project) as store:
+        kept = None if every or spec.sync is None else find_tree(store, project, spec)
+        trees = stored_trees(store, spec) if spec.sync is not None else ()
+        given = [each for each in trees if kept is None or each.name != kept.name]
+        for each in given:
+            if not dry_run:
+                store.unpin(each.name)
+            say(f"{'would give' if dry_run else 'gave'} up {name}: {_state(each)}")
+    if not given:
+        say(f"{name}: nothing to give up")
+
+
+def _named(project: Project, names: tuple[str, ...]) -> list[RepoSpec]:
+    """The repositories of these names, or all. Raises `UnknownTreeError`."""
+    for name in names:
+        if name not in project.repos:
+            raise UnknownTreeError(name, tuple(project.repos))
+    return [project.repos[name] for name in names or project.repos]
+
+
+def _found(store: Store, project: Project, spec: RepoSpec) -> Taken | None:
+    return find_tree(store, project, spec) if spec.sync is not None else None
+
+
+def _data(project: Project, spec: RepoSpec, taken: Taken | None) -> dict[str, Any]:
+    """What is known of a repository, for programs."""
+    locked = locks.read(project.lock).repos.get(spec.name)
+    path = taken.path if taken else spec.path
+    return {
+        "name": spec.name,
+        "type": spec.sync.type if spec.sync else "directory",
+        "uri": shown(spec.sync.uri) if spec.sync else "",
+        "state": _state(taken) if taken else "",
+        "tree": taken.pin.tree if taken else "",
+        "path": str(path) if path else "",
+        "locked": locked.tree if locked else "",
+        "priority": spec.priority,
+        "main": spec.main,
+    }
+
+
+def _state(taken: Taken) -> str:
+    """The words that tell this state from others."""
+    pin = taken.pin
+    return pin.commit[:12] or pin.timestamp or pin.file or f"tree {pin.tree[:12]}"

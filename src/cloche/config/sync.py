@@ -1,0 +1,84 @@
+"""``sync_*`` of ``[repos.NAME]``: where a repository is taken from, in portage(5)'s words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from cloche.config.errors import MalformedError, MissingKeyError, UnknownNameError
+from cloche.config.table import Table
+
+KEYS: Final = ("sync_type", "sync_uri", "sync_branch", "sync_verify", "sync_openpgp_key_path")
+
+_SCHEMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "git": ("https", "http", "git", "ssh", "file"),
+    "rsync": ("rsync", "file"),
+    "webrsync": ("https", "http", "file"),
+    "squashfs": ("https", "http", "file"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Sync:
+    """How a repository is taken.
+
+    ``type`` is ``git``, ``rsync``, ``webrsync`` (Gentoo's snapshot tarballs) or ``squashfs``
+    (Gentoo's squashfs snapshots). ``uri`` is a URI, empty where the type has a default; ``branch``
+    git's. ``verify`` asks for a good OpenPGP signature by one of ``keyring``, Gentoo's without one.
+    """
+
+    type: str
+    uri: str = ""
+    branch: str = ""
+    verify: bool = True
+    keyring: Path | None = None
+
+
+def read_sync(table: Table, root: Path) -> Sync | None:
+    """The words of one repository; None where there is no ``sync_type``. Raises `ConfigError`."""
+    kind = table.optional("sync_type", str)
+    if kind is None:
+        alone = next((word for word in KEYS if word in table.data), None)
+        if alone is not None:
+            raise MissingKeyError(table.origin(alone), "sync_type", '"git"')
+        return None
+    if kind not in _SCHEMES:
+        raise UnknownNameError(table.origin("sync_type"), "sync_type", kind, _SCHEMES)
+    if kind in ("git", "rsync"):
+        table.required("sync_uri", f'"{_SCHEMES[kind][0]}://…"')
+    branch = table.get("sync_branch", str, "")
+    key = table.optional("sync_openpgp_key_path", str)
+    if branch and (kind != "git" or branch.startswith("-") or not branch.isprintable()):
+        raise MalformedError(
+            table.origin("sync_branch"), f"“{branch}” is no branch", "only git has branches"
+        )
+    return Sync(
+        type=kind,
+        uri=_uri(table, kind, root),
+        branch=branch,
+        # What is taken by its commit is as good as the place it comes from, and few are signed.
+        verify=table.get("sync_verify", bool, kind != "git" or key is not None),
+        keyring=(root / key).absolute() if key else None,
+    )
+
+
+def _uri(table: Table, kind: str, root: Path) -> str:
+    """The URI; a path, relative to the file it is written in, becomes ``file:``'s."""
+    text = table.get("sync_uri", str, "")
+    if not text:
+        return ""
+    if "://" not in text and ":" not in text:
+        return (root / text).absolute().as_uri()
+    try:
+        known = urlsplit(text).scheme in _SCHEMES[kind] and text.isprintable() and " " not in text
+    except ValueError:
+        known = False
+    if not known:
+        begins = ", ".join(f"{scheme}://" for scheme in _SCHEMES[kind])
+        raise MalformedError(
+            table.origin("sync_uri"), f"“{text}” is no address for {kind}", f"begin with {begins}"
+        )
+    return text

@@ -1,0 +1,1 @@
+"""Where ebuild repositories come from, how they are verified and pinned."""

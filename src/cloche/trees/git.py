@@ -1,0 +1,138 @@
+"""Repositories by git: one commit of a bare copy in the cache, written out without git's own tree.
+
+The user's and the system's configuration are not read, no hook and no filter runs, submodules are
+left out: what a repository holds cannot run anything here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+
+from cloche.config.lock import RepoPin
+from cloche.fetching.download import shown
+from cloche.fetching.errors import SignatureError
+from cloche.fetching.openpgp import opened
+from cloche.trees.errors import CommitGoneError, ProgramError
+from cloche.trees.making import Means, Wanted
+from cloche.trees.programs import told, watched
+
+_TIP = "refs/cloche/tip"
+_ENV = {
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+    "GIT_ATTR_NOSYSTEM": "1",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
+    "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
+    "GIT_ADVICE": "0",
+}
+_CONFIG = {
+    "core.hooksPath": "/dev/null",
+    "core.attributesFile": "/dev/null",
+    "core.autocrlf": "false",
+    "core.symlinks": "true",
+    "core.fsmonitor": "false",
+    "gc.autoDetach": "false",
+    "maintenance.autoDetach": "false",
+    "http.lowSpeedLimit": "1",  # bytes a second,
+    "http.lowSpeedTime": "60",  # for so many seconds
+}
+
+
+def newest(wanted: Wanted, means: Means) -> RepoPin:
+    """Fetch the tip of the branch, or of the default one."""
+    bare = _bare(wanted, means)
+    branch = wanted.sync.branch
+    means.report(f"fetching {shown(wanted.sync.uri)} {branch}".rstrip())
+    _fetch(wanted, means, bare, f"refs/heads/{branch}" if branch else "HEAD")
+    tip = told(_git(bare, "rev-parse", "--verify", f"{_TIP}^{{commit}}"), wanted, env=_ENV)
+    return RepoPin("git", "", commit=tip.decode().strip())
+
+
+def taken(wanted: Wanted, pin: RepoPin, room: Path, means: Means) -> tuple[Path, RepoPin]:
+    """Write out a commit."""
+    bare = _bare(wanted, means)
+    if not _has(wanted, bare, pin.commit):
+        means.report(f"fetching the commit {pin.commit[:12]} of {shown(wanted.sync.uri)}")
+        _fetch_commit(wanted, means, bare, pin.commit)
+    if wanted.sync.verify:
+        means.report("checking the commit's signature")
+        _check_signature(wanted, means, bare, pin.commit, room)
+    means.report(f"writing out the commit {pin.commit[:12]}")
+    tree = room / "checkout"
+    tree.mkdir()
+    env = {**_ENV, "GIT_INDEX_FILE": str(room / "index")}
+    told(_git(bare, "read-tree", pin.commit), wanted, env=env)
+    words = ("--work-tree", str(tree), "checkout-index", "--all", "--quiet")
+    told(_git(bare, *words), wanted, env=env, cwd=tree)
+    return tree, pin
+
+
+def _git(bare: Path, *words: str) -> list[str]:
+    settings = [word for key, value in _CONFIG.items() for word in ("-c", f"{key}={value}")]
+    return ["git", *settings, "--git-dir", str(bare), *words]
+
+
+def _bare(wanted: Wanted, means: Means) -> Path:
+    """The copy in the cache; made where it is missing."""
+    digest = hashlib.sha256(f"{wanted.name}\0{wanted.sync.uri}".encode()).hexdigest()[:16]
+    bare = means.cache / f"git-{wanted.name}-{digest}"
+    if not (bare / "HEAD").exists():
+        told(_git(bare, "init", "--bare", "--quiet", "--template=", str(bare)), wanted, env=_ENV)
+    return bare
+
+
+def _fetch(wanted: Wanted, means: Means, bare: Path, name: str, *more: str) -> None:
+    words = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--force",
+             "--no-recurse-submodules", *(more or ("--depth=1",))]  # fmt: skip
+    watched(_git(bare, *words, "--", wanted.sync.uri, f"{name}:{_TIP}"), wanted, means, env=_ENV)
+
+
+def _fetch_commit(wanted: Wanted, means: Means, bare: Path, commit: str) -> None:
+    """Fetch one commit; from servers that do not give any, the whole branch. Raises TreeError."""
+    try:
+        _fetch(wanted, means, bare, commit)
+    except ProgramError:
+        branch = wanted.sync.branch
+        name = f"refs/heads/{branch}" if branch else "HEAD"
+        shallow = (bare / "shallow").exists()
+        _fetch(wanted, means, bare, name, "--unshallow" if shallow else "--no-auto-gc")
+        if not _has(wanted, bare, commit):
+            raise CommitGoneError(wanted.name, commit, shown(wanted.sync.uri)) from None
+
+
+def _has(wanted: Wanted, bare: Path, commit: str) -> bool:
+    with contextlib.suppress(ProgramError):
+        told(_git(bare, "cat-file", "-e", f"{commit}^{{tree}}"), wanted, env=_ENV)
+        return True
+    return False
+
+
+def _check_signature(wanted: Wanted, means: Means, bare: Path, commit: str, room: Path) -> None:
+    """Check the signature in a commit's ``gpgsig`` header. Raises `SignatureError`."""
+    source, keys = f"commit {commit[:12]} of {wanted.name}", wanted.keyring(means)
+    content = told(_git(bare, "cat-file", "commit", commit), wanted, env=_ENV)
+    payload, signature = signed_parts(content)
+    if not signature:
+        raise SignatureError(source, "not signed", keys)
+    files = room / "payload", room / "signature"
+    files[0].write_bytes(payload)
+    files[1].write_bytes(signature)
+    with opened(keys) as keyring:
+        keyring.check(*files, source)
+
+
+def signed_parts(commit: bytes) -> tuple[bytes, bytes]:
+    """What was signed of a commit's text, and the signature (gitformat-signature(5))."""
+    head, blank, message = commit.partition(b"\n\n")
+    payload, signature, inside = [], [], False
+    for line in head.split(b"\n"):
+        inside = line.startswith(b"gpgsig ") or (inside and line.startswith(b" "))
+        if inside:
+            signature.append(line.removeprefix(b"gpgsig").removeprefix(b" "))
+        else:
+            payload.append(line)
+    text = b"".join(line + b"\n" for line in signature)
+    return b"\n".join(payload) + blank + message, text

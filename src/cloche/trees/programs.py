@@ -1,0 +1,101 @@
+"""Running git, rsync and unsquashfs: nothing of the user's configuration, no questions asked."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections import deque
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from cloche.fetching.download import shown
+from cloche.trees.errors import MissingProgramError, ProgramError
+from cloche.trees.making import Means, Wanted
+
+_KEPT = 20  # lines of what a program said
+_PASSED = re.compile(r"PATH|HOME|SSH_AUTH_SOCK|TMPDIR|(?i:https?|all|no|rsync|socks)_proxy")
+_PACKAGES = {
+    "git": "dev-vcs/git (Debian: git)",
+    "rsync": "net-misc/rsync (Debian: rsync)",
+    "unsquashfs": "sys-fs/squashfs-tools (Debian: squashfs-tools)",
+}
+
+
+def watched(
+    words: Sequence[str],
+    wanted: Wanted,
+    means: Means,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> None:
+    """Run a program that takes long, and show what it says of that.
+
+    Raises `MissingProgramError`, `ProgramError`.
+    """
+    with _started(words, wanted, env, cwd, subprocess.STDOUT) as process:
+        try:
+            said = _followed(process, means)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode:
+        raise _failed(words, wanted, "\n".join(said))
+
+
+def told(
+    words: Sequence[str],
+    wanted: Wanted,
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+) -> bytes:
+    """What a program writes. Raises `MissingProgramError`, `ProgramError`."""
+    with _started(words, wanted, env, cwd, subprocess.PIPE) as process:
+        out, err = process.communicate()
+    if process.returncode:
+        raise _failed(words, wanted, err.decode(errors="replace"))
+    return out
+
+
+def _started(
+    words: Sequence[str],
+    wanted: Wanted,
+    env: Mapping[str, str] | None,
+    cwd: Path | None,
+    stderr: int,
+) -> subprocess.Popen[bytes]:
+    passed = {key: value for key, value in os.environ.items() if _PASSED.fullmatch(key)}
+    try:
+        return subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            env={**passed, "LC_ALL": "C", **(env or {})},
+            cwd=cwd,
+        )
+    except FileNotFoundError as error:
+        raise MissingProgramError(wanted.name, words[0], _PACKAGES[words[0]]) from error
+
+
+def _followed(process: subprocess.Popen[bytes], means: Means) -> deque[str]:
+    """Read to the end; what ends in a carriage return is progress and not kept."""
+    said: deque[str] = deque(maxlen=_KEPT)
+    rest = b""
+    while process.stdout and (data := process.stdout.read1(1 << 16)):  # type: ignore[attr-defined]
+        *pieces, rest = re.split(b"(?<=[\r\n])", rest + data)
+        for piece in pieces:
+            text = piece.decode(errors="replace").strip()
+            if piece.endswith(b"\r"):
+                means.status(text)
+            elif text:
+                said.append(text)
+    if rest.strip():
+        said.append(rest.decode(errors="replace").strip())
+    return said
+
+
+def _failed(words: Sequence[str], wanted: Wanted, said: str) -> ProgramError:
+    return ProgramError(wanted.name, words[0], shown(wanted.sync.uri) or wanted.sync.type, said)

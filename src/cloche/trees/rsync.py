@@ -1,0 +1,109 @@
+"""Repositories by rsync, checked against their signed Manifest (GLEP 74) by gemato.
+
+The copy stays in the cache, so that the next sync fetches what has changed alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from cloche.config.lock import RepoPin
+from cloche.fetching.download import shown
+from cloche.fetching.errors import SignatureError
+from cloche.fetching.openpgp import Keyring, opened
+from cloche.trees.errors import ManifestError
+from cloche.trees.making import Means, Wanted
+from cloche.trees.programs import watched
+
+# Portage's own (make.globals, PORTAGE_RSYNC_OPTS), without what would keep owners or modes.
+_OPTIONS = (
+    "--recursive",
+    "--links",
+    "--safe-links",
+    "--times",
+    "--omit-dir-times",
+    "--compress",
+    "--force",
+    "--whole-file",
+    "--delete",
+    "--delete-excluded",
+    "--timeout=180",
+    "--exclude=/distfiles",
+    "--exclude=/local",
+    "--exclude=/packages",
+    "--exclude=/lost+found",
+    "--exclude=/.*",
+    "--info=progress2",
+)
+
+
+def newest(wanted: Wanted, means: Means) -> RepoPin:
+    """Bring the copy up to date and check it."""
+    copy = _copy(wanted, means)
+    copy.mkdir(mode=0o755, exist_ok=True)
+    means.report(f"rsync from {shown(wanted.sync.uri)}")
+    _bring(wanted, copy, means)
+    if not wanted.sync.verify:
+        return RepoPin("rsync", "")
+    means.report("checking the Manifest's signature, and every file against it")
+    with opened(wanted.keyring(means)) as keyring:
+        try:
+            timestamp = _verified(wanted, copy, keyring)
+        except (ManifestError, SignatureError):
+            # Size and time alone do not tell every change: once more, by content.
+            _bring(wanted, copy, means, "--checksum")
+            timestamp = _verified(wanted, copy, keyring)
+    return RepoPin("rsync", "", timestamp=timestamp)
+
+
+def _bring(wanted: Wanted, copy: Path, means: Means, *more: str) -> None:
+    watched(["rsync", *_OPTIONS, *more, "--", _source(wanted), f"{copy}/"], wanted, means)
+
+
+def taken(wanted: Wanted, pin: RepoPin, room: Path, means: Means) -> tuple[Path, RepoPin]:
+    """The copy; a mirror has one state alone, and whether that is the pinned one will show."""
+    del room
+    if wanted.pinned is not None:
+        pin = newest(wanted, means)
+    return _copy(wanted, means), pin
+
+
+def _copy(wanted: Wanted, means: Means) -> Path:
+    digest = hashlib.sha256(f"{wanted.name}\0{wanted.sync.uri}".encode()).hexdigest()[:16]
+    return means.cache / f"rsync-{wanted.name}-{digest}"
+
+
+def _source(wanted: Wanted) -> str:
+    """rsync's own way to write it: with a slash at the end, a path for ``file:``."""
+    parts = urlsplit(wanted.sync.uri)
+    source = unquote(parts.path) if parts.scheme == "file" else wanted.sync.uri
+    return f"{source.rstrip('/')}/"
+
+
+def _verified(wanted: Wanted, tree: Path, keyring: Keyring) -> str:
+    """Check all files; give the Manifest's time. Raises `ManifestError`, `SignatureError`."""
+    from gemato.exceptions import GematoException
+
+    manifest = tree / "Manifest"
+    if not manifest.is_file():
+        raise ManifestError(wanted.name, "it has none")
+    source = f"the Manifest of {wanted.name}"
+    keyring.signed_text(manifest.read_text(encoding="utf-8", errors="replace"), source)
+    try:
+        return _checked(manifest)
+    except GematoException as error:
+        raise ManifestError(wanted.name, str(error)) from error
+
+
+def _checked(manifest: Path) -> str:
+    """Every file of the tree against its Manifest, whose own signature was checked before."""
+    from gemato.recursiveloader import ManifestRecursiveLoader
+
+    loader = ManifestRecursiveLoader(
+        str(manifest), verify_openpgp=False, require_secure_hashes=True, allow_xdev=False
+    )
+    loader.assert_directory_verifies("")
+    stamp = loader.find_timestamp()
+    return stamp.ts.strftime("%Y-%m-%dT%H:%M:%SZ") if stamp else ""

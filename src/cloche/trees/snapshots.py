@@ -1,0 +1,142 @@
+"""The snapshots of its tree that Gentoo publishes each day, as tarballs and as squashfs images.
+
+The layout of a mirror: ``snapshots/gentoo-DATE.tar.xz`` with a detached signature in ``.gpgsig``;
+``snapshots/squashfs/gentoo-DATE.xz.sqfs``, with digests in ``gentoo-DATE.sha512sum.txt`` (or
+``sha512sum.txt`` for all of them), signed in clear text. A day's snapshot is made at 00:45 UTC of
+the next day.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cloche.config.lock import RepoPin
+from cloche.fetching.download import check_digests, fetch_file, fetch_text, shown
+from cloche.fetching.errors import NotThereError, SignatureError, WrongContentError
+from cloche.fetching.mirror import gentoo_mirror
+from cloche.fetching.openpgp import opened
+from cloche.layers import ImportOptions, import_tarball
+from cloche.trees.errors import NoSnapshotError, TreeDriftError
+from cloche.trees.making import Means, Wanted
+from cloche.trees.programs import watched
+
+_DAYS = 14
+_FILE = re.compile(r"([\w.+-]+?)\.(?:tar\.(?:xz|bz2|gz|zst)|(?:xz|lzo|zst)\.sqfs|sqfs)")
+_SUFFIX = {"webrsync": ".tar.xz", "squashfs": ".xz.sqfs"}
+_DIRECTORY = {"webrsync": "snapshots", "squashfs": "snapshots/squashfs"}
+_DIGEST = re.compile(r"([0-9a-f]{128})\s+\*?(\S+)")
+
+
+def newest(wanted: Wanted, means: Means) -> RepoPin:
+    """Find the newest snapshot, by what must lie beside it."""
+    directory, name = _address(wanted, means)
+    if name:
+        return RepoPin(wanted.sync.type, "", file=name)
+    means.report(f"looking for the newest snapshot at {shown(directory)}")
+    for stem in _stems():
+        beside = f"{stem}{_SUFFIX['webrsync']}.gpgsig"
+        if wanted.sync.type == "squashfs":
+            beside = f"{stem}.sha512sum.txt"
+        try:
+            fetch_text(f"{directory}/{beside}")
+        except NotThereError:
+            continue
+        return RepoPin(wanted.sync.type, "", file=f"{stem}{_SUFFIX[wanted.sync.type]}")
+    raise NoSnapshotError(wanted.name, shown(directory), _DAYS)
+
+
+def taken(wanted: Wanted, pin: RepoPin, room: Path, means: Means) -> tuple[Path, RepoPin]:
+    """Fetch a snapshot, check it, unpack it."""
+    directory, _ = _address(wanted, means)
+    address = f"{directory}/{pin.file}"
+    file = means.cache / pin.file
+    means.report(f"fetching {pin.file}")
+    fetch_file(address, file, progress=means.progress)
+    try:
+        digest = _checked(wanted, pin, file, address, room, means)
+    except (SignatureError, WrongContentError, TreeDriftError):
+        file.unlink()
+        raise
+    means.report(f"unpacking {pin.file}")
+    tree = _unpacked(wanted, file, room, means)
+    file.unlink()
+    return tree, replace(pin, digest=digest)
+
+
+def _address(wanted: Wanted, means: Means) -> tuple[str, str]:
+    """The directory of the snapshots, and the one that is meant where the address names it."""
+    above, _, last = wanted.sync.uri.rpartition("/")
+    if _FILE.fullmatch(last) and not means.mirror:
+        return above, last
+    mirror = gentoo_mirror(means.mirror, wanted.sync.uri)
+    return f"{mirror}/{_DIRECTORY[wanted.sync.type]}", ""
+
+
+def _stems() -> Iterator[str]:
+    """The names of the last days' snapshots, the newest first."""
+    day = (datetime.now(UTC) - timedelta(minutes=45)).date()
+    for _ in range(_DAYS):
+        day -= timedelta(days=1)
+        yield f"gentoo-{day:%Y%m%d}"
+
+
+def _checked(
+    wanted: Wanted, pin: RepoPin, file: Path, address: str, room: Path, means: Means
+) -> str:
+    """Hold a snapshot to its pin or its signature; give its SHA-256."""
+    means.report("checking digest and signature")
+    with file.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if pin.digest:
+        if digest != pin.digest:
+            raise TreeDriftError(wanted.name, pin.digest[:12], digest[:12])
+    elif wanted.sync.verify:
+        with opened(wanted.keyring(means)) as keyring:
+            if wanted.sync.type == "squashfs":
+                text, name = _listed(address, pin.file)
+                body, _ = keyring.signed_text(text, name)
+                check_digests(file, {"SHA512": _digest_in(body, pin.file)}, shown(address))
+            else:
+                signature = room / "signature"
+                fetch_file(f"{address}.gpgsig", signature)
+                keyring.check(file, signature, shown(address))
+    return digest
+
+
+def _listed(address: str, file: str) -> tuple[str, str]:
+    """The text that holds the digest of a squashfs image, and its address."""
+    directory, match = address.rpartition("/")[0], _FILE.fullmatch(file)
+    own = f"{directory}/{match[1] if match else file}.sha512sum.txt"
+    try:
+        return fetch_text(own), shown(own)
+    except NotThereError:
+        common = f"{directory}/sha512sum.txt"
+        return fetch_text(common), shown(common)
+
+
+def _digest_in(text: str, file: str) -> str:
+    """The SHA-512 of a file in a list of sha512sum(1); empty where it is not in it."""
+    found = (_DIGEST.fullmatch(line.strip()) for line in text.splitlines())
+    return next((match[1] for match in found if match and match[2] == file), "")
+
+
+def _unpacked(wanted: Wanted, file: Path, room: Path, means: Means) -> Path:
+    """Unpack a snapshot in ``room``; give the directory that is the repository."""
+    if file.name.endswith(".sqfs"):
+        # unsquashfs, and not a mount: the kernel's own reading is for images that one trusts.
+        tree = room / "squashfs"
+        words = ["unsquashfs", "-no-xattrs", "-no-progress", "-quiet", "-dest", str(tree)]
+        watched([*words, str(file)], wanted, means)
+        return tree
+    tree = room / "tarball"
+    import_tarball(file, tree, ImportOptions(devices="skip"))
+    inside = list(tree.iterdir())
+    if len(inside) != 1 or inside[0].is_symlink() or not inside[0].is_dir():
+        text = "not one directory with a repository in it"
+        raise WrongContentError(file.name, text)
+    return inside[0]

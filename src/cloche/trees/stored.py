@@ -1,0 +1,200 @@
+"""Repositories in the store: as they were read from a directory, or taken from elsewhere."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from cloche.config import lock as locks
+from cloche.config.lock import RepoPin
+from cloche.config.project import Project, RepoSpec
+from cloche.config.sync import Sync
+from cloche.layers import commit
+from cloche.portage.repository import read_repository
+from cloche.portage.snapshot import fingerprint, snapshot
+from cloche.store import Action, Pin, Store
+from cloche.trees import git, rsync, snapshots
+from cloche.trees.errors import MissingTreeError, OlderTreeError, TreeDriftError
+from cloche.trees.making import Means, Wanted, Way
+
+PREFIX = "repo/"
+DIRECTORY = "directory"
+
+_WAYS: Mapping[str, Way] = {
+    "git": git,
+    "rsync": rsync,
+    "webrsync": snapshots,
+    "squashfs": snapshots,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A repository that was taken: what it is, where it lies, and when it came (epoch seconds)."""
+
+    pin: RepoPin
+    path: Path
+    created: float
+    name: str  # of the store's pin
+
+
+def find_tree(store: Store, project: Project, spec: RepoSpec) -> Taken | None:
+    """What was taken of a repository before: the locked state, else the newest."""
+    locked = _locked(project, spec)
+    for found in stored_trees(store, spec):
+        if locked is None or locked.tree == found.pin.tree:
+            return found
+    return None
+
+
+def stored_trees(store: Store, spec: RepoSpec) -> tuple[Taken, ...]:
+    """All that the store has of a declared repository, the newest first."""
+    pins = sorted(store.pins(_prefix(spec)), key=lambda pin: pin.created, reverse=True)
+    return tuple(_taken_of(store, pin) for pin in pins if all(map(store.has_tree, pin.trees)))
+
+
+def places(store: Store, project: Project) -> Mapping[str, Path]:
+    """Where each repository of a project lies. Raises `MissingTreeError`."""
+    return {name: place(store, project, spec) for name, spec in project.repos.items()}
+
+
+def place(store: Store, project: Project, spec: RepoSpec) -> Path:
+    """Where one repository lies. Raises `MissingTreeError`."""
+    if spec.path is not None:
+        return spec.path
+    found = find_tree(store, project, spec)
+    if found is None:
+        raise MissingTreeError(spec.name, locked=_locked(project, spec) is not None)
+    return found.path
+
+
+def pin_repository(store: Store, project: Project, spec: RepoSpec) -> RepoPin:
+    """A repository's content, pinned: a directory as it is now, the others as they were taken.
+
+    Raises `MissingTreeError`, `RepositoryError`.
+    """
+    if spec.path is not None:
+        return RepoPin(DIRECTORY, _directory(store, spec.name, spec.path))
+    found = find_tree(store, project, spec)
+    if found is None:
+        raise MissingTreeError(spec.name, locked=_locked(project, spec) is not None)
+    return found.pin
+
+
+def lock_found(project: Project, spec: RepoSpec, pin: RepoPin) -> None:
+    """Write what was taken to the lock of a project that has not got it yet."""
+    if spec.sync is not None and _locked(project, spec) is None:
+        _lock(project, spec, pin)
+
+
+def sync(
+    store: Store, project: Project, spec: RepoSpec, means: Means, *, update: bool
+) -> tuple[Taken, bool]:
+    """Take a repository: as the lock pins it, or with ``update`` what is newest, and lock that.
+
+    Says whether it had to be taken. Raises `TreeError`, `FetchingError`, `RepositoryError`.
+    """
+    way, old = _way(spec), _locked(project, spec)
+    pinned = None if update else old
+    means.cache.mkdir(exist_ok=True)
+    if pinned is not None and (there := find_tree(store, project, spec)) is not None:
+        return there, False
+    wanted = Wanted(spec.name, _sync(spec), spec.origin, pinned)
+    pin = pinned or way.newest(wanted, means)
+    if old is not None and update:
+        _forward(spec, old, pin)
+    known = _mark(pin)
+    for there in stored_trees(store, spec) if known and pinned is None else ():
+        if _mark(there.pin) == known:
+            _lock(project, spec, there.pin)
+            return there, False
+    made = _made(store, wanted, pin, way, means)
+    _lock(project, spec, made.pin)
+    return made, True
+
+
+def _made(store: Store, wanted: Wanted, pin: RepoPin, way: Way, means: Means) -> Taken:
+    """Take a tree and put it into the store."""
+    with store.workspace("repository") as room:
+        source, pin = way.taken(wanted, pin, room, means)
+        means.report("reading and storing files")
+        tree = room / "repository"
+        snapshot(source, tree, consume=source.is_relative_to(room))
+        read_repository(wanted.name, tree, wanted.origin)
+        layer = commit(store, tree, kind="repository", label=wanted.name, rules={})
+    pin = replace(pin, tree=layer.id)
+    if wanted.pinned is not None and wanted.pinned.tree != pin.tree:
+        raise TreeDriftError(wanted.name, _told(wanted.pinned), _told(pin))
+    name = f"{_prefix_of(wanted.name, wanted.sync)}{layer.id[:12]}"
+    data = {"pin": msgspec.to_builtins(pin)}
+    return _taken_of(store, store.pin(name, (layer.id,), (), data))
+
+
+def _way(spec: RepoSpec) -> Way:
+    return _WAYS[_sync(spec).type]
+
+
+def _sync(spec: RepoSpec) -> Sync:
+    if spec.sync is None:
+        raise ValueError(f"{spec.name} is a directory")
+    return spec.sync
+
+
+def _locked(project: Project, spec: RepoSpec) -> RepoPin | None:
+    """The lock's entry, where it is of the declared type."""
+    locked = locks.read(project.lock).repos.get(spec.name)
+    same = locked is not None and spec.sync is not None and locked.type == spec.sync.type
+    return locked if same else None
+
+
+def _lock(project: Project, spec: RepoSpec, pin: RepoPin) -> None:
+    locks.change(project.lock, lambda lock: locks.with_repo(lock, spec.name, pin))
+
+
+def _forward(spec: RepoSpec, old: RepoPin, new: RepoPin) -> None:
+    """Refuse a mirror that is behind: an old state may have holes that are known since."""
+    if old.type == new.type != "git" and _mark(new) and _mark(new) < _mark(old):
+        raise OlderTreeError(spec.name, _mark(old), _mark(new))
+
+
+def _mark(pin: RepoPin) -> str:
+    """What tells states of a repository apart before they are taken; empty where nothing does."""
+    return pin.commit or pin.timestamp or pin.file
+
+
+def _told(pin: RepoPin) -> str:
+    return " ".join(filter(None, (_mark(pin)[:24], f"tree {pin.tree[:12]}")))
+
+
+def _prefix(spec: RepoSpec) -> str:
+    return _prefix_of(spec.name, _sync(spec))
+
+
+def _prefix_of(name: str, sync: Sync) -> str:
+    """The name under which the store keeps a repository: its own, a digest of its declaration."""
+    made_of = msgspec.json.encode([sync.type, sync.uri, sync.branch, sync.verify])
+    return f"{PREFIX}{name}/{hashlib.sha256(made_of).hexdigest()[:12]}/"
+
+
+def _taken_of(store: Store, pin: Pin) -> Taken:
+    found = msgspec.convert(pin.data["pin"], RepoPin)
+    return Taken(found, store.tree(found.tree).path, pin.created, pin.name)
+
+
+def _directory(store: Store, name: str, path: Path) -> str:
+    """The id of a directory's content; one that was not touched is not read again."""
+    key = hashlib.sha256(f"snapshot\0{path}\0{fingerprint(path)}".encode()).hexdigest()
+    action = store.action(key)
+    if action is not None:
+        return action.outputs["tree"]
+    with store.workspace("snapshot") as workspace:
+        snapshot(path, workspace / "repo")
+        layer = commit(store, workspace / "repo", kind="repository", label=name, rules={})
+    outputs, parts = {"tree": layer.id}, {"path": str(path)}
+    store.record(Action(key, "snapshot", name, parts, outputs, 0.0, None, time.time()))
+    return layer.id
