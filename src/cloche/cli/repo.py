@@ -137,11 +137,11 @@ def list_command(options: Options, as_json: bool) -> None:
         click.echo(json.dumps(told, indent=2))
         return
     for data in told:
-        say_one = f"{data['name']:<16} {data['type']:<9} {data['uri'] or data['path']}"
-        click.echo(say_one.rstrip())
+        where = data["uri"] or data["path"]
+        click.echo(f"{data['name']:<16} {data['type']:<9} {where}".rstrip())
         if data["type"] != "directory":
-            where = data["path"] or f"not taken yet: `cloche repo sync {data['name']}`"
-            click.echo(f"{'':16} {data['state'] or '-':<9} {where}")
+            missing = f"not taken yet: run `cloche repo sync {data['name']}`"
+            click.echo(f"{'':16} {data['state'] or missing}")
     if not told:
         say("no repositories; see [repos.NAME] in docs/project-files.md")
 

@@ -88,9 +88,11 @@ def _followed(process: subprocess.Popen[bytes], means: Means) -> deque[str]:
         *pieces, rest = re.split(b"(?<=[\r\n])", rest + data)
         for piece in pieces:
             text = piece.decode(errors="replace").strip()
+            if not text:
+                continue
             if piece.endswith(b"\r"):
                 means.status(text)
-            elif text:
+            else:
                 said.append(text)
     if rest.strip():
         said.append(rest.decode(errors="replace").strip())
