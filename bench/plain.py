@@ -46,6 +46,7 @@ class Plain:
     repositories: str  # repos.conf as PORTAGE_REPOSITORIES
     targets: tuple[str, ...]
     graph: Depgraph
+    known: frozenset[str]  # cpv of what the seed counts as installed
 
     def run(self, *words: str, log: Path | None = None) -> float:
         """Run a command in there; give its seconds. Raises BenchError."""
@@ -67,9 +68,8 @@ class Plain:
         return self.run("/usr/bin/emerge", *quiet, *words)
 
     def installed(self) -> set[str]:
-        """Every cpv of the root's VDB."""
-        vdb = self.root / "var/db/pkg"
-        return {str(entry.relative_to(vdb)) for entry in vdb.glob("*/[!.-]*")}
+        """Every cpv of the root's VDB, but for what was there before."""
+        return _installed(self.root) - self.known
 
     def check(self) -> None:
         """Raise BenchError unless just the packages of the plan are there."""
@@ -92,11 +92,19 @@ def make(place: Place, name: str, project: Path, machine: str) -> Plain:
             for file in package.distfiles:
                 shutil.copyfile(distfiles.path_of(shop.store, file), sources / file.name)
         repositories = shop.environment()["PORTAGE_REPOSITORIES"]
-        return Plain(root, repositories, wanted.targets, worker.plan.graph)
+        known = frozenset(_installed(root))
+        return Plain(root, repositories, wanted.targets, worker.plan.graph, known)
+
+
+def _installed(root: Path) -> set[str]:
+    vdb = root / "var/db/pkg"
+    return {str(entry.relative_to(vdb)) for entry in vdb.glob("*/[!.-]*")}
 
 
 def _fill(shop: Workshop, root: Path) -> None:
-    run(("cp", "-a", shop.inputs.base[0].path, root))
+    for layer in shop.inputs.base:
+        if layer.kind != "config":  # the seed, and what it counts as installed
+            run(("cp", "-a", "--no-target-directory", layer.path, root))
     etc = root / "etc/portage"
     mirrors = (etc / "mirrors").read_bytes()
     shutil.rmtree(etc)

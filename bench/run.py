@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import builds, compiling, display, facts, layers, overhead, starts, thousand
+from bench import builds, compiling, display, facts, layers, overhead, resolution, starts, thousand
 from bench.place import ROOT, BenchError, Place, say
 from bench.table import Report, Row, render
 from cloche.seeds.stored import stored_seeds
@@ -40,6 +40,8 @@ NOTES = (
     "Roots of many layers: see docs/layers.md, which `python -m bench.layers` writes.",
     "A package that compiles nothing: five of them without dependencies, one after the other; "
     "cloche's figures are those of its index and its events.",
+    "Resolution: both sides have a metadata cache; cloche's own is made from the tree, which ships "
+    "none, before the clock starts. The configuration changes before each round.",
     "Memory: VmHWM of a process with the whole command line loaded, that reads a synthetic "
     "resolution, plans it, and finds every step done in a real store.",
     "The live display: processor time of this process, on synthetic events, into a window that "
@@ -109,6 +111,8 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
     others += layers.rows(place, seed, 100 if quick else 300, 2 if quick else 5)
     say("packages that compile nothing")
     rows += overhead.rows(place, 2 if quick else 5)
+    say("a resolution of three hundred packages")
+    rows += resolution.rows(place, 30 if quick else 300, 2 if quick else 5)
     say("a plan of a thousand packages")
     rows += thousand.rows(place, 100 if quick else 1000)
     say("the live display")
