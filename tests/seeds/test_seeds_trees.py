@@ -75,7 +75,8 @@ def test_what_is_mounted_below_stays_out(tmp_path: Path, root: Path, room: Path)
     if os.geteuid() != 0:
         cannot("only root can mount")
     script = (
-        "mount -t tmpfs none $1/var && touch $1/var/inside && exec $2 -c '"
+        'mount -t tmpfs none $1/var && touch $1/var/inside && mkdir "$1/a place" &&'
+        ' mount --bind $1/usr "$1/a place" && exec $2 -c \''
         "import sys; from pathlib import Path; from tests.seeds import test_seeds_trees as t;"
         't.directory.make(t.wanted("directory", path=sys.argv[1]), Path(sys.argv[2]),'
         " t.means(Path(sys.argv[2])))' $1 $3"
@@ -83,6 +84,7 @@ def test_what_is_mounted_below_stays_out(tmp_path: Path, root: Path, room: Path)
     words = ("unshare", "--mount", "sh", "-ec", script, "sh", str(root), sys.executable, str(room))
     subprocess.run(words, cwd=Path(__file__).parents[2], check=True)
     assert list((room / "tree/var").iterdir()) == []
+    assert list((room / "tree/a place").iterdir()) == []  # of the same file system
     assert (room / "tree/usr/bin/su").exists()
 
 

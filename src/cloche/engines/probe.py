@@ -94,6 +94,8 @@ def _explained(step: str, message: str, number: int | None) -> SandboxError:
     elif number == errno.ENOSPC and step == "entering new namespaces":
         message = "there may be no more of them here"  # the kernel says: no space left on device
         advice = f"raise {_exhausted()}"
+    elif number == errno.EINVAL and step == "putting /dev and /proc together":
+        advice = "in a chroot, make its directory a mount point before: mount --rbind DIR DIR"
     elif number == errno.ENOSYS:
         advice = "use Linux 5.12 or newer, or a container whose seccomp profile lets it through"
     return SandboxError(step, message, number or 0, advice)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import re
 from pathlib import Path
 
 from cloche.linux.calls import check, libc, number, syscall
@@ -136,6 +137,17 @@ def set_attributes(mount: int, attributes: int, *, recursive: bool = False) -> N
 def make_private(path: str = "/") -> None:
     """Let no mount below ``path`` pass in or out of this mount namespace."""
     mount(None, path, None, MS_REC | MS_PRIVATE)
+
+
+def mount_points() -> list[bytes]:
+    """Where something is mounted, as this process sees it (proc_pid_mountinfo(5))."""
+    lines = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    escaped = (line.split(b" ", 5)[4] for line in lines)
+    return [re.sub(rb"\\([0-7]{3})", _unescaped, path) for path in escaped]
+
+
+def _unescaped(match: re.Match[bytes]) -> bytes:
+    return bytes([int(match[1], 8)])
 
 
 def mount(

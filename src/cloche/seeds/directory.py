@@ -7,6 +7,7 @@ from pathlib import Path
 
 from cloche.config.lock import TreeSeed
 from cloche.layers import ImportOptions, import_directory
+from cloche.linux.mounts import mount_points
 from cloche.seeds.errors import NoDirectoryError
 from cloche.seeds.making import Means, Wanted
 
@@ -33,12 +34,20 @@ def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
     apart = [os.fsencode(name) for name in (_NOT_OF_A_SYSTEM if system else ())]
     within = (path.resolve() for path in means.apart)
     apart += [os.fsencode(p.relative_to(source)) for p in within if p.is_relative_to(source)]
+    apart += _mounted_below(source)
     means.report(f"copying {source}")
     options = ImportOptions(devices="skip", one_file_system=True, emptied=frozenset(apart))
     import_directory(source, tree, options)
     if system:
         without_passwords(tree)
     return tree, TreeSeed("directory")
+
+
+def _mounted_below(source: Path) -> list[bytes]:
+    """Mount points, relative to the directory: binds of the same file system among them."""
+    above = os.fsencode(source).rstrip(b"/") + b"/"
+    points = (point for point in mount_points() if point.startswith(above))
+    return [point.removeprefix(above) for point in points if point != above]
 
 
 def without_passwords(tree: Path) -> None:
