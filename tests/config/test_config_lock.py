@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -145,3 +147,18 @@ VALUES = SCALARS | st.lists(SCALARS) | TABLES | st.lists(TABLES)
 @given(st.dictionaries(TEXTS, VALUES | st.dictionaries(TEXTS, VALUES)))
 def test_toml_reads_back_what_was_written(data: dict[str, object]) -> None:
     assert tomllib.loads(toml.dumps(data)) == data
+
+
+def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
+    file, names, number = tmp_path / "cloche.lock", "abcd", 20
+    script = (
+        "import sys; from pathlib import Path; from cloche.config import lock\n"
+        f"for n in range({number}):\n"
+        " name = sys.argv[2] + str(n)\n"
+        " pin = lock.RepoPin('directory', 'ab')\n"
+        " lock.change(Path(sys.argv[1]), lambda old: lock.with_repo(old, name, pin))\n"
+    )
+    writers = [subprocess.Popen([sys.executable, "-c", script, file, name]) for name in names]
+    assert [writer.wait() for writer in writers] == [0] * len(names)
+    assert len(lock.read(file).repos) == number * len(names)
+    assert [path.name for path in tmp_path.iterdir()] == ["cloche.lock"]
