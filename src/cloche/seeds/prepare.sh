@@ -34,6 +34,34 @@ link_names() {
     done
 }
 
+# Gentoo's gzip and bzip2 install NAME-reference, and take NAME for a link to it, which
+# app-alternatives would have made: a file there ends their postinst.
+link_references() {
+    for name in gzip gunzip zcat bzip2; do
+        dpkg-divert --quiet --rename --divert "/usr/bin/$name-reference" --add "/usr/bin/$name"
+        ln -s "$name-reference" "/usr/bin/$name"
+    done
+}
+
+# Debian's Python installs below /usr/local unless it is told that it works for a package.
+# Portage gives what make.globals says to every phase.
+#
+# What Gentoo's Python eclasses install are links in /usr/bin to python-exec2, and the scripts
+# themselves below /usr/lib/python-exec. Debian has no python-exec; this one knows one Python, and
+# gives way to the package's own where a machine has that.
+lead_python() {
+    echo 'DEB_PYTHON_INSTALL_LAYOUT="deb"' >> /usr/share/portage/config/make.globals
+    version=$(python3 -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+    mkdir -p "/usr/lib/python-exec/$version"
+    for name in python python3; do
+        ln -s "../../../bin/$version" "/usr/lib/python-exec/$version/$name"
+    done
+    printf '%s\n' '#!/bin/sh' \
+        "exec \"/usr/lib/python-exec/\${EPYTHON:-$version}/\${0##*/}\" \"\$@\"" \
+        > /usr/lib/python-exec/python-exec2
+    chmod 755 /usr/lib/python-exec/python-exec2
+}
+
 # Owners, and the directories and files that the baselayout and Portage's own ebuild would make.
 lay_out() {
     groupadd -g 250 portage
@@ -79,6 +107,8 @@ step "installing Portage"
 install_portage
 step "laying out Gentoo's names and directories"
 link_names
+link_references
+lead_python
 lay_out
 step "compiling Python modules"
 compile_python
