@@ -256,6 +256,19 @@ class CollisionError(ClocheError):
         return "\n".join(pairs)
 
 
+class NoCacheError(ClocheError):
+    """A repository's metadata cache could not be made; Portage can do without."""
+
+    def __init__(self, repository: str, reason: str) -> None:
+        super().__init__(repository, reason)
+        self.repository, self.reason = repository, reason
+
+    @property
+    def what(self) -> str:
+        """Whose and why."""
+        return f"{self.repository} stays without a metadata cache: {self.reason}"
+
+
 class GuestError(ClocheError):
     """A guest script ended without an answer: it died, or was killed."""
 

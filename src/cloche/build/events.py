@@ -42,6 +42,14 @@ class Stage(Event, frozen=True, tag="stage"):
     seconds: float = 0.0
 
 
+class Progress(Event, frozen=True, tag="progress"):
+    """How far a stage is: ``done`` of ``of`` equal parts."""
+
+    stage: str
+    done: int
+    of: int
+
+
 class Planned(Event, frozen=True, tag="planned"):
     """The plan is known: names of the packages in merge order.
 
@@ -130,6 +138,7 @@ AnyEvent = (
     Version
     | Note
     | Stage
+    | Progress
     | Planned
     | Started
     | Logging

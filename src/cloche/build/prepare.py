@@ -23,6 +23,8 @@ from cloche.store import Store
 from cloche.trees import stored
 from cloche.trees.stored import pin_repository, places
 
+_NO_STEPS = ("observe.py", "metadata.py")
+
 
 def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
     """Bring all that a machine is made from into the store. Raises ConfigError, SeedError."""
@@ -68,11 +70,12 @@ def _where_writable() -> Iterator[None]:
 def guest_digest() -> str:
     """Digest of the code that runs inside: a change of it makes every step new.
 
-    What `cloche watch` sends to foreign roots, and what tries out engines, makes nothing.
+    What `cloche watch` sends to foreign roots, and what tries out engines, makes nothing; what a
+    metadata cache is made by has a key of its own.
     """
     digest = hashlib.sha256()
     for path in sorted(GUEST.rglob("*")):
-        makes_nothing = path.name == "observe.py" or path.name.startswith("probe")
+        makes_nothing = path.name in _NO_STEPS or path.name.startswith("probe")
         if path.is_file() and "__pycache__" not in path.parts and not makes_nothing:
             content = path.read_bytes()
             digest.update(f"{path.relative_to(GUEST)}\0{len(content)}\0".encode() + content)

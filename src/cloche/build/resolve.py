@@ -9,6 +9,7 @@ import msgspec
 from cloche.build.errors import ResolutionError
 from cloche.build.guestcall import Call, call
 from cloche.build.logs import new_log
+from cloche.build.metadata import shown_repositories
 from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph
@@ -52,7 +53,7 @@ def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]
             sandbox=shop.sandbox(
                 (),
                 upper=make_directory(workspace, "root"),
-                binds=shop.whole_repositories(),
+                binds=shown_repositories(shop),
             ),
             workspace=workspace,
             log=log,

@@ -15,13 +15,20 @@ from typing import Any, Literal
 import click
 
 from cloche.build.errors import BuildError
-from cloche.build.events import Delivered, Event, Sink
+from cloche.build.events import Delivered, Sink
 from cloche.build.machine import Built, build_machine
 from cloche.build.preview import Forecast, forecast
 from cloche.build.record import recorded
 from cloche.build.work import Worker
 from cloche.cli.complete import complete_machine
-from cloche.cli.workplace import Choices, Options, opened_workshop, prepared, say
+from cloche.cli.workplace import (
+    Choices,
+    Options,
+    opened_workshop,
+    prepared,
+    say,
+    telling_of_long_stages,
+)
 from cloche.config.project import load_project
 from cloche.display.jsonlines import JsonLines
 from cloche.display.live import Live, capable
@@ -78,7 +85,7 @@ def plan(
     project = load_project(options.directory)
     wanted = project.machine(machine)
     choices = Choices(jobs=jobs, offline=offline, strict=strict, locked=locked)
-    with opened_workshop(options, project, wanted, choices, _quiet) as shop:
+    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
         worker = prepared(shop, project, wanted, choices)
         fates = forecast(worker)
     click.echo(json.dumps(_as_data(worker, fates), indent=2) if as_json else _table(worker, fates))
@@ -192,10 +199,6 @@ def _tell_failures(error: BuildError) -> None:
         if enter := getattr(each, "enter", None):
             say(f"  look around in its root: {enter}")
     say()
-
-
-def _quiet(_: Event) -> None:
-    """A sink for commands that show only a result."""
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from cloche.build.preview import Forecast, forecast
 from cloche.build.work import Worker
 from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
-from cloche.cli.workplace import Choices, Options, opened_workshop, say
+from cloche.cli.workplace import Choices, Options, opened_workshop, say, telling_of_long_stages
 from cloche.config.project import load_project
 from cloche.display.picture import Picture, as_dot, as_text, bare
 from cloche.display.state import Status
@@ -68,7 +68,7 @@ def graph(
     project = load_project(options.directory)
     wanted = project.machine(machine)
     choices = Choices(strict=strict)
-    with opened_workshop(options, project, wanted, choices, lambda _: None) as shop:
+    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
         worker = prepare(shop, wanted.targets)
         fates = forecast(worker)
         notes = _notes(worker, fates)

@@ -24,6 +24,7 @@ from cloche.cli.workplace import (
     opened_workshop,
     prepared,
     say,
+    telling_of_long_stages,
 )
 from cloche.config import lock as locks
 from cloche.config.drift import inputs_drift, packages_drift
@@ -56,7 +57,7 @@ def lock(options: Options, machines: tuple[str, ...], check: bool, as_json: bool
     told, differs = {}, False
     for name in _named(project, machines):
         wanted = project.machine(name)
-        with opened_workshop(options, project, wanted, Choices(), _quiet) as shop:
+        with opened_workshop(options, project, wanted, Choices(), telling_of_long_stages()) as shop:
             worker = prepared(shop, project, wanted, Choices())
             before = locks.read(project.lock)
             now = locking.locked(before, wanted, shop.inputs, worker.plan.packages)
@@ -142,11 +143,13 @@ def _fetch_sources(
 ) -> dict[str, list[str]]:
     wanted = project.machine(name)
     fetched: list[str] = []
+    stages = telling_of_long_stages()
 
     def sink(event: Event) -> None:
         if isinstance(event, Fetched):
             fetched.append(event.file)
             say(f"  {event.file}  {size(event.size)}")
+        stages(event)
 
     with opened_workshop(options, project, wanted, choices, sink) as shop:
         packages = prepared(shop, project, wanted, choices).plan.packages
@@ -189,7 +192,3 @@ def _named(project: Project, machines: tuple[str, ...]) -> tuple[str, ...]:
     if not machines and not project.machines:
         raise click.UsageError("this project has no machines")
     return machines or project.machines
-
-
-def _quiet(_: Event) -> None:
-    """What happens on the way is not told."""

@@ -13,7 +13,7 @@ from cloche.build.machine import prepare
 from cloche.build.workshop import Workshop
 from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
-from cloche.cli.workplace import Choices, Options, opened_workshop, say
+from cloche.cli.workplace import Choices, Options, opened_workshop, say, telling_of_long_stages
 from cloche.config.project import load_project
 from cloche.display.text import one_line
 from cloche.engines.base import Command
@@ -50,7 +50,7 @@ def shell(
     project = load_project(options.directory)
     wanted = project.machine(machine)
     choices = Choices(strict=strict, offline=True)
-    with opened_workshop(options, project, wanted, choices, lambda _: None) as shop:
+    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
         if atom is None:
             pin = finished_machine(shop.store, wanted)
             opened = inspect.machine_root(shop, machine, pin)

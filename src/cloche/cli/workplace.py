@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from cloche.build.events import Bus, Note, Sink
+from cloche.build.events import Bus, Event, Note, Progress, Sink
 from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
 from cloche.build.locking import hold_inputs, hold_packages
@@ -203,6 +203,22 @@ def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:
         distfiles=(project.distfiles,) if project.distfiles else (),
         mirrors=mirrors_now(project.seeds[machine.seed]),
     )
+
+
+def telling_of_long_stages() -> Sink:
+    """A sink for commands that show only a result: whatever takes long says four times so."""
+    said: dict[str, int] = {}
+
+    def sink(event: Event) -> None:
+        if isinstance(event, Note) and event.level == "info":
+            say(event.text)
+        if isinstance(event, Progress):
+            quarter = 4 * event.done // max(1, event.of)
+            if quarter > said.get(event.stage, -1):
+                said[event.stage] = quarter
+                say(f"{event.stage}: {event.done} of {event.of}")
+
+    return sink
 
 
 def say(text: str = "") -> None:

@@ -276,7 +276,10 @@ def _counts(state: State) -> list[tuple[Status, int, str]]:
 def _times(state: State, theme: Theme, now: float, view: View) -> Sequence[Segment]:
     if view.ask:
         return [(view.ask, "failed")]
-    parts = [f"{name} {short(now - since)}" for name, since in state.stages.items()]
+    parts = []
+    for name, since in state.stages.items():
+        reached = f" ({state.reached[name]})" if name in state.reached else ""
+        parts.append(f"{name} {short(now - since)}{reached}")
     if state.began is not None:
         parts.append(f"{short(now - state.began)} so far")
     if view.left is not None:

@@ -70,6 +70,9 @@ class Plain:
                 return [f"{event.machine}: {count(self._total, 'package')} in the plan"]
             case events.Stage():
                 return self._stage(event)
+            case events.Progress():
+                self._goes_on(event.stage, f"{event.done} of {event.of}")
+                return []
             case events.Started():
                 self._begins(event.package, event.step)
                 return [self._doing(event.step, event.package)] if event.step == "build" else []

@@ -34,7 +34,8 @@ class State:
     """A build at one moment. ``masks`` holds a bit set of places in ``order`` for each status.
 
     ``expected`` is seconds by place, None where nothing is known; ``jobs`` packages at a time;
-    ``doomed`` those that wait for ever, since something failed.
+    ``doomed`` those that wait for ever, since something failed;
+    ``reached`` how far a stage is, in words.
     """
 
     machine: str = ""
@@ -47,6 +48,7 @@ class State:
     doomed: int = 0
     began: float | None = None
     stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    reached: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     finished: events.Finished | None = None
 
     def set(self, status: Status) -> int:
@@ -80,6 +82,9 @@ def fold(state: State, event: events.Event) -> State:
         case events.Stage():
             left = {n: t for n, t in state.stages.items() if n != event.name}
             return replace(state, stages=left)
+        case events.Progress():
+            reached = {**state.reached, event.stage: f"{event.done} of {event.of}"}
+            return replace(state, reached=reached)
         case events.Started() | events.Logging() | events.Phase() | events.Done():
             place = state.order.index.get(event.package)
             return state if place is None else _moved(state, place, event)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cloche.build.finish import finish
 from cloche.build.machine import Built
+from cloche.build.metadata import remembered_caches
 from cloche.build.work import Worker
 from cloche.build.workshop import Workshop
 from cloche.config.machine import Machine
@@ -69,6 +70,7 @@ def remember(
     inputs = shop.inputs
     trees = {made.layer for made in results} | {layer.id for layer in inputs.base}
     trees |= worker.composed | {repo.tree for repo in inputs.repos.values()}
+    trees |= remembered_caches(shop)
     kept = {made.gpkg for made in results} | set(blobs) | {worker.depgraph}
     before = shop.store.pin_of(pin_name(machine))
     data = {}
