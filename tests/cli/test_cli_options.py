@@ -28,7 +28,7 @@ def store(tmp_path: Path) -> Path:
             (tree / "file").write_text(str(number))
             layer = commit(opened, tree, kind="seed", label="debian").id
             about = Seed("debian", layer, "debian", "bookworm", "amd64", "x", 1, "3", float(number))
-            data = {"about": asdict(about), "strict": layer, "lock": {}}
+            data = {"about": asdict(about), "lock": {}}
             opened.pin(f"seed/debian/declared{number}/{layer[:12]}", (layer,), (), data)
         opened.pin("machine/x/tiny", (layer,), (), {"project": "/p", "machine": "tiny"})
     return tmp_path / "store"

@@ -93,6 +93,5 @@ def test_what_strictness_hides_of_the_seed_is_told(root_seeded: Store) -> None:
     done = root_seeded.cloche("build", name, "--strict", cwd=where)
     said(done, 1)
     assert (
-        "command autoreconf is in the seed but hidden by --strict; "
-        "declare the package that brings it"
+        "command autoreconf is in the seed but hidden by --strict; add dev-build/autoconf-2.71-r99"
     ) in done.stderr

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -60,9 +61,9 @@ def write(where: Path, name: str, body: str) -> None:
         categories.write(f"{category}\n")
 
 
-def machine(where: Path, name: str, package: str) -> None:
-    """Write a machine of one package."""
-    text = f'seed = "debian"\nprofile = "faults:default"\npackages = ["{package}"]\n'
+def machine(where: Path, name: str, *packages: str) -> None:
+    """Write a machine of these packages."""
+    text = f'seed = "debian"\nprofile = "faults:default"\npackages = {json.dumps(packages)}\n'
     (where / "machines" / f"{name}.toml").write_text(text)
 
 
@@ -75,11 +76,17 @@ def test_the_seeds_tools_meet_what_eclasses_ask_for_and_are_not_built(
     write(where, "sys-devel/bison-3.9", 'src_compile() { die "nobody needs this"; }\n')
     write(where, "sys-devel/m4-99", NEWER)
     write(where, "known/over-1", OVER_IT)
-    machine(where, "uses", "known/uses")
-    assert tiny.build(store, where, machine="uses").packages("built") == {"known/uses-1"}
-    machine(where, "over", "known/over")
-    made = tiny.build(store, where, machine="over")
-    assert made.packages("built") == {"known/over-1", "sys-devel/m4-99"}
+    machine(where, "known", "known/uses", "known/over")
+    made = tiny.build(store, where, machine="known")
+    assert made.packages("built") == {"known/uses-1", "known/over-1", "sys-devel/m4-99"}
+
+    machine(where, "strict", "known/uses", "sys-devel/m4")
+    strict = tiny.build(store, where, "--strict", machine="strict")
+    assert strict.packages("built") == {"known/uses-1", "sys-devel/m4-99"}
+    for layers in (made.layers, strict.layers):  # the seed's entry goes, seen or not
+        entries = store.path / "layers" / layers["sys-devel/m4-99"] / "var/db/pkg/sys-devel"
+        gone = [entry.name for entry in entries.iterdir() if entry.is_char_device()]
+        assert [name.partition("-")[0] for name in gone] == ["m4"]
 
 
 def test_a_tool_that_the_seed_lacks_is_still_missing(root_seeded: Store, fresh) -> None:

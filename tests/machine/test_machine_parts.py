@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
 import pytest
 import tiny
 from tests.parts import files_of, split, whole_again
 from tests.support import Store as Seeded
+from tests.support import project
 
-from cloche.layers import flatten, stored_layer
+from cloche.config.lock import TreeSeed
+from cloche.config.project import load_project
+from cloche.layers import commit, flatten, stored_layer
 from cloche.seeds.splitting import REST
+from cloche.seeds.stored import Seed, stored_as
 from cloche.store import Store
 
 pytestmark = pytest.mark.real
@@ -60,3 +66,48 @@ def test_a_machine_that_portage_merged_is_whole_again(root_seeded: Seeded, room:
             assert files_of(parts[name]) <= files_of(layer)
         assert sum(len(files_of(parts[name])) for name in layers) > len(layers)
         whole_again(root, parts, room, 1, 2)
+
+
+USES = """EAPI=8
+DESCRIPTION="sees of the seed what it declares"
+HOMEPAGE="https://example.org/parts"
+S="${WORKDIR}"
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+BDEPEND="tiny/greet"
+src_compile() {
+    greet || die "what greet needs at run time is not there"
+    has_version -b tiny/leaf || die "what greet needs is not known to be there"
+    has_version -b tiny/census && die "a package shows that is not declared"
+    test -e /usr/share/census && die "its files show"
+}
+"""
+
+
+def test_a_strict_build_sees_the_packages_of_the_seeds_vdb_that_it_declares(
+    root_seeded: Seeded, fresh
+) -> None:
+    made = tiny.built_once(root_seeded)
+    stored = fresh(made.store)
+    where = project(stored, tiny.PROJECT)
+    with (where / "cloche.toml").open("a") as text:
+        text.write('[seeds.gentoo]\ntype = "directory"\npath = "/nonexistent"\n')
+    place = where / "repo/tiny/uses/uses-1.ebuild"
+    place.parent.mkdir()
+    place.write_text(USES)
+    machine = 'seed = "gentoo"\nprofile = "tiny:default"\npackages = ["tiny/uses"]\n'
+    (where / "machines/uses.toml").write_text(machine)
+    with Store.open(stored.path) as store, store.workspace("test") as room:
+        flatten(
+            [seed_of(store), *(store.layers / id for id in made.layers.values())], room / "root"
+        )
+        layer = commit(store, room / "root", kind="seed", label="gentoo")
+        about = Seed(
+            "gentoo", layer.id, "directory", "", "amd64", "x86_64-pc-linux-gnu", 6, "3", 1.0
+        )
+        lock = msgspec.to_builtins(TreeSeed("directory", layer=layer.id))
+        name = stored_as(load_project(where).seeds["gentoo"]) + layer.id[:12]
+        store.pin(name, (layer.id,), (), {"about": asdict(about), "lock": lock})
+    strict = tiny.build(stored, where, "--strict", machine="uses")
+    assert strict.packages("built") == {"tiny/uses-1"}

@@ -54,7 +54,7 @@ def test_slots_flags_and_what_has_to_be_there_as_well() -> None:
         Known("x", "wrap-7-r99", "0", (), "autoconf"),
     )
     packages.append(debian("g++", "4:12.2.0-3"))
-    gcc = Known("sys-devel", "gcc-12.2.0-r99", "12", ("cxx",), "gcc")
+    gcc = Known("sys-devel", "gcc-12.2.0-r99", "12", ("cxx",), "gcc", ("g++",))
     assert gcc in known_packages(packages, table)
 
 

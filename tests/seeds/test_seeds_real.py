@@ -16,11 +16,11 @@ from cloche.config import lock
 from cloche.config.lock import DebianSeed
 from cloche.engines.base import Command, Sandbox
 from cloche.engines.native import NativeEngine
-from cloche.layers import commit
+from cloche.layers import commit, stored_layer
 from cloche.seeds import debian_seed as seed
 from cloche.seeds import sources
+from cloche.seeds.derived import strict_parts
 from cloche.seeds.errors import SeedDriftError
-from cloche.seeds.strict import strict_overlay
 from cloche.store import Store
 
 pytestmark = pytest.mark.real
@@ -46,7 +46,7 @@ def bootstrap_twice(tmp_path: Path) -> None:
         means = seed.Means(engine, mirror, tmp_path / "cache", tmp_path / "log")
         with Store.open(tmp_path / "one") as store:
             first = made(store, means)
-            tools_are_hidden(engine, store, first.layer, tmp_path / "strict")
+            tools_are_hidden(engine, store, first.layer)
             with pytest.raises(SeedDriftError, match="jq is asked for"):
                 made(store, means, first, packages=(*seed.SeedSpec().packages, "jq"))
         shutil.rmtree(tmp_path / "one")
@@ -72,15 +72,17 @@ def made(
     return replace(result.lock, layer=layer.id)
 
 
-def tools_are_hidden(engine: NativeEngine, store: Store, layer: str, overlay: Path) -> None:
-    """The seed compiles and has Portage, under the strict layer too; bison is gone there."""
-    tree = store.tree(layer).path
-    overlay.mkdir()
-    strict_overlay(tree, overlay)
+def tools_are_hidden(engine: NativeEngine, store: Store, layer: str) -> None:
+    """The seed compiles and has Portage, as strict builds see it too; bison is a part."""
+    seed = stored_layer(store, layer)
+    parts = strict_parts(store, seed, {})
+    declared = parts.visible(["bison"])
     work = "python -c 'import portage' && echo 'int main;' | gcc -c -xc - -o /dev/null"
-    assert status(engine, (tree,), f"{work} && bison --version") == 0
-    assert status(engine, (tree, overlay), work) == 0
-    assert status(engine, (tree, overlay), "command -v bison || command -v yacc") == 127
+    bison = "bison --version && yacc --version"
+    assert status(engine, (seed.path,), f"{work} && {bison}") == 0
+    assert status(engine, (parts.ground.path,), work) == 0
+    assert status(engine, (parts.ground.path,), "command -v bison || command -v yacc") == 127
+    assert status(engine, (parts.ground.path, *(p.path for p in declared)), bison) == 0
 
 
 def status(engine: NativeEngine, lowers: tuple[Path, ...], words: str) -> int:

@@ -1,18 +1,22 @@
-"""A strict build sees the toolchain and what it needs, and nothing else of the seed."""
+"""A strict build sees the toolchain and what it needs, and what it declares, and nothing else."""
 
 from __future__ import annotations
 
-import os
-import stat
 from pathlib import Path
 
 import pytest
-from tests.support import cannot
 
-from cloche.seeds.packages import installed
-from cloche.seeds.strict import hidden_paths, kept_packages, strict_overlay
-
-TOOLS = ("gcc",)
+from cloche.layers import Layer
+from cloche.seeds.known import Known
+from cloche.seeds.packages import STATUS, Installed, installed
+from cloche.seeds.splitting import REST
+from cloche.seeds.strict import (
+    SeedParts,
+    debian_needs,
+    debian_toolchain,
+    gentoo_toolchain,
+    in_parts,
+)
 
 
 def stanza(name: str, more: str = "") -> str:
@@ -22,80 +26,68 @@ def stanza(name: str, more: str = "") -> str:
 
 
 @pytest.fixture
-def tree(tmp_path: Path) -> Path:
-    """A merged-/usr tree: gcc needs libc, dpkg is essential, bison and meson are to go."""
-    top = tmp_path / "tree"
-    info = top / "var/lib/dpkg/info"
-    info.mkdir(parents=True)
-    (top / "var/lib/dpkg/status").write_text(
+def packages(tmp_path: Path) -> list[Installed]:
+    """gcc needs libc and something virtual, dpkg is essential, bison needs m4."""
+    (tmp_path / STATUS).parent.mkdir(parents=True)
+    (tmp_path / STATUS).write_text(
         stanza("gcc", "Depends: libc | other, virtual\n")
         + stanza("libc", "Multi-Arch: same\n")
         + stanza("real", "Provides: virtual (= 1)\n")
-        + stanza("dpkg", "Essential: yes\n")
+        + stanza("dpkg", "Essential: yes\nPre-Depends: usrmerge\n")
+        + stanza("usrmerge", "Depends: perl\n")
+        + stanza("perl")
         + stanza("bison", "Depends: m4\n")
         + stanza("m4")
-        + stanza("meson")
     )
-    owned = {
-        "gcc": ["/usr/bin/gcc", "/usr/share/common/gcc"],
-        "libc:amd64": ["/lib/libc.so"],
-        "real": ["/usr/bin/real"],
-        "dpkg": ["/usr/bin/dpkg"],
-        "bison": ["/usr/bin/bison.yacc", "/usr/share/common/bison", "/usr/share/bison/a"],
-        "m4": ["/bin/m4", "/usr/bin/gone"],
-        "meson": ["/usr/lib/python3/meson/x.py"],
-    }
-    (top / "usr/bin").mkdir(parents=True)
-    (top / "usr/lib").mkdir()
-    (top / "bin").symlink_to("usr/bin")
-    (top / "lib").symlink_to("usr/lib")
-    for name, paths in owned.items():
-        lines = {"/."}
-        for path in paths:
-            file = top / path.lstrip("/")
-            if file.name != "gone":
-                file.parent.mkdir(parents=True, exist_ok=True)
-                file.touch()
-            lines |= {str(parent) for parent in Path(path).parents} | {path}
-        (info / f"{name}.list").write_text("\n".join(sorted(lines)) + "\n")
-    (top / "etc/alternatives").mkdir(parents=True)
-    (top / "etc/alternatives/yacc").symlink_to("/usr/bin/bison.yacc")
-    (top / "usr/bin/yacc").symlink_to("/etc/alternatives/yacc")
-    (top / "usr/bin/cc").symlink_to("gcc")
-    (top / "usr/lib/python3/meson/__pycache__").mkdir()
-    (top / "usr/lib/python3/meson/__pycache__/x.pyc").touch()
-    (top / "usr/share/bison/portage").touch()  # of nobody: stays, and its directory with it
-    (top / "usr/share/bison").chmod(0o750)
-    return top
+    return installed(tmp_path)
 
 
-def test_the_closure_follows_needs_provides_and_essential_packages(tree: Path) -> None:
-    assert kept_packages(installed(tree), TOOLS) == {"gcc", "libc", "real", "dpkg"}
+KNOWN = (
+    Known("sys-devel", "bison-1-r99", "0", (), "bison"),
+    Known("sys-devel", "gcc-1-r99", "1", (), "gcc", ("libc",)),
+    Known("dev-lang", "perl-1-r99", "0", (), "perl"),
+)
 
 
-def test_everything_else_is_hidden_with_the_links_that_lead_there(tree: Path) -> None:
-    assert hidden_paths(tree, TOOLS) == [
-        b"etc/alternatives/yacc",
-        b"usr/bin/bison.yacc",
-        b"usr/bin/m4",
-        b"usr/bin/yacc",
-        b"usr/lib/python3",
-        b"usr/share/bison/a",
-        b"usr/share/common/bison",
-    ]
+def layer(name: str) -> Layer:
+    return Layer(f"id of {name}", Path(name), "seed-part", name, 0, 0)
 
 
-def test_the_overlay_holds_whiteouts_below_directories_like_the_seeds(
-    tree: Path, tmp_path: Path
+def parts(packages: list[Installed]) -> SeedParts:
+    names = [REST, *(p.name for p in packages), *(each.cpv for each in KNOWN)]
+    needs = {n: tuple(sorted(needed)) for n, needed in debian_needs(packages, KNOWN).items()}
+    toolchain = debian_toolchain(packages, KNOWN, needs)
+    return in_parts(
+        {name: layer(name) for name in names}, toolchain, needs, lambda all: layer(" ".join(all))
+    )
+
+
+def test_the_ground_is_what_nobody_owns_and_the_toolchain_with_all_it_needs(
+    packages: list[Installed],
 ) -> None:
-    layer = tmp_path / "layer"
-    layer.mkdir()
-    try:
-        assert strict_overlay(tree, layer, TOOLS) == 7
-    except PermissionError:
-        cannot("whiteouts cannot be made here")
-    info = (layer / "usr/bin/m4").lstat()
-    assert stat.S_ISCHR(info.st_mode)
-    assert info.st_rdev == os.makedev(0, 0)
-    assert (layer / "usr/share/bison").stat().st_mode & 0o777 == 0o750
-    assert not (layer / "usr/bin/gcc").exists()
+    made = parts(packages)
+    assert made.ground.label.split() == ["dpkg", "gcc", "libc", "real", "sys-devel/gcc-1-r99", REST]
+    assert set(made.layers) == {
+        *("bison", "m4", "perl", "usrmerge", "dev-lang/perl-1-r99", "sys-devel/bison-1-r99")
+    }
+    assert len(made.trees) == len(made.layers) + 7
+
+
+def test_a_declared_package_brings_its_part_and_what_that_needs(packages: list[Installed]) -> None:
+    seen = parts(packages).visible(["sys-devel/bison-1-r99", "sys-devel/gcc-1-r99"])
+    labels = [layer.label for layer in seen]
+    assert labels == ["seed:bison", "seed:m4", "seed:sys-devel/bison-1-r99"]
+    assert parts(packages).visible([]) == ()
+
+
+def test_what_to_declare_for_a_part(packages: list[Installed]) -> None:
+    made = parts(packages)
+    assert made.declarable(["bison"]) == ("sys-devel/bison-1-r99",)
+    assert made.declarable(["m4"]) == ()
+    assert made.declarable(["dev-lang/perl-1-r99"]) == ("dev-lang/perl-1-r99",)
+
+
+def test_gentoos_toolchain_is_known_by_name() -> None:
+    cpvs = ["sys-devel/gcc-13.2.1_p2-r1", "sys-devel/gcc-config-2", "sys-devel/gccgo-1"]
+    cpvs += ["app-alternatives/awk-4", "sys-libs/glibc-2.40-r5", "sys-devel/bison-3"]
+    assert gentoo_toolchain(cpvs) == {*cpvs[:2], *cpvs[3:5]}

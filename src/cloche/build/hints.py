@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from cloche.build.diagnose import Missing, missing_in, no_space, owners, tried_n
 from cloche.build.workshop import Workshop
 from cloche.portage.cpv import split_cpv
 from cloche.portage.errors import BadNameError
+from cloche.seeds.strict import SeedParts
 
 
 def hint_of(shop: Workshop, tail: str) -> str | None:
@@ -31,12 +31,12 @@ def _of_missing(shop: Workshop, missing: Missing) -> str | None:
             f"{missing.what} was not visible; it belongs to {', '.join(known)}: "
             "add that to DEPEND or BDEPEND"
         )
-    if hidden_in_seed(shop, missing):
-        return (
-            f"{missing.what} is in the seed but hidden by --strict; "
-            "declare the package that brings it"
-        )
-    return None
+    parts = shop.inputs.seed_parts
+    if parts is None or not (hidden := tuple(_hidden(parts, missing))):
+        return None
+    brings = " or ".join(parts.declarable(hidden))
+    cure = f"add {brings} to DEPEND or BDEPEND" if brings else "declare the package that brings it"
+    return f"{missing.what} is in the seed but hidden by --strict; {cure}"
 
 
 def _layers_of_this_machine(shop: Workshop) -> Iterator[Path]:
@@ -53,26 +53,9 @@ def _layers_of_this_machine(shop: Workshop) -> Iterator[Path]:
             yield tree.path
 
 
-def hidden_in_seed(shop: Workshop, missing: Missing) -> bool:
-    """Whether the seed has it, and a layer of whiteouts (``--strict``) takes it away."""
-    base = {layer.kind: layer.path for layer in shop.inputs.base}
-    if "strict" not in base or "seed" not in base:
-        return False
-    seed, strict = base["seed"], base["strict"]
-    for top, _, names in os.walk(seed):
-        for name in names:
-            path = Path(top, name).relative_to(seed)
-            if f"/{path}".endswith(missing.endings) and _whited_out(strict, path):
-                return True
-    return False
-
-
-def _whited_out(strict: Path, path: Path) -> bool:
-    """A whiteout is a character device 0:0, in place of the path or of a directory above it."""
-    for part in (path, *path.parents):
-        try:
-            info = (strict / part).lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        return stat.S_ISCHR(info.st_mode) and info.st_rdev == 0
-    return False
+def _hidden(parts: SeedParts, missing: Missing) -> Iterator[str]:
+    """The parts of the seed, of those that not every build sees, that have what was missing."""
+    for name, layer in parts.layers.items():
+        files = (Path(top, file) for top, _, names in os.walk(layer.path) for file in names)
+        if any(f"/{file.relative_to(layer.path)}".endswith(missing.endings) for file in files):
+            yield name

@@ -113,7 +113,7 @@ def _fresh_root(worker: Worker, package: Package) -> Iterator[Root]:
     fetch(shop, package, {})
     with shop.store.workspace("shell") as workspace:
         sandbox = shop.sandbox(
-            worker.layers(visible, known),
+            worker.seen_by_build(package, known),
             upper=make_directory(workspace, "root"),
             binds=building.build_binds(shop, package, workspace),
         )

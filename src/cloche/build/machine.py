@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cloche.build import distfiles, fetch
 from cloche.build.errors import BuildError, StepError
@@ -24,6 +24,7 @@ from cloche.plan.depgraph import Package
 from cloche.plan.names import cp_of
 from cloche.plan.order import make_order, reduced
 from cloche.plan.plan import Plan, make_plan, remaining_paths
+from cloche.seeds.derived import strict_parts
 from cloche.store import Store
 
 FETCHERS = 2  # at once: a mirror is a shared thing
@@ -42,8 +43,14 @@ class Built:
 
 
 def prepare(shop: Workshop, targets: tuple[str, ...]) -> Worker:
-    """Resolve and plan: everything up to the first package."""
+    """Resolve and plan: everything up to the first package.
+
+    The worker has a workshop of its own: of a strict machine its packages see less than it is.
+    """
     graph, depgraph = resolve(shop, targets)
+    if shop.inputs.strict:
+        parts = strict_parts(shop.store, shop.inputs.base[0], graph.installed)
+        shop = replace(shop, inputs=shop.inputs.strictly(parts))
     plan = make_plan(graph)
     inputs_of = {p.id: input_digests(shop.inputs, p) for p in graph.packages}
     return Worker(shop, plan, depgraph, inputs_of, dict(os.environ))

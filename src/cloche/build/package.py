@@ -208,7 +208,7 @@ def explain(
     lines = error_lines(whole)
     error = StepError(package.id, step, reason, log=str(log), tail="\n".join(lines))
     error.hint = hint_of(shop, "\n".join((*lines, *whole[-400:])))
-    strict = " --strict" if any(layer.kind == "strict" for layer in shop.inputs.base) else ""
+    strict = " --strict" if shop.inputs.strict else ""
     error.enter = f"cloche shell {shop.inputs.machine}{strict} --package ={package.cpv}"
     return error
 

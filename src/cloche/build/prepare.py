@@ -17,7 +17,6 @@ from cloche.layers import Layer, commit, stored_layer
 from cloche.portage.etc import portage_tree, write_tree
 from cloche.portage.repository import Repository, load_repositories
 from cloche.seeds.derived import known_layer
-from cloche.seeds.errors import NoStrictSeedError
 from cloche.seeds.stored import find_seed, lock_found
 from cloche.store import Store
 from cloche.trees import stored
@@ -39,10 +38,6 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
     base = [stored_layer(store, seed.layer)]
     if vdb := known_layer(store, base[0]):
         base.append(vdb)
-    if strict and not seed.strict:
-        raise NoStrictSeedError(machine.seed)
-    if strict:
-        base.append(stored_layer(store, seed.strict))
     repos = {name: _repo(store, project, found) for name, found in repositories.items()}
     etc = portage_tree(machine, project)
     base.append(_config(store, machine, etc))
@@ -54,6 +49,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         profile=(machine.profile.repo, machine.profile.path),
         guest=guest_digest(),
         place=machine.place,
+        strict=strict,
     )
 
 

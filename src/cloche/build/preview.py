@@ -44,13 +44,13 @@ def _foresee(worker: Worker, package: Package, known: Mapping[str, Made]) -> For
     visible = worker.plan.visible[package.id]
     if not known.keys() >= set(visible.build):
         return Forecast("perhaps")
-    key = worker.build_key(package, worker.layers(visible.build, known, look=True))
+    key = worker.build_key(package, worker.seen_by_build(package, known, look=True))
     action = worker.shop.store.action(key.digest)
     if action is None:
         return Forecast("build")
     if not known.keys() >= set(visible.merge):
         return Forecast("perhaps")
-    over = worker.layers(visible.merge, known, look=True)
+    over = worker.seen_by_merge(package, known, look=True)
     key = worker.merge_key(package, action.outputs["gpkg"], over)
     merged = worker.shop.store.action(key.digest)
     if merged is None:

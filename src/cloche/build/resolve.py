@@ -25,6 +25,7 @@ def resolve(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:
     inputs = shop.inputs
     parts = {
         "targets": " ".join(targets),
+        **({"installed": "told as well"} if inputs.strict else {}),
         "guest": inputs.guest,
         **{f"base {layer.kind}": layer.id for layer in inputs.base},
         **{f"repository {repo.name}": repo.tree for repo in inputs.repos.values()},
@@ -49,7 +50,7 @@ def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]
     with shop.store.workspace("resolve") as workspace:
         wanted = Call(
             script="resolve",
-            request={"atoms": list(targets)},
+            request={"atoms": list(targets), "installed": shop.inputs.strict},
             sandbox=shop.sandbox(
                 (),
                 upper=make_directory(workspace, "root"),

@@ -108,8 +108,7 @@ class Worker:
         self, package: Package, done: Mapping[str, Made], leave: Callable[[], None]
     ) -> tuple[Made, bool]:
         """Reuse or do both steps; the flag says whether anything was built."""
-        visible = self.plan.visible[package.id]
-        build = self.layers(visible.build, done)
+        build = self.seen_by_build(package, done)
         key = self.build_key(package, build)
         action = self.shop.store.action(key.digest)
         built = False
@@ -120,7 +119,7 @@ class Worker:
                     action, built = self._build(package, build, key), True
         leave()
         gpkg = action.outputs["gpkg"]
-        over = self.layers(visible.merge, done)
+        over = self.seen_by_merge(package, done)
         key = self.merge_key(package, gpkg, over)
         action = self.shop.store.action(key.digest)
         if action is None:
@@ -133,6 +132,22 @@ class Worker:
         text = f"{package.cpv}: another cloche is at it; waiting"
         return lambda: self.shop.bus(Note(text=text))
 
+    def seen_by_build(
+        self, package: Package, done: Mapping[str, Made], *, look: bool = False
+    ) -> tuple[Layer, ...]:
+        """The layers that a package's build sees over the base; ``look`` as with `layers`."""
+        visible = self.plan.visible[package.id]
+        seed = self.shop.inputs.of_seed(visible.seed_build)
+        return (*seed, *self.layers(visible.build, done, look=look))
+
+    def seen_by_merge(
+        self, package: Package, done: Mapping[str, Made], *, look: bool = False
+    ) -> tuple[Layer, ...]:
+        """The same for its merge."""
+        visible = self.plan.visible[package.id]
+        seed = self.shop.inputs.of_seed(visible.seed_merge)
+        return (*seed, *self.layers(visible.merge, done, look=look))
+
     def layers(
         self, names: Sequence[str], done: Mapping[str, Made], *, look: bool = False
     ) -> tuple[Layer, ...]:
@@ -144,6 +159,8 @@ class Worker:
 
         def again(package: Package, over: Sequence[Layer], shared: Sequence[str]) -> Layer:
             gpkg = done[package.id].gpkg
+            seed = self.shop.inputs.of_seed(self.plan.visible[package.id].seed_merge)
+            over = (*seed, *over)
             key = self.merge_key(package, gpkg, over)
             action = self.shop.store.action(key.digest)
             if action is None and look:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cloche.build.events import Bus
@@ -14,6 +14,7 @@ from cloche.config.lock import RepoPin
 from cloche.config.tree import Content
 from cloche.engines.base import Bind, Engine, Limits, Sandbox
 from cloche.layers import Layer, stored_layer, unions
+from cloche.seeds.strict import SeedParts
 from cloche.store import Store
 
 REPOS = "/var/db/repos"
@@ -41,6 +42,8 @@ class Inputs:
     ``base`` is the bottom of all its roots: seed, config. ``etc`` is the config's content, by path
     below ``/etc/portage``; ``profile`` its repository and the path there; ``guest`` a digest of the
     code that runs inside; ``place`` tells the machine's project from others with the same words.
+    ``strict`` is told as asked for; ``seed_parts`` are there once a strict machine is resolved:
+    then ``base`` is what its packages see, with their ground in the place of the seed.
     """
 
     machine: str
@@ -50,6 +53,17 @@ class Inputs:
     profile: tuple[str, str]
     guest: str
     place: str = ""
+    strict: bool = False
+    seed_parts: SeedParts | None = None
+
+    def strictly(self, parts: SeedParts) -> Inputs:
+        """The inputs as the packages of a strict machine see them."""
+        config = (layer for layer in self.base if layer.kind == "config")
+        return replace(self, base=(parts.ground, *config), seed_parts=parts)
+
+    def of_seed(self, names: Iterable[str]) -> tuple[Layer, ...]:
+        """The layers of the seed's packages that a step sees besides the base."""
+        return self.seed_parts.visible(names) if self.seed_parts else ()
 
     @property
     def key_base(self) -> dict[str, str]:

@@ -17,6 +17,7 @@ from . import settings as guest_settings
 from .capture import captured_output
 from .failures import classify_resolve
 from .graph import edges, identity, merge_list, requested
+from .installed import needs, uses
 from .protocol import Channel, Failed, serve
 
 
@@ -26,7 +27,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     with contextlib.ExitStack() as stack:
         captured = stack.enter_context(captured_output())
         try:
-            answer = resolve(list(request["atoms"]))
+            answer = resolve(list(request["atoms"]), installed=request.get("installed", False))
         except Failed as failure:
             stack.close()
             raise with_words(failure, captured.text) from None
@@ -43,12 +44,20 @@ def with_words(failure: Failed, text: str) -> Failed:
     return Failed(**fields)
 
 
-def resolve(atoms: list[str]) -> dict[str, Any]:
-    """The merge list of ``emerge ATOMS`` with its graph. Raises Failed."""
+def resolve(atoms: list[str], *, installed: bool) -> dict[str, Any]:
+    """The merge list of ``emerge ATOMS`` with its graph. Raises Failed.
+
+    With ``installed`` it tells of what is installed as well.
+    """
     emerge_config = load_config(atoms)
     depgraph = calculate(emerge_config)
     merged = merge_list(depgraph)
-    return answer_of(depgraph, merged, emerge_config)
+    answer = answer_of(depgraph, merged, emerge_config)
+    if installed:
+        for fields, used in zip(answer["packages"], uses(depgraph, merged).values(), strict=True):
+            fields["uses"] = used
+        answer["installed"] = needs(emerge_config.target_config.trees["vartree"].dbapi)
+    return answer
 
 
 def load_config(atoms: list[str]) -> Any:

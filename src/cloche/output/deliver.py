@@ -71,6 +71,8 @@ def remember(
     trees = {made.layer for made in results} | {layer.id for layer in inputs.base}
     trees |= worker.composed | {repo.tree for repo in inputs.repos.values()}
     trees |= remembered_caches(shop)
+    parts = worker.shop.inputs.seed_parts
+    trees |= parts.trees if parts else set()
     kept = {made.gpkg for made in results} | set(blobs) | {worker.depgraph}
     before = shop.store.pin_of(pin_name(machine))
     data = {}

@@ -11,6 +11,7 @@ BUILDTIME = "buildtime"  # DEPEND and BDEPEND
 RUNTIME = "runtime"  # RDEPEND
 RUNTIME_POST = "runtime_post"  # PDEPEND
 INSTALL = "install"  # IDEPEND
+REPLACES = "replaces"  # no dependency: what is installed in the place of the package
 
 NEEDED_AT_RUN_TIME = frozenset({RUNTIME, RUNTIME_POST})
 NEEDED_AT_MERGE = frozenset({RUNTIME, RUNTIME_POST, INSTALL})
@@ -37,7 +38,10 @@ class Distfile:
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """One package that Portage would merge. ``id`` is ``CPV::REPO``."""
+    """One package that Portage would merge. ``id`` is ``CPV::REPO``.
+
+    ``uses`` are edges to packages that are installed in the seed, which are named by their CPV.
+    """
 
     id: str
     cpv: str
@@ -54,6 +58,7 @@ class Package:
     iuse: tuple[str, ...] = ()
     requested: bool = False
     edges: tuple[Edge, ...] = ()
+    uses: tuple[Edge, ...] = ()
     inherited: tuple[str, ...] = ()
     defined_phases: tuple[str, ...] = ()
     restrict: tuple[str, ...] = ()
@@ -72,10 +77,15 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Depgraph:
-    """Everything to be merged, in Portage's own merge order."""
+    """Everything to be merged, in Portage's own merge order.
+
+    ``installed`` are the packages of the seed, each with those that it needs at run time; it is
+    there, as are the packages' ``uses``, where a resolution was asked for it.
+    """
 
     packages: tuple[Package, ...]
     portage: str = ""
+    installed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     def by_id(self) -> dict[str, Package]:
         """Packages by their id."""

@@ -9,6 +9,7 @@ from cloche.plan.depgraph import (
     BUILDTIME,
     NEEDED_AT_MERGE,
     NEEDED_AT_RUN_TIME,
+    REPLACES,
     Depgraph,
     Package,
 )
@@ -16,10 +17,16 @@ from cloche.plan.depgraph import (
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """Ids of packages, in merge order, whose layers the two steps of one package see."""
+    """Ids of packages, in merge order, whose layers the two steps of one package see.
+
+    ``seed_build`` and ``seed_merge`` are the packages of the seed that they declare to need,
+    without what those need themselves: a strict step sees nothing else of it.
+    """
 
     build: tuple[str, ...]
     merge: tuple[str, ...]
+    seed_build: tuple[str, ...] = ()
+    seed_merge: tuple[str, ...] = ()
 
     @property
     def needed(self) -> frozenset[str]:
@@ -60,8 +67,24 @@ def visible_sets(graph: Depgraph) -> dict[str, Visible]:
         tools = closure(package.targets(frozenset({BUILDTIME})), packages, NEEDED_AT_RUN_TIME)
         # What a package itself needs when it is merged may be called by its hooks.
         own = closure(package.targets(NEEDED_AT_MERGE), packages, NEEDED_AT_RUN_TIME)
-        sets[package.id] = Visible(earlier(tools, package.id), earlier(own, package.id))
+        sets[package.id] = Visible(
+            earlier(tools, package.id),
+            earlier(own, package.id),
+            _used(package, frozenset({BUILDTIME}), tools, packages),
+            _used(package, NEEDED_AT_MERGE | {REPLACES}, own, packages),
+        )
     return sets
+
+
+def _used(
+    package: Package, kinds: frozenset[str], others: set[str], packages: Mapping[str, Package]
+) -> tuple[str, ...]:
+    """What of the seed a package and the others that it sees depend on."""
+    found = {edge.to for edge in package.uses if not kinds.isdisjoint(edge.kinds)}
+    for name in others:
+        uses = packages[name].uses
+        found.update(edge.to for edge in uses if not NEEDED_AT_RUN_TIME.isdisjoint(edge.kinds))
+    return tuple(sorted(found))
 
 
 def machine_members(graph: Depgraph) -> tuple[str, ...]:

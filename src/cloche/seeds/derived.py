@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from cloche.layers import Layer, commit, layer_of, stored_layer
+from cloche.layers import Layer, commit, flatten, layer_of, stored_layer
 from cloche.layers.parts import commit_parts
-from cloche.seeds import known, ownership, splitting
+from cloche.seeds import known, ownership, splitting, strict
+from cloche.seeds.errors import NoStrictSeedError
 from cloche.seeds.packages import STATUS, installed
+from cloche.seeds.strict import SeedParts
 from cloche.store import Action, Store, walk
 
 
@@ -51,6 +53,46 @@ def parts_of(store: Store, seed: Layer) -> dict[str, Layer]:
     outputs = _remembered(store, "split", seed.label, parts, make)
     trees = {tree.id: tree for tree in store.trees()}
     return {name: layer_of(trees[id]) for name, id in outputs.items()}
+
+
+def strict_parts(
+    store: Store, seed: Layer, installed_needs: Mapping[str, tuple[str, ...]]
+) -> SeedParts:
+    """The seed as strict builds see it.
+
+    ``installed_needs`` are the packages of its VDB with what they need at run time, as Portage has
+    them. Raises NoStrictSeedError for a seed with neither a VDB nor dpkg's lists, and OSError.
+    """
+    parts = parts_of(store, seed)
+    if len(parts) == 1:
+        raise NoStrictSeedError(seed.label)
+    needs: Mapping[str, Iterable[str]] = installed_needs
+    toolchain = strict.gentoo_toolchain(parts)
+    if vdb := known_layer(store, seed):
+        entries = parts_of(store, vdb)
+        parts = {**{name: entries[name] for name in entries if name != splitting.REST}, **parts}
+        packages = installed(seed.path, alone=False)
+        stand_ins = known.known_packages(packages, known.rules())
+        needs = strict.debian_needs(packages, stand_ins)
+        toolchain = strict.debian_toolchain(packages, stand_ins, _sorted(needs))
+    return strict.in_parts(
+        parts, toolchain, _sorted(needs), lambda ground: _ground(store, seed, ground)
+    )
+
+
+def _sorted(needs: Mapping[str, Iterable[str]]) -> strict.Needs:
+    return {name: tuple(sorted(needed)) for name, needed in needs.items()}
+
+
+def _ground(store: Store, seed: Layer, parts: Mapping[str, Layer]) -> Layer:
+    """Parts merged into one layer."""
+
+    def make(room: Path) -> Path:
+        flatten([layer.path for layer in parts.values()], room / "ground")
+        return room / "ground"
+
+    made_of = {name: layer.id for name, layer in parts.items()}
+    return _once(store, "strict", seed.label, made_of, make)
 
 
 def _once(

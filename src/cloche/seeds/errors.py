@@ -416,7 +416,7 @@ class BadImageError(SeedError):
 
 
 class NoStrictSeedError(SeedError):
-    """``--strict`` with a seed of which nobody knows what is a toolchain."""
+    """``--strict`` with a seed of which nobody knows which package a file belongs to."""
 
     def __init__(self, seed: str) -> None:
         super().__init__(seed)
@@ -430,4 +430,4 @@ class NoStrictSeedError(SeedError):
     @property
     def todo(self) -> str:
         """What can."""
-        return "build without --strict, or with a Debian seed"
+        return "build without --strict, or with a seed that has a VDB or dpkg's lists"

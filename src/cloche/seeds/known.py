@@ -47,13 +47,14 @@ Rules = Mapping[str, Mapping[str, Rule]]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Known:
-    """A Gentoo package that the Debian package ``debian`` stands for."""
+    """A Gentoo package that the Debian package ``debian`` stands for, together with ``needs``."""
 
     category: str
     pf: str
     slot: str
     use: tuple[str, ...]
     debian: str
+    needs: tuple[str, ...] = ()
 
     @property
     def cpv(self) -> str:
@@ -103,7 +104,9 @@ def _known(debian: str, name: str, rule: Rule, version: str, versions: Mapping[s
         own = "_".join(versions[_PYTHON].split(".")[:2])
         use.append(f"python_targets_python{own}")
     category, _, pn = name.partition("/")
-    return Known(category, f"{pn}-{version}-{REVISION}", slot, tuple(sorted(use)), debian)
+    return Known(
+        category, f"{pn}-{version}-{REVISION}", slot, tuple(sorted(use)), debian, rule.needs
+    )
 
 
 def write_entries(seed: Path, known: Sequence[Known], destination: Path) -> None:

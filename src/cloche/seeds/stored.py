@@ -21,7 +21,6 @@ from cloche.seeds.fitness import portage_of
 from cloche.seeds.making import Made, Means, Wanted
 from cloche.seeds.portage_sdist import without_password
 from cloche.seeds.sources import find_mirror, portage_mirrors
-from cloche.seeds.strict import strict_overlay
 from cloche.store import Store
 
 PREFIX = "seed/"
@@ -55,10 +54,9 @@ _MAKERS: Mapping[str, Callable[[Wanted, Path, Means], tuple[Path, locks.SeedLock
 
 @dataclass(frozen=True, slots=True)
 class StoredSeed:
-    """A seed that is in the store: the ids of its layer and of what hides all but a toolchain."""
+    """A seed that is in the store, and the name of the pin that keeps it."""
 
     about: Seed
-    strict: str
     pin: str
 
     @property
@@ -75,7 +73,7 @@ class StoredSeed:
 def find_seed(store: Store, project: Project, spec: SeedSpec) -> StoredSeed | None:
     """The seed of a declaration, if it was made before: the locked one, else the newest."""
     locked = locks.read(project.lock).seeds.get(spec.name)
-    pins = sorted(store.pins(_prefix(spec)), key=lambda pin: pin.created, reverse=True)
+    pins = sorted(store.pins(stored_as(spec)), key=lambda pin: pin.created, reverse=True)
     for pin in pins:
         found = _of_pin(pin.name, pin.data)
         fits = locked is None or not locked.layer or locked.layer == found.layer
@@ -92,7 +90,7 @@ def lock_found(store: Store, project: Project, spec: SeedSpec, found: StoredSeed
         locks.change(project.lock, lambda lock: locks.with_seed(lock, spec.name, locked))
 
 
-def _prefix(spec: SeedSpec) -> str:
+def stored_as(spec: SeedSpec) -> str:
     """The name under which the store keeps a seed: its own, and a digest of its declaration."""
     made_of = msgspec.json.encode([spec.type, sorted(spec.options.items())])
     return f"{PREFIX}{spec.name}/{hashlib.sha256(made_of).hexdigest()[:12]}/"
@@ -134,18 +132,15 @@ def bootstrap(
     with store.workspace("seed") as room:
         made = _made(Wanted(spec, project.root, old.seeds.get(spec.name), update), room, means)
         means.report("counting and storing files")
-        hidden = _strict_tree(made.tree, room) if spec.type == DEBIAN else None
         layer = commit(store, made.tree, kind="seed", label=spec.name)
-        strict = commit(store, hidden, kind="strict", label=spec.name).id if hidden else ""
     locked = replace(made.lock, layer=layer.id)
     if before is not None and (differences := seed_drift(before, locked)):
         raise SeedDriftError(spec.name, tuple(differences))
     locks.change(project.lock, lambda lock: locks.with_seed(lock, spec.name, locked))
     about = _described(spec.name, made, locked, store.tree(layer.id).created)
-    data = {"about": asdict(about), "strict": strict, "lock": msgspec.to_builtins(locked)}
-    trees = (layer.id, strict) if strict else (layer.id,)
-    pin = store.pin(_prefix(spec) + layer.id[:12], trees, (), data)
-    return StoredSeed(about, strict, pin.name)
+    data = {"about": asdict(about), "lock": msgspec.to_builtins(locked)}
+    pin = store.pin(stored_as(spec) + layer.id[:12], (layer.id,), (), data)
+    return StoredSeed(about, pin.name)
 
 
 def _made(wanted: Wanted, room: Path, means: Means) -> Made:
@@ -196,13 +191,5 @@ def mirrors_now(spec: SeedSpec) -> str | None:
     return portage_mirrors(without_password(mirror.uri))
 
 
-def _strict_tree(tree: Path, room: Path) -> Path:
-    """The whiteouts of strict mode, over a finished tree."""
-    hidden = room / "strict"
-    hidden.mkdir()
-    strict_overlay(tree, hidden)
-    return hidden
-
-
 def _of_pin(name: str, data: Any) -> StoredSeed:
-    return StoredSeed(msgspec.convert(data["about"], Seed), data["strict"], name)
+    return StoredSeed(msgspec.convert(data["about"], Seed), name)

@@ -1,186 +1,149 @@
-"""What a strict build must not see of a seed: everything beyond a named toolchain.
+"""What a strict build sees of a seed: a named toolchain, and the parts that its package declares.
 
-The implicit system of a Debian seed is larger than Gentoo's: autoconf, bison, pkg-config and the
-like are there although Gentoo's packages have to name them as dependencies. A layer of whiteouts
-over the seed takes them away.
+The implicit system of a seed is larger than it need be: autoconf, bison, pkg-config and the like
+are there although packages have to name them as dependencies. A strict build sees one layer with
+what no package owns and the toolchain, the `ground`, and besides it the parts that stand for what
+it depends on.
 """
-
-# Names of files are bytes, which pathlib does not know.
-# ruff: noqa: PTH101, PTH102, PTH112, PTH115, PTH118, PTH120, PTH208
 
 from __future__ import annotations
 
-import os
-import stat
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from cloche.seeds.packages import Installed, installed
+from cloche.layers import Layer
+from cloche.seeds.known import Known
+from cloche.seeds.packages import Installed
+from cloche.seeds.splitting import REST
 
-# What stays, with all that it needs at run time and Debian's essential packages (which no package
-# has to name, Debian Policy 3.8): what Portage itself runs, and what stands for Gentoo's @system.
+# What stays of Debian, with all that it needs at run time and Debian's essential packages (which no
+# package has to name, Debian Policy 3.8): what Portage itself runs, and what stands for Gentoo's
+# @system.
 TOOLCHAIN = frozenset(
     {"bash", "binutils", "bzip2", "coreutils", "diffutils", "file", "findutils", "g++", "gawk"}
     | {"gcc", "grep", "gzip", "libc-bin", "libc6", "libc6-dev", "make", "mount", "passwd"}
-    | {
-        "patch",
-        "pax-utils",
-        "procps",
-        "python3",
-        "sed",
-        "tar",
-        "tzdata",
-        "util-linux",
-        "wget",
-        "xz-utils",
-        "zstd",
-    }
+    | {"patch", "pax-utils", "procps", "python3", "sed", "tar", "tzdata", "util-linux", "wget"}
+    | {"xz-utils", "zstd"}
 )
 # Had done its work when the tree was made, and would bring all of Perl along.
 _DONE = frozenset({"usrmerge"})
-_INFO = "var/lib/dpkg/info"
-# Where links lie that no package owns: alternatives, and the names that the preparation makes.
-_LINKS = ("etc/alternatives", "usr/bin", "usr/sbin")
-_MAX_LINKS = 40  # as the kernel
+# The same of a Gentoo system. All of a category where the name ends with a slash: what stands for
+# one program or another (awk, sh, libc) is small, and goes where the toolchain goes.
+GENTOO_TOOLCHAIN = (
+    *("app-alternatives/", "app-arch/bzip2", "app-arch/gzip", "app-arch/tar", "app-arch/xz-utils"),
+    *("app-arch/zstd", "app-misc/pax-utils", "app-shells/bash", "dev-build/make"),
+    *("dev-lang/python", "llvm-core/", "net-misc/wget", "sys-apps/baselayout"),
+    *("sys-apps/coreutils", "sys-apps/diffutils", "sys-apps/file", "sys-apps/findutils"),
+    *("sys-apps/gawk", "sys-apps/grep", "sys-apps/portage", "sys-apps/sandbox", "sys-apps/sed"),
+    *("sys-apps/shadow", "sys-apps/util-linux", "sys-devel/binutils", "sys-devel/binutils-config"),
+    *("sys-devel/gcc", "sys-devel/gcc-config", "sys-devel/patch", "sys-kernel/linux-headers"),
+    *("sys-libs/glibc", "sys-libs/musl", "sys-libs/timezone-data", "sys-process/procps"),
+    *("virtual/libc", "virtual/os-headers"),
+)
+
+Needs = Mapping[str, tuple[str, ...]]
+"""For each part the parts that it needs at run time."""
 
 
-def kept_packages(
-    packages: Iterable[Installed], toolchain: Iterable[str] = TOOLCHAIN
-) -> frozenset[str]:
-    """The names of the toolchain's packages and of all that they need at run time."""
-    by_name: dict[str, list[Installed]] = {}
-    providers: dict[str, list[Installed]] = {}
-    packages = list(packages)
-    for package in packages:
-        by_name.setdefault(package.name, []).append(package)
-        for name in package.provides:
-            providers.setdefault(name, []).append(package)
-    todo = [name for name in toolchain if name in by_name]
-    todo += [package.name for package in packages if package.essential]
-    kept: set[str] = set()
+@dataclass(frozen=True, slots=True)
+class SeedParts:
+    """A seed in parts: ``ground`` is what every build sees, ``layers`` are the parts besides it.
+
+    ``merged`` are the ids of the parts that the ground was made of.
+    """
+
+    ground: Layer
+    layers: Mapping[str, Layer]
+    needs: Needs
+    merged: tuple[str, ...] = ()
+
+    @property
+    def trees(self) -> frozenset[str]:
+        """The ids of all that has to be kept for it."""
+        return frozenset({self.ground.id, *self.merged, *(p.id for p in self.layers.values())})
+
+    def visible(self, names: Iterable[str]) -> tuple[Layer, ...]:
+        """The layers of these parts and of what they need, in order; none of the ground."""
+        wanted = closure(names, self.needs)
+        return tuple(
+            replace(layer, label=f"seed:{name}")  # a package may have the same name
+            for name, layer in sorted(self.layers.items())
+            if name in wanted
+        )
+
+    def declarable(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The Gentoo packages (CATEGORY/PF) that bring these parts."""
+        wanted = frozenset(names)
+        return tuple(
+            name
+            for name in sorted(self.layers)
+            if "/" in name and (name in wanted or not wanted.isdisjoint(self.needs.get(name, ())))
+        )
+
+
+def closure(names: Iterable[str], needs: Needs) -> frozenset[str]:
+    """Names with all that they need."""
+    todo, found = list(names), set[str]()
     while todo:
         name = todo.pop()
-        if name in kept or name in _DONE:
-            continue
-        kept.add(name)
-        for package in by_name[name]:
-            for group in package.needs:
-                # Real packages decide; a virtual one counts only where no real one is installed.
-                real = [need for need in group if need in by_name]
-                virtual = [p.name for need in group for p in providers.get(need, ())]
-                todo += real or virtual
-    return frozenset(kept)
+        if name not in found:
+            found.add(name)
+            todo += needs.get(name, ())
+    return frozenset(found)
 
 
-def hidden_paths(tree: Path, toolchain: Iterable[str] = TOOLCHAIN) -> list[bytes]:
-    """The paths of a seed, relative to its top, that a strict build must not see; sorted.
+def in_parts(
+    parts: Mapping[str, Layer],
+    toolchain: Iterable[str],
+    needs: Needs,
+    merged: Callable[[Mapping[str, Layer]], Layer],
+) -> SeedParts:
+    """Divide the parts into ground and others; ``merged`` makes one layer of several."""
+    kept = closure([REST, *toolchain], needs)
+    ground = {name: layer for name, layer in sorted(parts.items()) if name in kept}
+    others = {name: layer for name, layer in parts.items() if name not in kept}
+    return SeedParts(merged(ground), others, needs, tuple(p.id for p in ground.values()))
 
-    A directory in the list stands for all beneath it. Raises `BadPackageListError`.
+
+def debian_needs(packages: Iterable[Installed], known: Iterable[Known]) -> dict[str, set[str]]:
+    """What Debian's packages need of each other, and what Gentoo's names stand for.
+
+    Of alternatives the real packages count, and who provides them only where there is none.
     """
-    packages = installed(tree)
-    kept = kept_packages(packages, toolchain)
-    shown: set[bytes] = set()
-    hidden: set[bytes] = set()
+    packages = list(packages)
+    names = {package.name for package in packages}
+    providers: dict[str, list[str]] = {}
     for package in packages:
-        (shown if package.name in kept else hidden).update(_owned(tree, package))
-    hidden -= shown
-    top = os.fsencode(tree)
-    hidden = {path for path in hidden if os.path.lexists(os.path.join(top, path))}
-    hidden |= _dangling(top, hidden)
-    whole = {path for path in hidden if _is_directory(top, path)}
-    empty = _hidden_directories(top, whole, hidden)
-    result = (hidden - whole) | empty
-    return sorted(path for path in result if not _covered(path, empty))
+        for name in package.provides:
+            providers.setdefault(name, []).append(package.name)
+    needs: dict[str, set[str]] = {name: set() for name in names}
+    for package in packages:
+        for group in package.needs:
+            real = [need for need in group if need in names]
+            virtual = [name for need in group for name in providers.get(need, ())]
+            needs[package.name].update(real or virtual)
+    for each in known:
+        needs[each.cpv] = {each.debian, *each.needs}
+    return {name: needed - _DONE for name, needed in needs.items()}
 
 
-def _owned(tree: Path, package: Installed) -> Iterator[bytes]:
-    """The paths of a package's list, with the links of a merged /usr resolved."""
-    suffix = f":{package.arch}" if package.same else ""
-    file = tree / _INFO / f"{package.name}{suffix}.list"
-    for line in file.read_bytes().splitlines():
-        path = line.strip(b"/")
-        if path and path != b".":
-            first, slash, rest = path.partition(b"/")
-            merged = (tree / os.fsdecode(first)).is_symlink()
-            yield b"usr/" + first + slash + rest if merged else path
+def debian_toolchain(
+    packages: Iterable[Installed], known: Iterable[Known], needs: Needs
+) -> frozenset[str]:
+    """The toolchain of a Debian seed, with Gentoo's names for what is in it."""
+    packages = list(packages)
+    names = {package.name for package in packages}
+    essential = {package.name for package in packages if package.essential}
+    kept = closure((TOOLCHAIN & names | essential) - _DONE, needs)
+    return kept | {each.cpv for each in known if {each.debian, *each.needs} <= kept}
 
 
-def _dangling(top: bytes, hidden: set[bytes]) -> set[bytes]:
-    """The links in the usual places that lead to something hidden."""
-    found = set()
-    for place in map(os.fsencode, _LINKS):
-        directory = os.path.join(top, place)
-        if not os.path.isdir(directory):
-            continue
-        for name in os.listdir(directory):
-            path = os.path.join(place, name)
-            if path not in hidden and _leads_to(top, path, hidden):
-                found.add(path)
-    return found
-
-
-def _leads_to(top: bytes, path: bytes, hidden: set[bytes]) -> bool:
-    """Follow links within the tree; directories on the way are taken as they are."""
-    for _ in range(_MAX_LINKS):
-        try:
-            target = os.readlink(os.path.join(top, path))
-        except OSError:
-            return False
-        path = os.path.normpath(os.path.join(b"/", os.path.dirname(path), target)).lstrip(b"/")
-        if path in hidden:
-            return True
-    return False
-
-
-def _is_directory(top: bytes, path: bytes) -> bool:
-    return stat.S_ISDIR(os.lstat(os.path.join(top, path)).st_mode)
-
-
-def _hidden_directories(top: bytes, candidates: set[bytes], hidden: set[bytes]) -> set[bytes]:
-    """Those directories beneath which nothing is to be seen any more.
-
-    Compiled Python belongs to no package; it goes with its sources.
-    """
-    gone: set[bytes] = set()
-    for path in sorted(candidates, key=lambda path: path.count(b"/"), reverse=True):
-        if all(
-            child in gone or (child in hidden and child not in candidates) or name == b"__pycache__"
-            for name in os.listdir(os.path.join(top, path))
-            for child in (os.path.join(path, name),)
-        ):
-            gone.add(path)
-    return gone
-
-
-def _covered(path: bytes, directories: set[bytes]) -> bool:
-    parent = os.path.dirname(path)
-    return bool(parent) and (parent in directories or _covered(parent, directories))
-
-
-def strict_overlay(tree: Path, destination: Path, toolchain: Iterable[str] = TOOLCHAIN) -> int:
-    """Make a layer of whiteouts in ``destination``, an empty directory; returns their number.
-
-    Mounted over the seed it hides `hidden_paths`. Directories on the way have the owners and modes
-    that they have in the seed, because an overlay shows the upper layer's.
-    """
-    paths = hidden_paths(tree, toolchain)
-    top, new = os.fsencode(tree), os.fsencode(destination)
-    _like(top, new)
-    for path in paths:
-        _make_parents(top, new, os.path.dirname(path))
-        os.mknod(os.path.join(new, path), stat.S_IFCHR | 0o000, os.makedev(0, 0))
-    return len(paths)
-
-
-def _make_parents(top: bytes, new: bytes, path: bytes) -> None:
-    if path and not os.path.isdir(os.path.join(new, path)):
-        _make_parents(top, new, os.path.dirname(path))
-        os.mkdir(os.path.join(new, path))
-        _like(os.path.join(top, path), os.path.join(new, path))
-
-
-def _like(source: bytes, target: bytes) -> None:
-    info = os.lstat(source)
-    os.chown(target, info.st_uid, info.st_gid)
-    os.chmod(target, stat.S_IMODE(info.st_mode))
-    os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
+def gentoo_toolchain(installed: Iterable[str]) -> frozenset[str]:
+    """Those of the installed packages (CATEGORY/PF) that are the toolchain's."""
+    patterns = [
+        re.escape(name) + (r".*" if name.endswith("/") else r"-\d[^/]*")
+        for name in GENTOO_TOOLCHAIN
+    ]
+    wanted = re.compile("|".join(patterns))
+    return frozenset(cpv for cpv in installed if wanted.fullmatch(cpv))
