@@ -12,7 +12,7 @@ import pytest
 from tests.mirrors import Mirror, served, signer
 from tests.trees.published import Ground
 
-from cloche.fetching.errors import NotThereError, SignatureError, WrongContentError
+from cloche.fetching.errors import KeyringError, NotThereError, SignatureError, WrongContentError
 from cloche.trees.errors import NoSnapshotError, OlderTreeError, TreeDriftError
 
 TYPES = ("webrsync", "squashfs")
@@ -194,3 +194,13 @@ def test_more_than_a_repository_in_a_tarball_is_refused(ground: Ground, mirror: 
     declare(ground, mirror, "webrsync")
     with pytest.raises(WrongContentError, match="not one directory"):
         ground.sync()
+
+
+def test_a_missing_keyring_is_told_before_anything_is_fetched(
+    ground: Ground, mirror: Mirror
+) -> None:
+    publish(ground, mirror, "webrsync")
+    declare(ground, mirror, "webrsync", sync_openpgp_key_path="/nonexistent.asc")
+    with pytest.raises(KeyringError, match="sync_openpgp_key_path"):
+        ground.sync()
+    assert not mirror.asked

@@ -102,7 +102,8 @@ class KeyringError(FetchingError):
     @property
     def todo(self) -> str:
         return (
-            "give the file with the release keys as --keyring or `keyring` in cloche.toml; "
+            "give the file with the release keys as --keyring, or in cloche.toml (`keyring` of a "
+            "seed, `sync_openpgp_key_path` of a repository); "
             "Gentoo's are in the package sec-keys/openpgp-keys-gentoo-release"
         )
 

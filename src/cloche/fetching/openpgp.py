@@ -72,10 +72,7 @@ class Keyring:
 @contextmanager
 def opened(path: Path) -> Iterator[Keyring]:
     """Have gpg read a keyring, armoured or not. Raises `KeyringError`, `NoGpgError`."""
-    if shutil.which("gpg") is None:
-        raise NoGpgError(str(path))
-    if not path.is_file():
-        raise KeyringError(str(path), "there is no such keyring")
+    check_means(path)
     from gemato.exceptions import GematoException
     from gemato.openpgp import IsolatedGPGEnvironment
 
@@ -86,6 +83,17 @@ def opened(path: Path) -> Iterator[Keyring]:
         except GematoException as error:
             raise KeyringError(str(path), "no keyring: gpg finds no key in it") from error
         yield Keyring(path, environment)
+
+
+def check_means(path: Path) -> None:
+    """See that there is gpg and a keyring, before anything is fetched.
+
+    Raises `KeyringError`, `NoGpgError`.
+    """
+    if shutil.which("gpg") is None:
+        raise NoGpgError(str(path))
+    if not path.is_file():
+        raise KeyringError(str(path), "there is no such keyring")
 
 
 def _signed_part(text: str) -> str | None:

@@ -14,6 +14,7 @@ from cloche.config import lock as locks
 from cloche.config.lock import RepoPin
 from cloche.config.project import Project, RepoSpec
 from cloche.config.sync import Sync
+from cloche.fetching.openpgp import check_means
 from cloche.layers import commit
 from cloche.portage.repository import read_repository
 from cloche.portage.snapshot import fingerprint, snapshot
@@ -105,6 +106,8 @@ def sync(
     if pinned is not None and (there := find_tree(store, project, spec)) is not None:
         return there, False
     wanted = Wanted(spec.name, _sync(spec), spec.origin, pinned)
+    if wanted.sync.verify and pinned is None:
+        check_means(wanted.keyring(means))
     pin = pinned or way.newest(wanted, means)
     if old is not None and update:
         _forward(spec, old, pin)
