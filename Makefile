@@ -32,7 +32,7 @@ check: setup-dev  ## the fast part of the tests: style, types, units
 	@$(BIN)/python -m pytest -m 'not real'
 
 test: setup-dev  ## all tests: real namespaces, real Portage; needs the mirror of apt and the index of pip
-	@$(BIN)/python -m pytest --cov --cov-report=term
+	@$(BIN)/python -m pytest --cov --cov-report=term --durations=20
 
 bench: setup-dev  ## measure as root, and write docs/benchmarks.md; BENCH=--quick for a trial
 	@scripts/host-packages bwrap:bubblewrap
