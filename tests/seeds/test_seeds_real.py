@@ -47,6 +47,7 @@ def bootstrap_twice(tmp_path: Path) -> None:
         with Store.open(tmp_path / "one") as store:
             first = made(store, means)
             tools_are_hidden(engine, store, first.layer)
+            ebuilds_find_what_they_count_on(engine, store, first.layer)
             with pytest.raises(SeedDriftError, match="jq is asked for"):
                 made(store, means, first, packages=(*seed.SeedSpec().packages, "jq"))
         shutil.rmtree(tmp_path / "one")
@@ -83,6 +84,19 @@ def tools_are_hidden(engine: NativeEngine, store: Store, layer: str) -> None:
     assert status(engine, (parts.ground.path,), work) == 0
     assert status(engine, (parts.ground.path,), "command -v bison || command -v yacc") == 127
     assert status(engine, (parts.ground.path, *(p.path for p in declared)), bison) == 0
+
+
+def ebuilds_find_what_they_count_on(engine: NativeEngine, store: Store, layer: str) -> None:
+    """Links to NAME-reference, python-exec, install-xattr, Python's layout for packages."""
+    tree = (store.tree(layer).path,)
+    for words in (
+        "test -h /bin/gzip && test -x /bin/gzip-reference",
+        "gzip < /etc/hosts | gunzip | cmp - /etc/hosts",
+        "cd /tmp && ln -s /usr/lib/python-exec/python-exec2 python3 && ./python3 -c pass",
+        "test $(portageq envvar DEB_PYTHON_INSTALL_LAYOUT) = deb",
+        "install-xattr -m 600 /etc/hosts /tmp/hosts && test -s /tmp/hosts",
+    ):
+        assert status(engine, tree, words) == 0, words
 
 
 def status(engine: NativeEngine, lowers: tuple[Path, ...], words: str) -> int:

@@ -20,6 +20,7 @@ from cloche.store import remove_tree
 
 _SCRIPT = "/run/cloche/prepare.sh"
 _SDIST = "/run/cloche/portage.tar.gz"
+_INSTALL_XATTR = "/run/cloche/install-xattr"
 _TIMEOUT = 900.0  # seconds; 10 are usual
 _STEP = b"step: "
 
@@ -38,14 +39,21 @@ def prepare(
     ``upper`` is an empty directory on the tree's file system, for scratch. The tree is then
     another directory of the same name. Raises `StepFailedError`, and what the engine raises.
     """
-    script = files("cloche.seeds").joinpath("prepare.sh")
-    with as_file(script) as path:
+    ours = files("cloche.seeds")
+    with (
+        as_file(ours.joinpath("prepare.sh")) as script,
+        as_file(ours.joinpath("install-xattr")) as install_xattr,
+    ):
         ended = _run(
             engine,
             Sandbox(
                 lowers=(tree,),
                 upper=upper,
-                binds=(Bind(path, _SCRIPT), Bind(sdist, _SDIST)),
+                binds=(
+                    Bind(script, _SCRIPT),
+                    Bind(sdist, _SDIST),
+                    Bind(install_xattr, _INSTALL_XATTR),
+                ),
                 limits=Limits(processes=None),
             ),
             Command(
@@ -58,6 +66,7 @@ def prepare(
                     "SOURCE_DATE_EPOCH": str(EPOCH),
                     "CHOST": arch.chost,
                     "SDIST": _SDIST,
+                    "INSTALL_XATTR": _INSTALL_XATTR,
                 },
                 timeout=_TIMEOUT,
             ),

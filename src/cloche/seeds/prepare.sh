@@ -3,6 +3,7 @@
 # depends on the host, the mirror or the day. Fixed text; what varies comes in the environment:
 #   CHOST              as Gentoo writes it
 #   SDIST              Portage's release, a file of the sandbox
+#   INSTALL_XATTR      a program of ours, likewise
 #   SOURCE_DATE_EPOCH  seconds
 # /tmp, /run and /dev are the sandbox's own, so nothing written there stays.
 set -eu
@@ -18,6 +19,9 @@ install_portage() {
     meson install -C /tmp/build
     cd /
     rm -rf /usr/share/doc/portage*
+    # Gentoo has a package of this name. Without it every install(1) of a `make install` starts
+    # Portage's Python twice.
+    install -m 755 "$INSTALL_XATTR" /usr/bin/install-xattr
 }
 
 # The names by which Gentoo's eclasses and Portage's helpers call the tools.
