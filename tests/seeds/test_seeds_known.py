@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from cloche.seeds.known import Known, Rule, known_packages, rules, upstream
+from cloche.seeds.known import Known, Rule, known_packages, rules, upstream, write_entries
 from cloche.seeds.packages import Installed
 
 
@@ -32,7 +34,7 @@ def test_a_version_as_gentoo_writes_it(version: str, gentoo: str) -> None:
 
 def test_slots_flags_and_what_has_to_be_there_as_well() -> None:
     table = {
-        "perl": {"dev-lang/perl": Rule(slot="0/{2}")},
+        "perl": {"dev-lang/perl": Rule(slot="0/{2}", use=("b",), off=("a", "c"))},
         "gcc": {"sys-devel/gcc": Rule(slot="{1}", use=("cxx",), needs=("g++",))},
         "autoconf": {"dev-build/autoconf": Rule(slot="{2}"), "x/wrap": Rule(version="7")},
         "python3-yaml": {"dev-python/pyyaml": Rule(python=True)},
@@ -49,7 +51,7 @@ def test_slots_flags_and_what_has_to_be_there_as_well() -> None:
     ]
     assert known_packages(packages, table) == (
         Known("dev-build", "autoconf-2.71-r99", "2.71", (), "autoconf"),
-        Known("dev-lang", "perl-5.36.0-r99", "0/5.36", (), "perl"),
+        Known("dev-lang", "perl-5.36.0-r99", "0/5.36", ("b",), "perl", off=("a", "c")),
         Known("dev-python", "pyyaml-6.0-r99", "0", ("python_targets_python3_11",), "python3-yaml"),
         Known("x", "wrap-7-r99", "0", (), "autoconf"),
     )
@@ -62,3 +64,14 @@ def test_no_gentoo_package_stands_for_two_of_the_data_file() -> None:
     names = [name for entries in rules().values() for name in entries]
     assert len(names) == len(set(names))
     assert {"dev-build/autoconf", "sys-devel/bison", "virtual/pkgconfig"} <= set(names)
+
+
+def test_an_entry_has_flags_that_are_set_and_others(tmp_path: Path) -> None:
+    seed, layer = tmp_path / "seed", tmp_path / "layer"
+    (seed / "var/db/pkg").mkdir(parents=True)
+    layer.mkdir()
+    perl = Known("dev-lang", "perl-5.36.0-r99", "0", ("threads",), "perl", off=("debug", "x"))
+    write_entries(seed, [perl], layer)
+    entry = layer / "var/db/pkg/dev-lang/perl-5.36.0-r99"
+    assert (entry / "IUSE").read_text() == "debug threads x\n"
+    assert (entry / "USE").read_text() == "threads\n"

@@ -37,6 +37,7 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     slot: str = "0"
     version: str = ""
     use: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     python: bool = False
 
@@ -47,7 +48,10 @@ Rules = Mapping[str, Mapping[str, Rule]]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Known:
-    """A Gentoo package that the Debian package ``debian`` stands for, together with ``needs``."""
+    """A Gentoo package that the Debian package ``debian`` stands for, together with ``needs``.
+
+    ``use`` are the flags that are set, ``off`` others of its IUSE.
+    """
 
     category: str
     pf: str
@@ -55,6 +59,7 @@ class Known:
     use: tuple[str, ...]
     debian: str
     needs: tuple[str, ...] = ()
+    off: tuple[str, ...] = ()
 
     @property
     def cpv(self) -> str:
@@ -104,9 +109,8 @@ def _known(debian: str, name: str, rule: Rule, version: str, versions: Mapping[s
         own = "_".join(versions[_PYTHON].split(".")[:2])
         use.append(f"python_targets_python{own}")
     category, _, pn = name.partition("/")
-    return Known(
-        category, f"{pn}-{version}-{REVISION}", slot, tuple(sorted(use)), debian, rule.needs
-    )
+    pf, flags = f"{pn}-{version}-{REVISION}", tuple(sorted(use))
+    return Known(category, pf, slot, flags, debian, rule.needs, rule.off)
 
 
 def write_entries(seed: Path, known: Sequence[Known], destination: Path) -> None:
@@ -157,7 +161,7 @@ def _fields(known: Known) -> dict[str, str]:
         "DEFINED_PHASES": "-",
         "DESCRIPTION": f"Debian's {known.debian}",
         "EAPI": _EAPI,
-        "IUSE": flags,
+        "IUSE": " ".join(sorted((*known.use, *known.off))),
         "PF": known.pf,
         "SIZE": "0",
         "SLOT": known.slot,
