@@ -26,7 +26,7 @@ from cloche.fetching.errors import WrongContentError
 from cloche.layers import ImportRefusedError, compare
 from cloche.seeds import directory, oci, tarball
 from cloche.seeds.arch import host_arch
-from cloche.seeds.errors import BadImageError, NoDirectoryError
+from cloche.seeds.errors import BadImageError, NoFileError
 from cloche.seeds.making import Means, Wanted
 
 
@@ -97,7 +97,7 @@ def test_passwords_stay_out(tmp_path: Path) -> None:
 
 
 def test_no_directory(tmp_path: Path, room: Path) -> None:
-    with pytest.raises(NoDirectoryError, match="none"):
+    with pytest.raises(NoFileError, match="none"):
         directory.make(wanted("directory", path=str(tmp_path / "none")), room, means(tmp_path))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,8 @@ def sync_repository(
             status=line,
             progress=Transferred().progress,
         )
-        with store.lock(f"repo-{spec.name}"):
+        waiting = partial(say, "  another cloche is taking it: waiting for that")
+        with store.lock(f"repo-{spec.name}", waiting):
             taken, new = sync_tree(store, project, spec, means, update=update)
         line.end()
         tree = store.tree(taken.pin.tree)

@@ -6,6 +6,7 @@ import dataclasses
 import json
 import time
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -106,10 +107,8 @@ def make_seed(options: Options, project: Project, spec: SeedSpec, how: How) -> S
     """Make a declared seed, unless it is there, and say so."""
     began = time.monotonic()
     with opened_engine(options) as engine, opened_store(options, project) as store:
-        made = find_seed(store, project, spec)
-        if made is not None and not (how.force or how.update):
-            lock_found(store, project, spec, made)
-            say(f"seed {spec.name}: here already ({made.layer[:12]})")
+        made = _here(store, project, spec, how)
+        if made is not None:
             return made
         try_host(store, engine)
         means = Means(
@@ -122,13 +121,27 @@ def make_seed(options: Options, project: Project, spec: SeedSpec, how: How) -> S
             report=_report,
             progress=Transferred().progress,
         )
-        with store.lock(f"seed-{spec.name}"):
+        waiting = partial(say, "  another cloche is making it: waiting for that")
+        with store.lock(f"seed-{spec.name}", waiting):
+            # Another one may have made it while this one waited.
+            made = _here(store, project, spec, how)
+            if made is not None:
+                return made
             made = bootstrap(store, project, spec, means, update=how.update)
         tree = store.tree(made.layer)
     say(
         f"seed {spec.name}: {tree.files} files, {size(tree.size)}, "
         f"Portage {made.about.portage}, in {seconds(time.monotonic() - began)}"
     )
+    return made
+
+
+def _here(store: Store, project: Project, spec: SeedSpec, how: How) -> StoredSeed | None:
+    """The seed if it was made before and is not to be made anew; locked, and said."""
+    made = None if how.force or how.update else find_seed(store, project, spec)
+    if made is not None:
+        lock_found(store, project, spec, made)
+        say(f"seed {spec.name}: here already ({made.layer[:12]})")
     return made
 
 

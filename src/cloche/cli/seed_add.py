@@ -11,8 +11,9 @@ import click
 
 from cloche.cli.seed import FILE, KEYRING, MIRROR, How, data_of, make_seed
 from cloche.cli.workplace import Options, opened_store
-from cloche.config.declare import declare_seed
-from cloche.config.project import load_project
+from cloche.config.declare import check_declaration, declare_seed
+from cloche.config.errors import Origin
+from cloche.config.project import SeedSpec, load_project
 from cloche.seeds.arch import host_arch
 
 NAME = click.option("--name", help="What to call it [its type, or a stage3's flavour].")
@@ -127,8 +128,10 @@ def _add(
         for key, value in said.items()
         if value is not None
     }
-    project, spec = declare_seed(project, name, kind, table)
+    spec = SeedSpec(name, kind, table, Origin(project.file))
+    check_declaration(project, spec)
     made = make_seed(options, project, spec, How())
+    declare_seed(project, spec)  # not before: what was refused may be added in another way
     if as_json:
         with opened_store(options, project) as store:
             click.echo(json.dumps(data_of(store, made), indent=2))

@@ -2,39 +2,64 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import errno
+import os
+import tomllib
 
 from cloche.config import toml
 from cloche.config.atoms import is_name
 from cloche.config.errors import MalformedError, Origin
-from cloche.config.project import Option, Project, SeedSpec, load_project
+from cloche.config.files import replace_text
+from cloche.config.project import Project, SeedSpec, load_project
 
 
-def declare_seed(
-    project: Project, name: str, kind: str, options: Mapping[str, Option]
-) -> tuple[Project, SeedSpec]:
-    """Have the project declare a seed, and read it again.
+def check_declaration(project: Project, spec: SeedSpec) -> None:
+    """See that a seed could be declared, before any work on it.
 
-    One that says the same already stays. Raises `MalformedError` for one of that name that says
-    something else, and for what is no name.
+    One that is declared already, and says the same, may be. Raises `MalformedError` for one that
+    says something else and for what is no name, OSError where nothing can be written.
     """
-    there = project.seeds.get(name)
+    there = project.seeds.get(spec.name)
     if there is None:
-        if not is_name(name):
+        if not is_name(spec.name):
             raise MalformedError(
                 Origin(project.file),
-                f"“{name}” is no name for a seed",
+                f"“{spec.name}” is no name for a seed",
                 "use letters, digits, _ . + -",
             )
-        text = project.file.read_text(encoding="utf-8")
-        table = toml.dumps({"seeds": {name: {"type": kind, **options}}})
-        gap = "" if not text or text.endswith("\n") else "\n"
-        project.file.write_text(f"{text}{gap}\n{table}", encoding="utf-8")
-        project = load_project(project.root)
-    elif (there.type, dict(there.options)) != (kind, dict(options)):
+        for path in (project.file, project.root):
+            if not os.access(path, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        _with(project, spec)
+    elif (there.type, dict(there.options)) != (spec.type, dict(spec.options)):
         raise MalformedError(
             there.origin,
-            f"the seed “{name}” is declared already, otherwise",
+            f"the seed “{spec.name}” is declared already, otherwise",
             "choose another --name",
         )
-    return project, project.seeds[name]
+
+
+def declare_seed(project: Project, spec: SeedSpec) -> None:
+    """Have the project declare a seed, unless it does. Raises as `check_declaration`."""
+    project = load_project(project.root)  # it may have been changed while the seed was made
+    check_declaration(project, spec)
+    if spec.name not in project.seeds:
+        replace_text(project.file, _with(project, spec))
+
+
+def _with(project: Project, spec: SeedSpec) -> str:
+    """The file's text with the declaration. Raises `MalformedError` where it cannot have one."""
+    text = project.file.read_bytes().decode()
+    table = toml.dumps({"seeds": {spec.name: {"type": spec.type, **spec.options}}})
+    gap = "" if not text or text.endswith("\n") else "\n"
+    whole = f"{text}{gap}\n{table}"
+    try:
+        tomllib.loads(whole)
+        whole.encode()
+    except (tomllib.TOMLDecodeError, UnicodeEncodeError) as error:
+        raise MalformedError(
+            Origin(project.file),
+            f"a table [seeds.{spec.name}] cannot be added: {error}",
+            "have each seed in a table of its own, with names and values in UTF-8",
+        ) from error
+    return whole

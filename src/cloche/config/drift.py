@@ -103,8 +103,11 @@ def inputs_drift(
     lines += _known("configuration", locked.config, actual.config)
     lines += [f"the repository {name} is new" for name in sorted(repos.keys() - set(locked.repos))]
     lines += [f"the repository {name} is gone" for name in sorted(set(locked.repos) - repos.keys())]
-    for name in sorted(repos.keys() & locked_repos.keys()):
-        lines += _known(f"repository {name}", locked_repos[name].tree, repos[name].tree)
+    for name in sorted(repos.keys() & set(locked.repos)):
+        if name not in locked_repos or not locked_repos[name].tree:
+            lines.append(f"the repository {name} is in use and has no tree in the lock")
+        else:
+            lines += _known(f"repository {name}", locked_repos[name].tree, repos[name].tree)
     return lines
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -74,6 +75,27 @@ def decode(content: bytes, path: Path) -> str:
 def read_text(path: Path, root: Path) -> str:
     """The text of a UTF-8 file inside ``root``. Raises `UnreadableError`, `MalformedError`."""
     return decode(read_bytes(path, root, TEXT_LIMIT), path)
+
+
+def replace_text(file: Path, text: str) -> None:
+    """Write a file in one step, or what it is a link to, so that a full disk leaves the old one.
+
+    A new one is for all to read; an old one keeps its mode. Raises OSError.
+    """
+    file = file.resolve()
+    mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o644
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", newline="", dir=file.parent, prefix=f".{file.name}.", delete=False
+    ) as scratch:
+        try:
+            scratch.write(text)
+            scratch.flush()
+            os.fchmod(scratch.fileno(), mode)
+            os.fsync(scratch.fileno())
+            Path(scratch.name).rename(file)
+        except BaseException:
+            Path(scratch.name).unlink(missing_ok=True)
+            raise
 
 
 def is_ignored(name: str) -> bool:

@@ -8,28 +8,34 @@ from __future__ import annotations
 
 import fcntl
 import os
-import tempfile
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
 from cloche.config import toml
 from cloche.config.errors import BadLockError
+from cloche.config.files import decode, read_bytes, replace_text
 
 VERSION = 2
 _READABLE = (1, VERSION)  # 1 had seeds alone, all of them Debian's
+
+# A lock comes with a project, from anybody: what is joined to paths or given to programs is no path
+# and no option of theirs.
+FileName = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00-\x1f\x7f]*\Z")]
+Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]*\Z")]
+Word = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z")]
 
 
 @dataclass(frozen=True, slots=True)
 class SdistPin:
     """One release of Portage: its version and the SHA-256 of its sdist."""
 
-    version: str
-    sha256: str
+    version: Word
+    sha256: Digest
 
     @property
     def file(self) -> str:
@@ -59,7 +65,7 @@ class DebianSeed:
     portage: SdistPin
     packages: tuple[DebianPackage, ...]
     include: tuple[str, ...] = ()
-    layer: str = ""
+    layer: Digest = ""
     type: str = "debian"
 
 
@@ -72,11 +78,11 @@ class Stage3Seed:
 
     arch: str
     flavour: str
-    file: str
+    file: FileName
     size: int
-    digests: Mapping[str, str]
+    digests: Mapping[str, Digest]
     signer: str = ""
-    layer: str = ""
+    layer: Digest = ""
     type: str = "stage3"
 
 
@@ -86,8 +92,8 @@ class TreeSeed:
     image's manifest, and empty for a directory."""
 
     type: str
-    digest: str = ""
-    layer: str = ""
+    digest: Digest = ""
+    layer: Digest = ""
 
 
 SeedLock = DebianSeed | Stage3Seed | TreeSeed
@@ -109,10 +115,10 @@ class RepoPin:
     """
 
     type: str
-    tree: str
-    commit: str = ""
-    file: str = ""
-    digest: str = ""
+    tree: Digest
+    commit: Digest = ""
+    file: FileName = ""
+    digest: Digest = ""
     timestamp: str = ""
 
 
@@ -212,32 +218,20 @@ def _rank(item: object) -> tuple[str, ...]:
 
 
 def read(file: Path) -> Lock:
-    """The lock in ``file``; an empty one where there is none. Raises `BadLockError`."""
-    try:
-        return parse(file.read_text(encoding="utf-8"), file)
-    except FileNotFoundError:
+    """The lock in ``file``; an empty one where there is none.
+
+    Raises `BadLockError`, `UnreadableError`, `MalformedError`."""
+    if not os.path.lexists(file):
         return Lock()
-    except UnicodeDecodeError as problem:
-        raise BadLockError(file, str(problem)) from problem
+    return parse(decode(read_bytes(file, file.parent), file), file)
 
 
 def write(file: Path, lock: Lock) -> None:
-    """Replace ``file`` in one step; untouched when it says the same already."""
+    """Replace ``file`` in one step, or what it is a link to; untouched when it says the same."""
     text = render(lock)
     if file.is_file() and file.read_text(encoding="utf-8", errors="replace") == text:
         return
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=file.parent, prefix=f".{file.name}.", delete=False
-    ) as scratch:
-        try:
-            scratch.write(text)
-            scratch.flush()
-            os.fchmod(scratch.fileno(), 0o644)
-            os.fsync(scratch.fileno())
-            Path(scratch.name).rename(file)
-        except BaseException:
-            Path(scratch.name).unlink(missing_ok=True)
-            raise
+    replace_text(file, text)
 
 
 def change(file: Path, changed: Callable[[Lock], Lock]) -> None:

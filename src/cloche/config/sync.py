@@ -47,8 +47,9 @@ def read_sync(table: Table, root: Path) -> Sync | None:
         return None
     if kind not in _SCHEMES:
         raise UnknownNameError(table.origin("sync_type"), "sync_type", kind, _SCHEMES)
-    if kind in ("git", "rsync"):
-        table.required("sync_uri", f'"{_SCHEMES[kind][0]}://…"')
+    example = f'"{_SCHEMES[kind][0]}://…"'
+    if kind in ("git", "rsync") and not table.required("sync_uri", example):
+        raise MissingKeyError(table.origin("sync_uri"), "sync_uri", example)
     branch = table.get("sync_branch", str, "")
     key = table.optional("sync_openpgp_key_path", str)
     if branch and (kind != "git" or branch.startswith("-") or not branch.isprintable()):
@@ -79,6 +80,8 @@ def _uri(table: Table, kind: str, root: Path) -> str:
     if not known:
         begins = ", ".join(f"{scheme}://" for scheme in _SCHEMES[kind])
         raise MalformedError(
-            table.origin("sync_uri"), f"“{text}” is no address for {kind}", f"begin with {begins}"
+            table.origin("sync_uri"),
+            f"“{text.rpartition('@')[2]}” is no address for {kind}",  # without a password
+            f"begin with {begins}",
         )
     return text

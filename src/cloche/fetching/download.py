@@ -1,7 +1,8 @@
 """Taking a file from an address: http, https or file; a broken transfer goes on where it ended.
 
-Beside a file that is not whole lies ``NAME.from``: the address and the server's validator (RFC
-9110, 8.8), without which nobody knows whether the rest belongs to the beginning.
+Beside a file that is not whole lies ``NAME.from``: a digest of the address, which may hold a
+password, and the server's validator (RFC 9110, 8.8). Without these nobody knows whether the rest
+belongs to the beginning.
 """
 
 from __future__ import annotations
@@ -44,7 +45,10 @@ def quiet(there: int, size: int | None) -> None:
 
 def shown(address: str) -> str:
     """An address without the password that it may hold."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError:  # no address: what of it might be one is left out
+        return address.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
@@ -123,6 +127,10 @@ class _Transfer:
         """Bytes that have come."""
         return self.target.stat().st_size if self.target.exists() else 0
 
+    @property
+    def _name(self) -> str:
+        return hashlib.sha256(self.address.encode()).hexdigest()
+
     def attempt(self) -> str | None:
         """Fetch the file, or what is missing of it; say why it broke off, None when it is whole."""
         headers = self._resuming()
@@ -140,7 +148,7 @@ class _Transfer:
         if not self.mark.exists():
             return {}
         address, _, validator = self.mark.read_text().rstrip("\n").partition("\n")
-        if address != self.address or not validator or not self.there:
+        if address != self._name or not validator or not self.there:
             return {}
         return {"Range": f"bytes={self.there}-", "If-Range": validator}
 
@@ -152,7 +160,7 @@ class _Transfer:
         validator = answer.headers.get("ETag", "")
         if not validator or validator.startswith("W/"):
             validator = answer.headers.get("Last-Modified", "")
-        self.mark.write_text(f"{self.address}\n{validator}\n")
+        self.mark.write_text(f"{self._name}\n{validator}\n")
         with self.target.open("ab" if resumed else "wb") as file:
             while data := answer.raw.read(_CHUNK):
                 file.write(data)
@@ -205,7 +213,10 @@ def _kind(error: Exception) -> str:
 
 def _local(address: str) -> Path | None:
     """The path that a ``file:`` address means; None for http. Raises `AddressError`."""
-    parts = urlsplit(address)
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        raise AddressError(shown(address)) from error
     if parts.scheme in ("http", "https") and parts.hostname:
         return None
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):

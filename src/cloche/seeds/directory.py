@@ -8,7 +8,7 @@ from pathlib import Path
 from cloche.config.lock import TreeSeed
 from cloche.layers import ImportOptions, import_directory
 from cloche.linux.mounts import mount_points
-from cloche.seeds.errors import NoDirectoryError
+from cloche.seeds.errors import NoFileError
 from cloche.seeds.making import Means, Wanted
 
 # Of a running system: what belongs to the kernel, to users, to services, or can be had again.
@@ -28,7 +28,7 @@ def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
     """
     source = wanted.path("path")
     if source is None or not source.is_dir():
-        raise NoDirectoryError(wanted.spec.name, source)
+        raise NoFileError(wanted.spec.name, "path", source, "directory")
     source, tree = source.resolve(), room / "tree"
     system = source == Path("/")
     apart = [os.fsencode(name) for name in (_NOT_OF_A_SYSTEM if system else ())]

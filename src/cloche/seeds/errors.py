@@ -344,17 +344,17 @@ class UnknownSeedError(SeedError):
         return "declare it in cloche.toml and make it with `cloche seed bootstrap`"
 
 
-class NoDirectoryError(SeedError):
-    """A seed of a directory that is not there."""
+class NoFileError(SeedError):
+    """A file or directory that the ``key`` of a seed names is not there; None: no key either."""
 
-    def __init__(self, seed: str, path: Path | None) -> None:
-        super().__init__(seed, path)
-        self.seed, self.path = seed, path
+    def __init__(self, seed: str, key: str, path: Path | None, kind: str = "file") -> None:
+        super().__init__(seed, key, path, kind)
+        self.seed, self.key, self.path, self.kind = seed, key, path, kind
 
     @property
     def what(self) -> str:
         """Name the path."""
-        return f"there is no directory {self.path}" if self.path else "`path` is missing"
+        return f"there is no {self.kind} {self.path}" if self.path else f"`{self.key}` is missing"
 
     @property
     def where(self) -> str:
@@ -364,7 +364,7 @@ class NoDirectoryError(SeedError):
     @property
     def todo(self) -> str:
         """Say which key."""
-        return "correct `path`"
+        return f"{'correct' if self.path else 'add'} `{self.key}`"
 
 
 class UnfitError(SeedError):

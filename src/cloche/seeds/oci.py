@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Any
 from cloche.config.lock import TreeSeed
 from cloche.layers import ImportOptions, flatten, import_tarball
 from cloche.seeds.arch import host_arch
-from cloche.seeds.errors import BadImageError
+from cloche.seeds.errors import BadImageError, NoFileError
 from cloche.seeds.making import Means, Wanted
 
 _REF = "org.opencontainers.image.ref.name"
@@ -61,10 +62,11 @@ class Layout:
     def read(self, path: Path) -> Any:
         """The JSON in a file of the layout."""
         try:
-            if path.is_symlink() or path.stat().st_size > _SMALL:
-                raise ValueError("too large")
+            info = path.lstat()  # neither a link nor a FIFO, which would keep us waiting
+            if not stat.S_ISREG(info.st_mode) or info.st_size > _SMALL:
+                raise ValueError("no small file")
             found = json.loads(path.read_bytes())
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise BadImageError(self.source, f"{path.name} cannot be read") from error
         if not isinstance(found, dict):
             raise BadImageError(self.source, f"{path.name} is no object")
@@ -75,14 +77,15 @@ def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
     """Put the layers of an image together. Raises `SeedError`, `ImportRefusedError`, OSError."""
     source = wanted.path("path")
     if source is None or not source.exists():
-        raise BadImageError(source or wanted.root, "there is nothing")
+        raise NoFileError(wanted.spec.name, "path", source)
     layout = Layout(_unpacked(source, room, means), source)
     chosen = _chosen(layout, wanted.spec.text("ref"))
+    manifest = layout.document(chosen)
     digest = str(chosen["digest"]).removeprefix("sha256:")
     locked = wanted.pinned.digest if isinstance(wanted.pinned, TreeSeed) else ""
     if locked and digest != locked:
         raise BadImageError(source, f"its manifest is {digest[:12]}, pinned is {locked[:12]}")
-    layers = layout.document(chosen).get("layers")
+    layers = manifest.get("layers")
     if not isinstance(layers, list) or not all(isinstance(each, dict) for each in layers):
         raise BadImageError(source, "the manifest has no list of layers")
     tree = room / "tree"

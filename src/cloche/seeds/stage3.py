@@ -20,10 +20,12 @@ from cloche.fetching.mirror import gentoo_mirror
 from cloche.fetching.openpgp import GENTOO_KEYRING, Keyring, opened
 from cloche.layers import import_tarball
 from cloche.seeds.arch import host_arch
+from cloche.seeds.errors import NoFileError
 from cloche.seeds.making import Means, Wanted
 from cloche.seeds.stage3_errors import (
     FlavourUnknownError,
     NoLongerThereError,
+    OlderStageError,
     PointerMovedError,
     UnsignedFileError,
 )
@@ -127,7 +129,16 @@ def _pointer(wanted: Wanted, means: Means, keyring: Keyring) -> Pointer:
     match = _FILE.fullmatch(pointer.file)
     if match is None or match.groups() != (name, pointer.stamp):
         raise WrongContentError(shown(address), f"it names another stage3: {pointer.file}")
+    _forward(wanted, name, pointer)
     return pointer
+
+
+def _forward(wanted: Wanted, name: str, pointer: Pointer) -> None:
+    """Refuse a mirror that is behind the lock: an old stage3 has holes that are known since."""
+    locked = wanted.locked
+    match = _FILE.fullmatch(locked.file) if isinstance(locked, Stage3Seed) else None
+    if match is not None and match[1] == name and pointer.stamp < match[2]:
+        raise OlderStageError(wanted.spec.name, pointer.file, match[2])
 
 
 def _taken(
@@ -137,9 +148,9 @@ def _taken(
     address = f"{_autobuilds(wanted, means)}/{pointer.stamp}/{pointer.file}"
     text, _ = keyring.signed_text(fetch_text(f"{address}.DIGESTS"), f"{shown(address)}.DIGESTS")
     digests = digests_of(text, pointer.file)
-    signature = means.cache / f"{pointer.file}.asc"
+    signature = _cached(f"{pointer.file}.asc", wanted, means)
     signature.write_text(fetch_text(f"{address}.asc"))
-    tarball = _fetched(address, pointer.file, pointer.size, digests, means)
+    tarball = _fetched(address, wanted, pointer, digests, means)
     signer = keyring.check(tarball, signature, shown(address))
     signature.unlink()
     arch, flavour = _arch(wanted), wanted.spec.text("flavour") or "openrc"
@@ -152,17 +163,26 @@ def _again(wanted: Wanted, locked: Stage3Seed, means: Means) -> tuple[Path, Stag
     stamp = match[2] if match else ""
     address = f"{_autobuilds(wanted, means)}/{stamp}/{locked.file}"
     try:
-        tarball = _fetched(address, locked.file, locked.size, locked.digests, means)
+        tarball = _fetched(
+            address, wanted, Pointer(stamp, locked.file, locked.size), locked.digests, means
+        )
     except NotThereError as error:
         raise NoLongerThereError(wanted.spec.name, locked.file, shown(address)) from error
     return tarball, replace(locked, layer="")
 
 
-def _fetched(address: str, file: str, size: int, digests: Mapping[str, str], means: Means) -> Path:
+def _cached(file: str, wanted: Wanted, means: Means) -> Path:
+    """Where a file is kept on its way: apart from that of other seeds, made at once perhaps."""
+    return means.cache / f"{wanted.spec.name}.{file}"
+
+
+def _fetched(
+    address: str, wanted: Wanted, pointer: Pointer, digests: Mapping[str, str], means: Means
+) -> Path:
     """A tarball in the cache that is the announced one."""
-    tarball = means.cache / file
-    means.report(f"fetching {file}")
-    fetch_file(address, tarball, size=size, progress=means.progress)
+    tarball = _cached(pointer.file, wanted, means)
+    means.report(f"fetching {pointer.file}")
+    fetch_file(address, tarball, size=pointer.size, progress=means.progress)
     means.report("checking digests and signature")
     try:
         check_digests(tarball, digests, shown(address))
@@ -175,7 +195,9 @@ def _fetched(address: str, file: str, size: int, digests: Mapping[str, str], mea
 def _local(wanted: Wanted, file: Path, locked: Stage3Seed | None, means: Means) -> Stage3Seed:
     """A tarball of the host's, with its signature beside it; or the locked one, whoever made it."""
     if not file.is_file():
-        raise NotThereError(str(file))
+        raise NoFileError(wanted.spec.name, "file", file)
+    if not file.name.isprintable():  # it becomes a line of the lock
+        raise WrongContentError(ascii(str(file)), "a name that is not printable")
     size, digests, signer = file.stat().st_size, dict[str, str](), ""
     if locked is not None:
         check_digests(file, locked.digests, str(file))

@@ -60,6 +60,33 @@ class NoLongerThereError(SeedError):
         )
 
 
+class OlderStageError(SeedError):
+    """A mirror that offers something older than what was locked before."""
+
+    status = Exit.FAILED
+
+    def __init__(self, seed: str, file: str, locked: str) -> None:
+        super().__init__(seed, file, locked)
+        self.seed, self.file, self.locked = seed, file, locked
+
+    @property
+    def what(self) -> str:
+        """Both of them."""
+        return f"the mirror is behind: it offers {self.file}, cloche.lock has {self.locked}"
+
+    @property
+    def where(self) -> str:
+        """The declaration."""
+        return f"[seeds.{self.seed}]"
+
+    @property
+    def todo(self) -> str:
+        """Go elsewhere, or back."""
+        return (
+            f"use another mirror; to go back on purpose, remove [seeds.{self.seed}] of cloche.lock"
+        )
+
+
 class PointerMovedError(SeedError):
     """The mirror's pointer changed while its stage3 was fetched, and the new one failed as well."""
 

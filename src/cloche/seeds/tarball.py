@@ -6,8 +6,9 @@ import hashlib
 from pathlib import Path
 
 from cloche.config.lock import TreeSeed
-from cloche.fetching.errors import NotThereError, WrongContentError
+from cloche.fetching.errors import WrongContentError
 from cloche.layers import ImportOptions, import_tarball
+from cloche.seeds.errors import NoFileError
 from cloche.seeds.making import Means, Wanted
 
 
@@ -15,7 +16,7 @@ def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
     """Unpack the tarball. Raises `FetchingError`, `ImportRefusedError`, OSError."""
     file = wanted.path("path")
     if file is None or not file.is_file():
-        raise NotThereError(str(file))
+        raise NoFileError(wanted.spec.name, "path", file)
     means.report("reading the tarball")
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -67,8 +67,11 @@ class ProgramError(TreeError):
 
     @property
     def what(self) -> str:
-        last = next((line for line in reversed(self.words.splitlines()) if line.strip()), "")
-        return f"{self.program} could not take {self.source}: {last.strip() or 'it said nothing'}"
+        lines = [line.strip() for line in self.words.splitlines() if line.strip()]
+        # git says what is wrong first and gives advice after it; the others end with it.
+        fatal = next((line for line in lines if line.startswith(("fatal:", "error:"))), "")
+        said = fatal or (lines[-1] if lines else "it said nothing")
+        return f"{self.program} could not take {self.source}: {said}"
 
     @property
     def todo(self) -> str:
@@ -111,6 +114,24 @@ class TreeDriftError(TreeError):
     @property
     def todo(self) -> str:
         return f"accept it with `cloche repo sync {self.repo}`, or take it from elsewhere"
+
+
+class BadPinError(TreeError):
+    """What cloche.lock pins is none of Gentoo's snapshots."""
+
+    status = Exit.BAD_INPUT
+
+    def __init__(self, repo: str, file: str) -> None:
+        super().__init__(repo, file)
+        self.file = file
+
+    @property
+    def what(self) -> str:
+        return f"cloche.lock pins “{self.file}”, which is no name of a snapshot"
+
+    @property
+    def todo(self) -> str:
+        return "restore cloche.lock from version control"
 
 
 class OlderTreeError(TreeError):

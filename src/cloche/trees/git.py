@@ -19,14 +19,15 @@ from cloche.trees.making import Means, Wanted
 from cloche.trees.programs import told, watched
 
 _TIP = "refs/cloche/tip"
+_SETTINGS = "cloche.config"
 _ENV = {
     "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": "/dev/null",
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",
     "GIT_SSH_COMMAND": "ssh -o BatchMode=yes",
     "GIT_ADVICE": "0",
+    "GIT_NO_LAZY_FETCH": "1",
 }
 _CONFIG = {
     "core.hooksPath": "/dev/null",
@@ -47,7 +48,7 @@ def newest(wanted: Wanted, means: Means) -> RepoPin:
     branch = wanted.sync.branch
     means.report(f"fetching {shown(wanted.sync.uri)} {branch}".rstrip())
     _fetch(wanted, means, bare, f"refs/heads/{branch}" if branch else "HEAD")
-    tip = told(_git(bare, "rev-parse", "--verify", f"{_TIP}^{{commit}}"), wanted, env=_ENV)
+    tip = told(_git(bare, "rev-parse", "--verify", f"{_TIP}^{{commit}}"), wanted, env=_env(bare))
     return RepoPin("git", "", commit=tip.decode().strip())
 
 
@@ -63,7 +64,7 @@ def taken(wanted: Wanted, pin: RepoPin, room: Path, means: Means) -> tuple[Path,
     means.report(f"writing out the commit {pin.commit[:12]}")
     tree = room / "checkout"
     tree.mkdir()
-    env = {**_ENV, "GIT_INDEX_FILE": str(room / "index")}
+    env = {**_env(bare), "GIT_INDEX_FILE": str(room / "index")}
     told(_git(bare, "read-tree", pin.commit), wanted, env=env)
     words = ("--work-tree", str(tree), "checkout-index", "--all", "--quiet")
     told(_git(bare, *words), wanted, env=env, cwd=tree)
@@ -75,19 +76,31 @@ def _git(bare: Path, *words: str) -> list[str]:
     return ["git", *settings, "--git-dir", str(bare), *words]
 
 
+def _env(bare: Path) -> dict[str, str]:
+    """The environment of git, and of a git that it starts at the other end."""
+    return {**_ENV, "GIT_CONFIG_GLOBAL": str(bare / _SETTINGS)}
+
+
 def _bare(wanted: Wanted, means: Means) -> Path:
     """The copy in the cache; made where it is missing."""
     digest = hashlib.sha256(f"{wanted.name}\0{wanted.sync.uri}".encode()).hexdigest()[:16]
     bare = means.cache / f"git-{wanted.name}-{digest}"
-    if not (bare / "HEAD").exists():
-        told(_git(bare, "init", "--bare", "--quiet", "--template=", str(bare)), wanted, env=_ENV)
+    bare.mkdir(exist_ok=True)
+    # One on this host may be another user's (git-config(1), safe.directory): it is only read.
+    (bare / _SETTINGS).write_text("[safe]\n\tdirectory = *\n")
+    # Nobody else works here: locks are a killed git's.
+    for stale in (*bare.glob("*.lock"), *bare.glob("refs/cloche/*.lock")):
+        stale.unlink()
+    told(_git(bare, "init", "--bare", "--quiet", "--template=", str(bare)), wanted, env=_env(bare))
     return bare
 
 
 def _fetch(wanted: Wanted, means: Means, bare: Path, name: str, *more: str) -> None:
     words = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--force",
              "--no-recurse-submodules", *(more or ("--depth=1",))]  # fmt: skip
-    watched(_git(bare, *words, "--", wanted.sync.uri, f"{name}:{_TIP}"), wanted, means, env=_ENV)
+    watched(
+        _git(bare, *words, "--", wanted.sync.uri, f"{name}:{_TIP}"), wanted, means, env=_env(bare)
+    )
 
 
 def _fetch_commit(wanted: Wanted, means: Means, bare: Path, commit: str) -> None:
@@ -105,7 +118,7 @@ def _fetch_commit(wanted: Wanted, means: Means, bare: Path, commit: str) -> None
 
 def _has(wanted: Wanted, bare: Path, commit: str) -> bool:
     with contextlib.suppress(ProgramError):
-        told(_git(bare, "cat-file", "-e", f"{commit}^{{tree}}"), wanted, env=_ENV)
+        told(_git(bare, "cat-file", "-e", f"{commit}^{{tree}}"), wanted, env=_env(bare))
         return True
     return False
 
@@ -113,7 +126,7 @@ def _has(wanted: Wanted, bare: Path, commit: str) -> bool:
 def _check_signature(wanted: Wanted, means: Means, bare: Path, commit: str, room: Path) -> None:
     """Check the signature in a commit's ``gpgsig`` header. Raises `SignatureError`."""
     source, keys = f"commit {commit[:12]} of {wanted.name}", wanted.keyring(means)
-    content = told(_git(bare, "cat-file", "commit", commit), wanted, env=_ENV)
+    content = told(_git(bare, "cat-file", "commit", commit), wanted, env=_env(bare))
     payload, signature = signed_parts(content)
     if not signature:
         raise SignatureError(source, "not signed", keys)

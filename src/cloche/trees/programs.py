@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -13,8 +14,10 @@ from cloche.fetching.download import shown
 from cloche.trees.errors import MissingProgramError, ProgramError
 from cloche.trees.making import Means, Wanted
 
+_GRACE = 3.0  # seconds to end in
 _KEPT = 20  # lines of what a program said
 _PASSED = re.compile(r"PATH|HOME|SSH_AUTH_SOCK|TMPDIR|(?i:https?|all|no|rsync|socks)_proxy")
+_PASSWORD = re.compile(r"://[^/\s]*@")
 _PACKAGES = {
     "git": "dev-vcs/git (Debian: git)",
     "rsync": "net-misc/rsync (Debian: rsync)",
@@ -38,7 +41,11 @@ def watched(
         try:
             said = _followed(process, means)
         except BaseException:
-            process.kill()
+            process.terminate()  # so that it takes its lock files with it
+            try:
+                process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                process.kill()
             raise
     if process.returncode:
         raise _failed(words, wanted, "\n".join(said))
@@ -99,5 +106,12 @@ def _followed(process: subprocess.Popen[bytes], means: Means) -> deque[str]:
     return said
 
 
+def needed(program: str, wanted: Wanted) -> None:
+    """See that a program is there, before anything is fetched. Raises `MissingProgramError`."""
+    if shutil.which(program) is None:
+        raise MissingProgramError(wanted.name, program, _PACKAGES[program])
+
+
 def _failed(words: Sequence[str], wanted: Wanted, said: str) -> ProgramError:
+    said = _PASSWORD.sub("://", said)
     return ProgramError(wanted.name, words[0], shown(wanted.sync.uri) or wanted.sync.type, said)

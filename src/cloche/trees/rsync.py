@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cloche.config.lock import RepoPin
 from cloche.fetching.download import shown
@@ -15,7 +15,7 @@ from cloche.fetching.errors import SignatureError
 from cloche.fetching.openpgp import Keyring, opened
 from cloche.trees.errors import ManifestError
 from cloche.trees.making import Means, Wanted
-from cloche.trees.programs import watched
+from cloche.trees.programs import needed, watched
 
 # Portage's own (make.globals, PORTAGE_RSYNC_OPTS), without what would keep owners or modes.
 _OPTIONS = (
@@ -34,13 +34,14 @@ _OPTIONS = (
     "--exclude=/local",
     "--exclude=/packages",
     "--exclude=/lost+found",
-    "--exclude=/.*",
+    "--exclude=.*",  # which no Manifest covers (GLEP 74)
     "--info=progress2",
 )
 
 
 def newest(wanted: Wanted, means: Means) -> RepoPin:
     """Bring the copy up to date and check it."""
+    needed("rsync", wanted)
     copy = _copy(wanted, means)
     copy.mkdir(mode=0o755, exist_ok=True)
     means.report(f"rsync from {shown(wanted.sync.uri)}")
@@ -59,7 +60,9 @@ def newest(wanted: Wanted, means: Means) -> RepoPin:
 
 
 def _bring(wanted: Wanted, copy: Path, means: Means, *more: str) -> None:
-    watched(["rsync", *_OPTIONS, *more, "--", _source(wanted), f"{copy}/"], wanted, means)
+    source, password = _source(wanted)
+    env = {"RSYNC_PASSWORD": password} if password else {}
+    watched(["rsync", *_OPTIONS, *more, "--", source, f"{copy}/"], wanted, means, env=env)
 
 
 def taken(wanted: Wanted, pin: RepoPin, room: Path, means: Means) -> tuple[Path, RepoPin]:
@@ -75,11 +78,16 @@ def _copy(wanted: Wanted, means: Means) -> Path:
     return means.cache / f"rsync-{wanted.name}-{digest}"
 
 
-def _source(wanted: Wanted) -> str:
-    """rsync's own way to write it: with a slash at the end, a path for ``file:``."""
+def _source(wanted: Wanted) -> tuple[str, str]:
+    """rsync's own way to write it: with a slash at the end, a path for ``file:``; the password
+    apart, which rsync does not look for there."""
     parts = urlsplit(wanted.sync.uri)
-    source = unquote(parts.path) if parts.scheme == "file" else wanted.sync.uri
-    return f"{source.rstrip('/')}/"
+    if parts.scheme == "file":
+        return f"{unquote(parts.path).rstrip('/')}/", ""
+    login, at, host = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    source = urlunsplit(parts._replace(netloc=f"{user}{at}{host}"))
+    return f"{source.rstrip('/')}/", unquote(password)
 
 
 def _verified(wanted: Wanted, tree: Path, keyring: Keyring) -> str:

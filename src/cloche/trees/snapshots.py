@@ -21,9 +21,9 @@ from cloche.fetching.errors import NotThereError, SignatureError, WrongContentEr
 from cloche.fetching.mirror import gentoo_mirror
 from cloche.fetching.openpgp import opened
 from cloche.layers import ImportOptions, import_tarball
-from cloche.trees.errors import NoSnapshotError, TreeDriftError
+from cloche.trees.errors import BadPinError, NoSnapshotError, TreeDriftError
 from cloche.trees.making import Means, Wanted
-from cloche.trees.programs import watched
+from cloche.trees.programs import needed, watched
 
 _DAYS = 14
 _FILE = re.compile(r"([\w.+-]+?)\.(?:tar\.(?:xz|bz2|gz|zst)|(?:xz|lzo|zst)\.sqfs|sqfs)")
@@ -52,9 +52,13 @@ def newest(wanted: Wanted, means: Means) -> RepoPin:
 
 def taken(wanted: Wanted, pin: RepoPin, room: Path, means: Means) -> tuple[Path, RepoPin]:
     """Fetch a snapshot, check it, unpack it."""
+    if not _FILE.fullmatch(pin.file):
+        raise BadPinError(wanted.name, pin.file)
+    if pin.file.endswith(".sqfs"):
+        needed("unsquashfs", wanted)
     directory, _ = _address(wanted, means)
     address = f"{directory}/{pin.file}"
-    file = means.cache / pin.file
+    file = means.cache / f"{wanted.name}.{pin.file}"  # another repository's may have that name, too
     means.report(f"fetching {pin.file}")
     fetch_file(address, file, progress=means.progress)
     try:
