@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tomllib
@@ -13,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloche.config import lock, toml
-from cloche.config.drift import seed_drift
-from cloche.config.errors import BadLockError
+from cloche.config.drift import inputs_drift, seed_drift
+from cloche.config.errors import BadLockError, UnreadableError
 from cloche.config.lock import (
     DebianPackage,
     DebianSeed,
@@ -27,6 +28,8 @@ from cloche.config.lock import (
     TreeSeed,
 )
 
+STAGE3 = 'type = "stage3"\narch = "amd64"\nflavour = "openrc"\nsize = 3\ndigests = {}\n'
+DEBIAN = 'type = "debian"\nsuite = "bookworm"\narch = "amd64"\npackages = []\n'
 GCC = DebianPackage("gcc", "4:12.2.0-3", "amd64", "1" * 64)
 SED = DebianPackage("sed", "4.9-1", "amd64", "2" * 64)
 SEED = DebianSeed(
@@ -97,6 +100,17 @@ def test_no_lock_is_an_empty_one(tmp_path: Path) -> None:
         ("version = 1\nseeds = 3\n", "seeds"),
         ("version = 2\n[other]\n", "other"),
         ('version = 2\n[seeds.default]\ntype = "floppy"\n', "floppy"),
+        ('version = 2\n[repos.r]\ntype = "git"\ntree = 5\n', "repos.r"),
+        ('version = 2\n[repos.r]\ntype = "git"\ntree = "00"\nfiles = "x"\n', "'files'"),
+        # What becomes part of a path, or a word of a command.
+        ('version = 2\n[repos.r]\ntype = "webrsync"\ntree = "00"\nfile = "../x"\n', "file"),
+        ('version = 2\n[repos.r]\ntype = "webrsync"\ntree = "00"\nfile = ".."\n', "file"),
+        ('version = 2\n[repos.r]\ntype = "git"\ntree = "00"\ncommit = "--all"\n', "commit"),
+        (f'version = 2\n[seeds.s]\n{STAGE3}file = "/etc/passwd"\n', "file"),
+        (
+            f'version = 2\n[seeds.s]\n{DEBIAN}portage = {{version = "../1", sha256 = "0"}}\n',
+            "version",
+        ),
     ],
 )
 def test_a_bad_lock_says_why(tmp_path: Path, text: str, reason: str) -> None:
@@ -106,6 +120,34 @@ def test_a_bad_lock_says_why(tmp_path: Path, text: str, reason: str) -> None:
         lock.read(file)
     assert reason in str(caught.value)
     assert str(caught.value).startswith(str(file))
+
+
+def test_a_lock_is_a_file_of_the_project(tmp_path: Path) -> None:
+    (tmp_path / "project").mkdir()
+    file, other = tmp_path / "project/cloche.lock", tmp_path / "other"
+    lock.write(other, Lock({"default": SEED}))
+    file.symlink_to(other)
+    with pytest.raises(UnreadableError, match="out of the project"):
+        lock.change(file, lambda old: lock.with_seed(old, "more", SEED))
+    file.unlink()
+    os.mkfifo(file)  # nobody writes to it
+    with pytest.raises(UnreadableError, match="regular file"):
+        lock.read(file)
+    file.unlink()
+    file.symlink_to("elsewhere")
+    (file.parent / "elsewhere").write_text("version = 2\n")
+    lock.change(file, lambda old: lock.with_seed(old, "more", SEED))
+    assert file.is_symlink()
+    assert lock.read(file.parent / "elsewhere").seeds == {"more": SEED}
+
+
+def test_what_the_lock_lacks_of_a_machine_is_drift() -> None:
+    pin = RepoPin("directory", "7" * 64)
+    machine = MachineLock("default", "r:p", "9" * 64, ("r",))
+    assert inputs_drift(machine, machine, {"r": pin}, {"r": pin}) == []
+    for locked in ({}, {"r": RepoPin("directory", "")}):
+        (line,) = inputs_drift(machine, machine, locked, {"r": pin})
+        assert "repository r" in line
 
 
 def test_equal_locks_do_not_drift() -> None:

@@ -26,6 +26,7 @@ from cloche.seeds.making import Means, Wanted
 from cloche.seeds.stage3_errors import (
     FlavourUnknownError,
     NoLongerThereError,
+    OlderStageError,
     PointerMovedError,
     UnsignedFileError,
 )
@@ -61,19 +62,23 @@ class Ground:
         self.mirror.put(f"{TOP}/latest-stage3.txt", key.clear(pointer))
         return path
 
-    def wanted(self, locked: Stage3Seed | None = None, **options: str) -> Wanted:
+    def wanted(self, locked: Stage3Seed | None, update: bool, **options: str) -> Wanted:
         said = {"arch": "amd64", "flavour": "openrc", "mirror": self.mirror.address}
         said |= {"keyring": str(self.directory / "keys.asc"), **options}
-        return Wanted(SeedSpec("s", "stage3", said, Origin(self.directory)), Path("/"), locked)
+        return Wanted(
+            SeedSpec("s", "stage3", said, Origin(self.directory)), Path("/"), locked, update
+        )
 
-    def make(self, locked: Stage3Seed | None = None, **options: str) -> tuple[Path, Stage3Seed]:
+    def make(
+        self, locked: Stage3Seed | None = None, *, update: bool = False, **options: str
+    ) -> tuple[Path, Stage3Seed]:
         room = self.directory / "room"
         subprocess.run(["rm", "-rf", room], check=True)
         room.mkdir()
         engine: Any = None  # nothing of it is run here
         means = Means(engine, self.directory / "cache", self.directory / "log")
         means.cache.mkdir(exist_ok=True)
-        return stage3.make(self.wanted(locked, **options), room, means)
+        return stage3.make(self.wanted(locked, update, **options), room, means)
 
 
 @pytest.fixture
@@ -206,6 +211,23 @@ def test_a_pointer_that_moves_meanwhile_is_followed_once(ground: Ground) -> None
     moves = [away]
     with pytest.raises(PointerMovedError, match="neither"):
         ground.make()
+
+
+def test_a_mirror_that_is_behind_is_refused(ground: Ground) -> None:
+    ground.publish(LATER)
+    _, seed = ground.make()
+    ground.publish(STAMP)
+    with pytest.raises(OlderStageError, match=LATER):
+        ground.make(seed, update=True)
+
+
+def test_two_seeds_of_one_file_do_not_meet(ground: Ground) -> None:
+    path = ground.publish()
+    cache = ground.directory / "cache"
+    cache.mkdir()
+    (cache / f"other.{Path(path).name}").write_text("on its way")
+    ground.make()
+    assert [file.read_text() for file in cache.iterdir()] == ["on its way"]
 
 
 def test_a_pointer_to_another_flavour_is_refused(ground: Ground) -> None:

@@ -96,9 +96,12 @@ def test_passwords_stay_out(tmp_path: Path) -> None:
     assert shadow.read_text() == ("root:!:19000:0:99999:7:::\ndaemon:*:1::::::\nme:!:1::::::\n")
 
 
-def test_no_directory(tmp_path: Path, room: Path) -> None:
-    with pytest.raises(NoFileError, match="none"):
-        directory.make(wanted("directory", path=str(tmp_path / "none")), room, means(tmp_path))
+def test_nothing_where_the_path_leads(tmp_path: Path, room: Path) -> None:
+    for kind, made in (("directory", directory), ("tarball", tarball), ("oci", oci)):
+        with pytest.raises(NoFileError, match=r"there is no .*none.*; correct `path`"):
+            made.make(wanted(kind, path=str(tmp_path / "none")), room, means(tmp_path))
+        with pytest.raises(NoFileError, match="`path` is missing; add `path`"):
+            made.make(wanted(kind), room, means(tmp_path))
 
 
 def test_a_tarball_is_pinned_by_its_digest(tmp_path: Path, root: Path, room: Path) -> None:
@@ -218,6 +221,18 @@ def test_damaged_and_hostile_images_are_refused(tmp_path: Path, room: Path) -> N
     image.write()
     with pytest.raises(BadImageError, match="no known kind"):
         oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    image.manifests = [{"mediaType": "x"}]
+    image.write()
+    with pytest.raises(BadImageError, match="no known kind"):
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    (image.path / "index.json").write_text('{"a":' * 100_000)
+    with pytest.raises(BadImageError, match="cannot be read"):
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    (image.path / "index.json").unlink()
+    os.mkfifo(image.path / "index.json")  # nobody writes to it
+    with pytest.raises(BadImageError, match="cannot be read"):
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    (image.path / "index.json").unlink()
     (image.path / "index.json").write_text("[]")
     with pytest.raises(BadImageError, match="no object"):
         oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))

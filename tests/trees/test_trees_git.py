@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support import cannot
 from tests.trees.published import Ground
 
 import cloche.trees.git
@@ -134,6 +136,34 @@ def test_another_name_is_refused(ground: Ground, upstream: Path, git: Git) -> No
     commit(ground, git)
     with pytest.raises(RepositoryNameError, match="calls itself “other”"):
         ground.sync()
+
+
+def test_another_users_repository_is_taken(ground: Ground, upstream: Path, git: Git) -> None:
+    if os.geteuid() != 0:
+        cannot("only root can give files away")
+    head = git(upstream, "rev-parse", "HEAD")
+    for path in (upstream, upstream / ".git"):
+        os.chown(path, 1, 1)
+    assert ground.sync()[0].pin.commit == head
+
+
+def test_locks_of_a_killed_git_are_in_nobodys_way(ground: Ground, upstream: Path, git: Git) -> None:
+    ground.sync()
+    (upstream / "app-misc/one/one-2.ebuild").write_text("EAPI=8\n")
+    head = commit(ground, git)
+    (bare,) = (ground.store.path / "downloads").glob("git-*")
+    for name in ("shallow.lock", "refs/cloche/tip.lock", "config.lock"):
+        (bare / name).touch()
+    assert ground.sync()[0].pin.commit == head
+
+
+def test_passwords_are_not_told(ground: Ground) -> None:
+    ground.declare(sync_type="git", sync_uri="https://me:secret@127.0.0.1:1/x")
+    with pytest.raises(ProgramError) as caught:
+        ground.sync()
+    told = f"{caught.value} {caught.value.detail} {' '.join(ground.said)}"
+    assert "127.0.0.1" in told
+    assert "secret" not in told
 
 
 def test_what_git_says_is_told(ground: Ground) -> None:

@@ -15,8 +15,12 @@ from tests.mirrors import signer
 from tests.trees.published import Ground
 
 from cloche.config import lock as locks
+from cloche.config.errors import Origin
+from cloche.config.sync import Sync
 from cloche.fetching.errors import SignatureError
 from cloche.trees.errors import ManifestError, OlderTreeError, ProgramError, TreeDriftError
+from cloche.trees.making import Wanted
+from cloche.trees.rsync import source_of
 
 
 def sign(ground: Ground, day: int = 1) -> None:
@@ -142,6 +146,19 @@ def test_without_verification_there_is_no_time(ground: Ground, declared: str) ->
     (ground.published / "stray").write_text("new")
     ground.declare(sync_type="rsync", sync_uri=declared, sync_verify=False)
     assert ground.sync()[0].pin.timestamp == ""
+
+
+def test_what_no_manifest_covers_stays_out(ground: Ground, declared: str) -> None:
+    hidden = ground.published / "app-misc/one/files/.hidden"  # GLEP 74: dotfiles are ignored
+    hidden.parent.mkdir()
+    hidden.write_text("whatever a mirror likes")
+    assert not (ground.sync()[0].path / "app-misc/one/files/.hidden").exists()
+
+
+def test_a_password_is_apart_from_the_address(ground: Ground) -> None:
+    sync = Sync("rsync", "rsync://me:se%20cret@mirror.test/tree/")
+    wanted = Wanted("overlay", sync, Origin(ground.directory))
+    assert source_of(wanted) == ("rsync://me@mirror.test/tree/", "se cret")
 
 
 def test_links_out_of_the_tree_stay_out(ground: Ground, declared: str) -> None:

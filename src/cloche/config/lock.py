@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import tomllib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -27,6 +28,7 @@ _READABLE = (1, VERSION)  # 1 had seeds alone, all of them Debian's
 # and no option of theirs.
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00-\x1f\x7f]*\Z")]
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]*\Z")]
+_NOT_PLAIN = "Not a plain file name, version or digest"
 Word = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z")]
 
 
@@ -153,13 +155,8 @@ class Lock:
     machines: Mapping[str, MachineLock] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """The file as it is parsed, so that the parser's words name the place from its top on."""
-
-    seeds: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    repos: Mapping[str, RepoPin] = field(default_factory=dict)
-    machines: Mapping[str, MachineLock] = field(default_factory=dict)
+_Tables = Mapping[str, Mapping[str, Any]]
+_Entry = TypeVar("_Entry")
 
 
 def parse(text: str, file: Path) -> Lock:
@@ -171,23 +168,44 @@ def parse(text: str, file: Path) -> Lock:
             raise ValueError(f"version {version!r}, this cloche knows {VERSION}")
         if unknown := sorted(data.keys() - {"seeds", "repos", "machines"}):
             raise ValueError(f"unknown table {unknown[0]!r}")
-        raw = msgspec.convert(data, _Raw)
-        seeds = {name: seed_of(table, f"$.seeds.{name}") for name, table in raw.seeds.items()}
-    except (ValueError, msgspec.ValidationError) as problem:
+        return Lock(
+            {name: seed_of(each, f"seeds.{name}") for name, each in _tables(data, "seeds")},
+            {name: _entry(RepoPin, each, f"repos.{name}") for name, each in _tables(data, "repos")},
+            {
+                name: _entry(MachineLock, each, f"machines.{name}")
+                for name, each in _tables(data, "machines")
+            },
+        )
+    except ValueError as problem:
         raise BadLockError(file, str(problem)) from problem
-    return Lock(seeds, raw.repos, raw.machines)
 
 
-def seed_of(data: Mapping[str, Any], place: str = "$") -> SeedLock:
+def _tables(data: Mapping[str, Any], name: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
+    try:
+        tables: _Tables = msgspec.convert(data.get(name, {}), _Tables)
+    except msgspec.ValidationError as problem:
+        raise ValueError(f"{problem}, in {name}") from problem
+    return tables.items()
+
+
+def seed_of(data: Mapping[str, Any], place: str = "the seed") -> SeedLock:
     """A seed's entry out of plain data. Raises ValueError."""
     kind = str(data.get("type"))
     if kind not in _SEEDS:
         raise ValueError(f"{place}.type is {kind!r}, this cloche knows {', '.join(_SEEDS)}")
-    try:
-        seed: SeedLock = msgspec.convert(data, _SEEDS[kind])
-    except msgspec.ValidationError as problem:
-        raise ValueError(f"{problem}, in {place}") from problem
+    seed: SeedLock = _entry(_SEEDS[kind], data, place)
     return seed
+
+
+def _entry(kind: type[_Entry], data: Mapping[str, Any], place: str) -> _Entry:
+    """An entry out of plain data. Raises ValueError."""
+    if unknown := sorted(data.keys() - {each.name for each in fields(kind)}):  # type: ignore[arg-type]
+        raise ValueError(f"unknown key {unknown[0]!r}, in {place}")
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as problem:
+        words = re.sub("Expected `str` matching regex '.*?'", _NOT_PLAIN, str(problem))
+        raise ValueError(f"{words}, in {place}") from problem
 
 
 def render(lock: Lock) -> str:

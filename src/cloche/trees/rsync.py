@@ -60,7 +60,7 @@ def newest(wanted: Wanted, means: Means) -> RepoPin:
 
 
 def _bring(wanted: Wanted, copy: Path, means: Means, *more: str) -> None:
-    source, password = _source(wanted)
+    source, password = source_of(wanted)
     env = {"RSYNC_PASSWORD": password} if password else {}
     watched(["rsync", *_OPTIONS, *more, "--", source, f"{copy}/"], wanted, means, env=env)
 
@@ -78,7 +78,7 @@ def _copy(wanted: Wanted, means: Means) -> Path:
     return means.cache / f"rsync-{wanted.name}-{digest}"
 
 
-def _source(wanted: Wanted) -> tuple[str, str]:
+def source_of(wanted: Wanted) -> tuple[str, str]:
     """rsync's own way to write it: with a slash at the end, a path for ``file:``; the password
     apart, which rsync does not look for there."""
     parts = urlsplit(wanted.sync.uri)
