@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.layers.made import CHANGES, LAYER, change, make_layer
-from tests.layers.tars import END, archive, member, pax
+from tests.layers.tars import END, archive, member, pax, record
 
 from cloche.layers import (
     ImportOptions,
@@ -119,6 +119,12 @@ HOSTILE: list[tuple[str, type[ImportRefusedError], list[bytes]]] = [
     ("a header that never ends", LimitError, [member(b"x", b"x", size=0o77777777777)]),
     ("a long name that never ends", LimitError, [member(b"x", b"L", size=0o77777777777)]),
     ("headers without end", LimitError, [member(b"x", b"x")] * 40),
+    ("a record without a length", errors.MalformedTarballError,
+     [member(b"x", b"x", record(b"comment", b"x") + b"y" * 30), FILE]),
+    ("a record of no length", errors.MalformedTarballError,
+     [member(b"x", b"x", record(b"comment", b"x") + b"0 y=z\n"), FILE]),
+    ("global records for each member to go through", errors.MalformedTarballError,
+     [pax({b"k%d" % n: b"" for n in range(at, at + 150)}, b"g") for at in range(0, 1050, 150)]),
     ("global headers without end", LimitError,
      [piece for n in range(40) for piece in (pax({b"k%d" % n: b"v" * 450}, b"g"), FILE)]),
     ("a sparse bomb of GNU", LimitError,

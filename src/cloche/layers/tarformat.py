@@ -18,6 +18,7 @@ from cloche.layers.xattrtext import ACL_ACCESS, ACL_DEFAULT, acl_from_text
 
 BLOCK = 512  # bytes
 _CHUNK = 1 << 20
+_GLOBALS = 1000  # records; every member goes through all of them
 _TYPES = {
     b"0": "file", b"\0": "file", b"7": "file", b"S": "file", b"1": "link", b"2": "symlink",
     b"3": "character", b"4": "block", b"5": "directory", b"6": "fifo",
@@ -97,6 +98,8 @@ class TarReader:
             elif flag == b"g":
                 self._global |= dict(self._records(self._text(size)))
                 self._pay(sum(map(len, self._global.values())))
+                if len(self._global) > _GLOBALS:
+                    raise self._bad("it has more records about all members than can be meant")
             elif flag == b"L":
                 name = self._text(size).rstrip(b"\0")
             elif flag == b"K":
@@ -244,13 +247,13 @@ class TarReader:
         at = 0
         while at < len(text):
             space = text.find(b" ", at, at + 20)
-            length = self._plain(text[at:space]) if space > 0 else 0
-            record = text[space + 1 : at + length]
-            key, equals, value = record[:-1].partition(b"=")
-            if at + length > len(text) or record[-1:] != b"\n" or not equals:
+            end = at + (self._plain(text[at:space]) if space > at else 0)
+            key, equals, value = text[space + 1 : end - 1].partition(b"=")
+            # Each record ends after its own length, so that all of them come to an end.
+            if not at < space < end <= len(text) or text[end - 1 : end] != b"\n" or not equals:
                 raise self._bad("a pax header is damaged")
             yield key, value
-            at += length
+            at = end
 
     def _text(self, size: int) -> bytes:
         data = self._spend(size)
