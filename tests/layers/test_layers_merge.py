@@ -10,7 +10,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.layers.made import LAYER, LAYERS, make_stack
 
-from cloche.layers import PathTooLongError, compare, flatten, merged
+from cloche.layers import (
+    PathTooLongError,
+    capture,
+    compare,
+    flatten,
+    layer_id,
+    merge_layers,
+    merged,
+)
+from cloche.store import TooDeepError
 from cloche.store.tree import remove_tree
 
 
@@ -144,3 +153,25 @@ def test_a_path_that_the_kernel_cannot_take_is_told(tmp_path: Path) -> None:
         list(merged([tmp_path]).walk())
     assert len(caught.value.path) > 3800
     remove_tree(tmp_path)
+
+
+def test_a_tree_of_any_depth_is_merged_and_one_too_deep_for_a_layer_is_told(tmp_path: Path) -> None:
+    deep = tmp_path / "deep"
+    deep.mkdir()
+    fd = os.open(deep, os.O_RDONLY)
+    for _ in range(1200):
+        os.mkdir("d", dir_fd=fd)
+        inner = os.open("d", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = inner
+    os.close(fd)
+    assert sum(1 for _ in merged([deep]).walk()) == 1201
+    assert flatten([deep], tmp_path / "flat") == 1201
+    assert merge_layers([deep, deep], tmp_path / "layer") == 1201
+    assert compare(deep, tmp_path / "layer").equal
+    with pytest.raises(TooDeepError):
+        layer_id(deep, {})
+    with pytest.raises(TooDeepError):
+        capture(deep, [], tmp_path / "captured")
+    for name in ("deep", "flat", "layer"):
+        remove_tree(tmp_path / name)

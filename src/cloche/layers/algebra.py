@@ -49,30 +49,34 @@ def merge_layers(layers: Sequence[Path], destination: Path, *, link: bool = True
     directory that came in the place of something is opaque. Gives the number of names.
     """
     farm = Farm(destination, link=link)
-    parts = Merged(layers).root
-    count = 0 if parts is None else _merge(farm, parts, hidden=False)
+    root = Merged(layers).root
+    count = 0 if root is None else _merge(farm, root)
     farm.finish()
     return count
 
 
-def _merge(farm: Farm, directory: Node, *, hidden: bool) -> int:
-    """Merge one directory; ``hidden`` where nothing that lies below the layers can be seen."""
-    farm.add(directory)
-    count = 1
-    for path, candidates in listing(directory):
-        top = candidates[0]
-        node = Node(path, *top, tuple(merging(candidates)))
-        if node.is_directory:
-            ended = len(node.parts) < len(candidates) or is_opaque(node.parts[-1])
-            if ended and not hidden:
-                farm.opaque(path)
-            count += _merge(farm, node, hidden=hidden or ended)
-        elif not is_whiteout(top[1]):
-            farm.add(node)
-            count += 1
-        elif not hidden:
-            farm.hide(path)
-            count += 1
+def _merge(farm: Farm, root: Node) -> int:
+    """Merge all directories, each after the one that it is in."""
+    count = 0
+    waiting = [(root, False)]  # True where nothing that lies below the layers can be seen
+    while waiting:
+        directory, hidden = waiting.pop()
+        farm.add(directory)
+        count += 1
+        for path, candidates in listing(directory):
+            top = candidates[0]
+            node = Node(path, *top, tuple(merging(candidates)))
+            if node.is_directory:
+                ended = len(node.parts) < len(candidates) or is_opaque(node.parts[-1])
+                if ended and not hidden:
+                    farm.opaque(path)
+                waiting.append((node, hidden or ended))
+            elif not is_whiteout(top[1]):
+                farm.add(node)
+                count += 1
+            elif not hidden:
+                farm.hide(path)
+                count += 1
     return count
 
 

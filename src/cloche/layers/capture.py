@@ -25,7 +25,14 @@ from pathlib import Path
 
 from cloche.layers.merge import Merged, Node, is_opaque, is_whiteout, open_node, same_bytes
 from cloche.layers.patterns import Matcher, matcher
-from cloche.store.tree import OPAQUE, open_directory, open_file, read_xattrs, remove_at
+from cloche.store.tree import (
+    OPAQUE,
+    check_depth,
+    open_directory,
+    open_file,
+    read_xattrs,
+    remove_at,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +65,11 @@ def capture(
     ``lowers`` are what it was mounted over, the bottom first. ``destination`` is on the same file
     system and missing, or ``top`` itself. ``drop`` are patterns of paths (see `patterns`) that no
     layer holds. Files that equal the merged lowers in all but time are taken out, unless
-    ``drop_unchanged`` is off. Raises OSError, and `MissingLowerError`.
+    ``drop_unchanged`` is off. Raises OSError, `MissingLowerError`, and `store.TooDeepError`.
     """
     fd = open_directory(top)
     try:
-        worker = _Capture(fd, Merged(lowers), matcher(drop), drop_unchanged)
+        worker = _Capture(top, fd, Merged(lowers), matcher(drop), drop_unchanged)
         worker.directory(fd, b"", worker.merged.root, opaque=False)
         _strip(fd)
     finally:
@@ -88,11 +95,14 @@ class _Left:
 class _Capture:
     """One capture: walks the upper directory by descriptors, deepest names first."""
 
-    def __init__(self, top: int, merged: Merged, drop: Matcher, drop_unchanged: bool) -> None:
+    def __init__(
+        self, place: Path, top: int, merged: Merged, drop: Matcher, drop_unchanged: bool
+    ) -> None:
+        self.place = place
         self.merged = merged
         self.drop = drop
         self.drop_unchanged = drop_unchanged
-        self.links = _Links(top, merged, drop)
+        self.links = _Links(place, top, merged, drop)
         self.kept = 0
         self.unchanged = 0
         self.dropped: list[bytes] = []
@@ -103,6 +113,7 @@ class _Capture:
 
         An ``opaque`` one, or one within such, has all that it shows: what it has not is gone.
         """
+        check_depth(self.place, path)
         before = os.fstat(fd)
         holds = dropped = False
         prefix = path + b"/" if path else b""
@@ -184,7 +195,8 @@ class _Capture:
 class _Links:
     """The names of each inode of the top that has several; read when they are first asked for."""
 
-    def __init__(self, top: int, merged: Merged, drop: Matcher) -> None:
+    def __init__(self, place: Path, top: int, merged: Merged, drop: Matcher) -> None:
+        self.place = place
         self.top = top
         self.merged = merged
         self.drop = drop
@@ -204,6 +216,7 @@ class _Links:
         return self.verdicts[inode]
 
     def _read(self, fd: int, prefix: bytes, names: dict[tuple[int, int], list[bytes]]) -> None:
+        check_depth(self.place, prefix)
         for text in os.listdir(fd):
             name = os.fsencode(text)
             path = prefix + name

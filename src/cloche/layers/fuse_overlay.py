@@ -34,7 +34,7 @@ from cloche.layers.backend import Backend, Capture, Place, Shown, writable_top
 from cloche.layers.capture import CaptureReport, capture
 from cloche.layers.errors import BackendUnavailableError, ReadOnlyRootError
 from cloche.linux import processes
-from cloche.store.tree import OPAQUE, open_directory
+from cloche.store.tree import OPAQUE, check_depth, open_directory
 
 _PROGRAM = "fuse-overlayfs"
 _PATIENCE = 20.0  # seconds, for the program to mount and to end
@@ -135,12 +135,13 @@ def _translate(top: Path) -> None:
     """Turn the program's marks into the kernel's."""
     fd = open_directory(top)
     try:
-        _translate_directory(fd)
+        _translate_directory(top, fd, b"")
     finally:
         os.close(fd)
 
 
-def _translate_directory(fd: int) -> None:
+def _translate_directory(top: Path, fd: int, path: bytes) -> None:
+    check_depth(top, path)
     before = os.fstat(fd)
     _strip(fd)
     for name in map(os.fsencode, os.listdir(fd)):
@@ -154,7 +155,7 @@ def _translate_directory(fd: int) -> None:
         elif stat.S_ISDIR(info.st_mode):
             inner = open_directory(name, fd)
             try:
-                _translate_directory(inner)
+                _translate_directory(top, inner, path + b"/" + name if path else name)
             finally:
                 os.close(inner)
         elif not stat.S_ISLNK(info.st_mode):

@@ -102,15 +102,13 @@ class Merged:
 
     def walk(self, directory: Node | None = None) -> Iterator[Node]:
         """All names below the root (or a directory), itself first, names in byte order."""
-        directory = directory or self.root
-        if directory is None:
-            return
-        yield directory
-        for node in self.children(directory):
+        start = directory or self.root
+        waiting = [start] if start is not None else []
+        while waiting:
+            node = waiting.pop()
+            yield node
             if node.is_directory:
-                yield from self.walk(node)
-            else:
-                yield node
+                waiting += reversed(self.children(node))
 
 
 def merged(lowers: Sequence[Path]) -> Merged:

@@ -173,6 +173,29 @@ class BadIdError(ClocheError):
         return f"{self.id!r} is not an id (64 hexadecimal digits, lower case)"
 
 
+class TooDeepError(ClocheError):
+    """``path``, relative to ``root``, has more directories in it than layers may have levels."""
+
+    status = Exit.FAILED
+
+    def __init__(self, root: Path, path: str) -> None:
+        super().__init__(root, path)
+        self.root = root
+        self.path = path
+
+    @property
+    def what(self) -> str:
+        return f"a tree of more than {self.path.count('/')} levels is too deep for a layer"
+
+    @property
+    def where(self) -> str:
+        return f"{self.root}: {self.path[:200]}…"
+
+    @property
+    def todo(self) -> str:
+        return "remove that tree before the layer is made, or leave it out (`drop`)"
+
+
 class TreeChangedError(ClocheError):
     """``path``, relative to ``root``, changed while the tree was being read."""
 

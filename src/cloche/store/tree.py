@@ -16,10 +16,13 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cloche.store.errors import TreeChangedError
+from cloche.store.errors import TooDeepError, TreeChangedError
 
 OPAQUE = b"user.overlay.opaque"
 """overlayfs's mark for a directory that hides what lies below it (with ``userxattr``)."""
+
+LEVELS = 200
+"""How deep a layer may be: each level takes a descriptor and some of Python's stack."""
 
 _SMALL = 256 * 1024  # bytes; below this a thread costs more than it saves
 _PENDING = 64  # open files waiting for a thread, well below the usual limit of 1024 descriptors
@@ -132,6 +135,12 @@ def _digest(fd: int, size: int) -> str:
         return hashlib.sha256(file.read()).hexdigest()
 
 
+def check_depth(root: Path, path: bytes) -> None:
+    """Raise `TooDeepError` for a directory beyond `LEVELS`."""
+    if path.count(b"/") >= LEVELS:
+        raise TooDeepError(root, os.fsdecode(path))
+
+
 class _Walker:
     """One walk: descriptors of the open directories, and threads for the large files."""
 
@@ -144,6 +153,7 @@ class _Walker:
 
     def directory(self, fd: int, path: bytes) -> None:
         """List one directory and what lies below it, names in the order of their bytes."""
+        check_depth(self.root, path)
         self.add(path, os.fstat(fd), xattrs=read_xattrs(fd))
         prefix = path + b"/" if path else b""
         for name in sorted(os.fsencode(name) for name in os.listdir(fd)):
@@ -245,8 +255,8 @@ class _Walker:
 def walk(root: Path, *, content: bool = True) -> list[Entry]:
     """List a tree, its root first, each directory before its names, names in byte order.
 
-    Without ``content`` files are not read, and ``digest`` stays None. Raises OSError, and
-    `TreeChangedError` when a file turns into something else meanwhile.
+    Without ``content`` files are not read; ``digest`` stays None. Raises OSError, `TooDeepError`,
+    and `TreeChangedError` when a file turns into something else meanwhile.
     """
     with ExitStack() as stack:
         pool = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cloche.store.errors import TreeChangedError
+from cloche.store.errors import TooDeepError, TreeChangedError
 from cloche.store.records import Blob, Tree
 from cloche.store.store import Store
 from cloche.store.sweep import dead, sweep, unlisted
@@ -132,6 +132,6 @@ def _trouble(thing: Tree | Blob | Distfile) -> Trouble | None:
                 same = hashlib.file_digest(file, algorithm).hexdigest() == thing.id
     except (FileNotFoundError, NotADirectoryError):
         return "changed" if os.path.lexists(thing.path) else "missing"
-    except (OSError, TreeChangedError):
+    except (OSError, TooDeepError, TreeChangedError):
         return "unreadable"
     return None if same else "changed"
