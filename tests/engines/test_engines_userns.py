@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
+from tests.support import User
+
 from cloche.engines import userns
 
 
@@ -23,3 +28,19 @@ def test_the_proposed_range_is_free() -> None:
 
 def test_mapped_ids_are_counted() -> None:
     assert userns.mapped_ids("   0  1000  1\n   1  100000  65535\n") == userns.IDS
+
+
+def test_a_directory_that_the_user_may_not_enter_is_left(ordinary: User, tmp_path: Path) -> None:
+    for name, mode in (("closed", 0o700), ("open", 0o755)):
+        (tmp_path / name).mkdir(mode=mode)
+    code = (
+        f"import sys; sys.path.insert(0, {str(ordinary.source)!r}); import os\n"
+        "from cloche.engines import userns; userns.enter(); print(os.getcwd())"
+    )
+    command = [*ordinary.as_user(), ordinary.python, "-c", code]
+    # `su` leaves the working directory as it is.
+    for name, where in (("closed", "/"), ("open", str(tmp_path / "open"))):
+        told = subprocess.run(
+            command, cwd=tmp_path / name, capture_output=True, check=True, text=True
+        )
+        assert told.stdout.strip() == where

@@ -14,16 +14,29 @@ from pathlib import Path
 import pytest
 from tests.support import ROOT, User, cannot
 
-from cloche.layers import backends, capture_root, layer_id, open_root
+from cloche.layers import (
+    backends,
+    capture_root,
+    compare,
+    flatten,
+    import_tarball,
+    layer_id,
+    merge_layers,
+    open_root,
+    subtract,
+)
 from cloche.layers.errors import (
     BackendUnavailableError,
     NoBackendError,
     NotEmptyError,
     ReadOnlyRootError,
     RootBusyError,
+    RootEndedError,
     SharedInodesError,
     UnknownBackendError,
 )
+from cloche.layers.xattrtext import ACL_DEFAULT, acl_from_text
+from cloche.store import Store
 
 DRIVER = Path(__file__).with_name("root_driver.py")
 CHECKS = re.findall(r"^def (check_\w+)", DRIVER.with_name("root_checks.py").read_text(), re.M)
@@ -148,10 +161,66 @@ def test_mistakes_are_told(tmp_path: Path, low: Path) -> None:
     assert unknown.value.name == "aufs"
     with pytest.raises(SharedInodesError, match="cannot be writable; open it without"):
         open_root([low], tmp_path / "at", upper=tmp_path / "upper", backend="hardlink").__enter__()
-    with pytest.raises(NotEmptyError, match="low: a root needs an empty directory"):
+    with pytest.raises(
+        NotEmptyError, match="low: an empty directory is needed, and this one is not"
+    ):
         open_root([low], low).__enter__()
     with pytest.raises(ValueError, match="at least one layer"):
         open_root([], tmp_path / "at").__enter__()
+
+
+def test_one_layer_is_captured_while_the_root_is_open(
+    tmp_path: Path, low: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    there = tmp_path / "there"
+    there.mkdir()
+    (there / "already").touch()
+    with open_root([Path("low")], Path("at"), upper=Path("upper"), backend="copy") as root:
+        (root.path / "new").touch()
+        monkeypatch.chdir("/")
+        with pytest.raises(NotEmptyError):
+            capture_root(root, there)
+        capture_root(root, tmp_path / "layer")
+        with pytest.raises(RootEndedError, match="at: the root has ended"):
+            capture_root(root, tmp_path / "second")
+    with open_root([low], tmp_path / "at", upper=tmp_path / "upper", backend="copy") as root:
+        pass
+    with pytest.raises(RootEndedError):
+        capture_root(root, tmp_path / "second")
+    for mix in (lambda: flatten([low], there), lambda: subtract(low, [], there)):
+        with pytest.raises(NotEmptyError):
+            mix()
+    assert [path.name for path in (tmp_path / "layer").iterdir()] == ["new"]
+    assert [path.name for path in there.iterdir()] == ["already"]
+    assert not (tmp_path / "second").exists()
+
+
+def test_what_a_directory_hands_down_is_no_part_of_a_layer(tmp_path: Path, low: Path) -> None:
+    (low / "directory").mkdir()
+    subprocess.run(["tar", "-C", low, "-cf", tmp_path / "x.tar", "file", "directory"], check=True)
+    ids = []
+    for name in ("plain", "with defaults"):
+        place = tmp_path / name
+        place.mkdir()
+        if ids:
+            acl = acl_from_text("user::rwx,user:1:rwx,group::r-x,mask::rwx,other::r-x")
+            os.setxattr(place, ACL_DEFAULT, acl)
+            os.chown(place, 5, 5)
+            place.chmod(0o2775)
+        for at in ("at", "upper"):
+            (place / at).mkdir()
+        import_tarball(tmp_path / "x.tar", place / "imported")
+        merge_layers([low], place / "merged", link=False)
+        with open_root([low], place / "at", upper=place / "upper", backend="copy") as root:
+            assert compare(root.path, low).equal
+            (root.path / "new/inner").mkdir(parents=True)
+            capture_root(root, place / "captured")
+        with Store.open(place / "store") as store, store.workspace("x") as room:
+            (room / "made").mkdir()
+            made = layer_id(room / "made", {})
+        ids.append([layer_id(place / x, {}) for x in ("imported", "merged", "captured")] + [made])
+    assert ids[0] == ids[1]
 
 
 def test_a_missing_program_is_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,6 +22,7 @@ from cloche.layers import overlay
 from cloche.layers.copying import give_attributes
 from cloche.layers.merge import Node
 from cloche.linux import mounts, processes
+from cloche.store.plain import make_plain
 
 # Covered by a private tmpfs until the pivot; no layer and no bind can lie there.
 _STAGE = Path("/sys")
@@ -69,9 +70,7 @@ def step(name: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        text = str(error.strerror)
-        if error.filename:
-            text += f" ({error.filename})"
+        text = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
         raise SandboxError(name, text, error.errno or 0) from error
 
 
@@ -253,11 +252,12 @@ def _writable(upper: Path, model: Path) -> tuple[Path, Path]:
     top, work = upper / "top", upper / "work"
     if not top.exists():
         top.mkdir()
-        root = Node(b"", os.fsencode(model), model.lstat())
-        give_attributes(root, os.fsencode(top))
+        make_plain(top)
+        give_attributes(Node(b"", os.fsencode(model), model.lstat()), os.fsencode(top))
     if work.exists():  # an earlier volatile mount has marked it as used
         shutil.rmtree(work)
     work.mkdir()
+    make_plain(work)
     return top, work
 
 

@@ -34,8 +34,8 @@ def enter() -> bool:
     """Become uid 0 of a new user and mount namespace; do nothing as uid 0. True when entered.
 
     To be called once, before there are threads. The map is 0 → own id, 1…65535 → the first
-    subordinate ranges of /etc/subuid and /etc/subgid. The environment stays as it is. Raises
-    HostError.
+    subordinate ranges of /etc/subuid and /etc/subgid. The environment stays as it is; so
+    does the working directory, where the user may enter it, else it becomes /. Raises HostError.
     """
     if os.geteuid() == 0:
         return False
@@ -50,6 +50,10 @@ def enter() -> bool:
     os.setgroups([])
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
+    try:
+        Path().stat()
+    except PermissionError:  # root's home, after `su`: nothing could be done from there
+        os.chdir("/")
     return True
 
 

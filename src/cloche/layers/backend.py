@@ -14,6 +14,7 @@ from cloche.layers.copying import give_attributes
 from cloche.layers.errors import RootBusyError
 from cloche.layers.merge import Merged
 from cloche.linux import mounts
+from cloche.store.plain import make_plain
 from cloche.store.tree import remove_tree
 
 Capture = Callable[[Path, Sequence[str]], CaptureReport]
@@ -56,6 +57,8 @@ def writable_top(place: Place) -> Iterator[tuple[Path, Path]]:
     try:
         top.mkdir()
         work.mkdir()
+        make_plain(top)
+        make_plain(work)
         if root is not None:
             give_attributes(root, os.fsencode(top))
         yield top, work

@@ -14,7 +14,9 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from cloche.layers.errors import refuse_full
 from cloche.layers.merge import Node
+from cloche.store.plain import make_plain
 from cloche.store.tree import OPAQUE, read_xattrs
 
 _NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)
@@ -31,9 +33,11 @@ class Farm:
     def __init__(self, goal: Path, *, link: bool, content: Content | None = None) -> None:
         """``goal`` is missing or empty; with ``link`` files become hard links where that can be.
 
-        ``content`` copies what is in files, in place of `copy_content`.
+        ``content`` copies what is in files, in place of `copy_content`. Raises `NotEmptyError`.
         """
+        refuse_full(goal)
         goal.mkdir(exist_ok=True)
+        make_plain(goal)
         self.goal = os.fsencode(goal)
         self.link = link
         self.content = content or copy_content

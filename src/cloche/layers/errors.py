@@ -80,7 +80,7 @@ class MissingLowerError(ClocheError):
 
     @property
     def what(self) -> str:
-        return "a layer of the stack is missing"
+        return "a layer of the stack is missing, or is no directory"
 
     @property
     def where(self) -> str:
@@ -88,7 +88,7 @@ class MissingLowerError(ClocheError):
 
     @property
     def todo(self) -> str:
-        return "run `cloche store verify`"
+        return "look whether it was moved; `cloche store verify` finds what a store has lost"
 
 
 class PathTooLongError(ClocheError):
@@ -209,7 +209,7 @@ class ReadOnlyRootError(ClocheError):
 
 
 class NotEmptyError(ClocheError):
-    """A directory that a root needs for itself holds something."""
+    """A directory that a root or a new tree needs for itself holds something."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -217,7 +217,7 @@ class NotEmptyError(ClocheError):
 
     @property
     def what(self) -> str:
-        return "a root needs an empty directory"
+        return "an empty directory is needed, and this one is not"
 
     @property
     def where(self) -> str:
@@ -226,6 +226,32 @@ class NotEmptyError(ClocheError):
     @property
     def todo(self) -> str:
         return "choose another one"
+
+
+def refuse_full(destination: Path) -> None:
+    """Raise `NotEmptyError` where a new tree would mix with what is there already."""
+    if destination.exists() and any(destination.iterdir()):
+        raise NotEmptyError(destination)
+
+
+class RootEndedError(ClocheError):
+    """A root that was captured already, or whose block has been left, was to be captured."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def what(self) -> str:
+        return "the root has ended: one layer can be captured, while it is open"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "open another one"
 
 
 class RootBusyError(ClocheError):

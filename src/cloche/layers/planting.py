@@ -123,6 +123,7 @@ class Planter:
             try:
                 member = self._directories[path]
                 if member is None:
+                    os.fchown(fd, os.geteuid(), os.getegid())
                     os.fchmod(fd, 0o755)
                 else:
                     self._dress(fd, member)

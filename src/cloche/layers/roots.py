@@ -26,8 +26,10 @@ from cloche.layers.errors import (
     BackendUnavailableError,
     NoBackendError,
     NotEmptyError,
+    RootEndedError,
     SharedInodesError,
     UnknownBackendError,
+    refuse_full,
 )
 from cloche.layers.fuse_overlay import FuseOverlay
 from cloche.layers.kernel_overlay import KernelOverlay
@@ -72,6 +74,23 @@ class Root:
     _capture: Capture = field(repr=False)
 
 
+class _Once:
+    """A backend's capture: for one layer, and while the root is open."""
+
+    def __init__(self, place: Place, capture: Capture) -> None:
+        self.place = place
+        self.capture = capture
+        self.over = False
+
+    def __call__(self, destination: Path, drop: Sequence[str]) -> CaptureReport:
+        if self.over:
+            raise RootEndedError(self.place.at)
+        refuse_full(destination)
+        report = self.capture(destination, drop)
+        self.over = True
+        return report
+
+
 def own_mounts() -> None:
     """Give this process a mount namespace of its own, so that its mounts go when it dies.
 
@@ -99,12 +118,18 @@ def open_root(
     for directory in (at, upper):
         if directory is not None and any(directory.iterdir()):
             raise NotEmptyError(directory)
-    place = Place(tuple(lowers), at, upper)
+    # The caller may change its directory meanwhile.
+    at, upper = at.absolute(), upper and upper.absolute()
+    place = Place(tuple(Path(lower).absolute() for lower in lowers), at, upper)
     chosen = _best(at, writable=upper is not None) if backend is None else _named(backend)
     if upper is not None and not chosen.writable:
         raise SharedInodesError(chosen.name)
     with chosen.show(place) as taking:
-        yield Root(at, place.lowers, upper is not None, chosen.name, taking)
+        once = _Once(place, taking)
+        try:
+            yield Root(at, place.lowers, upper is not None, chosen.name, once)
+        finally:
+            once.over = True
 
 
 def capture_root(root: Root, destination: Path, *, drop: Sequence[str] = ()) -> CaptureReport:
@@ -114,7 +139,8 @@ def capture_root(root: Root, destination: Path, *, drop: Sequence[str] = ()) -> 
     in nothing else, and with names that are one inode in the lowers so again. It lies at
     ``destination``, which is missing, and on the file system of ``at`` and ``upper``. ``drop`` are
     patterns of paths that no layer holds. Raises OSError, RootBusyError when a process still uses
-    the root, ReadOnlyRootError.
+    the root (which cannot be told of copies: whoever has a file of them open to write can still
+    change the layer), ReadOnlyRootError, NotEmptyError, and RootEndedError the second time.
     """
     return root._capture(destination, drop)
 

@@ -14,6 +14,7 @@ from cloche.layers.merge import Merged, Node, open_node
 from cloche.layers.planting import ImportOptions, Planter, Read, emptied
 from cloche.layers.tarformat import Extents, Member, TarReader
 from cloche.layers.unpacking import unpacked
+from cloche.store.plain import make_plain
 from cloche.store.tree import read_xattrs
 
 _TRAILER = 1 << 20  # bytes of padding that may follow the end of an archive
@@ -93,6 +94,7 @@ def _planted(
     destination.mkdir(exist_ok=True)
     if any(destination.iterdir()):
         raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(destination))
+    make_plain(destination)
     planter = Planter(destination, source, options)
     try:
         plant(planter)

@@ -31,6 +31,7 @@ from cloche.store.errors import (
 from cloche.store.index import Index
 from cloche.store.layout import checked, fsync, prepare, settle_version, syncfs
 from cloche.store.locks import held, held_directory, hold, open_lock, release, try_hold
+from cloche.store.plain import make_plain
 from cloche.store.records import Action, Blob, Pin, Tree
 from cloche.store.sweep import discard, sweep, take_away
 from cloche.store.tree import open_directory, remove_tree
@@ -282,6 +283,7 @@ class Store:
         """
         with held(self.path / "locks" / "tmp"):  # no sweep between making and holding it
             room = Path(tempfile.mkdtemp(prefix=f"{prefix}-", dir=self.tmp))
+            make_plain(room, 0o700)
             fd = open_directory(room)
             hold(fd)
         try:
