@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from sandbox_ground import ENV, Ground, alive, gone, raises
@@ -141,6 +142,10 @@ def check_descriptors_go_in_under_their_numbers(g: Ground) -> None:
         assert set(seen) - {b"3"} == {b"0", b"1", b"2", b"7", b"9"}, seen  # 3 is ls's own
     os.close(read)
     os.close(again)
+    with tempfile.TemporaryFile() as far:  # beyond the numbers that all shells know
+        high = Command(("/bin/sh", "-c", "echo far > /proc/self/fd/40"), ENV)
+        assert g.engine.start(g.sandbox(), high, fds={40: far.fileno()}).wait().ok
+        assert far.read() == b"far\n"
 
 
 def check_errors_say_what_failed(g: Ground) -> None:
@@ -158,6 +163,29 @@ def check_errors_say_what_failed(g: Ground) -> None:
     assert str(missing) in str(error), error
     error = raises(SandboxError, start(g.sandbox(tmpfs=("/a/../b",)), "true"))
     assert "plain absolute path" in str(error), error
+
+
+def check_what_tools_would_alter_is_refused(g: Ground) -> None:
+    plain = Command(("true",), ENV)
+    cases: list[tuple[Sandbox, Command, dict[int, int], str]] = [
+        (g.sandbox(), Command(("true", "a\0b"), ENV), {}, "null byte"),
+        (g.sandbox(), Command(("true",), {"A=B": "c"}), {}, "no name of a variable"),
+        (g.sandbox(), Command(("true",), ENV, cwd="etc"), {}, "no absolute path"),
+        (g.sandbox(hostname="a b"), plain, {}, "no host name"),
+        (g.sandbox(), plain, {2: 0}, "cannot get the number 2"),
+        (g.sandbox(), plain, {3: 9999}, "passing descriptors: Bad file descriptor"),
+    ]
+    for sandbox, command, fds, word in cases:
+        start = partial(g.engine.start, sandbox, command, fds=fds)
+        error = raises(SandboxError, start)
+        assert word in str(error), error
+    same = """[ "$1" = "$(printf '\\377')" ]"""
+    refused = ""
+    try:  # bytes go in as they are, or not at all
+        ended, _ = g.shell("", argv=("/bin/sh", "-c", same, "sh", "\udcff"))
+    except SandboxError as error:
+        refused = str(error)
+    assert "is not UTF-8" in refused or (not refused and ended.ok), refused
 
 
 def check_many_threads_at_once(g: Ground) -> None:
@@ -210,7 +238,7 @@ def check_the_callers_terminal_is_given_back(g: Ground) -> None:
     said = b""
     while said.count(b"\n") < 2:
         said += os.read(master, 999)
-    assert said.split() == [b"88", b"33", b"111"]
+    assert said.split() == [b"88", b"33", b"111"], said
     os.close(master)
     os.close(slave)
 

@@ -42,6 +42,7 @@ PROMISES = (
     "check_resources_are_counted",
     "check_descriptors_go_in_under_their_numbers",
     "check_errors_say_what_failed",
+    "check_what_tools_would_alter_is_refused",
     "check_a_terminal_of_its_own",
     "check_the_callers_terminal_is_given_back",
     "check_nothing_outlives_a_killed_program",
@@ -72,6 +73,7 @@ HARMLESS = (
     "check_resources_are_counted",
     "check_descriptors_go_in_under_their_numbers",
     "check_errors_say_what_failed",
+    "check_what_tools_would_alter_is_refused",
     "check_a_terminal_of_its_own",
     "check_nothing_outlives_a_killed_program",
 )

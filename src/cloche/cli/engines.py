@@ -87,7 +87,7 @@ def engines(
         found = _probe(store, room, looked, root, rounds)
     if as_json:
         click.echo(json.dumps(_data(found), indent=2))
-    else:
+    elif found.probed:
         click.echo(shown.table(found.probed))
         if verbose:
             click.echo("\n" + shown.details(found.probed))

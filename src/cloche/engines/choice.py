@@ -80,6 +80,7 @@ def look(name: str, directory: Path) -> Availability:
             kind, _, tool = name.partition(":")
             with LocalEngine(_way(kind, name).make(tool or None)) as engine:
                 probe.check_engine(engine, directory)
+                nature = engine.nature  # which of several tools it is, and what that means here
     except ClocheError as error:
         return Availability(name, nature, error.what, error.todo)
     return Availability(name, nature)

@@ -1,6 +1,7 @@
 """Plain chroot(2), as stages and packages are often built by hand: for comparison only.
 
-It isolates nothing but files. The pid and the mount namespace are there to clean up after it.
+Names alone lead to the root, which uid 0 can leave; nothing else is kept apart. The pid and the
+mount namespace are there to clean up after it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class Chroot(Keeper):
     name = "chroot"
     nature = Nature(
         "plain chroot",
-        caution="chroot isolates nothing of the host but its files, and is for comparison only",
+        caution="chroot isolates nothing of the host, not even files, and is for comparison only",
     )
     places = ()
 

@@ -14,7 +14,7 @@ import select
 import shutil
 import socket
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -129,10 +129,21 @@ def keep_cgroups(*, hidden: bool) -> None:
         os.close(fd)
 
 
+def refuse_bytes(command: Command, name: str) -> None:
+    """Raise SandboxError for a command that JSON, which this tool takes, cannot hold as it is."""
+    words = (*command.argv, *command.env, *command.env.values(), command.cwd)
+    for word in words:
+        try:
+            word.encode()
+        except UnicodeEncodeError as error:
+            said = f"{word!r} is not UTF-8, and {name} takes nothing else"
+            raise SandboxError("making a sandbox", said, 0, "use another engine") from error
+
+
 def filled(numbers: Sequence[int], streams: Sequence[int]) -> dict[int, int]:
     """The command's descriptors without holes, for tools that pass on the first so many.
 
-    Holes get standard input once more; `close_holes` closes them.
+    Holes get standard input once more; `close_holes` closes those below 10.
     """
     given = dict(zip((0, 1, 2, *numbers), streams, strict=False))
     return {number: given.get(number, given[0]) for number in range(max(given) + 1)}
@@ -140,8 +151,13 @@ def filled(numbers: Sequence[int], streams: Sequence[int]) -> dict[int, int]:
 
 def close_holes(command: Command, numbers: Sequence[int]) -> Command:
     """Let a shell of the root close, before the command, what `filled` has added."""
-    holes = [number for number in range(3, max((2, *numbers))) if number not in numbers]
+    holes = _holes(range(3, max((2, *numbers))), numbers)
     return _by_shell(command, "".join(f"exec {number}<&-; " for number in holes))
+
+
+def _holes(given: Iterable[int], wanted: Container[int]) -> list[int]:
+    """What a shell has to close: some, dash for one, know numbers of one digit only."""
+    return [number for number in given if 2 < number < 10 and number not in wanted]
 
 
 def wrapped(
@@ -161,7 +177,7 @@ def wrapped(
         if not os.access("/bin/sh", os.X_OK):
             return filled(request.fds, streams), command
     given = filled((*request.fds, own), [*streams, streams[2]]) | {2: words.fd}
-    holes = [number for number in given if number > 2 and number not in (*request.fds, own)]
+    holes = _holes(given, (*request.fds, own))
     names = [name for name in unset if name not in command.env]
     script = f"unset {' '.join(names)}; exec 2>&{own} {own}<&-; "
     script += "".join(f"exec {number}<&-; " for number in holes)

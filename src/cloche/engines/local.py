@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import posixpath
+import re
 import select
 import signal
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self
 
@@ -19,6 +20,10 @@ from cloche.engines.errors import LauncherError, ProgramError, SandboxError
 from cloche.engines.launcher import fork_launcher
 from cloche.engines.terminal import Terminal
 from cloche.engines.way import Way
+
+_HOST_NAME = re.compile(
+    r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?"
+)  # hostname(7), and 64 bytes
 
 
 class LocalProcess:
@@ -119,8 +124,8 @@ class LocalEngine:
         fds: Mapping[int, int] | None = None,
     ) -> LocalProcess:
         """Start a command; see `Engine.start`. Returns when its program has been executed."""
-        _check(sandbox, command)
         extra = dict(fds or {})
+        _check(sandbox, command, extra)
         groups = cgroups.create_for_sandbox(sandbox.limits)
         request = wire.Request(sandbox, command, tuple(extra), groups)
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -192,8 +197,13 @@ class LocalEngine:
                     if report is None or report["id"] == ident:
                         break
                     _abandon(passed)
-        except OSError:
+        except ConnectionError:
             raise LauncherError from None
+        except OSError as error:
+            if self._closed:
+                raise LauncherError from None
+            text = error.strerror or str(error)
+            raise SandboxError("passing descriptors", text, error.errno or 0) from error
         if report is None:
             raise LauncherError
         if not passed:
@@ -201,14 +211,32 @@ class LocalEngine:
         return passed[0]
 
 
-def _check(sandbox: Sandbox, command: Command) -> None:
+def _check(sandbox: Sandbox, command: Command, fds: Iterable[int]) -> None:
+    """Refuse at once, in one way, what each tool would refuse or alter in its own."""
+    for wrong in _wrong(sandbox, command, fds):
+        raise SandboxError("making a sandbox", wrong)
+
+
+def _wrong(sandbox: Sandbox, command: Command, fds: Iterable[int]) -> Iterator[str]:
     if not sandbox.lowers:
-        raise SandboxError("making a sandbox", "it has no lower directory")
+        yield "it has no lower directory"
     if not command.argv:
-        raise SandboxError("making a sandbox", "its command is empty")
+        yield "its command is empty"
+    if any("\0" in text for text in (*command.argv, *command.env.values(), command.cwd)):
+        yield "its command has a null byte"
+    for name in command.env:
+        if not name or "=" in name or "\0" in name:
+            yield f"{name!r} is no name of a variable"
+    if not command.cwd.startswith("/"):
+        yield f"its directory {command.cwd!r} is no absolute path"
+    if not _HOST_NAME.fullmatch(sandbox.hostname):
+        yield f"{sandbox.hostname!r} is no host name"
+    for number in fds:
+        if number < 3:
+            yield f"a descriptor cannot get the number {number}"
     for target in (*sandbox.tmpfs, *(bind.target for bind in sandbox.binds)):
         if not target.startswith("/") or posixpath.normpath(target) != target or target == "/":
-            raise SandboxError("making a sandbox", f"{target!r} is no plain absolute path")
+            yield f"{target!r} is no plain absolute path"
 
 
 def _failure(report: dict[str, Any] | None) -> SandboxError:

@@ -21,7 +21,7 @@ from cloche.engines import spawning
 from cloche.engines.assembly import KEPT_STAGE, entered, step
 from cloche.engines.base import Nature
 from cloche.engines.errors import SandboxError
-from cloche.engines.keeper import Keeper, close_holes, filled, keep_cgroups
+from cloche.engines.keeper import Keeper, close_holes, filled, keep_cgroups, refuse_bytes
 from cloche.engines.oci_config import config
 from cloche.engines.reaping import end_all
 from cloche.engines.way import Started
@@ -64,6 +64,7 @@ class Oci(Keeper):
 
     def launch(self, request: Request, root: Path, streams: Sequence[int]) -> Started:
         """Create the container, then start the command in it."""
+        refuse_bytes(request.command, self.name)
         keep_cgroups(hidden=self.name == "oci:crun")
         state, bundle = KEPT_STAGE / "state", KEPT_STAGE / "bundle"
         with step("writing config.json"):
@@ -87,7 +88,9 @@ class Oci(Keeper):
             if request.command.tty:
                 passed = (_take_terminal(console, streams[1]),)
         self._run("start", [_ID], filled((), streams))
-        return Started(int(Path(f"{state}.pid").read_text()), passed=passed)
+        with step(f"reading the pid that {self.name} has written"):
+            pid = int(Path(f"{state}.pid").read_text())
+        return Started(pid, passed=passed)
 
     def _run(self, what: str, arguments: Sequence[str], fds: Mapping[int, int]) -> None:
         """Run the runtime, which has to succeed."""

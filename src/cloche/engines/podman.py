@@ -16,7 +16,16 @@ from cloche.engines import inherited, spawning
 from cloche.engines.assembly import KEPT_STAGE, PROC_MASKED, entered, step
 from cloche.engines.base import Nature
 from cloche.engines.errors import SandboxError
-from cloche.engines.keeper import Keeper, Words, cover, find_tool, is_ready, keep_cgroups, wrapped
+from cloche.engines.keeper import (
+    Keeper,
+    Words,
+    cover,
+    find_tool,
+    is_ready,
+    keep_cgroups,
+    refuse_bytes,
+    wrapped,
+)
 from cloche.engines.native import CAPABILITIES
 from cloche.engines.oci_config import SECCOMP
 from cloche.engines.reaping import end_all
@@ -53,6 +62,7 @@ class Podman(Keeper):
 
     def launch(self, request: Request, root: Path, streams: Sequence[int]) -> Started:
         """Start podman, and wait until it says that the container runs."""
+        refuse_bytes(request.command, self.name)
         keep_cgroups(hidden=True)
         for path in ("/run", "/dev/shm", "/var/lib/containers", "/var/tmp"):  # noqa: S108
             cover(path)
