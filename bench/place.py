@@ -101,11 +101,19 @@ class Place:
         own = (sys.executable, "-m", "cloche.cli", "-C", project, "--store", self.store)
         return run((*own, *arguments), cwd=ROOT)
 
-    def build(self, project: Path, machine: str, *, jobs: int = 2, engine: str = "native") -> Build:
+    def build(
+        self,
+        project: Path,
+        machine: str,
+        *,
+        jobs: int = 2,
+        engine: str = "native",
+        options: Sequence[str] = (),
+    ) -> Build:
         """Run `cloche build` to its end."""
         words = ("build", machine, "--jobs", str(jobs), "--progress", "json")
         other = () if engine == "native" else ("--engine", engine)
-        told, seconds = self.cloche(project, *words, *other)
+        told, seconds = self.cloche(project, *words, *other, *options)
         return Build(seconds, tuple(map(json.loads, told.splitlines())))
 
     def forget(self) -> None:

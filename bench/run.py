@@ -9,7 +9,18 @@ import tempfile
 import time
 from pathlib import Path
 
-from bench import builds, compiling, display, facts, layers, overhead, resolution, starts, thousand
+from bench import (
+    builds,
+    compiling,
+    display,
+    facts,
+    layers,
+    overhead,
+    parts,
+    resolution,
+    starts,
+    thousand,
+)
 from bench.place import ROOT, BenchError, Place, say
 from bench.table import Report, Row, render
 from cloche.seeds.stored import stored_seeds
@@ -40,6 +51,10 @@ NOTES = (
     "Roots of many layers: see docs/layers.md, which `python -m bench.layers` writes.",
     "A package that compiles nothing: five of them without dependencies, one after the other; "
     "cloche's figures are those of its index and its events.",
+    "Seeds in parts: a generated tree with a VDB, 100 files a package of 0.3 to 24 KB, split into "
+    "a layer for each package, which are then all put over the Debian seed; the files were written "
+    "just before. The first time the layers are merged into a union. `--strict`: packages of "
+    "their own for both kinds, which take turns; the seed is split before.",
     "Resolution: both sides have a metadata cache; cloche's own is made from the tree, which ships "
     "none, before the clock starts. The configuration changes before each round.",
     "Memory: VmHWM of a process with the whole command line loaded, that reads a synthetic "
@@ -111,6 +126,9 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
     others += layers.rows(place, seed, 100 if quick else 300, 2 if quick else 5)
     say("packages that compile nothing")
     rows += overhead.rows(place, 2 if quick else 5)
+    say("seeds in parts")
+    rows += parts.split_rows(place, seed, 60 if quick else 600, 5 if quick else 40)
+    rows += parts.strict_rows(place, 2 if quick else 7)
     say("a resolution of three hundred packages")
     rows += resolution.rows(place, 30 if quick else 300, 2 if quick else 5)
     say("a plan of a thousand packages")

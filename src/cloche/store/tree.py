@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from cloche.store.errors import TooDeepError, TreeChangedError
@@ -278,35 +279,39 @@ def measure(entries: Iterable[Entry]) -> tuple[int, int]:
     return files, size
 
 
-def fields(*values: bytes | str | int | None) -> bytes:
-    """One record: each value with its length before it, so that no two records read alike."""
-    parts = []
-    for value in values:
-        if isinstance(value, int):
-            value = str(value)
-        if isinstance(value, str):
-            value = value.encode()
-        parts.append(b"-" if value is None else b"%d:%s" % (len(value), value))
-    return b"".join(parts) + b"\n"
+def _field(value: bytes | None) -> bytes:
+    """A value with its length before it, so that no two records read alike."""
+    return b"-" if value is None else b"%d:%s" % (len(value), value)
+
+
+@lru_cache(maxsize=4096)
+def _number(value: int) -> bytes:
+    return _field(b"%d" % value)
+
+
+_WORDS = {word: _field(word.encode()) for word in _TYPES.values()}
 
 
 def record(entry: Entry, *extra: int) -> bytes:
     """The canonical text of an entry: all but size, inode and times, which ``extra`` may add."""
-    xattrs = [part for pair in entry.xattrs for part in pair]
-    return fields(
-        entry.path,
-        entry.type,
-        entry.mode,
-        entry.uid,
-        entry.gid,
-        os.major(entry.rdev),
-        os.minor(entry.rdev),
-        entry.link,
-        entry.target,
-        entry.digest,
-        len(entry.xattrs),
-        *xattrs,
-        *extra,
+    # Made for every name of every tree that is looked at, so no detours.
+    return b"".join(
+        (
+            _field(entry.path),
+            _WORDS[entry.type],
+            _number(entry.mode),
+            _number(entry.uid),
+            _number(entry.gid),
+            _number(os.major(entry.rdev)),
+            _number(os.minor(entry.rdev)),
+            _field(entry.link),
+            _field(entry.target),
+            b"-" if entry.digest is None else b"%d:%s" % (len(entry.digest), entry.digest.encode()),
+            _number(len(entry.xattrs)),
+            *(_field(part) for pair in entry.xattrs for part in pair),
+            *(_number(value) for value in extra),
+            b"\n",
+        )
     )
 
 
