@@ -144,7 +144,8 @@ def test_dpkgs_lists_with_diversions_and_two_architectures(tmp_path: Path, store
     stanzas = [
         STATUS.format(name="lib", arch="amd64", more="Multi-Arch: same\n"),
         STATUS.format(name="lib", arch="i386", more="Multi-Arch: same\n"),
-        STATUS.format(name="dash", arch="amd64", more=""),
+        STATUS.format(name="dash", arch="all", more=""),
+        STATUS.format(name="dpkg", arch="amd64", more=""),
         STATUS.format(name="bash", arch="amd64", more=""),
     ]
     write(top, "var/lib/dpkg/status", "".join(stanzas))
@@ -164,7 +165,8 @@ def test_dpkgs_lists_with_diversions_and_two_architectures(tmp_path: Path, store
     own = {name: files_of(layer) for name, layer in parts.items()}
     info = "var/lib/dpkg/info"
     assert own == {
-        "lib:amd64": {"usr/lib/a", "usr/lib/both", f"{info}/lib:amd64.list"},
+        "lib": {"usr/lib/a", "usr/lib/both", f"{info}/lib:amd64.list"},
+        "dpkg": set(),
         "lib:i386": {"usr/lib/b", "usr/lib/both", f"{info}/lib:i386.list"},
         "dash": {"usr/bin/sh.real", f"{info}/dash.list", f"{info}/dash.postinst"},
         "bash": {"usr/bin/sh", "usr/bin/bash", f"{info}/bash.list"},

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from cloche.build import distfiles, fetch
 from cloche.build.errors import BuildError, StepError
-from cloche.build.events import Done, Finished, Planned
+from cloche.build.events import Done, Finished, Note, Planned
 from cloche.build.executor import Outcome, at_once, carry_out
 from cloche.build.package import explain_again
 from cloche.build.preview import Forecast, forecast
@@ -49,7 +49,10 @@ def prepare(shop: Workshop, targets: tuple[str, ...]) -> Worker:
     """
     graph, depgraph = resolve(shop, targets)
     if shop.inputs.strict:
-        parts = strict_parts(shop.store, shop.inputs.base[0], graph.installed)
+        seed = shop.inputs.base[0]
+        parts = strict_parts(
+            shop.store, seed, graph.installed, lambda text: shop.bus(Note(text=text))
+        )
         shop = replace(shop, inputs=shop.inputs.strictly(parts))
     plan = make_plan(graph)
     inputs_of = {p.id: input_digests(shop.inputs, p) for p in graph.packages}

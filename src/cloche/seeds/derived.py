@@ -34,15 +34,19 @@ def _known(seed: Layer, room: Path) -> Path:
     return tree
 
 
-def parts_of(store: Store, seed: Layer) -> dict[str, Layer]:
+def parts_of(
+    store: Store, seed: Layer, report: Callable[[str], None] = lambda _: None
+) -> dict[str, Layer]:
     """The seed in parts, each a layer, by the names of its packages and `REST`.
 
-    Together, in any order, they are the seed. Raises BadPackageListError and OSError.
+    Together, in any order, they are the seed. ``report`` is called where it has to be split first,
+    which takes seconds. Raises BadPackageListError and OSError.
     """
     code = _code("contents.py", "ownership.py", "splitting.py")
     parts = {"seed": seed.id, "code": code}
 
     def make() -> Mapping[str, str]:
+        report(f"splitting the seed {seed.label} into its packages, once: {seed.files:,} files")
         entries = walk(seed.path)
         owned = ownership.owned_by_package(seed.path, entries)
         divided = splitting.divided(entries, owned)
@@ -56,14 +60,18 @@ def parts_of(store: Store, seed: Layer) -> dict[str, Layer]:
 
 
 def strict_parts(
-    store: Store, seed: Layer, installed_needs: Mapping[str, tuple[str, ...]]
+    store: Store,
+    seed: Layer,
+    installed_needs: Mapping[str, tuple[str, ...]],
+    report: Callable[[str], None] = lambda _: None,
 ) -> SeedParts:
     """The seed as strict builds see it.
 
     ``installed_needs`` are the packages of its VDB with what they need at run time, as Portage has
-    them. Raises NoStrictSeedError for a seed with neither a VDB nor dpkg's lists, and OSError.
+    them; ``report`` as with `parts_of`. Raises NoStrictSeedError for a seed with neither a VDB nor
+    dpkg's lists, and OSError.
     """
-    parts = parts_of(store, seed)
+    parts = parts_of(store, seed, report)
     if len(parts) == 1:
         raise NoStrictSeedError(seed.label)
     needs: Mapping[str, Iterable[str]] = installed_needs

@@ -20,7 +20,8 @@ Owned = Mapping[str, frozenset[bytes]]
 def owned_by_package(tree: Path, entries: Iterable[Entry]) -> Owned:
     """What each package of a tree owns; ``entries`` are the tree's `walk`.
 
-    The packages are CATEGORY/PF of the VDB, or else Debian's names. Each owns its own entry of the
+    The packages are CATEGORY/PF of the VDB, or else Debian's names (NAME:ARCH for those of another
+    architecture than dpkg's). Each owns its own entry of the
     package manager's database as well, and what was compiled of its Python modules. What is not
     listed belongs to none. Raises OSError and `BadPackageListError`.
     """
@@ -48,9 +49,7 @@ def _by_vdb(tree: Path, names: Names) -> Iterator[tuple[str, frozenset[bytes]]]:
 def _by_dpkg(tree: Path, names: Names) -> Iterator[tuple[str, frozenset[bytes]]]:
     """By the lists of dpkg(1); what alternatives and scripts made belongs to none."""
     packages = installed(tree, alone=False)
-    count: dict[str, int] = {}
-    for package in packages:
-        count[package.name] = count.get(package.name, 0) + 1
+    native = {"all", *(package.arch for package in packages if package.name == "dpkg")}
     diverted = _diversions(tree, names)
     infos: dict[bytes, list[bytes]] = {}
     for path in names.entries:
@@ -63,8 +62,7 @@ def _by_dpkg(tree: Path, names: Names) -> Iterator[tuple[str, frozenset[bytes]]]
         ways = {above(path) for path in paths}
         moved = (_diverted(diverted, package.name, path) for path in paths if path)
         lines = (Line(_kind(path, ways, names), path) for path in moved)
-        several = count[package.name] > 1
-        name = f"{package.name}:{package.arch}" if several else package.name
+        name = package.name if package.arch in native else f"{package.name}:{package.arch}"
         yield name, frozenset((*own, *names.owned(lines)))
 
 
