@@ -27,7 +27,7 @@ from cloche.store import Action, Store
 
 CACHE = "metadata/md5-cache"
 LEAST = 100
-"""Ebuilds: with fewer, Portage has read those that it needs before egencache has started."""
+"""Ebuilds: with fewer, to source those that Portage looks at costs seconds at most."""
 _KIND = "metadata"
 
 
@@ -64,8 +64,10 @@ def _binds(repo: Repo, cache: Bind) -> Iterator[Bind]:
 
 def _cache_of(shop: Workshop, repo: Repo) -> Path | None:
     """Where the repository's cache lies in the store; None where it is to be shown as it is."""
+    if _ships_one(repo.path):
+        return None
     total = sum(1 for _ in repo.path.glob("*/*/*.ebuild"))
-    if total < LEAST or _ships_one(repo.path):
+    if total < LEAST:
         return None
     key = _key(shop, repo)
     with shop.store.lock(f"metadata-{key.digest}"):
