@@ -156,3 +156,10 @@ def test_layers_are_compared_with_what_they_hide(sides: tuple[Path, Path]) -> No
     ]
     replace(b / "one", lambda path: path.hardlink_to(b / "two"))
     assert compare(a, b).equal
+
+
+def test_the_root_itself_is_called_by_a_dot(sides: tuple[Path, Path]) -> None:
+    a, b = sides
+    b.chmod(0o700)
+    assert compare(a, b).text() == f"! .: mode: {a.stat().st_mode & 0o7777:04o} | 0700"
+    assert compare([], b).text().startswith("+ .\n+ dir\n")

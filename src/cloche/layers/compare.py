@@ -34,7 +34,7 @@ class Difference:
     def __str__(self) -> str:
         """One line for the reader."""
         values = f": {self.a} | {self.b}" if self.a or self.b else ""
-        return printable(f"{self.path}: {self.what}{values}")
+        return printable(f"{self.path or '.'}: {self.what}{values}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +54,12 @@ class Comparison:
         """The first ``limit`` differences, a line each, and how many more there are.
 
         ``-`` is before names that only the first side has, ``+`` before those of the second, ``!``
-        before what differs, with both values. What is not printable in a name is escaped.
+        before what differs, with both values. What is not printable in a name is escaped;
+        ``.`` is the root itself.
         """
         lines = [
-            *(f"- {printable(path)}" for path in self.only_a),
-            *(f"+ {printable(path)}" for path in self.only_b),
+            *(f"- {printable(path or '.')}" for path in self.only_a),
+            *(f"+ {printable(path or '.')}" for path in self.only_b),
             *(f"! {difference}" for difference in self.differ),
         ]
         more = [f"… and {len(lines) - limit} more"] if len(lines) > limit else []

@@ -274,8 +274,12 @@ class TarReader:
         """Compare the checksum, made of bytes or, by some old programs, of signed ones."""
         blanked = header[:148] + b" " * 8 + header[156:]
         signed = sum(byte - 256 if byte > 127 else byte for byte in blanked)
-        if self._number(header[148:156]) not in (sum(blanked), signed):
-            raise self._bad("a header's checksum is wrong")
+        told = header[148:156].split(b"\0", 1)[0].strip(b" ").lstrip(b"0")
+        if told in (b"%o" % sum(blanked), b"%o" % signed):
+            return
+        if self._at == BLOCK:
+            raise self._bad("it is no tar, or compressed by none of gzip, bzip2, xz and zstd")
+        raise self._bad("a header's checksum is wrong")
 
     def _number(self, field: bytes, *, signed: bool = False) -> int:
         """Octal digits, or, with the highest bit set, a number of base 256 (GNU)."""
