@@ -20,7 +20,11 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one sandbox may use. None means: no limit of our own."""
+    """What one sandbox may use. None means: no limit of our own.
+
+    ``memory`` needs a control group; where none can be made (`cgroups.can_limit_memory`), which is
+    so for most ordinary users, it limits nothing.
+    """
 
     processes: int | None = 4096
     memory: int | None = None  # bytes

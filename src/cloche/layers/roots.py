@@ -111,7 +111,8 @@ def open_root(
     directory, the root can be written to, and what was written is gone in the end if `capture_root`
     did not make a layer of it; without, it is read-only. ``backend`` is a name that `backends`
     gives, or None for the best that works there. Mounts are made in the caller's mount namespace:
-    see `own_mounts`. Raises OSError, and what `layers.errors` has.
+    see `own_mounts`. Overlays change the working directory for a moment, for all threads. Raises
+    OSError, and what `layers.errors` has.
     """
     if not lowers:
         raise ValueError("a root has at least one layer")
