@@ -154,6 +154,8 @@ def check_errors_say_what_failed(g: Ground) -> None:
 
     error = raises(ProgramError, start(g.sandbox(), "nowhere"))
     assert "executing nowhere: No such file" in str(error), error
+    error = raises(ProgramError, start(g.sandbox(), "/" + "x" * 100_000))
+    assert str(error).endswith("x: openat2: File name too long"), str(error)[-99:]
     error = raises(ProgramError, start(g.sandbox(), "true", cwd="/none"))
     assert "entering the directory /none" in str(error), error
     missing = g.directory / "missing"

@@ -21,6 +21,8 @@ from cloche.engines.way import Way
 from cloche.errors import ClocheError
 from cloche.linux import processes
 
+_TEXT = 800  # characters
+
 
 def run(way: Way, requests: socket.socket, launcher: int, *, network: bool) -> NoReturn:
     """Be a sandbox: make ready what all have in common, wait for the request, carry it out.
@@ -54,9 +56,15 @@ def run(way: Way, requests: socket.socket, launcher: int, *, network: bool) -> N
 def failure(error: BaseException) -> dict[str, Any]:
     """Say what went wrong, for the wire."""
     if not isinstance(error, ClocheError):
-        return {"error": "bug", "what": f"{type(error).__name__}: {error}"}
-    plain = [arg if isinstance(arg, int | str | None) else str(arg) for arg in error.args]
-    return {"error": type(error).__name__, "what": error.what, "todo": error.todo, "args": plain}
+        return {"error": "bug", "what": _short(f"{type(error).__name__}: {error}")}
+    plain = [arg if isinstance(arg, int | None) else _short(str(arg)) for arg in error.args]
+    what, todo = _short(error.what), error.todo and _short(error.todo)
+    return {"error": type(error).__name__, "what": what, "todo": todo, "args": plain}
+
+
+def _short(text: str) -> str:
+    """A text that a report has room for: names can be as long as arguments."""
+    return text if len(text) <= _TEXT else f"{text[: _TEXT // 2]}…{text[-_TEXT // 2 :]}"
 
 
 def forbid_imports() -> None:
