@@ -26,6 +26,7 @@ BDEPEND="
     >=dev-build/automake-1.16.5:* >=dev-build/libtool-2.4.7-r3
     >=sys-devel/gcc-9[cxx,openmp(+)] dev-lang/perl:= >=dev-lang/python-3.11[threads(+)]
     virtual/pkgconfig >=dev-util/pkgconf-1.3.7[pkg-config(+)] sys-devel/bison app-alternatives/yacc
+    >=virtual/perl-ExtUtils-MakeMaker-7.600.0 virtual/perl-libnet
 "
 src_compile() {
     has_version -b ">=dev-build/autoconf-2.71-r6" || die "Portage does not see it"

@@ -8,6 +8,7 @@ import pytest
 
 from cloche.seeds.known import Known, Rule, known_packages, rules, upstream, write_entries
 from cloche.seeds.packages import Installed
+from cloche.seeds.perl_modules import gentoo_version, perl_virtuals
 
 
 def debian(name: str, version: str) -> Installed:
@@ -75,3 +76,43 @@ def test_an_entry_has_flags_that_are_set_and_others(tmp_path: Path) -> None:
     entry = layer / "var/db/pkg/dev-lang/perl-5.36.0-r99"
     assert (entry / "IUSE").read_text() == "debug threads x\n"
     assert (entry / "USE").read_text() == "threads\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "gentoo"),
+    [
+        ("7.64", "7.640.0"),
+        ("1.302190", "1.302.190"),
+        ("0.280236", "0.280.236"),
+        ("1.000037", "1.0.37"),
+        ("2.97_01", "2.970.100"),
+        ("0.9929", "0.992.900"),
+        ("1.2.3", "1.2.3"),
+        ("5", "5.0.0"),
+    ],
+)
+def test_a_perl_modules_version_as_gentoo_writes_it(module: str, gentoo: str) -> None:
+    assert gentoo_version(module) == gentoo
+
+
+def test_modules_of_perl_are_virtuals_of_their_own_versions(tmp_path: Path) -> None:
+    texts = {
+        "usr/share/perl/5.36.0/ExtUtils/MakeMaker.pm": "# $VERSION = 1\nour $VERSION = '7.64';",
+        "usr/share/perl/5.36.0/version.pm": "$VERSION = '0.9929';\n$CLASS = 'version';",
+        "usr/lib/x/perl/5.36.0/List/Util.pm": 'our $VERSION    = "1.62";',
+        "usr/lib/x/perl-base/Carp.pm": "BEGIN { our $VERSION = '1.52' }",
+        "usr/lib/x/perl/5.36.0/Encode.pm": "$VERSION = sprintf '%d.%02d', q$Revision: 3.19 $ =~ 1",
+        "usr/share/perl/5.36.0/Socket.pm": "package Socket v0.43 {",
+        "usr/share/perl/5.36.0/Env.pm": "package Env;",
+    }
+    for path, text in texts.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    assert [each.cpv for each in perl_virtuals(tmp_path)] == [
+        "virtual/perl-Carp-1.520.0-r99",
+        "virtual/perl-Encode-3.190.0-r99",
+        "virtual/perl-ExtUtils-MakeMaker-7.640.0-r99",
+        "virtual/perl-Scalar-List-Utils-1.620.0-r99",
+        "virtual/perl-Socket-0.430.0-r99",
+        "virtual/perl-version-0.992.900-r99",
+    ]

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from cloche.layers import Layer, commit, flatten, layer_of, stored_layer
 from cloche.layers.parts import commit_parts
 from cloche.seeds import known, ownership, splitting, strict
 from cloche.seeds.errors import NoStrictSeedError
-from cloche.seeds.packages import STATUS, installed
+from cloche.seeds.known import Known
+from cloche.seeds.packages import STATUS, Installed, installed
+from cloche.seeds.perl_modules import PERL, perl_virtuals
 from cloche.seeds.strict import SeedParts
 from cloche.store import Action, Store, walk
+
+_KNOWN = ("known.py", "perl_modules.py")  # the code that decides what is known
 
 
 def known_layer(store: Store, seed: Layer) -> Layer | None:
@@ -23,15 +27,22 @@ def known_layer(store: Store, seed: Layer) -> Layer | None:
     """
     if not (seed.path / STATUS).is_file() or any((seed.path / known.VDB).glob("*/*")):
         return None
-    parts = {"seed": seed.id, "rules": _digest(known.data_file()), "code": _code("known.py")}
+    parts = {"seed": seed.id, "rules": _digest(known.data_file()), "code": _code(*_KNOWN)}
     return _once(store, "seed-vdb", seed.label, parts, lambda room: _known(seed, room))
 
 
 def _known(seed: Layer, room: Path) -> Path:
-    packages = known.known_packages(installed(seed.path, alone=False), known.rules())
     tree = room / "vdb"
-    known.write_entries(seed.path, packages, tree)
+    known.write_entries(seed.path, _stand_ins(seed, installed(seed.path, alone=False)), tree)
     return tree
+
+
+def _stand_ins(seed: Layer, packages: Sequence[Installed]) -> tuple[Known, ...]:
+    """Gentoo's names for what a Debian seed has."""
+    found = known.known_packages(packages, known.rules())
+    if any(package.name == PERL for package in packages):
+        found += tuple(perl_virtuals(seed.path))
+    return found
 
 
 def parts_of(
@@ -80,7 +91,7 @@ def strict_parts(
         entries = parts_of(store, vdb)
         parts = {**{name: entries[name] for name in entries if name != splitting.REST}, **parts}
         packages = installed(seed.path, alone=False)
-        stand_ins = known.known_packages(packages, known.rules())
+        stand_ins = _stand_ins(seed, packages)
         needs = strict.debian_needs(packages, stand_ins)
         toolchain = strict.debian_toolchain(packages, stand_ins, _sorted(needs))
     return strict.in_parts(
