@@ -8,6 +8,7 @@ into the line that a person reads.
 from __future__ import annotations
 
 import errno
+import os
 from enum import IntEnum
 
 
@@ -85,6 +86,8 @@ class HostTroubleError(ClocheError):
     def where(self) -> str | None:
         """The file, where the system names one."""
         name = getattr(self.error, "filename", None)
+        if isinstance(name, bytes):
+            return os.fsdecode(name)
         return str(name) if name is not None else self.place
 
     @property

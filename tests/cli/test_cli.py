@@ -86,7 +86,7 @@ ERRORS = {
         ["first\\x07", "second", r"cloche: here: what\nis\x1b[31m wrong; do this"],
     ),
     "system": (
-        PermissionError(13, "Permission denied", "/some/file"),
+        PermissionError(13, "Permission denied", b"/some/file"),
         3,
         ["cloche: /some/file: Permission denied; see whom it belongs to; "
          "a store is used by one user alone"],

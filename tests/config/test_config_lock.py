@@ -141,6 +141,24 @@ def test_a_lock_is_a_file_of_the_project(tmp_path: Path) -> None:
     assert lock.read(file.parent / "elsewhere").seeds == {"more": SEED}
 
 
+def test_a_lock_that_cannot_be_written_is_told_first(tmp_path: Path) -> None:
+    script = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+    check = (
+        "import sys; from pathlib import Path; from cloche.config import errors, lock\n"
+        "try: lock.check(Path(sys.argv[1], 'cloche.lock'))\n"
+        "except errors.UnwritableError as error: print(error)"
+    )
+    inside = ("sh", "-ec", script, "sh", tmp_path, sys.executable, "-c", check, tmp_path)
+    done = subprocess.run(
+        ["unshare", "--map-root-user", "--mount", *inside],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"{tmp_path}/cloche.lock: cannot be written: Read-only file system" in done.stdout
+    lock.check(tmp_path / "cloche.lock")
+
+
 def test_what_the_lock_lacks_of_a_machine_is_drift() -> None:
     pin = RepoPin("directory", "7" * 64)
     machine = MachineLock("default", "r:p", "9" * 64, ("r",))

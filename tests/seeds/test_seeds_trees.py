@@ -96,6 +96,24 @@ def test_passwords_stay_out(tmp_path: Path) -> None:
     assert shadow.read_text() == ("root:!:19000:0:99999:7:::\ndaemon:*:1::::::\nme:!:1::::::\n")
 
 
+def test_what_a_user_may_not_read_of_a_system_stays_out(ground: Path) -> None:
+    if os.geteuid() != 0:
+        cannot("only root can become somebody else")
+    system = ground / "system"
+    for name in ("open/file", "closed/file", "etc/sudoers", "home/mine"):
+        (system / name).parent.mkdir(parents=True, exist_ok=True)
+        (system / name).touch()
+    (system / "etc/sudoers").chmod(0o400)
+    for name in ("closed", "home"):
+        (system / name).chmod(0o700)
+    os.seteuid(65534)
+    try:
+        closed = directory.closed_names(system, frozenset([b"home"]))
+    finally:
+        os.seteuid(0)
+    assert sorted(closed) == [b"closed", b"etc/sudoers"]
+
+
 def test_nothing_where_the_path_leads(tmp_path: Path, room: Path) -> None:
     for kind, made in (("directory", directory), ("tarball", tarball), ("oci", oci)):
         with pytest.raises(NoFileError, match=r"there is no .*none.*; correct `path`"):

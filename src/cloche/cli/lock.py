@@ -54,6 +54,8 @@ def lock(options: Options, machines: tuple[str, ...], check: bool, as_json: bool
     every distfile's digest. `cloche build --locked` refuses whatever differs from it.
     """
     project = load_project(options.directory)
+    if not check:
+        locks.check(project.lock)
     told, differs = {}, False
     for name in _named(project, machines):
         wanted = project.machine(name)

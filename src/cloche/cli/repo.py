@@ -71,6 +71,8 @@ def sync_command(
     until the next sync.
     """
     project = load_project(options.directory)
+    if not locked:
+        locks.check(project.lock)
     told = {}
     for spec in _named(project, names):
         if spec.sync is None:

@@ -110,6 +110,7 @@ def make_seed(options: Options, project: Project, spec: SeedSpec, how: How) -> S
         made = _here(store, project, spec, how)
         if made is not None:
             return made
+        locks.check(project.lock)
         try_host(store, engine)
         means = Means(
             engine=engine,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import tomllib
 
 from cloche.config import toml
 from cloche.config.atoms import is_name
 from cloche.config.errors import MalformedError, Origin
-from cloche.config.files import replace_text
+from cloche.config.files import check_writable, replace_text
 from cloche.config.project import Project, SeedSpec, load_project
 
 
@@ -17,7 +15,7 @@ def check_declaration(project: Project, spec: SeedSpec) -> None:
     """See that a seed could be declared, before any work on it.
 
     One that is declared already, and says the same, may be. Raises `MalformedError` for one that
-    says something else and for what is no name, OSError where nothing can be written.
+    says something else and for what is no name, `UnwritableError`.
     """
     there = project.seeds.get(spec.name)
     if there is None:
@@ -27,9 +25,7 @@ def check_declaration(project: Project, spec: SeedSpec) -> None:
                 f"“{spec.name}” is no name for a seed",
                 "use letters, digits, _ . + -",
             )
-        for path in (project.file, project.root):
-            if not os.access(path, os.W_OK):
-                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        check_writable(project.file)
         _with(project, spec)
     elif (there.type, dict(there.options)) != (spec.type, dict(spec.options)):
         raise MalformedError(

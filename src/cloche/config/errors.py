@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, Exit
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -217,6 +217,26 @@ class NotEmptyError(ConfigError):
     def todo(self) -> str:
         """The way out; nothing has been written."""
         return "choose a new or an empty directory; nothing was written"
+
+
+class UnwritableError(ConfigError):
+    """A file of the project that has to be written, and cannot be."""
+
+    status = Exit.HOST
+
+    def __init__(self, file: Path, reason: str) -> None:
+        super().__init__(Origin(file))
+        self.reason = reason
+
+    @property
+    def what(self) -> str:
+        """The reason."""
+        return f"cannot be written: {self.reason}"
+
+    @property
+    def todo(self) -> str:
+        """Say where it could be."""
+        return "work in a project that you may write to, a copy of this one perhaps"
 
 
 class BadLockError(ConfigError):

@@ -6,13 +6,14 @@ into a build, a FIFO must not stop us, and a huge file must not fill the memory.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloche.config.errors import MalformedError, Origin, UnreadableError
+from cloche.config.errors import MalformedError, Origin, UnreadableError, UnwritableError
 
 TEXT_LIMIT = 1 << 20  # bytes; machine files, make.conf and the like
 FILE_LIMIT = 16 << 20  # bytes; a patch or a saved kernel configuration may be large
@@ -77,11 +78,20 @@ def read_text(path: Path, root: Path) -> str:
     return decode(read_bytes(path, root, TEXT_LIMIT), path)
 
 
+def check_writable(file: Path) -> None:
+    """See that a file could be replaced, before long work for it. Raises `UnwritableError`."""
+    above = file.resolve().parent
+    if not os.access(above, os.W_OK):
+        read_only = os.statvfs(above).f_flag & os.ST_RDONLY
+        raise UnwritableError(file, os.strerror(errno.EROFS if read_only else errno.EACCES))
+
+
 def replace_text(file: Path, text: str) -> None:
     """Write a file in one step, or what it is a link to, so that a full disk leaves the old one.
 
-    A new one is for all to read; an old one keeps its mode. Raises OSError.
+    A new one is for all to read; an old one keeps its mode. Raises `UnwritableError`, OSError.
     """
+    check_writable(file)
     file = file.resolve()
     mode = stat.S_IMODE(file.stat().st_mode) if file.exists() else 0o644
     with tempfile.NamedTemporaryFile(

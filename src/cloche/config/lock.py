@@ -19,7 +19,7 @@ import msgspec
 
 from cloche.config import toml
 from cloche.config.errors import BadLockError
-from cloche.config.files import decode, read_bytes, replace_text
+from cloche.config.files import check_writable, decode, read_bytes, replace_text
 
 VERSION = 2
 _READABLE = (1, VERSION)  # 1 had seeds alone, all of them Debian's
@@ -250,6 +250,15 @@ def write(file: Path, lock: Lock) -> None:
     if file.is_file() and file.read_text(encoding="utf-8", errors="replace") == text:
         return
     replace_text(file, text)
+
+
+def check(file: Path) -> None:
+    """See that a lock can be read and written, before long work on what it is to say.
+
+    Raises as `read`, and `UnwritableError`.
+    """
+    read(file)
+    check_writable(file)
 
 
 def change(file: Path, changed: Callable[[Lock], Lock]) -> None:

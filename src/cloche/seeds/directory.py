@@ -14,6 +14,8 @@ from cloche.seeds.making import Means, Wanted
 # Of a running system: what belongs to the kernel, to users, to services, or can be had again.
 _NOT_OF_A_SYSTEM = (
     *("dev", "proc", "run", "sys", "tmp", "var/tmp", "home", "root", "mnt", "media", "boot"),
+    *("srv", "swapfile", "var/lib/containers", "var/lib/docker", "var/lib/libvirt"),
+    *("etc/NetworkManager/system-connections", "etc/krb5.keytab", "etc/letsencrypt", "etc/ppp"),
     *("var/cache", "var/db/repos", "var/log", "var/spool", "etc/machine-id", "etc/ssl/private"),
     *("etc/ssh", "etc/wireguard", "var/lib/systemd/random-seed", "var/lib/private"),
 )
@@ -35,6 +37,11 @@ def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
     within = (path.resolve() for path in means.apart)
     apart += [os.fsencode(p.relative_to(source)) for p in within if p.is_relative_to(source)]
     apart += _mounted_below(source)
+    if system:
+        closed = closed_names(source, frozenset(apart))
+        apart += closed
+        if closed:
+            means.report(f"you may not read {len(closed)} files and directories: they stay out")
     means.report(f"copying {source}")
     options = ImportOptions(devices="skip", one_file_system=True, emptied=frozenset(apart))
     import_directory(source, tree, options)
@@ -48,6 +55,25 @@ def _mounted_below(source: Path) -> list[bytes]:
     above = os.fsencode(source).rstrip(b"/") + b"/"
     points = (point for point in mount_points() if point.startswith(above))
     return [point.removeprefix(above) for point in points if point != above]
+
+
+def closed_names(source: Path, apart: frozenset[bytes]) -> list[bytes]:
+    """What is not for this user to read, relative to the directory; not looked for in ``apart``."""
+    closed = []
+    waiting = [b""]
+    while waiting:
+        above = waiting.pop()
+        with os.scandir(os.path.join(os.fsencode(source), above)) as found:  # noqa: PTH118 - bytes
+            for entry in found:
+                name = above + b"/" + entry.name if above else entry.name
+                inside = entry.is_dir(follow_symlinks=False)
+                if name in apart or not (inside or entry.is_file(follow_symlinks=False)):
+                    continue
+                if not os.access(entry, os.R_OK | (os.X_OK if inside else 0), effective_ids=True):
+                    closed.append(name)
+                elif inside:
+                    waiting.append(name)
+    return closed
 
 
 def without_passwords(tree: Path) -> None:

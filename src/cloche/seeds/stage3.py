@@ -24,6 +24,7 @@ from cloche.seeds.errors import NoFileError
 from cloche.seeds.making import Means, Wanted
 from cloche.seeds.stage3_errors import (
     FlavourUnknownError,
+    NoAutobuildsError,
     NoLongerThereError,
     OlderStageError,
     PointerMovedError,
@@ -74,6 +75,12 @@ def flavours(base: str) -> tuple[str, ...]:
     return tuple(sorted({match[1] for match in found if match}))
 
 
+def _flavour_of(name: str, arch: str) -> str:
+    """What `flavour` has to be for a stage3 of that name: ``openrc``, ``i686:openrc``."""
+    first, _, rest = name.partition("-")
+    return rest if first == arch else f"{first}:{rest}"
+
+
 def pointer_of(text: str, source: str) -> Pointer:
     """The one entry of a pointer file's signed text. Raises `WrongContentError`."""
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
@@ -120,10 +127,11 @@ def _pointer(wanted: Wanted, means: Means, keyring: Keyring) -> Pointer:
         text = fetch_text(address)
     except NotThereError as error:
         try:
-            known = flavours(base)
+            known = tuple(_flavour_of(each, _arch(wanted)) for each in flavours(base))
         except NotThereError:
-            raise error from None
-        raise FlavourUnknownError(wanted.spec.name, name, known, nearest(name, known)) from error
+            raise NoAutobuildsError(wanted.spec.name, _arch(wanted), shown(base)) from error
+        close = nearest(_flavour_of(name, _arch(wanted)), known)
+        raise FlavourUnknownError(wanted.spec.name, name, known, close) from error
     body, _ = keyring.signed_text(text, shown(address))
     pointer = pointer_of(body, shown(address))
     match = _FILE.fullmatch(pointer.file)

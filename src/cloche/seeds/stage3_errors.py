@@ -60,6 +60,31 @@ class NoLongerThereError(SeedError):
         )
 
 
+class NoAutobuildsError(SeedError):
+    """A mirror that has no stages of an architecture."""
+
+    status = Exit.FAILED
+
+    def __init__(self, seed: str, arch: str, address: str) -> None:
+        super().__init__(seed, arch, address)
+        self.seed, self.arch, self.address = seed, arch, address
+
+    @property
+    def what(self) -> str:
+        """The architecture."""
+        return f"the mirror has no stage3 of {self.arch}"
+
+    @property
+    def where(self) -> str:
+        """Where it was looked for."""
+        return self.address
+
+    @property
+    def todo(self) -> str:
+        """Check both."""
+        return "check `arch`, which is Gentoo's word, and the mirror's address"
+
+
 class OlderStageError(SeedError):
     """A mirror that offers something older than what was locked before."""
 
