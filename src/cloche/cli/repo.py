@@ -74,6 +74,8 @@ def sync_command(
     if not locked:
         locks.check(project.lock)
     told = {}
+    if not project.repos:
+        say("no repositories; see [repos.NAME] in docs/project-files.md")
     for spec in _named(project, names):
         if spec.sync is None:
             say(f"{spec.name}: a directory, nothing to sync")
@@ -144,7 +146,8 @@ def list_command(options: Options, as_json: bool) -> None:
         where = data["uri"] or data["path"]
         click.echo(f"{data['name']:<16} {data['type']:<9} {where}".rstrip())
         if data["type"] != "directory":
-            missing = f"not taken yet: run `cloche repo sync {data['name']}`"
+            pinned = " --locked" if data["locked"] else ""
+            missing = f"not in the store: run `cloche repo sync {data['name']}{pinned}`"
             click.echo(f"{'':16} {data['state'] or missing}")
     if not told:
         say("no repositories; see [repos.NAME] in docs/project-files.md")

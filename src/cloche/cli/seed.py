@@ -241,8 +241,10 @@ def declared(project: Project, name: str | None) -> SeedSpec:
     """The seed of that name, or the only one. Raises `UnknownSeedError`."""
     if name is None and len(project.seeds) == 1:
         return next(iter(project.seeds.values()))
+    if name is None and not project.seeds:
+        raise UnknownSeedError("", ())
     if name is None:
-        raise click.UsageError(f"name one of: {', '.join(project.seeds) or 'none is declared'}")
+        raise click.UsageError(f"name one of: {', '.join(project.seeds)}")
     if name not in project.seeds:
         raise UnknownSeedError(name, tuple(project.seeds))
     return project.seeds[name]

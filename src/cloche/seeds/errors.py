@@ -333,7 +333,7 @@ class UnknownSeedError(SeedError):
     @property
     def what(self) -> str:
         """Name it."""
-        return f"there is no seed {self.name!r}"
+        return f"there is no seed {self.name!r}" if self.name else "this project has no seed"
 
     @property
     def todo(self) -> str:
@@ -341,7 +341,7 @@ class UnknownSeedError(SeedError):
         if self.known:
             known = ", ".join(dict.fromkeys(self.known))
             return f"use one of {known}, or declare it in cloche.toml and `cloche seed bootstrap`"
-        return "declare it in cloche.toml and make it with `cloche seed bootstrap`"
+        return "add one with `cloche seed add`, or declare it and run `cloche seed bootstrap`"
 
 
 class NoFileError(SeedError):
