@@ -104,7 +104,8 @@ class KeyringError(FetchingError):
         return (
             "give the file with the release keys as --keyring, or in cloche.toml (`keyring` of a "
             "seed, `sync_openpgp_key_path` of a repository); "
-            "Gentoo's are in the package sec-keys/openpgp-keys-gentoo-release, or see docs/project-files.md"
+            "Gentoo's are in the package sec-keys/openpgp-keys-gentoo-release; "
+            "docs/project-files.md tells of another way to get them"
         )
 
 
