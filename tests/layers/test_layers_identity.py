@@ -217,6 +217,7 @@ def test_commit_puts_a_layer_into_the_store_once(tmp_path: Path, root: Path) -> 
         ("**/x", ["x", "a/x", "a/b/x"], ["ax", "x/a"]),
         ("a.b", ["a.b"], ["axb"]),
         ("[", ["["], ["x"]),
+        ("[b-a]", ["[b-a]"], ["a", "b"]),
         ("/tmp/", ["tmp"], ["tmp/a"]),
         ("*", ["a\nb"], ["a/b"]),
     ],

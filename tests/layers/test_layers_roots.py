@@ -34,6 +34,7 @@ from cloche.layers.errors import (
     RootEndedError,
     SharedInodesError,
     UnknownBackendError,
+    WithinLayerError,
 )
 from cloche.layers.xattrtext import ACL_DEFAULT, acl_from_text
 from cloche.store import Store
@@ -188,6 +189,9 @@ def test_one_layer_is_captured_while_the_root_is_open(
         pass
     with pytest.raises(RootEndedError):
         capture_root(root, tmp_path / "second")
+    for inside in (low, low / "new"):
+        with pytest.raises(WithinLayerError, match="choose another place"):
+            flatten([low], inside)
     for mix in (lambda: flatten([low], there), lambda: subtract(low, [], there)):
         with pytest.raises(NotEmptyError):
             mix()

@@ -55,7 +55,7 @@ class Qemu(Keeper):
         self._hardware = machine.Hardware(qemu, daemon, found, accelerator)
         self._initramfs = initramfs.build(found.modules)
         if accelerator == "tcg":
-            said = "qemu imitates the processor, as KVM cannot be used here: 10 to 20 times slower"
+            said = "qemu imitates the processor, as KVM cannot be used here: some 50 times slower"
             self.nature = replace(self.nature, caution=said)
 
     @classmethod

@@ -14,6 +14,7 @@ from pathlib import Path
 from cloche.layers.capture import CaptureReport
 from cloche.layers.compare import differences
 from cloche.layers.copying import Content, Farm
+from cloche.layers.errors import refuse_within
 from cloche.layers.merge import Merged, Node, is_opaque, is_whiteout, listing, merging
 from cloche.layers.patterns import Matcher, matcher
 
@@ -33,6 +34,7 @@ def flatten(
     ``content`` if that is given. The lowest of ``lowers`` must be the bottom of a root: marks for
     hiding have nothing left to hide, and go.
     """
+    refuse_within(destination, lowers)
     farm = Farm(destination, link=link, content=content)
     count = 0
     for node in Merged(lowers).walk():
@@ -48,6 +50,7 @@ def merge_layers(layers: Sequence[Path], destination: Path, *, link: bool = True
     As `flatten`, but what the layers hide of those below them stays hidden: whiteouts stay, and a
     directory that came in the place of something is opaque. Gives the number of names.
     """
+    refuse_within(destination, layers)
     farm = Farm(destination, link=link)
     root = Merged(layers).root
     count = 0 if root is None else _merge(farm, root)
@@ -99,6 +102,7 @@ def subtract(
     the layer is silent about. With ``link`` its files are hard links to those of the tree, which
     nobody may write to then. Raises OSError, and `MissingLowerError`.
     """
+    refuse_within(destination, [*([tree] if isinstance(tree, Path) else tree), *stack])
     difference = _Difference(tree, stack, matcher(drop, below=True))
     farm = Farm(destination, link=link)
     for path in sorted(difference.kept | difference.gone):

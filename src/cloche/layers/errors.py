@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from cloche.errors import ClocheError, Exit
@@ -232,6 +234,41 @@ def refuse_full(destination: Path) -> None:
     """Raise `NotEmptyError` where a new tree would mix with what is there already."""
     if destination.exists() and any(destination.iterdir()):
         raise NotEmptyError(destination)
+
+
+class WithinLayerError(ClocheError):
+    """A new tree was to be made within one that it is made of, which nothing may write to."""
+
+    def __init__(self, destination: Path, source: Path) -> None:
+        super().__init__(destination, source)
+        self.destination = destination
+        self.source = source
+
+    @property
+    def what(self) -> str:
+        return f"it lies within {self.source}, which the new tree is made of"
+
+    @property
+    def where(self) -> str:
+        return str(self.destination)
+
+    @property
+    def todo(self) -> str:
+        return "choose another place"
+
+
+def refuse_within(destination: Path, sources: Iterable[Path]) -> None:
+    """Raise `WithinLayerError` for a tree to be made in one of its sources."""
+    place = destination.resolve()
+    around = set()
+    for directory in (place, *place.parents):
+        with suppress(FileNotFoundError):
+            around.add((directory.stat().st_dev, directory.stat().st_ino))
+    for source in sources:
+        with suppress(FileNotFoundError):  # told better when it is read
+            info = source.stat()
+            if (info.st_dev, info.st_ino) in around:
+                raise WithinLayerError(destination, source)
 
 
 class RootEndedError(ClocheError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 Matcher = Callable[[bytes], bool]
 """Tells whether a path (relative, a slash between its components) matches."""
@@ -34,7 +35,10 @@ def _token(piece: str) -> str:
     if piece.startswith("[") and len(piece) > 2:
         negated = piece.startswith("[!")
         inside = re.sub(r"([\\^\[\]])", r"\\\1", piece[2 if negated else 1 : -1])
-        return f"[^/{inside}]" if negated else f"[{inside}]"
+        found = f"[^/{inside}]" if negated else f"[{inside}]"
+        with suppress(re.error):  # a range from behind means nothing
+            re.compile(found)
+            return found
     return re.escape(piece)
 
 
