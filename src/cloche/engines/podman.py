@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import os
 import socket
+import termios
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from cloche.engines import inherited, spawning
 from cloche.engines.assembly import KEPT_STAGE, PROC_MASKED, entered, step
-from cloche.engines.base import Nature
+from cloche.engines.base import Command, Nature
 from cloche.engines.errors import SandboxError
 from cloche.engines.keeper import (
     Keeper,
@@ -34,6 +36,11 @@ from cloche.engines.wire import Request
 
 _ADDED = ("HOME", "HOSTNAME", "TERM", "PATH", "container", "NOTIFY_SOCKET")
 _UNKNOWN = ("RLIMIT_AS",)  # to podman
+_WAIT = """
+i=0
+while [ $i -lt 200 ] && [ "$(stty size 2>&-)" = "0 0" ]; do i=$((i + 1)); sleep 0.01; done
+exec "$@"
+"""
 _STORE = KEPT_STAGE / "podman"
 _PLACES = {"--root": "root", "--runroot": "runroot", "--tmpdir": "tmp"}
 _FIXED = (
@@ -71,7 +78,10 @@ class Podman(Keeper):
         if request.command.tty:
             with entered(root):  # the runtime mounts the terminal on it
                 Path("/dev/console").touch()
+                shell = os.access("/bin/sh", os.X_OK)
             master, slave = spawning.open_terminal(streams[1])
+            if shell and termios.tcgetwinsize(slave) != (0, 0):
+                request = replace(request, command=_sized(request.command))
             passed, terminal = (master,), os.ttyname(slave)
             streams = [slave, slave, slave, *streams[3:]]
         words = Words()
@@ -111,6 +121,11 @@ class Podman(Keeper):
         options = ["--storage-driver=vfs", "--cgroup-manager=cgroupfs", "--events-backend=none"]
         options += [f"{option}={_STORE / name}" for option, name in _PLACES.items()]
         return [*options, f"--runtime={self._runtime}"]
+
+
+def _sized(command: Command) -> Command:
+    """Let a shell wait for the terminal's size: podman gives it when the command runs already."""
+    return replace(command, argv=("/bin/sh", "-c", _WAIT, "sh", *command.argv))
 
 
 def _arguments(request: Request, root: Path, given: dict[int, int]) -> list[str]:
