@@ -159,6 +159,18 @@ def test_a_lock_that_cannot_be_written_is_told_first(tmp_path: Path) -> None:
     lock.check(tmp_path / "cloche.lock")
 
 
+def test_what_is_no_longer_declared_is_named_and_goes() -> None:
+    pin, machine = RepoPin("directory", "7" * 64), MachineLock("s", "r:p", "9" * 64)
+    whole = Lock({"s": SEED, "old": SEED}, {"r": pin, "was": pin}, {"m": machine, "b4": machine})
+    left, gone = lock.undeclared(whole, ["s", "new"], ["r"], ["m"])
+    assert left == Lock({"s": SEED}, {"r": pin}, {"m": machine})
+    assert gone == [
+        "the machine b4 is no longer declared",
+        "the repository was is no longer declared",
+        "the seed old is no longer declared",
+    ]
+
+
 def test_what_the_lock_lacks_of_a_machine_is_drift() -> None:
     pin = RepoPin("directory", "7" * 64)
     machine = MachineLock("default", "r:p", "9" * 64, ("r",))

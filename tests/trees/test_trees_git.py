@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,6 +157,21 @@ def test_locks_of_a_killed_git_are_in_nobodys_way(ground: Ground, upstream: Path
     for name in ("shallow.lock", "refs/cloche/tip.lock", "config.lock"):
         (bare / name).touch()
     assert ground.sync()[0].pin.commit == head
+
+
+def test_git_ends_with_cloche_however_that_ends(ground: Ground) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(60)
+        ground.declare(sync_type="git", sync_uri=f"git://127.0.0.1:{server.getsockname()[1]}/x")
+        words = ("--store", ground.directory / "own", "repo", "sync")
+        command = [sys.executable, "-m", "cloche.cli", *words]
+        with subprocess.Popen(command, cwd=ground.lock.parent, stderr=subprocess.DEVNULL) as cloche:
+            connection, _ = server.accept()
+            connection.settimeout(60)
+            cloche.kill()
+        with connection:
+            while connection.recv(4096):  # git asks, and waits for an answer for ever
+                pass
 
 
 def test_passwords_are_not_told(ground: Ground) -> None:

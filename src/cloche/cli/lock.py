@@ -72,10 +72,22 @@ def lock(options: Options, machines: tuple[str, ...], check: bool, as_json: bool
             "distfiles": [file.name for file in entry.distfiles]
         }
         _tell(name, entry, changes, check=check)
+    differs |= _tidy(project, check=check)
     if as_json:
         click.echo(json.dumps(told, indent=2))
     if check and differs:
         sys.exit(Exit.FAILED)
+
+
+def _tidy(project: Project, *, check: bool) -> bool:
+    """Take out of the lock what the project declares no longer, say so; whether there is any."""
+    declared = (project.seeds, project.repos, project.machines)
+    _, gone = locks.undeclared(locks.read(project.lock), *declared)
+    if gone and not check:
+        locks.change(project.lock, lambda lock: locks.undeclared(lock, *declared)[0])
+    for line in gone:
+        say(f"{project.lock.name}: {line}")
+    return bool(gone)
 
 
 def _write(
@@ -89,7 +101,8 @@ def _changes(before: locks.Lock, now: locks.Lock, name: str) -> list[str]:
     old, new = before.machines.get(name), now.machines[name]
     if old is None:
         return ["it is not locked yet"]
-    return inputs_drift(old, new, before.repos, now.repos) + packages_drift(old, new)
+    repos = {repo: now.repos[repo] for repo in new.repos}  # not those of other machines
+    return inputs_drift(old, new, before.repos, repos) + packages_drift(old, new)
 
 
 def _tell(name: str, entry: locks.MachineLock, changes: list[str], *, check: bool) -> None:

@@ -10,7 +10,7 @@ import fcntl
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -269,6 +269,21 @@ def change(file: Path, changed: Callable[[Lock], Lock]) -> None:
         write(file, changed(read(file)))
     finally:
         os.close(directory)
+
+
+def undeclared(
+    lock: Lock, seeds: Container[str], repos: Container[str], machines: Container[str]
+) -> tuple[Lock, list[str]]:
+    """The lock without what a project declares no longer, and what that is, in words."""
+    gone = [f"the seed {name}" for name in lock.seeds if name not in seeds]
+    gone += [f"the repository {name}" for name in lock.repos if name not in repos]
+    gone += [f"the machine {name}" for name in lock.machines if name not in machines]
+    left = Lock(
+        {name: seed for name, seed in lock.seeds.items() if name in seeds},
+        {name: repo for name, repo in lock.repos.items() if name in repos},
+        {name: machine for name, machine in lock.machines.items() if name in machines},
+    )
+    return left, sorted(f"{text} is no longer declared" for text in gone)
 
 
 def with_seed(lock: Lock, name: str, seed: SeedLock) -> Lock:

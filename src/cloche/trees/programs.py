@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from cloche.fetching.download import shown
+from cloche.linux.processes import die_with_parent
 from cloche.trees.errors import MissingProgramError, ProgramError
 from cloche.trees.making import Means, Wanted
 
@@ -82,6 +85,9 @@ def _started(
             stderr=stderr,
             env={**passed, "LC_ALL": "C", **(env or {})},
             cwd=cwd,
+            # A git without us would go on, in a cache that the next one takes for its own. There
+            # are no other threads while repositories are taken.
+            preexec_fn=partial(die_with_parent, signal.SIGTERM),
         )
     except FileNotFoundError as error:
         raise MissingProgramError(wanted.name, words[0], _PACKAGES[words[0]]) from error
