@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from tests.trees.published import Ground
 
 import cloche.trees.git
 from cloche.config import lock as locks
+from cloche.errors import Exit
 from cloche.fetching.errors import SignatureError
 from cloche.portage.errors import RepositoryError, RepositoryNameError
 from cloche.trees.errors import CommitGoneError, ProgramError
@@ -159,7 +161,8 @@ def test_locks_of_a_killed_git_are_in_nobodys_way(ground: Ground, upstream: Path
     assert ground.sync()[0].pin.commit == head
 
 
-def test_git_ends_with_cloche_however_that_ends(ground: Ground) -> None:
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_git_ends_with_cloche_however_that_ends(ground: Ground, how: signal.Signals) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(60)
         ground.declare(sync_type="git", sync_uri=f"git://127.0.0.1:{server.getsockname()[1]}/x")
@@ -168,7 +171,8 @@ def test_git_ends_with_cloche_however_that_ends(ground: Ground) -> None:
         with subprocess.Popen(command, cwd=ground.lock.parent, stderr=subprocess.DEVNULL) as cloche:
             connection, _ = server.accept()
             connection.settimeout(60)
-            cloche.kill()
+            cloche.send_signal(how)
+        assert cloche.returncode == (-9 if how == signal.SIGKILL else Exit.INTERRUPTED)
         with connection:
             while connection.recv(4096):  # git asks, and waits for an answer for ever
                 pass

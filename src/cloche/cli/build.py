@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from cloche.build.preview import Forecast, forecast
 from cloche.build.record import recorded
 from cloche.build.work import Worker
 from cloche.cli.complete import complete_machine
+from cloche.cli.terminable import terminable
 from cloche.cli.workplace import (
     Choices,
     Options,
@@ -38,7 +38,6 @@ from cloche.output.claim import check_output
 from cloche.output.deliver import Delivered as Results
 from cloche.output.deliver import deliver, remember
 
-IMPATIENT = 5.0  # seconds after an interrupt in which another one changes nothing
 STRICT = "Hide all of the seed but a named toolchain from builds."
 
 Function = Callable[..., Any]
@@ -138,7 +137,7 @@ def build(
     choices = Choices(jobs, keep_going, offline, strict, locked)
     display = make_display(progress, verbose=verbose)
     with (
-        _terminable(),
+        terminable(),
         opened_workshop(options, project, wanted, choices, display) as shop,
         _closing(display),
         recorded(shop),
@@ -207,29 +206,6 @@ def _closing(display: Sink) -> Iterator[None]:
         yield
     finally:
         display.close()  # type: ignore[attr-defined]
-
-
-@contextmanager
-def _terminable() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP end a build as cleanly as Ctrl-C does.
-
-    What follows within moments is impatience, and must not break into the clearing up.
-    """
-    last = -IMPATIENT
-
-    def interrupt(_number: int, _frame: object) -> None:
-        nonlocal last
-        before, last = last, time.monotonic()
-        if last - before >= IMPATIENT:
-            raise KeyboardInterrupt
-
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in signals}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _as_data(worker: Worker, fates: dict[str, Forecast]) -> dict[str, Any]:

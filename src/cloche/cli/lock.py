@@ -18,6 +18,7 @@ from cloche.build.workshop import Inputs, Workshop
 from cloche.cli.complete import complete_machine
 from cloche.cli.repo import sync_repository
 from cloche.cli.seed import How, make_seed
+from cloche.cli.terminable import terminable
 from cloche.cli.workplace import (
     Choices,
     Options,
@@ -59,7 +60,10 @@ def lock(options: Options, machines: tuple[str, ...], check: bool, as_json: bool
     told, differs = {}, False
     for name in _named(project, machines):
         wanted = project.machine(name)
-        with opened_workshop(options, project, wanted, Choices(), telling_of_long_stages()) as shop:
+        with (
+            terminable(),
+            opened_workshop(options, project, wanted, Choices(), telling_of_long_stages()) as shop,
+        ):
             worker = prepared(shop, project, wanted, Choices())
             before = locks.read(project.lock)
             now = locking.locked(before, wanted, shop.inputs, worker.plan.packages)
@@ -166,7 +170,7 @@ def _fetch_sources(
             say(f"  {event.file}  {size(event.size)}")
         stages(event)
 
-    with opened_workshop(options, project, wanted, choices, sink) as shop:
+    with terminable(), opened_workshop(options, project, wanted, choices, sink) as shop:
         packages = prepared(shop, project, wanted, choices).plan.packages
         named = {file.name: file for each in packages for file in each.distfiles}
         files = tuple(named.values())

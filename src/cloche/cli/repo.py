@@ -12,6 +12,7 @@ import click
 
 from cloche.cli.complete import complete_repo
 from cloche.cli.seed import FILE
+from cloche.cli.terminable import terminable
 from cloche.cli.transferred import ChangingLine, Transferred
 from cloche.cli.workplace import Options, opened_store, say
 from cloche.config import lock as locks
@@ -105,7 +106,7 @@ def sync_repository(
         line.end()
         say(f"  {text}")
 
-    with opened_store(options, project) as store:
+    with terminable(), opened_store(options, project) as store:
         means = Means(
             cache=store.path / "downloads",
             mirror=mirror,

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from cloche.cli.complete import complete_seed
+from cloche.cli.terminable import terminable
 from cloche.cli.transferred import Transferred
 from cloche.cli.workplace import (
     Options,
@@ -106,7 +107,11 @@ class How:
 def make_seed(options: Options, project: Project, spec: SeedSpec, how: How) -> StoredSeed:
     """Make a declared seed, unless it is there, and say so."""
     began = time.monotonic()
-    with opened_engine(options) as engine, opened_store(options, project) as store:
+    with (
+        terminable(),
+        opened_engine(options) as engine,
+        opened_store(options, project) as store,
+    ):
         made = _here(store, project, spec, how)
         if made is not None:
             return made
