@@ -142,11 +142,17 @@ def test_check_writes_nothing_and_says_what_differs(pinned: tuple[Store, Path]) 
     store, place = pinned
     lock, ebuild = place / "cloche.lock", place / "repo/app-text/tree/tree-2.1.0.ebuild"
     right, before = lock.read_text(), ebuild.read_text()
+    more = '[repos.was]\ntype = "directory"\ntree = "00"\n'
+    lock.write_text(f"{right}\n{more}")
     ebuild.write_text(before + "# A comment more.\n")
     told = store.cloche("lock", "--check", cwd=place)
     assert told.returncode == 1
     assert "repository workbench" in told.stderr
-    assert lock.read_text() == right
+    assert [line for line in told.stderr.splitlines() if "repository was" in line] == [
+        "cloche.lock: the repository was is no longer declared"
+    ]
+    assert lock.read_text() == f"{right}\n{more}"
+    lock.write_text(right)
     ebuild.write_text(before)
 
 
