@@ -84,7 +84,7 @@ def test_gc_counts_only_what_it_gives_back(store: Store) -> None:
     assert 0 < size <= kept.path.stat().st_blocks * 512
 
 
-def test_gc_removes_old_logs_without_an_action_and_failed_roots_when_told(store: Store) -> None:
+def test_gc_removes_old_logs_and_downloads_and_failed_roots_when_told(store: Store) -> None:
     tree = put(store, "kept")
     store.pin("machine", [tree.id], [], {})
     for name in ("kept.log", "old.log", "young.log"):
@@ -93,7 +93,12 @@ def test_gc_removes_old_logs_without_an_action_and_failed_roots_when_told(store:
             os.utime(store.logs / name, (0, 0))
     record(store, "kept", {"layer": tree.id}, log="kept.log")
     (store.failed / "app-misc-x/usr").mkdir(parents=True)
-    assert gc(store).logs == ("old.log",)
+    for name in ("git-old", "git-young"):
+        (store.downloads / name).mkdir()
+    os.utime(store.downloads / "git-old", (0, 0))
+    report = gc(store)
+    assert (report.logs, report.downloads) == (("old.log",), ("git-old",))
+    assert [path.name for path in store.downloads.iterdir()] == ["git-young"]
     assert sorted(path.name for path in store.logs.iterdir()) == ["kept.log", "young.log"]
     assert (store.failed / "app-misc-x").exists()
     assert gc(store, failed=True).failed == ("app-misc-x",)

@@ -108,7 +108,7 @@ def sync_repository(
 
     with terminable(), opened_store(options, project) as store:
         means = Means(
-            cache=store.path / "downloads",
+            cache=store.downloads,
             mirror=mirror,
             keyring=keyring.absolute() if keyring else None,
             report=report,

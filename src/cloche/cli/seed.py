@@ -119,7 +119,7 @@ def make_seed(options: Options, project: Project, spec: SeedSpec, how: How) -> S
         try_host(store, engine)
         means = Means(
             engine=engine,
-            cache=store.path / "downloads",
+            cache=store.downloads,
             log=store.logs / f"seed-{spec.name}.log",
             mirror=how.mirror,
             keyring=how.keyring.absolute() if how.keyring else None,

@@ -98,7 +98,8 @@ Examples:
 def gc_command(options: Options, dry_run: bool, failed: bool, as_json: bool) -> None:
     """Remove what no seed and no machine needs any more.
 
-    What a machine's last build used stays, and so do distfiles.
+    What a machine's last build used stays, and so do distfiles; copies of repositories and what is
+    left of downloads go when they were not used for four weeks.
     """
     with opened_store(options, exclusive=not dry_run) as opened:
         report = stores.gc(opened, dry_run=dry_run, failed=failed)
@@ -108,7 +109,7 @@ def gc_command(options: Options, dry_run: bool, failed: bool, as_json: bool) -> 
     say(
         f"{'would remove' if dry_run else 'removed'} {count(len(report.trees), 'layer')}, "
         f"{count(len(report.blobs), 'file')}, {count(len(report.logs), 'log')}, "
-        f"{count(len(report.unions), 'union')}, "
+        f"{count(len(report.unions), 'union')}, {count(len(report.downloads), 'download')}, "
         f"{count(len(report.workspaces), 'workspace')}: {size(report.bytes)}"
     )
 

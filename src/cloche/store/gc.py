@@ -28,6 +28,7 @@ class GcReport:
     logs: tuple[str, ...]
     failed: tuple[str, ...]
     unions: tuple[str, ...]
+    downloads: tuple[str, ...]
     bytes: int
 
 
@@ -38,13 +39,15 @@ def gc(
     keep: Iterable[str] = (),
     keep_logs: float = WEEK,
     keep_unions: float = WEEK,
+    keep_downloads: float = 4 * WEEK,
     failed: bool = False,
 ) -> GcReport:
     """Remove all that no pin and no id of ``keep`` names.
 
     An action stays when all of its outputs stay. Logs stay with their actions, and others for
     ``keep_logs`` seconds. Unions stay with their layers, if they were used within ``keep_unions``
-    seconds. ``failed`` takes the kept roots of failed builds along. Distfiles are
+    seconds. So do downloads: files on their way, and copies of repositories that make the next
+    sync quicker. ``failed`` takes the kept roots of failed builds along. Distfiles are
     left alone: which are needed, only repositories know. Raises `NotExclusiveError` unless
     ``dry_run``.
     """
@@ -61,6 +64,7 @@ def gc(
     workspaces = dead(store)
     roots = sorted(store.failed.iterdir()) if failed else []
     unions = unneeded(store, kept, time.time() - keep_unions)
+    old = _untouched(store.downloads, time.time() - keep_downloads)
     doomed = [*(tree.path for tree in trees), *(blob.path for blob in blobs)]
     report = GcReport(
         trees=tuple(tree.id for tree in trees),
@@ -70,14 +74,20 @@ def gc(
         logs=tuple(str(path.relative_to(store.logs)) for path in logs),
         failed=tuple(path.name for path in roots),
         unions=tuple(union.key for union in unions),
-        bytes=freed([*doomed, *workspaces, *logs, *roots, *(union.path for union in unions)]),
+        downloads=tuple(path.name for path in old),
+        bytes=freed([*doomed, *workspaces, *logs, *roots, *old, *(union.path for union in unions)]),
     )
     if not dry_run:
         store.drop_unions(unions)
         store.remove(trees=report.trees, blobs=report.blobs, actions=report.actions)
-        for path in [*logs, *roots]:
+        for path in [*logs, *roots, *old]:
             remove_tree(path)
     return report
+
+
+def _untouched(downloads: Path, border: float) -> list[Path]:
+    """What was not used since; whoever uses a directory of downloads touches it."""
+    return sorted(path for path in downloads.iterdir() if path.lstat().st_mtime < border)
 
 
 def _old_logs(logs: Path, kept: Sequence[Action], keep_seconds: float) -> list[Path]:

@@ -14,7 +14,9 @@ from cloche.store.tree import open_directory
 FORMAT = 1
 """The format that this code writes, and the newest that it reads."""
 
-_DIRECTORIES = ("layers", "unions", "blobs", "distfiles", "logs", "tmp", "failed", "locks")
+_DIRECTORIES = (
+    *("layers", "unions", "blobs", "distfiles", "downloads", "logs", "tmp", "failed", "locks"),
+)
 _FILES = ("version", "lock", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm")
 _ID = re.compile(r"[0-9a-f]{64}\Z")
 _LIBC = ctypes.CDLL(None, use_errno=True)

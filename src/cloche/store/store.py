@@ -2,7 +2,7 @@
 
 ``version`` is the format's number; ``layers/ID`` are trees that serve as an overlay's lower
 directories at once; ``blobs/ID`` files; ``index.sqlite`` what is known of both (see `index` for the
-order that keeps them in step); ``unions`` are a cache (see there); ``distfiles``,
+order that keeps them in step); ``unions`` are a cache (see there); ``distfiles``, ``downloads``,
 ``logs`` and ``failed/NAME`` (kept roots of failed builds) belong to their writers; ``tmp`` holds
 workspaces; ``locks`` and ``lock`` files for flock(2).
 """
@@ -51,6 +51,7 @@ class Store:
         self.blobs = path / "blobs"
         self.logs = path / "logs"
         self.distfiles = path / "distfiles"
+        self.downloads = path / "downloads"
         self.failed = path / "failed"
         self.tmp = path / "tmp"
         self.exclusive = exclusive

@@ -49,6 +49,7 @@ def usage(store: Store) -> Usage:
         store.unions,
         store.blobs,
         store.distfiles,
+        store.downloads,
         store.logs,
         store.failed,
         store.tmp,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from pathlib import Path
 
 from cloche.config.lock import RepoPin
@@ -86,6 +87,7 @@ def _bare(wanted: Wanted, means: Means) -> Path:
     digest = hashlib.sha256(f"{wanted.name}\0{wanted.sync.uri}".encode()).hexdigest()[:16]
     bare = means.cache / f"git-{wanted.name}-{digest}"
     bare.mkdir(exist_ok=True)
+    os.utime(bare)  # it is in use
     # One on this host may be another user's (git-config(1), safe.directory): it is only read.
     (bare / _SETTINGS).write_text("[safe]\n\tdirectory = *\n")
     # Nobody else works here: locks are a killed git's.

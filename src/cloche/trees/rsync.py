@@ -6,6 +6,7 @@ The copy stays in the cache, so that the next sync fetches what has changed alon
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
@@ -44,6 +45,7 @@ def newest(wanted: Wanted, means: Means) -> RepoPin:
     needed("rsync", wanted)
     copy = _copy(wanted, means)
     copy.mkdir(mode=0o755, exist_ok=True)
+    os.utime(copy)  # it is in use
     means.report(f"rsync from {shown(wanted.sync.uri)}")
     _bring(wanted, copy, means)
     if not wanted.sync.verify:
