@@ -9,7 +9,7 @@ import pytest
 from cloche.errors import Exit
 from cloche.seeds import debian, packages
 from cloche.seeds.arch import host_arch
-from cloche.seeds.errors import (
+from cloche.seeds.debian_errors import (
     BadPackageListError,
     BadSignatureError,
     MirrorUnreachableError,

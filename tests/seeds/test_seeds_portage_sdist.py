@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cloche.seeds import portage_sdist
-from cloche.seeds.errors import SdistNotFoundError, UnpinnedPortageError, WrongDigestError
+from cloche.seeds.debian_errors import SdistNotFoundError, UnpinnedPortageError, WrongDigestError
 from cloche.seeds.pip_config import PipSettings, read_settings
 from cloche.seeds.portage_sdist import SdistPin
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloche.seeds import sources
-from cloche.seeds.errors import BadSourceError, NoKeyringError, NoMirrorError
+from cloche.seeds.debian_errors import BadSourceError, NoKeyringError, NoMirrorError
 
 DEB822 = """\
 # a comment

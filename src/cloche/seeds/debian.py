@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.layers import SOURCE_DATE_EPOCH
-from cloche.seeds.errors import (
+from cloche.seeds.debian_errors import (
     BadSignatureError,
     MirrorUnreachableError,
     MissingToolError,

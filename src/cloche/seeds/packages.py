@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cloche.config.lock import DebianPackage
 from cloche.seeds.deb822 import stanzas
-from cloche.seeds.errors import BadPackageListError
+from cloche.seeds.debian_errors import BadPackageListError
 
 STATUS = "var/lib/dpkg/status"
 LISTS = "var/lib/apt/lists"

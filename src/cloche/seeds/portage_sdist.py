@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cloche.config.lock import SdistPin
-from cloche.seeds.errors import SdistNotFoundError, UnpinnedPortageError, WrongDigestError
+from cloche.seeds.debian_errors import SdistNotFoundError, UnpinnedPortageError, WrongDigestError
 from cloche.seeds.pip_config import PipSettings
 
 _TIMEOUT = 60.0  # seconds without an answer

@@ -15,7 +15,7 @@ from cloche.engines.base import Bind, Command, Ended, Engine, Limits, Sandbox
 from cloche.layers import capture, flatten
 from cloche.seeds.arch import Arch
 from cloche.seeds.debian import EPOCH, Report, last_lines
-from cloche.seeds.errors import StepFailedError
+from cloche.seeds.debian_errors import StepFailedError
 from cloche.store import remove_tree
 
 _SCRIPT = "/run/cloche/prepare.sh"

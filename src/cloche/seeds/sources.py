@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.seeds.deb822 import stanzas
-from cloche.seeds.errors import BadSourceError, NoKeyringError, NoMirrorError
+from cloche.seeds.debian_errors import BadSourceError, NoKeyringError, NoMirrorError
 
 ETC_APT = Path("/etc/apt")
 KEYRINGS = (
