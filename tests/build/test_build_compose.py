@@ -102,6 +102,14 @@ def test_who_depends_on_one_of_two_is_merged_over_both(top):
     assert house.shown("list", *"abc") == "a b c "
 
 
+def test_who_depends_on_what_was_merged_again_is_merged_again(top):
+    """A user's line names a group by its number, and the group may have got another one."""
+    needs = {"group": (), "other": (), "user": ("other",), "third": ("group",)}
+    house = House(top, needs, {"group": "groups", "other": "groups", "user": "users"})
+    house.compose(*needs)
+    assert house.again == [("other", ["c/group-1"]), ("user", ["c/other-1"])]
+
+
 def test_what_is_no_part_of_the_root_stays_out_of_it(top):
     """``tool`` is there when ``b`` is merged, but not in a root that ``b`` only runs in."""
     needs = {"tool": (), "a": ("tool!",), "b": ()}

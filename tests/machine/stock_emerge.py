@@ -35,6 +35,7 @@ exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/roo
 GLOBAL_STATE = {
     "var/cache/edb/dep": "its cache of ebuilds' metadata",
     "var/cache/edb/mtimedb": "what it remembers of the time stamps of this run",
+    "var/cache/edb/vdb_blockers.pickle": "its cache of what installed packages block",
     "var/cache/ldconfig/aux-cache": "inode numbers and times of the libraries in this very tree",
     "var/db/repos/*": "where the test shows it the repository",
     "var/lib/gentoo": "the directory for news that it has read",

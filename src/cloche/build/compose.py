@@ -44,17 +44,18 @@ def compose(
             for other, below in composed.items()
             if other not in own and (shared := [path for path in written if _holds(below, path)])
         }
-        if rivals:
+        # What it says of its own (a user's group by its number) may have become another since.
+        moved = written and any(n in composed and composed[n].id != layer_of(n).id for n in own)
+        if rivals or moved:
             needed = {n for rival in rivals for n in plan.visible[rival].merge if n in composed}
             over = needed.union(rivals, own)
-            beneath = compose(
-                plan,
-                [p.id for p in plan.packages if p.id in over],
-                layer_of,
-                again,
-                any_hook=any_hook,
-            )
-            layer = again(package, beneath, sorted(set().union(*rivals.values())))
+            if over <= composed.keys():
+                beneath = tuple(made for n, made in composed.items() if n in over)
+            else:  # what it needs for its merge alone is no part of this root
+                order = [p.id for p in plan.packages if p.id in over]
+                beneath = compose(plan, order, layer_of, again, any_hook=any_hook)
+            touched = {path for paths in rivals.values() for path in paths} or set(written)
+            layer = again(package, beneath, sorted(touched))
         composed[name] = layer
     return tuple(composed.values())
 
