@@ -127,6 +127,19 @@ def test_a_union_that_somebody_broke_is_made_again(tmp_path: Path) -> None:
         assert compare(few, [layer.path for layer in layers]).equal
 
 
+def test_a_union_of_another_boot_is_made_again(tmp_path: Path) -> None:
+    """It may have been cut off on its way to the disk."""
+    with Store.open(tmp_path / "store") as store:
+        layers = [made(store, n) for n in range(4)]
+        few = unions.lowers(store, [], layers, border=2, tail=1)
+        inode = few[0].stat().st_ino
+        assert unions.lowers(store, [], layers, border=2, tail=1)[0].stat().st_ino == inode
+        (few[0].parent / "boot").write_text("another")
+        (few[0] / "usr/share/own0").unlink()
+        assert unions.lowers(store, [], layers, border=2, tail=1) == few
+        assert compare(few, [layer.path for layer in layers]).equal
+
+
 DRIVER = """
 import sys
 from pathlib import Path

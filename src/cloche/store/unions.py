@@ -3,7 +3,8 @@
 ``unions/KEY/tree`` is the directory, ``unions/KEY/layers`` the ids of what it is made of, a line
 each; that file's modification time is when it was last used. No row of the index names them: a
 union is whole when it is in its place, since it is moved there in one step, and nothing is lost
-when it is not. Its files are those of its layers, by hard links.
+when it is not. Its files are those of its layers, by hard links. Nobody waits until it is on the
+disk: ``unions/KEY/boot`` is the boot in which it was made, and in another one it is made again.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloche.store.layout import checked, fsync, syncfs
+from cloche.store.layout import checked
 from cloche.store.sweep import take_away
 
 if TYPE_CHECKING:
     from cloche.store.store import Store
+
+_BOOT = Path("/proc/sys/kernel/random/boot_id")  # random(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +53,7 @@ def known_unions(store: Store) -> frozenset[str]:
 def use_union(store: Store, key: str) -> Path | None:
     """The directory of a union that is about to be used, if there is one."""
     place = store.unions / checked(key)
-    if not (place / "tree").is_dir():
+    if not (place / "tree").is_dir() or not _of_this_boot(place):
         return None
     os.utime(place / "layers")
     return place / "tree"
@@ -64,10 +67,17 @@ def add_union(store: Store, source: Path, key: str, layers: Sequence[str]) -> Pa
     place = store.unions / checked(key)
     take_away(store, place)  # one that somebody has damaged
     (source / "layers").write_text("".join(f"{id}\n" for id in layers))
-    syncfs(source)  # before the rename: what is in place is on disk
+    (source / "boot").write_text(_BOOT.read_text())
     source.rename(place)
-    fsync(store.unions)
     return place / "tree"
+
+
+def _of_this_boot(place: Path) -> bool:
+    """Whether nothing of a union can have been lost on its way to the disk."""
+    try:
+        return (place / "boot").read_text() == _BOOT.read_text()
+    except OSError:
+        return False
 
 
 def unneeded(store: Store, kept: Iterable[str], since: float) -> list[Union]:
