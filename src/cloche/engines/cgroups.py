@@ -32,11 +32,12 @@ _TRIES, _PAUSE = 25, 0.01  # seconds
 def create_for_engine() -> tuple[str, ...]:
     """Make the group of all sandboxes. Real root needs it: RLIMIT_NPROC does not hold for uid 0.
 
-    What killed programs could not remove goes first, whichever controller it was made for.
+    What killed programs could not remove goes first, whatever it was made for.
     """
-    for controller in {controller for controller, _ in _FILES}:
-        for _, parent in _parents(controller):
-            _sweep(parent)
+    controllers = {controller for controller, _ in _FILES}
+    places = {parent for each in controllers for _, parent in _parents(each)}
+    for parent in places.union(_tool_parents()):
+        _sweep(parent)
     return _create({"pids": _ENGINE_PROCESSES})
 
 
@@ -46,16 +47,21 @@ def create_for_tool() -> tuple[str, ...]:
     They have one name: nspawn makes in systemd's hierarchy what it finds in the unified one.
     """
     made, own = [], _name()
+    for parent in _tool_parents():
+        with contextlib.suppress(OSError):
+            made.append(_make(parent, own))
+    return tuple(map(str, made))
+
+
+def _tool_parents() -> list[Path]:
+    """Where tools make groups by name alone: the unified hierarchy, and systemd's."""
+    found = []
     for line in _own_groups():
         _, controllers, path = line.split(":", 2)
         names = {"": ("unified", "."), "name=systemd": ("systemd",)}.get(controllers, ())
-        for parent in (_MOUNTS / name / path.lstrip("/") for name in names):
-            if (parent / "cgroup.procs").exists():
-                _sweep(parent)
-                with contextlib.suppress(OSError):
-                    made.append(_make(parent, own))
-                break
-    return tuple(map(str, made))
+        places = (_MOUNTS / name / path.lstrip("/") for name in names)
+        found += [place for place in places if (place / "cgroup.procs").exists()][:1]
+    return found
 
 
 def create_for_sandbox(limits: Limits) -> tuple[str, ...]:
