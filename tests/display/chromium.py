@@ -127,7 +127,9 @@ def chromium() -> Iterator[Page]:
     """A browser with one page, gone after the block."""
     program = shutil.which("chromium")
     assert program, "chromium is not installed"
-    with tempfile.TemporaryDirectory(prefix="cloche-chromium-") as home:
+    # Its other processes may still write there when it has ended.
+    places = tempfile.TemporaryDirectory(prefix="cloche-chromium-", ignore_cleanup_errors=True)
+    with places as home:
         to_read, to_write = os.pipe()
         from_read, from_write = os.pipe()
         command = ["bash", "-c", f'exec {program} "$@" 3<&{to_read} 4>&{from_write}', "chromium"]

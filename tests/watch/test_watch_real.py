@@ -94,7 +94,7 @@ def emerge(request: pytest.FixtureRequest, place: Path, tiny: Path) -> Iterator[
     """
     who, feature = request.param
     store: Store = request.getfixturevalue(f"{who}_seeded")
-    seeds = [path for path in (store.path / "layers").iterdir() if _is_debian(path)]
+    seed, *_ = json.loads(store.cloche("seed", "list", "--json", check=True).stdout)
     room = place / "room"
     room.mkdir()
     store.user.own(room)
@@ -105,17 +105,13 @@ def emerge(request: pytest.FixtureRequest, place: Path, tiny: Path) -> Iterator[
         (tiny / "var/log/elsewhere").mkdir(parents=True)
     process = subprocess.Popen(
         [*store.user.as_user(), "unshare", *mapped, "--mount", "--propagation=private",
-         "bash", "-c", ROOT, "bash", str(seeds[0]), str(room), str(tiny), f"{OFF} {feature}"],
+         "bash", "-c", ROOT, "bash", seed["path"], str(room), str(tiny), f"{OFF} {feature}"],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     )  # fmt: skip
     yield Begun(process, store)
     process.kill()
     process.wait()
-
-
-def _is_debian(layer: Path) -> bool:
-    return (layer / "var/lib/dpkg").is_dir()
 
 
 def test_an_emerge_outside_of_cloche_is_told_as_a_build(emerge: Begun) -> None:
