@@ -1,0 +1,94 @@
+"""Small projects on which cloche once went wrong, and what Portage makes of them.
+
+Each directory of ``tests/cases`` is laid over a copy of ``tests/cases/common`` and gives one
+project; the test of its name says what is right.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.support import ROOT, Store, project
+
+CASES = ROOT / "tests/cases"
+COMMON = CASES / "common"
+PROJECTS = sorted(p.name for p in CASES.iterdir() if p.is_dir() and p != COMMON)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A project in a place of its own, and the store in which it is built."""
+
+    place: Path
+    store: Store
+
+    def cloche(self, *arguments: str, check: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run ``cloche ARGUMENTS`` in the project."""
+        return self.store.cloche("-C", self.place, *arguments, check=check)
+
+    def build(self, machine: str = "case", *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Build a machine, which has to work."""
+        return self.cloche("build", machine, "--progress", "plain", *arguments, check=True)
+
+    def refused(self, machine: str = "case", *arguments: str, status: int = 1) -> str:
+        """Build a machine, which has to end with this status; give what was said about it."""
+        done = self.cloche("build", machine, "--progress", "plain", *arguments)
+        assert done.returncode == status, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done.stderr
+
+    def shell(self, machine: str, *command: str) -> str:
+        """What a command says inside of a machine that was built."""
+        return self.cloche("shell", machine, "--", *command, check=True).stdout
+
+
+@pytest.fixture(scope="session")
+def case_store(root_seeded: Store) -> Store:
+    """One store for all cases of this run: a copy, so that the seeded one stays as it is."""
+    parent = root_seeded.path.parent / "cases"
+    parent.mkdir()
+    return root_seeded.copy(parent / "store")
+
+
+@pytest.fixture
+def case(case_store: Store) -> Callable[[str], Case]:
+    """Give the project of a case."""
+
+    def opened(name: str) -> Case:
+        place = project(case_store, COMMON, name)
+        shutil.copytree(CASES / name, place, dirs_exist_ok=True)
+        return Case(place, case_store)
+
+    return opened
+
+
+def test_every_case_has_its_test() -> None:
+    assert [name for name in PROJECTS if f"test_{name.replace('-', '_')}" not in globals()] == []
+
+
+@pytest.mark.real
+@pytest.mark.xfail(strict=True, reason="issue 9, item 12: in work")
+def test_symlink_vs_dir(case: Callable[[str], Case]) -> None:
+    """A directory of one package where another one has a link: it is merged through the link."""
+    made = case("symlink-vs-dir")
+    made.build("case")
+    assert made.shell("case", "readlink", "/opt/store") == "store-2\n"
+    assert made.shell("case", "cat", "/opt/store-2/l", "/opt/store/d") == "l\nd\n"
+    made.build("symuser")
+    assert made.shell("symuser", "cat", "/usr/share/symuser/seen") == "l\nd\n"
+
+
+@pytest.mark.real
+@pytest.mark.xfail(strict=True, reason="issue 9, item 12: in work")
+def test_file_vs_dir(case: Callable[[str], Case]) -> None:
+    """A file of one package where another one has a directory: refused, also in a build's root."""
+    made = case("file-vs-dir")
+    for machine in ("case", "fvuser"):
+        told = made.refused(machine)
+        for word in ("app-misc/fva-1", "app-misc/fvb-1", "/opt/fvd"):
+            assert word in told
