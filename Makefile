@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo setup setup-dev check test bench format clean
+.PHONY: help demo setup setup-dev check test fuzz bench format clean
 
 help:  ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,11 @@ test: setup-dev  ## all tests: real namespaces, real Portage; needs the mirror o
 bench: setup-dev  ## measure as root, and write docs/benchmarks.md; BENCH=--quick for a trial
 	@scripts/host-packages bwrap:bubblewrap
 	@$(BIN)/python -m bench.run $(BENCH)
+
+fuzz: setup-dev  ## fuzz all that reads outside data, SECONDS=600 for each kind; goes on from .cache/fuzz
+	@for target in $$($(BIN)/python -m tests.fuzz.run); do \
+	    $(BIN)/python -m tests.fuzz.run $$target $(or $(SECONDS),600) .cache/fuzz/$$target || exit 1; \
+	done
 
 format: setup-dev  ## let ruff lay out the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

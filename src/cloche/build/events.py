@@ -10,6 +10,8 @@ from typing import Literal
 
 import msgspec
 
+from cloche.decoding import NOT_DECODABLE
+
 VERSION = 1  # of the schema in docs/events.md; raised when a field changes its meaning or goes
 How = Literal["built", "reused", "failed", "skipped"]
 
@@ -160,7 +162,7 @@ def decode_events(lines: Iterable[bytes]) -> Iterator[Event]:
     """Events of a recorded stream; lines of a kind that is not known here are left out."""
     decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
     for line in lines:
-        with suppress(msgspec.DecodeError):  # ValidationError is one, too
+        with suppress(*NOT_DECODABLE):
             yield decoder.decode(line)
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from cloche.build.errors import GuestError, StepError
 from cloche.build.logs import hold_for_writing
+from cloche.decoding import NOT_DECODABLE
 from cloche.engines.base import Bind, Command, Ended, Engine, Limits, Process, Sandbox
 from cloche.layers import SOURCE_DATE_EPOCH
 
@@ -211,7 +212,7 @@ def _listen(reader: int, messages: list[Message], on_event: Callable[[Message], 
         while line := stream.readline(LONGEST_LINE):
             try:
                 message = msgspec.json.decode(line, type=dict[str, Any])
-            except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            except NOT_DECODABLE:
                 continue
             if message.get("event") == "result":
                 messages[:] = [message]

@@ -18,6 +18,7 @@ from typing import Literal
 import msgspec
 
 from cloche.build.workshop import Workshop
+from cloche.decoding import NOT_DECODABLE
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 
@@ -72,7 +73,15 @@ def known(shop: Workshop, package: Package) -> Kept | None:
         text = (directory(shop, package) / ABOUT).read_bytes()
     except FileNotFoundError:
         return None
-    return msgspec.json.decode(text, type=Kept)
+    return read_kept(text)
+
+
+def read_kept(text: bytes) -> Kept | None:
+    """What the file beside a kept root says; None where it is damaged."""
+    try:
+        return msgspec.json.decode(text, type=Kept)
+    except NOT_DECODABLE:
+        return None
 
 
 def forget(shop: Workshop, package: Package) -> None:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from cloche.build.errors import ResolutionError
 from cloche.build.guestcall import Call, call
 from cloche.build.logs import new_log
 from cloche.build.metadata import shown_repositories
 from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop, make_directory
-from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph
+from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph, resolution_of
 from cloche.plan.keys import make_key
 
 
@@ -70,4 +68,4 @@ def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]
             str(atom) if atom else None,
             str(result.get("text") or ""),
         )
-    return msgspec.convert(result, Depgraph), str(log.relative_to(shop.store.logs))
+    return resolution_of(result), str(log.relative_to(shop.store.logs))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-
 from cloche.config import toml
 from cloche.config.atoms import is_name
 from cloche.config.errors import MalformedError, Origin
@@ -50,9 +48,9 @@ def _with(project: Project, spec: SeedSpec) -> str:
     gap = "" if not text or text.endswith("\n") else "\n"
     whole = f"{text}{gap}\n{table}"
     try:
-        tomllib.loads(whole)
+        toml.loads(whole)
         whole.encode()
-    except (tomllib.TOMLDecodeError, UnicodeEncodeError) as error:
+    except ValueError as error:
         raise MalformedError(
             Origin(project.file),
             f"a table [seeds.{spec.name}] cannot be added: {error}",

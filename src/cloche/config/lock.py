@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import tomllib
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -162,7 +161,7 @@ _Entry = TypeVar("_Entry")
 def parse(text: str, file: Path) -> Lock:
     """Read the text of a lock. Raises `BadLockError`."""
     try:
-        data = tomllib.loads(text)
+        data = toml.loads(text)
         version = data.pop("version", None)
         if version not in _READABLE:
             raise ValueError(f"version {version!r}, this cloche knows {VERSION}")

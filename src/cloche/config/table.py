@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from cloche.config import positions
+from cloche.config import positions, toml
 from cloche.config.errors import (
     MalformedError,
     MissingKeyError,
@@ -128,9 +127,9 @@ def load(file: Path, root: Path) -> Table:
     """Read a TOML file of the project. Raises `UnreadableError`, `MalformedError`."""
     text = read_text(file, root)
     try:
-        data = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        message = str(error) or "nested too deeply"
+        data = toml.loads(text)
+    except ValueError as error:
+        message = str(error)
         match = re.search(r" \(at line (\d+), column \d+\)$| \(at end of document\)$", message)
         line = int(match[1]) if match and match[1] else len(text.splitlines()) or 1
         reason = message[: match.start()] if match else message

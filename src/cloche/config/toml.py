@@ -1,15 +1,37 @@
-"""Writing TOML (tomllib only reads): plain data, in an order and a shape that make good diffs."""
+"""TOML from anybody, read within limits; and written (tomllib only reads): plain data, in an order
+and a shape that make good diffs.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 _WIDTH = 80  # characters of a list that stays on one line
 _DEPTH = 2  # tables down to here get a header of their own, deeper ones are inline
+_PARTS = 32  # of a dotted key: tomllib's time grows with the square of their number
+_LONG_KEY = re.compile(
+    r"""(?<![\w.-])(?:(?:[\w-]++|"[^"\n]*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+)"""
+    rf"{{{_PARTS}}}"
+)
+
+
+def loads(text: str) -> dict[str, Any]:
+    """Read a document. Raises `ValueError` for anything that is not TOML or nested too deeply.
+
+    The message ends as tomllib's do, with ``(at line …, column …)`` where a place is known.
+    """
+    if long := _LONG_KEY.search(text):
+        line = text.count("\n", 0, long.start()) + 1
+        raise ValueError(f"Key of more than {_PARTS} parts (at line {line}, column 1)")
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ValueError("Nested too deeply") from error
 
 
 def dumps(data: Mapping[str, Any]) -> str:

@@ -45,6 +45,8 @@ def acl_from_text(text: str) -> bytes:
             raise ValueError(entry)
         bits = sum(bit for letter, bit in _RIGHTS if letter in rights)
         id = int(number or owner) if owner else _NOBODY
+        if not 0 <= id <= _NOBODY:
+            raise ValueError(entry)
         entries.append((named if owner else plain, bits, id))
     return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in sorted(entries))
 

@@ -4,8 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import msgspec
+
+from cloche.decoding import NOT_DECODABLE
+from cloche.errors import ClocheError, Exit
+
+# Ebuilds may run while Portage resolves, and could write the answer themselves: what becomes part
+# of a path or a word of a command is checked here, for everybody after.
+_NAME = r"[\w+][\w+.-]*"
+Name = Annotated[str, msgspec.Meta(pattern=rf"\A{_NAME}\Z")]
+Cpv = Annotated[str, msgspec.Meta(pattern=rf"\A{_NAME}/{_NAME}\Z")]
+PackageId = Annotated[str, msgspec.Meta(pattern=rf"\A{_NAME}/{_NAME}(::{_NAME})?\Z")]
+FileName = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00-\x1f\x7f]+\Z")]
+RelativePath = Annotated[str, msgspec.Meta(pattern=r"\A(?!/)(?!(.*/)?\.\.(/|\Z))[^\x00-\x1f]*\Z")]
+Bytes = Annotated[int, msgspec.Meta(ge=0)]
 
 BUILDTIME = "buildtime"  # DEPEND and BDEPEND
 RUNTIME = "runtime"  # RDEPEND
@@ -21,7 +35,7 @@ NEEDED_AT_MERGE = frozenset({RUNTIME, RUNTIME_POST, INSTALL})
 class Edge:
     """A dependency of one package on another one; ``atom`` is the words that made it."""
 
-    to: str
+    to: PackageId
     kinds: tuple[str, ...]
     atom: str = ""
 
@@ -30,8 +44,8 @@ class Edge:
 class Distfile:
     """A file of SRC_URI with its Manifest line (GLEP 74). ``size`` is in bytes."""
 
-    name: str
-    size: int
+    name: FileName
+    size: Bytes
     digests: Mapping[str, str]
     uris: tuple[str, ...] = ()
 
@@ -43,17 +57,17 @@ class Package:
     ``uses`` are edges to packages that are installed in the seed, which are named by their CPV.
     """
 
-    id: str
-    cpv: str
-    category: str
-    pn: str
-    pf: str
+    id: PackageId
+    cpv: Cpv
+    category: Name
+    pn: Name
+    pf: Name
     version: str
     slot: str
     sub_slot: str
-    repo: str
+    repo: Name
     eapi: str
-    ebuild: str
+    ebuild: RelativePath
     use: tuple[str, ...] = ()
     iuse: tuple[str, ...] = ()
     requested: bool = False
@@ -92,9 +106,56 @@ class Depgraph:
         return {package.id: package for package in self.packages}
 
 
+class BadResolutionError(ClocheError):
+    """A resolution that is not one: a damaged file of the store, or an ebuild that wrote it."""
+
+    status = Exit.FAILED
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    @property
+    def what(self) -> str:
+        """What is wrong with it."""
+        return f"the resolution of the machine is malformed: {self.reason}"
+
+    @property
+    def todo(self) -> str:
+        """What may have caused it."""
+        return "run `cloche store verify`; if the store is whole, an ebuild interfered with Portage"
+
+
 def decode_depgraph(data: bytes) -> Depgraph:
-    """Read the JSON of a successful resolution. Raises msgspec.ValidationError on a wrong shape."""
-    return msgspec.json.decode(data, type=Depgraph)
+    """Read the JSON that `encode_depgraph` wrote. Raises BadResolutionError."""
+    try:
+        return _checked(msgspec.json.decode(data, type=Depgraph))
+    except NOT_DECODABLE as error:
+        raise BadResolutionError(str(error)) from error
+
+
+def resolution_of(answer: Mapping[str, Any]) -> Depgraph:
+    """The resolution in a guest's answer, which is untrusted. Raises BadResolutionError."""
+    try:
+        return _checked(msgspec.convert(answer, Depgraph))
+    except msgspec.ValidationError as error:
+        raise BadResolutionError(str(error)) from error
+
+
+def _checked(graph: Depgraph) -> Depgraph:
+    """See that names agree and that no edge leads nowhere."""
+    ids = {package.id for package in graph.packages}
+    if len(ids) != len(graph.packages):
+        raise BadResolutionError("a package stands in it twice")
+    for package in graph.packages:
+        if package.cpv != f"{package.category}/{package.pf}":
+            raise BadResolutionError(f"{package.cpv} is not {package.category}/{package.pf}")
+        if package.id != f"{package.cpv}::{package.repo}":
+            raise BadResolutionError(f"{package.id} is not {package.cpv}::{package.repo}")
+        lost = next((edge.to for edge in package.edges if edge.to not in ids), None)
+        if lost is not None:
+            raise BadResolutionError(f"{package.id} depends on {lost}, which is not in it")
+    return graph
 
 
 def encode_depgraph(graph: Depgraph) -> bytes:

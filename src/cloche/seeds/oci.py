@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from cloche.config.lock import TreeSeed
+from cloche.decoding import NOT_DECODABLE
 from cloche.layers import ImportOptions, flatten, import_tarball
 from cloche.seeds.arch import host_arch
 from cloche.seeds.errors import BadImageError, NoFileError
@@ -66,7 +67,7 @@ class Layout:
             if not stat.S_ISREG(info.st_mode) or info.st_size > _SMALL:
                 raise ValueError("no small file")
             found = json.loads(path.read_bytes())
-        except (OSError, ValueError, RecursionError) as error:
+        except (OSError, *NOT_DECODABLE) as error:
             raise BadImageError(self.source, f"{path.name} cannot be read") from error
         if not isinstance(found, dict):
             raise BadImageError(self.source, f"{path.name} is no object")
@@ -79,15 +80,12 @@ def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
     if source is None or not source.exists():
         raise NoFileError(wanted.spec.name, "path", source)
     layout = Layout(_unpacked(source, room, means), source)
-    chosen = _chosen(layout, wanted.spec.text("ref"))
-    manifest = layout.document(chosen)
-    digest = str(chosen["digest"]).removeprefix("sha256:")
+    manifest = chosen(layout, wanted.spec.text("ref"))
+    layers = layers_of(layout, manifest)
+    digest = str(manifest["digest"]).removeprefix("sha256:")
     locked = wanted.pinned.digest if isinstance(wanted.pinned, TreeSeed) else ""
     if locked and digest != locked:
         raise BadImageError(source, f"its manifest is {digest[:12]}, pinned is {locked[:12]}")
-    layers = manifest.get("layers")
-    if not isinstance(layers, list) or not all(isinstance(each, dict) for each in layers):
-        raise BadImageError(source, "the manifest has no list of layers")
     tree = room / "tree"
     planted = []
     for number, descriptor in enumerate(layers, 1):
@@ -103,6 +101,14 @@ def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
     return tree, TreeSeed("oci", digest)
 
 
+def layers_of(layout: Layout, descriptor: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The descriptors of the layers of a manifest. Raises `BadImageError`."""
+    layers = layout.document(descriptor).get("layers")
+    if not isinstance(layers, list) or not all(isinstance(each, dict) for each in layers):
+        raise BadImageError(layout.source, "the manifest has no list of layers")
+    return layers
+
+
 def _unpacked(source: Path, room: Path, means: Means) -> Path:
     """The layout's directory: ``source`` itself, or what the archive holds."""
     if source.is_dir():
@@ -112,8 +118,8 @@ def _unpacked(source: Path, room: Path, means: Means) -> Path:
     return room / "layout"
 
 
-def _chosen(layout: Layout, ref: str | None) -> Mapping[str, Any]:
-    """The descriptor of the one manifest that is meant."""
+def chosen(layout: Layout, ref: str | None) -> Mapping[str, Any]:
+    """The descriptor of the one manifest that is meant. Raises `BadImageError`."""
     found = list(_manifests(layout, layout.read(layout.root / "index.json"), ref, _NESTED))
     machine = {"amd64": "amd64", "arm64": "arm64"}.get(host_arch().gentoo)
     native = [each for each in found if _architecture(each) in (None, machine)]

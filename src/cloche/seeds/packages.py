@@ -41,11 +41,12 @@ def installed(tree: Path, *, alone: bool = True) -> list[Installed]:
                 continue
             name = fields.get("package", f"line {line}")
             raise BadPackageListError(f"{name} is {fields.get('status', 'without a status')!r}")
+        name, version, arch = _identity(fields, line)
         found.append(
             Installed(
-                name=fields["package"],
-                version=fields["version"],
-                arch=fields["architecture"],
+                name=name,
+                version=version,
+                arch=arch,
                 essential=fields.get("essential") == "yes",
                 same=fields.get("multi-arch") == "same",
                 needs=_needs(fields),
@@ -55,6 +56,14 @@ def installed(tree: Path, *, alone: bool = True) -> list[Installed]:
             )
         )
     return sorted(found, key=lambda package: (package.name, package.arch))
+
+
+def _identity(fields: dict[str, str], line: int) -> tuple[str, str, str]:
+    """Name, version and architecture of a stanza. Raises `BadPackageListError`."""
+    for field in ("package", "version", "architecture"):
+        if not fields.get(field):
+            raise BadPackageListError(f"the stanza at line {line} has no {field.capitalize()}")
+    return fields["package"], fields["version"], fields["architecture"]
 
 
 def _needs(fields: dict[str, str]) -> tuple[tuple[str, ...], ...]:
@@ -77,9 +86,8 @@ def pinned(tree: Path) -> list[DebianPackage]:
     """
     digests = {}
     for index in sorted((tree / LISTS).glob("*_Packages")):
-        for _, fields in _stanzas(index):
-            key = (fields["package"], fields["version"], fields["architecture"])
-            digests[key] = fields.get("sha256", "")
+        for line, fields in _stanzas(index):
+            digests[_identity(fields, line)] = fields.get("sha256", "")
     found = []
     for package in installed(tree):
         digest = digests.get((package.name, package.version, package.arch))

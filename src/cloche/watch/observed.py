@@ -16,6 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from cloche.decoding import NOT_DECODABLE
+
 RUN = "run/portage"
 LONGEST = 4 << 20  # bytes of one line
 
@@ -58,7 +60,7 @@ def decode(line: bytes) -> Snapshot | None:
     """A line of the stream, if it is a snapshot."""
     try:
         snapshot = msgspec.json.decode(line, type=Snapshot)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_DECODABLE:
         return None
     return snapshot if snapshot.type == "snapshot" else None
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from cloche.decoding import NOT_DECODABLE
 from cloche.watch.processes import Emerge, environment_of
 
 GUEST = Path(__file__).resolve().parent.parent / "guest"
@@ -90,7 +91,7 @@ def read_answer(output: bytes, errors: bytes) -> Resolved:
     """The script's answer, which is untrusted."""
     try:
         answer = msgspec.json.decode(output, type=_Answer)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_DECODABLE:
         last = errors.decode(errors="replace").strip().splitlines()[-1:]
         return Resolved(problem=" ".join(["it could not be resolved again", *last]))
     log_dir = answer.log_dir if answer.log_dir and ".." not in answer.log_dir else None
