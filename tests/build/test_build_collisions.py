@@ -69,7 +69,7 @@ def test_the_machines_own_patterns_count() -> None:
 
 def test_the_error_names_both_and_the_files() -> None:
     error = CollisionError("m", (("c/a-1::r", "c/b-1::r", ("/1", "/2", "/3", "/4")),))
-    assert "c/a-1::r and c/b-1::r own the same files: /1, /2, /3 and 1 more" in error.what
+    assert "file collision of c/a-1::r and c/b-1::r: /1, /2, /3 and 1 more" in error.what
     assert error.detail is not None
     assert "/4" in error.detail
     assert error.status == 1

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cloche.build.compose import compose
+from cloche.build.compose import Composer
 from cloche.layers import Layer
 from cloche.plan.depgraph import Depgraph, Edge, Package
 from cloche.plan.plan import Plan, make_plan
@@ -46,7 +46,8 @@ class House:
             self.again.append((package.id, [layer.label for layer in over]))
             return self.merge(package, over)
 
-        return compose(self.plan, names, self.layers.__getitem__, again, any_hook=any_hook)
+        composer = Composer(self.plan, self.layers.__getitem__, again, any_hook=any_hook)
+        return composer.compose(names)
 
     def shown(self, file: str, *names: str) -> str:
         """What a root of these packages has in a file."""

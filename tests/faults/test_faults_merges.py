@@ -18,7 +18,7 @@ def test_two_packages_that_own_one_file_are_refused(faulty: Faulty) -> None:
     store, project = faulty
     name = machine(project, "collide", "bad/owns-one", "bad/owns-two")
     line = said(store.cloche("build", name, cwd=project), 1)
-    assert "bad/owns-one-1::faults and bad/owns-two-1::faults own the same files" in line
+    assert "file collision of bad/owns-one-1::faults and bad/owns-two-1::faults" in line
     assert "/usr/bin/owned-twice" in line
     said(store.cloche("build", name, cwd=project), 1)  # no result of that is remembered
 

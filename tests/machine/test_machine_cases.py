@@ -72,7 +72,6 @@ def test_every_case_has_its_test() -> None:
 
 
 @pytest.mark.real
-@pytest.mark.xfail(strict=True, reason="issue 9, item 12: in work")
 def test_symlink_vs_dir(case: Callable[[str], Case]) -> None:
     """A directory of one package where another one has a link: it is merged through the link."""
     made = case("symlink-vs-dir")
@@ -84,7 +83,6 @@ def test_symlink_vs_dir(case: Callable[[str], Case]) -> None:
 
 
 @pytest.mark.real
-@pytest.mark.xfail(strict=True, reason="issue 9, item 12: in work")
 def test_file_vs_dir(case: Callable[[str], Case]) -> None:
     """A file of one package where another one has a directory: refused, also in a build's root."""
     made = case("file-vs-dir")

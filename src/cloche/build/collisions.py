@@ -1,7 +1,8 @@
 """Files that two packages of one root own: Portage refuses to merge the second, and so do we.
 
 Each package is merged over its own run-time closure, so that its merge sees nothing of a package
-that it does not know. Of two that own one path the later would win in silence.
+that it does not know. This is what Portage would say of it over all that is in a root: the rules of
+``dblink._collision_protect`` with FEATURES=protect-owned, which is Portage's default.
 """
 
 from __future__ import annotations
@@ -9,10 +10,9 @@ from __future__ import annotations
 import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
 
-from cloche.build.diagnose import installed_files
-from cloche.build.errors import CollisionError
+from cloche.build.footprint import contents, relative
+from cloche.build.places import Look, Places
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 
@@ -22,35 +22,76 @@ IGNORED = ("/lib/modules/*", "*.py[co]", "*$py.class", "*/dropin.cache")
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """A package's files and symbolic links, as its CONTENTS names them. ``slot`` is CP:SLOT."""
+    """What a package owns, as its CONTENTS names it. ``slot`` is CP:SLOT.
+
+    ``kinds`` gives the kind of each name: "obj", "sym", "dir", "dev" or "fif".
+    """
 
     name: str
     slot: str
-    paths: frozenset[str]
+    kinds: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """Two packages of different slots that own the same paths."""
+    """Paths that a package cannot have, as ``other`` is there; it is empty if that is nobody."""
 
-    first: str
-    second: str
+    other: str
     paths: tuple[str, ...]
 
 
-def collisions(packages: Iterable[Owned], ignored: Sequence[str] = IGNORED) -> list[Collision]:
-    """What any two of these packages both own, but for paths that a pattern allows.
+def collisions(
+    package: Owned,
+    others: Iterable[Owned],
+    look: Look,
+    ignored: Sequence[str] = IGNORED,
+) -> list[Collision]:
+    """Why Portage would refuse to merge a package over a root of ``others``; empty if it would not.
 
-    Another version of the same slot replaces the first one: its files are no collision.
+    Another version of the same slot is replaced: its files are no collision. The others are only
+    asked for where something is in the way.
     """
-    owner: dict[str, Owned] = {}
-    found: dict[tuple[str, str], list[str]] = {}
-    for package in packages:
-        for path in package.paths:
-            other = owner.setdefault(path, package)
-            if other.slot != package.slot and not is_ignored(path, ignored):
-                found.setdefault((other.name, package.name), []).append(path)
-    return [Collision(*names, tuple(sorted(paths))) for names, paths in found.items()]
+    places = Places(look)
+    files = {name: kind for name, kind in package.kinds.items() if kind in ("obj", "sym")}
+    taken_by = {name: taken for name in files if (taken := _taken(places, name)) is not None}
+    if not taken_by:
+        return []
+    rivals = [other for other in others if other.slot != package.slot]
+    found: dict[str, set[str]] = {}
+    refused = False
+    for name, taken in taken_by.items():
+        there = places.place(taken).real
+        onto = places.look(there) if there is not None else None
+        blocked = files[name] == "sym" and taken == name and onto and onto.kind == "directory"
+        if not blocked and is_ignored(f"/{taken}", ignored):
+            continue
+        owners = [other.name for other in rivals if _owns(other, there, places)]
+        refused |= bool(blocked or owners)
+        for owner in owners or ([""] if blocked else []):
+            found.setdefault(owner, set()).add(f"/{taken}")
+    return [Collision(o, tuple(sorted(p))) for o, p in found.items()] if refused else []
+
+
+def _taken(places: Places, name: str) -> str | None:
+    """The path at which something is in the way of a file: its own, or one above it."""
+    place = places.place(name)
+    if place.real is None:
+        return place.blocked
+    return name if places.look(place.real) is not None else None
+
+
+def _owns(package: Owned, real: str | None, places: Places) -> bool:
+    """Whether one of the package's names leads there."""
+    if real is None:
+        return False
+    if real in package.kinds:
+        return True
+    last = real.rpartition("/")[2]
+    return any(
+        places.place(name).real == real
+        for name in package.kinds
+        if name.rpartition("/")[2] == last
+    )
 
 
 def is_ignored(path: str, patterns: Sequence[str]) -> bool:
@@ -68,37 +109,9 @@ def ignored_by(packages: Iterable[Package]) -> tuple[str, ...]:
     return tuple(sorted(words)) if words else IGNORED
 
 
-def owned(layer: Layer, package: Package, links: Mapping[str, str]) -> Owned:
-    """What a package's layer says that it owns; ``links`` are those of `root_links`."""
-    own = [path for cpv, path in installed_files(layer.path / "var/db/pkg") if cpv == package.cpv]
+def owned(layer: Layer, package: Package) -> Owned:
+    """What a package's layer says that it owns."""
+    lines = (line for cpv, line in contents(layer.path) if cpv == package.cpv)
     return Owned(
-        package.id,
-        f"{package.cp}:{package.slot}",
-        frozenset(canonical(path, links) for path in own),
+        package.id, f"{package.cp}:{package.slot}", {relative(line): line.kind for line in lines}
     )
-
-
-def check(
-    machine: str, base: Sequence[Layer], packages: Sequence[Package], layers: Sequence[Layer]
-) -> None:
-    """Look at the members of a machine, each with its layer. Raises CollisionError."""
-    links = root_links(base)
-    members = [owned(layer, p, links) for p, layer in zip(packages, layers, strict=True)]
-    if found := collisions(members, ignored_by(packages)):
-        raise CollisionError(machine, tuple((c.first, c.second, c.paths) for c in found))
-
-
-def root_links(base: Sequence[Layer]) -> dict[str, str]:
-    """Symbolic links in the root directory, as on a system with a merged /usr, to their targets."""
-    return {
-        path.name: str(path.readlink()).strip("/")
-        for layer in base
-        for path in Path(layer.path).iterdir()
-        if path.is_symlink()
-    }
-
-
-def canonical(path: str, links: Mapping[str, str]) -> str:
-    """The one spelling of a path whose first part may be a link: /lib/x is /usr/lib/x."""
-    _, first, *rest = PurePosixPath(path).parts
-    return "/".join(("", links.get(first, first), *rest)) if rest else path

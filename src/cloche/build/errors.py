@@ -217,16 +217,18 @@ class BuildError(ClocheError):
 
 
 class CollisionError(ClocheError):
-    """Packages of one machine own the same files; ``found`` has (one, other, paths) for each pair.
+    """Packages that cannot be in one root; ``found`` has (one, other, paths) for each pair.
 
-    Stock emerge refuses to merge the second one of such a pair.
+    They own the same files, or one has a file or a link where another one has a directory. Stock
+    emerge refuses to merge the second one of such a pair. ``root`` is "machine NAME", or the id of
+    the package that is built there.
     """
 
     status = Exit.FAILED
 
-    def __init__(self, machine: str, found: tuple[tuple[str, str, tuple[str, ...]], ...]) -> None:
-        super().__init__(machine, found)
-        self.machine, self.found = machine, found
+    def __init__(self, root: str, found: tuple[tuple[str, str, tuple[str, ...]], ...]) -> None:
+        super().__init__(root, found)
+        self.root, self.found = root, found
 
     @property
     def what(self) -> str:
@@ -235,12 +237,12 @@ class CollisionError(ClocheError):
         rest = len(paths) - SHOWN
         files = ", ".join(paths[:SHOWN]) + (f" and {rest} more" if rest > 0 else "")
         more = f" ({len(self.found) - 1} more such pairs)" if len(self.found) > 1 else ""
-        return f"{first} and {second} own the same files: {files}{more}"
+        return f"file collision of {first} and {second}: {files}{more}"
 
     @property
     def where(self) -> str | None:
-        """The machine."""
-        return f"machine {self.machine}"
+        """The root."""
+        return self.root
 
     @property
     def todo(self) -> str | None:

@@ -7,14 +7,12 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloche.build import collisions
 from cloche.build.errors import StepError
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
 from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
-from cloche.plan.depgraph import Package
 from cloche.plan.keys import layer_parts, make_key
 
 # What the finishing run itself leaves behind and no machine needs.
@@ -25,7 +23,6 @@ BARE = re.compile(r"[\w+.-]+/[\w+-]+")  # an atom without version, slot, USE fla
 
 def finish(
     shop: Workshop,
-    packages: Sequence[Package],
     layers: Sequence[Layer],
     *,
     world: Sequence[str],
@@ -33,8 +30,7 @@ def finish(
 ) -> Layer:
     """Give the machine's state layer: counters, world files, caches.
 
-    Its members are given with their layers. Raises StepError, and CollisionError where two of them
-    own the same file.
+    ``layers`` are those of its members, composed. Raises StepError.
     """
     key = make_key(
         "finish",
@@ -44,15 +40,10 @@ def finish(
             "world": " ".join(world),
             "world sets": " ".join(world_sets),
             **_repositories(shop, world),
-            "collision ignore": " ".join(collisions.ignored_by(packages)),
         },
     )
 
-    def run() -> Outcome:
-        collisions.check(shop.inputs.machine, shop.inputs.base, packages, layers)
-        return _run(shop, layers, world, world_sets)
-
-    outputs = once(shop, "finish", key, run)
+    outputs = once(shop, "finish", key, lambda: _run(shop, layers, world, world_sets))
     return shop.layer(outputs["layer"])
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from cloche.build.errors import CollisionError
 from cloche.build.work import Made, NotMergedError, Worker
 from cloche.plan.depgraph import Package
 
@@ -32,7 +33,7 @@ def forecast(worker: Worker) -> dict[str, Forecast]:
     for package in worker.plan.packages:
         try:
             fate = _foresee(worker, package, known)
-        except NotMergedError:
+        except (NotMergedError, CollisionError):  # the build itself tells of a collision
             fate = Forecast("perhaps")
         fates[package.id] = fate
         if fate.made is not None:

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field, replace
 
 from cloche.build import fetch, kept, merge
 from cloche.build import package as building
-from cloche.build.compose import compose
-from cloche.build.errors import StepError, StoppedError
+from cloche.build.compose import Composer
+from cloche.build.contests import Contests
+from cloche.build.errors import SHOWN, StepError, StoppedError
 from cloche.build.events import Bus, Done, Note
 from cloche.build.package import disk_full
 from cloche.build.workshop import Workshop
@@ -52,6 +53,7 @@ class Worker:
     environment: dict[str, str]
     results: dict[str, tuple[Made, bool]] = field(default_factory=dict)
     composed: set[str] = field(default_factory=set)
+    contests: Contests = field(default_factory=Contests)
 
     def __call__(self, name: str, done: Mapping[str, str], leave: Callable[[], None]) -> str:
         """Make the layer of a package whose visible sets are ``done``; give its id.
@@ -138,7 +140,7 @@ class Worker:
         """The layers that a package's build sees over the base; ``look`` as with `layers`."""
         visible = self.plan.visible[package.id]
         seed = self.shop.inputs.of_seed(visible.seed_build)
-        return (*seed, *self.layers(visible.build, done, look=look))
+        return (*seed, *self.layers(visible.build, done, seed, look=look, where=package.id))
 
     def seen_by_merge(
         self, package: Package, done: Mapping[str, Made], *, look: bool = False
@@ -146,15 +148,22 @@ class Worker:
         """The same for its merge."""
         visible = self.plan.visible[package.id]
         seed = self.shop.inputs.of_seed(visible.seed_merge)
-        return (*seed, *self.layers(visible.merge, done, look=look))
+        return (*seed, *self.layers(visible.merge, done, seed, look=look, where=package.id))
 
     def layers(
-        self, names: Sequence[str], done: Mapping[str, Made], *, look: bool = False
+        self,
+        names: Sequence[str],
+        done: Mapping[str, Made],
+        seed: Sequence[Layer] = (),
+        *,
+        where: str,
+        look: bool = False,
     ) -> tuple[Layer, ...]:
         """Layers of packages that are done, in the order given, so that they go into one root.
 
-        Some may have to be merged once more for that. With ``look`` nothing is done: raises
-        NotMergedError where a layer is not there yet.
+        ``seed`` are layers of the seed in that root besides the base, and ``where`` names the root
+        in a CollisionError. Some packages may have to be merged once more. With ``look`` nothing is
+        done: raises NotMergedError where a layer is not there yet.
         """
 
         def again(package: Package, over: Sequence[Layer], shared: Sequence[str]) -> Layer:
@@ -173,13 +182,15 @@ class Worker:
             self.composed.add(action.outputs["layer"])
             return self.shop.layer(action.outputs["layer"])
 
-        return compose(
+        composer = Composer(
             self.plan,
-            names,
             lambda name: self.shop.layer(done[name].layer),
             again,
+            base=(*self.shop.inputs.base, *seed),
             any_hook="bashrc" in self.shop.inputs.etc,
+            contests=self.contests,
         )
+        return composer.compose(names, where)
 
     def build_key(self, package: Package, layers: Sequence[Layer]) -> Key:
         """Key of the build step over these layers."""
@@ -231,8 +242,10 @@ class Worker:
         key: Key,
         shared: Sequence[str],
     ) -> Action:
-        """Merge a package a second time, over others that write to the same files."""
-        text = f"{package.cpv} is merged again over others that write to {', '.join(shared)}"
+        """Merge a package a second time, over others that have some of its names, too."""
+        more = f" and {len(shared) - SHOWN} more" if len(shared) > SHOWN else ""
+        names = ", ".join(shared[:SHOWN]) + more
+        text = f"{package.cpv} is merged again over others that have {names}"
         self.shop.bus(Note(text=text))
         began = time.monotonic()
         quiet = replace(self.shop, bus=Bus(lambda _: None))

@@ -69,7 +69,7 @@ ENVIRONMENT: dict[str, str] = {
 }
 
 #: For merging alone: a layer is made of what the package brings, not of ._cfg0000_ copies.
-MERGING: dict[str, str] = {"CONFIG_PROTECT": "-*", "COLLISION_IGNORE": ""}
+MERGING: dict[str, str] = {"CONFIG_PROTECT": "-*"}
 
 #: All that is taken over from the host's environment; whatever else is in it goes. Portage keeps
 #: proxies out of what it saves.

@@ -32,12 +32,14 @@ def deliver(
 ) -> Delivered:
     """Write a machine's outputs. Raises StepError, CollisionError, OutputTakenError."""
     directory.mkdir(parents=True, exist_ok=True)
-    layers = worker.layers(built.plan.members, built.made)
+    layers = worker.layers(
+        built.plan.members, built.made, where=f"machine {shop.inputs.machine}"
+    )
     sets = [f"@{name}" for name in machine.sets]
     by_id = built.plan.graph.by_id()
     packages = [by_id[name] for name in built.plan.members]
     world = [asked.atom for asked in machine.packages]
-    state = finish(shop, packages, layers, world=world, world_sets=sets)
+    state = finish(shop, layers, world=world, world_sets=sets)
     stage4, blobs = None, []
     if machine.output.stage4:
         stage4, blob = pack(shop, (*layers, state), directory)

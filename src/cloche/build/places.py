@@ -1,0 +1,117 @@
+"""Where paths lead in a root: every link on the way followed, as the kernel does it."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from cloche.layers import Layer, Merged
+
+_MAX_LINKS = 40  # as the kernel
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a root has under a name; ``target`` is that of a link."""
+
+    kind: Literal["directory", "link", "other"]
+    target: str = ""
+
+
+Look = Callable[[str], Found | None]
+"""What a root has under a name that has no link before its last part."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a path leads.
+
+    ``real`` is its name with all links before the last part followed; None where there is nothing
+    on the way, or where something that is not a directory is in the way: ``blocked`` is the first
+    part of the path at which that shows, as it is spelled.
+    """
+
+    real: str | None
+    blocked: str | None = None
+
+
+class Places:
+    """Follows the paths of one root; remembers the directories that it went through.
+
+    ``links`` are the links that some path led through, by their real names, and ``passed`` all
+    other names.
+    """
+
+    def __init__(self, look: Look) -> None:
+        self.look = look
+        self.links: set[str] = set()
+        self.passed: set[str] = set()
+        self._places: dict[str, Place] = {"": Place("")}
+
+    def place(self, path: str) -> Place:
+        """Where a path leads, its last part not followed (lstat(2))."""
+        above, _, name = path.rpartition("/")
+        place = self.directory(above)
+        return place if place.real is None else Place(_join(place.real, name))
+
+    def directory(self, path: str) -> Place:
+        """Where a directory lies: the last part is followed, too."""
+        if path not in self._places:
+            place = self.place(path)
+            if place.real is not None:
+                place = self._follow(place.real)
+                if place.blocked is not None:
+                    place = Place(None, path)
+            self._places[path] = place
+        return self._places[path]
+
+    def _follow(self, name: str) -> Place:
+        """Follow a name, before whose last part there is no link, to a directory."""
+        at, _, last = name.rpartition("/")
+        todo, links = [last], 0
+        while todo:
+            part = todo.pop()
+            if part in ("", "."):
+                continue
+            if part == "..":
+                at = at.rpartition("/")[0]
+                continue
+            here = _join(at, part)
+            found = self.look(here)
+            if found is not None and found.kind == "link" and links < _MAX_LINKS:
+                self.links.add(here)
+                links += 1
+                at = "" if found.target.startswith("/") else at
+                todo.extend(reversed(found.target.split("/")))
+                continue
+            self.passed.add(here)
+            if found is None or found.kind != "directory":
+                return Place(None, None if found is None else here)
+            at = here
+        return Place(at)
+
+
+def _join(directory: str, name: str) -> str:
+    return f"{directory}/{name}" if directory else name
+
+
+def look_into(layers: Sequence[Layer]) -> Look:
+    """What a root of these layers, the bottom first, has under a name."""
+    merged = Merged([layer.path for layer in layers])
+
+    def look(name: str) -> Found | None:
+        node = merged.lookup(os.fsencode(name))
+        if node is None:
+            return None
+        if node.is_directory:
+            return Found("directory")
+        if stat.S_ISLNK(node.info.st_mode):
+            return Found("link", str(Path(os.fsdecode(node.origin)).readlink()))
+        return Found("other")
+
+    return lru_cache(maxsize=None)(look)
