@@ -88,9 +88,7 @@ def _owns(package: Owned, real: str | None, places: Places) -> bool:
         return True
     last = real.rpartition("/")[2]
     return any(
-        places.place(name).real == real
-        for name in package.kinds
-        if name.rpartition("/")[2] == last
+        places.place(name).real == real for name in package.kinds if name.rpartition("/")[2] == last
     )
 
 

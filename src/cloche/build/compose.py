@@ -2,21 +2,21 @@
 
 Each package is merged over its own run-time closure. Beside others its layer may be wrong: what a
 hook writes (``/etc/passwd``, an index) no package owns, so a layer holds it whole and would hide
-what another one says there; a link of another package leads elsewhere what is installed through it;
+what another one says there; what is installed through another one's link lies elsewhere;
 a directory may have another mode there. Then the package is merged once more, over that other
-package as well. Such a layer is made for these roots alone. What Portage would refuse to merge is
-refused here, too (see `collisions`).
+package as well. Such a layer is made for these roots alone. Where Portage refuses to merge it
+there, the packages cannot be in one root (see `collisions`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from cloche.build.collisions import Collision, collisions, ignored_by, owned
 from cloche.build.contests import NO_WAYS, Contests, Ways
-from cloche.build.errors import CollisionError
+from cloche.build.errors import CollisionError, StepError
 from cloche.build.footprint import footprint
 from cloche.build.places import Places, look_into
 from cloche.layers import Layer
@@ -26,6 +26,10 @@ from cloche.plan.plan import Plan
 #: Phases (of DEFINED_PHASES) that can write to a root behind CONTENTS.
 HOOKS = frozenset({"setup", "preinst", "postinst", "prerm", "postrm"})
 
+#: What Portage says when it does not merge a package over what is there.
+REFUSED = "NOT merged"
+
+Refused = tuple[str, str, tuple[str, ...]]
 LayerOf = Callable[[str], Layer]
 #: Merges a package once more over these layers; the last argument says what is contested.
 Again = Callable[[Package, Sequence[Layer], Sequence[str]], Layer]
@@ -46,6 +50,10 @@ class Composer:
     base: Sequence[Layer] = ()
     any_hook: bool = False
     contests: Contests = field(default_factory=Contests)
+    packages: Mapping[str, Package] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "packages", self.plan.graph.by_id())
 
     def compose(self, names: Sequence[str], where: str = "") -> tuple[Layer, ...]:
         """Layers of the packages ``names`` (in merge order) such that each knows of those below it.
@@ -53,14 +61,18 @@ class Composer:
         Raises CollisionError with all that Portage would refuse; ``where`` names the root.
         """
         composed: dict[str, Layer] = {}
-        refused: list[tuple[str, str, tuple[str, ...]]] = []
-        packages = self.plan.graph.by_id()
+        refused: list[Refused] = []
         for name in names:
-            package, layer = packages[name], self.layer_of(name)
-            rivals = self._rivals(package, layer, composed)
-            found = self._refusals(package, rivals, composed)
-            refused += [(each.other or "the seed", name, each.paths) for each in found]
-            composed[name] = layer if found else self._fitted(package, rivals, composed)
+            try:
+                composed[name] = self._fitted(self.packages[name], composed)
+            except StepError as error:
+                if REFUSED not in error.reason:
+                    raise
+                found = self._refusals(self.packages[name], composed)
+                if not found and not refused:  # after one, others may only follow from it
+                    raise
+                refused += [(each.other or "the seed", name, each.paths) for each in found]
+                composed[name] = self.layer_of(name)
         if refused:
             raise CollisionError(where, tuple(refused))
         return tuple(composed.values())
@@ -71,10 +83,10 @@ class Composer:
         layer: Layer,
         composed: Mapping[str, Layer],
         seen: Collection[str] | None = None,
-    ) -> dict[str, Rival]:
-        """The layers of this root that may be in the way of one, which was merged over ``seen``.
+    ) -> dict[str, frozenset[str]]:
+        """What of this root is in a layer's way, which was merged over ``seen``: the names.
 
-        At first those are the package's own closure, unless they are others in this root.
+        At first it has seen the package's own closure, unless that is another one in this root.
         """
         own = self.plan.visible[package.id].merge
         ways = NO_WAYS
@@ -85,49 +97,35 @@ class Composer:
         near = self.contests.of(layer, ways)
         if not near:
             return {}
-        packages = self.plan.graph.by_id()
         hooks = self._hooks(package)
         rivals = {}
         for name, below in composed.items():
-            if below.id not in near or _slot(packages[name]) == _slot(package):
+            if below.id not in near or _slot(self.packages[name]) == _slot(package):
                 continue
             if seen is None:
                 known = name in own and below.id == self.layer_of(name).id
             else:
                 known = name in seen
-            if not known:
-                rivals[name] = _rival(layer, below, ways, hooks)
+            if not known and (names := _contested(layer, below, ways, hooks)):
+                rivals[name] = names
         return rivals
 
-    def _refusals(
-        self, package: Package, rivals: Mapping[str, Rival], composed: Mapping[str, Layer]
-    ) -> list[Collision]:
-        """Why Portage would not merge a package over this root."""
-        names = frozenset[str]().union(*(rival.names for rival in rivals.values()))
-        if not names:
-            return []
-        layer = self.layer_of(package.id)
-        mine = owned(layer, package)
-        within = _Within(names.union(self.contests.indirect(layer)))
-        kinds = {name: kind for name, kind in mine.kinds.items() if within(name)}
-        if not kinds:
-            return []
-        packages = self.plan.graph.by_id()
+    def _refusals(self, package: Package, composed: Mapping[str, Layer]) -> list[Collision]:
+        """Why Portage does not merge a package over this root, in the packages' names."""
         return collisions(
-            replace(mine, kinds=kinds),
-            (owned(below, packages[name]) for name, below in composed.items()),
+            owned(self.layer_of(package.id), package),
+            (owned(below, self.packages[name]) for name, below in composed.items()),
             look_into((*self.base, *composed.values())),
             ignored_by([package]),
         )
 
-    def _fitted(
-        self, package: Package, rivals: Mapping[str, Rival], composed: Mapping[str, Layer]
-    ) -> Layer:
+    def _fitted(self, package: Package, composed: Mapping[str, Layer]) -> Layer:
         """The package's layer over those below it, merged again where it has to be.
 
         Over another one's links it gets to other places, where further ones may be in its way.
         """
         layer = self.layer_of(package.id)
+        rivals = self._rivals(package, layer, composed)
         own = self.plan.visible[package.id].merge
         # What it says of its own (a user's group by its number) may have become another since.
         moved = (
@@ -136,17 +134,15 @@ class Composer:
             and bool(footprint(layer).written)
         )
         over = set(own)
-        while True:
-            acting = {name: rival.acting for name, rival in rivals.items() if rival.acting}
-            if not acting and not moved:
-                return layer
-            for name in acting:
+        while rivals or moved:
+            for name in rivals:
                 over.update(n for n in self.plan.visible[name].merge if n in composed)
                 over.add(name)
-            contested = sorted(set().union(*acting.values()) or footprint(layer).written)
-            layer = self.again(package, self._beneath(over, composed), contested)
+            contested = frozenset[str]().union(*rivals.values()) or footprint(layer).written
+            layer = self.again(package, self._beneath(over, composed), sorted(contested))
             rivals = self._rivals(package, layer, composed, seen=over)
             moved = False
+        return layer
 
     def _beneath(self, over: Collection[str], composed: Mapping[str, Layer]) -> tuple[Layer, ...]:
         if composed.keys() >= set(over):
@@ -158,56 +154,36 @@ class Composer:
         return self.any_hook or bool(HOOKS & set(package.defined_phases))
 
 
-@dataclass(frozen=True, slots=True)
-class Rival:
-    """What two layers contest. Of the ``names``, for the ``acting`` a package is merged again."""
-
-    names: frozenset[str]
-    acting: frozenset[str]
-
-
 @lru_cache(maxsize=1 << 16)
-def _rival(upper: Layer, lower: Layer, ways: Ways, hooks: bool) -> Rival:
-    """What a layer contests with one below it that its merge did not see.
+def _contested(upper: Layer, lower: Layer, ways: Ways, hooks: bool) -> frozenset[str]:
+    """The names for which a package is merged again over another one that it did not see.
 
-    Two owners of one file are for `collisions`; a file over one that nobody owns is just that.
+    A file of its own over one that nobody owns is no reason: Portage puts it in that one's place.
     """
     up, low = footprint(upper), footprint(lower)
-    below = low.others | low.directories.keys()
-    acting = set(up.directories.keys() & low.others)
-    acting.update(
+    files = low.others | low.owned
+    found = set(up.directories.keys() & files)
+    found.update(
         name
         for name in up.directories.keys() & low.directories.keys()
         if up.directories[name] != low.directories[name]
     )
-    acting |= (ways.links & below) | (ways.passed & low.others)
-    acting |= (up.others & up.owned) & low.directories.keys()
+    found |= (ways.hinges & (files | low.directories.keys())) | (ways.passed & files)
+    found |= up.owned & (low.directories.keys() | low.indirect | low.owned)
+    found.update(n for n in up.others & low.others if up.may_own(n) and low.may_own(n))
     if hooks:
-        acting |= up.written & below
-    names = acting | ((up.others | up.owned) & (below | low.owned))
-    return Rival(frozenset(names), frozenset(acting))
+        found |= up.written & (low.others | low.directories.keys())
+    return frozenset(found)
 
 
 @lru_cache(maxsize=4096)
 def _ways(layer: Layer, under: tuple[Layer, ...]) -> Ways:
-    """The links, and what they lead through, between a package's names and where its files lie."""
-    places = Places(look_into((*under, layer)))
+    """What lies between a package's names and where its files got to over these layers."""
+    places = Places(look_into(under))
     for name in footprint(layer).indirect:
         places.directory(name)
-    return Ways(frozenset(places.links), frozenset(places.passed))
+    return Ways(frozenset(places.hinges), frozenset(places.passed))
 
 
 def _slot(package: Package) -> str:
     return f"{package.cp}:{package.slot}"
-
-
-class _Within:
-    """Whether a name is one of some, or lies below one."""
-
-    def __init__(self, names: frozenset[str]) -> None:
-        self._known = dict.fromkeys(names, True) | {"": False}
-
-    def __call__(self, name: str) -> bool:
-        if name not in self._known:
-            self._known[name] = self(name.rpartition("/")[0])
-        return self._known[name]

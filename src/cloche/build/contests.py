@@ -15,9 +15,9 @@ from cloche.layers import Layer
 
 
 class Ways(NamedTuple):
-    """Names that a path of a package leads through beside those of its own layer."""
+    """Names that a package's paths lead through beside those of its layer; see `Places`."""
 
-    links: frozenset[str] = frozenset()
+    hinges: frozenset[str] = frozenset()
     passed: frozenset[str] = frozenset()
 
 
@@ -30,9 +30,10 @@ class Contests:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: dict[str, set[str]] = {}
-        self._indirect: dict[str, tuple[str, ...]] = {}
+        self._indirect: dict[str, frozenset[str]] = {}
         # By the hash of a name: two names of one hash only cost a second look at two layers.
         self._directories: dict[int, dict[Attributes, list[str]]] = {}
+        self._claimed: dict[int, list[str]] = {}
         self._others: dict[int, list[str]] = {}
 
     def of(self, layer: Layer, ways: Ways = NO_WAYS) -> set[str]:
@@ -41,7 +42,7 @@ class Contests:
         with self._lock:
             return self._known[layer.id].union(*self._on(ways))
 
-    def indirect(self, layer: Layer) -> tuple[str, ...]:
+    def indirect(self, layer: Layer) -> frozenset[str]:
         """Directories of the layer's package that lie behind links; see `Footprint`."""
         self._learn(layer)
         return self._indirect[layer.id]
@@ -54,9 +55,9 @@ class Contests:
                     self._add(layer.id, names)
 
     def _on(self, ways: Ways) -> Iterable[list[str]]:
-        for name in map(hash, ways.links | ways.passed):
+        for name in map(hash, ways.hinges | ways.passed):
             yield self._others.get(name, [])
-        for name in map(hash, ways.links):
+        for name in map(hash, ways.hinges):
             yield from self._directories.get(name, {}).values()
 
     def _add(self, id: str, names: Footprint) -> None:
@@ -69,8 +70,11 @@ class Contests:
             if len(alike) > 1 or (alike and attributes not in alike):
                 found.update(*(ids for other, ids in alike.items() if other != attributes))
             alike.setdefault(attributes, []).append(id)
-        for name in names.others | names.owned:
-            number = hash(name)
+        for number in map(hash, names.indirect):
+            found.update(self._others.get(number, ()))
+            self._claimed.setdefault(number, []).append(id)
+        for number in map(hash, names.others | names.owned):
+            found.update(self._claimed.get(number, ()))
             if number in self._directories:
                 found.update(*self._directories[number].values())
             there = self._others.get(number)
@@ -80,5 +84,6 @@ class Contests:
                 found.update(there)
                 there.append(id)
         self._known[id] = found
+        found.discard(id)
         for other in found:
             self._known[other].add(id)

@@ -7,6 +7,7 @@ have to do with each other is decided from their names alone.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -16,6 +17,12 @@ from cloche.layers import Layer
 from cloche.seeds.contents import Line, parse_contents
 
 VDB = "var/db/pkg"
+
+# As `parse_contents` reads them; all lines of a machine are read here, so it has to be quick.
+_LINE = re.compile(
+    r"^(?:dir /(.+)|obj /(.+) \S+ \S+|sym /(.+) -> .+ \S+|(?:fif|dev) /(.+))$", re.MULTILINE
+)
+_ASIDE = re.compile(r"\.backup\.\d{4}$")  # dblink._new_backup_path
 
 Attributes = tuple[int, int, int]
 """Mode, uid and gid of a directory."""
@@ -29,14 +36,20 @@ class Footprint:
     directory, whiteouts included. ``owned`` are the paths in CONTENTS that are not directories, as
     the ebuild wrote them: through a link they lead elsewhere. What no package owns is ``written``,
     or taken away, by hooks. ``indirect`` are the directories of CONTENTS that the layer does not
-    have under that name, since a link leads there.
+    have under that name: they were there, or a link leads there; all of them, where Portage put
+    something aside. ``astray`` are the last parts of owned paths in such directories.
     """
 
     directories: Mapping[str, Attributes]
     others: frozenset[str]
     owned: frozenset[str]
     written: frozenset[str]
-    indirect: tuple[str, ...]
+    indirect: frozenset[str]
+    astray: frozenset[str]
+
+    def may_own(self, name: str) -> bool:
+        """Whether a name may be the package's own, also where a link leads there."""
+        return name in self.owned or name.rpartition("/")[2] in self.astray
 
 
 @lru_cache(maxsize=128)
@@ -56,18 +69,33 @@ def footprint(layer: Layer) -> Footprint:
                     todo.append((item.path, f"{name}/"))
                 else:
                     others.add(name)
-    owned: set[str] = set()
+    above, owned = _claimed(layer.path)
+    # Where Portage put aside what was in its way, another root may have something else there.
+    aside = any(map(_ASIDE.search, others)) or any(map(_ASIDE.search, directories))
+    indirect = frozenset((above if aside else above - directories.keys()) - {""})
+    parts = (name.rpartition("/") for name in owned)
+    return Footprint(
+        directories,
+        frozenset(others),
+        frozenset(owned),
+        frozenset(name for name in others - owned if not name.startswith(f"{VDB}/")),
+        indirect,
+        frozenset(last for above, _, last in parts if above in indirect),
+    )
+
+
+def _claimed(tree: Path) -> tuple[set[str], set[str]]:
+    """Directories, and names of all else, in the CONTENTS of a layer."""
     above: set[str] = set()
-    for _, line in contents(layer.path):
-        name = relative(line)
-        if line.kind == "dir":
-            above.add(name)
-        else:
-            owned.add(name)
-            above.add(name.rpartition("/")[0])
-    indirect = tuple(sorted(above - directories.keys() - {""}))
-    written = frozenset(name for name in others - owned if not name.startswith(f"{VDB}/"))
-    return Footprint(directories, frozenset(others), frozenset(owned), written, indirect)
+    owned: set[str] = set()
+    for file in (tree / VDB).glob("*/*/CONTENTS"):
+        for directory, *others in _LINE.findall(os.fsdecode(file.read_bytes())):
+            if directory:
+                above.add(directory)
+            else:
+                owned.add("".join(others))
+    above.update(name.rpartition("/")[0] for name in owned)
+    return above, owned
 
 
 def contents(tree: Path) -> Iterator[tuple[str, Line]]:

@@ -43,13 +43,13 @@ class Place:
 class Places:
     """Follows the paths of one root; remembers the directories that it went through.
 
-    ``links`` are the links that some path led through, by their real names, and ``passed`` all
-    other names.
+    ``hinges`` are, by their real names, the links that some path led through, and what is missing
+    behind one: anything else there would lead elsewhere. ``passed`` are all other names.
     """
 
     def __init__(self, look: Look) -> None:
         self.look = look
-        self.links: set[str] = set()
+        self.hinges: set[str] = set()
         self.passed: set[str] = set()
         self._places: dict[str, Place] = {"": Place("")}
 
@@ -84,12 +84,12 @@ class Places:
             here = _join(at, part)
             found = self.look(here)
             if found is not None and found.kind == "link" and links < _MAX_LINKS:
-                self.links.add(here)
+                self.hinges.add(here)
                 links += 1
                 at = "" if found.target.startswith("/") else at
                 todo.extend(reversed(found.target.split("/")))
                 continue
-            self.passed.add(here)
+            (self.hinges if links and found is None else self.passed).add(here)
             if found is None or found.kind != "directory":
                 return Place(None, None if found is None else here)
             at = here

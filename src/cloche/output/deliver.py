@@ -32,9 +32,7 @@ def deliver(
 ) -> Delivered:
     """Write a machine's outputs. Raises StepError, CollisionError, OutputTakenError."""
     directory.mkdir(parents=True, exist_ok=True)
-    layers = worker.layers(
-        built.plan.members, built.made, where=f"machine {shop.inputs.machine}"
-    )
+    layers = worker.layers(built.plan.members, built.made, where=f"machine {shop.inputs.machine}")
     sets = [f"@{name}" for name in machine.sets]
     by_id = built.plan.graph.by_id()
     packages = [by_id[name] for name in built.plan.members]
