@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloche.build.compose import Composer
+from cloche.build.errors import CollisionError, DiskFullError, StepError
 from cloche.layers import Layer
 from cloche.plan.depgraph import Depgraph, Edge, Package
 from cloche.plan.plan import Plan, make_plan
@@ -133,3 +134,97 @@ def test_a_hook_of_the_users_may_write_for_any_package(top):
     assert house.again == []
     house.compose("a", "b", any_hook=True)
     assert house.again == [("b", ["c/a-1"])]
+
+
+class Shelf:
+    """Layers written by hand: a name ends in ``/`` for a directory, or is ``name -> target``.
+
+    CONTENTS has the same names, but where others are given.
+    """
+
+    def __init__(self, top: Path, **layers: tuple[str, ...]) -> None:
+        self.top = top
+        self.again: list[tuple[str, list[str], list[str]]] = []
+        self.error: StepError | None = None
+        self.plan = make_plan(
+            Depgraph(tuple(_package(n, (), False) for n in layers if n != "base"))
+        )
+        self.layers = {name: self.layer(name, *names) for name, names in layers.items()}
+
+    def layer(self, name: str, *names: str) -> Layer:
+        path = self.top / name
+        entry = path / f"var/db/pkg/c/{name}-1"
+        entry.mkdir(parents=True)
+        lines = []
+        for each in names:
+            file, _, target = each.removeprefix("!").partition(" -> ")
+            kind = f"sym /{file} -> {target} 0" if target else f"obj /{file} 0 0"
+            lines.append(f"dir /{file.rstrip('/')}" if file.endswith("/") else kind)
+            if each.startswith("!"):  # in CONTENTS alone
+                continue
+            place = path / file
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if target:
+                place.symlink_to(target)
+            elif file.endswith("/"):
+                place.mkdir(exist_ok=True)
+            else:
+                place.touch()
+        (entry / "CONTENTS").write_text("\n".join(lines) + "\n")
+        return Layer(str(path), path, "package", name, 0, 0)
+
+    def compose(self) -> tuple[Layer, ...]:
+        def again(package: Package, over: tuple[Layer, ...], shared: list[str]) -> Layer:
+            self.again.append((package.id, [layer.label for layer in over], shared))
+            if self.error is not None:
+                raise self.error
+            return self.layers[package.id]
+
+        base = [self.layers["base"]] if "base" in self.layers else []
+        composer = Composer(self.plan, self.layers.__getitem__, again, base=base)
+        return composer.compose([package.id for package in self.plan.packages], "the root")
+
+
+def test_what_lies_below_a_link_is_merged_over_its_owner(top):
+    shelf = Shelf(top, other=("usr/x",), linker=("opt/store -> /srv",), direr=("opt/store/d",))
+    shelf.compose()
+    assert shelf.again == [("direr", ["linker"], ["opt/store"])]
+
+
+def test_a_link_far_from_the_name_that_leads_through_it_counts(top):
+    """``p`` has installed ``l/f``, and the seed's links brought that to ``n/f``."""
+    base, p = ("l -> m", "m -> n", "n/"), ("n/f", "!l/", "!l/f")
+    for r, again in (
+        (("m -> x",), True),
+        (("k -> x",), False),
+        (("n/g",), False),
+        (("n -> x",), True),
+    ):
+        place = top / r[0].replace(" ", "").replace("/", "")
+        place.mkdir()
+        shelf = Shelf(place, base=base, r=r, p=p)
+        shelf.compose()
+        assert bool(shelf.again) == again, r
+
+
+def test_directories_are_alike_or_the_later_package_learns_of_the_first(top):
+    shelf = Shelf(top, a=("opt/x/a",), b=("opt/x/b",), c=("opt/x/c",))
+    (shelf.layers["c"].path / "opt/x").chmod(0o700)
+    shelf.compose()
+    assert shelf.again == [("c", ["a", "b"], ["opt/x"])]
+
+
+def test_what_portage_refuses_names_every_pair(top):
+    shelf = Shelf(top, a=("x", "y"), b=("x/in",), c=("y",))
+    shelf.error = StepError("any", "merge", "Package 'c/b-1' NOT merged due to file collisions.")
+    with pytest.raises(CollisionError) as caught:
+        shelf.compose()
+    assert caught.value.found == (("a", "b", ("/x",)), ("a", "c", ("/y",)))
+    assert str(caught.value.where) == "the root"
+
+
+def test_what_else_fails_is_not_a_collision(top):
+    shelf = Shelf(top, a=("x",), b=("x",))
+    shelf.error = DiskFullError("b", "merge", "/", 0, 1)
+    with pytest.raises(DiskFullError):
+        shelf.compose()

@@ -80,6 +80,12 @@ def test_symlink_vs_dir(case: Callable[[str], Case]) -> None:
     assert made.shell("case", "cat", "/opt/store-2/l", "/opt/store/d") == "l\nd\n"
     made.build("symuser")
     assert made.shell("symuser", "cat", "/usr/share/symuser/seen") == "l\nd\n"
+    # A machine that no longer asks for the link has nothing left of it.
+    machine = made.place / "machines/case.toml"
+    machine.write_text(machine.read_text().replace('"app-misc/linker", ', ""))
+    made.build("case")
+    assert made.shell("case", "find", "/opt", "-mindepth", "1") == "/opt/store\n/opt/store/d\n"
+    assert "linker" not in made.shell("case", "ls", "/var/db/pkg/app-misc")
 
 
 @pytest.mark.real
@@ -90,3 +96,23 @@ def test_file_vs_dir(case: Callable[[str], Case]) -> None:
         told = made.refused(machine)
         for word in ("app-misc/fva-1", "app-misc/fvb-1", "/opt/fvd"):
             assert word in told
+
+
+@pytest.mark.real
+def test_hooks_of_others(case: Callable[[str], Case]) -> None:
+    """A hook that changes what another package owns: who did it is told, or refused."""
+    made = case("hooks-of-others")
+    said = (
+        "app-misc/meddler-1 alters /usr/share/victim/file and removes /usr/share/victim/gone, "
+        "which app-misc/victim-1 owns"
+    )
+    assert f"warning: {said}\n" in made.build().stderr
+    assert made.shell("case", "cat", "/usr/share/victim/file") == "mine\nchanged\n"
+    assert made.shell("case", "cat", "/etc/victim.conf") == "mine\nedited\n"
+    assert f"warning: {said}\n" in made.cloche("plan", "case", check=True).stderr
+    assert said.partition(" ")[2] in made.refused("case", "--strict-hooks")
+    config = made.place / "cloche.toml"
+    config.write_text(config.read_text() + "\n[build]\nstrict_hooks = true\n")
+    assert said.partition(" ")[2] in made.refused("case")
+    told = made.refused("killed")
+    assert "app-misc/killer-1: merge failed: removes the VDB entry of app-misc/victim-1" in told

@@ -93,6 +93,7 @@ class Policy:
     jobs: int = 2
     cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     keep_going: bool = False
+    strict_hooks: bool = False  # a hook that changes what another package owns is an error
     offline: bool = False
     phase_seconds: float = 6 * 3600.0
     disk_reserve: int = 256 << 20  # bytes of the store's filesystem that stay free

@@ -36,7 +36,7 @@ from cloche.display.plain import Plain
 from cloche.display.text import count, one_line, seconds, size
 from cloche.output.claim import check_output
 from cloche.output.deliver import Delivered as Results
-from cloche.output.deliver import deliver, remember
+from cloche.output.deliver import check_hooks_of_done, deliver, remember
 
 STRICT = "Hide all of the seed but a named toolchain from builds."
 
@@ -52,6 +52,11 @@ def common(function: Function) -> Function:
             "--strict", is_flag=True, help="Hide all of the seed but a named toolchain from builds."
         ),
         click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing."),
+        click.option(
+            "--strict-hooks",
+            is_flag=True,
+            help="Refuse packages whose hooks change what other packages own.",
+        ),
         click.option("--locked", is_flag=True, help="Refuse whatever is not as in cloche.lock."),
         click.option(
             "-j", "--jobs", type=click.IntRange(1), help="Packages built at once [all cores]."
@@ -77,16 +82,21 @@ def plan(
     jobs: int | None,
     offline: bool,
     strict: bool,
+    strict_hooks: bool,
     locked: bool,
     as_json: bool,
 ) -> None:
     """Show what a build of MACHINE would do: what is reused, what is built, what it sees."""
     project = load_project(options.directory)
     wanted = project.machine(machine)
-    choices = Choices(jobs=jobs, offline=offline, strict=strict, locked=locked)
+    choices = Choices(
+        jobs=jobs, offline=offline, strict=strict, locked=locked, strict_hooks=strict_hooks
+    )
     with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
         worker = prepared(shop, project, wanted, choices)
         fates = forecast(worker)
+        known = {name: each.made for name, each in fates.items() if each.made is not None}
+        check_hooks_of_done(worker, known)
     click.echo(json.dumps(_as_data(worker, fates), indent=2) if as_json else _table(worker, fates))
 
 
@@ -96,6 +106,7 @@ Examples:
   cloche build workbench
   cloche build workbench --jobs 2 --keep-going
   cloche build workbench --offline --locked
+  cloche build workbench --strict-hooks
   cloche build workbench --progress json > events.jsonl
 """
 )
@@ -122,6 +133,7 @@ def build(
     jobs: int | None,
     offline: bool,
     strict: bool,
+    strict_hooks: bool,
     locked: bool,
     keep_going: bool,
     output: Path | None,
@@ -134,7 +146,7 @@ def build(
     wanted = project.machine(machine)
     directory = (output or project.root / "out" / machine).absolute()
     check_output(directory)
-    choices = Choices(jobs, keep_going, offline, strict, locked)
+    choices = Choices(jobs, keep_going, offline, strict, locked, strict_hooks)
     display = make_display(progress, verbose=verbose)
     with (
         terminable(),

@@ -90,6 +90,7 @@ class Choices:
     offline: bool = False
     strict: bool = False
     locked: bool = False
+    strict_hooks: bool = False
 
 
 def store_path(options: Options, project: Project | None) -> Path:
@@ -194,6 +195,7 @@ def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:
         jobs=choices.jobs or project.jobs or cores,
         cores=cores,
         keep_going=choices.keep_going,
+        strict_hooks=choices.strict_hooks or project.strict_hooks,
         offline=choices.offline,
         phase_seconds=limits.phase_timeout or project.phase_timeout or DEFAULT_PHASE_SECONDS,
         limits=Limits(
@@ -210,8 +212,8 @@ def telling_of_long_stages() -> Sink:
     said: dict[str, int] = {}
 
     def sink(event: Event) -> None:
-        if isinstance(event, Note) and event.level == "info":
-            say(event.text)
+        if isinstance(event, Note):
+            say(f"warning: {event.text}" if event.level == "warning" else event.text)
         if isinstance(event, Progress):
             quarter = 4 * event.done // max(1, event.of)
             if quarter > said.get(event.stage, -1):

@@ -78,7 +78,8 @@ class RepoSpec:
 class Project:
     """A project directory. Times in seconds; None means that the file does not say.
 
-    ``jobs`` are packages at once, ``cores`` compilers at once over all packages.
+    ``jobs`` are packages at once, ``cores`` compilers at once over all packages. With
+    ``strict_hooks`` no hook may change what another package owns.
     """
 
     root: Path
@@ -90,6 +91,7 @@ class Project:
     jobs: int | None = None
     cores: int | None = None
     phase_timeout: float | None = None
+    strict_hooks: bool = False
 
     @property
     def lock(self) -> Path:
@@ -137,7 +139,7 @@ def _read(root: Path) -> Project:
     top.only(("seeds", "repos", "store", "build"))
     store, build = top.table("store"), top.table("build")
     store.only(("path",))
-    build.only(("jobs", "cores", "phase_timeout", "distfiles"))
+    build.only(("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks"))
     repos = {name: _repo(name, table, root) for name, table in top.tables("repos").items()}
     mains = [repo for repo in repos.values() if repo.main]
     if len(mains) > 1:
@@ -154,6 +156,7 @@ def _read(root: Path) -> Project:
         jobs=_count(build, "jobs"),
         cores=_count(build, "cores"),
         phase_timeout=build.measure("phase_timeout", duration, 'a time such as "2h"'),
+        strict_hooks=build.optional("strict_hooks", bool) or False,
     )
 
 

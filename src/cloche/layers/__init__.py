@@ -23,7 +23,7 @@ from cloche.layers.errors import (
 )
 from cloche.layers.identity import SOURCE_DATE_EPOCH, Normaliser, Rules, layer_id
 from cloche.layers.layer import Layer, commit, layer_of, stored_layer
-from cloche.layers.merge import Merged, Node, merged
+from cloche.layers.merge import Merged, Node, is_whiteout, merged
 from cloche.layers.overlay import mount_overlay
 from cloche.layers.patterns import matcher
 from cloche.layers.planting import ImportOptions, Limits
@@ -70,6 +70,7 @@ __all__ = [
     "flatten",
     "import_directory",
     "import_tarball",
+    "is_whiteout",
     "layer_id",
     "layer_of",
     "matcher",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.build import hooks
+from cloche.build.events import Note
 from cloche.build.finish import finish
 from cloche.build.machine import Built
 from cloche.build.metadata import remembered_caches
-from cloche.build.work import Worker
+from cloche.build.work import Made, NotMergedError, Worker
 from cloche.build.workshop import Workshop
 from cloche.config.machine import Machine
 from cloche.layers import Layer
@@ -33,6 +36,7 @@ def deliver(
     """Write a machine's outputs. Raises StepError, CollisionError, OutputTakenError."""
     directory.mkdir(parents=True, exist_ok=True)
     layers = worker.layers(built.plan.members, built.made, where=f"machine {shop.inputs.machine}")
+    check_hooks(worker, layers, built.plan.members)
     sets = [f"@{name}" for name in machine.sets]
     by_id = built.plan.graph.by_id()
     packages = [by_id[name] for name in built.plan.members]
@@ -46,6 +50,25 @@ def deliver(
     blobs.append(publish(shop, gpkgs, directory / BINPKGS, machine.root))
     remember(shop, worker, machine, layers=(*layers, state), blobs=tuple(blobs))
     return Delivered(directory / BINPKGS, stage4)
+
+
+def check_hooks(worker: Worker, layers: Sequence[Layer], members: Sequence[str]) -> None:
+    """Warn of members that change what others own. Raises StepError where that is an error."""
+    by_id, shop = worker.plan.graph.by_id(), worker.shop
+    found = hooks.changes([by_id[name] for name in members], layers, worker.contests)
+    hooks.refuse(found, strict=shop.policy.strict_hooks)
+    for each in found:
+        shop.bus(Note(text=f"{each.culprit} {each.text}", level="warning"))
+
+
+def check_hooks_of_done(worker: Worker, made: Mapping[str, Made]) -> None:
+    """The same for a machine whose every member is done already; nothing for any other."""
+    members = worker.plan.members
+    if made.keys() >= set(members):
+        where = f"machine {worker.shop.inputs.machine}"
+        with suppress(NotMergedError):
+            layers = worker.layers(members, made, where=where, look=True)
+            check_hooks(worker, layers, members)
 
 
 def pin_name(machine: Machine) -> str:
