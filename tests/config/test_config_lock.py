@@ -162,7 +162,7 @@ def test_a_lock_that_cannot_be_written_is_told_first(tmp_path: Path) -> None:
 def test_what_is_no_longer_declared_is_named_and_goes() -> None:
     pin, machine = RepoPin("directory", "7" * 64), MachineLock("s", "r:p", "9" * 64)
     whole = Lock({"s": SEED, "old": SEED}, {"r": pin, "was": pin}, {"m": machine, "b4": machine})
-    left, gone = lock.undeclared(whole, ["s", "new"], ["r"], ["m"])
+    left, gone = lock.undeclared(whole, ["s", "new"], ["r"], [], ["m"])
     assert left == Lock({"s": SEED}, {"r": pin}, {"m": machine})
     assert gone == [
         "the machine b4 is no longer declared",

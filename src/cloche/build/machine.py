@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from cloche.build import distfiles, fetch
+from cloche.build import binpkg, distfiles, fetch
 from cloche.build.errors import BuildError, StepError
 from cloche.build.events import Done, Finished, Note, Planned
 from cloche.build.executor import Outcome, at_once, carry_out
@@ -112,7 +112,7 @@ def _foreseen(shop: Workshop, package: Package, forecast: Forecast) -> float | N
     if forecast.fate == "reuse":
         return 0.0
     merge = expected_seconds(shop.store, package, "merge")
-    if forecast.fate == "merge":
+    if forecast.fate in ("merge", "fetch"):
         return merge
     build = expected_seconds(shop.store, package)
     return None if build is None else build + (merge or 0.0)
@@ -163,6 +163,8 @@ def expected_seconds(store: Store, package: Package, step: str = "build") -> flo
 
 
 def _wants_sources(shop: Workshop, package: Package, fates: Mapping[str, Forecast]) -> bool:
+    if fates[package.id].fate == "fetch":
+        return True
     return fates[package.id].fate in ("build", "perhaps") and bool(
         distfiles.missing(shop.store, package.distfiles)
     )
@@ -170,5 +172,8 @@ def _wants_sources(shop: Workshop, package: Package, fates: Mapping[str, Forecas
 
 def _fetch_ahead(worker: Worker, package: Package) -> None:
     """Fetch early; a failure is told when the package's turn comes and it is tried again."""
-    with suppress(StepError):
-        fetch.fetch(worker.shop, package, worker.environment)
+    with suppress(ClocheError):
+        if package.binary is not None:
+            binpkg.obtain(worker.shop, package)
+        else:
+            fetch.fetch(worker.shop, package, worker.environment)

@@ -62,7 +62,12 @@ def merge(
         )
         wanted = Call(
             script="merge",
-            request={"cpv": package.cpv, "repo": package.repo, "gpkg": inside},
+            request={
+                "cpv": package.cpv,
+                "repo": package.repo,
+                "gpkg": inside,
+                "metadata": package.binary.metadata if package.binary else {},
+            },
             sandbox=sandbox,
             workspace=workspace,
             log=log,

@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from cloche.binhosts import index
+from cloche.binhosts.index import Binhost
 from cloche.build.errors import MissingSeedError
 from cloche.build.guestcall import GUEST
 from cloche.build.workshop import Inputs, Repo
@@ -39,6 +41,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
     if vdb := known_layer(store, base[0]):
         base.append(vdb)
     repos = {name: _repo(store, project, found) for name, found in repositories.items()}
+    binhosts = {name: _binhost(store, project, name) for name in machine.binrepos}
     etc = portage_tree(machine, project)
     base.append(_config(store, machine, etc))
     return Inputs(
@@ -50,6 +53,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         guest=guest_digest(),
         place=machine.place,
         strict=strict,
+        binhosts=binhosts,
     )
 
 
@@ -85,6 +89,14 @@ def _repo(store: Store, project: Project, found: Repository) -> Repo:
     with _where_writable():
         stored.lock_found(project, spec, pin)
     return Repo(found.name, pin, store.tree(pin.tree).path, tuple(found.masters or ()))
+
+
+def _binhost(store: Store, project: Project, name: str) -> Binhost:
+    """A binary package host, its index in the store. Raises `MissingIndexError`."""
+    found = index.find(store, project, project.binrepos[name])
+    with _where_writable():
+        index.lock_found(project, found)
+    return found
 
 
 def _config(store: Store, machine: Machine, etc: Mapping[str, Content]) -> Layer:

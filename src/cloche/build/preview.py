@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from cloche.build import binpkg
 from cloche.build.errors import CollisionError
 from cloche.build.work import Made, NotMergedError, Worker
 from cloche.plan.depgraph import Package
 
-Fate = Literal["reuse", "build", "merge", "perhaps"]
+Fate = Literal["reuse", "build", "merge", "perhaps", "fetch"]
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """``perhaps``: it waits for something that is to be built, and may be reused after that."""
+    """``perhaps``: it waits for something that is to be built, and may be reused after that.
+
+    ``fetch``: it comes from a binary package host, and is not here yet.
+    """
 
     fate: Fate
     made: Made | None = None
@@ -45,14 +49,18 @@ def _foresee(worker: Worker, package: Package, known: Mapping[str, Made]) -> For
     visible = worker.plan.visible[package.id]
     if not known.keys() >= set(visible.build):
         return Forecast("perhaps")
-    key = worker.build_key(package, worker.seen_by_build(package, known, look=True))
-    action = worker.shop.store.action(key.digest)
-    if action is None:
-        return Forecast("build")
+    if package.binary is not None:
+        gpkg, lacking = binpkg.found(worker.shop, package), Forecast("fetch")
+    else:
+        key = worker.build_key(package, worker.seen_by_build(package, known, look=True))
+        action = worker.shop.store.action(key.digest)
+        gpkg, lacking = action.outputs["gpkg"] if action else None, Forecast("build")
+    if gpkg is None:
+        return lacking
     if not known.keys() >= set(visible.merge):
         return Forecast("perhaps")
     over = worker.seen_by_merge(package, known, look=True)
-    key = worker.merge_key(package, action.outputs["gpkg"], over)
+    key = worker.merge_key(package, gpkg, over)
     merged = worker.shop.store.action(key.digest)
     if merged is None:
         return Forecast("merge")

@@ -10,6 +10,7 @@ from cloche.build.logs import new_log
 from cloche.build.metadata import shown_repositories
 from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop, make_directory
+from cloche.engines.base import Bind
 from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph, resolution_of
 from cloche.plan.keys import make_key
 
@@ -27,10 +28,18 @@ def resolve(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:
         "guest": inputs.guest,
         **{f"base {layer.kind}": layer.id for layer in inputs.base},
         **{f"repository {repo.name}": repo.tree for repo in inputs.repos.values()},
+        **{f"binrepo {host.name}": host.index for host in inputs.binhosts.values()},
+        **({"binrepos": " ".join(inputs.binhosts)} if inputs.binhosts else {}),
     }
     outputs = once(shop, "resolve", make_key("resolve", parts), lambda: _resolved(shop, targets))
     blob = shop.store.blob(outputs["depgraph"])
     return decode_depgraph(blob.path.read_bytes()), blob.id
+
+
+def _indexes(shop: Workshop) -> tuple[Bind, ...]:
+    """Binds that show the index of each binary package host, where the guest looks for it."""
+    hosts = shop.inputs.binhosts.values()
+    return tuple(Bind(host.path, f"/run/cloche/binhosts/{host.name}/Packages") for host in hosts)
 
 
 def _resolved(shop: Workshop, targets: Sequence[str]) -> Outcome:
@@ -48,11 +57,15 @@ def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]
     with shop.store.workspace("resolve") as workspace:
         wanted = Call(
             script="resolve",
-            request={"atoms": list(targets), "installed": shop.inputs.strict},
+            request={
+                "atoms": list(targets),
+                "installed": shop.inputs.strict,
+                "binhosts": list(shop.inputs.binhosts),
+            },
             sandbox=shop.sandbox(
                 (),
                 upper=make_directory(workspace, "root"),
-                binds=shown_repositories(shop),
+                binds=(*shown_repositories(shop), *_indexes(shop)),
             ),
             workspace=workspace,
             log=log,

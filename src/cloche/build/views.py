@@ -8,7 +8,7 @@ from cloche.build.workshop import Inputs
 from cloche.engines.base import Bind
 from cloche.plan.depgraph import Package
 from cloche.portage.cpv import Cpv, split_cpv
-from cloche.portage.view import common_view, digest_of_inputs, package_view
+from cloche.portage.view import common_view, digest_of_hooks, digest_of_inputs, package_view
 
 
 def for_build(inputs: Inputs, package: Package) -> tuple[Bind, ...]:
@@ -26,6 +26,14 @@ def for_merge(inputs: Inputs) -> tuple[Bind, ...]:
 
 def input_digests(inputs: Inputs, package: Package) -> Mapping[str, str]:
     """Digests of the package's own files, by name, for its action key."""
+    if package.binary is not None:
+        return digest_of_hooks(
+            inputs.snapshots,
+            _cpv(package),
+            slot=package.slot,
+            etc=inputs.etc,
+            profile=inputs.profile,
+        )
     return digest_of_inputs(
         inputs.snapshots,
         inputs.masters,

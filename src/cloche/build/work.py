@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from cloche.build import fetch, kept, merge
+from cloche.build import binpkg, fetch, kept, merge
 from cloche.build import package as building
 from cloche.build.compose import Composer
 from cloche.build.contests import Contests
@@ -110,6 +110,22 @@ class Worker:
         self, package: Package, done: Mapping[str, Made], leave: Callable[[], None]
     ) -> tuple[Made, bool]:
         """Reuse or do both steps; the flag says whether anything was built."""
+        if package.binary is not None:
+            gpkg, built = binpkg.obtain(self.shop, package), False
+        else:
+            gpkg, built = self._built(package, done)
+        leave()
+        over = self.seen_by_merge(package, done)
+        key = self.merge_key(package, gpkg, over)
+        action = self.shop.store.action(key.digest)
+        if action is None:
+            with self.shop.store.lock(f"merge-{key.digest}", self._waits(package)):
+                action = self.shop.store.action(key.digest) or self._merge(package, gpkg, over, key)
+        kept.forget(self.shop, package)
+        return Made(action.outputs["gpkg"], action.outputs["layer"]), built
+
+    def _built(self, package: Package, done: Mapping[str, Made]) -> tuple[str, bool]:
+        """The package's GPKG, and whether it had to be built."""
         build = self.seen_by_build(package, done)
         key = self.build_key(package, build)
         action = self.shop.store.action(key.digest)
@@ -119,16 +135,7 @@ class Worker:
                 action = self.shop.store.action(key.digest)  # another one's, who had the lock
                 if action is None:
                     action, built = self._build(package, build, key), True
-        leave()
-        gpkg = action.outputs["gpkg"]
-        over = self.seen_by_merge(package, done)
-        key = self.merge_key(package, gpkg, over)
-        action = self.shop.store.action(key.digest)
-        if action is None:
-            with self.shop.store.lock(f"merge-{key.digest}", self._waits(package)):
-                action = self.shop.store.action(key.digest) or self._merge(package, gpkg, over, key)
-        kept.forget(self.shop, package)
-        return Made(action.outputs["gpkg"], action.outputs["layer"]), built
+        return action.outputs["gpkg"], built
 
     def _waits(self, package: Package) -> Callable[[], None]:
         text = f"{package.cpv}: another cloche is at it; waiting"

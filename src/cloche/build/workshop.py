@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from cloche.binhosts.index import Binhost
 from cloche.build.events import Bus
 from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
@@ -42,6 +43,8 @@ class Inputs:
     ``base`` is the bottom of all its roots: seed, config. ``etc`` is the config's content, by path
     below ``/etc/portage``; ``profile`` its repository and the path there; ``guest`` a digest of the
     code that runs inside; ``place`` tells the machine's project from others with the same words.
+    ``binhosts`` are those that the machine names, the preferred one first; where it is held to its
+    lock, ``locked_binpkgs`` are the digests (SHA-256) of their packages, by host and path.
     ``strict`` is told as asked for; ``seed_parts`` are there once a strict machine is resolved:
     then ``base`` is what its packages see, with their ground in the place of the seed.
     """
@@ -54,6 +57,8 @@ class Inputs:
     guest: str
     place: str = ""
     strict: bool = False
+    binhosts: Mapping[str, Binhost] = field(default_factory=dict)
+    locked_binpkgs: Mapping[str, str] | None = None
     seed_parts: SeedParts | None = None
 
     def strictly(self, parts: SeedParts) -> Inputs:

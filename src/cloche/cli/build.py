@@ -234,6 +234,7 @@ def _as_data(worker: Worker, fates: dict[str, Forecast]) -> dict[str, Any]:
                 "member": package.id in plan_.members,
                 "fate": fates[package.id].fate,
                 "layer": fates[package.id].layer,
+                "binrepo": package.binary.host if package.binary else None,
                 "visible": {
                     "build": list(plan_.visible[package.id].build),
                     "merge": list(plan_.visible[package.id].merge),
@@ -254,10 +255,11 @@ def _table(worker: Worker, fates: dict[str, Forecast]) -> str:
         flags = [f if f in package.use else f"-{f}" for f in package.iuse]
         use = f'  USE="{" ".join(flags)}"' if flags else ""
         where = "" if package.id in worker.plan.members else "  (for building only)"
+        where += f"  (binary, {package.binary.host})" if package.binary else ""
         lines.append(f"{fates[package.id].fate:<8} {package.cpv}:{package.slot}{use}{where}")
     totals = {
         fate: sum(1 for each in fates.values() if each.fate == fate)
-        for fate in ("build", "merge", "perhaps", "reuse")
+        for fate in ("build", "fetch", "merge", "perhaps", "reuse")
     }
     parts = ", ".join(f"{number} to {fate}" for fate, number in totals.items() if number)
     return "\n".join([*lines, "", f"{count(len(fates), 'package')}: {parts}"])

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import click
 
-from cloche.build import distfiles, locking
-from cloche.build.errors import MissingSeedError, StepError
+from cloche.build import binpkg, distfiles, locking
+from cloche.build.errors import MissingSeedError
 from cloche.build.events import Event, Fetched
 from cloche.build.fetch import fetch as fetch_package
 from cloche.build.machine import FETCHERS
 from cloche.build.workshop import Inputs, Workshop
 from cloche.cli.complete import complete_machine
-from cloche.cli.repo import sync_repository
+from cloche.cli.repo import sync_index, sync_repository
 from cloche.cli.seed import How, make_seed
 from cloche.cli.terminable import terminable
 from cloche.cli.workplace import (
@@ -66,14 +67,17 @@ def lock(options: Options, machines: tuple[str, ...], check: bool, as_json: bool
         ):
             worker = prepared(shop, project, wanted, Choices())
             before = locks.read(project.lock)
-            now = locking.locked(before, wanted, shop.inputs, worker.plan.packages)
+            packages = worker.plan.packages
+            gpkgs = locking.fetched_binpkgs(shop, packages)
+            now = locking.locked(before, wanted, shop.inputs, packages, gpkgs)
             changes = _changes(before, now, name)
             if not check:
-                _write(project, wanted, shop.inputs, worker.plan.packages)
+                _write(project, wanted, shop.inputs, packages, gpkgs)
         entry = now.machines[name]
         differs |= bool(changes)
         told[name] = {"changes": changes, "repos": entry.repos, "packages": entry.packages} | {
-            "distfiles": [file.name for file in entry.distfiles]
+            "distfiles": [file.name for file in entry.distfiles],
+            "binpkgs": [pin.path for pin in entry.binpkgs],
         }
         _tell(name, entry, changes, check=check)
     differs |= _tidy(project, check=check)
@@ -85,7 +89,7 @@ def lock(options: Options, machines: tuple[str, ...], check: bool, as_json: bool
 
 def _tidy(project: Project, *, check: bool) -> bool:
     """Take out of the lock what the project declares no longer, say so; whether there is any."""
-    declared = (project.seeds, project.repos, project.machines)
+    declared = (project.seeds, project.repos, project.binrepos, project.machines)
     _, gone = locks.undeclared(locks.read(project.lock), *declared)
     if gone and not check:
         locks.change(project.lock, lambda lock: locks.undeclared(lock, *declared)[0])
@@ -95,9 +99,13 @@ def _tidy(project: Project, *, check: bool) -> bool:
 
 
 def _write(
-    project: Project, machine: Machine, inputs: Inputs, packages: tuple[Package, ...]
+    project: Project,
+    machine: Machine,
+    inputs: Inputs,
+    packages: tuple[Package, ...],
+    gpkgs: Mapping[str, str],
 ) -> None:
-    locks.change(project.lock, lambda lock: locking.locked(lock, machine, inputs, packages))
+    locks.change(project.lock, lambda lock: locking.locked(lock, machine, inputs, packages, gpkgs))
 
 
 def _changes(before: locks.Lock, now: locks.Lock, name: str) -> list[str]:
@@ -111,6 +119,8 @@ def _changes(before: locks.Lock, now: locks.Lock, name: str) -> list[str]:
 
 def _tell(name: str, entry: locks.MachineLock, changes: list[str], *, check: bool) -> None:
     made_of = f"{count(len(entry.packages), 'package')}, {count(len(entry.distfiles), 'distfile')}"
+    if entry.binpkgs:
+        made_of += f", {count(len(entry.binpkgs), 'binary package')}"
     how = "as locked" if not changes else "differs" if check else "locked"
     say(f"{name}: {how} ({made_of})")
     for line in changes:
@@ -150,6 +160,8 @@ def _fetch(options: Options, project: Project, name: str, *, locked: bool) -> di
     for spec in project.repos.values():
         if spec.sync is not None:
             sync_repository(options, project, spec)
+    for host in wanted.binrepos:
+        sync_index(options, project, project.binrepos[host])
     try:
         return _fetch_sources(options, project, name, choices)
     except MissingSeedError:
@@ -178,6 +190,9 @@ def _fetch_sources(
         say(f"{name}: {count(len(files), 'distfile')}, {len(lacking)} to be fetched")
         failed = _all(shop, packages)
         missing = sorted({file.name for file in distfiles.missing(shop.store, files)})
+        missing += sorted(
+            each.binary.path for each in packages if each.binary and not binpkg.found(shop, each)
+        )
     for error in failed:
         say(one_line(str(error)))
     ending = f", {len(missing)} missing: {', '.join(missing)}" if missing else ""
@@ -191,8 +206,11 @@ def _all(shop: Workshop, packages: tuple[Package, ...]) -> list[ClocheError]:
 
     def one(package: Package) -> None:
         try:
-            fetch_package(shop, package, dict(os.environ))
-        except StepError as error:
+            if package.binary is not None:
+                binpkg.obtain(shop, package)
+            else:
+                fetch_package(shop, package, dict(os.environ))
+        except ClocheError as error:
             failed.append(error)
 
     working = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")

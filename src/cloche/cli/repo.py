@@ -10,14 +10,17 @@ from typing import Any
 
 import click
 
+from cloche.binhosts import index as binhosts
+from cloche.binhosts.errors import MissingIndexError
 from cloche.cli.complete import complete_repo
 from cloche.cli.seed import FILE
 from cloche.cli.terminable import terminable
 from cloche.cli.transferred import ChangingLine, Transferred
 from cloche.cli.workplace import Options, opened_store, say
 from cloche.config import lock as locks
+from cloche.config.binrepos import BinrepoSpec
 from cloche.config.project import Project, RepoSpec, load_project
-from cloche.display.text import seconds
+from cloche.display.text import seconds, size
 from cloche.fetching.download import shown
 from cloche.store import Store
 from cloche.trees.errors import UnknownTreeError
@@ -66,7 +69,8 @@ def sync_command(
     keyring: Path | None,
     as_json: bool,
 ) -> None:
-    """Take the newest state of the repositories NAMES (all that have a sync_type, without any).
+    """Take the newest state of the repositories NAMES, and of the binary package hosts of these
+    names (without any: of all hosts, and of all repositories that have a sync_type).
 
     What was taken is verified, kept in the store and pinned in cloche.lock: builds use that state
     until the next sync.
@@ -77,7 +81,12 @@ def sync_command(
     told = {}
     if not project.repos:
         say("no repositories; see [repos.NAME] in docs/project-files.md")
-    for spec in _named(project, names):
+    for host in project.binrepos.values():
+        if host.name in names or not names:
+            index = sync_index(options, project, host, update=not locked)
+            told[host.name] = {"type": "binhost", "uri": shown(host.uri), "index": index}
+    repos = tuple(name for name in names if name not in project.binrepos)
+    for spec in _named(project, repos) if repos or not names else ():
         if spec.sync is None:
             say(f"{spec.name}: a directory, nothing to sync")
             continue
@@ -87,6 +96,22 @@ def sync_command(
         told[spec.name] = _data(project, spec, taken)
     if as_json:
         click.echo(json.dumps(told, indent=2))
+
+
+def sync_index(
+    options: Options, project: Project, spec: BinrepoSpec, *, update: bool = False
+) -> str:
+    """Take the index of a binary package host, and say so; its id."""
+    with terminable(), opened_store(options, project) as store:
+        waiting = partial(say, "  another cloche process is taking it: waiting")
+        with store.lock(f"binrepo-{spec.name}", waiting):
+            host = binhosts.sync(
+                store, project, spec, update=update, progress=Transferred().progress
+            )
+        length = store.blob(host.index).size
+    signed = f"signed by a key of {host.keyring}" if host.keyring else "unsigned"
+    say(f"{spec.name}: index {host.index[:12]} ({size(length)}), packages {signed}")
+    return host.index
 
 
 def sync_repository(
@@ -140,9 +165,14 @@ def list_command(options: Options, as_json: bool) -> None:
     project = load_project(options.directory)
     with opened_store(options, project) as store:
         told = [_data(project, spec, _found(store, project, spec)) for spec in _named(project, ())]
+        hosts = [_host(store, project, spec) for spec in project.binrepos.values()]
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(told + hosts, indent=2))
         return
+    for data in hosts:
+        missing = f"no index in the store: run `cloche repo sync {data['name']}`"
+        click.echo(f"{data['name']:<16} {data['type']:<9} {data['uri']}".rstrip())
+        click.echo(f"{'':16} {data['state'] or missing}")
     for data in told:
         where = data["uri"] or data["path"]
         click.echo(f"{data['name']:<16} {data['type']:<9} {where}".rstrip())
@@ -212,6 +242,24 @@ def _data(project: Project, spec: RepoSpec, taken: Taken | None) -> dict[str, An
         "locked": locked.tree if locked else "",
         "priority": spec.priority,
         "main": spec.main,
+    }
+
+
+def _host(store: Store, project: Project, spec: BinrepoSpec) -> dict[str, Any]:
+    """What is known of a binary package host, for programs."""
+    try:
+        index = binhosts.find(store, project, spec).index
+    except MissingIndexError:
+        index = ""
+    pin = locks.read(project.lock).binrepos.get(spec.name)
+    return {
+        "name": spec.name,
+        "type": "binhost",
+        "uri": shown(spec.uri),
+        "state": f"index {index[:12]}" if index else "",
+        "index": index,
+        "locked": pin.index if pin else "",
+        "verify": spec.verify,
     }
 
 

@@ -15,7 +15,7 @@ import click
 from cloche.build.events import Bus, Event, Note, Progress, Sink
 from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
-from cloche.build.locking import hold_inputs, hold_packages
+from cloche.build.locking import hold_inputs, hold_packages, locked_binpkgs
 from cloche.build.machine import prepare
 from cloche.build.prepare import pin_inputs
 from cloche.build.work import Worker
@@ -167,7 +167,9 @@ def opened_workshop(
         try_host(store, engine)
         inputs = pin_inputs(store, project, machine, strict=choices.strict)
         if choices.locked:
-            hold_inputs(read_lock(project.lock), machine, inputs)
+            lock = read_lock(project.lock)
+            hold_inputs(lock, machine, inputs)
+            inputs = replace(inputs, locked_binpkgs=locked_binpkgs(lock, machine))
         policy = _policy(project, machine, choices)
         workspace = stack.enter_context(store.workspace("jobserver"))
         jobserver = Jobserver(workspace / "fifo", policy.cores)

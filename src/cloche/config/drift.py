@@ -101,6 +101,9 @@ def inputs_drift(
         if (before := getattr(locked, name)) != (now := getattr(actual, name))
     ]
     lines += _known("configuration", locked.config, actual.config)
+    if locked.binrepos != actual.binrepos:
+        before, now = (" ".join(each.binrepos) or "none" for each in (locked, actual))
+        lines.append(f"binary package hosts {before} → {now}")
     lines += [f"the repository {name} is new" for name in sorted(repos.keys() - set(locked.repos))]
     lines += [f"the repository {name} is gone" for name in sorted(set(locked.repos) - repos.keys())]
     for name in sorted(repos.keys() & set(locked.repos)):
@@ -121,6 +124,14 @@ def packages_drift(locked: MachineLock, actual: MachineLock) -> list[str]:
     lines += [f"the file {name} is new" for name in sorted(new.keys() - old.keys())]
     lines += [f"the file {name} is gone" for name in sorted(old.keys() - new.keys())]
     both = sorted(new.keys() & old.keys())
+    lines += [f"the file {name} has another digest" for name in both if new[name] != old[name]]
+    was = {pin.path: pin for pin in locked.binpkgs}
+    binpkgs = {pin.path: pin for pin in actual.binpkgs}
+    lines += [f"the binary package {name} is new" for name in sorted(binpkgs.keys() - was.keys())]
+    lines += [f"the binary package {name} is gone" for name in sorted(was.keys() - binpkgs.keys())]
     return lines + [
-        f"the file {name} has another digest" for name in both if new[name] != old[name]
+        f"the binary package {name} has another digest"
+        for name in sorted(was.keys() & binpkgs.keys())
+        if was[name].size != binpkgs[name].size
+        or (binpkgs[name].sha256 and was[name].sha256 != binpkgs[name].sha256)
     ]

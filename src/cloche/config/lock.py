@@ -133,9 +133,27 @@ class DistfilePin:
 
 
 @dataclass(frozen=True, slots=True)
+class BinrepoPin:
+    """A binary package host: the SHA-256 of its index, as `binhosts` keeps it."""
+
+    index: Digest
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class BinpkgPin:
+    """A binary package of a host: its path there, its size in bytes, and the SHA-256
+    of what the store has of it: the package without signatures."""
+
+    path: str
+    size: int
+    sha256: Digest
+
+
+@dataclass(frozen=True, slots=True)
 class MachineLock:
     """What a machine is made of beside its seed: ``config`` is the id of its configuration's layer,
-    ``repos`` are names of pinned repositories, ``packages`` what Portage resolved."""
+    ``repos`` are names of pinned repositories, ``packages`` what Portage resolved; ``binrepos``
+    pinned binary package hosts, ``binpkgs`` what comes from them."""
 
     seed: str
     profile: str
@@ -143,6 +161,8 @@ class MachineLock:
     repos: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
     distfiles: tuple[DistfilePin, ...] = ()
+    binrepos: tuple[str, ...] = ()
+    binpkgs: tuple[BinpkgPin, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +172,7 @@ class Lock:
     seeds: Mapping[str, SeedLock] = field(default_factory=dict)
     repos: Mapping[str, RepoPin] = field(default_factory=dict)
     machines: Mapping[str, MachineLock] = field(default_factory=dict)
+    binrepos: Mapping[str, BinrepoPin] = field(default_factory=dict)
 
 
 _Tables = Mapping[str, Mapping[str, Any]]
@@ -165,7 +186,7 @@ def parse(text: str, file: Path) -> Lock:
         version = data.pop("version", None)
         if version not in _READABLE:
             raise ValueError(f"version {version!r}, this cloche knows {VERSION}")
-        if unknown := sorted(data.keys() - {"seeds", "repos", "machines"}):
+        if unknown := sorted(data.keys() - {"seeds", "repos", "binrepos", "machines"}):
             raise ValueError(f"unknown table {unknown[0]!r}")
         return Lock(
             {name: seed_of(each, f"seeds.{name}") for name, each in _tables(data, "seeds")},
@@ -173,6 +194,10 @@ def parse(text: str, file: Path) -> Lock:
             {
                 name: _entry(MachineLock, each, f"machines.{name}")
                 for name, each in _tables(data, "machines")
+            },
+            {
+                name: _entry(BinrepoPin, each, f"binrepos.{name}")
+                for name, each in _tables(data, "binrepos")
             },
         )
     except ValueError as problem:
@@ -214,12 +239,17 @@ def render(lock: Lock) -> str:
             "version": VERSION,
             "seeds": {name: _table(lock.seeds[name]) for name in sorted(lock.seeds)},
             "repos": {name: _table(lock.repos[name]) for name in sorted(lock.repos)},
+            **({"binrepos": binrepos} if (binrepos := _binrepos(lock)) else {}),
             "machines": {name: _table(lock.machines[name]) for name in sorted(lock.machines)},
         }
     )
 
 
-def _table(entry: SeedLock | RepoPin | MachineLock) -> dict[str, Any]:
+def _binrepos(lock: Lock) -> dict[str, Any]:
+    return {name: _table(lock.binrepos[name]) for name in sorted(lock.binrepos)}
+
+
+def _table(entry: SeedLock | RepoPin | BinrepoPin | MachineLock) -> dict[str, Any]:
     """Plain data in one order: the type first, lists last and sorted, and nothing that is empty."""
     plain = msgspec.to_builtins(entry)
     data = {key: value for key, value in plain.items() if value not in ("", (), [])}
@@ -271,16 +301,22 @@ def change(file: Path, changed: Callable[[Lock], Lock]) -> None:
 
 
 def undeclared(
-    lock: Lock, seeds: Container[str], repos: Container[str], machines: Container[str]
+    lock: Lock,
+    seeds: Container[str],
+    repos: Container[str],
+    binrepos: Container[str],
+    machines: Container[str],
 ) -> tuple[Lock, list[str]]:
     """The lock without what a project declares no longer, and what that is, in words."""
     gone = [f"the seed {name}" for name in lock.seeds if name not in seeds]
     gone += [f"the repository {name}" for name in lock.repos if name not in repos]
+    gone += [f"the binary package host {name}" for name in lock.binrepos if name not in binrepos]
     gone += [f"the machine {name}" for name in lock.machines if name not in machines]
     left = Lock(
         {name: seed for name, seed in lock.seeds.items() if name in seeds},
         {name: repo for name, repo in lock.repos.items() if name in repos},
         {name: machine for name, machine in lock.machines.items() if name in machines},
+        {name: pin for name, pin in lock.binrepos.items() if name in binrepos},
     )
     return left, sorted(f"{text} is no longer declared" for text in gone)
 
@@ -295,6 +331,22 @@ def with_repo(lock: Lock, name: str, repo: RepoPin) -> Lock:
     return replace(lock, repos={**lock.repos, name: repo})
 
 
-def with_machine(lock: Lock, name: str, machine: MachineLock, repos: Mapping[str, RepoPin]) -> Lock:
-    """The lock with one machine put in or replaced, and the repositories that it is made from."""
-    return replace(lock, machines={**lock.machines, name: machine}, repos={**lock.repos, **repos})
+def with_binrepo(lock: Lock, name: str, pin: BinrepoPin) -> Lock:
+    """The lock with one binary package host put in or replaced."""
+    return replace(lock, binrepos={**lock.binrepos, name: pin})
+
+
+def with_machine(
+    lock: Lock,
+    name: str,
+    machine: MachineLock,
+    repos: Mapping[str, RepoPin],
+    binrepos: Mapping[str, BinrepoPin],
+) -> Lock:
+    """The lock with one machine put in or replaced, and all that it is made from."""
+    return replace(
+        lock,
+        machines={**lock.machines, name: machine},
+        repos={**lock.repos, **repos},
+        binrepos={**lock.binrepos, **binrepos},
+    )

@@ -14,7 +14,7 @@ from cloche.config.sets import Asked, PackageSet, check_member, expand, load_set
 from cloche.config.table import Table, load
 from cloche.config.units import duration, size
 
-KEYS = ("seed", "profile", "portage", "sets", "packages", "output", "limits")
+KEYS = ("seed", "profile", "portage", "sets", "packages", "binrepos", "output", "limits")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +57,8 @@ class Machine:
 
     ``atoms`` is everything asked for, sets followed, each with the place that asked; ``targets`` is
     what to hand to Portage, which follows sets by itself. ``set_files`` are the project's sets by
-    name: all of them, for one may hold another.
+    name: all of them, for one may hold another. ``binrepos`` are binary package hosts that its
+    packages may come from, the preferred one first.
     """
 
     name: str
@@ -72,6 +73,7 @@ class Machine:
     set_files: Mapping[str, PackageSet]
     output: Output
     limits: LimitsSpec
+    binrepos: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -90,9 +92,14 @@ def place_of(root: Path) -> str:
 
 
 def load_machine(
-    name: str, file: Path, root: Path, seeds: frozenset[str], repos: frozenset[str]
+    name: str,
+    file: Path,
+    root: Path,
+    seeds: frozenset[str],
+    repos: frozenset[str],
+    binrepos: frozenset[str] = frozenset(),
 ) -> Machine:
-    """Read a machine's file; ``seeds`` and ``repos`` are the names that the project declares.
+    """Read a machine's file; ``seeds``, ``repos`` and ``binrepos`` are what the project declares.
 
     Raises `ConfigError` with file and line.
     """
@@ -123,6 +130,7 @@ def load_machine(
         set_files=load_sets(root / "sets", root),
         output=Output(output.get("stage4", bool, False)),
         limits=_limits(table.table("limits")),
+        binrepos=_binrepos(table, binrepos),
     )
 
 
@@ -169,6 +177,15 @@ def _all_sets(root: Path, fragments: tuple[Fragment, ...]) -> Mapping[str, Packa
     for fragment in fragments:
         found.update(load_sets(fragment.directory / "sets", root))
     return found
+
+
+def _binrepos(table: Table, known: frozenset[str]) -> tuple[str, ...]:
+    """The binary package hosts that a machine names."""
+    _no_repetition(table, "binrepos")
+    for name, origin in table.strings("binrepos"):
+        if name not in known:
+            raise UnknownNameError(origin, "binary package host", name, known)
+    return tuple(name for name, _ in table.strings("binrepos"))
 
 
 def _limits(table: Table) -> LimitsSpec:

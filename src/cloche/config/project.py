@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloche.config.atoms import is_name
+from cloche.config.binrepos import BinrepoSpec, read_binrepos
 from cloche.config.errors import (
     MalformedError,
     MissingKeyError,
@@ -86,6 +87,7 @@ class Project:
     file: Path
     seeds: Mapping[str, SeedSpec]
     repos: Mapping[str, RepoSpec]
+    binrepos: Mapping[str, BinrepoSpec] = field(default_factory=dict)
     store: Path | None = None
     distfiles: Path | None = None
     jobs: int | None = None
@@ -118,7 +120,14 @@ class Project:
             raise MalformedError(
                 Origin(file), "no name for a machine", "use letters, digits, _ . + - in its name"
             )
-        return load_machine(name, file, self.root, frozenset(self.seeds), frozenset(self.repos))
+        return load_machine(
+            name,
+            file,
+            self.root,
+            frozenset(self.seeds),
+            frozenset(self.repos),
+            frozenset(self.binrepos),
+        )
 
 
 def load_project(start: Path) -> Project:
@@ -136,7 +145,7 @@ def load_project(start: Path) -> Project:
 def _read(root: Path) -> Project:
     """Read the file of a project whose root is known."""
     top = load(root / FILE, root)
-    top.only(("seeds", "repos", "store", "build"))
+    top.only(("seeds", "repos", "binrepos", "store", "build"))
     store, build = top.table("store"), top.table("build")
     store.only(("path",))
     build.only(("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks"))
@@ -151,6 +160,7 @@ def _read(root: Path) -> Project:
         file=top.file,
         seeds={name: _seed(name, table) for name, table in top.tables("seeds").items()},
         repos=repos,
+        binrepos=read_binrepos(top, root),
         store=_path(store, "path", root),
         distfiles=_path(build, "distfiles", root),
         jobs=_count(build, "jobs"),

@@ -58,7 +58,7 @@ def read_sync(table: Table, root: Path) -> Sync | None:
         )
     return Sync(
         type=kind,
-        uri=_uri(table, kind, root),
+        uri=read_uri(table, kind, _SCHEMES[kind], root),
         branch=branch,
         # What is taken by its commit is as good as the place it comes from, and few are signed.
         verify=table.get("sync_verify", bool, kind != "git" or key is not None),
@@ -66,19 +66,22 @@ def read_sync(table: Table, root: Path) -> Sync | None:
     )
 
 
-def _uri(table: Table, kind: str, root: Path) -> str:
-    """The URI; a path, relative to the file it is written in, becomes ``file:``'s."""
+def read_uri(table: Table, kind: str, schemes: tuple[str, ...], root: Path) -> str:
+    """``sync_uri``; a path, relative to the file it is written in, becomes ``file:``'s.
+
+    ``kind`` names what is there, ``schemes`` how it may be reached. Raises `MalformedError`.
+    """
     text = table.get("sync_uri", str, "")
     if not text:
         return ""
     if "://" not in text and ":" not in text:
         return (root / text).absolute().as_uri()
     try:
-        known = urlsplit(text).scheme in _SCHEMES[kind] and text.isprintable() and " " not in text
+        known = urlsplit(text).scheme in schemes and text.isprintable() and " " not in text
     except ValueError:
         known = False
     if not known:
-        begins = ", ".join(f"{scheme}://" for scheme in _SCHEMES[kind])
+        begins = ", ".join(f"{scheme}://" for scheme in schemes)
         raise MalformedError(
             table.origin("sync_uri"),
             f"“{text.rpartition('@')[2]}” is no address for {kind}",  # without a password

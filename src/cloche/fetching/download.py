@@ -68,23 +68,28 @@ def fetch_text(address: str) -> str:
 
 
 def fetch_file(
-    address: str, target: Path, *, size: int | None = None, progress: Progress = quiet
+    address: str,
+    target: Path,
+    *,
+    size: int | None = None,
+    limit: int | None = None,
+    progress: Progress = quiet,
 ) -> None:
     """Bring the file at an address to ``target``; what an earlier attempt left there is used.
 
-    ``size`` in bytes is what it must have. A file of that size that is there already stays; its
-    content is for the caller to check. Raises a `FetchingError`.
+    ``size`` in bytes is what it must have, ``limit`` the most that it may have. A file of that size
+    that is there already stays; its content is for the caller to check. Raises a `FetchingError`.
     """
     local = _local(address)
     if local is not None:
-        _copy(local, target, size)
+        _copy(local, target, size, limit)
         return
     mark = target.with_name(f"{target.name}.from")
     if target.exists() and not mark.exists():
         if size is None or target.stat().st_size == size:
             return
         target.unlink()
-    transfer = _Transfer(address, target, mark, size, progress)
+    transfer = _Transfer(address, target, mark, size, limit, progress)
     reason: str | None = ""
     for _ in range(_ATTEMPTS):
         before = transfer.there
@@ -120,6 +125,7 @@ class _Transfer:
     target: Path
     mark: Path
     size: int | None
+    limit: int | None
     progress: Progress
 
     @property
@@ -165,7 +171,8 @@ class _Transfer:
             while data := answer.raw.read(_CHUNK):
                 file.write(data)
                 there += len(data)
-                if self.size is not None and there > self.size:
+                most = self.limit if self.size is None else self.size
+                if most is not None and there > most:
                     self._check_size(there)
                 self.progress(there, self.size or total)
         if total is not None and there < total:
@@ -174,12 +181,12 @@ class _Transfer:
         return None
 
     def _check_size(self, total: int | None) -> None:
-        """Raise `WrongContentError` for another size than announced, and forget what is there."""
-        if self.size is not None and total is not None and total != self.size:
+        """Raise `WrongContentError` for a size that cannot be right, and forget what is there."""
+        fault = None if total is None else _fault_of_size(total, self.size, self.limit)
+        if fault is not None:
             self.target.unlink(missing_ok=True)
             self.mark.unlink(missing_ok=True)
-            text = f"{total} bytes, but {self.size} were announced"
-            raise WrongContentError(shown(self.address), text)
+            raise WrongContentError(shown(self.address), fault)
 
 
 def _answer(address: str, headers: Mapping[str, str]) -> requests.Response:
@@ -230,12 +237,20 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8", errors="replace")
 
 
-def _copy(source: Path, target: Path, size: int | None) -> None:
+def _fault_of_size(total: int, size: int | None, limit: int | None) -> str | None:
+    """What is wrong with a file of ``total`` bytes; None where nothing is."""
+    if size is not None and total != size:
+        return f"{total} bytes, but {size} were announced"
+    if limit is not None and total > limit:
+        return f"{total} bytes or more; at most {limit} can be right"
+    return None
+
+
+def _copy(source: Path, target: Path, size: int | None, limit: int | None) -> None:
     if not source.is_file():
         raise NotThereError(str(source))
-    there = source.stat().st_size
-    if size is not None and there != size:
-        raise WrongContentError(str(source), f"{there} bytes, but {size} were announced")
+    if fault := _fault_of_size(source.stat().st_size, size, limit):
+        raise WrongContentError(str(source), fault)
     scratch = target.with_name(f"{target.name}.copy")
     shutil.copyfile(source, scratch)
     os.replace(scratch, target)  # noqa: PTH105

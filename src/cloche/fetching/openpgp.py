@@ -41,7 +41,7 @@ class Keyring:
 
         Nothing may stand before or after it. Raises `SignatureError`.
         """
-        body = _signed_part(text)
+        body = signed_part(text)
         if body is None:
             raise SignatureError(source, "not signed", self.path)
         import io
@@ -96,8 +96,11 @@ def check_means(path: Path) -> None:
         raise KeyringError(str(path), "there is no such keyring")
 
 
-def _signed_part(text: str) -> str | None:
-    """The lines between the header and the signature; None where that is not all of the text."""
+def signed_part(text: str) -> str | None:
+    """What stands between header and signature of a text that is signed in clear text.
+
+    None where that is not all of it.
+    """
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
     if lines[0] != _BEGIN or lines[-1] != _END or lines.count(_BEGIN) != 1:
         return None

@@ -15,10 +15,20 @@ def describe(package: Any, settings: Any, portdb: Any) -> dict[str, Any]:
 
     ``settings`` is a config of the caller's own: it is set to the package.
     """
+    fields = common(package, settings)
+    ebuild = Path(portdb.findname(package.cpv, myrepo=package.repo))
+    use = frozenset(fields["use"])
+    return {
+        **fields,
+        "ebuild": f"{package.category}/{ebuild.parent.name}/{ebuild.name}",
+        "distfiles": distfiles(package, use, portdb, ebuild.parent),
+    }
+
+
+def common(package: Any, settings: Any) -> dict[str, Any]:
+    """The fields that ebuilds and binary packages have; ``settings`` is set to the package."""
     settings.setcpv(package)
     metadata = package._metadata
-    ebuild = Path(portdb.findname(package.cpv, myrepo=package.repo))
-    use = frozenset(settings["PORTAGE_USE"].split())
     return {
         "id": identity(package),
         "cpv": str(package.cpv),
@@ -30,13 +40,11 @@ def describe(package: Any, settings: Any, portdb: Any) -> dict[str, Any]:
         "sub_slot": package.sub_slot,
         "repo": package.repo,
         "eapi": package.eapi,
-        "use": sorted(use),
+        "use": sorted(settings["PORTAGE_USE"].split()),
         "iuse": sorted({flag.lstrip("+-") for flag in metadata["IUSE"].split()}),
         "inherited": sorted(metadata.get("INHERITED", "").split()),
         "defined_phases": sorted(set(metadata["DEFINED_PHASES"].split()) - {"-"}),
         "restrict": sorted(settings.get("PORTAGE_RESTRICT", "").split()),
-        "ebuild": f"{package.category}/{ebuild.parent.name}/{ebuild.name}",
-        "distfiles": distfiles(package, use, portdb, ebuild.parent),
         "environment": environment(settings),
     }
 

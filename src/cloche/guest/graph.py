@@ -15,13 +15,15 @@ def identity(package: Any) -> str:
 
 
 def merge_list(depgraph: Any) -> list[Any]:
-    """What is to be built and merged, in Portage's own order."""
+    """What is to be built, or fetched as a binary package, and merged, in Portage's own order."""
     from _emerge.Package import Package
 
     return [
         node
         for node in depgraph.altlist()
-        if isinstance(node, Package) and node.operation == "merge" and node.type_name == "ebuild"
+        if isinstance(node, Package)
+        and node.operation == "merge"
+        and node.type_name in ("ebuild", "binary")
     ]
 
 

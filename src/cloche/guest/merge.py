@@ -15,6 +15,7 @@ from typing import Any
 
 from . import phases
 from . import settings as guest_settings
+from .binaries import differing, plain
 from .failures import failed_phase
 from .protocol import Channel, Failed, serve
 from .vdb import VDB, settle
@@ -32,6 +33,8 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     guest_settings.apply(PKGDIR=str(PKGDIR), **guest_settings.MERGING)
     settings, trees = phases.load()
     package = binary_package(request["cpv"], settings, trees)
+    if request.get("metadata"):
+        check_metadata(package, request["metadata"], trees)
     if HOOKS.intersection(package.defined_phases):
         settings, trees = phases.load(refreshed=True)
         package = binary_package(request["cpv"], settings, trees)
@@ -68,6 +71,17 @@ def binary_package(cpv: str, settings: Any, trees: Any) -> Any:
         root_config=phases.root_config(settings, trees),
         type_name="binary",
     )
+
+
+def check_metadata(package: Any, said: dict[str, str], trees: Any) -> None:
+    """See that a package of a host is what its index said. Raises Failed."""
+    bintree = trees["bintree"]
+    names = sorted(said)
+    own = dict(zip(names, bintree.dbapi.aux_get(package.cpv, names), strict=True))
+    if differs := differing(own, said):
+        key = differs[0]
+        text = f"{key} is {plain(own[key])!r}, and {said[key]!r} in the index of its host"
+        raise Failed(phase="unpack", text=f"{package.cpv}: {text}")
 
 
 class Merge:

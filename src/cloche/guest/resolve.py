@@ -20,14 +20,24 @@ from .graph import edges, identity, merge_list, requested
 from .installed import needs, uses
 from .protocol import Channel, Failed, serve
 
+#: Where the index of each binary package host is shown.
+BINHOSTS = "/run/cloche/binhosts"
+#: What ``emerge --getbinpkg`` means to the resolver.
+BINARY = {"--usepkg": True, "--getbinpkg": True, "--binpkg-respect-use": "y"}
+
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
-    guest_settings.apply()
+    hosts = list(request.get("binhosts", ()))
+    guest_settings.apply(PORTAGE_BINHOST=" ".join(f"file://{BINHOSTS}/{name}" for name in hosts))
     with contextlib.ExitStack() as stack:
         captured = stack.enter_context(captured_output())
         try:
-            answer = resolve(list(request["atoms"]), installed=request.get("installed", False))
+            answer = resolve(
+                list(request["atoms"]),
+                installed=request.get("installed", False),
+                binary=bool(hosts),
+            )
         except Failed as failure:
             stack.close()
             raise with_words(failure, captured.text) from None
@@ -44,12 +54,16 @@ def with_words(failure: Failed, text: str) -> Failed:
     return Failed(**fields)
 
 
-def resolve(atoms: list[str], *, installed: bool) -> dict[str, Any]:
+def resolve(atoms: list[str], *, installed: bool, binary: bool) -> dict[str, Any]:
     """The merge list of ``emerge ATOMS`` with its graph. Raises Failed.
 
-    With ``installed`` it tells of what is installed as well.
+    With ``installed`` it tells of what is installed as well; with ``binary`` it is that of
+    ``emerge --getbinpkg``.
     """
-    emerge_config = load_config(atoms)
+    emerge_config = load_config(atoms, BINARY if binary else {})
+    if binary:
+        bintree = emerge_config.target_config.trees["bintree"]
+        bintree.populate(getbinpkgs=True, getbinpkg_refresh=True)
     depgraph = calculate(emerge_config)
     merged = merge_list(depgraph)
     answer = answer_of(depgraph, merged, emerge_config)
@@ -60,7 +74,7 @@ def resolve(atoms: list[str], *, installed: bool) -> dict[str, Any]:
     return answer
 
 
-def load_config(atoms: list[str]) -> Any:
+def load_config(atoms: list[str], options: dict[str, Any]) -> Any:
     """Portage's configuration, as emerge loads it. Raises Failed where it is broken."""
     import portage
 
@@ -71,7 +85,7 @@ def load_config(atoms: list[str]) -> Any:
     nocolor()
     check_profile()
     try:
-        config = load_emerge_config(action=None, args=atoms, opts={"--color": "n"})
+        config = load_emerge_config(action=None, args=atoms, opts={"--color": "n", **options})
     except (Exception, SystemExit) as error:
         # Portage does not catch all that a file of a user can make of it; its words are captured.
         text = f"!!! Portage cannot read its configuration: {type(error).__name__}: {error}"
@@ -153,15 +167,20 @@ def answer_of(depgraph: Any, merged: list[Any], emerge_config: Any) -> dict[str,
     """The answer of the protocol."""
     import portage
 
+    from .binaries import describe_binary
     from .describe import describe
 
+    bintree = emerge_config.target_config.trees["bintree"]
     trees = emerge_config.target_config.trees
     portdb = trees["porttree"].dbapi
     settings = portage.config(clone=emerge_config.target_config.settings)
     found = edges(depgraph, merged)
     packages = []
     for package in merged:
-        fields = describe(package, settings, portdb)
+        if package.built:
+            fields = describe_binary(package, settings, bintree)
+        else:
+            fields = describe(package, settings, portdb)
         fields["requested"] = requested(depgraph, package)
         fields["edges"] = found[package]
         packages.append(fields)

@@ -51,10 +51,27 @@ class Distfile:
 
 
 @dataclass(frozen=True, slots=True)
+class Binary:
+    """A binary package of a host that Portage takes instead of the ebuild.
+
+    ``path`` is relative to the host's address, ``size`` in bytes; ``digests`` are the index's, of
+    the kinds that Portage writes there (MD5, SHA1). ``metadata`` is what the index says of it, and
+    what its own metadata have to say.
+    """
+
+    host: Name
+    path: RelativePath
+    size: Bytes
+    digests: Mapping[str, str]
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class Package:
     """One package that Portage would merge. ``id`` is ``CPV::REPO``.
 
     ``uses`` are edges to packages that are installed in the seed, which are named by their CPV.
+    With ``binary`` there is nothing to build: it comes from a binary package host.
     """
 
     id: PackageId
@@ -78,6 +95,7 @@ class Package:
     restrict: tuple[str, ...] = ()
     distfiles: tuple[Distfile, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    binary: Binary | None = None
 
     @property
     def cp(self) -> str:

@@ -127,11 +127,24 @@ def digest_of_inputs(
         digests["files"] = _of_directory(files)
     for index, (name, content) in enumerate(user_patches(etc, cpv, slot), 1):
         digests[f"patch/{index:03}-{name}"] = _sha(content)
-    digests.update(_shell_code(etc, cpv, slot))
-    for label, path in _profile_bashrcs(snapshots, *profile):
-        digests[f"profile-bashrc/{label}"] = _of_file(path)
+    digests.update(digest_of_hooks(snapshots, cpv, slot=slot, etc=etc, profile=profile))
     for label, path in _checks(snapshots, masters, repo):
         digests[f"checks/{label}"] = _of_directory(path)
+    return digests
+
+
+def digest_of_hooks(
+    snapshots: Mapping[str, Path],
+    cpv: Cpv,
+    *,
+    slot: str,
+    etc: Mapping[str, Content],
+    profile: tuple[str, str],
+) -> Mapping[str, str]:
+    """Those of `digest_of_inputs` that run at a merge, too: the user's and the profile's code."""
+    digests = dict(_shell_code(etc, cpv, slot))
+    for label, path in _profile_bashrcs(snapshots, *profile):
+        digests[f"profile-bashrc/{label}"] = _of_file(path)
     return digests
 
 

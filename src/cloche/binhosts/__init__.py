@@ -1,0 +1,1 @@
+"""Hosts of binary packages: their indexes, pinned, and packages from them, verified."""

@@ -1,0 +1,152 @@
+"""The index of a binary package host: taken from there, kept as a blob of the store, pinned.
+
+The host knows nothing of what is in it: Portage reads it, in a sandbox. A host has one index at a
+time, ``Packages`` or ``Packages.gz`` (Portage's binhost format); what was there before is gone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from cloche.binhosts.errors import IndexDriftError, MissingIndexError
+from cloche.config import lock as locks
+from cloche.config.binrepos import BinrepoSpec
+from cloche.config.lock import BinrepoPin
+from cloche.config.project import Project
+from cloche.fetching.download import Progress, fetch_file, quiet, shown
+from cloche.fetching.errors import NotThereError, WrongContentError
+from cloche.fetching.openpgp import GENTOO_KEYRING, check_means
+from cloche.store import Store
+
+PREFIX = "binrepo/"
+LONGEST = 512 << 20  # bytes of an index; Gentoo's has about 30 MB
+_FILES = ("Packages.gz", "Packages")
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Binhost:
+    """A binary package host as builds use it: its index is the blob ``index``, at ``path``.
+
+    ``keyring`` holds the keys that packages must be signed by; None where nobody has to sign.
+    """
+
+    name: str
+    uri: str
+    index: str
+    path: Path
+    keyring: Path | None
+
+    @property
+    def pin(self) -> BinrepoPin:
+        """What the lock says of it."""
+        return BinrepoPin(self.index)
+
+
+def find(store: Store, project: Project, spec: BinrepoSpec) -> Binhost:
+    """What was taken before: the locked index, else the newest. Raises `MissingIndexError`."""
+    locked = _locked(project, spec)
+    pins = sorted(store.pins(_prefix(spec)), key=lambda pin: pin.created, reverse=True)
+    for index in (pin.blobs[0] for pin in pins):
+        if (locked is None or locked.index == index) and store.has_blob(index):
+            return _binhost(store, spec, index)
+    raise MissingIndexError(spec.name, locked=locked is not None)
+
+
+def sync(
+    store: Store,
+    project: Project,
+    spec: BinrepoSpec,
+    *,
+    update: bool,
+    progress: Progress = quiet,
+) -> Binhost:
+    """Take the index that the host offers now and lock it; without ``update`` the locked one.
+
+    Raises a `FetchingError`, `IndexDriftError`, `KeyringError`, `NoGpgError`.
+    """
+    locked = _locked(project, spec)
+    if not update and locked is not None and store.has_blob(locked.index):
+        return _binhost(store, spec, locked.index)
+    if spec.verify:
+        check_means(spec.keyring or GENTOO_KEYRING)
+    with store.workspace("binrepo") as room:
+        blob = store.add_blob(_taken(spec, room, progress), f"index of {spec.name}")
+    if not update and locked is not None and locked.index != blob.id:
+        raise IndexDriftError(spec.name, locked.index, blob.id)
+    store.pin(f"{_prefix(spec)}{blob.id[:12]}", (), (blob.id,), {"uri": shown(spec.uri)})
+    host = _binhost(store, spec, blob.id)
+    lock_found(project, host)
+    return host
+
+
+def lock_found(project: Project, host: Binhost) -> None:
+    """Write the index that is used to the lock, where it is not there yet."""
+    if locks.read(project.lock).binrepos.get(host.name) != host.pin:
+        locks.change(project.lock, lambda lock: locks.with_binrepo(lock, host.name, host.pin))
+
+
+def pins(hosts: Mapping[str, Binhost]) -> dict[str, BinrepoPin]:
+    """The hosts as they are now, for the lock."""
+    return {name: host.pin for name, host in hosts.items()}
+
+
+def _binhost(store: Store, spec: BinrepoSpec, index: str) -> Binhost:
+    keyring = (spec.keyring or GENTOO_KEYRING) if spec.verify else None
+    return Binhost(spec.name, spec.uri, index, store.blob(index).path, keyring)
+
+
+def _locked(project: Project, spec: BinrepoSpec) -> BinrepoPin | None:
+    return locks.read(project.lock).binrepos.get(spec.name)
+
+
+def _prefix(spec: BinrepoSpec) -> str:
+    """The name under which the store keeps indexes of a declaration."""
+    made_of = msgspec.json.encode([spec.uri, spec.verify])
+    return f"{PREFIX}{spec.name}/{hashlib.sha256(made_of).hexdigest()[:12]}/"
+
+
+def _taken(spec: BinrepoSpec, room: Path, progress: Progress) -> Path:
+    """The index as a plain file. Raises a `FetchingError`."""
+    for name in _FILES:
+        source = room / name
+        try:
+            fetch_file(f"{spec.uri}/{name}", source, limit=LONGEST, progress=progress)
+        except NotThereError:
+            if name == _FILES[-1]:
+                raise
+            continue
+        break
+    plain = room / "index"
+    plain.write_bytes(without_uri(read_index(source, f"{shown(spec.uri)}/{source.name}")))
+    return plain
+
+
+def read_index(file: Path, source: str, longest: int = LONGEST) -> bytes:
+    """The text of an index, compressed by gzip perhaps. Raises `WrongContentError`."""
+    data = file.read_bytes()
+    if data[:2] != b"\x1f\x8b":
+        return data
+    inflate = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        text = inflate.decompress(data, longest)
+    except zlib.error as error:
+        raise WrongContentError(source, f"not an index: {error}") from error
+    if inflate.unconsumed_tail:
+        raise WrongContentError(source, f"not an index: it inflates to over {longest} bytes")
+    if not inflate.eof:
+        raise WrongContentError(source, "not an index: it is cut off")
+    return text
+
+
+def without_uri(index: bytes) -> bytes:
+    """The index without the header by which it could send us elsewhere for its packages."""
+    header, gap, rest = index.partition(b"\n\n")
+    lines = [line for line in header.split(b"\n") if not line.startswith(b"URI:")]
+    return b"\n".join(lines) + gap + rest
