@@ -146,6 +146,7 @@ class Shelf:
         self.top = top
         self.again: list[tuple[str, list[str], list[str]]] = []
         self.error: StepError | None = None
+        self.seed: list[Layer] = []
         self.plan = make_plan(
             Depgraph(tuple(_package(n, (), False) for n in layers if n != "base"))
         )
@@ -181,7 +182,7 @@ class Shelf:
             return self.layers[package.id]
 
         base = [self.layers["base"]] if "base" in self.layers else []
-        composer = Composer(self.plan, self.layers.__getitem__, again, base=base)
+        composer = Composer(self.plan, self.layers.__getitem__, again, base=base, seed=self.seed)
         return composer.compose([package.id for package in self.plan.packages], "the root")
 
 
@@ -205,6 +206,13 @@ def test_a_link_far_from_the_name_that_leads_through_it_counts(top):
         shelf = Shelf(place, base=base, r=r, p=p)
         shelf.compose()
         assert bool(shelf.again) == again, r
+
+
+def test_a_part_of_the_seed_that_a_merge_did_not_see_counts_as_well(top):
+    shelf = Shelf(top, a=("opt/store/a",), b=("usr/b",))
+    shelf.seed = [shelf.layer("part", "opt/store -> /srv"), shelf.layer("other", "usr/x")]
+    shelf.compose()
+    assert shelf.again == [("a", ["part"], ["opt/store"])]
 
 
 def test_directories_are_alike_or_the_later_package_learns_of_the_first(top):

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from cloche.build.collisions import Collision, collisions, ignored_by, owned
 from cloche.build.contests import NO_WAYS, Contests, Ways
@@ -35,36 +35,47 @@ LayerOf = Callable[[str], Layer]
 Again = Callable[[Package, Sequence[Layer], Sequence[str]], Layer]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Composer:
     """Composes roots of one plan.
 
     ``layer_of`` gives the layer that a package has by itself; ``base`` is what lies under all of
-    them. With ``any_hook`` packages without hooks of their own may write to any file, too: the
-    user's bashrc does so for them.
+    them. ``seed`` are parts of the seed that a root has besides, each with a label of its own, and
+    ``saw`` gives those that a package's merge saw. With ``any_hook`` packages without hooks of
+    their own may write to any file, too: the user's bashrc does so for them.
     """
 
     plan: Plan
     layer_of: LayerOf
     again: Again
     base: Sequence[Layer] = ()
+    seed: Sequence[Layer] = ()
+    saw: Callable[[str], Sequence[Layer]] = lambda _: ()
     any_hook: bool = False
     contests: Contests = field(default_factory=Contests)
-    packages: Mapping[str, Package] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "packages", self.plan.graph.by_id())
+    @cached_property
+    def packages(self) -> Mapping[str, Package]:
+        """The plan's packages by their id."""
+        return self.plan.graph.by_id()
+
+    @cached_property
+    def rank(self) -> Mapping[str, int]:
+        """The place of each package in merge order."""
+        return {package.id: place for place, package in enumerate(self.plan.packages)}
 
     def compose(self, names: Sequence[str], where: str = "") -> tuple[Layer, ...]:
         """Layers of the packages ``names`` (in merge order) such that each knows of those below it.
 
         Raises CollisionError with all that Portage would refuse; ``where`` names the root.
         """
+        for part in self.seed:
+            self.contests.learn(part)
         composed: dict[str, Layer] = {}
         refused: list[Refused] = []
         for name in names:
             try:
-                composed[name] = self._fitted(self.packages[name], composed)
+                composed[name] = self._fitted(self.packages[name], composed, where)
             except StepError as error:
                 if REFUSED not in error.reason:
                     raise
@@ -89,24 +100,24 @@ class Composer:
         At first it has seen the package's own closure, unless that is another one in this root.
         """
         own = self.plan.visible[package.id].merge
-        ways = NO_WAYS
-        if self.contests.indirect(layer):
-            over = own if seen is None else seen
-            under = [composed.get(n) or self.layer_of(n) for n in over]
-            ways = _ways(layer, (*self.base, *under))
+        ways = self._ways(package, layer, composed, seen)
         near = self.contests.of(layer, ways)
         if not near:
             return {}
         hooks = self._hooks(package)
+        unseen = [
+            (name, below)
+            for name, below in composed.items()
+            if (name not in own or below.id != self.layer_of(name).id)
+            and _slot(self.packages[name]) != _slot(package)
+        ]
+        saw = {part.id for part in self.saw(package.id)} if self.seed else ()
+        unseen += [(part.label, part) for part in self.seed if part.id not in saw]
         rivals = {}
-        for name, below in composed.items():
-            if below.id not in near or _slot(self.packages[name]) == _slot(package):
+        for name, below in unseen:
+            if below.id not in near or (seen is not None and name in seen):
                 continue
-            if seen is None:
-                known = name in own and below.id == self.layer_of(name).id
-            else:
-                known = name in seen
-            if not known and (names := _contested(layer, below, ways, hooks)):
+            if names := _contested(layer, below, ways, hooks):
                 rivals[name] = names
         return rivals
 
@@ -115,11 +126,11 @@ class Composer:
         return collisions(
             owned(self.layer_of(package.id), package),
             (owned(below, self.packages[name]) for name, below in composed.items()),
-            look_into((*self.base, *composed.values())),
+            look_into((*self.base, *self.seed, *composed.values())),
             ignored_by([package]),
         )
 
-    def _fitted(self, package: Package, composed: Mapping[str, Layer]) -> Layer:
+    def _fitted(self, package: Package, composed: Mapping[str, Layer], where: str) -> Layer:
         """The package's layer over those below it, merged again where it has to be.
 
         Over another one's links it gets to other places, where further ones may be in its way.
@@ -135,20 +146,54 @@ class Composer:
         )
         over = set(own)
         while rivals or moved:
-            for name in rivals:
+            over.update(rivals)
+            for name in rivals.keys() & composed.keys():
                 over.update(n for n in self.plan.visible[name].merge if n in composed)
-                over.add(name)
             contested = frozenset[str]().union(*rivals.values()) or footprint(layer).written
-            layer = self.again(package, self._beneath(over, composed), sorted(contested))
+            try:
+                layer = self.again(package, self._beneath(over, composed, where), sorted(contested))
+            except StepError as error:
+                if REFUSED in error.reason:
+                    error.hint = f"here it is merged over {', '.join(sorted(rivals))} as well"
+                raise
             rivals = self._rivals(package, layer, composed, seen=over)
             moved = False
         return layer
 
-    def _beneath(self, over: Collection[str], composed: Mapping[str, Layer]) -> tuple[Layer, ...]:
-        if composed.keys() >= set(over):
-            return tuple(made for name, made in composed.items() if name in over)
+    def _beneath(
+        self, over: Collection[str], composed: Mapping[str, Layer], where: str
+    ) -> tuple[Layer, ...]:
+        """What a package is merged over again: of the seed, and of the plan in merge order."""
+        parts = tuple(part for part in self.seed if part.label in over)
+        names = sorted(self.rank.keys() & set(over), key=self.rank.__getitem__)
+        if composed.keys() >= set(names):
+            return (*parts, *(composed[name] for name in names))
         # What a package needs for its merge alone is no part of this root.
-        return self.compose([p.id for p in self.plan.packages if p.id in over])
+        return (*parts, *self.compose(names, where))
+
+    def _ways(
+        self,
+        package: Package,
+        layer: Layer,
+        composed: Mapping[str, Layer],
+        seen: Collection[str] | None,
+    ) -> Ways:
+        """What the package's paths led through; of its closure, as it was and as it is here."""
+        if not self.contests.indirect(layer):
+            return NO_WAYS
+        own = self.plan.visible[package.id].merge
+        names = sorted(
+            self.rank.keys() & set(own if seen is None else seen), key=self.rank.__getitem__
+        )
+        bottom = (*self.base, *self.saw(package.id))
+        bottom += tuple(part for part in self.seed if seen is not None and part.label in seen)
+        alone = [self.layer_of(name) for name in names]
+        here = [composed.get(name, each) for name, each in zip(names, alone, strict=True)]
+        ways = _ways(layer, (*bottom, *here))
+        if seen is None and here != alone:
+            other = _ways(layer, (*bottom, *alone))
+            ways = Ways(ways.hinges | other.hinges, ways.passed | other.passed)
+        return ways
 
     def _hooks(self, package: Package) -> bool:
         return self.any_hook or bool(HOOKS & set(package.defined_phases))

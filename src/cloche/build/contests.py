@@ -38,16 +38,17 @@ class Contests:
 
     def of(self, layer: Layer, ways: Ways = NO_WAYS) -> set[str]:
         """Ids of the layers known so far that may be in the way of this one, or it of them."""
-        self._learn(layer)
+        self.learn(layer)
         with self._lock:
             return self._known[layer.id].union(*self._on(ways))
 
     def indirect(self, layer: Layer) -> frozenset[str]:
         """Directories of the layer's package that lie behind links; see `Footprint`."""
-        self._learn(layer)
+        self.learn(layer)
         return self._indirect[layer.id]
 
-    def _learn(self, layer: Layer) -> None:
+    def learn(self, layer: Layer) -> None:
+        """Add a layer, if it is not there yet."""
         if layer.id not in self._known:
             names = footprint(layer)
             with self._lock:

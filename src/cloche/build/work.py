@@ -193,7 +193,9 @@ class Worker:
             self.plan,
             lambda name: self.shop.layer(done[name].layer),
             again,
-            base=(*self.shop.inputs.base, *seed),
+            base=self.shop.inputs.base,
+            seed=seed,
+            saw=lambda name: self.shop.inputs.of_seed(self.plan.visible[name].seed_merge),
             any_hook="bashrc" in self.shop.inputs.etc,
             contests=self.contests,
         )
@@ -251,8 +253,8 @@ class Worker:
     ) -> Action:
         """Merge a package a second time, over others that have some of its names, too."""
         more = f" and {len(shared) - SHOWN} more" if len(shared) > SHOWN else ""
-        names = ", ".join(shared[:SHOWN]) + more
-        text = f"{package.cpv} is merged again over others that have {names}"
+        names = ", ".join(f"/{name}" for name in shared[:SHOWN]) + more
+        text = f"{package.cpv} is merged again over others that have {names}, too"
         self.shop.bus(Note(text=text))
         began = time.monotonic()
         quiet = replace(self.shop, bus=Bus(lambda _: None))

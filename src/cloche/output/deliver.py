@@ -35,7 +35,7 @@ def deliver(
 ) -> Delivered:
     """Write a machine's outputs. Raises StepError, CollisionError, OutputTakenError."""
     directory.mkdir(parents=True, exist_ok=True)
-    layers = worker.layers(built.plan.members, built.made, where=f"machine {shop.inputs.machine}")
+    layers = _members(worker, built.made)
     check_hooks(worker, layers, built.plan.members)
     sets = [f"@{name}" for name in machine.sets]
     by_id = built.plan.graph.by_id()
@@ -65,10 +65,16 @@ def check_hooks_of_done(worker: Worker, made: Mapping[str, Made]) -> None:
     """The same for a machine whose every member is done already; nothing for any other."""
     members = worker.plan.members
     if made.keys() >= set(members):
-        where = f"machine {worker.shop.inputs.machine}"
         with suppress(NotMergedError):
-            layers = worker.layers(members, made, where=where, look=True)
-            check_hooks(worker, layers, members)
+            check_hooks(worker, _members(worker, made, look=True), members)
+
+
+def _members(worker: Worker, made: Mapping[str, Made], *, look: bool = False) -> tuple[Layer, ...]:
+    """The layers of a machine's members, for the whole seed: a strict machine delivers that."""
+    parts = worker.shop.inputs.seed_parts
+    seed = parts.visible(parts.layers) if parts else ()
+    where = f"machine {worker.shop.inputs.machine}"
+    return worker.layers(worker.plan.members, made, seed, where=where, look=look)
 
 
 def pin_name(machine: Machine) -> str:
