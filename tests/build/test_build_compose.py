@@ -172,11 +172,12 @@ class Shelf:
             else:
                 place.touch()
         (entry / "CONTENTS").write_text("\n".join(lines) + "\n")
-        return Layer(str(path), path, "package", name, 0, 0)
+        return Layer(str(path), path, "package", f"c/{name}-1", 0, 0)
 
     def compose(self) -> tuple[Layer, ...]:
         def again(package: Package, over: tuple[Layer, ...], shared: list[str]) -> Layer:
-            self.again.append((package.id, [layer.label for layer in over], shared))
+            labels = [layer.label.removeprefix("c/").removesuffix("-1") for layer in over]
+            self.again.append((package.id, labels, shared))
             if self.error is not None:
                 raise self.error
             return self.layers[package.id]

@@ -297,7 +297,7 @@ def _vdb(data: bytes) -> object:
 
     def owned(root: Path) -> object:
         (root / "lib").symlink_to("usr")
-        list(diagnose.installed_files(root / "var/db/pkg"))
+        list(diagnose.installed_files(root))
         return owned_by_package(root, walk(root))
 
     return within(files, owned)

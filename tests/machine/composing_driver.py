@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 from cloche.build.compose import Composer
 from cloche.build.errors import CollisionError, StepError
-from cloche.build.footprint import contents
+from cloche.build.footprint import contents, entries
 from cloche.build.merge import GLOBAL_STATE
 from cloche.layers import Layer, capture, compare, mount_overlay, own_mounts
 from cloche.plan.depgraph import Depgraph, Edge, Package
@@ -244,10 +244,13 @@ def emerged(arena: Arena, world: World) -> Path:
     return place / "upper"
 
 
-def owned_in(trees: Sequence[Path]) -> set[tuple[str, str, bytes, bytes]]:
+def owned_in(trees: Sequence[Path]) -> set[tuple[str, str, str]]:
     """What all packages own, by their CONTENTS."""
     return {
-        (cpv, line.kind, line.path, line.target) for tree in trees for cpv, line in contents(tree)
+        (cpv, kind, name)
+        for tree in trees
+        for cpv in entries(tree)
+        for kind, name in contents(tree, cpv)
     }
 
 

@@ -11,7 +11,7 @@ import fnmatch
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from cloche.build.footprint import contents, relative
+from cloche.build.footprint import contents
 from cloche.build.places import Look, Places
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
@@ -109,7 +109,5 @@ def ignored_by(packages: Iterable[Package]) -> tuple[str, ...]:
 
 def owned(layer: Layer, package: Package) -> Owned:
     """What a package's layer says that it owns."""
-    lines = (line for cpv, line in contents(layer.path) if cpv == package.cpv)
-    return Owned(
-        package.id, f"{package.cp}:{package.slot}", {relative(line): line.kind for line in lines}
-    )
+    kinds = {name: kind for kind, name in contents(layer.path, package.cpv)}
+    return Owned(package.id, f"{package.cp}:{package.slot}", kinds)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from cloche.build.footprint import contents, entries
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:
@@ -131,16 +133,12 @@ def no_space(log: str) -> bool:
     return NO_SPACE.search(log) is not None
 
 
-def installed_files(vdb: Path) -> Iterator[tuple[str, str]]:
-    """Pairs of (cpv, path) out of the CONTENTS files of a layer's VDB (portage(5))."""
-    for contents in vdb.glob("*/*/CONTENTS"):
-        cpv = f"{contents.parent.parent.name}/{contents.parent.name}"
-        for line in contents.read_text(errors="replace").splitlines():
-            kind, _, rest = line.partition(" ")
-            if kind == "obj":
-                yield cpv, rest.rsplit(" ", 2)[0]
-            elif kind == "sym":
-                yield cpv, rest.partition(" -> ")[0]
+def installed_files(tree: Path) -> Iterator[tuple[str, str]]:
+    """Pairs of (cpv, path) of all files and links that a layer's VDB knows."""
+    for cpv in entries(tree):
+        for kind, name in contents(tree, cpv):
+            if kind in ("obj", "sym"):
+                yield cpv, f"/{name}"
 
 
 def owners(missing: Missing, layers: Iterable[Path]) -> tuple[str, ...]:
@@ -148,7 +146,7 @@ def owners(missing: Missing, layers: Iterable[Path]) -> tuple[str, ...]:
     found = {
         cpv
         for layer in layers
-        for cpv, path in installed_files(layer / "var/db/pkg")
+        for cpv, path in installed_files(layer)
         if path.endswith(missing.endings)
     }
     return tuple(sorted(found))

@@ -9,14 +9,17 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from cloche.layers import Layer
-from cloche.seeds.contents import Line, parse_contents
+from cloche.seeds.contents import parse_contents
+from cloche.store.tree import read_file
 
 VDB = "var/db/pkg"
+NAME_MAX = 256  # bytes: more than a name can have (limits.h)
 
 # As `parse_contents` reads them; all lines of a machine are read here, so it has to be quick.
 _LINE = re.compile(
@@ -69,7 +72,7 @@ def footprint(layer: Layer) -> Footprint:
                     todo.append((item.path, f"{name}/"))
                 else:
                     others.add(name)
-    above, owned = _claimed(layer.path)
+    above, owned = _claimed(layer)
     # Where Portage put aside what was in its way, another root may have something else there.
     aside = any(map(_ASIDE.search, others)) or any(map(_ASIDE.search, directories))
     indirect = frozenset((above if aside else above - directories.keys()) - {""})
@@ -84,27 +87,56 @@ def footprint(layer: Layer) -> Footprint:
     )
 
 
-def _claimed(tree: Path) -> tuple[set[str], set[str]]:
-    """Directories, and names of all else, in the CONTENTS of a layer."""
+def _claimed(layer: Layer) -> tuple[set[str], set[str]]:
+    """Directories, and names of all else, in the CONTENTS of a layer's package, or packages."""
     above: set[str] = set()
     owned: set[str] = set()
-    for file in (tree / VDB).glob("*/*/CONTENTS"):
-        for directory, *others in _LINE.findall(os.fsdecode(file.read_bytes())):
+    for cpv in (layer.label,) if layer.kind == "package" else entries(layer.path):
+        for directory, *others in _LINE.findall(os.fsdecode(read_contents(layer.path, cpv))):
             if directory:
                 above.add(directory)
             else:
                 owned.add("".join(others))
+    above, owned = set(filter(_is_name, above)), set(filter(_is_name, owned))
     above.update(name.rpartition("/")[0] for name in owned)
     return above, owned
 
 
-def contents(tree: Path) -> Iterator[tuple[str, Line]]:
-    """Pairs of CPV and line out of all CONTENTS files of a tree's VDB."""
-    for file in sorted((tree / VDB).glob("*/*/CONTENTS")):
-        for line in parse_contents(file.read_bytes()):
-            yield f"{file.parts[-3]}/{file.parts[-2]}", line
+def contents(tree: Path, cpv: str) -> Iterator[tuple[str, str]]:
+    """Pairs of kind and name, as CONTENTS of a package in a tree's VDB has them."""
+    for line in parse_contents(read_contents(tree, cpv)):
+        name = os.fsdecode(line.path.strip(b"/"))
+        if _is_name(name):
+            yield line.kind, name
 
 
-def relative(line: Line) -> str:
-    """The name of a line of CONTENTS."""
-    return os.fsdecode(line.path.strip(b"/"))
+def read_contents(tree: Path, cpv: str) -> bytes:
+    """The CONTENTS of a package in a tree's VDB, without following a link; empty without one."""
+    try:
+        return read_file(tree, os.fsencode(f"{VDB}/{cpv}/CONTENTS"))
+    except OSError:  # hooks can put anything in its place
+        return b""
+
+
+def entries(tree: Path) -> list[str]:
+    """The CPVs of all packages that have an entry in a tree's VDB."""
+    if any((tree / way).is_symlink() for way in ("var", "var/db", VDB)):
+        return []
+    return sorted(
+        f"{category.name}/{entry.name}"
+        for category in _directories(tree / VDB)
+        for entry in _directories(category.path)
+    )
+
+
+def _directories(place: str | Path) -> Iterator[os.DirEntry[str]]:
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as found:
+        yield from (each for each in found if each.is_dir(follow_symlinks=False))
+
+
+def _is_name(name: str) -> bool:
+    """Whether a path from CONTENTS can be one: an ebuild's hooks may have written that file."""
+    return "\0" not in name and all(
+        part not in ("", ".", "..") and len(os.fsencode(part)) < NAME_MAX
+        for part in name.split("/")
+    )

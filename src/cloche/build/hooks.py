@@ -87,8 +87,8 @@ def _changed(upper: Layer, lower: Layer) -> tuple[str, ...]:
     files = {name for name in low.others & up.others if low.may_own(name)} | low.owned
     files |= {name for name in low.others if name.startswith(f"{VDB}/")}
     above = low.indirect | low.directories.keys()
-    found = ((up.others - up.owned) & (files | above)) | (up.directories.keys() & files)
-    return tuple(sorted(found))
+    foreign = {name for name in up.others & (files | above) if not up.may_own(name)}
+    return tuple(sorted(foreign | (up.directories.keys() & files)))
 
 
 def _is_gone(layer: Layer, name: str) -> bool:
