@@ -43,6 +43,23 @@ def check_the_root_directory_is_the_topmost_layers(g: Ground) -> None:
     assert os.getxattr(upper / "top", "user.cloche") == b"kept"
 
 
+def check_ones_own_name_is_found_in_both_families(g: Ground) -> None:
+    """As under Portage's network-sandbox: its host name, its addresses (glibc's AI_ADDRCONFIG)."""
+    etc = g.fresh()
+    (etc / "etc").mkdir()
+    (etc / "etc/hosts").write_text("127.0.0.1 localhost\n::1 localhost\n")
+    script = """
+import socket
+print(socket.gethostname(), socket.gethostbyname(socket.gethostname()))
+for family in socket.AF_INET, socket.AF_INET6:
+    found = socket.getaddrinfo("localhost", 80, family, 1, 0, socket.AI_ADDRCONFIG)
+    print(found[0][4][0])
+"""
+    ended, out = g.python(script, etc)
+    assert ended.ok, out
+    assert out == "localhost 127.0.0.1\n127.0.0.1\n::1\n"
+
+
 def check_a_daemon_ends_with_its_sandbox(g: Ground) -> None:
     ended, out = g.shell("setsid sh -c 'setsid sleep 71001 & exit 0' & sleep 0.1; ls /dev")
     assert ended.ok, out

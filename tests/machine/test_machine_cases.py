@@ -116,3 +116,37 @@ def test_hooks_of_others(case: Callable[[str], Case]) -> None:
     assert said.partition(" ")[2] in made.refused("case")
     told = made.refused("killed")
     assert "app-misc/killer-1: merge failed: removes the VDB entry of app-misc/victim-1" in told
+
+
+@pytest.mark.real
+def test_envd_path(case: Callable[[str], Case]) -> None:
+    """What env.d adds to PATH does not take the system's directories from it."""
+    made = case("envd-path")
+    made.build()
+    assert made.shell("case", "cat", "/usr/share/envuser/answer") == "42\n"
+    system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bin"
+    path = made.shell("case", "sh", "-lc", "echo $PATH").strip()
+    assert path == f"{system}:/usr/lib/envslot/7/bin"
+    as_user = "setpriv --reuid 1000 --clear-groups sh -lc 'echo $PATH; envgen; envuser'"
+    assert made.shell("case", "sh", "-c", as_user) == f"{path}\ngenerated\n42\n"
+
+
+@pytest.mark.real
+def test_own_hostname(case: Callable[[str], Case]) -> None:
+    """One's own host name is found, in both families, as under Portage's network-sandbox."""
+    made = case("own-hostname")
+    told = made.build()
+    assert "network" not in told.stderr
+    found = made.shell("case", "cat", "/usr/share/hosty/found")
+    assert found == "localhost\n127.0.0.1\n127.0.0.1\n::1\n80 6\nlocalhost\nlocalhost\n"
+
+
+@pytest.mark.real
+def test_own_baselayout(case: Callable[[str], Case]) -> None:
+    """A machine's own baselayout takes the place of what the seed has under the same names."""
+    made = case("own-baselayout")
+    made.build()
+    system = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/own"
+    path = made.shell("case", "sh", "-lc", "echo $PATH")
+    assert path == f"{system}:/opt/after/bin\n"
+    assert made.shell("case", "getent", "hosts", "own").split() == ["127.0.0.1", "localhost", "own"]

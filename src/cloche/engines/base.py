@@ -48,7 +48,7 @@ class Sandbox:
     binds: tuple[Bind, ...] = ()
     tmpfs: tuple[str, ...] = ()
     network: bool = False
-    hostname: str = "cloche"
+    hostname: str = "localhost"  # which resolves, as under Portage's network-sandbox
     limits: Limits = Limits()
 
 

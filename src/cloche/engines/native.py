@@ -15,6 +15,7 @@ from cloche.engines.base import Nature
 from cloche.engines.local import LocalEngine
 from cloche.engines.way import Started, Way
 from cloche.linux import processes, seccomp
+from cloche.linux.network import loopback_up
 
 # What Portage's phases and merges need. Not MKNOD: real devices cannot be made in a user namespace,
 # and root's results must not differ from an ordinary user's. Not DAC_READ_SEARCH: with it a real
@@ -57,7 +58,7 @@ class Native(Way):
             processes.unshare(processes.CLONE_NEWIPC | (0 if network else processes.CLONE_NEWNET))
         if not network:
             with step("switching on the loopback device"):
-                processes.loopback_up()
+                loopback_up()
         with contextlib.suppress(OSError):  # kernels without keyrings
             processes.new_session_keyring()
         with step("bounding capabilities"):

@@ -1,7 +1,8 @@
-"""Setting up a network device: netdevice(7), rtentry of linux/route.h."""
+"""Setting up network devices: netdevice(7), rtentry of linux/route.h, in6_ifreq of linux/ipv6.h."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import socket
 import struct
@@ -13,6 +14,26 @@ _SIOCSIFADDR = 0x8916
 _SIOCSIFNETMASK = 0x891C
 _IFF_UP = 1
 _RTF_UP, _RTF_GATEWAY = 1, 2
+_LO = 1  # the index of `lo` in a network namespace
+
+
+def loopback_up() -> None:
+    """Switch on ``lo`` of this network namespace, and give it addresses beside its own.
+
+    They are those of Portage's network-sandbox: glibc's getaddrinfo(3) with AI_ADDRCONFIG leaves
+    out a family of which no address but the loopback's own is configured.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        flags = struct.unpack("16sH14x", fcntl.ioctl(sock, _SIOCGIFFLAGS, _flags(b"lo", 0)))[1]
+        fcntl.ioctl(sock, _SIOCSIFFLAGS, _flags(b"lo", flags | _IFF_UP))
+        for call, value in ((_SIOCSIFADDR, "10.0.0.1"), (_SIOCSIFNETMASK, "255.0.0.0")):
+            fcntl.ioctl(sock, call, struct.pack("16s16s8x", b"lo:0", _address(value)))
+    with (
+        contextlib.suppress(OSError),  # a kernel without IPv6, or with it switched off
+        socket.socket(socket.AF_INET6, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock,
+    ):
+        address = socket.inet_pton(socket.AF_INET6, "fd::1")
+        fcntl.ioctl(sock, _SIOCSIFADDR, struct.pack("16sIi", address, 8, _LO))
 
 
 def configure(device: str, address: str, netmask: str, gateway: str) -> None:

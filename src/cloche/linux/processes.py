@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import errno
-import fcntl
 import os
-import socket
-import struct
 from collections.abc import Collection
 from pathlib import Path
 
@@ -30,9 +27,6 @@ _PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 _CAPABILITY_VERSION_3 = 0x20080522
 _KEYCTL_JOIN_SESSION_KEYRING = 1
-_SIOCGIFFLAGS = 0x8913
-_SIOCSIFFLAGS = 0x8914
-_IFF_UP = 1
 
 CAPABILITIES = {
     "CHOWN": 0,
@@ -191,14 +185,6 @@ def set_names(host: str, domain: str = "(none)") -> None:
     for name, call in (("sethostname", libc.sethostname), ("setdomainname", libc.setdomainname)):
         raw = (host if name == "sethostname" else domain).encode()
         check(call(raw, ctypes.c_size_t(len(raw))), name)
-
-
-def loopback_up() -> None:
-    """Switch on ``lo`` of this network namespace."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-        request = struct.pack("16sH14x", b"lo", 0)
-        flags = struct.unpack("16sH14x", fcntl.ioctl(sock, _SIOCGIFFLAGS, request))[1]
-        fcntl.ioctl(sock, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
 
 
 def _close_range(first: int, last: int) -> None:

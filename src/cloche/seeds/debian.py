@@ -38,6 +38,7 @@ EPOCH = SOURCE_DATE_EPOCH
 TOOLCHAIN = (
     *("ca-certificates", "gcc", "g++", "make", "python3", "patch", "tar", "gawk", "file", "wget"),
     *("xz-utils", "bzip2", "zstd", "procps", "pax-utils"),  # scanelf: NEEDED, stripping, QA
+    "netbase",  # services(5), protocols(5): baselayout's in Gentoo
 )
 # What many packages need to build, in Gentoo as dependencies of their own; `strict` hides these.
 BUILD_TOOLS = (

@@ -66,7 +66,35 @@ lead_python() {
     chmod 755 /usr/lib/python-exec/python-exec2
 }
 
-# Owners, and the directories and files that the baselayout and Portage's own ebuild would make.
+# What Gentoo's baselayout gives every root and Debian does not (docs/seed.md has the whole list).
+# Portage takes PATH and its like from env.d alone as soon as one file there sets them, so the system's
+# own directories have to stand there. The name is baselayout's: a machine's own takes its place.
+lay_out_base() {
+    system=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/opt/bin
+    printf '%s\n' "PATH=\"$system\"" "ROOTPATH=\"$system\"" \
+        'MANPATH="/usr/local/share/man:/usr/share/man"' 'INFOPATH="/usr/share/info"' \
+        > /etc/env.d/50baselayout
+    # Login shells get what env.d says, as everywhere on Gentoo.
+    printf '%s\n' '# Settings of /etc/env.d, as env-update(1) collects them.' \
+        '[ -r /etc/profile.env ] && . /etc/profile.env' \
+        '[ "$(id -u)" = 0 ] && [ -n "$ROOTPATH" ] && PATH=$ROOTPATH' \
+        "export PATH=\"\${PATH:-$system}\"" 'unset ROOTPATH' \
+        'for file in /etc/profile.d/*.sh; do' '    [ -r "$file" ] && . "$file"' 'done' \
+        'unset file' \
+        'if [ -n "${PS1-}" ] && [ -n "${BASH-}" ] && [ -f /etc/bash.bashrc ]; then' \
+        '    . /etc/bash.bashrc' 'fi' > /etc/profile
+    mkdir -p /opt/bin /var/empty /usr/src
+    ln -s ../proc/self/mounts /etc/mtab
+    # Groups by Gentoo's number where Debian has no other use for it.
+    groupadd -g 11 wheel
+    groupadd -g 14 mem
+    groupadd -g 17 console
+    groupadd -g 80 cdrw
+    groupadd -g 85 usb
+    groupadd -g 97 input
+}
+
+# Owners, and the directories and files that Portage's own ebuild would make.
 lay_out() {
     groupadd -g 250 portage
     useradd -u 250 -g portage -d /var/tmp/portage -s /bin/false portage
@@ -76,6 +104,7 @@ lay_out() {
     echo /usr/lib64 > /etc/ld.so.conf.d/00-gentoo-libdir.conf
     printf '%s\n' 'LDPATH="include ld.so.conf.d/*.conf"' \
         'PKG_CONFIG_PATH="/usr/lib64/pkgconfig"' > /etc/env.d/00cloche
+    lay_out_base
     ldconfig
 }
 

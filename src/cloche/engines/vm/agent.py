@@ -45,7 +45,7 @@ def main() -> NoReturn:
     next_line = copying.lines(control)
     told = wiring.Told(**json.loads(next_line() or b"{}"))
     _make_root()
-    processes.loopback_up()
+    network.loopback_up()
     if told.network:
         network.configure("eth0", wiring.ADDRESS, wiring.NETMASK, wiring.GATEWAY)
     _serve(told, ports, control, next_line)
