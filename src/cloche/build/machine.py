@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cloche.build import binpkg, distfiles, fetch
+from cloche.build.contests import recalled
 from cloche.build.errors import BuildError, StepError
 from cloche.build.events import Done, Finished, Note, Planned
 from cloche.build.executor import Outcome, at_once, carry_out
@@ -56,7 +57,8 @@ def prepare(shop: Workshop, targets: tuple[str, ...]) -> Worker:
         shop = replace(shop, inputs=shop.inputs.strictly(parts))
     plan = make_plan(graph)
     inputs_of = {p.id: input_digests(shop.inputs, p) for p in graph.packages}
-    return Worker(shop, plan, depgraph, inputs_of, dict(os.environ))
+    contests = recalled(shop.store, shop.inputs.full_name)
+    return Worker(shop, plan, depgraph, inputs_of, dict(os.environ), contests=contests)
 
 
 def build_machine(shop: Workshop, worker: Worker) -> Built:

@@ -66,6 +66,11 @@ class Inputs:
         config = (layer for layer in self.base if layer.kind == "config")
         return replace(self, base=(parts.ground, *config), seed_parts=parts)
 
+    @property
+    def full_name(self) -> str:
+        """The machine's name, told apart from those of other projects."""
+        return f"{self.place}/{self.machine}"
+
     def of_seed(self, names: Iterable[str]) -> tuple[Layer, ...]:
         """The layers of the seed's packages that a step sees besides the base."""
         return self.seed_parts.visible(names) if self.seed_parts else ()

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.build import contests as contests_of
 from cloche.build import hooks
 from cloche.build.events import Note
 from cloche.build.finish import finish
@@ -112,6 +113,8 @@ def remember(
             data = dict(before.data)
     else:
         trees |= {layer.id for layer in layers}
+        contests = contests_of.remember(shop.store, inputs.full_name, worker.contests)
+        kept |= {contests} if contests else set()
         data = {
             "project": str(machine.root),
             "machine": machine.name,
