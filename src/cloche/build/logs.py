@@ -79,11 +79,11 @@ def _open(path: Path) -> IO[bytes]:
     return cast(IO[bytes], gzip.open(path, "rb")) if path.suffix == ".gz" else path.open("rb")
 
 
-def log_lines(path: Path) -> Iterator[str]:
-    """The lines of a log, undecodable bytes replaced."""
+def log_lines(path: Path, *, errors: str = "replace") -> Iterator[str]:
+    """The lines of a log; ``errors`` is what becomes of undecodable bytes, as in bytes.decode."""
     with open_log(path) as file:
         while line := file.readline(LONGEST_LINE):
-            yield line.decode(errors="replace")
+            yield line.decode(errors=errors)
 
 
 def phase_of(line: str) -> str | None:
@@ -134,11 +134,13 @@ def _is_awaited(file: IO[bytes]) -> bool:
     return info.st_size == 0 and time.time() - info.st_mtime < _YOUNG
 
 
-def follow(path: Path, pause: Callable[[float], None] = time.sleep) -> Iterator[str]:
-    """Lines of a log as they come, until nobody writes to it any more."""
+def follow(
+    path: Path, pause: Callable[[float], None] = time.sleep, *, errors: str = "replace"
+) -> Iterator[str]:
+    """Lines of a log as they come, until nobody writes to it any more; ``errors`` as above."""
     place = found_log(path)
     if place.suffix == ".gz":
-        yield from log_lines(place)
+        yield from log_lines(place, errors=errors)
         return
     with place.open("rb") as file:
         rest = b""
@@ -147,14 +149,14 @@ def follow(path: Path, pause: Callable[[float], None] = time.sleep) -> Iterator[
             more = is_written(file)  # asked before reading: what came before is then read
             while data := file.read(1 << 16):
                 *lines, rest = (rest + data).split(b"\n")
-                yield from (line.decode(errors="replace") + "\n" for line in lines)
+                yield from (line.decode(errors=errors) + "\n" for line in lines)
                 if len(rest) > LONGEST_LINE:
-                    yield rest.decode(errors="replace")
+                    yield rest.decode(errors=errors)
                     rest = b""
             if more:
                 pause(_PAUSE)
         if rest:
-            yield rest.decode(errors="replace")
+            yield rest.decode(errors=errors)
 
 
 def compress(path: Path) -> Path:

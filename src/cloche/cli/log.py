@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -25,6 +24,7 @@ Examples:
   cloche log jq --phase compile
   cloche log app-misc/jq --step merge
   cloche log jq --follow
+  cloche log jq | less
   zless "$(cloche log jq --path)"
 """
 )
@@ -32,6 +32,7 @@ Examples:
 @click.option("--step", type=click.Choice(STEPS), help="Only this step's.")
 @click.option("--phase", help="Only this phase's part, such as compile.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the step ends.")
+@click.option("--raw", is_flag=True, help="Print every byte as it is, control characters included.")
 @click.option("--path", "only_path", is_flag=True, help="Print the file's path, not its text.")
 @click.pass_obj
 def log(
@@ -40,11 +41,14 @@ def log(
     step: str | None,
     phase: str | None,
     follow: bool,
+    raw: bool,
     only_path: bool,
 ) -> None:
     """Show the newest log of the package ATOM.
 
-    The file may be compressed (its name ends with .gz then); the text shown never is.
+    The file may be compressed (its name ends with .gz then); the text shown never is. Control
+    characters, colours among them, are shown as escapes such as \\x1b, wherever the text goes, so
+    that a log cannot steer the terminal that shows it in the end; --raw leaves them as they are.
     """
     with opened_store(options) as store:
         newest = _newest(store, atom, step)
@@ -53,9 +57,11 @@ def log(
         return
     if phase is not None and not follow and phase not in logs.phases_in(logs.log_lines(newest)):
         raise UnknownPhaseError(phase, logs.phases_in(logs.log_lines(newest)))
-    lines: Iterable[str] = logs.follow(newest) if follow else logs.log_lines(newest)
+    errors = "surrogateescape" if raw else "replace"
+    read = logs.follow if follow else logs.log_lines
+    lines: Iterable[str] = read(newest, errors=errors)
     for line in lines if phase is None else logs.only_phase(lines, phase):
-        click.echo(visible(line) if sys.stdout.isatty() else line, nl=False)
+        click.echo(line.encode(errors=errors) if raw else visible(line), nl=False)
 
 
 def _newest(store: Store, atom: str, step: str | None) -> Path:
