@@ -80,6 +80,10 @@ def test_symlink_vs_dir(case: Callable[[str], Case]) -> None:
     assert made.shell("case", "cat", "/opt/store-2/l", "/opt/store/d") == "l\nd\n"
     made.build("symuser")
     assert made.shell("symuser", "cat", "/usr/share/symuser/seen") == "l\nd\n"
+    # The other way round, Portage refuses (PMS, section 13.4).
+    told = made.refused("blocked")
+    assert "file collision of app-misc/direr-1::local and app-misc/blocked-1::local" in told
+    assert ": /opt/store;" in told
     # A machine that no longer asks for the link has nothing left of it.
     machine = made.place / "machines/case.toml"
     machine.write_text(machine.read_text().replace('"app-misc/linker", ', ""))

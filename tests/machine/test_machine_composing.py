@@ -16,7 +16,7 @@ from cloche.store import Store as Stored
 
 pytestmark = pytest.mark.real
 
-EXAMPLES = int(os.environ.get("CLOCHE_TESTS_EXAMPLES", "40"))  # the driver does two or three a second
+EXAMPLES = int(os.environ.get("CLOCHE_TESTS_EXAMPLES", "40"))  # two or three a second
 
 
 def test_packages_of_files_links_and_directories(root_seeded: Store, tmp_path: Path) -> None:
