@@ -82,7 +82,12 @@ def package(project: Path, server: Server, kind: str) -> str:
     digests = f"BLAKE2B {hashlib.blake2b(whole).hexdigest()}"
     digests += f" SHA512 {hashlib.sha512(whole).hexdigest()}"
     (directory / "Manifest").write_text(f"DIST {kind}.txt {len(whole)} {digests}\n")
-    return machine(project, f"fetch-{kind}", f"late/{kind}")
+    # Servers on this host's loopback are those of the user's own configuration alone.
+    fragment = project / "portage/mirrors"
+    fragment.mkdir(parents=True, exist_ok=True)
+    here = f"here http://127.0.0.1:{server.server_port} http://127.0.0.1:9\n"
+    (fragment / "mirrors").write_text(here)
+    return machine(project, f"fetch-{kind}", f"late/{kind}", more='portage = ["mirrors"]\n')
 
 
 def stored(store: Store) -> set[str]:

@@ -1,25 +1,38 @@
-"""The fetch step: the only one with a network, and one that can write nothing but distfiles."""
+"""The fetch step: no ebuild runs, distfiles alone can be written, and a proxy is the only way out.
+
+The URIs are those of the resolution. What an ebuild or a redirect names is refused where it leads
+to this host, unless the user's own configuration names the same server (`fetching/reach.py`).
+"""
 
 from __future__ import annotations
 
+import socket
 import ssl
-from collections.abc import Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from cloche.build import distfiles, views
 from cloche.build.errors import GuestError, MissingDistfileError, StepError
 from cloche.build.events import Fetched, Phase, Started
-from cloche.build.guestcall import Call, call, tail_of
+from cloche.build.guestcall import Call, Message, call, tail_of
 from cloche.build.logs import new_log
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
+from cloche.engines.vm import wiring
+from cloche.fetching.forward import Forwarder, unix_listener
+from cloche.fetching.reach import mirror_uris, place_of, places_of
 from cloche.plan.depgraph import Distfile, Package
 
 PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 ADVICE = (
     "check the network, the proxy settings and the mirror, or put the file into the directory that "
     "`[build] distfiles` names"
+)
+NAME_IT = (
+    "what leads to this host is fetched only from servers and directories that the machine's "
+    "/etc/portage/mirrors (`portage/FRAGMENT/mirrors`) names"
 )
 CA_BUNDLE = "/run/cloche/ca.crt"
 
@@ -58,43 +71,49 @@ def _fetch(
     log = new_log(shop.store, package.cpv, "fetch")
     shop.bus(Started(package=package.id, step="fetch", log=str(log)))
     directory = make_directory(workspace, "distdir", 0o777)
-    sandbox = shop.sandbox(
-        (),
-        upper=make_directory(workspace, "root"),
-        binds=(
-            *views.for_build(shop.inputs, package),
-            *_network_files(shop, workspace),
-            Bind(directory, "/run/cloche/distdir", writable=True),
-        ),
-        network=True,
+    mirrors = _mirrors(shop)
+    configured = mirror_uris(mirrors)
+    proxy = Forwarder(
+        places_of(configured), {n: environment[n] for n in PROXIES if n in environment}
     )
-    wanted = Call(
-        script="fetch",
-        request={
-            "package": {"cpv": package.cpv, "repo": package.repo},
-            "files": [file.name for file in absent],
-        },
-        sandbox=sandbox,
-        workspace=workspace,
-        log=log,
-        environment=shop.environment()
-        | {n: environment[n] for n in PROXIES if n in environment}
-        | {"CURL_CA_BUNDLE": CA_BUNDLE, "SSL_CERT_FILE": CA_BUNDLE},
-        timeout=shop.policy.phase_seconds,
-        package=package.id,
-    )
-    try:
-        result, _ = call(shop.engine, shop.running, wanted)
-    except GuestError as error:
-        raise StepError(package.id, "fetch", error.what, log=str(log), tail=error.tail) from error
-    finally:
-        shop.bus(Phase(package=package.id, phase="fetch", state="end"))
+    files, refused = _listed(absent, configured)
+    proxy.refused += refused
+    with _way_out(shop, proxy, workspace) as (binds, address):
+        sandbox = shop.sandbox(
+            (),
+            upper=make_directory(workspace, "root"),
+            binds=(
+                *views.for_merge(shop.inputs),
+                *_network_files(workspace, mirrors, configured),
+                *binds,
+                Bind(directory, "/run/cloche/distdir", writable=True),
+            ),
+            network=address is not None,
+        )
+        wanted = Call(
+            script="fetch",
+            request={
+                "package": {"cpv": package.cpv, "restrict": package.restrict},
+                "files": files,
+                "proxy": address,
+            },
+            sandbox=sandbox,
+            workspace=workspace,
+            log=log,
+            environment=shop.environment()
+            | {"CURL_CA_BUNDLE": CA_BUNDLE, "SSL_CERT_FILE": CA_BUNDLE},
+            timeout=shop.policy.phase_seconds,
+            package=package.id,
+        )
+        try:
+            result, _ = call(shop.engine, shop.running, wanted)
+        except GuestError as error:
+            failed = StepError(package.id, "fetch", error.what, log=str(log), tail=error.tail)
+            raise failed from error
+        finally:
+            shop.bus(Phase(package=package.id, phase="fetch", state="end"))
     if result.get("status") != "ok":
-        reason = f"{result.get('file', '?')}: {result.get('reason', 'failed')}"
-        failed = StepError(package.id, "fetch", reason, log=str(log), tail=tail_of(log))
-        if result.get("reason") == "network":
-            failed.hint = f"{ADVICE}; see `{failed.log_command}`"
-        raise failed
+        raise _failure(package, result, proxy.refused, log)
     for file in absent:
         try:
             distfiles.keep(shop.store, directory / file.name, file)
@@ -103,18 +122,103 @@ def _fetch(
         shop.bus(Fetched(package=package.id, file=file.name, size=file.size))
 
 
-def _network_files(shop: Workshop, workspace: Path) -> list[Bind]:
-    """What a fetch needs of the host: how to resolve names, whom to trust, where mirrors are."""
-    binds = [
-        Bind(path.resolve(), str(path))
-        for path in (Path("/etc/resolv.conf"), Path("/etc/hosts"))
-        if path.exists()
-    ]
+def _failure(
+    package: Package, result: Message, refused: Sequence[tuple[str, str]], log: Path
+) -> StepError:
+    """What the guest's answer means; a refused URI is the likely reason where there is one."""
+    name = result.get("file", "?")
+    reason = result.get("reason", "failed")
+    if refused and reason in ("network", "missing"):
+        uri, why = refused[-1]
+        failed = StepError(
+            package.id,
+            "fetch",
+            f"{name}: {_uri_of(uri, package)} is refused: {why}",
+            log=str(log),
+            tail=tail_of(log),
+        )
+        failed.hint = NAME_IT
+        return failed
+    failed = StepError(package.id, "fetch", f"{name}: {reason}", log=str(log), tail=tail_of(log))
+    if reason == "network":
+        failed.hint = f"{ADVICE}; see `{failed.log_command}`"
+    return failed
+
+
+def _uri_of(target: str, package: Package) -> str:
+    """The URI that the package names, of a tunnel's HOST:PORT; other targets are URIs already."""
+    if "://" in target:
+        return target
+    place = place_of(f"https://{target}")
+    uris = (uri for file in package.distfiles for uri in file.uris)
+    bare = (uri.removeprefix("fetch+").removeprefix("mirror+") for uri in uris)
+    return next((uri for uri in bare if place_of(uri) == place), f"https://{target}")
+
+
+def _listed(
+    absent: Sequence[Distfile], configured: Sequence[str]
+) -> tuple[list[Message], list[tuple[str, str]]]:
+    """The list for the guest, without files of the host that the user did not name, and those."""
+    refused: list[tuple[str, str]] = []
+    files = []
+    own = tuple(_file_mirrors(configured))
+    for file in absent:
+        uris = []
+        for uri in file.uris:
+            bare = uri.removeprefix("fetch+").removeprefix("mirror+")
+            path = Path(unquote(urlsplit(bare).path)) if bare.lower().startswith("file:") else None
+            if path is None or (
+                ".." not in path.parts and any(path.is_relative_to(mirror) for mirror in own)
+            ):
+                uris.append(uri)
+            else:
+                refused.append((bare, "it names a file of this host"))
+        files.append({"name": file.name, "size": file.size, "digests": file.digests, "uris": uris})
+    return files, refused
+
+
+def _mirrors(shop: Workshop) -> str:
+    """The text of ``/etc/portage/mirrors``: the host's, then the machine's, which wins."""
+    own = (
+        text.decode(errors="replace")
+        for name, text in shop.inputs.etc.items()
+        if (name == "mirrors" or name.startswith("mirrors/")) and isinstance(text, bytes)
+    )
+    return "\n".join((shop.policy.mirrors or "", *own))
+
+
+def _file_mirrors(configured: Sequence[str]) -> Iterator[Path]:
+    """Directories of this host that the user names as mirrors."""
+    for uri in configured:
+        if uri.startswith("file:///"):
+            yield Path(unquote(urlsplit(uri).path))
+        elif uri.startswith("/") and uri.strip("/"):
+            yield Path(uri)
+
+
+@contextmanager
+def _way_out(
+    shop: Workshop, proxy: Forwarder, workspace: Path
+) -> Iterator[tuple[tuple[Bind, ...], str | None]]:
+    """Run the proxy; give the binds that show it, or its address where a socket cannot be shown."""
+    if shop.engine.nature.shares_kernel:
+        path = workspace / "proxy"
+        with proxy.listening(unix_listener(path)):
+            yield (Bind(path, "/run/cloche/proxy"),), None
+        return
+    listener = socket.create_server(("127.0.0.1", 0))
+    with proxy.listening(listener):
+        yield (), f"http://{wiring.GATEWAY}:{listener.getsockname()[1]}"
+
+
+def _network_files(workspace: Path, mirrors: str, configured: Sequence[str]) -> list[Bind]:
+    """What a fetch needs of the host: whom to trust, where mirrors are, and those on its disks."""
+    binds = [Bind(path, str(path)) for path in _file_mirrors(configured) if path.is_dir()]
     bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
     if Path(bundle).exists():
         binds.append(Bind(Path(bundle).resolve(), CA_BUNDLE))
-    if shop.policy.mirrors is not None:
-        mirrors = workspace / "mirrors"
-        mirrors.write_text(shop.policy.mirrors)
-        binds.append(Bind(mirrors, "/etc/portage/mirrors"))
+    if mirrors.strip():
+        text = workspace / "mirrors"
+        text.write_text(mirrors)
+        binds.append(Bind(text, "/etc/portage/mirrors"))
     return binds

@@ -1,4 +1,4 @@
-"""Fetch distfiles with Portage's own fetch, checked against the Manifest."""
+"""Fetch a list of distfiles with Portage's own fetch. No ebuild is read here, and none sourced."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ if not __package__:
 import os
 from typing import Any
 
-from . import phases
+from . import phases, relay
 from . import settings as guest_settings
 from .capture import captured_output
-from .describe import manifest_digests
 from .failures import classify_fetch, tail
 from .protocol import Channel, Failed, serve
 
@@ -33,47 +32,40 @@ COMMANDS = {
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
-    guest_settings.apply(**COMMANDS)
-    settings, trees = phases.load()
+    address = request.get("proxy") or relay.start()
+    names = ("http_proxy", "https_proxy", "ftp_proxy")
+    # rsync asks a proxy to tunnel, and wants its address without a scheme.
+    proxies = dict.fromkeys(names, address) | {"no_proxy": ""}
+    guest_settings.apply(**COMMANDS, **proxies, RSYNC_PROXY=address.removeprefix("http://"))
+    settings, _ = phases.load()
     # Nothing but DISTDIR can be written here: there is no need for a lesser user.
     settings = phases.clone(settings)
     settings.features.discard("userfetch")
     package = request["package"]
-    wanted, sizes = distfiles(package["cpv"], package["repo"], settings, trees)
-    for name in request["files"]:
-        if name not in wanted:
-            text = f"{package['cpv']}::{package['repo']} has no distfile {name}"
-            raise Failed(file=name, reason="missing", text=text)
-        channel.event("fetch", file=name, state="start", size=sizes.get(name, 0))
-        fetch_file(name, wanted[name], settings)
+    category, _, pf = package["cpv"].partition("/")
+    settings.configdict["pkg"].update(
+        {"CATEGORY": category, "PF": pf, "PORTAGE_RESTRICT": " ".join(package["restrict"])}
+    )
+    for file in request["files"]:
+        name, size = file["name"], file["size"]
+        channel.event("fetch", file=name, state="start", size=size)
+        fetch_file(name, file["uris"], {**file["digests"], "size": size}, settings)
         channel.event("fetch", file=name, state="end", size=(DISTDIR / name).stat().st_size)
-    return {"files": list(request["files"])}
+    return {"files": [file["name"] for file in request["files"]]}
 
 
-def distfiles(cpv: str, repo: str, settings: Any, trees: Any) -> tuple[Any, dict[str, int]]:
-    """URIs and sizes of all distfiles of the package, whatever its USE.
-
-    ``settings`` becomes the package's.
-    """
-    import portage
-
-    portdb = trees["porttree"].dbapi
-    package = phases.ebuild_package(cpv, repo, settings, trees)
-    settings.setcpv(package)
-    ebuild = portdb.findname(cpv, myrepo=repo)
-    portage.doebuild_environment(ebuild, "fetch", settings=settings, db=portdb)
-    tree = portdb.getRepositoryPath(repo)
-    digests = manifest_digests(Path(ebuild).parent, tree, portdb)
-    sizes = {name: int(fields["size"]) for name, fields in digests.items()}
-    return portdb.getFetchMap(cpv, mytree=tree), sizes
-
-
-def fetch_file(name: str, places: Any, settings: Any) -> None:
+def fetch_file(name: str, uris: list[str], digests: dict[str, Any], settings: Any) -> None:
     """Fetch one file, or see that it is there already. Raises Failed."""
     from portage.package.ebuild.fetch import fetch
 
     with captured_output() as captured:
-        done = fetch({name: places}, settings, use_locks=0, allow_missing_digests=False)
+        done = fetch(
+            {name: uris},
+            settings,
+            use_locks=0,
+            digests={name: digests},
+            allow_missing_digests=False,
+        )
     if done and (DISTDIR / name).exists():
         leave(name, keep=(name,))
         os.chown(DISTDIR / name, 0, 0)
