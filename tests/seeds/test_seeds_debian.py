@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
+from tests.support import cannot
 
 from cloche.errors import Exit
 from cloche.seeds import debian, packages
@@ -90,6 +95,8 @@ def test_no_mmdebstrap_is_the_hosts_affair(tmp_path: Path, monkeypatch: pytest.M
 @pytest.fixture
 def tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A PATH with stand-ins, of which `mmdebstrap` is for the test to write."""
+    if os.geteuid() != 0:
+        cannot("a seed is made as uid 0, of a user namespace at least")
     bin = tmp_path / "bin"
     bin.mkdir()
     for name in ("apt-get", "dpkg"):
@@ -104,6 +111,7 @@ def stand_in(tools: Path, script: str) -> None:
     (tools / "mmdebstrap").chmod(0o755)
 
 
+@pytest.mark.real
 def test_steps_are_reported_and_all_words_kept(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,6 +123,7 @@ def test_steps_are_reported_and_all_words_kept(
     assert (tmp_path / "log").read_text().splitlines()[1:] == ["other", "I: success"]
 
 
+@pytest.mark.real
 def test_a_failed_bootstrap_leaves_no_tree(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -127,6 +136,35 @@ def test_a_failed_bootstrap_leaves_no_tree(
     assert not (tmp_path / "tree").exists()
 
 
+@pytest.mark.real
+def test_nothing_of_a_bootstrap_outlives_a_killed_cloche(tools: Path, tmp_path: Path) -> None:
+    """Not what left its session either, nor what ignores the signals of an orderly end."""
+    alive = tmp_path / "alive"
+    endless = f"while :; do echo $$ > {alive}; sleep 0.05; done"
+    stand_in(tools, f"trap '' TERM HUP PIPE; setsid sh -c '{endless}' & wait")
+    code = (
+        "import sys, tests.seeds.test_seeds_debian as t; from pathlib import Path\n"
+        "t.debian.environment = dict\n"
+        "t.debian.bootstrap(t.WANTED, Path(sys.argv[1], 'tree'), Path(sys.argv[1], 'log'))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as program:
+        assert appears(alive, 30)
+        program.kill()
+    time.sleep(0.5)  # the kernel has to come to it
+    alive.unlink()
+    assert not appears(alive, 1)
+
+
+def appears(path: Path, patience: float) -> bool:
+    """Whether a file is there within so many seconds."""
+    end = time.monotonic() + patience
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.05)
+    return path.exists()
+
+
+@pytest.mark.real
 def test_a_directory_with_something_in_it_is_left_alone(tools: Path, tmp_path: Path) -> None:
     stand_in(tools, "exit 1")
     (tmp_path / "tree").mkdir()

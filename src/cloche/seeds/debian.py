@@ -17,9 +17,11 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from cloche.layers import SOURCE_DATE_EPOCH
+from cloche.linux.processes import die_with_parent
 from cloche.seeds.debian_errors import (
     BadSignatureError,
     MirrorUnreachableError,
@@ -56,6 +58,12 @@ _LEFT_OUT = (
     "path-exclude=/usr/share/locale/*",
     "path-include=/usr/share/locale/locale.alias",
 )
+_TOOLS = (
+    *(("mmdebstrap", "mmdebstrap"), ("apt-get", "apt"), ("dpkg", "dpkg")),
+    ("unshare", "util-linux"),
+)
+# The first process of the namespace gets SIGKILL when unshare(1) ends, and takes all others along.
+_TOGETHER = ("unshare", "--pid", "--fork", "--kill-child=SIGKILL")
 _TAIL = 20  # lines of the log that an error quotes
 _GRACE = 5.0  # seconds to clean up in when interrupted
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTPS_PROXY", "NO_PROXY")
@@ -116,7 +124,7 @@ def bootstrap(wanted: Bootstrap, tree: Path, log: Path, report: Report = lambda 
     Raises `MissingToolError`, `TreeNotEmptyError`, `MirrorUnreachableError`, `BadSignatureError`,
     `StepFailedError`; what was made is then removed again.
     """
-    for tool, package in (("mmdebstrap", "mmdebstrap"), ("apt-get", "apt"), ("dpkg", "dpkg")):
+    for tool, package in _TOOLS:
         if shutil.which(tool) is None:
             raise MissingToolError(tool, package)
     if tree.is_dir() and any(tree.iterdir()):
@@ -139,7 +147,7 @@ def _run(argv: list[str], log: Path, report: Report) -> int:
     with (
         log.open("a", encoding="utf-8") as kept,
         subprocess.Popen(
-            argv,
+            [*_TOGETHER, *argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -149,6 +157,7 @@ def _run(argv: list[str], log: Path, report: Report) -> int:
             cwd="/",
             umask=0o022,
             start_new_session=True,  # so that it can be ended with all it started
+            preexec_fn=partial(die_with_parent, signal.SIGKILL),  # there are no other threads
         ) as process,
     ):
         try:
