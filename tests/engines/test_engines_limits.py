@@ -32,14 +32,16 @@ def test_a_new_engine_sweeps_what_killed_programs_left(
     places = {name: tmp_path / name for name in ("pids", "memory")}
     gone = f"cloche-{_ended_pid()}-0"
     alive = f"cloche-{os.getpid()}-7"
+    # Empty groups whose names only look like ours.
+    others = {"other", "cloche-web-0", f"cloche-{_ended_pid()}-web", "cloche-own-thing"}
     for place in places.values():
-        for name in (gone, alive, "other"):
+        for name in (gone, alive, *others):
             (place / name).mkdir(parents=True)
     monkeypatch.setattr(cgroups, "_parents", lambda controller: [(2, places[controller])])
     made = cgroups.create_for_engine()
     left = {name: {path.name for path in place.iterdir()} for name, place in places.items()}
-    assert left["memory"] == {alive, "other"}
-    assert left["pids"] == {alive, "other", Path(made[0]).name}
+    assert left["memory"] == {alive, *others}
+    assert left["pids"] == {alive, *others, Path(made[0]).name}
 
 
 def _ended_pid() -> int:

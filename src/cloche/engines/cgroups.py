@@ -11,6 +11,7 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,6 +19,7 @@ from pathlib import Path
 from cloche.engines.base import Limits
 
 _counter = itertools.count()
+_OURS = re.compile(r"cloche-([0-9]+)-[0-9]+")  # what `_name` makes, with the maker's pid
 _MOUNTS = Path("/sys/fs/cgroup")
 _FILES = {
     ("pids", 1): "pids.max",
@@ -136,9 +138,10 @@ def _make(parent: Path, name: str) -> Path:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove empty groups of processes that were killed before they could."""
+    """Remove empty groups of processes that were killed before they could; nobody else's."""
     for path in parent.glob("cloche-*-*"):
-        if not Path("/proc", path.name.split("-")[1]).exists():
+        named = _OURS.fullmatch(path.name)
+        if named and not Path("/proc", named[1]).exists():
             remove([str(path)])
 
 
