@@ -154,3 +154,19 @@ def test_own_baselayout(case: Callable[[str], Case]) -> None:
     path = made.shell("case", "sh", "-lc", "echo $PATH")
     assert path == f"{system}:/opt/after/bin\n"
     assert made.shell("case", "getent", "hosts", "own").split() == ["127.0.0.1", "localhost", "own"]
+
+
+@pytest.mark.real
+def test_nofetch_text(case: Callable[[str], Case]) -> None:
+    """RESTRICT=fetch without the file: what is lacking, where to put it, what the ebuild says."""
+    made = case("nofetch-text")
+    for more in ((), ("--offline",)):
+        told = made.refused("case", *more)
+        assert "to be fetched by hand: manual-1.bin" in told
+        assert f"put it into {made.place / 'sources'}" in told
+        assert "Buy manual-1.bin at https://example.org/shop" in told
+        assert f"and put it into {made.place / 'sources'}" in told
+    (made.place / "sources").mkdir()
+    (made.place / "sources/manual-1.bin").write_text("bought\n")
+    made.build()
+    assert made.shell("case", "cat", "/usr/share/manual/manual-1.bin") == "bought\n"

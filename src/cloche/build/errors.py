@@ -165,6 +165,21 @@ class MissingDistfileError(StepError):
         self.hint = "run once without --offline"
 
 
+class FetchByHandError(StepError):
+    """RESTRICT=fetch: sources that a person has to bring into ``directory``.
+
+    ``text`` is what the ebuild's pkg_nofetch says.
+    """
+
+    def __init__(
+        self, package: str, files: tuple[str, ...], directory: str | None, log: str, text: str
+    ) -> None:
+        names = ", ".join(files)
+        super().__init__(package, "fetch", f"to be fetched by hand: {names}", log=log, tail=text)
+        place = directory or "a directory, and name it in cloche.toml: [build] distfiles"
+        self.hint = f"put {'it' if len(files) == 1 else 'them'} into {place}"
+
+
 class DiskFullError(StepError):
     """The store's filesystem has no room left."""
 

@@ -18,6 +18,7 @@ from cloche.build.errors import GuestError, MissingDistfileError, StepError
 from cloche.build.events import Fetched, Phase, Started
 from cloche.build.guestcall import Call, Message, call, tail_of
 from cloche.build.logs import new_log
+from cloche.build.nofetch import by_hand
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
 from cloche.engines.vm import wiring
@@ -57,6 +58,8 @@ def fetch(shop: Workshop, package: Package, environment: dict[str, str]) -> None
         if not absent:
             return
         if shop.policy.offline:
+            if "fetch" in package.restrict:
+                raise by_hand(shop, package, absent)
             raise MissingDistfileError(package.id, tuple(file.name for file in absent))
         _fetch(shop, package, absent, workspace, environment)
 
@@ -113,6 +116,9 @@ def _fetch(
         finally:
             shop.bus(Phase(package=package.id, phase="fetch", state="end"))
     if result.get("status") != "ok":
+        lacking = result.get("reason") in ("missing", "network") and not proxy.refused
+        if lacking and "fetch" in package.restrict:
+            raise by_hand(shop, package, absent)
         raise _failure(package, result, proxy.refused, log)
     for file in absent:
         try:
