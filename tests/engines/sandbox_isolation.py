@@ -103,6 +103,35 @@ def check_binds_are_read_only_unless_asked(g: Ground) -> None:
     assert (source / "x").exists()
 
 
+def check_a_fifo_bound_read_only_takes_data_and_stays_as_it_is(g: Ground) -> None:
+    """As the jobserver's: root of a sandbox cannot keep other sandboxes from it."""
+    fifo = g.fresh() / "fifo"
+    os.mkfifo(fifo)
+    fifo.chmod(0o666)
+    before = fifo.stat()
+    fd = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+    os.write(fd, b"in")
+    script = (
+        "import os\n"
+        "fd = os.open('/run/fifo', os.O_RDWR)\n"
+        "print(os.read(fd, 9), os.write(fd, b'out'))\n"
+        "for name, *more in (('chmod', 0), ('chown', 9, 9), ('utime', (1, 1)), ('unlink',),\n"
+        "                    ('setxattr', 'user.x', b'')):\n"
+        "    for path in '/run/fifo', f'/proc/self/fd/{fd}':\n"
+        "        try: getattr(os, name)(path, *more); print(name, path, 'done')\n"
+        "        except OSError: pass\n"
+    )
+    ended, out = g.python(script, binds=(Bind(fifo, "/run/fifo"),))
+    assert (ended.ok, out) == (True, "b'in' 3\n"), out
+    assert os.read(fd, 9) == b"out"
+    os.close(fd)
+    after = fifo.stat()
+    assert (after.st_mode, after.st_uid, after.st_ino, after.st_mtime > 1) == (
+        *(before.st_mode, before.st_uid, before.st_ino),
+        True,
+    )
+
+
 def check_links_in_the_root_lead_nowhere_outside(g: Ground) -> None:
     layer, source, outside = g.fresh(), g.fresh(), g.fresh()
     (layer / "trap").symlink_to(outside)

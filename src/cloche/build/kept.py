@@ -58,7 +58,7 @@ def keep(
     place = directory(shop, package)
     with lock(shop, package):
         shop.store.discard(place)
-        place.mkdir()
+        place.mkdir(mode=0o700)  # setuid programs of a build may lie in it
         (workspace / "root" / "top").rename(place / "top")
         (workspace / "tmp").rename(place / "tmp")
         name = SOURCES[step]

@@ -144,10 +144,14 @@ class Workshop:
         )
 
     def jobserver_bind(self) -> tuple[Bind, ...]:
-        """The bind that shows the jobserver; nothing where its FIFO would end at another kernel."""
+        """The bind that shows the jobserver; nothing where its FIFO would end at another kernel.
+
+        A FIFO takes tokens through a read-only bind, too, and its owner and mode stay as they are:
+        a build that changed them would keep all others from their tokens.
+        """
         if not self.engine.nature.shares_kernel:
             return ()
-        return (Bind(self.jobserver.fifo, "/run/cloche/jobserver", writable=True),)
+        return (Bind(self.jobserver.fifo, "/run/cloche/jobserver"),)
 
     def environment(self) -> dict[str, str]:
         """What Portage is told beside the fixed environment of all guests.
