@@ -76,14 +76,25 @@ def test_a_manifest_without_a_usable_digest_is_refused(digests: dict[str, str]) 
         distfiles.stored_name(distfile(**digests))
 
 
-def test_a_link_or_a_pipe_is_no_file(tmp_path: Path, source: Path) -> None:
+def test_a_link_or_a_pipe_is_not_a_file(store: Store, tmp_path: Path, source: Path) -> None:
     link = tmp_path / "link"
     link.symlink_to(source)
-    with pytest.raises(OSError, match="symbolic link"):
-        distfiles.check(link, distfile())
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(BadDistfileError, match="not a regular file"):
-        distfiles.check(tmp_path / "pipe", distfile())
+    for path in (link, tmp_path / "pipe"):
+        with pytest.raises(BadDistfileError, match="not a regular file"):
+            distfiles.keep(store, path, distfile())
+
+
+def test_nothing_but_the_content_is_taken(store: Store, source: Path) -> None:
+    """The mode stays behind, and so does whoever has the file open."""
+    source.chmod(0o4777)
+    with source.open("ab") as writer:
+        distfiles.keep(store, source, distfile())
+        writer.write(b"more")
+    (kept,) = store.distfiles.iterdir()
+    assert kept.stat().st_mode & 0o7777 == 0o644
+    assert kept.stat().st_nlink == 1
+    assert b"more" not in kept.read_bytes()
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "..", ""])

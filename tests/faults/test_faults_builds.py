@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,12 +150,31 @@ def test_too_much_memory_is_one_packages_trouble(faulty_root: Faulty) -> None:
 
 def test_a_daemon_survives_nowhere(faulty: Faulty) -> None:
     store, project = faulty
+    began = time.monotonic()
     done = store.cloche("build", "daemon", cwd=project)
     assert done.returncode == 0, done.stderr
+    assert time.monotonic() - began < 60  # nobody waits for them
+    for phase in ("compile", "merge"):
+        left = f"bad/daemon-1: phase {phase} left processes running, now ended: "
+        assert re.search(f"{left}.*faults-daemon 3600", done.stderr), done.stderr
     log = store.cloche("log", "bad/daemon", cwd=project, check=True).stdout
     assert "the daemon runs" in log
     assert processes("faults-daemon") == []
     assert settled(store) == []
+
+
+def test_a_log_is_no_file_of_the_ebuilds(faulty: Faulty) -> None:
+    """What a build writes to is a pipe: the log keeps its content, its mode and its owner."""
+    store, project = faulty
+    store.cloche("build", "owns-log", cwd=project, check=True)
+    told = store.cloche("log", "bad/owns-log", cwd=project, check=True).stdout
+    assert "before" in told
+    assert "1 is a pipe, 2 is a pipe" in told
+    logs = list((store.path / "logs/bad/owns-log-1").iterdir())
+    assert logs
+    for path in logs:
+        assert path.stat().st_mode & 0o7133 == 0
+        assert path.stat().st_uid == store.path.stat().st_uid
 
 
 def test_a_build_has_no_network_and_is_told_so(faulty: Faulty) -> None:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import shutil
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 
 from cloche.plan.depgraph import Distfile
 from cloche.store import Store
+from cloche.store.incoming import take_content
 
 # Manifest hash names (GLEP 74), the strongest first, and hashlib's names for them.
 ALGORITHMS = {"BLAKE2B": "blake2b", "SHA512": "sha512", "SHA256": "sha256"}
-CHUNK = 1 << 20
 
 
 class BadDistfileError(Exception):
@@ -41,49 +40,38 @@ def missing(store: Store, files: Iterable[Distfile]) -> tuple[Distfile, ...]:
     return tuple(file for file in files if not path_of(store, file).is_file())
 
 
-def check(path: Path, file: Distfile) -> None:
-    """Compare a file with its Manifest line. Raises BadDistfileError."""
-    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(fd, "rb") as stream:
-        status = os.fstat(fd)
-        if not stat.S_ISREG(status.st_mode):
-            raise BadDistfileError(f"{file.name}: not a regular file")
-        if status.st_size != file.size:
-            raise BadDistfileError(
-                f"{file.name}: {status.st_size} bytes, the Manifest has {file.size}"
-            )
-        wanted = {n: d.lower() for n, d in file.digests.items() if n in ALGORITHMS}
-        hashes = {name: hashlib.new(ALGORITHMS[name]) for name in wanted}
-        while chunk := stream.read(CHUNK):
-            for each in hashes.values():
-                each.update(chunk)
-    for name, digest in wanted.items():
-        if hashes[name].hexdigest() != digest:
-            raise BadDistfileError(f"{file.name}: {name} is not what the Manifest has")
-
-
 def keep(store: Store, source: Path, file: Distfile) -> None:
-    """Check a file and move it into the store. Raises BadDistfileError."""
-    check(source, file)
-    source.chmod(0o644)
-    os.chown(source, 0, 0)
-    with source.open("rb") as stream:
-        os.fsync(stream.fileno())
-    source.rename(path_of(store, file))
+    """Take a file, which may be anybody's, into the store, if it is what its Manifest line says.
+
+    Raises BadDistfileError.
+    """
+    wanted = {n: d.lower() for n, d in file.digests.items() if n in ALGORITHMS}
+    hashes = {name: hashlib.new(ALGORITHMS[name]) for name in wanted}
+    with store.workspace("distfile") as room:
+        copy = room / stored_name(file)
+        try:
+            size = take_content(source, copy, hashes.values(), mode=0o644)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ELOOP):
+                raise
+            raise BadDistfileError(f"{file.name}: not a regular file") from error
+        if size != file.size:
+            raise BadDistfileError(f"{file.name}: {size} bytes, the Manifest has {file.size}")
+        for name, digest in wanted.items():
+            if hashes[name].hexdigest() != digest:
+                raise BadDistfileError(f"{file.name}: {name} is not what the Manifest has")
+        copy.rename(path_of(store, file))
 
 
-def adopt(store: Store, file: Distfile, directories: Iterable[Path], workspace: Path) -> bool:
+def adopt(store: Store, file: Distfile, directories: Iterable[Path]) -> bool:
     """Take a file from one of the user's own directories, if a right one is there."""
     for directory in directories:
         source = directory / file.name
         if not source.is_file():
             continue
-        copy = workspace / stored_name(file)
-        shutil.copyfile(source, copy)
         try:
-            keep(store, copy, file)
+            keep(store, source.resolve(), file)
         except BadDistfileError:
-            copy.unlink()
             continue
         return True
     return False

@@ -53,7 +53,7 @@ def fetch(shop: Workshop, package: Package, environment: dict[str, str]) -> None
         absent = tuple(
             file
             for file in distfiles.missing(shop.store, package.distfiles)
-            if not distfiles.adopt(shop.store, file, shop.policy.distfiles, workspace)
+            if not distfiles.adopt(shop.store, file, shop.policy.distfiles)
         )
         if not absent:
             return

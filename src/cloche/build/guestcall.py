@@ -17,6 +17,7 @@ from cloche.build.errors import GuestError, StepError
 from cloche.build.logs import hold_for_writing
 from cloche.decoding import NOT_DECODABLE
 from cloche.engines.base import Bind, Command, Ended, Engine, Limits, Process, Sandbox
+from cloche.engines.copying import Outlet, written_to
 from cloche.layers import SOURCE_DATE_EPOCH
 
 GUEST = Path(__file__).resolve().parent.parent / "guest"
@@ -34,6 +35,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
+LONGEST_LOG = 1 << 30  # bytes of a step's log; more is somebody's malice
 LONGEST_LINE = 256 << 20  # bytes; a resolution of some thousand packages is one line
 
 Message = dict[str, Any]
@@ -135,22 +137,26 @@ def call(
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(wanted.log.open("ab"))
         hold_for_writing(log)
+        outlet = stack.enter_context(written_to(log, LONGEST_LOG))
         listener = threading.Thread(target=_listen, args=(reader, messages, on_event), daemon=True)
         try:
             process = engine.start(
-                sandbox, command, stdout=log.fileno(), stderr=log.fileno(), fds={3: writer}
+                sandbox, command, stdout=outlet.writer, stderr=outlet.writer, fds={3: writer}
             )
         finally:
             os.close(writer)
+            outlet.given()
             listener.start()
         running.add(process, wanted.package)
         try:
-            ended = _wait(process, watch)
+            ended = _wait(process, watch, outlet)
         finally:
             running.discard(process)
             listener.join()
     if ended.killed and wanted.package and running.unwanted(wanted.package):
         raise StepError(wanted.package, wanted.script, "stopped", log=str(wanted.log))
+    if outlet.over:
+        return {"status": "failed", "text": f"the log grew over {LONGEST_LOG >> 20} MiB"}, ended
     if not messages:
         reason = describe(ended) + perhaps_memory(ended, sandbox.limits)
         raise GuestError(wanted.script, reason, tail_of(wanted.log))
@@ -190,9 +196,11 @@ def perhaps_memory(ended: Ended, limits: Limits) -> str:
     return f", perhaps as it needs more than [limits] memory gives it ({limits.memory >> 20} MiB)"
 
 
-def _wait(process: Process, watch: Callable[[Process], None] | None) -> Ended:
+def _wait(process: Process, watch: Callable[[Process], None] | None, outlet: Outlet) -> Ended:
     try:
-        while (ended := process.wait(0.5 if watch else None)) is None:
+        while (ended := process.wait(0.5)) is None:
+            if outlet.over:
+                process.kill()
             if watch:
                 watch(process)
     except BaseException:

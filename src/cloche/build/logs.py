@@ -1,10 +1,11 @@
 """Where logs lie: ``logs/CATEGORY/PF/TIME-STEP.log`` in the store, newest found by name.
 
-A log that is written now is locked (flock(2), shared) by whoever can write to it, the sandbox
-included: that is how a reader knows that more will come, however the writer ends. When its step is
-done it becomes ``….log.gz`` (RFC 1952); that of a failed step stays plain until the package is
-built, like the root it failed in. A phase begins with a line ``=== cloche: phase NAME``, which the
-guest writes; an ebuild could write one, too, and would mislead nobody but its reader.
+A log that is written now is locked (flock(2), shared) by the process that writes it, which copies
+what the sandbox says: that is how a reader knows that more will come, however the writer ends.
+When its step is done it becomes ``….log.gz`` (RFC 1952); that of a failed step stays plain until
+the package is built, like the root it failed in. A phase begins with a line ``=== cloche: phase
+NAME``, which the guest writes; an ebuild could write one, too, and would mislead nobody but its
+reader.
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def phases_in(lines: Iterable[str]) -> tuple[str, ...]:
 
 
 def hold_for_writing(file: IO[bytes]) -> None:
-    """Mark a log as being written, for as long as any process has this descriptor."""
+    """Mark a log as being written, for as long as the file is open."""
     fcntl.flock(file, fcntl.LOCK_SH)
 
 

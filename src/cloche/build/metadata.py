@@ -13,6 +13,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from cloche.build.errors import GuestError, NoCacheError
@@ -155,7 +156,8 @@ def _begin_with_the_last(store: Store, repo: Repo, key: Key, cache: Path) -> Non
     same = last is not None and all(last.parts[n] == key.parts[n] for n in ("seed", "guest"))
     if last is not None and same and store.has_tree(last.outputs["tree"]):
         tree = store.tree(last.outputs["tree"]).path
-        shutil.copytree(tree, cache, copy_function=shutil.copyfile, dirs_exist_ok=True)
+        copy = partial(shutil.copyfile, follow_symlinks=False)
+        shutil.copytree(tree, cache, symlinks=True, copy_function=copy, dirs_exist_ok=True)
 
 
 def _run(
@@ -200,11 +202,11 @@ def _conf(repo: Repo, masters: Sequence[Repo]) -> str:
 
 
 def _normalise(cache: Path) -> None:
-    """The same owners and modes, whoever the seed's Portage gives its caches to."""
-    for directory, _, names in os.walk(cache):
+    """The same owners and modes, whoever the seed's Portage gives its caches to; no links."""
+    for directory, directories, names in os.walk(cache):
         Path(directory).chmod(0o755)
         os.chown(directory, 0, 0)
-        for name in names:
+        for name in (*names, *(each for each in directories if Path(directory, each).is_symlink())):
             path = Path(directory, name)
             if name.startswith(".") or path.is_symlink() or not path.is_file():
                 path.unlink()  # an entry that was not finished, or no entry

@@ -16,7 +16,7 @@ from cloche.build import distfiles, kept, views
 from cloche.build.diagnose import why_it_died
 from cloche.build.errorlines import error_lines
 from cloche.build.errors import DiskFullError, GuestError, StepError, StoppedError
-from cloche.build.events import Phase, Started
+from cloche.build.events import Note, Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.hints import hint_of
 from cloche.build.logs import compress_finished, found_log, new_log
@@ -27,7 +27,6 @@ from cloche.plan.depgraph import Package
 
 PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
 TAIL = 20_000  # lines of a failed log that are looked through
-LONGEST_LOG = 1 << 30  # bytes of a step's log, as its size is told; more is somebody's malice
 MOST_EVENTS = 64  # of phases, in one step; Portage has some twenty phases
 _FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
 _PHASE = re.compile(r"[a-z]{1,20}")
@@ -35,15 +34,15 @@ _PHASE = re.compile(r"[a-z]{1,20}")
 
 @dataclass(slots=True)
 class Watch:
-    """Looks after a running step: time limit of a phase, room on the disk, size of the log."""
+    """Looks after a running step: time limit of a phase, room on the disk."""
 
     shop: Workshop
-    log: Path
     phase: str = "start"
     since: float = field(default_factory=time.monotonic)
     reason: str | None = None
     free: int | None = None
     events: set[tuple[str, str]] = field(default_factory=set)
+    leftovers: bool = False  # whether they were told already
 
     def believes(self, message: dict[str, Any]) -> bool:
         """Whether this is an event of a phase that may well be one. An ebuild can write them, too,
@@ -59,6 +58,14 @@ class Watch:
         self.events.add((event[0], event[1]))
         return True
 
+    def left_running(self, message: dict[str, Any]) -> str | None:
+        """The commands that a message says were ended; told once, as an ebuild can say it, too."""
+        commands = message.get("commands")
+        if message.get("event") != "leftovers" or self.leftovers or not isinstance(commands, list):
+            return None
+        self.leftovers = True
+        return ", ".join(str(each)[:100] for each in commands[:5])
+
     def entered(self, phase: str) -> None:
         """A phase began."""
         self.phase, self.since = phase, time.monotonic()
@@ -73,16 +80,6 @@ class Watch:
         if free < self.shop.policy.disk_reserve:
             self.free = free
             process.kill()
-        if self.log_too_long():
-            process.kill()
-
-    def log_too_long(self) -> bool:
-        """Cut a log that is too long, which makes the step fail."""
-        if self.log.stat().st_size <= LONGEST_LOG:
-            return False
-        os.truncate(self.log, LONGEST_LOG)
-        self.reason = f"the log grew over {LONGEST_LOG >> 20} MiB in phase {self.phase}"
-        return True
 
 
 def build_environment(shop: Workshop) -> dict[str, str]:
@@ -150,9 +147,12 @@ def put_away(shop: Workshop, package: Package, log: Path) -> str:
 
 def run(shop: Workshop, package: Package, wanted: Call) -> dict[str, Any]:
     """Run the guest's script under watch; what the watch stopped becomes a failed result."""
-    watch = Watch(shop, wanted.log)
+    watch = Watch(shop)
 
     def on_event(message: dict[str, Any]) -> None:
+        if left := watch.left_running(message):
+            text = f"{package.cpv}: phase {watch.phase} left processes running, now ended: {left}"
+            shop.bus(Note(text=text))
         if not watch.believes(message):
             return
         if message["state"] == "start":
@@ -163,11 +163,11 @@ def run(shop: Workshop, package: Package, wanted: Call) -> dict[str, Any]:
         result, ended = call(shop.engine, shop.running, wanted, on_event, watch.look)
     except GuestError as error:
         result, ended = {"status": "failed", "phase": watch.phase, "text": error.what}, None
-    watch.log_too_long()  # grown since the last look
     if shop.running.stopped:
         raise StoppedError(package.id, wanted.script)
     if watch.free is not None:
         raise disk_full(shop, package.id, wanted.script, watch.free)
+    result.setdefault("phase", watch.phase)
     if watch.reason:
         return {"status": "failed", "phase": watch.phase, "text": watch.reason}
     if ended is not None and ended.status != 0 and result.get("status") == "ok":

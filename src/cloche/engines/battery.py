@@ -14,6 +14,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -21,6 +22,7 @@ from typing import Any, Literal
 from cloche.engines.base import Bind, Command, Engine, Sandbox
 from cloche.engines.battery_roots import Root
 from cloche.engines.battery_traps import Planted
+from cloche.engines.copying import written_to
 from cloche.engines.errors import SandboxError
 from cloche.errors import ClocheError
 
@@ -63,6 +65,7 @@ QUESTIONS = (
     Question("processes", "shows", "processes of the host"),
     Question("command-lines", "shows", "paths of the host in command lines"),
     Question("descriptors", "shows", "descriptors that nobody gave"),
+    Question("host-files", "shows", "writable descriptors of files of the host"),
     Question("interfaces", "shows", "network interfaces of the host"),
     Question("loopback", "shows", "a port of the host's loopback"),
     Question("abstract-sockets", "shows", "abstract unix sockets"),
@@ -101,7 +104,7 @@ QUESTIONS = (
 )
 # What an engine may say that it keeps out (`Nature.isolates`), and the questions to bear it out.
 CLAIMS = {
-    "files": ("files", "mounts", "users", "etc", "environment", "descriptors"),
+    "files": (*("files", "mounts", "users", "etc", "environment", "descriptors", "host-files"),),
     "processes": ("processes",),
     "network": ("interfaces", "loopback", "abstract-sockets", "vsock"),
     "IPC": ("sysv", "mqueue"),
@@ -260,14 +263,20 @@ def _run(
         sandbox = Sandbox(root.lowers, room / "upper", binds, hostname="glass")
         argv = (root.python, "-I", "/run/cloche/guest/probe.py")
         command = Command(argv, _ENVIRONMENT, timeout=PATIENCE)
-        with (room / "log").open("w+b") as log, (room / "messages").open("w+b") as messages:
+        with ExitStack() as stack:
+            log, messages = (
+                stack.enter_context(written_to(stack.enter_context((room / name).open("wb"))))
+                for name in ("log", "messages")
+            )
             process = engine.start(
                 sandbox,
                 command,
-                stdout=log.fileno(),
-                stderr=log.fileno(),
-                fds={3: messages.fileno()},
+                stdout=log.writer,
+                stderr=log.writer,
+                fds={3: messages.writer},
             )
+            log.given()
+            messages.given()
             ended = process.wait()
         told = _messages(room / "messages")
         if not told or told[-1].get("status") != "ok":

@@ -12,7 +12,7 @@ if not __package__:
 import shutil
 from typing import Any
 
-from . import phases
+from . import leftovers, phases
 from . import settings as guest_settings
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
@@ -30,11 +30,12 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     own = prepare(package, settings, trees)
     check_use(request.get("use"), own)
     check_distfiles(own)
-    for phase in wanted(request, own):
-        if phase == "package":
-            normalise(own)
-            return {"gpkg": pack(package, own, trees, channel)}
-        run(phase, own, channel)
+    with leftovers.ended(channel):
+        for phase in wanted(request, own):
+            if phase == "package":
+                normalise(own)
+                return {"gpkg": pack(package, own, trees, channel)}
+            run(phase, own, channel)
     return {"gpkg": None}
 
 
@@ -104,8 +105,9 @@ def wanted(request: dict[str, Any], settings: Any) -> list[str]:
 
 
 def run(phase: str, settings: Any, channel: Channel) -> None:
-    """One phase, as EbuildBuild and EbuildExecuter run it."""
+    """One phase, as EbuildBuild and EbuildExecuter run it; nothing of it runs on."""
     phases.run_phase(phase, settings, channel)
+    leftovers.end(channel)
 
 
 def normalise(settings: Any) -> None:

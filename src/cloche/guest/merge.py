@@ -13,7 +13,7 @@ import os
 import shutil
 from typing import Any
 
-from . import phases
+from . import leftovers, phases
 from . import settings as guest_settings
 from .binaries import differing, plain
 from .failures import failed_phase
@@ -38,7 +38,8 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     if HOOKS.intersection(package.defined_phases):
         settings, trees = phases.load(refreshed=True)
         package = binary_package(request["cpv"], settings, trees)
-    Merge(package, settings, channel).run()
+    with leftovers.ended(channel):
+        Merge(package, settings, channel).run()
     settle(VDB / request["cpv"], NO_COUNTER, guest_settings.epoch())
     return {}
 

@@ -77,6 +77,19 @@ def descriptors(_: Request) -> Answer:
     return bool(extra), ", ".join(f"{fd}: {target}" for fd, target in extra.items())
 
 
+def writable_files(_: Request) -> Answer:
+    """Descriptors of files that are open for writing: one that was given is a file of the host."""
+    found = []
+    for fd in _descriptors():
+        info = os.fstat(fd)
+        writable = fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+        if writable and (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):
+            found.append(
+                f"{fd}: {_target(fd)} of {info.st_uid}, mode {stat.S_IMODE(info.st_mode):o}"
+            )
+    return bool(found), ", ".join(found)
+
+
 def interfaces(request: Request) -> Answer:
     """Network interfaces with the address of one of the host's."""
     own = [name for _, name in socket.if_nameindex()]
@@ -357,6 +370,7 @@ ATTEMPTS = {
     "processes": host_processes,
     "command-lines": command_lines,
     "descriptors": descriptors,
+    "host-files": writable_files,
     "interfaces": interfaces,
     "loopback": loopback,
     "abstract-sockets": abstract_sockets,

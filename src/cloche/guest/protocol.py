@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -33,11 +34,13 @@ class Channel:
     def __init__(self, descriptor: int = EVENTS_FD) -> None:
         # Out of the way of Portage, which gives its children low numbers.
         self._stream = os.fdopen(_move_up(descriptor), "w", encoding="utf-8", buffering=1)
+        self._lock = threading.Lock()
 
     def event(self, event: str, **fields: Any) -> None:
         """Write one event."""
-        self._stream.write(json.dumps({"event": event, **fields}, sort_keys=True) + "\n")
-        self._stream.flush()
+        with self._lock:
+            self._stream.write(json.dumps({"event": event, **fields}, sort_keys=True) + "\n")
+            self._stream.flush()
 
     def phase(self, phase: str, state: str) -> None:
         """Say that a phase starts or ends now; the start is marked in the log, too."""

@@ -14,6 +14,7 @@ from cloche.build.logs import new_log
 from cloche.build.stages import Outcome, once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Command, Ended
+from cloche.engines.copying import written_to
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.files import place
 from cloche.plan.keys import layer_parts, make_key
@@ -79,10 +80,11 @@ def _tar(shop: Workshop, layers: Sequence[Layer]) -> Outcome:
                 Bind(_skeleton(shop, layers, workspace), SKELETON),
             ),
         )
-        with log.open("ab") as stream:
+        with log.open("ab") as stream, written_to(stream) as outlet:
             process = shop.engine.start(
-                sandbox, Command(TAR, ENVIRONMENT), stdout=stream.fileno(), stderr=stream.fileno()
+                sandbox, Command(TAR, ENVIRONMENT), stdout=outlet.writer, stderr=outlet.writer
             )
+            outlet.given()
             shop.running.add(process)
             try:
                 ended = process.wait()

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import tempfile
 import time
 import urllib.parse
@@ -28,6 +27,7 @@ from cloche.store.errors import (
     UnknownBlobError,
     UnknownTreeError,
 )
+from cloche.store.incoming import take_content
 from cloche.store.index import Index
 from cloche.store.layout import checked, fsync, prepare, settle_version, syncfs
 from cloche.store.locks import held, held_directory, hold, open_lock, release, try_hold
@@ -192,15 +192,15 @@ class Store:
         return self.index.blobs(self.blobs)
 
     def add_blob(self, source: Path, label: str) -> Blob:
-        """Take the file ``source`` into the store; it is moved, from wherever it lies."""
+        """Take the content of the file ``source``, which may be anybody's, and remove that.
+
+        Raises OSError where it is not a regular file.
+        """
         with self.workspace("blob") as room:
-            mine = room / "blob"
-            shutil.move(source, mine)  # a copy where source is on another file system
-            with mine.open("rb") as file:
-                id = hashlib.file_digest(file, "sha256").hexdigest()
-                os.fchmod(file.fileno(), 0o444)
-                os.fsync(file.fileno())
-                size = os.fstat(file.fileno()).st_size
+            mine, digest = room / "blob", hashlib.sha256()
+            size = take_content(source, mine, [digest])
+            source.unlink()
+            id = digest.hexdigest()
             place = self.blobs / id
             with self.placing():
                 if not self.has_blob(id):

@@ -21,9 +21,9 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from cloche.engines import cgroups, inside, programs, wire
+from cloche.engines import cgroups, copying, inside, programs, wire
 from cloche.engines.native import Native
-from cloche.engines.vm import copying, wiring
+from cloche.engines.vm import wiring
 from cloche.linux import calls, mounts, network, processes, seccomp
 
 _NEW = "/new"  # becomes the root, as the kernel's first one cannot be pivoted away from

@@ -12,8 +12,8 @@ import tty
 from collections.abc import Iterator, Sequence
 from functools import partial
 
-from cloche.engines import spawning
-from cloche.engines.vm import copying, wiring
+from cloche.engines import copying, spawning
+from cloche.engines.vm import wiring
 
 _NULL = os.makedev(1, 3)
 

@@ -13,12 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from cloche.engines import spawning
+from cloche.engines import copying, spawning
 from cloche.engines.assembly import step
 from cloche.engines.base import Sandbox
 from cloche.engines.errors import SandboxError
 from cloche.engines.keeper import Words
-from cloche.engines.vm import copying, wiring
+from cloche.engines.vm import wiring
 from cloche.engines.vm.machine import Hardware
 from cloche.engines.vm.plugs import Plugs
 

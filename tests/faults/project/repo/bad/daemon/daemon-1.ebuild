@@ -26,3 +26,8 @@ src_compile() {
 src_install() {
 	dobin built
 }
+
+# This one keeps the log open as well.
+pkg_postinst() {
+	setsid bash -c '(exec -a faults-daemon sleep 3600) & disown -a'
+}

@@ -1,0 +1,137 @@
+"""Copying between descriptors, one thread for each: what sandboxes write, and machines' ports.
+
+Nothing in a sandbox may hold a descriptor of a host's file. What it writes goes into a pipe; a
+thread of ours copies that to the file (`written_to`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO
+
+_BLOCK = 65536
+_PIPE = (
+    1 << 20
+)  # bytes that a writer may be ahead; what a kernel gives to ordinary users by default
+
+
+class Copy:
+    """Copies from one descriptor to another until the end of the first, and counts the bytes.
+
+    Where nobody reads any more, or ``limit`` bytes were written, what is left is counted and
+    dropped: no writer is ever kept waiting. ``then`` is called at the end.
+    """
+
+    def __init__(
+        self,
+        source: int,
+        target: int,
+        then: Callable[[], None] = lambda: None,
+        limit: int | None = None,
+    ) -> None:
+        self.copied = 0
+        self._limit = limit
+        self._source = source
+        self._target: int | None = target
+        self._then = then
+        self._moved = threading.Condition()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until all is copied."""
+        self._thread.join()
+
+    @property
+    def over(self) -> bool:
+        """Whether more came than the limit allows."""
+        return self._limit is not None and self.copied > self._limit
+
+    def wait_for(self, count: int, timeout: float) -> bool:
+        """Wait until ``count`` bytes have arrived; False after ``timeout`` seconds."""
+        with self._moved:
+            return self._moved.wait_for(lambda: self.copied >= count, timeout)
+
+    def _run(self) -> None:
+        with contextlib.suppress(OSError):  # EIO: nobody has the terminal open any more
+            while data := os.read(self._source, _BLOCK):
+                self._write(data)
+                with self._moved:
+                    self.copied += len(data)
+                    self._moved.notify_all()
+        self._then()
+
+    def _write(self, data: bytes) -> None:
+        if self._target is None:
+            return
+        if self._limit is not None:
+            data = data[: max(0, self._limit - self.copied)]
+        try:
+            write_all(self._target, data)
+        except OSError:
+            self._target = None
+
+
+class Outlet:
+    """A pipe into a file of the host: `writer` is for a sandbox, and is closed here once given."""
+
+    def __init__(self, file: IO[bytes], limit: int | None) -> None:
+        self._reader, self.writer = os.pipe2(os.O_CLOEXEC)
+        with contextlib.suppress(OSError):  # the user has too many large pipes
+            fcntl.fcntl(self._reader, fcntl.F_SETPIPE_SZ, _PIPE)
+        self._copy = Copy(self._reader, file.fileno(), limit=limit)
+
+    @property
+    def over(self) -> bool:
+        """Whether more came than the limit allows; what is over it is not kept."""
+        return self._copy.over
+
+    def given(self) -> None:
+        """The sandbox has the writing end: let go of ours, so that its end is seen."""
+        if self.writer >= 0:
+            os.close(self.writer)
+            self.writer = -1
+
+    def close(self) -> None:
+        """Wait until all is in the file. To be called when no process of the sandbox is left."""
+        self.given()
+        self._copy.join()
+        os.close(self._reader)
+
+
+@contextmanager
+def written_to(file: IO[bytes], limit: int | None = None) -> Iterator[Outlet]:
+    """Give a pipe whose other end is copied to ``file``, of which at most ``limit`` bytes."""
+    outlet = Outlet(file, limit)
+    try:
+        yield outlet
+    finally:
+        outlet.close()
+
+
+def lines(fd: int) -> Callable[[], bytes | None]:
+    """Return a function that reads the next line from a descriptor; it gives None at the end."""
+    rest = b""
+
+    def read() -> bytes | None:
+        nonlocal rest
+        while b"\n" not in rest:
+            data = os.read(fd, _BLOCK)
+            if not data:
+                return None
+            rest += data
+        line, _, rest = rest.partition(b"\n")
+        return line
+
+    return read
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write everything."""
+    while data:
+        data = data[os.write(fd, data) :]
