@@ -6,6 +6,7 @@ project; the test of its name says what is right.
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -120,6 +121,40 @@ def test_hooks_of_others(case: Callable[[str], Case]) -> None:
     assert said.partition(" ")[2] in made.refused("case")
     told = made.refused("killed")
     assert "app-misc/killer-1: merge failed: removes the VDB entry of app-misc/victim-1" in told
+
+
+@pytest.mark.real
+def test_without_effect(case: Callable[[str], Case]) -> None:
+    """Configuration without effect is a warning at its own line; --strict-config refuses it."""
+    made = case("without-effect")
+    place = made.place / "portage/base"
+    known = json.loads(made.cloche("plan", "case", "--json", check=True).stdout)["warnings"]
+    found = [(Path(w["file"]).relative_to(made.place).as_posix(), w["line"]) for w in known]
+    assert sorted(found, key=str) == [
+        ("patches/app-misc/gone-1", None),
+        ("portage/base/make.conf", 3),  # a keyword of no architecture
+        ("portage/base/make.conf", 4),  # a licence that no repository has
+        ("portage/base/make.conf", 5),  # FEATURES that nobody knows
+        ("portage/base/make.conf", 5),  # FEATURES that cloche switches off
+        ("portage/base/package.accept_keywords", 1),
+        ("portage/base/package.env", 2),
+        ("portage/base/package.mask", 2),  # no operator
+        ("portage/base/package.mask", 3),  # no such package
+        ("portage/base/package.use", 3),
+        ("portage/base/package.use", 4),
+        ("portage/base/package.use", 5),
+    ]
+    # The second time the resolution is reused, and the warnings are still there.
+    again = made.cloche("plan", "case", check=True).stderr
+    assert f"warning: {place}/package.mask:2: Invalid atom in package.mask: app-misc/gree" in again
+    told = made.refused("case", "--strict-config", status=2)
+    assert told.count("warning: ") == len(known)
+    assert "12 settings have no effect" in told
+    for path in (*place.glob("package.*"), place / "make.conf"):
+        path.unlink()
+    shutil.copy(COMMON / "portage/base/make.conf", place)
+    shutil.rmtree(made.place / "patches/app-misc/gone-1")
+    assert "warning: " not in made.cloche("plan", "case", "--strict-config", check=True).stderr
 
 
 @pytest.mark.real

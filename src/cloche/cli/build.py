@@ -24,11 +24,13 @@ from cloche.cli.terminable import terminable
 from cloche.cli.workplace import (
     Choices,
     Options,
+    complaints_of,
     opened_workshop,
     prepared,
     say,
     telling_of_long_stages,
 )
+from cloche.config.complaints import Complaint
 from cloche.config.project import load_project
 from cloche.display.jsonlines import JsonLines
 from cloche.display.live import Live, capable
@@ -57,6 +59,11 @@ def common(function: Function) -> Function:
             is_flag=True,
             help="Refuse packages whose hooks change what other packages own.",
         ),
+        click.option(
+            "--strict-config",
+            is_flag=True,
+            help="Refuse a configuration of which a part has no effect.",
+        ),
         click.option("--locked", is_flag=True, help="Refuse whatever is not as in cloche.lock."),
         click.option(
             "-j", "--jobs", type=click.IntRange(1), help="Packages built at once [all cores]."
@@ -70,6 +77,7 @@ def common(function: Function) -> Function:
     epilog="""\b
 Examples:
   cloche plan workbench
+  cloche plan workbench --strict-config
   cloche plan workbench --json | jq -r '.packages[] | select(.fate=="build") | .cpv'
 """
 )
@@ -83,6 +91,7 @@ def plan(
     offline: bool,
     strict: bool,
     strict_hooks: bool,
+    strict_config: bool,
     locked: bool,
     as_json: bool,
 ) -> None:
@@ -90,14 +99,23 @@ def plan(
     project = load_project(options.directory)
     wanted = project.machine(machine)
     choices = Choices(
-        jobs=jobs, offline=offline, strict=strict, locked=locked, strict_hooks=strict_hooks
+        jobs=jobs,
+        offline=offline,
+        strict=strict,
+        locked=locked,
+        strict_hooks=strict_hooks,
+        strict_config=strict_config,
     )
     with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
         worker = prepared(shop, project, wanted, choices)
         fates = forecast(worker)
         known = {name: each.made for name, each in fates.items() if each.made is not None}
         check_hooks_of_done(worker, known)
-    click.echo(json.dumps(_as_data(worker, fates), indent=2) if as_json else _table(worker, fates))
+    if as_json:
+        data = _as_data(worker, fates, complaints_of(worker, wanted))
+        click.echo(json.dumps(data, indent=2))
+    else:
+        click.echo(_table(worker, fates))
 
 
 @click.command(
@@ -107,6 +125,7 @@ Examples:
   cloche build workbench --jobs 2 --keep-going
   cloche build workbench --offline --locked
   cloche build workbench --strict-hooks
+  cloche build workbench --strict-config
   cloche build workbench --progress json > events.jsonl
 """
 )
@@ -134,6 +153,7 @@ def build(
     offline: bool,
     strict: bool,
     strict_hooks: bool,
+    strict_config: bool,
     locked: bool,
     keep_going: bool,
     output: Path | None,
@@ -146,7 +166,7 @@ def build(
     wanted = project.machine(machine)
     directory = (output or project.root / "out" / machine).absolute()
     check_output(directory)
-    choices = Choices(jobs, keep_going, offline, strict, locked, strict_hooks)
+    choices = Choices(jobs, keep_going, offline, strict, locked, strict_hooks, strict_config)
     display = make_display(progress, verbose=verbose)
     with (
         terminable(),
@@ -220,10 +240,20 @@ def _closing(display: Sink) -> Iterator[None]:
         display.close()  # type: ignore[attr-defined]
 
 
-def _as_data(worker: Worker, fates: dict[str, Forecast]) -> dict[str, Any]:
+def _as_data(
+    worker: Worker, fates: dict[str, Forecast], complaints: tuple[Complaint, ...]
+) -> dict[str, Any]:
     plan_ = worker.plan
     return {
         "machine": worker.shop.inputs.machine,
+        "warnings": [
+            {
+                "file": str(each.origin.file) if each.origin else None,
+                "line": each.origin.line if each.origin else None,
+                "text": each.text,
+            }
+            for each in complaints
+        ],
         "packages": [
             {
                 "id": package.id,

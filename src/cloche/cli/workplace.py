@@ -21,6 +21,8 @@ from cloche.build.prepare import pin_inputs
 from cloche.build.work import Worker
 from cloche.build.workshop import Policy, Workshop
 from cloche.cli.complete import complete_engine
+from cloche.config.complaints import Complaint, IneffectiveError, locate
+from cloche.config.fragments import machine_sources
 from cloche.config.lock import read as read_lock
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
@@ -91,6 +93,7 @@ class Choices:
     strict: bool = False
     locked: bool = False
     strict_hooks: bool = False
+    strict_config: bool = False
 
 
 def store_path(options: Options, project: Project | None) -> Path:
@@ -185,9 +188,19 @@ def opened_workshop(
 def prepared(shop: Workshop, project: Project, machine: Machine, choices: Choices) -> Worker:
     """Resolve and plan, and hold what came of it to the lock where that is asked for."""
     worker = prepare(shop, machine.targets)
+    complaints = complaints_of(worker, machine)
+    for each in complaints:
+        shop.bus(Note(text=str(each), level="warning"))
+    if complaints and choices.strict_config:
+        raise IneffectiveError(complaints)
     if choices.locked:
         hold_packages(read_lock(project.lock), machine, shop.inputs, worker.plan.packages)
     return worker
+
+
+def complaints_of(worker: Worker, machine: Machine) -> tuple[Complaint, ...]:
+    """What has no effect in a machine's configuration, at the user's own lines."""
+    return locate(worker.plan.graph.complaints, machine_sources(machine))
 
 
 def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:

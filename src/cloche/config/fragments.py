@@ -202,3 +202,21 @@ def machine_files(machine: Machine) -> dict[str, bytes]:
                 Origin(file.path), Origin(paths[file.name]), file.name, "one thing", "another"
             )
     return tree
+
+
+def machine_sources(machine: Machine) -> dict[str, Path]:
+    """Where each file of a machine's /etc/portage comes from, by its path there.
+
+    Raises `ConfigError`. What cloche writes itself is not among them.
+    """
+    fragments = machine.fragments
+    width = max(2, len(str(len(fragments))))
+    found = {}
+    for index, fragment in enumerate(fragments):
+        for file in read_fragment(fragment, machine.root):
+            found[_target(file.name, f"{index:0{width}}-{fragment.name}")] = file.path
+    patches = machine.root / "patches"
+    if patches.is_dir():
+        for relative, path, _ in read_tree(patches, machine.root):
+            found[f"patches/{relative}"] = path
+    return found

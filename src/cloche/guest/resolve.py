@@ -15,6 +15,7 @@ from typing import Any
 
 from . import settings as guest_settings
 from .capture import captured_output
+from .complaints import ineffective, of_portage
 from .failures import classify_resolve
 from .graph import edges, identity, merge_list, requested
 from .installed import needs, uses
@@ -41,6 +42,8 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
         except Failed as failure:
             stack.close()
             raise with_words(failure, captured.text) from None
+    own = answer.pop("ineffective")
+    answer["complaints"] = list(dict.fromkeys([*of_portage(captured.text), *own]))
     return answer
 
 
@@ -67,6 +70,8 @@ def resolve(atoms: list[str], *, installed: bool, binary: bool) -> dict[str, Any
     depgraph = calculate(emerge_config)
     merged = merge_list(depgraph)
     answer = answer_of(depgraph, merged, emerge_config)
+    config = emerge_config.target_config
+    answer["ineffective"] = ineffective(config.settings, config.trees)
     if installed:
         for fields, used in zip(answer["packages"], uses(depgraph, merged).values(), strict=True):
             fields["uses"] = used

@@ -112,12 +112,14 @@ class Depgraph:
     """Everything to be merged, in Portage's own merge order.
 
     ``installed`` are the packages of the seed, each with those that it needs at run time; it is
-    there, as are the packages' ``uses``, where a resolution was asked for it.
+    there, as are the packages' ``uses``, where a resolution was asked for it. ``complaints`` are
+    lines about what has no effect in the configuration, in Portage's form.
     """
 
     packages: tuple[Package, ...]
     portage: str = ""
     installed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    complaints: tuple[str, ...] = ()
 
     def by_id(self) -> dict[str, Package]:
         """Packages by their id."""

@@ -1,0 +1,98 @@
+"""Complaints about files below ``/etc/portage``, brought back to the lines that a user wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cloche.config.errors import Origin
+from cloche.errors import ClocheError
+
+_ETC: Final = "/etc/portage/"
+_PLACE: Final = re.compile(rf"{_ETC}([^\s:']+)")
+_ABSOLUTE: Final = re.compile(r"(?:^|[\s'])/")
+_MARKS: Final = re.compile(r"^(?:--- |!!! )")
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """Something in a machine's configuration that has no effect; ``origin`` where it is known."""
+
+    origin: Origin | None
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.origin}: {self.text}" if self.origin else self.text
+
+
+class IneffectiveError(ClocheError):
+    """``--strict-config`` with a configuration of which a part has no effect."""
+
+    def __init__(self, complaints: tuple[Complaint, ...]) -> None:
+        super().__init__(complaints)
+        self.complaints = complaints
+
+    @property
+    def what(self) -> str:
+        """How much of it."""
+        number = len(self.complaints)
+        return f"{number} {'setting has' if number == 1 else 'settings have'} no effect"
+
+    @property
+    def todo(self) -> str:
+        """The way out."""
+        return "correct or remove what the warnings name, or leave out --strict-config"
+
+
+def locate(lines: Iterable[str], sources: Mapping[str, Path]) -> tuple[Complaint, ...]:
+    """Complaints of Portage's, with the user's own file and line.
+
+    ``sources`` are the files of a machine's ``/etc/portage``, by their path there. Portage names a
+    directory where it reads one, so the line is looked for in all files below; a file alone is
+    named where no line has the word that the complaint ends with.
+    """
+    found = (_located(line, sources) for line in lines)
+    return tuple(dict.fromkeys(found))
+
+
+def _located(line: str, sources: Mapping[str, Path]) -> Complaint:
+    text = _MARKS.sub("", line)
+    places = _PLACE.findall(text)
+    if not places:
+        elsewhere = _ABSOLUTE.search(text)  # a repository's file, which a user cannot mend here
+        found = None if elsewhere else _at(text, "make.conf", sources)
+        return found or Complaint(None, text)
+    short = _PLACE.sub(lambda place: _named(place[1]), text)
+    return _at(short, places[0].rstrip("/"), sources) or Complaint(None, text)
+
+
+def _named(place: str) -> str:
+    """A place as its user knows it: without the numbered files that fragments are merged into."""
+    head = place.partition("/")[0]
+    return head if head.startswith(("package.", "make.conf")) else place
+
+
+def _at(text: str, place: str, sources: Mapping[str, Path]) -> Complaint | None:
+    """The complaint at the first line that holds all its words, else at the first file."""
+    files = [p for name, p in sources.items() if name == place or name.startswith(f"{place}/")]
+    if not files:
+        return None
+    if place.startswith("patches/"):
+        return Complaint(Origin(files[0].parent), text)
+    wanted = _wanted(text)
+    for file in files:
+        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+            words = re.split(r"[\s\"'=]+", line.partition("#")[0]) + line.split()
+            if wanted and all(word in words for word in wanted):
+                return Complaint(Origin(file, number), text)
+    return Complaint(Origin(files[0]), text) if len(files) == 1 else None
+
+
+def _wanted(text: str) -> tuple[str, ...]:
+    """The words of the user's that a complaint repeats: the quoted ones, or the last one."""
+    quoted = [w for w in re.findall(r"'([^']+)'", text) if not w.startswith("package.")]
+    last = text.split()[-1].strip("'")
+    return tuple(quoted) or (last.rpartition("env/")[2] if "non-existent" in text else last,)

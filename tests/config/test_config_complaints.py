@@ -1,0 +1,89 @@
+"""Complaints about /etc/portage come back to the lines that a user wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloche.config.complaints import Complaint, IneffectiveError, locate
+from cloche.config.errors import Origin
+
+
+@pytest.fixture
+def sources(tmp_path: Path) -> dict[str, Path]:
+    """Two fragments with a package.use each, and one make.conf over two lines."""
+    texts = {
+        "package.use/00-base": "# =cat/a is wrong\ncat/b flag\n",
+        "package.use/01-more/x": "cat/b flag\n=cat/a  flag # why\n",
+        "make.conf/00-base": 'USE=a\nACCEPT_LICENSE="* \n   Odd"\n',
+        "package.env/00-base": "cat/b f.conf\ncat/b absent\n",
+        "patches/cat/gone/x.patch": "",
+    }
+    found = {}
+    for number, (name, text) in enumerate(texts.items()):
+        found[name] = tmp_path / str(number) / Path(name).name
+        found[name].parent.mkdir()
+        found[name].write_text(text)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("line", "file", "number", "text"),
+    [
+        (
+            "--- Invalid atom in /etc/portage/package.use/01-more/x: =cat/a",
+            "package.use/01-more/x",
+            2,
+            "Invalid atom in package.use: =cat/a",
+        ),
+        (
+            "--- Invalid USE flag for '=cat/a' in '/etc/portage/package.use': 'flag'",
+            "package.use/01-more/x",
+            2,
+            "Invalid USE flag for '=cat/a' in 'package.use': 'flag'",
+        ),
+        (
+            "!!! /etc/portage/package.env references non-existent file: /etc/portage/env/absent",
+            "package.env/00-base",
+            2,
+            "package.env references non-existent file: env/absent",
+        ),
+        (
+            "--- No repository has the license in /etc/portage/make.conf: Odd",
+            "make.conf/00-base",
+            3,
+            "No repository has the license in make.conf: Odd",
+        ),
+        (
+            "!!! INVALID ACCEPT_KEYWORDS: amd46",
+            "make.conf/00-base",
+            None,
+            "INVALID ACCEPT_KEYWORDS: amd46",
+        ),
+    ],
+)
+def test_a_complaint_has_the_users_line(
+    sources: dict[str, Path], line: str, file: str, number: int | None, text: str
+) -> None:
+    """In whichever file below Portage's place it stands, and not in a comment."""
+    assert locate([line, line], sources) == (Complaint(Origin(sources[file], number), text),)
+
+
+def test_patches_are_named_by_their_directory(sources: dict[str, Path]) -> None:
+    """The directory has the wrong name, not the file in it."""
+    (found,) = locate(["--- Nobody's patches in /etc/portage/patches/cat/gone"], sources)
+    assert found.origin == Origin(sources["patches/cat/gone/x.patch"].parent)
+
+
+def test_what_is_no_file_of_the_users_keeps_its_words(sources: dict[str, Path]) -> None:
+    """A repository's own file is not a fragment's."""
+    line = "--- Invalid atom in /var/db/repos/x/profiles/package.mask: a"
+    assert locate([line], {}) == (Complaint(None, line.removeprefix("--- ")),)
+    assert locate([line], sources)[0].origin is None
+
+
+def test_strict_config_says_how_many() -> None:
+    """The warnings come before it, each with its place."""
+    error = IneffectiveError((Complaint(None, "x"),))
+    assert (error.what, int(error.status)) == ("1 setting has no effect", 2)
