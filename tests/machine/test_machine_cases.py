@@ -205,3 +205,16 @@ def test_nofetch_text(case: Callable[[str], Case]) -> None:
     (made.place / "sources/manual-1.bin").write_text("bought\n")
     made.build()
     assert made.shell("case", "cat", "/usr/share/manual/manual-1.bin") == "bought\n"
+
+
+@pytest.mark.real
+def test_live(case: Callable[[str], Case]) -> None:
+    """A live ebuild is told when planning, and refused before anything is built."""
+    made = case("live")
+    planned = made.cloche("plan", "case", check=True)
+    assert "app-misc/lively-9999:0  (live)" in planned.stdout
+    for told in (planned.stderr, made.refused("case", status=2)):
+        (line,) = (line for line in told.splitlines() if "live ebuilds" in line)
+        assert "app-misc/lively-9999; take a version with SRC_URI" in line
+    (package,) = json.loads(made.cloche("plan", "case", "--json", check=True).stdout)["packages"]
+    assert package["live"] is True

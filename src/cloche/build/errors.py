@@ -67,6 +67,32 @@ class MissingSeedError(ClocheError):
         return f"run `cloche seed bootstrap {self.seed}`"
 
 
+class LiveError(ClocheError):
+    """Ebuilds that take their sources from the network while they are built (PROPERTIES=live)."""
+
+    def __init__(self, machine: str, packages: tuple[str, ...]) -> None:
+        super().__init__(machine, packages)
+        self.machine, self.packages = machine, packages
+
+    @property
+    def what(self) -> str:
+        """Which, and why they cannot be built."""
+        return (
+            f"live ebuilds fetch their sources while they are built, and a build has no network: "
+            f"{', '.join(self.packages)}"
+        )
+
+    @property
+    def where(self) -> str | None:
+        """The machine."""
+        return f"machine {self.machine}"
+
+    @property
+    def todo(self) -> str:
+        """What a person can do."""
+        return "take a version with SRC_URI, or write an ebuild for a snapshot of the sources"
+
+
 class NotLockedError(ClocheError):
     """``--locked`` with a machine that cloche.lock does not have."""
 

@@ -15,7 +15,7 @@ from cloche.build.errors import BuildError, StepError
 from cloche.build.events import Done, Finished, Note, Planned
 from cloche.build.executor import Outcome, at_once, carry_out
 from cloche.build.package import explain_again
-from cloche.build.preview import Forecast, forecast
+from cloche.build.preview import Forecast, forecast, live_to_build
 from cloche.build.resolve import resolve
 from cloche.build.views import input_digests
 from cloche.build.work import Made, Worker
@@ -62,10 +62,15 @@ def prepare(shop: Workshop, targets: tuple[str, ...]) -> Worker:
 
 
 def build_machine(shop: Workshop, worker: Worker) -> Built:
-    """Carry out a plan. Raises BuildError when a package failed; what was finished is kept."""
+    """Carry out a plan. Raises BuildError when a package failed; what was finished is kept.
+
+    Raises LiveError before any work where an ebuild needs a network to be built.
+    """
     began = time.monotonic()
     plan = worker.plan
     fates = forecast(worker)
+    if (live := live_to_build(worker, fates)) is not None:
+        raise live
     shop.bus(_planned(worker, fates))
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
     working = ThreadPoolExecutor(at_once(shop.policy.jobs), thread_name_prefix="build")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from cloche.build import binpkg
-from cloche.build.errors import CollisionError
+from cloche.build.errors import CollisionError, LiveError
 from cloche.build.work import Made, NotMergedError, Worker
 from cloche.plan.depgraph import Package
 
@@ -43,6 +43,18 @@ def forecast(worker: Worker) -> dict[str, Forecast]:
         if fate.made is not None:
             known[package.id] = fate.made
     return fates
+
+
+def live_to_build(worker: Worker, fates: Mapping[str, Forecast]) -> LiveError | None:
+    """The error about live ebuilds that would have to be built; None where there are none."""
+    found = tuple(
+        package.cpv
+        for package in worker.plan.packages
+        if "live" in package.properties
+        and package.binary is None
+        and fates[package.id].fate != "reuse"
+    )
+    return LiveError(worker.shop.inputs.machine, found) if found else None
 
 
 def _foresee(worker: Worker, package: Package, known: Mapping[str, Made]) -> Forecast:

@@ -16,7 +16,7 @@ import click
 from cloche.build.errors import BuildError
 from cloche.build.events import Delivered, Sink
 from cloche.build.machine import Built, build_machine
-from cloche.build.preview import Forecast, forecast
+from cloche.build.preview import Forecast, forecast, live_to_build
 from cloche.build.record import recorded
 from cloche.build.work import Worker
 from cloche.cli.complete import complete_machine
@@ -109,6 +109,8 @@ def plan(
     with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
         worker = prepared(shop, project, wanted, choices)
         fates = forecast(worker)
+        if (live := live_to_build(worker, fates)) is not None:
+            say(f"warning: {one_line(str(live))}")
         known = {name: each.made for name, each in fates.items() if each.made is not None}
         check_hooks_of_done(worker, known)
     if as_json:
@@ -262,6 +264,7 @@ def _as_data(
                 "use": list(package.use),
                 "requested": package.requested,
                 "member": package.id in plan_.members,
+                "live": "live" in package.properties,
                 "fate": fates[package.id].fate,
                 "layer": fates[package.id].layer,
                 "binrepo": package.binary.host if package.binary else None,
@@ -286,6 +289,7 @@ def _table(worker: Worker, fates: dict[str, Forecast]) -> str:
         use = f'  USE="{" ".join(flags)}"' if flags else ""
         where = "" if package.id in worker.plan.members else "  (for building only)"
         where += f"  (binary, {package.binary.host})" if package.binary else ""
+        where += "  (live)" if "live" in package.properties else ""
         lines.append(f"{fates[package.id].fate:<8} {package.cpv}:{package.slot}{use}{where}")
     totals = {
         fate: sum(1 for each in fates.values() if each.fate == fate)

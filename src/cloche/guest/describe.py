@@ -45,6 +45,7 @@ def common(package: Any, settings: Any) -> dict[str, Any]:
         "inherited": sorted(metadata.get("INHERITED", "").split()),
         "defined_phases": sorted(set(metadata["DEFINED_PHASES"].split()) - {"-"}),
         "restrict": sorted(settings.get("PORTAGE_RESTRICT", "").split()),
+        "properties": sorted(settings.get("PORTAGE_PROPERTIES", "").split()),
         "environment": environment(settings),
     }
 

@@ -93,6 +93,7 @@ class Package:
     inherited: tuple[str, ...] = ()
     defined_phases: tuple[str, ...] = ()
     restrict: tuple[str, ...] = ()
+    properties: tuple[str, ...] = ()
     distfiles: tuple[Distfile, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     binary: Binary | None = None
