@@ -13,6 +13,7 @@ from cloche.build.machine import prepare
 from cloche.build.workshop import Workshop
 from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
+from cloche.cli.passing import Streams
 from cloche.cli.workplace import Choices, Options, opened_workshop, say, telling_of_long_stages
 from cloche.config.project import load_project
 from cloche.display.text import one_line
@@ -68,17 +69,21 @@ def _run(shop: Workshop, root: inspect.Root, words: tuple[str, ...]) -> int:
     tty = sys.stdin.isatty() and sys.stdout.isatty()
     argv = words or ("/bin/bash", "--login") if root.login else words or ("/bin/bash",)
     environment = {**ENVIRONMENT, "TERM": "xterm-256color" if tty else "dumb", **root.environment}
+    streams = Streams(tty=tty)
     try:
         process = shop.engine.start(
             root.sandbox,
             Command(argv, environment, cwd=root.cwd, tty=tty),
-            stdin=sys.stdin.fileno(),
-            stdout=sys.stdout.fileno(),
-            stderr=sys.stderr.fileno(),
+            stdin=streams.stdin,
+            stdout=streams.stdout,
+            stderr=streams.stderr,
         )
     except ProgramError as error:  # as a shell has it
         say(f"cloche: {one_line(str(error))}")
         return 127 if error.errno == errno.ENOENT else 126
+    finally:
+        streams.given()
     shop.running.add(process)
     ended = process.wait()
+    streams.join()
     return ended.status if ended else 1
