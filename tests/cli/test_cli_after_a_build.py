@@ -89,7 +89,11 @@ def test_history_has_what_was_built_and_what_failed(failed) -> None:
     assert run["result"] in ("first", "same", "different")  # others may have built it before
     assert run["package"] == "app-misc/greeting-1::local"
     assert 0 < run["build"] < 300
-    assert "failed" in store.cloche("history", "broken", cwd=project, check=True).stdout
+    told = store.cloche("history", "broken", "--json", cwd=project, check=True).stdout
+    broken = json.loads(told)[-1]
+    assert (broken["result"], broken["failed"], broken["merge"]) == ("failed", "build", None)
+    assert 0 < broken["build"] < 300
+    assert "build failed" in store.cloche("history", "broken", cwd=project).stdout
     assert store.cloche("history", "nothing-like-it", cwd=project).returncode == 2
 
 

@@ -29,7 +29,7 @@ from cloche.config.lock import (
 )
 
 STAGE3 = 'type = "stage3"\narch = "amd64"\nflavour = "openrc"\nsize = 3\ndigests = {}\n'
-DEBIAN = 'type = "debian"\nsuite = "bookworm"\narch = "amd64"\npackages = []\n'
+DEBIAN = 'type = "debian"\nsuite = "bookworm"\npackages = []\n'
 GCC = DebianPackage("gcc", "4:12.2.0-3", "amd64", "1" * 64)
 SED = DebianPackage("sed", "4.9-1", "amd64", "2" * 64)
 SEED = DebianSeed(

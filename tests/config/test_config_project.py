@@ -112,7 +112,9 @@ def test_without_a_project_the_next_step_is_named(tmp_path: Path) -> None:
     ("old", "new", "error", "line", "says"),
     [
         ("suite =", "siute =", UnknownKeyError, 3, "did you mean “suite”"),
-        ("suite =", "zzz =", UnknownKeyError, 3, "there is: arch"),
+        ("suite =", "zzz =", UnknownKeyError, 3, "there is: mirror"),
+        ("suite =", "arch =", UnknownKeyError, 3, "unknown key"),
+        ("suite =", "snapshot =", UnknownKeyError, 3, "unknown key"),
         ("[build]", "[bulid]", UnknownKeyError, 10, "did you mean “build”"),
         ("jobs = 4", 'jobs = "4"', WrongTypeError, 11, "a string, expected a whole number"),
         ("jobs = 4", "jobs = true", WrongTypeError, 11, "true or false"),

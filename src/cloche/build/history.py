@@ -1,13 +1,16 @@
-"""How a package's builds went, out of what the index keeps of them. Pure functions over actions."""
+"""How a package's builds went, out of what the index keeps of them.
+
+A step that failed is an action without outputs, of the kind "build-failed" or "merge-failed".
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from cloche.plan.why import changes
-from cloche.store import Action
+from cloche.store import Action, Store
 
 Result = Literal["first", "same", "different", "failed", "lost"]
 
@@ -19,7 +22,8 @@ class Run:
     ``time`` is when it ended, in seconds since the epoch; ``seconds`` what its steps took, None
     where that is not known. ``result`` compares its layer with that of the run before; "lost" means
     that no merge of it is known any more. ``changed`` names the parts of its key that differ from
-    those of the run before.
+    those of the run before. ``failed`` is the step that failed, where one did; a merge that failed
+    without a build before it is a run of its own. ``key`` is that of the build, if there was one.
     """
 
     package: str
@@ -31,31 +35,88 @@ class Run:
     layer: str | None = None
     changed: tuple[str, ...] = ()
     log: str | None = None
+    failed: Literal["build", "merge"] | None = None
+    key: str | None = None
+
+    @property
+    def seconds(self) -> float:
+        """What its steps took together."""
+        return (self.build or 0.0) + (self.merge or 0.0)
 
 
-def runs_of(builds: Sequence[Action], merges: Sequence[Action]) -> tuple[Run, ...]:
-    """The runs of one package, the oldest first, from its build and merge actions in order."""
+def runs_in(store: Store, name: str) -> tuple[Run, ...]:
+    """The runs of the package with this id, the oldest first."""
+    return runs_of(
+        store.actions_of("build", name),
+        store.actions_of("merge", name),
+        (*store.actions_of("build-failed", name), *store.actions_of("merge-failed", name)),
+    )
+
+
+def names_in(store: Store) -> tuple[str, ...]:
+    """The ids of all packages that have runs."""
+    kinds = ("build", "build-failed", "merge-failed")
+    return tuple(sorted({name for kind in kinds for name in store.action_names(kind)}))
+
+
+def runs_of(
+    builds: Sequence[Action], merges: Sequence[Action], failures: Sequence[Action] = ()
+) -> tuple[Run, ...]:
+    """The runs of one package, the oldest first, from its actions; ``failures`` have no outputs."""
     runs: list[Run] = []
     before: Action | None = None
     layer: str | None = None
-    for action in builds:
-        merge = _merge_of(action, merges)
+    for action in sorted((*builds, *failures), key=lambda action: action.created):
+        if action.kind == "merge-failed":
+            runs = _with_failed_merge(runs, action, builds)
+            continue
+        failed = action.kind == "build-failed"
+        merge = None if failed else _merge_of(action, merges)
         now = merge.outputs.get("layer") if merge else None
         runs.append(
             Run(
                 package=action.name,
                 time=action.created,
-                result=_result(layer, now),
+                result="failed" if failed else _result(layer, now),
                 use=tuple(action.parts.get("use", "").split()),
                 build=action.seconds,
                 merge=merge.seconds if merge else None,
                 layer=now,
                 changed=_changed(before, action),
                 log=action.log,
+                failed="build" if failed else None,
+                key=None if failed else action.key,
             )
         )
         before, layer = action, now or layer
     return tuple(runs)
+
+
+def _with_failed_merge(runs: list[Run], failure: Action, builds: Sequence[Action]) -> list[Run]:
+    """The failure ends the run that built its package just before, or is a run of its own."""
+    last = runs[-1] if runs else None
+    built = [b for b in builds if b.outputs.get("gpkg") == failure.parts.get("gpkg")]
+    if last is not None and last.result == "lost" and any(b.key == last.key for b in built):
+        ended = replace(
+            last,
+            time=failure.created,
+            result="failed",
+            merge=failure.seconds,
+            log=failure.log,
+            failed="merge",
+        )
+        return [*runs[:-1], ended]
+    use = tuple(built[-1].parts.get("use", "").split()) if built else ()
+    alone = Run(
+        package=failure.name,
+        time=failure.created,
+        result="failed",
+        use=use,
+        merge=failure.seconds,
+        log=failure.log,
+        failed="merge",
+    )
+    return [*runs, alone]
 
 
 def _merge_of(build: Action, merges: Sequence[Action]) -> Action | None:

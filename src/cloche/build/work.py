@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 from cloche.build import binpkg, fetch, kept, merge
 from cloche.build import package as building
@@ -18,7 +20,7 @@ from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError, HostTroubleError, is_full
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
-from cloche.plan.keys import Key, build_key, merge_key
+from cloche.plan.keys import Key, build_key, make_key, merge_key
 from cloche.plan.plan import Plan
 from cloche.store import Action
 
@@ -225,16 +227,35 @@ class Worker:
         began = time.monotonic()
         self.shop.jobserver.started()
         try:
-            gpkg, log = building.build(self.shop, package, layers)
+            with self._recording_failure("build-failed", package, key):
+                gpkg, log = building.build(self.shop, package, layers)
         finally:
             self.shop.jobserver.ended()
         seconds = time.monotonic() - began
         return self._record("build", package, key, {"gpkg": gpkg}, seconds, log)
 
+    @contextmanager
+    def _recording_failure(self, kind: str, package: Package, key: Key) -> Iterator[None]:
+        """Record a step that fails as an action without outputs, for `cloche history`."""
+        began = time.monotonic()
+        try:
+            yield
+        except ClocheError as error:
+            path = getattr(error, "log", None)
+            if path and not self.shop.running.stopped:
+                log = str(Path(path).relative_to(self.shop.store.logs))
+                # A key of its own: the same step may fail many times.
+                own = make_key(kind, {**key.parts, "log": log})
+                took = time.monotonic() - began
+                failure = replace(own, parts=key.parts)
+                self._record(kind, package, failure, {}, took, log)
+            raise
+
     def _merge(self, package: Package, gpkg: str, layers: Sequence[Layer], key: Key) -> Action:
         before = self.shop.store.last_action("merge", package.id)
         began = time.monotonic()
-        layer, log = merge.merge(self.shop, package, gpkg, layers)
+        with self._recording_failure("merge-failed", package, key):
+            layer, log = merge.merge(self.shop, package, gpkg, layers)
         if before is not None and before.outputs["layer"] == layer.id:
             # The same result as before: the layer stays, and so does the package it was made from,
             # if it is still there: blobs can be lost and struck out.

@@ -30,6 +30,7 @@ from cloche.cli.workplace import (
 )
 from cloche.config import lock as locks
 from cloche.config.drift import inputs_drift, packages_drift
+from cloche.config.errors import NoMachinesError, Origin
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
 from cloche.display.text import count, one_line, size
@@ -227,5 +228,5 @@ def _all(shop: Workshop, packages: tuple[Package, ...]) -> list[ClocheError]:
 
 def _named(project: Project, machines: tuple[str, ...]) -> tuple[str, ...]:
     if not machines and not project.machines:
-        raise click.UsageError("this project has no machines")
+        raise NoMachinesError(Origin(project.root / "machines"))
     return machines or project.machines

@@ -46,6 +46,9 @@ def log(
 ) -> None:
     """Show the newest log of the package ATOM.
 
+    Without --step it is the log of the step that failed last or runs now, if there was no success
+    since; otherwise that of the newest build, not of the merge after it.
+
     The file may be compressed (its name ends with .gz then); the text shown never is. Control
     characters, colours among them, are shown as escapes such as \\x1b, wherever the text goes, so
     that a log cannot steer the terminal that shows it in the end; --raw leaves them as they are.
@@ -65,12 +68,15 @@ def log(
 
 
 def _newest(store: Store, atom: str, step: str | None) -> Path:
-    """The newest log; without a wanted step, a build's is what people mean."""
+    """The newest log; without a wanted step, a build's is what people mean, unless something is
+    newer that did not succeed: such a log is not compressed.
+    """
     known = logs.logged_packages(store)
     found = [path for cpv in matching(atom, known) for path in logs.logs_of(store, cpv)]
     wanted = [path for path in found if logs.step_name(path).endswith(f"-{step or 'build'}")]
-    if not wanted and step is None:
-        wanted = found
+    newest = max(found, key=logs.step_name, default=None)
+    if newest is not None and step is None and (not wanted or newest.suffix != ".gz"):
+        wanted = [newest]
     if not wanted:
         raise UnknownPackageError(atom, nearest(atom, known))
     return max(wanted, key=logs.step_name)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
 import click
 
 from cloche.build.errors import UnknownPackageError
+from cloche.build.history import Run, runs_in
 from cloche.cli.workplace import Options, opened_store, say
 from cloche.display.text import seconds
 from cloche.plan.depgraph import Depgraph, decode_depgraph
@@ -73,19 +75,24 @@ def _answer(store: Store, name: str, machines: list[tuple[str, Depgraph]]) -> di
                  "kinds": list(link.edge.kinds)}
                 for link in needed_by(graph, name)
             ]  # fmt: skip
-    builds = store.actions_of("build", name)
-    return {"package": name, "machines": needed, "builds": _builds(builds)}
+    runs = runs_in(store, name)
+    builds = _builds(store.actions_of("build", name), runs)
+    return {"package": name, "machines": needed, "builds": builds, "runs": list(map(asdict, runs))}
 
 
-def _builds(actions: list[Action]) -> list[dict[str, object]]:
-    """The builds of a package, the oldest first, each with what changed since the one before."""
+def _builds(actions: list[Action], runs: Sequence[Run]) -> list[dict[str, object]]:
+    """The builds of a package, the oldest first, each with what changed since the one before.
+
+    Their seconds are those of the build and of the merge after it.
+    """
+    whole = {run.key: run.seconds for run in runs}
     told: list[dict[str, object]] = []
     for before, action in zip([None, *actions], actions, strict=False):
         changed = changes(before.parts, action.parts) if before else ()
         told.append(
             {
                 "time": action.created,
-                "seconds": action.seconds,
+                "seconds": whole.get(action.key, action.seconds),
                 "key": action.key,
                 "changed": [{"part": c.part, "old": c.old, "new": c.new} for c in changed],
             }
@@ -95,8 +102,8 @@ def _builds(actions: list[Action]) -> list[dict[str, object]]:
 
 def _tell(answer: dict[str, object]) -> None:
     click.echo(str(answer["package"]))
-    machines, builds = answer["machines"], answer["builds"]
-    if not isinstance(machines, dict) or not isinstance(builds, list):
+    machines, builds, runs = answer["machines"], answer["builds"], answer["runs"]
+    if not (isinstance(machines, dict) and isinstance(builds, list) and isinstance(runs, list)):
         raise TypeError(answer)
     for machine, links in machines.items():
         if not links:
@@ -107,14 +114,22 @@ def _tell(answer: dict[str, object]) -> None:
             kinds = ", ".join(link["kinds"])
             click.echo(f"    {link['package']} needs {link['atom'] or link['needs']} ({kinds})")
     for build in builds[-1:]:
-        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(build["time"]))
-        click.echo(f"  last built {when} in {seconds(build['seconds'])}")
+        merged = all(run["failed"] != "merge" for run in runs if run["key"] == build["key"])
+        took = f"{_when(build['time'])} in {seconds(build['seconds'])}"
+        click.echo(f"  last built {took}" + ("" if merged else ", but not merged"))
         if len(builds) == 1:
             click.echo("    it had not been built before")
         for change in build["changed"]:
             click.echo(f"    {change['part']}: {_short(change['old'])} → {_short(change['new'])}")
+    for run in runs[-1:]:
+        if run["failed"]:
+            click.echo(f"  its {run['failed']} failed {_when(run['time'])}")
     if not builds:
         say("  it was not built here yet")
+
+
+def _when(moment: float) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
 
 
 def _short(value: str | None) -> str:

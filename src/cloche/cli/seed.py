@@ -208,6 +208,8 @@ def show_command(options: Options, name: str, as_json: bool) -> None:
     for data in told:
         for key, value in data.items():
             shown = ", ".join(value) if isinstance(value, tuple) else value
+            if key == "created":
+                shown = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(value))
             click.echo(f"{key:<11} {shown}")
 
 

@@ -15,7 +15,7 @@ from cloche.cli.workplace import say
 from cloche.display.plain import Plain
 from cloche.display.text import one_line
 from cloche.watch.errors import NothingToWatchError, UnreadableEmergeError
-from cloche.watch.processes import Emerge, is_alive, join, running_emerges
+from cloche.watch.processes import Emerge, is_alive, is_open, join, running_emerges
 from cloche.watch.watching import watch as follow
 
 AGAIN = 0.5  # seconds between two looks for an emerge
@@ -51,10 +51,17 @@ def watch(
     Everything is seen of an emerge that is started with FEATURES=observability, and by its user or
     root; of others what emerge.log and the processes tell. The emerge is not touched.
     """
-    found = _found(root, pid, wait=wait)
+    found, hidden = _found(root, pid)
+    told: set[int] = set()
     while not found and wait and (pid is None or is_alive(pid)):
+        for emerge in hidden:
+            if emerge.pid not in told:
+                say(one_line(_hidden(emerge)))
+        told.update(emerge.pid for emerge in hidden)
         time.sleep(AGAIN)
-        found = _found(root, pid, wait=wait)
+        found, hidden = _found(root, pid)
+    if not found and hidden:
+        raise UnreadableEmergeError(hidden[-1].pid, "it runs as another user")
     if not found:
         raise NothingToWatchError(str(root) if root else None)
     join(found[-1])
@@ -70,6 +77,8 @@ def watch(
         for other in found[:-1]:
             words = shlex.join(("emerge", *other.argv))
             display(Note(text=f"another one runs: {words} (--pid {other.pid})"))
+        for other in hidden:
+            display(Note(text=_hidden(other)))
         follow(found[-1], sink)
     finally:
         display.close()
@@ -78,14 +87,17 @@ def watch(
         _tell_failures(failed)
 
 
-def _found(root: Path | None, pid: int | None, *, wait: bool) -> list[Emerge]:
-    """The emerges that fit, the newest last."""
-    try:
-        return [e for e in running_emerges(root) if pid is None or e.pid == pid]
-    except UnreadableEmergeError:
-        if not wait:
-            raise
-        return []  # that one may be anywhere
+def _found(root: Path | None, pid: int | None) -> tuple[list[Emerge], list[Emerge]]:
+    """The emerges that fit, the newest last: those that we may look into, and those we may not."""
+    fit = [emerge for emerge in running_emerges(root) if pid is None or emerge.pid == pid]
+    opened = [emerge for emerge in fit if is_open(emerge)]
+    return opened, [emerge for emerge in fit if emerge not in opened]
+
+
+def _hidden(emerge: Emerge) -> str:
+    """What is said of an emerge that is not followed."""
+    words = shlex.join(("emerge", *emerge.argv))
+    return f"{words} (pid {emerge.pid}) runs as another user and cannot be looked into"
 
 
 def _tell_failures(failed: list[Done]) -> None:

@@ -86,6 +86,20 @@ class NoProjectError(ConfigError):
         return "change into a project, or make one with `cloche init DIR`"
 
 
+class NoMachinesError(ConfigError):
+    """A project without a single machine, where all of them are meant."""
+
+    @property
+    def what(self) -> str:
+        """What is missing."""
+        return "this project has no machines"
+
+    @property
+    def todo(self) -> str:
+        """How to get one."""
+        return "write machines/NAME.toml"
+
+
 class UnknownKeyError(ConfigError):
     """A key that means nothing here."""
 

@@ -33,10 +33,8 @@ _SEED_KEYS: Mapping[str, Mapping[str, type]] = {
     "debian": {
         "suite": str,
         "mirror": str,
-        "arch": str,
         "packages": list,
         "portage": str,
-        "snapshot": str,
     },
     "stage3": {"arch": str, "flavour": str, "mirror": str, "file": str, "keyring": str},
     "directory": {"path": str},

@@ -44,7 +44,8 @@ def gc(
 ) -> GcReport:
     """Remove all that no pin and no id of ``keep`` names.
 
-    An action stays when all of its outputs stay. Logs stay with their actions, and others for
+    An action stays when all of its outputs stay; one without outputs, a failure, stays for
+    ``keep_logs`` seconds. Logs stay with their actions, and others for
     ``keep_logs`` seconds. Unions stay with their layers, if they were used within ``keep_unions``
     seconds. So do downloads: files on their way, and copies of repositories that make the next
     sync quicker. ``failed`` takes the kept roots of failed builds along. Distfiles are
@@ -59,7 +60,13 @@ def gc(
     trees = [tree for tree in store.trees() if tree.id not in kept]
     blobs = [blob for blob in store.all_blobs() if blob.id not in kept]
     actions = store.index.actions()
-    lost = [action for action in actions if not kept.issuperset(action.outputs.values())]
+    border = time.time() - keep_logs
+    lost = [
+        action
+        for action in actions
+        if not kept.issuperset(action.outputs.values())
+        or (not action.outputs and action.created < border)
+    ]
     logs = _old_logs(store.logs, [action for action in actions if action not in lost], keep_logs)
     workspaces = dead(store)
     roots = sorted(store.failed.iterdir()) if failed else []

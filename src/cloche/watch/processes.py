@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path, PurePath
 
 from cloche.linux.processes import CLONE_NEWUSER, setns
-from cloche.watch.errors import UnreadableEmergeError
 
 PROC = Path("/proc")
 _CPV = re.compile(r"[\w+][\w+.-]*/[\w+][\w+.-]*", re.ASCII)
@@ -86,7 +85,7 @@ def is_alive(pid: int) -> bool:
 def running_emerges(root: Path | None = None) -> tuple[Emerge, ...]:
     """Every emerge that can be seen, or those that run in ``root`` or install to it; oldest first.
 
-    Raises UnreadableEmergeError where none fits, and of one it cannot be told.
+    Those of which it cannot be told where they run (see `is_open`) are among them.
     """
     found = [emerge for pid in _pids() if (emerge := _emerge(pid)) is not None]
     pids = {emerge.pid for emerge in found}
@@ -94,11 +93,19 @@ def running_emerges(root: Path | None = None) -> tuple[Emerge, ...]:
     if root is not None:
         wanted = root.stat()
         fits = [_same(emerge.root, wanted) or _same(emerge.target, wanted) for emerge in top]
-        hidden = next((e for e, fit in zip(top, fits, strict=True) if fit is None), None)
-        if hidden is not None and True not in fits:
-            raise UnreadableEmergeError(hidden.pid, "its root directory is not shown")
-        top = [emerge for emerge, fit in zip(top, fits, strict=True) if fit]
+        top = [emerge for emerge, fit in zip(top, fits, strict=True) if fit is not False]
     return tuple(sorted(top, key=lambda emerge: emerge.began))
+
+
+def is_open(emerge: Emerge) -> bool:
+    """Whether this user may look into an emerge: another user's shows its command line only."""
+    try:
+        emerge.root.stat()
+    except PermissionError:
+        return False
+    except OSError:
+        pass  # gone: opening it says so
+    return True
 
 
 def join(emerge: Emerge) -> None:
