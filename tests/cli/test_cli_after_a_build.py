@@ -119,6 +119,46 @@ def test_a_report_is_kept_from_collection_and_holds_the_logs(failed) -> None:
     assert "cloche build never-built" in unknown.stderr
 
 
+def test_each_build_of_a_machine_can_be_asked_for(failed) -> None:
+    store, project, _ = failed
+    (project / "cloche.toml").write_text(
+        (project / "cloche.toml").read_text() + "\n[build]\nrecords = 2\n"
+    )
+    (project / "machines/good.toml").write_text(
+        (project / "machines/bad.toml").read_text().replace('"app-misc/broken", ', "")
+    )
+    for _ in range(4):
+        store.cloche("build", "good", cwd=project, check=True)
+    told = store.cloche("history", "good", "--json", cwd=project, check=True).stdout
+    builds = [(b["number"], b["result"], b["built"] + b["reused"]) for b in json.loads(told)]
+    assert builds == [(3, "done", 1), (4, "done", 1)]
+    bad = json.loads(store.cloche("history", "bad", "--json", cwd=project, check=True).stdout)
+    assert [(b["number"], b["result"], b["failed"]) for b in bad] == [(1, "failed", 1)]
+    gone = store.cloche("report", "good", "--build", "2", cwd=project)
+    assert gone.returncode == 2
+    assert "no build 2 is recorded" in gone.stderr
+    page = project / "good.html"
+    for build in ("4", "last-built"):
+        done = store.cloche("report", "bad" if build == "last-built" else "good",
+                            "--build", build, "-o", page, cwd=project)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    assert "broken.c:1:24" in page.read_text()
+
+
+def test_emerge_is_usable_in_a_machines_shell(failed) -> None:
+    store, project, _ = failed
+    (project / "machines/usable.toml").write_text(
+        (project / "machines/bad.toml").read_text().replace('"app-misc/broken", ', "")
+    )
+    store.cloche("build", "usable", cwd=project, check=True)
+    for more in ("--pretend", "--usepkgonly"):
+        words = ("emerge", "--oneshot", more, "app-misc/greeting")
+        done = store.cloche("shell", "usable", "--", *words, cwd=project)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "app-misc/greeting-1" in done.stdout
+        assert "invalid" not in done.stdout + done.stderr
+
+
 def test_a_report_is_of_this_project_not_of_another_machine_of_that_name(
     failed, tmp_path: Path
 ) -> None:

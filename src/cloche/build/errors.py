@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cloche.errors import ClocheError, Exit
 
 SHOWN = 3  # files that an error's one line names
@@ -409,3 +411,27 @@ class UnknownPhaseError(ClocheError):
     def todo(self) -> str | None:
         """Those that there are."""
         return f"it has {', '.join(self.known)}" if self.known else "leave --phase out"
+
+
+class UnknownBuildError(ClocheError):
+    """A build of a machine that is not recorded, or not any more."""
+
+    def __init__(self, machine: str, number: int | None, known: Sequence[int]) -> None:
+        super().__init__(machine, number)
+        self.machine, self.number, self.known = machine, number, tuple(known)
+
+    @property
+    def what(self) -> str:
+        """Which."""
+        which = "build that built something" if self.number is None else f"build {self.number}"
+        return f"no {which} is recorded"
+
+    @property
+    def where(self) -> str | None:
+        """The machine."""
+        return f"machine {self.machine}"
+
+    @property
+    def todo(self) -> str | None:
+        """Those that there are."""
+        return f"there is: {', '.join(map(str, self.known))}"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from cloche.build.events import Delivered, Done, Event, Finished
 from cloche.plan.why import changes
 from cloche.store import Action, Store
 
@@ -42,6 +43,42 @@ class Run:
     def seconds(self) -> float:
         """What its steps took together."""
         return (self.build or 0.0) + (self.merge or 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class MachineRun:
+    """One build of a machine. ``time`` is when it began, ``seconds`` how long all of it took.
+
+    The counts are of packages. ``result`` is "unfinished" where it was interrupted, and "failed"
+    too where all packages were built and something after them failed.
+    """
+
+    number: int
+    time: float
+    seconds: float
+    built: int
+    reused: int
+    failed: int
+    skipped: int
+    result: Literal["done", "failed", "unfinished"]
+
+
+def machine_run(number: int, events: Sequence[Event]) -> MachineRun:
+    """What the events of a build come to."""
+    began, ended = (events[0].time, events[-1].time) if events else (0.0, 0.0)
+    hows = [event.how for event in events if isinstance(event, Done)]
+    delivered = any(isinstance(event, Delivered) for event in events)
+    finished = any(isinstance(event, Finished) for event in events)
+    return MachineRun(
+        number=number,
+        time=began,
+        seconds=ended - began,
+        built=hows.count("built"),
+        reused=hows.count("reused"),
+        failed=hows.count("failed"),
+        skipped=hows.count("skipped"),
+        result="done" if delivered else "failed" if finished else "unfinished",
+    )
 
 
 def runs_in(store: Store, name: str) -> tuple[Run, ...]:

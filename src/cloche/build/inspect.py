@@ -13,12 +13,14 @@ from cloche.build.errors import KeptRootBusyError, NotBuiltError, UnknownPackage
 from cloche.build.fetch import fetch
 from cloche.build.preview import forecast
 from cloche.build.work import Worker
-from cloche.build.workshop import Workshop, make_directory
+from cloche.build.workshop import REPOS, Workshop, make_directory
 from cloche.engines.base import Bind, Sandbox
 from cloche.layers import unions
 from cloche.plan.depgraph import Package
 from cloche.plan.names import matching, nearest
 from cloche.store import Pin, remove_tree
+
+PKGDIR = "/var/cache/binpkgs"  # Portage's default (cnf/make.globals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,20 +34,37 @@ class Root:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def machine_root(shop: Workshop, machine: str, pin: Pin | None) -> AbstractContextManager[Root]:
-    """The root of a machine as its last build left it. Raises NotBuiltError."""
+def machine_root(
+    shop: Workshop, machine: str, pin: Pin | None, packages: Path
+) -> AbstractContextManager[Root]:
+    """The root of a machine as its last build left it; its binary packages are in ``packages``.
+
+    Raises NotBuiltError.
+    """
     if pin is None:
         raise NotBuiltError(f"machine {machine}", f"cloche build {machine}")
-    return _machine_root(shop, pin)
+    return _machine_root(shop, pin, packages)
 
 
 @contextmanager
-def _machine_root(shop: Workshop, pin: Pin) -> Iterator[Root]:
+def _machine_root(shop: Workshop, pin: Pin, packages: Path) -> Iterator[Root]:
     base, layers = ([shop.layer(id) for id in pin.data[name]] for name in ("base", "layers"))
     with shop.store.workspace("shell") as workspace:
         upper = make_directory(workspace, "root")
-        lowers = unions.lowers(shop.store, base, layers)
-        yield Root(Sandbox(lowers=lowers, upper=upper, limits=shop.policy.limits))
+        # The machine's own base, which may be older than the inputs are now. The repositories are
+        # there for emerge, and its packages where it looks for binary ones.
+        sandbox = Sandbox(
+            lowers=unions.lowers(shop.store, base, layers),
+            upper=upper,
+            binds=(*shop.whole_repositories(), *_packages(packages)),
+            tmpfs=(REPOS,),
+            limits=shop.policy.limits,
+        )
+        yield Root(sandbox, environment=shop.environment())
+
+
+def _packages(directory: Path) -> tuple[Bind, ...]:
+    return (Bind(directory, PKGDIR),) if directory.is_dir() else ()
 
 
 def package_root(worker: Worker, atom: str) -> AbstractContextManager[Root]:

@@ -106,6 +106,7 @@ class Policy:
     strict_hooks: bool = False  # a hook that changes what another package owns is an error
     offline: bool = False
     phase_seconds: float = 6 * 3600.0
+    records: int = 20  # builds of a machine whose events are kept
     disk_reserve: int = 256 << 20  # bytes of the store's filesystem that stay free
     limits: Limits = field(default_factory=Limits)
     distfiles: tuple[Path, ...] = ()  # directories of the user's own that are looked into first

@@ -36,6 +36,11 @@ def complete_repo(context: click.Context, _: click.Parameter, begun: str) -> lis
         return []
 
 
+def complete_build(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    """The word for a build besides its number."""
+    return [word for word in ("last-built",) if word.startswith(begun)]
+
+
 def complete_engine(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """Engines, whether they are there or not."""
     return [name for name in choice.NAMES if name.startswith(begun)]

@@ -8,9 +8,11 @@ from dataclasses import asdict
 
 import click
 
-from cloche.build.errors import UnknownPackageError
-from cloche.build.history import Run, names_in, runs_in
-from cloche.cli.workplace import Options, opened_store
+from cloche.build.errors import NotBuiltError, UnknownPackageError
+from cloche.build.history import MachineRun, Run, machine_run, names_in, runs_in
+from cloche.build.record import recorded_events, records
+from cloche.cli.complete import complete_machine
+from cloche.cli.workplace import Options, opened_store, project_or_none
 from cloche.display.text import seconds
 from cloche.plan.names import matching, nearest
 
@@ -26,17 +28,32 @@ WORDS = {
     epilog="""\b
 Examples:
   cloche history jq
+  cloche history workbench
   cloche history dev-libs/oniguruma --json | jq '.[].build'
 """
 )
-@click.argument("atom")
+@click.argument("atom", metavar="ATOM|MACHINE", shell_complete=complete_machine)
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
 def history(options: Options, atom: str, as_json: bool) -> None:
     """Show when the package ATOM was built, how long it took, with what USE, and what came of it.
 
+    Of a MACHINE of the project its builds are listed: their numbers are those of `cloche report
+    --build`. A package of the same name needs its category.
+
     A step that failed is shown for as long as `cloche store gc` keeps its log.
     """
+    project = project_or_none(options)
+    if project is not None and atom in project.machines:
+        with opened_store(options, project) as store:
+            builds = [
+                machine_run(record.number, recorded_events(store, record))
+                for record in records(store, project.place, atom)
+            ]
+        if not builds:
+            raise NotBuiltError(f"machine {atom}", f"cloche build {atom}")
+        click.echo(json.dumps([asdict(b) for b in builds], indent=2) if as_json else _list(builds))
+        return
     with opened_store(options) as store:
         names = names_in(store)
         runs = [run for name in matching(atom, names) for run in runs_in(store, name)]
@@ -58,3 +75,13 @@ def _table(runs: list[Run]) -> str:
         if run.changed:
             lines.append(f"{'':32}changed: {', '.join(run.changed)}")
     return "\n".join(lines)
+
+
+def _list(builds: list[MachineRun]) -> str:
+    return "\n".join(
+        f"{b.number:>4}  {time.strftime('%Y-%m-%d %H:%M', time.localtime(b.time))}  "
+        f"{seconds(b.seconds):>12}  {b.built} built, {b.reused} reused, {b.failed} failed"
+        + (f", {b.skipped} skipped" if b.skipped else "")
+        + f"  {b.result}"
+        for b in builds
+    )

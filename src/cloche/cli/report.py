@@ -6,18 +6,28 @@ from pathlib import Path
 
 import click
 
-from cloche.cli.complete import complete_machine
+from cloche.build.record import wanted_record
+from cloche.cli.complete import complete_build, complete_machine
 from cloche.cli.workplace import Options, opened_store
 from cloche.config.project import load_project
 from cloche.display import report as html
 from cloche.display.timeline import timeline
 from cloche.output.recall import recall
 
+LAST_BUILT = "last-built"
+
+
+def _checked(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and value != LAST_BUILT and not (value.isascii() and value.isdigit()):
+        raise click.BadParameter(f"give a number, or {LAST_BUILT}")
+    return value
+
 
 @click.command(
     epilog="""\b
 Examples:
   cloche report workbench
+  cloche report workbench --build last-built
   cloche report workbench -o /tmp/report.html
 """
 )
@@ -28,16 +38,26 @@ Examples:
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file [PROJECT/out/MACHINE/report.html].",
 )
+@click.option(
+    "--build",
+    metavar="N|last-built",
+    shell_complete=complete_build,
+    callback=_checked,
+    help="The build with this number (see `cloche history MACHINE`), or the last one that built "
+    "something [the last one].",
+)
 @click.pass_obj
-def report(options: Options, machine: str, output: Path | None) -> None:
-    """Write one HTML file about the last build of MACHINE, whether it succeeded or not.
+def report(options: Options, machine: str, output: Path | None, build: str | None) -> None:
+    """Write one HTML file about a build of MACHINE, whether it succeeded or not.
 
     It holds everything itself (time line, critical path, sizes, logs, graph) and loads nothing.
     """
     project = load_project(options.directory)
     target = output or project.root / "out" / machine / "report.html"
     with opened_store(options, project) as store:
-        events, known = recall(store, project.place, machine)
+        number = None if build in (None, LAST_BUILT) else int(build)
+        record = wanted_record(store, project.place, machine, number, built=build == LAST_BUILT)
+        events, known = recall(store, record)
     about = {
         name: html.About(
             use=each.use,

@@ -19,6 +19,7 @@ from cloche.config.project import load_project
 from cloche.display.text import one_line
 from cloche.engines.base import Command
 from cloche.engines.errors import ProgramError
+from cloche.output.claim import BINPKGS
 from cloche.output.deliver import finished_machine
 
 
@@ -28,6 +29,7 @@ from cloche.output.deliver import finished_machine
 Examples:
   cloche shell workbench
   cloche shell workbench -- jq --version
+  cloche shell workbench -- emerge --pretend --usepkgonly app-misc/jq
   cloche shell workbench --package app-misc/tmux
 
 \b
@@ -46,7 +48,8 @@ def shell(
 ) -> None:
     """Open a shell in MACHINE as it was built last, or run COMMAND there.
 
-    What is written in the machine's root is gone afterwards.
+    What is written in the machine's root is gone afterwards. emerge has the project's repositories
+    there, and the packages of PROJECT/out/MACHINE for --usepkg; it has no network.
     """
     project = load_project(options.directory)
     wanted = project.machine(machine)
@@ -54,7 +57,9 @@ def shell(
     with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
         if atom is None:
             pin = finished_machine(shop.store, wanted)
-            opened = inspect.machine_root(shop, machine, pin)
+            opened = inspect.machine_root(
+                shop, machine, pin, project.root / "out" / machine / BINPKGS
+            )
         else:
             opened = inspect.package_root(prepare(shop, wanted.targets), atom)
         with opened as root:

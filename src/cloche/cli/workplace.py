@@ -217,6 +217,7 @@ def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:
             processes=limits.processes or Limits().processes,
             memory=limits.memory,
         ),
+        records=project.records or Policy().records,
         distfiles=(project.distfiles,) if project.distfiles else (),
         mirrors=mirrors_now(project.seeds[machine.seed]),
     )

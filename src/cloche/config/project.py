@@ -78,7 +78,8 @@ class Project:
     """A project directory. Times in seconds; None means that the file does not say.
 
     ``jobs`` are packages at once, ``cores`` compilers at once over all packages. With
-    ``strict_hooks`` no hook may change what another package owns.
+    ``strict_hooks`` no hook may change what another package owns. ``records`` is the number of
+    builds of each machine whose events are kept.
     """
 
     root: Path
@@ -92,6 +93,7 @@ class Project:
     cores: int | None = None
     phase_timeout: float | None = None
     strict_hooks: bool = False
+    records: int | None = None
 
     @property
     def lock(self) -> Path:
@@ -146,7 +148,7 @@ def _read(root: Path) -> Project:
     top.only(("seeds", "repos", "binrepos", "store", "build"))
     store, build = top.table("store"), top.table("build")
     store.only(("path",))
-    build.only(("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks"))
+    build.only(("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks", "records"))
     repos = {name: _repo(name, table, root) for name, table in top.tables("repos").items()}
     mains = [repo for repo in repos.values() if repo.main]
     if len(mains) > 1:
@@ -165,6 +167,7 @@ def _read(root: Path) -> Project:
         cores=_count(build, "cores"),
         phase_timeout=build.measure("phase_timeout", duration, 'a time such as "2h"'),
         strict_hooks=build.optional("strict_hooks", bool) or False,
+        records=_count(build, "records"),
     )
 
 

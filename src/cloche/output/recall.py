@@ -9,7 +9,7 @@ from pathlib import Path
 
 from cloche.build.events import Done, Event, Planned, Started
 from cloche.build.logs import log_lines
-from cloche.build.record import recorded_events
+from cloche.build.record import Record, recorded_events
 from cloche.plan.depgraph import Depgraph, decode_depgraph
 from cloche.plan.visible import machine_members
 from cloche.store import Store
@@ -37,12 +37,9 @@ class Recalled:
     logs: tuple[Ending, ...]
 
 
-def recall(store: Store, place: str, machine: str) -> tuple[tuple[Event, ...], dict[str, Recalled]]:
-    """The events of the last build of a project's machine, and each package's own.
-
-    ``place`` is the project's. Raises NotBuiltError.
-    """
-    events = recorded_events(store, place, machine)
+def recall(store: Store, record: Record) -> tuple[tuple[Event, ...], dict[str, Recalled]]:
+    """The events of a build of a machine, and what is known of each of its packages."""
+    events = recorded_events(store, record)
     graph = _resolution(store, events)
     members = set(machine_members(graph))
     layers = {e.package: e.layer for e in events if isinstance(e, Done) and e.layer}
