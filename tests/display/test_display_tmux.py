@@ -101,8 +101,13 @@ def test_a_build_is_watched_its_log_read_and_a_package_stopped(window: Tmux) -> 
     window.wait("app-misc/endless-1  build log", "endless: line 3")
     window.resize(80, 20)
     window.keys("q")
-    text = window.wait("▶ app-misc/endless-1", without="endless: line")
+    window.wait("▶ app-misc/endless-1", without="endless: line")
+    window.resize(20, 5)
+    time.sleep(0.5)
+    window.resize(80, 20)
+    text = window.wait("▶ app-misc/endless-1", "so far", without="endless: line")
     assert text.count("so far") == 1
+    assert text.count("▶ app-misc/endless-1") == 1  # nothing of the picture in the low window
     window.keys("s")
     window.wait("stop app-misc/endless-1?")
     window.keys("y")

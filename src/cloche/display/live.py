@@ -170,7 +170,7 @@ class Live:
         fresh = self._drawn is None
         self._drawn = wanted
         lines = render(state, size, self._theme, now, view)
-        text = self._region.update(lines, size.columns, above)
+        text = self._region.update(lines, size.columns, above, size.rows)
         if text:
             self._write((HIDE if fresh else "") + text)
         with self._lock:

@@ -22,11 +22,20 @@ class Region:
     def __init__(self) -> None:
         self._lines: list[str] = []
         self._width = 0
+        self._height = 0
+        self._gone = 0  # rows of ours that a lower window has pushed out at its top
 
-    def update(self, lines: Sequence[str], width: int, above: Sequence[str] = ()) -> str:
-        """Show ``lines`` in a window of ``width`` columns; ``above`` go by over them, for ever."""
+    def update(
+        self, lines: Sequence[str], width: int, above: Sequence[str] = (), height: int = 0
+    ) -> str:
+        """Show ``lines`` in a window of ``width`` columns; ``above`` go by over them, for ever.
+
+        ``height`` is the window's in rows, 0 where nobody knows.
+        """
         lines = list(lines)
-        resized = self._width not in (0, width)
+        resized = self._width not in (0, width) or self._height not in (0, height)
+        if self._height > height:
+            self._gone += max(0, self._rows(width) - height)
         if not above and not resized and len(lines) == len(self._lines):
             text = self._changed(lines)
         else:
@@ -34,7 +43,9 @@ class Region:
             text = self._erased(width) if resized or above else self._to_top(width)
             text += "".join(f"{line}\r\n" for line in above)
             text += "\r\n".join(f"{line}\x1b[K" for line in lines) + "\x1b[J"
-        self._lines, self._width = lines, width
+        if above or height > self._height:  # what is in the history now stays there, or was erased
+            self._gone = 0
+        self._lines, self._width, self._height = lines, width, height
         return text
 
     def clear(self, width: int) -> str:
@@ -72,11 +83,14 @@ class Region:
         """Erase the region and all below; the cursor is where it began.
 
         Line by line first: a screen that is erased from its top is kept in tmux's history, from
-        where it would come back when the window grows.
+        where it would come back when the window grows. Rows that were pushed out may have come back
+        above the region; where they have not, it begins at the window's top, and no cursor goes up
+        from there.
         """
-        rows = self._rows(width)
+        rows = self._rows(width) + self._gone if self._lines else 0
         lines = "\x1b[B".join(["\x1b[2K"] * rows)
-        return f"{self._to_top(width)}{lines}{_moved(rows - 1, 0) if rows else ''}\x1b[J"
+        top = f"\r{_moved(rows - 1, 0)}" if rows else ""
+        return f"{top}{lines}{_moved(rows - 1, 0) if rows else ''}\x1b[J"
 
     def _rows(self, width: int) -> int:
         """How many rows of the window the region takes."""
