@@ -222,14 +222,16 @@ def test_a_workspace_goes_with_all_it_holds(store: Store) -> None:
     assert not room.exists()
 
 
-def test_leftovers_go_when_the_store_is_opened(store: Store) -> None:
+def test_leftovers_go_when_the_store_is_opened_and_what_is_unknown_stays(store: Store) -> None:
     (store.tmp / "dead-1").mkdir()
     (store.tmp / "file").touch()
     (store.layers / ("a" * 64)).mkdir()
     (store.blobs / ("b" * 64)).touch()
     Store.open(store.path).close()
-    for directory in (store.tmp, store.layers, store.blobs):
-        assert not list(directory.iterdir())
+    assert not list(store.tmp.iterdir())
+    for directory in (store.layers, store.blobs):
+        assert len(list(directory.iterdir())) == 1
+    assert {part.name: part.count for part in usage(store).parts}["unknown"] == 2
 
 
 def test_a_lock_keeps_threads_apart(store: Store) -> None:

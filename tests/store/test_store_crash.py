@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from cloche.store import Action, Store, exact_digest, gc, measure, verify, walk
+from cloche.store import Action, Store, exact_digest, gc, measure, recover, verify, walk
 
 
 def work(store: Store, number: int) -> None:
@@ -57,11 +57,14 @@ def status(pid: int) -> int:
 
 
 CRITICAL = {
-    "add_tree", "add_blob", "remove", "take_away", "sweep", "strike", "record", "gc",
+    "add_tree", "_place", "add_blob", "remove", "take_away", "sweep", "_finish", "strike", "record",
+    "gc", "describe", "intend", "done",
 }  # fmt: skip
+MAKING = {"own_index", "_settle", "_back_up", "write_identity", "settle_version"}
+RECOVERING = {"_swap", "write_identity", "_pin"}
 
 
-def killed_at_line(task: Callable[[], object], line: int) -> int:
+def killed_at_line(task: Callable[[], object], line: int, critical: set[str] = CRITICAL) -> int:
     """Run a task in a child that kills itself before a line of the critical functions.
 
     ``line`` counts the lines of them that have run.
@@ -71,7 +74,7 @@ def killed_at_line(task: Callable[[], object], line: int) -> int:
     def trace(frame: FrameType, event: str, argument: Any) -> Any:
         nonlocal left
         code = frame.f_code
-        if "/cloche/store/" not in code.co_filename or code.co_name not in CRITICAL:
+        if "/cloche/store/" not in code.co_filename or code.co_name not in critical:
             return None
         if event == "line":
             left -= 1
@@ -117,6 +120,40 @@ def test_a_store_survives_being_killed_at_any_line_of_adding(tmp_path: Path) -> 
 
 def test_a_store_survives_being_killed_at_any_line_of_collecting(tmp_path: Path) -> None:
     kill_everywhere(tmp_path, lambda path: gc(Store.open(path, exclusive=True), keep_logs=0))
+
+
+def test_a_store_survives_being_killed_at_any_line_of_being_made(tmp_path: Path) -> None:
+    for line in range(1, 10_000):
+        path = tmp_path / str(line)
+        ended = killed_at_line(lambda path=path: Store.open(path).close(), line, MAKING)  # type: ignore[misc]
+        assert_whole(path)
+        if ended == 0:
+            return
+    pytest.fail("the task never came to its end")
+
+
+def test_recovering_survives_being_killed_at_any_line(tmp_path: Path) -> None:
+    """And the next try gives what the first one would have given."""
+
+    def again(path: Path) -> object:
+        return recover(path, identify=lambda *_: ())
+
+    with Store.open(tmp_path / "before") as store:
+        work(store, 1)
+        work(store, 2)
+    (tmp_path / "before/index.sqlite").write_bytes(b"x" * 10_000)
+    for line in range(1, 10_000):
+        path = tmp_path / str(line)
+        shutil.copytree(tmp_path / "before", path)
+        ended = killed_at_line(lambda path=path: again(path), line, RECOVERING)  # type: ignore[misc]
+        again(path)
+        assert_whole(path)
+        with Store.open(path) as store:
+            assert (len(store.trees()), len(store.all_blobs())) == (2, 2)
+            assert [pin.name for pin in store.pins()] == ["pin1", "pin2"]
+        if ended == 0:
+            return
+    pytest.fail("the task never came to its end")
 
 
 def test_a_store_survives_workers_killed_at_random_times(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from cloche.store import (
     Problem,
     Store,
     Tree,
+    UnknownContentError,
     exact_digest,
     gc,
     measure,
@@ -206,5 +207,10 @@ def test_verify_tells_of_strays_and_of_trees_that_are_none(store: Store) -> None
         ("unlisted", "blob"),
         ("leftover", "workspace"),
     }
-    assert verify(store, repair=True).ok
+    repaired = verify(store, repair=True)
+    assert {p.trouble for p in repaired.problems if not p.repaired} == {"unlisted"}
+    with pytest.raises(UnknownContentError, match="store recover"):
+        gc(store)
+    assert gc(store, dry_run=True).unknown == ("d" * 64, "e" * 64)
+    assert set(gc(store, unknown=True).unknown) == {"d" * 64, "e" * 64}
     assert verify(store).problems == ()

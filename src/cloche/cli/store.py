@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from collections.abc import Sequence
 
 import click
 
 from cloche import store as stores
-from cloche.cli.workplace import Options, opened_store, say
+from cloche.cli.workplace import Options, opened_store, project_or_none, say, store_path
 from cloche.display.text import count, size
+from cloche.engines import userns
 from cloche.errors import Exit
+from cloche.layers.layer import possible_ids
 
 
 @click.group(
@@ -20,6 +23,7 @@ Examples:
   cloche store usage
   cloche store gc --dry-run
   cloche store verify --repair
+  cloche store recover --dry-run
 """
 )
 def store() -> None:
@@ -79,7 +83,7 @@ def verify_command(options: Options, repair: bool, as_json: bool) -> None:
         )
     if any(not problem.repaired for problem in report.problems):
         if not as_json:
-            say("run `cloche store verify --repair` to drop what is damaged")
+            say(_way_out(report.problems))
         sys.exit(Exit.FAILED)
 
 
@@ -93,16 +97,23 @@ Examples:
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Only say what would be removed.")
 @click.option("--failed", is_flag=True, help="Remove the kept roots of failed builds, too.")
+@click.option("--unknown", is_flag=True, help="Remove what the index does not know, too.")
+@click.option("--recovered", is_flag=True, help="Give up what `recover` keeps without a pin.")
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def gc_command(options: Options, dry_run: bool, failed: bool, as_json: bool) -> None:
+def gc_command(
+    options: Options, dry_run: bool, failed: bool, unknown: bool, recovered: bool, as_json: bool
+) -> None:
     """Remove what no seed and no machine needs any more.
 
     What a machine's last build used stays, and so do distfiles; copies of repositories and what is
-    left of downloads go when they were not used for four weeks.
+    left of downloads go when they were not used for four weeks. Where there is something that the
+    index does not know, nothing is removed without --unknown.
     """
     with opened_store(options, exclusive=not dry_run) as opened:
-        report = stores.gc(opened, dry_run=dry_run, failed=failed)
+        report = stores.gc(
+            opened, dry_run=dry_run, failed=failed, unknown=unknown, recovered=recovered
+        )
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
         return
@@ -111,6 +122,56 @@ def gc_command(options: Options, dry_run: bool, failed: bool, as_json: bool) -> 
         f"{count(len(report.blobs), 'file')}, {count(len(report.logs), 'log')}, "
         f"{count(len(report.unions), 'union')}, {count(len(report.downloads), 'download')}, "
         f"{count(len(report.workspaces), 'workspace')}: {size(report.bytes)}"
+    )
+    if report.unknown and not unknown:
+        say(
+            f"{count(len(report.unknown), 'object')} not in the index: `cloche store recover` "
+            "enters them, `cloche store gc --unknown` removes them"
+        )
+
+
+def _way_out(problems: Sequence[stores.Problem]) -> str:
+    if all(problem.trouble == "unlisted" for problem in problems):
+        return "run `cloche store recover` to enter what the index does not know"
+    return "run `cloche store verify --repair` to drop what is damaged"
+
+
+@store.command(
+    "recover",
+    epilog="""\b
+Examples:
+  cloche store recover --dry-run
+  cloche store recover
+""",
+)
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be entered.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def recover_command(options: Options, dry_run: bool, as_json: bool) -> None:
+    """Make the index again when it is lost or damaged, from what lies in the store.
+
+    Reads every layer and file, and enters what has the digest that it should have. Pins (what
+    seeds and machines keep) and the steps that were done come from the index as far as it can be
+    read, and from its last copy; what no pin names is kept until `cloche store gc --recovered`.
+    Removes nothing: the old index is put into the store's `backup` directory.
+    """
+    userns.enter()
+    path = store_path(options, project_or_none(options))
+    progress = _progress if sys.stderr.isatty() and not as_json else None
+    report = stores.recover(path, identify=possible_ids, dry_run=dry_run, progress=progress)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(report), indent=2))
+        return
+    for place in report.unproven:
+        click.echo(f"{place}: not what it was, or never of this store; left as it is")
+    for source in report.sources:
+        say(f"pins and steps from {source}")
+    if not report.sources:
+        say("pins and steps are lost: machines are built again, seeds made or added again")
+    say(
+        f"{'would know' if dry_run else 'knows'} {count(report.trees, 'layer')}, "
+        f"{count(report.blobs, 'file')}, {count(report.pins, 'pin')}, "
+        f"{count(report.actions, 'step')}; {count(len(report.entered), 'object')} entered"
     )
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.layers.identity import Rules, layer_id
 from cloche.layers.portage_noise import PORTAGE_RULES
-from cloche.store import Store, Tree, exact_digest, measure, walk
+from cloche.store import Entry, Store, Tree, exact_digest, measure, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,14 @@ def layer_of(tree: Tree) -> Layer:
 def stored_layer(store: Store, id: str) -> Layer:
     """The layer of this id. Raises `store.UnknownTreeError`."""
     return layer_of(store.tree(id))
+
+
+def possible_ids(directory: Path, entries: Sequence[Entry]) -> set[str]:
+    """The ids that `commit` may have given to a stored tree; ``entries`` are its `walk`.
+
+    Raises OSError.
+    """
+    return {layer_id(directory, rules, entries) for rules in (PORTAGE_RULES, {})}
 
 
 def commit(

@@ -2,13 +2,15 @@
 
 `Store.open` gives the store; trees and blobs go in with `Store.add_tree` and `Store.add_blob` and
 never change from then on. `Store.record` and `Store.action` remember steps by their keys,
-`Store.pin` keeps things from `gc`, `verify` reads everything again, `usage` measures.
+`Store.pin` keeps things from `gc`, `verify` reads everything again, `usage` measures, `recover`
+makes the index again.
 """
 
 from __future__ import annotations
 
 from cloche.store.errors import (
     BadIdError,
+    DamagedIndexError,
     NotAStoreError,
     NotExclusiveError,
     StoreBusyError,
@@ -17,10 +19,12 @@ from cloche.store.errors import (
     TooDeepError,
     TreeChangedError,
     UnknownBlobError,
+    UnknownContentError,
     UnknownTreeError,
 )
 from cloche.store.gc import GcReport, gc
 from cloche.store.records import Action, Blob, Pin, Tree
+from cloche.store.recover import RecoverReport, recover
 from cloche.store.store import Store
 from cloche.store.tree import Entry, exact_digest, measure, remove_tree, walk
 from cloche.store.unions import Union, add_union, known_unions, unions, use_union
@@ -31,6 +35,7 @@ __all__ = [
     "Action",
     "BadIdError",
     "Blob",
+    "DamagedIndexError",
     "Entry",
     "GcReport",
     "NotAStoreError",
@@ -38,6 +43,7 @@ __all__ = [
     "Part",
     "Pin",
     "Problem",
+    "RecoverReport",
     "Store",
     "StoreBusyError",
     "StoreForbiddenError",
@@ -47,6 +53,7 @@ __all__ = [
     "TreeChangedError",
     "Union",
     "UnknownBlobError",
+    "UnknownContentError",
     "UnknownTreeError",
     "Usage",
     "VerifyReport",
@@ -55,6 +62,7 @@ __all__ = [
     "gc",
     "known_unions",
     "measure",
+    "recover",
     "remove_tree",
     "unions",
     "usage",

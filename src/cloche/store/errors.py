@@ -56,6 +56,55 @@ class NotAStoreError(ClocheError):
         return "name an empty or a new directory"
 
 
+class DamagedIndexError(ClocheError):
+    """The index is lost, damaged, or another store's; ``why`` says how that shows."""
+
+    status = Exit.HOST
+
+    def __init__(self, index: Path, why: str) -> None:
+        super().__init__(index, why)
+        self.index = index
+        self.why = why
+
+    @property
+    def what(self) -> str:
+        return f"the store's index cannot be used: {self.why}"
+
+    @property
+    def where(self) -> str:
+        return str(self.index)
+
+    @property
+    def todo(self) -> str:
+        return "nothing was removed; `cloche store recover` makes it again from what is there"
+
+
+class UnknownContentError(ClocheError):
+    """The store holds objects that its index does not know, so it cannot say what is garbage."""
+
+    status = Exit.BAD_INPUT
+
+    def __init__(self, path: Path, count: int) -> None:
+        super().__init__(path, count)
+        self.path = path
+        self.count = count
+
+    @property
+    def what(self) -> str:
+        return (
+            f"{self.count} layers or files are not in the index, which may have lost "
+            "more than them; nothing was removed"
+        )
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return "`cloche store recover` enters them, `cloche store gc --unknown` removes them"
+
+
 class StoreForbiddenError(ClocheError):
     """The store, or the place where it is to be made, belongs to somebody else."""
 

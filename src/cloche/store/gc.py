@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.store.errors import UnknownContentError
 from cloche.store.records import Action
+from cloche.store.recover import PIN
 from cloche.store.store import Store
-from cloche.store.sweep import dead
+from cloche.store.sweep import dead, take_away, unlisted
 from cloche.store.tree import remove_tree
 from cloche.store.unions import unneeded
 from cloche.store.usage import freed
@@ -29,6 +31,7 @@ class GcReport:
     failed: tuple[str, ...]
     unions: tuple[str, ...]
     downloads: tuple[str, ...]
+    unknown: tuple[str, ...]
     bytes: int
 
 
@@ -41,6 +44,8 @@ def gc(
     keep_unions: float = WEEK,
     keep_downloads: float = 4 * WEEK,
     failed: bool = False,
+    unknown: bool = False,
+    recovered: bool = False,
 ) -> GcReport:
     """Remove all that no pin and no id of ``keep`` names.
 
@@ -49,13 +54,22 @@ def gc(
     ``keep_logs`` seconds. Unions stay with their layers, if they were used within ``keep_unions``
     seconds. So do downloads: files on their way, and copies of repositories that make the next
     sync quicker. ``failed`` takes the kept roots of failed builds along. Distfiles are
-    left alone: which are needed, only repositories know. Raises `NotExclusiveError` unless
-    ``dry_run``.
+    left alone: which are needed, only repositories know.
+
+    What the index does not know is listed, and taken along for ``unknown`` alone; else nothing is
+    removed, because an index that has lost rows may have lost pins as well. ``recovered`` gives up
+    what `recover` keeps for want of pins. Raises `UnknownContentError`, `DamagedIndexError`, and
+    `NotExclusiveError`, the first and the last unless ``dry_run``.
     """
     if not dry_run:
         store.need_exclusive()
+    store.index.check()
+    strays = unlisted(store)
+    if strays and not unknown and not dry_run:
+        raise UnknownContentError(store.path, len(strays))
+    pins = [pin for pin in store.pins() if not (recovered and pin.name.startswith(PIN))]
     kept = set(keep)
-    for pin in store.pins():
+    for pin in pins:
         kept.update(pin.trees, pin.blobs)
     trees = [tree for tree in store.trees() if tree.id not in kept]
     blobs = [blob for blob in store.all_blobs() if blob.id not in kept]
@@ -67,7 +81,11 @@ def gc(
         if not kept.issuperset(action.outputs.values())
         or (not action.outputs and action.created < border)
     ]
-    logs = _old_logs(store.logs, [action for action in actions if action not in lost], keep_logs)
+    logs = (
+        []  # the actions that name them may be lost
+        if any(pin.name.startswith(PIN) for pin in pins)
+        else _old_logs(store.logs, [action for action in actions if action not in lost], keep_logs)
+    )
     workspaces = dead(store)
     roots = sorted(store.failed.iterdir()) if failed else []
     unions = unneeded(store, kept, time.time() - keep_unions)
@@ -82,10 +100,18 @@ def gc(
         failed=tuple(path.name for path in roots),
         unions=tuple(union.key for union in unions),
         downloads=tuple(path.name for path in old),
-        bytes=freed([*doomed, *workspaces, *logs, *roots, *old, *(union.path for union in unions)]),
-    )
+        unknown=tuple(path.name for path in strays),
+        bytes=freed([
+            *doomed, *workspaces, *logs, *roots, *old, *(union.path for union in unions),
+            *(strays if unknown else ()),
+        ]),
+    )  # fmt: skip
     if not dry_run:
+        for pin in store.pins(PIN) if recovered else ():
+            store.unpin(pin.name)
         store.drop_unions(unions)
+        for path in strays:
+            take_away(store, path)
         store.remove(trees=report.trees, blobs=report.blobs, actions=report.actions)
         for path in [*logs, *roots, *old]:
             remove_tree(path)

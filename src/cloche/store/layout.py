@@ -16,8 +16,9 @@ FORMAT = 1
 
 _DIRECTORIES = (
     *("layers", "unions", "blobs", "distfiles", "downloads", "logs", "tmp", "failed", "locks"),
+    *("about", "backup"),
 )
-_FILES = ("version", "lock", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm")
+_FILES = ("version", "identity", "lock", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm")
 _ID = re.compile(r"[0-9a-f]{64}\Z")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.syncfs.argtypes = [ctypes.c_int]

@@ -65,3 +65,12 @@ class Pin:
     blobs: tuple[str, ...]
     data: Mapping[str, Any]
     created: float
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """What was begun with a "layer" or "blob" (``noun``): "placing" or "removing" (``act``)."""
+
+    noun: str
+    id: str
+    act: str

@@ -2,9 +2,11 @@
 
 ``version`` is the format's number; ``layers/ID`` are trees that serve as an overlay's lower
 directories at once; ``blobs/ID`` files; ``index.sqlite`` what is known of both (see `index` for the
-order that keeps them in step); ``unions`` are a cache (see there); ``distfiles``, ``downloads``,
-``logs`` and ``failed/NAME`` (kept roots of failed builds) belong to their writers; ``tmp`` holds
-workspaces; ``locks`` and ``lock`` files for flock(2).
+order that keeps them in step), ``backup`` copies of it; ``identity`` a random id that the index has
+as well; ``about`` what each tree and blob is, for when the index is lost; ``unions`` are a cache
+(see there); ``distfiles``, ``downloads``, ``logs`` and ``failed/NAME`` (kept roots of failed
+builds) belong to their writers; ``tmp`` holds workspaces; ``locks`` and ``lock`` are files for
+flock(2).
 """
 
 from __future__ import annotations
@@ -20,6 +22,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cloche.store.backup import back_up
+from cloche.store.descriptions import describe
 from cloche.store.errors import (
     NotExclusiveError,
     StoreBusyError,
@@ -27,8 +31,8 @@ from cloche.store.errors import (
     UnknownBlobError,
     UnknownTreeError,
 )
+from cloche.store.identity import own_index
 from cloche.store.incoming import take_content
-from cloche.store.index import Index
 from cloche.store.layout import checked, fsync, prepare, settle_version, syncfs
 from cloche.store.locks import held, held_directory, hold, open_lock, release, try_hold
 from cloche.store.plain import make_plain
@@ -39,6 +43,30 @@ from cloche.store.unions import Union, unneeded
 
 Waiting = Callable[[str], None]
 """Called once, with a sentence for the reader, before a lock is waited for."""
+
+
+def occupy(path: Path, *, exclusive: bool, waiting: Waiting | None = None) -> int:
+    """Take a store's lock, after its directories are made where they are missing; see `Store.open`.
+
+    The lock's descriptor is for `release`.
+    """
+    try:
+        prepare(path)
+        fd = open_lock(path / "lock")
+    except PermissionError as error:
+        raise StoreForbiddenError(path) from error
+    try:
+        if not try_hold(fd, shared=not exclusive):
+            busy = StoreBusyError(path, exclusive=exclusive)
+            if waiting is None:
+                raise busy
+            waiting(f"{busy.what}; waiting")
+            hold(fd, shared=not exclusive)
+        settle_version(path)
+    except BaseException:
+        release(fd)
+        raise
+    return fd
 
 
 class Store:
@@ -54,10 +82,11 @@ class Store:
         self.downloads = path / "downloads"
         self.failed = path / "failed"
         self.tmp = path / "tmp"
+        self.about = path / "about"
         self.exclusive = exclusive
         self._lock = lock
         with held(path / "locks" / "setup"):
-            self.index = Index(path / "index.sqlite")
+            self.index = own_index(path)
 
     @classmethod
     def open(cls, path: Path, *, exclusive: bool = False, waiting: Waiting | None = None) -> Store:
@@ -65,23 +94,12 @@ class Store:
 
         Many may share a store; ``exclusive`` keeps all others out, for garbage collection and
         repair. When somebody else is in the way this raises `StoreBusyError`, or, given
-        ``waiting``, calls it and waits. Raises `StoreTooNewError`, `NotAStoreError` and
-        `StoreForbiddenError` as well.
+        ``waiting``, calls it and waits. Raises `StoreTooNewError`, `NotAStoreError`,
+        `StoreForbiddenError` and `DamagedIndexError` as well.
         """
         path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a user's links
+        fd = occupy(path, exclusive=exclusive, waiting=waiting)
         try:
-            prepare(path)
-            fd = open_lock(path / "lock")
-        except PermissionError as error:
-            raise StoreForbiddenError(path) from error
-        try:
-            if not try_hold(fd, shared=not exclusive):
-                busy = StoreBusyError(path, exclusive=exclusive)
-                if waiting is None:
-                    raise busy
-                waiting(f"{busy.what}; waiting")
-                hold(fd, shared=not exclusive)
-            settle_version(path)
             store = cls(path, fd, exclusive=exclusive)
         except BaseException:
             release(fd)
@@ -96,6 +114,7 @@ class Store:
     def close(self) -> None:
         """Give the store up. May be called again."""
         if self._lock >= 0:
+            back_up(self.path, self.index)
             self.index.close()
             release(self._lock)
             self._lock = -1
@@ -151,6 +170,8 @@ class Store:
     def add_trees(self, new: Sequence[tuple[Path, Tree]]) -> list[Tree]:
         """As `add_tree`, for many at once: the disk is waited for only twice."""
         wanted = [(source, tree) for source, tree in new if not self.has_tree(tree.id)]
+        for _, tree in wanted:
+            describe(self.about, tree)
         if wanted:
             syncfs(wanted[0][0])  # before the renames: what is in place is on disk
             with self.placing():
@@ -160,10 +181,13 @@ class Store:
         return [self.tree(tree.id) for _, tree in new]
 
     def _place(self, wanted: Sequence[tuple[Path, Tree]]) -> None:
-        placed = {}
+        placed: dict[str, Tree] = {}
+        self.index.intend(
+            "placing", "layer", [tree.id for _, tree in wanted if not self.has_tree(tree.id)]
+        )
         for source, tree in wanted:
             if tree.id not in placed and not self.has_tree(tree.id):
-                take_away(self, tree.path)  # of a process that died before it made the row
+                take_away(self, tree.path)  # an unknown one, in whose place the same layer comes
                 source.rename(tree.path)
                 placed[tree.id] = tree
         fsync(self.layers)
@@ -204,9 +228,12 @@ class Store:
             place = self.blobs / id
             with self.placing():
                 if not self.has_blob(id):
+                    blob = Blob(id, label, size, time.time(), place)
+                    describe(self.about, blob)
+                    self.index.intend("placing", "blob", [id])
                     mine.rename(place)
                     fsync(self.blobs)
-                    self.index.add_blob(Blob(id, label, size, time.time(), place))
+                    self.index.add_blob(blob)
         return self.blob(id)
 
     # Actions
@@ -323,11 +350,10 @@ class Store:
     def remove(self, *, trees: Iterable[str], blobs: Iterable[str], actions: Iterable[str]) -> None:
         """Strike out and remove. Raises `NotExclusiveError`: someone might be using them."""
         self.need_exclusive()
-        trees, blobs = list(trees), list(blobs)
+        trees = list(trees)
         # First: no union may outlive a damaged layer, whose files it shares.
         left = {tree.id for tree in self.trees()}.difference(trees)
         self.drop_unions(unneeded(self, left, since=0.0))
-        self.index.strike(trees=trees, blobs=blobs, actions=actions)
-        for path in [self.layers / id for id in trees] + [self.blobs / id for id in blobs]:
-            take_away(self, path)
+        with self.placing():
+            self.index.strike(trees=trees, blobs=blobs, actions=actions)
         sweep(self)

@@ -1,4 +1,8 @@
-"""Finding and removing what killed processes left behind in a store."""
+"""Finishing what killed processes began in a store, and removing what they left behind.
+
+Only what is proven to be garbage is removed: what the index struck out, and what lies in ``tmp``
+under a temporary name without a living process.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cloche.store.descriptions import described_blob, described_tree, undescribed
+from cloche.store.layout import checked
 from cloche.store.locks import held, held_directory, open_lock, release, try_hold
 from cloche.store.tree import open_directory, remove_tree
 
 if TYPE_CHECKING:
+    from cloche.store.records import Intent
     from cloche.store.store import Store
 
 
@@ -35,26 +42,31 @@ def dead(store: Store) -> list[Path]:
 
 
 def unlisted(store: Store) -> list[Path]:
-    """Trees and blobs in place without a row: their processes were killed before they made it."""
+    """Trees and blobs in place without a row: unknown, so that they may be anybody's.
+
+    The index has lost their rows, or somebody else has put them there.
+    """
     with store.placing():
         return _unlisted(store)
 
 
 def _unlisted(store: Store) -> list[Path]:
     known = {tree.path for tree in store.trees()} | {blob.path for blob in store.all_blobs()}
+    known |= {_place(store, intent) for intent in store.index.intents()}
     there = [*store.layers.iterdir(), *store.blobs.iterdir()]
     return sorted(path for path in there if path not in known)
 
 
 def sweep(store: Store) -> None:
-    """Remove all that `unlisted` and `dead` name.
+    """Finish what is intended, and remove all that `dead` names.
 
     What cannot be removed (files of another user in a store that two share) stays, and `verify`
     tells of it: that is no reason for a build to fail.
     """
-    with store.placing():
-        for path in _unlisted(store):
-            take_away(store, path)
+    if store.index.intents():
+        with store.placing():  # now they are those of dead processes alone
+            for intent in store.index.intents():
+                _finish(store, intent)
     fd = open_lock(store.path / "locks" / "sweep")
     try:
         if try_hold(fd):  # else another process is at it
@@ -63,6 +75,30 @@ def sweep(store: Store) -> None:
                     remove_tree(path)
     finally:
         release(fd)
+
+
+def _place(store: Store, intent: Intent) -> Path:
+    return (store.layers if intent.noun == "layer" else store.blobs) / checked(intent.id)
+
+
+def _finish(store: Store, intent: Intent) -> None:
+    """Enter what was being placed and is in its place; remove what was struck out."""
+    place = _place(store, intent)
+    is_tree = intent.noun == "layer"
+    listed = bool(
+        store.index.trees(store.layers, intent.id)
+        if is_tree
+        else store.index.blobs(store.blobs, intent.id)
+    )
+    if intent.act == "removing" and not listed:
+        take_away(store, place)
+        undescribed(store.about, intent.noun, intent.id)
+    if intent.act == "placing" and not listed and os.path.lexists(place):
+        if is_tree and (tree := described_tree(store.about, place)) is not None:
+            store.index.add_tree(tree)
+        if not is_tree and (blob := described_blob(store.about, place)) is not None:
+            store.index.add_blob(blob)
+    store.index.done([intent])
 
 
 def discard(store: Store, path: Path) -> None:

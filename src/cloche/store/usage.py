@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.store.store import Store
+from cloche.store.sweep import unlisted
 from cloche.store.tree import walk
 
 
@@ -22,7 +23,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A part for each kind of tree, and for each further directory of a store.
+    """A part for each kind of tree, for each further directory of a store, and for what is unknown.
 
     A file with several names counts in the first part that holds one of them, so that ``bytes`` is
     what the disk would gain without the store.
@@ -39,6 +40,7 @@ class Usage:
 def usage(store: Store) -> Usage:
     """Measure a store."""
     seen: set[tuple[int, int]] = set()
+    strays = unlisted(store)
     kinds: dict[str, list[Path]] = {}
     for tree in store.trees():
         kinds.setdefault(tree.kind, []).append(tree.path)
@@ -46,6 +48,7 @@ def usage(store: Store) -> Usage:
         Part(kind, len(paths), disk_usage(paths, seen)) for kind, paths in sorted(kinds.items())
     ]
     for directory in (
+        store.path / "backup",
         store.unions,
         store.blobs,
         store.distfiles,
@@ -54,8 +57,10 @@ def usage(store: Store) -> Usage:
         store.failed,
         store.tmp,
     ):
-        paths = list(directory.iterdir())
+        paths = [path for path in directory.iterdir() if path not in strays]
         parts.append(Part(directory.name, len(paths), disk_usage(paths, seen)))
+    if strays:
+        parts.append(Part("unknown", len(strays), disk_usage(strays, seen)))
     return Usage(tuple(parts))
 
 

@@ -17,7 +17,7 @@ from cloche.store.tree import exact_digest, walk
 
 Trouble = Literal["changed", "missing", "unreadable", "unlisted", "leftover"]
 """Different from when it was stored; gone from its place; not to be read; in place but unknown to
-the index; a workspace of a process that is dead."""
+the index, which `recover` mends; a workspace of a process that is dead."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ def verify(
     """
     if repair:
         store.need_exclusive()
+    store.index.check()
     things: list[Tree | Blob | Distfile] = [*store.trees(), *store.all_blobs(), *_distfiles(store)]
     problems = []
     for done, thing in enumerate(things):
