@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# More workers than cores: many tests wait.
+PARALLEL := -n $(shell echo $$(($$(nproc) + 1))) --dist loadgroup
 
 .PHONY: help demo setup setup-dev check test fuzz bench format clean
 
@@ -9,16 +11,16 @@ help:  ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed  ## virtual environment and what the host needs
-	@scripts/host-packages
+	@scripts/host-packages run
 
 $(VENV)/.installed: pyproject.toml
-	@scripts/host-packages
+	@scripts/host-packages run
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml
-	@scripts/host-packages
+	@scripts/host-packages run
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(VENV)/.installed $@
@@ -29,13 +31,14 @@ demo: setup  ## build the example machine `workbench` from nothing, and look int
 	@scripts/demo
 
 check: setup-dev  ## the fast part of the tests: style, types, units
-	@$(BIN)/python -m pytest -m 'not real'
+	@$(BIN)/python -m pytest $(PARALLEL) -m 'not real'
 
 test: setup-dev  ## all tests: real namespaces, real Portage; needs the mirror of apt and the index of pip
-	@$(BIN)/python -m pytest --cov --cov-report=term --durations=20
+	@scripts/host-packages test
+	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term --durations=20
 
 bench: setup-dev  ## measure as root, and write docs/benchmarks.md; BENCH=--quick for a trial
-	@scripts/host-packages bwrap:bubblewrap
+	@scripts/host-packages bench
 	@$(BIN)/python -m bench.run $(BENCH)
 
 fuzz: setup-dev  ## fuzz all that reads outside data, SECONDS=600 for each kind; goes on from .cache/fuzz

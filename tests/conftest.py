@@ -1,5 +1,8 @@
 """What the tests share: a seed made once a run, stores that hold it, and users to be.
 
+A run may have several workers (pytest-xdist). What is made once is made for all of them, in the
+run's own directory, by the first who asks for it (`once`); the run's end takes it away.
+
 Real tests run the command line itself, in a process of its own, as root and as an ordinary user who
 exists for this run. A test that cannot run here says why; with ``CLOCHE_TESTS_MUST_RUN`` (which
 ``.ci/run`` sets on Debian with root) that is a failure.
@@ -20,31 +23,76 @@ from pathlib import Path
 
 import coverage
 import pytest
-from tests.support import ROOT, WORKBENCH, Store, User, cannot, project, python_for_all
+from tests.support import ROOT, WORKBENCH, Store, User, cannot, once, project, python_for_all
 
 from cloche.engines.vm import kernel
 
+GROUND = "CLOCHE_TESTS_GROUND"  # the run's directory, told to its workers
 
-def pytest_configure() -> None:
-    """Take Ctrl-C, and let what we start take it: a shell's background job inherits it ignored."""
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Take Ctrl-C, and let what we start take it: a shell's background job inherits it ignored.
+
+    The first process of a run makes the run's directory, which every user may enter: pytest closes
+    its own to others.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    if not hasattr(config, "workerinput"):
+        place = os.environ.get("CLOCHE_TESTS_DIR")
+        path = Path(tempfile.mkdtemp(prefix="cloche-tests-", dir=place))
+        path.chmod(0o755)
+        os.environ[GROUND] = str(path)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Take away what the run made, users included, when its last worker has ended."""
+    if hasattr(config, "workerinput"):
+        return
+    path = Path(os.environ.pop(GROUND))
+    for user in path.glob("user-*"):
+        subprocess.run(["pkill", "-KILL", "-u", user.read_text()], check=False)
+        subprocess.run(["userdel", user.read_text()], check=False)
+    subprocess.run(["rm", "-rf", path], check=False)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What lies in one module runs in one worker, one after the other; the longest modules first.
+
+    Tests of engines look for what is left of them on the whole host, so they are one group.
+    """
+    for item in items:
+        room = item.path.parent.name
+        group = room if room in ALONE else f"{room}/{item.path.stem}"
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=lambda item: _rank(item.path))
+
+
+#: Rooms whose tests must not run beside each other.
+ALONE = ("engines",)
+#: Those that take longest, so that they do not come last.
+FIRST = ("engines", "faults", "machine", "seeds", "binhosts", "cli", "fuzz")
+
+
+def _rank(path: Path) -> int:
+    room = path.parent.name
+    return FIRST.index(room) if room in FIRST else len(FIRST)
 
 
 @pytest.fixture(scope="session")
-def ground() -> Iterator[Path]:
-    """A directory for this run that every user may enter; pytest closes its own to others."""
-    path = Path(tempfile.mkdtemp(prefix="cloche-tests-", dir=os.environ.get("CLOCHE_TESTS_DIR")))
-    path.chmod(0o755)
-    yield path
-    subprocess.run(["rm", "-rf", path], check=False)
+def ground() -> Path:
+    """A directory of this run, for all of its workers, that every user may enter."""
+    return Path(os.environ[GROUND])
 
 
 @pytest.fixture(scope="session")
 def source(ground: Path) -> Path:
     """cloche's code where everybody can read it."""
     target = ground / "source"
-    shutil.copytree(ROOT / "src", target, ignore=shutil.ignore_patterns("__pycache__"))
-    subprocess.run(["chmod", "-R", "a+rX", target], check=True)
+    with once(ground, "source-copied") as first:
+        if first:
+            ignored = shutil.ignore_patterns("__pycache__")
+            shutil.copytree(ROOT / "src", target, ignore=ignored)
+            subprocess.run(["chmod", "-R", "a+rX", target], check=True)
     return target
 
 
@@ -54,26 +102,24 @@ def root(ground: Path, source: Path) -> User:
     if os.geteuid() != 0:
         cannot("the tests do not run as root")
     home = ground / "root"
-    home.mkdir()
+    home.mkdir(exist_ok=True)
     return User("root", home, sys.executable, source)
 
 
 @pytest.fixture(scope="session")
-def ordinary(ground: Path, source: Path) -> Iterator[User]:
+def ordinary(ground: Path, source: Path) -> User:
     """Somebody without any privilege, made for this run, with a subuid range as useradd gives."""
     if os.geteuid() != 0 or shutil.which("useradd") is None:
         cannot("useradd and root are needed to make an ordinary user")
-    name = f"cloche{os.getpid()}"
     home = ground / "home"
-    subprocess.run(["useradd", "--create-home", "--home-dir", home, name], check=True)
-    home.chmod(0o755)
-    try:
-        yield User(name, home, python_for_all(), source)
-    finally:
-        subprocess.run(["pkill", "-KILL", "-u", name], check=False)
-        subprocess.run(["userdel", name], check=False)
-    with pytest.raises(KeyError):
-        pwd.getpwnam(name)
+    with once(ground, "ordinary") as first:
+        if first:
+            name = f"cloche{os.getpid()}"
+            (ground / f"user-{name}").write_text(name)
+            subprocess.run(["useradd", "--create-home", "--home-dir", home, name], check=True)
+            home.chmod(0o755)
+    name = pwd.getpwuid(home.stat().st_uid).pw_name
+    return User(name, home, python_for_all(), source)
 
 
 @pytest.fixture(scope="session")
@@ -85,7 +131,9 @@ def virtual_kernel(ground: Path) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(ground))
         patch.delenv(kernel.VARIABLE, raising=False)
-        kernel.provide()
+        with once(ground, "kernel") as first:
+            if first:
+                kernel.provide()
         found = kernel.find()
     subprocess.run(["chmod", "-R", "a+rX", ground / "cloche"], check=False)
     return found.image.parent.parent
@@ -129,12 +177,15 @@ def fresh(ground: Path) -> Iterator[Callable[[Store], Store]]:
 
 def _seeded(user: User, ground: Path) -> Store:
     store = Store(ground / f"seeded-{user.name}" / "store", user)
-    store.path.parent.mkdir()
-    user.own(store.path.parent)
-    if given := os.environ.get("CLOCHE_TESTS_SEEDED"):
-        _given(Path(given), store)
-        return store
-    store.cloche("seed", "bootstrap", cwd=project(store, WORKBENCH), check=True)
+    with once(ground, f"seeded-{user.name}") as first:
+        if not first:
+            return store
+        store.path.parent.mkdir()
+        user.own(store.path.parent)
+        if given := os.environ.get("CLOCHE_TESTS_SEEDED"):
+            _given(Path(given), store)
+        else:
+            store.cloche("seed", "bootstrap", cwd=project(store, WORKBENCH), check=True)
     return store
 
 

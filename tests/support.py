@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,6 +19,16 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 WORKBENCH = ROOT / "examples" / "workbench"
 MUST_RUN = bool(os.environ.get("CLOCHE_TESTS_MUST_RUN"))
+
+
+@contextmanager
+def once(ground: Path, name: str) -> Iterator[bool]:
+    """Hold a block against the run's other workers; say whether it has not been done yet."""
+    with (ground / f"{name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        done = ground / f"{name}.done"
+        yield not done.exists()
+        done.touch()
 
 
 def cannot(reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -12,21 +13,24 @@ from tests.support import Store, project
 
 
 @pytest.fixture(scope="module")
-def faulty(ordinary_seeded: Store) -> Iterator[tuple[Store, Path]]:
-    """The ordinary user's store, and a copy of the project with all that goes wrong."""
-    yield from _with_project(ordinary_seeded)
+def faulty(ordinary_seeded: Store, ground: Path) -> Iterator[tuple[Store, Path]]:
+    """A store of the ordinary user's, and a copy of the project with all that goes wrong."""
+    yield from _with_project(ordinary_seeded, ground)
 
 
 @pytest.fixture(scope="module")
-def faulty_root(root_seeded: Store) -> Iterator[tuple[Store, Path]]:
+def faulty_root(root_seeded: Store, ground: Path) -> Iterator[tuple[Store, Path]]:
     """The same of root."""
-    yield from _with_project(root_seeded)
+    yield from _with_project(root_seeded, ground)
 
 
-def _with_project(store: Store) -> Iterator[tuple[Store, Path]]:
+def _with_project(seeded: Store, ground: Path) -> Iterator[tuple[Store, Path]]:
+    room = Path(tempfile.mkdtemp(prefix="faulty-", dir=ground))
+    room.chmod(0o755)
+    store = seeded.copy(seeded.user.own(room) / "store")
     copy = project(store, PROJECT)
     yield store, copy
-    subprocess.run(["rm", "-rf", copy.parent], check=True)
+    subprocess.run(["rm", "-rf", copy.parent, room], check=True)
 
 
 @pytest.fixture
