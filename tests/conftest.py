@@ -55,6 +55,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     subprocess.run(["rm", "-rf", path], check=False)
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What lies in one module runs in one worker, one after the other; the longest modules first.
 
