@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # More workers than cores: many tests wait.
-PARALLEL := -n $(shell echo $$(($$(nproc) + 1))) --dist loadgroup
+PARALLEL := -n $(shell echo $$(($$(nproc) + 1))) --dist loadscope --no-loadscope-reorder
 
 .PHONY: help demo setup setup-dev check test fuzz bench format clean
 

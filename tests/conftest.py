@@ -24,6 +24,8 @@ from pathlib import Path
 import coverage
 import pytest
 from tests.support import ROOT, WORKBENCH, Store, User, cannot, once, project, python_for_all
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from cloche.engines.vm import kernel
 
@@ -55,17 +57,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
     subprocess.run(["rm", "-rf", path], check=False)
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What lies in one module runs in one worker, one after the other; the longest modules first.
+    """Let the longest modules come first."""
+    items.sort(key=lambda item: _rank(item.path))
+
+
+class Modules(LoadScopeScheduling):
+    """What lies in one module runs in one worker, one after the other.
 
     Tests of engines look for what is left of them on the whole host, so they are one group.
     """
-    for item in items:
-        room = item.path.parent.name
-        group = room if room in ALONE else f"{room}/{item.path.stem}"
-        item.add_marker(pytest.mark.xdist_group(group))
-    items.sort(key=lambda item: _rank(item.path))
+
+    def _split_scope(self, nodeid: str) -> str:
+        module = nodeid.partition("::")[0]
+        room = Path(module).parent.name
+        return room if room in ALONE else module
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Modules:
+    """Deal tests out by module: `loadgroup` of pytest-xdist 3.8 does nothing under pytest 9."""
+    return Modules(config, log)
 
 
 #: Rooms whose tests must not run beside each other.
