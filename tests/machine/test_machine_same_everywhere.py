@@ -96,6 +96,6 @@ def test_the_package_that_tells_of_its_host_had_nothing_to_tell(here: tiny.Build
     )
     lines = told.stdout.splitlines()
     assert lines[0].endswith("nothing of the host")
-    assert lines[1].startswith("host cloche, uid=250(portage)")
+    assert lines[1].startswith("host localhost, uid=250(portage)")
     assert "umask 0022, zone UTC" in lines[1]
     assert "FOO= LANG= LC_ALL= TZ=UTC CFLAGS=-O1 -pipe" in lines

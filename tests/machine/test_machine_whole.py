@@ -105,8 +105,8 @@ def test_a_seeds_libraries_are_no_news(made: tiny.Build) -> None:
     assert "QA Notice" not in log
 
 
-def test_layers_do_not_change_whatever_is_done_in_a_root(made: tiny.Build) -> None:
-    store = made.store
+def test_layers_do_not_change_whatever_is_done_in_a_root(made: tiny.Build, fresh) -> None:
+    store = fresh(made.store)
     before = layers(store)
     for arguments in ((), ("--package", "tiny/report"), ("--package", "tiny/first")):
         told = store.cloche(

@@ -1,5 +1,14 @@
 """`python -m cloche.cli`, and where the installed `cloche` starts."""
 
+# ruff: noqa: E402 - what comes first takes time, in which Ctrl-C would show a traceback
+
+import _signal  # type: ignore[import-not-found]  # the part of it that Python has loaded
+
+#: Whether Ctrl-C is ours to take; otherwise it is ignored.
+OURS = _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler
+if OURS:
+    _signal.signal(_signal.SIGINT, _signal.SIG_DFL)
+
 import os
 import signal
 import sys
@@ -23,14 +32,13 @@ def run() -> None:
 
     Not by an exception: what is being imported might catch it, or Python only print it.
     """
-    ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler  # else it is ignored
-    if ours:
+    if OURS:
         signal.signal(signal.SIGINT, _interrupted)
     open_streams()
     from cloche.cli.main import main
 
     try:
-        if ours:
+        if OURS:
             signal.signal(signal.SIGINT, signal.default_int_handler)
         main()
     except KeyboardInterrupt:
