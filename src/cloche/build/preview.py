@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cloche.build import binpkg
+from cloche.build import binpkg, distfiles
 from cloche.build.errors import CollisionError, LiveError
 from cloche.build.work import Made, NotMergedError, Worker
 from cloche.plan.depgraph import Package
@@ -43,6 +43,29 @@ def forecast(worker: Worker) -> dict[str, Forecast]:
         if fate.made is not None:
             known[package.id] = fate.made
     return fates
+
+
+def to_fetch(worker: Worker, fates: Mapping[str, Forecast]) -> dict[str, int]:
+    """Bytes to be fetched for each package that needs any, by id.
+
+    A file that several need counts for the first of them.
+    """
+    sizes: dict[str, int] = {}
+    counted: set[str] = set()
+    for package in worker.plan.packages:
+        fate = fates[package.id].fate
+        if package.binary is not None:
+            size = package.binary.size if fate == "fetch" else 0
+        elif fate in ("build", "perhaps"):
+            lacking = distfiles.missing(worker.shop.store, package.distfiles)
+            new = {distfiles.stored_name(file): file.size for file in lacking}
+            size = sum(new[name] for name in new.keys() - counted)
+            counted |= new.keys()
+        else:
+            size = 0
+        if size:
+            sizes[package.id] = size
+    return sizes
 
 
 def live_to_build(worker: Worker, fates: Mapping[str, Forecast]) -> LiveError | None:

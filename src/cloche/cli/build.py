@@ -1,8 +1,7 @@
-"""`cloche plan` and `cloche build`."""
+"""`cloche build`, and the options that it shares with `cloche plan`."""
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 import time
@@ -16,21 +15,16 @@ import click
 from cloche.build.errors import BuildError
 from cloche.build.events import Delivered, Sink
 from cloche.build.machine import Built, build_machine
-from cloche.build.preview import Forecast, forecast, live_to_build
 from cloche.build.record import recorded
-from cloche.build.work import Worker
 from cloche.cli.complete import complete_machine
 from cloche.cli.terminable import terminable
 from cloche.cli.workplace import (
     Choices,
     Options,
-    complaints_of,
     opened_workshop,
     prepared,
     say,
-    telling_of_long_stages,
 )
-from cloche.config.complaints import Complaint
 from cloche.config.project import load_project
 from cloche.display.jsonlines import JsonLines
 from cloche.display.live import Live, capable
@@ -38,7 +32,7 @@ from cloche.display.plain import Plain
 from cloche.display.text import count, one_line, seconds, size
 from cloche.output.claim import check_output
 from cloche.output.deliver import Delivered as Results
-from cloche.output.deliver import check_hooks_of_done, deliver, remember
+from cloche.output.deliver import deliver, remember
 
 STRICT = "Hide all of the seed but a named toolchain from builds."
 
@@ -71,53 +65,6 @@ def common(function: Function) -> Function:
     ):
         function = option(function)
     return function
-
-
-@click.command(
-    epilog="""\b
-Examples:
-  cloche plan workbench
-  cloche plan workbench --strict-config
-  cloche plan workbench --json | jq -r '.packages[] | select(.fate=="build") | .cpv'
-"""
-)
-@common
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
-@click.pass_obj
-def plan(
-    options: Options,
-    machine: str,
-    jobs: int | None,
-    offline: bool,
-    strict: bool,
-    strict_hooks: bool,
-    strict_config: bool,
-    locked: bool,
-    as_json: bool,
-) -> None:
-    """Show what a build of MACHINE would do: what is reused, what is built, what it sees."""
-    project = load_project(options.directory)
-    wanted = project.machine(machine)
-    choices = Choices(
-        jobs=jobs,
-        offline=offline,
-        strict=strict,
-        locked=locked,
-        strict_hooks=strict_hooks,
-        strict_config=strict_config,
-    )
-    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
-        worker = prepared(shop, project, wanted, choices)
-        fates = forecast(worker)
-        if (live := live_to_build(worker, fates)) is not None:
-            say(f"warning: {one_line(str(live))}")
-        known = {name: each.made for name, each in fates.items() if each.made is not None}
-        check_hooks_of_done(worker, known)
-    if as_json:
-        data = _as_data(worker, fates, complaints_of(worker, wanted))
-        click.echo(json.dumps(data, indent=2))
-    else:
-        click.echo(_table(worker, fates))
 
 
 @click.command(
@@ -240,60 +187,3 @@ def _closing(display: Sink) -> Iterator[None]:
         yield
     finally:
         display.close()  # type: ignore[attr-defined]
-
-
-def _as_data(
-    worker: Worker, fates: dict[str, Forecast], complaints: tuple[Complaint, ...]
-) -> dict[str, Any]:
-    plan_ = worker.plan
-    return {
-        "machine": worker.shop.inputs.machine,
-        "warnings": [
-            {
-                "file": str(each.origin.file) if each.origin else None,
-                "line": each.origin.line if each.origin else None,
-                "text": each.text,
-            }
-            for each in complaints
-        ],
-        "packages": [
-            {
-                "id": package.id,
-                "cpv": package.cpv,
-                "slot": f"{package.slot}/{package.sub_slot}",
-                "use": list(package.use),
-                "requested": package.requested,
-                "member": package.id in plan_.members,
-                "live": "live" in package.properties,
-                "fate": fates[package.id].fate,
-                "layer": fates[package.id].layer,
-                "binrepo": package.binary.host if package.binary else None,
-                "visible": {
-                    "build": list(plan_.visible[package.id].build),
-                    "merge": list(plan_.visible[package.id].merge),
-                },
-                "edges": [
-                    {"to": edge.to, "kinds": list(edge.kinds), "atom": edge.atom}
-                    for edge in package.edges
-                ],
-            }
-            for package in plan_.packages
-        ],
-    }
-
-
-def _table(worker: Worker, fates: dict[str, Forecast]) -> str:
-    lines = []
-    for package in worker.plan.packages:
-        flags = [f if f in package.use else f"-{f}" for f in package.iuse]
-        use = f'  USE="{" ".join(flags)}"' if flags else ""
-        where = "" if package.id in worker.plan.members else "  (for building only)"
-        where += f"  (binary, {package.binary.host})" if package.binary else ""
-        where += "  (live)" if "live" in package.properties else ""
-        lines.append(f"{fates[package.id].fate:<8} {package.cpv}:{package.slot}{use}{where}")
-    totals = {
-        fate: sum(1 for each in fates.values() if each.fate == fate)
-        for fate in ("build", "fetch", "merge", "perhaps", "reuse")
-    }
-    parts = ", ".join(f"{number} to {fate}" for fate, number in totals.items() if number)
-    return "\n".join([*lines, "", f"{count(len(fates), 'package')}: {parts}"])

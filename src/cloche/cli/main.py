@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from cloche import __version__
-from cloche.cli.build import build, plan
+from cloche.cli.build import build
 from cloche.cli.complete import complete_engine
 from cloche.cli.engines import engines
 from cloche.cli.graph import graph
@@ -21,6 +21,7 @@ from cloche.cli.init import completion, init
 from cloche.cli.lock import fetch, lock
 from cloche.cli.log import log
 from cloche.cli.look import why
+from cloche.cli.plan import plan
 from cloche.cli.profile import profile
 from cloche.cli.repo import repo
 from cloche.cli.report import report

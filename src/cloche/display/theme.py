@@ -28,6 +28,15 @@ _STYLES = {
     "dim": "2",
     "bold": "1",
     "chosen": "7",
+    # The table of a plan, in emerge's colours.
+    "new": "1;32",
+    "update": "1;36",
+    "downgrade": "1;34",
+    "again": "1;33",
+    "flag-on": "1;31",
+    "flag-off": "1;34",
+    "flag-changed": "1;32",
+    "flag-new": "1;33",
 }
 
 

@@ -190,7 +190,17 @@ def answer_of(depgraph: Any, merged: list[Any], emerge_config: Any) -> dict[str,
         fields["edges"] = found[package]
         packages.append(fields)
     assert len({identity(package) for package in merged}) == len(merged)  # noqa: S101
-    return {"packages": packages, "portage": portage.VERSION}
+    return {
+        "packages": packages,
+        "portage": portage.VERSION,
+        "use_expand": variables(settings, "USE_EXPAND"),
+        "use_expand_hidden": variables(settings, "USE_EXPAND_HIDDEN"),
+    }
+
+
+def variables(settings: Any, name: str) -> list[str]:
+    """The names of variables that the value of another one lists, sorted."""
+    return sorted({word for word in settings.get(name, "").split() if word.isidentifier()})
 
 
 if __name__ == "__main__":

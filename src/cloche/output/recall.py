@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.build.events import Done, Event, Planned, Started
 from cloche.build.logs import log_lines
 from cloche.build.record import Record, recorded_events
-from cloche.plan.depgraph import Depgraph, decode_depgraph
+from cloche.config.machine import Machine
+from cloche.output.deliver import finished_machine
+from cloche.plan.depgraph import BadResolutionError, Depgraph, decode_depgraph
 from cloche.plan.visible import machine_members
 from cloche.store import Store
 
@@ -57,6 +60,19 @@ def recall(store: Store, record: Record) -> tuple[tuple[Event, ...], dict[str, R
         for package in graph.packages
     }
     return events, about
+
+
+def resolution_before(store: Store, machine: Machine) -> Depgraph:
+    """The resolution of the last build of a machine that was finished.
+
+    Without packages where there is none, or where it is not in the store any more.
+    """
+    pin = finished_machine(store, machine)
+    blob = str(pin.data.get("depgraph")) if pin else None
+    if blob is not None and store.has_blob(blob):
+        with suppress(FileNotFoundError, BadResolutionError):
+            return decode_depgraph(store.blob(blob).path.read_bytes())
+    return Depgraph(())
 
 
 def _resolution(store: Store, events: tuple[Event, ...]) -> Depgraph:

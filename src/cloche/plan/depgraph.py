@@ -19,6 +19,7 @@ Cpv = Annotated[str, msgspec.Meta(pattern=rf"\A{_NAME}/{_NAME}\Z")]
 PackageId = Annotated[str, msgspec.Meta(pattern=rf"\A{_NAME}/{_NAME}(::{_NAME})?\Z")]
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00-\x1f\x7f]+\Z")]
 RelativePath = Annotated[str, msgspec.Meta(pattern=r"\A(?!/)(?!(.*/)?\.\.(/|\Z))[^\x00-\x1f]*\Z")]
+Variable = Annotated[str, msgspec.Meta(pattern=r"\A[^\W\d]\w*\Z")]
 Bytes = Annotated[int, msgspec.Meta(ge=0)]
 
 BUILDTIME = "buildtime"  # DEPEND and BDEPEND
@@ -70,6 +71,7 @@ class Binary:
 class Package:
     """One package that Portage would merge. ``id`` is ``CPV::REPO``.
 
+    ``use`` are the flags that are on, ``fixed`` those of ``iuse`` that the profile forces or masks.
     ``uses`` are edges to packages that are installed in the seed, which are named by their CPV.
     With ``binary`` there is nothing to build: it comes from a binary package host.
     """
@@ -87,6 +89,7 @@ class Package:
     ebuild: RelativePath
     use: tuple[str, ...] = ()
     iuse: tuple[str, ...] = ()
+    fixed: tuple[str, ...] = ()
     requested: bool = False
     edges: tuple[Edge, ...] = ()
     uses: tuple[Edge, ...] = ()
@@ -114,13 +117,17 @@ class Depgraph:
 
     ``installed`` are the packages of the seed, each with those that it needs at run time; it is
     there, as are the packages' ``uses``, where a resolution was asked for it. ``complaints`` are
-    lines about what has no effect in the configuration, in Portage's form.
+    lines about what has no effect in the configuration, in Portage's form. ``use_expand`` names the
+    variables of the profile that stand for groups of USE flags, ``use_expand_hidden`` those of them
+    that are not meant for users (PMS 5.3.2).
     """
 
     packages: tuple[Package, ...]
     portage: str = ""
     installed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     complaints: tuple[str, ...] = ()
+    use_expand: tuple[Variable, ...] = ()
+    use_expand_hidden: tuple[Variable, ...] = ()
 
     def by_id(self) -> dict[str, Package]:
         """Packages by their id."""

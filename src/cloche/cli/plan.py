@@ -1,0 +1,181 @@
+"""`cloche plan`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from cloche.build.preview import Forecast, forecast, live_to_build, to_fetch
+from cloche.build.work import Worker
+from cloche.cli.build import common
+from cloche.cli.workplace import (
+    Choices,
+    Options,
+    complaints_of,
+    opened_workshop,
+    prepared,
+    say,
+    telling_of_long_stages,
+)
+from cloche.config.complaints import Complaint
+from cloche.config.project import load_project
+from cloche.display.plantable import Row, as_table
+from cloche.display.text import one_line
+from cloche.display.theme import make_theme, theme_for
+from cloche.output.deliver import check_hooks_of_done
+from cloche.output.recall import resolution_before
+from cloche.plan.changes import changed_since, gone
+from cloche.plan.depgraph import Depgraph, Package
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cloche plan workbench
+  cloche plan workbench --strict-config
+  cloche plan workbench --json | jq -r '.packages[] | select(.fate=="build") | .cpv'
+  cloche plan workbench --json | jq -r '.packages[] | select(.status=="U") | .cpv'
+"""
+)
+@common
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def plan(
+    options: Options,
+    machine: str,
+    jobs: int | None,
+    offline: bool,
+    strict: bool,
+    strict_hooks: bool,
+    strict_config: bool,
+    locked: bool,
+    as_json: bool,
+) -> None:
+    """Show what a build of MACHINE would do: what is reused, what is built, what it sees.
+
+    The table reads like that of `emerge -pv`, compared with the machine's last build: N new, S in a
+    new slot, R made again, U update, D downgrade. A USE flag is marked with * if it changed, with %
+    if the package did not have it or has it no longer; the profile fixes those in brackets. The
+    first word says what is to be done: build; fetch, as a binary package; merge; reuse; perhaps,
+    if that depends on the result of a build.
+    """
+    project = load_project(options.directory)
+    wanted = project.machine(machine)
+    choices = Choices(
+        jobs=jobs,
+        offline=offline,
+        strict=strict,
+        locked=locked,
+        strict_hooks=strict_hooks,
+        strict_config=strict_config,
+    )
+    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
+        worker = prepared(shop, project, wanted, choices)
+        fates = forecast(worker)
+        if (live := live_to_build(worker, fates)) is not None:
+            say(f"warning: {one_line(str(live))}")
+        before = resolution_before(shop.store, wanted)
+        rows = _rows(worker, fates, before)
+        known = {name: each.made for name, each in fates.items() if each.made is not None}
+        check_hooks_of_done(worker, known)
+    if as_json:
+        data = _as_data(worker, fates, rows, gone(worker.plan.graph, before))
+        data["warnings"] = _warnings(complaints_of(worker, wanted))
+        click.echo(json.dumps(data, indent=2))
+    else:
+        terminal = sys.stdout.isatty()
+        theme = theme_for(sys.stdout.encoding, os.environ) if terminal else make_theme(colour=False)
+        for line in as_table(rows, gone(worker.plan.graph, before), theme):
+            click.echo(line)
+
+
+def _rows(worker: Worker, fates: Mapping[str, Forecast], before: Depgraph) -> list[Row]:
+    """The rows of the table, in merge order."""
+    graph = worker.plan.graph
+    again = frozenset(name for name, each in fates.items() if each.fate != "reuse")
+    found = changed_since(graph, before, again)
+    sizes = to_fetch(worker, fates)
+    return [
+        Row(
+            fate=fates[package.id].fate,
+            cpv=package.cpv,
+            slot=package.slot
+            if package.slot == package.sub_slot
+            else f"{package.slot}/{package.sub_slot}",
+            repo=package.repo,
+            change=found[package.id],
+            fetch=sizes.get(package.id, 0),
+            marks=_marks(package, member=package.id in worker.plan.members),
+        )
+        for package in graph.packages
+    ]
+
+
+def _marks(package: Package, *, member: bool) -> tuple[str, ...]:
+    marks = [] if member else ["for building only"]
+    marks += [f"binary, {package.binary.host}"] if package.binary else []
+    marks += ["live"] if "live" in package.properties else []
+    return tuple(marks)
+
+
+def _warnings(complaints: tuple[Complaint, ...]) -> list[dict[str, Any]]:
+    return [
+        {
+            "file": str(each.origin.file) if each.origin else None,
+            "line": each.origin.line if each.origin else None,
+            "text": each.text,
+        }
+        for each in complaints
+    ]
+
+
+def _as_data(
+    worker: Worker,
+    fates: Mapping[str, Forecast],
+    rows: Sequence[Row],
+    left: Sequence[str],
+) -> dict[str, Any]:
+    plan_ = worker.plan
+    return {
+        "machine": worker.shop.inputs.machine,
+        "fetch": sum(row.fetch for row in rows),
+        "gone": list(left),
+        "use_expand_hidden": list(plan_.graph.use_expand_hidden),
+        "packages": [
+            {
+                "id": package.id,
+                "cpv": package.cpv,
+                "slot": f"{package.slot}/{package.sub_slot}",
+                "repo": package.repo,
+                "use": list(package.use),
+                "status": row.change.status,
+                "before": row.change.before,
+                "flags": {
+                    group: [asdict(flag) for flag in flags]
+                    for group, flags in row.change.flags.items()
+                },
+                "fetch": row.fetch,
+                "requested": package.requested,
+                "member": package.id in plan_.members,
+                "live": "live" in package.properties,
+                "fate": fates[package.id].fate,
+                "layer": fates[package.id].layer,
+                "binrepo": package.binary.host if package.binary else None,
+                "visible": {
+                    "build": list(plan_.visible[package.id].build),
+                    "merge": list(plan_.visible[package.id].merge),
+                },
+                "edges": [
+                    {"to": edge.to, "kinds": list(edge.kinds), "atom": edge.atom}
+                    for edge in package.edges
+                ],
+            }
+            for package, row in zip(plan_.packages, rows, strict=True)
+        ],
+    }
