@@ -13,7 +13,13 @@ from enum import IntEnum
 
 
 class Exit(IntEnum):
-    """Exit statuses of the command line."""
+    """Exit statuses of the command line.
+
+    ``FAILED``: the work was tried and did not succeed (a build, a download, a check); trying again,
+    or mending a package, may help. ``BAD_INPUT``: what was asked for, written, named or pinned is
+    wrong, here and on every other host. ``HOST``: this machine cannot do it now: a program, a
+    right, a feature of the kernel or room is missing, or somebody else is in the way.
+    """
 
     DONE = 0
     FAILED = 1
@@ -54,6 +60,7 @@ class ClocheError(Exception):
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_WORDS = ("No space left on device", "Disk quota exceeded")  # strerror(3), in the C locale
 
 
 def is_full(error: BaseException) -> bool:
@@ -61,6 +68,11 @@ def is_full(error: BaseException) -> bool:
     if isinstance(error, HostTroubleError):
         return error.full
     return (isinstance(error, OSError) and error.errno in FULL) or "disk is full" in str(error)
+
+
+def says_full(words: str) -> bool:
+    """True when a program's own words say that a file system has no room left."""
+    return any(each in words for each in _FULL_WORDS)
 
 
 class HostTroubleError(ClocheError):

@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from cloche.build.errors import NotBuiltError, UnknownBuildError
+from cloche.build.errors import NotBuiltError
 from cloche.build.events import Done, Event, Started, encode_event
 from cloche.build.history import machine_run
+from cloche.build.lookup_errors import UnknownBuildError
 from cloche.build.record import keep, recorded_events, records, wanted_record
 from cloche.store import Store, gc
 

@@ -37,6 +37,7 @@ distfiles = "sources"
 
 [store]
 path = "/var/cache/cloche"
+reserve = "1G"
 """
 
 MACHINE = """\
@@ -82,7 +83,7 @@ def test_a_project_is_found_from_a_directory_inside_it(project: Path) -> None:
     assert loaded.repos["local"].path == project / "repo"
     assert (loaded.repos["local"].priority, loaded.jobs) == (5, 4)
     assert (loaded.phase_timeout, loaded.distfiles) == (5400, project / "sources")
-    assert loaded.store == Path("/var/cache/cloche")
+    assert (loaded.store, loaded.reserve) == (Path("/var/cache/cloche"), 1 << 30)
 
 
 def test_a_machine_knows_its_parts_and_where_each_atom_comes_from(project: Path) -> None:
@@ -134,6 +135,7 @@ def test_without_a_project_the_next_step_is_named(tmp_path: Path) -> None:
         ("[repos.local]", "[repos", MalformedError, 6, "not TOML"),
         ('"/var/cache/cloche"', "1979-05-27", WrongTypeError, 16, "a date or time"),
         ("[seeds.debian]", "build = 3\n[seeds.debian]", MalformedError, 11, "not TOML"),
+        ('reserve = "1G"', 'reserve = "much"', MalformedError, 17, "a size such as"),
         ("jobs = 4", "store = 3", UnknownKeyError, 11, "build.store"),
         ("[build]", '[repos.b]\npath="b"\nmain=true\n[repos.c]\npath="c"\nmain=true\n[build]',
          MalformedError, 13, "second main repository"),

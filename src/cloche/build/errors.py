@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from cloche.errors import ClocheError, Exit
 
 SHOWN = 3  # files that an error's one line names
@@ -211,12 +209,17 @@ class FetchByHandError(StepError):
 class DiskFullError(StepError):
     """The store's filesystem has no room left."""
 
+    status = Exit.HOST
+
     def __init__(self, package: str, step: str, path: str, free: int, reserve: int) -> None:
         mib = 1 << 20
         super().__init__(
             package, step, f"no room left in {path} ({free // mib} MiB free, {reserve // mib} kept)"
         )
-        self.hint = "free some room, or `cloche store gc`, or use another --store"
+        self.hint = (
+            "free some room, or `cloche store gc`, or use another --store; "
+            "`[store] reserve` in cloche.toml says how much is kept free"
+        )
 
 
 class StoppedError(StepError):
@@ -227,7 +230,10 @@ class StoppedError(StepError):
 
 
 class BuildError(ClocheError):
-    """The sum of a build in which packages failed; each was told by its own event."""
+    """The sum of a build in which packages failed; each was told by its own event.
+
+    Its status is `Exit.HOST` where nothing failed but what this host could not do.
+    """
 
     status = Exit.FAILED
 
@@ -241,6 +247,9 @@ class BuildError(ClocheError):
         super().__init__(machine, failed, skipped)
         self.machine, self.failed = machine, failed
         self.skipped, self.errors = skipped, errors
+        own = {error.status for error in errors if not isinstance(error, StoppedError)}
+        if own == {Exit.HOST}:
+            self.status = Exit.HOST
 
     @property
     def what(self) -> str:
@@ -304,6 +313,8 @@ class CollisionError(ClocheError):
 class NoCacheError(ClocheError):
     """A repository's metadata cache could not be made; Portage can do without."""
 
+    status = Exit.FAILED
+
     def __init__(self, repository: str, reason: str) -> None:
         super().__init__(repository, reason)
         self.repository, self.reason = repository, reason
@@ -334,28 +345,10 @@ class GuestError(ClocheError):
         return self.tail or None
 
 
-class UnknownPackageError(ClocheError):
-    """An atom on the command line matches nothing known."""
-
-    def __init__(self, atom: str, known: tuple[str, ...]) -> None:
-        super().__init__(atom)
-        self.atom, self.known = atom, known
-
-    @property
-    def what(self) -> str:
-        """The atom."""
-        return f"no package matches `{self.atom}`"
-
-    @property
-    def todo(self) -> str | None:
-        """The nearest names."""
-        if self.known:
-            return f"did you mean {', '.join(self.known)}?"
-        return "see `cloche plan MACHINE`"
-
-
 class KeptRootBusyError(ClocheError):
     """Somebody looks around in the kept root of a failed step already."""
+
+    status = Exit.HOST
 
     def __init__(self, package: str) -> None:
         super().__init__(package)
@@ -393,45 +386,3 @@ class NotBuiltError(ClocheError):
     def todo(self) -> str | None:
         """The command."""
         return f"run `{self.command}`"
-
-
-class UnknownPhaseError(ClocheError):
-    """A log has no part for a phase; ``known`` are those that it has."""
-
-    def __init__(self, phase: str, known: tuple[str, ...]) -> None:
-        super().__init__(phase)
-        self.phase, self.known = phase, known
-
-    @property
-    def what(self) -> str:
-        """The phase."""
-        return f"the log has no phase `{self.phase}`"
-
-    @property
-    def todo(self) -> str | None:
-        """Those that there are."""
-        return f"it has {', '.join(self.known)}" if self.known else "leave --phase out"
-
-
-class UnknownBuildError(ClocheError):
-    """A build of a machine that is not recorded, or not any more."""
-
-    def __init__(self, machine: str, number: int | None, known: Sequence[int]) -> None:
-        super().__init__(machine, number)
-        self.machine, self.number, self.known = machine, number, tuple(known)
-
-    @property
-    def what(self) -> str:
-        """Which."""
-        which = "build that built something" if self.number is None else f"build {self.number}"
-        return f"no {which} is recorded"
-
-    @property
-    def where(self) -> str | None:
-        """The machine."""
-        return f"machine {self.machine}"
-
-    @property
-    def todo(self) -> str | None:
-        """Those that there are."""
-        return f"there is: {', '.join(map(str, self.known))}"

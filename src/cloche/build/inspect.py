@@ -9,8 +9,9 @@ from pathlib import Path
 
 from cloche.build import kept, views
 from cloche.build import package as building
-from cloche.build.errors import KeptRootBusyError, NotBuiltError, UnknownPackageError
+from cloche.build.errors import KeptRootBusyError, NotBuiltError
 from cloche.build.fetch import fetch
+from cloche.build.lookup_errors import UnknownPackageError
 from cloche.build.preview import forecast
 from cloche.build.work import Worker
 from cloche.build.workshop import REPOS, Workshop, make_directory

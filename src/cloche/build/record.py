@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.build.errors import NotBuiltError, UnknownBuildError
+from cloche.build.errors import NotBuiltError
 from cloche.build.events import Done, Event, Planned, Started, Version, decode_events, encode_event
+from cloche.build.lookup_errors import UnknownBuildError
 from cloche.build.workshop import Workshop
 from cloche.store import Store
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import click
 
-from cloche.build.errors import UnknownPackageError
+from cloche.build.lookup_errors import UnknownPackageError
 from cloche.build.machine import expected_seconds, prepare
 from cloche.build.preview import Forecast, forecast
 from cloche.build.work import Worker

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from cloche.build import logs
-from cloche.build.errors import UnknownPackageError, UnknownPhaseError
+from cloche.build.lookup_errors import UnknownPackageError, UnknownPhaseError
 from cloche.cli.workplace import Options, opened_store
 from cloche.display.text import visible
 from cloche.plan.names import matching, nearest

@@ -10,8 +10,8 @@ from dataclasses import asdict
 
 import click
 
-from cloche.build.errors import UnknownPackageError
 from cloche.build.history import Run, runs_in
+from cloche.build.lookup_errors import UnknownPackageError
 from cloche.cli.workplace import Options, opened_store, say
 from cloche.display.text import seconds
 from cloche.plan.depgraph import Depgraph, decode_depgraph

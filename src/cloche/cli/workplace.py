@@ -218,6 +218,7 @@ def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:
             memory=limits.memory,
         ),
         records=project.records or Policy().records,
+        disk_reserve=Policy().disk_reserve if project.reserve is None else project.reserve,
         distfiles=(project.distfiles,) if project.distfiles else (),
         mirrors=mirrors_now(project.seeds[machine.seed]),
     )

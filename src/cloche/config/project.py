@@ -21,7 +21,7 @@ from cloche.config.machine import Machine, load_machine, place_of
 from cloche.config.sync import KEYS as SYNC_KEYS
 from cloche.config.sync import Sync, read_sync
 from cloche.config.table import Table, load
-from cloche.config.units import duration
+from cloche.config.units import duration, size
 
 FILE = "cloche.toml"
 LOCK = "cloche.lock"
@@ -79,7 +79,8 @@ class Project:
 
     ``jobs`` are packages at once, ``cores`` compilers at once over all packages. With
     ``strict_hooks`` no hook may change what another package owns. ``records`` is the number of
-    builds of each machine whose events are kept.
+    builds of each machine whose events are kept. ``reserve`` are bytes of the store's file system
+    that stay free.
     """
 
     root: Path
@@ -88,6 +89,7 @@ class Project:
     repos: Mapping[str, RepoSpec]
     binrepos: Mapping[str, BinrepoSpec] = field(default_factory=dict)
     store: Path | None = None
+    reserve: int | None = None
     distfiles: Path | None = None
     jobs: int | None = None
     cores: int | None = None
@@ -147,7 +149,7 @@ def _read(root: Path) -> Project:
     top = load(root / FILE, root)
     top.only(("seeds", "repos", "binrepos", "store", "build"))
     store, build = top.table("store"), top.table("build")
-    store.only(("path",))
+    store.only(("path", "reserve"))
     build.only(("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks", "records"))
     repos = {name: _repo(name, table, root) for name, table in top.tables("repos").items()}
     mains = [repo for repo in repos.values() if repo.main]
@@ -162,6 +164,7 @@ def _read(root: Path) -> Project:
         repos=repos,
         binrepos=read_binrepos(top, root),
         store=_path(store, "path", root),
+        reserve=store.measure("reserve", size, 'a size such as "1G"'),
         distfiles=_path(build, "distfiles", root),
         jobs=_count(build, "jobs"),
         cores=_count(build, "cores"),

@@ -48,7 +48,7 @@ class LauncherError(SandboxError):
 class EngineUnknownError(ClocheError):
     """There is no engine of that name."""
 
-    status = Exit.HOST
+    status = Exit.BAD_INPUT
 
     def __init__(self, name: str, known: tuple[str, ...]) -> None:
         super().__init__(name, known)

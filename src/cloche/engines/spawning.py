@@ -15,12 +15,14 @@ from pathlib import Path
 
 from cloche.engines import programs
 from cloche.engines.base import Command
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, Exit
 from cloche.linux import paths
 
 
 class NotStartedError(ClocheError):
     """Carries step, message and errno to the host, where it becomes ProgramError."""
+
+    status = Exit.FAILED
 
 
 def spawn(

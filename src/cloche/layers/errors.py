@@ -54,6 +54,8 @@ class OverlayUnavailableError(ClocheError):
 class TooManyLayersError(ClocheError):
     """More layers than overlays can be nested for; ``layer`` is one that hides files, or None."""
 
+    status = Exit.HOST
+
     def __init__(self, layers: int, layer: Path | None) -> None:
         super().__init__(layers, layer)
         self.layers = layers

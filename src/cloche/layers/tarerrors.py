@@ -120,6 +120,8 @@ class DeviceRefusedError(ImportRefusedError):
 class AttributeRefusedError(ImportRefusedError):
     """An extended attribute that the file system does not take; ``why`` are the kernel's words."""
 
+    status = Exit.HOST
+
     def __init__(self, source: Path, name: bytes, attribute: bytes, why: str) -> None:
         super().__init__(source, name, attribute, why)
         self.attribute = attribute

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.errors import Exit
+from cloche.errors import Exit, says_full
 from cloche.seeds.errors import SeedError
 
 
@@ -176,6 +176,11 @@ class StepFailedError(SeedError):
     lines: tuple[str, ...]
     status = Exit.FAILED
 
+    def __post_init__(self) -> None:
+        """No room is the host's fault."""
+        if says_full(self.detail):
+            self.status = Exit.HOST
+
     @property
     def what(self) -> str:
         """Name the step and how it ended."""
@@ -184,7 +189,8 @@ class StepFailedError(SeedError):
     @property
     def todo(self) -> str:
         """Name the log."""
-        return f"read {self.log}"
+        room = "free some room, or use another --store; " if self.status is Exit.HOST else ""
+        return f"{room}read {self.log}"
 
     @property
     def detail(self) -> str:

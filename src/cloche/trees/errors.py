@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from cloche.errors import ClocheError, Exit
+from cloche.errors import ClocheError, Exit, says_full
 
 
 class TreeError(ClocheError):
@@ -64,6 +64,8 @@ class ProgramError(TreeError):
     def __init__(self, repo: str, program: str, source: str, words: str) -> None:
         super().__init__(repo, program, source, words)
         self.program, self.source, self.words = program, source, words
+        if says_full(words):
+            self.status = Exit.HOST
 
     @property
     def what(self) -> str:
@@ -75,6 +77,8 @@ class ProgramError(TreeError):
 
     @property
     def todo(self) -> str:
+        if self.status is Exit.HOST:
+            return "free some room, or `cloche store gc`, or use another --store"
         return "check sync_uri, the network and the rights; what has come is used the next time"
 
     @property

@@ -1,0 +1,128 @@
+"""The exit status of every error: a new class of errors has to be entered here, with thought."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import cloche
+from cloche.build.errors import BuildError, DiskFullError, StepError, StoppedError
+from cloche.errors import ClocheError, Exit, HostTroubleError
+from cloche.seeds.debian_errors import StepFailedError
+from cloche.trees.errors import ProgramError
+
+STATUSES = {
+    Exit.FAILED: """
+        binhosts.BadPackageError
+        build.BuildError build.CollisionError build.FetchByHandError build.GuestError
+        build.MissingDistfileError build.NoCacheError build.StepError build.StoppedError
+        engines.NotStartedError engines.ProgramError
+        fetching.FetchingError fetching.NotThereError fetching.UnreachableError
+        fetching.WrongContentError
+        layers.MissingLowerError layers.PathTooLongError layers.RootBusyError
+        plan.BadResolutionError
+        seeds.BadPackageListError seeds.MirrorUnreachableError seeds.NoAutobuildsError
+        seeds.NoLongerThereError seeds.OlderStageError seeds.PointerMovedError
+        seeds.SdistNotFoundError seeds.StepFailedError
+        store.TooDeepError store.TreeChangedError store.UnknownBlobError store.UnknownError
+        store.UnknownTreeError
+        trees.CommitGoneError trees.NoSnapshotError trees.OlderTreeError trees.ProgramError
+        trees.TreeError
+    """,
+    Exit.BAD_INPUT: """
+        binhosts.IndexDriftError binhosts.MissingIndexError
+        build.LiveError build.LockDriftError build.MissingSeedError build.NotBuiltError
+        build.NotLockedError build.ResolutionError build.UnknownBuildError
+        build.UnknownPackageError build.UnknownPhaseError
+        config.BadLockError config.ConfigError config.ContradictionError
+        config.IneffectiveError config.MalformedError config.MissingKeyError
+        config.NoMachinesError config.NoProjectError config.NotEmptyError
+        config.RefusedFileError config.RefusedVariableError config.UnknownKeyError
+        config.UnknownNameError config.UnreadableError config.WrongTypeError
+        engines.EngineUnknownError
+        fetching.AddressError fetching.KeyringError fetching.SignatureError
+        layers.ClashError layers.DeviceRefusedError layers.ImportRefusedError
+        layers.LimitError layers.LinkTargetError layers.MalformedTarballError
+        layers.NotEmptyError layers.ReadOnlyRootError layers.RootEndedError
+        layers.SharedInodesError layers.ThroughLinkError layers.UnknownBackendError
+        layers.UnsafeNameError layers.UnsupportedMemberError layers.WithinLayerError
+        output.OutputPlaceError output.OutputTakenError
+        portage.BadNameError portage.MissingMasterError portage.MissingPartError
+        portage.RepositoryError portage.RepositoryNameError portage.UnknownProfileError
+        seeds.BadImageError seeds.BadSignatureError seeds.BadSourceError
+        seeds.FlavourUnknownError seeds.NoFileError seeds.NoStrictSeedError
+        seeds.SeedDriftError seeds.SeedError seeds.TreeNotEmptyError seeds.UnfitError
+        seeds.UnknownSeedError seeds.UnpinnedPortageError seeds.UnsignedFileError
+        seeds.WrongDigestError
+        store.BadIdError store.NotAStoreError store.StoreForbiddenError store.StoreTooNewError
+        store.UnknownContentError
+        trees.BadPinError trees.ManifestError trees.MissingTreeError trees.TreeDriftError
+        trees.UnknownTreeError
+        watch.NothingToWatchError watch.UnreadableEmergeError
+    """,
+    Exit.HOST: """
+        errors.HostTroubleError
+        build.DiskFullError build.KeptRootBusyError
+        config.UnwritableError
+        engines.HostError engines.LauncherError engines.NoAnswerError engines.NoKernelError
+        engines.SandboxError
+        fetching.NoGpgError
+        layers.AttributeRefusedError layers.BackendUnavailableError layers.NoBackendError
+        layers.NoUnpackerError layers.OverlayUnavailableError layers.TooManyLayersError
+        seeds.MissingToolError seeds.NoKeyringError seeds.NoMirrorError seeds.UnknownArchError
+        store.DamagedIndexError store.NotExclusiveError store.StoreBusyError
+        trees.MissingProgramError
+    """,
+}
+
+
+def errors(base: type[ClocheError] = ClocheError) -> Iterator[type[ClocheError]]:
+    """Every class of errors below ``base``, of the modules that are loaded."""
+    for each in base.__subclasses__():
+        if each.__module__.startswith("cloche."):
+            yield each
+            yield from errors(each)
+
+
+def test_every_error_has_the_status_that_its_kind_has() -> None:
+    for module in pkgutil.walk_packages(cloche.__path__, "cloche."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+    found = {f"{each.__module__.split('.')[1]}.{each.__name__}": each.status for each in errors()}
+    wanted = {name: status for status, names in STATUSES.items() for name in names.split()}
+    assert {n: s.name for n, s in found.items()} == {n: s.name for n, s in wanted.items()}
+
+
+def test_a_build_that_only_the_host_stopped_has_the_hosts_status() -> None:
+    full = DiskFullError("a/b-1", "build", "/store", 1, 2)
+    own = StepError("a/c-1", "build", "died")
+    stopped = StoppedError("a/d-1", "build")
+    for errors_of_it, status in (
+        ((full,), Exit.HOST),
+        ((full, stopped), Exit.HOST),
+        ((full, own), Exit.FAILED),
+        ((own,), Exit.FAILED),
+        ((stopped,), Exit.FAILED),
+        ((HostTroubleError(OSError(5, "x")),), Exit.HOST),
+    ):
+        assert BuildError("m", ("x",), 0, errors_of_it).status is status
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        ("tar: usr/lib/x: Cannot write: No space left on device", Exit.HOST),
+        ("fatal: write error: Disk quota exceeded", Exit.HOST),
+        ("E: Unable to locate package nothing", Exit.FAILED),
+    ],
+)
+def test_a_program_that_found_no_room_has_the_hosts_status(words: str, status: Exit) -> None:
+    step = StepFailedError("mmdebstrap", 25, Path("/log"), (words,))
+    program = ProgramError("gentoo", "git", "https://example.org", words)
+    for error in (step, program):
+        assert error.status is status
+        assert ("free some room" in str(error)) == (status is Exit.HOST)
