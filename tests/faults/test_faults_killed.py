@@ -16,6 +16,8 @@ import pytest
 from tests.faults.looking import PROJECT, InTerminal, settled
 from tests.support import Store, project
 
+import cloche.store as stores
+
 pytestmark = pytest.mark.real
 
 MOMENTS = 25
@@ -99,7 +101,9 @@ def test_two_at_once_end_well_with_the_same_layers(
     )
 
 
-def test_a_store_in_use_is_not_cleaned(root_seeded: Store, fresh: Callable[[Store], Store]) -> None:
+def test_gc_waits_for_a_build_and_says_for_which(
+    root_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
     store = fresh(root_seeded)
     where = project(store, PROJECT)
     pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
@@ -107,15 +111,37 @@ def test_a_store_in_use_is_not_cleaned(root_seeded: Store, fresh: Callable[[Stor
     try:
         assert running.stderr is not None
         assert any("build " in line for line in iter(running.stderr.readline, ""))
-        done = store.cloche("store", "gc", cwd=where)
-        assert done.returncode == 3
-        assert "other cloche processes are using the store; try again" in done.stderr
-        assert "Traceback" not in done.stderr
+        words = ("--store", store.path, "store", "gc")
+        cleaning = store.user.start(*words, cwd=where, **pipes)
+        assert cleaning.stderr is not None
+        told = cleaning.stderr.readline()
+        assert "other cloche processes are using the store (`cloche --store " in told
+        assert f" build {MACHINE}`, process " in told
+        assert told.endswith("; waiting\n")
+        assert cleaning.poll() is None
     finally:
         running.terminate()
         rest = running.communicate(timeout=60)[1]
         assert running.returncode == 130, rest
-    store.cloche("store", "gc", cwd=where, check=True)
+    told = cleaning.communicate(timeout=60)[1]
+    assert cleaning.returncode == 0, told
+    assert "Traceback" not in told
+
+
+def test_a_build_waits_while_another_has_the_store_to_itself(
+    root_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    store = fresh(root_seeded)
+    where = project(store, PROJECT)
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with stores.Store.open(store.path, exclusive=True):
+        running = store.user.start("--store", store.path, "build", MACHINE, cwd=where, **pipes)
+        assert running.stderr is not None
+        told = running.stderr.readline()
+        assert "another cloche process has the store to itself (" in told
+        assert told.endswith("; waiting\n")
+    rest = running.communicate(timeout=180)[1]
+    assert running.returncode == 0, rest
 
 
 @pytest.mark.parametrize("user", ["root", "ordinary"])

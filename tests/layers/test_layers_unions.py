@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from cloche.layers import Layer, commit, compare, unions
 from cloche.store import Store, exact_digest, gc, usage, use_union, verify, walk
 from cloche.store import unions as stored_unions
+from cloche.store.sweep import sweep
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -106,6 +107,7 @@ def test_a_union_is_dropped_with_its_layers_or_when_nobody_uses_it(tmp_path: Pat
         assert [union.key for union in stored_unions(store)] == [short.key]
         store.remove(trees=[layers[0].id], blobs=[], actions=[])
         assert stored_unions(store) == []
+        sweep(store)
         assert verify(store).ok
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from cloche.store import (
     NotExclusiveError,
     Problem,
     Store,
+    StoreBusyError,
     Tree,
     UnknownContentError,
     exact_digest,
@@ -19,6 +22,7 @@ from cloche.store import (
     verify,
     walk,
 )
+from cloche.store.holders import holders_of, in_short
 
 
 @pytest.fixture
@@ -106,14 +110,103 @@ def test_gc_removes_old_logs_and_downloads_and_failed_roots_when_told(store: Sto
     assert not list(store.failed.iterdir())
 
 
-def test_gc_and_repair_need_the_store_alone(store: Store) -> None:
+def test_gc_and_repair_keep_others_out_only_while_they_take_away(store: Store) -> None:
+    lost, bad = put(store, "lost"), put(store, "bad")
+    store.pin("machine", [bad.id], [], {})
+    (bad.path / "usr/bad").write_text("something else")
     store.close()
     with Store.open(store.path) as shared:
+        with Store.open(store.path) as other:
+            with pytest.raises(StoreBusyError, match="other cloche processes are using the store"):
+                gc(shared)
+            with pytest.raises(StoreBusyError):
+                verify(shared, repair=True)
+            assert gc(shared, dry_run=True).trees == (lost.id,)
+            assert other.has_tree(lost.id)
         with pytest.raises(NotExclusiveError, match="alone"):
-            gc(shared)
-        with pytest.raises(NotExclusiveError):
-            verify(shared, repair=True)
-        assert gc(shared, dry_run=True).trees == ()
+            shared.remove(trees=[lost.id], blobs=[], actions=[])
+        assert gc(shared).trees == (lost.id,)
+        assert [problem.id for problem in verify(shared, repair=True).problems] == [bad.id]
+        with Store.open(store.path) as other:  # it is shared again
+            assert other.trees() == []
+        assert list(shared.tmp.iterdir()) == []
+
+
+def test_gc_leaves_what_was_used_while_it_waited(store: Store) -> None:
+    used, lost = put(store, "used"), put(store, "lost")
+    store.close()
+    told: list[str] = []
+
+    def meanwhile(words: str) -> None:
+        told.append(words)
+        other.pin("machine", [used.id], [], {})
+        other.close()
+
+    other = Store.open(store.path)
+    with Store.open(store.path) as shared:
+        assert gc(shared, waiting=meanwhile).trees == (lost.id,)
+        assert shared.has_tree(used.id)
+    assert told == ["other cloche processes are using the store; waiting"]
+
+
+def test_repair_leaves_what_was_mended_while_it_waited(store: Store) -> None:
+    tree = put(store, "mended")
+    path = tree.path / "usr/mended"
+    times, good = path.stat(), path.read_bytes()
+    path.write_bytes(b"bad")
+    store.close()
+
+    def meanwhile(_: str) -> None:
+        path.write_bytes(good)
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+        other.close()
+
+    other = Store.open(store.path)
+    with Store.open(store.path) as shared:
+        report = verify(shared, repair=True, waiting=meanwhile)
+        assert report.problems == ()
+        assert shared.has_tree(tree.id)
+
+
+def test_who_holds_a_store_is_told(tmp_path: Path) -> None:
+    code = "from pathlib import Path; from cloche.store import Store; "
+    code += "s = Store.open(Path('store')); print(flush=True); input()"
+    command = [sys.executable, "-c", code, "/usr/bin/cloche", "build", "machine"]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, text=True, cwd=tmp_path) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        with pytest.raises(StoreBusyError) as caught:
+            Store.open(tmp_path / "store", exclusive=True)
+        (holder,) = caught.value.holders
+        assert holder == f"`cloche build machine`, process {running.pid}"
+        running.communicate("\n")
+
+
+LOCKS = """\
+1: FLOCK  ADVISORY  WRITE 10 08:01:77 0 EOF
+2: FLOCK  ADVISORY  READ 11 08:01:78 0 EOF
+2: -> FLOCK  ADVISORY  WRITE 12 08:01:78 0 EOF
+3: FLOCK  ADVISORY  READ 0 08:01:78 0 EOF
+4: POSIX  ADVISORY  WRITE 13 08:01:78 0 EOF
+"""
+
+
+def test_those_that_wait_for_a_lock_do_not_hold_it() -> None:
+    assert holders_of(LOCKS.splitlines(), "08:01:78") == {11}
+
+
+@pytest.mark.parametrize(
+    ("words", "short"),
+    [
+        (["/v/bin/python", "/v/bin/cloche", "build", "m"], "`cloche build m`"),
+        (["python3", "-B", "-m", "cloche.cli", "store", "gc"], "`cloche store gc`"),
+        (["cloche-sandbox"], "`cloche-sandbox`"),
+        (["x" * 99], f"`{'x' * 80}…`"),
+    ],
+)
+def test_a_command_is_told_in_short(words: list[str], short: str) -> None:
+    assert in_short(words) == short
 
 
 def flip(tree: Tree) -> None:

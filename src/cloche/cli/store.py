@@ -66,9 +66,9 @@ Examples:
 @click.pass_obj
 def verify_command(options: Options, repair: bool, as_json: bool) -> None:
     """Read every layer and file again and compare it with its digest."""
-    with opened_store(options, exclusive=repair) as opened:
+    with opened_store(options) as opened:
         progress = _progress if sys.stderr.isatty() and not as_json else None
-        report = stores.verify(opened, repair=repair, progress=progress)
+        report = stores.verify(opened, repair=repair, progress=progress, waiting=say)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2, default=str))
     else:
@@ -109,10 +109,18 @@ def gc_command(
     What a machine's last build used stays, and so do distfiles; copies of repositories and what is
     left of downloads go when they were not used for four weeks. Where there is something that the
     index does not know, nothing is removed without --unknown.
+
+    Waits for builds that use the store before anything is taken away, and says which; builds wait
+    only for that moment.
     """
-    with opened_store(options, exclusive=not dry_run) as opened:
+    with opened_store(options) as opened:
         report = stores.gc(
-            opened, dry_run=dry_run, failed=failed, unknown=unknown, recovered=recovered
+            opened,
+            dry_run=dry_run,
+            failed=failed,
+            unknown=unknown,
+            recovered=recovered,
+            waiting=say,
         )
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
@@ -158,7 +166,9 @@ def recover_command(options: Options, dry_run: bool, as_json: bool) -> None:
     userns.enter()
     path = store_path(options, project_or_none(options))
     progress = _progress if sys.stderr.isatty() and not as_json else None
-    report = stores.recover(path, identify=possible_ids, dry_run=dry_run, progress=progress)
+    report = stores.recover(
+        path, identify=possible_ids, dry_run=dry_run, progress=progress, waiting=say
+    )
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
         return

@@ -117,15 +117,13 @@ def project_or_none(options: Options) -> Project | None:
 
 
 @contextmanager
-def opened_store(
-    options: Options, project: Project | None = None, *, exclusive: bool = False
-) -> Iterator[Store]:
+def opened_store(options: Options, project: Project | None = None) -> Iterator[Store]:
     """The store, as the one that cloche's user namespace shows."""
     userns.enter()
     project = project or project_or_none(options)
     path = store_path(options, project)
     try:
-        with Store.open(path, exclusive=exclusive) as store:
+        with Store.open(path, waiting=say) as store:
             yield store
     except sqlite3.Error as error:  # on a full file system it tells of all kinds of trouble
         room = os.statvfs(path)

@@ -128,20 +128,25 @@ class StoreForbiddenError(ClocheError):
 
 
 class StoreBusyError(ClocheError):
-    """Another process holds the store; ``exclusive`` tells which kind of hold was asked for."""
+    """Another process holds the store; ``exclusive`` tells which kind of hold was asked for.
+
+    ``holders`` are the processes that hold it, as far as they are known.
+    """
 
     status = Exit.HOST
 
-    def __init__(self, path: Path, *, exclusive: bool) -> None:
-        super().__init__(path, exclusive)
+    def __init__(self, path: Path, *, exclusive: bool, holders: tuple[str, ...] = ()) -> None:
+        super().__init__(path, exclusive, holders)
         self.path = path
         self.exclusive = exclusive
+        self.holders = holders
 
     @property
     def what(self) -> str:
+        who = f" ({'; '.join(self.holders)})" if self.holders else ""
         if self.exclusive:
-            return "other cloche processes are using the store"
-        return "another cloche process has the store to itself (garbage collection or repair)"
+            return f"other cloche processes are using the store{who}"
+        return f"another cloche process has the store to itself{who}"
 
     @property
     def where(self) -> str:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from cloche.store.errors import UnknownContentError
-from cloche.store.records import Action
+from cloche.store.records import Action, Blob, Tree
 from cloche.store.recover import PIN
-from cloche.store.store import Store
-from cloche.store.sweep import dead, take_away, unlisted
-from cloche.store.tree import remove_tree
-from cloche.store.unions import unneeded
+from cloche.store.store import Store, Waiting
+from cloche.store.sweep import dead, sweep, take_away, unlisted
+from cloche.store.unions import Union, unneeded
 from cloche.store.usage import freed
 
 WEEK = 7 * 86400.0
@@ -35,6 +35,43 @@ class GcReport:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Garbage:
+    """What nothing names at one moment."""
+
+    trees: tuple[Tree, ...]
+    blobs: tuple[Blob, ...]
+    actions: tuple[Action, ...]
+    workspaces: tuple[Path, ...]
+    logs: tuple[Path, ...]
+    failed: tuple[Path, ...]
+    unions: tuple[Union, ...]
+    downloads: tuple[Path, ...]
+    unknown: tuple[Path, ...]
+
+    def paths(self, unknown: bool) -> list[Path]:
+        """What lies on the disk, with or without that of which nothing is known."""
+        things: list[Tree | Blob | Union] = [*self.trees, *self.blobs, *self.unions]
+        return [*(thing.path for thing in things), *self.workspaces, *self.logs, *self.failed,
+                *self.downloads, *(self.unknown if unknown else ())]  # fmt: skip
+
+    def still(self, now: Garbage) -> Garbage:
+        """What was garbage then and is garbage now."""
+        pairs = ((getattr(self, one.name), getattr(now, one.name)) for one in fields(self))
+        return Garbage(*(_common(then, new) for then, new in pairs))
+
+
+def _common(then: Sequence[Any], new: Sequence[Any]) -> tuple[Any, ...]:
+    names = set(map(_name, new))
+    return tuple(each for each in then if _name(each) in names)
+
+
+def _name(thing: Tree | Blob | Action | Union | Path) -> str:
+    if isinstance(thing, Path):
+        return str(thing)
+    return thing.id if isinstance(thing, Tree | Blob) else thing.key
+
+
 def gc(
     store: Store,
     *,
@@ -46,6 +83,7 @@ def gc(
     failed: bool = False,
     unknown: bool = False,
     recovered: bool = False,
+    waiting: Waiting | None = None,
 ) -> GcReport:
     """Remove all that no pin and no id of ``keep`` names.
 
@@ -58,64 +96,83 @@ def gc(
 
     What the index does not know is listed, and taken along for ``unknown`` alone; else nothing is
     removed, because an index that has lost rows may have lost pins as well. ``recovered`` gives up
-    what `recover` keeps for want of pins. Raises `UnknownContentError`, `DamagedIndexError`, and
-    `NotExclusiveError`, the first and the last unless ``dry_run``.
+    what `recover` keeps for want of pins.
+
+    What is garbage is found while others use the store. They are kept out only while it is moved
+    aside, unless it has been used since, and removed when they are back; see `Store.alone` for
+    ``waiting`` and what it raises. Raises `DamagedIndexError` and, unless ``dry_run``,
+    `UnknownContentError`, too.
     """
-    if not dry_run:
-        store.need_exclusive()
+    now = time.time()
+    wanted = set(keep)
+
+    def mark() -> Garbage:
+        strays = unlisted(store)
+        if strays and not unknown and not dry_run:
+            raise UnknownContentError(store.path, len(strays))
+        pins = [pin for pin in store.pins() if not (recovered and pin.name.startswith(PIN))]
+        kept = wanted.union(*((*pin.trees, *pin.blobs) for pin in pins))
+        actions = store.index.actions()
+        lost = {
+            action.key
+            for action in actions
+            if not kept.issuperset(action.outputs.values())
+            or (not action.outputs and action.created < now - keep_logs)
+        }
+        left = [action for action in actions if action.key not in lost]
+        return Garbage(
+            trees=tuple(tree for tree in store.trees() if tree.id not in kept),
+            blobs=tuple(blob for blob in store.all_blobs() if blob.id not in kept),
+            actions=tuple(action for action in actions if action.key in lost),
+            workspaces=tuple(dead(store)),
+            # Without pins the actions that name them may be lost.
+            logs=()
+            if any(pin.name.startswith(PIN) for pin in pins)
+            else tuple(_old_logs(store.logs, left, now - keep_logs)),
+            failed=tuple(sorted(store.failed.iterdir())) if failed else (),
+            unions=tuple(unneeded(store, kept, now - keep_unions)),
+            downloads=tuple(_untouched(store.downloads, now - keep_downloads)),
+            unknown=tuple(strays),
+        )
+
     store.index.check()
-    strays = unlisted(store)
-    if strays and not unknown and not dry_run:
-        raise UnknownContentError(store.path, len(strays))
-    pins = [pin for pin in store.pins() if not (recovered and pin.name.startswith(PIN))]
-    kept = set(keep)
-    for pin in pins:
-        kept.update(pin.trees, pin.blobs)
-    trees = [tree for tree in store.trees() if tree.id not in kept]
-    blobs = [blob for blob in store.all_blobs() if blob.id not in kept]
-    actions = store.index.actions()
-    border = time.time() - keep_logs
-    lost = [
-        action
-        for action in actions
-        if not kept.issuperset(action.outputs.values())
-        or (not action.outputs and action.created < border)
-    ]
-    logs = (
-        []  # the actions that name them may be lost
-        if any(pin.name.startswith(PIN) for pin in pins)
-        else _old_logs(store.logs, [action for action in actions if action not in lost], keep_logs)
-    )
-    workspaces = dead(store)
-    roots = sorted(store.failed.iterdir()) if failed else []
-    unions = unneeded(store, kept, time.time() - keep_unions)
-    old = _untouched(store.downloads, time.time() - keep_downloads)
-    doomed = [*(tree.path for tree in trees), *(blob.path for blob in blobs)]
-    report = GcReport(
-        trees=tuple(tree.id for tree in trees),
-        blobs=tuple(blob.id for blob in blobs),
-        actions=tuple(action.key for action in lost),
-        workspaces=tuple(path.name for path in workspaces),
-        logs=tuple(str(path.relative_to(store.logs)) for path in logs),
-        failed=tuple(path.name for path in roots),
-        unions=tuple(union.key for union in unions),
-        downloads=tuple(path.name for path in old),
-        unknown=tuple(path.name for path in strays),
-        bytes=freed([
-            *doomed, *workspaces, *logs, *roots, *old, *(union.path for union in unions),
-            *(strays if unknown else ()),
-        ]),
-    )  # fmt: skip
+    garbage = mark()
+    bytes = freed(garbage.paths(unknown))
     if not dry_run:
-        for pin in store.pins(PIN) if recovered else ():
-            store.unpin(pin.name)
-        store.drop_unions(unions)
-        for path in strays:
-            take_away(store, path)
-        store.remove(trees=report.trees, blobs=report.blobs, actions=report.actions)
-        for path in [*logs, *roots, *old]:
-            remove_tree(path)
-    return report
+        with store.alone(waiting):
+            found, garbage = garbage, garbage.still(mark())
+            if garbage != found:
+                bytes = freed(garbage.paths(unknown))
+            for pin in store.pins(PIN) if recovered else ():
+                store.unpin(pin.name)
+            _strike(store, garbage)
+        sweep(store)
+    return GcReport(
+        trees=tuple(tree.id for tree in garbage.trees),
+        blobs=tuple(blob.id for blob in garbage.blobs),
+        actions=tuple(action.key for action in garbage.actions),
+        workspaces=tuple(path.name for path in garbage.workspaces),
+        logs=tuple(str(path.relative_to(store.logs)) for path in garbage.logs),
+        failed=tuple(path.name for path in garbage.failed),
+        unions=tuple(union.key for union in garbage.unions),
+        downloads=tuple(path.name for path in garbage.downloads),
+        unknown=tuple(path.name for path in garbage.unknown),
+        bytes=bytes,
+    )
+
+
+def _strike(store: Store, garbage: Garbage) -> None:
+    """Strike garbage out of the index and move it aside."""
+    store.drop_unions(garbage.unions)
+    for path in garbage.unknown:
+        take_away(store, path)
+    store.remove(
+        trees=[tree.id for tree in garbage.trees],
+        blobs=[blob.id for blob in garbage.blobs],
+        actions=[action.key for action in garbage.actions],
+    )
+    for path in (*garbage.logs, *garbage.failed, *garbage.downloads):
+        take_away(store, path)
 
 
 def _untouched(downloads: Path, border: float) -> list[Path]:
@@ -123,8 +180,8 @@ def _untouched(downloads: Path, border: float) -> list[Path]:
     return sorted(path for path in downloads.iterdir() if path.lstat().st_mtime < border)
 
 
-def _old_logs(logs: Path, kept: Sequence[Action], keep_seconds: float) -> list[Path]:
-    """Log files that belong to no kept action and were written longer ago than that."""
+def _old_logs(logs: Path, kept: Sequence[Action], border: float) -> list[Path]:
+    """Log files that belong to no kept action and were written before then."""
     # A log may have been compressed since, or be named as it was before.
     named = {
         logs / f"{action.log.removesuffix('.gz')}{end}"
@@ -132,7 +189,6 @@ def _old_logs(logs: Path, kept: Sequence[Action], keep_seconds: float) -> list[P
         if action.log is not None
         for end in ("", ".gz")
     }
-    border = time.time() - keep_seconds
     return sorted(
         path
         for path in logs.rglob("*")

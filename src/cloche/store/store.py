@@ -31,13 +31,14 @@ from cloche.store.errors import (
     UnknownBlobError,
     UnknownTreeError,
 )
+from cloche.store.holders import holders
 from cloche.store.identity import own_index
 from cloche.store.incoming import take_content
 from cloche.store.layout import checked, fsync, prepare, settle_version, syncfs
 from cloche.store.locks import held, held_directory, hold, open_lock, release, try_hold
 from cloche.store.plain import make_plain
 from cloche.store.records import Action, Blob, Pin, Tree
-from cloche.store.sweep import discard, sweep, take_away
+from cloche.store.sweep import discard, settle, sweep, take_away
 from cloche.store.tree import open_directory, remove_tree
 from cloche.store.unions import Union, unneeded
 
@@ -56,17 +57,22 @@ def occupy(path: Path, *, exclusive: bool, waiting: Waiting | None = None) -> in
     except PermissionError as error:
         raise StoreForbiddenError(path) from error
     try:
-        if not try_hold(fd, shared=not exclusive):
-            busy = StoreBusyError(path, exclusive=exclusive)
-            if waiting is None:
-                raise busy
-            waiting(f"{busy.what}; waiting")
-            hold(fd, shared=not exclusive)
+        _take(path, fd, exclusive=exclusive, waiting=waiting)
         settle_version(path)
     except BaseException:
         release(fd)
         raise
     return fd
+
+
+def _take(path: Path, fd: int, *, exclusive: bool, waiting: Waiting | None) -> None:
+    """Take the lock. Raises `StoreBusyError`, or waits where there is ``waiting``."""
+    if not try_hold(fd, shared=not exclusive):
+        busy = StoreBusyError(path, exclusive=exclusive, holders=holders(fd))
+        if waiting is None:
+            raise busy
+        waiting(f"{busy.what}; waiting")
+        hold(fd, shared=not exclusive)
 
 
 class Store:
@@ -129,6 +135,27 @@ class Store:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @contextmanager
+    def alone(self, waiting: Waiting | None = None) -> Iterator[None]:
+        """Keep all others out for a block; what they did before it began has to be looked at anew.
+
+        Raises `StoreBusyError`, or waits for the others where there is ``waiting``.
+        """
+        if self.exclusive:
+            yield
+            return
+        try:
+            _take(self.path, self._lock, exclusive=True, waiting=waiting)
+        except StoreBusyError:
+            hold(self._lock, shared=True)  # flock(2): who fails to convert a lock has lost it
+            raise
+        self.exclusive = True
+        try:
+            yield
+        finally:
+            self.exclusive = False
+            hold(self._lock, shared=True)
 
     def need_exclusive(self) -> None:
         """Raise `NotExclusiveError` unless nobody else can be using the store."""
@@ -348,7 +375,10 @@ class Store:
             take_away(self, union.path)
 
     def remove(self, *, trees: Iterable[str], blobs: Iterable[str], actions: Iterable[str]) -> None:
-        """Strike out and remove. Raises `NotExclusiveError`: someone might be using them."""
+        """Strike out and move aside; the next `sweep` gives the room back.
+
+        Raises `NotExclusiveError`: someone might be using them.
+        """
         self.need_exclusive()
         trees = list(trees)
         # First: no union may outlive a damaged layer, whose files it shares.
@@ -356,4 +386,4 @@ class Store:
         self.drop_unions(unneeded(self, left, since=0.0))
         with self.placing():
             self.index.strike(trees=trees, blobs=blobs, actions=actions)
-        sweep(self)
+        settle(self)

@@ -63,10 +63,7 @@ def sweep(store: Store) -> None:
     What cannot be removed (files of another user in a store that two share) stays, and `verify`
     tells of it: that is no reason for a build to fail.
     """
-    if store.index.intents():
-        with store.placing():  # now they are those of dead processes alone
-            for intent in store.index.intents():
-                _finish(store, intent)
+    settle(store)
     fd = open_lock(store.path / "locks" / "sweep")
     try:
         if try_hold(fd):  # else another process is at it
@@ -75,6 +72,14 @@ def sweep(store: Store) -> None:
                     remove_tree(path)
     finally:
         release(fd)
+
+
+def settle(store: Store) -> None:
+    """Finish what is intended: enter what is in its place, move aside what was struck out."""
+    if store.index.intents():
+        with store.placing():  # now they are those of dead processes alone
+            for intent in store.index.intents():
+                _finish(store, intent)
 
 
 def _place(store: Store, intent: Intent) -> Path:

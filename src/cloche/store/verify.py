@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from cloche.store.errors import TooDeepError, TreeChangedError
 from cloche.store.records import Blob, Tree
-from cloche.store.store import Store
+from cloche.store.store import Store, Waiting
 from cloche.store.sweep import dead, sweep, unlisted
 from cloche.store.tree import exact_digest, walk
 
@@ -65,36 +65,52 @@ def verify(
     *,
     repair: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
+    waiting: Waiting | None = None,
 ) -> VerifyReport:
     """Read every tree, blob and distfile, and compare them with the index and with their names.
 
     ``repair`` drops what is damaged, and says so in the report: the steps that made it will be done
-    again. It needs the store alone, else `NotExclusiveError`. ``progress`` is called before each
-    thing with how many are done, how many there are, and its label.
+    again. Others are kept out only while that is done, when what is damaged is read once more; see
+    `Store.alone` for ``waiting`` and what it raises. ``progress`` is called before each thing with
+    how many are done, how many there are, and its label.
     """
-    if repair:
-        store.need_exclusive()
     store.index.check()
     things: list[Tree | Blob | Distfile] = [*store.trees(), *store.all_blobs(), *_distfiles(store)]
-    problems = []
+    bad = []
     for done, thing in enumerate(things):
         if progress is not None:
             progress(done, len(things), thing.label)
+        if _trouble(thing) is not None:
+            bad.append(thing)
+    if repair and bad:
+        with store.alone(waiting):
+            problems = list(_problems(bad, repaired=True))
+            _drop(store, problems)
+        sweep(store)
+    else:
+        problems = list(_problems(bad, repaired=False))
+    return VerifyReport(len(things), (*problems, *_strays(store, repair)))
+
+
+def _problems(things: Iterable[Tree | Blob | Distfile], *, repaired: bool) -> Iterator[Problem]:
+    """What is wrong with things that were not as they should be: somebody may have mended them."""
+    for thing in things:
         trouble = _trouble(thing)
         if trouble is not None:
-            problems.append(
-                Problem(trouble, _noun(thing), thing.id, thing.label, thing.path, repaired=repair)
+            yield Problem(
+                trouble, _noun(thing), thing.id, thing.label, thing.path, repaired=repaired
             )
-    if repair:
-        store.remove(
-            trees=[problem.id for problem in problems if problem.noun == "layer"],
-            blobs=[problem.id for problem in problems if problem.noun == "blob"],
-            actions=(),
-        )
-        for problem in problems:
-            if problem.noun == "distfile":
-                problem.path.unlink(missing_ok=True)
-    return VerifyReport(len(things), (*problems, *_strays(store, repair)))
+
+
+def _drop(store: Store, problems: Sequence[Problem]) -> None:
+    store.remove(
+        trees=[problem.id for problem in problems if problem.noun == "layer"],
+        blobs=[problem.id for problem in problems if problem.noun == "blob"],
+        actions=(),
+    )
+    for problem in problems:
+        if problem.noun == "distfile":
+            problem.path.unlink(missing_ok=True)
 
 
 def _strays(store: Store, repair: bool) -> Iterator[Problem]:
