@@ -28,8 +28,8 @@ STATUSES = {
         seeds.BadPackageListError seeds.MirrorUnreachableError seeds.NoAutobuildsError
         seeds.NoLongerThereError seeds.OlderStageError seeds.PointerMovedError
         seeds.SdistNotFoundError seeds.StepFailedError
-        store.TooDeepError store.TreeChangedError store.UnknownBlobError store.UnknownError
-        store.UnknownTreeError
+        store.ChangedTreeError store.TooDeepError store.TreeChangedError
+        store.UnknownBlobError store.UnknownError store.UnknownTreeError
         trees.CommitGoneError trees.NoSnapshotError trees.OlderTreeError trees.ProgramError
         trees.TreeError
     """,

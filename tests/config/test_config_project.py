@@ -136,6 +136,7 @@ def test_without_a_project_the_next_step_is_named(tmp_path: Path) -> None:
         ('"/var/cache/cloche"', "1979-05-27", WrongTypeError, 16, "a date or time"),
         ("[seeds.debian]", "build = 3\n[seeds.debian]", MalformedError, 11, "not TOML"),
         ('reserve = "1G"', 'reserve = "much"', MalformedError, 17, "a size such as"),
+        ('reserve = "1G"', 'check = "some"', WrongTypeError, 17, "one of off, quick, all"),
         ("jobs = 4", "store = 3", UnknownKeyError, 11, "build.store"),
         ("[build]", '[repos.b]\npath="b"\nmain=true\n[repos.c]\npath="c"\nmain=true\n[build]',
          MalformedError, 13, "second main repository"),

@@ -16,7 +16,7 @@ from cloche.config.tree import Content
 from cloche.engines.base import Bind, Engine, Limits, Sandbox
 from cloche.layers import Layer, stored_layer, unions
 from cloche.seeds.strict import SeedParts
-from cloche.store import Store
+from cloche.store import Store, check_tree
 
 REPOS = "/var/db/repos"
 
@@ -108,6 +108,7 @@ class Policy:
     phase_seconds: float = 6 * 3600.0
     records: int = 20  # builds of a machine whose events are kept
     disk_reserve: int = 256 << 20  # bytes of the store's filesystem that stay free
+    check: str = "off"  # how layers are looked at before they are used
     limits: Limits = field(default_factory=Limits)
     distfiles: tuple[Path, ...] = ()  # directories of the user's own that are looked into first
     mirrors: str | None = None  # the text of /etc/portage/mirrors for fetching; None: the seed's
@@ -164,8 +165,12 @@ class Workshop:
         return {"PORTAGE_REPOSITORIES": conf.decode()} if isinstance(conf, bytes) else {}
 
     def layer(self, id: str) -> Layer:
-        """A layer of the store. It is looked up once: nothing goes while the store is open."""
+        """A layer of the store. It is looked up once: nothing goes while the store is open.
+
+        Raises `ChangedTreeError` where the policy asks to check.
+        """
         if id not in self.layers:
+            check_tree(self.store.tree(id), self.policy.check)
             self.layers[id] = stored_layer(self.store, id)
         return self.layers[id]
 

@@ -31,7 +31,7 @@ from cloche.engines import cgroups, choice, probe, userns
 from cloche.engines.base import Engine, Limits
 from cloche.errors import ClocheError, HostTroubleError
 from cloche.seeds.stored import mirrors_now
-from cloche.store import Store
+from cloche.store import Store, check_tree
 
 DEFAULT_PHASE_SECONDS = 6 * 3600.0
 STORE = (
@@ -172,6 +172,8 @@ def opened_workshop(
             hold_inputs(lock, machine, inputs)
             inputs = replace(inputs, locked_binpkgs=locked_binpkgs(lock, machine))
         policy = _policy(project, machine, choices)
+        for layer in inputs.base:
+            check_tree(store.tree(layer.id), policy.check)
         workspace = stack.enter_context(store.workspace("jobserver"))
         jobserver = Jobserver(workspace / "fifo", policy.cores)
         stack.callback(jobserver.close)
@@ -216,6 +218,7 @@ def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:
             memory=limits.memory,
         ),
         records=project.records or Policy().records,
+        check=project.check or Policy().check,
         disk_reserve=Policy().disk_reserve if project.reserve is None else project.reserve,
         distfiles=(project.distfiles,) if project.distfiles else (),
         mirrors=mirrors_now(project.seeds[machine.seed]),

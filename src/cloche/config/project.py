@@ -23,6 +23,7 @@ from cloche.config.sync import Sync, read_sync
 from cloche.config.table import Table, load
 from cloche.config.units import duration, size
 
+CHECKS = ("off", "quick", "all")
 FILE = "cloche.toml"
 LOCK = "cloche.lock"
 
@@ -80,7 +81,7 @@ class Project:
     ``jobs`` are packages at once, ``cores`` compilers at once over all packages. With
     ``strict_hooks`` no hook may change what another package owns. ``records`` is the number of
     builds of each machine whose events are kept. ``reserve`` are bytes of the store's file system
-    that stay free.
+    that stay free, ``check`` says how layers are looked at before they are used.
     """
 
     root: Path
@@ -90,6 +91,7 @@ class Project:
     binrepos: Mapping[str, BinrepoSpec] = field(default_factory=dict)
     store: Path | None = None
     reserve: int | None = None
+    check: str | None = None
     distfiles: Path | None = None
     jobs: int | None = None
     cores: int | None = None
@@ -149,7 +151,7 @@ def _read(root: Path) -> Project:
     top = load(root / FILE, root)
     top.only(("seeds", "repos", "binrepos", "store", "build"))
     store, build = top.table("store"), top.table("build")
-    store.only(("path", "reserve"))
+    store.only(("path", "reserve", "check"))
     build.only(("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks", "records"))
     repos = {name: _repo(name, table, root) for name, table in top.tables("repos").items()}
     mains = [repo for repo in repos.values() if repo.main]
@@ -164,6 +166,7 @@ def _read(root: Path) -> Project:
         repos=repos,
         binrepos=read_binrepos(top, root),
         store=_path(store, "path", root),
+        check=_choice(store, "check", CHECKS),
         reserve=store.measure("reserve", size, 'a size such as "1G"'),
         distfiles=_path(build, "distfiles", root),
         jobs=_count(build, "jobs"),
@@ -172,6 +175,15 @@ def _read(root: Path) -> Project:
         strict_hooks=build.optional("strict_hooks", bool) or False,
         records=_count(build, "records"),
     )
+
+
+def _choice(table: Table, key: str, known: tuple[str, ...]) -> str | None:
+    """One of a few words."""
+    word = table.optional(key, str)
+    if word is not None and word not in known:
+        wanted = f"one of {', '.join(known)}"
+        raise WrongTypeError(table.origin(key), f"store.{key}", wanted, f"“{word}”")
+    return word
 
 
 def _count(table: Table, key: str) -> int | None:

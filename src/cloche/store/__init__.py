@@ -8,8 +8,10 @@ makes the index again.
 
 from __future__ import annotations
 
+from cloche.store.check import check_tree
 from cloche.store.errors import (
     BadIdError,
+    ChangedTreeError,
     DamagedIndexError,
     NotAStoreError,
     NotExclusiveError,
@@ -35,6 +37,7 @@ __all__ = [
     "Action",
     "BadIdError",
     "Blob",
+    "ChangedTreeError",
     "DamagedIndexError",
     "Entry",
     "GcReport",
@@ -58,6 +61,7 @@ __all__ = [
     "Usage",
     "VerifyReport",
     "add_union",
+    "check_tree",
     "exact_digest",
     "gc",
     "known_unions",

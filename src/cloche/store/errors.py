@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from cloche.errors import ClocheError, Exit
+from cloche.store.records import Tree
 
 
 class StoreTooNewError(ClocheError):
@@ -213,6 +214,28 @@ class UnknownBlobError(UnknownError):
     """No blob of this id, or its file is gone."""
 
     noun = "blob"
+
+
+class ChangedTreeError(ClocheError):
+    """A tree was changed in its place after it was stored."""
+
+    status = Exit.FAILED
+
+    def __init__(self, tree: Tree) -> None:
+        super().__init__(tree)
+        self.tree = tree
+
+    @property
+    def what(self) -> str:
+        return f"the layer of {self.tree.label} was changed after it was stored"
+
+    @property
+    def where(self) -> str:
+        return str(self.tree.path)
+
+    @property
+    def todo(self) -> str:
+        return "`cloche store verify --repair` drops it, and the next build makes it again"
 
 
 class BadIdError(ClocheError):

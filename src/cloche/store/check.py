@@ -1,0 +1,36 @@
+"""Looking at a tree before it is used: has somebody changed it in its place?
+
+No mode keeps a store's own user from writing to a tree, so it is looked at instead. "quick" reads
+no file: a tree has as many files and bytes as when it was placed, and nothing in it was modified
+since. Where that does not hold, and always for "all", the whole tree is compared with its digest,
+which decides. "quick" misses who changes a file without changing its size and sets its time back.
+"""
+
+from __future__ import annotations
+
+from cloche.store.errors import ChangedTreeError, TooDeepError, TreeChangedError
+from cloche.store.records import Tree
+from cloche.store.tree import exact_digest, measure, walk
+
+
+def check_tree(tree: Tree, how: str) -> None:
+    """Raise `ChangedTreeError` for a tree that is not what was placed.
+
+    ``how`` is "off", "quick" or "all".
+    """
+    if how == "off":
+        return
+    try:
+        if how == "quick" and _looks_same(tree):
+            return
+        if exact_digest(walk(tree.path)) == tree.exact:
+            return
+    except (OSError, TooDeepError, TreeChangedError) as error:
+        raise ChangedTreeError(tree) from error
+    raise ChangedTreeError(tree)
+
+
+def _looks_same(tree: Tree) -> bool:
+    entries = walk(tree.path, content=False)
+    newest = max(entry.mtime_ns for entry in entries)
+    return measure(entries) == (tree.files, tree.size) and newest <= tree.created * 1e9
