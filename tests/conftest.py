@@ -20,14 +20,17 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import coverage
 import pytest
 from tests.support import ROOT, WORKBENCH, Store, User, cannot, once, project, python_for_all
-from xdist.remote import Producer
-from xdist.scheduler import LoadScopeScheduling
 
 from cloche.engines.vm import kernel
+
+if TYPE_CHECKING:
+    from xdist.remote import Producer
+    from xdist.scheduler import Scheduling
 
 GROUND = "CLOCHE_TESTS_GROUND"  # the run's directory, told to its workers
 
@@ -62,25 +65,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: _rank(item.path))
 
 
-class Modules(LoadScopeScheduling):
-    """What lies in one module runs in one worker, one after the other.
-
-    Tests of engines look for what is left of them on the whole host, so they are one group.
-    """
-
-    def _split_scope(self, nodeid: str) -> str:
-        module = nodeid.partition("::")[0]
-        room = Path(module).parent.name
-        return room if room in ALONE else module
-
-
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Modules:
+@pytest.hookimpl(optionalhook=True)  # one process runs the tests without pytest-xdist, too
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Scheduling:
     """Deal tests out by module: `loadgroup` of pytest-xdist 3.8 does nothing under pytest 9."""
+    from tests.dealing import Modules
+
     return Modules(config, log)
 
 
-#: Rooms whose tests must not run beside each other.
-ALONE = ("engines",)
 #: Those that take longest, so that they do not come last.
 FIRST = ("engines", "faults", "machine", "seeds", "binhosts", "cli", "fuzz")
 
