@@ -23,11 +23,20 @@ MUST_RUN = bool(os.environ.get("CLOCHE_TESTS_MUST_RUN"))
 
 @contextmanager
 def once(ground: Path, name: str) -> Iterator[bool]:
-    """Hold a block against the run's other workers; say whether it has not been done yet."""
+    """Hold a block against the run's other workers; say whether it has not been done yet.
+
+    What failed for one is not tried again on its remains; the others fail with its words.
+    """
     with (ground / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        done = ground / f"{name}.done"
-        yield not done.exists()
+        done, failed = ground / f"{name}.done", ground / f"{name}.failed"
+        if failed.exists():
+            raise RuntimeError(f"{name} failed in another worker: {failed.read_text()}")
+        try:
+            yield not done.exists()
+        except Exception as error:
+            failed.write_text(f"{type(error).__name__}: {error}")
+            raise
         done.touch()
 
 
