@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,9 @@ def in_chroot(room: Path, repo: Path, *lowers: Path) -> subprocess.CompletedProc
 
 
 def test_an_undeclared_library_is_found_by_chance_and_missed_under_glass(
-    root_seeded: Store, tmp_path: Path
+    root_seeded: Store, fresh: Callable[[Store], Store], tmp_path: Path
 ) -> None:
-    store = root_seeded
+    store = fresh(root_seeded)
     where = project(store, PROJECT)
     done = store.cloche("build", "undeclared", "--keep-going", cwd=where)
     said(done, 1)
@@ -78,19 +79,25 @@ def test_an_undeclared_library_is_found_by_chance_and_missed_under_glass(
     assert "tiny.h: No such file or directory" in bare.stdout + bare.stderr
 
 
-def test_the_shell_shows_the_same_glass(root_seeded: Store) -> None:
-    where = project(root_seeded, PROJECT)
-    root_seeded.cloche("build", "fine", cwd=where, check=True)
+def test_the_shell_shows_the_same_glass(
+    root_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    store = fresh(root_seeded)
+    where = project(store, PROJECT)
+    store.cloche("build", "fine", cwd=where, check=True)
     for name, visible in (("good/declared", True), ("good/plain", False)):
         arguments = ("shell", "fine", "--package", name, "--", "test", "-e", "/usr/include/tiny.h")
-        assert (root_seeded.cloche(*arguments, cwd=where).returncode == 0) is visible
+        assert (store.cloche(*arguments, cwd=where).returncode == 0) is visible
 
 
-def test_what_strictness_hides_of_the_seed_is_told(root_seeded: Store) -> None:
-    where = project(root_seeded, PROJECT)
+def test_what_strictness_hides_of_the_seed_is_told(
+    root_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    store = fresh(root_seeded)
+    where = project(store, PROJECT)
     name = machine(where, "autotools", "bad/autotools")
-    root_seeded.cloche("build", name, cwd=where, check=True)
-    done = root_seeded.cloche("build", name, "--strict", cwd=where)
+    store.cloche("build", name, cwd=where, check=True)
+    done = store.cloche("build", name, "--strict", cwd=where)
     said(done, 1)
     assert (
         "command autoreconf is in the seed but hidden by --strict; add dev-build/autoconf-2.71-r99"

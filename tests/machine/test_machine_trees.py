@@ -35,9 +35,9 @@ def published(store: Store) -> Path:
     return place
 
 
-def test_a_machine_from_git_is_the_one_from_a_directory(root_seeded: Store) -> None:
+def test_a_machine_from_git_is_the_one_from_a_directory(root_seeded: Store, fresh) -> None:
     before = tiny.built_once(root_seeded)
-    store, place = before.store, published(root_seeded)
+    store, place = fresh(before.store), published(root_seeded)
     refused = store.cloche("build", "tiny", cwd=place)
     assert refused.returncode == 2
     assert "run `cloche repo sync tiny`" in refused.stderr
