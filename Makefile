@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # More workers than cores: many tests wait.
 PARALLEL := -n $(shell echo $$(($$(nproc) + 1))) --dist loadscope --no-loadscope-reorder
 
-.PHONY: help demo setup setup-dev check test fuzz bench format clean
+.PHONY: help demo setup setup-dev check test test-packages fuzz bench format clean
 
 help:  ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ $(VENV)/.installed: pyproject.toml
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml
-	@scripts/host-packages run
+	@scripts/host-packages venv
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $(VENV)/.installed $@
@@ -33,9 +33,11 @@ demo: setup  ## build the example machine `workbench` from nothing, and look int
 check: setup-dev  ## the fast part of the tests: style, types, units
 	@$(BIN)/python -m pytest $(PARALLEL) -m 'not real'
 
-test: setup-dev  ## all tests: real namespaces, real Portage; needs the mirror of apt and the index of pip
-	@scripts/host-packages test
+test: test-packages setup-dev  ## all tests: real namespaces, real Portage; needs the mirror of apt and the index of pip
 	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term --durations=20
+
+test-packages:  # before anything else, so that all that is missing is named at once
+	@scripts/host-packages test
 
 bench: setup-dev  ## measure as root, and write docs/benchmarks.md; BENCH=--quick for a trial
 	@scripts/host-packages bench

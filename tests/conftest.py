@@ -184,6 +184,8 @@ def fresh(ground: Path) -> Iterator[Callable[[Store], Store]]:
 
 
 def _seeded(user: User, ground: Path) -> Store:
+    if shutil.which("mmdebstrap") is None and not os.environ.get("CLOCHE_TESTS_SEEDED"):
+        cannot("mmdebstrap is needed to make a seed")
     store = Store(ground / f"seeded-{user.name}" / "store", user)
     with once(ground, f"seeded-{user.name}") as first:
         if not first:
