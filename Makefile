@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 # More workers than cores: many tests wait.
 PARALLEL := -n $(shell echo $$(($$(nproc) + 1))) --dist loadscope --no-loadscope-reorder
 
-.PHONY: help demo setup setup-dev check test test-packages fuzz bench format clean
+.PHONY: help demo setup setup-dev check test test-packages fuzz bench proof-fresh format clean
 
 help:  ## show this
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.installed  ## virtual environment and what the host needs
 	@scripts/host-packages run
@@ -47,6 +47,10 @@ fuzz: setup-dev  ## fuzz all that reads outside data, SECONDS=600 for each kind;
 	@for target in $$($(BIN)/python -m tests.fuzz.run); do \
 	    $(BIN)/python -m tests.fuzz.run $$target $(or $(SECONDS),600) .cache/fuzz/$$target || exit 1; \
 	done
+
+proof-fresh: setup-dev  ## prove the two commands on a fresh Debian, as root; PROOF_USERS, PYTEST_ADDOPTS narrow it
+	@scripts/host-packages run
+	@$(BIN)/python scripts/proof-fresh
 
 format: setup-dev  ## let ruff lay out the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
