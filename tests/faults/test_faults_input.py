@@ -26,11 +26,18 @@ REFUSED = {
         ['required by "bad/unsatisfied-1::faults"'],
     ),
     "needs-testing": (
-        ["masked: bad/testing", "package.accept_keywords"],
+        [
+            "masked: bad/testing",
+            "add `=bad/testing-1 ~amd64` to a fragment's package.accept_keywords",
+        ],
         ["bad/testing-1::faults (masked by: ~amd64 keyword)"],
     ),
     "forbidden": (
-        ["masked: bad/forbidden", "package.unmask"],
+        [
+            "masked: bad/forbidden",
+            "add `=bad/forbidden-1` to a fragment's package.unmask (",
+            "/repo/profiles/package.mask:",
+        ],
         ["(masked by: package.mask)", "There is no good in it."],
     ),
     "needs-loud": (
@@ -43,7 +50,11 @@ REFUSED = {
         ["bad/circle-one-1", "bad/circle-two-1", "(buildtime)"],
     ),
     "blocks": (["packages conflict: good/tiny"], ["hard blocking bad/blocks-1"]),
-    "garbled": (["could not resolve the machine: =bad/garbled-1"], ["line 16: syntax error"]),
+    "garbled": (
+        ["/repo/bad/garbled/garbled-1.ebuild:16: the ebuild cannot be read: syntax error near"],
+        [],
+    ),
+    "future": (["masked: bad/future", "the seed's Portage does not know EAPI 99"], []),
     "nosuch": (["no machine is called “nosuch”", "there is: "], []),
 }
 
@@ -59,6 +70,8 @@ def test_what_cannot_be_resolved_is_said_in_one_line(faulty: Faulty, name: str) 
         assert all(words in done.stderr for words in above), done.stderr
         assert "\x1b" not in done.stderr
         assert done.stdout == ""
+        assert "emerge man page" not in done.stderr
+        assert "report this as a bug" not in done.stderr
 
 
 def test_a_machine_without_seed_or_project_says_how_to_get_one(

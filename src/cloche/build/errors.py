@@ -7,48 +7,6 @@ from cloche.errors import ClocheError, Exit
 SHOWN = 3  # files that an error's one line names
 
 
-class ResolutionError(ClocheError):
-    """Portage found no solution; its own words are the detail."""
-
-    def __init__(self, machine: str, kind: str, atom: str | None, text: str) -> None:
-        super().__init__(machine, kind, atom)
-        self.machine, self.kind, self.atom, self.text = machine, kind, atom, text
-
-    @property
-    def what(self) -> str:
-        """The kind of failure in words."""
-        words = {
-            "unknown": "there is no package that matches",
-            "masked": "every package that matches is masked:",
-            "unsatisfied": "a dependency cannot be satisfied:",
-            "use": "USE flags do not fit:",
-            "circular": "packages need each other to be built:",
-            "conflict": "packages conflict:",
-        }
-        other = "Portage could not resolve the machine" + (":" if self.atom else "")
-        return words.get(self.kind, other) + (f" {self.atom}" if self.atom else "")
-
-    @property
-    def where(self) -> str | None:
-        """The machine."""
-        return f"machine {self.machine}"
-
-    @property
-    def todo(self) -> str | None:
-        """Where a person can mend it."""
-        return {
-            "unknown": "correct the atom in the machine's packages or sets",
-            "masked": "see a fragment's package.accept_keywords, package.unmask, package.license",
-            "use": "set the flags in a fragment's package.use",
-            "circular": "switch off a USE flag of one of them in a fragment's package.use",
-        }.get(self.kind, "Portage's own words are above")
-
-    @property
-    def detail(self) -> str | None:
-        """Portage's own words."""
-        return self.text.strip() or None
-
-
 class MissingSeedError(ClocheError):
     """A machine names a seed that is declared but not made yet."""
 

@@ -6,12 +6,14 @@ import errno
 import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 from cloche.binhosts import index
 from cloche.binhosts.index import Binhost
 from cloche.build.errors import MissingSeedError
 from cloche.build.guestcall import GUEST
-from cloche.build.workshop import Inputs, Repo
+from cloche.build.workshop import REPOS, Inputs, Repo
+from cloche.config.fragments import machine_sources
 from cloche.config.machine import Machine
 from cloche.config.project import Project
 from cloche.config.tree import Content
@@ -52,6 +54,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         profile=(machine.profile.repo, machine.profile.path),
         guest=guest_digest(),
         place=machine.place,
+        own=_own(project, machine),
         strict=strict,
         binhosts=binhosts,
     )
@@ -80,6 +83,13 @@ def guest_digest() -> str:
             content = path.read_bytes()
             digest.update(f"{path.relative_to(GUEST)}\0{len(content)}\0".encode() + content)
     return digest.hexdigest()
+
+
+def _own(project: Project, machine: Machine) -> dict[str, Path]:
+    """Where the files are that a user wrote, by what a sandbox calls them."""
+    paths = {f"{REPOS}/{name}": repo.path for name, repo in project.repos.items()}
+    paths |= {f"/etc/portage/{name}": path for name, path in machine_sources(machine).items()}
+    return {name: path for name, path in paths.items() if path is not None}
 
 
 def _repo(store: Store, project: Project, found: Repository) -> Repo:

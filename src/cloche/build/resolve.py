@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cloche.build.errors import ResolutionError
 from cloche.build.guestcall import Call, call
 from cloche.build.logs import new_log
 from cloche.build.metadata import shown_repositories
 from cloche.build.stages import Outcome, once
+from cloche.build.unresolved import refusal
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
 from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph, resolution_of
@@ -74,11 +74,5 @@ def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]
         )
         result, _ = call(shop.engine, shop.running, wanted)
     if result.get("status") != "ok":
-        atom = result.get("atom")
-        raise ResolutionError(
-            machine,
-            str(result.get("kind")),
-            str(atom) if atom else None,
-            str(result.get("text") or ""),
-        )
+        raise refusal(machine, result, shop.inputs.own)
     return resolution_of(result), str(log.relative_to(shop.store.logs))

@@ -47,6 +47,7 @@ class Inputs:
     lock, ``locked_binpkgs`` are the digests (SHA-256) of their packages, by host and path.
     ``strict`` is told as asked for; ``seed_parts`` are there once a strict machine is resolved:
     then ``base`` is what its packages see, with their ground in the place of the seed.
+    ``own`` are the user's own files and repositories, by what a sandbox calls them.
     """
 
     machine: str
@@ -56,6 +57,7 @@ class Inputs:
     profile: tuple[str, str]
     guest: str
     place: str = ""
+    own: Mapping[str, Path] = field(default_factory=dict)
     strict: bool = False
     binhosts: Mapping[str, Binhost] = field(default_factory=dict)
     locked_binpkgs: Mapping[str, str] | None = None

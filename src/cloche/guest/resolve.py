@@ -20,6 +20,7 @@ from .failures import classify_resolve
 from .graph import edges, identity, merge_list, requested
 from .installed import needs, uses
 from .protocol import Channel, Failed, serve
+from .refusals import broken, located, masks
 
 #: Where the index of each binary package host is shown.
 BINHOSTS = "/run/cloche/binhosts"
@@ -53,6 +54,10 @@ def with_words(failure: Failed, text: str) -> Failed:
     text = "\n".join(part for part in (text, own) if part)
     kind, atom = classify_resolve(text)
     fields = {"kind": kind, "atom": atom, **failure.fields}
+    if kind == "masked":
+        fields["masks"] = [located(mask) for mask in masks(text)]
+    if kind == "other" and atom is not None and (place := broken(text)):
+        fields |= {"kind": "broken", **place}
     fields["text"] = text or "Portage gave no reason"
     return Failed(**fields)
 

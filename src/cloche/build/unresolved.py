@@ -1,0 +1,163 @@
+"""Resolutions that failed: what Portage refuses, at the user's own file and line, and a way out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloche.errors import ClocheError
+
+_WORDS = {
+    "unknown": "there is no package that matches",
+    "masked": "every package that matches is masked:",
+    "unsatisfied": "a dependency cannot be satisfied:",
+    "use": "USE flags do not fit:",
+    "circular": "packages need each other to be built:",
+    "conflict": "packages conflict:",
+    "broken": "the ebuild cannot be read:",
+}
+_TODO = {
+    "unknown": "correct the atom in the machine's packages or sets",
+    "use": "set the flags in a fragment's package.use",
+    "circular": "switch off a USE flag of one of them in a fragment's package.use",
+}
+#: Lines that tell a user of emerge what to do: its options are not cloche's.
+_NOT_OURS = re.compile(
+    r"^\n?For more information, see the MASKED PACKAGES section in the emerge\nman page or .*$"
+    r"|^\n?Use --autounmask-write to write(?:.+\n)+.*$"
+    r"|^\n?NOTE: The --autounmask-keep-masks(?:.+\n)+.*$",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mask:
+    """A masked package and the reasons; ``place`` (FILE or FILE:LINE) says what masks it.
+
+    ``own`` is true where that is a file of the machine's configuration, and not a repository's.
+    """
+
+    cpv: str
+    reasons: tuple[str, ...]
+    place: str | None = None
+    own: bool = False
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """What a person can do about each reason."""
+        return tuple(self._hint(reason) for reason in self.reasons)
+
+    def _hint(self, reason: str) -> str:
+        words = reason.split()
+        if reason == "package.mask":
+            if self.own:
+                return f"remove the line at {self.place}"
+            by = f" ({self.place} masks it)" if self.place else ""
+            return f"add `={self.cpv}` to a fragment's package.unmask{by}"
+        if reason.endswith(" keyword"):
+            keyword = "**" if reason == "missing keyword" else words[0]
+            return f"add `={self.cpv} {keyword}` to a fragment's package.accept_keywords"
+        if reason.endswith(" license(s)"):
+            names = " ".join(words[:-1])
+            return f"add `={self.cpv} {names}` to a fragment's package.license"
+        if reason.startswith("EAPI "):
+            return f"the seed's Portage does not know {reason}: use an older one in the ebuild"
+        if reason.endswith(" properties"):
+            return f"add `={self.cpv} {' '.join(words[:-1])}` to a fragment's package.properties"
+        if reason.endswith(" in RESTRICT"):
+            return f"add `={self.cpv} {words[0]}` to a fragment's package.accept_restrict"
+        if reason.startswith("invalid: "):
+            return f"correct the ebuild of {self.cpv}: {reason.removeprefix('invalid: ')}"
+        return f"{self.cpv} is masked by {reason}"
+
+
+class ResolutionError(ClocheError):
+    """Portage found no solution; its own words are the detail.
+
+    ``place`` is FILE:LINE of a broken ebuild, ``reason`` what bash or Portage says about it.
+    """
+
+    def __init__(
+        self,
+        machine: str,
+        kind: str,
+        atom: str | None,
+        text: str,
+        *,
+        place: str | None = None,
+        reason: str = "",
+        masks: tuple[Mask, ...] = (),
+    ) -> None:
+        super().__init__(machine, kind, atom)
+        self.machine, self.kind, self.atom, self.text = machine, kind, atom, text
+        self.place, self.reason, self.masks = place, reason, masks
+
+    @property
+    def what(self) -> str:
+        """The kind of failure in words."""
+        other = "Portage could not resolve the machine" + (":" if self.atom else "")
+        subject = self.reason or self.atom
+        return _WORDS.get(self.kind, other) + (f" {subject}" if subject else "")
+
+    @property
+    def where(self) -> str | None:
+        """The broken ebuild's line, else the machine."""
+        return self.place or f"machine {self.machine}"
+
+    @property
+    def todo(self) -> str | None:
+        """Where a person can mend it: for a mask that of the first package, the newest one."""
+        if self.masks:
+            return ", and ".join(self.masks[0].hints)
+        if self.kind == "broken":
+            return None
+        return _TODO.get(self.kind, "Portage's own words are above")
+
+    @property
+    def detail(self) -> str | None:
+        """Portage's own words, where the one line does not say it all."""
+        return None if self.place else self.text.strip() or None
+
+
+def refusal(machine: str, result: Mapping[str, Any], own: Mapping[str, Path]) -> ResolutionError:
+    """The error for the guest's answer, which is untrusted; ``own`` are the user's own files.
+
+    Paths of the sandbox become the user's wherever they stand in Portage's words.
+    """
+    atom, file = result.get("atom"), result.get("file")
+    text = _NOT_OURS.sub("", of_user(str(result.get("text") or ""), own))
+    return ResolutionError(
+        machine,
+        str(result.get("kind")),
+        str(atom) if atom else None,
+        text,
+        place=_place(result, own) if file else None,
+        reason=of_user(str(result.get("reason") or ""), own),
+        masks=tuple(_mask(each, own) for each in result.get("masks") or ()),
+    )
+
+
+def of_user(text: str, own: Mapping[str, Path]) -> str:
+    """A text in which files of the sandbox have the names that their user knows."""
+    if not own:
+        return text
+    names = "|".join(re.escape(name) for name in sorted(own, key=len, reverse=True))
+    return re.sub(rf"({names})(?![\w.+-])", lambda found: str(own[found[1]]), text)
+
+
+def _place(fields: Mapping[str, Any], own: Mapping[str, Path]) -> str:
+    line = fields.get("line")
+    return of_user(str(fields.get("file")), own) + (f":{line}" if line else "")
+
+
+def _mask(fields: Mapping[str, Any], own: Mapping[str, Path]) -> Mask:
+    file = str(fields.get("file") or "")
+    return Mask(
+        cpv=str(fields.get("cpv")),
+        reasons=tuple(str(reason) for reason in fields.get("reasons") or ()),
+        place=_place(fields, own) if file else None,
+        own=file.startswith("/etc/portage/") and not file.startswith("/etc/portage/make.profile/"),
+    )
