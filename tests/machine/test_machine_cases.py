@@ -220,3 +220,29 @@ def test_live(case: Callable[[str], Case]) -> None:
         assert "app-misc/lively-9999; take a version with SRC_URI" in line
     (package,) = json.loads(made.cloche("plan", "case", "--json", check=True).stdout)["packages"]
     assert package["live"] is True
+
+
+@pytest.mark.real
+def test_autounmask(case: Callable[[str], Case]) -> None:
+    """What Portage proposes goes into a fragment of the machine, with reasons, and then fits."""
+    made = case("autounmask")
+    told = made.cloche("plan", "case", "--autounmask-write", "absent")
+    assert (told.returncode, "no fragment of this machine" in told.stderr) == (2, True)
+    told = made.cloche("plan", "case", "--autounmask-write", "base")
+    assert told.returncode == 2
+    assert "the 4 changes that Portage proposes: written to" in told.stderr
+    place = made.place / "portage/base"
+    lines = {
+        "package.accept_keywords": "=app-misc/testing-1 ~amd64",
+        "package.license": ">=app-misc/odd-1 odd",
+        "package.unmask": "=app-misc/masked-1",
+        "package.use": ">=app-misc/flag-1 loud",
+    }
+    for name, line in lines.items():
+        *reasons, last = (place / name).read_text().splitlines()
+        assert last == line
+        assert "# required by app-misc/asks-1::local" in reasons
+        assert all(reason.startswith("#") for reason in reasons)
+        assert line in told.stderr
+    again = made.cloche("plan", "case", "--autounmask-write", "base", check=True)
+    assert "5 to build" in again.stdout

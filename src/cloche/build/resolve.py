@@ -8,7 +8,7 @@ from cloche.build.guestcall import Call, call
 from cloche.build.logs import new_log
 from cloche.build.metadata import shown_repositories
 from cloche.build.stages import Outcome, once
-from cloche.build.unresolved import refusal
+from cloche.build.unresolved import ResolutionError, refusal
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
 from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph, resolution_of
@@ -51,7 +51,21 @@ def _resolved(shop: Workshop, targets: Sequence[str]) -> Outcome:
     return {"depgraph": blob.id}, log
 
 
-def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:
+def proposal(shop: Workshop, targets: Sequence[str]) -> str:
+    """What Portage says of ``targets`` when it may propose changes of all kinds; "" if all is well.
+
+    Its words come from a resolution of their own, of which nothing is kept but the log.
+    """
+    try:
+        _ask_portage(shop, targets, propose=True)
+    except ResolutionError as error:
+        return error.text
+    return ""
+
+
+def _ask_portage(
+    shop: Workshop, targets: Sequence[str], *, propose: bool = False
+) -> tuple[Depgraph, str]:
     machine = shop.inputs.machine
     log = new_log(shop.store, f"machine/{machine}", "resolve")
     with shop.store.workspace("resolve") as workspace:
@@ -61,6 +75,7 @@ def _ask_portage(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]
                 "atoms": list(targets),
                 "installed": shop.inputs.strict,
                 "binhosts": list(shop.inputs.binhosts),
+                "propose": propose,
             },
             sandbox=shop.sandbox(
                 (),

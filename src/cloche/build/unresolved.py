@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloche.config.autounmask import Change
 from cloche.errors import ClocheError
 
 _WORDS = {
@@ -21,9 +22,10 @@ _WORDS = {
 }
 _TODO = {
     "unknown": "correct the atom in the machine's packages or sets",
-    "use": "set the flags in a fragment's package.use",
+    "use": "set the flags in a fragment's package.use; `--autounmask-write FRAGMENT` does it",
     "circular": "switch off a USE flag of one of them in a fragment's package.use",
 }
+_PROPOSED = (" keyword", " license(s)")
 #: Lines that tell a user of emerge what to do: its options are not cloche's.
 _NOT_OURS = re.compile(
     r"^\n?For more information, see the MASKED PACKAGES section in the emerge\nman page or .*$"
@@ -49,6 +51,12 @@ class Mask:
     def hints(self) -> tuple[str, ...]:
         """What a person can do about each reason."""
         return tuple(self._hint(reason) for reason in self.reasons)
+
+    @property
+    def proposable(self) -> bool:
+        """True where Portage can propose a change of configuration."""
+        known = ("package.mask",)
+        return not self.own and all(r in known or r.endswith(_PROPOSED) for r in self.reasons)
 
     def _hint(self, reason: str) -> str:
         words = reason.split()
@@ -111,7 +119,9 @@ class ResolutionError(ClocheError):
     def todo(self) -> str | None:
         """Where a person can mend it: for a mask that of the first package, the newest one."""
         if self.masks:
-            return ", and ".join(self.masks[0].hints)
+            hints = ", and ".join(self.masks[0].hints)
+            mends = " (`--autounmask-write FRAGMENT` does it)" if self.masks[0].proposable else ""
+            return hints + mends
         if self.kind == "broken":
             return None
         return _TODO.get(self.kind, "Portage's own words are above")
@@ -120,6 +130,36 @@ class ResolutionError(ClocheError):
     def detail(self) -> str | None:
         """Portage's own words, where the one line does not say it all."""
         return None if self.place else self.text.strip() or None
+
+
+class ProposedError(ClocheError):
+    """``--autounmask-write`` wrote what Portage proposes; somebody has to look at it first."""
+
+    def __init__(self, machine: str, changes: tuple[Change, ...], files: tuple[Path, ...]) -> None:
+        super().__init__(machine, changes, files)
+        self.machine, self.changes, self.files = machine, changes, files
+
+    @property
+    def what(self) -> str:
+        """How much was written, and where."""
+        number = len(self.changes)
+        what = "the change" if number == 1 else f"the {number} changes"
+        return f"{what} that Portage proposes: written to {', '.join(map(str, self.files))}"
+
+    @property
+    def where(self) -> str | None:
+        """The machine."""
+        return f"machine {self.machine}"
+
+    @property
+    def todo(self) -> str:
+        """Read, then go on."""
+        return "look at the lines, then run the command again"
+
+    @property
+    def detail(self) -> str:
+        """The lines with their reasons."""
+        return "\n".join(line for each in self.changes for line in (*each.reasons, each.line))
 
 
 def refusal(machine: str, result: Mapping[str, Any], own: Mapping[str, Path]) -> ResolutionError:

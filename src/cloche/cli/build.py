@@ -16,7 +16,7 @@ from cloche.build.errors import BuildError
 from cloche.build.events import Delivered, Sink
 from cloche.build.machine import Built, build_machine
 from cloche.build.record import recorded
-from cloche.cli.complete import complete_machine
+from cloche.cli.complete import complete_fragment, complete_machine
 from cloche.cli.terminable import terminable
 from cloche.cli.workplace import (
     Choices,
@@ -57,6 +57,13 @@ def common(function: Function) -> Function:
             "--strict-config",
             is_flag=True,
             help="Refuse a configuration of which a part has no effect.",
+        ),
+        click.option(
+            "--autounmask-write",
+            metavar="FRAGMENT",
+            shell_complete=complete_fragment,
+            help="Where Portage proposes changes (USE, keywords, licences, masks), write them into "
+            "this fragment of the machine, and stop.",
         ),
         click.option("--locked", is_flag=True, help="Refuse whatever is not as in cloche.lock."),
         click.option(
@@ -103,6 +110,7 @@ def build(
     strict: bool,
     strict_hooks: bool,
     strict_config: bool,
+    autounmask_write: str | None,
     locked: bool,
     keep_going: bool,
     output: Path | None,
@@ -115,7 +123,9 @@ def build(
     wanted = project.machine(machine)
     directory = (output or project.root / "out" / machine).absolute()
     check_output(directory)
-    choices = Choices(jobs, keep_going, offline, strict, locked, strict_hooks, strict_config)
+    choices = Choices(
+        jobs, keep_going, offline, strict, locked, strict_hooks, strict_config, autounmask_write
+    )
     display = make_display(progress, verbose=verbose)
     with (
         terminable(),

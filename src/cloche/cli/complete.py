@@ -20,6 +20,15 @@ def complete_machine(context: click.Context, _: click.Parameter, begun: str) -> 
         return []
 
 
+def complete_fragment(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Fragments of the machine that stands before on the command line."""
+    try:
+        machine = load_project(_directory(context)).machine(context.params["machine"])
+        return [part.name for part in machine.fragments if part.name.startswith(begun)]
+    except (ClocheError, OSError, KeyError, TypeError):
+        return []
+
+
 def complete_seed(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
     """Seeds that the project declares."""
     try:

@@ -39,6 +39,7 @@ from cloche.plan.depgraph import Depgraph, Package
 Examples:
   cloche plan workbench
   cloche plan workbench --strict-config
+  cloche plan workbench --autounmask-write base
   cloche plan workbench --json | jq -r '.packages[] | select(.fate=="build") | .cpv'
   cloche plan workbench --json | jq -r '.packages[] | select(.status=="U") | .cpv'
 """
@@ -54,6 +55,7 @@ def plan(
     strict: bool,
     strict_hooks: bool,
     strict_config: bool,
+    autounmask_write: str | None,
     locked: bool,
     as_json: bool,
 ) -> None:
@@ -74,6 +76,7 @@ def plan(
         locked=locked,
         strict_hooks=strict_hooks,
         strict_config=strict_config,
+        autounmask_write=autounmask_write,
     )
     with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
         worker = prepared(shop, project, wanted, choices)

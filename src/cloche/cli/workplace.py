@@ -18,13 +18,16 @@ from cloche.build.jobserver import Jobserver
 from cloche.build.locking import hold_inputs, hold_packages, locked_binpkgs
 from cloche.build.machine import prepare
 from cloche.build.prepare import pin_inputs
+from cloche.build.resolve import proposal
+from cloche.build.unresolved import ProposedError, ResolutionError
 from cloche.build.work import Worker
 from cloche.build.workshop import Policy, Workshop
 from cloche.cli.complete import complete_engine
+from cloche.config import autounmask
 from cloche.config.complaints import Complaint, IneffectiveError, locate
 from cloche.config.fragments import machine_sources
 from cloche.config.lock import read as read_lock
-from cloche.config.machine import Machine
+from cloche.config.machine import Fragment, Machine
 from cloche.config.project import Project, load_project
 from cloche.display.text import visible
 from cloche.engines import cgroups, choice, probe, userns
@@ -94,6 +97,7 @@ class Choices:
     locked: bool = False
     strict_hooks: bool = False
     strict_config: bool = False
+    autounmask_write: str | None = None
 
 
 def store_path(options: Options, project: Project | None) -> Path:
@@ -187,7 +191,15 @@ def opened_workshop(
 
 def prepared(shop: Workshop, project: Project, machine: Machine, choices: Choices) -> Worker:
     """Resolve and plan, and hold what came of it to the lock where that is asked for."""
-    worker = prepare(shop, machine.targets)
+    fragment = choices.autounmask_write and autounmask.fragment_of(
+        machine, choices.autounmask_write
+    )
+    try:
+        worker = prepare(shop, machine.targets)
+    except ResolutionError:
+        if fragment:
+            _write_proposed(shop, machine, fragment)
+        raise
     complaints = complaints_of(worker, machine)
     for each in complaints:
         shop.bus(Note(text=str(each), level="warning"))
@@ -196,6 +208,14 @@ def prepared(shop: Workshop, project: Project, machine: Machine, choices: Choice
     if choices.locked:
         hold_packages(read_lock(project.lock), machine, shop.inputs, worker.plan.packages)
     return worker
+
+
+def _write_proposed(shop: Workshop, machine: Machine, fragment: Fragment) -> None:
+    """Write what Portage proposes into the fragment. Raises ProposedError where there is a word."""
+    changes = autounmask.proposed(proposal(shop, machine.targets))
+    files = autounmask.write(changes, fragment)
+    if files:
+        raise ProposedError(machine.name, changes, files)
 
 
 def complaints_of(worker: Worker, machine: Machine) -> tuple[Complaint, ...]:

@@ -26,6 +26,15 @@ from .refusals import broken, located, masks
 BINHOSTS = "/run/cloche/binhosts"
 #: What ``emerge --getbinpkg`` means to the resolver.
 BINARY = {"--usepkg": True, "--getbinpkg": True, "--binpkg-respect-use": "y"}
+#: What ``emerge --autounmask-write`` may propose. Nothing is written; its words are the answer.
+PROPOSE = {
+    "--autounmask": True,
+    "--autounmask-backtrack": "y",
+    "--autounmask-keep-keywords": "n",
+    "--autounmask-keep-masks": "n",
+    "--autounmask-license": "y",
+    "--autounmask-use": "y",
+}
 
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
@@ -39,6 +48,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
                 list(request["atoms"]),
                 installed=request.get("installed", False),
                 binary=bool(hosts),
+                propose=request.get("propose", False),
             )
         except Failed as failure:
             stack.close()
@@ -62,13 +72,16 @@ def with_words(failure: Failed, text: str) -> Failed:
     return Failed(**fields)
 
 
-def resolve(atoms: list[str], *, installed: bool, binary: bool) -> dict[str, Any]:
+def resolve(
+    atoms: list[str], *, installed: bool, binary: bool, propose: bool = False
+) -> dict[str, Any]:
     """The merge list of ``emerge ATOMS`` with its graph. Raises Failed.
 
     With ``installed`` it tells of what is installed as well; with ``binary`` it is that of
-    ``emerge --getbinpkg``.
+    ``emerge --getbinpkg``; with ``propose`` a failure's text has the changes that would mend it.
     """
-    emerge_config = load_config(atoms, BINARY if binary else {})
+    options = {**(BINARY if binary else {}), **(PROPOSE if propose else {})}
+    emerge_config = load_config(atoms, options)
     if binary:
         bintree = emerge_config.target_config.trees["bintree"]
         bintree.populate(getbinpkgs=True, getbinpkg_refresh=True)
