@@ -10,8 +10,11 @@ import json
 import re
 import shutil
 import subprocess
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -244,5 +247,46 @@ def test_autounmask(case: Callable[[str], Case]) -> None:
         assert "# required by app-misc/asks-1::local" in reasons
         assert all(reason.startswith("#") for reason in reasons)
         assert line in told.stderr
-    again = made.cloche("plan", "case", "--autounmask-write", "base", check=True)
-    assert "5 to build" in again.stdout
+    again = made.cloche("plan", "case", "--autounmask-write", "base", "--json", check=True)
+    assert len(json.loads(again.stdout)["packages"]) == 5
+
+
+@pytest.mark.real
+def test_manifest(case: Callable[[str], Case]) -> None:
+    """A new ebuild with sources: its Manifest is missing, written, right, and the build has it."""
+    made = case("manifest")
+    served = partial(SimpleHTTPRequestHandler, directory=str(made.place / "served"))
+    server = ThreadingHTTPServer(("127.0.0.1", 0), served)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    here = f"http://127.0.0.1:{server.server_port}"
+    (made.place / "portage/base/mirrors").write_text(f"here {here}\n")
+    ebuild = made.place / "repo/app-misc/sourced/sourced-1.ebuild"
+    ebuild.write_text(ebuild.read_text().replace("HERE", here))
+    path = ebuild.parent / "Manifest"
+    try:
+        told = made.refused("case", status=2)
+        assert f"{path}: incomplete: Missing digest for 'a-1.txt'" in told
+        assert "run `cloche manifest app-misc/sourced`" in told
+        checked = made.cloche("manifest", "--check")
+        assert (checked.returncode, path.exists()) == (1, False)
+        assert f"{path}: no digest of a-1.txt, b-1.txt" in checked.stderr
+        assert made.cloche("manifest", "app-misc/sourced", check=True).stdout == f"{path}\n"
+        entries = [line.split() for line in path.read_text().splitlines()]
+        assert [entry[:3] for entry in entries] == [
+            ["DIST", "a-1.txt", "2"],
+            ["DIST", "b-1.txt", "2"],
+        ]
+        assert {entry[n] for entry in entries for n in (3, 5)} == {"BLAKE2B", "SHA512"}
+        path.write_text(path.read_text() + "DIST gone-0.txt 1 BLAKE2B 00 SHA512 00\n")
+        checked = made.cloche("manifest", "local", "--check")
+        assert (checked.returncode, "not what it has to be" in checked.stderr) == (1, True)
+        made.cloche("manifest", "local", check=True)
+        assert made.cloche("manifest", "--check", check=True).stderr == ""
+    finally:
+        server.shutdown()
+        server.server_close()
+    made.build("case", "--offline")  # what was fetched for the Manifest is in the store
+    assert made.shell("case", "cat", "/usr/share/sourced/a-1.txt") == "a\n"
+    ebuild.parent.parent.rename(made.place / "repo/app-odd")
+    told = made.cloche("manifest").stderr
+    assert "profiles/categories: there is no category app-odd; add a line `app-odd`" in told

@@ -11,6 +11,7 @@ import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from cloche.build import distfiles, views
@@ -64,6 +65,26 @@ def fetch(shop: Workshop, package: Package, environment: dict[str, str]) -> None
         _fetch(shop, package, absent, workspace, environment)
 
 
+class Sources(Protocol):
+    """What a fetch knows of the package for which it is done."""
+
+    @property
+    def id(self) -> str:
+        """Its name in events and errors."""
+
+    @property
+    def cpv(self) -> str:
+        """Its name in Portage's words."""
+
+    @property
+    def restrict(self) -> tuple[str, ...]:
+        """RESTRICT."""
+
+    @property
+    def distfiles(self) -> tuple[Distfile, ...]:
+        """All that may be named in an error."""
+
+
 def _fetch(
     shop: Workshop,
     package: Package,
@@ -71,6 +92,39 @@ def _fetch(
     workspace: Path,
     environment: dict[str, str],
 ) -> None:
+    try:
+        directory, log = fetch_into(shop, package, absent, workspace, environment)
+    except NotFetchedError as error:
+        if error.by_hand:
+            raise by_hand(shop, package, absent) from error
+        raise error.failed from error
+    for file in absent:
+        try:
+            distfiles.keep(shop.store, directory / file.name, file)
+        except (OSError, distfiles.BadDistfileError) as error:
+            raise StepError(package.id, "fetch", str(error), log=str(log)) from error
+        shop.bus(Fetched(package=package.id, file=file.name, size=file.size))
+
+
+class NotFetchedError(Exception):
+    """A fetch that failed; ``by_hand`` where RESTRICT=fetch leaves it to a person."""
+
+    def __init__(self, failed: StepError, *, by_hand: bool) -> None:
+        super().__init__(failed)
+        self.failed, self.by_hand = failed, by_hand
+
+
+def fetch_into(
+    shop: Workshop,
+    package: Sources,
+    absent: Sequence[Distfile],
+    workspace: Path,
+    environment: dict[str, str],
+) -> tuple[Path, Path]:
+    """Fetch files into a directory of the workspace; give it, and the log.
+
+    What a file without digests is, nobody has checked. Raises NotFetchedError, StepError.
+    """
     log = new_log(shop.store, package.cpv, "fetch")
     shop.bus(Started(package=package.id, step="fetch", log=str(log)))
     directory = make_directory(workspace, "distdir", 0o777)
@@ -117,19 +171,15 @@ def _fetch(
             shop.bus(Phase(package=package.id, phase="fetch", state="end"))
     if result.get("status") != "ok":
         lacking = result.get("reason") in ("missing", "network") and not proxy.refused
-        if lacking and "fetch" in package.restrict:
-            raise by_hand(shop, package, absent)
-        raise _failure(package, result, proxy.refused, log)
-    for file in absent:
-        try:
-            distfiles.keep(shop.store, directory / file.name, file)
-        except (OSError, distfiles.BadDistfileError) as error:
-            raise StepError(package.id, "fetch", str(error), log=str(log)) from error
-        shop.bus(Fetched(package=package.id, file=file.name, size=file.size))
+        raise NotFetchedError(
+            _failure(package, result, proxy.refused, log),
+            by_hand=lacking and "fetch" in package.restrict,
+        )
+    return directory, log
 
 
 def _failure(
-    package: Package, result: Message, refused: Sequence[tuple[str, str]], log: Path
+    package: Sources, result: Message, refused: Sequence[tuple[str, str]], log: Path
 ) -> StepError:
     """What the guest's answer means; a refused URI is the likely reason where there is one."""
     name = result.get("file", "?")
@@ -151,7 +201,7 @@ def _failure(
     return failed
 
 
-def _uri_of(target: str, package: Package) -> str:
+def _uri_of(target: str, package: Sources) -> str:
     """The URI that the package names, of a tunnel's HOST:PORT; other targets are URIs already."""
     if "://" in target:
         return target

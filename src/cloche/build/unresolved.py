@@ -18,6 +18,7 @@ _WORDS = {
     "use": "USE flags do not fit:",
     "circular": "packages need each other to be built:",
     "conflict": "packages conflict:",
+    "manifest": "incomplete:",
     "broken": "the ebuild cannot be read:",
 }
 _TODO = {
@@ -124,6 +125,8 @@ class ResolutionError(ClocheError):
             return hints + mends
         if self.kind == "broken":
             return None
+        if self.kind == "manifest":
+            return f"run `cloche manifest {self.atom}`"
         return _TODO.get(self.kind, "Portage's own words are above")
 
     @property

@@ -21,6 +21,7 @@ from cloche.cli.init import completion, init
 from cloche.cli.lock import fetch, lock
 from cloche.cli.log import log
 from cloche.cli.look import why
+from cloche.cli.manifest import manifest
 from cloche.cli.plan import plan
 from cloche.cli.profile import profile
 from cloche.cli.repo import repo
@@ -76,8 +77,8 @@ def cli(context: click.Context, directory: Path, store: Path | None, engine: str
 
 seed.add_command(add)
 COMMANDS = (
-    init, seed, repo, profile, plan, graph, lock, fetch, build, shell, log, report, history, why,
-    watch, store, engines, completion
+    init, seed, repo, profile, manifest, plan, graph, lock, fetch, build, shell, log, report,
+    history, why, watch, store, engines, completion
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

@@ -78,8 +78,9 @@ def distfiles(
     listed = []
     for name in sorted(wanted):
         if name not in digests:
-            text = f"Missing digest for '{name}' in {directory / 'Manifest'}"
-            raise Failed(kind="other", atom=f"={package.cpv}", text=text)
+            place = str(directory / "Manifest")
+            reason = f"Missing digest for '{name}'"
+            raise Failed(kind="manifest", atom=package.cpv.cp, file=place, reason=reason)
         hashes = dict(digests[name])
         size = int(hashes.pop("size"))
         listed.append({"name": name, "size": size, "digests": dict(sorted(hashes.items())),

@@ -49,13 +49,17 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     for file in request["files"]:
         name, size = file["name"], file["size"]
         channel.event("fetch", file=name, state="start", size=size)
-        fetch_file(name, file["uris"], {**file["digests"], "size": size}, settings)
+        digests = {**file["digests"], "size": size} if file["digests"] else None
+        fetch_file(name, file["uris"], digests, settings)
         channel.event("fetch", file=name, state="end", size=(DISTDIR / name).stat().st_size)
     return {"files": [file["name"] for file in request["files"]]}
 
 
-def fetch_file(name: str, uris: list[str], digests: dict[str, Any], settings: Any) -> None:
-    """Fetch one file, or see that it is there already. Raises Failed."""
+def fetch_file(name: str, uris: list[str], digests: dict[str, Any] | None, settings: Any) -> None:
+    """Fetch one file, or see that it is there already. Raises Failed.
+
+    Without ``digests`` whatever comes is taken: a Manifest is to be made of it.
+    """
     from portage.package.ebuild.fetch import fetch
 
     with captured_output() as captured:
@@ -63,8 +67,8 @@ def fetch_file(name: str, uris: list[str], digests: dict[str, Any], settings: An
             {name: uris},
             settings,
             use_locks=0,
-            digests={name: digests},
-            allow_missing_digests=False,
+            digests={} if digests is None else {name: digests},
+            allow_missing_digests=digests is None,
         )
     if done and (DISTDIR / name).exists():
         leave(name, keep=(name,))

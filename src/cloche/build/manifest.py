@@ -1,0 +1,130 @@
+"""Manifests of a repository's packages: made in a sandbox, from distfiles fetched before."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cloche.build import distfiles
+from cloche.build.errors import StepError
+from cloche.build.fetch import NotFetchedError, fetch_into
+from cloche.build.guestcall import Call, call
+from cloche.build.logs import new_log
+from cloche.build.metadata import shown_repositories
+from cloche.build.unresolved import refusal
+from cloche.build.workshop import Workshop, make_directory
+from cloche.engines.base import Bind
+from cloche.plan.depgraph import Distfile
+from cloche.store.incoming import take_content
+
+_HINT = "put it into the directory that `[build] distfiles` names, then run the command again"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a package's Manifest has to be; ``text`` is None where ``absent`` files are needed."""
+
+    cp: str
+    text: str | None
+    absent: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Sources:
+    """The sources of one version, for a fetch."""
+
+    id: str
+    cpv: str
+    restrict: tuple[str, ...]
+    distfiles: tuple[Distfile, ...]
+
+
+def manifests(
+    shop: Workshop, repo: str, packages: Sequence[str], environment: dict[str, str] | None
+) -> Iterator[Manifest]:
+    """The Manifest of each package (``category/pn``) of a repository.
+
+    Files without a digest are fetched, and kept in the store under the digests that they get; with
+    ``environment`` None nothing is fetched. Raises ResolutionError for an ebuild that cannot be
+    read, StepError where a file is not to be had.
+    """
+    with shop.store.workspace("manifest") as workspace:
+        known = make_directory(workspace, "known")
+        answers = _ask(shop, repo, packages, known, make_directory(workspace, "ask"))
+        for number, answer in enumerate(answers):
+            if answer["absent"] and environment is not None:
+                room = make_directory(workspace, f"package-{number}")
+                files = make_directory(room, "files")
+                _fetch(shop, answer["absent"], files, room, environment)
+                (answer,) = _ask(shop, repo, [answer["cp"]], files, room)
+                _keep(shop, answer, files)
+            names = tuple(file["name"] for file in answer["absent"])
+            yield Manifest(answer["cp"], answer.get("text"), names)
+
+
+def _ask(
+    shop: Workshop, repo: str, packages: Sequence[str], files: Path, workspace: Path
+) -> Sequence[Any]:
+    """What the guest says of the packages with these distfiles there."""
+    wanted = Call(
+        script="manifest",
+        request={"repo": repo, "packages": list(packages)},
+        sandbox=shop.sandbox(
+            (),
+            upper=make_directory(workspace, "root"),
+            binds=(*shown_repositories(shop), Bind(files, "/run/cloche/distdir")),
+        ),
+        workspace=workspace,
+        log=new_log(shop.store, f"repository/{repo}", "manifest"),
+        environment=shop.environment(),
+        timeout=shop.policy.phase_seconds,
+    )
+    result, _ = call(shop.engine, shop.running, wanted)
+    if result.get("status") != "ok":
+        kind = "broken" if result.get("file") else "other"
+        raise refusal(shop.inputs.machine, {"kind": kind, **result}, shop.inputs.own)
+    answers: Sequence[Any] = result["packages"]
+    return answers
+
+
+def _fetch(
+    shop: Workshop,
+    absent: Sequence[Mapping[str, Any]],
+    files: Path,
+    workspace: Path,
+    environment: dict[str, str],
+) -> None:
+    """Bring the files, from the user's own directories or over the network."""
+    for number, each in enumerate(absent):
+        name = str(each["name"])
+        if "/" in name or name in ("", ".", ".."):
+            raise StepError(each["cpv"], "fetch", f"{name!r} is not a file name")
+        own = next((d / name for d in shop.policy.distfiles if (d / name).is_file()), None)
+        if own is None:
+            file = Distfile(name, 0, {}, tuple(each["uris"]))
+            sources = _Sources(each["cpv"], each["cpv"], tuple(each["restrict"]), (file,))
+            room = make_directory(workspace, f"fetch-{number}")
+            try:
+                directory, _ = fetch_into(shop, sources, (file,), room, environment)
+            except NotFetchedError as error:
+                error.failed.hint = _HINT if error.by_hand else error.failed.hint
+                raise error.failed from error
+            own = directory / name
+        else:
+            own = own.resolve()
+        try:
+            take_content(own, files / name, mode=0o644)
+        except OSError as error:
+            raise StepError(each["cpv"], "fetch", f"{name}: {error.strerror}") from error
+
+
+def _keep(shop: Workshop, answer: Mapping[str, Any], files: Path) -> None:
+    """Keep what was fetched, so that a build does not fetch it again."""
+    for name, entry in answer.get("distfiles", {}).items():
+        if (files / name).exists():
+            digests = {key: str(value) for key, value in entry.items() if key != "size"}
+            with contextlib.suppress(distfiles.BadDistfileError):  # digests of other kinds alone
+                distfiles.keep(shop.store, files / name, Distfile(name, entry["size"], digests))

@@ -1,0 +1,127 @@
+"""`cloche manifest`: the Manifests of the project's own repositories."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from cloche.build.manifest import Manifest, manifests
+from cloche.cli.complete import complete_machine, complete_repo
+from cloche.cli.workplace import Choices, Options, opened_workshop, say, telling_of_long_stages
+from cloche.config.errors import NoMachinesError, Origin, UnknownNameError, UnwritableError
+from cloche.config.project import Project, RepoSpec, load_project
+from cloche.errors import Exit
+from cloche.portage.errors import RepositoryError
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  cloche manifest app-misc/greeting
+  cloche manifest local
+  cloche manifest --check
+"""
+)
+@click.argument("what", nargs=-1, metavar="[CATEGORY/PN | REPO]...", shell_complete=complete_repo)
+@click.option("--check", is_flag=True, help="Write and fetch nothing; name what is not right.")
+@click.option(
+    "--machine",
+    help="Whose seed and configuration to use [the first one].",
+    shell_complete=complete_machine,
+)
+@click.pass_obj
+def manifest(options: Options, what: tuple[str, ...], check: bool, machine: str | None) -> None:
+    """Write the Manifests of packages in the project's own repositories: all, or those named.
+
+    Sources whose digests are not known are fetched. With --check the exit status is 1 where a
+    Manifest is missing or wrong.
+    """
+    project = load_project(options.directory)
+    if not project.machines:
+        raise NoMachinesError(Origin(project.root))
+    wanted = project.machine(machine or min(project.machines))
+    packages = dict(_packages(project, what))
+    wrong = 0
+    choices = Choices(offline=check)
+    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
+        environment = None if check else dict(os.environ)
+        for repo, names in packages.items():
+            place = project.repos[repo].path
+            if place is None or not names:
+                continue
+            for made in manifests(shop, repo, names, environment):
+                wrong += _checked(place, made) if check else _written(place, made)
+    if check and wrong:
+        sys.exit(Exit.FAILED)
+
+
+def _packages(project: Project, what: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
+    """The packages that are meant, by repository. Raises UnknownNameError, RepositoryError."""
+    own = {n: (repo, repo.path) for n, repo in project.repos.items() if repo.path is not None}
+    there = {name: _directories(repo, path) for name, (repo, path) in own.items()}
+    all_names = {name for names in there.values() for name in names}
+    for word in what:
+        if word not in own and word not in all_names:
+            kind = "package of the project's own repositories" if "/" in word else "own repository"
+            choices = all_names if "/" in word else own.keys()
+            raise UnknownNameError(Origin(project.root), kind, word, choices)
+    for repo, names in there.items():
+        yield repo, [name for name in names if not what or repo in what or name in what]
+
+
+def _directories(repo: RepoSpec, path: Path) -> list[str]:
+    """``category/pn`` of all ebuilds. Raises RepositoryError for an undeclared category."""
+    found = sorted({f"{e.parent.parent.name}/{e.parent.name}" for e in path.glob("*/*/*.ebuild")})
+    listed = path / "profiles/categories"
+    known = set(listed.read_text().split()) if listed.exists() else set()
+    for name in found:
+        category = name.partition("/")[0]
+        if known and category not in known:
+            raise RepositoryError(
+                Origin(listed), f"there is no category {category}", f"add a line `{category}`"
+            )
+    return found
+
+
+def _current(place: Path, made: Manifest) -> tuple[Path, str | None]:
+    """The Manifest's path, which has to lie in the repository, and its text."""
+    path = place / made.cp / "Manifest"
+    if path.parent.resolve() != place.resolve() / made.cp or path.is_symlink():
+        raise UnwritableError(path, "a link leads elsewhere")
+    return path, path.read_text() if path.exists() else None
+
+
+def _checked(place: Path, made: Manifest) -> bool:
+    """Say what is wrong with a Manifest; True where something is."""
+    path, text = _current(place, made)
+    if made.absent:
+        say(f"{path}: no digest of {', '.join(made.absent)}")
+    elif made.text is not None and (text or "") != made.text:
+        say(f"{path}: {'not what it has to be' if text is not None else 'missing'}")
+    else:
+        return False
+    return True
+
+
+def _written(place: Path, made: Manifest) -> bool:
+    """Write a Manifest that is not right yet; one without a line is removed, as Portage does."""
+    path, text = _current(place, made)
+    if made.text is None or (text or "") == made.text:
+        return False
+    try:
+        if made.text:
+            with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
+                file.write(made.text)
+            Path(file.name).chmod(0o644)
+            Path(file.name).rename(path)
+        else:
+            path.unlink()
+    except OSError as error:
+        raise UnwritableError(path, error.strerror or str(error)) from error
+    click.echo(path)
+    return True
