@@ -14,6 +14,7 @@ import click
 from cloche import __version__
 from cloche.cli.build import build
 from cloche.cli.complete import complete_engine
+from cloche.cli.ebuild import ebuild
 from cloche.cli.engines import engines
 from cloche.cli.graph import graph
 from cloche.cli.history import history
@@ -77,8 +78,8 @@ def cli(context: click.Context, directory: Path, store: Path | None, engine: str
 
 seed.add_command(add)
 COMMANDS = (
-    init, seed, repo, profile, manifest, plan, graph, lock, fetch, build, shell, log, report,
-    history, why, watch, store, engines, completion
+    init, seed, repo, profile, ebuild, manifest, plan, graph, lock, fetch, build, shell, log,
+    report, history, why, watch, store, engines, completion
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)
