@@ -288,5 +288,8 @@ def test_manifest(case: Callable[[str], Case]) -> None:
     made.build("case", "--offline")  # what was fetched for the Manifest is in the store
     assert made.shell("case", "cat", "/usr/share/sourced/a-1.txt") == "a\n"
     ebuild.parent.parent.rename(made.place / "repo/app-odd")
-    told = made.cloche("manifest").stderr
-    assert "profiles/categories: there is no category app-odd; add a line `app-odd`" in told
+    machine = made.place / "machines/case.toml"
+    machine.write_text(machine.read_text().replace("app-misc", "app-odd"))
+    said = f"{made.place}/repo/profiles/categories: there is no category app-odd; add a line"
+    assert said in made.cloche("manifest").stderr
+    assert said in made.refused("case", status=2).splitlines()[-1]

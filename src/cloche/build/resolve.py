@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
+from cloche.build.categories import check_categories
 from cloche.build.guestcall import Call, call
 from cloche.build.logs import new_log
 from cloche.build.metadata import shown_repositories
@@ -13,6 +16,8 @@ from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
 from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph, resolution_of
 from cloche.plan.keys import make_key
+
+_CATEGORY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")  # PMS 3.1.1
 
 
 def resolve(shop: Workshop, targets: Sequence[str]) -> tuple[Depgraph, str]:
@@ -89,5 +94,8 @@ def _ask_portage(
         )
         result, _ = call(shop.engine, shop.running, wanted)
     if result.get("status") != "ok":
+        if result.get("kind") in ("unknown", "unsatisfied"):
+            category = str(result.get("atom") or "").lstrip("<>=~!").partition("/")[0]
+            check_categories(shop.inputs, (category,) if _CATEGORY.fullmatch(category) else ())
         raise refusal(machine, result, shop.inputs.own)
     return resolution_of(result), str(log.relative_to(shop.store.logs))

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import click
 
+from cloche.build.categories import check_categories
 from cloche.build.manifest import Manifest, manifests
 from cloche.cli.complete import complete_machine, complete_repo
 from cloche.cli.workplace import Choices, Options, opened_workshop, say, telling_of_long_stages
 from cloche.config.errors import NoMachinesError, Origin, UnknownNameError, UnwritableError
-from cloche.config.project import Project, RepoSpec, load_project
+from cloche.config.project import Project, load_project
 from cloche.errors import Exit
-from cloche.portage.errors import RepositoryError
 
 
 @click.command(
@@ -49,21 +49,23 @@ def manifest(options: Options, what: tuple[str, ...], check: bool, machine: str 
     wrong = 0
     choices = Choices(offline=check)
     with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
+        names = (name for each in packages.values() for name in each)
+        check_categories(shop.inputs, (name.partition("/")[0] for name in names))
         environment = None if check else dict(os.environ)
-        for repo, names in packages.items():
+        for repo, chosen in packages.items():
             place = project.repos[repo].path
-            if place is None or not names:
+            if place is None or not chosen:
                 continue
-            for made in manifests(shop, repo, names, environment):
+            for made in manifests(shop, repo, chosen, environment):
                 wrong += _checked(place, made) if check else _written(place, made)
     if check and wrong:
         sys.exit(Exit.FAILED)
 
 
 def _packages(project: Project, what: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    """The packages that are meant, by repository. Raises UnknownNameError, RepositoryError."""
-    own = {n: (repo, repo.path) for n, repo in project.repos.items() if repo.path is not None}
-    there = {name: _directories(repo, path) for name, (repo, path) in own.items()}
+    """The packages that are meant, by repository. Raises UnknownNameError."""
+    own = {name: repo.path for name, repo in project.repos.items() if repo.path is not None}
+    there = {name: _directories(path) for name, path in own.items()}
     all_names = {name for names in there.values() for name in names}
     for word in what:
         if word not in own and word not in all_names:
@@ -74,18 +76,9 @@ def _packages(project: Project, what: tuple[str, ...]) -> Iterator[tuple[str, li
         yield repo, [name for name in names if not what or repo in what or name in what]
 
 
-def _directories(repo: RepoSpec, path: Path) -> list[str]:
-    """``category/pn`` of all ebuilds. Raises RepositoryError for an undeclared category."""
-    found = sorted({f"{e.parent.parent.name}/{e.parent.name}" for e in path.glob("*/*/*.ebuild")})
-    listed = path / "profiles/categories"
-    known = set(listed.read_text().split()) if listed.exists() else set()
-    for name in found:
-        category = name.partition("/")[0]
-        if known and category not in known:
-            raise RepositoryError(
-                Origin(listed), f"there is no category {category}", f"add a line `{category}`"
-            )
-    return found
+def _directories(path: Path) -> list[str]:
+    """``category/pn`` of all ebuilds."""
+    return sorted({f"{e.parent.parent.name}/{e.parent.name}" for e in path.glob("*/*/*.ebuild")})
 
 
 def _current(place: Path, made: Manifest) -> tuple[Path, str | None]:
