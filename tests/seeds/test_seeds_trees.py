@@ -71,6 +71,26 @@ def test_a_directory_is_copied_without_the_store(tmp_path: Path, root: Path, roo
     assert compare([root], [made]).equal
 
 
+def test_nothing_of_a_debian_seed_is_added_to_other_trees(
+    tmp_path: Path, root: Path, room: Path
+) -> None:
+    """They have their own baselayout; a second one would double what env.d says."""
+    for name, text in (
+        ("etc/env.d/50baselayout", 'PATH="/opt/own"\n'),
+        ("etc/profile", "# their own\n"),
+        ("etc/hosts", "127.0.0.1 own\n"),
+    ):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    packed = tmp_path / "root.tar"
+    subprocess.run(("tar", "-C", root, "-cf", packed, "."), check=True)
+    copied, _ = directory.make(wanted("directory", path=str(root)), room, means(tmp_path))
+    assert compare([root], [copied]).equal
+    copied.rename(room / "copied")
+    unpacked, _ = tarball.make(wanted("tarball", path=str(packed)), room, means(tmp_path))
+    assert compare([root], [unpacked]).equal
+
+
 def test_what_is_mounted_below_stays_out(tmp_path: Path, root: Path, room: Path) -> None:
     if os.geteuid() != 0:
         cannot("only root can mount")
