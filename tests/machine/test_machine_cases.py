@@ -6,9 +6,13 @@ project; the test of its name says what is right.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 import shutil
+import stat
+import struct
 import subprocess
 import threading
 from collections.abc import Callable
@@ -173,6 +177,10 @@ def test_envd_path(case: Callable[[str], Case]) -> None:
     assert path == f"{system}:/usr/lib/envslot/7/bin"
     as_user = "setpriv --reuid 1000 --clear-groups sh -lc 'echo $PATH; envgen; envuser'"
     assert made.shell("case", "sh", "-c", as_user) == f"{path}\ngenerated\n42\n"
+    # The strict base has it from the seed as well.
+    made.build("case", "--strict")
+    assert made.shell("case", "cat", "/usr/share/envuser/answer") == "42\n"
+    assert made.shell("case", "sh", "-lc", "echo $PATH").strip() == path
 
 
 @pytest.mark.real
@@ -293,3 +301,52 @@ def test_manifest(case: Callable[[str], Case]) -> None:
     said = f"{made.place}/repo/profiles/categories: there is no category app-odd; add a line"
     assert said in made.cloche("manifest").stderr
     assert said in made.refused("case", status=2).splitlines()[-1]
+
+
+def odd_ones(root: Path) -> dict[str, tuple[object, ...]]:
+    """What the case's package has, wherever it lies: kind and mode, group, content, attributes."""
+    top = root / "opt/odd"
+    found: dict[str, tuple[object, ...]] = {}
+    for path in sorted(top.rglob("*")):
+        status = path.lstat()
+        keys = [] if path.is_symlink() else os.listxattr(path)
+        attributes = {key: os.getxattr(path, key) for key in keys if "overlay" not in key}
+        content = path.read_bytes() if stat.S_ISREG(status.st_mode) else b""
+        name = path.relative_to(top).as_posix()
+        digest = hashlib.sha256(content).hexdigest()
+        found[name] = (oct(status.st_mode), status.st_gid, digest, attributes)
+    return found
+
+
+@pytest.mark.real
+def test_image(case: Callable[[str], Case], tmp_path: Path) -> None:
+    """What an image has is in its layer and in the stage4, also what the tar of a GPKG loses."""
+    made = case("image")
+    made.build("case", "--output", str(tmp_path / "out"))
+    layer = made.store.path / "layers" / made.store.layers(made.place, "case")["app-misc/odd-1"]
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    (tarball,) = (tmp_path / "out").rglob("stage4.tar.zst")
+    tar = ["tar", "-x", "-f", tarball, "-C", unpacked, "--xattrs", "--xattrs-include=*", "--acls"]
+    subprocess.run(tar, check=True)
+    found = odd_ones(layer)
+    assert odd_ones(unpacked) == found
+    assert found["pipe"][:2] == (oct(stat.S_IFIFO | 0o620), 5)
+    assert found["attributed"][3] == {"user.colour": b"red\0\xff"}
+    assert found["capable"][3] == {
+        "security.capability": struct.pack("<5I", 0x2000001, 1 << 10, 0, 0, 0)
+    }
+    assert found["setuid"][0] == oct(stat.S_IFREG | 0o4711)
+    assert {"kept/.keep_app-misc_odd-0", "a name  with blanks", "größe"} < set(found)
+    whole = bytes(4 << 20) + b"middle"
+    assert found["sparse"][2] == hashlib.sha256(whole.ljust(8 << 20, b"\0")).hexdigest()
+    for root in (layer, unpacked):
+        assert (root / "opt/odd/sparse").stat().st_blocks * 512 < 1 << 20
+        assert (root / "opt/odd/linked").samefile(root / "opt/odd/other/linked")
+    vdb = layer / "var/db/pkg/app-misc/odd-1"
+    assert "fif /opt/odd/pipe" in (vdb / "CONTENTS").read_text()
+    assert not (vdb / "CLOCHE_IMAGE").exists()
+    # What no merge of Portage's keeps is named.
+    said = made.build("sockets").stderr
+    assert "warning: app-misc/sockets-1: Portage's merge does not keep " in said
+    assert "/opt/sockets/dir (user.colour of a directory), /opt/sockets/socket (a socket)" in said

@@ -27,6 +27,8 @@ from cloche.plan.depgraph import Package
 
 PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
 TAIL = 20_000  # lines of a failed log that are looked through
+SHOWN = 5  # names of an image in one warning
+LONGEST_NAME = 300  # characters of one
 MOST_EVENTS = 64  # of phases, in one step; Portage has some twenty phases
 _FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
 _PHASE = re.compile(r"[a-z]{1,20}")
@@ -43,6 +45,7 @@ class Watch:
     free: int | None = None
     events: set[tuple[str, str]] = field(default_factory=set)
     leftovers: bool = False  # whether they were told already
+    lost_told: bool = False
 
     def believes(self, message: dict[str, Any]) -> bool:
         """Whether this is an event of a phase that may well be one. An ebuild can write them, too,
@@ -65,6 +68,14 @@ class Watch:
             return None
         self.leftovers = True
         return ", ".join(str(each)[:100] for each in commands[:5])
+
+    def lost(self, message: dict[str, Any]) -> str | None:
+        """The names of an image that a message says no package keeps; told once, likewise."""
+        names = message.get("names")
+        if message.get("event") != "lost" or self.lost_told or not isinstance(names, list):
+            return None
+        self.lost_told = True
+        return ", ".join(str(each)[:LONGEST_NAME] for each in names[:SHOWN])
 
     def entered(self, phase: str) -> None:
         """A phase began."""
@@ -153,6 +164,9 @@ def run(shop: Workshop, package: Package, wanted: Call) -> dict[str, Any]:
         if left := watch.left_running(message):
             text = f"{package.cpv}: phase {watch.phase} left processes running, now ended: {left}"
             shop.bus(Note(text=text))
+        if lost := watch.lost(message):
+            text = f"{package.cpv}: Portage's merge does not keep {lost}"
+            shop.bus(Note(text=text, level="warning"))
         if not watch.believes(message):
             return
         if message["state"] == "start":

@@ -12,7 +12,7 @@ if not __package__:
 import shutil
 from typing import Any
 
-from . import leftovers, phases
+from . import image, leftovers, phases
 from . import settings as guest_settings
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
@@ -33,7 +33,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     with leftovers.ended(channel):
         for phase in wanted(request, own):
             if phase == "package":
-                normalise(own)
+                normalise(own, channel)
                 return {"gpkg": pack(package, own, trees, channel)}
             run(phase, own, channel)
     return {"gpkg": None}
@@ -118,11 +118,16 @@ def run(phase: str, settings: Any, channel: Channel) -> None:
     leftovers.end(channel)
 
 
-def normalise(settings: Any) -> None:
-    """Between install and package: nothing of this moment may go into the package."""
+def normalise(settings: Any, channel: Channel) -> None:
+    """Between install and package: nothing of this moment may go into the package.
+
+    What its tar cannot hold goes there in another way. Raises Failed.
+    """
     epoch = guest_settings.epoch()
+    build_info = Path(settings["PORTAGE_BUILDDIR"]) / "build-info"
     clamp_times(Path(settings["D"]), epoch)
-    normalise_build_info(Path(settings["PORTAGE_BUILDDIR"]) / "build-info", epoch)
+    normalise_build_info(build_info, epoch)
+    image.put_aside(Path(settings["D"]), build_info, channel)
 
 
 def pack(package: Any, settings: Any, trees: Any, channel: Channel) -> str:

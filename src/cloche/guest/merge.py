@@ -13,7 +13,7 @@ import os
 import shutil
 from typing import Any
 
-from . import leftovers, phases
+from . import image, leftovers, phases
 from . import settings as guest_settings
 from .binaries import differing, plain
 from .failures import failed_phase
@@ -97,8 +97,12 @@ class Merge:
         """Unpack and merge. Raises Failed."""
         task = self.binpkg()
         self.perform("unpack", task)
+        # Portage merges what a tar cannot hold as well, as it does straight after a build.
+        listed = image.taken(Path(task._infloc))
+        image.restore(Path(task._image_dir), listed)
         merge = task.create_install_task()
         self.perform("merge", merge)
+        image.dig(Path(self.settings["ROOT"]), listed)
         if merge.postinst_failure:
             raise Failed(phase="postinst", text=phases.log_end(self.settings))
 

@@ -1,0 +1,142 @@
+"""What an image has and the tar in a GPKG has not: FIFOs, extended attributes, holes of files.
+
+Portage writes that tar with Python's tarfile, and its reading side refuses a FIFO. So a list of
+these things goes into build-info, and with it into the package, and the image is made whole again
+before Portage merges it. A package without any of them has no list.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import os
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .protocol import Channel, Failed
+
+#: In build-info; other programs take it for one more file of the VDB.
+LIST = "CLOCHE_IMAGE"
+#: Attributes that packages have on purpose; others are the file system's or the host's.
+OVERLAY = "user.overlay."
+KEPT = ("security.capability", "system.posix_acl_access")
+DIG = ("fallocate", "--dig-holes")
+MOST = 50  # names in one warning
+
+
+def put_aside(image: Path, build_info: Path, channel: Channel) -> None:
+    """Write the list, and take the FIFOs out of the image. Raises Failed for a device.
+
+    The host hears of what no merge of Portage's keeps.
+    """
+    fifos: dict[str, dict[str, int]] = {}
+    attributes: dict[str, dict[str, str]] = {}
+    sparse: list[str] = []
+    lost: list[str] = []
+    for path, status in _walk(image):
+        name = path.relative_to(image).as_posix()
+        mode = status.st_mode
+        if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
+            text = f"/{name} is a device, and Portage merges no binary package that has one"
+            raise Failed(phase="package", text=text)
+        if stat.S_ISSOCK(mode):
+            lost.append(f"/{name} (a socket)")
+        elif stat.S_ISDIR(mode):
+            lost += [f"/{name} ({each} of a directory)" for each in _attributes(path)]
+        elif stat.S_ISFIFO(mode):
+            fifos[name] = {
+                "mode": stat.S_IMODE(mode),
+                "uid": status.st_uid,
+                "gid": status.st_gid,
+                "mtime": int(status.st_mtime),
+            }
+        elif stat.S_ISREG(mode):
+            if found := _attributes(path):
+                attributes[name] = found
+            if _has_holes(path, status.st_size):
+                sparse.append(name)
+    if lost:
+        channel.event("lost", names=lost[:MOST])
+    if fifos or attributes or sparse:
+        content = {"fifos": fifos, "sparse": sorted(sparse), "xattrs": attributes}
+        (build_info / LIST).write_text(json.dumps(content, sort_keys=True) + "\n")
+    for name in fifos:
+        with _time_kept((image / name).parent):
+            (image / name).unlink()
+
+
+def taken(build_info: Path) -> dict[str, Any]:
+    """The list of an unpacked package, which leaves build-info: no VDB has it."""
+    file = build_info / LIST
+    try:
+        content = json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    file.unlink()
+    return dict(content)
+
+
+def restore(image: Path, listed: dict[str, Any]) -> None:
+    """Make an unpacked image what it was when it was built. Raises Failed."""
+    try:
+        for name, its in sorted(listed.get("fifos", {}).items()):
+            path = image / name
+            with _time_kept(path.parent):
+                os.mkfifo(path)
+            os.chown(path, its["uid"], its["gid"])
+            path.chmod(its["mode"])
+            os.utime(path, (its["mtime"], its["mtime"]))
+        for name, values in sorted(listed.get("xattrs", {}).items()):
+            for key, value in values.items():
+                os.setxattr(image / name, key, base64.b64decode(value), follow_symlinks=False)
+    except OSError as error:
+        text = f"/{name} cannot be made as the package has it: {error.strerror}"
+        raise Failed(phase="unpack", text=text) from error
+
+
+def dig(root: Path, listed: dict[str, Any]) -> None:
+    """Free the blocks of zeros of merged files that had holes; their content stays as it is."""
+    for name in listed.get("sparse", ()):
+        path = root / name
+        if path.is_file() and not path.is_symlink():
+            with _time_kept(path), contextlib.suppress(FileNotFoundError):  # no such program
+                subprocess.run([*DIG, "--", str(path)], check=False)
+
+
+def _walk(top: Path) -> Iterator[tuple[Path, os.stat_result]]:
+    """Every name below a directory, in order."""
+    for path in sorted(top.iterdir()):
+        status = path.lstat()
+        yield path, status
+        if stat.S_ISDIR(status.st_mode):
+            yield from _walk(path)
+
+
+def _attributes(path: Path) -> dict[str, str]:
+    found = {}
+    for key in sorted(os.listxattr(path, follow_symlinks=False)):
+        if key in KEPT or (key.startswith("user.") and not key.startswith(OVERLAY)):
+            value = os.getxattr(path, key, follow_symlinks=False)
+            found[key] = base64.b64encode(value).decode("ascii")
+    return found
+
+
+def _has_holes(path: Path, size: int) -> bool:
+    if not size:
+        return False
+    fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        return os.lseek(fd, 0, os.SEEK_HOLE) < size
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _time_kept(path: Path) -> Iterator[None]:
+    before = path.stat()
+    yield
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
