@@ -78,7 +78,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 
 #: Those that take longest, so that they do not come last.
-FIRST = ("engines", "faults", "machine", "seeds", "binhosts", "cli", "fuzz")
+FIRST = ("engines", "fuzz", "faults", "machine", "seeds", "binhosts", "cli")
 
 
 def _rank(path: Path) -> int:

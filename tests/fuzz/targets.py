@@ -8,6 +8,7 @@ seconds or a gigabyte. The first byte chooses among the parsers of a kind.
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import io
 import tarfile
@@ -16,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.binhosts.gpkg import check_package, unsigned
+from cloche.binhosts.index import read_index, without_uri
 from cloche.build import diagnose, errorlines
 from cloche.build.events import decode_events
 from cloche.build.kept import read_kept
@@ -280,6 +283,37 @@ def _made_tar(kind: int) -> bytes:
     return sink.getvalue()
 
 
+def _gpkg(data: bytes) -> object:
+    def check(root: Path) -> object:
+        checked = check_package(root / "package", "somewhere", None)
+        unsigned(root / "package", root / "plain", checked)
+        return checked
+
+    return within({"package": data}, check)
+
+
+def _index(data: bytes) -> object:
+    return within(
+        {"Packages": data},
+        lambda root: without_uri(read_index(root / "Packages", "somewhere", longest=1 << 20)),
+    )
+
+
+def _made_gpkg() -> bytes:
+    members = {"gpkg-1": b"", "metadata.tar.zst": b"m", "image.tar.zst": b"i"}
+    lines = [
+        f"DATA {name} {len(data)} SHA512 {hashlib.sha512(data).hexdigest()}\n"
+        for name, data in members.items()
+    ]
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in {**members, "Manifest": "".join(lines).encode()}.items():
+            member = tarfile.TarInfo(f"a-1/{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return sink.getvalue()
+
+
 ARCHIVES = Target(
     (_tar, _acl, _pointer, _digests),
     (
@@ -287,6 +321,18 @@ ARCHIVES = Target(
         (b"user::rwx,group::r-x,other::r--,user:5:rw-,mask::rwx",),
         (b"# Latest\n20260101T000000Z/stage3-amd64-openrc-20260101T000000Z.tar.xz 250000000\n",),
         (b"# SHA512 HASH\naabb  stage3.tar.xz\n# BLAKE2B HASH\nccdd  stage3.tar.xz\n",),
+    ),
+)
+
+
+PACKAGES = Target(
+    (_gpkg, _index),
+    (
+        (_made_gpkg(),),
+        (
+            b"TIMESTAMP: 1\nURI: x\n\nCPV: a/b-1\nPATH: a/b/b-1-1.gpkg.tar\n",
+            gzip.compress(b"TIMESTAMP: 1\n\n", mtime=0),
+        ),
     ),
 )
 
@@ -427,6 +473,7 @@ LOGS = Target(
 )
 
 TARGETS: Mapping[str, Target] = {
-    "toml": TOML, "json": JSON, "portage": PORTAGE, "archives": ARCHIVES, "vdb": VDB,
+    "toml": TOML, "json": JSON, "portage": PORTAGE, "archives": ARCHIVES, "packages": PACKAGES,
+    "vdb": VDB,
     "debian": DEBIAN, "oci": OCI, "logs": LOGS,
 }  # fmt: skip
