@@ -98,13 +98,6 @@ def belongings(user: User) -> set[str]:
     return found
 
 
-def test_a_seeds_libraries_are_no_news(made: tiny.Build) -> None:
-    """No VDB lists them; Portage's check for unresolved sonames would name each of them."""
-    log = made.store.cloche("log", "tiny/greet", cwd=made.project, check=True).stdout
-    assert "Creating binpkg" in log
-    assert "QA Notice" not in log
-
-
 def test_layers_do_not_change_whatever_is_done_in_a_root(made: tiny.Build, fresh) -> None:
     store = fresh(made.store)
     before = layers(store)

@@ -62,18 +62,10 @@ def prepare(package: Any, settings: Any, trees: Any) -> Any:
     metadata["A"] = " ".join(uris)
     own["REPLACING_VERSIONS"] = phases.replacing_versions(package, trees)
     own["PORTAGE_BUILDDIR_LOCKED"] = "1"  # nobody else is here
-    if not knows_libc(trees):
-        own.features.discard("qa-unresolved-soname-deps")
     shutil.rmtree(own["PORTAGE_BUILDDIR"], ignore_errors=True)
     if portage.prepare_build_dirs(own["ROOT"], own, 0):
         raise Failed(phase="setup", text="Portage cannot make its build directory")
     return own
-
-
-def knows_libc(trees: Any) -> bool:
-    """Whether the VDB has the C library; without it each library of a seed counts as unresolved."""
-    vardb = trees["vartree"].dbapi
-    return any(vardb.match(name) for name in ("sys-libs/glibc", "sys-libs/musl"))
 
 
 def check_use(wanted_use: list[str] | None, settings: Any) -> None:
