@@ -17,6 +17,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.fuzz.samples import LOCK, MACHINE, PROJECT, made_gpkg, made_tar
+
 from cloche.binhosts.gpkg import check_package, unsigned
 from cloche.binhosts.index import read_index, without_uri
 from cloche.build import diagnose, errorlines
@@ -106,55 +108,9 @@ def _positions(data: bytes) -> object:
     return within({"a.toml": data}, lambda root: table.load(root / "a.toml", root))
 
 
-_LOCK = b"""version = 2
-[seeds.a]
-type = "debian"
-suite = "bookworm"
-arch = "amd64"
-packages = [{name = "gcc", version = "4:12", arch = "amd64", sha256 = "aa"}]
-portage = {version = "3.0", sha256 = "bb"}
-[seeds.b]
-type = "stage3"
-arch = "amd64"
-flavour = "openrc"
-file = "stage3.tar.xz"
-size = 3
-digests = {SHA512 = "cc"}
-[repos.local]
-type = "path"
-tree = "dd"
-[machines.m]
-seed = "a"
-profile = "local:default"
-config = "ee"
-packages = ["a/b-1::local"]
-distfiles = [{name = "x.tar", size = 1, digest = "BLAKE2B:ff"}]
-"""
-_PROJECT = b"""[seeds.debian]
-type = "debian"
-suite = "bookworm"
-packages = ["bison"]
-[repos.local]
-path = "repo"
-priority = 5
-[store]
-path = "s"
-[build]
-jobs = 2
-phase_timeout = "2h"
-"""
-_MACHINE = b"""seed = "debian"
-profile = "local:default"
-portage = ["base"]
-packages = ["a/b", "=c/d-1.2-r1:0::local[x,-y]"]
-[output]
-stage4 = true
-[limits]
-memory = "2G"
-"""
 TOML = Target(
     (_lock, _project, _positions),
-    ((_LOCK,), (_PROJECT + b"\n%%\n" + _MACHINE,), (_LOCK, _PROJECT, b'a = ["x", [1, 2]]')),
+    ((LOCK,), (PROJECT + b"\n%%\n" + MACHINE,), (LOCK, PROJECT, b'a = ["x", [1, 2]]')),
 )
 
 
@@ -270,19 +226,6 @@ def _content(reader: TarReader) -> int:
     return size
 
 
-def _made_tar(kind: int) -> bytes:
-    sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode="w", format=kind) as tar:
-        for name, type_ in (("d", b"5"), ("d/" + "n" * 120, b"0"), ("l", b"2"), ("h", b"1")):
-            member = tarfile.TarInfo(name)
-            member.type, member.linkname = type_, "d/x" if type_ in b"12" else ""
-            member.size = 5 if type_ == b"0" else 0
-            if kind == tarfile.PAX_FORMAT:
-                member.pax_headers = {"SCHILY.xattr.user.a": "b", "mtime": "1.5"}
-            tar.addfile(member, io.BytesIO(b"12345"))
-    return sink.getvalue()
-
-
 def _gpkg(data: bytes) -> object:
     def check(root: Path) -> object:
         checked = check_package(root / "package", "somewhere", None)
@@ -299,25 +242,10 @@ def _index(data: bytes) -> object:
     )
 
 
-def _made_gpkg() -> bytes:
-    members = {"gpkg-1": b"", "metadata.tar.zst": b"m", "image.tar.zst": b"i"}
-    lines = [
-        f"DATA {name} {len(data)} SHA512 {hashlib.sha512(data).hexdigest()}\n"
-        for name, data in members.items()
-    ]
-    sink = io.BytesIO()
-    with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, data in {**members, "Manifest": "".join(lines).encode()}.items():
-            member = tarfile.TarInfo(f"a-1/{name}")
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return sink.getvalue()
-
-
 ARCHIVES = Target(
     (_tar, _acl, _pointer, _digests),
     (
-        (_made_tar(tarfile.GNU_FORMAT), _made_tar(tarfile.PAX_FORMAT)),
+        (made_tar(tarfile.GNU_FORMAT), made_tar(tarfile.PAX_FORMAT)),
         (b"user::rwx,group::r-x,other::r--,user:5:rw-,mask::rwx",),
         (b"# Latest\n20260101T000000Z/stage3-amd64-openrc-20260101T000000Z.tar.xz 250000000\n",),
         (b"# SHA512 HASH\naabb  stage3.tar.xz\n# BLAKE2B HASH\nccdd  stage3.tar.xz\n",),
@@ -328,7 +256,7 @@ ARCHIVES = Target(
 PACKAGES = Target(
     (_gpkg, _index),
     (
-        (_made_gpkg(),),
+        (made_gpkg(),),
         (
             b"TIMESTAMP: 1\nURI: x\n\nCPV: a/b-1\nPATH: a/b/b-1-1.gpkg.tar\n",
             gzip.compress(b"TIMESTAMP: 1\n\n", mtime=0),

@@ -1,0 +1,82 @@
+"""Valid data that fuzzing starts from, where it is longer than a few lines."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import tarfile
+
+LOCK = b"""version = 2
+[seeds.a]
+type = "debian"
+suite = "bookworm"
+arch = "amd64"
+packages = [{name = "gcc", version = "4:12", arch = "amd64", sha256 = "aa"}]
+portage = {version = "3.0", sha256 = "bb"}
+[seeds.b]
+type = "stage3"
+arch = "amd64"
+flavour = "openrc"
+file = "stage3.tar.xz"
+size = 3
+digests = {SHA512 = "cc"}
+[repos.local]
+type = "path"
+tree = "dd"
+[machines.m]
+seed = "a"
+profile = "local:default"
+config = "ee"
+packages = ["a/b-1::local"]
+distfiles = [{name = "x.tar", size = 1, digest = "BLAKE2B:ff"}]
+"""
+PROJECT = b"""[seeds.debian]
+type = "debian"
+suite = "bookworm"
+packages = ["bison"]
+[repos.local]
+path = "repo"
+priority = 5
+[store]
+path = "s"
+[build]
+jobs = 2
+phase_timeout = "2h"
+"""
+MACHINE = b"""seed = "debian"
+profile = "local:default"
+portage = ["base"]
+packages = ["a/b", "=c/d-1.2-r1:0::local[x,-y]"]
+[output]
+stage4 = true
+[limits]
+memory = "2G"
+"""
+
+
+def made_tar(kind: int) -> bytes:
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w", format=kind) as tar:
+        for name, type_ in (("d", b"5"), ("d/" + "n" * 120, b"0"), ("l", b"2"), ("h", b"1")):
+            member = tarfile.TarInfo(name)
+            member.type, member.linkname = type_, "d/x" if type_ in b"12" else ""
+            member.size = 5 if type_ == b"0" else 0
+            if kind == tarfile.PAX_FORMAT:
+                member.pax_headers = {"SCHILY.xattr.user.a": "b", "mtime": "1.5"}
+            tar.addfile(member, io.BytesIO(b"12345"))
+    return sink.getvalue()
+
+
+def made_gpkg() -> bytes:
+    members = {"gpkg-1": b"", "metadata.tar.zst": b"m", "image.tar.zst": b"i"}
+    lines = [
+        f"DATA {name} {len(data)} SHA512 {hashlib.sha512(data).hexdigest()}\n"
+        for name, data in members.items()
+    ]
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for name, data in {**members, "Manifest": "".join(lines).encode()}.items():
+            member = tarfile.TarInfo(f"a-1/{name}")
+            member.size = len(data)
+            tar.addfile(member, io.BytesIO(data))
+    return sink.getvalue()
