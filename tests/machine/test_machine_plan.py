@@ -1,4 +1,4 @@
-"""``cloche plan`` reads like ``emerge -pv``, beside what the machine's last build had."""
+"""``cloche plan`` reads like ``emerge -pv``; ``cloche query`` tells what is in a machine."""
 
 from __future__ import annotations
 
@@ -20,6 +20,33 @@ USE_EXPAND_HIDDEN="ABI_MIPS"
 PYTHON_TARGETS="python3_12"
 """
 IUSE = "long colour python_targets_python3_11 python_targets_python3_12 abi_mips_n32"
+
+
+def test_queries_tell_what_is_in_a_machine(root_seeded: Store) -> None:
+    made = tiny.built_once(root_seeded)
+
+    def asked(*words: str) -> str:
+        return made.store.cloche("query", *words, cwd=made.project, check=True).stdout
+
+    assert asked("files", "gr*") == "/usr/\n/usr/bin/\n/usr/bin/greet\n"
+    # The machine's /bin is a link.
+    for path in ("/usr/bin/greet", "/bin/greet", "/usr/../bin/greet", "*/greet"):
+        assert asked("belongs", path) == "tiny/greet-1: /usr/bin/greet\n"
+    written = "/var/lib/register/names (written by a hook)"
+    assert asked("belongs", "*/register/names").splitlines() == [
+        f"tiny/first-1: {written}",
+        f"tiny/second-1: {written}",
+    ]
+    assert asked("uses", "lo*") == "-long tiny/report-1\n"
+    assert asked("depends", "greet") == "tiny/report-1 needs tiny/greet (buildtime, runtime)\n"
+    assert set(asked("list").split()) == {f"{name}::tiny" for name in tiny.PACKAGES}
+    (leaf,) = json.loads(asked("size", "leaf", "--json", "-m", "tiny"))
+    stored = made.store.path / "layers" / made.layers["tiny/leaf-1"]
+    found = [p for p in stored.rglob("*") if p.is_file() and not p.is_symlink()]
+    assert leaf["size"] == sum(p.stat().st_size for p in found) > 0
+    for words in (("files", "no"), ("belongs", "/no"), ("uses", "no"), ("list", "-m", "no")):
+        done = made.store.cloche("query", *words, cwd=made.project)
+        assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
 
 
 def test_a_plan_says_what_changes(root_seeded: Store) -> None:

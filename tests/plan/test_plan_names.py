@@ -32,6 +32,11 @@ def test_the_version_is_split_off(cpv, cp):
         ("app-misc/jq-1.6::wb", 1),
         ("libpcre", 0),
         ("other/jq", 0),
+        ("lib*", 1),
+        ("app-*/*", 2),
+        ("*/*", 3),
+        ("jq-1.?", 1),
+        ("app-misc/j", 0),
     ],
 )
 def test_names_are_found_as_people_type_them(text, count):

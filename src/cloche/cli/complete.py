@@ -9,6 +9,7 @@ import click
 from cloche.config.project import load_project
 from cloche.engines import choice
 from cloche.errors import ClocheError
+from cloche.plan.names import cp_of
 
 
 def complete_machine(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
@@ -43,6 +44,19 @@ def complete_repo(context: click.Context, _: click.Parameter, begun: str) -> lis
         return [n for n in load_project(_directory(context)).repos if n.startswith(begun)]
     except (ClocheError, OSError):
         return []
+
+
+def complete_package(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Packages that builds in the project delivered, with and without their category."""
+    try:
+        root = load_project(_directory(context)).root
+        texts = [p.read_text("utf-8") for p in root.glob("out/*/binpkgs/Packages")]
+    except (ClocheError, OSError, UnicodeError):
+        return []
+    lines = (line for text in texts for line in text.splitlines())
+    names = {cp_of(line.removeprefix("CPV: ")) for line in lines if line.startswith("CPV: ")}
+    names |= {name.partition("/")[2] for name in names}
+    return sorted(name for name in names if name.startswith(begun))
 
 
 def complete_build(_: click.Context, __: click.Parameter, begun: str) -> list[str]:

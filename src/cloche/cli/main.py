@@ -25,6 +25,7 @@ from cloche.cli.look import why
 from cloche.cli.manifest import manifest
 from cloche.cli.plan import plan
 from cloche.cli.profile import profile
+from cloche.cli.query import query
 from cloche.cli.repo import repo
 from cloche.cli.report import report
 from cloche.cli.seed import seed
@@ -79,7 +80,7 @@ def cli(context: click.Context, directory: Path, store: Path | None, engine: str
 seed.add_command(add)
 COMMANDS = (
     init, seed, repo, profile, ebuild, manifest, plan, graph, lock, fetch, build, shell, log,
-    report, history, why, watch, store, engines, completion
+    report, history, why, query, watch, store, engines, completion
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

@@ -68,8 +68,12 @@ def resolution_before(store: Store, machine: Machine) -> Depgraph:
     Without packages where there is none, or where it is not in the store any more.
     """
     pin = finished_machine(store, machine)
-    blob = str(pin.data.get("depgraph")) if pin else None
-    if blob is not None and store.has_blob(blob):
+    return decoded(store, str(pin.data.get("depgraph"))) if pin else Depgraph(())
+
+
+def decoded(store: Store, blob: str) -> Depgraph:
+    """A recorded resolution; without packages where it is lost or damaged."""
+    if store.has_blob(blob):
         with suppress(FileNotFoundError, BadResolutionError):
             return decode_depgraph(store.blob(blob).path.read_bytes())
     return Depgraph(())

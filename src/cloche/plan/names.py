@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from fnmatch import fnmatchcase
 
 _VERSION = re.compile(r"-\d[^-]*(-r\d+)?$")
 
@@ -15,15 +16,24 @@ def cp_of(cpv: str) -> str:
 
 
 def matching(text: str, cpvs: Iterable[str]) -> tuple[str, ...]:
-    """Those cpvs that a person means by ``text``; ids (``CPV::REPO``) are matched, too."""
+    """Those cpvs that a person means by ``text``; ids (``CPV::REPO``) are matched, too.
+
+    Wildcards are those of a shell; without a slash they stand for a name without its category.
+    """
     wanted = text.removeprefix("=").split("::")[0].split(":")[0]
     found = []
     for name in cpvs:
         cpv = name.split("::")[0]
         cp = cp_of(cpv)
-        if wanted in (cpv, cp, cpv.partition("/")[2], cp.partition("/")[2]):
+        spelled = (cpv, cp) if "/" in wanted else (cpv.partition("/")[2], cp.partition("/")[2])
+        if any(fnmatchcase(each, wanted) for each in spelled):
             found.append(name)
     return tuple(found)
+
+
+def is_pattern(text: str) -> bool:
+    """Whether a text has wildcards of a shell."""
+    return any(c in text for c in "*?[")
 
 
 def nearest(text: str, cpvs: Iterable[str], count: int = 3) -> tuple[str, ...]:

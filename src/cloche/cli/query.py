@@ -1,0 +1,167 @@
+"""`cloche query`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import click
+
+from cloche.build.errors import NotBuiltError
+from cloche.build.lookup_errors import UnknownPackageError
+from cloche.cli.complete import complete_machine, complete_package
+from cloche.cli.workplace import Options, opened_store, project_or_none
+from cloche.display.text import count, one_line, size
+from cloche.output import inventory
+from cloche.output.inventory import Inventory, Row
+from cloche.plan.names import matching, nearest
+from cloche.store import Store
+
+Function = Callable[..., Any]
+PACKAGE: dict[str, Any] = {"shell_complete": complete_package}
+
+
+def _command(name: str, examples: str, argument: str | None = None, **more: Any) -> Function:
+    """A command of the group, with the options that all of them have."""
+    epilog = "\b\nExamples:\n" + "\n".join(f"  cloche query {line}" for line in examples.split("|"))
+
+    def decorate(function: Function) -> click.Command:
+        function = click.pass_obj(function)
+        function = click.option("--json", "as_json", is_flag=True, help="For programs.")(function)
+        function = click.option(
+            "-m", "--machine", shell_complete=complete_machine, help="Only that machine."
+        )(function)
+        if argument is not None:
+            function = click.argument(argument, **more)(function)
+        return query.command(name, epilog=epilog)(function)
+
+    return decorate
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  cloche query list
+  cloche query files tmux -m workbench
+  cloche query belongs /usr/bin/jq
+  cloche query uses 'python_targets_*' --json
+"""
+)
+def query() -> None:
+    """Ask what is in finished machines, by their layers and resolutions; nothing is built.
+
+    Within a project its machines are asked, elsewhere all of the store. ATOM, PATH and FLAG take
+    wildcards: quote them.
+    """
+
+
+@_command(
+    "files", "files jq|files 'dev-libs/*' -m workbench", "atom", shell_complete=complete_package
+)
+def files(options: Options, atom: str, machine: str | None, as_json: bool) -> None:
+    """List what the package ATOM owns."""
+    with _asked(options, machine) as (_, held):
+        _known(atom, held)
+        rows = [row for each in held for row in inventory.files(each, atom)]
+    _tell(rows, as_json, lambda row: f"{row['path']}{'/' * (row['type'] == 'directory')}")
+
+
+@_command("belongs", "belongs /usr/bin/jq|belongs '/usr/lib*/libz.so*'", "path")
+def belongs(options: Options, path: str, machine: str | None, as_json: bool) -> None:
+    """Name the packages that own PATH, or whose hooks wrote it.
+
+    Links on the way to PATH are followed, as the machine has them.
+    """
+    with _asked(options, machine) as (_, held):
+        rows = [row for each in held for row in inventory.belongs(each, path)]
+    if not rows:
+        raise UnknownPackageError(path, ())
+    how = {"owned": "", "written by a hook": " (written by a hook)"}
+    _tell(rows, as_json, lambda row: f"{_cpv(row)}: {row['path']}{how[row['how']]}")
+
+
+@_command("uses", "uses nls|uses 'python_targets_*' --json", "flag")
+def uses(options: Options, flag: str, machine: str | None, as_json: bool) -> None:
+    """Name the packages that have the USE flag FLAG: + where it is on, - where it is off."""
+    with _asked(options, machine) as (_, held):
+        rows = [row for each in held for row in inventory.uses(each, flag)]
+    if not rows:
+        raise UnknownPackageError(flag, ())
+    _tell(rows, as_json, lambda row: f"{'+' if row['enabled'] else '-'}{row['flag']} {_cpv(row)}")
+
+
+@_command(
+    "depends", "depends zlib|depends 'dev-libs/*' --json", "atom", shell_complete=complete_package
+)
+def depends(options: Options, atom: str, machine: str | None, as_json: bool) -> None:
+    """Name the packages that depend on ATOM, those that were only built with included."""
+    with _asked(options, machine) as (_, held):
+        _known(atom, held)
+        rows = [row for each in held for row in inventory.depends(each, atom)]
+
+    def line(row: Row) -> str:
+        only = "" if row["member"] else "  (for building only)"
+        return f"{_cpv(row)} needs {row['atom']} ({', '.join(row['kinds'])}){only}"
+
+    _tell(rows, as_json, line)
+
+
+@_command("list", "list|list 'dev-*/*'|list --json -m workbench", "atom", required=False, **PACKAGE)
+def list_(options: Options, atom: str | None, machine: str | None, as_json: bool) -> None:
+    """List the packages of machines, those that ATOM means."""
+    with _asked(options, machine) as (_, held):
+        _known(atom, held)
+        rows = [row for each in held for row in inventory.listed(each, atom)]
+    _tell(rows, as_json, lambda row: f"{row['package']}")
+
+
+@_command("size", "size|size tmux|size --json -m workbench", "atom", required=False, **PACKAGE)
+def size_(options: Options, atom: str | None, machine: str | None, as_json: bool) -> None:
+    """Show how much room packages take in machines, the largest first."""
+    with _asked(options, machine) as (store, held):
+        _known(atom, held)
+        rows = [row for each in held for row in inventory.sizes(store, each, atom)]
+    _tell(
+        rows,
+        as_json,
+        lambda row: f"{size(row['size']):>10}  {count(row['files'], 'file'):>11}  {_cpv(row)}",
+    )
+
+
+@contextmanager
+def _asked(options: Options, machine: str | None) -> Iterator[tuple[Store, Sequence[Inventory]]]:
+    """The store and the machines to ask. Raises NotBuiltError where there are none."""
+    project = project_or_none(options)
+    with opened_store(options, project) as store:
+        place = project.place if project is not None else None
+        held = inventory.inventories(store, place, machine)
+        if not held:
+            what = f"machine {machine}" if machine else "every machine"
+            raise NotBuiltError(what, f"cloche build {machine or 'MACHINE'}")
+        yield store, held
+
+
+def _known(atom: str | None, held: Sequence[Inventory]) -> None:
+    names = inventory.known(held)
+    if atom is not None and not matching(atom, names):
+        raise UnknownPackageError(atom, nearest(atom, names))
+
+
+def _tell(rows: Sequence[Row], as_json: bool, line: Callable[[Row], str]) -> None:
+    """JSON, or a line for each; the machine's name above its own where there are several."""
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    several = len({row["machine"] for row in rows}) > 1
+    last = None
+    for row in rows:
+        if several and row["machine"] != last:
+            click.echo(f"{row['machine']}:")
+            last = row["machine"]
+        click.echo(("  " if several else "") + one_line(line(row)))
+
+
+def _cpv(row: Row) -> str:
+    return str(row["package"]).split("::")[0]
