@@ -84,6 +84,8 @@ def _foresee(worker: Worker, package: Package, known: Mapping[str, Made]) -> For
     visible = worker.plan.visible[package.id]
     if not known.keys() >= set(visible.build):
         return Forecast("perhaps")
+    if package.id in worker.forced:
+        return Forecast("build" if package.binary is None else "merge")
     if package.binary is not None:
         gpkg, lacking = binpkg.found(worker.shop, package), Forecast("fetch")
     else:

@@ -44,6 +44,8 @@ class Worker:
     ``depgraph`` is the id of the blob with the plan's resolution; ``inputs_of`` gives the digests
     of each package's own files; ``environment`` is the caller's, for fetching.
 
+    ``forced`` are ids of packages that are built even where their results are known.
+
     ``results`` holds, for each package that is done, what it gave and whether it had to be built;
     ``composed`` the ids of the layers that were made for composing roots (see `compose`).
     """
@@ -56,6 +58,7 @@ class Worker:
     results: dict[str, tuple[Made, bool]] = field(default_factory=dict)
     composed: set[str] = field(default_factory=set)
     contests: Contests = field(default_factory=Contests)
+    forced: frozenset[str] = frozenset()
 
     def __call__(self, name: str, done: Mapping[str, str], leave: Callable[[], None]) -> str:
         """Make the layer of a package whose visible sets are ``done``; give its id.
@@ -112,6 +115,7 @@ class Worker:
         self, package: Package, done: Mapping[str, Made], leave: Callable[[], None]
     ) -> tuple[Made, bool]:
         """Reuse or do both steps; the flag says whether anything was built."""
+        earlier = self._earlier(package, done) if package.id in self.forced else None
         if package.binary is not None:
             gpkg, built = binpkg.obtain(self.shop, package), False
         else:
@@ -119,25 +123,55 @@ class Worker:
         leave()
         over = self.seen_by_merge(package, done)
         key = self.merge_key(package, gpkg, over)
-        action = self.shop.store.action(key.digest)
+        action = self._known(package, key)
         if action is None:
             with self.shop.store.lock(f"merge-{key.digest}", self._waits(package)):
-                action = self.shop.store.action(key.digest) or self._merge(package, gpkg, over, key)
+                action = self._known(package, key) or self._merge(package, gpkg, over, key)
         kept.forget(self.shop, package)
+        if package.id in self.forced:
+            self._compare(package, earlier, action.outputs["layer"])
         return Made(action.outputs["gpkg"], action.outputs["layer"]), built
 
     def _built(self, package: Package, done: Mapping[str, Made]) -> tuple[str, bool]:
         """The package's GPKG, and whether it had to be built."""
         build = self.seen_by_build(package, done)
         key = self.build_key(package, build)
-        action = self.shop.store.action(key.digest)
+        action = self._known(package, key)
         built = False
         if action is None:
             with self.shop.store.lock(f"build-{key.digest}", self._waits(package)):
-                action = self.shop.store.action(key.digest)  # another one's, who had the lock
+                action = self._known(package, key)  # another one's, who had the lock
                 if action is None:
                     action, built = self._build(package, build, key), True
         return action.outputs["gpkg"], built
+
+    def _known(self, package: Package, key: Key) -> Action | None:
+        """What the store knows of a step of a package that need not be done again."""
+        return None if package.id in self.forced else self.shop.store.action(key.digest)
+
+    def _earlier(self, package: Package, done: Mapping[str, Made]) -> str | None:
+        """The layer that would be reused. The index has one action a key: it is lost after."""
+        if package.binary is not None:
+            gpkg = binpkg.found(self.shop, package)
+        else:
+            key = self.build_key(package, self.seen_by_build(package, done))
+            action = self.shop.store.action(key.digest)
+            gpkg = action.outputs["gpkg"] if action else None
+        if gpkg is None:
+            return None
+        key = self.merge_key(package, gpkg, self.seen_by_merge(package, done))
+        merged = self.shop.store.action(key.digest)
+        return merged.outputs["layer"] if merged else None
+
+    def _compare(self, package: Package, earlier: str | None, layer: str) -> None:
+        """Say what a forced build gave beside the layer that would have been reused."""
+        if earlier is None:
+            text = f"its layer is {layer}; there was none to compare it with"
+        elif earlier == layer:
+            text = f"the same layer as before, {layer}"
+        else:
+            text = f"its layer {layer} differs from the earlier one, {earlier}"
+        self.shop.bus(Note(text=f"{package.cpv}: rebuilt: {text}"))
 
     def _waits(self, package: Package) -> Callable[[], None]:
         text = f"{package.cpv}: another cloche is at it; waiting"

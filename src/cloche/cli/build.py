@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,9 +15,12 @@ import click
 
 from cloche.build.errors import BuildError
 from cloche.build.events import Delivered, Sink
-from cloche.build.machine import Built, build_machine
+from cloche.build.lookup_errors import UnknownPackageError
+from cloche.build.machine import build_machine
 from cloche.build.record import recorded
-from cloche.cli.complete import complete_fragment, complete_machine
+from cloche.build.work import Worker
+from cloche.cli.complete import complete_fragment, complete_machine, complete_package
+from cloche.cli.errors import MachinesError
 from cloche.cli.terminable import terminable
 from cloche.cli.workplace import (
     Choices,
@@ -25,14 +29,18 @@ from cloche.cli.workplace import (
     prepared,
     say,
 )
-from cloche.config.project import load_project
+from cloche.config.machine import Machine
+from cloche.config.project import Project, load_project
 from cloche.display.jsonlines import JsonLines
 from cloche.display.live import Live, capable
 from cloche.display.plain import Plain
 from cloche.display.text import count, one_line, seconds, size
+from cloche.errors import ClocheError
 from cloche.output.claim import check_output
 from cloche.output.deliver import Delivered as Results
 from cloche.output.deliver import deliver, remember
+from cloche.plan.names import matching, nearest
+from cloche.plan.plan import narrowed
 
 STRICT = "Hide all of the seed but a named toolchain from builds."
 
@@ -43,7 +51,6 @@ Progress = Literal["auto", "live", "plain", "json"]
 def common(function: Function) -> Function:
     """Options that planning and building share."""
     for option in (
-        click.argument("machine", shell_complete=complete_machine),
         click.option(
             "--strict", is_flag=True, help="Hide all of the seed but a named toolchain from builds."
         ),
@@ -79,20 +86,46 @@ def common(function: Function) -> Function:
 Examples:
   cloche build workbench
   cloche build workbench --jobs 2 --keep-going
+  cloche build desktop server router --keep-going
+  cloche build workbench --package jq --package 'dev-libs/*'
+  cloche build workbench --rebuild jq
   cloche build workbench --offline --locked
   cloche build workbench --strict-hooks
   cloche build workbench --strict-config
   cloche build workbench --progress json > events.jsonl
 """
 )
+@click.argument(
+    "machines", metavar="MACHINE...", nargs=-1, required=True, shell_complete=complete_machine
+)
 @common
-@click.option("-k", "--keep-going", is_flag=True, help="After a failure, do all that can be done.")
+@click.option(
+    "-k",
+    "--keep-going",
+    is_flag=True,
+    help="After a failure, do all that can be done, in the other machines, too.",
+)
+@click.option(
+    "--package",
+    "packages",
+    metavar="ATOM",
+    multiple=True,
+    shell_complete=complete_package,
+    help="Only this package and what it needs; nothing is delivered. May be repeated.",
+)
+@click.option(
+    "--rebuild",
+    metavar="ATOM",
+    multiple=True,
+    shell_complete=complete_package,
+    help="Build this package although it is known, and compare its layer. May be repeated.",
+)
 @click.option(
     "-o",
     "--output",
     type=click.Path(file_okay=False, readable=False, path_type=Path),
-    help="Where tarball and packages are put [PROJECT/out/MACHINE]; `binpkgs` there is replaced "
-    "if cloche made it.",
+    help="Where tarball and packages are put, of several machines in directories of their names "
+    "[PROJECT/out/MACHINE]; `binpkgs` there is replaced if cloche made it.",
 )
 @click.option(
     "--progress",
@@ -104,7 +137,7 @@ Examples:
 @click.pass_obj
 def build(
     options: Options,
-    machine: str,
+    machines: tuple[str, ...],
     jobs: int | None,
     offline: bool,
     strict: bool,
@@ -113,47 +146,126 @@ def build(
     autounmask_write: str | None,
     locked: bool,
     keep_going: bool,
+    packages: tuple[str, ...],
+    rebuild: tuple[str, ...],
     output: Path | None,
     progress: Progress,
     verbose: bool,
 ) -> None:
-    """Build MACHINE: packages, layers, the stage4 tarball, the package directory."""
-    began = time.monotonic()
+    """Build each MACHINE: packages, layers, the stage4 tarball, the package directory.
+
+    Several machines are built one after the other; what they share is built once.
+    """
     project = load_project(options.directory)
-    wanted = project.machine(machine)
-    directory = (output or project.root / "out" / machine).absolute()
-    check_output(directory)
+    wanted = [project.machine(name) for name in dict.fromkeys(machines)]
+    places = [_directory(project, machine, output, alone=len(wanted) == 1) for machine in wanted]
+    for place in places:
+        check_output(place)
     choices = Choices(
-        jobs, keep_going, offline, strict, locked, strict_hooks, strict_config, autounmask_write
+        jobs=jobs,
+        keep_going=keep_going,
+        offline=offline,
+        strict=strict,
+        locked=locked,
+        strict_hooks=strict_hooks,
+        strict_config=strict_config,
+        autounmask_write=autounmask_write,
+        packages=packages,
+        rebuild=rebuild,
     )
+    failed: dict[str, ClocheError] = {}
+    lines: list[str] = []
+    for machine, place in zip(wanted, places, strict=True):
+        if len(wanted) > 1 and progress != "json":
+            say(f"machine {machine.name}")
+        try:
+            told = _build(options, project, machine, choices, place, progress, verbose=verbose)
+        except ClocheError as error:
+            if not keep_going or len(wanted) == 1:
+                raise
+            say(one_line(f"{machine.name}: {error}"))
+            failed[machine.name], told = error, "failed"
+        lines.append(f"{machine.name}: {told}")
+    if len(wanted) > 1 and progress != "json":
+        click.echo("\n".join(["", *lines]))
+    if failed:
+        raise MachinesError(tuple(failed), len(wanted), next(iter(failed.values())))
+
+
+def _directory(project: Project, machine: Machine, output: Path | None, *, alone: bool) -> Path:
+    """Where a machine's outputs go."""
+    if output is None:
+        return (project.root / "out" / machine.name).absolute()
+    return (output if alone else output / machine.name).absolute()
+
+
+def _build(
+    options: Options,
+    project: Project,
+    machine: Machine,
+    choices: Choices,
+    directory: Path,
+    progress: Progress,
+    *,
+    verbose: bool,
+) -> str:
+    """Build one machine, or some of its packages; give the line that sums it up."""
+    began = time.monotonic()
+    delivered: Results | None = None
     display = make_display(progress, verbose=verbose)
     with (
         terminable(),
-        opened_workshop(options, project, wanted, choices, display) as shop,
+        opened_workshop(options, project, machine, choices, display) as shop,
         _closing(display),
         recorded(shop),
     ):
         if isinstance(display, Live):
             display.attach(shop.running.stop_package)
-        worker = prepared(shop, project, wanted, choices)
+        worker = _selected(prepared(shop, project, machine, choices), choices)
         try:
             built = build_machine(shop, worker)
-            delivered = deliver(shop, worker, built, wanted, directory)
+            if choices.packages:
+                remember(shop, worker, machine)
+            else:
+                delivered = deliver(shop, worker, built, machine, directory)
         except BaseException as error:
-            remember(shop, worker, wanted)
+            remember(shop, worker, machine)
             display.close()  # before anything else is written where it draws
             if isinstance(error, BuildError):
                 _tell_failures(error)
             raise
-        shop.bus(
-            Delivered(
-                packages=str(delivered.binpkgs),
-                stage4=str(delivered.stage4) if delivered.stage4 else None,
-                logs=str(shop.store.logs),
+        if delivered:
+            shop.bus(
+                Delivered(
+                    packages=str(delivered.binpkgs),
+                    stage4=str(delivered.stage4) if delivered.stage4 else None,
+                    logs=str(shop.store.logs),
+                )
             )
-        )
+    took = seconds(time.monotonic() - began)
+    told = f"{count(built.built, 'package')} built, {built.reused} reused, {took} in all"
     if progress != "json":
-        _tell_results(delivered, shop.store.logs, built, time.monotonic() - began)
+        _tell_results(delivered, shop.store.logs, told)
+    return told
+
+
+def _selected(worker: Worker, choices: Choices) -> Worker:
+    """The worker for the packages that were asked for. Raises UnknownPackageError."""
+    if choices.packages:
+        wanted = _found(choices.packages, worker)
+        worker = replace(worker, plan=narrowed(worker.plan, wanted))
+    return replace(worker, forced=frozenset(_found(choices.rebuild, worker)))
+
+
+def _found(atoms: tuple[str, ...], worker: Worker) -> list[str]:
+    names = [package.id for package in worker.plan.packages]
+    found: list[str] = []
+    for atom in atoms:
+        matched = matching(atom, names)
+        if not matched:
+            raise UnknownPackageError(atom, nearest(atom, names))
+        found += matched
+    return found
 
 
 def make_display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Live:
@@ -167,14 +279,14 @@ def make_display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Li
     return Plain(sys.stderr, verbose=verbose)
 
 
-def _tell_results(delivered: Results, logs: Path, built: Built, took: float) -> None:
-    if delivered.stage4:
-        length = size(delivered.stage4.stat().st_size)
-        click.echo(f"stage4    {delivered.stage4}  ({length})")
-    click.echo(f"packages  {delivered.binpkgs}")
+def _tell_results(delivered: Results | None, logs: Path, told: str) -> None:
+    if delivered is not None:
+        if delivered.stage4:
+            length = size(delivered.stage4.stat().st_size)
+            click.echo(f"stage4    {delivered.stage4}  ({length})")
+        click.echo(f"packages  {delivered.binpkgs}")
     click.echo(f"logs      {logs}")
-    number = count(built.built, "package")
-    click.echo(f"{number} built, {built.reused} reused, {seconds(took)} in all")
+    click.echo(told)
 
 
 def _tell_failures(error: BuildError) -> None:

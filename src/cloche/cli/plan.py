@@ -14,6 +14,7 @@ import click
 from cloche.build.preview import Forecast, forecast, live_to_build, to_fetch
 from cloche.build.work import Worker
 from cloche.cli.build import common
+from cloche.cli.complete import complete_machine
 from cloche.cli.workplace import (
     Choices,
     Options,
@@ -44,6 +45,7 @@ Examples:
   cloche plan workbench --json | jq -r '.packages[] | select(.status=="U") | .cpv'
 """
 )
+@click.argument("machine", shell_complete=complete_machine)
 @common
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj

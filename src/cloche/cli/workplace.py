@@ -98,6 +98,8 @@ class Choices:
     strict_hooks: bool = False
     strict_config: bool = False
     autounmask_write: str | None = None
+    packages: tuple[str, ...] = ()
+    rebuild: tuple[str, ...] = ()
 
 
 def store_path(options: Options, project: Project | None) -> Path:

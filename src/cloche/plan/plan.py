@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 
 from cloche.plan.depgraph import Depgraph, Package
@@ -33,6 +33,27 @@ class Plan:
 def make_plan(graph: Depgraph) -> Plan:
     """Freeze a resolution into a plan."""
     return Plan(graph, visible_sets(graph), machine_members(graph))
+
+
+def narrowed(plan: Plan, wanted: Iterable[str]) -> Plan:
+    """The part of a plan that makes some packages: they and all that they wait for.
+
+    Visible sets stay as they are, and so do keys.
+    """
+    waits_for = plan.waits_for()
+    needed: set[str] = set()
+    todo = list(wanted)
+    while todo:
+        name = todo.pop()
+        if name not in needed:
+            needed.add(name)
+            todo.extend(waits_for[name])
+    packages = tuple(package for package in plan.packages if package.id in needed)
+    return Plan(
+        replace(plan.graph, packages=packages),
+        {package.id: plan.visible[package.id] for package in packages},
+        tuple(name for name in plan.members if name in needed),
+    )
 
 
 def remaining_paths(plan: Plan, seconds: Callable[[Package], float | None]) -> dict[str, float]:
