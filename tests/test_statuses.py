@@ -58,7 +58,8 @@ STATUSES = {
         seeds.SeedDriftError seeds.SeedError seeds.TreeNotEmptyError seeds.UnfitError
         seeds.UnknownSeedError seeds.UnpinnedPortageError seeds.UnsignedFileError
         seeds.WrongDigestError
-        store.BadIdError store.NotAStoreError store.StoreForbiddenError store.StoreTooNewError
+        store.BadIdError store.ForeignStoreError store.NotAStoreError store.NotRootError
+        store.StoreForbiddenError store.StoreTooNewError store.UnknownUserError
         store.UnknownContentError
         trees.BadPinError trees.ManifestError trees.MissingTreeError trees.TreeDriftError
         trees.UnknownTreeError

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
+import pwd
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -15,6 +18,7 @@ from cloche.display.text import count, size
 from cloche.engines import userns
 from cloche.errors import Exit
 from cloche.layers.layer import possible_ids
+from cloche.store.errors import NotRootError, UnknownUserError
 
 
 @click.group(
@@ -24,6 +28,7 @@ Examples:
   cloche store gc --dry-run
   cloche store verify --repair
   cloche store recover --dry-run
+  sudo cloche --store DIR store adopt
 """
 )
 def store() -> None:
@@ -183,6 +188,54 @@ def recover_command(options: Options, dry_run: bool, as_json: bool) -> None:
         f"{count(report.blobs, 'file')}, {count(report.pins, 'pin')}, "
         f"{count(report.actions, 'step')}; {count(len(report.entered), 'object')} entered"
     )
+
+
+@store.command(
+    "adopt",
+    epilog="""\b
+Examples:
+  sudo cloche --store /home/larry/.local/share/cloche store adopt --dry-run
+  sudo cloche --store /home/larry/.local/share/cloche store adopt --user larry
+""",
+)
+@click.option("--user", help="Whose it shall be [default: the owner of its directory].")
+@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be changed.")
+@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.pass_obj
+def adopt_command(options: Options, user: str | None, dry_run: bool, as_json: bool) -> None:
+    """Give a store, and all in it, to the user who is to use it. For root.
+
+    For a store in which root has left files, for one whose user has another range of subordinate
+    ids now, and for one that is to belong to somebody else. Layers that are not whole for that user
+    afterwards are dropped; they are made again when they are needed.
+    """
+    path = store_path(options, None)
+    if os.geteuid() != 0 or not userns.is_real_root():
+        raise NotRootError(path)
+    report = stores.adopt(path, owner_of(user, path), dry_run=dry_run, waiting=say)
+    if as_json:
+        click.echo(json.dumps(dataclasses.asdict(report), indent=2))
+        return
+    for place in report.unreadable:
+        click.echo(f"{place}: cannot be read; left as it is")
+    say(
+        f"{'would give' if dry_run else 'gave'} {count(report.files, 'file')} of "
+        f"{count(len(report.trees), 'layer')} and of the store itself to {report.owner}; "
+        f"{count(len(report.dropped), 'layer')} dropped"
+    )
+
+
+def owner_of(name: str | None, path: Path) -> stores.Owner:
+    """The maps of a user, as `userns.enter` would make them. Raises UnknownUserError, HostError."""
+    try:
+        uid = path.stat().st_uid if name is None else pwd.getpwnam(name).pw_uid
+        entry = pwd.getpwuid(uid)
+    except (KeyError, OSError) as error:
+        raise UnknownUserError(name or f"the owner of {path}") from error
+    if uid == 0:
+        return stores.Owner(stores.IdMap(0, 1), stores.IdMap(0, 1))
+    uids, gids = userns.ranges(entry.pw_name, uid)
+    return stores.Owner(stores.IdMap(uid, uids.start), stores.IdMap(entry.pw_gid, gids.start))
 
 
 def _progress(done: int, total: int, label: str) -> None:

@@ -41,7 +41,7 @@ def enter() -> bool:
         return False
     uid, gid = os.getuid(), os.getgid()
     name = _user_name(uid)
-    uids, gids = _ranges(name, uid)
+    uids, gids = ranges(name, uid)
     for tool in ("newuidmap", "newgidmap"):
         if shutil.which(tool) is None:
             raise HostError(f"{tool} is missing", "apt install uidmap` or `emerge sys-apps/shadow")
@@ -79,8 +79,11 @@ def is_real_root() -> bool:
     return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
 
 
-def _ranges(name: str, uid: int) -> tuple[IdRange, IdRange]:
-    """Return the user's ranges of uids and of gids, or raise with one command for all missing."""
+def ranges(name: str, uid: int) -> tuple[IdRange, IdRange]:
+    """Return the user's ranges of uids and of gids.
+
+    Raises HostError with one command for all that is missing.
+    """
     files = {"uid": Path("/etc/subuid"), "gid": Path("/etc/subgid")}
     lines = {
         kind: file.read_text().splitlines() if file.exists() else [] for kind, file in files.items()

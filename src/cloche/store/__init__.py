@@ -3,16 +3,18 @@
 `Store.open` gives the store; trees and blobs go in with `Store.add_tree` and `Store.add_blob` and
 never change from then on. `Store.record` and `Store.action` remember steps by their keys,
 `Store.pin` keeps things from `gc`, `verify` reads everything again, `usage` measures, `recover`
-makes the index again.
+makes the index again, `adopt` gives a store to a user.
 """
 
 from __future__ import annotations
 
+from cloche.store.adopt import AdoptReport, adopt
 from cloche.store.check import check_tree
 from cloche.store.errors import (
     BadIdError,
     ChangedTreeError,
     DamagedIndexError,
+    ForeignStoreError,
     NotAStoreError,
     NotExclusiveError,
     StoreBusyError,
@@ -25,6 +27,7 @@ from cloche.store.errors import (
     UnknownTreeError,
 )
 from cloche.store.gc import GcReport, gc
+from cloche.store.owner import IdMap, Owner
 from cloche.store.records import Action, Blob, Pin, Tree
 from cloche.store.recover import RecoverReport, recover
 from cloche.store.store import Store
@@ -35,14 +38,18 @@ from cloche.store.verify import Problem, VerifyReport, verify
 
 __all__ = [
     "Action",
+    "AdoptReport",
     "BadIdError",
     "Blob",
     "ChangedTreeError",
     "DamagedIndexError",
     "Entry",
+    "ForeignStoreError",
     "GcReport",
+    "IdMap",
     "NotAStoreError",
     "NotExclusiveError",
+    "Owner",
     "Part",
     "Pin",
     "Problem",
@@ -61,6 +68,7 @@ __all__ = [
     "Usage",
     "VerifyReport",
     "add_union",
+    "adopt",
     "check_tree",
     "exact_digest",
     "gc",

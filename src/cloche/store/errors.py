@@ -128,6 +128,84 @@ class StoreForbiddenError(ClocheError):
         return "name one of your own with --store or $CLOCHE_STORE"
 
 
+class ForeignStoreError(ClocheError):
+    """The store belongs to another user, ``owner``, or (``moved``) its files to other ids.
+
+    ``moved`` says that the directory is the user's, but not what is in it: the range of subordinate
+    ids has changed, or the store was copied without the owners of its files.
+    """
+
+    status = Exit.BAD_INPUT
+
+    def __init__(self, path: Path, owner: str, *, moved: bool) -> None:
+        super().__init__(path, owner, moved)
+        self.path = path
+        self.owner = owner
+        self.moved = moved
+
+    @property
+    def what(self) -> str:
+        if self.moved:
+            return (
+                f"this store was made by {self.owner} with other user and group ids "
+                "(another range in /etc/subuid, or a copy that lost its owners)"
+            )
+        return f"this is a store, or a place, of {self.owner}; a store is used by one user alone"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        if self.moved:
+            return f"`sudo cloche --store {self.path} store adopt` gives it its owners again"
+        return (
+            f"run cloche as {self.owner}, or name a store of your own with --store or "
+            "$CLOCHE_STORE; `store adopt` (as root) gives a store to a user"
+        )
+
+
+class NotRootError(ClocheError):
+    """Only root can give files to others."""
+
+    status = Exit.BAD_INPUT
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.path = path
+
+    @property
+    def what(self) -> str:
+        return "only root can change whose files are"
+
+    @property
+    def where(self) -> str:
+        return str(self.path)
+
+    @property
+    def todo(self) -> str:
+        return f"run `sudo cloche --store {self.path} store adopt`"
+
+
+class UnknownUserError(ClocheError):
+    """The system does not know ``user``."""
+
+    status = Exit.BAD_INPUT
+
+    def __init__(self, user: str) -> None:
+        super().__init__(user)
+        self.user = user
+
+    @property
+    def what(self) -> str:
+        return f"there is no user {self.user}"
+
+    @property
+    def todo(self) -> str:
+        return "name one of /etc/passwd with --user"
+
+
 class StoreBusyError(ClocheError):
     """Another process holds the store; ``exclusive`` tells which kind of hold was asked for.
 

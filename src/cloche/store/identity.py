@@ -1,17 +1,18 @@
-"""Which store this is: a random id, in a file of the store and in its index."""
+"""Which store this is, and whose: a random id, in a file and in the index, and a user's ids."""
 
 from __future__ import annotations
 
 import json
 import os
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from cloche.store.descriptions import describe
-from cloche.store.errors import DamagedIndexError
+from cloche.store.errors import DamagedIndexError, ForeignStoreError
 from cloche.store.index import Index
 from cloche.store.layout import fsync
+from cloche.store.owner import PROBE, IdMap, Owner, check_place, current
 from cloche.store.records import Blob, Tree
 
 FILE = "identity"
@@ -20,9 +21,10 @@ _ID = re.compile(r"[0-9a-f]{32}\Z")
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What is in the file. ``id`` is random."""
+    """What is in the file. ``id`` is random; ``owner`` is None for what an older cloche wrote."""
 
     id: str
+    owner: Owner | None = None
 
 
 def read_identity(store: Path) -> Identity | None:
@@ -30,20 +32,36 @@ def read_identity(store: Path) -> Identity | None:
     try:
         data = json.loads((store / FILE).read_bytes())
         id = data["id"]
+        maps = [IdMap(*map(int, data[name])) for name in ("uids", "gids") if name in data]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
-    return Identity(id) if isinstance(id, str) and _ID.match(id) else None
+    if not isinstance(id, str) or not _ID.match(id):
+        return None
+    return Identity(id, Owner(*maps) if len(maps) == 2 else None)
 
 
-def write_identity(store: Path, identity: Identity) -> None:
-    """Put an identity on disk. Raises OSError."""
+def write_identity(store: Path, id: str, owner: Owner, probe: tuple[int, int]) -> None:
+    """Put an identity on disk; ``probe`` are the file's owner and group. Raises OSError."""
     new = store / "tmp" / f"identity-{os.urandom(8).hex()}"
+    maps = {"uids": astuple(owner.uids), "gids": astuple(owner.gids)}
     with new.open("w") as file:
-        file.write(json.dumps(asdict(identity)) + "\n")
+        file.write(json.dumps({"id": id, **maps}) + "\n")
         file.flush()
+        os.fchown(file.fileno(), *probe)
         os.fsync(file.fileno())
     new.rename(store / FILE)
     fsync(store)
+
+
+def check_owner(store: Path) -> None:
+    """Raise `ForeignStoreError` where the store, or the place for it, is not this user's."""
+    check_place(store)
+    identity = read_identity(store)
+    if identity is None or identity.owner is None:
+        return
+    info = (store / FILE).stat()
+    if (info.st_uid, info.st_gid) != (PROBE, PROBE):
+        raise ForeignStoreError(store, identity.owner.name, moved=True)
 
 
 def is_empty(store: Path) -> bool:
@@ -64,10 +82,11 @@ def is_cut(index: Path) -> bool:
     return page > 1 and index.stat().st_size % page != 0
 
 
-def own_index(store: Path) -> Index:
+def own_index(store: Path, *, settle: bool = True) -> Index:
     """Open the index of a store, which is made for an empty store alone.
 
-    A store from before there were identities and descriptions gets them. Raises
+    A store from before there were identities and descriptions gets them, unless ``settle`` is
+    false. Raises
     `DamagedIndexError` and `StoreTooNewError`, and leaves everything as it is.
     """
     file, identity, new = store / "index.sqlite", read_identity(store), is_empty(store)
@@ -78,13 +97,16 @@ def own_index(store: Path) -> Index:
     if not new and is_cut(file):
         raise DamagedIndexError(file, "its end is missing")
     index = Index(file, identity.id if identity else None, new=new)
+    if not settle:
+        return index
     try:
         if identity is None:
             things: list[Tree | Blob] = [*index.trees(store / "layers")]
             things += index.blobs(store / "blobs")
             for thing in things:
                 describe(store / "about", thing)
-            write_identity(store, Identity(index.store))
+        if identity is None or identity.owner is None:
+            write_identity(store, index.store, current(), (PROBE, PROBE))
     except BaseException:
         index.close()
         raise

@@ -23,10 +23,11 @@ from pathlib import Path
 from cloche.store.backup import NEWEST, OLDER, sound
 from cloche.store.descriptions import described_blob, described_tree
 from cloche.store.errors import BadIdError, DamagedIndexError, TooDeepError, TreeChangedError
-from cloche.store.identity import Identity, is_cut, is_empty, read_identity, write_identity
+from cloche.store.identity import is_cut, is_empty, read_identity, write_identity
 from cloche.store.index import Index
 from cloche.store.layout import checked, fsync
 from cloche.store.locks import held, release
+from cloche.store.owner import PROBE, current
 from cloche.store.records import Blob, Pin, Tree
 from cloche.store.store import Waiting, occupy
 from cloche.store.tree import Entry, exact_digest, measure, remove_tree, walk
@@ -109,7 +110,8 @@ def _recover(
     if dry_run or (whole and rows == {thing.id for thing in things}):
         return report
     damaged = _swap(path, room / "new.sqlite")
-    write_identity(path, Identity(store))
+    owner = (identity.owner if identity else None) or current()
+    write_identity(path, store, owner, (PROBE, PROBE))
     return replace(report, damaged=str(damaged) if damaged else None)
 
 

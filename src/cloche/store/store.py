@@ -25,6 +25,7 @@ from typing import Any, Self
 from cloche.store.backup import back_up
 from cloche.store.descriptions import describe
 from cloche.store.errors import (
+    NotAStoreError,
     NotExclusiveError,
     StoreBusyError,
     StoreForbiddenError,
@@ -32,7 +33,7 @@ from cloche.store.errors import (
     UnknownTreeError,
 )
 from cloche.store.holders import holders
-from cloche.store.identity import own_index
+from cloche.store.identity import check_owner, own_index
 from cloche.store.incoming import take_content
 from cloche.store.layout import checked, fsync, prepare, settle_version, syncfs
 from cloche.store.locks import held, held_directory, hold, open_lock, release, try_hold
@@ -52,10 +53,22 @@ def occupy(path: Path, *, exclusive: bool, waiting: Waiting | None = None) -> in
     The lock's descriptor is for `release`.
     """
     try:
+        check_owner(path)
         prepare(path)
-        fd = open_lock(path / "lock")
+        return _locked(path, exclusive=exclusive, waiting=waiting)
     except PermissionError as error:
         raise StoreForbiddenError(path) from error
+
+
+def occupy_as_it_is(path: Path, waiting: Waiting | None) -> int:
+    """As `occupy`, alone and whosever the store is. Raises `NotAStoreError` where there is none."""
+    if not (path / "version").is_file():
+        raise NotAStoreError(path, "no file `version`")
+    return _locked(path, exclusive=True, waiting=waiting)
+
+
+def _locked(path: Path, *, exclusive: bool, waiting: Waiting | None) -> int:
+    fd = open_lock(path / "lock")
     try:
         _take(path, fd, exclusive=exclusive, waiting=waiting)
         settle_version(path)
