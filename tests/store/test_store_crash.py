@@ -60,7 +60,7 @@ CRITICAL = {
     "add_tree", "_place", "add_blob", "remove", "take_away", "sweep", "_finish", "strike", "record",
     "gc", "describe", "intend", "done",
 }  # fmt: skip
-MAKING = {"own_index", "_settle", "_back_up", "write_identity", "settle_version"}
+MAKING = {"own_index", "settle", "_back_up", "write_identity", "settle_version"}
 RECOVERING = {"_swap", "write_identity", "_pin"}
 
 

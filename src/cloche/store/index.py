@@ -14,7 +14,6 @@ a lost deletion would bring back the row of a removed tree, so `strike` waits fo
 from __future__ import annotations
 
 import json
-import secrets
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
@@ -23,38 +22,11 @@ from pathlib import Path
 from typing import Any
 
 from cloche.errors import ClocheError
-from cloche.store.errors import DamagedIndexError, StoreTooNewError
+from cloche.store.errors import DamagedIndexError
 from cloche.store.layout import checked
 from cloche.store.records import Action, Blob, Intent, Pin, Tree
+from cloche.store.schema import settle
 
-_MIGRATIONS = (
-    """
-    CREATE TABLE trees (id TEXT PRIMARY KEY, kind TEXT NOT NULL, label TEXT NOT NULL,
-        exact TEXT NOT NULL, files INTEGER NOT NULL, size INTEGER NOT NULL, created REAL NOT NULL);
-    CREATE TABLE blobs (id TEXT PRIMARY KEY, label TEXT NOT NULL, size INTEGER NOT NULL,
-        created REAL NOT NULL);
-    CREATE TABLE actions (key TEXT PRIMARY KEY, kind TEXT NOT NULL, name TEXT NOT NULL,
-        parts TEXT NOT NULL, outputs TEXT NOT NULL, seconds REAL NOT NULL, log TEXT,
-        created REAL NOT NULL);
-    CREATE INDEX actions_by_name ON actions (kind, name, created);
-    CREATE TABLE durations (kind TEXT NOT NULL, name TEXT NOT NULL, seconds REAL NOT NULL,
-        created REAL NOT NULL);
-    CREATE INDEX durations_by_name ON durations (kind, name, created);
-    CREATE TABLE pins (name TEXT PRIMARY KEY, trees TEXT NOT NULL, blobs TEXT NOT NULL,
-        data TEXT NOT NULL, created REAL NOT NULL);
-    """,
-    """
-    CREATE TABLE store (id TEXT NOT NULL);
-    CREATE TABLE intents (noun TEXT NOT NULL, id TEXT NOT NULL, act TEXT NOT NULL,
-        PRIMARY KEY (noun, id));
-    """,
-)
-"""Migration N brings ``user_version`` from N to N + 1. Append; never change a released one."""
-
-SCHEMA = len(_MIGRATIONS)
-TABLES = ("trees", "blobs", "actions", "durations", "pins", "store", "intents")
-_KNOWS_ITS_STORE = 2  # the first schema with the store's id
-_NO_VERSION = 1000  # no cloche will come that far: larger ones are damage
 _CONTENT = ("trees", "blobs", "actions", "durations", "pins")
 _ADD_TREE = "INSERT OR REPLACE INTO trees VALUES (?, ?, ?, ?, ?, ?, ?)"
 _ADD_BLOB = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)"
@@ -82,44 +54,12 @@ class Index:
             with self._damage_named():
                 self._db.execute("PRAGMA journal_mode=WAL")
                 self._db.execute("PRAGMA synchronous=NORMAL")
-                self.store = self._settle(store, new)
+                with self.transaction():
+                    self.store = settle(self._db, path, store, new)
         except BaseException:
             self._db.close()
             raise
         self._changes = self._db.total_changes
-
-    def _settle(self, store: str | None, new: bool) -> str:
-        """Bring the schema up to date; give the id of the store that the index belongs to."""
-        with self.transaction():
-            version = int(self._db.execute("PRAGMA user_version").fetchone()[0])
-            if not 0 <= version <= _NO_VERSION:
-                raise DamagedIndexError(self._path, f"its version is {version}")
-            if version > SCHEMA:
-                raise StoreTooNewError(self._path, version, SCHEMA)
-            if not new and version == 0:
-                raise DamagedIndexError(self._path, "it is empty")
-            if not new and store is not None and version < _KNOWS_ITS_STORE:
-                raise DamagedIndexError(self._path, "it is older than its store")
-            for migration in _MIGRATIONS[version:]:
-                for statement in migration.split(";"):
-                    self._db.execute(statement)
-            if version < SCHEMA:
-                self._db.execute(f"PRAGMA user_version={SCHEMA}")
-            if lost := set(TABLES).difference(self._tables()):
-                raise DamagedIndexError(self._path, f"it has no table {min(lost)}")
-            said = self._db.execute("PRAGMA quick_check(1)").fetchone()[0]
-            if said != "ok":
-                raise DamagedIndexError(self._path, str(said))
-            row = self._db.execute("SELECT id FROM store").fetchone()
-            if row is None:
-                row = (store or secrets.token_hex(16),)
-                self._db.execute("INSERT INTO store VALUES (?)", row)
-            if store is not None and row[0] != store:
-                raise DamagedIndexError(self._path, "it is the index of another store")
-            return str(row[0])
-
-    def _tables(self) -> set[str]:
-        return {row[0] for row in self._db.execute("SELECT name FROM sqlite_master")}
 
     @contextmanager
     def _damage_named(self) -> Iterator[None]:
