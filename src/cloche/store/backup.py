@@ -25,7 +25,8 @@ PAUSE = 60.0  # seconds between two copies
 def back_up(store: Path, index: Index) -> None:
     """Copy the index if it changed. A copy that cannot be made is no reason to fail."""
     backup = store / "backup"
-    if not index.changed and not (backup / _DUE).exists():
+    up_to_date = (backup / NEWEST).exists() and not (backup / _DUE).exists()
+    if up_to_date and not index.changed:
         return
     fd = open_lock(store / "locks" / "backup")
     try:

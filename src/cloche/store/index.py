@@ -59,7 +59,6 @@ class Index:
         except BaseException:
             self._db.close()
             raise
-        self._changes = self._db.total_changes
 
     @contextmanager
     def _damage_named(self) -> Iterator[None]:
@@ -78,7 +77,7 @@ class Index:
     @property
     def changed(self) -> bool:
         """Whether anything was changed through this connection."""
-        return self._db.total_changes > self._changes
+        return self._db.total_changes > 0
 
     def check(self) -> None:
         """Read all that `gc` goes by. Raises `DamagedIndexError`."""
