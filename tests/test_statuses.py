@@ -36,8 +36,8 @@ STATUSES = {
     Exit.BAD_INPUT: """
         binhosts.IndexDriftError binhosts.MissingIndexError
         build.LiveError build.LockDriftError build.MissingSeedError build.NotBuiltError
-        build.NotLockedError build.ResolutionError build.UnknownBuildError
-        build.UnknownPackageError build.UnknownPhaseError
+        build.NotLockedError build.ProposedError build.ResolutionError build.UnknownBuildError
+        build.UnknownPackageError build.UnknownPhaseError cli.MachinesError
         config.BadLockError config.ConfigError config.ContradictionError
         config.IneffectiveError config.MalformedError config.MissingKeyError
         config.NoMachinesError config.NoProjectError config.NotEmptyError
