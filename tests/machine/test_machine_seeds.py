@@ -33,9 +33,10 @@ def test_a_stage3_from_a_file_mirror(root_seeded: Store, fresh, tmp_path: Path) 
     tarball = place / f"{NAME}.tar.gz"
     # As Gentoo packs them, but for xz, which would take minutes.
     words = ("tar", "--xattrs", "--xattrs-include=*.*", "--numeric-owner", "-I", "gzip -1")
-    subprocess.run(
-        [*words, "-cf", tarball, "-C", root_seeded.path / "layers" / debian, "."], check=True
+    packed = subprocess.run(
+        [*words, "-cf", tarball, "-C", root_seeded.path / "layers" / debian, "."]
     )
+    assert packed.returncode in (0, 1)  # 1: another test linked to the layer's files meanwhile
     with tarball.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha512").hexdigest()
     with signer() as key:

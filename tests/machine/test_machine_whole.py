@@ -68,8 +68,11 @@ def sandboxes(store: Store) -> list[str]:
     return found
 
 
-def processes_of(user: str) -> list[str]:
-    """Processes of a user and of the ids that are lent to it."""
+def processes_of(user: str, store: Store) -> list[str]:
+    """Processes of a user, and of the ids that are lent to it, whose command line names a store.
+
+    The run's other workers have processes of the same user.
+    """
     uid = pwd.getpwnam(user).pw_uid
     lent = range(0)
     for line in Path("/etc/subuid").read_text().splitlines():
@@ -80,9 +83,10 @@ def processes_of(user: str) -> list[str]:
     for process in Path("/proc").glob("[0-9]*"):
         try:
             owner = process.stat().st_uid
-        except FileNotFoundError:
+            ours = str(store.path) in (process / "cmdline").read_text(errors="replace")
+        except OSError:
             continue
-        if owner == uid or owner in lent:
+        if ours and (owner == uid or owner in lent):
             owners.append(process.name)
     return owners
 
@@ -166,9 +170,9 @@ def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
     # And nothing is left of all that but the store and the project.
     assert sandboxes(store) == []
     deadline = time.monotonic() + 5  # the kernel takes its time to end a namespace
-    while user.name != "root" and processes_of(user.name) and time.monotonic() < deadline:
+    while user.name != "root" and processes_of(user.name, store) and time.monotonic() < deadline:
         time.sleep(0.1)
-    assert user.name == "root" or processes_of(user.name) == []
+    assert user.name == "root" or processes_of(user.name, store) == []
     assert list((store.path / "tmp").iterdir()) == []
     assert user.name == "root" or belongings(user) == temporary
 
@@ -177,6 +181,7 @@ def test_the_store_of_somebody_else_is_left_alone(root_seeded: Store, ordinary: 
     told = ordinary.run("--store", root_seeded.path, "store", "usage")
     assert told.returncode == 2
     assert told.stderr.splitlines() == [
-        f"cloche: {root_seeded.path}: you may not write to this store; "
-        "name one of your own with --store or $CLOCHE_STORE"
+        f"cloche: {root_seeded.path}: this is a store, or a place, of another user; a store is "
+        "used by one user alone; run cloche as another user, or name a store of your own with --store "
+        "or $CLOCHE_STORE; `store adopt` (as root) gives a store to a user"
     ]

@@ -126,6 +126,7 @@ def project_or_none(options: Options) -> Project | None:
 def opened_store(options: Options, project: Project | None = None) -> Iterator[Store]:
     """The store, as the one that cloche's user namespace shows."""
     userns.enter()
+    probe.check_ids()
     project = project or project_or_none(options)
     path = store_path(options, project)
     try:

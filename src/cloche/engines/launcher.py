@@ -20,6 +20,7 @@ from cloche.engines import cgroups, inside, programs, wire
 from cloche.engines.way import Way
 from cloche.linux import processes, seccomp
 
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _IDLE = 10  # milliseconds without a request until a spare is made, out of the way of starts
 
 
@@ -30,20 +31,23 @@ def fork_launcher(groups: Sequence[str], way: Way) -> tuple[int, socket.socket]:
     seccomp.prepare()
     parent = os.getpid()
     gc.freeze()  # pages of objects that no collector touches stay shared
+    # Ctrl-C is for the command line: in the child it would be an exception of Python's own code.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
     pid = os.fork()
     if pid == 0:
         try:
             ours.close()
             cgroups.join(groups)
-            _serve(theirs, parent, way)
+            _serve(theirs, parent, way, mask)
         finally:
             os._exit(1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     gc.unfreeze()
     theirs.close()
     return pid, ours
 
 
-def _serve(requests: socket.socket, parent: int, way: Way) -> NoReturn:
+def _serve(requests: socket.socket, parent: int, way: Way, mask: set[int]) -> NoReturn:
     gc.disable()
     os.setsid()  # Ctrl-C is for the command line to act upon
     processes.die_with_parent(signal.SIGKILL)
@@ -53,6 +57,7 @@ def _serve(requests: socket.socket, parent: int, way: Way) -> NoReturn:
         with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps; the engine has pidfds
     null = os.open(os.devnull, os.O_RDWR)
     for stream in (0, 1, 2):

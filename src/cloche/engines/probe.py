@@ -25,14 +25,19 @@ _ADVICE = {
 }
 
 
+def check_ids() -> None:
+    """See that there are enough user ids, for stores as well. Raises HostError."""
+    ids = userns.mapped_ids(Path("/proc/self/uid_map").read_text())
+    if ids < userns.IDS:
+        raise HostError(f"only {ids} user ids are mapped here; Gentoo's packages need {userns.IDS}")
+
+
 def check(directory: Path) -> None:
     """Make a sandbox whose layers lie in ``directory``, and end it. To be called after `enter`.
 
     Takes some 10 ms; call it in a single-threaded process. Raises HostError or SandboxError.
     """
-    ids = userns.mapped_ids(Path("/proc/self/uid_map").read_text())
-    if ids < userns.IDS:
-        raise HostError(f"only {ids} user ids are mapped here; Gentoo's packages need {userns.IDS}")
+    check_ids()
     if not processes.effective_capabilities() >> processes.CAPABILITIES["SYS_ADMIN"] & 1:
         raise HostError("uid 0 has no right to make namespaces in this container (CAP_SYS_ADMIN)")
     with _scratch(directory) as sandbox:
