@@ -182,6 +182,6 @@ def test_the_store_of_somebody_else_is_left_alone(root_seeded: Store, ordinary: 
     assert told.returncode == 2
     assert told.stderr.splitlines() == [
         f"cloche: {root_seeded.path}: this is a store, or a place, of another user; a store is "
-        "used by one user alone; run cloche as another user, or name a store of your own with --store "
-        "or $CLOCHE_STORE; `store adopt` (as root) gives a store to a user"
+        "used by one user alone; run cloche as another user, or name a store of your own with "
+        "--store or $CLOCHE_STORE; `store adopt` (as root) gives a store to a user"
     ]
