@@ -48,7 +48,7 @@ def collisions(
 ) -> list[Collision]:
     """Why Portage would refuse to merge a package over a root of ``others``; empty if it would not.
 
-    Another version of the same slot is replaced: its files are no collision. The others are only
+    Another version of the same slot is replaced: its files do not collide. The others are only
     asked for where something is in the way.
     """
     places = Places(look)
