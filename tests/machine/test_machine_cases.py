@@ -138,32 +138,52 @@ def test_without_effect(case: Callable[[str], Case]) -> None:
     made = case("without-effect")
     place = made.place / "portage/base"
     known = json.loads(made.cloche("plan", "case", "--json", check=True).stdout)["warnings"]
-    found = [(Path(w["file"]).relative_to(made.place).as_posix(), w["line"]) for w in known]
+    said = [w["text"] for w in known if w["file"] is None]
+    assert said == ["Portage says: greeting: a word of an ebuild's own"]
+    ours = [w for w in known if w["file"] is not None]
+    found = [(Path(w["file"]).relative_to(made.place).as_posix(), w["line"]) for w in ours]
     assert sorted(found, key=str) == [
         ("patches/app-misc/gone-1", None),
         ("portage/base/make.conf", 3),  # a keyword of no architecture
         ("portage/base/make.conf", 4),  # a licence that no repository has
+        ("portage/base/make.conf", 4),  # a group of licences, the same
         ("portage/base/make.conf", 5),  # FEATURES that nobody knows
         ("portage/base/make.conf", 5),  # FEATURES that cloche switches off
+        ("portage/base/make.conf", 8),  # USE flags that no package has, one on, one off
+        ("portage/base/make.conf", 8),
+        ("portage/base/make.conf", 9),  # the same of a variable that stands for flags
         ("portage/base/package.accept_keywords", 1),
+        ("portage/base/package.accept_keywords", 3),  # a keyword of no architecture
+        ("portage/base/package.accept_keywords", 4),  # a wildcard that means nothing
         ("portage/base/package.env", 2),
+        ("portage/base/package.license", 2),  # a licence and a group
+        ("portage/base/package.license", 2),
         ("portage/base/package.mask", 2),  # no operator
         ("portage/base/package.mask", 3),  # no such package
+        ("portage/base/package.use", 1),  # a flag for all packages that none has
         ("portage/base/package.use", 3),
         ("portage/base/package.use", 4),
         ("portage/base/package.use", 5),
+        ("portage/base/package.use", 6),  # a value for all packages that none has
+        ("portage/base/package.use", 7),  # off, and unknown
+        ("portage/base/profile/package.use.mask", 2),
+        ("portage/more/make.conf", 1),  # of two fragments' USE
     ]
     # The second time the resolution is reused, and the warnings are still there.
     again = made.cloche("plan", "case", check=True).stderr
     assert f"warning: {place}/package.mask:2: Invalid atom in package.mask: app-misc/gree" in again
+    assert again.count("greeting: a word of an ebuild's own") == 1
     told = made.refused("case", "--strict-config", status=2)
     assert told.count("warning: ") == len(known)
-    assert "12 settings have no effect" in told
-    for path in (*place.glob("package.*"), place / "make.conf"):
+    assert f"{len(ours)} settings have no effect" in told
+    for path in (*place.glob("package.*"), place / "make.conf", place / "profile/package.use.mask"):
         path.unlink()
+    (place.parent / "more/make.conf").write_text('USE="color -* other"\n')
     shutil.copy(COMMON / "portage/base/make.conf", place)
     shutil.rmtree(made.place / "patches/app-misc/gone-1")
-    assert "warning: " not in made.cloche("plan", "case", "--strict-config", check=True).stderr
+    # What Portage says of something else is no matter of the configuration.
+    left = made.cloche("plan", "case", "--strict-config", check=True).stderr
+    assert left.count("warning: ") == left.count("warning: Portage says: ") == 1
 
 
 @pytest.mark.real

@@ -22,6 +22,7 @@ from cloche.cli.workplace import (
     opened_workshop,
     prepared,
     say,
+    sayings_of,
     telling_of_long_stages,
 )
 from cloche.config.complaints import Complaint
@@ -91,7 +92,7 @@ def plan(
         check_hooks_of_done(worker, known)
     if as_json:
         data = _as_data(worker, fates, rows, gone(worker.plan.graph, before))
-        data["warnings"] = _warnings(complaints_of(worker, wanted))
+        data["warnings"] = _warnings((*complaints_of(worker, wanted), *sayings_of(worker)))
         click.echo(json.dumps(data, indent=2))
     else:
         terminal = sys.stdout.isatty()

@@ -204,7 +204,7 @@ def prepared(shop: Workshop, project: Project, machine: Machine, choices: Choice
             _write_proposed(shop, machine, fragment)
         raise
     complaints = complaints_of(worker, machine)
-    for each in complaints:
+    for each in (*complaints, *sayings_of(worker)):
         shop.bus(Note(text=str(each), level="warning"))
     if complaints and choices.strict_config:
         raise IneffectiveError(complaints)
@@ -224,6 +224,11 @@ def _write_proposed(shop: Workshop, machine: Machine, fragment: Fragment) -> Non
 def complaints_of(worker: Worker, machine: Machine) -> tuple[Complaint, ...]:
     """What has no effect in a machine's configuration, at the user's own lines."""
     return locate(worker.plan.graph.complaints, machine_sources(machine))
+
+
+def sayings_of(worker: Worker) -> tuple[Complaint, ...]:
+    """What else Portage said while it resolved, which need not be about configuration."""
+    return tuple(Complaint(None, f"Portage says: {text}") for text in worker.plan.graph.sayings)
 
 
 def _policy(project: Project, machine: Machine, choices: Choices) -> Policy:

@@ -12,7 +12,7 @@ from cloche.config.errors import Origin
 from cloche.errors import ClocheError
 
 _ETC: Final = "/etc/portage/"
-_PLACE: Final = re.compile(rf"{_ETC}([^\s:']+)")
+_PLACE: Final = re.compile(rf"{_ETC}([^\s:'\"]*[^\s:'\",.;)/])")
 _ABSOLUTE: Final = re.compile(r"(?:^|[\s'])/")
 _MARKS: Final = re.compile(r"^(?:--- |!!! )")
 
@@ -66,7 +66,7 @@ def _located(line: str, sources: Mapping[str, Path]) -> Complaint:
         found = None if elsewhere else _at(text, "make.conf", sources)
         return found or Complaint(None, text)
     short = _PLACE.sub(lambda place: _named(place[1]), text)
-    return _at(short, places[0].rstrip("/"), sources) or Complaint(None, text)
+    return _at(short, places[0], sources) or Complaint(None, text)
 
 
 def _named(place: str) -> str:
@@ -76,7 +76,10 @@ def _named(place: str) -> str:
 
 
 def _at(text: str, place: str, sources: Mapping[str, Path]) -> Complaint | None:
-    """The complaint at the first line that holds all its words, else at the first file."""
+    """The complaint at the first line that holds all its words, else at the first file.
+
+    A word that a line takes away (``-flag``) is named without its minus.
+    """
     files = [p for name, p in sources.items() if name == place or name.startswith(f"{place}/")]
     if not files:
         return None
@@ -86,6 +89,7 @@ def _at(text: str, place: str, sources: Mapping[str, Path]) -> Complaint | None:
     for file in files:
         for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
             words = re.split(r"[\s\"'=]+", line.partition("#")[0]) + line.split()
+            words += [word.removeprefix("-") for word in words]
             if wanted and all(word in words for word in wanted):
                 return Complaint(Origin(file, number), text)
     return Complaint(Origin(files[0]), text) if len(files) == 1 else None

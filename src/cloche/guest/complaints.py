@@ -11,34 +11,78 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from .settings import FEATURES_OFF
+from . import iuse
+from .vocabulary import (
+    flags,
+    no_flag,
+    no_licence,
+    unknown_keywords,
+    unknown_licences,
+    unknown_words,
+)
 
 ETC = "/etc/portage"
-#: Files whose lines begin with an atom.
-BY_ATOM = (
-    "package.use", "package.accept_keywords", "package.keywords", "package.license",
-    "package.properties", "package.accept_restrict", "package.env",
+#: Files whose lines begin with an atom, the user's own profile included.
+KEYWORDS = ("package.accept_keywords", "package.keywords")
+USE = (
+    "package.use", "profile/package.use", "profile/package.use.force", "profile/package.use.mask",
+    "profile/package.use.stable", "profile/package.use.stable.force",
+    "profile/package.use.stable.mask",
 )  # fmt: skip
-MASKS = ("package.mask", "package.unmask")
+BY_ATOM = (
+    *USE, *KEYWORDS, "package.license", "package.properties", "package.accept_restrict",
+    "package.env", "profile/package.keywords", "profile/package.accept_keywords",
+)  # fmt: skip
+MASKS = ("package.mask", "package.unmask", "profile/package.mask", "profile/package.unmask")
 _WARNING = re.compile(
     r"(?:--- |!!! )(?:Invalid atom in|Atom is not allowed|Invalid USE flag|EAPI '|Unmatched removal"
     r"|INVALID ACCEPT_KEYWORDS|package.provided not allowed|\S+ references non-existent file"
     r"|Illegal variable|Invalid 'eapi' file)"
-    r"|Undefined license group|Invalid package name in package.provided"
+    r"|Invalid package name in package.provided"
 )
-_SKIPPED_FEATURES = frozenset({"*"})
+#: What says nothing, or what `ineffective` says better, with a place.
+_NOISE = re.compile(
+    r"Calculating dependencies|\.* *done!$|[-=*]*$"
+    r"|Undefined license group|FEATURES variable contains unknown value"
+)
+MOST = 20  # sayings of Portage's that are handed on
+LONGEST = 600  # characters of each
 
 
-def of_portage(text: str) -> list[str]:
-    """The lines of Portage's words that complain of configuration, each once, in order."""
-    lines = (line.strip() for line in text.splitlines())
-    return list(dict.fromkeys(line for line in lines if _WARNING.match(line)))
+def of_portage(text: str) -> tuple[list[str], list[str]]:
+    """Portage's (plain) words: lines about configuration, and whatever else it says.
+
+    Each once, in order. Of the rest, lines that follow each other are one saying; one that names a
+    file below /etc/portage is about configuration, too.
+    """
+    known, rest = [], []
+    for block in re.split(r"\n\s*\n", text):
+        lines = [line.strip() for line in block.splitlines()]
+        known += [line for line in lines if _WARNING.match(line)]
+        other = [line for line in lines if not _WARNING.match(line) and not _NOISE.match(line)]
+        if other:
+            saying = " ".join(other)
+            rest.append(saying if len(saying) <= LONGEST else saying[:LONGEST] + "…")
+    about = [f"Portage says: {each}" for each in rest if f"{ETC}/" in each]
+    others = list(dict.fromkeys(each for each in rest if f"{ETC}/" not in each))
+    if len(others) > MOST:
+        others[MOST:] = [f"{len(others) - MOST} more messages; they are in the log"]
+    return list(dict.fromkeys([*known, *about])), others
 
 
-def ineffective(settings: Any, trees: Any) -> list[str]:
-    """What Portage accepts without a word although it changes nothing."""
+def ineffective(settings: Any, trees: Any, seen: Iterable[Any]) -> list[str]:
+    """What Portage accepts without a word although it changes nothing.
+
+    ``seen`` are the packages of the merge list.
+    """
     databases = [trees["porttree"].dbapi, trees["vartree"].dbapi, trees["bintree"].dbapi]
-    found = [*_atoms(databases), *_features(settings), *_licenses(settings), *_patches(databases)]
+    seen = [package for package in seen if not package.built]
+    found = [
+        *unknown_words(settings, trees, seen),
+        *_lines(settings, trees, databases, seen),
+        *_masks(databases),
+        *_patches(databases),
+    ]
     return list(dict.fromkeys(found))
 
 
@@ -54,77 +98,66 @@ def _matches(databases: Iterable[Any], atom: Any) -> list[tuple[Any, str]]:
     return found
 
 
-def _atoms(databases: list[Any]) -> Iterator[str]:
-    from portage.util import grabdict_package, grabfile_package
+def _any(databases: list[Any], atom: Any) -> bool:
+    """Whether an atom means any package; of one with wildcards the name alone counts."""
+    from portage.dep import extended_cp_match
+
+    if "*" not in atom.cp:
+        return bool(_matches(databases, atom))
+    return atom.cp == "*/*" or any(
+        extended_cp_match(atom.cp, cp) for database in databases for cp in database.cp_all()
+    )
+
+
+def _lines(settings: Any, trees: Any, databases: list[Any], seen: list[Any]) -> Iterator[str]:
+    """What is wrong with lines that give packages something."""
+    from portage.util import grabdict_package
 
     more = {"recursive": 1, "allow_wildcard": True, "allow_repo": True, "allow_build_id": True}
     for name in BY_ATOM:
         place = f"{ETC}/{name}"
         for atom, values in grabdict_package(place, newlines=1, **more).items():
-            if "*" in atom.cp:
-                continue
-            matched = _matches(databases, atom)
-            if not matched:
+            if not _any(databases, atom):
                 yield f"--- No package matches the atom in {place}: {atom}"
-            elif name == "package.use":
-                for flag in sorted(flags(values) - _known_flags(matched, atom)):
-                    yield f"--- No such USE flag for '{atom}' in '{place}': '{flag}'"
+            elif name in USE:
+                named = flags(values)
+                for flag in sorted(_unused(named, atom, settings, trees, databases, seen)):
+                    variable, word = named[flag]
+                    yield f"--- {no_flag(variable)} for '{atom}' in {place}: '{word}'"
+            elif name == "package.license":
+                for word in unknown_licences(values, settings):
+                    yield f"--- {no_licence(word)} for '{atom}' in {place}: '{word}'"
+            elif name in KEYWORDS:
+                for word in unknown_keywords(values, settings):
+                    yield f"--- No arch.list has the keyword for '{atom}' in {place}: '{word}'"
+
+
+def _unused(
+    named: Iterable[str],
+    atom: Any,
+    settings: Any,
+    trees: Any,
+    databases: list[Any],
+    seen: list[Any],
+) -> set[str]:
+    """The flags that no package has which an atom means; with a wildcard, no package at all."""
+    if "*" in atom.cp:
+        return iuse.unused(named, settings, trees, seen)
+    left = set(named)
+    for database, cpv in _matches(databases, atom):
+        left -= iuse.of(database, cpv, atom.repo if hasattr(database, "xmatch") else None)
+    return left
+
+
+def _masks(databases: list[Any]) -> Iterator[str]:
+    from portage.util import grabfile_package
+
+    more = {"recursive": 1, "allow_wildcard": True, "allow_repo": True, "allow_build_id": True}
     for name in MASKS:
         place = f"{ETC}/{name}"
         for atom in grabfile_package(place, **more):
-            if str(atom).startswith("-") or "*" in atom.cp:
-                continue
-            if not _matches(databases, atom):
+            if not str(atom).startswith("-") and not _any(databases, atom):
                 yield f"--- No package matches the atom in {place}: {atom}"
-
-
-def flags(words: Iterable[str]) -> set[str]:
-    """The USE flags that a line of package.use names, with those of ``USE_EXPAND:`` in full."""
-    prefix, found = "", set()
-    for word in words:
-        if word == "\n":
-            prefix = ""
-        elif word.endswith(":"):
-            prefix = word[:-1].lower() + "_"
-        elif not word.endswith("*"):
-            found.add(prefix + word.removeprefix("-"))
-    return found
-
-
-def _known_flags(matched: list[tuple[Any, str]], atom: Any) -> set[str]:
-    known: set[str] = set()
-    for database, cpv in matched:
-        try:
-            (iuse,) = database.aux_get(
-                cpv,
-                ["IUSE"],
-                **({"myrepo": atom.repo} if atom.repo and hasattr(database, "xmatch") else {}),
-            )
-        except KeyError:  # an ebuild that cannot be read; the resolver says so where it matters
-            continue
-        known.update(flag.lstrip("+-") for flag in iuse.split())
-    return known
-
-
-def _features(settings: Any) -> Iterator[str]:
-    from portage.const import SUPPORTED_FEATURES
-
-    for word in settings.configdict["conf"].get("FEATURES", "").split():
-        if word.startswith("-") or word in _SKIPPED_FEATURES:
-            continue
-        if word not in SUPPORTED_FEATURES:
-            yield f"--- Unknown word of FEATURES in {ETC}/make.conf: {word}"
-        elif word in FEATURES_OFF:
-            yield f"--- cloche switches off this word of FEATURES in {ETC}/make.conf: {word}"
-
-
-def _licenses(settings: Any) -> Iterator[str]:
-    places = [Path(repo.location) / "licenses" for repo in settings.repositories]
-    for word in settings.configdict["conf"].get("ACCEPT_LICENSE", "").split():
-        name = word.removeprefix("-")
-        known = name == "*" or name.startswith("@")
-        if not known and not any((place / name).is_file() for place in places):
-            yield f"--- No repository has the license in {ETC}/make.conf: {name}"
 
 
 def _patches(databases: list[Any]) -> Iterator[str]:

@@ -54,7 +54,8 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
             stack.close()
             raise with_words(failure, captured.text) from None
     own = answer.pop("ineffective")
-    answer["complaints"] = list(dict.fromkeys([*of_portage(captured.text), *own]))
+    complaints, answer["sayings"] = of_portage(captured.text)
+    answer["complaints"] = list(dict.fromkeys([*complaints, *own]))
     return answer
 
 
@@ -86,10 +87,11 @@ def resolve(
         bintree = emerge_config.target_config.trees["bintree"]
         bintree.populate(getbinpkgs=True, getbinpkg_refresh=True)
     depgraph = calculate(emerge_config)
+    depgraph.display_problems()
     merged = merge_list(depgraph)
     answer = answer_of(depgraph, merged, emerge_config)
     config = emerge_config.target_config
-    answer["ineffective"] = ineffective(config.settings, config.trees)
+    answer["ineffective"] = ineffective(config.settings, config.trees, merged)
     if installed:
         for fields, used in zip(answer["packages"], uses(depgraph, merged).values(), strict=True):
             fields["uses"] = used

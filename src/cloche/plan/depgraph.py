@@ -117,15 +117,17 @@ class Depgraph:
 
     ``installed`` are the packages of the seed, each with those that it needs at run time; it is
     there, as are the packages' ``uses``, where a resolution was asked for it. ``complaints`` are
-    lines about what has no effect in the configuration, in Portage's form. ``use_expand`` names the
-    variables of the profile that stand for groups of USE flags, ``use_expand_hidden`` those of them
-    that are not meant for users (PMS 5.3.2).
+    lines about what has no effect in the configuration, in Portage's form; ``sayings`` is what else
+    Portage said while it resolved. ``use_expand`` names the variables of the profile that stand for
+    groups of USE flags, ``use_expand_hidden`` those of them that are not meant for users (PMS
+    5.3.2).
     """
 
     packages: tuple[Package, ...]
     portage: str = ""
     installed: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     complaints: tuple[str, ...] = ()
+    sayings: tuple[str, ...] = ()
     use_expand: tuple[Variable, ...] = ()
     use_expand_hidden: tuple[Variable, ...] = ()
 

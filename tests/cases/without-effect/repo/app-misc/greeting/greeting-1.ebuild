@@ -5,3 +5,6 @@ SLOT="0"
 KEYWORDS="amd64"
 IUSE="color"
 S=${WORKDIR}
+
+# Portage passes on what an ebuild says when its metadata are read.
+echo "greeting: a word of an ebuild's own" >&2
