@@ -1,6 +1,7 @@
 """What can be asked after a build, and while one runs: log, history, report."""
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cloche.display.text import seconds
 from support import Store
 
 pytestmark = [pytest.mark.real, pytest.mark.seed]
@@ -143,6 +145,74 @@ def test_each_build_of_a_machine_can_be_asked_for(failed) -> None:
                             "--build", build, "-o", page, cwd=project)  # fmt: skip
         assert done.returncode == 0, done.stderr
     assert "broken.c:1:24" in page.read_text()
+
+
+CHANGES = """EAPI=8
+DESCRIPTION="Fails in its {phase} phase, or does not"
+SLOT="0"
+KEYWORDS="amd64"
+S="${{WORKDIR}}"
+src_compile() {{ sleep 1; }}
+{phase}() {{ {code}; }}
+"""
+
+
+def test_a_failure_is_not_what_was_built_last(
+    root_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    """What why, history and log say of a build and a merge that fail, work, and fail again."""
+    store = fresh(root_seeded)
+    project = machines(store)
+    packages = {"compiles": "src_install", "merges": "pkg_preinst"}
+    head = (project / "machines/bad.toml").read_text().splitlines()[:-1]
+    words = [f"app-misc/{name}" for name in packages]
+    (project / "machines/both.toml").write_text("\n".join([*head, f"packages = {words}", ""]))
+
+    def built(code: str, status: int) -> None:
+        for name, phase in packages.items():
+            place = project / f"repo/app-misc/{name}/{name}-1.ebuild"
+            place.parent.mkdir(exist_ok=True)
+            place.write_text(CHANGES.format(phase=phase, code=code))
+        done = store.cloche("build", "both", "-k", "--progress", "plain", cwd=project)
+        assert done.returncode == status, done.stderr
+
+    def said(*words: str) -> str:
+        done = store.cloche(*words, cwd=project, check=True)
+        return done.stdout + done.stderr
+
+    built('die "first"', status=1)
+    for name, step in (("compiles", "build"), ("merges", "merge")):
+        why = said("why", name)
+        assert re.search(rf"^  its {step} failed 20[-0-9]+ [:0-9]+$", why, re.MULTILINE), why
+        assert "first" in said("log", name)
+        assert f"{step} failed" in said("history", name).splitlines()[-1]
+    assert "last built" not in said("why", "compiles")
+    assert "it was not built here yet" in said("why", "compiles")
+    why = said("why", "merges")  # the package was built, and its layer was not made
+    assert why.count("last built") == why.count(", but not merged") == 1
+
+    built(":", status=0)
+    for name in packages:
+        run = json.loads(said("history", name, "--json"))[-1]
+        assert (run["failed"], run["build"] > 1, run["merge"] > 0) == (None, True, True)
+        (told,) = re.findall(r"^  last built 20[-0-9]+ [:0-9]+ in (.*)$", said("why", name), re.M)
+        assert told == seconds(run["build"] + run["merge"])
+        assert "failed" not in said("why", name)
+        # The merge's log is newer; what people mean is the build's.
+        newest = [said("log", name, *step, "--path").strip() for step in ((), ("--step", "merge"))]
+        assert newest[0].endswith("-build.log.gz")
+        assert Path(newest[0]).name < Path(newest[1]).name
+        assert ">>> Compiling source" in said("log", name)
+
+    before = {name: said("why", name).partition("last built")[2].split()[:2] for name in packages}
+    built('die "again"', status=1)
+    why = said("why", "compiles")
+    assert why.partition("last built")[2].split()[:2] == before["compiles"]
+    assert "  its build failed 20" in why
+    assert "again" in said("log", "compiles")
+    lines = said("history", "compiles").splitlines()
+    results = [line.rpartition("compiles-1")[2].strip() for line in lines if "compiles-1" in line]
+    assert results == ["build failed", "new layer", "build failed"]
 
 
 def test_emerge_is_usable_in_a_machines_shell(failed) -> None:

@@ -19,7 +19,7 @@ from cloche.build.errors import NotBuiltError
 from cloche.build.events import Done, Event, Planned, Started, Version, decode_events, encode_event
 from cloche.build.lookup_errors import UnknownBuildError
 from cloche.build.workshop import Workshop
-from cloche.store import Store
+from cloche.store import Pin, Store
 
 PIN = "record"
 
@@ -89,6 +89,21 @@ def records(store: Store, place: str, machine: str) -> tuple[Record, ...]:
     ]
     return tuple(
         sorted((r for r in found if store.has_blob(r.blob)), key=lambda record: record.number)
+    )
+
+
+def newest_resolutions(store: Store) -> tuple[tuple[str, str], ...]:
+    """Each machine of any project with the blob of its newest build's resolution."""
+    newest: dict[str, tuple[int, Pin]] = {}
+    for pin in store.pins(f"{PIN}/"):
+        machine, _, number = pin.name.rpartition("/")
+        if number.isdecimal() and int(number) > newest.get(machine, (0, pin))[0]:
+            newest[machine] = (int(number), pin)
+    return tuple(
+        (machine.rpartition("/")[2], blob)
+        for machine, (_, pin) in newest.items()
+        for blob in pin.blobs
+        if blob != pin.data["events"]
     )
 
 

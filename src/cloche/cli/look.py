@@ -12,6 +12,7 @@ import click
 
 from cloche.build.history import Run, runs_in
 from cloche.build.lookup_errors import UnknownPackageError
+from cloche.build.record import newest_resolutions
 from cloche.cli.workplace import Options, opened_store, say
 from cloche.display.text import seconds
 from cloche.plan.depgraph import Depgraph, decode_depgraph
@@ -47,13 +48,18 @@ def why(options: Options, atom: str, as_json: bool) -> None:
 
 
 def _machines(store: Store) -> Iterator[tuple[str, Depgraph]]:
-    """Finished machines with their resolutions."""
+    """Machines with their resolutions: of what was finished, then of a last build that was not."""
+    finished = set()
     for pin in store.pins("machine/"):
         depgraph, machine = pin.data.get("depgraph"), str(pin.data.get("machine"))
+        finished.add(depgraph)
         if depgraph and (graph := _resolution(store, depgraph)) is not None:
             yield machine, graph
         elif depgraph:
             say(f"{machine} is left out: its resolution is gone; `cloche build {machine}` makes it")
+    for machine, depgraph in newest_resolutions(store):
+        if depgraph not in finished and (graph := _resolution(store, depgraph)) is not None:
+            yield machine, graph
 
 
 def _resolution(store: Store, blob: str) -> Depgraph | None:
