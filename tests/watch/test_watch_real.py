@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -86,6 +88,33 @@ class Begun:
     store: Store
 
 
+def started(store: Store, room: Path, tiny: Path, feature: str) -> subprocess.Popen[bytes]:
+    """Start an emerge of the store's user, in a root of its own; its pid is the process's.
+
+    An ordinary user's is in a user namespace.
+    """
+    seed, *_ = json.loads(store.cloche("seed", "list", "--json", check=True).stdout)
+    room.mkdir()
+    store.user.own(room)
+    mapped = () if store.user.name == "root" else ("--user", "--map-root-user", "--map-auto")
+    return subprocess.Popen(
+        [*store.user.as_user(), "unshare", *mapped, "--mount", "--propagation=private",
+         "bash", "-c", ROOT, "bash", seed["path"], str(room), str(tiny), f"{OFF} {feature}"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )  # fmt: skip
+
+
+@contextmanager
+def ended(process: subprocess.Popen[bytes]) -> Iterator[subprocess.Popen[bytes]]:
+    """End a process with the block."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
 @pytest.fixture(params=[("root", "observability"), ("ordinary", "-observability")])
 def emerge(request: pytest.FixtureRequest, place: Path, tiny: Path) -> Iterator[Begun]:
     """One of root's with Portage's own stream; and one in a user namespace of somebody's.
@@ -94,24 +123,11 @@ def emerge(request: pytest.FixtureRequest, place: Path, tiny: Path) -> Iterator[
     """
     who, feature = request.param
     store: Store = request.getfixturevalue(f"{who}_seeded")
-    seed, *_ = json.loads(store.cloche("seed", "list", "--json", check=True).stdout)
-    room = place / "room"
-    room.mkdir()
-    store.user.own(room)
-    mapped: tuple[str, ...] = ()
     if who == "ordinary":
-        mapped = ("--user", "--map-root-user", "--map-auto")
         (tiny / "etc/portage/make.conf").write_text('EMERGE_LOG_DIR="/var/log/elsewhere"\n')
         (tiny / "var/log/elsewhere").mkdir(parents=True)
-    process = subprocess.Popen(
-        [*store.user.as_user(), "unshare", *mapped, "--mount", "--propagation=private",
-         "bash", "-c", ROOT, "bash", seed["path"], str(room), str(tiny), f"{OFF} {feature}"],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-    )  # fmt: skip
-    yield Begun(process, store)
-    process.kill()
-    process.wait()
+    with ended(started(store, place / "room", tiny, feature)) as process:
+        yield Begun(process, store)
 
 
 def test_an_emerge_outside_of_cloche_is_told_as_a_build(emerge: Begun) -> None:
@@ -142,6 +158,43 @@ def test_an_emerge_outside_of_cloche_is_told_as_a_build(emerge: Begun) -> None:
     assert any(log and log.endswith("app-misc/two-1/temp/build.log") for log in logs)
     assert events[-1]["event"] == "finished"
     assert (events[-1]["built"], events[-1]["failed"]) == (3, 1)
+
+
+WAITS = "until [[ -e /go-on ]]; do sleep 0.1; done;"
+
+
+def test_roots_emerge_is_named_to_another_user_who_follows_his_own(
+    root_seeded: Store, ordinary_seeded: Store, place: Path, tiny: Path
+) -> None:
+    """Two users with an emerge each: he may not look into root's, and both go on."""
+    three = tiny / "var/db/repos/tiny/app-misc/three/three-1.ebuild"
+    three.write_text(EBUILD.format(name="three", depend="", more=WAITS))
+    with ended(started(root_seeded, place / "of-root", tiny, "")) as roots:
+        deadline = time.monotonic() + 120
+        while b"/emerge\0" not in Path(f"/proc/{roots.pid}/cmdline").read_bytes():
+            assert roots.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        alone = ordinary_seeded.cloche("watch", "--pid", str(roots.pid))
+        assert alone.returncode == 2
+        assert f"pid {roots.pid} cannot be looked into: it runs as another user" in alone.stderr
+
+        three.write_text(EBUILD.format(name="three", depend="app-misc/two", more=""))
+        own = started(ordinary_seeded, place / "of-ordinary", tiny, "")
+        with ended(own):
+            done = ordinary_seeded.cloche("watch", "--wait", "--progress", "json", timeout=180)
+            assert done.returncode == 0, done.stderr
+            events = [json.loads(line) for line in done.stdout.splitlines()]
+            notes = [event["text"] for event in events if event["event"] == "note"]
+            hidden = f"(pid {roots.pid}) runs as another user and cannot be looked into"
+            assert [note for note in notes if note.endswith(hidden)], notes
+            assert (events[-1]["event"], events[-1]["built"], events[-1]["failed"]) == (
+                "finished", 3, 1
+            ), own.communicate()[0].decode()  # fmt: skip
+        assert roots.poll() is None
+        Path(f"/proc/{roots.pid}/root/go-on").touch()
+        said, _ = roots.communicate(timeout=120)
+        assert b">>> Installing (1 of 2) app-misc/three-1" in said
 
 
 def test_without_an_emerge_there_is_nothing_to_watch(root_seeded: Store) -> None:
