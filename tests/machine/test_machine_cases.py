@@ -187,6 +187,21 @@ def test_without_effect(case: Callable[[str], Case]) -> None:
 
 
 @pytest.mark.real
+def test_sonames(case: Callable[[str], Case]) -> None:
+    """A seed's libraries are in no VDB and yet no news; what nobody has is, in Portage's words."""
+    made = case("sonames")
+    made.build()
+    log = made.cloche("log", "app-misc/linked", check=True).stdout
+    assert log.count("QA Notice: Unresolved soname dependencies:") == 1
+    assert "/usr/bin/linked: libnowhere.so.1\n" in log
+    assert "libc.so.6" not in log
+    assert "QA Notice" not in made.cloche("log", "app-misc/plain", check=True).stdout
+    # The check is Portage's and stays on: what it records of FEATURES is part of a layer.
+    features = made.shell("case", "cat", "/var/db/pkg/app-misc/linked-1/FEATURES")
+    assert "qa-unresolved-soname-deps" in features.split()
+
+
+@pytest.mark.real
 def test_envd_path(case: Callable[[str], Case]) -> None:
     """What env.d adds to PATH does not take the system's directories from it."""
     made = case("envd-path")

@@ -12,7 +12,7 @@ if not __package__:
 import shutil
 from typing import Any
 
-from . import image, leftovers, phases
+from . import image, leftovers, phases, sonames
 from . import settings as guest_settings
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
@@ -30,6 +30,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     own = prepare(package, settings, trees)
     check_use(request.get("use"), own)
     check_distfiles(own)
+    sonames.know_the_seed()
     with leftovers.ended(channel):
         for phase in wanted(request, own):
             if phase == "package":
