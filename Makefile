@@ -34,7 +34,7 @@ check: setup-dev  ## the fast part of the tests: style, types, units
 	@$(BIN)/python -m pytest $(PARALLEL) -m 'not real'
 
 test: test-packages setup-dev  ## all tests: real namespaces, real Portage; needs the mirror of apt and the index of pip
-	@$(BIN)/python -m pytest $(PARALLEL) --cov --cov-report=term --durations=20
+	@$(BIN)/python -m pytest $(PARALLEL) -m 'not proof' --cov --cov-report=term --durations=20
 
 test-packages:  # before anything else, so that all that is missing is named at once
 	@scripts/host-packages test
@@ -51,6 +51,12 @@ fuzz: setup-dev  ## fuzz all that reads outside data, SECONDS=600 for each kind;
 proof-fresh: setup-dev  ## prove the two commands on a fresh Debian, as root; PROOF_USERS, PYTEST_ADDOPTS narrow it
 	@scripts/host-packages run
 	@$(BIN)/python scripts/proof-fresh
+
+proof-%: test-packages setup-dev
+	@$(BIN)/python -m pytest -m 'proof(name="$*")' --durations=0
+
+proof-kills:  ## prove that hundreds of kills lose nothing
+proof-engines:  ## prove that every engine, virtual machines too, builds the same layers
 
 format: setup-dev  ## let ruff lay out the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .

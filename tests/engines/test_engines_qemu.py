@@ -65,6 +65,7 @@ def test_as_root(name: str, as_root: dict[str, str]) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.proof(name="engines")
 @pytest.mark.parametrize("name", OF_USERS)
 def test_as_an_ordinary_user(name: str, as_user: dict[str, str]) -> None:
     assert as_user[name] == "ok", as_user[name]

@@ -20,14 +20,22 @@ import cloche.store as stores
 
 pytestmark = pytest.mark.real
 
-MOMENTS = 25
+MOMENTS = 4  # for each user; as many as are proven in docs/proofs.md come by `make proof-kills`
+MANY = 60
 MACHINE = "chain"
 PACKAGES = 6
 
 
+many = pytest.param(MANY, marks=pytest.mark.proof(name="kills"))
+
+
+@pytest.mark.parametrize("number_of_moments", [MOMENTS, many])
 @pytest.mark.parametrize("user", ["root", "ordinary"])
 def test_killed_at_any_moment_the_next_run_goes_on(
-    request: pytest.FixtureRequest, fresh: Callable[[Store], Store], user: str
+    request: pytest.FixtureRequest,
+    fresh: Callable[[Store], Store],
+    user: str,
+    number_of_moments: int,
 ) -> None:
     """A seed in CLOCHE_TESTS_RANDOM repeats a run."""
     chosen = int(os.environ.get("CLOCHE_TESTS_RANDOM", time.time_ns() % 1_000_000))
@@ -37,7 +45,7 @@ def test_killed_at_any_moment_the_next_run_goes_on(
     where = project(store, PROJECT)
     # How long it takes undisturbed; by then the resolution, and no package, is in the store.
     store.cloche("plan", MACHINE, cwd=where, check=True)
-    for number in range(MOMENTS // 2 + (user == "root")):
+    for number in range(number_of_moments):
         wait, group = moments.uniform(0.1, 4.0), moments.random() < 0.5
         killed_after(store, where, wait, group=group)
         assert settled(store) == [], (chosen, number, wait, group)

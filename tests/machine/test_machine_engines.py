@@ -14,7 +14,8 @@ from tests.support import Store, project
 
 pytestmark = pytest.mark.real
 
-ENGINES = ("bwrap", "oci:runc", "nspawn", "podman", "chroot")
+PROVEN = [pytest.param(e, marks=pytest.mark.proof(name="engines")) for e in ("nspawn", "podman")]
+ENGINES = ("bwrap", "oci:runc", "chroot", *PROVEN)
 FOR_USERS = ("oci:crun",)  # the others differ less there
 PAIR = """seed = "debian"
 profile = "tiny:default"

@@ -11,7 +11,7 @@ import pytest
 import tiny
 from tests.support import Store, project
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.proof(name="engines")]
 
 MACHINE = """
 seed = "debian"
