@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloche.plan.depgraph import Depgraph, Edge, Package, decode_depgraph, encode_depgraph
-from cloche.plan.keys import build_key, make_key, merge_key
+from cloche.plan.keys import build_key, merge_key
 from cloche.plan.plan import DEFAULT_SECONDS, make_plan, remaining_paths
 from cloche.plan.visible import machine_members, visible_sets
 from cloche.plan.why import changes, needed_by
+from cloche.store import make_key
 
 
 def package(name, *edges, requested=False, **more):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -17,8 +16,7 @@ from cloche.build.workshop import Workshop
 from cloche.fetching.download import fetch_file, shown
 from cloche.fetching.openpgp import opened
 from cloche.plan.depgraph import Binary, Package
-from cloche.plan.keys import Key, make_key
-from cloche.store import Action
+from cloche.store import Key, Outcome, make_key, remember
 
 #: The kinds of digest that Portage writes into an index, and hashlib's names for them. They are
 #: weak, and say whether the file is the one that the index means; a signature says whose it is.
@@ -40,12 +38,13 @@ def obtain(shop: Workshop, package: Package) -> str:
     """
     host, binary = _of(shop, package)
     key = _key(host, binary)
-    with shop.store.lock(f"binpkg-{key.digest}"):
-        gpkg = found(shop, package)
-        if gpkg is None:
-            if shop.policy.offline:
-                raise MissingDistfileError(package.id, (binary.path,))
-            gpkg = _fetched(shop, package, host, binary, key)
+
+    def fetch() -> Outcome:
+        if shop.policy.offline:
+            raise MissingDistfileError(package.id, (binary.path,))
+        return _fetched(shop, package, host, binary, key)
+
+    gpkg = remember(shop.store, key, package.id, fetch).action.outputs["gpkg"]
     _hold(shop, binary, gpkg)
     return gpkg
 
@@ -71,8 +70,7 @@ def _key(host: Binhost, binary: Binary) -> Key:
     return make_key("binpkg", parts)
 
 
-def _fetched(shop: Workshop, package: Package, host: Binhost, binary: Binary, key: Key) -> str:
-    began = time.monotonic()
+def _fetched(shop: Workshop, package: Package, host: Binhost, binary: Binary, key: Key) -> Outcome:
     address = f"{host.uri}/{binary.path}"
     file = shop.store.downloads / f"binpkg-{key.digest}.gpkg.tar"
     file.parent.mkdir(exist_ok=True)
@@ -86,18 +84,7 @@ def _fetched(shop: Workshop, package: Package, host: Binhost, binary: Binary, ke
     finally:
         file.unlink(missing_ok=True)
     shop.bus(Fetched(package=package.id, file=binary.path, size=binary.size))
-    action = Action(
-        key=key.digest,
-        kind="binpkg",
-        name=package.id,
-        parts=key.parts,
-        outputs={"gpkg": blob.id},
-        seconds=time.monotonic() - began,
-        log=None,
-        created=time.time(),
-    )
-    shop.store.record(action)
-    return blob.id
+    return Outcome({"gpkg": blob.id})
 
 
 def _check(file: Path, source: str, host: Binhost, digests: Mapping[str, str]) -> Checked:

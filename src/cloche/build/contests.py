@@ -7,16 +7,14 @@ whose packages are all done looks at no layer.
 
 from __future__ import annotations
 
-import hashlib
 import threading
-import time
 from typing import NamedTuple
 
 import msgspec
 
 from cloche.build.footprint import Attributes, Footprint, footprint
 from cloche.layers import Layer
-from cloche.store import Action, Store
+from cloche.store import Outcome, Store, make_key, record
 
 KIND = "contests-1"  # of the action; another number whenever something else is found in a layer
 
@@ -177,7 +175,6 @@ def remember(store: Store, machine: str, contests: Contests) -> str | None:
         path = room / "contests.json"
         path.write_bytes(msgspec.json.encode(memory, order="deterministic"))
         blob = store.add_blob(path, f"contests of {machine}").id
-    key = hashlib.sha256(f"{KIND} {machine} {blob}".encode()).hexdigest()
-    outputs = {"contests": blob}
-    store.record(Action(key, KIND, machine, {}, outputs, 0.0, None, time.time()))
+    key = make_key(KIND, {"machine": machine, "contests": blob})
+    record(store, key, machine, Outcome({"contests": blob}), 0.0)
     return blob

@@ -10,10 +10,11 @@ from pathlib import Path
 from cloche.build.errors import StepError
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
-from cloche.build.stages import Outcome, once
+from cloche.build.stages import once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
-from cloche.plan.keys import layer_parts, make_key
+from cloche.plan.keys import layer_parts
+from cloche.store import Outcome, make_key
 
 # What the finishing run itself leaves behind and no machine needs.
 LEFT_BEHIND = ("run", "tmp", "var/tmp", "var/log", "var/cache/ldconfig", "root/.*")
@@ -97,4 +98,4 @@ def _run(
         tree = workspace / "layer"
         capture(upper / "top", [Path(each) for each in sandbox.lowers], tree, drop=LEFT_BEHIND)
         layer = commit(shop.store, tree, kind="state", label=machine, rules=PORTAGE_RULES)
-    return {"layer": layer.id}, str(log.relative_to(shop.store.logs))
+    return Outcome({"layer": layer.id}, str(log.relative_to(shop.store.logs)))

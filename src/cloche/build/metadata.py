@@ -23,8 +23,7 @@ from cloche.build.logs import compress_finished, found_log, new_log
 from cloche.build.workshop import REPOS, Repo, Workshop, make_directory
 from cloche.engines.base import Bind, Sandbox
 from cloche.layers import commit, unions
-from cloche.plan.keys import Key, make_key
-from cloche.store import Action, Store
+from cloche.store import Key, Outcome, Store, make_key, remember
 
 CACHE = "metadata/md5-cache"
 LEAST = 100
@@ -71,15 +70,12 @@ def _cache_of(shop: Workshop, repo: Repo) -> Path | None:
     if total < LEAST:
         return None
     key = _key(shop, repo)
-    with shop.store.lock(f"metadata-{key.digest}"):
-        action = shop.store.action(key.digest)
-        if action is None:
-            try:
-                action = _made(shop, repo, key, total)
-            except NoCacheError as error:
-                shop.bus(Note(text=error.what))
-                return None
-    return shop.store.tree(action.outputs["tree"]).path
+    try:
+        done = remember(shop.store, key, repo.name, lambda: _made(shop, repo, key, total))
+    except NoCacheError as error:
+        shop.bus(Note(text=error.what))
+        return None
+    return shop.store.tree(done.action.outputs["tree"]).path
 
 
 def _ships_one(repository: Path) -> bool:
@@ -114,8 +110,8 @@ def _masters(shop: Workshop, repo: Repo) -> tuple[Repo, ...]:
     return tuple(found.values())
 
 
-def _made(shop: Workshop, repo: Repo, key: Key, total: int) -> Action:
-    """Make the cache and remember it. Raises NoCacheError."""
+def _made(shop: Workshop, repo: Repo, key: Key, total: int) -> Outcome:
+    """Make the cache. Raises NoCacheError."""
     began = time.monotonic()
     name = f"metadata of {repo.name}"
     shop.bus(Stage(name=name, state="start"))
@@ -130,13 +126,8 @@ def _made(shop: Workshop, repo: Repo, key: Key, total: int) -> Action:
             layer = commit(shop.store, cache, kind=_KIND, label=repo.name, rules={})
     finally:
         compress_finished(shop.store, place)
-        seconds = time.monotonic() - began
-        shop.bus(Stage(name=name, state="end", seconds=seconds))
-    kept = str(found_log(log).relative_to(shop.store.logs))
-    outputs = {"tree": layer.id}
-    action = Action(key.digest, _KIND, repo.name, key.parts, outputs, seconds, kept, time.time())
-    shop.store.record(action)
-    return action
+        shop.bus(Stage(name=name, state="end", seconds=time.monotonic() - began))
+    return Outcome({"tree": layer.id}, str(found_log(log).relative_to(shop.store.logs)))
 
 
 def _teller(shop: Workshop, stage: str, total: int) -> Callable[[Message], None]:

@@ -10,12 +10,12 @@ from cloche.build.categories import check_categories
 from cloche.build.guestcall import Call, call
 from cloche.build.logs import new_log
 from cloche.build.metadata import shown_repositories
-from cloche.build.stages import Outcome, once
+from cloche.build.stages import once
 from cloche.build.unresolved import ResolutionError, refusal
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
 from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph, resolution_of
-from cloche.plan.keys import make_key
+from cloche.store import Outcome, make_key
 
 _CATEGORY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")  # PMS 3.1.1
 
@@ -53,7 +53,7 @@ def _resolved(shop: Workshop, targets: Sequence[str]) -> Outcome:
         path = workspace / "depgraph.json"
         path.write_bytes(encode_depgraph(graph))
         blob = shop.store.add_blob(path, f"depgraph of {shop.inputs.machine}")
-    return {"depgraph": blob.id}, log
+    return Outcome({"depgraph": blob.id}, log)
 
 
 def proposal(shop: Workshop, targets: Sequence[str]) -> str:

@@ -20,9 +20,9 @@ from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError, HostTroubleError, is_full
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
-from cloche.plan.keys import Key, build_key, make_key, merge_key
+from cloche.plan.keys import build_key, merge_key
 from cloche.plan.plan import Plan
-from cloche.store import Action
+from cloche.store import Key, Outcome, Remembered, make_key, record, remember
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,31 +123,30 @@ class Worker:
         leave()
         over = self.seen_by_merge(package, done)
         key = self.merge_key(package, gpkg, over)
-        action = self._known(package, key)
-        if action is None:
-            with self.shop.store.lock(f"merge-{key.digest}", self._waits(package)):
-                action = self._known(package, key) or self._merge(package, gpkg, over, key)
+        merged = self._once(package, key, lambda: self._merge(package, gpkg, over, key))
+        outputs = merged.action.outputs
         kept.forget(self.shop, package)
         if package.id in self.forced:
-            self._compare(package, earlier, action.outputs["layer"])
-        return Made(action.outputs["gpkg"], action.outputs["layer"]), built
+            self._compare(package, earlier, outputs["layer"])
+        return Made(outputs["gpkg"], outputs["layer"]), built
 
     def _built(self, package: Package, done: Mapping[str, Made]) -> tuple[str, bool]:
         """The package's GPKG, and whether it had to be built."""
         build = self.seen_by_build(package, done)
         key = self.build_key(package, build)
-        action = self._known(package, key)
-        built = False
-        if action is None:
-            with self.shop.store.lock(f"build-{key.digest}", self._waits(package)):
-                action = self._known(package, key)  # another one's, who had the lock
-                if action is None:
-                    action, built = self._build(package, build, key), True
-        return action.outputs["gpkg"], built
+        step = self._once(package, key, lambda: self._build(package, build, key))
+        return step.action.outputs["gpkg"], step.made
 
-    def _known(self, package: Package, key: Key) -> Action | None:
-        """What the store knows of a step of a package that need not be done again."""
-        return None if package.id in self.forced else self.shop.store.action(key.digest)
+    def _once(self, package: Package, key: Key, make: Callable[[], Outcome]) -> Remembered:
+        """Do a step of a package unless it is known; of a forced package, in any case."""
+        return remember(
+            self.shop.store,
+            key,
+            package.id,
+            make,
+            anew=package.id in self.forced,
+            waiting=self._waits(package),
+        )
 
     def _earlier(self, package: Package, done: Mapping[str, Made]) -> str | None:
         """The layer that would be reused. The index has one action a key: it is lost after."""
@@ -214,16 +213,18 @@ class Worker:
             seed = self.shop.inputs.of_seed(self.plan.visible[package.id].seed_merge)
             over = (*seed, *over)
             key = self.merge_key(package, gpkg, over)
-            action = self.shop.store.action(key.digest)
-            if action is None and look:
+            if look and self.shop.store.action(key.digest) is None:  # without waiting for others
                 raise NotMergedError(package.id)
-            if action is None:
-                with self.shop.store.lock(f"merge-{key.digest}"):
-                    action = self.shop.store.action(key.digest) or self._merge_again(
-                        package, gpkg, over, key, shared
-                    )
-            self.composed.add(action.outputs["layer"])
-            return self.shop.layer(action.outputs["layer"])
+            merged = remember(
+                self.shop.store,
+                key,
+                package.id,
+                lambda: self._merge_again(package, gpkg, over, shared),
+                kind="compose",
+            )
+            layer = merged.action.outputs["layer"]
+            self.composed.add(layer)
+            return self.shop.layer(layer)
 
         composer = Composer(
             self.plan,
@@ -256,7 +257,7 @@ class Worker:
             base=self.shop.inputs.key_base,
         )
 
-    def _build(self, package: Package, layers: Sequence[Layer], key: Key) -> Action:
+    def _build(self, package: Package, layers: Sequence[Layer], key: Key) -> Outcome:
         fetch.fetch(self.shop, package, self.environment)
         began = time.monotonic()
         self.shop.jobserver.started()
@@ -265,8 +266,7 @@ class Worker:
                 gpkg, log = building.build(self.shop, package, layers)
         finally:
             self.shop.jobserver.ended()
-        seconds = time.monotonic() - began
-        return self._record("build", package, key, {"gpkg": gpkg}, seconds, log)
+        return Outcome({"gpkg": gpkg}, log, time.monotonic() - began)
 
     @contextmanager
     def _recording_failure(self, kind: str, package: Package, key: Key) -> Iterator[None]:
@@ -282,12 +282,11 @@ class Worker:
                 own = make_key(kind, {**key.parts, "log": log})
                 took = time.monotonic() - began
                 failure = replace(own, parts=key.parts)
-                self._record(kind, package, failure, {}, took, log)
+                record(self.shop.store, failure, package.id, Outcome({}, log), took)
             raise
 
-    def _merge(self, package: Package, gpkg: str, layers: Sequence[Layer], key: Key) -> Action:
+    def _merge(self, package: Package, gpkg: str, layers: Sequence[Layer], key: Key) -> Outcome:
         before = self.shop.store.last_action("merge", package.id)
-        began = time.monotonic()
         with self._recording_failure("merge-failed", package, key):
             layer, log = merge.merge(self.shop, package, gpkg, layers)
         if before is not None and before.outputs["layer"] == layer.id:
@@ -295,46 +294,16 @@ class Worker:
             # if it is still there: blobs can be lost and struck out.
             first = before.outputs["gpkg"]
             gpkg = first if self.shop.store.has_blob(first) else gpkg
-        outputs = {"gpkg": gpkg, "layer": layer.id}
-        return self._record("merge", package, key, outputs, time.monotonic() - began, log)
+        return Outcome({"gpkg": gpkg, "layer": layer.id}, log)
 
     def _merge_again(
-        self,
-        package: Package,
-        gpkg: str,
-        layers: Sequence[Layer],
-        key: Key,
-        shared: Sequence[str],
-    ) -> Action:
+        self, package: Package, gpkg: str, layers: Sequence[Layer], shared: Sequence[str]
+    ) -> Outcome:
         """Merge a package a second time, over others that have some of its names, too."""
         more = f" and {len(shared) - SHOWN} more" if len(shared) > SHOWN else ""
         names = ", ".join(f"/{name}" for name in shared[:SHOWN]) + more
         text = f"{package.cpv} is merged again over others that have {names}, too"
         self.shop.bus(Note(text=text))
-        began = time.monotonic()
         quiet = replace(self.shop, bus=Bus(lambda _: None))
         layer, log = merge.merge(quiet, package, gpkg, layers)
-        outputs = {"gpkg": gpkg, "layer": layer.id}
-        return self._record("compose", package, key, outputs, time.monotonic() - began, log)
-
-    def _record(
-        self,
-        kind: str,
-        package: Package,
-        key: Key,
-        outputs: Mapping[str, str],
-        seconds: float,
-        log: str,
-    ) -> Action:
-        action = Action(
-            key=key.digest,
-            kind=kind,
-            name=package.id,
-            parts=key.parts,
-            outputs=outputs,
-            seconds=seconds,
-            log=log,
-            created=time.time(),
-        )
-        self.shop.store.record(action)
-        return action
+        return Outcome({"gpkg": gpkg, "layer": layer.id}, log)

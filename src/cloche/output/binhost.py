@@ -12,14 +12,13 @@ from cloche.build import views
 from cloche.build.errors import StepError
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.logs import new_log
-from cloche.build.stages import Outcome, once
+from cloche.build.stages import once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
 from cloche.output import claim
 from cloche.plan.depgraph import Package
-from cloche.plan.keys import make_key
 from cloche.portage.gpkg import gpkg_path
-from cloche.store import Blob
+from cloche.store import Blob, Outcome, make_key
 
 INDEX = "Packages"
 
@@ -86,7 +85,7 @@ def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Outcome:
             text = str(result.get("text") or "no index was written")
             raise StepError(f"machine/{machine}", "index", text, log=str(log), tail=tail_of(log))
         blob = shop.store.add_blob(index, f"{machine}-{INDEX}")
-    return {"index": blob.id}, str(log.relative_to(shop.store.logs))
+    return Outcome({"index": blob.id}, str(log.relative_to(shop.store.logs)))
 
 
 def _differs(

@@ -11,13 +11,14 @@ from pathlib import Path
 from cloche.build.errors import StepError
 from cloche.build.guestcall import ENVIRONMENT, describe, tail_of
 from cloche.build.logs import new_log
-from cloche.build.stages import Outcome, once
+from cloche.build.stages import once
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Command, Ended
 from cloche.engines.copying import written_to
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.files import place
-from cloche.plan.keys import layer_parts, make_key
+from cloche.plan.keys import layer_parts
+from cloche.store import Outcome, make_key
 
 FORMAT = "stage4.tar.zst"
 SKELETON = "/run/cloche/skeleton"
@@ -107,7 +108,7 @@ def _tar(shop: Workshop, layers: Sequence[Layer]) -> Outcome:
         path = workspace / "out" / FORMAT
         path.chmod(0o444)
         blob = shop.store.add_blob(path, f"{machine}-{FORMAT}")
-    return {"stage4": blob.id}, str(log.relative_to(shop.store.logs))
+    return Outcome({"stage4": blob.id}, str(log.relative_to(shop.store.logs)))
 
 
 def is_whole(ended: Ended, log: Path) -> bool:

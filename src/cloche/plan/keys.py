@@ -1,40 +1,16 @@
-"""Action keys: the digest of all that a step can see. Equal keys mean that the step is done.
-
-A key is made of named parts, and the parts are kept beside it, so that "why was this rebuilt" is a
-comparison of two dictionaries.
-"""
+"""Action keys: the digest of all that a step can see. Equal keys mean that the step is done."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-
-import msgspec
 
 from cloche.plan.depgraph import Distfile, Package
-
-KEY_FORMAT = "1"  # raise it when the meaning of a part changes
+from cloche.store import Key, make_key
 
 #: Variables that Portage keeps out of phases: they act when a package is merged, and no sooner.
 MERGE_ONLY = frozenset({"COLLISION_IGNORE", "UNINSTALL_IGNORE"})
 #: Beginnings of the names of those inputs that run in ``pkg_*`` functions, too.
 _HOOKS = ("bashrc", "env/", "profile-bashrc/", "profile/")
-
-
-@dataclass(frozen=True, slots=True)
-class Key:
-    """A step's digest and what it was made of."""
-
-    digest: str
-    parts: Mapping[str, str]
-
-
-def make_key(kind: str, parts: Mapping[str, str]) -> Key:
-    """Digest named parts, whatever their order, for a step of this kind."""
-    whole = {"kind": kind, "format": KEY_FORMAT, **parts}
-    canonical = msgspec.json.encode(whole, order="deterministic")
-    return Key(hashlib.sha256(canonical).hexdigest(), whole)
 
 
 def layer_parts(layers: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from cloche.seeds.known import Known
 from cloche.seeds.packages import STATUS, Installed, installed
 from cloche.seeds.perl_modules import PERL, perl_virtuals
 from cloche.seeds.strict import SeedParts
-from cloche.store import Action, Store, walk
+from cloche.store import Outcome, Store, make_key, remember, walk
 
 _KNOWN = ("known.py", "perl_modules.py")  # the code that decides what is known
 
@@ -138,16 +137,8 @@ def _remembered(
     make: Callable[[], Mapping[str, str]],
 ) -> Mapping[str, str]:
     """The trees that ``make`` made of these inputs, now or before, by name."""
-    key = _digest(*(f"{part}\0{value}\0".encode() for part, value in [("", kind), *parts.items()]))
-    with store.lock(f"{kind}-{key}"):
-        action = store.action(key)
-        if action is None:
-            began = time.monotonic()
-            made = make()
-            took = time.monotonic() - began
-            action = Action(key, kind, label, dict(parts), made, took, None, time.time())
-            store.record(action)
-    return action.outputs
+    done = remember(store, make_key(kind, parts), label, lambda: Outcome(make()))
+    return done.action.outputs
 
 
 def _digest(*contents: bytes) -> str:

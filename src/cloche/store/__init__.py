@@ -1,7 +1,7 @@
 """Content-addressed trees and files, what is known about them, locks, and upkeep.
 
 `Store.open` gives the store; trees and blobs go in with `Store.add_tree` and `Store.add_blob` and
-never change from then on. `Store.record` and `Store.action` remember steps by their keys,
+never change from then on. `remember` does a step once for each key (`make_key`),
 `Store.pin` keeps things from `gc`, `verify` reads everything again, `usage` measures, `recover`
 makes the index again, `adopt` gives a store to a user.
 """
@@ -27,6 +27,7 @@ from cloche.store.errors import (
     UnknownTreeError,
 )
 from cloche.store.gc import GcReport, gc
+from cloche.store.memo import Key, Outcome, Remembered, make_key, record, remember
 from cloche.store.owner import IdMap, Owner
 from cloche.store.records import Action, Blob, Pin, Tree
 from cloche.store.recover import RecoverReport, recover
@@ -47,13 +48,16 @@ __all__ = [
     "ForeignStoreError",
     "GcReport",
     "IdMap",
+    "Key",
     "NotAStoreError",
     "NotExclusiveError",
+    "Outcome",
     "Owner",
     "Part",
     "Pin",
     "Problem",
     "RecoverReport",
+    "Remembered",
     "Store",
     "StoreBusyError",
     "StoreForbiddenError",
@@ -73,8 +77,11 @@ __all__ = [
     "exact_digest",
     "gc",
     "known_unions",
+    "make_key",
     "measure",
+    "record",
     "recover",
+    "remember",
     "remove_tree",
     "unions",
     "usage",

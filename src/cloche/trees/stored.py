@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from cloche.fetching.openpgp import check_means
 from cloche.layers import commit
 from cloche.portage.repository import read_repository
 from cloche.portage.snapshot import fingerprint, snapshot
-from cloche.store import Action, Pin, Store
+from cloche.store import Outcome, Pin, Store, make_key, remember
 from cloche.trees import git, rsync, snapshots
 from cloche.trees.errors import MissingTreeError, OlderTreeError, TreeDriftError
 from cloche.trees.making import Means, Wanted, Way
@@ -191,13 +190,12 @@ def _taken_of(store: Store, pin: Pin) -> Taken:
 
 def _directory(store: Store, name: str, path: Path) -> str:
     """The id of a directory's content; one that was not touched is not read again."""
-    key = hashlib.sha256(f"snapshot\0{path}\0{fingerprint(path)}".encode()).hexdigest()
-    action = store.action(key)
-    if action is not None:
-        return action.outputs["tree"]
-    with store.workspace("snapshot") as workspace:
-        snapshot(path, workspace / "repo")
-        layer = commit(store, workspace / "repo", kind="repository", label=name, rules={})
-    outputs, parts = {"tree": layer.id}, {"path": str(path)}
-    store.record(Action(key, "snapshot", name, parts, outputs, 0.0, None, time.time()))
-    return layer.id
+
+    def take() -> Outcome:
+        with store.workspace("snapshot") as workspace:
+            snapshot(path, workspace / "repo")
+            layer = commit(store, workspace / "repo", kind="repository", label=name, rules={})
+        return Outcome({"tree": layer.id})
+
+    key = make_key("snapshot", {"path": str(path), "fingerprint": fingerprint(path)})
+    return remember(store, key, name, take).action.outputs["tree"]
