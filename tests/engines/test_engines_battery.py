@@ -131,6 +131,21 @@ def test_an_engine_keeps_out_what_it_says(
 
 
 @real
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("qemu", "chroot")])
+def test_every_engine_gives_both_families(
+    name: str, every: dict[str, dict[str, Any]], user: User
+) -> None:
+    """As Portage's network-sandbox does; under chroot the network is the host's."""
+    engine = every[name]
+    if name == "nspawn" and user.name != "root":
+        return
+    if not engine["there"]:
+        cannot(f"{name}: {engine['reason']}")
+    said = {answer["question"]: answer for answer in engine["answers"]}
+    assert said["families"]["said"] == "works", said["families"]
+
+
+@real
 def test_a_chroot_hides_little(probed: dict[str, Told]) -> None:
     told = probed["chroot"]
     open_to_all = {
@@ -173,6 +188,7 @@ def test_without_a_sandbox_everything_is_found(
             "chown",
             "xattrs",
             "mknod",
+            "families",
         }
         return
     yes, detail = without["answers"][question.id]

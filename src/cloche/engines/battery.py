@@ -94,6 +94,7 @@ QUESTIONS = (
     Question("chown", "works", "chown to ids from 0 to 65,535"),
     Question("xattrs", "works", "extended attributes of users"),
     Question("userpriv", "works", "Portage's userpriv"),
+    Question("families", "works", "names by IPv4 and by IPv6 (AI_ADDRCONFIG)"),
     Question("network-sandbox", "works", "Portage's network-sandbox"),
     Question("ipc-sandbox", "works", "Portage's ipc-sandbox"),
     Question("pid-sandbox", "works", "Portage's pid-sandbox"),

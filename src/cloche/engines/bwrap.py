@@ -116,7 +116,6 @@ def _was_read(sock: socket.socket) -> bool:
 def _arguments(request: Request, root: Path) -> list[str]:
     sandbox, command = request.sandbox, request.command
     options = ["--unshare-pid", "--unshare-ipc", "--unshare-uts", "--unshare-cgroup-try"]
-    options += [] if sandbox.network else ["--unshare-net"]
     options += ["--hostname", sandbox.hostname, "--clearenv"]
     for name, value in command.env.items():
         options += ["--setenv", name, value]

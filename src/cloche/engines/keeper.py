@@ -22,7 +22,7 @@ from cloche.engines import cgroups, inherited, spawning
 from cloche.engines.assembly import Mount, assemble_apart, common_mounts, entered, step
 from cloche.engines.base import Command
 from cloche.engines.errors import SandboxError
-from cloche.engines.native import forbid_shared
+from cloche.engines.native import forbid_shared, own_network
 from cloche.engines.way import Started, Way
 from cloche.engines.wire import Request
 from cloche.layers import overlay
@@ -40,10 +40,15 @@ class Keeper(Way):
     _tool: str = ""  # the program of the host's that is started, if any
 
     def make_ready(self, *, network: bool) -> list[Mount]:
-        """Leave what the host has set; the namespaces are for the tool to make."""
-        del network
+        """Leave what the host has set; all namespaces but the network's are for the tool to make.
+
+        The tool and its command stay in the keeper's network: the tools set up `lo` with its own
+        addresses alone, and here are the rights to give it those of Portage's network-sandbox.
+        """
         with step("leaving what the host has set"):
             inherited.reset()
+        if not network:
+            own_network()
         with step("setting the host name"):  # the tool's own namespace takes the domain over
             processes.unshare(processes.CLONE_NEWUTS)
             processes.set_names("cloche")

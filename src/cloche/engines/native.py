@@ -55,10 +55,9 @@ class Native(Way):
         with step("leaving what the host has set"):
             inherited.reset()
         with step("entering new namespaces"):
-            processes.unshare(processes.CLONE_NEWIPC | (0 if network else processes.CLONE_NEWNET))
+            processes.unshare(processes.CLONE_NEWIPC)
         if not network:
-            with step("switching on the loopback device"):
-                loopback_up()
+            own_network()
         with contextlib.suppress(OSError):  # kernels without keyrings
             processes.new_session_keyring()
         with step("bounding capabilities"):
@@ -103,6 +102,14 @@ def rehearse(request: wire.Request, channel: socket.socket) -> NoReturn:
         wire.send(channel, inside.failure(error))
     finally:
         os._exit(0)
+
+
+def own_network() -> None:
+    """Enter a network namespace with nothing but a loopback device, which is set up."""
+    with step("entering a new network namespace"):
+        processes.unshare(processes.CLONE_NEWNET)
+    with step("switching on the loopback device"):
+        loopback_up()
 
 
 def forbid_shared() -> None:

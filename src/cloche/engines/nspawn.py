@@ -108,7 +108,6 @@ def _arguments(request: Request, root: Path) -> list[str]:
     options = [*_FIXED, f"--directory={root}", f"--drop-capability={','.join(dropped)}"]
     options += [f"--hostname={sandbox.hostname}", f"--chdir={command.cwd}"]
     options += [f"--console={'interactive' if command.tty else 'pipe'}"]
-    options += [] if sandbox.network else ["--private-network"]
     for name, limits in inherited.possible(sandbox.limits).items():
         soft, hard = ("infinity" if value == -1 else str(value) for value in limits)
         options.append(f"--rlimit={name}={soft}:{hard}")

@@ -12,7 +12,7 @@ from cloche.engines.base import Command, Sandbox
 from cloche.engines.native import CAPABILITIES
 from cloche.linux import processes
 
-_NAMESPACES = ("ipc", "uts", "mount", "cgroup")  # not pid: the keeper's is as good
+_NAMESPACES = ("ipc", "uts", "mount", "cgroup")  # not pid and network: the keeper's are as good
 
 # As `seccomp.forbid_ways_to_host` has it, which says why; the rest of that the keeper has done.
 SECCOMP = {
@@ -38,7 +38,6 @@ SECCOMP = {
 
 def config(sandbox: Sandbox, command: Command, root: Path) -> dict[str, Any]:
     """Describe a sandbox whose root, with all mounts but /proc, is composed at ``root``."""
-    namespaces = [*_NAMESPACES, *([] if sandbox.network else ["network"])]
     capabilities = [f"CAP_{name}" for name in CAPABILITIES]
     return {
         "ociVersion": "1.0.2",
@@ -80,7 +79,7 @@ def config(sandbox: Sandbox, command: Command, root: Path) -> dict[str, Any]:
             },
         ],
         "linux": {
-            "namespaces": [{"type": name} for name in namespaces],
+            "namespaces": [{"type": name} for name in _NAMESPACES],
             "maskedPaths": [f"/proc/{name}" for name in PROC_MASKED],
             "readonlyPaths": [f"/proc/{name}" for name in PROC_READ_ONLY],
             "seccomp": SECCOMP,

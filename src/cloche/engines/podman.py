@@ -132,7 +132,7 @@ def _arguments(request: Request, root: Path, given: dict[int, int]) -> list[str]
     sandbox, command = request.sandbox, request.command
     options = [*_FIXED, f"--hostname={sandbox.hostname}", f"--workdir={command.cwd}"]
     options += [f"--mount=type=bind,source={root}/dev,destination=/dev"]
-    options += ["--network=host", "--dns=none"] if sandbox.network else ["--network=none"]
+    options += ["--network=host", "--dns=none"]  # the keeper's, which is the host's only if asked
     attached = any(os.isatty(given[number]) for number in (0, 1, 2))
     options += ["--interactive", "--log-driver=none"] if attached else ["--log-driver=passthrough"]
     options += ["--tty"] if command.tty else []

@@ -133,6 +133,36 @@ def ptrace(_: Request) -> Answer:
     return stopped, "" if stopped else os.strerror(os.waitstatus_to_exitcode(ended))
 
 
+def families(_: Request) -> Answer:
+    """Names found over IPv4 and IPv6 where AI_ADDRCONFIG asks for configured families alone.
+
+    As under Portage's network-sandbox; getaddrinfo(3) counts no address of the loopback's own.
+    """
+    found = []
+    with _hosts():
+        for family in (socket.AF_INET, socket.AF_INET6):
+            with contextlib.suppress(socket.gaierror):
+                answers = socket.getaddrinfo(
+                    "localhost", 80, family, socket.SOCK_STREAM, 0, socket.AI_ADDRCONFIG
+                )
+                found.append(str(answers[0][4][0]))
+    return len(found) == 2, ", ".join(found) or "neither"
+
+
+@contextlib.contextmanager
+def _hosts() -> Iterator[None]:
+    """Have an /etc/hosts, where the root has none of its own."""
+    place = Path("/etc/hosts")
+    if place.exists():
+        yield
+        return
+    place.write_text("127.0.0.1 localhost\n::1 localhost\n")
+    try:
+        yield
+    finally:
+        place.unlink()
+
+
 def network_sandbox(_: Request) -> Answer:
     """Portage's FEATURES=network-sandbox: a network and a host name of its own."""
 
@@ -287,6 +317,7 @@ ATTEMPTS = {
     "mknod": mknod,
     "ptrace": ptrace,
     "userpriv": userpriv,
+    "families": families,
     "network-sandbox": network_sandbox,
     "ipc-sandbox": ipc_sandbox,
     "pid-sandbox": pid_sandbox,
