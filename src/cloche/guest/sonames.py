@@ -23,7 +23,7 @@ def know_the_seed() -> None:
 
     def unresolved(metadata: str, provided: Any) -> list[tuple[str, tuple[str, ...]]]:
         found = asked(metadata, provided)
-        kinds = categories(metadata)
+        kinds = categories(metadata) if found else {}
         left = []
         for name, sonames in found:
             lost = tuple(each for each in sonames if not is_there(each, kinds.get(name)))
