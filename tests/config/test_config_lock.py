@@ -14,15 +14,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloche.config import lock, toml
-from cloche.config.drift import inputs_drift, seed_drift
+from cloche.config.drift import inputs_drift, live_drift, seed_drift
 from cloche.config.errors import BadLockError, UnreadableError
 from cloche.config.lock import (
     DebianPackage,
     DebianSeed,
     DistfilePin,
+    LivePin,
     Lock,
     MachineLock,
     RepoPin,
+    Revision,
     SdistPin,
     Stage3Seed,
     TreeSeed,
@@ -60,7 +62,8 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         ("app-misc/jq-1.7::gentoo",),
         (DistfilePin("jq-1.7.tar.gz", 7, "BLAKE2B:" + "c" * 128),),
     )
-    before = Lock(seeds, repos, {"first": machine})
+    live = {"app-misc/x-9999::local": LivePin("a" * 64, (Revision("some_x.git", "b" * 40),))}
+    before = Lock(seeds, repos, {"first": machine}, live=live)
     lock.write(file, before)
     assert lock.read(file) == before
     assert file.stat().st_mode & 0o777 == 0o644
@@ -106,6 +109,15 @@ def test_no_lock_is_an_empty_one(tmp_path: Path) -> None:
         ('version = 2\n[repos.r]\ntype = "webrsync"\ntree = "00"\nfile = "../x"\n', "file"),
         ('version = 2\n[repos.r]\ntype = "webrsync"\ntree = "00"\nfile = ".."\n', "file"),
         ('version = 2\n[repos.r]\ntype = "git"\ntree = "00"\ncommit = "--all"\n', "commit"),
+        ('version = 2\n[live.x]\ntree = "../00"\n', "live.x"),
+        (
+            'version = 2\n[live.x]\ntree = ""\ncommits = [{repository = "../x", commit = "1"}]',
+            "name",
+        ),
+        (
+            'version = 2\n[live.x]\ntree = ""\ncommits = [{repository = "x", commit = "-c"}]',
+            "digest",
+        ),
         (f'version = 2\n[seeds.s]\n{STAGE3}file = "/etc/passwd"\n', "file"),
         (
             f'version = 2\n[seeds.s]\n{DEBIAN}portage = {{version = "../1", sha256 = "0"}}\n',
@@ -203,6 +215,31 @@ def test_drift_names_what_differs() -> None:
         "sed 4.9-1 is gone",
         "layer 444444444444 → 888888888888",
     ]
+
+
+def test_sources_of_live_ebuilds_are_the_same_at_equal_commits() -> None:
+    def pinned(tree: str, *commits: str) -> Lock:
+        revisions = tuple(Revision("x.git", commit * 40) for commit in commits)
+        return Lock(live={"a/x-9999::r": LivePin(tree * 64, revisions)})
+
+    def drift(before: Lock, now: Lock) -> list[str]:
+        return live_drift(["a/x-9999::r"], before, now)
+
+    assert drift(pinned("1", "a"), pinned("2", "a")) == []  # the same commits in other packs
+    assert drift(pinned("1", "a"), pinned("1", "b")) == [f"a/x-9999::r {'a' * 12} → {'b' * 12}"]
+    assert drift(pinned("1"), pinned("2")) == [f"a/x-9999::r tree {'1' * 12} → tree {'2' * 12}"]
+    assert drift(Lock(), pinned("1", "a")) == [f"a/x-9999::r at {'a' * 12} is new"]
+    assert drift(pinned("1", "a"), Lock()) == ["the sources of a/x-9999::r are not pinned"]
+
+
+def test_sources_that_no_machine_has_go_when_all_are_locked() -> None:
+    machine = MachineLock("s", "r:p", "9" * 64, packages=("a/x-9999::r",))
+    live = {name: LivePin("1" * 64) for name in ("a/x-9999::r", "a/y-9999::r")}
+    before = Lock(machines={"one": machine}, live=live)
+    assert lock.undeclared(before, (), (), (), ("one", "two")) == (before, [])
+    left, gone = lock.undeclared(before, (), (), (), ("one",))
+    assert list(left.live) == ["a/x-9999::r"]
+    assert gone == ["the live ebuild a/y-9999::r is no longer declared"]
 
 
 def test_the_same_version_with_other_content_is_drift() -> None:

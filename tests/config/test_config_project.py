@@ -173,6 +173,8 @@ def test_a_fault_in_cloche_toml_is_told_with_its_line(
         ('"1.5G"', '"1.5X"', MalformedError, 15, "a size"),
         ('"1.5G"', "0", MalformedError, 15, "a size"),
         ("64", "0", MalformedError, 16, "a number from 1"),
+        ("packages =", "live = 1\npackages =", WrongTypeError, 8, "a list"),
+        ("packages =", 'live = ["jq"]\npackages =', MalformedError, 8, "CATEGORY/NAME"),
     ],
 )
 def test_a_fault_in_a_machine_is_told_with_its_line(
@@ -184,6 +186,22 @@ def test_a_fault_in_a_machine_is_told_with_its_line(
     place = f"{project}/machines/box.toml"
     assert caught.value.where == (f"{place}:{line}" if line else place)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("true", ("*/*",)),
+        ("false", ()),
+        ('["app-misc/*", "=dev-vcs/git-9999"]', ("app-misc/*", "=dev-vcs/git-9999")),
+    ],
+)
+def test_a_machine_names_the_live_ebuilds_that_may_fetch(
+    project: Path, text: str, names: tuple[str, ...]
+) -> None:
+    machine = project / "machines/box.toml"
+    machine.write_text(MACHINE.replace("packages =", f"live = {text}\npackages =", 1))
+    assert load_project(project).machine("box").live == names
 
 
 def test_an_unknown_machine_names_the_nearest_one(project: Path) -> None:

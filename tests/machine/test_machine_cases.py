@@ -257,15 +257,21 @@ def test_nofetch_text(case: Callable[[str], Case]) -> None:
 
 @pytest.mark.real
 def test_live(case: Callable[[str], Case]) -> None:
-    """A live ebuild is told when planning, and refused before anything is built."""
+    """A live ebuild is refused before any work where nobody allows it; see test_machine_live.py."""
     made = case("live")
     planned = made.cloche("plan", "case", check=True)
     assert re.search(r"app-misc/lively-9999::\w+ .*\(live\)$", planned.stdout, re.MULTILINE)
     for told in (planned.stderr, made.refused("case", status=2)):
         (line,) = (line for line in told.splitlines() if "live ebuilds" in line)
-        assert "app-misc/lively-9999; take a version with SRC_URI" in line
+        assert "not allowed: app-misc/lively-9999; allow it with --live, or with `live = [" in line
+        assert '["app-misc/lively"]` in machines/case.toml' in line
     (package,) = json.loads(made.cloche("plan", "case", "--json", check=True).stdout)["packages"]
     assert package["live"] is True
+    # Its own code runs with what it declares; what it takes has to lie in DISTDIR, and be plain.
+    assert "git: command not found" in made.refused("case", "--live")
+    told = made.refused("idle", "--live", "--keep-going")
+    assert "app-misc/idle-1_p9999::local: fetch failed: src_unpack left nothing in DISTDIR" in told
+    assert "idle-2_p9999::local: fetch failed: a link leads out of DISTDIR: passwd" in told
 
 
 @pytest.mark.real

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloche.errors import ClocheError, Exit
+from cloche.plan.names import cp_of
 
 SHOWN = 3  # files that an error's one line names
 
@@ -26,7 +27,7 @@ class MissingSeedError(ClocheError):
 
 
 class LiveError(ClocheError):
-    """Ebuilds that take their sources from the network while they are built (PROPERTIES=live)."""
+    """Ebuilds that fetch by their own code (PROPERTIES=live), where the user does not allow it."""
 
     def __init__(self, machine: str, packages: tuple[str, ...]) -> None:
         super().__init__(machine, packages)
@@ -36,7 +37,7 @@ class LiveError(ClocheError):
     def what(self) -> str:
         """Which, and why they cannot be built."""
         return (
-            f"live ebuilds fetch their sources while they are built, and a build has no network: "
+            f"live ebuilds fetch their sources by their own code, which is not allowed: "
             f"{', '.join(self.packages)}"
         )
 
@@ -48,7 +49,11 @@ class LiveError(ClocheError):
     @property
     def todo(self) -> str:
         """What a person can do."""
-        return "take a version with SRC_URI, or write an ebuild for a snapshot of the sources"
+        names = ", ".join(f'"{cp_of(each)}"' for each in self.packages)
+        return (
+            f"allow it with --live, or with `live = [{names}]` in machines/{self.machine}.toml; "
+            "or take a version with SRC_URI"
+        )
 
 
 class NotLockedError(ClocheError):

@@ -6,10 +6,8 @@ to this host, unless the user's own configuration names the same server (`fetchi
 
 from __future__ import annotations
 
-import socket
-import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
@@ -19,15 +17,20 @@ from cloche.build.errors import GuestError, MissingDistfileError, StepError
 from cloche.build.events import Fetched, Phase, Started
 from cloche.build.guestcall import Call, Message, call, tail_of
 from cloche.build.logs import new_log
+from cloche.build.network import (
+    CA_BUNDLE,
+    file_mirrors,
+    forwarder,
+    mirrors_of,
+    network_files,
+    way_out,
+)
 from cloche.build.nofetch import by_hand
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
-from cloche.engines.vm import wiring
-from cloche.fetching.forward import Forwarder, unix_listener
-from cloche.fetching.reach import mirror_uris, place_of, places_of
+from cloche.fetching.reach import mirror_uris, place_of
 from cloche.plan.depgraph import Distfile, Package
 
-PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 ADVICE = (
     "check the network, the proxy settings and the mirror, or put the file into the directory that "
     "`[build] distfiles` names"
@@ -36,7 +39,6 @@ NAME_IT = (
     "what leads to this host is fetched only from servers and directories that the machine's "
     "/etc/portage/mirrors (`portage/FRAGMENT/mirrors`) names"
 )
-CA_BUNDLE = "/run/cloche/ca.crt"
 
 
 def fetch(shop: Workshop, package: Package, environment: dict[str, str]) -> None:
@@ -128,20 +130,18 @@ def fetch_into(
     log = new_log(shop.store, package.cpv, "fetch")
     shop.bus(Started(package=package.id, step="fetch", log=str(log)))
     directory = make_directory(workspace, "distdir", 0o777)
-    mirrors = _mirrors(shop)
+    mirrors = mirrors_of(shop)
     configured = mirror_uris(mirrors)
-    proxy = Forwarder(
-        places_of(configured), {n: environment[n] for n in PROXIES if n in environment}
-    )
+    proxy = forwarder(configured, environment)
     files, refused = _listed(absent, configured)
     proxy.refused += refused
-    with _way_out(shop, proxy, workspace) as (binds, address):
+    with way_out(shop, proxy, workspace) as (binds, address):
         sandbox = shop.sandbox(
             (),
             upper=make_directory(workspace, "root"),
             binds=(
                 *views.for_merge(shop.inputs),
-                *_network_files(workspace, mirrors, configured),
+                *network_files(workspace, mirrors, configured),
                 *binds,
                 Bind(directory, "/run/cloche/distdir", writable=True),
             ),
@@ -217,7 +217,7 @@ def _listed(
     """The list for the guest, without files of the host that the user did not name, and those."""
     refused: list[tuple[str, str]] = []
     files = []
-    own = tuple(_file_mirrors(configured))
+    own = tuple(file_mirrors(configured))
     for file in absent:
         uris = []
         for uri in file.uris:
@@ -231,50 +231,3 @@ def _listed(
                 refused.append((bare, "it names a file of this host"))
         files.append({"name": file.name, "size": file.size, "digests": file.digests, "uris": uris})
     return files, refused
-
-
-def _mirrors(shop: Workshop) -> str:
-    """The text of ``/etc/portage/mirrors``: the host's, then the machine's, which wins."""
-    own = (
-        text.decode(errors="replace")
-        for name, text in shop.inputs.etc.items()
-        if (name == "mirrors" or name.startswith("mirrors/")) and isinstance(text, bytes)
-    )
-    return "\n".join((shop.policy.mirrors or "", *own))
-
-
-def _file_mirrors(configured: Sequence[str]) -> Iterator[Path]:
-    """Directories of this host that the user names as mirrors."""
-    for uri in configured:
-        if uri.startswith("file:///"):
-            yield Path(unquote(urlsplit(uri).path))
-        elif uri.startswith("/") and uri.strip("/"):
-            yield Path(uri)
-
-
-@contextmanager
-def _way_out(
-    shop: Workshop, proxy: Forwarder, workspace: Path
-) -> Iterator[tuple[tuple[Bind, ...], str | None]]:
-    """Run the proxy; give the binds that show it, or its address where a socket cannot be shown."""
-    if shop.engine.nature.shares_kernel:
-        path = workspace / "proxy"
-        with proxy.listening(unix_listener(path)):
-            yield (Bind(path, "/run/cloche/proxy"),), None
-        return
-    listener = socket.create_server(("127.0.0.1", 0))
-    with proxy.listening(listener):
-        yield (), f"http://{wiring.GATEWAY}:{listener.getsockname()[1]}"
-
-
-def _network_files(workspace: Path, mirrors: str, configured: Sequence[str]) -> list[Bind]:
-    """What a fetch needs of the host: whom to trust, where mirrors are, and those on its disks."""
-    binds = [Bind(path, str(path)) for path in _file_mirrors(configured) if path.is_dir()]
-    bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
-    if Path(bundle).exists():
-        binds.append(Bind(Path(bundle).resolve(), CA_BUNDLE))
-    if mirrors.strip():
-        text = workspace / "mirrors"
-        text.write_text(mirrors)
-        binds.append(Bind(text, "/etc/portage/mirrors"))
-    return binds

@@ -7,10 +7,11 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloche.build import kept, views
+from cloche.build import kept, live, views
 from cloche.build import package as building
 from cloche.build.errors import KeptRootBusyError, NotBuiltError
 from cloche.build.fetch import fetch
+from cloche.build.livepins import is_live
 from cloche.build.lookup_errors import UnknownPackageError
 from cloche.build.preview import forecast
 from cloche.build.work import Worker
@@ -131,11 +132,15 @@ def _fresh_root(worker: Worker, package: Package) -> Iterator[Root]:
     if absent:
         raise NotBuiltError(", ".join(absent), f"cloche build {shop.inputs.machine}")
     fetch(shop, package, {})
+    sources = live.known(shop, package, worker.inputs_of[package.id])
+    if is_live(package) and sources is None:
+        raise NotBuiltError(f"the sources of {package.cpv}", f"cloche build {shop.inputs.machine}")
+    layers = worker.seen_by_build(package, known)
     with shop.store.workspace("shell") as workspace:
         sandbox = shop.sandbox(
-            worker.seen_by_build(package, known),
+            (*layers, sources.layer) if sources else layers,
             upper=make_directory(workspace, "root"),
-            binds=building.build_binds(shop, package, workspace),
+            binds=building.build_binds(shop, package, workspace, live=sources),
         )
         note = f"{package.cpv} is built here; nothing that it does not declare is visible"
         yield Root(sandbox, note=note, login=False)

@@ -62,7 +62,7 @@ def keep(
         (workspace / "root" / "top").rename(place / "top")
         (workspace / "tmp").rename(place / "tmp")
         name = SOURCES[step]
-        shutil.copytree(workspace / name, place / name, copy_function=os.link)
+        shutil.copytree(workspace / name, place / name, symlinks=True, copy_function=os.link)
         about = Kept(package.id, tuple(layer.id for layer in layers), step)
         (place / ABOUT).write_bytes(msgspec.json.encode(about))
 

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from cloche.binhosts import index
 from cloche.build import binpkg
 from cloche.build.errors import LockDriftError, NotLockedError
+from cloche.build.livepins import is_live
 from cloche.build.workshop import Inputs, Workshop
-from cloche.config.drift import inputs_drift, packages_drift
+from cloche.config.drift import inputs_drift, live_drift, packages_drift
 from cloche.config.lock import BinpkgPin, DistfilePin, Lock, MachineLock, RepoPin, with_machine
 from cloche.config.machine import Machine
 from cloche.plan.depgraph import Distfile, Package
@@ -109,7 +110,8 @@ def hold_packages(
     lock: Lock, machine: Machine, inputs: Inputs, packages: Iterable[Package]
 ) -> None:
     """Refuse a resolution that is not the locked one. Raises `LockDriftError`."""
-    entry = lock.machines[machine.name]
+    entry, packages = lock.machines[machine.name], tuple(packages)
     differences = packages_drift(entry, machine_lock(machine, inputs, packages))
+    differences += live_drift([each.id for each in packages if is_live(each)], lock, lock)
     if differences:
         raise LockDriftError(machine.name, tuple(differences))

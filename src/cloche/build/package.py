@@ -19,6 +19,7 @@ from cloche.build.errors import DiskFullError, GuestError, StepError, StoppedErr
 from cloche.build.events import Note, Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.hints import hint_of
+from cloche.build.livepins import WHERE, Sources
 from cloche.build.logs import compress_finished, found_log, new_log
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Process
@@ -98,42 +99,64 @@ def build_environment(shop: Workshop) -> dict[str, str]:
     return {"NINJAOPTS": f"-j{shop.policy.cores}", "MAKEOPTS": ""}
 
 
-def package_request(package: Package) -> dict[str, Any]:
+def package_request(package: Package, live: Sources | None = None) -> dict[str, Any]:
     """The request of the guest's build script."""
-    return {"cpv": package.cpv, "repo": package.repo, "use": list(package.use)}
+    return {
+        "cpv": package.cpv,
+        "repo": package.repo,
+        "use": list(package.use),
+        "environment": live.environment if live else {},
+    }
 
 
-def build_binds(shop: Workshop, package: Package, workspace: Path) -> tuple[Bind, ...]:
-    """Make the directories of a build step in its workspace, and the binds that show them."""
+def build_binds(
+    shop: Workshop,
+    package: Package,
+    workspace: Path,
+    *,
+    live: Sources | None = None,
+    distdir: Path | None = None,
+) -> tuple[Bind, ...]:
+    """Make the directories of a build step in its workspace, and the binds that show them.
+
+    A ``distdir`` of the caller's is shown as it is, and writable.
+    """
     temporary = make_directory(workspace, "tmp")
     output = make_directory(workspace, "out")
-    sources = make_directory(workspace, "distdir")
-    distfiles.show(shop.store, package.distfiles, sources)
+    sources = distdir or make_directory(workspace, "distdir")
+    if distdir is None:
+        distfiles.show(shop.store, package.distfiles, sources)
+        for name in live.names if live else ():
+            (sources / name).symlink_to(f"/{WHERE}/{name}")
     return (
         *views.for_build(shop.inputs, package),
         Bind(temporary, PORTAGE_TMP, writable=True),
         Bind(output, "/run/cloche/out", writable=True),
-        Bind(sources, "/run/cloche/distdir"),
+        Bind(sources, "/run/cloche/distdir", writable=distdir is not None),
         *shop.jobserver_bind(),
     )
 
 
-def build(shop: Workshop, package: Package, layers: Sequence[Layer]) -> tuple[str, str]:
+def build(
+    shop: Workshop, package: Package, layers: Sequence[Layer], live: Sources | None = None
+) -> tuple[str, str]:
     """Build a package over its visible layers; give the GPKG's blob id and the log's path.
 
-    Raises StepError; then the root it happened in is kept for ``cloche shell``.
+    ``live`` are the sources of a live ebuild. Raises StepError; then the root it happened in is
+    kept for ``cloche shell``.
     """
+    layers = (*layers, live.layer) if live else layers
     log = new_log(shop.store, package.cpv, "build")
     shop.bus(Started(package=package.id, step="build", log=str(log)))
     with shop.store.workspace("build") as workspace:
         sandbox = shop.sandbox(
             layers,
             upper=make_directory(workspace, "root"),
-            binds=build_binds(shop, package, workspace),
+            binds=build_binds(shop, package, workspace, live=live),
         )
         wanted = Call(
             script="build",
-            request=package_request(package),
+            request=package_request(package, live),
             sandbox=sandbox,
             workspace=workspace,
             log=log,

@@ -26,7 +26,7 @@ from cloche.store import Store
 from cloche.trees import stored
 from cloche.trees.stored import pin_repository, places
 
-_NO_STEPS = ("observe.py", "metadata.py")
+_NO_STEPS = ("observe.py", "metadata.py", "live.py")
 
 
 def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
@@ -37,7 +37,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
     seed = find_seed(store, project, spec)
     if seed is None:
         raise MissingSeedError(machine.seed)
-    with _where_writable():
+    with where_writable():
         lock_found(store, project, spec, seed)
     base = [stored_layer(store, seed.layer)]
     if vdb := known_layer(store, base[0]):
@@ -61,7 +61,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
 
 
 @contextmanager
-def _where_writable() -> Iterator[None]:
+def where_writable() -> Iterator[None]:
     """Pin something in the project's lock; who may not write there can still look and build."""
     try:
         yield
@@ -74,7 +74,7 @@ def guest_digest() -> str:
     """Digest of the code that runs inside: a change of it makes every step new.
 
     What `cloche watch` sends to foreign roots, and what tries out engines, makes nothing; what a
-    metadata cache is made by has a key of its own.
+    metadata cache is made by has a key of its own, and what a live ebuild fetches is in its key.
     """
     digest = hashlib.sha256()
     for path in sorted(GUEST.rglob("*")):
@@ -96,7 +96,7 @@ def _repo(store: Store, project: Project, found: Repository) -> Repo:
     """A repository in the store."""
     spec = project.repos[found.name]
     pin = pin_repository(store, project, spec)
-    with _where_writable():
+    with where_writable():
         stored.lock_found(project, spec, pin)
     return Repo(found.name, pin, store.tree(pin.tree).path, tuple(found.masters or ()))
 
@@ -104,7 +104,7 @@ def _repo(store: Store, project: Project, found: Repository) -> Repo:
 def _binhost(store: Store, project: Project, name: str) -> Binhost:
     """A binary package host, its index in the store. Raises `MissingIndexError`."""
     found = index.find(store, project, project.binrepos[name])
-    with _where_writable():
+    with where_writable():
         index.lock_found(project, found)
     return found
 

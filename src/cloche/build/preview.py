@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from cloche.build import binpkg, distfiles
+from cloche.build import binpkg, distfiles, live
 from cloche.build.errors import CollisionError, LiveError
+from cloche.build.livepins import is_live
 from cloche.build.work import Made, NotMergedError, Worker
 from cloche.plan.depgraph import Package
 
@@ -69,15 +70,17 @@ def to_fetch(worker: Worker, fates: Mapping[str, Forecast]) -> dict[str, int]:
 
 
 def live_to_build(worker: Worker, fates: Mapping[str, Forecast]) -> LiveError | None:
-    """The error about live ebuilds that would have to be built; None where there are none."""
+    """The error about live ebuilds that would fetch and may not; None where there are none."""
+    shop = worker.shop
     found = tuple(
         package.cpv
         for package in worker.plan.packages
-        if "live" in package.properties
-        and package.binary is None
+        if is_live(package)
         and fates[package.id].fate != "reuse"
+        and not shop.live.allows(package)
+        and live.known(shop, package, worker.inputs_of[package.id]) is None
     )
-    return LiveError(worker.shop.inputs.machine, found) if found else None
+    return LiveError(shop.inputs.machine, found) if found else None
 
 
 def _foresee(worker: Worker, package: Package, known: Mapping[str, Made]) -> Forecast:
@@ -89,8 +92,11 @@ def _foresee(worker: Worker, package: Package, known: Mapping[str, Made]) -> For
     if package.binary is not None:
         gpkg, lacking = binpkg.found(worker.shop, package), Forecast("fetch")
     else:
-        key = worker.build_key(package, worker.seen_by_build(package, known, look=True))
-        action = worker.shop.store.action(key.digest)
+        sources = live.known(worker.shop, package, worker.inputs_of[package.id])
+        if is_live(package) and sources is None:
+            return Forecast("build")
+        layers = worker.seen_by_build(package, known, look=True)
+        action = worker.shop.store.action(worker.build_key(package, layers, sources).digest)
         gpkg, lacking = action.outputs["gpkg"] if action else None, Forecast("build")
     if gpkg is None:
         return lacking

@@ -9,12 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cloche.build import binpkg, fetch, kept, merge
+from cloche.build import binpkg, fetch, kept, live, merge
 from cloche.build import package as building
 from cloche.build.compose import Composer
 from cloche.build.contests import Contests
 from cloche.build.errors import SHOWN, StepError, StoppedError
 from cloche.build.events import Bus, Done, Note
+from cloche.build.livepins import Sources, is_live
 from cloche.build.package import disk_full
 from cloche.build.workshop import Workshop
 from cloche.errors import ClocheError, HostTroubleError, is_full
@@ -133,8 +134,9 @@ class Worker:
     def _built(self, package: Package, done: Mapping[str, Made]) -> tuple[str, bool]:
         """The package's GPKG, and whether it had to be built."""
         build = self.seen_by_build(package, done)
-        key = self.build_key(package, build)
-        step = self._once(package, key, lambda: self._build(package, build, key))
+        sources = self.live_sources(package, build)
+        key = self.build_key(package, build, sources)
+        step = self._once(package, key, lambda: self._build(package, build, key, sources))
         return step.action.outputs["gpkg"], step.made
 
     def _once(self, package: Package, key: Key, make: Callable[[], Outcome]) -> Remembered:
@@ -153,7 +155,8 @@ class Worker:
         if package.binary is not None:
             gpkg = binpkg.found(self.shop, package)
         else:
-            key = self.build_key(package, self.seen_by_build(package, done))
+            sources = live.known(self.shop, package, self.inputs_of[package.id])
+            key = self.build_key(package, self.seen_by_build(package, done), sources)
             action = self.shop.store.action(key.digest)
             gpkg = action.outputs["gpkg"] if action else None
         if gpkg is None:
@@ -238,13 +241,28 @@ class Worker:
         )
         return composer.compose(names, where)
 
-    def build_key(self, package: Package, layers: Sequence[Layer]) -> Key:
-        """Key of the build step over these layers."""
+    def live_sources(
+        self, package: Package, layers: Sequence[Layer], *, update: bool = False
+    ) -> Sources | None:
+        """The sources of a live ebuild, fetched where they are not here; None for all others.
+
+        ``layers`` are what its build sees. Raises as `live.obtain`.
+        """
+        if not is_live(package):
+            return None
+        inputs = self.inputs_of[package.id]
+        return live.obtain(self.shop, package, inputs, layers, self.environment, update=update)
+
+    def build_key(
+        self, package: Package, layers: Sequence[Layer], sources: Sources | None = None
+    ) -> Key:
+        """Key of the build step over these layers; ``sources`` are those of a live ebuild."""
         return build_key(
             package,
             inputs=self.inputs_of[package.id],
             layers=[(layer.label, layer.id) for layer in layers],
             base=self.shop.inputs.key_base,
+            live=sources.layer.id if sources else None,
         )
 
     def merge_key(self, package: Package, gpkg: str, layers: Sequence[Layer]) -> Key:
@@ -257,13 +275,15 @@ class Worker:
             base=self.shop.inputs.key_base,
         )
 
-    def _build(self, package: Package, layers: Sequence[Layer], key: Key) -> Outcome:
+    def _build(
+        self, package: Package, layers: Sequence[Layer], key: Key, sources: Sources | None
+    ) -> Outcome:
         fetch.fetch(self.shop, package, self.environment)
         began = time.monotonic()
         self.shop.jobserver.started()
         try:
             with self._recording_failure("build-failed", package, key):
-                gpkg, log = building.build(self.shop, package, layers)
+                gpkg, log = building.build(self.shop, package, layers, sources)
         finally:
             self.shop.jobserver.ended()
         return Outcome({"gpkg": gpkg}, log, time.monotonic() - began)

@@ -11,6 +11,7 @@ from cloche.binhosts.index import Binhost
 from cloche.build.events import Bus
 from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
+from cloche.build.livepins import Live
 from cloche.config.lock import RepoPin
 from cloche.config.tree import Content
 from cloche.engines.base import Bind, Engine, Limits, Sandbox
@@ -127,6 +128,7 @@ class Workshop:
     bus: Bus
     running: Running
     jobserver: Jobserver
+    live: Live
     layers: dict[str, Layer] = field(default_factory=dict)  # those asked for so far, by id
 
     def sandbox(

@@ -48,6 +48,13 @@ Function = Callable[..., Any]
 Progress = Literal["auto", "live", "plain", "json"]
 
 
+live_option = click.option(
+    "--live",
+    is_flag=True,
+    help="Let the code of live ebuilds fetch their sources, as `live = true` of the machine does.",
+)
+
+
 def common(function: Function) -> Function:
     """Options that planning and building share."""
     for option in (
@@ -73,6 +80,7 @@ def common(function: Function) -> Function:
             "this fragment of the machine, and stop.",
         ),
         click.option("--locked", is_flag=True, help="Refuse whatever is not as in cloche.lock."),
+        live_option,
         click.option(
             "-j", "--jobs", type=click.IntRange(1), help="Packages built at once [all cores]."
         ),
@@ -92,6 +100,7 @@ Examples:
   cloche build workbench --offline --locked
   cloche build workbench --strict-hooks
   cloche build workbench --strict-config
+  cloche build workbench --live
   cloche build workbench --progress json > events.jsonl
 """
 )
@@ -145,6 +154,7 @@ def build(
     strict_config: bool,
     autounmask_write: str | None,
     locked: bool,
+    live: bool,
     keep_going: bool,
     packages: tuple[str, ...],
     rebuild: tuple[str, ...],
@@ -169,6 +179,7 @@ def build(
         locked=locked,
         strict_hooks=strict_hooks,
         strict_config=strict_config,
+        live=live,
         autounmask_write=autounmask_write,
         packages=packages,
         rebuild=rebuild,

@@ -9,13 +9,16 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import click
+import msgspec
 
 from cloche.build import binpkg, distfiles, locking
 from cloche.build.errors import MissingSeedError
 from cloche.build.events import Event, Fetched
 from cloche.build.fetch import fetch as fetch_package
+from cloche.build.liveahead import fetch_live, lacking_live, live_packages
 from cloche.build.machine import FETCHERS
 from cloche.build.workshop import Inputs, Workshop
+from cloche.cli.build import live_option
 from cloche.cli.complete import complete_machine
 from cloche.cli.repo import sync_index, sync_repository
 from cloche.cli.seed import How, make_seed
@@ -29,7 +32,7 @@ from cloche.cli.workplace import (
     telling_of_long_stages,
 )
 from cloche.config import lock as locks
-from cloche.config.drift import inputs_drift, packages_drift
+from cloche.config.drift import inputs_drift, live_drift, packages_drift
 from cloche.config.errors import NoMachinesError, Origin
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
@@ -42,36 +45,55 @@ from cloche.plan.depgraph import Package
     epilog="""\b
 Examples:
   cloche lock workbench
+  cloche lock workbench --update
   cloche lock --check && cloche build workbench --locked
   cloche lock workbench --json | jq '.distfiles'
 """
 )
 @click.argument("machines", nargs=-1, shell_complete=complete_machine)
 @click.option("--check", is_flag=True, help="Write nothing; say what differs, status 1 if any.")
+@click.option(
+    "--update", is_flag=True, help="Take the newest sources of live ebuilds, and pin these."
+)
+@live_option
 @click.option("--json", "as_json", is_flag=True, help="What was locked, for programs.")
 @click.pass_obj
-def lock(options: Options, machines: tuple[str, ...], check: bool, as_json: bool) -> None:
+def lock(
+    options: Options,
+    machines: tuple[str, ...],
+    check: bool,
+    update: bool,
+    live: bool,
+    as_json: bool,
+) -> None:
     """Pin all that MACHINES (all of the project's, without any) are made from in cloche.lock.
 
     The seed to the byte, every repository's content, the configuration, what Portage resolves,
-    every distfile's digest. `cloche build --locked` refuses whatever differs from it.
+    every distfile's digest, the commits of live ebuilds. `cloche build --locked` refuses whatever
+    differs from it.
     """
     project = load_project(options.directory)
     if not check:
         locks.check(project.lock)
-    told, differs = {}, False
+    told, differs, failed = {}, False, False
+    choices = Choices(live=live)
     for name in _named(project, machines):
         wanted = project.machine(name)
         with (
             terminable(),
-            opened_workshop(options, project, wanted, Choices(), telling_of_long_stages()) as shop,
+            opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop,
         ):
-            worker = prepared(shop, project, wanted, Choices())
+            worker = prepared(shop, project, wanted, choices)
             before = locks.read(project.lock)
+            for error in [] if check else fetch_live(worker, update=update):
+                say(one_line(str(error)))
+                failed = True
             packages = worker.plan.packages
             gpkgs = locking.fetched_binpkgs(shop, packages)
             now = locking.locked(before, wanted, shop.inputs, packages, gpkgs)
+            live_ones = [each.id for each in live_packages(worker)]
             changes = _changes(before, now, name)
+            changes += live_drift(live_ones, before, locks.read(project.lock))
             if not check:
                 _write(project, wanted, shop.inputs, packages, gpkgs)
         entry = now.machines[name]
@@ -79,12 +101,13 @@ def lock(options: Options, machines: tuple[str, ...], check: bool, as_json: bool
         told[name] = {"changes": changes, "repos": entry.repos, "packages": entry.packages} | {
             "distfiles": [file.name for file in entry.distfiles],
             "binpkgs": [pin.path for pin in entry.binpkgs],
+            "live": {id: locks.read(project.lock).live.get(id) for id in live_ones},
         }
         _tell(name, entry, changes, check=check)
     differs |= _tidy(project, check=check)
     if as_json:
-        click.echo(json.dumps(told, indent=2))
-    if check and differs:
+        click.echo(json.dumps(msgspec.to_builtins(told), indent=2))
+    if failed or (check and differs):
         sys.exit(Exit.FAILED)
 
 
@@ -137,9 +160,12 @@ Examples:
 )
 @click.argument("machines", nargs=-1, shell_complete=complete_machine)
 @click.option("--locked", is_flag=True, help="Refuse whatever is not as in cloche.lock.")
+@live_option
 @click.option("--json", "as_json", is_flag=True, help="For programs.")
 @click.pass_obj
-def fetch(options: Options, machines: tuple[str, ...], locked: bool, as_json: bool) -> None:
+def fetch(
+    options: Options, machines: tuple[str, ...], locked: bool, live: bool, as_json: bool
+) -> None:
     """Bring in all that MACHINES (all of the project's, without any) need, sources and all.
 
     Afterwards `cloche build --offline` works. What is there already stays; what could not be had is
@@ -148,16 +174,16 @@ def fetch(options: Options, machines: tuple[str, ...], locked: bool, as_json: bo
     project = load_project(options.directory)
     told = {}
     for name in _named(project, machines):
-        told[name] = _fetch(options, project, name, locked=locked)
+        told[name] = _fetch(options, project, name, Choices(locked=locked, live=live))
     if as_json:
         click.echo(json.dumps(told, indent=2))
     if any(each["missing"] for each in told.values()):
         sys.exit(Exit.FAILED)
 
 
-def _fetch(options: Options, project: Project, name: str, *, locked: bool) -> dict[str, list[str]]:
+def _fetch(options: Options, project: Project, name: str, choices: Choices) -> dict[str, list[str]]:
     """Everything of one machine."""
-    wanted, choices = project.machine(name), Choices(locked=locked)
+    wanted = project.machine(name)
     for spec in project.repos.values():
         if spec.sync is not None:
             sync_repository(options, project, spec)
@@ -184,7 +210,8 @@ def _fetch_sources(
         stages(event)
 
     with terminable(), opened_workshop(options, project, wanted, choices, sink) as shop:
-        packages = prepared(shop, project, wanted, choices).plan.packages
+        worker = prepared(shop, project, wanted, choices)
+        packages = worker.plan.packages
         named = {file.name: file for each in packages for file in each.distfiles}
         files = tuple(named.values())
         lacking = distfiles.missing(shop.store, files)
@@ -194,6 +221,8 @@ def _fetch_sources(
         missing += sorted(
             each.binary.path for each in packages if each.binary and not binpkg.found(shop, each)
         )
+        failed += fetch_live(worker)
+        missing += lacking_live(worker)
     for error in failed:
         say(one_line(str(error)))
     ending = f", {len(missing)} missing: {', '.join(missing)}" if missing else ""

@@ -60,6 +60,7 @@ def plan(
     strict_config: bool,
     autounmask_write: str | None,
     locked: bool,
+    live: bool,
     as_json: bool,
 ) -> None:
     """Show what a build of MACHINE would do: what is reused, what is built, what it sees.
@@ -79,13 +80,14 @@ def plan(
         locked=locked,
         strict_hooks=strict_hooks,
         strict_config=strict_config,
+        live=live,
         autounmask_write=autounmask_write,
     )
     with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
         worker = prepared(shop, project, wanted, choices)
         fates = forecast(worker)
-        if (live := live_to_build(worker, fates)) is not None:
-            say(f"warning: {one_line(str(live))}")
+        if (refused := live_to_build(worker, fates)) is not None:
+            say(f"warning: {one_line(str(refused))}")
         before = resolution_before(shop.store, wanted)
         rows = _rows(worker, fates, before)
         known = {name: each.made for name, each in fates.items() if each.made is not None}

@@ -15,6 +15,7 @@ import click
 from cloche.build.events import Bus, Event, Note, Progress, Sink
 from cloche.build.guestcall import Running
 from cloche.build.jobserver import Jobserver
+from cloche.build.livepins import Live
 from cloche.build.locking import hold_inputs, hold_packages, locked_binpkgs
 from cloche.build.machine import prepare
 from cloche.build.prepare import pin_inputs
@@ -97,6 +98,7 @@ class Choices:
     locked: bool = False
     strict_hooks: bool = False
     strict_config: bool = False
+    live: bool = False
     autounmask_write: str | None = None
     packages: tuple[str, ...] = ()
     rebuild: tuple[str, ...] = ()
@@ -189,7 +191,8 @@ def opened_workshop(
         bus = Bus(sink)
         if policy.limits.memory is not None and not cgroups.can_limit_memory():
             bus(Note(text=NO_MEMORY_LIMIT, level="warning"))
-        yield Workshop(store, engine, inputs, policy, bus, running, jobserver)
+        live = Live(("*/*",) if choices.live else machine.live, project.lock, locked=choices.locked)
+        yield Workshop(store, engine, inputs, policy, bus, running, jobserver, live)
 
 
 def prepared(shop: Workshop, project: Project, machine: Machine, choices: Choices) -> Worker:

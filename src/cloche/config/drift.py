@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from cloche.config.lock import (
     DebianPackage,
     DebianSeed,
+    LivePin,
+    Lock,
     MachineLock,
     RepoPin,
     SeedLock,
@@ -135,3 +137,21 @@ def packages_drift(locked: MachineLock, actual: MachineLock) -> list[str]:
         if was[name].size != binpkgs[name].size
         or (binpkgs[name].sha256 and was[name].sha256 != binpkgs[name].sha256)
     ]
+
+
+def live_drift(packages: Iterable[str], locked: Lock, actual: Lock) -> list[str]:
+    """How the pinned sources of live ebuilds differ; ``packages`` are the ids of a machine's."""
+    lines = []
+    for package in packages:
+        before, now = locked.live.get(package), actual.live.get(package)
+        if now is None:
+            lines.append(f"the sources of {package} are not pinned")
+        elif before is None:
+            lines.append(f"{package} at {_commits(now)} is new")
+        elif before.identity != now.identity:
+            lines.append(f"{package} {_commits(before)} → {_commits(now)}")
+    return lines
+
+
+def _commits(pin: LivePin) -> str:
+    return ", ".join(each.commit[:12] for each in pin.commits) or f"tree {pin.tree[:12]}"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -28,6 +28,7 @@ _READABLE = (1, VERSION)  # 1 had seeds alone, all of them Debian's
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00-\x1f\x7f]*\Z")]
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]*\Z")]
 _NOT_PLAIN = "Not a plain file name, version or digest"
+Commit = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{7,64}\Z")]
 Word = Annotated[str, msgspec.Meta(pattern=r"\A\w[\w.+-]*\Z")]
 
 
@@ -149,6 +150,30 @@ class BinpkgPin:
     sha256: Digest
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Revision:
+    """The commit of one repository; ``repository`` is its name in the store of the eclass."""
+
+    repository: FileName
+    commit: Commit
+
+
+@dataclass(frozen=True, slots=True)
+class LivePin:
+    """The sources of a live ebuild. ``tree`` is the id of what the store has of them, which counts
+    where no repository has a commit that can be named (``commits`` is empty)."""
+
+    tree: Digest
+    commits: tuple[Revision, ...] = ()
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What says that two pins mean the same sources: equal commits come in different packs."""
+        if not self.commits:
+            return {"tree": self.tree}
+        return {"commits": " ".join(f"{each.repository}={each.commit}" for each in self.commits)}
+
+
 @dataclass(frozen=True, slots=True)
 class MachineLock:
     """What a machine is made of beside its seed: ``config`` is the id of its configuration's layer,
@@ -173,6 +198,7 @@ class Lock:
     repos: Mapping[str, RepoPin] = field(default_factory=dict)
     machines: Mapping[str, MachineLock] = field(default_factory=dict)
     binrepos: Mapping[str, BinrepoPin] = field(default_factory=dict)
+    live: Mapping[str, LivePin] = field(default_factory=dict)  # by the id of the package
 
 
 _Tables = Mapping[str, Mapping[str, Any]]
@@ -186,7 +212,7 @@ def parse(text: str, file: Path) -> Lock:
         version = data.pop("version", None)
         if version not in _READABLE:
             raise ValueError(f"version {version!r}, this cloche knows {VERSION}")
-        if unknown := sorted(data.keys() - {"seeds", "repos", "binrepos", "machines"}):
+        if unknown := sorted(data.keys() - {"seeds", "repos", "binrepos", "machines", "live"}):
             raise ValueError(f"unknown table {unknown[0]!r}")
         return Lock(
             {name: seed_of(each, f"seeds.{name}") for name, each in _tables(data, "seeds")},
@@ -199,6 +225,7 @@ def parse(text: str, file: Path) -> Lock:
                 name: _entry(BinrepoPin, each, f"binrepos.{name}")
                 for name, each in _tables(data, "binrepos")
             },
+            {name: _entry(LivePin, each, f"live.{name}") for name, each in _tables(data, "live")},
         )
     except ValueError as problem:
         raise BadLockError(file, str(problem)) from problem
@@ -241,6 +268,7 @@ def render(lock: Lock) -> str:
             "repos": {name: _table(lock.repos[name]) for name in sorted(lock.repos)},
             **({"binrepos": binrepos} if (binrepos := _binrepos(lock)) else {}),
             "machines": {name: _table(lock.machines[name]) for name in sorted(lock.machines)},
+            **({"live": live} if (live := _live(lock)) else {}),
         }
     )
 
@@ -249,7 +277,11 @@ def _binrepos(lock: Lock) -> dict[str, Any]:
     return {name: _table(lock.binrepos[name]) for name in sorted(lock.binrepos)}
 
 
-def _table(entry: SeedLock | RepoPin | BinrepoPin | MachineLock) -> dict[str, Any]:
+def _live(lock: Lock) -> dict[str, Any]:
+    return {name: _table(lock.live[name]) for name in sorted(lock.live)}
+
+
+def _table(entry: SeedLock | RepoPin | BinrepoPin | MachineLock | LivePin) -> dict[str, Any]:
     """Plain data in one order: the type first, lists last and sorted, and nothing that is empty."""
     plain = msgspec.to_builtins(entry)
     data = {key: value for key, value in plain.items() if value not in ("", (), [])}
@@ -305,18 +337,30 @@ def undeclared(
     seeds: Container[str],
     repos: Container[str],
     binrepos: Container[str],
-    machines: Container[str],
+    machines: Collection[str],
 ) -> tuple[Lock, list[str]]:
-    """The lock without what a project declares no longer, and what that is, in words."""
+    """The lock without what a project declares no longer, and what that is, in words.
+
+    The sources of a live ebuild go when all machines are locked, and none has the package.
+    """
     gone = [f"the seed {name}" for name in lock.seeds if name not in seeds]
     gone += [f"the repository {name}" for name in lock.repos if name not in repos]
     gone += [f"the binary package host {name}" for name in lock.binrepos if name not in binrepos]
     gone += [f"the machine {name}" for name in lock.machines if name not in machines]
+    entries = {name: each for name, each in lock.machines.items() if name in machines}
+    packages = {package for each in entries.values() for package in each.packages}
+    live = {
+        name: pin
+        for name, pin in lock.live.items()
+        if name in packages or len(entries) < len(machines)
+    }
+    gone += [f"the live ebuild {name}" for name in lock.live if name not in live]
     left = Lock(
         {name: seed for name, seed in lock.seeds.items() if name in seeds},
         {name: repo for name, repo in lock.repos.items() if name in repos},
-        {name: machine for name, machine in lock.machines.items() if name in machines},
+        entries,
         {name: pin for name, pin in lock.binrepos.items() if name in binrepos},
+        live,
     )
     return left, sorted(f"{text} is no longer declared" for text in gone)
 
@@ -334,6 +378,11 @@ def with_repo(lock: Lock, name: str, repo: RepoPin) -> Lock:
 def with_binrepo(lock: Lock, name: str, pin: BinrepoPin) -> Lock:
     """The lock with one binary package host put in or replaced."""
     return replace(lock, binrepos={**lock.binrepos, name: pin})
+
+
+def with_live(lock: Lock, package: str, pin: LivePin) -> Lock:
+    """The lock with the sources of one live ebuild put in or replaced."""
+    return replace(lock, live={**lock.live, package: pin})
 
 
 def with_machine(

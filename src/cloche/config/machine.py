@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,9 @@ from cloche.config.sets import Asked, PackageSet, check_member, expand, load_set
 from cloche.config.table import Table, load
 from cloche.config.units import duration, size
 
-KEYS = ("seed", "profile", "portage", "sets", "packages", "binrepos", "output", "limits")
+KEYS = ("seed", "profile", "portage", "sets", "packages", "binrepos", "live", "output", "limits")
+
+_LIVE = re.compile(r"=?[\w+.*?\[\]-]+/[\w+.*?\[\]-]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,8 @@ class Machine:
     ``atoms`` is everything asked for, sets followed, each with the place that asked; ``targets`` is
     what to hand to Portage, which follows sets by itself. ``set_files`` are the project's sets by
     name: all of them, for one may hold another. ``binrepos`` are binary package hosts that its
-    packages may come from, the preferred one first.
+    packages may come from, the preferred one first. ``live`` are names of live ebuilds that may
+    fetch their sources from the network, with a shell's wildcards.
     """
 
     name: str
@@ -74,6 +78,7 @@ class Machine:
     output: Output
     limits: LimitsSpec
     binrepos: tuple[str, ...] = ()
+    live: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -131,6 +136,7 @@ def load_machine(
         output=Output(output.get("stage4", bool, False)),
         limits=_limits(table.table("limits")),
         binrepos=_binrepos(table, binrepos),
+        live=_live(table),
     )
 
 
@@ -186,6 +192,20 @@ def _binrepos(table: Table, known: frozenset[str]) -> tuple[str, ...]:
         if name not in known:
             raise UnknownNameError(origin, "binary package host", name, known)
     return tuple(name for name, _ in table.strings("binrepos"))
+
+
+def _live(table: Table) -> tuple[str, ...]:
+    """``live = true``, or a list of names of packages, which may have wildcards."""
+    if isinstance(table.data.get("live"), bool):
+        return ("*/*",) if table.get("live", bool, False) else ()
+    for text, origin in table.strings("live"):
+        if not _LIVE.fullmatch(text):
+            raise MalformedError(
+                origin,
+                f"“{text}” is not the name of a package",
+                'write "CATEGORY/NAME", with wildcards if you like, or `live = true` for all',
+            )
+    return tuple(text for text, _ in table.strings("live"))
 
 
 def _limits(table: Table) -> LimitsSpec:

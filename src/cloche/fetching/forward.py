@@ -43,12 +43,14 @@ class Forwarder:
     """The proxy. ``configured`` are servers that the user names, ``proxies`` are the user's own.
 
     ``proxies`` has values of ``http_proxy``, ``https_proxy``, ``ftp_proxy`` and ``no_proxy``.
-    ``refused`` has a URI, or HOST:PORT of a tunnel, and the reason, for each refused request.
+    ``refused`` has a URI, or HOST:PORT of a tunnel, and the reason, for each refused request;
+    ``failed`` likewise for each request whose server could not be reached.
     """
 
     configured: frozenset[Place]
     proxies: Mapping[str, str] = field(default_factory=dict)
     refused: list[tuple[str, str]] = field(default_factory=list)
+    failed: list[tuple[str, str]] = field(default_factory=list)
     _open: set[socket.socket] = field(default_factory=set)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -77,6 +79,7 @@ class Forwarder:
 
     def _serve(self, client: socket.socket) -> None:
         with client, self._held(client):
+            target = ""
             try:
                 client.settimeout(IDLE)
                 method, target, headers, rest = _request(client)
@@ -84,7 +87,9 @@ class Forwarder:
             except _RefusedError as error:
                 _reply(client, error.status, error.reason)
             except (OSError, EOFError, ftplib.Error) as error:
-                _reply(client, 502, getattr(error, "strerror", None) or str(error))
+                reason = getattr(error, "strerror", None) or str(error)
+                self.failed.append((target, reason))
+                _reply(client, 502, reason)
 
     @contextlib.contextmanager
     def _held(self, connection: socket.socket) -> Iterator[None]:

@@ -24,7 +24,7 @@ STILL_CLOCK = Path(__file__).with_name("bin") / "still-clock"
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
-    guest_settings.apply()
+    guest_settings.apply(**request.get("environment", {}))
     settings, trees = phases.load(refreshed=True)
     package = phases.ebuild_package(request["cpv"], request["repo"], settings, trees)
     own = prepare(package, settings, trees)

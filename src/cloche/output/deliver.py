@@ -11,6 +11,7 @@ from cloche.build import contests as contests_of
 from cloche.build import hooks
 from cloche.build.events import Note
 from cloche.build.finish import finish
+from cloche.build.liveahead import remembered_sources
 from cloche.build.machine import Built
 from cloche.build.metadata import remembered_caches
 from cloche.build.work import Made, NotMergedError, Worker
@@ -100,7 +101,7 @@ def remember(
     inputs = shop.inputs
     trees = {made.layer for made in results} | {layer.id for layer in inputs.base}
     trees |= worker.composed | {repo.tree for repo in inputs.repos.values()}
-    trees |= remembered_caches(shop)
+    trees |= remembered_caches(shop) | remembered_sources(worker)
     parts = worker.shop.inputs.seed_parts
     trees |= parts.trees if parts else set()
     kept = {made.gpkg for made in results} | set(blobs) | {worker.depgraph}

@@ -43,11 +43,13 @@ def build_key(
     inputs: Mapping[str, str],
     layers: Sequence[tuple[str, str]],
     base: Mapping[str, str],
+    live: str | None = None,
 ) -> Key:
     """Key of a build step.
 
     ``inputs`` are the digests of ebuild, eclasses, ``files/`` and patches; ``layers`` the visible
-    set; ``base`` what all steps of the machine share: seed, guest code, strictness.
+    set; ``base`` what all steps of the machine share: seed, guest code, strictness; ``live`` the id
+    of the tree that holds the sources of a live ebuild.
     """
     parts = {
         "package": package.id,
@@ -57,6 +59,7 @@ def build_key(
         **variable_parts(package, without=MERGE_ONLY),
         **distfile_parts(package.distfiles),
         **layer_parts(layers),
+        **({"live": live} if live else {}),
     }
     return make_key("build", parts)
 

@@ -1,0 +1,313 @@
+"""The sources of live ebuilds: fetched by their own src_unpack, kept as a tree, pinned in the lock.
+
+This is the one step in which an ebuild's code has a network, and only where the user allows it. The
+sandbox is that of the package's build, with a proxy as the only way out, as for distfiles. What the
+eclass then has in its own store below DISTDIR becomes a layer; the build itself runs offline on it.
+
+The tree that the lock names is taken where the store has it. Elsewhere the same commits are fetched
+again; they come in other packs, so that the tree may have another id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cloche.build import distfiles
+from cloche.build import package as building
+from cloche.build.errors import LiveError, StepError
+from cloche.build.events import Phase, Started
+from cloche.build.fetch import NAME_IT, fetch
+from cloche.build.guestcall import Call, tail_of
+from cloche.build.livepins import WHERE, Sources, overrides
+from cloche.build.logs import new_log
+from cloche.build.network import CA_BUNDLE, forwarder, mirrors_of, network_files, way_out
+from cloche.build.prepare import where_writable
+from cloche.build.workshop import Workshop, make_directory
+from cloche.config import lock as locks
+from cloche.config.lock import LivePin, Revision
+from cloche.engines.errors import SandboxError
+from cloche.fetching.forward import Forwarder
+from cloche.fetching.reach import mirror_uris
+from cloche.layers import (
+    SOURCE_DATE_EPOCH,
+    ImportRefusedError,
+    Layer,
+    commit,
+    import_directory,
+)
+from cloche.plan.depgraph import Package
+from cloche.store import Key, Outcome, make_key, record
+
+_KIND = "live"
+_ADVICE = (
+    "check the network and the proxy settings; only what goes through a proxy (http, https) can be "
+    "reached from there"
+)
+#: What git says of a server that it does not reach, and of one that has no such repository.
+_UNREACHED = re.compile(r"unable to access '([^'\s]+)': *(.*)|repository '([^'\s]+)' (not found)")
+
+
+def pin_of(shop: Workshop, package: Package) -> LivePin | None:
+    """What the lock pins of a package's sources. Raises `BadLockError`."""
+    return locks.read(shop.live.lock).live.get(package.id) if shop.live.lock else None
+
+
+def known(shop: Workshop, package: Package, inputs: Mapping[str, str]) -> Sources | None:
+    """The pinned sources, where the store has them.
+
+    ``inputs`` are the digests of the package's own files: what another ebuild of that name fetched,
+    and called by these commits, is not taken.
+    """
+    pin = pin_of(shop, package)
+    if pin is None:
+        return None
+    found = pin.tree
+    if not (found and shop.store.has_tree(found)):
+        action = shop.store.action(_key(package, pin, inputs).digest)
+        if action is None:
+            return None
+        found = action.outputs["tree"]
+    layer = shop.layer(found)
+    # A lock comes from anybody, and a store has trees that are none of a project's business.
+    return Sources(layer, pin.commits) if layer.kind == _KIND else None
+
+
+def obtain(
+    shop: Workshop,
+    package: Package,
+    inputs: Mapping[str, str],
+    layers: Sequence[Layer],
+    environment: Mapping[str, str],
+    *,
+    update: bool = False,
+) -> Sources:
+    """The package's sources: the pinned ones, or with ``update`` the newest, which are pinned then.
+
+    ``layers`` are what the package's build sees, ``environment`` is the caller's, for proxies.
+    Raises LiveError, StepError, SandboxError.
+    """
+    if not update and (there := known(shop, package, inputs)):
+        return there
+    with shop.store.lock(f"live-{hashlib.sha256(package.id.encode()).hexdigest()}"):
+        if not update and (there := known(shop, package, inputs)):
+            return there
+        pin = None if update else pin_of(shop, package)
+        _check(shop, package, pin)
+        fetch(shop, package, dict(environment))
+        began = time.monotonic()
+        layer, commits, log = _fetched(shop, package, layers, environment, pin)
+        made = LivePin(layer.id, commits)
+        outcome = Outcome({"tree": layer.id}, log)
+        record(
+            shop.store, _key(package, made, inputs), package.id, outcome, time.monotonic() - began
+        )
+        if pin is None and shop.live.lock is not None:
+            with where_writable():
+                locks.change(shop.live.lock, lambda lock: locks.with_live(lock, package.id, made))
+        return Sources(layer, commits)
+
+
+def _key(package: Package, pin: LivePin, inputs: Mapping[str, str]) -> Key:
+    return make_key(_KIND, {"package": package.id, **inputs, **pin.identity})
+
+
+def _check(shop: Workshop, package: Package, pin: LivePin | None) -> None:
+    """Refuse to fetch where that is not allowed, or not possible."""
+    if not shop.live.allows(package):
+        raise LiveError(shop.inputs.machine, (package.cpv,))
+    if pin is None and shop.live.locked:
+        failed = StepError(package.id, "fetch", "its sources are not pinned in cloche.lock")
+        failed.hint = f"run `cloche lock {shop.inputs.machine}`"
+        raise failed
+    if shop.policy.offline:
+        failed = StepError(package.id, "fetch", "its sources are not here and --offline")
+        failed.hint = "run once without --offline"
+        raise failed
+    if not shop.engine.nature.shares_kernel:
+        raise SandboxError(
+            f"fetching the sources of {package.cpv}",
+            f"the network of a sandbox of {shop.engine.name} cannot be filtered",
+            advice="fetch them with another --engine first",
+        )
+
+
+def _fetched(
+    shop: Workshop,
+    package: Package,
+    layers: Sequence[Layer],
+    environment: Mapping[str, str],
+    pin: LivePin | None,
+) -> tuple[Layer, tuple[Revision, ...], str]:
+    """Run src_unpack with a network; give what it fetched, the commits, and the log's path.
+
+    A pinned commit need not be the newest any more: then src_unpack runs again and is told which.
+    """
+    log = new_log(shop.store, package.cpv, "fetch")
+    shop.bus(Started(package=package.id, step="fetch", log=str(log)))
+    with shop.store.workspace(_KIND) as workspace:
+        distdir = make_directory(workspace, "distdir", 0o777)
+        for file in package.distfiles:  # copies: the sandbox can write to all that lies there
+            shutil.copyfile(distfiles.path_of(shop.store, file), distdir / file.name)
+        try:
+            commits = _unpacked(shop, package, layers, environment, (distdir, log), ())
+            if pin is not None and pin.commits and commits != pin.commits:
+                given = pin.commits
+                commits = _unpacked(shop, package, layers, environment, (distdir, log), given)
+        finally:
+            shop.bus(Phase(package=package.id, phase="fetch", state="end"))
+        for file in package.distfiles:
+            (distdir / file.name).unlink(missing_ok=True)
+        layer = _kept(shop, package, distdir, workspace / "tree", log)
+    if pin is not None and LivePin(layer.id, commits).identity != pin.identity:
+        raise _differs(shop, package, pin, commits, log)
+    return layer, commits, building.put_away(shop, package, log)
+
+
+def _unpacked(
+    shop: Workshop,
+    package: Package,
+    layers: Sequence[Layer],
+    environment: Mapping[str, str],
+    places: tuple[Path, Path],
+    commits: Sequence[Revision],
+) -> tuple[Revision, ...]:
+    """Run pkg_setup and src_unpack; give the commits that it took. Raises StepError."""
+    distdir, log = places
+    mirrors = mirrors_of(shop)
+    configured = mirror_uris(mirrors)
+    proxy = forwarder(configured, environment)
+    with (
+        shop.store.workspace("unpack") as workspace,
+        way_out(shop, proxy, workspace) as (binds, _),
+    ):
+        sandbox = shop.sandbox(
+            layers,
+            upper=make_directory(workspace, "root"),
+            binds=(
+                *building.build_binds(shop, package, workspace, distdir=distdir),
+                *network_files(workspace, mirrors, configured),
+                *binds,
+            ),
+        )
+        wanted = Call(
+            script=_KIND,
+            request={
+                **building.package_request(package),
+                "environment": {**overrides(commits), "GIT_SSL_CAINFO": CA_BUNDLE},
+            },
+            sandbox=sandbox,
+            workspace=workspace,
+            log=log,
+            environment=shop.environment()
+            | building.build_environment(shop)
+            | {"SSL_CERT_FILE": CA_BUNDLE},
+            package=package.id,
+        )
+        result = building.run(shop, package, wanted)
+    if result.get("status") != "ok":
+        raise _failure(shop, package, result, log, proxy, commits)
+    try:
+        return tuple(sorted(msgspec.convert(result.get("commits"), tuple[Revision, ...])))
+    except msgspec.ValidationError as error:
+        raise StepError(package.id, "fetch", f"not a commit: {error}", log=str(log)) from error
+
+
+def _kept(shop: Workshop, package: Package, distdir: Path, tree: Path, log: Path) -> Layer:
+    """What lies in DISTDIR as a layer of its own, in normal form. Raises StepError."""
+    if not any(distdir.iterdir()):
+        failed = StepError(package.id, "fetch", "src_unpack left nothing in DISTDIR", log=str(log))
+        failed.hint = (
+            "only what an eclass (git-r3, subversion, mercurial, cargo …) keeps in its own store "
+            "there can be used by a build, which has no network"
+        )
+        raise failed
+    place = tree / WHERE
+    place.parent.mkdir(parents=True)
+    try:
+        import_directory(distdir, place)
+        for directory, names, files in os.walk(tree):
+            _normalise(Path(directory), [*names, *files], place)
+    except (ImportRefusedError, ValueError) as error:
+        raise StepError(package.id, "fetch", str(error), log=str(log)) from error
+    return commit(shop.store, tree, kind=_KIND, label=package.cpv, rules={})
+
+
+def _normalise(directory: Path, names: Sequence[str], top: Path) -> None:
+    """Plain modes and one time stamp; a link may not lead out. Raises ValueError."""
+    directory.chmod(0o755)
+    for name in names:
+        path = directory / name
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            written = Path(os.path.normpath(directory / path.readlink()))
+            if not written.is_relative_to(top):
+                raise ValueError(f"a link leads out of DISTDIR: {path.relative_to(top)}")
+        elif stat.S_ISREG(mode):
+            path.chmod(0o755 if mode & 0o111 else 0o644)
+        elif not stat.S_ISDIR(mode):
+            raise ValueError(f"neither file, directory nor link: {path.relative_to(top)}")
+        os.utime(path, (SOURCE_DATE_EPOCH, SOURCE_DATE_EPOCH), follow_symlinks=False)
+
+
+def _failure(
+    shop: Workshop,
+    package: Package,
+    result: Mapping[str, Any],
+    log: Path,
+    proxy: Forwarder,
+    commits: Sequence[Revision],
+) -> StepError:
+    """What a failed src_unpack means: a refused or silent server, a commit that is gone."""
+    failed = building.explain(shop, package, "fetch", dict(result), log)
+    failed.enter = None  # this root is not kept
+    unreached = _UNREACHED.findall(tail_of(log, building.TAIL))
+    if proxy.refused:
+        uri, why = proxy.refused[-1]
+        return _failed(failed, f"{uri} is refused: {why}", NAME_IT)
+    if proxy.failed:
+        uri, why = proxy.failed[-1]
+        return _failed(failed, f"{uri}: {why}", _ADVICE)
+    if unreached:
+        uri, why, lost, gone = unreached[-1]
+        return _failed(failed, f"{uri or lost}: {why or gone}", _ADVICE)
+    if commits:
+        named = ", ".join(f"{each.commit[:12]} of {each.repository}" for each in commits)
+        return _failed(failed, f"cloche.lock pins {named}, which is not there", _update(shop))
+    failed.hint = failed.hint or f"see `{failed.log_command}`"
+    return failed
+
+
+def _failed(like: StepError, reason: str, hint: str) -> StepError:
+    failed = StepError(like.package, like.step, reason, log=like.log, tail=like.tail)
+    failed.hint = hint
+    return failed
+
+
+def _differs(
+    shop: Workshop,
+    package: Package,
+    pin: LivePin,
+    commits: Sequence[Revision],
+    log: Path,
+) -> StepError:
+    """The error about sources that are not the pinned ones, although these were asked for."""
+    now = ", ".join(f"{each.commit[:12]} of {each.repository}" for each in commits) or "no commit"
+    was = ", ".join(f"{each.commit[:12]} of {each.repository}" for each in pin.commits)
+    reason = f"it took {now}, cloche.lock pins {was or f'the tree {pin.tree[:12]}'}"
+    failed = StepError(package.id, "fetch", reason, log=str(log))
+    failed.hint = _update(shop)
+    return failed
+
+
+def _update(shop: Workshop) -> str:
+    return f"`cloche lock --update {shop.inputs.machine}` takes the newest"

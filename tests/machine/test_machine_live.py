@@ -1,0 +1,195 @@
+"""Live ebuilds: fetched by their own code where that is allowed, pinned, and built offline."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from tests.support import ROOT, Store, cannot, project
+
+pytestmark = pytest.mark.real
+
+CASES = ROOT / "tests/cases"
+PACKAGE = "app-misc/pinned-9999::local"
+
+
+class Upstream:
+    """A git repository with one file, served over HTTP on the loopback (git's dumb protocol)."""
+
+    def __init__(self, place: Path) -> None:
+        self.work = place / "work"
+        self.bare = place / "served/some/pinned.git"
+        self.bare.parent.mkdir(parents=True)
+        self.git("init", "-q", "-b", "main", self.work, cwd=place)
+        self.git("init", "-q", "--bare", "-b", "main", self.bare, cwd=place)
+        handler = partial(Quiet, directory=str(place / "served"))
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def git(self, *words: str | Path, cwd: Path | None = None) -> str:
+        """Run git without the user's configuration; give what it says."""
+        who = {f"GIT_{role}_{key}": "a@example.org" for role in ("AUTHOR", "COMMITTER")
+               for key in ("NAME", "EMAIL")}  # fmt: skip
+        env = {"PATH": os.environ["PATH"], "HOME": "/nowhere", "GIT_CONFIG_NOSYSTEM": "1", **who}
+        done = subprocess.run(
+            ["git", *words],
+            cwd=cwd or self.work,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return done.stdout.strip()
+
+    def publish(self, greeting: str, *, anew: bool = False) -> str:
+        """Commit and publish a greeting, with ``anew`` in a history of its own; give the commit."""
+        if anew:
+            self.git("checkout", "-q", "--orphan", "other")
+            self.git("branch", "-q", "-f", "-D", "main")
+            self.git("branch", "-m", "main")
+            shutil.rmtree(self.bare)
+            self.git("init", "-q", "--bare", "-b", "main", self.bare)
+        (self.work / "greeting").write_text(f"{greeting}\n")
+        self.git("add", ".")
+        self.git("commit", "-qm", greeting)
+        self.git("push", "-q", self.bare, "main")
+        self.git("update-server-info", cwd=self.bare)
+        return self.git("rev-parse", "HEAD")
+
+    def stop(self) -> None:
+        """Answer nobody any more."""
+        self.server.shutdown()
+        self.server.server_close()
+
+
+class Quiet(SimpleHTTPRequestHandler):
+    """Files, without a log."""
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Iterator[Upstream]:
+    if shutil.which("git") is None:
+        cannot("git is needed to publish a repository")
+    made = Upstream(tmp_path)
+    yield made
+    made.stop()
+
+
+@dataclass(frozen=True)
+class Place:
+    """The project of the case, and a store in which it is built."""
+
+    project: Path
+    store: Store
+
+    def cloche(self, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+        """Run ``cloche``, which has to end with this status and without a traceback."""
+        done = self.store.cloche("-C", self.project, *words)
+        assert done.returncode == status, f"{done.args}\n{done.stdout}\n{done.stderr}"
+        assert "Traceback" not in done.stderr
+        return done
+
+    def build(self, *words: str, status: int = 0) -> str:
+        """Build the machine; give what was said."""
+        done = self.cloche("build", "git", "--progress", "plain", *words, status=status)
+        return done.stdout + done.stderr
+
+    def installed(self) -> list[str]:
+        """The commit and the greeting that the machine has."""
+        command = "cat /usr/share/pinned/commit /usr/share/pinned/greeting"
+        return self.cloche("shell", "git", "--", "sh", "-c", command).stdout.split()
+
+    def lines(self, told: str) -> str:
+        """The line about the package that failed."""
+        return next(line for line in told.splitlines() if line.startswith(f"{PACKAGE}: "))
+
+
+@pytest.fixture(scope="module")
+def with_git(root_seeded: Store, ground: Path) -> Iterator[Store]:
+    """A store with a seed that has git."""
+    parent = Path(tempfile.mkdtemp(prefix="live-", dir=ground))
+    store = root_seeded.copy(parent / "store")
+    store.cloche("-C", project(store, CASES / "live"), "seed", "bootstrap", "git", check=True)
+    yield store
+    subprocess.run(["rm", "-rf", parent], check=True)
+
+
+@pytest.fixture
+def place(with_git: Store, upstream: Upstream, tmp_path: Path) -> Place:
+    """The case with the address of the server in it, and a store of its own."""
+    made = project(with_git, CASES / "common", "live")
+    shutil.copytree(CASES / "live", made, dirs_exist_ok=True)
+    ebuild = made / "repo/app-misc/pinned/pinned-9999.ebuild"
+    text = ebuild.read_text().replace("HERE", upstream.address)
+    ebuild.write_text(text.replace("PORT", str(upstream.server.server_port)))
+    (made / "portage/live/mirrors").write_text(f"upstream {upstream.address}\n")
+    return Place(made, with_git.copy(tmp_path / "store"))
+
+
+def test_a_commit_is_fetched_pinned_and_moved_on(
+    place: Place, upstream: Upstream, tmp_path: Path
+) -> None:
+    lock = place.project / "cloche.lock"
+    first = upstream.publish("one")
+    empty = place.store.copy(tmp_path / "elsewhere")
+    assert "1 package built" in place.build()
+    assert place.installed() == [first, "one"]
+    assert f'commits = [\n    {{ repository = "some_pinned.git", commit = "{first}" }},\n]' in (
+        lock.read_text()
+    )
+    # The pin holds, whatever comes after it, and the build needs no network.
+    second = upstream.publish("two")
+    assert "0 packages built, 1 reused" in place.build()
+    place.cloche("lock", "git")
+    pinned = lock.read_text()
+    place.cloche("lock", "git", "--check")
+    forced = place.build("--rebuild", "pinned", "--offline", "--locked")
+    assert "rebuilt: the same layer as before" in forced
+    # A new pin builds again, and it says so.
+    told = place.cloche("lock", "git", "--update").stderr
+    assert f"{PACKAGE} {first[:12]} → {second[:12]}" in told
+    assert "1 package built" in place.build("--offline")
+    assert place.installed() == [second, "two"]
+    assert "    live: " in place.cloche("why", "pinned").stdout
+    place.cloche("store", "gc")
+    assert "0 packages built, 1 reused" in place.build("--offline")
+    # Elsewhere the branch has moved on, and the pinned commit is taken.
+    lock.write_text(pinned)
+    other = Place(place.project, empty)
+    assert "its sources are not here and --offline" in other.build("--offline", status=1)
+    assert other.cloche("fetch", "git", "--locked").stdout == ""
+    assert "1 package built" in other.build("--offline", "--locked")
+    assert other.installed() == [first, "one"]
+    assert lock.read_text() == pinned
+
+
+def test_what_cannot_be_had_is_one_line(place: Place, upstream: Upstream, tmp_path: Path) -> None:
+    first = upstream.publish("one")
+    others = [Place(place.project, place.store.copy(tmp_path / name)) for name in ("a", "b")]
+    place.cloche("lock", "git")
+    upstream.publish("two", anew=True)
+    told = place.lines(others[0].build(status=1))
+    assert f"cloche.lock pins {first[:12]} of some_pinned.git, which is not there" in told
+    mirrors = place.project / "portage/live/mirrors"
+    named = mirrors.read_text()
+    mirrors.write_text("")
+    told = others[1].build(status=1)
+    assert "/some/pinned.git/info/refs?service=git-upload-pack is refused: it is the loo" in told
+    mirrors.write_text(named)
+    upstream.stop()
+    told = others[1].build(status=1)
+    assert "/some/pinned.git/info/refs?service=git-upload-pack: Connection refused" in told
+    assert "check the network and the proxy settings" in told
