@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import stat
 import sys
-import threading
-from contextlib import suppress
+from functools import partial
 
-_BLOCK = 1 << 16
+from cloche.engines.copying import Copy
 
 
 class Streams:
@@ -22,7 +21,7 @@ class Streams:
 
     def __init__(self, *, tty: bool) -> None:
         self._ends: list[int] = []
-        self._copies: list[threading.Thread] = []
+        self._copies: list[Copy] = []
         self.stdin = sys.stdin.fileno()
         if stat.S_ISREG(os.fstat(self.stdin).st_mode):  # anything else may be read by others, too
             self.stdin = self._copied_from(self.stdin)
@@ -58,16 +57,6 @@ class Streams:
         return reader
 
 
-def _copy(source: int, target: int, closed: int) -> threading.Thread:
-    """Copy in a thread until the end, or until nobody takes it; ``closed`` is closed then."""
-
-    def run() -> None:
-        with suppress(OSError):
-            while data := os.read(source, _BLOCK):
-                while data:
-                    data = data[os.write(target, data) :]
-        os.close(closed)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    return thread
+def _copy(source: int, target: int, closed: int) -> Copy:
+    """Copy until the end, or until nobody takes it; ``closed`` is closed then."""
+    return Copy(source, target, partial(os.close, closed), until_unread=True)

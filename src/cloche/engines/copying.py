@@ -1,7 +1,8 @@
-"""Copying between descriptors, one thread for each: what sandboxes write, and machines' ports.
+"""Copying between descriptors, and reading what others write: sandboxes, programs, machines.
 
 Nothing in a sandbox may hold a descriptor of a host's file. What it writes goes into a pipe; a
-thread of ours copies that to the file (`written_to`).
+thread of ours copies that to the file (`written_to`). What is read into memory has a limit
+(`collect`, `lines`): whoever writes is not trusted to end.
 """
 
 from __future__ import annotations
@@ -9,22 +10,25 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import selectors
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
 _BLOCK = 65536
-_PIPE = (
-    1 << 20
-)  # bytes that a writer may be ahead; what a kernel gives to ordinary users by default
+# Bytes that a writer may be ahead; what a kernel gives to ordinary users by default.
+_PIPE = 1 << 20
+LONGEST_LINE = 1 << 20  # bytes
 
 
 class Copy:
     """Copies from one descriptor to another until the end of the first, and counts the bytes.
 
     Where nobody reads any more, or ``limit`` bytes were written, what is left is counted and
-    dropped: no writer is ever kept waiting. ``then`` is called at the end.
+    dropped: no writer is ever kept waiting. With ``until_unread`` the copy ends where nobody reads
+    any more, as a pipe does. ``then`` is called at the end.
     """
 
     def __init__(
@@ -33,8 +37,11 @@ class Copy:
         target: int,
         then: Callable[[], None] = lambda: None,
         limit: int | None = None,
+        *,
+        until_unread: bool = False,
     ) -> None:
         self.copied = 0
+        self._until_unread = until_unread
         self._limit = limit
         self._source = source
         self._target: int | None = target
@@ -74,6 +81,8 @@ class Copy:
         try:
             write_all(self._target, data)
         except OSError:
+            if self._until_unread:
+                raise
             self._target = None
 
 
@@ -114,21 +123,42 @@ def written_to(file: IO[bytes], limit: int | None = None) -> Iterator[Outlet]:
         outlet.close()
 
 
-def lines(fd: int) -> Callable[[], bytes | None]:
-    """Return a function that reads the next line from a descriptor; it gives None at the end."""
+def lines(fd: int, longest: int = LONGEST_LINE) -> Iterator[bytes]:
+    """Lines from a descriptor as they come, with their ends; those that are longer, in pieces."""
     rest = b""
+    while data := os.read(fd, _BLOCK):
+        *whole, rest = (rest + data).split(b"\n")
+        yield from (line + b"\n" for line in whole)
+        if len(rest) > longest:
+            yield rest
+            rest = b""
+    if rest:
+        yield rest
 
-    def read() -> bytes | None:
-        nonlocal rest
-        while b"\n" not in rest:
-            data = os.read(fd, _BLOCK)
-            if not data:
-                return None
-            rest += data
-        line, _, rest = rest.partition(b"\n")
-        return line
 
-    return read
+def collect(fds: Sequence[int], most: int, seconds: float | None = None) -> tuple[bytes, ...]:
+    """All that comes from descriptors, whichever is first, until the end of each.
+
+    Raises OverflowError when one gives more than ``most`` bytes, TimeoutError after ``seconds``.
+    """
+    found = {fd: bytearray() for fd in fds}
+    began = time.monotonic()
+    with selectors.DefaultSelector() as waiting:
+        for fd in fds:
+            waiting.register(fd, selectors.EVENT_READ)
+        while waiting.get_map():
+            left = None if seconds is None else max(0.0, began + seconds - time.monotonic())
+            ready = waiting.select(left)
+            if not ready:
+                raise TimeoutError(f"no end after {seconds:g} s")
+            for key, _ in ready:
+                data = os.read(key.fd, _BLOCK)
+                found[key.fd] += data
+                if len(found[key.fd]) > most:
+                    raise OverflowError(f"more than {most >> 20} MiB")
+                if not data:
+                    waiting.unregister(key.fd)
+    return tuple(bytes(found[fd]) for fd in fds)
 
 
 def write_all(fd: int, data: bytes) -> None:

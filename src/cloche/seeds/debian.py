@@ -15,11 +15,13 @@ import os
 import shutil
 import signal
 import subprocess
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from cloche.engines.copying import lines
 from cloche.layers import SOURCE_DATE_EPOCH
 from cloche.linux.processes import die_with_parent
 from cloche.seeds.debian_errors import (
@@ -145,14 +147,12 @@ def bootstrap(wanted: Bootstrap, tree: Path, log: Path, report: Report = lambda 
 def _run(argv: list[str], log: Path, report: Report) -> int:
     """Run mmdebstrap, its words into the log, its steps to ``report``."""
     with (
-        log.open("a", encoding="utf-8") as kept,
+        log.open("ab") as kept,
         subprocess.Popen(
             [*_TOGETHER, *argv],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
             env=environment(os.environ),
             cwd="/",
             umask=0o022,
@@ -161,9 +161,10 @@ def _run(argv: list[str], log: Path, report: Report) -> int:
         ) as process,
     ):
         try:
-            for line in process.stdout or ():
-                kept.write(line)
+            for raw in lines(process.stdout.fileno()) if process.stdout else ():
+                kept.write(raw)
                 kept.flush()
+                line = raw.decode(errors="replace")
                 if line.startswith("I: ") and line.endswith("...\n") and "signal" not in line:
                     report(line[3:-4])
         except BaseException:
@@ -172,7 +173,7 @@ def _run(argv: list[str], log: Path, report: Report) -> int:
         return process.wait()
 
 
-def _end(process: subprocess.Popen[str]) -> None:
+def _end(process: subprocess.Popen[bytes]) -> None:
     """End mmdebstrap and all it started; it only waits for its children when asked alone."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
@@ -195,5 +196,4 @@ def judge(wanted: Bootstrap, status: int, log: Path) -> Exception:
 def last_lines(log: Path, count: int = _TAIL) -> Iterator[str]:
     """The end of a log, empty lines left out."""
     with log.open(encoding="utf-8", errors="replace") as stream:
-        lines = [line.rstrip() for line in stream if line.strip()]
-    yield from lines[-count:]
+        yield from deque((line.rstrip() for line in stream if line.strip()), maxlen=count)

@@ -6,12 +6,14 @@ import os
 from pathlib import Path
 
 from cloche.engines.base import Command, Engine, Sandbox
+from cloche.engines.copying import collect
 from cloche.engines.errors import ProgramError
 from cloche.seeds.errors import UnfitError
 
 _PYTHON = "/usr/bin/python3"
 _TRIAL = "import portage, _emerge.depgraph; print(portage.VERSION)"
 _TIMEOUT = 120.0  # seconds
+_MOST = 1 << 20  # bytes that are read of each stream
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 
 
@@ -43,8 +45,15 @@ def _run(engine: Engine, tree: Path, name: str, words: tuple[str, ...]) -> tuple
     finally:
         for end in (out_end, err_end):
             os.close(end)
-    with open(out, "rb") as told, open(err, "rb") as failed:
-        said = told.read().decode(errors="replace").strip()
-        trouble = failed.read().decode(errors="replace")
+    with open(out, "rb"), open(err, "rb"):
+        try:
+            told, failed = collect((out, err), _MOST)
+        except BaseException as error:
+            process.kill()
+            process.wait()
+            if isinstance(error, OverflowError):
+                raise UnfitError(name, f"its {words[0]} writes without an end") from error
+            raise
     ended = process.wait()
-    return (said if ended is not None and ended.ok else ""), trouble
+    said = told.decode(errors="replace").strip()
+    return (said if ended is not None and ended.ok else ""), failed.decode(errors="replace")

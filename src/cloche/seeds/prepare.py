@@ -7,11 +7,11 @@ upper, which is then merged into the tree, so that a seed is one layer.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from cloche.engines.base import Bind, Command, Ended, Engine, Limits, Sandbox
+from cloche.engines.copying import lines
 from cloche.layers import capture, flatten
 from cloche.seeds.arch import Arch
 from cloche.seeds.debian import EPOCH, Report, last_lines
@@ -100,7 +100,7 @@ def _run(engine: Engine, sandbox: Sandbox, command: Command, log: Path, report: 
         finally:
             os.close(writing)
         try:
-            for line in _lines(words.fileno()):
+            for line in lines(words.fileno()):
                 kept.write(line)
                 kept.flush()
                 if line.startswith(_STEP):
@@ -112,13 +112,3 @@ def _run(engine: Engine, sandbox: Sandbox, command: Command, log: Path, report: 
     if ended is None:  # only with a timeout
         raise AssertionError
     return ended
-
-
-def _lines(descriptor: int) -> Iterator[bytes]:
-    """Lines as they come, without waiting for a full buffer."""
-    rest = b""
-    while block := os.read(descriptor, 65536):
-        *whole, rest = (rest + block).split(b"\n")
-        yield from (line + b"\n" for line in whole)
-    if rest:
-        yield rest

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from cloche.engines.copying import collect
 from cloche.fetching.download import shown
 from cloche.linux.processes import die_with_parent
 from cloche.trees.errors import MissingProgramError, ProgramError
@@ -19,6 +20,8 @@ from cloche.trees.making import Means, Wanted
 
 _GRACE = 3.0  # seconds to end in
 _KEPT = 20  # lines of what a program said
+_LONGEST = 1 << 16  # bytes of a line that has no end yet
+_MOST = 64 << 20  # bytes of an answer: a server at the other end has its part in it
 _PASSED = re.compile(r"PATH|HOME|SSH_AUTH_SOCK|TMPDIR|(?i:https?|all|no|rsync|socks)_proxy")
 _PASSWORD = re.compile(r"://[^/\s]*@")
 _PACKAGES = {
@@ -63,7 +66,14 @@ def told(
 ) -> bytes:
     """What a program writes. Raises `MissingProgramError`, `ProgramError`."""
     with _started(words, wanted, env, cwd, subprocess.PIPE) as process:
-        out, err = process.communicate()
+        streams = [stream.fileno() for stream in (process.stdout, process.stderr) if stream]
+        try:
+            out, err = collect(streams, _MOST)
+        except BaseException as error:
+            process.kill()
+            if isinstance(error, OverflowError):
+                raise _failed(words, wanted, f"it wrote {error}") from error
+            raise
     if process.returncode:
         raise _failed(words, wanted, err.decode(errors="replace"))
     return out
@@ -98,7 +108,7 @@ def _followed(process: subprocess.Popen[bytes], means: Means) -> deque[str]:
     said: deque[str] = deque(maxlen=_KEPT)
     rest = b""
     while process.stdout and (data := process.stdout.read1(1 << 16)):  # type: ignore[attr-defined]
-        *pieces, rest = re.split(b"(?<=[\r\n])", rest + data)
+        *pieces, rest = re.split(b"(?<=[\r\n])", rest[-_LONGEST:] + data)
         for piece in pieces:
             text = piece.decode(errors="replace").strip()
             if not text:

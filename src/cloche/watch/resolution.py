@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from cloche.decoding import NOT_DECODABLE
+from cloche.engines.copying import collect
 from cloche.watch.processes import Emerge, environment_of
 
 GUEST = Path(__file__).resolve().parent.parent / "guest"
 MODULES = ("observe", "graph")
 SECONDS = 120.0  # a large world takes Portage that long
+MOST = 64 << 20  # bytes that are read of its answer, and of its errors
 
 # An import hook for a package that exists in the request alone.
 BOOT = """
@@ -73,18 +75,36 @@ def resolve_again(emerge: Emerge, done: Iterable[str]) -> Resolved:
         os.chdir("/")
 
     try:
-        done_ = subprocess.run(
-            [emerge.interpreter, "-I", "-c", BOOT],
-            input=msgspec.json.encode(request),
-            env=_environment(environment_of(emerge)),
-            capture_output=True,
-            timeout=SECONDS,
-            check=False,
-            preexec_fn=enter,
-        )
+        return read_answer(*_answer(emerge, msgspec.json.encode(request), enter))
+    except TimeoutError as error:  # an OSError, too
+        return Resolved(problem=f"its Portage does not answer ({error})")
+    except OverflowError as error:
+        return Resolved(problem=f"its Portage writes without an end ({error})")
     except (OSError, subprocess.SubprocessError) as error:
         return Resolved(problem=f"its root cannot be entered ({error})")
-    return read_answer(done_.stdout, done_.stderr)
+
+
+def _answer(emerge: Emerge, request: bytes, enter: Callable[[], None]) -> tuple[bytes, bytes]:
+    """What the script says in that root, and its errors."""
+    with open(os.memfd_create("cloche-request"), "wb+") as given:
+        given.write(request)
+        given.seek(0)
+        process = subprocess.Popen(
+            [emerge.interpreter, "-I", "-c", BOOT],
+            stdin=given,
+            env=_environment(environment_of(emerge)),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            preexec_fn=enter,
+        )
+    with process:
+        streams = [stream.fileno() for stream in (process.stdout, process.stderr) if stream]
+        try:
+            output, errors = collect(streams, MOST, SECONDS)
+        except BaseException:
+            process.kill()
+            raise
+    return output, errors
 
 
 def read_answer(output: bytes, errors: bytes) -> Resolved:

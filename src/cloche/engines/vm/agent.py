@@ -42,7 +42,7 @@ def main() -> NoReturn:
     ports = _ports()
     control = os.open(ports[wiring.CONTROL], os.O_RDWR)
     _say(control, {"hello": os.uname().release})
-    next_line = copying.lines(control)
+    next_line = partial(next, copying.lines(control), None)
     told = wiring.Told(**json.loads(next_line() or b"{}"))
     _make_root()
     network.loopback_up()

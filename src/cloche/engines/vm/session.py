@@ -13,6 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from cloche.decoding import NOT_DECODABLE
 from cloche.engines import copying, spawning
 from cloche.engines.assembly import step
 from cloche.engines.base import Sandbox
@@ -34,7 +35,7 @@ class Session:
         self._plugs = plugs
         self._words = Words()
         self._daemon = -1
-        self._line = copying.lines(plugs.control.fileno())
+        self._lines = copying.lines(plugs.control.fileno())
         self._size = plugs.size
 
     @property
@@ -86,13 +87,22 @@ class Session:
             ready, _, _ = select.select([control, self._daemon], [], [], min(wanted, default=None))
             self._resize()
             if control in ready:
-                line = self._line()
+                line = next(self._lines, None)
                 if line is None:
                     raise self._failure("it ended")
-                report: dict[str, Any] = json.loads(line)
-                return report
+                return self._report(line)
             if ready:
                 raise self._failure("virtiofsd ended")
+
+    def _report(self, line: bytes) -> dict[str, Any]:
+        """What a line says, which root in the machine may have written as well."""
+        try:
+            report = json.loads(line)  # loaded already, which msgspec is not in this process
+        except NOT_DECODABLE:
+            report = None
+        if not isinstance(report, dict):
+            raise self._failure("what it reports is malformed")
+        return report
 
     def drain(self, counts: dict[str, int], timeout: float) -> None:
         """Wait until what the command wrote is where it belongs. Raises SandboxError."""
