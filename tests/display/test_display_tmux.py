@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.support import WORKBENCH, Store, cannot, project
@@ -115,6 +117,46 @@ def test_a_build_is_watched_its_log_read_and_a_package_stopped(window: Tmux) -> 
     assert "✘ [2/3] app-misc/endless-1" in text
     assert "stopped" in text
     assert "so far" not in text
+
+
+PLAYER = """
+import sys, time
+from replay import recorded
+from cloche.display.live import Live
+
+picture = Live(sys.stdout)
+for event in recorded("many"):
+    picture(event)
+    time.sleep(0.02)
+time.sleep(999)
+"""
+
+
+def test_nothing_of_the_picture_is_left_by_low_windows(tmp_path: Path) -> None:
+    """Rows that a low window pushed out come back when it grows, at once or row by row."""
+    if shutil.which("tmux") is None:
+        cannot("there is no tmux")
+    player = tmp_path / "player.py"
+    player.write_text(PLAYER)
+    python = f"PYTHONPATH={Path(__file__).parent} LC_ALL=C.UTF-8 {sys.executable}"
+    tmux = Tmux(str(tmp_path / "socket"), 100, 30, f"{python} {player} 2>&1; sleep 999")
+    try:
+        tmux.wait("● [ 20/400]", "so far")
+        slowly = [(100, rows) for rows in (6, 7, 8, 10, 13, 18, 24, 30)]
+        whole, narrow, low = (100, 30), (80, 24), (20, 5)
+        for steps in ([low, whole], [low, narrow], [low, whole], slowly):
+            for columns, rows in steps:
+                tmux.resize(columns, rows)
+                time.sleep(0.4)
+            text = tmux.wait("so far")
+            shown = [line for line in text.splitlines() if line]
+            went_by = [line.startswith(("● [", "✘ [")) for line in shown]
+            assert went_by == sorted(went_by, reverse=True), text  # then the picture alone
+            numbers = [int(line[3:].partition("/")[0]) for line in shown[: sum(went_by)]]
+            assert numbers == list(range(numbers[0], numbers[0] + len(numbers))), text
+            assert text.count("so far") == 1, text
+    finally:
+        tmux.close()
 
 
 def test_a_whole_build_is_stopped_and_the_terminal_is_whole(window: Tmux) -> None:
