@@ -7,6 +7,7 @@ import socket
 import sys
 import tempfile
 import termios
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -197,6 +198,51 @@ def check_with_network_it_reaches_the_host(g: Ground) -> None:
         ended, out = python(g, g.engine, script, g.sandbox(network=True))
         assert ended.ok, out
         assert server.accept()[0].recv(100) == b"inside"
+
+
+def check_a_bound_socket_is_all_that_it_reaches(g: Ground) -> None:
+    with (
+        tempfile.TemporaryDirectory() as place,
+        socket.socket(socket.AF_UNIX) as bound,
+        socket.create_server(("127.0.0.1", 0)) as other,
+    ):
+        path = Path(place) / "a socket, with a name"
+        bound.bind(str(path))
+        bound.listen()
+        threading.Thread(target=echoes, args=(bound, 3), daemon=True).start()
+        port = other.getsockname()[1]
+        sandbox = g.sandbox(binds=(Bind(path, "/run/out"),))
+        ended, out = python(g, g.engine, REACHING.replace("PORT", str(port)), sandbox)
+        other.setblocking(False)
+        assert ended.ok, out
+        assert out.splitlines() == ["<big True>", "<one>", "<two>", *["closed"] * 3], out
+        raises(BlockingIOError, other.accept)
+
+
+# Three connections, the first in the way of none; then the host, its gateway, and the world.
+REACHING = """
+import socket
+def ask(*words):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.connect('/run/out')
+        for word in words: s.sendall(word)
+        s.shutdown(socket.SHUT_WR)
+        return b''.join(iter(lambda: s.recv(65536), b'')).decode()
+whole = ask(b'x' * 300000)
+print('<big', whole == '<' + 'x' * 300000 + '>', end='>\\n')
+print(ask(b'one')); print(ask(b't', b'wo'))
+for host in ('10.0.2.2', '127.0.0.1', '192.0.2.1'):
+    try: socket.create_connection((host, PORT), 3); print('open')
+    except OSError: print('closed')
+"""
+
+
+def echoes(listener: socket.socket, count: int) -> None:
+    """Answer each of so many connections with all that it says, in brackets."""
+    for _ in range(count):
+        client, _ = listener.accept()
+        with client, client.makefile("rb") as stream:
+            client.sendall(b"<" + stream.read() + b">")
 
 
 def check_errors_of_the_command_need_no_machine(g: Ground) -> None:

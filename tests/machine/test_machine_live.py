@@ -193,3 +193,18 @@ def test_what_cannot_be_had_is_one_line(place: Place, upstream: Upstream, tmp_pa
     told = others[1].build(status=1)
     assert "/some/pinned.git/info/refs?service=git-upload-pack: Connection refused" in told
     assert "check the network and the proxy settings" in told
+
+
+@pytest.mark.proof(name="engines")
+def test_a_virtual_machine_has_the_same_way_out(
+    place: Place, upstream: Upstream, virtual_kernel: Path
+) -> None:
+    """Through a socket that is bound in: neither it nor a fetch has another network."""
+    first = upstream.publish("one")
+    variables = {"CLOCHE_KERNEL": str(virtual_kernel)}
+    words = ("-C", place.project, "--engine", "qemu", "fetch", "git")
+    done = place.store.cloche(*words, env=variables)
+    assert done.returncode == 0, done.stderr
+    assert f'commit = "{first}"' in (place.project / "cloche.lock").read_text()
+    assert "1 package built" in place.build("--offline")
+    assert place.installed() == [first, "one"]

@@ -135,24 +135,22 @@ def fetch_into(
     proxy = forwarder(configured, environment)
     files, refused = _listed(absent, configured)
     proxy.refused += refused
-    with way_out(shop, proxy, workspace) as (binds, address):
+    with way_out(shop, proxy, workspace) as proxy_bind:
         sandbox = shop.sandbox(
             (),
             upper=make_directory(workspace, "root"),
             binds=(
                 *views.for_merge(shop.inputs),
                 *network_files(workspace, mirrors, configured),
-                *binds,
+                proxy_bind,
                 Bind(directory, "/run/cloche/distdir", writable=True),
             ),
-            network=address is not None,
         )
         wanted = Call(
             script="fetch",
             request={
                 "package": {"cpv": package.cpv, "restrict": package.restrict},
                 "files": files,
-                "proxy": address,
             },
             sandbox=sandbox,
             workspace=workspace,

@@ -35,7 +35,6 @@ from cloche.build.prepare import where_writable
 from cloche.build.workshop import Workshop, make_directory
 from cloche.config import lock as locks
 from cloche.config.lock import LivePin, Revision
-from cloche.engines.errors import SandboxError
 from cloche.fetching.forward import Forwarder
 from cloche.fetching.reach import mirror_uris
 from cloche.layers import (
@@ -133,12 +132,6 @@ def _check(shop: Workshop, package: Package, pin: LivePin | None) -> None:
         failed = StepError(package.id, "fetch", "its sources are not here and --offline")
         failed.hint = "run once without --offline"
         raise failed
-    if not shop.engine.nature.shares_kernel:
-        raise SandboxError(
-            f"fetching the sources of {package.cpv}",
-            f"the network of a sandbox of {shop.engine.name} cannot be filtered",
-            advice="fetch them with another --engine first",
-        )
 
 
 def _fetched(
@@ -188,7 +181,7 @@ def _unpacked(
     proxy = forwarder(configured, environment)
     with (
         shop.store.workspace("unpack") as workspace,
-        way_out(shop, proxy, workspace) as (binds, _),
+        way_out(shop, proxy, workspace) as proxy_bind,
     ):
         sandbox = shop.sandbox(
             layers,
@@ -196,7 +189,7 @@ def _unpacked(
             binds=(
                 *building.build_binds(shop, package, workspace, distdir=distdir),
                 *network_files(workspace, mirrors, configured),
-                *binds,
+                proxy_bind,
             ),
         )
         wanted = Call(

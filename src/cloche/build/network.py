@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 from cloche.build.workshop import Workshop
 from cloche.engines.base import Bind
-from cloche.engines.vm import wiring
+from cloche.engines.errors import SandboxError
 from cloche.fetching.forward import Forwarder, unix_listener
 from cloche.fetching.reach import places_of
 
@@ -46,18 +45,17 @@ def file_mirrors(configured: Sequence[str]) -> Iterator[Path]:
 
 
 @contextmanager
-def way_out(
-    shop: Workshop, proxy: Forwarder, workspace: Path
-) -> Iterator[tuple[tuple[Bind, ...], str | None]]:
-    """Run the proxy; give the binds that show it, or its address where a socket cannot be shown."""
-    if shop.engine.nature.shares_kernel:
-        path = workspace / "proxy"
-        with proxy.listening(unix_listener(path)):
-            yield (Bind(path, "/run/cloche/proxy"),), None
-        return
-    listener = socket.create_server(("127.0.0.1", 0))
-    with proxy.listening(listener):
-        yield (), f"http://{wiring.GATEWAY}:{listener.getsockname()[1]}"
+def way_out(shop: Workshop, proxy: Forwarder, workspace: Path) -> Iterator[Bind]:
+    """Run the proxy, and give the bind that shows it; raises SandboxError where none can."""
+    if not shop.engine.nature.sockets:
+        raise SandboxError(
+            "showing a sandbox its way out",
+            f"sandboxes of {shop.engine.name} have a kernel of their own and no way to a socket",
+            advice="fetch with another --engine first",
+        )
+    path = workspace / "proxy"
+    with proxy.listening(unix_listener(path)):
+        yield Bind(path, "/run/cloche/proxy")
 
 
 def network_files(workspace: Path, mirrors: str, configured: Sequence[str]) -> list[Bind]:

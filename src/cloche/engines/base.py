@@ -84,13 +84,15 @@ class Ended:
 class Nature:
     """What an engine is: ``isolates`` names what of the host is kept out of its sandboxes.
 
-    Without ``shares_kernel`` sandboxes have a kernel of their own: a FIFO or a socket that is bound
-    in does not reach the other side. ``caution`` is said whenever the engine is used.
+    Without ``shares_kernel`` sandboxes have a kernel of their own: a FIFO that is bound in does not
+    reach the other side; nor does a listening socket, without ``sockets``. ``caution`` is said
+    whenever the engine is used.
     """
 
     title: str
     isolates: tuple[str, ...] = ()
     shares_kernel: bool = True
+    sockets: bool = True
     caution: str | None = None
 
 

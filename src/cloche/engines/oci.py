@@ -47,9 +47,9 @@ class Oci(Keeper):
         kind = Path(tool).name
         self._options = _OPTIONS.get(kind, ())
         self.name = f"oci:{kind}"
-        self.nature = Nature(
-            f"an OCI runtime ({kind})", self.nature.isolates, shares_kernel=kind not in _OWN_KERNEL
-        )
+        shares = kind not in _OWN_KERNEL
+        title = f"an OCI runtime ({kind})"
+        self.nature = Nature(title, self.nature.isolates, shares_kernel=shares, sockets=shares)
 
     @classmethod
     def make(cls, tool: str | None) -> Self:

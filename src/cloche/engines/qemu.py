@@ -11,7 +11,7 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,15 +81,18 @@ class Qemu(Keeper):
         """Start a machine, wait for its agent, and have the command started."""
         plugs = Plugs(streams, terminal=request.command.tty)
         self._session = session = Session(root.parent, plugs)
-        pid = session.power_on(self._hardware, self._initramfs, root, request.sandbox)
+        sockets = _sockets(request.sandbox, root)
+        shown = {port: root / target.lstrip("/") for target, port in sockets.items()}
+        pid = session.power_on(self._hardware, self._initramfs, root, request.sandbox, shown)
         session.hear(time.monotonic() + _BOOT)
         session.tell(
             wiring.Told(
-                request=wire.text(replace(request, sandbox=_seen_inside(request.sandbox))),
+                request=wire.text(replace(request, sandbox=_seen_inside(request.sandbox, sockets))),
                 network=request.sandbox.network,
                 streams=tuple(plugs.streams),
                 ports=plugs.ports,
                 size=plugs.size,
+                sockets=sockets,
             )
         )
         plugs.join()
@@ -113,10 +116,21 @@ class Qemu(Keeper):
         return report
 
 
-def _seen_inside(sandbox: Sandbox) -> Sandbox:
-    """The sandbox as the agent is to make it: of what the shared directory shows."""
+def _sockets(sandbox: Sandbox, root: Path) -> dict[str, int]:
+    """A port of the machine's network for each socket that is bound in, by its target."""
+    targets = [bind.target for bind in sandbox.binds]
+    found = [target for target in targets if (root / target.lstrip("/")).is_socket()]
+    return {target: port for port, target in enumerate(found, wiring.FIRST)}
+
+
+def _seen_inside(sandbox: Sandbox, sockets: Mapping[str, int]) -> Sandbox:
+    """The sandbox as the agent is to make it: what the shared directory shows, own sockets."""
     root = Path(wiring.ROOT)
-    binds = tuple(replace(bind, source=root / bind.target.lstrip("/")) for bind in sandbox.binds)
+    sources = {target: Path(wiring.socket_path(port)) for target, port in sockets.items()}
+    binds = tuple(
+        replace(bind, source=sources.get(bind.target, root / bind.target.lstrip("/")))
+        for bind in sandbox.binds
+    )
     return replace(sandbox, lowers=(root,), upper=None, binds=binds)
 
 

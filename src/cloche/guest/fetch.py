@@ -32,7 +32,7 @@ COMMANDS = {
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
-    address = request.get("proxy") or relay.start()
+    address = relay.start()
     names = ("http_proxy", "https_proxy", "ftp_proxy")
     # rsync asks a proxy to tunnel, and wants its address without a scheme.
     proxies = dict.fromkeys(names, address) | {"no_proxy": ""}

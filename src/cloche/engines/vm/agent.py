@@ -46,7 +46,7 @@ def main() -> NoReturn:
     told = wiring.Told(**json.loads(next_line() or b"{}"))
     _make_root()
     network.loopback_up()
-    if told.network:
+    if told.network or told.sockets:
         network.configure("eth0", wiring.ADDRESS, wiring.NETMASK, wiring.GATEWAY)
     _serve(told, ports, control, next_line)
     while True:
@@ -68,6 +68,8 @@ def _serve(
     if pid == 0:
         inside.run(way, theirs, os.pidfd_open(1), network=True)  # the network is the machine's
     theirs.close()
+    for port in told.sockets.values():
+        _lead_out(port)
     channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     given, outward = _streams(told, ports)
     wire.send(requests, {}, [_packed(told.request), theirs.fileno(), *given])
@@ -84,6 +86,37 @@ def _serve(
         copy.join()
     os.sync()
     _say(control, {**(report or {}), "counts": {n: c.copied for n, c in outward.items()}})
+
+
+def _lead_out(port: int) -> None:
+    """Listen on a socket that stands for one of the host's, and lead its connections there."""
+    path = wiring.socket_path(port)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(path)
+    Path(path).chmod(0o666)
+    listener.listen()
+    threading.Thread(target=_accept, args=(listener, port), daemon=True).start()
+
+
+def _accept(listener: socket.socket, port: int) -> None:
+    while True:
+        client, _ = listener.accept()
+        server = socket.socket(socket.AF_INET)
+        try:
+            server.connect((wiring.SOCKETS, port))
+        except OSError:
+            client.close()
+            continue
+        for source, target in ((client, server), (server, client)):
+            then = partial(_ended, source, target)
+            copying.Copy(source.fileno(), target.fileno(), then)
+
+
+def _ended(source: socket.socket, target: socket.socket) -> None:
+    """Nothing comes from the source any more. Both are bound to this, and so open until then."""
+    del source
+    with contextlib.suppress(OSError):
+        target.shutdown(socket.SHUT_WR)
 
 
 def _say(control: int, report: object) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +20,7 @@ from cloche.engines.vm.kernel import Kernel
 _DAEMONS = ("/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/lib/virtiofsd")
 # Quiet but for warnings; end at a panic. Nobody in there is to be protected from anybody else.
 _KERNEL_ARGUMENTS = "console=ttyS0 loglevel=4 panic=-1 mitigations=off random.trust_cpu=on"
+_CONNECTOR = Path(__file__).with_name("connector.py")
 _DEFAULT_MEMORY = 4 << 30
 _LEAST_MEMORY = 256 << 20
 _TRIAL = 10  # seconds; half a second is usual
@@ -33,11 +36,18 @@ class Hardware:
     accelerator: str
 
     def command(
-        self, stage: Path, limits: Limits, ports: Mapping[str, int], *, network: bool
+        self,
+        stage: Path,
+        limits: Limits,
+        ports: Mapping[str, int],
+        sockets: Mapping[int, Path],
+        *,
+        network: bool,
     ) -> list[str]:
         """The command line of a machine whose files lie in ``stage``.
 
-        ``ports`` has the descriptor that QEMU gets for each port.
+        ``ports`` has the descriptor that QEMU gets for each port; ``sockets`` the host's socket for
+        each port of the machine's network.
         """
         memory = max(limits.memory or _usual_memory(), _LEAST_MEMORY) >> 20
         words = [*_bare(self.qemu, self.accelerator)]
@@ -56,13 +66,25 @@ class Hardware:
         for name, fd in ports.items():
             words += ["-chardev", f"socket,id={name},fd={fd}"]
             words += ["-device", f"virtserialport,chardev={name},name={name}"]
-        return [*words, "-nic", "user,model=virtio-net-pci" if network else "none"]
+        return [*words, "-nic", _nic(sockets, network=network)]
 
     def daemon(self, root: Path, fd: int) -> list[str]:
         """The command line that shares ``root``; ``fd`` is of the socket that listens."""
         options = "cache=always,xattr,announce_submounts,sandbox=chroot,log_level=warn"
         words = [self.virtiofsd, f"--fd={fd}", "--rlimit-nofile=0", "-f"]
         return [*words, "-o", f"source={root},{options}"]
+
+
+def _nic(sockets: Mapping[int, Path], *, network: bool) -> str:
+    """The network device: with ``sockets`` alone nothing but these can be reached."""
+    if not network and not sockets:
+        return "none"
+    words = ["user", "model=virtio-net-pci", *([] if network else ["restrict=on"])]
+    for port, path in sockets.items():
+        command = shlex.join([sys.executable, "-IS", str(_CONNECTOR), str(path)])
+        forward = f"guestfwd=tcp:{wiring.SOCKETS}:{port}-cmd:{command}"
+        words.append(forward.replace(",", ",,"))
+    return ",".join(words)
 
 
 def find_daemon() -> str:

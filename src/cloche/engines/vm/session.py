@@ -9,6 +9,7 @@ import resource
 import select
 import socket
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,14 @@ class Session:
         """The descriptors that it needs."""
         return (*self._plugs.kept, self._words.fd, self._daemon)
 
-    def power_on(self, hardware: Hardware, initramfs: bytes, root: Path, sandbox: Sandbox) -> int:
+    def power_on(
+        self,
+        hardware: Hardware,
+        initramfs: bytes,
+        root: Path,
+        sandbox: Sandbox,
+        sockets: Mapping[int, Path],
+    ) -> int:
         """Start the daemon that shares ``root``, and the machine; return the machine's pid."""
         with step("preparing a virtual machine"):
             (self._stage / "initramfs").write_bytes(initramfs)
@@ -59,7 +67,9 @@ class Session:
         with step("starting QEMU"), self._plugs.handed_over() as ports:
             numbers = {name: number for number, name in enumerate(ports, 3)}
             fds = {numbers[name]: fd for name, fd in ports.items()}
-            words = hardware.command(self._stage, sandbox.limits, numbers, network=sandbox.network)
+            words = hardware.command(
+                self._stage, sandbox.limits, numbers, sockets, network=sandbox.network
+            )
             return self._spawn(words, fds)
 
     def _spawn(self, words: list[str], fds: dict[int, int]) -> int:
