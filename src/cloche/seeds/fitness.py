@@ -13,6 +13,7 @@ from cloche.seeds.errors import UnfitError
 _PYTHON = "/usr/bin/python3"
 _TRIAL = "import portage, _emerge.depgraph; print(portage.VERSION)"
 _TIMEOUT = 120.0  # seconds
+_LONGEST = 300  # characters of its last line that are told
 _MOST = 1 << 20  # bytes that are read of each stream
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 
@@ -25,7 +26,7 @@ def portage_of(engine: Engine, tree: Path, name: str) -> str:
     version, said = _run(engine, tree, name, (_PYTHON, "-I", "-c", _TRIAL))
     if not version:
         last = said.strip().splitlines()[-1:] or ["Portage said nothing"]
-        raise UnfitError(name, f"Portage does not run in it: {last[0]}")
+        raise UnfitError(name, f"Portage does not run in it: {last[0].strip()[:_LONGEST]}")
     return version
 
 
