@@ -113,13 +113,13 @@ def record(directory: Path, number: int) -> None:
         done: dict[str, Made] = {}
         for package in graph.packages:
             visible = worker.plan.visible[package.id]
-            key = worker.build_key(package, worker.layers(visible.build, done))
+            key = worker.build_key(package, worker.layers(visible.build, done, where=package.id))
             gpkg = _file(store, sha(f"gpkg {package.id}"), package.cpv, b"")
             parts, now = key.parts, time.time()
             store.record(
                 Action(key.digest, "build", package.id, parts, {"gpkg": gpkg}, 60.0, None, now)
             )
-            key = worker.merge_key(package, gpkg, worker.layers(visible.merge, done))
+            key = worker.merge_key(package, gpkg, worker.layers(visible.merge, done, where=package.id))
             outputs = {"gpkg": gpkg, "layer": _tree(store, sha(package.id), package.cpv)}
             store.record(
                 Action(key.digest, "merge", package.id, key.parts, outputs, 1.0, None, now)
