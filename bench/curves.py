@@ -55,9 +55,9 @@ def _panel(panel: Panel, names: Sequence[str]) -> list[str]:
         y = HEIGHT - BOTTOM + 15
         parts.append(f'<text x="{x:.1f}" y="{y}" text-anchor="middle">{tick:g}</text>')
     for tick in up.ticks():
-        y = up.at(tick)
-        parts.append(_line([(LEFT, y), (WIDTH - RIGHT, y)], "#e4e4e4", 1))
-        parts.append(f'<text x="{LEFT - 5}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>')
+        height = up.at(tick)
+        parts.append(_line([(LEFT, height), (WIDTH - RIGHT, height)], "#e4e4e4", 1))
+        parts.append(f'<text x="{LEFT - 5}" y="{height + 4:.1f}" text-anchor="end">{tick:g}</text>')
     middle = (LEFT + WIDTH - RIGHT) / 2
     parts.append(
         f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escape(panel.x)}</text>'

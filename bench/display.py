@@ -88,7 +88,7 @@ def _drawn(state: State, size: Size, theme: object, now: float, view: View) -> f
 class Window(io.StringIO):
     """A stream that passes for a terminal, and counts what is drawn."""
 
-    encoding = "utf-8"  # type: ignore[assignment]
+    encoding = "utf-8"
     drawn = 0
 
     def isatty(self) -> bool:
@@ -119,12 +119,10 @@ def share_of_core(size: Size, seconds: float = SECONDS) -> tuple[float, float]:
 
 
 def _share(sink: events.Sink, window: Window, seconds: float) -> tuple[float, float]:
-    planned, *rest = begun()
-    sink(planned)
-    for event in rest:
+    for event in begun():
         sink(event)
     time.sleep(0.5)
-    draw, packages = random.Random(7), planned.packages
+    draw, packages = random.Random(7), plan().packages
     running = list(packages[DONE : DONE + RUNNING])
     waiting = iter(packages[DONE + RUNNING :])
     drawn, used, began = window.drawn, time.process_time(), time.monotonic()

@@ -119,7 +119,9 @@ def record(directory: Path, number: int) -> None:
             store.record(
                 Action(key.digest, "build", package.id, parts, {"gpkg": gpkg}, 60.0, None, now)
             )
-            key = worker.merge_key(package, gpkg, worker.layers(visible.merge, done, where=package.id))
+            key = worker.merge_key(
+                package, gpkg, worker.layers(visible.merge, done, where=package.id)
+            )
             outputs = {"gpkg": gpkg, "layer": _tree(store, sha(package.id), package.cpv)}
             store.record(
                 Action(key.digest, "merge", package.id, key.parts, outputs, 1.0, None, now)

@@ -24,15 +24,23 @@ from typing import TYPE_CHECKING
 
 import coverage
 import pytest
-from tests.support import ROOT, WORKBENCH, Store, User, cannot, once, project, python_for_all
+from tests.support import (
+    GROUND,
+    ROOT,
+    WORKBENCH,
+    Store,
+    User,
+    cannot,
+    once,
+    project,
+    python_for_all,
+)
 
 from cloche.engines.vm import kernel
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import Scheduling
-
-GROUND = "CLOCHE_TESTS_GROUND"  # the run's directory, told to its workers
 
 
 def pytest_configure(config: pytest.Config) -> None:

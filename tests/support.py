@@ -19,6 +19,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 WORKBENCH = ROOT / "examples" / "workbench"
 MUST_RUN = bool(os.environ.get("CLOCHE_TESTS_MUST_RUN"))
+GROUND = "CLOCHE_TESTS_GROUND"  # the run's directory, told to its workers
 
 
 @contextmanager
@@ -110,7 +111,7 @@ class User:
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
-            "PYTHONPATH": f"{self.source}:{_packages(self.python)}",
+            "PYTHONPATH": f"{self.source}:{_packages()}",
             **{name: os.environ[name] for name in passed if name in os.environ},
             **(more or {}),
         }
@@ -160,15 +161,37 @@ def project(store: Store, source: Path, name: str | None = None) -> Path:
     return target
 
 
-def _packages(python: str) -> str:
+def for_all(path: Path) -> Path:
+    """The path, or its like in a copy for this run, where not every user gets to the path itself.
+
+    A checkout in root's home is such a place.
+    """
+    if _open_to_all(path):
+        return path
+    whole = ROOT if path.is_relative_to(ROOT) else path
+    ground = Path(os.environ[GROUND])
+    copy = ground / f"for-all-{whole.name}"
+    with once(ground, copy.name) as first:
+        if first:
+            ignored = shutil.ignore_patterns("__pycache__", ".git", ".cache", ".*_cache")
+            shutil.copytree(whole, copy, symlinks=True, ignore=ignored)
+            subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
+    return copy / path.relative_to(whole)
+
+
+def _open_to_all(path: Path) -> bool:
+    return all(parent.stat().st_mode & 0o005 == 0o005 for parent in path.resolve().parents)
+
+
+def _packages() -> str:
     """Where our dependencies lie, for a Python that is not the one of our environment."""
-    return ":".join(path for path in sys.path if path.endswith("site-packages"))
+    return ":".join(str(for_all(Path(p))) for p in sys.path if p.endswith("site-packages"))
 
 
 def python_for_all() -> str:
     """A Python of our version that an ordinary user may execute."""
     ours = Path(sys.executable).resolve()
-    if all(parent.stat().st_mode & 0o005 == 0o005 for parent in ours.parents):
+    if _open_to_all(ours):
         return str(ours)
     version = f"python3.{sys.version_info.minor}"
     for directory in ("/usr/bin", "/usr/local/bin"):

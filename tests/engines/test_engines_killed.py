@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.engines.driving import SOURCE, python_for_users
+from tests.engines.driving import SOURCE
+from tests.support import for_all, python_for_all
 
 STARTS = {"user": 200, "root": 60}  # root's differ in their control groups alone
 DRIVER = Path(__file__).with_name("killing_driver.py")
@@ -29,15 +30,16 @@ def test_nothing_is_left_after_random_kills(
     print(f"CLOCHE_TESTS_RANDOM={seed}")
     directory = small_root.parent / f"killing-{who}"
     directory.mkdir()
-    command, starts = [sys.executable], STARTS[who]
+    command, starts, driver, source = [sys.executable], STARTS[who], DRIVER, SOURCE
     if who == "user":
         name = request.getfixturevalue("small_user")
         command = ["setpriv", f"--reuid={name}", f"--regid={name}", "--init-groups"]
-        command.append(str(python_for_users()))
+        command.append(python_for_all())
+        driver, source = for_all(DRIVER), for_all(SOURCE)
         subprocess.run(["chown", f"{name}:", directory], check=True)
     run = subprocess.run(
-        [*command, str(DRIVER), str(directory), str(small_root), seed, str(starts)],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "PYTHONDONTWRITEBYTECODE": "1"},
+        [*command, str(driver), str(directory), str(small_root), seed, str(starts)],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"},
         cwd="/",
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from tests.engines.driving import make_root
-from tests.support import User, cannot
+from tests.support import User, cannot, for_all
 
 from cloche.engines.errors import HostError
 from cloche.engines.vm import cpio, interpreter, kernel, modules
@@ -33,7 +33,12 @@ def drive(user: User, names: list[str], ground: Path, virtual_kernel: Path) -> d
     user.own(place)
     variables = {"CLOCHE_KERNEL": str(virtual_kernel)}
     command = user.command(env=variables)
-    command[command.index("-m") :] = [str(DRIVER), str(place / "work"), str(place / "root"), *names]
+    command[command.index("-m") :] = [
+        str(for_all(DRIVER)),
+        str(place / "work"),
+        str(place / "root"),
+        *names,
+    ]
     run = subprocess.run(
         command,
         env=user.environment(variables),

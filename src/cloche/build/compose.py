@@ -73,7 +73,13 @@ class Composer:
             self.contests.learn(part)
         composed: dict[str, Layer] = {}
         refused: list[Refused] = []
+        alone = {name: self.layer_of(name) for name in names}
+        free = self.contests.free(alone.values())
+        changed: set[str] = set()  # of those composed: what was merged again
         for name in names:
+            if alone[name].id in free and changed.isdisjoint(self.plan.visible[name].merge):
+                composed[name] = alone[name]
+                continue
             try:
                 composed[name] = self._fitted(self.packages[name], composed, where)
             except StepError as error:
@@ -83,7 +89,9 @@ class Composer:
                 if not found and not refused:  # after one, others may only follow from it
                     raise
                 refused += [(each.other or "the seed", name, each.paths) for each in found]
-                composed[name] = self.layer_of(name)
+                composed[name] = alone[name]
+            if composed[name].id != alone[name].id:
+                changed.add(name)
         if refused:
             raise CollisionError(where, tuple(refused))
         return tuple(composed.values())

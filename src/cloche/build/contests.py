@@ -8,6 +8,7 @@ whose packages are all done looks at no layer.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
@@ -81,6 +82,18 @@ class Contests:
                 directories, others = self._at(name)
                 found |= others | directories if name in ways.hinges else others
             return found
+
+    def free(self, layers: Iterable[Layer]) -> frozenset[str]:
+        """Ids of those layers that nothing known so far is in the way of, whatever the root."""
+        found = []
+        for layer in layers:
+            self.learn(layer)
+            found.append(layer.id)
+        with self._lock:
+            if self._live:
+                return frozenset(i for i in found if not self._known[i] and not self._indirect[i])
+            known = self._memory.layers
+            return frozenset(i for i in found if not known[i].contested and not known[i].indirect)
 
     def indirect(self, layer: Layer) -> frozenset[str]:
         """Directories of the layer's package that lie behind links; see `Footprint`."""

@@ -128,7 +128,7 @@ class Workshop:
     bus: Bus
     running: Running
     jobserver: Jobserver
-    live: Live
+    live: Live = field(default_factory=Live)
     layers: dict[str, Layer] = field(default_factory=dict)  # those asked for so far, by id
 
     def sandbox(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any
 
 import msgspec
@@ -111,7 +112,7 @@ class Package:
         return tuple(edge.to for edge in self.edges if not kinds.isdisjoint(edge.kinds))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Depgraph:
     """Everything to be merged, in Portage's own merge order.
 
@@ -131,8 +132,12 @@ class Depgraph:
     use_expand: tuple[Variable, ...] = ()
     use_expand_hidden: tuple[Variable, ...] = ()
 
-    def by_id(self) -> dict[str, Package]:
+    def by_id(self) -> Mapping[str, Package]:
         """Packages by their id."""
+        return self._by_id
+
+    @cached_property
+    def _by_id(self) -> dict[str, Package]:
         return {package.id: package for package in self.packages}
 
 

@@ -34,18 +34,22 @@ class Visible:
         return frozenset(self.build) | frozenset(self.merge)
 
 
-def closure(
-    start: Iterable[str], packages: Mapping[str, Package], kinds: frozenset[str]
-) -> set[str]:
-    """Ids reached from ``start`` (which are included) over edges of these kinds."""
+def needs_of(packages: Mapping[str, Package], kinds: frozenset[str]) -> Mapping[str, set[str]]:
+    """For each package the others that its edges of these kinds point to."""
+    return {
+        name: {to for to in package.targets(kinds) if to in packages}
+        for name, package in packages.items()
+    }
+
+
+def closure(start: Iterable[str], needs: Mapping[str, set[str]]) -> set[str]:
+    """Ids reached from ``start``, which are included; see `needs_of`."""
     seen: set[str] = set()
-    todo = [name for name in start if name in packages]
+    todo = {name for name in start if name in needs}
     while todo:
         name = todo.pop()
-        if name in seen:
-            continue
         seen.add(name)
-        todo.extend(to for to in packages[name].targets(kinds) if to in packages)
+        todo |= needs[name] - seen
     return seen
 
 
@@ -62,11 +66,11 @@ def visible_sets(graph: Depgraph) -> dict[str, Visible]:
     def earlier(names: set[str], than: str) -> tuple[str, ...]:
         return tuple(sorted((n for n in names if rank[n] < rank[than]), key=rank.__getitem__))
 
-    sets = {}
+    sets, needs = {}, needs_of(packages, NEEDED_AT_RUN_TIME)
     for package in graph.packages:
-        tools = closure(package.targets(frozenset({BUILDTIME})), packages, NEEDED_AT_RUN_TIME)
+        tools = closure(package.targets(frozenset({BUILDTIME})), needs)
         # What a package itself needs when it is merged may be called by its hooks.
-        own = closure(package.targets(NEEDED_AT_MERGE), packages, NEEDED_AT_RUN_TIME)
+        own = closure(package.targets(NEEDED_AT_MERGE), needs)
         sets[package.id] = Visible(
             earlier(tools, package.id),
             earlier(own, package.id),
@@ -93,7 +97,7 @@ def machine_members(graph: Depgraph) -> tuple[str, ...]:
     It is what was asked for and what that needs when it runs and when it is merged; what only
     builds needed stays out, as with ``emerge --usepkgonly``.
     """
-    packages = graph.by_id()
+    needs = needs_of(graph.by_id(), NEEDED_AT_MERGE)
     asked = (package.id for package in graph.packages if package.requested)
-    members = closure(asked, packages, NEEDED_AT_MERGE)
+    members = closure(asked, needs)
     return tuple(package.id for package in graph.packages if package.id in members)
