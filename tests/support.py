@@ -111,7 +111,7 @@ class User:
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.home),
-            "PYTHONPATH": f"{self.source}:{_packages()}",
+            "PYTHONPATH": f"{self.source}:{packages()}",
             **{name: os.environ[name] for name in passed if name in os.environ},
             **(more or {}),
         }
@@ -180,10 +180,11 @@ def for_all(path: Path) -> Path:
 
 
 def _open_to_all(path: Path) -> bool:
-    return all(parent.stat().st_mode & 0o005 == 0o005 for parent in path.resolve().parents)
+    ways = {*path.absolute().parents, *path.resolve().parents}
+    return all(way.stat().st_mode & 0o005 == 0o005 for way in ways)
 
 
-def _packages() -> str:
+def packages() -> str:
     """Where our dependencies lie, for a Python that is not the one of our environment."""
     return ":".join(str(for_all(Path(p))) for p in sys.path if p.endswith("site-packages"))
 

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.support import for_all, python_for_all
+from tests.support import for_all, packages, python_for_all
 
 DRIVER = Path(__file__).with_name("sandbox_driver.py")
 SOURCE = Path(__file__).parents[2] / "src"
@@ -57,7 +57,11 @@ def drive(
     odd = ["setarch", "--addr-no-randomize", "nohup", "prlimit", "--stack=4194304", "--core=0"]
     run = subprocess.run(
         [*odd, *prefix, python, driver, engine, directory, root, *checks],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{source}:{packages()}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         cwd="/",
         umask=0o077,
         capture_output=True,

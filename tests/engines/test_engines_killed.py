@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests.engines.driving import SOURCE
-from tests.support import for_all, python_for_all
+from tests.support import for_all, packages, python_for_all
 
 STARTS = {"user": 200, "root": 60}  # root's differ in their control groups alone
 DRIVER = Path(__file__).with_name("killing_driver.py")
@@ -39,7 +39,11 @@ def test_nothing_is_left_after_random_kills(
         subprocess.run(["chown", f"{name}:", directory], check=True)
     run = subprocess.run(
         [*command, str(driver), str(directory), str(small_root), seed, str(starts)],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{source}:{packages()}",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        },
         cwd="/",
         capture_output=True,
         text=True,

@@ -90,17 +90,17 @@ def join(paths: Iterable[str]) -> None:
             Path(path, "cgroup.procs").write_text("0")
 
 
-def remove(paths: Iterable[str]) -> None:
+def remove(paths: Iterable[str], tries: int = _TRIES) -> None:
     """Remove groups whose processes have ended, and all below them."""
     for path in paths:
         below = [directory for directory in Path(path).glob("**/") if directory.is_dir()]
         for directory in sorted(below, reverse=True):
-            _remove(directory)
+            _remove(directory, tries)
 
 
-def _remove(directory: Path) -> None:
+def _remove(directory: Path, tries: int) -> None:
     """Remove one group; those who have just been killed may still be leaving it."""
-    for _ in range(_TRIES):
+    for _ in range(tries):
         try:
             directory.rmdir()
         except OSError as error:
@@ -138,11 +138,21 @@ def _make(parent: Path, name: str) -> Path:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove empty groups of processes that were killed before they could; nobody else's."""
+    """Remove empty groups of processes that were killed before they could; nobody else's.
+
+    A group with processes is that of a program in another PID namespace, which goes on.
+    """
     for path in parent.glob("cloche-*-*"):
         named = _OURS.fullmatch(path.name)
         if named and not Path("/proc", named[1]).exists():
-            remove([str(path)])
+            remove([str(path)], tries=1 if _has_processes(path) else _TRIES)
+
+
+def _has_processes(group: Path) -> bool:
+    """Whether a process is in a group or below it; one that is leaving it does not count."""
+    with contextlib.suppress(OSError):
+        return any(file.read_text() for file in group.glob("**/cgroup.procs"))
+    return False
 
 
 def _parents(controller: str) -> list[tuple[int, Path]]:
