@@ -227,6 +227,8 @@ def test_sources_of_live_ebuilds_are_the_same_at_equal_commits() -> None:
 
     assert drift(pinned("1", "a"), pinned("2", "a")) == []  # the same commits in other packs
     assert drift(pinned("1", "a"), pinned("1", "b")) == [f"a/x-9999::r {'a' * 12} → {'b' * 12}"]
+    crates = Lock(live={"a/x-9999::r": LivePin("3" * 64, others=("cargo-registry",))})
+    assert drift(pinned("2", "a"), crates) == [f"a/x-9999::r {'a' * 12} → tree {'3' * 12}"]
     assert drift(pinned("1"), pinned("2")) == [f"a/x-9999::r tree {'1' * 12} → tree {'2' * 12}"]
     assert drift(Lock(), pinned("1", "a")) == [f"a/x-9999::r at {'a' * 12} is new"]
     assert drift(pinned("1", "a"), Lock()) == ["the sources of a/x-9999::r are not pinned"]

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -112,39 +112,52 @@ class Place:
         command = "cat /usr/share/pinned/commit /usr/share/pinned/greeting"
         return self.cloche("shell", "git", "--", "sh", "-c", command).stdout.split()
 
-    def lines(self, told: str) -> str:
+    def line(self, told: str) -> str:
         """The line about the package that failed."""
         return next(line for line in told.splitlines() if line.startswith(f"{PACKAGE}: "))
 
 
 @pytest.fixture(scope="module")
-def with_git(root_seeded: Store, ground: Path) -> Iterator[Store]:
-    """A store with a seed that has git."""
+def with_git(ordinary_seeded: Store, ground: Path) -> Iterator[Store]:
+    """An ordinary user's store with a seed that has git."""
     parent = Path(tempfile.mkdtemp(prefix="live-", dir=ground))
-    store = root_seeded.copy(parent / "store")
+    parent.chmod(0o755)
+    store = ordinary_seeded.copy(ordinary_seeded.user.own(parent) / "store")
     store.cloche("-C", project(store, CASES / "live"), "seed", "bootstrap", "git", check=True)
     yield store
     subprocess.run(["rm", "-rf", parent], check=True)
 
 
 @pytest.fixture
-def place(with_git: Store, upstream: Upstream, tmp_path: Path) -> Place:
+def fresh(with_git: Store) -> Callable[[], Store]:
+    """Give stores with the seed and nothing else."""
+
+    def copied() -> Store:
+        parent = Path(tempfile.mkdtemp(dir=with_git.path.parent))
+        return with_git.copy(with_git.user.own(parent) / "store")
+
+    return copied
+
+
+@pytest.fixture
+def place(fresh: Callable[[], Store], upstream: Upstream) -> Place:
     """The case with the address of the server in it, and a store of its own."""
-    made = project(with_git, CASES / "common", "live")
+    store = fresh()
+    made = project(store, CASES / "common", "live")
     shutil.copytree(CASES / "live", made, dirs_exist_ok=True)
     ebuild = made / "repo/app-misc/pinned/pinned-9999.ebuild"
     text = ebuild.read_text().replace("HERE", upstream.address)
     ebuild.write_text(text.replace("PORT", str(upstream.server.server_port)))
     (made / "portage/live/mirrors").write_text(f"upstream {upstream.address}\n")
-    return Place(made, with_git.copy(tmp_path / "store"))
+    store.user.own(made)
+    return Place(made, store)
 
 
 def test_a_commit_is_fetched_pinned_and_moved_on(
-    place: Place, upstream: Upstream, tmp_path: Path
+    place: Place, upstream: Upstream, fresh: Callable[[], Store]
 ) -> None:
     lock = place.project / "cloche.lock"
     first = upstream.publish("one")
-    empty = place.store.copy(tmp_path / "elsewhere")
     assert "1 package built" in place.build()
     assert place.installed() == [first, "one"]
     assert f'commits = [\n    {{ repository = "some_pinned.git", commit = "{first}" }},\n]' in (
@@ -168,7 +181,7 @@ def test_a_commit_is_fetched_pinned_and_moved_on(
     assert "0 packages built, 1 reused" in place.build("--offline")
     # Elsewhere the branch has moved on, and the pinned commit is taken.
     lock.write_text(pinned)
-    other = Place(place.project, empty)
+    other = Place(place.project, fresh())
     assert "its sources are not here and --offline" in other.build("--offline", status=1)
     assert other.cloche("fetch", "git", "--locked").stdout == ""
     assert "1 package built" in other.build("--offline", "--locked")
@@ -176,21 +189,23 @@ def test_a_commit_is_fetched_pinned_and_moved_on(
     assert lock.read_text() == pinned
 
 
-def test_what_cannot_be_had_is_one_line(place: Place, upstream: Upstream, tmp_path: Path) -> None:
+def test_what_cannot_be_had_is_one_line(
+    place: Place, upstream: Upstream, fresh: Callable[[], Store]
+) -> None:
     first = upstream.publish("one")
-    others = [Place(place.project, place.store.copy(tmp_path / name)) for name in ("a", "b")]
     place.cloche("lock", "git")
+    other = Place(place.project, fresh())
     upstream.publish("two", anew=True)
-    told = place.lines(others[0].build(status=1))
+    told = other.line(other.build(status=1))
     assert f"cloche.lock pins {first[:12]} of some_pinned.git, which is not there" in told
     mirrors = place.project / "portage/live/mirrors"
     named = mirrors.read_text()
     mirrors.write_text("")
-    told = others[1].build(status=1)
+    told = other.build(status=1)
     assert "/some/pinned.git/info/refs?service=git-upload-pack is refused: it is the loo" in told
     mirrors.write_text(named)
     upstream.stop()
-    told = others[1].build(status=1)
+    told = other.build(status=1)
     assert "/some/pinned.git/info/refs?service=git-upload-pack: Connection refused" in told
     assert "check the network and the proxy settings" in told
 

@@ -48,6 +48,7 @@ from cloche.plan.depgraph import Package
 from cloche.store import Key, Outcome, make_key, record
 
 _KIND = "live"
+_GIT_STORE = "git3-src"  # of git-r3.eclass, below DISTDIR
 _ADVICE = (
     "check the network and the proxy settings; only what goes through a proxy (http, https) can be "
     "reached from there"
@@ -104,8 +105,7 @@ def obtain(
         _check(shop, package, pin)
         fetch(shop, package, dict(environment))
         began = time.monotonic()
-        layer, commits, log = _fetched(shop, package, layers, environment, pin)
-        made = LivePin(layer.id, commits)
+        layer, made, log = _fetched(shop, package, layers, environment, pin)
         outcome = Outcome({"tree": layer.id}, log)
         record(
             shop.store, _key(package, made, inputs), package.id, outcome, time.monotonic() - began
@@ -113,7 +113,7 @@ def obtain(
         if pin is None and shop.live.lock is not None:
             with where_writable():
                 locks.change(shop.live.lock, lambda lock: locks.with_live(lock, package.id, made))
-        return Sources(layer, commits)
+        return Sources(layer, made.commits)
 
 
 def _key(package: Package, pin: LivePin, inputs: Mapping[str, str]) -> Key:
@@ -140,8 +140,8 @@ def _fetched(
     layers: Sequence[Layer],
     environment: Mapping[str, str],
     pin: LivePin | None,
-) -> tuple[Layer, tuple[Revision, ...], str]:
-    """Run src_unpack with a network; give what it fetched, the commits, and the log's path.
+) -> tuple[Layer, LivePin, str]:
+    """Run src_unpack with a network; give what it fetched, how that is pinned, and the log's path.
 
     A pinned commit need not be the newest any more: then src_unpack runs again and is told which.
     """
@@ -160,10 +160,12 @@ def _fetched(
             shop.bus(Phase(package=package.id, phase="fetch", state="end"))
         for file in package.distfiles:
             (distdir / file.name).unlink(missing_ok=True)
+        others = tuple(sorted({each.name for each in distdir.iterdir()} - {_GIT_STORE}))
         layer = _kept(shop, package, distdir, workspace / "tree", log)
-    if pin is not None and LivePin(layer.id, commits).identity != pin.identity:
-        raise _differs(shop, package, pin, commits, log)
-    return layer, commits, building.put_away(shop, package, log)
+    made = LivePin(layer.id, commits, others)
+    if pin is not None and made.identity != pin.identity:
+        raise _differs(shop, package, pin, made, log)
+    return layer, made, building.put_away(shop, package, log)
 
 
 def _unpacked(
@@ -290,16 +292,20 @@ def _differs(
     shop: Workshop,
     package: Package,
     pin: LivePin,
-    commits: Sequence[Revision],
+    made: LivePin,
     log: Path,
 ) -> StepError:
     """The error about sources that are not the pinned ones, although these were asked for."""
-    now = ", ".join(f"{each.commit[:12]} of {each.repository}" for each in commits) or "no commit"
-    was = ", ".join(f"{each.commit[:12]} of {each.repository}" for each in pin.commits)
-    reason = f"it took {now}, cloche.lock pins {was or f'the tree {pin.tree[:12]}'}"
+    reason = f"it took {_told(made)}, cloche.lock pins {_told(pin)}"
     failed = StepError(package.id, "fetch", reason, log=str(log))
     failed.hint = _update(shop)
     return failed
+
+
+def _told(pin: LivePin) -> str:
+    if "tree" in pin.identity:
+        return f"the tree {pin.tree[:12]}"
+    return ", ".join(f"{each.commit[:12]} of {each.repository}" for each in pin.commits)
 
 
 def _update(shop: Workshop) -> str:

@@ -154,4 +154,6 @@ def live_drift(packages: Iterable[str], locked: Lock, actual: Lock) -> list[str]
 
 
 def _commits(pin: LivePin) -> str:
-    return ", ".join(each.commit[:12] for each in pin.commits) or f"tree {pin.tree[:12]}"
+    if "tree" in pin.identity:
+        return f"tree {pin.tree[:12]}"
+    return ", ".join(each.commit[:12] for each in pin.commits)

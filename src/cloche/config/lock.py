@@ -160,16 +160,18 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class LivePin:
-    """The sources of a live ebuild. ``tree`` is the id of what the store has of them, which counts
-    where no repository has a commit that can be named (``commits`` is empty)."""
+    """The sources of a live ebuild: ``commits`` of git repositories, and ``tree``, the id of what
+    the store has of them. ``others`` are what lies there besides git's repositories (as
+    ``cargo-registry``): no name says what these are, so that the tree is what counts."""
 
     tree: Digest
     commits: tuple[Revision, ...] = ()
+    others: tuple[FileName, ...] = ()
 
     @property
     def identity(self) -> dict[str, str]:
         """What says that two pins mean the same sources: equal commits come in different packs."""
-        if not self.commits:
+        if self.others or not self.commits:
             return {"tree": self.tree}
         return {"commits": " ".join(f"{each.repository}={each.commit}" for each in self.commits)}
 
