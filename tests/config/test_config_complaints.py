@@ -16,7 +16,8 @@ def sources(tmp_path: Path) -> dict[str, Path]:
     texts = {
         "package.use/00-base": "# =cat/a is wrong\ncat/b flag\n",
         "package.use/01-more/x": "cat/b flag\n=cat/a  flag # why\n",
-        "make.conf/00-base": 'USE=a\nACCEPT_LICENSE="* \n   Odd"\n',
+        "make.conf/00-base": 'USE=a\nACCEPT_LICENSE="* \n   Odd"\nL10N="-gone"\n',
+        "profile/package.provided/00-base": "cat/new-1\ncat/old\n",
         "package.env/00-base": "cat/b f.conf\ncat/b absent\n",
         "patches/cat/gone/x.patch": "",
     }
@@ -54,6 +55,18 @@ def sources(tmp_path: Path) -> dict[str, Path]:
             "make.conf/00-base",
             3,
             "No repository has the license in make.conf: Odd",
+        ),
+        (
+            "Invalid package name in package.provided: cat/old",
+            "profile/package.provided/00-base",
+            2,
+            "Invalid package name in package.provided: cat/old",
+        ),
+        (
+            "--- No such USE flag in any repository, in /etc/portage/make.conf: gone",
+            "make.conf/00-base",
+            4,
+            "No such USE flag in any repository, in make.conf: gone",
         ),
         (
             "!!! INVALID ACCEPT_KEYWORDS: amd46",

@@ -13,6 +13,7 @@ from cloche.errors import ClocheError
 
 _ETC: Final = "/etc/portage/"
 _PLACE: Final = re.compile(rf"{_ETC}([^\s:'\"]*[^\s:'\",.;)/])")
+_NAMED: Final = re.compile(r"\bpackage\.[a-z_.]*[a-z]")
 _ABSOLUTE: Final = re.compile(r"(?:^|[\s'])/")
 _MARKS: Final = re.compile(r"^(?:--- |!!! )")
 
@@ -62,9 +63,12 @@ def _located(line: str, sources: Mapping[str, Path]) -> Complaint:
     text = _MARKS.sub("", line)
     places = _PLACE.findall(text)
     if not places:
-        elsewhere = _ABSOLUTE.search(text)  # a repository's file, which a user cannot mend here
-        found = None if elsewhere else _at(text, "make.conf", sources)
-        return found or Complaint(None, text)
+        if _ABSOLUTE.search(text):  # a repository's file, which a user cannot mend here
+            return Complaint(None, text)
+        named = _NAMED.search(text)
+        names = (named[0], f"profile/{named[0]}") if named else ("make.conf",)
+        found = (_at(text, name, sources) for name in names)
+        return next(filter(None, found), Complaint(None, text))
     short = _PLACE.sub(lambda place: _named(place[1]), text)
     return _at(short, places[0], sources) or Complaint(None, text)
 

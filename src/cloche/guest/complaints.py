@@ -44,6 +44,7 @@ _WARNING = re.compile(
 _NOISE = re.compile(
     r"Calculating dependencies|\.* *done!$|[-=*]*$"
     r"|Undefined license group|FEATURES variable contains unknown value"
+    r"|See portage\(5\) for correct package.provided usage"
 )
 MOST = 20  # sayings of Portage's that are handed on
 LONGEST = 600  # characters of each
@@ -52,11 +53,11 @@ LONGEST = 600  # characters of each
 def of_portage(text: str) -> tuple[list[str], list[str]]:
     """Portage's (plain) words: lines about configuration, and whatever else it says.
 
-    Each once, in order. Of the rest, lines that follow each other are one saying; one that names a
-    file below /etc/portage is about configuration, too.
+    Each once, in order. Of the rest, lines that follow each other are one saying, and what follows
+    a colon; one that names a file below /etc/portage is about configuration, too.
     """
     known, rest = [], []
-    for block in re.split(r"\n\s*\n", text):
+    for block in re.split(r"(?<!:)\n\s*\n", text):
         lines = [line.strip() for line in block.splitlines()]
         known += [line for line in lines if _WARNING.match(line)]
         other = [line for line in lines if not _WARNING.match(line) and not _NOISE.match(line)]
