@@ -149,6 +149,7 @@ def test_without_effect(case: Callable[[str], Case]) -> None:
         ("portage/base/make.conf", 4),  # a group of licences, the same
         ("portage/base/make.conf", 5),  # FEATURES that nobody knows
         ("portage/base/make.conf", 5),  # FEATURES that cloche switches off
+        ("portage/base/make.conf", 7),  # a USE flag that only an old cache has
         ("portage/base/make.conf", 8),  # USE flags that no package has, one on, one off
         ("portage/base/make.conf", 8),
         ("portage/base/make.conf", 9),  # the same of a variable that stands for flags

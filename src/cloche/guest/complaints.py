@@ -77,10 +77,10 @@ def ineffective(settings: Any, trees: Any, seen: Iterable[Any]) -> list[str]:
     ``seen`` are the packages of the merge list.
     """
     databases = [trees["porttree"].dbapi, trees["vartree"].dbapi, trees["bintree"].dbapi]
-    seen = [package for package in seen if not package.built]
+    known = iuse.Flags(settings, trees, [package for package in seen if not package.built])
     found = [
-        *unknown_words(settings, trees, seen),
-        *_lines(settings, trees, databases, seen),
+        *unknown_words(settings, known),
+        *_lines(settings, databases, known),
         *_masks(databases),
         *_patches(databases),
     ]
@@ -110,7 +110,7 @@ def _any(databases: list[Any], atom: Any) -> bool:
     )
 
 
-def _lines(settings: Any, trees: Any, databases: list[Any], seen: list[Any]) -> Iterator[str]:
+def _lines(settings: Any, databases: list[Any], known: iuse.Flags) -> Iterator[str]:
     """What is wrong with lines that give packages something."""
     from portage.util import grabdict_package
 
@@ -122,7 +122,7 @@ def _lines(settings: Any, trees: Any, databases: list[Any], seen: list[Any]) -> 
                 yield f"--- No package matches the atom in {place}: {atom}"
             elif name in USE:
                 named = flags(values)
-                for flag in sorted(_unused(named, atom, settings, trees, databases, seen)):
+                for flag in sorted(_unused(named, atom, databases, known)):
                     variable, word = named[flag]
                     yield f"--- {no_flag(variable)} for '{atom}' in {place}: '{word}'"
             elif name == "package.license":
@@ -133,17 +133,10 @@ def _lines(settings: Any, trees: Any, databases: list[Any], seen: list[Any]) -> 
                     yield f"--- No arch.list has the keyword for '{atom}' in {place}: '{word}'"
 
 
-def _unused(
-    named: Iterable[str],
-    atom: Any,
-    settings: Any,
-    trees: Any,
-    databases: list[Any],
-    seen: list[Any],
-) -> set[str]:
+def _unused(named: Iterable[str], atom: Any, databases: list[Any], known: iuse.Flags) -> set[str]:
     """The flags that no package has which an atom means; with a wildcard, no package at all."""
     if "*" in atom.cp:
-        return iuse.unused(named, settings, trees, seen)
+        return known.unknown(named)
     left = set(named)
     for database, cpv in _matches(databases, atom):
         left -= iuse.of(database, cpv, atom.repo if hasattr(database, "xmatch") else None)

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 CACHE = "metadata/md5-cache"  # PMS, chapter 14
-_IUSE = b"IUSE="
 
 
-def unused(flags: Iterable[str], settings: Any, trees: Any, seen: Iterable[Any]) -> set[str]:
-    """Those of ``flags`` that neither the profile gives to every package nor any IUSE has.
+class Flags:
+    """The flags that the profile gives to every package, and those of all IUSE.
 
     ``seen`` are packages whose metadata are at hand. Binary packages count; what is installed does
     not, since it is never built again. Most flags are found early; everything is read only where
-    one is nowhere, and that from caches where a repository has one.
+    one is nowhere, once, and that from caches where a repository has one.
     """
-    left: set[str] = set(flags) - settings._iuse_effective - set(settings.archlist())
-    for found in _all(settings, trees, seen):
-        if not left:
-            break
-        left -= found
-    return left
+
+    def __init__(self, settings: Any, trees: Any, seen: Iterable[Any]) -> None:
+        self._known: set[str] = {*settings._iuse_effective, *settings.archlist()}
+        self._more = _all(settings, trees, seen)
+
+    def unknown(self, flags: Iterable[str]) -> set[str]:
+        """Those of ``flags`` that no package has."""
+        left = set(flags) - self._known
+        while left and (found := next(self._more, None)) is not None:
+            self._known |= found
+            left -= found
+        return left
 
 
 def of(database: Any, cpv: str, repository: str | None = None) -> set[str]:
@@ -46,18 +52,27 @@ def _all(settings: Any, trees: Any, seen: Iterable[Any]) -> Iterator[set[str]]:
         yield of(binaries, cpv)
     ebuilds = trees["porttree"].dbapi
     for repository in sorted(settings.repositories, key=lambda each: each.name):
-        cache = Path(repository.location, CACHE)
-        if cache.is_dir():
-            yield from _cached(cache)
-            continue
+        place = Path(repository.location)
         for cp in ebuilds.cp_all(trees=[repository.location]):
             for cpv in ebuilds.cp_list(cp, mytree=repository.location):
-                yield of(ebuilds, cpv, repository.name)
+                ebuild = place / cp / f"{cpv.partition('/')[2]}.ebuild"
+                found = _cached(place / CACHE / cpv, ebuild, repository.eclass_db.eclasses)
+                yield of(ebuilds, cpv, repository.name) if found is None else found
 
 
-def _cached(cache: Path) -> Iterator[set[str]]:
-    """What the entries of a cache say, without comparing their digests: names are all we want."""
-    for entry in cache.glob("*/*"):
-        for line in entry.read_bytes().split(b"\n"):
-            if line.startswith(_IUSE):
-                yield _names(line.removeprefix(_IUSE).decode("utf-8", "replace"))
+def _cached(entry: Path, ebuild: Path, eclasses: Any) -> set[str] | None:
+    """What a cache says, in a tenth of aux_get's time; None where it is not of these files."""
+    try:
+        text = entry.read_text(encoding="utf-8", errors="replace")
+        digest = hashlib.md5(ebuild.read_bytes(), usedforsecurity=False).hexdigest()
+    except OSError:
+        return None
+    values = dict(line.partition("=")[::2] for line in text.splitlines())
+    inherited = values.get("_eclasses_", "").split("\t") if values.get("_eclasses_") else []
+    same = all(
+        name in eclasses and eclasses[name].md5 == md5
+        for name, md5 in zip(inherited[::2], inherited[1::2], strict=False)
+    )
+    if values.get("_md5_") != digest or not same:
+        return None
+    return _names(values.get("IUSE", ""))

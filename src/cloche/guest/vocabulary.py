@@ -6,19 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from . import iuse
+from .iuse import Flags
 from .settings import FEATURES_OFF
 
 CONF = "/etc/portage/make.conf"
 
 
-def unknown_words(settings: Any, trees: Any, seen: Iterable[Any]) -> Iterator[str]:
-    """Lines about make.conf, in the form of Portage's own; ``seen`` as `iuse.unused` has it."""
+def unknown_words(settings: Any, known: Flags) -> Iterator[str]:
+    """Lines about make.conf, in the form of Portage's own."""
     from portage.util import getconfig
 
     # Not settings.configdict["conf"]: Portage adds what package.* say of */* to that.
     conf = getconfig(CONF, tolerant=True, allow_sourcing=True, recursive=True) or {}
-    yield from _flags(conf, settings, trees, seen)
+    yield from _flags(conf, settings, known)
     yield from _features(conf)
     for word in unknown_licences(conf.get("ACCEPT_LICENSE", "").split(), settings):
         yield f"--- {no_licence(word)} in {CONF}: {word}"
@@ -70,14 +70,11 @@ def unknown_keywords(words: Iterable[str], settings: Any) -> list[str]:
     return [word for word in words if word.removeprefix("-") not in known]
 
 
-def _flags(
-    conf: Mapping[str, str], settings: Any, trees: Any, seen: Iterable[Any]
-) -> Iterator[str]:
+def _flags(conf: Mapping[str, str], settings: Any, known: Flags) -> Iterator[str]:
     named = flags(conf.get("USE", "").split())
     for variable in settings.get("USE_EXPAND", "").split():
         named |= flags([f"{variable}:", *conf.get(variable, "").split()])
-    left = iuse.unused(named, settings, trees, seen)
-    for flag in sorted(left):
+    for flag in sorted(known.unknown(named)):
         variable, word = named[flag]
         yield f"--- {no_flag(variable)} in any repository, in {CONF}: {word}"
 

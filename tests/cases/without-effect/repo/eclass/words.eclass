@@ -1,0 +1,1 @@
+# Gives its ebuilds no flags.
