@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from cloche.build.elog import Message
 from cloche.decoding import NOT_DECODABLE
 
 VERSION = 1  # of the schema in docs/events.md; raised when a field changes its meaning or goes
@@ -101,6 +102,14 @@ class Fetched(Event, frozen=True, tag="fetched"):
     size: int
 
 
+class Elog(Event, frozen=True, tag="elog"):
+    """What a package's step said to its user with elog, ewarn, eerror and eqawarn."""
+
+    package: str
+    step: str
+    messages: tuple[Message, ...]
+
+
 class Done(Event, frozen=True, tag="done"):
     """A package is finished, one way or the other.
 
@@ -146,6 +155,7 @@ AnyEvent = (
     | Logging
     | Phase
     | Fetched
+    | Elog
     | Done
     | Finished
     | Delivered

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloche.build import kept, views
+from cloche.build import elog, kept, views
 from cloche.build import package as building
 from cloche.build.events import Started
 from cloche.build.guestcall import Call
@@ -15,6 +15,7 @@ from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
 from cloche.plan.depgraph import Package
+from cloche.store import Outcome
 
 # Global state: every root generates it for itself, so no layer holds it (facts of Portage's merge).
 GLOBAL_STATE = (
@@ -37,10 +38,8 @@ GLOBAL_STATE = (
 )
 
 
-def merge(
-    shop: Workshop, package: Package, gpkg: str, layers: Sequence[Layer]
-) -> tuple[Layer, str]:
-    """Install a package over these layers; give its layer and the log's path.
+def merge(shop: Workshop, package: Package, gpkg: str, layers: Sequence[Layer]) -> Outcome:
+    """Install a package over these layers; the outcome's "layer" is the id of what changed.
 
     Raises StepError; then the root it happened in is kept for ``cloche shell``.
     """
@@ -81,4 +80,5 @@ def merge(
         tree = workspace / "layer"
         capture(upper / "top", [Path(each) for each in sandbox.lowers], tree, drop=GLOBAL_STATE)
         layer = commit(shop.store, tree, kind="package", label=package.cpv, rules=PORTAGE_RULES)
-    return layer, building.put_away(shop, package, log)
+    data = elog.as_data(elog.messages_of(result))
+    return Outcome({"layer": layer.id}, building.put_away(shop, package, log), data=data)

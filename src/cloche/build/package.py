@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from cloche.build import distfiles, kept, views
+from cloche.build import distfiles, elog, kept, views
 from cloche.build.diagnose import why_it_died
 from cloche.build.errorlines import error_lines
 from cloche.build.errors import DiskFullError, GuestError, StepError, StoppedError
-from cloche.build.events import Note, Phase, Started
+from cloche.build.events import Elog, Note, Phase, Started
 from cloche.build.guestcall import Call, call, tail_of
 from cloche.build.hints import hint_of
 from cloche.build.livepins import WHERE, Sources
@@ -25,6 +25,7 @@ from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Process
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
+from cloche.store import Outcome
 
 PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
 TAIL = 20_000  # lines of a failed log that are looked through
@@ -139,8 +140,8 @@ def build_binds(
 
 def build(
     shop: Workshop, package: Package, layers: Sequence[Layer], live: Sources | None = None
-) -> tuple[str, str]:
-    """Build a package over its visible layers; give the GPKG's blob id and the log's path.
+) -> Outcome:
+    """Build a package over its visible layers; the outcome's "gpkg" is its blob's id.
 
     ``live`` are the sources of a live ebuild. Raises StepError; then the root it happened in is
     kept for ``cloche shell``.
@@ -170,7 +171,9 @@ def build(
         gpkg = taken(workspace / "out", str(result.get("gpkg")), package.id)
         blob = shop.store.add_blob(gpkg, package.cpv)
         kept.forget(shop, package)
-    return blob.id, put_away(shop, package, log)
+    return Outcome(
+        {"gpkg": blob.id}, put_away(shop, package, log), data=elog.as_data(elog.messages_of(result))
+    )
 
 
 def put_away(shop: Workshop, package: Package, log: Path) -> str:
@@ -200,6 +203,8 @@ def run(shop: Workshop, package: Package, wanted: Call) -> dict[str, Any]:
         result, ended = call(shop.engine, shop.running, wanted, on_event, watch.look)
     except GuestError as error:
         result, ended = {"status": "failed", "phase": watch.phase, "text": error.what}, None
+    if messages := elog.messages_of(result):
+        shop.bus(Elog(package=package.id, step=wanted.script, messages=messages))
     if shop.running.stopped:
         raise StoppedError(package.id, wanted.script)
     if watch.free is not None:

@@ -283,10 +283,10 @@ class Worker:
         self.shop.jobserver.started()
         try:
             with self._recording_failure("build-failed", package, key):
-                gpkg, log = building.build(self.shop, package, layers, sources)
+                outcome = building.build(self.shop, package, layers, sources)
         finally:
             self.shop.jobserver.ended()
-        return Outcome({"gpkg": gpkg}, log, time.monotonic() - began)
+        return replace(outcome, seconds=time.monotonic() - began)
 
     @contextmanager
     def _recording_failure(self, kind: str, package: Package, key: Key) -> Iterator[None]:
@@ -308,13 +308,14 @@ class Worker:
     def _merge(self, package: Package, gpkg: str, layers: Sequence[Layer], key: Key) -> Outcome:
         before = self.shop.store.last_action("merge", package.id)
         with self._recording_failure("merge-failed", package, key):
-            layer, log = merge.merge(self.shop, package, gpkg, layers)
-        if before is not None and before.outputs["layer"] == layer.id:
+            outcome = merge.merge(self.shop, package, gpkg, layers)
+        layer = outcome.outputs["layer"]
+        if before is not None and before.outputs["layer"] == layer:
             # The same result as before: the layer stays, and so does the package it was made from,
             # if it is still there: blobs can be lost and struck out.
             first = before.outputs["gpkg"]
             gpkg = first if self.shop.store.has_blob(first) else gpkg
-        return Outcome({"gpkg": gpkg, "layer": layer.id}, log)
+        return replace(outcome, outputs={"gpkg": gpkg, "layer": layer})
 
     def _merge_again(
         self, package: Package, gpkg: str, layers: Sequence[Layer], shared: Sequence[str]
@@ -325,5 +326,5 @@ class Worker:
         text = f"{package.cpv} is merged again over others that have {names}, too"
         self.shop.bus(Note(text=text))
         quiet = replace(self.shop, bus=Bus(lambda _: None))
-        layer, log = merge.merge(quiet, package, gpkg, layers)
-        return Outcome({"gpkg": gpkg, "layer": layer.id}, log)
+        outcome = merge.merge(quiet, package, gpkg, layers)
+        return replace(outcome, outputs={"gpkg": gpkg, **outcome.outputs})

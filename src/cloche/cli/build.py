@@ -19,6 +19,7 @@ from cloche.build.lookup_errors import UnknownPackageError
 from cloche.build.machine import build_machine
 from cloche.build.record import recorded
 from cloche.build.work import Worker
+from cloche.build.workshop import Workshop
 from cloche.cli.complete import complete_fragment, complete_machine, complete_package
 from cloche.cli.errors import MachinesError
 from cloche.cli.terminable import terminable
@@ -31,10 +32,12 @@ from cloche.cli.workplace import (
 )
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
+from cloche.display.elog import Collector, drawn
 from cloche.display.jsonlines import JsonLines
 from cloche.display.live import Live, capable
 from cloche.display.plain import Plain
 from cloche.display.text import count, one_line, seconds, size
+from cloche.display.theme import theme_of
 from cloche.errors import ClocheError
 from cloche.output.claim import check_output
 from cloche.output.deliver import Delivered as Results
@@ -227,6 +230,7 @@ def _build(
     with (
         terminable(),
         opened_workshop(options, project, machine, choices, display) as shop,
+        _telling(shop, progress),
         _closing(display),
         recorded(shop),
     ):
@@ -312,6 +316,19 @@ def _tell_failures(error: BuildError) -> None:
         if enter := getattr(each, "enter", None):
             say(f"  look around in its root: {enter}")
     say()
+
+
+@contextmanager
+def _telling(shop: Workshop, progress: Progress) -> Iterator[None]:
+    """Show at the end, whatever comes, what ebuilds said to their users in the block."""
+    collector = Collector()
+    shop.bus.add(collector)
+    try:
+        yield
+    finally:
+        if progress != "json":
+            for line in drawn(collector.said, theme_of(sys.stderr)):
+                click.echo(line, err=True, color=True)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -29,7 +28,7 @@ from cloche.config.complaints import Complaint
 from cloche.config.project import load_project
 from cloche.display.plantable import Row, as_table
 from cloche.display.text import one_line
-from cloche.display.theme import make_theme, theme_for
+from cloche.display.theme import theme_of
 from cloche.output.deliver import check_hooks_of_done
 from cloche.output.recall import resolution_before
 from cloche.plan.changes import changed_since, gone
@@ -97,9 +96,7 @@ def plan(
         data["warnings"] = _warnings((*complaints_of(worker, wanted), *sayings_of(worker)))
         click.echo(json.dumps(data, indent=2))
     else:
-        terminal = sys.stdout.isatty()
-        theme = theme_for(sys.stdout.encoding, os.environ) if terminal else make_theme(colour=False)
-        for line in as_table(rows, gone(worker.plan.graph, before), theme):
+        for line in as_table(rows, gone(worker.plan.graph, before), theme_of(sys.stdout)):
             click.echo(line)
 
 

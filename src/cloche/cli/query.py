@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import click
 
+from cloche.build.elog import Level, Message
 from cloche.build.errors import NotBuiltError
 from cloche.build.lookup_errors import UnknownPackageError
 from cloche.cli.complete import complete_machine, complete_package
 from cloche.cli.workplace import Options, opened_store, project_or_none
+from cloche.display.elog import drawn
 from cloche.display.text import count, one_line, size
+from cloche.display.theme import theme_of
 from cloche.output import inventory
 from cloche.output.inventory import Inventory, Row
 from cloche.plan.names import matching, nearest
@@ -115,6 +119,23 @@ def list_(options: Options, atom: str | None, machine: str | None, as_json: bool
         _known(atom, held)
         rows = [row for each in held for row in inventory.listed(each, atom)]
     _tell(rows, as_json, lambda row: f"{row['package']}")
+
+
+@_command("elog", "elog|elog tmux|elog -m workbench --json", "atom", required=False, **PACKAGE)
+def elog(options: Options, atom: str | None, machine: str | None, as_json: bool) -> None:
+    """Show what ebuilds said to their users (elog, ewarn, eerror, eqawarn) in machines.
+
+    They are the messages of the steps that made what is installed, whenever that was.
+    """
+    with _asked(options, machine) as (store, held):
+        _known(atom, held)
+        rows = [row for each in held for row in inventory.messages(store, each, atom)]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    said = [(row["package"], Message(row["phase"], row["level"], row["lines"])) for row in rows]
+    for line in drawn(said, theme_of(sys.stdout), get_args(Level)):
+        click.echo(line)
 
 
 @_command("size", "size|size tmux|size --json -m workbench", "atom", required=False, **PACKAGE)

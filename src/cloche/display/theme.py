@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TextIO
 
 from cloche.display.state import Status
 
@@ -134,6 +136,13 @@ def theme_for(encoding: str | None, environment: Mapping[str, str]) -> Theme:
         unicode=unicode and environment.get("TERM") != "linux",
         colour=not environment.get("NO_COLOR") and environment.get("TERM") != "vt100",
     )
+
+
+def theme_of(stream: TextIO) -> Theme:
+    """The theme for what is written to a stream; without colours where it is not a terminal."""
+    if stream.isatty():
+        return theme_for(stream.encoding, os.environ)
+    return make_theme(colour=False)
 
 
 def safe(text: str) -> str:

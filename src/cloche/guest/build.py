@@ -12,13 +12,13 @@ if not __package__:
 import shutil
 from typing import Any
 
-from . import image, leftovers, phases, sonames
+from . import elog, image, leftovers, phases, sonames
 from . import settings as guest_settings
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
 
 BUILDING = ("unpack", "prepare", "configure", "compile", "test", "install")
-PHASES = ("pretend", "setup", *BUILDING, "package")
+PHASES = ("setup", *BUILDING, "package")  # pkg_pretend comes before all builds: pretend.py
 STILL_CLOCK = Path(__file__).with_name("bin") / "still-clock"
 
 
@@ -31,13 +31,15 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     check_use(request.get("use"), own)
     check_distfiles(own)
     sonames.know_the_seed()
-    with leftovers.ended(channel):
+    gpkg = None
+    with elog.collected(package.cpv, own) as said, leftovers.ended(channel):
         for phase in wanted(request, own):
             if phase == "package":
                 normalise(own, channel)
-                return {"gpkg": pack(package, own, trees, channel)}
-            run(phase, own, channel)
-    return {"gpkg": None}
+                gpkg = pack(package, own, trees, channel)
+            else:
+                run(phase, own, channel)
+    return {"gpkg": gpkg, "elog": said.messages}
 
 
 def prepare(package: Any, settings: Any, trees: Any) -> Any:
@@ -96,10 +98,7 @@ def check_distfiles(settings: Any) -> None:
 def wanted(request: dict[str, Any], settings: Any) -> list[str]:
     """The phases to run, in order."""
     chosen = request.get("phases") or PHASES
-    defined = settings.configdict["pkg"].get("DEFINED_PHASES", "").split()
-    skipped = {"pretend"} - set(defined)
-    if "test" not in settings.features:
-        skipped.add("test")
+    skipped = set() if "test" in settings.features else {"test"}
     stop = request.get("stop_before")
     end = PHASES.index(stop) if stop else len(PHASES)
     return [phase for phase in PHASES[:end] if phase in chosen and phase not in skipped]

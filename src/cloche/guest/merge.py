@@ -13,7 +13,7 @@ import os
 import shutil
 from typing import Any
 
-from . import image, leftovers, phases
+from . import elog, image, leftovers, phases
 from . import settings as guest_settings
 from .binaries import differing, plain
 from .failures import failed_phase
@@ -38,10 +38,11 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     if HOOKS.intersection(package.defined_phases):
         settings, trees = phases.load(refreshed=True)
         package = binary_package(request["cpv"], settings, trees)
-    with leftovers.ended(channel):
-        Merge(package, settings, channel).run()
+    merge = Merge(package, settings, channel)
+    with elog.collected(package.cpv, merge.settings) as said, leftovers.ended(channel):
+        merge.run()
     settle(VDB / request["cpv"], NO_COUNTER, guest_settings.epoch())
-    return {}
+    return {"elog": said.messages}
 
 
 def place_package(cpv: str, gpkg: Path) -> None:

@@ -44,7 +44,7 @@ ENVIRONMENT: dict[str, str] = {
     # The result of zstd depends on whether it uses threads; JOBS comes from MAKEOPTS.
     "BINPKG_COMPRESS_FLAGS": "-T1 -3",
     "PORTAGE_ELOG_SYSTEM": "",
-    "PORTAGE_ELOG_CLASSES": "",
+    "PORTAGE_ELOG_CLASSES": "log warn error qa",  # not what einfo says, as emerge has it
     "PORTAGE_NICENESS": "",
     "PORTAGE_IONICE_COMMAND": "",
     "PORTAGE_SCHEDULING_POLICY": "",

@@ -9,6 +9,9 @@ from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 
+import msgspec
+
+from cloche.build import elog
 from cloche.build.footprint import contents, footprint
 from cloche.build.places import Places, look_into
 from cloche.layers import Layer, stored_layer
@@ -73,6 +76,14 @@ def chosen(held: Inventory, atom: str | None) -> tuple[Package, ...]:
         return held.packages
     names = set(matching(atom, [package.id for package in held.packages]))
     return tuple(package for package in held.packages if package.id in names)
+
+
+def messages(store: Store, held: Inventory, atom: str | None) -> Iterator[Row]:
+    """What ebuilds said to their users when these packages were built and merged."""
+    for package in chosen(held, atom):
+        layer = held.layers[package.cpv].id
+        for step, message in elog.messages_for(store, package, {"layer": layer}):
+            yield {**_of(held, package), "step": step, **msgspec.to_builtins(message)}
 
 
 def files(held: Inventory, atom: str) -> Iterator[Row]:

@@ -242,9 +242,9 @@ class Index:
         """Enter an action, in the place of one with the same key, and how long it took."""
         with self.transaction():
             self._db.execute(
-                "INSERT OR REPLACE INTO actions VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO actions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (action.key, action.kind, action.name, _dump(action.parts), _dump(action.outputs),
-                 action.seconds, action.log, action.created),
+                 action.seconds, action.log, action.created, _dump(action.data)),
             )  # fmt: skip
             name = (action.kind, action.name)
             self._db.execute(
@@ -340,6 +340,7 @@ class Index:
         values = {**dict(row)}
         values["parts"] = self._load(row["parts"], dict, where)
         values["outputs"] = self._load(row["outputs"], dict, where)
+        values["data"] = self._load(row["data"], dict, where)
         return Action(**values)
 
     def _load(self, text: Any, kind: type[list[Any] | dict[str, Any]], where: str) -> Any:

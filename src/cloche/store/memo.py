@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -42,12 +42,14 @@ def make_key(kind: str, parts: Mapping[str, str]) -> Key:
 class Outcome:
     """What a step gave: ids of trees and blobs by name, and its log, relative to the store's.
 
-    ``seconds`` is what the step itself took, where that is not all of the time it was waited for.
+    ``seconds`` is what the step itself took, where that is not all of the time it was waited for;
+    ``data`` the caller's own, in types that JSON knows.
     """
 
     outputs: Mapping[str, str]
     log: str | None = None
     seconds: float | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ def record(
         seconds=seconds,
         log=outcome.log,
         created=time.time(),
+        data=outcome.data,
     )
     store.record(action)
     return action

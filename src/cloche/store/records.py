@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ class Action:
 
     ``parts`` are what the key was made of, by name, kept to answer "why was this rebuilt".
     ``outputs`` name the ids of trees and blobs. ``log`` is relative to the store's ``logs``;
-    ``created`` is in seconds of the epoch.
+    ``created`` is in seconds of the epoch. ``data`` is the caller's own, in types that JSON knows.
     """
 
     key: str
@@ -54,6 +54,7 @@ class Action:
     seconds: float
     log: str | None
     created: float
+    data: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

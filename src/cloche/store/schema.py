@@ -29,6 +29,7 @@ MIGRATIONS = (
     CREATE TABLE intents (noun TEXT NOT NULL, id TEXT NOT NULL, act TEXT NOT NULL,
         PRIMARY KEY (noun, id));
     """,
+    "ALTER TABLE actions ADD COLUMN data TEXT NOT NULL DEFAULT '{}'",
 )
 """Migration N brings ``user_version`` from N to N + 1. Append; never change a released one."""
 
