@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from chromium import chromium
 
+from cloche.build.elog import Message
 from cloche.build.events import (
     Done,
+    Elog,
     Event,
     Fetched,
     Finished,
@@ -68,6 +70,12 @@ def stream() -> list[Event]:
         *built("x/b-1::r", 101.0, 105.0),
         Done(package="x/d-1::r", how="reused", time=105.0),
         *built("x/c-1::r", 105.0, 109.0),
+        Elog(
+            package="x/e-1::r",
+            step="build",
+            messages=(Message("setup", "warn", ("take <b>care</b>", "two lines")),),
+            time=103.5,
+        ),
         *built("x/e-1::r", 103.0, 104.0, "failed"),
         Done(package="x/f-1::r", how="skipped", time=109.0),
         Finished(built=3, reused=1, failed=1, skipped=1, seconds=9.0, time=110.0),
@@ -163,6 +171,7 @@ def test_nothing_that_came_from_outside_can_become_markup() -> None:
     events = [
         Planned(machine=EVIL, packages=(EVIL,), time=1.0),
         *built(EVIL, 1.0, 2.0, "failed")[:-1],
+        Elog(package=EVIL, step="build", messages=(Message(EVIL, "warn", (EVIL,)),), time=2.5),
         Done(package=EVIL, how="failed", reason=EVIL, lines=(EVIL,), enter=EVIL, time=3.0),
     ]
     text = page(timeline(events), {EVIL: About(use=(EVIL,), logs=(LogText(EVIL, EVIL),))})
@@ -207,6 +216,8 @@ def test_a_browser_shows_it_and_clicks_work(written: Path, tmp_path: Path) -> No
         assert browser.ask("document.querySelectorAll('#timeline .bar:not(.stage)').length") == 4
         assert browser.ask("document.querySelectorAll('#packages tbody tr').length") == 6
         assert browser.ask("document.querySelectorAll('#critical li').length") == 2
+        said = "document.querySelector('#messages pre.warn').textContent"
+        assert browser.ask(said) == "take <b>care</b>\ntwo lines"
         browser.click("#timeline .bar", 1)
         browser.wait_for("document.getElementById('detail').open")
         browser.click("#detail .open-log")

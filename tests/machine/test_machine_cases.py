@@ -392,3 +392,37 @@ def test_image(case: Callable[[str], Case], tmp_path: Path) -> None:
     said = made.build("sockets").stderr
     assert "warning: app-misc/sockets-1: Portage's merge does not keep " in said
     assert "/opt/sockets/dir (user.colour of a directory), /opt/sockets/socket (a socket)" in said
+
+
+@pytest.mark.real
+def test_elog(case: Callable[[str], Case]) -> None:
+    """What ebuilds say to their users is shown at the end, once, and found again."""
+    made = case("elog")
+    said = made.build().stderr
+    assert said.endswith(
+        "\n * Messages of app-misc/checker-1:\n * pretend warns\n"
+        "\n * Messages of app-misc/talker-1:\n * setup warns\n * install logs, first line\n"
+        " * second line with an \\x1b escape\n * postinst logs\n"
+        " * postinst has an error to tell\n"
+    ), said
+    assert "Messages of" not in made.build().stderr
+    rows = json.loads(made.cloche("query", "elog", "--json", check=True).stdout)
+    assert [(r["step"], r["phase"], r["level"]) for r in rows if "talker" in r["package"]] == [
+        ("build", "setup", "warn"),
+        ("build", "install", "log"),
+        ("build", "install", "qa"),
+        ("merge", "setup", "warn"),
+        ("merge", "postinst", "log"),
+        ("merge", "postinst", "error"),
+    ]
+    assert " * install is not nice\n" in made.cloche("query", "elog", "talker", check=True).stdout
+    # A pkg_pretend that refuses ends it all before the first package is built.
+    (made.place / "portage/base/package.use").write_text("app-misc/checker refuse\n")
+    ebuild = made.place / "repo/app-misc/talker/talker-1.ebuild"
+    ebuild.write_text(ebuild.read_text() + "# to be built again\n")
+    told = made.refused()
+    assert "the flag refuse is on: this machine cannot have it" in told
+    assert "app-misc/checker-1::local: pretend failed: pkg_pretend" in told
+    assert "1 more were not started" in told
+    assert re.search(r"^ +build ", told, re.MULTILINE) is None
+    assert "\n * Messages of app-misc/checker-1:\n * pretend warns\ncloche: 1 failed" in told

@@ -280,7 +280,8 @@ def test_an_older_store_gets_an_identity_and_descriptions(tmp_path: Path) -> Non
         shutil.rmtree(path / name)
     (path / "identity").unlink()
     with closing(sqlite3.connect(path / INDEX)) as db:
-        db.executescript("DROP TABLE store; DROP TABLE intents; PRAGMA user_version=1")
+        old = "DROP TABLE store; DROP TABLE intents; ALTER TABLE actions DROP COLUMN data"
+        db.executescript(f"{old}; PRAGMA user_version=1")
     Store.open(path).close()
     assert len(list((path / "about").iterdir())) == 6
     assert (path / "identity").exists()

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from cloche.build import binpkg, distfiles, fetch
+from cloche.build import binpkg, distfiles, fetch, pretend
 from cloche.build.contests import recalled
 from cloche.build.errors import BuildError, StepError
 from cloche.build.events import Done, Finished, Note, Planned
@@ -64,7 +64,8 @@ def prepare(shop: Workshop, targets: tuple[str, ...]) -> Worker:
 def build_machine(shop: Workshop, worker: Worker) -> Built:
     """Carry out a plan. Raises BuildError when a package failed; what was finished is kept.
 
-    Raises LiveError before any work where an ebuild needs a network to be built.
+    Before any work, it raises LiveError where an ebuild needs a network to be built, and BuildError
+    where a pkg_pretend refuses.
     """
     began = time.monotonic()
     plan = worker.plan
@@ -72,6 +73,7 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
     if (live := live_to_build(worker, fates)) is not None:
         raise live
     shop.bus(_planned(worker, fates))
+    _check_pretend(worker, fates)
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
     working = ThreadPoolExecutor(at_once(shop.policy.jobs), thread_name_prefix="build")
     try:
@@ -93,6 +95,22 @@ def build_machine(shop: Workshop, worker: Worker) -> Built:
         fetching.shutdown(cancel_futures=True)
         working.shutdown(cancel_futures=True)
     return _summed(shop, worker, outcome, time.monotonic() - began)
+
+
+def _check_pretend(worker: Worker, fates: Mapping[str, Forecast]) -> None:
+    """Let the ebuilds have their say before anything is built. Raises BuildError."""
+    shop, packages = worker.shop, worker.plan.packages
+    errors = pretend.check(shop, pretend.checked(packages, fates))
+    if not errors:
+        return
+    for error in errors:
+        worker.tell_failure(error.package, error, 0.0)
+    failed = tuple(error.package for error in errors)
+    rest = [package.id for package in packages if package.id not in failed]
+    for name in rest:
+        shop.bus(Done(package=name, how="skipped"))
+    shop.bus(Finished(built=0, reused=0, failed=len(failed), skipped=len(rest), seconds=0.0))
+    raise BuildError(shop.inputs.machine, failed, len(rest), errors)
 
 
 def _planned(worker: Worker, fates: Mapping[str, Forecast]) -> Planned:

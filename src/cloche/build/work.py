@@ -75,11 +75,11 @@ class Worker:
         except ClocheError as error:
             if self.shop.running.stopped:
                 raise StoppedError(name, "work") from error
-            self._tell_failure(name, error, time.monotonic() - began)
+            self.tell_failure(name, error, time.monotonic() - began)
             raise
         except (OSError, sqlite3.Error) as error:
             known = self._refused(name, error)
-            self._tell_failure(name, known, time.monotonic() - began)
+            self.tell_failure(name, known, time.monotonic() - began)
             raise known from error
         self.results[name] = made, built
         self.shop.bus(
@@ -92,7 +92,8 @@ class Worker:
         )
         return made.layer
 
-    def _tell_failure(self, name: str, error: ClocheError, seconds: float) -> None:
+    def tell_failure(self, name: str, error: ClocheError, seconds: float) -> None:
+        """Tell that a package has failed."""
         reason = error.what if error.where == name else str(error)
         self.shop.bus(
             Done(

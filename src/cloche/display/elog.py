@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from cloche.build.elog import SHOWN, Level, Message
 from cloche.build.events import Elog, Event
@@ -11,6 +12,8 @@ from cloche.display.text import one_line
 from cloche.display.theme import Theme
 
 STYLES: dict[str, str] = {"log": "built", "warn": "again", "error": "failed", "qa": "running"}
+
+_DIED = re.compile(r"ERROR: \S+ failed \(\w+ phase\):")
 
 Said = tuple[str, Message]  # of the package with this id
 
@@ -28,16 +31,24 @@ class Collector:
 
 
 def drawn(said: Iterable[Said], theme: Theme, levels: Iterable[Level] = SHOWN) -> Iterator[str]:
-    """Lines for the messages of each package, those of other levels left out."""
+    """Lines for the messages of each package, those of other levels left out.
+
+    What pkg_setup says when a package is built it says again when it is merged: once is enough.
+    """
     wanted = set(levels)
-    shown = [(package, message) for package, message in said if message.level in wanted]
+    shown = [each for each in dict.fromkeys(said) if each[1].level in wanted]
     by_package = sorted(shown, key=lambda each: each[0])  # what two packages said is not mixed
     for package, group in groupby(by_package, key=lambda each: each[0]):
-        yield ""
-        yield _line(theme, "log", f"Messages of {package.split('::')[0]}:")
-        for _, message in group:
-            for text in message.lines:
-                yield _line(theme, message.level, text)
+        lines = [(each.level, line) for _, each in group for line in _own(each)]
+        if lines:
+            yield ""
+            yield _line(theme, "log", f"Messages of {package.split('::')[0]}:")
+            yield from (_line(theme, level, line) for level, line in lines)
+
+
+def _own(message: Message) -> Iterator[str]:
+    """The lines before those of Portage's die, which are told as the failure that they are."""
+    return takewhile(lambda line: _DIED.match(line) is None, message.lines)
 
 
 def _line(theme: Theme, level: str, text: str) -> str:

@@ -122,6 +122,9 @@ def _package(work: Work, about: About) -> dict[str, Any]:
         "reason": done.reason if done else None,
         "lines": done.lines if done else (),
         "enter": done.enter if done else None,
+        "said": [
+            {"level": message.level, "text": "\n".join(message.lines)} for message in work.said
+        ],
         "logs": [{"step": log.step, "leftOut": log.left_out} for log in about.logs],
     }
 

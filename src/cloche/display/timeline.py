@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cloche.build import events as ev
+from cloche.build.elog import Message
 from cloche.plan.order import Order, bits, make_order
 
 
@@ -33,6 +34,7 @@ class Work:
     phases: tuple[Span, ...] = ()
     logs: Mapping[str, str] = field(default_factory=dict)  # by step
     done: ev.Done | None = None
+    said: tuple[Message, ...] = ()  # what its ebuild told its user
 
     @property
     def worked(self) -> bool:
@@ -63,6 +65,7 @@ class _Open:
     step: tuple[str, float] | None = None
     phase: tuple[str, float] | None = None
     done: ev.Done | None = None
+    said: list[Message] = field(default_factory=list)
 
     def started(self, event: ev.Started, now: float) -> None:
         self.close(now)
@@ -100,6 +103,7 @@ class _Open:
             phases=tuple(self.phases),
             logs=self.logs,
             done=self.done,
+            said=tuple(self.said),
         )
 
 
@@ -123,6 +127,8 @@ def timeline(events: Iterable[ev.Event]) -> Timeline:
                 package = opened.setdefault(event.package, _Open())
                 package.close(now)
                 package.done = event
+            case ev.Elog():
+                opened.setdefault(event.package, _Open()).said += event.messages
             case ev.Finished():
                 finished = event
     end = events[-1].time - began if events else 0.0

@@ -58,6 +58,10 @@ function head() {
   const failed = packages.flatMap((p, n) => p.how === "failed" ? [n] : []);
   document.getElementById("failures").hidden = failed.length === 0;
   for (const n of failed) body("failures").append(el("p", {}, link(n)), ...failure(packages[n]));
+  const talkers = packages.flatMap((p, n) => p.said.length ? [n] : []);
+  document.getElementById("messages").hidden = talkers.length === 0;
+  for (const n of talkers) body("messages").append(el("p", {}, link(n)),
+    ...packages[n].said.map(s => el("pre", { class: `said ${s.level}` }, s.text)));
 }
 
 function failure(p) {
