@@ -171,6 +171,14 @@ def test_a_commit_is_fetched_pinned_and_moved_on(
     place.cloche("lock", "git", "--check")
     forced = place.build("--rebuild", "pinned", "--offline", "--locked")
     assert "rebuilt: the same layer as before" in forced
+    # The sources are those of the ebuild as it was: of another repository it has nothing.
+    ebuild = place.project / "repo/app-misc/pinned/pinned-9999.ebuild"
+    text = ebuild.read_text()
+    ebuild.write_text(text.replace("/some/", "/other/"))
+    told = place.build("--offline", status=1)
+    assert "build failed: phase unpack: No local clone of http://127" in place.line(told)
+    assert "after a change of the ebuild, run `cloche lock --update git`" in told
+    ebuild.write_text(text)
     # A new pin builds again, and it says so.
     told = place.cloche("lock", "git", "--update").stderr
     assert f"{PACKAGE} {first[:12]} → {second[:12]}" in told

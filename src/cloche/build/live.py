@@ -28,7 +28,7 @@ from cloche.build.errors import LiveError, StepError
 from cloche.build.events import Phase, Started
 from cloche.build.fetch import NAME_IT, fetch
 from cloche.build.guestcall import Call, tail_of
-from cloche.build.livepins import WHERE, Sources, overrides
+from cloche.build.livepins import WHERE, Sources, is_live, overrides
 from cloche.build.logs import new_log
 from cloche.build.network import CA_BUNDLE, forwarder, mirrors_of, network_files, way_out
 from cloche.build.prepare import where_writable
@@ -63,12 +63,12 @@ def pin_of(shop: Workshop, package: Package) -> LivePin | None:
 
 
 def known(shop: Workshop, package: Package, inputs: Mapping[str, str]) -> Sources | None:
-    """The pinned sources, where the store has them.
+    """The pinned sources, where the store has them; None for all but live ebuilds.
 
     ``inputs`` are the digests of the package's own files: what another ebuild of that name fetched,
     and called by these commits, is not taken.
     """
-    pin = pin_of(shop, package)
+    pin = pin_of(shop, package) if is_live(package) else None
     if pin is None:
         return None
     found = pin.tree

@@ -167,7 +167,14 @@ def build(
         result = run(shop, package, wanted)
         if result.get("status") != "ok":
             kept.keep(shop, package, "build", workspace, layers)
-            raise explain(shop, package, "build", result, log)
+            failed = explain(shop, package, "build", result, log)
+            if live and result.get("phase") == "unpack":
+                update = f"cloche lock --update {shop.inputs.machine}"
+                failed.hint = (
+                    "it has what its eclass kept in DISTDIR when it was fetched, and no network; "
+                    f"after a change of the ebuild, run `{update}`"
+                )
+            raise failed
         gpkg = taken(workspace / "out", str(result.get("gpkg")), package.id)
         blob = shop.store.add_blob(gpkg, package.cpv)
         kept.forget(shop, package)
