@@ -20,7 +20,6 @@ from cloche.engines import cgroups, inside, programs, wire
 from cloche.engines.way import Way
 from cloche.linux import processes, seccomp
 
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _IDLE = 10  # milliseconds without a request until a spare is made, out of the way of starts
 
 
@@ -32,7 +31,7 @@ def fork_launcher(groups: Sequence[str], way: Way) -> tuple[int, socket.socket]:
     parent = os.getpid()
     gc.freeze()  # pages of objects that no collector touches stay shared
     # Ctrl-C is for the command line: in the child it would be an exception of Python's own code.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, processes.INTERRUPTS)
     pid = os.fork()
     if pid == 0:
         try:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
-from collections.abc import Collection
+import signal
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cloche.linux.calls import check, libc, number, syscall
@@ -18,6 +20,9 @@ CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 _CLONE_PIDFD = 0x1000
+
+#: What a person or a service manager ends this process with.
+INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_DUMPABLE = 4
@@ -95,6 +100,26 @@ def clone(flags: int) -> tuple[int, int]:
     _held.PyOS_AfterFork_Parent()
     check(pid, "clone")
     return pid, pidfd.value
+
+
+@contextmanager
+def uninterrupted() -> Iterator[Callable[[int], None]]:
+    """Hold back what ends this process while it forks.
+
+    Gives what the child calls before it executes a program: it takes signals again, and gets the
+    one that is named when its parent ends. Python runs hooks of its modules right after a fork, and
+    what a signal's handler raises in one of them is dropped: who was asked to end would go on.
+    """
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
+
+    def lift(number: int) -> None:
+        die_with_parent(number)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    try:
+        yield lift
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
 def die_with_parent(signal_number: int) -> None:

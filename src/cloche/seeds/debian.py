@@ -18,12 +18,11 @@ import subprocess
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from cloche.engines.copying import lines
 from cloche.layers import SOURCE_DATE_EPOCH
-from cloche.linux.processes import die_with_parent
+from cloche.linux.processes import uninterrupted
 from cloche.seeds.debian_errors import (
     BadSignatureError,
     MirrorUnreachableError,
@@ -148,17 +147,7 @@ def _run(argv: list[str], log: Path, report: Report) -> int:
     """Run mmdebstrap, its words into the log, its steps to ``report``."""
     with (
         log.open("ab") as kept,
-        subprocess.Popen(
-            [*_TOGETHER, *argv],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environment(os.environ),
-            cwd="/",
-            umask=0o022,
-            start_new_session=True,  # so that it can be ended with all it started
-            preexec_fn=partial(die_with_parent, signal.SIGKILL),  # there are no other threads
-        ) as process,
+        _started([*_TOGETHER, *argv]) as process,
     ):
         try:
             for raw in lines(process.stdout.fileno()) if process.stdout else ():
@@ -171,6 +160,22 @@ def _run(argv: list[str], log: Path, report: Report) -> int:
             _end(process)
             raise
         return process.wait()
+
+
+def _started(argv: list[str]) -> subprocess.Popen[bytes]:
+    with uninterrupted() as lift:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=environment(os.environ),
+            cwd="/",
+            umask=0o022,
+            start_new_session=True,  # so that it can be ended with all it started
+            # There are no other threads.
+            preexec_fn=lambda: lift(signal.SIGKILL),
+        )
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

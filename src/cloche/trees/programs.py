@@ -9,12 +9,11 @@ import signal
 import subprocess
 from collections import deque
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 
 from cloche.engines.copying import collect
 from cloche.fetching.download import shown
-from cloche.linux.processes import die_with_parent
+from cloche.linux.processes import uninterrupted
 from cloche.trees.errors import MissingProgramError, ProgramError
 from cloche.trees.making import Means, Wanted
 
@@ -88,17 +87,18 @@ def _started(
 ) -> subprocess.Popen[bytes]:
     passed = {key: value for key, value in os.environ.items() if _PASSED.fullmatch(key)}
     try:
-        return subprocess.Popen(
-            words,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            env={**passed, "LC_ALL": "C", **(env or {})},
-            cwd=cwd,
-            # A git without us would go on, in a cache that the next one takes for its own. There
-            # are no other threads while repositories are taken.
-            preexec_fn=partial(die_with_parent, signal.SIGTERM),
-        )
+        with uninterrupted() as lift:
+            return subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                env={**passed, "LC_ALL": "C", **(env or {})},
+                cwd=cwd,
+                # A git without us would go on, in a cache that the next one takes for its own.
+                # There are no other threads while repositories are taken.
+                preexec_fn=lambda: lift(signal.SIGTERM),
+            )
     except FileNotFoundError as error:
         raise MissingProgramError(wanted.name, words[0], _PACKAGES[words[0]]) from error
 
