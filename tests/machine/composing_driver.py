@@ -122,6 +122,19 @@ def worlds(draw: st.DrawFn) -> tuple[Image, list[Image], list[tuple[int, ...]]]:
     return ground, packages, needs
 
 
+def behind(link: str, path: str, *, kept: str = "") -> tuple[Image, list[Image], list[Any]]:
+    """A link, a file that gets behind it, and the same file at the path the link leads to."""
+    files = {"a/own0": "own0"} | ({kept: ""} if kept else {})
+    first = Image(files, {"b": link}, {})
+    others = [Image({"b/d": "one"}, {}, {}), Image({path: "two"}, {}, {})]
+    return Image({}, {}, {}), [first, *others], [(), (), ()]
+
+
+#: Worlds that were composed wrongly once: the third package has nothing in its way until the second
+#: is merged again over the first, and that file's owner is only seen with the first one's link.
+ONCE_WRONG = (behind("a", "a/d"), behind("/a/c", "a/c/d", kept="a/c/.keep"))
+
+
 @dataclass
 class Arena:
     """A place where roots are mounted, and a Portage beside it that merges into them."""
@@ -311,6 +324,8 @@ def main() -> None:
         for each in (arena.top / "trees").iterdir():
             shutil.rmtree(each)
 
+    for world in ONCE_WRONG:
+        assert check(arena, world) == "refused by name", world
     all_worlds()
     print(json.dumps(arena.counts))
 

@@ -74,14 +74,16 @@ class Composer:
         composed: dict[str, Layer] = {}
         refused: list[Refused] = []
         alone = {name: self.layer_of(name) for name in names}
-        free = self.contests.free(alone.values())
-        changed: set[str] = set()  # of those composed: what was merged again
+        self.contests.free(alone.values())  # it knows all of them before the first is asked for
+        changed: dict[str, set[str]] = {}  # of those composed: what was merged again, over what
         for name in names:
-            if alone[name].id in free and changed.isdisjoint(self.plan.visible[name].merge):
+            # Asked anew for each: one that was merged again may be in the way at its new place.
+            free = self.contests.free((alone[name],))
+            if free and changed.keys().isdisjoint(self.plan.visible[name].merge):
                 composed[name] = alone[name]
                 continue
             try:
-                composed[name] = self._fitted(self.packages[name], composed, where)
+                layer, over = self._fitted(self.packages[name], composed, changed, where)
             except StepError as error:
                 if REFUSED not in error.reason:
                     raise
@@ -89,9 +91,10 @@ class Composer:
                 if not found and not refused:  # after one, others may only follow from it
                     raise
                 refused += [(each.other or "the seed", name, each.paths) for each in found]
-                composed[name] = alone[name]
-            if composed[name].id != alone[name].id:
-                changed.add(name)
+                layer, over = alone[name], set()
+            composed[name] = layer
+            if layer.id != alone[name].id:
+                changed[name] = over
         if refused:
             raise CollisionError(where, tuple(refused))
         return tuple(composed.values())
@@ -138,10 +141,18 @@ class Composer:
             ignored_by([package]),
         )
 
-    def _fitted(self, package: Package, composed: Mapping[str, Layer], where: str) -> Layer:
-        """The package's layer over those below it, merged again where it has to be.
+    def _fitted(
+        self,
+        package: Package,
+        composed: Mapping[str, Layer],
+        changed: Mapping[str, Collection[str]],
+        where: str,
+    ) -> tuple[Layer, set[str]]:
+        """The package's layer over those below it, merged again where it has to be, and over what.
 
         Over another one's links it gets to other places, where further ones may be in its way.
+        Who owns those is only seen with the links: what was ``changed`` comes with what lay
+        beneath it.
         """
         layer = self.layer_of(package.id)
         rivals = self._rivals(package, layer, composed)
@@ -156,7 +167,8 @@ class Composer:
         while rivals or moved:
             over.update(rivals)
             for name in rivals.keys() & composed.keys():
-                over.update(n for n in self.plan.visible[name].merge if n in composed)
+                below = changed.get(name, self.plan.visible[name].merge)
+                over.update(n for n in below if n in composed or n not in self.rank)
             contested = frozenset[str]().union(*rivals.values()) or footprint(layer).written
             try:
                 layer = self.again(package, self._beneath(over, composed, where), sorted(contested))
@@ -166,7 +178,7 @@ class Composer:
                 raise
             rivals = self._rivals(package, layer, composed, seen=over)
             moved = False
-        return layer
+        return layer, over
 
     def _beneath(
         self, over: Collection[str], composed: Mapping[str, Layer], where: str
