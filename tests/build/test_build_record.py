@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloche.build.errors import NotBuiltError
-from cloche.build.events import Done, Event, Started, encode_event
+from cloche.build.events import Delivered, Done, Event, Finished, Planned, Started, encode_event
 from cloche.build.history import machine_run
 from cloche.build.lookup_errors import UnknownBuildError
 from cloche.build.record import keep, recorded_events, records, wanted_record
@@ -61,3 +61,16 @@ def test_what_is_not_recorded_is_named(tmp_path: Path) -> None:
         assert str(caught.value) == "machine m: no build 7 is recorded; there is: 1"
         with pytest.raises(UnknownBuildError):
             wanted_record(store, "place", "m", None, built=True)
+
+
+def test_single_packages_are_done_without_a_delivery() -> None:
+    def result(how: str, *more: Event, partial: bool = False) -> str:
+        done = Done(package="a/b-1::r", how=how)  # type: ignore[arg-type]
+        ended = Finished(built=0, reused=0, failed=0, skipped=0, seconds=1.0)
+        planned = Planned(machine="m", packages=("a/b-1::r",), partial=partial)
+        return machine_run(1, (planned, done, ended, *more)).result
+
+    assert result("built", partial=True) == "done"
+    assert result("failed", partial=True) == "failed"
+    assert result("built") == "failed"  # what came after the packages did not end well
+    assert result("built", Delivered(packages="p", stage4=None, logs="l")) == "done"

@@ -134,6 +134,9 @@ def test_each_build_of_a_machine_can_be_asked_for(failed) -> None:
     told = store.cloche("history", "good", "--json", cwd=project, check=True).stdout
     builds = [(b["number"], b["result"], b["built"] + b["reused"]) for b in json.loads(told)]
     assert builds == [(3, "done", 1), (4, "done", 1)]
+    store.cloche("build", "good", "--package", "greeting", cwd=project, check=True)
+    told = store.cloche("history", "good", "--json", cwd=project, check=True).stdout
+    assert [(b["number"], b["result"]) for b in json.loads(told)] == [(4, "done"), (5, "done")]
     bad = json.loads(store.cloche("history", "bad", "--json", cwd=project, check=True).stdout)
     assert [(b["number"], b["result"], b["failed"]) for b in bad] == [(1, "failed", 1)]
     gone = store.cloche("report", "good", "--build", "2", cwd=project)
@@ -227,6 +230,11 @@ def test_emerge_is_usable_in_a_machines_shell(failed) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         assert "app-misc/greeting-1" in done.stdout
         assert "invalid" not in done.stdout + done.stderr
+    for machine, name in (("usable", "greeting"), ("bad", "broken")):  # the second has failed
+        words = ("--package", name, "--", "emerge", "--pretend", f"app-misc/{name}")
+        done = store.cloche("shell", machine, *words, cwd=project)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert f"app-misc/{name}-1" in done.stdout
 
 
 def test_a_report_is_of_this_project_not_of_another_machine_of_that_name(

@@ -59,7 +59,8 @@ class Planned(Event, frozen=True, tag="planned"):
     ``edges`` is what each package waits for, without what other edges imply; ``expected`` seconds
     by earlier runs, 0 for what is foreseen to be reused, no entry where nothing is known; ``jobs``
     how many packages are worked on at once; ``keep_going`` whether a failure ends only what needs
-    it, or all that has not begun; ``depgraph`` the id of the blob with the resolution.
+    it, or all that has not begun; ``depgraph`` the id of the blob with the resolution; ``partial``
+    whether single packages were asked for, so that nothing will be delivered.
     """
 
     machine: str
@@ -69,6 +70,7 @@ class Planned(Event, frozen=True, tag="planned"):
     jobs: int = 1
     keep_going: bool = True
     depgraph: str | None = None
+    partial: bool = False
 
 
 class Started(Event, frozen=True, tag="started"):

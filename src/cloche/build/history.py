@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from cloche.build.events import Delivered, Done, Event, Finished
+from cloche.build.events import Delivered, Done, Event, Finished, Planned
 from cloche.plan.why import changes
 from cloche.store import Action, Store
 
@@ -68,7 +68,9 @@ def machine_run(number: int, events: Sequence[Event]) -> MachineRun:
     began, ended = (events[0].time, events[-1].time) if events else (0.0, 0.0)
     hows = [event.how for event in events if isinstance(event, Done)]
     delivered = any(isinstance(event, Delivered) for event in events)
+    partial = any(isinstance(event, Planned) and event.partial for event in events)
     finished = any(isinstance(event, Finished) for event in events)
+    done = delivered or (partial and finished and not {"failed", "skipped"} & set(hows))
     return MachineRun(
         number=number,
         time=began,
@@ -77,7 +79,7 @@ def machine_run(number: int, events: Sequence[Event]) -> MachineRun:
         reused=hows.count("reused"),
         failed=hows.count("failed"),
         skipped=hows.count("skipped"),
-        result="done" if delivered else "failed" if finished else "unfinished",
+        result="done" if done else "failed" if finished else "unfinished",
     )
 
 

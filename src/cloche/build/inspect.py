@@ -120,6 +120,7 @@ def _root_of(shop: Workshop, package: Package, about: kept.Kept, place: Path) ->
         note=f"{what} failed here"
         + (source if (place / "tmp" / name / "temp/environment").is_file() else ""),
         login=False,
+        environment=shop.environment(),
     )
 
 
@@ -143,4 +144,4 @@ def _fresh_root(worker: Worker, package: Package) -> Iterator[Root]:
             binds=building.build_binds(shop, package, workspace, live=sources),
         )
         note = f"{package.cpv} is built here; nothing that it does not declare is visible"
-        yield Root(sandbox, note=note, login=False)
+        yield Root(sandbox, note=note, login=False, environment=shop.environment())

@@ -129,6 +129,7 @@ def _planned(worker: Worker, fates: Mapping[str, Forecast]) -> Planned:
         jobs=shop.policy.jobs,
         keep_going=shop.policy.keep_going,
         depgraph=worker.depgraph,
+        partial=worker.partial,
     )
 
 

@@ -45,7 +45,8 @@ class Worker:
     ``depgraph`` is the id of the blob with the plan's resolution; ``inputs_of`` gives the digests
     of each package's own files; ``environment`` is the caller's, for fetching.
 
-    ``forced`` are ids of packages that are built even where their results are known.
+    ``forced`` are ids of packages that are built even where their results are known; ``partial``
+    says that the plan is a part of the machine's, of which nothing is delivered.
 
     ``results`` holds, for each package that is done, what it gave and whether it had to be built;
     ``composed`` the ids of the layers that were made for composing roots (see `compose`).
@@ -60,6 +61,7 @@ class Worker:
     composed: set[str] = field(default_factory=set)
     contests: Contests = field(default_factory=Contests)
     forced: frozenset[str] = frozenset()
+    partial: bool = False
 
     def __call__(self, name: str, done: Mapping[str, str], leave: Callable[[], None]) -> str:
         """Make the layer of a package whose visible sets are ``done``; give its id.

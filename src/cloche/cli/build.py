@@ -268,7 +268,7 @@ def _selected(worker: Worker, choices: Choices) -> Worker:
     """The worker for the packages that were asked for. Raises UnknownPackageError."""
     if choices.packages:
         wanted = _found(choices.packages, worker)
-        worker = replace(worker, plan=narrowed(worker.plan, wanted))
+        worker = replace(worker, plan=narrowed(worker.plan, wanted), partial=True)
     return replace(worker, forced=frozenset(_found(choices.rebuild, worker)))
 
 
