@@ -108,9 +108,9 @@ def test_a_right_file_is_fetched_once(faulty: Faulty, server: Server) -> None:
 
 
 WRONG = {
-    "gone": ("gone.txt: missing", "404"),
-    "short": ("short.txt: size", "Filesize does not match"),
-    "wrong": ("wrong.txt: digest", "BLAKE2B"),
+    "gone": ("gone.txt: no server has it", "404"),
+    "short": ("short.txt: what came has another size", "Filesize does not match"),
+    "wrong": ("wrong.txt: what came has another digest", "BLAKE2B"),
 }
 
 
@@ -123,6 +123,7 @@ def test_a_wrong_file_is_told_and_not_kept(faulty: Faulty, server: Server, kind:
     reason, words = WRONG[kind]
     assert f"late/{kind}-1::faults: fetch failed: {reason}" in done.stderr
     assert words in done.stderr
+    assert ("run `cloche manifest`" in done.stderr) == (kind != "gone")
     assert f"cloche log late/{kind}-1 --step fetch" in line
     assert stored(store) == before
 

@@ -40,6 +40,16 @@ NAME_IT = (
     "/etc/portage/mirrors (`portage/FRAGMENT/mirrors`) names"
 )
 
+WORDS = {
+    "digest": "what came has another digest than its Manifest line",
+    "size": "what came has another size than its Manifest line",
+    "missing": "no server has it",
+}
+REPLACED = (
+    "the source was replaced, or a mirror has something else; where the new one is right, remove "
+    "its line from the Manifest and run `cloche manifest`"
+)
+
 
 def fetch(shop: Workshop, package: Package, environment: dict[str, str]) -> None:
     """See that every distfile of the package is in the store. Raises StepError.
@@ -193,9 +203,10 @@ def _failure(
         )
         failed.hint = NAME_IT
         return failed
-    failed = StepError(package.id, "fetch", f"{name}: {reason}", log=str(log), tail=tail_of(log))
-    if reason == "network":
-        failed.hint = f"{ADVICE}; see `{failed.log_command}`"
+    words = f"{name}: {WORDS.get(reason, reason)}"
+    failed = StepError(package.id, "fetch", words, log=str(log), tail=tail_of(log))
+    if hint := {"network": ADVICE, "digest": REPLACED, "size": REPLACED}.get(reason):
+        failed.hint = f"{hint}; see `{failed.log_command}`"
     return failed
 
 

@@ -27,6 +27,24 @@ class UnknownPackageError(ClocheError):
         return "see `cloche plan MACHINE`"
 
 
+class NothingFoundError(ClocheError):
+    """A query that nothing in the machines answers; ``todo`` says where else to look."""
+
+    def __init__(self, what: str, todo: str) -> None:
+        super().__init__(what, todo)
+        self._what, self._todo = what, todo
+
+    @property
+    def what(self) -> str:
+        """The answer."""
+        return self._what
+
+    @property
+    def todo(self) -> str | None:
+        """What is not looked at."""
+        return self._todo
+
+
 class UnknownPhaseError(ClocheError):
     """A log has no part for a phase; ``known`` are those that it has."""
 

@@ -27,7 +27,7 @@ Examples:
   cloche manifest --check
 """
 )
-@click.argument("what", nargs=-1, metavar="[CATEGORY/PN | REPO]...", shell_complete=complete_repo)
+@click.argument("what", nargs=-1, metavar="[[CATEGORY/]PN | REPO]...", shell_complete=complete_repo)
 @click.option("--check", is_flag=True, help="Write and fetch nothing; name what is not right.")
 @click.option(
     "--machine",
@@ -68,12 +68,17 @@ def _packages(project: Project, what: tuple[str, ...]) -> Iterator[tuple[str, li
     there = {name: _directories(path) for name, path in own.items()}
     all_names = {name for names in there.values() for name in names}
     for word in what:
-        if word not in own and word not in all_names:
-            kind = "package of the project's own repositories" if "/" in word else "own repository"
-            choices = all_names if "/" in word else own.keys()
-            raise UnknownNameError(Origin(project.root), kind, word, choices)
+        if word not in own and not any(_means(word, name) for name in all_names):
+            kind = "package or repository of its own"
+            raise UnknownNameError(Origin(project.root), kind, word, {*own, *all_names})
     for repo, names in there.items():
-        yield repo, [name for name in names if not what or repo in what or name in what]
+        whole = not what or repo in what
+        yield repo, [n for n in names if whole or any(_means(word, n) for word in what)]
+
+
+def _means(word: str, name: str) -> bool:
+    """Whether a word of the command line is the package ``category/pn``, or its ``pn``."""
+    return word in (name, name.partition("/")[2])
 
 
 def _directories(path: Path) -> list[str]:

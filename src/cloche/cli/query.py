@@ -12,7 +12,7 @@ import click
 
 from cloche.build.elog import Level, Message
 from cloche.build.errors import NotBuiltError
-from cloche.build.lookup_errors import UnknownPackageError
+from cloche.build.lookup_errors import NothingFoundError, UnknownPackageError
 from cloche.cli.complete import complete_machine, complete_package
 from cloche.cli.workplace import Options, opened_store, project_or_none
 from cloche.display.elog import drawn
@@ -81,7 +81,10 @@ def belongs(options: Options, path: str, machine: str | None, as_json: bool) -> 
     with _asked(options, machine) as (_, held):
         rows = [row for each in held for row in inventory.belongs(each, path)]
     if not rows:
-        raise UnknownPackageError(path, ())
+        raise NothingFoundError(
+            f"no package owns `{path}`",
+            "files of the seed are not asked for; a path begins with /, or with a wildcard",
+        )
     how = {"owned": "", "written by a hook": " (written by a hook)"}
     _tell(rows, as_json, lambda row: f"{_cpv(row)}: {row['path']}{how[row['how']]}")
 
@@ -92,7 +95,7 @@ def uses(options: Options, flag: str, machine: str | None, as_json: bool) -> Non
     with _asked(options, machine) as (_, held):
         rows = [row for each in held for row in inventory.uses(each, flag)]
     if not rows:
-        raise UnknownPackageError(flag, ())
+        raise NothingFoundError(f"no package has a USE flag `{flag}`", "see `cloche plan MACHINE`")
     _tell(rows, as_json, lambda row: f"{'+' if row['enabled'] else '-'}{row['flag']} {_cpv(row)}")
 
 

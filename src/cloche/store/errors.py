@@ -169,7 +169,7 @@ class ForeignStoreError(ClocheError):
 class NotRootError(ClocheError):
     """Only root can give files to others."""
 
-    status = Exit.BAD_INPUT
+    status = Exit.HOST
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
