@@ -36,7 +36,8 @@ STATUSES = {
     Exit.BAD_INPUT: """
         binhosts.IndexDriftError binhosts.MissingIndexError
         build.LiveError build.LockDriftError build.MissingSeedError build.NotBuiltError
-        build.NotLockedError build.ProposedError build.ResolutionError build.UnknownBuildError
+        build.NothingFoundError build.NotLockedError build.ProposedError build.ResolutionError
+        build.UnknownBuildError
         build.UnknownPackageError build.UnknownPhaseError cli.MachinesError
         config.BadLockError config.ConfigError config.ContradictionError
         config.IneffectiveError config.MalformedError config.MissingKeyError
@@ -58,7 +59,7 @@ STATUSES = {
         seeds.SeedDriftError seeds.SeedError seeds.TreeNotEmptyError seeds.UnfitError
         seeds.UnknownSeedError seeds.UnpinnedPortageError seeds.UnsignedFileError
         seeds.WrongDigestError
-        store.BadIdError store.ForeignStoreError store.NotAStoreError store.NotRootError
+        store.BadIdError store.ForeignStoreError store.NotAStoreError
         store.StoreForbiddenError store.StoreTooNewError store.UnknownUserError
         store.UnknownContentError
         trees.BadPinError trees.ManifestError trees.MissingTreeError trees.TreeDriftError
@@ -75,7 +76,7 @@ STATUSES = {
         layers.AttributeRefusedError layers.BackendUnavailableError layers.NoBackendError
         layers.NoUnpackerError layers.OverlayUnavailableError layers.TooManyLayersError
         seeds.MissingToolError seeds.NoKeyringError seeds.NoMirrorError seeds.UnknownArchError
-        store.DamagedIndexError store.NotExclusiveError store.StoreBusyError
+        store.DamagedIndexError store.NotExclusiveError store.NotRootError store.StoreBusyError
         trees.MissingProgramError
     """,
 }
