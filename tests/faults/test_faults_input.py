@@ -72,6 +72,8 @@ def test_what_cannot_be_resolved_is_said_in_one_line(faulty: Faulty, name: str) 
         assert done.stdout == ""
         assert "emerge man page" not in done.stderr
         assert "report this as a bug" not in done.stderr
+        # Of REQUIRED_USE Portage proposes nothing.
+        assert not (name == "both" and "--autounmask-write" in done.stderr)
 
 
 def test_a_machine_without_seed_or_project_says_how_to_get_one(

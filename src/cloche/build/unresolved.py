@@ -23,7 +23,7 @@ _WORDS = {
 }
 _TODO = {
     "unknown": "correct the atom in the machine's packages or sets",
-    "use": "set the flags in a fragment's package.use; `--autounmask-write FRAGMENT` does it",
+    "use": "set the flags in a fragment's package.use",
     "circular": "switch off a USE flag of one of them in a fragment's package.use",
 }
 _PROPOSED = (" keyword", " license(s)")
@@ -127,7 +127,10 @@ class ResolutionError(ClocheError):
             return None
         if self.kind == "manifest":
             return f"run `cloche manifest {self.atom}`"
-        return _TODO.get(self.kind, "Portage's own words are above")
+        # Of REQUIRED_USE Portage says what is wrong, and proposes nothing.
+        proposed = self.kind == "use" and "REQUIRED_USE" not in self.text
+        written = "; `--autounmask-write FRAGMENT` does it" if proposed else ""
+        return _TODO.get(self.kind, "Portage's own words are above") + written
 
     @property
     def detail(self) -> str | None:
