@@ -1,5 +1,6 @@
 """The house itself: rooms and their directions, types, style, sizes."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -46,3 +47,14 @@ def test_no_name_of_a_registry_or_mirror_is_written_down():
         if any(host.encode() in (ROOT / name).read_bytes() for host in bad)
     ]
     assert found == []
+
+
+def test_every_proof_is_described():
+    marked = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r'mark\.proof\(name="(\w+)"\)', path.read_text())
+    }
+    told = set(re.findall(r"`make proof-(\w+)`", (ROOT / "docs/proofs.md").read_text()))
+    targets = set(re.findall(r"^proof-(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert marked | {"fresh"} == told == targets

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+SOON = 0.02  # seconds
 IMPATIENT = 5.0  # seconds after an interrupt in which another one changes nothing
 
 
@@ -14,7 +16,8 @@ IMPATIENT = 5.0  # seconds after an interrupt in which another one changes nothi
 def terminable() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end long work as cleanly as Ctrl-C does.
 
-    What follows within moments is impatience, and must not break into the clearing up.
+    What follows within moments is impatience, and must not break into the clearing up. A signal may
+    come while a destructor runs, whose exceptions Python drops: then it comes again, from a timer.
     """
     last = -IMPATIENT
 
@@ -24,10 +27,21 @@ def terminable() -> Iterator[None]:
         if last - before >= IMPATIENT:
             raise KeyboardInterrupt
 
-    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    def dropped(what: sys.UnraisableHookArgs) -> None:
+        nonlocal last
+        if what.exc_type is KeyboardInterrupt:
+            last = -IMPATIENT
+            signal.setitimer(signal.ITIMER_REAL, SOON)
+        else:
+            hook(what)
+
+    hook, sys.unraisablehook = sys.unraisablehook, dropped
+    signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM)
     before = {number: signal.signal(number, interrupt) for number in signals}
     try:
         yield
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        sys.unraisablehook = hook
         for number, handler in before.items():
             signal.signal(number, handler)
