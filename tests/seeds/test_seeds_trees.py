@@ -23,7 +23,7 @@ from cloche.config.errors import Origin
 from cloche.config.lock import TreeSeed
 from cloche.config.project import SeedSpec
 from cloche.fetching.errors import WrongContentError
-from cloche.layers import ImportRefusedError, compare
+from cloche.layers import ImportRefusedError, Limits, compare
 from cloche.seeds import directory, oci, tarball
 from cloche.seeds.arch import host_arch
 from cloche.seeds.errors import BadImageError, NoFileError
@@ -286,6 +286,92 @@ def test_damaged_and_hostile_images_are_refused(tmp_path: Path, room: Path) -> N
     with pytest.raises(ImportRefusedError):
         oci.make(wanted("oci", path=str(hostile.path)), room, means(tmp_path))
     assert not (tmp_path / "written").exists()
+
+
+INDEX = "application/vnd.oci.image.index.v1+json"
+
+
+def index_of(image: Image, *entries: Mapping[str, Any]) -> dict[str, Any]:
+    """An index as a blob of the image."""
+    text = json.dumps({"schemaVersion": 2, "manifests": entries})
+    return image.blob(text.encode(), INDEX)
+
+
+def test_indexes_that_lead_to_each_other_a_thousand_times_are_read_once(
+    tmp_path: Path, room: Path
+) -> None:
+    """Without that, 1,000 names in each of four indexes are 10^12 files to read."""
+    image = Image(tmp_path / "image")
+    inner = index_of(image, image.add("one", layer(one="1")))
+    for _ in range(3):
+        inner = index_of(image, *[inner] * 1000)
+    image.manifests = [inner] * 1000
+    image.write()
+    made, _ = oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    assert [path.name for path in made.iterdir()] == ["one"]
+
+
+def test_more_images_or_layers_than_anybody_has_are_refused(tmp_path: Path, room: Path) -> None:
+    image = Image(tmp_path / "image")
+    entry = image.add("one", layer(one="1"))
+    image.manifests = [entry] * 501
+    image.write()
+    with pytest.raises(BadImageError, match="more than 500 images"):
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    image.manifests = []
+    image.add("two", *[layer(one="1")] * 501)
+    with pytest.raises(BadImageError, match="501 layers"):
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    assert list(room.iterdir()) == []
+    image.manifests = [
+        {**entry, "annotations": {"org.opencontainers.image.ref.name": f"{n:0900}"}}
+        for n in range(400)
+    ]
+    image.write()
+    with pytest.raises(BadImageError) as raised:
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    assert len(str(raised.value)) < 2000
+    assert "and 390 more" in str(raised.value)
+
+
+def test_layers_are_held_to_one_limit_together(
+    tmp_path: Path, room: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else an image of many layers would be many times what a tarball may be."""
+    monkeypatch.setattr(oci, "Limits", lambda: Limits(bytes=1000, entries=50))
+    image = Image(tmp_path / "image")
+    big = layer(one="x" * 400)
+    image.add("fits", big, big)
+    oci.make(wanted("oci", path=str(image.path), ref="fits"), room, means(tmp_path))
+    image.add("large", big, big, big)
+    with pytest.raises(ImportRefusedError, match="limit `bytes`"):
+        oci.make(wanted("oci", path=str(image.path), ref="large"), tmp_path, means(tmp_path))
+
+
+@pytest.mark.parametrize("name", [".wh.", ".wh..", ".wh...", "etc/.wh...", "etc/.wh..wh.x"])
+def test_whiteouts_of_no_name_are_refused(tmp_path: Path, room: Path, name: str) -> None:
+    image = Image(tmp_path / "image")
+    image.add("one", layer(etc__one="1"), layer(**{name.replace("/", "__"): ""}))
+    with pytest.raises(ImportRefusedError, match="no whiteout"):
+        oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+
+
+def test_a_link_of_one_layer_is_no_way_out_for_another(tmp_path: Path, room: Path) -> None:
+    """Layers are made apart from each other; what lies over a link takes its place."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("kept")
+    out = BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        link = tarfile.TarInfo("data")
+        link.type, link.linkname = tarfile.SYMTYPE, str(outside)
+        tar.addfile(link)
+    image = Image(tmp_path / "image")
+    image.add("one", out.getvalue(), layer(data__written="1", **{"data__.wh.kept": ""}))
+    made, _ = oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
+    assert [path.name for path in outside.iterdir()] == ["kept"]
+    assert (made / "data/written").read_text() == "1"
+    assert not (made / "data").is_symlink()
 
 
 @pytest.mark.real

@@ -12,14 +12,15 @@ import os
 import re
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from cloche.config.lock import TreeSeed
 from cloche.decoding import NOT_DECODABLE
-from cloche.layers import ImportOptions, flatten, import_tarball
+from cloche.layers import ImportOptions, Limits, flatten, import_tarball
 from cloche.seeds.arch import host_arch
 from cloche.seeds.errors import BadImageError, NoFileError
 from cloche.seeds.making import Means, Wanted
@@ -29,6 +30,8 @@ _INDEXES = ("application/vnd.oci.image.index.v1+json",)
 _DIGEST = re.compile(r"sha256:([0-9a-f]{64})")
 _SMALL = 4 << 20  # bytes: image-spec, manifest.md, has registries take manifests up to this size
 _NESTED = 4  # indexes within indexes
+_MOST = 500  # layers of an image, and images of a layout; container engines stop at 127 layers
+_SHOWN = 10  # names in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ class Layout:
         match = _DIGEST.fullmatch(str(descriptor.get("digest")))
         if match is None:
             raise BadImageError(
-                self.source, f"a digest of no known kind: {descriptor.get('digest')}"
+                self.source, f"a digest of no known kind: {str(descriptor.get('digest'))[:100]}"
             )
         path = self.root / "blobs/sha256" / match[1]
         if path.is_symlink() or not path.is_file():
@@ -86,14 +89,8 @@ def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
     locked = wanted.pinned.digest if isinstance(wanted.pinned, TreeSeed) else ""
     if locked and digest != locked:
         raise BadImageError(source, f"its manifest is {digest[:12]}, pinned is {locked[:12]}")
+    planted = _planted(layout, layers, room, means)
     tree = room / "tree"
-    planted = []
-    for number, descriptor in enumerate(layers, 1):
-        means.report(f"unpacking layer {number} of {len(layers)}")
-        planted.append(room / f"layer-{number}")
-        import_tarball(
-            layout.blob(descriptor), planted[-1], ImportOptions(devices="skip", whiteouts="oci")
-        )
     tree.mkdir()
     flatten(planted, tree)
     for directory in (*planted, room / "layout"):
@@ -101,11 +98,30 @@ def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
     return tree, TreeSeed("oci", digest)
 
 
+def _planted(
+    layout: Layout, layers: Sequence[Mapping[str, Any]], room: Path, means: Means
+) -> list[Path]:
+    """Import the layers, each into a directory; all of them together are held to one limit."""
+    made: list[Path] = []
+    limits = Limits()
+    for number, descriptor in enumerate(layers, 1):
+        means.report(f"unpacking layer {number} of {len(layers)}")
+        made.append(room / f"layer-{number}")
+        options = ImportOptions(limits, devices="skip", whiteouts="oci")
+        done = import_tarball(layout.blob(descriptor), made[-1], options)
+        limits = replace(
+            limits, bytes=limits.bytes - done.bytes, entries=limits.entries - done.entries
+        )
+    return made
+
+
 def layers_of(layout: Layout, descriptor: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """The descriptors of the layers of a manifest. Raises `BadImageError`."""
     layers = layout.document(descriptor).get("layers")
     if not isinstance(layers, list) or not all(isinstance(each, dict) for each in layers):
         raise BadImageError(layout.source, "the manifest has no list of layers")
+    if len(layers) > _MOST:
+        raise BadImageError(layout.source, f"it has {len(layers)} layers, over {_MOST}")
     return layers
 
 
@@ -120,12 +136,16 @@ def _unpacked(source: Path, room: Path, means: Means) -> Path:
 
 def chosen(layout: Layout, ref: str | None) -> Mapping[str, Any]:
     """The descriptor of the one manifest that is meant. Raises `BadImageError`."""
-    found = list(_manifests(layout, layout.read(layout.root / "index.json"), ref, _NESTED))
+    index = layout.read(layout.root / "index.json")
+    found = list(islice(_manifests(layout, index, ref, _NESTED, set()), _MOST + 1))
+    if len(found) > _MOST:
+        raise BadImageError(layout.source, f"it holds more than {_MOST} images")
     machine = {"amd64": "amd64", "arm64": "arm64"}.get(host_arch().gentoo)
     native = [each for each in found if _architecture(each) in (None, machine)]
     if len(native) == 1:
         return native[0]
-    names = sorted(filter(None, (_name(each) for each in found)))
+    names = sorted(name[:100] for name in map(_name, found) if name)
+    names[_SHOWN:] = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
     if not native:
         named = f" named {ref}" if ref else ""
         raise BadImageError(layout.source, f"it holds no image{named} for this architecture", names)
@@ -133,15 +153,18 @@ def chosen(layout: Layout, ref: str | None) -> Mapping[str, Any]:
 
 
 def _manifests(
-    layout: Layout, index: Mapping[str, Any], ref: str | None, depth: int
+    layout: Layout, index: Mapping[str, Any], ref: str | None, depth: int, seen: set[str]
 ) -> Iterator[Mapping[str, Any]]:
+    """What an index leads to; an index that is named again leads to nothing more (``seen``)."""
     entries = index.get("manifests")
     for each in entries if isinstance(entries, list) else ():
         if not isinstance(each, dict) or (ref is not None and _name(each) != ref):
             continue
         if each.get("mediaType") in _INDEXES:
-            if depth:
-                yield from _manifests(layout, layout.document(each), None, depth - 1)
+            digest = str(each.get("digest"))
+            if depth and digest not in seen:
+                seen.add(digest)
+                yield from _manifests(layout, layout.document(each), None, depth - 1, seen)
         else:
             yield each
 
