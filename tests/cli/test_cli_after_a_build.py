@@ -224,6 +224,11 @@ def test_emerge_is_usable_in_a_machines_shell(failed) -> None:
         (project / "machines/bad.toml").read_text().replace('"app-misc/broken", ', "")
     )
     store.cloche("build", "usable", cwd=project, check=True)
+    other = store.path / "logs/machine/greeting"
+    other.mkdir()
+    (other / "29990101-000000-000-index.log").touch()  # an empty log stays as it is
+    shown = store.cloche("log", "greeting", "--path", cwd=project, check=True).stdout
+    assert "/app-misc/greeting-1/" in shown  # not a machine's of that name
     for more in ("--pretend", "--usepkgonly"):
         words = ("emerge", "--oneshot", more, "app-misc/greeting")
         done = store.cloche("shell", "usable", "--", *words, cwd=project)

@@ -72,7 +72,10 @@ def _newest(store: Store, atom: str, step: str | None) -> Path:
     newer that did not succeed: such a log is not compressed.
     """
     known = logs.logged_packages(store)
-    found = [path for cpv in matching(atom, known) for path in logs.logs_of(store, cpv)]
+    names = matching(atom, known)
+    # A machine's own log, of that name, is meant where no package is.
+    names = tuple(n for n in names if not n.startswith(("machine/", "repository/"))) or names
+    found = [path for cpv in names for path in logs.logs_of(store, cpv)]
     wanted = [path for path in found if logs.step_name(path).endswith(f"-{step or 'build'}")]
     newest = max(found, key=logs.step_name, default=None)
     if newest is not None and step is None and (not wanted or newest.suffix != ".gz"):

@@ -103,7 +103,8 @@ class KeyringError(FetchingError):
     def todo(self) -> str:
         return (
             "give the file with the release keys as --keyring, or in cloche.toml (`keyring` of a "
-            "seed, `sync_openpgp_key_path` of a repository); "
+            "seed, `sync_openpgp_key_path` of a repository, `openpgp_keys` of a binary package "
+            "host); "
             "Gentoo's are in the package sec-keys/openpgp-keys-gentoo-release; "
             "docs/project-files.md tells of another way to get them"
         )
