@@ -37,7 +37,7 @@ STATUSES = {
         binhosts.IndexDriftError binhosts.MissingIndexError
         build.LiveError build.LockDriftError build.MissingSeedError build.NotBuiltError
         build.NothingFoundError build.NotLockedError build.ProposedError build.ResolutionError
-        build.UnknownBuildError
+        build.UnknownBuildError build.UnknownNewsError
         build.UnknownPackageError build.UnknownPhaseError cli.MachinesError
         config.BadLockError config.ConfigError config.ContradictionError
         config.IneffectiveError config.MalformedError config.MissingKeyError

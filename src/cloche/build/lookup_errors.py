@@ -85,3 +85,21 @@ class UnknownBuildError(ClocheError):
     def todo(self) -> str | None:
         """Those that there are."""
         return f"there is: {', '.join(map(str, self.known))}"
+
+
+class UnknownNewsError(ClocheError):
+    """A news item that is not among those that concern a machine."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(name)
+        self.name, self.known = name, tuple(known)
+
+    @property
+    def what(self) -> str:
+        """Which."""
+        return f"no news item {self.name} concerns the machine"
+
+    @property
+    def todo(self) -> str | None:
+        """Those that do."""
+        return f"there is: {', '.join(self.known)}" if self.known else None

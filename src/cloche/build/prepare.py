@@ -26,7 +26,7 @@ from cloche.store import Store
 from cloche.trees import stored
 from cloche.trees.stored import pin_repository, places
 
-_NO_STEPS = ("observe.py", "metadata.py", "live.py")
+_NO_STEPS = ("observe.py", "metadata.py", "live.py", "news.py")
 
 
 def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:

@@ -13,10 +13,11 @@ from typing import Any, Literal
 
 import click
 
-from cloche.build.errors import BuildError
-from cloche.build.events import Delivered, Sink
+from cloche.build.errors import BuildError, GuestError, StepError
+from cloche.build.events import Delivered, Note, Sink
 from cloche.build.lookup_errors import UnknownPackageError
 from cloche.build.machine import build_machine
+from cloche.build.news import news
 from cloche.build.record import recorded
 from cloche.build.work import Worker
 from cloche.build.workshop import Workshop
@@ -41,7 +42,7 @@ from cloche.display.theme import theme_of
 from cloche.errors import ClocheError
 from cloche.output.claim import check_output
 from cloche.output.deliver import Delivered as Results
-from cloche.output.deliver import deliver, remember
+from cloche.output.deliver import deliver, finished_machine, remember
 from cloche.plan.names import matching, nearest
 from cloche.plan.plan import narrowed
 
@@ -243,6 +244,7 @@ def _build(
                 remember(shop, worker, machine)
             else:
                 delivered = deliver(shop, worker, built, machine, directory)
+                _count_news(shop, machine)
         except BaseException as error:
             remember(shop, worker, machine)
             display.close()  # before anything else is written where it draws
@@ -262,6 +264,21 @@ def _build(
     if progress != "json":
         _tell_results(delivered, shop.store.logs, told)
     return told
+
+
+def _count_news(shop: Workshop, machine: Machine) -> None:
+    """Say how many unread news items concern a machine that is finished; no news fail a build."""
+    pin = finished_machine(shop.store, machine)
+    layers = [shop.layer(id) for id in pin.data["layers"]] if pin else []
+    try:
+        unread = sum(not item.read for item in news(shop, layers))
+    except (StepError, GuestError) as error:
+        shop.bus(Note(text=f"news: {error.what}", level="warning"))
+        return
+    if unread:
+        items = count(unread, "unread news item")
+        text = f"{items} for this machine: `cloche news {machine.name}`"
+        shop.bus(Note(text=text))
 
 
 def _selected(worker: Worker, choices: Choices) -> Worker:

@@ -23,6 +23,7 @@ from cloche.cli.lock import fetch, lock
 from cloche.cli.log import log
 from cloche.cli.look import why
 from cloche.cli.manifest import manifest
+from cloche.cli.news import news_command
 from cloche.cli.plan import plan
 from cloche.cli.profile import profile
 from cloche.cli.query import query
@@ -80,7 +81,7 @@ def cli(context: click.Context, directory: Path, store: Path | None, engine: str
 seed.add_command(add)
 COMMANDS = (
     init, seed, repo, profile, ebuild, manifest, plan, graph, lock, fetch, build, shell, log,
-    report, history, why, query, watch, store, engines, completion
+    report, history, news_command, why, query, watch, store, engines, completion
 )  # fmt: skip
 for command in COMMANDS:
     cli.add_command(command)

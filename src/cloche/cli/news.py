@@ -1,0 +1,70 @@
+"""`cloche news`."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+
+from cloche.build.lookup_errors import UnknownNewsError
+from cloche.build.news import Item, mark_read, news
+from cloche.cli.complete import complete_machine
+from cloche.cli.workplace import Choices, Options, opened_workshop, telling_of_long_stages
+from cloche.config.project import load_project
+from cloche.display.text import one_line, visible
+from cloche.output.deliver import finished_machine
+
+
+@click.command(
+    "news",
+    epilog="""\b
+Examples:
+  cloche news workbench
+  cloche news workbench 2026-01-05-new-profile
+  cloche news workbench --read
+  cloche news workbench --all --json | jq -r '.[].title'
+""",
+)
+@click.argument("machine", shell_complete=complete_machine)
+@click.argument("names", metavar="[ITEM]...", nargs=-1)
+@click.option("--all", "every", is_flag=True, help="Those that were read, too.")
+@click.option("--read", "read", is_flag=True, help="Print the unread ones, and mark them as read.")
+@click.option("--json", "as_json", is_flag=True, help="For programs; marks nothing as read.")
+@click.pass_obj
+def news_command(
+    options: Options, machine: str, names: tuple[str, ...], every: bool, read: bool, as_json: bool
+) -> None:
+    """List unread news of the repositories that concern MACHINE, or print each ITEM.
+
+    Portage decides which items concern the machine as it was built last (GLEP 42). An item that is
+    printed counts as read, for all machines of the project. In the list N stands for unread.
+    """
+    project = load_project(options.directory)
+    wanted = project.machine(machine)
+    choices = Choices(offline=True)
+    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
+        pin = finished_machine(shop.store, wanted)
+        layers = [shop.layer(id) for id in pin.data["layers"]] if pin else []
+        found = news(shop, layers)
+        chosen = _chosen(found, names, every=every)
+        if as_json:
+            click.echo(json.dumps([asdict(item) for item in chosen], indent=2))
+            return
+        if names or read:
+            click.echo("\n\n".join(visible(item.text.rstrip("\n")) for item in chosen))
+            mark_read(shop.store, shop.inputs.place, chosen)
+            return
+    for item in chosen:
+        mark = " " if item.read else "N"
+        click.echo(one_line(f"{mark}  {item.posted}  {item.name}  {item.title}"))
+
+
+def _chosen(found: tuple[Item, ...], names: tuple[str, ...], *, every: bool) -> list[Item]:
+    if not names:
+        return [item for item in found if every or not item.read]
+    known = {item.name for item in found}
+    for name in names:
+        if name not in known:
+            raise UnknownNewsError(name, tuple(sorted(known)))
+    return [item for item in found if item.name in names]
