@@ -24,7 +24,7 @@ def test_they_are_drawn_as_emerge_does_each_once() -> None:
     died = Message("compile", "error", ("mine", "ERROR: a/b-1::r failed (compile phase):", "more"))
     said = [("a/b-1::r", warn), ("a/a-1::r", warn), ("a/b-1::r", warn), ("a/b-1::r", died)]
     assert list(drawn(said, PLAIN)) == [
-        "", " * Messages of a/a-1:", " * care\\x1b[2J",
-        "", " * Messages of a/b-1:", " * care\\x1b[2J", " * mine",
+        "", " * Messages for package a/a-1:", "", " * care\\x1b[2J",
+        "", " * Messages for package a/b-1:", "", " * care\\x1b[2J", " * mine",
     ]  # fmt: skip
     assert list(drawn([("a/b-1::r", Message("install", "qa", ("bad",)))], PLAIN)) == []

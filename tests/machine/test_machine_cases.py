@@ -125,6 +125,11 @@ def test_hooks_of_others(case: Callable[[str], Case]) -> None:
     assert made.shell("case", "cat", "/etc/victim.conf") == "mine\nedited\n"
     assert f"warning: {said}\n" in made.cloche("plan", "case", check=True).stderr
     assert said.partition(" ")[2] in made.refused("case", "--strict-hooks")
+    taken = "app-misc/taker-1 removes /etc/passwd, /usr/bin/gcc, which the seed owns"
+    told = made.refused("taken")
+    assert f"warning: {taken}\n" in told
+    assert "a hook has damaged /etc/passwd or /etc/group" in told
+    assert taken.partition(" ")[2] in made.refused("taken", "--strict-hooks")
     config = made.place / "cloche.toml"
     config.write_text(config.read_text() + "\n[build]\nstrict_hooks = true\n")
     assert said.partition(" ")[2] in made.refused("case")
@@ -400,12 +405,13 @@ def test_elog(case: Callable[[str], Case]) -> None:
     made = case("elog")
     said = made.build().stderr
     assert said.endswith(
-        "\n * Messages of app-misc/checker-1:\n * pretend warns\n"
-        "\n * Messages of app-misc/talker-1:\n * setup warns\n * install logs, first line\n"
+        "\n * Messages for package app-misc/checker-1:\n\n * pretend warns\n"
+        "\n * Messages for package app-misc/talker-1:\n\n * setup warns\n"
+        " * install logs, first line\n"
         " * second line with an \\x1b escape\n * postinst logs\n"
         " * postinst has an error to tell\n"
     ), said
-    assert "Messages of" not in made.build().stderr
+    assert "Messages for" not in made.build().stderr
     rows = json.loads(made.cloche("query", "elog", "--json", check=True).stdout)
     assert [(r["step"], r["phase"], r["level"]) for r in rows if "talker" in r["package"]] == [
         ("build", "setup", "warn"),
@@ -425,4 +431,7 @@ def test_elog(case: Callable[[str], Case]) -> None:
     assert "app-misc/checker-1::local: pretend failed: pkg_pretend" in told
     assert "1 more were not started" in told
     assert re.search(r"^ +build ", told, re.MULTILINE) is None
-    assert "\n * Messages of app-misc/checker-1:\n * pretend warns\ncloche: 1 failed" in told
+    assert (
+        "\n * Messages for package app-misc/checker-1:\n\n * pretend warns\ncloche: 1 failed"
+        in told
+    )

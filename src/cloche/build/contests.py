@@ -17,7 +17,7 @@ from cloche.build.footprint import Attributes, Footprint, footprint
 from cloche.layers import Layer
 from cloche.store import Outcome, Store, make_key, record
 
-KIND = "contests-1"  # of the action; another number whenever something else is found in a layer
+KIND = "contests-2"  # of the action; another number whenever something else is found in a layer
 
 
 class Ways(NamedTuple):
@@ -31,10 +31,11 @@ NO_WAYS = Ways()
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What was found for a layer: its `Footprint.indirect`, and ids of the layers in its way."""
+    """What was found for a layer: parts of its `Footprint`, and ids of the layers in its way."""
 
     indirect: frozenset[str]
     contested: frozenset[str]
+    gone: frozenset[str]
 
 
 class Memory(msgspec.Struct, frozen=True):
@@ -61,6 +62,7 @@ class Contests:
         self._asked: set[str] = set()
         self._known: dict[str, set[str]] = {}
         self._indirect: dict[str, frozenset[str]] = {}
+        self._gone: dict[str, frozenset[str]] = {}
         # By the hash of a name: two names of one hash only cost a second look at two layers.
         self._directories: dict[int, dict[Attributes, list[str]]] = {}
         self._claimed: dict[int, list[str]] = {}
@@ -103,6 +105,12 @@ class Contests:
                 return self._indirect[layer.id]
             return self._memory.layers[layer.id].indirect
 
+    def gone(self, layer: Layer) -> frozenset[str]:
+        """What the layer takes away; see `Footprint`."""
+        self.learn(layer)
+        with self._lock:
+            return self._gone[layer.id] if self._live else self._memory.layers[layer.id].gone
+
     def learn(self, layer: Layer) -> None:
         """Add a layer, if it is not there yet."""
         if layer.id in self._layers:
@@ -118,7 +126,8 @@ class Contests:
             if not self._live:
                 return None
             layers = {
-                id: Known(self._indirect[id], frozenset(self._known[id])) for id in self._layers
+                id: Known(self._indirect[id], frozenset(self._known[id]), self._gone[id])
+                for id in self._layers
             }
             return Memory(layers, {name: self._at(name) for name in self._asked})
 
@@ -138,7 +147,7 @@ class Contests:
                 self._add(id, footprint(layer))
 
     def _add(self, id: str, names: Footprint) -> None:
-        self._indirect[id] = names.indirect
+        self._indirect[id], self._gone[id] = names.indirect, names.gone
         found: set[str] = set()
         for name, attributes in names.directories.items():
             number = hash(name)

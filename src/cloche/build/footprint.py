@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from cloche.layers import Layer
+from cloche.layers import Layer, is_whiteout
 from cloche.seeds.contents import parse_contents
 from cloche.store.tree import read_file
 
@@ -40,7 +40,8 @@ class Footprint:
     the ebuild wrote them: through a link they lead elsewhere. What no package owns is ``written``,
     or taken away, by hooks. ``indirect`` are the directories of CONTENTS that the layer does not
     have under that name: they were there, or a link leads there; all of them, where Portage put
-    something aside. ``astray`` are the last parts of owned paths in such directories.
+    something aside. ``astray`` are the last parts of owned paths in such directories. ``gone`` are
+    the whiteouts: what was there when the package was merged, and is there no longer.
     """
 
     directories: Mapping[str, Attributes]
@@ -49,6 +50,7 @@ class Footprint:
     written: frozenset[str]
     indirect: frozenset[str]
     astray: frozenset[str]
+    gone: frozenset[str] = frozenset()
 
     def may_own(self, name: str) -> bool:
         """Whether a name may be the package's own, also where a link leads there."""
@@ -60,6 +62,7 @@ def footprint(layer: Layer) -> Footprint:
     """Read a layer. Raises OSError."""
     directories: dict[str, Attributes] = {}
     others: set[str] = set()
+    gone: set[str] = set()
     todo = [(os.fspath(layer.path), "")]
     while todo:
         place, prefix = todo.pop()
@@ -70,8 +73,11 @@ def footprint(layer: Layer) -> Footprint:
                     info = item.stat(follow_symlinks=False)
                     directories[name] = (info.st_mode, info.st_uid, info.st_gid)
                     todo.append((item.path, f"{name}/"))
-                else:
-                    others.add(name)
+                    continue
+                others.add(name)
+                plain = item.is_file(follow_symlinks=False) or item.is_symlink()
+                if not plain and is_whiteout(item.stat(follow_symlinks=False)):
+                    gone.add(name)
     above, owned = _claimed(layer)
     # Where Portage put aside what was in its way, another root may have something else there.
     aside = any(map(_ASIDE.search, others)) or any(map(_ASIDE.search, directories))
@@ -84,6 +90,7 @@ def footprint(layer: Layer) -> Footprint:
         frozenset(name for name in others - owned if not name.startswith(f"{VDB}/")),
         indirect,
         frozenset(last for above, _, last in parts if above in indirect),
+        frozenset(gone),
     )
 
 

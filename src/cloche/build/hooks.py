@@ -1,4 +1,4 @@
-"""What the merge of one package did to files that another one owns.
+"""What the merge of one package did to files that another one owns, or took from the seed.
 
 Portage lets a hook do anything to the root. In a layer it shows: a file, or the mark that one is
 gone, at a name that by its CONTENTS belongs to another package. An entry of the VDB belongs to its
@@ -7,13 +7,14 @@ package, too; without it that package is not installed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from cloche.build.contests import Contests
 from cloche.build.errors import SHOWN, StepError
-from cloche.build.footprint import VDB, footprint
+from cloche.build.footprint import VDB, contents, entries, footprint
 from cloche.layers import Layer, is_whiteout
 from cloche.plan.depgraph import Package
 
@@ -61,6 +62,45 @@ def changes(
                 if removed or altered:
                     found.append(Change(package.cpv, other.cpv, altered, removed))
     return found
+
+
+def losses(
+    packages: Sequence[Package],
+    layers: Sequence[Layer],
+    bottom: Sequence[Layer],
+    contests: Contests,
+) -> list[Change]:
+    """What packages took away from the seed, whose layers are ``bottom``, in merge order.
+
+    What an installed package of the seed had, in whose place a package came, is not among it.
+    """
+    found = []
+    for package, layer in zip(packages, layers, strict=True):
+        gone = contests.gone(layer)
+        lost = {
+            name
+            for name in gone
+            if not name.startswith(f"{VDB}/") and any(map(partial(_has, name), bottom))
+        }
+        if lost := lost - _replaced(gone, bottom) if lost else lost:
+            found.append(Change(package.cpv, "the seed", removed=tuple(sorted(lost))))
+    return found
+
+
+def _has(name: str, layer: Layer) -> bool:
+    return os.path.lexists(layer.path / name)
+
+
+def _replaced(gone: Iterable[str], bottom: Sequence[Layer]) -> set[str]:
+    """The names of those packages in the seed's VDB whose entries are gone."""
+    lost = [f"{name}/" for name in gone if name.startswith(f"{VDB}/")]
+    return {
+        name
+        for layer in bottom
+        for cpv in (entries(layer.path) if lost else ())
+        if any(f"{VDB}/{cpv}/".startswith(entry) for entry in lost)
+        for _, name in contents(layer.path, cpv)
+    }
 
 
 def refuse(changed: Sequence[Change], *, strict: bool) -> None:

@@ -42,7 +42,8 @@ def drawn(said: Iterable[Said], theme: Theme, levels: Iterable[Level] = SHOWN) -
         lines = [(each.level, line) for _, each in group for line in _own(each)]
         if lines:
             yield ""
-            yield _line(theme, "log", f"Messages of {package.split('::')[0]}:")
+            yield _line(theme, "log", f"Messages for package {package.split('::')[0]}:")
+            yield ""
             yield from (_line(theme, level, line) for level, line in lines)
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from itertools import groupby
 from typing import Any
 
 from .protocol import Failed
@@ -11,6 +12,10 @@ from .protocol import Failed
 MOST_MESSAGES = 200
 MOST_LINES = 500  # of one message
 LONGEST_LINE = 2000  # characters
+#: How Portage's text about files of nobody begins, says that they are nobody's, and ends.
+OVERWRITES = "This package will overwrite one or more files"
+UNOWNED = "None of the installed packages claim the file(s)."
+ABOVE = "message."
 
 
 class Collected:
@@ -31,11 +36,33 @@ class Collected:
         from portage.const import EBUILD_PHASES
 
         for phase in EBUILD_PHASES:
-            for level, said in entries.get(phase, ()):
-                lines = [said] if isinstance(said, str) else said
-                short = [line.rstrip("\n")[:LONGEST_LINE] for line in lines[:MOST_LINES]]
-                self.messages.append({"phase": phase, "level": level.lower(), "lines": short})
+            for level, lines in joined(entries.get(phase, ())):
+                own = without_collisions_of_the_seed(lines)
+                short = [line.rstrip("\n")[:LONGEST_LINE] for line in own[:MOST_LINES]]
+                if short:
+                    said = {"phase": phase, "level": level.lower(), "lines": short}
+                    self.messages.append(said)
         del self.messages[MOST_MESSAGES:]
+
+
+def joined(entries: Iterable[tuple[str, str | list[str]]]) -> Iterator[tuple[str, list[str]]]:
+    """Messages of one level that follow each other, as one: Portage's own are a line each."""
+    for level, group in groupby(entries, key=lambda entry: entry[0]):
+        said = [lines for _, lines in group]
+        yield level, [line for each in said for line in ([each] if isinstance(each, str) else each)]
+
+
+def without_collisions_of_the_seed(lines: list[str]) -> list[str]:
+    """The lines but for what Portage tells of files that it overwrites and nobody owns.
+
+    A Debian seed has many of them, which is no matter for a user (dblink._collision_protect).
+    """
+    begin = next((n for n, line in enumerate(lines) if line.startswith(OVERWRITES)), None)
+    if begin is None or UNOWNED not in lines[begin:]:
+        return lines
+    owner = lines.index(UNOWNED, begin)
+    end = next((n for n, line in enumerate(lines) if n > owner and line.endswith(ABOVE)), None)
+    return lines if end is None else lines[:begin] + lines[end + 1 :]
 
 
 @contextmanager

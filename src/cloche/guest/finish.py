@@ -54,7 +54,11 @@ def number(order: list[str]) -> None:
         counter += 1
         settle(VDB / cpv, counter, guest_settings.epoch())
     COUNTER.parent.mkdir(parents=True, exist_ok=True)
-    shutil.chown(COUNTER.parent, "root", "portage")
+    try:
+        shutil.chown(COUNTER.parent, "root", "portage")
+    except LookupError as error:
+        text = f"{error}: a hook has damaged /etc/passwd or /etc/group"
+        raise Failed(kind="other", text=text) from error
     COUNTER.write_text(str(max(counter, 0)), encoding="ascii")
 
 

@@ -57,7 +57,11 @@ def deliver(
 def check_hooks(worker: Worker, layers: Sequence[Layer], members: Sequence[str]) -> None:
     """Warn of members that change what others own. Raises StepError where that is an error."""
     by_id, shop = worker.plan.graph.by_id(), worker.shop
-    found = hooks.changes([by_id[name] for name in members], layers, worker.contests)
+    packages = [by_id[name] for name in members]
+    parts = worker.shop.inputs.seed_parts
+    bottom = (*worker.shop.inputs.base, *(parts.visible(parts.layers) if parts else ()))
+    found = hooks.changes(packages, layers, worker.contests)
+    found += hooks.losses(packages, layers, bottom, worker.contests)
     hooks.refuse(found, strict=shop.policy.strict_hooks)
     for each in found:
         shop.bus(Note(text=f"{each.culprit} {each.text}", level="warning"))
