@@ -99,5 +99,5 @@ def test_nothing_but_the_content_is_taken(store: Store, source: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../evil", "a/b", "..", ""])
 def test_a_name_leads_nowhere_else(store: Store, tmp_path: Path, name: str) -> None:
-    with pytest.raises(BadDistfileError, match="no file name"):
+    with pytest.raises(BadDistfileError, match="not a file name"):
         distfiles.show(store, [distfile(name)], tmp_path)

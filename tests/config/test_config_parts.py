@@ -112,7 +112,7 @@ def test_make_conf_is_read_as_portage_reads_it() -> None:
         ("A=1\n\nUSE a\n", 3, "not followed by"),
         ('A="1', 1, "no closing quotation"),
         ("A=1\nB=", 2, "has no value"),
-        ("1A=2\n", 1, "no name of a variable"),
+        ("1A=2\n", 1, "not a variable's name"),
     ],
 )
 def test_a_fault_in_make_conf_has_its_line(text: str, line: int, says: str) -> None:

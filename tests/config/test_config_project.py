@@ -131,7 +131,7 @@ def test_without_a_project_the_next_step_is_named(tmp_path: Path) -> None:
         ('path = "repo"', "path = 1", WrongTypeError, 7, "a whole number, expected a string"),
         ('path = "repo"', 'path = ""', WrongTypeError, 7, "an empty string"),
         ('["git", "jq"]', '["git", 1]', WrongTypeError, 4, "holds a whole number"),
-        ("[repos.local]", "[repos.'../x']", MalformedError, 6, "no name for a repository"),
+        ("[repos.local]", "[repos.'../x']", MalformedError, 6, "not a name for a repository"),
         ("[repos.local]", "[repos", MalformedError, 6, "not TOML"),
         ('"/var/cache/cloche"', "1979-05-27", WrongTypeError, 16, "a date or time"),
         ("[seeds.debian]", "build = 3\n[seeds.debian]", MalformedError, 11, "not TOML"),
@@ -284,12 +284,12 @@ def test_a_set_of_a_fragment_can_be_asked_for(project: Path) -> None:
 @pytest.mark.parametrize("name", ["sets/my set", "machines/-x.toml"])
 def test_names_that_nobody_could_write_are_refused(project: Path, name: str) -> None:
     (project / name).write_text(MACHINE)
-    with pytest.raises(MalformedError, match="no name for a"):
+    with pytest.raises(MalformedError, match="not a name for a"):
         load_project(project).machine("-x" if "-x" in name else "box")
 
 
 def test_a_fragment_is_no_path(project: Path) -> None:
     text = MACHINE.replace('"desktop"', '"../sets"')
     (project / "machines/box.toml").write_text(text)
-    with pytest.raises(MalformedError, match=r"box\.toml:5: .* no name for a fragment"):
+    with pytest.raises(MalformedError, match=r"box\.toml:5: .* not a name for a fragment"):
         load_project(project).machine("box")

@@ -59,7 +59,7 @@ def test_a_path_is_relative_to_the_file(tmp_path: Path) -> None:
         ('sync_type = "rsync"\nsync_uri = "https://example.org"', "begin with rsync://"),
         ('sync_type = "webrsync"\nsync_uri = "ftp://example.org"', "no address for webrsync"),
         ('sync_type = "git"\nsync_uri = "https://[x"', "no address for git"),
-        ('sync_type = "git"\nsync_uri = "/a"\nsync_branch = "--upload-pack=x"', "no branch"),
+        ('sync_type = "git"\nsync_uri = "/a"\nsync_branch = "--upload-pack=x"', "not a branch"),
         ('sync_type = "webrsync"\nsync_branch = "x"', "only git has branches"),
         ('sync_type = "webrsync"\nsync_depth = 1', "unknown key"),
         ('sync_type = "webrsync"\nsync_verify = "no"', "sync_verify"),

@@ -105,7 +105,7 @@ def test_a_store_of_a_newer_cloche_is_left_alone(faulty: Faulty) -> None:
 def test_a_directory_that_is_no_store_is_left_alone(faulty: Faulty) -> None:
     store, project = faulty
     line = said(store.user.run("--store", project / "repo", "build", "fine", cwd=project), 2)
-    assert "this is no store of cloche" in line
+    assert "this is not a store of cloche" in line
     assert not (project / "repo" / "layers").exists()
 
 

@@ -371,7 +371,7 @@ def test_every_compression_is_read_and_its_damage_seen(tmp_path: Path, kind: str
 def test_what_is_no_tarball_at_all_is_told(tmp_path: Path) -> None:
     for magic in (b"PK\3\4", b"\x04\x22\x4d\x18", b"\x1f\x9d\x90"):  # zip, lz4, compress
         (tmp_path / "x").write_bytes(magic + bytes(range(256)) * 4)
-        with pytest.raises(errors.MalformedTarballError, match="no tar, or compressed by none of"):
+        with pytest.raises(errors.MalformedTarballError, match="not a tar archive"):
             import_tarball(tmp_path / "x", tmp_path / "out")
 
 

@@ -272,7 +272,7 @@ def test_damaged_and_hostile_images_are_refused(tmp_path: Path, room: Path) -> N
         oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
     (image.path / "index.json").unlink()
     (image.path / "index.json").write_text("[]")
-    with pytest.raises(BadImageError, match="no object"):
+    with pytest.raises(BadImageError, match="not an object"):
         oci.make(wanted("oci", path=str(image.path)), room, means(tmp_path))
 
     hostile = Image(tmp_path / "hostile")

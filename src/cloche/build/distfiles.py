@@ -81,5 +81,5 @@ def show(store: Store, files: Iterable[Distfile], directory: Path) -> None:
     """Link distfiles, under their own names, into a step's DISTDIR."""
     for file in files:
         if "/" in file.name or file.name in ("", ".", ".."):
-            raise BadDistfileError(f"{file.name!r} is no file name")
+            raise BadDistfileError(f"{file.name!r} is not a file name")
         os.link(path_of(store, file), directory / file.name)

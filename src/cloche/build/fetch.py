@@ -46,8 +46,8 @@ WORDS = {
     "missing": "no server has it",
 }
 REPLACED = (
-    "the source was replaced, or a mirror has something else; where the new one is right, remove "
-    "its line from the Manifest and run `cloche manifest`"
+    "the source was replaced, or a mirror has something else; where the new one is right, run "
+    "`cloche manifest --force` for the package"
 )
 
 

@@ -43,35 +43,46 @@ class _Sources:
 
 
 def manifests(
-    shop: Workshop, repo: str, packages: Sequence[str], environment: dict[str, str] | None
+    shop: Workshop,
+    repo: str,
+    packages: Sequence[str],
+    environment: dict[str, str] | None,
+    *,
+    anew: bool = False,
 ) -> Iterator[Manifest]:
     """The Manifest of each package (``category/pn``) of a repository.
 
-    Files without a digest are fetched, and kept in the store under the digests that they get; with
-    ``environment`` None nothing is fetched. Raises ResolutionError for an ebuild that cannot be
-    read, StepError where a file is not to be had.
+    Files without a digest, with ``anew`` all files, are fetched, and kept in the store under the
+    digests that they get; with ``environment`` None nothing is fetched. Raises ResolutionError for
+    an ebuild that cannot be read, StepError where a file is not to be had.
     """
     with shop.store.workspace("manifest") as workspace:
         known = make_directory(workspace, "known")
-        answers = _ask(shop, repo, packages, known, make_directory(workspace, "ask"))
+        answers = _ask(shop, repo, packages, known, make_directory(workspace, "ask"), anew=anew)
         for number, answer in enumerate(answers):
             if answer["absent"] and environment is not None:
                 room = make_directory(workspace, f"package-{number}")
                 files = make_directory(room, "files")
                 _fetch(shop, answer["absent"], files, room, environment)
-                (answer,) = _ask(shop, repo, [answer["cp"]], files, room)
+                (answer,) = _ask(shop, repo, [answer["cp"]], files, room, anew=anew)
                 _keep(shop, answer, files)
             names = tuple(file["name"] for file in answer["absent"])
             yield Manifest(answer["cp"], answer.get("text"), names)
 
 
 def _ask(
-    shop: Workshop, repo: str, packages: Sequence[str], files: Path, workspace: Path
+    shop: Workshop,
+    repo: str,
+    packages: Sequence[str],
+    files: Path,
+    workspace: Path,
+    *,
+    anew: bool,
 ) -> Sequence[Any]:
     """What the guest says of the packages with these distfiles there."""
     wanted = Call(
         script="manifest",
-        request={"repo": repo, "packages": list(packages)},
+        request={"repo": repo, "packages": list(packages), "anew": anew},
         sandbox=shop.sandbox(
             (),
             upper=make_directory(workspace, "root"),

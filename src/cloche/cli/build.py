@@ -307,7 +307,7 @@ def make_display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Li
     if progress in ("auto", "live") and capable(sys.stderr, os.environ):
         return Live(sys.stderr)
     if progress == "live":
-        say("no picture can be drawn here (standard error is no terminal, or TERM is dumb): lines")
+        say("standard error is not a terminal that a picture can be drawn on; lines instead")
     return Plain(sys.stderr, verbose=verbose)
 
 

@@ -136,7 +136,7 @@ def _changes(before: locks.Lock, now: locks.Lock, name: str) -> list[str]:
     """What changes for a machine; all of it is new where it was not locked."""
     old, new = before.machines.get(name), now.machines[name]
     if old is None:
-        return ["it is not locked yet"]
+        return ["it was not locked before"]
     repos = {repo: now.repos[repo] for repo in new.repos}  # not those of other machines
     return inputs_drift(old, new, before.repos, repos) + packages_drift(old, new)
 

@@ -25,22 +25,30 @@ Examples:
   cloche manifest app-misc/greeting
   cloche manifest local
   cloche manifest --check
+  cloche manifest greeting --force
 """
 )
 @click.argument("what", nargs=-1, metavar="[[CATEGORY/]PN | REPO]...", shell_complete=complete_repo)
 @click.option("--check", is_flag=True, help="Write and fetch nothing; name what is not right.")
+@click.option(
+    "--force", is_flag=True, help="Fetch all sources again, and do not believe the digests there."
+)
 @click.option(
     "--machine",
     help="Whose seed and configuration to use [the first one].",
     shell_complete=complete_machine,
 )
 @click.pass_obj
-def manifest(options: Options, what: tuple[str, ...], check: bool, machine: str | None) -> None:
+def manifest(
+    options: Options, what: tuple[str, ...], check: bool, force: bool, machine: str | None
+) -> None:
     """Write the Manifests of packages in the project's own repositories: all, or those named.
 
     Sources whose digests are not known are fetched. With --check the exit status is 1 where a
-    Manifest is missing or wrong.
+    Manifest is missing or wrong; whether its digests are those of the sources is not looked at.
     """
+    if check and force:
+        raise click.UsageError("--check fetches nothing: leave out --force")
     project = load_project(options.directory)
     if not project.machines:
         raise NoMachinesError(Origin(project.root))
@@ -56,7 +64,7 @@ def manifest(options: Options, what: tuple[str, ...], check: bool, machine: str 
             place = project.repos[repo].path
             if place is None or not chosen:
                 continue
-            for made in manifests(shop, repo, chosen, environment):
+            for made in manifests(shop, repo, chosen, environment, anew=force):
                 wrong += _checked(place, made) if check else _written(place, made)
     if check and wrong:
         sys.exit(Exit.FAILED)

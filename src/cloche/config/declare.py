@@ -20,7 +20,7 @@ def check_declaration(project: Project, spec: SeedSpec) -> None:
         if not is_name(spec.name):
             raise MalformedError(
                 Origin(project.file),
-                f"“{spec.name}” is no name for a seed",
+                f"“{spec.name}” is not a name for a seed",
                 "use letters, digits, _ . + -",
             )
         check_writable(project.file)

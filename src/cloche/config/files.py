@@ -69,7 +69,7 @@ def decode(content: bytes, path: Path) -> str:
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise MalformedError(Origin(path, line), "holds a NUL byte", "this is no text file")
+        raise MalformedError(Origin(path, line), "holds a NUL byte", "this is not a text file")
     return text
 
 

@@ -148,7 +148,7 @@ def _profile(table: Table, repos: frozenset[str]) -> Profile:
     parts = path.split("/")
     if not colon or not repo or any(part in ("", ".", "..") for part in parts):
         raise MalformedError(
-            origin, f"“{text}” is no profile", 'write "REPO:PATH", the path below REPO/profiles'
+            origin, f"“{text}” is not a profile", 'write "REPO:PATH", the path below REPO/profiles'
         )
     if repo not in repos:
         raise UnknownNameError(origin, "repository", repo, repos)
@@ -159,7 +159,7 @@ def _fragment(name: str, origin: Origin, root: Path) -> Fragment:
     """A fragment by its name."""
     if not is_name(name):
         raise MalformedError(
-            origin, f"“{name}” is no name for a fragment", "use letters, digits, _ . + -"
+            origin, f"“{name}” is not a name for a fragment", "use letters, digits, _ . + -"
         )
     parent = root / "portage"
     there = [entry for entry in names(parent) if (parent / entry).is_dir()]

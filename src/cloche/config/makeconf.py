@@ -61,7 +61,7 @@ OWNED: Final[Mapping[str, str]] = {
         words(
             "MAKEOPTS NINJAOPTS PORTAGE_NICENESS PORTAGE_IONICE_COMMAND PORTAGE_SCHEDULING_POLICY"
         ),
-        "how many processors are used is no part of a machine; use [build] cores and jobs",
+        "how many processors are used is not part of a machine; use [build] cores and jobs",
     ),
     **dict.fromkeys(
         words("EMERGE_DEFAULT_OPTS CLEAN_DELAY EMERGE_WARNING_DELAY AUTOCLEAN NOCOLOR"),
@@ -134,7 +134,7 @@ def _next(lexer: shlex.shlex, file: Path) -> Assignment | None:
     if value is None:
         raise MalformedError(origin, f"“{key}” has no value", 'write NAME="value"')
     if _NO_NAME.search(key):
-        raise MalformedError(origin, f"“{key}” is no name of a variable", "use letters, digits, _")
+        raise MalformedError(origin, f"“{key}” is not a variable's name", "use letters, digits, _")
     return Assignment(key, value, origin)
 
 

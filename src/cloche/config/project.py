@@ -122,7 +122,7 @@ class Project:
         file = self.root / "machines" / f"{name}.toml"
         if not is_name(name):
             raise MalformedError(
-                Origin(file), "no name for a machine", "use letters, digits, _ . + - in its name"
+                Origin(file), "not a name for a machine", "use letters, digits, _ . + - in its name"
             )
         return load_machine(
             name,
@@ -205,7 +205,7 @@ def _path(table: Table, key: str, root: Path) -> Path | None:
 def _checked_name(kind: str, name: str, table: Table) -> None:
     if not is_name(name):
         raise MalformedError(
-            table.origin(), f"“{name}” is no name for a {kind}", "use letters, digits, _ . + -"
+            table.origin(), f"“{name}” is not a name for a {kind}", "use letters, digits, _ . + -"
         )
 
 

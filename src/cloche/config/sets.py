@@ -35,7 +35,7 @@ def check_member(text: str, origin: Origin) -> Asked:
     """An atom or ``@set`` of well-formed shape. Raises `MalformedError`."""
     fault = None if text.startswith("@") else atom_fault(text)
     if fault:
-        raise MalformedError(origin, f"“{text}” is no atom", fault)
+        raise MalformedError(origin, f"“{text}” is not an atom", fault)
     return Asked(text, origin)
 
 
@@ -61,7 +61,7 @@ def load_sets(directory: Path, root: Path) -> Mapping[str, PackageSet]:
         file = directory / name
         if not is_name(name):
             raise MalformedError(
-                Origin(file), "no name for a set", "use letters, digits, _ . + - in its name"
+                Origin(file), "not a name for a set", "use letters, digits, _ . + - in its name"
             )
         if file.is_dir():
             raise UnreadableError(Origin(file), "a directory among the sets", "a set is one file")

@@ -54,7 +54,7 @@ def read_sync(table: Table, root: Path) -> Sync | None:
     key = table.optional("sync_openpgp_key_path", str)
     if branch and (kind != "git" or branch.startswith("-") or not branch.isprintable()):
         raise MalformedError(
-            table.origin("sync_branch"), f"“{branch}” is no branch", "only git has branches"
+            table.origin("sync_branch"), f"“{branch}” is not a branch", "only git has branches"
         )
     return Sync(
         type=kind,

@@ -226,17 +226,17 @@ def _wrong(sandbox: Sandbox, command: Command, fds: Iterable[int]) -> Iterator[s
         yield "its command has a null byte"
     for name in command.env:
         if not name or "=" in name or "\0" in name:
-            yield f"{name!r} is no name of a variable"
+            yield f"{name!r} is not the name of a variable"
     if not command.cwd.startswith("/"):
-        yield f"its directory {command.cwd!r} is no absolute path"
+        yield f"its directory {command.cwd!r} is not an absolute path"
     if not _HOST_NAME.fullmatch(sandbox.hostname):
-        yield f"{sandbox.hostname!r} is no host name"
+        yield f"{sandbox.hostname!r} is not a host name"
     for number in fds:
         if number < 3:
             yield f"a descriptor cannot get the number {number}"
     for target in (*sandbox.tmpfs, *(bind.target for bind in sandbox.binds)):
         if not target.startswith("/") or posixpath.normpath(target) != target or target == "/":
-            yield f"{target!r} is no plain absolute path"
+            yield f"{target!r} is not a plain absolute path"
 
 
 def _failure(report: dict[str, Any] | None) -> SandboxError:

@@ -29,10 +29,12 @@ def main(request: dict[str, Any], _: Channel) -> dict[str, Any]:
     settings, trees = phases.load()
     portdb = trees["porttree"].dbapi
     tree = portdb.repositories[request["repo"]].location
-    return {"packages": [manifest(cp, tree, settings, portdb) for cp in request["packages"]]}
+    return {"packages": [answer(cp, tree, request, settings, portdb) for cp in request["packages"]]}
 
 
-def manifest(cp: str, tree: str, settings: Any, portdb: Any) -> dict[str, Any]:
+def answer(
+    cp: str, tree: str, request: dict[str, Any], settings: Any, portdb: Any
+) -> dict[str, Any]:
     """What the Manifest of ``cp`` has to be, or the distfiles without which that is not known."""
     from portage.const import MANIFEST2_HASH_DEFAULTS
     from portage.dbapi.porttree import FetchlistDict
@@ -44,13 +46,15 @@ def manifest(cp: str, tree: str, settings: Any, portdb: Any) -> dict[str, Any]:
     made = repository.load_manifest(str(directory), str(DISTDIR), fetchlist_dict=fetchlist)
     hashes = {"size", *(repository.manifest_required_hashes or MANIFEST2_HASH_DEFAULTS)}
     known = {n for n, d in made.fhashdict.get("DIST", {}).items() if hashes <= d.keys()}
+    if request.get("anew"):
+        known = set()
     absent = [f for f in listed if f["name"] not in known and not (DISTDIR / f["name"]).exists()]
-    answer: dict[str, Any] = {"cp": cp, "absent": absent}
+    said: dict[str, Any] = {"cp": cp, "absent": absent}
     if not absent and made.allow_create:
         made.create(assumeDistHashesSometimes=True)
         lines = [f"{entry}\n" for entry in made._createManifestEntries()]
-        answer |= {"text": "".join(lines), "distfiles": made.fhashdict.get("DIST", {})}
-    return answer
+        said |= {"text": "".join(lines), "distfiles": made.fhashdict.get("DIST", {})}
+    return said
 
 
 def distfiles(cp: str, tree: str, portdb: Any) -> list[dict[str, Any]]:

@@ -74,7 +74,7 @@ class TooManyLayersError(ClocheError):
 
 
 class MissingLowerError(ClocheError):
-    """A directory of a stack is not there, or is no directory."""
+    """A directory of a stack is not there, or is not a directory."""
 
     status = Exit.FAILED
 

@@ -33,7 +33,7 @@ class MalformedTarballError(ImportRefusedError):
 
     @property
     def what(self) -> str:
-        return f"this is no whole tarball: {self.why}, at byte {self.offset}"
+        return f"this is not a whole tarball: {self.why}, at byte {self.offset}"
 
     @property
     def todo(self) -> str:
@@ -77,7 +77,7 @@ class ThroughLinkError(ImportRefusedError):
 
     @property
     def what(self) -> str:
-        return f"the name leads through {os.fsdecode(self.parent)}, which is no directory"
+        return f"the name leads through {os.fsdecode(self.parent)}, which is not a directory"
 
 
 class LinkTargetError(ImportRefusedError):
@@ -89,7 +89,7 @@ class LinkTargetError(ImportRefusedError):
 
     @property
     def what(self) -> str:
-        return f"a hard link to {os.fsdecode(self.target)}, which is no file of the tree so far"
+        return f"a hard link to {os.fsdecode(self.target)}, which is not a file of the tree so far"
 
 
 class ClashError(ImportRefusedError):

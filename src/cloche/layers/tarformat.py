@@ -278,7 +278,7 @@ class TarReader:
         if told in (b"%o" % sum(blanked), b"%o" % signed):
             return
         if self._at == BLOCK:
-            raise self._bad("it is no tar, or compressed by none of gzip, bzip2, xz and zstd")
+            raise self._bad("not a tar archive, plain or by gzip, bzip2, xz or zstd")
         raise self._bad("a header's checksum is wrong")
 
     def _number(self, field: bytes, *, signed: bool = False) -> int:

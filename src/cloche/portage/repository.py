@@ -54,7 +54,7 @@ def read_repository(name: str, path: Path, declared: Origin | None = None) -> Re
     profiles = path / "profiles"
     if not profiles.is_dir():
         raise RepositoryError(
-            origin, f"{path} is no ebuild repository: it has no profiles/", "correct the path"
+            origin, f"{path} is not an ebuild repository: it has no profiles/", "correct the path"
         )
     layout_file = path / "metadata" / "layout.conf"
     layout = read_layout(read_text(layout_file, path)) if layout_file.exists() else {}

@@ -73,7 +73,7 @@ class Layout:
         except (OSError, *NOT_DECODABLE) as error:
             raise BadImageError(self.source, f"{path.name} cannot be read") from error
         if not isinstance(found, dict):
-            raise BadImageError(self.source, f"{path.name} is no object")
+            raise BadImageError(self.source, f"{path.name} is not an object")
         return found
 
 

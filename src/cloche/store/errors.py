@@ -46,7 +46,7 @@ class NotAStoreError(ClocheError):
 
     @property
     def what(self) -> str:
-        return f"this is no store of cloche (it holds {self.found!r})"
+        return f"this is not a store of cloche (it holds {self.found!r})"
 
     @property
     def where(self) -> str:

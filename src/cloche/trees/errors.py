@@ -131,7 +131,7 @@ class BadPinError(TreeError):
 
     @property
     def what(self) -> str:
-        return f"cloche.lock pins “{self.file}”, which is no name of a snapshot"
+        return f"cloche.lock pins “{self.file}”, which is not the name of a snapshot"
 
     @property
     def todo(self) -> str:
