@@ -119,6 +119,11 @@ def test_gc_waits_for_a_build_and_says_for_which(
     try:
         assert running.stderr is not None
         assert any("build " in line for line in iter(running.stderr.readline, ""))
+        tried = store.cloche("store", "gc", "--dry-run", cwd=where, check=True).stderr
+        assert (
+            "note: the store is in use (`cloche" in tried
+            or "note: the store is in use (cl" in tried
+        )
         words = ("--store", store.path, "store", "gc")
         cleaning = store.user.start(*words, cwd=where, **pipes)
         assert cleaning.stderr is not None

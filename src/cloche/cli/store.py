@@ -127,9 +127,15 @@ def gc_command(
             recovered=recovered,
             waiting=say,
         )
+        others = opened.others() if dry_run else ()
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
         return
+    if others:
+        used = "; ".join(others)
+        say(
+            f"note: the store is in use ({used}): what a build has made so far counts as not needed"
+        )
     say(
         f"{'would remove' if dry_run else 'removed'} {count(len(report.trees), 'layer')}, "
         f"{count(len(report.blobs), 'file')}, {count(len(report.logs), 'log')}, "

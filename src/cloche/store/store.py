@@ -170,6 +170,10 @@ class Store:
             self.exclusive = False
             hold(self._lock, shared=True)
 
+    def others(self) -> tuple[str, ...]:
+        """The other processes that use the store, in words; none where the kernel does not say."""
+        return holders(self._lock)
+
     def need_exclusive(self) -> None:
         """Raise `NotExclusiveError` unless nobody else can be using the store."""
         if not self.exclusive:
