@@ -177,3 +177,20 @@ def test_an_interrupt_while_loading_is_one_line() -> None:
 
 def test_version() -> None:
     assert CliRunner().invoke(cli, ["--version"]).output.startswith("cloche, version ")
+
+
+def test_a_new_ebuild_says_what_its_licence_lacks(tmp_path):
+    place = tmp_path / "p"
+    CliRunner().invoke(cli, ["init", str(place)], catch_exceptions=False)
+    for licence, said in (("MIT", True), ("GPL-2+", False)):
+        words = [
+            "-C",
+            str(place),
+            "ebuild",
+            "new",
+            f"app-misc/{licence[:3]}-1",
+            "--license",
+            licence,
+        ]
+        told = CliRunner().invoke(cli, words, catch_exceptions=False).output
+        assert (f"next: LICENSE is {licence}: put its text into {place}/repo/" in told) is said

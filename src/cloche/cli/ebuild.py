@@ -42,5 +42,10 @@ def new(options: Options, name: str, uris: tuple[str, ...], licence: str, repo: 
         raise UnknownNameError(Origin(project.root), "own repository", repo or "", own)
     for path in new_ebuild(place, name, uris, licence):
         click.echo(path)
+    if not any((path / "licenses" / licence).is_file() for path in own.values()):
+        text = place / "licenses" / licence
+        click.echo(
+            f"next: LICENSE is {licence}: put its text into {text}, or set another", err=True
+        )
     if uris:
         click.echo("next: cloche manifest", err=True)
