@@ -192,8 +192,8 @@ def check_what_tools_would_alter_is_refused(g: Ground) -> None:
     cases: list[tuple[Sandbox, Command, dict[int, int], str]] = [
         (g.sandbox(), Command(("true", "a\0b"), ENV), {}, "null byte"),
         (g.sandbox(), Command(("true",), {"A=B": "c"}), {}, "not the name of a variable"),
-        (g.sandbox(), Command(("true",), ENV, cwd="etc"), {}, "no absolute path"),
-        (g.sandbox(hostname="a b"), plain, {}, "no host name"),
+        (g.sandbox(), Command(("true",), ENV, cwd="etc"), {}, "not an absolute path"),
+        (g.sandbox(hostname="a b"), plain, {}, "not a host name"),
         (g.sandbox(), plain, {2: 0}, "cannot get the number 2"),
         (g.sandbox(), plain, {3: 9999}, "passing descriptors: Bad file descriptor"),
     ]

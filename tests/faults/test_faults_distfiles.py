@@ -123,7 +123,7 @@ def test_a_wrong_file_is_told_and_not_kept(faulty: Faulty, server: Server, kind:
     reason, words = WRONG[kind]
     assert f"late/{kind}-1::faults: fetch failed: {reason}" in done.stderr
     assert words in done.stderr
-    assert ("run `cloche manifest`" in done.stderr) == (kind != "gone")
+    assert ("`cloche manifest --force`" in done.stderr) == (kind != "gone")
     assert f"cloche log late/{kind}-1 --step fetch" in line
     assert stored(store) == before
 

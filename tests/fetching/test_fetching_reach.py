@@ -22,7 +22,8 @@ from cloche.fetching.reach import Place, mirror_uris, place_of, places_of, refus
         "127.0.0.1", "127.9.9.9", "0.0.0.0", "0.1.2.3", "169.254.169.254", "169.254.1.1",
         "255.255.255.255", "224.0.0.1", "100.100.100.200", "::1", "::", "fe80::1", "ff02::1",
         "fd00:ec2::254", "::ffff:127.0.0.1", "::ffff:169.254.169.254", "::127.0.0.1",
-        "64:ff9b::7f00:1", "2002:7f00:1::",
+        "64:ff9b::7f00:1", "64:ff9b:1::7f00:1", "::ffff:0:127.0.0.1", "2002:7f00:1::",
+        "2001::80ff:fffe",
     ],
 )  # fmt: skip
 def test_what_leads_to_this_host_is_refused(address: str) -> None:

@@ -19,7 +19,8 @@ PORTS = {"http": 80, "https": 443, "ftp": 21, "rsync": 873}
 METADATA = frozenset(
     map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"))
 )
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+#: Prefixes whose last 32 bits are an IPv4 address: NAT64 (RFC 6052, RFC 8215), SIIT (RFC 2765).
+_NAT64 = tuple(map(ipaddress.ip_network, ("64:ff9b::/96", "64:ff9b:1::/48", "::ffff:0:0:0/96")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,10 @@ def _embedded(address: Address) -> Address | None:
     """The IPv4 address to which an IPv6 address leads by one of the ways of transition."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
-    if address in _NAT64:
+    if any(address in each for each in _NAT64):
         return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     if int(address) >> 32 == 0 and int(address) > 1:  # ::a.b.c.d, of RFC 4291
         return ipaddress.IPv4Address(int(address))
+    if address.teredo is not None:
+        return address.teredo[1]
     return address.ipv4_mapped or address.sixtofour

@@ -24,12 +24,15 @@ src_install() {
 	echo setuid > setuid || die
 	chmod 4711 setuid || die
 	echo capable > capable || die
+	echo 'int main(void) { return 0; }' | gcc -g -x c -o program - || die
 	echo space > 'a name  with blanks' || die
 	echo utf > 'größe' || die
 	ln -s 'a name  with blanks' link || die
 	python3 - <<-P || die
 	import os, struct
 	os.setxattr("attributed", "user.colour", b"red\0\xff")
-	os.setxattr("capable", "security.capability", struct.pack("<5I", 0x2000001, 1 << 10, 0, 0, 0))
+	capability = struct.pack("<5I", 0x2000001, 1 << 10, 0, 0, 0)
+	os.setxattr("capable", "security.capability", capability)
+	os.setxattr("program", "security.capability", capability)  # kept when it is stripped
 	P
 }
