@@ -58,6 +58,8 @@ proof-%: test-packages setup-dev
 proof-kills:  ## prove that hundreds of kills lose nothing
 proof-engines:  ## prove that every engine, virtual machines too, builds the same layers
 
+proof-seeds:  ## prove that a seed made twice, in other surroundings, is the same
+
 format: setup-dev  ## let ruff lay out the code
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 

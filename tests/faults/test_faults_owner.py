@@ -28,7 +28,7 @@ def test_root_is_refused_in_a_users_store_and_gives_back_what_it_left(
     os.chown(store.path / "index.sqlite", 0, 0)
     (store.path / "index.sqlite").chmod(0o600)  # as with root's umask of 077
     assert store.cloche("store", "verify").returncode != 0
-    assert store.cloche("store", "adopt").returncode == 2
+    assert store.cloche("store", "adopt").returncode == 3
     plan = adopted(root, store.path, "--dry-run")
     assert adopted(root, store.path) == plan
     assert (plan["owner"], plan["dropped"], plan["unreadable"]) == (store.user.name, [], [])

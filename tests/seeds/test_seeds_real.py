@@ -26,6 +26,7 @@ from cloche.store import Store
 pytestmark = pytest.mark.real
 
 
+@pytest.mark.proof(name="seeds")
 def test_two_bootstraps_are_one_seed(tmp_path: Path) -> None:
     """In a process of its own: an engine wants to be made without threads of other tests."""
     if shutil.which("mmdebstrap") is None:
