@@ -351,7 +351,8 @@ def test_manifest(case: Callable[[str], Case]) -> None:
     ebuild.parent.parent.rename(made.place / "repo/app-odd")
     machine = made.place / "machines/case.toml"
     machine.write_text(machine.read_text().replace("app-misc", "app-odd"))
-    said = f"{made.place}/repo/profiles/categories: there is no category app-odd; add a line"
+    listed = f"{made.place}/repo/profiles/categories"
+    said = f"{listed}: it does not list the category app-odd; add a line"
     assert said in made.cloche("manifest").stderr
     assert said in made.refused("case", status=2).splitlines()[-1]
 

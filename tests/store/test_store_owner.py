@@ -9,12 +9,18 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from tests.support import cannot
 
 from cloche.layers.layer import commit
 from cloche.store import ForeignStoreError, IdMap, Owner, Store, adopt, verify, walk
 from cloche.store.index import Index
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="gives files to others")
+
+@pytest.fixture(autouse=True)
+def as_root() -> None:
+    if os.geteuid() != 0:
+        cannot("only root can give files to others")
+
 
 LARRY = Owner(IdMap(54321, 700_000), IdMap(54321, 800_000))
 AGAIN = Owner(IdMap(54321, 900_000), IdMap(54321, 950_000))

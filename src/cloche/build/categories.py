@@ -25,6 +25,6 @@ def check_categories(inputs: Inputs, categories: Iterable[str]) -> None:
                 place = inputs.own.get(f"{REPOS}/{name}", Path(REPOS, name))
                 raise RepositoryError(
                     Origin(place / "profiles/categories"),
-                    f"there is no category {category}",
+                    f"it does not list the category {category}",
                     f"add a line `{category}`",
                 )

@@ -86,7 +86,7 @@ class Contests:
             return found
 
     def free(self, layers: Iterable[Layer]) -> frozenset[str]:
-        """Ids of those layers that nothing known so far is in the way of, whatever the root."""
+        """Ids of those layers that none of the layers known so far contests, in any root."""
         found = []
         for layer in layers:
             self.learn(layer)

@@ -7,11 +7,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloche.build.errors import StepError
-from cloche.build.guestcall import Call, call, tail_of
+from cloche.build.guestcall import call
 from cloche.build.logs import new_log
-from cloche.build.stages import once
-from cloche.build.workshop import Workshop, make_directory
+from cloche.build.stages import once, stage_call, stage_failed
+from cloche.build.workshop import Workshop
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
 from cloche.plan.keys import layer_parts
 from cloche.store import Outcome, make_key
@@ -76,26 +75,16 @@ def _run(
     machine = shop.inputs.machine
     log = new_log(shop.store, f"machine/{machine}", "finish")
     with shop.store.workspace("finish") as workspace:
-        upper = make_directory(workspace, "root")
-        sandbox = shop.sandbox(layers, upper=upper, binds=shop.whole_repositories())
-        wanted = Call(
-            script="finish",
-            request={
-                "order": [layer.label for layer in layers],
-                "world": list(world),
-                "world_sets": list(world_sets),
-            },
-            sandbox=sandbox,
-            workspace=workspace,
-            log=log,
-            environment=shop.environment(),
-            timeout=shop.policy.phase_seconds,
-        )
+        request = {
+            "order": [layer.label for layer in layers],
+            "world": list(world),
+            "world_sets": list(world_sets),
+        }
+        wanted = stage_call(shop, "finish", request, workspace, log, layers=layers)
         result, _ = call(shop.engine, shop.running, wanted)
         if result.get("status") != "ok":
-            text = str(result.get("text") or "the guest failed")
-            raise StepError(f"machine/{machine}", "finish", text, log=str(log), tail=tail_of(log))
-        tree = workspace / "layer"
-        capture(upper / "top", [Path(each) for each in sandbox.lowers], tree, drop=LEFT_BEHIND)
+            raise stage_failed(shop, "finish", str(result.get("text") or "the guest failed"), log)
+        tree, lowers = workspace / "layer", [Path(each) for each in wanted.sandbox.lowers]
+        capture(workspace / "root/top", lowers, tree, drop=LEFT_BEHIND)
         layer = commit(shop.store, tree, kind="state", label=machine, rules=PORTAGE_RULES)
     return Outcome({"layer": layer.id}, str(log.relative_to(shop.store.logs)))

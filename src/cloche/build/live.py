@@ -143,7 +143,7 @@ def _fetched(
 ) -> tuple[Layer, LivePin, str]:
     """Run src_unpack with a network; give what it fetched, how that is pinned, and the log's path.
 
-    A pinned commit need not be the newest any more: then src_unpack runs again and is told which.
+    Where the branch has moved past the pinned commit, src_unpack runs again with that commit named.
     """
     log = new_log(shop.store, package.cpv, "fetch")
     shop.bus(Started(package=package.id, step="fetch", log=str(log)))

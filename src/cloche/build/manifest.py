@@ -11,9 +11,10 @@ from typing import Any
 from cloche.build import distfiles
 from cloche.build.errors import StepError
 from cloche.build.fetch import NotFetchedError, fetch_into
-from cloche.build.guestcall import Call, call
+from cloche.build.guestcall import call
 from cloche.build.logs import new_log
 from cloche.build.metadata import shown_repositories
+from cloche.build.stages import stage_call
 from cloche.build.unresolved import refusal
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
@@ -80,18 +81,13 @@ def _ask(
     anew: bool,
 ) -> Sequence[Any]:
     """What the guest says of the packages with these distfiles there."""
-    wanted = Call(
-        script="manifest",
-        request={"repo": repo, "packages": list(packages), "anew": anew},
-        sandbox=shop.sandbox(
-            (),
-            upper=make_directory(workspace, "root"),
-            binds=(*shown_repositories(shop), Bind(files, "/run/cloche/distdir")),
-        ),
-        workspace=workspace,
-        log=new_log(shop.store, f"repository/{repo}", "manifest"),
-        environment=shop.environment(),
-        timeout=shop.policy.phase_seconds,
+    wanted = stage_call(
+        shop,
+        "manifest",
+        {"repo": repo, "packages": list(packages), "anew": anew},
+        workspace,
+        new_log(shop.store, f"repository/{repo}", "manifest"),
+        binds=(*shown_repositories(shop), Bind(files, "/run/cloche/distdir")),
     )
     result, _ = call(shop.engine, shop.running, wanted)
     if result.get("status") != "ok":

@@ -11,11 +11,10 @@ from typing import Any
 
 import msgspec
 
-from cloche.build.errors import StepError
-from cloche.build.guestcall import Call, call, tail_of
+from cloche.build.guestcall import call
 from cloche.build.logs import new_log
-from cloche.build.stages import once
-from cloche.build.workshop import Workshop, make_directory
+from cloche.build.stages import once, stage_call, stage_failed
+from cloche.build.workshop import Workshop
 from cloche.layers import Layer
 from cloche.plan.keys import layer_parts
 from cloche.store import Outcome, Store, make_key
@@ -118,24 +117,11 @@ def _item(repository: str, place: Path, name: str, marked: frozenset[str]) -> It
 def _ask(shop: Workshop, layers: Sequence[Layer], repositories: list[str]) -> Outcome:
     log = new_log(shop.store, f"machine/{shop.inputs.machine}", "news")
     with shop.store.workspace("news") as workspace:
-        wanted = Call(
-            script="news",
-            request={"repositories": repositories},
-            sandbox=shop.sandbox(
-                layers,
-                upper=make_directory(workspace, "root"),
-                binds=shop.whole_repositories(),
-            ),
-            workspace=workspace,
-            log=log,
-            environment=shop.environment(),
-            timeout=shop.policy.phase_seconds,
-        )
+        request = {"repositories": repositories}
+        wanted = stage_call(shop, "news", request, workspace, log, layers=layers)
         result, _ = call(shop.engine, shop.running, wanted)
         if result.get("status") != "ok":
-            text = str(result.get("text") or "the guest failed")
-            where = f"machine/{shop.inputs.machine}"
-            raise StepError(where, "news", text, log=str(log), tail=tail_of(log))
+            raise stage_failed(shop, "news", str(result.get("text") or "the guest failed"), log)
         path = workspace / "items.json"
         path.write_bytes(msgspec.json.encode(_named(result.get("items"))))
         blob = shop.store.add_blob(path, f"news of {shop.inputs.machine}")

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from cloche.build import views
 from cloche.build.errors import FetchByHandError, GuestError
-from cloche.build.guestcall import Call, call
+from cloche.build.guestcall import call
 from cloche.build.logs import new_log
-from cloche.build.workshop import Workshop, make_directory
+from cloche.build.stages import stage_call
+from cloche.build.workshop import Workshop
 from cloche.plan.depgraph import Distfile, Package
 
 # DISTDIR inside: the sandbox's, and Portage's shadow of it below a build directory of its own.
@@ -25,18 +26,13 @@ def by_hand(shop: Workshop, package: Package, absent: Sequence[Distfile]) -> Fet
     directory = str(shop.policy.distfiles[0]) if shop.policy.distfiles else None
     log = new_log(shop.store, package.cpv, "fetch")
     with shop.store.workspace("nofetch") as workspace:
-        wanted = Call(
-            script="nofetch",
-            request={"cpv": package.cpv, "repo": package.repo},
-            sandbox=shop.sandbox(
-                (),
-                upper=make_directory(workspace, "root"),
-                binds=views.for_build(shop.inputs, package),
-            ),
-            workspace=workspace,
-            log=log,
-            environment=shop.environment(),
-            timeout=shop.policy.phase_seconds,
+        wanted = stage_call(
+            shop,
+            "nofetch",
+            {"cpv": package.cpv, "repo": package.repo},
+            workspace,
+            log,
+            binds=views.for_build(shop.inputs, package),
             package=package.id,
         )
         try:

@@ -12,10 +12,11 @@ from cloche.build.diagnose import why_it_died
 from cloche.build.errorlines import error_lines
 from cloche.build.errors import GuestError, StepError, StoppedError
 from cloche.build.events import Elog, Stage
-from cloche.build.guestcall import Call, call
+from cloche.build.guestcall import call
 from cloche.build.logs import compress_finished, new_log
 from cloche.build.preview import Forecast
-from cloche.build.workshop import Workshop, make_directory
+from cloche.build.stages import stage_call
+from cloche.build.workshop import Workshop
 from cloche.plan.depgraph import Package
 
 NAME = "pretend"  # of the stage, the guest's script, and the step in events
@@ -57,19 +58,8 @@ def check(shop: Workshop, packages: Sequence[Package]) -> tuple[StepError, ...]:
 
 def _asked(shop: Workshop, packages: Sequence[Package], log: Path) -> Mapping[str, Any]:
     with shop.store.workspace(NAME) as workspace:
-        wanted = Call(
-            script=NAME,
-            request={"packages": [{"cpv": each.cpv, "repo": each.repo} for each in packages]},
-            sandbox=shop.sandbox(
-                (),
-                upper=make_directory(workspace, "root"),
-                binds=shop.whole_repositories(),
-            ),
-            workspace=workspace,
-            log=log,
-            environment=shop.environment(),
-            timeout=shop.policy.phase_seconds,
-        )
+        request = {"packages": [{"cpv": each.cpv, "repo": each.repo} for each in packages]}
+        wanted = stage_call(shop, NAME, request, workspace, log)
         result, _ = call(shop.engine, shop.running, wanted)
     if result.get("status") != "ok":
         raise GuestError(NAME, str(result.get("text") or "no answer"), "")
@@ -79,7 +69,7 @@ def _asked(shop: Workshop, packages: Sequence[Package], log: Path) -> Mapping[st
 def _errors(
     shop: Workshop, packages: Sequence[Package], result: Mapping[str, Any]
 ) -> list[StepError]:
-    """What the answers say, of which ebuilds may have written any part; their words are told."""
+    """The errors of the packages that refuse, from answers that an ebuild may have written."""
     found = result.get("packages")
     answers = {
         f"{each.get('cpv')}::{each.get('repo')}": each

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from cloche.build.categories import check_categories
-from cloche.build.guestcall import Call, call
+from cloche.build.guestcall import call
 from cloche.build.logs import new_log
 from cloche.build.metadata import shown_repositories
-from cloche.build.stages import once
+from cloche.build.stages import once, stage_call
 from cloche.build.unresolved import ResolutionError, refusal
-from cloche.build.workshop import Workshop, make_directory
+from cloche.build.workshop import Workshop
 from cloche.engines.base import Bind
 from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph, resolution_of
 from cloche.store import Outcome, make_key
@@ -74,24 +74,14 @@ def _ask_portage(
     machine = shop.inputs.machine
     log = new_log(shop.store, f"machine/{machine}", "resolve")
     with shop.store.workspace("resolve") as workspace:
-        wanted = Call(
-            script="resolve",
-            request={
-                "atoms": list(targets),
-                "installed": shop.inputs.strict,
-                "binhosts": list(shop.inputs.binhosts),
-                "propose": propose,
-            },
-            sandbox=shop.sandbox(
-                (),
-                upper=make_directory(workspace, "root"),
-                binds=(*shown_repositories(shop), *_indexes(shop)),
-            ),
-            workspace=workspace,
-            log=log,
-            environment=shop.environment(),
-            timeout=shop.policy.phase_seconds,
-        )
+        request = {
+            "atoms": list(targets),
+            "installed": shop.inputs.strict,
+            "binhosts": list(shop.inputs.binhosts),
+            "propose": propose,
+        }
+        binds = (*shown_repositories(shop), *_indexes(shop))
+        wanted = stage_call(shop, "resolve", request, workspace, log, binds=binds)
         result, _ = call(shop.engine, shop.running, wanted)
     if result.get("status") != "ok":
         if result.get("kind") in ("unknown", "unsatisfied"):

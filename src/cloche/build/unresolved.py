@@ -21,7 +21,7 @@ _WORDS = {
     "manifest": "incomplete:",
     "broken": "the ebuild cannot be read:",
 }
-_TODO = {
+_ADVICE = {
     "unknown": "correct the atom in the machine's packages or sets",
     "use": "set the flags in a fragment's package.use",
     "circular": "switch off a USE flag of one of them in a fragment's package.use",
@@ -130,7 +130,7 @@ class ResolutionError(ClocheError):
         # Of REQUIRED_USE Portage says what is wrong, and proposes nothing.
         proposed = self.kind == "use" and "REQUIRED_USE" not in self.text
         written = "; `--autounmask-write FRAGMENT` does it" if proposed else ""
-        return _TODO.get(self.kind, "Portage's own words are above") + written
+        return _ADVICE.get(self.kind, "Portage's own words are above") + written
 
     @property
     def detail(self) -> str | None:

@@ -7,7 +7,8 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import wraps
 from pathlib import Path
 from typing import Any, Literal
 
@@ -60,11 +61,22 @@ live_option = click.option(
 
 
 def common(function: Function) -> Function:
-    """Options that planning and building share."""
+    """Options that planning and building share.
+
+    The function gets them as one `Choices`, with those of its own that are fields of it, too.
+    """
+
+    @wraps(function)
+    def with_choices(*arguments: Any, **values: Any) -> Any:
+        own = {each.name: values.pop(each.name) for each in fields(Choices) if each.name in values}
+        return function(*arguments, choices=Choices(**own), **values)
+
+    return _with_options(with_choices)
+
+
+def _with_options(function: Function) -> Function:
     for option in (
-        click.option(
-            "--strict", is_flag=True, help="Hide all of the seed but a named toolchain from builds."
-        ),
+        click.option("--strict", is_flag=True, help=STRICT),
         click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing."),
         click.option(
             "--strict-hooks",
@@ -151,17 +163,7 @@ Examples:
 def build(
     options: Options,
     machines: tuple[str, ...],
-    jobs: int | None,
-    offline: bool,
-    strict: bool,
-    strict_hooks: bool,
-    strict_config: bool,
-    autounmask_write: str | None,
-    locked: bool,
-    live: bool,
-    keep_going: bool,
-    packages: tuple[str, ...],
-    rebuild: tuple[str, ...],
+    choices: Choices,
     output: Path | None,
     progress: Progress,
     verbose: bool,
@@ -175,19 +177,6 @@ def build(
     places = [_directory(project, machine, output, alone=len(wanted) == 1) for machine in wanted]
     for place in places:
         check_output(place)
-    choices = Choices(
-        jobs=jobs,
-        keep_going=keep_going,
-        offline=offline,
-        strict=strict,
-        locked=locked,
-        strict_hooks=strict_hooks,
-        strict_config=strict_config,
-        live=live,
-        autounmask_write=autounmask_write,
-        packages=packages,
-        rebuild=rebuild,
-    )
     failed: dict[str, ClocheError] = {}
     lines: list[str] = []
     for machine, place in zip(wanted, places, strict=True):
@@ -196,7 +185,7 @@ def build(
         try:
             told = _build(options, project, machine, choices, place, progress, verbose=verbose)
         except ClocheError as error:
-            if not keep_going or len(wanted) == 1:
+            if not choices.keep_going or len(wanted) == 1:
                 raise
             say(one_line(f"{machine.name}: {error}"))
             failed[machine.name], told = error, "failed"
@@ -337,7 +326,7 @@ def _tell_failures(error: BuildError) -> None:
 
 @contextmanager
 def _telling(shop: Workshop, progress: Progress) -> Iterator[None]:
-    """Show at the end, whatever comes, what ebuilds said to their users in the block."""
+    """Show what ebuilds said to their users in the block at its end, also after a failure."""
     collector = Collector()
     shop.bus.add(collector)
     try:

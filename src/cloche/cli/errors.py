@@ -6,7 +6,7 @@ from cloche.errors import ClocheError
 
 
 class MachinesError(ClocheError):
-    """Some of several machines failed; each was told when it did. ``first`` gives the status."""
+    """Some of several machines failed, as was shown for each. ``first`` gives the status."""
 
     def __init__(self, failed: tuple[str, ...], count: int, first: ClocheError) -> None:
         super().__init__(failed, count)

@@ -52,14 +52,7 @@ Examples:
 def plan(
     options: Options,
     machine: str,
-    jobs: int | None,
-    offline: bool,
-    strict: bool,
-    strict_hooks: bool,
-    strict_config: bool,
-    autounmask_write: str | None,
-    locked: bool,
-    live: bool,
+    choices: Choices,
     as_json: bool,
 ) -> None:
     """Show what a build of MACHINE would do: what is reused, what is built, what it sees.
@@ -72,16 +65,6 @@ def plan(
     """
     project = load_project(options.directory)
     wanted = project.machine(machine)
-    choices = Choices(
-        jobs=jobs,
-        offline=offline,
-        strict=strict,
-        locked=locked,
-        strict_hooks=strict_hooks,
-        strict_config=strict_config,
-        live=live,
-        autounmask_write=autounmask_write,
-    )
     with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
         worker = prepared(shop, project, wanted, choices)
         fates = forecast(worker)

@@ -48,7 +48,7 @@ def drawn(said: Iterable[Said], theme: Theme, levels: Iterable[Level] = SHOWN) -
 
 
 def _own(message: Message) -> Iterator[str]:
-    """The lines before those of Portage's die, which are told as the failure that they are."""
+    """The lines before those of Portage's die: these are shown with the failure itself."""
     return takewhile(lambda line: _DIED.match(line) is None, message.lines)
 
 

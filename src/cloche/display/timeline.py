@@ -34,7 +34,7 @@ class Work:
     phases: tuple[Span, ...] = ()
     logs: Mapping[str, str] = field(default_factory=dict)  # by step
     done: ev.Done | None = None
-    said: tuple[Message, ...] = ()  # what its ebuild told its user
+    said: tuple[Message, ...] = ()  # what its ebuild said to its user
 
     @property
     def worked(self) -> bool:

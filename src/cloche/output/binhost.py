@@ -9,10 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cloche.build import views
-from cloche.build.errors import StepError
-from cloche.build.guestcall import Call, call, tail_of
+from cloche.build.guestcall import call
 from cloche.build.logs import new_log
-from cloche.build.stages import once
+from cloche.build.stages import once, stage_call, stage_failed
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind
 from cloche.output import claim
@@ -64,26 +63,17 @@ def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Outcome:
     with shop.store.workspace("index") as workspace:
         output = make_directory(workspace, "out")
         _lay_out(shop, packages, output)
-        wanted = Call(
-            script="binhost",
-            request={},
-            sandbox=shop.sandbox(
-                (),
-                upper=make_directory(workspace, "root"),
-                binds=(
-                    *views.for_merge(shop.inputs),
-                    Bind(output, "/run/cloche/out", writable=True),
-                ),
-            ),
-            workspace=workspace,
-            log=log,
-            environment=shop.environment(),
+        binds = (
+            *views.for_merge(shop.inputs),
+            Bind(output, "/run/cloche/out", writable=True),
         )
+        wanted = stage_call(shop, "binhost", {}, workspace, log, binds=binds)
         result, _ = call(shop.engine, shop.running, wanted)
         index = output / INDEX
         if result.get("status") != "ok" or index.is_symlink() or not index.is_file():
-            text = str(result.get("text") or "no index was written")
-            raise StepError(f"machine/{machine}", "index", text, log=str(log), tail=tail_of(log))
+            raise stage_failed(
+                shop, "index", str(result.get("text") or "no index was written"), log
+            )
         blob = shop.store.add_blob(index, f"{machine}-{INDEX}")
     return Outcome({"index": blob.id}, str(log.relative_to(shop.store.logs)))
 

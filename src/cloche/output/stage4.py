@@ -8,10 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cloche.build.errors import StepError
-from cloche.build.guestcall import ENVIRONMENT, describe, tail_of
+from cloche.build.guestcall import ENVIRONMENT, describe
 from cloche.build.logs import new_log
-from cloche.build.stages import once
+from cloche.build.stages import once, stage_failed
 from cloche.build.workshop import Workshop, make_directory
 from cloche.engines.base import Bind, Command, Ended
 from cloche.engines.copying import written_to
@@ -98,13 +97,7 @@ def _tar(shop: Workshop, layers: Sequence[Layer]) -> Outcome:
                 process.kill()
                 shop.running.discard(process)
         if ended is None or not is_whole(ended, log):
-            raise StepError(
-                f"machine/{machine}",
-                "pack",
-                describe(ended) if ended else "no answer",
-                log=str(log),
-                tail=tail_of(log),
-            )
+            raise stage_failed(shop, "pack", describe(ended) if ended else "no answer", log)
         path = workspace / "out" / FORMAT
         path.chmod(0o444)
         blob = shop.store.add_blob(path, f"{machine}-{FORMAT}")

@@ -21,7 +21,7 @@ from cloche.engines.vm.initramfs import DRIVERS
 
 VARIABLE = "CLOCHE_KERNEL"
 PACKAGE = "linux-image-cloud-amd64"
-_TODO = (
+_ADVICE = (
     "on Debian the first command with `--engine qemu` fetches one; elsewhere "
     f"set {VARIABLE} to a directory that holds boot/vmlinuz-RELEASE and lib/modules/RELEASE, "
     "of Linux 5.12 or later with virtiofs"
@@ -42,7 +42,7 @@ class NoKernelError(HostError):
     @property
     def todo(self) -> str:
         """Say how to name one."""
-        return _TODO
+        return _ADVICE
 
 
 def find() -> Kernel:
