@@ -10,6 +10,7 @@ exists for this run. A test that cannot run here says why; with ``CLOCHE_TESTS_M
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pwd
@@ -36,6 +37,8 @@ from tests.support import (
     python_for_all,
 )
 
+from cloche.engines import userns
+from cloche.engines.errors import HostError
 from cloche.engines.vm import kernel
 
 if TYPE_CHECKING:
@@ -46,11 +49,14 @@ if TYPE_CHECKING:
 def pytest_configure(config: pytest.Config) -> None:
     """Take Ctrl-C, and let what we start take it: a shell's background job inherits it ignored.
 
+    As the command line does, an ordinary user's tests run as uid 0 of a user namespace of theirs.
     The first process of a run makes the run's directory, which every user may enter: pytest closes
     its own to others.
     """
     signal.signal(signal.SIGINT, signal.default_int_handler)
     if not hasattr(config, "workerinput"):
+        with contextlib.suppress(HostError):  # what needs it says so, as does the command line
+            userns.enter()
         place = os.environ.get("CLOCHE_TESTS_DIR")
         path = Path(tempfile.mkdtemp(prefix="cloche-tests-", dir=place))
         path.chmod(0o755)
@@ -115,7 +121,7 @@ def source(ground: Path) -> Path:
 @pytest.fixture(scope="session")
 def root(ground: Path, source: Path) -> User:
     """The superuser."""
-    if os.geteuid() != 0:
+    if not userns.is_real_root():
         cannot("the tests do not run as root")
     home = ground / "root"
     home.mkdir(exist_ok=True)
@@ -125,7 +131,7 @@ def root(ground: Path, source: Path) -> User:
 @pytest.fixture(scope="session")
 def ordinary(ground: Path, source: Path) -> User:
     """Somebody without any privilege, made for this run, with a subuid range as useradd gives."""
-    if os.geteuid() != 0 or shutil.which("useradd") is None:
+    if not userns.is_real_root() or shutil.which("useradd") is None:
         cannot("useradd and root are needed to make an ordinary user")
     home = ground / "home"
     with once(ground, "ordinary") as first:

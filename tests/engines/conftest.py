@@ -13,6 +13,8 @@ import pytest
 from tests.engines.driving import make_root
 from tests.support import cannot
 
+from cloche.engines import userns
+
 USER = f"cloche-test-{os.getpid()}"  # two runs may share a machine
 
 
@@ -27,7 +29,7 @@ def small_root() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def small_user() -> Iterator[str]:
-    if os.geteuid() != 0:
+    if not userns.is_real_root():
         cannot("making a user needs root")
     subprocess.run(["useradd", "--no-create-home", USER], check=True, capture_output=True)
     given = f":{USER}:" in ":" + Path("/etc/subuid").read_text().replace("\n", ":")

@@ -5,13 +5,14 @@ What one of them does not keep is told here, and has to be true: a check that is
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from pathlib import Path
 
 import pytest
 from tests.engines.driving import drive_as_root, drive_as_user
 from tests.support import cannot
+
+from cloche.engines import userns
 
 pytestmark = pytest.mark.real
 
@@ -128,7 +129,7 @@ def groups() -> set[Path]:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_no_control_group_is_left(engine: str, small_root: Path) -> None:
-    if os.geteuid() != 0:
+    if not userns.is_real_root():
         cannot("the tests do not run as root")
     before = groups()
     told = drive_as_root(engine, small_root, ("check_a_read_only_root_is_read_only",))
@@ -143,7 +144,7 @@ def owner(group: Path) -> str:
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_as_root(engine: str, small_root: Path) -> None:
-    if os.geteuid() != 0:
+    if not userns.is_real_root():
         cannot("the tests do not run as root")
     judge(engine, results(engine, small_root, None), as_root=True)
 

@@ -6,14 +6,13 @@ import hashlib
 import json
 import os
 import re
-import stat
 import subprocess
 from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
 from tests.faults.looking import machine, said, settled
-from tests.support import Store
+from tests.support import Store, make_device
 
 from cloche.build import errors, guestcall, package
 
@@ -147,7 +146,7 @@ def test_only_a_plain_file_is_taken_for_a_package(tmp_path: Path, kind: str) -> 
     elif kind == "directory":
         place.mkdir()
     elif kind == "character":
-        os.mknod(place, stat.S_IFCHR | 0o666, os.makedev(1, 5))
+        make_device(place, 5)
     with pytest.raises(errors.StepError, match="the guest left no package named"):
         package.taken(tmp_path, place.name, "late/x-1::faults")
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.support import make_device
 
 from cloche.layers import PORTAGE_RULES, Difference, compare, compare_layers
 from cloche.layers.xattrtext import xattr_text
@@ -20,7 +21,7 @@ def sides(tmp_path: Path) -> tuple[Path, Path]:
         (root / "link").symlink_to("dir")
         (root / "one").write_text("1")
         (root / "two").hardlink_to(root / "one")
-        os.mknod(root / "null", 0o020666, os.makedev(1, 3))
+        make_device(root / "null", 3)
     return tmp_path / "a", tmp_path / "b"
 
 
@@ -39,7 +40,7 @@ CHANGES: list[tuple[str, str, Callable[[Path], object]]] = [
     ("link", "type", lambda path: replace(path, lambda p: p.write_text("x"))),
     ("two", "links", lambda path: replace(path, lambda p: p.write_text("1"))),
     ("null", "device", lambda path: replace(
-        path, lambda p: os.mknod(p, 0o020666, os.makedev(1, 5)))),
+        path, lambda p: make_device(p, 5))),
 ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.support import make_device
 
 from cloche.layers import PORTAGE_RULES, commit, layer_id, matcher, stored_layer
 from cloche.store import Store, exact_digest, verify, walk
@@ -67,7 +68,7 @@ def root(tmp_path: Path) -> Path:
     (root / "also").hardlink_to(root / "same")
     (root / "link").symlink_to("dir")
     os.mknod(root / "gone", 0o020000, 0)
-    os.mknod(root / "null", 0o020666, os.makedev(1, 3))
+    make_device(root / "null", 3)
     return root
 
 
@@ -89,9 +90,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
     "name": lambda root: (root / "dir/file").rename(root / "dir/fil"),
     "type": lambda root: replace(root / "gone", os.mkfifo),
     "whiteout": lambda root: (root / "gone").unlink(),
-    "device": lambda root: replace(
-        root / "null", lambda p: os.mknod(p, 0o020666, os.makedev(1, 5))
-    ),
+    "device": lambda root: replace(root / "null", lambda p: make_device(p, 5)),
     "hard link": lambda root: replace(root / "same", lambda p: p.write_text("content")),
     "empty directory": lambda root: (root / "dir/empty").rmdir(),
 }

@@ -22,6 +22,7 @@ from tests.support import cannot
 from cloche.config.errors import Origin
 from cloche.config.lock import TreeSeed
 from cloche.config.project import SeedSpec
+from cloche.engines import userns
 from cloche.fetching.errors import WrongContentError
 from cloche.layers import ImportRefusedError, Limits, compare
 from cloche.seeds import directory, oci, tarball
@@ -117,7 +118,7 @@ def test_passwords_stay_out(tmp_path: Path) -> None:
 
 
 def test_what_a_user_may_not_read_of_a_system_stays_out(ground: Path) -> None:
-    if os.geteuid() != 0:
+    if not userns.is_real_root():
         cannot("only root can become somebody else")
     system = ground / "system"
     for name in ("open/file", "closed/file", "etc/sudoers", "home/mine"):
@@ -378,7 +379,7 @@ def test_a_link_of_one_layer_is_no_way_out_for_another(tmp_path: Path, room: Pat
 def test_an_archive_by_podman(tmp_path: Path, root: Path, room: Path) -> None:
     if shutil.which("podman") is None:
         cannot("podman is not installed")
-    if os.geteuid() != 0:
+    if not userns.is_real_root():
         cannot("podman's storage is used as root here")
     file, archive = tmp_path / "root.tar", tmp_path / "image.tar"
     subprocess.run(["tar", "-cf", file, "-C", root, "."], check=True)

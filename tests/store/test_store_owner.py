@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support import cannot
 
+from cloche.engines import userns
 from cloche.layers.layer import commit
 from cloche.store import ForeignStoreError, IdMap, Owner, Store, adopt, verify, walk
 from cloche.store.index import Index
@@ -18,7 +19,7 @@ from cloche.store.index import Index
 
 @pytest.fixture(autouse=True)
 def as_root() -> None:
-    if os.geteuid() != 0:
+    if not userns.is_real_root():
         cannot("only root can give files to others")
 
 

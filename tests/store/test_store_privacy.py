@@ -6,7 +6,6 @@ others, whatever the modes above them are.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -16,6 +15,7 @@ from pathlib import Path
 import pytest
 from tests.support import cannot
 
+from cloche.engines import userns
 from cloche.store import Store
 
 pytestmark = pytest.mark.real
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.real
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A directory that everybody may enter, as pytest's own is not."""
-    if os.geteuid() != 0:
+    if not userns.is_real_root():
         cannot("another user is needed")
     path = Path(tempfile.mkdtemp(prefix="cloche-privacy-", dir="/var/tmp"))
     path.chmod(0o755)
