@@ -192,6 +192,23 @@ def test_a_directory_of_something_else_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
+@pytest.mark.parametrize("name", ["index.sqlite-journal", "a-name-of-a-later-cloche"])
+def test_a_store_that_another_process_is_making_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Two first builds at once: what the other one makes comes between two looks of ours."""
+    there = os.listdir
+
+    def others(path: Path) -> list[str]:
+        if not (tmp_path / "version").exists():
+            (tmp_path / "version").write_text("1\n")
+            return [name]
+        return there(path)
+
+    monkeypatch.setattr("cloche.store.layout.os.listdir", others)
+    Store.open(tmp_path).close()
+
+
 def test_many_share_a_store_and_one_can_have_it_alone(tmp_path: Path) -> None:
     path = tmp_path / "store"
     with Store.open(path), Store.open(path):  # noqa: SIM117 - it reads better in two

@@ -18,7 +18,10 @@ _DIRECTORIES = (
     *("layers", "unions", "blobs", "distfiles", "downloads", "logs", "tmp", "failed", "locks"),
     *("about", "backup"),
 )
-_FILES = ("version", "identity", "lock", "index.sqlite", "index.sqlite-wal", "index.sqlite-shm")
+INDEX_FILES = ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal")
+"""The index and what SQLite has beside it; the journal only before it is in WAL mode."""
+
+_FILES = ("version", "identity", "lock", *INDEX_FILES)
 _ID = re.compile(r"[0-9a-f]{64}\Z")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _LIBC.syncfs.argtypes = [ctypes.c_int]
@@ -32,9 +35,11 @@ def prepare(path: Path) -> None:
     mistyped path does no harm.
     """
     path.mkdir(parents=True, exist_ok=True)
-    if not (path / "version").exists():
+    version = path / "version"
+    if not version.exists():
         for name in sorted(os.listdir(path)):  # noqa: PTH208 - names are what is wanted
-            if name not in _DIRECTORIES + _FILES:
+            # Another process may be making the store: then it has a version by now.
+            if name not in _DIRECTORIES + _FILES and not version.exists():
                 raise NotAStoreError(path, name)
         # Builds are untrusted, and a layer may hold a setuid program: nobody else gets in.
         path.chmod(0o700)

@@ -25,7 +25,7 @@ from cloche.store.descriptions import described_blob, described_tree
 from cloche.store.errors import BadIdError, DamagedIndexError, TooDeepError, TreeChangedError
 from cloche.store.identity import is_cut, is_empty, read_identity, write_identity
 from cloche.store.index import Index
-from cloche.store.layout import checked, fsync
+from cloche.store.layout import INDEX_FILES, checked, fsync
 from cloche.store.locks import held, release
 from cloche.store.owner import PROBE, current
 from cloche.store.records import Blob, Pin, Tree
@@ -35,7 +35,6 @@ from cloche.store.tree import Entry, exact_digest, measure, remove_tree, walk
 PIN = "recovered/"
 """Pins of this prefix keep what was entered and no other pin names; see `gc`."""
 
-_INDEX = ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm")
 Identify = Callable[[Path, Sequence[Entry]], Collection[str]]
 Say = Callable[[int, int, str], None]
 
@@ -117,17 +116,17 @@ def _recover(
 
 def _copied(path: Path, room: Path) -> Path | None:
     """A copy of the present index: reading one can change it, and the original is evidence."""
-    if not (path / _INDEX[0]).is_file():
+    if not (path / INDEX_FILES[0]).is_file():
         return None
-    for name in _INDEX[:2]:
+    for name in INDEX_FILES[:2]:
         with suppress(FileNotFoundError):
             shutil.copyfile(path / name, room / name)
-    return room / _INDEX[0]
+    return room / INDEX_FILES[0]
 
 
 def _whole(path: Path, copy: Path, id: str | None) -> bool:
     """Whether the present index could be used as it is. Raises `StoreTooNewError`."""
-    if is_cut(path / _INDEX[0]):
+    if is_cut(path / INDEX_FILES[0]):
         return False
     try:
         with closing(Index(copy, id, new=is_empty(path))) as index:
@@ -141,7 +140,7 @@ def _rows(path: Path, present: Path | None, whole: bool, index: Index) -> tuple[
     """Take rows from the present index, and from the newest sound copy where that is damaged."""
     used = []
     if present is not None and index.take_rows(present):
-        used.append(str(path / _INDEX[0]))
+        used.append(str(path / INDEX_FILES[0]))
     if not whole:
         for name in (NEWEST, OLDER):
             copy = path / "backup" / name
@@ -208,7 +207,7 @@ def _pin(index: Index, trees: Sequence[Tree], blobs: Sequence[Blob], entered: se
 def _swap(path: Path, new: Path) -> Path | None:
     """Put the old index aside, and the new one in its place; give where the old one lies."""
     aside = path / "backup" / f"damaged-{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
-    old = [path / name for name in _INDEX if (path / name).exists()]
+    old = [path / name for name in INDEX_FILES if (path / name).exists()]
     if old:
         aside.mkdir()
         for file in old:
@@ -218,8 +217,8 @@ def _swap(path: Path, new: Path) -> Path | None:
         os.fsync(fd)
     finally:
         os.close(fd)
-    for name in _INDEX[1:]:  # they would be taken for the new one's
+    for name in INDEX_FILES[1:]:  # they would be taken for the new one's
         (path / name).unlink(missing_ok=True)
-    new.rename(path / _INDEX[0])
+    new.rename(path / INDEX_FILES[0])
     fsync(path)
     return aside if old else None
