@@ -19,9 +19,9 @@ from bench.place import (
     without_stage4,
 )
 from bench.table import Aim, Beside, Row, median_row
-from cloche.build.fetch import fetch
-from cloche.build.machine import prepare
-from cloche.cli.workplace import Choices, Options, opened_workshop
+from cloche.building.fetch import fetch
+from cloche.building.machine import prepare
+from cloche.cli.workplace import Choices, Options, opened_context
 from cloche.config.project import load_project
 from cloche.output.stage4 import TAR
 from cloche.plan.plan import Plan
@@ -60,10 +60,10 @@ def fetch_all(place: Place, machine: str) -> Plan:
     project = load_project(place.project("fetch"))
     wanted = project.machine(machine)
     options = Options(project.root, place.store)
-    with opened_workshop(options, project, wanted, Choices(), lambda _: None) as shop:
-        worker = prepare(shop, wanted.targets)
+    with opened_context(options, project, wanted, Choices(), lambda _: None) as context:
+        worker = prepare(context, wanted.targets)
         for package in worker.plan.packages:
-            fetch(shop, package, worker.environment)
+            fetch(context, package, worker.environment)
     return worker.plan
 
 

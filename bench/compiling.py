@@ -10,9 +10,9 @@ from pathlib import Path
 from bench.place import BenchError, Place
 from bench.starts import tiny_layers
 from bench.table import Aim, Beside, Row
-from cloche.build.guestcall import ENVIRONMENT
-from cloche.engines.base import Command, Sandbox
-from cloche.engines.native import NativeEngine
+from cloche.sandbox.base import Command, Sandbox
+from cloche.sandbox.native import NativeEngine
+from cloche.tasks.guestcall import ENVIRONMENT
 
 FILES = 12
 FUNCTIONS = 40  # in each file

@@ -8,12 +8,12 @@ import time
 from collections.abc import Iterator
 
 from bench.table import Aim, Row
-from cloche.build import events
 from cloche.display.estimate import time_left
 from cloche.display.frame import Size, View, render
 from cloche.display.live import Live
 from cloche.display.state import State, fold
 from cloche.display.theme import make_theme
+from cloche.records import events
 
 PACKAGES, RUNNING, DONE = 1000, 64, 200
 SIZES = (Size(80, 24), Size(120, 50), Size(200, 150))

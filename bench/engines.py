@@ -24,7 +24,7 @@ from bench import builds, facts
 from bench.place import ROOT, BenchError, Place, say, settle, without_stage4
 from bench.table import significant
 from cloche.display.engines import markdown
-from cloche.engines.battery import Probed
+from cloche.probing.battery import Probed
 
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 DOCUMENT = ROOT / "docs" / "engines.md"

@@ -20,7 +20,13 @@ from bench import facts
 from bench.curves import Panel, svg
 from bench.place import ROOT, BenchError, Place, say
 from bench.table import Beside, Row
-from cloche.layers import backends, merge_layers, open_root, own_mounts, unions
+from cloche.layers import merge_layers
+from cloche.roots import (
+    backends,
+    open_root,
+    own_mounts,
+    unions,
+)
 
 SIZES = (10, 50, 100, 200, 300, 400, 500, 1000)
 SOME = {"fuse-overlayfs": (10, 100, 300), "overlay-mount2": (10, 100, 300)}

@@ -11,10 +11,14 @@ from bench import overhead
 from bench.place import Place, settle
 from bench.starts import TRUE
 from bench.table import Aim, Row, median_row
-from cloche.engines.base import Sandbox
-from cloche.engines.native import NativeEngine
-from cloche.layers import Layer, commit, unions
-from cloche.seeds.derived import parts_of
+from cloche.layers import (
+    Layer,
+    commit,
+)
+from cloche.roots import unions
+from cloche.sandbox.base import Sandbox
+from cloche.sandbox.native import NativeEngine
+from cloche.seeds.parts.derived import parts_of
 from cloche.store import Store
 
 FILES = 100  # of each package

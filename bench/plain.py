@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.place import BenchError, Place, run
-from cloche.build import distfiles
-from cloche.build.machine import prepare
-from cloche.build.workshop import Workshop
-from cloche.cli.workplace import Choices, Options, opened_workshop
+from cloche.building.context import BuildContext
+from cloche.building.machine import prepare
+from cloche.cli.workplace import Choices, Options, opened_context
 from cloche.config.project import load_project
 from cloche.plan.depgraph import Depgraph
 from cloche.portage.etc import write_tree
+from cloche.tasks import distfiles
 
 # What the seed lacks the programs for. All else that Portage switches on by itself stays on:
 # network-, pid- and ipc-sandbox, merge-sync, userpriv and so on.
@@ -83,15 +83,15 @@ def make(place: Place, name: str, project: Path, machine: str) -> Plain:
     loaded = load_project(project)
     wanted = loaded.machine(machine)
     options = Options(project, place.store)
-    with opened_workshop(options, loaded, wanted, Choices(offline=True), lambda _: None) as shop:
-        worker = prepare(shop, wanted.targets)
+    with opened_context(options, loaded, wanted, Choices(offline=True), lambda _: None) as context:
+        worker = prepare(context, wanted.targets)
         root = place.directory / name
-        _fill(shop, root)
+        _fill(context, root)
         sources = root / "var/cache/distfiles"
         for package in worker.plan.packages:
             for file in package.distfiles:
-                shutil.copyfile(distfiles.path_of(shop.store, file), sources / file.name)
-        repositories = shop.environment()["PORTAGE_REPOSITORIES"]
+                shutil.copyfile(distfiles.path_of(context.store, file), sources / file.name)
+        repositories = context.environment()["PORTAGE_REPOSITORIES"]
         known = frozenset(_installed(root))
         return Plain(root, repositories, wanted.targets, worker.plan.graph, known)
 
@@ -101,17 +101,17 @@ def _installed(root: Path) -> set[str]:
     return {str(entry.relative_to(vdb)) for entry in vdb.glob("*/[!.-]*")}
 
 
-def _fill(shop: Workshop, root: Path) -> None:
-    for layer in shop.inputs.base:
+def _fill(context: BuildContext, root: Path) -> None:
+    for layer in context.inputs.base:
         if layer.kind != "config":  # the seed, and what it counts as installed
             run(("cp", "-a", "--no-target-directory", layer.path, root))
     etc = root / "etc/portage"
     mirrors = (etc / "mirrors").read_bytes()
     shutil.rmtree(etc)
-    write_tree(shop.inputs.etc, etc, opaque=())
+    write_tree(context.inputs.etc, etc, opaque=())
     (etc / "mirrors").write_bytes(mirrors)
     (etc / "make.conf/zz-bench").write_text(SETTINGS)
-    for name, repo in shop.inputs.repos.items():
+    for name, repo in context.inputs.repos.items():
         run(("cp", "-a", repo.path, root / f"var/db/repos/{name}"))
     run(("chown", "-R", "250:250", root / "var/cache/distfiles"))
 

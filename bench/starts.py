@@ -11,11 +11,15 @@ from pathlib import Path
 
 from bench.place import Place, say
 from bench.table import Aim, Row, median_row
-from cloche.build.guestcall import ENVIRONMENT
-from cloche.engines.base import Command, Sandbox
-from cloche.engines.native import NativeEngine
-from cloche.layers import Layer, commit, unions
+from cloche.layers import (
+    Layer,
+    commit,
+)
+from cloche.roots import unions
+from cloche.sandbox.base import Command, Sandbox
+from cloche.sandbox.native import NativeEngine
 from cloche.store import Store
+from cloche.tasks.guestcall import ENVIRONMENT
 
 AIMS: Mapping[int, float] = {10: 10, 100: 12, 300: 10, 500: 30, 1000: 60}  # layers: milliseconds
 BESIDE = 300  # layers at which a start is held against bubblewrap's

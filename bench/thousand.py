@@ -14,14 +14,10 @@ from pathlib import Path
 
 from bench.place import ROOT, Place, run
 from bench.table import Aim, Beside, Row
-from cloche.build.events import Bus
-from cloche.build.guestcall import Running
-from cloche.build.jobserver import Jobserver
-from cloche.build.machine import build_machine
-from cloche.build.work import Made, Worker
-from cloche.build.workshop import Inputs, Policy, Workshop
+from cloche.building.context import BuildContext, Inputs, Policy
+from cloche.building.machine import build_machine
+from cloche.building.packages import Made, Worker
 from cloche.cli import main as _whole_command_line  # noqa: F401 - it is part of what is measured
-from cloche.engines.native import NativeEngine
 from cloche.layers import Layer
 from cloche.plan.depgraph import (
     Depgraph,
@@ -32,7 +28,11 @@ from cloche.plan.depgraph import (
     encode_depgraph,
 )
 from cloche.plan.plan import make_plan
+from cloche.records.events import Bus
+from cloche.sandbox.native import NativeEngine
 from cloche.store import Action, Blob, Store, Tree
+from cloche.tasks.guestcall import Running
+from cloche.tasks.jobserver import Jobserver
 
 KINDS = (("buildtime",), ("runtime",), ("buildtime", "runtime"), ("buildtime", "runtime"))
 
@@ -92,12 +92,12 @@ def inputs_of(graph: Depgraph) -> dict[str, dict[str, str]]:
     }
 
 
-def workshop(store: Store, engine: NativeEngine, jobserver: Jobserver) -> Workshop:
-    """A workshop over a seed that nobody enters."""
+def context_of(store: Store, engine: NativeEngine, jobserver: Jobserver) -> BuildContext:
+    """A context over a seed that nobody enters."""
     seed = Layer(sha("seed"), store.layers / sha("seed"), "seed", "seed", 0, 0)
     inputs = Inputs("big", (seed,), {}, {}, ("big", "default"), sha("guest"))
     bus = Bus(lambda _: None)
-    return Workshop(store, engine, inputs, Policy(offline=True), bus, Running(), jobserver)
+    return BuildContext(store, engine, inputs, Policy(offline=True), bus, Running(), jobserver)
 
 
 def record(directory: Path, number: int) -> None:
@@ -108,8 +108,8 @@ def record(directory: Path, number: int) -> None:
     graph = synthetic(number)
     with NativeEngine() as engine, Store.open(directory / "store") as store:
         jobserver = Jobserver(directory / "fifo", 2)
-        shop = workshop(store, engine, jobserver)
-        worker = Worker(shop, make_plan(graph), "", inputs_of(graph), {})
+        context = context_of(store, engine, jobserver)
+        worker = Worker(context, make_plan(graph), "", inputs_of(graph), {})
         done: dict[str, Made] = {}
         for package in graph.packages:
             visible = worker.plan.visible[package.id]
@@ -150,10 +150,10 @@ def carry_out(directory: Path) -> dict[str, float]:
     began = time.monotonic()
     with NativeEngine() as engine, Store.open(directory / "store") as store:
         jobserver = Jobserver(directory / "fifo", 2)
-        shop = workshop(store, engine, jobserver)
+        context = context_of(store, engine, jobserver)
         graph = decode_depgraph(store.blob(sha("graph")).path.read_bytes())
-        worker = Worker(shop, make_plan(graph), sha("graph"), inputs_of(graph), {})
-        built = build_machine(shop, worker)
+        worker = Worker(context, make_plan(graph), sha("graph"), inputs_of(graph), {})
+        built = build_machine(context, worker)
         jobserver.close()
     if built.reused != len(graph.packages):
         raise AssertionError(built.built)

@@ -37,9 +37,9 @@ from tests.support import (
     python_for_all,
 )
 
-from cloche.engines import userns
-from cloche.engines.errors import HostError
-from cloche.engines.vm import kernel
+from cloche.sandbox import userns
+from cloche.sandbox.errors import HostError
+from cloche.vm import kernel
 
 if TYPE_CHECKING:
     from xdist.remote import Producer
@@ -219,7 +219,7 @@ def _given(given: Path, store: Store) -> None:
     Unpacked in the user's own user namespace, so that the files get the user's own ids.
     """
     code = (
-        "import os; from cloche.engines import userns; userns.enter();"
+        "import os; from cloche.sandbox import userns; userns.enter();"
         f"os.execvp('tar', ['tar', '-xpf', '-', '--xattrs', '-C', {str(store.path)!r}])"
     )
     unpack = store.user.command()

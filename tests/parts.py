@@ -9,8 +9,8 @@ from pathlib import Path
 
 from cloche.layers import PORTAGE_RULES, Layer, compare, flatten, layer_id
 from cloche.layers.parts import commit_parts
-from cloche.seeds.ownership import owned_by_package
-from cloche.seeds.splitting import divided
+from cloche.seeds.parts.ownership import owned_by_package
+from cloche.seeds.parts.splitting import divided
 from cloche.store import Store, exact_digest, walk
 
 

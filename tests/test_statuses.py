@@ -10,20 +10,25 @@ from pathlib import Path
 import pytest
 
 import cloche
-from cloche.build.errors import BuildError, DiskFullError, StepError, StoppedError
+from cloche.building.errors import BuildError
 from cloche.errors import ClocheError, Exit, HostTroubleError
-from cloche.seeds.debian_errors import StepFailedError
+from cloche.seeds.debian.errors import StepFailedError
+from cloche.tasks.errors import (
+    DiskFullError,
+    StepError,
+    StoppedError,
+)
 from cloche.trees.errors import ProgramError
 
 STATUSES = {
     Exit.FAILED: """
         binhosts.BadPackageError
-        build.BuildError build.CollisionError build.FetchByHandError build.GuestError
-        build.MissingDistfileError build.NoCacheError build.StepError build.StoppedError
-        engines.NotStartedError engines.ProgramError
+        building.BuildError composing.CollisionError tasks.FetchByHandError tasks.GuestError
+        tasks.MissingDistfileError tasks.NoCacheError tasks.StepError tasks.StoppedError
+        sandbox.NotStartedError sandbox.ProgramError
         fetching.FetchingError fetching.NotThereError fetching.UnreachableError
         fetching.WrongContentError
-        layers.MissingLowerError layers.PathTooLongError layers.RootBusyError
+        layers.MissingLowerError layers.PathTooLongError roots.RootBusyError
         plan.BadResolutionError
         seeds.BadPackageListError seeds.MirrorUnreachableError seeds.NoAutobuildsError
         seeds.NoLongerThereError seeds.OlderStageError seeds.PointerMovedError
@@ -35,22 +40,23 @@ STATUSES = {
     """,
     Exit.BAD_INPUT: """
         binhosts.IndexDriftError binhosts.MissingIndexError
-        build.LiveError build.LockDriftError build.MissingSeedError build.NotBuiltError
-        build.NothingFoundError build.NotLockedError build.ProposedError build.ResolutionError
-        build.UnknownBuildError build.UnknownNewsError
-        build.UnknownPackageError build.UnknownPhaseError cli.MachinesError
+        building.LiveError building.LockDriftError building.MissingSeedError records.NotBuiltError
+        records.NothingFoundError building.NotLockedError building.ProposedError
+        building.ResolutionError
+        records.UnknownBuildError records.UnknownNewsError
+        records.UnknownPackageError records.UnknownPhaseError cli.MachinesError
         config.BadLockError config.ConfigError config.ContradictionError
         config.IneffectiveError config.MalformedError config.MissingKeyError
         config.NoMachinesError config.NoProjectError config.NotEmptyError
         config.RefusedFileError config.RefusedVariableError config.UnknownKeyError
         config.UnknownNameError config.UnreadableError config.WrongTypeError
-        engines.EngineUnknownError
+        sandbox.EngineUnknownError
         fetching.AddressError fetching.KeyringError fetching.SignatureError
-        layers.ClashError layers.DeviceRefusedError layers.ImportRefusedError
-        layers.LimitError layers.LinkTargetError layers.MalformedTarballError
-        layers.NotEmptyError layers.ReadOnlyRootError layers.RootEndedError
-        layers.SharedInodesError layers.ThroughLinkError layers.UnknownBackendError
-        layers.UnsafeNameError layers.UnsupportedMemberError layers.WithinLayerError
+        archives.ClashError archives.DeviceRefusedError archives.ImportRefusedError
+        archives.LimitError archives.LinkTargetError archives.MalformedTarballError
+        layers.NotEmptyError roots.ReadOnlyRootError roots.RootEndedError
+        roots.SharedInodesError archives.ThroughLinkError roots.UnknownBackendError
+        archives.UnsafeNameError archives.UnsupportedMemberError layers.WithinLayerError
         output.OutputPlaceError output.OutputTakenError
         portage.BadNameError portage.MissingMasterError portage.MissingPartError
         portage.RepositoryError portage.RepositoryNameError portage.UnknownProfileError
@@ -68,13 +74,13 @@ STATUSES = {
     """,
     Exit.HOST: """
         errors.HostTroubleError
-        build.DiskFullError build.KeptRootBusyError
+        tasks.DiskFullError building.KeptRootBusyError
         config.UnwritableError
-        engines.HostError engines.LauncherError engines.NoAnswerError engines.NoKernelError
-        engines.SandboxError
+        sandbox.HostError sandbox.LauncherError probing.NoAnswerError vm.NoKernelError
+        sandbox.SandboxError
         fetching.NoGpgError
-        layers.AttributeRefusedError layers.BackendUnavailableError layers.NoBackendError
-        layers.NoUnpackerError layers.OverlayUnavailableError layers.TooManyLayersError
+        archives.AttributeRefusedError roots.BackendUnavailableError roots.NoBackendError
+        archives.NoUnpackerError roots.OverlayUnavailableError roots.TooManyLayersError
         seeds.MissingToolError seeds.NoKeyringError seeds.NoMirrorError seeds.UnknownArchError
         store.DamagedIndexError store.NotExclusiveError store.NotRootError store.StoreBusyError
         trees.MissingProgramError

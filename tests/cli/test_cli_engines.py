@@ -9,9 +9,10 @@ import pytest
 from tests.support import User
 
 from cloche.display import engines as shown
-from cloche.engines.base import Nature
-from cloche.engines.battery import QUESTIONS, Answer, Costs, Probed
-from cloche.engines.choice import DEFAULT, NAMES, Availability
+from cloche.engines.choice import DEFAULT, NAMES
+from cloche.probing.availability import Availability
+from cloche.probing.battery import QUESTIONS, Answer, Costs, Probed
+from cloche.sandbox.base import Nature
 
 GOOD = Probed(
     "native",

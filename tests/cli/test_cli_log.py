@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloche.build import logs
+from cloche.records import logs
 from cloche.store import Store
 
 pytestmark = pytest.mark.real

@@ -10,7 +10,7 @@ import pytest
 
 CODE = """
 import subprocess, sys
-from cloche.cli.passing import Streams
+from cloche.cli.streams import Streams
 streams = Streams(tty=False)
 given = {"stdin": streams.stdin, "stdout": streams.stdout, "stderr": streams.stderr}
 process = subprocess.Popen(["/bin/sh", "-c", sys.argv[1]], **given)

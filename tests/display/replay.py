@@ -11,13 +11,13 @@ from pathlib import Path
 import msgspec
 import pyte
 
-from cloche.build import events
 from cloche.display.frame import Size, View, render
 from cloche.display.live import ROWS_OF_A_LINE
-from cloche.display.passing import passing
 from cloche.display.screen import Region
+from cloche.display.scrolled import passing
 from cloche.display.state import State, fold
 from cloche.display.theme import Theme, make_theme
+from cloche.records import events
 
 STREAMS = Path(__file__).parent / "streams"
 PLAIN = make_theme(colour=False)

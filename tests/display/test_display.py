@@ -8,12 +8,12 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloche.build import events
-from cloche.build.events import Event
 from cloche.display import plain
 from cloche.display.jsonlines import JsonLines
 from cloche.display.plain import Plain, Running, overdue
 from cloche.display.text import count, one_line, seconds, size, visible
+from cloche.records import events
+from cloche.records.events import Event
 
 STORY: tuple[Event, ...] = (
     events.Stage(name="resolve", state="start"),

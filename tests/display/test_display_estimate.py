@@ -2,9 +2,9 @@
 
 import pytest
 
-from cloche.build import events
 from cloche.display.estimate import time_left
 from cloche.display.state import State, fold
+from cloche.records import events
 
 
 def planned(edges, expected, jobs, *, keep_going=True):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from cloche.build.logs import compress
 from cloche.display.follow import Follower, last_lines
+from cloche.records.logs import compress
 
 
 def test_a_log_is_read_on_after_it_was_compressed(tmp_path: Path) -> None:

@@ -5,11 +5,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from replay import PLAIN, SCENES, SCREENS, Window, folded, many, recorded, replayed
 
-from cloche.build import events
 from cloche.display.frame import Size, View, render
 from cloche.display.screen import Region
 from cloche.display.state import State, fold
 from cloche.display.theme import columns, make_theme, theme_for
+from cloche.records import events
 
 STATUSES = ("running", "failed", "waiting", "built", "reused", "skipped")
 

@@ -14,11 +14,11 @@ import pyte
 import pytest
 from replay import many
 
-from cloche.build import events
 from cloche.cli import build as command
 from cloche.display import live as live_module
 from cloche.display.live import Live, capable
 from cloche.display.plain import Plain
+from cloche.records import events
 
 NAMES = ("c/first-1::gentoo", "c/second-1::gentoo", "c/third-1::gentoo")
 PLAN = events.Planned(

@@ -9,8 +9,17 @@ from pathlib import Path
 import pytest
 from chromium import chromium
 
-from cloche.build.elog import Message
-from cloche.build.events import (
+from cloche.display.layered import placed
+from cloche.display.report import About, LogText, page
+from cloche.display.timeline import (
+    Timeline,
+    critical_chain,
+    lanes,
+    slowest_phases,
+    timeline,
+)
+from cloche.records.elog import Message
+from cloche.records.events import (
     Done,
     Elog,
     Event,
@@ -22,15 +31,6 @@ from cloche.build.events import (
     Stage,
     Started,
     Version,
-)
-from cloche.display.layered import placed
-from cloche.display.report import About, LogText, page
-from cloche.display.timeline import (
-    Timeline,
-    critical_chain,
-    lanes,
-    slowest_phases,
-    timeline,
 )
 from support import cannot
 

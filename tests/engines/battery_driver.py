@@ -15,10 +15,10 @@ from pathlib import Path
 
 
 def plant(directory: Path, source: str) -> None:
-    from cloche.engines import userns
-    from cloche.engines.battery_roots import host_root
-    from cloche.engines.battery_traps import planted
     from cloche.linux import mounts
+    from cloche.probing.roots import host_root
+    from cloche.probing.traps import planted
+    from cloche.sandbox import userns
 
     userns.enter()
     with planted(directory, host_root) as (traps, _), (directory / "given").open("w") as extra:

@@ -13,7 +13,7 @@ import pytest
 from tests.engines.driving import make_root
 from tests.support import cannot
 
-from cloche.engines import userns
+from cloche.sandbox import userns
 
 USER = f"cloche-test-{os.getpid()}"  # two runs may share a machine
 

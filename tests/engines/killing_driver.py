@@ -23,11 +23,11 @@ from pathlib import Path
 
 from sandbox_ground import ENV
 
-from cloche.engines import userns
-from cloche.engines.base import Command, Limits, Sandbox
-from cloche.engines.errors import SandboxError
-from cloche.engines.native import NativeEngine
 from cloche.linux import processes
+from cloche.sandbox import userns
+from cloche.sandbox.base import Command, Limits, Sandbox
+from cloche.sandbox.errors import SandboxError
+from cloche.sandbox.native import NativeEngine
 
 MARKER = "73001"
 PATIENCE = 20.0  # seconds for the kernel, which ends network namespaces when it comes to it

@@ -18,8 +18,8 @@ import sandbox_isolation
 import sandbox_running
 from sandbox_ground import Ground
 
-from cloche.engines import userns
 from cloche.engines.choice import make_engine
+from cloche.sandbox import userns
 
 
 def main() -> None:

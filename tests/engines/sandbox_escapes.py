@@ -17,9 +17,9 @@ from typing import Any
 
 from sandbox_ground import ENV, Ground, alive, raises
 
-from cloche.engines import cgroups
-from cloche.engines.base import Bind, Command, Limits
-from cloche.engines.errors import ProgramError
+from cloche.sandbox import cgroups
+from cloche.sandbox.base import Bind, Command, Limits
+from cloche.sandbox.errors import ProgramError
 
 # What the attacks share: bare calls, and `nest`, which takes all rights in namespaces of its own.
 TOOLS = """

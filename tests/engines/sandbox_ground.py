@@ -11,8 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.engines.base import Bind, Command, Ended, Engine, Sandbox
 from cloche.engines.choice import make_engine
+from cloche.sandbox.base import Bind, Command, Ended, Engine, Sandbox
 
 PATIENCE = 10.0  # seconds, for a script that an engine lets hang
 ENV = {"PATH": "/bin", "HOME": "/"}

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from sandbox_ground import Ground, raises
 
-from cloche.engines import cgroups
-from cloche.engines.base import Bind, Limits
-from cloche.engines.errors import SandboxError
-from cloche.layers import overlay
 from cloche.linux import mounts, processes
+from cloche.roots import overlay
+from cloche.sandbox import cgroups
+from cloche.sandbox.base import Bind, Limits
+from cloche.sandbox.errors import SandboxError
 
 
 def check_the_inside_is_fixed(g: Ground) -> None:

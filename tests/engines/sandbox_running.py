@@ -18,8 +18,8 @@ from pathlib import Path
 
 from sandbox_ground import ENV, Ground, alive, gone, raises
 
-from cloche.engines.base import Bind, Command, Sandbox
-from cloche.engines.errors import LauncherError, ProgramError, SandboxError
+from cloche.sandbox.base import Bind, Command, Sandbox
+from cloche.sandbox.errors import LauncherError, ProgramError, SandboxError
 
 
 def children(pid: int) -> list[str]:

@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 from tests.support import User, cannot
 
-from cloche.engines.battery import CLAIMS, QUESTIONS, Answer, Costs, Probed, Question, median
-from cloche.engines.battery_roots import given_root, host_root
-from cloche.engines.battery_traps import has_vsock
 from cloche.engines.choice import NAMES
-from cloche.engines.errors import HostError
 from cloche.linux.traces import can_read_kernel_log
+from cloche.probing.battery import CLAIMS, QUESTIONS, Answer, Costs, Probed, Question, median
+from cloche.probing.roots import given_root, host_root
+from cloche.probing.traps import has_vsock
+from cloche.sandbox.errors import HostError
 
 # What a sandbox of native's shows, and what it refuses: docs/architecture.md says so, too.
 SHOWS = {"kernel", "mount-paths"}

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from cloche.engines.copying import collect, lines
+from cloche.sandbox.copying import collect, lines
 
 ERRORS_FIRST = "import sys; sys.stderr.write('e' * 300_000); sys.stdout.write('o' * 300_000)"
 ENDLESS = "import os\nwhile True: os.write(1, b'x' * 4096)"

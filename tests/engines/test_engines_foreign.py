@@ -12,7 +12,7 @@ import pytest
 from tests.engines.driving import drive_as_root, drive_as_user
 from tests.support import cannot
 
-from cloche.engines import userns
+from cloche.sandbox import userns
 
 pytestmark = pytest.mark.real
 

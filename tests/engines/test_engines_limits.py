@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from cloche.build.guestcall import perhaps_memory
-from cloche.engines import cgroups
-from cloche.engines.base import Ended, Limits
+from cloche.sandbox import cgroups
+from cloche.sandbox.base import Ended, Limits
+from cloche.tasks.guestcall import perhaps_memory
 
 
 @pytest.mark.parametrize("possible", [True, False])

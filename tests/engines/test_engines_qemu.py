@@ -16,8 +16,13 @@ import pytest
 from tests.engines.driving import make_root
 from tests.support import User, cannot, for_all
 
-from cloche.engines.errors import HostError
-from cloche.engines.vm import cpio, interpreter, kernel, modules
+from cloche.sandbox.errors import HostError
+from cloche.vm import (
+    cpio,
+    interpreter,
+    kernel,
+    modules,
+)
 
 DRIVER = Path(__file__).with_name("vm_driver.py")
 CHECKS = re.findall(r"^def (check_\w+)", DRIVER.with_name("vm_checks.py").read_text(), re.MULTILINE)

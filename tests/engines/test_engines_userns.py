@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.support import User
 
-from cloche.engines import userns
+from cloche.sandbox import userns
 
 
 def test_the_first_long_enough_range_is_taken_by_name_or_number() -> None:
@@ -35,7 +35,7 @@ def test_a_directory_that_the_user_may_not_enter_is_left(ordinary: User, tmp_pat
         (tmp_path / name).mkdir(mode=mode)
     code = (
         f"import sys; sys.path.insert(0, {str(ordinary.source)!r}); import os\n"
-        "from cloche.engines import userns; userns.enter(); print(os.getcwd())"
+        "from cloche.sandbox import userns; userns.enter(); print(os.getcwd())"
     )
     command = [*ordinary.as_user(), ordinary.python, "-c", code]
     # `su` leaves the working directory as it is.

@@ -14,12 +14,12 @@ from pathlib import Path
 from sandbox_ground import ENV, Ground, raises
 from sandbox_running import children
 
-from cloche.engines.base import Bind, Command, Ended, Engine, Limits, Sandbox
-from cloche.engines.errors import ProgramError, SandboxError
-from cloche.engines.local import LocalEngine
-from cloche.engines.native import NativeEngine
 from cloche.engines.qemu import Qemu
 from cloche.layers import capture, compare
+from cloche.sandbox.base import Bind, Command, Ended, Engine, Limits, Sandbox
+from cloche.sandbox.errors import ProgramError, SandboxError
+from cloche.sandbox.local import LocalEngine
+from cloche.sandbox.native import NativeEngine
 
 # Run by a Python of the host's that is shown inside. Each line of the output is one fact.
 FILES = """
@@ -78,7 +78,7 @@ def python(g: Ground, engine: Engine, script: str, sandbox: Sandbox) -> tuple[En
 def machines(engine: Engine) -> list[str]:
     """The processes of QEMU that an engine has: children of its keepers."""
     keepers = children(engine._launcher)  # type: ignore[attr-defined]
-    programs = [pid for keeper in keepers for pid in children(int(keeper))]
+    programs = [pid for supervisor in keepers for pid in children(int(supervisor))]
     return [
         pid for pid in programs if b"virtio-serial" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]

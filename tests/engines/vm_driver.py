@@ -14,8 +14,8 @@ from pathlib import Path
 import vm_checks
 from sandbox_ground import Ground
 
-from cloche.engines import userns
 from cloche.engines.choice import make_engine
+from cloche.sandbox import userns
 
 
 def main() -> None:

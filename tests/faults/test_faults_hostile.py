@@ -14,7 +14,11 @@ import pytest
 from tests.faults.looking import machine, said, settled
 from tests.support import Store, make_device
 
-from cloche.build import errors, guestcall, package
+from cloche.building import (
+    build as package,
+)
+from cloche.building import errors
+from cloche.tasks import guestcall
 
 pytestmark = pytest.mark.real
 

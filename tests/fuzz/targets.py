@@ -19,11 +19,11 @@ from pathlib import Path
 
 from tests.fuzz.samples import LOCK, MACHINE, PROJECT, made_gpkg, made_tar
 
+from cloche.archives.tarformat import TarReader
 from cloche.binhosts.gpkg import check_package, unsigned
 from cloche.binhosts.index import read_index, without_uri
-from cloche.build import diagnose, errorlines
-from cloche.build.events import decode_events
-from cloche.build.kept import read_kept
+from cloche.building import diagnose
+from cloche.building.kept_roots import read_kept
 from cloche.config import lock, makeconf, table
 from cloche.config.atoms import atom_fault
 from cloche.config.fragments import SourceFile, merge
@@ -31,15 +31,16 @@ from cloche.config.project import load_project
 from cloche.config.sets import parse_set
 from cloche.display.text import visible
 from cloche.errors import ClocheError
-from cloche.layers.tarformat import TarReader
 from cloche.layers.xattrtext import acl_from_text
 from cloche.plan.depgraph import decode_depgraph
 from cloche.portage.repository import profiles_of, read_repository
-from cloche.seeds.contents import parse_contents
+from cloche.records import errorlines
+from cloche.records.events import decode_events
+from cloche.seeds.debian.apt import parse_deb822, parse_one_line
+from cloche.seeds.debian.packages import installed, pinned
 from cloche.seeds.oci import Layout, chosen, layers_of
-from cloche.seeds.ownership import owned_by_package
-from cloche.seeds.packages import installed, pinned
-from cloche.seeds.sources import parse_deb822, parse_one_line
+from cloche.seeds.parts.contents import parse_contents
+from cloche.seeds.parts.ownership import owned_by_package
 from cloche.seeds.stage3 import digests_of, pointer_of
 from cloche.store.tree import walk
 from cloche.watch import emergelog, observed

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cloche.build import prepare
-from cloche.engines.battery import QUESTIONS
+from cloche.building import inputs
 from cloche.guest import probe_jobs, probe_rights, probe_shows
+from cloche.probing.battery import QUESTIONS
 
 
 def test_every_question_has_its_attempt() -> None:
@@ -28,12 +28,12 @@ def test_a_change_of_an_attempt_makes_no_step_new(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy = tmp_path / "guest"
-    shutil.copytree(prepare.GUEST, copy)
-    monkeypatch.setattr(prepare, "GUEST", copy)
-    before = prepare.guest_digest()
+    shutil.copytree(inputs.GUEST, copy)
+    monkeypatch.setattr(inputs, "GUEST", copy)
+    before = inputs.guest_digest()
     for name in ("probe.py", "probe_jobs.py", "probe_rights.py", "probe_shows.py"):
         assert (copy / name).exists()
         (copy / name).write_text("")
-    assert prepare.guest_digest() == before
+    assert inputs.guest_digest() == before
     (copy / "build.py").write_text("")
-    assert prepare.guest_digest() != before
+    assert inputs.guest_digest() != before

@@ -22,13 +22,22 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
 
-from cloche.build.compose import Composer
-from cloche.build.errors import CollisionError, StepError
-from cloche.build.footprint import contents, entries
-from cloche.build.merge import GLOBAL_STATE
-from cloche.layers import Layer, capture, compare, mount_overlay, own_mounts
+from cloche.building.merge import GLOBAL_STATE
+from cloche.composing.compose import Composer
+from cloche.composing.errors import CollisionError
+from cloche.composing.footprint import contents, entries
+from cloche.layers import (
+    Layer,
+    capture,
+    compare,
+)
 from cloche.plan.depgraph import Depgraph, Edge, Package
 from cloche.plan.plan import Plan, make_plan
+from cloche.roots import (
+    mount_overlay,
+    own_mounts,
+)
+from cloche.tasks.errors import StepError
 
 HERE = Path(__file__).parent
 GUEST = HERE.parents[1] / "src/cloche/guest"

@@ -11,7 +11,7 @@ import pytest
 import tiny
 from tests.support import Store, project
 
-from cloche.build.metadata import LEAST
+from cloche.building.metadata import LEAST
 
 pytestmark = pytest.mark.real
 

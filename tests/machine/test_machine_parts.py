@@ -17,7 +17,7 @@ from tests.support import project
 from cloche.config.lock import TreeSeed
 from cloche.config.project import load_project
 from cloche.layers import commit, flatten, stored_layer
-from cloche.seeds.splitting import REST
+from cloche.seeds.parts.splitting import REST
 from cloche.seeds.stored import Seed, stored_as
 from cloche.store import Store
 

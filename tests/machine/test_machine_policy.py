@@ -11,7 +11,7 @@ import pytest
 import tiny
 from tests.support import Store, cannot, project
 
-from cloche.engines import cgroups
+from cloche.sandbox import cgroups
 
 pytestmark = pytest.mark.real
 

@@ -15,7 +15,7 @@ from tests.support import Store, project
 pytestmark = pytest.mark.real
 
 NO_BORDER = """
-from cloche.layers import unions
+from cloche.roots import unions
 unions.lowers.__kwdefaults__.update(border=0, tail=0)
 from cloche.cli.main import main
 main()

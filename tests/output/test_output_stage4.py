@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cloche.engines.base import Ended
 from cloche.output.stage4 import is_whole
+from cloche.sandbox.base import Ended
 
 TOUCHED = "/bin/tar: ./usr/bin/x: file changed as we read it\n"
 CASES = {

@@ -12,9 +12,10 @@ import pytest
 from tests.support import cannot
 
 from cloche.errors import Exit
-from cloche.seeds import debian, packages
 from cloche.seeds.arch import host_arch
-from cloche.seeds.debian_errors import (
+from cloche.seeds.debian import bootstrap, packages
+from cloche.seeds.debian.apt import Mirror
+from cloche.seeds.debian.errors import (
     BadPackageListError,
     BadSignatureError,
     MirrorUnreachableError,
@@ -23,9 +24,8 @@ from cloche.seeds.debian_errors import (
     TreeNotEmptyError,
     UnknownArchError,
 )
-from cloche.seeds.sources import Mirror
 
-WANTED = debian.Bootstrap(
+WANTED = bootstrap.Bootstrap(
     "bookworm", "amd64", Mirror("http://mirror.example/debian", Path("/k.gpg")), ("gcc", "make")
 )
 
@@ -48,7 +48,7 @@ SHA256: 1111
 
 
 def test_the_command_runs_alike_for_everyone() -> None:
-    argv = debian.command(WANTED, Path("/t"))
+    argv = bootstrap.command(WANTED, Path("/t"))
     assert argv[:4] == [
         "mmdebstrap", "--mode=unshare", "--format=directory", "--variant=minbase",
     ]  # fmt: skip
@@ -61,7 +61,7 @@ def test_the_command_runs_alike_for_everyone() -> None:
 
 
 def test_of_the_environment_only_proxies_get_through() -> None:
-    env = debian.environment({"http_proxy": "http://p.example", "LANG": "de_DE", "PATH": "/x"})
+    env = bootstrap.environment({"http_proxy": "http://p.example", "LANG": "de_DE", "PATH": "/x"})
     assert env["http_proxy"] == "http://p.example"
     assert "LANG" not in env
     assert "/x" not in env["PATH"]
@@ -80,7 +80,7 @@ def test_of_the_environment_only_proxies_get_through() -> None:
 def test_a_failure_is_named_by_its_words(tmp_path: Path, line: str, kind: type) -> None:
     log = tmp_path / "log"
     log.write_text(f"I: running apt-get update...\n\n{line}\n")
-    error = debian.judge(WANTED, 100, log)
+    error = bootstrap.judge(WANTED, 100, log)
     assert type(error) is kind
     assert line in error.detail  # type: ignore[attr-defined]
 
@@ -88,7 +88,7 @@ def test_a_failure_is_named_by_its_words(tmp_path: Path, line: str, kind: type) 
 def test_no_mmdebstrap_is_the_hosts_affair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(MissingToolError, match="apt install mmdebstrap") as caught:
-        debian.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
+        bootstrap.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
     assert caught.value.status is Exit.HOST
 
 
@@ -116,9 +116,9 @@ def test_steps_are_reported_and_all_words_kept(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in(tools, "echo 'I: running apt-get update...' >&2; echo other; echo I: success")
-    monkeypatch.setattr(debian, "environment", lambda environ: dict(environ))
+    monkeypatch.setattr(bootstrap, "environment", lambda environ: dict(environ))
     steps: list[str] = []
-    debian.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log", steps.append)
+    bootstrap.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log", steps.append)
     assert steps == ["running apt-get update"]
     assert (tmp_path / "log").read_text().splitlines()[1:] == ["other", "I: success"]
 
@@ -128,9 +128,9 @@ def test_a_failed_bootstrap_leaves_no_tree(
     tools: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in(tools, f"mkdir -p {tmp_path}/tree/etc; echo E: boom; exit 7")
-    monkeypatch.setattr(debian, "environment", lambda environ: dict(environ))
+    monkeypatch.setattr(bootstrap, "environment", lambda environ: dict(environ))
     with pytest.raises(StepFailedError) as caught:
-        debian.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
+        bootstrap.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
     assert caught.value.exit_status == 7
     assert caught.value.detail == "E: boom"
     assert not (tmp_path / "tree").exists()
@@ -170,7 +170,7 @@ def test_a_directory_with_something_in_it_is_left_alone(tools: Path, tmp_path: P
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/mine").touch()
     with pytest.raises(TreeNotEmptyError):
-        debian.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
+        bootstrap.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
     assert (tmp_path / "tree/mine").exists()
 
 

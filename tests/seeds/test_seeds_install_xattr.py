@@ -19,7 +19,7 @@ def install(where: Path, *arguments: str | Path) -> None:
     told = 'echo "$PORTAGE_INSTALL_XATTR_IMPLEMENTATION $*" > "$(dirname "$0")/told"'
     helper.write_text(f"#!/bin/sh\n{told}\n")
     helper.chmod(0o755)
-    with as_file(files("cloche.seeds").joinpath("install-xattr")) as script:
+    with as_file(files("cloche.seeds.debian").joinpath("install-xattr")) as script:
         command = [sys.executable, "-IS", script, *arguments]
         environment = {"PATH": "/usr/bin:/bin", "PORTAGE_BIN_PATH": str(where / "bin")}
         subprocess.run(command, env=environment, check=True)

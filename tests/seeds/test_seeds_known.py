@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from cloche.seeds.known import Known, Rule, known_packages, rules, upstream, write_entries
-from cloche.seeds.packages import Installed
-from cloche.seeds.perl_modules import gentoo_version, perl_virtuals
+from cloche.seeds.debian.packages import Installed
+from cloche.seeds.debian.perl_modules import gentoo_version, perl_virtuals
+from cloche.seeds.debian.provided import (
+    Provided,
+    Rule,
+    provided_packages,
+    rules,
+    upstream,
+    write_entries,
+)
 
 
 def debian(name: str, version: str) -> Installed:
@@ -50,15 +57,17 @@ def test_slots_flags_and_what_has_to_be_there_as_well() -> None:
         debian("python3-yaml", "6.0-3"),
         debian("odd", "snapshot-1"),
     ]
-    assert known_packages(packages, table) == (
-        Known("dev-build", "autoconf-2.71-r99", "2.71", (), "autoconf"),
-        Known("dev-lang", "perl-5.36.0-r99", "0/5.36", ("b",), "perl", off=("a", "c")),
-        Known("dev-python", "pyyaml-6.0-r99", "0", ("python_targets_python3_11",), "python3-yaml"),
-        Known("x", "wrap-7-r99", "0", (), "autoconf"),
+    assert provided_packages(packages, table) == (
+        Provided("dev-build", "autoconf-2.71-r99", "2.71", (), "autoconf"),
+        Provided("dev-lang", "perl-5.36.0-r99", "0/5.36", ("b",), "perl", off=("a", "c")),
+        Provided(
+            "dev-python", "pyyaml-6.0-r99", "0", ("python_targets_python3_11",), "python3-yaml"
+        ),
+        Provided("x", "wrap-7-r99", "0", (), "autoconf"),
     )
     packages.append(debian("g++", "4:12.2.0-3"))
-    gcc = Known("sys-devel", "gcc-12.2.0-r99", "12", ("cxx",), "gcc", ("g++",))
-    assert gcc in known_packages(packages, table)
+    gcc = Provided("sys-devel", "gcc-12.2.0-r99", "12", ("cxx",), "gcc", ("g++",))
+    assert gcc in provided_packages(packages, table)
 
 
 def test_no_gentoo_package_stands_for_two_of_the_data_file() -> None:
@@ -71,7 +80,7 @@ def test_an_entry_has_flags_that_are_set_and_others(tmp_path: Path) -> None:
     seed, layer = tmp_path / "seed", tmp_path / "layer"
     (seed / "var/db/pkg").mkdir(parents=True)
     layer.mkdir()
-    perl = Known("dev-lang", "perl-5.36.0-r99", "0", ("threads",), "perl", off=("debug", "x"))
+    perl = Provided("dev-lang", "perl-5.36.0-r99", "0", ("threads",), "perl", off=("debug", "x"))
     write_entries(seed, [perl], layer)
     entry = layer / "var/db/pkg/dev-lang/perl-5.36.0-r99"
     assert (entry / "IUSE").read_text() == "debug threads x\n"

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from cloche.seeds import portage_sdist
-from cloche.seeds.debian_errors import SdistNotFoundError, UnpinnedPortageError, WrongDigestError
-from cloche.seeds.pip_config import PipSettings, read_settings
-from cloche.seeds.portage_sdist import SdistPin
+from cloche.seeds.debian import portage_sdist
+from cloche.seeds.debian.errors import SdistNotFoundError, UnpinnedPortageError, WrongDigestError
+from cloche.seeds.debian.pip_config import PipSettings, read_settings
+from cloche.seeds.debian.portage_sdist import SdistPin
 
 CONTENT = b"a release"
 PIN = SdistPin("9.9.9", hashlib.sha256(CONTENT).hexdigest())

@@ -14,13 +14,12 @@ from tests.support import cannot
 
 from cloche.config import lock
 from cloche.config.lock import DebianSeed
-from cloche.engines.base import Command, Sandbox
-from cloche.engines.native import NativeEngine
 from cloche.layers import commit, stored_layer
-from cloche.seeds import debian_seed as seed
-from cloche.seeds import sources
-from cloche.seeds.derived import strict_parts
+from cloche.sandbox.base import Command, Sandbox
+from cloche.sandbox.native import NativeEngine
+from cloche.seeds.debian import apt, seed
 from cloche.seeds.errors import SeedDriftError
+from cloche.seeds.parts.derived import strict_parts
 from cloche.store import Store
 
 pytestmark = pytest.mark.real
@@ -42,9 +41,9 @@ def test_two_bootstraps_are_one_seed(tmp_path: Path) -> None:
 
 
 def bootstrap_twice(tmp_path: Path) -> None:
-    mirror = sources.find_mirror("bookworm")
+    mirror = apt.find_mirror("bookworm")
     with NativeEngine() as engine:
-        means = seed.Means(engine, mirror, tmp_path / "cache", tmp_path / "log")
+        means = seed.SeedContext(engine, mirror, tmp_path / "cache", tmp_path / "log")
         with Store.open(tmp_path / "one") as store:
             first = made(store, means)
             tools_are_hidden(engine, store, first.layer)
@@ -63,7 +62,7 @@ def bootstrap_twice(tmp_path: Path) -> None:
 
 def made(
     store: Store,
-    means: seed.Means,
+    means: seed.SeedContext,
     locked: DebianSeed | None = None,
     packages: tuple[str, ...] = seed.SeedSpec().packages,
 ) -> DebianSeed:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from cloche.seeds import sources
-from cloche.seeds.debian_errors import BadSourceError, NoKeyringError, NoMirrorError
+from cloche.seeds.debian import apt
+from cloche.seeds.debian.errors import BadSourceError, NoKeyringError, NoMirrorError
 
 DEB822 = """\
 # a comment
@@ -46,12 +46,12 @@ def key(tmp_path: Path) -> Path:
 
 def test_a_deb822_source_names_mirror_and_key(etc: Path, key: Path) -> None:
     (etc / "sources.list.d/debian.sources").write_text(DEB822.format(key=key))
-    found = sources.find_mirror("bookworm", etc=etc)
-    assert found == sources.Mirror("https://mirror.example/debian", key)
+    found = apt.find_mirror("bookworm", etc=etc)
+    assert found == apt.Mirror("https://mirror.example/debian", key)
 
 
 def test_continuation_lines_and_disabled_stanzas_are_understood(key: Path) -> None:
-    found = sources.parse_deb822(DEB822.format(key=key), Path("x"))
+    found = apt.parse_deb822(DEB822.format(key=key), Path("x"))
     assert [source.suites for source in found] == [
         ("bookworm", "bookworm-updates"),
         ("bookworm-security",),
@@ -64,7 +64,7 @@ def test_one_line_sources_with_options(etc: Path, key: Path) -> None:
         "# deb http://off.example/debian bookworm main\n"
         f"deb [arch=amd64 signed-by={key}] http://mirror.example/debian bookworm main # ours\n"
     )
-    assert sources.find_mirror("bookworm", etc=etc).uri == "http://mirror.example/debian"
+    assert apt.find_mirror("bookworm", etc=etc).uri == "http://mirror.example/debian"
 
 
 def test_a_source_for_the_suite_wins_over_an_earlier_one_for_another(etc: Path, key: Path) -> None:
@@ -72,12 +72,12 @@ def test_a_source_for_the_suite_wins_over_an_earlier_one_for_another(etc: Path, 
         "deb http://first.example/debian trixie main\n"
         "deb http://second.example/debian bookworm main\n"
     )
-    assert sources.find_mirror("bookworm", keyring=key, etc=etc).uri.startswith("http://second.")
+    assert apt.find_mirror("bookworm", keyring=key, etc=etc).uri.startswith("http://second.")
 
 
 def test_a_mirror_of_another_debian_suite_will_do(etc: Path, key: Path) -> None:
     (etc / "sources.list").write_text("deb http://mirror.example/debian trixie main\n")
-    found = sources.find_mirror("bookworm", keyring=key, etc=etc)
+    found = apt.find_mirror("bookworm", keyring=key, etc=etc)
     assert found.uri == "http://mirror.example/debian"
 
 
@@ -94,33 +94,33 @@ def test_a_mirror_of_another_debian_suite_will_do(etc: Path, key: Path) -> None:
 def test_what_is_no_archive_of_the_suite_is_not_taken(etc: Path, key: Path, line: str) -> None:
     (etc / "sources.list").write_text(line + "\n")
     with pytest.raises(NoMirrorError) as caught:
-        sources.find_mirror("bookworm", keyring=key, etc=etc)
+        apt.find_mirror("bookworm", keyring=key, etc=etc)
     assert "--mirror" in str(caught.value)
 
 
 def test_a_given_mirror_asks_nobody(etc: Path, key: Path) -> None:
     (etc / "sources.list").write_text("nonsense\n")
-    found = sources.find_mirror("sid", mirror="http://mine.example/d", keyring=key, etc=etc)
-    assert found == sources.Mirror("http://mine.example/d", key)
+    found = apt.find_mirror("sid", mirror="http://mine.example/d", keyring=key, etc=etc)
+    assert found == apt.Mirror("http://mine.example/d", key)
 
 
 def test_a_malformed_line_is_named(etc: Path) -> None:
     (etc / "sources.list").write_text("\ndeb http://mirror.example/debian\n")
     with pytest.raises(BadSourceError) as caught:
-        sources.find_mirror("bookworm", etc=etc)
+        apt.find_mirror("bookworm", etc=etc)
     assert caught.value.where == f"{etc}/sources.list:2"
 
 
 def test_a_stanza_without_uris_is_named() -> None:
     with pytest.raises(BadSourceError, match="no Uris"):
-        sources.parse_deb822("\nTypes: deb\nSuites: sid\n", Path("x"))
+        apt.parse_deb822("\nTypes: deb\nSuites: sid\n", Path("x"))
 
 
 def test_a_missing_keyring_says_what_to_install(tmp_path: Path) -> None:
     with pytest.raises(NoKeyringError, match="apt install debian-archive-keyring"):
-        sources.find_keyring(None, (tmp_path / "none",))
+        apt.find_keyring(None, (tmp_path / "none",))
     with pytest.raises(NoKeyringError, match="cannot be read"):
-        sources.find_keyring(tmp_path / "none")
+        apt.find_keyring(tmp_path / "none")
 
 
 def test_proxies_and_dates_are_passed_on_and_nothing_else() -> None:
@@ -132,11 +132,11 @@ def test_proxies_and_dates_are_passed_on_and_nothing_else() -> None:
         'Acquire::GzipIndexes "true";\n'
         'DPkg::Post-Invoke:: "rm -f /x";\n'
     )
-    assert list(sources.passed_on(dump)) == [
+    assert list(apt.passed_on(dump)) == [
         'Acquire::http::Proxy "http://proxy.example:3128";',
         'Acquire::Check-Valid-Until "false";',
     ]
 
 
 def test_portage_learns_of_the_mirror_in_its_own_format() -> None:
-    assert sources.portage_mirrors("http://m.example/debian/") == "debian http://m.example/debian\n"
+    assert apt.portage_mirrors("http://m.example/debian/") == "debian http://m.example/debian\n"

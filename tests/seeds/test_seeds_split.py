@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.parts import files_of, split, whole_again
 
-from cloche.seeds.contents import Line, parse_contents
-from cloche.seeds.splitting import REST
+from cloche.seeds.parts.contents import Line, parse_contents
+from cloche.seeds.parts.splitting import REST
 from cloche.store import Store
 
 SPACES = "a name  with spaces"

@@ -21,7 +21,6 @@ from cloche.fetching.errors import (
     WrongContentError,
 )
 from cloche.seeds import stage3
-from cloche.seeds.making import Means, Wanted
 from cloche.seeds.stage3_errors import (
     FlavourUnknownError,
     NoAutobuildsError,
@@ -30,6 +29,7 @@ from cloche.seeds.stage3_errors import (
     PointerMovedError,
     UnsignedFileError,
 )
+from cloche.seeds.types import SeedContext, SeedRequest
 
 STAMP, LATER = "20260406T170000Z", "20260413T170000Z"
 TOP = "releases/amd64/autobuilds"
@@ -62,10 +62,10 @@ class Ground:
         self.mirror.put(f"{TOP}/latest-stage3.txt", key.clear(pointer))
         return path
 
-    def wanted(self, locked: Stage3Seed | None, update: bool, **options: str) -> Wanted:
+    def wanted(self, locked: Stage3Seed | None, update: bool, **options: str) -> SeedRequest:
         said = {"arch": "amd64", "flavour": "openrc", "mirror": self.mirror.address}
         said |= {"keyring": str(self.directory / "keys.asc"), **options}
-        return Wanted(
+        return SeedRequest(
             SeedSpec("s", "stage3", said, Origin(self.directory)), Path("/"), locked, update
         )
 
@@ -76,7 +76,7 @@ class Ground:
         subprocess.run(["rm", "-rf", room], check=True)
         room.mkdir()
         engine: Any = None  # nothing of it is run here
-        means = Means(engine, self.directory / "cache", self.directory / "log")
+        means = SeedContext(engine, self.directory / "cache", self.directory / "log")
         means.cache.mkdir(exist_ok=True)
         return stage3.make(self.wanted(locked, update, **options), room, means)
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from cloche.layers import Layer
-from cloche.seeds.known import Known
-from cloche.seeds.packages import STATUS, Installed, installed
-from cloche.seeds.splitting import REST
-from cloche.seeds.strict import (
+from cloche.seeds.debian.packages import STATUS, Installed, installed
+from cloche.seeds.debian.provided import Provided
+from cloche.seeds.parts.splitting import REST
+from cloche.seeds.parts.strict import (
     SeedParts,
     debian_needs,
     debian_toolchain,
@@ -43,9 +43,9 @@ def packages(tmp_path: Path) -> list[Installed]:
 
 
 KNOWN = (
-    Known("sys-devel", "bison-1-r99", "0", (), "bison"),
-    Known("sys-devel", "gcc-1-r99", "1", (), "gcc", ("libc",)),
-    Known("dev-lang", "perl-1-r99", "0", (), "perl"),
+    Provided("sys-devel", "bison-1-r99", "0", (), "bison"),
+    Provided("sys-devel", "gcc-1-r99", "1", (), "gcc", ("libc",)),
+    Provided("dev-lang", "perl-1-r99", "0", (), "perl"),
 )
 
 

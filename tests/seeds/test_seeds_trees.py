@@ -19,26 +19,30 @@ from typing import Any
 import pytest
 from tests.support import cannot
 
+from cloche.archives import (
+    ImportRefusedError,
+    Limits,
+)
 from cloche.config.errors import Origin
 from cloche.config.lock import TreeSeed
 from cloche.config.project import SeedSpec
-from cloche.engines import userns
 from cloche.fetching.errors import WrongContentError
-from cloche.layers import ImportRefusedError, Limits, compare
+from cloche.layers import compare
+from cloche.sandbox import userns
 from cloche.seeds import directory, oci, tarball
 from cloche.seeds.arch import host_arch
 from cloche.seeds.errors import BadImageError, NoFileError
-from cloche.seeds.making import Means, Wanted
+from cloche.seeds.types import SeedContext, SeedRequest
 
 
-def means(tmp_path: Path, *apart: Path) -> Means:
+def means(tmp_path: Path, *apart: Path) -> SeedContext:
     engine: Any = None  # nothing of it is run here
-    return Means(engine, tmp_path / "cache", tmp_path / "log", apart=apart)
+    return SeedContext(engine, tmp_path / "cache", tmp_path / "log", apart=apart)
 
 
-def wanted(kind: str, locked: TreeSeed | None = None, **options: str) -> Wanted:
+def wanted(kind: str, locked: TreeSeed | None = None, **options: str) -> SeedRequest:
     spec = SeedSpec("s", kind, options, Origin(Path("cloche.toml"), 1))
-    return Wanted(spec, Path("/"), locked)
+    return SeedRequest(spec, Path("/"), locked)
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from tests.support import cannot
 
-from cloche.engines import userns
 from cloche.layers.layer import commit
+from cloche.sandbox import userns
 from cloche.store import ForeignStoreError, IdMap, Owner, Store, adopt, verify, walk
 from cloche.store.index import Index
 

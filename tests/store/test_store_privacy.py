@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from tests.support import cannot
 
-from cloche.engines import userns
+from cloche.sandbox import userns
 from cloche.store import Store
 
 pytestmark = pytest.mark.real

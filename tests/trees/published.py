@@ -10,7 +10,7 @@ from tests.mirrors import Signer
 
 from cloche.config.project import load_project
 from cloche.store import Store
-from cloche.trees.making import Means
+from cloche.trees.methods import SyncContext
 from cloche.trees.stored import Taken, find_tree, sync
 
 
@@ -59,8 +59,8 @@ class Ground:
 
     def sync(self, *, update: bool = True, mirror: str | None = None) -> tuple[Taken, bool]:
         project = load_project(self.directory / "project")
-        means = Means(self.store.path / "downloads", mirror, report=self.said.append)
-        return sync(self.store, project, project.repos["overlay"], means, update=update)
+        context = SyncContext(self.store.path / "downloads", mirror, report=self.said.append)
+        return sync(self.store, project, project.repos["overlay"], context, update=update)
 
     def found(self) -> Taken | None:
         project = load_project(self.directory / "project")

@@ -19,7 +19,7 @@ from cloche.config.errors import Origin
 from cloche.config.sync import Sync
 from cloche.fetching.errors import SignatureError
 from cloche.trees.errors import ManifestError, OlderTreeError, ProgramError, TreeDriftError
-from cloche.trees.making import Wanted
+from cloche.trees.methods import SyncRequest
 from cloche.trees.rsync import source_of
 
 
@@ -157,7 +157,7 @@ def test_what_no_manifest_covers_stays_out(ground: Ground, declared: str) -> Non
 
 def test_a_password_is_apart_from_the_address(ground: Ground) -> None:
     sync = Sync("rsync", "rsync://me:se%20cret@mirror.test/tree/")
-    wanted = Wanted("overlay", sync, Origin(ground.directory))
+    wanted = SyncRequest("overlay", sync, Origin(ground.directory))
     assert source_of(wanted) == ("rsync://me@mirror.test/tree/", "se cret")
 
 

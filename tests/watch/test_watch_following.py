@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from cloche.build.events import Done, Event, Finished, Logging, Phase, Planned, Started
+from cloche.records.events import Done, Event, Finished, Logging, Phase, Planned, Started
 from cloche.watch import emergelog, processes
 from cloche.watch.follow import Doing, Follower, Look
 from cloche.watch.observed import Observer, decode

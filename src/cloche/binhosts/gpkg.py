@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from cloche.archives.tarformat import Member, TarReader
 from cloche.binhosts.errors import BadPackageError
 from cloche.errors import ClocheError
 from cloche.fetching.download import ALGORITHMS
 from cloche.fetching.openpgp import Keyring, signed_part
 from cloche.layers import SOURCE_DATE_EPOCH
-from cloche.layers.tarformat import Member, TarReader
 
 _MEMBER = re.compile(r"(gpkg-1|Manifest|(?:metadata|image)\.tar(?:\.[a-z0-9]+)?(?:\.sig)?)")
 _NEEDED = ("gpkg-1", "metadata.tar", "image.tar", "Manifest")

@@ -14,21 +14,18 @@ from typing import Any, Literal
 
 import click
 
-from cloche.build.errors import BuildError, GuestError, StepError
-from cloche.build.events import Delivered, Note, Sink
-from cloche.build.lookup_errors import UnknownPackageError
-from cloche.build.machine import build_machine
-from cloche.build.news import news
-from cloche.build.record import recorded
-from cloche.build.work import Worker
-from cloche.build.workshop import Workshop
+from cloche.building.context import BuildContext
+from cloche.building.errors import BuildError
+from cloche.building.machine import build_machine
+from cloche.building.news import news
+from cloche.building.packages import Worker
 from cloche.cli.complete import complete_fragment, complete_machine, complete_package
 from cloche.cli.errors import MachinesError
 from cloche.cli.terminable import terminable
 from cloche.cli.workplace import (
     Choices,
     Options,
-    opened_workshop,
+    opened_context,
     prepared,
     say,
 )
@@ -46,6 +43,13 @@ from cloche.output.deliver import Delivered as Results
 from cloche.output.deliver import deliver, finished_machine, remember
 from cloche.plan.names import matching, nearest
 from cloche.plan.plan import narrowed
+from cloche.records.builds import recorded
+from cloche.records.errors import UnknownPackageError
+from cloche.records.events import Delivered, Note, Sink
+from cloche.tasks.errors import (
+    GuestError,
+    StepError,
+)
 
 STRICT = "Hide all of the seed but a named toolchain from builds."
 
@@ -219,55 +223,61 @@ def _build(
     display = make_display(progress, verbose=verbose)
     with (
         terminable(),
-        opened_workshop(options, project, machine, choices, display) as shop,
-        _telling(shop, progress),
+        opened_context(options, project, machine, choices, display) as context,
+        _telling(context, progress),
         _closing(display),
-        recorded(shop),
+        recorded(
+            context.store,
+            context.bus,
+            context.inputs.place,
+            machine.name,
+            count=context.policy.records,
+        ),
     ):
         if isinstance(display, Live):
-            display.attach(shop.running.stop_package)
-        worker = _selected(prepared(shop, project, machine, choices), choices)
+            display.attach(context.running.stop_package)
+        worker = _selected(prepared(context, project, machine, choices), choices)
         try:
-            built = build_machine(shop, worker)
+            built = build_machine(context, worker)
             if choices.packages:
-                remember(shop, worker, machine)
+                remember(context, worker, machine)
             else:
-                delivered = deliver(shop, worker, built, machine, directory)
-                _count_news(shop, machine)
+                delivered = deliver(context, worker, built, machine, directory)
+                _count_news(context, machine)
         except BaseException as error:
-            remember(shop, worker, machine)
+            remember(context, worker, machine)
             display.close()  # before anything else is written where it draws
             if isinstance(error, BuildError):
                 _tell_failures(error)
             raise
         if delivered:
-            shop.bus(
+            context.bus(
                 Delivered(
                     packages=str(delivered.binpkgs),
                     stage4=str(delivered.stage4) if delivered.stage4 else None,
-                    logs=str(shop.store.logs),
+                    logs=str(context.store.logs),
                 )
             )
     took = seconds(time.monotonic() - began)
     told = f"{count(built.built, 'package')} built, {built.reused} reused, {took} in all"
     if progress != "json":
-        _tell_results(delivered, shop.store.logs, told)
+        _tell_results(delivered, context.store.logs, told)
     return told
 
 
-def _count_news(shop: Workshop, machine: Machine) -> None:
+def _count_news(context: BuildContext, machine: Machine) -> None:
     """Say how many unread news items concern a machine that is finished; no news fail a build."""
-    pin = finished_machine(shop.store, machine)
-    layers = [shop.layer(id) for id in pin.data["layers"]] if pin else []
+    pin = finished_machine(context.store, machine)
+    layers = [context.layer(id) for id in pin.data["layers"]] if pin else []
     try:
-        unread = sum(not item.read for item in news(shop, layers))
+        unread = sum(not item.read for item in news(context, layers))
     except (StepError, GuestError) as error:
-        shop.bus(Note(text=f"news: {error.what}", level="warning"))
+        context.bus(Note(text=f"news: {error.what}", level="warning"))
         return
     if unread:
         items = count(unread, "unread news item")
         text = f"{items} for this machine: `cloche news {machine.name}`"
-        shop.bus(Note(text=text))
+        context.bus(Note(text=text))
 
 
 def _selected(worker: Worker, choices: Choices) -> Worker:
@@ -325,10 +335,10 @@ def _tell_failures(error: BuildError) -> None:
 
 
 @contextmanager
-def _telling(shop: Workshop, progress: Progress) -> Iterator[None]:
+def _telling(context: BuildContext, progress: Progress) -> Iterator[None]:
     """Show what ebuilds said to their users in the block at its end, also after a failure."""
     collector = Collector()
-    shop.bus.add(collector)
+    context.bus.add(collector)
     try:
         yield
     finally:

@@ -15,10 +15,11 @@ import click
 from cloche.cli.complete import complete_engine
 from cloche.cli.workplace import Options, opened_store, say
 from cloche.display import engines as shown
-from cloche.engines import battery, choice
-from cloche.engines.battery_roots import Root, given_root, host_root
-from cloche.engines.battery_traps import planted
+from cloche.engines import choice
 from cloche.errors import Exit
+from cloche.probing import availability, battery
+from cloche.probing.roots import Root, given_root, host_root
+from cloche.probing.traps import planted
 from cloche.seeds.stored import stored_seeds
 from cloche.store import Store
 
@@ -28,7 +29,7 @@ class Found:
     """What the battery found, and where."""
 
     root: str
-    looked: tuple[choice.Availability, ...]
+    looked: tuple[availability.Availability, ...]
     probed: tuple[battery.Probed, ...]
 
 
@@ -80,7 +81,7 @@ def engines(
     for name in names:
         choice.nature_of(name)
     with opened_store(options) as store, store.workspace("engines") as room:
-        looked = tuple(choice.look(name, room) for name in names or choice.NAMES)
+        looked = tuple(availability.look(name, room) for name in names or choice.NAMES)
         if not probe:
             click.echo(_told(looked) if as_json else shown.listing(looked))
             return
@@ -102,7 +103,7 @@ def engines(
 def _probe(
     store: Store,
     room: Path,
-    looked: tuple[choice.Availability, ...],
+    looked: tuple[availability.Availability, ...],
     root: Path | None,
     rounds: int,
 ) -> Found:
@@ -133,11 +134,11 @@ def _root(store: Store, given: Path | None, place: Path) -> Root:
     )
 
 
-def _told(looked: Sequence[choice.Availability]) -> str:
+def _told(looked: Sequence[availability.Availability]) -> str:
     return json.dumps([_about(each) for each in looked], indent=2)
 
 
-def _about(each: choice.Availability) -> dict[str, object]:
+def _about(each: availability.Availability) -> dict[str, object]:
     return {
         "name": each.name,
         "there": each.there,

@@ -9,13 +9,12 @@ from collections.abc import Mapping
 
 import click
 
-from cloche.build.lookup_errors import UnknownPackageError
-from cloche.build.machine import expected_seconds, prepare
-from cloche.build.preview import Forecast, forecast
-from cloche.build.work import Worker
+from cloche.building.forecast import Forecast, forecast
+from cloche.building.machine import expected_seconds, prepare
+from cloche.building.packages import Worker
 from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
-from cloche.cli.workplace import Choices, Options, opened_workshop, say, telling_of_long_stages
+from cloche.cli.workplace import Choices, Options, opened_context, say, telling_of_long_stages
 from cloche.config.project import load_project
 from cloche.display.picture import Picture, as_dot, as_text, bare
 from cloche.display.state import Status
@@ -26,6 +25,7 @@ from cloche.plan.depgraph import Depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.order import make_order, reduced
 from cloche.plan.select import between, declared, kept, turned, within
+from cloche.records.errors import UnknownPackageError
 
 UNCUT = 1 << 30  # columns
 
@@ -68,8 +68,8 @@ def graph(
     project = load_project(options.directory)
     wanted = project.machine(machine)
     choices = Choices(strict=strict)
-    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
-        worker = prepare(shop, wanted.targets)
+    with opened_context(options, project, wanted, choices, telling_of_long_stages()) as context:
+        worker = prepare(context, wanted.targets)
         fates = forecast(worker)
         notes = _notes(worker, fates)
     resolution = worker.plan.graph
@@ -132,7 +132,7 @@ def _notes(worker: Worker, fates: Mapping[str, Forecast]) -> dict[str, str]:
     notes = {}
     for package in worker.plan.packages:
         fate = fates[package.id].fate
-        took = expected_seconds(worker.shop.store, package) if fate != "reuse" else None
+        took = expected_seconds(worker.context.store, package) if fate != "reuse" else None
         notes[package.id] = fate if took is None else f"{fate}, ~{seconds(took)}"
     return notes
 

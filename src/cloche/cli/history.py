@@ -8,14 +8,13 @@ from dataclasses import asdict
 
 import click
 
-from cloche.build.errors import NotBuiltError
-from cloche.build.history import MachineRun, Run, machine_run, names_in, runs_in
-from cloche.build.lookup_errors import UnknownPackageError
-from cloche.build.record import recorded_events, records
 from cloche.cli.complete import complete_machine
 from cloche.cli.workplace import Options, opened_store, project_or_none
 from cloche.display.text import seconds
 from cloche.plan.names import matching, nearest
+from cloche.records.builds import recorded_events, records
+from cloche.records.errors import NotBuiltError, UnknownPackageError
+from cloche.records.history import MachineRun, Run, machine_run, names_in, runs_in
 
 WORDS = {
     "first": "new layer",

@@ -11,13 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 import click
 import msgspec
 
-from cloche.build import binpkg, distfiles, locking
-from cloche.build.errors import MissingSeedError
-from cloche.build.events import Event, Fetched
-from cloche.build.fetch import fetch as fetch_package
-from cloche.build.liveahead import fetch_live, lacking_live, live_packages
-from cloche.build.machine import FETCHERS
-from cloche.build.workshop import Inputs, Workshop
+from cloche.building import (
+    binpkg,
+    locking,
+)
+from cloche.building.context import BuildContext, Inputs
+from cloche.building.errors import MissingSeedError
+from cloche.building.fetch import fetch as fetch_package
+from cloche.building.liveahead import fetch_live, lacking_live, live_packages
+from cloche.building.machine import FETCHERS
 from cloche.cli.build import live_option
 from cloche.cli.complete import complete_machine
 from cloche.cli.repo import sync_index, sync_repository
@@ -26,7 +28,7 @@ from cloche.cli.terminable import terminable
 from cloche.cli.workplace import (
     Choices,
     Options,
-    opened_workshop,
+    opened_context,
     prepared,
     say,
     telling_of_long_stages,
@@ -39,6 +41,8 @@ from cloche.config.project import Project, load_project
 from cloche.display.text import count, one_line, size
 from cloche.errors import ClocheError, Exit
 from cloche.plan.depgraph import Package
+from cloche.records.events import Event, Fetched
+from cloche.tasks import distfiles
 
 
 @click.command(
@@ -81,21 +85,21 @@ def lock(
         wanted = project.machine(name)
         with (
             terminable(),
-            opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop,
+            opened_context(options, project, wanted, choices, telling_of_long_stages()) as context,
         ):
-            worker = prepared(shop, project, wanted, choices)
+            worker = prepared(context, project, wanted, choices)
             before = locks.read(project.lock)
             for error in [] if check else fetch_live(worker, update=update):
                 say(one_line(str(error)))
                 failed = True
             packages = worker.plan.packages
-            gpkgs = locking.fetched_binpkgs(shop, packages)
-            now = locking.locked(before, wanted, shop.inputs, packages, gpkgs)
+            gpkgs = locking.fetched_binpkgs(context, packages)
+            now = locking.locked(before, wanted, context.inputs, packages, gpkgs)
             live_ones = [each.id for each in live_packages(worker)]
             changes = _changes(before, now, name)
             changes += live_drift(live_ones, before, locks.read(project.lock))
             if not check:
-                _write(project, wanted, shop.inputs, packages, gpkgs)
+                _write(project, wanted, context.inputs, packages, gpkgs)
         entry = now.machines[name]
         differs |= bool(changes)
         told[name] = {"changes": changes, "repos": entry.repos, "packages": entry.packages} | {
@@ -209,17 +213,17 @@ def _fetch_sources(
             say(f"  {event.file}  {size(event.size)}")
         stages(event)
 
-    with terminable(), opened_workshop(options, project, wanted, choices, sink) as shop:
-        worker = prepared(shop, project, wanted, choices)
+    with terminable(), opened_context(options, project, wanted, choices, sink) as context:
+        worker = prepared(context, project, wanted, choices)
         packages = worker.plan.packages
         named = {file.name: file for each in packages for file in each.distfiles}
         files = tuple(named.values())
-        lacking = distfiles.missing(shop.store, files)
+        lacking = distfiles.missing(context.store, files)
         say(f"{name}: {count(len(files), 'distfile')}, {len(lacking)} to be fetched")
-        failed = _all(shop, packages)
-        missing = sorted({file.name for file in distfiles.missing(shop.store, files)})
+        failed = _all(context, packages)
+        missing = sorted({file.name for file in distfiles.missing(context.store, files)})
         missing += sorted(
-            each.binary.path for each in packages if each.binary and not binpkg.found(shop, each)
+            each.binary.path for each in packages if each.binary and not binpkg.found(context, each)
         )
         failed += fetch_live(worker)
         missing += lacking_live(worker)
@@ -230,16 +234,16 @@ def _fetch_sources(
     return {"files": sorted(named), "fetched": fetched, "missing": missing}
 
 
-def _all(shop: Workshop, packages: tuple[Package, ...]) -> list[ClocheError]:
+def _all(context: BuildContext, packages: tuple[Package, ...]) -> list[ClocheError]:
     """Fetch for all packages, a few at once; what could not be had."""
     failed: list[ClocheError] = []
 
     def one(package: Package) -> None:
         try:
             if package.binary is not None:
-                binpkg.obtain(shop, package)
+                binpkg.obtain(context, package)
             else:
-                fetch_package(shop, package, dict(os.environ))
+                fetch_package(context, package, dict(os.environ))
         except ClocheError as error:
             failed.append(error)
 
@@ -248,7 +252,7 @@ def _all(shop: Workshop, packages: tuple[Package, ...]) -> list[ClocheError]:
         for future in [working.submit(one, package) for package in packages]:
             future.result()
     except BaseException:
-        shop.running.stop()
+        context.running.stop()
         raise
     finally:
         working.shutdown(cancel_futures=True)

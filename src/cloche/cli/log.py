@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from cloche.build import logs
-from cloche.build.lookup_errors import UnknownPackageError, UnknownPhaseError
 from cloche.cli.workplace import Options, opened_store
 from cloche.display.text import visible
 from cloche.plan.names import matching, nearest
+from cloche.records import logs
+from cloche.records.errors import UnknownPackageError, UnknownPhaseError
 from cloche.store import Store
 
 STEPS = ("fetch", "build", "merge")

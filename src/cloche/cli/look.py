@@ -10,14 +10,14 @@ from dataclasses import asdict
 
 import click
 
-from cloche.build.history import Run, runs_in
-from cloche.build.lookup_errors import UnknownPackageError
-from cloche.build.record import newest_resolutions
 from cloche.cli.workplace import Options, opened_store, say
 from cloche.display.text import seconds
 from cloche.plan.depgraph import Depgraph, decode_depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.why import changes, needed_by
+from cloche.records.builds import newest_resolutions
+from cloche.records.errors import UnknownPackageError
+from cloche.records.history import Run, runs_in
 from cloche.store import Action, Store
 
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import click
 
-from cloche.build.categories import check_categories
-from cloche.build.manifest import Manifest, manifests
+from cloche.building.categories import check_categories
+from cloche.building.manifest import Manifest, manifests
 from cloche.cli.complete import complete_machine, complete_repo
-from cloche.cli.workplace import Choices, Options, opened_workshop, say, telling_of_long_stages
+from cloche.cli.workplace import Choices, Options, opened_context, say, telling_of_long_stages
 from cloche.config.errors import NoMachinesError, Origin, UnknownNameError, UnwritableError
 from cloche.config.project import Project, load_project
 from cloche.errors import Exit
@@ -56,15 +56,15 @@ def manifest(
     packages = dict(_packages(project, what))
     wrong = 0
     choices = Choices(offline=check)
-    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
+    with opened_context(options, project, wanted, choices, telling_of_long_stages()) as context:
         names = (name for each in packages.values() for name in each)
-        check_categories(shop.inputs, (name.partition("/")[0] for name in names))
+        check_categories(context.inputs, (name.partition("/")[0] for name in names))
         environment = None if check else dict(os.environ)
         for repo, chosen in packages.items():
             place = project.repos[repo].path
             if place is None or not chosen:
                 continue
-            for made in manifests(shop, repo, chosen, environment, anew=force):
+            for made in manifests(context, repo, chosen, environment, anew=force):
                 wrong += _checked(place, made) if check else _written(place, made)
     if check and wrong:
         sys.exit(Exit.FAILED)

@@ -7,13 +7,13 @@ from dataclasses import asdict
 
 import click
 
-from cloche.build.lookup_errors import UnknownNewsError
-from cloche.build.news import Item, mark_read, news
+from cloche.building.news import Item, mark_read, news
 from cloche.cli.complete import complete_machine
-from cloche.cli.workplace import Choices, Options, opened_workshop, telling_of_long_stages
+from cloche.cli.workplace import Choices, Options, opened_context, telling_of_long_stages
 from cloche.config.project import load_project
 from cloche.display.text import one_line, visible
 from cloche.output.deliver import finished_machine
+from cloche.records.errors import UnknownNewsError
 
 
 @click.command(
@@ -43,17 +43,17 @@ def news_command(
     project = load_project(options.directory)
     wanted = project.machine(machine)
     choices = Choices(offline=True)
-    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
-        pin = finished_machine(shop.store, wanted)
-        layers = [shop.layer(id) for id in pin.data["layers"]] if pin else []
-        found = news(shop, layers)
+    with opened_context(options, project, wanted, choices, telling_of_long_stages()) as context:
+        pin = finished_machine(context.store, wanted)
+        layers = [context.layer(id) for id in pin.data["layers"]] if pin else []
+        found = news(context, layers)
         chosen = _chosen(found, names, every=every)
         if as_json:
             click.echo(json.dumps([asdict(item) for item in chosen], indent=2))
             return
         if names or read:
             click.echo("\n\n".join(visible(item.text.rstrip("\n")) for item in chosen))
-            mark_read(shop.store, shop.inputs.place, chosen)
+            mark_read(context.store, context.inputs.place, chosen)
             return
     for item in chosen:
         mark = " " if item.read else "N"

@@ -10,15 +10,15 @@ from typing import Any
 
 import click
 
-from cloche.build.preview import Forecast, forecast, live_to_build, to_fetch
-from cloche.build.work import Worker
+from cloche.building.forecast import Forecast, forecast, live_to_build, to_fetch
+from cloche.building.packages import Worker
 from cloche.cli.build import common
 from cloche.cli.complete import complete_machine
 from cloche.cli.workplace import (
     Choices,
     Options,
     complaints_of,
-    opened_workshop,
+    opened_context,
     prepared,
     say,
     sayings_of,
@@ -65,12 +65,12 @@ def plan(
     """
     project = load_project(options.directory)
     wanted = project.machine(machine)
-    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
-        worker = prepared(shop, project, wanted, choices)
+    with opened_context(options, project, wanted, choices, telling_of_long_stages()) as context:
+        worker = prepared(context, project, wanted, choices)
         fates = forecast(worker)
         if (refused := live_to_build(worker, fates)) is not None:
             say(f"warning: {one_line(str(refused))}")
-        before = resolution_before(shop.store, wanted)
+        before = resolution_before(context.store, wanted)
         rows = _rows(worker, fates, before)
         known = {name: each.made for name, each in fates.items() if each.made is not None}
         check_hooks_of_done(worker, known)
@@ -131,7 +131,7 @@ def _as_data(
 ) -> dict[str, Any]:
     plan_ = worker.plan
     return {
-        "machine": worker.shop.inputs.machine,
+        "machine": worker.context.inputs.machine,
         "fetch": sum(row.fetch for row in rows),
         "gone": list(left),
         "use_expand_hidden": list(plan_.graph.use_expand_hidden),

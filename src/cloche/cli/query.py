@@ -10,9 +10,6 @@ from typing import Any, get_args
 
 import click
 
-from cloche.build.elog import Level, Message
-from cloche.build.errors import NotBuiltError
-from cloche.build.lookup_errors import NothingFoundError, UnknownPackageError
 from cloche.cli.complete import complete_machine, complete_package
 from cloche.cli.workplace import Options, opened_store, project_or_none
 from cloche.display.elog import drawn
@@ -21,6 +18,8 @@ from cloche.display.theme import theme_of
 from cloche.output import inventory
 from cloche.output.inventory import Inventory, Row
 from cloche.plan.names import matching, nearest
+from cloche.records.elog import Level, Message
+from cloche.records.errors import NotBuiltError, NothingFoundError, UnknownPackageError
 from cloche.store import Store
 
 Function = Callable[..., Any]

@@ -13,9 +13,9 @@ import click
 from cloche.binhosts import index as binhosts
 from cloche.binhosts.errors import MissingIndexError
 from cloche.cli.complete import complete_repo
+from cloche.cli.progress import ChangingLine, Transferred
 from cloche.cli.seed import FILE
 from cloche.cli.terminable import terminable
-from cloche.cli.transferred import ChangingLine, Transferred
 from cloche.cli.workplace import Options, opened_store, say
 from cloche.config import lock as locks
 from cloche.config.binrepos import BinrepoSpec
@@ -24,7 +24,7 @@ from cloche.display.text import seconds, size
 from cloche.fetching.download import shown
 from cloche.store import Store
 from cloche.trees.errors import UnknownTreeError
-from cloche.trees.making import Means
+from cloche.trees.methods import SyncContext
 from cloche.trees.stored import Taken, find_tree, stored_trees
 from cloche.trees.stored import sync as sync_tree
 
@@ -132,7 +132,7 @@ def sync_repository(
         say(f"  {text}")
 
     with terminable(), opened_store(options, project) as store:
-        means = Means(
+        context = SyncContext(
             cache=store.downloads,
             mirror=mirror,
             keyring=keyring.absolute() if keyring else None,
@@ -142,7 +142,7 @@ def sync_repository(
         )
         waiting = partial(say, "  another cloche is taking it: waiting for that")
         with store.lock(f"repo-{spec.name}", waiting):
-            taken, new = sync_tree(store, project, spec, means, update=update)
+            taken, new = sync_tree(store, project, spec, context, update=update)
         line.end()
         tree = store.tree(taken.pin.tree)
     how = f"in {seconds(time.monotonic() - began)}" if new else "here already"

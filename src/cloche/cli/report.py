@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
-from cloche.build.record import wanted_record
 from cloche.cli.complete import complete_build, complete_machine
 from cloche.cli.workplace import Options, opened_store
 from cloche.config.project import load_project
 from cloche.display import report as html
 from cloche.display.timeline import timeline
 from cloche.output.recall import recall
+from cloche.records.builds import wanted_record
 
 LAST_BUILT = "last-built"
 

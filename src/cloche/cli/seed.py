@@ -13,8 +13,8 @@ from typing import Any
 import click
 
 from cloche.cli.complete import complete_seed
+from cloche.cli.progress import Transferred
 from cloche.cli.terminable import terminable
-from cloche.cli.transferred import Transferred
 from cloche.cli.workplace import (
     Options,
     opened_engine,
@@ -27,7 +27,6 @@ from cloche.config import lock as locks
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.display.text import seconds, size
 from cloche.seeds.errors import UnknownSeedError
-from cloche.seeds.making import Means
 from cloche.seeds.stored import (
     Seed,
     StoredSeed,
@@ -37,6 +36,7 @@ from cloche.seeds.stored import (
     stored_seeds,
     used_by,
 )
+from cloche.seeds.types import SeedContext
 from cloche.store import Store
 
 MIRROR = (
@@ -117,7 +117,7 @@ def make_seed(options: Options, project: Project, spec: SeedSpec, how: How) -> S
             return made
         locks.check(project.lock)
         try_host(store, engine)
-        means = Means(
+        means = SeedContext(
             engine=engine,
             cache=store.downloads,
             log=store.logs / f"seed-{spec.name}.log",

@@ -7,20 +7,20 @@ import sys
 
 import click
 
-from cloche.build import inspect
-from cloche.build.guestcall import ENVIRONMENT
-from cloche.build.machine import prepare
-from cloche.build.workshop import Workshop
+from cloche.building import shells
+from cloche.building.context import BuildContext
+from cloche.building.machine import prepare
 from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
-from cloche.cli.passing import Streams
-from cloche.cli.workplace import Choices, Options, opened_workshop, say, telling_of_long_stages
+from cloche.cli.streams import Streams
+from cloche.cli.workplace import Choices, Options, opened_context, say, telling_of_long_stages
 from cloche.config.project import load_project
 from cloche.display.text import one_line
-from cloche.engines.base import Command
-from cloche.engines.errors import ProgramError
 from cloche.output.claim import BINPKGS
 from cloche.output.deliver import finished_machine
+from cloche.sandbox.base import Command
+from cloche.sandbox.errors import ProgramError
+from cloche.tasks.guestcall import ENVIRONMENT
 
 
 @click.command(
@@ -54,29 +54,29 @@ def shell(
     project = load_project(options.directory)
     wanted = project.machine(machine)
     choices = Choices(strict=strict, offline=True)
-    with opened_workshop(options, project, wanted, choices, telling_of_long_stages()) as shop:
+    with opened_context(options, project, wanted, choices, telling_of_long_stages()) as context:
         if atom is None:
-            pin = finished_machine(shop.store, wanted)
-            opened = inspect.machine_root(
-                shop, machine, pin, project.root / "out" / machine / BINPKGS
+            pin = finished_machine(context.store, wanted)
+            opened = shells.machine_root(
+                context, machine, pin, project.root / "out" / machine / BINPKGS
             )
         else:
-            opened = inspect.package_root(prepare(shop, wanted.targets), atom)
+            opened = shells.package_root(prepare(context, wanted.targets), atom)
         with opened as root:
             if root.note:
                 say(root.note)
-            status = _run(shop, root, command)
+            status = _run(context, root, command)
     sys.exit(status)
 
 
-def _run(shop: Workshop, root: inspect.Root, words: tuple[str, ...]) -> int:
+def _run(context: BuildContext, root: shells.Root, words: tuple[str, ...]) -> int:
     """Run a command joined to our streams, or a login shell; give its exit status."""
     tty = sys.stdin.isatty() and sys.stdout.isatty()
     argv = words or ("/bin/bash", "--login") if root.login else words or ("/bin/bash",)
     environment = {**ENVIRONMENT, "TERM": "xterm-256color" if tty else "dumb", **root.environment}
     streams = Streams(tty=tty)
     try:
-        process = shop.engine.start(
+        process = context.engine.start(
             root.sandbox,
             Command(argv, environment, cwd=root.cwd, tty=tty),
             stdin=streams.stdin,
@@ -88,7 +88,7 @@ def _run(shop: Workshop, root: inspect.Root, words: tuple[str, ...]) -> int:
         return 127 if error.errno == errno.ENOENT else 126
     finally:
         streams.given()
-    shop.running.add(process)
+    context.running.add(process)
     ended = process.wait()
     streams.join()
     return ended.status if ended else 1

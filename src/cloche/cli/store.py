@@ -15,9 +15,9 @@ import click
 from cloche import store as stores
 from cloche.cli.workplace import Options, opened_store, project_or_none, say, store_path
 from cloche.display.text import count, size
-from cloche.engines import userns
 from cloche.errors import Exit
 from cloche.layers.layer import possible_ids
+from cloche.sandbox import userns
 from cloche.store.errors import NotRootError, UnknownUserError
 
 

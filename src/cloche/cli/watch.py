@@ -9,11 +9,11 @@ from pathlib import Path
 
 import click
 
-from cloche.build.events import Done, Event, Note
 from cloche.cli.build import Progress, make_display
 from cloche.cli.workplace import say
 from cloche.display.plain import Plain
 from cloche.display.text import one_line
+from cloche.records.events import Done, Event, Note
 from cloche.watch.errors import NothingToWatchError, UnreadableEmergeError
 from cloche.watch.processes import Emerge, is_alive, is_open, join, running_emerges
 from cloche.watch.watching import watch as follow

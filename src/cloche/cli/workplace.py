@@ -12,17 +12,14 @@ from pathlib import Path
 
 import click
 
-from cloche.build.events import Bus, Event, Note, Progress, Sink
-from cloche.build.guestcall import Running
-from cloche.build.jobserver import Jobserver
-from cloche.build.livepins import Live
-from cloche.build.locking import hold_inputs, hold_packages, locked_binpkgs
-from cloche.build.machine import prepare
-from cloche.build.prepare import pin_inputs
-from cloche.build.resolve import proposal
-from cloche.build.unresolved import ProposedError, ResolutionError
-from cloche.build.work import Worker
-from cloche.build.workshop import Policy, Workshop
+from cloche.building.context import BuildContext, Policy
+from cloche.building.inputs import pin_inputs
+from cloche.building.livepins import Live
+from cloche.building.locking import hold_inputs, hold_packages, locked_binpkgs
+from cloche.building.machine import prepare
+from cloche.building.packages import Worker
+from cloche.building.resolve import proposal
+from cloche.building.unresolved import ProposedError, ResolutionError
 from cloche.cli.complete import complete_engine
 from cloche.config import autounmask
 from cloche.config.complaints import Complaint, IneffectiveError, locate
@@ -31,11 +28,19 @@ from cloche.config.lock import read as read_lock
 from cloche.config.machine import Fragment, Machine
 from cloche.config.project import Project, load_project
 from cloche.display.text import visible
-from cloche.engines import cgroups, choice, probe, userns
-from cloche.engines.base import Engine, Limits
+from cloche.engines import choice
 from cloche.errors import ClocheError, HostTroubleError
+from cloche.probing import host
+from cloche.records.events import Bus, Event, Note, Progress, Sink
+from cloche.sandbox import (
+    cgroups,
+    userns,
+)
+from cloche.sandbox.base import Engine, Limits
 from cloche.seeds.stored import mirrors_now
 from cloche.store import Store, check_tree
+from cloche.tasks.guestcall import Running
+from cloche.tasks.jobserver import Jobserver
 
 DEFAULT_PHASE_SECONDS = 6 * 3600.0
 STORE = (
@@ -128,7 +133,7 @@ def project_or_none(options: Options) -> Project | None:
 def opened_store(options: Options, project: Project | None = None) -> Iterator[Store]:
     """The store, as the one that cloche's user namespace shows."""
     userns.enter()
-    probe.check_ids()
+    host.check_ids()
     project = project or project_or_none(options)
     path = store_path(options, project)
     try:
@@ -161,15 +166,15 @@ def try_host(store: Store, engine: Engine) -> None:
     To be called before anything starts a thread. Raises HostError, SandboxError.
     """
     with store.workspace("probe") as room:
-        probe.check(room)
+        host.check(room)
         if engine.name != choice.DEFAULT:
-            probe.check_engine(engine, room)
+            host.check_engine(engine, room)
 
 
 @contextmanager
-def opened_workshop(
+def opened_context(
     options: Options, project: Project, machine: Machine, choices: Choices, sink: Sink
-) -> Iterator[Workshop]:
+) -> Iterator[BuildContext]:
     """Everything a build needs, with the machine's inputs pinned."""
     with ExitStack() as stack:
         engine = stack.enter_context(opened_engine(options))
@@ -192,33 +197,33 @@ def opened_workshop(
         if policy.limits.memory is not None and not cgroups.can_limit_memory():
             bus(Note(text=NO_MEMORY_LIMIT, level="warning"))
         live = Live(("*/*",) if choices.live else machine.live, project.lock, locked=choices.locked)
-        yield Workshop(store, engine, inputs, policy, bus, running, jobserver, live)
+        yield BuildContext(store, engine, inputs, policy, bus, running, jobserver, live)
 
 
-def prepared(shop: Workshop, project: Project, machine: Machine, choices: Choices) -> Worker:
+def prepared(context: BuildContext, project: Project, machine: Machine, choices: Choices) -> Worker:
     """Resolve and plan, and hold what came of it to the lock where that is asked for."""
     fragment = choices.autounmask_write and autounmask.fragment_of(
         machine, choices.autounmask_write
     )
     try:
-        worker = prepare(shop, machine.targets)
+        worker = prepare(context, machine.targets)
     except ResolutionError:
         if fragment:
-            _write_proposed(shop, machine, fragment)
+            _write_proposed(context, machine, fragment)
         raise
     complaints = complaints_of(worker, machine)
     for each in (*complaints, *sayings_of(worker)):
-        shop.bus(Note(text=str(each), level="warning"))
+        context.bus(Note(text=str(each), level="warning"))
     if complaints and choices.strict_config:
         raise IneffectiveError(complaints)
     if choices.locked:
-        hold_packages(read_lock(project.lock), machine, shop.inputs, worker.plan.packages)
+        hold_packages(read_lock(project.lock), machine, context.inputs, worker.plan.packages)
     return worker
 
 
-def _write_proposed(shop: Workshop, machine: Machine, fragment: Fragment) -> None:
+def _write_proposed(context: BuildContext, machine: Machine, fragment: Fragment) -> None:
     """Write what Portage proposes into the fragment. Raises ProposedError where there is a word."""
-    changes = autounmask.proposed(proposal(shop, machine.targets))
+    changes = autounmask.proposed(proposal(context, machine.targets))
     files = autounmask.write(changes, fragment)
     if files:
         raise ProposedError(machine.name, changes, files)

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator
 from itertools import groupby, takewhile
 
-from cloche.build.elog import SHOWN, Level, Message
-from cloche.build.events import Elog, Event
 from cloche.display.text import one_line
 from cloche.display.theme import Theme
+from cloche.records.elog import SHOWN, Level, Message
+from cloche.records.events import Elog, Event
 
 STYLES: dict[str, str] = {"log": "built", "warn": "again", "error": "failed", "qa": "running"}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from cloche.display.text import one_line, visible
-from cloche.engines.battery import QUESTIONS, Costs, Probed
-from cloche.engines.choice import DEFAULT, Availability
+from cloche.engines.choice import DEFAULT
+from cloche.probing.availability import Availability
+from cloche.probing.battery import QUESTIONS, Costs, Probed
 
 _CELLS = {
     "shows": "shows",

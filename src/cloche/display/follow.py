@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-from cloche.build.logs import found_log, open_log
+from cloche.records.logs import found_log, open_log
 
 REACH = 128 << 10  # bytes from a log's end that are looked at
 

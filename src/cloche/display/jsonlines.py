@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TextIO
 
-from cloche.build.events import Event, Version, encode_event
+from cloche.records.events import Event, Version, encode_event
 
 
 class JsonLines:

@@ -13,16 +13,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TextIO
 
-from cloche.build import events
 from cloche.display.controls import Answer, press
 from cloche.display.estimate import time_left
 from cloche.display.follow import Follower
 from cloche.display.frame import Size, View, render
 from cloche.display.keys import SUSPEND, Keyboard
-from cloche.display.passing import passing
 from cloche.display.screen import HIDE, SHOW, Region
+from cloche.display.scrolled import passing
 from cloche.display.state import State, fold
 from cloche.display.theme import theme_for
+from cloche.records import events
 
 TICK = 0.1  # seconds between frames
 ESTIMATE = 5.0  # seconds between estimates

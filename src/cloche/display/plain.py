@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TextIO
 
-from cloche.build import events
 from cloche.display.text import count, one_line, seconds, size
+from cloche.records import events
 
 HEARTBEAT = 60.0  # seconds after which something that runs is heard from again
 

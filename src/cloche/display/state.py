@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
-from cloche.build import events
 from cloche.plan.order import Order, bits, make_order
+from cloche.records import events
 
 Status = Literal["waiting", "running", "built", "reused", "failed", "skipped"]
 ENDED: tuple[Status, ...] = ("built", "reused", "failed", "skipped")

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from cloche.build import events as ev
-from cloche.build.elog import Message
 from cloche.plan.order import Order, bits, make_order
+from cloche.records import events as ev
+from cloche.records.elog import Message
 
 
 @dataclass(frozen=True, slots=True)

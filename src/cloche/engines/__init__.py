@@ -1,1 +1,1 @@
-"""Sandboxes: one file an engine, one small interface (`base`)."""
+"""Engines that make sandboxes with the tools of others, one file each, and choosing one."""

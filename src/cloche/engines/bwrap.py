@@ -1,4 +1,4 @@
-"""bubblewrap: bwrap(1). It enters the root that the keeper composed, and makes the namespaces.
+"""bubblewrap: bwrap(1). It enters the root that the supervisor composed, and makes the namespaces.
 
 bwrap sets NO_NEW_PRIVS and mounts everything nosuid: setuid programs do not work inside.
 """
@@ -11,21 +11,24 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloche.engines import inherited, spawning
-from cloche.engines.assembly import PROC_MASKED, PROC_READ_ONLY, step
-from cloche.engines.base import Nature
-from cloche.engines.errors import SandboxError
-from cloche.engines.keeper import Keeper, Words, find_tool, open_terminal
-from cloche.engines.native import CAPABILITIES
-from cloche.engines.reaping import end_all
-from cloche.engines.way import Started
-from cloche.engines.wire import Request
 from cloche.linux import seccomp
+from cloche.sandbox import (
+    inherited,
+    spawning,
+)
+from cloche.sandbox.assembly import PROC_MASKED, PROC_READ_ONLY, step
+from cloche.sandbox.base import Nature
+from cloche.sandbox.errors import SandboxError
+from cloche.sandbox.native import CAPABILITIES
+from cloche.sandbox.reaping import end_all
+from cloche.sandbox.runtime import Started
+from cloche.sandbox.supervisor import Supervisor, Words, find_tool, open_terminal
+from cloche.sandbox.wire import Request
 
 _PATIENCE = 5  # seconds for what has failed at once before
 
 
-class Bwrap(Keeper):
+class Bwrap(Supervisor):
     """Namespaces by bubblewrap."""
 
     name = "bwrap"

@@ -10,16 +10,19 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloche.engines import inherited, spawning
-from cloche.engines.assembly import Mount, common_mounts, step
-from cloche.engines.base import Nature
-from cloche.engines.keeper import Keeper
-from cloche.engines.way import Started
-from cloche.engines.wire import Request
 from cloche.linux import mounts
+from cloche.sandbox import (
+    inherited,
+    spawning,
+)
+from cloche.sandbox.assembly import Mount, common_mounts, step
+from cloche.sandbox.base import Nature
+from cloche.sandbox.runtime import Started
+from cloche.sandbox.supervisor import Supervisor
+from cloche.sandbox.wire import Request
 
 
-class Chroot(Keeper):
+class Chroot(Supervisor):
     """The composed root with the host's /dev and /sys in it, and all else of the host around."""
 
     name = "chroot"
@@ -37,7 +40,7 @@ class Chroot(Keeper):
         return common_mounts()
 
     def shown(self, common: list[Mount]) -> list[Mount]:
-        """The host's /dev and /sys, and the /proc of the keeper's processes."""
+        """The host's /dev and /sys, and the /proc of the supervisor's processes."""
         shown = [mount for mount in common if not mount.target.startswith("/dev")]
         for path in ("/dev", "/sys"):
             with step(f"binding the host's {path}"):

@@ -12,16 +12,19 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloche.engines import inherited, spawning
-from cloche.engines.assembly import KEPT_STAGE, Mount, step
-from cloche.engines.base import Nature
-from cloche.engines.errors import SandboxError
-from cloche.engines.keeper import Keeper, Words, cover, find_tool, is_ready, wrapped
-from cloche.engines.native import CAPABILITIES
-from cloche.engines.reaping import end_all
-from cloche.engines.userns import is_real_root
-from cloche.engines.way import Started
-from cloche.engines.wire import Request
+from cloche.sandbox import (
+    inherited,
+    spawning,
+)
+from cloche.sandbox.assembly import KEPT_STAGE, Mount, step
+from cloche.sandbox.base import Nature
+from cloche.sandbox.errors import SandboxError
+from cloche.sandbox.native import CAPABILITIES
+from cloche.sandbox.reaping import end_all
+from cloche.sandbox.runtime import Started
+from cloche.sandbox.supervisor import Supervisor, Words, cover, find_tool, is_ready, wrapped
+from cloche.sandbox.userns import is_real_root
+from cloche.sandbox.wire import Request
 
 # What nspawn leaves to a container, by its manual; all but ours is dropped.
 _LEFT = (
@@ -49,7 +52,7 @@ _ENVIRONMENT = {
 }
 
 
-class Nspawn(Keeper):
+class Nspawn(Supervisor):
     """Namespaces by systemd-nspawn."""
 
     name = "nspawn"

@@ -1,7 +1,7 @@
 """OCI runtimes: crun, runc, and whatever has their command line, such as runsc and kata-runtime.
 
 In two steps, create and start, so that it is known whether the runtime failed or the command. What
-is created belongs to no process of the runtime any more: the keeper inherits it, in whose pid
+is created belongs to no process of the runtime any more: the supervisor inherits it, in whose pid
 namespace it stays, so that a command is no pid 1, and signals and orphans are as in native.
 
 A runtime drops `nodev` from the root: devices that a layer holds can be opened where root is real.
@@ -17,15 +17,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from cloche.engines import spawning
-from cloche.engines.assembly import KEPT_STAGE, entered, step
-from cloche.engines.base import Nature
-from cloche.engines.errors import SandboxError
-from cloche.engines.keeper import Keeper, close_holes, filled, keep_cgroups, refuse_bytes
 from cloche.engines.oci_config import config
-from cloche.engines.reaping import end_all
-from cloche.engines.way import Started
-from cloche.engines.wire import Request
+from cloche.sandbox import spawning
+from cloche.sandbox.assembly import KEPT_STAGE, entered, step
+from cloche.sandbox.base import Nature
+from cloche.sandbox.errors import SandboxError
+from cloche.sandbox.reaping import end_all
+from cloche.sandbox.runtime import Started
+from cloche.sandbox.supervisor import Supervisor, close_holes, filled, keep_cgroups, refuse_bytes
+from cloche.sandbox.wire import Request
 
 _USUAL = ("crun", "runc", "youki")  # these are looked for, in this order
 _OWN_KERNEL = ("runsc", "kata-runtime")
@@ -33,7 +33,7 @@ _OPTIONS = {"crun": ("--cgroup-manager=disabled",), "runc": ("--rootless=true",)
 _ID = "cloche"
 
 
-class Oci(Keeper):
+class Oci(Supervisor):
     """Namespaces by an OCI runtime."""
 
     name = "oci"

@@ -6,15 +6,15 @@ import errno
 from pathlib import Path
 from typing import Any
 
-from cloche.engines import inherited
-from cloche.engines.assembly import PROC_MASKED, PROC_READ_ONLY
-from cloche.engines.base import Command, Sandbox
-from cloche.engines.native import CAPABILITIES
 from cloche.linux import processes
+from cloche.sandbox import inherited
+from cloche.sandbox.assembly import PROC_MASKED, PROC_READ_ONLY
+from cloche.sandbox.base import Command, Sandbox
+from cloche.sandbox.native import CAPABILITIES
 
-_NAMESPACES = ("ipc", "uts", "mount", "cgroup")  # not pid and network: the keeper's are as good
+_NAMESPACES = ("ipc", "uts", "mount", "cgroup")  # not pid and network: the supervisor's are as good
 
-# As `seccomp.forbid_ways_to_host` has it, which says why; the rest of that the keeper has done.
+# As `seccomp.forbid_ways_to_host` has it, which says why; the rest of that the supervisor has done.
 SECCOMP = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [

@@ -14,12 +14,19 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cloche.engines import inherited, spawning
-from cloche.engines.assembly import KEPT_STAGE, PROC_MASKED, entered, step
-from cloche.engines.base import Command, Nature
-from cloche.engines.errors import SandboxError
-from cloche.engines.keeper import (
-    Keeper,
+from cloche.engines.oci_config import SECCOMP
+from cloche.sandbox import (
+    inherited,
+    spawning,
+)
+from cloche.sandbox.assembly import KEPT_STAGE, PROC_MASKED, entered, step
+from cloche.sandbox.base import Command, Nature
+from cloche.sandbox.errors import SandboxError
+from cloche.sandbox.native import CAPABILITIES
+from cloche.sandbox.reaping import end_all
+from cloche.sandbox.runtime import Started
+from cloche.sandbox.supervisor import (
+    Supervisor,
     Words,
     cover,
     find_tool,
@@ -28,11 +35,7 @@ from cloche.engines.keeper import (
     refuse_bytes,
     wrapped,
 )
-from cloche.engines.native import CAPABILITIES
-from cloche.engines.oci_config import SECCOMP
-from cloche.engines.reaping import end_all
-from cloche.engines.way import Started
-from cloche.engines.wire import Request
+from cloche.sandbox.wire import Request
 
 _ADDED = ("HOME", "HOSTNAME", "TERM", "PATH", "container", "NOTIFY_SOCKET")
 _UNKNOWN = ("RLIMIT_AS",)  # to podman
@@ -52,7 +55,7 @@ _FIXED = (
 )
 
 
-class Podman(Keeper):
+class Podman(Supervisor):
     """Namespaces by podman, conmon and crun."""
 
     name = "podman"
@@ -132,7 +135,10 @@ def _arguments(request: Request, root: Path, given: dict[int, int]) -> list[str]
     sandbox, command = request.sandbox, request.command
     options = [*_FIXED, f"--hostname={sandbox.hostname}", f"--workdir={command.cwd}"]
     options += [f"--mount=type=bind,source={root}/dev,destination=/dev"]
-    options += ["--network=host", "--dns=none"]  # the keeper's, which is the host's only if asked
+    options += [
+        "--network=host",
+        "--dns=none",
+    ]  # the supervisor's, which is the host's only if asked
     attached = any(os.isatty(given[number]) for number in (0, 1, 2))
     options += ["--interactive", "--log-driver=none"] if attached else ["--log-driver=passthrough"]
     options += ["--tty"] if command.tty else []

@@ -1,7 +1,7 @@
 """QEMU: a virtual machine for each sandbox, with a kernel of its own.
 
-The keeper composes the root as for every other tool; virtiofsd shares it with the machine, in which
-cloche's own code (`vm.agent`) makes the sandbox as native does on a host. Whatever the command
+The supervisor composes the root as for every other tool; virtiofsd shares it with the machine, in
+which cloche's own code (`vm.agent`) makes the sandbox as native does on a host. What the command
 writes lands in the same overlay, so results are equal.
 """
 
@@ -16,16 +16,25 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloche.engines import reaping, spawning, wire
-from cloche.engines.assembly import Mount
-from cloche.engines.base import Nature, Sandbox
-from cloche.engines.errors import SandboxError
-from cloche.engines.keeper import Keeper, find_tool
-from cloche.engines.vm import initramfs, kernel, machine, wiring
-from cloche.engines.vm.plugs import Plugs
-from cloche.engines.vm.session import Session
-from cloche.engines.way import Started
 from cloche.errors import ClocheError
+from cloche.sandbox import (
+    reaping,
+    spawning,
+    wire,
+)
+from cloche.sandbox.assembly import Mount
+from cloche.sandbox.base import Nature, Sandbox
+from cloche.sandbox.errors import SandboxError
+from cloche.sandbox.runtime import Started
+from cloche.sandbox.supervisor import Supervisor, find_tool
+from cloche.vm import (
+    initramfs,
+    kernel,
+    machine,
+    wiring,
+)
+from cloche.vm.ports import Plugs
+from cloche.vm.session import Session
 
 _QEMU = "qemu-system-x86_64"
 _BOOT = 240  # seconds until the agent must have come; four are usual without KVM
@@ -34,7 +43,7 @@ _DRAIN = 60  # seconds for what is on its way when the command has ended
 _HELD = {"/dev", "/dev/shm", "/tmp", "/run"}  # noqa: S108 - for the mount points of binds
 
 
-class Qemu(Keeper):
+class Qemu(Supervisor):
     """Virtual machines by QEMU."""
 
     name = "qemu"

@@ -1,7 +1,7 @@
 """What of the host shows inside of this sandbox, and what works in it: found out by trying.
 
 Started like the other scripts, but by ``cloche engines --probe`` and no part of any key. The
-request says what the host has put in reach (``engines/battery_traps.py``); every attempt is
+request says what the host has put in reach (``probing/traps.py``); every attempt is
 answered by ``{"event": "answer", "id", "yes", "detail"}``, where ``yes`` is null if it could not be
 tried.
 """

@@ -5,9 +5,7 @@ character device 0:0 hides a name, ``user.overlay.opaque=y`` hides what lies bel
 Stacks are sequences of directories, the bottom first. `capture` turns what was written over a stack
 into a clean layer, `commit` puts it into a store under its `layer_id`, `merged` and `flatten` show
 a stack as one tree without a mount, `compare` tells two trees or stacks apart, `subtract` makes the
-layer that leads from one to the other, and `merge_layers` makes one layer of several. `open_root`
-shows a stack at a directory, by whatever the host can do, and `capture_root` makes a layer of what
-was written there.
+layer that leads from one to the other, and `merge_layers` makes one layer of several.
 """
 
 from __future__ import annotations
@@ -15,70 +13,37 @@ from __future__ import annotations
 from cloche.layers.algebra import flatten, merge_layers, subtract
 from cloche.layers.capture import CaptureReport, capture
 from cloche.layers.compare import Comparison, Difference, compare, compare_layers
-from cloche.layers.errors import (
-    MissingLowerError,
-    OverlayUnavailableError,
-    PathTooLongError,
-    TooManyLayersError,
-)
+from cloche.layers.errors import MissingLowerError, PathTooLongError
 from cloche.layers.identity import SOURCE_DATE_EPOCH, Normaliser, Rules, layer_id
 from cloche.layers.layer import Layer, commit, layer_of, stored_layer
 from cloche.layers.merge import Merged, Node, is_whiteout, merged
-from cloche.layers.overlay import mount_overlay
 from cloche.layers.patterns import matcher
-from cloche.layers.planting import ImportOptions, Limits
 from cloche.layers.portage_noise import PORTAGE_RULES
-from cloche.layers.roots import (
-    Availability,
-    Root,
-    backends,
-    capture_root,
-    open_root,
-    own_mounts,
-)
-from cloche.layers.tarball import ImportReport, import_directory, import_tarball
-from cloche.layers.tarerrors import ImportRefusedError, LimitError
 
 __all__ = [
     "PORTAGE_RULES",
     "SOURCE_DATE_EPOCH",
-    "Availability",
     "CaptureReport",
     "Comparison",
     "Difference",
-    "ImportOptions",
-    "ImportRefusedError",
-    "ImportReport",
     "Layer",
-    "LimitError",
-    "Limits",
     "Merged",
     "MissingLowerError",
     "Node",
     "Normaliser",
-    "OverlayUnavailableError",
     "PathTooLongError",
-    "Root",
     "Rules",
-    "TooManyLayersError",
-    "backends",
     "capture",
-    "capture_root",
     "commit",
     "compare",
     "compare_layers",
     "flatten",
-    "import_directory",
-    "import_tarball",
     "is_whiteout",
     "layer_id",
     "layer_of",
     "matcher",
     "merge_layers",
     "merged",
-    "mount_overlay",
-    "open_root",
-    "own_mounts",
     "stored_layer",
     "subtract",
 ]

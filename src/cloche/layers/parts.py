@@ -19,7 +19,7 @@ from cloche.store import Store, Tree, exact_digest, measure
 from cloche.store.tree import Entry
 
 
-def plant(tree: Path, entries: Iterable[Entry], destination: Path) -> None:
+def put_in_place(tree: Path, entries: Iterable[Entry], destination: Path) -> None:
     """Make a part of a tree in ``destination``, which is missing or empty.
 
     ``entries`` are some of the tree's `walk`, in its order, each with the directories above it.
@@ -51,7 +51,7 @@ def commit_parts(
     sources = []
     for number, (name, entries) in enumerate(parts.items()):
         destination = room / str(number)
-        plant(tree, entries, destination)
+        put_in_place(tree, entries, destination)
         files, size = measure(entries)
         id = layer_id(tree, rules, entries)
         place = store.layers / id

@@ -8,22 +8,22 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloche.build import views
-from cloche.build.guestcall import call
-from cloche.build.logs import new_log
-from cloche.build.stages import once, stage_call, stage_failed
-from cloche.build.workshop import Workshop, make_directory
-from cloche.engines.base import Bind
+from cloche.building import views
+from cloche.building.context import BuildContext, make_directory
+from cloche.building.stages import once, stage_call, stage_failed
 from cloche.output import claim
 from cloche.plan.depgraph import Package
 from cloche.portage.gpkg import gpkg_path
+from cloche.records.logs import new_log
+from cloche.sandbox.base import Bind
 from cloche.store import Blob, Outcome, make_key
+from cloche.tasks.guestcall import call
 
 INDEX = "Packages"
 
 
 def publish(
-    shop: Workshop, packages: Sequence[tuple[Package, str]], directory: Path, project: Path
+    context: BuildContext, packages: Sequence[tuple[Package, str]], directory: Path, project: Path
 ) -> str:
     """Lay out packages, given with their GPKG's blob id, with an index; give the index's blob id.
 
@@ -31,13 +31,13 @@ def publish(
     Raises StepError, OutputTakenError.
     """
     parts = {f"gpkg {package.id}": gpkg for package, gpkg in packages}
-    key = make_key("binhost", {**parts, "guest": shop.inputs.guest})
-    outputs = once(shop, "index", key, lambda: _index(shop, packages))
-    index = shop.store.blob(outputs["index"])
+    key = make_key("binhost", {**parts, "guest": context.inputs.guest})
+    outputs = once(context, "index", key, lambda: _index(context, packages))
+    index = context.store.blob(outputs["index"])
     with claim.alone(directory.parent):
         claim.check_replaceable(directory)
-        if _differs(shop, packages, index, directory):
-            _place(shop, packages, index, directory, project)
+        if _differs(context, packages, index, directory):
+            _place(context, packages, index, directory, project)
     return index.id
 
 
@@ -45,44 +45,48 @@ def _place_of(package: Package) -> str:
     return gpkg_path(package.category, package.pn, package.pf)
 
 
-def _lay_out(shop: Workshop, packages: Sequence[tuple[Package, str]], directory: Path) -> None:
+def _lay_out(
+    context: BuildContext, packages: Sequence[tuple[Package, str]], directory: Path
+) -> None:
     for package, gpkg in packages:
         target = directory / _place_of(package)
         target.parent.mkdir(parents=True, exist_ok=True)
-        source = shop.store.blob(gpkg).path
+        source = context.store.blob(gpkg).path
         try:
             os.link(source, target)
         except OSError:
             shutil.copy2(source, target)
 
 
-def _index(shop: Workshop, packages: Sequence[tuple[Package, str]]) -> Outcome:
+def _index(context: BuildContext, packages: Sequence[tuple[Package, str]]) -> Outcome:
     """Let Portage write the index of exactly these packages."""
-    machine = shop.inputs.machine
-    log = new_log(shop.store, f"machine/{machine}", "index")
-    with shop.store.workspace("index") as workspace:
+    machine = context.inputs.machine
+    log = new_log(context.store, f"machine/{machine}", "index")
+    with context.store.workspace("index") as workspace:
         output = make_directory(workspace, "out")
-        _lay_out(shop, packages, output)
+        _lay_out(context, packages, output)
         binds = (
-            *views.for_merge(shop.inputs),
+            *views.for_merge(context.inputs),
             Bind(output, "/run/cloche/out", writable=True),
         )
-        wanted = stage_call(shop, "binhost", {}, workspace, log, binds=binds)
-        result, _ = call(shop.engine, shop.running, wanted)
+        wanted = stage_call(context, "binhost", {}, workspace, log, binds=binds)
+        result, _ = call(context.engine, context.running, wanted)
         index = output / INDEX
         if result.get("status") != "ok" or index.is_symlink() or not index.is_file():
             raise stage_failed(
-                shop, "index", str(result.get("text") or "no index was written"), log
+                context, "index", str(result.get("text") or "no index was written"), log
             )
-        blob = shop.store.add_blob(index, f"{machine}-{INDEX}")
-    return Outcome({"index": blob.id}, str(log.relative_to(shop.store.logs)))
+        blob = context.store.add_blob(index, f"{machine}-{INDEX}")
+    return Outcome({"index": blob.id}, str(log.relative_to(context.store.logs)))
 
 
 def _differs(
-    shop: Workshop, packages: Sequence[tuple[Package, str]], index: Blob, directory: Path
+    context: BuildContext, packages: Sequence[tuple[Package, str]], index: Blob, directory: Path
 ) -> bool:
     """True unless the directory holds just these packages and this index."""
-    wanted = {directory / _place_of(package): shop.store.blob(gpkg) for package, gpkg in packages}
+    wanted = {
+        directory / _place_of(package): context.store.blob(gpkg) for package, gpkg in packages
+    }
     if wanted.keys() != set(directory.glob("*/*/*.gpkg.tar")):
         return True
     wanted[directory / INDEX] = index
@@ -99,7 +103,7 @@ def _same(path: Path, stored: Path) -> bool:
 
 
 def _place(
-    shop: Workshop,
+    context: BuildContext,
     packages: Sequence[tuple[Package, str]],
     index: Blob,
     directory: Path,
@@ -109,9 +113,9 @@ def _place(
     fresh = directory.with_name(f".{directory.name}.{os.getpid()}")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
-    _lay_out(shop, packages, fresh)
+    _lay_out(context, packages, fresh)
     shutil.copy2(index.path, fresh / INDEX)
-    claim.mark(fresh, shop.inputs.machine, project)
+    claim.mark(fresh, context.inputs.machine, project)
     old = directory.with_name(f".{directory.name}.old.{os.getpid()}")
     if directory.exists():
         directory.rename(old)

@@ -7,20 +7,20 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.build import contests as contests_of
-from cloche.build import hooks
-from cloche.build.events import Note
-from cloche.build.finish import finish
-from cloche.build.liveahead import remembered_sources
-from cloche.build.machine import Built
-from cloche.build.metadata import remembered_caches
-from cloche.build.work import Made, NotMergedError, Worker
-from cloche.build.workshop import Workshop
+from cloche.building.context import BuildContext
+from cloche.building.finish import finish
+from cloche.building.liveahead import remembered_sources
+from cloche.building.machine import Built
+from cloche.building.metadata import remembered_caches
+from cloche.building.packages import Made, NotMergedError, Worker
+from cloche.composing import contests as contests_of
+from cloche.composing import hooks
 from cloche.config.machine import Machine
 from cloche.layers import Layer
 from cloche.output.binhost import publish
 from cloche.output.claim import BINPKGS
 from cloche.output.stage4 import pack
+from cloche.records.events import Note
 from cloche.store import Pin, Store
 
 
@@ -33,7 +33,7 @@ class Delivered:
 
 
 def deliver(
-    shop: Workshop, worker: Worker, built: Built, machine: Machine, directory: Path
+    context: BuildContext, worker: Worker, built: Built, machine: Machine, directory: Path
 ) -> Delivered:
     """Write a machine's outputs. Raises StepError, CollisionError, OutputTakenError."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -43,28 +43,28 @@ def deliver(
     by_id = built.plan.graph.by_id()
     packages = [by_id[name] for name in built.plan.members]
     world = [asked.atom for asked in machine.packages]
-    state = finish(shop, layers, world=world, world_sets=sets)
+    state = finish(context, layers, world=world, world_sets=sets)
     stage4, blobs = None, []
     if machine.output.stage4:
-        stage4, blob = pack(shop, (*layers, state), directory)
+        stage4, blob = pack(context, (*layers, state), directory)
         blobs.append(blob)
     gpkgs = [(package, built.made[package.id].gpkg) for package in packages]
-    blobs.append(publish(shop, gpkgs, directory / BINPKGS, machine.root))
-    remember(shop, worker, machine, layers=(*layers, state), blobs=tuple(blobs))
+    blobs.append(publish(context, gpkgs, directory / BINPKGS, machine.root))
+    remember(context, worker, machine, layers=(*layers, state), blobs=tuple(blobs))
     return Delivered(directory / BINPKGS, stage4)
 
 
 def check_hooks(worker: Worker, layers: Sequence[Layer], members: Sequence[str]) -> None:
     """Warn of members that change what others own. Raises StepError where that is an error."""
-    by_id, shop = worker.plan.graph.by_id(), worker.shop
+    by_id, context = worker.plan.graph.by_id(), worker.context
     packages = [by_id[name] for name in members]
-    parts = worker.shop.inputs.seed_parts
-    bottom = (*worker.shop.inputs.base, *(parts.visible(parts.layers) if parts else ()))
+    parts = worker.context.inputs.seed_parts
+    bottom = (*worker.context.inputs.base, *(parts.visible(parts.layers) if parts else ()))
     found = hooks.changes(packages, layers, worker.contests)
     found += hooks.losses(packages, layers, bottom, worker.contests)
-    hooks.refuse(found, strict=shop.policy.strict_hooks)
+    hooks.refuse(found, strict=context.policy.strict_hooks)
     for each in found:
-        shop.bus(Note(text=f"{each.culprit} {each.text}", level="warning"))
+        context.bus(Note(text=f"{each.culprit} {each.text}", level="warning"))
 
 
 def check_hooks_of_done(worker: Worker, made: Mapping[str, Made]) -> None:
@@ -77,9 +77,9 @@ def check_hooks_of_done(worker: Worker, made: Mapping[str, Made]) -> None:
 
 def _members(worker: Worker, made: Mapping[str, Made], *, look: bool = False) -> tuple[Layer, ...]:
     """The layers of a machine's members, for the whole seed: a strict machine delivers that."""
-    parts = worker.shop.inputs.seed_parts
+    parts = worker.context.inputs.seed_parts
     seed = parts.visible(parts.layers) if parts else ()
-    where = f"machine {worker.shop.inputs.machine}"
+    where = f"machine {worker.context.inputs.machine}"
     return worker.layers(worker.plan.members, made, seed, where=where, look=look)
 
 
@@ -89,7 +89,7 @@ def pin_name(machine: Machine) -> str:
 
 
 def remember(
-    shop: Workshop,
+    context: BuildContext,
     worker: Worker,
     machine: Machine,
     *,
@@ -102,14 +102,14 @@ def remember(
     finished, and what an earlier run finished stays pinned beside what is new.
     """
     results = [made for made, _ in worker.results.values()]
-    inputs = shop.inputs
+    inputs = context.inputs
     trees = {made.layer for made in results} | {layer.id for layer in inputs.base}
     trees |= worker.composed | {repo.tree for repo in inputs.repos.values()}
-    trees |= remembered_caches(shop) | remembered_sources(worker)
-    parts = worker.shop.inputs.seed_parts
+    trees |= remembered_caches(context) | remembered_sources(worker)
+    parts = worker.context.inputs.seed_parts
     trees |= parts.trees if parts else set()
     kept = {made.gpkg for made in results} | set(blobs) | {worker.depgraph}
-    before = shop.store.pin_of(pin_name(machine))
+    before = context.store.pin_of(pin_name(machine))
     data = {}
     if not layers:
         if before is not None:
@@ -118,7 +118,7 @@ def remember(
             data = dict(before.data)
     else:
         trees |= {layer.id for layer in layers}
-        contests = contests_of.remember(shop.store, inputs.full_name, worker.contests)
+        contests = contests_of.remember(context.store, inputs.full_name, worker.contests)
         kept |= {contests} if contests else set()
         data = {
             "project": str(machine.root),
@@ -127,7 +127,7 @@ def remember(
             "layers": [layer.id for layer in layers],
             "depgraph": worker.depgraph,
         }
-    shop.store.pin(pin_name(machine), sorted(trees), sorted(kept), data)
+    context.store.pin(pin_name(machine), sorted(trees), sorted(kept), data)
 
 
 def finished_machine(store: Store, machine: Machine) -> Pin | None:

@@ -11,14 +11,14 @@ from typing import Any
 
 import msgspec
 
-from cloche.build import elog
-from cloche.build.footprint import contents, footprint
-from cloche.build.places import Places, look_into
+from cloche.composing.footprint import contents, footprint
+from cloche.composing.places import Places, look_into
 from cloche.layers import Layer, stored_layer
 from cloche.output.recall import decoded
 from cloche.plan.depgraph import Depgraph, Package
 from cloche.plan.names import is_pattern, matching
 from cloche.plan.visible import machine_members
+from cloche.records import elog
 from cloche.store import Pin, Store
 
 PIN = "machine/"

@@ -8,13 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.build.events import Done, Event, Planned, Started
-from cloche.build.logs import log_lines
-from cloche.build.record import Record, recorded_events
 from cloche.config.machine import Machine
 from cloche.output.deliver import finished_machine
 from cloche.plan.depgraph import BadResolutionError, Depgraph, decode_depgraph
 from cloche.plan.visible import machine_members
+from cloche.records.builds import Record, recorded_events
+from cloche.records.events import Done, Event, Planned, Started
+from cloche.records.logs import log_lines
 from cloche.store import Store
 
 LINES = 2000  # of each log

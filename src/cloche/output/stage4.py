@@ -8,16 +8,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cloche.build.guestcall import ENVIRONMENT, describe
-from cloche.build.logs import new_log
-from cloche.build.stages import once, stage_failed
-from cloche.build.workshop import Workshop, make_directory
-from cloche.engines.base import Bind, Command, Ended
-from cloche.engines.copying import written_to
+from cloche.building.context import BuildContext, make_directory
+from cloche.building.stages import once, stage_failed
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.files import place
 from cloche.plan.keys import layer_parts
+from cloche.records.logs import new_log
+from cloche.sandbox.base import Bind, Command, Ended
+from cloche.sandbox.copying import written_to
 from cloche.store import Outcome, make_key
+from cloche.tasks.guestcall import ENVIRONMENT, describe
 
 FORMAT = "stage4.tar.zst"
 SKELETON = "/run/cloche/skeleton"
@@ -56,52 +56,52 @@ TAR = (
 )
 
 
-def pack(shop: Workshop, layers: Sequence[Layer], directory: Path) -> tuple[Path, str]:
+def pack(context: BuildContext, layers: Sequence[Layer], directory: Path) -> tuple[Path, str]:
     """Write the tarball of a machine (all its layers, the state layer last) into a directory.
 
     Gives its path and its blob's id. Raises StepError.
     """
     parts = {
-        **shop.inputs.key_base,
+        **context.inputs.key_base,
         **layer_parts([(f"{layer.kind} {layer.label}", layer.id) for layer in layers]),
-        **{f"base {layer.kind}": layer.id for layer in shop.inputs.base},
+        **{f"base {layer.kind}": layer.id for layer in context.inputs.base},
         "command": " ".join(TAR),
     }
-    outputs = once(shop, "pack", make_key("stage4", parts), lambda: _tar(shop, layers))
+    outputs = once(context, "pack", make_key("stage4", parts), lambda: _tar(context, layers))
     target = directory / FORMAT
-    place(shop.store.blob(outputs["stage4"]).path, target)
+    place(context.store.blob(outputs["stage4"]).path, target)
     return target, outputs["stage4"]
 
 
-def _tar(shop: Workshop, layers: Sequence[Layer]) -> Outcome:
-    machine = shop.inputs.machine
-    log = new_log(shop.store, f"machine/{machine}", "pack")
-    with shop.store.workspace("pack") as workspace:
-        sandbox = shop.sandbox(
+def _tar(context: BuildContext, layers: Sequence[Layer]) -> Outcome:
+    machine = context.inputs.machine
+    log = new_log(context.store, f"machine/{machine}", "pack")
+    with context.store.workspace("pack") as workspace:
+        sandbox = context.sandbox(
             layers,
             upper=None,
             binds=(
                 Bind(make_directory(workspace, "out"), "/run/cloche/out", writable=True),
-                Bind(_skeleton(shop, layers, workspace), SKELETON),
+                Bind(_skeleton(context, layers, workspace), SKELETON),
             ),
         )
         with log.open("ab") as stream, written_to(stream) as outlet:
-            process = shop.engine.start(
+            process = context.engine.start(
                 sandbox, Command(TAR, ENVIRONMENT), stdout=outlet.writer, stderr=outlet.writer
             )
             outlet.given()
-            shop.running.add(process)
+            context.running.add(process)
             try:
                 ended = process.wait()
             finally:
                 process.kill()
-                shop.running.discard(process)
+                context.running.discard(process)
         if ended is None or not is_whole(ended, log):
-            raise stage_failed(shop, "pack", describe(ended) if ended else "no answer", log)
+            raise stage_failed(context, "pack", describe(ended) if ended else "no answer", log)
         path = workspace / "out" / FORMAT
         path.chmod(0o444)
-        blob = shop.store.add_blob(path, f"{machine}-{FORMAT}")
-    return Outcome({"stage4": blob.id}, str(log.relative_to(shop.store.logs)))
+        blob = context.store.add_blob(path, f"{machine}-{FORMAT}")
+    return Outcome({"stage4": blob.id}, str(log.relative_to(context.store.logs)))
 
 
 def is_whole(ended: Ended, log: Path) -> bool:
@@ -117,12 +117,12 @@ def is_whole(ended: Ended, log: Path) -> bool:
     return replace(ended, status=0).ok and ended.status == 1 and only_touched
 
 
-def _skeleton(shop: Workshop, layers: Sequence[Layer], workspace: Path) -> Path:
+def _skeleton(context: BuildContext, layers: Sequence[Layer], workspace: Path) -> Path:
     """Directories of the names in `OWN`, with the mode and owner that the root has them with."""
     skeleton = make_directory(workspace, "skeleton")
     for name in OWN:
         path = make_directory(skeleton, name)
-        for layer in (*shop.inputs.base, *layers):
+        for layer in (*context.inputs.base, *layers):
             place = layer.path / name
             if place.is_dir() and not place.is_symlink():
                 info = place.stat()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
-from cloche.seeds.debian_errors import UnknownArchError
+from cloche.seeds.debian.errors import UnknownArchError
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cloche.archives import (
+    ImportOptions,
+    import_directory,
+)
 from cloche.config.lock import TreeSeed
-from cloche.layers import ImportOptions, import_directory
 from cloche.linux.mounts import mount_points
 from cloche.seeds.errors import NoFileError
-from cloche.seeds.making import Means, Wanted
+from cloche.seeds.types import SeedContext, SeedRequest
 
 # Of a running system: what belongs to the kernel, to users, to services, or can be had again.
 _NOT_OF_A_SYSTEM = (
@@ -22,27 +25,27 @@ _NOT_OF_A_SYSTEM = (
 _SHADOWS = ("etc/shadow", "etc/shadow-", "etc/gshadow", "etc/gshadow-")
 
 
-def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
+def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, TreeSeed]:
     """Copy the directory; the host's is only read. Raises `SeedError`, and OSError.
 
     Mount points below it are empty directories in the seed. Of the running system (``/``) what
     holds its users' and its own secrets stays out, and passwords are taken out of shadow(5).
     """
-    source = wanted.path("path")
+    source = request.path("path")
     if source is None or not source.is_dir():
-        raise NoFileError(wanted.spec.name, "path", source, "directory")
+        raise NoFileError(request.spec.name, "path", source, "directory")
     source, tree = source.resolve(), room / "tree"
     system = source == Path("/")
     apart = [os.fsencode(name) for name in (_NOT_OF_A_SYSTEM if system else ())]
-    within = (path.resolve() for path in means.apart)
+    within = (path.resolve() for path in context.apart)
     apart += [os.fsencode(p.relative_to(source)) for p in within if p.is_relative_to(source)]
     apart += _mounted_below(source)
     if system:
         closed = closed_names(source, frozenset(apart))
         apart += closed
         if closed:
-            means.report(f"you may not read {len(closed)} files and directories: they stay out")
-    means.report(f"copying {source}")
+            context.report(f"you may not read {len(closed)} files and directories: they stay out")
+    context.report(f"copying {source}")
     options = ImportOptions(devices="skip", one_file_system=True, emptied=frozenset(apart))
     import_directory(source, tree, options)
     if system:

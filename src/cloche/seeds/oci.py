@@ -18,12 +18,17 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from cloche.archives import (
+    ImportOptions,
+    Limits,
+    import_tarball,
+)
 from cloche.config.lock import TreeSeed
 from cloche.decoding import NOT_DECODABLE
-from cloche.layers import ImportOptions, Limits, flatten, import_tarball
+from cloche.layers import flatten
 from cloche.seeds.arch import host_arch
 from cloche.seeds.errors import BadImageError, NoFileError
-from cloche.seeds.making import Means, Wanted
+from cloche.seeds.types import SeedContext, SeedRequest
 
 _REF = "org.opencontainers.image.ref.name"
 _INDEXES = ("application/vnd.oci.image.index.v1+json",)
@@ -77,19 +82,19 @@ class Layout:
         return found
 
 
-def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
+def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, TreeSeed]:
     """Put the layers of an image together. Raises `SeedError`, `ImportRefusedError`, OSError."""
-    source = wanted.path("path")
+    source = request.path("path")
     if source is None or not source.exists():
-        raise NoFileError(wanted.spec.name, "path", source)
-    layout = Layout(_unpacked(source, room, means), source)
-    manifest = chosen(layout, wanted.spec.text("ref"))
+        raise NoFileError(request.spec.name, "path", source)
+    layout = Layout(_unpacked(source, room, context), source)
+    manifest = chosen(layout, request.spec.text("ref"))
     layers = layers_of(layout, manifest)
     digest = str(manifest["digest"]).removeprefix("sha256:")
-    locked = wanted.pinned.digest if isinstance(wanted.pinned, TreeSeed) else ""
+    locked = request.pinned.digest if isinstance(request.pinned, TreeSeed) else ""
     if locked and digest != locked:
         raise BadImageError(source, f"its manifest is {digest[:12]}, pinned is {locked[:12]}")
-    planted = _planted(layout, layers, room, means)
+    planted = _planted(layout, layers, room, context)
     tree = room / "tree"
     tree.mkdir()
     flatten(planted, tree)
@@ -99,13 +104,13 @@ def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
 
 
 def _planted(
-    layout: Layout, layers: Sequence[Mapping[str, Any]], room: Path, means: Means
+    layout: Layout, layers: Sequence[Mapping[str, Any]], room: Path, context: SeedContext
 ) -> list[Path]:
     """Import the layers, each into a directory; all of them together are held to one limit."""
     made: list[Path] = []
     limits = Limits()
     for number, descriptor in enumerate(layers, 1):
-        means.report(f"unpacking layer {number} of {len(layers)}")
+        context.report(f"unpacking layer {number} of {len(layers)}")
         made.append(room / f"layer-{number}")
         options = ImportOptions(limits, devices="skip", whiteouts="oci")
         done = import_tarball(layout.blob(descriptor), made[-1], options)
@@ -125,11 +130,11 @@ def layers_of(layout: Layout, descriptor: Mapping[str, Any]) -> list[Mapping[str
     return layers
 
 
-def _unpacked(source: Path, room: Path, means: Means) -> Path:
+def _unpacked(source: Path, room: Path, context: SeedContext) -> Path:
     """The layout's directory: ``source`` itself, or what the archive holds."""
     if source.is_dir():
         return source
-    means.report("reading the archive")
+    context.report("reading the archive")
     import_tarball(source, room / "layout")
     return room / "layout"
 

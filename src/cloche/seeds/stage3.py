@@ -12,16 +12,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cloche.archives import import_tarball
 from cloche.config.errors import nearest
 from cloche.config.lock import Stage3Seed
 from cloche.fetching.download import ALGORITHMS, check_digests, fetch_file, fetch_text, shown
 from cloche.fetching.errors import NotThereError, WrongContentError
 from cloche.fetching.mirror import gentoo_mirror
 from cloche.fetching.openpgp import GENTOO_KEYRING, Keyring, opened
-from cloche.layers import import_tarball
 from cloche.seeds.arch import host_arch
 from cloche.seeds.errors import NoFileError
-from cloche.seeds.making import Means, Wanted
 from cloche.seeds.stage3_errors import (
     FlavourUnknownError,
     NoAutobuildsError,
@@ -30,6 +29,7 @@ from cloche.seeds.stage3_errors import (
     PointerMovedError,
     UnsignedFileError,
 )
+from cloche.seeds.types import SeedContext, SeedRequest
 
 _FILE = re.compile(r"stage3-([\w.+-]+)-(\d{8}T\d{6}Z)\.tar\.(?:xz|bz2|gz|zst)")
 _ENTRY = re.compile(r"(\d{8}T\d{6}Z)/(stage3-[\w.+-]+\.tar\.(?:xz|bz2|gz|zst))\s+(\d+)")
@@ -44,21 +44,21 @@ class Pointer:
     size: int
 
 
-def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, Stage3Seed]:
+def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, Stage3Seed]:
     """Take a stage3, check it, unpack it in ``room``; give its tree and its lock.
 
     Raises `SeedError`, `FetchingError`, and what the import of a tarball raises.
     """
-    local = wanted.path("file")
-    locked = wanted.pinned if isinstance(wanted.pinned, Stage3Seed) else None
+    local = request.path("file")
+    locked = request.pinned if isinstance(request.pinned, Stage3Seed) else None
     if local is not None:
-        tarball, seed = local, _local(wanted, local, locked, means)
+        tarball, seed = local, _local(request, local, locked, context)
     elif locked is not None:
-        tarball, seed = _again(wanted, locked, means)
+        tarball, seed = _again(request, locked, context)
     else:
-        tarball, seed = _newest(wanted, means)
+        tarball, seed = _newest(request, context)
     tree = room / "tree"
-    means.report(f"unpacking {seed.file}")
+    context.report(f"unpacking {seed.file}")
     import_tarball(tarball, tree)
     if tarball != local:
         tarball.unlink()
@@ -102,96 +102,102 @@ def digests_of(text: str, file: str) -> Mapping[str, str]:
     return {name: found[name] for name in ALGORITHMS if name in found}
 
 
-def _newest(wanted: Wanted, means: Means) -> tuple[Path, Stage3Seed]:
+def _newest(request: SeedRequest, context: SeedContext) -> tuple[Path, Stage3Seed]:
     """What the pointer names. It may move on in between, and its old tarball go."""
-    with opened(_keyring(wanted, means)) as keyring:
-        pointer = _pointer(wanted, means, keyring)
+    with opened(_keyring(request, context)) as keyring:
+        pointer = _pointer(request, context, keyring)
         try:
-            return _taken(wanted, means, keyring, pointer)
+            return _taken(request, context, keyring, pointer)
         except (NotThereError, WrongContentError) as error:
-            again = _pointer(wanted, means, keyring)
+            again = _pointer(request, context, keyring)
             if again == pointer:
                 raise
-            means.report(f"the mirror has moved on to {again.file}")
+            context.report(f"the mirror has moved on to {again.file}")
             try:
-                return _taken(wanted, means, keyring, again)
+                return _taken(request, context, keyring, again)
             except (NotThereError, WrongContentError):
-                raise PointerMovedError(wanted.spec.name, pointer.file, again.file) from error
+                raise PointerMovedError(request.spec.name, pointer.file, again.file) from error
 
 
-def _pointer(wanted: Wanted, means: Means, keyring: Keyring) -> Pointer:
-    base, name = _autobuilds(wanted, means), _name(wanted)
+def _pointer(request: SeedRequest, context: SeedContext, keyring: Keyring) -> Pointer:
+    base, name = _autobuilds(request, context), _name(request)
     address = f"{base}/latest-stage3-{name}.txt"
-    means.report(f"looking for the newest stage3-{name}")
+    context.report(f"looking for the newest stage3-{name}")
     try:
         text = fetch_text(address)
     except NotThereError as error:
         try:
-            known = tuple(_flavour_of(each, _arch(wanted)) for each in flavours(base))
+            known = tuple(_flavour_of(each, _arch(request)) for each in flavours(base))
         except NotThereError:
-            raise NoAutobuildsError(wanted.spec.name, _arch(wanted), shown(base)) from error
-        close = nearest(_flavour_of(name, _arch(wanted)), known)
-        raise FlavourUnknownError(wanted.spec.name, name, known, close) from error
+            raise NoAutobuildsError(request.spec.name, _arch(request), shown(base)) from error
+        close = nearest(_flavour_of(name, _arch(request)), known)
+        raise FlavourUnknownError(request.spec.name, name, known, close) from error
     body, _ = keyring.signed_text(text, shown(address))
     pointer = pointer_of(body, shown(address))
     match = _FILE.fullmatch(pointer.file)
     if match is None or match.groups() != (name, pointer.stamp):
         raise WrongContentError(shown(address), f"it names another stage3: {pointer.file}")
-    _forward(wanted, name, pointer)
+    _forward(request, name, pointer)
     return pointer
 
 
-def _forward(wanted: Wanted, name: str, pointer: Pointer) -> None:
+def _forward(request: SeedRequest, name: str, pointer: Pointer) -> None:
     """Refuse a mirror that is behind the lock: an old stage3 has holes that are known since."""
-    locked = wanted.locked
+    locked = request.locked
     match = _FILE.fullmatch(locked.file) if isinstance(locked, Stage3Seed) else None
     if match is not None and match[1] == name and pointer.stamp < match[2]:
-        raise OlderStageError(wanted.spec.name, pointer.file, match[2])
+        raise OlderStageError(request.spec.name, pointer.file, match[2])
 
 
 def _taken(
-    wanted: Wanted, means: Means, keyring: Keyring, pointer: Pointer
+    request: SeedRequest, context: SeedContext, keyring: Keyring, pointer: Pointer
 ) -> tuple[Path, Stage3Seed]:
     """Fetch what a pointer names, and check everything."""
-    address = f"{_autobuilds(wanted, means)}/{pointer.stamp}/{pointer.file}"
+    address = f"{_autobuilds(request, context)}/{pointer.stamp}/{pointer.file}"
     text, _ = keyring.signed_text(fetch_text(f"{address}.DIGESTS"), f"{shown(address)}.DIGESTS")
     digests = digests_of(text, pointer.file)
-    signature = _cached(f"{pointer.file}.asc", wanted, means)
+    signature = _cached(f"{pointer.file}.asc", request, context)
     signature.write_text(fetch_text(f"{address}.asc"))
-    tarball = _fetched(address, wanted, pointer, digests, means)
+    tarball = _fetched(address, request, pointer, digests, context)
     signer = keyring.check(tarball, signature, shown(address))
     signature.unlink()
-    arch, flavour = _arch(wanted), wanted.spec.text("flavour") or "openrc"
+    arch, flavour = _arch(request), request.spec.text("flavour") or "openrc"
     return tarball, Stage3Seed(arch, flavour, pointer.file, pointer.size, digests, signer)
 
 
-def _again(wanted: Wanted, locked: Stage3Seed, means: Means) -> tuple[Path, Stage3Seed]:
+def _again(
+    request: SeedRequest, locked: Stage3Seed, context: SeedContext
+) -> tuple[Path, Stage3Seed]:
     """The locked tarball: its digests were signed when it was locked."""
     match = _FILE.fullmatch(locked.file)
     stamp = match[2] if match else ""
-    address = f"{_autobuilds(wanted, means)}/{stamp}/{locked.file}"
+    address = f"{_autobuilds(request, context)}/{stamp}/{locked.file}"
     try:
         tarball = _fetched(
-            address, wanted, Pointer(stamp, locked.file, locked.size), locked.digests, means
+            address, request, Pointer(stamp, locked.file, locked.size), locked.digests, context
         )
     except NotThereError as error:
-        raise NoLongerThereError(wanted.spec.name, locked.file, shown(address)) from error
+        raise NoLongerThereError(request.spec.name, locked.file, shown(address)) from error
     return tarball, replace(locked, layer="")
 
 
-def _cached(file: str, wanted: Wanted, means: Means) -> Path:
+def _cached(file: str, request: SeedRequest, context: SeedContext) -> Path:
     """Where a file is kept on its way: apart from that of other seeds, made at once perhaps."""
-    return means.cache / f"{wanted.spec.name}.{file}"
+    return context.cache / f"{request.spec.name}.{file}"
 
 
 def _fetched(
-    address: str, wanted: Wanted, pointer: Pointer, digests: Mapping[str, str], means: Means
+    address: str,
+    request: SeedRequest,
+    pointer: Pointer,
+    digests: Mapping[str, str],
+    context: SeedContext,
 ) -> Path:
     """A tarball in the cache that is the announced one."""
-    tarball = _cached(pointer.file, wanted, means)
-    means.report(f"fetching {pointer.file}")
-    fetch_file(address, tarball, size=pointer.size, progress=means.progress)
-    means.report("checking digests and signature")
+    tarball = _cached(pointer.file, request, context)
+    context.report(f"fetching {pointer.file}")
+    fetch_file(address, tarball, size=pointer.size, progress=context.progress)
+    context.report("checking digests and signature")
     try:
         check_digests(tarball, digests, shown(address))
     except WrongContentError:
@@ -200,10 +206,12 @@ def _fetched(
     return tarball
 
 
-def _local(wanted: Wanted, file: Path, locked: Stage3Seed | None, means: Means) -> Stage3Seed:
+def _local(
+    request: SeedRequest, file: Path, locked: Stage3Seed | None, context: SeedContext
+) -> Stage3Seed:
     """A tarball of the host's, with its signature beside it; or the locked one, whoever made it."""
     if not file.is_file():
-        raise NoFileError(wanted.spec.name, "file", file)
+        raise NoFileError(request.spec.name, "file", file)
     if not file.name.isprintable():  # it becomes a line of the lock
         raise WrongContentError(ascii(str(file)), "a name that is not printable")
     size, digests, signer = file.stat().st_size, dict[str, str](), ""
@@ -212,8 +220,8 @@ def _local(wanted: Wanted, file: Path, locked: Stage3Seed | None, means: Means) 
         return replace(locked, layer="")
     signature, listed = (file.with_name(f"{file.name}{end}") for end in (".asc", ".DIGESTS"))
     if not signature.is_file():
-        raise UnsignedFileError(wanted.spec.name, file)
-    with opened(_keyring(wanted, means)) as keyring:
+        raise UnsignedFileError(request.spec.name, file)
+    with opened(_keyring(request, context)) as keyring:
         if listed.is_file():
             text, _ = keyring.signed_text(listed.read_text(errors="replace"), str(listed))
             digests = dict(digests_of(text, file.name))
@@ -221,7 +229,7 @@ def _local(wanted: Wanted, file: Path, locked: Stage3Seed | None, means: Means) 
         signer = keyring.check(file, signature, str(file))
     digests = digests or {"SHA512": _sha512(file)}
     match = _FILE.fullmatch(file.name)
-    arch, _, flavour = (match[1] if match else _name(wanted)).partition("-")
+    arch, _, flavour = (match[1] if match else _name(request)).partition("-")
     return Stage3Seed(arch, flavour, file.name, size, digests, signer)
 
 
@@ -232,22 +240,22 @@ def _sha512(file: Path) -> str:
         return hashlib.file_digest(stream, "sha512").hexdigest()
 
 
-def _autobuilds(wanted: Wanted, means: Means) -> str:
+def _autobuilds(request: SeedRequest, context: SeedContext) -> str:
     """The directory of the mirror that holds the architecture's stages."""
-    mirror = gentoo_mirror(means.mirror, wanted.spec.text("mirror"))
-    return f"{mirror}/releases/{_arch(wanted)}/autobuilds"
+    mirror = gentoo_mirror(context.mirror, request.spec.text("mirror"))
+    return f"{mirror}/releases/{_arch(request)}/autobuilds"
 
 
-def _arch(wanted: Wanted) -> str:
-    return wanted.spec.text("arch") or host_arch().gentoo
+def _arch(request: SeedRequest) -> str:
+    return request.spec.text("arch") or host_arch().gentoo
 
 
-def _name(wanted: Wanted) -> str:
+def _name(request: SeedRequest) -> str:
     """The part of the names that tells stages apart: some have another word than ARCH (i686)."""
-    flavour = wanted.spec.text("flavour") or "openrc"
+    flavour = request.spec.text("flavour") or "openrc"
     subarch, _, rest = flavour.partition(":")
-    return f"{subarch}-{rest}" if rest else f"{_arch(wanted)}-{flavour}"
+    return f"{subarch}-{rest}" if rest else f"{_arch(request)}-{flavour}"
 
 
-def _keyring(wanted: Wanted, means: Means) -> Path:
-    return means.keyring or wanted.path("keyring") or GENTOO_KEYRING
+def _keyring(request: SeedRequest, context: SeedContext) -> Path:
+    return context.keyring or request.path("keyring") or GENTOO_KEYRING

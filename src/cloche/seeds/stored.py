@@ -14,13 +14,19 @@ from cloche.config import lock as locks
 from cloche.config.drift import seed_drift
 from cloche.config.project import Project, SeedSpec
 from cloche.layers import commit
-from cloche.seeds import debian_seed, directory, oci, stage3, tarball
+from cloche.seeds import (
+    directory,
+    oci,
+    stage3,
+    tarball,
+)
 from cloche.seeds.arch import host_arch
+from cloche.seeds.debian import seed as debian_seed
+from cloche.seeds.debian.apt import find_mirror, portage_mirrors
+from cloche.seeds.debian.portage_sdist import without_password
 from cloche.seeds.errors import SeedDriftError, SeedError
-from cloche.seeds.fitness import portage_of
-from cloche.seeds.making import Made, Means, Wanted
-from cloche.seeds.portage_sdist import without_password
-from cloche.seeds.sources import find_mirror, portage_mirrors
+from cloche.seeds.types import MadeSeed, SeedContext, SeedRequest
+from cloche.seeds.validation import portage_of
 from cloche.store import Store
 
 PREFIX = "seed/"
@@ -43,7 +49,7 @@ class Seed:
     created: float
 
 
-_MAKERS: Mapping[str, Callable[[Wanted, Path, Means], tuple[Path, locks.SeedLock]]] = {
+_TYPES: Mapping[str, Callable[[SeedRequest, Path, SeedContext], tuple[Path, locks.SeedLock]]] = {
     DEBIAN: debian_seed.make,
     "stage3": stage3.make,
     "directory": directory.make,
@@ -116,7 +122,7 @@ def bootstrap(
     store: Store,
     project: Project,
     spec: SeedSpec,
-    means: Means,
+    context: SeedContext,
     *,
     update: bool = False,
 ) -> StoredSeed:
@@ -124,14 +130,16 @@ def bootstrap(
 
     ``update`` accepts that what is offered differs from the lock. Raises SeedError.
     """
-    means.cache.mkdir(exist_ok=True)
+    context.cache.mkdir(exist_ok=True)
     old = locks.read(project.lock)
     before = None if update else old.seeds.get(spec.name)
     if before is not None and before.type != spec.type:
         raise SeedDriftError(spec.name, (f"type {before.type} → {spec.type}",))
     with store.workspace("seed") as room:
-        made = _made(Wanted(spec, project.root, old.seeds.get(spec.name), update), room, means)
-        means.report("counting and storing files")
+        made = _made(
+            SeedRequest(spec, project.root, old.seeds.get(spec.name), update), room, context
+        )
+        context.report("counting and storing files")
         layer = commit(store, made.tree, kind="seed", label=spec.name)
     locked = replace(made.lock, layer=layer.id)
     if before is not None and (differences := seed_drift(before, locked)):
@@ -143,18 +151,18 @@ def bootstrap(
     return StoredSeed(about, pin.name)
 
 
-def _made(wanted: Wanted, room: Path, means: Means) -> Made:
+def _made(request: SeedRequest, room: Path, context: SeedContext) -> MadeSeed:
     """Make a tree of any type, and see that Portage runs in it."""
-    tree, locked = _MAKERS[wanted.spec.type](wanted, room, means)
+    tree, locked = _TYPES[request.spec.type](request, room, context)
     if isinstance(locked, locks.DebianSeed):
-        return Made(tree, locked, locked.portage.version, len(locked.packages))
-    means.report("trying Portage in it")
-    version = portage_of(means.engine, tree, wanted.spec.name)
+        return MadeSeed(tree, locked, locked.portage.version, len(locked.packages))
+    context.report("trying Portage in it")
+    version = portage_of(context.engine, tree, request.spec.name)
     packages = sum(1 for _ in (tree / "var/db/pkg").glob("*/*"))
-    return Made(tree, locked, version, packages)
+    return MadeSeed(tree, locked, version, packages)
 
 
-def _described(name: str, made: Made, lock: locks.SeedLock, created: float) -> Seed:
+def _described(name: str, made: MadeSeed, lock: locks.SeedLock, created: float) -> Seed:
     """What `cloche seed list` shows of a seed."""
     arch = host_arch()
     suite = ""

@@ -5,27 +5,30 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from cloche.archives import (
+    ImportOptions,
+    import_tarball,
+)
 from cloche.config.lock import TreeSeed
 from cloche.fetching.errors import WrongContentError
-from cloche.layers import ImportOptions, import_tarball
 from cloche.seeds.errors import NoFileError
-from cloche.seeds.making import Means, Wanted
+from cloche.seeds.types import SeedContext, SeedRequest
 
 
-def make(wanted: Wanted, room: Path, means: Means) -> tuple[Path, TreeSeed]:
+def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, TreeSeed]:
     """Unpack the tarball. Raises `FetchingError`, `ImportRefusedError`, OSError."""
-    file = wanted.path("path")
+    file = request.path("path")
     if file is None or not file.is_file():
-        raise NoFileError(wanted.spec.name, "path", file)
-    means.report("reading the tarball")
+        raise NoFileError(request.spec.name, "path", file)
+    context.report("reading the tarball")
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    declared = wanted.spec.text("sha256")
-    locked = wanted.pinned.digest if isinstance(wanted.pinned, TreeSeed) else ""
+    declared = request.spec.text("sha256")
+    locked = request.pinned.digest if isinstance(request.pinned, TreeSeed) else ""
     for known in filter(None, (declared, locked)):
         if digest != known.lower():
             raise WrongContentError(str(file), f"it has SHA-256 {digest}, pinned is {known}")
-    means.report(f"unpacking {file.name}")
+    context.report(f"unpacking {file.name}")
     tree = room / "tree"
     import_tarball(file, tree, ImportOptions(devices="skip"))
     return tree, TreeSeed("tarball", digest)

@@ -16,7 +16,7 @@ from cloche.fetching.download import shown
 from cloche.fetching.errors import SignatureError
 from cloche.fetching.openpgp import opened
 from cloche.trees.errors import CommitGoneError, ProgramError
-from cloche.trees.making import Means, Wanted
+from cloche.trees.methods import SyncContext, SyncRequest
 from cloche.trees.programs import told, watched
 
 _TIP = "refs/cloche/tip"
@@ -43,32 +43,34 @@ _CONFIG = {
 }
 
 
-def newest(wanted: Wanted, means: Means) -> RepoPin:
+def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
     """Fetch the tip of the branch, or of the default one."""
-    bare = _bare(wanted, means)
-    branch = wanted.sync.branch
-    means.report(f"fetching {shown(wanted.sync.uri)} {branch}".rstrip())
-    _fetch(wanted, means, bare, f"refs/heads/{branch}" if branch else "HEAD")
-    tip = told(_git(bare, "rev-parse", "--verify", f"{_TIP}^{{commit}}"), wanted, env=_env(bare))
+    bare = _bare(request, context)
+    branch = request.sync.branch
+    context.report(f"fetching {shown(request.sync.uri)} {branch}".rstrip())
+    _fetch(request, context, bare, f"refs/heads/{branch}" if branch else "HEAD")
+    tip = told(_git(bare, "rev-parse", "--verify", f"{_TIP}^{{commit}}"), request, env=_env(bare))
     return RepoPin("git", "", commit=tip.decode().strip())
 
 
-def taken(wanted: Wanted, pin: RepoPin, room: Path, means: Means) -> tuple[Path, RepoPin]:
+def taken(
+    request: SyncRequest, pin: RepoPin, room: Path, context: SyncContext
+) -> tuple[Path, RepoPin]:
     """Write out a commit."""
-    bare = _bare(wanted, means)
-    if not _has(wanted, bare, pin.commit):
-        means.report(f"fetching the commit {pin.commit[:12]} of {shown(wanted.sync.uri)}")
-        _fetch_commit(wanted, means, bare, pin.commit)
-    if wanted.sync.verify:
-        means.report("checking the commit's signature")
-        _check_signature(wanted, means, bare, pin.commit, room)
-    means.report(f"writing out the commit {pin.commit[:12]}")
+    bare = _bare(request, context)
+    if not _has(request, bare, pin.commit):
+        context.report(f"fetching the commit {pin.commit[:12]} of {shown(request.sync.uri)}")
+        _fetch_commit(request, context, bare, pin.commit)
+    if request.sync.verify:
+        context.report("checking the commit's signature")
+        _check_signature(request, context, bare, pin.commit, room)
+    context.report(f"writing out the commit {pin.commit[:12]}")
     tree = room / "checkout"
     tree.mkdir()
     env = {**_env(bare), "GIT_INDEX_FILE": str(room / "index")}
-    told(_git(bare, "read-tree", pin.commit), wanted, env=env)
+    told(_git(bare, "read-tree", pin.commit), request, env=env)
     words = ("--work-tree", str(tree), "checkout-index", "--all", "--quiet")
-    told(_git(bare, *words), wanted, env=env, cwd=tree)
+    told(_git(bare, *words), request, env=env, cwd=tree)
     return tree, pin
 
 
@@ -82,10 +84,10 @@ def _env(bare: Path) -> dict[str, str]:
     return {**_ENV, "GIT_CONFIG_GLOBAL": str(bare / _SETTINGS)}
 
 
-def _bare(wanted: Wanted, means: Means) -> Path:
+def _bare(request: SyncRequest, context: SyncContext) -> Path:
     """The copy in the cache; made where it is missing."""
-    digest = hashlib.sha256(f"{wanted.name}\0{wanted.sync.uri}".encode()).hexdigest()[:16]
-    bare = means.cache / f"git-{wanted.name}-{digest}"
+    digest = hashlib.sha256(f"{request.name}\0{request.sync.uri}".encode()).hexdigest()[:16]
+    bare = context.cache / f"git-{request.name}-{digest}"
     bare.mkdir(exist_ok=True)
     os.utime(bare)  # it is in use
     # One on this host may be another user's (git-config(1), safe.directory): it is only read.
@@ -93,42 +95,47 @@ def _bare(wanted: Wanted, means: Means) -> Path:
     # Nobody else works here: locks are a killed git's.
     for stale in (*bare.glob("*.lock"), *bare.glob("refs/cloche/*.lock")):
         stale.unlink()
-    told(_git(bare, "init", "--bare", "--quiet", "--template=", str(bare)), wanted, env=_env(bare))
+    told(_git(bare, "init", "--bare", "--quiet", "--template=", str(bare)), request, env=_env(bare))
     return bare
 
 
-def _fetch(wanted: Wanted, means: Means, bare: Path, name: str, *more: str) -> None:
+def _fetch(request: SyncRequest, context: SyncContext, bare: Path, name: str, *more: str) -> None:
     words = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--force",
              "--no-recurse-submodules", *(more or ("--depth=1",))]  # fmt: skip
     watched(
-        _git(bare, *words, "--", wanted.sync.uri, f"{name}:{_TIP}"), wanted, means, env=_env(bare)
+        _git(bare, *words, "--", request.sync.uri, f"{name}:{_TIP}"),
+        request,
+        context,
+        env=_env(bare),
     )
 
 
-def _fetch_commit(wanted: Wanted, means: Means, bare: Path, commit: str) -> None:
+def _fetch_commit(request: SyncRequest, context: SyncContext, bare: Path, commit: str) -> None:
     """Fetch one commit; from servers that do not give any, the whole branch. Raises TreeError."""
     try:
-        _fetch(wanted, means, bare, commit)
+        _fetch(request, context, bare, commit)
     except ProgramError:
-        branch = wanted.sync.branch
+        branch = request.sync.branch
         name = f"refs/heads/{branch}" if branch else "HEAD"
         shallow = (bare / "shallow").exists()
-        _fetch(wanted, means, bare, name, "--unshallow" if shallow else "--no-auto-gc")
-        if not _has(wanted, bare, commit):
-            raise CommitGoneError(wanted.name, commit, shown(wanted.sync.uri)) from None
+        _fetch(request, context, bare, name, "--unshallow" if shallow else "--no-auto-gc")
+        if not _has(request, bare, commit):
+            raise CommitGoneError(request.name, commit, shown(request.sync.uri)) from None
 
 
-def _has(wanted: Wanted, bare: Path, commit: str) -> bool:
+def _has(request: SyncRequest, bare: Path, commit: str) -> bool:
     with contextlib.suppress(ProgramError):
-        told(_git(bare, "cat-file", "-e", f"{commit}^{{tree}}"), wanted, env=_env(bare))
+        told(_git(bare, "cat-file", "-e", f"{commit}^{{tree}}"), request, env=_env(bare))
         return True
     return False
 
 
-def _check_signature(wanted: Wanted, means: Means, bare: Path, commit: str, room: Path) -> None:
+def _check_signature(
+    request: SyncRequest, context: SyncContext, bare: Path, commit: str, room: Path
+) -> None:
     """Check the signature in a commit's ``gpgsig`` header. Raises `SignatureError`."""
-    source, keys = f"commit {commit[:12]} of {wanted.name}", wanted.keyring(means)
-    content = told(_git(bare, "cat-file", "commit", commit), wanted, env=_env(bare))
+    source, keys = f"commit {commit[:12]} of {request.name}", request.keyring(context)
+    content = told(_git(bare, "cat-file", "commit", commit), request, env=_env(bare))
     payload, signature = signed_parts(content)
     if not signature:
         raise SignatureError(source, "not signed", keys)

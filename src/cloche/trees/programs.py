@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from cloche.engines.copying import collect
 from cloche.fetching.download import shown
 from cloche.linux.processes import uninterrupted
+from cloche.sandbox.copying import collect
 from cloche.trees.errors import MissingProgramError, ProgramError
-from cloche.trees.making import Means, Wanted
+from cloche.trees.methods import SyncContext, SyncRequest
 
 _GRACE = 3.0  # seconds to end in
 _KEPT = 20  # lines of what a program said
@@ -32,8 +32,8 @@ _PACKAGES = {
 
 def watched(
     words: Sequence[str],
-    wanted: Wanted,
-    means: Means,
+    request: SyncRequest,
+    context: SyncContext,
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
@@ -42,9 +42,9 @@ def watched(
 
     Raises `MissingProgramError`, `ProgramError`.
     """
-    with _started(words, wanted, env, cwd, subprocess.STDOUT) as process:
+    with _started(words, request, env, cwd, subprocess.STDOUT) as process:
         try:
-            said = _followed(process, means)
+            said = _followed(process, context)
         except BaseException:
             process.terminate()  # so that it takes its lock files with it
             try:
@@ -53,34 +53,34 @@ def watched(
                 process.kill()
             raise
     if process.returncode:
-        raise _failed(words, wanted, "\n".join(said))
+        raise _failed(words, request, "\n".join(said))
 
 
 def told(
     words: Sequence[str],
-    wanted: Wanted,
+    request: SyncRequest,
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> bytes:
     """What a program writes. Raises `MissingProgramError`, `ProgramError`."""
-    with _started(words, wanted, env, cwd, subprocess.PIPE) as process:
+    with _started(words, request, env, cwd, subprocess.PIPE) as process:
         streams = [stream.fileno() for stream in (process.stdout, process.stderr) if stream]
         try:
             out, err = collect(streams, _MOST)
         except BaseException as error:
             process.kill()
             if isinstance(error, OverflowError):
-                raise _failed(words, wanted, f"it wrote {error}") from error
+                raise _failed(words, request, f"it wrote {error}") from error
             raise
     if process.returncode:
-        raise _failed(words, wanted, err.decode(errors="replace"))
+        raise _failed(words, request, err.decode(errors="replace"))
     return out
 
 
 def _started(
     words: Sequence[str],
-    wanted: Wanted,
+    request: SyncRequest,
     env: Mapping[str, str] | None,
     cwd: Path | None,
     stderr: int,
@@ -100,10 +100,10 @@ def _started(
                 preexec_fn=lambda: lift(signal.SIGTERM),
             )
     except FileNotFoundError as error:
-        raise MissingProgramError(wanted.name, words[0], _PACKAGES[words[0]]) from error
+        raise MissingProgramError(request.name, words[0], _PACKAGES[words[0]]) from error
 
 
-def _followed(process: subprocess.Popen[bytes], means: Means) -> deque[str]:
+def _followed(process: subprocess.Popen[bytes], context: SyncContext) -> deque[str]:
     """Read to the end; what ends in a carriage return is progress and not kept."""
     said: deque[str] = deque(maxlen=_KEPT)
     rest = b""
@@ -114,7 +114,7 @@ def _followed(process: subprocess.Popen[bytes], means: Means) -> deque[str]:
             if not text:
                 continue
             if piece.endswith(b"\r"):
-                means.status(text)
+                context.status(text)
             else:
                 said.append(text)
     if rest.strip():
@@ -122,12 +122,12 @@ def _followed(process: subprocess.Popen[bytes], means: Means) -> deque[str]:
     return said
 
 
-def needed(program: str, wanted: Wanted) -> None:
+def needed(program: str, request: SyncRequest) -> None:
     """See that a program is there, before anything is fetched. Raises `MissingProgramError`."""
     if shutil.which(program) is None:
-        raise MissingProgramError(wanted.name, program, _PACKAGES[program])
+        raise MissingProgramError(request.name, program, _PACKAGES[program])
 
 
-def _failed(words: Sequence[str], wanted: Wanted, said: str) -> ProgramError:
+def _failed(words: Sequence[str], request: SyncRequest, said: str) -> ProgramError:
     said = _PASSWORD.sub("://", said)
-    return ProgramError(wanted.name, words[0], shown(wanted.sync.uri) or wanted.sync.type, said)
+    return ProgramError(request.name, words[0], shown(request.sync.uri) or request.sync.type, said)

@@ -15,7 +15,7 @@ from cloche.fetching.download import shown
 from cloche.fetching.errors import SignatureError
 from cloche.fetching.openpgp import Keyring, opened
 from cloche.trees.errors import ManifestError
-from cloche.trees.making import Means, Wanted
+from cloche.trees.methods import SyncContext, SyncRequest
 from cloche.trees.programs import needed, watched
 
 # Portage's own (make.globals, PORTAGE_RSYNC_OPTS), without what would keep owners or modes.
@@ -40,50 +40,52 @@ _OPTIONS = (
 )
 
 
-def newest(wanted: Wanted, means: Means) -> RepoPin:
+def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
     """Bring the copy up to date and check it."""
-    needed("rsync", wanted)
-    copy = _copy(wanted, means)
+    needed("rsync", request)
+    copy = _copy(request, context)
     copy.mkdir(mode=0o755, exist_ok=True)
     os.utime(copy)  # it is in use
-    means.report(f"rsync from {shown(wanted.sync.uri)}")
-    _bring(wanted, copy, means)
-    if not wanted.sync.verify:
+    context.report(f"rsync from {shown(request.sync.uri)}")
+    _bring(request, copy, context)
+    if not request.sync.verify:
         return RepoPin("rsync", "")
-    means.report("checking the Manifest's signature, and every file against it")
-    with opened(wanted.keyring(means)) as keyring:
+    context.report("checking the Manifest's signature, and every file against it")
+    with opened(request.keyring(context)) as keyring:
         try:
-            timestamp = _verified(wanted, copy, keyring)
+            timestamp = _verified(request, copy, keyring)
         except (ManifestError, SignatureError):
             # Size and time alone do not tell every change: once more, by content.
-            _bring(wanted, copy, means, "--checksum")
-            timestamp = _verified(wanted, copy, keyring)
+            _bring(request, copy, context, "--checksum")
+            timestamp = _verified(request, copy, keyring)
     return RepoPin("rsync", "", timestamp=timestamp)
 
 
-def _bring(wanted: Wanted, copy: Path, means: Means, *more: str) -> None:
-    source, password = source_of(wanted)
+def _bring(request: SyncRequest, copy: Path, context: SyncContext, *more: str) -> None:
+    source, password = source_of(request)
     env = {"RSYNC_PASSWORD": password} if password else {}
-    watched(["rsync", *_OPTIONS, *more, "--", source, f"{copy}/"], wanted, means, env=env)
+    watched(["rsync", *_OPTIONS, *more, "--", source, f"{copy}/"], request, context, env=env)
 
 
-def taken(wanted: Wanted, pin: RepoPin, room: Path, means: Means) -> tuple[Path, RepoPin]:
+def taken(
+    request: SyncRequest, pin: RepoPin, room: Path, context: SyncContext
+) -> tuple[Path, RepoPin]:
     """The copy; a mirror has one state alone, and whether that is the pinned one will show."""
     del room
-    if wanted.pinned is not None:
-        pin = newest(wanted, means)
-    return _copy(wanted, means), pin
+    if request.pinned is not None:
+        pin = newest(request, context)
+    return _copy(request, context), pin
 
 
-def _copy(wanted: Wanted, means: Means) -> Path:
-    digest = hashlib.sha256(f"{wanted.name}\0{wanted.sync.uri}".encode()).hexdigest()[:16]
-    return means.cache / f"rsync-{wanted.name}-{digest}"
+def _copy(request: SyncRequest, context: SyncContext) -> Path:
+    digest = hashlib.sha256(f"{request.name}\0{request.sync.uri}".encode()).hexdigest()[:16]
+    return context.cache / f"rsync-{request.name}-{digest}"
 
 
-def source_of(wanted: Wanted) -> tuple[str, str]:
+def source_of(request: SyncRequest) -> tuple[str, str]:
     """rsync's own way to write it: with a slash at the end, a path for ``file:``; the password
     apart, which rsync does not look for there."""
-    parts = urlsplit(wanted.sync.uri)
+    parts = urlsplit(request.sync.uri)
     if parts.scheme == "file":
         return f"{unquote(parts.path).rstrip('/')}/", ""
     login, at, host = parts.netloc.rpartition("@")
@@ -92,19 +94,19 @@ def source_of(wanted: Wanted) -> tuple[str, str]:
     return f"{source.rstrip('/')}/", unquote(password)
 
 
-def _verified(wanted: Wanted, tree: Path, keyring: Keyring) -> str:
+def _verified(request: SyncRequest, tree: Path, keyring: Keyring) -> str:
     """Check all files; give the Manifest's time. Raises `ManifestError`, `SignatureError`."""
     from gemato.exceptions import GematoException
 
     manifest = tree / "Manifest"
     if not manifest.is_file():
-        raise ManifestError(wanted.name, "it has none")
-    source = f"the Manifest of {wanted.name}"
+        raise ManifestError(request.name, "it has none")
+    source = f"the Manifest of {request.name}"
     keyring.signed_text(manifest.read_text(encoding="utf-8", errors="replace"), source)
     try:
         return _checked(manifest)
     except GematoException as error:
-        raise ManifestError(wanted.name, str(error)) from error
+        raise ManifestError(request.name, str(error)) from error
 
 
 def _checked(manifest: Path) -> str:

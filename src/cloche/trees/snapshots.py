@@ -15,14 +15,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cloche.archives import (
+    ImportOptions,
+    import_tarball,
+)
 from cloche.config.lock import RepoPin
 from cloche.fetching.download import check_digests, fetch_file, fetch_text, shown
 from cloche.fetching.errors import NotThereError, SignatureError, WrongContentError
 from cloche.fetching.mirror import gentoo_mirror
 from cloche.fetching.openpgp import opened
-from cloche.layers import ImportOptions, import_tarball
 from cloche.trees.errors import BadPinError, NoSnapshotError, TreeDriftError
-from cloche.trees.making import Means, Wanted
+from cloche.trees.methods import SyncContext, SyncRequest
 from cloche.trees.programs import needed, watched
 
 _DAYS = 14
@@ -32,53 +35,57 @@ _DIRECTORY = {"webrsync": "snapshots", "squashfs": "snapshots/squashfs"}
 _DIGEST = re.compile(r"([0-9a-f]{128})\s+\*?(\S+)")
 
 
-def newest(wanted: Wanted, means: Means) -> RepoPin:
+def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
     """Find the newest snapshot, by what must lie beside it."""
-    directory, name = _address(wanted, means)
+    directory, name = _address(request, context)
     if name:
-        return RepoPin(wanted.sync.type, "", file=name)
-    means.report(f"looking for the newest snapshot at {shown(directory)}")
+        return RepoPin(request.sync.type, "", file=name)
+    context.report(f"looking for the newest snapshot at {shown(directory)}")
     for stem in _stems():
         beside = f"{stem}{_SUFFIX['webrsync']}.gpgsig"
-        if wanted.sync.type == "squashfs":
+        if request.sync.type == "squashfs":
             beside = f"{stem}.sha512sum.txt"
         try:
             fetch_text(f"{directory}/{beside}")
         except NotThereError:
             continue
-        return RepoPin(wanted.sync.type, "", file=f"{stem}{_SUFFIX[wanted.sync.type]}")
-    raise NoSnapshotError(wanted.name, shown(directory), _DAYS)
+        return RepoPin(request.sync.type, "", file=f"{stem}{_SUFFIX[request.sync.type]}")
+    raise NoSnapshotError(request.name, shown(directory), _DAYS)
 
 
-def taken(wanted: Wanted, pin: RepoPin, room: Path, means: Means) -> tuple[Path, RepoPin]:
+def taken(
+    request: SyncRequest, pin: RepoPin, room: Path, context: SyncContext
+) -> tuple[Path, RepoPin]:
     """Fetch a snapshot, check it, unpack it."""
     if not _FILE.fullmatch(pin.file):
-        raise BadPinError(wanted.name, pin.file)
+        raise BadPinError(request.name, pin.file)
     if pin.file.endswith(".sqfs"):
-        needed("unsquashfs", wanted)
-    directory, _ = _address(wanted, means)
+        needed("unsquashfs", request)
+    directory, _ = _address(request, context)
     address = f"{directory}/{pin.file}"
-    file = means.cache / f"{wanted.name}.{pin.file}"  # another repository's may have that name, too
-    means.report(f"fetching {pin.file}")
-    fetch_file(address, file, progress=means.progress)
+    file = (
+        context.cache / f"{request.name}.{pin.file}"
+    )  # another repository's may have that name, too
+    context.report(f"fetching {pin.file}")
+    fetch_file(address, file, progress=context.progress)
     try:
-        digest = _checked(wanted, pin, file, address, room, means)
+        digest = _checked(request, pin, file, address, room, context)
     except (SignatureError, WrongContentError, TreeDriftError):
         file.unlink()
         raise
-    means.report(f"unpacking {pin.file}")
-    tree = _unpacked(wanted, file, room, means)
+    context.report(f"unpacking {pin.file}")
+    tree = _unpacked(request, file, room, context)
     file.unlink()
     return tree, replace(pin, digest=digest)
 
 
-def _address(wanted: Wanted, means: Means) -> tuple[str, str]:
+def _address(request: SyncRequest, context: SyncContext) -> tuple[str, str]:
     """The directory of the snapshots, and the one that is meant where the address names it."""
-    above, _, last = wanted.sync.uri.rpartition("/")
-    if _FILE.fullmatch(last) and not means.mirror:
+    above, _, last = request.sync.uri.rpartition("/")
+    if _FILE.fullmatch(last) and not context.mirror:
         return above, last
-    mirror = gentoo_mirror(means.mirror, wanted.sync.uri)
-    return f"{mirror}/{_DIRECTORY[wanted.sync.type]}", ""
+    mirror = gentoo_mirror(context.mirror, request.sync.uri)
+    return f"{mirror}/{_DIRECTORY[request.sync.type]}", ""
 
 
 def _stems() -> Iterator[str]:
@@ -90,18 +97,23 @@ def _stems() -> Iterator[str]:
 
 
 def _checked(
-    wanted: Wanted, pin: RepoPin, file: Path, address: str, room: Path, means: Means
+    request: SyncRequest,
+    pin: RepoPin,
+    file: Path,
+    address: str,
+    room: Path,
+    context: SyncContext,
 ) -> str:
     """Hold a snapshot to its pin or its signature; give its SHA-256."""
-    means.report("checking digest and signature")
+    context.report("checking digest and signature")
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if pin.digest:
         if digest != pin.digest:
-            raise TreeDriftError(wanted.name, pin.digest[:12], digest[:12])
-    elif wanted.sync.verify:
-        with opened(wanted.keyring(means)) as keyring:
-            if wanted.sync.type == "squashfs":
+            raise TreeDriftError(request.name, pin.digest[:12], digest[:12])
+    elif request.sync.verify:
+        with opened(request.keyring(context)) as keyring:
+            if request.sync.type == "squashfs":
                 text, name = _listed(address, pin.file)
                 body, _ = keyring.signed_text(text, name)
                 check_digests(file, {"SHA512": _digest_in(body, pin.file)}, shown(address))
@@ -129,13 +141,13 @@ def _digest_in(text: str, file: str) -> str:
     return next((match[1] for match in found if match and match[2] == file), "")
 
 
-def _unpacked(wanted: Wanted, file: Path, room: Path, means: Means) -> Path:
+def _unpacked(request: SyncRequest, file: Path, room: Path, context: SyncContext) -> Path:
     """Unpack a snapshot in ``room``; give the directory that is the repository."""
     if file.name.endswith(".sqfs"):
         # unsquashfs, and not a mount: the kernel's own reading is for images that one trusts.
         tree = room / "squashfs"
         words = ["unsquashfs", "-no-xattrs", "-no-progress", "-quiet", "-dest", str(tree)]
-        watched([*words, str(file)], wanted, means)
+        watched([*words, str(file)], request, context)
         return tree
     tree = room / "tarball"
     import_tarball(file, tree, ImportOptions(devices="skip"))

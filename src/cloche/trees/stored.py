@@ -20,12 +20,12 @@ from cloche.portage.snapshot import fingerprint, snapshot
 from cloche.store import Outcome, Pin, Store, make_key, remember
 from cloche.trees import git, rsync, snapshots
 from cloche.trees.errors import MissingTreeError, OlderTreeError, TreeDriftError
-from cloche.trees.making import Means, Wanted, Way
+from cloche.trees.methods import SyncContext, SyncMethod, SyncRequest
 
 PREFIX = "repo/"
 DIRECTORY = "directory"
 
-_WAYS: Mapping[str, Way] = {
+_METHODS: Mapping[str, SyncMethod] = {
     "git": git,
     "rsync": rsync,
     "webrsync": snapshots,
@@ -93,21 +93,21 @@ def lock_found(project: Project, spec: RepoSpec, pin: RepoPin) -> None:
 
 
 def sync(
-    store: Store, project: Project, spec: RepoSpec, means: Means, *, update: bool
+    store: Store, project: Project, spec: RepoSpec, context: SyncContext, *, update: bool
 ) -> tuple[Taken, bool]:
     """Take a repository: as the lock pins it, or with ``update`` what is newest, and lock that.
 
     Says whether it had to be taken. Raises `TreeError`, `FetchingError`, `RepositoryError`.
     """
-    way, old = _way(spec), _locked(project, spec)
+    method, old = _way(spec), _locked(project, spec)
     pinned = None if update else old
-    means.cache.mkdir(exist_ok=True)
+    context.cache.mkdir(exist_ok=True)
     if pinned is not None and (there := find_tree(store, project, spec)) is not None:
         return there, False
-    wanted = Wanted(spec.name, _sync(spec), spec.origin, pinned)
+    wanted = SyncRequest(spec.name, _sync(spec), spec.origin, pinned)
     if wanted.sync.verify and pinned is None:
-        check_means(wanted.keyring(means))
-    pin = pinned or way.newest(wanted, means)
+        check_means(wanted.keyring(context))
+    pin = pinned or method.newest(wanted, context)
     if old is not None and update:
         _forward(spec, old, pin)
     known = _mark(pin)
@@ -115,30 +115,32 @@ def sync(
         if _mark(there.pin) == known:
             _lock(project, spec, there.pin)
             return there, False
-    made = _made(store, wanted, pin, way, means)
+    made = _made(store, wanted, pin, method, context)
     _lock(project, spec, made.pin)
     return made, True
 
 
-def _made(store: Store, wanted: Wanted, pin: RepoPin, way: Way, means: Means) -> Taken:
+def _made(
+    store: Store, request: SyncRequest, pin: RepoPin, method: SyncMethod, context: SyncContext
+) -> Taken:
     """Take a tree and put it into the store."""
     with store.workspace("repository") as room:
-        source, pin = way.taken(wanted, pin, room, means)
-        means.report("reading and storing files")
+        source, pin = method.taken(request, pin, room, context)
+        context.report("reading and storing files")
         tree = room / "repository"
         snapshot(source, tree, consume=source.is_relative_to(room))
-        read_repository(wanted.name, tree, wanted.origin)
-        layer = commit(store, tree, kind="repository", label=wanted.name, rules={})
+        read_repository(request.name, tree, request.origin)
+        layer = commit(store, tree, kind="repository", label=request.name, rules={})
     pin = replace(pin, tree=layer.id)
-    if wanted.pinned is not None and wanted.pinned.tree != pin.tree:
-        raise TreeDriftError(wanted.name, _told(wanted.pinned), _told(pin))
-    name = f"{_prefix_of(wanted.name, wanted.sync)}{layer.id[:12]}"
+    if request.pinned is not None and request.pinned.tree != pin.tree:
+        raise TreeDriftError(request.name, _told(request.pinned), _told(pin))
+    name = f"{_prefix_of(request.name, request.sync)}{layer.id[:12]}"
     data = {"pin": msgspec.to_builtins(pin)}
     return _taken_of(store, store.pin(name, (layer.id,), (), data))
 
 
-def _way(spec: RepoSpec) -> Way:
-    return _WAYS[_sync(spec).type]
+def _way(spec: RepoSpec) -> SyncMethod:
+    return _METHODS[_sync(spec).type]
 
 
 def _sync(spec: RepoSpec) -> Sync:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from cloche.build.events import Done, Event, Finished, Logging, Phase, Planned, Started
+from cloche.records.events import Done, Event, Finished, Logging, Phase, Planned, Started
 
 Step = Literal["build", "merge"]
 PATIENCE = 3  # looks for which something may be seen nowhere, between two of its tasks

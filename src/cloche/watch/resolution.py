@@ -15,7 +15,7 @@ from pathlib import Path
 import msgspec
 
 from cloche.decoding import NOT_DECODABLE
-from cloche.engines.copying import collect
+from cloche.sandbox.copying import collect
 from cloche.watch.processes import Emerge, environment_of
 
 GUEST = Path(__file__).resolve().parent.parent / "guest"

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import msgspec
 
-from cloche.build.errorlines import error_lines
-from cloche.build.events import Done, Event, Note, Planned, Sink, Stage
-from cloche.build.guestcall import tail_of
 from cloche.plan.order import make_order, reduced
+from cloche.records.errorlines import error_lines
+from cloche.records.events import Done, Event, Note, Planned, Sink, Stage
+from cloche.tasks.guestcall import tail_of
 from cloche.watch import emergelog
 from cloche.watch.errors import UnreadableEmergeError
 from cloche.watch.follow import Doing, Follower, Look

@@ -1,0 +1,17 @@
+"""Trees out of tarballs and directories that nobody has to trust."""
+
+from __future__ import annotations
+
+from cloche.archives.errors import ImportRefusedError, LimitError
+from cloche.archives.extraction import ImportOptions, Limits
+from cloche.archives.tarball import ImportReport, import_directory, import_tarball
+
+__all__ = [
+    "ImportOptions",
+    "ImportRefusedError",
+    "ImportReport",
+    "LimitError",
+    "Limits",
+    "import_directory",
+    "import_tarball",
+]

@@ -1,0 +1,104 @@
+"""Reading a compressed file as a stream that never needs more memory than is asked for.
+
+What a file is compressed with is told by its first bytes, not by its name.
+"""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import os
+import shutil
+import subprocess
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+from cloche.archives.errors import MalformedTarballError, NoUnpackerError
+
+_XZ_MEMORY = 512 << 20  # bytes; `xz -9` needs 65 MiB to unpack
+_CHUNK = 1 << 16  # bytes
+
+
+class Readable(Protocol):
+    """Something to read from."""
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; none at the end."""
+        ...
+
+
+class _Xz:
+    """xz with a bound on memory, which `lzma.LZMAFile` has not."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._decompressor: lzma.LZMADecompressor | None = None
+
+    def read(self, size: int, /) -> bytes:
+        while True:
+            if self._decompressor is None or self._decompressor.eof:
+                rest = self._decompressor.unused_data if self._decompressor else b""
+                rest = rest or self._file.read(_CHUNK)
+                if not rest.strip(b"\0"):  # the end, or padding between streams
+                    return b""
+                self._decompressor = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+            else:
+                rest = self._file.read(_CHUNK) if self._decompressor.needs_input else b""
+                if not rest and self._decompressor.needs_input:
+                    raise EOFError("compressed file ended early")
+            if data := self._decompressor.decompress(rest, size):
+                return data
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Readable]:
+    """Open a file, plain or compressed with gzip, bzip2, xz or zstd, for a block.
+
+    Errors of the compression that come up in the block become `MalformedTarballError`. Raises
+    `NoUnpackerError` for zstd where the program is missing, and OSError.
+    """
+    with path.open("rb") as file:
+        magic = file.read(6)
+        file.seek(0)
+        try:
+            if magic.startswith(b"\x1f\x8b"):
+                yield gzip.GzipFile(fileobj=file)
+            elif magic.startswith(b"BZh"):
+                yield bz2.BZ2File(file)
+            elif magic == b"\xfd7zXZ\0":
+                yield _Xz(file)
+            elif magic.startswith(b"\x28\xb5\x2f\xfd"):
+                yield from _zstd(path, file)
+            else:
+                yield file
+        except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+            raise MalformedTarballError(path, b"", str(error), file.tell()) from error
+        except OSError as error:
+            if error.errno is not None:  # what bz2 says has none
+                raise
+            raise MalformedTarballError(path, b"", str(error), file.tell()) from error
+
+
+def _zstd(path: Path, file: BinaryIO) -> Iterator[Readable]:
+    program = shutil.which("zstd")
+    if program is None:
+        raise NoUnpackerError(path, "zstd")
+    os.lseek(file.fileno(), 0, os.SEEK_SET)  # seek() alone moves within Python's buffer
+    with subprocess.Popen(
+        [program, "--decompress", "--stdout", "--quiet"],
+        stdin=file,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        stdout = process.stdout
+        try:
+            if stdout is not None:
+                yield stdout
+            if stdout is not None and not stdout.read(1) and process.wait():
+                raise EOFError("zstd found it damaged")
+        finally:
+            process.kill()  # of what comes after the end nothing is wanted

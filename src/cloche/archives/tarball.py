@@ -1,0 +1,171 @@
+"""A layer from a tarball or from a directory, neither of which has to be trusted."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cloche.archives.decompression import unpacked
+from cloche.archives.extraction import Extractor, ImportOptions, Read, emptied
+from cloche.archives.tarformat import Extents, Member, TarReader
+from cloche.layers.copying import extents
+from cloche.layers.merge import Merged, Node, open_node
+from cloche.store.plain import make_plain
+from cloche.store.tree import read_xattrs
+
+_TRAILER = 1 << 20  # bytes of padding that may follow the end of an archive
+_DEFAULT = ImportOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class ImportReport:
+    """What was made: names, bytes of content, and the device nodes that were left out."""
+
+    entries: int
+    bytes: int
+    skipped: tuple[str, ...]
+
+
+def import_tarball(
+    path: Path, destination: Path, options: ImportOptions = _DEFAULT
+) -> ImportReport:
+    """Make a layer in ``destination``, which is missing or empty, out of a tarball.
+
+    Plain, or compressed with gzip, bzip2, xz or zstd. Owners are the numbers that it holds; of
+    extended attributes capabilities, ACLs and ``user.*`` are kept. A name that comes twice is what
+    it is the second time. Nothing outside of ``destination`` is changed, whatever the tarball, and
+    where it is refused ``destination`` is left empty. Call it as uid 0, of a user namespace perhaps
+    (`engines.userns`). Raises a subclass of `ImportRefusedError`, and OSError.
+    """
+
+    def fill(extractor: Extractor) -> None:
+        with unpacked(path) as stream:
+            reader = TarReader(stream, path, options.limits.metadata)
+            for member in reader:
+                extractor.extract(member, reader.read)
+            left = _TRAILER  # to the end, where compressed files have their checksums
+            while left > 0 and (data := stream.read(left)):
+                left -= len(data)
+
+    return _extracted(path, destination, options, fill)
+
+
+def import_directory(
+    source: Path, destination: Path, options: ImportOptions = _DEFAULT
+) -> ImportReport:
+    """Make a layer in ``destination``, which is missing or empty, as a copy of a directory.
+
+    As `import_tarball`. Links are not followed; the directory must not change meanwhile. Names that
+    are overlayfs's whiteouts are left out. Sockets are left out as well: a copy is nobody's.
+    """
+
+    def fill(extractor: Extractor) -> None:
+        first: dict[tuple[int, int], bytes] = {}
+        for node in _chosen(Merged([source]), options):
+            _extract_node(extractor, node, first)
+
+    return _extracted(source, destination, options, fill)
+
+
+def _chosen(tree: Merged, options: ImportOptions) -> Iterator[Node]:
+    """All names of a tree that the options let in."""
+    if tree.root is None:
+        return
+    waiting = [tree.root]
+    while waiting:
+        node = waiting.pop()
+        foreign = options.one_file_system and node.info.st_dev != tree.root.info.st_dev
+        if foreign or node.path in options.emptied:
+            if node.is_directory:
+                yield node
+            continue
+        yield node
+        if node.is_directory:
+            waiting += reversed(tree.children(node))
+
+
+def _extracted(
+    source: Path, destination: Path, options: ImportOptions, fill: Callable[[Extractor], None]
+) -> ImportReport:
+    destination.mkdir(exist_ok=True)
+    if any(destination.iterdir()):
+        raise OSError(errno.ENOTEMPTY, os.strerror(errno.ENOTEMPTY), str(destination))
+    make_plain(destination)
+    extractor = Extractor(destination, source, options)
+    try:
+        fill(extractor)
+        extractor.finish()
+    except BaseException:
+        emptied(destination)
+        raise
+    finally:
+        extractor.close()
+    return ImportReport(extractor.entries, extractor.bytes, _texts(extractor.skipped))
+
+
+_TYPES = {
+    stat.S_IFDIR: "directory",
+    stat.S_IFREG: "file",
+    stat.S_IFLNK: "symlink",
+    stat.S_IFCHR: "character",
+    stat.S_IFBLK: "block",
+    stat.S_IFIFO: "fifo",
+}
+
+
+def _extract_node(extractor: Extractor, node: Node, first: dict[tuple[int, int], bytes]) -> None:
+    """Plant one name of a directory as if it came out of an archive."""
+    info = node.info
+    kind = _TYPES.get(stat.S_IFMT(info.st_mode))
+    inode = (info.st_dev, info.st_ino)
+    if kind is None:  # a socket
+        return
+    target = os.readlink(node.origin) if kind == "symlink" else b""  # noqa: PTH115 - bytes
+    if kind != "directory" and first.setdefault(inode, node.path) != node.path:
+        kind, target = "link", first[inode]
+    device = (os.major(info.st_rdev), os.minor(info.st_rdev))
+    about = Member(
+        name=node.path or b".",
+        type=kind,
+        mode=stat.S_IMODE(info.st_mode),
+        uid=info.st_uid,
+        gid=info.st_gid,
+        mtime_ns=info.st_mtime_ns,
+        target=target,
+        device=device if kind in ("character", "block") else (0, 0),
+        xattrs=read_xattrs(node.origin) if kind not in ("symlink", "link") else (),
+    )
+    if kind != "file":
+        extractor.extract(about, _nothing)
+        return
+    with open_node(node) as file:
+        data = tuple(extents(file.fileno()))
+        member = replace(about, size=info.st_size, extents=data)
+        extractor.extract(member, _reader(file.fileno(), data))
+
+
+def _nothing(size: int) -> bytes:
+    return b""
+
+
+def _reader(fd: int, data: Extents) -> Read:
+    """Reads the extents of a file, one after the other."""
+    ranges = [list(extent) for extent in reversed(data)]
+
+    def read(size: int) -> bytes:
+        offset, length = ranges[-1]
+        found = os.pread(fd, min(size, length), offset)
+        ranges[-1] = [offset + len(found), length - len(found)]
+        if not ranges[-1][1]:
+            ranges.pop()
+        return found
+
+    return read
+
+
+def _texts(names: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(map(os.fsdecode, names))

@@ -1,0 +1,152 @@
+"""Reading a failed log: what was missing, and which known package owns it.
+
+Under glass an undeclared dependency is a missing file. The tools say so in their own words; these
+are looked for, and the file is looked up in the layers that the machine's other packages made.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cloche.composing.footprint import contents, entries
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Something a tool did not find: what it is called, and path endings that would be it."""
+
+    what: str
+    endings: tuple[str, ...]
+
+
+def _header(name: str) -> Missing:
+    return Missing(f"header {name}", (f"/include/{name}",))
+
+
+def _library(name: str) -> Missing:
+    return Missing(f"library -l{name}", tuple(f"/lib{name}{end}" for end in (".so", ".a")))
+
+
+def _pkgconfig(name: str) -> Missing:
+    return Missing(f"pkg-config module {name}", (f"/pkgconfig/{name}.pc",))
+
+
+def _command(name: str) -> Missing:
+    name = PurePosixPath(name).name
+    return Missing(f"command {name}", tuple(f"/{d}/{name}" for d in ("bin", "sbin")))
+
+
+def _module(name: str) -> Missing:
+    path = name.replace(".", "/")
+    return Missing(f"Python module {name}", (f"/{path}.py", f"/{path}/__init__.py"))
+
+
+def _shared(name: str) -> Missing:
+    return Missing(f"shared library {name}", (f"/{name}",))
+
+
+_WORD = r"[\w.+/-]+"
+PATTERNS: tuple[tuple[re.Pattern[str], Callable[[str], Missing]], ...] = (
+    (re.compile(rf"fatal error: ({_WORD}): No such file or directory"), _header),
+    (re.compile(rf"cannot find -l({_WORD})"), _library),
+    (re.compile(rf"Package '?({_WORD})'?,? (?:required by .* )?(?:was )?not found"), _pkgconfig),
+    (re.compile(rf"No package '({_WORD})' found"), _pkgconfig),
+    (re.compile(rf'Dependency "({_WORD})" not found'), _pkgconfig),
+    (re.compile(rf"line \d+: ({_WORD}): command not found"), _command),
+    (re.compile(rf"make(?:\[\d+\])?: ({_WORD}): No such file or directory"), _command),
+    (re.compile(rf"(?:env|exec): '?({_WORD})'?: (?:No such file|not found)"), _command),
+    (re.compile(rf"Program '?({_WORD})'? not found"), _command),
+    (re.compile(rf"ModuleNotFoundError: No module named '({_WORD})'"), _module),
+    (re.compile(rf"error while loading shared libraries: ({_WORD}): cannot open"), _shared),
+    (
+        re.compile(rf"^configure: error: .*?\b(?:lib)?({_WORD})\b.* (?:not found|missing)"),
+        _pkgconfig,
+    ),
+)
+
+NETWORK = re.compile(
+    r"Temporary failure in name resolution|Could not resolve host|unable to resolve host"
+    r"|Network is unreachable|Name or service not known"
+)
+_KILLED = re.compile(r"^\S+: line \d+: +\d+ Killed |Killed signal terminated program", re.MULTILINE)
+NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
+
+
+def missing_in(log: str) -> tuple[Missing, ...]:
+    """Everything that a log says was not found, each once, in the order of the log."""
+    found: dict[str, Missing] = {}
+    for line in log.splitlines():
+        for pattern, make in PATTERNS:
+            if match := pattern.search(line):
+                missing = make(match[1])
+                found.setdefault(missing.what, missing)
+    return tuple(found.values())
+
+
+# What Portage's `die` writes under what the tools have said.
+_DIED = re.compile(r"^ \* ERROR: \S+ failed(?: \((\w+) phase\))?:$", re.MULTILINE)
+_ERROR = re.compile(r"\b(?:fatal )?error: |\bError \d+$|: command not found$")
+_SENTENCE = re.compile(r"(?<=[.!?]) ")
+_NOT_MERGED = re.compile(r"\bNOT merged\b|\b[Aa]bort")
+_PROGRESS = (">>> ", " * FAILED ", " * Final size")
+
+
+def why_it_died(text: str) -> str | None:
+    """One line that says why a phase failed: the ebuild's own words, or the first error."""
+    if died := _DIED.search(text):
+        said = text[died.end() :].strip("\n").partition("\n")[0].removeprefix(" *").strip()
+        if said and said != "(no error message)":
+            return said
+        text = text[: died.start()]
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    told = [line for line in lines if not line.startswith(_PROGRESS)]
+    if told and told[-1].startswith("*") and (refused := _refusal(text)):
+        return refused
+    return next((line for line in told if _ERROR.search(line)), told[-1] if told else None)
+
+
+def _refusal(text: str) -> str | None:
+    """Portage's own reason not to go on: the sentence that says so, or the first of them."""
+    lines = (line.strip() for line in text.splitlines())
+    said = [line[1:].strip() for line in lines if line == "*" or line.startswith("* ")]
+    paragraphs = " ".join(line or "\n" for line in said).split("\n")
+    sentences = [each.strip() for p in paragraphs for each in _SENTENCE.split(p) if each.strip()]
+    final = [sentence for sentence in sentences if _NOT_MERGED.search(sentence)]
+    return next(iter(final or sentences), None)
+
+
+def tried_network(log: str) -> bool:
+    """True when a tool said that it could not reach the network."""
+    return NETWORK.search(log) is not None
+
+
+def was_killed(log: str) -> bool:
+    """True when a shell or a compiler driver said that a process got SIGKILL."""
+    return _KILLED.search(log) is not None
+
+
+def no_space(log: str) -> bool:
+    """True when a tool said that the disk is full."""
+    return NO_SPACE.search(log) is not None
+
+
+def installed_files(tree: Path) -> Iterator[tuple[str, str]]:
+    """Pairs of (cpv, path) of all files and links that a layer's VDB knows."""
+    for cpv in entries(tree):
+        for kind, name in contents(tree, cpv):
+            if kind in ("obj", "sym"):
+                yield cpv, f"/{name}"
+
+
+def owners(missing: Missing, layers: Iterable[Path]) -> tuple[str, ...]:
+    """Packages (as cpv) among these layers that own a file which would have been found."""
+    found = {
+        cpv
+        for layer in layers
+        for cpv, path in installed_files(layer)
+        if path.endswith(missing.endings)
+    }
+    return tuple(sorted(found))

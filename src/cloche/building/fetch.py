@@ -1,0 +1,247 @@
+"""The fetch step: no ebuild runs, distfiles alone can be written, and a proxy is the only way out.
+
+The URIs are those of the resolution. What an ebuild or a redirect names is refused where it leads
+to this host, unless the user's own configuration names the same server (`fetching/reach.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import unquote, urlsplit
+
+from cloche.building import views
+from cloche.building.context import BuildContext, make_directory
+from cloche.building.network import (
+    CA_BUNDLE,
+    file_mirrors,
+    forwarder,
+    mirrors_of,
+    network_files,
+    way_out,
+)
+from cloche.building.nofetch import by_hand
+from cloche.fetching.reach import mirror_uris, place_of
+from cloche.plan.depgraph import Distfile, Package
+from cloche.records.events import Fetched, Phase, Started
+from cloche.records.logs import new_log
+from cloche.sandbox.base import Bind
+from cloche.tasks import distfiles
+from cloche.tasks.errors import (
+    GuestError,
+    MissingDistfileError,
+    StepError,
+)
+from cloche.tasks.guestcall import Call, Message, call, tail_of
+
+ADVICE = (
+    "check the network, the proxy settings and the mirror, or put the file into the directory that "
+    "`[build] distfiles` names"
+)
+NAME_IT = (
+    "what leads to this host is fetched only from servers and directories that the machine's "
+    "/etc/portage/mirrors (`portage/FRAGMENT/mirrors`) names"
+)
+
+WORDS = {
+    "digest": "what came has another digest than its Manifest line",
+    "size": "what came has another size than its Manifest line",
+    "missing": "no server has it",
+}
+REPLACED = (
+    "the source was replaced, or a mirror has something else; where the new one is right, run "
+    "`cloche manifest --force` for the package"
+)
+
+
+def fetch(context: BuildContext, package: Package, environment: dict[str, str]) -> None:
+    """See that every distfile of the package is in the store. Raises StepError.
+
+    ``environment`` is the caller's, out of which the proxies are taken.
+    """
+    if not distfiles.missing(context.store, package.distfiles):
+        return
+    with ExitStack() as stack:
+        # Two packages, or two cloches, may want the same file: one fetches, the other finds it.
+        for name in sorted(distfiles.stored_name(file) for file in package.distfiles):
+            stack.enter_context(context.store.lock(f"distfile-{name}"))
+        workspace = stack.enter_context(context.store.workspace("fetch"))
+        absent = tuple(
+            file
+            for file in distfiles.missing(context.store, package.distfiles)
+            if not distfiles.adopt(context.store, file, context.policy.distfiles)
+        )
+        if not absent:
+            return
+        if context.policy.offline:
+            if "fetch" in package.restrict:
+                raise by_hand(context, package, absent)
+            raise MissingDistfileError(package.id, tuple(file.name for file in absent))
+        _fetch(context, package, absent, workspace, environment)
+
+
+class Sources(Protocol):
+    """What a fetch knows of the package for which it is done."""
+
+    @property
+    def id(self) -> str:
+        """Its name in events and errors."""
+
+    @property
+    def cpv(self) -> str:
+        """Its name in Portage's words."""
+
+    @property
+    def restrict(self) -> tuple[str, ...]:
+        """RESTRICT."""
+
+    @property
+    def distfiles(self) -> tuple[Distfile, ...]:
+        """All that may be named in an error."""
+
+
+def _fetch(
+    context: BuildContext,
+    package: Package,
+    absent: Sequence[Distfile],
+    workspace: Path,
+    environment: dict[str, str],
+) -> None:
+    try:
+        directory, log = fetch_into(context, package, absent, workspace, environment)
+    except NotFetchedError as error:
+        if error.by_hand:
+            raise by_hand(context, package, absent) from error
+        raise error.failed from error
+    for file in absent:
+        try:
+            distfiles.keep(context.store, directory / file.name, file)
+        except (OSError, distfiles.BadDistfileError) as error:
+            raise StepError(package.id, "fetch", str(error), log=str(log)) from error
+        context.bus(Fetched(package=package.id, file=file.name, size=file.size))
+
+
+class NotFetchedError(Exception):
+    """A fetch that failed; ``by_hand`` where RESTRICT=fetch leaves it to a person."""
+
+    def __init__(self, failed: StepError, *, by_hand: bool) -> None:
+        super().__init__(failed)
+        self.failed, self.by_hand = failed, by_hand
+
+
+def fetch_into(
+    context: BuildContext,
+    package: Sources,
+    absent: Sequence[Distfile],
+    workspace: Path,
+    environment: dict[str, str],
+) -> tuple[Path, Path]:
+    """Fetch files into a directory of the workspace; give it, and the log.
+
+    What a file without digests is, nobody has checked. Raises NotFetchedError, StepError.
+    """
+    log = new_log(context.store, package.cpv, "fetch")
+    context.bus(Started(package=package.id, step="fetch", log=str(log)))
+    directory = make_directory(workspace, "distdir", 0o777)
+    mirrors = mirrors_of(context)
+    configured = mirror_uris(mirrors)
+    proxy = forwarder(configured, environment)
+    files, refused = _listed(absent, configured)
+    proxy.refused += refused
+    with way_out(context, proxy, workspace) as proxy_bind:
+        sandbox = context.sandbox(
+            (),
+            upper=make_directory(workspace, "root"),
+            binds=(
+                *views.for_merge(context.inputs),
+                *network_files(workspace, mirrors, configured),
+                proxy_bind,
+                Bind(directory, "/run/cloche/distdir", writable=True),
+            ),
+        )
+        wanted = Call(
+            script="fetch",
+            request={
+                "package": {"cpv": package.cpv, "restrict": package.restrict},
+                "files": files,
+            },
+            sandbox=sandbox,
+            workspace=workspace,
+            log=log,
+            environment=context.environment()
+            | {"CURL_CA_BUNDLE": CA_BUNDLE, "SSL_CERT_FILE": CA_BUNDLE},
+            timeout=context.policy.phase_seconds,
+            package=package.id,
+        )
+        try:
+            result, _ = call(context.engine, context.running, wanted)
+        except GuestError as error:
+            failed = StepError(package.id, "fetch", error.what, log=str(log), tail=error.tail)
+            raise failed from error
+        finally:
+            context.bus(Phase(package=package.id, phase="fetch", state="end"))
+    if result.get("status") != "ok":
+        lacking = result.get("reason") in ("missing", "network") and not proxy.refused
+        raise NotFetchedError(
+            _failure(package, result, proxy.refused, log),
+            by_hand=lacking and "fetch" in package.restrict,
+        )
+    return directory, log
+
+
+def _failure(
+    package: Sources, result: Message, refused: Sequence[tuple[str, str]], log: Path
+) -> StepError:
+    """What the guest's answer means; a refused URI is the likely reason where there is one."""
+    name = result.get("file", "?")
+    reason = result.get("reason", "failed")
+    if refused and reason in ("network", "missing"):
+        uri, why = refused[-1]
+        failed = StepError(
+            package.id,
+            "fetch",
+            f"{name}: {_uri_of(uri, package)} is refused: {why}",
+            log=str(log),
+            tail=tail_of(log),
+        )
+        failed.hint = NAME_IT
+        return failed
+    words = f"{name}: {WORDS.get(reason, reason)}"
+    failed = StepError(package.id, "fetch", words, log=str(log), tail=tail_of(log))
+    if hint := {"network": ADVICE, "digest": REPLACED, "size": REPLACED}.get(reason):
+        failed.hint = f"{hint}; see `{failed.log_command}`"
+    return failed
+
+
+def _uri_of(target: str, package: Sources) -> str:
+    """The URI that the package names, of a tunnel's HOST:PORT; other targets are URIs already."""
+    if "://" in target:
+        return target
+    place = place_of(f"https://{target}")
+    uris = (uri for file in package.distfiles for uri in file.uris)
+    bare = (uri.removeprefix("fetch+").removeprefix("mirror+") for uri in uris)
+    return next((uri for uri in bare if place_of(uri) == place), f"https://{target}")
+
+
+def _listed(
+    absent: Sequence[Distfile], configured: Sequence[str]
+) -> tuple[list[Message], list[tuple[str, str]]]:
+    """The list for the guest, without files of the host that the user did not name, and those."""
+    refused: list[tuple[str, str]] = []
+    files = []
+    own = tuple(file_mirrors(configured))
+    for file in absent:
+        uris = []
+        for uri in file.uris:
+            bare = uri.removeprefix("fetch+").removeprefix("mirror+")
+            path = Path(unquote(urlsplit(bare).path)) if bare.lower().startswith("file:") else None
+            if path is None or (
+                ".." not in path.parts and any(path.is_relative_to(mirror) for mirror in own)
+            ):
+                uris.append(uri)
+            else:
+                refused.append((bare, "it names a file of this host"))
+        files.append({"name": file.name, "size": file.size, "digests": file.digests, "uris": uris})
+    return files, refused

@@ -1,0 +1,92 @@
+"""Finishing a machine: the global state that every root generates for itself, as its last layer."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloche.building.context import BuildContext
+from cloche.building.stages import once, stage_call, stage_failed
+from cloche.layers import PORTAGE_RULES, Layer, capture, commit
+from cloche.plan.keys import layer_parts
+from cloche.records.logs import new_log
+from cloche.store import Outcome, make_key
+from cloche.tasks.guestcall import call
+
+# What the finishing run itself leaves behind and no machine needs.
+LEFT_BEHIND = ("run", "tmp", "var/tmp", "var/log", "var/cache/ldconfig", "root/.*")
+
+BARE = re.compile(r"[\w+.-]+/[\w+-]+")  # an atom without version, slot, USE flags, repository
+
+
+def finish(
+    context: BuildContext,
+    layers: Sequence[Layer],
+    *,
+    world: Sequence[str],
+    world_sets: Sequence[str],
+) -> Layer:
+    """Give the machine's state layer: counters, world files, caches.
+
+    ``layers`` are those of its members, composed. Raises StepError.
+    """
+    key = make_key(
+        "finish",
+        {
+            **context.inputs.key_base,
+            **layer_parts([(layer.label, layer.id) for layer in layers]),
+            "world": " ".join(world),
+            "world sets": " ".join(world_sets),
+            **_repositories(context, world),
+        },
+    )
+
+    outputs = once(context, "finish", key, lambda: _run(context, layers, world, world_sets))
+    return context.layer(outputs["layer"])
+
+
+def _repositories(context: BuildContext, world: Sequence[str]) -> dict[str, str]:
+    """Parts of the key for what the world file depends on beside the atoms.
+
+    Portage leaves out what is in the profile's system set; it notes a slot where the atom names one
+    and the repositories have several. Most atoms are bare names, for which their ebuilds will do.
+    """
+    if not world:
+        return {}
+    parts = {"profile": ":".join(context.inputs.profile)}
+    if not all(BARE.fullmatch(atom) for atom in world):
+        trees = {f"repository {repo.name}": repo.tree for repo in context.inputs.repos.values()}
+        return {**parts, **trees, "config": context.inputs.base[-1].id}
+    digest = hashlib.sha256()
+    for name, path in context.inputs.snapshots.items():
+        files = [file for atom in world for file in path.glob(f"{atom}/*.ebuild")]
+        for file in sorted({*files, *path.glob("profiles/**/packages")}):
+            if file.is_file():
+                content = hashlib.sha256(file.read_bytes()).hexdigest()
+                digest.update(f"{name} {file.relative_to(path)}\0{content}\0".encode())
+    return {**parts, "world's ebuilds": digest.hexdigest()}
+
+
+def _run(
+    context: BuildContext, layers: Sequence[Layer], world: Sequence[str], world_sets: Sequence[str]
+) -> Outcome:
+    machine = context.inputs.machine
+    log = new_log(context.store, f"machine/{machine}", "finish")
+    with context.store.workspace("finish") as workspace:
+        request = {
+            "order": [layer.label for layer in layers],
+            "world": list(world),
+            "world_sets": list(world_sets),
+        }
+        wanted = stage_call(context, "finish", request, workspace, log, layers=layers)
+        result, _ = call(context.engine, context.running, wanted)
+        if result.get("status") != "ok":
+            raise stage_failed(
+                context, "finish", str(result.get("text") or "the guest failed"), log
+            )
+        tree, lowers = workspace / "layer", [Path(each) for each in wanted.sandbox.lowers]
+        capture(workspace / "root/top", lowers, tree, drop=LEFT_BEHIND)
+        layer = commit(context.store, tree, kind="state", label=machine, rules=PORTAGE_RULES)
+    return Outcome({"layer": layer.id}, str(log.relative_to(context.store.logs)))

@@ -1,0 +1,115 @@
+"""What a build would do, told without doing anything: for `cloche plan` and for fetching ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from cloche.building import (
+    binpkg,
+    live,
+)
+from cloche.building.errors import LiveError
+from cloche.building.livepins import is_live
+from cloche.building.packages import Made, NotMergedError, Worker
+from cloche.composing.errors import CollisionError
+from cloche.plan.depgraph import Package
+from cloche.tasks import distfiles
+
+Fate = Literal["reuse", "build", "merge", "perhaps", "fetch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """``perhaps``: it waits for something that is to be built, and may be reused after that.
+
+    ``fetch``: it comes from a binary package host, and is not here yet.
+    """
+
+    fate: Fate
+    made: Made | None = None
+
+    @property
+    def layer(self) -> str | None:
+        """Id of the package's layer, where it is known."""
+        return self.made.layer if self.made else None
+
+
+def forecast(worker: Worker) -> dict[str, Forecast]:
+    """Foresee every package of the worker's plan, by id, in merge order."""
+    known: dict[str, Made] = {}
+    fates: dict[str, Forecast] = {}
+    for package in worker.plan.packages:
+        try:
+            fate = _foresee(worker, package, known)
+        except (NotMergedError, CollisionError):  # the build itself tells of a collision
+            fate = Forecast("perhaps")
+        fates[package.id] = fate
+        if fate.made is not None:
+            known[package.id] = fate.made
+    return fates
+
+
+def to_fetch(worker: Worker, fates: Mapping[str, Forecast]) -> dict[str, int]:
+    """Bytes to be fetched for each package that needs any, by id.
+
+    A file that several need counts for the first of them.
+    """
+    sizes: dict[str, int] = {}
+    counted: set[str] = set()
+    for package in worker.plan.packages:
+        fate = fates[package.id].fate
+        if package.binary is not None:
+            size = package.binary.size if fate == "fetch" else 0
+        elif fate in ("build", "perhaps"):
+            lacking = distfiles.missing(worker.context.store, package.distfiles)
+            new = {distfiles.stored_name(file): file.size for file in lacking}
+            size = sum(new[name] for name in new.keys() - counted)
+            counted |= new.keys()
+        else:
+            size = 0
+        if size:
+            sizes[package.id] = size
+    return sizes
+
+
+def live_to_build(worker: Worker, fates: Mapping[str, Forecast]) -> LiveError | None:
+    """The error about live ebuilds that would fetch and may not; None where there are none."""
+    context = worker.context
+    found = tuple(
+        package.cpv
+        for package in worker.plan.packages
+        if is_live(package)
+        and fates[package.id].fate != "reuse"
+        and not context.live.allows(package)
+        and live.known(context, package, worker.inputs_of[package.id]) is None
+    )
+    return LiveError(context.inputs.machine, found) if found else None
+
+
+def _foresee(worker: Worker, package: Package, known: Mapping[str, Made]) -> Forecast:
+    visible = worker.plan.visible[package.id]
+    if not known.keys() >= set(visible.build):
+        return Forecast("perhaps")
+    if package.id in worker.forced:
+        return Forecast("build" if package.binary is None else "merge")
+    if package.binary is not None:
+        gpkg, lacking = binpkg.found(worker.context, package), Forecast("fetch")
+    else:
+        sources = live.known(worker.context, package, worker.inputs_of[package.id])
+        if is_live(package) and sources is None:
+            return Forecast("build")
+        layers = worker.seen_by_build(package, known, look=True)
+        action = worker.context.store.action(worker.build_key(package, layers, sources).digest)
+        gpkg, lacking = action.outputs["gpkg"] if action else None, Forecast("build")
+    if gpkg is None:
+        return lacking
+    if not known.keys() >= set(visible.merge):
+        return Forecast("perhaps")
+    over = worker.seen_by_merge(package, known, look=True)
+    key = worker.merge_key(package, gpkg, over)
+    merged = worker.context.store.action(key.digest)
+    if merged is None:
+        return Forecast("merge")
+    return Forecast("reuse", Made(merged.outputs["gpkg"], merged.outputs["layer"]))

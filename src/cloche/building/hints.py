@@ -1,0 +1,68 @@
+"""What the end of a failed log says about the cause, and its cure."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from cloche.building.context import BuildContext
+from cloche.building.diagnose import (
+    Missing,
+    missing_in,
+    no_space,
+    owners,
+    tried_network,
+    was_killed,
+)
+from cloche.portage.cpv import split_cpv
+from cloche.portage.errors import BadNameError
+from cloche.seeds.parts.strict import SeedParts
+
+
+def hint_of(context: BuildContext, tail: str) -> str | None:
+    """What the end of a log says about the cause, and its cure."""
+    hints = [hint for missing in missing_in(tail) if (hint := _of_missing(context, missing))]
+    if tried_network(tail):
+        hints.append("a build has no network: everything it needs belongs in SRC_URI")
+    if no_space(tail):
+        hints.append(f"the disk was full: free some room in {context.store.path}")
+    if context.policy.limits.memory and was_killed(tail):
+        hints.append("something was killed: perhaps it needs more than [limits] memory gives it")
+    return "; ".join(hints) or None
+
+
+def _of_missing(context: BuildContext, missing: Missing) -> str | None:
+    if known := owners(missing, _layers_of_this_machine(context)):
+        return (
+            f"{missing.what} was not visible; it belongs to {', '.join(known)}: "
+            "add that to DEPEND or BDEPEND"
+        )
+    parts = context.inputs.seed_parts
+    if parts is None or not (hidden := tuple(_hidden(parts, missing))):
+        return None
+    brings = " or ".join(parts.declarable(hidden))
+    cure = f"add {brings} to DEPEND or BDEPEND" if brings else "declare the package that brings it"
+    return f"{missing.what} is in the seed but hidden by --strict; {cure}"
+
+
+def _layers_of_this_machine(context: BuildContext) -> Iterator[Path]:
+    """Layers of packages that the machine's repositories have; a store holds others' as well."""
+    for tree in context.store.trees():
+        if tree.kind != "package":
+            continue
+        try:
+            cpv = split_cpv(tree.label)
+        except BadNameError:
+            continue
+        place = Path(cpv.category, cpv.pn)
+        if any((repo.path / place).is_dir() for repo in context.inputs.repos.values()):
+            yield tree.path
+
+
+def _hidden(parts: SeedParts, missing: Missing) -> Iterator[str]:
+    """The parts of the seed, of those that not every build sees, that have what was missing."""
+    for name, layer in parts.layers.items():
+        files = (Path(top, file) for top, _, names in os.walk(layer.path) for file in names)
+        if any(f"/{file.relative_to(layer.path)}".endswith(missing.endings) for file in files):
+            yield name

@@ -1,0 +1,120 @@
+"""Pinning a machine's inputs: the seed, snapshots of the repositories, the configuration."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from cloche.binhosts import index
+from cloche.binhosts.index import Binhost
+from cloche.building.context import REPOS, Inputs, Repo
+from cloche.building.errors import MissingSeedError
+from cloche.config.fragments import machine_sources
+from cloche.config.machine import Machine
+from cloche.config.project import Project
+from cloche.config.tree import Content
+from cloche.layers import Layer, commit, stored_layer
+from cloche.portage.etc import portage_tree, write_tree
+from cloche.portage.repository import Repository, load_repositories
+from cloche.seeds.parts.derived import provided_layer
+from cloche.seeds.stored import find_seed, lock_found
+from cloche.store import Store
+from cloche.tasks.guestcall import GUEST
+from cloche.trees import stored
+from cloche.trees.stored import pin_repository, places
+
+_NO_STEPS = ("observe.py", "metadata.py", "live.py", "news.py")
+
+
+def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
+    """Bring all that a machine is made from into the store. Raises ConfigError, SeedError."""
+    # What a person can have written wrong comes before what takes long.
+    repositories = load_repositories(project, machine, places(store, project))
+    spec = project.seeds[machine.seed]
+    seed = find_seed(store, project, spec)
+    if seed is None:
+        raise MissingSeedError(machine.seed)
+    with where_writable():
+        lock_found(store, project, spec, seed)
+    base = [stored_layer(store, seed.layer)]
+    if vdb := provided_layer(store, base[0]):
+        base.append(vdb)
+    repos = {name: _repo(store, project, found) for name, found in repositories.items()}
+    binhosts = {name: _binhost(store, project, name) for name in machine.binrepos}
+    etc = portage_tree(machine, project)
+    base.append(_config(store, machine, etc))
+    return Inputs(
+        machine=machine.name,
+        base=tuple(base),
+        repos=repos,
+        etc=etc,
+        profile=(machine.profile.repo, machine.profile.path),
+        guest=guest_digest(),
+        place=machine.place,
+        own=_own(project, machine),
+        strict=strict,
+        binhosts=binhosts,
+    )
+
+
+@contextmanager
+def where_writable() -> Iterator[None]:
+    """Pin something in the project's lock; who may not write there can still look and build."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS):
+            raise
+
+
+def guest_digest() -> str:
+    """Digest of the code that runs inside: a change of it makes every step new.
+
+    What `cloche watch` sends to foreign roots, and what tries out engines, makes nothing; what a
+    metadata cache is made by has a key of its own, and what a live ebuild fetches is in its key.
+    """
+    digest = hashlib.sha256()
+    for path in sorted(GUEST.rglob("*")):
+        makes_nothing = path.name in _NO_STEPS or path.name.startswith("probe")
+        if path.is_file() and "__pycache__" not in path.parts and not makes_nothing:
+            content = path.read_bytes()
+            digest.update(f"{path.relative_to(GUEST)}\0{len(content)}\0".encode() + content)
+    return digest.hexdigest()
+
+
+def _own(project: Project, machine: Machine) -> dict[str, Path]:
+    """Where the files are that a user wrote, by what a sandbox calls them."""
+    paths = {f"{REPOS}/{name}": repo.path for name, repo in project.repos.items()}
+    paths |= {f"/etc/portage/{name}": path for name, path in machine_sources(machine).items()}
+    return {name: path for name, path in paths.items() if path is not None}
+
+
+def _repo(store: Store, project: Project, found: Repository) -> Repo:
+    """A repository in the store."""
+    spec = project.repos[found.name]
+    pin = pin_repository(store, project, spec)
+    with where_writable():
+        stored.lock_found(project, spec, pin)
+    return Repo(found.name, pin, store.tree(pin.tree).path, tuple(found.masters or ()))
+
+
+def _binhost(store: Store, project: Project, name: str) -> Binhost:
+    """A binary package host, its index in the store. Raises `MissingIndexError`."""
+    found = index.find(store, project, project.binrepos[name])
+    with where_writable():
+        index.lock_found(project, found)
+    return found
+
+
+def _config(store: Store, machine: Machine, etc: Mapping[str, Content]) -> Layer:
+    """The machine's ``/etc/portage`` as a layer."""
+    with store.workspace("config") as workspace:
+        tree = workspace / "root"
+        for name in ("", "etc"):
+            (tree / name).mkdir()
+            (tree / name).chmod(0o755)
+        write_tree(etc, tree / "etc/portage")
+        return commit(store, tree, kind="config", label=machine.name, rules={})

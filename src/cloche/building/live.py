@@ -1,0 +1,321 @@
+"""The sources of live ebuilds: fetched by their own src_unpack, kept as a tree, pinned in the lock.
+
+This is the one step in which an ebuild's code has a network, and only where the user allows it. The
+sandbox is that of the package's build, with a proxy as the only way out, as for distfiles. What the
+eclass then has in its own store below DISTDIR becomes a layer; the build itself runs offline on it.
+
+The tree that the lock names is taken where the store has it. Elsewhere the same commits are fetched
+again; they come in other packs, so that the tree may have another id.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import stat
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cloche.archives import (
+    ImportRefusedError,
+    import_directory,
+)
+from cloche.building import build as building
+from cloche.building.context import BuildContext, make_directory
+from cloche.building.errors import LiveError
+from cloche.building.fetch import NAME_IT, fetch
+from cloche.building.inputs import where_writable
+from cloche.building.livepins import WHERE, Sources, is_live, overrides
+from cloche.building.network import CA_BUNDLE, forwarder, mirrors_of, network_files, way_out
+from cloche.config import lock as locks
+from cloche.config.lock import LivePin, Revision
+from cloche.fetching.forward import Forwarder
+from cloche.fetching.reach import mirror_uris
+from cloche.layers import (
+    SOURCE_DATE_EPOCH,
+    Layer,
+    commit,
+)
+from cloche.plan.depgraph import Package
+from cloche.records.events import Phase, Started
+from cloche.records.logs import new_log
+from cloche.store import Key, Outcome, make_key, record
+from cloche.tasks import distfiles
+from cloche.tasks.errors import StepError
+from cloche.tasks.guestcall import Call, tail_of
+
+_KIND = "live"
+_GIT_STORE = "git3-src"  # of git-r3.eclass, below DISTDIR
+_ADVICE = (
+    "check the network and the proxy settings; only what goes through a proxy (http, https) can be "
+    "reached from there"
+)
+#: What git says of a server that it does not reach, and of one that has no such repository.
+_UNREACHED = re.compile(r"unable to access '([^'\s]+)': *(.*)|repository '([^'\s]+)' (not found)")
+
+
+def pin_of(context: BuildContext, package: Package) -> LivePin | None:
+    """What the lock pins of a package's sources. Raises `BadLockError`."""
+    return locks.read(context.live.lock).live.get(package.id) if context.live.lock else None
+
+
+def known(context: BuildContext, package: Package, inputs: Mapping[str, str]) -> Sources | None:
+    """The pinned sources, where the store has them; None for all but live ebuilds.
+
+    ``inputs`` are the digests of the package's own files: what another ebuild of that name fetched,
+    and called by these commits, is not taken.
+    """
+    pin = pin_of(context, package) if is_live(package) else None
+    if pin is None:
+        return None
+    found = pin.tree
+    if not (found and context.store.has_tree(found)):
+        action = context.store.action(_key(package, pin, inputs).digest)
+        if action is None:
+            return None
+        found = action.outputs["tree"]
+    layer = context.layer(found)
+    # A lock comes from anybody, and a store has trees that are none of a project's business.
+    return Sources(layer, pin.commits) if layer.kind == _KIND else None
+
+
+def obtain(
+    context: BuildContext,
+    package: Package,
+    inputs: Mapping[str, str],
+    layers: Sequence[Layer],
+    environment: Mapping[str, str],
+    *,
+    update: bool = False,
+) -> Sources:
+    """The package's sources: the pinned ones, or with ``update`` the newest, which are pinned then.
+
+    ``layers`` are what the package's build sees, ``environment`` is the caller's, for proxies.
+    Raises LiveError, StepError, SandboxError.
+    """
+    if not update and (there := known(context, package, inputs)):
+        return there
+    with context.store.lock(f"live-{hashlib.sha256(package.id.encode()).hexdigest()}"):
+        if not update and (there := known(context, package, inputs)):
+            return there
+        pin = None if update else pin_of(context, package)
+        _check(context, package, pin)
+        fetch(context, package, dict(environment))
+        began = time.monotonic()
+        layer, made, log = _fetched(context, package, layers, environment, pin)
+        outcome = Outcome({"tree": layer.id}, log)
+        record(
+            context.store,
+            _key(package, made, inputs),
+            package.id,
+            outcome,
+            time.monotonic() - began,
+        )
+        if pin is None and context.live.lock is not None:
+            with where_writable():
+                locks.change(
+                    context.live.lock, lambda lock: locks.with_live(lock, package.id, made)
+                )
+        return Sources(layer, made.commits)
+
+
+def _key(package: Package, pin: LivePin, inputs: Mapping[str, str]) -> Key:
+    return make_key(_KIND, {"package": package.id, **inputs, **pin.identity})
+
+
+def _check(context: BuildContext, package: Package, pin: LivePin | None) -> None:
+    """Refuse to fetch where that is not allowed, or not possible."""
+    if not context.live.allows(package):
+        raise LiveError(context.inputs.machine, (package.cpv,))
+    if pin is None and context.live.locked:
+        failed = StepError(package.id, "fetch", "its sources are not pinned in cloche.lock")
+        failed.hint = f"run `cloche lock {context.inputs.machine}`"
+        raise failed
+    if context.policy.offline:
+        failed = StepError(package.id, "fetch", "its sources are not here and --offline")
+        failed.hint = "run once without --offline"
+        raise failed
+
+
+def _fetched(
+    context: BuildContext,
+    package: Package,
+    layers: Sequence[Layer],
+    environment: Mapping[str, str],
+    pin: LivePin | None,
+) -> tuple[Layer, LivePin, str]:
+    """Run src_unpack with a network; give what it fetched, how that is pinned, and the log's path.
+
+    Where the branch has moved past the pinned commit, src_unpack runs again with that commit named.
+    """
+    log = new_log(context.store, package.cpv, "fetch")
+    context.bus(Started(package=package.id, step="fetch", log=str(log)))
+    with context.store.workspace(_KIND) as workspace:
+        distdir = make_directory(workspace, "distdir", 0o777)
+        for file in package.distfiles:  # copies: the sandbox can write to all that lies there
+            shutil.copyfile(distfiles.path_of(context.store, file), distdir / file.name)
+        try:
+            commits = _unpacked(context, package, layers, environment, (distdir, log), ())
+            if pin is not None and pin.commits and commits != pin.commits:
+                given = pin.commits
+                commits = _unpacked(context, package, layers, environment, (distdir, log), given)
+        finally:
+            context.bus(Phase(package=package.id, phase="fetch", state="end"))
+        for file in package.distfiles:
+            (distdir / file.name).unlink(missing_ok=True)
+        others = tuple(sorted({each.name for each in distdir.iterdir()} - {_GIT_STORE}))
+        layer = _kept(context, package, distdir, workspace / "tree", log)
+    made = LivePin(layer.id, commits, others)
+    if pin is not None and made.identity != pin.identity:
+        raise _differs(context, package, pin, made, log)
+    return layer, made, building.put_away(context, package, log)
+
+
+def _unpacked(
+    context: BuildContext,
+    package: Package,
+    layers: Sequence[Layer],
+    environment: Mapping[str, str],
+    places: tuple[Path, Path],
+    commits: Sequence[Revision],
+) -> tuple[Revision, ...]:
+    """Run pkg_setup and src_unpack; give the commits that it took. Raises StepError."""
+    distdir, log = places
+    mirrors = mirrors_of(context)
+    configured = mirror_uris(mirrors)
+    proxy = forwarder(configured, environment)
+    with (
+        context.store.workspace("unpack") as workspace,
+        way_out(context, proxy, workspace) as proxy_bind,
+    ):
+        sandbox = context.sandbox(
+            layers,
+            upper=make_directory(workspace, "root"),
+            binds=(
+                *building.build_binds(context, package, workspace, distdir=distdir),
+                *network_files(workspace, mirrors, configured),
+                proxy_bind,
+            ),
+        )
+        wanted = Call(
+            script=_KIND,
+            request={
+                **building.package_request(package),
+                "environment": {**overrides(commits), "GIT_SSL_CAINFO": CA_BUNDLE},
+            },
+            sandbox=sandbox,
+            workspace=workspace,
+            log=log,
+            environment=context.environment()
+            | building.build_environment(context)
+            | {"SSL_CERT_FILE": CA_BUNDLE},
+            package=package.id,
+        )
+        result = building.run(context, package, wanted)
+    if result.get("status") != "ok":
+        raise _failure(context, package, result, log, proxy, commits)
+    try:
+        return tuple(sorted(msgspec.convert(result.get("commits"), tuple[Revision, ...])))
+    except msgspec.ValidationError as error:
+        raise StepError(package.id, "fetch", f"not a commit: {error}", log=str(log)) from error
+
+
+def _kept(context: BuildContext, package: Package, distdir: Path, tree: Path, log: Path) -> Layer:
+    """What lies in DISTDIR as a layer of its own, in normal form. Raises StepError."""
+    if not any(distdir.iterdir()):
+        failed = StepError(package.id, "fetch", "src_unpack left nothing in DISTDIR", log=str(log))
+        failed.hint = (
+            "only what an eclass (git-r3, subversion, mercurial, cargo …) keeps in its own store "
+            "there can be used by a build, which has no network"
+        )
+        raise failed
+    place = tree / WHERE
+    place.parent.mkdir(parents=True)
+    try:
+        import_directory(distdir, place)
+        for directory, names, files in os.walk(tree):
+            _normalise(Path(directory), [*names, *files], place)
+    except (ImportRefusedError, ValueError) as error:
+        raise StepError(package.id, "fetch", str(error), log=str(log)) from error
+    return commit(context.store, tree, kind=_KIND, label=package.cpv, rules={})
+
+
+def _normalise(directory: Path, names: Sequence[str], top: Path) -> None:
+    """Plain modes and one time stamp; a link may not lead out. Raises ValueError."""
+    directory.chmod(0o755)
+    for name in names:
+        path = directory / name
+        mode = path.lstat().st_mode
+        if stat.S_ISLNK(mode):
+            written = Path(os.path.normpath(directory / path.readlink()))
+            if not written.is_relative_to(top):
+                raise ValueError(f"a link leads out of DISTDIR: {path.relative_to(top)}")
+        elif stat.S_ISREG(mode):
+            path.chmod(0o755 if mode & 0o111 else 0o644)
+        elif not stat.S_ISDIR(mode):
+            raise ValueError(f"neither file, directory nor link: {path.relative_to(top)}")
+        os.utime(path, (SOURCE_DATE_EPOCH, SOURCE_DATE_EPOCH), follow_symlinks=False)
+
+
+def _failure(
+    context: BuildContext,
+    package: Package,
+    result: Mapping[str, Any],
+    log: Path,
+    proxy: Forwarder,
+    commits: Sequence[Revision],
+) -> StepError:
+    """What a failed src_unpack means: a refused or silent server, a commit that is gone."""
+    failed = building.explain(context, package, "fetch", dict(result), log)
+    failed.enter = None  # this root is not kept
+    unreached = _UNREACHED.findall(tail_of(log, building.TAIL))
+    if proxy.refused:
+        uri, why = proxy.refused[-1]
+        return _failed(failed, f"{uri} is refused: {why}", NAME_IT)
+    if proxy.failed:
+        uri, why = proxy.failed[-1]
+        return _failed(failed, f"{uri}: {why}", _ADVICE)
+    if unreached:
+        uri, why, lost, gone = unreached[-1]
+        return _failed(failed, f"{uri or lost}: {why or gone}", _ADVICE)
+    if commits:
+        named = ", ".join(f"{each.commit[:12]} of {each.repository}" for each in commits)
+        return _failed(failed, f"cloche.lock pins {named}, which is not there", _update(context))
+    failed.hint = failed.hint or f"see `{failed.log_command}`"
+    return failed
+
+
+def _failed(like: StepError, reason: str, hint: str) -> StepError:
+    failed = StepError(like.package, like.step, reason, log=like.log, tail=like.tail)
+    failed.hint = hint
+    return failed
+
+
+def _differs(
+    context: BuildContext,
+    package: Package,
+    pin: LivePin,
+    made: LivePin,
+    log: Path,
+) -> StepError:
+    """The error about sources that are not the pinned ones, although these were asked for."""
+    reason = f"it took {_told(made)}, cloche.lock pins {_told(pin)}"
+    failed = StepError(package.id, "fetch", reason, log=str(log))
+    failed.hint = _update(context)
+    return failed
+
+
+def _told(pin: LivePin) -> str:
+    if "tree" in pin.identity:
+        return f"the tree {pin.tree[:12]}"
+    return ", ".join(f"{each.commit[:12]} of {each.repository}" for each in pin.commits)
+
+
+def _update(context: BuildContext) -> str:
+    return f"`cloche lock --update {context.inputs.machine}` takes the newest"

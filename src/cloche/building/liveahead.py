@@ -1,0 +1,62 @@
+"""Fetching the sources of live ebuilds before their build: for `cloche lock` and `cloche fetch`."""
+
+from __future__ import annotations
+
+from cloche.building import live
+from cloche.building.forecast import forecast, live_to_build
+from cloche.building.livepins import is_live
+from cloche.building.packages import Worker
+from cloche.errors import ClocheError
+from cloche.plan.depgraph import Package
+from cloche.records.errors import NotBuiltError
+
+
+def live_packages(worker: Worker) -> tuple[Package, ...]:
+    """The live ebuilds of a plan."""
+    return tuple(package for package in worker.plan.packages if is_live(package))
+
+
+def fetch_live(worker: Worker, *, update: bool = False) -> list[ClocheError]:
+    """Fetch what is not here, or with ``update`` the newest, and pin it; what could not be had.
+
+    An ebuild fetches with the tools that it declares: where these are not layers yet, only a build
+    can do it.
+    """
+    packages = live_packages(worker)
+    if not packages:
+        return []
+    fates = forecast(worker)
+    refused = live_to_build(worker, fates)
+    failed: list[ClocheError] = [refused] if refused else []
+    made = {name: fate.made for name, fate in fates.items() if fate.made is not None}
+    for package in packages:
+        known = live.known(worker.context, package, worker.inputs_of[package.id])
+        if not worker.context.live.allows(package) or (known and not update):
+            continue
+        absent = [name for name in worker.plan.visible[package.id].build if name not in made]
+        try:
+            if absent:
+                what = f"{absent[0]}, with which {package.cpv} fetches its sources"
+                raise NotBuiltError(what, f"cloche build {worker.context.inputs.machine}")
+            worker.live_sources(package, worker.seen_by_build(package, made), update=update)
+        except ClocheError as error:
+            failed.append(error)
+    return failed
+
+
+def lacking_live(worker: Worker) -> list[str]:
+    """The live ebuilds whose sources are not here."""
+    return [
+        package.cpv
+        for package in live_packages(worker)
+        if live.known(worker.context, package, worker.inputs_of[package.id]) is None
+    ]
+
+
+def remembered_sources(worker: Worker) -> frozenset[str]:
+    """Ids of the trees of their sources: what gc is to leave."""
+    found = (
+        live.known(worker.context, package, worker.inputs_of[package.id])
+        for package in live_packages(worker)
+    )
+    return frozenset(each.layer.id for each in found if each is not None)

@@ -1,0 +1,117 @@
+"""What of a machine goes into cloche.lock, and holding a machine to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from cloche.binhosts import index
+from cloche.building import binpkg
+from cloche.building.context import BuildContext, Inputs
+from cloche.building.errors import LockDriftError, NotLockedError
+from cloche.building.livepins import is_live
+from cloche.config.drift import inputs_drift, live_drift, packages_drift
+from cloche.config.lock import BinpkgPin, DistfilePin, Lock, MachineLock, RepoPin, with_machine
+from cloche.config.machine import Machine
+from cloche.plan.depgraph import Distfile, Package
+
+_STRONGEST = ("BLAKE2B", "SHA512", "SHA256")  # Manifest hash names (GLEP 74), the best first
+
+
+def repo_pins(inputs: Inputs) -> dict[str, RepoPin]:
+    """The repositories as they are now."""
+    return {name: repo.pin for name, repo in inputs.repos.items()}
+
+
+def machine_lock(
+    machine: Machine,
+    inputs: Inputs,
+    packages: Iterable[Package] = (),
+    gpkgs: Mapping[str, str] | None = None,
+) -> MachineLock:
+    """The machine's entry: its inputs, and what Portage resolved.
+
+    ``gpkgs`` are the blobs of packages from binary package hosts, by package.
+    """
+    packages = tuple(packages)
+    pins = {pin_of(file) for package in packages for file in package.distfiles}
+    return MachineLock(
+        seed=machine.seed,
+        profile=f"{machine.profile.repo}:{machine.profile.path}",
+        config=next(layer.id for layer in inputs.base if layer.kind == "config"),
+        repos=tuple(sorted(inputs.repos)),
+        packages=tuple(sorted(package.id for package in packages)),
+        distfiles=tuple(sorted(pins)),
+        binrepos=tuple(inputs.binhosts),
+        binpkgs=tuple(sorted(binpkg_pin(each, gpkgs or {}) for each in packages if each.binary)),
+    )
+
+
+def pin_of(file: Distfile) -> DistfilePin:
+    """A distfile with the strongest digest that its Manifest gives."""
+    kind = next((name for name in _STRONGEST if name in file.digests), "")
+    return DistfilePin(file.name, file.size, f"{kind}:{file.digests.get(kind, '')}")
+
+
+def binpkg_pin(package: Package, gpkgs: Mapping[str, str]) -> BinpkgPin:
+    """A package from a host; its digest is empty where it was not fetched."""
+    binary = package.binary
+    assert binary is not None  # noqa: S101
+    return BinpkgPin(f"{binary.host}/{binary.path}", binary.size, gpkgs.get(package.id, ""))
+
+
+def fetched_binpkgs(context: BuildContext, packages: Iterable[Package]) -> dict[str, str]:
+    """The blobs of those packages that come from a host, fetched and verified, by package.
+
+    A host's index has weak digests alone; to pin a package is to have seen it. Raises as
+    `binpkg.obtain`.
+    """
+    return {each.id: binpkg.obtain(context, each) for each in packages if each.binary}
+
+
+def locked(
+    lock: Lock,
+    machine: Machine,
+    inputs: Inputs,
+    packages: Iterable[Package],
+    gpkgs: Mapping[str, str],
+) -> Lock:
+    """The lock with the machine, and all that it is made from, as they are now."""
+    entry = machine_lock(machine, inputs, packages, gpkgs)
+    return with_machine(lock, machine.name, entry, repo_pins(inputs), index.pins(inputs.binhosts))
+
+
+def hold_inputs(lock: Lock, machine: Machine, inputs: Inputs) -> None:
+    """Refuse inputs that are not the locked ones, before any work.
+
+    Raises `NotLockedError`, `LockDriftError`.
+    """
+    entry, seed = lock.machines.get(machine.name), lock.seeds.get(machine.seed)
+    if entry is None or seed is None:
+        raise NotLockedError(machine.name)
+    actual = machine_lock(machine, inputs)
+    differences = inputs_drift(entry, actual, lock.repos, repo_pins(inputs))
+    if seed.layer and seed.layer != inputs.base[0].id:
+        differences.append(f"the seed is {inputs.base[0].id[:12]}, locked {seed.layer[:12]}")
+    for name, host in inputs.binhosts.items():
+        pin = lock.binrepos.get(name)
+        if name in entry.binrepos and (pin is None or pin.index != host.index):
+            was = pin.index[:12] if pin else "none"
+            differences.append(f"the index of {name} is {host.index[:12]}, locked {was}")
+    if differences:
+        raise LockDriftError(machine.name, tuple(differences))
+
+
+def locked_binpkgs(lock: Lock, machine: Machine) -> dict[str, str]:
+    """Digests of the machine's packages from hosts, by host and path."""
+    return {pin.path: pin.sha256 for pin in lock.machines[machine.name].binpkgs}
+
+
+def hold_packages(
+    lock: Lock, machine: Machine, inputs: Inputs, packages: Iterable[Package]
+) -> None:
+    """Refuse a resolution that is not the locked one. Raises `LockDriftError`."""
+    entry, packages = lock.machines[machine.name], tuple(packages)
+    differences = packages_drift(entry, machine_lock(machine, inputs, packages))
+    differences += live_drift([each.id for each in packages if is_live(each)], lock, lock)
+    if differences:
+        raise LockDriftError(machine.name, tuple(differences))

@@ -1,0 +1,211 @@
+"""A whole machine: resolve, plan, carry out, remember."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from cloche.building import (
+    binpkg,
+    fetch,
+    pretend,
+)
+from cloche.building.build import explain_again
+from cloche.building.context import BuildContext
+from cloche.building.errors import BuildError
+from cloche.building.forecast import Forecast, forecast, live_to_build
+from cloche.building.packages import Made, Worker
+from cloche.building.queue import Outcome, at_once, carry_out
+from cloche.building.resolve import resolve
+from cloche.building.views import input_digests
+from cloche.composing.contests import recalled
+from cloche.errors import ClocheError
+from cloche.plan.depgraph import Package
+from cloche.plan.names import cp_of
+from cloche.plan.order import make_order, reduced
+from cloche.plan.plan import Plan, make_plan, remaining_paths
+from cloche.records.events import Done, Finished, Note, Planned
+from cloche.seeds.parts.derived import strict_parts
+from cloche.store import Store
+from cloche.tasks import distfiles
+from cloche.tasks.errors import StepError
+
+FETCHERS = 2  # at once: a mirror is a shared thing
+EARLIER = 10  # runs of other versions that tell how long a new one will take
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A machine whose every package is a layer. ``made`` is in Portage's merge order."""
+
+    plan: Plan
+    made: Mapping[str, Made]
+    built: int
+    reused: int
+    seconds: float
+
+
+def prepare(context: BuildContext, targets: tuple[str, ...]) -> Worker:
+    """Resolve and plan: everything up to the first package.
+
+    The worker has a context of its own: of a strict machine its packages see less than it is.
+    """
+    graph, depgraph = resolve(context, targets)
+    if context.inputs.strict:
+        seed = context.inputs.base[0]
+        parts = strict_parts(
+            context.store, seed, graph.installed, lambda text: context.bus(Note(text=text))
+        )
+        context = replace(context, inputs=context.inputs.strictly(parts))
+    plan = make_plan(graph)
+    inputs_of = {p.id: input_digests(context.inputs, p) for p in graph.packages}
+    contests = recalled(context.store, context.inputs.full_name)
+    return Worker(context, plan, depgraph, inputs_of, dict(os.environ), contests=contests)
+
+
+def build_machine(context: BuildContext, worker: Worker) -> Built:
+    """Carry out a plan. Raises BuildError when a package failed; what was finished is kept.
+
+    Before any work, it raises LiveError where an ebuild needs a network to be built, and BuildError
+    where a pkg_pretend refuses.
+    """
+    began = time.monotonic()
+    plan = worker.plan
+    fates = forecast(worker)
+    if (live := live_to_build(worker, fates)) is not None:
+        raise live
+    context.bus(_planned(worker, fates))
+    _check_pretend(worker, fates)
+    fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
+    working = ThreadPoolExecutor(at_once(context.policy.jobs), thread_name_prefix="build")
+    try:
+        for package in plan.packages:
+            if not context.policy.offline and _wants_sources(context, package, fates):
+                fetching.submit(_fetch_ahead, worker, package)
+        outcome = carry_out(
+            plan.waits_for(),
+            remaining_paths(plan, lambda package: expected_seconds(context.store, package)),
+            worker,
+            executor=working,
+            slots=context.policy.jobs,
+            keep_going=context.policy.keep_going,
+        )
+    except BaseException:
+        context.running.stop()
+        raise
+    finally:
+        fetching.shutdown(cancel_futures=True)
+        working.shutdown(cancel_futures=True)
+    return _summed(context, worker, outcome, time.monotonic() - began)
+
+
+def _check_pretend(worker: Worker, fates: Mapping[str, Forecast]) -> None:
+    """Let the ebuilds have their say before anything is built. Raises BuildError."""
+    context, packages = worker.context, worker.plan.packages
+    errors = pretend.check(context, pretend.checked(packages, fates))
+    if not errors:
+        return
+    for error in errors:
+        worker.tell_failure(error.package, error, 0.0)
+    failed = tuple(error.package for error in errors)
+    rest = [package.id for package in packages if package.id not in failed]
+    for name in rest:
+        context.bus(Done(package=name, how="skipped"))
+    context.bus(Finished(built=0, reused=0, failed=len(failed), skipped=len(rest), seconds=0.0))
+    raise BuildError(context.inputs.machine, failed, len(rest), errors)
+
+
+def _planned(worker: Worker, fates: Mapping[str, Forecast]) -> Planned:
+    context, plan = worker.context, worker.plan
+    expected = {}
+    for package in plan.packages:
+        seconds = _foreseen(context, package, fates[package.id])
+        if seconds is not None:
+            expected[package.id] = seconds
+    names = tuple(package.id for package in plan.packages)
+    return Planned(
+        machine=context.inputs.machine,
+        packages=names,
+        edges=reduced(make_order(names, plan.waits_for())),
+        expected=expected,
+        jobs=context.policy.jobs,
+        keep_going=context.policy.keep_going,
+        depgraph=worker.depgraph,
+        partial=worker.partial,
+    )
+
+
+def _foreseen(context: BuildContext, package: Package, forecast: Forecast) -> float | None:
+    """What all that is to be done for a package will take; None where nothing is known."""
+    if forecast.fate == "reuse":
+        return 0.0
+    merge = expected_seconds(context.store, package, "merge")
+    if forecast.fate in ("merge", "fetch"):
+        return merge
+    build = expected_seconds(context.store, package)
+    return None if build is None else build + (merge or 0.0)
+
+
+def _summed(
+    context: BuildContext,
+    worker: Worker,
+    outcome: Outcome,
+    seconds: float,
+) -> Built:
+    for error in outcome.failed.values():
+        if not isinstance(error, ClocheError):
+            raise error
+    for name in outcome.skipped:
+        context.bus(Done(package=name, how="skipped"))
+    results = {p.id: worker.results[p.id] for p in worker.plan.packages if p.id in outcome.done}
+    built = sum(built for _, built in results.values())
+    reused = len(results) - built
+    context.bus(
+        Finished(
+            built=built,
+            reused=reused,
+            failed=len(outcome.failed),
+            skipped=len(outcome.skipped),
+            seconds=seconds,
+        )
+    )
+    if outcome.failed:
+        errors = tuple(e for e in outcome.failed.values() if isinstance(e, ClocheError))
+        for error in errors:
+            if isinstance(error, StepError):
+                explain_again(context, error)
+        failed = tuple(outcome.failed)
+        raise BuildError(context.inputs.machine, failed, len(outcome.skipped), errors)
+    made = {name: made for name, (made, _) in results.items()}
+    return Built(worker.plan, made, built, reused, seconds)
+
+
+def expected_seconds(store: Store, package: Package, step: str = "build") -> float | None:
+    """Median of what a step of this package took before; else that of its other versions."""
+    durations = store.durations(step, package.id)
+    if not durations:
+        cp = f"{package.category}/{package.pn}"
+        others = store.durations_like(step, f"{cp}-")
+        durations = [took for name, took in others if cp_of(name.split("::")[0]) == cp][-EARLIER:]
+    return sorted(durations)[len(durations) // 2] if durations else None
+
+
+def _wants_sources(context: BuildContext, package: Package, fates: Mapping[str, Forecast]) -> bool:
+    if fates[package.id].fate == "fetch":
+        return True
+    return fates[package.id].fate in ("build", "perhaps") and bool(
+        distfiles.missing(context.store, package.distfiles)
+    )
+
+
+def _fetch_ahead(worker: Worker, package: Package) -> None:
+    """Fetch early; a failure is told when the package's turn comes and it is tried again."""
+    with suppress(ClocheError):
+        if package.binary is not None:
+            binpkg.obtain(worker.context, package)
+        else:
+            fetch.fetch(worker.context, package, worker.environment)

@@ -1,0 +1,52 @@
+"""Sources that a person has to fetch: which, where they go, and what the ebuild says about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from cloche.building import views
+from cloche.building.context import BuildContext
+from cloche.building.stages import stage_call
+from cloche.plan.depgraph import Distfile, Package
+from cloche.records.logs import new_log
+from cloche.tasks.errors import (
+    FetchByHandError,
+    GuestError,
+)
+from cloche.tasks.guestcall import call
+
+# DISTDIR inside: the sandbox's, and Portage's shadow of it below a build directory of its own.
+_INSIDE = re.compile(r"/run/cloche/distdir\b|/var/tmp/\S*?/distdir\b")
+_LONGEST = 8000  # characters of an ebuild's words
+
+
+def by_hand(
+    context: BuildContext, package: Package, absent: Sequence[Distfile]
+) -> FetchByHandError:
+    """The error for files that RESTRICT=fetch leaves to a person, with pkg_nofetch's words.
+
+    That phase runs here, in a sandbox without a network.
+    """
+    directory = str(context.policy.distfiles[0]) if context.policy.distfiles else None
+    log = new_log(context.store, package.cpv, "fetch")
+    with context.store.workspace("nofetch") as workspace:
+        wanted = stage_call(
+            context,
+            "nofetch",
+            {"cpv": package.cpv, "repo": package.repo},
+            workspace,
+            log,
+            binds=views.for_build(context.inputs, package),
+            package=package.id,
+        )
+        try:
+            result, _ = call(context.engine, context.running, wanted)
+            text = str(result.get("text") or "")
+        except GuestError as error:
+            text = error.tail
+    place = directory or "the directory of `[build] distfiles`"
+    shown = _INSIDE.sub(lambda _: place, text[:_LONGEST])
+    return FetchByHandError(
+        package.id, tuple(file.name for file in absent), directory, str(log), shown
+    )

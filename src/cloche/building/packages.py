@@ -1,0 +1,343 @@
+"""One package from key to layer: look it up, fetch, build, merge, and tell about it."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cloche.building import (
+    binpkg,
+    fetch,
+    kept_roots,
+    live,
+    merge,
+)
+from cloche.building import build as building
+from cloche.building.build import disk_full
+from cloche.building.context import BuildContext
+from cloche.building.livepins import Sources, is_live
+from cloche.composing.compose import Composer
+from cloche.composing.contests import Contests
+from cloche.errors import ClocheError, HostTroubleError, is_full
+from cloche.layers import Layer
+from cloche.plan.depgraph import Package
+from cloche.plan.keys import build_key, merge_key
+from cloche.plan.plan import Plan
+from cloche.records.events import Bus, Done, Note
+from cloche.store import Key, Outcome, Remembered, make_key, record, remember
+from cloche.tasks.errors import (
+    SHOWN,
+    StepError,
+    StoppedError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What one package gave: ids of its binary package and of its layer."""
+
+    gpkg: str
+    layer: str
+
+
+class NotMergedError(LookupError):
+    """A layer that a root would need is not there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """Does the packages of one plan.
+
+    ``depgraph`` is the id of the blob with the plan's resolution; ``inputs_of`` gives the digests
+    of each package's own files; ``environment`` is the caller's, for fetching.
+
+    ``forced`` are ids of packages that are built even where their results are known; ``partial``
+    says that the plan is a part of the machine's, of which nothing is delivered.
+
+    ``results`` holds, for each package that is done, what it gave and whether it had to be built;
+    ``composed`` the ids of the layers that were made for composing roots (see `compose`).
+    """
+
+    context: BuildContext
+    plan: Plan
+    depgraph: str
+    inputs_of: Mapping[str, Mapping[str, str]]
+    environment: dict[str, str]
+    results: dict[str, tuple[Made, bool]] = field(default_factory=dict)
+    composed: set[str] = field(default_factory=set)
+    contests: Contests = field(default_factory=Contests)
+    forced: frozenset[str] = frozenset()
+    partial: bool = False
+
+    def __call__(self, name: str, done: Mapping[str, str], leave: Callable[[], None]) -> str:
+        """Make the layer of a package whose visible sets are ``done``; give its id.
+
+        ``leave`` is called when it has been built, and only its merge is left.
+        """
+        package = self.plan.graph.by_id()[name]
+        began = time.monotonic()
+        try:
+            made, built = self.make(package, {o: self.results[o][0] for o in done}, leave)
+        except StoppedError:
+            raise
+        except ClocheError as error:
+            if self.context.running.stopped:
+                raise StoppedError(name, "work") from error
+            self.tell_failure(name, error, time.monotonic() - began)
+            raise
+        except (OSError, sqlite3.Error) as error:
+            known = self._refused(name, error)
+            self.tell_failure(name, known, time.monotonic() - began)
+            raise known from error
+        self.results[name] = made, built
+        self.context.bus(
+            Done(
+                package=name,
+                how="built" if built else "reused",
+                seconds=time.monotonic() - began,
+                layer=made.layer,
+            )
+        )
+        return made.layer
+
+    def tell_failure(self, name: str, error: ClocheError, seconds: float) -> None:
+        """Tell that a package has failed."""
+        reason = error.what if error.where == name else str(error)
+        self.context.bus(
+            Done(
+                package=name,
+                how="failed",
+                seconds=seconds,
+                reason=reason,
+                log=getattr(error, "log", None),
+                lines=tuple((error.detail or "").splitlines()),
+                enter=getattr(error, "enter", None),
+            )
+        )
+
+    def _refused(self, name: str, error: Exception) -> ClocheError:
+        """The system refused something outside of a sandbox: one package's failure, no crash."""
+        if is_full(error):
+            return disk_full(self.context, name, "keeping the result")
+        return StepError(name, "keeping the result", str(HostTroubleError(error)))
+
+    def make(
+        self, package: Package, done: Mapping[str, Made], leave: Callable[[], None]
+    ) -> tuple[Made, bool]:
+        """Reuse or do both steps; the flag says whether anything was built."""
+        earlier = self._earlier(package, done) if package.id in self.forced else None
+        if package.binary is not None:
+            gpkg, built = binpkg.obtain(self.context, package), False
+        else:
+            gpkg, built = self._built(package, done)
+        leave()
+        over = self.seen_by_merge(package, done)
+        key = self.merge_key(package, gpkg, over)
+        merged = self._once(package, key, lambda: self._merge(package, gpkg, over, key))
+        outputs = merged.action.outputs
+        kept_roots.forget(self.context, package)
+        if package.id in self.forced:
+            self._compare(package, earlier, outputs["layer"])
+        return Made(outputs["gpkg"], outputs["layer"]), built
+
+    def _built(self, package: Package, done: Mapping[str, Made]) -> tuple[str, bool]:
+        """The package's GPKG, and whether it had to be built."""
+        build = self.seen_by_build(package, done)
+        sources = self.live_sources(package, build)
+        key = self.build_key(package, build, sources)
+        step = self._once(package, key, lambda: self._build(package, build, key, sources))
+        return step.action.outputs["gpkg"], step.made
+
+    def _once(self, package: Package, key: Key, make: Callable[[], Outcome]) -> Remembered:
+        """Do a step of a package unless it is known; of a forced package, in any case."""
+        return remember(
+            self.context.store,
+            key,
+            package.id,
+            make,
+            anew=package.id in self.forced,
+            waiting=self._waits(package),
+        )
+
+    def _earlier(self, package: Package, done: Mapping[str, Made]) -> str | None:
+        """The layer that would be reused. The index has one action a key: it is lost after."""
+        if package.binary is not None:
+            gpkg = binpkg.found(self.context, package)
+        else:
+            sources = live.known(self.context, package, self.inputs_of[package.id])
+            key = self.build_key(package, self.seen_by_build(package, done), sources)
+            action = self.context.store.action(key.digest)
+            gpkg = action.outputs["gpkg"] if action else None
+        if gpkg is None:
+            return None
+        key = self.merge_key(package, gpkg, self.seen_by_merge(package, done))
+        merged = self.context.store.action(key.digest)
+        return merged.outputs["layer"] if merged else None
+
+    def _compare(self, package: Package, earlier: str | None, layer: str) -> None:
+        """Say what a forced build gave beside the layer that would have been reused."""
+        if earlier is None:
+            text = f"its layer is {layer}; there was none to compare it with"
+        elif earlier == layer:
+            text = f"the same layer as before, {layer}"
+        else:
+            text = f"its layer {layer} differs from the earlier one, {earlier}"
+        self.context.bus(Note(text=f"{package.cpv}: rebuilt: {text}"))
+
+    def _waits(self, package: Package) -> Callable[[], None]:
+        text = f"{package.cpv}: another cloche is at it; waiting"
+        return lambda: self.context.bus(Note(text=text))
+
+    def seen_by_build(
+        self, package: Package, done: Mapping[str, Made], *, look: bool = False
+    ) -> tuple[Layer, ...]:
+        """The layers that a package's build sees over the base; ``look`` as with `layers`."""
+        visible = self.plan.visible[package.id]
+        seed = self.context.inputs.of_seed(visible.seed_build)
+        return (*seed, *self.layers(visible.build, done, seed, look=look, where=package.id))
+
+    def seen_by_merge(
+        self, package: Package, done: Mapping[str, Made], *, look: bool = False
+    ) -> tuple[Layer, ...]:
+        """The same for its merge."""
+        visible = self.plan.visible[package.id]
+        seed = self.context.inputs.of_seed(visible.seed_merge)
+        return (*seed, *self.layers(visible.merge, done, seed, look=look, where=package.id))
+
+    def layers(
+        self,
+        names: Sequence[str],
+        done: Mapping[str, Made],
+        seed: Sequence[Layer] = (),
+        *,
+        where: str,
+        look: bool = False,
+    ) -> tuple[Layer, ...]:
+        """Layers of packages that are done, in the order given, so that they go into one root.
+
+        ``seed`` are layers of the seed in that root besides the base, and ``where`` names the root
+        in a CollisionError. Some packages may have to be merged once more. With ``look`` nothing is
+        done: raises NotMergedError where a layer is not there yet.
+        """
+
+        def again(package: Package, over: Sequence[Layer], shared: Sequence[str]) -> Layer:
+            gpkg = done[package.id].gpkg
+            seed = self.context.inputs.of_seed(self.plan.visible[package.id].seed_merge)
+            over = (*seed, *over)
+            key = self.merge_key(package, gpkg, over)
+            if look and self.context.store.action(key.digest) is None:  # without waiting for others
+                raise NotMergedError(package.id)
+            merged = remember(
+                self.context.store,
+                key,
+                package.id,
+                lambda: self._merge_again(package, gpkg, over, shared),
+                kind="compose",
+            )
+            layer = merged.action.outputs["layer"]
+            self.composed.add(layer)
+            return self.context.layer(layer)
+
+        composer = Composer(
+            self.plan,
+            lambda name: self.context.layer(done[name].layer),
+            again,
+            base=self.context.inputs.base,
+            seed=seed,
+            saw=lambda name: self.context.inputs.of_seed(self.plan.visible[name].seed_merge),
+            any_hook="bashrc" in self.context.inputs.etc,
+            contests=self.contests,
+        )
+        return composer.compose(names, where)
+
+    def live_sources(
+        self, package: Package, layers: Sequence[Layer], *, update: bool = False
+    ) -> Sources | None:
+        """The sources of a live ebuild, fetched where they are not here; None for all others.
+
+        ``layers`` are what its build sees. Raises as `live.obtain`.
+        """
+        if not is_live(package):
+            return None
+        inputs = self.inputs_of[package.id]
+        return live.obtain(self.context, package, inputs, layers, self.environment, update=update)
+
+    def build_key(
+        self, package: Package, layers: Sequence[Layer], sources: Sources | None = None
+    ) -> Key:
+        """Key of the build step over these layers; ``sources`` are those of a live ebuild."""
+        return build_key(
+            package,
+            inputs=self.inputs_of[package.id],
+            layers=[(layer.label, layer.id) for layer in layers],
+            base=self.context.inputs.key_base,
+            live=sources.layer.id if sources else None,
+        )
+
+    def merge_key(self, package: Package, gpkg: str, layers: Sequence[Layer]) -> Key:
+        """Key of the merge step of a binary package over these layers."""
+        return merge_key(
+            package,
+            gpkg=gpkg,
+            inputs=self.inputs_of[package.id],
+            layers=[(layer.label, layer.id) for layer in layers],
+            base=self.context.inputs.key_base,
+        )
+
+    def _build(
+        self, package: Package, layers: Sequence[Layer], key: Key, sources: Sources | None
+    ) -> Outcome:
+        fetch.fetch(self.context, package, self.environment)
+        began = time.monotonic()
+        self.context.jobserver.started()
+        try:
+            with self._recording_failure("build-failed", package, key):
+                outcome = building.build(self.context, package, layers, sources)
+        finally:
+            self.context.jobserver.ended()
+        return replace(outcome, seconds=time.monotonic() - began)
+
+    @contextmanager
+    def _recording_failure(self, kind: str, package: Package, key: Key) -> Iterator[None]:
+        """Record a step that fails as an action without outputs, for `cloche history`."""
+        began = time.monotonic()
+        try:
+            yield
+        except ClocheError as error:
+            path = getattr(error, "log", None)
+            if path and not self.context.running.stopped:
+                log = str(Path(path).relative_to(self.context.store.logs))
+                # A key of its own: the same step may fail many times.
+                own = make_key(kind, {**key.parts, "log": log})
+                took = time.monotonic() - began
+                failure = replace(own, parts=key.parts)
+                record(self.context.store, failure, package.id, Outcome({}, log), took)
+            raise
+
+    def _merge(self, package: Package, gpkg: str, layers: Sequence[Layer], key: Key) -> Outcome:
+        before = self.context.store.last_action("merge", package.id)
+        with self._recording_failure("merge-failed", package, key):
+            outcome = merge.merge(self.context, package, gpkg, layers)
+        layer = outcome.outputs["layer"]
+        if before is not None and before.outputs["layer"] == layer:
+            # The same result as before: the layer stays, and so does the package it was made from,
+            # if it is still there: blobs can be lost and struck out.
+            first = before.outputs["gpkg"]
+            gpkg = first if self.context.store.has_blob(first) else gpkg
+        return replace(outcome, outputs={"gpkg": gpkg, "layer": layer})
+
+    def _merge_again(
+        self, package: Package, gpkg: str, layers: Sequence[Layer], shared: Sequence[str]
+    ) -> Outcome:
+        """Merge a package a second time, over others that have some of its names, too."""
+        more = f" and {len(shared) - SHOWN} more" if len(shared) > SHOWN else ""
+        names = ", ".join(f"/{name}" for name in shared[:SHOWN]) + more
+        text = f"{package.cpv} is merged again over others that have {names}, too"
+        self.context.bus(Note(text=text))
+        quiet = replace(self.context, bus=Bus(lambda _: None))
+        outcome = merge.merge(quiet, package, gpkg, layers)
+        return replace(outcome, outputs={"gpkg": gpkg, **outcome.outputs})

@@ -1,0 +1,95 @@
+"""pkg_pretend of all packages that are to be built, before anything is: their own checks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cloche.building.context import BuildContext
+from cloche.building.diagnose import why_it_died
+from cloche.building.forecast import Forecast
+from cloche.building.stages import stage_call
+from cloche.plan.depgraph import Package
+from cloche.records import elog
+from cloche.records.errorlines import error_lines
+from cloche.records.events import Elog, Stage
+from cloche.records.logs import compress_finished, new_log
+from cloche.tasks.errors import (
+    GuestError,
+    StepError,
+    StoppedError,
+)
+from cloche.tasks.guestcall import call
+
+NAME = "pretend"  # of the stage, the guest's script, and the step in events
+
+
+def checked(packages: Sequence[Package], fates: Mapping[str, Forecast]) -> tuple[Package, ...]:
+    """The packages whose pkg_pretend has a say: those that may be built here, and define it."""
+    return tuple(
+        package
+        for package in packages
+        if NAME in package.defined_phases
+        and package.binary is None
+        and fates[package.id].fate in ("build", "perhaps")
+    )
+
+
+def check(context: BuildContext, packages: Sequence[Package]) -> tuple[StepError, ...]:
+    """Run pkg_pretend of packages in one sandbox over the seed; the errors of those that refuse.
+
+    Raises GuestError, StoppedError.
+    """
+    if not packages:
+        return ()
+    place, began = f"machine/{context.inputs.machine}", time.monotonic()
+    log = new_log(context.store, place, NAME)
+    context.bus(Stage(name=NAME, state="start"))
+    try:
+        result = _asked(context, packages, log)
+    except GuestError as error:
+        if context.running.stopped:
+            raise StoppedError(place, NAME) from error
+        raise
+    context.bus(Stage(name=NAME, state="end", seconds=time.monotonic() - began))
+    errors = tuple(_errors(context, packages, result))
+    if not errors:
+        compress_finished(context.store, place)
+    return errors
+
+
+def _asked(context: BuildContext, packages: Sequence[Package], log: Path) -> Mapping[str, Any]:
+    with context.store.workspace(NAME) as workspace:
+        request = {"packages": [{"cpv": each.cpv, "repo": each.repo} for each in packages]}
+        wanted = stage_call(context, NAME, request, workspace, log)
+        result, _ = call(context.engine, context.running, wanted)
+    if result.get("status") != "ok":
+        raise GuestError(NAME, str(result.get("text") or "no answer"), "")
+    return result
+
+
+def _errors(
+    context: BuildContext, packages: Sequence[Package], result: Mapping[str, Any]
+) -> list[StepError]:
+    """The errors of the packages that refuse, from answers that an ebuild may have written."""
+    found = result.get("packages")
+    answers = {
+        f"{each.get('cpv')}::{each.get('repo')}": each
+        for each in (found if isinstance(found, list) else ())
+        if isinstance(each, dict)
+    }
+    errors = []
+    for package in packages:
+        answer = answers.get(f"{package.cpv}::{package.repo}", {"text": "no answer"})
+        if messages := elog.messages_of(answer):
+            context.bus(Elog(package=package.id, step=NAME, messages=messages))
+        if answer.get("text") is not None:
+            text = str(answer["text"])
+            reason = f"pkg_pretend: {why_it_died(text) or 'it refuses'}"
+            lines = "\n".join(error_lines(text.splitlines()))
+            error = StepError(package.id, NAME, reason, tail=lines)
+            error.hint = "its ebuild refuses before it is built; change what it names"
+            errors.append(error)
+    return errors

@@ -1,0 +1,93 @@
+"""Resolving: Portage's own depgraph, once for each set of inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from cloche.building.categories import check_categories
+from cloche.building.context import BuildContext
+from cloche.building.metadata import shown_repositories
+from cloche.building.stages import once, stage_call
+from cloche.building.unresolved import ResolutionError, refusal
+from cloche.plan.depgraph import Depgraph, decode_depgraph, encode_depgraph, resolution_of
+from cloche.records.logs import new_log
+from cloche.sandbox.base import Bind
+from cloche.store import Outcome, make_key
+from cloche.tasks.guestcall import call
+
+_CATEGORY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")  # PMS 3.1.1
+
+
+def resolve(context: BuildContext, targets: Sequence[str]) -> tuple[Depgraph, str]:
+    """Give Portage's resolution of ``targets`` (atoms and ``@sets``), and its blob's id.
+
+    It depends on the seed, the repositories, the configuration and our own code; when none of them
+    changed, the resolution of the last time is read again. Raises ResolutionError.
+    """
+    inputs = context.inputs
+    parts = {
+        "targets": " ".join(targets),
+        **({"installed": "told as well"} if inputs.strict else {}),
+        "guest": inputs.guest,
+        **{f"base {layer.kind}": layer.id for layer in inputs.base},
+        **{f"repository {repo.name}": repo.tree for repo in inputs.repos.values()},
+        **{f"binrepo {host.name}": host.index for host in inputs.binhosts.values()},
+        **({"binrepos": " ".join(inputs.binhosts)} if inputs.binhosts else {}),
+    }
+    outputs = once(
+        context, "resolve", make_key("resolve", parts), lambda: _resolved(context, targets)
+    )
+    blob = context.store.blob(outputs["depgraph"])
+    return decode_depgraph(blob.path.read_bytes()), blob.id
+
+
+def _indexes(context: BuildContext) -> tuple[Bind, ...]:
+    """Binds that show the index of each binary package host, where the guest looks for it."""
+    hosts = context.inputs.binhosts.values()
+    return tuple(Bind(host.path, f"/run/cloche/binhosts/{host.name}/Packages") for host in hosts)
+
+
+def _resolved(context: BuildContext, targets: Sequence[str]) -> Outcome:
+    graph, log = _ask_portage(context, targets)
+    with context.store.workspace("resolve") as workspace:
+        path = workspace / "depgraph.json"
+        path.write_bytes(encode_depgraph(graph))
+        blob = context.store.add_blob(path, f"depgraph of {context.inputs.machine}")
+    return Outcome({"depgraph": blob.id}, log)
+
+
+def proposal(context: BuildContext, targets: Sequence[str]) -> str:
+    """What Portage says of ``targets`` when it may propose changes of all kinds; "" if all is well.
+
+    Its words come from a resolution of their own, of which nothing is kept but the log.
+    """
+    try:
+        _ask_portage(context, targets, propose=True)
+    except ResolutionError as error:
+        return error.text
+    return ""
+
+
+def _ask_portage(
+    context: BuildContext, targets: Sequence[str], *, propose: bool = False
+) -> tuple[Depgraph, str]:
+    machine = context.inputs.machine
+    log = new_log(context.store, f"machine/{machine}", "resolve")
+    with context.store.workspace("resolve") as workspace:
+        request = {
+            "atoms": list(targets),
+            "installed": context.inputs.strict,
+            "binhosts": list(context.inputs.binhosts),
+            "propose": propose,
+        }
+        binds = (*shown_repositories(context), *_indexes(context))
+        wanted = stage_call(context, "resolve", request, workspace, log, binds=binds)
+        result, _ = call(context.engine, context.running, wanted)
+    if result.get("status") != "ok":
+        if result.get("kind") in ("unknown", "unsatisfied"):
+            category = str(result.get("atom") or "").lstrip("<>=~!").partition("/")[0]
+            check_categories(context.inputs, (category,) if _CATEGORY.fullmatch(category) else ())
+        raise refusal(machine, result, context.inputs.own)
+    return resolution_of(result), str(log.relative_to(context.store.logs))

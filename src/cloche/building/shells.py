@@ -1,0 +1,155 @@
+"""Roots to look around in: a finished machine's, and the one in which a package is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloche.building import build as building
+from cloche.building import (
+    kept_roots,
+    live,
+    views,
+)
+from cloche.building.context import REPOS, BuildContext, make_directory
+from cloche.building.errors import KeptRootBusyError
+from cloche.building.fetch import fetch
+from cloche.building.forecast import forecast
+from cloche.building.livepins import is_live
+from cloche.building.packages import Worker
+from cloche.plan.depgraph import Package
+from cloche.plan.names import matching, nearest
+from cloche.records.errors import NotBuiltError, UnknownPackageError
+from cloche.roots import unions
+from cloche.sandbox.base import Bind, Sandbox
+from cloche.store import Pin, remove_tree
+
+PKGDIR = "/var/cache/binpkgs"  # Portage's default (cnf/make.globals)
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A sandbox to start a shell in, and what to tell about it."""
+
+    sandbox: Sandbox
+    cwd: str = "/"
+    note: str = ""
+    login: bool = True
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def machine_root(
+    context: BuildContext, machine: str, pin: Pin | None, packages: Path
+) -> AbstractContextManager[Root]:
+    """The root of a machine as its last build left it; its binary packages are in ``packages``.
+
+    Raises NotBuiltError.
+    """
+    if pin is None:
+        raise NotBuiltError(f"machine {machine}", f"cloche build {machine}")
+    return _machine_root(context, pin, packages)
+
+
+@contextmanager
+def _machine_root(context: BuildContext, pin: Pin, packages: Path) -> Iterator[Root]:
+    base, layers = ([context.layer(id) for id in pin.data[name]] for name in ("base", "layers"))
+    with context.store.workspace("shell") as workspace:
+        upper = make_directory(workspace, "root")
+        # The machine's own base, which may be older than the inputs are now. The repositories are
+        # there for emerge, and its packages where it looks for binary ones.
+        sandbox = Sandbox(
+            lowers=unions.lowers(context.store, base, layers),
+            upper=upper,
+            binds=(*context.whole_repositories(), *_packages(packages)),
+            tmpfs=(REPOS,),
+            limits=context.policy.limits,
+        )
+        yield Root(sandbox, environment=context.environment())
+
+
+def _packages(directory: Path) -> tuple[Bind, ...]:
+    return (Bind(directory, PKGDIR),) if directory.is_dir() else ()
+
+
+def package_root(worker: Worker, atom: str) -> AbstractContextManager[Root]:
+    """The root in which a package of the plan is built; after a failure, that of the failure.
+
+    Raises UnknownPackageError, and NotBuiltError where what it depends on is no layer yet.
+    """
+    names = [package.id for package in worker.plan.packages]
+    found = matching(atom, names)
+    if len(found) != 1:
+        raise UnknownPackageError(
+            atom, tuple(n.split("::")[0] for n in found) or nearest(atom, names)
+        )
+    package = worker.plan.graph.by_id()[found[0]]
+    about = kept_roots.known(worker.context, package)
+    if about is not None:
+        return _failed_root(worker.context, package, about)
+    return _fresh_root(worker, package)
+
+
+@contextmanager
+def _failed_root(context: BuildContext, package: Package, about: kept_roots.Kept) -> Iterator[Root]:
+    place = kept_roots.directory(context, package)
+    with context.store.hold(place) as alone:
+        if not alone:
+            raise KeptRootBusyError(package.cpv)
+        if (place / "work").exists():
+            remove_tree(place / "work")  # overlayfs does not take a volatile one twice
+        yield _root_of(context, package, about, place)
+
+
+def _root_of(context: BuildContext, package: Package, about: kept_roots.Kept, place: Path) -> Root:
+    binds: tuple[Bind, ...]
+    sources = place / kept_roots.SOURCES[about.step]
+    if about.step == "merge":
+        binds = (*views.for_merge(context.inputs), Bind(sources, "/run/cloche/out"))
+    else:
+        binds = (
+            *views.for_build(context.inputs, package),
+            Bind(sources, "/run/cloche/distdir"),
+            *context.jobserver_bind(),
+        )
+    binds = (*binds, Bind(place / "tmp", building.PORTAGE_TMP, writable=True))
+    name = f"{package.category}/{package.pf}"
+    inside = f"{building.PORTAGE_TMP}/{name}"
+    what = f"the merge of {package.cpv}" if about.step == "merge" else package.cpv
+    source = f"; its environment: source {inside}/temp/environment"
+    return Root(
+        sandbox=context.sandbox(
+            [context.layer(id) for id in about.layers], upper=place, binds=binds
+        ),
+        cwd=f"{inside}/work" if (place / "tmp" / name / "work").is_dir() else "/",
+        note=f"{what} failed here"
+        + (source if (place / "tmp" / name / "temp/environment").is_file() else ""),
+        login=False,
+        environment=context.environment(),
+    )
+
+
+@contextmanager
+def _fresh_root(worker: Worker, package: Package) -> Iterator[Root]:
+    context = worker.context
+    known = {n: f.made for n, f in forecast(worker).items() if f.made is not None}
+    visible = worker.plan.visible[package.id].build
+    absent = [name.split("::")[0] for name in visible if name not in known]
+    if absent:
+        raise NotBuiltError(", ".join(absent), f"cloche build {context.inputs.machine}")
+    fetch(context, package, {})
+    sources = live.known(context, package, worker.inputs_of[package.id])
+    if is_live(package) and sources is None:
+        raise NotBuiltError(
+            f"the sources of {package.cpv}", f"cloche build {context.inputs.machine}"
+        )
+    layers = worker.seen_by_build(package, known)
+    with context.store.workspace("shell") as workspace:
+        sandbox = context.sandbox(
+            (*layers, sources.layer) if sources else layers,
+            upper=make_directory(workspace, "root"),
+            binds=building.build_binds(context, package, workspace, live=sources),
+        )
+        note = f"{package.cpv} is built here; nothing that it does not declare is visible"
+        yield Root(sandbox, note=note, login=False, environment=context.environment())

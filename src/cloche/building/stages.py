@@ -1,0 +1,75 @@
+"""The parts of the work that are not packages: done once for each key, told as one event each."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cloche.building.context import BuildContext, make_directory
+from cloche.layers import Layer
+from cloche.records.events import Stage
+from cloche.records.logs import compress_finished, found_log
+from cloche.sandbox.base import Bind
+from cloche.store import Key, Outcome, remember
+from cloche.tasks.errors import StepError
+from cloche.tasks.guestcall import Call, tail_of
+
+
+def once(
+    context: BuildContext, stage: str, key: Key, do: Callable[[], Outcome]
+) -> Mapping[str, str]:
+    """Give the outputs of a stage ("resolve", "finish", …): remembered, or done and remembered."""
+
+    def make() -> Outcome:
+        outcome = do()
+        compress_finished(context.store, f"machine/{context.inputs.machine}")
+        if outcome.log is None:
+            return outcome
+        log = found_log(context.store.logs / outcome.log)
+        return replace(outcome, log=str(log.relative_to(context.store.logs)))
+
+    began = time.monotonic()
+    context.bus(Stage(name=stage, state="start"))
+    done = remember(context.store, key, context.inputs.machine, make, kind=stage)
+    seconds = time.monotonic() - began
+    context.bus(Stage(name=stage, state="end", reused=not done.made, seconds=seconds))
+    return done.action.outputs
+
+
+def stage_call(
+    context: BuildContext,
+    script: str,
+    request: Mapping[str, Any],
+    workspace: Path,
+    log: Path,
+    *,
+    layers: Sequence[Layer] = (),
+    binds: Sequence[Bind] | None = None,
+    package: str | None = None,
+) -> Call:
+    """A call of a guest's script over the machine's base and these layers.
+
+    Its root's written top lies in ``workspace``. Every repository is shown in full where no
+    ``binds`` are given. ``package`` as for `Call`.
+    """
+    shown = context.whole_repositories() if binds is None else binds
+    return Call(
+        script=script,
+        request=request,
+        sandbox=context.sandbox(layers, upper=make_directory(workspace, "root"), binds=shown),
+        workspace=workspace,
+        log=log,
+        environment=context.environment(),
+        timeout=context.policy.phase_seconds,
+        package=package,
+    )
+
+
+def stage_failed(context: BuildContext, stage: str, text: str, log: Path) -> StepError:
+    """The error about a stage of a machine, with the end of its log."""
+    return StepError(
+        f"machine/{context.inputs.machine}", stage, text, log=str(log), tail=tail_of(log)
+    )

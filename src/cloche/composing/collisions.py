@@ -1,0 +1,113 @@
+"""Files that two packages of one root own: Portage refuses to merge the second, and so do we.
+
+Each package is merged over its own run-time closure, so that its merge sees nothing of a package
+that it does not know. This is what Portage would say of it over all that is in a root: the rules of
+``dblink._collision_protect`` with FEATURES=protect-owned, which is Portage's default.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from cloche.composing.footprint import contents
+from cloche.composing.places import Look, Places
+from cloche.layers import Layer
+from cloche.plan.depgraph import Package
+
+#: What make.globals gives COLLISION_IGNORE: files that may belong to several packages.
+IGNORED = ("/lib/modules/*", "*.py[co]", "*$py.class", "*/dropin.cache")
+
+
+@dataclass(frozen=True, slots=True)
+class Owned:
+    """What a package owns, as its CONTENTS names it. ``slot`` is CP:SLOT.
+
+    ``kinds`` gives the kind of each name: "obj", "sym", "dir", "dev" or "fif".
+    """
+
+    name: str
+    slot: str
+    kinds: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Collision:
+    """Paths that a package cannot have, as ``other`` is there; it is empty if that is nobody."""
+
+    other: str
+    paths: tuple[str, ...]
+
+
+def collisions(
+    package: Owned,
+    others: Iterable[Owned],
+    look: Look,
+    ignored: Sequence[str] = IGNORED,
+) -> list[Collision]:
+    """Why Portage would refuse to merge a package over a root of ``others``; empty if it would not.
+
+    Another version of the same slot is replaced: its files do not collide. The others are only
+    asked for where something is in the way.
+    """
+    places = Places(look)
+    files = {name: kind for name, kind in package.kinds.items() if kind in ("obj", "sym")}
+    taken_by = {name: taken for name in files if (taken := _taken(places, name)) is not None}
+    if not taken_by:
+        return []
+    rivals = [other for other in others if other.slot != package.slot]
+    found: dict[str, set[str]] = {}
+    refused = False
+    for name, taken in taken_by.items():
+        there = places.place(taken).real
+        onto = places.look(there) if there is not None else None
+        blocked = files[name] == "sym" and taken == name and onto and onto.kind == "directory"
+        if not blocked and is_ignored(f"/{taken}", ignored):
+            continue
+        owners = [other.name for other in rivals if _owns(other, there, places)]
+        refused |= bool(blocked or owners)
+        for owner in owners or ([""] if blocked else []):
+            found.setdefault(owner, set()).add(f"/{taken}")
+    return [Collision(o, tuple(sorted(p))) for o, p in found.items()] if refused else []
+
+
+def _taken(places: Places, name: str) -> str | None:
+    """The path at which something is in the way of a file: its own, or one above it."""
+    place = places.place(name)
+    if place.real is None:
+        return place.blocked
+    return name if places.look(place.real) is not None else None
+
+
+def _owns(package: Owned, real: str | None, places: Places) -> bool:
+    """Whether one of the package's names leads there."""
+    if real is None:
+        return False
+    if real in package.kinds:
+        return True
+    last = real.rpartition("/")[2]
+    return any(
+        places.place(name).real == real for name in package.kinds if name.rpartition("/")[2] == last
+    )
+
+
+def is_ignored(path: str, patterns: Sequence[str]) -> bool:
+    """As Portage matches COLLISION_IGNORE: a pattern, or all below a directory that it names."""
+    return any(
+        fnmatch.fnmatchcase(path, pattern) or path.startswith(f"{pattern.rstrip('/')}/")
+        for pattern in patterns
+    )
+
+
+def ignored_by(packages: Iterable[Package]) -> tuple[str, ...]:
+    """The patterns of COLLISION_IGNORE that packages have; Portage's own where none says any."""
+    said = [package.environment.get("COLLISION_IGNORE") for package in packages]
+    words = {word for text in said if text is not None for word in text.split()}
+    return tuple(sorted(words)) if words else IGNORED
+
+
+def owned(layer: Layer, package: Package) -> Owned:
+    """What a package's layer says that it owns."""
+    kinds = {name: kind for kind, name in contents(layer.path, package.cpv)}
+    return Owned(package.id, f"{package.cp}:{package.slot}", kinds)

@@ -1,0 +1,202 @@
+"""Which layers are in each other's way: they have a name in common that both do not own alike.
+
+Most layers share nothing but directories. This index says so at the cost of one look at each layer,
+however many roots they are part of. What it found is remembered with the machine, so that a plan
+whose packages are all done looks at no layer.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import msgspec
+
+from cloche.composing.footprint import Attributes, Footprint, footprint
+from cloche.layers import Layer
+from cloche.store import Outcome, Store, make_key, record
+
+KIND = "contests-2"  # of the action; another number whenever something else is found in a layer
+
+
+class Ways(NamedTuple):
+    """Names that a package's paths lead through beside those of its layer; see `Places`."""
+
+    hinges: frozenset[str] = frozenset()
+    passed: frozenset[str] = frozenset()
+
+
+NO_WAYS = Ways()
+
+
+class Known(msgspec.Struct, frozen=True):
+    """What was found for a layer: parts of its `Footprint`, and ids of the layers in its way."""
+
+    indirect: frozenset[str]
+    contested: frozenset[str]
+    gone: frozenset[str]
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """What an earlier run found: for each layer, and for each name that was asked for in `Ways`.
+
+    Of a name it is the ids of the layers that have it as a directory, and otherwise.
+    """
+
+    layers: dict[str, Known] = {}
+    names: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+
+
+class Contests:
+    """An index of names. Layers are added when they are first asked for; any thread may ask.
+
+    As long as the ``memory`` knows all that is asked for, no layer is read.
+    """
+
+    def __init__(self, memory: Memory | None = None) -> None:
+        self._lock = threading.Lock()
+        self._memory = memory or Memory()
+        self._live = memory is None
+        self._layers: dict[str, Layer] = {}
+        self._asked: set[str] = set()
+        self._known: dict[str, set[str]] = {}
+        self._indirect: dict[str, frozenset[str]] = {}
+        self._gone: dict[str, frozenset[str]] = {}
+        # By the hash of a name: two names of one hash only cost a second look at two layers.
+        self._directories: dict[int, dict[Attributes, list[str]]] = {}
+        self._claimed: dict[int, list[str]] = {}
+        self._others: dict[int, list[str]] = {}
+
+    def of(self, layer: Layer, ways: Ways = NO_WAYS) -> set[str]:
+        """Ids of the layers known so far that may be in the way of this one, or it of them."""
+        names = ways.hinges | ways.passed
+        self.learn(layer)
+        with self._lock:
+            if not self._live and not self._memory.names.keys() >= names:
+                self._read_all()
+            self._asked |= names
+            if self._live:
+                found = set(self._known[layer.id])
+            else:
+                found = set(self._memory.layers[layer.id].contested)
+            for name in names:
+                directories, others = self._at(name)
+                found |= others | directories if name in ways.hinges else others
+            return found
+
+    def free(self, layers: Iterable[Layer]) -> frozenset[str]:
+        """Ids of those layers that none of the layers known so far contests, in any root."""
+        found = []
+        for layer in layers:
+            self.learn(layer)
+            found.append(layer.id)
+        with self._lock:
+            if self._live:
+                return frozenset(i for i in found if not self._known[i] and not self._indirect[i])
+            known = self._memory.layers
+            return frozenset(i for i in found if not known[i].contested and not known[i].indirect)
+
+    def indirect(self, layer: Layer) -> frozenset[str]:
+        """Directories of the layer's package that lie behind links; see `Footprint`."""
+        self.learn(layer)
+        with self._lock:
+            if self._live:
+                return self._indirect[layer.id]
+            return self._memory.layers[layer.id].indirect
+
+    def gone(self, layer: Layer) -> frozenset[str]:
+        """What the layer takes away; see `Footprint`."""
+        self.learn(layer)
+        with self._lock:
+            return self._gone[layer.id] if self._live else self._memory.layers[layer.id].gone
+
+    def learn(self, layer: Layer) -> None:
+        """Add a layer, if it is not there yet."""
+        if layer.id in self._layers:
+            return
+        with self._lock:
+            self._layers[layer.id] = layer
+            if self._live or layer.id not in self._memory.layers:
+                self._read_all()
+
+    def memory(self) -> Memory | None:
+        """What there is to remember of all layers that were asked for; None if nothing is new."""
+        with self._lock:
+            if not self._live:
+                return None
+            layers = {
+                id: Known(self._indirect[id], frozenset(self._known[id]), self._gone[id])
+                for id in self._layers
+            }
+            return Memory(layers, {name: self._at(name) for name in self._asked})
+
+    def _at(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
+        """Ids of the layers that have a name as a directory, and of all others that have it."""
+        if not self._live:
+            return self._memory.names[name]
+        number = hash(name)
+        directories = frozenset[str]().union(*self._directories.get(number, {}).values())
+        return directories, frozenset(self._others.get(number, ()))
+
+    def _read_all(self) -> None:
+        """Go on with an index of one's own, of all layers that were asked for so far."""
+        self._live = True
+        for id, layer in self._layers.items():
+            if id not in self._known:
+                self._add(id, footprint(layer))
+
+    def _add(self, id: str, names: Footprint) -> None:
+        self._indirect[id], self._gone[id] = names.indirect, names.gone
+        found: set[str] = set()
+        for name, attributes in names.directories.items():
+            number = hash(name)
+            found.update(self._others.get(number, ()))
+            alike = self._directories.setdefault(number, {})
+            if len(alike) > 1 or (alike and attributes not in alike):
+                found.update(*(ids for other, ids in alike.items() if other != attributes))
+            alike.setdefault(attributes, []).append(id)
+        for number in map(hash, names.indirect):
+            found.update(self._others.get(number, ()))
+            self._claimed.setdefault(number, []).append(id)
+        for number in map(hash, names.others | names.owned):
+            found.update(self._claimed.get(number, ()))
+            if number in self._directories:
+                found.update(*self._directories[number].values())
+            there = self._others.get(number)
+            if there is None:
+                self._others[number] = [id]
+            else:
+                found.update(there)
+                there.append(id)
+        found.discard(id)
+        self._known[id] = found
+        for other in found:
+            self._known[other].add(id)
+
+
+def recalled(store: Store, machine: str) -> Contests:
+    """The index of a machine, with what its last build found."""
+    action = store.last_action(KIND, machine)
+    blob = action.outputs["contests"] if action else None
+    if blob is None or not store.has_blob(blob):
+        return Contests()
+    try:
+        return Contests(msgspec.json.decode(store.blob(blob).path.read_bytes(), type=Memory))
+    except msgspec.DecodeError:
+        return Contests()
+
+
+def remember(store: Store, machine: str, contests: Contests) -> str | None:
+    """Keep what an index found for `recalled`; give the id of the blob, which has to be pinned."""
+    memory = contests.memory()
+    if memory is None:
+        action = store.last_action(KIND, machine)
+        return action.outputs["contests"] if action else None
+    with store.workspace("contests") as room:
+        path = room / "contests.json"
+        path.write_bytes(msgspec.json.encode(memory, order="deterministic"))
+        blob = store.add_blob(path, f"contests of {machine}").id
+    key = make_key(KIND, {"machine": machine, "contests": blob})
+    record(store, key, machine, Outcome({"contests": blob}), 0.0)
+    return blob

@@ -1,0 +1,1 @@
+"""Finding out what this host can do, and what shows inside of its sandboxes."""

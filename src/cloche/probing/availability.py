@@ -1,0 +1,54 @@
+"""Whether an engine works on this host, found out by making a sandbox with it."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.engines.choice import DEFAULT, NAMES, make_engine, nature_of
+from cloche.errors import ClocheError
+from cloche.probing import host
+from cloche.sandbox.base import Nature
+
+
+@dataclass(frozen=True, slots=True)
+class Availability:
+    """Whether an engine works here; ``reason`` and ``todo`` are those of the error if it does not.
+
+    ``nature`` is what it would be if it did.
+    """
+
+    name: str
+    nature: Nature
+    reason: str | None = None
+    todo: str | None = None
+
+    @property
+    def there(self) -> bool:
+        """True when a sandbox was made by it."""
+        return self.reason is None
+
+
+def look(name: str, directory: Path) -> Availability:
+    """Try an engine with a sandbox whose layers lie in ``directory``. After `userns.enter`.
+
+    To be called in a single-threaded process. Raises EngineUnknownError.
+    """
+    nature = nature_of(name)
+    try:
+        if name == DEFAULT:
+            host.check(directory)
+        else:
+            with make_engine(name, provide=False) as engine:
+                host.check_engine(engine, directory)
+                nature = engine.nature  # which of several tools it is, and what that means here
+    except ClocheError as error:
+        return Availability(name, nature, error.what, error.todo)
+    return Availability(name, nature)
+
+
+def available(names: tuple[str, ...] = NAMES) -> list[Availability]:
+    """Try engines, all by default; see `look`."""
+    with tempfile.TemporaryDirectory(prefix="cloche-engines-") as directory:
+        return [look(name, Path(directory)) for name in names]

@@ -1,0 +1,1 @@
+"""What builds leave behind for people: events, logs, messages of ebuilds, history."""

@@ -1,0 +1,174 @@
+"""Records of a machine's builds: the events of each as one blob, kept for `cloche report`.
+
+While the build runs they go to a file in a workspace of the store; at its end, however it came,
+they become a blob that the pin ``record/PLACE/NAME/NUMBER`` names, together with the resolution.
+PLACE stands for the project: two of them may both have a machine of that name. The newest
+``Policy.records`` stay, and the newest that built something; the blobs of the others are garbage.
+"""
+
+from __future__ import annotations
+
+import gzip
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.records.errors import NotBuiltError, UnknownBuildError
+from cloche.records.events import (
+    Bus,
+    Done,
+    Event,
+    Planned,
+    Started,
+    Version,
+    decode_events,
+    encode_event,
+)
+from cloche.store import Pin, Store
+
+PIN = "record"
+
+
+class Recorder:
+    """A sink that writes events to a file, and keeps in mind which resolution they belong to."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("wb")
+        self.path = path
+        self.depgraph: str | None = None
+        self(Version())
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        if isinstance(event, Planned):
+            self.depgraph = event.depgraph
+        self._file.write(encode_event(event) + b"\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        """Nothing comes any more."""
+        self._file.close()
+
+
+@contextmanager
+def recorded(store: Store, bus: Bus, place: str, machine: str, *, count: int) -> Iterator[None]:
+    """Record the events of the block; keep them where a plan was made, whatever became of it.
+
+    ``place`` is the project's, as in `Inputs`; ``count`` as with `keep`.
+    """
+    with store.workspace("events") as workspace:
+        recorder = Recorder(workspace / "events.jsonl")
+        bus.add(recorder)
+        try:
+            yield
+        finally:
+            bus.remove(recorder)
+            recorder.close()
+            if recorder.depgraph is not None:
+                keep(store, place, machine, recorder.path, recorder.depgraph, count=count)
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One build of a machine: its number, counted from 1, and the blob with its events."""
+
+    number: int
+    pin: str
+    blob: str
+
+
+def records(store: Store, place: str, machine: str) -> tuple[Record, ...]:
+    """The builds of a project's machine of which the events are there, the oldest first.
+
+    ``place`` is the project's, as in `Inputs`.
+    """
+    prefix = _pin(place, machine)
+    found = [
+        Record(int(pin.name.removeprefix(f"{prefix}/")), pin.name, pin.data["events"])
+        for pin in store.pins(f"{prefix}/")
+    ]
+    return tuple(
+        sorted((r for r in found if store.has_blob(r.blob)), key=lambda record: record.number)
+    )
+
+
+def newest_resolutions(store: Store) -> tuple[tuple[str, str], ...]:
+    """Each machine of any project with the blob of its newest build's resolution."""
+    newest: dict[str, tuple[int, Pin]] = {}
+    for pin in store.pins(f"{PIN}/"):
+        machine, _, number = pin.name.rpartition("/")
+        if number.isdecimal() and int(number) > newest.get(machine, (0, pin))[0]:
+            newest[machine] = (int(number), pin)
+    return tuple(
+        (machine.rpartition("/")[2], blob)
+        for machine, (_, pin) in newest.items()
+        for blob in pin.blobs
+        if blob != pin.data["events"]
+    )
+
+
+def recorded_events(store: Store, record: Record) -> tuple[Event, ...]:
+    """The events of a build."""
+    with gzip.open(store.blob(record.blob).path, "rb") as file:
+        return tuple(decode_events(file))
+
+
+def wanted_record(
+    store: Store, place: str, machine: str, wanted: int | None, *, built: bool
+) -> Record:
+    """The build with the number ``wanted``, or the last one; ``built``: the last that built.
+
+    Raises NotBuiltError if there is none, UnknownBuildError if it is not there any more.
+    """
+    found = records(store, place, machine)
+    if not found:
+        raise NotBuiltError(f"machine {machine}", f"cloche build {machine}")
+    if wanted is None and not built:
+        return found[-1]
+    for record in reversed(found):
+        if record.number == wanted or (built and worked(recorded_events(store, record))):
+            return record
+    raise UnknownBuildError(machine, wanted, tuple(record.number for record in found))
+
+
+def worked(events: Iterable[Event]) -> bool:
+    """Whether a build did anything but to reuse what was there."""
+    return any(
+        isinstance(e, Started) or (isinstance(e, Done) and e.how == "failed") for e in events
+    )
+
+
+def keep(
+    store: Store, place: str, machine: str, path: Path, depgraph: str, *, count: int
+) -> Record:
+    """Keep a file of events as the newest build, and of all builds the newest ``count``.
+
+    The last that built something stays, too. ``depgraph`` is the blob with the resolution.
+    """
+    with store.workspace("record") as workspace:
+        packed = workspace / "events.jsonl.gz"
+        with path.open("rb") as source, gzip.open(packed, "wb") as sink:
+            shutil.copyfileobj(source, sink)
+        blob = store.add_blob(packed, f"events of {machine}")
+    with store.lock(f"record-{place}-{machine}"):
+        older = records(store, place, machine)
+        number = older[-1].number + 1 if older else 1
+        record = Record(number, f"{_pin(place, machine)}/{number}", blob.id)
+        store.pin(record.pin, trees=(), blobs=(blob.id, depgraph), data={"events": blob.id})
+        store.unpin(_pin(place, machine))  # from before builds had numbers
+        _forget(store, (*older, record), count)
+    return record
+
+
+def _forget(store: Store, found: Sequence[Record], count: int) -> None:
+    """Give up what is older than ``count`` builds, but not the last that built something."""
+    built = next((r for r in reversed(found) if worked(recorded_events(store, r))), None)
+    for record in found[:-count]:
+        if record != built:
+            store.unpin(record.pin)
+
+
+def _pin(place: str, machine: str) -> str:
+    return f"{PIN}/{place}/{machine}"

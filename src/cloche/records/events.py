@@ -1,0 +1,202 @@
+"""What happens during a build, as typed events. Displays read these and nothing else."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import Literal
+
+import msgspec
+
+from cloche.decoding import NOT_DECODABLE
+from cloche.records.elog import Message
+
+VERSION = 1  # of the schema in docs/events.md; raised when a field changes its meaning or goes
+How = Literal["built", "reused", "failed", "skipped"]
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=str.lower):
+    """Base of all events; ``time`` is seconds since the epoch."""
+
+    time: float = msgspec.field(default_factory=time.time)
+
+
+class Version(Event, frozen=True, tag="version"):
+    """The first event of every stream: which schema the others follow."""
+
+    version: int = VERSION
+
+
+class Note(Event, frozen=True, tag="note"):
+    """Something a person may want to know; ``level`` is "info" or "warning"."""
+
+    text: str
+    level: Literal["info", "warning"] = "info"
+
+
+class Stage(Event, frozen=True, tag="stage"):
+    """A part of the whole work that is not a package: resolve, finish, pack, index."""
+
+    name: str
+    state: Literal["start", "end"]
+    reused: bool = False
+    seconds: float = 0.0
+
+
+class Progress(Event, frozen=True, tag="progress"):
+    """How far a stage is: ``done`` of ``of`` equal parts."""
+
+    stage: str
+    done: int
+    of: int
+
+
+class Planned(Event, frozen=True, tag="planned"):
+    """The plan is known: names of the packages in merge order.
+
+    ``edges`` is what each package waits for, without what other edges imply; ``expected`` seconds
+    by earlier runs, 0 for what is foreseen to be reused, no entry where nothing is known; ``jobs``
+    how many packages are worked on at once; ``keep_going`` whether a failure ends only what needs
+    it, or all that has not begun; ``depgraph`` the id of the blob with the resolution; ``partial``
+    whether single packages were asked for, so that nothing will be delivered.
+    """
+
+    machine: str
+    packages: tuple[str, ...]
+    edges: dict[str, tuple[str, ...]] = {}
+    expected: dict[str, float] = {}
+    jobs: int = 1
+    keep_going: bool = True
+    depgraph: str | None = None
+    partial: bool = False
+
+
+class Started(Event, frozen=True, tag="started"):
+    """Work on a package's step ("fetch", "build", "merge") began."""
+
+    package: str
+    step: str
+    log: str | None = None
+
+
+class Logging(Event, frozen=True, tag="logging"):
+    """Where a package's step writes its log; only where that was not known when the step began."""
+
+    package: str
+    log: str
+
+
+class Phase(Event, frozen=True, tag="phase"):
+    """An ebuild phase of a package began or ended."""
+
+    package: str
+    phase: str
+    state: Literal["start", "end"]
+
+
+class Fetched(Event, frozen=True, tag="fetched"):
+    """A distfile arrived; ``size`` in bytes."""
+
+    package: str
+    file: str
+    size: int
+
+
+class Elog(Event, frozen=True, tag="elog"):
+    """What a package's step said to its user with elog, ewarn, eerror and eqawarn."""
+
+    package: str
+    step: str
+    messages: tuple[Message, ...]
+
+
+class Done(Event, frozen=True, tag="done"):
+    """A package is finished, one way or the other.
+
+    Of a failure: ``reason`` in one line, ``lines`` of the log that tell why, and ``enter``, the
+    command that opens the root it happened in.
+    """
+
+    package: str
+    how: How
+    seconds: float = 0.0
+    layer: str | None = None
+    reason: str | None = None
+    log: str | None = None
+    lines: tuple[str, ...] = ()
+    enter: str | None = None
+
+
+class Finished(Event, frozen=True, tag="finished"):
+    """The whole build ended."""
+
+    built: int
+    reused: int
+    failed: int
+    skipped: int
+    seconds: float
+
+
+class Delivered(Event, frozen=True, tag="delivered"):
+    """Where the results lie, as absolute paths; ``stage4`` is None where none was asked for."""
+
+    packages: str
+    stage4: str | None
+    logs: str
+
+
+AnyEvent = (
+    Version
+    | Note
+    | Stage
+    | Progress
+    | Planned
+    | Started
+    | Logging
+    | Phase
+    | Fetched
+    | Elog
+    | Done
+    | Finished
+    | Delivered
+)
+Sink = Callable[[Event], None]
+
+
+def encode_event(event: Event) -> bytes:
+    """One line of the stream, without its end."""
+    return msgspec.json.encode(event)
+
+
+def decode_events(lines: Iterable[bytes]) -> Iterator[Event]:
+    """Events of a recorded stream; lines of a kind that is not known here are left out."""
+    decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+    for line in lines:
+        with suppress(*NOT_DECODABLE):
+            yield decoder.decode(line)
+
+
+class Bus:
+    """Hands events from many threads to its sinks, one after the other."""
+
+    def __init__(self, *sinks: Sink) -> None:
+        self._sinks = list(sinks)
+        self._lock = threading.Lock()
+
+    def __call__(self, event: Event) -> None:
+        """Deliver one event."""
+        with self._lock:
+            for sink in self._sinks:
+                sink(event)
+
+    def add(self, sink: Sink) -> None:
+        """Deliver to this one as well, from now on."""
+        with self._lock:
+            self._sinks.append(sink)
+
+    def remove(self, sink: Sink) -> None:
+        """Deliver nothing more to this one."""
+        with self._lock:
+            self._sinks.remove(sink)

@@ -1,0 +1,144 @@
+"""Roots without overlays: a tree of hard links, of reflinks or of copies, made for the occasion.
+
+They cost time and, but for links, room for each name of the stack when they are opened, and nothing
+afterwards. What was written is found by comparing the tree with the stack.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from cloche.layers.algebra import flatten, subtract
+from cloche.layers.capture import CaptureReport
+from cloche.linux import mounts
+from cloche.roots.backend import Backend, Capture, Place, Shown
+from cloche.roots.errors import (
+    BackendUnavailableError,
+    ReadOnlyRootError,
+    SharedInodesError,
+)
+from cloche.store.tree import read_xattrs, remove_tree
+
+_FICLONE = 0x40049409  # _IOW(0x94, 9, int), linux/fs.h
+_NO_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.EPERM)
+
+
+class Copied(Backend):
+    """Plain copies: needs no privilege to mount, and owners other than one's own need uid 0."""
+
+    name = "copy"
+
+    @contextmanager
+    def show(self, place: Place) -> Iterator[Capture]:
+        """Make the tree in ``at``; without ``upper`` it is read-only where mounts are allowed."""
+        with _filled(place.at):
+            self.fill(place)
+            with _read_only(place.at, self.must_be_read_only, place.upper is None):
+                yield _Taking(place)
+
+    must_be_read_only = False
+
+    def fill(self, place: Place) -> None:
+        """Put the stack's tree into ``at``."""
+        flatten(place.lowers, place.at, link=False)
+
+
+class Reflinked(Copied):
+    """Copies that share their blocks with the layers until they are written to (btrfs, xfs)."""
+
+    name = "reflink"
+
+    def fill(self, place: Place) -> None:
+        """Clone each file; ``at`` and the layers must be on one file system that can do it."""
+        try:
+            flatten(place.lowers, place.at, link=False, content=clone)
+        except OSError as error:
+            if error.errno not in _NO_CLONE:
+                raise
+            reason = f"files cannot share blocks there: {os.strerror(error.errno)}"
+            raise BackendUnavailableError(self.name, reason) from error
+
+
+class HardLinked(Copied):
+    """Hard links to the files of the layers: for reading alone, since they are the layers' own."""
+
+    name = "hardlink"
+    writable = False
+    must_be_read_only = True
+
+    def fill(self, place: Place) -> None:
+        """Link each file; what cannot be linked (another file system) is a copy."""
+        if place.upper is not None:
+            raise SharedInodesError(self.name)
+        flatten(place.lowers, place.at, link=True)
+
+
+def clone(source: int, target: int) -> None:
+    """Let an empty file share the blocks of another one: FICLONE, see ioctl_ficlone(2)."""
+    fcntl.ioctl(target, _FICLONE, source)
+
+
+class _Taking:
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def __call__(self, destination: Path, drop: Sequence[str]) -> CaptureReport:
+        if self.place.upper is None:
+            raise ReadOnlyRootError(destination)
+        at = self.place.at
+        report = subtract(at, self.place.lowers, destination, drop=drop, link=True)
+        _empty(at)  # at once: the layer's files are those of the tree, which can be written to
+        return report
+
+
+@contextmanager
+def _filled(at: Path) -> Iterator[None]:
+    """Leave a directory as empty as it was, and its own attributes as they were."""
+    before, xattrs = at.stat(), read_xattrs(os.fsencode(at))
+    try:
+        yield
+    finally:
+        _empty(at)
+        for name, _ in read_xattrs(os.fsencode(at)):
+            os.removexattr(at, name)
+        for name, value in xattrs:
+            os.setxattr(at, name, value)
+        with suppress(PermissionError):  # not ours, and therefore not changed either
+            os.chown(at, before.st_uid, before.st_gid)
+            at.chmod(before.st_mode & 0o7777)
+
+
+def _empty(at: Path) -> None:
+    for path in list(at.iterdir()):
+        remove_tree(path)
+
+
+@contextmanager
+def _read_only(at: Path, must: bool, wanted: bool) -> Iterator[None]:
+    """Bind a directory read-only over itself. A private copy may do without, where it cannot be."""
+    if not wanted:
+        yield
+        return
+    try:
+        fd = mounts.open_tree(at)
+        try:
+            mounts.set_attributes(fd, mounts.MOUNT_ATTR_RDONLY)
+            mounts.move_mount(fd, at)
+        finally:
+            os.close(fd)
+    except OSError as error:
+        if must:
+            reason = f"it cannot be made read-only: {error.strerror}"
+            raise BackendUnavailableError(HardLinked.name, reason) from error
+        yield
+        return
+    shown = Shown(at)
+    try:
+        yield
+    finally:
+        shown.abandon()

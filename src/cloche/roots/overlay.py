@@ -1,0 +1,304 @@
+"""Composing a root out of layers with overlayfs, at any number of layers.
+
+The kernel takes 500 lower directories (one fewer in 6.8). Past that the bottom ones become a
+read-only overlay of their own, which serves as the lowest directory of the outer one; overlayfs
+allows that once. An inner overlay swallows its own whiteouts, which is right at the bottom, where
+nothing lies below, and wrong anywhere else: chunks in the middle, needed for more than 997 layers,
+are made only of layers that hold no whiteout and no opaque directory.
+
+Lower directories are given bottom first, here and everywhere in cloche.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from cloche.linux import mounts
+from cloche.roots.errors import OverlayUnavailableError, TooManyLayersError
+
+Api = Literal["fsmount", "mount2"]
+"""The kernel's calls: those of fsopen(2), fsconfig(2) and fsmount(2), or mount(2)."""
+
+#: A lower directory. To make paths of hundreds of strings would cost a start as much as its exec.
+Place = Path | str
+
+MAX_LOWERS = 499
+_OPTIONS = {"xino": "on", "index": "off"}
+_FLAGS = ("userxattr",)
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """How lower directories are spread over overlays: each group is one entry of the outer one."""
+
+    groups: tuple[tuple[Place, ...], ...]
+
+    @property
+    def inner(self) -> int:
+        """The number of overlays that are needed beside the outer one."""
+        return sum(len(group) > 1 for group in self.groups)
+
+
+def mount_overlay(
+    lowers: Sequence[Place],
+    target: Path,
+    *,
+    top: Path | None = None,
+    work: Path | None = None,
+    stage: Path | None = None,
+    attributes: int = 0,
+) -> None:
+    """Mount the tree that ``lowers`` (bottom first) and ``top`` make together at ``target``.
+
+    Call it in a mount namespace of your own. Without ``top`` the tree is read-only. ``work`` must
+    be empty and on the file system of ``top``; it cannot be used twice. ``stage`` is an empty
+    directory for the inner overlays of tall stacks, and defaults to ``target``. ``attributes`` are
+    ``mounts.MOUNT_ATTR_*``. Raises OverlayUnavailableError, TooManyLayersError.
+    """
+    fd = compose(lowers, top=top, work=work, stage=stage or target, attributes=attributes)
+    try:
+        mounts.move_mount(fd, target)
+    finally:
+        os.close(fd)
+
+
+def compose(
+    lowers: Sequence[Place],
+    *,
+    top: Path | None = None,
+    work: Path | None = None,
+    stage: Path,
+    attributes: int = 0,
+    api: Api | None = None,
+) -> int:
+    """Make the same tree as `mount_overlay`; return the descriptor of the detached mount.
+
+    ``stage`` is an empty directory, used meanwhile. Without ``api`` the new calls are tried, then
+    mount(2) for kernels before 6.8, which lack ``lowerdir+``.
+    """
+    if (top is None) != (work is None):
+        raise ValueError("top and work go together")
+    if len(lowers) == 1 and top is None:
+        return _bind_read_only(lowers[0], attributes)
+    try:
+        groups = spread(lowers).groups
+        with _inner_overlays(groups, stage, api) as entries:
+            return _overlay(entries, top, work, stage, attributes, api)
+    except OSError as error:
+        raise OverlayUnavailableError(error.errno or 0, str(error), len(lowers)) from error
+
+
+def spread(lowers: Sequence[Place], limit: int = MAX_LOWERS) -> Stack:
+    """Decide which lower directories are merged beforehand so that at most ``limit`` remain.
+
+    Raises TooManyLayersError where whiteouts or the depth that overlayfs allows forbid it.
+    """
+    if len(lowers) <= limit:
+        return Stack(tuple((lower,) for lower in lowers))
+    bottom, rest = tuple(lowers[:limit]), list(lowers[limit:])
+    chunks = 0
+    while chunks * limit + (limit - 1 - chunks) < len(rest):
+        chunks += 1
+        if chunks >= limit:
+            raise TooManyLayersError(len(lowers), None)
+    merged_count = max(0, len(rest) - (limit - 1 - chunks))
+    merged, direct = rest[:merged_count], rest[merged_count:]
+    for layer in merged:
+        if hides_something(layer):
+            raise TooManyLayersError(len(lowers), Path(layer))
+    middle = [tuple(merged[at : at + limit]) for at in range(0, len(merged), limit)]
+    return Stack((bottom, *middle, *((layer,) for layer in direct)))
+
+
+def hides_something(layer: Place) -> bool:
+    """Tell whether a layer holds a whiteout or an opaque directory."""
+    for directory, _, files in os.walk(layer):
+        with contextlib.suppress(OSError):
+            if os.getxattr(directory, "user.overlay.opaque", follow_symlinks=False):
+                return True
+        for name in files:
+            state = os.lstat(f"{directory}/{name}")
+            if stat.S_ISCHR(state.st_mode) and state.st_rdev == 0:
+                return True
+    return False
+
+
+def _bind_read_only(path: Place, attributes: int) -> int:
+    try:
+        fd = mounts.open_tree(path)
+        mounts.set_attributes(fd, attributes | mounts.MOUNT_ATTR_RDONLY)
+    except OSError as error:
+        raise OverlayUnavailableError(error.errno or 0, str(error), 1) from error
+    return fd
+
+
+@contextlib.contextmanager
+def _inner_overlays(
+    groups: Sequence[Sequence[Place]], stage: Path, api: Api | None
+) -> Iterator[list[Place]]:
+    """Replace each group of several directories by a read-only overlay of them.
+
+    A directory of a detached mount cannot serve as a lower everywhere, so inner overlays are
+    attached in a tmpfs on ``stage`` until the outer one, which takes mounts of its own, is made.
+    """
+    if all(len(group) == 1 for group in groups):
+        yield [group[0] for group in groups]
+        return
+    with _opened(group[0] for group in groups if len(group) == 1) as reachable:
+        inner = [_overlay(group, None, None, stage, 0, api) for group in groups if len(group) > 1]
+        _attach(tmpfs("0700"), stage)
+        try:
+            entries: list[Place] = []
+            for group in groups:
+                if len(group) == 1:
+                    entries.append(reachable[group[0]])
+                    continue
+                place = stage / f"inner{len(entries)}"
+                place.mkdir()
+                _attach(inner.pop(0), place)
+                entries.append(place)
+            yield entries
+        finally:
+            mounts.unmount(stage, detach=True)
+
+
+@contextlib.contextmanager
+def _opened(paths: Iterator[Place]) -> Iterator[dict[Place, Path]]:
+    """Give names under /proc/self/fd, which stay good when something is mounted above the paths."""
+    fds = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in paths}
+    try:
+        yield {path: Path(f"/proc/self/fd/{fd}") for path, fd in fds.items()}
+    finally:
+        for fd in fds.values():
+            os.close(fd)
+
+
+def tmpfs(mode: str, **options: str) -> int:
+    """Make a detached tmpfs, nosuid and nodev, with a mode in octal for its root."""
+    with mounts.Context("tmpfs") as context:
+        context.set("mode", mode)
+        for key, value in options.items():
+            context.set(key, value)
+        return context.mount(mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV)
+
+
+def _attach(mount: int, target: Path) -> None:
+    try:
+        mounts.move_mount(mount, target)
+    finally:
+        os.close(mount)
+
+
+def _overlay(
+    lowers: Sequence[Place],
+    top: Path | None,
+    work: Path | None,
+    stage: Path,
+    attributes: int,
+    api: Api | None,
+) -> int:
+    if api == "mount2":
+        return _old_overlay(lowers, top, work, stage, attributes)
+    try:
+        return _new_overlay(lowers, top, work, attributes)
+    except OSError as error:
+        # EINVAL is what a kernel without lowerdir+ answers; a real mistake fails again below.
+        if api == "fsmount" or error.errno not in (errno.ENOSYS, errno.EINVAL):
+            raise
+        first = error
+    try:
+        return _old_overlay(lowers, top, work, stage, attributes)
+    except OSError:
+        raise first from None
+
+
+def _new_overlay(
+    lowers: Sequence[Place], top: Path | None, work: Path | None, attributes: int
+) -> int:
+    with _Names() as names, mounts.Context("overlay") as context:
+        for key, value in _OPTIONS.items():
+            context.set(key, value)
+        for flag in _FLAGS:
+            context.set(flag)
+        for lower in reversed(lowers):
+            context.set("lowerdir+", names.of(lower), subject=str(lower))
+        if top is not None and work is not None:
+            context.set("upperdir", names.of(top), subject=str(top))
+            context.set("workdir", names.of(work), subject=str(work))
+            context.set("volatile")
+        return context.mount(attributes)
+
+
+class _Names:
+    """Short names for directories, each relative to the directory above, which is entered first.
+
+    An overlay's names are shown in /proc/mounts inside, where the host's paths must not be seen;
+    they have at most 255 bytes; and to look up one name is faster than a path, a thousand times.
+    """
+
+    def __init__(self) -> None:
+        self._fds: list[int] = []
+        self._back = self._open(b".")
+        self._here = b""
+
+    def __enter__(self) -> _Names:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.fchdir(self._back)
+        for fd in self._fds:
+            os.close(fd)
+
+    def of(self, path: Place) -> bytes:
+        """Return a name that is good until the next one is asked for."""
+        parent, name = os.path.split(os.fsencode(path))
+        if parent != self._here:
+            os.fchdir(self._back)
+            os.chdir(parent or b".")
+            self._here = parent
+        if name and b"\\" not in name:
+            return name
+        # Of the root, or with what overlayfs takes for an escape.
+        return b"/proc/self/fd/%d" % self._open(name or b".")
+
+    def _open(self, path: bytes) -> int:
+        self._fds.append(os.open(path, os.O_PATH | os.O_DIRECTORY))
+        return self._fds[-1]
+
+
+def _old_overlay(
+    lowers: Sequence[Place], top: Path | None, work: Path | None, stage: Path, attributes: int
+) -> int:
+    """Mount with mount(2), whose options end at 4096 bytes: through short symbolic links.
+
+    The links lie in a tmpfs on ``stage`` and point to descriptors, so nothing can be hidden by it.
+    """
+    paths = [*reversed(lowers), *([top, work] if top and work else [])]
+    back = os.open(".", os.O_PATH | os.O_DIRECTORY)
+    with _opened(iter(paths)) as links:
+        _attach(tmpfs("0700"), stage)
+        try:
+            os.chdir(stage)
+            Path("root").mkdir()
+            for index, path in enumerate(paths):
+                Path(f"{index:x}").symlink_to(links[path])
+            names = [f"{index:x}" for index in range(len(paths))]
+            options = [*_FLAGS, *(f"{key}={value}" for key, value in _OPTIONS.items())]
+            options.append("lowerdir=" + ":".join(names[: len(lowers)]))
+            if top is not None:
+                options += [f"upperdir={names[-2]}", f"workdir={names[-1]}", "volatile"]
+            mounts.mount("overlay", "root", "overlay", 0, ",".join(options))
+            fd = mounts.open_tree("root")
+            mounts.set_attributes(fd, attributes)
+            return fd
+        finally:
+            os.fchdir(back)
+            os.close(back)
+            mounts.unmount(stage, detach=True)

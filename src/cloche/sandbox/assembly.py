@@ -1,0 +1,400 @@
+"""Making a sandbox's root: overlay, /dev, /proc, temporary file systems, binds, pivot.
+
+Runs in the first process of a sandbox, in its own mount namespace. Whatever comes from the host is
+opened as a detached mount before the root is entered, and attached after it, so that no symbolic
+link in an untrusted root can lead out of it. Mount points are made in a tmpfs that serves as the
+lowest layer, and therefore never show up in what a step has written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cloche.layers.copying import give_attributes
+from cloche.layers.merge import Node
+from cloche.linux import mounts, processes
+from cloche.roots import overlay
+from cloche.sandbox.base import Bind, Sandbox
+from cloche.sandbox.errors import SandboxError
+from cloche.store.plain import make_plain
+
+# Covered by a private tmpfs until the pivot; no layer and no bind can lie there.
+_STAGE = Path("/sys")
+# The same where there is no pivot, as a tool is to enter the root, which may need the rest of /sys.
+KEPT_STAGE = Path("/sys/bus")
+
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_LINKS = {
+    "fd": "/proc/self/fd",
+    "stdin": "/proc/self/fd/0",
+    "stdout": "/proc/self/fd/1",
+    "stderr": "/proc/self/fd/2",
+    "ptmx": "pts/ptmx",
+}
+_OWN = {"/dev": "0755", "/tmp": "1777", "/run": "0755", "/dev/shm": "1777"}  # noqa: S108
+_TREES = ("/dev", "/proc")
+_COVERED = ("dev", "proc", "run", "tmp")
+_INNER = ("/dev/", "/run/", "/tmp/")  # noqa: S108
+_STICKY = {"/tmp", "/var/tmp", "/dev/shm"}  # noqa: S108
+PROC_READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "driver")
+# What is secret, and what tells one host's kernel and its arguments from another's.
+PROC_MASKED = (
+    *("kcore", "keys", "key-users", "timer_list", "sched_debug", "kmsg", "acpi", "scsi", "asound"),
+    *("cmdline", "config.gz", "kallsyms", "modules", "latency_stats"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mount:
+    """A detached mount, and where it goes."""
+
+    target: str
+    fd: int
+    directory: bool
+
+    @property
+    def depth(self) -> int:
+        """How deep its target lies: mounts are made from the top down."""
+        return len(PurePosixPath(self.target).parts)
+
+
+@contextlib.contextmanager
+def step(name: str) -> Iterator[None]:
+    """Turn an OSError into a SandboxError that says what was being done."""
+    try:
+        yield
+    except OSError as error:
+        text = f"{error.strerror} ({error.filename})" if error.filename else str(error.strerror)
+        raise SandboxError(name, text, error.errno or 0) from error
+
+
+def common_mounts() -> list[Mount]:
+    """Make the mounts that every sandbox has, detached."""
+    mounted = [_temporary(path, mode) for path, mode in _OWN.items()]
+    mounted.append(Mount("/dev/pts", _devpts(), True))
+    mounted.append(Mount("/proc", _proc(), True))
+    return mounted + [_device(name) for name in _DEVICES]
+
+
+def ready_mounts() -> list[Mount]:
+    """Make the same mounts, with /dev and /proc as whole trees: less is left for the request.
+
+    They are put together in a mount namespace that is left again, so that what the host mounts
+    meanwhile will be seen.
+    """
+    loose: list[Mount] = []
+    with step("putting /dev and /proc together"), _apart():
+        made = sorted(common_mounts(), key=lambda mount: mount.depth)
+        stage = overlay.tmpfs("0755")
+        mounts.move_mount(stage, _STAGE)
+        os.close(stage)
+        with entered(_STAGE):
+            for mount in made:
+                if not mount.target.startswith(_TREES) or mount.target in _OWN.keys() - {"/dev"}:
+                    loose.append(mount)
+                    continue
+                place = Path(mount.target)
+                if mount.directory:
+                    place.mkdir()
+                else:
+                    place.touch()
+                mounts.move_mount(mount.fd, place)
+                os.close(mount.fd)
+            _finish_dev()
+            _restrict_proc()
+            trees = [Mount(tree, mounts.open_tree(tree, recursive=True), True) for tree in _TREES]
+    return [*trees, *loose]
+
+
+@contextlib.contextmanager
+def _apart() -> Iterator[None]:
+    """Be in a copy of the mount namespace meanwhile."""
+    root, here = (os.open(path, os.O_PATH | os.O_DIRECTORY) for path in ("/", "."))
+    namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
+
+    def back() -> None:
+        processes.setns(namespace, processes.CLONE_NEWNS)
+        os.fchdir(root)  # as setns(2) leads to the namespace's own root
+        os.chroot(".")
+        os.fchdir(here)
+
+    try:
+        back()  # fails before anything is done where it would fail in the end
+        processes.unshare(processes.CLONE_NEWNS)
+        mounts.make_private()
+        yield
+        back()
+    finally:
+        for fd in (root, here, namespace):
+            os.close(fd)
+
+
+def assemble(sandbox: Sandbox, ready: list[Mount], composed: Path | None = None) -> None:
+    """Build the root that ``sandbox`` describes and make it this process's root.
+
+    ``ready`` is what `ready_mounts` gave; ``composed`` is the root where there is one already, with
+    all mount points in it.
+    """
+    with step("making the mount namespace private"):
+        mounts.make_private()
+    prepared = _prepared(sandbox, ready)
+    with step("entering the root"):
+        root = _root(sandbox, prepared, _STAGE) if composed is None else _composed(composed)
+        mounts.enter_root(root)
+        os.close(root)
+    _attach(sandbox, prepared)
+
+
+def _composed(path: Path) -> int:
+    root = mounts.open_tree(path)
+    mounts.set_attributes(root, mounts.MOUNT_ATTR_NODEV)
+    mounts.move_mount(root, _STAGE)
+    return root
+
+
+def assemble_apart(
+    sandbox: Sandbox, common: list[Mount], places: Sequence[str], files: Sequence[str] = ()
+) -> Path:
+    """Build the same root at a directory, for a tool to enter; return that.
+
+    To be called in a private mount namespace. ``common`` are the mounts that it shall have beside
+    the sandbox's; on ``places``, directories, and ``files`` the tool mounts something by itself.
+    """
+    prepared = _prepared(sandbox, common)
+    with step("making the root"):
+        os.close(_root(sandbox, prepared, KEPT_STAGE, places, files))
+    root = KEPT_STAGE / "root"
+    with entered(root):
+        _attach(sandbox, prepared)
+        if any(mount.target == "/dev/pts" for mount in prepared):  # a /dev of the sandbox's own
+            _finish_dev()
+    return root
+
+
+@contextlib.contextmanager
+def entered(root: Path) -> Iterator[None]:
+    """Have ``root`` for the root meanwhile: names are looked up as in the sandbox."""
+    back, here = (os.open(path, os.O_PATH | os.O_DIRECTORY) for path in ("/", "."))
+    try:
+        os.chroot(root)
+        os.chdir("/")
+        yield
+    finally:
+        os.fchdir(back)
+        os.chroot(".")
+        os.fchdir(here)
+        os.close(back)
+        os.close(here)
+
+
+def _prepared(sandbox: Sandbox, common: list[Mount]) -> list[Mount]:
+    """All mounts but the root, detached, in the order in which they are attached."""
+    more = [path for path in sandbox.tmpfs if path not in _OWN]
+    prepared = list(common)
+    prepared += [_temporary(path, "1777" if path in _STICKY else "0755") for path in more]
+    prepared += [_bind(bind) for bind in sandbox.binds]
+    return sorted(prepared, key=lambda mount: mount.depth)
+
+
+def _attach(sandbox: Sandbox, prepared: list[Mount]) -> None:
+    """Attach the mounts in this process's root."""
+    own = _OwnFileSystems({*_OWN, *sandbox.tmpfs})
+    for mount in prepared:
+        with step(f"mounting {mount.target}"):
+            own.prepare(mount)
+            mounts.move_mount(mount.fd, mount.target)
+            os.close(mount.fd)
+
+
+def _root(
+    sandbox: Sandbox,
+    prepared: list[Mount],
+    place: Path,
+    directories: Sequence[str] = (),
+    files: Sequence[str] = (),
+) -> int:
+    """Compose the overlay at ``place``; return its mount, attached to ``root`` there."""
+    mounts.move_mount(stage := overlay.tmpfs("0755"), place)
+    os.close(stage)
+    skeleton, inner, target = (place / name for name in ("skeleton", "inner", "root"))
+    for directory in (skeleton, inner, target):
+        directory.mkdir()
+    for name in directories:
+        (skeleton / name.lstrip("/")).mkdir(parents=True, exist_ok=True)
+    for name in files:
+        (file := skeleton / name.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    _make_mount_points(skeleton, prepared)
+    model = Path(sandbox.lowers[-1])
+    cover = _cover_of(place, skeleton, model)
+    top = work = None
+    if sandbox.upper is not None:
+        top, work = _writable(sandbox.upper, model)
+    fd = overlay.compose(
+        (skeleton, *sandbox.lowers, *cover),
+        top=top,
+        work=work,
+        stage=inner,
+        attributes=mounts.MOUNT_ATTR_NODEV,
+    )
+    mounts.move_mount(fd, target)
+    return fd
+
+
+def _writable(upper: Path, model: Path) -> tuple[Path, Path]:
+    """Make ``top`` and an unused ``work``. The root directory looks like that of the top layer."""
+    top, work = upper / "top", upper / "work"
+    if not top.exists():
+        top.mkdir()
+        make_plain(top)
+        give_attributes(Node(b"", os.fsencode(model), model.lstat()), os.fsencode(top))
+    if work.exists():  # an earlier volatile mount has marked it as used
+        shutil.rmtree(work)
+    work.mkdir()
+    make_plain(work)
+    return top, work
+
+
+def _cover_of(place: Path, skeleton: Path, model: Path) -> tuple[Path, ...]:
+    """Make a layer that ends the search for a mount point at once, instead of in every layer.
+
+    What layers have there is not seen anyhow. Empty where tmpfs has no such marks (before 6.6).
+    """
+    cover = place / "cover"
+    names = [name for name in _COVERED if (skeleton / name).exists()]
+    try:
+        for name in names:
+            (cover / name).mkdir(parents=True)
+            os.setxattr(cover / name, "user.overlay.opaque", b"y")
+    except OSError:
+        return ()
+    return (_like(cover, model),) if names else ()
+
+
+def _like(directory: Path, model: Path) -> Path:
+    state = model.stat()
+    os.chown(directory, state.st_uid, state.st_gid)
+    directory.chmod(stat.S_IMODE(state.st_mode))
+    return directory
+
+
+def _make_mount_points(skeleton: Path, prepared: list[Mount]) -> None:
+    for mount in prepared:
+        if mount.target.startswith(_INNER):
+            continue  # in a file system that is not the root's
+        place = skeleton / mount.target.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if mount.directory:
+            place.mkdir(exist_ok=True)
+        else:
+            place.touch()
+
+
+class _OwnFileSystems:
+    """Knows which file systems are this sandbox's own, where mount points may be made."""
+
+    def __init__(self, targets: set[str]) -> None:
+        self._targets = targets
+        self._devices: set[int] = set()
+
+    def prepare(self, mount: Mount) -> None:
+        """Make the mount point if it lies in a tmpfs of ours."""
+        path = Path(mount.target)
+        if not path.exists():
+            ancestor = path
+            while not ancestor.exists():
+                ancestor = ancestor.parent
+            if ancestor.stat().st_dev not in self._devices:
+                raise FileNotFoundError(2, "nothing there to mount it on", mount.target)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if mount.directory:
+                path.mkdir()
+            else:
+                path.touch()
+        if mount.target in self._targets:
+            self._devices.add(os.fstat(mount.fd).st_dev)
+
+
+def _temporary(target: str, mode: str) -> Mount:
+    with step(f"making a tmpfs for {target}"):
+        options = {"size": "1m", "nr_inodes": "4096"} if target == "/dev" else {}
+        return Mount(target, overlay.tmpfs(mode, **options), True)
+
+
+def _devpts() -> int:
+    with step("making /dev/pts"), mounts.Context("devpts") as context:
+        context.set("newinstance")
+        for key, value in (("ptmxmode", "0666"), ("mode", "0620"), ("gid", "5")):
+            context.set(key, value)
+        return context.mount(mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NOEXEC)
+
+
+def _proc() -> int:
+    flags = mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV | mounts.MOUNT_ATTR_NOEXEC
+    with step("making /proc"), mounts.Context("proc") as context:
+        return context.mount(flags)
+
+
+def _device(name: str) -> Mount:
+    """Show a device of the host: in a user namespace none can be made.
+
+    Read-only concerns the node, which is the host's own: a `chmod` of it must not reach the host.
+    """
+    with step(f"opening the host's /dev/{name}"):
+        fd = mounts.open_tree(f"/dev/{name}")
+        mounts.set_attributes(
+            fd, mounts.MOUNT_ATTR_RDONLY | mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NOEXEC
+        )
+        return Mount(f"/dev/{name}", fd, False)
+
+
+def _bind(bind: Bind) -> Mount:
+    attributes = mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV
+    if not bind.writable:
+        attributes |= mounts.MOUNT_ATTR_RDONLY
+    with step(f"binding {bind.source} to {bind.target}"):
+        fd = mounts.open_tree(bind.source)
+        mounts.set_attributes(fd, attributes)
+        return Mount(bind.target, fd, stat.S_ISDIR(os.fstat(fd).st_mode))
+
+
+def _finish_dev() -> None:
+    with step("filling /dev"):
+        for name, target in _LINKS.items():
+            Path(f"/dev/{name}").symlink_to(target)
+
+
+def _restrict_proc() -> None:
+    """Keep what speaks for the whole host from being written, and secrets from being read."""
+    with step("restricting /proc"):
+        for name in PROC_READ_ONLY:
+            _cover(f"/proc/{name}", f"/proc/{name}")
+        for name in PROC_MASKED:
+            path = f"/proc/{name}"
+            if Path(path).is_dir():
+                _cover_directory(path)
+            else:
+                _cover("/dev/null", path)
+
+
+def _cover(source: str, target: str) -> None:
+    if not Path(target).exists():
+        return
+    fd = mounts.open_tree(source)
+    if source != "/dev/null":
+        mounts.set_attributes(fd, mounts.MOUNT_ATTR_RDONLY)
+    mounts.move_mount(fd, target)
+    os.close(fd)
+
+
+def _cover_directory(target: str) -> None:
+    fd = overlay.tmpfs("0555", nr_inodes="1")
+    mounts.set_attributes(fd, mounts.MOUNT_ATTR_RDONLY)
+    mounts.move_mount(fd, target)
+    os.close(fd)

@@ -1,0 +1,85 @@
+"""The first process of a sandbox: prepares everything, starts the command, and reaps.
+
+It is pid 1 of the sandbox's pid namespace, so the kernel ends all others when it ends, and it ends
+when the command's own process does. It enforces the time limit itself, out of the command's reach:
+pid 1 takes no signals from inside, and has no more rights than the command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import socket
+import sys
+from typing import Any, NoReturn
+
+from cloche.errors import ClocheError
+from cloche.linux import processes
+from cloche.sandbox import wire
+from cloche.sandbox.assembly import Mount
+from cloche.sandbox.runtime import Runtime
+
+_TEXT = 800  # characters
+
+
+def run(runtime: Runtime, requests: socket.socket, launcher: int, *, network: bool) -> NoReturn:
+    """Be a sandbox: make ready what all have in common, wait for the request, carry it out.
+
+    The request comes as descriptors: itself, report channel, 0, 1, 2, and the extra ones.
+    ``launcher`` is a pidfd of the launcher, in whose death this process follows.
+    """
+    channel: socket.socket | None = None
+    try:
+        forbid_imports()
+        _follow(launcher)
+        processes.close_all_but([requests.fileno()])
+        common: list[Mount] | None = None
+        with contextlib.suppress(ClocheError):  # is tried once more when somebody is there to hear
+            common = runtime.make_ready(network=network)
+        _, (request_fd, channel_fd, *streams) = wire.receive(requests)
+        requests.close()
+        channel = socket.socket(fileno=channel_fd)
+        request = wire.unpack(request_fd)
+        started = runtime.start(request, common, streams)
+        wire.send(channel, {"started": started.pid}, started.passed)
+        processes.close_all_but([channel.fileno(), *started.kept])
+        wire.send(channel, runtime.attend(started, request))
+    except BaseException as error:
+        if channel is not None:
+            wire.send(channel, failure(error))
+    finally:
+        os._exit(0)
+
+
+def failure(error: BaseException) -> dict[str, Any]:
+    """Say what went wrong, for the wire."""
+    if not isinstance(error, ClocheError):
+        return {"error": "bug", "what": _short(f"{type(error).__name__}: {error}")}
+    plain = [arg if isinstance(arg, int | None) else _short(str(arg)) for arg in error.args]
+    what, todo = _short(error.what), error.todo and _short(error.todo)
+    return {"error": type(error).__name__, "what": what, "todo": todo, "args": plain}
+
+
+def _short(text: str) -> str:
+    """A text that a report has room for: names can be as long as arguments."""
+    return text if len(text) <= _TEXT else f"{text[: _TEXT // 2]}…{text[-_TEXT // 2 :]}"
+
+
+def forbid_imports() -> None:
+    """Let no module be loaded any more: after the pivot it would come from the untrusted root."""
+    sys.meta_path.clear()
+    sys.path.clear()
+
+
+def _follow(launcher: int) -> None:
+    """Die with the launcher; take signals as a fresh process does, with SIGCHLD kept waiting."""
+    os.setsid()
+    processes.forget_command_line(b"cloche-sandbox")
+    processes.die_with_parent(signal.SIGKILL)
+    if select.select([launcher], [], [], 0)[0]:
+        os._exit(1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [signal.SIGCHLD])
+    for number in (signal.SIGINT, signal.SIGCHLD):  # the launcher has reset the others
+        signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,128 @@
+"""The launcher: a small single-threaded process that forks sandboxes for an engine.
+
+Forked from the command line's process before it has threads, with everything imported, it starts a
+sandbox in the time of a fork; starting a Python for each would take twenty times as long. It ends
+when the engine closes its socket or its process dies, and every sandbox follows it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import select
+import signal
+import socket
+from collections.abc import Sequence
+from typing import Any, NoReturn
+
+from cloche.linux import processes, seccomp
+from cloche.sandbox import (
+    cgroups,
+    init,
+    programs,
+    wire,
+)
+from cloche.sandbox.runtime import Runtime
+
+_IDLE = 10  # milliseconds without a request until a spare is made, out of the way of starts
+
+
+def fork_launcher(groups: Sequence[str], runtime: Runtime) -> tuple[int, socket.socket]:
+    """Fork a launcher into control groups; return its pid and the socket that takes requests."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    programs.registered_interpreters()  # while /proc is the host's
+    seccomp.prepare()
+    parent = os.getpid()
+    gc.freeze()  # pages of objects that no collector touches stay shared
+    # Ctrl-C is for the command line: in the child it would be an exception of Python's own code.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, processes.INTERRUPTS)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            ours.close()
+            cgroups.join(groups)
+            _serve(theirs, parent, runtime, mask)
+        finally:
+            os._exit(1)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    gc.unfreeze()
+    theirs.close()
+    return pid, ours
+
+
+def _serve(requests: socket.socket, parent: int, runtime: Runtime, mask: set[int]) -> NoReturn:
+    gc.disable()
+    os.setsid()  # Ctrl-C is for the command line to act upon
+    processes.die_with_parent(signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+    for number in signal.valid_signals():  # a command must not inherit what Python, or nohup, set
+        with contextlib.suppress(OSError, ValueError):
+            signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps; the engine has pidfds
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    processes.close_all_but([0, 1, 2, requests.fileno()])
+    nursery = _Nursery(runtime, os.pidfd_open(os.getpid()))
+    waiting = select.poll()
+    waiting.register(requests, select.POLLIN)
+    while True:
+        if not waiting.poll(_IDLE):
+            nursery.provide()
+        report, fds = wire.receive(requests)
+        if report is None:
+            os._exit(0)
+        answer: dict[str, Any] = {"id": report["id"]}
+        pidfds: list[int] = []
+        try:
+            pidfds = [nursery.hand_over(fds, network=report["network"])]
+        except OSError as error:
+            answer.update(errno=error.errno, what=error.strerror)
+        with contextlib.suppress(OSError):
+            wire.send(requests, answer, pidfds)
+        for fd in (*fds, *pidfds):
+            os.close(fd)
+
+
+class _Nursery:
+    """Forks sandboxes, one ahead of its request: half of what a start takes is done by then."""
+
+    def __init__(self, runtime: Runtime, launcher: int) -> None:
+        self._runtime = runtime
+        self._launcher = launcher
+        self._spare: tuple[int, socket.socket] | None = None
+
+    def provide(self) -> None:
+        """Have a spare sandbox, without network as nearly all are."""
+        if self._spare is None:
+            with contextlib.suppress(OSError):  # the next request meets it again, and reports it
+                self._spare = self._fork(network=False)
+
+    def hand_over(self, fds: Sequence[int], *, network: bool) -> int:
+        """Give a request's descriptors to a sandbox, the spare or a new one; return its pidfd."""
+        if self._spare is not None and not network:
+            (pidfd, channel), self._spare = self._spare, None
+            with contextlib.suppress(OSError), channel:  # the spare may have been killed
+                wire.send(channel, {}, fds)
+                return pidfd
+            os.close(pidfd)
+        pidfd, channel = self._fork(network=network)
+        with channel:
+            wire.send(channel, {}, fds)
+        return pidfd
+
+    def _fork(self, *, network: bool) -> tuple[int, socket.socket]:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            try:
+                pid, pidfd = processes.clone(processes.CLONE_NEWPID)
+            except OSError:
+                ours.close()
+                raise
+            if pid == 0:
+                init.run(self._runtime, theirs, self._launcher, network=network)
+        return pidfd, ours

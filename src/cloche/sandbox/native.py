@@ -1,0 +1,152 @@
+"""The native engine: cloche's own namespaces, overlays and launcher."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from cloche.linux import processes, seccomp
+from cloche.linux.network import loopback_up
+from cloche.sandbox import (
+    cgroups,
+    inherited,
+    init,
+    spawning,
+    wire,
+)
+from cloche.sandbox.assembly import Mount, assemble, ready_mounts, step
+from cloche.sandbox.base import Nature
+from cloche.sandbox.local import LocalEngine
+from cloche.sandbox.runtime import Runtime, Started
+
+# What Portage's phases and merges need. Not MKNOD: real devices cannot be made in a user namespace,
+# and root's results must not differ from an ordinary user's. Not DAC_READ_SEARCH: with it a real
+# root opens files of the host by handle. Not SYS_ADMIN: no mounts, no namespaces.
+CAPABILITIES = (
+    "CHOWN",
+    "DAC_OVERRIDE",
+    "FOWNER",
+    "FSETID",
+    "KILL",
+    "SETGID",
+    "SETUID",
+    "SETPCAP",
+    "SETFCAP",
+    "NET_BIND_SERVICE",
+    "SYS_CHROOT",
+    "AUDIT_WRITE",
+)
+KEPT = tuple(processes.CAPABILITIES[name] for name in CAPABILITIES)
+
+
+class Native(Runtime):
+    """Namespaces, mounts and limits by cloche's own hands."""
+
+    name = "native"
+    nature = Nature(
+        "cloche's own namespaces and overlays",
+        isolates=("files", "processes", "network", "IPC", "host name", "devices", "keyrings"),
+    )
+
+    def __init__(self, composed: Path | None = None) -> None:
+        """All sandboxes have one root, ``composed``, where the caller has made it."""
+        self._composed = composed
+
+    def make_ready(self, *, network: bool) -> list[Mount]:
+        """Enter what needs no knowledge of the request, and make the mounts that all have."""
+        with step("leaving what the host has set"):
+            inherited.reset()
+        with step("entering new namespaces"):
+            processes.unshare(processes.CLONE_NEWIPC)
+        if not network:
+            own_network()
+        with contextlib.suppress(OSError):  # kernels without keyrings
+            processes.new_session_keyring()
+        with step("bounding capabilities"):
+            processes.bound_capabilities(KEPT)
+        return ready_mounts()
+
+    def start(
+        self, request: wire.Request, common: list[Mount] | None, streams: Sequence[int]
+    ) -> Started:
+        """Become the first process of the sandbox that was asked for, and start its command."""
+        if common is None:
+            _separate()  # where the host's mount namespace is not ours to mount in
+            common = self.make_ready(network=request.sandbox.network)
+        prepare(request, common, self._composed)
+        command = request.command
+        if not command.tty:
+            return Started(spawning.spawn_command(command, streams, request.fds))
+        master, slave = spawning.open_terminal(streams[1])
+        pid = spawning.spawn_command(
+            command, [slave] * 3 + [*streams[3:]], request.fds, terminal=os.ttyname(slave)
+        )
+        return Started(pid, passed=(master,))
+
+
+class NativeEngine(LocalEngine):
+    """Sandboxes by cloche's own namespaces; the default."""
+
+    nature = Native.nature
+
+    def __init__(self) -> None:
+        super().__init__(Native())
+
+
+def rehearse(request: wire.Request, channel: socket.socket) -> NoReturn:
+    """Prepare a sandbox, report how that went, and end."""
+    try:
+        init.forbid_imports()
+        _separate()
+        prepare(request, Native().make_ready(network=request.sandbox.network))
+        wire.send(channel, {})
+    except BaseException as error:
+        wire.send(channel, init.failure(error))
+    finally:
+        os._exit(0)
+
+
+def own_network() -> None:
+    """Enter a network namespace with nothing but a loopback device, which is set up."""
+    with step("entering a new network namespace"):
+        processes.unshare(processes.CLONE_NEWNET)
+    with step("switching on the loopback device"):
+        loopback_up()
+
+
+def forbid_shared() -> None:
+    """Leave what no namespace keeps apart, keyrings too; nothing on kernels without seccomp."""
+    with contextlib.suppress(OSError):
+        processes.new_session_keyring()
+        seccomp.forbid_shared()
+
+
+def prepare(
+    request: wire.Request,
+    common: list[Mount],
+    composed: Path | None = None,
+) -> None:
+    """Turn a process that is ready into the first one of the sandbox that was asked for."""
+    cgroups.join(request.cgroups)
+    _separate()
+    with step("setting the host name"):
+        processes.set_names(request.sandbox.hostname)
+    assemble(request.sandbox, common, composed)
+    with step("setting limits"):
+        inherited.limit(request.sandbox.limits)
+    with contextlib.suppress(OSError):  # kernels without seccomp
+        seccomp.forbid_ways_to_host()
+    with step("dropping capabilities"):
+        processes.keep_only_capabilities(KEPT)
+        processes.hide_from_ptrace()
+
+
+def _separate() -> None:
+    with step("entering new namespaces"):
+        processes.unshare(
+            processes.CLONE_NEWNS | processes.CLONE_NEWUTS | processes.CLONE_NEWCGROUP
+        )

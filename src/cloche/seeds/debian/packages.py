@@ -1,0 +1,107 @@
+"""The Debian packages of a tree: what dpkg says is installed, what apt's index says it was."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.config.lock import DebianPackage
+from cloche.seeds.debian.deb822 import stanzas
+from cloche.seeds.debian.errors import BadPackageListError
+
+STATUS = "var/lib/dpkg/status"
+LISTS = "var/lib/apt/lists"
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """One installed package as dpkg has it; each of ``needs`` is a list of alternatives."""
+
+    name: str
+    version: str
+    arch: str
+    essential: bool
+    same: bool  # Multi-Arch: same, which decides the name of its list of files
+    needs: tuple[tuple[str, ...], ...]
+    provides: tuple[str, ...]
+
+
+def installed(tree: Path, *, alone: bool = True) -> list[Installed]:
+    """The packages of a tree, by name. Raises `BadPackageListError`.
+
+    A fresh tree has installed packages ``alone``; one that was in use may have what is left of
+    removed ones as well, which is passed over without.
+    """
+    found = []
+    for line, fields in _stanzas(tree / STATUS):
+        if fields.get("status") != "install ok installed":
+            if not alone:
+                continue
+            name = fields.get("package", f"line {line}")
+            raise BadPackageListError(f"{name} is {fields.get('status', 'without a status')!r}")
+        name, version, arch = _identity(fields, line)
+        found.append(
+            Installed(
+                name=name,
+                version=version,
+                arch=arch,
+                essential=fields.get("essential") == "yes",
+                same=fields.get("multi-arch") == "same",
+                needs=_needs(fields),
+                provides=tuple(
+                    name for group in _relations(fields.get("provides", "")) for name in group
+                ),
+            )
+        )
+    return sorted(found, key=lambda package: (package.name, package.arch))
+
+
+def _identity(fields: dict[str, str], line: int) -> tuple[str, str, str]:
+    """Name, version and architecture of a stanza. Raises `BadPackageListError`."""
+    for field in ("package", "version", "architecture"):
+        if not fields.get(field):
+            raise BadPackageListError(f"the stanza at line {line} has no {field.capitalize()}")
+    return fields["package"], fields["version"], fields["architecture"]
+
+
+def _needs(fields: dict[str, str]) -> tuple[tuple[str, ...], ...]:
+    return _relations(fields.get("pre-depends", "")) + _relations(fields.get("depends", ""))
+
+
+def _relations(text: str) -> tuple[tuple[str, ...], ...]:
+    """The names of a relationship field (Debian Policy 7.1), versions and architectures dropped."""
+    return tuple(
+        tuple(re.split(r"[\s(:\[]", name.strip(), maxsplit=1)[0] for name in group.split("|"))
+        for group in text.split(",")
+        if group.strip()
+    )
+
+
+def pinned(tree: Path) -> list[DebianPackage]:
+    """The packages of a fresh tree with their digests; apt's lists must still be there.
+
+    Raises `BadPackageListError` when a package is in no index of the mirror.
+    """
+    digests = {}
+    for index in sorted((tree / LISTS).glob("*_Packages")):
+        for line, fields in _stanzas(index):
+            digests[_identity(fields, line)] = fields.get("sha256", "")
+    found = []
+    for package in installed(tree):
+        digest = digests.get((package.name, package.version, package.arch))
+        if not digest:
+            raise BadPackageListError(
+                f"{package.name} {package.version} is in no index of the mirror"
+            )
+        found.append(DebianPackage(package.name, package.version, package.arch, digest))
+    return sorted(found)
+
+
+def _stanzas(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    try:
+        with file.open(encoding="utf-8", errors="replace") as lines:
+            yield from stanzas(lines)
+    except FileNotFoundError:
+        raise BadPackageListError(f"{file} is missing") from None

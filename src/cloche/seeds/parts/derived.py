@@ -1,0 +1,162 @@
+"""What is made of a seed that is in the store: once, and remembered by what it was made of."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import ModuleType
+
+from cloche.layers import Layer, commit, flatten, layer_of, stored_layer
+from cloche.layers.parts import commit_parts
+from cloche.seeds.debian import perl_modules, provided
+from cloche.seeds.debian.packages import STATUS, Installed, installed
+from cloche.seeds.debian.perl_modules import PERL, perl_virtuals
+from cloche.seeds.debian.provided import Provided
+from cloche.seeds.errors import NoStrictSeedError
+from cloche.seeds.parts import (
+    contents,
+    ownership,
+    splitting,
+    strict,
+)
+from cloche.seeds.parts.strict import SeedParts
+from cloche.store import Outcome, Store, make_key, remember, walk
+
+
+def provided_layer(store: Store, seed: Layer) -> Layer | None:
+    """The VDB entries for a Debian seed's build tools, as a layer to lie over the seed.
+
+    None for a seed without dpkg's list, or with a VDB of its own. Raises BadPackageListError.
+    """
+    if not (seed.path / STATUS).is_file() or any((seed.path / provided.VDB).glob("*/*")):
+        return None
+    parts = {
+        "seed": seed.id,
+        "rules": _digest(provided.data_file()),
+        "code": _code(provided, perl_modules),
+    }
+    return _once(store, "seed-vdb", seed.label, parts, lambda room: _provided(seed, room))
+
+
+def _provided(seed: Layer, room: Path) -> Path:
+    tree = room / "vdb"
+    provided.write_entries(seed.path, _stand_ins(seed, installed(seed.path, alone=False)), tree)
+    return tree
+
+
+def _stand_ins(seed: Layer, packages: Sequence[Installed]) -> tuple[Provided, ...]:
+    """Gentoo's names for what a Debian seed has."""
+    found = provided.provided_packages(packages, provided.rules())
+    if any(package.name == PERL for package in packages):
+        found += tuple(perl_virtuals(seed.path))
+    return found
+
+
+def parts_of(
+    store: Store, seed: Layer, report: Callable[[str], None] = lambda _: None
+) -> dict[str, Layer]:
+    """The seed in parts, each a layer, by the names of its packages and `REST`.
+
+    Together, in any order, they are the seed. ``report`` is called where it has to be split first,
+    which takes seconds. Raises BadPackageListError and OSError.
+    """
+    code = _code(contents, ownership, splitting)
+    parts = {"seed": seed.id, "code": code}
+
+    def make() -> Mapping[str, str]:
+        report(f"splitting the seed {seed.label} into its packages, once: {seed.files:,} files")
+        entries = walk(seed.path)
+        owned = ownership.owned_by_package(seed.path, entries)
+        divided = splitting.divided(entries, owned)
+        with store.workspace("split") as room:
+            made = commit_parts(store, seed.path, divided, kind="seed-part", room=room)
+        return {name: layer.id for name, layer in made.items()}
+
+    outputs = _remembered(store, "split", seed.label, parts, make)
+    trees = {tree.id: tree for tree in store.trees()}
+    return {name: layer_of(trees[id]) for name, id in outputs.items()}
+
+
+def strict_parts(
+    store: Store,
+    seed: Layer,
+    installed_needs: Mapping[str, tuple[str, ...]],
+    report: Callable[[str], None] = lambda _: None,
+) -> SeedParts:
+    """The seed as strict builds see it.
+
+    ``installed_needs`` are the packages of its VDB with what they need at run time, as Portage has
+    them; ``report`` as with `parts_of`. Raises NoStrictSeedError for a seed with neither a VDB nor
+    dpkg's lists, and OSError.
+    """
+    parts = parts_of(store, seed, report)
+    if len(parts) == 1:
+        raise NoStrictSeedError(seed.label)
+    needs: Mapping[str, Iterable[str]] = installed_needs
+    toolchain = strict.gentoo_toolchain(parts)
+    if vdb := provided_layer(store, seed):
+        entries = parts_of(store, vdb)
+        parts = {**{name: entries[name] for name in entries if name != splitting.REST}, **parts}
+        packages = installed(seed.path, alone=False)
+        stand_ins = _stand_ins(seed, packages)
+        needs = strict.debian_needs(packages, stand_ins)
+        toolchain = strict.debian_toolchain(packages, stand_ins, _sorted(needs))
+    return strict.in_parts(
+        parts, toolchain, _sorted(needs), lambda ground: _ground(store, seed, ground)
+    )
+
+
+def _sorted(needs: Mapping[str, Iterable[str]]) -> strict.Needs:
+    return {name: tuple(sorted(needed)) for name, needed in needs.items()}
+
+
+def _ground(store: Store, seed: Layer, parts: Mapping[str, Layer]) -> Layer:
+    """Parts merged into one layer."""
+
+    def make(room: Path) -> Path:
+        flatten([layer.path for layer in parts.values()], room / "ground")
+        return room / "ground"
+
+    made_of = {name: layer.id for name, layer in parts.items()}
+    return _once(store, "strict", seed.label, made_of, make)
+
+
+def _once(
+    store: Store,
+    kind: str,
+    label: str,
+    parts: Mapping[str, str],
+    make: Callable[[Path], Path],
+) -> Layer:
+    """Give the layer that ``make`` makes in a room of the store, or made before."""
+
+    def run() -> Mapping[str, str]:
+        with store.workspace(kind) as room:
+            return {"layer": commit(store, make(room), kind=kind, label=label).id}
+
+    return stored_layer(store, _remembered(store, kind, label, parts, run)["layer"])
+
+
+def _remembered(
+    store: Store,
+    kind: str,
+    label: str,
+    parts: Mapping[str, str],
+    make: Callable[[], Mapping[str, str]],
+) -> Mapping[str, str]:
+    """The trees that ``make`` made of these inputs, now or before, by name."""
+    done = remember(store, make_key(kind, parts), label, lambda: Outcome(make()))
+    return done.action.outputs
+
+
+def _digest(*contents: bytes) -> str:
+    digest = hashlib.sha256()
+    for content in contents:
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def _code(*modules: ModuleType) -> str:
+    """What this room's code is, on which the outcome depends."""
+    return _digest(*(Path(str(module.__file__)).read_bytes() for module in modules))

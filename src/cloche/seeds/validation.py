@@ -1,0 +1,60 @@
+"""Whether Portage runs in a tree: tried, in a sandbox over it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cloche.sandbox.base import Command, Engine, Sandbox
+from cloche.sandbox.copying import collect
+from cloche.sandbox.errors import ProgramError
+from cloche.seeds.errors import UnfitError
+
+_PYTHON = "/usr/bin/python3"
+_TRIAL = "import portage, _emerge.depgraph; print(portage.VERSION)"
+_TIMEOUT = 120.0  # seconds
+_LONGEST = 300  # characters of its last line that are told
+_MOST = 1 << 20  # bytes that are read of each stream
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
+
+
+def portage_of(engine: Engine, tree: Path, name: str) -> str:
+    """The version of the Portage in a tree. Raises `UnfitError` where there is none that runs."""
+    for path in ("bin/bash", "etc/passwd"):
+        if not os.path.lexists(tree / path):
+            raise UnfitError(name, f"it has no /{path}")
+    version, said = _run(engine, tree, name, (_PYTHON, "-I", "-c", _TRIAL))
+    if not version:
+        last = said.strip().splitlines()[-1:] or ["Portage said nothing"]
+        raise UnfitError(name, f"Portage does not run in it: {last[0].strip()[:_LONGEST]}")
+    return version
+
+
+def _run(engine: Engine, tree: Path, name: str, words: tuple[str, ...]) -> tuple[str, str]:
+    """What a command in the tree says on its standard output if it ends well, and its errors."""
+    streams = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
+    (out, out_end), (err, err_end) = streams
+    try:
+        process = engine.start(
+            Sandbox((tree,)),
+            Command(words, _ENVIRONMENT, timeout=_TIMEOUT),
+            stdout=out_end,
+            stderr=err_end,
+        )
+    except ProgramError as error:
+        raise UnfitError(name, f"it has no {words[0]} that runs") from error
+    finally:
+        for end in (out_end, err_end):
+            os.close(end)
+    with open(out, "rb"), open(err, "rb"):
+        try:
+            told, failed = collect((out, err), _MOST)
+        except BaseException as error:
+            process.kill()
+            process.wait()
+            if isinstance(error, OverflowError):
+                raise UnfitError(name, f"its {words[0]} writes without an end") from error
+            raise
+    ended = process.wait()
+    said = told.decode(errors="replace").strip()
+    return (said if ended is not None and ended.ok else ""), failed.decode(errors="replace")

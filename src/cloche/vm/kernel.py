@@ -1,0 +1,132 @@
+"""Finding a kernel for virtual machines: one that was named, the host's own, or a Debian package's.
+
+A kernel is a bootable image and the directory of its modules, in the places where distributions put
+them: ``boot/vmlinuz-RELEASE`` and ``lib/modules/RELEASE``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.sandbox.errors import HostError
+from cloche.vm import modules
+from cloche.vm.initramfs import DRIVERS
+
+VARIABLE = "CLOCHE_KERNEL"
+PACKAGE = "linux-image-cloud-amd64"
+_ADVICE = (
+    "on Debian the first command with `--engine qemu` fetches one; elsewhere "
+    f"set {VARIABLE} to a directory that holds boot/vmlinuz-RELEASE and lib/modules/RELEASE, "
+    "of Linux 5.12 or later with virtiofs"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel's image, and ``lib/modules/RELEASE`` of its modules."""
+
+    image: Path
+    modules: Path
+
+
+class NoKernelError(HostError):
+    """No kernel that a virtual machine could use was found."""
+
+    @property
+    def todo(self) -> str:
+        """Say how to name one."""
+        return _ADVICE
+
+
+def find() -> Kernel:
+    """Return the kernel below ``$CLOCHE_KERNEL``, else the host's, or what `provide` fetched.
+
+    Raises NoKernelError.
+    """
+    if named := os.environ.get(VARIABLE):
+        return _first_below(Path(named))
+    reasons = []
+    for place in (Path("/"), cache()):
+        try:
+            return _first_below(place)
+        except NoKernelError as error:
+            reasons.append(error.problem)
+    raise NoKernelError("; ".join(reasons))
+
+
+def provide() -> None:
+    """Where no kernel is found and apt is there, fetch that of Debian's package.
+
+    It is unpacked into the user's cache; nothing is installed. Raises NoKernelError.
+    """
+    try:
+        find()
+    except NoKernelError:
+        if VARIABLE not in os.environ and shutil.which("apt-get"):
+            _download(cache())
+
+
+def cache() -> Path:
+    """Where an unpacked package lies: below the user's cache directory (XDG)."""
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "cloche/kernel"
+
+
+def _first_below(root: Path) -> Kernel:
+    """The newest kernel below a directory that has what a machine needs."""
+    problem = f"there is no kernel in {root / 'boot'}"
+    for image in sorted((root / "boot").glob("vmlinuz-*"), key=_version, reverse=True):
+        release = image.name.partition("-")[2]
+        for library in ("usr/lib/modules", "lib/modules"):
+            directory = root / library / release
+            if not directory.is_dir():
+                problem = f"the modules of {image} are not there"
+                continue
+            if not os.access(image, os.R_OK):
+                problem = f"{image} is not readable for you"
+                continue
+            try:
+                modules.needed(directory, DRIVERS)
+            except HostError as error:
+                problem = error.problem
+                continue
+            return Kernel(image, directory)
+    raise NoKernelError(problem)
+
+
+def _version(image: Path) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", image.name)]
+
+
+def _download(target: Path) -> None:
+    """Fetch Debian's kernel for virtual machines with apt-get, and unpack it to ``target``."""
+    sys.stderr.write(f"cloche: downloading a kernel for virtual machines ({PACKAGE})\n")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+        depends = _output(["apt-cache", "depends", PACKAGE], scratch)
+        found = re.search(r"Depends: (linux-image-\S+)", depends)
+        if found is None:
+            raise NoKernelError(f"apt knows no package {PACKAGE}: run `apt-get update`")
+        # As the user that runs: the one that apt would become cannot write here.
+        _output(["apt-get", "-o", "APT::Sandbox::User=root", "download", found[1]], scratch)
+        (package,) = Path(scratch).glob("*.deb")
+        tree = Path(scratch, "tree")
+        _output(["dpkg-deb", "-x", str(package), str(tree)], scratch)
+        if target.exists():
+            shutil.rmtree(target)
+        tree.rename(target)
+
+
+def _output(command: list[str], directory: str) -> str:
+    run = subprocess.run(command, cwd=directory, capture_output=True, text=True, check=False)
+    if run.returncode != 0:
+        said = run.stderr.strip().rpartition("\n")[2]
+        raise NoKernelError(f"{' '.join(command)}: {said}")
+    return run.stdout

@@ -1,0 +1,62 @@
+"""What a person is advised to do after a failure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from cloche.building.hints import hint_of
+from cloche.seeds.parts.strict import SeedParts
+
+AUTORECONF = "x.ebuild: line 3: autoreconf: command not found"
+HEADER = "a.c:1: fatal error: tiny.h: No such file or directory"
+
+
+def context(tmp_path: Path, part: Path | None = None) -> Any:
+    """A machine with a repository that has c/known, and a store with layers of more than that.
+
+    ``part`` is a part of the seed that not every build sees.
+    """
+    repo = tmp_path / "repo"
+    (repo / "c/known").mkdir(parents=True)
+    trees = []
+    for cpv in ("c/known-1", "c/foreign-1"):
+        entry = tmp_path / "layers" / cpv / "var/db/pkg" / cpv
+        entry.mkdir(parents=True)
+        (entry / "CONTENTS").write_text("obj /usr/include/tiny.h 0 1\n")
+        trees.append(SimpleNamespace(kind="package", label=cpv, path=tmp_path / "layers" / cpv))
+    parts: dict[str, Any] = {} if part is None else {"autoconf": SimpleNamespace(path=part)}
+    seed_parts = SeedParts(cast("Any", None), parts, {}) if parts else None
+    return SimpleNamespace(
+        store=SimpleNamespace(path=tmp_path, trees=lambda: trees),
+        policy=SimpleNamespace(limits=SimpleNamespace(memory=None)),
+        inputs=SimpleNamespace(seed_parts=seed_parts, repos={"r": SimpleNamespace(path=repo)}),
+    )
+
+
+def test_only_packages_of_the_machines_repositories_are_advised(tmp_path: Path) -> None:
+    hint = hint_of(context(tmp_path), HEADER)
+    assert hint is not None
+    assert "it belongs to c/known-1: add" in hint
+
+
+@pytest.mark.parametrize(
+    ("cpv", "cure"),
+    [
+        ("dev-build/autoconf-2", "add dev-build/autoconf-2 to DEPEND or BDEPEND"),
+        ("", "declare the package that brings it"),
+    ],
+)
+def test_what_strictness_hides_is_told(tmp_path: Path, cpv: str, cure: str) -> None:
+    part = tmp_path / "part"
+    made = context(tmp_path, part)
+    assert hint_of(made, AUTORECONF) is None  # it is not hidden: something else is wrong
+    (part / "usr/bin").mkdir(parents=True)
+    (part / "usr/bin/autoreconf").touch()
+    made.inputs.seed_parts.needs[cpv] = ("autoconf",)
+    made.inputs.seed_parts.layers[cpv] = SimpleNamespace(path=tmp_path / "none")
+    told = hint_of(made, AUTORECONF)
+    assert told == f"command autoreconf is in the seed but hidden by --strict; {cure}"

@@ -1,0 +1,75 @@
+"""Which builds of a machine stay recorded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloche.records.builds import keep, recorded_events, records, wanted_record
+from cloche.records.errors import NotBuiltError, UnknownBuildError
+from cloche.records.events import Delivered, Done, Event, Finished, Planned, Started, encode_event
+from cloche.records.history import machine_run
+from cloche.store import Store, gc
+
+REUSED = (Done(package="a/b-1::r", how="reused", time=7.0),)
+BUILT = (
+    Started(package="a/b-1::r", step="build", time=1.0),
+    Done(package="a/b-1::r", how="built", time=5.0),
+)
+
+
+def kept(store: Store, room: Path, *builds: tuple[Event, ...]) -> None:
+    """Keep these builds, two of them for good."""
+    graph = room / "graph"
+    graph.write_text("{}")
+    depgraph = store.add_blob(graph, "graph").id
+    for number, events in enumerate(builds):
+        file = room / "events"
+        text = b"".join(encode_event(event) + b"\n" for event in events)
+        file.write_bytes(text + encode_event(Done(package=f"n/n-{number}::r", how="reused")))
+        keep(store, "place", "m", file, depgraph, count=2)
+
+
+def numbers(store: Store) -> list[int]:
+    return [record.number for record in records(store, "place", "m")]
+
+
+def test_the_newest_stay_and_the_last_that_built(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", exclusive=True) as store:
+        kept(store, tmp_path, BUILT, BUILT, REUSED, REUSED, REUSED)
+        assert numbers(store) == [2, 4, 5]
+        blobs = len(store.all_blobs())
+        gc(store)
+        assert len(store.all_blobs()) == blobs - 2
+        last = wanted_record(store, "place", "m", None, built=True)
+        assert last.number == 2
+        run = machine_run(2, recorded_events(store, last))
+        assert (run.built, run.reused, run.result, run.time) == (1, 1, "unfinished", 1.0)
+        assert wanted_record(store, "place", "m", None, built=False).number == 5
+        assert wanted_record(store, "place", "m", 4, built=False).number == 4
+
+
+def test_what_is_not_recorded_is_named(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        with pytest.raises(NotBuiltError):
+            wanted_record(store, "place", "m", None, built=False)
+        kept(store, tmp_path, REUSED)
+        with pytest.raises(UnknownBuildError) as caught:
+            wanted_record(store, "place", "m", 7, built=False)
+        assert str(caught.value) == "machine m: no build 7 is recorded; there is: 1"
+        with pytest.raises(UnknownBuildError):
+            wanted_record(store, "place", "m", None, built=True)
+
+
+def test_single_packages_are_done_without_a_delivery() -> None:
+    def result(how: str, *more: Event, partial: bool = False) -> str:
+        done = Done(package="a/b-1::r", how=how)  # type: ignore[arg-type]
+        ended = Finished(built=0, reused=0, failed=0, skipped=0, seconds=1.0)
+        planned = Planned(machine="m", packages=("a/b-1::r",), partial=partial)
+        return machine_run(1, (planned, done, ended, *more)).result
+
+    assert result("built", partial=True) == "done"
+    assert result("failed", partial=True) == "failed"
+    assert result("built") == "failed"  # what came after the packages did not end well
+    assert result("built", Delivered(packages="p", stage4=None, logs="l")) == "done"

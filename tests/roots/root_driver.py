@@ -1,0 +1,45 @@
+"""Checks of every backend of roots, run as one process by test_layers_roots.py.
+
+Usage: root_driver.py NAME=DIRECTORY… with a directory on each file system to try. Enters a user
+namespace when it must, runs every check_* function of root_checks.py and prints one JSON object:
+the name of the check to "ok" or a traceback.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+
+import root_checks
+
+from cloche.roots import own_mounts
+from cloche.sandbox import userns
+
+
+def main() -> None:
+    ground = {}
+    for argument in sys.argv[1:]:
+        name, _, directory = argument.partition("=")
+        ground[name] = Path(directory)
+    part = os.environ.get("CLOCHE_ONLY", "")
+    results: dict[str, str] = {}
+    root_checks.ORDINARY = userns.enter()
+    own_mounts()
+    for name, check in vars(root_checks).items():
+        if name.startswith("check_") and part in name:
+            begun = time.monotonic()
+            try:
+                check(ground)
+                results[name] = "ok"
+            except BaseException:
+                results[name] = traceback.format_exc()
+            print(name, f"{time.monotonic() - begun:.2f}", file=sys.stderr)
+    print(json.dumps(results))
+
+
+if __name__ == "__main__":
+    main()
