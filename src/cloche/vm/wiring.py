@@ -2,8 +2,8 @@
 
 They speak JSON lines over the port `CONTROL`: the agent says hello; the supervisor answers with
 what is to be done (`Told`); the agent reports that the command has started, or why not, and how it
-ended, with the number of bytes that it has sent through each port. While a terminal is open the supervisor
-tells its size whenever that changes.
+ended, with the number of bytes that it has sent through each port. While a terminal is open the
+supervisor tells its size whenever that changes.
 """
 
 from __future__ import annotations
