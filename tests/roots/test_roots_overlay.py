@@ -16,8 +16,8 @@ SOURCE = Path(__file__).parents[2] / "src"
 DRIVER = """
 import os, sys
 from pathlib import Path
-from cloche.engines import userns
-from cloche.layers import overlay
+from cloche.sandbox import userns
+from cloche.roots import overlay
 from cloche.linux import mounts, processes
 
 userns.enter()

@@ -194,7 +194,7 @@ def test_whatever_is_in_place_after_a_kill_is_whole(tmp_path: Path) -> None:
 MOUNT = """
 import os, sys
 from pathlib import Path
-from cloche.engines import userns
+from cloche.sandbox import userns
 from cloche.layers import Layer, compare
 from cloche.roots import mount_overlay, unions
 from cloche.linux import mounts, processes
