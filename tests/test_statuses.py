@@ -18,72 +18,44 @@ from cloche.tasks.errors import (
     StepError,
     StoppedError,
 )
-from cloche.trees.errors import ProgramError
+from cloche.trees.errors import SyncProgramError
 
 STATUSES = {
     Exit.FAILED: """
-        binhosts.BadPackageError
-        building.BuildError composing.CollisionError tasks.FetchByHandError tasks.GuestError
-        tasks.MissingDistfileError tasks.NoCacheError tasks.StepError tasks.StoppedError
-        sandbox.NotStartedError sandbox.ProgramError
-        fetching.FetchingError fetching.NotThereError fetching.UnreachableError
-        fetching.WrongContentError
-        layers.MissingLowerError layers.PathTooLongError roots.RootBusyError
-        plan.BadResolutionError
+        binhosts.BadPackageError building.BuildError composing.CollisionError
+        fetching.FetchingError fetching.NotThereError fetching.WrongContentError
+        layers.MissingLowerError layers.PathTooLongError plan.BadResolutionError
+        roots.RootBusyError sandbox.NotStartedError sandbox.ProgramError
         seeds.BadPackageListError seeds.MirrorUnreachableError seeds.NoAutobuildsError
         seeds.NoLongerThereError seeds.OlderStageError seeds.PointerMovedError
-        seeds.SdistNotFoundError seeds.StepFailedError
-        store.ChangedTreeError store.TooDeepError store.TreeChangedError
-        store.UnknownBlobError store.UnknownError store.UnknownTreeError
-        trees.CommitGoneError trees.NoSnapshotError trees.OlderTreeError trees.ProgramError
+        seeds.SdistNotFoundError seeds.StepFailedError store.UnreadableTreeError
+        tasks.FetchByHandError tasks.GuestError tasks.MissingDistfileError
+        tasks.NoCacheError tasks.StepError tasks.StoppedError trees.SyncProgramError
         trees.TreeError
     """,
     Exit.BAD_INPUT: """
-        binhosts.IndexDriftError binhosts.MissingIndexError
-        building.LiveError building.LockDriftError building.MissingSeedError records.NotBuiltError
-        records.NothingFoundError building.NotLockedError building.ProposedError
-        building.ResolutionError
-        records.UnknownBuildError records.UnknownNewsError
-        records.UnknownPackageError records.UnknownPhaseError cli.MachinesError
-        config.BadLockError config.ConfigError config.ContradictionError
-        config.IneffectiveError config.MalformedError config.MissingKeyError
-        config.NoMachinesError config.NoProjectError config.NotEmptyError
-        config.RefusedFileError config.RefusedVariableError config.UnknownKeyError
-        config.UnknownNameError config.UnreadableError config.WrongTypeError
-        sandbox.EngineUnknownError
-        fetching.AddressError fetching.KeyringError fetching.SignatureError
-        archives.ClashError archives.DeviceRefusedError archives.ImportRefusedError
-        archives.LimitError archives.LinkTargetError archives.MalformedTarballError
-        layers.NotEmptyError roots.ReadOnlyRootError roots.RootEndedError
-        roots.SharedInodesError archives.ThroughLinkError roots.UnknownBackendError
-        archives.UnsafeNameError archives.UnsupportedMemberError layers.WithinLayerError
-        output.OutputPlaceError output.OutputTakenError
-        portage.BadNameError portage.MissingMasterError portage.MissingPartError
-        portage.RepositoryError portage.RepositoryNameError portage.UnknownProfileError
-        seeds.BadImageError seeds.BadSignatureError seeds.BadSourceError
-        seeds.FlavourUnknownError seeds.NoFileError seeds.NoStrictSeedError
-        seeds.SeedDriftError seeds.SeedError seeds.TreeNotEmptyError seeds.UnfitError
-        seeds.UnknownSeedError seeds.UnpinnedPortageError seeds.UnsignedFileError
-        seeds.WrongDigestError
-        store.BadIdError store.ForeignStoreError store.NotAStoreError
-        store.StoreForbiddenError store.StoreTooNewError store.UnknownUserError
-        store.UnknownContentError
-        trees.BadPinError trees.ManifestError trees.MissingTreeError trees.TreeDriftError
-        trees.UnknownTreeError
-        watch.NothingToWatchError watch.UnreadableEmergeError
+        archives.ImportRefusedError binhosts.MissingIndexError building.LiveError
+        building.LockDriftError building.MissingSeedError building.NotLockedError
+        building.ProposedError building.ResolutionError cli.MachinesError
+        config.ConfigError fetching.SignatureError layers.NotEmptyError
+        layers.WithinLayerError portage.BadNameError portage.RepositoryError
+        records.NotBuiltError records.NothingFoundError records.UnknownBuildError
+        records.UnknownNewsError records.UnknownPackageError records.UnknownPhaseError
+        roots.ReadOnlyRootError roots.RootEndedError roots.SharedInodesError
+        roots.UnknownBackendError sandbox.EngineUnknownError seeds.BadImageError
+        seeds.BadSignatureError seeds.BadSourceError seeds.FlavourUnknownError
+        seeds.NoFileError seeds.NoStrictSeedError seeds.SeedDriftError seeds.SeedError
+        seeds.TreeNotEmptyError seeds.UnfitError seeds.UnknownSeedError
+        seeds.UnpinnedPortageError seeds.UnsignedFileError seeds.WrongDigestError
+        store.StoreError trees.ManifestError trees.TreeDriftError
     """,
     Exit.HOST: """
-        errors.HostTroubleError
-        tasks.DiskFullError building.KeptRootBusyError
-        config.UnwritableError
-        sandbox.HostError sandbox.LauncherError probing.NoAnswerError vm.NoKernelError
-        sandbox.SandboxError
-        fetching.NoGpgError
-        archives.AttributeRefusedError roots.BackendUnavailableError roots.NoBackendError
-        archives.NoUnpackerError roots.OverlayUnavailableError roots.TooManyLayersError
-        seeds.MissingToolError seeds.NoKeyringError seeds.NoMirrorError seeds.UnknownArchError
-        store.DamagedIndexError store.NotExclusiveError store.NotRootError store.StoreBusyError
-        trees.MissingProgramError
+        building.KeptRootBusyError errors.HostTroubleError probing.NoAnswerError
+        roots.BackendUnavailableError roots.NoBackendError roots.OverlayUnavailableError
+        roots.TooManyLayersError sandbox.HostError sandbox.LauncherError
+        sandbox.SandboxError seeds.MissingToolError seeds.NoKeyringError
+        seeds.NoMirrorError seeds.UnknownArchError store.DamagedIndexError
+        store.StoreBusyError tasks.DiskFullError vm.NoKernelError
     """,
 }
 
@@ -130,7 +102,7 @@ def test_a_build_that_only_the_host_stopped_has_the_hosts_status() -> None:
 )
 def test_a_program_that_found_no_room_has_the_hosts_status(words: str, status: Exit) -> None:
     step = StepFailedError("mmdebstrap", 25, Path("/log"), (words,))
-    program = ProgramError("gentoo", "git", "https://example.org", words)
+    program = SyncProgramError("gentoo", "git", "https://example.org", words)
     for error in (step, program):
         assert error.status is status
         assert ("free some room" in str(error)) == (status is Exit.HOST)

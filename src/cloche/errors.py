@@ -29,29 +29,54 @@ class Exit(IntEnum):
 
 
 class ClocheError(Exception):
-    """A failure with a known cause. Subclasses set ``status`` and the three texts."""
+    """A failure with a known cause, in the parts of the line that a person reads.
+
+    ``what`` says what is wrong, in one clause without a full stop; ``where`` is a file with its
+    line, a package, a step; ``todo`` is the next step for the reader; ``detail`` has further lines
+    worth showing as they are: Portage's own words, the end of a log. The last three may be None.
+    ``status`` is the class's, unless the error has one of its own.
+    """
 
     status: Exit = Exit.BAD_INPUT
+    _what = ""
+    _where: str | None = None
+    _todo: str | None = None
+    _detail: str | None = None
+
+    def __init__(
+        self,
+        what: object = "",
+        *legacy: object,
+        where: object = None,
+        todo: str | None = None,
+        detail: str | None = None,
+        status: Exit | None = None,
+    ) -> None:
+        super().__init__(what, *legacy)
+        self._what, self._todo, self._detail = str(what), todo, detail or None
+        self._where = None if where is None else str(where)
+        if status is not None:
+            self.status = status
 
     @property
     def what(self) -> str:
-        """What is wrong, in one clause without a full stop."""
-        return type(self).__name__
+        """What is wrong."""
+        return self._what
 
     @property
     def where(self) -> str | None:
-        """A file with its line, a package, a step; None where nothing can be named."""
-        return None
+        """Where."""
+        return self._where
 
     @property
     def todo(self) -> str | None:
-        """The next step for the reader; None where there is none."""
-        return None
+        """What to do."""
+        return self._todo
 
     @property
     def detail(self) -> str | None:
-        """Further lines worth showing as they are: Portage's own words, the end of a log."""
-        return None
+        """Further lines."""
+        return self._detail
 
     def __str__(self) -> str:
         """Join the parts into the one line that the command line prints."""
@@ -59,6 +84,7 @@ class ClocheError(Exception):
         return f"{text}; {self.todo}" if self.todo else text
 
 
+NO_ROOM = "free some room, or `cloche store gc`, or use another --store"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_WORDS = ("No space left on device", "Disk quota exceeded")  # strerror(3), in the C locale
 
@@ -106,7 +132,7 @@ class HostTroubleError(ClocheError):
     def todo(self) -> str | None:
         """What helps where the kind is known."""
         if self.full:
-            return "free some room, or `cloche store gc`, or use another --store"
+            return NO_ROOM
         if isinstance(self.error, PermissionError):
             return "see whom it belongs to; a store is used by one user alone"
         return None

@@ -8,6 +8,7 @@ import bz2
 import gzip
 import lzma
 import os
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -22,12 +23,11 @@ from tests.support import make_device
 from cloche.archives import (
     ImportOptions,
     ImportRefusedError,
-    LimitError,
     Limits,
     import_directory,
     import_tarball,
 )
-from cloche.archives import errors as errors
+from cloche.errors import Exit
 from cloche.layers import (
     compare,
     merged,
@@ -78,101 +78,109 @@ OUT = member(b"a", b"2", target=b"../outside")
 HERE = member(b"a", b"2", target=b".")
 DIR = member(b"d/", b"5")
 FILE = member(b"f", content=b"x")
-HOSTILE: list[tuple[str, type[ImportRefusedError], list[bytes]]] = [
-    ("a name that climbs", errors.UnsafeNameError, [member(b"../outside/secret", content=b"x")]),
-    ("one that climbs later", errors.UnsafeNameError, [DIR, member(b"d/../../outside/new")]),
-    ("one that only goes round", errors.UnsafeNameError, [DIR, member(b"d/../e")]),
-    ("an absolute name", errors.UnsafeNameError, [member(b"/tmp/cloche-absolute")]),
-    ("an absolute one of pax", errors.UnsafeNameError, [pax({b"path": b"/x"}), member(b"x")]),
-    ("no name", errors.UnsafeNameError, [member(b"")]),
-    ("a null byte", errors.UnsafeNameError, [pax({b"path": b"a\0b"}), member(b"x")]),
-    ("a file as the root", errors.UnsafeNameError, [member(b"./")[:156] + member(b"./")[156:],
+UNSAFE = "the name (is|has) "
+THROUGH = "the name leads through "
+CLASH = "the name comes twice"
+TARGET = "a hard link to "
+DEVICE = "a device node"
+LIMIT = "over the limit"
+MALFORMED = "corrupt or truncated tarball"
+TYPE = "a member of type"
+ATTRIBUTE = "the extended attribute"
+HOSTILE: list[tuple[str, str, list[bytes]]] = [
+    ("a name that climbs", UNSAFE, [member(b"../outside/secret", content=b"x")]),
+    ("one that climbs later", UNSAFE, [DIR, member(b"d/../../outside/new")]),
+    ("one that only goes round", UNSAFE, [DIR, member(b"d/../e")]),
+    ("an absolute name", UNSAFE, [member(b"/tmp/cloche-absolute")]),
+    ("an absolute one of pax", UNSAFE, [pax({b"path": b"/x"}), member(b"x")]),
+    ("no name", UNSAFE, [member(b"")]),
+    ("a null byte", UNSAFE, [pax({b"path": b"a\0b"}), member(b"x")]),
+    ("a file as the root", UNSAFE, [member(b"./")[:156] + member(b"./")[156:],
                                                     member(b".", content=b"x")]),
-    ("a component too long", errors.UnsafeNameError, [pax({b"path": b"x" * 199}),
+    ("a component too long", UNSAFE, [pax({b"path": b"x" * 199}),
                                                       pax({b"path": b"x" * 256}), member(b"x")]),
-    ("through a link outside", errors.ThroughLinkError, [OUT, member(b"a/secret", content=b"x")]),
-    ("through a link inside", errors.ThroughLinkError, [HERE, member(b"a/a/x")]),
-    ("through a link, a directory", errors.ThroughLinkError, [OUT, member(b"a/new/", b"5")]),
-    ("through a link, a link", errors.ThroughLinkError, [OUT, member(b"a/l", b"2", target=b"x")]),
-    ("through a file", errors.ThroughLinkError, [FILE, member(b"f/x")]),
-    ("a directory over a link", errors.ClashError, [OUT, member(b"a/", b"5"), member(b"a/new")]),
-    ("a file over a directory", errors.ClashError, [DIR, member(b"d")]),
-    ("a hard link outside", errors.UnsafeNameError, [member(b"l", b"1", target=b"../outside/x")]),
-    ("an absolute hard link", errors.UnsafeNameError, [member(b"l", b"1", target=b"/etc/passwd")]),
-    ("through a link, a hard link", errors.LinkTargetError,
+    ("through a link outside", THROUGH, [OUT, member(b"a/secret", content=b"x")]),
+    ("through a link inside", THROUGH, [HERE, member(b"a/a/x")]),
+    ("through a link, a directory", THROUGH, [OUT, member(b"a/new/", b"5")]),
+    ("through a link, a link", THROUGH, [OUT, member(b"a/l", b"2", target=b"x")]),
+    ("through a file", THROUGH, [FILE, member(b"f/x")]),
+    ("a directory over a link", CLASH, [OUT, member(b"a/", b"5"), member(b"a/new")]),
+    ("a file over a directory", CLASH, [DIR, member(b"d")]),
+    ("a hard link outside", UNSAFE, [member(b"l", b"1", target=b"../outside/x")]),
+    ("an absolute hard link", UNSAFE, [member(b"l", b"1", target=b"/etc/passwd")]),
+    ("through a link, a hard link", TARGET,
      [OUT, member(b"l", b"1", target=b"a/secret")]),
-    ("a hard link to a link's place", errors.ThroughLinkError,
+    ("a hard link to a link's place", THROUGH,
      [OUT, FILE, member(b"a/secret", b"1", target=b"f")]),
-    ("a hard link to nothing", errors.LinkTargetError, [member(b"l", b"1", target=b"none")]),
-    ("a hard link to itself", errors.LinkTargetError, [FILE, member(b"f", b"1", target=b"f")]),
-    ("a hard link to a directory", errors.LinkTargetError, [DIR, member(b"l", b"1", target=b"d")]),
-    ("a link to nothing", errors.UnsafeNameError, [member(b"l", b"2")]),
-    ("a device", errors.DeviceRefusedError, [member(b"n", b"3", device=(1, 3))]),
-    ("a disk", errors.DeviceRefusedError, [member(b"n", b"4", device=(8, 0))]),
-    ("an owner nobody has", LimitError, [member(b"f", uid=70_000)]),
-    ("too many names", LimitError, [member(b"f%d" % n) for n in range(21)]),
-    ("the same name too often", LimitError, [member(b"f") for n in range(21)]),
-    ("directories implied", LimitError, [member(b"%d/1/2/3/4/5/6" % n) for n in range(4)]),
-    ("too deep", LimitError, [member(b"d/" * 11, b"5")]),
-    ("too long a path", LimitError, [pax({b"path": b"/".join([b"y" * 50] * 6)}), member(b"f")]),
-    ("too much content", LimitError, [member(b"f", content=bytes(600_000)), member(b"g"),
+    ("a hard link to nothing", TARGET, [member(b"l", b"1", target=b"none")]),
+    ("a hard link to itself", TARGET, [FILE, member(b"f", b"1", target=b"f")]),
+    ("a hard link to a directory", TARGET, [DIR, member(b"l", b"1", target=b"d")]),
+    ("a link to nothing", UNSAFE, [member(b"l", b"2")]),
+    ("a device", DEVICE, [member(b"n", b"3", device=(1, 3))]),
+    ("a disk", DEVICE, [member(b"n", b"4", device=(8, 0))]),
+    ("an owner nobody has", LIMIT, [member(b"f", uid=70_000)]),
+    ("too many names", LIMIT, [member(b"f%d" % n) for n in range(21)]),
+    ("the same name too often", LIMIT, [member(b"f") for n in range(21)]),
+    ("directories implied", LIMIT, [member(b"%d/1/2/3/4/5/6" % n) for n in range(4)]),
+    ("too deep", LIMIT, [member(b"d/" * 11, b"5")]),
+    ("too long a path", LIMIT, [pax({b"path": b"/".join([b"y" * 50] * 6)}), member(b"f")]),
+    ("too much content", LIMIT, [member(b"f", content=bytes(600_000)), member(b"g"),
                                       member(b"g", content=bytes(600_000))]),
-    ("a size nobody can have", LimitError, [member(b"f", size=0o77777777777)]),
-    ("much about little", LimitError, [pax({b"comment": b"x" * (1 << 14)}), FILE]),
-    ("a header that never ends", LimitError, [member(b"x", b"x", size=0o77777777777)]),
-    ("a long name that never ends", LimitError, [member(b"x", b"L", size=0o77777777777)]),
-    ("headers without end", LimitError, [member(b"x", b"x")] * 40),
-    ("a record without a length", errors.MalformedTarballError,
+    ("a size nobody can have", LIMIT, [member(b"f", size=0o77777777777)]),
+    ("much about little", LIMIT, [pax({b"comment": b"x" * (1 << 14)}), FILE]),
+    ("a header that never ends", LIMIT, [member(b"x", b"x", size=0o77777777777)]),
+    ("a long name that never ends", LIMIT, [member(b"x", b"L", size=0o77777777777)]),
+    ("headers without end", LIMIT, [member(b"x", b"x")] * 40),
+    ("a record without a length", MALFORMED,
      [member(b"x", b"x", record(b"comment", b"x") + b"y" * 30), FILE]),
-    ("a record of no length", errors.MalformedTarballError,
+    ("a record of no length", MALFORMED,
      [member(b"x", b"x", record(b"comment", b"x") + b"0 y=z\n"), FILE]),
-    ("global records for each member to go through", errors.MalformedTarballError,
+    ("global records for each member to go through", MALFORMED,
      [pax({b"k%d" % n: b"" for n in range(at, at + 150)}, b"g") for at in range(0, 1050, 150)]),
-    ("global headers without end", LimitError,
+    ("global headers without end", LIMIT,
      [piece for n in range(40) for piece in (pax({b"k%d" % n: b"v" * 450}, b"g"), FILE)]),
-    ("a sparse bomb of GNU", LimitError,
+    ("a sparse bomb of GNU", LIMIT,
      [member(b"s", b"S", magic=b"ustar  \0", tail=bytes(41 + 97) + b"%011o\0" % (1 << 32))]),
-    ("a sparse bomb of pax", LimitError,
+    ("a sparse bomb of pax", LIMIT,
      [pax({b"GNU.sparse.size": b"1" + b"0" * 18, b"GNU.sparse.map": b""}), member(b"s")]),
-    ("a map that overlaps", errors.MalformedTarballError,
+    ("a map that overlaps", MALFORMED,
      [pax({b"GNU.sparse.size": b"9", b"GNU.sparse.map": b"3,2,0,2"}), member(b"s", content=b"abcd")]),
-    ("a map beyond the end", errors.MalformedTarballError,
+    ("a map beyond the end", MALFORMED,
      [pax({b"GNU.sparse.size": b"3", b"GNU.sparse.map": b"2,2"}), member(b"s", content=b"ab")]),
-    ("a map of less than there is", errors.MalformedTarballError,
+    ("a map of less than there is", MALFORMED,
      [pax({b"GNU.sparse.size": b"9", b"GNU.sparse.map": b"2,1"}), member(b"s", content=b"ab")]),
-    ("half a map", errors.MalformedTarballError,
+    ("half a map", MALFORMED,
      [pax({b"GNU.sparse.size": b"9", b"GNU.sparse.map": b"2"}), member(b"s", content=b"ab")]),
-    ("a map that is cut off", errors.MalformedTarballError,
+    ("a map that is cut off", MALFORMED,
      [pax({b"GNU.sparse.major": b"1", b"GNU.sparse.minor": b"0", b"GNU.sparse.realsize": b"9"}),
       member(b"s", content=b"9\n0\n1\n")]),
-    ("a new sparse format", errors.MalformedTarballError,
+    ("a new sparse format", MALFORMED,
      [pax({b"GNU.sparse.major": b"2", b"GNU.sparse.minor": b"0"}), member(b"s")]),
-    ("a wrong checksum", errors.MalformedTarballError, [b"x" + FILE[1:]]),
-    ("a number that is none", errors.MalformedTarballError, [member(b"f", mode=b"0000999")]),
-    ("a negative number", errors.MalformedTarballError, [member(b"f", mode=b"\xff" * 7)]),
-    ("a device number too big", errors.MalformedTarballError, [member(b"n", b"3", device=(9999, 1))]),
-    ("a pax record too long", errors.MalformedTarballError, [member(b"p", b"x", b"99 a=b\n"), FILE]),
-    ("a pax record of nothing", errors.MalformedTarballError, [member(b"p", b"x", b"0 a=b\n"), FILE]),
-    ("a pax number", errors.MalformedTarballError, [pax({b"size": b"-1"}), FILE]),
-    ("an ACL of names", errors.MalformedTarballError,
+    ("a wrong checksum", MALFORMED, [b"x" + FILE[1:]]),
+    ("a number that is none", MALFORMED, [member(b"f", mode=b"0000999")]),
+    ("a negative number", MALFORMED, [member(b"f", mode=b"\xff" * 7)]),
+    ("a device number too big", MALFORMED, [member(b"n", b"3", device=(9999, 1))]),
+    ("a pax record too long", MALFORMED, [member(b"p", b"x", b"99 a=b\n"), FILE]),
+    ("a pax record of nothing", MALFORMED, [member(b"p", b"x", b"0 a=b\n"), FILE]),
+    ("a pax number", MALFORMED, [pax({b"size": b"-1"}), FILE]),
+    ("an ACL of names", MALFORMED,
      [pax({b"SCHILY.acl.access": b"user:lisa:rw-"}), FILE]),
-    ("a header about nothing", errors.MalformedTarballError, [pax({b"path": b"x"})]),
-    ("a capability that is none", errors.AttributeRefusedError,
+    ("a header about nothing", MALFORMED, [pax({b"path": b"x"})]),
+    ("a capability that is none", ATTRIBUTE,
      [pax({b"SCHILY.xattr.security.capability": b"x"}), FILE]),
-    ("a directory with content", errors.MalformedTarballError, [member(b"d/", content=b"x")]),
-    ("a volume that goes on", errors.UnsupportedMemberError, [member(b"f", b"M")]),
+    ("a directory with content", MALFORMED, [member(b"d/", content=b"x")]),
+    ("a volume that goes on", TYPE, [member(b"f", b"M")]),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("error", "members"), [case[1:] for case in HOSTILE], ids=[case[0] for case in HOSTILE]
+    ("words", "members"), [case[1:] for case in HOSTILE], ids=[case[0] for case in HOSTILE]
 )
-def test_it_is_refused(
-    ground: Ground, error: type[ImportRefusedError], members: list[bytes]
-) -> None:
-    with pytest.raises(error) as caught:
+def test_it_is_refused(ground: Ground, words: str, members: list[bytes]) -> None:
+    with pytest.raises(ImportRefusedError) as caught:
         ground.take(*members)
-    assert type(caught.value) is error
+    assert re.match(words, caught.value.what)
+    assert caught.value.status is (Exit.HOST if words == ATTRIBUTE else Exit.BAD_INPUT)
     assert str(ground.room / "x.tar") in str(caught.value)
     assert list(ground.layer.iterdir()) == []
 
@@ -197,7 +205,7 @@ def test_devices_are_left_out_where_that_is_asked_for(tmp_path: Path) -> None:
     assert list((tmp_path / "without").iterdir()) == [tmp_path / "without/f"]
     path = archive(tmp_path / "x.tar", member(b"gone", b"3"))
     for devices in ("skip", "make"):
-        with pytest.raises(errors.DeviceRefusedError):
+        with pytest.raises(ImportRefusedError, match=DEVICE):
             import_tarball(path, tmp_path / "no", ImportOptions(devices=devices))  # type: ignore[arg-type]
 
 
@@ -222,11 +230,11 @@ def test_whiteouts_of_oci_become_overlayfs_ones(tmp_path: Path) -> None:
     found = [os.fsdecode(node.path) for node in merged([low, tmp_path / "layer"]).walk()]
     assert found[1:] == ["again", "again/x", "also", "also/y", "file", "old", "old/new", "stays"]
     for bad in (b".wh.", b".wh...", b".wh..wh.plnk"):
-        with pytest.raises(errors.UnsafeNameError):
+        with pytest.raises(ImportRefusedError, match=UNSAFE):
             import_tarball(archive(tmp_path / "x.tar", member(bad)), tmp_path / "no",
                            ImportOptions(whiteouts="oci"))  # fmt: skip
     linked = archive(tmp_path / "x.tar", member(b".wh.a"), member(b"b", b"1", target=b"a"))
-    with pytest.raises(errors.LinkTargetError):
+    with pytest.raises(ImportRefusedError, match=TARGET):
         import_tarball(linked, tmp_path / "no", ImportOptions(whiteouts="oci"))
 
 
@@ -368,10 +376,10 @@ def test_every_compression_is_read_and_its_damage_seen(tmp_path: Path, kind: str
     assert (report.entries, report.bytes) == (50, 150_000)
     for place in (len(packed) // 2, len(packed) - 40):
         path.write_bytes(packed[:place])
-        with pytest.raises(errors.MalformedTarballError):
+        with pytest.raises(ImportRefusedError, match=MALFORMED):
             import_tarball(path, tmp_path / "cut")
         path.write_bytes(packed[:place] + bytes([packed[place] ^ 255]) + packed[place + 1 :])
-        with pytest.raises(errors.MalformedTarballError):
+        with pytest.raises(ImportRefusedError, match=MALFORMED):
             import_tarball(path, tmp_path / "damaged")
     assert list((tmp_path / "damaged").iterdir()) == []
 
@@ -379,27 +387,13 @@ def test_every_compression_is_read_and_its_damage_seen(tmp_path: Path, kind: str
 def test_what_is_no_tarball_at_all_is_told(tmp_path: Path) -> None:
     for magic in (b"PK\3\4", b"\x04\x22\x4d\x18", b"\x1f\x9d\x90"):  # zip, lz4, compress
         (tmp_path / "x").write_bytes(magic + bytes(range(256)) * 4)
-        with pytest.raises(errors.MalformedTarballError, match="not a tar archive"):
+        with pytest.raises(ImportRefusedError, match="not a tar archive"):
             import_tarball(tmp_path / "x", tmp_path / "out")
 
 
 def test_a_missing_zstd_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "x").write_bytes(b"\x28\xb5\x2f\xfd")
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(errors.NoUnpackerError) as caught:
+    with pytest.raises(ImportRefusedError) as caught:
         import_tarball(tmp_path / "x", tmp_path / "layer")
     assert caught.value.todo == "install zstd"
-
-
-def test_every_refusal_can_be_told(tmp_path: Path) -> None:
-    for error in (
-        errors.MalformedTarballError(tmp_path, b"n", "it is cut off", 5),
-        errors.UnsupportedMemberError(tmp_path, b"n", b"M"),
-        errors.LinkTargetError(tmp_path, b"n", b"t"),
-        errors.ThroughLinkError(tmp_path, b"n", b"t"),
-        errors.ClashError(tmp_path, b"n"),
-        errors.AttributeRefusedError(tmp_path, b"n", b"user.a", "no"),
-        errors.DeviceRefusedError(tmp_path, b"n", 1, 3),
-        LimitError(tmp_path, b"n", "entries", 3, 2),
-    ):
-        assert str(error).startswith(f"{tmp_path}: n: ")

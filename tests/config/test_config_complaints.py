@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cloche.config.complaints import Complaint, IneffectiveError, locate
+from cloche.config.complaints import Complaint, ineffective, locate
 from cloche.config.errors import Origin
 
 
@@ -98,5 +98,5 @@ def test_what_is_no_file_of_the_users_keeps_its_words(sources: dict[str, Path]) 
 
 def test_strict_config_says_how_many() -> None:
     """The warnings come before it, each with its place."""
-    error = IneffectiveError((Complaint(None, "x"),))
+    error = ineffective((Complaint(None, "x"),))
     assert (error.what, int(error.status)) == ("1 setting has no effect", 2)

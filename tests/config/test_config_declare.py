@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloche.config.declare import check_declaration, declare_seed
-from cloche.config.errors import MalformedError, Origin
+from cloche.config.errors import ConfigError, Origin
 from cloche.config.project import Project, SeedSpec, load_project
 
 
@@ -45,8 +45,8 @@ def test_what_cannot_be_declared_is_refused_first(
     tmp_path: Path, text: str, wanted: SeedSpec
 ) -> None:
     found = project(tmp_path, text)
-    with pytest.raises(MalformedError):
+    with pytest.raises(ConfigError):
         check_declaration(found, wanted)
-    with pytest.raises(MalformedError):
+    with pytest.raises(ConfigError):
         declare_seed(found, wanted)
     assert (tmp_path / "cloche.toml").read_text() == text

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from cloche.config import makeconf
 from cloche.config.atoms import atom_fault, is_name
-from cloche.config.errors import ConfigError, MalformedError, RefusedVariableError
+from cloche.config.errors import ConfigError
 from cloche.config.positions import positions
 from cloche.config.units import duration, size
 
@@ -116,13 +116,12 @@ def test_make_conf_is_read_as_portage_reads_it() -> None:
     ],
 )
 def test_a_fault_in_make_conf_has_its_line(text: str, line: int, says: str) -> None:
-    with pytest.raises(MalformedError, match=says) as caught:
+    with pytest.raises(ConfigError, match=says) as caught:
         makeconf.parse(text, FILE)
-    assert caught.value.origin.line == line
+    assert str(caught.value.where).endswith(f":{line}")
 
 
 @pytest.mark.parametrize("name", ["PKGDIR", "MAKEOPTS", "PORTDIR", "FETCHCOMMAND", "ROOT"])
 def test_what_cloche_owns_cannot_be_set(name: str) -> None:
-    with pytest.raises(RefusedVariableError, match=f"make.conf:2: {name} cannot.*remove") as caught:
+    with pytest.raises(ConfigError, match=f"make.conf:2: {name} cannot.*remove"):
         makeconf.parse(f'A=1\n{name}="/x"\n', FILE)
-    assert caught.value.variable == name

@@ -9,13 +9,6 @@ import pytest
 
 from cloche.config.errors import (
     ConfigError,
-    MalformedError,
-    MissingKeyError,
-    NoProjectError,
-    UnknownKeyError,
-    UnknownNameError,
-    UnreadableError,
-    WrongTypeError,
 )
 from cloche.config.project import load_project
 from cloche.errors import Exit
@@ -105,50 +98,50 @@ def test_a_machine_knows_its_parts_and_where_each_atom_comes_from(project: Path)
 
 
 def test_without_a_project_the_next_step_is_named(tmp_path: Path) -> None:
-    with pytest.raises(NoProjectError, match="cloche init"):
+    with pytest.raises(ConfigError, match="cloche init"):
         load_project(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "error", "line", "says"),
+    ("old", "new", "line", "says"),
     [
-        ("suite =", "siute =", UnknownKeyError, 3, "did you mean “suite”"),
-        ("suite =", "zzz =", UnknownKeyError, 3, "there is: mirror"),
-        ("suite =", "arch =", UnknownKeyError, 3, "unknown key"),
-        ("suite =", "snapshot =", UnknownKeyError, 3, "unknown key"),
-        ("[build]", "[bulid]", UnknownKeyError, 10, "did you mean “build”"),
-        ("jobs = 4", 'jobs = "4"', WrongTypeError, 11, "a string, expected a whole number"),
-        ("jobs = 4", "jobs = true", WrongTypeError, 11, "true or false"),
-        ("jobs = 4", "jobs = 0", WrongTypeError, 11, "a number from 1"),
-        ("jobs = 4", "cores = 0", WrongTypeError, 11, "a number from 1"),
-        ('"1h30m"', '"soon"', MalformedError, 12, "a time such as"),
-        ('"1h30m"', "1.5", WrongTypeError, 12, "a number, expected a time"),
-        ('"1h30m"', '"0s"', MalformedError, 12, "a time such as"),
-        ('"1h30m"', '"3 weeks"', MalformedError, 12, "a time such as"),
-        ('type = "debian"', 'type = "debain"', UnknownNameError, 2, "did you mean “debian”"),
-        ('type = "debian"\n', "", MissingKeyError, 1, 'type = "debian"'),
-        ('path = "repo"\n', "", MissingKeyError, 6, 'path = "repo"'),
-        ('path = "repo"', "path = 1", WrongTypeError, 7, "a whole number, expected a string"),
-        ('path = "repo"', 'path = ""', WrongTypeError, 7, "an empty string"),
-        ('["git", "jq"]', '["git", 1]', WrongTypeError, 4, "holds a whole number"),
-        ("[repos.local]", "[repos.'../x']", MalformedError, 6, "not a name for a repository"),
-        ("[repos.local]", "[repos", MalformedError, 6, "not TOML"),
-        ('"/var/cache/cloche"', "1979-05-27", WrongTypeError, 16, "a date or time"),
-        ("[seeds.debian]", "build = 3\n[seeds.debian]", MalformedError, 11, "not TOML"),
-        ('reserve = "1G"', 'reserve = "much"', MalformedError, 17, "a size such as"),
-        ('reserve = "1G"', 'check = "some"', WrongTypeError, 17, "one of off, quick, all"),
-        ("jobs = 4", "store = 3", UnknownKeyError, 11, "build.store"),
+        ("suite =", "siute =", 3, "did you mean “suite”"),
+        ("suite =", "zzz =", 3, "there is: mirror"),
+        ("suite =", "arch =", 3, "unknown key"),
+        ("suite =", "snapshot =", 3, "unknown key"),
+        ("[build]", "[bulid]", 10, "did you mean “build”"),
+        ("jobs = 4", 'jobs = "4"', 11, "a string, expected a whole number"),
+        ("jobs = 4", "jobs = true", 11, "true or false"),
+        ("jobs = 4", "jobs = 0", 11, "a number from 1"),
+        ("jobs = 4", "cores = 0", 11, "a number from 1"),
+        ('"1h30m"', '"soon"', 12, "a time such as"),
+        ('"1h30m"', "1.5", 12, "a number, expected a time"),
+        ('"1h30m"', '"0s"', 12, "a time such as"),
+        ('"1h30m"', '"3 weeks"', 12, "a time such as"),
+        ('type = "debian"', 'type = "debain"', 2, "did you mean “debian”"),
+        ('type = "debian"\n', "", 1, 'type = "debian"'),
+        ('path = "repo"\n', "", 6, 'path = "repo"'),
+        ('path = "repo"', "path = 1", 7, "a whole number, expected a string"),
+        ('path = "repo"', 'path = ""', 7, "an empty string"),
+        ('["git", "jq"]', '["git", 1]', 4, "holds a whole number"),
+        ("[repos.local]", "[repos.'../x']", 6, "not a name for a repository"),
+        ("[repos.local]", "[repos", 6, "not TOML"),
+        ('"/var/cache/cloche"', "1979-05-27", 16, "a date or time"),
+        ("[seeds.debian]", "build = 3\n[seeds.debian]", 11, "not TOML"),
+        ('reserve = "1G"', 'reserve = "much"', 17, "a size such as"),
+        ('reserve = "1G"', 'check = "some"', 17, "one of off, quick, all"),
+        ("jobs = 4", "store = 3", 11, "build.store"),
         ("[build]", '[repos.b]\npath="b"\nmain=true\n[repos.c]\npath="c"\nmain=true\n[build]',
-         MalformedError, 13, "second main repository"),
+         13, "second main repository"),
     ],
 )  # fmt: skip
 def test_a_fault_in_cloche_toml_is_told_with_its_line(
-    project: Path, old: str, new: str, error: type[ConfigError], line: int, says: str
+    project: Path, old: str, new: str, line: int, says: str
 ) -> None:
     text = TOP.replace(old, new, 1)
     assert text != TOP
     (project / "cloche.toml").write_text(text)
-    with pytest.raises(error) as caught:
+    with pytest.raises(ConfigError) as caught:
         load_project(project)
     assert caught.value.where == f"{project}/cloche.toml:{line}"
     assert says in str(caught.value)
@@ -156,32 +149,32 @@ def test_a_fault_in_cloche_toml_is_told_with_its_line(
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "error", "line", "says"),
+    ("old", "new", "line", "says"),
     [
-        ("packages =", "pakcages =", UnknownKeyError, 8, "did you mean “packages”"),
-        ("stage4 =", "stage5 =", UnknownKeyError, 11, "output.stage5"),
-        ('"debian"', '"debain"', UnknownNameError, 1, "did you mean “debian”"),
-        ("local:", "locla:", UnknownNameError, 2, "did you mean “local”"),
-        ("local:default/linux", "default", MalformedError, 2, "REPO:PATH"),
-        ("default/linux", "../../etc", MalformedError, 2, "REPO:PATH"),
-        ('"desktop"', '"dekstop"', UnknownNameError, 5, "did you mean “desktop”"),
-        ('"desktop"', '"base"', MalformedError, 5, "named twice"),
-        ('"tools"', '"tolls"', UnknownNameError, 7, "did you mean “tools”"),
-        ("app-misc/jq", "jq", MalformedError, 8, "the category is missing"),
-        ('sets = ["tools"]\npackages = ["app-misc/jq"]', "", MissingKeyError, None, "packages"),
-        ("90", '"never"', MalformedError, 14, "limits.phase_timeout"),
-        ('"1.5G"', '"1.5X"', MalformedError, 15, "a size"),
-        ('"1.5G"', "0", MalformedError, 15, "a size"),
-        ("64", "0", MalformedError, 16, "a number from 1"),
-        ("packages =", "live = 1\npackages =", WrongTypeError, 8, "a list"),
-        ("packages =", 'live = ["jq"]\npackages =', MalformedError, 8, "CATEGORY/NAME"),
+        ("packages =", "pakcages =", 8, "did you mean “packages”"),
+        ("stage4 =", "stage5 =", 11, "output.stage5"),
+        ('"debian"', '"debain"', 1, "did you mean “debian”"),
+        ("local:", "locla:", 2, "did you mean “local”"),
+        ("local:default/linux", "default", 2, "REPO:PATH"),
+        ("default/linux", "../../etc", 2, "REPO:PATH"),
+        ('"desktop"', '"dekstop"', 5, "did you mean “desktop”"),
+        ('"desktop"', '"base"', 5, "named twice"),
+        ('"tools"', '"tolls"', 7, "did you mean “tools”"),
+        ("app-misc/jq", "jq", 8, "the category is missing"),
+        ('sets = ["tools"]\npackages = ["app-misc/jq"]', "", None, "packages"),
+        ("90", '"never"', 14, "limits.phase_timeout"),
+        ('"1.5G"', '"1.5X"', 15, "a size"),
+        ('"1.5G"', "0", 15, "a size"),
+        ("64", "0", 16, "a number from 1"),
+        ("packages =", "live = 1\npackages =", 8, "a list"),
+        ("packages =", 'live = ["jq"]\npackages =', 8, "CATEGORY/NAME"),
     ],
 )
 def test_a_fault_in_a_machine_is_told_with_its_line(
-    project: Path, old: str, new: str, error: type[ConfigError], line: int | None, says: str
+    project: Path, old: str, new: str, line: int | None, says: str
 ) -> None:
     (project / "machines/box.toml").write_text(MACHINE.replace(old, new, 1))
-    with pytest.raises(error) as caught:
+    with pytest.raises(ConfigError) as caught:
         load_project(project).machine("box")
     place = f"{project}/machines/box.toml"
     assert caught.value.where == (f"{place}:{line}" if line else place)
@@ -205,7 +198,7 @@ def test_a_machine_names_the_live_ebuilds_that_may_fetch(
 
 
 def test_an_unknown_machine_names_the_nearest_one(project: Path) -> None:
-    with pytest.raises(UnknownNameError, match="did you mean “box”"):
+    with pytest.raises(ConfigError, match="did you mean “box”"):
         load_project(project).machine("bax")
 
 
@@ -228,17 +221,17 @@ def test_a_fault_in_a_set_is_told_with_its_line(
 
 def test_what_is_no_text_is_refused_with_its_line(project: Path) -> None:
     (project / "sets/more").write_bytes(b"# one\nsys-apps/s\xe9d\n")
-    with pytest.raises(MalformedError, match="more:2: not UTF-8"):
+    with pytest.raises(ConfigError, match="more:2: not UTF-8"):
         load_project(project).machine("box")
     (project / "sets/more").write_bytes(b"a/b\0\n")
-    with pytest.raises(MalformedError, match="more:1: holds a NUL"):
+    with pytest.raises(ConfigError, match="more:1: holds a NUL"):
         load_project(project).machine("box")
 
 
 def test_a_project_cannot_reach_files_of_the_host(project: Path) -> None:
     (project / "sets/more").unlink()
     (project / "sets/more").symlink_to("/etc/hostname")
-    with pytest.raises(UnreadableError, match="leads out of the project"):
+    with pytest.raises(ConfigError, match="leads out of the project"):
         load_project(project).machine("box")
 
 
@@ -260,14 +253,14 @@ def test_what_is_no_ordinary_file_is_refused(project: Path, kind: str) -> None:
         file.write_bytes(b"#" * (1 << 21))
     else:
         file.symlink_to("box.toml" if kind == "circle" else "nowhere")
-    with pytest.raises(UnreadableError) as caught:
+    with pytest.raises(ConfigError) as caught:
         load_project(project).machine("box")
     assert caught.value.where == str(file)
 
 
 def test_a_directory_among_the_sets_is_refused(project: Path) -> None:
     (project / "sets/deep").mkdir()
-    with pytest.raises(UnreadableError, match="a set is one file"):
+    with pytest.raises(ConfigError, match="a set is one file"):
         load_project(project).machine("box")
 
 
@@ -284,12 +277,12 @@ def test_a_set_of_a_fragment_can_be_asked_for(project: Path) -> None:
 @pytest.mark.parametrize("name", ["sets/my set", "machines/-x.toml"])
 def test_names_that_nobody_could_write_are_refused(project: Path, name: str) -> None:
     (project / name).write_text(MACHINE)
-    with pytest.raises(MalformedError, match="not a name for a"):
+    with pytest.raises(ConfigError, match="not a name for a"):
         load_project(project).machine("-x" if "-x" in name else "box")
 
 
 def test_a_fragment_is_no_path(project: Path) -> None:
     text = MACHINE.replace('"desktop"', '"../sets"')
     (project / "machines/box.toml").write_text(text)
-    with pytest.raises(MalformedError, match=r"box\.toml:5: .* not a name for a fragment"):
+    with pytest.raises(ConfigError, match=r"box\.toml:5: .* not a name for a fragment"):
         load_project(project).machine("box")

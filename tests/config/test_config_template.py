@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cloche.config.errors import NotEmptyError, UnreadableError
+from cloche.config.errors import ConfigError
 from cloche.config.project import load_project
 from cloche.config.template import init, template
 from cloche.portage.cpv import split_cpv
@@ -47,12 +47,12 @@ def test_what_is_there_stays_untouched(tmp_path: Path, kind: str) -> None:
         target.mkdir()
         (target / (".x" if "hidden" in kind else "x")).write_text("mine")
     before = sorted(tmp_path.rglob("*"))
-    with pytest.raises(NotEmptyError, match="nothing was written"):
+    with pytest.raises(ConfigError, match="nothing was written"):
         init(target)
     assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(UnreadableError, match="cannot be written: Not a directory"):
+    with pytest.raises(ConfigError, match="cannot be written: Not a directory"):
         init(tmp_path / "file" / "project")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.mirrors import signer
 
-from cloche.fetching.errors import KeyringError, SignatureError
+from cloche.fetching.errors import FetchingError, SignatureError
 from cloche.fetching.openpgp import opened
 
 TEXT = "one\n- two\n\n-----BEGIN three\n"
@@ -67,8 +67,8 @@ def test_keys_that_have_expired(tmp_path: Path) -> None:
 
 
 def test_a_keyring_has_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(KeyringError, match="no such keyring"), opened(tmp_path / "none"):
+    with pytest.raises(FetchingError, match="no such keyring"), opened(tmp_path / "none"):
         pass
     (tmp_path / "empty").write_text("no keys\n")
-    with pytest.raises(KeyringError, match="no key"), opened(tmp_path / "empty"):
+    with pytest.raises(FetchingError, match="no key"), opened(tmp_path / "empty"):
         pass

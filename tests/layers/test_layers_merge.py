@@ -19,7 +19,7 @@ from cloche.layers import (
     merge_layers,
     merged,
 )
-from cloche.store import TooDeepError
+from cloche.store import UnreadableTreeError
 from cloche.store.tree import remove_tree
 
 
@@ -169,9 +169,9 @@ def test_a_tree_of_any_depth_is_merged_and_one_too_deep_for_a_layer_is_told(tmp_
     assert flatten([deep], tmp_path / "flat") == 1201
     assert merge_layers([deep, deep], tmp_path / "layer") == 1201
     assert compare(deep, tmp_path / "layer").equal
-    with pytest.raises(TooDeepError):
+    with pytest.raises(UnreadableTreeError, match="too deep for a layer"):
         layer_id(deep, {})
-    with pytest.raises(TooDeepError):
+    with pytest.raises(UnreadableTreeError, match="too deep for a layer"):
         capture(deep, [], tmp_path / "captured")
     for name in ("deep", "flat", "layer"):
         remove_tree(tmp_path / name)

@@ -15,10 +15,7 @@ from cloche.config.tree import Symlink
 from cloche.portage.cpv import split_cpv
 from cloche.portage.errors import (
     BadNameError,
-    MissingMasterError,
     RepositoryError,
-    RepositoryNameError,
-    UnknownProfileError,
 )
 from cloche.portage.etc import portage_tree, write_tree
 from cloche.portage.gpkg import gpkg_path
@@ -145,28 +142,28 @@ def edit(project: Project, name: str, text: str | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("edits", "error", "place", "says"),
+    ("edits", "place", "says"),
     [
-        ({"repo/metadata/layout.conf": "repo-name = other\n"}, RepositoryNameError,
+        ({"repo/metadata/layout.conf": "repo-name = other\n"},
          "cloche.toml:10", "calls itself “other”"),
-        ({"repo/metadata/layout.conf": None, "repo/profiles/repo_name": "\n"}, RepositoryError,
+        ({"repo/metadata/layout.conf": None, "repo/profiles/repo_name": "\n"},
          "repo_name", "has no name"),
-        ({"repo/metadata/layout.conf": "masters = gentoo\n"}, MissingMasterError,
+        ({"repo/metadata/layout.conf": "masters = gentoo\n"},
          "cloche.toml:10", "add [repos.gentoo]"),
         ({"repo/profiles/profiles.desc": None, "repo/profiles/repo_name": "local\n",
           "machines/first.toml": 'seed="debian"\nprofile="local:defualt"\nsets=["basics"]\n'},
-         UnknownProfileError, "first.toml:2", "did you mean “local:default”"),
+         "first.toml:2", "did you mean “local:default”"),
         ({"machines/first.toml": 'seed="debian"\nprofile="local:xyz"\nsets=["basics"]\n'},
-         UnknownProfileError, "first.toml:2", "there is: default"),
+         "first.toml:2", "there is: default"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_repository_is_told(
-    project: Project, edits: dict[str, str | None], error: type[RepositoryError], place: str,
+    project: Project, edits: dict[str, str | None], place: str,
     says: str,
 ) -> None:  # fmt: skip
     for name, text in edits.items():
         edit(project, name, text)
-    with pytest.raises(error) as caught:
+    with pytest.raises(RepositoryError) as caught:
         repositories(load_project(project.root))
     assert str(caught.value.where).endswith(place)
     assert says in str(caught.value)

@@ -16,8 +16,8 @@ from cloche.config.errors import Origin
 from cloche.config.lock import Stage3Seed
 from cloche.config.project import SeedSpec
 from cloche.fetching.errors import (
+    FetchingError,
     SignatureError,
-    UnreachableError,
     WrongContentError,
 )
 from cloche.seeds import stage3
@@ -181,7 +181,7 @@ def test_content_that_is_not_what_was_announced(ground: Ground) -> None:
         ground.make()
     ground.mirror.put(path, good)
     ground.mirror.cut[path] = [10] * 9
-    with pytest.raises(UnreachableError, match="broken off"):
+    with pytest.raises(FetchingError, match="broken off"):
         ground.make()
 
 

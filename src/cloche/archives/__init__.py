@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloche.archives.errors import ImportRefusedError, LimitError
+from cloche.archives.errors import ImportRefusedError
 from cloche.archives.extraction import ImportOptions, Limits
 from cloche.archives.tarball import ImportReport, import_directory, import_tarball
 
@@ -10,7 +10,6 @@ __all__ = [
     "ImportOptions",
     "ImportRefusedError",
     "ImportReport",
-    "LimitError",
     "Limits",
     "import_directory",
     "import_tarball",

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-from cloche.archives.errors import MalformedTarballError, NoUnpackerError
+from cloche.archives.errors import ImportRefusedError, malformed
+from cloche.errors import Exit
 
 _XZ_MEMORY = 512 << 20  # bytes; `xz -9` needs 65 MiB to unpack
 _CHUNK = 1 << 16  # bytes
@@ -58,8 +59,8 @@ class _Xz:
 def unpacked(path: Path) -> Iterator[Readable]:
     """Open a file, plain or compressed with gzip, bzip2, xz or zstd, for a block.
 
-    Errors of the compression that come up in the block become `MalformedTarballError`. Raises
-    `NoUnpackerError` for zstd where the program is missing, and OSError.
+    Errors of the compression that come up in the block become `ImportRefusedError`, which is
+    also raised for zstd where the program is missing. Raises OSError.
     """
     with path.open("rb") as file:
         magic = file.read(6)
@@ -76,17 +77,18 @@ def unpacked(path: Path) -> Iterator[Readable]:
             else:
                 yield file
         except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-            raise MalformedTarballError(path, b"", str(error), file.tell()) from error
+            raise malformed(path, b"", str(error), file.tell()) from error
         except OSError as error:
             if error.errno is not None:  # what bz2 says has none
                 raise
-            raise MalformedTarballError(path, b"", str(error), file.tell()) from error
+            raise malformed(path, b"", str(error), file.tell()) from error
 
 
 def _zstd(path: Path, file: BinaryIO) -> Iterator[Readable]:
     program = shutil.which("zstd")
     if program is None:
-        raise NoUnpackerError(path, "zstd")
+        what = "there is no program `zstd` to unpack this with"
+        raise ImportRefusedError(path, b"", what, todo="install zstd", status=Exit.HOST)
     os.lseek(file.fileno(), 0, os.SEEK_SET)  # seek() alone moves within Python's buffer
     with subprocess.Popen(
         [program, "--decompress", "--stdout", "--quiet"],

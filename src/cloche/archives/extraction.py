@@ -15,16 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cloche.archives.errors import (
-    AttributeRefusedError,
-    ClashError,
-    DeviceRefusedError,
-    LimitError,
-    LinkTargetError,
-    ThroughLinkError,
-    UnsafeNameError,
-)
+from cloche.archives.errors import ImportRefusedError, over_limit
 from cloche.archives.tarformat import Member
+from cloche.errors import Exit
 from cloche.layers.identity import SOURCE_DATE_EPOCH
 from cloche.store.tree import OPAQUE, lasting, open_directory, remove_at
 
@@ -41,7 +34,7 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much an import may be; one more of anything is a `LimitError`.
+    """How much an import may be; one more of anything is refused.
 
     ``bytes`` of content in all, holes of sparse files included; ``entries`` made, directories that
     the archive only implies included; ``path`` bytes of one name; ``depth`` of directories;
@@ -105,7 +98,7 @@ class Extractor:
             return
         if not path:
             if member.type != "directory":
-                raise UnsafeNameError(self._source, member.name, "is that of the tree itself")
+                raise self._unsafe(member.name, "is that of the tree itself")
             self._directories[path] = member
             return
         within = self._enter(above, member.name)
@@ -142,16 +135,16 @@ class Extractor:
         ``name`` is the member's, for the error.
         """
         if not path or b"\0" in path:
-            raise UnsafeNameError(self._source, name, "is none")
+            raise self._unsafe(name, "is empty or has a null byte")
         if path.startswith(b"/"):
-            raise UnsafeNameError(self._source, name, "is absolute")
+            raise self._unsafe(name, "is absolute")
         parts = [part for part in path.split(b"/") if part not in (b"", b".")]
         if b".." in parts:
-            raise UnsafeNameError(self._source, name, "has a component `..`")
+            raise self._unsafe(name, "has a component `..`")
         self._limit("path", len(path), name)
         self._limit("depth", len(parts), name)
         if any(len(part) > _NAME for part in parts):
-            raise UnsafeNameError(self._source, name, f"has a component of over {_NAME} bytes")
+            raise self._unsafe(name, f"has a component of over {_NAME} bytes")
         return b"/".join(parts)
 
     def _enter(self, path: bytes, name: bytes) -> int:
@@ -169,7 +162,8 @@ class Extractor:
                     self._directories[done] = None
                 below = open_directory(part, fd)
             except (FileExistsError, NotADirectoryError) as error:
-                raise ThroughLinkError(self._source, name, done) from error
+                what = f"the name leads through {os.fsdecode(done)}, which is not a directory"
+                raise ImportRefusedError(self._source, name, what) from error
             finally:
                 os.close(fd)
             fd = below
@@ -194,7 +188,12 @@ class Extractor:
             return True
         # 0:0 would hide what lies below: no archive's business.
         if self._options.devices == "refuse" or member.device == (0, 0):
-            raise DeviceRefusedError(self._source, member.name, *member.device)
+            raise ImportRefusedError(
+                self._source,
+                member.name,
+                "a device node ({}:{})".format(*member.device),
+                todo='import it with devices="skip" to leave these out',
+            )
         if self._options.devices == "skip":
             self.skipped.append(member.name)
             return False
@@ -205,13 +204,13 @@ class Extractor:
             try:
                 self._mkdir(within, name, path)
             except FileExistsError as error:
-                raise ClashError(self._source, member.name) from error
+                raise self._clash(member) from error
         self._directories[path] = member
 
     def _make(self, within: int, name: bytes, path: bytes, member: Member, read: Read) -> None:
         """Make what is no directory, in the place of one of the same name that came before."""
         if path in self._directories:
-            raise ClashError(self._source, member.name)
+            raise self._clash(member)
         self._hidden.discard(path)
         if member.type == "link":
             self._link(name, path, member)
@@ -223,7 +222,7 @@ class Extractor:
             return
         if member.type == "symlink":
             if not member.target or b"\0" in member.target or len(member.target) > _TARGET:
-                raise UnsafeNameError(self._source, member.name, "is that of a link to nothing")
+                raise self._unsafe(member.name, "is that of a link to nothing")
             os.symlink(member.target, name, dir_fd=within)
         else:
             kind = {"fifo": stat.S_IFIFO, "character": stat.S_IFCHR, "block": stat.S_IFBLK}
@@ -256,10 +255,9 @@ class Extractor:
         """Make another name of a file that came before; owner and mode are its own."""
         target = self._safe(member.target, member.name)
         above, _, last = target.rpartition(b"/")
-        if target == path or target in self._hidden or above not in self._directories:
-            raise LinkTargetError(self._source, member.name, member.target)
-        if target in self._directories:
-            raise LinkTargetError(self._source, member.name, member.target)
+        hidden = target == path or target in self._hidden or above not in self._directories
+        if hidden or target in self._directories:
+            raise self._bad_target(member)
         there = os.dup(self._enter(above, member.name))
         try:
             os.stat(last, dir_fd=there, follow_symlinks=False)
@@ -268,7 +266,7 @@ class Extractor:
                 os.unlink(name, dir_fd=within)
             os.link(last, name, src_dir_fd=there, dst_dir_fd=within, follow_symlinks=False)
         except FileNotFoundError as error:
-            raise LinkTargetError(self._source, member.name, member.target) from error
+            raise self._bad_target(member) from error
         finally:
             os.close(there)
 
@@ -278,7 +276,7 @@ class Extractor:
         if name == OPAQUE_WHITEOUT:
             self._opaque.add(above)
         elif hidden in (b"", b".", b"..") or hidden.startswith(WHITEOUT):
-            raise UnsafeNameError(self._source, member.name, "is that of no whiteout")
+            raise self._unsafe(member.name, "is not that of a whiteout")
         else:
             path = above + b"/" + hidden if above else hidden
             if path in self._directories:  # what the layer holds stands above what it hides
@@ -301,8 +299,13 @@ class Extractor:
                 try:
                     os.setxattr(where, name, value, follow_symlinks=isinstance(where, int))
                 except OSError as error:
-                    why = error.strerror or str(error)
-                    raise AttributeRefusedError(self._source, member.name, name, why) from error
+                    raise ImportRefusedError(
+                        self._source,
+                        member.name,
+                        f"the extended attribute {os.fsdecode(name)} cannot be set: "
+                        f"{error.strerror}",
+                        status=Exit.HOST,
+                    ) from error
 
     def _count(self, name: bytes) -> None:
         self.entries += 1
@@ -311,7 +314,21 @@ class Extractor:
     def _limit(self, limit: str, found: int, name: bytes) -> None:
         allowed: int = getattr(self._limits, limit)
         if found > allowed:
-            raise LimitError(self._source, name, limit, found, allowed)
+            raise over_limit(self._source, name, limit, found, allowed)
+
+    def _unsafe(self, name: bytes, why: str) -> ImportRefusedError:
+        return ImportRefusedError(
+            self._source, name, f"the name {why}", todo="do not trust what it comes from"
+        )
+
+    def _clash(self, member: Member) -> ImportRefusedError:
+        what = "the name comes twice, as a directory and as something else"
+        return ImportRefusedError(self._source, member.name, what)
+
+    def _bad_target(self, member: Member) -> ImportRefusedError:
+        target = os.fsdecode(member.target)
+        what = f"a hard link to {target}, which is not a file of the tree so far"
+        return ImportRefusedError(self._source, member.name, what)
 
 
 def emptied(path: Path) -> None:

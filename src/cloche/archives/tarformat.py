@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.archives.decompression import Readable
-from cloche.archives.errors import LimitError, MalformedTarballError, UnsupportedMemberError
+from cloche.archives.errors import ImportRefusedError, malformed, over_limit
 from cloche.layers.xattrtext import ACL_ACCESS, ACL_DEFAULT, acl_from_text
 
 BLOCK = 512  # bytes
@@ -131,7 +131,8 @@ class TarReader:
                 name = prefix + b"/" + name
         self._name = pax.get(b"GNU.sparse.name", pax.get(b"path", name))
         if flag not in _TYPES:
-            raise UnsupportedMemberError(self._source, self._name, flag)
+            what = f"a member of type {flag!r} cannot be unpacked"
+            raise ImportRefusedError(self._source, self._name, what)
         size = self._decimal(pax, b"size", size)
         stored = size if flag in _WITH_DATA else 0
         self._left, self._pad = stored, -stored % BLOCK
@@ -268,7 +269,7 @@ class TarReader:
     def _pay(self, size: int) -> None:
         self._spent += size
         if self._spent > self._metadata:
-            raise LimitError(self._source, self._name, "metadata", self._spent, self._metadata)
+            raise over_limit(self._source, self._name, "metadata", self._spent, self._metadata)
 
     def _check(self, header: bytes) -> None:
         """Compare the checksum, made of bytes or, by some old programs, of signed ones."""
@@ -332,8 +333,8 @@ class TarReader:
         while size:
             size -= len(self._exactly(min(size, _CHUNK)))
 
-    def _bad(self, why: str) -> MalformedTarballError:
-        return MalformedTarballError(self._source, self._name, why, self._at)
+    def _bad(self, why: str) -> ImportRefusedError:
+        return malformed(self._source, self._name, why, self._at)
 
 
 def _field(data: bytes) -> bytes:

@@ -1,45 +1,18 @@
 """What can go wrong with binary package hosts."""
 
-# ruff: noqa: D102 - the texts of an error are documented in cloche.errors
-
 from __future__ import annotations
 
 from cloche.errors import ClocheError, Exit
 
 
 class MissingIndexError(ClocheError):
-    """A binary package host whose index is not in the store."""
+    """A binary package host whose index is not in the store; ``locked``: cloche.lock has it."""
 
     def __init__(self, name: str, *, locked: bool) -> None:
-        super().__init__(name)
-        self.name, self.locked = name, locked
-
-    @property
-    def what(self) -> str:
-        return f"the index of the binary package host {self.name} is not in the store"
-
-    @property
-    def todo(self) -> str:
-        return f"run `cloche repo sync {self.name}{' --locked' if self.locked else ''}`"
-
-
-class IndexDriftError(ClocheError):
-    """A host that offers another index than the locked one; old ones are nowhere to be had."""
-
-    def __init__(self, name: str, locked: str, found: str) -> None:
-        super().__init__(name, locked, found)
-        self.name, self.locked, self.found = name, locked, found
-
-    @property
-    def what(self) -> str:
-        return (
-            f"the binary package host {self.name} offers index {self.found[:12]}, "
-            f"locked is {self.locked[:12]}"
+        super().__init__(
+            f"the index of the binary package host {name} is not in the store",
+            todo=f"run `cloche repo sync {name}{' --locked' if locked else ''}`",
         )
-
-    @property
-    def todo(self) -> str:
-        return f"run `cloche repo sync {self.name}` and lock again, or copy the store that has it"
 
 
 class BadPackageError(ClocheError):
@@ -48,17 +21,5 @@ class BadPackageError(ClocheError):
     status = Exit.FAILED
 
     def __init__(self, source: str, reason: str) -> None:
-        super().__init__(source, reason)
-        self.source, self.reason = source, reason
-
-    @property
-    def what(self) -> str:
-        return self.reason
-
-    @property
-    def where(self) -> str | None:
-        return self.source
-
-    @property
-    def todo(self) -> str:
-        return "do not use this package host, or take it out of the machine's `binrepos`"
+        todo = "do not use this package host, or take it out of the machine's `binrepos`"
+        super().__init__(reason, where=source, todo=todo)

@@ -14,11 +14,12 @@ from pathlib import Path
 
 import msgspec
 
-from cloche.binhosts.errors import IndexDriftError, MissingIndexError
+from cloche.binhosts.errors import MissingIndexError
 from cloche.config import lock as locks
 from cloche.config.binrepos import BinrepoSpec
 from cloche.config.lock import BinrepoPin
 from cloche.config.project import Project
+from cloche.errors import ClocheError
 from cloche.fetching.download import Progress, fetch_file, quiet, shown
 from cloche.fetching.errors import NotThereError, WrongContentError
 from cloche.fetching.openpgp import GENTOO_KEYRING, check_means
@@ -69,7 +70,7 @@ def sync(
 ) -> Binhost:
     """Take the index that the host offers now and lock it; without ``update`` the locked one.
 
-    Raises a `FetchingError`, `IndexDriftError`, `KeyringError`, `NoGpgError`.
+    Raises a `FetchingError`, and `ClocheError` where that is not to be had.
     """
     locked = _locked(project, spec)
     if not update and locked is not None and store.has_blob(locked.index):
@@ -79,7 +80,12 @@ def sync(
     with store.workspace("binrepo") as room:
         blob = store.add_blob(_taken(spec, room, progress), f"index of {spec.name}")
     if not update and locked is not None and locked.index != blob.id:
-        raise IndexDriftError(spec.name, locked.index, blob.id)
+        raise ClocheError(  # old ones are nowhere to be had
+            f"the binary package host {spec.name} offers index {blob.id[:12]}, "
+            f"locked is {locked.index[:12]}",
+            todo=f"run `cloche repo sync {spec.name}` and lock again, "
+            "or copy the store that has it",
+        )
     store.pin(f"{_prefix(spec)}{blob.id[:12]}", (), (blob.id,), {"uri": shown(spec.uri)})
     host = _binhost(store, spec, blob.id)
     lock_found(project, host)

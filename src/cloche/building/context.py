@@ -175,7 +175,7 @@ class BuildContext:
     def layer(self, id: str) -> Layer:
         """A layer of the store. It is looked up once: nothing goes while the store is open.
 
-        Raises `ChangedTreeError` where the policy asks to check.
+        Raises `StoreError` where the policy asks to check.
         """
         if id not in self.layers:
             check_tree(self.store.tree(id), self.policy.check)

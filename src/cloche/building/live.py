@@ -61,7 +61,7 @@ _UNREACHED = re.compile(r"unable to access '([^'\s]+)': *(.*)|repository '([^'\s
 
 
 def pin_of(context: BuildContext, package: Package) -> LivePin | None:
-    """What the lock pins of a package's sources. Raises `BadLockError`."""
+    """What the lock pins of a package's sources. Raises `ConfigError`."""
     return locks.read(context.live.lock).live.get(package.id) if context.live.lock else None
 
 

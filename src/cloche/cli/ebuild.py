@@ -6,7 +6,7 @@ import click
 
 from cloche.cli.complete import complete_repo
 from cloche.cli.workplace import Options
-from cloche.config.errors import Origin, UnknownNameError
+from cloche.config.errors import Origin, unknown_name
 from cloche.config.newebuild import new_ebuild
 from cloche.config.project import load_project
 
@@ -39,7 +39,7 @@ def new(options: Options, name: str, uris: tuple[str, ...], licence: str, repo: 
     own = {n: each.path for n, each in project.repos.items() if each.path is not None}
     place = own.get(repo or next(iter(own), ""))
     if place is None:
-        raise UnknownNameError(Origin(project.root), "own repository", repo or "", own)
+        raise unknown_name(Origin(project.root), "own repository", repo or "", own)
     for path in new_ebuild(place, name, uris, licence):
         click.echo(path)
     if not any((path / "licenses" / licence).is_file() for path in own.values()):

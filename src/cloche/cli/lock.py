@@ -35,7 +35,7 @@ from cloche.cli.workplace import (
 )
 from cloche.config import lock as locks
 from cloche.config.drift import inputs_drift, live_drift, packages_drift
-from cloche.config.errors import NoMachinesError, Origin
+from cloche.config.errors import Origin, no_machines
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
 from cloche.display.text import count, one_line, size
@@ -261,5 +261,5 @@ def _all(context: BuildContext, packages: tuple[Package, ...]) -> list[ClocheErr
 
 def _named(project: Project, machines: tuple[str, ...]) -> tuple[str, ...]:
     if not machines and not project.machines:
-        raise NoMachinesError(Origin(project.root / "machines"))
+        raise no_machines(Origin(project.root / "machines"))
     return machines or project.machines

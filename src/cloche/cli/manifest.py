@@ -14,7 +14,7 @@ from cloche.building.categories import check_categories
 from cloche.building.manifest import Manifest, manifests
 from cloche.cli.complete import complete_machine, complete_repo
 from cloche.cli.workplace import Choices, Options, opened_context, say, telling_of_long_stages
-from cloche.config.errors import NoMachinesError, Origin, UnknownNameError, UnwritableError
+from cloche.config.errors import Origin, no_machines, unknown_name, unwritable
 from cloche.config.project import Project, load_project
 from cloche.errors import Exit
 
@@ -51,7 +51,7 @@ def manifest(
         raise click.UsageError("--check fetches nothing: leave out --force")
     project = load_project(options.directory)
     if not project.machines:
-        raise NoMachinesError(Origin(project.root))
+        raise no_machines(Origin(project.root))
     wanted = project.machine(machine or min(project.machines))
     packages = dict(_packages(project, what))
     wrong = 0
@@ -71,14 +71,14 @@ def manifest(
 
 
 def _packages(project: Project, what: tuple[str, ...]) -> Iterator[tuple[str, list[str]]]:
-    """The packages that are meant, by repository. Raises UnknownNameError."""
+    """The packages that are meant, by repository. Raises `ConfigError`."""
     own = {name: repo.path for name, repo in project.repos.items() if repo.path is not None}
     there = {name: _directories(path) for name, path in own.items()}
     all_names = {name for names in there.values() for name in names}
     for word in what:
         if word not in own and not any(_means(word, name) for name in all_names):
             kind = "package or repository of its own"
-            raise UnknownNameError(Origin(project.root), kind, word, {*own, *all_names})
+            raise unknown_name(Origin(project.root), kind, word, {*own, *all_names})
     for repo, names in there.items():
         whole = not what or repo in what
         yield repo, [n for n in names if whole or any(_means(word, n) for word in what)]
@@ -98,7 +98,7 @@ def _current(place: Path, made: Manifest) -> tuple[Path, str | None]:
     """The Manifest's path, which has to lie in the repository, and its text."""
     path = place / made.cp / "Manifest"
     if path.parent.resolve() != place.resolve() / made.cp or path.is_symlink():
-        raise UnwritableError(path, "a link leads elsewhere")
+        raise unwritable(path, "a link leads elsewhere")
     return path, path.read_text() if path.exists() else None
 
 
@@ -128,6 +128,6 @@ def _written(place: Path, made: Manifest) -> bool:
         else:
             path.unlink()
     except OSError as error:
-        raise UnwritableError(path, error.strerror or str(error)) from error
+        raise unwritable(path, error.strerror or str(error)) from error
     click.echo(path)
     return True

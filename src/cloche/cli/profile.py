@@ -13,7 +13,7 @@ from cloche.config.errors import nearest
 from cloche.config.project import Project, load_project
 from cloche.errors import ClocheError
 from cloche.portage.repository import Profile, profiles_of, read_repository
-from cloche.trees.errors import UnknownTreeError
+from cloche.trees.errors import unknown_repository
 from cloche.trees.stored import place
 
 
@@ -51,7 +51,7 @@ def list_command(
     """
     project = load_project(options.directory)
     if name is not None and name not in project.repos:
-        raise UnknownTreeError(name, tuple(project.repos))
+        raise unknown_repository(name, project.repos)
     found = [
         (repo, each)
         for repo in ([name] if name else project.repos)

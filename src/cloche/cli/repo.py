@@ -23,7 +23,7 @@ from cloche.config.project import Project, RepoSpec, load_project
 from cloche.display.text import seconds, size
 from cloche.fetching.download import shown
 from cloche.store import Store
-from cloche.trees.errors import UnknownTreeError
+from cloche.trees.errors import unknown_repository
 from cloche.trees.methods import SyncContext
 from cloche.trees.stored import Taken, find_tree, stored_trees
 from cloche.trees.stored import sync as sync_tree
@@ -217,10 +217,10 @@ def rm_command(options: Options, name: str, every: bool, dry_run: bool) -> None:
 
 
 def _named(project: Project, names: tuple[str, ...]) -> list[RepoSpec]:
-    """The repositories of these names, or all. Raises `UnknownTreeError`."""
+    """The repositories of these names, or all. Raises `ClocheError`."""
     for name in names:
         if name not in project.repos:
-            raise UnknownTreeError(name, tuple(project.repos))
+            raise unknown_repository(name, project.repos)
     return [project.repos[name] for name in names or project.repos]
 
 

@@ -15,10 +15,9 @@ import click
 from cloche import store as stores
 from cloche.cli.workplace import Options, opened_store, project_or_none, say, store_path
 from cloche.display.text import count, size
-from cloche.errors import Exit
+from cloche.errors import ClocheError, Exit
 from cloche.layers.layer import possible_ids
 from cloche.sandbox import userns
-from cloche.store.errors import NotRootError, UnknownUserError
 
 
 @click.group(
@@ -217,7 +216,12 @@ def adopt_command(options: Options, user: str | None, dry_run: bool, as_json: bo
     """
     path = store_path(options, None)
     if os.geteuid() != 0 or not userns.is_real_root():
-        raise NotRootError(path)
+        raise ClocheError(
+            "only root can change whose files are",
+            where=path,
+            todo=f"run `sudo cloche --store {path} store adopt`",
+            status=Exit.HOST,
+        )
     report = stores.adopt(path, owner_of(user, path), dry_run=dry_run, waiting=say)
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
@@ -232,12 +236,13 @@ def adopt_command(options: Options, user: str | None, dry_run: bool, as_json: bo
 
 
 def owner_of(name: str | None, path: Path) -> stores.Owner:
-    """The maps of a user, as `userns.enter` would make them. Raises UnknownUserError, HostError."""
+    """The maps of a user, as `userns.enter` would make them. Raises ClocheError."""
     try:
         uid = path.stat().st_uid if name is None else pwd.getpwnam(name).pw_uid
         entry = pwd.getpwuid(uid)
     except (KeyError, OSError) as error:
-        raise UnknownUserError(name or f"the owner of {path}") from error
+        what = f"there is no user {name or f'the owner of {path}'}"
+        raise ClocheError(what, todo="name one of /etc/passwd with --user") from error
     if uid == 0:
         return stores.Owner(stores.IdMap(0, 1), stores.IdMap(0, 1))
     uids, gids = userns.ranges(entry.pw_name, uid)

@@ -13,9 +13,10 @@ from cloche.cli.build import Progress, make_display
 from cloche.cli.workplace import say
 from cloche.display.plain import Plain
 from cloche.display.text import one_line
+from cloche.errors import ClocheError
 from cloche.records.events import Done, Event, Note
-from cloche.watch.errors import NothingToWatchError, UnreadableEmergeError
 from cloche.watch.processes import Emerge, is_alive, is_open, join, running_emerges
+from cloche.watch.watching import unreadable_emerge
 from cloche.watch.watching import watch as follow
 
 AGAIN = 0.5  # seconds between two looks for an emerge
@@ -61,9 +62,10 @@ def watch(
         time.sleep(AGAIN)
         found, hidden = _found(root, pid)
     if not found and hidden:
-        raise UnreadableEmergeError(hidden[-1].pid, "it runs as another user")
+        raise unreadable_emerge(hidden[-1].pid, "it runs as another user")
     if not found:
-        raise NothingToWatchError(str(root) if root else None)
+        place = f" in {root}" if root else ""
+        raise ClocheError(f"no emerge runs{place}", todo="with --wait the next one is waited for")
     join(found[-1])
     display = make_display(progress, verbose=verbose)
     failed: list[Done] = []

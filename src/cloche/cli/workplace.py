@@ -22,7 +22,7 @@ from cloche.building.resolve import proposal
 from cloche.building.unresolved import ProposedError, ResolutionError
 from cloche.cli.complete import complete_engine
 from cloche.config import autounmask
-from cloche.config.complaints import Complaint, IneffectiveError, locate
+from cloche.config.complaints import Complaint, ineffective, locate
 from cloche.config.fragments import machine_sources
 from cloche.config.lock import read as read_lock
 from cloche.config.machine import Fragment, Machine
@@ -215,7 +215,7 @@ def prepared(context: BuildContext, project: Project, machine: Machine, choices:
     for each in (*complaints, *sayings_of(worker)):
         context.bus(Note(text=str(each), level="warning"))
     if complaints and choices.strict_config:
-        raise IneffectiveError(complaints)
+        raise ineffective(complaints)
     if choices.locked:
         hold_packages(read_lock(project.lock), machine, context.inputs, worker.plan.packages)
     return worker

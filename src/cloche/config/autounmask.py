@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cloche.config.errors import Origin, UnknownNameError, UnwritableError
+from cloche.config.errors import Origin, unknown_name, unwritable
 from cloche.config.machine import Fragment, Machine
 
 _SECTION: Final = re.compile(
@@ -47,18 +47,18 @@ def proposed(text: str) -> tuple[Change, ...]:
 
 
 def fragment_of(machine: Machine, name: str) -> Fragment:
-    """The fragment of a machine that is called ``name``. Raises `UnknownNameError`."""
+    """The fragment of a machine that is called ``name``. Raises `ConfigError`."""
     for fragment in machine.fragments:
         if fragment.name == name:
             return fragment
     known = [fragment.name for fragment in machine.fragments]
-    raise UnknownNameError(Origin(machine.file), "fragment of this machine", name, known)
+    raise unknown_name(Origin(machine.file), "fragment of this machine", name, known)
 
 
 def write(changes: Iterable[Change], fragment: Fragment) -> tuple[Path, ...]:
     """Add the changes to a fragment's files; give the files that are different now.
 
-    A line that stands there already is not written again. Raises `UnwritableError`.
+    A line that stands there already is not written again. Raises `ConfigError`.
     """
     by_file: dict[Path, list[Change]] = {}
     for change in changes:
@@ -78,5 +78,5 @@ def _append(path: Path, wanted: Sequence[Change]) -> bool:
             text += "\n"
         path.write_text(text + "".join(f"{line}\n" for c in new for line in (*c.reasons, c.line)))
     except (OSError, UnicodeDecodeError) as error:
-        raise UnwritableError(path, getattr(error, "strerror", None) or str(error)) from error
+        raise unwritable(path, getattr(error, "strerror", None) or str(error)) from error
     return True

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from cloche.config.atoms import is_name
-from cloche.config.errors import MalformedError, Origin
+from cloche.config.errors import ConfigError, Origin
 from cloche.config.sync import read_uri
 from cloche.config.table import Table
 
@@ -38,7 +38,7 @@ def read_binrepos(top: Table, root: Path) -> Mapping[str, BinrepoSpec]:
 
 def _read(name: str, table: Table, root: Path) -> BinrepoSpec:
     if not is_name(name):
-        raise MalformedError(
+        raise ConfigError(
             table.origin(),
             f"“{name}” is not a name for a binary package host",
             "use letters, digits, _ . + -",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,23 +29,13 @@ class Complaint:
         return f"{self.origin}: {self.text}" if self.origin else self.text
 
 
-class IneffectiveError(ClocheError):
+def ineffective(complaints: Sequence[Complaint]) -> ClocheError:
     """``--strict-config`` with a configuration of which a part has no effect."""
-
-    def __init__(self, complaints: tuple[Complaint, ...]) -> None:
-        super().__init__(complaints)
-        self.complaints = complaints
-
-    @property
-    def what(self) -> str:
-        """How much of it."""
-        number = len(self.complaints)
-        return f"{number} {'setting has' if number == 1 else 'settings have'} no effect"
-
-    @property
-    def todo(self) -> str:
-        """The way out."""
-        return "correct or remove what the warnings name, or leave out --strict-config"
+    number = len(complaints)
+    return ClocheError(
+        f"{number} {'setting has' if number == 1 else 'settings have'} no effect",
+        todo="correct or remove what the warnings name, or leave out --strict-config",
+    )
 
 
 def locate(lines: Iterable[str], sources: Mapping[str, Path]) -> tuple[Complaint, ...]:

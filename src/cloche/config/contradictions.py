@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from cloche.config import makeconf
-from cloche.config.errors import ContradictionError, MalformedError, Origin
+from cloche.config.errors import ConfigError, Origin, contradiction
 
 Texts = tuple[tuple[str, Path, str], ...]  # kind (make.conf, package.use, …), path, text
 
@@ -50,7 +50,7 @@ class Statement:
 
 
 def check(fragments: Iterable[tuple[str, Texts]]) -> None:
-    """Raise `ContradictionError` for the first two fragments that disagree, in order."""
+    """Raise `ConfigError` for the first two fragments that disagree, in order."""
     said: dict[str, Statement] = {}
     for _, texts in fragments:
         own: dict[str, Statement] = {}
@@ -63,7 +63,7 @@ def check(fragments: Iterable[tuple[str, Texts]]) -> None:
         for subject, statement in own.items():
             before = said.get(subject)
             if before and not statement.adds and before.value != statement.value:
-                raise ContradictionError(
+                raise contradiction(
                     statement.origin, before.origin, subject, statement.value, before.value
                 )
         _check_cleared(said, own)
@@ -76,7 +76,7 @@ def _check_cleared(said: Mapping[str, Statement], own: Mapping[str, Statement]) 
     for subject, before in said.items():
         by = clears.get(before.group)
         if by and not before.negative and subject not in own:
-            raise ContradictionError(
+            raise contradiction(
                 by.origin, before.origin, subject, "taken away by “-*”", before.value
             )
 
@@ -137,6 +137,6 @@ def _masks(kind: str, text: str, path: Path) -> Iterator[Statement]:
     """Masked and unmasked atoms; ``-ATOM`` takes one back."""
     for origin, words in _lines(text, path):
         if len(words) > 1:
-            raise MalformedError(origin, "more than one word in a line", "write one atom a line")
+            raise ConfigError(origin, "more than one word in a line", "write one atom a line")
         masked = (kind == "package.mask") != words[0].startswith("-")
         yield Statement(words[0].lstrip("-"), "masked" if masked else "unmasked", origin)

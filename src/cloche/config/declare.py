@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloche.config import toml
 from cloche.config.atoms import is_name
-from cloche.config.errors import MalformedError, Origin
+from cloche.config.errors import ConfigError, Origin
 from cloche.config.files import check_writable, replace_text
 from cloche.config.project import Project, SeedSpec, load_project
 
@@ -12,13 +12,13 @@ from cloche.config.project import Project, SeedSpec, load_project
 def check_declaration(project: Project, spec: SeedSpec) -> None:
     """See that a seed could be declared, before any work on it.
 
-    One that is declared already, and says the same, may be. Raises `MalformedError` for one that
-    says something else and for what is no name, `UnwritableError`.
+    One that is declared already, and says the same, may be. Raises `ConfigError` for one that
+    says something else, for what is no name, and where the file cannot be written.
     """
     there = project.seeds.get(spec.name)
     if there is None:
         if not is_name(spec.name):
-            raise MalformedError(
+            raise ConfigError(
                 Origin(project.file),
                 f"“{spec.name}” is not a name for a seed",
                 "use letters, digits, _ . + -",
@@ -26,7 +26,7 @@ def check_declaration(project: Project, spec: SeedSpec) -> None:
         check_writable(project.file)
         _with(project, spec)
     elif (there.type, dict(there.options)) != (spec.type, dict(spec.options)):
-        raise MalformedError(
+        raise ConfigError(
             there.origin,
             f"the seed “{spec.name}” is declared already, otherwise",
             "choose another --name",
@@ -42,7 +42,7 @@ def declare_seed(project: Project, spec: SeedSpec) -> None:
 
 
 def _with(project: Project, spec: SeedSpec) -> str:
-    """The file's text with the declaration. Raises `MalformedError` where it cannot have one."""
+    """The file's text with the declaration. Raises `ConfigError` where it cannot have one."""
     text = project.file.read_bytes().decode()
     table = toml.dumps({"seeds": {spec.name: {"type": spec.type, **spec.options}}})
     gap = "" if not text or text.endswith("\n") else "\n"
@@ -51,7 +51,7 @@ def _with(project: Project, spec: SeedSpec) -> str:
         toml.loads(whole)
         whole.encode()
     except ValueError as error:
-        raise MalformedError(
+        raise ConfigError(
             Origin(project.file),
             f"a table [seeds.{spec.name}] cannot be added: {error}",
             "have each seed in a table of its own, with names and values in UTF-8",

@@ -13,7 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from cloche.config.errors import MalformedError, Origin, UnreadableError, UnwritableError
+from cloche.config.errors import ConfigError, Origin, unwritable
 
 TEXT_LIMIT = 1 << 20  # bytes; machine files, make.conf and the like
 FILE_LIMIT = 16 << 20  # bytes; a patch or a saved kernel configuration may be large
@@ -29,7 +29,7 @@ def read_bytes(path: Path, root: Path, limit: int = FILE_LIMIT) -> bytes:
     """The content of a regular file inside ``root``; symbolic links may not lead out of it.
 
     A link to ``/dev/null`` counts as an empty file: that is how portage(5) switches a patch off.
-    Raises `UnreadableError`.
+    Raises `ConfigError`.
     """
     origin = Origin(path)
     try:
@@ -37,59 +37,57 @@ def read_bytes(path: Path, root: Path, limit: int = FILE_LIMIT) -> bytes:
         if str(real) == os.devnull:
             return b""
         if not real.is_relative_to(root.resolve()):
-            raise UnreadableError(
+            raise ConfigError(
                 origin, f"leads out of the project, to {real}", "put a copy into the project"
             )
         # O_NONBLOCK: opening a FIFO would wait for its writer for ever.
         descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "symbolic links in a circle"
-        raise UnreadableError(origin, f"cannot be read: {reason}") from error
+        raise ConfigError(origin, f"cannot be read: {reason}") from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise UnreadableError(origin, "not a regular file")
+        raise ConfigError(origin, "not a regular file")
     with open(descriptor, "rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise UnreadableError(
-            origin, f"larger than {limit >> 20} MiB", "this is hardly the right file"
-        )
+        raise ConfigError(origin, f"larger than {limit >> 20} MiB", "this is hardly the right file")
     return content
 
 
 def decode(content: bytes, path: Path) -> str:
-    """The text of a UTF-8 file. Raises `MalformedError` with the line of the first wrong byte."""
+    """The text of a UTF-8 file. Raises `ConfigError` with the line of the first wrong byte."""
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         byte = content[error.start]
-        raise MalformedError(
+        raise ConfigError(
             Origin(path, line), f"not UTF-8 (byte 0x{byte:02x})", "save the file as UTF-8"
         ) from error
     if "\0" in text:
         line = text.count("\n", 0, text.index("\0")) + 1
-        raise MalformedError(Origin(path, line), "holds a NUL byte", "this is not a text file")
+        raise ConfigError(Origin(path, line), "holds a NUL byte", "this is not a text file")
     return text
 
 
 def read_text(path: Path, root: Path) -> str:
-    """The text of a UTF-8 file inside ``root``. Raises `UnreadableError`, `MalformedError`."""
+    """The text of a UTF-8 file inside ``root``. Raises `ConfigError`."""
     return decode(read_bytes(path, root, TEXT_LIMIT), path)
 
 
 def check_writable(file: Path) -> None:
-    """See that a file could be replaced, before long work for it. Raises `UnwritableError`."""
+    """See that a file could be replaced, before long work for it. Raises `ConfigError`."""
     above = file.resolve().parent
     if not os.access(above, os.W_OK):
         read_only = os.statvfs(above).f_flag & os.ST_RDONLY
-        raise UnwritableError(file, os.strerror(errno.EROFS if read_only else errno.EACCES))
+        raise unwritable(file, os.strerror(errno.EROFS if read_only else errno.EACCES))
 
 
 def replace_text(file: Path, text: str) -> None:
     """Write a file in one step, or what it is a link to, so that a full disk leaves the old one.
 
-    A new one is for all to read; an old one keeps its mode. Raises `UnwritableError`, OSError.
+    A new one is for all to read; an old one keeps its mode. Raises `ConfigError`, OSError.
     """
     check_writable(file)
     file = file.resolve()
@@ -120,11 +118,11 @@ def names(directory: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise UnreadableError(Origin(directory), f"cannot be read: {error.strerror}") from error
+        raise ConfigError(Origin(directory), f"cannot be read: {error.strerror}") from error
     for name in found:
         # Names come back in messages and in files of Portage, where a line's end has a meaning.
         if not name.isprintable():
-            raise UnreadableError(
+            raise ConfigError(
                 Origin(directory),
                 f"holds a name that is not printable UTF-8: {name!a}",
                 "rename it",
@@ -136,7 +134,7 @@ def walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
     """All files below a directory in Portage's order, as relative name and path.
 
     Directories are entered through symbolic links too, as long as they stay inside ``root``.
-    Raises `UnreadableError`.
+    Raises `ConfigError`.
     """
     boundary = root.resolve()
     count = 0
@@ -146,24 +144,24 @@ def walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
         # Directories count: a few links to a parent are a tree without end.
         count += 1
         if count > TREE_LIMIT:
-            raise UnreadableError(Origin(directory), f"more than {TREE_LIMIT} names below it")
+            raise ConfigError(Origin(directory), f"more than {TREE_LIMIT} names below it")
         if not path.is_dir():
             yield relative, path
             continue
         if not path.resolve().is_relative_to(boundary):
-            raise UnreadableError(Origin(path), f"leads out of the project, to {path.resolve()}")
+            raise ConfigError(Origin(path), f"leads out of the project, to {path.resolve()}")
         if relative.count("/") > _DEPTH_LIMIT:
-            raise UnreadableError(Origin(path), "nested too deeply", "look for a link to a parent")
+            raise ConfigError(Origin(path), "nested too deeply", "look for a link to a parent")
         below = [(f"{relative}/{name}".lstrip("/"), path / name) for name in names(path)]
         stack.extend(reversed(below))
 
 
 def read_tree(directory: Path, root: Path) -> Iterator[tuple[str, Path, bytes]]:
-    """All files below a directory as relative name, path and content. Raises `UnreadableError`."""
+    """All files below a directory as relative name, path and content. Raises `ConfigError`."""
     total = 0
     for relative, path in walk(directory, root):
         content = read_bytes(path, root)
         total += len(content)
         if total > TREE_BYTES:
-            raise UnreadableError(Origin(directory), f"holds more than {TREE_BYTES >> 20} MiB")
+            raise ConfigError(Origin(directory), f"holds more than {TREE_BYTES >> 20} MiB")
         yield relative, path, content

@@ -14,10 +14,9 @@ from typing import Final
 
 from cloche.config import contradictions, makeconf
 from cloche.config.errors import (
-    ContradictionError,
+    ConfigError,
     Origin,
-    RefusedFileError,
-    UnreadableError,
+    contradiction,
     nearest,
 )
 from cloche.config.files import decode, names, read_tree
@@ -64,7 +63,7 @@ class SourceFile:
 
 
 def read_fragment(fragment: Fragment, root: Path) -> tuple[SourceFile, ...]:
-    """All files of a fragment in Portage's order. Raises `RefusedFileError`, `UnreadableError`."""
+    """All files of a fragment in Portage's order. Raises `ConfigError`."""
     found = []
     for name in names(fragment.directory):
         _check_top(name, fragment.directory / name)
@@ -77,10 +76,10 @@ def read_fragment(fragment: Fragment, root: Path) -> tuple[SourceFile, ...]:
 def _check_top(name: str, path: Path) -> None:
     """Refuse what cloche writes itself, and what Portage would never read."""
     if name in REFUSED:
-        raise RefusedFileError(Origin(path), f"{name} in a fragment", REFUSED[name])
+        raise ConfigError(Origin(path), f"{name} in a fragment", REFUSED[name])
     if name not in _KNOWN:
         close = nearest(name, _KNOWN - REFUSED.keys())
-        raise RefusedFileError(
+        raise ConfigError(
             Origin(path),
             f"Portage reads no file called “{name}”",
             f"did you mean “{close}”?" if close else "see portage(5) for the names it reads",
@@ -90,8 +89,8 @@ def _check_top(name: str, path: Path) -> None:
 def merge(fragments: Iterable[tuple[str, tuple[SourceFile, ...]]]) -> dict[str, bytes]:
     """The files of /etc/portage, from fragments in order, each as its name and its files.
 
-    Raises `ContradictionError` where two fragments cannot both be meant, `RefusedVariableError` and
-    `MalformedError` for what may not stand in them.
+    Raises `ConfigError` where two fragments cannot both be meant, `ConfigError` and
+    `ConfigError` for what may not stand in them.
     """
     ordered = tuple(fragments)
     contradictions.check([(name, _texts(files)) for name, files in ordered])
@@ -102,7 +101,7 @@ def merge(fragments: Iterable[tuple[str, tuple[SourceFile, ...]]]) -> dict[str, 
         for file in files:
             target = _target(file.name, f"{index:0{width}}-{fragment}")
             if tree.setdefault(target, file.content) != file.content:
-                raise ContradictionError(
+                raise contradiction(
                     Origin(file.path), Origin(origin[target]), file.name, "one thing", "another"
                 )
             origin.setdefault(target, file.path)
@@ -171,7 +170,7 @@ def _check_shape(tree: Mapping[str, bytes], origin: Mapping[str, Path]) -> None:
         for end in range(1, len(parts)):
             parent = "/".join(parts[:end])
             if parent in tree:
-                raise ContradictionError(
+                raise contradiction(
                     Origin(origin[name]), Origin(origin[parent]), parent, "a directory", "a file"
                 )
 
@@ -192,13 +191,13 @@ def machine_files(machine: Machine) -> dict[str, bytes]:
     if patches.exists():
         for relative, path, content in read_tree(patches, machine.root):
             if not relative:
-                raise UnreadableError(Origin(path), "not a directory", "patches go below it")
+                raise ConfigError(Origin(path), "not a directory", "patches go below it")
             # A README among the patches is for people; Portage applies *.patch and *.diff.
             if relative.endswith((".patch", ".diff")):
                 own.append(SourceFile(f"patches/{relative}", path, content))
     for file in own:
         if tree.setdefault(file.name, file.content) != file.content:
-            raise ContradictionError(
+            raise contradiction(
                 Origin(file.path), Origin(paths[file.name]), file.name, "one thing", "another"
             )
     return tree

@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 
 from cloche.config import toml
-from cloche.config.errors import BadLockError
+from cloche.config.errors import ConfigError, Origin
 from cloche.config.files import check_writable, decode, read_bytes, replace_text
 
 VERSION = 2
@@ -208,7 +208,7 @@ _Entry = TypeVar("_Entry")
 
 
 def parse(text: str, file: Path) -> Lock:
-    """Read the text of a lock. Raises `BadLockError`."""
+    """Read the text of a lock. Raises `ConfigError`."""
     try:
         data = toml.loads(text)
         version = data.pop("version", None)
@@ -230,7 +230,11 @@ def parse(text: str, file: Path) -> Lock:
             {name: _entry(LivePin, each, f"live.{name}") for name, each in _tables(data, "live")},
         )
     except ValueError as problem:
-        raise BadLockError(file, str(problem)) from problem
+        raise ConfigError(
+            Origin(file),
+            f"not a lock file of cloche: {problem}",
+            "restore it from version control",
+        ) from problem
 
 
 def _tables(data: Mapping[str, Any], name: str) -> Iterable[tuple[str, Mapping[str, Any]]]:
@@ -301,7 +305,7 @@ def _rank(item: object) -> tuple[str, ...]:
 def read(file: Path) -> Lock:
     """The lock in ``file``; an empty one where there is none.
 
-    Raises `BadLockError`, `UnreadableError`, `MalformedError`."""
+    Raises `ConfigError`."""
     if not os.path.lexists(file):
         return Lock()
     return parse(decode(read_bytes(file, file.parent), file), file)
@@ -318,7 +322,7 @@ def write(file: Path, lock: Lock) -> None:
 def check(file: Path) -> None:
     """See that a lock can be read and written, before long work on what it is to say.
 
-    Raises as `read`, and `UnwritableError`.
+    Raises as `read`, and `ConfigError`.
     """
     read(file)
     check_writable(file)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.config.atoms import is_name
-from cloche.config.errors import MalformedError, MissingKeyError, Origin, UnknownNameError
+from cloche.config.errors import ConfigError, Origin, missing_key, unknown_name
 from cloche.config.files import names
 from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
 from cloche.config.table import Table, load
@@ -114,14 +114,14 @@ def load_machine(
     output.only(("stage4",))
     seed = table.required("seed", '"debian"')
     if seed not in seeds:
-        raise UnknownNameError(table.origin("seed"), "seed", seed, seeds)
+        raise unknown_name(table.origin("seed"), "seed", seed, seeds)
     fragments = tuple(_fragment(*item, root) for item in table.strings("portage"))
     _no_repetition(table, "portage")
     set_files = _all_sets(root, fragments)
     sets = [Asked(f"@{text.removeprefix('@')}", origin) for text, origin in table.strings("sets")]
     packages = tuple(check_member(text, origin) for text, origin in table.strings("packages"))
     if not sets and not packages:
-        raise MissingKeyError(table.origin(), "packages", '["app-misc/hello"]')
+        raise missing_key(table.origin(), "packages", '["app-misc/hello"]')
     return Machine(
         name=name,
         file=file,
@@ -147,24 +147,24 @@ def _profile(table: Table, repos: frozenset[str]) -> Profile:
     repo, colon, path = text.partition(":")
     parts = path.split("/")
     if not colon or not repo or any(part in ("", ".", "..") for part in parts):
-        raise MalformedError(
+        raise ConfigError(
             origin, f"“{text}” is not a profile", 'write "REPO:PATH", the path below REPO/profiles'
         )
     if repo not in repos:
-        raise UnknownNameError(origin, "repository", repo, repos)
+        raise unknown_name(origin, "repository", repo, repos)
     return Profile(repo, path, origin)
 
 
 def _fragment(name: str, origin: Origin, root: Path) -> Fragment:
     """A fragment by its name."""
     if not is_name(name):
-        raise MalformedError(
+        raise ConfigError(
             origin, f"“{name}” is not a name for a fragment", "use letters, digits, _ . + -"
         )
     parent = root / "portage"
     there = [entry for entry in names(parent) if (parent / entry).is_dir()]
     if name not in there:
-        raise UnknownNameError(origin, "fragment", name, there)
+        raise unknown_name(origin, "fragment", name, there)
     return Fragment(name, parent / name, origin)
 
 
@@ -173,7 +173,7 @@ def _no_repetition(table: Table, key: str) -> None:
     seen: set[str] = set()
     for text, origin in table.strings(key):
         if text in seen:
-            raise MalformedError(origin, f"“{text}” is named twice", "remove one of the two")
+            raise ConfigError(origin, f"“{text}” is named twice", "remove one of the two")
         seen.add(text)
 
 
@@ -190,7 +190,7 @@ def _binrepos(table: Table, known: frozenset[str]) -> tuple[str, ...]:
     _no_repetition(table, "binrepos")
     for name, origin in table.strings("binrepos"):
         if name not in known:
-            raise UnknownNameError(origin, "binary package host", name, known)
+            raise unknown_name(origin, "binary package host", name, known)
     return tuple(name for name, _ in table.strings("binrepos"))
 
 
@@ -200,7 +200,7 @@ def _live(table: Table) -> tuple[str, ...]:
         return ("*/*",) if table.get("live", bool, False) else ()
     for text, origin in table.strings("live"):
         if not _LIVE.fullmatch(text):
-            raise MalformedError(
+            raise ConfigError(
                 origin,
                 f"“{text}” is not the name of a package",
                 'write "CATEGORY/NAME", with wildcards if you like, or `live = true` for all',

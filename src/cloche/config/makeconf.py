@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cloche.config.errors import MalformedError, Origin, RefusedVariableError
+from cloche.config.errors import ConfigError, Origin
 
 
 def words(text: str) -> frozenset[str]:
@@ -96,7 +96,7 @@ class Assignment:
 
 
 def parse(text: str, file: Path) -> tuple[Assignment, ...]:
-    """The assignments of one file, in order. Raises `MalformedError`, `RefusedVariableError`."""
+    """The assignments of one file, in order. Raises `ConfigError`."""
     lexer = shlex.shlex(text if text.endswith("\n") else text + "\n", posix=True)
     lexer.wordchars = string.digits + string.ascii_letters + r"~!@#$%*_\:;?,./-+{}"
     lexer.quotes = "\"'"
@@ -104,7 +104,11 @@ def parse(text: str, file: Path) -> tuple[Assignment, ...]:
     while (assignment := _next(lexer, file)) is not None:
         reason = OWNED.get(assignment.name)
         if reason:
-            raise RefusedVariableError(assignment.origin, assignment.name, reason)
+            raise ConfigError(
+                assignment.origin,
+                f"{assignment.name} cannot be set in a fragment",
+                f"remove the line: {reason}",
+            )
         found.append(assignment)
     return tuple(found)
 
@@ -120,21 +124,21 @@ def _next(lexer: shlex.shlex, file: Path) -> Assignment | None:
             return None
         origin = Origin(file, lexer.lineno)
         if key == "source":
-            raise MalformedError(
+            raise ConfigError(
                 origin, "“source” brings in another file", "copy what is needed into the fragment"
             )
         equals = lexer.get_token()
         value = lexer.get_token() if equals == "=" else None
     except ValueError as error:
-        raise MalformedError(
+        raise ConfigError(
             Origin(file, line), f"{str(error).lower()} in what starts here", "close the quotation"
         ) from error
     if equals != "=":
-        raise MalformedError(origin, f"“{key}” is not followed by “=”", 'write NAME="value"')
+        raise ConfigError(origin, f"“{key}” is not followed by “=”", 'write NAME="value"')
     if value is None:
-        raise MalformedError(origin, f"“{key}” has no value", 'write NAME="value"')
+        raise ConfigError(origin, f"“{key}” has no value", 'write NAME="value"')
     if _NO_NAME.search(key):
-        raise MalformedError(origin, f"“{key}” is not a variable's name", "use letters, digits, _")
+        raise ConfigError(origin, f"“{key}” is not a variable's name", "use letters, digits, _")
     return Assignment(key, value, origin)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from cloche.config.errors import MalformedError, Origin, UnreadableError, UnwritableError
+from cloche.config.errors import ConfigError, Origin, unwritable
 
 # PMS 3.1.1, 3.1.2 and 3.2, with the version at the end.
 _NAME: Final = re.compile(
@@ -63,23 +63,23 @@ def new_ebuild(repo: Path, name: str, uris: Sequence[str], licence: str) -> tupl
     """Write the ebuild ``category/pn[-version]`` into a repository; give the files written.
 
     A category that is not declared is added, and a metadata.xml where there is none. Raises
-    `MalformedError`, `UnreadableError` where the ebuild is there already, `UnwritableError`.
+    `ConfigError` where the ebuild is there already, `ConfigError`.
     """
     found = _NAME.fullmatch(name)
     for word in (*uris, licence):
         if not word or re.search(r"[\s\"'$`\\()]", word):
-            raise MalformedError(Origin(repo), f"“{word}” cannot stand in an ebuild", "correct it")
+            raise ConfigError(Origin(repo), f"“{word}” cannot stand in an ebuild", "correct it")
     if found is None:
-        raise MalformedError(
+        raise ConfigError(
             Origin(repo), f"“{name}” is not CATEGORY/NAME-VERSION", "such as app-misc/hello-1.0"
         )
     category, pn, version = found["category"], found["pn"], found["version"] or "1"
     directory = repo / category / pn
     ebuild = directory / f"{pn}-{version}.ebuild"
     if ebuild.exists() or ebuild.is_symlink():
-        raise UnreadableError(Origin(ebuild), "there already", "choose another version")
+        raise ConfigError(Origin(ebuild), "there already", "choose another version")
     if directory.resolve() != repo.resolve() / category / pn:
-        raise UnwritableError(directory, "a link leads elsewhere")
+        raise unwritable(directory, "a link leads elsewhere")
     files = {ebuild: ebuild_text(pn, uris, licence)}
     if not (directory / "metadata.xml").exists():
         files[directory / "metadata.xml"] = _METADATA
@@ -95,5 +95,5 @@ def new_ebuild(repo: Path, name: str, uris: Sequence[str], licence: str) -> tupl
             path.write_text(text)
     except OSError as error:
         place = Path(error.filename or directory)
-        raise UnwritableError(place, error.strerror or str(error)) from error
+        raise unwritable(place, error.strerror or str(error)) from error
     return tuple(files)

@@ -9,12 +9,11 @@ from pathlib import Path
 from cloche.config.atoms import is_name
 from cloche.config.binrepos import BinrepoSpec, read_binrepos
 from cloche.config.errors import (
-    MalformedError,
-    MissingKeyError,
-    NoProjectError,
+    ConfigError,
     Origin,
-    UnknownNameError,
-    WrongTypeError,
+    missing_key,
+    unknown_name,
+    wrong_type,
 )
 from cloche.config.files import names
 from cloche.config.machine import Machine, load_machine, place_of
@@ -118,10 +117,10 @@ class Project:
     def machine(self, name: str) -> Machine:
         """Load ``machines/NAME.toml`` with all it refers to. Raises `ConfigError`."""
         if name not in self.machines:
-            raise UnknownNameError(Origin(self.root / "machines"), "machine", name, self.machines)
+            raise unknown_name(Origin(self.root / "machines"), "machine", name, self.machines)
         file = self.root / "machines" / f"{name}.toml"
         if not is_name(name):
-            raise MalformedError(
+            raise ConfigError(
                 Origin(file), "not a name for a machine", "use letters, digits, _ . + - in its name"
             )
         return load_machine(
@@ -137,13 +136,17 @@ class Project:
 def load_project(start: Path) -> Project:
     """Find ``cloche.toml`` in ``start`` or a directory above it, and read it.
 
-    Raises `NoProjectError`, or another `ConfigError` with file and line.
+    Raises `ConfigError`, or another `ConfigError` with file and line.
     """
     here = start.absolute()
     for directory in (here, *here.parents):
         if (directory / FILE).is_file():
             return _read(directory.resolve())
-    raise NoProjectError(Origin(here))
+    raise ConfigError(
+        Origin(here),
+        "no cloche.toml here or in a directory above",
+        "change into a project, or make one with `cloche init DIR`",
+    )
 
 
 def _read(root: Path) -> Project:
@@ -156,7 +159,7 @@ def _read(root: Path) -> Project:
     repos = {name: _repo(name, table, root) for name, table in top.tables("repos").items()}
     mains = [repo for repo in repos.values() if repo.main]
     if len(mains) > 1:
-        raise MalformedError(
+        raise ConfigError(
             mains[1].origin, f"a second main repository, after “{mains[0].name}”", "keep one `main`"
         )
     return Project(
@@ -182,7 +185,7 @@ def _choice(table: Table, key: str, known: tuple[str, ...]) -> str | None:
     word = table.optional(key, str)
     if word is not None and word not in known:
         wanted = f"one of {', '.join(known)}"
-        raise WrongTypeError(table.origin(key), f"store.{key}", wanted, f"“{word}”")
+        raise wrong_type(table.origin(key), f"store.{key}", wanted, f"“{word}”")
     return word
 
 
@@ -190,7 +193,7 @@ def _count(table: Table, key: str) -> int | None:
     """A number of things at once."""
     number = table.optional(key, int)
     if number is not None and number < 1:
-        raise WrongTypeError(table.origin(key), f"build.{key}", "a number from 1", str(number))
+        raise wrong_type(table.origin(key), f"build.{key}", "a number from 1", str(number))
     return number
 
 
@@ -198,13 +201,13 @@ def _path(table: Table, key: str, root: Path) -> Path | None:
     """A path, relative to the file it is written in; it need not exist."""
     text = table.optional(key, str)
     if text == "":
-        raise WrongTypeError(table.origin(key), key, "a path", "an empty string")
+        raise wrong_type(table.origin(key), key, "a path", "an empty string")
     return None if text is None else (root / text).absolute()
 
 
 def _checked_name(kind: str, name: str, table: Table) -> None:
     if not is_name(name):
-        raise MalformedError(
+        raise ConfigError(
             table.origin(), f"“{name}” is not a name for a {kind}", "use letters, digits, _ . + -"
         )
 
@@ -214,7 +217,7 @@ def _seed(name: str, table: Table) -> SeedSpec:
     _checked_name("seed", name, table)
     kind = table.required("type", '"debian"')
     if kind not in _SEED_KEYS:
-        raise UnknownNameError(table.origin("type"), "type of seed", kind, _SEED_KEYS)
+        raise unknown_name(table.origin("type"), "type of seed", kind, _SEED_KEYS)
     known = _SEED_KEYS[kind]
     table.only(("type", *known))
     options: dict[str, Option] = {}
@@ -234,9 +237,9 @@ def _repo(name: str, table: Table, root: Path) -> RepoSpec:
     table.only(("path", "priority", "main", *SYNC_KEYS))
     path, sync = _path(table, "path", root), read_sync(table, root)
     if path is None and sync is None:
-        raise MissingKeyError(table.origin(), f"repos.{name}.path", '"repo"')
+        raise missing_key(table.origin(), f"repos.{name}.path", '"repo"')
     if path is not None and sync is not None:
-        raise MalformedError(
+        raise ConfigError(
             table.origin("path"), f"“{name}” has both path and sync_type", "keep one of them"
         )
     priority, main = table.optional("priority", int), table.get("main", bool, False)

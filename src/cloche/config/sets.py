@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.config.atoms import atom_fault, is_name
-from cloche.config.errors import MalformedError, Origin, UnknownNameError, UnreadableError
+from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import decode, names, read_bytes
 
 # Sets that Portage knows by itself and that mean something in a machine that is yet to be built.
@@ -32,15 +32,15 @@ class PackageSet:
 
 
 def check_member(text: str, origin: Origin) -> Asked:
-    """An atom or ``@set`` of well-formed shape. Raises `MalformedError`."""
+    """An atom or ``@set`` of well-formed shape. Raises `ConfigError`."""
     fault = None if text.startswith("@") else atom_fault(text)
     if fault:
-        raise MalformedError(origin, f"“{text}” is not an atom", fault)
+        raise ConfigError(origin, f"“{text}” is not an atom", fault)
     return Asked(text, origin)
 
 
 def parse_set(name: str, content: bytes, file: Path) -> PackageSet:
-    """Read the content of a set file. Raises `MalformedError`."""
+    """Read the content of a set file. Raises `ConfigError`."""
     members = []
     for number, line in enumerate(decode(content, file).splitlines(), 1):
         words = line.split("#", 1)[0].split() if line.lstrip().startswith("#") else line.split()
@@ -49,22 +49,22 @@ def parse_set(name: str, content: bytes, file: Path) -> PackageSet:
             continue
         origin = Origin(file, number)
         if len(words) > 1:
-            raise MalformedError(origin, "more than one word in a line", "write one atom a line")
+            raise ConfigError(origin, "more than one word in a line", "write one atom a line")
         members.append(check_member(words[0], origin))
     return PackageSet(name, content, tuple(members))
 
 
 def load_sets(directory: Path, root: Path) -> Mapping[str, PackageSet]:
-    """All sets of a directory, by name. Raises `UnreadableError`, `MalformedError`."""
+    """All sets of a directory, by name. Raises `ConfigError`."""
     found = {}
     for name in names(directory):
         file = directory / name
         if not is_name(name):
-            raise MalformedError(
+            raise ConfigError(
                 Origin(file), "not a name for a set", "use letters, digits, _ . + - in its name"
             )
         if file.is_dir():
-            raise UnreadableError(Origin(file), "a directory among the sets", "a set is one file")
+            raise ConfigError(Origin(file), "a directory among the sets", "a set is one file")
         found[name] = parse_set(name, read_bytes(file, root), file)
     return found
 
@@ -72,7 +72,7 @@ def load_sets(directory: Path, root: Path) -> Mapping[str, PackageSet]:
 def expand(wanted: Iterable[Asked], known: Mapping[str, PackageSet]) -> tuple[Asked, ...]:
     """All atoms behind a list of atoms and sets, each once, sets followed into sets.
 
-    Portage's own sets (`BUILT_IN`) stay as they are. Raises `UnknownNameError` for one that is not
+    Portage's own sets (`BUILT_IN`) stay as they are. Raises `ConfigError` for one that is not
     there.
     """
     atoms: dict[str, Asked] = {}
@@ -84,7 +84,7 @@ def expand(wanted: Iterable[Asked], known: Mapping[str, PackageSet]) -> tuple[As
         if name == asked.atom or name in BUILT_IN:
             atoms.setdefault(asked.atom, asked)
         elif name not in known:
-            raise UnknownNameError(asked.origin, "set", name, known.keys() | BUILT_IN)
+            raise unknown_name(asked.origin, "set", name, known.keys() | BUILT_IN)
         elif name not in seen:
             seen.add(name)
             queue[:0] = known[name].members

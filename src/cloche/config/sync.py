@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from cloche.config.errors import MalformedError, MissingKeyError, UnknownNameError
+from cloche.config.errors import ConfigError, missing_key, unknown_name
 from cloche.config.table import Table
 
 KEYS: Final = ("sync_type", "sync_uri", "sync_branch", "sync_verify", "sync_openpgp_key_path")
@@ -43,17 +43,17 @@ def read_sync(table: Table, root: Path) -> Sync | None:
     if kind is None:
         alone = next((word for word in KEYS if word in table.data), None)
         if alone is not None:
-            raise MissingKeyError(table.origin(alone), "sync_type", '"git"')
+            raise missing_key(table.origin(alone), "sync_type", '"git"')
         return None
     if kind not in _SCHEMES:
-        raise UnknownNameError(table.origin("sync_type"), "sync_type", kind, _SCHEMES)
+        raise unknown_name(table.origin("sync_type"), "sync_type", kind, _SCHEMES)
     example = f'"{_SCHEMES[kind][0]}://…"'
     if kind in ("git", "rsync") and not table.required("sync_uri", example):
-        raise MissingKeyError(table.origin("sync_uri"), "sync_uri", example)
+        raise missing_key(table.origin("sync_uri"), "sync_uri", example)
     branch = table.get("sync_branch", str, "")
     key = table.optional("sync_openpgp_key_path", str)
     if branch and (kind != "git" or branch.startswith("-") or not branch.isprintable()):
-        raise MalformedError(
+        raise ConfigError(
             table.origin("sync_branch"), f"“{branch}” is not a branch", "only git has branches"
         )
     return Sync(
@@ -69,7 +69,7 @@ def read_sync(table: Table, root: Path) -> Sync | None:
 def read_uri(table: Table, kind: str, schemes: tuple[str, ...], root: Path) -> str:
     """``sync_uri``; a path, relative to the file it is written in, becomes ``file:``'s.
 
-    ``kind`` names what is there, ``schemes`` how it may be reached. Raises `MalformedError`.
+    ``kind`` names what is there, ``schemes`` how it may be reached. Raises `ConfigError`.
     """
     text = table.get("sync_uri", str, "")
     if not text:
@@ -82,7 +82,7 @@ def read_uri(table: Table, kind: str, schemes: tuple[str, ...], root: Path) -> s
         known = False
     if not known:
         begins = ", ".join(f"{scheme}://" for scheme in schemes)
-        raise MalformedError(
+        raise ConfigError(
             table.origin("sync_uri"),
             f"“{text.rpartition('@')[2]}” is no address for {kind}",  # without a password
             f"begin with {begins}",

@@ -10,11 +10,11 @@ from typing import TypeVar
 
 from cloche.config import positions, toml
 from cloche.config.errors import (
-    MalformedError,
-    MissingKeyError,
+    ConfigError,
     Origin,
-    UnknownKeyError,
-    WrongTypeError,
+    missing_key,
+    unknown_key,
+    wrong_type,
 )
 from cloche.config.files import read_text
 
@@ -52,14 +52,14 @@ class Table:
         return Origin(self.file, self.lines.get(path))
 
     def only(self, keys: Iterable[str]) -> None:
-        """Raise `UnknownKeyError` for the first key that is none of ``keys``."""
+        """Raise `ConfigError` for the first key that is none of ``keys``."""
         known = frozenset(keys)
         unknown = [key for key in self.data if key not in known]
         if unknown:
-            raise UnknownKeyError(self.origin(unknown[0]), self._dotted(unknown[0]), known)
+            raise unknown_key(self.origin(unknown[0]), self._dotted(unknown[0]), known)
 
     def get(self, key: str, kind: type[T], default: T) -> T:
-        """The value of a key. Raises `WrongTypeError`."""
+        """The value of a key. Raises `ConfigError`."""
         value = self.data.get(key, default)
         # bool is a subclass of int, and `jobs = true` is not a number of jobs.
         if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
@@ -67,22 +67,22 @@ class Table:
         return value
 
     def optional(self, key: str, kind: type[T]) -> T | None:
-        """The value of a key, or None where it is not there. Raises `WrongTypeError`."""
+        """The value of a key, or None where it is not there. Raises `ConfigError`."""
         return self.get(key, kind, kind()) if key in self.data else None
 
     def required(self, key: str, example: str) -> str:
-        """A string that has to be there. Raises `MissingKeyError`, `WrongTypeError`."""
+        """A string that has to be there. Raises `ConfigError`."""
         if key not in self.data:
-            raise MissingKeyError(self.origin(), self._dotted(key), example)
+            raise missing_key(self.origin(), self._dotted(key), example)
         return self.get(key, str, "")
 
     def strings(self, key: str) -> tuple[tuple[str, Origin], ...]:
-        """A list of strings, each with its place. Raises `WrongTypeError`."""
+        """A list of strings, each with its place. Raises `ConfigError`."""
         items: list[object] = self.get(key, list, [])
         result = []
         for index, item in enumerate(items):
             if not isinstance(item, str):
-                raise WrongTypeError(
+                raise wrong_type(
                     self.origin(key, index),
                     self._dotted(key),
                     "a list of strings",
@@ -101,30 +101,30 @@ class Table:
         try:
             return read(str(value))
         except ValueError as error:
-            raise MalformedError(
+            raise ConfigError(
                 self.origin(key), f"“{self._dotted(key)}” is “{value}”, expected {expected}"
             ) from error
 
     def table(self, key: str) -> Table:
-        """A table inside this one, empty where there is none. Raises `WrongTypeError`."""
+        """A table inside this one, empty where there is none. Raises `ConfigError`."""
         data: dict[str, object] = self.get(key, dict, {})
         return Table(self.file, data, self.lines, (*self.path, key))
 
     def tables(self, key: str) -> Mapping[str, Table]:
-        """The tables of a table of tables, such as ``[seeds.NAME]``. Raises `WrongTypeError`."""
+        """The tables of a table of tables, such as ``[seeds.NAME]``. Raises `ConfigError`."""
         outer = self.table(key)
         return {name: outer.table(name) for name in outer.data}
 
     def _dotted(self, key: str) -> str:
         return ".".join(map(str, (*self.path, key)))
 
-    def _wrong(self, key: str, expected: str) -> WrongTypeError:
+    def _wrong(self, key: str, expected: str) -> ConfigError:
         found = _type_name(self.data[key])
-        return WrongTypeError(self.origin(key), self._dotted(key), expected, found)
+        return wrong_type(self.origin(key), self._dotted(key), expected, found)
 
 
 def load(file: Path, root: Path) -> Table:
-    """Read a TOML file of the project. Raises `UnreadableError`, `MalformedError`."""
+    """Read a TOML file of the project. Raises `ConfigError`."""
     text = read_text(file, root)
     try:
         data = toml.loads(text)
@@ -133,7 +133,7 @@ def load(file: Path, root: Path) -> Table:
         match = re.search(r" \(at line (\d+), column \d+\)$| \(at end of document\)$", message)
         line = int(match[1]) if match and match[1] else len(text.splitlines()) or 1
         reason = message[: match.start()] if match else message
-        raise MalformedError(
+        raise ConfigError(
             Origin(file, line), f"not TOML: {reason[:1].lower()}{reason[1:]}", "see https://toml.io"
         ) from error
     return Table(file, data, positions.positions(text))

@@ -6,7 +6,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from cloche.config.errors import NotEmptyError, Origin, UnreadableError
+from cloche.config.errors import ConfigError, Origin
 
 
 def _files(directory: Traversable, prefix: str = "") -> dict[str, bytes]:
@@ -31,13 +31,16 @@ def template() -> dict[str, bytes]:
 def init(directory: Path) -> tuple[str, ...]:
     """Write a new project into ``directory`` (new, or empty); return the names written.
 
-    Raises `NotEmptyError` before anything is written, `UnreadableError` where writing fails.
+    Raises `ConfigError` before anything is written, `ConfigError` where writing fails.
     """
-    origin = Origin(directory)
     try:
         taken = directory.is_symlink() or directory.exists()
         if taken and (not directory.is_dir() or any(directory.iterdir())):
-            raise NotEmptyError(origin)
+            raise ConfigError(
+                Origin(directory),
+                "not an empty directory",
+                "choose a new or an empty directory; nothing was written",
+            )
         files = template()
         for name, content in files.items():
             path = directory / name
@@ -46,5 +49,5 @@ def init(directory: Path) -> tuple[str, ...]:
                 file.write(content)
     except OSError as error:
         reason = f"cannot be written: {error.strerror}"
-        raise UnreadableError(Origin(Path(error.filename or directory)), reason) from error
+        raise ConfigError(Origin(Path(error.filename or directory)), reason) from error
     return tuple(files)

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cloche.fetching.errors import (
-    AddressError,
     NotThereError,
-    UnreachableError,
     WrongContentError,
+    bad_address,
+    unreachable,
 )
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def fetch_text(address: str) -> str:
         try:
             data = answer.raw.read(_SMALL + 1, decode_content=True)
         except _broken() as error:
-            raise UnreachableError(shown(address), f"broken off: {_kind(error)}") from error
+            raise unreachable(shown(address), f"broken off: {_kind(error)}") from error
     if len(data) > _SMALL:
         raise WrongContentError(shown(address), f"more than {_SMALL} bytes for a text")
     return str(data.decode("utf-8", "replace"))
@@ -99,7 +99,7 @@ def fetch_file(
             return
         if transfer.there <= before:
             break
-    raise UnreachableError(shown(address), reason or "", transfer.there)
+    raise unreachable(shown(address), reason or "", transfer.there)
 
 
 def check_digests(file: Path, digests: Mapping[str, str], source: str) -> None:
@@ -197,11 +197,11 @@ def _answer(address: str, headers: Mapping[str, str]) -> requests.Response:
     try:
         answer = requests.get(address, headers=plain, stream=True, timeout=_TIMEOUT)
     except requests.RequestException as error:
-        raise UnreachableError(shown(address), f"no answer: {_kind(error)}") from error
+        raise unreachable(shown(address), f"no answer: {_kind(error)}") from error
     if answer.status_code in _GONE:
         raise NotThereError(shown(address))
     if answer.status_code not in (200, 206, 416):
-        raise UnreachableError(shown(address), f"the server says {answer.status_code}")
+        raise unreachable(shown(address), f"the server says {answer.status_code}")
     return answer
 
 
@@ -219,16 +219,16 @@ def _kind(error: Exception) -> str:
 
 
 def _local(address: str) -> Path | None:
-    """The path that a ``file:`` address means; None for http. Raises `AddressError`."""
+    """The path that a ``file:`` address means; None for http. Raises `FetchingError`."""
     try:
         parts = urlsplit(address)
     except ValueError as error:
-        raise AddressError(shown(address)) from error
+        raise bad_address(shown(address)) from error
     if parts.scheme in ("http", "https") and parts.hostname:
         return None
     if parts.scheme == "file" and parts.netloc in ("", "localhost"):
         return Path(unquote(parts.path))
-    raise AddressError(shown(address))
+    raise bad_address(shown(address))
 
 
 def _read(path: Path) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cloche.fetching.errors import KeyringError, NoGpgError, SignatureError
+from cloche.fetching.errors import SignatureError, bad_keyring, no_gpg
 
 if TYPE_CHECKING:
     from gemato.openpgp import IsolatedGPGEnvironment, OpenPGPSignatureList
@@ -61,7 +61,7 @@ class Keyring:
         try:
             return str(verify().primary_key_fingerprint)
         except OpenPGPNoImplementation as error:
-            raise NoGpgError(source) from error
+            raise no_gpg(source) from error
         except (GematoException, AssertionError, ValueError) as error:
             data = getattr(error, "sig_data", None)
             status = data.sig_status.name if data and data.sig_status else ""
@@ -71,7 +71,7 @@ class Keyring:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Keyring]:
-    """Have gpg read a keyring, armoured or not. Raises `KeyringError`, `NoGpgError`."""
+    """Have gpg read a keyring, armoured or not. Raises `FetchingError`."""
     check_means(path)
     from gemato.exceptions import GematoException
     from gemato.openpgp import IsolatedGPGEnvironment
@@ -81,19 +81,19 @@ def opened(path: Path) -> Iterator[Keyring]:
             with path.open("rb") as keys:
                 environment.import_key(keys)
         except GematoException as error:
-            raise KeyringError(str(path), "no keyring: gpg finds no key in it") from error
+            raise bad_keyring(path, "no keyring: gpg finds no key in it") from error
         yield Keyring(path, environment)
 
 
 def check_means(path: Path) -> None:
     """See that there is gpg and a keyring, before anything is fetched.
 
-    Raises `KeyringError`, `NoGpgError`.
+    Raises `FetchingError`.
     """
     if shutil.which("gpg") is None:
-        raise NoGpgError(str(path))
+        raise no_gpg(str(path))
     if not path.is_file():
-        raise KeyringError(str(path), "there is no such keyring")
+        raise bad_keyring(path, "there is no such keyring")
 
 
 def signed_part(text: str) -> str | None:

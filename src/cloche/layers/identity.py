@@ -65,7 +65,7 @@ def normalised(
 def layer_id(root: Path, rules: Rules, entries: Sequence[Entry] | None = None) -> str:
     """The id of the tree at ``root``; ``entries`` are its `walk`, where the caller has it already.
 
-    Raises OSError and `store.TreeChangedError` when the tree cannot be read.
+    Raises OSError and `store.UnreadableTreeError` when the tree cannot be read.
     """
     digest = hashlib.sha256(_FORMAT)
     listing = walk(root) if entries is None else entries

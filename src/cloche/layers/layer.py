@@ -33,7 +33,7 @@ def layer_of(tree: Tree) -> Layer:
 
 
 def stored_layer(store: Store, id: str) -> Layer:
-    """The layer of this id. Raises `store.UnknownTreeError`."""
+    """The layer of this id. Raises `store.StoreError`."""
     return layer_of(store.tree(id))
 
 

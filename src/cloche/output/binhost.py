@@ -28,7 +28,7 @@ def publish(
     """Lay out packages, given with their GPKG's blob id, with an index; give the index's blob id.
 
     The layout is that of FEATURES=binpkg-multi-instance: ``CATEGORY/PN/PF-BUILD_ID.gpkg.tar``.
-    Raises StepError, OutputTakenError.
+    Raises ClocheError.
     """
     parts = {f"gpkg {package.id}": gpkg for package, gpkg in packages}
     key = make_key("binhost", {**parts, "guest": context.inputs.guest})

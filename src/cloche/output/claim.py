@@ -15,74 +15,32 @@ MARKER = ".cloche"
 BINPKGS = "binpkgs"
 
 
-class OutputTakenError(ClocheError):
-    """The place for the packages holds something that is not cloche's to remove."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
-
-    @property
-    def what(self) -> str:
-        """Say whose it is not."""
-        return "cloche did not make this, and would have to replace it with the machine's packages"
-
-    @property
-    def where(self) -> str:
-        """The directory."""
-        return str(self.path)
-
-    @property
-    def todo(self) -> str:
-        """Both ways out."""
-        return "choose another directory with --output, or move this one away"
-
-
-class OutputPlaceError(ClocheError):
-    """No directory can be where the outputs are to go."""
-
-    def __init__(self, path: Path, obstacle: Path) -> None:
-        super().__init__(path, obstacle)
-        self.path, self.obstacle = path, obstacle
-
-    @property
-    def what(self) -> str:
-        """Name what is in the way."""
-        return f"{self.obstacle} is not a directory"
-
-    @property
-    def where(self) -> str:
-        """The directory that was asked for."""
-        return str(self.path)
-
-    @property
-    def todo(self) -> str:
-        """The option."""
-        return "choose a directory with --output"
-
-
 def check_output(directory: Path) -> None:
-    """See that a machine's outputs may go there, before hours of work are spent on them.
-
-    Raises OutputPlaceError, OutputTakenError.
-    """
+    """See that a machine's outputs may go there, before hours of work are spent on them."""
     for place in (directory, *directory.parents):
         if os.path.lexists(place):
             if not place.is_dir():
-                raise OutputPlaceError(directory, place)
+                raise ClocheError(
+                    f"{place} is not a directory",
+                    where=directory,
+                    todo="choose a directory with --output",
+                )
             break
     check_replaceable(directory / BINPKGS)
 
 
 def check_replaceable(packages: Path) -> None:
-    """Raises OutputTakenError unless nothing is there, or cloche made what is."""
+    """See that there is nothing, or what cloche made."""
     if not os.path.lexists(packages):
         return
-    if packages.is_symlink() or not packages.is_dir():
-        raise OutputTakenError(packages)
     marker = packages / MARKER
-    if (marker.is_symlink() or not marker.is_file()) and any(packages.iterdir()):
-        raise OutputTakenError(packages)
+    ours = marker.is_file() and not marker.is_symlink()
+    if packages.is_symlink() or not packages.is_dir() or (not ours and any(packages.iterdir())):
+        raise ClocheError(
+            "cloche did not make this, and would have to replace it with the machine's packages",
+            where=packages,
+            todo="choose another directory with --output, or move this one away",
+        )
 
 
 def mark(packages: Path, machine: str, project: Path) -> None:

@@ -35,7 +35,7 @@ class Delivered:
 def deliver(
     context: BuildContext, worker: Worker, built: Built, machine: Machine, directory: Path
 ) -> Delivered:
-    """Write a machine's outputs. Raises StepError, CollisionError, OutputTakenError."""
+    """Write a machine's outputs. Raises StepError, CollisionError, ClocheError."""
     directory.mkdir(parents=True, exist_ok=True)
     layers = _members(worker, built.made)
     check_hooks(worker, layers, built.plan.members)

@@ -147,18 +147,11 @@ class BadResolutionError(ClocheError):
     status = Exit.FAILED
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-    @property
-    def what(self) -> str:
-        """What is wrong with it."""
-        return f"the resolution of the machine is malformed: {self.reason}"
-
-    @property
-    def todo(self) -> str:
-        """What may have caused it."""
-        return "run `cloche store verify`; if the store is whole, an ebuild interfered with Portage"
+        super().__init__(
+            f"the resolution of the machine is malformed: {reason}",
+            todo="run `cloche store verify`; if the store is whole, an ebuild interfered with "
+            "Portage",
+        )
 
 
 def decode_depgraph(data: bytes) -> Depgraph:

@@ -46,6 +46,6 @@ def split_cpv(text: str) -> Cpv:
     match = _CPV.fullmatch(text)
     # No package name ends in what looks like a version (PMS 3.1.2).
     if match is None or _VERSION_LIKE.fullmatch(match[2]):
-        raise BadNameError(text, "of the form CATEGORY/NAME-VERSION")
+        raise BadNameError(f"“{text}” is not of the form CATEGORY/NAME-VERSION")
     version, _, revision = match[3].partition("-r")
     return Cpv(match[1], match[2], version, revision)

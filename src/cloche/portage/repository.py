@@ -10,15 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cloche.config.errors import Origin
+from cloche.config.errors import Origin, nearest
 from cloche.config.files import read_text
 from cloche.config.machine import Machine
 from cloche.config.project import Project, RepoSpec
 from cloche.portage.errors import (
-    MissingMasterError,
     RepositoryError,
-    RepositoryNameError,
-    UnknownProfileError,
 )
 
 # What makes a directory below profiles/ a profile rather than a shelf for profiles.
@@ -66,7 +63,11 @@ def read_repository(name: str, path: Path, declared: Origin | None = None) -> Re
             Origin(name_file), "the repository has no name", f"write “{name}” into this file"
         )
     if own_name != name:
-        raise RepositoryNameError(origin, name, own_name)
+        raise RepositoryError(
+            origin,
+            f"the repository calls itself “{own_name}”, cloche.toml calls it “{name}”",
+            f"write [repos.{own_name}] in cloche.toml, or change the repository's name",
+        )
     eapi_file = profiles / "eapi"
     eapi = read_text(eapi_file, path).strip() if eapi_file.exists() else "0"
     masters = tuple(layout["masters"].split()) if "masters" in layout else None
@@ -84,7 +85,7 @@ def load_repositories(
 ) -> Mapping[str, Repository]:
     """All repositories of a project, masters resolved, and the machine's profile checked.
 
-    ``places`` says where each of them lies. Raises `RepositoryError` and its subclasses.
+    ``places`` says where each of them lies. Raises `RepositoryError`.
     """
     main = main_repository(project.repos, machine.profile.repo)
     found: dict[str, Repository] = {}
@@ -95,7 +96,11 @@ def load_repositories(
             masters = () if name == main else (main,)
         for master in masters:
             if master not in project.repos:
-                raise MissingMasterError(spec.origin, name, master, project.repos)
+                raise RepositoryError(
+                    spec.origin,
+                    f"repository “{name}” builds on “{master}”, which is not declared",
+                    f"add [repos.{master}] with its path to cloche.toml",
+                )
         found[name] = Repository(name, repo.path, masters, repo.eapi, repo.layout)
     check_profile(found[machine.profile.repo], machine.profile.path, machine.profile.origin)
     return found
@@ -135,10 +140,15 @@ def profiles_of(repository: Repository) -> tuple[Profile, ...]:
 
 
 def check_profile(repository: Repository, path: str, origin: Origin) -> None:
-    """Raise `UnknownProfileError` unless the repository has the profile."""
+    """Raise `RepositoryError` unless the repository has the profile."""
     top = (repository.path / "profiles").resolve()
     directory = (top / path).resolve()
     inside = directory.is_relative_to(top) and directory != top
     if not inside or not any((directory / mark).exists() for mark in _PROFILE_MARKS):
         known = [profile.path for profile in profiles_of(repository)]
-        raise UnknownProfileError(origin, repository.name, path, known)
+        close = nearest(path, known)
+        meant = f"did you mean “{repository.name}:{close}”? " if close else ""
+        there_is = f"there is: {', '.join(known[:10])}" if known else "it has none"
+        raise RepositoryError(
+            origin, f"repository “{repository.name}” has no profile “{path}”", meant + there_is
+        )

@@ -16,7 +16,7 @@ from typing import Final
 from cloche.config.errors import Origin
 from cloche.config.tree import Content, Symlink
 from cloche.portage.cpv import Cpv
-from cloche.portage.errors import MissingPartError
+from cloche.portage.errors import RepositoryError
 from cloche.portage.etc import REPOS
 
 # What Portage reads of every repository when it starts, and the QA checks that it runs in `install`
@@ -41,7 +41,7 @@ def package_view(
     """The binds (source on the host, target inside) that a build of one package needs.
 
     ``snapshots`` has each repository's tree, ``masters`` each one's masters (`Repository.masters`);
-    ``inherited`` is the ebuild's INHERITED. Raises `MissingPartError`.
+    ``inherited`` is the ebuild's INHERITED. Raises `RepositoryError`.
     """
     binds = list(common_view(snapshots))
     binds.extend((path, f"{REPOS}/{at}") for at, path in _checks(snapshots, masters, repo))
@@ -87,17 +87,17 @@ def _eclasses(
                 found[eclass] = (name, source)
                 break
         else:
-            raise MissingPartError(
+            raise RepositoryError(
                 Origin(snapshots[repo]), f"no eclass “{eclass}” in {', '.join(order)}"
             )
     return found
 
 
 def _ebuild(root: Path, cpv: Cpv) -> Path:
-    """The path of an ebuild. Raises `MissingPartError`."""
+    """The path of an ebuild. Raises `RepositoryError`."""
     ebuild = root / cpv.category / cpv.pn / f"{cpv.pf}.ebuild"
     if not ebuild.is_file():
-        raise MissingPartError(Origin(ebuild), f"there is no ebuild of {cpv}")
+        raise RepositoryError(Origin(ebuild), f"there is no ebuild of {cpv}")
     return ebuild
 
 
@@ -117,7 +117,7 @@ def digest_of_inputs(
     Names: ``ebuild``, ``eclass/NAME``, ``files``, ``patch/N-NAME`` (in the order they are
     applied), ``bashrc``, ``env/…``, ``profile-bashrc/…``, ``checks/REPO/…``. ``etc`` is the
     machine's `portage_tree`, ``profile`` its repository and path. Distfiles and the effective
-    variables come from the depgraph. Raises `MissingPartError`.
+    variables come from the depgraph. Raises `RepositoryError`.
     """
     digests = {"ebuild": _of_file(_ebuild(snapshots[repo], cpv))}
     for eclass, (_, source) in _eclasses(snapshots, masters, repo, inherited).items():

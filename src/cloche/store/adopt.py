@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from cloche.store.errors import TooDeepError, TreeChangedError
+from cloche.store.errors import UnreadableTreeError
 from cloche.store.identity import FILE, own_index, read_identity, write_identity
 from cloche.store.locks import held, release
 from cloche.store.owner import PROBE, ROOT, IdMap, Owner
@@ -45,7 +45,7 @@ class AdoptReport:
 def adopt(
     path: Path, owner: Owner, *, dry_run: bool = False, waiting: Waiting | None = None
 ) -> AdoptReport:
-    """Give a store to a user. Raises what `Store.open` raises but `ForeignStoreError`, and OSError.
+    """Give a store to a user. Raises what `Store.open` raises except for its owner, and OSError.
 
     Nobody else may use the store; see `Store.open` for ``waiting``.
     """
@@ -108,7 +108,7 @@ class _Adoption:
         for tree in trees:
             try:
                 entries = walk(tree.path)
-            except (OSError, TooDeepError, TreeChangedError):
+            except (OSError, UnreadableTreeError):
                 self._unreadable.append(str(tree.path))
                 continue
             digests = [_digest(entries, each) for each in self._maps]
@@ -140,7 +140,7 @@ class _Adoption:
                 self._give_one(place)
         except FileNotFoundError:
             return
-        except (OSError, TooDeepError, TreeChangedError):
+        except (OSError, UnreadableTreeError):
             self._unreadable.append(str(place))
 
     def _give_one(self, place: Path) -> None:

@@ -8,26 +8,32 @@ which decides. "quick" misses who changes a file without changing its size and s
 
 from __future__ import annotations
 
-from cloche.store.errors import ChangedTreeError, TooDeepError, TreeChangedError
+from contextlib import suppress
+
+from cloche.errors import Exit
+from cloche.store.errors import StoreError, UnreadableTreeError
 from cloche.store.records import Tree
 from cloche.store.tree import exact_digest, measure, walk
 
 
 def check_tree(tree: Tree, how: str) -> None:
-    """Raise `ChangedTreeError` for a tree that is not what was placed.
+    """Raise `StoreError` for a tree that is not what was placed.
 
     ``how`` is "off", "quick" or "all".
     """
     if how == "off":
         return
-    try:
+    with suppress(OSError, UnreadableTreeError):
         if how == "quick" and _looks_same(tree):
             return
         if exact_digest(walk(tree.path)) == tree.exact:
             return
-    except (OSError, TooDeepError, TreeChangedError) as error:
-        raise ChangedTreeError(tree) from error
-    raise ChangedTreeError(tree)
+    raise StoreError(
+        f"the layer of {tree.label} was changed after it was stored",
+        where=tree.path,
+        todo="`cloche store verify --repair` drops it, and the next build makes it again",
+        status=Exit.FAILED,
+    )
 
 
 def _looks_same(tree: Tree) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
-from cloche.store.errors import UnknownContentError
+from cloche.store.errors import StoreError
 from cloche.store.records import Action, Blob, Tree
 from cloche.store.recover import PIN
 from cloche.store.store import Store, Waiting
@@ -100,8 +100,8 @@ def gc(
 
     What is garbage is found while others use the store. They are kept out only while it is moved
     aside, unless it has been used since, and removed when they are back; see `Store.alone` for
-    ``waiting`` and what it raises. Raises `DamagedIndexError` and, unless ``dry_run``,
-    `UnknownContentError`, too.
+    ``waiting`` and what it raises. Raises `DamagedIndexError`, and `StoreError` for
+    what the index does not know, unless ``dry_run``.
     """
     now = time.time()
     wanted = set(keep)
@@ -109,7 +109,12 @@ def gc(
     def mark() -> Garbage:
         strays = unlisted(store)
         if strays and not unknown and not dry_run:
-            raise UnknownContentError(store.path, len(strays))
+            raise StoreError(
+                f"{len(strays)} layers or files are not in the index, which may have lost "
+                "more than them; nothing was removed",
+                where=store.path,
+                todo="`cloche store recover` enters them, `cloche store gc --unknown` removes them",
+            )
         pins = [pin for pin in store.pins() if not (recovered and pin.name.startswith(PIN))]
         kept = wanted.union(*((*pin.trees, *pin.blobs) for pin in pins))
         actions = store.index.actions()

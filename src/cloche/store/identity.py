@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 from cloche.store.descriptions import describe
-from cloche.store.errors import DamagedIndexError, ForeignStoreError
+from cloche.store.errors import DamagedIndexError, StoreError
 from cloche.store.index import Index
 from cloche.store.layout import fsync
 from cloche.store.owner import PROBE, IdMap, Owner, check_place, current
@@ -54,14 +54,20 @@ def write_identity(store: Path, id: str, owner: Owner, probe: tuple[int, int]) -
 
 
 def check_owner(store: Path) -> None:
-    """Raise `ForeignStoreError` where the store, or the place for it, is not this user's."""
+    """Raise `StoreError` where the store, or the place for it, is not this user's."""
     check_place(store)
     identity = read_identity(store)
     if identity is None or identity.owner is None:
         return
     info = (store / FILE).stat()
     if (info.st_uid, info.st_gid) != (PROBE, PROBE):
-        raise ForeignStoreError(store, identity.owner.name, moved=True)
+        # The range of subordinate ids has changed, or the store was copied without its owners.
+        raise StoreError(
+            f"this store was made by {identity.owner.name} with other user and group ids "
+            "(another range in /etc/subuid, or a copy that lost its owners)",
+            where=store,
+            todo=f"`sudo cloche --store {store} store adopt` gives it its owners again",
+        )
 
 
 def is_empty(store: Path) -> bool:
@@ -87,7 +93,7 @@ def own_index(store: Path, *, settle: bool = True) -> Index:
 
     A store from before there were identities and descriptions gets them, unless ``settle`` is
     false. Raises
-    `DamagedIndexError` and `StoreTooNewError`, and leaves everything as it is.
+    `StoreError`, and leaves everything as it is.
     """
     file, identity, new = store / "index.sqlite", read_identity(store), is_empty(store)
     if not new and not file.exists():

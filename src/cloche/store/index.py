@@ -42,7 +42,7 @@ class Index:
         """Open or make the index of the store with this id; None for one that has none yet.
 
         ``new`` says that the store holds nothing, so that an index without tables is no loss.
-        Raises `DamagedIndexError` and `StoreTooNewError`.
+        Raises `DamagedIndexError`, and `StoreError` for a newer one.
         """
         self._path = path
         self._lock = threading.RLock()

@@ -7,7 +7,7 @@ import os
 import re
 from pathlib import Path
 
-from cloche.store.errors import BadIdError, NotAStoreError, StoreTooNewError
+from cloche.store.errors import StoreError, not_a_store, too_new
 from cloche.store.locks import held
 from cloche.store.tree import open_directory
 
@@ -31,7 +31,7 @@ _LIBC.syncfs.restype = ctypes.c_int
 def prepare(path: Path) -> None:
     """Make the directories of a store where they are missing.
 
-    Raises `NotAStoreError` for a directory that holds anything that is not a store's, so that a
+    Raises `StoreError` for a directory that holds anything that is not a store's, so that a
     mistyped path does no harm.
     """
     path.mkdir(parents=True, exist_ok=True)
@@ -40,7 +40,7 @@ def prepare(path: Path) -> None:
         for name in sorted(os.listdir(path)):  # noqa: PTH208 - names are what is wanted
             # Another process may be making the store: then it has a version by now.
             if name not in _DIRECTORIES + _FILES and not version.exists():
-                raise NotAStoreError(path, name)
+                raise not_a_store(path, name)
         # Builds are untrusted, and a layer may hold a setuid program: nobody else gets in.
         path.chmod(0o700)
     for name in _DIRECTORIES:
@@ -51,7 +51,7 @@ def prepare(path: Path) -> None:
 def settle_version(path: Path) -> None:
     """Write the format's number into a new store, read it from an old one.
 
-    Raises `StoreTooNewError`.
+    Raises `StoreError` for a newer one.
     """
     file = path / "version"
     with held(path / "locks" / "setup"):
@@ -62,15 +62,16 @@ def settle_version(path: Path) -> None:
             fsync(path)
     text = file.read_text().strip()
     if not text.isdecimal():
-        raise NotAStoreError(path, "version")
+        raise not_a_store(path, "version")
     if int(text) > FORMAT:
-        raise StoreTooNewError(path, int(text), FORMAT)
+        raise too_new(path, int(text), FORMAT)
 
 
 def checked(id: str) -> str:
-    """Give back an id that may become the name of a file. Raises `BadIdError`."""
+    """Give back an id that may become the name of a file. Raises `StoreError`."""
     if not _ID.match(id):
-        raise BadIdError(id)
+        # It must not become a path.
+        raise StoreError(f"{id!r} is not an id (64 hexadecimal digits, lower case)")
     return id
 
 

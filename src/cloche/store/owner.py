@@ -14,7 +14,7 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.store.errors import ForeignStoreError
+from cloche.store.errors import foreign_store
 
 PROBE = 1
 """The id to which the file ``identity`` belongs: the first subordinate one."""
@@ -86,7 +86,7 @@ def name_of(uid: int) -> str:
 def check_place(path: Path) -> None:
     """Look at the place of a store before anything is written there.
 
-    Raises `ForeignStoreError` for a directory of somebody else's, and for a new one that root would
+    Raises `StoreError` for a directory of somebody else's, and for a new one that root would
     make in a user's home, where that user could neither use nor remove it.
     """
     place = path
@@ -96,9 +96,9 @@ def check_place(path: Path) -> None:
     if owner == os.geteuid():
         return
     if place == path:
-        raise ForeignStoreError(path, _outside_name(owner), moved=False)
+        raise foreign_store(path, _outside_name(owner))
     if owner != _NOBODY and _is_home(place, owner):
-        raise ForeignStoreError(path, name_of(owner), moved=False)
+        raise foreign_store(path, name_of(owner))
 
 
 def _outside_name(uid: int) -> str:

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from cloche.store.backup import NEWEST, OLDER, sound
 from cloche.store.descriptions import described_blob, described_tree
-from cloche.store.errors import BadIdError, DamagedIndexError, TooDeepError, TreeChangedError
+from cloche.store.errors import DamagedIndexError, StoreError
 from cloche.store.identity import is_cut, is_empty, read_identity, write_identity
 from cloche.store.index import Index
 from cloche.store.layout import INDEX_FILES, checked, fsync
@@ -125,7 +125,7 @@ def _copied(path: Path, room: Path) -> Path | None:
 
 
 def _whole(path: Path, copy: Path, id: str | None) -> bool:
-    """Whether the present index could be used as it is. Raises `StoreTooNewError`."""
+    """Whether the present index could be used as it is. Raises `StoreError` where it is newer."""
     if is_cut(path / INDEX_FILES[0]):
         return False
     try:
@@ -161,7 +161,7 @@ def _objects(
         if progress is not None:
             progress(done, len(places), place.name[:16])
         thing: Tree | Blob | None = None
-        with suppress(OSError, TooDeepError, TreeChangedError, BadIdError):
+        with suppress(OSError, StoreError):
             checked(place.name)
             if place.parent.name == "layers":
                 known = (trees.get(place.name), described_tree(path / "about", place))

@@ -6,7 +6,7 @@ import secrets
 import sqlite3
 from pathlib import Path
 
-from cloche.store.errors import DamagedIndexError, StoreTooNewError
+from cloche.store.errors import DamagedIndexError, too_new
 
 MIGRATIONS = (
     """
@@ -43,13 +43,13 @@ def settle(db: sqlite3.Connection, path: Path, store: str | None, new: bool) -> 
     """Bring the schema up to date; give the id of the store that the index belongs to.
 
     ``store`` and ``new`` as for `Index`. To be called within a transaction. Raises
-    `DamagedIndexError`, `StoreTooNewError`, and what SQLite says of a damaged file.
+    `StoreError`, and what SQLite says of a damaged file.
     """
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if not 0 <= version <= _NO_VERSION:
         raise DamagedIndexError(path, f"its version is {version}")
     if version > SCHEMA:
-        raise StoreTooNewError(path, version, SCHEMA)
+        raise too_new(path, version, SCHEMA)
     if not new and version == 0:
         raise DamagedIndexError(path, "it is empty")
     if not new and store is not None and version < _KNOWS_ITS_STORE:

@@ -22,15 +22,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from cloche.errors import Exit
 from cloche.store.backup import back_up
 from cloche.store.descriptions import describe
 from cloche.store.errors import (
-    NotAStoreError,
-    NotExclusiveError,
     StoreBusyError,
-    StoreForbiddenError,
-    UnknownBlobError,
-    UnknownTreeError,
+    StoreError,
+    not_a_store,
+    unknown_object,
 )
 from cloche.store.holders import holders
 from cloche.store.identity import check_owner, own_index
@@ -57,13 +56,17 @@ def occupy(path: Path, *, exclusive: bool, waiting: Waiting | None = None) -> in
         prepare(path)
         return _locked(path, exclusive=exclusive, waiting=waiting)
     except PermissionError as error:
-        raise StoreForbiddenError(path) from error
+        raise StoreError(
+            "you may not write to this store",
+            where=path,
+            todo="name one of your own with --store or $CLOCHE_STORE",
+        ) from error
 
 
 def occupy_as_it_is(path: Path, waiting: Waiting | None) -> int:
-    """As `occupy`, alone and whosever the store is. Raises `NotAStoreError` where there is none."""
+    """As `occupy`, alone and whosever the store is. Raises `StoreError` where there is none."""
     if not (path / "version").is_file():
-        raise NotAStoreError(path, "no file `version`")
+        raise not_a_store(path, "no file `version`")
     return _locked(path, exclusive=True, waiting=waiting)
 
 
@@ -113,8 +116,7 @@ class Store:
 
         Many may share a store; ``exclusive`` keeps all others out, for garbage collection and
         repair. When somebody else is in the way this raises `StoreBusyError`, or, given
-        ``waiting``, calls it and waits. Raises `StoreTooNewError`, `NotAStoreError`,
-        `StoreForbiddenError` and `DamagedIndexError` as well.
+        ``waiting``, calls it and waits. Raises `StoreError` as well.
         """
         path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a user's links
         fd = occupy(path, exclusive=exclusive, waiting=waiting)
@@ -175,9 +177,14 @@ class Store:
         return holders(self._lock)
 
     def need_exclusive(self) -> None:
-        """Raise `NotExclusiveError` unless nobody else can be using the store."""
+        """Raise `StoreError` unless nobody else can be using the store."""
         if not self.exclusive:
-            raise NotExclusiveError(self.path)
+            raise StoreError(
+                "this requires exclusive access to the store",
+                where=self.path,
+                todo="open it with exclusive=True",
+                status=Exit.HOST,
+            )
 
     # Trees
 
@@ -186,10 +193,10 @@ class Store:
         return self._tree(id) is not None
 
     def tree(self, id: str) -> Tree:
-        """The tree of this id. Raises `UnknownTreeError`."""
+        """The tree of this id. Raises `StoreError`."""
         tree = self._tree(id)
         if tree is None:
-            raise UnknownTreeError(self.path, id)
+            raise unknown_object(self.path, "layer", id)
         return tree
 
     def _tree(self, id: str) -> Tree | None:
@@ -245,10 +252,10 @@ class Store:
         return self._blob(id) is not None
 
     def blob(self, id: str) -> Blob:
-        """The blob of this id. Raises `UnknownBlobError`."""
+        """The blob of this id. Raises `StoreError`."""
         blob = self._blob(id)
         if blob is None:
-            raise UnknownBlobError(self.path, id)
+            raise unknown_object(self.path, "blob", id)
         return blob
 
     def _blob(self, id: str) -> Blob | None:
@@ -294,10 +301,10 @@ class Store:
         return action
 
     def record(self, action: Action) -> None:
-        """Keep an action. Raises `UnknownTreeError` when an output is not in the store."""
+        """Keep an action. Raises `StoreError` when an output is not in the store."""
         for id in action.outputs.values():
             if not self.has(id):
-                raise UnknownTreeError(self.path, id)
+                raise unknown_object(self.path, "layer", id)
         self.index.record(action)
 
     def last_action(self, kind: str, name: str) -> Action | None:
@@ -386,7 +393,7 @@ class Store:
         return held(self.path / "locks" / "placing")
 
     def drop_unions(self, unions: Iterable[Union]) -> None:
-        """Take unions away. Raises `NotExclusiveError`: someone might be using them."""
+        """Take unions away. Raises `StoreError`: someone might be using them."""
         self.need_exclusive()
         for union in unions:
             take_away(self, union.path)
@@ -394,7 +401,7 @@ class Store:
     def remove(self, *, trees: Iterable[str], blobs: Iterable[str], actions: Iterable[str]) -> None:
         """Strike out and move aside; the next `sweep` gives the room back.
 
-        Raises `NotExclusiveError`: someone might be using them.
+        Raises `StoreError`: someone might be using them.
         """
         self.need_exclusive()
         trees = list(trees)

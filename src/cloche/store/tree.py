@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
-from cloche.store.errors import TooDeepError, TreeChangedError
+from cloche.store.errors import UnreadableTreeError
 
 OPAQUE = b"user.overlay.opaque"
 """overlayfs's mark for a directory that hides what lies below it (with ``userxattr``)."""
@@ -137,9 +137,13 @@ def _digest(fd: int, size: int) -> str:
 
 
 def check_depth(root: Path, path: bytes) -> None:
-    """Raise `TooDeepError` for a directory beyond `LEVELS`."""
+    """Raise `UnreadableTreeError` for a directory beyond `LEVELS`."""
     if path.count(b"/") >= LEVELS:
-        raise TooDeepError(root, os.fsdecode(path))
+        raise UnreadableTreeError(
+            f"a tree of more than {path.count(b'/')} levels is too deep for a layer",
+            where=f"{root}: {os.fsdecode(path)[:200]}…",
+            todo="remove that tree before the layer is made, or leave it out (`drop`)",
+        )
 
 
 class _Walker:
@@ -185,7 +189,11 @@ class _Walker:
         try:
             info = os.fstat(fd)
             if not stat.S_ISREG(info.st_mode):
-                raise TreeChangedError(self.root, os.fsdecode(path))
+                raise UnreadableTreeError(
+                    f"{os.fsdecode(path)} changed while the tree was being read",
+                    where=self.root,
+                    todo="see which process writes there",
+                )
             self.add(path, info, xattrs=read_xattrs(fd))
             if self.pool is None or self.entries[-1].link is not None:
                 return
@@ -256,8 +264,8 @@ class _Walker:
 def walk(root: Path, *, content: bool = True) -> list[Entry]:
     """List a tree, its root first, each directory before its names, names in byte order.
 
-    Without ``content`` files are not read; ``digest`` stays None. Raises OSError, `TooDeepError`,
-    and `TreeChangedError` when a file turns into something else meanwhile.
+    Without ``content`` files are not read; ``digest`` stays None. Raises OSError, and
+    `UnreadableTreeError` where it is too deep, or when a file turns into something else meanwhile.
     """
     with ExitStack() as stack:
         pool = None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from cloche.store.errors import TooDeepError, TreeChangedError
+from cloche.store.errors import UnreadableTreeError
 from cloche.store.records import Blob, Tree
 from cloche.store.store import Store, Waiting
 from cloche.store.sweep import dead, sweep, unlisted
@@ -149,6 +149,6 @@ def _trouble(thing: Tree | Blob | Distfile) -> Trouble | None:
                 same = hashlib.file_digest(file, algorithm).hexdigest() == thing.id
     except (FileNotFoundError, NotADirectoryError):
         return "changed" if os.path.lexists(thing.path) else "missing"
-    except (OSError, TooDeepError, TreeChangedError):
+    except (OSError, UnreadableTreeError):
         return "unreadable"
     return None if same else "changed"

@@ -15,7 +15,7 @@ from cloche.config.lock import RepoPin
 from cloche.fetching.download import shown
 from cloche.fetching.errors import SignatureError
 from cloche.fetching.openpgp import opened
-from cloche.trees.errors import CommitGoneError, ProgramError
+from cloche.trees.errors import SyncProgramError, TreeError
 from cloche.trees.methods import SyncContext, SyncRequest
 from cloche.trees.programs import told, watched
 
@@ -114,17 +114,22 @@ def _fetch_commit(request: SyncRequest, context: SyncContext, bare: Path, commit
     """Fetch one commit; from servers that do not give any, the whole branch. Raises TreeError."""
     try:
         _fetch(request, context, bare, commit)
-    except ProgramError:
+    except SyncProgramError:
         branch = request.sync.branch
         name = f"refs/heads/{branch}" if branch else "HEAD"
         shallow = (bare / "shallow").exists()
         _fetch(request, context, bare, name, "--unshallow" if shallow else "--no-auto-gc")
         if not _has(request, bare, commit):
-            raise CommitGoneError(request.name, commit, shown(request.sync.uri)) from None
+            raise TreeError(
+                request.name,
+                f"{shown(request.sync.uri)} does not give the commit {commit[:12]}, "
+                "which cloche.lock pins",
+                todo=f"take it from elsewhere, or move on with `cloche repo sync {request.name}`",
+            ) from None
 
 
 def _has(request: SyncRequest, bare: Path, commit: str) -> bool:
-    with contextlib.suppress(ProgramError):
+    with contextlib.suppress(SyncProgramError):
         told(_git(bare, "cat-file", "-e", f"{commit}^{{tree}}"), request, env=_env(bare))
         return True
     return False

@@ -14,7 +14,7 @@ from pathlib import Path
 from cloche.fetching.download import shown
 from cloche.linux.processes import uninterrupted
 from cloche.sandbox.copying import collect
-from cloche.trees.errors import MissingProgramError, ProgramError
+from cloche.trees.errors import SyncProgramError, missing_program
 from cloche.trees.methods import SyncContext, SyncRequest
 
 _GRACE = 3.0  # seconds to end in
@@ -40,7 +40,7 @@ def watched(
 ) -> None:
     """Run a program that takes long, and show what it says of that.
 
-    Raises `MissingProgramError`, `ProgramError`.
+    Raises `TreeError`.
     """
     with _started(words, request, env, cwd, subprocess.STDOUT) as process:
         try:
@@ -63,7 +63,7 @@ def told(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> bytes:
-    """What a program writes. Raises `MissingProgramError`, `ProgramError`."""
+    """What a program writes. Raises `TreeError`."""
     with _started(words, request, env, cwd, subprocess.PIPE) as process:
         streams = [stream.fileno() for stream in (process.stdout, process.stderr) if stream]
         try:
@@ -100,7 +100,7 @@ def _started(
                 preexec_fn=lambda: lift(signal.SIGTERM),
             )
     except FileNotFoundError as error:
-        raise MissingProgramError(request.name, words[0], _PACKAGES[words[0]]) from error
+        raise missing_program(request.name, words[0], _PACKAGES[words[0]]) from error
 
 
 def _followed(process: subprocess.Popen[bytes], context: SyncContext) -> deque[str]:
@@ -123,11 +123,13 @@ def _followed(process: subprocess.Popen[bytes], context: SyncContext) -> deque[s
 
 
 def needed(program: str, request: SyncRequest) -> None:
-    """See that a program is there, before anything is fetched. Raises `MissingProgramError`."""
+    """See that a program is there, before anything is fetched. Raises `TreeError`."""
     if shutil.which(program) is None:
-        raise MissingProgramError(request.name, program, _PACKAGES[program])
+        raise missing_program(request.name, program, _PACKAGES[program])
 
 
-def _failed(words: Sequence[str], request: SyncRequest, said: str) -> ProgramError:
+def _failed(words: Sequence[str], request: SyncRequest, said: str) -> SyncProgramError:
     said = _PASSWORD.sub("://", said)
-    return ProgramError(request.name, words[0], shown(request.sync.uri) or request.sync.type, said)
+    return SyncProgramError(
+        request.name, words[0], shown(request.sync.uri) or request.sync.type, said
+    )

@@ -20,11 +20,12 @@ from cloche.archives import (
     import_tarball,
 )
 from cloche.config.lock import RepoPin
+from cloche.errors import Exit
 from cloche.fetching.download import check_digests, fetch_file, fetch_text, shown
 from cloche.fetching.errors import NotThereError, SignatureError, WrongContentError
 from cloche.fetching.mirror import gentoo_mirror
 from cloche.fetching.openpgp import opened
-from cloche.trees.errors import BadPinError, NoSnapshotError, TreeDriftError
+from cloche.trees.errors import TreeDriftError, TreeError
 from cloche.trees.methods import SyncContext, SyncRequest
 from cloche.trees.programs import needed, watched
 
@@ -50,7 +51,11 @@ def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
         except NotThereError:
             continue
         return RepoPin(request.sync.type, "", file=f"{stem}{_SUFFIX[request.sync.type]}")
-    raise NoSnapshotError(request.name, shown(directory), _DAYS)
+    raise TreeError(
+        request.name,
+        f"no snapshot of the last {_DAYS} days at {shown(directory)}",
+        todo="check sync_uri, which names a mirror's top, or the whole address of one snapshot",
+    )
 
 
 def taken(
@@ -58,7 +63,12 @@ def taken(
 ) -> tuple[Path, RepoPin]:
     """Fetch a snapshot, check it, unpack it."""
     if not _FILE.fullmatch(pin.file):
-        raise BadPinError(request.name, pin.file)
+        raise TreeError(
+            request.name,
+            f"cloche.lock pins “{pin.file}”, which is not the name of a snapshot",
+            todo="restore cloche.lock from version control",
+            status=Exit.BAD_INPUT,
+        )
     if pin.file.endswith(".sqfs"):
         needed("unsquashfs", request)
     directory, _ = _address(request, context)

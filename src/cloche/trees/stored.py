@@ -19,7 +19,7 @@ from cloche.portage.repository import read_repository
 from cloche.portage.snapshot import fingerprint, snapshot
 from cloche.store import Outcome, Pin, Store, make_key, remember
 from cloche.trees import git, rsync, snapshots
-from cloche.trees.errors import MissingTreeError, OlderTreeError, TreeDriftError
+from cloche.trees.errors import TreeDriftError, TreeError, missing_tree
 from cloche.trees.methods import SyncContext, SyncMethod, SyncRequest
 
 PREFIX = "repo/"
@@ -59,30 +59,30 @@ def stored_trees(store: Store, spec: RepoSpec) -> tuple[Taken, ...]:
 
 
 def places(store: Store, project: Project) -> Mapping[str, Path]:
-    """Where each repository of a project lies. Raises `MissingTreeError`."""
+    """Where each repository of a project lies. Raises `TreeError`."""
     return {name: place(store, project, spec) for name, spec in project.repos.items()}
 
 
 def place(store: Store, project: Project, spec: RepoSpec) -> Path:
-    """Where one repository lies. Raises `MissingTreeError`."""
+    """Where one repository lies. Raises `TreeError`."""
     if spec.path is not None:
         return spec.path
     found = find_tree(store, project, spec)
     if found is None:
-        raise MissingTreeError(spec.name, locked=_locked(project, spec) is not None)
+        raise missing_tree(spec.name, locked=_locked(project, spec) is not None)
     return found.path
 
 
 def pin_repository(store: Store, project: Project, spec: RepoSpec) -> RepoPin:
     """A repository's content, pinned: a directory as it is now, the others as they were taken.
 
-    Raises `MissingTreeError`, `RepositoryError`.
+    Raises `TreeError`, `RepositoryError`.
     """
     if spec.path is not None:
         return RepoPin(DIRECTORY, _directory(store, spec.name, spec.path))
     found = find_tree(store, project, spec)
     if found is None:
-        raise MissingTreeError(spec.name, locked=_locked(project, spec) is not None)
+        raise missing_tree(spec.name, locked=_locked(project, spec) is not None)
     return found.pin
 
 
@@ -163,7 +163,12 @@ def _lock(project: Project, spec: RepoSpec, pin: RepoPin) -> None:
 def _forward(spec: RepoSpec, old: RepoPin, new: RepoPin) -> None:
     """Refuse a mirror that is behind: an old state may have holes that are known since."""
     if old.type == new.type != "git" and _mark(new) and _mark(new) < _mark(old):
-        raise OlderTreeError(spec.name, _mark(old), _mark(new))
+        raise TreeError(
+            spec.name,
+            f"the mirror is behind: it offers {_mark(new)}, cloche.lock has {_mark(old)}",
+            todo="use another mirror; to go back on purpose, "
+            f"remove [repos.{spec.name}] of cloche.lock",
+        )
 
 
 def _mark(pin: RepoPin) -> str:

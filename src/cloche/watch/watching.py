@@ -12,12 +12,12 @@ from pathlib import Path
 
 import msgspec
 
+from cloche.errors import ClocheError
 from cloche.plan.order import make_order, reduced
 from cloche.records.errorlines import error_lines
 from cloche.records.events import Done, Event, Note, Planned, Sink, Stage
 from cloche.tasks.guestcall import tail_of
 from cloche.watch import emergelog
-from cloche.watch.errors import UnreadableEmergeError
 from cloche.watch.follow import Doing, Follower, Look
 from cloche.watch.observed import Observer, Snapshot
 from cloche.watch.processes import Emerge, ebuilds_of, environment_of
@@ -133,12 +133,20 @@ def seen(
     return doing
 
 
+def unreadable_emerge(pid: int, reason: str) -> ClocheError:
+    """An emerge that is somebody else's, or gone."""
+    return ClocheError(
+        f"the emerge with the pid {pid} cannot be looked into: {reason}",
+        todo="run this as root, or as the user that started it",
+    )
+
+
 def watch(emerge: Emerge, sink: Sink, resolver: Resolver = resolve_again) -> None:
-    """Tell ``sink`` what an emerge does until it is gone. Raises UnreadableEmergeError."""
+    """Tell ``sink`` what an emerge does until it is gone. Raises ClocheError."""
     try:
         sources = Sources.of(emerge)
     except OSError as error:
-        raise UnreadableEmergeError(emerge.pid, str(error)) from error
+        raise unreadable_emerge(emerge.pid, str(error)) from error
     try:
         sources, plan, looks = _plan(sources, sink, resolver)
         sink(plan)
