@@ -253,7 +253,7 @@ def test_nofetch_text(case: Callable[[str], Case]) -> None:
         told = made.refused("case", *more)
         assert "to be fetched by hand: manual-1.bin" in told
         assert f"put it into {made.place / 'sources'}" in told
-        assert "Buy manual-1.bin at https://example.org/context" in told
+        assert "Buy manual-1.bin at https://example.org/shop" in told
         assert f"and put it into {made.place / 'sources'}" in told
     (made.place / "sources").mkdir()
     (made.place / "sources/manual-1.bin").write_text("bought\n")

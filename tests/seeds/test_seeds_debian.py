@@ -144,8 +144,8 @@ def test_nothing_of_a_bootstrap_outlives_a_killed_cloche(tools: Path, tmp_path: 
     stand_in(tools, f"trap '' TERM HUP PIPE; setsid sh -c '{endless}' & wait")
     code = (
         "import sys, tests.seeds.test_seeds_debian as t; from pathlib import Path\n"
-        "t.debian.environment = dict\n"
-        "t.debian.bootstrap(t.WANTED, Path(sys.argv[1], 'tree'), Path(sys.argv[1], 'log'))\n"
+        "t.bootstrap.environment = dict\n"
+        "t.bootstrap.bootstrap(t.WANTED, Path(sys.argv[1], 'tree'), Path(sys.argv[1], 'log'))\n"
     )
     command = [sys.executable, "-c", code, str(tmp_path)]
     with subprocess.Popen(command, cwd=Path(__file__).parents[2]) as program:

@@ -43,7 +43,7 @@ def test_two_bootstraps_are_one_seed(tmp_path: Path) -> None:
 def bootstrap_twice(tmp_path: Path) -> None:
     mirror = apt.find_mirror("bookworm")
     with NativeEngine() as engine:
-        means = seed.SeedContext(engine, mirror, tmp_path / "cache", tmp_path / "log")
+        means = seed.BootstrapContext(engine, mirror, tmp_path / "cache", tmp_path / "log")
         with Store.open(tmp_path / "one") as store:
             first = made(store, means)
             tools_are_hidden(engine, store, first.layer)
@@ -62,7 +62,7 @@ def bootstrap_twice(tmp_path: Path) -> None:
 
 def made(
     store: Store,
-    means: seed.SeedContext,
+    means: seed.BootstrapContext,
     locked: DebianSeed | None = None,
     packages: tuple[str, ...] = seed.SeedSpec().packages,
 ) -> DebianSeed:
