@@ -12,7 +12,7 @@ import pytest
 import cloche
 from cloche.building.errors import BuildError
 from cloche.errors import ClocheError, Exit, HostTroubleError
-from cloche.seeds.debian.errors import StepFailedError
+from cloche.seeds.debian.bootstrap import step_failed
 from cloche.tasks.errors import (
     DiskFullError,
     StepError,
@@ -26,12 +26,9 @@ STATUSES = {
         fetching.FetchingError fetching.NotThereError fetching.WrongContentError
         layers.MissingLowerError layers.PathTooLongError plan.BadResolutionError
         roots.RootBusyError sandbox.NotStartedError sandbox.ProgramError
-        seeds.BadPackageListError seeds.MirrorUnreachableError seeds.NoAutobuildsError
-        seeds.NoLongerThereError seeds.OlderStageError seeds.PointerMovedError
-        seeds.SdistNotFoundError seeds.StepFailedError store.UnreadableTreeError
-        tasks.FetchByHandError tasks.GuestError tasks.MissingDistfileError
-        tasks.NoCacheError tasks.StepError tasks.StoppedError trees.SyncProgramError
-        trees.TreeError
+        store.UnreadableTreeError tasks.FetchByHandError tasks.GuestError
+        tasks.MissingDistfileError tasks.NoCacheError tasks.StepError tasks.StoppedError
+        trees.SyncProgramError trees.TreeError
     """,
     Exit.BAD_INPUT: """
         archives.ImportRefusedError binhosts.MissingIndexError building.LiveError
@@ -42,20 +39,15 @@ STATUSES = {
         records.NotBuiltError records.NothingFoundError records.UnknownBuildError
         records.UnknownNewsError records.UnknownPackageError records.UnknownPhaseError
         roots.ReadOnlyRootError roots.RootEndedError roots.SharedInodesError
-        roots.UnknownBackendError sandbox.EngineUnknownError seeds.BadImageError
-        seeds.BadSignatureError seeds.BadSourceError seeds.FlavourUnknownError
-        seeds.NoFileError seeds.NoStrictSeedError seeds.SeedDriftError seeds.SeedError
-        seeds.TreeNotEmptyError seeds.UnfitError seeds.UnknownSeedError
-        seeds.UnpinnedPortageError seeds.UnsignedFileError seeds.WrongDigestError
+        roots.UnknownBackendError sandbox.EngineUnknownError seeds.SeedError
         store.StoreError trees.ManifestError trees.TreeDriftError
     """,
     Exit.HOST: """
         building.KeptRootBusyError errors.HostTroubleError probing.NoAnswerError
         roots.BackendUnavailableError roots.NoBackendError roots.OverlayUnavailableError
         roots.TooManyLayersError sandbox.HostError sandbox.LauncherError
-        sandbox.SandboxError seeds.MissingToolError seeds.NoKeyringError
-        seeds.NoMirrorError seeds.UnknownArchError store.DamagedIndexError
-        store.StoreBusyError tasks.DiskFullError vm.NoKernelError
+        sandbox.SandboxError store.DamagedIndexError store.StoreBusyError
+        tasks.DiskFullError vm.NoKernelError
     """,
 }
 
@@ -101,7 +93,7 @@ def test_a_build_that_only_the_host_stopped_has_the_hosts_status() -> None:
     ],
 )
 def test_a_program_that_found_no_room_has_the_hosts_status(words: str, status: Exit) -> None:
-    step = StepFailedError("mmdebstrap", 25, Path("/log"), (words,))
+    step = step_failed("mmdebstrap", 25, Path("/log"), words)
     program = SyncProgramError("gentoo", "git", "https://example.org", words)
     for error in (step, program):
         assert error.status is status

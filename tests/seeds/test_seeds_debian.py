@@ -15,15 +15,7 @@ from cloche.errors import Exit
 from cloche.seeds.arch import host_arch
 from cloche.seeds.debian import bootstrap, packages
 from cloche.seeds.debian.apt import Mirror
-from cloche.seeds.debian.errors import (
-    BadPackageListError,
-    BadSignatureError,
-    MirrorUnreachableError,
-    MissingToolError,
-    StepFailedError,
-    TreeNotEmptyError,
-    UnknownArchError,
-)
+from cloche.seeds.errors import SeedError
 
 WANTED = bootstrap.Bootstrap(
     "bookworm", "amd64", Mirror("http://mirror.example/debian", Path("/k.gpg")), ("gcc", "make")
@@ -68,26 +60,27 @@ def test_of_the_environment_only_proxies_get_through() -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "kind"),
+    ("line", "words"),
     [
-        ("E: Failed to fetch http://m/x/InRelease  Could not resolve", MirrorUnreachableError),
+        ("E: Failed to fetch http://m/x/InRelease  Could not resolve", "cannot be used"),
         ("E: The repository 'http://m x Release' does not have a Release file.",
-         MirrorUnreachableError),
-        ("W: GPG error: the public key is not available: NO_PUBKEY 0123", BadSignatureError),
-        ("dpkg: error processing package", StepFailedError),
+         "cannot be used"),
+        ("W: GPG error: the public key is not available: NO_PUBKEY 0123", "not signed by a key"),
+        ("dpkg: error processing package", "ended with status 100"),
     ],
 )  # fmt: skip
-def test_a_failure_is_named_by_its_words(tmp_path: Path, line: str, kind: type) -> None:
+def test_a_failure_is_named_by_its_words(tmp_path: Path, line: str, words: str) -> None:
     log = tmp_path / "log"
     log.write_text(f"I: running apt-get update...\n\n{line}\n")
     error = bootstrap.judge(WANTED, 100, log)
-    assert type(error) is kind
-    assert line in error.detail  # type: ignore[attr-defined]
+    assert isinstance(error, SeedError)
+    assert words in error.what
+    assert line in (error.detail or "")
 
 
 def test_no_mmdebstrap_is_the_hosts_affair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(MissingToolError, match="apt install mmdebstrap") as caught:
+    with pytest.raises(SeedError, match="apt install mmdebstrap") as caught:
         bootstrap.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
     assert caught.value.status is Exit.HOST
 
@@ -129,9 +122,8 @@ def test_a_failed_bootstrap_leaves_no_tree(
 ) -> None:
     stand_in(tools, f"mkdir -p {tmp_path}/tree/etc; echo E: boom; exit 7")
     monkeypatch.setattr(bootstrap, "environment", lambda environ: dict(environ))
-    with pytest.raises(StepFailedError) as caught:
+    with pytest.raises(SeedError, match="mmdebstrap ended with status 7") as caught:
         bootstrap.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
-    assert caught.value.exit_status == 7
     assert caught.value.detail == "E: boom"
     assert not (tmp_path / "tree").exists()
 
@@ -169,14 +161,14 @@ def test_a_directory_with_something_in_it_is_left_alone(tools: Path, tmp_path: P
     stand_in(tools, "exit 1")
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree/mine").touch()
-    with pytest.raises(TreeNotEmptyError):
+    with pytest.raises(SeedError, match="not empty"):
         bootstrap.bootstrap(WANTED, tmp_path / "tree", tmp_path / "log")
     assert (tmp_path / "tree/mine").exists()
 
 
 def test_architectures_are_named_in_every_tongue() -> None:
     assert host_arch("aarch64").chost == "aarch64-unknown-linux-gnu"
-    with pytest.raises(UnknownArchError, match="x86_64, aarch64"):
+    with pytest.raises(SeedError, match="x86_64, aarch64"):
         host_arch("m68k")
 
 
@@ -197,13 +189,13 @@ def test_installed_packages_are_pinned_by_the_mirrors_index(tree: Path) -> None:
 
 def test_a_package_that_no_index_has_cannot_be_pinned(tree: Path) -> None:
     (tree / packages.LISTS / "mirror.example_Packages").write_text("")
-    with pytest.raises(BadPackageListError, match="gcc"):
+    with pytest.raises(SeedError, match="gcc"):
         packages.pinned(tree)
 
 
 def test_a_half_installed_package_is_refused(tree: Path) -> None:
     (tree / packages.STATUS).write_text(STATUS.replace("ok installed", "ok half-configured"))
-    with pytest.raises(BadPackageListError, match="half-configured"):
+    with pytest.raises(SeedError, match="half-configured"):
         packages.installed(tree)
 
 
@@ -215,5 +207,5 @@ def test_what_is_left_of_removed_packages_is_passed_over_where_a_tree_was_in_use
     gone = "Package: ed\nStatus: deinstall ok config-files\nArchitecture: amd64\nVersion: 1\n"
     status.write_text(f"{STATUS}\n{gone}")
     assert [each.name for each in packages.installed(tmp_path, alone=False)] == ["gcc"]
-    with pytest.raises(BadPackageListError, match="ed is 'deinstall ok config-files'"):
+    with pytest.raises(SeedError, match="ed is 'deinstall ok config-files'"):
         packages.installed(tmp_path)

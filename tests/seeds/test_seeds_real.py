@@ -18,7 +18,7 @@ from cloche.layers import commit, stored_layer
 from cloche.sandbox.base import Command, Sandbox
 from cloche.sandbox.native import NativeEngine
 from cloche.seeds.debian import apt, seed
-from cloche.seeds.errors import SeedDriftError
+from cloche.seeds.errors import SeedError
 from cloche.seeds.parts.derived import strict_parts
 from cloche.store import Store
 
@@ -48,7 +48,7 @@ def bootstrap_twice(tmp_path: Path) -> None:
             first = made(store, means)
             tools_are_hidden(engine, store, first.layer)
             ebuilds_find_what_they_count_on(engine, store, first.layer)
-            with pytest.raises(SeedDriftError, match="jq is asked for"):
+            with pytest.raises(SeedError, match="jq is asked for"):
                 made(store, means, first, packages=(*seed.SeedSpec().packages, "jq"))
         shutil.rmtree(tmp_path / "one")
 

@@ -21,14 +21,7 @@ from cloche.fetching.errors import (
     WrongContentError,
 )
 from cloche.seeds import stage3
-from cloche.seeds.stage3_errors import (
-    FlavourUnknownError,
-    NoAutobuildsError,
-    NoLongerThereError,
-    OlderStageError,
-    PointerMovedError,
-    UnsignedFileError,
-)
+from cloche.seeds.errors import SeedError
 from cloche.seeds.types import SeedContext, SeedRequest
 
 STAMP, LATER = "20260406T170000Z", "20260413T170000Z"
@@ -120,7 +113,7 @@ def test_the_locked_one_may_be_gone_or_another(ground: Ground) -> None:
     with pytest.raises(WrongContentError, match="SHA512"):
         ground.make(seed)
     del ground.mirror.files[path]
-    with pytest.raises(NoLongerThereError, match="--update"):
+    with pytest.raises(SeedError, match="--update"):
         ground.make(seed)
 
 
@@ -146,7 +139,7 @@ def test_a_local_file_with_its_signature(ground: Ground) -> None:
     (file.parent / f"{file.name}.DIGESTS").unlink()
     assert ground.make(file=str(file))[1] == seed
     file.with_name(f"{file.name}.asc").unlink()
-    with pytest.raises(UnsignedFileError, match="tarball"):
+    with pytest.raises(SeedError, match="tarball"):
         ground.make(file=str(file))
     assert ground.make(seed, file=str(file))[1] == seed
 
@@ -209,7 +202,7 @@ def test_a_pointer_that_moves_meanwhile_is_followed_once(ground: Ground) -> None
     assert LATER in ground.make()[1].file
     ground.publish()
     moves = [away]
-    with pytest.raises(PointerMovedError, match="neither"):
+    with pytest.raises(SeedError, match="neither"):
         ground.make()
 
 
@@ -217,7 +210,7 @@ def test_a_mirror_that_is_behind_is_refused(ground: Ground) -> None:
     ground.publish(LATER)
     _, seed = ground.make()
     ground.publish(STAMP)
-    with pytest.raises(OlderStageError, match=LATER):
+    with pytest.raises(SeedError, match=LATER):
         ground.make(seed, update=True)
 
 
@@ -240,9 +233,9 @@ def test_a_pointer_to_another_flavour_is_refused(ground: Ground) -> None:
 
 def test_a_flavour_that_is_not_there_offers_the_nearest(ground: Ground) -> None:
     ground.publish()
-    with pytest.raises(FlavourUnknownError, match=r"did you mean openrc\? there is: openrc"):
+    with pytest.raises(SeedError, match=r"did you mean openrc\? there is: openrc"):
         ground.make(flavour="openrx")
-    with pytest.raises(NoAutobuildsError, match="vax"):
+    with pytest.raises(SeedError, match="vax"):
         ground.make(arch="vax")
 
 

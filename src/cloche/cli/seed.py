@@ -26,7 +26,7 @@ from cloche.cli.workplace import (
 from cloche.config import lock as locks
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.display.text import seconds, size
-from cloche.seeds.errors import UnknownSeedError
+from cloche.seeds.errors import unknown_seed
 from cloche.seeds.stored import (
     Seed,
     StoredSeed,
@@ -245,15 +245,15 @@ def _kind(about: Seed) -> str:
 
 
 def declared(project: Project, name: str | None) -> SeedSpec:
-    """The seed of that name, or the only one. Raises `UnknownSeedError`."""
+    """The seed of that name, or the only one. Raises `SeedError`."""
     if name is None and len(project.seeds) == 1:
         return next(iter(project.seeds.values()))
     if name is None and not project.seeds:
-        raise UnknownSeedError("", ())
+        raise unknown_seed("", ())
     if name is None:
         raise click.UsageError(f"name one of: {', '.join(project.seeds)}")
     if name not in project.seeds:
-        raise UnknownSeedError(name, tuple(project.seeds))
+        raise unknown_seed(name, project.seeds)
     return project.seeds[name]
 
 
@@ -261,7 +261,7 @@ def _named(store: Store, name: str) -> list[StoredSeed]:
     seeds = stored_seeds(store)
     found = [each for each in seeds if each.about.name == name]
     if not found:
-        raise UnknownSeedError(name, tuple(each.about.name for each in seeds))
+        raise unknown_seed(name, (each.about.name for each in seeds))
     return found
 
 

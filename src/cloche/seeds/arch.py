@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
-from cloche.seeds.debian.errors import UnknownArchError
+from cloche.errors import Exit
+from cloche.seeds.errors import SeedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +28,13 @@ ARCHES = {
 def host_arch(machine: str | None = None) -> Arch:
     """The architecture of this host, or of ``machine`` as ``uname -m`` says it.
 
-    Raises `UnknownArchError`.
+    Raises `SeedError`.
     """
     machine = machine or platform.machine()
     if machine not in ARCHES:
-        raise UnknownArchError(machine, tuple(ARCHES))
+        raise SeedError(
+            f"no Debian seed is known for the architecture {machine!r}",
+            todo=f"use one of {', '.join(ARCHES)}",
+            status=Exit.HOST,
+        )
     return ARCHES[machine]

@@ -11,7 +11,7 @@ from cloche.archives import (
 )
 from cloche.config.lock import TreeSeed
 from cloche.linux.mounts import mount_points
-from cloche.seeds.errors import NoFileError
+from cloche.seeds.errors import missing_file
 from cloche.seeds.types import SeedContext, SeedRequest
 
 # Of a running system: what belongs to the kernel, to users, to services, or can be had again.
@@ -33,7 +33,7 @@ def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, 
     """
     source = request.path("path")
     if source is None or not source.is_dir():
-        raise NoFileError(request.spec.name, "path", source, "directory")
+        raise missing_file(request.spec.name, "path", source, "directory")
     source, tree = source.resolve(), room / "tree"
     system = source == Path("/")
     apart = [os.fsencode(name) for name in (_NOT_OF_A_SYSTEM if system else ())]

@@ -27,7 +27,7 @@ from cloche.config.lock import TreeSeed
 from cloche.decoding import NOT_DECODABLE
 from cloche.layers import flatten
 from cloche.seeds.arch import host_arch
-from cloche.seeds.errors import BadImageError, NoFileError
+from cloche.seeds.errors import SeedError, missing_file
 from cloche.seeds.types import SeedContext, SeedRequest
 
 _REF = "org.opencontainers.image.ref.name"
@@ -47,21 +47,19 @@ class Layout:
     source: Path
 
     def blob(self, descriptor: Mapping[str, Any]) -> Path:
-        """The file of a descriptor, its size and digest checked. Raises `BadImageError`."""
+        """The file of a descriptor, its size and digest checked. Raises `SeedError`."""
         match = _DIGEST.fullmatch(str(descriptor.get("digest")))
         if match is None:
-            raise BadImageError(
+            raise _bad_image(
                 self.source, f"a digest of no known kind: {str(descriptor.get('digest'))[:100]}"
             )
         path = self.root / "blobs/sha256" / match[1]
         if path.is_symlink() or not path.is_file():
-            raise BadImageError(self.source, f"the blob {match[1][:12]} is missing")
+            raise _bad_image(self.source, f"the blob {match[1][:12]} is missing")
         with path.open("rb") as stream:
             whole = os.fstat(stream.fileno()).st_size == descriptor.get("size")
             if not whole or hashlib.file_digest(stream, "sha256").hexdigest() != match[1]:
-                raise BadImageError(
-                    self.source, f"the blob {match[1][:12]} is not what it should be"
-                )
+                raise _bad_image(self.source, f"the blob {match[1][:12]} is not what it should be")
         return path
 
     def document(self, descriptor: Mapping[str, Any]) -> Any:
@@ -76,24 +74,34 @@ class Layout:
                 raise ValueError("no small file")
             found = json.loads(path.read_bytes())
         except (OSError, *NOT_DECODABLE) as error:
-            raise BadImageError(self.source, f"{path.name} cannot be read") from error
+            raise _bad_image(self.source, f"{path.name} cannot be read") from error
         if not isinstance(found, dict):
-            raise BadImageError(self.source, f"{path.name} is not an object")
+            raise _bad_image(self.source, f"{path.name} is not an object")
         return found
+
+
+def _bad_image(path: Path, reason: str, names: Sequence[str] = ()) -> SeedError:
+    """An image that cannot be used; ``names`` are those of the images that are there."""
+    which = "give an image layout or an OCI archive (`podman save --format oci-archive`)"
+    return SeedError(
+        f"not an OCI image that can be a seed: {reason}",
+        where=path,
+        todo=f"there is: {', '.join(names)}" if names else which,
+    )
 
 
 def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, TreeSeed]:
     """Put the layers of an image together. Raises `SeedError`, `ImportRefusedError`, OSError."""
     source = request.path("path")
     if source is None or not source.exists():
-        raise NoFileError(request.spec.name, "path", source)
+        raise missing_file(request.spec.name, "path", source)
     layout = Layout(_unpacked(source, room, context), source)
     manifest = chosen(layout, request.spec.text("ref"))
     layers = layers_of(layout, manifest)
     digest = str(manifest["digest"]).removeprefix("sha256:")
     locked = request.pinned.digest if isinstance(request.pinned, TreeSeed) else ""
     if locked and digest != locked:
-        raise BadImageError(source, f"its manifest is {digest[:12]}, pinned is {locked[:12]}")
+        raise _bad_image(source, f"its manifest is {digest[:12]}, pinned is {locked[:12]}")
     planted = _planted(layout, layers, room, context)
     tree = room / "tree"
     tree.mkdir()
@@ -121,12 +129,12 @@ def _planted(
 
 
 def layers_of(layout: Layout, descriptor: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """The descriptors of the layers of a manifest. Raises `BadImageError`."""
+    """The descriptors of the layers of a manifest. Raises `SeedError`."""
     layers = layout.document(descriptor).get("layers")
     if not isinstance(layers, list) or not all(isinstance(each, dict) for each in layers):
-        raise BadImageError(layout.source, "the manifest has no list of layers")
+        raise _bad_image(layout.source, "the manifest has no list of layers")
     if len(layers) > _MOST:
-        raise BadImageError(layout.source, f"it has {len(layers)} layers, over {_MOST}")
+        raise _bad_image(layout.source, f"it has {len(layers)} layers, over {_MOST}")
     return layers
 
 
@@ -140,11 +148,11 @@ def _unpacked(source: Path, room: Path, context: SeedContext) -> Path:
 
 
 def chosen(layout: Layout, ref: str | None) -> Mapping[str, Any]:
-    """The descriptor of the one manifest that is meant. Raises `BadImageError`."""
+    """The descriptor of the one manifest that is meant. Raises `SeedError`."""
     index = layout.read(layout.root / "index.json")
     found = list(islice(_manifests(layout, index, ref, _NESTED, set()), _MOST + 1))
     if len(found) > _MOST:
-        raise BadImageError(layout.source, f"it holds more than {_MOST} images")
+        raise _bad_image(layout.source, f"it holds more than {_MOST} images")
     machine = {"amd64": "amd64", "arm64": "arm64"}.get(host_arch().gentoo)
     native = [each for each in found if _architecture(each) in (None, machine)]
     if len(native) == 1:
@@ -153,8 +161,8 @@ def chosen(layout: Layout, ref: str | None) -> Mapping[str, Any]:
     names[_SHOWN:] = [f"and {len(names) - _SHOWN} more"] if len(names) > _SHOWN else []
     if not native:
         named = f" named {ref}" if ref else ""
-        raise BadImageError(layout.source, f"it holds no image{named} for this architecture", names)
-    raise BadImageError(layout.source, f"it holds {len(native)} images: choose with `ref`", names)
+        raise _bad_image(layout.source, f"it holds no image{named} for this architecture", names)
+    raise _bad_image(layout.source, f"it holds {len(native)} images: choose with `ref`", names)
 
 
 def _manifests(

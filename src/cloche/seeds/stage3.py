@@ -15,20 +15,13 @@ from pathlib import Path
 from cloche.archives import import_tarball
 from cloche.config.errors import nearest
 from cloche.config.lock import Stage3Seed
+from cloche.errors import Exit
 from cloche.fetching.download import ALGORITHMS, check_digests, fetch_file, fetch_text, shown
 from cloche.fetching.errors import NotThereError, WrongContentError
 from cloche.fetching.mirror import gentoo_mirror
 from cloche.fetching.openpgp import GENTOO_KEYRING, Keyring, opened
 from cloche.seeds.arch import host_arch
-from cloche.seeds.errors import NoFileError
-from cloche.seeds.stage3_errors import (
-    FlavourUnknownError,
-    NoAutobuildsError,
-    NoLongerThereError,
-    OlderStageError,
-    PointerMovedError,
-    UnsignedFileError,
-)
+from cloche.seeds.errors import SeedError, missing_file
 from cloche.seeds.types import SeedContext, SeedRequest
 
 _FILE = re.compile(r"stage3-([\w.+-]+)-(\d{8}T\d{6}Z)\.tar\.(?:xz|bz2|gz|zst)")
@@ -116,7 +109,12 @@ def _newest(request: SeedRequest, context: SeedContext) -> tuple[Path, Stage3See
             try:
                 return _taken(request, context, keyring, again)
             except (NotThereError, WrongContentError):
-                raise PointerMovedError(request.spec.name, pointer.file, again.file) from error
+                raise SeedError(
+                    f"the mirror went from {pointer.file} to {again.file}, and has neither whole",
+                    where=f"[seeds.{request.spec.name}]",
+                    todo="try again later, or use another mirror",
+                    status=Exit.FAILED,
+                ) from error
 
 
 def _pointer(request: SeedRequest, context: SeedContext, keyring: Keyring) -> Pointer:
@@ -129,9 +127,19 @@ def _pointer(request: SeedRequest, context: SeedContext, keyring: Keyring) -> Po
         try:
             known = tuple(_flavour_of(each, _arch(request)) for each in flavours(base))
         except NotThereError:
-            raise NoAutobuildsError(request.spec.name, _arch(request), shown(base)) from error
+            raise SeedError(
+                f"the mirror has no stage3 of {_arch(request)}",
+                where=shown(base),
+                todo="check `arch`, which is Gentoo's word, and the mirror's address",
+                status=Exit.FAILED,
+            ) from error
         close = nearest(_flavour_of(name, _arch(request)), known)
-        raise FlavourUnknownError(request.spec.name, name, known, close) from error
+        meant = f"did you mean {close}? " if close else ""
+        raise SeedError(
+            f"the mirror has no stage3-{name}",
+            where=f"[seeds.{request.spec.name}]",
+            todo=f"{meant}there is: {', '.join(known)}",
+        ) from error
     body, _ = keyring.signed_text(text, shown(address))
     pointer = pointer_of(body, shown(address))
     match = _FILE.fullmatch(pointer.file)
@@ -146,7 +154,13 @@ def _forward(request: SeedRequest, name: str, pointer: Pointer) -> None:
     locked = request.locked
     match = _FILE.fullmatch(locked.file) if isinstance(locked, Stage3Seed) else None
     if match is not None and match[1] == name and pointer.stamp < match[2]:
-        raise OlderStageError(request.spec.name, pointer.file, match[2])
+        seed = f"[seeds.{request.spec.name}]"
+        raise SeedError(
+            f"the mirror is behind: it offers {pointer.file}, cloche.lock has {match[2]}",
+            where=seed,
+            todo=f"use another mirror; to go back on purpose, remove {seed} of cloche.lock",
+            status=Exit.FAILED,
+        )
 
 
 def _taken(
@@ -177,7 +191,13 @@ def _again(
             address, request, Pointer(stamp, locked.file, locked.size), locked.digests, context
         )
     except NotThereError as error:
-        raise NoLongerThereError(request.spec.name, locked.file, shown(address)) from error
+        raise SeedError(
+            f"the mirror no longer has {locked.file}, which cloche.lock pins",
+            where=shown(address),
+            todo="use a mirror or a `file` that has it, or take the newest with "
+            f"`cloche seed bootstrap {request.spec.name} --update`",
+            status=Exit.FAILED,
+        ) from error
     return tarball, replace(locked, layer="")
 
 
@@ -211,7 +231,7 @@ def _local(
 ) -> Stage3Seed:
     """A tarball of the host's, with its signature beside it; or the locked one, whoever made it."""
     if not file.is_file():
-        raise NoFileError(request.spec.name, "file", file)
+        raise missing_file(request.spec.name, "file", file)
     if not file.name.isprintable():  # it becomes a line of the lock
         raise WrongContentError(ascii(str(file)), "a name that is not printable")
     size, digests, signer = file.stat().st_size, dict[str, str](), ""
@@ -220,7 +240,11 @@ def _local(
         return replace(locked, layer="")
     signature, listed = (file.with_name(f"{file.name}{end}") for end in (".asc", ".DIGESTS"))
     if not signature.is_file():
-        raise UnsignedFileError(request.spec.name, file)
+        raise SeedError(
+            f"there is no {file.name}.asc beside it",
+            where=file,
+            todo='put it there, or declare the file as `type = "tarball"`, which is taken as it is',
+        )
     with opened(_keyring(request, context)) as keyring:
         if listed.is_file():
             text, _ = keyring.signed_text(listed.read_text(errors="replace"), str(listed))

@@ -24,7 +24,7 @@ from cloche.seeds.arch import host_arch
 from cloche.seeds.debian import seed as debian_seed
 from cloche.seeds.debian.apt import find_mirror, portage_mirrors
 from cloche.seeds.debian.portage_sdist import without_password
-from cloche.seeds.errors import SeedDriftError, SeedError
+from cloche.seeds.errors import SeedError, not_as_locked
 from cloche.seeds.types import MadeSeed, SeedContext, SeedRequest
 from cloche.seeds.validation import portage_of
 from cloche.store import Store
@@ -134,7 +134,7 @@ def bootstrap(
     old = locks.read(project.lock)
     before = None if update else old.seeds.get(spec.name)
     if before is not None and before.type != spec.type:
-        raise SeedDriftError(spec.name, (f"type {before.type} → {spec.type}",))
+        raise not_as_locked(spec.name, (f"type {before.type} → {spec.type}",))
     with store.workspace("seed") as room:
         made = _made(
             SeedRequest(spec, project.root, old.seeds.get(spec.name), update), room, context
@@ -143,7 +143,7 @@ def bootstrap(
         layer = commit(store, made.tree, kind="seed", label=spec.name)
     locked = replace(made.lock, layer=layer.id)
     if before is not None and (differences := seed_drift(before, locked)):
-        raise SeedDriftError(spec.name, tuple(differences))
+        raise not_as_locked(spec.name, differences)
     locks.change(project.lock, lambda lock: locks.with_seed(lock, spec.name, locked))
     about = _described(spec.name, made, locked, store.tree(layer.id).created)
     data = {"about": asdict(about), "lock": msgspec.to_builtins(locked)}

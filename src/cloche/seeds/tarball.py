@@ -11,7 +11,7 @@ from cloche.archives import (
 )
 from cloche.config.lock import TreeSeed
 from cloche.fetching.errors import WrongContentError
-from cloche.seeds.errors import NoFileError
+from cloche.seeds.errors import missing_file
 from cloche.seeds.types import SeedContext, SeedRequest
 
 
@@ -19,7 +19,7 @@ def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, 
     """Unpack the tarball. Raises `FetchingError`, `ImportRefusedError`, OSError."""
     file = request.path("path")
     if file is None or not file.is_file():
-        raise NoFileError(request.spec.name, "path", file)
+        raise missing_file(request.spec.name, "path", file)
     context.report("reading the tarball")
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()

@@ -8,7 +8,7 @@ from pathlib import Path
 from cloche.sandbox.base import Command, Engine, Sandbox
 from cloche.sandbox.copying import collect
 from cloche.sandbox.errors import ProgramError
-from cloche.seeds.errors import UnfitError
+from cloche.seeds.errors import SeedError
 
 _PYTHON = "/usr/bin/python3"
 _TRIAL = "import portage, _emerge.depgraph; print(portage.VERSION)"
@@ -18,15 +18,23 @@ _MOST = 1 << 20  # bytes that are read of each stream
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 
 
+def _unfit(seed: str, reason: str) -> SeedError:
+    return SeedError(
+        f"this tree cannot be a seed: {reason}",
+        where=f"[seeds.{seed}]",
+        todo="give a root with bash, Python and Portage, such as a stage3",
+    )
+
+
 def portage_of(engine: Engine, tree: Path, name: str) -> str:
-    """The version of the Portage in a tree. Raises `UnfitError` where there is none that runs."""
+    """The version of the Portage in a tree. Raises `SeedError` where there is none that runs."""
     for path in ("bin/bash", "etc/passwd"):
         if not os.path.lexists(tree / path):
-            raise UnfitError(name, f"it has no /{path}")
+            raise _unfit(name, f"it has no /{path}")
     version, said = _run(engine, tree, name, (_PYTHON, "-I", "-c", _TRIAL))
     if not version:
         last = said.strip().splitlines()[-1:] or ["Portage said nothing"]
-        raise UnfitError(name, f"Portage does not run in it: {last[0].strip()[:_LONGEST]}")
+        raise _unfit(name, f"Portage does not run in it: {last[0].strip()[:_LONGEST]}")
     return version
 
 
@@ -42,7 +50,7 @@ def _run(engine: Engine, tree: Path, name: str, words: tuple[str, ...]) -> tuple
             stderr=err_end,
         )
     except ProgramError as error:
-        raise UnfitError(name, f"it has no {words[0]} that runs") from error
+        raise _unfit(name, f"it has no {words[0]} that runs") from error
     finally:
         for end in (out_end, err_end):
             os.close(end)
@@ -53,7 +61,7 @@ def _run(engine: Engine, tree: Path, name: str, words: tuple[str, ...]) -> tuple
             process.kill()
             process.wait()
             if isinstance(error, OverflowError):
-                raise UnfitError(name, f"its {words[0]} writes without an end") from error
+                raise _unfit(name, f"its {words[0]} writes without an end") from error
             raise
     ended = process.wait()
     said = told.decode(errors="replace").strip()

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.errors import Exit
 from cloche.seeds.debian.deb822 import stanzas
-from cloche.seeds.debian.errors import BadSourceError, NoKeyringError, NoMirrorError
+from cloche.seeds.errors import SeedError
 
 ETC_APT = Path("/etc/apt")
 KEYRINGS = (
@@ -54,15 +55,23 @@ class Mirror:
     keyring: Path
 
 
+def _bad_source(file: Path, line: int, reason: str) -> SeedError:
+    return SeedError(
+        f"not an apt source: {reason}",
+        where=f"{file}:{line}",
+        todo="correct the line, or give a mirror with --mirror",
+    )
+
+
 def parse_deb822(text: str, file: Path) -> list[AptSource]:
-    """The enabled entries of a ``.sources`` file. Raises `BadSourceError`."""
+    """The enabled entries of a ``.sources`` file. Raises `SeedError`."""
     found = []
     for line, fields in stanzas(text.splitlines()):
         if fields.get("enabled", "yes").lower() in _OFF:
             continue
         for name in ("types", "uris", "suites"):
             if not fields.get(name):
-                raise BadSourceError(file, line, f"the stanza has no {name.capitalize()}")
+                raise _bad_source(file, line, f"the stanza has no {name.capitalize()}")
         signed = fields.get("signed-by", "").split()
         found.append(
             AptSource(
@@ -80,7 +89,7 @@ _ONE_LINE = re.compile(r"(?P<type>deb|deb-src)\s+(?:\[(?P<options>[^]]*)\]\s*)?(
 
 
 def parse_one_line(text: str, file: Path) -> list[AptSource]:
-    """The entries of a ``.list`` file. Raises `BadSourceError`."""
+    """The entries of a ``.list`` file. Raises `SeedError`."""
     found = []
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.partition("#")[0].strip()
@@ -89,7 +98,7 @@ def parse_one_line(text: str, file: Path) -> list[AptSource]:
         match = _ONE_LINE.fullmatch(line)
         words = match["rest"].split() if match else []
         if match is None or len(words) < 2:
-            raise BadSourceError(file, number, "expected `deb [options] URI SUITE COMPONENT…`")
+            raise _bad_source(file, number, "expected `deb [options] URI SUITE COMPONENT…`")
         options = dict(word.partition("=")[::2] for word in (match["options"] or "").split())
         signed = options.get("signed-by", "").split(",")
         found.append(
@@ -106,7 +115,7 @@ def _key_file(words: list[str]) -> Path | None:
 
 
 def host_sources(etc: Path = ETC_APT) -> Iterator[AptSource]:
-    """Every entry of the host's apt, in apt's order. Raises `BadSourceError`."""
+    """Every entry of the host's apt, in apt's order. Raises `SeedError`."""
     single = [etc / "sources.list"]
     parts = sorted(
         p for p in (etc / "sources.list.d").glob("*") if p.suffix in (".list", ".sources")
@@ -125,7 +134,7 @@ def find_mirror(
     """The mirror for a Debian suite: ``mirror`` where given, otherwise the host's own.
 
     A source that names the suite is preferred to one that names another of Debian's suites.
-    Raises `NoMirrorError`, `NoKeyringError`, `BadSourceError`.
+    Raises `SeedError`.
     """
     if mirror is not None:
         return Mirror(mirror, find_keyring(keyring))
@@ -142,15 +151,25 @@ def find_mirror(
     for source, uri in usable:
         if DEBIAN_SUITES.intersection(source.suites):
             return Mirror(uri, find_keyring(keyring))
-    raise NoMirrorError(suite, etc)
+    raise SeedError(
+        f"no Debian mirror found for the suite {suite}",
+        where=etc,
+        todo="give one with --mirror",
+        status=Exit.HOST,
+    )
 
 
 def find_keyring(wanted: Path | None = None, known: tuple[Path, ...] = KEYRINGS) -> Path:
-    """``wanted``, or Debian's archive keyring of the host. Raises `NoKeyringError`."""
+    """``wanted``, or Debian's archive keyring of the host. Raises `SeedError`."""
     for path in (wanted,) if wanted is not None else known:
         if path.is_file():
             return path
-    raise NoKeyringError(wanted)
+    none = "Debian's archive keyring is not on this host"
+    raise SeedError(
+        f"the keyring {wanted} cannot be read" if wanted else none,
+        todo="apt install debian-archive-keyring, or give one with --keyring",
+        status=Exit.HOST,
+    )
 
 
 def apt_options() -> tuple[str, ...]:

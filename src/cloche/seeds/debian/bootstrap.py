@@ -20,17 +20,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.errors import Exit, says_full
 from cloche.layers import SOURCE_DATE_EPOCH
 from cloche.linux.processes import uninterrupted
 from cloche.sandbox.copying import lines
 from cloche.seeds.debian.apt import Mirror
-from cloche.seeds.debian.errors import (
-    BadSignatureError,
-    MirrorUnreachableError,
-    MissingToolError,
-    StepFailedError,
-    TreeNotEmptyError,
-)
+from cloche.seeds.errors import SeedError
 
 Report = Callable[[str], None]
 
@@ -122,14 +117,19 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 def bootstrap(wanted: Bootstrap, tree: Path, log: Path, report: Report = lambda text: None) -> None:
     """Make the tree at ``tree``, which must be empty or absent; everything said goes to ``log``.
 
-    Raises `MissingToolError`, `TreeNotEmptyError`, `MirrorUnreachableError`, `BadSignatureError`,
-    `StepFailedError`; what was made is then removed again.
+    Raises `SeedError`; what was made is then removed again.
     """
     for tool, package in _TOOLS:
         if shutil.which(tool) is None:
-            raise MissingToolError(tool, package)
+            raise SeedError(
+                f"this host has no {tool}", todo=f"apt install {package}", status=Exit.HOST
+            )
     if tree.is_dir() and any(tree.iterdir()):
-        raise TreeNotEmptyError(tree)
+        raise SeedError(
+            "the directory for the new seed is not empty",
+            where=tree,
+            todo="give a directory that is empty or does not exist",
+        )
     tree.mkdir(parents=True, exist_ok=True)
     # The ids of the namespace are not the caller's: apt's own user has to get through.
     tree.chmod(0o755)
@@ -190,12 +190,33 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def judge(wanted: Bootstrap, status: int, log: Path) -> Exception:
     """Which error the words of a failed mmdebstrap stand for."""
-    lines = tuple(last_lines(log))
+    lines, mirror = tuple(last_lines(log)), wanted.mirror
+    text = "\n".join(lines)
     if any(sign in line for line in lines for sign in _UNSIGNED):
-        return BadSignatureError(wanted.mirror.uri, wanted.mirror.keyring, lines)
+        return SeedError(
+            f"the index of {mirror.uri} is not signed by a key of {mirror.keyring}",
+            todo="update debian-archive-keyring, or give the right keyring with --keyring",
+            detail=text,
+        )
     if any(sign in line for line in lines for sign in _UNREACHABLE):
-        return MirrorUnreachableError(wanted.mirror.uri, lines)
-    return StepFailedError("mmdebstrap", status, log, lines)
+        return SeedError(
+            f"the Debian mirror {mirror.uri} cannot be used",
+            todo="check the network and apt's proxy settings, or give another with --mirror",
+            detail=text,
+            status=Exit.FAILED,
+        )
+    return step_failed("mmdebstrap", status, log, text)
+
+
+def step_failed(step: str, status: int, log: Path, text: str) -> SeedError:
+    """mmdebstrap, or the preparation inside the new tree, ended with an error."""
+    full = says_full(text)
+    return SeedError(
+        f"{step} ended with status {status}",
+        todo=f"{'free some room, or use another --store; ' if full else ''}read {log}",
+        detail=text,
+        status=Exit.HOST if full else Exit.FAILED,
+    )
 
 
 def last_lines(log: Path, count: int = _TAIL) -> Iterator[str]:

@@ -14,8 +14,7 @@ from cloche.layers import capture, flatten
 from cloche.sandbox.base import Bind, Command, Ended, Engine, Limits, Sandbox
 from cloche.sandbox.copying import lines
 from cloche.seeds.arch import Arch
-from cloche.seeds.debian.bootstrap import EPOCH, Report, last_lines
-from cloche.seeds.debian.errors import StepFailedError
+from cloche.seeds.debian.bootstrap import EPOCH, Report, last_lines, step_failed
 from cloche.store import remove_tree
 
 _SCRIPT = "/run/cloche/prepare.sh"
@@ -37,7 +36,7 @@ def install(
     """Install ``sdist`` in ``tree`` and make the tree independent of host and day.
 
     ``upper`` is an empty directory on the tree's file system, for scratch. The tree is then
-    another directory of the same name. Raises `StepFailedError`, and what the engine raises.
+    another directory of the same name. Raises `SeedError`, and what the engine raises.
     """
     ours = files("cloche.seeds.debian")
     with (
@@ -74,8 +73,8 @@ def install(
             report,
         )
     if not ended.ok:
-        lines = tuple(last_lines(log))
-        raise StepFailedError("the preparation of the seed", ended.status, log, lines)
+        text = "\n".join(last_lines(log))
+        raise step_failed("the preparation of the seed", ended.status, log, text)
     report("merging Portage into the tree")
     _merge(tree, upper)
 

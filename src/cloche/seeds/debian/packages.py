@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.config.lock import DebianPackage
+from cloche.errors import Exit
 from cloche.seeds.debian.deb822 import stanzas
-from cloche.seeds.debian.errors import BadPackageListError
+from cloche.seeds.errors import SeedError
 
 STATUS = "var/lib/dpkg/status"
 LISTS = "var/lib/apt/lists"
@@ -28,8 +29,14 @@ class Installed:
     provides: tuple[str, ...]
 
 
+def _bad_list(reason: str) -> SeedError:
+    """The seed's dpkg status and the mirror's index do not fit together."""
+    what = f"the seed's package list cannot be pinned: {reason}"
+    return SeedError(what, status=Exit.FAILED)
+
+
 def installed(tree: Path, *, alone: bool = True) -> list[Installed]:
-    """The packages of a tree, by name. Raises `BadPackageListError`.
+    """The packages of a tree, by name. Raises `SeedError`.
 
     A fresh tree has installed packages ``alone``; one that was in use may have what is left of
     removed ones as well, which is passed over without.
@@ -40,7 +47,7 @@ def installed(tree: Path, *, alone: bool = True) -> list[Installed]:
             if not alone:
                 continue
             name = fields.get("package", f"line {line}")
-            raise BadPackageListError(f"{name} is {fields.get('status', 'without a status')!r}")
+            raise _bad_list(f"{name} is {fields.get('status', 'without a status')!r}")
         name, version, arch = _identity(fields, line)
         found.append(
             Installed(
@@ -59,10 +66,10 @@ def installed(tree: Path, *, alone: bool = True) -> list[Installed]:
 
 
 def _identity(fields: dict[str, str], line: int) -> tuple[str, str, str]:
-    """Name, version and architecture of a stanza. Raises `BadPackageListError`."""
+    """Name, version and architecture of a stanza. Raises `SeedError`."""
     for field in ("package", "version", "architecture"):
         if not fields.get(field):
-            raise BadPackageListError(f"the stanza at line {line} has no {field.capitalize()}")
+            raise _bad_list(f"the stanza at line {line} has no {field.capitalize()}")
     return fields["package"], fields["version"], fields["architecture"]
 
 
@@ -82,7 +89,7 @@ def _relations(text: str) -> tuple[tuple[str, ...], ...]:
 def pinned(tree: Path) -> list[DebianPackage]:
     """The packages of a fresh tree with their digests; apt's lists must still be there.
 
-    Raises `BadPackageListError` when a package is in no index of the mirror.
+    Raises `SeedError` when a package is in no index of the mirror.
     """
     digests = {}
     for index in sorted((tree / LISTS).glob("*_Packages")):
@@ -92,9 +99,7 @@ def pinned(tree: Path) -> list[DebianPackage]:
     for package in installed(tree):
         digest = digests.get((package.name, package.version, package.arch))
         if not digest:
-            raise BadPackageListError(
-                f"{package.name} {package.version} is in no index of the mirror"
-            )
+            raise _bad_list(f"{package.name} {package.version} is in no index of the mirror")
         found.append(DebianPackage(package.name, package.version, package.arch, digest))
     return sorted(found)
 
@@ -104,4 +109,4 @@ def _stanzas(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
         with file.open(encoding="utf-8", errors="replace") as lines:
             yield from stanzas(lines)
     except FileNotFoundError:
-        raise BadPackageListError(f"{file} is missing") from None
+        raise _bad_list(f"{file} is missing") from None

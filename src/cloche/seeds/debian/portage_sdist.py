@@ -12,8 +12,9 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from cloche.config.lock import SdistPin
-from cloche.seeds.debian.errors import SdistNotFoundError, UnpinnedPortageError, WrongDigestError
+from cloche.errors import Exit
 from cloche.seeds.debian.pip_config import PipSettings
+from cloche.seeds.errors import SeedError
 
 _TIMEOUT = 60.0  # seconds without an answer
 _BLOCK = 1 << 20
@@ -23,12 +24,14 @@ DEFAULT_PIN = SdistPin("3.0.83", "deac3ae1e03aea1ff09a0e831fa8d06e89bfc49440394b
 
 
 def pin(version: str, sha256: str | None = None) -> SdistPin:
-    """The pin of a version. Raises `UnpinnedPortageError` when nobody knows its digest."""
+    """The pin of a version. Raises `SeedError` when nobody knows its digest."""
     if sha256 is not None and re.fullmatch(r"[0-9a-f]{64}", sha256):
         return SdistPin(version, sha256)
     if sha256 is None and version == DEFAULT_PIN.version:
         return DEFAULT_PIN
-    raise UnpinnedPortageError(version)
+    raise SeedError(
+        f"no SHA-256 is known for Portage {version}", todo="give version and sha256 together"
+    )
 
 
 def ensure(
@@ -39,7 +42,7 @@ def ensure(
 ) -> Path:
     """The path of the pinned sdist in ``cache``, fetched when it is not there yet.
 
-    Raises `SdistNotFoundError`, `WrongDigestError`.
+    Raises `SeedError`.
     """
     kept = cache / wanted.file
     if kept.is_file():
@@ -58,7 +61,12 @@ def ensure(
             _verify(scratch, wanted, source)
             scratch.rename(kept)
             return kept
-    raise SdistNotFoundError(wanted.file, tuple(tried))
+    raise SeedError(
+        f"{wanted.file} was not found",
+        todo="check the network and pip's settings (index-url, find-links, cert)",
+        detail="\n".join(tried),
+        status=Exit.FAILED,
+    )
 
 
 class _NotThereError(LookupError):
@@ -133,8 +141,12 @@ def _verify(file: Path, wanted: SdistPin, source: str) -> None:
     with file.open("rb") as stream:
         while block := stream.read(_BLOCK):
             digest.update(block)
-    if digest.hexdigest() != wanted.sha256:
-        raise WrongDigestError(wanted.file, source, wanted.sha256, digest.hexdigest())
+    if (actual := digest.hexdigest()) != wanted.sha256:
+        raise SeedError(
+            f"{wanted.file} has SHA-256 {actual}, pinned is {wanted.sha256}",
+            where=source,
+            todo="do not use this file: it is not the release that was pinned",
+        )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from cloche.seeds.debian import bootstrap, installation, packages, portage_sdist
 from cloche.seeds.debian.apt import Mirror, apt_options, find_mirror, portage_mirrors
 from cloche.seeds.debian.pip_config import PipSettings, host_settings
 from cloche.seeds.debian.portage_sdist import DEFAULT_PIN
-from cloche.seeds.errors import SeedDriftError
+from cloche.seeds.errors import not_as_locked
 from cloche.seeds.types import SeedContext, SeedRequest
 
 
@@ -50,7 +50,7 @@ class BootstrapContext:
 
 
 def specified(spec: config.SeedSpec) -> SeedSpec:
-    """What a declaration asks for, with the defaults. Raises `UnpinnedPortageError`."""
+    """What a declaration asks for, with the defaults. Raises `SeedError`."""
     default = SeedSpec()
     version, packages = spec.text("portage"), spec.options.get("packages", ())
     extra = packages if isinstance(packages, tuple) else ()
@@ -94,7 +94,7 @@ def make_tree(
     """Make a seed's tree in ``room``, an empty directory; 30 seconds and 500 MB are usual.
 
     With a lock the mirror has to offer just what is locked, unless ``update`` accepts what differs.
-    Raises `SeedDriftError` and the other errors of this room.
+    Raises `SeedError`.
     """
     arch = host_arch()
     asked = _asked(spec, arch)
@@ -131,4 +131,4 @@ def _asked(spec: SeedSpec, arch: Arch) -> DebianSeed:
 
 def _refuse(name: str, differences: list[str]) -> None:
     if differences:
-        raise SeedDriftError(name, tuple(differences))
+        raise not_as_locked(name, differences)

@@ -13,7 +13,7 @@ from cloche.seeds.debian import perl_modules, provided
 from cloche.seeds.debian.packages import STATUS, Installed, installed
 from cloche.seeds.debian.perl_modules import PERL, perl_virtuals
 from cloche.seeds.debian.provided import Provided
-from cloche.seeds.errors import NoStrictSeedError
+from cloche.seeds.errors import SeedError
 from cloche.seeds.parts import (
     contents,
     ownership,
@@ -27,7 +27,7 @@ from cloche.store import Outcome, Store, make_key, remember, walk
 def provided_layer(store: Store, seed: Layer) -> Layer | None:
     """The VDB entries for a Debian seed's build tools, as a layer to lie over the seed.
 
-    None for a seed without dpkg's list, or with a VDB of its own. Raises BadPackageListError.
+    None for a seed without dpkg's list, or with a VDB of its own. Raises SeedError.
     """
     if not (seed.path / STATUS).is_file() or any((seed.path / provided.VDB).glob("*/*")):
         return None
@@ -59,7 +59,7 @@ def parts_of(
     """The seed in parts, each a layer, by the names of its packages and `REST`.
 
     Together, in any order, they are the seed. ``report`` is called where it has to be split first,
-    which takes seconds. Raises BadPackageListError and OSError.
+    which takes seconds. Raises SeedError and OSError.
     """
     code = _code(contents, ownership, splitting)
     parts = {"seed": seed.id, "code": code}
@@ -87,12 +87,15 @@ def strict_parts(
     """The seed as strict builds see it.
 
     ``installed_needs`` are the packages of its VDB with what they need at run time, as Portage has
-    them; ``report`` as with `parts_of`. Raises NoStrictSeedError for a seed with neither a VDB nor
+    them; ``report`` as with `parts_of`. Raises SeedError for a seed with neither a VDB nor
     dpkg's lists, and OSError.
     """
     parts = parts_of(store, seed, report)
     if len(parts) == 1:
-        raise NoStrictSeedError(seed.label)
+        raise SeedError(
+            f"the seed {seed.label} cannot be used with --strict",
+            todo="build without --strict, or with a seed that has a VDB or dpkg's lists",
+        )
     needs: Mapping[str, Iterable[str]] = installed_needs
     toolchain = strict.gentoo_toolchain(parts)
     if vdb := provided_layer(store, seed):
