@@ -24,8 +24,7 @@ STATUSES = {
     Exit.FAILED: """
         binhosts.BadPackageError building.BuildError composing.CollisionError
         fetching.FetchingError fetching.NotThereError fetching.WrongContentError
-        layers.MissingLowerError layers.PathTooLongError plan.BadResolutionError
-        roots.RootBusyError sandbox.NotStartedError sandbox.ProgramError
+        plan.BadResolutionError sandbox.NotStartedError sandbox.ProgramError
         store.UnreadableTreeError tasks.FetchByHandError tasks.GuestError
         tasks.MissingDistfileError tasks.NoCacheError tasks.StepError tasks.StoppedError
         trees.SyncProgramError trees.TreeError
@@ -34,18 +33,15 @@ STATUSES = {
         archives.ImportRefusedError binhosts.MissingIndexError building.LiveError
         building.LockDriftError building.MissingSeedError building.NotLockedError
         building.ProposedError building.ResolutionError cli.MachinesError
-        config.ConfigError fetching.SignatureError layers.NotEmptyError
-        layers.WithinLayerError portage.BadNameError portage.RepositoryError
-        records.NotBuiltError records.NothingFoundError records.UnknownBuildError
-        records.UnknownNewsError records.UnknownPackageError records.UnknownPhaseError
-        roots.ReadOnlyRootError roots.RootEndedError roots.SharedInodesError
-        roots.UnknownBackendError sandbox.EngineUnknownError seeds.SeedError
-        store.StoreError trees.ManifestError trees.TreeDriftError
+        config.ConfigError fetching.SignatureError layers.LayerError portage.BadNameError
+        portage.RepositoryError records.NotBuiltError records.NothingFoundError
+        records.UnknownBuildError records.UnknownNewsError records.UnknownPackageError
+        records.UnknownPhaseError roots.RootError sandbox.EngineUnknownError
+        seeds.SeedError store.StoreError trees.ManifestError trees.TreeDriftError
     """,
     Exit.HOST: """
         building.KeptRootBusyError errors.HostTroubleError probing.NoAnswerError
-        roots.BackendUnavailableError roots.NoBackendError roots.OverlayUnavailableError
-        roots.TooManyLayersError sandbox.HostError sandbox.LauncherError
+        roots.BackendUnavailableError sandbox.HostError sandbox.LauncherError
         sandbox.SandboxError store.DamagedIndexError store.StoreBusyError
         tasks.DiskFullError vm.NoKernelError
     """,

@@ -12,7 +12,7 @@ from tests.support import make_device
 
 from cloche.layers import (
     CaptureReport,
-    MissingLowerError,
+    LayerError,
     capture,
     compare,
     flatten,
@@ -290,7 +290,7 @@ def test_times_of_directories_survive(tmp_path: Path) -> None:
 
 
 def test_a_missing_lower_is_named(tmp_path: Path) -> None:
-    with pytest.raises(MissingLowerError, match="missing") as caught:
+    with pytest.raises(LayerError, match="missing") as caught:
         merged([tmp_path / "none"])
     assert caught.value.where == str(tmp_path / "none")
     assert caught.value.todo

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.layers.made import LAYER, LAYERS, make_stack
 
 from cloche.layers import (
-    PathTooLongError,
+    LayerError,
     capture,
     compare,
     flatten,
@@ -149,9 +149,8 @@ def test_a_path_that_the_kernel_cannot_take_is_told(tmp_path: Path) -> None:
         os.close(fd)
         fd = inner
     os.close(fd)
-    with pytest.raises(PathTooLongError) as caught:
+    with pytest.raises(LayerError, match=r"a path of (3[89]|4\d)\d\d bytes is longer"):
         list(merged([tmp_path]).walk())
-    assert len(caught.value.path) > 3800
     remove_tree(tmp_path)
 
 

@@ -28,12 +28,7 @@ from cloche.roots import (
     open_root,
     own_mounts,
 )
-from cloche.roots.errors import (
-    BackendUnavailableError,
-    ReadOnlyRootError,
-    RootBusyError,
-    SharedInodesError,
-)
+from cloche.roots.errors import RootError
 from cloche.store import exact_digest, walk
 from cloche.store.tree import remove_tree
 
@@ -104,10 +99,13 @@ def fails(number: int, call: Callable[[], object]) -> None:
         raise AssertionError(f"{errno.errorcode[number]} was expected")
 
 
-def raises(kind: type[Exception], call: Callable[[], object]) -> None:
-    with contextlib.suppress(kind):
+def raises(words: str, call: Callable[[], object]) -> None:
+    try:
         call()
-        raise AssertionError(f"{kind.__name__} was not raised")
+    except RootError as error:
+        assert words in str(error), error
+    else:
+        raise AssertionError(f"not refused: {words}")
 
 
 def there(ground: Ground, writable: bool = True) -> Iterator[tuple[str, Path]]:
@@ -123,12 +121,12 @@ def check_a_root_without_upper_is_read_only(ground: Ground) -> None:
             fails(errno.EROFS, (root.path / "new").touch)
             fails(errno.EROFS, lambda: (root.path / "file").write_text("x"))
             fails(errno.EROFS, lambda: (root.path / "file").chmod(0o600))
-            raises(ReadOnlyRootError, lambda: capture_root(root, path / "layer"))
+            raises("nothing to capture", lambda: capture_root(root, path / "layer"))
 
 
 def check_hard_links_are_never_writable(ground: Ground) -> None:
     with room(ground["plain"]) as path:
-        raises(SharedInodesError, lambda: opened(path, "hardlink").__enter__())
+        raises("cannot be writable", lambda: opened(path, "hardlink").__enter__())
         assert (path / "low/file").stat().st_nlink == 1
 
 
@@ -144,7 +142,7 @@ def check_reflinks_take_no_room_and_are_refused_elsewhere(ground: Ground) -> Non
                 assert taken < 1 << 22, (name, taken)
             with room(ground["plain"]) as other:
                 raises(
-                    BackendUnavailableError,
+                    "take another backend",
                     lambda: open_root([path / "low"], other / "at", backend="reflink").__enter__(),
                 )
                 assert os.listdir(other / "at") == []
@@ -206,7 +204,7 @@ def check_a_root_in_use_is_not_captured(ground: Ground) -> None:
     for name in ("overlay", "overlay-mount2", "fuse-overlayfs"):
         with room(ground["plain"]) as path, opened(path, name) as root:
             with (root.path / "open").open("w") as file:
-                raises(RootBusyError, lambda: capture_root(root, path / "layer"))
+                raises("still in use", lambda: capture_root(root, path / "layer"))
                 file.write("written later")
             capture_root(root, path / "layer")
             assert (path / "layer/open").read_text() == "written later"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from cloche.roots.errors import TooManyLayersError
+from cloche.roots.errors import RootError
 from cloche.roots.overlay import MAX_LOWERS, hides_something, spread
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -84,7 +84,6 @@ def test_a_layer_that_hides_something_stays_out_of_the_middle(tmp_path: Path) ->
     os.setxattr(tmp_path / "opaque", "user.overlay.opaque", b"y")
     assert hides_something(tmp_path)
     stack = [*paths(600), tmp_path, *paths(500)]
-    with pytest.raises(TooManyLayersError) as error:
+    with pytest.raises(RootError, match=f"too many for overlayfs, and {tmp_path} hides files"):
         spread(stack)
-    assert error.value.layer == tmp_path
     assert spread([tmp_path, *paths(1100)]).inner == 2  # at the bottom it does no harm

@@ -13,7 +13,7 @@ from __future__ import annotations
 from cloche.layers.algebra import flatten, merge_layers, subtract
 from cloche.layers.capture import CaptureReport, capture
 from cloche.layers.compare import Comparison, Difference, compare, compare_layers
-from cloche.layers.errors import MissingLowerError, PathTooLongError
+from cloche.layers.errors import LayerError
 from cloche.layers.identity import SOURCE_DATE_EPOCH, Normaliser, Rules, layer_id
 from cloche.layers.layer import Layer, commit, layer_of, stored_layer
 from cloche.layers.merge import Merged, Node, is_whiteout, merged
@@ -27,11 +27,10 @@ __all__ = [
     "Comparison",
     "Difference",
     "Layer",
+    "LayerError",
     "Merged",
-    "MissingLowerError",
     "Node",
     "Normaliser",
-    "PathTooLongError",
     "Rules",
     "capture",
     "commit",

@@ -100,7 +100,7 @@ def subtract(
 
     ``destination`` must be missing or empty. ``drop`` are patterns of paths (see `patterns`) that
     the layer is silent about. With ``link`` its files are hard links to those of the tree, which
-    nobody may write to then. Raises OSError, and `MissingLowerError`.
+    nobody may write to then. Raises OSError, and `LayerError`.
     """
     refuse_within(destination, [*([tree] if isinstance(tree, Path) else tree), *stack])
     difference = _Difference(tree, stack, matcher(drop, below=True))

@@ -65,7 +65,7 @@ def capture(
     ``lowers`` are what it was mounted over, the bottom first. ``destination`` is on the same file
     system and missing, or ``top`` itself. ``drop`` are patterns of paths (see `patterns`) that no
     layer holds. Files that equal the merged lowers in all but time are taken out, unless
-    ``drop_unchanged`` is off. Raises OSError, `MissingLowerError`, and `store.UnreadableTreeError`.
+    ``drop_unchanged`` is off. Raises OSError, `LayerError`, and `store.UnreadableTreeError`.
     """
     fd = open_directory(top)
     try:

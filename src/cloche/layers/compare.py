@@ -77,7 +77,7 @@ def compare(
 
     ``ignore`` are patterns of paths (see `patterns`) that are left out with all below them.
     ``rules`` normalise contents as they do for ids. Holes of sparse files are bytes like any.
-    Raises OSError and `MissingLowerError`.
+    Raises OSError and `LayerError`.
     """
     left, right = (Merged([side] if isinstance(side, Path) else side) for side in (a, b))
     return _compare(left.walk(), right.walk(), ignore, rules)

@@ -33,7 +33,7 @@ class Farm:
     def __init__(self, goal: Path, *, link: bool, content: Content | None = None) -> None:
         """``goal`` is missing or empty; with ``link`` files become hard links where that can be.
 
-        ``content`` copies what is in files, in place of `copy_content`. Raises `NotEmptyError`.
+        ``content`` copies what is in files, in place of `copy_content`. Raises `LayerError`.
         """
         refuse_full(goal)
         goal.mkdir(exist_ok=True)

@@ -18,7 +18,8 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from cloche.layers.errors import MissingLowerError, PathTooLongError
+from cloche.errors import Exit
+from cloche.layers.errors import LayerError
 from cloche.store.tree import OPAQUE
 
 _CHUNK = 1 << 20  # bytes
@@ -75,7 +76,13 @@ class Merged:
     def __init__(self, lowers: Sequence[Path]) -> None:
         for lower in lowers:
             if lower.is_symlink() or not lower.is_dir():
-                raise MissingLowerError(lower)
+                raise LayerError(
+                    "a layer of the stack is missing, or is not a directory",
+                    where=lower,
+                    todo="look whether it was moved; "
+                    "`cloche store verify` finds what a store has lost",
+                    status=Exit.FAILED,
+                )
         parts = tuple(os.fsencode(lower) for lower in reversed(lowers))
         self.root = Node(b"", parts[0], os.lstat(parts[0]), parts) if parts else None
         self._directories: dict[bytes, Node | None] = {b"": self.root}
@@ -112,14 +119,19 @@ class Merged:
 
 
 def merged(lowers: Sequence[Path]) -> Merged:
-    """The merged view of layers, the bottom first. Raises `MissingLowerError`."""
+    """The merged view of layers, the bottom first. Raises `LayerError`."""
     return Merged(lowers)
 
 
 def _refuse_too_long(error: OSError, path: bytes) -> None:
-    """Raise `PathTooLongError` where that is what the kernel means: paths have a limit."""
+    """Raise `LayerError` where that is what the kernel means: paths have a limit."""
     if error.errno == errno.ENAMETOOLONG and len(path) > _PATH_MAX - _NAME_MAX:
-        raise PathTooLongError(path) from error
+        raise LayerError(
+            f"a path of {len(path)} bytes is longer than stacks of layers are read",
+            where=f"{os.fsdecode(path[:200])}…",
+            todo="remove that tree before the layer is made, or leave it out (`drop`)",
+            status=Exit.FAILED,
+        ) from error
 
 
 def _join(directory: bytes, name: bytes) -> bytes:

@@ -8,7 +8,7 @@ what many roots share.
 
 from __future__ import annotations
 
-from cloche.roots.errors import OverlayUnavailableError, TooManyLayersError
+from cloche.roots.errors import BackendUnavailableError, RootError
 from cloche.roots.opening import (
     Availability,
     Root,
@@ -21,9 +21,9 @@ from cloche.roots.overlay import mount_overlay
 
 __all__ = [
     "Availability",
-    "OverlayUnavailableError",
+    "BackendUnavailableError",
     "Root",
-    "TooManyLayersError",
+    "RootError",
     "backends",
     "capture_root",
     "mount_overlay",

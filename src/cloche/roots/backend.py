@@ -9,11 +9,12 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.errors import Exit
 from cloche.layers.capture import CaptureReport
 from cloche.layers.copying import give_attributes
 from cloche.layers.merge import Merged
 from cloche.linux import mounts
-from cloche.roots.errors import RootBusyError
+from cloche.roots.errors import RootError
 from cloche.store.plain import make_plain
 from cloche.store.tree import remove_tree
 
@@ -76,12 +77,17 @@ class Shown:
         self.there = True
 
     def end(self) -> None:
-        """Unmount, so that all is written out. Raises RootBusyError when it is still in use."""
+        """Unmount, so that all is written out. Raises RootError when it is still in use."""
         if self.there:
             try:
                 mounts.unmount(self.at)
             except OSError as error:
-                raise RootBusyError(self.at) from error
+                raise RootError(
+                    "the root is still in use",
+                    where=self.at,
+                    todo="end what was started in it",
+                    status=Exit.FAILED,
+                ) from error
             self.there = False
             self.after()
 

@@ -19,8 +19,8 @@ from cloche.linux import mounts
 from cloche.roots.backend import Backend, Capture, Place, Shown
 from cloche.roots.errors import (
     BackendUnavailableError,
-    ReadOnlyRootError,
-    SharedInodesError,
+    read_only_root,
+    shared_inodes,
 )
 from cloche.store.tree import read_xattrs, remove_tree
 
@@ -74,7 +74,7 @@ class HardLinked(Copied):
     def fill(self, place: Place) -> None:
         """Link each file; what cannot be linked (another file system) is a copy."""
         if place.upper is not None:
-            raise SharedInodesError(self.name)
+            raise shared_inodes(self.name)
         flatten(place.lowers, place.at, link=True)
 
 
@@ -89,7 +89,7 @@ class _Taking:
 
     def __call__(self, destination: Path, drop: Sequence[str]) -> CaptureReport:
         if self.place.upper is None:
-            raise ReadOnlyRootError(destination)
+            raise read_only_root(destination)
         at = self.place.at
         report = subtract(at, self.place.lowers, destination, drop=drop, link=True)
         _empty(at)  # at once: the layer's files are those of the tree, which can be written to

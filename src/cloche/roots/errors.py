@@ -1,7 +1,5 @@
 """What can go wrong with roots."""
 
-# ruff: noqa: D102 - the texts of an error are documented in cloche.errors
-
 from __future__ import annotations
 
 import errno
@@ -10,198 +8,56 @@ from pathlib import Path
 from cloche.errors import ClocheError, Exit
 
 
-class OverlayUnavailableError(ClocheError):
-    """The kernel refused an overlay mount: ``errno``, its words, and how many layers it had."""
-
-    status = Exit.HOST
-
-    def __init__(self, number: int, message: str, layers: int) -> None:
-        super().__init__(number, message, layers)
-        self.errno = number
-        self.message = message
-        self.layers = layers
-
-    @property
-    def what(self) -> str:
-        """Say what could not be done, and why."""
-        if self.wrong_place:
-            return "the store's file system cannot be the upper part of an overlay"
-        return f"cannot mount an overlay of {self.layers} layers: {self.message}"
-
-    @property
-    def wrong_place(self) -> bool:
-        """True where overlays work, but not over this file system (an overlay itself, NFS)."""
-        return "not supported as upperdir" in self.message
-
-    @property
-    def todo(self) -> str | None:
-        """Say what mends it, where that is known."""
-        if self.wrong_place:
-            return (
-                "choose another --store: one on ext4, xfs, btrfs or tmpfs, not inside of a "
-                "container's own root, which is an overlay itself"
-            )
-        if self.errno in (errno.ENODEV, errno.ENOSYS):
-            return "load the module with `modprobe overlay`, or use Linux 5.11 or later"
-        if self.errno == errno.EPERM:
-            return "use Linux 5.11 or later, and allow mounts where this container was started"
-        return None
+class RootError(ClocheError):
+    """A root cannot be shown, or what was written to it not be captured."""
 
 
-class TooManyLayersError(ClocheError):
-    """More layers than overlays can be nested for; ``layer`` is one that hides files, or None."""
-
-    status = Exit.HOST
-
-    def __init__(self, layers: int, layer: Path | None) -> None:
-        super().__init__(layers, layer)
-        self.layers = layers
-        self.layer = layer
-
-    @property
-    def what(self) -> str:
-        """Say what could not be done, and why."""
-        reason = f", and {self.layer} hides files of those below it" if self.layer else ""
-        return f"{self.layers} layers are too many for overlayfs{reason}"
-
-    @property
-    def todo(self) -> str | None:
-        """Say what mends it, where that is known."""
-        return "merge the layers that change least into one"
-
-
-class BackendUnavailableError(ClocheError):
+class BackendUnavailableError(RootError):
     """A backend cannot show a root here: its ``name``, and the ``reason``."""
 
     status = Exit.HOST
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(name, reason)
-        self.name = name
+        super().__init__(f"no root by {name}: {reason}", todo="take another backend")
         self.reason = reason
 
-    @property
-    def what(self) -> str:
-        return f"no root by {self.name}: {self.reason}"
 
-    @property
-    def todo(self) -> str:
-        return "take another backend"
-
-
-class NoBackendError(ClocheError):
-    """No backend at all can show a root there; ``reasons`` has one line for each."""
-
-    status = Exit.HOST
-
-    def __init__(self, place: Path, reasons: tuple[str, ...]) -> None:
-        super().__init__(place, reasons)
-        self.place = place
-        self.reasons = reasons
-
-    @property
-    def what(self) -> str:
-        return "no backend can show a root there"
-
-    @property
-    def where(self) -> str:
-        return str(self.place)
-
-    @property
-    def detail(self) -> str:
-        return "\n".join(self.reasons)
+def overlay_unavailable(error: OSError, layers: int) -> RootError:
+    """The kernel refused an overlay mount of that many layers."""
+    what, todo = f"cannot mount an overlay of {layers} layers: {error}", None
+    # Overlays work, but not over this file system (an overlay itself, NFS).
+    if "not supported as upperdir" in str(error):
+        what = "the store's file system cannot be the upper part of an overlay"
+        todo = (
+            "choose another --store: one on ext4, xfs, btrfs or tmpfs, not inside of a "
+            "container's own root, which is an overlay itself"
+        )
+    elif error.errno in (errno.ENODEV, errno.ENOSYS):
+        todo = "load the module with `modprobe overlay`, or use Linux 5.11 or later"
+    elif error.errno == errno.EPERM:
+        todo = "use Linux 5.11 or later, and allow mounts where this container was started"
+    return RootError(what, todo=todo, status=Exit.HOST)
 
 
-class UnknownBackendError(ClocheError):
-    """There is no backend of this name; ``known`` are those that there are."""
-
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name = name
-        self.known = known
-
-    @property
-    def what(self) -> str:
-        return f"no backend is called {self.name}"
-
-    @property
-    def todo(self) -> str:
-        return f"choose one of {', '.join(self.known)}"
+def too_many_layers(layers: int, layer: Path | None = None) -> RootError:
+    """More layers than overlays can be nested for; ``layer`` is one that hides files, or None."""
+    reason = f", and {layer} hides files of those below it" if layer else ""
+    return RootError(
+        f"{layers} layers are too many for overlayfs{reason}",
+        todo="merge the layers that change least into one",
+        status=Exit.HOST,
+    )
 
 
-class SharedInodesError(ClocheError):
+def shared_inodes(name: str) -> RootError:
     """A root of hard links was to be writable, whose files are those of the layers."""
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name)
-        self.name = name
-
-    @property
-    def what(self) -> str:
-        return f"a root by {self.name} shares its files with the layers and cannot be writable"
-
-    @property
-    def todo(self) -> str:
-        return "open it without an upper directory, or take another backend"
+    return RootError(
+        f"a root by {name} shares its files with the layers and cannot be writable",
+        todo="open it without an upper directory, or take another backend",
+    )
 
 
-class ReadOnlyRootError(ClocheError):
+def read_only_root(path: Path) -> RootError:
     """What was written to a root was to be captured, but nothing can be written to it."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
-
-    @property
-    def what(self) -> str:
-        return "the root is read-only: there is nothing to capture"
-
-    @property
-    def where(self) -> str:
-        return str(self.path)
-
-    @property
-    def todo(self) -> str:
-        return "open it with an upper directory"
-
-
-class RootEndedError(ClocheError):
-    """A root that was captured already, or whose block has been left, was to be captured."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
-
-    @property
-    def what(self) -> str:
-        return "the root has ended: one layer can be captured, while it is open"
-
-    @property
-    def where(self) -> str:
-        return str(self.path)
-
-    @property
-    def todo(self) -> str:
-        return "open another one"
-
-
-class RootBusyError(ClocheError):
-    """A process still uses a root that is to be captured: an open file, a working directory."""
-
-    status = Exit.FAILED
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        self.path = path
-
-    @property
-    def what(self) -> str:
-        return "the root is still in use"
-
-    @property
-    def where(self) -> str:
-        return str(self.path)
-
-    @property
-    def todo(self) -> str:
-        return "end what was started in it"
+    what = "the root is read-only: there is nothing to capture"
+    return RootError(what, where=path, todo="open it with an upper directory")

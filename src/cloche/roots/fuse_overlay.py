@@ -33,7 +33,7 @@ from typing import BinaryIO
 from cloche.layers.capture import CaptureReport, capture
 from cloche.linux import processes
 from cloche.roots.backend import Backend, Capture, Place, Shown, writable_top
-from cloche.roots.errors import BackendUnavailableError, ReadOnlyRootError
+from cloche.roots.errors import BackendUnavailableError, read_only_root
 from cloche.store.tree import OPAQUE, check_depth, open_directory
 
 _PROGRAM = "fuse-overlayfs"
@@ -70,7 +70,7 @@ class FuseOverlay(Backend):
 
 
 def _nothing_written(destination: Path, drop: Sequence[str]) -> CaptureReport:
-    raise ReadOnlyRootError(destination)
+    raise read_only_root(destination)
 
 
 @contextmanager

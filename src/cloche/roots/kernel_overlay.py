@@ -22,7 +22,7 @@ from pathlib import Path
 from cloche.layers.capture import CaptureReport, capture
 from cloche.linux import mounts
 from cloche.roots.backend import Backend, Capture, Place, Shown, writable_top
-from cloche.roots.errors import ReadOnlyRootError
+from cloche.roots.errors import read_only_root
 from cloche.roots.overlay import Api, compose
 
 
@@ -65,4 +65,4 @@ class KernelOverlay(Backend):
 
 
 def _nothing_written(destination: Path, drop: Sequence[str]) -> CaptureReport:
-    raise ReadOnlyRootError(destination)
+    raise read_only_root(destination)

@@ -18,18 +18,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, Exit
 from cloche.layers.capture import CaptureReport
-from cloche.layers.errors import NotEmptyError, refuse_full
+from cloche.layers.errors import not_empty, refuse_full
 from cloche.linux import mounts, processes
 from cloche.roots.backend import Backend, Capture, Place
 from cloche.roots.copied import Copied, HardLinked, Reflinked
 from cloche.roots.errors import (
     BackendUnavailableError,
-    NoBackendError,
-    RootEndedError,
-    SharedInodesError,
-    UnknownBackendError,
+    RootError,
+    shared_inodes,
 )
 from cloche.roots.fuse_overlay import FuseOverlay
 from cloche.roots.kernel_overlay import KernelOverlay
@@ -83,7 +81,11 @@ class _Once:
 
     def __call__(self, destination: Path, drop: Sequence[str]) -> CaptureReport:
         if self.over:
-            raise RootEndedError(self.place.at)
+            raise RootError(
+                "the root has ended: one layer can be captured, while it is open",
+                where=self.place.at,
+                todo="open another one",
+            )
         refuse_full(destination)
         report = self.capture(destination, drop)
         self.over = True
@@ -111,19 +113,19 @@ def open_root(
     did not make a layer of it; without, it is read-only. ``backend`` is a name that `backends`
     gives, or None for the best that works there. Mounts are made in the caller's mount namespace:
     see `own_mounts`. Overlays change the working directory for a moment, for all threads. Raises
-    OSError, and what `layers.errors` has.
+    OSError, `LayerError`, `RootError`.
     """
     if not lowers:
         raise ValueError("a root has at least one layer")
     for directory in (at, upper):
         if directory is not None and any(directory.iterdir()):
-            raise NotEmptyError(directory)
+            raise not_empty(directory)
     # The caller may change its directory meanwhile.
     at, upper = at.absolute(), upper and upper.absolute()
     place = Place(tuple(Path(lower).absolute() for lower in lowers), at, upper)
     chosen = _best(at, writable=upper is not None) if backend is None else _named(backend)
     if upper is not None and not chosen.writable:
-        raise SharedInodesError(chosen.name)
+        raise shared_inodes(chosen.name)
     with chosen.show(place) as taking:
         once = _Once(place, taking)
         try:
@@ -138,9 +140,10 @@ def capture_root(root: Root, destination: Path, *, drop: Sequence[str] = ()) -> 
     The layer, put over the root's lowers, gives what the root showed, but for times of what changed
     in nothing else, and with names that are one inode in the lowers so again. It lies at
     ``destination``, which is missing, and on the file system of ``at`` and ``upper``. ``drop`` are
-    patterns of paths that no layer holds. Raises OSError, RootBusyError when a process still uses
+    patterns of paths that no layer holds. Raises OSError, RootError when a process still uses
     the root (which cannot be told of copies: whoever has a file of them open to write can still
-    change the layer), ReadOnlyRootError, NotEmptyError, and RootEndedError the second time.
+    change the layer), when it is read-only, and the second time; LayerError for a full
+    ``destination``.
     """
     return root._capture(destination, drop)
 
@@ -157,7 +160,8 @@ def _named(name: str) -> Backend:
     for backend in _BACKENDS:
         if backend.name == name:
             return backend
-    raise UnknownBackendError(name, tuple(backend.name for backend in _BACKENDS))
+    known = ", ".join(backend.name for backend in _BACKENDS)
+    raise RootError(f"no backend is called {name}", todo=f"choose one of {known}")
 
 
 def _best(at: Path, *, writable: bool) -> Backend:
@@ -168,7 +172,12 @@ def _best(at: Path, *, writable: bool) -> Backend:
             if reason is None:
                 return backend
             reasons.append(f"{backend.name}: {reason}")
-    raise NoBackendError(at, tuple(reasons))
+    raise RootError(
+        "no backend can show a root there",
+        where=at,
+        detail="\n".join(reasons),
+        status=Exit.HOST,
+    )
 
 
 def _reason(backend: Backend, directory: Path) -> str | None:

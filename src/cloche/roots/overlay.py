@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Literal
 
 from cloche.linux import mounts
-from cloche.roots.errors import OverlayUnavailableError, TooManyLayersError
+from cloche.roots.errors import overlay_unavailable, too_many_layers
 
 Api = Literal["fsmount", "mount2"]
 """The kernel's calls: those of fsopen(2), fsconfig(2) and fsmount(2), or mount(2)."""
@@ -60,7 +60,7 @@ def mount_overlay(
     Call it in a mount namespace of your own. Without ``top`` the tree is read-only. ``work`` must
     be empty and on the file system of ``top``; it cannot be used twice. ``stage`` is an empty
     directory for the inner overlays of tall stacks, and defaults to ``target``. ``attributes`` are
-    ``mounts.MOUNT_ATTR_*``. Raises OverlayUnavailableError, TooManyLayersError.
+    ``mounts.MOUNT_ATTR_*``. Raises RootError.
     """
     fd = compose(lowers, top=top, work=work, stage=stage or target, attributes=attributes)
     try:
@@ -92,13 +92,13 @@ def compose(
         with _inner_overlays(groups, stage, api) as entries:
             return _overlay(entries, top, work, stage, attributes, api)
     except OSError as error:
-        raise OverlayUnavailableError(error.errno or 0, str(error), len(lowers)) from error
+        raise overlay_unavailable(error, len(lowers)) from error
 
 
 def spread(lowers: Sequence[Place], limit: int = MAX_LOWERS) -> Stack:
     """Decide which lower directories are merged beforehand so that at most ``limit`` remain.
 
-    Raises TooManyLayersError where whiteouts or the depth that overlayfs allows forbid it.
+    Raises RootError where whiteouts or the depth that overlayfs allows forbid it.
     """
     if len(lowers) <= limit:
         return Stack(tuple((lower,) for lower in lowers))
@@ -107,12 +107,12 @@ def spread(lowers: Sequence[Place], limit: int = MAX_LOWERS) -> Stack:
     while chunks * limit + (limit - 1 - chunks) < len(rest):
         chunks += 1
         if chunks >= limit:
-            raise TooManyLayersError(len(lowers), None)
+            raise too_many_layers(len(lowers))
     merged_count = max(0, len(rest) - (limit - 1 - chunks))
     merged, direct = rest[:merged_count], rest[merged_count:]
     for layer in merged:
         if hides_something(layer):
-            raise TooManyLayersError(len(lowers), Path(layer))
+            raise too_many_layers(len(lowers), Path(layer))
     middle = [tuple(merged[at : at + limit]) for at in range(0, len(merged), limit)]
     return Stack((bottom, *middle, *((layer,) for layer in direct)))
 
@@ -135,7 +135,7 @@ def _bind_read_only(path: Place, attributes: int) -> int:
         fd = mounts.open_tree(path)
         mounts.set_attributes(fd, attributes | mounts.MOUNT_ATTR_RDONLY)
     except OSError as error:
-        raise OverlayUnavailableError(error.errno or 0, str(error), 1) from error
+        raise overlay_unavailable(error, 1) from error
     return fd
 
 
