@@ -78,6 +78,7 @@ def build_machine(context: BuildContext, worker: Worker) -> Built:
     fates = forecast(worker)
     if (live := live_to_build(worker, fates)) is not None:
         raise live
+    worker.results.update({name: (each.made, False) for name, each in fates.items() if each.made})
     context.bus(_planned(worker, fates))
     _check_pretend(worker, fates)
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")

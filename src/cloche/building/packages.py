@@ -58,7 +58,8 @@ class Worker:
     ``forced`` are ids of packages that are built even where their results are known; ``partial``
     says that the plan is a part of the machine's, of which nothing is delivered.
 
-    ``results`` holds, for each package that is done, what it gave and whether it had to be built;
+    ``results`` holds, for each package that is done or that a forecast found to be done, what it
+    gave and whether it had to be built;
     ``composed`` the ids of the layers that were made for composing roots (see `compose`).
     """
 
@@ -81,7 +82,11 @@ class Worker:
         package = self.plan.graph.by_id()[name]
         began = time.monotonic()
         try:
-            made, built = self.make(package, {o: self.results[o][0] for o in done}, leave)
+            if name in self.results:  # the forecast found it
+                made, built = self.results[name]
+                kept_roots.forget(self.context, package)
+            else:
+                made, built = self.make(package, {o: self.results[o][0] for o in done}, leave)
         except StoppedError:
             raise
         except ClocheError as error:

@@ -75,11 +75,12 @@ class Composer:
         composed: dict[str, Layer] = {}
         refused: list[Refused] = []
         alone = {name: self.layer_of(name) for name in names}
-        self.contests.free(alone.values())  # it knows all of them before the first is asked for
+        if self.contests.all_free(alone.values()):
+            return tuple(alone.values())
         changed: dict[str, set[str]] = {}  # of those composed: what was merged again, over what
         for name in names:
             # Asked anew for each: one that was merged again may be in the way at its new place.
-            free = self.contests.free((alone[name],))
+            free = self.contests.all_free((alone[name],))
             if free and changed.keys().isdisjoint(self.plan.visible[name].merge):
                 composed[name] = alone[name]
                 continue

@@ -8,7 +8,7 @@ whose packages are all done looks at no layer.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import NamedTuple
 
 import msgspec
@@ -63,6 +63,9 @@ class Contests:
         self._known: dict[str, set[str]] = {}
         self._indirect: dict[str, frozenset[str]] = {}
         self._gone: dict[str, frozenset[str]] = {}
+        self._contested = {
+            id for id, known in self._memory.layers.items() if known.contested or known.indirect
+        }
         # By the hash of a name: two names of one hash only cost a second look at two layers.
         self._directories: dict[int, dict[Attributes, list[str]]] = {}
         self._claimed: dict[int, list[str]] = {}
@@ -85,17 +88,17 @@ class Contests:
                 found |= others | directories if name in ways.hinges else others
             return found
 
-    def free(self, layers: Iterable[Layer]) -> frozenset[str]:
-        """Ids of those layers that none of the layers known so far contests, in any root."""
-        found = []
-        for layer in layers:
-            self.learn(layer)
-            found.append(layer.id)
+    def all_free(self, layers: Collection[Layer]) -> bool:
+        """Whether none of the layers known so far contests one of these, in any root.
+
+        All of them are known before the first is asked for.
+        """
+        ids = {layer.id for layer in layers}
+        if not ids <= self._layers.keys():
+            for layer in layers:
+                self.learn(layer)
         with self._lock:
-            if self._live:
-                return frozenset(i for i in found if not self._known[i] and not self._indirect[i])
-            known = self._memory.layers
-            return frozenset(i for i in found if not known[i].contested and not known[i].indirect)
+            return self._contested.isdisjoint(ids)
 
     def indirect(self, layer: Layer) -> frozenset[str]:
         """Directories of the layer's package that lie behind links; see `Footprint`."""
@@ -141,7 +144,8 @@ class Contests:
 
     def _read_all(self) -> None:
         """Go on with an index of one's own, of all layers that were asked for so far."""
-        self._live = True
+        if not self._live:
+            self._live, self._contested = True, set()
         for id, layer in self._layers.items():
             if id not in self._known:
                 self._add(id, footprint(layer))
@@ -171,6 +175,9 @@ class Contests:
                 there.append(id)
         found.discard(id)
         self._known[id] = found
+        self._contested |= found
+        if found or names.indirect:
+            self._contested.add(id)
         for other in found:
             self._known[other].add(id)
 

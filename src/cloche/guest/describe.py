@@ -7,7 +7,7 @@ from typing import Any
 
 from .graph import identity
 from .protocol import Failed
-from .variables import effective
+from .variables import effective, matters
 
 
 def describe(package: Any, settings: Any, portdb: Any) -> dict[str, Any]:
@@ -58,7 +58,9 @@ def environment(settings: Any) -> dict[str, str]:
     )
     # ARCH and its like say what machine this is; as flags they are hidden.
     expanded = set(names) - {"ARCH", "ELIBC", "KERNEL", "ABI_X86"}
-    variables = {k: v for k, v in settings.iteritems() if isinstance(v, str)}
+    # By name first: Portage computes many of the values when they are read.
+    values = {name: settings[name] for name in settings if matters(name)}
+    variables = {name: value for name, value in values.items() if isinstance(value, str)}
     variables["FEATURES"] = " ".join(settings.features)
     return effective(variables, expanded)
 

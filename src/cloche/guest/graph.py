@@ -55,13 +55,14 @@ def edges(depgraph: Any, merged: list[Any]) -> dict[Any, list[dict[str, Any]]]:
     asks for another in several ways, they stand there with a blank between them.
     """
     config = depgraph._dynamic_config
-    children = config.digraph.nodes
+    nodes = config.digraph.nodes
+    place = {package: number for number, package in enumerate(merged)}
     result: dict[Any, list[dict[str, Any]]] = {}
     for parent in merged:
-        found = children[parent][0] if parent in children else {}
+        children = nodes[parent][0] if parent in nodes else {}
         result[parent] = []
-        for child in merged:
-            kinds_found = kinds(found.get(child, ())) if child is not parent else []
+        for child in sorted((c for c in children if c in place), key=place.__getitem__):
+            kinds_found = kinds(children[child]) if child is not parent else []
             if kinds_found:
                 atoms = _atoms(config, parent, child)
                 result[parent].append(

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 
 
 def words(text: str) -> frozenset[str]:
@@ -79,6 +80,12 @@ FEATURES_KEPT = words(
 )
 
 
+@cache
+def matters(name: str) -> bool:
+    """Whether a variable of this name may change the result of a build or of a merge."""
+    return name not in _DROPPED and (name in _KEPT or not _INTERNAL.match(name))
+
+
 def effective(variables: Mapping[str, str], use_expand: Iterable[str] = ()) -> dict[str, str]:
     """What of ``variables`` may change the result of a build or of a merge, sorted by name.
 
@@ -89,10 +96,7 @@ def effective(variables: Mapping[str, str], use_expand: Iterable[str] = ()) -> d
     kept = {
         name: value
         for name, value in variables.items()
-        if value
-        and name not in _DROPPED
-        and name not in expanded
-        and (name in _KEPT or not _INTERNAL.match(name))
+        if value and name not in expanded and matters(name)
     }
     features = sorted(FEATURES_KEPT.intersection(variables.get("FEATURES", "").split()))
     if features:
