@@ -10,7 +10,7 @@ import pytest
 from cloche.config.tree import Content, Symlink
 from cloche.portage.cpv import split_cpv
 from cloche.portage.errors import RepositoryError
-from cloche.portage.view import digest_of_inputs, package_view, profile_chain, user_patches
+from cloche.portage.view import Digests, package_view, profile_chain, user_patches
 
 CPV = split_cpv("app-misc/x-1-r2")
 
@@ -71,9 +71,8 @@ def test_what_is_missing_is_named(trees: Mapping[str, Path]) -> None:
 
 
 def digests(trees: Mapping[str, Path], etc: Mapping[str, Content]) -> Mapping[str, str]:
-    return digest_of_inputs(
-        trees, MASTERS, "over", CPV, ("one", "two"), slot="2/3", etc=etc, profile=("over", "desk")
-    )
+    found = Digests(trees, MASTERS, etc, ("over", "desk"))
+    return found.inputs("over", CPV, ("one", "two"), slot="2/3")
 
 
 ETC: Mapping[str, Content] = {

@@ -62,7 +62,7 @@ def prepare(context: BuildContext, targets: tuple[str, ...]) -> Worker:
         )
         context = replace(context, inputs=context.inputs.strictly(parts))
     plan = make_plan(graph)
-    inputs_of = {p.id: input_digests(context.inputs, p) for p in graph.packages}
+    inputs_of = input_digests(context.inputs, graph.packages)
     contests = recalled(context.store, context.inputs.full_name)
     return Worker(context, plan, depgraph, inputs_of, dict(os.environ), contests=contests)
 

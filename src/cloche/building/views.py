@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from cloche.building.context import Inputs
 from cloche.plan.depgraph import Package
 from cloche.portage.cpv import Cpv, split_cpv
-from cloche.portage.view import common_view, digest_of_hooks, digest_of_inputs, package_view
+from cloche.portage.view import Digests, common_view, package_view
 from cloche.sandbox.base import Bind
 
 
@@ -24,26 +24,15 @@ def for_merge(inputs: Inputs) -> tuple[Bind, ...]:
     return tuple(Bind(source, target) for source, target in common_view(inputs.snapshots))
 
 
-def input_digests(inputs: Inputs, package: Package) -> Mapping[str, str]:
-    """Digests of the package's own files, by name, for its action key."""
-    if package.binary is not None:
-        return digest_of_hooks(
-            inputs.snapshots,
-            _cpv(package),
-            slot=package.slot,
-            etc=inputs.etc,
-            profile=inputs.profile,
-        )
-    return digest_of_inputs(
-        inputs.snapshots,
-        inputs.masters,
-        package.repo,
-        _cpv(package),
-        package.inherited,
-        slot=package.slot,
-        etc=inputs.etc,
-        profile=inputs.profile,
-    )
+def input_digests(inputs: Inputs, packages: Iterable[Package]) -> Mapping[str, Mapping[str, str]]:
+    """Digests of each package's own files, by its id and by name, for its action key."""
+    digests = Digests(inputs.snapshots, inputs.masters, inputs.etc, inputs.profile)
+    return {
+        package.id: digests.hooks(_cpv(package), package.slot)
+        if package.binary is not None
+        else digests.inputs(package.repo, _cpv(package), package.inherited, package.slot)
+        for package in packages
+    }
 
 
 def _cpv(package: Package) -> Cpv:

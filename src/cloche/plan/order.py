@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
+
+_BITS = bytes.maketrans(b"01", b"\0\1")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +41,30 @@ def mask(places: Iterable[int]) -> int:
     for place in places:
         number |= 1 << place
     return number
+
+
+def chosen(names: Sequence[str], number: int) -> tuple[str, ...]:
+    """Those of ``names`` whose bits are set."""
+    return tuple(compress(names, format(number, "b")[::-1].encode().translate(_BITS)))
+
+
+def closures(needs: Sequence[Iterable[int]]) -> list[int]:
+    """For each place the set of all that it needs, at first hand or through others, and itself.
+
+    There may be circles. It is quick where what is needed comes earlier.
+    """
+    found = [1 << place for place in range(len(needs))]
+    changed = True
+    while changed:
+        changed = False
+        for place, direct in enumerate(needs):
+            number = found[place]
+            for other in direct:
+                number |= found[other]
+            if number != found[place]:
+                found[place] = number
+                changed = True
+    return found
 
 
 def make_order(names: Sequence[str], edges: Mapping[str, Iterable[str]]) -> Order:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from graphlib import TopologicalSorter
 
 from cloche.plan.depgraph import Depgraph, Package
 from cloche.plan.visible import Visible, machine_members, visible_sets
@@ -62,15 +61,12 @@ def remaining_paths(plan: Plan, seconds: Callable[[Package], float | None]) -> d
     ``seconds`` gives what a package took before, None when it is not known. The ready queue takes
     the greatest first.
     """
-    waits_for = plan.waits_for()
-    dependents: dict[str, list[str]] = {name: [] for name in waits_for}
-    for name, needed in waits_for.items():
-        for other in needed:
-            dependents[other].append(name)
-    packages = plan.graph.by_id()
     paths: dict[str, float] = {}
-    for name in reversed(list(TopologicalSorter(waits_for).static_order())):
-        own = seconds(packages[name])
-        after = max((paths[d] for d in dependents[name]), default=0.0)
-        paths[name] = (DEFAULT_SECONDS if own is None else own) + after
+    after: dict[str, float] = {}
+    for package in reversed(plan.packages):  # what waits for a package comes after it
+        own = seconds(package)
+        path = (DEFAULT_SECONDS if own is None else own) + after.get(package.id, 0.0)
+        paths[package.id] = path
+        for other in plan.visible[package.id].needed:
+            after[other] = max(path, after.get(other, 0.0))
     return paths

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 from cloche.plan.depgraph import (
     BUILDTIME,
@@ -13,6 +15,7 @@ from cloche.plan.depgraph import (
     Depgraph,
     Package,
 )
+from cloche.plan.order import bits, chosen, closures, mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,25 +37,6 @@ class Visible:
         return frozenset(self.build) | frozenset(self.merge)
 
 
-def needs_of(packages: Mapping[str, Package], kinds: frozenset[str]) -> Mapping[str, set[str]]:
-    """For each package the others that its edges of these kinds point to."""
-    return {
-        name: {to for to in package.targets(kinds) if to in packages}
-        for name, package in packages.items()
-    }
-
-
-def closure(start: Iterable[str], needs: Mapping[str, set[str]]) -> set[str]:
-    """Ids reached from ``start``, which are included; see `needs_of`."""
-    seen: set[str] = set()
-    todo = {name for name in start if name in needs}
-    while todo:
-        name = todo.pop()
-        seen.add(name)
-        todo |= needs[name] - seen
-    return seen
-
-
 def visible_sets(graph: Depgraph) -> dict[str, Visible]:
     """Compute the visible sets of every package.
 
@@ -60,35 +44,32 @@ def visible_sets(graph: Depgraph) -> dict[str, Visible]:
     comes earlier is visible. That also makes the relation free of cycles, whatever RDEPEND and
     PDEPEND say to each other.
     """
-    packages = graph.by_id()
-    rank = {package.id: place for place, package in enumerate(graph.packages)}
+    names = [package.id for package in graph.packages]
+    targets = _targets(graph)
+    below = closures([targets(package, NEEDED_AT_RUN_TIME) for package in graph.packages])
+    used = [frozenset(_used(package, NEEDED_AT_RUN_TIME)) for package in graph.packages]
+    users = mask(place for place, found in enumerate(used) if found)
 
-    def earlier(names: set[str], than: str) -> tuple[str, ...]:
-        return tuple(sorted((n for n in names if rank[n] < rank[than]), key=rank.__getitem__))
+    def seen(package: Package, kinds: frozenset[str]) -> int:
+        return reduce(or_, (below[place] for place in targets(package, kinds)), 0)
 
-    sets, needs = {}, needs_of(packages, NEEDED_AT_RUN_TIME)
-    for package in graph.packages:
-        tools = closure(package.targets(frozenset({BUILDTIME})), needs)
+    def of_seed(package: Package, kinds: frozenset[str], others: int) -> tuple[str, ...]:
+        found = (used[place] for place in bits(others & users))
+        return tuple(sorted(set().union(_used(package, kinds), *found)))
+
+    sets = {}
+    for place, package in enumerate(graph.packages):
+        tools = seen(package, frozenset({BUILDTIME}))
         # What a package itself needs when it is merged may be called by its hooks.
-        own = closure(package.targets(NEEDED_AT_MERGE), needs)
+        own = seen(package, NEEDED_AT_MERGE)
+        earlier = (1 << place) - 1
         sets[package.id] = Visible(
-            earlier(tools, package.id),
-            earlier(own, package.id),
-            _used(package, frozenset({BUILDTIME}), tools, packages),
-            _used(package, NEEDED_AT_MERGE | {REPLACES}, own, packages),
+            chosen(names, tools & earlier),
+            chosen(names, own & earlier),
+            of_seed(package, frozenset({BUILDTIME}), tools),
+            of_seed(package, NEEDED_AT_MERGE | {REPLACES}, own),
         )
     return sets
-
-
-def _used(
-    package: Package, kinds: frozenset[str], others: set[str], packages: Mapping[str, Package]
-) -> tuple[str, ...]:
-    """What of the seed a package and the others that it sees depend on."""
-    found = {edge.to for edge in package.uses if not kinds.isdisjoint(edge.kinds)}
-    for name in others:
-        uses = packages[name].uses
-        found.update(edge.to for edge in uses if not NEEDED_AT_RUN_TIME.isdisjoint(edge.kinds))
-    return tuple(sorted(found))
 
 
 def machine_members(graph: Depgraph) -> tuple[str, ...]:
@@ -97,7 +78,18 @@ def machine_members(graph: Depgraph) -> tuple[str, ...]:
     It is what was asked for and what that needs when it runs and when it is merged; what only
     builds needed stays out, as with ``emerge --usepkgonly``.
     """
-    needs = needs_of(graph.by_id(), NEEDED_AT_MERGE)
-    asked = (package.id for package in graph.packages if package.requested)
-    members = closure(asked, needs)
-    return tuple(package.id for package in graph.packages if package.id in members)
+    targets = _targets(graph)
+    below = closures([targets(package, NEEDED_AT_MERGE) for package in graph.packages])
+    asked = (below[n] for n, package in enumerate(graph.packages) if package.requested)
+    return chosen([package.id for package in graph.packages], reduce(or_, asked, 0))
+
+
+def _targets(graph: Depgraph) -> Callable[[Package, frozenset[str]], list[int]]:
+    """A function for the places that a package's edges of some kinds point to."""
+    rank = {package.id: place for place, package in enumerate(graph.packages)}
+    return lambda package, kinds: [rank[to] for to in package.targets(kinds) if to in rank]
+
+
+def _used(package: Package, kinds: frozenset[str]) -> Iterator[str]:
+    """What of the seed a package depends on."""
+    return (edge.to for edge in package.uses if not kinds.isdisjoint(edge.kinds))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -45,7 +46,8 @@ def package_view(
     """
     binds = list(common_view(snapshots))
     binds.extend((path, f"{REPOS}/{at}") for at, path in _checks(snapshots, masters, repo))
-    for eclass, (owner, source) in _eclasses(snapshots, masters, repo, inherited).items():
+    for eclass in sorted(set(inherited)):
+        owner, source = _eclass(snapshots, masters, repo, eclass)
         binds.append((source, f"{REPOS}/{owner}/eclass/{eclass}.eclass"))
     place = f"{cpv.category}/{cpv.pn}"
     ebuild = _ebuild(snapshots[repo], cpv)
@@ -67,30 +69,20 @@ def common_view(snapshots: Mapping[str, Path]) -> Binds:
     )
 
 
-def _eclasses(
-    snapshots: Mapping[str, Path],
-    masters: Mapping[str, Iterable[str]],
-    repo: str,
-    inherited: Iterable[str],
-) -> Mapping[str, tuple[str, Path]]:
-    """Each eclass with the repository it comes from: the repository's own, else the last master's.
+def _eclass(
+    snapshots: Mapping[str, Path], masters: Mapping[str, Iterable[str]], repo: str, eclass: str
+) -> tuple[str, Path]:
+    """An eclass and the repository it comes from: the package's own, else the last master's.
 
     That is Portage's order (portage(5), ``masters``); eclass-overrides is left to nobody: cloche
-    writes repos.conf, and never writes it there.
+    writes repos.conf, and never writes it there. Raises `RepositoryError`.
     """
-    found = {}
     order = tuple(dict.fromkeys((repo, *reversed(tuple(masters.get(repo, ()))))))
-    for eclass in sorted(set(inherited)):
-        for name in order:
-            source = snapshots[name] / "eclass" / f"{eclass}.eclass"
-            if source.is_file():
-                found[eclass] = (name, source)
-                break
-        else:
-            raise RepositoryError(
-                Origin(snapshots[repo]), f"no eclass “{eclass}” in {', '.join(order)}"
-            )
-    return found
+    for name in order:
+        source = snapshots[name] / "eclass" / f"{eclass}.eclass"
+        if source.is_file():
+            return name, source
+    raise RepositoryError(Origin(snapshots[repo]), f"no eclass “{eclass}” in {', '.join(order)}")
 
 
 def _ebuild(root: Path, cpv: Cpv) -> Path:
@@ -101,51 +93,55 @@ def _ebuild(root: Path, cpv: Cpv) -> Path:
     return ebuild
 
 
-def digest_of_inputs(
-    snapshots: Mapping[str, Path],
-    masters: Mapping[str, Iterable[str]],
-    repo: str,
-    cpv: Cpv,
-    inherited: Iterable[str],
-    *,
-    slot: str,
-    etc: Mapping[str, Content],
-    profile: tuple[str, str],
-) -> Mapping[str, str]:
-    """SHA-256 (hex) of each part a build reads, by name, for its action key.
+class Digests:
+    """Digests of what the builds of one machine read; what its packages share is read once.
 
-    Names: ``ebuild``, ``eclass/NAME``, ``files``, ``patch/N-NAME`` (in the order they are
-    applied), ``bashrc``, ``env/…``, ``profile-bashrc/…``, ``checks/REPO/…``. ``etc`` is the
-    machine's `portage_tree`, ``profile`` its repository and path. Distfiles and the effective
-    variables come from the depgraph. Raises `RepositoryError`.
+    Arguments as for `package_view`; ``etc`` is the machine's `portage_tree`, ``profile`` its
+    repository and path.
     """
-    digests = {"ebuild": _of_file(_ebuild(snapshots[repo], cpv))}
-    for eclass, (_, source) in _eclasses(snapshots, masters, repo, inherited).items():
-        digests[f"eclass/{eclass}"] = _of_file(source)
-    files = snapshots[repo] / cpv.category / cpv.pn / "files"
-    if files.is_dir():
-        digests["files"] = _of_directory(files)
-    for index, (name, content) in enumerate(user_patches(etc, cpv, slot), 1):
-        digests[f"patch/{index:03}-{name}"] = _sha(content)
-    digests.update(digest_of_hooks(snapshots, cpv, slot=slot, etc=etc, profile=profile))
-    for label, path in _checks(snapshots, masters, repo):
-        digests[f"checks/{label}"] = _of_directory(path)
-    return digests
 
+    def __init__(
+        self,
+        snapshots: Mapping[str, Path],
+        masters: Mapping[str, Iterable[str]],
+        etc: Mapping[str, Content],
+        profile: tuple[str, str],
+    ) -> None:
+        self._snapshots, self._etc = snapshots, etc
+        self._bashrcs = {
+            f"profile-bashrc/{label}": _of_file(path)
+            for label, path in _profile_bashrcs(snapshots, *profile)
+        }
+        self._checks = cache(
+            lambda repo: {
+                f"checks/{label}": _of_directory(path)
+                for label, path in _checks(snapshots, masters, repo)
+            }
+        )
+        self._eclass = cache(
+            lambda repo, name: _of_file(_eclass(snapshots, masters, repo, name)[1])
+        )
 
-def digest_of_hooks(
-    snapshots: Mapping[str, Path],
-    cpv: Cpv,
-    *,
-    slot: str,
-    etc: Mapping[str, Content],
-    profile: tuple[str, str],
-) -> Mapping[str, str]:
-    """Those of `digest_of_inputs` that run at a merge, too: the user's and the profile's code."""
-    digests = dict(_shell_code(etc, cpv, slot))
-    for label, path in _profile_bashrcs(snapshots, *profile):
-        digests[f"profile-bashrc/{label}"] = _of_file(path)
-    return digests
+    def inputs(self, repo: str, cpv: Cpv, inherited: Iterable[str], slot: str) -> dict[str, str]:
+        """SHA-256 (hex) of each part a build reads, by name, for its action key.
+
+        Names: ``ebuild``, ``eclass/NAME``, ``files``, ``patch/N-NAME`` (in the order they are
+        applied), ``bashrc``, ``env/…``, ``profile-bashrc/…``, ``checks/REPO/…``. Distfiles and the
+        effective variables come from the depgraph. Raises `RepositoryError`.
+        """
+        digests = {"ebuild": _of_file(_ebuild(self._snapshots[repo], cpv))}
+        for eclass in sorted(set(inherited)):
+            digests[f"eclass/{eclass}"] = self._eclass(repo, eclass)
+        files = self._snapshots[repo] / cpv.category / cpv.pn / "files"
+        if files.is_dir():
+            digests["files"] = _of_directory(files)
+        for index, (name, content) in enumerate(user_patches(self._etc, cpv, slot), 1):
+            digests[f"patch/{index:03}-{name}"] = _sha(content)
+        return {**digests, **self.hooks(cpv, slot), **self._checks(repo)}
+
+    def hooks(self, cpv: Cpv, slot: str) -> dict[str, str]:
+        """Those of `inputs` that run at a merge, too: the user's and the profile's code."""
+        return {**_shell_code(self._etc, cpv, slot), **self._bashrcs}
 
 
 def _checks(
@@ -176,11 +172,12 @@ def user_patches(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> tuple[tuple
     name, an empty file takes a patch away, and the order is that of the names' bytes.
     """
     main_slot = slot.split("/")[0]
+    names = sorted(name for name in etc if name.startswith(f"patches/{cpv.category}/"))
     chosen: dict[str, bytes] = {}
     for stem in (cpv.pn, cpv.p, f"{cpv.p}-{cpv.pr}"):
         for suffix in ("", f":{main_slot}"):
             place = f"patches/{cpv.category}/{stem}{suffix}/"
-            for name in sorted(etc):
+            for name in names:
                 base = name.removeprefix(place)
                 content = etc[name]
                 if base == name or "/" in base or isinstance(content, Symlink):
