@@ -149,7 +149,7 @@ def _held(engine: NativeEngine) -> tuple[float, int, int]:
     """Megabytes, open descriptors and mounts of this process and the engine's launcher."""
     time.sleep(0.5)  # the launcher has made its spare sandbox by then
     memory, descriptors = 0, 0
-    for pid in (os.getpid(), engine._launcher):
+    for pid in (os.getpid(), engine.launcher.pid):
         process = Path("/proc", str(pid))
         for line in (process / "smaps_rollup").read_text().splitlines():
             if line.startswith("Private_"):

@@ -18,7 +18,7 @@ from cloche.engines.qemu import Qemu
 from cloche.layers import capture, compare
 from cloche.sandbox.base import Bind, Command, Ended, Engine, Limits, Sandbox
 from cloche.sandbox.errors import ProgramError, SandboxError
-from cloche.sandbox.local import LocalEngine
+from cloche.sandbox.local import open_local
 from cloche.sandbox.native import NativeEngine
 
 # Run by a Python of the host's that is shown inside. Each line of the output is one fact.
@@ -77,8 +77,8 @@ def python(g: Ground, engine: Engine, script: str, sandbox: Sandbox) -> tuple[En
 
 def machines(engine: Engine) -> list[str]:
     """The processes of QEMU that an engine has: children of its keepers."""
-    keepers = children(engine._launcher)  # type: ignore[attr-defined]
-    programs = [pid for supervisor in keepers for pid in children(int(supervisor))]
+    supervisors = children(engine.launcher.pid)  # type: ignore[attr-defined]
+    programs = [pid for supervisor in supervisors for pid in children(int(supervisor))]
     return [
         pid for pid in programs if b"virtio-serial" in Path(f"/proc/{pid}/cmdline").read_bytes()
     ]
@@ -258,7 +258,7 @@ def check_errors_of_the_command_need_no_machine(g: Ground) -> None:
 def check_a_panic_is_told_with_the_consoles_last_lines(g: Ground) -> None:
     way = Qemu()
     way._initramfs = b""
-    with LocalEngine(way) as engine:
+    with open_local(way) as engine:
         command = Command(("true",), ENV)
         error = raises(SandboxError, lambda: engine.start(g.sandbox(), command))
     assert "Kernel panic" in str(error), error

@@ -6,13 +6,13 @@ import importlib
 
 from cloche.sandbox.base import Engine, Nature
 from cloche.sandbox.errors import EngineUnknownError
-from cloche.sandbox.local import LocalEngine
-from cloche.sandbox.native import NativeEngine
+from cloche.sandbox.local import open_local
 from cloche.sandbox.runtime import Runtime
 
 DEFAULT = "native"
 # Where each engine is: imported when it is chosen, as a start is to take no longer for the others.
 _RUNTIMES = {
+    DEFAULT: "cloche.sandbox.native:Native",
     "bwrap": "cloche.engines.bwrap:Bwrap",
     "oci": "cloche.engines.oci:Oci",
     "nspawn": "cloche.engines.nspawn:Nspawn",
@@ -20,33 +20,34 @@ _RUNTIMES = {
     "qemu": "cloche.engines.qemu:Qemu",
     "chroot": "cloche.engines.chroot:Chroot",
 }
-NAMES = (DEFAULT, *_RUNTIMES)
+NAMES = tuple(_RUNTIMES)
 
 
 def make_engine(name: str, *, provide: bool = True) -> Engine:
-    """Make an engine; in the main thread, before there are others.
+    """Make an engine in a process without threads; `cloche.broker.open_engine` does it in any.
 
     ``name`` may say after a colon which of several tools it is to use: ``oci:runc``. What the
     engine needs and can have without being installed is fetched if ``provide``. Raises
     EngineUnknownError, SandboxError where its tool is missing.
     """
-    if name == DEFAULT:
-        return NativeEngine()
-    kind, _, tool = name.partition(":")
-    runtime = _runtime(kind, name)
+    return open_local(make_runtime(name, provide=provide))
+
+
+def make_runtime(name: str, *, provide: bool = True) -> Runtime:
+    """Make what an engine's launcher needs; see `make_engine`."""
+    runtime = _runtime(name)
     if provide:
         runtime.provide()
-    return LocalEngine(runtime.make(tool or None))
+    return runtime.make(name.partition(":")[2] or None)
 
 
 def nature_of(name: str) -> Nature:
     """What an engine is, whether it works here or not. Raises EngineUnknownError."""
-    if name == DEFAULT:
-        return NativeEngine.nature
-    return _runtime(name.partition(":")[0], name).nature
+    return _runtime(name).nature
 
 
-def _runtime(kind: str, name: str) -> type[Runtime]:
+def _runtime(name: str) -> type[Runtime]:
+    kind = name.partition(":")[0]
     if kind not in _RUNTIMES:
         raise EngineUnknownError(name, NAMES)
     module, _, attribute = _RUNTIMES[kind].partition(":")

@@ -67,6 +67,15 @@ class _CapabilityData(ctypes.Structure):
 _held = ctypes.PyDLL(None, use_errno=True)
 
 
+def has_threads() -> bool:
+    """Whether this process has more than one thread, Python's or a library's.
+
+    Such a process cannot enter a user namespace (setns(2)), and a fork of it may find locks that no
+    thread of its own will ever release.
+    """
+    return len(os.listdir("/proc/self/task")) > 1  # noqa: PTH208 - names are enough
+
+
 def unshare(flags: int) -> None:
     """unshare(2)."""
     check(libc.unshare(ctypes.c_int(flags)), "unshare")

@@ -39,10 +39,16 @@ class ProgramError(SandboxError):
 
 
 class LauncherError(SandboxError):
-    """The engine's launcher has ended; it can start nothing any more."""
+    """The engine's launcher, process ``pid``, has ended, and with it all of its sandboxes."""
 
-    def __init__(self) -> None:
-        super().__init__("asking the engine for a sandbox", "its launcher has ended")
+    def __init__(self, pid: int) -> None:
+        super().__init__(
+            "running a sandbox",
+            f"the launcher of its engine (process {pid}) has ended",
+            0,
+            "try again; the kernel's log says whether it was killed for lack of memory",
+        )
+        self.pid = pid
 
 
 class EngineUnknownError(ClocheError):

@@ -1,8 +1,9 @@
 """The launcher: a small single-threaded process that forks sandboxes for an engine.
 
-Forked from the command line's process before it has threads, with everything imported, it starts a
-sandbox in the time of a fork; starting a Python for each would take twenty times as long. It ends
-when the engine closes its socket or its process dies, and every sandbox follows it.
+Forked from a process without threads, the command line's or a broker's (`cloche.broker`), with
+everything imported, it starts a sandbox in the time of a fork; starting a Python for each would
+take twenty times as long. It ends when the engine closes its socket or the process that forked it
+dies, and every sandbox follows it.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import select
 import signal
 import socket
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from cloche.linux import processes, seccomp
@@ -28,8 +30,47 @@ from cloche.sandbox.runtime import Runtime
 _IDLE = 10  # milliseconds without a request until a spare is made, out of the way of starts
 
 
-def fork_launcher(groups: Sequence[str], runtime: Runtime) -> tuple[int, socket.socket]:
-    """Fork a launcher into control groups; return its pid and the socket that takes requests."""
+@dataclass(slots=True)
+class Launcher:
+    """A launcher as an engine holds it: ``socket`` takes requests, ``pidfd`` is readable when it
+    has ended. ``groups`` are the control groups that this process has made for it.
+    """
+
+    pid: int
+    pidfd: int
+    socket: socket.socket
+    groups: tuple[str, ...] = ()
+    closed: bool = False
+
+    def has_ended(self, within: float = 0.0) -> bool:
+        """Whether it has ended, or ends ``within`` so many seconds."""
+        return self.closed or readable(self.pidfd, within)
+
+    def close(self) -> None:
+        """Let it end, and wait for that."""
+        self.socket.close()
+        readable(self.pidfd, None)
+        self.closed = True
+        with contextlib.suppress(ChildProcessError):  # it is another process's child
+            os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
+        os.close(self.pidfd)
+        cgroups.remove(self.groups)
+
+
+def readable(fd: int, timeout: float | None) -> bool:
+    """Wait until a descriptor is readable, as that of a process that ended is."""
+    poll = select.poll()
+    poll.register(fd, select.POLLIN)
+    return bool(poll.poll(None if timeout is None else max(0, timeout * 1000)))
+
+
+def fork_launcher(runtime: Runtime) -> Launcher:
+    """Fork a launcher. Raises RuntimeError in a process with threads."""
+    if processes.has_threads():
+        raise RuntimeError("a process with threads cannot fork a launcher: use cloche.broker")
+    groups = cgroups.create_for_engine()
+    if runtime.makes_groups:
+        groups += cgroups.create_for_tool()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     programs.registered_interpreters()  # while /proc is the host's
     seccomp.prepare()
@@ -48,7 +89,7 @@ def fork_launcher(groups: Sequence[str], runtime: Runtime) -> tuple[int, socket.
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     gc.unfreeze()
     theirs.close()
-    return pid, ours
+    return Launcher(pid, os.pidfd_open(pid), ours, groups)
 
 
 def _serve(requests: socket.socket, parent: int, runtime: Runtime, mask: set[int]) -> NoReturn:

@@ -1,4 +1,8 @@
-"""An engine whose sandboxes are processes of this machine, started by a launcher."""
+"""An engine whose sandboxes are processes of this machine, started by a launcher.
+
+It only needs the launcher's socket, so the launcher may be a child of another process: what has
+threads gets one from a broker (`cloche.broker`).
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,6 @@ import contextlib
 import os
 import posixpath
 import re
-import select
 import signal
 import socket
 import threading
@@ -18,9 +21,9 @@ from cloche.sandbox import (
     cgroups,
     wire,
 )
-from cloche.sandbox.base import Command, Ended, Sandbox
+from cloche.sandbox.base import Command, Ended, Nature, Sandbox
 from cloche.sandbox.errors import LauncherError, ProgramError, SandboxError
-from cloche.sandbox.launcher import fork_launcher
+from cloche.sandbox.launcher import Launcher, fork_launcher, readable
 from cloche.sandbox.runtime import Runtime
 from cloche.sandbox.terminal import Terminal
 
@@ -28,37 +31,48 @@ _HOST_NAME = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?"
 )  # hostname(7), and 64 bytes
 
+_SETTLED = 0.5  # seconds in which a launcher that dies ends before all know of it
+
 
 class LocalProcess:
     """A command in a sandbox, held by the descriptor of the sandbox's first process."""
 
-    def __init__(self, pidfd: int, channel: socket.socket, groups: tuple[str, ...]) -> None:
+    def __init__(
+        self, pidfd: int, channel: socket.socket, groups: tuple[str, ...], launcher: Launcher
+    ) -> None:
         self._pidfd = pidfd
         self._channel = channel
         self._groups = groups
+        self._launcher = launcher
         self._terminal: Terminal | None = None
         self._lock = threading.Lock()
-        self._ended: Ended | None = None
+        self._killed = False
+        self._ended: Ended | LauncherError | None = None
 
     def started(self, stdin: int | None, stdout: int | None) -> None:
         """Wait until the program is executed; join its terminal, if it has one, to the caller's."""
         report, passed = wire.receive(self._channel)
+        if report is None and self._launcher.has_ended(_SETTLED):
+            raise LauncherError(self._launcher.pid)
         if report is None or "error" in report:
             raise _failure(report)
         if passed:
             self._terminal = Terminal(passed[0], stdin, stdout)
 
     def wait(self, timeout: float | None = None) -> Ended | None:
-        """Wait until no process of the sandbox is left; None when ``timeout`` seconds passed."""
+        """Wait until no process of the sandbox is left; None when ``timeout`` seconds passed.
+
+        Raises LauncherError when it ended because the launcher did.
+        """
         with self._lock:
             if self._ended is not None:
-                return self._ended
+                return self._result()
             watched = os.dup(self._pidfd)  # another thread may collect, and close, meanwhile
         try:
             if self._terminal is not None:
                 ready = self._terminal.serve(watched, timeout)
             else:
-                ready = _readable(watched, timeout)
+                ready = readable(watched, timeout)
         finally:
             os.close(watched)
         if not ready:
@@ -66,12 +80,13 @@ class LocalProcess:
         with self._lock:
             if self._ended is None:
                 self._ended = self._collect()
-        return self._ended
+            return self._result()
 
     def kill(self) -> None:
         """End the whole sandbox at once."""
         with self._lock, contextlib.suppress(ProcessLookupError):
             if self._ended is None:
+                self._killed = True
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     @property
@@ -79,8 +94,15 @@ class LocalProcess:
         """True when `wait` has seen the end."""
         return self._ended is not None
 
-    def _collect(self) -> Ended:
-        """Read how it ended. Without a report it was killed, from here or by the kernel."""
+    def _result(self) -> Ended | None:
+        if isinstance(self._ended, LauncherError):
+            raise self._ended
+        return self._ended
+
+    def _collect(self) -> Ended | LauncherError:
+        """Read how it ended. Without a report it was killed: from here, by the kernel, or because
+        the launcher has died.
+        """
         report, _ = wire.receive(self._channel, socket.MSG_DONTWAIT)
         self._channel.close()
         if self._terminal is not None:
@@ -88,6 +110,8 @@ class LocalProcess:
         os.close(self._pidfd)
         cgroups.remove(self._groups)
         if report is None or "status" not in report:
+            if self._launcher.has_ended(0 if self._killed else _SETTLED):
+                return LauncherError(self._launcher.pid)
             return Ended(status=128 + signal.SIGKILL, killed=True)
         return Ended(
             status=report["status"],
@@ -100,17 +124,12 @@ class LocalProcess:
 
 
 class LocalEngine:
-    """Starts sandboxes through a launcher. Make it in the main thread, before there are others."""
+    """Starts sandboxes through a launcher, which it closes in the end."""
 
-    def __init__(self, runtime: Runtime) -> None:
-        if threading.active_count() > 1:
-            raise RuntimeError("an engine must be made before there are threads")
-        self.name = runtime.name
-        self.nature = runtime.nature
-        self._groups = cgroups.create_for_engine()
-        if runtime.makes_groups:
-            self._groups += cgroups.create_for_tool()
-        self._launcher, self._socket = fork_launcher(self._groups, runtime)
+    def __init__(self, name: str, nature: Nature, launcher: Launcher) -> None:
+        self.name = name
+        self.nature = nature
+        self.launcher = launcher
         self._lock = threading.Lock()
         self._requests = 0
         self._running: set[LocalProcess] = set()
@@ -149,7 +168,7 @@ class LocalEngine:
                 ours.close()
                 cgroups.remove(groups)
                 raise
-        process = LocalProcess(pidfd, ours, groups)
+        process = LocalProcess(pidfd, ours, groups, self.launcher)
         with self._lock:
             self._running = {other for other in self._running if not other.ended}
             self._running.add(process)
@@ -157,23 +176,24 @@ class LocalEngine:
             process.started(stdin, stdout)
         except BaseException:
             process.kill()
-            process.wait()
+            with contextlib.suppress(LauncherError):
+                process.wait()
             raise
         return process
 
     def close(self) -> None:
         """End all sandboxes and the launcher. Harmless the second time."""
-        if self._closed:
-            return
-        self._closed = True
-        for process in self._running:
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            running = list(self._running)
+        for process in running:
             process.kill()
-        for process in self._running:
-            process.wait()
-        self._socket.close()
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(self._launcher, 0)
-        cgroups.remove(self._groups)
+        for process in running:
+            with contextlib.suppress(LauncherError):
+                process.wait()
+        self.launcher.close()
 
     def __enter__(self) -> Self:
         return self
@@ -194,24 +214,29 @@ class LocalEngine:
             with self._lock:
                 self._requests += 1
                 ident = self._requests
-                wire.send(self._socket, {"id": ident, "network": network}, descriptors)
+                wire.send(self.launcher.socket, {"id": ident, "network": network}, descriptors)
                 while True:
-                    report, passed = wire.receive(self._socket)
+                    report, passed = wire.receive(self.launcher.socket)
                     if report is None or report["id"] == ident:
                         break
                     _abandon(passed)
         except ConnectionError:
-            raise LauncherError from None
+            raise LauncherError(self.launcher.pid) from None
         except OSError as error:
             if self._closed:
-                raise LauncherError from None
+                raise LauncherError(self.launcher.pid) from None
             text = error.strerror or str(error)
             raise SandboxError("passing descriptors", text, error.errno or 0) from error
         if report is None:
-            raise LauncherError
+            raise LauncherError(self.launcher.pid)
         if not passed:
             raise SandboxError("forking a sandbox", report["what"], report["errno"])
         return passed[0]
+
+
+def open_local(runtime: Runtime) -> LocalEngine:
+    """Open an engine with a launcher of its own. Raises RuntimeError in a process with threads."""
+    return LocalEngine(runtime.name, runtime.nature, fork_launcher(runtime))
 
 
 def _check(sandbox: Sandbox, command: Command, fds: Iterable[int]) -> None:
@@ -259,9 +284,3 @@ def _abandon(pidfds: list[int]) -> None:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(pidfd, signal.SIGKILL)
         os.close(pidfd)
-
-
-def _readable(fd: int, timeout: float | None) -> bool:
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    return bool(poll.poll(None if timeout is None else max(0, timeout * 1000)))

@@ -20,6 +20,7 @@ from cloche.sandbox import (
 )
 from cloche.sandbox.assembly import Mount, assemble, ready_mounts, step
 from cloche.sandbox.base import Nature
+from cloche.sandbox.launcher import fork_launcher
 from cloche.sandbox.local import LocalEngine
 from cloche.sandbox.runtime import Runtime, Started
 
@@ -91,10 +92,8 @@ class Native(Runtime):
 class NativeEngine(LocalEngine):
     """Sandboxes by cloche's own namespaces; the default."""
 
-    nature = Native.nature
-
     def __init__(self) -> None:
-        super().__init__(Native())
+        super().__init__(Native.name, Native.nature, fork_launcher(Native()))
 
 
 def rehearse(request: wire.Request, channel: socket.socket) -> NoReturn:

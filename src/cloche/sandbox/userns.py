@@ -33,12 +33,17 @@ class IdRange:
 def enter() -> bool:
     """Become uid 0 of a new user and mount namespace; do nothing as uid 0. True when entered.
 
-    To be called once, before there are threads. The map is 0 → own id, 1…65535 → the first
-    subordinate ranges of /etc/subuid and /etc/subgid. The environment stays as it is; so
-    does the working directory, where the user may enter it, else it becomes /. Raises HostError.
+    To be called once, and not in a process with threads (setns(2)). The map is 0 → own id, 1…65535
+    → the first subordinate ranges of /etc/subuid and /etc/subgid. The environment stays as it is;
+    so does the working directory, where the user may enter it, else it becomes /. Raises HostError.
     """
     if os.geteuid() == 0:
         return False
+    if processes.has_threads():
+        raise HostError(
+            "a process with threads cannot enter the user namespace that an ordinary user needs; "
+            "cloche.broker has engines and workers for it"
+        )
     uid, gid = os.getuid(), os.getgid()
     name = _user_name(uid)
     uids, gids = ranges(name, uid)
