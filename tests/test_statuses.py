@@ -22,7 +22,7 @@ from cloche.trees.errors import SyncProgramError
 
 STATUSES = {
     Exit.FAILED: """
-        binhosts.BadPackageError building.BuildError composing.CollisionError
+        binhosts.BadPackageError broker.RemoteError building.BuildError composing.CollisionError
         fetching.FetchingError fetching.NotThereError fetching.WrongContentError
         plan.BadResolutionError sandbox.NotStartedError sandbox.ProgramError
         store.UnreadableTreeError tasks.FetchByHandError tasks.GuestError
@@ -40,7 +40,7 @@ STATUSES = {
         seeds.SeedError store.StoreError trees.ManifestError trees.TreeDriftError
     """,
     Exit.HOST: """
-        building.KeptRootBusyError errors.HostTroubleError probing.NoAnswerError
+        broker.BrokerError building.KeptRootBusyError errors.HostTroubleError probing.NoAnswerError
         roots.BackendUnavailableError sandbox.HostError sandbox.LauncherError
         sandbox.SandboxError store.DamagedIndexError store.StoreBusyError
         tasks.DiskFullError vm.NoKernelError

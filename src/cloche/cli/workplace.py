@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 
+from cloche.broker import open_engine
 from cloche.building.context import BuildContext, Policy
 from cloche.building.inputs import pin_inputs
 from cloche.building.livepins import Live
@@ -152,9 +153,9 @@ def engine_name(options: Options) -> str:
 
 @contextmanager
 def opened_engine(options: Options) -> Iterator[Engine]:
-    """The engine; to be opened before anything starts a thread."""
+    """The engine."""
     userns.enter()
-    with choice.make_engine(engine_name(options)) as engine:
+    with open_engine(engine_name(options)) as engine:
         if engine.nature.caution:
             say(f"note: {engine.nature.caution}")
         yield engine

@@ -72,7 +72,7 @@ class Live:
         with self._lock:
             self._news.append(event)
         if self._thread.ident is None:
-            self._thread.start()  # not before: an engine wants to be made without threads
+            self._thread.start()  # not before: without threads an engine is opened more quickly
         elif not self._thread.is_alive():  # a picture that broke must not take the lines with it
             self._restore()
 

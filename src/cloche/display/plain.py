@@ -46,7 +46,7 @@ class Plain:
     def __call__(self, event: events.Event) -> None:
         """Show one event, or keep in mind what it says."""
         if self._beat.ident is None:
-            self._beat.start()  # not before: an engine wants to be made without threads
+            self._beat.start()  # not before: without threads an engine is opened more quickly
         with self._lock:
             for line in self._lines(event):
                 self._write(line)

@@ -56,6 +56,13 @@ def write_identity(store: Path, id: str, owner: Owner, probe: tuple[int, int]) -
 def check_owner(store: Path) -> None:
     """Raise `StoreError` where the store, or the place for it, is not this user's."""
     check_place(store)
+    if os.geteuid() != 0:
+        raise StoreError(
+            "a store is used by uid 0 alone, which an ordinary user is in a user namespace",
+            where=store,
+            todo="call `cloche.sandbox.userns.enter` first; where there are threads, use "
+            "`cloche.broker.executor.Workers`",
+        )
     identity = read_identity(store)
     if identity is None or identity.owner is None:
         return

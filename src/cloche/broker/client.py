@@ -1,0 +1,138 @@
+"""Starting a broker, and asking it for engines and workers."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from multiprocessing.connection import Connection
+from typing import Any
+
+from cloche.broker.errors import BrokerError, Failure, RemoteError
+from cloche.broker.messages import Answer, Called, Failed, Prepared, decode
+from cloche.sandbox import wire
+from cloche.sandbox.base import Nature
+from cloche.sandbox.launcher import Launcher, readable
+from cloche.sandbox.local import LocalEngine
+
+# Isolated, but with the modules of this process: they need not be where an environment has them.
+_PROGRAM = (
+    "import sys; sys.path[:] = sys.argv[3:]; from cloche.broker import process; process.main()"
+)
+
+
+class Broker:
+    """A broker of this process's own. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        own = os.pidfd_open(os.getpid())
+        places = [os.path.abspath(place) for place in sys.path if place]  # noqa: PTH100
+        flags = ["-I", *(["-B"] if sys.dont_write_bytecode else [])]
+        words = [sys.executable, *flags, "-c", _PROGRAM, str(theirs.fileno()), str(own), *places]
+        try:
+            # Not of our session: Ctrl-C is for this process to act upon.
+            self._process = subprocess.Popen(
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                cwd="/",
+                pass_fds=(theirs.fileno(), own),
+                start_new_session=True,
+            )
+        except BaseException:
+            self._socket.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(own)
+
+    @property
+    def pid(self) -> int:
+        """The broker's process."""
+        return self._process.pid
+
+    def has_ended(self) -> bool:
+        """Whether it has ended: it says nothing without being asked."""
+        with self._lock:
+            return self._socket.fileno() < 0 or readable(self._socket.fileno(), 0)
+
+    def engine(self, name: str) -> LocalEngine:
+        """Have an engine made. Raises BrokerError, RemoteError."""
+        report, (channel, pidfd) = self._ask({"engine": name})
+        taken = socket.socket(fileno=channel)
+        nature = Nature(**{**report["nature"], "isolates": tuple(report["nature"]["isolates"])})
+        return LocalEngine(report["name"], nature, Launcher(report["pid"], pidfd, taken))
+
+    def worker(self) -> Worker:
+        """Have a worker forked. Raises BrokerError, RemoteError."""
+        report, (channel, pidfd) = self._ask({"engine": None})
+        return Worker(report["pid"], pidfd, Connection(channel))
+
+    def close(self) -> None:
+        """End it, and all that it has forked. Harmless the second time."""
+        with self._lock:
+            self._socket.close()
+        self._process.wait()
+
+    def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:
+        report: dict[str, Any] | None = None
+        with self._lock, contextlib.suppress(OSError):
+            wire.send(self._socket, request)
+            report, fds = wire.receive(self._socket)
+        if report is None:
+            raise BrokerError("broker", self.pid)
+        if "error" in report:
+            raise RemoteError(Failure(**report["error"]))
+        return report, fds
+
+
+class Worker:
+    """A process that carries out one call after the other. For one thread at a time."""
+
+    def __init__(self, pid: int, pidfd: int, connection: Connection[Any, Any]) -> None:
+        self.pid = pid
+        self._pidfd = pidfd
+        self._connection = connection
+
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+        return readable(self._pidfd, 0)
+
+    def call(self, call: Prepared) -> Any:
+        """Carry out a call to its end. Raises BrokerError, RemoteError, what a callback raises."""
+        self._send(call.encoded)
+        while True:
+            answer = self._receive()
+            if isinstance(answer, Called):
+                call.call_back(answer)
+            elif isinstance(answer, Failed):
+                raise RemoteError(answer.failure)
+            else:
+                return call.result(answer)
+
+    def close(self) -> None:
+        """End it at once."""
+        self._connection.close()
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        os.close(self._pidfd)
+
+    def _send(self, data: bytes) -> None:
+        try:
+            self._connection.send_bytes(data)
+        except OSError:
+            raise BrokerError("worker", self.pid) from None
+
+    def _receive(self) -> Answer:
+        try:
+            raw = self._connection.recv_bytes()
+        except (EOFError, OSError):
+            raise BrokerError("worker", self.pid) from None
+        answer: Answer = decode(raw, Answer)
+        return answer

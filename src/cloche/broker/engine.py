@@ -1,0 +1,81 @@
+"""An engine for programs with threads, which outlives the death of its broker."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+from cloche.broker.client import Broker
+from cloche.engines import choice
+from cloche.sandbox.base import Command, Sandbox
+from cloche.sandbox.errors import LauncherError
+from cloche.sandbox.local import LocalEngine, LocalProcess
+
+
+class BrokeredEngine:
+    """An engine whose launcher is a broker's child. Safe to use from several threads.
+
+    When the broker or the launcher dies, what runs raises LauncherError, and the next start has a
+    new one of both. It belongs to the process that made it, and not to forks of that.
+    """
+
+    def __init__(self, name: str = choice.DEFAULT) -> None:
+        """Start a broker. Raises EngineUnknownError, BrokerError, RemoteError."""
+        choice.nature_of(name)
+        self._wanted = name
+        self._lock = threading.Lock()
+        self._closed = False
+        self._broker, self._engine = self._open()
+        self.name = self._engine.name
+        self.nature = self._engine.nature
+
+    def start(
+        self,
+        sandbox: Sandbox,
+        command: Command,
+        *,
+        stdin: int | None = None,
+        stdout: int | None = None,
+        stderr: int | None = None,
+        fds: Mapping[int, int] | None = None,
+    ) -> LocalProcess:
+        """Start a command; see `Engine.start`. All paths have to be absolute."""
+        with self._lock:
+            if self._closed:
+                raise LauncherError(self._engine.launcher.pid)
+            if self._broker.has_ended() or self._engine.launcher.has_ended():
+                self._close()
+                self._broker, self._engine = self._open()
+            engine = self._engine
+        return engine.start(sandbox, command, stdin=stdin, stdout=stdout, stderr=stderr, fds=fds)
+
+    def close(self) -> None:
+        """End all sandboxes, the launcher and the broker. Harmless the second time."""
+        with self._lock:
+            self._closed = True
+            self._close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _open(self) -> tuple[Broker, LocalEngine]:
+        broker = Broker()
+        try:
+            return broker, broker.engine(self._wanted)
+        except BaseException:
+            broker.close()
+            raise
+
+    def _close(self) -> None:
+        self._engine.close()
+        self._broker.close()

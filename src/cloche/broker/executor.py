@@ -1,0 +1,90 @@
+"""An executor whose calls run in workers, processes inside of the user namespace."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+from cloche.broker.client import Broker, Worker
+from cloche.broker.errors import RemoteError
+from cloche.broker.messages import Prepared, prepare
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Workers(Executor):
+    """Carries out functions of the table `cloche.broker.calls.CALLS`, ``count`` of them at once.
+
+    Arguments and results are frozen values that msgspec encodes, and paths, which are absolute. A
+    function among the arguments stays in this process: a thread of ours calls it with what the
+    worker calls it with, which is how progress and events come back.
+
+    An error of the function is a RemoteError here. When a worker or the broker dies, the calls in
+    work raise BrokerError, and the next ones have new processes.
+    """
+
+    def __init__(self, count: int | None = None) -> None:
+        self._threads = ThreadPoolExecutor(
+            count or len(os.sched_getaffinity(0)), thread_name_prefix="cloche-worker"
+        )
+        self._lock = threading.Lock()
+        self._broker: Broker | None = None
+        self._idle: list[Worker] = []
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Have a function called. Raises ValueError, TypeError; see `messages.prepare`."""
+        return self._threads.submit(self._carry_out, prepare(fn, args, kwargs))
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Take no more calls, and end the processes when those that were taken have ended."""
+        self._threads.shutdown(wait, cancel_futures=cancel_futures)
+        if wait:
+            self.kill_workers()
+        else:
+            threading.Thread(target=self.shutdown).start()
+
+    def kill_workers(self) -> None:
+        """End the broker and all workers: calls in work raise BrokerError."""
+        with self._lock:
+            broker, self._broker = self._broker, None
+            idle, self._idle = self._idle, []
+        for worker in idle:
+            worker.close()
+        if broker is not None:
+            broker.close()
+
+    def _carry_out(self, call: Prepared) -> Any:
+        worker = self._take()
+        try:
+            result = worker.call(call)
+        except RemoteError:
+            self._give_back(worker)
+            raise
+        except BaseException:
+            worker.close()
+            raise
+        self._give_back(worker)
+        return result
+
+    def _take(self) -> Worker:
+        """An idle worker, or a new one, of a new broker if that has died."""
+        with self._lock:
+            while self._idle:
+                worker = self._idle.pop()
+                if not worker.has_ended():
+                    return worker
+                worker.close()
+            if self._broker is not None and self._broker.has_ended():
+                self._broker.close()
+                self._broker = None
+            if self._broker is None:
+                self._broker = Broker()
+            return self._broker.worker()
+
+    def _give_back(self, worker: Worker) -> None:
+        with self._lock:
+            self._idle.append(worker)
