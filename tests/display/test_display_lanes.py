@@ -47,7 +47,7 @@ def traced(rows):
 def test_an_eye_reads_the_edges_back(order, data):
     places = range(len(order.names))
     shown = sorted(data.draw(st.sets(st.sampled_from(places), min_size=1)))
-    rows = draw_lanes(order, shown)
+    rows = tuple(draw_lanes(order, shown))
     assert [row.place for row in rows] == shown
     # A lane whose last dependent has come ends; one that ends below its vertex joined nothing.
     assert traced(rows) == shown_edges(order, shown)

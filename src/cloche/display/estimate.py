@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import heapq
+from functools import lru_cache
 from statistics import median
 
 from cloche.display.state import State
-from cloche.plan.order import bits
+from cloche.plan.order import Order, bits
 
 GUESS = 10.0  # seconds for a package, when no package at all is known
 OVERDUE = 0.1  # what runs longer than ever is thought to need this part of its time again
@@ -43,13 +44,13 @@ def _rest(state: State, place: int, usual: float, now: float) -> float:
 
 def _played(state: State, seconds: dict[int, float]) -> float:
     """The end of a ready queue that takes the longest remaining path first."""
-    order = state.order
-    left = _to_come(state) | state.set("running")
+    dependents = _dependents(state.order)
     paths: dict[int, float] = {}
     for place in sorted(seconds, reverse=True):
-        after = max((paths[d] for d in bits(order.wanted[place] & left)), default=0.0)
+        after = max((paths[d] for d in dependents[place] if d in paths), default=0.0)
         paths[place] = seconds[place] + after
-    missing = {place: (order.needs[place] & left).bit_count() for place in seconds}
+    left = _to_come(state) | state.set("running")
+    missing = {place: (state.order.needs[place] & left).bit_count() for place in seconds}
     running = [(seconds[place], place) for place in bits(state.set("running"))]
     heapq.heapify(running)
     ready = [(-paths[p], p) for p in bits(_to_come(state)) if not missing[p]]
@@ -60,8 +61,15 @@ def _played(state: State, seconds: dict[int, float]) -> float:
             _, place = heapq.heappop(ready)
             heapq.heappush(running, (clock + seconds[place], place))
         clock, place = heapq.heappop(running)
-        for other in bits(order.wanted[place] & left):
-            missing[other] -= 1
-            if not missing[other]:
-                heapq.heappush(ready, (-paths[other], other))
+        for other in dependents[place]:
+            if other in missing:
+                missing[other] -= 1
+                if not missing[other]:
+                    heapq.heappush(ready, (-paths[other], other))
     return clock
+
+
+@lru_cache(maxsize=1)
+def _dependents(order: Order) -> tuple[tuple[int, ...], ...]:
+    """What waits for each place, by itself."""
+    return tuple(tuple(bits(wanted)) for wanted in order.wanted)

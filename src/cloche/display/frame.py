@@ -106,8 +106,7 @@ def _layout(state: State, room: int, width: int, view: View) -> Layout:
 def _graph(state: State, room: int, width: int, theme: Theme, now: float, view: View) -> list[str]:
     layout = _layout(state, room, width, view)
     if layout.rows is None:
-        cells = _grid(state, layout.places, room, width, theme, now, view)
-        return [_drawn(theme, tuple(line), width) for line in cells]
+        return _grid(state, layout.places, room, width, theme, now, view)
     gutter = width_of(layout.rows)
     lines = []
     for row in layout.rows:
@@ -116,11 +115,6 @@ def _graph(state: State, room: int, width: int, theme: Theme, now: float, view: 
         about = _about(state, row.place, node, now)
         lines.append(_row(row, gutter, name, status, about, name == view.chosen, theme, width))
     return lines
-
-
-@lru_cache(maxsize=512)
-def _drawn(theme: Theme, line: tuple[Segment, ...], width: int) -> str:
-    return theme.draw(line, width)
 
 
 @lru_cache(maxsize=1024)  # between two frames most rows stay as they are
@@ -136,7 +130,7 @@ def _row(
 ) -> str:
     line: list[Segment] = [(theme.pointer if chosen else " ", "bold")]
     line.extend(cells_of(row, theme, status))
-    line.append((" " * (gutter - 2 * len(row.cells)), ""))
+    line.append((" " * (gutter - row.width), ""))
     bare = name.partition("::")[0]
     line.append((bare, "chosen" if chosen else "bold" if status == "running" else ""))
     line.append((f"  {about}", "dim"))
@@ -179,7 +173,7 @@ def _about(state: State, place: int, node: Node, now: float) -> str:
 
 def _grid(
     state: State, places: Sequence[int], room: int, width: int, theme: Theme, now: float, view: View
-) -> list[Sequence[Segment]]:
+) -> list[str]:
     """Many at once: several in a line, shortened as need be; a page when that is too much."""
     across = min(max(1, width // CELL), -(-len(places) // room))
     page = across * room
@@ -189,25 +183,33 @@ def _grid(
         page = across * (room - tell)
         at = state.order.index.get(view.chosen or "", -1)
         first = places.index(at) // page * page if at in places else 0
-    cell = width // across
-    lines: list[Sequence[Segment]] = []
+    lines: list[str] = []
     shown = places[first : first + page]
     for start in range(0, len(shown), across):
-        line: list[Segment] = []
+        cells = []
         for place in shown[start : start + across]:
             name, node = state.order.names[place], state.nodes[place]
             age = int(now - node.since) if node.status == "running" else 0
-            line.extend(_cell(name, node, age, cell, theme, name == view.chosen))
-        lines.append(line)
+            cells.append((name, node, age, name == view.chosen))
+        lines.append(_line(tuple(cells), width // across, theme, width))
     if tell:
         more = len(places) - len(shown)
-        lines.append([(f" {theme.ellipsis} and {more} more (up, down)", "dim")])
+        text = f" {theme.ellipsis} and {more} more (up, down)"
+        lines.append(theme.draw([(text, "dim")], width))
     return lines
 
 
 @lru_cache(maxsize=1024)  # of many cells few change between two frames
+def _line(
+    cells: tuple[tuple[str, Node, int, bool], ...], cell: int, theme: Theme, width: int
+) -> str:
+    """A line of a grid: for each cell the package, its age and whether it is chosen."""
+    segments = (part for one in cells for part in _cell(*one, cell, theme))
+    return theme.draw(tuple(segments), width)
+
+
 def _cell(
-    name: str, node: Node, age: int, width: int, theme: Theme, chosen: bool
+    name: str, node: Node, age: int, chosen: bool, width: int, theme: Theme
 ) -> tuple[Segment, ...]:
     bare = name.partition("::")[0]
     mark = theme.pointer if chosen and not theme.styles else theme.marks[node.status]

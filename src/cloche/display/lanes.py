@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cloche.display.theme import DOWN, LEFT, RIGHT, UP
@@ -22,8 +22,13 @@ class Row:
     place: int
     cells: tuple[tuple[int, bool], ...]
 
+    @property
+    def width(self) -> int:
+        """Columns of text that the cells take."""
+        return 2 * len(self.cells)
 
-def draw_lanes(order: Order, shown: Sequence[int]) -> tuple[Row, ...]:
+
+def draw_lanes(order: Order, shown: Sequence[int]) -> Iterator[Row]:
     """Rows for these places, in this order; a lane leads from a vertex to all that wait for it."""
     edges = shown_edges(order, shown)
     left = dict.fromkeys(shown, 0)
@@ -32,7 +37,6 @@ def draw_lanes(order: Order, shown: Sequence[int]) -> tuple[Row, ...]:
             left[source] += 1
     lanes: list[int | None] = []
     busy: set[int] = set()
-    rows = []
     for place in shown:
         joined = {c for c, source in enumerate(lanes) if source in edges[place]}
         for source in edges[place]:
@@ -40,19 +44,18 @@ def draw_lanes(order: Order, shown: Sequence[int]) -> tuple[Row, ...]:
         ending = {c for c in joined if left[lanes[c] or 0] == 0}
         own = min(ending) if ending else _free(lanes, busy)
         lanes.extend([None] * (own + 1 - len(lanes)))
-        rows.append(Row(place, _cells(lanes, joined, ending, own)))
+        yield Row(place, _cells(lanes, joined, ending, own))
         busy = {c for c, source in enumerate(lanes) if source is not None} | {own}
         for column in ending:
             lanes[column] = None
         lanes[own] = place if left[place] else None
         while lanes and lanes[-1] is None:
             lanes.pop()
-    return tuple(rows)
 
 
 def width_of(rows: Sequence[Row]) -> int:
     """Columns of text that the lanes take."""
-    return 2 * max((len(row.cells) for row in rows), default=0)
+    return max((row.width for row in rows), default=0)
 
 
 def _free(lanes: Sequence[int | None], busy: set[int]) -> int:

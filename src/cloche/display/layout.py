@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import takewhile
 
-from cloche.display.lanes import Row, draw_lanes, width_of
+from cloche.display.lanes import Row, draw_lanes
 from cloche.plan.order import Order, bits
 
 AROUND = 12  # packages shown beside those that run or failed, at most
@@ -32,22 +33,22 @@ class Sets:
 
 
 @lru_cache(maxsize=8)
-def lay_out(order: Order, sets: Sets, rows: int, lanes: int) -> Layout:
-    """Choose what is shown in ``rows`` rows, with at most ``lanes`` columns for edges.
+def lay_out(order: Order, sets: Sets, room: int, lanes: int) -> Layout:
+    """Choose what is shown in ``room`` rows, with at most ``lanes`` columns for edges.
 
     Whatever runs or failed is shown, always, each once. When that alone is more than there are
     rows, there is no graph. Otherwise neighbours fill the room: what waits for the running ones,
     what they waited for, and so on outwards.
     """
     core = sets.running | sets.failed | sets.chosen
-    if core.bit_count() > rows:
+    if core.bit_count() > room:
         return Layout(tuple(bits(core)), None)
-    around = _around(order, sets, core, min(rows - core.bit_count(), AROUND))
+    around = _around(order, sets, core, min(room - core.bit_count(), AROUND))
     for beside in (around, around[: len(around) // 2], []):
         shown = tuple(sorted((*bits(core), *beside)))
-        drawn = draw_lanes(order, shown)
-        if width_of(drawn) <= lanes:
-            return Layout(shown, drawn)
+        rows = tuple(takewhile(lambda row: row.width <= lanes, draw_lanes(order, shown)))
+        if len(rows) == len(shown):
+            return Layout(shown, rows)
     return Layout(tuple(bits(core)), None)
 
 

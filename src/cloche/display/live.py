@@ -24,7 +24,7 @@ from cloche.display.state import State, fold
 from cloche.display.theme import theme_for
 from cloche.records import events
 
-TICK = 0.1  # seconds between frames
+TICK = 0.2  # seconds between frames; a key is answered at once
 ESTIMATE = 5.0  # seconds between estimates
 GAP = 3.0  # seconds without a frame after which it is asked whether the screen is still ours
 LOG_LINES = 2000
@@ -68,7 +68,7 @@ class Live:
         self._stop = stop
 
     def __call__(self, event: events.Event) -> None:
-        """Take an event; the picture follows within a tenth of a second."""
+        """Take an event; the picture follows within a fifth of a second."""
         with self._lock:
             self._news.append(event)
         if self._thread.ident is None:
@@ -122,10 +122,10 @@ class Live:
             self._end.wait(rest)  # half a sequence came; the frames keep their pace
         return keys
 
-    def _take_news(self) -> None:
+    def _take_news(self, size: Size) -> None:
         """Fold the events that came, all at once; the caller holds the lock."""
         news, self._news = self._news, []
-        width = ROWS_OF_A_LINE * self._size().columns - 1
+        width = ROWS_OF_A_LINE * size.columns - 1
         for event in news:
             self._state = fold(self._state, event)
             lines = passing(event, self._state, self._theme)
@@ -156,11 +156,11 @@ class Live:
 
     def _draw(self) -> None:
         """Write what differs from the last frame, all of it in one go."""
+        size = self._size()
         with self._lock:
-            self._take_news()
+            self._take_news(size)
             state, above = self._state, [] if self._held else list(self._above)
         now = time.time()
-        size = self._size()
         if self._held:
             state, now = self._held
         view = self._view = self._looked(state, now)
@@ -186,7 +186,9 @@ class Live:
             self._view = replace(self._view, load=os.getloadavg()[0])
         over = self._estimated[1] if self._estimated else None
         left = None if over is None else float(max(0, int(over - now)))
-        view = replace(self._view, left=left, keys=self._keyboard.ours)
+        view = self._view
+        if (view.left, view.keys) != (left, self._keyboard.ours):
+            view = replace(view, left=left, keys=self._keyboard.ours)
         if view.mode == "log" and view.chosen and not view.frozen:
             node = state.node(view.chosen)
             log = self._follower.look(node.log if node else None)
@@ -212,10 +214,11 @@ class Live:
 
     def _restore(self) -> None:
         """Erase the picture, say what has not been said, and give the terminal back."""
+        size = self._size()
         with self._lock:
-            self._take_news()
+            self._take_news(size)
             above, self._above = self._above, []
-            text = self._region.clear(self._size().columns)
+            text = self._region.clear(size.columns)
             text += "".join(f"{line}\r\n" for line in above)
             if self._drawn is not None:
                 text += SHOW

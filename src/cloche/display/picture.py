@@ -39,13 +39,13 @@ def bare(name: str) -> str:
 def as_text(picture: Picture, theme: Theme, width: int) -> list[str]:
     """One line a package, what it needs above it."""
     order = make_order(picture.names, picture.edges)
-    rows = draw_lanes(order, range(len(order.names)))
+    rows = tuple(draw_lanes(order, range(len(order.names))))
     gutter = width_of(rows)
     lines = []
     for row in rows:
         name = order.names[row.place]
         line: list[Segment] = list(cells_of(row, theme, picture.status_of(name)))
-        line.append((" " * (gutter - 2 * len(row.cells)), ""))
+        line.append((" " * (gutter - row.width), ""))
         line.append((bare(name), "bold" if name in picture.strong else ""))
         if note := picture.notes.get(name):
             line.append((f"  {note}", "dim"))

@@ -45,19 +45,21 @@ class Region:
         ``height`` is the window's in rows, 0 where nobody knows.
         """
         lines = list(lines)
+        same = (self._width, self._height, len(self._lines)) == (width, height, len(lines))
+        if same and not above:  # nothing moves
+            text = self._changed(lines)
+            self._lines = lines
+            return text
         resized = self._width not in (0, width) or self._height not in (0, height)
         before = self._rows(width)
         pushed = bool(height) and before > height
         back, extra = self._brought_back(width, height) if resized else ((), 0)
-        if not above and not resized and len(lines) == len(self._lines):
-            text = self._changed(lines)
-        else:
-            # Erase first where lines may be wrapped: by a narrower window, or as they are long.
-            text = self._erased(width, extra) if resized or above else self._to_top(width)
-            if pushed:
-                text += self._push_out(width, height, height - _rows([*above, *lines], width))
-            text += "".join(f"{line}\r\n" for line in (*back, *above))
-            text += "\r\n".join(f"{line}\x1b[K" for line in lines) + "\x1b[J"
+        # Erase first where lines may be wrapped: by a narrower window, or as they are long.
+        text = self._erased(width, extra) if resized or above else self._to_top(width)
+        if pushed:
+            text += self._push_out(width, height, height - _rows([*above, *lines], width))
+        text += "".join(f"{line}\r\n" for line in (*back, *above))
+        text += "\r\n".join(f"{line}\x1b[K" for line in lines) + "\x1b[J"
         if self._behind and not pushed:
             moved = _rows([*back, *above, *lines], width) - before - extra
             lower = max(0, self._height - height)

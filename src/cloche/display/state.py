@@ -16,9 +16,12 @@ OfPackage = events.Started | events.Logging | events.Phase | events.Done
 NOTHING = make_order((), {})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Node:
-    """One package. ``since`` is when its work began, ``doing`` its step or phase now."""
+    """One package. ``since`` is when its work began, ``doing`` its step or phase now.
+
+    Equal by identity, so that it can be a key of caches; so is a State.
+    """
 
     status: Status = "waiting"
     doing: str = ""
@@ -29,7 +32,7 @@ class Node:
     log: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class State:
     """A build at one moment. ``masks`` holds a bit set of places in ``order`` for each status.
 
@@ -123,14 +126,14 @@ def _moved(state: State, place: int, event: OfPackage) -> State:
         return state
     nodes = list(state.nodes)
     nodes[place] = new
-    masks = state.masks
-    if new.status != old.status:
-        bit = 1 << place
-        masks = {
-            **masks,
-            old.status: masks.get(old.status, 0) & ~bit,
-            new.status: masks.get(new.status, 0) | bit,
-        }
+    if new.status == old.status:
+        return replace(state, nodes=tuple(nodes))
+    bit = 1 << place
+    masks = {
+        **state.masks,
+        old.status: state.masks.get(old.status, 0) & ~bit,
+        new.status: state.masks.get(new.status, 0) | bit,
+    }
     state = replace(state, nodes=tuple(nodes), masks=masks)
     return replace(state, doomed=_doomed(state)) if masks.get("failed") else state
 
