@@ -11,39 +11,33 @@ import pytest
 
 import cloche
 from cloche.building.errors import BuildError
-from cloche.errors import ClocheError, Exit, HostTroubleError
+from cloche.config.errors import unwritable
+from cloche.errors import ClocheError, Exit, host_trouble
+from cloche.fetching.errors import bad_address, bad_keyring, no_gpg, unreachable
+from cloche.roots.errors import overlay_unavailable, read_only_root, too_many_layers
 from cloche.seeds.debian.bootstrap import step_failed
-from cloche.tasks.errors import (
-    DiskFullError,
-    StepError,
-    StoppedError,
-)
-from cloche.trees.errors import SyncProgramError
+from cloche.store.errors import not_a_store, too_new, unknown_object
+from cloche.tasks.errors import StepError, StoppedError, missing_distfile, no_room
+from cloche.trees.errors import SyncProgramError, missing_program, missing_tree
 
 STATUSES = {
     Exit.FAILED: """
-        binhosts.BadPackageError broker.RemoteError building.BuildError composing.CollisionError
+        binhosts.BadPackageError building.BuildError composing.CollisionError
         fetching.FetchingError fetching.NotThereError fetching.WrongContentError
-        plan.BadResolutionError sandbox.NotStartedError sandbox.ProgramError
-        store.UnreadableTreeError tasks.FetchByHandError tasks.GuestError
-        tasks.MissingDistfileError tasks.NoCacheError tasks.StepError tasks.StoppedError
-        trees.SyncProgramError trees.TreeError
+        plan.BadResolutionError sandbox.ProgramError store.UnreadableTreeError
+        tasks.GuestError tasks.StepError tasks.StoppedError trees.SyncProgramError
+        trees.TreeError
     """,
     Exit.BAD_INPUT: """
-        archives.ImportRefusedError binhosts.MissingIndexError building.LiveError
-        building.LockDriftError building.MissingSeedError building.NotLockedError
-        building.ProposedError building.ResolutionError cli.MachinesError
-        config.ConfigError fetching.SignatureError layers.LayerError portage.BadNameError
-        portage.RepositoryError records.NotBuiltError records.NothingFoundError
-        records.UnknownBuildError records.UnknownNewsError records.UnknownPackageError
-        records.UnknownPhaseError roots.RootError sandbox.EngineUnknownError
+        archives.ImportRefusedError binhosts.MissingIndexError building.MissingSeedError
+        building.ResolutionError config.ConfigError fetching.SignatureError
+        layers.LayerError portage.BadNameError portage.RepositoryError roots.RootError
         seeds.SeedError store.StoreError trees.ManifestError trees.TreeDriftError
     """,
     Exit.HOST: """
-        broker.BrokerError building.KeptRootBusyError errors.HostTroubleError probing.NoAnswerError
-        roots.BackendUnavailableError sandbox.HostError sandbox.LauncherError
-        sandbox.SandboxError store.DamagedIndexError store.StoreBusyError
-        tasks.DiskFullError vm.NoKernelError
+        broker.BrokerError roots.BackendUnavailableError sandbox.HostError
+        sandbox.LauncherError sandbox.SandboxError store.DamagedIndexError
+        store.StoreBusyError vm.NoKernelError
     """,
 }
 
@@ -65,8 +59,42 @@ def test_every_error_has_the_status_that_its_kind_has() -> None:
     assert {n: s.name for n, s in found.items()} == {n: s.name for n, s in wanted.items()}
 
 
+def test_every_class_has_a_name_of_its_own() -> None:
+    names = [each.__name__ for each in errors()]
+    assert len(names) == len(set(names))  # `ClocheError.from_data` goes by it
+
+
+PATH = Path("/x")
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (missing_distfile("a/b-1", "b.tar"), Exit.FAILED),
+        (unknown_object(PATH, "layer", "0"), Exit.FAILED),
+        (unreachable("https://h", "no answer"), Exit.FAILED),
+        (bad_address("ftp://h"), Exit.BAD_INPUT),
+        (bad_keyring(PATH, "no keyring"), Exit.BAD_INPUT),
+        (missing_tree("gentoo", locked=True), Exit.BAD_INPUT),
+        (not_a_store(PATH, "thesis.tex"), Exit.BAD_INPUT),
+        (read_only_root(PATH), Exit.BAD_INPUT),
+        (too_new(PATH, 9, 1), Exit.BAD_INPUT),
+        (host_trouble(PermissionError(13, "Permission denied")), Exit.HOST),
+        (missing_program("gentoo", "git", "dev-vcs/git"), Exit.HOST),
+        (no_gpg("https://h"), Exit.HOST),
+        (no_room("a/b-1", "build", "/store", 1, 2), Exit.HOST),
+        (overlay_unavailable(OSError(19, "No such device"), 3), Exit.HOST),
+        (too_many_layers(9999), Exit.HOST),
+        (unwritable(PATH, "Read-only file system"), Exit.HOST),
+    ],
+    ids=lambda value: value.what if isinstance(value, ClocheError) else value.name,
+)
+def test_an_error_has_the_status_of_its_cause(error: ClocheError, status: Exit) -> None:
+    assert error.status is status
+
+
 def test_a_build_that_only_the_host_stopped_has_the_hosts_status() -> None:
-    full = DiskFullError("a/b-1", "build", "/store", 1, 2)
+    full = no_room("a/b-1", "build", "/store", 1, 2)
     own = StepError("a/c-1", "build", "died")
     stopped = StoppedError("a/d-1", "build")
     for errors_of_it, status in (
@@ -75,9 +103,9 @@ def test_a_build_that_only_the_host_stopped_has_the_hosts_status() -> None:
         ((full, own), Exit.FAILED),
         ((own,), Exit.FAILED),
         ((stopped,), Exit.FAILED),
-        ((HostTroubleError(OSError(5, "x")),), Exit.HOST),
+        ((host_trouble(OSError(5, "x")),), Exit.HOST),
     ):
-        assert BuildError("m", ("x",), 0, errors_of_it).status is status
+        assert BuildError(("x",), 0, errors_of_it).status is status
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,13 @@ from typing import Any
 from broker_ground import Ground, raises, settled, still_there
 
 from cloche.broker.calls import trees, verify
-from cloche.broker.errors import BrokerError, RemoteError
+from cloche.broker.errors import BrokerError
 from cloche.broker.executor import Workers
-from cloche.broker.messages import Call, Prepared, encode
+from cloche.broker.messages import Call, Failed, Prepared, encode
+from cloche.errors import ClocheError
 from cloche.probing.availability import look
 from cloche.store import Store, Tree
-from cloche.store.errors import StoreError
+from cloche.store.errors import DamagedIndexError, StoreError
 
 LAYERS = ["layer 0", "layer 1", "layer 2"]
 
@@ -71,15 +72,14 @@ def check_an_error_keeps_its_words(g: Ground) -> None:
     (place / "index.sqlite").write_text("this is not a database")
     with Workers(1) as workers:
         error = workers.submit(trees, place).exception()
-        assert isinstance(error, RemoteError)
-        assert error.kind == "DamagedIndexError", error
+        assert isinstance(error, DamagedIndexError), error
         assert error.where == str(place / "index.sqlite")
         assert "cloche store recover" in str(error)
         assert error.status == 3
         assert len(workers.submit(trees, g.store).result()) == 3
         (worker,) = workers._idle
         error = workers.submit(look, "no such engine", place).exception()
-        assert isinstance(error, RemoteError)
+        assert isinstance(error, ClocheError)
         assert error.todo
         assert [worker] == workers._idle  # an error is no reason for another process
 
@@ -91,8 +91,9 @@ def check_nothing_but_the_table_is_called(g: Ground) -> None:
         raises(TypeError, lambda: workers.submit(trees, object()))  # type: ignore[arg-type]
         worker = workers._take()  # the worker looks as well
         forged = Prepared(encode(Call("os:getcwd", {}, ())), os.getcwd, {})
-        error = raises(RemoteError, lambda: worker.call(forged))
-        assert "os:getcwd is not a function that workers call" in str(error)
+        answer = worker.call(forged)
+        assert isinstance(answer, Failed)
+        assert "os:getcwd is not a function that workers call" in answer.error["what"]
         workers._give_back(worker)
 
 
@@ -102,7 +103,7 @@ def check_a_killed_worker_is_an_error_of_its_call(g: Ground) -> None:
         os.kill(worker, signal.SIGKILL)
         error = call.exception(30)
         assert isinstance(error, BrokerError), error
-        assert (error.role, error.pid) == ("worker", worker)
+        assert error.what == f"the worker process {worker} has ended"
         assert len(workers.submit(trees, g.store).result()) == 3
 
 

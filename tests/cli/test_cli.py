@@ -71,17 +71,15 @@ def test_names_are_completed(monkeypatch, tmp_path) -> None:
     assert "Error" not in done.output
 
 
-class OddError(ClocheError):
-    status = Exit.HOST
-    what = "what\nis\x1b[31m wrong"
-    where = "here"
-    todo = "do this"
-    detail = "first\x07\nsecond"
-
-
 ERRORS = {
     "known": (
-        OddError(),
+        ClocheError(
+            "what\nis\x1b[31m wrong",
+            where="here",
+            todo="do this",
+            detail="first\x07\nsecond",
+            status=Exit.HOST,
+        ),
         3,
         ["first\\x07", "second", r"cloche: here: what\nis\x1b[31m wrong; do this"],
     ),

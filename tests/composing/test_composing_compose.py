@@ -12,8 +12,8 @@ from cloche.layers import Layer
 from cloche.plan.depgraph import Depgraph, Edge, Package
 from cloche.plan.plan import Plan, make_plan
 from cloche.tasks.errors import (
-    DiskFullError,
     StepError,
+    no_room,
 )
 
 
@@ -232,12 +232,13 @@ def test_what_portage_refuses_names_every_pair(top):
     shelf.error = StepError("any", "merge", "Package 'c/b-1' NOT merged due to file collisions.")
     with pytest.raises(CollisionError) as caught:
         shelf.compose()
-    assert caught.value.found == (("a", "b", ("/x",)), ("a", "c", ("/y",)))
+    assert caught.value.what.startswith("file collision of a and b: /x (1 more")
+    assert caught.value.detail == "a and b:\n  /x\na and c:\n  /y"
     assert str(caught.value.where) == "the root"
 
 
 def test_what_else_fails_is_not_a_collision(top):
     shelf = Shelf(top, a=("x",), b=("x",))
-    shelf.error = DiskFullError("b", "merge", "/", 0, 1)
-    with pytest.raises(DiskFullError):
+    shelf.error = no_room("b", "merge", "/", 0, 1)
+    with pytest.raises(StepError, match="no room left in /"):
         shelf.compose()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cloche.errors import ClocheError
 from cloche.records.builds import keep, recorded_events, records, wanted_record
-from cloche.records.errors import NotBuiltError, UnknownBuildError
 from cloche.records.events import Delivered, Done, Event, Finished, Planned, Started, encode_event
 from cloche.records.history import machine_run
 from cloche.store import Store, gc
@@ -52,13 +52,13 @@ def test_the_newest_stay_and_the_last_that_built(tmp_path: Path) -> None:
 
 def test_what_is_not_recorded_is_named(tmp_path: Path) -> None:
     with Store.open(tmp_path / "store") as store:
-        with pytest.raises(NotBuiltError):
+        with pytest.raises(ClocheError, match="machine m: not built yet"):
             wanted_record(store, "place", "m", None, built=False)
         kept(store, tmp_path, REUSED)
-        with pytest.raises(UnknownBuildError) as caught:
+        with pytest.raises(ClocheError) as caught:
             wanted_record(store, "place", "m", 7, built=False)
         assert str(caught.value) == "machine m: no build 7 is recorded; there is: 1"
-        with pytest.raises(UnknownBuildError):
+        with pytest.raises(ClocheError, match="no build that built something is recorded"):
             wanted_record(store, "place", "m", None, built=True)
 
 

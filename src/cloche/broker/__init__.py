@@ -19,8 +19,7 @@ def open_engine(name: str = choice.DEFAULT) -> Engine:
     """Open an engine, by a broker where this process cannot have a launcher of its own.
 
     It can as uid 0 (also of the user namespace, see `userns.enter`) and without threads, and that
-    is quicker. Raises EngineUnknownError, SandboxError where its tool is missing, and from a broker
-    BrokerError and RemoteError.
+    is quicker. Raises ClocheError, a SandboxError where its tool is missing, and BrokerError.
     """
     if os.geteuid() == 0 and not processes.has_threads():
         return choice.make_engine(name)

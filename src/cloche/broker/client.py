@@ -12,8 +12,9 @@ import threading
 from multiprocessing.connection import Connection
 from typing import Any
 
-from cloche.broker.errors import BrokerError, Failure, RemoteError
-from cloche.broker.messages import Answer, Called, Failed, Prepared, decode
+from cloche.broker.errors import BrokerError
+from cloche.broker.messages import Answer, Called, Failed, Prepared, Returned, decode
+from cloche.errors import ClocheError
 from cloche.sandbox import wire
 from cloche.sandbox.base import Nature
 from cloche.sandbox.launcher import Launcher, readable
@@ -63,14 +64,14 @@ class Broker:
             return self._socket.fileno() < 0 or readable(self._socket.fileno(), 0)
 
     def engine(self, name: str) -> LocalEngine:
-        """Have an engine made. Raises BrokerError, RemoteError."""
+        """Have an engine made. Raises BrokerError, and what the broker met."""
         report, (channel, pidfd) = self._ask({"engine": name})
         taken = socket.socket(fileno=channel)
         nature = Nature(**{**report["nature"], "isolates": tuple(report["nature"]["isolates"])})
         return LocalEngine(report["name"], nature, Launcher(report["pid"], pidfd, taken))
 
     def worker(self) -> Worker:
-        """Have a worker forked. Raises BrokerError, RemoteError."""
+        """Have a worker forked. Raises BrokerError, and what the broker met."""
         report, (channel, pidfd) = self._ask({"engine": None})
         return Worker(report["pid"], pidfd, Connection(channel))
 
@@ -88,7 +89,7 @@ class Broker:
         if report is None:
             raise BrokerError("broker", self.pid)
         if "error" in report:
-            raise RemoteError(Failure(**report["error"]))
+            raise ClocheError.from_data(report["error"])
         return report, fds
 
 
@@ -104,17 +105,12 @@ class Worker:
         """Whether it has ended."""
         return readable(self._pidfd, 0)
 
-    def call(self, call: Prepared) -> Any:
-        """Carry out a call to its end. Raises BrokerError, RemoteError, what a callback raises."""
+    def call(self, call: Prepared) -> Returned | Failed:
+        """Carry out a call to its end. Raises BrokerError, and what a callback raises."""
         self._send(call.encoded)
-        while True:
-            answer = self._receive()
-            if isinstance(answer, Called):
-                call.call_back(answer)
-            elif isinstance(answer, Failed):
-                raise RemoteError(answer.failure)
-            else:
-                return call.result(answer)
+        while isinstance(answer := self._receive(), Called):
+            call.call_back(answer)
+        return answer
 
     def close(self) -> None:
         """End it at once."""

@@ -22,7 +22,7 @@ class BrokeredEngine:
     """
 
     def __init__(self, name: str = choice.DEFAULT) -> None:
-        """Start a broker. Raises EngineUnknownError, BrokerError, RemoteError."""
+        """Start a broker. Raises ClocheError."""
         choice.nature_of(name)
         self._wanted = name
         self._lock = threading.Lock()

@@ -9,8 +9,8 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from cloche.broker.client import Broker, Worker
-from cloche.broker.errors import RemoteError
-from cloche.broker.messages import Prepared, prepare
+from cloche.broker.messages import Failed, Prepared, prepare
+from cloche.errors import ClocheError
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,7 +23,7 @@ class Workers(Executor):
     function among the arguments stays in this process: a thread of ours calls it with what the
     worker calls it with, which is how progress and events come back.
 
-    An error of the function is a RemoteError here. When a worker or the broker dies, the calls in
+    An error of the function is the same error here. When a worker or the broker dies, the calls in
     work raise BrokerError, and the next ones have new processes.
     """
 
@@ -60,15 +60,14 @@ class Workers(Executor):
     def _carry_out(self, call: Prepared) -> Any:
         worker = self._take()
         try:
-            result = worker.call(call)
-        except RemoteError:
-            self._give_back(worker)
-            raise
+            answer = worker.call(call)
         except BaseException:
             worker.close()
             raise
         self._give_back(worker)
-        return result
+        if isinstance(answer, Failed):
+            raise ClocheError.from_data(answer.error)
+        return call.result(answer)
 
     def _take(self) -> Worker:
         """An idle worker, or a new one, of a new broker if that has died."""

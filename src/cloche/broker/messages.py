@@ -17,7 +17,6 @@ from typing import Any
 import msgspec
 
 from cloche.broker.calls import CALLS
-from cloche.broker.errors import Failure
 
 
 class Call(msgspec.Struct, frozen=True):
@@ -42,9 +41,9 @@ class Returned(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """The function has raised an error."""
+    """The function has raised an error; see `ClocheError.from_data`."""
 
-    failure: Failure
+    error: dict[str, Any]
 
 
 Answer = Called | Returned | Failed

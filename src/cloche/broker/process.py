@@ -16,7 +16,7 @@ import socket
 import sys
 from typing import Any
 
-from cloche.broker.errors import Failure, failure_of
+from cloche.broker.errors import data_of
 from cloche.engines import choice
 from cloche.linux import processes
 from cloche.sandbox import cgroups, userns, wire
@@ -30,11 +30,11 @@ def main() -> None:
         os.set_inheritable(fd, False)
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody can be waited for
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    trouble: Failure | None = None
+    trouble: dict[str, Any] | None = None
     try:
         userns.enter()
     except Exception as error:
-        trouble = failure_of(error)
+        trouble = data_of(error)
     broker = _Broker(channel, trouble)
     try:
         broker.serve(client)
@@ -48,7 +48,7 @@ class _Broker:
     ``trouble`` is what kept it from entering the user namespace; it answers all requests.
     """
 
-    def __init__(self, channel: socket.socket, trouble: Failure | None) -> None:
+    def __init__(self, channel: socket.socket, trouble: dict[str, Any] | None) -> None:
         self._channel = channel
         self._trouble = trouble
         self._children: dict[int, tuple[str, ...]] = {}
@@ -88,9 +88,9 @@ class _Broker:
             if failure is None:
                 report, fds = self._made(request["engine"])
         except Exception as error:
-            failure = failure_of(error)
+            failure = data_of(error)
         if failure is not None:
-            report = {"error": dataclasses.asdict(failure)}
+            report = {"error": failure}
         with contextlib.suppress(OSError):  # the client has gone
             wire.send(self._channel, report, fds)
         for fd in fds[:1]:  # the socket; the pidfd stays

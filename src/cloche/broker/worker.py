@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from cloche.broker.calls import CALLS
-from cloche.broker.errors import failure_of
+from cloche.broker.errors import data_of
 from cloche.broker.messages import (
     Answer,
     Call,
@@ -50,7 +50,7 @@ class _Answering:
         try:
             answer = Returned(msgspec.Raw(encode(self._call(decode(raw, Call)))))
         except Exception as error:
-            answer = Failed(failure_of(error))
+            answer = Failed(data_of(error))
         with self._lock:
             self._over = True
             self._connection.send_bytes(encode(answer))

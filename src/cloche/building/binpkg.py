@@ -11,15 +11,15 @@ from cloche.binhosts.errors import BadPackageError
 from cloche.binhosts.gpkg import Checked, check_package, unsigned
 from cloche.binhosts.index import Binhost
 from cloche.building.context import BuildContext
-from cloche.building.errors import LockDriftError
+from cloche.building.errors import lock_drift
 from cloche.fetching.download import fetch_file, shown
 from cloche.fetching.openpgp import opened
 from cloche.plan.depgraph import Binary, Package
 from cloche.records.events import Fetched
 from cloche.store import Key, Outcome, make_key, remember
 from cloche.tasks.errors import (
-    MissingDistfileError,
     StepError,
+    missing_distfile,
 )
 
 #: The kinds of digest that Portage writes into an index, and hashlib's names for them. They are
@@ -38,14 +38,14 @@ def found(context: BuildContext, package: Package) -> str | None:
 def obtain(context: BuildContext, package: Package) -> str:
     """Fetch and verify a package's GPKG, unless that was done; give its blob.
 
-    Raises `StepError`, and `LockDriftError` where it is not the locked one.
+    Raises `StepError`, and `lock_drift` where it is not the locked one.
     """
     host, binary = _of(context, package)
     key = _key(host, binary)
 
     def fetch() -> Outcome:
         if context.policy.offline:
-            raise MissingDistfileError(package.id, (binary.path,))
+            raise missing_distfile(package.id, binary.path)
         return _fetched(context, package, host, binary, key)
 
     gpkg = remember(context.store, key, package.id, fetch).action.outputs["gpkg"]
@@ -114,4 +114,4 @@ def _hold(context: BuildContext, binary: Binary, gpkg: str) -> None:
     wanted = None if locked is None else locked.get(f"{binary.host}/{binary.path}", "")
     if wanted is not None and wanted != gpkg:
         difference = f"{binary.host}/{binary.path} has another digest"
-        raise LockDriftError(context.inputs.machine, (difference,))
+        raise lock_drift(context.inputs.machine, (difference,))

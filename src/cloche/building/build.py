@@ -30,10 +30,10 @@ from cloche.sandbox.base import Bind, Process
 from cloche.store import Outcome
 from cloche.tasks import distfiles
 from cloche.tasks.errors import (
-    DiskFullError,
     GuestError,
     StepError,
     StoppedError,
+    no_room,
 )
 from cloche.tasks.guestcall import Call, call, tail_of
 
@@ -180,7 +180,7 @@ def build(
             failed = explain(context, package, "build", result, log)
             if live and result.get("phase") == "unpack":
                 update = f"cloche lock --update {context.inputs.machine}"
-                failed.hint = (
+                failed.todo = (
                     "it has what its eclass kept in DISTDIR when it was fetched, and no network; "
                     f"after a change of the ebuild, run `{update}`"
                 )
@@ -236,12 +236,10 @@ def run(context: BuildContext, package: Package, wanted: Call) -> dict[str, Any]
     return result
 
 
-def disk_full(
-    context: BuildContext, name: str, step: str, free: int | None = None
-) -> DiskFullError:
+def disk_full(context: BuildContext, name: str, step: str, free: int | None = None) -> StepError:
     """The error that says how much room there is, or was when it was noticed."""
     free = free_bytes(context) if free is None else free
-    return DiskFullError(name, step, str(context.store.path), free, context.policy.disk_reserve)
+    return no_room(name, step, str(context.store.path), free, context.policy.disk_reserve)
 
 
 def free_bytes(context: BuildContext) -> int:
@@ -269,11 +267,16 @@ def explain(
         reason = f"phase {phase}: {reason}"
     whole = tail_of(log, TAIL).splitlines()
     lines = error_lines(whole)
-    error = StepError(package.id, step, reason, log=str(log), tail="\n".join(lines))
-    error.hint = hint_of(context, "\n".join((*lines, *whole[-400:])))
     strict = " --strict" if context.inputs.strict else ""
-    error.enter = f"cloche shell {context.inputs.machine}{strict} --package ={package.cpv}"
-    return error
+    return StepError(
+        package.id,
+        step,
+        reason,
+        log=str(log),
+        todo=hint_of(context, "\n".join((*lines, *whole[-400:]))),
+        detail="\n".join(lines),
+        enter=f"cloche shell {context.inputs.machine}{strict} --package ={package.cpv}",
+    )
 
 
 def explain_again(context: BuildContext, error: StepError) -> None:
@@ -281,4 +284,4 @@ def explain_again(context: BuildContext, error: StepError) -> None:
     if error.log and error.step == "build":
         whole = tail_of(Path(error.log), TAIL).splitlines()
         tail = "\n".join((*error_lines(whole), *whole[-400:]))
-        error.hint = hint_of(context, tail) or error.hint
+        error.todo = hint_of(context, tail) or error.todo

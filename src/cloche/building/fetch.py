@@ -31,8 +31,8 @@ from cloche.sandbox.base import Bind
 from cloche.tasks import distfiles
 from cloche.tasks.errors import (
     GuestError,
-    MissingDistfileError,
     StepError,
+    missing_distfile,
 )
 from cloche.tasks.guestcall import Call, Message, call, tail_of
 
@@ -78,7 +78,7 @@ def fetch(context: BuildContext, package: Package, environment: dict[str, str]) 
         if context.policy.offline:
             if "fetch" in package.restrict:
                 raise by_hand(context, package, absent)
-            raise MissingDistfileError(package.id, tuple(file.name for file in absent))
+            raise missing_distfile(package.id, *(file.name for file in absent))
         _fetch(context, package, absent, workspace, environment)
 
 
@@ -178,7 +178,7 @@ def fetch_into(
         try:
             result, _ = call(context.engine, context.running, wanted)
         except GuestError as error:
-            failed = StepError(package.id, "fetch", error.what, log=str(log), tail=error.tail)
+            failed = StepError(package.id, "fetch", error.what, log=str(log), detail=error.detail)
             raise failed from error
         finally:
             context.bus(Phase(package=package.id, phase="fetch", state="end"))
@@ -199,19 +199,18 @@ def _failure(
     reason = result.get("reason", "failed")
     if refused and reason in ("network", "missing"):
         uri, why = refused[-1]
-        failed = StepError(
+        return StepError(
             package.id,
             "fetch",
             f"{name}: {_uri_of(uri, package)} is refused: {why}",
             log=str(log),
-            tail=tail_of(log),
+            todo=NAME_IT,
+            detail=tail_of(log),
         )
-        failed.hint = NAME_IT
-        return failed
     words = f"{name}: {WORDS.get(reason, reason)}"
-    failed = StepError(package.id, "fetch", words, log=str(log), tail=tail_of(log))
+    failed = StepError(package.id, "fetch", words, log=str(log), detail=tail_of(log))
     if hint := {"network": ADVICE, "digest": REPLACED, "size": REPLACED}.get(reason):
-        failed.hint = f"{hint}; see `{failed.log_command}`"
+        failed.todo = f"{hint}; {failed.todo}"
     return failed
 
 

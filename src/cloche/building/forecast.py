@@ -10,10 +10,11 @@ from cloche.building import (
     binpkg,
     live,
 )
-from cloche.building.errors import LiveError
+from cloche.building.errors import live_refused
 from cloche.building.livepins import is_live
 from cloche.building.packages import Made, NotMergedError, Worker
 from cloche.composing.errors import CollisionError
+from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
 from cloche.tasks import distfiles
 
@@ -74,7 +75,7 @@ def to_fetch(worker: Worker, fates: Mapping[str, Forecast]) -> dict[str, int]:
     return sizes
 
 
-def live_to_build(worker: Worker, fates: Mapping[str, Forecast]) -> LiveError | None:
+def live_to_build(worker: Worker, fates: Mapping[str, Forecast]) -> ClocheError | None:
     """The error about live ebuilds that would fetch and may not; None where there are none."""
     context = worker.context
     found = tuple(
@@ -85,7 +86,7 @@ def live_to_build(worker: Worker, fates: Mapping[str, Forecast]) -> LiveError | 
         and not context.live.allows(package)
         and live.known(context, package, worker.inputs_of[package.id]) is None
     )
-    return LiveError(context.inputs.machine, found) if found else None
+    return live_refused(context.inputs.machine, found) if found else None
 
 
 def _foresee(worker: Worker, package: Package, known: Mapping[str, Made]) -> Forecast:

@@ -28,7 +28,7 @@ from cloche.archives import (
 )
 from cloche.building import build as building
 from cloche.building.context import BuildContext, make_directory
-from cloche.building.errors import LiveError
+from cloche.building.errors import live_refused
 from cloche.building.fetch import NAME_IT, fetch
 from cloche.building.inputs import where_writable
 from cloche.building.livepins import WHERE, Sources, is_live, overrides
@@ -97,7 +97,7 @@ def obtain(
     """The package's sources: the pinned ones, or with ``update`` the newest, which are pinned then.
 
     ``layers`` are what the package's build sees, ``environment`` is the caller's, for proxies.
-    Raises LiveError, StepError, SandboxError.
+    Raises live_refused, StepError, SandboxError.
     """
     if not update and (there := known(context, package, inputs)):
         return there
@@ -132,15 +132,14 @@ def _key(package: Package, pin: LivePin, inputs: Mapping[str, str]) -> Key:
 def _check(context: BuildContext, package: Package, pin: LivePin | None) -> None:
     """Refuse to fetch where that is not allowed, or not possible."""
     if not context.live.allows(package):
-        raise LiveError(context.inputs.machine, (package.cpv,))
+        raise live_refused(context.inputs.machine, (package.cpv,))
     if pin is None and context.live.locked:
-        failed = StepError(package.id, "fetch", "its sources are not pinned in cloche.lock")
-        failed.hint = f"run `cloche lock {context.inputs.machine}`"
-        raise failed
+        todo = f"run `cloche lock {context.inputs.machine}`"
+        what = "its sources are not pinned in cloche.lock"
+        raise StepError(package.id, "fetch", what, todo=todo)
     if context.policy.offline:
-        failed = StepError(package.id, "fetch", "its sources are not here and --offline")
-        failed.hint = "run once without --offline"
-        raise failed
+        what = "its sources are not here and --offline"
+        raise StepError(package.id, "fetch", what, todo="run once without --offline")
 
 
 def _fetched(
@@ -229,12 +228,14 @@ def _unpacked(
 def _kept(context: BuildContext, package: Package, distdir: Path, tree: Path, log: Path) -> Layer:
     """What lies in DISTDIR as a layer of its own, in normal form. Raises StepError."""
     if not any(distdir.iterdir()):
-        failed = StepError(package.id, "fetch", "src_unpack left nothing in DISTDIR", log=str(log))
-        failed.hint = (
-            "only what an eclass (git-r3, subversion, mercurial, cargo …) keeps in its own store "
-            "there can be used by a build, which has no network"
+        raise StepError(
+            package.id,
+            "fetch",
+            "src_unpack left nothing in DISTDIR",
+            log=str(log),
+            todo="only what an eclass (git-r3, subversion, mercurial, cargo …) keeps in its own "
+            "store there can be used by a build, which has no network",
         )
-        raise failed
     place = tree / WHERE
     place.parent.mkdir(parents=True)
     try:
@@ -287,14 +288,11 @@ def _failure(
     if commits:
         named = ", ".join(f"{each.commit[:12]} of {each.repository}" for each in commits)
         return _failed(failed, f"cloche.lock pins {named}, which is not there", _update(context))
-    failed.hint = failed.hint or f"see `{failed.log_command}`"
     return failed
 
 
-def _failed(like: StepError, reason: str, hint: str) -> StepError:
-    failed = StepError(like.package, like.step, reason, log=like.log, tail=like.tail)
-    failed.hint = hint
-    return failed
+def _failed(like: StepError, reason: str, todo: str) -> StepError:
+    return StepError(like.package, like.step, reason, log=like.log, todo=todo, detail=like.detail)
 
 
 def _differs(
@@ -306,9 +304,7 @@ def _differs(
 ) -> StepError:
     """The error about sources that are not the pinned ones, although these were asked for."""
     reason = f"it took {_told(made)}, cloche.lock pins {_told(pin)}"
-    failed = StepError(package.id, "fetch", reason, log=str(log))
-    failed.hint = _update(context)
-    return failed
+    return StepError(package.id, "fetch", reason, log=str(log), todo=_update(context))
 
 
 def _told(pin: LivePin) -> str:

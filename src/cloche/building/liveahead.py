@@ -8,7 +8,7 @@ from cloche.building.livepins import is_live
 from cloche.building.packages import Worker
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
-from cloche.records.errors import NotBuiltError
+from cloche.records.errors import not_built
 
 
 def live_packages(worker: Worker) -> tuple[Package, ...]:
@@ -37,7 +37,7 @@ def fetch_live(worker: Worker, *, update: bool = False) -> list[ClocheError]:
         try:
             if absent:
                 what = f"{absent[0]}, with which {package.cpv} fetches its sources"
-                raise NotBuiltError(what, f"cloche build {worker.context.inputs.machine}")
+                raise not_built(what, f"cloche build {worker.context.inputs.machine}")
             worker.live_sources(package, worker.seen_by_build(package, made), update=update)
         except ClocheError as error:
             failed.append(error)

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping
 from cloche.binhosts import index
 from cloche.building import binpkg
 from cloche.building.context import BuildContext, Inputs
-from cloche.building.errors import LockDriftError, NotLockedError
+from cloche.building.errors import lock_drift
 from cloche.building.livepins import is_live
 from cloche.config.drift import inputs_drift, live_drift, packages_drift
 from cloche.config.lock import BinpkgPin, DistfilePin, Lock, MachineLock, RepoPin, with_machine
 from cloche.config.machine import Machine
+from cloche.errors import ClocheError
 from cloche.plan.depgraph import Distfile, Package
 
 _STRONGEST = ("BLAKE2B", "SHA512", "SHA256")  # Manifest hash names (GLEP 74), the best first
@@ -83,11 +84,14 @@ def locked(
 def hold_inputs(lock: Lock, machine: Machine, inputs: Inputs) -> None:
     """Refuse inputs that are not the locked ones, before any work.
 
-    Raises `NotLockedError`, `LockDriftError`.
+    Raises `ClocheError`.
     """
     entry, seed = lock.machines.get(machine.name), lock.seeds.get(machine.seed)
     if entry is None or seed is None:
-        raise NotLockedError(machine.name)
+        raise ClocheError(
+            f"the machine {machine.name} is not in cloche.lock",
+            todo=f"run `cloche lock {machine.name}`, and put the file under version control",
+        )
     actual = machine_lock(machine, inputs)
     differences = inputs_drift(entry, actual, lock.repos, repo_pins(inputs))
     if seed.layer and seed.layer != inputs.base[0].id:
@@ -98,7 +102,7 @@ def hold_inputs(lock: Lock, machine: Machine, inputs: Inputs) -> None:
             was = pin.index[:12] if pin else "none"
             differences.append(f"the index of {name} is {host.index[:12]}, locked {was}")
     if differences:
-        raise LockDriftError(machine.name, tuple(differences))
+        raise lock_drift(machine.name, tuple(differences))
 
 
 def locked_binpkgs(lock: Lock, machine: Machine) -> dict[str, str]:
@@ -109,9 +113,9 @@ def locked_binpkgs(lock: Lock, machine: Machine) -> dict[str, str]:
 def hold_packages(
     lock: Lock, machine: Machine, inputs: Inputs, packages: Iterable[Package]
 ) -> None:
-    """Refuse a resolution that is not the locked one. Raises `LockDriftError`."""
+    """Refuse a resolution that is not the locked one. Raises `ClocheError`."""
     entry, packages = lock.machines[machine.name], tuple(packages)
     differences = packages_drift(entry, machine_lock(machine, inputs, packages))
     differences += live_drift([each.id for each in packages if is_live(each)], lock, lock)
     if differences:
-        raise LockDriftError(machine.name, tuple(differences))
+        raise lock_drift(machine.name, tuple(differences))

@@ -117,7 +117,7 @@ def _check_pretend(worker: Worker, fates: Mapping[str, Forecast]) -> None:
     for name in rest:
         context.bus(Done(package=name, how="skipped"))
     context.bus(Finished(built=0, reused=0, failed=len(failed), skipped=len(rest), seconds=0.0))
-    raise BuildError(context.inputs.machine, failed, len(rest), errors)
+    raise BuildError(failed, len(rest), errors)
 
 
 def _planned(worker: Worker, fates: Mapping[str, Forecast]) -> Planned:
@@ -179,8 +179,7 @@ def _summed(
         for error in errors:
             if isinstance(error, StepError):
                 explain_again(context, error)
-        failed = tuple(outcome.failed)
-        raise BuildError(context.inputs.machine, failed, len(outcome.skipped), errors)
+        raise BuildError(tuple(outcome.failed), len(outcome.skipped), errors)
     made = {name: made for name, (made, _) in results.items()}
     return Built(worker.plan, made, built, reused, seconds)
 

@@ -117,7 +117,7 @@ def _fetch(
             try:
                 directory, _ = fetch_into(context, sources, (file,), room, environment)
             except NotFetchedError as error:
-                error.failed.hint = _HINT if error.by_hand else error.failed.hint
+                error.failed.todo = _HINT if error.by_hand else error.failed.todo
                 raise error.failed from error
             own = directory / name
         else:

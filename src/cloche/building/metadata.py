@@ -25,7 +25,6 @@ from cloche.sandbox.base import Bind, Sandbox
 from cloche.store import Key, Outcome, Store, make_key, remember
 from cloche.tasks.errors import (
     GuestError,
-    NoCacheError,
 )
 from cloche.tasks.guestcall import GUEST, Call, Message, call
 
@@ -78,8 +77,9 @@ def _cache_of(context: BuildContext, repo: Repo) -> Path | None:
     key = _key(context, repo)
     try:
         done = remember(context.store, key, repo.name, lambda: _made(context, repo, key, total))
-    except NoCacheError as error:
-        context.bus(Note(text=error.what))
+    except GuestError as error:
+        text = f"{repo.name} stays without a metadata cache: {error.what}"
+        context.bus(Note(text=text))
         return None
     return context.store.tree(done.action.outputs["tree"]).path
 
@@ -181,12 +181,9 @@ def _run(
         "jobs": context.policy.cores,
     }
     wanted = Call(_KIND, request, sandbox, workspace, log, {}, context.policy.phase_seconds)
-    try:
-        result, _ = call(context.engine, context.running, wanted, tell)
-    except GuestError as error:
-        raise NoCacheError(repo.name, error.what) from error
+    result, _ = call(context.engine, context.running, wanted, tell)
     if result.get("status") != "ok":
-        raise NoCacheError(repo.name, f"{result.get('text')}; see {log}")
+        raise GuestError(_KIND, f"failed: {result.get('text')}; see {log}")
 
 
 def _conf(repo: Repo, masters: Sequence[Repo]) -> str:

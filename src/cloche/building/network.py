@@ -51,7 +51,7 @@ def way_out(context: BuildContext, proxy: Forwarder, workspace: Path) -> Iterato
         raise SandboxError(
             "showing a sandbox its way out",
             f"sandboxes of {context.engine.name} have a kernel of their own and no way to a socket",
-            advice="fetch with another --engine first",
+            todo="fetch with another --engine first",
         )
     path = workspace / "proxy"
     with proxy.listening(unix_listener(path)):

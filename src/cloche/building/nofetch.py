@@ -11,8 +11,8 @@ from cloche.building.stages import stage_call
 from cloche.plan.depgraph import Distfile, Package
 from cloche.records.logs import new_log
 from cloche.tasks.errors import (
-    FetchByHandError,
     GuestError,
+    StepError,
 )
 from cloche.tasks.guestcall import call
 
@@ -21,9 +21,7 @@ _INSIDE = re.compile(r"/run/cloche/distdir\b|/var/tmp/\S*?/distdir\b")
 _LONGEST = 8000  # characters of an ebuild's words
 
 
-def by_hand(
-    context: BuildContext, package: Package, absent: Sequence[Distfile]
-) -> FetchByHandError:
+def by_hand(context: BuildContext, package: Package, absent: Sequence[Distfile]) -> StepError:
     """The error for files that RESTRICT=fetch leaves to a person, with pkg_nofetch's words.
 
     That phase runs here, in a sandbox without a network.
@@ -44,9 +42,15 @@ def by_hand(
             result, _ = call(context.engine, context.running, wanted)
             text = str(result.get("text") or "")
         except GuestError as error:
-            text = error.tail
+            text = error.detail or ""
     place = directory or "the directory of `[build] distfiles`"
     shown = _INSIDE.sub(lambda _: place, text[:_LONGEST])
-    return FetchByHandError(
-        package.id, tuple(file.name for file in absent), directory, str(log), shown
+    into = directory or "a directory, and name it in cloche.toml: [build] distfiles"
+    return StepError(
+        package.id,
+        "fetch",
+        f"to be fetched by hand: {', '.join(file.name for file in absent)}",
+        log=str(log),
+        todo=f"put {'it' if len(absent) == 1 else 'them'} into {into}",
+        detail=shown,
     )

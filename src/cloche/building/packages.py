@@ -22,7 +22,8 @@ from cloche.building.context import BuildContext
 from cloche.building.livepins import Sources, is_live
 from cloche.composing.compose import Composer
 from cloche.composing.contests import Contests
-from cloche.errors import ClocheError, HostTroubleError, is_full
+from cloche.composing.errors import SHOWN
+from cloche.errors import ClocheError, host_trouble, is_full
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 from cloche.plan.keys import build_key, merge_key
@@ -30,7 +31,6 @@ from cloche.plan.plan import Plan
 from cloche.records.events import Bus, Done, Note
 from cloche.store import Key, Outcome, Remembered, make_key, record, remember
 from cloche.tasks.errors import (
-    SHOWN,
     StepError,
     StoppedError,
 )
@@ -128,7 +128,7 @@ class Worker:
         """The system refused something outside of a sandbox: one package's failure, no crash."""
         if is_full(error):
             return disk_full(self.context, name, "keeping the result")
-        return StepError(name, "keeping the result", str(HostTroubleError(error)))
+        return StepError(name, "keeping the result", str(host_trouble(error)))
 
     def make(
         self, package: Package, done: Mapping[str, Made], leave: Callable[[], None]

@@ -66,7 +66,7 @@ def _asked(context: BuildContext, packages: Sequence[Package], log: Path) -> Map
         wanted = stage_call(context, NAME, request, workspace, log)
         result, _ = call(context.engine, context.running, wanted)
     if result.get("status") != "ok":
-        raise GuestError(NAME, str(result.get("text") or "no answer"), "")
+        raise GuestError(NAME, f"failed: {result.get('text') or 'no answer'}")
     return result
 
 
@@ -89,7 +89,6 @@ def _errors(
             text = str(answer["text"])
             reason = f"pkg_pretend: {why_it_died(text) or 'it refuses'}"
             lines = "\n".join(error_lines(text.splitlines()))
-            error = StepError(package.id, NAME, reason, tail=lines)
-            error.hint = "its ebuild refuses before it is built; change what it names"
-            errors.append(error)
+            todo = "its ebuild refuses before it is built; change what it names"
+            errors.append(StepError(package.id, NAME, reason, todo=todo, detail=lines))
     return errors

@@ -14,14 +14,14 @@ from cloche.building import (
     views,
 )
 from cloche.building.context import REPOS, BuildContext, make_directory
-from cloche.building.errors import KeptRootBusyError
 from cloche.building.fetch import fetch
 from cloche.building.forecast import forecast
 from cloche.building.livepins import is_live
 from cloche.building.packages import Worker
+from cloche.errors import ClocheError, Exit
 from cloche.plan.depgraph import Package
 from cloche.plan.names import matching, nearest
-from cloche.records.errors import NotBuiltError, UnknownPackageError
+from cloche.records.errors import not_built, unknown_package
 from cloche.roots import unions
 from cloche.sandbox.base import Bind, Sandbox
 from cloche.store import Pin, remove_tree
@@ -45,10 +45,10 @@ def machine_root(
 ) -> AbstractContextManager[Root]:
     """The root of a machine as its last build left it; its binary packages are in ``packages``.
 
-    Raises NotBuiltError.
+    Raises ClocheError.
     """
     if pin is None:
-        raise NotBuiltError(f"machine {machine}", f"cloche build {machine}")
+        raise not_built(f"machine {machine}", f"cloche build {machine}")
     return _machine_root(context, pin, packages)
 
 
@@ -76,14 +76,12 @@ def _packages(directory: Path) -> tuple[Bind, ...]:
 def package_root(worker: Worker, atom: str) -> AbstractContextManager[Root]:
     """The root in which a package of the plan is built; after a failure, that of the failure.
 
-    Raises UnknownPackageError, and NotBuiltError where what it depends on is no layer yet.
+    Raises ClocheError, and ClocheError where what it depends on is no layer yet.
     """
     names = [package.id for package in worker.plan.packages]
     found = matching(atom, names)
     if len(found) != 1:
-        raise UnknownPackageError(
-            atom, tuple(n.split("::")[0] for n in found) or nearest(atom, names)
-        )
+        raise unknown_package(atom, tuple(n.split("::")[0] for n in found) or nearest(atom, names))
     package = worker.plan.graph.by_id()[found[0]]
     about = kept_roots.known(worker.context, package)
     if about is not None:
@@ -96,7 +94,12 @@ def _failed_root(context: BuildContext, package: Package, about: kept_roots.Kept
     place = kept_roots.directory(context, package)
     with context.store.hold(place) as alone:
         if not alone:
-            raise KeptRootBusyError(package.cpv)
+            raise ClocheError(
+                "another shell is open in the root that it failed in",
+                where=package.cpv,
+                todo="leave that shell first",
+                status=Exit.HOST,
+            )
         if (place / "work").exists():
             remove_tree(place / "work")  # overlayfs does not take a volatile one twice
         yield _root_of(context, package, about, place)
@@ -137,13 +140,11 @@ def _fresh_root(worker: Worker, package: Package) -> Iterator[Root]:
     visible = worker.plan.visible[package.id].build
     absent = [name.split("::")[0] for name in visible if name not in known]
     if absent:
-        raise NotBuiltError(", ".join(absent), f"cloche build {context.inputs.machine}")
+        raise not_built(", ".join(absent), f"cloche build {context.inputs.machine}")
     fetch(context, package, {})
     sources = live.known(context, package, worker.inputs_of[package.id])
     if is_live(package) and sources is None:
-        raise NotBuiltError(
-            f"the sources of {package.cpv}", f"cloche build {context.inputs.machine}"
-        )
+        raise not_built(f"the sources of {package.cpv}", f"cloche build {context.inputs.machine}")
     layers = worker.seen_by_build(package, known)
     with context.store.workspace("shell") as workspace:
         sandbox = context.sandbox(

@@ -71,5 +71,5 @@ def stage_call(
 def stage_failed(context: BuildContext, stage: str, text: str, log: Path) -> StepError:
     """The error about a stage of a machine, with the end of its log."""
     return StepError(
-        f"machine/{context.inputs.machine}", stage, text, log=str(log), tail=tail_of(log)
+        f"machine/{context.inputs.machine}", stage, text, log=str(log), detail=tail_of(log)
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,7 +84,7 @@ class Mask:
 
 
 class ResolutionError(ClocheError):
-    """Portage found no solution; its own words are the detail.
+    """Portage found no solution; ``text`` are its own words.
 
     ``place`` is FILE:LINE of a broken ebuild, ``reason`` what bash or Portage says about it.
     """
@@ -98,74 +98,45 @@ class ResolutionError(ClocheError):
         *,
         place: str | None = None,
         reason: str = "",
-        masks: tuple[Mask, ...] = (),
+        masks: Sequence[Mask] = (),
     ) -> None:
-        super().__init__(machine, kind, atom)
-        self.machine, self.kind, self.atom, self.text = machine, kind, atom, text
-        self.place, self.reason, self.masks = place, reason, masks
-
-    @property
-    def what(self) -> str:
-        """The kind of failure in words."""
-        other = "Portage could not resolve the machine" + (":" if self.atom else "")
-        subject = self.reason or self.atom
-        return _WORDS.get(self.kind, other) + (f" {subject}" if subject else "")
-
-    @property
-    def where(self) -> str | None:
-        """The broken ebuild's line, else the machine."""
-        return self.place or f"machine {self.machine}"
-
-    @property
-    def todo(self) -> str | None:
-        """Where a person can mend it: for a mask that of the first package, the newest one."""
-        if self.masks:
-            hints = ", and ".join(self.masks[0].hints)
-            mends = " (`--autounmask-write FRAGMENT` does it)" if self.masks[0].proposable else ""
-            return hints + mends
-        if self.kind == "broken":
-            return None
-        if self.kind == "manifest":
-            return f"run `cloche manifest {self.atom}`"
-        # Of REQUIRED_USE Portage says what is wrong, and proposes nothing.
-        proposed = self.kind == "use" and "REQUIRED_USE" not in self.text
-        written = "; `--autounmask-write FRAGMENT` does it" if proposed else ""
-        return _ADVICE.get(self.kind, "Portage's own words are above") + written
-
-    @property
-    def detail(self) -> str | None:
-        """Portage's own words, where the one line does not say it all."""
-        return None if self.place else self.text.strip() or None
+        other = "Portage could not resolve the machine" + (":" if atom else "")
+        subject = reason or atom
+        super().__init__(
+            _WORDS.get(kind, other) + (f" {subject}" if subject else ""),
+            where=place or f"machine {machine}",
+            todo=_advice(kind, atom, text, masks),
+            detail=None if place else text.strip(),  # the one line says it all
+        )
+        self.text = text
 
 
-class ProposedError(ClocheError):
+def _advice(kind: str, atom: str | None, text: str, masks: Sequence[Mask]) -> str | None:
+    """Where a person can mend it: for a mask that of the first package, the newest one."""
+    if masks:
+        hints = ", and ".join(masks[0].hints)
+        mends = " (`--autounmask-write FRAGMENT` does it)" if masks[0].proposable else ""
+        return hints + mends
+    if kind == "broken":
+        return None
+    if kind == "manifest":
+        return f"run `cloche manifest {atom}`"
+    # Of REQUIRED_USE Portage says what is wrong, and proposes nothing.
+    proposed = kind == "use" and "REQUIRED_USE" not in text
+    written = "; `--autounmask-write FRAGMENT` does it" if proposed else ""
+    return _ADVICE.get(kind, "Portage's own words are above") + written
+
+
+def proposed(machine: str, changes: Sequence[Change], files: Sequence[Path]) -> ClocheError:
     """``--autounmask-write`` wrote what Portage proposes; somebody has to look at it first."""
-
-    def __init__(self, machine: str, changes: tuple[Change, ...], files: tuple[Path, ...]) -> None:
-        super().__init__(machine, changes, files)
-        self.machine, self.changes, self.files = machine, changes, files
-
-    @property
-    def what(self) -> str:
-        """How much was written, and where."""
-        number = len(self.changes)
-        what = "the change" if number == 1 else f"the {number} changes"
-        return f"{what} that Portage proposes: written to {', '.join(map(str, self.files))}"
-
-    @property
-    def where(self) -> str | None:
-        """The machine."""
-        return f"machine {self.machine}"
-
-    @property
-    def todo(self) -> str:
-        """Read, then go on."""
-        return "look at the lines, then run the command again"
-
-    @property
-    def detail(self) -> str:
-        """The lines with their reasons."""
-        return "\n".join(line for each in self.changes for line in (*each.reasons, each.line))
+    number = len(changes)
+    what = "the change" if number == 1 else f"the {number} changes"
+    return ClocheError(
+        f"{what} that Portage proposes: written to {', '.join(map(str, files))}",
+        where=f"machine {machine}",
+        todo="look at the lines, then run the command again",
+        detail="\n".join(line for each in changes for line in (*each.reasons, each.line)),
+    )
 
 
 def refusal(machine: str, result: Mapping[str, Any], own: Mapping[str, Path]) -> ResolutionError:

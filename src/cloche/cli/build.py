@@ -20,7 +20,6 @@ from cloche.building.machine import build_machine
 from cloche.building.news import news
 from cloche.building.packages import Worker
 from cloche.cli.complete import complete_fragment, complete_machine, complete_package
-from cloche.cli.errors import MachinesError
 from cloche.cli.terminable import terminable
 from cloche.cli.workplace import (
     Choices,
@@ -44,7 +43,7 @@ from cloche.output.deliver import deliver, finished_machine, remember
 from cloche.plan.names import matching, nearest
 from cloche.plan.plan import narrowed
 from cloche.records.builds import recorded
-from cloche.records.errors import UnknownPackageError
+from cloche.records.errors import unknown_package
 from cloche.records.events import Delivered, Note, Sink
 from cloche.tasks.errors import (
     GuestError,
@@ -197,7 +196,10 @@ def build(
     if len(wanted) > 1 and progress != "json":
         click.echo("\n".join(["", *lines]))
     if failed:
-        raise MachinesError(tuple(failed), len(wanted), next(iter(failed.values())))
+        raise ClocheError(
+            f"{len(failed)} of {len(wanted)} machines failed: {', '.join(failed)}",
+            status=next(iter(failed.values())).status,
+        )
 
 
 def _directory(project: Project, machine: Machine, output: Path | None, *, alone: bool) -> Path:
@@ -281,7 +283,7 @@ def _count_news(context: BuildContext, machine: Machine) -> None:
 
 
 def _selected(worker: Worker, choices: Choices) -> Worker:
-    """The worker for the packages that were asked for. Raises UnknownPackageError."""
+    """The worker for the packages that were asked for. Raises ClocheError."""
     if choices.packages:
         wanted = _found(choices.packages, worker)
         worker = replace(worker, plan=narrowed(worker.plan, wanted), partial=True)
@@ -294,7 +296,7 @@ def _found(atoms: tuple[str, ...], worker: Worker) -> list[str]:
     for atom in atoms:
         matched = matching(atom, names)
         if not matched:
-            raise UnknownPackageError(atom, nearest(atom, names))
+            raise unknown_package(atom, nearest(atom, names))
         found += matched
     return found
 

@@ -25,7 +25,7 @@ from cloche.plan.depgraph import Depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.order import make_order, reduced
 from cloche.plan.select import between, declared, kept, turned, within
-from cloche.records.errors import UnknownPackageError
+from cloche.records.errors import unknown_package
 
 UNCUT = 1 << 30  # columns
 
@@ -124,7 +124,7 @@ def _ways(pair: tuple[str, str], edges: Mapping[str, tuple[str, ...]]) -> frozen
 def _found(atom: str, edges: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     found = matching(atom, edges)
     if not found:
-        raise UnknownPackageError(atom, nearest(atom, edges))
+        raise unknown_package(atom, nearest(atom, edges))
     return found
 
 

@@ -13,7 +13,7 @@ from cloche.cli.workplace import Options, opened_store, project_or_none
 from cloche.display.text import seconds
 from cloche.plan.names import matching, nearest
 from cloche.records.builds import recorded_events, records
-from cloche.records.errors import NotBuiltError, UnknownPackageError
+from cloche.records.errors import not_built, unknown_package
 from cloche.records.history import MachineRun, Run, machine_run, names_in, runs_in
 
 WORDS = {
@@ -51,14 +51,14 @@ def history(options: Options, atom: str, as_json: bool) -> None:
                 for record in records(store, project.place, atom)
             ]
         if not builds:
-            raise NotBuiltError(f"machine {atom}", f"cloche build {atom}")
+            raise not_built(f"machine {atom}", f"cloche build {atom}")
         click.echo(json.dumps([asdict(b) for b in builds], indent=2) if as_json else _list(builds))
         return
     with opened_store(options) as store:
         names = names_in(store)
         runs = [run for name in matching(atom, names) for run in runs_in(store, name)]
     if not runs:
-        raise UnknownPackageError(atom, nearest(atom, names))
+        raise unknown_package(atom, nearest(atom, names))
     runs.sort(key=lambda run: run.time)
     click.echo(json.dumps([asdict(run) for run in runs], indent=2) if as_json else _table(runs))
 

@@ -9,9 +9,10 @@ import click
 
 from cloche.cli.workplace import Options, opened_store
 from cloche.display.text import visible
+from cloche.errors import ClocheError
 from cloche.plan.names import matching, nearest
 from cloche.records import logs
-from cloche.records.errors import UnknownPackageError, UnknownPhaseError
+from cloche.records.errors import unknown_package
 from cloche.store import Store
 
 STEPS = ("fetch", "build", "merge")
@@ -58,8 +59,13 @@ def log(
     if only_path:
         click.echo(str(logs.found_log(newest)))
         return
-    if phase is not None and not follow and phase not in logs.phases_in(logs.log_lines(newest)):
-        raise UnknownPhaseError(phase, logs.phases_in(logs.log_lines(newest)))
+    if phase is not None and not follow:
+        known = logs.phases_in(logs.log_lines(newest))
+        if phase not in known:
+            raise ClocheError(
+                f"the log has no phase `{phase}`",
+                todo=f"it has {', '.join(known)}" if known else "leave --phase out",
+            )
     errors = "surrogateescape" if raw else "replace"
     read = logs.follow if follow else logs.log_lines
     lines: Iterable[str] = read(newest, errors=errors)
@@ -81,5 +87,5 @@ def _newest(store: Store, atom: str, step: str | None) -> Path:
     if newest is not None and step is None and (not wanted or newest.suffix != ".gz"):
         wanted = [newest]
     if not wanted:
-        raise UnknownPackageError(atom, nearest(atom, known))
+        raise unknown_package(atom, nearest(atom, known))
     return max(wanted, key=logs.step_name)

@@ -16,7 +16,7 @@ from cloche.plan.depgraph import Depgraph, decode_depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.why import changes, needed_by
 from cloche.records.builds import newest_resolutions
-from cloche.records.errors import UnknownPackageError
+from cloche.records.errors import unknown_package
 from cloche.records.history import Run, runs_in
 from cloche.store import Action, Store
 
@@ -38,7 +38,7 @@ def why(options: Options, atom: str, as_json: bool) -> None:
         known = {package.id for _, graph in machines for package in graph.packages}
         found = matching(atom, sorted(known))
         if not found:
-            raise UnknownPackageError(atom, nearest(atom, known))
+            raise unknown_package(atom, nearest(atom, known))
         answers = [_answer(store, name, machines) for name in found]
     if as_json:
         click.echo(json.dumps(answers, indent=2))

@@ -36,7 +36,7 @@ from cloche.cli.store import store
 from cloche.cli.watch import watch
 from cloche.cli.workplace import ENGINE, STORE, Options, everywhere, say
 from cloche.display.text import one_line
-from cloche.errors import ClocheError, Exit, HostTroubleError
+from cloche.errors import ClocheError, Exit, host_trouble
 
 DEBUG = "CLOCHE_DEBUG"
 
@@ -108,7 +108,7 @@ def main() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
     except (OSError, sqlite3.Error) as error:
-        show(HostTroubleError(error))
+        show(host_trouble(error))
         _traceback()
         sys.exit(Exit.HOST)
     except Exception as error:

@@ -12,8 +12,8 @@ from cloche.cli.complete import complete_machine
 from cloche.cli.workplace import Choices, Options, opened_context, telling_of_long_stages
 from cloche.config.project import load_project
 from cloche.display.text import one_line, visible
+from cloche.errors import ClocheError
 from cloche.output.deliver import finished_machine
-from cloche.records.errors import UnknownNewsError
 
 
 @click.command(
@@ -66,5 +66,8 @@ def _chosen(found: tuple[Item, ...], names: tuple[str, ...], *, every: bool) -> 
     known = {item.name for item in found}
     for name in names:
         if name not in known:
-            raise UnknownNewsError(name, tuple(sorted(known)))
+            raise ClocheError(
+                f"no news item {name} concerns the machine",
+                todo=f"there is: {', '.join(sorted(known))}" if known else None,
+            )
     return [item for item in found if item.name in names]

@@ -15,11 +15,12 @@ from cloche.cli.workplace import Options, opened_store, project_or_none
 from cloche.display.elog import drawn
 from cloche.display.text import count, one_line, size
 from cloche.display.theme import theme_of
+from cloche.errors import ClocheError
 from cloche.output import inventory
 from cloche.output.inventory import Inventory, Row
 from cloche.plan.names import matching, nearest
 from cloche.records.elog import Level, Message
-from cloche.records.errors import NotBuiltError, NothingFoundError, UnknownPackageError
+from cloche.records.errors import not_built, unknown_package
 from cloche.store import Store
 
 Function = Callable[..., Any]
@@ -80,9 +81,9 @@ def belongs(options: Options, path: str, machine: str | None, as_json: bool) -> 
     with _asked(options, machine) as (_, held):
         rows = [row for each in held for row in inventory.belongs(each, path)]
     if not rows:
-        raise NothingFoundError(
+        raise ClocheError(
             f"no package owns `{path}`",
-            "files of the seed are not asked for; a path begins with /, or with a wildcard",
+            todo="files of the seed are not asked for; a path begins with /, or with a wildcard",
         )
     how = {"owned": "", "written by a hook": " (written by a hook)"}
     _tell(rows, as_json, lambda row: f"{_cpv(row)}: {row['path']}{how[row['how']]}")
@@ -94,7 +95,7 @@ def uses(options: Options, flag: str, machine: str | None, as_json: bool) -> Non
     with _asked(options, machine) as (_, held):
         rows = [row for each in held for row in inventory.uses(each, flag)]
     if not rows:
-        raise NothingFoundError(f"no package has a USE flag `{flag}`", "see `cloche plan MACHINE`")
+        raise ClocheError(f"no package has a USE flag `{flag}`", todo="see `cloche plan MACHINE`")
     _tell(rows, as_json, lambda row: f"{'+' if row['enabled'] else '-'}{row['flag']} {_cpv(row)}")
 
 
@@ -155,21 +156,21 @@ def size_(options: Options, atom: str | None, machine: str | None, as_json: bool
 
 @contextmanager
 def _asked(options: Options, machine: str | None) -> Iterator[tuple[Store, Sequence[Inventory]]]:
-    """The store and the machines to ask. Raises NotBuiltError where there are none."""
+    """The store and the machines to ask. Raises ClocheError where there are none."""
     project = project_or_none(options)
     with opened_store(options, project) as store:
         place = project.place if project is not None else None
         held = inventory.inventories(store, place, machine)
         if not held:
             what = f"machine {machine}" if machine else "every machine"
-            raise NotBuiltError(what, f"cloche build {machine or 'MACHINE'}")
+            raise not_built(what, f"cloche build {machine or 'MACHINE'}")
         yield store, held
 
 
 def _known(atom: str | None, held: Sequence[Inventory]) -> None:
     names = inventory.known(held)
     if atom is not None and not matching(atom, names):
-        raise UnknownPackageError(atom, nearest(atom, names))
+        raise unknown_package(atom, nearest(atom, names))
 
 
 def _tell(rows: Sequence[Row], as_json: bool, line: Callable[[Row], str]) -> None:

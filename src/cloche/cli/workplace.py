@@ -20,7 +20,7 @@ from cloche.building.locking import hold_inputs, hold_packages, locked_binpkgs
 from cloche.building.machine import prepare
 from cloche.building.packages import Worker
 from cloche.building.resolve import proposal
-from cloche.building.unresolved import ProposedError, ResolutionError
+from cloche.building.unresolved import ResolutionError, proposed
 from cloche.cli.complete import complete_engine
 from cloche.config import autounmask
 from cloche.config.complaints import Complaint, ineffective, locate
@@ -30,7 +30,7 @@ from cloche.config.machine import Fragment, Machine
 from cloche.config.project import Project, load_project
 from cloche.display.text import visible
 from cloche.engines import choice
-from cloche.errors import ClocheError, HostTroubleError
+from cloche.errors import ClocheError, host_trouble
 from cloche.probing import host
 from cloche.records.events import Bus, Event, Note, Progress, Sink
 from cloche.sandbox import (
@@ -143,7 +143,7 @@ def opened_store(options: Options, project: Project | None = None) -> Iterator[S
     except sqlite3.Error as error:  # on a full file system it tells of all kinds of trouble
         room = os.statvfs(path)
         full = room.f_bavail * room.f_frsize < LITTLE
-        raise HostTroubleError(error, str(path), full=full) from error
+        raise host_trouble(error, str(path), full=full) from error
 
 
 def engine_name(options: Options) -> str:
@@ -223,11 +223,11 @@ def prepared(context: BuildContext, project: Project, machine: Machine, choices:
 
 
 def _write_proposed(context: BuildContext, machine: Machine, fragment: Fragment) -> None:
-    """Write what Portage proposes into the fragment. Raises ProposedError where there is a word."""
+    """Write what Portage proposes into the fragment. Raises ClocheError where there is a word."""
     changes = autounmask.proposed(proposal(context, machine.targets))
     files = autounmask.write(changes, fragment)
     if files:
-        raise ProposedError(machine.name, changes, files)
+        raise proposed(machine.name, changes, files)
 
 
 def complaints_of(worker: Worker, machine: Machine) -> tuple[Complaint, ...]:

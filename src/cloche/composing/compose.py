@@ -87,7 +87,7 @@ class Composer:
             try:
                 layer, over = self._fitted(self.packages[name], composed, changed, where)
             except StepError as error:
-                if REFUSED not in error.reason:
+                if REFUSED not in error.what:
                     raise
                 found = self._refusals(self.packages[name], composed)
                 if not found and not refused:  # after one, others may only follow from it
@@ -175,8 +175,8 @@ class Composer:
             try:
                 layer = self.again(package, self._beneath(over, composed, where), sorted(contested))
             except StepError as error:
-                if REFUSED in error.reason:
-                    error.hint = f"here it is merged over {', '.join(sorted(rivals))} as well"
+                if REFUSED in error.what:
+                    error.todo = f"here it is merged over {', '.join(sorted(rivals))} as well"
                 raise
             rivals = self._rivals(package, layer, composed, seen=over)
             moved = False

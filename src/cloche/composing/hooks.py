@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 
 from cloche.composing.contests import Contests
+from cloche.composing.errors import SHOWN
 from cloche.composing.footprint import VDB, contents, entries, footprint
 from cloche.layers import Layer, is_whiteout
 from cloche.plan.depgraph import Package
 from cloche.tasks.errors import (
-    SHOWN,
     StepError,
 )
 
@@ -110,14 +110,13 @@ def refuse(changed: Sequence[Change], *, strict: bool) -> None:
     """Raise StepError where a package is no longer installed, or, if ``strict``, for any change."""
     bad = [each for each in changed if strict or each.uninstalled]
     if bad:
-        error = StepError(
+        raise StepError(
             bad[0].culprit,
             "merge",
             bad[0].text,
-            tail="\n".join(f"{each.culprit} {each.text}" for each in bad) if bad[1:] else "",
+            todo=f"mend the hooks (pkg_postinst and the like) of {bad[0].culprit}",
+            detail="\n".join(f"{each.culprit} {each.text}" for each in bad) if bad[1:] else None,
         )
-        error.hint = f"mend the hooks (pkg_postinst and the like) of {bad[0].culprit}"
-        raise error
 
 
 @lru_cache(maxsize=4096)

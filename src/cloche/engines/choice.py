@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 
+from cloche.errors import ClocheError
 from cloche.sandbox.base import Engine, Nature
-from cloche.sandbox.errors import EngineUnknownError
 from cloche.sandbox.local import open_local
 from cloche.sandbox.runtime import Runtime
 
@@ -28,7 +28,7 @@ def make_engine(name: str, *, provide: bool = True) -> Engine:
 
     ``name`` may say after a colon which of several tools it is to use: ``oci:runc``. What the
     engine needs and can have without being installed is fetched if ``provide``. Raises
-    EngineUnknownError, SandboxError where its tool is missing.
+    ClocheError, SandboxError where its tool is missing.
     """
     return open_local(make_runtime(name, provide=provide))
 
@@ -42,14 +42,14 @@ def make_runtime(name: str, *, provide: bool = True) -> Runtime:
 
 
 def nature_of(name: str) -> Nature:
-    """What an engine is, whether it works here or not. Raises EngineUnknownError."""
+    """What an engine is, whether it works here or not. Raises ClocheError."""
     return _runtime(name).nature
 
 
 def _runtime(name: str) -> type[Runtime]:
     kind = name.partition(":")[0]
     if kind not in _RUNTIMES:
-        raise EngineUnknownError(name, NAMES)
+        raise ClocheError(f"there is no engine {name!r}", todo=f"use one of {', '.join(NAMES)}")
     module, _, attribute = _RUNTIMES[kind].partition(":")
     found: type[Runtime] = getattr(importlib.import_module(module), attribute)
     return found

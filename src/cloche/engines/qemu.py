@@ -16,15 +16,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloche.errors import ClocheError
 from cloche.sandbox import (
     reaping,
-    spawning,
     wire,
 )
 from cloche.sandbox.assembly import Mount
 from cloche.sandbox.base import Nature, Sandbox
-from cloche.sandbox.errors import SandboxError
+from cloche.sandbox.errors import SandboxError, reported
 from cloche.sandbox.runtime import Started
 from cloche.sandbox.supervisor import Supervisor, find_tool
 from cloche.vm import (
@@ -107,7 +105,7 @@ class Qemu(Supervisor):
         plugs.join()
         report = session.hear(time.monotonic() + _BOOT)
         if "error" in report:
-            raise _error(report)
+            raise reported(report, "making a sandbox in a virtual machine")
         return Started(pid, passed=plugs.passed, kept=session.kept)
 
     def attend(self, started: Started, request: wire.Request) -> dict[str, Any]:
@@ -141,12 +139,3 @@ def _seen_inside(sandbox: Sandbox, sockets: Mapping[str, int]) -> Sandbox:
         for bind in sandbox.binds
     )
     return replace(sandbox, lowers=(root,), upper=None, binds=binds)
-
-
-def _error(report: dict[str, Any]) -> ClocheError:
-    """What the agent met, as an error of our own."""
-    if report["error"] == "NotStartedError":
-        return spawning.NotStartedError(*report["args"])
-    if report["error"] == "SandboxError":
-        return SandboxError(*report["args"])
-    return SandboxError("making a sandbox in a virtual machine", report["what"])

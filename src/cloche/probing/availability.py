@@ -33,7 +33,7 @@ class Availability:
 def look(name: str, directory: Path) -> Availability:
     """Try an engine with a sandbox whose layers lie in ``directory``. After `userns.enter`.
 
-    To be called in a single-threaded process. Raises EngineUnknownError.
+    To be called in a single-threaded process. Raises ClocheError.
     """
     nature = nature_of(name)
     try:

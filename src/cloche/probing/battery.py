@@ -22,7 +22,7 @@ from typing import Any, Literal
 from cloche.errors import ClocheError
 from cloche.probing.roots import Root
 from cloche.probing.traps import Planted
-from cloche.sandbox.base import Bind, Command, Engine, Sandbox
+from cloche.sandbox.base import Bind, Command, Ended, Engine, Sandbox
 from cloche.sandbox.copying import written_to
 from cloche.sandbox.errors import SandboxError
 
@@ -149,13 +149,12 @@ class Probed:
         return next((each.said for each in self.answers if each.question == question), None)
 
 
-class NoAnswerError(SandboxError):
+def _no_answer(engine: str, ended: Ended | None, log: str = "") -> SandboxError:
     """The guest's script ended without its result; ``log`` are its last words."""
-
-    def __init__(self, engine: str, status: int, log: str) -> None:
-        lines = log.strip().splitlines()
-        said = f"status {status}" + (f", {lines[-1]}" if lines else ", without a word")
-        super().__init__(f"probing {engine}", f"its guest gave no answer: {said}")
+    lines = log.strip().splitlines()
+    status = ended.status if ended else -1
+    said = f"status {status}" + (f", {lines[-1]}" if lines else ", without a word")
+    return SandboxError(f"probing {engine}", f"its guest gave no answer: {said}")
 
 
 def ask(engine: Engine, root: Root, planted: Planted) -> tuple[Answer, ...]:
@@ -241,7 +240,7 @@ def _start(engine: Engine, root: Root, planted: Planted) -> float:
         ended = engine.start(sandbox, command).wait()
         over = time.monotonic()
         if ended is None or not ended.ok:
-            raise NoAnswerError(engine.name, ended.status if ended else -1, "")
+            raise _no_answer(engine.name, ended)
     return over - began
 
 
@@ -282,7 +281,7 @@ def _run(
         told = _messages(room / "messages")
         if not told or told[-1].get("status") != "ok":
             said = told[-1].get("text", "") if told else (room / "log").read_text(errors="replace")
-            raise NoAnswerError(engine.name, ended.status if ended else -1, said)
+            raise _no_answer(engine.name, ended, said)
         return told
     finally:
         shutil.rmtree(room, ignore_errors=True)

@@ -20,7 +20,7 @@ from cloche.sandbox import (
     wire,
 )
 from cloche.sandbox.base import Command, Engine, Sandbox
-from cloche.sandbox.errors import HostError, SandboxError
+from cloche.sandbox.errors import HostError, SandboxError, reported
 
 _PATIENCE = 120  # seconds; a virtual machine without help from the processor starts slowly
 _ADVICE = {
@@ -90,17 +90,16 @@ def _try(sandbox: Sandbox) -> None:
         os.waitpid(pid, 0)
     if report is None:
         raise SandboxError("trying a sandbox", "it ended without a word")
-    if report.get("error") == "SandboxError":
-        step, message, number = report["args"][:3]
-        raise _explained(step, message, number)
     if "error" in report:
-        raise SandboxError("trying a sandbox", report["what"], 0, report.get("todo"))
+        said = reported(report, "trying a sandbox")
+        raise _explained(said.step, said.message, said.errno, said.todo)
 
 
-def _explained(step: str, message: str, number: int | None) -> SandboxError:
-    advice = None
+def _explained(
+    step: str, message: str, number: int | None, advice: str | None = None
+) -> SandboxError:
     if number in (errno.EPERM, errno.EACCES):
-        advice = _ADVICE.get(step)
+        advice = _ADVICE.get(step, advice)
     elif number == errno.ENOSPC and step == "entering new namespaces":
         message = "there may be no more of them here"  # the kernel says: no space left on device
         advice = f"raise {_exhausted()}"

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.records.errors import NotBuiltError, UnknownBuildError
+from cloche.errors import ClocheError
+from cloche.records.errors import not_built
 from cloche.records.events import (
     Bus,
     Done,
@@ -120,17 +121,22 @@ def wanted_record(
 ) -> Record:
     """The build with the number ``wanted``, or the last one; ``built``: the last that built.
 
-    Raises NotBuiltError if there is none, UnknownBuildError if it is not there any more.
+    Raises ClocheError if there is none, or if it is not there any more.
     """
     found = records(store, place, machine)
     if not found:
-        raise NotBuiltError(f"machine {machine}", f"cloche build {machine}")
+        raise not_built(f"machine {machine}", f"cloche build {machine}")
     if wanted is None and not built:
         return found[-1]
     for record in reversed(found):
         if record.number == wanted or (built and worked(recorded_events(store, record))):
             return record
-    raise UnknownBuildError(machine, wanted, tuple(record.number for record in found))
+    which = "build that built something" if wanted is None else f"build {wanted}"
+    raise ClocheError(
+        f"no {which} is recorded",
+        where=f"machine {machine}",
+        todo=f"there is: {', '.join(str(record.number) for record in found)}",
+    )
 
 
 def worked(events: Iterable[Event]) -> bool:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from cloche.errors import ClocheError, Exit
 
 
@@ -14,22 +17,9 @@ class SandboxError(ClocheError):
 
     status = Exit.HOST
 
-    def __init__(self, step: str, message: str, errno: int = 0, advice: str | None = None) -> None:
-        super().__init__(step, message, errno, advice)
-        self.step = step
-        self.message = message
-        self.errno = errno
-        self.advice = advice
-
-    @property
-    def what(self) -> str:
-        """Say what could not be done, and why."""
-        return f"{self.step}: {self.message}"
-
-    @property
-    def todo(self) -> str | None:
-        """Say what mends it, where that is known."""
-        return self.advice
+    def __init__(self, step: str, message: str, errno: int = 0, todo: str | None = None) -> None:
+        super().__init__(f"{step}: {message}", todo=todo)
+        self.step, self.message, self.errno = step, message, errno
 
 
 class ProgramError(SandboxError):
@@ -48,28 +38,6 @@ class LauncherError(SandboxError):
             0,
             "try again; the kernel's log says whether it was killed for lack of memory",
         )
-        self.pid = pid
-
-
-class EngineUnknownError(ClocheError):
-    """There is no engine of that name."""
-
-    status = Exit.BAD_INPUT
-
-    def __init__(self, name: str, known: tuple[str, ...]) -> None:
-        super().__init__(name, known)
-        self.name = name
-        self.known = known
-
-    @property
-    def what(self) -> str:
-        """Say which engine."""
-        return f"there is no engine {self.name!r}"
-
-    @property
-    def todo(self) -> str:
-        """Say which ones there are."""
-        return f"use one of {', '.join(self.known)}"
 
 
 class HostError(ClocheError):
@@ -78,16 +46,12 @@ class HostError(ClocheError):
     status = Exit.HOST
 
     def __init__(self, problem: str, command: str | None = None) -> None:
-        super().__init__(problem, command)
-        self.problem = problem
-        self.command = command
+        super().__init__(problem, todo=f"run `{command}`" if command else None)
 
-    @property
-    def what(self) -> str:
-        """Say what could not be done, and why."""
-        return self.problem
 
-    @property
-    def todo(self) -> str | None:
-        """Say what mends it, where that is known."""
-        return f"run `{self.command}`" if self.command else None
+def reported(report: Mapping[str, Any], doing: str) -> SandboxError:
+    """The error in a sandbox's report; ``doing`` is the step where it is of another kind."""
+    error = ClocheError.from_data(report)
+    if isinstance(error, SandboxError):
+        return error
+    return SandboxError(doing, error.what, todo=error.todo)

@@ -56,10 +56,9 @@ def run(runtime: Runtime, requests: socket.socket, launcher: int, *, network: bo
 def failure(error: BaseException) -> dict[str, Any]:
     """Say what went wrong, for the wire."""
     if not isinstance(error, ClocheError):
-        return {"error": "bug", "what": _short(f"{type(error).__name__}: {error}")}
-    plain = [arg if isinstance(arg, int | None) else _short(str(arg)) for arg in error.args]
-    what, todo = _short(error.what), error.todo and _short(error.todo)
-    return {"error": type(error).__name__, "what": what, "todo": todo, "args": plain}
+        error = ClocheError(f"{type(error).__name__}: {error}")
+    data = error.as_data()
+    return {key: _short(value) if isinstance(value, str) else value for key, value in data.items()}
 
 
 def _short(text: str) -> str:

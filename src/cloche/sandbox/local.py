@@ -22,7 +22,7 @@ from cloche.sandbox import (
     wire,
 )
 from cloche.sandbox.base import Command, Ended, Nature, Sandbox
-from cloche.sandbox.errors import LauncherError, ProgramError, SandboxError
+from cloche.sandbox.errors import LauncherError, SandboxError, reported
 from cloche.sandbox.launcher import Launcher, fork_launcher, readable
 from cloche.sandbox.runtime import Runtime
 from cloche.sandbox.terminal import Terminal
@@ -271,11 +271,7 @@ def _failure(report: dict[str, Any] | None) -> SandboxError:
     """Make the error that a sandbox's report, or its silence, stands for."""
     if report is None:
         return SandboxError("making a sandbox", "it ended before its command was started")
-    if report["error"] == "NotStartedError":
-        return ProgramError(*report["args"])
-    if report["error"] == "SandboxError":
-        return SandboxError(*report["args"])
-    return SandboxError("making a sandbox", report["what"], 0, report.get("todo"))
+    return reported(report, "making a sandbox")
 
 
 def _abandon(pidfds: list[int]) -> None:

@@ -60,7 +60,7 @@ class Runtime(ABC):
     def start(
         self, request: Request, common: list[Mount] | None, streams: Sequence[int]
     ) -> Started:
-        """Make the sandbox and start the command. Raises SandboxError, NotStartedError.
+        """Make the sandbox and start the command. Raises SandboxError.
 
         ``common`` is what `make_ready` gave, None where it failed; ``streams`` are 0, 1, 2 and
         then the extra descriptors, in the order of ``request.fds``.

@@ -13,16 +13,10 @@ import termios
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from cloche.errors import ClocheError, Exit
 from cloche.linux import paths
 from cloche.sandbox import programs
 from cloche.sandbox.base import Command
-
-
-class NotStartedError(ClocheError):
-    """Carries step, message and errno to the host, where it becomes ProgramError."""
-
-    status = Exit.FAILED
+from cloche.sandbox.errors import ProgramError
 
 
 def spawn(
@@ -116,4 +110,4 @@ def started(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise NotStartedError(doing, str(error.strerror), error.errno or 0) from error
+        raise ProgramError(doing, str(error.strerror), error.errno or 0) from error

@@ -39,10 +39,9 @@ class Kernel:
 class NoKernelError(HostError):
     """No kernel that a virtual machine could use was found."""
 
-    @property
-    def todo(self) -> str:
-        """Say how to name one."""
-        return _ADVICE
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.todo = _ADVICE
 
 
 def find() -> Kernel:
@@ -57,7 +56,7 @@ def find() -> Kernel:
         try:
             return _first_below(place)
         except NoKernelError as error:
-            reasons.append(error.problem)
+            reasons.append(error.what)
     raise NoKernelError("; ".join(reasons))
 
 
@@ -95,7 +94,7 @@ def _first_below(root: Path) -> Kernel:
             try:
                 modules.needed(directory, DRIVERS)
             except HostError as error:
-                problem = error.problem
+                problem = error.what
                 continue
             return Kernel(image, directory)
     raise NoKernelError(problem)
