@@ -228,7 +228,7 @@ def _new_overlay(
         for flag in _FLAGS:
             context.set(flag)
         for lower in reversed(lowers):
-            context.set("lowerdir+", names.of(lower), subject=str(lower))
+            context.add_lower(names.of(lower), lower)
         if top is not None and work is not None:
             context.set("upperdir", names.of(top), subject=str(top))
             context.set("workdir", names.of(work), subject=str(work))
@@ -258,10 +258,10 @@ class _Names:
 
     def of(self, path: Place) -> bytes:
         """Return a name that is good until the next one is asked for."""
-        parent, name = os.path.split(os.fsencode(path))
+        parent, slash, name = os.fsencode(path).rpartition(b"/")  # os.path takes three times that
         if parent != self._here:
             os.fchdir(self._back)
-            os.chdir(parent or b".")
+            os.chdir(parent or slash or b".")
             self._here = parent
         if name and b"\\" not in name:
             return name

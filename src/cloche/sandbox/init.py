@@ -19,9 +19,11 @@ from cloche.errors import ClocheError
 from cloche.linux import processes
 from cloche.sandbox import wire
 from cloche.sandbox.assembly import Mount
+from cloche.sandbox.base import Command, Sandbox
 from cloche.sandbox.runtime import Runtime
 
 _TEXT = 800  # characters
+_EXAMPLE = wire.Request(Sandbox(("/",) * 100, None), Command(("true",), {}))
 
 
 def run(runtime: Runtime, requests: socket.socket, launcher: int, *, network: bool) -> NoReturn:
@@ -38,6 +40,7 @@ def run(runtime: Runtime, requests: socket.socket, launcher: int, *, network: bo
         common: list[Mount] | None = None
         with contextlib.suppress(ClocheError):  # is tried once more when somebody is there to hear
             common = runtime.make_ready(network=network)
+            wire.unpack(wire.pack(_EXAMPLE))  # what it touches is this process's own from then on
         _, (request_fd, channel_fd, *streams) = wire.receive(requests)
         requests.close()
         channel = socket.socket(fileno=channel_fd)
