@@ -164,12 +164,10 @@ def opened_engine(options: Options) -> Iterator[Engine]:
 def try_host(store: Store, engine: Engine) -> None:
     """Make one sandbox before any work, so that a host that cannot says what it lacks.
 
-    To be called before anything starts a thread. Raises HostError, SandboxError.
+    Raises HostError, SandboxError.
     """
     with store.workspace("probe") as room:
-        host.check(room)
-        if engine.name != choice.DEFAULT:
-            host.check_engine(engine, room)
+        host.check(engine, room)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.engines.choice import DEFAULT, NAMES, make_engine, nature_of
+from cloche.engines.choice import NAMES, make_engine, nature_of
 from cloche.errors import ClocheError
 from cloche.probing import host
 from cloche.sandbox.base import Nature
@@ -33,16 +33,14 @@ class Availability:
 def look(name: str, directory: Path) -> Availability:
     """Try an engine with a sandbox whose layers lie in ``directory``. After `userns.enter`.
 
-    To be called in a single-threaded process. Raises ClocheError.
+    To be called in a process without threads. Raises ClocheError.
     """
     nature = nature_of(name)
     try:
-        if name == DEFAULT:
-            host.check(directory)
-        else:
-            with make_engine(name, provide=False) as engine:
-                host.check_engine(engine, directory)
-                nature = engine.nature  # which of several tools it is, and what that means here
+        host.check_ids()
+        with make_engine(name, provide=False) as engine:
+            host.check(engine, directory)
+            nature = engine.nature  # which of several tools it is, and what that means here
     except ClocheError as error:
         return Availability(name, nature, error.what, error.todo)
     return Availability(name, nature)

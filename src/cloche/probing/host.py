@@ -6,21 +6,16 @@ import contextlib
 import errno
 import os
 import shutil
-import signal
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from cloche.errors import ClocheError
 from cloche.linux import processes
 from cloche.probing import noop
-from cloche.sandbox import (
-    native,
-    userns,
-    wire,
-)
+from cloche.sandbox import userns
 from cloche.sandbox.base import Command, Engine, Sandbox
-from cloche.sandbox.errors import HostError, SandboxError, reported
+from cloche.sandbox.errors import HostError, LauncherError, ProgramError, SandboxError
 
 _PATIENCE = 120  # seconds; a virtual machine without help from the processor starts slowly
 _ADVICE = {
@@ -37,23 +32,23 @@ def check_ids() -> None:
         raise HostError(f"only {ids} user ids are mapped here; Gentoo's packages need {userns.IDS}")
 
 
-def check(directory: Path) -> None:
-    """Make a sandbox whose layers lie in ``directory``, and end it. To be called after `enter`.
+def check(engine: Engine, directory: Path) -> None:
+    """Make a sandbox whose layers lie in ``directory``, and run a program that does nothing.
 
-    Takes some 10 ms; call it in a single-threaded process. Raises HostError or SandboxError.
+    Takes some 10 ms, but for virtual machines. Raises HostError or SandboxError.
     """
-    check_ids()
-    if not processes.effective_capabilities() >> processes.CAPABILITIES["SYS_ADMIN"] & 1:
-        raise HostError("uid 0 has no right to make namespaces in this container (CAP_SYS_ADMIN)")
     with _scratch(directory) as sandbox:
-        _try(sandbox)
-
-
-def check_engine(engine: Engine, directory: Path) -> None:
-    """Start a program that does nothing. Raises SandboxError where that does not work."""
-    with _scratch(directory) as sandbox:
-        noop.write(Path(sandbox.lowers[0]) / "nothing")
-        ended = engine.start(sandbox, Command(("/nothing",), timeout=_PATIENCE)).wait()
+        known = noop.write(Path(sandbox.lowers[0]) / "nothing")
+        try:
+            ended = engine.start(sandbox, Command(("/nothing",), timeout=_PATIENCE)).wait()
+        except ProgramError:
+            if known:
+                raise
+            return  # it was looked for where it would have been: the sandbox is there
+        except LauncherError:
+            raise
+        except SandboxError as error:
+            raise _explained(error) from error
     if ended is None or not ended.ok:
         raise SandboxError(f"trying the engine {engine.name}", f"it ended with {ended}")
 
@@ -73,41 +68,28 @@ def _scratch(directory: Path) -> Iterator[Sandbox]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _try(sandbox: Sandbox) -> None:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with ours:
-        try:
-            pid, pidfd = processes.clone(processes.CLONE_NEWPID)
-        except OSError as error:
-            raise _explained("entering new namespaces", str(error.strerror), error.errno) from error
-        if pid == 0:
-            native.rehearse(wire.Request(sandbox, Command(("true",))), theirs)
-        theirs.close()
-        report, _ = wire.receive(ours)
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-        os.close(pidfd)
-        os.waitpid(pid, 0)
-    if report is None:
-        raise SandboxError("trying a sandbox", "it ended without a word")
-    if "error" in report:
-        said = reported(report, "trying a sandbox")
-        raise _explained(said.step, said.message, said.errno, said.todo)
-
-
-def _explained(
-    step: str, message: str, number: int | None, advice: str | None = None
-) -> SandboxError:
-    if number in (errno.EPERM, errno.EACCES):
-        advice = _ADVICE.get(step, advice)
-    elif number == errno.ENOSPC and step == "entering new namespaces":
+def _explained(error: SandboxError) -> ClocheError:
+    """Say what would help, where the kernel's answer to a step tells."""
+    namespaces = error.step in ("forking a sandbox", "entering new namespaces")
+    advice, message = error.todo, error.message
+    if error.errno in (errno.EPERM, errno.EACCES):
+        if namespaces and not _may_make_namespaces():
+            return HostError("uid 0 cannot make namespaces in this container (CAP_SYS_ADMIN)")
+        advice = _ADVICE.get("entering new namespaces" if namespaces else error.step, advice)
+    elif error.errno == errno.ENOSPC and namespaces:
         message = "there may be no more of them here"  # the kernel says: no space left on device
         advice = f"raise {_exhausted()}"
-    elif number == errno.EINVAL and step == "putting /dev and /proc together":
+    elif error.errno == errno.EINVAL and error.step == "putting /dev and /proc together":
         advice = "in a chroot, make its directory a mount point before: mount --rbind DIR DIR"
-    elif number == errno.ENOSYS:
+    elif error.errno == errno.ENOSYS:
         advice = "use Linux 5.12 or newer, or a container whose seccomp profile lets it through"
-    return SandboxError(step, message, number or 0, advice)
+    return SandboxError(error.step, message, error.errno, advice)
+
+
+def _may_make_namespaces() -> bool:
+    """Whether this process may; one outside of the user namespace leaves that to a broker."""
+    own = processes.effective_capabilities() >> processes.CAPABILITIES["SYS_ADMIN"] & 1
+    return os.geteuid() != 0 or bool(own)
 
 
 def _exhausted() -> str:

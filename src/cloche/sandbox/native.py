@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import socket
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from cloche.linux import processes, seccomp
 from cloche.linux.network import loopback_up
 from cloche.sandbox import (
     cgroups,
     inherited,
-    init,
     spawning,
     wire,
 )
@@ -94,19 +91,6 @@ class NativeEngine(LocalEngine):
 
     def __init__(self) -> None:
         super().__init__(Native.name, Native.nature, fork_launcher(Native()))
-
-
-def rehearse(request: wire.Request, channel: socket.socket) -> NoReturn:
-    """Prepare a sandbox, report how that went, and end."""
-    try:
-        init.forbid_imports()
-        _separate()
-        prepare(request, Native().make_ready(network=request.sandbox.network))
-        wire.send(channel, {})
-    except BaseException as error:
-        wire.send(channel, init.failure(error))
-    finally:
-        os._exit(0)
 
 
 def own_network() -> None:
