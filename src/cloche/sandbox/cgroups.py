@@ -28,7 +28,7 @@ _FILES = {
     ("memory", 2): "memory.max",
 }
 _ENGINE_PROCESSES = 16384
-_TRIES, _PAUSE = 25, 0.01  # seconds
+_TRIES, _PAUSE = 125, 0.002  # seconds
 
 
 def create_for_engine() -> tuple[str, ...]:
