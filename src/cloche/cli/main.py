@@ -7,38 +7,44 @@ import signal
 import sqlite3
 import sys
 import traceback
+from importlib import import_module
 from pathlib import Path
 
 import click
 
 from cloche import __version__
-from cloche.cli.build import build
 from cloche.cli.complete import complete_engine
-from cloche.cli.ebuild import ebuild
-from cloche.cli.engines import engines
-from cloche.cli.graph import graph
-from cloche.cli.history import history
-from cloche.cli.init import completion, init
-from cloche.cli.lock import fetch, lock
-from cloche.cli.log import log
-from cloche.cli.look import why
-from cloche.cli.manifest import manifest
-from cloche.cli.news import news_command
-from cloche.cli.plan import plan
-from cloche.cli.profile import profile
-from cloche.cli.query import query
-from cloche.cli.repo import repo
-from cloche.cli.report import report
-from cloche.cli.seed import seed
-from cloche.cli.seed_add import add
-from cloche.cli.shell import shell
-from cloche.cli.store import store
-from cloche.cli.watch import watch
 from cloche.cli.workplace import ENGINE, STORE, Options, everywhere, say
 from cloche.display.text import one_line
 from cloche.errors import ClocheError, Exit, host_trouble
 
 DEBUG = "CLOCHE_DEBUG"
+
+#: Each command with its module and its name there.
+COMMANDS = {
+    "build": "build:build",
+    "completion": "init:completion",
+    "ebuild": "ebuild:ebuild",
+    "engines": "engines:engines",
+    "fetch": "lock:fetch",
+    "graph": "graph:graph",
+    "history": "history:history",
+    "init": "init:init",
+    "lock": "lock:lock",
+    "log": "log:log",
+    "manifest": "manifest:manifest",
+    "news": "news:news_command",
+    "plan": "plan:plan",
+    "profile": "profile:profile",
+    "query": "query:query",
+    "repo": "repo:repo",
+    "report": "report:report",
+    "seed": "seed_add:seed",
+    "shell": "shell:shell",
+    "store": "store:store",
+    "watch": "watch:watch",
+    "why": "look:why",
+}
 
 EPILOG = """\b
 Examples:
@@ -53,7 +59,24 @@ Exit status: 0 done, 1 a build failed, 2 bad input, 3 the host cannot do it,
 """
 
 
-@click.group(epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The commands. Each is loaded when it is asked for: to load all takes a fifth of a second."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Names of all of them."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command of this name."""
+        if cmd_name in COMMANDS and cmd_name not in self.commands:
+            module, _, name = COMMANDS[cmd_name].partition(":")
+            command: click.Command = getattr(import_module(f"cloche.cli.{module}"), name)
+            everywhere(command)
+            self.add_command(command)
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="cloche")
 @click.option(
     "-C",
@@ -76,16 +99,6 @@ def cli(context: click.Context, directory: Path, store: Path | None, engine: str
     pinned, nothing of the host let in, nothing built twice.
     """
     context.obj = Options(directory.absolute(), store, engine)
-
-
-seed.add_command(add)
-COMMANDS = (
-    init, seed, repo, profile, ebuild, manifest, plan, graph, lock, fetch, build, shell, log,
-    report, history, news_command, why, query, watch, store, engines, completion
-)  # fmt: skip
-for command in COMMANDS:
-    cli.add_command(command)
-    everywhere(command)
 
 
 def main() -> None:

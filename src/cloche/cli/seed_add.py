@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from cloche.cli.seed import FILE, KEYRING, MIRROR, How, data_of, make_seed
+from cloche.cli.seed import FILE, KEYRING, MIRROR, How, data_of, make_seed, seed
 from cloche.cli.workplace import Options, opened_store
 from cloche.config.declare import check_declaration, declare_seed
 from cloche.config.errors import Origin
@@ -21,7 +21,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
 PATH = click.Path(exists=True, path_type=Path)
 
 
-@click.group(
+@seed.group(
     epilog="""\b
 Examples:
   cloche seed add stage3 --arch amd64 --flavour systemd
