@@ -12,33 +12,31 @@ if not __package__:
 import shutil
 from typing import Any
 
-from . import elog, image, leftovers, phases, sonames
+from . import elog, image, leftovers, packing, phases, shortcuts, sonames
 from . import settings as guest_settings
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
 
+# After setup; pkg_pretend comes before all builds: pretend.py
 BUILDING = ("unpack", "prepare", "configure", "compile", "test", "install")
-PHASES = ("setup", *BUILDING, "package")  # pkg_pretend comes before all builds: pretend.py
-STILL_CLOCK = Path(__file__).with_name("bin") / "still-clock"
 
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
     guest_settings.apply(**request.get("environment", {}))
     settings, trees = phases.load(refreshed=True)
+    shortcuts.take()
     package = phases.ebuild_package(request["cpv"], request["repo"], settings, trees)
     own = prepare(package, settings, trees)
     check_use(request.get("use"), own)
     check_distfiles(own)
     sonames.know_the_seed()
-    gpkg = None
     with elog.collected(package.cpv, own) as said, leftovers.ended(channel):
-        for phase in wanted(request, own):
-            if phase == "package":
-                normalise(own, channel)
-                gpkg = pack(package, own, trees, channel)
-            else:
-                run(phase, own, channel)
+        run("setup", own, channel)
+        for phase in wanted(package, own):
+            run(phase, own, channel)
+        normalise(own, channel)
+        gpkg = pack(package, own, channel)
     return {"gpkg": gpkg, "elog": said.messages}
 
 
@@ -95,13 +93,15 @@ def check_distfiles(settings: Any) -> None:
         raise Failed(phase="unpack", text="Digest verification failed; the log says which file")
 
 
-def wanted(request: dict[str, Any], settings: Any) -> list[str]:
-    """The phases to run, in order."""
-    chosen = request.get("phases") or PHASES
-    skipped = set() if "test" in settings.features else {"test"}
-    stop = request.get("stop_before")
-    end = PHASES.index(stop) if stop else len(PHASES)
-    return [phase for phase in PHASES[:end] if phase in chosen and phase not in skipped]
+def wanted(package: Any, settings: Any) -> tuple[str, ...]:
+    """The phases to run after setup. Portage leaves those out that would do nothing."""
+    from _emerge.EbuildExecuter import EbuildExecuter
+
+    executer = EbuildExecuter(pkg=package, settings=settings)
+    idle = getattr(executer, "_can_skip_source_phases", None)  # since Portage 3.0.80
+    if idle is not None and idle():
+        return ("install",)
+    return tuple(phase for phase in BUILDING if phase != "test" or "test" in settings.features)
 
 
 def run(phase: str, settings: Any, channel: Channel) -> None:
@@ -122,15 +122,16 @@ def normalise(settings: Any, channel: Channel) -> None:
     image.put_aside(Path(settings["D"]), build_info, channel)
 
 
-def pack(package: Any, settings: Any, trees: Any, channel: Channel) -> str:
+def pack(package: Any, settings: Any, channel: Channel) -> str:
     """Run the package phase; the name of the file in OUT."""
     name = f"{package.pf}-1.gpkg.tar"
     # Portage's own place is PKGDIR/CATEGORY/PN; the host wants the file alone.
     target = OUT / name
     settings["BUILD_ID"] = "1"
     settings["PORTAGE_BINPKG_TMPFILE"] = str(target)
-    settings["PORTAGE_PYTHON"] = str(STILL_CLOCK)
-    phases.run_phase("package", settings, channel)
+    settings["PORTAGE_PYTHON"] = str(shortcuts.PYTHON)
+    with packing.waiting_packer():
+        phases.run_phase("package", settings, channel)
     if not target.exists() or not target.stat().st_size:
         raise Failed(phase="package", text=phases.log_end(settings))
     target.chmod(0o644)

@@ -64,7 +64,9 @@ def number(order: list[str]) -> None:
 
 def write_world(atoms: list[str], sets: list[str], settings: Any, trees: Any) -> None:
     """Write the world files through Portage's own classes, which sort them."""
-    root = phases.root_config(settings, trees)
+    from portage._sets import load_default_config
+
+    root = phases.root_config(settings, trees, load_default_config(settings, trees))
     atoms, selected = world_atoms(atoms, root), root.sets
     for name, members in (("selected-packages", atoms), ("selected-sets", sets)):
         world = selected[name]

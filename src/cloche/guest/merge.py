@@ -13,7 +13,7 @@ import os
 import shutil
 from typing import Any
 
-from . import elog, image, leftovers, phases
+from . import elog, image, leftovers, phases, shortcuts
 from . import settings as guest_settings
 from .binaries import differing, plain
 from .failures import failed_phase
@@ -38,6 +38,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     if HOOKS.intersection(package.defined_phases):
         settings, trees = phases.load(refreshed=True)
         package = binary_package(request["cpv"], settings, trees)
+    shortcuts.take()
     merge = Merge(package, settings, channel)
     with elog.collected(package.cpv, merge.settings) as said, leftovers.ended(channel):
         merge.run()

@@ -37,12 +37,11 @@ def clone(settings: Any) -> Any:
     return portage.config(clone=settings)
 
 
-def root_config(settings: Any, trees: Any) -> Any:
-    """What _emerge's classes take a root for."""
+def root_config(settings: Any, trees: Any, sets: Any = None) -> Any:
+    """What _emerge's classes take a root for; with Portage's package ``sets`` where they matter."""
     from _emerge.RootConfig import RootConfig
-    from portage._sets import load_default_config
 
-    return RootConfig(settings, trees, load_default_config(settings, trees))
+    return RootConfig(settings, trees, sets)
 
 
 def ebuild_package(cpv: str, repo: str, settings: Any, trees: Any) -> Any:
