@@ -12,7 +12,7 @@ if not __package__:
 import shutil
 from typing import Any
 
-from . import elog, image, leftovers, packing, phases, shortcuts, sonames
+from . import elog, helpers, image, leftovers, phases, shortcuts, sonames
 from . import settings as guest_settings
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
@@ -31,7 +31,11 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     check_use(request.get("use"), own)
     check_distfiles(own)
     sonames.know_the_seed()
-    with elog.collected(package.cpv, own) as said, leftovers.ended(channel):
+    with (
+        elog.collected(package.cpv, own) as said,
+        helpers.serving() as server,
+        leftovers.ended(channel, server),
+    ):
         run("setup", own, channel)
         for phase in wanted(package, own):
             run(phase, own, channel)
@@ -130,8 +134,7 @@ def pack(package: Any, settings: Any, channel: Channel) -> str:
     settings["BUILD_ID"] = "1"
     settings["PORTAGE_BINPKG_TMPFILE"] = str(target)
     settings["PORTAGE_PYTHON"] = str(shortcuts.PYTHON)
-    with packing.waiting_packer():
-        phases.run_phase("package", settings, channel)
+    phases.run_phase("package", settings, channel)
     if not target.exists() or not target.stat().st_size:
         raise Failed(phase="package", text=phases.log_end(settings))
     target.chmod(0o644)

@@ -24,10 +24,13 @@ LONGEST = 100  # characters of a command line
 
 
 @contextmanager
-def ended(channel: Channel) -> Iterator[None]:
-    """End leftovers during a block, whenever no phase runs, and at its end; say which."""
+def ended(channel: Channel, staying: int | None = None) -> Iterator[None]:
+    """End leftovers during a block, whenever no phase runs, and at its end; say which.
+
+    ``staying`` is a child of ours that runs all the time.
+    """
     done = threading.Event()
-    thread = threading.Thread(target=_watch, args=(channel, done), daemon=True)
+    thread = threading.Thread(target=_watch, args=(channel, done, staying), daemon=True)
     thread.start()
     try:
         yield
@@ -37,10 +40,10 @@ def ended(channel: Channel) -> Iterator[None]:
         end(channel)
 
 
-def _watch(channel: Channel, done: threading.Event) -> None:
+def _watch(channel: Channel, done: threading.Event, staying: int | None) -> None:
     idle = 0
     while not done.wait(PAUSE):
-        idle = 0 if _children(os.getpid()) else idle + 1
+        idle = 0 if {*_children(os.getpid())} - {staying} else idle + 1
         if idle >= LOOKS:
             end(channel)
 

@@ -7,6 +7,7 @@ of the user's runs in every shell of Portage's, all is left to Portage.
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 from hashlib import sha256
@@ -32,6 +33,8 @@ def take() -> None:
     """Have Portage take the shortcuts that its own files allow."""
     import portage
 
+    # This process is short-lived, and a collection would touch all that its forks share with it.
+    gc.disable()
     files = Path(portage.const.PORTAGE_BIN_PATH)
     for name, digests in KNOWN.items():
         file = files / name

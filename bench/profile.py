@@ -1,0 +1,207 @@
+"""Where the processor time of a package goes, by kind and phase: `make profile`, as root.
+
+perf(1) samples every processor at a fixed rate (a sampler for each process would overlook those
+that end before its first sample), and reports who forked whom and executed what. The events of the
+build say which package was in which phase: packages are built one after the other.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bench import bars
+from bench.place import ROOT, BenchError, Place, run, say
+
+RATE = 1997  # samples of a processor in a second; a prime, so that it beats with no timer
+#: One that compiles nothing, one small C program, one library with a configure script.
+PACKAGES = ("app-misc/tmux-conf", "app-text/tree", "dev-libs/popt")
+
+KINDS = (
+    "compiler",
+    "configure scripts",
+    "make and what it runs",
+    "Portage's shell and tools",
+    "Portage's Python",
+    "packing",
+    "cloche",
+)
+COMPILERS = re.compile(r"cc1(plus)?|as|ld(\.bfd)?|collect2|x86_64-pc-linu.*|gcc.*|g\+\+.*|cc|strip")
+BUILDERS = re.compile(r"make|gmake|ninja|meson|libtool|cmake|auto.*|aclocal|m4|perl")
+PACKERS = re.compile(r"zstd|bzip2|gzip|xz|g?tar")
+_FORK = re.compile(r"PERF_RECORD_FORK\((\d+):\d+\):\((\d+):\d+\)")
+_EXEC = re.compile(r"PERF_RECORD_COMM exec: (.*):(\d+)/\d+")
+_SAMPLE = re.compile(r"\s(\d+)/\d+\s+(\d+\.\d+): +cpu-clock")
+
+
+@dataclass(slots=True)
+class Process:
+    """One process: who forked it, what it executed in turn, and when it was sampled."""
+
+    parent: Process | None = None
+    executed: list[str] = field(default_factory=list)
+    samples: list[float] = field(default_factory=list)
+
+    def line(self) -> Iterator[Process]:
+        """This process, and all from which it descends."""
+        process: Process | None = self
+        while process is not None:
+            yield process
+            process = process.parent
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A phase of a package, in seconds of the wall clock."""
+
+    package: str
+    phase: str
+    start: float
+    end: float
+
+
+def processes(lines: Iterable[str]) -> list[Process]:
+    """Every process of ``perf script --show-task-events -F comm,pid,tid,time,event``."""
+    found: list[Process] = []
+    by_pid: dict[int, Process] = {}
+
+    def get(pid: int) -> Process:
+        if pid not in by_pid:
+            by_pid[pid] = Process()
+            found.append(by_pid[pid])
+        return by_pid[pid]
+
+    for line in lines:
+        if sample := _SAMPLE.search(line):
+            get(int(sample[1])).samples.append(float(sample[2]))
+        elif fork := _FORK.search(line):
+            child, parent = int(fork[1]), int(fork[2])
+            if child != parent:  # not a thread
+                by_pid[child] = Process(get(parent))
+                found.append(by_pid[child])
+        elif executed := _EXEC.search(line):
+            get(int(executed[2])).executed.append(executed[1])
+    return found
+
+
+def kind_of(process: Process, phase: str) -> str:
+    """What a process did, by what it and those above it executed."""
+    names = [above.executed[-1] for above in process.line() if above.executed]
+    name = names[0]
+    if "ebuild.sh" not in " ".join(names) and len(names) <= 2:
+        return "cloche" if "python3" not in names[:1] else "Portage's Python"
+    if COMPILERS.fullmatch(name):
+        return "compiler"
+    shell = next((n for n, each in enumerate(names) if each == "python3"), len(names))
+    below = names[:shell]
+    if any(each == "configure" for each in below):
+        return "configure scripts"
+    if any(BUILDERS.fullmatch(each) for each in below[:-1]) or BUILDERS.fullmatch(name):
+        return "make and what it runs"
+    if PACKERS.fullmatch(name) and phase in ("package", "unpack", "install"):
+        return "packing"
+    if name.startswith(("python", "still-clock")):
+        return "Portage's Python"
+    return "Portage's shell and tools"
+
+
+def spans(events: Iterable[Mapping[str, object]]) -> list[Span]:
+    """The phases of all packages, and what lies between them, out of the events of a build."""
+    found: list[Span] = []
+    since: dict[str, tuple[str, float]] = {}
+    for event in events:
+        package, name = str(event.get("package")), event["event"]
+        time = float(str(event["time"]))
+        if name in ("started", "phase", "done") and package in since:
+            phase, start = since.pop(package)
+            found.append(Span(package, phase, start, time))
+        if name == "started":
+            since[package] = (f"start of {event['step']}", time)
+        elif name == "phase":
+            start_of = event["state"] == "start"
+            since[package] = (str(event["phase"]) if start_of else "in between", time)
+    return found
+
+
+def counted(found: Sequence[Process], root: Process, phases: Sequence[Span]) -> bars.Table:
+    """Seconds by package, phase and kind of every process below ``root``."""
+    table: bars.Table = defaultdict(lambda: defaultdict(lambda: defaultdict(float)))
+    for process in found:
+        if not process.samples or root not in process.line():
+            continue
+        for moment in process.samples:
+            span = next((each for each in phases if each.start <= moment < each.end), None)
+            if span is not None:
+                kind = "cloche" if process is root else kind_of(process, span.phase)
+                table[span.package][span.phase][kind] += 1 / RATE
+    return table
+
+
+def measure(place: Place) -> bars.Table:
+    """Build the packages under perf. Raises BenchError."""
+    project = place.project("profile", _machine)
+    place.cloche(project, "seed", "bootstrap")
+    place.build(project, "profiled")  # sources are here and files in memory from now on
+    place.forget()
+    data, events = place.directory / "perf.data", place.directory / "events"
+    build = f"{shlex.quote(sys.executable)} -m cloche.cli -C {project} --store {place.store}"
+    shell = f"{build} build profiled --jobs 1 --progress json > {events}"
+    sampler = ("perf", "record", "--quiet", "-a", "-e", "cpu-clock", "-F", str(RATE))
+    run((*sampler, "-k", "CLOCK_REALTIME", "-o", data, "--", "/bin/sh", "-c", f"exec {shell}"))
+    words = ("perf", "script", "-i", str(data), "--show-task-events")
+    script = subprocess.run(
+        (*words, "-F", "comm,pid,tid,time,event"), capture_output=True, text=True, check=False
+    )
+    if script.returncode:
+        raise BenchError(script.stderr)
+    found = processes(script.stdout.splitlines())
+    root = next(each for each in found if each.executed[:1] == ["sh"])
+    told = [json.loads(line) for line in events.read_text().splitlines()]
+    return counted(found, root, spans(told))
+
+
+def _machine(project: Path) -> None:
+    mini = (project / "machines/mini.toml").read_text().splitlines()
+    lines = [line for line in mini if not line.startswith("packages")]
+    packages = f"packages = {json.dumps(PACKAGES)}"
+    (project / "machines/profiled.toml").write_text("\n".join([*lines, packages]) + "\n")
+
+
+def main() -> int:
+    """Measure, draw, write; the exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--store", type=Path, help="as for bench.run")
+    parser.add_argument("--output", type=Path, default=ROOT / "docs", help="directory to write to")
+    options = parser.parse_args()
+    if os.geteuid() != 0:
+        say("perf needs root to see every processor")
+        return 3
+    parent = os.environ.get("TMPDIR", "/var/tmp")
+    with tempfile.TemporaryDirectory(prefix="cloche-profile-", dir=parent) as name:
+        directory = Path(name)
+        place = Place(directory, (options.store or directory).absolute() / "store")
+        place.store.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            table = measure(place)
+        except (BenchError, FileNotFoundError) as error:
+            say(str(error))
+            return 1
+        finally:
+            place.removed(directory)
+            directory.mkdir()  # for the context to remove
+    bars.write(options.output, table, KINDS)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
