@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # More workers than cores: many tests wait.
 PARALLEL := -n $(shell echo $$(($$(nproc) + 1))) --dist loadscope --no-loadscope-reorder
 
-.PHONY: help demo setup setup-dev check test test-packages fuzz bench proof-fresh format clean
+.PHONY: help demo setup setup-dev check test test-packages fuzz bench profile proof-fresh format clean
 
 help:  ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ test-packages:  # before anything else, so that all that is missing is named at 
 bench: setup-dev  ## measure as root, and write docs/benchmarks.md; BENCH=--quick for a trial
 	@scripts/host-packages bench
 	@$(BIN)/python -m bench.run $(BENCH)
+
+profile: setup-dev  ## measure as root, with perf(1), what a package costs, and write docs/profile.md
+	@$(BIN)/python -m bench.profile $(PROFILE)
 
 fuzz: setup-dev  ## fuzz all that reads outside data, SECONDS=600 for each kind; goes on from .cache/fuzz
 	@for target in $$($(BIN)/python -m tests.fuzz.run); do \

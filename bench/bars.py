@@ -17,8 +17,8 @@ HEAD = """\
 # What a package costs
 
 Written by `make profile`: seconds of a processor by package, phase and kind, sampled while the
-packages are built one after the other. `in between` is the time between two phases: Portage's
-Python, the composing of roots, the capture of layers.
+packages are built one after the other. The start of a step is Portage's own, up to the first phase;
+in between lie, after the last phase, the capture of a layer and its digest.
 
 ![seconds by package, phase and kind](profile.svg)
 """

@@ -32,15 +32,20 @@ def _names(number: int) -> list[str]:
     return [f"nothing-{chr(ord('a') + n)}" for n in range(number)]
 
 
+def add(names: list[str], project: Path) -> None:
+    """Add packages to a project that each install one file."""
+    for name in names:
+        files = project / "repo" / CATEGORY / name / "files"
+        files.mkdir(parents=True)
+        (files / "file").write_text(f"{name}\n")
+        (files.parent / f"{name}-1.ebuild").write_text(EBUILD)
+
+
 def _project(names: list[str]) -> Callable[[Path], None]:
     """A change that adds the packages, and a machine that wants them."""
 
     def change(project: Path) -> None:
-        for name in names:
-            files = project / "repo" / CATEGORY / name / "files"
-            files.mkdir(parents=True)
-            (files / "file").write_text(f"{name}\n")
-            (files.parent / f"{name}-1.ebuild").write_text(EBUILD)
+        add(names, project)
         atoms = ", ".join(f'"{CATEGORY}/{name}"' for name in names)
         mini = (project / "machines/mini.toml").read_text().splitlines()
         lines = [line for line in mini if not line.startswith("packages")]

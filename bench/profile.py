@@ -20,12 +20,13 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import bars
+from bench import bars, overhead
 from bench.place import ROOT, BenchError, Place, run, say
 
 RATE = 1997  # samples of a processor in a second; a prime, so that it beats with no timer
 #: One that compiles nothing, one small C program, one library with a configure script.
-PACKAGES = ("app-misc/tmux-conf", "app-text/tree", "dev-libs/popt")
+NOTHING = "nothing-a"
+PACKAGES = (f"{overhead.CATEGORY}/{NOTHING}", "app-text/tree", "dev-libs/popt")
 
 KINDS = (
     "compiler",
@@ -39,6 +40,9 @@ KINDS = (
 COMPILERS = re.compile(r"cc1(plus)?|as|ld(\.bfd)?|collect2|x86_64-pc-linu.*|gcc.*|g\+\+.*|cc|strip")
 BUILDERS = re.compile(r"make|gmake|ninja|meson|libtool|cmake|auto.*|aclocal|m4|perl")
 PACKERS = re.compile(r"zstd|bzip2|gzip|xz|g?tar")
+SHELLS = re.compile(r"bash|ebuild\.sh|misc-functions\.?|portage-python|perl|python.*")
+PYTHONS = re.compile(r"python.*|perl|portage-python")
+FILTER = "portage-python"
 _FORK = re.compile(r"PERF_RECORD_FORK\((\d+):\d+\):\((\d+):\d+\)")
 _EXEC = re.compile(r"PERF_RECORD_COMM exec: (.*):(\d+)/\d+")
 _SAMPLE = re.compile(r"\s(\d+)/\d+\s+(\d+\.\d+): +cpu-clock")
@@ -97,28 +101,25 @@ def processes(lines: Iterable[str]) -> list[Process]:
 def kind_of(process: Process, phase: str) -> str:
     """What a process did, by what it and those above it executed."""
     names = [above.executed[-1] for above in process.line() if above.executed]
-    name = names[0]
-    if "ebuild.sh" not in " ".join(names) and len(names) <= 2:
-        return "cloche" if "python3" not in names[:1] else "Portage's Python"
+    name, above = names[0], names[1:-1]  # the last is the build itself
+    if not above:
+        return "cloche" if name != "python3" else "Portage's Python"
     if COMPILERS.fullmatch(name):
         return "compiler"
-    shell = next((n for n, each in enumerate(names) if each == "python3"), len(names))
-    below = names[:shell]
-    if any(each == "configure" for each in below):
+    if phase == "configure" and not SHELLS.fullmatch(name):
         return "configure scripts"
-    if any(BUILDERS.fullmatch(each) for each in below[:-1]) or BUILDERS.fullmatch(name):
+    if any(BUILDERS.fullmatch(each) for each in (name, *above)) and FILTER not in above:
         return "make and what it runs"
-    if PACKERS.fullmatch(name) and phase in ("package", "unpack", "install"):
+    if PACKERS.fullmatch(name):
         return "packing"
-    if name.startswith(("python", "still-clock")):
-        return "Portage's Python"
-    return "Portage's shell and tools"
+    return "Portage's Python" if PYTHONS.fullmatch(name) else "Portage's shell and tools"
 
 
 def spans(events: Iterable[Mapping[str, object]]) -> list[Span]:
     """The phases of all packages, and what lies between them, out of the events of a build."""
     found: list[Span] = []
     since: dict[str, tuple[str, float]] = {}
+    steps: dict[str, str] = {}
     for event in events:
         package, name = str(event.get("package")), event["event"]
         time = float(str(event["time"]))
@@ -126,10 +127,11 @@ def spans(events: Iterable[Mapping[str, object]]) -> list[Span]:
             phase, start = since.pop(package)
             found.append(Span(package, phase, start, time))
         if name == "started":
-            since[package] = (f"start of {event['step']}", time)
+            steps[package] = str(event["step"])
+            since[package] = (f"{steps[package]}: its start", time)
         elif name == "phase":
-            start_of = event["state"] == "start"
-            since[package] = (str(event["phase"]) if start_of else "in between", time)
+            phase = str(event["phase"]) if event["state"] == "start" else "in between"
+            since[package] = (f"{steps[package]}: {phase}", time)
     return found
 
 
@@ -142,7 +144,8 @@ def counted(found: Sequence[Process], root: Process, phases: Sequence[Span]) -> 
         for moment in process.samples:
             span = next((each for each in phases if each.start <= moment < each.end), None)
             if span is not None:
-                kind = "cloche" if process is root else kind_of(process, span.phase)
+                phase = span.phase.partition(": ")[2]
+                kind = "cloche" if process is root else kind_of(process, phase)
                 table[span.package][span.phase][kind] += 1 / RATE
     return table
 
@@ -171,6 +174,7 @@ def measure(place: Place) -> bars.Table:
 
 
 def _machine(project: Path) -> None:
+    overhead.add([NOTHING], project)
     mini = (project / "machines/mini.toml").read_text().splitlines()
     lines = [line for line in mini if not line.startswith("packages")]
     packages = f"packages = {json.dumps(PACKAGES)}"

@@ -85,6 +85,18 @@ def test_nothing_of_the_host_shows_in_what_is_built(here: tiny.Build, root_seede
     assert same(here, there)
 
 
+def test_what_portage_would_do_in_vain_changes_nothing(
+    here: tiny.Build, root_seeded, fresh
+) -> None:
+    """With a bashrc, which might see every shell of Portage's, no start of one is left out."""
+    store = fresh(root_seeded)
+    place = project(store, tiny.PROJECT)
+    (place / "portage/base/bashrc").write_text(": a command that does nothing\n")
+    there = tiny.build(store, place)
+    assert there.packages("built") == tiny.PACKAGES
+    assert there.layers == here.layers
+
+
 def test_an_ordinary_user_gets_what_root_gets(here: tiny.Build, ordinary_seeded: Store) -> None:
     assert same(here, tiny.built_once(ordinary_seeded))
 
