@@ -28,6 +28,7 @@ RATE = 1997  # samples of a processor in a second; a prime, so that it beats wit
 NOTHING = "nothing-a"
 PACKAGES = (f"{overhead.CATEGORY}/{NOTHING}", "app-text/tree", "dev-libs/popt")
 
+START = "its start"
 KINDS = (
     "compiler",
     "configure scripts",
@@ -44,7 +45,7 @@ SHELLS = re.compile(r"bash|ebuild\.sh|misc-functions\.?|portage-python|perl|pyth
 PYTHONS = re.compile(r"python.*|perl|portage-python")
 FILTER = "portage-python"
 _FORK = re.compile(r"PERF_RECORD_FORK\((\d+):\d+\):\((\d+):\d+\)")
-_EXEC = re.compile(r"PERF_RECORD_COMM exec: (.*):(\d+)/\d+")
+_EXEC = re.compile(r"\s(\d+\.\d+): PERF_RECORD_COMM exec: (.*):(\d+)/\d+")
 _SAMPLE = re.compile(r"\s(\d+)/\d+\s+(\d+\.\d+): +cpu-clock")
 
 
@@ -54,6 +55,7 @@ class Process:
 
     parent: Process | None = None
     executed: list[str] = field(default_factory=list)
+    since: float = 0.0  # when it executed the last of these
     samples: list[float] = field(default_factory=list)
 
     def line(self) -> Iterator[Process]:
@@ -66,9 +68,10 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A phase of a package, in seconds of the wall clock."""
+    """A phase of a step of a package, in seconds of the wall clock."""
 
     package: str
+    step: str
     phase: str
     start: float
     end: float
@@ -94,7 +97,9 @@ def processes(lines: Iterable[str]) -> list[Process]:
                 by_pid[child] = Process(get(parent))
                 found.append(by_pid[child])
         elif executed := _EXEC.search(line):
-            get(int(executed[2])).executed.append(executed[1])
+            process = get(int(executed[3]))
+            process.executed.append(executed[2])
+            process.since = float(executed[1])
     return found
 
 
@@ -103,7 +108,7 @@ def kind_of(process: Process, phase: str) -> str:
     names = [above.executed[-1] for above in process.line() if above.executed]
     name, above = names[0], names[1:-1]  # the last is the build itself
     if not above:
-        return "cloche" if name != "python3" else "Portage's Python"
+        return "Portage's Python"
     if COMPILERS.fullmatch(name):
         return "compiler"
     if phase == "configure" and not SHELLS.fullmatch(name):
@@ -125,28 +130,48 @@ def spans(events: Iterable[Mapping[str, object]]) -> list[Span]:
         time = float(str(event["time"]))
         if name in ("started", "phase", "done") and package in since:
             phase, start = since.pop(package)
-            found.append(Span(package, phase, start, time))
+            found.append(Span(package, steps[package], phase, start, time))
         if name == "started":
             steps[package] = str(event["step"])
-            since[package] = (f"{steps[package]}: its start", time)
+            since[package] = (START, time)
         elif name == "phase":
             phase = str(event["phase"]) if event["state"] == "start" else "in between"
-            since[package] = (f"{steps[package]}: {phase}", time)
+            since[package] = (phase, time)
+    return found
+
+
+def steps_of(guests: Iterable[Process], phases: Sequence[Span]) -> dict[int, tuple[str, str]]:
+    """Which step each guest did: that which began last before it, of those without a guest yet."""
+    begun = sorted((each for each in phases if each.phase == START), key=lambda each: each.start)
+    found: dict[int, tuple[str, str]] = {}
+    for guest in sorted(guests, key=lambda each: each.since):
+        before = [each for each in begun if each.start <= guest.since]
+        if before:
+            begun.remove(before[-1])
+            found[id(guest)] = (before[-1].package, before[-1].step)
     return found
 
 
 def counted(found: Sequence[Process], root: Process, phases: Sequence[Span]) -> bars.Table:
     """Seconds by package, phase and kind of every process below ``root``."""
     table: bars.Table = defaultdict(lambda: defaultdict(lambda: defaultdict(float)))
-    for process in found:
-        if not process.samples or root not in process.line():
-            continue
+    lines = {id(each): [p for p in each.line() if p.executed] for each in found}
+    below = [each for each in found if root in each.line()]
+    guests = {
+        id(line[-2]): line[-2]
+        for each in below
+        if len(line := lines[id(each)]) > 1 and line[-2].executed == ["python3"]
+    }
+    steps = steps_of(guests.values(), phases)
+    for process in below:
+        line = lines[id(process)]
+        step = steps.get(id(line[-2])) if len(line) > 1 else None
         for moment in process.samples:
-            span = next((each for each in phases if each.start <= moment < each.end), None)
-            if span is not None:
-                phase = span.phase.partition(": ")[2]
-                kind = "cloche" if process is root else kind_of(process, phase)
-                table[span.package][span.phase][kind] += 1 / RATE
+            for span in phases:
+                if span.start <= moment < span.end and step in (None, (span.package, span.step)):
+                    kind = "cloche" if step is None else kind_of(process, span.phase)
+                    table[span.package][f"{span.step}: {span.phase}"][kind] += 1 / RATE
+                    break
     return table
 
 
