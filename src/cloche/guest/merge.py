@@ -39,6 +39,8 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
         settings, trees = phases.load(refreshed=True)
         package = binary_package(request["cpv"], settings, trees)
     shortcuts.take()
+    # What Portage would look for in every entry of the VDB: the counter is NO_COUNTER afterwards.
+    trees["vartree"].dbapi._cached_counter = -1
     merge = Merge(package, settings, channel)
     with elog.collected(package.cpv, merge.settings) as said, leftovers.ended(channel):
         merge.run()

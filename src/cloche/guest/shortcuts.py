@@ -45,10 +45,24 @@ def take() -> None:
     from _emerge.EbuildProcess import EbuildProcess
     from _emerge.MiscFunctionsProcess import MiscFunctionsProcess
 
+    _ask_libraries_of_programs_alone()
     _without_process(EbuildProcess, lambda task: done_phase(task.phase, task.settings))
     _without_process(
         MiscFunctionsProcess, lambda task: idle_functions(task.commands, task.settings)
     )
+
+
+def _ask_libraries_of_programs_alone() -> None:
+    """Let the QA check of sonames read the whole VDB only for a package that needs one."""
+    from _emerge.EbuildPhase import _PostPhaseCommands
+
+    check = _PostPhaseCommands._soname_deps_qa
+
+    async def _soname_deps_qa(self: Any) -> None:
+        if Path(self.settings["PORTAGE_BUILDDIR"], "build-info/REQUIRES").exists():
+            await check(self)
+
+    _PostPhaseCommands._soname_deps_qa = _soname_deps_qa
 
 
 def _without_process(kind: Any, done: Any) -> None:
