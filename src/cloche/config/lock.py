@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -207,6 +208,7 @@ _Tables = Mapping[str, Mapping[str, Any]]
 _Entry = TypeVar("_Entry")
 
 
+@lru_cache(maxsize=2)  # it is read for each of the things that it pins
 def parse(text: str, file: Path) -> Lock:
     """Read the text of a lock. Raises `ConfigError`."""
     try:
