@@ -46,6 +46,17 @@ def test_every_command_explains_itself(words: tuple[str, ...]) -> None:
     assert "--store" in done.output or isinstance(EVERY[words], click.Group)
 
 
+def test_a_command_loads_no_other_one() -> None:
+    code = (
+        "import sys; from cloche.cli.main import COMMANDS, cli;"
+        "cli.main(['init', '--help'], standalone_mode=False);"
+        "modules = {'cloche.cli.' + place.partition(':')[0] for place in COMMANDS.values()};"
+        "print(*sorted(modules & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "cloche.cli.init"
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_scripts(shell: str) -> None:
     done = CliRunner().invoke(cli, ["completion", shell])
