@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -60,6 +59,8 @@ def way_out(context: BuildContext, proxy: Forwarder, workspace: Path) -> Iterato
 
 def network_files(workspace: Path, mirrors: str, configured: Sequence[str]) -> list[Bind]:
     """What a fetch needs of the host: whom to trust, where mirrors are, and those on its disks."""
+    import ssl  # takes longer to load than all of this room, and only a fetch needs it
+
     binds = [Bind(path, str(path)) for path in file_mirrors(configured) if path.is_dir()]
     bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"
     if Path(bundle).exists():

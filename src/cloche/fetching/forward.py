@@ -8,7 +8,6 @@ through as it is; HTTPS and rsync tunnel with CONNECT; FTP answers as HTTP, as w
 from __future__ import annotations
 
 import contextlib
-import ftplib
 import ipaddress
 import os
 import select
@@ -18,7 +17,7 @@ import threading
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from http.client import responses
+from http import HTTPStatus
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -86,7 +85,7 @@ class Forwarder:
                 self._answer(client, method, target, headers, rest)
             except _RefusedError as error:
                 _reply(client, error.status, error.reason)
-            except (OSError, EOFError, ftplib.Error) as error:
+            except (OSError, EOFError) as error:
                 reason = getattr(error, "strerror", None) or str(error)
                 self.failed.append((target, reason))
                 _reply(client, 502, reason)
@@ -201,7 +200,7 @@ def _request(client: socket.socket) -> tuple[str, str, list[str], bytes]:
 
 
 def _reply(client: socket.socket, status: int, reason: str) -> None:
-    reason = "".join(c if 32 <= ord(c) < 127 else "?" for c in reason) or responses[status]
+    reason = "".join(c if 32 <= ord(c) < 127 else "?" for c in reason) or HTTPStatus(status).phrase
     with contextlib.suppress(OSError):
         client.sendall(
             f"HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
@@ -271,25 +270,32 @@ def _copy(one: socket.socket, other: socket.socket) -> None:
 
 def _ftp(client: socket.socket, uri: str, headers: list[str], address: str, port: int) -> None:
     """Answer with a file of an FTP server; data connections go to the same address."""
+    import ftplib  # brings TLS along, which takes longer to load than all of this room
+
     parts = urlsplit(uri)
-    with ftplib.FTP(timeout=CONNECTING) as ftp:  # noqa: S321 - Manifests say what is right
-        ftp.connect(address, port)
-        ftp.login(unquote(parts.username or ""), unquote(parts.password or ""))
-        ftp.voidcmd("TYPE I")
-        path = unquote(parts.path)
-        size = ftp.size(path) or 0
-        ranges = [h.partition("bytes=")[2] for h in headers if h.lower().startswith("range:")]
-        first = int(ranges[0].rstrip("-")) if ranges and ranges[0].rstrip("-").isdigit() else 0
-        status = (
-            f"206 Partial\r\nContent-Range: bytes {first}-{size - 1}/{size}" if first else "200 OK"
-        )
-        data = ftp.transfercmd(f"RETR {path}", first or None)
-        with data, data.makefile("rb") as source, client.makefile("wb") as target:
-            target.write(
-                f"HTTP/1.1 {status}\r\nContent-Length: {size - first}\r\n"
-                "Connection: close\r\n\r\n".encode()
+    try:
+        with ftplib.FTP(timeout=CONNECTING) as ftp:  # noqa: S321 - Manifests say what is right
+            ftp.connect(address, port)
+            ftp.login(unquote(parts.username or ""), unquote(parts.password or ""))
+            ftp.voidcmd("TYPE I")
+            path = unquote(parts.path)
+            size = ftp.size(path) or 0
+            ranges = [h.partition("bytes=")[2] for h in headers if h.lower().startswith("range:")]
+            first = int(ranges[0].rstrip("-")) if ranges and ranges[0].rstrip("-").isdigit() else 0
+            status = (
+                f"206 Partial\r\nContent-Range: bytes {first}-{size - 1}/{size}"
+                if first
+                else "200 OK"
             )
-            shutil.copyfileobj(source, target)
+            data = ftp.transfercmd(f"RETR {path}", first or None)
+            with data, data.makefile("rb") as source, client.makefile("wb") as target:
+                target.write(
+                    f"HTTP/1.1 {status}\r\nContent-Length: {size - first}\r\n"
+                    "Connection: close\r\n\r\n".encode()
+                )
+                shutil.copyfileobj(source, target)
+    except ftplib.Error as error:
+        raise OSError(0, str(error)) from error
 
 
 def _shut(sock: socket.socket) -> None:
