@@ -70,8 +70,8 @@ def prepare(context: BuildContext, targets: tuple[str, ...]) -> Worker:
 def build_machine(context: BuildContext, worker: Worker) -> Built:
     """Carry out a plan. Raises BuildError when a package failed; what was finished is kept.
 
-    Before any work, it raises LiveError where an ebuild needs a network to be built, and BuildError
-    where a pkg_pretend refuses.
+    Before any work, it raises ClocheError where an ebuild needs a network to be built, and
+    BuildError where a pkg_pretend refuses.
     """
     began = time.monotonic()
     plan = worker.plan

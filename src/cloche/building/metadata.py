@@ -119,7 +119,7 @@ def _masters(context: BuildContext, repo: Repo) -> tuple[Repo, ...]:
 
 
 def _made(context: BuildContext, repo: Repo, key: Key, total: int) -> Outcome:
-    """Make the cache. Raises NoCacheError."""
+    """Make the cache. Raises GuestError."""
     began = time.monotonic()
     name = f"metadata of {repo.name}"
     context.bus(Stage(name=name, state="start"))
@@ -162,7 +162,7 @@ def _begin_with_the_last(store: Store, repo: Repo, key: Key, cache: Path) -> Non
 def _run(
     context: BuildContext, repo: Repo, workspace: Path, log: Path, tell: Callable[[Message], None]
 ) -> None:
-    """Run egencache over what is in ``workspace``. Raises NoCacheError."""
+    """Run egencache over what is in ``workspace``. Raises GuestError."""
     cache = workspace / "cache"
     masters = _masters(context, repo)
     target = f"{REPOS}/{repo.name}/{CACHE}"

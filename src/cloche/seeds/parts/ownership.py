@@ -23,7 +23,7 @@ def owned_by_package(tree: Path, entries: Iterable[Entry]) -> Owned:
     The packages are CATEGORY/PF of the VDB, or else Debian's names (NAME:ARCH for those of another
     architecture than dpkg's). Each owns its own entry of the
     package manager's database as well, and what was compiled of its Python modules. What is not
-    listed belongs to none. Raises OSError and `BadPackageListError`.
+    listed belongs to none. Raises OSError and `SeedError`.
     """
     names = Names(entries)
     found = dict(_by_vdb(tree, names))
