@@ -31,7 +31,7 @@ ERRORS = [
     STEP,
     StoppedError("a/b-1", "build"),
     no_room("a/b-1", "build", "/store", 5 << 20, 6 << 20),
-    GuestError("resolve", "ended without an answer (status 1)", "last words"),
+    GuestError("the guest's resolve ended without an answer", detail="last words"),
     BuildError(("a/b-1::r", "a/c-1::r"), 3, (STEP, StoppedError("a/c-1", "build"))),
     CollisionError("machine m", (("a/b-1", "a/c-1", ("/x", "/y")),)),
     ResolutionError("m", "use", "a/b", "Portage's words\n"),

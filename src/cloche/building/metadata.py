@@ -185,7 +185,7 @@ def _run(
     wanted = Call(_KIND, request, sandbox, workspace, log, {}, context.policy.phase_seconds)
     result, _ = call(context.engine, context.running, wanted, tell)
     if result.get("status") != "ok":
-        raise GuestError(_KIND, f"failed: {result.get('text')}; see {log}")
+        raise GuestError(f"{result.get('text')}; see {log}")
 
 
 def _conf(repo: Repo, masters: Sequence[Repo]) -> str:

@@ -66,7 +66,7 @@ def _asked(context: BuildContext, packages: Sequence[Package], log: Path) -> Map
         wanted = stage_call(context, NAME, request, workspace, log)
         result, _ = call(context.engine, context.running, wanted)
     if result.get("status") != "ok":
-        raise GuestError(NAME, f"failed: {result.get('text') or 'no answer'}")
+        raise GuestError(f"the guest's {NAME} failed: {result.get('text') or 'no answer'}")
     return result
 
 

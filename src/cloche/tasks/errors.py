@@ -47,12 +47,9 @@ class StoppedError(StepError):
 
 
 class GuestError(ClocheError):
-    """A guest script failed, or ended without an answer; ``tail`` are its last words."""
+    """A guest script failed, or ended without an answer; ``detail`` are its last words."""
 
     status = Exit.FAILED
-
-    def __init__(self, script: str, how: str, tail: str = "") -> None:
-        super().__init__(f"the guest's {script} {how}", detail=tail)
 
 
 def missing_distfile(package: str, *files: str) -> StepError:

@@ -162,8 +162,8 @@ def call(
         return {"status": "failed", "text": f"the log grew over {LONGEST_LOG >> 20} MiB"}, ended
     if not messages:
         reason = describe(ended) + perhaps_memory(ended, sandbox.limits)
-        how = f"ended without an answer ({reason})"
-        raise GuestError(wanted.script, how, tail_of(wanted.log))
+        what = f"the guest's {wanted.script} ended without an answer ({reason})"
+        raise GuestError(what, detail=tail_of(wanted.log))
     return messages[-1], ended
 
 
