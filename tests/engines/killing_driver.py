@@ -11,6 +11,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import random
@@ -19,10 +20,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox_ground import ENV
 
+from cloche.broker.engine import BrokeredEngine
+from cloche.broker.errors import BrokerError
 from cloche.linux import processes
 from cloche.sandbox import userns
 from cloche.sandbox.base import Command, Limits, Sandbox
@@ -47,10 +51,29 @@ SCRIPTS = (
 )
 
 
-def work(directory: Path, root: Path, chosen: random.Random, started: int) -> None:
+@dataclass(frozen=True)
+class Program:
+    """A process with an engine, which may be a broker's: that has the launcher then."""
+
+    pid: int
+    brokered: bool
+
+    def parts(self) -> dict[str, list[int]]:
+        """Its processes, by what they are."""
+        broker = children(self.pid) if self.brokered else []
+        launcher = children(broker[0]) if broker else [] if self.brokered else children(self.pid)
+        sandbox = children(launcher[0]) if launcher else launcher
+        return {"broker": broker, "launcher": launcher, "sandbox": sandbox}
+
+
+def work(
+    directory: Path, root: Path, chosen: random.Random, started: int, *, brokered: bool
+) -> None:
     """Be a program with an engine: start sandboxes until something ends this."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    with contextlib.suppress(SandboxError, KeyboardInterrupt), NativeEngine() as engine:
+    kind = BrokeredEngine if brokered else NativeEngine
+    expected = (SandboxError, BrokerError, KeyboardInterrupt)
+    with contextlib.suppress(*expected), kind() as engine:
         for _ in range(chosen.randint(4, 16)):
             upper = Path(tempfile.mkdtemp(dir=directory)) if chosen.random() < 0.5 else None
             limits = Limits(memory=1 << 30) if chosen.random() < 0.1 else Limits()
@@ -73,50 +96,56 @@ def children(pid: int) -> list[int]:
         return []
 
 
-def kill_something(program: int, chosen: random.Random) -> tuple[str, bool]:
+def kill_something(program: Program, chosen: random.Random) -> tuple[str, bool]:
     """Send a signal to one part of a program; say to which, and whether that ends all of it."""
-    what = chosen.choice((*["sandbox"] * 6, "launcher", "program", "interrupt"))
+    parts = ["launcher", "program", "interrupt", *(["broker"] * 3 if program.brokered else [])]
+    what = chosen.choice((*["sandbox"] * 6, *parts))
     if what == "program":
-        os.kill(program, signal.SIGKILL)
+        os.kill(program.pid, signal.SIGKILL)
         return what, True
     if what == "interrupt":
-        os.kill(program, signal.SIGINT)
+        os.kill(program.pid, signal.SIGINT)
         return what, True
-    victims = launcher = children(program)
-    if what == "sandbox" and launcher:
-        victims = children(launcher[0])
+    victims = program.parts()[what]
     if not victims:
         return "nobody", False
     with contextlib.suppress(ProcessLookupError):
         os.kill(chosen.choice(victims), signal.SIGKILL)
-    return what, what == "launcher"
+    return what, what == "launcher" and not program.brokered
 
 
-def one_program(directory: Path, root: Path, chosen: random.Random) -> tuple[int, int, list[str]]:
-    """Run a program and kill around in it until it ends; its pid, its starts, and what was hit."""
+def one_program(
+    directory: Path, root: Path, chosen: random.Random, *, brokered: bool
+) -> tuple[set[int], int, list[str]]:
+    """Run a program and kill around in it until it ends.
+
+    Gives the processes that may have made control groups, its starts, and what was hit.
+    """
     read, write = os.pipe()
-    program = os.fork()
-    if program == 0:
+    pid = os.fork()
+    if pid == 0:
         os.close(read)
         try:
-            work(directory, root, chosen, write)
+            work(directory, root, chosen, write, brokered=brokered)
         finally:
             os._exit(0)
     os.close(write)
+    program, makers = Program(pid, brokered), {pid}
     hits: list[str] = []
     over = False
     while not over:
         time.sleep(chosen.uniform(0, 0.03))
-        if os.waitid(os.P_PID, program, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             break
+        makers.update(program.parts()["broker"])
         hit, over = kill_something(program, chosen)
         hits.append(hit)
-    os.waitpid(program, 0)
+    os.waitpid(pid, 0)
     starts = 0
     while data := os.read(read, 999):
         starts += len(data)
     os.close(read)
-    return program, starts, hits
+    return makers, starts, hits
 
 
 def processes_left() -> list[int]:
@@ -146,10 +175,10 @@ def namespaces_left(expected: dict[str, int]) -> dict[str, int]:
     return left
 
 
-def groups_left(programs: list[int]) -> list[str]:
-    """Control groups that programs of ours have made."""
+def groups_left(makers: set[int]) -> list[str]:
+    """Control groups that processes of ours have made."""
     found = [str(path) for path in Path("/sys/fs/cgroup").rglob("cloche-*")]
-    return [path for path in found if int(path.split("cloche-")[1].split("-")[0]) in programs]
+    return [path for path in found if int(path.split("cloche-")[1].split("-")[0]) in makers]
 
 
 def settled(look: Callable[[], object]) -> object:
@@ -170,10 +199,13 @@ def main() -> None:
     ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     mounts = Path("/proc/self/mountinfo").read_text()
     descriptors = len(os.listdir("/proc/self/fd"))
-    starts, programs, hits = 0, [], collections.Counter[str]()
-    while starts < wanted:
-        program, more, hit = one_program(directory, root, random.Random(chosen.random()))
-        programs.append(program)
+    starts, makers, hits = 0, set[int](), collections.Counter[str]()
+    for number in itertools.count():
+        if starts >= wanted:
+            break
+        own = random.Random(chosen.random())
+        made_by, more, hit = one_program(directory, root, own, brokered=number % 3 == 0)
+        makers |= made_by
         starts += more
         hits.update(hit)
     left = {
@@ -185,7 +217,7 @@ def main() -> None:
     }
     with NativeEngine():  # which sweeps the groups of programs that were killed
         pass
-    left["groups"] = groups_left(programs)
+    left["groups"] = groups_left(makers)
     print(json.dumps({"starts": starts, "hits": hits, "counted": counted, "left": left}))
 
 

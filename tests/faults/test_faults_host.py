@@ -107,6 +107,13 @@ def test_a_container_that_forbids_namespaces(faulty_root: Faulty) -> None:
     assert "--privileged" in line
 
 
+def test_a_container_without_the_right_to_make_namespaces(faulty_root: Faulty) -> None:
+    store, project = faulty_root
+    prefix = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
+    done = store.cloche("build", "fine", cwd=project, prefix=prefix)
+    assert "uid 0 cannot make namespaces in this container (CAP_SYS_ADMIN)" in said(done, 3)
+
+
 def test_a_kernel_that_is_too_old(faulty_root: Faulty) -> None:
     store, project = faulty_root
     prefix = (sys.executable, str(REFUSE), str(FSOPEN), str(errno.ENOSYS))
