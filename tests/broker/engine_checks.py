@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -115,6 +116,18 @@ def check_a_killed_broker_is_an_error_of_the_steps_in_work(g: Ground) -> None:
         assert engine._engine.launcher.pid != first
 
 
+def check_a_start_does_not_hide_that_the_broker_died(g: Ground) -> None:
+    """The next start clears up, but what ran until then has ended by the broker's death."""
+    with BrokeredEngine() as engine, ThreadPoolExecutor(2) as threads:
+        for _ in range(3):
+            step = engine.start(Sandbox((g.root,)), Command(("sleep", "74006"), ENV))
+            waits = [threads.submit(step.wait) for _ in range(2)]
+            os.kill(engine._broker.pid, signal.SIGKILL)
+            shell_again(engine, g)
+            assert [type(wait.exception(10)) for wait in waits] == [LauncherError] * 2
+        assert gone("74006")
+
+
 def check_a_killed_launcher_is_replaced(g: Ground) -> None:
     with BrokeredEngine() as engine:
         process = engine.start(Sandbox((g.root,)), Command(("sleep", "74002"), ENV))
@@ -133,6 +146,13 @@ def check_killing_a_step_is_no_error_of_the_broker(g: Ground) -> None:
         assert ended is not None
         assert ended.killed
         assert gone("74003")
+
+
+def check_engines_of_other_tools_are_brokered(g: Ground) -> None:
+    tools = {"bwrap": "bwrap", "oci": "crun", "chroot": "sh"}
+    for name in (name for name, tool in tools.items() if shutil.which(tool)):
+        with BrokeredEngine(name) as engine:
+            assert shell(engine, g, "exit 3")[0].status == 3
 
 
 def check_descriptors_do_not_leak(g: Ground) -> None:

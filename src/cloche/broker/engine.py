@@ -13,6 +13,8 @@ from cloche.sandbox.base import Command, Sandbox
 from cloche.sandbox.errors import LauncherError
 from cloche.sandbox.local import LocalEngine, LocalProcess
 
+_SOON = 1.0  # seconds in which the launcher of a broker that has died ends as well
+
 
 class BrokeredEngine:
     """An engine whose launcher is a broker's child. Safe to use from several threads.
@@ -46,6 +48,7 @@ class BrokeredEngine:
             if self._closed:
                 raise LauncherError(self._engine.launcher.pid)
             if self._broker.has_ended() or self._engine.launcher.has_ended():
+                self._engine.launcher.has_ended(_SOON)  # what runs ends by that, not by the closing
                 self._close()
                 self._broker, self._engine = self._open()
             engine = self._engine
