@@ -19,13 +19,10 @@ from bench.place import (
     without_stage4,
 )
 from bench.table import Aim, Beside, Row, median_row
-from cloche.building.fetch import fetch
-from cloche.building.machine import prepare
-from cloche.cli.workplace import Choices, Options, opened_context
-from cloche.config.project import load_project
 from cloche.output.stage4 import TAR
 from cloche.plan.plan import Plan
 from cloche.seeds.stored import stored_seeds
+from cloche.session import open_session
 from cloche.store import Store
 
 JOBS = 2
@@ -57,14 +54,10 @@ def make_seed(place: Place) -> list[Row]:
 
 def fetch_all(place: Place, machine: str) -> Plan:
     """Bring all distfiles of a machine into the store; give its plan."""
-    project = load_project(place.project("fetch"))
-    wanted = project.machine(machine)
-    options = Options(project.root, place.store)
-    with opened_context(options, project, wanted, Choices(), lambda _: None) as context:
-        worker = prepare(context, wanted.targets)
-        for package in worker.plan.packages:
-            fetch(context, package, worker.environment)
-    return worker.plan
+    with open_session(place.project("fetch"), store=place.store) as session:
+        if failed := session.fetch(machine).failed:
+            raise failed[0]
+        return session.prepare(machine).plan
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,9 @@ from pathlib import Path
 
 from bench.place import BenchError, Place, run
 from cloche.building.context import BuildContext
-from cloche.building.machine import prepare
-from cloche.cli.workplace import Choices, Options, opened_context
-from cloche.config.project import load_project
 from cloche.plan.depgraph import Depgraph
 from cloche.portage.etc import write_tree
+from cloche.session import Choices, open_session
 from cloche.tasks import distfiles
 
 # What the seed lacks the programs for. All else that Portage switches on by itself stays on:
@@ -80,20 +78,18 @@ class Plain:
 
 def make(place: Place, name: str, project: Path, machine: str) -> Plain:
     """Make a plain root beside the store, for a machine whose sources were fetched."""
-    loaded = load_project(project)
-    wanted = loaded.machine(machine)
-    options = Options(project, place.store)
-    with opened_context(options, loaded, wanted, Choices(offline=True), lambda _: None) as context:
-        worker = prepare(context, wanted.targets)
+    with open_session(project, store=place.store) as session:
+        builder = session.prepare(machine, Choices(offline=True))
+        context, targets = builder.context, session.project.machine(machine).targets
         root = place.directory / name
         _fill(context, root)
         sources = root / "var/cache/distfiles"
-        for package in worker.plan.packages:
+        for package in builder.plan.packages:
             for file in package.distfiles:
                 shutil.copyfile(distfiles.path_of(context.store, file), sources / file.name)
-        repositories = context.environment()["PORTAGE_REPOSITORIES"]
+        repositories = context.inputs.environment["PORTAGE_REPOSITORIES"]
         known = frozenset(_installed(root))
-        return Plain(root, repositories, wanted.targets, worker.plan.graph, known)
+        return Plain(root, repositories, targets, builder.plan.graph, known)
 
 
 def _installed(root: Path) -> set[str]:

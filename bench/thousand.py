@@ -15,9 +15,9 @@ from pathlib import Path
 from bench.place import ROOT, Place, run
 from bench.table import Aim, Beside, Row
 from cloche.building.context import BuildContext, Inputs, Policy
+from cloche.building.livepins import Live
 from cloche.building.machine import build_machine
-from cloche.building.packages import Made, Worker
-from cloche.cli import main as _whole_command_line  # noqa: F401 - it is part of what is measured
+from cloche.building.packages import Builder, Made
 from cloche.layers import Layer
 from cloche.plan.depgraph import (
     Depgraph,
@@ -28,11 +28,10 @@ from cloche.plan.depgraph import (
     encode_depgraph,
 )
 from cloche.plan.plan import make_plan
-from cloche.records.events import Bus
 from cloche.sandbox.native import NativeEngine
 from cloche.store import Action, Blob, Store, Tree
-from cloche.tasks.guestcall import Running
 from cloche.tasks.jobserver import Jobserver
+from cloche.tasks.worker import Worker
 
 KINDS = (("buildtime",), ("runtime",), ("buildtime", "runtime"), ("buildtime", "runtime"))
 
@@ -96,8 +95,9 @@ def context_of(store: Store, engine: NativeEngine, jobserver: Jobserver) -> Buil
     """A context over a seed that nobody enters."""
     seed = Layer(sha("seed"), store.layers / sha("seed"), "seed", "seed", 0, 0)
     inputs = Inputs("big", (seed,), {}, {}, ("big", "default"), sha("guest"))
-    bus = Bus(lambda _: None)
-    return BuildContext(store, engine, inputs, Policy(offline=True), bus, Running(), jobserver)
+    worker = Worker(store, engine, jobserver=jobserver)
+    policy = Policy(offline=True)
+    return BuildContext(worker, inputs, policy, Live())
 
 
 def record(directory: Path, number: int) -> None:
@@ -109,18 +109,18 @@ def record(directory: Path, number: int) -> None:
     with NativeEngine() as engine, Store.open(directory / "store") as store:
         jobserver = Jobserver(directory / "fifo", 2)
         context = context_of(store, engine, jobserver)
-        worker = Worker(context, make_plan(graph), "", inputs_of(graph), {})
+        builder = Builder(context, make_plan(graph), "", inputs_of(graph), {})
         done: dict[str, Made] = {}
         for package in graph.packages:
-            visible = worker.plan.visible[package.id]
-            key = worker.build_key(package, worker.layers(visible.build, done, where=package.id))
+            visible = builder.plan.visible[package.id]
+            key = builder.build_key(package, builder.layers(visible.build, done, where=package.id))
             gpkg = _file(store, sha(f"gpkg {package.id}"), package.cpv, b"")
             parts, now = key.parts, time.time()
             store.record(
                 Action(key.digest, "build", package.id, parts, {"gpkg": gpkg}, 60.0, None, now)
             )
-            key = worker.merge_key(
-                package, gpkg, worker.layers(visible.merge, done, where=package.id)
+            key = builder.merge_key(
+                package, gpkg, builder.layers(visible.merge, done, where=package.id)
             )
             outputs = {"gpkg": gpkg, "layer": _tree(store, sha(package.id), package.cpv)}
             store.record(
@@ -152,8 +152,8 @@ def carry_out(directory: Path) -> dict[str, float]:
         jobserver = Jobserver(directory / "fifo", 2)
         context = context_of(store, engine, jobserver)
         graph = decode_depgraph(store.blob(sha("graph")).path.read_bytes())
-        worker = Worker(context, make_plan(graph), sha("graph"), inputs_of(graph), {})
-        built = build_machine(context, worker)
+        builder = Builder(context, make_plan(graph), sha("graph"), inputs_of(graph), {})
+        built = build_machine(builder)
         jobserver.close()
     if built.reused != len(graph.packages):
         raise AssertionError(built.built)

@@ -13,9 +13,10 @@ from click.testing import CliRunner
 
 from cloche.cli import main as entry
 from cloche.cli.main import cli
-from cloche.cli.workplace import Choices, _policy
 from cloche.config.project import load_project
 from cloche.errors import ClocheError, Exit
+from cloche.session import Choices
+from cloche.session.building import policy_of
 
 
 def commands(
@@ -155,11 +156,11 @@ def test_cores_limit_all_compilers_and_jobs_the_packages(tmp_path) -> None:
     file.write_text(file.read_text() + "\n[build]\ncores = 3\n")
     project = load_project(tmp_path / "p")
     machine = project.machine("first")
-    policy = _policy(project, machine, Choices())
+    policy = policy_of(project, machine, Choices())
     assert (policy.cores, policy.jobs) == (3, 3)
-    assert _policy(project, machine, Choices(jobs=2)).jobs == 2
+    assert policy_of(project, machine, Choices(jobs=2)).jobs == 2
     file.write_text(file.read_text() + "jobs = 5\n")
-    policy = _policy(load_project(tmp_path / "p"), machine, Choices())
+    policy = policy_of(load_project(tmp_path / "p"), machine, Choices())
     assert (policy.cores, policy.jobs) == (3, 5)
 
 

@@ -14,11 +14,7 @@ import pytest
 from tests.faults.looking import machine, said, settled
 from tests.support import Store, make_device
 
-from cloche.building import (
-    build as package,
-)
-from cloche.building import errors
-from cloche.tasks import guestcall
+from cloche.tasks import build, errors, guestcall
 
 pytestmark = pytest.mark.real
 
@@ -152,7 +148,7 @@ def test_only_a_plain_file_is_taken_for_a_package(tmp_path: Path, kind: str) -> 
     elif kind == "character":
         make_device(place, 5)
     with pytest.raises(errors.StepError, match="the guest left no package named"):
-        package.taken(tmp_path, place.name, "late/x-1::faults")
+        build.taken(tmp_path, place.name, "late/x-1::faults")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +158,7 @@ def test_no_name_leads_out_of_the_output_directory(tmp_path: Path, name: str) ->
     (tmp_path / "out").mkdir()
     (tmp_path / "x.gpkg.tar").write_text("")
     with pytest.raises(errors.StepError, match="the guest left no package named"):
-        package.taken(tmp_path / "out", name, "late/x-1::faults")
+        build.taken(tmp_path / "out", name, "late/x-1::faults")
 
 
 def test_other_users_reach_no_setuid_program_of_a_store(seeded: Store) -> None:

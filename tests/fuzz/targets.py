@@ -23,7 +23,6 @@ from cloche.archives.tarformat import TarReader
 from cloche.binhosts.gpkg import check_package, unsigned
 from cloche.binhosts.index import read_index, without_uri
 from cloche.building import diagnose
-from cloche.building.kept_roots import read_kept
 from cloche.config import lock, makeconf, table
 from cloche.config.atoms import atom_fault
 from cloche.config.fragments import SourceFile, merge
@@ -43,6 +42,7 @@ from cloche.seeds.parts.contents import parse_contents
 from cloche.seeds.parts.ownership import owned_by_package
 from cloche.seeds.stage3 import digests_of, pointer_of
 from cloche.store.tree import walk
+from cloche.tasks.kept_roots import read_kept
 from cloche.watch import emergelog, observed
 from cloche.watch.resolution import read_answer
 
@@ -371,7 +371,7 @@ def _diagnose(data: bytes) -> object:
     log = text(data)
     return (
         diagnose.missing_in(log),
-        diagnose.why_it_died(log),
+        errorlines.why_it_died(log),
         diagnose.tried_network(log),
         diagnose.was_killed(log),
         diagnose.no_space(log),

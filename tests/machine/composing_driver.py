@@ -22,7 +22,6 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
 
-from cloche.building.merge import GLOBAL_STATE
 from cloche.composing.compose import Composer
 from cloche.composing.errors import CollisionError
 from cloche.composing.footprint import contents, entries
@@ -38,6 +37,7 @@ from cloche.roots import (
     own_mounts,
 )
 from cloche.tasks.errors import StepError
+from cloche.tasks.merge import GLOBAL_STATE
 
 HERE = Path(__file__).parent
 GUEST = HERE.parents[1] / "src/cloche/guest"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from cloche.building.diagnose import was_killed, why_it_died
+from cloche.building.diagnose import was_killed
+from cloche.records.errorlines import why_it_died
 
 DIED = """\
 >>> Compiling source in /var/tmp/portage/a/b-1/work ...

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from cloche.building.context import REPOS, Inputs
+from cloche.building.context import Inputs
 from cloche.config.errors import Origin
 from cloche.portage.errors import RepositoryError
+from cloche.portage.etc import REPOS
 
 
 def check_categories(inputs: Inputs, categories: Iterable[str]) -> None:

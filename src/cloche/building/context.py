@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloche.binhosts.index import Binhost
 from cloche.building.livepins import Live
 from cloche.config.lock import RepoPin
 from cloche.config.tree import Content
-from cloche.layers import (
-    Layer,
-    stored_layer,
-)
+from cloche.layers import Layer
+from cloche.portage.etc import REPOS
+from cloche.portage.view import common_view
 from cloche.records.events import Bus
-from cloche.roots import unions
 from cloche.sandbox.base import Bind, Engine, Limits, Sandbox
 from cloche.seeds.parts.strict import SeedParts
-from cloche.store import Store, check_tree
+from cloche.store import Outcome, Store
 from cloche.tasks.guestcall import Running
-from cloche.tasks.jobserver import Jobserver
-
-REPOS = "/var/db/repos"
+from cloche.tasks.run import run
+from cloche.tasks.task import Task
+from cloche.tasks.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +48,8 @@ class Inputs:
     code that runs inside; ``place`` tells the machine's project from others with the same words.
     ``binhosts`` are those that the machine names, the preferred one first; where it is held to its
     lock, ``locked_binpkgs`` are the digests (SHA-256) of their packages, by host and path.
-    ``strict`` is told as asked for; ``seed_parts`` are there once a strict machine is resolved:
-    then ``base`` is what its packages see, with their ground in the place of the seed.
+    ``strict`` says what is asked for; ``seed_parts`` are there once a strict machine is resolved:
+    its packages are built and merged over their ground, in the place of the seed.
     ``own`` are the user's own files and repositories, by what a sandbox calls them.
     """
 
@@ -68,10 +66,12 @@ class Inputs:
     locked_binpkgs: Mapping[str, str] | None = None
     seed_parts: SeedParts | None = None
 
-    def strictly(self, parts: SeedParts) -> Inputs:
-        """The inputs as the packages of a strict machine see them."""
-        config = (layer for layer in self.base if layer.kind == "config")
-        return replace(self, base=(parts.ground, *config), seed_parts=parts)
+    @property
+    def ground(self) -> tuple[Layer, ...]:
+        """What lies under all layers when packages are built and merged."""
+        if self.seed_parts is None:
+            return self.base
+        return (self.seed_parts.ground, *(each for each in self.base if each.kind == "config"))
 
     @property
     def full_name(self) -> str:
@@ -84,13 +84,31 @@ class Inputs:
 
     @property
     def key_base(self) -> dict[str, str]:
-        """Parts of every key: what lies under all layers, and the code that runs there.
+        """Parts of the keys of a machine's stages: what lies under its layers, and our code.
 
         The config layer is left out: what a package sees of it goes into keys as its effective
         variables, patches and hooks.
         """
-        parts = {f"base {layer.kind}": layer.id for layer in self.base if layer.kind != "config"}
+        return self._key_parts(self.base)
+
+    @property
+    def key_ground(self) -> dict[str, str]:
+        """The same for the keys of its packages."""
+        return self._key_parts(self.ground)
+
+    def _key_parts(self, under: Iterable[Layer]) -> dict[str, str]:
+        parts = {f"base {layer.kind}": layer.id for layer in under if layer.kind != "config"}
         return {**parts, "guest": self.guest}
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What Portage is told beside the fixed environment of all guests.
+
+        The repositories, which it takes from here instead of from its own default file and
+        repos.conf (portage(5)): that file is for a Gentoo system and names one that is not there.
+        """
+        conf = self.etc["repos.conf"]
+        return {"PORTAGE_REPOSITORIES": conf.decode()} if isinstance(conf, bytes) else {}
 
     @property
     def snapshots(self) -> dict[str, Path]:
@@ -115,81 +133,70 @@ class Policy:
     phase_seconds: float = 6 * 3600.0
     records: int = 20  # builds of a machine whose events are kept
     disk_reserve: int = 256 << 20  # bytes of the store's filesystem that stay free
-    check: str = "off"  # how layers are looked at before they are used
     limits: Limits = field(default_factory=Limits)
     distfiles: tuple[Path, ...] = ()  # directories of the user's own that are looked into first
     mirrors: str | None = None  # the text of /etc/portage/mirrors for fetching; None: the seed's
 
 
+Elsewhere = Callable[[Task, Bus], Outcome]
+
+
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """Where steps are done. Everything with an effect goes through here."""
+    """All that is shared by the steps of one build: what they are done with, and what is pinned.
 
-    store: Store
-    engine: Engine
+    ``proxies`` are the caller's variables http_proxy, https_proxy, ftp_proxy and no_proxy.
+    ``elsewhere`` carries out the tasks of packages in place of the worker.
+    """
+
+    worker: Worker
     inputs: Inputs
     policy: Policy
-    bus: Bus
-    running: Running
-    jobserver: Jobserver
-    live: Live = field(default_factory=Live)
-    layers: dict[str, Layer] = field(default_factory=dict)  # those asked for so far, by id
+    live: Live
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Elsewhere | None = None
 
-    def sandbox(
-        self,
-        layers: Sequence[Layer],
-        *,
-        upper: Path | None,
-        binds: Sequence[Bind] = (),
-        network: bool = False,
-    ) -> Sandbox:
-        """Compose a root: the machine's base, these layers over it, and a writable top."""
-        return Sandbox(
-            lowers=unions.lowers(self.store, self.inputs.base, layers),
-            upper=upper,
-            binds=tuple(binds),
-            tmpfs=(REPOS,),
-            network=network,
-            limits=self.policy.limits,
-        )
+    def carry_out(self, task: Task) -> Outcome:
+        """Do a package's task; what it makes is in the store when this returns."""
+        return run(task, self.worker) if self.elsewhere is None else self.elsewhere(task, self.bus)
 
-    def jobserver_bind(self) -> tuple[Bind, ...]:
-        """The bind that shows the jobserver; nothing where its FIFO would end at another kernel.
+    @property
+    def store(self) -> Store:
+        """Where everything lies."""
+        return self.worker.store
 
-        A FIFO takes tokens through a read-only bind, too, and its owner and mode stay as they are:
-        a build that changed them would keep all others from their tokens.
-        """
-        if not self.engine.nature.shares_kernel:
-            return ()
-        return (Bind(self.jobserver.fifo, "/run/cloche/jobserver"),)
+    @property
+    def engine(self) -> Engine:
+        """What makes sandboxes."""
+        return self.worker.engine
 
-    def environment(self) -> dict[str, str]:
-        """What Portage is told beside the fixed environment of all guests.
+    @property
+    def bus(self) -> Bus:
+        """Who hears what happens."""
+        return self.worker.bus
 
-        The repositories, which it takes from here instead of from its own default file and
-        repos.conf (portage(5)): that file is for a Gentoo system and names one that is not there.
-        """
-        conf = self.inputs.etc["repos.conf"]
-        return {"PORTAGE_REPOSITORIES": conf.decode()} if isinstance(conf, bytes) else {}
+    @property
+    def running(self) -> Running:
+        """What runs now."""
+        return self.worker.running
 
     def layer(self, id: str) -> Layer:
-        """A layer of the store. It is looked up once: nothing goes while the store is open.
+        """A layer of the store; see `Worker.layer`."""
+        return self.worker.layer(id)
 
-        Raises `StoreError` where the policy asks to check.
-        """
-        if id not in self.layers:
-            check_tree(self.store.tree(id), self.policy.check)
-            self.layers[id] = stored_layer(self.store, id)
-        return self.layers[id]
+    def sandbox(
+        self, layers: Sequence[Layer], *, upper: Path | None, binds: Sequence[Bind] = ()
+    ) -> Sandbox:
+        """Compose a root: the machine's base, these layers over it, and a writable top."""
+        base = self.inputs.base
+        return self.worker.sandbox(
+            base, layers, upper=upper, binds=binds, limits=self.policy.limits
+        )
+
+    def profiles(self) -> tuple[Bind, ...]:
+        """Binds that show of each repository what Portage needs to know its settings."""
+        return tuple(Bind(*each) for each in common_view(self.inputs.snapshots))
 
     def whole_repositories(self) -> tuple[Bind, ...]:
         """Binds that show every repository in full, for resolving."""
         return tuple(Bind(r.path, f"{REPOS}/{r.name}") for r in self.inputs.repos.values())
-
-
-def make_directory(parent: Path, name: str, mode: int = 0o755) -> Path:
-    """Make a directory with exactly this mode, whatever the umask."""
-    path = parent / name
-    path.mkdir()
-    path.chmod(mode)
-    return path

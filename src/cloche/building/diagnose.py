@@ -86,38 +86,6 @@ def missing_in(log: str) -> tuple[Missing, ...]:
     return tuple(found.values())
 
 
-# What Portage's `die` writes under what the tools have said.
-_DIED = re.compile(r"^ \* ERROR: \S+ failed(?: \((\w+) phase\))?:$", re.MULTILINE)
-_ERROR = re.compile(r"\b(?:fatal )?error: |\bError \d+$|: command not found$")
-_SENTENCE = re.compile(r"(?<=[.!?]) ")
-_NOT_MERGED = re.compile(r"\bNOT merged\b|\b[Aa]bort")
-_PROGRESS = (">>> ", " * FAILED ", " * Final size")
-
-
-def why_it_died(text: str) -> str | None:
-    """One line that says why a phase failed: the ebuild's own words, or the first error."""
-    if died := _DIED.search(text):
-        said = text[died.end() :].strip("\n").partition("\n")[0].removeprefix(" *").strip()
-        if said and said != "(no error message)":
-            return said
-        text = text[: died.start()]
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith(_PROGRESS)]
-    if told and told[-1].startswith("*") and (refused := _refusal(text)):
-        return refused
-    return next((line for line in told if _ERROR.search(line)), told[-1] if told else None)
-
-
-def _refusal(text: str) -> str | None:
-    """Portage's own reason not to go on: the sentence that says so, or the first of them."""
-    lines = (line.strip() for line in text.splitlines())
-    said = [line[1:].strip() for line in lines if line == "*" or line.startswith("* ")]
-    paragraphs = " ".join(line or "\n" for line in said).split("\n")
-    sentences = [each.strip() for p in paragraphs for each in _SENTENCE.split(p) if each.strip()]
-    final = [sentence for sentence in sentences if _NOT_MERGED.search(sentence)]
-    return next(iter(final or sentences), None)
-
-
 def tried_network(log: str) -> bool:
     """True when a tool said that it could not reach the network."""
     return NETWORK.search(log) is not None

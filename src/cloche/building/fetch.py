@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
-from cloche.building import views
-from cloche.building.context import BuildContext, make_directory
+from cloche.building.context import BuildContext
 from cloche.building.network import (
     CA_BUNDLE,
     file_mirrors,
@@ -35,6 +34,7 @@ from cloche.tasks.errors import (
     missing_distfile,
 )
 from cloche.tasks.guestcall import Call, Message, call, tail_of
+from cloche.tasks.worker import make_directory
 
 ADVICE = (
     "check the network, the proxy settings and the mirror, or put the file into the directory that "
@@ -56,11 +56,8 @@ REPLACED = (
 )
 
 
-def fetch(context: BuildContext, package: Package, environment: dict[str, str]) -> None:
-    """See that every distfile of the package is in the store. Raises StepError.
-
-    ``environment`` is the caller's, out of which the proxies are taken.
-    """
+def fetch(context: BuildContext, package: Package) -> None:
+    """See that every distfile of the package is in the store. Raises StepError."""
     if not distfiles.missing(context.store, package.distfiles):
         return
     with ExitStack() as stack:
@@ -79,7 +76,7 @@ def fetch(context: BuildContext, package: Package, environment: dict[str, str]) 
             if "fetch" in package.restrict:
                 raise by_hand(context, package, absent)
             raise missing_distfile(package.id, *(file.name for file in absent))
-        _fetch(context, package, absent, workspace, environment)
+        _fetch(context, package, absent, workspace)
 
 
 class Sources(Protocol):
@@ -107,10 +104,9 @@ def _fetch(
     package: Package,
     absent: Sequence[Distfile],
     workspace: Path,
-    environment: dict[str, str],
 ) -> None:
     try:
-        directory, log = fetch_into(context, package, absent, workspace, environment)
+        directory, log = fetch_into(context, package, absent, workspace)
     except NotFetchedError as error:
         if error.by_hand:
             raise by_hand(context, package, absent) from error
@@ -136,7 +132,6 @@ def fetch_into(
     package: Sources,
     absent: Sequence[Distfile],
     workspace: Path,
-    environment: dict[str, str],
 ) -> tuple[Path, Path]:
     """Fetch files into a directory of the workspace; give it, and the log.
 
@@ -147,7 +142,7 @@ def fetch_into(
     directory = make_directory(workspace, "distdir", 0o777)
     mirrors = mirrors_of(context)
     configured = mirror_uris(mirrors)
-    proxy = forwarder(configured, environment)
+    proxy = forwarder(configured, context.proxies)
     files, refused = _listed(absent, configured)
     proxy.refused += refused
     with way_out(context, proxy, workspace) as proxy_bind:
@@ -155,7 +150,7 @@ def fetch_into(
             (),
             upper=make_directory(workspace, "root"),
             binds=(
-                *views.for_merge(context.inputs),
+                *context.profiles(),
                 *network_files(workspace, mirrors, configured),
                 proxy_bind,
                 Bind(directory, "/run/cloche/distdir", writable=True),
@@ -170,7 +165,7 @@ def fetch_into(
             sandbox=sandbox,
             workspace=workspace,
             log=log,
-            environment=context.environment()
+            environment=context.inputs.environment
             | {"CURL_CA_BUNDLE": CA_BUNDLE, "SSL_CERT_FILE": CA_BUNDLE},
             timeout=context.policy.phase_seconds,
             package=package.id,

@@ -12,7 +12,7 @@ from cloche.building import (
 )
 from cloche.building.errors import live_refused
 from cloche.building.livepins import is_live
-from cloche.building.packages import Made, NotMergedError, Worker
+from cloche.building.packages import Builder, Made, NotMergedError
 from cloche.composing.errors import CollisionError
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
@@ -37,13 +37,13 @@ class Forecast:
         return self.made.layer if self.made else None
 
 
-def forecast(worker: Worker) -> dict[str, Forecast]:
-    """Foresee every package of the worker's plan, by id, in merge order."""
+def forecast(builder: Builder) -> dict[str, Forecast]:
+    """Foresee every package of the builder's plan, by id, in merge order."""
     known: dict[str, Made] = {}
     fates: dict[str, Forecast] = {}
-    for package in worker.plan.packages:
+    for package in builder.plan.packages:
         try:
-            fate = _foresee(worker, package, known)
+            fate = _foresee(builder, package, known)
         except (NotMergedError, CollisionError):  # the build itself tells of a collision
             fate = Forecast("perhaps")
         fates[package.id] = fate
@@ -52,19 +52,19 @@ def forecast(worker: Worker) -> dict[str, Forecast]:
     return fates
 
 
-def to_fetch(worker: Worker, fates: Mapping[str, Forecast]) -> dict[str, int]:
+def to_fetch(builder: Builder, fates: Mapping[str, Forecast]) -> dict[str, int]:
     """Bytes to be fetched for each package that needs any, by id.
 
     A file that several need counts for the first of them.
     """
     sizes: dict[str, int] = {}
     counted: set[str] = set()
-    for package in worker.plan.packages:
+    for package in builder.plan.packages:
         fate = fates[package.id].fate
         if package.binary is not None:
             size = package.binary.size if fate == "fetch" else 0
         elif fate in ("build", "perhaps"):
-            lacking = distfiles.missing(worker.context.store, package.distfiles)
+            lacking = distfiles.missing(builder.context.store, package.distfiles)
             new = {distfiles.stored_name(file): file.size for file in lacking}
             size = sum(new[name] for name in new.keys() - counted)
             counted |= new.keys()
@@ -75,42 +75,42 @@ def to_fetch(worker: Worker, fates: Mapping[str, Forecast]) -> dict[str, int]:
     return sizes
 
 
-def live_to_build(worker: Worker, fates: Mapping[str, Forecast]) -> ClocheError | None:
+def live_to_build(builder: Builder, fates: Mapping[str, Forecast]) -> ClocheError | None:
     """The error about live ebuilds that would fetch and may not; None where there are none."""
-    context = worker.context
+    context = builder.context
     found = tuple(
         package.cpv
-        for package in worker.plan.packages
+        for package in builder.plan.packages
         if is_live(package)
         and fates[package.id].fate != "reuse"
         and not context.live.allows(package)
-        and live.known(context, package, worker.inputs_of[package.id]) is None
+        and live.known(context, package, builder.inputs_of[package.id]) is None
     )
     return live_refused(context.inputs.machine, found) if found else None
 
 
-def _foresee(worker: Worker, package: Package, known: Mapping[str, Made]) -> Forecast:
-    visible = worker.plan.visible[package.id]
+def _foresee(builder: Builder, package: Package, known: Mapping[str, Made]) -> Forecast:
+    visible = builder.plan.visible[package.id]
     if not known.keys() >= set(visible.build):
         return Forecast("perhaps")
-    if package.id in worker.forced:
+    if package.id in builder.forced:
         return Forecast("build" if package.binary is None else "merge")
     if package.binary is not None:
-        gpkg, lacking = binpkg.found(worker.context, package), Forecast("fetch")
+        gpkg, lacking = binpkg.found(builder.context, package), Forecast("fetch")
     else:
-        sources = live.known(worker.context, package, worker.inputs_of[package.id])
+        sources = live.known(builder.context, package, builder.inputs_of[package.id])
         if is_live(package) and sources is None:
             return Forecast("build")
-        layers = worker.seen_by_build(package, known, look=True)
-        action = worker.context.store.action(worker.build_key(package, layers, sources).digest)
+        layers = builder.seen_by_build(package, known, look=True)
+        action = builder.context.store.action(builder.build_key(package, layers, sources).digest)
         gpkg, lacking = action.outputs["gpkg"] if action else None, Forecast("build")
     if gpkg is None:
         return lacking
     if not known.keys() >= set(visible.merge):
         return Forecast("perhaps")
-    over = worker.seen_by_merge(package, known, look=True)
-    key = worker.merge_key(package, gpkg, over)
-    merged = worker.context.store.action(key.digest)
+    over = builder.seen_by_merge(package, known, look=True)
+    key = builder.merge_key(package, gpkg, over)
+    merged = builder.context.store.action(key.digest)
     if merged is None:
         return Forecast("merge")
     return Forecast("reuse", Made(merged.outputs["gpkg"], merged.outputs["layer"]))

@@ -15,9 +15,40 @@ from cloche.building.diagnose import (
     tried_network,
     was_killed,
 )
+from cloche.building.livepins import is_live
+from cloche.plan.depgraph import Package
 from cloche.portage.cpv import split_cpv
 from cloche.portage.errors import BadNameError
 from cloche.seeds.parts.strict import SeedParts
+from cloche.tasks.build import TAIL
+from cloche.tasks.errors import StepError
+from cloche.tasks.guestcall import tail_of
+
+
+def explain(context: BuildContext, package: Package, error: StepError) -> None:
+    """Say of a step that failed by itself what the end of its log says, and how to look around."""
+    if error.phase is None:
+        return
+    error.todo = _hint_for(context, error) or error.todo
+    inputs = context.inputs
+    strict = " --strict" if inputs.strict else ""
+    error.enter = f"cloche shell {inputs.machine}{strict} --package ={package.cpv}"
+    if error.phase == "unpack" and is_live(package):
+        error.todo = (
+            "it has what its eclass kept in DISTDIR when it was fetched, and no network; "
+            f"after a change of the ebuild, run `cloche lock --update {inputs.machine}`"
+        )
+
+
+def explain_again(context: BuildContext, error: StepError) -> None:
+    """Look once more for what was missing: its package may have become a layer since."""
+    if error.phase is not None and error.step == "build":
+        error.todo = _hint_for(context, error) or error.todo
+
+
+def _hint_for(context: BuildContext, error: StepError) -> str | None:
+    whole = tail_of(Path(error.log), TAIL).splitlines() if error.log else []
+    return hint_of(context, "\n".join((*(error.detail or "").splitlines(), *whole[-400:])))
 
 
 def hint_of(context: BuildContext, tail: str) -> str | None:

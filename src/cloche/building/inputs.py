@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from cloche.binhosts import index
 from cloche.binhosts.index import Binhost
-from cloche.building.context import REPOS, Inputs, Repo
+from cloche.building.context import Inputs, Repo
 from cloche.building.errors import MissingSeedError
 from cloche.config.fragments import machine_sources
 from cloche.config.machine import Machine
 from cloche.config.project import Project
 from cloche.config.tree import Content
 from cloche.layers import Layer, commit, stored_layer
-from cloche.portage.etc import portage_tree, write_tree
+from cloche.plan.depgraph import Package
+from cloche.portage.cpv import split_cpv
+from cloche.portage.etc import REPOS, portage_tree, write_tree
 from cloche.portage.repository import Repository, load_repositories
+from cloche.portage.view import Digests
 from cloche.seeds.parts.derived import provided_layer
 from cloche.seeds.stored import find_seed, lock_found
 from cloche.store import Store
@@ -118,3 +121,14 @@ def _config(store: Store, machine: Machine, etc: Mapping[str, Content]) -> Layer
             (tree / name).chmod(0o755)
         write_tree(etc, tree / "etc/portage")
         return commit(store, tree, kind="config", label=machine.name, rules={})
+
+
+def input_digests(inputs: Inputs, packages: Iterable[Package]) -> Mapping[str, Mapping[str, str]]:
+    """Digests of each package's own files, by its id and by name, for its action key."""
+    digests = Digests(inputs.snapshots, inputs.masters, inputs.etc, inputs.profile)
+    return {
+        package.id: digests.hooks(split_cpv(package.cpv), package.slot)
+        if package.binary is not None
+        else digests.inputs(package.repo, split_cpv(package.cpv), package.inherited, package.slot)
+        for package in packages
+    }

@@ -26,13 +26,14 @@ from cloche.archives import (
     ImportRefusedError,
     import_directory,
 )
-from cloche.building import build as building
-from cloche.building.context import BuildContext, make_directory
+from cloche.building.context import BuildContext
 from cloche.building.errors import live_refused
 from cloche.building.fetch import NAME_IT, fetch
+from cloche.building.hints import explain
 from cloche.building.inputs import where_writable
-from cloche.building.livepins import WHERE, Sources, is_live, overrides
+from cloche.building.livepins import Sources, is_live, overrides
 from cloche.building.network import CA_BUNDLE, forwarder, mirrors_of, network_files, way_out
+from cloche.building.package_tasks import build_task
 from cloche.config import lock as locks
 from cloche.config.lock import LivePin, Revision
 from cloche.fetching.forward import Forwarder
@@ -44,11 +45,22 @@ from cloche.layers import (
 )
 from cloche.plan.depgraph import Package
 from cloche.records.events import Phase, Started
-from cloche.records.logs import new_log
+from cloche.records.logs import new_log, put_away
 from cloche.store import Key, Outcome, make_key, record
 from cloche.tasks import distfiles
+from cloche.tasks.build import (
+    LIVE,
+    TAIL,
+    build_binds,
+    jobs,
+    request_of,
+    sandbox_of,
+    step_error,
+)
 from cloche.tasks.errors import StepError
 from cloche.tasks.guestcall import Call, tail_of
+from cloche.tasks.watch import watched
+from cloche.tasks.worker import make_directory
 
 _KIND = "live"
 _GIT_STORE = "git3-src"  # of git-r3.eclass, below DISTDIR
@@ -90,14 +102,12 @@ def obtain(
     package: Package,
     inputs: Mapping[str, str],
     layers: Sequence[Layer],
-    environment: Mapping[str, str],
     *,
     update: bool = False,
 ) -> Sources:
     """The package's sources: the pinned ones, or with ``update`` the newest, which are pinned then.
 
-    ``layers`` are what the package's build sees, ``environment`` is the caller's, for proxies.
-    Raises live_refused, StepError, SandboxError.
+    ``layers`` are what the package's build sees. Raises ClocheError, StepError, SandboxError.
     """
     if not update and (there := known(context, package, inputs)):
         return there
@@ -106,9 +116,9 @@ def obtain(
             return there
         pin = None if update else pin_of(context, package)
         _check(context, package, pin)
-        fetch(context, package, dict(environment))
+        fetch(context, package)
         began = time.monotonic()
-        layer, made, log = _fetched(context, package, layers, environment, pin)
+        layer, made, log = _fetched(context, package, layers, pin)
         outcome = Outcome({"tree": layer.id}, log)
         record(
             context.store,
@@ -146,7 +156,6 @@ def _fetched(
     context: BuildContext,
     package: Package,
     layers: Sequence[Layer],
-    environment: Mapping[str, str],
     pin: LivePin | None,
 ) -> tuple[Layer, LivePin, str]:
     """Run src_unpack with a network; give what it fetched, how that is pinned, and the log's path.
@@ -160,10 +169,10 @@ def _fetched(
         for file in package.distfiles:  # copies: the sandbox can write to all that lies there
             shutil.copyfile(distfiles.path_of(context.store, file), distdir / file.name)
         try:
-            commits = _unpacked(context, package, layers, environment, (distdir, log), ())
+            commits = _unpacked(context, package, layers, (distdir, log), ())
             if pin is not None and pin.commits and commits != pin.commits:
                 given = pin.commits
-                commits = _unpacked(context, package, layers, environment, (distdir, log), given)
+                commits = _unpacked(context, package, layers, (distdir, log), given)
         finally:
             context.bus(Phase(package=package.id, phase="fetch", state="end"))
         for file in package.distfiles:
@@ -173,14 +182,13 @@ def _fetched(
     made = LivePin(layer.id, commits, others)
     if pin is not None and made.identity != pin.identity:
         raise _differs(context, package, pin, made, log)
-    return layer, made, building.put_away(context, package, log)
+    return layer, made, put_away(context.store, package.cpv, log)
 
 
 def _unpacked(
     context: BuildContext,
     package: Package,
     layers: Sequence[Layer],
-    environment: Mapping[str, str],
     places: tuple[Path, Path],
     commits: Sequence[Revision],
 ) -> tuple[Revision, ...]:
@@ -188,35 +196,31 @@ def _unpacked(
     distdir, log = places
     mirrors = mirrors_of(context)
     configured = mirror_uris(mirrors)
-    proxy = forwarder(configured, environment)
+    proxy = forwarder(configured, context.proxies)
     with (
         context.store.workspace("unpack") as workspace,
         way_out(context, proxy, workspace) as proxy_bind,
     ):
-        sandbox = context.sandbox(
-            layers,
-            upper=make_directory(workspace, "root"),
-            binds=(
-                *building.build_binds(context, package, workspace, distdir=distdir),
-                *network_files(workspace, mirrors, configured),
-                proxy_bind,
-            ),
+        task = build_task(context, package, layers)
+        binds = (
+            *build_binds(task, context.worker, workspace, distdir=distdir),
+            *network_files(workspace, mirrors, configured),
+            proxy_bind,
         )
+        upper = make_directory(workspace, "root")
         wanted = Call(
             script=_KIND,
             request={
-                **building.package_request(package),
+                **request_of(task),
                 "environment": {**overrides(commits), "GIT_SSL_CAINFO": CA_BUNDLE},
             },
-            sandbox=sandbox,
+            sandbox=sandbox_of(task, context.worker, upper=upper, binds=binds),
             workspace=workspace,
             log=log,
-            environment=context.environment()
-            | building.build_environment(context)
-            | {"SSL_CERT_FILE": CA_BUNDLE},
+            environment=task.environment | jobs(task) | {"SSL_CERT_FILE": CA_BUNDLE},
             package=package.id,
         )
-        result = building.run(context, package, wanted)
+        result = watched(task, context.worker, wanted)
     if result.get("status") != "ok":
         raise _failure(context, package, result, log, proxy, commits)
     try:
@@ -236,7 +240,7 @@ def _kept(context: BuildContext, package: Package, distdir: Path, tree: Path, lo
             todo="only what an eclass (git-r3, subversion, mercurial, cargo …) keeps in its own "
             "store there can be used by a build, which has no network",
         )
-    place = tree / WHERE
+    place = tree / LIVE
     place.parent.mkdir(parents=True)
     try:
         import_directory(distdir, place)
@@ -273,9 +277,10 @@ def _failure(
     commits: Sequence[Revision],
 ) -> StepError:
     """What a failed src_unpack means: a refused or silent server, a commit that is gone."""
-    failed = building.explain(context, package, "fetch", dict(result), log)
+    failed = step_error(package.id, "fetch", dict(result), log)
+    explain(context, package, failed)
     failed.enter = None  # this root is not kept
-    unreached = _UNREACHED.findall(tail_of(log, building.TAIL))
+    unreached = _UNREACHED.findall(tail_of(log, TAIL))
     if proxy.refused:
         uri, why = proxy.refused[-1]
         return _failed(failed, f"{uri} is refused: {why}", NAME_IT)

@@ -5,58 +5,58 @@ from __future__ import annotations
 from cloche.building import live
 from cloche.building.forecast import forecast, live_to_build
 from cloche.building.livepins import is_live
-from cloche.building.packages import Worker
+from cloche.building.packages import Builder
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
 from cloche.records.errors import not_built
 
 
-def live_packages(worker: Worker) -> tuple[Package, ...]:
+def live_packages(builder: Builder) -> tuple[Package, ...]:
     """The live ebuilds of a plan."""
-    return tuple(package for package in worker.plan.packages if is_live(package))
+    return tuple(package for package in builder.plan.packages if is_live(package))
 
 
-def fetch_live(worker: Worker, *, update: bool = False) -> list[ClocheError]:
+def fetch_live(builder: Builder, *, update: bool = False) -> list[ClocheError]:
     """Fetch what is not here, or with ``update`` the newest, and pin it; what could not be had.
 
     An ebuild fetches with the tools that it declares: where these are not layers yet, only a build
     can do it.
     """
-    packages = live_packages(worker)
+    packages = live_packages(builder)
     if not packages:
         return []
-    fates = forecast(worker)
-    refused = live_to_build(worker, fates)
+    fates = forecast(builder)
+    refused = live_to_build(builder, fates)
     failed: list[ClocheError] = [refused] if refused else []
     made = {name: fate.made for name, fate in fates.items() if fate.made is not None}
     for package in packages:
-        known = live.known(worker.context, package, worker.inputs_of[package.id])
-        if not worker.context.live.allows(package) or (known and not update):
+        known = live.known(builder.context, package, builder.inputs_of[package.id])
+        if not builder.context.live.allows(package) or (known and not update):
             continue
-        absent = [name for name in worker.plan.visible[package.id].build if name not in made]
+        absent = [name for name in builder.plan.visible[package.id].build if name not in made]
         try:
             if absent:
                 what = f"{absent[0]}, with which {package.cpv} fetches its sources"
-                raise not_built(what, f"cloche build {worker.context.inputs.machine}")
-            worker.live_sources(package, worker.seen_by_build(package, made), update=update)
+                raise not_built(what, f"cloche build {builder.context.inputs.machine}")
+            builder.live_sources(package, builder.seen_by_build(package, made), update=update)
         except ClocheError as error:
             failed.append(error)
     return failed
 
 
-def lacking_live(worker: Worker) -> list[str]:
+def lacking_live(builder: Builder) -> list[str]:
     """The live ebuilds whose sources are not here."""
     return [
         package.cpv
-        for package in live_packages(worker)
-        if live.known(worker.context, package, worker.inputs_of[package.id]) is None
+        for package in live_packages(builder)
+        if live.known(builder.context, package, builder.inputs_of[package.id]) is None
     ]
 
 
-def remembered_sources(worker: Worker) -> frozenset[str]:
+def remembered_sources(builder: Builder) -> frozenset[str]:
     """Ids of the trees of their sources: what gc is to leave."""
     found = (
-        live.known(worker.context, package, worker.inputs_of[package.id])
-        for package in live_packages(worker)
+        live.known(builder.context, package, builder.inputs_of[package.id])
+        for package in live_packages(builder)
     )
     return frozenset(each.layer.id for each in found if each is not None)

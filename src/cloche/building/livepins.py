@@ -13,9 +13,6 @@ from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 from cloche.plan.names import matching
 
-WHERE = "var/lib/cloche/live"
-"""Where a build has them: on the overlay, so that an eclass can write to its own store."""
-
 _NOT_OF_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
 
@@ -46,11 +43,6 @@ class Sources:
     def environment(self) -> dict[str, str]:
         """What tells eclasses to take these sources, and no network."""
         return {"EVCS_OFFLINE": "1", **overrides(self.commits)}
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """What lies in DISTDIR besides distfiles."""
-        return tuple(sorted(path.name for path in (self.layer.path / WHERE).iterdir()))
 
 
 def is_live(package: Package) -> bool:

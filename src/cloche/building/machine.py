@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -14,14 +13,14 @@ from cloche.building import (
     fetch,
     pretend,
 )
-from cloche.building.build import explain_again
 from cloche.building.context import BuildContext
 from cloche.building.errors import BuildError
 from cloche.building.forecast import Forecast, forecast, live_to_build
-from cloche.building.packages import Made, Worker
+from cloche.building.hints import explain_again
+from cloche.building.inputs import input_digests
+from cloche.building.packages import Builder, Made
 from cloche.building.queue import Outcome, at_once, carry_out
 from cloche.building.resolve import resolve
-from cloche.building.views import input_digests
 from cloche.composing.contests import recalled
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
@@ -49,10 +48,10 @@ class Built:
     seconds: float
 
 
-def prepare(context: BuildContext, targets: tuple[str, ...]) -> Worker:
+def prepare(context: BuildContext, targets: tuple[str, ...]) -> Builder:
     """Resolve and plan: everything up to the first package.
 
-    The worker has a context of its own: of a strict machine its packages see less than it is.
+    The builder's context is the one to go on with: it knows the parts of a strict machine's seed.
     """
     graph, depgraph = resolve(context, targets)
     if context.inputs.strict:
@@ -60,37 +59,37 @@ def prepare(context: BuildContext, targets: tuple[str, ...]) -> Worker:
         parts = strict_parts(
             context.store, seed, graph.installed, lambda text: context.bus(Note(text=text))
         )
-        context = replace(context, inputs=context.inputs.strictly(parts))
+        context = replace(context, inputs=replace(context.inputs, seed_parts=parts))
     plan = make_plan(graph)
     inputs_of = input_digests(context.inputs, graph.packages)
     contests = recalled(context.store, context.inputs.full_name)
-    return Worker(context, plan, depgraph, inputs_of, dict(os.environ), contests=contests)
+    return Builder(context, plan, depgraph, inputs_of, contests=contests)
 
 
-def build_machine(context: BuildContext, worker: Worker) -> Built:
+def build_machine(builder: Builder) -> Built:
     """Carry out a plan. Raises BuildError when a package failed; what was finished is kept.
 
     Before any work, it raises ClocheError where an ebuild needs a network to be built, and
     BuildError where a pkg_pretend refuses.
     """
     began = time.monotonic()
-    plan = worker.plan
-    fates = forecast(worker)
-    if (live := live_to_build(worker, fates)) is not None:
+    context, plan = builder.context, builder.plan
+    fates = forecast(builder)
+    if (live := live_to_build(builder, fates)) is not None:
         raise live
-    worker.results.update({name: (each.made, False) for name, each in fates.items() if each.made})
-    context.bus(_planned(worker, fates))
-    _check_pretend(worker, fates)
+    builder.results.update({name: (each.made, False) for name, each in fates.items() if each.made})
+    context.bus(_planned(builder, fates))
+    _check_pretend(builder, fates)
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
     working = ThreadPoolExecutor(at_once(context.policy.jobs), thread_name_prefix="build")
     try:
         for package in plan.packages:
             if not context.policy.offline and _wants_sources(context, package, fates):
-                fetching.submit(_fetch_ahead, worker, package)
+                fetching.submit(_fetch_ahead, builder, package)
         outcome = carry_out(
             plan.waits_for(),
             remaining_paths(plan, lambda package: expected_seconds(context.store, package)),
-            worker,
+            builder,
             executor=working,
             slots=context.policy.jobs,
             keep_going=context.policy.keep_going,
@@ -101,17 +100,17 @@ def build_machine(context: BuildContext, worker: Worker) -> Built:
     finally:
         fetching.shutdown(cancel_futures=True)
         working.shutdown(cancel_futures=True)
-    return _summed(context, worker, outcome, time.monotonic() - began)
+    return _summed(builder, outcome, time.monotonic() - began)
 
 
-def _check_pretend(worker: Worker, fates: Mapping[str, Forecast]) -> None:
+def _check_pretend(builder: Builder, fates: Mapping[str, Forecast]) -> None:
     """Let the ebuilds have their say before anything is built. Raises BuildError."""
-    context, packages = worker.context, worker.plan.packages
+    context, packages = builder.context, builder.plan.packages
     errors = pretend.check(context, pretend.checked(packages, fates))
     if not errors:
         return
     for error in errors:
-        worker.tell_failure(error.package, error, 0.0)
+        builder.tell_failure(error.package, error, 0.0)
     failed = tuple(error.package for error in errors)
     rest = [package.id for package in packages if package.id not in failed]
     for name in rest:
@@ -120,8 +119,8 @@ def _check_pretend(worker: Worker, fates: Mapping[str, Forecast]) -> None:
     raise BuildError(failed, len(rest), errors)
 
 
-def _planned(worker: Worker, fates: Mapping[str, Forecast]) -> Planned:
-    context, plan = worker.context, worker.plan
+def _planned(builder: Builder, fates: Mapping[str, Forecast]) -> Planned:
+    context, plan = builder.context, builder.plan
     expected = {}
     for package in plan.packages:
         seconds = _foreseen(context, package, fates[package.id])
@@ -135,8 +134,8 @@ def _planned(worker: Worker, fates: Mapping[str, Forecast]) -> Planned:
         expected=expected,
         jobs=context.policy.jobs,
         keep_going=context.policy.keep_going,
-        depgraph=worker.depgraph,
-        partial=worker.partial,
+        depgraph=builder.depgraph,
+        partial=builder.partial,
     )
 
 
@@ -151,18 +150,14 @@ def _foreseen(context: BuildContext, package: Package, forecast: Forecast) -> fl
     return None if build is None else build + (merge or 0.0)
 
 
-def _summed(
-    context: BuildContext,
-    worker: Worker,
-    outcome: Outcome,
-    seconds: float,
-) -> Built:
+def _summed(builder: Builder, outcome: Outcome, seconds: float) -> Built:
+    context = builder.context
     for error in outcome.failed.values():
         if not isinstance(error, ClocheError):
             raise error
     for name in outcome.skipped:
         context.bus(Done(package=name, how="skipped"))
-    results = {p.id: worker.results[p.id] for p in worker.plan.packages if p.id in outcome.done}
+    results = {p.id: builder.results[p.id] for p in builder.plan.packages if p.id in outcome.done}
     built = sum(built for _, built in results.values())
     reused = len(results) - built
     context.bus(
@@ -181,7 +176,7 @@ def _summed(
                 explain_again(context, error)
         raise BuildError(tuple(outcome.failed), len(outcome.skipped), errors)
     made = {name: made for name, (made, _) in results.items()}
-    return Built(worker.plan, made, built, reused, seconds)
+    return Built(builder.plan, made, built, reused, seconds)
 
 
 def expected_seconds(store: Store, package: Package, step: str = "build") -> float | None:
@@ -202,10 +197,10 @@ def _wants_sources(context: BuildContext, package: Package, fates: Mapping[str, 
     )
 
 
-def _fetch_ahead(worker: Worker, package: Package) -> None:
+def _fetch_ahead(builder: Builder, package: Package) -> None:
     """Fetch early; a failure is told when the package's turn comes and it is tried again."""
     with suppress(ClocheError):
         if package.binary is not None:
-            binpkg.obtain(worker.context, package)
+            binpkg.obtain(builder.context, package)
         else:
-            fetch.fetch(worker.context, package, worker.environment)
+            fetch.fetch(builder.context, package)

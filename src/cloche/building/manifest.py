@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cloche.building.context import BuildContext, make_directory
+from cloche.building.context import BuildContext
 from cloche.building.fetch import NotFetchedError, fetch_into
 from cloche.building.metadata import shown_repositories
 from cloche.building.stages import stage_call
@@ -20,6 +20,7 @@ from cloche.store.incoming import take_content
 from cloche.tasks import distfiles
 from cloche.tasks.errors import StepError
 from cloche.tasks.guestcall import call
+from cloche.tasks.worker import make_directory
 
 _HINT = "put it into the directory that `[build] distfiles` names, then run the command again"
 
@@ -47,24 +48,23 @@ def manifests(
     context: BuildContext,
     repo: str,
     packages: Sequence[str],
-    environment: dict[str, str] | None,
     *,
     anew: bool = False,
 ) -> Iterator[Manifest]:
     """The Manifest of each package (``category/pn``) of a repository.
 
     Files without a digest, with ``anew`` all files, are fetched, and kept in the store under the
-    digests that they get; with ``environment`` None nothing is fetched. Raises ResolutionError for
-    an ebuild that cannot be read, StepError where a file is not to be had.
+    digests that they get, unless the policy is to work offline. Raises ResolutionError for an
+    ebuild that cannot be read, StepError where a file is not to be had.
     """
     with context.store.workspace("manifest") as workspace:
         known = make_directory(workspace, "known")
         answers = _ask(context, repo, packages, known, make_directory(workspace, "ask"), anew=anew)
         for number, answer in enumerate(answers):
-            if answer["absent"] and environment is not None:
+            if answer["absent"] and not context.policy.offline:
                 room = make_directory(workspace, f"package-{number}")
                 files = make_directory(room, "files")
-                _fetch(context, answer["absent"], files, room, environment)
+                _fetch(context, answer["absent"], files, room)
                 (answer,) = _ask(context, repo, [answer["cp"]], files, room, anew=anew)
                 _keep(context, answer, files)
             names = tuple(file["name"] for file in answer["absent"])
@@ -102,7 +102,6 @@ def _fetch(
     absent: Sequence[Mapping[str, Any]],
     files: Path,
     workspace: Path,
-    environment: dict[str, str],
 ) -> None:
     """Bring the files, from the user's own directories or over the network."""
     for number, each in enumerate(absent):
@@ -115,7 +114,7 @@ def _fetch(
             sources = _Sources(each["cpv"], each["cpv"], tuple(each["restrict"]), (file,))
             room = make_directory(workspace, f"fetch-{number}")
             try:
-                directory, _ = fetch_into(context, sources, (file,), room, environment)
+                directory, _ = fetch_into(context, sources, (file,), room)
             except NotFetchedError as error:
                 error.failed.todo = _HINT if error.by_hand else error.failed.todo
                 raise error.failed from error

@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
-from cloche.building.context import REPOS, BuildContext, Repo, make_directory
+from cloche.building.context import BuildContext, Repo
 from cloche.layers import commit
+from cloche.portage.etc import REPOS
 from cloche.records.events import Note, Progress, Stage
 from cloche.records.logs import compress_finished, found_log, new_log
 from cloche.roots import unions
@@ -27,6 +28,7 @@ from cloche.tasks.errors import (
     GuestError,
 )
 from cloche.tasks.guestcall import GUEST, Call, Message, call
+from cloche.tasks.worker import make_directory
 
 CACHE = "metadata/md5-cache"
 LEAST = 100

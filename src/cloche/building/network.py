@@ -17,11 +17,9 @@ PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy")
 CA_BUNDLE = "/run/cloche/ca.crt"
 
 
-def forwarder(configured: Sequence[str], environment: Mapping[str, str]) -> Forwarder:
-    """The proxy: ``configured`` are the user's mirrors, ``environment`` is the caller's."""
-    return Forwarder(
-        places_of(configured), {n: environment[n] for n in PROXIES if n in environment}
-    )
+def forwarder(configured: Sequence[str], proxies: Mapping[str, str]) -> Forwarder:
+    """The proxy: ``configured`` are the user's mirrors, ``proxies`` the caller's."""
+    return Forwarder(places_of(configured), {n: proxies[n] for n in PROXIES if n in proxies})
 
 
 def mirrors_of(context: BuildContext) -> str:

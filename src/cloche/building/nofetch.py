@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from cloche.building import views
 from cloche.building.context import BuildContext
+from cloche.building.package_tasks import build_task
 from cloche.building.stages import stage_call
 from cloche.plan.depgraph import Distfile, Package
 from cloche.records.logs import new_log
+from cloche.tasks.build import package_binds
 from cloche.tasks.errors import (
     GuestError,
     StepError,
@@ -35,7 +36,7 @@ def by_hand(context: BuildContext, package: Package, absent: Sequence[Distfile])
             {"cpv": package.cpv, "repo": package.repo},
             workspace,
             log,
-            binds=views.for_build(context.inputs, package),
+            binds=package_binds(build_task(context, package, ()), context.worker),
             package=package.id,
         )
         try:

@@ -9,17 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cloche.building import (
-    binpkg,
-    fetch,
-    kept_roots,
-    live,
-    merge,
-)
-from cloche.building import build as building
-from cloche.building.build import disk_full
+from cloche.building import binpkg, fetch, live
 from cloche.building.context import BuildContext
+from cloche.building.hints import explain
 from cloche.building.livepins import Sources, is_live
+from cloche.building.package_tasks import build_task, kept_as, merge_task
 from cloche.composing.compose import Composer
 from cloche.composing.contests import Contests
 from cloche.composing.errors import SHOWN
@@ -28,12 +22,10 @@ from cloche.layers import Layer
 from cloche.plan.depgraph import Package
 from cloche.plan.keys import build_key, merge_key
 from cloche.plan.plan import Plan
-from cloche.records.events import Bus, Done, Note
+from cloche.records.events import Done, Note
 from cloche.store import Key, Outcome, Remembered, make_key, record, remember
-from cloche.tasks.errors import (
-    StepError,
-    StoppedError,
-)
+from cloche.tasks import kept_roots
+from cloche.tasks.errors import StepError, StoppedError, no_room
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +41,11 @@ class NotMergedError(LookupError):
 
 
 @dataclass(frozen=True, slots=True)
-class Worker:
+class Builder:
     """Does the packages of one plan.
 
     ``depgraph`` is the id of the blob with the plan's resolution; ``inputs_of`` gives the digests
-    of each package's own files; ``environment`` is the caller's, for fetching.
+    of each package's own files.
 
     ``forced`` are ids of packages that are built even where their results are known; ``partial``
     says that the plan is a part of the machine's, of which nothing is delivered.
@@ -67,7 +59,6 @@ class Worker:
     plan: Plan
     depgraph: str
     inputs_of: Mapping[str, Mapping[str, str]]
-    environment: dict[str, str]
     results: dict[str, tuple[Made, bool]] = field(default_factory=dict)
     composed: set[str] = field(default_factory=set)
     contests: Contests = field(default_factory=Contests)
@@ -84,7 +75,7 @@ class Worker:
         try:
             if name in self.results:  # the forecast found it
                 made, built = self.results[name]
-                kept_roots.forget(self.context, package)
+                kept_roots.forget(self.context.store, kept_as(self.context, package))
             else:
                 made, built = self.make(package, {o: self.results[o][0] for o in done}, leave)
         except StoppedError:
@@ -127,7 +118,8 @@ class Worker:
     def _refused(self, name: str, error: Exception) -> ClocheError:
         """The system refused something outside of a sandbox: one package's failure, no crash."""
         if is_full(error):
-            return disk_full(self.context, name, "keeping the result")
+            path, free = str(self.context.store.path), self.context.worker.free_bytes
+            return no_room(name, "keeping the result", path, free, self.context.policy.disk_reserve)
         return StepError(name, "keeping the result", str(host_trouble(error)))
 
     def make(
@@ -144,7 +136,7 @@ class Worker:
         key = self.merge_key(package, gpkg, over)
         merged = self._once(package, key, lambda: self._merge(package, gpkg, over, key))
         outputs = merged.action.outputs
-        kept_roots.forget(self.context, package)
+        kept_roots.forget(self.context.store, kept_as(self.context, package))
         if package.id in self.forced:
             self._compare(package, earlier, outputs["layer"])
         return Made(outputs["gpkg"], outputs["layer"]), built
@@ -251,7 +243,7 @@ class Worker:
             self.plan,
             lambda name: self.context.layer(done[name].layer),
             again,
-            base=self.context.inputs.base,
+            base=self.context.inputs.ground,
             seed=seed,
             saw=lambda name: self.context.inputs.of_seed(self.plan.visible[name].seed_merge),
             any_hook="bashrc" in self.context.inputs.etc,
@@ -269,7 +261,7 @@ class Worker:
         if not is_live(package):
             return None
         inputs = self.inputs_of[package.id]
-        return live.obtain(self.context, package, inputs, layers, self.environment, update=update)
+        return live.obtain(self.context, package, inputs, layers, update=update)
 
     def build_key(
         self, package: Package, layers: Sequence[Layer], sources: Sources | None = None
@@ -279,7 +271,7 @@ class Worker:
             package,
             inputs=self.inputs_of[package.id],
             layers=[(layer.label, layer.id) for layer in layers],
-            base=self.context.inputs.key_base,
+            base=self.context.inputs.key_ground,
             live=sources.layer.id if sources else None,
         )
 
@@ -290,28 +282,24 @@ class Worker:
             gpkg=gpkg,
             inputs=self.inputs_of[package.id],
             layers=[(layer.label, layer.id) for layer in layers],
-            base=self.context.inputs.key_base,
+            base=self.context.inputs.key_ground,
         )
 
     def _build(
         self, package: Package, layers: Sequence[Layer], key: Key, sources: Sources | None
     ) -> Outcome:
-        fetch.fetch(self.context, package, self.environment)
-        began = time.monotonic()
-        self.context.jobserver.started()
-        try:
-            with self._recording_failure("build-failed", package, key):
-                outcome = building.build(self.context, package, layers, sources)
-        finally:
-            self.context.jobserver.ended()
-        return replace(outcome, seconds=time.monotonic() - began)
+        fetch.fetch(self.context, package)
+        task = build_task(self.context, package, layers, sources)
+        with self._recording_failure("build-failed", package, key):
+            return self.context.carry_out(task)
 
     @contextmanager
     def _recording_failure(self, kind: str, package: Package, key: Key) -> Iterator[None]:
         """Record a step that fails as an action without outputs, for `cloche history`."""
         began = time.monotonic()
         try:
-            yield
+            with self._explaining(package):
+                yield
         except ClocheError as error:
             path = getattr(error, "log", None)
             if path and not self.context.running.stopped:
@@ -326,7 +314,7 @@ class Worker:
     def _merge(self, package: Package, gpkg: str, layers: Sequence[Layer], key: Key) -> Outcome:
         before = self.context.store.last_action("merge", package.id)
         with self._recording_failure("merge-failed", package, key):
-            outcome = merge.merge(self.context, package, gpkg, layers)
+            outcome = self.context.carry_out(merge_task(self.context, package, gpkg, layers))
         layer = outcome.outputs["layer"]
         if before is not None and before.outputs["layer"] == layer:
             # The same result as before: the layer stays, and so does the package it was made from,
@@ -343,6 +331,16 @@ class Worker:
         names = ", ".join(f"/{name}" for name in shared[:SHOWN]) + more
         text = f"{package.cpv} is merged again over others that have {names}, too"
         self.context.bus(Note(text=text))
-        quiet = replace(self.context, bus=Bus(lambda _: None))
-        outcome = merge.merge(quiet, package, gpkg, layers)
+        task = merge_task(self.context, package, gpkg, layers, quiet=True)
+        with self._explaining(package):
+            outcome = self.context.carry_out(task)
         return replace(outcome, outputs={"gpkg": gpkg, **outcome.outputs})
+
+    @contextmanager
+    def _explaining(self, package: Package) -> Iterator[None]:
+        """Say of a step that fails what is known of the cause."""
+        try:
+            yield
+        except StepError as error:
+            explain(self.context, package, error)
+            raise

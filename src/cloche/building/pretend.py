@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from cloche.building.context import BuildContext
-from cloche.building.diagnose import why_it_died
 from cloche.building.forecast import Forecast
 from cloche.building.stages import stage_call
 from cloche.plan.depgraph import Package
 from cloche.records import elog
-from cloche.records.errorlines import error_lines
+from cloche.records.errorlines import error_lines, why_it_died
 from cloche.records.events import Elog, Stage
 from cloche.records.logs import compress_finished, new_log
 from cloche.tasks.errors import (

@@ -7,24 +7,24 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from cloche.building import build as building
-from cloche.building import (
-    kept_roots,
-    live,
-    views,
-)
-from cloche.building.context import REPOS, BuildContext, make_directory
+from cloche.building import live
+from cloche.building.context import BuildContext
 from cloche.building.fetch import fetch
 from cloche.building.forecast import forecast
 from cloche.building.livepins import is_live
-from cloche.building.packages import Worker
+from cloche.building.package_tasks import build_task, kept_as
+from cloche.building.packages import Builder
 from cloche.errors import ClocheError, Exit
 from cloche.plan.depgraph import Package
 from cloche.plan.names import matching, nearest
+from cloche.portage.etc import REPOS
 from cloche.records.errors import not_built, unknown_package
 from cloche.roots import unions
 from cloche.sandbox.base import Bind, Sandbox
 from cloche.store import Pin, remove_tree
+from cloche.tasks import kept_roots
+from cloche.tasks.build import PORTAGE_TMP, build_binds, package_binds, sandbox_of
+from cloche.tasks.worker import make_directory
 
 PKGDIR = "/var/cache/binpkgs"  # Portage's default (cnf/make.globals)
 
@@ -66,32 +66,32 @@ def _machine_root(context: BuildContext, pin: Pin, packages: Path) -> Iterator[R
             tmpfs=(REPOS,),
             limits=context.policy.limits,
         )
-        yield Root(sandbox, environment=context.environment())
+        yield Root(sandbox, environment=context.inputs.environment)
 
 
 def _packages(directory: Path) -> tuple[Bind, ...]:
     return (Bind(directory, PKGDIR),) if directory.is_dir() else ()
 
 
-def package_root(worker: Worker, atom: str) -> AbstractContextManager[Root]:
+def package_root(builder: Builder, atom: str) -> AbstractContextManager[Root]:
     """The root in which a package of the plan is built; after a failure, that of the failure.
 
     Raises ClocheError, and ClocheError where what it depends on is no layer yet.
     """
-    names = [package.id for package in worker.plan.packages]
+    names = [package.id for package in builder.plan.packages]
     found = matching(atom, names)
     if len(found) != 1:
         raise unknown_package(atom, tuple(n.split("::")[0] for n in found) or nearest(atom, names))
-    package = worker.plan.graph.by_id()[found[0]]
-    about = kept_roots.known(worker.context, package)
+    package = builder.plan.graph.by_id()[found[0]]
+    about = kept_roots.known(builder.context.store, kept_as(builder.context, package))
     if about is not None:
-        return _failed_root(worker.context, package, about)
-    return _fresh_root(worker, package)
+        return _failed_root(builder.context, package, about)
+    return _fresh_root(builder, package)
 
 
 @contextmanager
 def _failed_root(context: BuildContext, package: Package, about: kept_roots.Kept) -> Iterator[Root]:
-    place = kept_roots.directory(context, package)
+    place = context.store.failed / kept_as(context, package)
     with context.store.hold(place) as alone:
         if not alone:
             raise ClocheError(
@@ -106,51 +106,48 @@ def _failed_root(context: BuildContext, package: Package, about: kept_roots.Kept
 
 
 def _root_of(context: BuildContext, package: Package, about: kept_roots.Kept, place: Path) -> Root:
+    task = build_task(context, package, [context.layer(id) for id in about.layers])
     binds: tuple[Bind, ...]
     sources = place / kept_roots.SOURCES[about.step]
     if about.step == "merge":
-        binds = (*views.for_merge(context.inputs), Bind(sources, "/run/cloche/out"))
+        binds = (*context.profiles(), Bind(sources, "/run/cloche/out"))
     else:
         binds = (
-            *views.for_build(context.inputs, package),
+            *package_binds(task, context.worker),
             Bind(sources, "/run/cloche/distdir"),
-            *context.jobserver_bind(),
+            *context.worker.jobserver_bind(),
         )
-    binds = (*binds, Bind(place / "tmp", building.PORTAGE_TMP, writable=True))
+    binds = (*binds, Bind(place / "tmp", PORTAGE_TMP, writable=True))
     name = f"{package.category}/{package.pf}"
-    inside = f"{building.PORTAGE_TMP}/{name}"
+    inside = f"{PORTAGE_TMP}/{name}"
     what = f"the merge of {package.cpv}" if about.step == "merge" else package.cpv
     source = f"; its environment: source {inside}/temp/environment"
     return Root(
-        sandbox=context.sandbox(
-            [context.layer(id) for id in about.layers], upper=place, binds=binds
-        ),
+        sandbox=sandbox_of(task, context.worker, upper=place, binds=binds),
         cwd=f"{inside}/work" if (place / "tmp" / name / "work").is_dir() else "/",
         note=f"{what} failed here"
         + (source if (place / "tmp" / name / "temp/environment").is_file() else ""),
         login=False,
-        environment=context.environment(),
+        environment=context.inputs.environment,
     )
 
 
 @contextmanager
-def _fresh_root(worker: Worker, package: Package) -> Iterator[Root]:
-    context = worker.context
-    known = {n: f.made for n, f in forecast(worker).items() if f.made is not None}
-    visible = worker.plan.visible[package.id].build
+def _fresh_root(builder: Builder, package: Package) -> Iterator[Root]:
+    context = builder.context
+    known = {n: f.made for n, f in forecast(builder).items() if f.made is not None}
+    visible = builder.plan.visible[package.id].build
     absent = [name.split("::")[0] for name in visible if name not in known]
     if absent:
         raise not_built(", ".join(absent), f"cloche build {context.inputs.machine}")
-    fetch(context, package, {})
-    sources = live.known(context, package, worker.inputs_of[package.id])
+    fetch(context, package)
+    sources = live.known(context, package, builder.inputs_of[package.id])
     if is_live(package) and sources is None:
         raise not_built(f"the sources of {package.cpv}", f"cloche build {context.inputs.machine}")
-    layers = worker.seen_by_build(package, known)
+    task = build_task(context, package, builder.seen_by_build(package, known), sources)
     with context.store.workspace("shell") as workspace:
-        sandbox = context.sandbox(
-            (*layers, sources.layer) if sources else layers,
-            upper=make_directory(workspace, "root"),
-            binds=building.build_binds(context, package, workspace, live=sources),
-        )
+        upper = make_directory(workspace, "root")
+        binds = build_binds(task, context.worker, workspace)
+        sandbox = sandbox_of(task, context.worker, upper=upper, binds=binds)
         note = f"{package.cpv} is built here; nothing that it does not declare is visible"
-        yield Root(sandbox, note=note, login=False, environment=context.environment())
+        yield Root(sandbox, note=note, login=False, environment=context.inputs.environment)

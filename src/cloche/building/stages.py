@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloche.building.context import BuildContext, make_directory
+from cloche.building.context import BuildContext
 from cloche.layers import Layer
 from cloche.records.events import Stage
 from cloche.records.logs import compress_finished, found_log
@@ -16,6 +16,7 @@ from cloche.sandbox.base import Bind
 from cloche.store import Key, Outcome, remember
 from cloche.tasks.errors import StepError
 from cloche.tasks.guestcall import Call, tail_of
+from cloche.tasks.worker import make_directory
 
 
 def once(
@@ -62,7 +63,7 @@ def stage_call(
         sandbox=context.sandbox(layers, upper=make_directory(workspace, "root"), binds=shown),
         workspace=workspace,
         log=log,
-        environment=context.environment(),
+        environment=context.inputs.environment,
         timeout=context.policy.phase_seconds,
         package=package,
     )

@@ -7,27 +7,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import Any, Literal
 
 import click
 
-from cloche.building.context import BuildContext
 from cloche.building.errors import BuildError
-from cloche.building.machine import build_machine
-from cloche.building.news import news
-from cloche.building.packages import Worker
 from cloche.cli.complete import complete_fragment, complete_machine, complete_package
+from cloche.cli.options import Options, opened_session, say
 from cloche.cli.terminable import terminable
-from cloche.cli.workplace import (
-    Choices,
-    Options,
-    opened_context,
-    prepared,
-    say,
-)
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
 from cloche.display.elog import Collector, drawn
@@ -38,17 +28,8 @@ from cloche.display.text import count, one_line, seconds, size
 from cloche.display.theme import theme_of
 from cloche.errors import ClocheError
 from cloche.output.claim import check_output
-from cloche.output.deliver import Delivered as Results
-from cloche.output.deliver import deliver, finished_machine, remember
-from cloche.plan.names import matching, nearest
-from cloche.plan.plan import narrowed
-from cloche.records.builds import recorded
-from cloche.records.errors import unknown_package
-from cloche.records.events import Delivered, Note, Sink
-from cloche.tasks.errors import (
-    GuestError,
-    StepError,
-)
+from cloche.records.events import Event, Sink
+from cloche.session import Choices, Result
 
 STRICT = "Hide all of the seed but a named toolchain from builds."
 
@@ -221,84 +202,34 @@ def _build(
 ) -> str:
     """Build one machine, or some of its packages; give the line that sums it up."""
     began = time.monotonic()
-    delivered: Results | None = None
     display = make_display(progress, verbose=verbose)
+    collector = Collector()
+
+    def sink(event: Event) -> None:
+        display(event)
+        collector(event)
+
     with (
         terminable(),
-        opened_context(options, project, machine, choices, display) as context,
-        _telling(context, progress),
+        opened_session(options, project, sink=sink) as session,
+        _telling(collector, progress),
         _closing(display),
-        recorded(
-            context.store,
-            context.bus,
-            context.inputs.place,
-            machine.name,
-            count=context.policy.records,
-        ),
     ):
         if isinstance(display, Live):
-            display.attach(context.running.stop_package)
-        worker = _selected(prepared(context, project, machine, choices), choices)
+            display.attach(session.stop_package)
         try:
-            built = build_machine(context, worker)
-            if choices.packages:
-                remember(context, worker, machine)
-            else:
-                delivered = deliver(context, worker, built, machine, directory)
-                _count_news(context, machine)
+            result = session.build(machine.name, choices, directory)
         except BaseException as error:
-            remember(context, worker, machine)
             display.close()  # before anything else is written where it draws
             if isinstance(error, BuildError):
                 _tell_failures(error)
             raise
-        if delivered:
-            context.bus(
-                Delivered(
-                    packages=str(delivered.binpkgs),
-                    stage4=str(delivered.stage4) if delivered.stage4 else None,
-                    logs=str(context.store.logs),
-                )
-            )
+        logs = session.store.logs
     took = seconds(time.monotonic() - began)
-    told = f"{count(built.built, 'package')} built, {built.reused} reused, {took} in all"
+    summary = f"{count(result.built, 'package')} built, {result.reused} reused, {took} in all"
     if progress != "json":
-        _tell_results(delivered, context.store.logs, told)
-    return told
-
-
-def _count_news(context: BuildContext, machine: Machine) -> None:
-    """Say how many unread news items concern a machine that is finished; no news fail a build."""
-    pin = finished_machine(context.store, machine)
-    layers = [context.layer(id) for id in pin.data["layers"]] if pin else []
-    try:
-        unread = sum(not item.read for item in news(context, layers))
-    except (StepError, GuestError) as error:
-        context.bus(Note(text=f"news: {error.what}", level="warning"))
-        return
-    if unread:
-        items = count(unread, "unread news item")
-        text = f"{items} for this machine: `cloche news {machine.name}`"
-        context.bus(Note(text=text))
-
-
-def _selected(worker: Worker, choices: Choices) -> Worker:
-    """The worker for the packages that were asked for. Raises ClocheError."""
-    if choices.packages:
-        wanted = _found(choices.packages, worker)
-        worker = replace(worker, plan=narrowed(worker.plan, wanted), partial=True)
-    return replace(worker, forced=frozenset(_found(choices.rebuild, worker)))
-
-
-def _found(atoms: tuple[str, ...], worker: Worker) -> list[str]:
-    names = [package.id for package in worker.plan.packages]
-    found: list[str] = []
-    for atom in atoms:
-        matched = matching(atom, names)
-        if not matched:
-            raise unknown_package(atom, nearest(atom, names))
-        found += matched
-    return found
+        _tell_results(result, logs, summary)
+    return summary
 
 
 def make_display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Live:
@@ -312,14 +243,14 @@ def make_display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Li
     return Plain(sys.stderr, verbose=verbose)
 
 
-def _tell_results(delivered: Results | None, logs: Path, told: str) -> None:
-    if delivered is not None:
-        if delivered.stage4:
-            length = size(delivered.stage4.stat().st_size)
-            click.echo(f"stage4    {delivered.stage4}  ({length})")
-        click.echo(f"packages  {delivered.binpkgs}")
+def _tell_results(result: Result, logs: Path, summary: str) -> None:
+    if result.stage4:
+        length = size(result.stage4.stat().st_size)
+        click.echo(f"stage4    {result.stage4}  ({length})")
+    if result.packages:
+        click.echo(f"packages  {result.packages}")
     click.echo(f"logs      {logs}")
-    click.echo(told)
+    click.echo(summary)
 
 
 def _tell_failures(error: BuildError) -> None:
@@ -337,10 +268,8 @@ def _tell_failures(error: BuildError) -> None:
 
 
 @contextmanager
-def _telling(context: BuildContext, progress: Progress) -> Iterator[None]:
+def _telling(collector: Collector, progress: Progress) -> Iterator[None]:
     """Show what ebuilds said to their users in the block at its end, also after a failure."""
-    collector = Collector()
-    context.bus.add(collector)
     try:
         yield
     finally:

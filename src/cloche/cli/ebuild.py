@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from cloche.cli.complete import complete_repo
-from cloche.cli.workplace import Options
+from cloche.cli.options import Options
 from cloche.config.errors import Origin, unknown_name
 from cloche.config.newebuild import new_ebuild
 from cloche.config.project import load_project

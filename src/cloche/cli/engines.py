@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from cloche.cli.complete import complete_engine
-from cloche.cli.workplace import Options, opened_store, say
+from cloche.cli.options import Options, opened_store, say
 from cloche.display import engines as shown
 from cloche.engines import choice
 from cloche.errors import Exit

@@ -10,11 +10,11 @@ from collections.abc import Mapping
 import click
 
 from cloche.building.forecast import Forecast, forecast
-from cloche.building.machine import expected_seconds, prepare
-from cloche.building.packages import Worker
+from cloche.building.machine import expected_seconds
+from cloche.building.packages import Builder
 from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
-from cloche.cli.workplace import Choices, Options, opened_context, say, telling_of_long_stages
+from cloche.cli.options import Options, opened_session, say
 from cloche.config.project import load_project
 from cloche.display.picture import Picture, as_dot, as_text, bare
 from cloche.display.state import Status
@@ -26,6 +26,7 @@ from cloche.plan.names import matching, nearest
 from cloche.plan.order import make_order, reduced
 from cloche.plan.select import between, declared, kept, turned, within
 from cloche.records.errors import unknown_package
+from cloche.session import Choices
 
 UNCUT = 1 << 30  # columns
 
@@ -66,19 +67,17 @@ def graph(
 ) -> None:
     """Draw the packages of MACHINE, or those around ATOM, and what they need; build nothing."""
     project = load_project(options.directory)
-    wanted = project.machine(machine)
-    choices = Choices(strict=strict)
-    with opened_context(options, project, wanted, choices, telling_of_long_stages()) as context:
-        worker = prepare(context, wanted.targets)
-        fates = forecast(worker)
-        notes = _notes(worker, fates)
-    resolution = worker.plan.graph
+    with opened_session(options, project, machine) as session:
+        builder = session.prepare(machine, Choices(strict=strict))
+        fates = forecast(builder)
+        notes = _notes(builder, fates)
+    resolution = builder.plan.graph
     names = tuple(package.id for package in resolution.packages)
     if why_needed:
         edges = declared(resolution)
         part = _ways(why_needed, edges)
     else:
-        edges = reduced(make_order(names, worker.plan.waits_for()))
+        edges = reduced(make_order(names, builder.plan.waits_for()))
         part = _around(resolution, edges, atom, depth, reverse=reverse)
     picture = Picture(
         names=tuple(name for name in names if name in part),
@@ -128,11 +127,11 @@ def _found(atom: str, edges: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     return found
 
 
-def _notes(worker: Worker, fates: Mapping[str, Forecast]) -> dict[str, str]:
+def _notes(builder: Builder, fates: Mapping[str, Forecast]) -> dict[str, str]:
     notes = {}
-    for package in worker.plan.packages:
+    for package in builder.plan.packages:
         fate = fates[package.id].fate
-        took = expected_seconds(worker.context.store, package) if fate != "reuse" else None
+        took = expected_seconds(builder.context.store, package) if fate != "reuse" else None
         notes[package.id] = fate if took is None else f"{fate}, ~{seconds(took)}"
     return notes
 

@@ -9,7 +9,7 @@ from dataclasses import asdict
 import click
 
 from cloche.cli.complete import complete_machine
-from cloche.cli.workplace import Options, opened_store, project_or_none
+from cloche.cli.options import Options, opened_store, project_or_none
 from cloche.display.text import seconds
 from cloche.plan.names import matching, nearest
 from cloche.records.builds import recorded_events, records

@@ -3,46 +3,26 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 
 import click
 import msgspec
 
-from cloche.building import (
-    binpkg,
-    locking,
-)
-from cloche.building.context import BuildContext, Inputs
 from cloche.building.errors import MissingSeedError
-from cloche.building.fetch import fetch as fetch_package
-from cloche.building.liveahead import fetch_live, lacking_live, live_packages
-from cloche.building.machine import FETCHERS
 from cloche.cli.build import live_option
 from cloche.cli.complete import complete_machine
+from cloche.cli.options import Options, opened_session, say, telling_of_long_stages
 from cloche.cli.repo import sync_index, sync_repository
-from cloche.cli.seed import How, make_seed
+from cloche.cli.seed import say_of_seed
 from cloche.cli.terminable import terminable
-from cloche.cli.workplace import (
-    Choices,
-    Options,
-    opened_context,
-    prepared,
-    say,
-    telling_of_long_stages,
-)
 from cloche.config import lock as locks
-from cloche.config.drift import inputs_drift, live_drift, packages_drift
 from cloche.config.errors import Origin, no_machines
-from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
 from cloche.display.text import count, one_line, size
-from cloche.errors import ClocheError, Exit
-from cloche.plan.depgraph import Package
+from cloche.errors import Exit
 from cloche.records.events import Event, Fetched
-from cloche.tasks import distfiles
+from cloche.session import Choices, SeedOptions
 
 
 @click.command(
@@ -80,34 +60,23 @@ def lock(
     if not check:
         locks.check(project.lock)
     told, differs, failed = {}, False, False
-    choices = Choices(live=live)
     for name in _named(project, machines):
-        wanted = project.machine(name)
-        with (
-            terminable(),
-            opened_context(options, project, wanted, choices, telling_of_long_stages()) as context,
-        ):
-            worker = prepared(context, project, wanted, choices)
-            before = locks.read(project.lock)
-            for error in [] if check else fetch_live(worker, update=update):
-                say(one_line(str(error)))
-                failed = True
-            packages = worker.plan.packages
-            gpkgs = locking.fetched_binpkgs(context, packages)
-            now = locking.locked(before, wanted, context.inputs, packages, gpkgs)
-            live_ones = [each.id for each in live_packages(worker)]
-            changes = _changes(before, now, name)
-            changes += live_drift(live_ones, before, locks.read(project.lock))
-            if not check:
-                _write(project, wanted, context.inputs, packages, gpkgs)
-        entry = now.machines[name]
-        differs |= bool(changes)
-        told[name] = {"changes": changes, "repos": entry.repos, "packages": entry.packages} | {
+        with terminable(), opened_session(options, project, name) as session:
+            now = session.lock(name, Choices(live=live), check=check, update=update)
+        for error in now.failed:
+            say(one_line(str(error)))
+        entry = now.machine
+        failed |= bool(now.failed)
+        differs |= bool(now.changes)
+        told[name] = {
+            "changes": now.changes,
+            "repos": entry.repos,
+            "packages": entry.packages,
             "distfiles": [file.name for file in entry.distfiles],
             "binpkgs": [pin.path for pin in entry.binpkgs],
-            "live": {id: locks.read(project.lock).live.get(id) for id in live_ones},
+            "live": now.live,
         }
-        _tell(name, entry, changes, check=check)
+        _tell(name, entry, now.changes, check=check)
     differs |= _tidy(project, check=check)
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(told), indent=2))
@@ -126,26 +95,7 @@ def _tidy(project: Project, *, check: bool) -> bool:
     return bool(gone)
 
 
-def _write(
-    project: Project,
-    machine: Machine,
-    inputs: Inputs,
-    packages: tuple[Package, ...],
-    gpkgs: Mapping[str, str],
-) -> None:
-    locks.change(project.lock, lambda lock: locking.locked(lock, machine, inputs, packages, gpkgs))
-
-
-def _changes(before: locks.Lock, now: locks.Lock, name: str) -> list[str]:
-    """What changes for a machine; all of it is new where it was not locked."""
-    old, new = before.machines.get(name), now.machines[name]
-    if old is None:
-        return ["it was not locked before"]
-    repos = {repo: now.repos[repo] for repo in new.repos}  # not those of other machines
-    return inputs_drift(old, new, before.repos, repos) + packages_drift(old, new)
-
-
-def _tell(name: str, entry: locks.MachineLock, changes: list[str], *, check: bool) -> None:
+def _tell(name: str, entry: locks.MachineLock, changes: Sequence[str], *, check: bool) -> None:
     made_of = f"{count(len(entry.packages), 'package')}, {count(len(entry.distfiles), 'distfile')}"
     if entry.binpkgs:
         made_of += f", {count(len(entry.binpkgs), 'binary package')}"
@@ -193,17 +143,6 @@ def _fetch(options: Options, project: Project, name: str, choices: Choices) -> d
             sync_repository(options, project, spec)
     for host in wanted.binrepos:
         sync_index(options, project, project.binrepos[host])
-    try:
-        return _fetch_sources(options, project, name, choices)
-    except MissingSeedError:
-        make_seed(options, project, project.seeds[wanted.seed], How())
-    return _fetch_sources(options, project, name, choices)
-
-
-def _fetch_sources(
-    options: Options, project: Project, name: str, choices: Choices
-) -> dict[str, list[str]]:
-    wanted = project.machine(name)
     fetched: list[str] = []
     stages = telling_of_long_stages()
 
@@ -213,50 +152,18 @@ def _fetch_sources(
             say(f"  {event.file}  {size(event.size)}")
         stages(event)
 
-    with terminable(), opened_context(options, project, wanted, choices, sink) as context:
-        worker = prepared(context, project, wanted, choices)
-        packages = worker.plan.packages
-        named = {file.name: file for each in packages for file in each.distfiles}
-        files = tuple(named.values())
-        lacking = distfiles.missing(context.store, files)
-        say(f"{name}: {count(len(files), 'distfile')}, {len(lacking)} to be fetched")
-        failed = _all(context, packages)
-        missing = sorted({file.name for file in distfiles.missing(context.store, files)})
-        missing += sorted(
-            each.binary.path for each in packages if each.binary and not binpkg.found(context, each)
-        )
-        failed += fetch_live(worker)
-        missing += lacking_live(worker)
-    for error in failed:
+    with terminable(), opened_session(options, project, sink=sink) as session:
+        try:
+            found = session.fetch(name, choices)
+        except MissingSeedError:
+            say_of_seed(session, project.seeds[wanted.seed], SeedOptions())
+            found = session.fetch(name, choices)
+    for error in found.failed:
         say(one_line(str(error)))
+    missing = list(found.missing)
     ending = f", {len(missing)} missing: {', '.join(missing)}" if missing else ""
     say(f"{name}: {count(len(fetched), 'file')} fetched{ending}")
-    return {"files": sorted(named), "fetched": fetched, "missing": missing}
-
-
-def _all(context: BuildContext, packages: tuple[Package, ...]) -> list[ClocheError]:
-    """Fetch for all packages, a few at once; what could not be had."""
-    failed: list[ClocheError] = []
-
-    def one(package: Package) -> None:
-        try:
-            if package.binary is not None:
-                binpkg.obtain(context, package)
-            else:
-                fetch_package(context, package, dict(os.environ))
-        except ClocheError as error:
-            failed.append(error)
-
-    working = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
-    try:
-        for future in [working.submit(one, package) for package in packages]:
-            future.result()
-    except BaseException:
-        context.running.stop()
-        raise
-    finally:
-        working.shutdown(cancel_futures=True)
-    return failed
+    return {"files": list(found.files), "fetched": fetched, "missing": missing}
 
 
 def _named(project: Project, machines: tuple[str, ...]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from cloche.cli.workplace import Options, opened_store
+from cloche.cli.options import Options, opened_store
 from cloche.display.text import visible
 from cloche.errors import ClocheError
 from cloche.plan.names import matching, nearest

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 import click
 
-from cloche.cli.workplace import Options, opened_store, say
+from cloche.cli.options import Options, opened_store, say
 from cloche.display.text import seconds
 from cloche.plan.depgraph import Depgraph, decode_depgraph
 from cloche.plan.names import matching, nearest

@@ -14,7 +14,7 @@ import click
 
 from cloche import __version__
 from cloche.cli.complete import complete_engine
-from cloche.cli.workplace import ENGINE, STORE, Options, everywhere, say
+from cloche.cli.options import ENGINE, STORE, Options, everywhere, say
 from cloche.display.text import one_line
 from cloche.errors import ClocheError, Exit, host_trouble
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,10 +12,11 @@ import click
 from cloche.building.categories import check_categories
 from cloche.building.manifest import Manifest, manifests
 from cloche.cli.complete import complete_machine, complete_repo
-from cloche.cli.workplace import Choices, Options, opened_context, say, telling_of_long_stages
+from cloche.cli.options import Options, opened_session, say
 from cloche.config.errors import Origin, no_machines, unknown_name, unwritable
 from cloche.config.project import Project, load_project
 from cloche.errors import Exit
+from cloche.session import Choices
 
 
 @click.command(
@@ -52,19 +52,18 @@ def manifest(
     project = load_project(options.directory)
     if not project.machines:
         raise no_machines(Origin(project.root))
-    wanted = project.machine(machine or min(project.machines))
+    name = machine or min(project.machines)
     packages = dict(_packages(project, what))
     wrong = 0
-    choices = Choices(offline=check)
-    with opened_context(options, project, wanted, choices, telling_of_long_stages()) as context:
-        names = (name for each in packages.values() for name in each)
-        check_categories(context.inputs, (name.partition("/")[0] for name in names))
-        environment = None if check else dict(os.environ)
+    with opened_session(options, project, name) as session:
+        context = session.context(project.machine(name), Choices(offline=check))
+        names = (each for chosen in packages.values() for each in chosen)
+        check_categories(context.inputs, (each.partition("/")[0] for each in names))
         for repo, chosen in packages.items():
             place = project.repos[repo].path
             if place is None or not chosen:
                 continue
-            for made in manifests(context, repo, chosen, environment, anew=force):
+            for made in manifests(context, repo, chosen, anew=force):
                 wrong += _checked(place, made) if check else _written(place, made)
     if check and wrong:
         sys.exit(Exit.FAILED)

@@ -7,13 +7,12 @@ from dataclasses import asdict
 
 import click
 
-from cloche.building.news import Item, mark_read, news
+from cloche.building.news import Item, mark_read
 from cloche.cli.complete import complete_machine
-from cloche.cli.workplace import Choices, Options, opened_context, telling_of_long_stages
+from cloche.cli.options import Options, opened_session
 from cloche.config.project import load_project
 from cloche.display.text import one_line, visible
 from cloche.errors import ClocheError
-from cloche.output.deliver import finished_machine
 
 
 @click.command(
@@ -41,19 +40,15 @@ def news_command(
     printed counts as read, for all machines of the project. In the list N stands for unread.
     """
     project = load_project(options.directory)
-    wanted = project.machine(machine)
-    choices = Choices(offline=True)
-    with opened_context(options, project, wanted, choices, telling_of_long_stages()) as context:
-        pin = finished_machine(context.store, wanted)
-        layers = [context.layer(id) for id in pin.data["layers"]] if pin else []
-        found = news(context, layers)
+    with opened_session(options, project, machine) as session:
+        found = session.news(machine)
         chosen = _chosen(found, names, every=every)
         if as_json:
             click.echo(json.dumps([asdict(item) for item in chosen], indent=2))
             return
         if names or read:
             click.echo("\n\n".join(visible(item.text.rstrip("\n")) for item in chosen))
-            mark_read(context.store, context.inputs.place, chosen)
+            mark_read(session.store, project.machine(machine).place, chosen)
             return
     for item in chosen:
         mark = " " if item.read else "N"

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 import msgspec
 
-from cloche.building.forecast import Forecast, forecast, live_to_build, to_fetch
-from cloche.building.packages import Worker
 from cloche.cli.build import common
 from cloche.cli.complete import complete_machine
-from cloche.cli.workplace import (
-    Choices,
-    Options,
-    complaints_of,
-    opened_context,
-    prepared,
-    say,
-    sayings_of,
-    telling_of_long_stages,
-)
+from cloche.cli.options import Options, opened_session, say
 from cloche.config.complaints import Complaint
 from cloche.config.project import load_project
 from cloche.display.plantable import Row, as_table
 from cloche.display.text import one_line
 from cloche.display.theme import theme_of
-from cloche.output.deliver import check_hooks_of_done
-from cloche.output.recall import resolution_before
 from cloche.plan.changes import changed_since, gone
-from cloche.plan.depgraph import Depgraph, Package
+from cloche.plan.depgraph import Package
+from cloche.session import Choices, Preview
 
 
 @click.command(
@@ -65,33 +53,28 @@ def plan(
     if that depends on the result of a build.
     """
     project = load_project(options.directory)
-    wanted = project.machine(machine)
-    with opened_context(options, project, wanted, choices, telling_of_long_stages()) as context:
-        worker = prepared(context, project, wanted, choices)
-        fates = forecast(worker)
-        if (refused := live_to_build(worker, fates)) is not None:
-            say(f"warning: {one_line(str(refused))}")
-        before = resolution_before(context.store, wanted)
-        rows = _rows(worker, fates, before)
-        known = {name: each.made for name, each in fates.items() if each.made is not None}
-        check_hooks_of_done(worker, known)
+    with opened_session(options, project, machine) as session:
+        seen = session.plan(machine, choices)
+    if seen.refused is not None:
+        say(f"warning: {one_line(str(seen.refused))}")
+    rows = _rows(seen)
+    left = gone(seen.builder.plan.graph, seen.before)
     if as_json:
-        data = _as_data(worker, fates, rows, gone(worker.plan.graph, before))
-        data["warnings"] = _warnings((*complaints_of(worker, wanted), *sayings_of(worker)))
+        data = _as_data(seen, rows, left)
+        data["warnings"] = _warnings(seen.warnings)
         # json itself takes four times as long to indent; what is not UTF-8 in a path is a "?".
         text = json.dumps(data, ensure_ascii=False).encode(errors="replace")
         click.echo(msgspec.json.format(text, indent=2))
     else:
-        for line in as_table(rows, gone(worker.plan.graph, before), theme_of(sys.stdout)):
+        for line in as_table(rows, left, theme_of(sys.stdout)):
             click.echo(line)
 
 
-def _rows(worker: Worker, fates: Mapping[str, Forecast], before: Depgraph) -> list[Row]:
+def _rows(seen: Preview) -> list[Row]:
     """The rows of the table, in merge order."""
-    graph = worker.plan.graph
+    graph, fates = seen.builder.plan.graph, seen.fates
     again = frozenset(name for name, each in fates.items() if each.fate != "reuse")
-    found = changed_since(graph, before, again)
-    sizes = to_fetch(worker, fates)
+    found = changed_since(graph, seen.before, again)
     return [
         Row(
             fate=fates[package.id].fate,
@@ -101,8 +84,8 @@ def _rows(worker: Worker, fates: Mapping[str, Forecast], before: Depgraph) -> li
             else f"{package.slot}/{package.sub_slot}",
             repo=package.repo,
             change=found[package.id],
-            fetch=sizes.get(package.id, 0),
-            marks=_marks(package, member=package.id in worker.plan.members),
+            fetch=seen.fetch.get(package.id, 0),
+            marks=_marks(package, member=package.id in seen.builder.plan.members),
         )
         for package in graph.packages
     ]
@@ -126,15 +109,10 @@ def _warnings(complaints: tuple[Complaint, ...]) -> list[dict[str, Any]]:
     ]
 
 
-def _as_data(
-    worker: Worker,
-    fates: Mapping[str, Forecast],
-    rows: Sequence[Row],
-    left: Sequence[str],
-) -> dict[str, Any]:
-    plan_ = worker.plan
+def _as_data(seen: Preview, rows: Sequence[Row], left: Sequence[str]) -> dict[str, Any]:
+    plan_, fates = seen.builder.plan, seen.fates
     return {
-        "machine": worker.context.inputs.machine,
+        "machine": seen.builder.context.inputs.machine,
         "fetch": sum(row.fetch for row in rows),
         "gone": list(left),
         "use_expand_hidden": list(plan_.graph.use_expand_hidden),

@@ -8,7 +8,7 @@ from dataclasses import asdict
 import click
 
 from cloche.cli.complete import complete_repo
-from cloche.cli.workplace import Options, opened_store, say
+from cloche.cli.options import Options, opened_store, say
 from cloche.config.errors import nearest
 from cloche.config.project import Project, load_project
 from cloche.errors import ClocheError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from cloche.cli.workplace import say
+from cloche.cli.options import say
 from cloche.display.text import size as written
 from cloche.display.text import visible
 

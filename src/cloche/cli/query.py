@@ -11,7 +11,7 @@ from typing import Any, get_args
 import click
 
 from cloche.cli.complete import complete_machine, complete_package
-from cloche.cli.workplace import Options, opened_store, project_or_none
+from cloche.cli.options import Options, opened_store, project_or_none
 from cloche.display.elog import drawn
 from cloche.display.text import count, one_line, size
 from cloche.display.theme import theme_of

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +12,19 @@ import click
 from cloche.binhosts import index as binhosts
 from cloche.binhosts.errors import MissingIndexError
 from cloche.cli.complete import complete_repo
+from cloche.cli.options import Options, opened_store, say
 from cloche.cli.progress import ChangingLine, Transferred
 from cloche.cli.seed import FILE
 from cloche.cli.terminable import terminable
-from cloche.cli.workplace import Options, opened_store, say
 from cloche.config import lock as locks
 from cloche.config.binrepos import BinrepoSpec
 from cloche.config.project import Project, RepoSpec, load_project
 from cloche.display.text import seconds, size
 from cloche.fetching.download import shown
+from cloche.session import Progressing, SyncOptions, inputs
 from cloche.store import Store
 from cloche.trees.errors import unknown_repository
-from cloche.trees.methods import SyncContext
 from cloche.trees.stored import Taken, find_tree, stored_trees
-from cloche.trees.stored import sync as sync_tree
 
 MIRROR = "Gentoo mirror for snapshots [the declared one, $CLOCHE_GENTOO_MIRROR, Gentoo's default]."
 KEYRING = "File with the OpenPGP keys it may be signed by [the declared one, Gentoo's]."
@@ -103,11 +101,10 @@ def sync_index(
 ) -> str:
     """Take the index of a binary package host, and say so; its id."""
     with terminable(), opened_store(options, project) as store:
-        waiting = partial(say, "  another cloche process is taking it: waiting")
-        with store.lock(f"binrepo-{spec.name}", waiting):
-            host = binhosts.sync(
-                store, project, spec, update=update, progress=Transferred().progress
-            )
+        how = SyncOptions(
+            update=update, progress=Progressing(_report, bytes=Transferred().progress)
+        )
+        host = inputs.sync_index(store, project, spec, how)
         length = store.blob(host.index).size
     signed = f"signed by a key of {host.keyring}" if host.keyring else "unsigned"
     say(f"{spec.name}: index {host.index[:12]} ({size(length)}), packages {signed}")
@@ -132,21 +129,13 @@ def sync_repository(
         say(f"  {text}")
 
     with terminable(), opened_store(options, project) as store:
-        context = SyncContext(
-            cache=store.downloads,
-            mirror=mirror,
-            keyring=keyring.absolute() if keyring else None,
-            report=report,
-            status=line,
-            progress=Transferred().progress,
-        )
-        waiting = partial(say, "  another cloche is taking it: waiting for that")
-        with store.lock(f"repo-{spec.name}", waiting):
-            taken, new = sync_tree(store, project, spec, context, update=update)
+        progress = Progressing(report, line, Transferred().progress)
+        how = SyncOptions(mirror, keyring, update=update, progress=progress)
+        synced = inputs.sync_repository(store, project, spec, how)
         line.end()
-        tree = store.tree(taken.pin.tree)
-    how = f"in {seconds(time.monotonic() - began)}" if new else "here already"
-    say(f"{spec.name}: {_state(taken)}, {tree.files} files, {how}")
+        taken, tree = synced.taken, store.tree(synced.taken.pin.tree)
+    when = f"in {seconds(time.monotonic() - began)}" if synced.new else "here already"
+    say(f"{spec.name}: {_state(taken)}, {tree.files} files, {when}")
     return taken
 
 
@@ -267,3 +256,7 @@ def _state(taken: Taken) -> str:
     """The words that tell this state from others."""
     pin = taken.pin
     return pin.commit[:12] or pin.timestamp or pin.file or f"tree {pin.tree[:12]}"
+
+
+def _report(text: str) -> None:
+    say(f"  {text}")

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from cloche.cli.complete import complete_build, complete_machine
-from cloche.cli.workplace import Options, opened_store
+from cloche.cli.options import Options, opened_store
 from cloche.config.project import load_project
 from cloche.display import report as html
 from cloche.display.timeline import timeline

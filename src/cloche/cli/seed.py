@@ -5,38 +5,23 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cloche.cli.complete import complete_seed
+from cloche.cli.options import Options, opened_session, opened_store, project_or_none, say
 from cloche.cli.progress import Transferred
 from cloche.cli.terminable import terminable
-from cloche.cli.workplace import (
-    Options,
-    opened_engine,
-    opened_store,
-    project_or_none,
-    say,
-    try_host,
-)
 from cloche.config import lock as locks
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.display.text import seconds, size
 from cloche.seeds.errors import unknown_seed
-from cloche.seeds.stored import (
-    Seed,
-    StoredSeed,
-    bootstrap,
-    find_seed,
-    lock_found,
-    stored_seeds,
-    used_by,
-)
-from cloche.seeds.types import SeedContext
+from cloche.seeds.stored import Seed, StoredSeed, stored_seeds, used_by
+from cloche.session import Progressing, SeedOptions, Session
+from cloche.session.inputs import declared_seed
 from cloche.store import Store
 
 MIRROR = (
@@ -90,65 +75,31 @@ def bootstrap_command(
     to cloche.lock, and a seed that is in there already is made of that again.
     """
     project = load_project(options.directory)
-    how = How(mirror, keyring, update=update, force=force)
-    make_seed(options, project, declared(project, name), how)
+    how = SeedOptions(mirror, keyring, update=update, force=force)
+    make_seed(options, project, declared_seed(project, name), how)
 
 
-@dataclass(frozen=True, slots=True)
-class How:
-    """The options of making a seed."""
-
-    mirror: str | None = None
-    keyring: Path | None = None
-    update: bool = False
-    force: bool = False
+def make_seed(options: Options, project: Project, spec: SeedSpec, how: SeedOptions) -> StoredSeed:
+    """Make a declared seed, unless it is there, and say so."""
+    with terminable(), opened_session(options, project) as session:
+        return say_of_seed(session, spec, how)
 
 
-def make_seed(options: Options, project: Project, spec: SeedSpec, how: How) -> StoredSeed:
+def say_of_seed(session: Session, spec: SeedSpec, how: SeedOptions) -> StoredSeed:
     """Make a declared seed, unless it is there, and say so."""
     began = time.monotonic()
-    with (
-        terminable(),
-        opened_engine(options) as engine,
-        opened_store(options, project) as store,
-    ):
-        made = _here(store, project, spec, how)
-        if made is not None:
-            return made
-        locks.check(project.lock)
-        try_host(store, engine)
-        means = SeedContext(
-            engine=engine,
-            cache=store.downloads,
-            log=store.logs / f"seed-{spec.name}.log",
-            mirror=how.mirror,
-            keyring=how.keyring.absolute() if how.keyring else None,
-            apart=(store.path,),
-            report=_report,
-            progress=Transferred().progress,
-        )
-        waiting = partial(say, "  another cloche is making it: waiting for that")
-        with store.lock(f"seed-{spec.name}", waiting):
-            # Another one may have made it while this one waited.
-            made = _here(store, project, spec, how)
-            if made is not None:
-                return made
-            made = bootstrap(store, project, spec, means, update=how.update)
-        tree = store.tree(made.layer)
+    progress = Progressing(report=_report, bytes=Transferred().progress)
+    made = session.seed(spec, replace(how, progress=progress))
+    seed, about = made.seed, made.seed.about
+    if not made.new:
+        say(f"seed {spec.name}: here already ({seed.layer[:12]})")
+        return seed
+    tree = session.store.tree(seed.layer)
     say(
         f"seed {spec.name}: {tree.files} files, {size(tree.size)}, "
-        f"Portage {made.about.portage}, in {seconds(time.monotonic() - began)}"
+        f"Portage {about.portage}, in {seconds(time.monotonic() - began)}"
     )
-    return made
-
-
-def _here(store: Store, project: Project, spec: SeedSpec, how: How) -> StoredSeed | None:
-    """The seed if it was made before and is not to be made anew; locked, and said."""
-    made = None if how.force or how.update else find_seed(store, project, spec)
-    if made is not None:
-        lock_found(store, project, spec, made)
-        say(f"seed {spec.name}: here already ({made.layer[:12]})")
-    return made
+    return seed
 
 
 @seed.command(
@@ -242,19 +193,6 @@ def rm_command(options: Options, name: str, layer: str | None, every: bool, dry_
 
 def _kind(about: Seed) -> str:
     return f"{about.type} {about.suite}".rstrip()
-
-
-def declared(project: Project, name: str | None) -> SeedSpec:
-    """The seed of that name, or the only one. Raises `SeedError`."""
-    if name is None and len(project.seeds) == 1:
-        return next(iter(project.seeds.values()))
-    if name is None and not project.seeds:
-        raise unknown_seed("", ())
-    if name is None:
-        raise click.UsageError(f"name one of: {', '.join(project.seeds)}")
-    if name not in project.seeds:
-        raise unknown_seed(name, project.seeds)
-    return project.seeds[name]
 
 
 def _named(store: Store, name: str) -> list[StoredSeed]:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import click
 
-from cloche.cli.seed import FILE, KEYRING, MIRROR, How, data_of, make_seed, seed
-from cloche.cli.workplace import Options, opened_store
+from cloche.cli.options import Options, opened_store
+from cloche.cli.seed import FILE, KEYRING, MIRROR, data_of, make_seed, seed
 from cloche.config.declare import check_declaration, declare_seed
 from cloche.config.errors import Origin
 from cloche.config.project import SeedSpec, load_project
 from cloche.seeds.arch import host_arch
+from cloche.session import SeedOptions
 
 NAME = click.option("--name", help="What to call it [its type, or a stage3's flavour].")
 JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
@@ -130,7 +131,7 @@ def _add(
     }
     spec = SeedSpec(name, kind, table, Origin(project.file))
     check_declaration(project, spec)
-    made = make_seed(options, project, spec, How())
+    made = make_seed(options, project, spec, SeedOptions())
     declare_seed(project, spec)  # not before: what was refused may be added in another way
     if as_json:
         with opened_store(options, project) as store:

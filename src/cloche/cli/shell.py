@@ -7,19 +7,16 @@ import sys
 
 import click
 
-from cloche.building import shells
-from cloche.building.context import BuildContext
-from cloche.building.machine import prepare
+from cloche.building.shells import Root
 from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
+from cloche.cli.options import Options, opened_session, say
 from cloche.cli.streams import Streams
-from cloche.cli.workplace import Choices, Options, opened_context, say, telling_of_long_stages
 from cloche.config.project import load_project
 from cloche.display.text import one_line
-from cloche.output.claim import BINPKGS
-from cloche.output.deliver import finished_machine
-from cloche.sandbox.base import Command
+from cloche.sandbox.base import Command, Engine
 from cloche.sandbox.errors import ProgramError
+from cloche.session import Choices
 from cloche.tasks.guestcall import ENVIRONMENT
 
 
@@ -52,31 +49,25 @@ def shell(
     there, and the packages of PROJECT/out/MACHINE for --usepkg; it has no network.
     """
     project = load_project(options.directory)
-    wanted = project.machine(machine)
-    choices = Choices(strict=strict, offline=True)
-    with opened_context(options, project, wanted, choices, telling_of_long_stages()) as context:
-        if atom is None:
-            pin = finished_machine(context.store, wanted)
-            opened = shells.machine_root(
-                context, machine, pin, project.root / "out" / machine / BINPKGS
-            )
-        else:
-            opened = shells.package_root(prepare(context, wanted.targets), atom)
-        with opened as root:
-            if root.note:
-                say(root.note)
-            status = _run(context, root, command)
+    choices = Choices(strict=strict)
+    with (
+        opened_session(options, project, machine) as session,
+        session.shell(machine, atom, choices) as root,
+    ):
+        if root.note:
+            say(root.note)
+        status = _run(session.engine, root, command)
     sys.exit(status)
 
 
-def _run(context: BuildContext, root: shells.Root, words: tuple[str, ...]) -> int:
+def _run(engine: Engine, root: Root, words: tuple[str, ...]) -> int:
     """Run a command joined to our streams, or a login shell; give its exit status."""
     tty = sys.stdin.isatty() and sys.stdout.isatty()
     argv = words or ("/bin/bash", "--login") if root.login else words or ("/bin/bash",)
     environment = {**ENVIRONMENT, "TERM": "xterm-256color" if tty else "dumb", **root.environment}
     streams = Streams(tty=tty)
     try:
-        process = context.engine.start(
+        process = engine.start(
             root.sandbox,
             Command(argv, environment, cwd=root.cwd, tty=tty),
             stdin=streams.stdin,
@@ -88,7 +79,6 @@ def _run(context: BuildContext, root: shells.Root, words: tuple[str, ...]) -> in
         return 127 if error.errno == errno.ENOENT else 126
     finally:
         streams.given()
-    context.running.add(process)
     ended = process.wait()
     streams.join()
     return ended.status if ended else 1

@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from cloche import store as stores
-from cloche.cli.workplace import Options, opened_store, project_or_none, say, store_path
+from cloche.cli.options import Options, opened_store, project_or_none, say, store_path
 from cloche.display.text import count, size
 from cloche.errors import ClocheError, Exit
 from cloche.layers.layer import possible_ids

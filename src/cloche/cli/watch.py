@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from cloche.cli.build import Progress, make_display
-from cloche.cli.workplace import say
+from cloche.cli.options import say
 from cloche.display.plain import Plain
 from cloche.display.text import one_line
 from cloche.errors import ClocheError

@@ -8,8 +8,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from cloche.building import views
-from cloche.building.context import BuildContext, make_directory
+from cloche.building.context import BuildContext
 from cloche.building.stages import once, stage_call, stage_failed
 from cloche.output import claim
 from cloche.plan.depgraph import Package
@@ -18,6 +17,7 @@ from cloche.records.logs import new_log
 from cloche.sandbox.base import Bind
 from cloche.store import Blob, Outcome, make_key
 from cloche.tasks.guestcall import call
+from cloche.tasks.worker import make_directory
 
 INDEX = "Packages"
 
@@ -66,7 +66,7 @@ def _index(context: BuildContext, packages: Sequence[tuple[Package, str]]) -> Ou
         output = make_directory(workspace, "out")
         _lay_out(context, packages, output)
         binds = (
-            *views.for_merge(context.inputs),
+            *context.profiles(),
             Bind(output, "/run/cloche/out", writable=True),
         )
         wanted = stage_call(context, "binhost", {}, workspace, log, binds=binds)

@@ -7,12 +7,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.building.context import BuildContext
 from cloche.building.finish import finish
 from cloche.building.liveahead import remembered_sources
 from cloche.building.machine import Built
 from cloche.building.metadata import remembered_caches
-from cloche.building.packages import Made, NotMergedError, Worker
+from cloche.building.packages import Builder, Made, NotMergedError
 from cloche.composing import contests as contests_of
 from cloche.composing import hooks
 from cloche.config.machine import Machine
@@ -32,13 +31,12 @@ class Delivered:
     stage4: Path | None
 
 
-def deliver(
-    context: BuildContext, worker: Worker, built: Built, machine: Machine, directory: Path
-) -> Delivered:
+def deliver(builder: Builder, built: Built, machine: Machine, directory: Path) -> Delivered:
     """Write a machine's outputs. Raises StepError, CollisionError, ClocheError."""
+    context = builder.context
     directory.mkdir(parents=True, exist_ok=True)
-    layers = _members(worker, built.made)
-    check_hooks(worker, layers, built.plan.members)
+    layers = _members(builder, built.made)
+    check_hooks(builder, layers, built.plan.members)
     sets = [f"@{name}" for name in machine.sets]
     by_id = built.plan.graph.by_id()
     packages = [by_id[name] for name in built.plan.members]
@@ -50,37 +48,39 @@ def deliver(
         blobs.append(blob)
     gpkgs = [(package, built.made[package.id].gpkg) for package in packages]
     blobs.append(publish(context, gpkgs, directory / BINPKGS, machine.root))
-    remember(context, worker, machine, layers=(*layers, state), blobs=tuple(blobs))
+    remember(builder, machine, layers=(*layers, state), blobs=tuple(blobs))
     return Delivered(directory / BINPKGS, stage4)
 
 
-def check_hooks(worker: Worker, layers: Sequence[Layer], members: Sequence[str]) -> None:
+def check_hooks(builder: Builder, layers: Sequence[Layer], members: Sequence[str]) -> None:
     """Warn of members that change what others own. Raises StepError where that is an error."""
-    by_id, context = worker.plan.graph.by_id(), worker.context
+    by_id, context = builder.plan.graph.by_id(), builder.context
     packages = [by_id[name] for name in members]
-    parts = worker.context.inputs.seed_parts
-    bottom = (*worker.context.inputs.base, *(parts.visible(parts.layers) if parts else ()))
-    found = hooks.changes(packages, layers, worker.contests)
-    found += hooks.losses(packages, layers, bottom, worker.contests)
+    parts = builder.context.inputs.seed_parts
+    bottom = (*builder.context.inputs.ground, *(parts.visible(parts.layers) if parts else ()))
+    found = hooks.changes(packages, layers, builder.contests)
+    found += hooks.losses(packages, layers, bottom, builder.contests)
     hooks.refuse(found, strict=context.policy.strict_hooks)
     for each in found:
         context.bus(Note(text=f"{each.culprit} {each.text}", level="warning"))
 
 
-def check_hooks_of_done(worker: Worker, made: Mapping[str, Made]) -> None:
+def check_hooks_of_done(builder: Builder, made: Mapping[str, Made]) -> None:
     """The same for a machine whose every member is done already; nothing for any other."""
-    members = worker.plan.members
+    members = builder.plan.members
     if made.keys() >= set(members):
         with suppress(NotMergedError):
-            check_hooks(worker, _members(worker, made, look=True), members)
+            check_hooks(builder, _members(builder, made, look=True), members)
 
 
-def _members(worker: Worker, made: Mapping[str, Made], *, look: bool = False) -> tuple[Layer, ...]:
+def _members(
+    builder: Builder, made: Mapping[str, Made], *, look: bool = False
+) -> tuple[Layer, ...]:
     """The layers of a machine's members, for the whole seed: a strict machine delivers that."""
-    parts = worker.context.inputs.seed_parts
+    parts = builder.context.inputs.seed_parts
     seed = parts.visible(parts.layers) if parts else ()
-    where = f"machine {worker.context.inputs.machine}"
-    return worker.layers(worker.plan.members, made, seed, where=where, look=look)
+    where = f"machine {builder.context.inputs.machine}"
+    return builder.layers(builder.plan.members, made, seed, where=where, look=look)
 
 
 def pin_name(machine: Machine) -> str:
@@ -89,8 +89,7 @@ def pin_name(machine: Machine) -> str:
 
 
 def remember(
-    context: BuildContext,
-    worker: Worker,
+    builder: Builder,
     machine: Machine,
     *,
     layers: Sequence[Layer] = (),
@@ -101,14 +100,14 @@ def remember(
     ``layers`` are all of the finished machine's, the state layer last. Without them it is not
     finished, and what an earlier run finished stays pinned beside what is new.
     """
-    results = [made for made, _ in worker.results.values()]
-    inputs = context.inputs
+    results = [made for made, _ in builder.results.values()]
+    context, inputs = builder.context, builder.context.inputs
     trees = {made.layer for made in results} | {layer.id for layer in inputs.base}
-    trees |= worker.composed | {repo.tree for repo in inputs.repos.values()}
-    trees |= remembered_caches(context) | remembered_sources(worker)
-    parts = worker.context.inputs.seed_parts
+    trees |= builder.composed | {repo.tree for repo in inputs.repos.values()}
+    trees |= remembered_caches(context) | remembered_sources(builder)
+    parts = inputs.seed_parts
     trees |= parts.trees if parts else set()
-    kept = {made.gpkg for made in results} | set(blobs) | {worker.depgraph}
+    kept = {made.gpkg for made in results} | set(blobs) | {builder.depgraph}
     before = context.store.pin_of(pin_name(machine))
     data = {}
     if not layers:
@@ -118,14 +117,14 @@ def remember(
             data = dict(before.data)
     else:
         trees |= {layer.id for layer in layers}
-        contests = contests_of.remember(context.store, inputs.full_name, worker.contests)
+        contests = contests_of.remember(context.store, inputs.full_name, builder.contests)
         kept |= {contests} if contests else set()
         data = {
             "project": str(machine.root),
             "machine": machine.name,
             "base": [layer.id for layer in inputs.base],
             "layers": [layer.id for layer in layers],
-            "depgraph": worker.depgraph,
+            "depgraph": builder.depgraph,
         }
     context.store.pin(pin_name(machine), sorted(trees), sorted(kept), data)
 

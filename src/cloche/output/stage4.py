@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from cloche.building.context import BuildContext, make_directory
+from cloche.building.context import BuildContext
 from cloche.building.stages import once, stage_failed
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.files import place
@@ -18,6 +18,7 @@ from cloche.sandbox.base import Bind, Command, Ended
 from cloche.sandbox.copying import written_to
 from cloche.store import Outcome, make_key
 from cloche.tasks.guestcall import ENVIRONMENT, describe
+from cloche.tasks.worker import make_directory
 
 FORMAT = "stage4.tar.zst"
 SKELETON = "/run/cloche/skeleton"

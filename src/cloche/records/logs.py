@@ -179,3 +179,9 @@ def compress_finished(store: Store, cpv: str) -> None:
             mine = _take(file) and os.fstat(file.fileno()).st_nlink > 0
             if mine and not _is_awaited(file):
                 compress(path)
+
+
+def put_away(store: Store, cpv: str, log: Path) -> str:
+    """Compress a package's logs, its step being done; where this one is, below ``logs``."""
+    compress_finished(store, cpv)
+    return str(found_log(log).relative_to(store.logs))

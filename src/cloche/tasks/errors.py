@@ -9,7 +9,8 @@ class StepError(ClocheError):
     """A package's step failed. ``reason`` is a clause, ``detail`` the lines of the log that matter.
 
     ``todo`` is what cures a known cause; where none is given, it is to read the ``log``. ``enter``
-    is the command that opens the root in which the step failed, where that was kept.
+    is the command that opens the root in which the step failed, where that was kept; ``phase`` the
+    ebuild's phase in which it failed, where the step failed by itself.
     """
 
     status = Exit.FAILED
@@ -24,9 +25,11 @@ class StepError(ClocheError):
         todo: str | None = None,
         detail: str | None = None,
         enter: str | None = None,
+        phase: str | None = None,
         status: Exit | None = None,
     ) -> None:
-        self.package, self.step, self.log, self.enter = package, step, log, enter
+        self.package, self.step, self.log = package, step, log
+        self.enter, self.phase = enter, phase
         if log and not todo:
             todo = f"see `{self.log_command}`"
         what = f"{step} failed: {reason}"

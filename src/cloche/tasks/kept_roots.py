@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,10 +16,9 @@ from typing import Literal
 
 import msgspec
 
-from cloche.building.context import BuildContext
 from cloche.decoding import NOT_DECODABLE
-from cloche.layers import Layer
-from cloche.plan.depgraph import Package
+from cloche.store import Store
+from cloche.tasks import task as tasks
 
 Step = Literal["build", "merge"]
 
@@ -39,38 +37,36 @@ class Kept:
     step: Step = "build"
 
 
-def directory(context: BuildContext, package: Package) -> Path:
-    """Where the root of a failed step is kept. No name of a project or a package has an @."""
-    inputs = context.inputs
-    name = f"{inputs.place}@{inputs.machine}@{package.cpv.replace('/', '_')}"
-    return context.store.failed / name
+def name_of(place: str, machine: str, cpv: str) -> str:
+    """What the root of a failed step is called. No name of a project or a package has an @."""
+    return f"{place}@{machine}@{cpv.replace('/', '_')}"
 
 
-def lock(context: BuildContext, package: Package) -> AbstractContextManager[None]:
+def lock(store: Store, name: str) -> AbstractContextManager[None]:
     """Held by whoever puts a root into its place, or takes it away."""
-    return context.store.lock(f"failed-{directory(context, package).name}")
+    return store.lock(f"failed-{name}")
 
 
-def keep(
-    context: BuildContext, package: Package, step: Step, workspace: Path, layers: Sequence[Layer]
-) -> None:
+def keep(task: tasks.Step, store: Store, step: Step, workspace: Path) -> None:
     """Keep the written top and the work directory of a failed step, in place of an older one."""
-    place = directory(context, package)
-    with lock(context, package):
-        context.store.discard(place)
+    name = task.kept_as or ""
+    place = store.failed / name
+    with lock(store, name):
+        store.discard(place)
         place.mkdir(mode=0o700)  # setuid programs of a build may lie in it
         (workspace / "root" / "top").rename(place / "top")
         (workspace / "tmp").rename(place / "tmp")
-        name = SOURCES[step]
-        shutil.copytree(workspace / name, place / name, symlinks=True, copy_function=os.link)
-        about = Kept(package.id, tuple(layer.id for layer in layers), step)
+        sources = SOURCES[step]
+        shutil.copytree(workspace / sources, place / sources, symlinks=True, copy_function=os.link)
+        live = (task.live.tree,) if isinstance(task, tasks.BuildTask) and task.live else ()
+        about = Kept(task.package, (*task.layers, *live), step)
         (place / ABOUT).write_bytes(msgspec.json.encode(about))
 
 
-def known(context: BuildContext, package: Package) -> Kept | None:
-    """What is kept of a package, if anything is."""
+def known(store: Store, name: str) -> Kept | None:
+    """What is kept under a name, if anything is."""
     try:
-        text = (directory(context, package) / ABOUT).read_bytes()
+        text = (store.failed / name / ABOUT).read_bytes()
     except FileNotFoundError:
         return None
     return read_kept(text)
@@ -84,9 +80,9 @@ def read_kept(text: bytes) -> Kept | None:
         return None
 
 
-def forget(context: BuildContext, package: Package) -> None:
+def forget(store: Store, name: str) -> None:
     """Remove what is kept of an earlier failure: the package is there now."""
-    place = directory(context, package)
+    place = store.failed / name
     if place.exists():
-        with lock(context, package):
-            context.store.discard(place)
+        with lock(store, name):
+            store.discard(place)

@@ -1,0 +1,69 @@
+"""The tasks of a package: its steps as values that name all that they see by ids of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from cloche.building.context import BuildContext
+from cloche.building.livepins import Sources
+from cloche.layers import Layer
+from cloche.plan.depgraph import Package
+from cloche.tasks import kept_roots
+from cloche.tasks.task import BuildTask, LiveSources, MergeTask
+
+
+def build_task(
+    context: BuildContext,
+    package: Package,
+    layers: Sequence[Layer],
+    sources: Sources | None = None,
+) -> BuildTask:
+    """Building a package over these layers; ``sources`` are those of a live ebuild."""
+    return BuildTask(
+        **_step(context, package, layers),
+        use=package.use,
+        masters=context.inputs.masters,
+        inherited=package.inherited,
+        distfiles=package.distfiles,
+        cores=context.policy.cores,
+        live=LiveSources(sources.layer.id, sources.environment) if sources else None,
+    )
+
+
+def merge_task(
+    context: BuildContext,
+    package: Package,
+    gpkg: str,
+    layers: Sequence[Layer],
+    *,
+    quiet: bool = False,
+) -> MergeTask:
+    """Merging a binary package over these layers."""
+    metadata = dict(package.binary.metadata) if package.binary else {}
+    step = _step(context, package, layers)
+    return MergeTask(**step, gpkg=gpkg, metadata=metadata, quiet=quiet)
+
+
+def kept_as(context: BuildContext, package: Package) -> str:
+    """Under what name the root is kept in which a step of a package fails."""
+    return kept_roots.name_of(context.inputs.place, context.inputs.machine, package.cpv)
+
+
+def _step(context: BuildContext, package: Package, layers: Sequence[Layer]) -> dict[str, Any]:
+    """What both have in common; see `cloche.tasks.task.Step`."""
+    inputs, policy = context.inputs, context.policy
+    return {
+        "package": package.id,
+        "cpv": package.cpv,
+        "pf": package.pf,
+        "repo": package.repo,
+        "base": tuple(layer.id for layer in inputs.ground),
+        "layers": tuple(layer.id for layer in layers),
+        "repositories": {name: repo.tree for name, repo in inputs.repos.items()},
+        "environment": inputs.environment,
+        "limits": policy.limits,
+        "phase_seconds": policy.phase_seconds,
+        "disk_reserve": policy.disk_reserve,
+        "kept_as": kept_as(context, package),
+    }

@@ -1,0 +1,140 @@
+"""The options of all commands, and what they open: the store, a session."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import click
+
+from cloche.cli.complete import complete_engine
+from cloche.config.project import Project, load_project
+from cloche.display.text import visible
+from cloche.engines import choice
+from cloche.errors import ClocheError
+from cloche.records.events import Event, Note, Progress, Sink
+from cloche.session import Session, open_session
+from cloche.session.opening import open_store, place_of_store
+from cloche.store import Store
+
+STORE = (
+    "Where layers and packages lie [default: $CLOCHE_STORE, the project's, ~/.local/share/cloche]."
+)
+ENGINE = f"What makes sandboxes: {', '.join(choice.NAMES)} [default: $CLOCHE_ENGINE, native]."
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Options of all commands; all but the first may also stand behind the command's name."""
+
+    directory: Path
+    store: Path | None
+    engine: str | None = None
+
+
+def everywhere(command: click.Command) -> None:
+    """Let a command, and all below it, take ``--store`` and ``--engine`` after its name, too."""
+    if isinstance(command, click.Group):
+        for each in command.commands.values():
+            everywhere(each)
+        return
+    kind = click.Path(file_okay=False, readable=False, path_type=Path)
+    command.params += [
+        click.Option(["--store"], type=kind, help=STORE, expose_value=False, callback=_use_store),
+        click.Option(
+            ["--engine"],
+            help=ENGINE,
+            shell_complete=complete_engine,
+            expose_value=False,
+            callback=_use_engine,
+        ),
+    ]
+
+
+def _use_store(context: click.Context, _: click.Parameter, store: Path | None) -> None:
+    if store is not None and isinstance(context.obj, Options):
+        context.obj = replace(context.obj, store=store)
+
+
+def _use_engine(context: click.Context, _: click.Parameter, engine: str | None) -> None:
+    if engine is not None and isinstance(context.obj, Options):
+        context.obj = replace(context.obj, engine=engine)
+
+
+def store_path(options: Options, project: Project | None) -> Path:
+    """``--store``, ``$CLOCHE_STORE``, the project's own, or the user's data directory (XDG)."""
+    if options.store is not None:
+        return options.store.absolute()
+    if named := os.environ.get("CLOCHE_STORE"):
+        return Path(named).absolute()
+    data = os.environ.get("XDG_DATA_HOME")
+    return place_of_store(project, Path(data).expanduser() if data else None)
+
+
+def project_or_none(options: Options) -> Project | None:
+    """The project around the current directory, for commands that can do without."""
+    try:
+        return load_project(options.directory)
+    except ClocheError:
+        return None
+
+
+@contextmanager
+def opened_store(options: Options, project: Project | None = None) -> Iterator[Store]:
+    """The store, as the one that cloche's user namespace shows."""
+    project = project or project_or_none(options)
+    with open_store(store_path(options, project), waiting=say) as store:
+        yield store
+
+
+def engine_name(options: Options) -> str:
+    """``--engine``, ``$CLOCHE_ENGINE``, or the default."""
+    return options.engine or os.environ.get("CLOCHE_ENGINE") or choice.DEFAULT
+
+
+@contextmanager
+def opened_session(
+    options: Options, project: Project, *machines: str, sink: Sink | None = None
+) -> Iterator[Session]:
+    """The project with its store and engine; ``sink`` hears of events, or long stages are said.
+
+    ``machines`` are what is asked for: a name that the project has not got is said first.
+    """
+    for name in machines:
+        project.machine(name)
+    with open_session(
+        project,
+        store=store_path(options, project),
+        engine=engine_name(options),
+        sink=sink or telling_of_long_stages(),
+        proxies=os.environ,
+        waiting=say,
+    ) as session:
+        if session.engine.nature.caution:
+            say(f"note: {session.engine.nature.caution}")
+        yield session
+
+
+def telling_of_long_stages() -> Sink:
+    """A sink for commands that show only a result: whatever takes long says four times so."""
+    said: dict[str, int] = {}
+
+    def sink(event: Event) -> None:
+        if isinstance(event, Note):
+            say(f"warning: {event.text}" if event.level == "warning" else event.text)
+        if isinstance(event, Progress):
+            quarter = 4 * event.done // max(1, event.of)
+            if quarter > said.get(event.stage, -1):
+                said[event.stage] = quarter
+                say(f"{event.stage}: {event.done} of {event.of}")
+
+    return sink
+
+
+def say(text: str = "") -> None:
+    """A line for people, apart from what a program may read from standard output."""
+    sys.stderr.write(visible(text) + "\n")

@@ -1,0 +1,302 @@
+"""Planning and building machines."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cloche.building import shells
+from cloche.building.context import BuildContext, Policy
+from cloche.building.forecast import Forecast, forecast, live_to_build, to_fetch
+from cloche.building.inputs import pin_inputs
+from cloche.building.livepins import Live
+from cloche.building.locking import hold_inputs, hold_packages, locked_binpkgs
+from cloche.building.machine import build_machine
+from cloche.building.machine import prepare as resolve_and_plan
+from cloche.building.news import Item, news
+from cloche.building.packages import Builder
+from cloche.building.resolve import proposal
+from cloche.building.unresolved import ResolutionError, proposed
+from cloche.config import autounmask
+from cloche.config.complaints import Complaint, ineffective, locate
+from cloche.config.fragments import machine_sources
+from cloche.config.lock import read as read_lock
+from cloche.config.machine import Fragment, Machine
+from cloche.config.project import Project
+from cloche.errors import ClocheError
+from cloche.output.claim import BINPKGS, check_output
+from cloche.output.deliver import (
+    Delivered,
+    check_hooks_of_done,
+    deliver,
+    finished_machine,
+    remember,
+)
+from cloche.output.recall import resolution_before
+from cloche.plan.depgraph import Depgraph
+from cloche.plan.names import matching, nearest
+from cloche.plan.plan import narrowed
+from cloche.records import events
+from cloche.records.builds import recorded
+from cloche.records.errors import unknown_package
+from cloche.records.events import Bus, Note
+from cloche.sandbox import cgroups
+from cloche.sandbox.base import Limits
+from cloche.seeds.stored import mirrors_now
+from cloche.session.choices import Choices
+from cloche.session.opened import Opened
+from cloche.store import check_tree
+from cloche.tasks.errors import GuestError, StepError
+from cloche.tasks.guestcall import Running
+from cloche.tasks.jobserver import Jobserver
+from cloche.tasks.worker import Worker
+
+DEFAULT_PHASE_SECONDS = 6 * 3600.0
+NO_MEMORY_LIMIT = (
+    "[limits] memory has no effect here: no control group for it can be made; "
+    "run as root, or have the memory controller delegated to you"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a build would do. ``warnings`` are about configuration without effect, and what else
+    Portage said; ``refused`` is why nothing would be built, if so.
+
+    ``fates`` and ``fetch`` (bytes) are by package id; ``before`` is the machine's last resolution.
+    """
+
+    builder: Builder
+    fates: Mapping[str, Forecast]
+    fetch: Mapping[str, int]
+    before: Depgraph
+    warnings: tuple[Complaint, ...]
+    refused: ClocheError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a build gave. ``layers`` are ids by package, of those that were asked for.
+
+    ``stage4`` and ``packages`` are where the outputs lie, None where there are none; ``unread``
+    counts news items.
+    """
+
+    machine: str
+    built: int
+    reused: int
+    seconds: float
+    layers: Mapping[str, str]
+    stage4: Path | None = None
+    packages: Path | None = None
+    unread: int = 0
+
+
+def context_of(opened: Opened, machine: Machine, choices: Choices) -> BuildContext:
+    """What the parts of a build share, with the machine's inputs pinned. Raises `ClocheError`."""
+    store, project = opened.store, opened.project
+    pinned = pin_inputs(store, project, machine, strict=choices.strict)
+    if choices.locked:
+        lock = read_lock(project.lock)
+        hold_inputs(lock, machine, pinned)
+        pinned = replace(pinned, locked_binpkgs=locked_binpkgs(lock, machine))
+    check = project.check or "off"
+    for layer in pinned.base:
+        check_tree(store.tree(layer.id), check)
+    policy = policy_of(project, machine, choices)
+    running = Running()
+    opened.runs.add(running)
+    worker = Worker(store, opened.engine, Bus(opened.sink), running, check=check)
+    if policy.limits.memory is not None and not cgroups.can_limit_memory():
+        worker.bus(Note(text=NO_MEMORY_LIMIT, level="warning"))
+    live = Live(("*/*",) if choices.live else machine.live, project.lock, locked=choices.locked)
+    return BuildContext(worker, pinned, policy, live, opened.proxies, opened.elsewhere)
+
+
+def policy_of(project: Project, machine: Machine, choices: Choices) -> Policy:
+    """How to work: what the caller chooses, what machine and project say, and defaults."""
+    limits = machine.limits
+    cores = project.cores or len(os.sched_getaffinity(0))
+    return Policy(
+        jobs=choices.jobs or project.jobs or cores,
+        cores=cores,
+        keep_going=choices.keep_going,
+        strict_hooks=choices.strict_hooks or project.strict_hooks,
+        offline=choices.offline,
+        phase_seconds=limits.phase_timeout or project.phase_timeout or DEFAULT_PHASE_SECONDS,
+        limits=Limits(
+            processes=limits.processes or Limits().processes,
+            memory=limits.memory,
+        ),
+        records=project.records or Policy().records,
+        disk_reserve=Policy().disk_reserve if project.reserve is None else project.reserve,
+        distfiles=(project.distfiles,) if project.distfiles else (),
+        mirrors=mirrors_now(project.seeds[machine.seed]),
+    )
+
+
+def prepare(context: BuildContext, project: Project, machine: Machine, choices: Choices) -> Builder:
+    """Resolve and plan, and hold what came of it to the lock where that is asked for."""
+    fragment = choices.autounmask_write and autounmask.fragment_of(
+        machine, choices.autounmask_write
+    )
+    try:
+        builder = resolve_and_plan(context, machine.targets)
+    except ResolutionError:
+        if fragment:
+            _write_proposed(context, machine, fragment)
+        raise
+    complaints = complaints_of(builder, machine)
+    for each in (*complaints, *sayings_of(builder)):
+        context.bus(Note(text=str(each), level="warning"))
+    if complaints and choices.strict_config:
+        raise ineffective(complaints)
+    if choices.locked:
+        lock = read_lock(project.lock)
+        hold_packages(lock, machine, context.inputs, builder.plan.packages)
+    return builder
+
+
+def _write_proposed(context: BuildContext, machine: Machine, fragment: Fragment) -> None:
+    """Write what Portage proposes into the fragment. Raises ClocheError if there is anything."""
+    changes = autounmask.proposed(proposal(context, machine.targets))
+    files = autounmask.write(changes, fragment)
+    if files:
+        raise proposed(machine.name, changes, files)
+
+
+def complaints_of(builder: Builder, machine: Machine) -> tuple[Complaint, ...]:
+    """What has no effect in a machine's configuration, at the user's own lines."""
+    return locate(builder.plan.graph.complaints, machine_sources(machine))
+
+
+def sayings_of(builder: Builder) -> tuple[Complaint, ...]:
+    """What else Portage said while it resolved, which need not be about configuration."""
+    return tuple(Complaint(None, f"Portage says: {text}") for text in builder.plan.graph.sayings)
+
+
+def preview(opened: Opened, machine: Machine, choices: Choices) -> Preview:
+    """What a build would do; nothing is built."""
+    builder = prepare(context_of(opened, machine, choices), opened.project, machine, choices)
+    fates = forecast(builder)
+    known = {name: each.made for name, each in fates.items() if each.made is not None}
+    check_hooks_of_done(builder, known)
+    return Preview(
+        builder,
+        fates,
+        to_fetch(builder, fates),
+        resolution_before(opened.store, machine),
+        (*complaints_of(builder, machine), *sayings_of(builder)),
+        live_to_build(builder, fates),
+    )
+
+
+def build(opened: Opened, machine: Machine, choices: Choices, output: Path | None) -> Result:
+    """Build a machine, or some of its packages. Raises `BuildError` when some failed."""
+    directory = output or opened.project.root / "out" / machine.name
+    check_output(directory)
+    context = context_of(opened, machine, choices)
+    store, place = context.store, context.inputs.place
+    count = context.policy.records
+    with (
+        recorded(store, context.bus, place, machine.name, count=count),
+        _jobserver(context) as context,
+    ):
+        builder = selected(prepare(context, opened.project, machine, choices), choices)
+        delivered: Delivered | None = None
+        unread = 0
+        try:
+            done = build_machine(builder)
+            if choices.packages:
+                remember(builder, machine)
+            else:
+                delivered = deliver(builder, done, machine, directory)
+                unread = _unread_news(builder.context, machine)
+        except BaseException:
+            remember(builder, machine)
+            raise
+        if delivered is not None:
+            context.bus(
+                events.Delivered(
+                    packages=str(delivered.binpkgs),
+                    stage4=str(delivered.stage4) if delivered.stage4 else None,
+                    logs=str(store.logs),
+                )
+            )
+    return Result(
+        machine=machine.name,
+        built=done.built,
+        reused=done.reused,
+        seconds=done.seconds,
+        layers={name: made.layer for name, made in done.made.items()},
+        stage4=delivered.stage4 if delivered else None,
+        packages=delivered.binpkgs if delivered else None,
+        unread=unread,
+    )
+
+
+@contextmanager
+def _jobserver(context: BuildContext) -> Iterator[BuildContext]:
+    """The context with a jobserver for all that is built on this host."""
+    with context.store.workspace("jobserver") as room:
+        jobserver = Jobserver(room / "fifo", context.policy.cores)
+        try:
+            worker = replace(context.worker, jobserver=jobserver)
+            yield replace(context, worker=worker)
+        finally:
+            jobserver.close()
+
+
+def selected(builder: Builder, choices: Choices) -> Builder:
+    """The builder for the packages that were asked for. Raises an error of `cloche.records`."""
+    if choices.packages:
+        wanted = _found(choices.packages, builder)
+        builder = replace(builder, plan=narrowed(builder.plan, wanted), partial=True)
+    return replace(builder, forced=frozenset(_found(choices.rebuild, builder)))
+
+
+def _found(atoms: tuple[str, ...], builder: Builder) -> list[str]:
+    names = [package.id for package in builder.plan.packages]
+    found: list[str] = []
+    for atom in atoms:
+        matched = matching(atom, names)
+        if not matched:
+            raise unknown_package(atom, nearest(atom, names))
+        found += matched
+    return found
+
+
+def news_of(context: BuildContext, machine: Machine) -> tuple[Item, ...]:
+    """The news items that concern a machine as it was built last. Raises StepError."""
+    pin = finished_machine(context.store, machine)
+    layers = [context.layer(id) for id in pin.data["layers"]] if pin else []
+    return news(context, layers)
+
+
+def _unread_news(context: BuildContext, machine: Machine) -> int:
+    """How many unread news items concern a machine that is finished; no news fail a build."""
+    try:
+        unread = sum(not item.read for item in news_of(context, machine))
+    except (StepError, GuestError) as error:
+        context.bus(Note(text=f"news: {error.what}", level="warning"))
+        return 0
+    if unread:
+        items = f"{unread} unread news item{'' if unread == 1 else 's'}"
+        text = f"{items} for this machine: `cloche news {machine.name}`"
+        context.bus(Note(text=text))
+    return unread
+
+
+def shell(
+    opened: Opened, machine: Machine, package: str | None, choices: Choices
+) -> AbstractContextManager[shells.Root]:
+    """The root of a machine as it was built last, or the one in which a package is built."""
+    context = context_of(opened, machine, replace(choices, offline=True))
+    if package is not None:
+        return shells.package_root(resolve_and_plan(context, machine.targets), package)
+    pin = finished_machine(context.store, machine)
+    packages = opened.project.root / "out" / machine.name / BINPKGS
+    return shells.machine_root(context, machine.name, pin, packages)

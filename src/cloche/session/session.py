@@ -1,0 +1,150 @@
+"""A session: a project, a store and an engine, open together; what can be done with them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.broker import open_engine
+from cloche.building.context import BuildContext, Elsewhere
+from cloche.building.news import Item
+from cloche.building.packages import Builder
+from cloche.building.shells import Root
+from cloche.config.machine import Machine
+from cloche.config.project import Project, SeedSpec, load_project
+from cloche.records.events import Sink
+from cloche.session import building, fetching, inputs, locking
+from cloche.session.choices import Choices
+from cloche.session.opened import Opened, nobody
+from cloche.session.opening import open_store, place_of_store, try_host
+
+
+@dataclass(frozen=True, slots=True)
+class Session(Opened):
+    """A project with a store and an engine, for as long as `open_session` keeps them open.
+
+    ``sink`` hears what happens, from several threads, one event at a time. ``proxies`` are the
+    variables http_proxy, https_proxy, ftp_proxy and no_proxy. ``elsewhere`` carries out the tasks
+    of packages in place of this process; see `cloche.tasks.elsewhere`. ``runs`` are what runs now.
+
+    A machine is named by its name in the project. All methods may be called from several threads.
+    """
+
+    def seed(
+        self, name: SeedSpec | str | None = None, how: inputs.SeedOptions = inputs.SeedOptions()
+    ) -> inputs.MadeSeed:
+        """Make a seed unless it is there: the project's only one, one by name, or a declared one.
+
+        Raises `SeedError`, `ConfigError`.
+        """
+        spec = name if isinstance(name, SeedSpec) else inputs.declared_seed(self.project, name)
+        return inputs.make_seed(self.store, self.engine, self.project, spec, how)
+
+    def sync(self, name: str, how: inputs.SyncOptions = inputs.SyncOptions()) -> inputs.Synced:
+        """Take a repository from where it is published, verified. Raises `TreeError`."""
+        return inputs.sync_repository(
+            self.store, self.project, inputs.declared_repository(self.project, name), how
+        )
+
+    def prepare(self, machine: str, choices: Choices = Choices()) -> Builder:
+        """Pin a machine's inputs, resolve it with Portage, and plan. Raises `ClocheError`."""
+        wanted = self.project.machine(machine)
+        return building.prepare(self.context(wanted, choices), self.project, wanted, choices)
+
+    def plan(self, machine: str, choices: Choices = Choices()) -> building.Preview:
+        """What a build would do; nothing is built. Raises `ClocheError`."""
+        return building.preview(self, self.project.machine(machine), choices)
+
+    def build(
+        self, machine: str, choices: Choices = Choices(), output: Path | None = None
+    ) -> building.Result:
+        """Build a machine and write its outputs to a directory, PROJECT/out/MACHINE without one.
+
+        Raises `BuildError` when packages failed; what was finished is kept.
+        """
+        return building.build(self, self.project.machine(machine), choices, output)
+
+    def lock(
+        self,
+        machine: str,
+        choices: Choices = Choices(),
+        *,
+        check: bool = False,
+        update: bool = False,
+    ) -> locking.Locked:
+        """Pin all that a machine is made from in cloche.lock, or with ``check`` only compare.
+
+        ``update`` takes the newest sources of live ebuilds. Raises `ClocheError`.
+        """
+        machine_ = self.project.machine(machine)
+        return locking.lock(self, machine_, choices, check=check, update=update)
+
+    def fetch(self, machine: str, choices: Choices = Choices()) -> fetching.Fetch:
+        """Bring in all that a machine needs, so that it can be built offline.
+
+        What could not be had is in the answer. Raises `ClocheError`.
+        """
+        return fetching.fetch(self, self.project.machine(machine), choices)
+
+    def shell(
+        self, machine: str, package: str | None = None, choices: Choices = Choices()
+    ) -> AbstractContextManager[Root]:
+        """The root of a machine as it was built last, or the one in which a package is built.
+
+        `Session.engine` starts commands in its ``sandbox``. Raises `NotBuiltError`.
+        """
+        return building.shell(self, self.project.machine(machine), package, choices)
+
+    def news(self, machine: str) -> tuple[Item, ...]:
+        """The news items (GLEP 42) that concern a machine as it was built last."""
+        context = self.context(self.project.machine(machine), Choices(offline=True))
+        return building.news_of(context, self.project.machine(machine))
+
+    def context(self, machine: Machine, choices: Choices) -> BuildContext:
+        """What the parts of a build share, with the machine's inputs pinned."""
+        return building.context_of(self, machine, choices)
+
+    def stop(self) -> None:
+        """End all that runs: what is built fails, or ends as interrupted."""
+        for running in list(self.runs):
+            running.stop()
+
+    def stop_package(self, package: str) -> None:
+        """End what runs for one package, by its id in the plan: it fails."""
+        for running in list(self.runs):
+            running.stop_package(package)
+
+
+@contextmanager
+def open_session(
+    project: Project | Path | str = ".",
+    *,
+    store: Path | None = None,
+    engine: str = "native",
+    sink: Sink = nobody,
+    proxies: Mapping[str, str] | None = None,
+    elsewhere: Elsewhere | None = None,
+    waiting: Callable[[str], None] | None = None,
+) -> Iterator[Session]:
+    """Open a session for a project, or for the one around a directory.
+
+    Without ``store`` it is the project's, or the user's. ``engine`` is one of
+    `cloche.engines.choice.NAMES`. ``waiting`` is told whom the store waits for; without it, a store
+    that somebody else has for himself alone is an error. An ordinary user's process enters a user
+    namespace, for which it must not have threads yet; see `cloche.session.calls` for others.
+    Raises `ClocheError`.
+    """
+    if not isinstance(project, Project):
+        project = load_project(Path(project))
+    with (
+        open_store(store or place_of_store(project), waiting) as opened,
+        open_engine(engine) as made,
+    ):
+        try_host(opened, made)
+        session = Session(project, opened, made, sink, dict(proxies or {}), elsewhere)
+        try:
+            yield session
+        finally:
+            session.stop()

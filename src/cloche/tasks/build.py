@@ -1,0 +1,166 @@
+"""The build step: visible layers, a writable top, Portage's own phases, a GPKG in the store."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import stat
+from pathlib import Path
+from typing import Any
+
+from cloche.layers import Layer
+from cloche.portage.cpv import split_cpv
+from cloche.portage.view import package_view
+from cloche.records import elog
+from cloche.records.errorlines import error_lines, why_it_died
+from cloche.records.events import Started
+from cloche.records.logs import new_log, put_away
+from cloche.sandbox.base import Bind, Sandbox
+from cloche.store import Outcome
+from cloche.tasks import distfiles, kept_roots
+from cloche.tasks.errors import StepError
+from cloche.tasks.guestcall import Call, tail_of
+from cloche.tasks.task import BuildTask, LiveSources, Step
+from cloche.tasks.watch import watched
+from cloche.tasks.worker import Worker, make_directory
+
+PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
+LIVE = "var/lib/cloche/live"
+"""Where a build has a live ebuild's sources: on the overlay, so that eclasses can write there."""
+
+TAIL = 20_000  # lines of a failed log that are looked through
+_FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
+
+
+def build(task: BuildTask, worker: Worker) -> Outcome:
+    """Build a package over its visible layers; the outcome's "gpkg" is its blob's id.
+
+    Raises StepError; then the root it happened in is kept, if the task says so.
+    """
+    log = new_log(worker.store, task.cpv, "build")
+    worker.bus(Started(package=task.package, step="build", log=str(log)))
+    with worker.store.workspace("build") as workspace:
+        wanted = Call(
+            script="build",
+            request=request_of(task),
+            sandbox=sandbox_of(
+                task,
+                worker,
+                upper=make_directory(workspace, "root"),
+                binds=build_binds(task, worker, workspace),
+            ),
+            workspace=workspace,
+            log=log,
+            environment=task.environment | jobs(task),
+            package=task.package,
+        )
+        result = watched(task, worker, wanted)
+        if result.get("status") != "ok":
+            raise failed(task, worker, "build", workspace, result, log)
+        gpkg = taken(workspace / "out", str(result.get("gpkg")), task.package)
+        blob = worker.store.add_blob(gpkg, task.cpv)
+    data = elog.as_data(elog.messages_of(result))
+    return Outcome({"gpkg": blob.id}, put_away(worker.store, task.cpv, log), data=data)
+
+
+def jobs(task: BuildTask) -> dict[str, str]:
+    """What differs between hosts and must not matter: how many jobs."""
+    return {"NINJAOPTS": f"-j{task.cores}", "MAKEOPTS": ""}
+
+
+def request_of(task: BuildTask) -> dict[str, Any]:
+    """The request of the guest's build script."""
+    return {
+        "cpv": task.cpv,
+        "repo": task.repo,
+        "use": list(task.use),
+        "environment": task.live.environment if task.live else {},
+    }
+
+
+def sandbox_of(
+    task: Step, worker: Worker, *, upper: Path, binds: tuple[Bind, ...], live: Layer | None = None
+) -> Sandbox:
+    """The root of a task: what is visible, and a writable top in ``upper``."""
+    layers = [worker.layer(id) for id in task.layers]
+    if isinstance(task, BuildTask) and task.live:
+        layers.append(worker.layer(task.live.tree))
+    base = [worker.layer(id) for id in task.base]
+    return worker.sandbox(base, layers, upper=upper, binds=binds, limits=task.limits)
+
+
+def build_binds(
+    task: BuildTask, worker: Worker, workspace: Path, *, distdir: Path | None = None
+) -> tuple[Bind, ...]:
+    """Make the directories of a build step in its workspace, and the binds that show them.
+
+    A ``distdir`` of the caller's is shown as it is, and writable.
+    """
+    temporary = make_directory(workspace, "tmp")
+    output = make_directory(workspace, "out")
+    sources = distdir or make_directory(workspace, "distdir")
+    if distdir is None:
+        distfiles.show(worker.store, task.distfiles, sources)
+        for name in live_names(task.live, worker):
+            (sources / name).symlink_to(f"/{LIVE}/{name}")
+    return (
+        *package_binds(task, worker),
+        Bind(temporary, PORTAGE_TMP, writable=True),
+        Bind(output, "/run/cloche/out", writable=True),
+        Bind(sources, "/run/cloche/distdir", writable=distdir is not None),
+        *worker.jobserver_bind(),
+    )
+
+
+def package_binds(task: BuildTask, worker: Worker) -> tuple[Bind, ...]:
+    """Profiles, the inherited eclasses one by one, and the package's own files."""
+    trees = {name: worker.store.tree(id).path for name, id in task.repositories.items()}
+    view = package_view(trees, task.masters, task.repo, split_cpv(task.cpv), task.inherited)
+    return tuple(Bind(source, target) for source, target in view)
+
+
+def live_names(live: LiveSources | None, worker: Worker) -> tuple[str, ...]:
+    """What lies in DISTDIR of a live ebuild besides distfiles."""
+    if live is None:
+        return ()
+    return tuple(sorted(path.name for path in (worker.layer(live.tree).path / LIVE).iterdir()))
+
+
+def taken(directory: Path, name: str, package: str) -> Path:
+    """The guest's file, if it is one: what comes out of a sandbox is untrusted."""
+    path = directory / name
+    with contextlib.suppress(OSError):
+        if _FILE_NAME.fullmatch(name) and stat.S_ISREG(path.lstat().st_mode):
+            return path
+    raise StepError(package, "build", f"the guest left no package named {name!r}")
+
+
+def failed(
+    task: Step,
+    worker: Worker,
+    step: kept_roots.Step,
+    workspace: Path,
+    result: dict[str, Any],
+    log: Path,
+) -> StepError:
+    """Keep the root of a step that failed, if the task says so; give the error."""
+    if task.kept_as is not None:
+        kept_roots.keep(task, worker.store, step, workspace)
+    return step_error(task.package, step, result, log)
+
+
+def step_error(package: str, step: str, result: dict[str, Any], log: Path) -> StepError:
+    """Turn a failed result and its log into an error that says what the log knows."""
+    phase, text = result.get("phase"), str(result.get("text") or "")
+    reason = why_it_died(text) or f"phase {phase}"
+    if phase and not reason.startswith(f"phase {phase}"):
+        reason = f"phase {phase}: {reason}"
+    lines = error_lines(tail_of(log, TAIL).splitlines())
+    return StepError(
+        package,
+        step,
+        reason,
+        log=str(log),
+        detail="\n".join(lines),
+        phase=str(phase) if phase else None,
+    )

@@ -1,0 +1,130 @@
+"""Tasks carried out by an executor: any `concurrent.futures.Executor`, in processes of its own.
+
+Each process has a store and an engine of its own. What a task needs is brought there from the store
+of the plan, its home, and what came of it is brought back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from cloche.broker import open_engine
+from cloche.broker.errors import data_of
+from cloche.errors import ClocheError
+from cloche.records.events import Bus, Event, decode_events, encode_event
+from cloche.sandbox import userns
+from cloche.store import Outcome, Store
+from cloche.tasks.errors import StepError
+from cloche.tasks.jobserver import Jobserver
+from cloche.tasks.run import run
+from cloche.tasks.task import Task, decode_task, encode_task
+from cloche.tasks.transfer import bring_blobs, bring_inputs, bring_log, bring_trees
+from cloche.tasks.worker import Worker
+
+
+class Place(msgspec.Struct, frozen=True):
+    """What a process of an executor works with, and the store that has the plan.
+
+    ``cores`` is how many jobs the tasks of one process start between them.
+    """
+
+    store: str
+    engine: str
+    cores: int
+    home: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What comes back: an outcome, or an error as data; events on the way, one JSON line each."""
+
+    outcome: Outcome | None = None
+    error: dict[str, Any] | None = None
+    events: tuple[str, ...] = ()
+
+
+class Submits(Protocol):
+    """What is asked of an executor: `submit` of `concurrent.futures.Executor`."""
+
+    def submit(
+        self, fn: Callable[[bytes, Place], bytes], /, text: bytes, place: Place
+    ) -> Future[bytes]:
+        """Let a process of its own call the function."""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Carries out tasks of a plan; to be called from several threads."""
+
+    executor: Submits
+    place: Place
+
+    def __call__(self, task: Task, bus: Bus) -> Outcome:
+        """Carry out a task, as `cloche.tasks.run.run`; events reach ``bus`` when it is done."""
+        text = self.executor.submit(carry_out, encode_task(task), self.place).result()
+        answer = msgspec.json.decode(text, type=Answer)
+        for event in decode_events(line.encode() for line in answer.events):
+            bus(event)
+        if answer.outcome is None:
+            raise ClocheError.from_data(answer.error or {"what": "no answer"})
+        return answer.outcome
+
+
+_workers: dict[Place, Worker] = {}  # of this process, by what they work with
+_open = ExitStack()  # what they hold, for as long as this process lives
+
+
+def carry_out(text: bytes, place: Place) -> bytes:
+    """Carry out an encoded task in this process; give an encoded `Answer`.
+
+    The first call opens store and engine; as an ordinary user it enters the user namespace, which a
+    process with threads cannot.
+    """
+    task, events = decode_task(text), list[str]()
+
+    def note(event: Event) -> None:
+        events.append(encode_event(event).decode())
+
+    userns.enter()
+    worker = _workers.get(place) or _workers.setdefault(place, _opened(place))
+    worker.bus.add(note)
+    with Store.open(Path(place.home)) as home:
+        try:
+            bring_inputs(task, home, worker.store)
+            answer = Answer(_brought_back(run(task, worker), worker.store, home))
+        except Exception as error:
+            answer = _answer_of(error, worker.store, home)
+        finally:
+            worker.bus.remove(note)
+    return msgspec.json.encode(msgspec.structs.replace(answer, events=tuple(events)))
+
+
+def _opened(place: Place) -> Worker:
+    engine = open_engine(place.engine)
+    store = Store.open(Path(place.store))
+    room = _open.enter_context(store.workspace("jobserver"))
+    return Worker(store, engine, jobserver=Jobserver(room / "fifo", place.cores))
+
+
+def _brought_back(outcome: Outcome, source: Store, home: Store) -> Outcome:
+    """Copy what a task made to the store of the plan."""
+    ids = outcome.outputs.values()
+    bring_trees((id for id in ids if source.has_tree(id)), source, home)
+    bring_blobs((id for id in ids if source.has_blob(id)), source, home)
+    if outcome.log is None:
+        return outcome
+    log = bring_log(source.logs / outcome.log, source, home)
+    return replace(outcome, log=str(log.relative_to(home.logs)))
+
+
+def _answer_of(error: Exception, source: Store, home: Store) -> Answer:
+    """An error as data, its log copied to the store of the plan."""
+    if isinstance(error, StepError) and error.log:
+        error.log = str(bring_log(Path(error.log), source, home))
+    return Answer(error=data_of(error))

@@ -1,0 +1,85 @@
+"""The merge step: a GPKG installed over its run-time closure, and what changed kept as a layer."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from cloche.layers import PORTAGE_RULES, capture, commit
+from cloche.portage.view import common_view
+from cloche.records import elog
+from cloche.records.events import Started
+from cloche.records.logs import new_log, put_away
+from cloche.sandbox.base import Bind
+from cloche.store import Outcome
+from cloche.tasks.build import PORTAGE_TMP, failed, sandbox_of
+from cloche.tasks.guestcall import Call
+from cloche.tasks.task import MergeTask, Step
+from cloche.tasks.watch import watched
+from cloche.tasks.worker import Worker, make_directory
+
+# Global state: every root generates it for itself, so no layer holds it (facts of Portage's merge).
+GLOBAL_STATE = (
+    "etc/ld.so.cache",
+    "etc/ld.so.conf",
+    "etc/profile.env",
+    "etc/csh.env",
+    "etc/environment.d/10-gentoo-env.conf",
+    "etc/._cfg*",
+    "run",
+    "tmp",
+    "var/cache/edb",
+    "var/cache/ldconfig",
+    "var/db/pkg/.*",
+    "var/db/pkg/*/*/COUNTER",
+    "var/lib/gentoo",
+    "var/lib/portage",
+    "var/log",
+    "var/tmp",
+)
+
+
+def merge(task: MergeTask, worker: Worker) -> Outcome:
+    """Install a package over its layers; the outcome's "layer" is the id of what changed.
+
+    Raises StepError; then the root it happened in is kept, if the task says so.
+    """
+    log = new_log(worker.store, task.cpv, "merge")
+    worker.bus(Started(package=task.package, step="merge", log=str(log)))
+    with worker.store.workspace("merge") as workspace:
+        upper = make_directory(workspace, "root")
+        packages = make_directory(workspace, "packages")
+        os.link(worker.store.blob(task.gpkg).path, packages / f"{task.pf}.gpkg.tar")
+        binds = (
+            *profile_binds(task, worker),
+            Bind(packages, "/run/cloche/out"),
+            Bind(make_directory(workspace, "tmp"), PORTAGE_TMP, writable=True),
+        )
+        wanted = Call(
+            script="merge",
+            request={
+                "cpv": task.cpv,
+                "repo": task.repo,
+                "gpkg": f"/run/cloche/out/{task.pf}.gpkg.tar",
+                "metadata": task.metadata,
+            },
+            sandbox=sandbox_of(task, worker, upper=upper, binds=binds),
+            workspace=workspace,
+            log=log,
+            environment=task.environment,
+            package=task.package,
+        )
+        result = watched(task, worker, wanted)
+        if result.get("status") != "ok":
+            raise failed(task, worker, "merge", workspace, result, log)
+        tree, lowers = workspace / "layer", [Path(each) for each in wanted.sandbox.lowers]
+        capture(upper / "top", lowers, tree, drop=GLOBAL_STATE)
+        layer = commit(worker.store, tree, kind="package", label=task.cpv, rules=PORTAGE_RULES)
+    data = elog.as_data(elog.messages_of(result))
+    return Outcome({"layer": layer.id}, put_away(worker.store, task.cpv, log), data=data)
+
+
+def profile_binds(task: Step, worker: Worker) -> tuple[Bind, ...]:
+    """Profiles: what Portage needs to know its settings, and nothing to build."""
+    trees = {name: worker.store.tree(id).path for name, id in task.repositories.items()}
+    return tuple(Bind(source, target) for source, target in common_view(trees))

@@ -1,0 +1,117 @@
+"""Tasks: what one step of a plan does, as frozen values that can travel to another process.
+
+Whatever a step sees is named by its id in a store: layers, repositories, packages, sources. So a
+task means the same wherever those ids are known; `cloche.tasks.run.run` carries it out.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from cloche.plan.depgraph import Distfile
+from cloche.sandbox.base import Limits
+
+
+class LiveSources(msgspec.Struct, frozen=True):
+    """The sources of a live ebuild: the tree that has them, and what tells its eclass so."""
+
+    tree: str
+    environment: dict[str, str]
+
+
+class Step(msgspec.Struct, frozen=True, kw_only=True):
+    """What both tasks have in common.
+
+    ``package`` is its id in the plan. ``base`` and ``layers`` are the ids of what is visible, the
+    bottom first; ``repositories`` the ids of the repositories' trees by name. ``environment`` is
+    what Portage is told besides the fixed environment of guests. ``phase_seconds`` is the limit of
+    each phase; ``disk_reserve`` the bytes of the store's file system that stay free. A root in
+    which the step fails is kept under the name ``kept_as``, if there is one. Nobody hears of a
+    ``quiet`` one.
+    """
+
+    package: str
+    cpv: str
+    pf: str
+    repo: str
+    base: tuple[str, ...]
+    layers: tuple[str, ...]
+    repositories: dict[str, str]
+    environment: dict[str, str] = {}
+    limits: Limits = Limits()
+    phase_seconds: float = 6 * 3600.0
+    disk_reserve: int = 0
+    kept_as: str | None = None
+    quiet: bool = False
+
+    @property
+    def trees(self) -> tuple[str, ...]:
+        """Ids of all trees that a store needs for it."""
+        return (*self.base, *self.layers, *self.repositories.values())
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Ids of all blobs that a store needs for it."""
+        return ()
+
+    @property
+    def sources(self) -> tuple[Distfile, ...]:
+        """All distfiles that a store needs for it."""
+        return ()
+
+
+class BuildTask(Step, frozen=True, kw_only=True, tag_field="task", tag="build"):
+    """Building a package: from its visible layers and its sources to a GPKG.
+
+    ``masters`` are those of each repository, ``inherited`` the ebuild's INHERITED; ``cores`` is how
+    many jobs it may start where no jobserver says so.
+    """
+
+    use: tuple[str, ...] = ()
+    masters: dict[str, tuple[str, ...]] = {}
+    inherited: tuple[str, ...] = ()
+    distfiles: tuple[Distfile, ...] = ()
+    cores: int = 1
+    live: LiveSources | None = None
+
+    @property
+    def trees(self) -> tuple[str, ...]:
+        """Ids of all trees that a store needs for it."""
+        live = (self.live.tree,) if self.live else ()
+        return (*self.base, *self.layers, *self.repositories.values(), *live)
+
+    @property
+    def sources(self) -> tuple[Distfile, ...]:
+        """All distfiles that a store needs for it."""
+        return self.distfiles
+
+
+class MergeTask(Step, frozen=True, kw_only=True, tag_field="task", tag="merge"):
+    """Merging a package: from a GPKG, the blob ``gpkg``, to the layer of what that changed.
+
+    ``metadata`` is what a binary package host's index says of it, where it comes from one.
+    """
+
+    gpkg: str
+    metadata: dict[str, Any] = {}
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Ids of all blobs that a store needs for it."""
+        return (self.gpkg,)
+
+
+Task = BuildTask | MergeTask
+
+
+def encode_task(task: Task) -> bytes:
+    """A task as JSON, with its kind in the field ``task``."""
+    return msgspec.json.encode(task)
+
+
+def decode_task(text: bytes) -> Task:
+    """A task out of its JSON. Raises what `cloche.decoding.NOT_DECODABLE` names."""
+    task: Task = msgspec.json.decode(text, type=Task)
+    return task
