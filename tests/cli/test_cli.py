@@ -6,13 +6,18 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
+import msgspec
 import pytest
 from click.testing import CliRunner
 
 from cloche.cli import main as entry
 from cloche.cli.main import cli
+from cloche.cli.plan import _warnings
+from cloche.config.complaints import Complaint
+from cloche.config.errors import Origin
 from cloche.config.project import load_project
 from cloche.errors import ClocheError, Exit
 from cloche.session import Choices
@@ -56,6 +61,12 @@ def test_a_command_loads_no_other_one() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "cloche.cli.init"
+
+
+def test_a_warning_about_a_file_whose_name_is_not_utf8_is_json() -> None:
+    complaint = Complaint(Origin(Path("/caf\udce9/a"), 3), "no flag in caf\udce9")
+    data = msgspec.json.decode(msgspec.json.encode(_warnings((complaint,))))
+    assert data == [{"file": "/caf?/a", "line": 3, "text": "no flag in caf?"}]
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

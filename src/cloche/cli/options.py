@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -17,9 +18,10 @@ from cloche.display.text import visible
 from cloche.engines import choice
 from cloche.errors import ClocheError
 from cloche.records.events import Event, Note, Progress, Sink
-from cloche.session import Session, open_session
-from cloche.session.opening import open_store, place_of_store
-from cloche.store import Store
+
+if TYPE_CHECKING:  # what opens nothing is to load nothing of it
+    from cloche.session import Session
+    from cloche.store import Store
 
 STORE = (
     "Where layers and packages lie [default: $CLOCHE_STORE, the project's, ~/.local/share/cloche]."
@@ -67,6 +69,8 @@ def _use_engine(context: click.Context, _: click.Parameter, engine: str | None) 
 
 def store_path(options: Options, project: Project | None) -> Path:
     """``--store``, ``$CLOCHE_STORE``, the project's own, or the user's data directory (XDG)."""
+    from cloche.session.opening import place_of_store
+
     if options.store is not None:
         return options.store.absolute()
     if named := os.environ.get("CLOCHE_STORE"):
@@ -86,6 +90,8 @@ def project_or_none(options: Options) -> Project | None:
 @contextmanager
 def opened_store(options: Options, project: Project | None = None) -> Iterator[Store]:
     """The store, as the one that cloche's user namespace shows."""
+    from cloche.session.opening import open_store
+
     project = project or project_or_none(options)
     with open_store(store_path(options, project), waiting=say) as store:
         yield store
@@ -104,6 +110,8 @@ def opened_session(
 
     ``machines`` are what is asked for: a name that the project has not got is said first.
     """
+    from cloche.session import open_session
+
     for name in machines:
         project.machine(name)
     with open_session(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import Any
 
 import click
@@ -62,9 +60,8 @@ def plan(
     if as_json:
         data = _as_data(seen, rows, left)
         data["warnings"] = _warnings(seen.warnings)
-        # json itself takes four times as long to indent; what is not UTF-8 in a path is a "?".
-        text = json.dumps(data, ensure_ascii=False).encode(errors="replace")
-        click.echo(msgspec.json.format(text, indent=2))
+        # json itself takes ten times as long.
+        click.echo(msgspec.json.format(msgspec.json.encode(data), indent=2))
     else:
         for line in as_table(rows, left, theme_of(sys.stdout)):
             click.echo(line)
@@ -101,12 +98,17 @@ def _marks(package: Package, *, member: bool) -> tuple[str, ...]:
 def _warnings(complaints: tuple[Complaint, ...]) -> list[dict[str, Any]]:
     return [
         {
-            "file": str(each.origin.file) if each.origin else None,
+            "file": _unicode(str(each.origin.file)) if each.origin else None,
             "line": each.origin.line if each.origin else None,
-            "text": each.text,
+            "text": _unicode(each.text),
         }
         for each in complaints
     ]
+
+
+def _unicode(text: str) -> str:
+    """A text in which what is not UTF-8 in a file's name is a "?"."""
+    return text.encode(errors="replace").decode()
 
 
 def _as_data(seen: Preview, rows: Sequence[Row], left: Sequence[str]) -> dict[str, Any]:
@@ -114,21 +116,18 @@ def _as_data(seen: Preview, rows: Sequence[Row], left: Sequence[str]) -> dict[st
     return {
         "machine": seen.builder.context.inputs.machine,
         "fetch": sum(row.fetch for row in rows),
-        "gone": list(left),
-        "use_expand_hidden": list(plan_.graph.use_expand_hidden),
+        "gone": left,
+        "use_expand_hidden": plan_.graph.use_expand_hidden,
         "packages": [
             {
                 "id": package.id,
                 "cpv": package.cpv,
                 "slot": f"{package.slot}/{package.sub_slot}",
                 "repo": package.repo,
-                "use": list(package.use),
+                "use": package.use,
                 "status": row.change.status,
                 "before": row.change.before,
-                "flags": {
-                    group: [asdict(flag) for flag in flags]
-                    for group, flags in row.change.flags.items()
-                },
+                "flags": row.change.flags,
                 "fetch": row.fetch,
                 "requested": package.requested,
                 "member": package.id in plan_.members,
@@ -137,13 +136,10 @@ def _as_data(seen: Preview, rows: Sequence[Row], left: Sequence[str]) -> dict[st
                 "layer": fates[package.id].layer,
                 "binrepo": package.binary.host if package.binary else None,
                 "visible": {
-                    "build": list(plan_.visible[package.id].build),
-                    "merge": list(plan_.visible[package.id].merge),
+                    "build": plan_.visible[package.id].build,
+                    "merge": plan_.visible[package.id].merge,
                 },
-                "edges": [
-                    {"to": edge.to, "kinds": list(edge.kinds), "atom": edge.atom}
-                    for edge in package.edges
-                ],
+                "edges": package.edges,
             }
             for package, row in zip(plan_.packages, rows, strict=True)
         ],
