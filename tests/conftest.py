@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import coverage
+import hypothesis
 import pytest
 from tests.support import (
     GROUND,
@@ -44,6 +45,11 @@ from cloche.vm import kernel
 if TYPE_CHECKING:
     from xdist.remote import Producer
     from xdist.scheduler import Scheduling
+
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("cloche", deadline=None)
+hypothesis.settings.load_profile("cloche")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -11,9 +11,14 @@ if OURS:
 
 import atexit
 import contextlib
+import gc
 import os
 import signal
 import sys
+
+#: Objects made before Python looks for garbage: with its own 700 it goes through all that is loaded
+#: again and again, for a twentieth of a short command.
+GARBAGE = 100_000
 
 
 def open_streams() -> None:
@@ -37,6 +42,7 @@ def run() -> None:
     if OURS:
         signal.signal(signal.SIGINT, _interrupted)
     open_streams()
+    gc.set_threshold(GARBAGE)
     from cloche.cli.main import main
 
     status: object = 0
