@@ -6,13 +6,10 @@ time, ``Packages`` or ``Packages.gz`` (Portage's binhost format); what was there
 
 from __future__ import annotations
 
-import hashlib
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import msgspec
 
 from cloche.binhosts.errors import MissingIndexError
 from cloche.config import lock as locks
@@ -23,9 +20,8 @@ from cloche.errors import ClocheError
 from cloche.fetching.download import Progress, fetch_file, quiet, shown
 from cloche.fetching.errors import NotThereError, WrongContentError
 from cloche.fetching.openpgp import GENTOO_KEYRING, check_means
-from cloche.store import Store
+from cloche.store import Store, names
 
-PREFIX = "binrepo/"
 LONGEST = 512 << 20  # bytes of an index; Gentoo's has about 30 MB
 _FILES = ("Packages.gz", "Packages")
 _CHUNK = 1 << 20
@@ -114,8 +110,7 @@ def _locked(project: Project, spec: BinrepoSpec) -> BinrepoPin | None:
 
 def _prefix(spec: BinrepoSpec) -> str:
     """The name under which the store keeps indexes of a declaration."""
-    made_of = msgspec.json.encode([spec.uri, spec.verify])
-    return f"{PREFIX}{spec.name}/{hashlib.sha256(made_of).hexdigest()[:12]}/"
+    return names.declared(names.BINHOSTS, spec.name, [spec.uri, spec.verify])
 
 
 def _taken(spec: BinrepoSpec, room: Path, progress: Progress) -> Path:

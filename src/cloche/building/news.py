@@ -16,7 +16,7 @@ from cloche.building.stages import once, stage_call, stage_failed
 from cloche.layers import Layer
 from cloche.plan.keys import layer_parts
 from cloche.records.logs import new_log
-from cloche.store import Outcome, Store, make_key
+from cloche.store import Outcome, Store, make_key, names
 from cloche.tasks.guestcall import call
 
 LONGEST = 1 << 20  # bytes of an item; GLEP 42 wants some hundred
@@ -72,7 +72,7 @@ def news(context: BuildContext, layers: Sequence[Layer]) -> tuple[Item, ...]:
 
 def read_marks(store: Store, place: str) -> frozenset[str]:
     """``REPOSITORY/NAME`` of the items that were read in a project."""
-    pin = store.pin_of(_pin(place))
+    pin = store.pin_of(names.news(place))
     return frozenset(map(str, pin.data.get("read", ()))) if pin else frozenset()
 
 
@@ -80,11 +80,7 @@ def mark_read(store: Store, place: str, items: Iterable[Item]) -> None:
     """Remember that items were read: by a person, so for all machines of the project."""
     with store.lock(f"news-{place}"):
         marked = read_marks(store, place) | {f"{item.repository}/{item.name}" for item in items}
-        store.pin(_pin(place), (), (), {"read": sorted(marked)})
-
-
-def _pin(place: str) -> str:
-    return f"news/{place}"
+        store.pin(names.news(place), (), (), {"read": sorted(marked)})
 
 
 def _items_in(place: Path) -> frozenset[str]:

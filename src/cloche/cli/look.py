@@ -18,7 +18,7 @@ from cloche.plan.why import changes, needed_by
 from cloche.records.builds import newest_resolutions
 from cloche.records.errors import unknown_package
 from cloche.records.history import Run, runs_in
-from cloche.store import Action, Store
+from cloche.store import Action, Store, names
 
 
 @click.command(
@@ -50,7 +50,7 @@ def why(options: Options, atom: str, as_json: bool) -> None:
 def _machines(store: Store) -> Iterator[tuple[str, Depgraph]]:
     """Machines with their resolutions: of what was finished, then of a last build that was not."""
     finished = set()
-    for pin in store.pins("machine/"):
+    for pin in store.pins(names.MACHINES):
         depgraph, machine = pin.data.get("depgraph"), str(pin.data.get("machine"))
         finished.add(depgraph)
         if depgraph and (graph := _resolution(store, depgraph)) is not None:

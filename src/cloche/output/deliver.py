@@ -20,7 +20,7 @@ from cloche.output.binhost import publish
 from cloche.output.claim import BINPKGS
 from cloche.output.stage4 import pack
 from cloche.records.events import Note
-from cloche.store import Pin, Store
+from cloche.store import Pin, Store, names
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +83,6 @@ def _members(
     return builder.layers(builder.plan.members, made, seed, where=where, look=look)
 
 
-def pin_name(machine: Machine) -> str:
-    """The name under which a store keeps a machine: two projects may use the same word."""
-    return f"machine/{machine.place}/{machine.name}"
-
-
 def remember(
     builder: Builder,
     machine: Machine,
@@ -108,7 +103,7 @@ def remember(
     parts = inputs.seed_parts
     trees |= parts.trees if parts else set()
     kept = {made.gpkg for made in results} | set(blobs) | {builder.depgraph}
-    before = context.store.pin_of(pin_name(machine))
+    before = context.store.pin_of(names.machine(machine.place, machine.name))
     data = {}
     if not layers:
         if before is not None:
@@ -126,10 +121,10 @@ def remember(
             "layers": [layer.id for layer in layers],
             "depgraph": builder.depgraph,
         }
-    context.store.pin(pin_name(machine), sorted(trees), sorted(kept), data)
+    context.store.pin(names.machine(machine.place, machine.name), sorted(trees), sorted(kept), data)
 
 
 def finished_machine(store: Store, machine: Machine) -> Pin | None:
     """What the store remembers of a machine that was built to its end."""
-    pin = store.pin_of(pin_name(machine))
+    pin = store.pin_of(names.machine(machine.place, machine.name))
     return pin if pin is not None and pin.data.get("layers") else None

@@ -19,9 +19,8 @@ from cloche.plan.depgraph import Depgraph, Package
 from cloche.plan.names import is_pattern, matching
 from cloche.plan.visible import machine_members
 from cloche.records import elog
-from cloche.store import Pin, Store
+from cloche.store import Pin, Store, names
 
-PIN = "machine/"
 KINDS = {"obj": "file", "sym": "symlink", "dir": "directory", "fif": "fifo", "dev": "device"}
 
 
@@ -53,7 +52,7 @@ def inventories(store: Store, place: str | None, machine: str | None) -> tuple[I
 
     One that lacks its resolution is left out. ``machine`` is the only one that is wanted.
     """
-    pins = store.pins(f"{PIN}{place}/" if place is not None else PIN)
+    pins = store.pins(names.machine(place, "") if place is not None else names.MACHINES)
     wanted = [pin for pin in pins if machine in (None, pin.data.get("machine"))]
     found = (_inventory(store, pin) for pin in wanted if pin.data.get("layers"))
     return tuple(sorted((each for each in found if each is not None), key=lambda e: e.machine))
@@ -101,8 +100,8 @@ def belongs(held: Inventory, path: str) -> Iterator[Row]:
         layer = held.layers[package.cpv]
         found = footprint(layer)
         owned = {name for _, name in contents(layer.path, package.cpv)}
-        for how, names in (("owned", owned), ("written by a hook", found.written)):
-            for name in sorted(filter(same, names)):
+        for how, own in (("owned", owned), ("written by a hook", found.written)):
+            for name in sorted(filter(same, own)):
                 yield {**_of(held, package), "path": f"/{name}", "how": how}
 
 

@@ -27,9 +27,7 @@ from cloche.records.events import (
     decode_events,
     encode_event,
 )
-from cloche.store import Pin, Store
-
-PIN = "record"
+from cloche.store import Pin, Store, names
 
 
 class Recorder:
@@ -85,7 +83,7 @@ def records(store: Store, place: str, machine: str) -> tuple[Record, ...]:
 
     ``place`` is the project's, as in `Inputs`.
     """
-    prefix = _pin(place, machine)
+    prefix = names.record(place, machine)
     found = [
         Record(int(pin.name.removeprefix(f"{prefix}/")), pin.name, pin.data["events"])
         for pin in store.pins(f"{prefix}/")
@@ -98,7 +96,7 @@ def records(store: Store, place: str, machine: str) -> tuple[Record, ...]:
 def newest_resolutions(store: Store) -> tuple[tuple[str, str], ...]:
     """Each machine of any project with the blob of its newest build's resolution."""
     newest: dict[str, tuple[int, Pin]] = {}
-    for pin in store.pins(f"{PIN}/"):
+    for pin in store.pins(names.RECORDS):
         machine, _, number = pin.name.rpartition("/")
         if number.isdecimal() and int(number) > newest.get(machine, (0, pin))[0]:
             newest[machine] = (int(number), pin)
@@ -161,9 +159,9 @@ def keep(
     with store.lock(f"record-{place}-{machine}"):
         older = records(store, place, machine)
         number = older[-1].number + 1 if older else 1
-        record = Record(number, f"{_pin(place, machine)}/{number}", blob.id)
+        record = Record(number, names.record(place, machine, number), blob.id)
         store.pin(record.pin, trees=(), blobs=(blob.id, depgraph), data={"events": blob.id})
-        store.unpin(_pin(place, machine))  # from before builds had numbers
+        store.unpin(names.record(place, machine))  # from before builds had numbers
         _forget(store, (*older, record), count)
     return record
 
@@ -174,7 +172,3 @@ def _forget(store: Store, found: Sequence[Record], count: int) -> None:
     for record in found[:-count]:
         if record != built:
             store.unpin(record.pin)
-
-
-def _pin(place: str, machine: str) -> str:
-    return f"{PIN}/{place}/{machine}"

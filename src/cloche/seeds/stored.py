@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -27,9 +26,8 @@ from cloche.seeds.debian.portage_sdist import without_password
 from cloche.seeds.errors import SeedError, not_as_locked
 from cloche.seeds.types import MadeSeed, SeedContext, SeedRequest
 from cloche.seeds.validation import portage_of
-from cloche.store import Store
+from cloche.store import Store, names
 
-PREFIX = "seed/"
 DEBIAN = "debian"
 
 
@@ -98,18 +96,17 @@ def lock_found(store: Store, project: Project, spec: SeedSpec, found: StoredSeed
 
 def stored_as(spec: SeedSpec) -> str:
     """The name under which the store keeps a seed: its own, and a digest of its declaration."""
-    made_of = msgspec.json.encode([spec.type, sorted(spec.options.items())])
-    return f"{PREFIX}{spec.name}/{hashlib.sha256(made_of).hexdigest()[:12]}/"
+    return names.declared(names.SEEDS, spec.name, [spec.type, sorted(spec.options.items())])
 
 
 def stored_seeds(store: Store) -> tuple[StoredSeed, ...]:
     """All seeds of a store, by name."""
-    return tuple(_of_pin(pin.name, pin.data) for pin in store.pins(PREFIX))
+    return tuple(_of_pin(pin.name, pin.data) for pin in store.pins(names.SEEDS))
 
 
 def used_by(store: Store, found: StoredSeed) -> tuple[str, ...]:
     """The machines that hold a seed: their names, with the projects they are of where known."""
-    pins = (pin for pin in store.pins("machine/") if found.layer in pin.trees)
+    pins = (pin for pin in store.pins(names.MACHINES) if found.layer in pin.trees)
     return tuple(
         f"{pin.name.rsplit('/', 1)[-1]} ({pin.data['project']})"
         if "project" in pin.data

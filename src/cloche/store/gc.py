@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from cloche.store.errors import StoreError
+from cloche.store.names import RECOVERED
 from cloche.store.records import Action, Blob, Tree
-from cloche.store.recover import PIN
 from cloche.store.store import Store, Waiting
 from cloche.store.sweep import dead, sweep, take_away, unlisted
 from cloche.store.unions import Union, unneeded
@@ -115,7 +115,7 @@ def gc(
                 where=store.path,
                 todo="`cloche store recover` enters them, `cloche store gc --unknown` removes them",
             )
-        pins = [pin for pin in store.pins() if not (recovered and pin.name.startswith(PIN))]
+        pins = [pin for pin in store.pins() if not (recovered and pin.name.startswith(RECOVERED))]
         kept = wanted.union(*((*pin.trees, *pin.blobs) for pin in pins))
         actions = store.index.actions()
         lost = {
@@ -132,7 +132,7 @@ def gc(
             workspaces=tuple(dead(store)),
             # Without pins the actions that name them may be lost.
             logs=()
-            if any(pin.name.startswith(PIN) for pin in pins)
+            if any(pin.name.startswith(RECOVERED) for pin in pins)
             else tuple(_old_logs(store.logs, left, now - keep_logs)),
             failed=tuple(sorted(store.failed.iterdir())) if failed else (),
             unions=tuple(unneeded(store, kept, now - keep_unions)),
@@ -148,7 +148,7 @@ def gc(
             found, garbage = garbage, garbage.still(mark())
             if garbage != found:
                 bytes = freed(garbage.paths(unknown))
-            for pin in store.pins(PIN) if recovered else ():
+            for pin in store.pins(RECOVERED) if recovered else ():
                 store.unpin(pin.name)
             _strike(store, garbage)
         sweep(store)

@@ -27,13 +27,11 @@ from cloche.store.identity import is_cut, is_empty, read_identity, write_identit
 from cloche.store.index import Index
 from cloche.store.layout import INDEX_FILES, checked, fsync
 from cloche.store.locks import held, release
+from cloche.store.names import RECOVERED
 from cloche.store.owner import PROBE, current
 from cloche.store.records import Blob, Pin, Tree
 from cloche.store.store import Waiting, occupy
 from cloche.store.tree import Entry, exact_digest, measure, remove_tree, walk
-
-PIN = "recovered/"
-"""Pins of this prefix keep what was entered and no other pin names; see `gc`."""
 
 Identify = Callable[[Path, Sequence[Entry]], Collection[str]]
 Say = Callable[[int, int, str], None]
@@ -198,7 +196,7 @@ def _pin(index: Index, trees: Sequence[Tree], blobs: Sequence[Blob], entered: se
     pinned = {id for pin in index.pins() for id in (*pin.trees, *pin.blobs)}
     loose = entered - pinned
     if loose:
-        name = f"{PIN}{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
+        name = f"{RECOVERED}{time.strftime('%Y%m%d-%H%M%S')}-{os.urandom(2).hex()}"
         kept_trees = tuple(tree.id for tree in trees if tree.id in loose)
         kept_blobs = tuple(blob.id for blob in blobs if blob.id in loose)
         index.pin(Pin(name, kept_trees, kept_blobs, {}, time.time()))

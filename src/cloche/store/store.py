@@ -36,6 +36,7 @@ from cloche.store.identity import check_owner, own_index
 from cloche.store.incoming import take_content
 from cloche.store.layout import checked, fsync, prepare, settle_version, syncfs
 from cloche.store.locks import held, held_directory, hold, open_lock, release, try_hold
+from cloche.store.place import Place
 from cloche.store.plain import make_plain
 from cloche.store.records import Action, Blob, Pin, Tree
 from cloche.store.sweep import discard, settle, sweep, take_away
@@ -91,24 +92,14 @@ def _take(path: Path, fd: int, *, exclusive: bool, waiting: Waiting | None) -> N
         hold(fd, shared=not exclusive)
 
 
-class Store:
+class Store(Place):
     """An open store. Safe to use from several threads; not across fork(2) (SQLite forbids it)."""
 
     def __init__(self, path: Path, lock: int, *, exclusive: bool) -> None:
-        self.path = path
-        self.layers = path / "layers"
-        self.unions = path / "unions"
-        self.blobs = path / "blobs"
-        self.logs = path / "logs"
-        self.distfiles = path / "distfiles"
-        self.downloads = path / "downloads"
-        self.failed = path / "failed"
-        self.tmp = path / "tmp"
-        self.about = path / "about"
+        with held(path / "locks" / "setup"):
+            super().__init__(path, own_index(path))
         self.exclusive = exclusive
         self._lock = lock
-        with held(path / "locks" / "setup"):
-            self.index = own_index(path)
 
     @classmethod
     def open(cls, path: Path, *, exclusive: bool = False, waiting: Waiting | None = None) -> Store:
@@ -203,10 +194,6 @@ class Store:
         found = self.index.trees(self.layers, checked(id))
         return found[0] if found and found[0].path.is_dir() else None
 
-    def trees(self) -> list[Tree]:
-        """All trees of the index, by id, whether they are in their places or not."""
-        return self.index.trees(self.layers)
-
     def add_tree(
         self, source: Path, *, id: str, exact: str, kind: str, label: str, files: int, size: int
     ) -> Tree:
@@ -261,10 +248,6 @@ class Store:
     def _blob(self, id: str) -> Blob | None:
         found = self.index.blobs(self.blobs, checked(id))
         return found[0] if found and found[0].path.is_file() else None
-
-    def all_blobs(self) -> list[Blob]:
-        """All blobs of the index, by id, whether they are in their places or not."""
-        return self.index.blobs(self.blobs)
 
     def add_blob(self, source: Path, label: str) -> Blob:
         """Take the content of the file ``source``, which may be anybody's, and remove that.
@@ -387,10 +370,6 @@ class Store:
     def hold(self, path: Path) -> AbstractContextManager[bool]:
         """Keep a directory from being removed for a block; says whether nobody else does."""
         return held_directory(path)
-
-    def placing(self) -> AbstractContextManager[None]:
-        """Held while something is put in place and entered, so that no sweep comes in between."""
-        return held(self.path / "locks" / "placing")
 
     def drop_unions(self, unions: Iterable[Union]) -> None:
         """Take unions away. Raises `StoreError`: someone might be using them."""

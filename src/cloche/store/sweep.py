@@ -9,19 +9,16 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cloche.store.descriptions import described_blob, described_tree, undescribed
 from cloche.store.layout import checked
 from cloche.store.locks import held, held_directory, open_lock, release, try_hold
+from cloche.store.place import Place
+from cloche.store.records import Intent
 from cloche.store.tree import open_directory, remove_tree
 
-if TYPE_CHECKING:
-    from cloche.store.records import Intent
-    from cloche.store.store import Store
 
-
-def dead(store: Store) -> list[Path]:
+def dead(store: Place) -> list[Path]:
     """What in ``tmp`` belongs to no living process, by name."""
     found = []
     with held(store.path / "locks" / "tmp"):  # none is between being made and being held
@@ -41,7 +38,7 @@ def dead(store: Store) -> list[Path]:
     return found
 
 
-def unlisted(store: Store) -> list[Path]:
+def unlisted(store: Place) -> list[Path]:
     """Trees and blobs in place without a row: unknown, so that they may be anybody's.
 
     The index has lost their rows, or somebody else has put them there.
@@ -50,14 +47,14 @@ def unlisted(store: Store) -> list[Path]:
         return _unlisted(store)
 
 
-def _unlisted(store: Store) -> list[Path]:
+def _unlisted(store: Place) -> list[Path]:
     known = {tree.path for tree in store.trees()} | {blob.path for blob in store.all_blobs()}
     known |= {_place(store, intent) for intent in store.index.intents()}
     there = [*store.layers.iterdir(), *store.blobs.iterdir()]
     return sorted(path for path in there if path not in known)
 
 
-def sweep(store: Store) -> None:
+def sweep(store: Place) -> None:
     """Finish what is intended, and remove all that `dead` names.
 
     What cannot be removed (files of another user in a store that two share) stays, and `verify`
@@ -74,7 +71,7 @@ def sweep(store: Store) -> None:
         release(fd)
 
 
-def settle(store: Store) -> None:
+def settle(store: Place) -> None:
     """Finish what is intended: enter what is in its place, move aside what was struck out."""
     if store.index.intents():
         with store.placing():  # now they are those of dead processes alone
@@ -82,11 +79,11 @@ def settle(store: Store) -> None:
                 _finish(store, intent)
 
 
-def _place(store: Store, intent: Intent) -> Path:
+def _place(store: Place, intent: Intent) -> Path:
     return (store.layers if intent.noun == "layer" else store.blobs) / checked(intent.id)
 
 
-def _finish(store: Store, intent: Intent) -> None:
+def _finish(store: Place, intent: Intent) -> None:
     """Enter what was being placed and is in its place; remove what was struck out."""
     place = _place(store, intent)
     is_tree = intent.noun == "layer"
@@ -106,7 +103,7 @@ def _finish(store: Store, intent: Intent) -> None:
     store.index.done([intent])
 
 
-def discard(store: Store, path: Path) -> None:
+def discard(store: Place, path: Path) -> None:
     """Remove a directory at once, or, where somebody holds it, leave that to a later `sweep`."""
     target = store.tmp / f"gone-{os.urandom(8).hex()}"
     try:
@@ -118,7 +115,7 @@ def discard(store: Store, path: Path) -> None:
             remove_tree(target)
 
 
-def take_away(store: Store, path: Path) -> None:
+def take_away(store: Place, path: Path) -> None:
     """Move something out of its place at once; the next `sweep` removes it in its own time."""
     with suppress(FileNotFoundError):
         path.rename(store.tmp / f"gone-{os.urandom(8).hex()}")

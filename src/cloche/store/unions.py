@@ -13,13 +13,10 @@ import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cloche.store.layout import checked
+from cloche.store.place import Place
 from cloche.store.sweep import take_away
-
-if TYPE_CHECKING:
-    from cloche.store.store import Store
 
 _BOOT = Path("/proc/sys/kernel/random/boot_id")  # random(4)
 
@@ -34,7 +31,7 @@ class Union:
     path: Path
 
 
-def unions(store: Store) -> list[Union]:
+def unions(store: Place) -> list[Union]:
     """All unions, by key."""
     found = []
     for path in sorted(store.unions.iterdir()):
@@ -45,12 +42,12 @@ def unions(store: Store) -> list[Union]:
     return found
 
 
-def known_unions(store: Store) -> frozenset[str]:
+def known_unions(store: Place) -> frozenset[str]:
     """The keys of all unions."""
     return frozenset(path.name for path in store.unions.iterdir())
 
 
-def use_union(store: Store, key: str) -> Path | None:
+def use_union(store: Place, key: str) -> Path | None:
     """The directory of a union that is about to be used, if there is one."""
     place = store.unions / checked(key)
     if not (place / "tree").is_dir() or not _of_this_boot(place):
@@ -59,7 +56,7 @@ def use_union(store: Store, key: str) -> Path | None:
     return place / "tree"
 
 
-def add_union(store: Store, source: Path, key: str, layers: Sequence[str]) -> Path:
+def add_union(store: Place, source: Path, key: str, layers: Sequence[str]) -> Path:
     """Move ``source``, a directory in `tmp` that holds the union as ``tree``, into its place.
 
     To be called by the holder of the union's lock alone.
@@ -80,7 +77,7 @@ def _of_this_boot(place: Path) -> bool:
         return False
 
 
-def unneeded(store: Store, kept: Iterable[str], since: float) -> list[Union]:
+def unneeded(store: Place, kept: Iterable[str], since: float) -> list[Union]:
     """Unions of layers that are not all in ``kept``, or that were used last before ``since``."""
     ids = set(kept)
     return [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,12 +16,11 @@ from cloche.fetching.openpgp import check_means
 from cloche.layers import commit
 from cloche.portage.repository import read_repository
 from cloche.portage.snapshot import fingerprint, snapshot
-from cloche.store import Outcome, Pin, Store, make_key, remember
+from cloche.store import Outcome, Pin, Store, make_key, names, remember
 from cloche.trees import git, rsync, snapshots
 from cloche.trees.errors import TreeDriftError, TreeError, missing_tree
 from cloche.trees.methods import SyncContext, SyncMethod, SyncRequest
 
-PREFIX = "repo/"
 DIRECTORY = "directory"
 
 _METHODS: Mapping[str, SyncMethod] = {
@@ -186,8 +184,8 @@ def _prefix(spec: RepoSpec) -> str:
 
 def _prefix_of(name: str, sync: Sync) -> str:
     """The name under which the store keeps a repository: its own, a digest of its declaration."""
-    made_of = msgspec.json.encode([sync.type, sync.uri, sync.branch, sync.verify])
-    return f"{PREFIX}{name}/{hashlib.sha256(made_of).hexdigest()[:12]}/"
+    made_of = [sync.type, sync.uri, sync.branch, sync.verify]
+    return names.declared(names.REPOSITORIES, name, made_of)
 
 
 def _taken_of(store: Store, pin: Pin) -> Taken:

@@ -1,0 +1,43 @@
+"""The names of pins: one prefix for each kind of thing that garbage collection leaves.
+
+A name is a path: the kind, then what tells one from the other. ``place`` stands for a project:
+two projects may use the same word for a machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import msgspec
+
+MACHINES = "machine/"
+RECORDS = "record/"
+NEWS = "news/"
+SEEDS = "seed/"
+REPOSITORIES = "repo/"
+BINHOSTS = "binrepo/"
+RECOVERED = "recovered/"
+"""Pins of this prefix keep what was entered and no other pin names; see `gc`."""
+
+
+def machine(place: str, name: str) -> str:
+    """A machine as it was built last."""
+    return f"{MACHINES}{place}/{name}"
+
+
+def record(place: str, machine: str, number: int | None = None) -> str:
+    """A build of a machine; without a number the prefix of all of them, without its last slash."""
+    return f"{RECORDS}{place}/{machine}" + ("" if number is None else f"/{number}")
+
+
+def news(place: str) -> str:
+    """The news items that were read in a project."""
+    return f"{NEWS}{place}"
+
+
+def declared(kind: str, name: str, made_of: object) -> str:
+    """The prefix of what was made of a declaration: two of one name may differ in what they say.
+
+    ``made_of`` is the declaration in types that JSON knows.
+    """
+    return f"{kind}{name}/{hashlib.sha256(msgspec.json.encode(made_of)).hexdigest()[:12]}/"
