@@ -22,7 +22,7 @@ from bench.table import Aim, Beside, Row, median_row
 from cloche.output.stage4 import TAR
 from cloche.plan.plan import Plan
 from cloche.seeds.stored import stored_seeds
-from cloche.session import open_session
+from cloche.session.session import open_session
 from cloche.store import Store
 
 JOBS = 2

@@ -11,7 +11,8 @@ from bench.place import BenchError, Place, run
 from cloche.building.context import BuildContext
 from cloche.plan.depgraph import Depgraph
 from cloche.portage.etc import write_tree
-from cloche.session import Choices, open_session
+from cloche.session.choices import Choices
+from cloche.session.session import open_session
 from cloche.tasks import distfiles
 
 # What the seed lacks the programs for. All else that Portage switches on by itself stays on:

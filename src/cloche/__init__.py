@@ -6,24 +6,28 @@ runs inside of sandboxes and virtual machines imports single rooms of this packa
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cloche.errors import ClocheError
-    from cloche.session import Choices, Session, open_session
+    from cloche.session.choices import Choices
+    from cloche.session.session import Session, open_session
 
 __version__ = "0.1.0"
 
 __all__ = ["Choices", "ClocheError", "Session", "open_session"]
 
 
+_HOMES = {
+    "Choices": "cloche.session.choices",
+    "ClocheError": "cloche.errors",
+    "Session": "cloche.session.session",
+    "open_session": "cloche.session.session",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name == "ClocheError":
-        from cloche.errors import ClocheError
-
-        return ClocheError
-    if name in __all__:
-        from cloche import session
-
-        return getattr(session, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)

@@ -20,8 +20,8 @@ from cloche.config.complaints import Complaint
 from cloche.config.errors import Origin
 from cloche.config.project import load_project
 from cloche.errors import ClocheError, Exit
-from cloche.session import Choices
 from cloche.session.building import policy_of
+from cloche.session.choices import Choices
 
 
 def commands(

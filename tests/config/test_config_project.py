@@ -91,7 +91,7 @@ def test_a_machine_knows_its_parts_and_where_each_atom_comes_from(project: Path)
         "dev-lang/lua:5.4": f"{project}/sets/more:1",
         "@system": f"{project}/sets/more:3",
     }
-    assert machine.output.stage4
+    assert machine.outputs == ("stage4",)
     assert machine.limits.phase_timeout == 90
     assert machine.limits.memory == 3 << 29
     assert machine.limits.processes == 64

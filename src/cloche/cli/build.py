@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
@@ -21,20 +21,19 @@ from cloche.cli.terminable import terminable
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
 from cloche.display.elog import Collector, drawn
-from cloche.display.jsonlines import JsonLines
-from cloche.display.live import Live, capable
-from cloche.display.plain import Plain
+from cloche.display.kinds import NAMES, Display, Streams, make_display
+from cloche.display.live import Live
 from cloche.display.text import count, one_line, seconds, size
 from cloche.display.theme import theme_of
 from cloche.errors import ClocheError
-from cloche.output.claim import check_output
-from cloche.records.events import Event, Sink
-from cloche.session import Choices, Result
+from cloche.output.deliver import check_outputs
+from cloche.records.events import Event
+from cloche.session.building import Result
+from cloche.session.choices import Choices
 
 STRICT = "Hide all of the seed but a named toolchain from builds."
 
 Function = Callable[..., Any]
-Progress = Literal["auto", "live", "plain", "json"]
 
 
 live_option = click.option(
@@ -138,7 +137,7 @@ Examples:
 )
 @click.option(
     "--progress",
-    type=click.Choice(["auto", "live", "plain", "json"]),
+    type=click.Choice(NAMES),
     default="auto",
     help="A picture, lines for people, or events for programs [auto: live on a terminal].",
 )
@@ -149,7 +148,7 @@ def build(
     machines: tuple[str, ...],
     choices: Choices,
     output: Path | None,
-    progress: Progress,
+    progress: str,
     verbose: bool,
 ) -> None:
     """Build each MACHINE: packages, layers, the stage4 tarball, the package directory.
@@ -159,8 +158,8 @@ def build(
     project = load_project(options.directory)
     wanted = [project.machine(name) for name in dict.fromkeys(machines)]
     places = [_directory(project, machine, output, alone=len(wanted) == 1) for machine in wanted]
-    for place in places:
-        check_output(place)
+    for machine, place in zip(wanted, places, strict=True):
+        check_outputs(machine, place)
     failed: dict[str, ClocheError] = {}
     lines: list[str] = []
     for machine, place in zip(wanted, places, strict=True):
@@ -196,13 +195,13 @@ def _build(
     machine: Machine,
     choices: Choices,
     directory: Path,
-    progress: Progress,
+    progress: str,
     *,
     verbose: bool,
 ) -> str:
     """Build one machine, or some of its packages; give the line that sums it up."""
     began = time.monotonic()
-    display = make_display(progress, verbose=verbose)
+    display = opened_display(progress, verbose=verbose)
     collector = Collector()
 
     def sink(event: Event) -> None:
@@ -215,8 +214,7 @@ def _build(
         _telling(collector, progress),
         _closing(display),
     ):
-        if isinstance(display, Live):
-            display.attach(session.stop_package)
+        display.attach(session.stop_package)
         try:
             result = session.build(machine.name, choices, directory)
         except BaseException as error:
@@ -232,23 +230,18 @@ def _build(
     return summary
 
 
-def make_display(progress: Progress, *, verbose: bool) -> JsonLines | Plain | Live:
-    """The sink that ``--progress`` names."""
-    if progress == "json":
-        return JsonLines(sys.stdout)
-    if progress in ("auto", "live") and capable(sys.stderr, os.environ):
-        return Live(sys.stderr)
-    if progress == "live":
+def opened_display(progress: str, *, verbose: bool) -> Display:
+    """The display that ``--progress`` names."""
+    display = make_display(progress, Streams(sys.stdout, sys.stderr, os.environ, verbose))
+    if progress == "live" and not isinstance(display, Live):
         say("standard error is not a terminal that a picture can be drawn on; lines instead")
-    return Plain(sys.stderr, verbose=verbose)
+    return display
 
 
 def _tell_results(result: Result, logs: Path, summary: str) -> None:
-    if result.stage4:
-        length = size(result.stage4.stat().st_size)
-        click.echo(f"stage4    {result.stage4}  ({length})")
-    if result.packages:
-        click.echo(f"packages  {result.packages}")
+    for name, path in result.outputs.items():
+        length = f"  ({size(path.stat().st_size)})" if path.is_file() else ""
+        click.echo(f"{name:<9} {path}{length}")
     click.echo(f"logs      {logs}")
     click.echo(summary)
 
@@ -268,7 +261,7 @@ def _tell_failures(error: BuildError) -> None:
 
 
 @contextmanager
-def _telling(collector: Collector, progress: Progress) -> Iterator[None]:
+def _telling(collector: Collector, progress: str) -> Iterator[None]:
     """Show what ebuilds said to their users in the block at its end, also after a failure."""
     try:
         yield
@@ -279,8 +272,8 @@ def _telling(collector: Collector, progress: Progress) -> Iterator[None]:
 
 
 @contextmanager
-def _closing(display: Sink) -> Iterator[None]:
+def _closing(display: Display) -> Iterator[None]:
     try:
         yield
     finally:
-        display.close()  # type: ignore[attr-defined]
+        display.close()

@@ -16,7 +16,7 @@ from cloche.cli.options import Options, opened_session, say
 from cloche.config.errors import Origin, no_machines, unknown_name, unwritable
 from cloche.config.project import Project, load_project
 from cloche.errors import Exit
-from cloche.session import Choices
+from cloche.session.choices import Choices
 
 
 @click.command(

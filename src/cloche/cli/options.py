@@ -20,7 +20,7 @@ from cloche.errors import ClocheError
 from cloche.records.events import Event, Note, Progress, Sink
 
 if TYPE_CHECKING:  # what opens nothing is to load nothing of it
-    from cloche.session import Session
+    from cloche.session.session import Session
     from cloche.store import Store
 
 STORE = (
@@ -110,7 +110,7 @@ def opened_session(
 
     ``machines`` are what is asked for: a name that the project has not got is said first.
     """
-    from cloche.session import open_session
+    from cloche.session.session import open_session
 
     for name in machines:
         project.machine(name)

@@ -19,7 +19,8 @@ from cloche.display.text import one_line
 from cloche.display.theme import theme_of
 from cloche.plan.changes import changed_since, gone
 from cloche.plan.depgraph import Package
-from cloche.session import Choices, Preview
+from cloche.session.building import Preview
+from cloche.session.choices import Choices
 
 
 @click.command(

@@ -21,7 +21,8 @@ from cloche.config.binrepos import BinrepoSpec
 from cloche.config.project import Project, RepoSpec, load_project
 from cloche.display.text import seconds, size
 from cloche.fetching.download import shown
-from cloche.session import Progressing, SyncOptions, inputs
+from cloche.session import inputs
+from cloche.session.inputs import Progressing, SyncOptions
 from cloche.store import Store
 from cloche.trees.errors import unknown_repository
 from cloche.trees.stored import Taken, find_tree, stored_trees

@@ -20,8 +20,8 @@ from cloche.config.project import Project, SeedSpec, load_project
 from cloche.display.text import seconds, size
 from cloche.seeds.errors import unknown_seed
 from cloche.seeds.stored import Seed, StoredSeed, stored_seeds, used_by
-from cloche.session import Progressing, SeedOptions, Session
-from cloche.session.inputs import declared_seed
+from cloche.session.inputs import Progressing, SeedOptions, declared_seed
+from cloche.session.session import Session
 from cloche.store import Store
 
 MIRROR = (

@@ -15,7 +15,7 @@ from cloche.config.declare import check_declaration, declare_seed
 from cloche.config.errors import Origin
 from cloche.config.project import SeedSpec, load_project
 from cloche.seeds.arch import host_arch
-from cloche.session import SeedOptions
+from cloche.session.inputs import SeedOptions
 
 NAME = click.option("--name", help="What to call it [its type, or a stage3's flavour].")
 JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
-from cloche.cli.build import Progress, make_display
+from cloche.cli.build import opened_display
 from cloche.cli.options import say
+from cloche.display.kinds import NAMES
 from cloche.display.plain import Plain
 from cloche.display.text import one_line
 from cloche.errors import ClocheError
@@ -39,14 +40,12 @@ Examples:
 @click.option("--wait", is_flag=True, help="When none runs, wait for the next one.")
 @click.option(
     "--progress",
-    type=click.Choice(["auto", "live", "plain", "json"]),
+    type=click.Choice(NAMES),
     default="auto",
     help="How to tell of it [auto: live on a terminal, else plain].",
 )
 @click.option("-v", "--verbose", is_flag=True, help="Show the phases, too.")
-def watch(
-    root: Path | None, pid: int | None, wait: bool, progress: Progress, verbose: bool
-) -> None:
+def watch(root: Path | None, pid: int | None, wait: bool, progress: str, verbose: bool) -> None:
     """Show what an emerge is doing that was started outside of cloche, in any root.
 
     Everything is seen of an emerge that is started with FEATURES=observability, and by its user or
@@ -67,7 +66,7 @@ def watch(
         place = f" in {root}" if root else ""
         raise ClocheError(f"no emerge runs{place}", todo="with --wait the next one is waited for")
     join(found[-1])
-    display = make_display(progress, verbose=verbose)
+    display = opened_display(progress, verbose=verbose)
     failed: list[Done] = []
 
     def sink(event: Event) -> None:

@@ -16,6 +16,7 @@ from cloche.config.table import Table, load
 from cloche.config.units import duration, size
 
 KEYS = ("seed", "profile", "portage", "sets", "packages", "binrepos", "live", "output", "limits")
+OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
 
 _LIVE = re.compile(r"=?[\w+.*?\[\]-]+/[\w+.*?\[\]-]+")
 
@@ -36,13 +37,6 @@ class Fragment:
     name: str
     directory: Path
     origin: Origin
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """``[output]``: what to make of a machine beside its binary packages."""
-
-    stage4: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,7 @@ class Machine:
     packages: tuple[Asked, ...]
     atoms: tuple[Asked, ...]
     set_files: Mapping[str, PackageSet]
-    output: Output
+    outputs: tuple[str, ...]
     limits: LimitsSpec
     binrepos: tuple[str, ...] = ()
     live: tuple[str, ...] = ()
@@ -111,7 +105,7 @@ def load_machine(
     table = load(file, root)
     table.only(KEYS)
     output = table.table("output")
-    output.only(("stage4",))
+    output.only(OUTPUTS)
     seed = table.required("seed", '"debian"')
     if seed not in seeds:
         raise unknown_name(table.origin("seed"), "seed", seed, seeds)
@@ -133,7 +127,7 @@ def load_machine(
         packages=packages,
         atoms=expand((*packages, *sets), set_files),
         set_files=load_sets(root / "sets", root),
-        output=Output(output.get("stage4", bool, False)),
+        outputs=tuple(name for name in OUTPUTS if output.get(name, bool, False)),
         limits=_limits(table.table("limits")),
         binrepos=_binrepos(table, binrepos),
         live=_live(table),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TextIO
 
 from cloche.records.events import Event, Version, encode_event
@@ -20,6 +21,9 @@ class JsonLines:
             self._begun = True
             self._write(Version(time=event.time))
         self._write(event)
+
+    def attach(self, stop: Callable[[str], None]) -> None:
+        """There are no keys."""
 
     def close(self) -> None:
         """Nothing is held."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TextIO
 
@@ -50,6 +50,9 @@ class Plain:
         with self._lock:
             for line in self._lines(event):
                 self._write(line)
+
+    def attach(self, stop: Callable[[str], None]) -> None:
+        """There are no keys."""
 
     def close(self) -> None:
         """Stop the heartbeat."""

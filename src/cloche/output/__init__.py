@@ -1,1 +1,1 @@
-"""What leaves the house: stage4 tarballs and the machine's package directory."""
+"""What leaves the house when a machine is finished: kinds of output, and what is known of them."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from cloche.building.context import BuildContext
 from cloche.building.stages import once, stage_call, stage_failed
 from cloche.output import claim
+from cloche.output.finished import Finished, Written
 from cloche.plan.depgraph import Package
 from cloche.portage.gpkg import gpkg_path
 from cloche.records.logs import new_log
@@ -22,14 +23,18 @@ from cloche.tasks.worker import make_directory
 INDEX = "Packages"
 
 
-def publish(
-    context: BuildContext, packages: Sequence[tuple[Package, str]], directory: Path, project: Path
-) -> str:
-    """Lay out packages, given with their GPKG's blob id, with an index; give the index's blob id.
+def check(directory: Path) -> None:
+    """See that the packages may go into a machine's directory. Raises ClocheError."""
+    claim.check_replaceable(directory / claim.BINPKGS)
+
+
+def write(done: Finished) -> Written:
+    """Lay out the packages with an index.
 
     The layout is that of FEATURES=binpkg-multi-instance: ``CATEGORY/PN/PF-BUILD_ID.gpkg.tar``.
     Raises ClocheError.
     """
+    context, packages, directory = done.context, done.packages, done.directory / claim.BINPKGS
     parts = {f"gpkg {package.id}": gpkg for package, gpkg in packages}
     key = make_key("binhost", {**parts, "guest": context.inputs.guest})
     outputs = once(context, "index", key, lambda: _index(context, packages))
@@ -37,8 +42,8 @@ def publish(
     with claim.alone(directory.parent):
         claim.check_replaceable(directory)
         if _differs(context, packages, index, directory):
-            _place(context, packages, index, directory, project)
-    return index.id
+            _place(context, packages, index, directory, done.machine.root)
+    return Written(directory, index.id)
 
 
 def _place_of(package: Package) -> str:

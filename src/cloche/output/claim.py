@@ -15,8 +15,8 @@ MARKER = ".cloche"
 BINPKGS = "binpkgs"
 
 
-def check_output(directory: Path) -> None:
-    """See that a machine's outputs may go there, before hours of work are spent on them."""
+def check_directory(directory: Path) -> None:
+    """See that there is a directory, or none yet. Raises ClocheError."""
     for place in (directory, *directory.parents):
         if os.path.lexists(place):
             if not place.is_dir():
@@ -26,7 +26,6 @@ def check_output(directory: Path) -> None:
                     todo="choose a directory with --output",
                 )
             break
-    check_replaceable(directory / BINPKGS)
 
 
 def check_replaceable(packages: Path) -> None:

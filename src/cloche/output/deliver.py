@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.building.finish import finish
@@ -16,40 +15,37 @@ from cloche.composing import contests as contests_of
 from cloche.composing import hooks
 from cloche.config.machine import Machine
 from cloche.layers import Layer
-from cloche.output.binhost import publish
-from cloche.output.claim import BINPKGS
-from cloche.output.stage4 import pack
+from cloche.output.claim import check_directory
+from cloche.output.finished import Finished, Written
+from cloche.output.kinds import KINDS, wanted
 from cloche.records.events import Note
 from cloche.store import Pin, Store, names
 
 
-@dataclass(frozen=True, slots=True)
-class Delivered:
-    """Where things lie; ``stage4`` is None where the machine asks for none."""
+def check_outputs(machine: Machine, directory: Path) -> None:
+    """See that a machine's outputs may go there, before hours of work are spent on them."""
+    check_directory(directory)
+    for name in wanted(machine):
+        KINDS[name].check(directory)
 
-    binpkgs: Path
-    stage4: Path | None
 
-
-def deliver(builder: Builder, built: Built, machine: Machine, directory: Path) -> Delivered:
-    """Write a machine's outputs. Raises StepError, CollisionError, ClocheError."""
-    context = builder.context
+def deliver(
+    builder: Builder, built: Built, machine: Machine, directory: Path
+) -> dict[str, Written]:
+    """Write a machine's outputs, by their kinds. Raises StepError, ClocheError."""
     directory.mkdir(parents=True, exist_ok=True)
     layers = _members(builder, built.made)
     check_hooks(builder, layers, built.plan.members)
     sets = [f"@{name}" for name in machine.sets]
     by_id = built.plan.graph.by_id()
-    packages = [by_id[name] for name in built.plan.members]
+    packages = tuple((by_id[name], built.made[name].gpkg) for name in built.plan.members)
     world = [asked.atom for asked in machine.packages]
-    state = finish(context, layers, world=world, world_sets=sets)
-    stage4, blobs = None, []
-    if machine.output.stage4:
-        stage4, blob = pack(context, (*layers, state), directory)
-        blobs.append(blob)
-    gpkgs = [(package, built.made[package.id].gpkg) for package in packages]
-    blobs.append(publish(context, gpkgs, directory / BINPKGS, machine.root))
-    remember(builder, machine, layers=(*layers, state), blobs=tuple(blobs))
-    return Delivered(directory / BINPKGS, stage4)
+    state = finish(builder.context, layers, world=world, world_sets=sets)
+    done = Finished(builder.context, machine, (*layers, state), packages, directory)
+    outputs = {name: KINDS[name].write(done) for name in wanted(machine)}
+    blobs = tuple(each.blob for each in outputs.values())
+    remember(builder, machine, layers=done.layers, blobs=blobs)
+    return outputs
 
 
 def check_hooks(builder: Builder, layers: Sequence[Layer], members: Sequence[str]) -> None:

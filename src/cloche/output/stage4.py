@@ -12,6 +12,7 @@ from cloche.building.context import BuildContext
 from cloche.building.stages import once, stage_failed
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.files import place
+from cloche.output.finished import Finished, Written
 from cloche.plan.keys import layer_parts
 from cloche.records.logs import new_log
 from cloche.sandbox.base import Bind, Command, Ended
@@ -57,11 +58,9 @@ TAR = (
 )
 
 
-def pack(context: BuildContext, layers: Sequence[Layer], directory: Path) -> tuple[Path, str]:
-    """Write the tarball of a machine (all its layers, the state layer last) into a directory.
-
-    Gives its path and its blob's id. Raises StepError.
-    """
+def write(done: Finished) -> Written:
+    """Write the tarball of a machine. Raises StepError."""
+    context, layers = done.context, done.layers
     parts = {
         **context.inputs.key_base,
         **layer_parts([(f"{layer.kind} {layer.label}", layer.id) for layer in layers]),
@@ -69,9 +68,9 @@ def pack(context: BuildContext, layers: Sequence[Layer], directory: Path) -> tup
         "command": " ".join(TAR),
     }
     outputs = once(context, "pack", make_key("stage4", parts), lambda: _tar(context, layers))
-    target = directory / FORMAT
+    target = done.directory / FORMAT
     place(context.store.blob(outputs["stage4"]).path, target)
-    return target, outputs["stage4"]
+    return Written(target, outputs["stage4"])
 
 
 def _tar(context: BuildContext, layers: Sequence[Layer]) -> Outcome:

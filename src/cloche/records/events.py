@@ -140,11 +140,15 @@ class Finished(Event, frozen=True, tag="finished"):
 
 
 class Delivered(Event, frozen=True, tag="delivered"):
-    """Where the results lie, as absolute paths; ``stage4`` is None where none was asked for."""
+    """Where the results lie, as absolute paths: ``outputs`` by their kinds.
+
+    ``packages`` and ``stage4`` are those of them that there were first; None: not asked for.
+    """
 
     packages: str
     stage4: str | None
     logs: str
+    outputs: dict[str, str] = {}
 
 
 AnyEvent = (

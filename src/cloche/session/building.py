@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cloche.building import shells
@@ -27,10 +27,10 @@ from cloche.config.lock import read as read_lock
 from cloche.config.machine import Fragment, Machine
 from cloche.config.project import Project
 from cloche.errors import ClocheError
-from cloche.output.claim import BINPKGS, check_output
+from cloche.output.claim import BINPKGS
 from cloche.output.deliver import (
-    Delivered,
     check_hooks_of_done,
+    check_outputs,
     deliver,
     finished_machine,
     remember,
@@ -81,8 +81,7 @@ class Preview:
 class Result:
     """What a build gave. ``layers`` are ids by package, of those that were asked for.
 
-    ``stage4`` and ``packages`` are where the outputs lie, None where there are none; ``unread``
-    counts news items.
+    ``outputs`` is where they lie, by their kinds; ``unread`` counts news items.
     """
 
     machine: str
@@ -90,8 +89,7 @@ class Result:
     reused: int
     seconds: float
     layers: Mapping[str, str]
-    stage4: Path | None = None
-    packages: Path | None = None
+    outputs: Mapping[str, Path] = field(default_factory=dict)
     unread: int = 0
 
 
@@ -197,7 +195,7 @@ def preview(opened: Opened, machine: Machine, choices: Choices) -> Preview:
 def build(opened: Opened, machine: Machine, choices: Choices, output: Path | None) -> Result:
     """Build a machine, or some of its packages. Raises `BuildError` when some failed."""
     directory = output or opened.project.root / "out" / machine.name
-    check_output(directory)
+    check_outputs(machine, directory)
     context = context_of(opened, machine, choices)
     store, place = context.store, context.inputs.place
     count = context.policy.records
@@ -206,35 +204,36 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | Non
         _jobserver(context) as context,
     ):
         builder = selected(prepare(context, opened.project, machine, choices), choices)
-        delivered: Delivered | None = None
+        outputs: dict[str, Path] = {}
         unread = 0
         try:
             done = build_machine(builder)
             if choices.packages:
                 remember(builder, machine)
             else:
-                delivered = deliver(builder, done, machine, directory)
+                written = deliver(builder, done, machine, directory)
+                outputs = {name: each.path for name, each in written.items()}
                 unread = _unread_news(builder.context, machine)
         except BaseException:
             remember(builder, machine)
             raise
-        if delivered is not None:
-            context.bus(
-                events.Delivered(
-                    packages=str(delivered.binpkgs),
-                    stage4=str(delivered.stage4) if delivered.stage4 else None,
-                    logs=str(store.logs),
-                )
-            )
+        if outputs:
+            context.bus(_delivered(outputs, store.logs))
     return Result(
         machine=machine.name,
         built=done.built,
         reused=done.reused,
         seconds=done.seconds,
         layers={name: made.layer for name, made in done.made.items()},
-        stage4=delivered.stage4 if delivered else None,
-        packages=delivered.binpkgs if delivered else None,
+        outputs=outputs,
         unread=unread,
+    )
+
+
+def _delivered(outputs: Mapping[str, Path], logs: Path) -> events.Delivered:
+    paths = {name: str(path) for name, path in outputs.items()}
+    return events.Delivered(
+        packages=paths["packages"], stage4=paths.get("stage4"), logs=str(logs), outputs=paths
     )
 
 

@@ -1,0 +1,34 @@
+"""What outputs are made of, and what they leave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.building.context import BuildContext
+from cloche.config.machine import Machine
+from cloche.layers import Layer
+from cloche.plan.depgraph import Package
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A machine that is built.
+
+    ``layers`` are its members' in merge order, composed, and the state layer last. ``packages`` are
+    its members with the blob of each one's GPKG. ``directory`` is where outputs go.
+    """
+
+    context: BuildContext
+    machine: Machine
+    layers: tuple[Layer, ...]
+    packages: tuple[tuple[Package, str], ...]
+    directory: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An output in its place, and the blob that the store keeps of it."""
+
+    path: Path
+    blob: str
