@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from cloche.cli.main import cli
 from cloche.errors import ClocheError, Exit
-from cloche.output import claim
+from cloche.output import binhost, claim
 
 
 @pytest.mark.parametrize("kind", ["foreign", "file", "link"])
@@ -27,19 +27,20 @@ def test_what_cloche_did_not_make_stays(tmp_path: Path, kind: str) -> None:
         (tmp_path / "elsewhere").mkdir()
         packages.symlink_to("elsewhere")
     with pytest.raises(ClocheError, match="cloche did not make this") as raised:
-        claim.check_output(tmp_path)
+        binhost.check(tmp_path)
     assert str(packages) in str(raised.value)
     assert raised.value.status == Exit.BAD_INPUT
 
 
 def test_what_cloche_made_or_nobody_filled_may_go(tmp_path: Path) -> None:
-    claim.check_output(tmp_path / "not/there/yet")
+    claim.check_directory(tmp_path / "not/there/yet")
+    binhost.check(tmp_path / "not/there/yet")
     packages = tmp_path / "binpkgs"
     packages.mkdir()
-    claim.check_output(tmp_path)
+    binhost.check(tmp_path)
     claim.mark(packages, "tiny", tmp_path)
     (packages / "Packages").write_text("")
-    claim.check_output(tmp_path)
+    binhost.check(tmp_path)
     assert json.loads((packages / claim.MARKER).read_text()) == {
         "machine": "tiny",
         "project": str(tmp_path),
