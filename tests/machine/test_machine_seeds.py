@@ -58,7 +58,7 @@ def test_a_stage3_from_a_file_mirror(root_seeded: Store, fresh, tmp_path: Path) 
     assert digest in (own / "cloche.lock").read_text()
 
     done = store.cloche("seed", "add", "tarball", tmp_path / "keys.asc", cwd=own)
-    assert (done.returncode, "not a whole tarball" in done.stderr) == (2, True)
+    assert (done.returncode, "corrupt or truncated tarball" in done.stderr) == (2, True)
     assert "tarball" not in (own / "cloche.toml").read_text()  # it was refused, nothing is left
 
     (own / "machines/tiny.toml").write_text(MACHINE)
