@@ -11,7 +11,7 @@ import pytest
 
 from cloche.building.errors import BuildError
 from cloche.building.unresolved import ResolutionError
-from cloche.composing.errors import CollisionError
+from cloche.composing.collisions import CollisionError
 from cloche.config.errors import ConfigError, Origin
 from cloche.errors import ClocheError, Exit
 from cloche.fetching.errors import SignatureError

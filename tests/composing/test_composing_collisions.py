@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from cloche.composing.collisions import IGNORED, Collision, Owned, collisions, ignored_by
-from cloche.composing.errors import CollisionError
+from cloche.composing.collisions import (
+    IGNORED,
+    Collision,
+    CollisionError,
+    Owned,
+    collisions,
+    ignored_by,
+)
 from cloche.composing.places import Found, Look
 from cloche.plan.depgraph import Package
 

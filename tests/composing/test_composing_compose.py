@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from cloche.composing.collisions import CollisionError
 from cloche.composing.compose import Composer
-from cloche.composing.errors import CollisionError
 from cloche.layers import Layer
 from cloche.plan.depgraph import Depgraph, Edge, Package
 from cloche.plan.plan import Plan, make_plan

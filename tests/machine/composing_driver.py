@@ -22,8 +22,8 @@ from typing import Any
 from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
 
+from cloche.composing.collisions import CollisionError
 from cloche.composing.compose import Composer
-from cloche.composing.errors import CollisionError
 from cloche.composing.footprint import contents, entries
 from cloche.layers import (
     Layer,

@@ -12,13 +12,13 @@ import pytest
 from cloche.config.project import Project, load_project
 from cloche.config.template import init
 from cloche.config.tree import Symlink
+from cloche.output.binhost import gpkg_path
 from cloche.portage.cpv import split_cpv
 from cloche.portage.errors import (
     BadNameError,
     RepositoryError,
 )
 from cloche.portage.etc import portage_tree, write_tree
-from cloche.portage.gpkg import gpkg_path
 from cloche.portage.repository import (
     Repository,
     load_repositories,

@@ -13,7 +13,7 @@ from cloche.building import (
 from cloche.building.errors import live_refused
 from cloche.building.livepins import is_live
 from cloche.building.packages import Builder, Made, NotMergedError
-from cloche.composing.errors import CollisionError
+from cloche.composing.collisions import CollisionError
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
 from cloche.tasks import distfiles

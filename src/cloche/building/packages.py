@@ -14,9 +14,9 @@ from cloche.building.context import BuildContext
 from cloche.building.hints import explain
 from cloche.building.livepins import Sources, is_live
 from cloche.building.package_tasks import build_task, kept_as, merge_task
+from cloche.composing.collisions import SHOWN
 from cloche.composing.compose import Composer
 from cloche.composing.contests import Contests
-from cloche.composing.errors import SHOWN
 from cloche.errors import ClocheError, host_trouble, is_full
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package

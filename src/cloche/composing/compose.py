@@ -14,9 +14,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 
-from cloche.composing.collisions import Collision, collisions, ignored_by, owned
+from cloche.composing.collisions import Collision, CollisionError, collisions, ignored_by, owned
 from cloche.composing.contests import NO_WAYS, Contests, Ways
-from cloche.composing.errors import CollisionError
 from cloche.composing.footprint import footprint
 from cloche.composing.places import Places, look_into
 from cloche.layers import Layer

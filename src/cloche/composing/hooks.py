@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+from cloche.composing.collisions import SHOWN
 from cloche.composing.contests import Contests
-from cloche.composing.errors import SHOWN
 from cloche.composing.footprint import VDB, contents, entries, footprint
 from cloche.layers import Layer, is_whiteout
 from cloche.plan.depgraph import Package

@@ -13,7 +13,6 @@ from cloche.building.stages import once, stage_call, stage_failed
 from cloche.output import claim
 from cloche.output.finished import Finished, Written
 from cloche.plan.depgraph import Package
-from cloche.portage.gpkg import gpkg_path
 from cloche.records.logs import new_log
 from cloche.sandbox.base import Bind
 from cloche.store import Blob, Outcome, make_key
@@ -44,6 +43,14 @@ def write(done: Finished) -> Written:
         if _differs(context, packages, index, directory):
             _place(context, packages, index, directory, done.machine.root)
     return Written(directory, index.id)
+
+
+def gpkg_path(category: str, pn: str, pf: str) -> str:
+    """Where a package lies below a PKGDIR with FEATURES=binpkg-multi-instance.
+
+    A machine holds one instance of each version, so its BUILD_ID is always 1.
+    """
+    return f"{category}/{pn}/{pf}-1.gpkg.tar"
 
 
 def _place_of(package: Package) -> str:

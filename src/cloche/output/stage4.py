@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from cloche.building.context import BuildContext
 from cloche.building.stages import once, stage_failed
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
-from cloche.output.files import place
 from cloche.output.finished import Finished, Written
 from cloche.plan.keys import layer_parts
 from cloche.records.logs import new_log
@@ -69,7 +70,7 @@ def write(done: Finished) -> Written:
     }
     outputs = once(context, "pack", make_key("stage4", parts), lambda: _tar(context, layers))
     target = done.directory / FORMAT
-    place(context.store.blob(outputs["stage4"]).path, target)
+    _place(context.store.blob(outputs["stage4"]).path, target)
     return Written(target, outputs["stage4"])
 
 
@@ -129,3 +130,20 @@ def _skeleton(context: BuildContext, layers: Sequence[Layer], workspace: Path) -
                 os.chown(path, info.st_uid, info.st_gid)
                 path.chmod(stat.S_IMODE(info.st_mode))
     return skeleton
+
+
+def _place(source: Path, target: Path) -> None:
+    """Show a file of the store as ``target``: linked where that can be, else copied. Atomic.
+
+    A linked file has mode 0444, as it has in the store: it must not be changed in place.
+    """
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    with suppress(FileNotFoundError):
+        aside.unlink()
+    try:
+        os.link(source, aside)
+    except OSError:
+        shutil.copyfile(source, aside)
+    aside.rename(target)
+    with suppress(FileNotFoundError):
+        aside.unlink()  # rename(2) does nothing where both are links to one file already
