@@ -14,7 +14,7 @@ from cloche.building.packages import Builder
 from cloche.building.shells import Root
 from cloche.config.machine import Machine
 from cloche.config.project import Project, SeedSpec, load_project
-from cloche.records.events import Sink
+from cloche.records.events import Bus, Sink
 from cloche.session import building, fetching, inputs, locking
 from cloche.session.choices import Choices
 from cloche.session.opened import Opened, nobody
@@ -143,7 +143,7 @@ def open_session(
         open_engine(engine) as made,
     ):
         try_host(opened, made)
-        session = Session(project, opened, made, sink, dict(proxies or {}), elsewhere)
+        session = Session(project, opened, made, Bus(sink), dict(proxies or {}), elsewhere)
         try:
             yield session
         finally:
