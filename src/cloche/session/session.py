@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from cloche.config.project import Project, SeedSpec, load_project
 from cloche.records.events import Bus, Sink
 from cloche.session import building, fetching, inputs, locking
 from cloche.session.choices import Choices
+from cloche.session.manifests import WrongManifest, wrong_manifests
 from cloche.session.opened import Opened, nobody
 from cloche.session.opening import open_store, place_of_store, try_host
 
@@ -101,6 +102,20 @@ class Session(Opened):
         """The news items (GLEP 42) that concern a machine as it was built last."""
         context = self.context(self.project.machine(machine), Choices(offline=True))
         return building.news_of(context, self.project.machine(machine))
+
+    def manifests(
+        self,
+        packages: Sequence[str] = (),
+        machine: str | None = None,
+        *,
+        check: bool = False,
+        force: bool = False,
+    ) -> Iterator[WrongManifest]:
+        """Write the Manifests that are not right in the project's own repositories, or check them.
+
+        See `cloche.session.manifests.wrong_manifests`.
+        """
+        return wrong_manifests(self, packages, machine, check=check, force=force)
 
     def context(self, machine: Machine, choices: Choices) -> BuildContext:
         """What the parts of a build share, with the machine's inputs pinned."""
