@@ -78,7 +78,7 @@ def _with_options(function: Function) -> Function:
             help="Where Portage proposes changes (USE, keywords, licences, masks), write them into "
             "this fragment of the machine, and stop.",
         ),
-        click.option("--locked", is_flag=True, help="Refuse whatever is not as in cloche.lock."),
+        click.option("--locked", is_flag=True, help="Refuse what is not as in cloche.lock."),
         live_option,
         click.option(
             "-j", "--jobs", type=click.IntRange(1), help="Packages built at once [all cores]."
@@ -166,13 +166,13 @@ def build(
         if len(wanted) > 1 and progress != "json":
             say(f"machine {machine.name}")
         try:
-            told = _build(options, project, machine, choices, place, progress, verbose=verbose)
+            line = _build(options, project, machine, choices, place, progress, verbose=verbose)
         except ClocheError as error:
             if not choices.keep_going or len(wanted) == 1:
                 raise
             say(one_line(f"{machine.name}: {error}"))
-            failed[machine.name], told = error, "failed"
-        lines.append(f"{machine.name}: {told}")
+            failed[machine.name], line = error, "failed"
+        lines.append(f"{machine.name}: {line}")
     if len(wanted) > 1 and progress != "json":
         click.echo("\n".join(["", *lines]))
     if failed:

@@ -60,7 +60,7 @@ def lock(
     project = load_project(options.directory)
     if not check:
         locks.check(project.lock)
-    told, differs, failed = {}, False, False
+    data, differs, failed = {}, False, False
     for name in _named(project, machines):
         with terminable(), opened_session(options, project, name) as session:
             now = session.lock(name, Choices(live=live), check=check, update=update)
@@ -69,7 +69,7 @@ def lock(
         entry = now.machine
         failed |= bool(now.failed)
         differs |= bool(now.changes)
-        told[name] = {
+        data[name] = {
             "changes": now.changes,
             "repos": entry.repos,
             "packages": entry.packages,
@@ -80,7 +80,7 @@ def lock(
         _tell(name, entry, now.changes, check=check)
     differs |= _tidy(project, check=check)
     if as_json:
-        click.echo(json.dumps(msgspec.to_builtins(told), indent=2))
+        click.echo(json.dumps(msgspec.to_builtins(data), indent=2))
     if failed or (check and differs):
         sys.exit(Exit.FAILED)
 
@@ -127,12 +127,12 @@ def fetch(
     named, the rest is fetched nevertheless.
     """
     project = load_project(options.directory)
-    told = {}
+    data = {}
     for name in _named(project, machines):
-        told[name] = _fetch(options, project, name, Choices(locked=locked, live=live))
+        data[name] = _fetch(options, project, name, Choices(locked=locked, live=live))
     if as_json:
-        click.echo(json.dumps(told, indent=2))
-    if any(each["missing"] for each in told.values()):
+        click.echo(json.dumps(data, indent=2))
+    if any(each["missing"] for each in data.values()):
         sys.exit(Exit.FAILED)
 
 

@@ -128,7 +128,7 @@ def opened_session(
 
 
 def telling_of_long_stages() -> Sink:
-    """A sink for commands that show only a result: whatever takes long says four times so."""
+    """A sink for commands that show only a result: long work reports four times."""
     said: dict[str, int] = {}
 
     def sink(event: Event) -> None:

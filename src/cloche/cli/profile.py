@@ -66,8 +66,8 @@ def list_command(
     ]
     used = _used(project)
     if as_json:
-        told = [{"profile": text, **asdict(each), "used": text in used} for text, each in shown]
-        click.echo(json.dumps(told, indent=2))
+        rows = [{"profile": text, **asdict(each), "used": text in used} for text, each in shown]
+        click.echo(json.dumps(rows, indent=2))
         return
     wide = max((len(text) for text, _ in shown), default=0)
     for text, each in shown:

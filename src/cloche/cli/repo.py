@@ -77,13 +77,13 @@ def sync_command(
     project = load_project(options.directory)
     if not locked:
         locks.check(project.lock)
-    told = {}
+    rows = {}
     if not project.repos:
         say("no repositories; see [repos.NAME] in docs/project-files.md")
     for host in project.binrepos.values():
         if host.name in names or not names:
             index = sync_index(options, project, host, update=not locked)
-            told[host.name] = {"type": "binhost", "uri": shown(host.uri), "index": index}
+            rows[host.name] = {"type": "binhost", "uri": shown(host.uri), "index": index}
     repos = tuple(name for name in names if name not in project.binrepos)
     for spec in _named(project, repos) if repos or not names else ():
         if spec.sync is None:
@@ -92,9 +92,9 @@ def sync_command(
         taken = sync_repository(
             options, project, spec, update=not locked, mirror=mirror, keyring=keyring
         )
-        told[spec.name] = _data(project, spec, taken)
+        rows[spec.name] = _data(project, spec, taken)
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(rows, indent=2))
 
 
 def sync_index(
@@ -154,23 +154,23 @@ def list_command(options: Options, as_json: bool) -> None:
     """List the project's repositories: where they come from, and which state builds use."""
     project = load_project(options.directory)
     with opened_store(options, project) as store:
-        told = [_data(project, spec, _found(store, project, spec)) for spec in _named(project, ())]
+        rows = [_data(project, spec, _found(store, project, spec)) for spec in _named(project, ())]
         hosts = [_host(store, project, spec) for spec in project.binrepos.values()]
     if as_json:
-        click.echo(json.dumps(told + hosts, indent=2))
+        click.echo(json.dumps(rows + hosts, indent=2))
         return
     for data in hosts:
         missing = f"no index in the store: run `cloche repo sync {data['name']}`"
         click.echo(f"{data['name']:<16} {data['type']:<9} {data['uri']}".rstrip())
         click.echo(f"{'':16} {data['state'] or missing}")
-    for data in told:
+    for data in rows:
         where = data["uri"] or data["path"]
         click.echo(f"{data['name']:<16} {data['type']:<9} {where}".rstrip())
         if data["type"] != "directory":
             pinned = " --locked" if data["locked"] else ""
             missing = f"not in the store: run `cloche repo sync {data['name']}{pinned}`"
             click.echo(f"{'':16} {data['state'] or missing}")
-    if not told:
+    if not rows:
         say("no repositories; see [repos.NAME] in docs/project-files.md")
 
 

@@ -116,12 +116,12 @@ def list_command(options: Options, as_json: bool) -> None:
     """List the seeds in the store."""
     with opened_store(options) as store:
         seeds = stored_seeds(store)
-        told = [data_of(store, each) for each in seeds]
+        rows = [data_of(store, each) for each in seeds]
         if as_json:
-            click.echo(json.dumps(told, indent=2))
+            click.echo(json.dumps(rows, indent=2))
             return
         locked = _locked(options)
-        for each, data in zip(seeds, told, strict=True):
+        for each, data in zip(seeds, rows, strict=True):
             about, tree = each.about, store.tree(each.layer)
             made = time.strftime("%Y-%m-%d %H:%M", time.localtime(about.created))
             click.echo(
@@ -152,11 +152,11 @@ Examples:
 def show_command(options: Options, name: str, as_json: bool) -> None:
     """Show what is known of the seed NAME."""
     with opened_store(options) as store:
-        told = [data_of(store, each) for each in _named(store, name)]
+        rows = [data_of(store, each) for each in _named(store, name)]
     if as_json:
-        click.echo(json.dumps(told, indent=2))
+        click.echo(json.dumps(rows, indent=2))
         return
-    for data in told:
+    for data in rows:
         for key, value in data.items():
             shown = ", ".join(value) if isinstance(value, tuple) else value
             if key == "created":

@@ -1,4 +1,4 @@
-"""Ending early: whatever asks for it, what was begun is cleared up."""
+"""Ending early: what was begun is cleaned up, whoever asks for the end."""
 
 from __future__ import annotations
 

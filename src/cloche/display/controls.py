@@ -1,4 +1,4 @@
-"""What keys do to the view: a pure step, and the wishes that somebody else has to fulfil."""
+"""What keys do to the view: a pure step, and the wishes that others carry out."""
 
 from __future__ import annotations
 

@@ -83,13 +83,13 @@ def markdown(probed: Sequence[Probed]) -> str:
 
 def details(probed: Sequence[Probed]) -> str:
     """What every answer rests on, a line each."""
-    told = [
+    lines = [
         f"{each.engine}: {answer.question}: {answer.said}"
         + (f" ({answer.detail})" if answer.detail else "")
         for each in probed
         for answer in each.answers
     ]
-    return visible("\n".join(told))
+    return visible("\n".join(lines))
 
 
 def _costs(probed: Sequence[Probed]) -> Iterable[Row]:

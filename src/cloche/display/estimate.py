@@ -14,9 +14,9 @@ OVERDUE = 0.1  # what runs longer than ever is thought to need this part of its 
 
 
 def time_left(state: State, now: float) -> float | None:
-    """Seconds until the last package, by the queue's own rule; None while there is no telling.
+    """Seconds until the last package, by the queue's own rule; None while that is unknown.
 
-    Nothing can be told as long as more than half of what is left was never built here.
+    It is unknown as long as more than half of what is left was never built here.
     """
     left = [*bits(_to_come(state)), *bits(state.set("running"))]
     known = [seconds for seconds in state.expected if seconds]

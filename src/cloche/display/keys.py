@@ -46,7 +46,7 @@ def parse(text: str) -> tuple[list[str], str]:
 class Keyboard:
     """A terminal's input in the mode that gives single keys; Ctrl-C stays an interrupt.
 
-    A descriptor below 0, or one that is no terminal, gives no keys.
+    A descriptor below 0, or one that is not a terminal, gives no keys.
     """
 
     def __init__(self, fd: int) -> None:
@@ -82,7 +82,7 @@ class Keyboard:
 
     @property
     def disturbed(self) -> bool:
-        """Whether somebody else, a shell, has had the terminal meanwhile, as far as can be told."""
+        """Whether a shell has had the terminal in between, as far as it shows."""
         try:
             return self._saved is not None and bool(termios.tcgetattr(self._fd)[3] & termios.ICANON)
         except (termios.error, OSError):

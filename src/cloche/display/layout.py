@@ -36,7 +36,7 @@ class Sets:
 def lay_out(order: Order, sets: Sets, room: int, lanes: int) -> Layout:
     """Choose what is shown in ``room`` rows, with at most ``lanes`` columns for edges.
 
-    Whatever runs or failed is shown, always, each once. When that alone is more than there are
+    What runs or failed is always shown, each once. When that alone is more than there are
     rows, there is no graph. Otherwise neighbours fill the room: what waits for the running ones,
     what they waited for, and so on outwards.
     """

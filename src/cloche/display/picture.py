@@ -27,7 +27,7 @@ class Picture:
     strong: frozenset[str] = frozenset()
 
     def status_of(self, name: str) -> Status:
-        """A package's status, "waiting" unless told."""
+        """A package's status, "waiting" by default."""
         return self.status.get(name, "waiting")
 
 

@@ -137,7 +137,7 @@ class Plain:
             with self._lock:
                 now = time.monotonic()
                 if names := overdue(self._running, now):
-                    self._write(f"still at it: {', '.join(self._again(n, now) for n in names)}")
+                    self._write(f"still running: {', '.join(self._again(n, now) for n in names)}")
 
     def _again(self, name: str, now: float) -> str:
         """Something that still runs, which is heard from herewith."""

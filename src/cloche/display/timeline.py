@@ -44,7 +44,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """A whole build. ``works`` are in the order of the plan; ``stages`` what was no package."""
+    """A whole build. ``works`` are in the order of the plan; ``stages`` what was not a package."""
 
     machine: str
     began: float  # seconds since the epoch
@@ -173,7 +173,7 @@ def lanes(works: Sequence[Work]) -> dict[str, int]:
 def critical_chain(line: Timeline) -> tuple[str, ...]:
     """The packages that made the build as long as it was, the first one first.
 
-    From what ended last back to whatever it needed that ended last, as long as that was worked on.
+    From what ended last back to the last of what it needed, as long as that was worked on.
     """
     order = line.order
     works = {work.package: work for work in line.works if work.worked}

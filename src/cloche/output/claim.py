@@ -1,4 +1,4 @@
-"""Whose a directory of packages is: cloche replaces what it made itself, and nothing else."""
+"""Who owns a directory of packages: cloche replaces what it made itself, and nothing else."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def mark(packages: Path, machine: str, project: Path) -> None:
 
 @contextmanager
 def alone(directory: Path) -> Iterator[None]:
-    """Keep other cloches, whatever their store, from placing outputs in the directory meanwhile."""
+    """Keep other cloche processes, of any store, from placing outputs in the directory."""
     fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         hold(fd)

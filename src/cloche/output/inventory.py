@@ -110,7 +110,7 @@ def _by_pattern(pattern: str) -> Callable[[str], bool]:
 
 
 def _by_place(held: Inventory, wanted: str) -> Callable[[str], bool]:
-    """A name is meant that leads to the same place, through whatever links."""
+    """A name counts that leads to the same place, through any links."""
     last, real = wanted.rpartition("/")[2], held.places.place(wanted).real
     return lambda name: (
         name == wanted

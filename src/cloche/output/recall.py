@@ -106,5 +106,5 @@ def _endings(store: Store, package: str, logs: dict[str, str]) -> Iterator[Endin
                 kept.append(line if len(line) <= WIDTH else line[:WIDTH] + "…\n")
                 count += 1
         except FileNotFoundError:
-            continue  # collected meanwhile
+            continue  # collected by now
         yield Ending(step, "".join(kept), count - len(kept))

@@ -108,7 +108,7 @@ def _tar(context: BuildContext, layers: Sequence[Layer]) -> Outcome:
 def is_whole(ended: Ended, log: Path) -> bool:
     """Whether tar(1) packed everything as it is.
 
-    It ends with status 1 when a file's ctime changed meanwhile, and a new hard link to an inode of
+    It ends with status 1 when a file's ctime changed in between, and a new hard link to an inode of
     the store changes that. The content of a layer never changes, so nothing is wrong then.
     """
     if ended.ok:

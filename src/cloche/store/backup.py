@@ -23,7 +23,7 @@ PAUSE = 60.0  # seconds between two copies
 
 
 def back_up(store: Path, index: Index) -> None:
-    """Copy the index if it changed. A copy that cannot be made is no reason to fail."""
+    """Copy the index if it changed. A copy that cannot be made is not an error."""
     backup = store / "backup"
     up_to_date = (backup / NEWEST).exists() and not (backup / _DUE).exists()
     if up_to_date and not index.changed:

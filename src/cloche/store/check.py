@@ -1,4 +1,4 @@
-"""Looking at a tree before it is used: has somebody changed it in its place?
+"""Checking a tree before it is used: has it been changed in place?
 
 No mode keeps a store's own user from writing to a tree, so it is looked at instead. "quick" reads
 no file: a tree has as many files and bytes as when it was placed, and nothing in it was modified

@@ -181,7 +181,7 @@ def _strike(store: Store, garbage: Garbage) -> None:
 
 
 def _untouched(downloads: Path, border: float) -> list[Path]:
-    """What was not used since; whoever uses a directory of downloads touches it."""
+    """What was not used since then: each use of a directory of downloads touches it."""
     return sorted(path for path in downloads.iterdir() if path.lstat().st_mtime < border)
 
 

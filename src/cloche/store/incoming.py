@@ -1,4 +1,4 @@
-"""Taking files that somebody else made: their content, into new files of ours, and nothing else.
+"""Taking files that others made: their content, into new files of ours, and nothing else.
 
 What a sandbox leaves may be a link, a FIFO, setuid, or still open in a process that writes to it.
 Its owner, mode, names and attributes stay behind.

@@ -28,7 +28,7 @@ _LIBC.syncfs.argtypes = [ctypes.c_int]
 _LIBC.syncfs.restype = ctypes.c_int
 
 
-def prepare(path: Path) -> None:
+def make_store(path: Path) -> None:
     """Make the directories of a store where they are missing.
 
     Raises `StoreError` for a directory that holds anything that is not a store's, so that a

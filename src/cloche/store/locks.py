@@ -2,7 +2,7 @@
 
 Each hold opens the file anew, and flock belongs to the open file, so two threads exclude each other
 just as two processes do. A lock ends with its process, however that ends. It is given up with
-LOCK_UN and not only by closing: a child that was forked meanwhile has a copy of the descriptor, and
+LOCK_UN and not only by closing: a child forked in between has a copy of the descriptor, and
 would keep the lock for as long as it lives.
 """
 

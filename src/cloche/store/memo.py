@@ -73,7 +73,7 @@ def remember(
     """Give the action of a key: recorded before, or ``make`` does the step and it is recorded now.
 
     One process or thread makes a key at a time, and the others take what it made; ``waiting`` is
-    called once where this one has to wait. With ``anew`` the step is done whatever is recorded.
+    called once where this one has to wait. With ``anew`` the step is done even if it is recorded.
     ``name`` is what the step is about, ``kind`` the action's, which is the key's where it is None.
     Raises what ``make`` raises; nothing is recorded then.
     """

@@ -86,7 +86,7 @@ def name_of(uid: int) -> str:
 def check_place(path: Path) -> None:
     """Look at the place of a store before anything is written there.
 
-    Raises `StoreError` for a directory of somebody else's, and for a new one that root would
+    Raises `StoreError` for another user's directory, and for a new one that root would
     make in a user's home, where that user could neither use nor remove it.
     """
     place = path

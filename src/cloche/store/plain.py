@@ -13,8 +13,8 @@ def make_plain(directory: Path, mode: int = 0o755) -> None:
     """Take from an empty directory what it has from the one that it is in, and set its mode.
 
     A default ACL and a setgid bit are handed down to all that is made below (acl(5), inode(7)):
-    whoever has set them on a store would change the layers that are made in it. A directory of
-    somebody else's is left as it is.
+    whoever has set them on a store would change the layers that are made in it. Another user's
+    directory is left as it is.
     """
     with suppress(PermissionError):
         for name in _ACLS:

@@ -13,7 +13,7 @@ class Tree:
     """A stored tree. ``exact`` is its `exact_digest`, ``size`` is in bytes of content.
 
     ``kind`` and ``label`` are the words of the first who added it ("package", "app-misc/jq-1.8.1");
-    ``files`` counts the names that are no directories; ``created`` is in seconds of the epoch.
+    ``files`` counts the names that are not directories; ``created`` is in seconds of the epoch.
     """
 
     id: str

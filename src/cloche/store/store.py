@@ -34,7 +34,7 @@ from cloche.store.errors import (
 from cloche.store.holders import holders
 from cloche.store.identity import check_owner, own_index
 from cloche.store.incoming import take_content
-from cloche.store.layout import checked, fsync, prepare, settle_version, syncfs
+from cloche.store.layout import checked, fsync, make_store, settle_version, syncfs
 from cloche.store.locks import held, held_directory, hold, open_lock, release, try_hold
 from cloche.store.place import Place
 from cloche.store.plain import make_plain
@@ -54,7 +54,7 @@ def occupy(path: Path, *, exclusive: bool, waiting: Waiting | None = None) -> in
     """
     try:
         check_owner(path)
-        prepare(path)
+        make_store(path)
         return _locked(path, exclusive=exclusive, waiting=waiting)
     except PermissionError as error:
         raise StoreError(
@@ -106,7 +106,7 @@ class Store(Place):
         """Open the store in ``path``, which is made where it is missing, and sweep dead things.
 
         Many may share a store; ``exclusive`` keeps all others out, for garbage collection and
-        repair. When somebody else is in the way this raises `StoreBusyError`, or, given
+        repair. When another process is in the way this raises `StoreBusyError`, or, given
         ``waiting``, calls it and waits. Raises `StoreError` as well.
         """
         path = Path(os.path.abspath(path))  # noqa: PTH100 - resolve() would follow a user's links
@@ -250,7 +250,7 @@ class Store(Place):
         return found[0] if found and found[0].path.is_file() else None
 
     def add_blob(self, source: Path, label: str) -> Blob:
-        """Take the content of the file ``source``, which may be anybody's, and remove that.
+        """Take the content of the file ``source``, whoever owns it, and remove that.
 
         Raises OSError where it is not a regular file.
         """
@@ -291,7 +291,7 @@ class Store(Place):
         self.index.record(action)
 
     def last_action(self, kind: str, name: str) -> Action | None:
-        """The newest action of this kind and name, whatever became of its outputs."""
+        """The newest action of this kind and name, whether its outputs are still there or not."""
         return self.index.last_action(kind, name)
 
     def actions_of(self, kind: str, name: str) -> list[Action]:

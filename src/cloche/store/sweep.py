@@ -39,9 +39,9 @@ def dead(store: Place) -> list[Path]:
 
 
 def unlisted(store: Place) -> list[Path]:
-    """Trees and blobs in place without a row: unknown, so that they may be anybody's.
+    """Trees and blobs in place without a row: unknown, so they may belong to anyone.
 
-    The index has lost their rows, or somebody else has put them there.
+    The index has lost their rows, or someone else put them there.
     """
     with store.placing():
         return _unlisted(store)
@@ -58,12 +58,12 @@ def sweep(store: Place) -> None:
     """Finish what is intended, and remove all that `dead` names.
 
     What cannot be removed (files of another user in a store that two share) stays, and `verify`
-    tells of it: that is no reason for a build to fail.
+    reports it: a build does not fail for it.
     """
     settle(store)
     fd = open_lock(store.path / "locks" / "sweep")
     try:
-        if try_hold(fd):  # else another process is at it
+        if try_hold(fd):  # else another process does it
             for path in dead(store):
                 with suppress(OSError):
                     remove_tree(path)
@@ -104,7 +104,7 @@ def _finish(store: Place, intent: Intent) -> None:
 
 
 def discard(store: Place, path: Path) -> None:
-    """Remove a directory at once, or, where somebody holds it, leave that to a later `sweep`."""
+    """Remove a directory at once, or, if it is held, leave that to a later `sweep`."""
     target = store.tmp / f"gone-{os.urandom(8).hex()}"
     try:
         path.rename(target)

@@ -1,4 +1,4 @@
-"""Reading a directory tree exactly, and removing one whatever it holds.
+"""Reading a directory tree exactly, and removing one of any content.
 
 Trees come from builds and from outside: nothing in them is trusted. Every name is opened relative
 to the descriptor of its directory and symbolic links are never followed, so that a tree cannot lead
@@ -99,7 +99,7 @@ def read_xattrs(where: int | bytes) -> tuple[tuple[bytes, bytes], ...]:
 
 
 def open_directory(name: bytes | Path, within: int | None = None) -> int:
-    """Open a directory that is no symbolic link; the caller closes the descriptor."""
+    """Open a directory that is not a symbolic link; the caller closes the descriptor."""
     return os.open(name, _DIRECTORY, dir_fd=within)
 
 
@@ -265,7 +265,7 @@ def walk(root: Path, *, content: bool = True) -> list[Entry]:
     """List a tree, its root first, each directory before its names, names in byte order.
 
     Without ``content`` files are not read; ``digest`` stays None. Raises OSError, and
-    `UnreadableTreeError` where it is too deep, or when a file turns into something else meanwhile.
+    `UnreadableTreeError` where it is too deep, or when a file turns into something else while it is read.
     """
     with ExitStack() as stack:
         pool = None
@@ -279,7 +279,7 @@ def walk(root: Path, *, content: bool = True) -> list[Entry]:
 
 
 def measure(entries: Iterable[Entry]) -> tuple[int, int]:
-    """Number of names that are no directories, and bytes of content, each inode once."""
+    """Number of names that are not directories, and bytes of content, each inode once."""
     files = size = 0
     for entry in entries:
         files += entry.type != "directory"
@@ -337,7 +337,7 @@ def exact_digest(entries: Iterable[Entry]) -> str:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove a file or a whole tree, however deep, and whatever the modes of its directories.
+    """Remove a file or a whole tree, of any depth and with any modes of its directories.
 
     Nothing happens when ``path`` is not there. Raises OSError, for instance EBUSY for a mount
     point.

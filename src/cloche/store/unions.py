@@ -62,7 +62,7 @@ def add_union(store: Place, source: Path, key: str, layers: Sequence[str]) -> Pa
     To be called by the holder of the union's lock alone.
     """
     place = store.unions / checked(key)
-    take_away(store, place)  # one that somebody has damaged
+    take_away(store, place)  # a damaged one
     (source / "layers").write_text("".join(f"{id}\n" for id in layers))
     (source / "boot").write_text(_BOOT.read_text())
     source.rename(place)

@@ -67,7 +67,7 @@ def usage(store: Store) -> Usage:
 def disk_usage(paths: Iterable[Path], seen: set[tuple[int, int]] | None = None) -> int:
     """Bytes on disk of files and trees, every inode once.
 
-    ``seen`` carries inodes from call to call. What vanishes meanwhile counts nothing.
+    ``seen`` carries inodes from call to call. What vanishes during the count is left out.
     """
     seen = set() if seen is None else seen
     total = 0
