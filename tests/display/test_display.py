@@ -85,11 +85,11 @@ def test_sources_that_are_there_are_no_work_any_more(monkeypatch) -> None:
     display(events.Phase(package="a/ahead-1::r", phase="fetch", state="end"))
     display(events.Stage(name="pack", state="start"))
     for _ in range(100):
-        if "still at it" in stream.getvalue():
+        if "still running" in stream.getvalue():
             break
         display._closed.wait(0.1)
     display.close()
-    assert stream.getvalue().startswith("still at it: pack (")
+    assert stream.getvalue().startswith("still running: pack (")
 
 
 def test_plain_names_what_runs_after_a_long_silence(monkeypatch) -> None:
@@ -99,11 +99,11 @@ def test_plain_names_what_runs_after_a_long_silence(monkeypatch) -> None:
     display(events.Started(package="a/slow-1::r", step="build"))
     display(events.Phase(package="a/slow-1::r", phase="compile", state="start"))
     for _ in range(40):
-        if "still at it" in stream.getvalue():
+        if "still running" in stream.getvalue():
             break
         display._closed.wait(0.1)
     display.close()
-    assert "still at it: a/slow-1 (compile, " in stream.getvalue()
+    assert "still running: a/slow-1 (compile, " in stream.getvalue()
 
 
 def test_json_lines_hold_every_event_whole() -> None:

@@ -32,8 +32,8 @@ def place_of_store(project: Project | None, data: Path | None = None) -> Path:
 def open_store(path: Path, waiting: Callable[[str], None] | None = None) -> Iterator[Store]:
     """A store, as the one that cloche's user namespace shows.
 
-    ``waiting`` is called with what it waits for; without it, waiting is an error. Raises `StoreError`,
-    `HostError`, and a `ClocheError` where SQLite or the file system refuses something.
+    ``waiting`` is called with what it waits for; without it, waiting is an error. Raises
+    `StoreError`, `HostError`, and a `ClocheError` where SQLite or the file system refuses something.
     """
     userns.enter()
     host.check_ids()
