@@ -33,7 +33,7 @@ def open_store(path: Path, waiting: Callable[[str], None] | None = None) -> Iter
     """A store, as the one that cloche's user namespace shows.
 
     ``waiting`` is called with what it waits for; without it, waiting is an error. Raises
-    `StoreError`, `HostError`, and a `ClocheError` where SQLite or the file system refuses something.
+    `StoreError`, `HostError`, and `ClocheError` where SQLite or the file system refuses something.
     """
     userns.enter()
     host.check_ids()

@@ -146,10 +146,10 @@ def open_session(
     """Open a session for a project, or for the one around a directory.
 
     Without ``store`` it is the project's, or the user's. ``engine`` is one of
-    `cloche.engines.choice.NAMES`. ``waiting`` is called with what the store waits for; without it, a
-    store that another process has for itself alone is an error. An ordinary user's process enters a user
-    namespace, for which it must not have threads yet; see `cloche.session.calls` for others.
-    Raises `ClocheError`.
+    `cloche.engines.choice.NAMES`. ``waiting`` is called with what the store waits for; without
+    it, a store that another process has for itself alone is an error. An ordinary user's process
+    enters a user namespace, for which it must not have threads yet; see `cloche.session.calls` for
+    others. Raises `ClocheError`.
     """
     if not isinstance(project, Project):
         project = load_project(Path(project))

@@ -265,7 +265,7 @@ def walk(root: Path, *, content: bool = True) -> list[Entry]:
     """List a tree, its root first, each directory before its names, names in byte order.
 
     Without ``content`` files are not read; ``digest`` stays None. Raises OSError, and
-    `UnreadableTreeError` where it is too deep, or when a file turns into something else while it is read.
+    `UnreadableTreeError` where it is too deep, or when a file changes its type in between.
     """
     with ExitStack() as stack:
         pool = None

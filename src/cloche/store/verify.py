@@ -93,7 +93,7 @@ def verify(
 
 
 def _problems(things: Iterable[Tree | Blob | Distfile], *, repaired: bool) -> Iterator[Problem]:
-    """What is wrong with things that were not as they should be: another process may have repaired them."""
+    """What is wrong with things that were wrong before: others may have repaired them."""
     for thing in things:
         trouble = _trouble(thing)
         if trouble is not None:
