@@ -6,6 +6,7 @@ of the plan, its home, and what came of it is brought back.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -60,13 +61,17 @@ class Submits(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Carries out tasks of a plan; to be called from several threads."""
+    """Carries out tasks of a plan; to be called from several threads.
+
+    The root of a step that fails is not kept: it would lie in another store.
+    """
 
     executor: Submits
     place: Place
 
     def __call__(self, task: Task, bus: Bus) -> Outcome:
         """Carry out a task, as `cloche.tasks.run.run`; events reach ``bus`` when it is done."""
+        task = msgspec.structs.replace(task, kept_as=None)
         text = self.executor.submit(carry_out, encode_task(task), self.place).result()
         answer = msgspec.json.decode(text, type=Answer)
         for event in decode_events(line.encode() for line in answer.events):
@@ -78,6 +83,7 @@ class Elsewhere:
 
 _workers: dict[Place, Worker] = {}  # of this process, by what they work with
 _open = ExitStack()  # what they hold, for as long as this process lives
+_opening = threading.Lock()
 
 
 def carry_out(text: bytes, place: Place) -> bytes:
@@ -92,16 +98,15 @@ def carry_out(text: bytes, place: Place) -> bytes:
         events.append(encode_event(event).decode())
 
     userns.enter()
-    worker = _workers.get(place) or _workers.setdefault(place, _opened(place))
-    worker.bus.add(note)
+    with _opening:
+        worker = _workers.get(place) or _workers.setdefault(place, _opened(place))
     with Store.open(Path(place.home)) as home:
         try:
             bring_inputs(task, home, worker.store)
-            answer = Answer(_brought_back(run(task, worker), worker.store, home))
+            outcome = run(task, replace(worker, bus=Bus(note)))
+            answer = Answer(_brought_back(outcome, worker.store, home))
         except Exception as error:
             answer = _answer_of(error, worker.store, home)
-        finally:
-            worker.bus.remove(note)
     return msgspec.json.encode(msgspec.structs.replace(answer, events=tuple(events)))
 
 
