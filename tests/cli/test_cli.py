@@ -157,7 +157,7 @@ def test_a_bug_says_how_to_report_it(monkeypatch, capsys) -> None:
             entry.main()
         said = capsys.readouterr().err
         assert ended.value.code == 1
-        assert "a bug of cloche: TypeError: odd; run it again with CLOCHE_DEBUG=1" in said
+        assert "a bug in cloche: TypeError: odd; run it again with CLOCHE_DEBUG=1" in said
         assert ("Traceback" in said) is debug
 
 

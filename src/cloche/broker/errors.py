@@ -28,7 +28,7 @@ def data_of(error: Exception) -> dict[str, Any]:
     if isinstance(error, OSError | sqlite3.Error):
         error = host_trouble(error)
     if not isinstance(error, ClocheError):
-        what = f"a bug of cloche: {type(error).__name__}: {error}"
+        what = f"a bug in cloche: {type(error).__name__}: {error}"
         detail = "".join(traceback.format_exception(error))[-_LONGEST:]
         error = ClocheError(what, detail=detail, status=Exit.FAILED)
     data = error.as_data()

@@ -1,6 +1,6 @@
 """`python -m cloche.cli`, and where the installed `cloche` starts."""
 
-# ruff: noqa: E402 - what comes first takes time, in which Ctrl-C would show a traceback
+# ruff: noqa: E402 - imports take time, during which Ctrl-C would show a traceback
 
 import _signal  # type: ignore[import-not-found]  # the part of it that Python has loaded
 
@@ -35,9 +35,9 @@ def open_streams() -> None:
 
 
 def run() -> None:
-    """Load the command line and run it; Ctrl-C while it loads ends it quietly, too.
+    """Load the command line and run it; Ctrl-C ends it quietly even while it loads.
 
-    Not by an exception: what is being imported might catch it, or Python only print it.
+    Not by an exception: a module being imported might catch it, or Python only print it.
     """
     if OURS:
         signal.signal(signal.SIGINT, _interrupted)
@@ -58,9 +58,9 @@ def run() -> None:
 
 
 def _end(status: object) -> None:
-    """End at once: Python would take a plan apart piece by piece, for a tenth of the command."""
+    """End at once: freeing a large plan would take a tenth of the command's time."""
     if isinstance(status, int):
-        with contextlib.suppress(OSError, ValueError):  # which Python tells of when it ends
+        with contextlib.suppress(OSError, ValueError):  # which Python reports when it ends
             atexit._run_exitfuncs()
             sys.stdout.flush()
             sys.stderr.flush()

@@ -31,7 +31,7 @@ from cloche.records.events import Event
 from cloche.session.building import Result
 from cloche.session.choices import Choices
 
-STRICT = "Hide all of the seed but a named toolchain from builds."
+STRICT = "Hide the seed from builds, except for a named toolchain."
 
 Function = Callable[..., Any]
 
@@ -39,14 +39,14 @@ Function = Callable[..., Any]
 live_option = click.option(
     "--live",
     is_flag=True,
-    help="Let the code of live ebuilds fetch their sources, as `live = true` of the machine does.",
+    help="Let live ebuilds fetch their sources, as `live = true` in the machine file does.",
 )
 
 
 def common(function: Function) -> Function:
     """Options that planning and building share.
 
-    The function gets them as one `Choices`, with those of its own that are fields of it, too.
+    The function gets them as one `Choices`, together with its own options that are fields of it.
     """
 
     @wraps(function)
@@ -60,28 +60,33 @@ def common(function: Function) -> Function:
 def _with_options(function: Function) -> Function:
     for option in (
         click.option("--strict", is_flag=True, help=STRICT),
-        click.option("--offline", is_flag=True, help="Fetch nothing; say what is missing."),
+        click.option("--offline", is_flag=True, help="Fetch nothing; report what is missing."),
         click.option(
             "--strict-hooks",
             is_flag=True,
-            help="Refuse packages whose hooks change what other packages own.",
+            help="Refuse packages whose hooks change files of other packages.",
         ),
         click.option(
             "--strict-config",
             is_flag=True,
-            help="Refuse a configuration of which a part has no effect.",
+            help="Refuse configuration that has no effect.",
         ),
         click.option(
             "--autounmask-write",
             metavar="FRAGMENT",
             shell_complete=complete_fragment,
-            help="Where Portage proposes changes (USE, keywords, licences, masks), write them into "
-            "this fragment of the machine, and stop.",
+            help="If Portage proposes changes (USE, keywords, licences, masks), write them to this "
+            "fragment of the machine and stop.",
         ),
-        click.option("--locked", is_flag=True, help="Refuse what is not as in cloche.lock."),
+        click.option(
+            "--locked", is_flag=True, help="Refuse anything that differs from cloche.lock."
+        ),
         live_option,
         click.option(
-            "-j", "--jobs", type=click.IntRange(1), help="Packages built at once [all cores]."
+            "-j",
+            "--jobs",
+            type=click.IntRange(1),
+            help="Packages to build at once [number of cores].",
         ),
     ):
         function = option(function)
@@ -111,7 +116,7 @@ Examples:
     "-k",
     "--keep-going",
     is_flag=True,
-    help="After a failure, do all that can be done, in the other machines, too.",
+    help="Continue as far as possible after a failure, with the other machines, too.",
 )
 @click.option(
     "--package",
@@ -119,29 +124,29 @@ Examples:
     metavar="ATOM",
     multiple=True,
     shell_complete=complete_package,
-    help="Only this package and what it needs; nothing is delivered. May be repeated.",
+    help="Build only this package and what it needs; write no output. May be repeated.",
 )
 @click.option(
     "--rebuild",
     metavar="ATOM",
     multiple=True,
     shell_complete=complete_package,
-    help="Build this package although it is known, and compare its layer. May be repeated.",
+    help="Build this package again and compare its layer. May be repeated.",
 )
 @click.option(
     "-o",
     "--output",
     type=click.Path(file_okay=False, readable=False, path_type=Path),
-    help="Where tarball and packages are put, of several machines in directories of their names "
-    "[PROJECT/out/MACHINE]; `binpkgs` there is replaced if cloche made it.",
+    help="Directory for the tarball and the packages, with a subdirectory for each of several "
+    "machines [PROJECT/out/MACHINE]. An existing `binpkgs` is replaced if cloche made it.",
 )
 @click.option(
     "--progress",
     type=click.Choice(NAMES),
     default="auto",
-    help="A picture, lines for people, or events for programs [auto: live on a terminal].",
+    help="Live display, plain lines, or JSON events [auto: live on a terminal].",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show the phases, too.")
+@click.option("-v", "--verbose", is_flag=True, help="Also show the phases.")
 @click.pass_obj
 def build(
     options: Options,
@@ -151,9 +156,9 @@ def build(
     progress: str,
     verbose: bool,
 ) -> None:
-    """Build each MACHINE: packages, layers, the stage4 tarball, the package directory.
+    """Build each MACHINE: its packages, its layers, the stage4 tarball and the package directory.
 
-    Several machines are built one after the other; what they share is built once.
+    Machines are built one after the other; what they share is built once.
     """
     project = load_project(options.directory)
     wanted = [project.machine(name) for name in dict.fromkeys(machines)]
@@ -199,7 +204,7 @@ def _build(
     *,
     verbose: bool,
 ) -> str:
-    """Build one machine, or some of its packages; give the line that sums it up."""
+    """Build one machine, or some of its packages; return a one-line summary."""
     began = time.monotonic()
     display = opened_display(progress, verbose=verbose)
     collector = Collector()
@@ -218,7 +223,7 @@ def _build(
         try:
             result = session.build(machine.name, choices, directory)
         except BaseException as error:
-            display.close()  # before anything else is written where it draws
+            display.close()  # before anything else is written to its terminal
             if isinstance(error, BuildError):
                 _tell_failures(error)
             raise
@@ -234,7 +239,7 @@ def opened_display(progress: str, *, verbose: bool) -> Display:
     """The display that ``--progress`` names."""
     display = make_display(progress, Streams(sys.stdout, sys.stderr, os.environ, verbose))
     if progress == "live" and not isinstance(display, Live):
-        say("standard error is not a terminal that a picture can be drawn on; lines instead")
+        say("live display unavailable on this terminal; using plain output")
     return display
 
 
@@ -247,7 +252,7 @@ def _tell_results(result: Result, logs: Path, summary: str) -> None:
 
 
 def _tell_failures(error: BuildError) -> None:
-    """Show the end of each failed log and what is known of the cause."""
+    """Show the end of each failed log and what is known about the cause."""
     for each in error.errors:
         say()
         if each.detail:
@@ -262,7 +267,7 @@ def _tell_failures(error: BuildError) -> None:
 
 @contextmanager
 def _telling(collector: Collector, progress: str) -> Iterator[None]:
-    """Show what ebuilds said to their users in the block at its end, also after a failure."""
+    """Show the messages of ebuilds when the block ends, also after a failure."""
     try:
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Completion of names on the command line; it must be quick and never complain."""
+"""Completion of names on the command line; it must be quick and never fail."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def complete_machine(context: click.Context, _: click.Parameter, begun: str) -> 
 
 
 def complete_fragment(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
-    """Fragments of the machine that stands before on the command line."""
+    """Fragments of the machine that precedes it on the command line."""
     try:
         machine = load_project(_directory(context)).machine(context.params["machine"])
         return [part.name for part in machine.fragments if part.name.startswith(begun)]
@@ -65,7 +65,7 @@ def complete_build(_: click.Context, __: click.Parameter, begun: str) -> list[st
 
 
 def complete_engine(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Engines, whether they are there or not."""
+    """Engines, available or not."""
     return [name for name in choice.NAMES if name.startswith(begun)]
 
 

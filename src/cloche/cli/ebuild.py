@@ -18,7 +18,7 @@ Example:
 """
 )
 def ebuild() -> None:
-    """Ebuilds of the project's own repositories."""
+    """Work on ebuilds in the project's own repositories."""
 
 
 @ebuild.command(
@@ -29,12 +29,14 @@ Examples:
 """
 )
 @click.argument("name", metavar="CATEGORY/PN[-VERSION]")
-@click.option("--from", "uris", multiple=True, metavar="URI", help="Where a source comes from.")
-@click.option("--license", "licence", default="all-rights-reserved", help="A name in licenses/.")
-@click.option("--repo", help="Which repository [the first one].", shell_complete=complete_repo)
+@click.option("--from", "uris", multiple=True, metavar="URI", help="Address of a source.")
+@click.option(
+    "--license", "licence", default="all-rights-reserved", help="LICENSE, a name in licenses/."
+)
+@click.option("--repo", help="The repository [the first one].", shell_complete=complete_repo)
 @click.pass_obj
 def new(options: Options, name: str, uris: tuple[str, ...], licence: str, repo: str | None) -> None:
-    """Write a first ebuild, its metadata.xml, and its category where that is new."""
+    """Create an ebuild and its metadata.xml, and add its category if that is new."""
     project = load_project(options.directory)
     own = {n: each.path for n, each in project.repos.items() if each.path is not None}
     place = own.get(repo or next(iter(own), ""))

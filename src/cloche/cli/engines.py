@@ -1,4 +1,4 @@
-"""`cloche engines`: the ways to make sandboxes that this host has, and what they keep apart."""
+"""`cloche engines`: the sandbox engines of this host, and what they isolate."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cloche.store import Store
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What the battery found, and where."""
+    """What the probes found, and in which root."""
 
     root: str
     looked: tuple[availability.Availability, ...]
@@ -43,27 +43,27 @@ Examples:
   cloche engines --probe --root /mnt/gentoo --json
 
 \b
-Probing tries everything from inside: the caller puts a file, a process, a key …
-where a sandbox must not find it, and looks whether it does. That takes a few seconds
-an engine, some minutes for emulated machines. The root is the newest seed of the
-store, or --root; without either an empty one that shows the host's /usr.
+Probing tries everything from inside: cloche puts a file, a process, a key … where a
+sandbox must not find it, and checks whether it does. This takes a few seconds for
+each engine, and some minutes for emulated machines. The root is --root, or the newest
+seed of the store, or else an empty root with the host's /usr.
 """
 )
 @click.argument("names", nargs=-1, shell_complete=complete_engine)
-@click.option("--probe", is_flag=True, help="Try out each engine that is there, and measure it.")
+@click.option("--probe", is_flag=True, help="Test and measure each available engine.")
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Probe in this directory's tree; it needs a /usr/bin/python3.",
+    help="Probe in this root; it needs a /usr/bin/python3.",
 )
 @click.option(
     "--rounds",
     type=click.IntRange(0, 100),
     default=3,
-    help="How often to measure each engine; with 0 not at all [3].",
+    help="How often to measure each engine; 0 measures nothing [3].",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Say what each answer rests on.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("-v", "--verbose", is_flag=True, help="Show the evidence for each answer.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def engines(
     options: Options,
@@ -74,9 +74,9 @@ def engines(
     verbose: bool,
     as_json: bool,
 ) -> None:
-    """List the engines, or those called NAMES: there or not and why, and what they isolate.
+    """List all engines, or those in NAMES: whether they are available, and what they isolate.
 
-    With --probe: what of the host shows in each, what works inside, what it costs.
+    With --probe, test what of the host is visible inside, what works inside, and what it costs.
     """
     for name in names:
         choice.nature_of(name)
@@ -107,7 +107,7 @@ def _probe(
     root: Path | None,
     rounds: int,
 ) -> Found:
-    """Run the battery in all that are there."""
+    """Probe all available engines."""
     there = [(each.name, partial(choice.make_engine, each.name)) for each in looked if each.there]
     with planted(room, lambda place: _root(store, root, place)) as (traps, within):
         say(f"probing in {within.about}")
@@ -122,7 +122,7 @@ def _probe(
 
 
 def _root(store: Store, given: Path | None, place: Path) -> Root:
-    """The tree to probe in: what was asked for, else the newest seed, else the host's programs."""
+    """The root to probe in: the given one, the newest seed, or one with the host's programs."""
     if given is not None:
         return given_root(given.absolute(), "the tree of --root")
     seeds = sorted(stored_seeds(store), key=lambda seed: seed.about.created)

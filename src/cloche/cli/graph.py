@@ -48,11 +48,13 @@ Examples:
     "form",
     type=click.Choice(["text", "dot", "svg"]),
     default="text",
-    help="What to draw with [text].",
+    help="Output format [text].",
 )
-@click.option("--depth", type=click.IntRange(0), help="Go no further than that many edges.")
-@click.option("--reverse", is_flag=True, help="What needs ATOM, not what it needs.")
-@click.option("--why-needed", type=(str, str), metavar="A B", help="Only the ways from A to B.")
+@click.option("--depth", type=click.IntRange(0), help="Follow at most this many edges.")
+@click.option("--reverse", is_flag=True, help="Draw what needs ATOM instead of what it needs.")
+@click.option(
+    "--why-needed", type=(str, str), metavar="A B", help="Draw only the paths from A to B."
+)
 @click.option("--strict", is_flag=True, help=STRICT)
 @click.pass_obj
 def graph(
@@ -65,7 +67,7 @@ def graph(
     why_needed: tuple[str, str] | None,
     strict: bool,
 ) -> None:
-    """Draw the packages of MACHINE, or those around ATOM, and what they need; build nothing."""
+    """Draw the dependency graph of MACHINE, or of ATOM and what it needs; build nothing."""
     project = load_project(options.directory)
     with opened_session(options, project, machine) as session:
         builder = session.prepare(machine, Choices(strict=strict))
@@ -99,7 +101,7 @@ def _around(
     *,
     reverse: bool,
 ) -> frozenset[str]:
-    """Names to be drawn. Without an atom a depth counts from what was asked for."""
+    """Names to draw. Without an atom, the depth counts from the requested packages."""
     if atom is not None:
         start = _found(atom, edges)
     elif depth is None:
@@ -110,7 +112,7 @@ def _around(
 
 
 def _ways(pair: tuple[str, str], edges: Mapping[str, tuple[str, ...]]) -> frozenset[str]:
-    """What lies on the ways from one to the other, whichever of the two needs the other."""
+    """What lies on the paths between the two, whichever of them needs the other."""
     firsts, lasts = (_found(atom, edges) for atom in pair)
     for starts, ends in ((firsts, lasts), (lasts, firsts)):
         found = frozenset().union(*(between(edges, a, b) for a in starts for b in ends))
@@ -153,7 +155,7 @@ def _show(picture: Picture, form: str, machine: str) -> None:
 
 
 def _tell_reasons(resolution: Depgraph, part: frozenset[str]) -> None:
-    """The words of the ebuilds that make the edges."""
+    """Print the dependencies in the ebuilds behind the edges."""
     click.echo()
     for package in resolution.packages:
         for edge in package.edges:

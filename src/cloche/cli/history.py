@@ -33,15 +33,15 @@ Examples:
 """
 )
 @click.argument("atom", metavar="ATOM|MACHINE", shell_complete=complete_machine)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def history(options: Options, atom: str, as_json: bool) -> None:
-    """Show when the package ATOM was built, how long it took, with what USE, and what came of it.
+    """Show when the package ATOM was built, how long it took, its USE flags and the result.
 
-    Of a MACHINE of the project its builds are listed: their numbers are those of `cloche report
-    --build`. A package of the same name needs its category.
+    For a MACHINE of the project, list its builds with the numbers that `cloche report --build`
+    takes. Give a package of the same name with its category.
 
-    A step that failed is shown for as long as `cloche store gc` keeps its log.
+    Failed steps are shown until `cloche store gc` removes their logs.
     """
     project = project_or_none(options)
     if project is not None and atom in project.machines:

@@ -18,7 +18,7 @@ Example:
 )
 @click.argument("directory", type=click.Path(path_type=Path))
 def init(directory: Path) -> None:
-    """Write a small project to start from into DIRECTORY (new or empty)."""
+    """Create a small project in DIRECTORY (new or empty)."""
     write_template(directory)
     click.echo(f"{directory.absolute()}: a machine `first`; see README.md there. Next:")
     click.echo(f"  cd {directory} && cloche seed bootstrap && cloche build first")

@@ -1,4 +1,4 @@
-"""`cloche lock` and `cloche fetch`: pin all inputs of machines, and bring them in."""
+"""`cloche lock` and `cloche fetch`: pin all inputs of machines, and fetch them."""
 
 from __future__ import annotations
 
@@ -36,12 +36,10 @@ Examples:
 """
 )
 @click.argument("machines", nargs=-1, shell_complete=complete_machine)
-@click.option("--check", is_flag=True, help="Write nothing; say what differs, status 1 if any.")
-@click.option(
-    "--update", is_flag=True, help="Take the newest sources of live ebuilds, and pin these."
-)
+@click.option("--check", is_flag=True, help="Write nothing; report differences (then status 1).")
+@click.option("--update", is_flag=True, help="Fetch and pin the newest sources of live ebuilds.")
 @live_option
-@click.option("--json", "as_json", is_flag=True, help="What was locked, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was locked as JSON.")
 @click.pass_obj
 def lock(
     options: Options,
@@ -51,11 +49,11 @@ def lock(
     live: bool,
     as_json: bool,
 ) -> None:
-    """Pin all that MACHINES (all of the project's, without any) are made from in cloche.lock.
+    """Pin everything that MACHINES (default: all of the project) are made from in cloche.lock.
 
-    The seed to the byte, every repository's content, the configuration, what Portage resolves,
-    every distfile's digest, the commits of live ebuilds. `cloche build --locked` refuses whatever
-    differs from it.
+    This is the content of the seed and of every repository, the configuration, the packages that
+    Portage resolves, the digest of every distfile, and the commits of live ebuilds. `cloche build
+    --locked` refuses anything that differs.
     """
     project = load_project(options.directory)
     if not check:
@@ -86,7 +84,7 @@ def lock(
 
 
 def _tidy(project: Project, *, check: bool) -> bool:
-    """Take out of the lock what the project declares no longer, say so; whether there is any."""
+    """Remove from the lock what the project no longer declares; whether there was any."""
     declared = (project.seeds, project.repos, project.binrepos, project.machines)
     _, gone = locks.undeclared(locks.read(project.lock), *declared)
     if gone and not check:
@@ -114,17 +112,17 @@ Examples:
 """
 )
 @click.argument("machines", nargs=-1, shell_complete=complete_machine)
-@click.option("--locked", is_flag=True, help="Refuse whatever is not as in cloche.lock.")
+@click.option("--locked", is_flag=True, help="Refuse anything that differs from cloche.lock.")
 @live_option
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def fetch(
     options: Options, machines: tuple[str, ...], locked: bool, live: bool, as_json: bool
 ) -> None:
-    """Bring in all that MACHINES (all of the project's, without any) need, sources and all.
+    """Fetch everything that MACHINES (default: all of the project) need.
 
-    Afterwards `cloche build --offline` works. What is there already stays; what could not be had is
-    named, the rest is fetched nevertheless.
+    Afterwards `cloche build --offline` works. Files that are already in the store are kept. If some
+    cannot be fetched, they are listed, and the others are fetched nevertheless.
     """
     project = load_project(options.directory)
     data = {}
@@ -137,7 +135,7 @@ def fetch(
 
 
 def _fetch(options: Options, project: Project, name: str, choices: Choices) -> dict[str, list[str]]:
-    """Everything of one machine."""
+    """Fetch everything that one machine needs."""
     wanted = project.machine(name)
     for spec in project.repos.values():
         if spec.sync is not None:

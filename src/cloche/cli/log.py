@@ -30,11 +30,15 @@ Examples:
 """
 )
 @click.argument("atom")
-@click.option("--step", type=click.Choice(STEPS), help="Only this step's.")
-@click.option("--phase", help="Only this phase's part, such as compile.")
-@click.option("-f", "--follow", is_flag=True, help="Go on until the step ends.")
-@click.option("--raw", is_flag=True, help="Print every byte as it is, control characters included.")
-@click.option("--path", "only_path", is_flag=True, help="Print the file's path, not its text.")
+@click.option("--step", type=click.Choice(STEPS), help="Show only the log of this step.")
+@click.option("--phase", help="Show only this phase, such as compile.")
+@click.option("-f", "--follow", is_flag=True, help="Follow the log until the step ends.")
+@click.option(
+    "--raw", is_flag=True, help="Print every byte unchanged, including control characters."
+)
+@click.option(
+    "--path", "only_path", is_flag=True, help="Print the path of the log file instead of its text."
+)
 @click.pass_obj
 def log(
     options: Options,
@@ -47,12 +51,12 @@ def log(
 ) -> None:
     """Show the newest log of the package ATOM.
 
-    Without --step it is the log of the step that failed last or runs now, if there was no success
-    since; otherwise that of the newest build, not of the merge after it.
+    Without --step, this is the log of the step that is running or failed last, if there was no
+    success since; otherwise of the newest build, not of the merge after it.
 
-    The file may be compressed (its name ends with .gz then); the text shown never is. Control
-    characters, colours among them, are shown as escapes such as \\x1b, wherever the text goes, so
-    that a log cannot steer the terminal that shows it in the end; --raw leaves them as they are.
+    The text is shown uncompressed, even if the file is compressed (its name ends in .gz). Control
+    characters, including colours, are shown as escapes such as \\x1b, so that a log cannot control
+    your terminal; --raw leaves them as they are.
     """
     with opened_store(options) as store:
         newest = _newest(store, atom, step)
@@ -74,12 +78,12 @@ def log(
 
 
 def _newest(store: Store, atom: str, step: str | None) -> Path:
-    """The newest log; without a wanted step, a build's is what people mean, unless something is
-    newer that did not succeed: such a log is not compressed.
+    """The newest log; without a wanted step that of a build, unless a newer log is of a step that
+    did not succeed: such a log is not compressed.
     """
     known = logs.logged_packages(store)
     names = matching(atom, known)
-    # A machine's own log, of that name, is meant where no package is.
+    # A machine's own log of that name is meant only if no package has it.
     names = tuple(n for n in names if not n.startswith(("machine/", "repository/"))) or names
     found = [path for cpv in names for path in logs.logs_of(store, cpv)]
     wanted = [path for path in found if logs.step_name(path).endswith(f"-{step or 'build'}")]

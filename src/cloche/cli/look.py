@@ -29,10 +29,10 @@ Examples:
 """
 )
 @click.argument("atom")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def why(options: Options, atom: str, as_json: bool) -> None:
-    """Say why the package ATOM is in its machines, and why it was built the last time."""
+    """Explain why the package ATOM is in its machines, and why it was last built."""
     with opened_store(options) as store:
         machines = list(_machines(store))
         known = {package.id for _, graph in machines for package in graph.packages}
@@ -87,9 +87,9 @@ def _answer(store: Store, name: str, machines: list[tuple[str, Depgraph]]) -> di
 
 
 def _builds(actions: list[Action], runs: Sequence[Run]) -> list[dict[str, object]]:
-    """The builds of a package, the oldest first, each with what changed since the one before.
+    """The builds of a package, oldest first, each with what changed since the one before.
 
-    Their seconds are those of the build and of the merge after it.
+    Their seconds include the merge after the build.
     """
     whole = {run.key: run.seconds for run in runs}
     told: list[dict[str, object]] = []

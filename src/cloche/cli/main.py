@@ -60,10 +60,10 @@ Exit status: 0 done, 1 a build failed, 2 bad input, 3 the host cannot do it,
 
 
 class Commands(click.Group):
-    """The commands. Each is loaded when it is asked for: to load all takes a fifth of a second."""
+    """The commands. Each is loaded on demand: loading all of them takes a fifth of a second."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """Names of all of them."""
+        """Names of all commands."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -83,7 +83,7 @@ class Commands(click.Group):
     "--directory",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     default=".",
-    help="Work as if started there.",
+    help="Run as if started in this directory.",
 )
 @click.option(
     "--store",
@@ -95,8 +95,8 @@ class Commands(click.Group):
 def cli(context: click.Context, directory: Path, store: Path | None, engine: str | None) -> None:
     """Build Gentoo packages, stages and images under glass.
 
-    Each package is built in a root that holds what it declares and nothing else, every input
-    pinned, nothing of the host let in, nothing built twice.
+    Each package is built in a root that holds only what it declares. Every input is pinned, nothing
+    of the host is visible, and nothing is built twice.
     """
     context.obj = Options(directory.absolute(), store, engine)
 
@@ -116,8 +116,8 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except BrokenPipeError:
-        # Whoever read our output went away: nothing is wrong. Keep the interpreter from
-        # complaining when it flushes at its end.
+        # The reader of our output is gone: nothing is wrong. Keep the interpreter from
+        # complaining when it flushes at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(Exit.FAILED)
     except (OSError, sqlite3.Error) as error:
@@ -131,7 +131,7 @@ def main() -> None:
 
 
 def show(error: ClocheError) -> None:
-    """Print an error: further lines first, then the one that says it all."""
+    """Print an error: the details first, then the one-line summary."""
     if error.detail:
         say(error.detail)
     say(f"cloche: {one_line(str(error))}")
@@ -141,18 +141,18 @@ def _bug(error: Exception) -> str:
     last = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{Path(last.filename).name}:{last.lineno}"
     return (
-        f"{place}: a bug of cloche: {type(error).__name__}: {error}; "
+        f"{place}: a bug in cloche: {type(error).__name__}: {error}; "
         f"run it again with {DEBUG}=1 for the traceback, and report that"
     )
 
 
 def _traceback() -> None:
-    """The whole of it, for those who asked."""
+    """Print the traceback where the environment asks for it."""
     if os.environ.get(DEBUG):
         say(traceback.format_exc())
 
 
 def _interrupted() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left that it could stop
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to stop
     say("cloche: interrupted; what was finished is kept, the next run goes on")
     sys.exit(Exit.INTERRUPTED)

@@ -22,23 +22,25 @@ Examples:
 """
 )
 @click.argument("what", nargs=-1, metavar="[[CATEGORY/]PN | REPO]...", shell_complete=complete_repo)
-@click.option("--check", is_flag=True, help="Write and fetch nothing; name what is not right.")
 @click.option(
-    "--force", is_flag=True, help="Fetch all sources again, and do not believe the digests there."
+    "--check", is_flag=True, help="Write and fetch nothing; list missing or wrong Manifests."
+)
+@click.option(
+    "--force", is_flag=True, help="Fetch all sources again and ignore the existing digests."
 )
 @click.option(
     "--machine",
-    help="Whose seed and configuration to use [the first one].",
+    help="Use the seed and configuration of this machine [the first one].",
     shell_complete=complete_machine,
 )
 @click.pass_obj
 def manifest(
     options: Options, what: tuple[str, ...], check: bool, force: bool, machine: str | None
 ) -> None:
-    """Write the Manifests of packages in the project's own repositories: all, or those named.
+    """Write the Manifests of the named packages, or of all, in the project's own repositories.
 
-    Sources whose digests are not known are fetched. With --check the exit status is 1 where a
-    Manifest is missing or wrong; whether its digests are those of the sources is not looked at.
+    Sources without a known digest are fetched. With --check the exit status is 1 if a Manifest is
+    missing or wrong; the sources themselves are not read.
     """
     if check and force:
         raise click.UsageError("--check fetches nothing: leave out --force")

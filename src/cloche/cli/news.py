@@ -27,17 +27,17 @@ Examples:
 )
 @click.argument("machine", shell_complete=complete_machine)
 @click.argument("names", metavar="[ITEM]...", nargs=-1)
-@click.option("--all", "every", is_flag=True, help="Those that were read, too.")
-@click.option("--read", "read", is_flag=True, help="Print the unread ones, and mark them as read.")
-@click.option("--json", "as_json", is_flag=True, help="For programs; marks nothing as read.")
+@click.option("--all", "every", is_flag=True, help="Also list items that were read.")
+@click.option("--read", "read", is_flag=True, help="Print the unread items and mark them as read.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; mark nothing as read.")
 @click.pass_obj
 def news_command(
     options: Options, machine: str, names: tuple[str, ...], every: bool, read: bool, as_json: bool
 ) -> None:
-    """List unread news of the repositories that concern MACHINE, or print each ITEM.
+    """List unread news items that are relevant for MACHINE, or print each ITEM.
 
-    Portage decides which items concern the machine as it was built last (GLEP 42). An item that is
-    printed counts as read, for all machines of the project. In the list N stands for unread.
+    Portage decides which items are relevant for the machine as last built (GLEP 42). Printing an
+    item marks it as read for all machines of the project. In the list, N means unread.
     """
     project = load_project(options.directory)
     with opened_session(options, project, machine) as session:

@@ -23,15 +23,13 @@ if TYPE_CHECKING:  # what opens nothing is to load nothing of it
     from cloche.session.session import Session
     from cloche.store import Store
 
-STORE = (
-    "Where layers and packages lie [default: $CLOCHE_STORE, the project's, ~/.local/share/cloche]."
-)
-ENGINE = f"What makes sandboxes: {', '.join(choice.NAMES)} [default: $CLOCHE_ENGINE, native]."
+STORE = "Directory of the store [default: $CLOCHE_STORE, the project's, ~/.local/share/cloche]."
+ENGINE = f"Sandbox engine: {', '.join(choice.NAMES)} [default: $CLOCHE_ENGINE, native]."
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Options of all commands; all but the first may also stand behind the command's name."""
+    """Options of all commands; all but the first may also follow the name of the command."""
 
     directory: Path
     store: Path | None
@@ -39,7 +37,7 @@ class Options:
 
 
 def everywhere(command: click.Command) -> None:
-    """Let a command, and all below it, take ``--store`` and ``--engine`` after its name, too."""
+    """Let a command and its subcommands take ``--store`` and ``--engine`` after the name, too."""
     if isinstance(command, click.Group):
         for each in command.commands.values():
             everywhere(each)
@@ -80,7 +78,7 @@ def store_path(options: Options, project: Project | None) -> Path:
 
 
 def project_or_none(options: Options) -> Project | None:
-    """The project around the current directory, for commands that can do without."""
+    """The project around the current directory, for commands that do not need one."""
     try:
         return load_project(options.directory)
     except ClocheError:
@@ -89,7 +87,7 @@ def project_or_none(options: Options) -> Project | None:
 
 @contextmanager
 def opened_store(options: Options, project: Project | None = None) -> Iterator[Store]:
-    """The store, as the one that cloche's user namespace shows."""
+    """The store, opened inside cloche's user namespace."""
     from cloche.session.opening import open_store
 
     project = project or project_or_none(options)
@@ -106,9 +104,10 @@ def engine_name(options: Options) -> str:
 def opened_session(
     options: Options, project: Project, *machines: str, sink: Sink | None = None
 ) -> Iterator[Session]:
-    """The project with its store and engine; ``sink`` hears of events, or long stages are said.
+    """The project with its store and engine. ``sink`` gets the events; by default only warnings
+    and the progress of long stages are printed.
 
-    ``machines`` are what is asked for: a name that the project has not got is said first.
+    An unknown name among ``machines`` is an error before anything is opened.
     """
     from cloche.session.session import open_session
 
@@ -128,7 +127,7 @@ def opened_session(
 
 
 def telling_of_long_stages() -> Sink:
-    """A sink for commands that show only a result: long work reports four times."""
+    """A sink for commands that show only a result: long stages report each quarter."""
     said: dict[str, int] = {}
 
     def sink(event: Event) -> None:
@@ -144,5 +143,5 @@ def telling_of_long_stages() -> Sink:
 
 
 def say(text: str = "") -> None:
-    """A line for people, apart from what a program may read from standard output."""
+    """Print a line for people to standard error; standard output is for programs."""
     sys.stderr.write(visible(text) + "\n")

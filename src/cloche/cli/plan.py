@@ -35,7 +35,7 @@ Examples:
 )
 @click.argument("machine", shell_complete=complete_machine)
 @common
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def plan(
     options: Options,
@@ -43,13 +43,13 @@ def plan(
     choices: Choices,
     as_json: bool,
 ) -> None:
-    """Show what a build of MACHINE would do: what is reused, what is built, what it sees.
+    """Show what a build of MACHINE would build and what it would reuse.
 
-    The table reads like that of `emerge -pv`, compared with the machine's last build: N new, S in a
-    new slot, R made again, U update, D downgrade. A USE flag is marked with * if it changed, with %
-    if the package did not have it or has it no longer; the profile fixes those in brackets. The
-    first word says what is to be done: build; fetch, as a binary package; merge; reuse; perhaps,
-    if that depends on the result of a build.
+    The table reads like that of `emerge -pv` and compares with the machine's last build: N new, S
+    new slot, R rebuild, U update, D downgrade. USE flags that changed are marked with *, added or
+    removed ones with %; flags in brackets are fixed by the profile. The first word is the action:
+    build; fetch, for a binary package; merge; reuse; or perhaps, if it depends on the result of a
+    build.
     """
     project = load_project(options.directory)
     with opened_session(options, project, machine) as session:

@@ -1,4 +1,4 @@
-"""`cloche profile`: the profiles that machines may name."""
+"""`cloche profile`: the profiles that machines can use."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Examples:
 """
 )
 def profile() -> None:
-    """Show the profiles of repositories."""
+    """List the profiles of repositories."""
 
 
 @profile.command(
@@ -38,16 +38,16 @@ Examples:
 """,
 )
 @click.argument("name", metavar="[REPO]", required=False, shell_complete=complete_repo)
-@click.option("--arch", help="Only those of an architecture.")
-@click.option("--status", help="Only those of a status: stable, dev or exp.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--arch", help="Only profiles of this architecture.")
+@click.option("--status", help="Only profiles of this status: stable, dev or exp.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_command(
     options: Options, name: str | None, arch: str | None, status: str | None, as_json: bool
 ) -> None:
-    """List profiles as a machine file names them, with ARCH and status from profiles.desc.
+    """List profiles as used in a machine file, with ARCH and status from profiles.desc.
 
-    Those that a machine of the project uses are marked with an asterisk.
+    An asterisk marks profiles that a machine of the project uses.
     """
     project = load_project(options.directory)
     if name is not None and name not in project.repos:
@@ -95,7 +95,7 @@ def _check_word(kind: str, word: str | None, known: set[str]) -> None:
 
 
 def _used(project: Project) -> set[str]:
-    """The profiles of the project's machines; those that cannot be read say so when built."""
+    """The profiles of the project's machines. A broken machine file is reported by its build."""
     used = set()
     for name in project.machines:
         try:

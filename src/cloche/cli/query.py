@@ -33,9 +33,9 @@ def _command(name: str, examples: str, argument: str | None = None, **more: Any)
 
     def decorate(function: Function) -> click.Command:
         function = click.pass_obj(function)
-        function = click.option("--json", "as_json", is_flag=True, help="For programs.")(function)
+        function = click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
         function = click.option(
-            "-m", "--machine", shell_complete=complete_machine, help="Only that machine."
+            "-m", "--machine", shell_complete=complete_machine, help="Only this machine."
         )(function)
         if argument is not None:
             function = click.argument(argument, **more)(function)
@@ -54,10 +54,10 @@ Examples:
 """
 )
 def query() -> None:
-    """Ask what is in finished machines, by their layers and resolutions; nothing is built.
+    """Query the content of finished machines; nothing is built.
 
-    Within a project its machines are asked, elsewhere all of the store. ATOM, PATH and FLAG take
-    wildcards: quote them.
+    Inside a project, the query covers its machines, elsewhere all machines of the store. ATOM, PATH
+    and FLAG may contain wildcards: quote them.
     """
 
 
@@ -65,7 +65,7 @@ def query() -> None:
     "files", "files jq|files 'dev-libs/*' -m workbench", "atom", shell_complete=complete_package
 )
 def files(options: Options, atom: str, machine: str | None, as_json: bool) -> None:
-    """List what the package ATOM owns."""
+    """List the files of the package ATOM."""
     with _asked(options, machine) as (_, held):
         _known(atom, held)
         rows = [row for each in held for row in inventory.files(each, atom)]
@@ -74,9 +74,9 @@ def files(options: Options, atom: str, machine: str | None, as_json: bool) -> No
 
 @_command("belongs", "belongs /usr/bin/jq|belongs '/usr/lib*/libz.so*'", "path")
 def belongs(options: Options, path: str, machine: str | None, as_json: bool) -> None:
-    """Name the packages that own PATH, or whose hooks wrote it.
+    """List the packages that own PATH, or whose hooks wrote it.
 
-    Links on the way to PATH are followed, as the machine has them.
+    Symbolic links in PATH are followed as in the machine.
     """
     with _asked(options, machine) as (_, held):
         rows = [row for each in held for row in inventory.belongs(each, path)]
@@ -91,7 +91,7 @@ def belongs(options: Options, path: str, machine: str | None, as_json: bool) -> 
 
 @_command("uses", "uses nls|uses 'python_targets_*' --json", "flag")
 def uses(options: Options, flag: str, machine: str | None, as_json: bool) -> None:
-    """Name the packages that have the USE flag FLAG: + where it is on, - where it is off."""
+    """List the packages that have the USE flag FLAG: + enabled, - disabled."""
     with _asked(options, machine) as (_, held):
         rows = [row for each in held for row in inventory.uses(each, flag)]
     if not rows:
@@ -103,7 +103,7 @@ def uses(options: Options, flag: str, machine: str | None, as_json: bool) -> Non
     "depends", "depends zlib|depends 'dev-libs/*' --json", "atom", shell_complete=complete_package
 )
 def depends(options: Options, atom: str, machine: str | None, as_json: bool) -> None:
-    """Name the packages that depend on ATOM, those that were only built with included."""
+    """List the packages that depend on ATOM, including those only needed for building."""
     with _asked(options, machine) as (_, held):
         _known(atom, held)
         rows = [row for each in held for row in inventory.depends(each, atom)]
@@ -117,7 +117,7 @@ def depends(options: Options, atom: str, machine: str | None, as_json: bool) -> 
 
 @_command("list", "list|list 'dev-*/*'|list --json -m workbench", "atom", required=False, **PACKAGE)
 def list_(options: Options, atom: str | None, machine: str | None, as_json: bool) -> None:
-    """List the packages of machines, those that ATOM means."""
+    """List the packages of machines, or those that match ATOM."""
     with _asked(options, machine) as (_, held):
         _known(atom, held)
         rows = [row for each in held for row in inventory.listed(each, atom)]
@@ -126,9 +126,9 @@ def list_(options: Options, atom: str | None, machine: str | None, as_json: bool
 
 @_command("elog", "elog|elog tmux|elog -m workbench --json", "atom", required=False, **PACKAGE)
 def elog(options: Options, atom: str | None, machine: str | None, as_json: bool) -> None:
-    """Show what ebuilds said to their users (elog, ewarn, eerror, eqawarn) in machines.
+    """Show the messages of ebuilds (elog, ewarn, eerror, eqawarn) in machines.
 
-    They are the messages of the steps that made what is installed, whenever that was.
+    These are the messages of the steps that made what is installed, however long ago.
     """
     with _asked(options, machine) as (store, held):
         _known(atom, held)
@@ -143,7 +143,7 @@ def elog(options: Options, atom: str | None, machine: str | None, as_json: bool)
 
 @_command("size", "size|size tmux|size --json -m workbench", "atom", required=False, **PACKAGE)
 def size_(options: Options, atom: str | None, machine: str | None, as_json: bool) -> None:
-    """Show how much room packages take in machines, the largest first."""
+    """Show the size of packages in machines, largest first."""
     with _asked(options, machine) as (store, held):
         _known(atom, held)
         rows = [row for each in held for row in inventory.sizes(store, each, atom)]
@@ -156,7 +156,7 @@ def size_(options: Options, atom: str | None, machine: str | None, as_json: bool
 
 @contextmanager
 def _asked(options: Options, machine: str | None) -> Iterator[tuple[Store, Sequence[Inventory]]]:
-    """The store and the machines to ask. Raises ClocheError where there are none."""
+    """The store and the machines to query. Raises ClocheError if there are none."""
     project = project_or_none(options)
     with opened_store(options, project) as store:
         place = project.place if project is not None else None
@@ -174,7 +174,7 @@ def _known(atom: str | None, held: Sequence[Inventory]) -> None:
 
 
 def _tell(rows: Sequence[Row], as_json: bool, line: Callable[[Row], str]) -> None:
-    """JSON, or a line for each; the machine's name above its own where there are several."""
+    """Print JSON, or a line for each row; with several machines, below the name of each."""
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return

@@ -28,7 +28,7 @@ from cloche.trees.errors import unknown_repository
 from cloche.trees.stored import Taken, find_tree, stored_trees
 
 MIRROR = "Gentoo mirror for snapshots [the declared one, $CLOCHE_GENTOO_MIRROR, Gentoo's default]."
-KEYRING = "File with the OpenPGP keys it may be signed by [the declared one, Gentoo's]."
+KEYRING = "File of OpenPGP keys to verify it with [the declared one, Gentoo's]."
 
 
 @click.group(
@@ -41,7 +41,7 @@ Examples:
 """
 )
 def repo() -> None:
-    """Take, list and give up ebuild repositories: by git, rsync, or Gentoo's snapshots."""
+    """Sync, list and drop ebuild repositories (git, rsync, Gentoo's snapshots)."""
 
 
 @repo.command(
@@ -55,10 +55,10 @@ Examples:
 """,
 )
 @click.argument("names", nargs=-1, shell_complete=complete_repo)
-@click.option("--locked", is_flag=True, help="Take what cloche.lock pins, nothing newer.")
+@click.option("--locked", is_flag=True, help="Fetch what cloche.lock pins, nothing newer.")
 @click.option("--mirror", help=MIRROR)
 @click.option("--keyring", type=FILE, help=KEYRING)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def sync_command(
     options: Options,
@@ -68,11 +68,10 @@ def sync_command(
     keyring: Path | None,
     as_json: bool,
 ) -> None:
-    """Take the newest state of the repositories NAMES, and of the binary package hosts of these
-    names (without any: of all hosts, and of all repositories that have a sync_type).
+    """Sync the repositories and binary package hosts NAMES to their newest state.
 
-    What was taken is verified, kept in the store and pinned in cloche.lock: builds use that state
-    until the next sync.
+    Without NAMES, sync all hosts and all repositories that have a sync_type. The new state is
+    verified, stored, and pinned in cloche.lock: builds use it until the next sync.
     """
     project = load_project(options.directory)
     if not locked:
@@ -100,7 +99,7 @@ def sync_command(
 def sync_index(
     options: Options, project: Project, spec: BinrepoSpec, *, update: bool = False
 ) -> str:
-    """Take the index of a binary package host, and say so; its id."""
+    """Sync the index of a binary package host and report it; its id."""
     with terminable(), opened_store(options, project) as store:
         how = SyncOptions(
             update=update, progress=Progressing(_report, bytes=Transferred().progress)
@@ -121,7 +120,7 @@ def sync_repository(
     mirror: str | None = None,
     keyring: Path | None = None,
 ) -> Taken:
-    """Take a repository, as it is locked or the newest state, and say so."""
+    """Sync a repository to its locked or newest state and report it."""
     began = time.monotonic()
     line = ChangingLine()
 
@@ -148,10 +147,10 @@ Examples:
   cloche repo list --json | jq -r '.[].path'
 """,
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_command(options: Options, as_json: bool) -> None:
-    """List the project's repositories: where they come from, and which state builds use."""
+    """List the project's repositories, their sources, and the state that builds use."""
     project = load_project(options.directory)
     with opened_store(options, project) as store:
         rows = [_data(project, spec, _found(store, project, spec)) for spec in _named(project, ())]
@@ -184,13 +183,13 @@ Examples:
 """,
 )
 @click.argument("name", shell_complete=complete_repo)
-@click.option("--all", "every", is_flag=True, help="The state that builds use now, too.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--all", "every", is_flag=True, help="Also drop the state that builds use now.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be done.")
 @click.pass_obj
 def rm_command(options: Options, name: str, every: bool, dry_run: bool) -> None:
-    """Give up the states of NAME that builds do not use; `cloche store gc` removes their files.
+    """Drop the states of NAME that builds no longer use; `cloche store gc` removes their files.
 
-    Machines that were built from one keep it for as long as they are there.
+    Machines that were built from a state keep it as long as they exist.
     """
     project = load_project(options.directory)
     (spec,) = _named(project, (name,))
@@ -219,7 +218,7 @@ def _found(store: Store, project: Project, spec: RepoSpec) -> Taken | None:
 
 
 def _data(project: Project, spec: RepoSpec, taken: Taken | None) -> dict[str, Any]:
-    """What is known of a repository, for programs."""
+    """The details of a repository, for programs."""
     locked = locks.read(project.lock).repos.get(spec.name)
     path = taken.path if taken else spec.path
     return {
@@ -236,7 +235,7 @@ def _data(project: Project, spec: RepoSpec, taken: Taken | None) -> dict[str, An
 
 
 def _host(store: Store, project: Project, spec: BinrepoSpec) -> dict[str, Any]:
-    """What is known of a binary package host, for programs."""
+    """The details of a binary package host, for programs."""
     try:
         index = binhosts.find(store, project, spec).index
     except MissingIndexError:
@@ -254,7 +253,7 @@ def _host(store: Store, project: Project, spec: BinrepoSpec) -> dict[str, Any]:
 
 
 def _state(taken: Taken) -> str:
-    """The words that tell this state from others."""
+    """The words that distinguish this state from others."""
     pin = taken.pin
     return pin.commit[:12] or pin.timestamp or pin.file or f"tree {pin.tree[:12]}"
 

@@ -36,21 +36,22 @@ Examples:
     "-o",
     "--output",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="The file [PROJECT/out/MACHINE/report.html].",
+    help="File to write [PROJECT/out/MACHINE/report.html].",
 )
 @click.option(
     "--build",
     metavar="N|last-built",
     shell_complete=complete_build,
     callback=_checked,
-    help="The build with this number (see `cloche history MACHINE`), or the last one that built "
-    "something [the last one].",
+    help="Number of the build (see `cloche history MACHINE`), or the last one that built something "
+    "[the last one].",
 )
 @click.pass_obj
 def report(options: Options, machine: str, output: Path | None, build: str | None) -> None:
-    """Write one HTML file about a build of MACHINE, whether it succeeded or not.
+    """Write an HTML report of a build of MACHINE, successful or failed.
 
-    It holds everything itself (time line, critical path, sizes, logs, graph) and loads nothing.
+    It is a single file with the time line, the critical path, sizes, logs and graph. It loads
+    nothing from elsewhere.
     """
     project = load_project(options.directory)
     target = output or project.root / "out" / machine / "report.html"

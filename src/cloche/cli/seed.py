@@ -25,10 +25,10 @@ from cloche.session.session import Session
 from cloche.store import Store
 
 MIRROR = (
-    "Where to take it from: a Debian mirror [the host's, from apt's configuration], or Gentoo's "
-    "[the declared one, $CLOCHE_GENTOO_MIRROR, Gentoo's default]."
+    "Mirror: of Debian [the host's, from apt's configuration], or of Gentoo [the declared one, "
+    "$CLOCHE_GENTOO_MIRROR, Gentoo's default]."
 )
-KEYRING = "File with the OpenPGP keys that a stage3 may be signed by [the declared one, Gentoo's]."
+KEYRING = "File of OpenPGP keys to verify a stage3 with [the declared one, Gentoo's]."
 FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
@@ -57,8 +57,8 @@ Examples:
 @click.argument("name", required=False, shell_complete=complete_seed)
 @click.option("--mirror", help=MIRROR)
 @click.option("--keyring", type=FILE, help=KEYRING)
-@click.option("--update", is_flag=True, help="Take what is newer than cloche.lock has.")
-@click.option("--force", is_flag=True, help="Make it again although it is there.")
+@click.option("--update", is_flag=True, help="Take the newest instead of what cloche.lock pins.")
+@click.option("--force", is_flag=True, help="Make it again even if it exists.")
 @click.pass_obj
 def bootstrap_command(
     options: Options,
@@ -68,11 +68,11 @@ def bootstrap_command(
     update: bool,
     force: bool,
 ) -> None:
-    """Make the project's seed NAME (its only one, where there is one).
+    """Make the project's seed NAME (may be left out if the project has only one).
 
-    A Debian tree is made by mmdebstrap with a toolchain, and Portage from its own release: half a
-    minute. The others are fetched or copied as they are declared. What a seed is made of is written
-    to cloche.lock, and a seed that is in there already is made of that again.
+    A Debian seed is made by mmdebstrap with a toolchain, and with Portage from its own release, in
+    half a minute. Other seeds are fetched or copied as declared. Everything that a seed is made of
+    is pinned in cloche.lock; a seed that is already pinned is made from the same again.
     """
     project = load_project(options.directory)
     how = SeedOptions(mirror, keyring, update=update, force=force)
@@ -80,13 +80,13 @@ def bootstrap_command(
 
 
 def make_seed(options: Options, project: Project, spec: SeedSpec, how: SeedOptions) -> StoredSeed:
-    """Make a declared seed, unless it is there, and say so."""
+    """Make a declared seed unless it exists, and report it."""
     with terminable(), opened_session(options, project) as session:
         return say_of_seed(session, spec, how)
 
 
 def say_of_seed(session: Session, spec: SeedSpec, how: SeedOptions) -> StoredSeed:
-    """Make a declared seed, unless it is there, and say so."""
+    """Make a declared seed unless it exists, and report it."""
     began = time.monotonic()
     progress = Progressing(report=_report, bytes=Transferred().progress)
     made = session.seed(spec, replace(how, progress=progress))
@@ -110,7 +110,7 @@ Examples:
   cloche seed list --json | jq -r '.[].layer'
 """,
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def list_command(options: Options, as_json: bool) -> None:
     """List the seeds in the store."""
@@ -147,10 +147,10 @@ Examples:
 """,
 )
 @click.argument("name", shell_complete=complete_seed)
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def show_command(options: Options, name: str, as_json: bool) -> None:
-    """Show what is known of the seed NAME."""
+    """Show details of the seed NAME."""
     with opened_store(options) as store:
         rows = [data_of(store, each) for each in _named(store, name)]
     if as_json:
@@ -175,14 +175,14 @@ Examples:
 )
 @click.argument("name", shell_complete=complete_seed)
 @click.argument("layer", required=False)
-@click.option("--all", "every", is_flag=True, help="All seeds of that name.")
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be done.")
+@click.option("--all", "every", is_flag=True, help="All seeds of this name.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be done.")
 @click.pass_obj
 def rm_command(options: Options, name: str, layer: str | None, every: bool, dry_run: bool) -> None:
-    """Give up the seed NAME; the next `cloche store gc` removes its files.
+    """Drop the seed NAME; the next `cloche store gc` removes its files.
 
-    Where there are several of that name, LAYER is the beginning of one's id. Machines that were
-    built with it keep it for as long as they are there.
+    If several seeds have that name, LAYER is the beginning of the id of one of them. Machines that
+    were built with a seed keep it as long as they exist.
     """
     with opened_store(options) as store:
         for each in _chosen(_named(store, name), layer or "", every=every):
@@ -204,7 +204,7 @@ def _named(store: Store, name: str) -> list[StoredSeed]:
 
 
 def _chosen(found: list[StoredSeed], layer: str, *, every: bool) -> list[StoredSeed]:
-    """The seed to give up: one, unless all are meant."""
+    """The seed to drop: one, or all with ``--all``."""
     fits = [each for each in found if each.layer.startswith(layer)]
     if not fits or (len(fits) > 1 and not every):
         layers = ", ".join(each.layer[:12] for each in found)
@@ -213,7 +213,7 @@ def _chosen(found: list[StoredSeed], layer: str, *, every: bool) -> list[StoredS
 
 
 def data_of(store: Store, each: StoredSeed) -> dict[str, Any]:
-    """What is known of a seed, for programs."""
+    """The details of a seed, for programs."""
     return dataclasses.asdict(each.about) | {
         "declaration": each.declaration,
         "used_by": used_by(store, each),
@@ -222,7 +222,7 @@ def data_of(store: Store, each: StoredSeed) -> dict[str, Any]:
 
 
 def _locked(options: Options) -> set[str]:
-    """Layers that the lock of the project around the current directory names."""
+    """Layers in the lock of the project around the current directory."""
     project = project_or_none(options)
     return {each.layer for each in locks.read(project.lock).seeds.values()} if project else set()
 

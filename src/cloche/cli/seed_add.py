@@ -17,8 +17,8 @@ from cloche.config.project import SeedSpec, load_project
 from cloche.seeds.arch import host_arch
 from cloche.session.inputs import SeedOptions
 
-NAME = click.option("--name", help="What to call it [its type, or a stage3's flavour].")
-JSON = click.option("--json", "as_json", is_flag=True, help="For programs.")
+NAME = click.option("--name", help="Name of the seed [its type; of a stage3 also its flavour].")
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 PATH = click.Path(exists=True, path_type=Path)
 
 
@@ -48,11 +48,11 @@ Examples:
 @click.option("--arch", help="Gentoo's ARCH [the host's].")
 @click.option(
     "--flavour",
-    help="As the mirror names it: openrc, systemd, musl … [openrc]. SUBARCH:FLAVOUR where the name "
-    "has another word than ARCH.",
+    help="Flavour as on the mirror: openrc, systemd, musl … [openrc]. Use SUBARCH:FLAVOUR if the "
+    "name on the mirror has another word than ARCH.",
 )
 @click.option("--mirror", help=MIRROR)
-@click.option("--file", type=FILE, help="A tarball of the host's, its .asc beside it.")
+@click.option("--file", type=FILE, help="A local tarball, with its .asc beside it.")
 @click.option("--keyring", type=FILE, help=KEYRING)
 @NAME
 @JSON
@@ -67,7 +67,7 @@ def stage3_command(
     name: str | None,
     as_json: bool,
 ) -> None:
-    """Take a stage3: the newest from a mirror, or a local file; signed, or it is refused."""
+    """Use a stage3: the newest one of a mirror, or a local file. It must be signed."""
     arch, flavour = arch or host_arch().gentoo, flavour or "openrc"
     said = {"arch": arch, "flavour": flavour, "mirror": mirror, "file": file, "keyring": keyring}
     own = f"stage3-{arch}-{flavour.replace(':', '-')}"
@@ -76,14 +76,14 @@ def stage3_command(
 
 @add.command("tarball", epilog="\b\nExamples:\n  cloche seed add tarball my-root.tar.zst")
 @click.argument("path", type=FILE)
-@click.option("--sha256", help="What it must have.")
+@click.option("--sha256", help="The expected SHA-256.")
 @NAME
 @JSON
 @click.pass_obj
 def tarball_command(
     options: Options, path: Path, sha256: str | None, name: str | None, as_json: bool
 ) -> None:
-    """Take any tarball of a root with Portage in it, as it is."""
+    """Use any tarball of a root with Portage in it, as it is."""
     _add(options, name or "tarball", "tarball", {"path": path, "sha256": sha256}, as_json=as_json)
 
 
@@ -96,7 +96,7 @@ def tarball_command(
 @JSON
 @click.pass_obj
 def directory_command(options: Options, path: Path, name: str | None, as_json: bool) -> None:
-    """Copy a directory that holds a root, or the running system (/), which is only read."""
+    """Copy a directory that holds a root, or the running system (/), which is not changed."""
     _add(options, name or "directory", "directory", {"path": path}, as_json=as_json)
 
 
@@ -109,14 +109,14 @@ Examples:
 """,
 )
 @click.argument("path", type=PATH)
-@click.option("--ref", help="Which image, where there are several.")
+@click.option("--ref", help="Which image to use, if there are several.")
 @NAME
 @JSON
 @click.pass_obj
 def oci_command(
     options: Options, path: Path, ref: str | None, name: str | None, as_json: bool
 ) -> None:
-    """Take an OCI image: an image layout, or an archive of one."""
+    """Use an OCI image: an image layout, or an OCI archive."""
     _add(options, name or "oci", "oci", {"path": path, "ref": ref}, as_json=as_json)
 
 
@@ -132,13 +132,13 @@ def _add(
     spec = SeedSpec(name, kind, table, Origin(project.file))
     check_declaration(project, spec)
     made = make_seed(options, project, spec, SeedOptions())
-    declare_seed(project, spec)  # not before: what was refused may be added in another way
+    declare_seed(project, spec)  # not before: a refused seed may be added in another way
     if as_json:
         with opened_store(options, project) as store:
             click.echo(json.dumps(data_of(store, made), indent=2))
 
 
 def _path(path: Path, root: Path) -> str:
-    """A path as cloche.toml has it: relative to the project if it is in there."""
+    """A path as cloche.toml has it: relative to the project if it is inside."""
     whole = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as they are named
     return str(whole.relative_to(root) if whole.is_relative_to(root) else whole)

@@ -30,23 +30,23 @@ Examples:
   cloche shell workbench --package app-misc/tmux
 
 \b
-With --package the root is the one in which the package is built: what it declares
-and nothing else. After a failure it is the very root it failed in, its work
-directory included, and stays so until the package is built again.
+With --package the root is the one in which the package is built: it holds only
+what the package declares. After a failed build it is the root of that build, with
+its work directory, until the package is built successfully.
 """,
 )
 @click.argument("machine", shell_complete=complete_machine)
-@click.option("--package", "atom", help="The root in which this package is built.")
+@click.option("--package", "atom", help="Open the root in which this package is built.")
 @click.option("--strict", is_flag=True, help=STRICT)
 @click.argument("command", nargs=-1, type=click.UNPROCESSED)
 @click.pass_obj
 def shell(
     options: Options, machine: str, atom: str | None, strict: bool, command: tuple[str, ...]
 ) -> None:
-    """Open a shell in MACHINE as it was built last, or run COMMAND there.
+    """Open a shell in MACHINE as last built, or run COMMAND there.
 
-    What is written in the machine's root is gone afterwards. emerge has the project's repositories
-    there, and the packages of PROJECT/out/MACHINE for --usepkg; it has no network.
+    Changes to the machine's root are discarded at the end. There is no network. emerge can use the
+    project's repositories, and with --usepkg the packages of PROJECT/out/MACHINE.
     """
     project = load_project(options.directory)
     choices = Choices(strict=strict)
@@ -61,7 +61,7 @@ def shell(
 
 
 def _run(engine: Engine, root: Root, words: tuple[str, ...]) -> int:
-    """Run a command joined to our streams, or a login shell; give its exit status."""
+    """Run a command with our streams, or a login shell; return its exit status."""
     tty = sys.stdin.isatty() and sys.stdout.isatty()
     argv = words or ("/bin/bash", "--login") if root.login else words or ("/bin/bash",)
     environment = {**ENVIRONMENT, "TERM": "xterm-256color" if tty else "dumb", **root.environment}

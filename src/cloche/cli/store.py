@@ -1,4 +1,4 @@
-"""`cloche store`: what lies there, whether it is whole, and how to make room."""
+"""`cloche store`: disk usage, verification, garbage collection and recovery."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Examples:
 """
 )
 def store() -> None:
-    """Look after the store of layers, packages and logs."""
+    """Maintain the store of layers, packages and logs."""
 
 
 @store.command(
@@ -42,10 +42,10 @@ Examples:
   cloche store usage --json
 """,
 )
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def usage_command(options: Options, as_json: bool) -> None:
-    """Show what takes how much room (hard links counted once)."""
+    """Show disk usage (hard links are counted once)."""
     with opened_store(options) as opened:
         measured = stores.usage(opened)
         if as_json:
@@ -65,11 +65,13 @@ Examples:
   cloche store verify --repair
 """,
 )
-@click.option("--repair", is_flag=True, help="Drop what is damaged; it is made again when needed.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option(
+    "--repair", is_flag=True, help="Drop damaged objects; they are made again when needed."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def verify_command(options: Options, repair: bool, as_json: bool) -> None:
-    """Read every layer and file again and compare it with its digest."""
+    """Read every layer and file and compare it with its digest."""
     with opened_store(options) as opened:
         progress = _progress if sys.stderr.isatty() and not as_json else None
         report = stores.verify(opened, repair=repair, progress=progress, waiting=say)
@@ -99,23 +101,23 @@ Examples:
   cloche store gc --failed
 """,
 )
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be removed.")
-@click.option("--failed", is_flag=True, help="Remove the kept roots of failed builds, too.")
-@click.option("--unknown", is_flag=True, help="Remove what the index does not know, too.")
-@click.option("--recovered", is_flag=True, help="Give up what `recover` keeps without a pin.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.option("--failed", is_flag=True, help="Also remove the kept roots of failed builds.")
+@click.option("--unknown", is_flag=True, help="Also remove objects that are not in the index.")
+@click.option("--recovered", is_flag=True, help="Drop the pins that `recover` made.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def gc_command(
     options: Options, dry_run: bool, failed: bool, unknown: bool, recovered: bool, as_json: bool
 ) -> None:
     """Remove what no seed and no machine needs any more.
 
-    What a machine's last build used stays, and so do distfiles; copies of repositories and what is
-    left of downloads go when they were not used for four weeks. Where there is something that the
-    index does not know, nothing is removed without --unknown.
+    Distfiles stay, and so does everything that the last build of a machine used. Copies of
+    repositories and partial downloads are removed after four weeks without use. If the store has
+    objects that are not in the index, nothing is removed without --unknown.
 
-    Waits for builds that use the store before anything is taken away, and says which; builds wait
-    only for that moment.
+    Before it removes anything, gc waits for builds that use the store, and names them. Builds only
+    wait while it removes.
     """
     with opened_store(options) as opened:
         report = stores.gc(
@@ -162,16 +164,16 @@ Examples:
   cloche store recover
 """,
 )
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be entered.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be entered.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def recover_command(options: Options, dry_run: bool, as_json: bool) -> None:
-    """Make the index again when it is lost or damaged, from what lies in the store.
+    """Rebuild a lost or damaged index from the content of the store.
 
-    Reads every layer and file, and enters what has the digest that it should have. Pins (what
-    seeds and machines keep) and the steps that were done come from the index as far as it can be
-    read, and from its last copy; what no pin names is kept until `cloche store gc --recovered`.
-    Removes nothing: the old index is put into the store's `backup` directory.
+    Reads every layer and file and enters those whose digest is right. Pins (what seeds and machines
+    keep) and finished steps come from the old index, as far as it can be read, and from its last
+    copy. What no pin names is kept until `cloche store gc --recovered`. Nothing is removed: the old
+    index moves to the store's `backup` directory.
     """
     userns.enter()
     path = store_path(options, project_or_none(options))
@@ -203,16 +205,16 @@ Examples:
   sudo cloche --store /home/larry/.local/share/cloche store adopt --user larry
 """,
 )
-@click.option("--user", help="Whose it shall be [default: the owner of its directory].")
-@click.option("-n", "--dry-run", is_flag=True, help="Only say what would be changed.")
-@click.option("--json", "as_json", is_flag=True, help="For programs.")
+@click.option("--user", help="The new owner [default: the owner of the store's directory].")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be changed.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def adopt_command(options: Options, user: str | None, dry_run: bool, as_json: bool) -> None:
-    """Give a store, and all in it, to the user who is to use it. For root.
+    """Change the owner of a store and everything in it (root only).
 
-    For a store in which root has left files, for one whose user has another range of subordinate
-    ids now, and for one that is to belong to somebody else. Layers that are not whole for that user
-    afterwards are dropped; they are made again when they are needed.
+    Use it if root has left files in the store, if the range of subordinate ids of its user has
+    changed, or to give it to another user. Layers that are not intact for that user afterwards are
+    dropped, and made again when they are needed.
     """
     path = store_path(options, None)
     if os.geteuid() != 0 or not userns.is_real_root():
@@ -236,7 +238,7 @@ def adopt_command(options: Options, user: str | None, dry_run: bool, as_json: bo
 
 
 def owner_of(name: str | None, path: Path) -> stores.Owner:
-    """The maps of a user, as `userns.enter` would make them. Raises ClocheError."""
+    """The id maps of a user, as `userns.enter` would make them. Raises ClocheError."""
     try:
         uid = path.stat().st_uid if name is None else pwd.getpwnam(name).pw_uid
         entry = pwd.getpwuid(uid)

@@ -1,4 +1,4 @@
-"""Passing our own streams on to a sandbox without giving it what they are.
+"""Passing our own streams on to a sandbox without giving it their descriptors.
 
 Root of a sandbox can change owner and mode of any file that it has a descriptor of, even one that
 is open for reading only. So it gets pipes, and we copy.
@@ -15,7 +15,7 @@ from cloche.sandbox.copying import Copy
 
 
 class Streams:
-    """Descriptors for a sandbox in the place of ours. With ``tty`` a terminal stays as it is: the
+    """Descriptors for a sandbox in place of ours. With ``tty`` a terminal stays as it is: the
     engine joins it to one of the sandbox's own.
     """
 
@@ -35,12 +35,12 @@ class Streams:
             self.stderr = self._copied_to(err)
 
     def given(self) -> None:
-        """The sandbox has them: let go of ours, so that their end is seen."""
+        """Close our ends once the sandbox has its own, so that the end of file is seen."""
         while self._ends:
             os.close(self._ends.pop())
 
     def join(self) -> None:
-        """Wait until all that a sandbox wrote, which has ended, is copied."""
+        """Wait until everything that the sandbox wrote is copied. It must have ended."""
         for copy in self._copies:
             copy.join()
 

@@ -1,4 +1,4 @@
-"""Ending early: what was begun is cleaned up, whoever asks for the end."""
+"""Ending early, on any signal, with a clean-up."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 SOON = 0.02  # seconds
-IMPATIENT = 5.0  # seconds after an interrupt in which another one changes nothing
+IMPATIENT = 5.0  # seconds after an interrupt in which further ones are ignored
 
 
 @contextmanager
 def terminable() -> Iterator[None]:
     """Let SIGTERM and SIGHUP end long work as cleanly as Ctrl-C does.
 
-    What follows within moments is impatience, and must not break into the clearing up. A signal may
-    come while a destructor runs, whose exceptions Python drops: then it comes again, from a timer.
+    A second signal within moments must not interrupt the clean-up. A signal may arrive while a
+    destructor runs, whose exceptions Python drops: then a timer raises it again.
     """
     last = -IMPATIENT
 

@@ -20,7 +20,7 @@ from cloche.watch.processes import Emerge, is_alive, is_open, join, running_emer
 from cloche.watch.watching import unreadable_emerge
 from cloche.watch.watching import watch as follow
 
-AGAIN = 0.5  # seconds between two looks for an emerge
+AGAIN = 0.5  # seconds between two searches for an emerge
 
 
 @click.command(
@@ -34,22 +34,23 @@ Examples:
 @click.option(
     "--root",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Only an emerge that has this directory as its root.",
+    help="Only an emerge whose root is this directory.",
 )
 @click.option("--pid", type=int, help="Only this emerge.")
-@click.option("--wait", is_flag=True, help="When none runs, wait for the next one.")
+@click.option("--wait", is_flag=True, help="If no emerge is running, wait for the next one.")
 @click.option(
     "--progress",
     type=click.Choice(NAMES),
     default="auto",
-    help="How to tell of it [auto: live on a terminal, else plain].",
+    help="Live display, plain lines, or JSON events [auto: live on a terminal].",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show the phases, too.")
+@click.option("-v", "--verbose", is_flag=True, help="Also show the phases.")
 def watch(root: Path | None, pid: int | None, wait: bool, progress: str, verbose: bool) -> None:
-    """Show what an emerge is doing that was started outside of cloche, in any root.
+    """Show what a running emerge does that was not started by cloche, in any root.
 
-    Everything is seen of an emerge that is started with FEATURES=observability, and by its user or
-    root; of others what emerge.log and the processes tell. The emerge is not touched.
+    Run it as the user of the emerge, or as root. An emerge with FEATURES=observability shows every
+    detail; for others, the information comes from emerge.log and the process list. The emerge is
+    not affected.
     """
     found, hidden = _found(root, pid)
     told: set[int] = set()
@@ -84,25 +85,25 @@ def watch(root: Path | None, pid: int | None, wait: bool, progress: str, verbose
     finally:
         display.close()
         sys.stdout.flush()
-    if isinstance(display, Plain):  # the picture has shown them at their time
+    if isinstance(display, Plain):  # the live display has shown them already
         _tell_failures(failed)
 
 
 def _found(root: Path | None, pid: int | None) -> tuple[list[Emerge], list[Emerge]]:
-    """The emerges that fit, the newest last: those that we may look into, and those we may not."""
+    """The matching emerges, newest last: those that we may inspect, and those that we may not."""
     fit = [emerge for emerge in running_emerges(root) if pid is None or emerge.pid == pid]
     opened = [emerge for emerge in fit if is_open(emerge)]
     return opened, [emerge for emerge in fit if emerge not in opened]
 
 
 def _hidden(emerge: Emerge) -> str:
-    """What is said of an emerge that is not followed."""
+    """The note about an emerge that is not followed."""
     words = shlex.join(("emerge", *emerge.argv))
     return f"{words} (pid {emerge.pid}) runs as another user and cannot be looked into"
 
 
 def _tell_failures(failed: list[Done]) -> None:
-    """The lines of each failed log that tell why."""
+    """Print the lines of each failed log that explain the failure."""
     for event in failed:
         say()
         for line in event.lines:
