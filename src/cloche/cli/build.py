@@ -156,9 +156,10 @@ def build(
     progress: str,
     verbose: bool,
 ) -> None:
-    """Build each MACHINE: its packages, its layers, the stage4 tarball and the package directory.
+    """Build each MACHINE.
 
-    Machines are built one after the other; what they share is built once.
+    This makes its packages, its layers, the stage4 tarball and the package directory. Machines are
+    built one after the other; what they share is built once.
     """
     project = load_project(options.directory)
     wanted = [project.machine(name) for name in dict.fromkeys(machines)]

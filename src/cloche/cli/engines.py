@@ -74,9 +74,10 @@ def engines(
     verbose: bool,
     as_json: bool,
 ) -> None:
-    """List all engines, or those in NAMES: whether they are available, and what they isolate.
+    """List the sandbox engines, or test them with --probe.
 
-    With --probe, test what of the host is visible inside, what works inside, and what it costs.
+    The list shows which engines (of NAMES) are available, and what they isolate. --probe tests what
+    of the host is visible inside, what works inside, and what it costs.
     """
     for name in names:
         choice.nature_of(name)

@@ -67,7 +67,7 @@ def graph(
     why_needed: tuple[str, str] | None,
     strict: bool,
 ) -> None:
-    """Draw the dependency graph of MACHINE, or of ATOM and what it needs; build nothing."""
+    """Draw the dependency graph of MACHINE, or of ATOM in it."""
     project = load_project(options.directory)
     with opened_session(options, project, machine) as session:
         builder = session.prepare(machine, Choices(strict=strict))

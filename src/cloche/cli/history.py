@@ -36,10 +36,11 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def history(options: Options, atom: str, as_json: bool) -> None:
-    """Show when the package ATOM was built, how long it took, its USE flags and the result.
+    """Show when and how ATOM was built, or the builds of MACHINE.
 
-    For a MACHINE of the project, list its builds with the numbers that `cloche report --build`
-    takes. Give a package of the same name with its category.
+    For a package, this shows the time, the duration, the USE flags and the result of each build;
+    for a machine of the project, its builds with the numbers that `cloche report --build` takes.
+    Give a package of the same name with its category.
 
     Failed steps are shown until `cloche store gc` removes their logs.
     """

@@ -49,11 +49,11 @@ def lock(
     live: bool,
     as_json: bool,
 ) -> None:
-    """Pin everything that MACHINES (default: all of the project) are made from in cloche.lock.
+    """Pin everything that MACHINES are made from in cloche.lock.
 
-    This is the content of the seed and of every repository, the configuration, the packages that
-    Portage resolves, the digest of every distfile, and the commits of live ebuilds. `cloche build
-    --locked` refuses anything that differs.
+    The default is all machines of the project. Pinned are the content of the seed and of every
+    repository, the configuration, the packages that Portage resolves, the digest of every distfile,
+    and the commits of live ebuilds. `cloche build --locked` refuses anything that differs.
     """
     project = load_project(options.directory)
     if not check:
@@ -119,10 +119,11 @@ Examples:
 def fetch(
     options: Options, machines: tuple[str, ...], locked: bool, live: bool, as_json: bool
 ) -> None:
-    """Fetch everything that MACHINES (default: all of the project) need.
+    """Fetch everything that MACHINES need.
 
-    Afterwards `cloche build --offline` works. Files that are already in the store are kept. If some
-    cannot be fetched, they are listed, and the others are fetched nevertheless.
+    The default is all machines of the project. Afterwards `cloche build --offline` works. Files
+    that are already in the store are kept. If some cannot be fetched, they are listed, and the
+    others are fetched nevertheless.
     """
     project = load_project(options.directory)
     data = {}

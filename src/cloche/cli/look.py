@@ -32,7 +32,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def why(options: Options, atom: str, as_json: bool) -> None:
-    """Explain why the package ATOM is in its machines, and why it was last built."""
+    """Explain why ATOM is in its machines, and why it was last built."""
     with opened_store(options) as store:
         machines = list(_machines(store))
         known = {package.id for _, graph in machines for package in graph.packages}

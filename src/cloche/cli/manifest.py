@@ -37,10 +37,10 @@ Examples:
 def manifest(
     options: Options, what: tuple[str, ...], check: bool, force: bool, machine: str | None
 ) -> None:
-    """Write the Manifests of the named packages, or of all, in the project's own repositories.
+    """Write Manifests in the project's own repositories.
 
-    Sources without a known digest are fetched. With --check the exit status is 1 if a Manifest is
-    missing or wrong; the sources themselves are not read.
+    The default is all packages. Sources without a known digest are fetched. With --check the exit
+    status is 1 if a Manifest is missing or wrong; the sources themselves are not read.
     """
     if check and force:
         raise click.UsageError("--check fetches nothing: leave out --force")

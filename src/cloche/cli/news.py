@@ -34,7 +34,7 @@ Examples:
 def news_command(
     options: Options, machine: str, names: tuple[str, ...], every: bool, read: bool, as_json: bool
 ) -> None:
-    """List unread news items that are relevant for MACHINE, or print each ITEM.
+    """List unread news items for MACHINE, or print each ITEM.
 
     Portage decides which items are relevant for the machine as last built (GLEP 42). Printing an
     item marks it as read for all machines of the project. In the list, N means unread.

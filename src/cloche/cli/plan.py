@@ -43,7 +43,7 @@ def plan(
     choices: Choices,
     as_json: bool,
 ) -> None:
-    """Show what a build of MACHINE would build and what it would reuse.
+    """Show what a build of MACHINE would do.
 
     The table reads like that of `emerge -pv` and compares with the machine's last build: N new, S
     new slot, R rebuild, U update, D downgrade. USE flags that changed are marked with *, added or

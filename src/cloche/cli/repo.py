@@ -41,7 +41,7 @@ Examples:
 """
 )
 def repo() -> None:
-    """Sync, list and drop ebuild repositories (git, rsync, Gentoo's snapshots)."""
+    """Sync, list and drop ebuild repositories."""
 
 
 @repo.command(

@@ -48,10 +48,10 @@ Examples:
 )
 @click.pass_obj
 def report(options: Options, machine: str, output: Path | None, build: str | None) -> None:
-    """Write an HTML report of a build of MACHINE, successful or failed.
+    """Write an HTML report of a build of MACHINE.
 
-    It is a single file with the time line, the critical path, sizes, logs and graph. It loads
-    nothing from elsewhere.
+    The build may have failed. The report is a single file with the time line, the critical path,
+    sizes, logs and graph. It loads nothing from elsewhere.
     """
     project = load_project(options.directory)
     target = output or project.root / "out" / machine / "report.html"

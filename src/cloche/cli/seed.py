@@ -43,7 +43,7 @@ Examples:
 """
 )
 def seed() -> None:
-    """Make, list and remove seeds: the root trees in which Portage runs."""
+    """Make, list and drop seeds, the root trees in which Portage runs."""
 
 
 @seed.command(

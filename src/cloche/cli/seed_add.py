@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from cloche.cli.options import Options, opened_store
-from cloche.cli.seed import FILE, KEYRING, MIRROR, data_of, make_seed, seed
+from cloche.cli.seed import FILE, KEYRING, data_of, make_seed, seed
 from cloche.config.declare import check_declaration, declare_seed
 from cloche.config.errors import Origin
 from cloche.config.project import SeedSpec, load_project
@@ -51,7 +51,7 @@ Examples:
     help="Flavour as on the mirror: openrc, systemd, musl … [openrc]. Use SUBARCH:FLAVOUR if the "
     "name on the mirror has another word than ARCH.",
 )
-@click.option("--mirror", help=MIRROR)
+@click.option("--mirror", help="Gentoo mirror [$CLOCHE_GENTOO_MIRROR, Gentoo's default].")
 @click.option("--file", type=FILE, help="A local tarball, with its .asc beside it.")
 @click.option("--keyring", type=FILE, help=KEYRING)
 @NAME

@@ -46,11 +46,11 @@ Examples:
 )
 @click.option("-v", "--verbose", is_flag=True, help="Also show the phases.")
 def watch(root: Path | None, pid: int | None, wait: bool, progress: str, verbose: bool) -> None:
-    """Show what a running emerge does that was not started by cloche, in any root.
+    """Show what a running emerge does, in any root.
 
-    Run it as the user of the emerge, or as root. An emerge with FEATURES=observability shows every
-    detail; for others, the information comes from emerge.log and the process list. The emerge is
-    not affected.
+    This is for an emerge outside of cloche. Run it as the user of the emerge, or as root. An emerge
+    with FEATURES=observability shows every detail; for others, the information comes from
+    emerge.log and the process list. The emerge is not affected.
     """
     found, hidden = _found(root, pid)
     told: set[int] = set()
