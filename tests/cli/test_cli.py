@@ -125,7 +125,7 @@ ERRORS = {
     "interrupt": (
         KeyboardInterrupt(),
         130,
-        ["cloche: interrupted; what was finished is kept, the next run goes on"],
+        ["cloche: interrupted; finished work is kept, the next run continues"],
     ),
 }  # fmt: skip
 

@@ -70,7 +70,7 @@ def test_the_list_says_why_one_is_not_there_and_what_to_do() -> None:
         "             keeps out: files",
         "vm      no   a machine",
         "             keeps out: files, kernel; own kernel",
-        "             not here: looking for vm: it is not installed; install vm",
+        "             not available: looking for vm: it is not installed; install vm",
     ]
 
 

@@ -262,7 +262,7 @@ def _tell_failures(error: BuildError) -> None:
         if each.todo:
             say(f"  {each.todo}")
         if enter := getattr(each, "enter", None):
-            say(f"  look around in its root: {enter}")
+            say(f"  inspect its root: {enter}")
     say()
 
 

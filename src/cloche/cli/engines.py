@@ -96,7 +96,7 @@ def engines(
     missing = [each.name for each in looked if names and not each.there]
     for each in looked:
         if not each.there:
-            say(f"{each.name}: not here: {shown.why_not(each)}")
+            say(f"{each.name}: not available: {shown.why_not(each)}")
     if missing or any(each.error for each in found.probed):
         sys.exit(Exit.HOST)
 

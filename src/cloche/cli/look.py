@@ -56,7 +56,7 @@ def _machines(store: Store) -> Iterator[tuple[str, Depgraph]]:
         if depgraph and (graph := _resolution(store, depgraph)) is not None:
             yield machine, graph
         elif depgraph:
-            say(f"{machine} is left out: its resolution is gone; `cloche build {machine}` makes it")
+            say(f"{machine} is left out: its resolution is gone; run `cloche build {machine}`")
     for machine, depgraph in newest_resolutions(store):
         if depgraph not in finished and (graph := _resolution(store, depgraph)) is not None:
             yield machine, graph
@@ -124,14 +124,14 @@ def _tell(answer: dict[str, object]) -> None:
         took = f"{_when(build['time'])} in {seconds(build['seconds'])}"
         click.echo(f"  last built {took}" + ("" if merged else ", but not merged"))
         if len(builds) == 1:
-            click.echo("    it had not been built before")
+            click.echo("    first build")
         for change in build["changed"]:
             click.echo(f"    {change['part']}: {_short(change['old'])} → {_short(change['new'])}")
     for run in runs[-1:]:
         if run["failed"]:
             click.echo(f"  its {run['failed']} failed {_when(run['time'])}")
     if not builds:
-        say("  it was not built here yet")
+        say("  not built yet")
 
 
 def _when(moment: float) -> str:

@@ -154,5 +154,5 @@ def _traceback() -> None:
 
 def _interrupted() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to stop
-    say("cloche: interrupted; what was finished is kept, the next run goes on")
+    say("cloche: interrupted; finished work is kept, the next run continues")
     sys.exit(Exit.INTERRUPTED)

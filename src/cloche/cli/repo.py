@@ -134,7 +134,7 @@ def sync_repository(
         synced = inputs.sync_repository(store, project, spec, how)
         line.end()
         taken, tree = synced.taken, store.tree(synced.taken.pin.tree)
-    when = f"in {seconds(time.monotonic() - began)}" if synced.new else "here already"
+    when = f"in {seconds(time.monotonic() - began)}" if synced.new else "already in the store"
     say(f"{spec.name}: {_state(taken)}, {tree.files} files, {when}")
     return taken
 
@@ -200,9 +200,9 @@ def rm_command(options: Options, name: str, every: bool, dry_run: bool) -> None:
         for each in given:
             if not dry_run:
                 store.unpin(each.name)
-            say(f"{'would give' if dry_run else 'gave'} up {name}: {_state(each)}")
+            say(f"{'would drop' if dry_run else 'dropped'} {name}: {_state(each)}")
     if not given:
-        say(f"{name}: nothing to give up")
+        say(f"{name}: nothing to drop")
 
 
 def _named(project: Project, names: tuple[str, ...]) -> list[RepoSpec]:

@@ -92,7 +92,7 @@ def say_of_seed(session: Session, spec: SeedSpec, how: SeedOptions) -> StoredSee
     made = session.seed(spec, replace(how, progress=progress))
     seed, about = made.seed, made.seed.about
     if not made.new:
-        say(f"seed {spec.name}: here already ({seed.layer[:12]})")
+        say(f"seed {spec.name}: already in the store ({seed.layer[:12]})")
         return seed
     tree = session.store.tree(seed.layer)
     say(
@@ -188,7 +188,7 @@ def rm_command(options: Options, name: str, layer: str | None, every: bool, dry_
         for each in _chosen(_named(store, name), layer or "", every=every):
             if not dry_run:
                 store.unpin(each.pin)
-            say(f"{'would give' if dry_run else 'gave'} up seed {name} ({each.layer[:12]})")
+            say(f"{'would drop' if dry_run else 'dropped'} seed {name} ({each.layer[:12]})")
 
 
 def _kind(about: Seed) -> str:
@@ -204,7 +204,7 @@ def _named(store: Store, name: str) -> list[StoredSeed]:
 
 
 def _chosen(found: list[StoredSeed], layer: str, *, every: bool) -> list[StoredSeed]:
-    """The seed to drop: one, or all with ``--all``."""
+    """The seed to drop: one, or all of them with ``--all``."""
     fits = [each for each in found if each.layer.startswith(layer)]
     if not fits or (len(fits) > 1 and not every):
         layers = ", ".join(each.layer[:12] for each in found)

@@ -134,9 +134,7 @@ def gc_command(
         return
     if others:
         used = "; ".join(others)
-        say(
-            f"note: the store is in use ({used}): what a build has made so far counts as not needed"
-        )
+        say(f"note: the store is in use ({used}): results of running builds count as not needed")
     say(
         f"{'would remove' if dry_run else 'removed'} {count(len(report.trees), 'layer')}, "
         f"{count(len(report.blobs), 'file')}, {count(len(report.logs), 'log')}, "
@@ -185,13 +183,13 @@ def recover_command(options: Options, dry_run: bool, as_json: bool) -> None:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
         return
     for place in report.unproven:
-        click.echo(f"{place}: not what it was, or never of this store; left as it is")
+        click.echo(f"{place}: damaged, or not of this store; left as it is")
     for source in report.sources:
         say(f"pins and steps from {source}")
     if not report.sources:
-        say("pins and steps are lost: machines are built again, seeds made or added again")
+        say("pins and steps are lost: build the machines again, and make or add the seeds again")
     say(
-        f"{'would know' if dry_run else 'knows'} {count(report.trees, 'layer')}, "
+        f"{'would have' if dry_run else 'the index has'} {count(report.trees, 'layer')}, "
         f"{count(report.blobs, 'file')}, {count(report.pins, 'pin')}, "
         f"{count(report.actions, 'step')}; {count(len(report.entered), 'object')} entered"
     )

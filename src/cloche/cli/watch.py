@@ -65,7 +65,9 @@ def watch(root: Path | None, pid: int | None, wait: bool, progress: str, verbose
         raise unreadable_emerge(hidden[-1].pid, "it runs as another user")
     if not found:
         place = f" in {root}" if root else ""
-        raise ClocheError(f"no emerge runs{place}", todo="with --wait the next one is waited for")
+        raise ClocheError(
+            f"no emerge is running{place}", todo="use --wait to wait for the next one"
+        )
     join(found[-1])
     display = opened_display(progress, verbose=verbose)
     failed: list[Done] = []
@@ -78,7 +80,7 @@ def watch(root: Path | None, pid: int | None, wait: bool, progress: str, verbose
     try:
         for other in found[:-1]:
             words = shlex.join(("emerge", *other.argv))
-            display(Note(text=f"another one runs: {words} (--pid {other.pid})"))
+            display(Note(text=f"another emerge is running: {words} (--pid {other.pid})"))
         for other in hidden:
             display(Note(text=_hidden(other)))
         follow(found[-1], sink)

@@ -37,7 +37,7 @@ def listing(looked: Sequence[Availability]) -> str:
         kept = ", ".join(each.nature.isolates) or "nothing"
         more = [f"keeps out: {kept}" + ("" if each.nature.shares_kernel else "; own kernel")]
         more += [each.nature.caution] if each.there and each.nature.caution else []
-        more += [] if each.there else [f"not here: {why_not(each)}"]
+        more += [] if each.there else [f"not available: {why_not(each)}"]
         lines += [f"{'':<{width}}       {line}" for line in more]
     return visible("\n".join(lines))
 
