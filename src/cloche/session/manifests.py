@@ -91,7 +91,7 @@ def _what_is_wrong(made: Manifest, text: str | None) -> str | None:
         return f"no digest of {', '.join(made.absent)}"
     if made.text is None or (text or "") == made.text:
         return None
-    return "not what it has to be" if text is not None else "missing"
+    return "out of date" if text is not None else "missing"
 
 
 def _write(path: Path, made: Manifest) -> str:
