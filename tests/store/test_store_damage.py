@@ -149,7 +149,7 @@ def test_commands_end_with_one_line_and_the_way_out(tmp_path: Path) -> None:
     assert not (path / INDEX).exists()
     recovered = cloche("store", "recover")
     assert recovered.returncode == 0, recovered.stderr
-    assert "knows 3 layers, 3 files, 3 pins, 3 steps" in recovered.stderr
+    assert "the index has 3 layers, 3 files, 3 pins, 3 steps" in recovered.stderr
     assert cloche("store", "verify").returncode == 0
     assert content(path) == before
 
