@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING
 import coverage
 import hypothesis
 import pytest
+from tests.sandbox.driving import make_root
 from tests.support import (
     GROUND,
     ROOT,
@@ -98,7 +99,18 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
 
 
 #: Those that take longest, so that they do not come last.
-FIRST = ("engines", "fuzz", "faults", "machine", "seeds", "binhosts", "cli")
+FIRST = (
+    "sandbox",
+    "engines",
+    "vm",
+    "probing",
+    "fuzz",
+    "faults",
+    "machine",
+    "seeds",
+    "binhosts",
+    "cli",
+)
 
 
 def _rank(path: Path) -> int:
@@ -148,6 +160,45 @@ def ordinary(ground: Path, source: Path) -> User:
             home.chmod(0o755)
     name = pwd.getpwuid(home.stat().st_uid).pw_name
     return User(name, home, python_for_all(), source)
+
+
+@pytest.fixture(scope="session")
+def small_root() -> Iterator[Path]:
+    """A root with a few programs, for sandboxes."""
+    # Not pytest's own directory, which each start of pytest closes to other users again.
+    with tempfile.TemporaryDirectory(prefix="cloche-root-") as directory:
+        Path(directory).chmod(0o755)
+        make_root(Path(directory, "root"))
+        yield Path(directory, "root")
+
+
+@pytest.fixture(scope="session")
+def small_user() -> Iterator[str]:
+    """A user without a home, who has ids of their own."""
+    name = f"cloche-test-{os.getpid()}"  # two runs may share a machine
+    if not userns.is_real_root():
+        cannot("making a user needs root")
+    subprocess.run(["useradd", "--no-create-home", name], check=True, capture_output=True)
+    given = f":{name}:" in ":" + Path("/etc/subuid").read_text().replace("\n", ":")
+    if not given:
+        ranges = ["--add-subuids", "900000-965535", "--add-subgids", "900000-965535"]
+        subprocess.run(["usermod", *ranges, name], check=True)
+    try:
+        yield name
+    finally:
+        subprocess.run(["userdel", name], check=False, capture_output=True)
+
+
+@pytest.fixture(scope="session")
+def users_root(small_root: Path, small_user: str) -> Path:
+    """A root that belongs to the user, in a directory that does as well."""
+    directory = small_root.parent / "user-work"
+    directory.mkdir()
+    own = directory / "root"
+    shutil.copytree(small_root, own)
+    for path in (directory, own, *own.rglob("*")):
+        shutil.chown(path, small_user, small_user)
+    return own
 
 
 @pytest.fixture(scope="session")

@@ -58,3 +58,18 @@ def test_every_proof_is_described():
     told = set(re.findall(r"`make proof-(\w+)`", (ROOT / "docs/proofs.md").read_text()))
     targets = set(re.findall(r"^proof-(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     assert marked | {"fresh"} == told == targets
+
+
+def test_tests_mirror_the_rooms():
+    """A test lies in the folder of the room that it tests, and is named after what it tests there.
+
+    Three folders test the house as a whole: whole machines, failures, data from outside.
+    """
+    rooms = {path.name for path in (ROOT / "src/cloche").iterdir() if path.is_dir()}
+    lost = [
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "tests").glob("*/**/test_*.py")
+        if path.parent.name not in {*rooms, "machine", "faults", "fuzz"}
+        or not re.fullmatch(rf"test_{path.parent.name}(_\w+)?\.py", path.name)
+    ]
+    assert lost == []

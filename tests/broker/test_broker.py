@@ -8,7 +8,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.engines.driving import make_root
+from tests.sandbox.driving import make_root
 from tests.support import User, for_all, packages, python_for_all
 
 HERE = Path(__file__).parent
@@ -37,7 +37,7 @@ def drive(user: User, tmp: Path) -> dict[str, str]:
     directory.mkdir()
     make_root(directory / "root")
     user.own(directory)
-    code = [str(for_all(place)) for place in (HERE, HERE.parent / "engines")]
+    code = [str(for_all(place)) for place in (HERE, HERE.parent / "sandbox")]
     words = ("run", directory, directory / "root", directory / "store")
     driver = [user.python, "-B", f"{code[0]}/broker_driver.py", *words]
     path = ":".join([str(user.source), packages(), *code])

@@ -1,8 +1,9 @@
 """Reading what failed builds say."""
 
 import pytest
+from tests.values import vdb_entry
 
-from cloche.building.diagnose import missing_in, no_space, owners, tried_network
+from cloche.building.diagnose import missing_in, no_space, owners, tried_network, was_killed
 
 SAID = {
     "main.c:1:10: fatal error: zlib.h: No such file or directory": "header zlib.h",
@@ -41,13 +42,13 @@ def test_network_and_disk():
 
 
 def test_the_owner_is_found_in_a_layers_vdb(tmp_path):
-    entry = tmp_path / "var/db/pkg/sys-libs/zlib-1.2.13"
-    entry.mkdir(parents=True)
-    (entry / "CONTENTS").write_text(
+    vdb_entry(
+        tmp_path,
+        "sys-libs/zlib-1.2.13",
         "dir /usr/include\n"
         "obj /usr/include/zlib.h 0123456789abcdef0123456789abcdef 1700000000\n"
         "obj /usr/lib64/libz.so.1.2.13 0123456789abcdef0123456789abcdef 1700000000\n"
-        "sym /usr/lib64/libz.so -> libz.so.1.2.13 1700000000\n"
+        "sym /usr/lib64/libz.so -> libz.so.1.2.13 1700000000\n",
     )
     (header,) = missing_in("a.c:1: fatal error: zlib.h: No such file or directory")
     (library,) = missing_in("ld: cannot find -lz: No such file")
@@ -55,3 +56,9 @@ def test_the_owner_is_found_in_a_layers_vdb(tmp_path):
     assert owners(library, [tmp_path]) == ("sys-libs/zlib-1.2.13",)
     (other,) = missing_in("ld: cannot find -lzz")
     assert owners(other, [tmp_path]) == ()
+
+
+def test_killed_processes_are_seen() -> None:
+    assert was_killed("x.ebuild: line 19:    91 Killed                  python3 -c")
+    assert was_killed("gcc: fatal error: Killed signal terminated program cc1")
+    assert not was_killed("test_kill: Killed it")

@@ -18,10 +18,7 @@ from cloche.cli.main import cli
 from cloche.cli.plan import _warnings
 from cloche.config.complaints import Complaint
 from cloche.config.errors import Origin
-from cloche.config.project import load_project
 from cloche.errors import ClocheError, Exit
-from cloche.session.building import policy_of
-from cloche.session.choices import Choices
 
 
 def commands(
@@ -159,20 +156,6 @@ def test_a_bug_says_how_to_report_it(monkeypatch, capsys) -> None:
         assert ended.value.code == 1
         assert "a bug in cloche: TypeError: odd; run it again with CLOCHE_DEBUG=1" in said
         assert ("Traceback" in said) is debug
-
-
-def test_cores_limit_all_compilers_and_jobs_the_packages(tmp_path) -> None:
-    CliRunner().invoke(cli, ["init", str(tmp_path / "p")], catch_exceptions=False)
-    file = tmp_path / "p/cloche.toml"
-    file.write_text(file.read_text() + "\n[build]\ncores = 3\n")
-    project = load_project(tmp_path / "p")
-    machine = project.machine("first")
-    policy = policy_of(project, machine, Choices())
-    assert (policy.cores, policy.jobs) == (3, 3)
-    assert policy_of(project, machine, Choices(jobs=2)).jobs == 2
-    file.write_text(file.read_text() + "jobs = 5\n")
-    policy = policy_of(load_project(tmp_path / "p"), machine, Choices())
-    assert (policy.cores, policy.jobs) == (3, 5)
 
 
 LOADING = """

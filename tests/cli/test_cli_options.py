@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 from tests.support import User
+from tests.values import stored
 
-from cloche.layers import commit
 from cloche.seeds.stored import Seed
 from cloche.store import Store
 
@@ -23,10 +23,7 @@ def store(tmp_path: Path) -> Path:
     """Two seeds of one name, of which a machine uses the second."""
     with Store.open(tmp_path / "store") as opened:
         for number in (1, 2):
-            tree = tmp_path / f"tree{number}"
-            tree.mkdir()
-            (tree / "file").write_text(str(number))
-            layer = commit(opened, tree, kind="seed", label="debian").id
+            layer = stored(opened, "debian", "seed", file=str(number)).id
             about = Seed("debian", layer, "debian", "bookworm", "amd64", "x", 1, "3", float(number))
             data = {"about": asdict(about), "lock": {}}
             opened.pin(f"seed/debian/declared{number}/{layer[:12]}", (layer,), (), data)

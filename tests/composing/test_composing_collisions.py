@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.values import package
 
 from cloche.composing.collisions import (
     IGNORED,
@@ -13,7 +14,6 @@ from cloche.composing.collisions import (
     ignored_by,
 )
 from cloche.composing.places import Found, Look
-from cloche.plan.depgraph import Package
 
 LINKS = {"lib": "usr/lib", "opt/store": "store-2"}
 
@@ -95,14 +95,9 @@ def test_a_link_where_a_directory_is_collides_with_whose_it_is() -> None:
 
 
 def test_the_machines_own_patterns_count() -> None:
-    def package(**environment: str) -> Package:
-        return Package(
-            id="c/a-1::r", cpv="c/a-1", category="c", pn="a", pf="a-1", version="1", slot="0",
-            sub_slot="0", repo="r", eapi="8", ebuild="", environment=environment,
-        )  # fmt: skip
-
+    own = package(environment={"COLLISION_IGNORE": "/x /y"})
     assert "*.py[co]" in ignored_by([package()])
-    assert ignored_by([package(COLLISION_IGNORE="/x /y"), package()]) == ("/x", "/y")
+    assert ignored_by([own, package()]) == ("/x", "/y")
 
 
 def test_the_error_names_both_and_the_files() -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests import values
+from tests.values import plan_of, vdb_entry, write_files
 
 from cloche.composing.collisions import CollisionError
 from cloche.composing.compose import Composer
 from cloche.layers import Layer
-from cloche.plan.depgraph import Depgraph, Edge, Package
-from cloche.plan.plan import Plan, make_plan
+from cloche.plan.depgraph import Edge, Package
 from cloche.tasks.errors import (
     StepError,
     no_room,
@@ -23,9 +24,7 @@ class House:
     def __init__(self, top: Path, needs: dict[str, tuple[str, ...]], writes: dict[str, str]):
         self.top, self.writes = top, writes
         self.again: list[tuple[str, list[str]]] = []
-        self.plan: Plan = make_plan(
-            Depgraph(tuple(_package(name, needs[name], name in writes) for name in needs))
-        )
+        self.plan = plan_of(*(_package(name, needs[name], name in writes) for name in needs))
         self.layers: dict[str, Layer] = {}
         for package in self.plan.packages:
             below = self.compose(*self.plan.visible[package.id].merge)
@@ -35,15 +34,12 @@ class House:
     def merge(self, package: Package, over: tuple[Layer, ...]) -> Layer:
         """A layer as the merge step makes it."""
         path = self.top / str(len(list(self.top.iterdir())))
-        entry = path / "var/db/pkg" / package.cpv
-        entry.mkdir(parents=True)
-        (path / "usr").mkdir()
-        (path / "usr" / package.pn).touch()
-        (entry / "CONTENTS").write_text(f"dir /usr\nobj /usr/{package.pn} 0 1\n")
+        write_files(path, [f"usr/{package.pn}"])
+        vdb_entry(path, package.cpv, f"dir /usr\nobj /usr/{package.pn} 0 1\n")
         if file := self.writes.get(package.id):
             found = [layer.path / file for layer in over if (layer.path / file).exists()]
             (path / file).write_text((found[-1].read_text() if found else "") + f"{package.id} ")
-        return Layer(path.name, path, "package", package.cpv, 0, 0)
+        return values.layer(path, package.cpv)
 
     def compose(self, *names: str, any_hook: bool = False) -> tuple[Layer, ...]:
         def again(package: Package, over: tuple[Layer, ...], shared: list[str]) -> Layer:
@@ -61,16 +57,10 @@ class House:
 
 
 def _package(name: str, needs: tuple[str, ...], hook: bool) -> Package:
-    """``x!`` is a dependency of the merge alone (IDEPEND)."""
-    edges = tuple(
-        Edge(need.rstrip("!"), ("install",) if need.endswith("!") else ("runtime",))
-        for need in needs
-    )
-    return Package(
-        id=name, cpv=f"c/{name}-1", category="c", pn=name, pf=f"{name}-1", version="1", slot="0",
-        sub_slot="0", repo="r", eapi="8", ebuild="", requested=True, edges=edges,
-        defined_phases=("postinst",) if hook else (),
-    )  # fmt: skip
+    """``x!`` is a dependency of the merge alone (IDEPEND). The name is the id."""
+    edges = (Edge(n.rstrip("!"), ("install",) if n.endswith("!") else ("runtime",)) for n in needs)
+    phases = ("postinst",) if hook else ()
+    return values.package(name, *edges, id=name, requested=True, defined_phases=phases)
 
 
 @pytest.fixture
@@ -151,15 +141,11 @@ class Shelf:
         self.again: list[tuple[str, list[str], list[str]]] = []
         self.error: StepError | None = None
         self.seed: list[Layer] = []
-        self.plan = make_plan(
-            Depgraph(tuple(_package(n, (), False) for n in layers if n != "base"))
-        )
+        self.plan = plan_of(*(_package(name, (), False) for name in layers if name != "base"))
         self.layers = {name: self.layer(name, *names) for name, names in layers.items()}
 
     def layer(self, name: str, *names: str) -> Layer:
         path = self.top / name
-        entry = path / f"var/db/pkg/c/{name}-1"
-        entry.mkdir(parents=True)
         lines = []
         for each in names:
             file, _, target = each.removeprefix("!").partition(" -> ")
@@ -175,8 +161,8 @@ class Shelf:
                 place.mkdir(exist_ok=True)
             else:
                 place.touch()
-        (entry / "CONTENTS").write_text("\n".join(lines) + "\n")
-        return Layer(str(path), path, "package", f"c/{name}-1", 0, 0)
+        vdb_entry(path, name, "\n".join(lines) + "\n")
+        return values.layer(path, f"c/{name}-1")
 
     def compose(self) -> tuple[Layer, ...]:
         def again(package: Package, over: tuple[Layer, ...], shared: list[str]) -> Layer:

@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+from tests.values import layer
 
 from cloche.composing.contests import KIND, Contests, Ways, recalled, remember
 from cloche.layers import Layer
 from cloche.store import Store
 
 
-def layer(top: Path, name: str, *names: str, mode: int = 0o755) -> Layer:
+def written(top: Path, name: str, *names: str, mode: int = 0o755) -> Layer:
     """A layer of files, in directories of one mode."""
     path = top / name
     for each in names:
@@ -20,15 +21,15 @@ def layer(top: Path, name: str, *names: str, mode: int = 0o755) -> Layer:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.parent.chmod(mode)
         place.touch()
-    return Layer(name, path, "package", f"c/{name}-1", 0, 0)
+    return layer(path, f"c/{name}-1", id=name)
 
 
 @pytest.fixture
 def layers(tmp_path: Path) -> dict[str, Layer]:
     top = tmp_path / "layers"
     names = {"a": ("usr/x", "b/1"), "b": ("usr/x",), "c": ("usr/y/z",), "d": ("usr/y",)}
-    made = {name: layer(top, name, *files) for name, files in names.items()}
-    return made | {"e": layer(top, "e", "b/2", mode=0o700), "f": layer(top, "f", "b/3", "v")}
+    made = {name: written(top, name, *files) for name, files in names.items()}
+    return made | {"e": written(top, "e", "b/2", mode=0o700), "f": written(top, "f", "b/3", "v")}
 
 
 WAYS = Ways(hinges=frozenset({"b"}), passed=frozenset({"v", "usr"}))
@@ -77,7 +78,7 @@ def test_what_is_new_is_found_out(tmp_path: Path, layers: dict[str, Layer], new:
         if new == "name":
             assert again.of(layers["b"], WAYS) == {"a", "e", "f"}
         else:
-            other = layer(tmp_path / "layers", "g", "usr/y/z")
+            other = written(tmp_path / "layers", "g", "usr/y/z")
             assert again.of(other) == {"c", "d"}
             assert again.of(layers["c"]) == {"d", "g"}
         assert again.memory() is not None

@@ -5,22 +5,21 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from tests.values import layer, vdb_entry
+
 from cloche.building.diagnose import installed_files
 from cloche.composing.footprint import footprint
 from cloche.layers import Layer
 
 
-def layer(path: Path, contents: str | None = "") -> Layer:
+def merged(path: Path, contents: str | None = "") -> Layer:
     """A layer of the package ``c/p-1``."""
-    entry = path / "var/db/pkg/c/p-1"
-    entry.mkdir(parents=True)
-    if contents is not None:
-        (entry / "CONTENTS").write_text(contents)
-    return Layer(str(path), path, "package", "c/p-1", 0, 0)
+    vdb_entry(path, "p", contents)
+    return layer(path, "c/p-1")
 
 
 def test_names_of_the_tree_and_of_contents(tmp_path: Path) -> None:
-    made = layer(
+    made = merged(
         tmp_path,
         "dir /lib\nobj /lib/a -> b 0 0\nsym /lib/l -> x -> y 0\nfif /usr/p\ndir /usr\nnonsense\n",
     )
@@ -37,7 +36,7 @@ def test_names_of_the_tree_and_of_contents(tmp_path: Path) -> None:
 
 
 def test_another_packages_entry_is_not_its_own(tmp_path: Path) -> None:
-    made = layer(tmp_path, "obj /a 0 0\n")
+    made = merged(tmp_path, "obj /a 0 0\n")
     other = tmp_path / "var/db/pkg/c/q-1/CONTENTS"
     other.parent.mkdir()
     other.write_text("obj /b 0 0\n")
@@ -47,21 +46,21 @@ def test_another_packages_entry_is_not_its_own(tmp_path: Path) -> None:
 
 def test_paths_that_cannot_be_one_are_passed_over(tmp_path: Path) -> None:
     bad = ("/../../etc/shadow", "/a/./b", "/a//b", "/n\0l", f"/{'x' * 300}", "/")
-    made = layer(tmp_path, "".join(f"obj {path} 0 0\ndir {path}\n" for path in bad))
+    made = merged(tmp_path, "".join(f"obj {path} 0 0\ndir {path}\n" for path in bad))
     found = footprint(made)
     assert (found.owned, found.indirect) == (frozenset(), frozenset())
     assert list(installed_files(tmp_path)) == []
 
 
 def test_nothing_leads_out_of_a_layer_or_waits(tmp_path: Path) -> None:
-    outside = layer(tmp_path / "outside", "obj /x 0 0\n").path / "var/db/pkg/c/p-1/CONTENTS"
-    pipe = layer(tmp_path / "pipe", None)
+    outside = merged(tmp_path / "outside", "obj /x 0 0\n").path / "var/db/pkg/c/p-1/CONTENTS"
+    pipe = merged(tmp_path / "pipe", None)
     os.mkfifo(pipe.path / "var/db/pkg/c/p-1/CONTENTS")
-    link = layer(tmp_path / "link", None)
+    link = merged(tmp_path / "link", None)
     (link.path / "var/db/pkg/c/p-1/CONTENTS").symlink_to(outside)
     far = tmp_path / "far"
     far.mkdir()
     (far / "var").symlink_to(tmp_path / "outside/var")
-    for made in (pipe, link, Layer(str(far), far, "package", "c/p-1", 0, 0)):
+    for made in (pipe, link, layer(far, "c/p-1")):
         assert footprint(made).owned == frozenset()
         assert list(installed_files(made.path)) == []

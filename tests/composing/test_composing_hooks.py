@@ -7,29 +7,20 @@ import stat
 from pathlib import Path
 
 import pytest
+from tests.values import layer, package, vdb_entry
 
 from cloche.composing.contests import Contests
 from cloche.composing.hooks import Change, changes, refuse
 from cloche.layers import Layer
-from cloche.plan.depgraph import Package
 from cloche.tasks.errors import StepError
 
 VICTIM = ("usr/bin/v", "usr/share/v/1", "usr/share/v/2", "etc/v.conf", "etc/env.d/v")
 
 
-def package(name: str) -> Package:
-    return Package(
-        id=f"c/{name}-1::r", cpv=f"c/{name}-1", category="c", pn=name, pf=f"{name}-1", version="1",
-        slot="0", sub_slot="0", repo="r", eapi="8", ebuild="",
-    )  # fmt: skip
-
-
-def layer(top: Path, name: str, owns: tuple[str, ...], *others: str) -> Layer:
+def merged(top: Path, name: str, owns: tuple[str, ...], *others: str) -> Layer:
     """A layer with what its package owns and other files; ``!NAME`` is one that it hides."""
     path = top / name
-    entry = path / f"var/db/pkg/c/{name}-1"
-    entry.mkdir(parents=True)
-    (entry / "CONTENTS").write_text("".join(f"obj /{file} 0 0\n" for file in owns))
+    vdb_entry(path, name, "".join(f"obj /{file} 0 0\n" for file in owns))
     for file in (*owns, *others):
         place = path / file.removeprefix("!")
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -37,12 +28,12 @@ def layer(top: Path, name: str, owns: tuple[str, ...], *others: str) -> Layer:
             os.mknod(place, stat.S_IFCHR | 0o600, 0)
         else:
             place.touch()
-    return Layer(str(path), path, "package", f"c/{name}-1", 0, 0)
+    return layer(path, f"c/{name}-1")
 
 
 def told(top: Path, *others: str, owns: tuple[str, ...] = ("usr/bin/c",)) -> list[Change]:
     """What is said of a package ``c`` whose layer has some more names."""
-    layers = [layer(top, "v", VICTIM), layer(top, "c", owns, *others)]
+    layers = [merged(top, "v", VICTIM), merged(top, "c", owns, *others)]
     return changes([package("v"), package("c")], layers, Contests())
 
 

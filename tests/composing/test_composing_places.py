@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.values import layer
 
 from cloche.composing.places import Place, Places, look_into
-from cloche.layers import Layer
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def places(tmp_path: Path) -> Places:
         "opt/above": "../../../usr",
     }.items():
         (upper / name).symlink_to(target)
-    layers = [Layer(each.name, each, "package", each.name, 0, 0) for each in (lower, upper)]
+    layers = [layer(each) for each in (lower, upper)]
     return Places(look_into(layers))
 
 
@@ -65,5 +65,5 @@ def test_links_to_links_end(tmp_path: Path) -> None:
     (tree / "l0").symlink_to(".")
     for number in range(1, 60):
         (tree / f"l{number}").symlink_to(f"l{number - 1}/l{number - 1}")
-    places = Places(look_into([Layer("t", tree, "package", "t", 0, 0)]))
+    places = Places(look_into([layer(tree)]))
     assert places.place("l59/x") == Place(None, "l59")

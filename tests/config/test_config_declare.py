@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.values import seed_spec
 
 from cloche.config.declare import check_declaration, declare_seed
-from cloche.config.errors import ConfigError, Origin
+from cloche.config.errors import ConfigError
 from cloche.config.project import Project, SeedSpec, load_project
 
 
@@ -17,7 +18,7 @@ def project(directory: Path, text: str) -> Project:
 
 
 def seed(name: str = "own", path: str = "root.tar") -> SeedSpec:
-    return SeedSpec(name, "tarball", {"path": path}, Origin(Path("cloche.toml")))
+    return seed_spec("tarball", name, path=path)
 
 
 def test_what_is_there_stays(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from tests.engines.driving import drive_as_root, drive_as_user
+from tests.sandbox.driving import drive_as_root, drive_as_user
 from tests.support import cannot
 
 from cloche.sandbox import userns

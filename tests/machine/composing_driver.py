@@ -21,6 +21,7 @@ from typing import Any
 
 from hypothesis import HealthCheck, Phase, event, given, seed, settings
 from hypothesis import strategies as st
+from tests import values
 
 from cloche.composing.collisions import CollisionError
 from cloche.composing.compose import Composer
@@ -30,8 +31,8 @@ from cloche.layers import (
     capture,
     compare,
 )
-from cloche.plan.depgraph import Depgraph, Edge, Package
-from cloche.plan.plan import Plan, make_plan
+from cloche.plan.depgraph import Package
+from cloche.plan.plan import Plan
 from cloche.roots import (
     mount_overlay,
     own_mounts,
@@ -228,7 +229,7 @@ class World:
         lowers = [self.ground, *(layer.path for layer in over)]
         self.arena.merge(package.cpv, self.images[package.id], lowers, place)
         capture(place / "upper", lowers, place / "layer", drop=GLOBAL_STATE)
-        return Layer(str(place), place / "layer", "package", package.cpv, 0, 0)
+        return values.layer(place / "layer", package.cpv)
 
     def composed(self) -> tuple[Layer, ...]:
         """All packages in one root."""
@@ -240,7 +241,7 @@ class World:
             except RefusedError as refused:
                 raise StepError(package.id, "merge", f"NOT merged: {refused}") from refused
 
-        base = Layer(str(self.ground), self.ground, "seed", "seed", 0, 0)
+        base = values.layer(self.ground, "seed", kind="seed")
         composer = Composer(self.plan, self.layers.__getitem__, again, base=(base,))
         for package in self.plan.packages:
             over = composer.compose(self.plan.visible[package.id].merge, package.id)
@@ -250,12 +251,8 @@ class World:
 
 def package(number: int, needs: Sequence[int]) -> Package:
     """A package without phases."""
-    name = f"p{number}"
-    return Package(
-        id=f"c/{name}-1::r", cpv=f"c/{name}-1", category="c", pn=name, pf=f"{name}-1", version="1",
-        slot="0", sub_slot="0", repo="r", eapi="8", ebuild="", requested=True,
-        edges=tuple(Edge(f"c/p{other}-1::r", ("runtime",)) for other in needs),
-    )  # fmt: skip
+    edges = (values.edge(f"p{other}") for other in needs)
+    return values.package(f"p{number}", *edges, requested=True)
 
 
 def emerged(arena: Arena, world: World) -> Path:
@@ -283,9 +280,9 @@ def check(arena: Arena, drawn: tuple[Image, list[Image], list[tuple[int, ...]]])
     ground.write(place / "ground")
     for name in ("var/db/pkg", "var/tmp", "tmp", "etc", "dev", "run/image", "run/info"):
         (place / "ground" / name).mkdir(parents=True)
-    graph = Depgraph(tuple(package(n, needs[n]) for n in range(len(packages))))
-    images = {p.id: packages[n] for n, p in enumerate(graph.packages)}
-    world = World(arena, place / "ground", images, make_plan(graph))
+    plan = values.plan_of(*(package(n, needs[n]) for n in range(len(packages))))
+    images = {p.id: packages[n] for n, p in enumerate(plan.packages)}
+    world = World(arena, place / "ground", images, plan)
     try:
         theirs = emerged(arena, world)
     except RefusedError as refused:

@@ -26,7 +26,7 @@ def test_packages_of_files_links_and_directories(root_seeded: Store, tmp_path: P
     driver = Path(__file__).with_name("composing_driver.py")
     done = subprocess.run(
         [sys.executable, driver, seed, tmp_path, str(EXAMPLES), str(number)],
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}/src:{ROOT}"},
         capture_output=True,
         text=True,
         check=False,

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 import tiny
-from tests.parts import files_of, split, whole_again
+from tests.seeds.dividing import files_of, split, whole_again
 from tests.support import Store as Seeded
 from tests.support import project
 

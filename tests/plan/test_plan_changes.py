@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from portage.output import nocolor
 from portage.versions import vercmp
+from tests.values import package
 
-from cloche.display.plantable import Row, as_table, flag_text
-from cloche.display.theme import make_theme
+from cloche.display.plantable import flag_text
 from cloche.plan.changes import changed_since, gone
 from cloche.plan.depgraph import Depgraph, Package
 from cloche.plan.versions import version_key
@@ -27,14 +27,6 @@ VERSION = st.builds(
     st.sampled_from(["", "-r0", "-r1", "-r10"]),
 )
 FLAGS = st.frozensets(st.sampled_from(["acl", "doc", "nls", "test", "x", "y"]))
-
-
-def package(name="app", version="1", slot="0", **more) -> Package:
-    cpv = f"cat/{name}-{version}"
-    return Package(
-        id=f"{cpv}::r", cpv=cpv, category="cat", pn=name, pf=f"{name}-{version}", version=version,
-        slot=slot, sub_slot=slot, repo="r", eapi="8", ebuild="", **more,
-    )  # fmt: skip
 
 
 def change(new: Package, *old: Package, again: bool = False, **graph):
@@ -64,42 +56,21 @@ def test_flags_are_marked_as_emerge_marks_them(iuse, use, fixed, was_iuse, was, 
 
 
 def test_the_letters_are_those_of_emerge() -> None:
-    one, two = package(), package(version="2", slot="2")
+    one, two = package(), package("a-2", slot="2")
     assert change(one).status == "N"
     assert change(two, one).status == "NS"
     assert change(one, one).status == ""
     assert change(one, one, again=True).status == "R"
     assert change(replace(one, iuse=("x",)), one).status == "R"
-    update = change(package(version="1-r1"), one)
+    update = change(package("a-1-r1"), one)
     assert (update.status, update.before) == ("U", "1")
-    down = change(package(version="1_rc1"), replace(one, repo="s"))
+    down = change(package("a-1_rc1"), replace(one, repo="s"))
     assert (down.status, down.before) == ("UD", "1::s")
 
 
 def test_what_nothing_takes_the_place_of_is_gone() -> None:
     before = Depgraph((package("a"), package("b"), package("c", slot="2")))
-    assert gone(Depgraph((package("a", version="2"), package("c"))), before) == (
-        "cat/b-1",
-        "cat/c-1",
+    assert gone(Depgraph((package("a-2"), package("c"))), before) == (
+        "c/b-1",
+        "c/c-1",
     )
-
-
-def test_flags_stand_in_their_groups_and_the_hidden_ones_are_hidden() -> None:
-    flags = ("abi_mips_n32", "abi_x86_64", "doc", "python_targets_a", "python_targets_b")
-    profile = {
-        "use_expand": ("ABI_MIPS", "ABI_X86", "PYTHON_TARGETS", "PYTHON"),
-        "use_expand_hidden": ("ABI_MIPS",),
-    }
-    new = package(iuse=flags, use=("abi_x86_64", "python_targets_b"), fixed=("abi_mips_n32",))
-    row = Row("build", new.cpv, "0", "r", change(new, **profile), 2048, ("live",))
-    line = as_table([row], ["cat/old-1"], make_theme(colour=False))
-    assert line == [
-        '[build    N    ] cat/app-1::r USE="-doc" ABI_X86="64" PYTHON_TARGETS="b -a" 2.0 KiB'
-        "  (live)",
-        "[gone          ] cat/old-1",
-        "",
-        "1 package: 1 to build (1 new, 1 gone); 2.0 KiB to fetch",
-    ]
-    # A hidden flag is the only reason: without it nobody would know why.
-    old = replace(new, use=("abi_mips_n32", *new.use))
-    assert [*change(new, old, **profile).shown] == ["USE", "ABI_X86", "PYTHON_TARGETS", "ABI_MIPS"]

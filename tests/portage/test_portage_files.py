@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from tests import values
 
 from cloche.config.project import Project, load_project
-from cloche.config.template import init
 from cloche.config.tree import Symlink
 from cloche.output.binhost import gpkg_path
 from cloche.portage.cpv import split_cpv
@@ -61,8 +61,7 @@ def test_a_binary_package_lies_where_portage_looks_for_it() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
-    init(tmp_path / "p")
-    return load_project(tmp_path / "p")
+    return values.project(tmp_path / "p")
 
 
 def test_etc_portage_holds_the_machine_and_nothing_of_a_host(project: Project) -> None:

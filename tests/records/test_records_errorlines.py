@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from cloche.records.errorlines import LIMIT, error_lines
+from cloche.records.errorlines import LIMIT, error_lines, why_it_died
 
 LOGS = Path(__file__).with_name("logs")
 
@@ -111,3 +111,58 @@ def test_colours_and_carriage_returns_are_taken_off() -> None:
 )
 def test_few_lines_are_the_ones_that_tell_most(log: list[str], said: tuple[str, ...]) -> None:
     assert error_lines(log, 2) == said
+
+
+DIED = """\
+>>> Compiling source in /var/tmp/portage/a/b-1/work ...
+gcc -c b.c
+b.c:3:16: error: 'x' undeclared
+ * ERROR: a/b-1::r failed (compile phase):
+ *   {message}
+ *{blank}
+ * Call stack:
+ *     ebuild.sh, line 143:  Called src_compile
+ * S: '/var/tmp/portage/a/b-1/work'
+"""
+
+
+@pytest.mark.parametrize("blank", ["", " "], ids=["stripped", "as written"])
+def test_the_ebuilds_own_words_come_first(blank: str) -> None:
+    log = DIED.format(message="the compiler gave up", blank=blank)
+    assert why_it_died(log) == "the compiler gave up"
+
+
+def test_without_words_the_first_error_speaks() -> None:
+    assert why_it_died(DIED.format(message="(no error message)", blank="")) == (
+        "b.c:3:16: error: 'x' undeclared"
+    )
+
+
+def test_a_log_that_breaks_off_is_shown_to_its_end() -> None:
+    log = "\n".join(f"line {number}" for number in range(40))
+    assert why_it_died(log) == "line 39"
+    assert why_it_died("") is None
+
+
+REFUSED = """\
+>>> Installing (1 of 1) bad/refused-1::faults
+ * This package will overwrite one or more files that may belong to other
+ * packages (see list below). You can use a command such as `portageq
+ * owners / <filename>` to identify the installed package that owns a
+ * file.
+ *
+ * Detected file collision(s):
+ *
+ *      /usr/bin/owned-twice
+ *
+ * Package 'bad/refused-1' NOT merged due to file collisions. If
+ * necessary, refer to your elog messages for the whole content of the
+ * above message.
+ *
+"""
+
+
+def test_a_refused_merge_is_told_in_portages_words() -> None:
+    told = "Package 'bad/refused-1' NOT merged due to file collisions."
+    assert why_it_died(REFUSED) == told
+    assert why_it_died(" * One thing\n * is wrong. Another too.\n *\n") == "One thing is wrong."

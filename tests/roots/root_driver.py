@@ -1,4 +1,4 @@
-"""Checks of every backend of roots, run as one process by test_layers_roots.py.
+"""Checks of every backend of roots, run as one process by test_roots_opening.py.
 
 Usage: root_driver.py NAME=DIRECTORY… with a directory on each file system to try. Enters a user
 namespace when it must, runs every check_* function of root_checks.py and prints one JSON object:

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 from tests.mirrors import Mirror, Signer, served, signer
+from tests.values import seed_spec
 
-from cloche.config.errors import Origin
 from cloche.config.lock import Stage3Seed
-from cloche.config.project import SeedSpec
 from cloche.fetching.errors import (
     FetchingError,
     SignatureError,
@@ -58,9 +57,7 @@ class Ground:
     def wanted(self, locked: Stage3Seed | None, update: bool, **options: str) -> SeedRequest:
         said = {"arch": "amd64", "flavour": "openrc", "mirror": self.mirror.address}
         said |= {"keyring": str(self.directory / "keys.asc"), **options}
-        return SeedRequest(
-            SeedSpec("s", "stage3", said, Origin(self.directory)), Path("/"), locked, update
-        )
+        return SeedRequest(seed_spec("stage3", **said), Path("/"), locked, update)
 
     def make(
         self, locked: Stage3Seed | None = None, *, update: bool = False, **options: str

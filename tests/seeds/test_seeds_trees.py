@@ -18,14 +18,13 @@ from typing import Any
 
 import pytest
 from tests.support import cannot
+from tests.values import seed_spec
 
 from cloche.archives import (
     ImportRefusedError,
     Limits,
 )
-from cloche.config.errors import Origin
 from cloche.config.lock import TreeSeed
-from cloche.config.project import SeedSpec
 from cloche.fetching.errors import WrongContentError
 from cloche.layers import compare
 from cloche.sandbox import userns
@@ -41,7 +40,7 @@ def means(tmp_path: Path, *apart: Path) -> SeedContext:
 
 
 def wanted(kind: str, locked: TreeSeed | None = None, **options: str) -> SeedRequest:
-    spec = SeedSpec("s", kind, options, Origin(Path("cloche.toml"), 1))
+    spec = seed_spec(kind, **options)
     return SeedRequest(spec, Path("/"), locked)
 
 

@@ -4,18 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.values import package
 
 from cloche.building.machine import expected_seconds
-from cloche.plan.depgraph import Package
 from cloche.store import Action, Store
-
-
-def package(pf: str) -> Package:
-    pn, _, version = pf.rpartition("-")
-    return Package(
-        id=f"a/{pf}::r", cpv=f"a/{pf}", category="a", pn=pn, pf=pf, version=version, slot="0",
-        sub_slot="0", repo="r", eapi="8", ebuild=f"a/{pn}/{pf}.ebuild", requested=False, edges=(),
-    )  # fmt: skip
 
 
 @pytest.fixture
@@ -26,7 +18,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     with Store.open(tmp_path / "store") as store:
         for number, (pf, seconds) in enumerate(runs):
             store.record(
-                Action(f"k{number}", "build", f"a/{pf}::r", {}, {}, seconds, None, float(number))
+                Action(f"k{number}", "build", f"c/{pf}::r", {}, {}, seconds, None, float(number))
             )
         yield store
 

@@ -1,6 +1,7 @@
-"""Checks of virtual machines, run as one process by test_engines_qemu.py, as root or as a user.
+"""Checks of virtual machines, run as one process by test_vm_real.py, as root or as a user.
 
-Usage: vm_driver.py DIRECTORY ROOT NAME-OF-A-CHECK... As sandbox_driver.py, with vm_checks.py.
+Usage: vm_driver.py DIRECTORY ROOT NAME-OF-A-CHECK... As sandbox_driver.py, with vm_checks.py;
+tests/sandbox is on its path.
 """
 
 from __future__ import annotations

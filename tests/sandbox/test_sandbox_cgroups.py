@@ -1,4 +1,4 @@
-"""Limits on memory: kept, or told that they are not."""
+"""Control groups: a limit is kept or known not to be, and what killed programs left goes."""
 
 from __future__ import annotations
 

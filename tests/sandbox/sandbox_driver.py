@@ -1,4 +1,4 @@
-"""Checks of an engine, run as one process by test_engines_*.py, as root or as a user.
+"""Checks of an engine, run by test_sandbox_native.py and test_engines_foreign.py as one process.
 
 Usage: sandbox_driver.py ENGINE DIRECTORY ROOT [CHECK...]. Enters a user namespace
 when it must, runs every check_* function of the modules beside it and prints one JSON object: the

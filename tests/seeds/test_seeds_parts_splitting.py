@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 import pytest
-from tests.parts import files_of, split, whole_again
+from tests.seeds.dividing import files_of, split, whole_again
 
 from cloche.seeds.parts.contents import Line, parse_contents
 from cloche.seeds.parts.splitting import REST

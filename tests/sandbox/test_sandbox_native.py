@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.engines.driving import CHECKS, drive_as_root, drive_as_user
+from tests.sandbox.driving import CHECKS, drive_as_root, drive_as_user
 
 pytestmark = pytest.mark.real
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests.values import layer
 
 from cloche.layers import Layer
 from cloche.seeds.debian.packages import STATUS, Installed, installed
@@ -49,8 +50,8 @@ KNOWN = (
 )
 
 
-def layer(name: str) -> Layer:
-    return Layer(f"id of {name}", Path(name), "seed-part", name, 0, 0)
+def part(name: str) -> Layer:
+    return layer(Path(name), name, id=f"id of {name}", kind="seed-part")
 
 
 def parts(packages: list[Installed]) -> SeedParts:
@@ -58,7 +59,7 @@ def parts(packages: list[Installed]) -> SeedParts:
     needs = {n: tuple(sorted(needed)) for n, needed in debian_needs(packages, KNOWN).items()}
     toolchain = debian_toolchain(packages, KNOWN, needs)
     return in_parts(
-        {name: layer(name) for name in names}, toolchain, needs, lambda all: layer(" ".join(all))
+        {name: part(name) for name in names}, toolchain, needs, lambda all: part(" ".join(all))
     )
 
 

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.engines.driving import SOURCE
+from tests.sandbox.driving import SOURCE
 from tests.support import for_all, packages, python_for_all
 
 STARTS = {"user": 200, "root": 60}  # root's differ in their control groups alone
