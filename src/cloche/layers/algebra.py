@@ -74,11 +74,8 @@ def _merge(farm: Farm, root: Node) -> int:
                 if ended and not hidden:
                     farm.opaque(path)
                 waiting.append((node, hidden or ended))
-            elif not is_whiteout(top[1]):
-                farm.add(node)
-                count += 1
-            elif not hidden:
-                farm.hide(path)
+            elif not (hidden and is_whiteout(top[1])):
+                farm.add(node)  # a whiteout as it is: its times and links count in an exact digest
                 count += 1
     return count
 
