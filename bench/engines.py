@@ -55,7 +55,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         project = place.project("project", without_stage4(options.machine))
         say("probing")
         probing = ("engines", "--probe", "--json", "--rounds", str(options.rounds))
-        told, _ = place.cloche(project, *probing, *options.engines)
+        told = place.cloche(project, *probing, *options.engines).out
         data: dict[str, Any] = json.loads(told)
         names = [each["engine"] for each in data["probed"] if not each["error"]]
         if options.machine != "none":
@@ -89,7 +89,7 @@ def _build(place: Place, project: Path, machine: str, engine: str) -> dict[str, 
         built = place.build(project, machine, engine=engine)
     except BenchError as error:
         return {"engine": engine, "error": str(error).splitlines()[-1]}
-    told, _ = place.cloche(project, "plan", machine, "--json")
+    told = place.cloche(project, "plan", machine, "--json").out
     layers = {each["cpv"]: each["layer"] for each in json.loads(told)["packages"]}
     if None in layers.values():
         return {"engine": engine, "error": "a package has no layer"}

@@ -8,7 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,33 +33,72 @@ def say(text: str) -> None:
     sys.stderr.flush()
 
 
-def run(
-    words: Sequence[str | Path], *, cwd: Path | None = None, log: Path | None = None
-) -> tuple[str, float]:
-    """Run a command; give its standard output and its seconds. Raises BenchError."""
-    began = time.monotonic()
-    done = subprocess.run(
-        list(map(str, words)),
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    seconds = time.monotonic() - began
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that ended: its standard output, its seconds of the clock, and of processors.
+
+    ``processor`` counts all descendants; 0 where there is no control group to count in.
+    """
+
+    out: str
+    seconds: float
+    processor: float
+
+
+@contextmanager
+def counted() -> Iterator[tuple[tuple[str, ...], Callable[[], float]]]:
+    """A control group (cgroups(7), version 2) for one command.
+
+    Gives the words that put it there, and the seconds of processors that all in it had so far.
+    """
+    mounts = [line.split()[1:3] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    top = next((Path(place) for place, kind in mounts if kind == "cgroup2"), None)
+    own = Path("/proc/self/cgroup").read_text().rpartition("0::/")[2].strip()
+    group = top / own / f"bench-{os.getpid()}-{time.monotonic_ns()}" if top else None
+    try:
+        if group is not None:
+            group.mkdir()
+    except OSError:
+        group = None
+    if group is None:
+        yield (), lambda: 0.0
+        return
+    told = group / "cpu.stat"
+    enter = ("/bin/sh", "-c", 'echo $$ > "$0/cgroup.procs" && exec "$@"', str(group))
+    try:
+        yield enter, lambda: int(told.read_text().split()[1]) / 1e6
+    finally:
+        with suppress(OSError):  # something of it still ends
+            group.rmdir()
+
+
+def run(words: Sequence[str | Path], *, cwd: Path | None = None, log: Path | None = None) -> Ran:
+    """Run a command. Raises BenchError."""
+    with counted() as (enter, processor):
+        began = time.monotonic()
+        done = subprocess.run(
+            [*enter, *map(str, words)],
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+        )
+        ran = Ran(done.stdout, time.monotonic() - began, processor())
     if log is not None:
         log.write_text(done.stdout + done.stderr)
     if done.returncode:
         told = "\n".join((done.stdout + done.stderr).splitlines()[-30:])
         raise BenchError(f"{' '.join(map(str, words))}: status {done.returncode}\n{told}")
-    return done.stdout, seconds
+    return ran
 
 
 @dataclass(frozen=True, slots=True)
 class Build:
-    """One run of `cloche build`: its wall clock in seconds, and its events."""
+    """One run of `cloche build`: its seconds, of the clock and of processors, and its events."""
 
     seconds: float
+    processor: float
     events: tuple[dict[str, Any], ...]
 
     def packages(self, how: str) -> tuple[str, ...]:
@@ -96,7 +136,7 @@ class Place:
         change(target)
         return target
 
-    def cloche(self, project: Path, *arguments: str | Path) -> tuple[str, float]:
+    def cloche(self, project: Path, *arguments: str | Path) -> Ran:
         """Run the command line in a project."""
         own = (sys.executable, "-m", "cloche.cli", "-C", project, "--store", self.store)
         return run((*own, *arguments), cwd=ROOT)
@@ -113,8 +153,8 @@ class Place:
         """Run `cloche build` to its end."""
         words = ("build", machine, "--jobs", str(jobs), "--progress", "json")
         other = () if engine == "native" else ("--engine", engine)
-        told, seconds = self.cloche(project, *words, *other, *options)
-        return Build(seconds, tuple(map(json.loads, told.splitlines())))
+        ran = self.cloche(project, *words, *other, *options)
+        return Build(ran.seconds, ran.processor, tuple(map(json.loads, ran.out.splitlines())))
 
     def forget(self) -> None:
         """Take all that was built out of the store; seeds and distfiles stay."""

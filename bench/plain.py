@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.place import BenchError, Place, run
+from bench.place import BenchError, Place, Ran, run
 from cloche.building.context import BuildContext
 from cloche.plan.depgraph import Depgraph
 from cloche.portage.etc import write_tree
@@ -47,8 +47,8 @@ class Plain:
     graph: Depgraph
     known: frozenset[str]  # cpv of what the seed counts as installed
 
-    def run(self, *words: str, log: Path | None = None) -> float:
-        """Run a command in there; give its seconds. Raises BenchError."""
+    def run(self, *words: str, log: Path | None = None) -> Ran:
+        """Run a command in there. Raises BenchError."""
         environment = (
             "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
             "HOME=/root",
@@ -59,10 +59,10 @@ class Plain:
             f"PORTAGE_REPOSITORIES={self.repositories}",
         )
         enter = ("unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", ENTER, "sh")
-        return run((*enter, self.root, "/usr/bin/env", "-i", *environment, *words), log=log)[1]
+        return run((*enter, self.root, "/usr/bin/env", "-i", *environment, *words), log=log)
 
-    def emerge(self, *words: str) -> float:
-        """Run emerge; give its seconds."""
+    def emerge(self, *words: str) -> Ran:
+        """Run emerge."""
         quiet = ("--color=n", "--quiet-build=y", "--nospinner")
         return self.run("/usr/bin/emerge", *quiet, *words)
 
@@ -116,4 +116,4 @@ def _fill(context: BuildContext, root: Path) -> None:
 def packed(plain: Plain, words: Sequence[str], target: Path) -> float:
     """Pack the root with the seed's own tar and zstd into a file outside; give the seconds."""
     script = 'out=$1; root=$2; shift 2; exec chroot "$root" "$@" > "$out"'
-    return run(("/bin/sh", "-c", script, "sh", target, plain.root, *words))[1]
+    return run(("/bin/sh", "-c", script, "sh", target, plain.root, *words)).seconds

@@ -50,8 +50,8 @@ def rows(place: Place, number: int, rounds: int) -> list[Row]:
     whole, resolved, pretended = [], [], []
     for number_of_round in range(rounds):
         _touch(project, number_of_round)
-        pretended.append(root.emerge("--pretend", *root.targets))
-        whole.append(place.cloche(project, "plan", MACHINE, "--json")[1])
+        pretended.append(root.emerge("--pretend", *root.targets).seconds)
+        whole.append(place.cloche(project, "plan", MACHINE, "--json").seconds)
         resolved.append(_resolve_seconds(place))
     packages = len(root.graph.packages)
     place.removed(root.root)

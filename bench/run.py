@@ -28,8 +28,9 @@ from cloche.store import Store
 
 NOTES = (
     "Both sides have the same seed, configuration, repository and sources (fetched before), on the "
-    "same file system, and were written out to the disk (sync) before the clock starts. All times "
-    "are wall clock.",
+    "same file system, and were written out to the disk (sync) before the clock starts. Times are "
+    "wall clock; processor time is that of a control group in which the command ran, with all that "
+    "it started.",
     "Cold builds: the whole command on both sides (resolution, building, merging; for cloche also "
     "the machine's state layer and the package index), the tarball left out. Rounds alternate "
     "which side goes first; before each the store is emptied but for seed and sources, and the "
@@ -103,8 +104,8 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
     plan = builds.fetch_all(place, subject.machine)
     say("cold builds")
     cold = builds.cold(place, subject, options.rounds)
-    first, resolved = builds.cold_rows(cold)
-    rows.append(first)
+    *first, resolved = builds.cold_rows(cold)
+    rows += first
     others.append(resolved)
     say("building again")
     rows += builds.again_rows(place, subject, cold, 3 if quick else 9)

@@ -179,8 +179,8 @@ def rows(place: Place, number: int) -> list[Row]:
     directory.mkdir()
     program = (sys.executable, "-m", "bench.thousand")
     run((*program, "record", directory, str(number)), cwd=ROOT)
-    told = json.loads(run((*program, "carry-out", directory), cwd=ROOT)[0])
-    bare = int(run((sys.executable, "-c", BARE))[0]) / 1e3
+    told = json.loads(run((*program, "carry-out", directory), cwd=ROOT).out)
+    bare = int(run((sys.executable, "-c", BARE)).out) / 1e3
     place.removed(directory)
     what = f"a plan of {number:,} packages and {told['edges']:,} edges, all done already"
     beside = Beside(bare, "a Python that does nothing")
