@@ -19,6 +19,7 @@ import shutil
 import signal
 import sys
 import termios
+import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -32,6 +33,8 @@ from . import settings as guest_settings
 PLACE = Path("/var/tmp/portage/.cloche-helpers")  # noqa: S108 - a directory of the sandbox
 ASK, REPLY, LOCK = PLACE / "ask", PLACE / "reply", PLACE / "lock"
 PACKER = "gpkg-helper.py"
+FILES = ((8, 0), (7, 1), (2, 2))  # where the wrapper has standard input, output, error
+NOT_RUN = 127  # the wrapper then starts a Python itself
 
 
 @contextlib.contextmanager
@@ -45,13 +48,28 @@ def serving() -> Iterator[int]:
     sys.stderr.flush()
     server = os.fork()
     if not server:
-        _serve()
+        try:
+            _serve()
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(1)
+    watch = threading.Thread(target=_released, args=(server,), daemon=True)
+    watch.start()
     try:
         yield server
     finally:
-        os.kill(server, signal.SIGKILL)
-        os.waitpid(server, 0)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(server, signal.SIGKILL)
+        watch.join()
         shutil.rmtree(PLACE)
+
+
+def _released(server: int) -> None:
+    """Once the server has ended, for whatever reason, let nobody wait for it."""
+    os.waitpid(server, 0)
+    ASK.unlink(missing_ok=True)
+    os.write(os.open(REPLY, os.O_RDWR), b"%d\n" % NOT_RUN)
 
 
 def _serve() -> NoReturn:
@@ -59,35 +77,41 @@ def _serve() -> NoReturn:
     ask, reply = os.open(ASK, os.O_RDWR), os.open(REPLY, os.O_RDWR)
     known: dict[str, CodeType] = {}
     while True:
-        client = int(os.read(ask, 64))
-        words = Path(f"/proc/{client}/cmdline").read_bytes().split(b"\0")[2:-1]
-        argv = [os.fsdecode(word) for word in words]  # after the shell and the wrapper
-        if argv[0] not in known:
-            known[argv[0]] = compile(Path(argv[0]).read_bytes(), argv[0], "exec")
-        child = os.fork()
-        if not child:
-            _run(client, argv, known[argv[0]])
-        status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-        os.write(reply, b"%d\n" % (status if status >= 0 else 128 - status))
+        asked, status = os.read(ask, 64), NOT_RUN
+        client = Path("/proc", os.fsdecode(asked.strip()))
+        with contextlib.suppress(OSError, ValueError, IndexError):  # it is gone, or none of ours
+            words = (client / "cmdline").read_bytes().split(b"\0")[2:-1]
+            argv = [os.fsdecode(word) for word in words]  # after the shell and the wrapper
+            if argv[0] not in known:
+                known[argv[0]] = compile(Path(argv[0]).read_bytes(), argv[0], "exec")
+            child = os.fork()
+            if not child:
+                _run(client, argv, known[argv[0]])
+            ended = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            status = ended if ended >= 0 else 128 - ended
+        os.write(reply, b"%d\n" % status)
         _until_read(reply, client)
         LOCK.unlink(missing_ok=True)
 
 
-def _until_read(fifo: int, client: int) -> None:
-    """Wait for the client to take its answer, or to end."""
+def _until_read(fifo: int, client: Path) -> None:
+    """Wait for the client to take its answer, or to end; then nobody else shall take it."""
     waiting = bytearray(4)
-    while Path(f"/proc/{client}").exists():
+    while True:
         fcntl.ioctl(fifo, termios.FIONREAD, waiting)
-        if not any(waiting):
+        if not (left := int.from_bytes(waiting, sys.byteorder)):
+            return
+        if not client.exists():
+            os.read(fifo, left)
             return
         time.sleep(0.0005)
 
 
-def _run(client: int, argv: list[str], code: CodeType) -> NoReturn:
+def _run(client: Path, argv: list[str], code: CodeType) -> NoReturn:
     """Be the process that the client would have become."""
     status = 1
     try:
-        _take_on(Path(f"/proc/{client}"))
+        _take_on(client)
         sys.argv = argv
         if Path(argv[0]).name == PACKER:
             still_gpkg()
@@ -110,12 +134,12 @@ def _take_on(process: Path) -> None:
     variables = (process / "environ").read_bytes().split(b"\0")
     os.environb.clear()
     os.environb.update(dict(each.split(b"=", 1) for each in variables if b"=" in each))
-    for number in (0, 1, 2):
+    for theirs, number in FILES:
         said = dict(
-            line.split() for line in (process / f"fdinfo/{number}").read_text().splitlines()[:2]
+            line.split() for line in (process / f"fdinfo/{theirs}").read_text().splitlines()[:2]
         )
         flags = int(said["flags:"], 8) & (os.O_ACCMODE | os.O_APPEND)
-        fd = os.open(process / f"fd/{number}", flags)
+        fd = os.open(process / f"fd/{theirs}", flags)
         with contextlib.suppress(OSError):  # a pipe has no place
             os.lseek(fd, int(said["pos:"]), os.SEEK_SET)
         os.dup2(fd, number)

@@ -1,0 +1,107 @@
+"""Portage's helpers in copies of a process: they see what a Python of their own would see."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cloche.guest import helpers
+
+WRAPPER = Path(helpers.__file__).with_name("bin") / "portage-python"
+
+# A helper by its name alone; it says whether it runs in a Python of its own.
+HELPER = """\
+import os, sys
+mask = os.umask(0)
+where = os.getcwd(), os.environ["GIVEN"], mask, sys.argv[1:], sys.stdin.read()
+print(*where, __name__, __file__, file=sys.stdout if "out" in sys.argv else sys.stderr)
+print("own" if os.getppid() == int(os.environ["SHELL_PID"]) else "copy", file=sys.stderr)
+sys.exit(int(sys.argv[1]))
+"""
+RUN = 'umask 027; SHELL_PID=$$ GIVEN="a b"; export SHELL_PID GIVEN; "$@"; exit $?'
+
+
+SERVER = """\
+import sys
+from pathlib import Path
+from cloche.guest import helpers
+helpers.PLACE = Path(sys.argv[1])
+for name in ("ASK", "REPLY", "LOCK"):
+    setattr(helpers, name, helpers.PLACE / name.lower())
+with helpers.serving() as server:
+    print(server, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Path:
+    wrapper = tmp_path / "python"
+    text = WRAPPER.read_text().replace(str(helpers.PLACE), str(tmp_path / "helpers"))
+    wrapper.write_text(text)
+    wrapper.chmod(0o755)
+    (tmp_path / "doins.py").write_text(HELPER)
+    return tmp_path
+
+
+@pytest.fixture
+def server(place: Path) -> Iterator[int]:
+    command = (sys.executable, "-c", SERVER, str(place / "helpers"))
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        yield int(process.stdout.readline())
+        process.communicate()
+    assert process.returncode == 0
+    assert not (place / "helpers").exists()
+
+
+def ran(place: Path, python: str, *words: str, **more: object) -> tuple[int, str, str]:
+    """Run the helper below a shell: status, output, and what it said on standard error."""
+    command = ("sh", "-c", RUN, "sh", python, f"{place}/doins.py", *words)
+    done = subprocess.run(
+        command, cwd="/usr", text=True, capture_output=True, check=False, input="given\n"
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.usefixtures("server")
+@pytest.mark.parametrize("status", ["0", "3"])
+def test_a_copy_sees_what_a_process_of_its_own_would_see(place: Path, status: str) -> None:
+    for _ in range(2):  # the second finds its code known
+        copied = ran(place, f"{place}/python", status, "out", "a word", "")
+        own = ran(place, "/usr/bin/python3", status, "out", "a word", "")
+        assert copied[:2] == own[:2]
+        assert copied[2].strip() == "copy"
+
+
+@pytest.mark.usefixtures("server")
+def test_output_goes_behind_what_a_file_has(place: Path) -> None:
+    log = place / "log"
+    script = f'echo before > {log}; "$@" 0 out >> {log} 2>&1 < /dev/null; echo after >> {log}'
+    command = ("sh", "-c", f"{RUN[: RUN.index(chr(34) + '$@')]}{script}", "sh")
+    subprocess.run((*command, f"{place}/python", f"{place}/doins.py"), cwd="/usr", check=True)
+    lines = log.read_text().splitlines()
+    assert (lines[0], lines[2], lines[3]) == ("before", "copy", "after")
+
+
+@pytest.mark.usefixtures("server")
+def test_what_nobody_asked_for_is_answered_too(place: Path) -> None:
+    with (place / "helpers/ask").open("r+b", buffering=0) as ask:
+        ask.write(b"../../etc\n")
+        with (place / "helpers/reply").open("rb", buffering=0) as reply:
+            assert reply.read(4) == b"127\n"
+    assert ran(place, f"{place}/python", "0")[2].strip().endswith("copy")
+
+
+def test_without_a_server_a_python_starts(place: Path, server: int) -> None:
+    os.kill(server, signal.SIGKILL)
+    for _ in range(2):
+        status, _, said = ran(place, f"{place}/python", "3")
+        assert (status, said.split()[-1]) == (3, "own")
