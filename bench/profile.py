@@ -141,20 +141,21 @@ def spans(events: Iterable[Mapping[str, object]]) -> list[Span]:
 
 
 def steps_of(guests: Iterable[Process], phases: Sequence[Span]) -> dict[int, tuple[str, str]]:
-    """Which step each guest did: that which began last before it, of those without a guest yet."""
+    """Which step each guest did: that which began first, of those without a guest yet."""
     begun = sorted((each for each in phases if each.phase == START), key=lambda each: each.start)
     found: dict[int, tuple[str, str]] = {}
     for guest in sorted(guests, key=lambda each: each.since):
-        before = [each for each in begun if each.start <= guest.since]
-        if before:
-            begun.remove(before[-1])
-            found[id(guest)] = (before[-1].package, before[-1].step)
+        if begun and begun[0].start <= guest.since:
+            step = begun.pop(0)
+            found[id(guest)] = (step.package, step.step)
     return found
 
 
 def counted(found: Sequence[Process], root: Process, phases: Sequence[Span]) -> bars.Table:
     """Seconds by package, phase and kind of every process below ``root``."""
     table: bars.Table = defaultdict(lambda: defaultdict(lambda: defaultdict(float)))
+    for span in sorted(phases, key=lambda each: each.start):
+        table[span.package][f"{span.step}: {span.phase}"] = defaultdict(float)
     lines = {id(each): [p for p in each.line() if p.executed] for each in found}
     below = [each for each in found if root in each.line()]
     guests = {
