@@ -16,7 +16,7 @@ from broker_ground import Ground, raises, settled, still_there
 from cloche.broker.calls import trees, verify
 from cloche.broker.errors import BrokerError
 from cloche.broker.executor import Workers
-from cloche.broker.messages import Call, Failed, Prepared, encode
+from cloche.broker.messages import Call, EncodedCall, Failed, encode
 from cloche.errors import ClocheError
 from cloche.probing.availability import look
 from cloche.store import Store, Tree
@@ -90,7 +90,7 @@ def check_nothing_but_the_table_is_called(g: Ground) -> None:
         raises(TypeError, lambda: workers.submit(trees))  # type: ignore[call-arg]
         raises(TypeError, lambda: workers.submit(trees, object()))  # type: ignore[arg-type]
         worker = workers._take()  # the worker looks as well
-        forged = Prepared(encode(Call("os:getcwd", {}, ())), os.getcwd, {})
+        forged = EncodedCall(encode(Call("os:getcwd", {}, ())), os.getcwd, {})
         answer = worker.call(forged)
         assert isinstance(answer, Failed)
         assert "os:getcwd is not a function that workers call" in answer.error["what"]

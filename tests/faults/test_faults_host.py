@@ -78,7 +78,7 @@ def test_user_namespaces_switched_off(faulty: Faulty) -> None:
     store, project = faulty
     command = store.user.command("--store", store.path, "build", "fine")
     line = said(run([sys.executable, str(WITHOUT), "user", *command], store, project), 3)
-    assert "user namespaces are switched off here (user.max_user_namespaces is 0)" in line
+    assert "user namespaces are disabled (user.max_user_namespaces is 0)" in line
     assert "run `sudo sysctl -w user.max_user_namespaces=" in line
 
 

@@ -19,7 +19,7 @@ from cloche.config.project import Project
 from cloche.errors import ClocheError
 from cloche.fetching.download import Progress, fetch_file, quiet, shown
 from cloche.fetching.errors import NotThereError, WrongContentError
-from cloche.fetching.openpgp import GENTOO_KEYRING, check_means
+from cloche.fetching.openpgp import GENTOO_KEYRING, check_requirements
 from cloche.store import Store, names
 
 LONGEST = 512 << 20  # bytes of an index; Gentoo's has about 30 MB
@@ -72,7 +72,7 @@ def sync(
     if not update and locked is not None and store.has_blob(locked.index):
         return _binhost(store, spec, locked.index)
     if spec.verify:
-        check_means(spec.keyring or GENTOO_KEYRING)
+        check_requirements(spec.keyring or GENTOO_KEYRING)
     with store.workspace("binrepo") as room:
         blob = store.add_blob(_taken(spec, room, progress), f"index of {spec.name}")
     if not update and locked is not None and locked.index != blob.id:

@@ -1,9 +1,8 @@
-"""Engines, and whole calls, for programs that have threads or that are not in the user namespace in
-which an ordinary user's store is used.
+"""Engines and function calls for programs that have threads or run outside of the user namespace.
 
-`open_engine` gives an engine to any process. `executor.Workers` is a `concurrent.futures.Executor`
-whose calls run in processes inside of that namespace. Both start a broker, a process of its own
-without threads, and start it anew when it has died.
+`open_engine` opens an engine in any process. `executor.Workers` is a `concurrent.futures.Executor`
+whose calls run in processes inside of the namespace. Both start a broker, a separate process
+without threads, and restart it when it dies.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ from cloche.sandbox.base import Engine
 
 
 def open_engine(name: str = choice.DEFAULT) -> Engine:
-    """Open an engine, by a broker where this process cannot have a launcher of its own.
+    """Open an engine, through a broker where this process cannot fork a launcher itself.
 
-    It can as uid 0 (also of the user namespace, see `userns.enter`) and without threads, and that
-    is quicker. Raises ClocheError, a SandboxError where its tool is missing, and BrokerError.
+    A process of uid 0 (of the user namespace, too, see `userns.enter`) without threads can, which
+    is faster. Raises ClocheError, SandboxError when a tool is missing, and BrokerError.
     """
     if os.geteuid() == 0 and not processes.has_threads():
         return choice.make_engine(name)

@@ -1,7 +1,7 @@
-"""The functions that workers call, and nothing else. A new one is a line in `CALLS`.
+"""The functions that workers may call. A new one is a line in `CALLS`.
 
-Each has annotations, by which its arguments and its result are decoded (`messages`). They are named
-and not imported, since they may be in rooms above this one.
+Arguments and results are decoded by the functions' annotations (`messages`). Functions are named,
+not imported, since they may be in rooms above this one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CALLS = frozenset(
 
 
 def trees(store: Path) -> list[Tree]:
-    """All trees of a store: layers, and what else is kept as one."""
+    """All trees of a store: layers and others."""
     with Store.open(store) as opened:
         return opened.trees()
 
@@ -34,6 +34,6 @@ def verify(
     repair: bool = False,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> VerifyReport:
-    """Read a store's every tree and file again; see `cloche.store.verify`."""
+    """Read every tree and file of a store again; see `cloche.store.verify`."""
     with Store.open(store) as opened:
         return stores.verify(opened, repair=repair, progress=progress)

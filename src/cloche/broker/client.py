@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from cloche.broker.errors import BrokerError
-from cloche.broker.messages import Answer, Called, Failed, Prepared, Returned, decode
+from cloche.broker.messages import Answer, Called, EncodedCall, Failed, Returned, decode
 from cloche.errors import ClocheError
 from cloche.sandbox import wire
 from cloche.sandbox.base import Nature
@@ -27,7 +27,7 @@ _PROGRAM = (
 
 
 class Broker:
-    """A broker of this process's own. Safe to use from several threads."""
+    """The broker of this process. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,7 +37,7 @@ class Broker:
         flags = ["-I", *(["-B"] if sys.dont_write_bytecode else [])]
         words = [sys.executable, *flags, "-c", _PROGRAM, str(theirs.fileno()), str(own), *places]
         try:
-            # Not of our session: Ctrl-C is for this process to act upon.
+            # A session of its own: Ctrl-C is for this process to handle.
             self._process = subprocess.Popen(
                 words,
                 stdin=subprocess.DEVNULL,
@@ -59,24 +59,24 @@ class Broker:
         return self._process.pid
 
     def has_ended(self) -> bool:
-        """Whether it has ended: it says nothing without being asked."""
+        """Whether it has ended. It sends nothing unasked, so a readable socket is a closed one."""
         with self._lock:
             return self._socket.fileno() < 0 or readable(self._socket.fileno(), 0)
 
     def engine(self, name: str) -> LocalEngine:
-        """Have an engine made. Raises BrokerError, and what the broker met."""
+        """Make an engine. Raises BrokerError, and the broker's own error."""
         report, (channel, pidfd) = self._ask({"engine": name})
         taken = socket.socket(fileno=channel)
         nature = Nature(**{**report["nature"], "isolates": tuple(report["nature"]["isolates"])})
         return LocalEngine(report["name"], nature, Launcher(report["pid"], pidfd, taken))
 
     def worker(self) -> Worker:
-        """Have a worker forked. Raises BrokerError, and what the broker met."""
+        """Fork a worker. Raises BrokerError, and the broker's own error."""
         report, (channel, pidfd) = self._ask({"engine": None})
         return Worker(report["pid"], pidfd, Connection(channel))
 
     def close(self) -> None:
-        """End it, and all that it has forked. Harmless the second time."""
+        """End it and all its children. May be called twice."""
         with self._lock:
             self._socket.close()
         self._process.wait()
@@ -94,7 +94,7 @@ class Broker:
 
 
 class Worker:
-    """A process that carries out one call after the other. For one thread at a time."""
+    """A process that runs one call after another. For one thread at a time."""
 
     def __init__(self, pid: int, pidfd: int, connection: Connection[Any, Any]) -> None:
         self.pid = pid
@@ -105,8 +105,8 @@ class Worker:
         """Whether it has ended."""
         return readable(self._pidfd, 0)
 
-    def call(self, call: Prepared) -> Returned | Failed:
-        """Carry out a call to its end. Raises BrokerError, and what a callback raises."""
+    def call(self, call: EncodedCall) -> Returned | Failed:
+        """Run a call to its end. Raises BrokerError, and what a callback raises."""
         self._send(call.encoded)
         while isinstance(answer := self._receive(), Called):
             call.call_back(answer)

@@ -13,14 +13,14 @@ from cloche.sandbox.base import Command, Sandbox
 from cloche.sandbox.errors import LauncherError
 from cloche.sandbox.local import LocalEngine, LocalProcess
 
-_SOON = 1.0  # seconds in which the launcher of a broker that has died ends as well
+_SOON = 1.0  # seconds within which a dead broker's launcher ends as well
 
 
 class BrokeredEngine:
     """An engine whose launcher is a broker's child. Safe to use from several threads.
 
-    When the broker or the launcher dies, what runs raises LauncherError, and the next start has a
-    new one of both. It belongs to the process that made it, and not to forks of that.
+    When the broker or the launcher dies, running commands raise LauncherError, and the next start
+    makes new ones. The engine belongs to the process that made it, not to forks of it.
     """
 
     def __init__(self, name: str = choice.DEFAULT) -> None:
@@ -55,7 +55,7 @@ class BrokeredEngine:
         return engine.start(sandbox, command, stdin=stdin, stdout=stdout, stderr=stderr, fds=fds)
 
     def close(self) -> None:
-        """End all sandboxes, the launcher and the broker. Harmless the second time."""
+        """End all sandboxes, the launcher and the broker. May be called twice."""
         with self._lock:
             self._closed = True
             self._close()

@@ -1,4 +1,4 @@
-"""What a broker's processes report, and their own end."""
+"""Errors of the broker and its workers, and errors as data for the client."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _LONGEST = 16384  # characters of a text; a report to the client is one datagram
 
 
 class BrokerError(ClocheError):
-    """A broker, or one of its workers, process ``pid``, ended while something was asked of it."""
+    """A broker or worker, process ``pid``, ended during a request."""
 
     status = Exit.HOST
 
@@ -24,7 +24,7 @@ class BrokerError(ClocheError):
 
 
 def data_of(error: Exception) -> dict[str, Any]:
-    """An error for the client; one that is not ours is the host's trouble, or a bug."""
+    """An error as data for the client; other exceptions are the host's faults, or bugs."""
     if isinstance(error, OSError | sqlite3.Error):
         error = host_trouble(error)
     if not isinstance(error, ClocheError):

@@ -1,4 +1,4 @@
-"""An executor whose calls run in workers, processes inside of the user namespace."""
+"""An executor that runs calls in workers, processes inside of the user namespace."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from typing import Any, ParamSpec, TypeVar
 
 from cloche.broker.client import Broker, Worker
-from cloche.broker.messages import Failed, Prepared, prepare
+from cloche.broker.messages import EncodedCall, Failed, encode_call
 from cloche.errors import ClocheError
 
 P = ParamSpec("P")
@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 
 class Workers(Executor):
-    """Carries out functions of the table `cloche.broker.calls.CALLS`, ``count`` of them at once.
+    """Runs functions of the table `cloche.broker.calls.CALLS`, ``count`` at a time.
 
-    Arguments and results are frozen values that msgspec encodes, and paths, which are absolute. A
-    function among the arguments stays in this process: a thread of ours calls it with what the
-    worker calls it with, which is how progress and events come back.
+    Arguments and results are frozen values that msgspec encodes, and absolute paths. A function
+    among the arguments is a callback: a thread of this process calls it with the worker's
+    arguments, which is how progress and events come back.
 
-    An error of the function is the same error here. When a worker or the broker dies, the calls in
-    work raise BrokerError, and the next ones have new processes.
+    An error of the function is raised here. When a worker or the broker dies, running calls raise
+    BrokerError, and the next ones get new processes.
     """
 
     def __init__(self, count: int | None = None) -> None:
@@ -36,11 +36,11 @@ class Workers(Executor):
         self._idle: list[Worker] = []
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        """Have a function called. Raises ValueError, TypeError; see `messages.prepare`."""
-        return self._threads.submit(self._carry_out, prepare(fn, args, kwargs))
+        """Call a function. Raises ValueError, TypeError; see `messages.encode_call`."""
+        return self._threads.submit(self._carry_out, encode_call(fn, args, kwargs))
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Take no more calls, and end the processes when those that were taken have ended."""
+        """Accept no more calls, and end the processes when the accepted ones have ended."""
         self._threads.shutdown(wait, cancel_futures=cancel_futures)
         if wait:
             self.kill_workers()
@@ -48,7 +48,7 @@ class Workers(Executor):
             threading.Thread(target=self.shutdown).start()
 
     def kill_workers(self) -> None:
-        """End the broker and all workers: calls in work raise BrokerError."""
+        """End the broker and all workers: running calls raise BrokerError."""
         with self._lock:
             broker, self._broker = self._broker, None
             idle, self._idle = self._idle, []
@@ -57,7 +57,7 @@ class Workers(Executor):
         if broker is not None:
             broker.close()
 
-    def _carry_out(self, call: Prepared) -> Any:
+    def _carry_out(self, call: EncodedCall) -> Any:
         worker = self._take()
         try:
             answer = worker.call(call)

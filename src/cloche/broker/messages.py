@@ -1,7 +1,7 @@
-"""What a client and a worker send each other: a call, what it calls back, how it ended.
+"""Messages between client and worker: a call, its callbacks, its result.
 
-MessagePack by msgspec. Arguments, results and what callbacks are called with are whatever msgspec
-can encode, and paths; the annotations of the function say what they are decoded as.
+Encoded as MessagePack by msgspec. Arguments, results and arguments of callbacks are what msgspec
+can encode, and paths; the function's annotations say how they are decoded.
 """
 
 from __future__ import annotations
@@ -50,27 +50,27 @@ Answer = Called | Returned | Failed
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A call, encoded, and what its client needs to take the answers."""
+class EncodedCall:
+    """An encoded call, and what its client needs to decode the answers."""
 
     encoded: bytes
     function: Callable[..., Any]
     callbacks: Mapping[str, Callable[..., object]]
 
     def call_back(self, called: Called) -> None:
-        """Call what the function has called."""
+        """Call the callback that the function called."""
         kinds = parameters_of(self.function, called.callback)
         values = [decode(raw, kind) for raw, kind in zip(called.arguments, kinds, strict=True)]
         self.callbacks[called.callback](*values)
 
     def result(self, returned: Returned) -> Any:
-        """What the function has returned."""
+        """The value that the function returned."""
         return decode(returned.value, typing.get_type_hints(self.function)["return"])
 
 
-def prepare(
+def encode_call(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> Prepared:
+) -> EncodedCall:
     """Encode a call.
 
     Raises ValueError for a function that is not in the table, TypeError for arguments that do not
@@ -84,11 +84,11 @@ def prepare(
     arguments = {
         name: msgspec.Raw(encode(value)) for name, value in given.items() if name not in callbacks
     }
-    return Prepared(encode(Call(name, arguments, tuple(callbacks))), function, callbacks)
+    return EncodedCall(encode(Call(name, arguments, tuple(callbacks))), function, callbacks)
 
 
 def parameters_of(function: Callable[..., Any], callback: str) -> list[Any]:
-    """What a callback of a function is annotated to be called with."""
+    """The annotated parameters of a function's callback."""
     hint = typing.get_type_hints(function)[callback]
     for kind in (hint, *typing.get_args(hint)):  # it may be optional
         if typing.get_origin(kind) is Callable:
@@ -97,12 +97,12 @@ def parameters_of(function: Callable[..., Any], callback: str) -> list[Any]:
 
 
 def encode(value: Any) -> bytes:
-    """Encode a value. Raises TypeError for what cannot be."""
+    """Encode a value. Raises TypeError if it cannot be encoded."""
     return msgspec.msgpack.encode(value, enc_hook=_plain)
 
 
 def decode(raw: bytes | msgspec.Raw, kind: Any) -> Any:
-    """Decode a value. Raises msgspec.ValidationError for one of another kind."""
+    """Decode a value. Raises msgspec.ValidationError if it is of another kind."""
     return msgspec.msgpack.decode(raw, type=kind, dec_hook=_typed)
 
 

@@ -1,8 +1,8 @@
-"""The broker's own process: it has no threads, so it can enter the user namespace and fork.
+"""The broker process. It has no threads, so it can enter the user namespace and fork.
 
-`client.Broker` starts it by exec. It forks launchers and workers when it is asked to, hands the
-client a socket of each, and has no part in what goes on over that. It ends when the client does, or
-closes its socket; all that it has forked ends with it, however it ends.
+`client.Broker` executes it. It forks launchers and workers on request and sends the client a socket
+of each; it takes no part in what goes over that socket. It ends when the client ends or closes its
+socket, and all its children end with it.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class _Broker:
             if client in ready:
                 return
             for child in self._children.keys() & set(ready):
-                self._bury(child)
+                self._reap(child)
             if self._channel.fileno() in ready:
                 request, _ = wire.receive(self._channel)
                 if request is None:
@@ -73,9 +73,9 @@ class _Broker:
         for child in list(self._children):
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(child, signal.SIGKILL)
-            self._bury(child)
+            self._reap(child)
 
-    def _bury(self, child: int) -> None:
+    def _reap(self, child: int) -> None:
         os.waitid(os.P_PIDFD, child, os.WEXITED)
         os.close(child)
         cgroups.remove(self._children.pop(child))
@@ -91,7 +91,7 @@ class _Broker:
             failure = data_of(error)
         if failure is not None:
             report = {"error": failure}
-        with contextlib.suppress(OSError):  # the client has gone
+        with contextlib.suppress(OSError):  # the client is gone
             wire.send(self._channel, report, fds)
         for fd in fds[:1]:  # the socket; the pidfd stays
             os.close(fd)

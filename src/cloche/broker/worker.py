@@ -1,4 +1,4 @@
-"""A worker: a process inside of the user namespace that carries out calls for a client."""
+"""A worker: a process inside of the user namespace that runs calls for a client."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cloche.broker.messages import (
 
 
 def serve(channel: int) -> NoReturn:
-    """Carry out calls, one after the other, until the client closes its end."""
+    """Run calls, one after another, until the client closes its end."""
     connection: Connection[bytes, bytes] = Connection(channel)
     while True:
         try:
@@ -45,7 +45,7 @@ class _Answering:
         self._over = False
 
     def carry_out(self, raw: bytes) -> None:
-        """Call the function, and send what comes of it."""
+        """Call the function, and send its result or error."""
         answer: Answer
         try:
             answer = Returned(msgspec.Raw(encode(self._call(decode(raw, Call)))))
@@ -56,7 +56,7 @@ class _Answering:
             self._connection.send_bytes(encode(answer))
 
     def _call(self, call: Call) -> Any:
-        if call.function not in CALLS:  # the client has looked, too
+        if call.function not in CALLS:  # the client checks, too
             raise ValueError(f"{call.function} is not a function that workers call")
         module, _, name = call.function.partition(":")
         function = getattr(importlib.import_module(module), name)
@@ -65,7 +65,7 @@ class _Answering:
         return function(**arguments, **{name: self._callback(name) for name in call.callbacks})
 
     def _callback(self, name: str) -> Callable[..., None]:
-        """What the function calls in the place of the client's own."""
+        """The function's callback, which sends its arguments to the client."""
 
         def call_back(*args: Any) -> None:
             called = Called(name, tuple(msgspec.Raw(encode(value)) for value in args))

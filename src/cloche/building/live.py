@@ -308,11 +308,11 @@ def _differs(
     log: Path,
 ) -> StepError:
     """The error about sources that are not the pinned ones, although these were asked for."""
-    reason = f"it took {_told(made)}, cloche.lock pins {_told(pin)}"
+    reason = f"it took {_describe(made)}, cloche.lock pins {_describe(pin)}"
     return StepError(package.id, "fetch", reason, log=str(log), todo=_update(context))
 
 
-def _told(pin: LivePin) -> str:
+def _describe(pin: LivePin) -> str:
     if "tree" in pin.identity:
         return f"the tree {pin.tree[:12]}"
     return ", ".join(f"{each.commit[:12]} of {each.repository}" for each in pin.commits)

@@ -48,7 +48,7 @@ class Built:
     seconds: float
 
 
-def prepare(context: BuildContext, targets: tuple[str, ...]) -> Builder:
+def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder:
     """Resolve and plan: everything up to the first package.
 
     The builder's context is the one to go on with: it knows the parts of a strict machine's seed.
@@ -110,7 +110,7 @@ def _check_pretend(builder: Builder, fates: Mapping[str, Forecast]) -> None:
     if not errors:
         return
     for error in errors:
-        builder.tell_failure(error.package, error, 0.0)
+        builder.report_failure(error.package, error, 0.0)
     failed = tuple(error.package for error in errors)
     rest = [package.id for package in packages if package.id not in failed]
     for name in rest:

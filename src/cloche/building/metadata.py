@@ -131,7 +131,7 @@ def _made(context: BuildContext, repo: Repo, key: Key, total: int) -> Outcome:
         with context.store.workspace(_KIND) as workspace:
             cache = make_directory(workspace, "cache")
             _begin_with_the_last(context.store, repo, key, cache)
-            _run(context, repo, workspace, log, _teller(context, name, total))
+            _run(context, repo, workspace, log, _progress_reporter(context, name, total))
             _normalise(cache)
             layer = commit(context.store, cache, kind=_KIND, label=repo.name, rules={})
     finally:
@@ -140,15 +140,15 @@ def _made(context: BuildContext, repo: Repo, key: Key, total: int) -> Outcome:
     return Outcome({"tree": layer.id}, str(found_log(log).relative_to(context.store.logs)))
 
 
-def _teller(context: BuildContext, stage: str, total: int) -> Callable[[Message], None]:
+def _progress_reporter(context: BuildContext, stage: str, total: int) -> Callable[[Message], None]:
     """What tells the displays how far egencache is."""
 
-    def tell(message: Message) -> None:
+    def report(message: Message) -> None:
         done = message.get("done")
         if message.get("event") == "progress" and isinstance(done, int):
             context.bus(Progress(stage=stage, done=min(done, total), of=total))
 
-    return tell
+    return report
 
 
 def _begin_with_the_last(store: Store, repo: Repo, key: Key, cache: Path) -> None:
@@ -162,7 +162,7 @@ def _begin_with_the_last(store: Store, repo: Repo, key: Key, cache: Path) -> Non
 
 
 def _run(
-    context: BuildContext, repo: Repo, workspace: Path, log: Path, tell: Callable[[Message], None]
+    context: BuildContext, repo: Repo, workspace: Path, log: Path, report: Callable[[Message], None]
 ) -> None:
     """Run egencache over what is in ``workspace``. Raises GuestError."""
     cache = workspace / "cache"
@@ -185,7 +185,7 @@ def _run(
         "jobs": context.policy.cores,
     }
     wanted = Call(_KIND, request, sandbox, workspace, log, {}, context.policy.phase_seconds)
-    result, _ = call(context.engine, context.running, wanted, tell)
+    result, _ = call(context.engine, context.running, wanted, report)
     if result.get("status") != "ok":
         raise GuestError(f"{result.get('text')}; see {log}")
 

@@ -83,11 +83,11 @@ class Builder:
         except ClocheError as error:
             if self.context.running.stopped:
                 raise StoppedError(name, "work") from error
-            self.tell_failure(name, error, time.monotonic() - began)
+            self.report_failure(name, error, time.monotonic() - began)
             raise
         except (OSError, sqlite3.Error) as error:
             known = self._refused(name, error)
-            self.tell_failure(name, known, time.monotonic() - began)
+            self.report_failure(name, known, time.monotonic() - began)
             raise known from error
         self.results[name] = made, built
         self.context.bus(
@@ -100,7 +100,7 @@ class Builder:
         )
         return made.layer
 
-    def tell_failure(self, name: str, error: ClocheError, seconds: float) -> None:
+    def report_failure(self, name: str, error: ClocheError, seconds: float) -> None:
         """Tell that a package has failed."""
         reason = error.what if error.where == name else str(error)
         self.context.bus(

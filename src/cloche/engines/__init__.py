@@ -1,1 +1,1 @@
-"""Engines that make sandboxes with the tools of others, one file each, and choosing one."""
+"""Engines that make sandboxes with other tools, one file each, and the choice of an engine."""

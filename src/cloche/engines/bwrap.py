@@ -25,11 +25,11 @@ from cloche.sandbox.runtime import Started
 from cloche.sandbox.supervisor import Supervisor, Words, find_tool, open_terminal
 from cloche.sandbox.wire import Request
 
-_PATIENCE = 5  # seconds for what has failed at once before
+_PATIENCE = 5  # seconds for a second try of what failed at once
 
 
 class Bwrap(Supervisor):
-    """Namespaces by bubblewrap."""
+    """Sandboxes by bubblewrap."""
 
     name = "bwrap"
     nature = Nature(
@@ -86,7 +86,7 @@ class Bwrap(Supervisor):
             )
 
     def _failure(self, request: Request, root: Path) -> SandboxError:
-        """Do it once more, this time to hear what bwrap says, which else goes to the command's."""
+        """Try again to get bwrap's message, which otherwise goes to the command's output."""
         null, words = os.open(os.devnull, os.O_RDWR), Words()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         with ours:  # nothing is sent: the command is never executed
@@ -95,7 +95,7 @@ class Bwrap(Supervisor):
             with contextlib.suppress(TimeoutError):  # now it would have worked
                 ours.recv(1)
         end_all()
-        return SandboxError("making a sandbox by bwrap", str(words) or "it ended without a word")
+        return SandboxError("making a sandbox by bwrap", str(words) or "it failed silently")
 
 
 def _file(content: bytes) -> int:
@@ -106,7 +106,7 @@ def _file(content: bytes) -> int:
 
 
 def _was_read(sock: socket.socket) -> bool:
-    """Wait until nobody has the other end any more; tell whether our byte was taken from it.
+    """Wait until the other end is closed; say whether our byte was read from it.
 
     A unix socket that is closed with something unread in it is reset for its peer: unix(7).
     """
@@ -125,7 +125,7 @@ def _arguments(request: Request, root: Path) -> list[str]:
     options += ["--cap-drop", "ALL"]
     for name in CAPABILITIES:
         options += ["--cap-add", f"CAP_{name}"]
-    # With their devices: what is bound in has none, and /dev is ours.
+    # With devices: other binds have none, and /dev is ours.
     options += ["--dev-bind", str(root), "/", "--proc", "/proc"]
     for name in PROC_READ_ONLY:
         options += ["--ro-bind-try", f"/proc/{name}", f"/proc/{name}"]

@@ -1,4 +1,4 @@
-"""All engines by name: what they are, and making one."""
+"""The table of engines: their names, their properties, and making one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cloche.sandbox.local import open_local
 from cloche.sandbox.runtime import Runtime
 
 DEFAULT = "native"
-# Where each engine is: imported when it is chosen, as a start is to take no longer for the others.
+# The module of each engine, imported only when it is chosen, to keep the start short.
 _RUNTIMES = {
     DEFAULT: "cloche.sandbox.native:Native",
     "bwrap": "cloche.engines.bwrap:Bwrap",
@@ -24,11 +24,11 @@ NAMES = tuple(_RUNTIMES)
 
 
 def make_engine(name: str, *, provide: bool = True) -> Engine:
-    """Make an engine in a process without threads; `cloche.broker.open_engine` does it in any.
+    """Make an engine in a process without threads; `cloche.broker.open_engine` works in any.
 
-    ``name`` may say after a colon which of several tools it is to use: ``oci:runc``. What the
-    engine needs and can have without being installed is fetched if ``provide``. Raises
-    ClocheError, SandboxError where its tool is missing.
+    ``name`` may choose one of several tools after a colon: ``oci:runc``. With ``provide``, what the
+    engine needs and cloche can fetch is fetched. Raises ClocheError, SandboxError if its tool is
+    missing.
     """
     return open_local(make_runtime(name, provide=provide))
 
@@ -42,7 +42,7 @@ def make_runtime(name: str, *, provide: bool = True) -> Runtime:
 
 
 def nature_of(name: str) -> Nature:
-    """What an engine is, whether it works here or not. Raises ClocheError."""
+    """The properties of an engine, whether it works here or not. Raises ClocheError."""
     return _runtime(name).nature
 
 

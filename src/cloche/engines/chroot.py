@@ -1,7 +1,7 @@
 """Plain chroot(2), as stages and packages are often built by hand: for comparison only.
 
-Names alone lead to the root, which uid 0 can leave; nothing else is kept apart. The pid and the
-mount namespace are there to clean up after it.
+It only changes the meaning of paths, and uid 0 can leave it; nothing else is isolated. The pid and
+mount namespaces only serve to clean up.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Chroot(Supervisor):
     places = ()
 
     def make_ready(self, *, network: bool) -> list[Mount]:
-        """Leave what the host has set for one process, and nothing else."""
+        """Reset inherited attributes, and nothing else."""
         del network
-        with step("leaving what the host has set"):
+        with step("resetting inherited attributes"):
             inherited.reset()
         return common_mounts()
 

@@ -1,8 +1,8 @@
-"""systemd-nspawn(1), without a systemd around it: nothing is registered, no unit is made.
+"""systemd-nspawn(1), without a running systemd: nothing is registered, and there is no unit.
 
-It needs real root. It mounts /dev, /proc and /sys by itself; ours of /run and /tmp it leaves. Parts
-of the host's /sys show, read-only, and what of /proc it masks is less than native does: it has no
-options for either.
+It needs real root. It mounts /dev, /proc and /sys itself and leaves our /run and /tmp. Parts of the
+host's /sys are visible, read-only, and it masks less of /proc than native: it has no options for
+either.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cloche.sandbox.supervisor import Supervisor, Words, cover, find_tool, is_re
 from cloche.sandbox.userns import is_real_root
 from cloche.sandbox.wire import Request
 
-# What nspawn leaves to a container, by its manual; all but ours is dropped.
+# What nspawn leaves to a container (its manual); all but ours are dropped.
 _LEFT = (
     *("AUDIT_CONTROL", "AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "DAC_READ_SEARCH", "FOWNER"),
     *("FSETID", "IPC_OWNER", "KILL", "LEASE", "LINUX_IMMUTABLE", "MKNOD", "NET_ADMIN"),
@@ -46,14 +46,14 @@ _FIXED = (
 )
 _ENVIRONMENT = {
     "PATH": os.defpath,
-    "SYSTEMD_SECCOMP": "0",  # our own filter is there already, and is all that there is to be
+    "SYSTEMD_SECCOMP": "0",  # our own filter is installed, and is the only one
     "SYSTEMD_NSPAWN_TMPFS_TMP": "0",  # /tmp is ours
     "SYSTEMD_LOG_TARGET": "console",
 }
 
 
 class Nspawn(Supervisor):
-    """Namespaces by systemd-nspawn."""
+    """Sandboxes by systemd-nspawn."""
 
     name = "nspawn"
     nature = Nature(
@@ -101,7 +101,7 @@ class Nspawn(Supervisor):
             if is_ready(notify, pid):
                 return Started(pid, passed=passed)
         end_all()
-        said = str(words) or "it ended without a word"
+        said = str(words) or "it failed silently"
         raise SandboxError("making a sandbox by systemd-nspawn", said)
 
 

@@ -1,10 +1,10 @@
-"""OCI runtimes: crun, runc, and whatever has their command line, such as runsc and kata-runtime.
+"""OCI runtimes: crun, runc, and others with their command line, such as runsc and kata-runtime.
 
-In two steps, create and start, so that it is known whether the runtime failed or the command. What
-is created belongs to no process of the runtime any more: the supervisor inherits it, in whose pid
-namespace it stays, so that a command is no pid 1, and signals and orphans are as in native.
+Create and start are two steps, so that a failure of the runtime is told from one of the command.
+The container is inherited by the supervisor, in whose pid namespace it stays: the command is not
+pid 1, and signals and orphans behave as in native.
 
-A runtime drops `nodev` from the root: devices that a layer holds can be opened where root is real.
+A runtime drops `nodev` from the root: real root can open devices that a layer holds.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from cloche.sandbox.runtime import Started
 from cloche.sandbox.supervisor import Supervisor, close_holes, filled, keep_cgroups, refuse_bytes
 from cloche.sandbox.wire import Request
 
-_USUAL = ("crun", "runc", "youki")  # these are looked for, in this order
+_USUAL = ("crun", "runc", "youki")  # tried in this order
 _OWN_KERNEL = ("runsc", "kata-runtime")
 _OPTIONS = {"crun": ("--cgroup-manager=disabled",), "runc": ("--rootless=true",)}
 _ID = "cloche"
 
 
 class Oci(Supervisor):
-    """Namespaces by an OCI runtime."""
+    """Sandboxes by an OCI runtime."""
 
     name = "oci"
     nature = Nature(
@@ -53,7 +53,7 @@ class Oci(Supervisor):
 
     @classmethod
     def make(cls, tool: str | None) -> Self:
-        """Take a runtime by its name or path, or the first that is there."""
+        """Use the runtime with this name or path, or the first that is installed."""
         for name in [tool] if tool else _USUAL:
             if path := shutil.which(name):
                 return cls(path)
@@ -88,12 +88,12 @@ class Oci(Supervisor):
             if request.command.tty:
                 passed = (_take_terminal(console, streams[1]),)
         self._run("start", [_ID], filled((), streams))
-        with step(f"reading the pid that {self.name} has written"):
+        with step(f"reading the pid file of {self.name}"):
             pid = int(Path(f"{state}.pid").read_text())
         return Started(pid, passed=passed)
 
     def _run(self, what: str, arguments: Sequence[str], fds: Mapping[int, int]) -> None:
-        """Run the runtime, which has to succeed."""
+        """Run the runtime. Raises SandboxError if it fails."""
         log = KEPT_STAGE / f"{what}.log"
         options = ["--root", f"{KEPT_STAGE}/state", "--log", str(log), "--log-format", "json"]
         argv = (self._tool, *options, *self._options, what, *arguments)
@@ -107,7 +107,7 @@ class Oci(Supervisor):
 
 
 def _take_terminal(console: socket.socket, like: int) -> int:
-    """Receive the master of the terminal that the runtime has opened inside."""
+    """Receive the master of the terminal that the runtime opened inside."""
     with step("receiving the terminal"), console.accept()[0] as peer:
         (master,) = socket.recv_fds(peer, 4096, 1)[1]
     spawning.take_size(master, like)

@@ -1,4 +1,4 @@
-"""config.json of the OCI runtime specification (1.0.2): what crun and runc are told."""
+"""Writes config.json of the OCI runtime specification (1.0.2), as crun and runc read it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cloche.sandbox.native import CAPABILITIES
 
 _NAMESPACES = ("ipc", "uts", "mount", "cgroup")  # not pid and network: the supervisor's are as good
 
-# As `seccomp.forbid_ways_to_host` has it, which says why; the rest of that the supervisor has done.
+# The rules of `seccomp.forbid_ways_to_host` that the supervisor has not applied already.
 SECCOMP = {
     "defaultAction": "SCMP_ACT_ALLOW",
     "syscalls": [
@@ -70,7 +70,7 @@ def config(sandbox: Sandbox, command: Command, root: Path) -> dict[str, Any]:
                 "source": "proc",
                 "options": ["nosuid", "nodev", "noexec"],
             },
-            # It is there already; told, so that the runtime makes no devices of its own in it.
+            # Already mounted; named here so that the runtime makes no devices in it.
             {
                 "destination": "/dev",
                 "type": "bind",

@@ -1,7 +1,7 @@
-"""podman(1) with ``--rootfs``: no image, no daemon, and a store of its own that ends with it.
+"""podman(1) with ``--rootfs``: no image, no daemon, and a temporary store.
 
-Needs crun, the runtime that does without control groups. Podman mounts an
-/etc/hostname of its own, and drops `nodev` from the root as the runtimes do.
+Needs crun, the runtime that works without control groups. Podman mounts its own /etc/hostname, and
+drops `nodev` from the root as the runtimes do.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ _FIXED = (
 
 
 class Podman(Supervisor):
-    """Namespaces by podman, conmon and crun."""
+    """Sandboxes by podman, conmon and crun."""
 
     name = "podman"
     nature = Nature(
@@ -104,20 +104,20 @@ class Podman(Supervisor):
             if is_ready(notify, pid):
                 return Started(pid, passed=passed)
         end_all()
-        raise SandboxError("making a sandbox by podman", str(words) or "it ended without a word")
+        raise SandboxError("making a sandbox by podman", str(words) or "it failed silently")
 
     def _environment(self) -> dict[str, str]:
         return {
             "PATH": os.defpath + ":/usr/sbin:/sbin",
             "HOME": str(_STORE),
             "XDG_RUNTIME_DIR": str(_STORE),
-            # An ordinary user's namespace is entered already.
+            # An ordinary user is already in the user namespace.
             "_CONTAINERS_USERNS_CONFIGURED": "done",
             "_CONTAINERS_ROOTLESS_UID": "0",
         }
 
     def _store(self) -> list[str]:
-        """Options that let all podman's state lie in the stage, in whose end it ends."""
+        """Options that keep podman's state in the stage directory, which is removed at the end."""
         for name in _PLACES.values():
             (_STORE / name).mkdir(parents=True)
         (_STORE / "seccomp.json").write_text(json.dumps(SECCOMP))
@@ -127,7 +127,7 @@ class Podman(Supervisor):
 
 
 def _sized(command: Command) -> Command:
-    """Let a shell wait for the terminal's size: podman gives it when the command runs already."""
+    """Let a shell wait for the terminal's size, which podman sets after the command has started."""
     return replace(command, argv=("/bin/sh", "-c", _WAIT, "sh", *command.argv))
 
 

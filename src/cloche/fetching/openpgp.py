@@ -72,7 +72,7 @@ class Keyring:
 @contextmanager
 def opened(path: Path) -> Iterator[Keyring]:
     """Have gpg read a keyring, armoured or not. Raises `FetchingError`."""
-    check_means(path)
+    check_requirements(path)
     from gemato.exceptions import GematoException
     from gemato.openpgp import IsolatedGPGEnvironment
 
@@ -85,7 +85,7 @@ def opened(path: Path) -> Iterator[Keyring]:
         yield Keyring(path, environment)
 
 
-def check_means(path: Path) -> None:
+def check_requirements(path: Path) -> None:
     """See that there is gpg and a keyring, before anything is fetched.
 
     Raises `FetchingError`.

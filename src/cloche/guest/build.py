@@ -27,7 +27,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     settings, trees = phases.load(refreshed=True)
     shortcuts.take()
     package = phases.ebuild_package(request["cpv"], request["repo"], settings, trees)
-    own = prepare(package, settings, trees)
+    own = package_settings(package, settings, trees)
     check_use(request.get("use"), own)
     check_distfiles(own)
     sonames.know_the_seed()
@@ -44,7 +44,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     return {"gpkg": gpkg, "elog": said.messages}
 
 
-def prepare(package: Any, settings: Any, trees: Any) -> Any:
+def package_settings(package: Any, settings: Any, trees: Any) -> Any:
     """Settings for the package, with an empty build directory. Raises Failed."""
     from portage.dbapi.porttree import _parse_uri_map
 

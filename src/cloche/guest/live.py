@@ -29,7 +29,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     guest_settings.apply(**request["environment"], **proxies, no_proxy="", GIT_TERMINAL_PROMPT="0")
     settings, trees = phases.load(refreshed=True)
     package = phases.ebuild_package(request["cpv"], request["repo"], settings, trees)
-    own = build.prepare(package, settings, trees)
+    own = build.package_settings(package, settings, trees)
     build.check_use(request.get("use"), own)
     build.check_distfiles(own)
     with leftovers.ended(channel):

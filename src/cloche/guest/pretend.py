@@ -13,7 +13,7 @@ from typing import Any
 
 from . import elog, leftovers, phases
 from . import settings as guest_settings
-from .build import prepare
+from .build import package_settings
 from .protocol import Channel, Failed, serve
 
 
@@ -33,7 +33,7 @@ def answer(cpv: str, repo: str, settings: Any, trees: Any) -> dict[str, Any]:
     said: dict[str, Any] = {"cpv": cpv, "repo": repo, "text": None}
     try:
         package = phases.ebuild_package(cpv, repo, settings, trees)
-        own = prepare(package, settings, trees)
+        own = package_settings(package, settings, trees)
         with elog.collected(package.cpv, own) as found:
             phases.run_phase("pretend", own)
         said["elog"] = found.messages

@@ -104,7 +104,7 @@ def limits_filter() -> bytes:
     return _compiled(_LIMITS)
 
 
-def prepare() -> None:
+def compile_filters() -> None:
     """Compile the filters now, for the forks of this process, which have less time."""
     _compiled(_SHARED)
     _compiled((*_SHARED, *_LIMITS))

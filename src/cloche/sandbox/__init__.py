@@ -1,1 +1,1 @@
-"""Sandboxes by cloche's own namespaces, and the interface that all engines share (`base`)."""
+"""Sandboxes made by cloche itself, and the interface that all engines share (`base`)."""

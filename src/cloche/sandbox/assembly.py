@@ -1,9 +1,9 @@
-"""Making a sandbox's root: overlay, /dev, /proc, temporary file systems, binds, pivot.
+"""Assembles a sandbox's root: overlay, /dev, /proc, temporary file systems, binds, pivot.
 
-Runs in the first process of a sandbox, in its own mount namespace. Whatever comes from the host is
-opened as a detached mount before the root is entered, and attached after it, so that no symbolic
-link in an untrusted root can lead out of it. Mount points are made in a tmpfs that serves as the
-lowest layer, and therefore never show up in what a step has written.
+Runs in the first process of a sandbox, in its own mount namespace. Everything from the host is
+opened as a detached mount before the root is entered and attached afterwards, so that no symbolic
+link in an untrusted root can lead out of it. Mount points are made in a tmpfs that is the lowest
+layer, and so never show up in what a step writes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cloche.store.plain import make_plain
 
 # Covered by a private tmpfs until the pivot; no layer and no bind can lie there.
 _STAGE = Path("/sys")
-# The same where there is no pivot, as a tool is to enter the root, which may need the rest of /sys.
+# The same without a pivot, where a tool enters the root, which may need the rest of /sys.
 KEPT_STAGE = Path("/sys/bus")
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
@@ -83,10 +83,10 @@ def common_mounts() -> list[Mount]:
 
 
 def ready_mounts() -> list[Mount]:
-    """Make the same mounts, with /dev and /proc as whole trees: less is left for the request.
+    """Make the same mounts, with /dev and /proc as whole trees, so that less is left to do later.
 
-    They are put together in a mount namespace that is left again, so that what the host mounts
-    meanwhile will be seen.
+    They are assembled in a temporary mount namespace, so that what the host mounts until the
+    request stays visible.
     """
     loose: list[Mount] = []
     with step("putting /dev and /proc together"), _apart():
@@ -114,7 +114,7 @@ def ready_mounts() -> list[Mount]:
 
 @contextlib.contextmanager
 def _apart() -> Iterator[None]:
-    """Be in a copy of the mount namespace meanwhile."""
+    """Enter a copy of the mount namespace for the block."""
     root, here = (os.open(path, os.O_PATH | os.O_DIRECTORY) for path in ("/", "."))
     namespace = os.open("/proc/self/ns/mnt", os.O_RDONLY)
 
@@ -125,7 +125,7 @@ def _apart() -> Iterator[None]:
         os.fchdir(here)
 
     try:
-        back()  # fails before anything is done where it would fail in the end
+        back()  # if it would fail at the end, it fails now, before anything is done
         processes.unshare(processes.CLONE_NEWNS)
         mounts.make_private()
         yield
@@ -138,17 +138,16 @@ def _apart() -> Iterator[None]:
 def assemble(sandbox: Sandbox, ready: list[Mount], composed: Path | None = None) -> None:
     """Build the root that ``sandbox`` describes and make it this process's root.
 
-    ``ready`` is what `ready_mounts` gave; ``composed`` is the root where there is one already, with
-    all mount points in it.
+    ``ready`` comes from `ready_mounts`; ``composed`` is an existing root that has all mount points.
     """
     with step("making the mount namespace private"):
         mounts.make_private()
-    prepared = _prepared(sandbox, ready)
+    detached = _detached_mounts(sandbox, ready)
     with step("entering the root"):
-        root = _root(sandbox, prepared, _STAGE) if composed is None else _composed(composed)
+        root = _root(sandbox, detached, _STAGE) if composed is None else _composed(composed)
         mounts.enter_root(root)
         os.close(root)
-    _attach(sandbox, prepared)
+    _attach(sandbox, detached)
 
 
 def _composed(path: Path) -> int:
@@ -161,25 +160,25 @@ def _composed(path: Path) -> int:
 def assemble_apart(
     sandbox: Sandbox, common: list[Mount], places: Sequence[str], files: Sequence[str] = ()
 ) -> Path:
-    """Build the same root at a directory, for a tool to enter; return that.
+    """Build the same root at a directory, for a tool to enter; return the directory.
 
-    To be called in a private mount namespace. ``common`` are the mounts that it shall have beside
-    the sandbox's; on ``places``, directories, and ``files`` the tool mounts something by itself.
+    Call it in a private mount namespace. ``common`` are mounts besides the sandbox's; on the
+    directories ``places`` and the ``files`` the tool itself mounts something.
     """
-    prepared = _prepared(sandbox, common)
+    detached = _detached_mounts(sandbox, common)
     with step("making the root"):
-        os.close(_root(sandbox, prepared, KEPT_STAGE, places, files))
+        os.close(_root(sandbox, detached, KEPT_STAGE, places, files))
     root = KEPT_STAGE / "root"
     with entered(root):
-        _attach(sandbox, prepared)
-        if any(mount.target == "/dev/pts" for mount in prepared):  # a /dev of the sandbox's own
+        _attach(sandbox, detached)
+        if any(mount.target == "/dev/pts" for mount in detached):  # a /dev of the sandbox's own
             _finish_dev()
     return root
 
 
 @contextlib.contextmanager
 def entered(root: Path) -> Iterator[None]:
-    """Have ``root`` for the root meanwhile: names are looked up as in the sandbox."""
+    """Make ``root`` this process's root for the block: names are looked up as in the sandbox."""
     back, here = (os.open(path, os.O_PATH | os.O_DIRECTORY) for path in ("/", "."))
     try:
         os.chroot(root)
@@ -193,28 +192,28 @@ def entered(root: Path) -> Iterator[None]:
         os.close(here)
 
 
-def _prepared(sandbox: Sandbox, common: list[Mount]) -> list[Mount]:
+def _detached_mounts(sandbox: Sandbox, common: list[Mount]) -> list[Mount]:
     """All mounts but the root, detached, in the order in which they are attached."""
     more = [path for path in sandbox.tmpfs if path not in _OWN]
-    prepared = list(common)
-    prepared += [_temporary(path, "1777" if path in _STICKY else "0755") for path in more]
-    prepared += [_bind(bind) for bind in sandbox.binds]
-    return sorted(prepared, key=lambda mount: mount.depth)
+    detached = list(common)
+    detached += [_temporary(path, "1777" if path in _STICKY else "0755") for path in more]
+    detached += [_bind(bind) for bind in sandbox.binds]
+    return sorted(detached, key=lambda mount: mount.depth)
 
 
-def _attach(sandbox: Sandbox, prepared: list[Mount]) -> None:
+def _attach(sandbox: Sandbox, detached: list[Mount]) -> None:
     """Attach the mounts in this process's root."""
     own = _OwnFileSystems({*_OWN, *sandbox.tmpfs})
-    for mount in prepared:
+    for mount in detached:
         with step(f"mounting {mount.target}"):
-            own.prepare(mount)
+            own.make_mount_point(mount)
             mounts.move_mount(mount.fd, mount.target)
             os.close(mount.fd)
 
 
 def _root(
     sandbox: Sandbox,
-    prepared: list[Mount],
+    detached: list[Mount],
     place: Path,
     directories: Sequence[str] = (),
     files: Sequence[str] = (),
@@ -230,7 +229,7 @@ def _root(
     for name in files:
         (file := skeleton / name.lstrip("/")).parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    _make_mount_points(skeleton, prepared)
+    _make_mount_points(skeleton, detached)
     model = Path(sandbox.lowers[-1])
     cover = _cover_of(place, skeleton, model)
     top = work = None
@@ -284,8 +283,8 @@ def _like(directory: Path, model: Path) -> Path:
     return directory
 
 
-def _make_mount_points(skeleton: Path, prepared: list[Mount]) -> None:
-    for mount in prepared:
+def _make_mount_points(skeleton: Path, detached: list[Mount]) -> None:
+    for mount in detached:
         if mount.target.startswith(_INNER):
             continue  # in a file system that is not the root's
         place = skeleton / mount.target.lstrip("/")
@@ -297,13 +296,13 @@ def _make_mount_points(skeleton: Path, prepared: list[Mount]) -> None:
 
 
 class _OwnFileSystems:
-    """Knows which file systems are this sandbox's own, where mount points may be made."""
+    """The file systems that belong to this sandbox, where mount points may be made."""
 
     def __init__(self, targets: set[str]) -> None:
         self._targets = targets
         self._devices: set[int] = set()
 
-    def prepare(self, mount: Mount) -> None:
+    def make_mount_point(self, mount: Mount) -> None:
         """Make the mount point if it lies in a tmpfs of ours."""
         path = Path(mount.target)
         if not path.exists():
@@ -311,7 +310,7 @@ class _OwnFileSystems:
             while not ancestor.exists():
                 ancestor = ancestor.parent
             if ancestor.stat().st_dev not in self._devices:
-                raise FileNotFoundError(2, "nothing there to mount it on", mount.target)
+                raise FileNotFoundError(2, "there is no mount point", mount.target)
             path.parent.mkdir(parents=True, exist_ok=True)
             if mount.directory:
                 path.mkdir()
@@ -371,7 +370,7 @@ def _finish_dev() -> None:
 
 
 def _restrict_proc() -> None:
-    """Keep what speaks for the whole host from being written, and secrets from being read."""
+    """Make host-wide settings read-only, and hide secrets."""
     with step("restricting /proc"):
         for name in PROC_READ_ONLY:
             _cover(f"/proc/{name}", f"/proc/{name}")

@@ -11,7 +11,7 @@ from typing import Protocol, Self
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """A file or directory of the outside, shown at ``target`` (absolute, inside)."""
+    """A file or directory of the host, bound to the absolute path ``target`` inside."""
 
     source: Path
     target: str
@@ -20,10 +20,10 @@ class Bind:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one sandbox may use. None means: no limit of our own.
+    """What one sandbox may use. None means no limit of ours.
 
-    ``memory`` needs a control group; where none can be made (`cgroups.can_limit_memory`), which is
-    so for most ordinary users, it limits nothing.
+    ``memory`` needs a control group. Where none can be made (`cgroups.can_limit_memory`), as for
+    most ordinary users, it has no effect.
     """
 
     processes: int | None = 4096
@@ -76,16 +76,16 @@ class Ended:
 
     @property
     def ok(self) -> bool:
-        """True when the command ended by itself with status 0."""
+        """True if the command exited with status 0."""
         return self.status == 0 and not self.timed_out and not self.killed
 
 
 @dataclass(frozen=True, slots=True)
 class Nature:
-    """What an engine is: ``isolates`` names what of the host is kept out of its sandboxes.
+    """Properties of an engine: ``isolates`` names what its sandboxes hide of the host.
 
-    Without ``shares_kernel`` sandboxes have a kernel of their own: a FIFO that is bound in does not
-    reach the other side; nor does a listening socket, without ``sockets``. ``caution`` is said
+    Without ``shares_kernel`` sandboxes have their own kernel: a bound FIFO does not connect to the
+    host, nor does a listening socket unless ``sockets``. ``caution`` is a warning that is printed
     whenever the engine is used.
     """
 
@@ -97,13 +97,13 @@ class Nature:
 
 
 class Process(Protocol):
-    """A running command; when it ends, every process of its sandbox has ended."""
+    """A running command. When it ends, every process of its sandbox has ended."""
 
     def wait(self, timeout: float | None = None) -> Ended | None:
-        """Wait for the end; None when ``timeout`` seconds passed first. May be called again."""
+        """Wait for the end; None after ``timeout`` seconds. May be called again."""
 
     def kill(self) -> None:
-        """End the whole sandbox at once. Harmless when it ended already."""
+        """End the whole sandbox at once. Does nothing if it has ended."""
 
 
 class Engine(Protocol):

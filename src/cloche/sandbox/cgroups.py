@@ -1,8 +1,8 @@
-"""Control groups for the limits that rlimits cannot express. Where none can be made: nothing.
+"""Control groups for limits that rlimits cannot express; optional, as not every host allows them.
 
-Moving a process into a group costs some 20 ms, far more than all else that a start does. Therefore
-an engine's launcher enters one group for all its sandboxes, once, and a sandbox gets a group of its
-own only for limits tighter than that.
+Moving a process into a group takes some 20 ms, far more than the rest of a start. So an engine's
+launcher enters one group for all its sandboxes, and a sandbox gets its own group only for tighter
+limits.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _TRIES, _PAUSE = 125, 0.002  # seconds
 
 
 def create_for_engine() -> tuple[str, ...]:
-    """Make the group of all sandboxes. Real root needs it: RLIMIT_NPROC does not hold for uid 0.
+    """Make the group of all sandboxes. Real root needs it: RLIMIT_NPROC does not apply to uid 0.
 
-    What killed programs could not remove goes first, whatever it was made for.
+    Groups that killed programs left behind are removed first.
     """
     controllers = {controller for controller, _ in _FILES}
     places = {parent for each in controllers for _, parent in _parents(each)}
@@ -99,7 +99,7 @@ def remove(paths: Iterable[str], tries: int = _TRIES) -> None:
 
 
 def _remove(directory: Path, tries: int) -> None:
-    """Remove one group; those who have just been killed may still be leaving it."""
+    """Remove one group; processes that were just killed may still be in it."""
     for _ in range(tries):
         try:
             directory.rmdir()
@@ -138,9 +138,9 @@ def _make(parent: Path, name: str) -> Path:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove empty groups of processes that were killed before they could; nobody else's.
+    """Remove empty groups that killed cloche processes left behind, and no others.
 
-    A group with processes is that of a program in another PID namespace, which goes on.
+    A group with processes belongs to a program in another PID namespace that still runs.
     """
     for path in parent.glob("cloche-*-*"):
         named = _OURS.fullmatch(path.name)

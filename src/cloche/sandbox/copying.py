@@ -1,8 +1,8 @@
-"""Copying between descriptors, and reading what others write: sandboxes, programs, machines.
+"""Copying between descriptors, and reading the output of sandboxes, programs and machines.
 
-Nothing in a sandbox may hold a descriptor of a host's file. What it writes goes into a pipe; a
-thread of ours copies that to the file (`written_to`). What is read into memory has a limit
-(`collect`, `lines`): whoever writes is not trusted to end.
+No sandbox may hold a descriptor of a host's file. It writes into a pipe, and a thread of ours
+copies to the file (`written_to`). What is read into memory has a limit (`collect`, `lines`), as
+an untrusted writer may never stop.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ LONGEST_LINE = 1 << 20  # bytes
 class Copy:
     """Copies from one descriptor to another until the end of the first, and counts the bytes.
 
-    Where nobody reads any more, or ``limit`` bytes were written, what is left is counted and
-    dropped: no writer is ever kept waiting. With ``until_unread`` the copy ends where nobody reads
-    any more, as a pipe does. ``then`` is called at the end.
+    When the reader is gone, or after ``limit`` bytes, the rest is counted and dropped, so that no
+    writer blocks. With ``until_unread`` the copy ends when the reader is gone, as a pipe does.
+    ``then`` is called at the end.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Copy:
             return self._moved.wait_for(lambda: self.copied >= count, timeout)
 
     def _run(self) -> None:
-        with contextlib.suppress(OSError):  # EIO: nobody has the terminal open any more
+        with contextlib.suppress(OSError):  # EIO: no process has the terminal open
             while data := os.read(self._source, _BLOCK):
                 self._write(data)
                 with self._moved:
@@ -87,7 +87,7 @@ class Copy:
 
 
 class Outlet:
-    """A pipe into a file of the host: `writer` is for a sandbox, and is closed here once given."""
+    """A pipe into a file of the host. `writer` is for a sandbox, and is closed here afterwards."""
 
     def __init__(self, file: IO[bytes], limit: int | None) -> None:
         self._reader, self.writer = os.pipe2(os.O_CLOEXEC)
@@ -101,13 +101,13 @@ class Outlet:
         return self._copy.over
 
     def given(self) -> None:
-        """The sandbox has the writing end: let go of ours, so that its end is seen."""
+        """Close our writing end, now that the sandbox has its own, so that its end is seen."""
         if self.writer >= 0:
             os.close(self.writer)
             self.writer = -1
 
     def close(self) -> None:
-        """Wait until all is in the file. To be called when no process of the sandbox is left."""
+        """Wait until all is in the file. Call it when no process of the sandbox is left."""
         self.given()
         self._copy.join()
         os.close(self._reader)
@@ -115,7 +115,7 @@ class Outlet:
 
 @contextmanager
 def written_to(file: IO[bytes], limit: int | None = None) -> Iterator[Outlet]:
-    """Give a pipe whose other end is copied to ``file``, of which at most ``limit`` bytes."""
+    """Give a pipe that is copied to ``file``, at most ``limit`` bytes."""
     outlet = Outlet(file, limit)
     try:
         yield outlet
@@ -124,7 +124,7 @@ def written_to(file: IO[bytes], limit: int | None = None) -> Iterator[Outlet]:
 
 
 def lines(fd: int, longest: int = LONGEST_LINE) -> Iterator[bytes]:
-    """Lines from a descriptor as they come, with their ends; those that are longer, in pieces."""
+    """Lines from a descriptor as they come, with their ends; overlong lines come in pieces."""
     rest = b""
     while data := os.read(fd, _BLOCK):
         *whole, rest = (rest + data).split(b"\n")
@@ -137,7 +137,7 @@ def lines(fd: int, longest: int = LONGEST_LINE) -> Iterator[bytes]:
 
 
 def collect(fds: Sequence[int], most: int, seconds: float | None = None) -> tuple[bytes, ...]:
-    """All that comes from descriptors, whichever is first, until the end of each.
+    """Read several descriptors at once, each to its end.
 
     Raises OverflowError when one gives more than ``most`` bytes, TimeoutError after ``seconds``.
     """

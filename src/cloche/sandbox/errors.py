@@ -1,4 +1,4 @@
-"""What can go wrong with engines: the host lacks something, or one sandbox cannot be made."""
+"""Errors of engines: the host lacks something, or a sandbox cannot be made."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from cloche.errors import ClocheError, Exit
 
 
 class SandboxError(ClocheError):
-    """A sandbox could not be made, or its program not be started.
+    """A sandbox could not be made, or its program could not be started.
 
-    ``step`` says what was being done, ``message`` how the kernel answered, ``errno`` is 0 where no
-    system call was at fault.
+    ``step`` says what was being done, ``message`` why it failed; ``errno`` is 0 if no system call
+    failed.
     """
 
     status = Exit.HOST
@@ -23,13 +23,13 @@ class SandboxError(ClocheError):
 
 
 class ProgramError(SandboxError):
-    """The sandbox was there, but its ``cwd`` could not be entered or ``argv[0]`` not executed."""
+    """The sandbox was made, but ``cwd`` could not be entered or ``argv[0]`` not executed."""
 
     status = Exit.FAILED
 
 
 class LauncherError(SandboxError):
-    """The engine's launcher, process ``pid``, has ended, and with it all of its sandboxes."""
+    """The engine's launcher, process ``pid``, has ended, and all of its sandboxes with it."""
 
     def __init__(self, pid: int) -> None:
         super().__init__(
@@ -41,7 +41,7 @@ class LauncherError(SandboxError):
 
 
 class HostError(ClocheError):
-    """The host lacks what sandboxes need; ``command`` mends it."""
+    """The host lacks something that sandboxes need; ``command`` provides it."""
 
     status = Exit.HOST
 

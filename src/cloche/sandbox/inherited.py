@@ -1,8 +1,7 @@
-"""What a process inherits without asking: ids, limits, modes. Here all of it becomes the same
-everywhere, because what a host has set up must not show in what is built.
+"""Resets what a process inherits (ids, limits, modes), so that results do not depend on the host.
 
-Left as the host has them, on purpose: niceness, scheduling policy and the CPUs to run on, which are
-the wish of the user who started cloche.
+Niceness, scheduling policy and CPU affinity stay: they are the choice of the user who started
+cloche.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from cloche.sandbox.base import Limits
 
 _UNLIMITED = resource.RLIM_INFINITY
 _FIXED = {
-    # Of one byte, not of none: that forbids a dump into the host's core_pattern program, too.
+    # One byte, not zero: that also prevents a dump to the host's core_pattern program.
     resource.RLIMIT_CORE: 1,
     resource.RLIMIT_CPU: _UNLIMITED,
     resource.RLIMIT_DATA: _UNLIMITED,
@@ -38,7 +37,7 @@ _NAMES = {
 
 
 def reset() -> None:
-    """Be plain uid 0 with the usual umask and personality."""
+    """Become uid 0 with the usual umask and personality."""
     os.umask(0o022)
     os.setgroups([])
     os.setresgid(0, 0, 0)
@@ -47,13 +46,13 @@ def reset() -> None:
 
 
 def limit(limits: Limits) -> None:
-    """Set every limit; an ordinary user's stay below what the host has forbidden to exceed."""
+    """Set every limit; an ordinary user's stay below the host's hard limits."""
     for kind, (soft, hard) in _wanted(limits).items():
         _set(kind, soft, hard)
 
 
 def possible(limits: Limits) -> dict[str, tuple[int, int]]:
-    """Return what `limit` would set, by name, for a tool that is to do it."""
+    """Return the limits that `limit` sets, by name, for tools that set them themselves."""
     free = _may_raise()
     found = {}
     for kind, (soft, hard) in _wanted(limits).items():
@@ -76,7 +75,7 @@ def _wanted(limits: Limits) -> dict[int, tuple[int, int]]:
 
 
 def _may_raise() -> bool:
-    """Whether hard limits can be raised: by a right that holds in the first user namespace only."""
+    """Whether hard limits can be raised, which needs a capability in the first user namespace."""
     return userns.is_real_root() and bool(
         processes.effective_capabilities() >> processes.CAPABILITIES["SYS_RESOURCE"] & 1
     )

@@ -1,8 +1,8 @@
-"""The first process of a sandbox: prepares everything, starts the command, and reaps.
+"""The first process of a sandbox: sets it up, starts the command, and reaps.
 
 It is pid 1 of the sandbox's pid namespace, so the kernel ends all others when it ends, and it ends
-when the command's own process does. It enforces the time limit itself, out of the command's reach:
-pid 1 takes no signals from inside, and has no more rights than the command.
+with the command's own process. It enforces the time limit out of the command's reach: pid 1 gets no
+signals from inside, and has no more capabilities than the command.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ _EXAMPLE = wire.Request(Sandbox(("/",) * 100, None), Command(("true",), {}))
 
 
 def run(runtime: Runtime, requests: socket.socket, launcher: int, *, network: bool) -> NoReturn:
-    """Be a sandbox: make ready what all have in common, wait for the request, carry it out.
+    """Run as a sandbox's first process: set up what all have in common, then serve one request.
 
-    The request comes as descriptors: itself, report channel, 0, 1, 2, and the extra ones.
-    ``launcher`` is a pidfd of the launcher, in whose death this process follows.
+    A request is a list of descriptors: the request itself, report channel, 0, 1, 2, extra ones.
+    ``launcher`` is a pidfd of the launcher; this process ends with it.
     """
     channel: socket.socket | None = None
     try:
@@ -38,7 +38,7 @@ def run(runtime: Runtime, requests: socket.socket, launcher: int, *, network: bo
         _follow(launcher)
         processes.close_all_but([requests.fileno()])
         common: list[Mount] | None = None
-        with contextlib.suppress(ClocheError):  # is tried once more when somebody is there to hear
+        with contextlib.suppress(ClocheError):  # tried again for the request, which gets the error
             common = runtime.make_ready(network=network)
             wire.unpack(wire.pack(_EXAMPLE))  # what it touches is this process's own from then on
         _, (request_fd, channel_fd, *streams) = wire.receive(requests)
@@ -57,7 +57,7 @@ def run(runtime: Runtime, requests: socket.socket, launcher: int, *, network: bo
 
 
 def failure(error: BaseException) -> dict[str, Any]:
-    """Say what went wrong, for the wire."""
+    """An error as a report."""
     if not isinstance(error, ClocheError):
         error = ClocheError(f"{type(error).__name__}: {error}")
     data = error.as_data()
@@ -65,18 +65,18 @@ def failure(error: BaseException) -> dict[str, Any]:
 
 
 def _short(text: str) -> str:
-    """A text that a report has room for: names can be as long as arguments."""
+    """A text cut to fit into a report: names can be as long as arguments."""
     return text if len(text) <= _TEXT else f"{text[: _TEXT // 2]}…{text[-_TEXT // 2 :]}"
 
 
 def forbid_imports() -> None:
-    """Let no module be loaded any more: after the pivot it would come from the untrusted root."""
+    """Forbid loading modules: after the pivot they would come from the untrusted root."""
     sys.meta_path.clear()
     sys.path.clear()
 
 
 def _follow(launcher: int) -> None:
-    """Die with the launcher; take signals as a fresh process does, with SIGCHLD kept waiting."""
+    """End with the launcher; take signals as a fresh process does, with SIGCHLD blocked."""
     os.setsid()
     processes.forget_command_line(b"cloche-sandbox")
     processes.die_with_parent(signal.SIGKILL)

@@ -1,9 +1,9 @@
 """The launcher: a small single-threaded process that forks sandboxes for an engine.
 
-Forked from a process without threads, the command line's or a broker's (`cloche.broker`), with
-everything imported, it starts a sandbox in the time of a fork; starting a Python for each would
-take twenty times as long. It ends when the engine closes its socket or the process that forked it
-dies, and every sandbox follows it.
+It is forked from a process without threads, the command line or a broker (`cloche.broker`), with
+all modules imported, so that a sandbox starts in the time of a fork; a new Python would take twenty
+times as long. It ends when the engine closes its socket or its parent dies, and every sandbox ends
+with it.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from cloche.sandbox import (
 )
 from cloche.sandbox.runtime import Runtime
 
-_IDLE = 10  # milliseconds without a request until a spare is made, out of the way of starts
+_IDLE = 10  # milliseconds without a request until a spare is made, so as not to delay starts
 
 
 @dataclass(slots=True)
 class Launcher:
-    """A launcher as an engine holds it: ``socket`` takes requests, ``pidfd`` is readable when it
-    has ended. ``groups`` are the control groups that this process has made for it.
+    """An engine's handle of a launcher: ``socket`` takes requests, ``pidfd`` is readable when it
+    has ended. ``groups`` are the control groups that were made for it.
     """
 
     pid: int
@@ -47,18 +47,18 @@ class Launcher:
         return self.closed or readable(self.pidfd, within)
 
     def close(self) -> None:
-        """Let it end, and wait for that."""
+        """End it, and wait until it has ended."""
         self.socket.close()
         readable(self.pidfd, None)
         self.closed = True
-        with contextlib.suppress(ChildProcessError):  # it is another process's child
+        with contextlib.suppress(ChildProcessError):  # a child of the broker
             os.waitid(os.P_PIDFD, self.pidfd, os.WEXITED)
         os.close(self.pidfd)
         cgroups.remove(self.groups)
 
 
 def readable(fd: int, timeout: float | None) -> bool:
-    """Wait until a descriptor is readable, as that of a process that ended is."""
+    """Wait until a descriptor is readable; a pidfd is when its process has ended."""
     poll = select.poll()
     poll.register(fd, select.POLLIN)
     return bool(poll.poll(None if timeout is None else max(0, timeout * 1000)))
@@ -73,10 +73,10 @@ def fork_launcher(runtime: Runtime) -> Launcher:
         groups += cgroups.create_for_tool()
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     programs.registered_interpreters()  # while /proc is the host's
-    seccomp.prepare()
+    seccomp.compile_filters()
     parent = os.getpid()
     gc.freeze()  # pages of objects that no collector touches stay shared
-    # Ctrl-C is for the command line: in the child it would be an exception of Python's own code.
+    # Ctrl-C is for the command line: in the child it would raise in the midst of Python's fork.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, processes.INTERRUPTS)
     pid = os.fork()
     if pid == 0:
@@ -94,7 +94,7 @@ def fork_launcher(runtime: Runtime) -> Launcher:
 
 def _serve(requests: socket.socket, parent: int, runtime: Runtime, mask: set[int]) -> NoReturn:
     gc.disable()
-    os.setsid()  # Ctrl-C is for the command line to act upon
+    os.setsid()  # Ctrl-C is for the command line to handle
     processes.die_with_parent(signal.SIGKILL)
     if os.getppid() != parent:
         os._exit(1)
@@ -108,19 +108,19 @@ def _serve(requests: socket.socket, parent: int, runtime: Runtime, mask: set[int
     for stream in (0, 1, 2):
         os.dup2(null, stream)
     processes.close_all_but([0, 1, 2, requests.fileno()])
-    nursery = _Nursery(runtime, os.pidfd_open(os.getpid()))
+    forker = _Forker(runtime, os.pidfd_open(os.getpid()))
     waiting = select.poll()
     waiting.register(requests, select.POLLIN)
     while True:
         if not waiting.poll(_IDLE):
-            nursery.provide()
+            forker.provide()
         report, fds = wire.receive(requests)
         if report is None:
             os._exit(0)
         answer: dict[str, Any] = {"id": report["id"]}
         pidfds: list[int] = []
         try:
-            pidfds = [nursery.hand_over(fds, network=report["network"])]
+            pidfds = [forker.hand_over(fds, network=report["network"])]
         except OSError as error:
             answer.update(errno=error.errno, what=error.strerror)
         with contextlib.suppress(OSError):
@@ -129,8 +129,8 @@ def _serve(requests: socket.socket, parent: int, runtime: Runtime, mask: set[int
             os.close(fd)
 
 
-class _Nursery:
-    """Forks sandboxes, one ahead of its request: half of what a start takes is done by then."""
+class _Forker:
+    """Forks sandboxes, one of them ahead of its request, which halves the time of a start."""
 
     def __init__(self, runtime: Runtime, launcher: int) -> None:
         self._runtime = runtime
@@ -138,9 +138,9 @@ class _Nursery:
         self._spare: tuple[int, socket.socket] | None = None
 
     def provide(self) -> None:
-        """Have a spare sandbox, without network as nearly all are."""
+        """Make a spare sandbox, without network as nearly all are."""
         if self._spare is None:
-            with contextlib.suppress(OSError):  # the next request meets it again, and reports it
+            with contextlib.suppress(OSError):  # the next request gets the error, and reports it
                 self._spare = self._fork(network=False)
 
     def hand_over(self, fds: Sequence[int], *, network: bool) -> int:

@@ -1,7 +1,7 @@
-"""An engine whose sandboxes are processes of this machine, started by a launcher.
+"""An engine whose sandboxes are processes of this host, started by a launcher.
 
-It only needs the launcher's socket, so the launcher may be a child of another process: what has
-threads gets one from a broker (`cloche.broker`).
+It only needs the launcher's socket, so the launcher may be a child of another process: programs
+with threads get one from a broker (`cloche.broker`).
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ _HOST_NAME = re.compile(
     r"[A-Za-z0-9]([A-Za-z0-9.-]{0,62}[A-Za-z0-9])?"
 )  # hostname(7), and 64 bytes
 
-_SETTLED = 0.5  # seconds in which a launcher that dies ends before all know of it
+_SETTLED = 0.5  # seconds between the end of a sandbox and that of the launcher that caused it
 
 
 class LocalProcess:
-    """A command in a sandbox, held by the descriptor of the sandbox's first process."""
+    """A command in a sandbox, with a pidfd of the sandbox's first process."""
 
     def __init__(
         self, pidfd: int, channel: socket.socket, groups: tuple[str, ...], launcher: Launcher
@@ -67,7 +67,7 @@ class LocalProcess:
         with self._lock:
             if self._ended is not None:
                 return self._result()
-            watched = os.dup(self._pidfd)  # another thread may collect, and close, meanwhile
+            watched = os.dup(self._pidfd)  # another thread may collect and close it
         try:
             if self._terminal is not None:
                 ready = self._terminal.serve(watched, timeout)
@@ -100,8 +100,8 @@ class LocalProcess:
         return self._ended
 
     def _collect(self) -> Ended | LauncherError:
-        """Read how it ended. Without a report it was killed: from here, by the kernel, or because
-        the launcher has died.
+        """Read how it ended. Without a report it was killed: by us, by the kernel, or because the
+        launcher died.
         """
         report, _ = wire.receive(self._channel, socket.MSG_DONTWAIT)
         self._channel.close()
@@ -157,7 +157,7 @@ class LocalEngine:
             opened.callback(os.close, null)
             packed = wire.pack(request)
             opened.callback(os.close, packed)
-            # What a terminal is joined to stays outside; only its size is taken over.
+            # The caller's terminal stays outside; the sandbox's only takes its size.
             default = 1 if command.tty else null
             streams = [default if fd is None else fd for fd in (stdin, stdout, stderr)]
             try:
@@ -182,7 +182,7 @@ class LocalEngine:
         return process
 
     def close(self) -> None:
-        """End all sandboxes and the launcher. Harmless the second time."""
+        """End all sandboxes and the launcher. May be called twice."""
         with self._lock:
             if self._closed:
                 return
@@ -240,7 +240,7 @@ def open_local(runtime: Runtime) -> LocalEngine:
 
 
 def _check(sandbox: Sandbox, command: Command, fds: Iterable[int]) -> None:
-    """Refuse at once, in one way, what each tool would refuse or alter in its own."""
+    """Refuse what tools would refuse or change, each in its own way."""
     for wrong in _wrong(sandbox, command, fds):
         raise SandboxError("making a sandbox", wrong)
 
@@ -268,7 +268,7 @@ def _wrong(sandbox: Sandbox, command: Command, fds: Iterable[int]) -> Iterator[s
 
 
 def _failure(report: dict[str, Any] | None) -> SandboxError:
-    """Make the error that a sandbox's report, or its silence, stands for."""
+    """The error for a sandbox's report, or for the lack of one."""
     if report is None:
         return SandboxError("making a sandbox", "it ended before its command was started")
     return reported(report, "making a sandbox")

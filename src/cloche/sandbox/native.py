@@ -21,9 +21,9 @@ from cloche.sandbox.launcher import fork_launcher
 from cloche.sandbox.local import LocalEngine
 from cloche.sandbox.runtime import Runtime, Started
 
-# What Portage's phases and merges need. Not MKNOD: real devices cannot be made in a user namespace,
-# and root's results must not differ from an ordinary user's. Not DAC_READ_SEARCH: with it a real
-# root opens files of the host by handle. Not SYS_ADMIN: no mounts, no namespaces.
+# What Portage's phases and merges need. Not MKNOD: devices cannot be made in a user namespace, and
+# root's results must not differ from an ordinary user's. Not DAC_READ_SEARCH: with it real root
+# opens files of the host by handle. Not SYS_ADMIN: no mounts, no namespaces.
 CAPABILITIES = (
     "CHOWN",
     "DAC_OVERRIDE",
@@ -42,7 +42,7 @@ KEPT = tuple(processes.CAPABILITIES[name] for name in CAPABILITIES)
 
 
 class Native(Runtime):
-    """Namespaces, mounts and limits by cloche's own hands."""
+    """Namespaces, mounts and limits made by cloche itself."""
 
     name = "native"
     nature = Nature(
@@ -51,12 +51,12 @@ class Native(Runtime):
     )
 
     def __init__(self, composed: Path | None = None) -> None:
-        """All sandboxes have one root, ``composed``, where the caller has made it."""
+        """With ``composed`` all sandboxes use that root, which the caller has made."""
         self._composed = composed
 
     def make_ready(self, *, network: bool) -> list[Mount]:
-        """Enter what needs no knowledge of the request, and make the mounts that all have."""
-        with step("leaving what the host has set"):
+        """Enter the namespaces that do not depend on the request, and make the common mounts."""
+        with step("resetting inherited attributes"):
             inherited.reset()
         with step("entering new namespaces"):
             processes.unshare(processes.CLONE_NEWIPC)
@@ -71,11 +71,11 @@ class Native(Runtime):
     def start(
         self, request: wire.Request, common: list[Mount] | None, streams: Sequence[int]
     ) -> Started:
-        """Become the first process of the sandbox that was asked for, and start its command."""
+        """Become the first process of the requested sandbox, and start its command."""
         if common is None:
-            _separate()  # where the host's mount namespace is not ours to mount in
+            _separate()  # mounting is not allowed in the host's mount namespace
             common = self.make_ready(network=request.sandbox.network)
-        prepare(request, common, self._composed)
+        enter_sandbox(request, common, self._composed)
         command = request.command
         if not command.tty:
             return Started(spawning.spawn_command(command, streams, request.fds))
@@ -94,7 +94,7 @@ class NativeEngine(LocalEngine):
 
 
 def own_network() -> None:
-    """Enter a network namespace with nothing but a loopback device, which is set up."""
+    """Enter a network namespace with only a loopback device, which is configured."""
     with step("entering a new network namespace"):
         processes.unshare(processes.CLONE_NEWNET)
     with step("switching on the loopback device"):
@@ -102,18 +102,18 @@ def own_network() -> None:
 
 
 def forbid_shared() -> None:
-    """Leave what no namespace keeps apart, keyrings too; nothing on kernels without seccomp."""
+    """Drop access to what no namespace isolates; does nothing on kernels without seccomp."""
     with contextlib.suppress(OSError):
         processes.new_session_keyring()
         seccomp.forbid_shared()
 
 
-def prepare(
+def enter_sandbox(
     request: wire.Request,
     common: list[Mount],
     composed: Path | None = None,
 ) -> None:
-    """Turn a process that is ready into the first one of the sandbox that was asked for."""
+    """Make this process the first one of the requested sandbox: root, limits, capabilities."""
     cgroups.join(request.cgroups)
     _separate()
     with step("setting the host name"):

@@ -1,10 +1,10 @@
-"""Looking at a program before a sandbox executes it: nothing of the host's may get executed.
+"""Checks a program before a sandbox executes it, so that no program of the host is executed.
 
-/proc/self/exe of whoever is about to execute the command is still the host's Python, reached by a
-link that goes round the sandbox's root, on the host's own mount. Once that ran as a program of the
-sandbox, root in there could change it, to setuid for one. So no link of that kind may be on the way
-to the program, to the interpreter of a script, or to what the host executes other formats with.
-Whatever is executed later has a /proc/self/exe of the sandbox's.
+The process that is about to execute the command is still the host's Python, and /proc/self/exe is a
+link to it on the host's own mount, past the sandbox's root. If that ran as a program of the
+sandbox, root inside could change it, for example to setuid. So no such link may be on the way to
+the program, to the interpreter of a script, or to an interpreter that binfmt_misc registers.
+Programs executed later have a /proc/self/exe inside the sandbox.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _REGISTERED = Path("/proc/sys/fs/binfmt_misc")
 
 
 def check(path: str) -> None:
-    """Raise OSError for a program that is not there, or leads out of the root."""
+    """Raise OSError if the program does not exist, or leads out of the root."""
     name: bytes | None = os.fsencode(path)
     for _ in range(_SCRIPTS):
         if name is None:
@@ -36,12 +36,12 @@ def check(path: str) -> None:
         except OSError as error:
             if error.errno == errno.ELOOP:
                 raise
-    # What else may hinder the kernel, it will say itself.
+    # The kernel reports all other faults itself.
 
 
 @functools.cache
 def registered_interpreters() -> tuple[bytes, ...]:
-    """What binfmt_misc looks up inside; to be called first where /proc is the host's."""
+    """What binfmt_misc looks up inside. The first call must see the host's /proc."""
     found = []
     for entry in _REGISTERED.glob("*") if _REGISTERED.is_dir() else ():
         if entry.name not in ("register", "status"):
@@ -52,7 +52,7 @@ def registered_interpreters() -> tuple[bytes, ...]:
 
 
 def _interpreter(name: bytes) -> bytes | None:
-    """Return what a script names as its interpreter; None for what is no script."""
+    """Return the interpreter that a script names; None if it is not a script."""
     try:
         fd = paths.open_plain(name, os.O_RDONLY | os.O_NONBLOCK)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Collecting the processes of a sandbox: as its pid 1, in whose pid namespace all of them are."""
+"""Reaps the processes of a sandbox, as pid 1 of its pid namespace."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 
 def reap(main: int, timeout: float | None) -> dict[str, Any]:
-    """Collect children until ``main`` ends or its time is up; then end and count the rest."""
+    """Reap children until ``main`` ends or its time is up; then end and count the rest."""
     deadline = None if timeout is None else time.monotonic() + timeout
     status: int | None = None
     timed_out = False
@@ -31,7 +31,7 @@ def reap(main: int, timeout: float | None) -> dict[str, Any]:
 
 
 def end_all() -> None:
-    """End all other processes of this pid namespace, and collect them."""
+    """End all other processes of this pid namespace, and reap them."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(-1, signal.SIGKILL)
     with contextlib.suppress(ChildProcessError):
@@ -40,7 +40,7 @@ def end_all() -> None:
 
 
 def report(status: int, *, timed_out: bool = False) -> dict[str, Any]:
-    """How it ended, for the wire: ``status`` as a wait status, negative for a signal."""
+    """A report of how it ended: ``status`` as a wait status, negative for a signal."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return {
         "status": status if status >= 0 else 128 - status,

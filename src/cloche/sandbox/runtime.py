@@ -1,7 +1,7 @@
-"""A way to make a sandbox: what an engine's launcher does for a request, in the sandbox's first
-process. Native does all of it itself; the other engines start a tool (`supervisor`).
+"""What an engine does for a request in the sandbox's first process: the base of all runtimes.
 
-Everything that a way needs must be imported when the launcher is forked: later, no module can be.
+The native runtime does all of it itself; other engines start a tool (`supervisor`). Modules must be
+imported before the launcher is forked: afterwards none can be.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from cloche.sandbox.wire import Request
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """A command that runs: the child whose end is the sandbox's, and descriptors.
+    """A running command: the child with which the sandbox ends, and descriptors.
 
-    ``passed`` go to the caller (a terminal's master), ``kept`` stay open in the first process.
+    ``passed`` are sent to the caller (a terminal's master), ``kept`` stay open in this process.
     """
 
     pid: int
@@ -39,21 +39,21 @@ class Runtime(ABC):
 
     @classmethod
     def make(cls, tool: str | None) -> Self:
-        """Make the way; ``tool`` is the wanted one of several. Raises SandboxError."""
+        """Make the runtime; ``tool`` chooses one of several. Raises SandboxError."""
         if tool is not None:
-            raise SandboxError(f"making the engine {cls.name}:{tool}", "it has no choice of tools")
+            raise SandboxError(f"making the engine {cls.name}:{tool}", "it takes no tool")
         return cls()
 
     @classmethod
     def provide(cls) -> None:
-        """Fetch what the engine needs and can have without being installed, when it is chosen."""
+        """Fetch what the engine needs and cloche can provide; called when it is chosen."""
         return
 
     @abstractmethod
     def make_ready(self, *, network: bool) -> list[Mount]:
-        """Do what needs no knowledge of the request; return the mounts that all sandboxes have.
+        """Do what does not depend on the request; return the mounts of all sandboxes.
 
-        Not the mount namespace: mounts that the host makes until the request comes must be seen.
+        The mount namespace comes later: what the host mounts until the request must be visible.
         """
 
     @abstractmethod
@@ -62,10 +62,10 @@ class Runtime(ABC):
     ) -> Started:
         """Make the sandbox and start the command. Raises SandboxError.
 
-        ``common`` is what `make_ready` gave, None where it failed; ``streams`` are 0, 1, 2 and
-        then the extra descriptors, in the order of ``request.fds``.
+        ``common`` comes from `make_ready`, None if it failed; ``streams`` are 0, 1, 2 and the
+        extra descriptors, in the order of ``request.fds``.
         """
 
     def attend(self, started: Started, request: Request) -> dict[str, Any]:
-        """Wait for the end, or the time limit, and report it; no child may be left."""
+        """Wait for the end or the time limit, end all children, and return a report."""
         return reaping.reap(started.pid, request.command.timeout)

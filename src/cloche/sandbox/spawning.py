@@ -1,6 +1,7 @@
-"""Starting a program from a sandbox's first process: with posix_spawn, which borrows its memory
-until the exec, as copying the page tables of a Python takes longer than all of the exec. What it
-cannot set for the new process, the first one takes on itself and passes on.
+"""Starts a program from a sandbox's first process with posix_spawn(3).
+
+It shares memory until the exec, as copying the page tables of a Python takes longer than the exec.
+Attributes that posix_spawn cannot set, the first process sets for itself and passes on.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ def spawn(
     here) open. ``terminal`` becomes its controlling terminal. Returns the pid after the exec.
     """
     free = max(fds) + 1
-    # Out of each other's way first; a copy that is closed by the exec unless it gets its number.
+    # High numbers first, so that they do not clash; the exec closes these copies.
     moved = [(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, free), number) for number, fd in fds.items()]
     actions: list[tuple[int, int, int] | tuple[int, int, str, int, int]]
     actions = [(os.POSIX_SPAWN_DUP2, fd, number) for fd, number in moved]
-    if terminal is not None:  # the first that the leader of a session opens becomes its own
+    if terminal is not None:  # a session leader's first open terminal is its controlling one
         actions.append((os.POSIX_SPAWN_OPEN, 0, terminal, os.O_RDWR, 0))
     try:
         return os.posix_spawn(
@@ -49,7 +50,7 @@ def spawn(
 def spawn_command(
     command: Command, streams: Sequence[int], numbers: Sequence[int], *, terminal: str | None = None
 ) -> int:
-    """Start the command itself, where this process's root is the sandbox's."""
+    """Start the command in a process whose root is the sandbox's."""
     fds = dict(zip((0, 1, 2, *numbers), streams, strict=True))
     enter(command)
     with started(f"executing {command.argv[0]}"):
@@ -57,7 +58,7 @@ def spawn_command(
 
 
 def enter(command: Command) -> None:
-    """Make the command's directory this process's."""
+    """Change to the command's directory."""
     with started(f"entering the directory {command.cwd}"):
         here = paths.open_plain(command.cwd, os.O_PATH | os.O_DIRECTORY)
         os.fchdir(here)
@@ -82,7 +83,7 @@ def _found(command: Command) -> str:
 
 
 def check(command: Command) -> None:
-    """Raise what `spawn_command` would, for a command that another program is to start."""
+    """Raise what `spawn_command` would raise, for a command that a tool starts."""
     enter(command)
     with started(f"executing {command.argv[0]}"):
         path = Path(find(command))
@@ -92,21 +93,21 @@ def check(command: Command) -> None:
 
 
 def open_terminal(like: int) -> tuple[int, int]:
-    """Open a terminal, as large from the start as the caller's: programs ask once, at their own."""
+    """Open a terminal with the size of the caller's, as programs may ask only once."""
     master, slave = os.openpty()
     take_size(slave, like)
     return master, slave
 
 
 def take_size(terminal: int, like: int) -> None:
-    """Make a terminal as large as the caller's, where that is one."""
+    """Give a terminal the size of the caller's, if that is a terminal."""
     with contextlib.suppress(termios.error):
         termios.tcsetwinsize(terminal, termios.tcgetwinsize(like))
 
 
 @contextlib.contextmanager
 def started(doing: str) -> Iterator[None]:
-    """Say of a failure what was being done for the command."""
+    """Turn an OSError into a ProgramError that says what was being done."""
     try:
         yield
     except OSError as error:

@@ -1,9 +1,9 @@
-"""The supervisor: the first process of a foreign engine's sandbox, in which a tool makes the rest.
+"""The supervisor: the first process of a sandbox that a tool makes (bubblewrap, podman, …).
 
-It is to the tool what native's first process is to a command: pid 1 of a pid namespace around all
-that the tool starts, daemons too, so that nothing outlives it. In a mount namespace of its own it
-composes the same root as native, with the same mounts, at a directory; the tool makes namespaces
-of its own and enters that. Whatever dies, the kernel removes all of it, and results are equal.
+It is pid 1 of a pid namespace around all that the tool starts, daemons too, so that nothing
+outlives it. In its own mount namespace it composes the same root as the native engine, with the
+same mounts, at a directory; the tool makes its own namespaces and enters that root. Whatever dies,
+the kernel cleans up, and results are equal.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _WORDS = 4096  # bytes of what a tool said that go into an error: its end
 
 
 class Supervisor(Runtime):
-    """What all tools have in common. A tool has `launch`."""
+    """The base of all tools, which implement `launch`."""
 
     # What the tool mounts in the root by itself: directories, and files.
     places: tuple[str, ...] = ("/proc",)
@@ -44,12 +44,12 @@ class Supervisor(Runtime):
     _tool: str = ""  # the program of the host's that is started, if any
 
     def make_ready(self, *, network: bool) -> list[Mount]:
-        """Leave what the host has set; all namespaces but the network's are for the tool to make.
+        """Reset inherited attributes; the tool makes all namespaces but the network's.
 
-        The tool and its command stay in the supervisor's network: the tools set up `lo` with its
-        own addresses alone, and here are the rights to give it those of Portage's network-sandbox.
+        The tool and its command share the supervisor's network namespace: tools configure `lo`
+        without the addresses of Portage's network-sandbox, and may not be allowed to add them.
         """
-        with step("leaving what the host has set"):
+        with step("resetting inherited attributes"):
             inherited.reset()
         if not network:
             own_network()
@@ -62,12 +62,12 @@ class Supervisor(Runtime):
     def start(
         self, request: Request, common: list[Mount] | None, streams: Sequence[int]
     ) -> Started:
-        """Compose the root, look whether the command can be started there, and start the tool."""
+        """Compose the root, check that the command can be started there, and start the tool."""
         cgroups.join(request.cgroups)
         with step("entering new namespaces"):
             processes.unshare(processes.CLONE_NEWNS)
             mounts.make_private()
-        if common is None:  # where the host's mount namespace is not ours to mount in
+        if common is None:  # mounting is not allowed in the host's mount namespace
             common = self.make_ready(network=request.sandbox.network)
         root = assemble_apart(request.sandbox, self.shown(common), self.places, self.files)
         with entered(root):
@@ -79,7 +79,7 @@ class Supervisor(Runtime):
         return started
 
     def shown(self, common: list[Mount]) -> list[Mount]:
-        """What of the common mounts the root gets: all but /proc, which the supervisor keeps."""
+        """The common mounts that the root gets: all but /proc, which the supervisor keeps."""
         (proc,) = (mount for mount in common if mount.target == "/proc")
         with step("mounting /proc"):
             mounts.move_mount(proc.fd, "/proc")
@@ -88,14 +88,14 @@ class Supervisor(Runtime):
 
     @abstractmethod
     def launch(self, request: Request, root: Path, streams: Sequence[int]) -> Started:
-        """Start the command in ``root`` by the tool. Raises SandboxError with the tool's words."""
+        """Start the command in ``root``. Raises SandboxError with the tool's message."""
 
 
 def _seal(tool: str) -> None:
-    """Let the tool be executed from a read-only mount: of this process's mount namespace alone.
+    """Execute the tool from a read-only mount that only this mount namespace has.
 
     A tool may stay in the sandbox as its first process, whose /proc/PID/exe leads to the program on
-    that mount; on the host's own one root in there could make it setuid.
+    its mount; on the host's mount, root inside could make it setuid.
     """
     place = os.path.realpath(tool)
     with step(f"making {place} read-only"):
@@ -121,15 +121,15 @@ def open_terminal(root: Path, like: int) -> tuple[int, int, str]:
 
 
 def keep_cgroups(*, hidden: bool) -> None:
-    """Let a tool make no control groups, which it would leave behind when it is killed.
+    """Keep a tool from making control groups, which it would leave behind when killed.
 
-    The limits that need a group are in one that the supervisor has joined already. Groups become
-    read-only, or ``hidden`` for tools that take offence at what they find.
+    The supervisor has already joined the group for the sandbox's limits. Groups become read-only,
+    or ``hidden`` from tools that fail when they see them.
     """
     path = Path("/sys/fs/cgroup")
     if not path.is_dir():
         return
-    with step("keeping control groups"):
+    with step("protecting control groups"):
         if hidden:
             mounts.move_mount(fd := overlay.tmpfs("0555"), path)
         else:
@@ -139,18 +139,18 @@ def keep_cgroups(*, hidden: bool) -> None:
 
 
 def refuse_bytes(command: Command, name: str) -> None:
-    """Raise SandboxError for a command that JSON, which this tool takes, cannot hold as it is."""
+    """Raise SandboxError for a command that is not UTF-8, as the tool reads JSON."""
     words = (*command.argv, *command.env, *command.env.values(), command.cwd)
     for word in words:
         try:
             word.encode()
         except UnicodeEncodeError as error:
-            said = f"{word!r} is not UTF-8, and {name} takes nothing else"
+            said = f"{word!r} is not UTF-8, which {name} requires"
             raise SandboxError("making a sandbox", said, 0, "use another engine") from error
 
 
 def filled(numbers: Sequence[int], streams: Sequence[int]) -> dict[int, int]:
-    """The command's descriptors without holes, for tools that pass on the first so many.
+    """The command's descriptors without holes, for tools that pass on the first N.
 
     Holes get standard input once more; `close_holes` closes those below 10.
     """
@@ -159,28 +159,28 @@ def filled(numbers: Sequence[int], streams: Sequence[int]) -> dict[int, int]:
 
 
 def close_holes(command: Command, numbers: Sequence[int]) -> Command:
-    """Let a shell of the root close, before the command, what `filled` has added."""
+    """Let a shell in the root close what `filled` added, before it executes the command."""
     holes = _holes(range(3, max((2, *numbers))), numbers)
     return _by_shell(command, "".join(f"exec {number}<&-; " for number in holes))
 
 
 def _holes(given: Iterable[int], wanted: Container[int]) -> list[int]:
-    """What a shell has to close: some, dash for one, know numbers of one digit only."""
+    """What a shell has to close; some, such as dash, only know numbers of one digit."""
     return [number for number in given if 2 < number < 10 and number not in wanted]
 
 
 def wrapped(
     request: Request, root: Path, streams: Sequence[int], words: Words, unset: Sequence[str]
 ) -> tuple[dict[int, int], Command]:
-    """Let a tool write its own messages to ``words`` while the command has its standard error.
+    """Let a tool write its messages to ``words`` while the command has its own standard error.
 
-    That goes in as one more descriptor, which a shell of the root moves to its place before it
-    executes the command. It closes the holes, and unsets variables that the tool has added. In a
-    root without a shell, both share standard error, and those variables stay. The shell waits for
-    the command, so that its status tells of signals as shells do: 128 and the number.
+    The latter is passed as an extra descriptor, which a shell in the root moves to its place before
+    it executes the command. The shell also closes the holes and unsets variables that the tool
+    adds. In a root without a shell both share standard error, and the variables stay. The shell
+    waits for the command, so that its status for a signal is 128 and the number.
     """
     command = request.command
-    # The lowest that is free: some shells know numbers of one digit only.
+    # The lowest free number: some shells only know numbers of one digit.
     own = next(number for number in range(3, 1024) if number not in request.fds)
     with entered(root):
         if not os.access("/bin/sh", os.X_OK):
@@ -200,7 +200,7 @@ def _by_shell(command: Command, script: str, last: str = 'exec "$@"') -> Command
 
 
 def is_ready(notify: socket.socket, pid: int) -> bool:
-    """Wait for READY=1 (sd_notify(3)); False when the process has ended before."""
+    """Wait for READY=1 (sd_notify(3)); False if the process ends first."""
     ended = os.pidfd_open(pid)
     try:
         while True:
@@ -214,7 +214,7 @@ def is_ready(notify: socket.socket, pid: int) -> bool:
 
 
 def cover(path: str) -> None:
-    """Hide a directory of the host from a tool that would leave something there."""
+    """Hide a directory of the host from a tool that would leave files there."""
     if Path(path).is_dir():
         with step(f"covering {path}"):
             mounts.move_mount(fd := overlay.tmpfs("0755"), path)
@@ -222,7 +222,7 @@ def cover(path: str) -> None:
 
 
 class Words:
-    """A file without a name that a tool writes its messages to."""
+    """An unnamed file for a tool's messages."""
 
     def __init__(self) -> None:
         self.fd = os.memfd_create("cloche-words")
@@ -233,6 +233,6 @@ class Words:
         return "; ".join(line.strip() for line in text.splitlines() if line.strip())
 
     def close(self) -> None:
-        """Give it up."""
+        """Close it."""
         with contextlib.suppress(OSError):
             os.close(self.fd)

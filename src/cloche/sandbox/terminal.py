@@ -1,4 +1,4 @@
-"""Joining a sandbox's own terminal to the caller's."""
+"""Connects a sandbox's terminal to the caller's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _TICK = 0.2  # seconds between looks at the window's size; signals would need th
 
 
 class Terminal:
-    """The host's side of a sandbox's terminal: copies both ways while somebody waits."""
+    """The host's side of a sandbox's terminal, which copies both ways during `serve`."""
 
     def __init__(self, master: int, stdin: int | None = None, stdout: int | None = None) -> None:
         self._master = master
@@ -46,7 +46,7 @@ class Terminal:
         return False
 
     def close(self) -> None:
-        """Give the caller's terminal back as it was."""
+        """Restore the caller's terminal."""
         if self._saved is not None:
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(self._in, termios.TCSADRAIN, self._saved)
@@ -58,7 +58,7 @@ class Terminal:
     def _copy_out(self) -> bool:
         try:
             data = os.read(self._master, 65536)
-        except OSError:  # EIO: nobody inside has the terminal open any more
+        except OSError:  # EIO: no process inside has the terminal open
             time.sleep(0.005)
             return False
         while data:
@@ -85,7 +85,7 @@ class Terminal:
 
 
 def _make_raw(fd: int) -> list[Any] | None:
-    """Make a terminal raw; return what it was, None where ``fd`` is no terminal."""
+    """Make a terminal raw; return its old mode, None if ``fd`` is not a terminal."""
     try:
         saved = termios.tcgetattr(fd)
         tty.setraw(fd)

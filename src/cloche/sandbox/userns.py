@@ -1,4 +1,4 @@
-"""Entering a user namespace, so that an ordinary user is uid 0 with 65,536 ids from then on."""
+"""Enters a user namespace, in which an ordinary user is uid 0 with 65,536 ids."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class IdRange:
 
 
 def enter() -> bool:
-    """Become uid 0 of a new user and mount namespace; do nothing as uid 0. True when entered.
+    """Become uid 0 of a new user and mount namespace; do nothing as uid 0. True if entered.
 
-    To be called once, and not in a process with threads (setns(2)). The map is 0 → own id, 1…65535
-    → the first subordinate ranges of /etc/subuid and /etc/subgid. The environment stays as it is;
-    so does the working directory, where the user may enter it, else it becomes /. Raises HostError.
+    Call it once, in a process without threads (setns(2)). The map is 0 → own id, 1…65535 → the
+    first subordinate ranges of /etc/subuid and /etc/subgid. The environment stays as it is. The
+    working directory does, too, unless the user may not enter it: then it is /. Raises HostError.
     """
     if os.geteuid() == 0:
         return False
@@ -80,7 +80,7 @@ def mapped_ids(text: str) -> int:
 
 
 def is_real_root() -> bool:
-    """Whether uid 0 is the host's: tools for root alone look no further than the number."""
+    """Whether this is uid 0 of the host; root-only tools check the number alone."""
     return Path("/proc/self/uid_map").read_text().split() == ["0", "0", "4294967295"]
 
 
@@ -106,7 +106,7 @@ def ranges(name: str, uid: int) -> tuple[IdRange, IdRange]:
 
 
 def _free_range(lines: Iterable[str]) -> str:
-    """Propose a range above all that are given away."""
+    """Propose a range above all assigned ones."""
     start = 100000
     for line in lines:
         fields = line.strip().split(":")
@@ -138,13 +138,13 @@ def _unshare_mapped(plan: Iterable[tuple[str, int, IdRange]]) -> None:
             said = stream.read().decode(errors="replace").strip()
         os.waitpid(helper, 0)
     if said:
-        raise HostError(f"the id map was refused: {said}")
+        raise HostError(f"the id map was rejected: {said}")
 
 
 def _helper(
     plan: Iterable[tuple[str, int, IdRange]], parent: int, go: int, result: int
 ) -> NoReturn:
-    """Map the parent's ids once it says so; write what went wrong, or nothing."""
+    """Map the parent's ids on its signal; write an error message, or nothing."""
     said = "the helper failed"
     try:
         if os.read(go, 1) != b"1":
@@ -167,16 +167,16 @@ def _helper(
 
 
 def _refused(error: OSError) -> HostError:
-    """Explain a refused unshare by the switch that is known to cause it."""
+    """The error for a refused unshare, with the sysctl that causes it if one is known."""
     for name, bad, good in _SWITCHES:
         file = Path("/proc/sys") / name
         if file.exists() and file.read_text().strip() == bad:
             switch = name.replace("/", ".")
             return HostError(
-                f"user namespaces are switched off here ({switch} is {bad})",
+                f"user namespaces are disabled ({switch} is {bad})",
                 f"sudo sysctl -w {switch}={good}",
             )
-    return HostError(f"no user namespace can be made here: {error.strerror}")
+    return HostError(f"cannot create a user namespace: {error.strerror}")
 
 
 def _user_name(uid: int) -> str:

@@ -1,4 +1,4 @@
-"""What travels between an engine, its launcher and a sandbox: requests, reports, descriptors.
+"""The protocol between an engine, its launcher and a sandbox: requests, reports, descriptors.
 
 A request is JSON in a memory file, because the list of a thousand layers outgrows a datagram.
 Reports are JSON datagrams. Strings keep undecodable bytes as surrogates.
@@ -23,7 +23,7 @@ _MAX_REPORT = 65536
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One start: what, where, and the numbers that the extra descriptors get inside."""
+    """One start: command, sandbox, and the numbers of the extra descriptors inside."""
 
     sandbox: Sandbox
     command: Command

@@ -14,8 +14,7 @@ from cloche.building.forecast import Forecast, forecast, live_to_build, to_fetch
 from cloche.building.inputs import pin_inputs
 from cloche.building.livepins import Live
 from cloche.building.locking import hold_inputs, hold_packages, locked_binpkgs
-from cloche.building.machine import build_machine
-from cloche.building.machine import prepare as resolve_and_plan
+from cloche.building.machine import build_machine, resolve_and_plan
 from cloche.building.news import Item, news
 from cloche.building.packages import Builder
 from cloche.building.resolve import proposal

@@ -17,7 +17,7 @@ from cloche.fetching.errors import SignatureError
 from cloche.fetching.openpgp import opened
 from cloche.trees.errors import SyncProgramError, TreeError
 from cloche.trees.methods import SyncContext, SyncRequest
-from cloche.trees.programs import told, watched
+from cloche.trees.programs import output_of, watched
 
 _TIP = "refs/cloche/tip"
 _SETTINGS = "cloche.config"
@@ -49,7 +49,9 @@ def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
     branch = request.sync.branch
     context.report(f"fetching {shown(request.sync.uri)} {branch}".rstrip())
     _fetch(request, context, bare, f"refs/heads/{branch}" if branch else "HEAD")
-    tip = told(_git(bare, "rev-parse", "--verify", f"{_TIP}^{{commit}}"), request, env=_env(bare))
+    tip = output_of(
+        _git(bare, "rev-parse", "--verify", f"{_TIP}^{{commit}}"), request, env=_env(bare)
+    )
     return RepoPin("git", "", commit=tip.decode().strip())
 
 
@@ -68,9 +70,9 @@ def taken(
     tree = room / "checkout"
     tree.mkdir()
     env = {**_env(bare), "GIT_INDEX_FILE": str(room / "index")}
-    told(_git(bare, "read-tree", pin.commit), request, env=env)
+    output_of(_git(bare, "read-tree", pin.commit), request, env=env)
     words = ("--work-tree", str(tree), "checkout-index", "--all", "--quiet")
-    told(_git(bare, *words), request, env=env, cwd=tree)
+    output_of(_git(bare, *words), request, env=env, cwd=tree)
     return tree, pin
 
 
@@ -95,7 +97,9 @@ def _bare(request: SyncRequest, context: SyncContext) -> Path:
     # Nobody else works here: locks are a killed git's.
     for stale in (*bare.glob("*.lock"), *bare.glob("refs/cloche/*.lock")):
         stale.unlink()
-    told(_git(bare, "init", "--bare", "--quiet", "--template=", str(bare)), request, env=_env(bare))
+    output_of(
+        _git(bare, "init", "--bare", "--quiet", "--template=", str(bare)), request, env=_env(bare)
+    )
     return bare
 
 
@@ -130,7 +134,7 @@ def _fetch_commit(request: SyncRequest, context: SyncContext, bare: Path, commit
 
 def _has(request: SyncRequest, bare: Path, commit: str) -> bool:
     with contextlib.suppress(SyncProgramError):
-        told(_git(bare, "cat-file", "-e", f"{commit}^{{tree}}"), request, env=_env(bare))
+        output_of(_git(bare, "cat-file", "-e", f"{commit}^{{tree}}"), request, env=_env(bare))
         return True
     return False
 
@@ -140,7 +144,7 @@ def _check_signature(
 ) -> None:
     """Check the signature in a commit's ``gpgsig`` header. Raises `SignatureError`."""
     source, keys = f"commit {commit[:12]} of {request.name}", request.keyring(context)
-    content = told(_git(bare, "cat-file", "commit", commit), request, env=_env(bare))
+    content = output_of(_git(bare, "cat-file", "commit", commit), request, env=_env(bare))
     payload, signature = signed_parts(content)
     if not signature:
         raise SignatureError(source, "not signed", keys)

@@ -56,7 +56,7 @@ def watched(
         raise _failed(words, request, "\n".join(said))
 
 
-def told(
+def output_of(
     words: Sequence[str],
     request: SyncRequest,
     *,

@@ -12,7 +12,7 @@ from cloche.config import lock as locks
 from cloche.config.lock import RepoPin
 from cloche.config.project import Project, RepoSpec
 from cloche.config.sync import Sync
-from cloche.fetching.openpgp import check_means
+from cloche.fetching.openpgp import check_requirements
 from cloche.layers import commit
 from cloche.portage.repository import read_repository
 from cloche.portage.snapshot import fingerprint, snapshot
@@ -104,7 +104,7 @@ def sync(
         return there, False
     wanted = SyncRequest(spec.name, _sync(spec), spec.origin, pinned)
     if wanted.sync.verify and pinned is None:
-        check_means(wanted.keyring(context))
+        check_requirements(wanted.keyring(context))
     pin = pinned or method.newest(wanted, context)
     if old is not None and update:
         _forward(spec, old, pin)
@@ -131,7 +131,7 @@ def _made(
         layer = commit(store, tree, kind="repository", label=request.name, rules={})
     pin = replace(pin, tree=layer.id)
     if request.pinned is not None and request.pinned.tree != pin.tree:
-        raise TreeDriftError(request.name, _told(request.pinned), _told(pin))
+        raise TreeDriftError(request.name, _describe(request.pinned), _describe(pin))
     name = f"{_prefix_of(request.name, request.sync)}{layer.id[:12]}"
     data = {"pin": msgspec.to_builtins(pin)}
     return _taken_of(store, store.pin(name, (layer.id,), (), data))
@@ -174,7 +174,7 @@ def _mark(pin: RepoPin) -> str:
     return pin.commit or pin.timestamp or pin.file
 
 
-def _told(pin: RepoPin) -> str:
+def _describe(pin: RepoPin) -> str:
     return " ".join(filter(None, (_mark(pin)[:24], f"tree {pin.tree[:12]}")))
 
 

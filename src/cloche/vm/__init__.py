@@ -1,1 +1,1 @@
-"""A virtual machine as a sandbox: its kernel, its first file system, what runs in it."""
+"""A virtual machine as a sandbox: its kernel, its initramfs, the agent that runs in it."""

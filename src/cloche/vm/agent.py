@@ -1,9 +1,8 @@
-"""The first process of a virtual machine: what the launcher is on a host, for a single sandbox.
+"""The agent: the first process of a virtual machine, its launcher for a single sandbox.
 
-It gets a request through a port, has it carried out by the same code as on a host, with the shared
-directory as the root that is ready, and joins the command's descriptors to further ports. It never
-ends by itself: the supervisor ends the machine. If it fails, the kernel
-panics, and the console shows why.
+It gets a request through a port, runs it with the same code as on a host, with the shared directory
+as the composed root, and connects the command's descriptors to other ports. It never ends by
+itself: the supervisor ends the machine. If it fails, the kernel panics, and the console shows why.
 """
 
 from __future__ import annotations
@@ -41,50 +40,50 @@ Copies = dict[str, copying.Copy]
 
 
 def main() -> NoReturn:
-    """Be the machine's first process."""
+    """Run as the machine's first process."""
     for kind, target in (("proc", "/proc"), ("sysfs", "/sys"), ("devtmpfs", "/dev")):
         _mount(kind, target)
     for path in sorted(Path(wiring.MODULES).iterdir()):
         _load(path)
     ports = _ports()
     control = os.open(ports[wiring.CONTROL], os.O_RDWR)
-    _say(control, {"hello": os.uname().release})
+    _report(control, {"hello": os.uname().release})
     next_line = partial(next, copying.lines(control), None)
-    told = wiring.Told(**json.loads(next_line() or b"{}"))
+    instructions = wiring.Instructions(**json.loads(next_line() or b"{}"))
     _make_root()
     network.loopback_up()
-    if told.network or told.sockets:
+    if instructions.network or instructions.sockets:
         network.configure("eth0", wiring.ADDRESS, wiring.NETMASK, wiring.GATEWAY)
-    _serve(told, ports, control, next_line)
+    _serve(instructions, ports, control, next_line)
     while True:
         signal.pause()
 
 
 def _serve(
-    told: wiring.Told,
+    instructions: wiring.Instructions,
     ports: Mapping[str, str],
     control: int,
     next_line: Callable[[], bytes | None],
 ) -> None:
-    """Have the request carried out, and report."""
+    """Carry out the request, and report."""
     requests, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     runtime = Native(Path(wiring.ROOT))
     programs.registered_interpreters()
-    seccomp.prepare()
+    seccomp.compile_filters()
     pid, _ = processes.clone(processes.CLONE_NEWPID)  # before there are threads
     if pid == 0:
         init.run(runtime, theirs, os.pidfd_open(1), network=True)  # the network is the machine's
     theirs.close()
-    for port in told.sockets.values():
+    for port in instructions.sockets.values():
         _lead_out(port)
     channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    given, outward = _streams(told, ports)
-    wire.send(requests, {}, [_packed(told.request), theirs.fileno(), *given])
+    given, outward = _streams(instructions, ports)
+    wire.send(requests, {}, [_packed(instructions.request), theirs.fileno(), *given])
     for fd in set(given):
         os.close(fd)
     theirs.close()
     report, passed = wire.receive(channel)
-    _say(control, report)
+    _report(control, report)
     if passed:
         outward |= _terminal(passed[0], ports, next_line)
     report, _ = wire.receive(channel)
@@ -92,11 +91,11 @@ def _serve(
     for copy in outward.values():
         copy.join()
     os.sync()
-    _say(control, {**(report or {}), "counts": {n: c.copied for n, c in outward.items()}})
+    _report(control, {**(report or {}), "counts": {n: c.copied for n, c in outward.items()}})
 
 
 def _lead_out(port: int) -> None:
-    """Listen on a socket that stands for one of the host's, and lead its connections there."""
+    """Listen on a socket that stands for one of the host's, and forward its connections there."""
     path = wiring.socket_path(port)
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(path)
@@ -120,13 +119,13 @@ def _accept(listener: socket.socket, port: int) -> None:
 
 
 def _ended(source: socket.socket, target: socket.socket) -> None:
-    """Nothing comes from the source any more. Both are bound to this, and so open until then."""
+    """Shut down ``target`` when ``source`` has ended. The callback keeps both open until then."""
     del source
     with contextlib.suppress(OSError):
         target.shutdown(socket.SHUT_WR)
 
 
-def _say(control: int, report: object) -> None:
+def _report(control: int, report: object) -> None:
     copying.write_all(control, json.dumps(report).encode() + b"\n")
 
 
@@ -142,13 +141,13 @@ def _load(path: Path) -> None:
 
 
 def _ports() -> dict[str, str]:
-    """The device of each port of the machine, by the port's name."""
+    """The device of each port, by the port's name."""
     names = Path("/sys/class/virtio-ports").glob("*/name")
     return {path.read_text().strip(): f"/dev/{path.parent.name}" for path in names}
 
 
 def _make_root() -> None:
-    """Go over to a root of our own, with the shared directory in it."""
+    """Change to a root of our own, with the shared directory in it."""
     _mount("tmpfs", _NEW)
     for name in ("/proc", "/sys", "/dev"):
         Path(_NEW + name).mkdir()
@@ -173,11 +172,13 @@ def _packed(text: str) -> int:
     return wire.pack(replace(request, cgroups=cgroups.create_for_sandbox(request.sandbox.limits)))
 
 
-def _streams(told: wiring.Told, ports: Mapping[str, str]) -> tuple[list[int], Copies]:
+def _streams(
+    instructions: wiring.Instructions, ports: Mapping[str, str]
+) -> tuple[list[int], Copies]:
     """Descriptors for the command, in the request's order, and what is copied outwards."""
     made: dict[str | None, int] = {None: os.open(os.devnull, os.O_RDWR)}
     outward: Copies = {}
-    for name, direction in told.ports.items():
+    for name, direction in instructions.ports.items():
         port = os.open(ports[name], os.O_RDWR)
         read, write = os.pipe()
         if direction == wiring.IN:
@@ -187,16 +188,16 @@ def _streams(told: wiring.Told, ports: Mapping[str, str]) -> tuple[list[int], Co
         else:
             made[name] = write
             outward[name] = copying.Copy(read, port)
-    given = [made[name] for name in told.streams]
-    if told.size is not None:  # the command's terminal is made as large as this one
+    given = [made[name] for name in instructions.streams]
+    if instructions.size is not None:  # the command's terminal is made as large as this one
         _, given[1] = os.openpty()
-        rows, columns = told.size
+        rows, columns = instructions.size
         termios.tcsetwinsize(given[1], (rows, columns))
     return given, outward
 
 
 def _connected(port: int) -> None:
-    """Wait for the byte by which a port begins: before that its end means that nobody is there."""
+    """Wait for a port's first byte: before it, end of file means that nobody has connected."""
     while not os.read(port, 1):
         time.sleep(_TICK)
 
@@ -204,7 +205,7 @@ def _connected(port: int) -> None:
 def _terminal(
     master: int, ports: Mapping[str, str], next_line: Callable[[], bytes | None]
 ) -> Copies:
-    """Join the command's terminal to its ports, and let it have the size that we are told."""
+    """Connect the command's terminal to its ports, and resize it as the supervisor says."""
 
     def resize() -> None:
         while line := next_line():

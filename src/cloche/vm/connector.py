@@ -1,7 +1,7 @@
-"""What QEMU starts for each connection to a socket of the host: a way from its descriptors there.
+"""Connects a virtual machine to a socket of the host; QEMU starts it for each connection.
 
-Run by its path, with the socket's as its argument. Standard input and output are one socket to the
-machine.
+Run by its path, with the socket's path as its argument. Standard input and output are one socket to
+the machine.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The first file system of a virtual machine: modules of its kernel, and the agent."""
+"""The initramfs of a virtual machine: modules of its kernel, and the agent."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloche.vm import (
     wiring,
 )
 
-# What the machine is made of; each driver brings what it depends on.
+# Drivers of the machine's devices; each brings the modules that it depends on.
 DRIVERS = ("virtio_pci", "virtio_console", "virtiofs", "virtio_net")
 
 

@@ -1,7 +1,7 @@
-"""This Python as files of an initramfs, with the modules that the machine's first process loads.
+"""This Python as files of an initramfs, with the modules that the agent loads.
 
-What runs in the machine is cloche's own code, so that a sandbox in there is made exactly as one out
-here. Modules go in compiled: a machine without KVM would take seconds to compile them.
+The machine runs cloche's own code, so that sandboxes inside are made exactly as on the host.
+Modules are compiled: a machine without KVM would take seconds to compile them.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from cloche.sandbox.errors import HostError
 from cloche.vm.cpio import Entry
 
 _AGENT = "cloche.vm.agent"
-# Of the library of layers the agent needs one module; the package itself would bring SQLite, hashes
-# and whatever else takes time to load.
+# The agent needs one module of the room layers; the package itself would bring SQLite, hashes and
+# others that take time to load.
 _BARE = f"""
 import types
 sys.modules["cloche.layers"] = types.ModuleType("cloche.layers")
@@ -58,7 +58,7 @@ main()
 def entries() -> list[Entry]:
     """Return the interpreter, its libraries, the agent's modules and ``/init``, which starts it.
 
-    Raises HostError where this Python cannot be taken along.
+    Raises HostError if this Python cannot be used there.
     """
     python = os.path.realpath(getattr(sys, "_base_executable", sys.executable))
     paths = [path for path in sys.path if path]
@@ -72,7 +72,7 @@ def entries() -> list[Entry]:
         files.append("/etc/ld.so.cache")
     for file in files:
         found += placed(file)
-    # By this file Python recognises its library; the module itself is part of the interpreter.
+    # Python finds its library by this file; the module itself is part of the interpreter.
     found.append(Entry(os.__file__, stat.S_IFREG | 0o644))
     init = _INIT.format(python=python, paths=paths, bare=_BARE, agent=_AGENT)
     return [*found, Entry("/init", stat.S_IFREG | 0o755, init.encode())]
@@ -105,7 +105,7 @@ def _listing(python: str, paths: Sequence[str]) -> tuple[dict[str, CodeType], li
     run = subprocess.run(command, capture_output=True, check=False)
     if run.returncode != 0:
         said = run.stderr.decode(errors="replace").strip().rpartition("\n")[2]
-        raise HostError(f"{python} cannot be taken into a virtual machine: {said}")
+        raise HostError(f"{python} cannot run in a virtual machine: {said}")
     code, extensions = marshal.loads(run.stdout)  # noqa: S302 - from our own child
     return code, extensions
 

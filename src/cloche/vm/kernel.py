@@ -1,4 +1,4 @@
-"""Finding a kernel for virtual machines: one that was named, the host's own, or a Debian package's.
+"""Finds a kernel for virtual machines: a given one, the host's own, or a Debian package's.
 
 A kernel is a bootable image and the directory of its modules, in the places where distributions put
 them: ``boot/vmlinuz-RELEASE`` and ``lib/modules/RELEASE``.
@@ -61,7 +61,7 @@ def find() -> Kernel:
 
 
 def provide() -> None:
-    """Where no kernel is found and apt is there, fetch that of Debian's package.
+    """Fetch the kernel of Debian's package, if none is found and the host has apt.
 
     It is unpacked into the user's cache; nothing is installed. Raises NoKernelError.
     """
@@ -86,10 +86,10 @@ def _first_below(root: Path) -> Kernel:
         for library in ("usr/lib/modules", "lib/modules"):
             directory = root / library / release
             if not directory.is_dir():
-                problem = f"the modules of {image} are not there"
+                problem = f"the modules of {image} are missing"
                 continue
             if not os.access(image, os.R_OK):
-                problem = f"{image} is not readable for you"
+                problem = f"you may not read {image}"
                 continue
             try:
                 modules.needed(directory, DRIVERS)
@@ -112,8 +112,8 @@ def _download(target: Path) -> None:
         depends = _output(["apt-cache", "depends", PACKAGE], scratch)
         found = re.search(r"Depends: (linux-image-\S+)", depends)
         if found is None:
-            raise NoKernelError(f"apt knows no package {PACKAGE}: run `apt-get update`")
-        # As the user that runs: the one that apt would become cannot write here.
+            raise NoKernelError(f"apt does not know the package {PACKAGE}: run `apt-get update`")
+        # As the present user: apt's own cannot write here.
         _output(["apt-get", "-o", "APT::Sandbox::User=root", "download", found[1]], scratch)
         (package,) = Path(scratch).glob("*.deb")
         tree = Path(scratch, "tree")

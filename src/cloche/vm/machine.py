@@ -1,4 +1,4 @@
-"""The command lines of a virtual machine: QEMU and the daemon that shares the root with it."""
+"""The command lines of QEMU and of virtiofsd, which shares the root with it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from cloche.sandbox.errors import SandboxError
 from cloche.vm import wiring
 from cloche.vm.kernel import Kernel
 
-# virtiofsd is no command for people; distributions put it beside their libraries.
+# virtiofsd is not in PATH; distributions put it beside their libraries.
 _DAEMONS = ("/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/lib/virtiofsd")
-# Quiet but for warnings; end at a panic. Nobody in there is to be protected from anybody else.
+# Print warnings only; end at a panic. No mitigations: all code inside has the same rights.
 _KERNEL_ARGUMENTS = "console=ttyS0 loglevel=4 panic=-1 mitigations=off random.trust_cpu=on"
 _CONNECTOR = Path(__file__).with_name("connector.py")
 _DEFAULT_MEMORY = 4 << 30
@@ -28,7 +28,7 @@ _TRIAL = 10  # seconds; half a second is usual
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What machines are made of here."""
+    """The programs and the kernel that machines use on this host."""
 
     qemu: str
     virtiofsd: str
@@ -69,14 +69,14 @@ class Hardware:
         return [*words, "-nic", _nic(sockets, network=network)]
 
     def daemon(self, root: Path, fd: int) -> list[str]:
-        """The command line that shares ``root``; ``fd`` is of the socket that listens."""
+        """The command line that shares ``root``; ``fd`` is the listening socket."""
         options = "cache=always,xattr,announce_submounts,sandbox=chroot,log_level=warn"
         words = [self.virtiofsd, f"--fd={fd}", "--rlimit-nofile=0", "-f"]
         return [*words, "-o", f"source={root},{options}"]
 
 
 def _nic(sockets: Mapping[int, Path], *, network: bool) -> str:
-    """The network device: with ``sockets`` alone nothing but these can be reached."""
+    """The network device; without ``network`` only ``sockets`` can be reached."""
     if not network and not sockets:
         return "none"
     words = ["user", "model=virtio-net-pci", *([] if network else ["restrict=on"])]
@@ -97,11 +97,11 @@ def find_daemon() -> str:
 
 
 def accelerator(qemu: str, kernel: Kernel) -> str:
-    """Say whether the processor helps here ("kvm") or is imitated ("tcg"), by trying.
+    """Try which accelerator works here: "kvm", or else "tcg", which emulates the processor.
 
-    A kernel without any root boots up to its panic, which ends the machine: within half a second
-    where KVM works. Only processors that say that they can are tried; elsewhere (in a guest whose
-    host gives KVM without them) this kernel would hang.
+    A kernel without a root boots up to its panic, which ends the machine: within half a second
+    if KVM works. It is only tried on processors with virtualisation; elsewhere (in a guest whose
+    host offers KVM without it) the kernel would hang.
     """
     flags = set(Path("/proc/cpuinfo").read_text().split())
     if not flags & {"vmx", "svm"} or not os.access("/dev/kvm", os.R_OK | os.W_OK):
@@ -116,12 +116,12 @@ def accelerator(qemu: str, kernel: Kernel) -> str:
 
 
 def _bare(qemu: str, accelerator: str) -> list[str]:
-    """A machine that has nothing that was not asked for, and ends instead of starting again."""
+    """A machine without default devices that exits instead of rebooting."""
     cpu = "host" if accelerator == "kvm" else "max"
     words = [qemu, "-machine", f"pc,accel={accelerator}", "-cpu", cpu]
     return [*words, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"]
 
 
 def _usual_memory() -> int:
-    """Half of the host's memory, 4 GiB at most; it is taken only as far as it is used."""
+    """Half of the host's memory, 4 GiB at most; only what the guest uses is allocated."""
     return min(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2, _DEFAULT_MEMORY)

@@ -21,8 +21,8 @@ _NAME = re.compile(r"(.+)\.ko(\.(?:gz|xz|zst))?")
 def needed(directory: Path, names: Iterable[str]) -> list[tuple[str, bytes]]:
     """Return modules and what they depend on as (name, ELF), in the order in which they load.
 
-    ``directory`` is ``/lib/modules/RELEASE``. What is there neither as a module nor listed in
-    ``modules.builtin`` raises HostError.
+    ``directory`` is ``/lib/modules/RELEASE``. Raises HostError for a name that is neither a module
+    nor listed in ``modules.builtin``.
     """
     files = {plain(path.name): path for path in sorted(directory.rglob("*.ko*"))}
     built_in = _built_in(directory / "modules.builtin")

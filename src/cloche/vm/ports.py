@@ -1,4 +1,4 @@
-"""The supervisor's end of a machine's ports: which descriptor goes where, and copying."""
+"""The supervisor's end of a machine's ports: maps descriptors to ports, and copies."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from cloche.vm import wiring
 _NULL = os.makedev(1, 3)
 
 
-class Plugs:
+class CommandPorts:
     """Ports for the descriptors of a command: names, directions, and a socket pair for each.
 
     Two descriptors of one open file share a port, so that what is written to standard output and
@@ -40,14 +40,14 @@ class Plugs:
             self._open_terminal(streams[1])
         for index, fd in enumerate(streams):
             hidden = terminal and index < 3
-            self.streams.append(None if hidden else self._plug(index, fd))
+            self.streams.append(None if hidden else self._port_for(index, fd))
         self._add(wiring.CONTROL)
         for name in self._outside:
             self._add(name)
 
     @property
     def control(self) -> socket.socket:
-        """Our end of the port over which supervisor and agent speak."""
+        """Our end of the port over which supervisor and agent communicate."""
         return self._sockets[wiring.CONTROL][0]
 
     @property
@@ -63,7 +63,7 @@ class Plugs:
 
     @property
     def errors(self) -> int | None:
-        """Where the command's standard error goes to."""
+        """Where the command's standard error goes."""
         return self._outside.get(self.streams[2] or wiring.TERMINAL[1])
 
     @contextlib.contextmanager
@@ -87,10 +87,10 @@ class Plugs:
                 self._copies[name] = copying.Copy(ours.fileno(), fd)
 
     def drain(self, counts: dict[str, int], timeout: float) -> bool:
-        """Wait until as much has come out of each port as the agent has sent; False if not."""
+        """Wait until all bytes that the agent sent have arrived; False after the timeout."""
         return all(self._copies[name].wait_for(n, timeout) for name, n in counts.items())
 
-    def _plug(self, index: int, fd: int) -> str | None:
+    def _port_for(self, index: int, fd: int) -> str | None:
         """Find a port for a descriptor; None for ``/dev/null``."""
         state = os.fstat(fd)
         if stat.S_ISCHR(state.st_mode) and state.st_rdev == _NULL:

@@ -1,4 +1,4 @@
-"""A machine that runs, as its supervisor sees it: processes, ports, and what is said over them."""
+"""The supervisor's session with a running machine: its processes, ports and messages."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cloche.sandbox.errors import SandboxError
 from cloche.sandbox.supervisor import Words
 from cloche.vm import wiring
 from cloche.vm.machine import Hardware
-from cloche.vm.ports import Plugs
+from cloche.vm.ports import CommandPorts
 
 _TICK = 0.2  # seconds between looks at the size of the caller's terminal
 _LAST_LINES = 8
@@ -34,18 +34,18 @@ _LAST_LINES = 8
 class Session:
     """``stage`` is a directory of the supervisor's own for the machine's files."""
 
-    def __init__(self, stage: Path, plugs: Plugs) -> None:
+    def __init__(self, stage: Path, ports: CommandPorts) -> None:
         self._stage = stage
-        self._plugs = plugs
+        self._ports = ports
         self._words = Words()
         self._daemon = -1
-        self._lines = copying.lines(plugs.control.fileno())
-        self._size = plugs.size
+        self._lines = copying.lines(ports.control.fileno())
+        self._size = ports.size
 
     @property
     def kept(self) -> tuple[int, ...]:
         """The descriptors that it needs."""
-        return (*self._plugs.kept, self._words.fd, self._daemon)
+        return (*self._ports.kept, self._words.fd, self._daemon)
 
     def power_on(
         self,
@@ -59,7 +59,7 @@ class Session:
         with step("preparing a virtual machine"):
             (self._stage / "initramfs").write_bytes(initramfs)
             (self._stage / "console").touch()
-            # virtiofsd holds a descriptor for each file that the machine knows.
+            # virtiofsd keeps a descriptor open for each file that the machine knows.
             most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
         with step("starting virtiofsd"), socket.socket(socket.AF_UNIX) as listening:
@@ -67,7 +67,7 @@ class Session:
             listening.listen(1)
             words = hardware.daemon(root, 3)
             self._daemon = os.pidfd_open(self._spawn(words, {3: listening.fileno()}))
-        with step("starting QEMU"), self._plugs.handed_over() as ports:
+        with step("starting QEMU"), self._ports.handed_over() as ports:
             numbers = {name: number for number, name in enumerate(ports, 3)}
             fds = {numbers[name]: fd for name, fd in ports.items()}
             words = hardware.command(
@@ -83,20 +83,20 @@ class Session:
         finally:
             os.close(null)
 
-    def tell(self, message: wiring.Told | dict[str, Any]) -> None:
-        """Send something to the agent."""
-        plain = asdict(message) if isinstance(message, wiring.Told) else message
-        with contextlib.suppress(OSError):  # an ended machine is noticed by whoever listens
-            self._plugs.control.sendall(json.dumps(plain).encode() + b"\n")
+    def send(self, message: wiring.Instructions | dict[str, Any]) -> None:
+        """Send a message to the agent."""
+        plain = asdict(message) if isinstance(message, wiring.Instructions) else message
+        with contextlib.suppress(OSError):  # `receive` notices that the machine has ended
+            self._ports.control.sendall(json.dumps(plain).encode() + b"\n")
 
-    def hear(self, deadline: float | None) -> dict[str, Any]:
+    def receive(self, deadline: float | None) -> dict[str, Any]:
         """Wait for the agent's next report. Raises SandboxError when none comes."""
         while True:
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
-                raise self._failure("it said nothing for too long")
+                raise self._failure("it timed out")
             wanted = [t for t in (left, _TICK if self._size else None) if t is not None]
-            control = self._plugs.control.fileno()
+            control = self._ports.control.fileno()
             ready, _, _ = select.select([control, self._daemon], [], [], min(wanted, default=None))
             self._resize()
             if control in ready:
@@ -108,40 +108,40 @@ class Session:
                 raise self._failure("virtiofsd ended")
 
     def _report(self, line: bytes) -> dict[str, Any]:
-        """What a line says, which root in the machine may have written as well."""
+        """Decode a line, which is untrusted: root in the machine may have written it."""
         try:
-            report = json.loads(line)  # loaded already, which msgspec is not in this process
+            report = json.loads(line)  # msgspec is not imported in this process
         except NOT_DECODABLE:
             report = None
         if not isinstance(report, dict):
-            raise self._failure("what it reports is malformed")
+            raise self._failure("its report is malformed")
         return report
 
     def drain(self, counts: dict[str, int], timeout: float) -> None:
-        """Wait until what the command wrote is where it belongs. Raises SandboxError."""
-        if not self._plugs.drain(counts, timeout):
-            raise self._failure("not all that the command wrote has come")
+        """Wait until all output of the command has arrived. Raises SandboxError."""
+        if not self._ports.drain(counts, timeout):
+            raise self._failure("some of the command's output is missing")
 
-    def cry(self, error: SandboxError) -> None:
-        """Say to whoever reads the command's standard error why it ended."""
-        if (fd := self._plugs.errors) is not None:
+    def write_error(self, error: SandboxError) -> None:
+        """Write to the command's standard error why it ended."""
+        if (fd := self._ports.errors) is not None:
             with contextlib.suppress(OSError):
                 copying.write_all(fd, f"cloche: {error.what}\n".encode())
 
     def _resize(self) -> None:
-        if self._size and (size := self._plugs.size) != self._size:
+        if self._size and (size := self._ports.size) != self._size:
             self._size = size
-            self.tell({"size": size})
+            self.send({"size": size})
 
     def _failure(self, what: str) -> SandboxError:
-        """Say what was heard last: of the console, or of the programs themselves."""
+        """The error, with the end of the console or of the programs' messages."""
         lines = _last_words((self._stage / "console").read_text(errors="replace"))
         words = [what, *lines, str(self._words)]
         return SandboxError("running a virtual machine", "; ".join(filter(None, words)))
 
 
 def _last_words(console: str) -> list[str]:
-    """The end of what a console shows, or the panic before the registers and the stack."""
+    """The end of a console's output, or the panic before the registers and the stack."""
     lines = [line.strip() for line in console.splitlines() if line.strip()]
     for number, line in enumerate(lines):
         if "Kernel panic" in line:

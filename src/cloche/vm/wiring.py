@@ -1,9 +1,9 @@
-"""What the supervisor outside and the agent inside of a virtual machine have agreed on.
+"""The protocol between the supervisor outside and the agent inside of a virtual machine.
 
-They speak JSON lines over the port `CONTROL`: the agent says hello; the supervisor answers with
-what is to be done (`Told`); the agent reports that the command has started, or why not, and how it
-ended, with the number of bytes that it has sent through each port. While a terminal is open the
-supervisor tells its size whenever that changes.
+They exchange JSON lines over the port `CONTROL`: the agent says hello; the supervisor answers with
+`Instructions`; the agent reports that the command has started, or why not, and later how it ended,
+with the number of bytes that it sent through each port. While a terminal is open, the supervisor
+sends its size whenever it changes.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ SOCKETS, FIRST = "10.0.2.100", 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the agent is to do.
+class Instructions:
+    """What the agent has to do.
 
-    ``request`` is a request as `wire` packs it, of which the lower directory is the shared one.
+    ``request`` is a request as `wire` packs it, whose lower directory is the shared one.
     ``streams`` names the port of each of its descriptors; None is ``/dev/null``. ``ports`` has the
     direction of each such port, seen from the command. ``size`` is the terminal's, as rows and
     columns, where there is one. ``sockets`` has the port at `SOCKETS` for each bind of a socket, by
@@ -45,5 +45,5 @@ class Told:
 
 
 def socket_path(port: int) -> str:
-    """Where in the machine the socket of a port is."""
+    """The path inside the machine of a port's socket."""
     return f"/socket-{port}"

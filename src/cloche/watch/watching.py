@@ -152,17 +152,17 @@ def watch(emerge: Emerge, sink: Sink, resolver: Resolver = resolve_again) -> Non
         sink(plan)
         follower = Follower(began=emerge.began, plan=plan)
         for look in looks:
-            _tell(follower.look(look), sources, sink)
+            _send(follower.look(look), sources, sink)
         gone = False
         while not gone:
             look, _, _ = sources.look()
-            _tell(follower.look(look), sources, sink)
+            _send(follower.look(look), sources, sink)
             gone = look.gone
     finally:
         sources.close()
 
 
-def _tell(events: Iterator[Event], sources: Sources, sink: Sink) -> None:
+def _send(events: Iterator[Event], sources: Sources, sink: Sink) -> None:
     for event in events:
         if isinstance(event, Done) and event.log:
             event = msgspec.structs.replace(event, lines=sources.why(event.log))
