@@ -149,7 +149,7 @@ def test_a_path_that_the_kernel_cannot_take_is_told(tmp_path: Path) -> None:
         os.close(fd)
         fd = inner
     os.close(fd)
-    with pytest.raises(LayerError, match=r"a path of (3[89]|4\d)\d\d bytes is longer"):
+    with pytest.raises(LayerError, match=r"a path of (3[89]|4\d)\d\d bytes is too long"):
         list(merged([tmp_path]).walk())
     remove_tree(tmp_path)
 

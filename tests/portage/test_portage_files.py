@@ -169,7 +169,7 @@ def test_what_is_wrong_with_a_repository_is_told(
 
 
 def test_a_repository_has_to_be_one(tmp_path: Path) -> None:
-    with pytest.raises(RepositoryError, match="there is no directory"):
+    with pytest.raises(RepositoryError, match="no such directory"):
         read_repository("x", tmp_path / "x")
     with pytest.raises(RepositoryError, match="no profiles/"):
         read_repository("x", tmp_path)

@@ -66,7 +66,7 @@ def test_a_build_sees_its_own_package_and_what_it_inherits(trees: Mapping[str, P
 def test_what_is_missing_is_named(trees: Mapping[str, Path]) -> None:
     with pytest.raises(RepositoryError, match="no eclass “three” in over, main"):
         package_view(trees, MASTERS, "over", CPV, ("three",))
-    with pytest.raises(RepositoryError, match="no ebuild of app-misc/x-2"):
+    with pytest.raises(RepositoryError, match="no ebuild for app-misc/x-2"):
         package_view(trees, MASTERS, "over", split_cpv("app-misc/x-2"), ())
 
 

@@ -142,7 +142,7 @@ def check_reflinks_take_no_room_and_are_refused_elsewhere(ground: Ground) -> Non
                 assert taken < 1 << 22, (name, taken)
             with room(ground["plain"]) as other:
                 raises(
-                    "take another backend",
+                    "use another backend",
                     lambda: open_root([path / "low"], other / "at", backend="reflink").__enter__(),
                 )
                 assert os.listdir(other / "at") == []

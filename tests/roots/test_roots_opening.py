@@ -156,7 +156,7 @@ def test_mistakes_are_told(tmp_path: Path, low: Path) -> None:
         open_root([low], tmp_path / "at", backend="aufs").__enter__()
     with pytest.raises(RootError, match="cannot be writable; open it without"):
         open_root([low], tmp_path / "at", upper=tmp_path / "upper", backend="hardlink").__enter__()
-    with pytest.raises(LayerError, match="low: an empty directory is needed, and this one is not"):
+    with pytest.raises(LayerError, match="low: the directory is not empty"):
         open_root([low], low).__enter__()
     with pytest.raises(ValueError, match="at least one layer"):
         open_root([], tmp_path / "at").__enter__()
@@ -172,7 +172,7 @@ def test_one_layer_is_captured_while_the_root_is_open(
     with open_root([Path("low")], Path("at"), upper=Path("upper"), backend="copy") as root:
         (root.path / "new").touch()
         monkeypatch.chdir("/")
-        with pytest.raises(LayerError, match="an empty directory is needed"):
+        with pytest.raises(LayerError, match="the directory is not empty"):
             capture_root(root, there)
         capture_root(root, tmp_path / "layer")
         with pytest.raises(RootError, match="at: the root has ended"):
@@ -185,7 +185,7 @@ def test_one_layer_is_captured_while_the_root_is_open(
         with pytest.raises(LayerError, match="choose another place"):
             flatten([low], inside)
     for mix in (lambda: flatten([low], there), lambda: subtract(low, [], there)):
-        with pytest.raises(LayerError, match="an empty directory is needed"):
+        with pytest.raises(LayerError, match="the directory is not empty"):
             mix()
     assert [path.name for path in (tmp_path / "layer").iterdir()] == ["new"]
     assert [path.name for path in there.iterdir()] == ["already"]

@@ -14,7 +14,7 @@ from cloche.trees import programs
 os.register_at_fork(after_in_parent=lambda: os.kill(os.getpid(), signal.SIGTERM))
 with terminable():
     try:
-        programs.told(("git", "--version"), request=None)
+        programs.output_of(("git", "--version"), request=None)
     except KeyboardInterrupt:
         print("ended")
     else:

@@ -192,7 +192,7 @@ def test_more_than_a_repository_in_a_tarball_is_refused(ground: Ground, mirror: 
     mirror.put(path, file.read_bytes())
     mirror.put(f"{path}.gpgsig", ground.key.detached(file))
     declare(ground, mirror, "webrsync")
-    with pytest.raises(WrongContentError, match="not one directory"):
+    with pytest.raises(WrongContentError, match="not a single directory"):
         ground.sync()
 
 

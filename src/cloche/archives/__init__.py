@@ -1,4 +1,4 @@
-"""Trees out of tarballs and directories that nobody has to trust."""
+"""Makes trees from untrusted tarballs and directories."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Reading a compressed file as a stream that never needs more memory than is asked for.
+"""Reads a compressed file as a stream with bounded memory.
 
-What a file is compressed with is told by its first bytes, not by its name.
+The kind of compression is detected by the first bytes, not by the file's name.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ _CHUNK = 1 << 16  # bytes
 
 
 class Readable(Protocol):
-    """Something to read from."""
+    """A stream of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """At most ``size`` bytes; none at the end."""
+        """Read at most ``size`` bytes; none at the end."""
         ...
 
 
 class _Xz:
-    """xz with a bound on memory, which `lzma.LZMAFile` has not."""
+    """xz with a limit on memory, which `lzma.LZMAFile` lacks."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -59,8 +59,8 @@ class _Xz:
 def unpacked(path: Path) -> Iterator[Readable]:
     """Open a file, plain or compressed with gzip, bzip2, xz or zstd, for a block.
 
-    Errors of the compression that come up in the block become `ImportRefusedError`, which is
-    also raised for zstd where the program is missing. Raises OSError.
+    Decompression errors in the block become `ImportRefusedError`, which is also raised if a zstd
+    file cannot be read because the program is missing. Raises OSError.
     """
     with path.open("rb") as file:
         magic = file.read(6)
@@ -79,7 +79,7 @@ def unpacked(path: Path) -> Iterator[Readable]:
         except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
             raise malformed(path, b"", str(error), file.tell()) from error
         except OSError as error:
-            if error.errno is not None:  # what bz2 says has none
+            if error.errno is not None:  # errors of bz2 have none
                 raise
             raise malformed(path, b"", str(error), file.tell()) from error
 
@@ -87,7 +87,7 @@ def unpacked(path: Path) -> Iterator[Readable]:
 def _zstd(path: Path, file: BinaryIO) -> Iterator[Readable]:
     program = shutil.which("zstd")
     if program is None:
-        what = "there is no program `zstd` to unpack this with"
+        what = "the program `zstd`, which unpacks this, is not installed"
         raise ImportRefusedError(path, b"", what, todo="install zstd", status=Exit.HOST)
     os.lseek(file.fileno(), 0, os.SEEK_SET)  # seek() alone moves within Python's buffer
     with subprocess.Popen(
@@ -101,6 +101,6 @@ def _zstd(path: Path, file: BinaryIO) -> Iterator[Readable]:
             if stdout is not None:
                 yield stdout
             if stdout is not None and not stdout.read(1) and process.wait():
-                raise EOFError("zstd found it damaged")
+                raise EOFError("zstd reports corrupt data")
         finally:
-            process.kill()  # of what comes after the end nothing is wanted
+            process.kill()  # what follows the end is not needed

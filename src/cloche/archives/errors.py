@@ -1,4 +1,4 @@
-"""Why a tarball, or a directory, is refused."""
+"""Errors of imports: why a tarball or a directory is refused."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cloche.errors import ClocheError, Exit
 
 
 class ImportRefusedError(ClocheError):
-    """``source``, a file or directory, holds ``name``, which is refused. Nothing of it is used."""
+    """``source``, a file or directory, is refused because of ``name``. Nothing of it is used."""
 
     def __init__(
         self,
@@ -25,18 +25,18 @@ class ImportRefusedError(ClocheError):
 
 
 def malformed(source: Path, name: bytes, why: str, offset: int) -> ImportRefusedError:
-    """Not a tarball, cut off, or damaged; ``why`` says in what, ``offset`` in bytes where."""
+    """Not a tarball, truncated, or corrupt: ``why``, and ``offset`` in bytes."""
     what = f"corrupt or truncated tarball: {why}, at byte {offset}"
-    return ImportRefusedError(source, name, what, todo="get it again, and compare its digest")
+    return ImportRefusedError(source, name, what, todo="fetch it again, and compare its digest")
 
 
 def over_limit(
     source: Path, name: bytes, limit: str, found: int, allowed: int
 ) -> ImportRefusedError:
-    """``found``, as far as it was read, is more than the field ``limit`` of `Limits` allows."""
+    """``found``, as far as it was read, exceeds the field ``limit`` of `Limits`."""
     return ImportRefusedError(
         source,
         name,
-        f"over the limit `{limit}`: {found}, and {allowed} are allowed",
-        todo=f"raise `{limit}` if you trust where it comes from",
+        f"over the limit `{limit}`: {found}, at most {allowed} are allowed",
+        todo=f"raise `{limit}` if you trust its source",
     )

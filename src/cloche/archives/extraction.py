@@ -1,8 +1,8 @@
-"""Making a tree, name by name, out of what nobody trusts.
+"""Makes a tree, name by name, from untrusted members.
 
-Every name is made relative to the descriptor of its directory, which was reached from the tree's
-own root without following a link, one component at a time; what is there under a name is never
-written to, but removed first. So nothing outside of the tree can be changed, whatever the names.
+Every name is created relative to a descriptor of its directory, which is reached from the tree's
+root component by component, without following links. An existing file is never written to, but
+removed first. So no name can change anything outside of the tree.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from cloche.layers.identity import SOURCE_DATE_EPOCH
 from cloche.store.tree import OPAQUE, lasting, open_directory, remove_at
 
 Read = Callable[[int], bytes]
-"""Gives the next bytes of a member's content, at most that many."""
+"""Reads the next bytes of a member's content, at most that many."""
 
 WHITEOUT = b".wh."
 OPAQUE_WHITEOUT = b".wh..wh..opq"
@@ -34,12 +34,12 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much an import may be; one more of anything is refused.
+    """The limits of an import.
 
-    ``bytes`` of content in all, holes of sparse files included; ``entries`` made, directories that
-    the archive only implies included; ``path`` bytes of one name; ``depth`` of directories;
-    ``metadata`` bytes that describe one member; ``id`` is the highest uid and gid, which is the
-    highest that cloche's user namespace has.
+    ``bytes`` of all content, holes of sparse files included; ``entries``, directories that the
+    archive only implies included; ``path`` bytes of one name; ``depth`` of directories;
+    ``metadata`` bytes that describe one member; ``id`` the highest uid and gid, by default that of
+    cloche's user namespace.
     """
 
     bytes: int = 64 << 30
@@ -55,10 +55,10 @@ class ImportOptions:
     """How to import.
 
     ``devices``: whether a device node is refused, left out, or made. ``whiteouts``: "oci" reads
-    names that begin with ``.wh.`` as those of OCI layers (image-spec, layer.md); otherwise they
-    are names like any. Of directories alone: with ``one_file_system`` what other file systems are
-    mounted on it stays out, but for the mount points; ``emptied`` are paths of which nothing but
-    the name is kept, if they are directories, and not even that otherwise.
+    names that begin with ``.wh.`` as whiteouts of OCI layers (image-spec, layer.md); otherwise they
+    are ordinary names. For directories only: with ``one_file_system`` other mounted file systems
+    are left out, except for their mount points; ``emptied`` are paths whose directories are made
+    without content, and whose other files are left out.
     """
 
     limits: Limits = Limits()
@@ -69,7 +69,7 @@ class ImportOptions:
 
 
 class Extractor:
-    """One tree in the making, in a directory that exists and is empty."""
+    """Makes one tree in an existing, empty directory."""
 
     def __init__(self, root: Path, source: Path, options: ImportOptions) -> None:
         self.entries = 0
@@ -85,7 +85,7 @@ class Extractor:
         self._parent = (b"", os.dup(self._root))
 
     def close(self) -> None:
-        """Give up the descriptors."""
+        """Close the descriptors."""
         os.close(self._parent[1])
         os.close(self._root)
 
@@ -110,7 +110,7 @@ class Extractor:
             self._make(within, name, path, member, read)
 
     def finish(self) -> None:
-        """Give directories their attributes, the deepest first: names made in them change them."""
+        """Set the attributes of directories, deepest first: making names in them changes these."""
         for path in sorted(self._directories, reverse=True):
             fd = os.dup(self._enter(path, path))
             try:
@@ -130,7 +130,7 @@ class Extractor:
     # Names
 
     def _safe(self, path: bytes, name: bytes) -> bytes:
-        """A name as its components, without the empty ones and the dots. Raises where it leads out.
+        """A name without empty components and dots. Raises if it leads out of the tree.
 
         ``name`` is the member's, for the error.
         """
@@ -148,7 +148,7 @@ class Extractor:
         return b"/".join(parts)
 
     def _enter(self, path: bytes, name: bytes) -> int:
-        """The descriptor of a directory of the tree, which is made where nothing is there."""
+        """A descriptor of a directory of the tree, which is made if it does not exist."""
         if path == self._parent[0]:
             return self._parent[1]
         fd = os.dup(self._root)
@@ -181,12 +181,12 @@ class Extractor:
     # Members
 
     def _wanted(self, member: Member) -> bool:
-        """Whether to make it. Raises where it may not be."""
+        """Whether to make it. Raises if it is not allowed."""
         for id in (member.uid, member.gid):
             self._limit("id", id, member.name)
         if member.type not in ("character", "block"):
             return True
-        # 0:0 would hide what lies below: no archive's business.
+        # 0:0 would be a whiteout, which no archive may make.
         if self._options.devices == "refuse" or member.device == (0, 0):
             raise ImportRefusedError(
                 self._source,
@@ -208,7 +208,7 @@ class Extractor:
         self._directories[path] = member
 
     def _make(self, within: int, name: bytes, path: bytes, member: Member, read: Read) -> None:
-        """Make what is no directory, in the place of one of the same name that came before."""
+        """Make a name that is not a directory; it replaces an earlier one of the same name."""
         if path in self._directories:
             raise self._clash(member)
         self._hidden.discard(path)
@@ -252,7 +252,7 @@ class Extractor:
             os.close(fd)
 
     def _link(self, name: bytes, path: bytes, member: Member) -> None:
-        """Make another name of a file that came before; owner and mode are its own."""
+        """Make a hard link to an earlier file, which keeps its owner and mode."""
         target = self._safe(member.target, member.name)
         above, _, last = target.rpartition(b"/")
         hidden = target == path or target in self._hidden or above not in self._directories
@@ -279,7 +279,7 @@ class Extractor:
             raise self._unsafe(member.name, "is not that of a whiteout")
         else:
             path = above + b"/" + hidden if above else hidden
-            if path in self._directories:  # what the layer holds stands above what it hides
+            if path in self._directories:  # the layer's own content is above what it hides
                 self._opaque.add(path)
                 return
             with suppress(FileExistsError):
@@ -287,7 +287,7 @@ class Extractor:
                 self._hidden.add(path)
 
     def _dress(self, fd: int, member: Member) -> None:
-        """Give an open file or directory what it is; the order keeps setuid and capabilities."""
+        """Set the attributes of an open file; the order keeps setuid bits and capabilities."""
         os.fchown(fd, member.uid, member.gid)
         os.fchmod(fd, member.mode)
         self._set_xattrs(fd, member)
@@ -318,7 +318,7 @@ class Extractor:
 
     def _unsafe(self, name: bytes, why: str) -> ImportRefusedError:
         return ImportRefusedError(
-            self._source, name, f"the name {why}", todo="do not trust what it comes from"
+            self._source, name, f"the name {why}", todo="do not trust its source"
         )
 
     def _clash(self, member: Member) -> ImportRefusedError:
@@ -332,7 +332,7 @@ class Extractor:
 
 
 def emptied(path: Path) -> None:
-    """Remove all that lies in a directory."""
+    """Remove the content of a directory."""
     fd = open_directory(path)
     try:
         for name in os.listdir(fd):  # noqa: PTH208 - of a descriptor

@@ -1,4 +1,4 @@
-"""A layer from a tarball or from a directory, neither of which has to be trusted."""
+"""Imports a layer from an untrusted tarball or directory."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class ImportReport:
 def import_tarball(
     path: Path, destination: Path, options: ImportOptions = _DEFAULT
 ) -> ImportReport:
-    """Make a layer in ``destination``, which is missing or empty, out of a tarball.
+    """Make a layer from a tarball in ``destination``, which is missing or empty.
 
-    Plain, or compressed with gzip, bzip2, xz or zstd. Owners are the numbers that it holds; of
-    extended attributes capabilities, ACLs and ``user.*`` are kept. A name that comes twice is what
-    it is the second time. Nothing outside of ``destination`` is changed, whatever the tarball, and
-    where it is refused ``destination`` is left empty. Call it as uid 0, of a user namespace perhaps
-    (`engines.userns`). Raises a subclass of `ImportRefusedError`, and OSError.
+    The tarball is plain, or compressed with gzip, bzip2, xz or zstd. Owners are numeric; of
+    extended attributes, capabilities, ACLs and ``user.*`` are kept. Of a repeated name the last
+    member counts. No tarball can change anything outside of ``destination``, which is left empty if
+    the tarball is refused. Call it as uid 0, also of a user namespace (`sandbox.userns`). Raises
+    `ImportRefusedError` and OSError.
     """
 
     def fill(extractor: Extractor) -> None:
@@ -57,10 +57,10 @@ def import_tarball(
 def import_directory(
     source: Path, destination: Path, options: ImportOptions = _DEFAULT
 ) -> ImportReport:
-    """Make a layer in ``destination``, which is missing or empty, as a copy of a directory.
+    """Copy a directory to a layer in ``destination``, which is missing or empty.
 
-    As `import_tarball`. Links are not followed; the directory must not change meanwhile. Names that
-    are overlayfs's whiteouts are left out. Sockets are left out as well: a copy is nobody's.
+    As `import_tarball`. Links are not followed; the directory must not change during the copy.
+    Whiteouts of overlayfs and sockets are left out.
     """
 
     def fill(extractor: Extractor) -> None:
@@ -72,7 +72,7 @@ def import_directory(
 
 
 def _chosen(tree: Merged, options: ImportOptions) -> Iterator[Node]:
-    """All names of a tree that the options let in."""
+    """All names of a tree that the options allow."""
     if tree.root is None:
         return
     waiting = [tree.root]
@@ -118,7 +118,7 @@ _TYPES = {
 
 
 def _extract_node(extractor: Extractor, node: Node, first: dict[tuple[int, int], bytes]) -> None:
-    """Plant one name of a directory as if it came out of an archive."""
+    """Extract one name of a directory as if it came from an archive."""
     info = node.info
     kind = _TYPES.get(stat.S_IFMT(info.st_mode))
     inode = (info.st_dev, info.st_ino)

@@ -1,9 +1,9 @@
 """Reading tar: ustar, GNU's extensions, and pax (POSIX.1-2024, pax; tar(5) of libarchive; the
 GNU tar manual, "Basic Tar Format" and "Storing Sparse Files").
 
-Nothing is believed: checksums, numbers and lengths are checked, what describes a member has a limit
-of its own, and no more is held in memory than that. Our own and not `tarfile`'s, for that one reads
-headers of any length at once, and headers about headers one inside the other.
+All input is untrusted: checksums, numbers and lengths are checked, and the metadata of a member
+have a limit, which bounds memory. `tarfile` is not used, as it reads headers of any length at once
+and recurses into headers about headers.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Extents = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """One name of an archive, as it stands there.
+    """One member of an archive, as written there.
 
     ``type`` is "file", "directory", "symlink", "link" (a hard link), "character", "block" or
     "fifo". ``size`` is that of the file, holes included; ``extents`` cover what is not a hole.
@@ -53,7 +53,7 @@ class Member:
 
 
 class TarReader:
-    """The members of a stream, one after the other; the content of each is read before the next."""
+    """The members of a stream, one after another; the content of each is read before the next."""
 
     def __init__(self, stream: Readable, source: Path, metadata: int) -> None:
         """``metadata``: bytes that may describe one member, beside its header block."""
@@ -74,7 +74,7 @@ class TarReader:
             self._left = self._pad = 0
 
     def read(self, size: int) -> bytes:
-        """The next bytes of the current member's content, ``size`` of them unless it ends."""
+        """Read ``size`` bytes of the current member's content, fewer at its end."""
         data = self._exactly(min(size, self._left, _CHUNK))
         self._left -= len(data)
         return data
@@ -87,7 +87,7 @@ class TarReader:
             header = self._exactly(BLOCK)
             if not header.strip(b"\0"):
                 if pax or name is not None or target is not None:
-                    raise self._bad("it ends after a header about a member that is not there")
+                    raise self._bad("it ends after an extension header without a member")
                 return None
             self._check(header)
             self._pay(BLOCK)
@@ -99,7 +99,7 @@ class TarReader:
                 self._global |= dict(self._records(self._text(size)))
                 self._pay(sum(map(len, self._global.values())))
                 if len(self._global) > _GLOBALS:
-                    raise self._bad("it has more records about all members than can be meant")
+                    raise self._bad("it has too many global pax records")
             elif flag == b"L":
                 name = self._text(size).rstrip(b"\0")
             elif flag == b"K":
@@ -118,8 +118,8 @@ class TarReader:
         target: bytes | None,
         records: list[tuple[bytes, bytes]],
     ) -> Member:
-        """Put together what the header and those before it say."""
-        # An empty value takes back what a header about all members said.
+        """Combine the header with the extension headers before it."""
+        # An empty value cancels that of a global header.
         pax = {
             key: value
             for key, value in (self._global | dict(records)).items()
@@ -131,14 +131,14 @@ class TarReader:
                 name = prefix + b"/" + name
         self._name = pax.get(b"GNU.sparse.name", pax.get(b"path", name))
         if flag not in _TYPES:
-            what = f"a member of type {flag!r} cannot be unpacked"
+            what = f"a member has the unsupported type {flag!r}"
             raise ImportRefusedError(self._source, self._name, what)
         size = self._decimal(pax, b"size", size)
         stored = size if flag in _WITH_DATA else 0
         self._left, self._pad = stored, -stored % BLOCK
         kind = _TYPES[flag]
         if kind == "file" and self._name.endswith(b"/") and flag != b"7":
-            kind = "directory"  # of before POSIX
+            kind = "directory"  # as written before POSIX
             if stored:
                 raise self._bad("a directory has content")
         whole = size
@@ -166,7 +166,7 @@ class TarReader:
     def _device(self, header: bytes) -> tuple[int, int]:
         major, minor = self._number(header[329:337]), self._number(header[337:345])
         if major >= 1 << 12 or minor >= 1 << 20:  # what Linux has
-            raise self._bad("a device number is none")
+            raise self._bad("a device number is out of range")
         return major, minor
 
     def _xattrs(self, pax: dict[bytes, bytes]) -> Iterator[tuple[bytes, bytes]]:
@@ -179,7 +179,7 @@ class TarReader:
                 try:
                     yield _ACLS[key], acl_from_text(value.decode())
                 except ValueError:
-                    raise self._bad("an ACL is none, or has names in the place of ids") from None
+                    raise self._bad("an ACL is malformed, or has names instead of ids") from None
 
     # Sparse files
 
@@ -201,11 +201,11 @@ class TarReader:
     def _pax_sparse(
         self, pax: dict[bytes, bytes], records: list[tuple[bytes, bytes]]
     ) -> tuple[int, Extents]:
-        """GNU's formats 0.0 (records that come again and again), 0.1 (one list) and 1.0."""
+        """GNU's formats 0.0 (repeated records), 0.1 (one list) and 1.0."""
         size = self._decimal(pax, b"GNU.sparse.size", self._left)
         if b"GNU.sparse.major" in pax:
             if (pax[b"GNU.sparse.major"], pax.get(b"GNU.sparse.minor")) != (b"1", b"0"):
-                raise self._bad("a sparse file of an unknown format")
+                raise self._bad("a sparse file has an unknown format")
             return self._decimal(pax, b"GNU.sparse.realsize", size), self._map_of_content()
         if b"GNU.sparse.map" in pax:
             numbers = pax[b"GNU.sparse.map"].split(b",") if pax[b"GNU.sparse.map"] else []
@@ -236,7 +236,7 @@ class TarReader:
         end = 0
         for offset, length in extents:
             if offset < end or offset + length > size:
-                raise self._bad("the map of a sparse file makes no sense")
+                raise self._bad("the map of a sparse file is malformed")
             end = offset + length
         if sum(length for _, length in extents) != self._left:
             raise self._bad("the map of a sparse file does not fit its content")
@@ -250,9 +250,9 @@ class TarReader:
             space = text.find(b" ", at, at + 20)
             end = at + (self._plain(text[at:space]) if space > at else 0)
             key, equals, value = text[space + 1 : end - 1].partition(b"=")
-            # Each record ends after its own length, so that all of them come to an end.
+            # Each record is at least as long as its length field, so that the loop ends.
             if not at < space < end <= len(text) or text[end - 1 : end] != b"\n" or not equals:
-                raise self._bad("a pax header is damaged")
+                raise self._bad("a pax header is malformed")
             yield key, value
             at = end
 
@@ -262,7 +262,7 @@ class TarReader:
         return data
 
     def _spend(self, size: int) -> bytes:
-        """Read what describes a member, within the limit."""
+        """Read metadata of a member, within the limit."""
         self._pay(size)
         return self._exactly(size)
 
@@ -272,14 +272,14 @@ class TarReader:
             raise over_limit(self._source, self._name, "metadata", self._spent, self._metadata)
 
     def _check(self, header: bytes) -> None:
-        """Compare the checksum, made of bytes or, by some old programs, of signed ones."""
+        """Compare the checksum, which some old programs compute over signed bytes."""
         blanked = header[:148] + b" " * 8 + header[156:]
         signed = sum(byte - 256 if byte > 127 else byte for byte in blanked)
         told = header[148:156].split(b"\0", 1)[0].strip(b" ").lstrip(b"0")
         if told in (b"%o" % sum(blanked), b"%o" % signed):
             return
         if self._at == BLOCK:
-            raise self._bad("not a tar archive, plain or by gzip, bzip2, xz or zstd")
+            raise self._bad("not a tar archive, plain or compressed with gzip, bzip2, xz or zstd")
         raise self._bad("a header's checksum is wrong")
 
     def _number(self, field: bytes, *, signed: bool = False) -> int:
@@ -315,7 +315,7 @@ class TarReader:
             fine = self._plain((fraction[:9] or b"0").ljust(9, b"0"))
             nanoseconds = self._plain(whole) * 10**9 + fine
             nanoseconds = -nanoseconds if text.startswith(b"-") else nanoseconds
-        # What every file system and every program can hold: until the year 2446 (ext4).
+        # What every file system can hold: until the year 2446 (ext4).
         return max(-(2**31) * 10**9, min(nanoseconds, 15_032_385_535 * 10**9))
 
     def _exactly(self, size: int) -> bytes:

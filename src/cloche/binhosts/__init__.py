@@ -1,1 +1,1 @@
-"""Hosts of binary packages: their indexes, pinned, and packages from them, verified."""
+"""Binary package hosts: pins their indexes, and verifies their packages."""

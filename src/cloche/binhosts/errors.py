@@ -1,4 +1,4 @@
-"""What can go wrong with binary package hosts."""
+"""Errors of binary package hosts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from cloche.errors import ClocheError, Exit
 
 
 class MissingIndexError(ClocheError):
-    """A binary package host whose index is not in the store; ``locked``: cloche.lock has it."""
+    """The index of a binary package host is not in the store; ``locked``: cloche.lock pins it."""
 
     def __init__(self, name: str, *, locked: bool) -> None:
         super().__init__(
@@ -16,10 +16,10 @@ class MissingIndexError(ClocheError):
 
 
 class BadPackageError(ClocheError):
-    """A file that is not the binary package it should be."""
+    """A file is not the expected binary package."""
 
     status = Exit.FAILED
 
     def __init__(self, source: str, reason: str) -> None:
-        todo = "do not use this package host, or take it out of the machine's `binrepos`"
+        todo = "do not use this host; remove it from the machine's `binrepos`"
         super().__init__(reason, where=source, todo=todo)

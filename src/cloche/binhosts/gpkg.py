@@ -1,9 +1,9 @@
-"""Looking at a binary package from outside: is it one, is it whole, who signed it? (GLEP 78)
+"""Verifies a binary package (GLEP 78) on the host: its format, its digests, its signature.
 
 A GPKG is a tar of ``NAME/gpkg-1``, ``NAME/metadata.tar…``, ``NAME/image.tar…`` and
 ``NAME/Manifest`` with the digests of the others. Signatures of single members (``.sig``) are not
-needed where the Manifest is signed, since it covers them. Portage reads the members, in a sandbox;
-there it would look for gpg and keys, so that it gets packages without signatures (`unsigned`).
+needed if the Manifest is signed, since it covers them. Portage reads the members in a sandbox
+without gpg and keys, and so gets packages without signatures (`unsigned`).
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ class Content:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """A package that is whole: the text of its Manifest without signatures, whether there are any,
-    and the fingerprint of who made that of the Manifest, empty where nobody had to."""
+    """A verified package: its Manifest without signatures, whether it has any signature, and the
+    fingerprint of the Manifest's signer, empty where none is required."""
 
     manifest: str
     signed: bool
@@ -51,7 +51,7 @@ class Checked:
 
 
 def check_package(file: Path, source: str, keyring: Keyring | None) -> Checked:
-    """Hold a package to its own Manifest, and that to a signature where a keyring is given.
+    """Check a package against its Manifest, and that against a signature if a keyring is given.
 
     ``source`` is what errors name. Raises `BadPackageError`, `SignatureError`.
     """
@@ -78,9 +78,9 @@ def _of_signature(line: str) -> bool:
 
 
 def unsigned(file: Path, target: Path, checked: Checked) -> None:
-    """Write a package that was checked, without its signatures.
+    """Write a checked package without its signatures.
 
-    That gives the same bytes whoever signed it; one without signatures stays as it is.
+    The bytes do not depend on the signer; a package without signatures is copied as it is.
     """
     if not checked.signed:
         shutil.copyfile(file, target)
@@ -99,7 +99,7 @@ def unsigned(file: Path, target: Path, checked: Checked) -> None:
 
 
 def _members(reader: TarReader, source: str) -> tuple[dict[str, Content], bytes]:
-    """What the tar holds, each member once, and the Manifest's text."""
+    """The members of the tar, and the Manifest's text. Raises if a member is repeated."""
     found: dict[str, Content] = {}
     directories: set[str] = set()
     text = b""
@@ -114,12 +114,12 @@ def _members(reader: TarReader, source: str) -> tuple[dict[str, Content], bytes]
         text = data or text
     stems = {name.split(".tar")[0] + ".tar" if ".tar" in name else name for name in found}
     if missing := [name for name in _NEEDED if name not in stems]:
-        raise BadPackageError(source, f"not a whole GPKG: it has no {missing[0]}")
+        raise BadPackageError(source, f"incomplete GPKG: it has no {missing[0]}")
     return found, text
 
 
 def _read(reader: TarReader, member: Member, *, keep: bool, source: str) -> tuple[Content, bytes]:
-    """A member's digests; its data as well where it is to be kept."""
+    """A member's digests, and its data with ``keep``."""
     if keep and member.size > _SMALL:
         raise BadPackageError(source, "not a GPKG: a Manifest of over a megabyte")
     hashes = {name: hashlib.new(known) for name, known in ALGORITHMS.items()}
@@ -154,15 +154,15 @@ def listed(text: str, source: str) -> dict[str, Content]:
 
 
 def _compare(members: Mapping[str, Content], said: Mapping[str, Content], source: str) -> None:
-    """Every member that matters is as the Manifest says, and no listed one is missing."""
+    """Check that members match the Manifest, and that no listed one is missing."""
     if gone := sorted(said.keys() - members.keys()):
-        raise BadPackageError(source, f"its Manifest names {gone[0]}, which is not in it")
+        raise BadPackageError(source, f"its Manifest lists {gone[0]}, which is missing")
     for name, content in members.items():
         if name in ("Manifest", "gpkg-1") and name not in said:
             continue
         if name not in said:
-            raise BadPackageError(source, f"its Manifest does not name {name}")
+            raise BadPackageError(source, f"its Manifest does not list {name}")
         wanted = said[name]
         same = all(content.digests[kind] == digest for kind, digest in wanted.digests.items())
         if not wanted.digests or wanted.size != content.size or not same:
-            raise BadPackageError(source, f"its {name} is not what its Manifest says")
+            raise BadPackageError(source, f"its {name} does not match its Manifest")

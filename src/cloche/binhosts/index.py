@@ -1,7 +1,7 @@
-"""The index of a binary package host: taken from there, kept as a blob of the store, pinned.
+"""The index of a binary package host: fetched, kept as a blob of the store, pinned.
 
-The host knows nothing of what is in it: Portage reads it, in a sandbox. A host has one index at a
-time, ``Packages`` or ``Packages.gz`` (Portage's binhost format); what was there before is gone.
+Portage reads it in a sandbox; cloche does not interpret it. A host offers one index at a time,
+``Packages`` or ``Packages.gz`` (Portage's binhost format), and no old ones.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _CHUNK = 1 << 20
 class Binhost:
     """A binary package host as builds use it: its index is the blob ``index``, at ``path``.
 
-    ``keyring`` holds the keys that packages must be signed by; None where nobody has to sign.
+    Packages must be signed by a key of ``keyring``; with None they need no signature.
     """
 
     name: str
@@ -42,12 +42,12 @@ class Binhost:
 
     @property
     def pin(self) -> BinrepoPin:
-        """What the lock says of it."""
+        """Its entry in the lock."""
         return BinrepoPin(self.index)
 
 
 def find(store: Store, project: Project, spec: BinrepoSpec) -> Binhost:
-    """What was taken before: the locked index, else the newest. Raises `MissingIndexError`."""
+    """The locked index, else the newest in the store. Raises `MissingIndexError`."""
     locked = _locked(project, spec)
     pins = sorted(store.pins(_prefix(spec)), key=lambda pin: pin.created, reverse=True)
     for index in (pin.blobs[0] for pin in pins):
@@ -64,9 +64,9 @@ def sync(
     update: bool,
     progress: Progress = quiet,
 ) -> Binhost:
-    """Take the index that the host offers now and lock it; without ``update`` the locked one.
+    """Fetch the host's present index and lock it; without ``update``, the locked one.
 
-    Raises a `FetchingError`, and `ClocheError` where that is not to be had.
+    Raises a `FetchingError`, and `ClocheError` if the locked one is not available.
     """
     locked = _locked(project, spec)
     if not update and locked is not None and store.has_blob(locked.index):
@@ -76,7 +76,7 @@ def sync(
     with store.workspace("binrepo") as room:
         blob = store.add_blob(_taken(spec, room, progress), f"index of {spec.name}")
     if not update and locked is not None and locked.index != blob.id:
-        raise ClocheError(  # old ones are nowhere to be had
+        raise ClocheError(  # hosts do not keep old ones
             f"the binary package host {spec.name} offers index {blob.id[:12]}, "
             f"locked is {locked.index[:12]}",
             todo=f"run `cloche repo sync {spec.name}` and lock again, "
@@ -89,7 +89,7 @@ def sync(
 
 
 def lock_found(project: Project, host: Binhost) -> None:
-    """Write the index that is used to the lock, where it is not there yet."""
+    """Write the index in use to the lock, unless it has one."""
     if locks.read(project.lock).binrepos.get(host.name) != host.pin:
         locks.change(project.lock, lambda lock: locks.with_binrepo(lock, host.name, host.pin))
 
@@ -114,7 +114,7 @@ def _prefix(spec: BinrepoSpec) -> str:
 
 
 def _taken(spec: BinrepoSpec, room: Path, progress: Progress) -> Path:
-    """The index as a plain file. Raises a `FetchingError`."""
+    """Fetch the index, and return it as a plain file. Raises a `FetchingError`."""
     for name in _FILES:
         source = room / name
         try:
@@ -130,7 +130,7 @@ def _taken(spec: BinrepoSpec, room: Path, progress: Progress) -> Path:
 
 
 def read_index(file: Path, source: str, longest: int = LONGEST) -> bytes:
-    """The text of an index, compressed by gzip perhaps. Raises `WrongContentError`."""
+    """Read an index, plain or compressed with gzip. Raises `WrongContentError`."""
     data = file.read_bytes()
     if data[:2] != b"\x1f\x8b":
         return data
@@ -142,12 +142,12 @@ def read_index(file: Path, source: str, longest: int = LONGEST) -> bytes:
     if inflate.unconsumed_tail:
         raise WrongContentError(source, f"not an index: it inflates to over {longest} bytes")
     if not inflate.eof:
-        raise WrongContentError(source, "not an index: it is cut off")
+        raise WrongContentError(source, "not an index: it is truncated")
     return text
 
 
 def without_uri(index: bytes) -> bytes:
-    """The index without the header by which it could send us elsewhere for its packages."""
+    """The index without its URI header, which could name another host for its packages."""
     header, gap, rest = index.partition(b"\n\n")
     lines = [line for line in header.split(b"\n") if not line.startswith(b"URI:")]
     return b"\n".join(lines) + gap + rest

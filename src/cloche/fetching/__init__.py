@@ -1,1 +1,1 @@
-"""Files from outside: taken over HTTP or from a disk, and checked with digests and OpenPGP."""
+"""Fetches files over HTTP or from disk, and verifies digests and OpenPGP signatures."""

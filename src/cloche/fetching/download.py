@@ -1,8 +1,7 @@
-"""Taking a file from an address: http, https or file; a broken transfer goes on where it ended.
+"""Fetches a file from an http, https or file address, and resumes interrupted transfers.
 
-Beside a file that is not whole lies ``NAME.from``: a digest of the address, which may hold a
-password, and the server's validator (RFC 9110, 8.8). Without these nobody knows whether the rest
-belongs to the beginning.
+Beside an incomplete file lies ``NAME.from``: a digest of the address, which may hold a password,
+and the server's validator (RFC 9110, 8.8). They show whether the rest belongs to the beginning.
 """
 
 from __future__ import annotations
@@ -27,33 +26,33 @@ if TYPE_CHECKING:
     import requests
 
 Progress = Callable[[int, int | None], None]
-"""Told now and then: bytes that are there, and bytes in all where that is known."""
+"""Called now and then with the bytes fetched, and the total where it is known."""
 
 ALGORITHMS = {"BLAKE2B": "blake2b", "SHA512": "sha512", "SHA256": "sha256"}
 """Manifest hash names (GLEP 74) and hashlib's."""
 
 _TIMEOUT = (30.0, 60.0)  # seconds to connect, and without a byte
-_ATTEMPTS = 5  # of one transfer, each after the first only where the last one brought something
+_ATTEMPTS = 5  # of one transfer, repeated only while an attempt makes progress
 _CHUNK = 1 << 18
 _SMALL = 1 << 22  # bytes: the longest text that is read at once
 _GONE = (404, 410)
 
 
 def quiet(there: int, size: int | None) -> None:
-    """No progress at all."""
+    """Report no progress."""
 
 
 def shown(address: str) -> str:
-    """An address without the password that it may hold."""
+    """An address without its password."""
     try:
         parts = urlsplit(address)
-    except ValueError:  # no address: what of it might be one is left out
+    except ValueError:  # not an address: hide what may be a password
         return address.rpartition("@")[2]
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def fetch_text(address: str) -> str:
-    """The text at an address. Raises a `FetchingError`."""
+    """Fetch a text. Raises a `FetchingError`."""
     local = _local(address)
     if local is not None:
         return _read(local)
@@ -75,10 +74,10 @@ def fetch_file(
     limit: int | None = None,
     progress: Progress = quiet,
 ) -> None:
-    """Bring the file at an address to ``target``; what an earlier attempt left there is used.
+    """Fetch the file at an address to ``target``, and resume an earlier attempt.
 
-    ``size`` in bytes is what it must have, ``limit`` the most that it may have. A file of that size
-    that is there already stays; its content is for the caller to check. Raises a `FetchingError`.
+    ``size`` is its exact size in bytes, ``limit`` the greatest one. An existing file of that size
+    stays; the caller checks its content. Raises a `FetchingError`.
     """
     local = _local(address)
     if local is not None:
@@ -103,7 +102,7 @@ def fetch_file(
 
 
 def check_digests(file: Path, digests: Mapping[str, str], source: str) -> None:
-    """Compare a file with all digests of known kinds, one at least. Raises WrongContentError."""
+    """Compare a file with all digests of known kinds, at least one. Raises WrongContentError."""
     wanted = {name: digests[name].lower() for name in ALGORITHMS if name in digests}
     if not wanted:
         raise WrongContentError(source, "no digest of a known kind")
@@ -114,7 +113,7 @@ def check_digests(file: Path, digests: Mapping[str, str], source: str) -> None:
                 each.update(chunk)
     for name, digest in wanted.items():
         if hashes[name].hexdigest() != digest:
-            raise WrongContentError(source, f"its {name} is not the one that was announced")
+            raise WrongContentError(source, f"its {name} does not match the expected one")
 
 
 @dataclass
@@ -130,7 +129,7 @@ class _Transfer:
 
     @property
     def there(self) -> int:
-        """Bytes that have come."""
+        """Bytes fetched so far."""
         return self.target.stat().st_size if self.target.exists() else 0
 
     @property
@@ -138,19 +137,19 @@ class _Transfer:
         return hashlib.sha256(self.address.encode()).hexdigest()
 
     def attempt(self) -> str | None:
-        """Fetch the file, or what is missing of it; say why it broke off, None when it is whole."""
+        """Fetch the file or its rest; return why it was interrupted, None if it is complete."""
         headers = self._resuming()
         try:
             with _answer(self.address, headers) as answer:
-                if answer.status_code == 416:  # what is there is no beginning of it
+                if answer.status_code == 416:  # the partial file is not a beginning of it
                     self.target.unlink(missing_ok=True)
-                    return "the rest of the file could not be had"
+                    return "the server does not send the rest of the file"
                 return self._take(answer, resumed=answer.status_code == 206)
         except _broken() as error:
             return f"broken off: {_kind(error)}"
 
     def _resuming(self) -> dict[str, str]:
-        """The headers that ask for the rest, where the beginning is the same file's."""
+        """The headers that ask for the rest, if the beginning is of the same file."""
         if not self.mark.exists():
             return {}
         address, _, validator = self.mark.read_text().rstrip("\n").partition("\n")
@@ -181,7 +180,7 @@ class _Transfer:
         return None
 
     def _check_size(self, total: int | None) -> None:
-        """Raise `WrongContentError` for a size that cannot be right, and forget what is there."""
+        """Raise `WrongContentError` for an impossible size, and remove the partial file."""
         fault = None if total is None else _fault_of_size(total, self.size, self.limit)
         if fault is not None:
             self.target.unlink(missing_ok=True)
@@ -201,7 +200,7 @@ def _answer(address: str, headers: Mapping[str, str]) -> requests.Response:
     if answer.status_code in _GONE:
         raise NotThereError(shown(address))
     if answer.status_code not in (200, 206, 416):
-        raise unreachable(shown(address), f"the server says {answer.status_code}")
+        raise unreachable(shown(address), f"the server answers {answer.status_code}")
     return answer
 
 
@@ -214,12 +213,12 @@ def _broken() -> tuple[type[Exception], ...]:
 
 
 def _kind(error: Exception) -> str:
-    """The kind of a failure only: the text of requests' errors may hold a password."""
+    """The class of an error only: the text of requests' errors may hold a password."""
     return type(error).__name__
 
 
 def _local(address: str) -> Path | None:
-    """The path that a ``file:`` address means; None for http. Raises `FetchingError`."""
+    """The path of a ``file:`` address; None for http. Raises `FetchingError`."""
     try:
         parts = urlsplit(address)
     except ValueError as error:
@@ -240,9 +239,9 @@ def _read(path: Path) -> str:
 def _fault_of_size(total: int, size: int | None, limit: int | None) -> str | None:
     """What is wrong with a file of ``total`` bytes; None where nothing is."""
     if size is not None and total != size:
-        return f"{total} bytes, but {size} were announced"
+        return f"{total} bytes instead of {size}"
     if limit is not None and total > limit:
-        return f"{total} bytes or more; at most {limit} can be right"
+        return f"{total} bytes or more, over the limit of {limit}"
     return None
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong with files from outside: ``source`` is an address (no password) or a path."""
+"""Errors of fetching: ``source`` is an address (without its password) or a path."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from cloche.errors import ClocheError, Exit
 
 
 class FetchingError(ClocheError):
-    """A file cannot be had, or is not what it should be."""
+    """A file cannot be fetched, or is not the expected one."""
 
     status = Exit.FAILED
 
 
 class NotThereError(FetchingError):
-    """The server answered, and has no such file."""
+    """The server has no such file."""
 
     def __init__(self, source: str) -> None:
         todo = "check the mirror's address, or use another mirror"
@@ -22,7 +22,7 @@ class NotThereError(FetchingError):
 
 
 class WrongContentError(FetchingError):
-    """A file of another size, or with another digest, than was announced."""
+    """A file has another size or digest than expected."""
 
     def __init__(self, source: str, reason: str) -> None:
         todo = "run it again; if that does not help, use another mirror"
@@ -30,7 +30,7 @@ class WrongContentError(FetchingError):
 
 
 class SignatureError(FetchingError):
-    """An OpenPGP signature that does not hold; ``words`` are gpg's own."""
+    """A bad or missing OpenPGP signature; ``words`` are gpg's own."""
 
     status = Exit.BAD_INPUT
 
@@ -40,7 +40,7 @@ class SignatureError(FetchingError):
 
 
 def unreachable(source: str, reason: str, kept: int = 0) -> FetchingError:
-    """No answer, or one that broke off too often; ``kept`` bytes are there for the next time."""
+    """No answer, or too many interruptions; ``kept`` bytes are there for the next time."""
     again = f"run it again: it goes on after {kept} bytes; else " if kept else ""
     todo = f"{again}check the network and the proxy settings, or use another mirror"
     return FetchingError(reason, where=source, todo=todo)
@@ -57,20 +57,20 @@ def bad_address(source: str) -> FetchingError:
 
 
 def bad_keyring(path: Path, reason: str) -> FetchingError:
-    """A keyring that is not there or holds no key."""
+    """A keyring does not exist, or holds no key."""
     return FetchingError(
         reason,
         where=path,
         todo="give the file with the release keys as --keyring, or in cloche.toml (`keyring` of a "
         "seed, `sync_openpgp_key_path` of a repository, `openpgp_keys` of a binary package host); "
         "Gentoo's are in the package sec-keys/openpgp-keys-gentoo-release; "
-        "docs/project-files.md tells of another way to get them",
+        "docs/project-files.md describes another way to get them",
         status=Exit.BAD_INPUT,
     )
 
 
 def no_gpg(source: str) -> FetchingError:
-    """There is no gpg on the host; ``source`` is what was to be checked."""
+    """The host has no gpg to check ``source``."""
     return FetchingError(
         "OpenPGP signatures cannot be checked: gpg is not installed",
         where=source,

@@ -1,8 +1,8 @@
 """A forwarding proxy (RFC 9110) for sandboxes: their only way to the network.
 
-It listens on a socket that is shown to a sandbox without a network of its own. It resolves a name
-once, looks at the addresses (`reach`), and connects to one of those that it looked at. HTTP goes
-through as it is; HTTPS and rsync tunnel with CONNECT; FTP answers as HTTP, as with other proxies.
+It listens on a socket that is bound into a sandbox without a network. It resolves a name once,
+checks the addresses (`reach`), and connects to one of the checked ones. HTTP is forwarded; HTTPS
+and rsync tunnel with CONNECT; FTP is answered as HTTP, as other proxies do.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from cloche.fetching.reach import Place, place_of, refusal
 CONNECTING = 60.0  # seconds until a server counts as silent
 IDLE = 600.0  # seconds without a byte either way
 _HEAD = 1 << 16  # bytes of a request's head, at most
-_HOP = ("proxy-", "connection:", "keep-alive:")  # what concerns one connection alone
+_HOP = ("proxy-", "connection:", "keep-alive:")  # hop-by-hop headers
 
 
 class _RefusedError(Exception):
-    """An answer of the proxy's own: a status and a reason."""
+    """An error answer of the proxy itself: a status and a reason."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(reason)
@@ -39,7 +39,7 @@ class _RefusedError(Exception):
 
 @dataclass
 class Forwarder:
-    """The proxy. ``configured`` are servers that the user names, ``proxies`` are the user's own.
+    """The proxy. ``configured`` are servers that the user names, ``proxies`` the user's own.
 
     ``proxies`` has values of ``http_proxy``, ``https_proxy``, ``ftp_proxy`` and ``no_proxy``.
     ``refused`` has a URI, or HOST:PORT of a tunnel, and the reason, for each refused request;
@@ -134,7 +134,7 @@ class Forwarder:
             _copy(client, server)
 
     def _upstream(self, scheme: str, place: Place) -> tuple[Place, list[str]] | None:
-        """The user's proxy for a request, with the header that it wants; None: there is none."""
+        """The user's proxy for a request, with the header that it needs; None without one."""
         uri = self.proxies.get(f"{scheme}_proxy")
         if not uri or _is_direct(place, self.proxies.get("no_proxy", "")):
             return None
@@ -148,9 +148,9 @@ class Forwarder:
         return proxy, [f"Proxy-Authorization: Basic {b64encode(words.encode()).decode()}"]
 
     def _addresses(self, place: Place, target: str, *, elsewhere: bool) -> list[str]:
-        """The addresses of a server that may be connected to. Raises _RefusedError.
+        """The addresses of a server to which a connection is allowed. Raises _RefusedError.
 
-        With ``elsewhere`` a proxy of the user's resolves the name, and this host perhaps cannot.
+        With ``elsewhere`` the user's proxy resolves the name, which this host may not be able to.
         """
         try:
             found = _resolved(place)
@@ -216,7 +216,7 @@ def _resolved(place: Place) -> list[str]:
 
 
 def _is_own(address: str) -> bool:
-    """True for an address of this host: what is sent there would come from there."""
+    """True for an address of this host: packets to it have it as their source."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
         try:
@@ -251,7 +251,7 @@ def _path(target: str) -> str:
 
 
 def _copy(one: socket.socket, other: socket.socket) -> None:
-    """Copy both ways until the server ends, or nothing comes any more."""
+    """Copy both ways until the server closes, or nothing comes for `IDLE` seconds."""
     ways = {one: other, other: one}
     while other in ways:
         ready, _, _ = select.select(list(ways), [], [], IDLE)
@@ -270,7 +270,7 @@ def _copy(one: socket.socket, other: socket.socket) -> None:
 
 def _ftp(client: socket.socket, uri: str, headers: list[str], address: str, port: int) -> None:
     """Answer with a file of an FTP server; data connections go to the same address."""
-    import ftplib  # brings TLS along, which takes longer to load than all of this room
+    import ftplib  # imports TLS, which takes longer to load than all of this room
 
     parts = urlsplit(uri)
     try:

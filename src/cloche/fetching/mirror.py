@@ -1,4 +1,4 @@
-"""Gentoo's mirrors: which one is asked."""
+"""Chooses the Gentoo mirror."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ DEFAULT = "https://distfiles.gentoo.org"
 """Portage's own default (make.globals, GENTOO_MIRRORS)."""
 
 VARIABLE = "CLOCHE_GENTOO_MIRROR"
-"""The environment's mirror: goes before the default and after what was given or declared."""
+"""The environment's mirror: preferred to the default, but not to an option or declaration."""
 
 
 def gentoo_mirror(*wanted: str | None) -> str:
-    """The address of a mirror: the first that is wanted, the environment's, the default."""
+    """The address of a mirror: the first wanted one, else the environment's, else the default."""
     named = next(filter(None, wanted), None)
     return (named or os.environ.get(VARIABLE) or DEFAULT).rstrip("/")

@@ -1,4 +1,4 @@
-"""OpenPGP signatures, checked by gpg in a home of its own that knows one keyring and no more."""
+"""Verifies OpenPGP signatures with gpg, in a temporary home with a single keyring."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ _BEGIN = "-----BEGIN PGP SIGNED MESSAGE-----"
 _SIGNATURE = "-----BEGIN PGP SIGNATURE-----"
 _END = "-----END PGP SIGNATURE-----"
 _STATUS = {
-    "BAD": "the signature is wrong",
+    "BAD": "bad signature",
     "EXPIRED": "the signature has expired",
     "NO_PUBLIC_KEY": "signed by a key that is not in the keyring",
-    "EXPIRED_KEY": "signed after the key had expired",
-    "REVOKED_KEY": "signed by a key that was revoked",
+    "EXPIRED_KEY": "signed by an expired key",
+    "REVOKED_KEY": "signed by a revoked key",
 }
 
 
 class Keyring:
-    """The keys of one file; to be used as a context manager."""
+    """The keys of one file; see `opened`."""
 
     def __init__(self, path: Path, environment: IsolatedGPGEnvironment) -> None:
         self.path = path
         self._environment = environment
 
     def signed_text(self, text: str, source: str) -> tuple[str, str]:
-        """The text of a cleartext signature (RFC 9580, 7) and the fingerprint of who signed it.
+        """The text of a cleartext signature (RFC 9580, 7), and the signer's fingerprint.
 
-        Nothing may stand before or after it. Raises `SignatureError`.
+        Nothing may precede or follow it. Raises `SignatureError`.
         """
         body = signed_part(text)
         if body is None:
@@ -51,7 +51,7 @@ class Keyring:
         return body, signer
 
     def check(self, file: Path, signature: Path, source: str) -> str:
-        """Check a detached signature; give its maker's fingerprint. Raises `SignatureError`."""
+        """Check a detached signature; return the signer's fingerprint. Raises `SignatureError`."""
         with file.open("rb") as data:
             return self._checked(source, lambda: self._environment.verify_detached(signature, data))
 
@@ -71,7 +71,7 @@ class Keyring:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Keyring]:
-    """Have gpg read a keyring, armoured or not. Raises `FetchingError`."""
+    """Let gpg import a keyring, armoured or not. Raises `FetchingError`."""
     check_requirements(path)
     from gemato.exceptions import GematoException
     from gemato.openpgp import IsolatedGPGEnvironment
@@ -81,12 +81,12 @@ def opened(path: Path) -> Iterator[Keyring]:
             with path.open("rb") as keys:
                 environment.import_key(keys)
         except GematoException as error:
-            raise bad_keyring(path, "no keyring: gpg finds no key in it") from error
+            raise bad_keyring(path, "not a keyring: gpg finds no key in it") from error
         yield Keyring(path, environment)
 
 
 def check_requirements(path: Path) -> None:
-    """See that there is gpg and a keyring, before anything is fetched.
+    """Check that gpg and the keyring exist, before anything is fetched.
 
     Raises `FetchingError`.
     """
@@ -97,9 +97,9 @@ def check_requirements(path: Path) -> None:
 
 
 def signed_part(text: str) -> str | None:
-    """What stands between header and signature of a text that is signed in clear text.
+    """The text between header and signature of a cleartext signature.
 
-    None where that is not all of it.
+    None if the text holds anything else.
     """
     lines = text.replace("\r\n", "\n").rstrip("\n").split("\n")
     if lines[0] != _BEGIN or lines[-1] != _END or lines.count(_BEGIN) != 1:

@@ -1,8 +1,8 @@
-"""Which addresses a fetch may connect to: pure decisions over what the user and an ebuild name.
+"""Decides which addresses a fetch may connect to. Pure functions.
 
 An ebuild names URIs, and a server redirects to others; neither may make cloche connect to what only
-this host can reach. What the user's own configuration names (mirrors, proxies) is allowed wherever
-it is: a mirror on the host's loopback is a usual thing.
+this host can reach. Servers in the user's own configuration (mirrors, proxies) are always allowed:
+a mirror on the host's loopback is common.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 PORTS = {"http": 80, "https": 443, "ftp": 21, "rsync": 873}
-# Where clouds answer with a machine's credentials, besides the link-local 169.254.169.254.
+# Metadata services of clouds, which give out credentials, besides the link-local 169.254.169.254.
 METADATA = frozenset(
     map(ipaddress.ip_address, ("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd00:ec2::254"))
 )
@@ -36,7 +36,7 @@ class Place:
 
 
 def place_of(uri: str) -> Place | None:
-    """The server that a URI names; None where it names none, or one of a scheme unknown here."""
+    """The server of a URI; None if it has none, or an unknown scheme."""
     try:
         parts = urlsplit(uri)
         port = parts.port or PORTS.get(parts.scheme)
@@ -59,7 +59,7 @@ def places_of(uris: Iterable[str]) -> frozenset[Place]:
 
 
 def refusal(address: Address, *, own: bool) -> str | None:
-    """Why nothing but the user's own configuration may lead to an address; None where all may.
+    """Why only the user's own configuration may name an address; None if any URI may.
 
     ``own`` says that the address is one of this host's.
     """
@@ -82,7 +82,7 @@ _BROADCAST = ipaddress.ip_address("255.255.255.255")
 
 
 def _embedded(address: Address) -> Address | None:
-    """The IPv4 address to which an IPv6 address leads by one of the ways of transition."""
+    """The IPv4 address embedded in an IPv6 address of a transition mechanism."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
     if any(address in each for each in _NAT64):

@@ -1,11 +1,11 @@
-"""Layers of a file system: merging, listing, identity, capture and comparison of trees.
+"""Layers: merging, listing, identity, capture and comparison of trees.
 
-A layer is a directory in the form that overlayfs takes as a lower one (with ``userxattr``): a
-character device 0:0 hides a name, ``user.overlay.opaque=y`` hides what lies below a directory.
-Stacks are sequences of directories, the bottom first. `capture` turns what was written over a stack
-into a clean layer, `commit` puts it into a store under its `layer_id`, `merged` and `flatten` show
-a stack as one tree without a mount, `compare` tells two trees or stacks apart, `subtract` makes the
-layer that leads from one to the other, and `merge_layers` makes one layer of several.
+A layer is a directory that overlayfs takes as a lower one (with ``userxattr``): a character device
+0:0 hides a name, ``user.overlay.opaque=y`` hides what lies below a directory. Stacks are sequences
+of directories, the bottom first. `capture` turns what was written over a stack into a clean layer,
+`commit` puts it into a store under its `layer_id`, `merged` and `flatten` show a stack as one tree
+without a mount, `compare` compares two trees or stacks, `subtract` makes the layer that turns one
+into the other, and `merge_layers` makes one layer from several.
 """
 
 from __future__ import annotations

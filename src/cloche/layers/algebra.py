@@ -1,7 +1,7 @@
-"""Trees made of trees: a stack as one tree, several layers as one layer, a tree less a stack.
+"""Operations on trees: flatten a stack, merge several layers, subtract a stack from a tree.
 
-None of the three changes what it reads. What they write is new, made of hard links or of copies.
-Stacks are given the bottom first, as everywhere.
+They do not change their inputs. The results are new trees of hard links or copies. Stacks are
+listed bottom first, as everywhere.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ def flatten(
     link: bool = True,
     content: Content | None = None,
 ) -> int:
-    """Make one tree of a stack, and give the number of names in it.
+    """Make one tree from a stack, and return the number of its names.
 
-    ``destination`` must be missing or empty. Files are hard links to those of the layers, so nobody
-    may ever write to the tree; without ``link``, and where links are not possible (another file
+    ``destination`` must be missing or empty. Files are hard links to those of the layers, so the
+    tree must never be written to; without ``link``, and where links are not possible (another file
     system, too many of them), they are copies with the same attributes and times, made by
-    ``content`` if that is given. The lowest of ``lowers`` must be the bottom of a root: marks for
-    hiding have nothing left to hide, and go.
+    ``content`` if given. The lowest of ``lowers`` must be the bottom of a root: whiteouts and
+    opaque marks have nothing left to hide, and are left out.
     """
     refuse_within(destination, lowers)
     farm = Farm(destination, link=link, content=content)
@@ -45,10 +45,10 @@ def flatten(
 
 
 def merge_layers(layers: Sequence[Path], destination: Path, *, link: bool = True) -> int:
-    """Make one layer that does what ``layers`` do together, whatever it is put over.
+    """Make one layer that is equivalent to ``layers`` over any other ones.
 
     As `flatten`, but what the layers hide of those below them stays hidden: whiteouts stay, and a
-    directory that came in the place of something is opaque. Gives the number of names.
+    directory that replaces something is opaque. Returns the number of names.
     """
     refuse_within(destination, layers)
     farm = Farm(destination, link=link)
@@ -90,14 +90,14 @@ def subtract(
 ) -> CaptureReport:
     """Make the layer that, put over ``stack``, gives ``tree`` (a tree, or a stack of its own).
 
-    It holds what the stack has not or has otherwise, times apart, the directories on the way to
-    that, and a whiteout for each name that the tree lacks; never an opaque mark: it hides what was
-    there and nothing else. Equal trees and stacks give equal layers, however the tree came about.
-    Names that are one inode in the tree are one in the root, too.
+    It holds what is new or different in the tree (times do not count), the directories above that,
+    and a whiteout for each name that the tree lacks; never an opaque mark, so it hides nothing
+    else. Equal trees and stacks give equal layers, however the tree was made. Names that are one
+    inode in the tree are one in the root, too.
 
     ``destination`` must be missing or empty. ``drop`` are patterns of paths (see `patterns`) that
-    the layer is silent about. With ``link`` its files are hard links to those of the tree, which
-    nobody may write to then. Raises OSError, and `LayerError`.
+    the layer leaves out. With ``link`` its files are hard links to those of the tree, which must
+    not be written to afterwards. Raises OSError, and `LayerError`.
     """
     refuse_within(destination, [*([tree] if isinstance(tree, Path) else tree), *stack])
     difference = _Difference(tree, stack, matcher(drop, below=True))
@@ -165,7 +165,7 @@ class _Difference:
                     self.kept.update(other)
 
     def _leave_out_empty(self) -> None:
-        """A new directory that holds nothing but what was dropped means nothing."""
+        """Leave out new directories that hold only what was dropped."""
         holds = Counter(_above(path) for path in self.kept if path)
         emptied = {_above(path) for path in self.dropped}
         for path in sorted(self.kept, reverse=True):
@@ -175,7 +175,7 @@ class _Difference:
                 emptied.add(_above(path))
 
     def _keep_ways(self) -> None:
-        """Keep the directories on the way to what is kept and what is gone."""
+        """Keep the directories above what is kept and what is gone."""
         for path in self.kept | self.gone:
             while path := _above(path):
                 self.kept.add(path)

@@ -1,14 +1,13 @@
-"""Turning what a sandbox wrote into a layer.
+"""Turns what a sandbox wrote into a layer.
 
-The upper directory of an overlay holds more than was meant: overlayfs's own attributes, an opaque
-mark on every new directory, copies of files that were only opened for writing, directories that
-were copied up for the sake of something in them. And a package's hooks write to files that belong
-to the whole root. All of this goes, so that a layer holds what a package means and nothing else,
-and has the same id wherever it was built.
+The upper directory of an overlay holds more than the changes: overlayfs's own attributes, an opaque
+mark on every new directory, copies of files that were only opened for writing, directories copied
+up because of a name in them. And a package's hooks write to files of the whole root. All of this is
+removed, so that a layer only holds the package's changes, and has the same id wherever it is built.
 
-A layer depends on what the lowers show and on what the root shows in the end, not on the way there:
-a directory that was deleted and made again is one that lost some names. So a layer hides what was
-there by whiteouts, name by name, and has no opaque directories, which would hide more over others.
+A layer depends on what the lowers show and what the root finally shows, not on the steps between: a
+directory that was deleted and made again has lost some names. So a layer hides names by single
+whiteouts, and has no opaque directories, which would hide more over other layers.
 """
 
 # Names are bytes here, which pathlib does not know.
@@ -39,8 +38,8 @@ from cloche.store.tree import (
 class CaptureReport:
     """What a capture kept and left out; paths are relative to the root.
 
-    ``kept`` counts names; ``dropped`` are those that a pattern named (the topmost of each subtree);
-    ``unchanged`` counts copies of what the lowers have anyway; ``deleted`` are names of the lowers
+    ``kept`` counts names; ``dropped`` are those that matched a pattern (the topmost of each
+    subtree); ``unchanged`` counts files equal to the lowers'; ``deleted`` are names of the lowers
     that the layer hides.
     """
 
@@ -58,14 +57,14 @@ def capture(
     drop: Sequence[str] = (),
     drop_unchanged: bool = True,
 ) -> CaptureReport:
-    """Make a clean layer of ``top``, an overlay's upper directory, and move it to ``destination``.
+    """Make a clean layer from an overlay's upper directory ``top`` and move it to ``destination``.
 
-    ``top`` is consumed; nothing may be mounted over it any more. Its own mode and owner are part of
-    the layer and its id: the engine makes it look like the topmost lower, whatever the umask.
-    ``lowers`` are what it was mounted over, the bottom first. ``destination`` is on the same file
-    system and missing, or ``top`` itself. ``drop`` are patterns of paths (see `patterns`) that no
-    layer holds. Files that equal the merged lowers in all but time are taken out, unless
-    ``drop_unchanged`` is off. Raises OSError, `LayerError`, and `store.UnreadableTreeError`.
+    ``top`` is consumed, and must not be mounted. Its mode and owner are part of the layer and its
+    id: the engine copies them from the topmost lower. ``lowers`` are the overlay's, the bottom
+    first. ``destination`` is on the same file system and missing, or ``top`` itself. ``drop`` are
+    patterns of paths (see `patterns`) that no layer holds. Files equal to the lowers' except for
+    times are removed, unless ``drop_unchanged`` is off. Raises OSError, `LayerError`, and
+    `store.UnreadableTreeError`.
     """
     fd = open_directory(top)
     try:
@@ -109,9 +108,9 @@ class _Capture:
         self.deleted: list[bytes] = []
 
     def directory(self, fd: int, path: bytes, lower: Node | None, *, opaque: bool) -> _Left:
-        """Clean one directory; ``lower`` is what the lowers show in its place, if they do.
+        """Clean one directory; ``lower`` is what the lowers show in its place, if anything.
 
-        An ``opaque`` one, or one within such, has all that it shows: what it has not is gone.
+        An ``opaque`` one, or one below it, shows only what it holds itself.
         """
         check_depth(self.place, path)
         before = os.fstat(fd)
@@ -135,7 +134,7 @@ class _Capture:
         return _Left(holds, dropped)
 
     def hide_others(self, fd: int, names: Collection[bytes], lower: Node) -> bool:
-        """Make whiteouts for what the lowers have beside ``names``; tell whether there is any."""
+        """Make whiteouts for the lowers' names besides ``names``; say whether there are any."""
         hidden = False
         for node in self.merged.children(lower):
             name = node.path.rpartition(b"/")[2]
@@ -147,12 +146,12 @@ class _Capture:
         return hidden
 
     def name(self, fd: int, name: bytes, path: bytes, below: Node | None, *, opaque: bool) -> _Left:
-        """Clean one name of a directory, and take it out where it means nothing."""
+        """Clean one name of a directory, and remove it if it is not a change."""
         info = os.stat(name, dir_fd=fd, follow_symlinks=False)
         if stat.S_ISDIR(info.st_mode):
             return self.subdirectory(fd, name, path, below, opaque=opaque)
         if is_whiteout(info):
-            if below is None:  # made for something that has been dropped since, or in vain
+            if below is None:  # it hides nothing, or what it hides is dropped
                 os.unlink(name, dir_fd=fd)
                 return _Left(holds=False, dropped=False)
             self.deleted.append(path)
@@ -167,8 +166,8 @@ class _Capture:
         return _Left(holds=True, dropped=False)
 
     def same(self, fd: int, name: bytes, info: os.stat_result, below: Node) -> bool:
-        """Whether a name that is no directory equals the one below in all but its times."""
-        # A hard link is news unless the lowers have it: it cannot be had from two layers.
+        """Whether a name that is not a directory equals the one below, except for times."""
+        # A hard link is a change unless the lowers have it: two layers cannot share an inode.
         return _same(fd, name, info, below) and (info.st_nlink == 1 or self.links.known(info))
 
     def subdirectory(
@@ -193,7 +192,7 @@ class _Capture:
 
 
 class _Links:
-    """The names of each inode of the top that has several; read when they are first asked for."""
+    """The names of each inode of the top that has several; read on first use."""
 
     def __init__(self, place: Path, top: int, merged: Merged, drop: Matcher) -> None:
         self.place = place
@@ -204,7 +203,7 @@ class _Links:
         self.verdicts: dict[tuple[int, int], bool] = {}
 
     def known(self, info: os.stat_result) -> bool:
-        """Whether the lowers, too, have one inode under all names of this one."""
+        """Whether the lowers also have a single inode under all names of this one."""
         inode = (info.st_dev, info.st_ino)
         if inode not in self.verdicts:
             if self.names is None:
@@ -240,21 +239,21 @@ def _opened(name: bytes, within: int) -> Iterator[int]:
 
 
 def _strip(fd: int) -> None:
-    """Take off overlayfs's attributes."""
+    """Remove overlayfs's attributes."""
     for name in map(os.fsencode, os.listxattr(fd)):
         if name.startswith(b"user.overlay."):
             os.removexattr(fd, name)
 
 
 def _attributes(where: int | bytes) -> tuple[object, ...]:
-    """All that a name is, but for its content, its times and overlayfs's attributes."""
+    """All attributes of a name, except for its content, times and overlayfs's attributes."""
     info = os.stat(where) if isinstance(where, int) else os.lstat(where)
     xattrs = tuple(pair for pair in read_xattrs(where) if pair[0] != OPAQUE)
     return (info.st_mode, info.st_uid, info.st_gid, xattrs)
 
 
 def _same(fd: int, name: bytes, info: os.stat_result, below: Node) -> bool:
-    """Whether a name that is no directory equals the one below in all but its times."""
+    """Whether a name that is not a directory equals the one below, except for times."""
     there = below.info
     if (info.st_mode, info.st_uid, info.st_gid) != (there.st_mode, there.st_uid, there.st_gid):
         return False

@@ -1,4 +1,4 @@
-"""What two trees, or two stacks of layers, differ in. Times do not count."""
+"""Compares two trees, or two stacks of layers. Times do not count."""
 
 # Names are bytes here, which pathlib does not know.
 # ruff: noqa: PTH115
@@ -47,15 +47,14 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """True when there is no difference."""
+        """True if there is no difference."""
         return not (self.only_a or self.only_b or self.differ)
 
     def text(self, limit: int = 50) -> str:
         """The first ``limit`` differences, a line each, and how many more there are.
 
-        ``-`` is before names that only the first side has, ``+`` before those of the second, ``!``
-        before what differs, with both values. What is not printable in a name is escaped;
-        ``.`` is the root itself.
+        ``-`` marks names that only the first side has, ``+`` those of the second, ``!`` what
+        differs, with both values. Unprintable characters are escaped; ``.`` is the root itself.
         """
         lines = [
             *(f"- {printable(path or '.')}" for path in self.only_a),
@@ -76,7 +75,7 @@ def compare(
     """Compare two trees; a sequence of directories is a stack, the bottom first.
 
     ``ignore`` are patterns of paths (see `patterns`) that are left out with all below them.
-    ``rules`` normalise contents as they do for ids. Holes of sparse files are bytes like any.
+    ``rules`` normalise contents as they do for ids. Holes of sparse files count as zeros.
     Raises OSError and `LayerError`.
     """
     left, right = (Merged([side] if isinstance(side, Path) else side) for side in (a, b))
@@ -88,7 +87,7 @@ def compare_layers(
 ) -> Comparison:
     """Compare two layers as `compare` does trees, with what they hide of those below them.
 
-    A whiteout is a name like any; an opaque mark is an extended attribute.
+    A whiteout is an ordinary name; an opaque mark is an extended attribute.
     """
     return _compare(_raw(a), _raw(b), ignore, rules, marks=True)
 
@@ -137,7 +136,7 @@ def _compare(
 def _only(
     mine: dict[bytes, Node], other: dict[bytes, Node], find: Callable[[bytes], Normaliser | None]
 ) -> Iterator[str]:
-    """Names that only one side has, but for files that are nothing but noise."""
+    """Names that only one side has, except for files that are only noise."""
     for path, node in sorted(mine.items()):
         if path not in other:
             function = find(path) if stat.S_ISREG(node.info.st_mode) else None
@@ -206,7 +205,7 @@ def _xattr(name: bytes, value: bytes | None) -> str:
 
 
 def printable(text: str) -> str:
-    """A text that stays on one line and can be written anywhere, for names may be any bytes."""
+    """A text as one printable line, as names may be any bytes."""
     text = os.fsencode(text).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

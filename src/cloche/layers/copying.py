@@ -1,6 +1,6 @@
-"""Putting names of a merged view somewhere else: as hard links, or as copies equal in everything.
+"""Copies names of a merged view to another tree, as hard links or exact copies.
 
-A copy has the owner, mode, extended attributes, times and holes of what it was made of.
+A copy has the owner, mode, extended attributes, times and holes of its source.
 """
 
 # Names are bytes here, which pathlib does not know.
@@ -24,16 +24,16 @@ _NO_RANGE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EP
 _CHUNK = 1 << 20  # bytes
 
 Content = Callable[[int, int], None]
-"""Copies what is in one open file into another, empty one."""
+"""Copies the content of one open file into another, empty one."""
 
 
 class Farm:
-    """Links or copies in one new tree; names that are one inode there are one inode here."""
+    """Makes links or copies in one new tree; hard links stay hard links."""
 
     def __init__(self, goal: Path, *, link: bool, content: Content | None = None) -> None:
-        """``goal`` is missing or empty; with ``link`` files become hard links where that can be.
+        """``goal`` is missing or empty; with ``link`` files become hard links where possible.
 
-        ``content`` copies what is in files, in place of `copy_content`. Raises `LayerError`.
+        ``content`` copies files' content instead of `copy_content`. Raises `LayerError`.
         """
         refuse_full(goal)
         goal.mkdir(exist_ok=True)
@@ -46,7 +46,7 @@ class Farm:
         self._opaque: list[bytes] = []
 
     def add(self, node: Node) -> None:
-        """Put one name in its place; its directory is there already."""
+        """Put one name into its place, in an existing directory."""
         place = self.place(node.path)
         if node.is_directory:
             if node.path:
@@ -60,11 +60,11 @@ class Farm:
         os.mknod(self.place(path), stat.S_IFCHR, 0)
 
     def opaque(self, path: bytes) -> None:
-        """Let the directory there hide what lies below it."""
+        """Make the directory there opaque."""
         self._opaque.append(path)
 
     def finish(self) -> None:
-        """Give the directories what they are: their times change with each name they get."""
+        """Set the attributes of directories last: their times change with each name they get."""
         for node in reversed(self._directories):
             give_attributes(node, self.place(node.path))
         for path in self._opaque:
@@ -94,7 +94,7 @@ def _linked(node: Node, place: bytes) -> bool:
 
 
 def copy(node: Node, place: bytes, content: Content) -> None:
-    """Copy a name that is no directory. Raises OSError."""
+    """Copy a name that is not a directory. Raises OSError."""
     kind = stat.S_IFMT(node.info.st_mode)
     if kind == stat.S_IFLNK:
         os.symlink(os.readlink(node.origin), place)
@@ -121,7 +121,7 @@ def extents(fd: int) -> Iterator[tuple[int, int]]:
         try:
             at = os.lseek(fd, at, os.SEEK_DATA)
         except OSError as error:
-            if error.errno != errno.ENXIO:  # nothing but a hole up to the end
+            if error.errno != errno.ENXIO:  # only a hole up to the end
                 raise
             return
         end = min(size, os.lseek(fd, at, os.SEEK_HOLE))
@@ -130,7 +130,7 @@ def extents(fd: int) -> Iterator[tuple[int, int]]:
 
 
 def copy_content(source: int, target: int) -> None:
-    """Copy an open file into an empty one; holes stay holes, and where it can the disk shares."""
+    """Copy an open file into an empty one; holes stay holes, and blocks are shared if possible."""
     os.truncate(target, os.fstat(source).st_size)
     for offset, length in extents(source):
         _copy_range(source, target, offset, offset + length)
@@ -145,7 +145,7 @@ def _copy_range(source: int, target: int, at: int, end: int) -> None:
                 raise
             done = os.pwrite(target, os.pread(source, min(_CHUNK, end - at), at), at)
         if not done:
-            raise OSError(errno.EIO, "a file became shorter while it was copied")
+            raise OSError(errno.EIO, "the file was truncated during the copy")
         at += done
 
 

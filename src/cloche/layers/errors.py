@@ -1,4 +1,4 @@
-"""What can go wrong with layers."""
+"""Errors of layers."""
 
 from __future__ import annotations
 
@@ -10,34 +10,34 @@ from cloche.errors import ClocheError
 
 
 class LayerError(ClocheError):
-    """A layer cannot be read, or not be made there."""
+    """A layer cannot be read, or cannot be made there."""
 
 
 def not_empty(path: Path) -> LayerError:
-    """A directory that a root or a new tree needs for itself holds something."""
-    what = "an empty directory is needed, and this one is not"
+    """A root or a new tree needs an empty directory, and this one is not empty."""
+    what = "the directory is not empty"
     return LayerError(what, where=path, todo="choose another one")
 
 
 def refuse_full(destination: Path) -> None:
-    """Raise `LayerError` where a new tree would mix with what is there already."""
+    """Raise `LayerError` if a new tree would mix with existing files."""
     if destination.exists() and any(destination.iterdir()):
         raise not_empty(destination)
 
 
 def refuse_within(destination: Path, sources: Iterable[Path]) -> None:
-    """Raise `LayerError` for a tree to be made in one of its sources, which stay as they are."""
+    """Raise `LayerError` if the new tree would lie within one of its sources."""
     place = destination.resolve()
     around = set()
     for directory in (place, *place.parents):
         with suppress(FileNotFoundError):
             around.add((directory.stat().st_dev, directory.stat().st_ino))
     for source in sources:
-        with suppress(FileNotFoundError):  # reading it gives the better error
+        with suppress(FileNotFoundError):  # reading it gives a better error
             info = source.stat()
             if (info.st_dev, info.st_ino) in around:
                 raise LayerError(
-                    f"it lies within {source}, which the new tree is made of",
+                    f"it lies within {source}, a source of the new tree",
                     where=destination,
                     todo="choose another place",
                 )

@@ -1,9 +1,8 @@
-"""The id of a layer: a SHA-256 over what a tree means, without what is noise.
+"""The id of a layer: a SHA-256 over a tree's content without noise.
 
-In: types, modes, owners, device numbers, extended attributes, contents, targets, which names are
-one inode, whiteouts and opaque marks. Out: times, inode numbers, sizes on disk, the host's own
-extended attributes, and what the rules take out. The text that is hashed is that of
-`store.tree.record`.
+Included: types, modes, owners, device numbers, extended attributes, contents, targets, hard links,
+whiteouts and opaque marks. Excluded: times, inode numbers, sizes on disk, the host's own extended
+attributes, and what the rules remove. The hashed text is that of `store.tree.record`.
 """
 
 from __future__ import annotations
@@ -17,13 +16,13 @@ from cloche.layers.patterns import matcher
 from cloche.store.tree import Entry, read_file, record, walk
 
 Normaliser = Callable[[bytes], bytes | None]
-"""Gives a file's content without its noise, or None for a file that is nothing but noise."""
+"""Returns a file's content without noise, or None for a file that is only noise."""
 
 Rules = Mapping[str, Normaliser]
-"""Patterns of paths (see `patterns`) and their normalisers; the first pattern that fits counts."""
+"""Patterns of paths (see `patterns`) and their normalisers; the first match counts."""
 
 SOURCE_DATE_EPOCH = 1_700_000_000
-"""Seconds: the one time stamp of all that cloche makes. No part of an identity, but of tarballs."""
+"""Seconds: the time stamp of all that cloche makes. Part of tarballs, not of identities."""
 
 _FORMAT = b"cloche layer 1\n"
 
@@ -41,7 +40,7 @@ def normaliser(rules: Rules) -> Callable[[bytes], Normaliser | None]:
 def normalised(
     entries: Iterable[Entry], rules: Rules, read: Callable[[bytes], bytes]
 ) -> Iterator[Entry]:
-    """Entries as the id sees them; ``read`` gives the content of a file that has a rule."""
+    """Entries as hashed for the id; ``read`` returns the content of a file that has a rule."""
     find = normaliser(rules)
     first: dict[tuple[int, int], bytes] = {}
     for entry in entries:
@@ -51,7 +50,7 @@ def normalised(
             if content is None:
                 continue
             seen = replace(seen, digest=hashlib.sha256(content).hexdigest())
-        if entry.whiteout:  # the kernel, fuse-overlayfs and mknod differ in these
+        if entry.whiteout:  # the kernel, fuse-overlayfs and mknod set these differently
             seen = replace(seen, mode=0, uid=0, gid=0, xattrs=())
         if entry.type != "directory" and entry.names > 1 and not entry.whiteout:
             # The first name may have been left out, so links are counted again.
@@ -63,9 +62,9 @@ def normalised(
 
 
 def layer_id(root: Path, rules: Rules, entries: Sequence[Entry] | None = None) -> str:
-    """The id of the tree at ``root``; ``entries`` are its `walk`, where the caller has it already.
+    """The id of the tree at ``root``; ``entries`` are its `walk`, if the caller has it already.
 
-    Raises OSError and `store.UnreadableTreeError` when the tree cannot be read.
+    Raises OSError and `store.UnreadableTreeError`.
     """
     digest = hashlib.sha256(_FORMAT)
     listing = walk(root) if entries is None else entries

@@ -1,4 +1,4 @@
-"""A layer, and putting a directory into the store as one."""
+"""A layer as a value, and storing a directory as one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Layer:
     """An immutable tree that can be the lower directory of an overlay.
 
     ``kind`` and ``label`` are for people ("package", "app-misc/jq-1.8.1"); ``size`` is in bytes of
-    content, ``files`` counts the names that are no directories.
+    content, ``files`` counts the names that are not directories.
     """
 
     id: str
@@ -28,12 +28,12 @@ class Layer:
 
 
 def layer_of(tree: Tree) -> Layer:
-    """The layer that a stored tree is."""
+    """A stored tree as a layer."""
     return Layer(tree.id, tree.path, tree.kind, tree.label, tree.size, tree.files)
 
 
 def stored_layer(store: Store, id: str) -> Layer:
-    """The layer of this id. Raises `store.StoreError`."""
+    """The layer with this id. Raises `store.StoreError`."""
     return layer_of(store.tree(id))
 
 
@@ -48,11 +48,10 @@ def possible_ids(directory: Path, entries: Sequence[Entry]) -> set[str]:
 def commit(
     store: Store, directory: Path, *, kind: str, label: str, rules: Rules = PORTAGE_RULES
 ) -> Layer:
-    """Move a directory, in a workspace of the store, into the store as a layer.
+    """Move a directory from a workspace of the store into the store as a layer.
 
-    Where a layer of the same id is there already, that one is given back (with its own kind and
-    label) and ``directory`` is removed. Times stay as they are. Raises OSError for a tree that
-    cannot be read.
+    If the store has a layer with the same id, returns that one (with its own kind and label) and
+    removes ``directory``. Times stay as they are. Raises OSError for an unreadable tree.
     """
     entries = walk(directory)
     files, size = measure(entries)

@@ -1,6 +1,6 @@
 """The merged view of a stack of layers, in Python: what overlayfs would show, without a mount.
 
-Stacks are given the bottom first, as everywhere in cloche (``lowerdir=`` of mount(8) has the top
+Stacks are listed bottom first, as everywhere in cloche (``lowerdir=`` of mount(8) has the top
 first). The rules are overlayfs's (Documentation/filesystems/overlayfs.rst): a character device 0:0
 hides a name, a directory marked opaque hides what lies below it, a file hides all below it, and
 directories merge, with the attributes of the topmost one.
@@ -26,7 +26,7 @@ _CHUNK = 1 << 20  # bytes
 _PATH_MAX, _NAME_MAX = 4096, 255  # bytes: limits.h
 
 Candidate = tuple[bytes, os.stat_result]
-"""What one layer has under a name: where it lies, and its attributes."""
+"""What one layer has under a name: its path and attributes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Node:
 
 
 def is_whiteout(info: os.stat_result) -> bool:
-    """Whether this is overlayfs's mark for a name that is gone."""
+    """Whether this is overlayfs's mark for a deleted name."""
     return stat.S_ISCHR(info.st_mode) and info.st_rdev == 0
 
 
@@ -66,12 +66,12 @@ def open_node(node: Node) -> BinaryIO:
 
 
 def same_bytes(a: BinaryIO, b: BinaryIO) -> bool:
-    """Whether two files of the same size hold the same."""
+    """Whether two files of the same size have the same content."""
     return all(chunk == b.read(_CHUNK) for chunk in iter(lambda: a.read(_CHUNK), b""))
 
 
 class Merged:
-    """A stack seen as one tree. The layers must not change meanwhile."""
+    """A stack seen as one tree. The layers must not change during use."""
 
     def __init__(self, lowers: Sequence[Path]) -> None:
         for lower in lowers:
@@ -79,7 +79,7 @@ class Merged:
                 raise LayerError(
                     "a layer of the stack is missing, or is not a directory",
                     where=lower,
-                    todo="look whether it was moved; "
+                    todo="check whether it was moved; "
                     "`cloche store verify` finds what a store has lost",
                     status=Exit.FAILED,
                 )
@@ -92,7 +92,7 @@ class Merged:
         return _resolve(_join(directory.path, name), _candidates(directory.parts, name))
 
     def lookup(self, path: bytes) -> Node | None:
-        """What the view has at ``path``; None where it has nothing. Links are not followed."""
+        """The node at ``path``, None if there is none. Links are not followed."""
         if path in self._directories:
             return self._directories[path]
         above, _, name = path.rpartition(b"/")
@@ -124,10 +124,10 @@ def merged(lowers: Sequence[Path]) -> Merged:
 
 
 def _refuse_too_long(error: OSError, path: bytes) -> None:
-    """Raise `LayerError` where that is what the kernel means: paths have a limit."""
+    """Raise `LayerError` if the path is over the kernel's limit."""
     if error.errno == errno.ENAMETOOLONG and len(path) > _PATH_MAX - _NAME_MAX:
         raise LayerError(
-            f"a path of {len(path)} bytes is longer than stacks of layers are read",
+            f"a path of {len(path)} bytes is too long for a stack of layers",
             where=f"{os.fsdecode(path[:200])}…",
             todo="remove that tree before the layer is made, or leave it out (`drop`)",
             status=Exit.FAILED,
@@ -158,7 +158,7 @@ def _candidates(parts: Iterable[bytes], name: bytes) -> Iterator[Candidate]:
     """What each layer has under a name, the top first."""
     for part in parts:
         origin = part + b"/" + name
-        # The parts are directories, seen by lstat, of trees that do not change: no link on the way.
+        # lstat showed the parts to be directories, and trees do not change: no link on the way.
         try:
             info = os.lstat(origin)
         except FileNotFoundError:
@@ -170,7 +170,7 @@ def _candidates(parts: Iterable[bytes], name: bytes) -> Iterator[Candidate]:
 
 
 def _resolve(path: bytes, candidates: Iterator[Candidate]) -> Node | None:
-    """Decide what candidates for one name, the top first, show together."""
+    """Merge the candidates for one name, the top first."""
     top = next(candidates, None)
     if top is None or is_whiteout(top[1]):
         return None
@@ -178,7 +178,7 @@ def _resolve(path: bytes, candidates: Iterator[Candidate]) -> Node | None:
 
 
 def merging(candidates: Iterable[Candidate]) -> Iterator[bytes]:
-    """The directories that merge into one: down to what is none, or to an opaque one."""
+    """The directories that merge into one: down to an opaque one, or something else."""
     for origin, info in candidates:
         if not stat.S_ISDIR(info.st_mode):
             return

@@ -1,4 +1,4 @@
-"""One stored tree as several layers: hard links to its files, no byte copied or read again."""
+"""Splits one stored tree into several layers by hard links, without copying or reading files."""
 
 # Names are bytes here, which pathlib does not know.
 # ruff: noqa: PTH116
@@ -23,7 +23,7 @@ def put_in_place(tree: Path, entries: Iterable[Entry], destination: Path) -> Non
     """Make a part of a tree in ``destination``, which is missing or empty.
 
     ``entries`` are some of the tree's `walk`, in its order, each with the directories above it.
-    Files are hard links to the tree's, where that is possible, and directories are as there.
+    Files are hard links to the tree's where possible, and directories have the same attributes.
     """
     farm = Farm(destination, link=True)
     top = os.fsencode(tree)
@@ -43,10 +43,10 @@ def commit_parts(
     room: Path,
     rules: Rules = PORTAGE_RULES,
 ) -> dict[str, Layer]:
-    """Put parts of a stored tree into the store as layers; give each by its name, the label.
+    """Store parts of a stored tree as layers; return each by its name, the label.
 
-    The entries are those of the tree's `walk`, with digests: a part's identity follows from them.
-    Names of one inode have to be in one part together. ``room`` is a workspace. Raises OSError.
+    The entries are those of the tree's `walk`, with digests, from which a part's id follows. Hard
+    links must be in the same part. ``room`` is a workspace. Raises OSError.
     """
     sources = []
     for number, (name, entries) in enumerate(parts.items()):

@@ -1,7 +1,7 @@
-"""Patterns of paths, over bytes: what a shell means by them within one component.
+"""Patterns of paths, over bytes: those of a shell within one component.
 
-``*`` and ``?`` do not cross a slash, ``[abc]`` and ``[!abc]`` are classes, and ``**`` as a
-component of its own stands for any number of components, none included.
+``*`` and ``?`` do not match a slash, ``[abc]`` and ``[!abc]`` are classes, and ``**`` as a whole
+component matches any number of components, including none.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 Matcher = Callable[[bytes], bool]
-"""Tells whether a path (relative, a slash between its components) matches."""
+"""Says whether a path (relative, a slash between its components) matches."""
 
 _TOKEN = re.compile(r"\*|\?|\[!?\]?[^\]/]*\]|.", re.DOTALL)
 
@@ -36,7 +36,7 @@ def _token(piece: str) -> str:
         negated = piece.startswith("[!")
         inside = re.sub(r"([\\^\[\]])", r"\\\1", piece[2 if negated else 1 : -1])
         found = f"[^/{inside}]" if negated else f"[{inside}]"
-        with suppress(re.error):  # a range from behind means nothing
+        with suppress(re.error):  # a reversed range is invalid
             re.compile(found)
             return found
     return re.escape(piece)

@@ -1,4 +1,4 @@
-"""What Portage writes that differs from build to build without meaning anything.
+"""Noise in what Portage writes: differences between builds that have no meaning.
 
 The VDB (``/var/db/pkg/CATEGORY/PF/``) is described in Portage's ``portage.dbapi.vartree``; the
 lines of CONTENTS are ``dir PATH``, ``obj PATH MD5 MTIME``, ``sym PATH -> TARGET MTIME``, ``dev
@@ -13,7 +13,7 @@ from cloche.layers.identity import Rules
 
 
 def nothing_counts(content: bytes) -> bytes:
-    """The file has to be there; what it says does not count."""
+    """The file has to exist; its content does not count."""
     return b""
 
 
@@ -23,15 +23,15 @@ def left_out(content: bytes) -> None:
 
 
 def sorted_lines(content: bytes) -> bytes:
-    """Lines whose order means nothing: it is that of the file system or of parallel jobs."""
+    """Lines whose order has no meaning: it is that of the file system or of parallel jobs."""
     return b"".join(line + b"\n" for line in sorted(content.splitlines()))
 
 
 def without_comments(content: bytes) -> bytes:
     """An ebuild without comment lines and blank lines.
 
-    Lines of here-documents go too where they look like comments; the same text stays, within the
-    functions that hold it, in ``environment.bz2``.
+    Lines of here-documents that look like comments are removed, too; ``environment.bz2`` keeps
+    the same text within its functions.
     """
     lines = (line.rstrip() for line in content.split(b"\n"))
     return b"".join(line + b"\n" for line in lines if line and not line.lstrip().startswith(b"#"))

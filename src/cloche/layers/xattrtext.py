@@ -1,4 +1,4 @@
-"""Extended attributes as people write them: ACLs as in acl(5), capabilities as in cap_from_text(3).
+"""Extended attributes as text: ACLs as in acl(5), capabilities as in cap_from_text(3).
 
 The kernel's forms are those of linux/posix_acl_xattr.h and linux/capability.h.
 """
@@ -31,7 +31,7 @@ def acl_from_text(text: str) -> bytes:
     """The kernel's form of an ACL. Owners are numbers, in the second or, as star has it, the fourth
     field.
 
-    Raises ValueError for anything else: names are of another system.
+    Raises ValueError for anything else: names belong to another system.
     """
     entries = []
     for line in re.split(r"[,\n]", text):
@@ -61,7 +61,7 @@ def _whole(word: str) -> str:
 def acl_to_text(value: bytes) -> str:
     """An ACL of the kernel's form as text. Raises ValueError and struct.error."""
     if struct.unpack_from("<I", value)[0] != 2:
-        raise ValueError("an ACL of another version")
+        raise ValueError("unknown version of an ACL")
     entries = []
     for tag, bits, id in struct.iter_unpack("<HHI", value[4:]):
         if tag not in _WORDS:
@@ -76,7 +76,7 @@ def capability_to_text(value: bytes) -> str:
     magic, *words = struct.unpack(f"<{len(value) // 4}I", value)
     revision = magic >> 24
     if (revision, len(words)) not in ((1, 2), (2, 4), (3, 5)):
-        raise ValueError("capabilities of another version")
+        raise ValueError("unknown version of capabilities")
     flags = "e" if magic & _EFFECTIVE else ""
     permitted = words[0] | (words[2] << 32 if revision > 1 else 0)
     inheritable = words[1] | (words[3] << 32 if revision > 1 else 0)

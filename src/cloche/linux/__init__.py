@@ -1,1 +1,1 @@
-"""System calls that Python lacks, through ctypes: each wrapper calls, checks, raises OSError."""
+"""System calls that Python lacks, through ctypes. Wrappers raise OSError."""

@@ -1,4 +1,4 @@
-"""Reaching libc and bare system calls; turning errno into OSError."""
+"""Calls libc and bare system calls, and turns errno into OSError."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _COMMON_NUMBERS = {
 
 
 def number(name: str) -> int:
-    """Return the number of a system call here; ENOSYS where the machine is not known."""
+    """Return the number of a system call here; ENOSYS on an unknown architecture."""
     if name in _COMMON_NUMBERS:
         return _COMMON_NUMBERS[name]
     machine = os.uname().machine

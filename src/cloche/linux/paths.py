@@ -1,4 +1,4 @@
-"""Looking up names in trees that are not trusted: openat2(2)."""
+"""Opens names in untrusted trees: openat2(2)."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ class _OpenHow(ctypes.Structure):
 
 
 def open_plain(path: str | bytes, flags: int) -> int:
-    """Open a file, closed on exec, on no way through a link like /proc/self/exe.
+    """Open a file, closed on exec, but not through a magic link such as /proc/self/exe.
 
-    Such links lead to the file itself, round the root of whoever follows them. ELOOP says that
-    there is one, or a circle.
+    Magic links lead to the file itself, past the root of the process. ELOOP means that there is
+    one, or a loop.
     """
     how = _OpenHow(flags | os.O_CLOEXEC, 0, _RESOLVE_NO_MAGICLINKS)
     arguments = (AT_FDCWD, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))

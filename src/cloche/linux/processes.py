@@ -1,4 +1,4 @@
-"""Namespaces, cloning, prctl, capabilities, descriptors: what makes a process a sandboxed one."""
+"""Namespaces, clone(2), prctl(2), capabilities, descriptors: the attributes of a process."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ CLONE_NEWPID = 0x20000000
 CLONE_NEWNET = 0x40000000
 _CLONE_PIDFD = 0x1000
 
-#: What a person or a service manager ends this process with.
+#: Signals with which a person or a service manager ends this process.
 INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _PR_SET_PDEATHSIG = 1
@@ -63,15 +63,15 @@ class _CapabilityData(ctypes.Structure):
     )
 
 
-# PyDLL keeps the interpreter's lock: no Python may run between a bare clone and the repair after.
+# PyDLL keeps the interpreter's lock: no Python may run between clone(2) and PyOS_AfterFork.
 _held = ctypes.PyDLL(None, use_errno=True)
 
 
 def has_threads() -> bool:
     """Whether this process has more than one thread, Python's or a library's.
 
-    Such a process cannot enter a user namespace (setns(2)), and a fork of it may find locks that no
-    thread of its own will ever release.
+    Such a process cannot enter a user namespace (setns(2)), and its fork may inherit locks that no
+    thread will release.
     """
     return len(os.listdir("/proc/self/task")) > 1  # noqa: PTH208 - names are enough
 
@@ -113,11 +113,11 @@ def clone(flags: int) -> tuple[int, int]:
 
 @contextmanager
 def uninterrupted() -> Iterator[Callable[[int], None]]:
-    """Hold back what ends this process while it forks.
+    """Block terminating signals while this process forks.
 
-    Gives what the child calls before it executes a program: it takes signals again, and gets the
-    one that is named when its parent ends. Python runs hooks of its modules right after a fork, and
-    what a signal's handler raises in one of them is dropped: who was asked to end would go on.
+    Yields a function for the child to call before it executes a program: it unblocks them, and sets
+    the given signal as that of its parent's death. Python runs hooks right after a fork, and drops
+    what a signal handler raises in them: a process that was asked to end would go on.
     """
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, INTERRUPTS)
 
@@ -137,17 +137,17 @@ def die_with_parent(signal_number: int) -> None:
 
 
 def hide_from_ptrace() -> None:
-    """Close /proc/PID of this process to others with the same uid (PR_SET_DUMPABLE 0)."""
+    """Deny other processes of the same uid access to /proc/PID (PR_SET_DUMPABLE 0)."""
     _prctl(_PR_SET_DUMPABLE, 0)
 
 
 def forget_command_line(name: bytes) -> None:
-    """Put ``name`` in the place of this process's arguments and environment in /proc/PID.
+    """Overwrite this process's arguments and environment in /proc/PID with ``name``.
 
-    The kernel shows the memory where they were when the program started (proc_pid_cmdline(5)), to
-    everybody; a fork has a copy of its own. What Python knows of them stays as it is.
+    The kernel shows the memory in which the program got them (proc_pid_cmdline(5)) to everybody; a
+    fork has its own copy. Python's copies stay as they are.
     """
-    # comm may hold blanks and brackets: what follows it begins after the last bracket (field 3).
+    # comm may hold blanks and brackets: field 3 begins after the last bracket.
     fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
     start, environment_end = int(fields[48 - 3]), int(fields[51 - 3])
     if 0 < start < environment_end:
@@ -157,7 +157,7 @@ def forget_command_line(name: bytes) -> None:
 
 
 def bound_capabilities(kept: Collection[int]) -> None:
-    """Let programs that are executed from now on have these at most (the bounding set)."""
+    """Drop all other capabilities from the bounding set, for programs executed from now on."""
     for capability in range(64):
         if capability in kept:
             continue
@@ -202,7 +202,7 @@ def close_all_but(kept: Collection[int]) -> None:
 
 
 def reset_personality() -> None:
-    """Undo what setarch(8) sets: another uname, addresses that are not random (personality(2))."""
+    """Undo setarch(8): another uname, no address space randomisation (personality(2))."""
     check(libc.personality(ctypes.c_ulong(0)), "personality")
 
 
@@ -212,9 +212,9 @@ def new_session_keyring() -> None:
 
 
 def set_names(host: str, domain: str = "(none)") -> None:
-    """Set this UTS namespace's host name, and its NIS domain, which a new one takes over as well.
+    """Set this UTS namespace's host name and NIS domain; a new namespace inherits both.
 
-    "(none)" is what the kernel itself begins with.
+    "(none)" is the kernel's own default.
     """
     for name, call in (("sethostname", libc.sethostname), ("setdomainname", libc.setdomainname)):
         raw = (host if name == "sethostname" else domain).encode()

@@ -1,5 +1,5 @@
-"""Refusing system calls by seccomp(2): those for which the kernel has no namespace that would keep
-a sandbox to itself, or whose namespace a sandbox could use against its own limits.
+"""Denies system calls by seccomp(2): those that no namespace isolates, and those with which a
+sandbox could lift its own limits.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class _Rule:
 _KEYRINGS = tuple(_Rule(name, errno.ENOSYS) for name in ("add_key", "request_key", "keyctl"))
 _SHARED = (
     *_KEYRINGS,
-    # The kernel's log is the whole host's.
+    # The kernel's log is that of the whole host.
     _Rule("syslog", errno.EPERM),
-    # Sockets to the host of a virtual machine, or to other processors, know no network namespace.
+    # Sockets to a virtual machine's host, or to other processors, ignore network namespaces.
     _Rule("socket", errno.EAFNOSUPPORT, equal=(_AF_VSOCK, _AF_QIPCRTR)),
     # Root's records would go into the host's audit log; its network namespaces all hear of devices.
     # By the protocol alone: no other family gives these numbers to who has no CAP_NET_RAW.
@@ -70,12 +70,12 @@ _SHARED = (
         equal=(_NETLINK_AUDIT, _NETLINK_KOBJECT_UEVENT),
         argument=2,
     ),
-    # It makes sockets, and more with each kernel, where no filter of calls sees them. Programs fall
-    # back to calls, as on kernels without it.
+    # io_uring makes sockets, and more with each kernel, past this filter. Programs fall back to
+    # plain calls, as on kernels without it.
     _Rule("io_uring_setup", errno.ENOSYS),
 )
 _LIMITS = (
-    # In a namespace of its own for control groups, a nested root mounts them and lifts its limits.
+    # In a new cgroup namespace a nested root could mount control groups and lift its limits.
     _Rule("unshare", errno.EPERM, bits=CLONE_NEWCGROUP),
     _Rule("clone", errno.EPERM, bits=CLONE_NEWCGROUP),
     _Rule("clone3", errno.ENOSYS),  # its flags lie in memory; libraries fall back to clone
@@ -87,7 +87,7 @@ class _Program(ctypes.Structure):
 
 
 def forbid_shared() -> None:
-    """Refuse, from now on, what reaches the host round all namespaces: keys, logs, sockets.
+    """Deny what reaches the host past all namespaces: keys, logs, sockets.
 
     Needs CAP_SYS_ADMIN; OSError without seccomp.
     """
@@ -95,17 +95,17 @@ def forbid_shared() -> None:
 
 
 def forbid_ways_to_host() -> None:
-    """Refuse that, and namespaces by which a sandbox could lift its own limits."""
+    """Deny that, and namespaces with which a sandbox could lift its own limits."""
     _forbid((*_SHARED, *_LIMITS))
 
 
 def limits_filter() -> bytes:
-    """The second part of that by itself, as programs take it: struct sock_filter."""
+    """The filter of the namespaces alone, for other programs: struct sock_filter."""
     return _compiled(_LIMITS)
 
 
 def compile_filters() -> None:
-    """Compile the filters now, for the forks of this process, which have less time."""
+    """Compile and cache the filters ahead of forks, which then start faster."""
     _compiled(_SHARED)
     _compiled((*_SHARED, *_LIMITS))
 
@@ -130,12 +130,12 @@ def _compiled(rules: tuple[_Rule, ...]) -> bytes:
 
 
 def _of_rule(rule: _Rule, number: int) -> list[_Instruction]:
-    """Instructions that return where the rule holds; else what follows has the number loaded."""
+    """Instructions that return if the rule matches; otherwise the number is loaded again."""
     tests = [(_JUMP_EQUAL, value) for value in rule.equal]
     tests += [(_JUMP_SET, rule.bits)] if rule.bits else []
     body: list[_Instruction] = []
     if tests:
-        # Its low half: all of them are little-endian.
+        # The low half: all supported architectures are little-endian.
         body.append((_LOAD, 0, 0, _ARGUMENTS + 8 * rule.argument))
         for left, (jump, value) in zip(range(len(tests), 0, -1), tests, strict=True):
             body.append((jump, left, 0, value))

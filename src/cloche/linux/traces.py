@@ -1,5 +1,6 @@
-"""What a process can leave where others of its namespace, or of its user, find it: shared memory,
-message queues, keys. For finding out what sandboxes see; each is named so that it can be removed.
+"""Shared memory, message queues and keys, which other processes of a namespace or user can find.
+
+For probing what sandboxes see; each has a name by which it can be removed.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def add_key(name: str, ring: int, seconds: int) -> int:
 
 
 def link_keyring(ident: int, ring: int) -> None:
-    """Put a key or keyring into a keyring too: who has the one then possesses the other."""
+    """Link a key or keyring into a keyring, whose possessor then possesses it, too."""
     syscall("keyctl", _KEYCTL_LINK, ident, ring)
 
 

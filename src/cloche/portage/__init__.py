@@ -1,4 +1,4 @@
-"""The host's knowledge of Portage's files: repositories, ``/etc/portage``, names, binary packages.
+"""Portage's files as the host reads them: repositories, ``/etc/portage``, names, binary packages.
 
-Files only. What an ebuild means, and what depends on what, is said by Portage inside the sandbox.
+Ebuilds and dependencies are only evaluated by Portage inside the sandbox.
 """

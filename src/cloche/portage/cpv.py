@@ -20,7 +20,7 @@ class Cpv:
     category: str
     pn: str
     version: str
-    revision: str  # as written, without "r"; empty where there is none
+    revision: str  # as written, without "r"; empty if there is none
 
     @property
     def p(self) -> str:

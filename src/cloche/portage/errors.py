@@ -1,4 +1,4 @@
-"""What can be wrong with repositories and with names in Portage's files."""
+"""Errors in repositories and in names of Portage's files."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""``/etc/portage`` of a machine: what its files say, with what cloche itself decides.
+"""``/etc/portage`` of a machine: the user's files, and what cloche itself decides.
 
-The result is meant to lie over a seed. What the seed's own ``/etc/portage`` says must not reach a
-build, with one exception: ``mirrors``, which says where to download from and nothing else.
+The result lies over a seed and hides the seed's own ``/etc/portage`` from builds, with one
+exception: ``mirrors``, which only says where to download from.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ REPOS: Final = "/var/db/repos"
 _OPAQUE: Final = "user.overlay.opaque"  # overlayfs with userxattr: nothing below shows through
 _MAIN_PRIORITY: Final = -1000  # Portage's own default for the main repository (portage(5))
 
-# Directories that hide the seed's when a machine has nothing to say there, and files likewise.
+# Directories and files that hide the seed's, even if the machine has none.
 _HIDDEN_DIRECTORIES: Final = (STACKED - {"make.conf"}) | {
     "env", "hooks", "modules", "patches", "profile", "savedconfig", "sets", "binrepos.conf",
     "postsync.d", "repo.postsync.d",
@@ -34,10 +34,10 @@ def portage_tree(machine: Machine, project: Project) -> Mapping[str, Content]:
     """All files of a machine's ``/etc/portage``: relative path to content. Raises `ConfigError`."""
     tree: dict[str, Content] = dict(machine_files(machine))
     profile = machine.profile
-    # Relative, so that it holds in any root: /etc/portage is two levels down.
+    # Relative, so that it works in any root: /etc/portage is two levels down.
     tree["make.profile"] = Symlink(f"../..{REPOS}/{profile.repo}/profiles/{profile.path}")
     main = main_repository(project.repos, profile.repo)
-    # One file, not a directory: it takes the place of whatever the seed has under the name.
+    # A file, not a directory: it replaces what the seed has under the name.
     tree["repos.conf"] = repos_conf(project.repos, main).encode()
     for name in _HIDDEN_FILES:
         tree.setdefault(name, b"")
@@ -60,11 +60,11 @@ def repos_conf(repos: Mapping[str, RepoSpec], main: str) -> str:
 def write_tree(
     tree: Mapping[str, Content], directory: Path, *, opaque: Iterable[str] | None = None
 ) -> None:
-    """Write a machine's ``/etc/portage`` into ``directory``, which is made where it is missing.
+    """Write a machine's ``/etc/portage`` into ``directory``, which is made if it is missing.
 
-    Files get mode 0644, directories 0755, all of them the caller's owner (root, for cloche) and
-    `EPOCH` as their time. The directories named in ``opaque`` (those of /etc/portage, unless told
-    otherwise) are marked so that an overlay shows nothing of a lower layer in them. Raises OSError.
+    Files get mode 0644, directories 0755, all the caller's owner (root, for cloche) and the time
+    `EPOCH`. The directories in ``opaque`` (by default those of /etc/portage) are marked opaque, so
+    that an overlay shows nothing of a lower layer in them. Raises OSError.
     """
     directory.mkdir(parents=True, exist_ok=True)
     marked = set(_HIDDEN_DIRECTORIES if opaque is None else opaque)

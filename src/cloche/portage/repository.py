@@ -1,4 +1,4 @@
-"""Ebuild repositories on the host's disk: who they are, and which profiles they have.
+"""Ebuild repositories on the host's disk: their names, masters and profiles.
 
 Sources: PMS 4 (tree layout), portage(5) for ``metadata/layout.conf``.
 """
@@ -18,7 +18,7 @@ from cloche.portage.errors import (
     RepositoryError,
 )
 
-# What makes a directory below profiles/ a profile rather than a shelf for profiles.
+# Files that make a directory below profiles/ a profile.
 _PROFILE_MARKS: Final = ("parent", "make.defaults", "eapi", "packages")
 
 
@@ -40,14 +40,13 @@ def read_layout(text: str) -> Mapping[str, str]:
 
 
 def read_repository(name: str, path: Path, declared: Origin | None = None) -> Repository:
-    """Read what a repository says about itself; ``name`` is what cloche.toml calls it.
+    """Read a repository's own files; ``name`` is its name in cloche.toml, at ``declared``.
 
-    ``declared`` is where it does. Raises `RepositoryError`, and `ConfigError` for what cannot be
-    read.
+    Raises `RepositoryError`, and `ConfigError` for unreadable files.
     """
     origin = declared or Origin(path)
     if not path.is_dir():
-        raise RepositoryError(origin, f"there is no directory {path}", "correct the path")
+        raise RepositoryError(origin, f"no such directory: {path}", "correct the path")
     profiles = path / "profiles"
     if not profiles.is_dir():
         raise RepositoryError(
@@ -75,7 +74,7 @@ def read_repository(name: str, path: Path, declared: Origin | None = None) -> Re
 
 
 def main_repository(repos: Mapping[str, RepoSpec], profile_repo: str) -> str:
-    """Which repository is the main one: the one marked so, ``gentoo``, or the profile's."""
+    """The name of the main repository: the marked one, ``gentoo``, or the profile's."""
     marked = [name for name, spec in repos.items() if spec.main]
     return marked[0] if marked else "gentoo" if "gentoo" in repos else profile_repo
 
@@ -98,7 +97,7 @@ def load_repositories(
             if master not in project.repos:
                 raise RepositoryError(
                     spec.origin,
-                    f"repository “{name}” builds on “{master}”, which is not declared",
+                    f"repository “{name}” has the master “{master}”, which is not declared",
                     f"add [repos.{master}] with its path to cloche.toml",
                 )
         found[name] = Repository(name, repo.path, masters, repo.eapi, repo.layout)
@@ -109,7 +108,7 @@ def load_repositories(
 @dataclass(frozen=True, slots=True, order=True)
 class Profile:
     """A profile by its path below ``profiles/``; ARCH and status as profiles.desc has them
-    (PMS 4.4.4), empty where there is no such file."""
+    (PMS 4.4.4), empty without such a file."""
 
     path: str
     arch: str = ""
@@ -119,7 +118,7 @@ class Profile:
 def profiles_of(repository: Repository) -> tuple[Profile, ...]:
     """The profiles of a repository that a machine may name, sorted: those in profiles.desc.
 
-    Where there is no such file, every directory that looks like a profile.
+    Without such a file, every directory that looks like a profile.
     """
     top = repository.path / "profiles"
     described = top / "profiles.desc"

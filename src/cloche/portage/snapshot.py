@@ -1,4 +1,4 @@
-"""Copies of repositories in a normal form, and a quick way to see that nothing has changed."""
+"""Normalised copies of repositories, and a quick check for changes."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ class Entry:
 
 
 def entries(repo: Path) -> Iterator[Entry]:
-    """All that belongs to a repository, parents before what is in them, otherwise unordered.
+    """All names of a repository, parents before children, otherwise unordered.
 
-    Left out: version control, editors' leftovers, and hidden names at the top (``.github``).
-    Raises `RepositoryError` for what is neither file, directory nor symbolic link.
+    Left out: version control, editors' backups, and hidden names at the top (``.github``). Raises
+    `RepositoryError` for anything but files, directories and symbolic links.
     """
     stack = [""]
     while stack:
@@ -67,9 +67,9 @@ def entries(repo: Path) -> Iterator[Entry]:
 
 
 def fingerprint(repo: Path) -> str:
-    """SHA-256 (hex) over names and inode data: equal means that no file has been touched since.
+    """SHA-256 (hex) over names and inode data, which is equal if no file has changed since.
 
-    Contents are not read. ctime is part of it, so that a file put back with its old mtime and size
+    Contents are not read. ctime is included, so that a file restored with its old mtime and size
     still counts as changed.
     """
     lines = [
@@ -89,8 +89,8 @@ def snapshot(repo: Path, destination: Path, *, consume: bool = False) -> int:
     """Copy a repository into ``destination`` (new) in normal form; return the number of files.
 
     Modes become 0644 or 0755, owners the caller's (root, for cloche), times `EPOCH`. With
-    ``consume`` files are moved and ``repo`` is of no use afterwards; both must be on one
-    filesystem. Raises `RepositoryError` for a symbolic link that leads out of the repository.
+    ``consume`` files are moved and ``repo`` is unusable afterwards; both must be on one file
+    system. Raises `RepositoryError` for a symbolic link that leads out of the repository.
     """
     root = repo.resolve()
     destination.mkdir(mode=0o755)
@@ -100,7 +100,7 @@ def snapshot(repo: Path, destination: Path, *, consume: bool = False) -> int:
         source, target = f"{root}/{entry.name}", f"{destination}/{entry.name}"
         mode = entry.status.st_mode
         if stat.S_ISDIR(mode):
-            os.mkdir(target)  # noqa: PTH102 - a hundred thousand times, so no Path for each
+            os.mkdir(target)  # noqa: PTH102 - a hundred thousand calls, so strings
             directories.append(target)
             continue
         count += 1
@@ -128,13 +128,13 @@ def _move(source: str, target: str, mode: int) -> None:
 
 
 def _copy(source: str, target: str, mode: int) -> None:
-    """Copy a file's bytes; a link put in its place meanwhile is not followed."""
+    """Copy a file's bytes, without following a link that replaced it."""
     reader = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
         try:
             while chunk := os.read(reader, _CHUNK):
-                # A short write to a regular file means a full disk; the next one says so.
+                # A short write to a regular file means a full disk; the next write fails.
                 while chunk:
                     chunk = chunk[os.write(writer, chunk) :]
             os.fchmod(writer, mode)
@@ -148,7 +148,7 @@ def _copy(source: str, target: str, mode: int) -> None:
 def _inside(link: Path, root: Path) -> str:
     """The target of a relative symbolic link that stays inside the repository."""
     target = os.readlink(link)  # noqa: PTH115 - the text as it is, which Path would tidy up
-    # Both as written and as followed: through another link, `..` is not what it looks like.
+    # Both as text and resolved: `..` after another link leads elsewhere.
     written = Path(os.path.normpath(link.parent / target))
     followed = Path(os.path.realpath(link))
     inside = written.is_relative_to(root) and followed.is_relative_to(root)

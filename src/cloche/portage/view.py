@@ -1,7 +1,7 @@
-"""What of the repositories and of /etc/portage one package's build can see, and digests of it.
+"""What a package's build sees of the repositories and of /etc/portage, and digests of it.
 
-A build step sees profiles, layouts, the eclasses its ebuild inherits and the package's own
-directory, with one ebuild in it. So an ebuild cannot read what its key does not cover, and a change
+A build step sees profiles, layouts, the eclasses that its ebuild inherits and the package's own
+directory, with a single ebuild. So an ebuild cannot read what its key does not cover, and a change
 elsewhere in a repository rebuilds nothing.
 """
 
@@ -20,8 +20,8 @@ from cloche.portage.cpv import Cpv
 from cloche.portage.errors import RepositoryError
 from cloche.portage.etc import REPOS
 
-# What Portage reads of every repository when it starts, and the QA checks that it runs in `install`
-# and `postinst` (bin/misc-functions.sh).
+# What Portage reads of every repository at startup, and the QA checks of `install` and `postinst`
+# (bin/misc-functions.sh).
 _COMMON: Final = ("profiles", "metadata/layout.conf")
 _CHECKS: Final = (
     "metadata/install-qa-check.d", "metadata/preinst-qa-check.d", "metadata/postinst-qa-check.d",
@@ -60,7 +60,7 @@ def package_view(
 
 
 def common_view(snapshots: Mapping[str, Path]) -> Binds:
-    """The binds that every step needs, a merge among them: profiles and layouts."""
+    """The binds that every step needs, merges included: profiles and layouts."""
     return tuple(
         (root / part, f"{REPOS}/{name}/{part}")
         for name, root in snapshots.items()
@@ -74,8 +74,8 @@ def _eclass(
 ) -> tuple[str, Path]:
     """An eclass and the repository it comes from: the package's own, else the last master's.
 
-    That is Portage's order (portage(5), ``masters``); eclass-overrides is left to nobody: cloche
-    writes repos.conf, and never writes it there. Raises `RepositoryError`.
+    That is Portage's order (portage(5), ``masters``). There are no eclass-overrides, as cloche
+    writes repos.conf without them. Raises `RepositoryError`.
     """
     order = tuple(dict.fromkeys((repo, *reversed(tuple(masters.get(repo, ()))))))
     for name in order:
@@ -89,12 +89,12 @@ def _ebuild(root: Path, cpv: Cpv) -> Path:
     """The path of an ebuild. Raises `RepositoryError`."""
     ebuild = root / cpv.category / cpv.pn / f"{cpv.pf}.ebuild"
     if not ebuild.is_file():
-        raise RepositoryError(Origin(ebuild), f"there is no ebuild of {cpv}")
+        raise RepositoryError(Origin(ebuild), f"no ebuild for {cpv}")
     return ebuild
 
 
 class Digests:
-    """Digests of what the builds of one machine read; what its packages share is read once.
+    """Digests of what the builds of one machine read; shared files are read once.
 
     Arguments as for `package_view`; ``etc`` is the machine's `portage_tree`, ``profile`` its
     repository and path.
@@ -155,7 +155,7 @@ def _checks(
 
 
 def _shell_code(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> Mapping[str, str]:
-    """The digests of what /etc/portage lets run inside a package's build."""
+    """The digests of shell code in /etc/portage that runs inside a package's build."""
     own = ("bashrc", *env_files(cpv, slot))
     all_packages = ("hooks/install/", "profile/profile.bashrc", "profile/package.bashrc")
     return {
@@ -168,8 +168,8 @@ def _shell_code(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> Mapping[str,
 def user_patches(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> tuple[tuple[str, bytes], ...]:
     """The user patches of a package by base name, in the order of application.
 
-    As ``eapply_user`` has it (bin/phase-helpers.sh): the more specific directory wins for a base
-    name, an empty file takes a patch away, and the order is that of the names' bytes.
+    As in ``eapply_user`` (bin/phase-helpers.sh): the more specific directory wins for a base name,
+    an empty file removes a patch, and patches are sorted by the bytes of their names.
     """
     main_slot = slot.split("/")[0]
     names = sorted(name for name in etc if name.startswith(f"patches/{cpv.category}/"))
@@ -192,7 +192,7 @@ def user_patches(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> tuple[tuple
 
 
 def env_files(cpv: Cpv, slot: str) -> tuple[str, ...]:
-    """Names below /etc/portage that are sourced for one package alone (bin/ebuild.sh)."""
+    """Names below /etc/portage that are sourced for this package only (bin/ebuild.sh)."""
     stems = (cpv.pn, f"{cpv.pn}:{slot.split('/')[0]}", cpv.p, cpv.pf)
     return tuple(dict.fromkeys(f"env/{cpv.category}/{stem}" for stem in stems))
 
@@ -200,14 +200,14 @@ def env_files(cpv: Cpv, slot: str) -> tuple[str, ...]:
 def profile_chain(snapshots: Mapping[str, Path], repo: str, path: str) -> tuple[Path, ...]:
     """The directories of a profile, parents first (PMS 5.2.1), each once.
 
-    A parent may be ``REPO:PATH`` (portage(5), profile-formats portage-2). What is not there is left
-    out: Portage will say so.
+    A parent may be ``REPO:PATH`` (portage(5), profile-formats portage-2). Missing ones are left
+    out: Portage reports them.
     """
     found: dict[Path, None] = {}
     entered: set[Path] = set()
 
     def enter(directory: Path, owner: str) -> None:
-        # `parent` may say anything; nothing outside of the repositories is read for it.
+        # `parent` is untrusted; nothing outside of the repositories is read.
         inside = any(directory.is_relative_to(root / "profiles") for root in snapshots.values())
         if not inside or directory in entered or not directory.is_dir():
             return
@@ -234,7 +234,7 @@ def profile_chain(snapshots: Mapping[str, Path], repo: str, path: str) -> tuple[
 def _profile_bashrcs(
     snapshots: Mapping[str, Path], repo: str, path: str
 ) -> Iterator[tuple[str, Path]]:
-    """The shell code that profiles bring into every build."""
+    """The bashrc files that profiles add to every build."""
     for index, directory in enumerate(profile_chain(snapshots, repo, path)):
         for name in ("profile.bashrc", "package.bashrc"):
             if (directory / name).is_file():

@@ -1,1 +1,1 @@
-"""Finding out what this host can do, and what shows inside of its sandboxes."""
+"""Probes what this host can do, and what is visible inside of its sandboxes."""

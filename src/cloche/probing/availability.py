@@ -1,4 +1,4 @@
-"""Whether an engine works on this host, found out by making a sandbox with it."""
+"""Checks whether an engine works on this host by making a sandbox with it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cloche.sandbox.base import Nature
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether an engine works here; ``reason`` and ``todo`` are those of the error if it does not.
+    """Whether an engine works here; ``reason`` and ``todo`` are those of the error if not.
 
-    ``nature`` is what it would be if it did.
+    ``nature`` has its properties either way.
     """
 
     name: str
@@ -26,14 +26,14 @@ class Availability:
 
     @property
     def there(self) -> bool:
-        """True when a sandbox was made by it."""
+        """True if it made a sandbox."""
         return self.reason is None
 
 
 def look(name: str, directory: Path) -> Availability:
-    """Try an engine with a sandbox whose layers lie in ``directory``. After `userns.enter`.
+    """Try an engine with a sandbox whose layers lie in ``directory``.
 
-    To be called in a process without threads. Raises ClocheError.
+    Call it after `userns.enter`, in a process without threads. Raises ClocheError.
     """
     nature = nature_of(name)
     try:

@@ -1,8 +1,7 @@
-"""The battery: the same questions to every engine, answered by trying inside of its sandboxes.
+"""The battery: the same questions to every engine, answered by tests inside of its sandboxes.
 
-`Planted` (`probing/traps.py`) is what the caller has put in reach outside; the guest's
-``probe.py`` looks for it inside, and tries what Portage and packages need. Nothing here trusts what
-an engine says of itself.
+The caller sets traps outside (`probing/traps.py`); the guest's ``probe.py`` looks for them inside,
+and tries what Portage and packages need. No engine is trusted to describe itself.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from cloche.sandbox.errors import SandboxError
 GUEST = Path(__file__).resolve().parent.parent / "guest"
 PATIENCE = 300.0  # seconds of one run of the guest; emulated machines are slow
 STARTS = 15
-START_SECONDS = 5.0  # no further start is measured after so long
+START_SECONDS = 5.0  # no further start is measured after this time
 JOBS = {"files": 2000, "processes": 300, "seconds": 10.0}
 _ENVIRONMENT = {
     "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
@@ -45,14 +44,14 @@ Said = Literal["shows", "hidden", "works", "does not work", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One thing to find out: whether something of the host shows, or something works inside."""
+    """A question: whether something of the host shows, or whether something works inside."""
 
     id: str
     kind: Kind
     text: str
 
     def said(self, yes: bool | None) -> Said:
-        """The word for an answer; None means that it could not be tried."""
+        """The word for an answer; None means that the test was not possible."""
         if yes is None:
             return "unknown"
         if self.kind == "shows":
@@ -64,7 +63,7 @@ QUESTIONS = (
     Question("files", "shows", "files of the host outside of the root"),
     Question("processes", "shows", "processes of the host"),
     Question("command-lines", "shows", "paths of the host in command lines"),
-    Question("descriptors", "shows", "descriptors that nobody gave"),
+    Question("descriptors", "shows", "inherited descriptors"),
     Question("host-files", "shows", "writable descriptors of files of the host"),
     Question("interfaces", "shows", "network interfaces of the host"),
     Question("loopback", "shows", "a port of the host's loopback"),
@@ -99,11 +98,11 @@ QUESTIONS = (
     Question("ipc-sandbox", "works", "Portage's ipc-sandbox"),
     Question("pid-sandbox", "works", "Portage's pid-sandbox"),
     Question("mount-sandbox", "works", "Portage's mount-sandbox"),
-    Question("user-namespaces", "works", "user namespaces of one's own"),
-    Question("ptrace", "works", "tracing own processes"),
+    Question("user-namespaces", "works", "making user namespaces"),
+    Question("ptrace", "works", "tracing its own processes"),
     Question("mknod", "works", "making device nodes"),
 )
-# What an engine may say that it keeps out (`Nature.isolates`), and the questions to bear it out.
+# What an engine may claim to isolate (`Nature.isolates`), and the questions that verify it.
 CLAIMS = {
     "files": (*("files", "mounts", "users", "etc", "environment", "descriptors", "host-files"),),
     "processes": ("processes",),
@@ -119,7 +118,7 @@ BY_ID = {question.id: question for question in QUESTIONS}
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What trying has shown. ``detail`` is what it rests on, untrusted text of the guest."""
+    """The outcome of a test. ``detail`` is the evidence, untrusted text of the guest."""
 
     question: str
     said: Said
@@ -137,7 +136,7 @@ class Costs:
 
 @dataclass(frozen=True, slots=True)
 class Probed:
-    """All about one engine; ``error`` where its sandboxes could not be made or gave no answers."""
+    """The results of one engine; ``error`` if it made no sandbox or the guest did not answer."""
 
     engine: str
     answers: tuple[Answer, ...] = ()
@@ -145,20 +144,20 @@ class Probed:
     error: str | None = None
 
     def said(self, question: str) -> Said | None:
-        """The answer to one question; None where there is none."""
+        """The answer to one question, None without one."""
         return next((each.said for each in self.answers if each.question == question), None)
 
 
 def _no_answer(engine: str, ended: Ended | None, log: str = "") -> SandboxError:
-    """The guest's script ended without its result; ``log`` are its last words."""
+    """The guest's script ended without a result; ``log`` is the end of its output."""
     lines = log.strip().splitlines()
     status = ended.status if ended else -1
-    said = f"status {status}" + (f", {lines[-1]}" if lines else ", without a word")
+    said = f"status {status}" + (f", {lines[-1]}" if lines else ", without output")
     return SandboxError(f"probing {engine}", f"its guest gave no answer: {said}")
 
 
 def ask(engine: Engine, root: Root, planted: Planted) -> tuple[Answer, ...]:
-    """Put every question to an engine. Raises SandboxError."""
+    """Ask an engine every question. Raises SandboxError."""
     request = planted.request | {"questions": [question.id for question in QUESTIONS]}
     messages = _run(engine, root, planted, request)
     found = {m["id"]: m for m in messages if m.get("event") == "answer" and m.get("id") in BY_ID}
@@ -173,7 +172,7 @@ def ask(engine: Engine, root: Root, planted: Planted) -> tuple[Answer, ...]:
 def measure(engine: Engine, root: Root, planted: Planted) -> Costs:
     """Measure an engine once: starts of `/bin/true`, and the guest's two jobs. Raises SandboxError.
 
-    Take turns between engines, and medians of several rounds: the machine has other work.
+    Alternate between engines, and use medians of several rounds: the host has other work.
     """
     starts: list[float] = []
     began = time.monotonic()
@@ -205,9 +204,9 @@ def probe(
     rounds: int = 3,
     report: Callable[[str, str], None] = lambda engine, doing: None,
 ) -> tuple[Probed, ...]:
-    """Run the battery in each engine; ``report`` hears the engine's name and what begins.
+    """Run the battery in each engine; ``report`` is called with its name and the present step.
 
-    The engines take turns in what is measured. One that fails is an answer, too.
+    Measurements alternate between the engines. A failing engine gives a result with an error.
     """
     done: dict[str, Probed] = {}
     costs: dict[str, list[Costs]] = {name: [] for name, _ in engines}
@@ -232,7 +231,7 @@ def probe(
 
 
 def _start(engine: Engine, root: Root, planted: Planted) -> float:
-    """Seconds from the request for a sandbox until it has ended."""
+    """Seconds from the request of a sandbox to its end."""
     with tempfile.TemporaryDirectory(dir=planted.directory) as upper:
         sandbox = Sandbox(root.lowers, Path(upper), root.binds)
         began = time.monotonic()
@@ -247,7 +246,7 @@ def _start(engine: Engine, root: Root, planted: Planted) -> float:
 def _run(
     engine: Engine, root: Root, planted: Planted, request: dict[str, Any]
 ) -> list[dict[str, Any]]:
-    """Run the guest's script; its messages, the result the last one."""
+    """Run the guest's script; return its messages, the last of which is the result."""
     room = Path(tempfile.mkdtemp(dir=planted.directory))
     try:
         for name in ("upper", "work"):
@@ -288,7 +287,7 @@ def _run(
 
 
 def _messages(path: Path) -> list[dict[str, Any]]:
-    """What the guest has said; what it was killed over while it said it is left out."""
+    """The guest's messages, without an incomplete last one."""
     told = []
     for line in path.read_bytes().splitlines():
         with contextlib.suppress(ValueError):

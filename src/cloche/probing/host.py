@@ -1,4 +1,4 @@
-"""Finding out, before any work, whether this host can make sandboxes, and what is missing."""
+"""Checks before any work whether this host can make sandboxes, and what is missing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from cloche.sandbox import userns
 from cloche.sandbox.base import Command, Engine, Sandbox
 from cloche.sandbox.errors import HostError, LauncherError, ProgramError, SandboxError
 
-_PATIENCE = 120  # seconds; a virtual machine without help from the processor starts slowly
+_PATIENCE = 120  # seconds; a virtual machine without KVM starts slowly
 _ADVICE = {
     "entering new namespaces": "start this container with --privileged, or --cap-add SYS_ADMIN "
     "and without a seccomp profile that forbids unshare",
@@ -26,7 +26,7 @@ _ADVICE = {
 
 
 def check_ids() -> None:
-    """See that there are enough user ids, for stores as well. Raises HostError."""
+    """Check that enough user ids are mapped, for stores as well. Raises HostError."""
     ids = userns.mapped_ids(Path("/proc/self/uid_map").read_text())
     if ids < userns.IDS:
         raise HostError(f"only {ids} user ids are mapped here; Gentoo's packages need {userns.IDS}")
@@ -44,7 +44,7 @@ def check(engine: Engine, directory: Path) -> None:
         except ProgramError:
             if known:
                 raise
-            return  # it was looked for where it would have been: the sandbox is there
+            return  # the program is missing in the sandbox, so the sandbox itself works
         except LauncherError:
             raise
         except SandboxError as error:
@@ -69,7 +69,7 @@ def _scratch(directory: Path) -> Iterator[Sandbox]:
 
 
 def _explained(error: SandboxError) -> ClocheError:
-    """Say what would help, where the kernel's answer to a step tells."""
+    """The error with advice, where the kernel's answer to the step shows the cause."""
     namespaces = error.step in ("forking a sandbox", "entering new namespaces")
     advice, message = error.todo, error.message
     if error.errno in (errno.EPERM, errno.EACCES):
@@ -77,23 +77,23 @@ def _explained(error: SandboxError) -> ClocheError:
             return HostError("uid 0 cannot make namespaces in this container (CAP_SYS_ADMIN)")
         advice = _ADVICE.get("entering new namespaces" if namespaces else error.step, advice)
     elif error.errno == errno.ENOSPC and namespaces:
-        message = "there may be no more of them here"  # the kernel says: no space left on device
+        message = "the limit is reached"  # the kernel says: no space left on device
         advice = f"raise {_exhausted()}"
     elif error.errno == errno.EINVAL and error.step == "putting /dev and /proc together":
-        advice = "in a chroot, make its directory a mount point before: mount --rbind DIR DIR"
+        advice = "in a chroot, make its directory a mount point first: mount --rbind DIR DIR"
     elif error.errno == errno.ENOSYS:
         advice = "use Linux 5.12 or newer, or a container whose seccomp profile lets it through"
     return SandboxError(error.step, message, error.errno, advice)
 
 
 def _may_make_namespaces() -> bool:
-    """Whether this process may; one outside of the user namespace leaves that to a broker."""
+    """Whether this process may; outside of the user namespace, a broker makes them."""
     own = processes.effective_capabilities() >> processes.CAPABILITIES["SYS_ADMIN"] & 1
     return os.geteuid() != 0 or bool(own)
 
 
 def _exhausted() -> str:
-    """The limits on namespaces that are 0 here, or where all of them are."""
+    """The limits on namespaces that are 0, or the directory of all of them."""
     directory = Path("/proc/sys/user")
     zero = [f for f in directory.glob("max_*_namespaces") if f.read_text().strip() == "0"]
     return ", ".join(map(str, sorted(zero))) or f"{directory}/max_*_namespaces"

@@ -1,4 +1,4 @@
-"""A program that does nothing, successfully: what an engine is tried with, whatever the host has.
+"""A program that does nothing, to try an engine with on any host.
 
 An ELF file (elf(5)) of one segment that holds its own header and exit(0).
 """
@@ -11,7 +11,7 @@ from pathlib import Path
 
 _BASE = 0x400000
 _HEADERS = 64 + 56
-# e_machine, and instructions that put the number of exit and 0 in their registers and call.
+# e_machine, and instructions that call exit(0).
 _MACHINES = {
     "x86_64": (0x3E, bytes.fromhex("b83c000000 31ff 0f05")),
     "aarch64": (0xB7, bytes.fromhex("000080d2 a80b80d2 010000d4")),
@@ -19,7 +19,7 @@ _MACHINES = {
 
 
 def write(path: Path) -> bool:
-    """Write the program for this machine; False where none is known. Raises OSError."""
+    """Write the program for this architecture; False if there is none. Raises OSError."""
     machine = os.uname().machine
     if machine not in _MACHINES:
         return False

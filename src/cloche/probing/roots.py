@@ -1,4 +1,4 @@
-"""The root in which engines are probed: it needs a Python, and nothing of Gentoo."""
+"""Roots in which engines are probed. They need Python, and nothing of Gentoo."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Root:
     about: str
 
     def find(self, path: str) -> Path | None:
-        """Where the root's own file of an absolute name lies; None where it has none."""
+        """The file on the host of an absolute path inside; None if it does not exist."""
         for lower in reversed(self.lowers):
             place = lower / path.lstrip("/")
             if place.is_symlink() or place.exists():
@@ -38,9 +38,9 @@ class Root:
 
 
 def given_root(directory: Path, about: str) -> Root:
-    """A tree that has everything itself. Raises HostError."""
+    """A complete tree as the root. Raises HostError."""
     if not (directory / _PYTHON).exists():
-        raise HostError(f"{directory} cannot be probed in: it has no /{_PYTHON}")
+        raise HostError(f"{directory} cannot be a root to probe in: it has no /{_PYTHON}")
     return Root((directory,), (), f"/{_PYTHON}", about)
 
 
@@ -51,7 +51,7 @@ def host_root(room: Path) -> Root:
     """
     if not (Path("/") / _PYTHON).exists():
         raise HostError(
-            f"there is no root to probe engines in: no seed, and no /{_PYTHON} on this host",
+            f"no root to probe engines in: there is no seed, and no /{_PYTHON} on this host",
             "cloche seed bootstrap` in a project, or `cloche engines --probe --root DIR",
         )
     lower = room / "root"

@@ -1,7 +1,7 @@
-"""What the caller puts in reach of sandboxes, for the battery to see whether it is found inside.
+"""Traps: what the caller leaves on the host for the battery to look for inside of sandboxes.
 
-The process that plants gets namespaces of its own first, so that all of it ends with the process,
-however it ends; only the key in the user's keyring has to be removed, or ends after some minutes.
+The process that sets them enters new namespaces first, so that all of them end with it; only the
+key in the user's keyring has to be removed, or expires after some minutes.
 """
 
 from __future__ import annotations
@@ -47,10 +47,10 @@ class Planted:
 
 @contextlib.contextmanager
 def planted(parent: Path, find_root: Callable[[Path], Root]) -> Iterator[tuple[Planted, Root]]:
-    """Plant everything below ``parent`` and make the root; take it all away afterwards.
+    """Set all traps below ``parent`` and make the root; remove everything afterwards.
 
-    To be called before an engine is made, in a process with one thread that may lose its
-    namespaces: host name, mounts and IPC of the caller's are new ones from then on.
+    Call it before an engine is made, in a process with one thread: it changes to new UTS, mount and
+    IPC namespaces.
     """
     token = secrets.token_hex(6)
     with contextlib.ExitStack() as stack:
@@ -76,7 +76,7 @@ def planted(parent: Path, find_root: Callable[[Path], Root]) -> Iterator[tuple[P
 
 
 def digest(path: Path) -> str | None:
-    """The target of a link, or a SHA-256 of a file's content; None where there is neither."""
+    """The target of a link, or the SHA-256 of a file's content; None for anything else."""
     try:
         if path.is_symlink():
             return str(path.readlink())
@@ -86,14 +86,14 @@ def digest(path: Path) -> str | None:
 
 
 def _leave(name: str) -> None:
-    """Take namespaces in which anything may be planted, and a name that is nobody's."""
+    """Enter new namespaces for the traps, and set a unique host name."""
     processes.unshare(processes.CLONE_NEWNS | processes.CLONE_NEWUTS | processes.CLONE_NEWIPC)
     mounts.make_private()
     processes.set_names(name, name)
 
 
 def _files(stack: contextlib.ExitStack, place: Path, token: str) -> dict[str, Any]:
-    """A file, and a mount that has nothing of the token that all other paths have."""
+    """A file, and a mount whose path does not contain the token."""
     marker = place / "outside"
     marker.write_text(token)
     mount = f"/{secrets.token_hex(6)}"
@@ -107,7 +107,7 @@ def _files(stack: contextlib.ExitStack, place: Path, token: str) -> dict[str, An
 
 
 def _process(stack: contextlib.ExitStack) -> dict[str, Any]:
-    """A process that waits until we close its input, and has a word in its command line."""
+    """A process with a known word in its command line, which waits until its input is closed."""
     word = f"cloche-{secrets.token_hex(6)}"
     waiting = subprocess.Popen(
         ("/bin/sh", "-c", "read line", word), stdin=subprocess.PIPE, env={}, cwd="/"
@@ -130,7 +130,7 @@ def _sockets(stack: contextlib.ExitStack, token: str) -> dict[str, Any]:
     for link in Path("/sys/class/net").glob("*"):
         with contextlib.suppress(OSError):
             address = (link / "address").read_text().strip()
-            if address.strip("0:"):  # tunnels and the loopback have none, in every network
+            if address.strip("0:"):  # tunnels and the loopback have none
                 addresses[link.name] = address
     return {
         "port": port.getsockname()[1],
@@ -163,7 +163,7 @@ def _ipc(stack: contextlib.ExitStack, token: str) -> dict[str, Any]:
 
 
 def _key(stack: contextlib.ExitStack, name: str) -> str | None:
-    """A key in the user's and in a new session keyring; None where the kernel gives none."""
+    """A key in the user's and in a new session keyring; None if the kernel refuses it."""
     made = None
     with contextlib.suppress(OSError):
         processes.new_session_keyring()
@@ -180,7 +180,7 @@ def _forget(ident: int, ring: int) -> None:
 
 
 def _environment(stack: contextlib.ExitStack, token: str) -> dict[str, Any]:
-    """Variables that say what only the caller's may say; what they were comes back."""
+    """Environment variables with unique values; the old values are restored."""
     zone = "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ") for _ in range(6))
     ours = {
         f"CLOCHE_PROBE_{token.upper()}": "x",
@@ -202,7 +202,7 @@ def _environment(stack: contextlib.ExitStack, token: str) -> dict[str, Any]:
 
 
 def _known(root: Root) -> dict[str, Any]:
-    """What the host has anyway."""
+    """Facts of the host that need no trap."""
     own = root.find("/etc/passwd")
     lines = own.read_text(errors="replace").splitlines() if own else []
     names = {line.partition(":")[0] for line in lines}

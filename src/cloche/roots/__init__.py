@@ -1,9 +1,9 @@
-"""Copy-on-write roots out of layers: no Gentoo and no store needed.
+"""Copy-on-write roots from layers, independent of Gentoo and of stores.
 
-`open_root` shows a stack of layers at a directory, by whatever the host can do (overlayfs,
-fuse-overlayfs, reflinks, hard links, copies), and `capture_root` makes a layer of what was written
-there. `mount_overlay` is the kernel's overlay at any number of layers; `unions` keeps in a store
-what many roots share.
+`open_root` shows a stack of layers at a directory, by what the host supports (overlayfs,
+fuse-overlayfs, reflinks, hard links, copies), and `capture_root` makes a layer from what was
+written there. `mount_overlay` mounts the kernel's overlay with any number of layers; `unions` keeps
+in a store what many roots share.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What every backend of a root is: a way to show a stack of layers as one tree at a directory."""
+"""The interface of backends, which show a stack of layers as one tree at a directory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cloche.store.plain import make_plain
 from cloche.store.tree import remove_tree
 
 Capture = Callable[[Path, Sequence[str]], CaptureReport]
-"""Ends a shown root and makes a layer of what was written: its destination, patterns to drop."""
+"""Ends a root and makes a layer from what was written: its destination, patterns to drop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +35,14 @@ class Place:
 
 
 class Backend(ABC):
-    """One way to show a stack. ``writable`` tells whether it can do so with a writable top."""
+    """Shows a stack. ``writable`` says whether it supports a writable top."""
 
     name: str
     writable: bool = True
 
     @abstractmethod
     def show(self, place: Place) -> AbstractContextManager[Capture]:
-        """Show the root until the end of the context, after which nothing of it is left.
+        """Show the root until the end of the context, which removes it.
 
         Raises OSError and the errors of `layers.errors`.
         """
@@ -69,7 +69,7 @@ def writable_top(place: Place) -> Iterator[tuple[Path, Path]]:
 
 
 class Shown:
-    """A mount at a directory, and what else ends with it."""
+    """A mount at a directory, and a function to call after its end."""
 
     def __init__(self, at: Path, after: Callable[[], object] = lambda: None) -> None:
         self.at = at
@@ -77,7 +77,7 @@ class Shown:
         self.there = True
 
     def end(self) -> None:
-        """Unmount, so that all is written out. Raises RootError when it is still in use."""
+        """Unmount and write everything out. Raises RootError if it is still in use."""
         if self.there:
             try:
                 mounts.unmount(self.at)
@@ -85,14 +85,14 @@ class Shown:
                 raise RootError(
                     "the root is still in use",
                     where=self.at,
-                    todo="end what was started in it",
+                    todo="end the processes that use it",
                     status=Exit.FAILED,
                 ) from error
             self.there = False
             self.after()
 
     def abandon(self) -> None:
-        """Take it out of sight, in use or not."""
+        """Detach the mount, even if it is in use."""
         if self.there:
             mounts.unmount(self.at, detach=True)
             self.there = False

@@ -1,7 +1,7 @@
-"""Roots without overlays: a tree of hard links, of reflinks or of copies, made for the occasion.
+"""Roots without overlays: a new tree of hard links, reflinks or copies.
 
-They cost time and, but for links, room for each name of the stack when they are opened, and nothing
-afterwards. What was written is found by comparing the tree with the stack.
+Opening one costs time and, except for links, space for each name of the stack; using it costs
+nothing. What was written is found by comparing the tree with the stack.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ _NO_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.EP
 
 
 class Copied(Backend):
-    """Plain copies: needs no privilege to mount, and owners other than one's own need uid 0."""
+    """Plain copies: mounting is not needed, and only files of other owners need uid 0."""
 
     name = "copy"
 
     @contextmanager
     def show(self, place: Place) -> Iterator[Capture]:
-        """Make the tree in ``at``; without ``upper`` it is read-only where mounts are allowed."""
+        """Make the tree in ``at``; without ``upper`` it is read-only if mounts are allowed."""
         with _filled(place.at):
             self.fill(place)
             with _read_only(place.at, self.must_be_read_only, place.upper is None):
@@ -54,7 +54,7 @@ class Reflinked(Copied):
     name = "reflink"
 
     def fill(self, place: Place) -> None:
-        """Clone each file; ``at`` and the layers must be on one file system that can do it."""
+        """Clone each file; ``at`` and the layers must be on one file system with reflinks."""
         try:
             flatten(place.lowers, place.at, link=False, content=clone)
         except OSError as error:
@@ -65,7 +65,7 @@ class Reflinked(Copied):
 
 
 class HardLinked(Copied):
-    """Hard links to the files of the layers: for reading alone, since they are the layers' own."""
+    """Hard links to the files of the layers, read-only, since the layers share these files."""
 
     name = "hardlink"
     writable = False
@@ -92,13 +92,13 @@ class _Taking:
             raise read_only_root(destination)
         at = self.place.at
         report = subtract(at, self.place.lowers, destination, drop=drop, link=True)
-        _empty(at)  # at once: the layer's files are those of the tree, which can be written to
+        _empty(at)  # at once: the layer shares its files with the tree, which is writable
         return report
 
 
 @contextmanager
 def _filled(at: Path) -> Iterator[None]:
-    """Leave a directory as empty as it was, and its own attributes as they were."""
+    """Empty a directory at the end, and restore its attributes."""
     before, xattrs = at.stat(), read_xattrs(os.fsencode(at))
     try:
         yield
@@ -108,7 +108,7 @@ def _filled(at: Path) -> Iterator[None]:
             os.removexattr(at, name)
         for name, value in xattrs:
             os.setxattr(at, name, value)
-        with suppress(PermissionError):  # not ours, and therefore not changed either
+        with suppress(PermissionError):  # another user's, and therefore not changed
             os.chown(at, before.st_uid, before.st_gid)
             at.chmod(before.st_mode & 0o7777)
 
@@ -120,7 +120,7 @@ def _empty(at: Path) -> None:
 
 @contextmanager
 def _read_only(at: Path, must: bool, wanted: bool) -> Iterator[None]:
-    """Bind a directory read-only over itself. A private copy may do without, where it cannot be."""
+    """Bind a directory read-only over itself; unless it ``must``, do without if that fails."""
     if not wanted:
         yield
         return

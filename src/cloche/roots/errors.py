@@ -1,4 +1,4 @@
-"""What can go wrong with roots."""
+"""Errors of roots."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from cloche.errors import ClocheError, Exit
 
 
 class RootError(ClocheError):
-    """A root cannot be shown, or what was written to it not be captured."""
+    """A root cannot be shown, or its changes cannot be captured."""
 
 
 class BackendUnavailableError(RootError):
@@ -18,7 +18,7 @@ class BackendUnavailableError(RootError):
     status = Exit.HOST
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"no root by {name}: {reason}", todo="take another backend")
+        super().__init__(f"no root by {name}: {reason}", todo="use another backend")
         self.reason = reason
 
 
@@ -40,7 +40,7 @@ def overlay_unavailable(error: OSError, layers: int) -> RootError:
 
 
 def too_many_layers(layers: int, layer: Path | None = None) -> RootError:
-    """More layers than overlays can be nested for; ``layer`` is one that hides files, or None."""
+    """Too many layers for nested overlays; ``layer`` is one that hides files, or None."""
     reason = f", and {layer} hides files of those below it" if layer else ""
     return RootError(
         f"{layers} layers are too many for overlayfs{reason}",
@@ -50,14 +50,14 @@ def too_many_layers(layers: int, layer: Path | None = None) -> RootError:
 
 
 def shared_inodes(name: str) -> RootError:
-    """A root of hard links was to be writable, whose files are those of the layers."""
+    """A writable root of hard links was requested, but its files are those of the layers."""
     return RootError(
         f"a root by {name} shares its files with the layers and cannot be writable",
-        todo="open it without an upper directory, or take another backend",
+        todo="open it without an upper directory, or use another backend",
     )
 
 
 def read_only_root(path: Path) -> RootError:
-    """What was written to a root was to be captured, but nothing can be written to it."""
+    """A capture of a read-only root was requested."""
     what = "the root is read-only: there is nothing to capture"
     return RootError(what, where=path, todo="open it with an upper directory")

@@ -1,4 +1,4 @@
-"""Roots by fuse-overlayfs: overlays where the kernel's own cannot be had, slower by far.
+"""Roots by fuse-overlayfs, for hosts without the kernel's overlays; much slower.
 
 The program (https://github.com/containers/fuse-overlayfs) reads the same layers as the kernel with
 ``userxattr``. What it writes has marks of its own: attributes ``user.fuseoverlayfs.*`` and
@@ -6,13 +6,13 @@ The program (https://github.com/containers/fuse-overlayfs) reads the same layers
 whiteouts where it can make no devices. So names have at most 251 bytes, and none begins with
 ``.wh.``.
 
-Version 1.10, which Debian 12 has, gets these wrong besides, which is why it is no way to build:
+Version 1.10, of Debian 12, also gets these wrong, and so is unfit for builds:
 
 - Making a FIFO, a socket or a device, or a directory in the place of a deleted file, can be refused
   (ENOENT, EEXIST) in directories that nothing was written to yet.
 - A directory loses its setuid, setgid and sticky bits and its ACLs when something is written to it.
-- What was renamed, or deleted after it was replaced, can still be seen. Of names that are one inode
-  another one than was meant may be written to, and links among them show as several.
+- Files that were renamed, or replaced and deleted, can stay visible. A write to one of several hard
+  links may reach another file, and hard links show as separate files.
 - Holes of a file are filled when it is written to.
 """
 
@@ -76,7 +76,7 @@ def _nothing_written(destination: Path, drop: Sequence[str]) -> CaptureReport:
 @contextmanager
 def _running(place: Place, top: Path | None, work: Path | None) -> Iterator[Shown]:
     with ExitStack() as stack:
-        # By descriptor, so that no character of a path can be taken for part of an option.
+        # By descriptor, so that no character of a path is read as part of an option.
         names: dict[Path, str] = {}
         fds = []
         for path in (*place.lowers, *(path for path in (top, work) if path is not None)):

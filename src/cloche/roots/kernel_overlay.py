@@ -1,13 +1,11 @@
-"""Roots by the kernel's overlayfs: what engines use, and what is fastest wherever it can be had.
+"""Roots by the kernel's overlayfs: what engines use, and the fastest backend.
 
-What overlayfs cannot do by its nature, with the options that a user namespace allows:
+Limits of overlayfs with the options that a user namespace allows:
 
-- A file of the lowers that has several names is not changed under all of them: the name that is
-  written to becomes a file of its own (``index=off``; with ``index=on`` the top is no layer that
-  can be used over other lowers).
+- A write to a file of the lowers with several names changes only that name, which becomes a
+  separate file (``index=off``; with ``index=on`` the top cannot be used over other lowers).
 - A link, FIFO, socket or device of the lowers that gets a second name shows two inode numbers until
-  the next mount: it has no attribute that could tell of its origin. The top, and so the layer, is
-  right.
+  the next mount, as no attribute records its origin. The top, and so the layer, is right.
 - A directory of the lowers cannot be renamed (EXDEV); mv(1) moves what is in it instead.
 - A character device 0:0 cannot be made (EPERM): it is overlayfs's own mark.
 """
@@ -27,7 +25,7 @@ from cloche.roots.overlay import Api, compose
 
 
 class KernelOverlay(Backend):
-    """overlayfs, by one or the other of the kernel's calls."""
+    """overlayfs, mounted by the given kernel interface."""
 
     def __init__(self, name: str, api: Api) -> None:
         self.name = name
@@ -35,7 +33,7 @@ class KernelOverlay(Backend):
 
     @contextmanager
     def show(self, place: Place) -> Iterator[Capture]:
-        """Mount it; a single lower without a top is bound as it is."""
+        """Mount it; a single lower without a top is a bind mount."""
         if place.upper is None:
             shown = self._mount(place, None, None)
             try:

@@ -1,4 +1,4 @@
-"""Roots made of layers, for whoever wants a copy-on-write root: no Gentoo, no store needed.
+"""Opens roots made of layers, and captures what was written there.
 
 ::
 
@@ -32,10 +32,10 @@ from cloche.roots.errors import (
 from cloche.roots.fuse_overlay import FuseOverlay
 from cloche.roots.kernel_overlay import KernelOverlay
 
-# The best first. overlayfs costs milliseconds to open and next to nothing to use. Trees made for
-# the occasion cost time for each name once, and then are as fast as any directory: reflinks no
-# room, links no room but no writing either, copies both and everywhere. fuse-overlayfs opens at
-# once, but is 20 times slower at every file from then on, and is not right in all that it shows.
+# The best first. overlayfs takes milliseconds to open and costs next to nothing to use. New trees
+# take time for each name once, and then are as fast as any directory: reflinks need no space, links
+# no space but are read-only, copies need space but work everywhere. fuse-overlayfs opens at once,
+# but is 20 times slower for every file, and not correct in all cases.
 _BACKENDS: tuple[Backend, ...] = (
     KernelOverlay("overlay", "fsmount"),
     KernelOverlay("overlay-mount2", "mount2"),
@@ -48,7 +48,7 @@ _BACKENDS: tuple[Backend, ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """Whether a backend can be had in a directory: ``reason`` says why not, and is None if so."""
+    """Whether a backend works in a directory: ``reason`` says why not, and is None if it does."""
 
     name: str
     writable: bool
@@ -56,7 +56,7 @@ class Availability:
 
     @property
     def there(self) -> bool:
-        """True where it can be had."""
+        """True if it works."""
         return self.reason is None
 
 
@@ -72,7 +72,7 @@ class Root:
 
 
 class _Once:
-    """A backend's capture: for one layer, and while the root is open."""
+    """A backend's capture, which works once, while the root is open."""
 
     def __init__(self, place: Place, capture: Capture) -> None:
         self.place = place
@@ -82,7 +82,7 @@ class _Once:
     def __call__(self, destination: Path, drop: Sequence[str]) -> CaptureReport:
         if self.over:
             raise RootError(
-                "the root has ended: one layer can be captured, while it is open",
+                "the root has ended: a layer can be captured once, while it is open",
                 where=self.place.at,
                 todo="open another one",
             )
@@ -93,10 +93,10 @@ class _Once:
 
 
 def own_mounts() -> None:
-    """Give this process a mount namespace of its own, so that its mounts go when it dies.
+    """Give this process its own mount namespace, so that its mounts end with it.
 
-    To be called once, as uid 0 and before there are threads; an ordinary user calls
-    `cloche.sandbox.userns.enter`, which does the same and more. Raises OSError.
+    Call it once, as uid 0, before starting threads; an ordinary user calls
+    `cloche.sandbox.userns.enter`, which includes this. Raises OSError.
     """
     processes.unshare(processes.CLONE_NEWNS)
     mounts.make_private()
@@ -106,21 +106,20 @@ def own_mounts() -> None:
 def open_root(
     lowers: Sequence[Path], at: Path, *, upper: Path | None = None, backend: str | None = None
 ) -> Iterator[Root]:
-    """Show the tree that ``lowers`` (the bottom first) make together at ``at``, while in use.
+    """Show the tree that ``lowers`` (the bottom first) make together at ``at``, for the context.
 
     ``at`` is an empty directory, and empty again afterwards. With ``upper``, another empty
-    directory, the root can be written to, and what was written is gone in the end if `capture_root`
-    did not make a layer of it; without, it is read-only. ``backend`` is a name that `backends`
-    gives, or None for the best that works there. Mounts are made in the caller's mount namespace:
-    see `own_mounts`. Overlays change the working directory for a moment, for all threads. Raises
-    OSError, `LayerError`, `RootError`.
+    directory, the root is writable, and its changes are lost unless `capture_root` makes a layer of
+    them; without, it is read-only. ``backend`` is a name from `backends`, or None for the best that
+    works there. Mounts are made in the caller's mount namespace: see `own_mounts`. Overlays change
+    the working directory of all threads for a moment. Raises OSError, `LayerError`, `RootError`.
     """
     if not lowers:
         raise ValueError("a root has at least one layer")
     for directory in (at, upper):
         if directory is not None and any(directory.iterdir()):
             raise not_empty(directory)
-    # The caller may change its directory meanwhile.
+    # The caller may change the working directory before the root ends.
     at, upper = at.absolute(), upper and upper.absolute()
     place = Place(tuple(Path(lower).absolute() for lower in lowers), at, upper)
     chosen = _best(at, writable=upper is not None) if backend is None else _named(backend)
@@ -135,21 +134,20 @@ def open_root(
 
 
 def capture_root(root: Root, destination: Path, *, drop: Sequence[str] = ()) -> CaptureReport:
-    """Make a clean layer of what was written to an open root, which this ends.
+    """Make a clean layer from what was written to an open root, and end the root.
 
-    The layer, put over the root's lowers, gives what the root showed, but for times of what changed
-    in nothing else, and with names that are one inode in the lowers so again. It lies at
-    ``destination``, which is missing, and on the file system of ``at`` and ``upper``. ``drop`` are
-    patterns of paths that no layer holds. Raises OSError, RootError when a process still uses
-    the root (which cannot be told of copies: whoever has a file of them open to write can still
-    change the layer), when it is read-only, and the second time; LayerError for a full
-    ``destination``.
+    The layer over the root's lowers gives what the root showed, except for the times of files that
+    are otherwise unchanged; hard links of the lowers are hard links again. ``destination`` must not
+    exist, and be on the file system of ``at`` and ``upper``. ``drop`` are patterns of paths that no
+    layer holds. Raises OSError; RootError if a process still uses the root (not detected for
+    copies: a process with an open file can still change the layer), if it is read-only, and the
+    second time; LayerError if ``destination`` is not empty.
     """
     return root._capture(destination, drop)
 
 
 def backends(directory: Path) -> tuple[Availability, ...]:
-    """Try every backend within ``directory``; the best first. Nothing is left behind there."""
+    """Try every backend in ``directory``, the best first, and leave nothing behind."""
     return tuple(
         Availability(backend.name, backend.writable, _reason(backend, directory))
         for backend in _BACKENDS
@@ -161,7 +159,7 @@ def _named(name: str) -> Backend:
         if backend.name == name:
             return backend
     known = ", ".join(backend.name for backend in _BACKENDS)
-    raise RootError(f"no backend is called {name}", todo=f"choose one of {known}")
+    raise RootError(f"unknown backend {name}", todo=f"choose one of {known}")
 
 
 def _best(at: Path, *, writable: bool) -> Backend:
@@ -181,7 +179,7 @@ def _best(at: Path, *, writable: bool) -> Backend:
 
 
 def _reason(backend: Backend, directory: Path) -> str | None:
-    """Open a small root in a directory and use it; say why that cannot be done."""
+    """Open a small root in a directory and use it; return why it fails, or None."""
     with tempfile.TemporaryDirectory(prefix=".root-", dir=directory) as name:
         room = Path(name)
         lowers = (room / "low", room / "high")
@@ -212,4 +210,4 @@ def _try(place: Place, taking: Capture) -> None:
     destination = place.at.parent / "layer"
     taking(destination, ())
     if sorted(path.name for path in destination.iterdir()) != ["name", "new"]:
-        raise OSError(0, "it does not keep what is written")
+        raise OSError(0, "it does not keep writes")

@@ -1,12 +1,12 @@
-"""Composing a root out of layers with overlayfs, at any number of layers.
+"""Composes a root from any number of layers with overlayfs.
 
-The kernel takes 500 lower directories (one fewer in 6.8). Past that the bottom ones become a
-read-only overlay of their own, which serves as the lowest directory of the outer one; overlayfs
-allows that once. An inner overlay swallows its own whiteouts, which is right at the bottom, where
-nothing lies below, and wrong anywhere else: chunks in the middle, needed for more than 997 layers,
-are made only of layers that hold no whiteout and no opaque directory.
+The kernel takes 500 lower directories (one fewer in 6.8). Beyond that, the bottom ones become a
+read-only inner overlay, which is the lowest directory of the outer one; overlayfs allows one level
+of this. An inner overlay hides its own whiteouts, which is right at the bottom, where nothing lies
+below, and wrong elsewhere: chunks in the middle, needed for more than 997 layers, consist only of
+layers without whiteouts and opaque directories.
 
-Lower directories are given bottom first, here and everywhere in cloche.
+Lower directories are listed bottom first, as everywhere in cloche.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from cloche.roots.errors import overlay_unavailable, too_many_layers
 Api = Literal["fsmount", "mount2"]
 """The kernel's calls: those of fsopen(2), fsconfig(2) and fsmount(2), or mount(2)."""
 
-#: A lower directory. To make paths of hundreds of strings would cost a start as much as its exec.
+#: A lower directory. Making hundreds of paths from strings takes as long as an exec.
 Place = Path | str
 
 MAX_LOWERS = 499
@@ -36,13 +36,13 @@ _FLAGS = ("userxattr",)
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """How lower directories are spread over overlays: each group is one entry of the outer one."""
+    """Lower directories grouped into overlays: each group is one entry of the outer overlay."""
 
     groups: tuple[tuple[Place, ...], ...]
 
     @property
     def inner(self) -> int:
-        """The number of overlays that are needed beside the outer one."""
+        """The number of inner overlays."""
         return sum(len(group) > 1 for group in self.groups)
 
 
@@ -57,9 +57,9 @@ def mount_overlay(
 ) -> None:
     """Mount the tree that ``lowers`` (bottom first) and ``top`` make together at ``target``.
 
-    Call it in a mount namespace of your own. Without ``top`` the tree is read-only. ``work`` must
-    be empty and on the file system of ``top``; it cannot be used twice. ``stage`` is an empty
-    directory for the inner overlays of tall stacks, and defaults to ``target``. ``attributes`` are
+    Call it in a private mount namespace. Without ``top`` the tree is read-only. ``work`` must be
+    empty and on the file system of ``top``; it cannot be used twice. ``stage`` is an empty
+    directory for inner overlays, by default ``target``. ``attributes`` are
     ``mounts.MOUNT_ATTR_*``. Raises RootError.
     """
     fd = compose(lowers, top=top, work=work, stage=stage or target, attributes=attributes)
@@ -80,7 +80,7 @@ def compose(
 ) -> int:
     """Make the same tree as `mount_overlay`; return the descriptor of the detached mount.
 
-    ``stage`` is an empty directory, used meanwhile. Without ``api`` the new calls are tried, then
+    ``stage`` is an empty directory for temporary use. Without ``api`` the new calls are tried, then
     mount(2) for kernels before 6.8, which lack ``lowerdir+``.
     """
     if (top is None) != (work is None):
@@ -96,9 +96,9 @@ def compose(
 
 
 def spread(lowers: Sequence[Place], limit: int = MAX_LOWERS) -> Stack:
-    """Decide which lower directories are merged beforehand so that at most ``limit`` remain.
+    """Decide which lower directories become inner overlays, so that at most ``limit`` remain.
 
-    Raises RootError where whiteouts or the depth that overlayfs allows forbid it.
+    Raises RootError if whiteouts or the nesting limit of overlayfs forbid it.
     """
     if len(lowers) <= limit:
         return Stack(tuple((lower,) for lower in lowers))
@@ -145,8 +145,8 @@ def _inner_overlays(
 ) -> Iterator[list[Place]]:
     """Replace each group of several directories by a read-only overlay of them.
 
-    A directory of a detached mount cannot serve as a lower everywhere, so inner overlays are
-    attached in a tmpfs on ``stage`` until the outer one, which takes mounts of its own, is made.
+    Not every kernel takes a directory of a detached mount as a lower, so inner overlays are
+    attached in a tmpfs on ``stage`` until the outer one, which clones their mounts, is made.
     """
     if all(len(group) == 1 for group in groups):
         yield [group[0] for group in groups]
@@ -171,7 +171,7 @@ def _inner_overlays(
 
 @contextlib.contextmanager
 def _opened(paths: Iterator[Place]) -> Iterator[dict[Place, Path]]:
-    """Give names under /proc/self/fd, which stay good when something is mounted above the paths."""
+    """Give names under /proc/self/fd, which stay valid when something is mounted above them."""
     fds = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in paths}
     try:
         yield {path: Path(f"/proc/self/fd/{fd}") for path, fd in fds.items()}
@@ -209,7 +209,7 @@ def _overlay(
     try:
         return _new_overlay(lowers, top, work, attributes)
     except OSError as error:
-        # EINVAL is what a kernel without lowerdir+ answers; a real mistake fails again below.
+        # A kernel without lowerdir+ answers EINVAL; a real fault fails again below.
         if api == "fsmount" or error.errno not in (errno.ENOSYS, errno.EINVAL):
             raise
         first = error
@@ -237,10 +237,10 @@ def _new_overlay(
 
 
 class _Names:
-    """Short names for directories, each relative to the directory above, which is entered first.
+    """Short names for directories, each relative to its parent, which is entered first.
 
-    An overlay's names are shown in /proc/mounts inside, where the host's paths must not be seen;
-    they have at most 255 bytes; and to look up one name is faster than a path, a thousand times.
+    /proc/mounts inside shows an overlay's names, which must not be the host's paths; they have at
+    most 255 bytes; and for hundreds of layers looking up names is faster than paths.
     """
 
     def __init__(self) -> None:
@@ -265,7 +265,7 @@ class _Names:
             self._here = parent
         if name and b"\\" not in name:
             return name
-        # Of the root, or with what overlayfs takes for an escape.
+        # The root itself, or a name that overlayfs reads as an escape.
         return b"/proc/self/fd/%d" % self._open(name or b".")
 
     def _open(self, path: bytes) -> int:
@@ -276,9 +276,9 @@ class _Names:
 def _old_overlay(
     lowers: Sequence[Place], top: Path | None, work: Path | None, stage: Path, attributes: int
 ) -> int:
-    """Mount with mount(2), whose options end at 4096 bytes: through short symbolic links.
+    """Mount with mount(2) by short symbolic links, as its options have at most 4096 bytes.
 
-    The links lie in a tmpfs on ``stage`` and point to descriptors, so nothing can be hidden by it.
+    The links lie in a tmpfs on ``stage`` and point to descriptors, so that it hides no layer.
     """
     paths = [*reversed(lowers), *([top, work] if top and work else [])]
     back = os.open(".", os.O_PATH | os.O_DIRECTORY)

@@ -1,11 +1,11 @@
-"""Roots of many layers: the part that many roots share is merged once, and kept in the store.
+"""Unions: the layers that many roots share, merged into one and kept in the store.
 
-A union is one layer that does what several do together (`algebra.merge_layers`), made of hard links
-to their files. It costs directories and a little time, can be dropped whenever nobody uses it, and
-is only ever the lower of an overlay: its files are those of the layers, so nothing may write to it.
+A union is one layer that is equivalent to several (`algebra.merge_layers`), made of hard links to
+their files. It costs directories and a little time, can be dropped when it is not in use, and is
+only used as the lower of an overlay: it shares its files with the layers, so it is read-only.
 
-The bottom of a stack stays apart: a seed is as large as hundreds of packages, and one layer anyway.
-`docs/layers.md` shows the measurements that the two numbers here come from.
+The bottom of a stack stays apart: a seed is as large as hundreds of packages, and a single layer.
+The two numbers here come from the measurements in `docs/layers.md`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from cloche.layers.layer import Layer
 from cloche.store import Store, add_union, known_unions, use_union
 
 BORDER = 150
-"""Layers: the tallest stack that is mounted as it is."""
+"""Layers: the tallest stack that is mounted without a union."""
 
 TAIL = 30
 """Layers that stay above a new union: the next stacks differ in their topmost ones."""
 
 
 def keys(ids: Sequence[str]) -> list[str]:
-    """For each beginning of a run of layers, the key of its union."""
+    """For each prefix of a sequence of layers, the key of its union."""
     digest = hashlib.sha256(b"cloche union 1\n")
     found = []
     for id in ids:
@@ -40,9 +40,9 @@ def shared(
 ) -> int:
     """How many of the layers ``ids`` (the bottom first) to merge into one; 0 for none.
 
-    Nothing up to ``border`` layers. Beyond it the longest beginning of which there is a union
-    (``known`` are their keys), if what is left does not pass the border again; otherwise all but
-    the topmost ``tail``. Decides alone, and changes nothing.
+    None up to ``border`` layers. Beyond it, the longest prefix that has a union (``known`` are
+    their keys), if at most ``border`` layers remain; otherwise all but the topmost ``tail``. A pure
+    function.
     """
     if len(ids) <= border:
         return 0
@@ -63,10 +63,10 @@ def lowers(
     border: int = BORDER,
     tail: int = TAIL,
 ) -> tuple[Path, ...]:
-    """The directories for a root of ``bottom`` and ``layers``: few of them, however many layers.
+    """A bounded number of directories for a root of ``bottom`` and any number of ``layers``.
 
-    Makes a union where there is none yet; whoever asks for the same one meanwhile waits for it.
-    Raises OSError.
+    Makes a union if there is none yet; other processes that need the same one wait for it. Raises
+    OSError.
     """
     paths = [layer.path for layer in (*bottom, *layers)]
     ids = [layer.id for layer in layers]

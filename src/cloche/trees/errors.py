@@ -1,4 +1,4 @@
-"""What can go wrong with repositories from elsewhere. ``repo`` is a repository's name."""
+"""Errors of synced repositories. ``repo`` is a repository's name."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from cloche.errors import NO_ROOM, ClocheError, Exit, says_full
 
 
 class TreeError(ClocheError):
-    """A repository cannot be taken, or used."""
+    """A repository cannot be synced, or used."""
 
     status = Exit.FAILED
 
@@ -31,12 +31,12 @@ class SyncProgramError(TreeError):
         lines = [line.strip() for line in words.splitlines() if line.strip()]
         # git says what is wrong first and gives advice after it; the others end with it.
         fatal = next((line for line in lines if line.startswith(("fatal:", "error:"))), "")
-        said = fatal or (lines[-1] if lines else "it said nothing")
+        said = fatal or (lines[-1] if lines else "no error message")
         full = says_full(words)
-        check = "check sync_uri, the network and the rights; what has come is used the next time"
+        check = "check sync_uri, the network and permissions; the next sync resumes"
         super().__init__(
             repo,
-            f"{program} could not take {source}: {said}",
+            f"{program} could not fetch {source}: {said}",
             todo=NO_ROOM if full else check,
             detail=words.strip() if len(lines) > 1 else None,
             status=Exit.HOST if full else None,
@@ -44,7 +44,7 @@ class SyncProgramError(TreeError):
 
 
 class TreeDriftError(TreeError):
-    """What was taken is not what the lock pins."""
+    """A synced repository is not what the lock pins."""
 
     status = Exit.BAD_INPUT
 
@@ -52,25 +52,25 @@ class TreeDriftError(TreeError):
         super().__init__(
             repo,
             f"not what cloche.lock pins: {locked} is locked, {found} is there",
-            todo=f"accept it with `cloche repo sync {repo}`, or take it from elsewhere",
+            todo=f"accept it with `cloche repo sync {repo}`, or use another mirror",
         )
 
 
 class ManifestError(TreeError):
-    """A tree that is not what its signed Manifest (GLEP 74) says; ``words`` are gemato's."""
+    """A tree does not match its signed Manifest (GLEP 74); ``words`` are gemato's."""
 
     status = Exit.BAD_INPUT
 
     def __init__(self, repo: str, words: str) -> None:
         super().__init__(
             repo,
-            f"the tree is not what its Manifest says: {' '.join(words.split())}",
-            todo="sync again, perhaps from another mirror; do not use it as it is",
+            f"the tree does not match its Manifest: {' '.join(words.split())}",
+            todo="sync again, perhaps from another mirror; do not use this tree",
         )
 
 
 def missing_tree(repo: str, *, locked: bool) -> TreeError:
-    """A repository that is declared but was not taken yet; ``locked``: cloche.lock has it."""
+    """A declared repository is not in the store yet; ``locked``: cloche.lock pins it."""
     which = " as cloche.lock pins it" if locked else ""
     return TreeError(
         repo,
@@ -81,13 +81,13 @@ def missing_tree(repo: str, *, locked: bool) -> TreeError:
 
 
 def missing_program(repo: str, program: str, package: str) -> TreeError:
-    """A program of the host that this type of sync needs."""
+    """The host lacks a program that this type of sync needs."""
     todo = f"install {package}"
     return TreeError(repo, f"this host has no {program}", todo=todo, status=Exit.HOST)
 
 
 def unknown_repository(repo: str, known: Iterable[str]) -> ClocheError:
-    """A name that is not that of a repository of the project."""
+    """The project has no repository of this name."""
     return ClocheError(
         f"no repository `{repo}` is declared",
         where="cloche.toml",

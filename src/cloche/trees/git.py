@@ -1,7 +1,7 @@
-"""Repositories by git: one commit of a bare copy in the cache, written out without git's own tree.
+"""Syncs repositories with git: one commit of a bare clone in the cache, checked out without .git.
 
-The user's and the system's configuration are not read, no hook and no filter runs, submodules are
-left out: what a repository holds cannot run anything here.
+The user's and the system's configuration are not read, hooks and filters do not run, submodules are
+left out: a repository cannot execute anything here.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
 def taken(
     request: SyncRequest, pin: RepoPin, room: Path, context: SyncContext
 ) -> tuple[Path, RepoPin]:
-    """Write out a commit."""
+    """Check out a commit."""
     bare = _bare(request, context)
     if not _has(request, bare, pin.commit):
         context.report(f"fetching the commit {pin.commit[:12]} of {shown(request.sync.uri)}")
@@ -66,7 +66,7 @@ def taken(
     if request.sync.verify:
         context.report("checking the commit's signature")
         _check_signature(request, context, bare, pin.commit, room)
-    context.report(f"writing out the commit {pin.commit[:12]}")
+    context.report(f"checking out the commit {pin.commit[:12]}")
     tree = room / "checkout"
     tree.mkdir()
     env = {**_env(bare), "GIT_INDEX_FILE": str(room / "index")}
@@ -82,19 +82,19 @@ def _git(bare: Path, *words: str) -> list[str]:
 
 
 def _env(bare: Path) -> dict[str, str]:
-    """The environment of git, and of a git that it starts at the other end."""
+    """The environment of git, and of a git that it starts for a local remote."""
     return {**_ENV, "GIT_CONFIG_GLOBAL": str(bare / _SETTINGS)}
 
 
 def _bare(request: SyncRequest, context: SyncContext) -> Path:
-    """The copy in the cache; made where it is missing."""
+    """The bare clone in the cache, made if it is missing."""
     digest = hashlib.sha256(f"{request.name}\0{request.sync.uri}".encode()).hexdigest()[:16]
     bare = context.cache / f"git-{request.name}-{digest}"
     bare.mkdir(exist_ok=True)
     os.utime(bare)  # it is in use
-    # One on this host may be another user's (git-config(1), safe.directory): it is only read.
+    # A remote on this host may be another user's (git-config(1), safe.directory): it is only read.
     (bare / _SETTINGS).write_text("[safe]\n\tdirectory = *\n")
-    # Nobody else works here: locks are a killed git's.
+    # No other process works here: locks were left by a killed git.
     for stale in (*bare.glob("*.lock"), *bare.glob("refs/cloche/*.lock")):
         stale.unlink()
     output_of(
@@ -115,7 +115,7 @@ def _fetch(request: SyncRequest, context: SyncContext, bare: Path, name: str, *m
 
 
 def _fetch_commit(request: SyncRequest, context: SyncContext, bare: Path, commit: str) -> None:
-    """Fetch one commit; from servers that do not give any, the whole branch. Raises TreeError."""
+    """Fetch one commit, or the whole branch if the server refuses that. Raises TreeError."""
     try:
         _fetch(request, context, bare, commit)
     except SyncProgramError:
@@ -128,7 +128,7 @@ def _fetch_commit(request: SyncRequest, context: SyncContext, bare: Path, commit
                 request.name,
                 f"{shown(request.sync.uri)} does not give the commit {commit[:12]}, "
                 "which cloche.lock pins",
-                todo=f"take it from elsewhere, or move on with `cloche repo sync {request.name}`",
+                todo=f"use another mirror, or update with `cloche repo sync {request.name}`",
             ) from None
 
 
@@ -156,7 +156,7 @@ def _check_signature(
 
 
 def signed_parts(commit: bytes) -> tuple[bytes, bytes]:
-    """What was signed of a commit's text, and the signature (gitformat-signature(5))."""
+    """The signed part of a commit's text, and the signature (gitformat-signature(5))."""
     head, blank, message = commit.partition(b"\n\n")
     payload, signature, inside = [], [], False
     for line in head.split(b"\n"):

@@ -1,4 +1,4 @@
-"""Taking a repository from where it is published: what all ways have in common."""
+"""The interface of all sync methods, and their context and request."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from cloche.fetching.openpgp import GENTOO_KEYRING
 
 @dataclass(frozen=True, slots=True)
 class SyncContext:
-    """What a repository is taken with. ``cache`` keeps what makes the next time quicker.
+    """The environment of a sync. ``cache`` keeps what makes the next sync faster.
 
-    ``mirror`` and ``keyring`` are the command line's and go before what was declared. ``status`` is
-    told what a program shows of its work, many times a second.
+    ``mirror`` and ``keyring`` are options, preferred to what is declared. ``status`` is called with
+    a program's progress, many times a second.
     """
 
     cache: Path
@@ -32,9 +32,9 @@ class SyncContext:
 
 @dataclass(frozen=True, slots=True)
 class SyncRequest:
-    """A repository: its name, how it is taken, where that was declared; what is to be had.
+    """The repository to sync: its name, how it is synced, where that is declared.
 
-    ``pinned`` is the lock's entry where it is to be kept to.
+    ``pinned`` is the lock's entry if that state is wanted.
     """
 
     name: str
@@ -48,10 +48,10 @@ class SyncRequest:
 
 
 class SyncMethod(Protocol):
-    """One type of sync."""
+    """One sync method."""
 
     def newest(self, request: SyncRequest, context: SyncContext) -> RepoPin:
-        """What is offered now: a pin without ``tree``. As little as possible is fetched.
+        """The newest state offered, as a pin without ``tree``. Fetches as little as possible.
 
         Raises `TreeError`, `FetchingError`.
         """
@@ -59,7 +59,7 @@ class SyncMethod(Protocol):
     def taken(
         self, request: SyncRequest, pin: RepoPin, room: Path, context: SyncContext
     ) -> tuple[Path, RepoPin]:
-        """Bring what a pin names, verified, to a directory, in ``room`` or in the cache.
+        """Fetch and verify what a pin names, in a directory in ``room`` or in the cache.
 
-        Gives it with the pin, filled up. Raises `TreeError`, `FetchingError`.
+        Returns it with the completed pin. Raises `TreeError`, `FetchingError`.
         """

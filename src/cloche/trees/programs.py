@@ -1,4 +1,4 @@
-"""Running git, rsync and unsquashfs: nothing of the user's configuration, no questions asked."""
+"""Runs git, rsync and unsquashfs without the user's configuration, and without prompts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from cloche.trees.errors import SyncProgramError, missing_program
 from cloche.trees.methods import SyncContext, SyncRequest
 
 _GRACE = 3.0  # seconds to end in
-_KEPT = 20  # lines of what a program said
+_KEPT = 20  # last lines of a program's output
 _LONGEST = 1 << 16  # bytes of a line that has no end yet
-_MOST = 64 << 20  # bytes of an answer: a server at the other end has its part in it
+_MOST = 64 << 20  # bytes of output, part of which comes from a server
 _PASSED = re.compile(r"PATH|HOME|SSH_AUTH_SOCK|TMPDIR|(?i:https?|all|no|rsync|socks)_proxy")
 _PASSWORD = re.compile(r"://[^/\s]*@")
 _PACKAGES = {
@@ -38,7 +38,7 @@ def watched(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> None:
-    """Run a program that takes long, and show what it says of that.
+    """Run a program, and report its progress.
 
     Raises `TreeError`.
     """
@@ -63,7 +63,7 @@ def output_of(
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> bytes:
-    """What a program writes. Raises `TreeError`."""
+    """Run a program, and return its standard output. Raises `TreeError`."""
     with _started(words, request, env, cwd, subprocess.PIPE) as process:
         streams = [stream.fileno() for stream in (process.stdout, process.stderr) if stream]
         try:
@@ -95,8 +95,8 @@ def _started(
                 stderr=stderr,
                 env={**passed, "LC_ALL": "C", **(env or {})},
                 cwd=cwd,
-                # A git without us would go on, in a cache that the next one takes for its own.
-                # There are no other threads while repositories are taken.
+                # A git that outlives us would go on in a cache that the next sync uses.
+                # No other threads exist during a sync.
                 preexec_fn=lambda: lift(signal.SIGTERM),
             )
     except FileNotFoundError as error:
@@ -104,7 +104,7 @@ def _started(
 
 
 def _followed(process: subprocess.Popen[bytes], context: SyncContext) -> deque[str]:
-    """Read to the end; what ends in a carriage return is progress and not kept."""
+    """Read to the end; lines that end in a carriage return are progress and not kept."""
     said: deque[str] = deque(maxlen=_KEPT)
     rest = b""
     while process.stdout and (data := process.stdout.read1(1 << 16)):  # type: ignore[attr-defined]
@@ -123,7 +123,7 @@ def _followed(process: subprocess.Popen[bytes], context: SyncContext) -> deque[s
 
 
 def needed(program: str, request: SyncRequest) -> None:
-    """See that a program is there, before anything is fetched. Raises `TreeError`."""
+    """Check that a program exists, before anything is fetched. Raises `TreeError`."""
     if shutil.which(program) is None:
         raise missing_program(request.name, program, _PACKAGES[program])
 

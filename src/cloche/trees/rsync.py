@@ -1,6 +1,6 @@
-"""Repositories by rsync, checked against their signed Manifest (GLEP 74) by gemato.
+"""Syncs repositories with rsync, and verifies their signed Manifest (GLEP 74) with gemato.
 
-The copy stays in the cache, so that the next sync fetches what has changed alone.
+The copy stays in the cache, so that the next sync only fetches changes.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _OPTIONS = (
 
 
 def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
-    """Bring the copy up to date and check it."""
+    """Update the copy and check it."""
     needed("rsync", request)
     copy = _copy(request, context)
     copy.mkdir(mode=0o755, exist_ok=True)
@@ -55,7 +55,7 @@ def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
         try:
             timestamp = _verified(request, copy, keyring)
         except (ManifestError, SignatureError):
-            # Size and time alone do not tell every change: once more, by content.
+            # Size and time alone do not show every change: once more, by content.
             _bring(request, copy, context, "--checksum")
             timestamp = _verified(request, copy, keyring)
     return RepoPin("rsync", "", timestamp=timestamp)
@@ -70,7 +70,7 @@ def _bring(request: SyncRequest, copy: Path, context: SyncContext, *more: str) -
 def taken(
     request: SyncRequest, pin: RepoPin, room: Path, context: SyncContext
 ) -> tuple[Path, RepoPin]:
-    """The copy; a mirror has one state alone, and whether that is the pinned one will show."""
+    """Update the copy; a mirror has one state only, and the caller compares it with the pin."""
     del room
     if request.pinned is not None:
         pin = newest(request, context)
@@ -83,8 +83,8 @@ def _copy(request: SyncRequest, context: SyncContext) -> Path:
 
 
 def source_of(request: SyncRequest) -> tuple[str, str]:
-    """rsync's own way to write it: with a slash at the end, a path for ``file:``; the password
-    apart, which rsync does not look for there."""
+    """The source as rsync expects it, with a final slash, and a path for ``file:``; and the
+    password, which rsync takes from the environment."""
     parts = urlsplit(request.sync.uri)
     if parts.scheme == "file":
         return f"{unquote(parts.path).rstrip('/')}/", ""
@@ -95,7 +95,7 @@ def source_of(request: SyncRequest) -> tuple[str, str]:
 
 
 def _verified(request: SyncRequest, tree: Path, keyring: Keyring) -> str:
-    """Check all files; give the Manifest's time. Raises `ManifestError`, `SignatureError`."""
+    """Check all files; return the Manifest's time. Raises `ManifestError`, `SignatureError`."""
     from gemato.exceptions import GematoException
 
     manifest = tree / "Manifest"
@@ -110,7 +110,7 @@ def _verified(request: SyncRequest, tree: Path, keyring: Keyring) -> str:
 
 
 def _checked(manifest: Path) -> str:
-    """Every file of the tree against its Manifest, whose own signature was checked before."""
+    """Check every file of the tree against its Manifest, whose signature is checked already."""
     from gemato.recursiveloader import ManifestRecursiveLoader
 
     loader = ManifestRecursiveLoader(

@@ -1,4 +1,4 @@
-"""The snapshots of its tree that Gentoo publishes each day, as tarballs and as squashfs images.
+"""Syncs Gentoo's daily snapshots of its repository, tarballs or squashfs images.
 
 The layout of a mirror: ``snapshots/gentoo-DATE.tar.xz`` with a detached signature in ``.gpgsig``;
 ``snapshots/squashfs/gentoo-DATE.xz.sqfs``, with digests in ``gentoo-DATE.sha512sum.txt`` (or
@@ -37,7 +37,7 @@ _DIGEST = re.compile(r"([0-9a-f]{128})\s+\*?(\S+)")
 
 
 def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
-    """Find the newest snapshot, by what must lie beside it."""
+    """Find the newest snapshot, by its signature or digest file."""
     directory, name = _address(request, context)
     if name:
         return RepoPin(request.sync.type, "", file=name)
@@ -54,7 +54,7 @@ def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
     raise TreeError(
         request.name,
         f"no snapshot of the last {_DAYS} days at {shown(directory)}",
-        todo="check sync_uri, which names a mirror's top, or the whole address of one snapshot",
+        todo="check sync_uri, which names a mirror's top directory or a single snapshot",
     )
 
 
@@ -75,7 +75,7 @@ def taken(
     address = f"{directory}/{pin.file}"
     file = (
         context.cache / f"{request.name}.{pin.file}"
-    )  # another repository's may have that name, too
+    )  # snapshots of other repositories may have the same name
     context.report(f"fetching {pin.file}")
     fetch_file(address, file, progress=context.progress)
     try:
@@ -90,7 +90,7 @@ def taken(
 
 
 def _address(request: SyncRequest, context: SyncContext) -> tuple[str, str]:
-    """The directory of the snapshots, and the one that is meant where the address names it."""
+    """The directory of the snapshots, and the snapshot if the address names one."""
     above, _, last = request.sync.uri.rpartition("/")
     if _FILE.fullmatch(last) and not context.mirror:
         return above, last
@@ -114,8 +114,8 @@ def _checked(
     room: Path,
     context: SyncContext,
 ) -> str:
-    """Hold a snapshot to its pin or its signature; give its SHA-256."""
-    context.report("checking digest and signature")
+    """Check a snapshot against its pin or its signature; return its SHA-256."""
+    context.report("verifying digest and signature")
     with file.open("rb") as stream:
         digest = hashlib.file_digest(stream, "sha256").hexdigest()
     if pin.digest:
@@ -135,7 +135,7 @@ def _checked(
 
 
 def _listed(address: str, file: str) -> tuple[str, str]:
-    """The text that holds the digest of a squashfs image, and its address."""
+    """The file that lists the digest of a squashfs image: its text and its address."""
     directory, match = address.rpartition("/")[0], _FILE.fullmatch(file)
     own = f"{directory}/{match[1] if match else file}.sha512sum.txt"
     try:
@@ -152,9 +152,9 @@ def _digest_in(text: str, file: str) -> str:
 
 
 def _unpacked(request: SyncRequest, file: Path, room: Path, context: SyncContext) -> Path:
-    """Unpack a snapshot in ``room``; give the directory that is the repository."""
+    """Unpack a snapshot in ``room``; return the repository's directory."""
     if file.name.endswith(".sqfs"):
-        # unsquashfs, and not a mount: the kernel's own reading is for images that one trusts.
+        # unsquashfs, not a mount: the kernel should only mount trusted images.
         tree = room / "squashfs"
         words = ["unsquashfs", "-no-xattrs", "-no-progress", "-quiet", "-dest", str(tree)]
         watched([*words, str(file)], request, context)
@@ -163,6 +163,6 @@ def _unpacked(request: SyncRequest, file: Path, room: Path, context: SyncContext
     import_tarball(file, tree, ImportOptions(devices="skip"))
     inside = list(tree.iterdir())
     if len(inside) != 1 or inside[0].is_symlink() or not inside[0].is_dir():
-        text = "not one directory with a repository in it"
+        text = "not a single directory that holds a repository"
         raise WrongContentError(file.name, text)
     return inside[0]

@@ -1,4 +1,4 @@
-"""Repositories in the store: as they were read from a directory, or taken from elsewhere."""
+"""Repositories in the store, copied from a directory or synced."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _METHODS: Mapping[str, SyncMethod] = {
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A repository that was taken: what it is, where it lies, and when it came (epoch seconds)."""
+    """A synced repository: its pin, its path, and when it was stored (epoch seconds)."""
 
     pin: RepoPin
     path: Path
@@ -42,7 +42,7 @@ class Taken:
 
 
 def find_tree(store: Store, project: Project, spec: RepoSpec) -> Taken | None:
-    """What was taken of a repository before: the locked state, else the newest."""
+    """The stored state of a repository: the locked one, else the newest."""
     locked = _locked(project, spec)
     for found in stored_trees(store, spec):
         if locked is None or locked.tree == found.pin.tree:
@@ -51,7 +51,7 @@ def find_tree(store: Store, project: Project, spec: RepoSpec) -> Taken | None:
 
 
 def stored_trees(store: Store, spec: RepoSpec) -> tuple[Taken, ...]:
-    """All that the store has of a declared repository, the newest first."""
+    """All stored states of a declared repository, the newest first."""
     pins = sorted(store.pins(_prefix(spec)), key=lambda pin: pin.created, reverse=True)
     return tuple(_taken_of(store, pin) for pin in pins if all(map(store.has_tree, pin.trees)))
 
@@ -72,7 +72,7 @@ def place(store: Store, project: Project, spec: RepoSpec) -> Path:
 
 
 def pin_repository(store: Store, project: Project, spec: RepoSpec) -> RepoPin:
-    """A repository's content, pinned: a directory as it is now, the others as they were taken.
+    """Pin a repository's content: a directory as it is now, others as stored.
 
     Raises `TreeError`, `RepositoryError`.
     """
@@ -85,7 +85,7 @@ def pin_repository(store: Store, project: Project, spec: RepoSpec) -> RepoPin:
 
 
 def lock_found(project: Project, spec: RepoSpec, pin: RepoPin) -> None:
-    """Write what was taken to the lock of a project that has not got it yet."""
+    """Write the state in use to the lock, unless it has one."""
     if spec.sync is not None and _locked(project, spec) is None:
         _lock(project, spec, pin)
 
@@ -93,9 +93,9 @@ def lock_found(project: Project, spec: RepoSpec, pin: RepoPin) -> None:
 def sync(
     store: Store, project: Project, spec: RepoSpec, context: SyncContext, *, update: bool
 ) -> tuple[Taken, bool]:
-    """Take a repository: as the lock pins it, or with ``update`` what is newest, and lock that.
+    """Sync a repository to the locked state, or with ``update`` to the newest, and lock it.
 
-    Says whether it had to be taken. Raises `TreeError`, `FetchingError`, `RepositoryError`.
+    Says whether anything was fetched. Raises `TreeError`, `FetchingError`, `RepositoryError`.
     """
     method, old = _way(spec), _locked(project, spec)
     pinned = None if update else old
@@ -121,7 +121,7 @@ def sync(
 def _made(
     store: Store, request: SyncRequest, pin: RepoPin, method: SyncMethod, context: SyncContext
 ) -> Taken:
-    """Take a tree and put it into the store."""
+    """Fetch a tree and store it."""
     with store.workspace("repository") as room:
         source, pin = method.taken(request, pin, room, context)
         context.report("reading and storing files")
@@ -148,7 +148,7 @@ def _sync(spec: RepoSpec) -> Sync:
 
 
 def _locked(project: Project, spec: RepoSpec) -> RepoPin | None:
-    """The lock's entry, where it is of the declared type."""
+    """The lock's entry, if it is of the declared type."""
     locked = locks.read(project.lock).repos.get(spec.name)
     same = locked is not None and spec.sync is not None and locked.type == spec.sync.type
     return locked if same else None
@@ -159,7 +159,7 @@ def _lock(project: Project, spec: RepoSpec, pin: RepoPin) -> None:
 
 
 def _forward(spec: RepoSpec, old: RepoPin, new: RepoPin) -> None:
-    """Refuse a mirror that is behind: an old state may have holes that are known since."""
+    """Refuse a mirror that is behind: an old state may have known vulnerabilities."""
     if old.type == new.type != "git" and _mark(new) and _mark(new) < _mark(old):
         raise TreeError(
             spec.name,
@@ -170,7 +170,7 @@ def _forward(spec: RepoSpec, old: RepoPin, new: RepoPin) -> None:
 
 
 def _mark(pin: RepoPin) -> str:
-    """What tells states of a repository apart before they are taken; empty where nothing does."""
+    """What identifies a state before it is fetched; empty if nothing does."""
     return pin.commit or pin.timestamp or pin.file
 
 
@@ -183,7 +183,7 @@ def _prefix(spec: RepoSpec) -> str:
 
 
 def _prefix_of(name: str, sync: Sync) -> str:
-    """The name under which the store keeps a repository: its own, a digest of its declaration."""
+    """The store's name for a repository: its own, and a digest of its declaration."""
     made_of = [sync.type, sync.uri, sync.branch, sync.verify]
     return names.declared(names.REPOSITORIES, name, made_of)
 
@@ -194,7 +194,7 @@ def _taken_of(store: Store, pin: Pin) -> Taken:
 
 
 def _directory(store: Store, name: str, path: Path) -> str:
-    """The id of a directory's content; one that was not touched is not read again."""
+    """The id of a directory's content; an unchanged directory is not read again."""
 
     def take() -> Outcome:
         with store.workspace("snapshot") as workspace:
