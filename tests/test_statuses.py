@@ -121,4 +121,4 @@ def test_a_program_that_found_no_room_has_the_hosts_status(words: str, status: E
     program = SyncProgramError("gentoo", "git", "https://example.org", words)
     for error in (step, program):
         assert error.status is status
-        assert ("free some room" in str(error)) == (status is Exit.HOST)
+        assert ("free some space" in str(error)) == (status is Exit.HOST)

@@ -99,7 +99,7 @@ def _restored(value: Any) -> Any:
     return tuple(_restored(each) for each in value) if isinstance(value, list) else value
 
 
-NO_ROOM = "free some room, or `cloche store gc`, or use another --store"
+NO_ROOM = "free some space, or `cloche store gc`, or use another --store"
 FULL = (errno.ENOSPC, errno.EDQUOT)
 _FULL_WORDS = ("No space left on device", "Disk quota exceeded")  # strerror(3), in the C locale
 

@@ -112,7 +112,7 @@ def test_a_package_that_was_replaced_is_refused(made: tiny.Build, host: Mirror) 
     synced(made)
     name = next(name for name in host.files if "leaf" in name)
     host.files[name] = bytes(reversed(host.files[name]))
-    assert "not the one of the host's index" in refused(made, "build", "tiny")
+    assert "does not match the host's index" in refused(made, "build", "tiny")
     host.files[name] = host.files[name] + b"\0"
     assert "bytes instead of" in refused(made, "build", "tiny")
 

@@ -47,7 +47,7 @@ def test_only_packages_of_the_machines_repositories_are_advised(tmp_path: Path) 
     ("cpv", "cure"),
     [
         ("dev-build/autoconf-2", "add dev-build/autoconf-2 to DEPEND or BDEPEND"),
-        ("", "declare the package that brings it"),
+        ("", "declare the package that owns it"),
     ],
 )
 def test_what_strictness_hides_is_told(tmp_path: Path, cpv: str, cure: str) -> None:

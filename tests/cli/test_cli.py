@@ -115,7 +115,7 @@ ERRORS = {
     "full": (
         OSError(28, "No space left on device", "/f"),
         3,
-        ["cloche: /f: No space left on device; free some room, or `cloche store gc`, "
+        ["cloche: /f: No space left on device; free some space, or `cloche store gc`, "
          "or use another --store"],
     ),
     "sqlite": (sqlite3.OperationalError("it is locked"), 3, ["cloche: it is locked"]),

@@ -109,8 +109,8 @@ def test_a_right_file_is_fetched_once(faulty: Faulty, server: Server) -> None:
 
 WRONG = {
     "gone": ("gone.txt: no server has it", "404"),
-    "short": ("short.txt: what came has another size", "Filesize does not match"),
-    "wrong": ("wrong.txt: what came has another digest", "BLAKE2B"),
+    "short": ("short.txt: the size does not match", "Filesize does not match"),
+    "wrong": ("wrong.txt: the digest does not match", "BLAKE2B"),
 }
 
 

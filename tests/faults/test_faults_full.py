@@ -41,7 +41,7 @@ def test_an_ebuild_that_fills_the_disk_is_stopped_before_it_is_full(small: Store
     line = said(done, 3)
     assert "bad/fills-1" in line
     assert f"no room left in {small.path}" in done.stderr
-    assert "free some room, or `cloche store gc`" in done.stderr
+    assert "free some space, or `cloche store gc`" in done.stderr
     assert settled(small) == []
     assert list((small.path / "tmp").iterdir()) == []
     # What was finished is kept, and there is room again: what the ebuild wrote is gone.
@@ -60,7 +60,7 @@ def test_a_full_disk_is_told_and_the_next_run_goes_on(small: Store, left: int) -
     done = small.cloche("build", "tight", cwd=where)
     line = said(done, 3)
     assert "no room left" in done.stderr or "No space left" in done.stderr or "full" in line
-    assert "free some room" in done.stderr
+    assert "free some space" in done.stderr
     assert settled(small) == []
     filler.unlink()
     small.cloche("build", "tight", cwd=where, check=True)

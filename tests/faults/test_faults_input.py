@@ -41,12 +41,12 @@ REFUSED = {
         ["(masked by: package.mask)", "There is no good in it."],
     ),
     "needs-loud": (
-        ["USE flags do not fit: >=good/tiny-1", "package.use"],
+        ["USE flags do not match: >=good/tiny-1", "package.use"],
         [">=good/tiny-1 loud", "required by bad/needs-loud-1"],
     ),
-    "both": (["USE flags do not fit: bad/both"], ["exactly-one-of ( left right )"]),
+    "both": (["USE flags do not match: bad/both"], ["exactly-one-of ( left right )"]),
     "circle-one": (
-        ["need each other to be built", "switch off a USE flag"],
+        ["circular build dependencies", "disable a USE flag"],
         ["bad/circle-one-1", "bad/circle-two-1", "(buildtime)"],
     ),
     "blocks": (["packages conflict: good/tiny"], ["hard blocking bad/blocks-1"]),

@@ -64,7 +64,7 @@ def test_one_shell_at_a_time_is_in_a_kept_root(faulty: Faulty) -> None:
     assert first.stdout is not None
     assert first.stdout.readline() == "ready\n"
     line = said(store.cloche(*shell, "true", cwd=project), 3)
-    assert "another shell is open in the root that it failed in" in line
+    assert "another shell is open in its failed root" in line
     # It fails again meanwhile: the root in use stays whole for whoever is in it.
     said(store.cloche("build", "fails", cwd=project), 1)
     store.cloche(*shell, "true", cwd=project, check=True)

@@ -277,7 +277,7 @@ def test_live(case: Callable[[str], Case]) -> None:
     assert "git: command not found" in made.refused("case", "--live")
     told = made.refused("idle", "--live", "--keep-going")
     assert "app-misc/idle-1_p9999::local: fetch failed: src_unpack left nothing in DISTDIR" in told
-    assert "idle-2_p9999::local: fetch failed: a link leads out of DISTDIR: passwd" in told
+    assert "idle-2_p9999::local: fetch failed: a symbolic link leads out of DISTDIR: passwd" in told
 
 
 @pytest.mark.real

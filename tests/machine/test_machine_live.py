@@ -190,7 +190,7 @@ def test_a_commit_is_fetched_pinned_and_moved_on(
     # Elsewhere the branch has moved on, and the pinned commit is taken.
     lock.write_text(pinned)
     other = Place(place.project, fresh())
-    assert "its sources are not here and --offline" in other.build("--offline", status=1)
+    assert "its sources are not in the store, and --offline" in other.build("--offline", status=1)
     assert other.cloche("fetch", "git", "--locked").stdout == ""
     assert "1 package built" in other.build("--offline", "--locked")
     assert other.installed() == [first, "one"]
@@ -205,7 +205,7 @@ def test_what_cannot_be_had_is_one_line(
     other = Place(place.project, fresh())
     upstream.publish("two", anew=True)
     told = other.line(other.build(status=1))
-    assert f"cloche.lock pins {first[:12]} of some_pinned.git, which is not there" in told
+    assert f"cloche.lock pins {first[:12]} of some_pinned.git, which does not exist" in told
     mirrors = place.project / "portage/live/mirrors"
     named = mirrors.read_text()
     mirrors.write_text("")

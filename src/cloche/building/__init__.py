@@ -1,1 +1,1 @@
-"""Carrying out a plan: ready queue, workers, caches, jobserver, events."""
+"""Carries out a plan: looks up known results, schedules and composes, reports events."""

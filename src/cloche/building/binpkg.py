@@ -1,4 +1,4 @@
-"""Binary packages of a host: fetched outside of all sandboxes, verified, kept as blobs."""
+"""Fetches packages from binary package hosts, verifies them, and keeps them as blobs."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ from cloche.tasks.errors import (
     missing_distfile,
 )
 
-#: The kinds of digest that Portage writes into an index, and hashlib's names for them. They are
-#: weak, and say whether the file is the one that the index means; a signature says whose it is.
+#: The digests that Portage writes into an index, and hashlib's names for them. They are weak, and
+#: only show that the file is that of the index; its origin is proven by a signature.
 _DIGESTS = {"SHA1": "sha1", "MD5": "md5"}
 _CHUNK = 1 << 20
 
 
 def found(context: BuildContext, package: Package) -> str | None:
-    """The blob of a package's GPKG, where it was fetched and verified before."""
+    """The blob of a package's GPKG, if it was fetched and verified before."""
     host, binary = _of(context, package)
     action = context.store.action(_key(host, binary).digest)
     return action.outputs["gpkg"] if action is not None else None
 
 
 def obtain(context: BuildContext, package: Package) -> str:
-    """Fetch and verify a package's GPKG, unless that was done; give its blob.
+    """Fetch and verify a package's GPKG unless that was done; return its blob.
 
-    Raises `StepError`, and `lock_drift` where it is not the locked one.
+    Raises `StepError`, and `lock_drift` if it is not the locked one.
     """
     host, binary = _of(context, package)
     key = _key(host, binary)
@@ -54,15 +54,15 @@ def obtain(context: BuildContext, package: Package) -> str:
 
 
 def _of(context: BuildContext, package: Package) -> tuple[Binhost, Binary]:
-    """The host of a package that has one. Raises `StepError` for one that nobody named."""
+    """A package's binary package host. Raises `StepError` if the machine does not name it."""
     binary = package.binary
     if binary is None or binary.host not in context.inputs.binhosts:
-        raise StepError(package.id, "fetch", "it is from a binary package host that is not named")
+        raise StepError(package.id, "fetch", "the machine does not name its binary package host")
     return context.inputs.binhosts[binary.host], binary
 
 
 def _key(host: Binhost, binary: Binary) -> Key:
-    """Key of having fetched and verified: the file as the index has it, and who has to sign."""
+    """Key of a verified fetch: the file as listed in the index, and the keys that may sign it."""
     keys = hashlib.sha256(host.keyring.read_bytes()).hexdigest() if host.keyring else "unsigned"
     parts = {
         "host": host.name,
@@ -94,7 +94,7 @@ def _fetched(
 
 
 def _check(file: Path, source: str, host: Binhost, digests: Mapping[str, str]) -> Checked:
-    """See that a file is what the index says. Raises `BadPackageError`, `SignatureError`."""
+    """Check a file against the index. Raises `BadPackageError`, `SignatureError`."""
     hashes = {kind: hashlib.new(_DIGESTS[kind], usedforsecurity=False) for kind in digests}
     with file.open("rb") as stream:
         while data := stream.read(_CHUNK):
@@ -102,14 +102,14 @@ def _check(file: Path, source: str, host: Binhost, digests: Mapping[str, str]) -
                 each.update(data)
     for kind, each in hashes.items():
         if each.hexdigest() != digests[kind].lower():
-            raise BadPackageError(source, f"its {kind} is not the one of the host's index")
+            raise BadPackageError(source, f"its {kind} does not match the host's index")
     with ExitStack() as stack:
         keyring = stack.enter_context(opened(host.keyring)) if host.keyring else None
         return check_package(file, source, keyring)
 
 
 def _hold(context: BuildContext, binary: Binary, gpkg: str) -> None:
-    """Refuse another package than the locked one; a blob's id is its SHA-256."""
+    """Refuse a package other than the locked one; a blob's id is its SHA-256."""
     locked = context.inputs.locked_binpkgs
     wanted = None if locked is None else locked.get(f"{binary.host}/{binary.path}", "")
     if wanted is not None and wanted != gpkg:

@@ -1,4 +1,4 @@
-"""Categories that have directories and are not declared: Portage does not see what is in them.
+"""Finds categories that have a directory but are not declared: Portage ignores them.
 
 What counts is the union of ``profiles/categories`` of all repositories (PMS 4.4.2, portage(5)).
 """
@@ -15,7 +15,7 @@ from cloche.portage.etc import REPOS
 
 
 def check_categories(inputs: Inputs, categories: Iterable[str]) -> None:
-    """Refuse a category of which a repository has a directory, and none has a line."""
+    """Refuse a category that has a directory in a repository, but is not listed in any."""
     listed: set[str] = set()
     for tree in inputs.snapshots.values():
         file = tree / "profiles/categories"

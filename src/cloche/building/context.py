@@ -45,12 +45,11 @@ class Inputs:
 
     ``base`` is the bottom of all its roots: seed, config. ``etc`` is the config's content, by path
     below ``/etc/portage``; ``profile`` its repository and the path there; ``guest`` a digest of the
-    code that runs inside; ``place`` tells the machine's project from others with the same words.
-    ``binhosts`` are those that the machine names, the preferred one first; where it is held to its
-    lock, ``locked_binpkgs`` are the digests (SHA-256) of their packages, by host and path.
-    ``strict`` says what is asked for; ``seed_parts`` are there once a strict machine is resolved:
-    its packages are built and merged over their ground, in the place of the seed.
-    ``own`` are the user's own files and repositories, by what a sandbox calls them.
+    code that runs inside; ``place`` identifies the machine's project. ``binhosts`` are those of the
+    machine, the preferred one first; if the lock is enforced, ``locked_binpkgs`` are the digests
+    (SHA-256) of their packages, by host and path. For a ``strict`` machine ``seed_parts`` are set
+    after resolving: its packages are built and merged over their ground instead of the seed.
+    ``own`` are the user's own files and repositories, by their paths inside.
     """
 
     machine: str
@@ -68,14 +67,14 @@ class Inputs:
 
     @property
     def ground(self) -> tuple[Layer, ...]:
-        """What lies under all layers when packages are built and merged."""
+        """The layers below all others when packages are built and merged."""
         if self.seed_parts is None:
             return self.base
         return (self.seed_parts.ground, *(each for each in self.base if each.kind == "config"))
 
     @property
     def full_name(self) -> str:
-        """The machine's name, told apart from those of other projects."""
+        """The machine's name, unique among projects."""
         return f"{self.place}/{self.machine}"
 
     def of_seed(self, names: Iterable[str]) -> tuple[Layer, ...]:
@@ -84,9 +83,9 @@ class Inputs:
 
     @property
     def key_base(self) -> dict[str, str]:
-        """Parts of the keys of a machine's stages: what lies under its layers, and our code.
+        """Parts of the keys of a machine's stages: the layers at the bottom, and our code.
 
-        The config layer is left out: what a package sees of it goes into keys as its effective
+        The config layer is left out: what a package sees of it is part of its key as effective
         variables, patches and hooks.
         """
         return self._key_parts(self.base)
@@ -102,10 +101,10 @@ class Inputs:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What Portage is told beside the fixed environment of all guests.
+        """Environment variables of Portage besides those of all guests.
 
-        The repositories, which it takes from here instead of from its own default file and
-        repos.conf (portage(5)): that file is for a Gentoo system and names one that is not there.
+        They name the repositories, instead of Portage's default file and repos.conf (portage(5)):
+        the default file is for a Gentoo system and names a repository that does not exist here.
         """
         conf = self.etc["repos.conf"]
         return {"PORTAGE_REPOSITORIES": conf.decode()} if isinstance(conf, bytes) else {}
@@ -123,7 +122,7 @@ class Inputs:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How to work; none of it may matter to a result."""
+    """How to work. No setting may change a result."""
 
     jobs: int = 2
     cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
@@ -134,7 +133,7 @@ class Policy:
     records: int = 20  # builds of a machine whose events are kept
     disk_reserve: int = 256 << 20  # bytes of the store's filesystem that stay free
     limits: Limits = field(default_factory=Limits)
-    distfiles: tuple[Path, ...] = ()  # directories of the user's own that are looked into first
+    distfiles: tuple[Path, ...] = ()  # the user's own directories, which are searched first
     mirrors: str | None = None  # the text of /etc/portage/mirrors for fetching; None: the seed's
 
 
@@ -143,10 +142,10 @@ Elsewhere = Callable[[Task, Bus], Outcome]
 
 @dataclass(frozen=True, slots=True)
 class BuildContext:
-    """All that is shared by the steps of one build: what they are done with, and what is pinned.
+    """What all steps of one build share: worker, pinned inputs, policy.
 
     ``proxies`` are the caller's variables http_proxy, https_proxy, ftp_proxy and no_proxy.
-    ``elsewhere`` carries out the tasks of packages in place of the worker.
+    ``elsewhere`` runs the tasks of packages instead of the worker.
     """
 
     worker: Worker
@@ -157,12 +156,12 @@ class BuildContext:
     elsewhere: Elsewhere | None = None
 
     def carry_out(self, task: Task) -> Outcome:
-        """Do a package's task; what it makes is in the store when this returns."""
+        """Run a package's task; its outputs are in the store when this returns."""
         return run(task, self.worker) if self.elsewhere is None else self.elsewhere(task, self.bus)
 
     @property
     def store(self) -> Store:
-        """Where everything lies."""
+        """The store of all results."""
         return self.worker.store
 
     @property
@@ -172,12 +171,12 @@ class BuildContext:
 
     @property
     def bus(self) -> Bus:
-        """Who hears what happens."""
+        """Where events go."""
         return self.worker.bus
 
     @property
     def running(self) -> Running:
-        """What runs now."""
+        """The sandboxes that run now."""
         return self.worker.running
 
     def layer(self, id: str) -> Layer:
@@ -194,7 +193,7 @@ class BuildContext:
         )
 
     def profiles(self) -> tuple[Bind, ...]:
-        """Binds that show of each repository what Portage needs to know its settings."""
+        """Binds of what Portage needs of each repository for its settings."""
         return tuple(Bind(*each) for each in common_view(self.inputs.snapshots))
 
     def whole_repositories(self) -> tuple[Bind, ...]:

@@ -1,7 +1,7 @@
-"""Reading a failed log: what was missing, and which known package owns it.
+"""Diagnoses a failed log: which file was missing, and which known package owns it.
 
-Under glass an undeclared dependency is a missing file. The tools say so in their own words; these
-are looked for, and the file is looked up in the layers that the machine's other packages made.
+In a build's root an undeclared dependency is a missing file. The messages of common tools are
+recognised, and the file is looked up in the layers of the machine's other packages.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from cloche.composing.footprint import contents, entries
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something a tool did not find: what it is called, and path endings that would be it."""
+    """Something that a tool did not find: its name, and path endings that match it."""
 
     what: str
     endings: tuple[str, ...]
@@ -76,7 +76,7 @@ NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 
 
 def missing_in(log: str) -> tuple[Missing, ...]:
-    """Everything that a log says was not found, each once, in the order of the log."""
+    """Everything that a log reports as missing, each once, in the order of the log."""
     found: dict[str, Missing] = {}
     for line in log.splitlines():
         for pattern, make in PATTERNS:
@@ -87,22 +87,22 @@ def missing_in(log: str) -> tuple[Missing, ...]:
 
 
 def tried_network(log: str) -> bool:
-    """True when a tool said that it could not reach the network."""
+    """True if a tool reports that it could not reach the network."""
     return NETWORK.search(log) is not None
 
 
 def was_killed(log: str) -> bool:
-    """True when a shell or a compiler driver said that a process got SIGKILL."""
+    """True if a shell or a compiler driver reports that a process got SIGKILL."""
     return _KILLED.search(log) is not None
 
 
 def no_space(log: str) -> bool:
-    """True when a tool said that the disk is full."""
+    """True if a tool reports that the disk is full."""
     return NO_SPACE.search(log) is not None
 
 
 def installed_files(tree: Path) -> Iterator[tuple[str, str]]:
-    """Pairs of (cpv, path) of all files and links that a layer's VDB knows."""
+    """Pairs of (cpv, path) of all files and links in a layer's VDB."""
     for cpv in entries(tree):
         for kind, name in contents(tree, cpv):
             if kind in ("obj", "sym"):
@@ -110,7 +110,7 @@ def installed_files(tree: Path) -> Iterator[tuple[str, str]]:
 
 
 def owners(missing: Missing, layers: Iterable[Path]) -> tuple[str, ...]:
-    """Packages (as cpv) among these layers that own a file which would have been found."""
+    """Packages (as cpv) in these layers that own a matching file."""
     found = {
         cpv
         for layer in layers

@@ -1,4 +1,4 @@
-"""What can go wrong with making or carrying out a plan."""
+"""Errors of making or carrying out a plan."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cloche.tasks.errors import StepError, StoppedError
 
 
 class MissingSeedError(ClocheError):
-    """A machine names a seed that is declared but not made yet."""
+    """A machine's seed is declared but not made yet."""
 
     def __init__(self, seed: str) -> None:
         what = f"the seed `{seed}` is not in the store yet"
@@ -18,9 +18,9 @@ class MissingSeedError(ClocheError):
 
 
 class BuildError(ClocheError):
-    """The sum of a build in which packages failed; an event tells of each of its ``errors``.
+    """Packages of a build failed; each of the ``errors`` was reported as an event.
 
-    Its status is `Exit.HOST` where nothing failed but what this host could not do.
+    The status is `Exit.HOST` if all errors are faults of this host.
     """
 
     status = Exit.FAILED
@@ -37,7 +37,7 @@ class BuildError(ClocheError):
 
 
 def _first_look(steps: Sequence[StepError]) -> str | None:
-    """The first one's log, a build's if there is one, and the shell that opens its root."""
+    """Commands for the first failed step, preferably a build: its log, a shell in its root."""
     if not steps:
         return None
     first = next((error for error in steps if error.step == "build"), steps[0])
@@ -46,23 +46,22 @@ def _first_look(steps: Sequence[StepError]) -> str | None:
 
 
 def live_refused(machine: str, packages: Sequence[str]) -> ClocheError:
-    """Ebuilds that fetch by their own code (PROPERTIES=live), where the user does not allow it."""
+    """Live ebuilds (PROPERTIES=live) would fetch, and the user does not allow it."""
     names = ", ".join(f'"{cp_of(each)}"' for each in packages)
     return ClocheError(
-        "live ebuilds fetch their sources by their own code, which is not allowed: "
-        f"{', '.join(packages)}",
+        f"live ebuilds fetch their sources themselves, which is not allowed: {', '.join(packages)}",
         where=f"machine {machine}",
         todo=f"allow it with --live, or with `live = [{names}]` in machines/{machine}.toml; "
-        "or take a version with SRC_URI",
+        "or use a version with SRC_URI",
     )
 
 
 def lock_drift(machine: str, differences: Sequence[str]) -> ClocheError:
-    """What a machine would be made from is not what cloche.lock pins."""
+    """A machine's inputs differ from what cloche.lock pins."""
     more = len(differences) - 3
     listed = "; ".join(differences[:3]) + (f"; {more} more" if more > 0 else "")
     return ClocheError(
-        f"{machine} is not what cloche.lock pins: {listed}",
+        f"{machine} differs from cloche.lock: {listed}",
         todo=f"undo the change, or accept it with `cloche lock {machine}`",
         detail="\n".join(differences) if more > 0 else None,
     )

@@ -1,7 +1,7 @@
-"""The fetch step: no ebuild runs, distfiles alone can be written, and a proxy is the only way out.
+"""The fetch step: no ebuild runs, only distfiles are writable, and only a proxy is reachable.
 
-The URIs are those of the resolution. What an ebuild or a redirect names is refused where it leads
-to this host, unless the user's own configuration names the same server (`fetching/reach.py`).
+The URIs are those of the resolution. A URI or redirect that leads to this host is refused, unless
+the user's own configuration names the same server (`fetching/reach.py`).
 """
 
 from __future__ import annotations
@@ -41,27 +41,27 @@ ADVICE = (
     "`[build] distfiles` names"
 )
 NAME_IT = (
-    "what leads to this host is fetched only from servers and directories that the machine's "
+    "sources on this host are only fetched from servers and directories that the machine's "
     "/etc/portage/mirrors (`portage/FRAGMENT/mirrors`) names"
 )
 
 WORDS = {
-    "digest": "what came has another digest than its Manifest line",
-    "size": "what came has another size than its Manifest line",
+    "digest": "the digest does not match the Manifest",
+    "size": "the size does not match the Manifest",
     "missing": "no server has it",
 }
 REPLACED = (
-    "the source was replaced, or a mirror has something else; where the new one is right, run "
+    "the file was replaced upstream or on a mirror; if the new one is right, run "
     "`cloche manifest --force` for the package"
 )
 
 
 def fetch(context: BuildContext, package: Package) -> None:
-    """See that every distfile of the package is in the store. Raises StepError."""
+    """Fetch every distfile of the package that is not in the store. Raises StepError."""
     if not distfiles.missing(context.store, package.distfiles):
         return
     with ExitStack() as stack:
-        # Two packages, or two cloches, may want the same file: one fetches, the other finds it.
+        # Two packages, or two processes, may want the same file: one fetches, the other finds it.
         for name in sorted(distfiles.stored_name(file) for file in package.distfiles):
             stack.enter_context(context.store.lock(f"distfile-{name}"))
         workspace = stack.enter_context(context.store.workspace("fetch"))
@@ -80,7 +80,7 @@ def fetch(context: BuildContext, package: Package) -> None:
 
 
 class Sources(Protocol):
-    """What a fetch knows of the package for which it is done."""
+    """What a fetch needs to know of its package."""
 
     @property
     def id(self) -> str:
@@ -88,7 +88,7 @@ class Sources(Protocol):
 
     @property
     def cpv(self) -> str:
-        """Its name in Portage's words."""
+        """Its CPV."""
 
     @property
     def restrict(self) -> tuple[str, ...]:
@@ -96,7 +96,7 @@ class Sources(Protocol):
 
     @property
     def distfiles(self) -> tuple[Distfile, ...]:
-        """All that may be named in an error."""
+        """All distfiles, for errors."""
 
 
 def _fetch(
@@ -120,7 +120,7 @@ def _fetch(
 
 
 class NotFetchedError(Exception):
-    """A fetch that failed; ``by_hand`` where RESTRICT=fetch leaves it to a person."""
+    """A fetch failed; ``by_hand`` if RESTRICT=fetch leaves it to the user."""
 
     def __init__(self, failed: StepError, *, by_hand: bool) -> None:
         super().__init__(failed)
@@ -133,9 +133,9 @@ def fetch_into(
     absent: Sequence[Distfile],
     workspace: Path,
 ) -> tuple[Path, Path]:
-    """Fetch files into a directory of the workspace; give it, and the log.
+    """Fetch files into a directory of the workspace; return it, and the log.
 
-    What a file without digests is, nobody has checked. Raises NotFetchedError, StepError.
+    Files without digests are not verified. Raises NotFetchedError, StepError.
     """
     log = new_log(context.store, package.cpv, "fetch")
     context.bus(Started(package=package.id, step="fetch", log=str(log)))
@@ -189,7 +189,7 @@ def fetch_into(
 def _failure(
     package: Sources, result: Message, refused: Sequence[tuple[str, str]], log: Path
 ) -> StepError:
-    """What the guest's answer means; a refused URI is the likely reason where there is one."""
+    """The error for the guest's answer; if a URI was refused, that is the likely reason."""
     name = result.get("file", "?")
     reason = result.get("reason", "failed")
     if refused and reason in ("network", "missing"):
@@ -210,7 +210,7 @@ def _failure(
 
 
 def _uri_of(target: str, package: Sources) -> str:
-    """The URI that the package names, of a tunnel's HOST:PORT; other targets are URIs already."""
+    """The package's URI for a tunnel's HOST:PORT; other targets are URIs already."""
     if "://" in target:
         return target
     place = place_of(f"https://{target}")
@@ -222,7 +222,7 @@ def _uri_of(target: str, package: Sources) -> str:
 def _listed(
     absent: Sequence[Distfile], configured: Sequence[str]
 ) -> tuple[list[Message], list[tuple[str, str]]]:
-    """The list for the guest, without files of the host that the user did not name, and those."""
+    """The list for the guest, and the refused files of the host that the user did not name."""
     refused: list[tuple[str, str]] = []
     files = []
     own = tuple(file_mirrors(configured))
@@ -236,6 +236,6 @@ def _listed(
             ):
                 uris.append(uri)
             else:
-                refused.append((bare, "it names a file of this host"))
+                refused.append((bare, "it is a file of this host"))
         files.append({"name": file.name, "size": file.size, "digests": file.digests, "uris": uris})
     return files, refused

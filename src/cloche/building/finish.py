@@ -1,4 +1,4 @@
-"""Finishing a machine: the global state that every root generates for itself, as its last layer."""
+"""Finishes a machine: global state that every root generates for itself, as its last layer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloche.records.logs import new_log
 from cloche.store import Outcome, make_key
 from cloche.tasks.guestcall import call
 
-# What the finishing run itself leaves behind and no machine needs.
+# Leftovers of the finishing run itself.
 LEFT_BEHIND = ("run", "tmp", "var/tmp", "var/log", "var/cache/ldconfig", "root/.*")
 
 BARE = re.compile(r"[\w+.-]+/[\w+-]+")  # an atom without version, slot, USE flags, repository
@@ -28,7 +28,7 @@ def finish(
     world: Sequence[str],
     world_sets: Sequence[str],
 ) -> Layer:
-    """Give the machine's state layer: counters, world files, caches.
+    """Make the machine's state layer: counters, world files, caches.
 
     ``layers`` are those of its members, composed. Raises StepError.
     """
@@ -48,10 +48,10 @@ def finish(
 
 
 def _repositories(context: BuildContext, world: Sequence[str]) -> dict[str, str]:
-    """Parts of the key for what the world file depends on beside the atoms.
+    """Parts of the key for what the world file depends on besides the atoms.
 
-    Portage leaves out what is in the profile's system set; it notes a slot where the atom names one
-    and the repositories have several. Most atoms are bare names, for which their ebuilds will do.
+    Portage leaves out the profile's system set, and records a slot if the atom names one and the
+    repositories have several. Most atoms are bare names, for which their ebuilds suffice.
     """
     if not world:
         return {}

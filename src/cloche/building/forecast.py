@@ -1,4 +1,4 @@
-"""What a build would do, told without doing anything: for `cloche plan` and for fetching ahead."""
+"""Forecasts what a build will do, for `cloche plan` and for fetching ahead."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Fate = Literal["reuse", "build", "merge", "perhaps", "fetch"]
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """``perhaps``: it waits for something that is to be built, and may be reused after that.
+    """``perhaps``: it waits for a build, and may be reused afterwards.
 
-    ``fetch``: it comes from a binary package host, and is not here yet.
+    ``fetch``: it comes from a binary package host, and is not fetched yet.
     """
 
     fate: Fate
@@ -33,18 +33,18 @@ class Forecast:
 
     @property
     def layer(self) -> str | None:
-        """Id of the package's layer, where it is known."""
+        """Id of the package's layer, if known."""
         return self.made.layer if self.made else None
 
 
 def forecast(builder: Builder) -> dict[str, Forecast]:
-    """Foresee every package of the builder's plan, by id, in merge order."""
+    """Forecast every package of the builder's plan, by id, in merge order."""
     known: dict[str, Made] = {}
     fates: dict[str, Forecast] = {}
     for package in builder.plan.packages:
         try:
             fate = _foresee(builder, package, known)
-        except (NotMergedError, CollisionError):  # the build itself tells of a collision
+        except (NotMergedError, CollisionError):  # the build itself reports a collision
             fate = Forecast("perhaps")
         fates[package.id] = fate
         if fate.made is not None:
@@ -53,9 +53,9 @@ def forecast(builder: Builder) -> dict[str, Forecast]:
 
 
 def to_fetch(builder: Builder, fates: Mapping[str, Forecast]) -> dict[str, int]:
-    """Bytes to be fetched for each package that needs any, by id.
+    """Bytes to fetch for each package, by id, without those that need none.
 
-    A file that several need counts for the first of them.
+    A file that several packages need counts for the first of them.
     """
     sizes: dict[str, int] = {}
     counted: set[str] = set()
@@ -76,7 +76,7 @@ def to_fetch(builder: Builder, fates: Mapping[str, Forecast]) -> dict[str, int]:
 
 
 def live_to_build(builder: Builder, fates: Mapping[str, Forecast]) -> ClocheError | None:
-    """The error about live ebuilds that would fetch and may not; None where there are none."""
+    """The error about live ebuilds that would fetch and are not allowed to; None without any."""
     context = builder.context
     found = tuple(
         package.cpv

@@ -1,4 +1,4 @@
-"""What the end of a failed log says about the cause, and its cure."""
+"""Hints for failed steps: the cause that the end of the log shows, and its cure."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from cloche.tasks.guestcall import tail_of
 
 
 def explain(context: BuildContext, package: Package, error: StepError) -> None:
-    """Say of a step that failed by itself what the end of its log says, and how to look around."""
+    """Add to a failed step's error a hint from its log, and the command that opens its root."""
     if error.phase is None:
         return
     error.todo = _hint_for(context, error) or error.todo
@@ -35,13 +35,13 @@ def explain(context: BuildContext, package: Package, error: StepError) -> None:
     error.enter = f"cloche shell {inputs.machine}{strict} --package ={package.cpv}"
     if error.phase == "unpack" and is_live(package):
         error.todo = (
-            "it has what its eclass kept in DISTDIR when it was fetched, and no network; "
+            "it has no network, only what its eclass stored in DISTDIR during the fetch; "
             f"after a change of the ebuild, run `cloche lock --update {inputs.machine}`"
         )
 
 
 def explain_again(context: BuildContext, error: StepError) -> None:
-    """Look once more for what was missing: its package may have become a layer since."""
+    """Look for the missing file again: its package may have been built since."""
     if error.phase is not None and error.step == "build":
         error.todo = _hint_for(context, error) or error.todo
 
@@ -52,14 +52,14 @@ def _hint_for(context: BuildContext, error: StepError) -> str | None:
 
 
 def hint_of(context: BuildContext, tail: str) -> str | None:
-    """What the end of a log says about the cause, and its cure."""
+    """A hint from the end of a log, None if it shows no known cause."""
     hints = [hint for missing in missing_in(tail) if (hint := _of_missing(context, missing))]
     if tried_network(tail):
-        hints.append("a build has no network: everything it needs belongs in SRC_URI")
+        hints.append("a build has no network: all sources belong in SRC_URI")
     if no_space(tail):
-        hints.append(f"the disk was full: free some room in {context.store.path}")
+        hints.append(f"the disk was full: free some space in {context.store.path}")
     if context.policy.limits.memory and was_killed(tail):
-        hints.append("something was killed: perhaps it needs more than [limits] memory gives it")
+        hints.append("a process was killed: it may need more memory than [limits] memory allows")
     return "; ".join(hints) or None
 
 
@@ -73,12 +73,12 @@ def _of_missing(context: BuildContext, missing: Missing) -> str | None:
     if parts is None or not (hidden := tuple(_hidden(parts, missing))):
         return None
     brings = " or ".join(parts.declarable(hidden))
-    cure = f"add {brings} to DEPEND or BDEPEND" if brings else "declare the package that brings it"
+    cure = f"add {brings} to DEPEND or BDEPEND" if brings else "declare the package that owns it"
     return f"{missing.what} is in the seed but hidden by --strict; {cure}"
 
 
 def _layers_of_this_machine(context: BuildContext) -> Iterator[Path]:
-    """Layers of packages that the machine's repositories have; a store holds others' as well."""
+    """Layers of packages of the machine's repositories; the store may hold others."""
     for tree in context.store.trees():
         if tree.kind != "package":
             continue
@@ -92,7 +92,7 @@ def _layers_of_this_machine(context: BuildContext) -> Iterator[Path]:
 
 
 def _hidden(parts: SeedParts, missing: Missing) -> Iterator[str]:
-    """The parts of the seed, of those that not every build sees, that have what was missing."""
+    """The hidden parts of the seed that have the missing file."""
     for name, layer in parts.layers.items():
         files = (Path(top, file) for top, _, names in os.walk(layer.path) for file in names)
         if any(f"/{file.relative_to(layer.path)}".endswith(missing.endings) for file in files):

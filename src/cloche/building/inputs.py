@@ -1,4 +1,4 @@
-"""Pinning a machine's inputs: the seed, snapshots of the repositories, the configuration."""
+"""Pins a machine's inputs: the seed, snapshots of the repositories, the configuration."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ _NO_STEPS = ("observe.py", "metadata.py", "live.py", "news.py")
 
 
 def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
-    """Bring all that a machine is made from into the store. Raises ConfigError, SeedError."""
-    # What a person can have written wrong comes before what takes long.
+    """Store all inputs of a machine. Raises ConfigError, SeedError."""
+    # Checks of the user's files come before slow work.
     repositories = load_repositories(project, machine, places(store, project))
     spec = project.seeds[machine.seed]
     seed = find_seed(store, project, spec)
@@ -65,7 +65,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
 
 @contextmanager
 def where_writable() -> Iterator[None]:
-    """Pin something in the project's lock; who may not write there can still look and build."""
+    """Pin something in the project's lock; without write permission, go on without the pin."""
     try:
         yield
     except OSError as error:
@@ -74,10 +74,10 @@ def where_writable() -> Iterator[None]:
 
 
 def guest_digest() -> str:
-    """Digest of the code that runs inside: a change of it makes every step new.
+    """Digest of the code that runs inside: a change of it invalidates every step.
 
-    What `cloche watch` sends to foreign roots, and what tries out engines, makes nothing; what a
-    metadata cache is made by has a key of its own, and what a live ebuild fetches is in its key.
+    Without the scripts of `cloche watch` and of probing, which make no results, and those of
+    metadata caches and live fetches, which have their own keys.
     """
     digest = hashlib.sha256()
     for path in sorted(GUEST.rglob("*")):
@@ -89,7 +89,7 @@ def guest_digest() -> str:
 
 
 def _own(project: Project, machine: Machine) -> dict[str, Path]:
-    """Where the files are that a user wrote, by what a sandbox calls them."""
+    """The paths of the user's own files, by their paths inside."""
     paths = {f"{REPOS}/{name}": repo.path for name, repo in project.repos.items()}
     paths |= {f"/etc/portage/{name}": path for name, path in machine_sources(machine).items()}
     return {name: path for name, path in paths.items() if path is not None}

@@ -1,11 +1,11 @@
-"""The sources of live ebuilds: fetched by their own src_unpack, kept as a tree, pinned in the lock.
+"""Sources of live ebuilds: fetched by their own src_unpack, kept as a tree, pinned in the lock.
 
-This is the one step in which an ebuild's code has a network, and only where the user allows it. The
-sandbox is that of the package's build, with a proxy as the only way out, as for distfiles. What the
-eclass then has in its own store below DISTDIR becomes a layer; the build itself runs offline on it.
+This is the only step in which an ebuild's code has network access, and only if the user allows it.
+The sandbox is that of the package's build, with a proxy as the only way out, as for distfiles. What
+the eclass then has in its store below DISTDIR becomes a layer; the build runs offline on it.
 
-The tree that the lock names is taken where the store has it. Elsewhere the same commits are fetched
-again; they come in other packs, so that the tree may have another id.
+The tree that the lock pins is used if the store has it. Otherwise the same commits are fetched
+again; the server may pack them differently, so that the tree may have another id.
 """
 
 from __future__ import annotations
@@ -65,23 +65,23 @@ from cloche.tasks.worker import make_directory
 _KIND = "live"
 _GIT_STORE = "git3-src"  # of git-r3.eclass, below DISTDIR
 _ADVICE = (
-    "check the network and the proxy settings; only what goes through a proxy (http, https) can be "
-    "reached from there"
+    "check the network and the proxy settings; only http and https addresses can be reached, "
+    "through a proxy"
 )
-#: What git says of a server that it does not reach, and of one that has no such repository.
+#: git's messages for an unreachable server, and for one that has no such repository.
 _UNREACHED = re.compile(r"unable to access '([^'\s]+)': *(.*)|repository '([^'\s]+)' (not found)")
 
 
 def pin_of(context: BuildContext, package: Package) -> LivePin | None:
-    """What the lock pins of a package's sources. Raises `ConfigError`."""
+    """The lock's pin of a package's sources. Raises `ConfigError`."""
     return locks.read(context.live.lock).live.get(package.id) if context.live.lock else None
 
 
 def known(context: BuildContext, package: Package, inputs: Mapping[str, str]) -> Sources | None:
-    """The pinned sources, where the store has them; None for all but live ebuilds.
+    """The pinned sources, if the store has them; None unless the ebuild is live.
 
-    ``inputs`` are the digests of the package's own files: what another ebuild of that name fetched,
-    and called by these commits, is not taken.
+    ``inputs`` are the digests of the package's own files: sources that another ebuild of that name
+    fetched for these commits are not used.
     """
     pin = pin_of(context, package) if is_live(package) else None
     if pin is None:
@@ -93,7 +93,7 @@ def known(context: BuildContext, package: Package, inputs: Mapping[str, str]) ->
             return None
         found = action.outputs["tree"]
     layer = context.layer(found)
-    # A lock comes from anybody, and a store has trees that are none of a project's business.
+    # A lock is untrusted, and a store has trees of other projects.
     return Sources(layer, pin.commits) if layer.kind == _KIND else None
 
 
@@ -105,7 +105,7 @@ def obtain(
     *,
     update: bool = False,
 ) -> Sources:
-    """The package's sources: the pinned ones, or with ``update`` the newest, which are pinned then.
+    """The package's sources: the pinned ones, or with ``update`` the newest, which it pins.
 
     ``layers`` are what the package's build sees. Raises ClocheError, StepError, SandboxError.
     """
@@ -140,7 +140,7 @@ def _key(package: Package, pin: LivePin, inputs: Mapping[str, str]) -> Key:
 
 
 def _check(context: BuildContext, package: Package, pin: LivePin | None) -> None:
-    """Refuse to fetch where that is not allowed, or not possible."""
+    """Refuse a fetch that is not allowed, or not possible."""
     if not context.live.allows(package):
         raise live_refused(context.inputs.machine, (package.cpv,))
     if pin is None and context.live.locked:
@@ -148,7 +148,7 @@ def _check(context: BuildContext, package: Package, pin: LivePin | None) -> None
         what = "its sources are not pinned in cloche.lock"
         raise StepError(package.id, "fetch", what, todo=todo)
     if context.policy.offline:
-        what = "its sources are not here and --offline"
+        what = "its sources are not in the store, and --offline forbids fetching them"
         raise StepError(package.id, "fetch", what, todo="run once without --offline")
 
 
@@ -158,15 +158,15 @@ def _fetched(
     layers: Sequence[Layer],
     pin: LivePin | None,
 ) -> tuple[Layer, LivePin, str]:
-    """Run src_unpack with a network; give what it fetched, how that is pinned, and the log's path.
+    """Run src_unpack with network access; return what it fetched, its pin, and the log's path.
 
-    Where the branch has moved past the pinned commit, src_unpack runs again with that commit named.
+    If the branch has moved past the pinned commit, src_unpack runs again for that commit.
     """
     log = new_log(context.store, package.cpv, "fetch")
     context.bus(Started(package=package.id, step="fetch", log=str(log)))
     with context.store.workspace(_KIND) as workspace:
         distdir = make_directory(workspace, "distdir", 0o777)
-        for file in package.distfiles:  # copies: the sandbox can write to all that lies there
+        for file in package.distfiles:  # copies: the sandbox can write to all files there
             shutil.copyfile(distfiles.path_of(context.store, file), distdir / file.name)
         try:
             commits = _unpacked(context, package, layers, (distdir, log), ())
@@ -192,7 +192,7 @@ def _unpacked(
     places: tuple[Path, Path],
     commits: Sequence[Revision],
 ) -> tuple[Revision, ...]:
-    """Run pkg_setup and src_unpack; give the commits that it took. Raises StepError."""
+    """Run pkg_setup and src_unpack; return the commits that it used. Raises StepError."""
     distdir, log = places
     mirrors = mirrors_of(context)
     configured = mirror_uris(mirrors)
@@ -230,15 +230,15 @@ def _unpacked(
 
 
 def _kept(context: BuildContext, package: Package, distdir: Path, tree: Path, log: Path) -> Layer:
-    """What lies in DISTDIR as a layer of its own, in normal form. Raises StepError."""
+    """Store the content of DISTDIR as a layer, normalised. Raises StepError."""
     if not any(distdir.iterdir()):
         raise StepError(
             package.id,
             "fetch",
             "src_unpack left nothing in DISTDIR",
             log=str(log),
-            todo="only what an eclass (git-r3, subversion, mercurial, cargo …) keeps in its own "
-            "store there can be used by a build, which has no network",
+            todo="a build has no network, and only sees what an eclass (git-r3, subversion, "
+            "mercurial, cargo …) keeps in its store there",
         )
     place = tree / LIVE
     place.parent.mkdir(parents=True)
@@ -252,7 +252,7 @@ def _kept(context: BuildContext, package: Package, distdir: Path, tree: Path, lo
 
 
 def _normalise(directory: Path, names: Sequence[str], top: Path) -> None:
-    """Plain modes and one time stamp; a link may not lead out. Raises ValueError."""
+    """Normalise modes and times; links must not lead out. Raises ValueError."""
     directory.chmod(0o755)
     for name in names:
         path = directory / name
@@ -260,7 +260,7 @@ def _normalise(directory: Path, names: Sequence[str], top: Path) -> None:
         if stat.S_ISLNK(mode):
             written = Path(os.path.normpath(directory / path.readlink()))
             if not written.is_relative_to(top):
-                raise ValueError(f"a link leads out of DISTDIR: {path.relative_to(top)}")
+                raise ValueError(f"a symbolic link leads out of DISTDIR: {path.relative_to(top)}")
         elif stat.S_ISREG(mode):
             path.chmod(0o755 if mode & 0o111 else 0o644)
         elif not stat.S_ISDIR(mode):
@@ -276,7 +276,7 @@ def _failure(
     proxy: Forwarder,
     commits: Sequence[Revision],
 ) -> StepError:
-    """What a failed src_unpack means: a refused or silent server, a commit that is gone."""
+    """The error for a failed src_unpack: a refused or unreachable server, a missing commit."""
     failed = step_error(package.id, "fetch", dict(result), log)
     explain(context, package, failed)
     failed.enter = None  # this root is not kept
@@ -292,7 +292,7 @@ def _failure(
         return _failed(failed, f"{uri or lost}: {why or gone}", _ADVICE)
     if commits:
         named = ", ".join(f"{each.commit[:12]} of {each.repository}" for each in commits)
-        return _failed(failed, f"cloche.lock pins {named}, which is not there", _update(context))
+        return _failed(failed, f"cloche.lock pins {named}, which does not exist", _update(context))
     return failed
 
 
@@ -307,8 +307,8 @@ def _differs(
     made: LivePin,
     log: Path,
 ) -> StepError:
-    """The error about sources that are not the pinned ones, although these were asked for."""
-    reason = f"it took {_describe(made)}, cloche.lock pins {_describe(pin)}"
+    """The error about a fetch that gave other sources than the pinned ones."""
+    reason = f"it fetched {_describe(made)}, cloche.lock pins {_describe(pin)}"
     return StepError(package.id, "fetch", reason, log=str(log), todo=_update(context))
 
 
@@ -319,4 +319,4 @@ def _describe(pin: LivePin) -> str:
 
 
 def _update(context: BuildContext) -> str:
-    return f"`cloche lock --update {context.inputs.machine}` takes the newest"
+    return f"`cloche lock --update {context.inputs.machine}` pins the newest"

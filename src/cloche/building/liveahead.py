@@ -1,4 +1,4 @@
-"""Fetching the sources of live ebuilds before their build: for `cloche lock` and `cloche fetch`."""
+"""Fetches the sources of live ebuilds before their build, for `cloche lock` and `cloche fetch`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,9 @@ def live_packages(builder: Builder) -> tuple[Package, ...]:
 
 
 def fetch_live(builder: Builder, *, update: bool = False) -> list[ClocheError]:
-    """Fetch what is not here, or with ``update`` the newest, and pin it; what could not be had.
+    """Fetch and pin missing sources, or with ``update`` the newest; return what failed.
 
-    An ebuild fetches with the tools that it declares: where these are not layers yet, only a build
-    can do it.
+    An ebuild fetches with its declared tools: until these are built, only a build can do it.
     """
     packages = live_packages(builder)
     if not packages:
@@ -45,7 +44,7 @@ def fetch_live(builder: Builder, *, update: bool = False) -> list[ClocheError]:
 
 
 def lacking_live(builder: Builder) -> list[str]:
-    """The live ebuilds whose sources are not here."""
+    """The live ebuilds whose sources are not in the store."""
     return [
         package.cpv
         for package in live_packages(builder)
@@ -54,7 +53,7 @@ def lacking_live(builder: Builder) -> list[str]:
 
 
 def remembered_sources(builder: Builder) -> frozenset[str]:
-    """Ids of the trees of their sources: what gc is to leave."""
+    """Ids of the trees of their sources, which gc keeps."""
     found = (
         live.known(builder.context, package, builder.inputs_of[package.id])
         for package in live_packages(builder)

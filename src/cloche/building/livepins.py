@@ -1,4 +1,4 @@
-"""Live ebuilds (PROPERTIES=live): which of them may fetch, and what is known of their sources."""
+"""Live ebuilds (PROPERTIES=live): which of them may fetch, and the pins of their sources."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _NOT_OF_A_NAME = re.compile(r"[^a-zA-Z0-9_]")
 
 @dataclass(frozen=True, slots=True)
 class Live:
-    """What the user says of live ebuilds: ``allowed`` are names of packages, with wildcards.
+    """The user's settings for live ebuilds: ``allowed`` are names of packages, with wildcards.
 
-    ``lock`` is the file that pins their sources; with ``locked`` nothing is added to it.
+    ``lock`` is the file that pins their sources; with ``locked`` it is not changed.
     """
 
     allowed: tuple[str, ...] = ()
@@ -41,7 +41,7 @@ class Sources:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What tells eclasses to take these sources, and no network."""
+        """Environment variables by which eclasses use these sources offline."""
         return {"EVCS_OFFLINE": "1", **overrides(self.commits)}
 
 
@@ -51,9 +51,9 @@ def is_live(package: Package) -> bool:
 
 
 def overrides(commits: Sequence[Revision]) -> dict[str, str]:
-    """The variables by which git-r3.eclass takes a commit instead of the newest.
+    """The variables by which git-r3.eclass uses a commit instead of the newest.
 
-    A repository of which the ebuild takes several commits names them by itself.
+    Repositories of which the ebuild uses several commits are left out: it names them itself.
     """
     count = Counter(each.repository for each in commits)
     return {
@@ -64,5 +64,5 @@ def overrides(commits: Sequence[Revision]) -> dict[str, str]:
 
 
 def _override_name(repository: str) -> str:
-    """As the eclass makes it of the directory in its store."""
+    """The name that the eclass derives from the directory in its store."""
     return _NOT_OF_A_NAME.sub("_", repository.removesuffix(".git")).upper()

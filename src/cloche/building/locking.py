@@ -1,4 +1,4 @@
-"""What of a machine goes into cloche.lock, and holding a machine to it."""
+"""Writes a machine's entry of cloche.lock, and checks a machine against it."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ def pin_of(file: Distfile) -> DistfilePin:
 
 
 def binpkg_pin(package: Package, gpkgs: Mapping[str, str]) -> BinpkgPin:
-    """A package from a host; its digest is empty where it was not fetched."""
+    """The pin of a package from a host; its digest is empty if it was not fetched."""
     binary = package.binary
     assert binary is not None  # noqa: S101
     return BinpkgPin(f"{binary.host}/{binary.path}", binary.size, gpkgs.get(package.id, ""))
 
 
 def fetched_binpkgs(context: BuildContext, packages: Iterable[Package]) -> dict[str, str]:
-    """The blobs of those packages that come from a host, fetched and verified, by package.
+    """Fetch and verify those packages that come from a host; return their blobs by package.
 
-    A host's index has weak digests alone; to pin a package is to have seen it. Raises as
+    A host's index only has weak digests, so a package must be fetched to be pinned. Raises as
     `binpkg.obtain`.
     """
     return {each.id: binpkg.obtain(context, each) for each in packages if each.binary}
@@ -76,13 +76,13 @@ def locked(
     packages: Iterable[Package],
     gpkgs: Mapping[str, str],
 ) -> Lock:
-    """The lock with the machine, and all that it is made from, as they are now."""
+    """The lock with the present state of the machine and all its inputs."""
     entry = machine_lock(machine, inputs, packages, gpkgs)
     return with_machine(lock, machine.name, entry, repo_pins(inputs), index.pins(inputs.binhosts))
 
 
 def hold_inputs(lock: Lock, machine: Machine, inputs: Inputs) -> None:
-    """Refuse inputs that are not the locked ones, before any work.
+    """Refuse inputs that differ from the locked ones, before any work.
 
     Raises `ClocheError`.
     """
@@ -113,7 +113,7 @@ def locked_binpkgs(lock: Lock, machine: Machine) -> dict[str, str]:
 def hold_packages(
     lock: Lock, machine: Machine, inputs: Inputs, packages: Iterable[Package]
 ) -> None:
-    """Refuse a resolution that is not the locked one. Raises `ClocheError`."""
+    """Refuse a resolution that differs from the locked one. Raises `ClocheError`."""
     entry, packages = lock.machines[machine.name], tuple(packages)
     differences = packages_drift(entry, machine_lock(machine, inputs, packages))
     differences += live_drift([each.id for each in packages if is_live(each)], lock, lock)

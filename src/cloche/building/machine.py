@@ -1,4 +1,4 @@
-"""A whole machine: resolve, plan, carry out, remember."""
+"""Builds a whole machine: resolves, plans, carries out, records."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ from cloche.store import Store
 from cloche.tasks import distfiles
 from cloche.tasks.errors import StepError
 
-FETCHERS = 2  # at once: a mirror is a shared thing
-EARLIER = 10  # runs of other versions that tell how long a new one will take
+FETCHERS = 2  # at once, as mirrors are shared
+EARLIER = 10  # runs of other versions from which a new one's time is estimated
 
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """A machine whose every package is a layer. ``made`` is in Portage's merge order."""
+    """A machine with all packages built. ``made`` is in Portage's merge order."""
 
     plan: Plan
     made: Mapping[str, Made]
@@ -51,7 +51,7 @@ class Built:
 def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder:
     """Resolve and plan: everything up to the first package.
 
-    The builder's context is the one to go on with: it knows the parts of a strict machine's seed.
+    Use the builder's context afterwards: it has the parts of a strict machine's seed.
     """
     graph, depgraph = resolve(context, targets)
     if context.inputs.strict:
@@ -67,10 +67,10 @@ def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder
 
 
 def build_machine(builder: Builder) -> Built:
-    """Carry out a plan. Raises BuildError when a package failed; what was finished is kept.
+    """Carry out a plan. Raises BuildError if a package fails; finished packages are kept.
 
-    Before any work, it raises ClocheError where an ebuild needs a network to be built, and
-    BuildError where a pkg_pretend refuses.
+    Before any work, it raises ClocheError if an ebuild would need network access, and BuildError if
+    a pkg_pretend fails.
     """
     began = time.monotonic()
     context, plan = builder.context, builder.plan
@@ -104,7 +104,7 @@ def build_machine(builder: Builder) -> Built:
 
 
 def _check_pretend(builder: Builder, fates: Mapping[str, Forecast]) -> None:
-    """Let the ebuilds have their say before anything is built. Raises BuildError."""
+    """Run pkg_pretend of the ebuilds before anything is built. Raises BuildError."""
     context, packages = builder.context, builder.plan.packages
     errors = pretend.check(context, pretend.checked(packages, fates))
     if not errors:
@@ -140,7 +140,7 @@ def _planned(builder: Builder, fates: Mapping[str, Forecast]) -> Planned:
 
 
 def _foreseen(context: BuildContext, package: Package, forecast: Forecast) -> float | None:
-    """What all that is to be done for a package will take; None where nothing is known."""
+    """Estimated seconds for a package; None if nothing is known."""
     if forecast.fate == "reuse":
         return 0.0
     merge = expected_seconds(context.store, package, "merge")
@@ -180,7 +180,7 @@ def _summed(builder: Builder, outcome: Outcome, seconds: float) -> Built:
 
 
 def expected_seconds(store: Store, package: Package, step: str = "build") -> float | None:
-    """Median of what a step of this package took before; else that of its other versions."""
+    """Median seconds of earlier runs of a package's step, else of its other versions."""
     durations = store.durations(step, package.id)
     if not durations:
         cp = f"{package.category}/{package.pn}"
@@ -198,7 +198,7 @@ def _wants_sources(context: BuildContext, package: Package, fates: Mapping[str, 
 
 
 def _fetch_ahead(builder: Builder, package: Package) -> None:
-    """Fetch early; a failure is told when the package's turn comes and it is tried again."""
+    """Fetch early; failures are reported when the package's turn comes and it is tried again."""
     with suppress(ClocheError):
         if package.binary is not None:
             binpkg.obtain(builder.context, package)

@@ -1,4 +1,4 @@
-"""Manifests of a repository's packages: made in a sandbox, from distfiles fetched before."""
+"""Makes Manifests of a repository's packages in a sandbox, after fetching their distfiles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HINT = "put it into the directory that `[build] distfiles` names, then run the 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a package's Manifest has to be; ``text`` is None where ``absent`` files are needed."""
+    """A package's new Manifest; ``text`` is None if ``absent`` files are needed."""
 
     cp: str
     text: str | None
@@ -53,9 +53,9 @@ def manifests(
 ) -> Iterator[Manifest]:
     """The Manifest of each package (``category/pn``) of a repository.
 
-    Files without a digest, with ``anew`` all files, are fetched, and kept in the store under the
-    digests that they get, unless the policy is to work offline. Raises ResolutionError for an
-    ebuild that cannot be read, StepError where a file is not to be had.
+    Files without a digest, with ``anew`` all files, are fetched and stored under their new digests,
+    unless the policy is to work offline. Raises ResolutionError for an unreadable ebuild, StepError
+    if a file cannot be fetched.
     """
     with context.store.workspace("manifest") as workspace:
         known = make_directory(workspace, "known")
@@ -80,7 +80,7 @@ def _ask(
     *,
     anew: bool,
 ) -> Sequence[Any]:
-    """What the guest says of the packages with these distfiles there."""
+    """The guest's answer about the packages, with these distfiles present."""
     wanted = stage_call(
         context,
         "manifest",
@@ -103,7 +103,7 @@ def _fetch(
     files: Path,
     workspace: Path,
 ) -> None:
-    """Bring the files, from the user's own directories or over the network."""
+    """Get the files from the user's own directories or over the network."""
     for number, each in enumerate(absent):
         name = str(each["name"])
         if "/" in name or name in ("", ".", ".."):
@@ -128,7 +128,7 @@ def _fetch(
 
 
 def _keep(context: BuildContext, answer: Mapping[str, Any], files: Path) -> None:
-    """Keep what was fetched, so that a build does not fetch it again."""
+    """Store what was fetched, so that a build does not fetch it again."""
     for name, entry in answer.get("distfiles", {}).items():
         if (files / name).exists():
             digests = {key: str(value) for key, value in entry.items() if key != "size"}

@@ -1,9 +1,9 @@
-"""Metadata caches of repositories that ship none: made once, read when Portage resolves.
+"""Metadata caches for repositories without one: made once, used when Portage resolves.
 
 Without ``metadata/md5-cache`` (PMS 14) Portage starts a bash for every ebuild that it looks at. So
-its own egencache makes one in a sandbox over the seed, once for a repository and its masters, and
-the store keeps it. What changes in a repository later is all that is made again: egencache compares
-the digests of ebuilds and eclasses that the entries have. No build sees a cache.
+its own egencache makes a cache in a sandbox over the seed, once for a repository and its masters,
+and the store keeps it. After a change only its new parts are made: egencache compares the digests
+of ebuilds and eclasses in the entries. No build sees a cache.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from cloche.tasks.worker import make_directory
 
 CACHE = "metadata/md5-cache"
 LEAST = 100
-"""Ebuilds: with fewer, to source those that Portage looks at costs seconds at most."""
+"""Ebuilds: with fewer, sourcing those that Portage looks at takes seconds at most."""
 _KIND = "metadata"
 
 
 def shown_repositories(context: BuildContext) -> tuple[Bind, ...]:
-    """Binds that show every repository in full, with a cache where it has none of its own."""
+    """Binds of every whole repository, with a cache if it has none of its own."""
     return tuple(bind for repo in context.inputs.repos.values() for bind in _shown(context, repo))
 
 
 def remembered_caches(context: BuildContext) -> frozenset[str]:
-    """Ids of the caches that were made of the machine's repositories: what gc is to leave."""
+    """Ids of the caches of the machine's repositories, which gc keeps."""
     actions = (
         context.store.action(_key(context, repo).digest) for repo in context.inputs.repos.values()
     )
@@ -58,31 +58,31 @@ def _shown(context: BuildContext, repo: Repo) -> Iterator[Bind]:
 
 
 def _binds(repo: Repo, cache: Bind) -> Iterator[Bind]:
-    """A repository in parts: in a whole one, which is read-only, there is no place for a cache."""
+    """Bind a repository in parts: a whole one is read-only and has no mount point for a cache."""
     metadata = repo.path / "metadata"
     parts = [path for path in repo.path.iterdir() if path != metadata]
     if metadata.is_dir():
         parts += [path for path in metadata.iterdir() if path != repo.path / CACHE]
     for part in sorted(parts):
-        if part.exists():  # not so of a symbolic link that leads nowhere
+        if part.exists():  # false for a dangling symbolic link
             yield Bind(part, f"{REPOS}/{repo.name}/{part.relative_to(repo.path)}")
     yield cache
 
 
 def _cache_of(context: BuildContext, repo: Repo) -> Path | None:
-    """Where the repository's cache lies in the store; None where it is to be shown as it is."""
+    """The path of the repository's cache in the store; None if it needs none."""
     if _ships_one(repo.path):
         return None
     key = _key(context, repo)
     total = 0
-    if context.store.action(key.digest) is None:  # to count takes longer than to look it up
+    if context.store.action(key.digest) is None:  # counting takes longer than the lookup
         total = sum(1 for _ in repo.path.glob("*/*/*.ebuild"))
         if total < LEAST:
             return None
     try:
         done = remember(context.store, key, repo.name, lambda: _made(context, repo, key, total))
     except GuestError as error:
-        text = f"{repo.name} stays without a metadata cache: {error.what}"
+        text = f"no metadata cache for {repo.name}: {error.what}"
         context.bus(Note(text=text))
         return None
     return context.store.tree(done.action.outputs["tree"]).path
@@ -103,7 +103,7 @@ def _key(context: BuildContext, repo: Repo) -> Key:
 
 
 def _guest() -> str:
-    """Digest of our own code that has a part in a cache."""
+    """Digest of our own code that makes caches."""
     files = (GUEST / "metadata.py", GUEST / "settings.py")
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
 
@@ -141,7 +141,7 @@ def _made(context: BuildContext, repo: Repo, key: Key, total: int) -> Outcome:
 
 
 def _progress_reporter(context: BuildContext, stage: str, total: int) -> Callable[[Message], None]:
-    """What tells the displays how far egencache is."""
+    """A function that reports egencache's progress as events."""
 
     def report(message: Message) -> None:
         done = message.get("done")
@@ -152,7 +152,7 @@ def _progress_reporter(context: BuildContext, stage: str, total: int) -> Callabl
 
 
 def _begin_with_the_last(store: Store, repo: Repo, key: Key, cache: Path) -> None:
-    """Put in what was made last for a repository of this name, by the same seed and code."""
+    """Start with the last cache for a repository of this name, made by the same seed and code."""
     last = store.last_action(_KIND, repo.name)
     same = last is not None and all(last.parts[n] == key.parts[n] for n in ("seed", "guest"))
     if last is not None and same and store.has_tree(last.outputs["tree"]):
@@ -191,7 +191,7 @@ def _run(
 
 
 def _conf(repo: Repo, masters: Sequence[Repo]) -> str:
-    """A repos.conf of these repositories alone; a repository that names no masters has the main."""
+    """A repos.conf of these repositories; without masters a repository has the main one."""
     main = repo.masters[-1] if repo.masters else repo.name
     places = [
         f"[{name}]\nlocation = {REPOS}/{name}" for name in (repo.name, *(m.name for m in masters))
@@ -200,7 +200,7 @@ def _conf(repo: Repo, masters: Sequence[Repo]) -> str:
 
 
 def _normalise(cache: Path) -> None:
-    """The same owners and modes, whoever the seed's Portage gives its caches to; no links."""
+    """Set fixed owners and modes, which differ between seeds, and remove links."""
     for directory, directories, names in os.walk(cache):
         Path(directory).chmod(0o755)
         os.chown(directory, 0, 0)

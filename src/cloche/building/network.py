@@ -1,4 +1,4 @@
-"""The way out of a sandbox that may fetch: a proxy of cloche's own, and what it takes to use it."""
+"""Network access of fetching sandboxes: cloche's proxy, and the files needed to use it."""
 
 from __future__ import annotations
 
@@ -43,11 +43,11 @@ def file_mirrors(configured: Sequence[str]) -> Iterator[Path]:
 
 @contextmanager
 def way_out(context: BuildContext, proxy: Forwarder, workspace: Path) -> Iterator[Bind]:
-    """Run the proxy, and give the bind that shows it; raises SandboxError where none can."""
+    """Run the proxy, and return its socket's bind. Raises SandboxError if that is impossible."""
     if not context.engine.nature.sockets:
         raise SandboxError(
-            "showing a sandbox its way out",
-            f"sandboxes of {context.engine.name} have a kernel of their own and no way to a socket",
+            "connecting a sandbox to the proxy",
+            f"sandboxes of {context.engine.name} have their own kernel and cannot reach a socket",
             todo="fetch with another --engine first",
         )
     path = workspace / "proxy"
@@ -56,8 +56,8 @@ def way_out(context: BuildContext, proxy: Forwarder, workspace: Path) -> Iterato
 
 
 def network_files(workspace: Path, mirrors: str, configured: Sequence[str]) -> list[Bind]:
-    """What a fetch needs of the host: whom to trust, where mirrors are, and those on its disks."""
-    import ssl  # takes longer to load than all of this room, and only a fetch needs it
+    """Binds that a fetch needs: certificates, the list of mirrors, and mirrors on this host."""
+    import ssl  # takes longer to load than all of this room; only a fetch needs it
 
     binds = [Bind(path, str(path)) for path in file_mirrors(configured) if path.is_dir()]
     bundle = ssl.get_default_verify_paths().cafile or "/etc/ssl/certs/ca-certificates.crt"

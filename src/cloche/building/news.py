@@ -1,4 +1,4 @@
-"""News items of a machine's repositories (GLEP 42): which concern it, and which were read."""
+"""News items of a machine's repositories (GLEP 42): which are relevant, and which were read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from cloche.records.logs import new_log
 from cloche.store import Outcome, Store, make_key, names
 from cloche.tasks.guestcall import call
 
-LONGEST = 1 << 20  # bytes of an item; GLEP 42 wants some hundred
+LONGEST = 1 << 20  # bytes of an item; usual ones have a few thousand
 _NAME = re.compile(
     r"\d{4}-\d{2}-\d{2}-[a-z0-9+_-]{1,100}", re.ASCII
 )  # GLEP 42; real ones are longer
@@ -28,7 +28,7 @@ _HEADER = re.compile(r"(Title|Posted): *(.*)")
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A news item; ``text`` is all of its file."""
+    """A news item; ``text`` is its whole file."""
 
     repository: str
     name: str
@@ -39,7 +39,7 @@ class Item:
 
 
 def news(context: BuildContext, layers: Sequence[Layer]) -> tuple[Item, ...]:
-    """The items that concern a machine of these layers, the oldest first. Raises StepError."""
+    """The relevant items for a machine of these layers, the oldest first. Raises StepError."""
     places = {name: path / "metadata/news" for name, path in context.inputs.snapshots.items()}
     places = {name: path for name, path in places.items() if _items_in(path)}
     if not places:
@@ -77,14 +77,14 @@ def read_marks(store: Store, place: str) -> frozenset[str]:
 
 
 def mark_read(store: Store, place: str, items: Iterable[Item]) -> None:
-    """Remember that items were read: by a person, so for all machines of the project."""
+    """Mark items as read, for all machines of the project."""
     with store.lock(f"news-{place}"):
         marked = read_marks(store, place) | {f"{item.repository}/{item.name}" for item in items}
         store.pin(names.news(place), (), (), {"read": sorted(marked)})
 
 
 def _items_in(place: Path) -> frozenset[str]:
-    """Names of the items of a repository that have a text in English, which all have to have."""
+    """Names of a repository's items that have an English text, which is mandatory."""
     if place.is_symlink() or not place.is_dir():
         return frozenset()
     return frozenset(
@@ -131,7 +131,7 @@ def _ask(context: BuildContext, layers: Sequence[Layer], repositories: list[str]
 
 
 def _named(answer: Any) -> dict[str, list[str]]:
-    """What of a guest's answer is as it should be."""
+    """The well-formed part of a guest's answer."""
     try:
         return msgspec.convert(answer, dict[str, list[str]])
     except msgspec.ValidationError:

@@ -1,4 +1,4 @@
-"""Sources that a person has to fetch: which, where they go, and what the ebuild says about it."""
+"""Sources that the user has to fetch (RESTRICT=fetch): their names, target, pkg_nofetch's text."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from cloche.tasks.guestcall import call
 
 # DISTDIR inside: the sandbox's, and Portage's shadow of it below a build directory of its own.
 _INSIDE = re.compile(r"/run/cloche/distdir\b|/var/tmp/\S*?/distdir\b")
-_LONGEST = 8000  # characters of an ebuild's words
+_LONGEST = 8000  # characters of an ebuild's text
 
 
 def by_hand(context: BuildContext, package: Package, absent: Sequence[Distfile]) -> StepError:
-    """The error for files that RESTRICT=fetch leaves to a person, with pkg_nofetch's words.
+    """The error for files that RESTRICT=fetch leaves to the user, with pkg_nofetch's text.
 
-    That phase runs here, in a sandbox without a network.
+    Runs that phase in a sandbox without network access.
     """
     directory = str(context.policy.distfiles[0]) if context.policy.distfiles else None
     log = new_log(context.store, package.cpv, "fetch")

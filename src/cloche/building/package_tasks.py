@@ -1,4 +1,4 @@
-"""The tasks of a package: its steps as values that name all that they see by ids of the store."""
+"""Makes the tasks of a package: its steps as values that name their inputs by ids."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def build_task(
     layers: Sequence[Layer],
     sources: Sources | None = None,
 ) -> BuildTask:
-    """Building a package over these layers; ``sources`` are those of a live ebuild."""
+    """The build of a package over these layers; ``sources`` are those of a live ebuild."""
     return BuildTask(
         **_step(context, package, layers),
         use=package.use,
@@ -39,19 +39,19 @@ def merge_task(
     *,
     quiet: bool = False,
 ) -> MergeTask:
-    """Merging a binary package over these layers."""
+    """The merge of a binary package over these layers."""
     metadata = dict(package.binary.metadata) if package.binary else {}
     step = _step(context, package, layers)
     return MergeTask(**step, gpkg=gpkg, metadata=metadata, quiet=quiet)
 
 
 def kept_as(context: BuildContext, package: Package) -> str:
-    """Under what name the root is kept in which a step of a package fails."""
+    """The name under which the root of a package's failed step is kept."""
     return kept_roots.name_of(context.inputs.place, context.inputs.machine, package.cpv)
 
 
 def _step(context: BuildContext, package: Package, layers: Sequence[Layer]) -> dict[str, Any]:
-    """What both have in common; see `cloche.tasks.task.Step`."""
+    """The common fields; see `cloche.tasks.task.Step`."""
     inputs, policy = context.inputs, context.policy
     return {
         "package": package.id,

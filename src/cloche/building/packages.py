@@ -1,4 +1,4 @@
-"""One package from key to layer: look it up, fetch, build, merge, and tell about it."""
+"""One package from key to layer: looks it up, fetches, builds, merges and reports it."""
 
 from __future__ import annotations
 
@@ -30,29 +30,29 @@ from cloche.tasks.errors import StepError, StoppedError, no_room
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """What one package gave: ids of its binary package and of its layer."""
+    """The results of a package: ids of its binary package and of its layer."""
 
     gpkg: str
     layer: str
 
 
 class NotMergedError(LookupError):
-    """A layer that a root would need is not there yet."""
+    """A layer that a root needs does not exist yet."""
 
 
 @dataclass(frozen=True, slots=True)
 class Builder:
-    """Does the packages of one plan.
+    """Makes the packages of one plan.
 
     ``depgraph`` is the id of the blob with the plan's resolution; ``inputs_of`` gives the digests
     of each package's own files.
 
-    ``forced`` are ids of packages that are built even where their results are known; ``partial``
-    says that the plan is a part of the machine's, of which nothing is delivered.
+    ``forced`` are ids of packages that are built even if their results are known; ``partial`` says
+    that the plan is a part of the machine's, of which nothing is delivered.
 
-    ``results`` holds, for each package that is done or that a forecast found to be done, what it
-    gave and whether it had to be built;
-    ``composed`` the ids of the layers that were made for composing roots (see `compose`).
+    ``results`` holds, for each package that is done, also according to a forecast, its results and
+    whether it was built; ``composed`` the ids of the layers made for composing roots (see
+    `compose`).
     """
 
     context: BuildContext
@@ -66,9 +66,9 @@ class Builder:
     partial: bool = False
 
     def __call__(self, name: str, done: Mapping[str, str], leave: Callable[[], None]) -> str:
-        """Make the layer of a package whose visible sets are ``done``; give its id.
+        """Make the layer of a package whose visible sets are ``done``; return its id.
 
-        ``leave`` is called when it has been built, and only its merge is left.
+        ``leave`` is called after the build, when only the merge is left.
         """
         package = self.plan.graph.by_id()[name]
         began = time.monotonic()
@@ -101,7 +101,7 @@ class Builder:
         return made.layer
 
     def report_failure(self, name: str, error: ClocheError, seconds: float) -> None:
-        """Tell that a package has failed."""
+        """Report a failed package."""
         reason = error.what if error.where == name else str(error)
         self.context.bus(
             Done(
@@ -116,7 +116,7 @@ class Builder:
         )
 
     def _refused(self, name: str, error: Exception) -> ClocheError:
-        """The system refused something outside of a sandbox: one package's failure, no crash."""
+        """The error for a refusal by the system outside of a sandbox: one package fails."""
         if is_full(error):
             path, free = str(self.context.store.path), self.context.worker.free_bytes
             return no_room(name, "keeping the result", path, free, self.context.policy.disk_reserve)
@@ -125,7 +125,7 @@ class Builder:
     def make(
         self, package: Package, done: Mapping[str, Made], leave: Callable[[], None]
     ) -> tuple[Made, bool]:
-        """Reuse or do both steps; the flag says whether anything was built."""
+        """Reuse or run both steps; the flag says whether anything was built."""
         earlier = self._earlier(package, done) if package.id in self.forced else None
         if package.binary is not None:
             gpkg, built = binpkg.obtain(self.context, package), False
@@ -142,7 +142,7 @@ class Builder:
         return Made(outputs["gpkg"], outputs["layer"]), built
 
     def _built(self, package: Package, done: Mapping[str, Made]) -> tuple[str, bool]:
-        """The package's GPKG, and whether it had to be built."""
+        """The package's GPKG, and whether it was built."""
         build = self.seen_by_build(package, done)
         sources = self.live_sources(package, build)
         key = self.build_key(package, build, sources)
@@ -150,7 +150,7 @@ class Builder:
         return step.action.outputs["gpkg"], step.made
 
     def _once(self, package: Package, key: Key, make: Callable[[], Outcome]) -> Remembered:
-        """Do a step of a package unless it is known; of a forced package, in any case."""
+        """Run a step of a package unless its result is known; always for a forced package."""
         return remember(
             self.context.store,
             key,
@@ -161,7 +161,7 @@ class Builder:
         )
 
     def _earlier(self, package: Package, done: Mapping[str, Made]) -> str | None:
-        """The layer that would be reused. The index has one action a key: it is lost after."""
+        """The layer that would be reused. A new run overwrites its action in the index."""
         if package.binary is not None:
             gpkg = binpkg.found(self.context, package)
         else:
@@ -176,9 +176,9 @@ class Builder:
         return merged.outputs["layer"] if merged else None
 
     def _compare(self, package: Package, earlier: str | None, layer: str) -> None:
-        """Say what a forced build gave beside the layer that would have been reused."""
+        """Report how a forced build's layer compares to the one that would have been reused."""
         if earlier is None:
-            text = f"its layer is {layer}; there was none to compare it with"
+            text = f"its layer is {layer}; there is no earlier one to compare it with"
         elif earlier == layer:
             text = f"the same layer as before, {layer}"
         else:
@@ -186,7 +186,7 @@ class Builder:
         self.context.bus(Note(text=f"{package.cpv}: rebuilt: {text}"))
 
     def _waits(self, package: Package) -> Callable[[], None]:
-        text = f"{package.cpv}: another cloche is at it; waiting"
+        text = f"{package.cpv}: another cloche process is working on it; waiting"
         return lambda: self.context.bus(Note(text=text))
 
     def seen_by_build(
@@ -217,8 +217,8 @@ class Builder:
         """Layers of packages that are done, in the order given, so that they go into one root.
 
         ``seed`` are layers of the seed in that root besides the base, and ``where`` names the root
-        in a CollisionError. Some packages may have to be merged once more. With ``look`` nothing is
-        done: raises NotMergedError where a layer is not there yet.
+        in a CollisionError. Some packages may have to be merged again. With ``look`` nothing is
+        done: raises NotMergedError if a layer does not exist yet.
         """
 
         def again(package: Package, over: Sequence[Layer], shared: Sequence[str]) -> Layer:
@@ -254,7 +254,7 @@ class Builder:
     def live_sources(
         self, package: Package, layers: Sequence[Layer], *, update: bool = False
     ) -> Sources | None:
-        """The sources of a live ebuild, fetched where they are not here; None for all others.
+        """The sources of a live ebuild, fetched if necessary; None for all others.
 
         ``layers`` are what its build sees. Raises as `live.obtain`.
         """
@@ -304,7 +304,7 @@ class Builder:
             path = getattr(error, "log", None)
             if path and not self.context.running.stopped:
                 log = str(Path(path).relative_to(self.context.store.logs))
-                # A key of its own: the same step may fail many times.
+                # A unique key: the same step may fail many times.
                 own = make_key(kind, {**key.parts, "log": log})
                 took = time.monotonic() - began
                 failure = replace(own, parts=key.parts)
@@ -317,8 +317,8 @@ class Builder:
             outcome = self.context.carry_out(merge_task(self.context, package, gpkg, layers))
         layer = outcome.outputs["layer"]
         if before is not None and before.outputs["layer"] == layer:
-            # The same result as before: the layer stays, and so does the package it was made from,
-            # if it is still there: blobs can be lost and struck out.
+            # The same result as before: keep the layer, and the package it was made from, unless
+            # that is lost: blobs can be damaged and removed.
             first = before.outputs["gpkg"]
             gpkg = first if self.context.store.has_blob(first) else gpkg
         return replace(outcome, outputs={"gpkg": gpkg, "layer": layer})
@@ -326,10 +326,10 @@ class Builder:
     def _merge_again(
         self, package: Package, gpkg: str, layers: Sequence[Layer], shared: Sequence[str]
     ) -> Outcome:
-        """Merge a package a second time, over others that have some of its names, too."""
+        """Merge a package again, over others that have some of its names, too."""
         more = f" and {len(shared) - SHOWN} more" if len(shared) > SHOWN else ""
         names = ", ".join(f"/{name}" for name in shared[:SHOWN]) + more
-        text = f"{package.cpv} is merged again over others that have {names}, too"
+        text = f"{package.cpv} is merged again over packages that also have {names}"
         self.context.bus(Note(text=text))
         task = merge_task(self.context, package, gpkg, layers, quiet=True)
         with self._explaining(package):
@@ -338,7 +338,7 @@ class Builder:
 
     @contextmanager
     def _explaining(self, package: Package) -> Iterator[None]:
-        """Say of a step that fails what is known of the cause."""
+        """Add hints to the error of a step that fails."""
         try:
             yield
         except StepError as error:

@@ -1,4 +1,4 @@
-"""pkg_pretend of all packages that are to be built, before anything is: their own checks."""
+"""Runs pkg_pretend, ebuilds' own checks, for all packages to build before anything is built."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ NAME = "pretend"  # of the stage, the guest's script, and the step in events
 
 
 def checked(packages: Sequence[Package], fates: Mapping[str, Forecast]) -> tuple[Package, ...]:
-    """The packages whose pkg_pretend has a say: those that may be built here, and define it."""
+    """The packages whose pkg_pretend runs: those that may be built, and define it."""
     return tuple(
         package
         for package in packages
@@ -37,7 +37,7 @@ def checked(packages: Sequence[Package], fates: Mapping[str, Forecast]) -> tuple
 
 
 def check(context: BuildContext, packages: Sequence[Package]) -> tuple[StepError, ...]:
-    """Run pkg_pretend of packages in one sandbox over the seed; the errors of those that refuse.
+    """Run pkg_pretend of packages in one sandbox over the seed; return the errors.
 
     Raises GuestError, StoppedError.
     """
@@ -72,7 +72,7 @@ def _asked(context: BuildContext, packages: Sequence[Package], log: Path) -> Map
 def _errors(
     context: BuildContext, packages: Sequence[Package], result: Mapping[str, Any]
 ) -> list[StepError]:
-    """The errors of the packages that refuse, from answers that an ebuild may have written."""
+    """The errors of packages whose pkg_pretend failed, from untrusted answers."""
     found = result.get("packages")
     answers = {
         f"{each.get('cpv')}::{each.get('repo')}": each
@@ -86,8 +86,8 @@ def _errors(
             context.bus(Elog(package=package.id, step=NAME, messages=messages))
         if answer.get("text") is not None:
             text = str(answer["text"])
-            reason = f"pkg_pretend: {why_it_died(text) or 'it refuses'}"
+            reason = f"pkg_pretend: {why_it_died(text) or 'it failed'}"
             lines = "\n".join(error_lines(text.splitlines()))
-            todo = "its ebuild refuses before it is built; change what it names"
+            todo = "the ebuild's own check fails; change what its message names"
             errors.append(StepError(package.id, NAME, reason, todo=todo, detail=lines))
     return errors

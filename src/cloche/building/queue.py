@@ -1,7 +1,7 @@
-"""The ready queue: packages in parallel along the graph, the longest remaining path first.
+"""The ready queue: runs packages in parallel, the longest remaining path first.
 
-A slot is for a build. A package that has been built gives its slot back and is merged beside the
-builds of others, as emerge does: what waits for the disk in a merge leaves no processor idle.
+A slot is for a build. A built package gives its slot back and is merged beside other builds, as
+emerge does: while a merge waits for the disk, no processor is idle.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of every package, by id."""
+    """The outcome of every package, by id."""
 
     done: dict[str, str] = field(default_factory=dict)  # id of the package → id of its layer
     failed: dict[str, BaseException] = field(default_factory=dict)
@@ -23,8 +23,8 @@ class Outcome:
 
 
 Work = Callable[[str, Mapping[str, str], Callable[[], None]], str]
-"""Makes a package's layer and gives its id: of the package's id, the layers done so far, and a
-function that gives the slot back before the end."""
+"""Makes a package's layer and returns its id; takes the package's id, the layers done so far, and a
+function that gives the slot back early."""
 
 
 def carry_out(
@@ -36,12 +36,12 @@ def carry_out(
     slots: int,
     keep_going: bool,
 ) -> Outcome:
-    """Do ``work`` for each package when all it waits for is done.
+    """Run ``work`` for each package when all it waits for is done.
 
-    At most ``slots`` at a time, and as many again that have given theirs back; of those that are
-    ready the most urgent first. After a failure nothing new is started, or, with ``keep_going``,
-    all that does not depend on what failed. An exception that is not an `Exception` (an interrupt)
-    ends the queue at once.
+    At most ``slots`` run at a time, and as many again that have given theirs back; of the ready
+    ones the most urgent first. After a failure nothing new is started, or, with ``keep_going``,
+    only what does not depend on the failed package. An exception that is not an `Exception` (an
+    interrupt) ends the queue at once.
     """
     outcome = Outcome()
     missing = {name: set(needed) for name, needed in waits_for.items()}
@@ -89,7 +89,7 @@ def _room(holding: int, running: int, slots: int) -> bool:
 
 
 def at_once(slots: int) -> int:
-    """How many packages are worked at, at most: the built ones that are merged count, too."""
+    """The greatest number of packages in progress, merges included."""
     return 2 * slots
 
 

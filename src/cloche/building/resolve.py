@@ -1,4 +1,4 @@
-"""Resolving: Portage's own depgraph, once for each set of inputs."""
+"""Resolves with Portage's own depgraph, once for each set of inputs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _CATEGORY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")  # PMS 3.1.1
 
 
 def resolve(context: BuildContext, targets: Sequence[str]) -> tuple[Depgraph, str]:
-    """Give Portage's resolution of ``targets`` (atoms and ``@sets``), and its blob's id.
+    """Return Portage's resolution of ``targets`` (atoms and ``@sets``), and its blob's id.
 
-    It depends on the seed, the repositories, the configuration and our own code; when none of them
-    changed, the resolution of the last time is read again. Raises ResolutionError.
+    It depends on the seed, the repositories, the configuration and our own code; if none of them
+    has changed, the stored resolution is used. Raises ResolutionError.
     """
     inputs = context.inputs
     parts = {
@@ -44,7 +44,7 @@ def resolve(context: BuildContext, targets: Sequence[str]) -> tuple[Depgraph, st
 
 
 def _indexes(context: BuildContext) -> tuple[Bind, ...]:
-    """Binds that show the index of each binary package host, where the guest looks for it."""
+    """Binds of each binary package host's index, where the guest reads it."""
     hosts = context.inputs.binhosts.values()
     return tuple(Bind(host.path, f"/run/cloche/binhosts/{host.name}/Packages") for host in hosts)
 
@@ -59,9 +59,9 @@ def _resolved(context: BuildContext, targets: Sequence[str]) -> Outcome:
 
 
 def proposal(context: BuildContext, targets: Sequence[str]) -> str:
-    """What Portage says of ``targets`` when it may propose changes of all kinds; "" if all is well.
+    """Portage's messages for ``targets`` with changes of all kinds proposed; "" if none is needed.
 
-    Its words come from a resolution of their own, of which nothing is kept but the log.
+    They come from a separate resolution, of which only the log is kept.
     """
     try:
         _ask_portage(context, targets, propose=True)

@@ -1,4 +1,4 @@
-"""Roots to look around in: a finished machine's, and the one in which a package is built."""
+"""Roots for `cloche shell`: a finished machine's, and the one in which a package is built."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PKGDIR = "/var/cache/binpkgs"  # Portage's default (cnf/make.globals)
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A sandbox to start a shell in, and what to tell about it."""
+    """A sandbox to start a shell in, and notes for the user."""
 
     sandbox: Sandbox
     cwd: str = "/"
@@ -43,7 +43,7 @@ class Root:
 def machine_root(
     context: BuildContext, machine: str, pin: Pin | None, packages: Path
 ) -> AbstractContextManager[Root]:
-    """The root of a machine as its last build left it; its binary packages are in ``packages``.
+    """The root of a machine after its last build; its binary packages are in ``packages``.
 
     Raises ClocheError.
     """
@@ -57,8 +57,8 @@ def _machine_root(context: BuildContext, pin: Pin, packages: Path) -> Iterator[R
     base, layers = ([context.layer(id) for id in pin.data[name]] for name in ("base", "layers"))
     with context.store.workspace("shell") as workspace:
         upper = make_directory(workspace, "root")
-        # The machine's own base, which may be older than the inputs are now. The repositories are
-        # there for emerge, and its packages where it looks for binary ones.
+        # The machine's own base, which may be older than the present inputs. emerge finds the
+        # repositories, and the packages in PKGDIR.
         sandbox = Sandbox(
             lowers=unions.lowers(context.store, base, layers),
             upper=upper,
@@ -74,9 +74,9 @@ def _packages(directory: Path) -> tuple[Bind, ...]:
 
 
 def package_root(builder: Builder, atom: str) -> AbstractContextManager[Root]:
-    """The root in which a package of the plan is built; after a failure, that of the failure.
+    """The root in which a package of the plan is built; after a failure, the failed root.
 
-    Raises ClocheError, and ClocheError where what it depends on is no layer yet.
+    Raises ClocheError, also if a dependency is not built yet.
     """
     names = [package.id for package in builder.plan.packages]
     found = matching(atom, names)
@@ -95,7 +95,7 @@ def _failed_root(context: BuildContext, package: Package, about: kept_roots.Kept
     with context.store.hold(place) as alone:
         if not alone:
             raise ClocheError(
-                "another shell is open in the root that it failed in",
+                "another shell is open in its failed root",
                 where=package.cpv,
                 todo="leave that shell first",
                 status=Exit.HOST,

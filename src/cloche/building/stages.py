@@ -1,4 +1,4 @@
-"""The parts of the work that are not packages: done once for each key, told as one event each."""
+"""Stages, the parts of a build that are not packages: run once for each key, one event each."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cloche.tasks.worker import make_directory
 def once(
     context: BuildContext, stage: str, key: Key, do: Callable[[], Outcome]
 ) -> Mapping[str, str]:
-    """Give the outputs of a stage ("resolve", "finish", …): remembered, or done and remembered."""
+    """Return the outputs of a stage ("resolve", "finish", …), which runs unless they are known."""
 
     def make() -> Outcome:
         outcome = do()
@@ -53,8 +53,8 @@ def stage_call(
 ) -> Call:
     """A call of a guest's script over the machine's base and these layers.
 
-    Its root's written top lies in ``workspace``. Every repository is shown in full where no
-    ``binds`` are given. ``package`` as for `Call`.
+    The root's writable top lies in ``workspace``. Without ``binds`` every whole repository is
+    bound. ``package`` as for `Call`.
     """
     shown = context.whole_repositories() if binds is None else binds
     return Call(

@@ -1,4 +1,4 @@
-"""Resolutions that failed: what Portage refuses, at the user's own file and line, and a way out."""
+"""Failed resolutions: Portage's reason, with the user's own file and line, and advice."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from cloche.config.autounmask import Change
 from cloche.errors import ClocheError
 
 _WORDS = {
-    "unknown": "there is no package that matches",
+    "unknown": "no package matches",
     "masked": "every package that matches is masked:",
     "unsatisfied": "a dependency cannot be satisfied:",
-    "use": "USE flags do not fit:",
-    "circular": "packages need each other to be built:",
+    "use": "USE flags do not match:",
+    "circular": "circular build dependencies:",
     "conflict": "packages conflict:",
     "manifest": "incomplete:",
     "broken": "the ebuild cannot be read:",
@@ -24,10 +24,10 @@ _WORDS = {
 _ADVICE = {
     "unknown": "correct the atom in the machine's packages or sets",
     "use": "set the flags in a fragment's package.use",
-    "circular": "switch off a USE flag of one of them in a fragment's package.use",
+    "circular": "disable a USE flag of one of them in a fragment's package.use",
 }
 _PROPOSED = (" keyword", " license(s)")
-#: Lines that tell a user of emerge what to do: its options are not cloche's.
+#: Advice for users of emerge, whose options cloche does not have.
 _NOT_OURS = re.compile(
     r"^\n?For more information, see the MASKED PACKAGES section in the emerge\nman page or .*$"
     r"|^\n?Use --autounmask-write to write(?:.+\n)+.*$"
@@ -50,7 +50,7 @@ class Mask:
 
     @property
     def hints(self) -> tuple[str, ...]:
-        """What a person can do about each reason."""
+        """Advice for each reason."""
         return tuple(self._hint(reason) for reason in self.reasons)
 
     @property
@@ -84,7 +84,7 @@ class Mask:
 
 
 class ResolutionError(ClocheError):
-    """Portage found no solution; ``text`` are its own words.
+    """Portage found no solution; ``text`` is its output.
 
     ``place`` is FILE:LINE of a broken ebuild, ``reason`` what bash or Portage says about it.
     """
@@ -106,13 +106,13 @@ class ResolutionError(ClocheError):
             _WORDS.get(kind, other) + (f" {subject}" if subject else ""),
             where=place or f"machine {machine}",
             todo=_advice(kind, atom, text, masks),
-            detail=None if place else text.strip(),  # the one line says it all
+            detail=None if place else text.strip(),  # the one line is enough
         )
         self.text = text
 
 
 def _advice(kind: str, atom: str | None, text: str, masks: Sequence[Mask]) -> str | None:
-    """Where a person can mend it: for a mask that of the first package, the newest one."""
+    """Advice; for masks, that of the first package, which is the newest."""
     if masks:
         hints = ", and ".join(masks[0].hints)
         mends = " (`--autounmask-write FRAGMENT` does it)" if masks[0].proposable else ""
@@ -124,17 +124,17 @@ def _advice(kind: str, atom: str | None, text: str, masks: Sequence[Mask]) -> st
     # Of REQUIRED_USE Portage says what is wrong, and proposes nothing.
     proposed = kind == "use" and "REQUIRED_USE" not in text
     written = "; `--autounmask-write FRAGMENT` does it" if proposed else ""
-    return _ADVICE.get(kind, "Portage's own words are above") + written
+    return _ADVICE.get(kind, "see Portage's output above") + written
 
 
 def proposed(machine: str, changes: Sequence[Change], files: Sequence[Path]) -> ClocheError:
-    """``--autounmask-write`` wrote what Portage proposes; somebody has to look at it first."""
+    """``--autounmask-write`` wrote what Portage proposes; the user has to review it first."""
     number = len(changes)
     what = "the change" if number == 1 else f"the {number} changes"
     return ClocheError(
         f"{what} that Portage proposes: written to {', '.join(map(str, files))}",
         where=f"machine {machine}",
-        todo="look at the lines, then run the command again",
+        todo="review them, then run the command again",
         detail="\n".join(line for each in changes for line in (*each.reasons, each.line)),
     )
 
@@ -142,7 +142,7 @@ def proposed(machine: str, changes: Sequence[Change], files: Sequence[Path]) -> 
 def refusal(machine: str, result: Mapping[str, Any], own: Mapping[str, Path]) -> ResolutionError:
     """The error for the guest's answer, which is untrusted; ``own`` are the user's own files.
 
-    Paths of the sandbox become the user's wherever they stand in Portage's words.
+    Paths of the sandbox in Portage's output become the user's.
     """
     atom, file = result.get("atom"), result.get("file")
     text = _NOT_OURS.sub("", of_user(str(result.get("text") or ""), own))
@@ -158,7 +158,7 @@ def refusal(machine: str, result: Mapping[str, Any], own: Mapping[str, Path]) ->
 
 
 def of_user(text: str, own: Mapping[str, Path]) -> str:
-    """A text in which files of the sandbox have the names that their user knows."""
+    """A text in which paths of the sandbox are replaced by the user's."""
     if not own:
         return text
     names = "|".join(re.escape(name) for name in sorted(own, key=len, reverse=True))

@@ -213,7 +213,7 @@ def step_failed(step: str, status: int, log: Path, text: str) -> SeedError:
     full = says_full(text)
     return SeedError(
         f"{step} ended with status {status}",
-        todo=f"{'free some room, or use another --store; ' if full else ''}read {log}",
+        todo=f"{'free some space, or use another --store; ' if full else ''}read {log}",
         detail=text,
         status=Exit.HOST if full else Exit.FAILED,
     )
