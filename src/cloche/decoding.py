@@ -1,6 +1,6 @@
-"""What decoders of JSON raise for bad input. Ground floor.
+"""The exceptions that JSON decoders raise for bad input.
 
-Every text from outside may be nested too deeply, or not be UTF-8, as well as malformed.
+Untrusted text may be malformed, nested too deeply, or not UTF-8.
 """
 
 from __future__ import annotations

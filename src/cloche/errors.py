@@ -1,8 +1,8 @@
-"""The one base of all errors that have a known cause, and the statuses they end with.
+"""The base class of all errors with a known cause, and the exit statuses.
 
-A room has one class of errors in its own ``errors`` module, and a subclass only where somebody
-catches it or uses its data. What is said in several places is a function there that returns an
-error. Only the command line joins the parts into the line that a person reads.
+A room has one class of errors in its own ``errors`` module, and a subclass only if it is caught or
+its data are used. An error raised in several places is made by a function there. Only the command
+line joins the parts into the line that the user reads.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from typing import Any
 class Exit(IntEnum):
     """Exit statuses of the command line.
 
-    ``FAILED``: the work was tried and did not succeed (a build, a download, a check); trying again,
-    or mending a package, may help. ``BAD_INPUT``: what was asked for, written, named or pinned is
-    wrong, here and on every other host. ``HOST``: this machine cannot do it now: a program, a
-    right, a feature of the kernel or room is missing, or somebody else is in the way.
+    ``FAILED``: the work did not succeed (a build, a download, a check); trying again, or fixing a
+    package, may help. ``BAD_INPUT``: an option, file, name or pin is wrong, on every host.
+    ``HOST``: this host cannot do it now: it lacks a program, permission, kernel feature or disk
+    space, or another process is in the way.
     """
 
     DONE = 0
@@ -31,12 +31,12 @@ class Exit(IntEnum):
 
 
 class ClocheError(Exception):
-    """A failure with a known cause, in the parts of the line that a person reads.
+    """A failure with a known cause, in the parts of the line that the user reads.
 
     ``what`` says what is wrong, in one clause without a full stop; ``where`` is a file with its
-    line, a package, a step; ``todo`` is the next step for the reader; ``detail`` has further lines
-    worth showing as they are: Portage's own words, the end of a log. ``status`` is the class's,
-    unless the error has one of its own.
+    line, a package, a step; ``todo`` is what the user can do; ``detail`` has further lines to show
+    verbatim: Portage's output, the end of a log. ``status`` is the class's, unless the error has
+    its own.
     """
 
     status: Exit = Exit.BAD_INPUT
@@ -105,20 +105,20 @@ _FULL_WORDS = ("No space left on device", "Disk quota exceeded")  # strerror(3),
 
 
 def is_full(error: BaseException) -> bool:
-    """True when an error says that a file system has no room left; SQLite says it in words."""
+    """True if an error means that a file system is full; SQLite only has a message for it."""
     return (isinstance(error, OSError) and error.errno in FULL) or "disk is full" in str(error)
 
 
 def says_full(words: str) -> bool:
-    """True when a program's own words say that a file system has no room left."""
+    """True if a program's output says that a file system is full."""
     return any(each in words for each in _FULL_WORDS)
 
 
 def host_trouble(error: Exception, place: str | None = None, *, full: bool = False) -> ClocheError:
-    """What the operating system, or SQLite, refused, where nobody has a better word for it.
+    """The error for an exception of the operating system or SQLite without a more specific one.
 
-    ``place`` stands for the file where the system names none; ``full`` says that there is no room
-    although the error does not.
+    ``place`` is used if the exception names no file; ``full`` says that the disk is full although
+    the exception does not.
     """
     full = full or is_full(error)
     what, todo = str(error) or type(error).__name__, None
@@ -129,7 +129,7 @@ def host_trouble(error: Exception, place: str | None = None, *, full: bool = Fal
     if full:
         todo = NO_ROOM
     elif isinstance(error, PermissionError):
-        todo = "see whom it belongs to; a store is used by one user alone"
+        todo = "check its owner; a store belongs to a single user"
     name = getattr(error, "filename", None)
     if isinstance(name, bytes):
         name = os.fsdecode(name)

@@ -109,8 +109,8 @@ ERRORS = {
     "system": (
         PermissionError(13, "Permission denied", b"/some/file"),
         3,
-        ["cloche: /some/file: Permission denied; see whom it belongs to; "
-         "a store is used by one user alone"],
+        ["cloche: /some/file: Permission denied; check its owner; "
+         "a store belongs to a single user"],
     ),
     "full": (
         OSError(28, "No space left on device", "/f"),

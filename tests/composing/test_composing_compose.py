@@ -226,5 +226,5 @@ def test_what_portage_refuses_names_every_pair(top):
 def test_what_else_fails_is_not_a_collision(top):
     shelf = Shelf(top, a=("x",), b=("x",))
     shelf.error = no_room("b", "merge", "/", 0, 1)
-    with pytest.raises(StepError, match="no room left in /"):
+    with pytest.raises(StepError, match="no space left in /"):
         shelf.compose()

@@ -155,7 +155,7 @@ def test_a_daemon_survives_nowhere(faulty: Faulty) -> None:
     assert done.returncode == 0, done.stderr
     assert time.monotonic() - began < 60  # nobody waits for them
     for phase in ("compile", "merge"):
-        left = f"bad/daemon-1: phase {phase} left processes running, now ended: "
+        left = f"bad/daemon-1: phase {phase} left processes running, ended now: "
         assert re.search(f"{left}.*faults-daemon 3600", done.stderr), done.stderr
     log = store.cloche("log", "bad/daemon", cwd=project, check=True).stdout
     assert "the daemon runs" in log

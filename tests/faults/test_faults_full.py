@@ -40,7 +40,7 @@ def test_an_ebuild_that_fills_the_disk_is_stopped_before_it_is_full(small: Store
     done = small.cloche("build", "fills", cwd=where)
     line = said(done, 3)
     assert "bad/fills-1" in line
-    assert f"no room left in {small.path}" in done.stderr
+    assert f"no space left in {small.path}" in done.stderr
     assert "free some space, or `cloche store gc`" in done.stderr
     assert settled(small) == []
     assert list((small.path / "tmp").iterdir()) == []
@@ -59,7 +59,7 @@ def test_a_full_disk_is_told_and_the_next_run_goes_on(small: Store, left: int) -
     fill(filler, left)
     done = small.cloche("build", "tight", cwd=where)
     line = said(done, 3)
-    assert "no room left" in done.stderr or "No space left" in done.stderr or "full" in line
+    assert "no space left" in done.stderr or "No space left" in done.stderr or "full" in line
     assert "free some space" in done.stderr
     assert settled(small) == []
     filler.unlink()

@@ -100,7 +100,7 @@ def host_files() -> list[tuple[str, str, int]]:
     [
         ("link", "the guest left no package named 'link-1-1.gpkg.tar'"),
         ("channel", "exit status 137"),
-        ("log", "phase setup: the log grew over 1024 MiB"),
+        ("log", "phase setup: the log exceeded 1024 MiB"),
         ("kept", "signal 9"),
     ],
 )

@@ -54,7 +54,7 @@ def test_what_a_limit_ends_is_told_with_the_limit(
     machine.write_text(machine.read_text() + '\n[limits]\nmemory = "12M"\n')
     told = store.cloche("plan", "tiny", cwd=place)
     assert told.returncode != 0
-    assert "[limits] memory gives it (12 MiB)" in told.stderr
+    assert "[limits] memory allows (12 MiB)" in told.stderr
 
 
 def test_a_shell_says_as_shells_do_that_there_is_no_such_command(root_seeded: Store) -> None:

@@ -51,7 +51,7 @@ def _ended_pid() -> int:
 
 def test_what_was_killed_under_a_limit_names_it() -> None:
     limits = Limits(memory=64 << 20)
-    assert "[limits] memory gives it (64 MiB)" in perhaps_memory(Ended(137), limits)
+    assert "[limits] memory allows (64 MiB)" in perhaps_memory(Ended(137), limits)
     assert "[limits] memory" in perhaps_memory(Ended(137, killed=True), limits)
     assert perhaps_memory(Ended(137, timed_out=True), limits) == ""
     assert perhaps_memory(Ended(1), limits) == ""

@@ -53,11 +53,11 @@ WRONG = {
     "short": (distfile(content=CONTENT + b"!"), "6 bytes, the Manifest has 7"),
     "weak digest right": (
         distfile(BLAKE2B="00" * 64, SHA512=hashlib.sha512(CONTENT).hexdigest()),
-        "BLAKE2B is not what",
+        "BLAKE2B does not match",
     ),
     "strong digest right": (
         distfile(BLAKE2B=hashlib.blake2b(CONTENT).hexdigest(), SHA512="00" * 64),
-        "SHA512 is not what",
+        "SHA512 does not match",
     ),
 }
 

@@ -177,7 +177,7 @@ def test_roots_emerge_is_named_to_another_user_who_follows_his_own(
             time.sleep(0.1)
         alone = ordinary_seeded.cloche("watch", "--pid", str(roots.pid))
         assert alone.returncode == 2
-        assert f"pid {roots.pid} cannot be looked into: it runs as another user" in alone.stderr
+        assert f"the emerge with pid {roots.pid}: it runs as another user" in alone.stderr
 
         three.write_text(EBUILD.format(name="three", depend="app-misc/two", more=""))
         own = started(ordinary_seeded, place / "of-ordinary", tiny, "")

@@ -1,1 +1,1 @@
-"""Putting layers into one root such that each is what Portage makes of its package there."""
+"""Composes layers into one root such that each is what a merge in that root would give."""

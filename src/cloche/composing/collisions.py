@@ -1,8 +1,8 @@
-"""Files that two packages of one root own: Portage refuses to merge the second, and so do we.
+"""File collisions: Portage refuses to merge a package over files of another one, and so do we.
 
-Each package is merged over its own run-time closure, so that its merge sees nothing of a package
-that it does not know. This is what Portage would say of it over all that is in a root: the rules of
-``dblink._collision_protect`` with FEATURES=protect-owned, which is Portage's default.
+Each package is merged over its own run-time closure, and its merge does not see other packages.
+This applies Portage's rules to the whole root: ``dblink._collision_protect`` with
+FEATURES=protect-owned, which is Portage's default.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ SHOWN = 3  # files that an error's one line names
 
 
 class CollisionError(ClocheError):
-    """Packages that cannot be in one root; ``found`` has (one, other, paths) for each pair.
+    """Packages cannot be in one root; ``found`` has (one, other, paths) for each pair.
 
-    They own the same files, or one has a file or a link where another one has a directory. Stock
-    emerge refuses to merge the second one of such a pair. ``root`` is "machine NAME", or the id of
-    the package that is built there.
+    They own the same files, or one has a file or link where the other has a directory. emerge
+    refuses to merge the second one. ``root`` is "machine NAME", or the id of the package that is
+    built there.
     """
 
     status = Exit.FAILED
@@ -39,18 +39,18 @@ class CollisionError(ClocheError):
         super().__init__(
             f"file collision of {first} and {second}: {files}{more}",
             where=root,
-            todo="leave one of them out, or mask the files of one with INSTALL_MASK in package.env",
+            todo="leave one of them out, or mask its files with INSTALL_MASK in package.env",
             detail="\n".join(pairs) if more or rest > 0 else None,
         )
 
 
-#: What make.globals gives COLLISION_IGNORE: files that may belong to several packages.
+#: COLLISION_IGNORE of make.globals: files that may belong to several packages.
 IGNORED = ("/lib/modules/*", "*.py[co]", "*$py.class", "*/dropin.cache")
 
 
 @dataclass(frozen=True, slots=True)
 class Owned:
-    """What a package owns, as its CONTENTS names it. ``slot`` is CP:SLOT.
+    """The names that a package owns, as in its CONTENTS. ``slot`` is CP:SLOT.
 
     ``kinds`` gives the kind of each name: "obj", "sym", "dir", "dev" or "fif".
     """
@@ -62,7 +62,7 @@ class Owned:
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """Paths that a package cannot have, as ``other`` is there; it is empty if that is nobody."""
+    """Paths of a package that collide with ``other``, which is empty if no package owns them."""
 
     other: str
     paths: tuple[str, ...]
@@ -77,7 +77,7 @@ def collisions(
     """Why Portage would refuse to merge a package over a root of ``others``; empty if it would not.
 
     Another version of the same slot is replaced: its files do not collide. The others are only
-    asked for where something is in the way.
+    read if something is in the way.
     """
     places = Places(look)
     files = {name: kind for name, kind in package.kinds.items() if kind in ("obj", "sym")}
@@ -109,7 +109,7 @@ def _taken(places: Places, name: str) -> str | None:
 
 
 def _owns(package: Owned, real: str | None, places: Places) -> bool:
-    """Whether one of the package's names leads there."""
+    """Whether one of the package's names leads to that path."""
     if real is None:
         return False
     if real in package.kinds:
@@ -121,7 +121,7 @@ def _owns(package: Owned, real: str | None, places: Places) -> bool:
 
 
 def is_ignored(path: str, patterns: Sequence[str]) -> bool:
-    """As Portage matches COLLISION_IGNORE: a pattern, or all below a directory that it names."""
+    """Match as COLLISION_IGNORE does: a pattern, or all below a directory that it names."""
     return any(
         fnmatch.fnmatchcase(path, pattern) or path.startswith(f"{pattern.rstrip('/')}/")
         for pattern in patterns
@@ -129,13 +129,13 @@ def is_ignored(path: str, patterns: Sequence[str]) -> bool:
 
 
 def ignored_by(packages: Iterable[Package]) -> tuple[str, ...]:
-    """The patterns of COLLISION_IGNORE that packages have; Portage's own where none says any."""
+    """The packages' COLLISION_IGNORE patterns; Portage's default if none has any."""
     said = [package.environment.get("COLLISION_IGNORE") for package in packages]
     words = {word for text in said if text is not None for word in text.split()}
     return tuple(sorted(words)) if words else IGNORED
 
 
 def owned(layer: Layer, package: Package) -> Owned:
-    """What a package's layer says that it owns."""
+    """What a package owns according to its layer."""
     kinds = {name: kind for kind, name in contents(layer.path, package.cpv)}
     return Owned(package.id, f"{package.cp}:{package.slot}", kinds)

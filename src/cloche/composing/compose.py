@@ -1,11 +1,11 @@
-"""Putting layers into one root such that each is what Portage makes of its package in that root.
+"""Composes layers into one root such that each is what a merge in that root would give.
 
-Each package is merged over its own run-time closure. Beside others its layer may be wrong: what a
-hook writes (``/etc/passwd``, an index) no package owns, so a layer holds it whole and would hide
-what another one says there; what is installed through another one's link lies elsewhere;
-a directory may have another mode there. Then the package is merged once more, over that other
-package as well. Such a layer is made for these roots alone. Where Portage refuses to merge it
-there, the packages cannot be in one root (see `collisions`).
+Each package is merged over its own run-time closure. Beside other packages its layer may be wrong:
+a file that hooks write (``/etc/passwd``, an index) is in the layer as a whole and would hide
+another package's changes; a file installed through another package's link lies elsewhere; a
+directory may have another mode. Then the package is merged again, over that other package as well.
+Such a layer is only used in these roots. If Portage refuses the merge, the packages cannot be in
+one root (see `collisions`).
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from cloche.plan.depgraph import Package
 from cloche.plan.plan import Plan
 from cloche.tasks.errors import StepError
 
-#: Phases (of DEFINED_PHASES) that can write to a root behind CONTENTS.
+#: Phases (of DEFINED_PHASES) that can write to a root without an entry in CONTENTS.
 HOOKS = frozenset({"setup", "preinst", "postinst", "prerm", "postrm"})
 
-#: What Portage says when it does not merge a package over what is there.
+#: Portage's messages when it refuses to merge over existing files.
 REFUSED = "NOT merged"
 
 Refused = tuple[str, str, tuple[str, ...]]
 LayerOf = Callable[[str], Layer]
-#: Merges a package once more over these layers; the last argument says what is contested.
+#: Merges a package again over these layers; the last argument lists the contested names.
 Again = Callable[[Package, Sequence[Layer], Sequence[str]], Layer]
 
 
@@ -39,10 +39,10 @@ Again = Callable[[Package, Sequence[Layer], Sequence[str]], Layer]
 class Composer:
     """Composes roots of one plan.
 
-    ``layer_of`` gives the layer that a package has by itself; ``base`` is what lies under all of
-    them. ``seed`` are parts of the seed that a root has besides, each with a label of its own, and
-    ``saw`` gives those that a package's merge saw. With ``any_hook`` packages without hooks of
-    their own may write to any file, too: the user's bashrc does so for them.
+    ``layer_of`` gives a package's own layer; ``base`` are the layers below all others. ``seed`` are
+    additional parts of the seed in a root, each with its own label, and ``saw`` gives those that a
+    package's merge saw. With ``any_hook`` packages without hooks may also write to any file, by the
+    user's bashrc.
     """
 
     plan: Plan
@@ -61,13 +61,13 @@ class Composer:
 
     @cached_property
     def rank(self) -> Mapping[str, int]:
-        """The place of each package in merge order."""
+        """The position of each package in merge order."""
         return {package.id: place for place, package in enumerate(self.plan.packages)}
 
     def compose(self, names: Sequence[str], where: str = "") -> tuple[Layer, ...]:
-        """Layers of the packages ``names`` (in merge order) such that each knows of those below it.
+        """Layers of the packages ``names`` (in merge order), each right over those below it.
 
-        Raises CollisionError with all that Portage would refuse; ``where`` names the root.
+        Raises CollisionError with all collisions; ``where`` names the root.
         """
         for part in self.seed:
             self.contests.learn(part)
@@ -78,7 +78,7 @@ class Composer:
             return tuple(alone.values())
         changed: dict[str, set[str]] = {}  # of those composed: what was merged again, over what
         for name in names:
-            # Asked anew for each: one that was merged again may be in the way at its new place.
+            # Checked for each anew: a package merged again may have other paths.
             free = self.contests.all_free((alone[name],))
             if free and changed.keys().isdisjoint(self.plan.visible[name].merge):
                 composed[name] = alone[name]
@@ -89,7 +89,7 @@ class Composer:
                 if REFUSED not in error.what:
                     raise
                 found = self._refusals(self.packages[name], composed)
-                if not found and not refused:  # after one, others may only follow from it
+                if not found and not refused:  # later ones may only be consequences
                     raise
                 refused += [(each.other or "the seed", name, each.paths) for each in found]
                 layer, over = alone[name], set()
@@ -107,9 +107,9 @@ class Composer:
         composed: Mapping[str, Layer],
         seen: Collection[str] | None = None,
     ) -> dict[str, frozenset[str]]:
-        """What of this root is in a layer's way, which was merged over ``seen``: the names.
+        """The names that contest a layer in this root; it was merged over ``seen``.
 
-        At first it has seen the package's own closure, unless that is another one in this root.
+        At first that is the package's own closure, unless the closure differs in this root.
         """
         own = self.plan.visible[package.id].merge
         ways = self._ways(package, layer, composed, seen)
@@ -134,7 +134,7 @@ class Composer:
         return rivals
 
     def _refusals(self, package: Package, composed: Mapping[str, Layer]) -> list[Collision]:
-        """Why Portage does not merge a package over this root, in the packages' names."""
+        """Why Portage refuses to merge a package over this root."""
         return collisions(
             owned(self.layer_of(package.id), package),
             (owned(below, self.packages[name]) for name, below in composed.items()),
@@ -149,16 +149,16 @@ class Composer:
         changed: Mapping[str, Collection[str]],
         where: str,
     ) -> tuple[Layer, set[str]]:
-        """The package's layer over those below it, merged again where it has to be, and over what.
+        """The package's layer over those below it, merged again if necessary, and over what.
 
-        Over another one's links it gets to other places, where further ones may be in its way.
-        Who owns those is only seen with the links: what was ``changed`` comes with what lay
-        beneath it.
+        Over another package's links its files get to other paths, where further packages may be in
+        the way. Their owners are only found with the links: what was ``changed`` comes with what
+        lay beneath it.
         """
         layer = self.layer_of(package.id)
         rivals = self._rivals(package, layer, composed)
         own = self.plan.visible[package.id].merge
-        # What it says of its own (a user's group by its number) may have become another since.
+        # Its own references (a user's group by its number) may have changed since.
         moved = (
             self._hooks(package)
             and any(n in composed and composed[n].id != self.layer_of(n).id for n in own)
@@ -184,12 +184,12 @@ class Composer:
     def _beneath(
         self, over: Collection[str], composed: Mapping[str, Layer], where: str
     ) -> tuple[Layer, ...]:
-        """What a package is merged over again: of the seed, and of the plan in merge order."""
+        """What a package is merged over again: layers of the seed and the plan, in merge order."""
         parts = tuple(part for part in self.seed if part.label in over)
         names = sorted(self.rank.keys() & set(over), key=self.rank.__getitem__)
         if composed.keys() >= set(names):
             return (*parts, *(composed[name] for name in names))
-        # What a package needs for its merge alone is no part of this root.
+        # What a package only needs for its merge is not part of this root.
         return (*parts, *self.compose(names, where))
 
     def _ways(
@@ -199,7 +199,7 @@ class Composer:
         composed: Mapping[str, Layer],
         seen: Collection[str] | None,
     ) -> Ways:
-        """What the package's paths led through; of its closure, as it was and as it is here."""
+        """What the package's paths lead through, in its closure's old and present layers."""
         if not self.contests.indirect(layer):
             return NO_WAYS
         own = self.plan.visible[package.id].merge
@@ -222,9 +222,9 @@ class Composer:
 
 @lru_cache(maxsize=1 << 16)
 def _contested(upper: Layer, lower: Layer, ways: Ways, hooks: bool) -> frozenset[str]:
-    """The names for which a package is merged again over another one that it did not see.
+    """The names that require merging a package again over another one that it did not see.
 
-    A file of its own over one that nobody owns is no reason: Portage puts it in that one's place.
+    A package's file over one without an owner is not among them: Portage replaces the latter.
     """
     up, low = footprint(upper), footprint(lower)
     files = low.others | low.owned
@@ -244,7 +244,7 @@ def _contested(upper: Layer, lower: Layer, ways: Ways, hooks: bool) -> frozenset
 
 @lru_cache(maxsize=4096)
 def _ways(layer: Layer, under: tuple[Layer, ...]) -> Ways:
-    """What lies between a package's names and where its files got to over these layers."""
+    """The links between a package's names and the real paths of its files over these layers."""
     places = Places(look_into(under))
     for name in footprint(layer).indirect:
         places.directory(name)

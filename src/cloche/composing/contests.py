@@ -1,8 +1,8 @@
-"""Which layers are in each other's way: they have a name in common that both do not own alike.
+"""An index of names, which finds layers that contest each other: that share other than directories.
 
-Most layers share nothing but directories. This index says so at the cost of one look at each layer,
-however many roots they are part of. What it found is remembered with the machine, so that a plan
-whose packages are all done looks at no layer.
+Most layers only share directories. The index reads each layer once, however many roots it is part
+of. Its results are stored with the machine, so that a plan whose packages are all done reads no
+layer.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ KIND = "contests-2"  # of the action; another number whenever something else is 
 
 
 class Ways(NamedTuple):
-    """Names that a package's paths lead through beside those of its layer; see `Places`."""
+    """Names that a package's paths lead through besides those of its layer; see `Places`."""
 
     hinges: frozenset[str] = frozenset()
     passed: frozenset[str] = frozenset()
@@ -31,7 +31,7 @@ NO_WAYS = Ways()
 
 
 class Known(msgspec.Struct, frozen=True):
-    """What was found for a layer: parts of its `Footprint`, and ids of the layers in its way."""
+    """The results for a layer: parts of its `Footprint`, and ids of the layers that contest it."""
 
     indirect: frozenset[str]
     contested: frozenset[str]
@@ -39,9 +39,9 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class Memory(msgspec.Struct, frozen=True):
-    """What an earlier run found: for each layer, and for each name that was asked for in `Ways`.
+    """The results of an earlier run, for each layer, and for each name looked up for `Ways`.
 
-    Of a name it is the ids of the layers that have it as a directory, and otherwise.
+    For a name: the ids of the layers that have it as a directory, and those that have it otherwise.
     """
 
     layers: dict[str, Known] = {}
@@ -49,9 +49,9 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 class Contests:
-    """An index of names. Layers are added when they are first asked for; any thread may ask.
+    """An index of names. Layers are added on first use. Safe to use from several threads.
 
-    As long as the ``memory`` knows all that is asked for, no layer is read.
+    As long as the ``memory`` has all answers, no layer is read.
     """
 
     def __init__(self, memory: Memory | None = None) -> None:
@@ -72,7 +72,7 @@ class Contests:
         self._others: dict[int, list[str]] = {}
 
     def of(self, layer: Layer, ways: Ways = NO_WAYS) -> set[str]:
-        """Ids of the layers known so far that may be in the way of this one, or it of them."""
+        """Ids of the layers known so far that may contest this one."""
         names = ways.hinges | ways.passed
         self.learn(layer)
         with self._lock:
@@ -89,9 +89,9 @@ class Contests:
             return found
 
     def all_free(self, layers: Collection[Layer]) -> bool:
-        """Whether none of the layers known so far contests one of these, in any root.
+        """Whether no layer known so far contests any of these, in any root.
 
-        All of them are known before the first is asked for.
+        All of them are added before the first lookup.
         """
         ids = {layer.id for layer in layers}
         if not ids <= self._layers.keys():
@@ -124,7 +124,7 @@ class Contests:
                 self._read_all()
 
     def memory(self) -> Memory | None:
-        """What there is to remember of all layers that were asked for; None if nothing is new."""
+        """The results for all layers that were looked up; None if nothing is new."""
         with self._lock:
             if not self._live:
                 return None
@@ -135,7 +135,7 @@ class Contests:
             return Memory(layers, {name: self._at(name) for name in self._asked})
 
     def _at(self, name: str) -> tuple[frozenset[str], frozenset[str]]:
-        """Ids of the layers that have a name as a directory, and of all others that have it."""
+        """Ids of the layers that have a name as a directory, and those that have it otherwise."""
         if not self._live:
             return self._memory.names[name]
         number = hash(name)
@@ -143,7 +143,7 @@ class Contests:
         return directories, frozenset(self._others.get(number, ()))
 
     def _read_all(self) -> None:
-        """Go on with an index of one's own, of all layers that were asked for so far."""
+        """Read all layers that were looked up so far, and stop using the memory."""
         if not self._live:
             self._live, self._contested = True, set()
         for id, layer in self._layers.items():
@@ -183,7 +183,7 @@ class Contests:
 
 
 def recalled(store: Store, machine: str) -> Contests:
-    """The index of a machine, with what its last build found."""
+    """The index of a machine, with the results of its last build."""
     action = store.last_action(KIND, machine)
     blob = action.outputs["contests"] if action else None
     if blob is None or not store.has_blob(blob):
@@ -195,7 +195,7 @@ def recalled(store: Store, machine: str) -> Contests:
 
 
 def remember(store: Store, machine: str, contests: Contests) -> str | None:
-    """Keep what an index found for `recalled`; give the id of the blob, which has to be pinned."""
+    """Store an index's results for `recalled`; return the blob's id, which must be pinned."""
     memory = contests.memory()
     if memory is None:
         action = store.last_action(KIND, machine)

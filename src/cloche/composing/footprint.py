@@ -1,7 +1,7 @@
-"""What a package's layer holds, by name: what another package's layer can be in the way of.
+"""The names of a package's layer, by which conflicts between layers are found.
 
-Names are paths relative to the root, without a leading slash. A layer is read once; what two layers
-have to do with each other is decided from their names alone.
+Names are paths relative to the root, without a leading slash. A layer is read once; conflicts
+between two layers are decided by names alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cloche.store.tree import read_file
 VDB = "var/db/pkg"
 NAME_MAX = 256  # bytes: more than a name can have (limits.h)
 
-# As `parse_contents` reads them; all lines of a machine are read here, so it has to be quick.
+# As `parse_contents`, but faster: all lines of a machine are read here.
 _LINE = re.compile(
     r"^(?:dir /(.+)|obj /(.+) \S+ \S+|sym /(.+) -> .+ \S+|(?:fif|dev) /(.+))$", re.MULTILINE
 )
@@ -37,11 +37,11 @@ class Footprint:
 
     ``directories`` and ``others`` are the layer's own, ``others`` being all that is not a
     directory, whiteouts included. ``owned`` are the paths in CONTENTS that are not directories, as
-    the ebuild wrote them: through a link they lead elsewhere. What no package owns is ``written``,
-    or taken away, by hooks. ``indirect`` are the directories of CONTENTS that the layer does not
-    have under that name: they were there, or a link leads there; all of them, where Portage put
-    something aside. ``astray`` are the last parts of owned paths in such directories. ``gone`` are
-    the whiteouts: what was there when the package was merged, and is there no longer.
+    the ebuild wrote them: through a link they lead elsewhere. Names without an owner are
+    ``written``, or removed, by hooks. ``indirect`` are the directories of CONTENTS that the layer
+    does not have under that name, as they existed, or a link leads there; all of them, if Portage
+    made a backup of something. ``astray`` are the last parts of owned paths in such directories.
+    ``gone`` are the whiteouts: what the merge of the package removed.
     """
 
     directories: Mapping[str, Attributes]
@@ -53,7 +53,7 @@ class Footprint:
     gone: frozenset[str] = frozenset()
 
     def may_own(self, name: str) -> bool:
-        """Whether a name may be the package's own, also where a link leads there."""
+        """Whether the package may own a name, also through a link."""
         return name in self.owned or name.rpartition("/")[2] in self.astray
 
 
@@ -79,7 +79,7 @@ def footprint(layer: Layer) -> Footprint:
                 if not plain and is_whiteout(item.stat(follow_symlinks=False)):
                     gone.add(name)
     above, owned = _claimed(layer)
-    # Where Portage put aside what was in its way, another root may have something else there.
+    # Where Portage made a backup, another root may have something else.
     aside = any(map(_ASIDE.search, others)) or any(map(_ASIDE.search, directories))
     indirect = frozenset((above if aside else above - directories.keys()) - {""})
     parts = (name.rpartition("/") for name in owned)
@@ -110,7 +110,7 @@ def _claimed(layer: Layer) -> tuple[set[str], set[str]]:
 
 
 def contents(tree: Path, cpv: str) -> Iterator[tuple[str, str]]:
-    """Pairs of kind and name, as CONTENTS of a package in a tree's VDB has them."""
+    """Pairs of kind and name from a package's CONTENTS in a tree's VDB."""
     for line in parse_contents(read_contents(tree, cpv)):
         name = os.fsdecode(line.path.strip(b"/"))
         if _is_name(name):
@@ -121,7 +121,7 @@ def read_contents(tree: Path, cpv: str) -> bytes:
     """The CONTENTS of a package in a tree's VDB, without following a link; empty without one."""
     try:
         return read_file(tree, os.fsencode(f"{VDB}/{cpv}/CONTENTS"))
-    except OSError:  # hooks can put anything in its place
+    except OSError:  # hooks can replace it by anything
         return b""
 
 
@@ -142,7 +142,7 @@ def _directories(place: str | Path) -> Iterator[os.DirEntry[str]]:
 
 
 def _is_name(name: str) -> bool:
-    """Whether a path from CONTENTS can be one: an ebuild's hooks may have written that file."""
+    """Whether a path from CONTENTS is valid: an ebuild's hooks may have written that file."""
     return "\0" not in name and all(
         part not in ("", ".", "..") and len(os.fsencode(part)) < NAME_MAX
         for part in name.split("/")

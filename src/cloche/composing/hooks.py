@@ -1,8 +1,8 @@
-"""What the merge of one package did to files that another one owns, or took from the seed.
+"""Finds what hooks changed or removed of other packages' files, or of the seed.
 
-Portage lets a hook do anything to the root. In a layer it shows: a file, or the mark that one is
-gone, at a name that by its CONTENTS belongs to another package. An entry of the VDB belongs to its
-package, too; without it that package is not installed.
+Portage lets hooks do anything to the root. A layer shows it: it has a file or a whiteout at a name
+that belongs to another package by its CONTENTS. A VDB entry also belongs to its package, which is
+not installed without it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from cloche.tasks.errors import (
     StepError,
 )
 
-#: Portage's least CONFIG_PROTECT and its mask: hooks and people are expected to edit these files.
+#: Portage's default CONFIG_PROTECT and mask: hooks and users are expected to edit these files.
 PROTECTED, MASKED = "etc/", "etc/env.d/"
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """Names that the merge of ``culprit`` changed or took away; all of them are ``victim``'s."""
+    """Names of ``victim`` that the merge of ``culprit`` changed or removed."""
 
     culprit: str
     victim: str
@@ -36,14 +36,14 @@ class Change:
 
     @property
     def uninstalled(self) -> bool:
-        """Whether the entry of the VDB is gone that makes the victim an installed package."""
+        """Whether the victim's VDB entry is gone, so that it is not installed."""
         entry = f"{VDB}/{self.victim}"
         lost = (entry, f"{entry}/CONTENTS", entry.rpartition("/")[0], VDB)
         return any(name in lost for name in self.removed)
 
     @property
     def text(self) -> str:
-        """One clause that says so."""
+        """The change as one clause."""
         if self.uninstalled:
             return f"removes the VDB entry of {self.victim}"
         parts = (("alters", self.altered), ("removes", self.removed))
@@ -54,7 +54,7 @@ class Change:
 def changes(
     packages: Sequence[Package], layers: Sequence[Layer], contests: Contests
 ) -> list[Change]:
-    """All such changes among the packages of a root, composed, in merge order."""
+    """All such changes among the packages of a composed root, in merge order."""
     found = []
     for place, (package, layer) in enumerate(zip(packages, layers, strict=True)):
         near = contests.of(layer)
@@ -73,9 +73,9 @@ def losses(
     bottom: Sequence[Layer],
     contests: Contests,
 ) -> list[Change]:
-    """What packages took away from the seed, whose layers are ``bottom``, in merge order.
+    """What packages removed from the seed, whose layers are ``bottom``, in merge order.
 
-    What an installed package of the seed had, in whose place a package came, is not among it.
+    Without the files of installed packages of the seed that were replaced.
     """
     found = []
     for package, layer in zip(packages, layers, strict=True):
@@ -95,7 +95,7 @@ def _has(name: str, layer: Layer) -> bool:
 
 
 def _replaced(gone: Iterable[str], bottom: Sequence[Layer]) -> set[str]:
-    """The names of those packages in the seed's VDB whose entries are gone."""
+    """The files of those packages in the seed's VDB whose entries are gone."""
     lost = [f"{name}/" for name in gone if name.startswith(f"{VDB}/")]
     return {
         name
@@ -107,23 +107,23 @@ def _replaced(gone: Iterable[str], bottom: Sequence[Layer]) -> set[str]:
 
 
 def refuse(changed: Sequence[Change], *, strict: bool) -> None:
-    """Raise StepError where a package is no longer installed, or, if ``strict``, for any change."""
+    """Raise StepError if a package is no longer installed, or, with ``strict``, for any change."""
     bad = [each for each in changed if strict or each.uninstalled]
     if bad:
         raise StepError(
             bad[0].culprit,
             "merge",
             bad[0].text,
-            todo=f"mend the hooks (pkg_postinst and the like) of {bad[0].culprit}",
+            todo=f"fix the hooks (pkg_postinst and the like) of {bad[0].culprit}",
             detail="\n".join(f"{each.culprit} {each.text}" for each in bad) if bad[1:] else None,
         )
 
 
 @lru_cache(maxsize=4096)
 def _changed(upper: Layer, lower: Layer) -> tuple[str, ...]:
-    """Names of the upper layer's that the lower one's package owns, and the upper one's does not.
+    """Names of the upper layer that the lower layer's package owns, and its own package does not.
 
-    Of a directory that is gone it is the directory.
+    For a removed directory, the directory itself.
     """
     up, low = footprint(upper), footprint(lower)
     files = {name for name in low.others & up.others if low.may_own(name)} | low.owned

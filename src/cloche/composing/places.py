@@ -1,4 +1,4 @@
-"""Where paths lead in a root: every link on the way followed, as the kernel does it."""
+"""Resolves paths in a root, following all links as the kernel does."""
 
 from __future__ import annotations
 
@@ -24,16 +24,15 @@ class Found:
 
 
 Look = Callable[[str], Found | None]
-"""What a root has under a name that has no link before its last part."""
+"""Looks up a name in a root; only its last part may be a link."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
     """Where a path leads.
 
-    ``real`` is its name with all links before the last part followed; None where there is nothing
-    on the way, or where something that is not a directory is in the way: ``blocked`` is the first
-    part of the path at which that shows, as it is spelled.
+    ``real`` is its name with all links before the last part resolved; None if a directory on the
+    way is missing, or is something else: then ``blocked`` is the path up to that part, as spelled.
     """
 
     real: str | None
@@ -41,10 +40,10 @@ class Place:
 
 
 class Places:
-    """Follows the paths of one root; remembers the directories that it went through.
+    """Resolves paths of one root, and remembers what they lead through.
 
-    ``hinges`` are, by their real names, the links that some path led through, and what is missing
-    behind one: anything else there would lead elsewhere. ``passed`` are all other names.
+    ``hinges`` are, by their real names, the links on some path, and what is missing behind one:
+    anything else there would change the result. ``passed`` are all other names.
     """
 
     def __init__(self, look: Look) -> None:

@@ -1,1 +1,1 @@
-"""Single steps of a plan, carried out with a store and an engine; nothing here knows of plans."""
+"""Single steps, run with a store and an engine, independent of plans."""

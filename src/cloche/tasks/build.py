@@ -26,16 +26,16 @@ from cloche.tasks.worker import Worker, make_directory
 
 PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
 LIVE = "var/lib/cloche/live"
-"""Where a build has a live ebuild's sources: on the overlay, so that eclasses can write there."""
+"""Path of a live ebuild's sources in a build: on the overlay, so that eclasses can write there."""
 
-TAIL = 20_000  # lines of a failed log that are looked through
+TAIL = 20_000  # last lines of a failed log that are searched
 _FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
 
 
 def build(task: BuildTask, worker: Worker) -> Outcome:
     """Build a package over its visible layers; the outcome's "gpkg" is its blob's id.
 
-    Raises StepError; then the root it happened in is kept, if the task says so.
+    Raises StepError; then the root of the failure is kept, if the task says so.
     """
     log = new_log(worker.store, task.cpv, "build")
     worker.bus(Started(package=task.package, step="build", log=str(log)))
@@ -64,7 +64,7 @@ def build(task: BuildTask, worker: Worker) -> Outcome:
 
 
 def jobs(task: BuildTask) -> dict[str, str]:
-    """What differs between hosts and must not matter: how many jobs."""
+    """Variables that differ between hosts and must not change results: the number of jobs."""
     return {"NINJAOPTS": f"-j{task.cores}", "MAKEOPTS": ""}
 
 
@@ -92,9 +92,9 @@ def sandbox_of(
 def build_binds(
     task: BuildTask, worker: Worker, workspace: Path, *, distdir: Path | None = None
 ) -> tuple[Bind, ...]:
-    """Make the directories of a build step in its workspace, and the binds that show them.
+    """Make the directories of a build step in its workspace; return their binds.
 
-    A ``distdir`` of the caller's is shown as it is, and writable.
+    A ``distdir`` of the caller's is bound as it is, writable.
     """
     temporary = make_directory(workspace, "tmp")
     output = make_directory(workspace, "out")
@@ -120,14 +120,14 @@ def package_binds(task: BuildTask, worker: Worker) -> tuple[Bind, ...]:
 
 
 def live_names(live: LiveSources | None, worker: Worker) -> tuple[str, ...]:
-    """What lies in DISTDIR of a live ebuild besides distfiles."""
+    """Names in a live ebuild's DISTDIR besides distfiles."""
     if live is None:
         return ()
     return tuple(sorted(path.name for path in (worker.layer(live.tree).path / LIVE).iterdir()))
 
 
 def taken(directory: Path, name: str, package: str) -> Path:
-    """The guest's file, if it is one: what comes out of a sandbox is untrusted."""
+    """Check and return the path of the guest's file: output of a sandbox is untrusted."""
     path = directory / name
     with contextlib.suppress(OSError):
         if _FILE_NAME.fullmatch(name) and stat.S_ISREG(path.lstat().st_mode):
@@ -143,14 +143,14 @@ def failed(
     result: dict[str, Any],
     log: Path,
 ) -> StepError:
-    """Keep the root of a step that failed, if the task says so; give the error."""
+    """Keep the root of a failed step, if the task says so; return the error."""
     if task.kept_as is not None:
         kept_roots.keep(task, worker.store, step, workspace)
     return step_error(task.package, step, result, log)
 
 
 def step_error(package: str, step: str, result: dict[str, Any], log: Path) -> StepError:
-    """Turn a failed result and its log into an error that says what the log knows."""
+    """Turn a failed result and its log into an error with the lines that matter."""
     phase, text = result.get("phase"), str(result.get("text") or "")
     reason = why_it_died(text) or f"phase {phase}"
     if phase and not reason.startswith(f"phase {phase}"):

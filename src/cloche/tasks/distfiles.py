@@ -1,4 +1,4 @@
-"""Sources: kept in the store under their digest, shown to a step as exactly the files it needs."""
+"""Distfiles: stored under their digest, and linked into a step's DISTDIR as needed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ALGORITHMS = {"BLAKE2B": "blake2b", "SHA512": "sha512", "SHA256": "sha256"}
 
 
 class BadDistfileError(Exception):
-    """A file that is not what the Manifest says; the text says how it differs."""
+    """A file does not match its Manifest; the text says how."""
 
 
 def stored_name(file: Distfile) -> str:
@@ -31,17 +31,17 @@ def stored_name(file: Distfile) -> str:
 
 
 def path_of(store: Store, file: Distfile) -> Path:
-    """Where a distfile lies in the store, if it is there."""
+    """The path of a distfile in the store, whether it exists or not."""
     return store.distfiles / stored_name(file)
 
 
 def missing(store: Store, files: Iterable[Distfile]) -> tuple[Distfile, ...]:
-    """Those that are not in the store."""
+    """The files that are not in the store."""
     return tuple(file for file in files if not path_of(store, file).is_file())
 
 
 def keep(store: Store, source: Path, file: Distfile) -> None:
-    """Take a file, which may be anybody's, into the store, if it is what its Manifest line says.
+    """Copy an untrusted file into the store if it matches its Manifest line.
 
     Raises BadDistfileError.
     """
@@ -59,12 +59,12 @@ def keep(store: Store, source: Path, file: Distfile) -> None:
             raise BadDistfileError(f"{file.name}: {size} bytes, the Manifest has {file.size}")
         for name, digest in wanted.items():
             if hashes[name].hexdigest() != digest:
-                raise BadDistfileError(f"{file.name}: {name} is not what the Manifest has")
+                raise BadDistfileError(f"{file.name}: {name} does not match the Manifest")
         copy.rename(path_of(store, file))
 
 
 def adopt(store: Store, file: Distfile, directories: Iterable[Path]) -> bool:
-    """Take a file from one of the user's own directories, if a right one is there."""
+    """Copy a file from one of the user's own directories, if it is there and right."""
     for directory in directories:
         source = directory / file.name
         if not source.is_file():

@@ -1,7 +1,7 @@
-"""Tasks carried out by an executor: any `concurrent.futures.Executor`, in processes of its own.
+"""Runs tasks by an executor, any `concurrent.futures.Executor`, in other processes.
 
-Each process has a store and an engine of its own. What a task needs is brought there from the store
-of the plan, its home, and what came of it is brought back.
+Each process has its own store and engine. A task's inputs are copied there from the plan's store,
+its home, and the outputs are copied back.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ from cloche.tasks.worker import Worker
 
 
 class Place(msgspec.Struct, frozen=True):
-    """What a process of an executor works with, and the store that has the plan.
+    """What a process of an executor works with, and the plan's store.
 
-    ``cores`` is how many jobs the tasks of one process start between them.
+    ``cores`` is the number of jobs that the tasks of one process share.
     """
 
     store: str
@@ -43,7 +43,7 @@ class Place(msgspec.Struct, frozen=True):
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What comes back: an outcome, or an error as data; events on the way, one JSON line each."""
+    """The result: an outcome, or an error as data; and the events, one JSON line each."""
 
     outcome: Outcome | None = None
     error: dict[str, Any] | None = None
@@ -51,26 +51,26 @@ class Answer(msgspec.Struct, frozen=True):
 
 
 class Submits(Protocol):
-    """What is asked of an executor: `submit` of `concurrent.futures.Executor`."""
+    """The interface of an executor: `submit` of `concurrent.futures.Executor`."""
 
     def submit(
         self, fn: Callable[[bytes, Place], bytes], /, text: bytes, place: Place
     ) -> Future[bytes]:
-        """Let a process of its own call the function."""
+        """Call the function in another process."""
 
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """Carries out tasks of a plan; to be called from several threads.
+    """Runs tasks of a plan. Safe to use from several threads.
 
-    The root of a step that fails is not kept: it would lie in another store.
+    The root of a failed step is not kept: it would lie in another store.
     """
 
     executor: Submits
     place: Place
 
     def __call__(self, task: Task, bus: Bus) -> Outcome:
-        """Carry out a task, as `cloche.tasks.run.run`; events reach ``bus`` when it is done."""
+        """Run a task, as `cloche.tasks.run.run`; events reach ``bus`` when it is done."""
         task = msgspec.structs.replace(task, kept_as=None)
         text = self.executor.submit(carry_out, encode_task(task), self.place).result()
         answer = msgspec.json.decode(text, type=Answer)
@@ -87,10 +87,10 @@ _opening = threading.Lock()
 
 
 def carry_out(text: bytes, place: Place) -> bytes:
-    """Carry out an encoded task in this process; give an encoded `Answer`.
+    """Run an encoded task in this process; return an encoded `Answer`.
 
-    The first call opens store and engine; as an ordinary user it enters the user namespace, which a
-    process with threads cannot.
+    The first call opens store and engine. For an ordinary user it enters the user namespace, which
+    is impossible in a process with threads.
     """
     task, events = decode_task(text), list[str]()
 
@@ -118,7 +118,7 @@ def _opened(place: Place) -> Worker:
 
 
 def _brought_back(outcome: Outcome, source: Store, home: Store) -> Outcome:
-    """Copy what a task made to the store of the plan."""
+    """Copy a task's outputs to the plan's store."""
     ids = outcome.outputs.values()
     bring_trees((id for id in ids if source.has_tree(id)), source, home)
     bring_blobs((id for id in ids if source.has_blob(id)), source, home)
@@ -129,7 +129,7 @@ def _brought_back(outcome: Outcome, source: Store, home: Store) -> Outcome:
 
 
 def _answer_of(error: Exception, source: Store, home: Store) -> Answer:
-    """An error as data, its log copied to the store of the plan."""
+    """An error as data, with its log copied to the plan's store."""
     if isinstance(error, StepError) and error.log:
         error.log = str(bring_log(Path(error.log), source, home))
     return Answer(error=data_of(error))

@@ -1,4 +1,4 @@
-"""What can go wrong with a single step."""
+"""Errors of a single step."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from cloche.errors import NO_ROOM, ClocheError, Exit
 class StepError(ClocheError):
     """A package's step failed. ``reason`` is a clause, ``detail`` the lines of the log that matter.
 
-    ``todo`` is what cures a known cause; where none is given, it is to read the ``log``. ``enter``
-    is the command that opens the root in which the step failed, where that was kept; ``phase`` the
-    ebuild's phase in which it failed, where the step failed by itself.
+    ``todo`` is the cure of a known cause, by default to read the ``log``. ``enter`` is the command
+    that opens the root of the failure, if it was kept; ``phase`` the ebuild's phase that failed, if
+    the step failed by itself.
     """
 
     status = Exit.FAILED
@@ -37,36 +37,36 @@ class StepError(ClocheError):
 
     @property
     def log_command(self) -> str:
-        """What shows the whole log: without a step, `cloche log` takes a build's."""
+        """The command that shows the whole log; without a step, `cloche log` shows a build's."""
         step = f" --step {self.step}" if self.step in ("fetch", "merge") else ""
         return f"cloche log {self.package.split('::')[0]}{step}"
 
 
 class StoppedError(StepError):
-    """A step that was ended because the whole build is being interrupted: no failure of its own."""
+    """A step was ended because the build is being interrupted; it did not fail itself."""
 
     def __init__(self, package: str, step: str) -> None:
         super().__init__(package, step, "interrupted")
 
 
 class GuestError(ClocheError):
-    """A guest script failed, or ended without an answer; ``detail`` are its last words."""
+    """A guest script failed, or ended without an answer; ``detail`` is the end of its log."""
 
     status = Exit.FAILED
 
 
 def missing_distfile(package: str, *files: str) -> StepError:
-    """Sources that are not here, and may not be fetched."""
-    reason = f"not here and --offline: {', '.join(files)}"
+    """Sources are not in the store, and may not be fetched."""
+    reason = f"not in the store, and --offline: {', '.join(files)}"
     return StepError(package, "fetch", reason, todo="run once without --offline")
 
 
 def no_room(package: str, step: str, path: str, free: int, reserve: int) -> StepError:
-    """The file system of the store, ``path``, has no room left; ``free``, ``reserve``: bytes."""
+    """The store's file system, ``path``, is full; ``free`` and ``reserve`` in bytes."""
     return StepError(
         package,
         step,
-        f"no room left in {path} ({free >> 20} MiB free, {reserve >> 20} kept)",
-        todo=f"{NO_ROOM}; `[store] reserve` in cloche.toml says how much is kept free",
+        f"no space left in {path} ({free >> 20} MiB free, {reserve >> 20} reserved)",
+        todo=f"{NO_ROOM}; `[store] reserve` in cloche.toml sets the reserve",
         status=Exit.HOST,
     )

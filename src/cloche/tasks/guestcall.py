@@ -1,4 +1,4 @@
-"""Calling a guest script in a sandbox: request in, events and a result out."""
+"""Calls a guest script in a sandbox: request in, events and a result out."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from cloche.tasks.errors import (
 
 GUEST = Path(__file__).resolve().parent.parent / "guest"
 
-# The whole environment of a guest. Nothing of the caller's comes in.
+# The whole environment of a guest; nothing of the caller's is passed on.
 ENVIRONMENT: Mapping[str, str] = {
     "PATH": "/run/cloche/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "HOME": "/root",
@@ -38,7 +38,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "PYTHONDONTWRITEBYTECODE": "1",
 }
 
-LONGEST_LOG = 1 << 30  # bytes of a step's log; more is somebody's malice
+LONGEST_LOG = 1 << 30  # bytes of a step's log; the step that writes more fails
 LONGEST_LINE = 256 << 20  # bytes; a resolution of some thousand packages is one line
 
 Message = dict[str, Any]
@@ -48,7 +48,7 @@ Message = dict[str, Any]
 class Call:
     """One run of a guest script. ``workspace`` is a directory of the caller's for small files.
 
-    ``package`` is the id of the package it is for, by which a person may stop it.
+    ``package`` is the id of its package, by which the user may stop it.
     """
 
     script: str
@@ -62,7 +62,7 @@ class Call:
 
 
 class Running:
-    """Sandboxes that run now, so that an interrupt or a person can end them all, or a package's."""
+    """Running sandboxes, so that an interrupt or the user can end all of them, or a package's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -72,12 +72,12 @@ class Running:
 
     @property
     def stopped(self) -> bool:
-        """True once everything is being ended."""
+        """True once all are being ended."""
         with self._lock:
             return self._stopped
 
     def add(self, process: Process, package: str | None = None) -> None:
-        """Remember a process; end it at once when it, or everything, is being stopped."""
+        """Add a process; end it at once if it, or everything, is being stopped."""
         with self._lock:
             self._processes[process] = package
             stopped = self._stopped or package in self._unwanted
@@ -85,7 +85,7 @@ class Running:
             process.kill()
 
     def discard(self, process: Process) -> None:
-        """Forget a process that ended."""
+        """Remove an ended process."""
         with self._lock:
             self._processes.pop(process, None)
 
@@ -98,7 +98,7 @@ class Running:
             process.kill()
 
     def stop_package(self, package: str) -> None:
-        """End what runs for one package, now and from now on: it fails with "stopped"."""
+        """End all of one package, now and from now on: it fails with "stopped"."""
         with self._lock:
             self._unwanted.add(package)
             processes = [p for p, name in self._processes.items() if name == package]
@@ -106,13 +106,13 @@ class Running:
             process.kill()
 
     def unwanted(self, package: str | None) -> bool:
-        """True once a person stopped this package."""
+        """True once the user stopped this package."""
         with self._lock:
             return package in self._unwanted
 
 
 def tail_of(log: Path, lines: int = 15) -> str:
-    """Last lines of a log, of at most 1 KiB each on average, undecodable bytes replaced."""
+    """The last lines of a log, at most 1 KiB each on average, undecodable bytes replaced."""
     try:
         with log.open("rb") as file:
             file.seek(0, os.SEEK_END)
@@ -130,9 +130,9 @@ def call(
     on_event: Callable[[Message], None] = lambda _: None,
     watch: Callable[[Process], None] | None = None,
 ) -> tuple[Message, Ended]:
-    """Run a script to its end and give its result message. ``watch`` is called every half second.
+    """Run a script to its end and return its result. ``watch`` is called every half second.
 
-    Raises StepError when the call's package was stopped, GuestError when there was no result.
+    Raises StepError if the call's package was stopped, GuestError if there was no result.
     """
     sandbox, command = _furnished(wanted)
     reader, writer = os.pipe2(os.O_CLOEXEC)
@@ -159,7 +159,8 @@ def call(
     if ended.killed and wanted.package and running.unwanted(wanted.package):
         raise StepError(wanted.package, wanted.script, "stopped", log=str(wanted.log))
     if outlet.over:
-        return {"status": "failed", "text": f"the log grew over {LONGEST_LOG >> 20} MiB"}, ended
+        text = f"the log exceeded {LONGEST_LOG >> 20} MiB"
+        return {"status": "failed", "text": text}, ended
     if not messages:
         reason = describe(ended) + perhaps_memory(ended, sandbox.limits)
         what = f"the guest's {wanted.script} ended without an answer ({reason})"
@@ -168,7 +169,7 @@ def call(
 
 
 def _furnished(wanted: Call) -> tuple[Sandbox, Command]:
-    """The sandbox with our scripts and the request in it, and the command that runs them."""
+    """The sandbox with our scripts and the request, and the command that runs them."""
     request = wanted.workspace / f"{wanted.script}.request.json"
     request.write_bytes(msgspec.json.encode(wanted.request))
     ours = (
@@ -185,7 +186,7 @@ def _furnished(wanted: Call) -> tuple[Sandbox, Command]:
 
 
 def describe(ended: Ended) -> str:
-    """How a command ended, in words."""
+    """How a command ended, as text."""
     if ended.timed_out:
         return "time limit"
     if ended.killed:
@@ -194,10 +195,10 @@ def describe(ended: Ended) -> str:
 
 
 def perhaps_memory(ended: Ended, limits: Limits) -> str:
-    """What to add where the kernel may have ended a command for its memory."""
+    """A clause to add if the kernel may have killed a command for its memory."""
     if limits.memory is None or ended.status != 128 + signal.SIGKILL or ended.timed_out:
         return ""
-    return f", perhaps as it needs more than [limits] memory gives it ({limits.memory >> 20} MiB)"
+    return f"; it may need more memory than [limits] memory allows ({limits.memory >> 20} MiB)"
 
 
 def _wait(process: Process, watch: Callable[[Process], None] | None, outlet: Outlet) -> Ended:
@@ -215,10 +216,10 @@ def _wait(process: Process, watch: Callable[[Process], None] | None, outlet: Out
 
 
 def _listen(reader: int, messages: list[Message], on_event: Callable[[Message], None]) -> None:
-    """Read the guest's lines until it closes its end; keep the result, hand on the rest.
+    """Read the guest's lines until it closes its end; keep the result, pass on the rest.
 
-    What the guest says is untrusted: an ebuild may write to descriptor 3, too. A line that is no
-    JSON object is dropped, and nothing in a message names a path of the host.
+    Messages are untrusted: an ebuild may write to descriptor 3, too. A line that is not a JSON
+    object is dropped, and nothing in a message names a path of the host.
     """
     with open(reader, "rb") as stream:
         while line := stream.readline(LONGEST_LINE):

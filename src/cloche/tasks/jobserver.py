@@ -1,8 +1,8 @@
 """One jobserver for all sandboxes of a build (GNU make's protocol, "Sharing Job Slots").
 
-Every running package owns one job slot without asking. The rest of the cores lie in a FIFO as
-tokens: while fewer packages run than there are cores, the compilers of those that run may use what
-is left over. A token is put back for each package that ends, and one is taken for each that starts.
+Every running package has one implicit job slot. The other cores are tokens in a FIFO: while fewer
+packages run than there are cores, their compilers may use the rest. A token is taken for each
+package that starts, and put back for each that ends.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ TOKEN = b"+"
 
 
 class Jobserver:
-    """The FIFO and the count of tokens that belong in it."""
+    """The FIFO and its number of tokens."""
 
     def __init__(self, fifo: Path, cores: int) -> None:
         self.fifo = fifo
@@ -30,13 +30,13 @@ class Jobserver:
         os.write(self._fd, TOKEN * cores)
 
     def started(self) -> None:
-        """A package begins: it has one slot of its own now."""
+        """A package starts, and has one slot of its own."""
         with self._lock:
             self._running += 1
             try:
                 os.read(self._fd, 1)
             except BlockingIOError:
-                self._debt += 1  # a compiler holds it; it is taken when it comes back
+                self._debt += 1  # a compiler holds it; it is taken when it is returned
 
     def ended(self) -> None:
         """A package ended, and gives its slot back."""
@@ -50,7 +50,7 @@ class Jobserver:
                 self._refill()
 
     def _refill(self) -> None:
-        """Nobody holds a token now: make up for those that died with a killed make."""
+        """Replace tokens that were lost with a killed make, now that no package runs."""
         self._debt = 0
         try:
             while os.read(self._fd, 4096):

@@ -1,8 +1,8 @@
-"""Roots of failed steps, kept for `cloche shell` until their package is there.
+"""Roots of failed steps, kept for `cloche shell` until their package is built.
 
-A root belongs to one machine of one project: what fails in one may well succeed in another. Whoever
-looks around in a root holds a lock on its directory. A root that has to go while it is looked at is
-taken out of its place, and removed when nobody holds it any more.
+A root belongs to one machine of one project, as the same step may succeed in another. A shell in a
+root holds a lock on its directory. A root that is removed while in use is renamed first, and
+deleted when its lock is free.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from cloche.tasks import task as tasks
 Step = Literal["build", "merge"]
 
 ABOUT = "about.json"
-#: What a step's workspace has beside the written top and Portage's directory: hard links of the
-#: distfiles, or of the binary package.
+#: What else is in a step's workspace besides the written top and Portage's directory: hard links of
+#: the distfiles, or of the binary package.
 SOURCES: dict[Step, str] = {"build": "distdir", "merge": "packages"}
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What is known of a kept root: the step that failed, and the ids of the layers below it."""
+    """Description of a kept root: the failed step, and the ids of the layers below it."""
 
     package: str
     layers: tuple[str, ...]
@@ -38,17 +38,17 @@ class Kept:
 
 
 def name_of(place: str, machine: str, cpv: str) -> str:
-    """What the root of a failed step is called. No name of a project or a package has an @."""
+    """The name of a failed step's root. Names of projects and packages have no @."""
     return f"{place}@{machine}@{cpv.replace('/', '_')}"
 
 
 def lock(store: Store, name: str) -> AbstractContextManager[None]:
-    """Held by whoever puts a root into its place, or takes it away."""
+    """The lock for placing or removing a root."""
     return store.lock(f"failed-{name}")
 
 
 def keep(task: tasks.Step, store: Store, step: Step, workspace: Path) -> None:
-    """Keep the written top and the work directory of a failed step, in place of an older one."""
+    """Keep the written top and the work directory of a failed step; replaces an older root."""
     name = task.kept_as or ""
     place = store.failed / name
     with lock(store, name):
@@ -64,7 +64,7 @@ def keep(task: tasks.Step, store: Store, step: Step, workspace: Path) -> None:
 
 
 def known(store: Store, name: str) -> Kept | None:
-    """What is kept under a name, if anything is."""
+    """The root kept under a name, if there is one."""
     try:
         text = (store.failed / name / ABOUT).read_bytes()
     except FileNotFoundError:
@@ -73,7 +73,7 @@ def known(store: Store, name: str) -> Kept | None:
 
 
 def read_kept(text: bytes) -> Kept | None:
-    """What the file beside a kept root says; None where it is damaged."""
+    """Decode the file beside a kept root; None if it is damaged."""
     try:
         return msgspec.json.decode(text, type=Kept)
     except NOT_DECODABLE:
@@ -81,7 +81,7 @@ def read_kept(text: bytes) -> Kept | None:
 
 
 def forget(store: Store, name: str) -> None:
-    """Remove what is kept of an earlier failure: the package is there now."""
+    """Remove the root of an earlier failure, as the package is built now."""
     place = store.failed / name
     if place.exists():
         with lock(store, name):

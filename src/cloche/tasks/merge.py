@@ -1,4 +1,4 @@
-"""The merge step: a GPKG installed over its run-time closure, and what changed kept as a layer."""
+"""The merge step: installs a GPKG over its run-time closure, and keeps the changes as a layer."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cloche.tasks.task import MergeTask, Step
 from cloche.tasks.watch import watched
 from cloche.tasks.worker import Worker, make_directory
 
-# Global state: every root generates it for itself, so no layer holds it (facts of Portage's merge).
+# Global state, which every root generates for itself, so that no layer holds it.
 GLOBAL_STATE = (
     "etc/ld.so.cache",
     "etc/ld.so.conf",
@@ -40,9 +40,9 @@ GLOBAL_STATE = (
 
 
 def merge(task: MergeTask, worker: Worker) -> Outcome:
-    """Install a package over its layers; the outcome's "layer" is the id of what changed.
+    """Install a package over its layers; the outcome's "layer" is the id of the changes.
 
-    Raises StepError; then the root it happened in is kept, if the task says so.
+    Raises StepError; then the root of the failure is kept, if the task says so.
     """
     log = new_log(worker.store, task.cpv, "merge")
     worker.bus(Started(package=task.package, step="merge", log=str(log)))
@@ -80,6 +80,6 @@ def merge(task: MergeTask, worker: Worker) -> Outcome:
 
 
 def profile_binds(task: Step, worker: Worker) -> tuple[Bind, ...]:
-    """Profiles: what Portage needs to know its settings, and nothing to build."""
+    """Binds of the profiles, which Portage's settings need, without ebuilds."""
     trees = {name: worker.store.tree(id).path for name, id in task.repositories.items()}
     return tuple(Bind(source, target) for source, target in common_view(trees))

@@ -1,4 +1,4 @@
-"""Carrying out a task, wherever the ids that it names are known."""
+"""Runs a task, with any store that has the ids that it names."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from cloche.tasks.worker import Worker
 
 
 def run(task: Task, worker: Worker) -> Outcome:
-    """Carry out a task; what it made is in the worker's store.
+    """Run a task; its outputs are in the worker's store.
 
     The outcome's "gpkg" is the blob of a build, its "layer" the tree of a merge. Raises StepError;
-    the root in which the step failed is kept then, if the task says so.
+    then the root of the failure is kept, if the task says so.
     """
     began = time.monotonic()
     if task.quiet:
@@ -27,7 +27,7 @@ def run(task: Task, worker: Worker) -> Outcome:
 
 
 def _build(task: BuildTask, worker: Worker) -> Outcome:
-    """A build has a slot of the jobserver for itself as long as it runs."""
+    """Run a build, which has its own slot of the jobserver."""
     if worker.jobserver is None:
         return build(task, worker)
     worker.jobserver.started()

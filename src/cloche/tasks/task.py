@@ -1,7 +1,7 @@
 """Tasks: what one step of a plan does, as frozen values that can travel to another process.
 
-Whatever a step sees is named by its id in a store: layers, repositories, packages, sources. So a
-task means the same wherever those ids are known; `cloche.tasks.run.run` carries it out.
+Everything that a step sees is named by its id in a store: layers, repositories, packages, sources.
+So a task means the same with any store that has those ids; `cloche.tasks.run.run` runs it.
 """
 
 from __future__ import annotations
@@ -15,21 +15,20 @@ from cloche.sandbox.base import Limits
 
 
 class LiveSources(msgspec.Struct, frozen=True):
-    """The sources of a live ebuild: the tree that has them, and what tells its eclass so."""
+    """The sources of a live ebuild: their tree, and the environment by which its eclass uses it."""
 
     tree: str
     environment: dict[str, str]
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):
-    """What both tasks have in common.
+    """The common fields of both tasks.
 
     ``package`` is its id in the plan. ``base`` and ``layers`` are the ids of what is visible, the
     bottom first; ``repositories`` the ids of the repositories' trees by name. ``environment`` is
-    what Portage is told besides the fixed environment of guests. ``phase_seconds`` is the limit of
-    each phase; ``disk_reserve`` the bytes of the store's file system that stay free. A root in
-    which the step fails is kept under the name ``kept_as``, if there is one. Nobody hears of a
-    ``quiet`` one.
+    Portage's variables besides the fixed environment of guests. ``phase_seconds`` is the limit of
+    each phase; ``disk_reserve`` the bytes of the store's file system that stay free. The root of a
+    failure is kept under the name ``kept_as``, if there is one. A ``quiet`` task sends no events.
     """
 
     package: str

@@ -1,6 +1,6 @@
-"""Bringing layers, packages and sources from one store of this host to another.
+"""Copies layers, packages and sources from one store of this host to another.
 
-What arrives is read again: a tree that is not what its store says of it is refused.
+Copies are verified: a tree that does not match its id is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from cloche.tasks.task import Task
 
 
 def bring_inputs(task: Task, source: Store, target: Store) -> None:
-    """Give a store all that a task needs. Raises StoreError where the other has not got it."""
+    """Copy all that a task needs to a store. Raises StoreError if the source lacks any of it."""
     bring_trees(task.trees, source, target)
     bring_blobs(task.blobs, source, target)
     bring_distfiles(task.sources, source, target)
@@ -37,7 +37,7 @@ def bring_trees(ids: Iterable[str], source: Store, target: Store) -> None:
             exact = exact_digest(walk(room / "tree"))
             if exact != tree.exact:
                 raise StoreError(
-                    f"layer {id[:16]} is not what its store says",
+                    f"layer {id[:16]} is damaged",
                     where=source.path,
                     todo="run `cloche store verify --repair`",
                 )
@@ -61,7 +61,7 @@ def bring_blobs(ids: Iterable[str], source: Store, target: Store) -> None:
         with target.workspace("transfer") as room:
             shutil.copyfile(blob.path, room / "blob")
             target.add_blob(room / "blob", blob.label)
-        target.blob(id)  # which has it only if the content is the same
+        target.blob(id)  # raises unless the content is the same
 
 
 def bring_distfiles(files: Iterable[Distfile], source: Store, target: Store) -> None:

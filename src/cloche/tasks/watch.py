@@ -1,4 +1,4 @@
-"""Looking after a running step: the time of each phase, room on the disk, what the guest says."""
+"""Watches a running step: time of each phase, disk space, messages of the guest."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PHASE = re.compile(r"[a-z]{1,20}")
 
 @dataclass(slots=True)
 class Watch:
-    """Looks after a running step: time limit of a phase, room on the disk."""
+    """Watches a running step: time limit of a phase, disk space."""
 
     task: Step
     worker: Worker
@@ -32,12 +32,12 @@ class Watch:
     reason: str | None = None
     free: int | None = None
     events: set[tuple[str, str]] = field(default_factory=set)
-    leftovers: bool = False  # whether they were told already
+    leftovers: bool = False  # whether they were reported already
     lost_told: bool = False
 
     def believes(self, message: dict[str, Any]) -> bool:
-        """Whether this is an event of a phase that may well be one. An ebuild can write them, too,
-        and would move its time limit, or fill memory and display, with all that it can think of.
+        """Whether this is a plausible event of a phase. An ebuild can write them, too, to reset its
+        time limit, or to fill memory and display.
         """
         event = (message.get("phase"), message.get("state"))
         if message.get("event") != "phase" or event[1] not in ("start", "end"):
@@ -50,7 +50,7 @@ class Watch:
         return True
 
     def left_running(self, message: dict[str, Any]) -> str | None:
-        """The commands that a message says were ended; told once, as an ebuild can say it, too."""
+        """The commands that a message says were ended; once, as ebuilds can write it, too."""
         commands = message.get("commands")
         if message.get("event") != "leftovers" or self.leftovers or not isinstance(commands, list):
             return None
@@ -58,7 +58,7 @@ class Watch:
         return ", ".join(str(each)[:100] for each in commands[:5])
 
     def lost(self, message: dict[str, Any]) -> str | None:
-        """The names of an image that a message says no package keeps; told once, likewise."""
+        """The names of an image that a message says a merge does not keep; once, too."""
         names = message.get("names")
         if message.get("event") != "lost" or self.lost_told or not isinstance(names, list):
             return None
@@ -82,12 +82,12 @@ class Watch:
 
 
 def watched(task: Step, worker: Worker, wanted: Call) -> dict[str, Any]:
-    """Run the guest's script under watch; what the watch stopped becomes a failed result."""
+    """Run the guest's script under watch; a step that is stopped has a failed result."""
     watch = Watch(task, worker)
 
     def on_event(message: dict[str, Any]) -> None:
         if left := watch.left_running(message):
-            text = f"{task.cpv}: phase {watch.phase} left processes running, now ended: {left}"
+            text = f"{task.cpv}: phase {watch.phase} left processes running, ended now: {left}"
             worker.bus(Note(text=text))
         if lost := watch.lost(message):
             text = f"{task.cpv}: Portage's merge does not keep {lost}"

@@ -1,4 +1,4 @@
-"""What a task is carried out with: a store, an engine, and what belongs to this host."""
+"""The worker of tasks: a store, an engine, and settings of this host."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from cloche.tasks.jobserver import Jobserver
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """Everything with an effect goes through here.
+    """All effects of tasks go through it.
 
-    Without a ``jobserver`` each task starts as many jobs as it is told. ``check`` says how layers
-    are looked at before they are used (`store.check_tree`).
+    Without a ``jobserver`` each task starts as many jobs as it says. ``check`` says how layers are
+    checked before use (`store.check_tree`).
     """
 
     store: Store
@@ -31,10 +31,10 @@ class Worker:
     running: Running = field(default_factory=Running)
     jobserver: Jobserver | None = None
     check: str = "off"
-    layers: dict[str, Layer] = field(default_factory=dict)  # those asked for so far, by id
+    layers: dict[str, Layer] = field(default_factory=dict)  # those used so far, by id
 
     def layer(self, id: str) -> Layer:
-        """A layer of the store. It is looked up once: nothing goes while the store is open.
+        """A layer of the store, looked up once: nothing is removed while the store is open.
 
         Raises `StoreError`.
         """
@@ -62,10 +62,10 @@ class Worker:
         )
 
     def jobserver_bind(self) -> tuple[Bind, ...]:
-        """The bind that shows the jobserver; nothing where its FIFO would end at another kernel.
+        """The bind of the jobserver's FIFO; empty if the sandbox has its own kernel.
 
-        A FIFO takes tokens through a read-only bind, too, and its owner and mode stay as they are:
-        a build that changed them would keep all others from their tokens.
+        A FIFO works through a read-only bind, too, and its owner and mode cannot be changed, by
+        which a build could lock out all others.
         """
         if self.jobserver is None or not self.engine.nature.shares_kernel:
             return ()
@@ -73,7 +73,7 @@ class Worker:
 
     @property
     def free_bytes(self) -> int:
-        """Room on the store's file system."""
+        """Free bytes on the store's file system."""
         room = os.statvfs(self.store.path)
         return room.f_bavail * room.f_frsize
 

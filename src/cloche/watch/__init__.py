@@ -1,1 +1,1 @@
-"""Following an ``emerge`` that runs outside of cloche; what it does, as the events of a build."""
+"""Follows an ``emerge`` that runs outside of cloche, as the events of a build."""

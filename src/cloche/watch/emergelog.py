@@ -1,7 +1,7 @@
-"""``emerge.log``: what emerge says of its own work, whole seconds, no pid (Portage's emergelog.py).
+"""Reads ``emerge.log``, which has whole seconds and no pids (Portage's emergelog.py).
 
-Lines are ``EPOCH: TEXT``. Several emerges write to one file; what stands between the start of the
-run that is followed and now is taken for its own. Pure functions over lines.
+Lines are ``EPOCH: TEXT``. Several emerges write to one file; all lines since the start of the
+followed run are read as its own. Pure functions over lines.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _COMPLETED = re.compile(r"::: completed emerge \((\d+) of (\d+)\) (\S+/\S+) to "
 _MERGING = re.compile(r"=== \((\d+) of (\d+)\) Merging (?:Binary )?\((\S+?/\S+?)::")
 _BEGIN = "Started emerge on: "
 _END = "*** terminating."
-_EARLIER = 10  # runs of a package that its median is made of
+_EARLIER = 10  # runs of a package for its median
 _SLACK = 2.0  # seconds by which the log may be ahead of a process's start, being rounded
 
 Step = Literal["build", "merge"]
@@ -28,7 +28,7 @@ Step = Literal["build", "merge"]
 
 @dataclass(frozen=True, slots=True)
 class Logged:
-    """What the log says of one run: what it is at, since when; what it has done, and how long."""
+    """One run in the log: its present work and since when; what it has completed, and how long."""
 
     running: Mapping[str, Step] = field(default_factory=dict)
     completed: Mapping[str, float] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Logged:
 
 
 def read_run(lines: Iterable[str], began: float) -> Logged:
-    """The run that began at ``began`` (seconds of the epoch), out of the lines of a log."""
+    """The run that began at ``began`` (seconds since the epoch), from the lines of a log."""
     running: dict[str, Step] = {}
     since: dict[str, int] = {}
     completed: dict[str, float] = {}
@@ -76,7 +76,7 @@ def earlier_seconds(lines: Iterable[str], before: float) -> dict[str, float]:
 
 
 def expected(packages: Sequence[str], earlier: Mapping[str, float]) -> dict[str, float]:
-    """Seconds for those packages (ids) of which earlier runs are known."""
+    """Expected seconds of packages (ids) with known earlier runs."""
     by_name = {name: cp_of(name.split("::")[0]) for name in packages}
     return {name: earlier[cp] for name, cp in by_name.items() if cp in earlier}
 

@@ -1,4 +1,4 @@
-"""From looks at an emerge to the events of a build. No effects: a look goes in, events come out."""
+"""Turns looks at an emerge into the events of a build. No effects."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Literal
 from cloche.records.events import Done, Event, Finished, Logging, Phase, Planned, Started
 
 Step = Literal["build", "merge"]
-PATIENCE = 3  # looks for which something may be seen nowhere, between two of its tasks
+PATIENCE = 3  # looks in which a package may be absent, between two of its tasks
 
 
 @dataclass(frozen=True, slots=True)
 class Doing:
-    """What is seen of a package that is worked at. ``since`` is in seconds of the epoch."""
+    """A package in progress. ``since`` is in seconds since the epoch."""
 
     step: Step
     phase: str | None = None
@@ -24,10 +24,10 @@ class Doing:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """All that was seen at one moment, by cpv.
+    """The state at one moment, by cpv.
 
-    ``completed`` has seconds; None means that nothing tells what was completed. ``failed`` is
-    emerge's own count, where it gives one.
+    ``completed`` has seconds; None means that completions are unknown. ``failed`` is emerge's own
+    count, if it gives one.
     """
 
     time: float
@@ -39,7 +39,7 @@ class Look:
 
 @dataclass(slots=True)
 class Follower:
-    """Keeps in mind what was told; ``names`` gives the ids of the plan by cpv."""
+    """Remembers what was reported; ``names`` gives the ids of the plan by cpv."""
 
     began: float
     plan: Planned
@@ -53,7 +53,7 @@ class Follower:
         self.names.update((name.split("::")[0], name) for name in self.plan.packages)
 
     def look(self, look: Look) -> Iterator[Event]:
-        """The events that make up the difference to the look before."""
+        """The events for the differences from the last look."""
         for cpv, seconds in (look.completed or {}).items():
             if cpv not in self.ended:
                 yield from self._end(cpv, "built", look.time, seconds)
@@ -87,7 +87,7 @@ class Follower:
         self.running[cpv] = Doing(doing.step, phase, log, doing.since)
 
     def _vanished(self, look: Look) -> Iterator[Event]:
-        """What is seen nowhere has failed when emerge counts more failures, or cannot be told."""
+        """A package that is gone has failed if emerge counts more failures, or is unknown."""
         failures = sum(how == "failed" for how in self.ended.values())
         for cpv in [cpv for cpv in self.running if cpv not in look.doing]:
             self.unseen[cpv] = self.unseen.get(cpv, 0) + 1
@@ -100,7 +100,7 @@ class Follower:
                 yield from self._end(cpv, "built", look.time)
 
     def _last(self, look: Look) -> Iterator[Event]:
-        """Emerge is gone: what ran has failed, unless nothing tells what was completed."""
+        """emerge is gone: running packages have failed, unless completions are unknown."""
         for cpv in list(self.running):
             merged = look.completed is None and self.running[cpv].step == "merge"
             yield from self._end(cpv, "built" if merged else "failed", look.time)

@@ -1,9 +1,9 @@
 """Portage's own observability (FEATURES=observability, 3.0.82 and later).
 
 ``/run/portage/emerge-PID.sock`` streams newline-delimited JSON: the state on connecting, then one
-line an update, at least every two seconds; ``emerge-PID.json`` holds the state written last. Schema
-1 of Portage's ``_emerge/_observability.py``; kinds other than "snapshot" are passed over, as it
-asks. It names no plan, no edges and no logs.
+line for each update, at least every two seconds; ``emerge-PID.json`` holds the last state. Schema 1
+of Portage's ``_emerge/_observability.py``; kinds other than "snapshot" are ignored, as it requires.
+It has no plan, no edges and no logs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ LONGEST = 4 << 20  # bytes of one line
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A package that emerge works at. ``kind`` is "build" or "merge"."""
+    """A package that emerge works on. ``kind`` is "build" or "merge"."""
 
     cpv: str
     kind: str = "build"
@@ -66,7 +66,7 @@ def decode(line: bytes) -> Snapshot | None:
 
 
 class Observer:
-    """Reads the state of one emerge, by its socket or, where that does not answer, its file."""
+    """Reads the state of one emerge, from its socket or, if that does not answer, its file."""
 
     def __init__(self, root: Path, inner: int) -> None:
         self._place = root / RUN / f"emerge-{inner}"
@@ -76,7 +76,7 @@ class Observer:
         self._last: Snapshot | None = None
 
     def look(self, seconds: float) -> Snapshot | None:
-        """The newest state, waited for as long; None where this emerge publishes none."""
+        """The newest state, waiting up to ``seconds``; None if this emerge publishes none."""
         if self._socket is None:
             self._connect()
         if self._socket is not None:
@@ -87,11 +87,11 @@ class Observer:
 
     @property
     def streams(self) -> bool:
-        """Whether there is a socket that is waited on."""
+        """Whether it is connected to a socket."""
         return self._socket is not None
 
     def close(self) -> None:
-        """Let go of the socket."""
+        """Close the socket."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None

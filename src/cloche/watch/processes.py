@@ -1,7 +1,7 @@
-"""Finding emerge among the processes, and what its ebuilds are at (proc(5)).
+"""Finds emerge among the processes, and its running phases (proc(5)).
 
-``/proc/PID/root`` is the root in which a process sees the world, chroot or container: all files of
-an emerge are read below it. What stands in /proc of a foreign process is untrusted text.
+``/proc/PID/root`` is the root of a process, also in a chroot or container: all files of an emerge
+are read below it. /proc/PID of a foreign process is untrusted text.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _CPV = re.compile(r"[\w+][\w+.-]*/[\w+][\w+.-]*", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class Emerge:
-    """A running emerge. ``inner`` is its pid as it knows it; ``began`` seconds of the epoch.
+    """A running emerge. ``inner`` is the pid in its namespace; ``began`` seconds since the epoch.
 
-    ``argv`` is what follows the word ``emerge`` on its command line.
+    ``argv`` are the arguments of its command line.
     """
 
     pid: int
@@ -40,7 +40,7 @@ class Emerge:
 
     @property
     def place(self) -> Path:
-        """Its root directory by a name that outlives it, where there is one."""
+        """Its root directory by a name that stays valid after its end, if there is one."""
         try:
             named = Path(self.root.readlink())
             return named if os.path.samestat(named.stat(), self.root.stat()) else self.root
@@ -49,9 +49,9 @@ class Emerge:
 
     @property
     def target(self) -> Path:
-        """The directory that it installs to: its root, or what ``--root`` or ROOT names in there.
+        """The directory that it installs to: its root, or what ``--root`` or ROOT names there.
 
-        The command line can be seen of everybody's processes, the environment only of one's own.
+        The command lines of all processes are readable, environments only of one's own.
         """
         named = environment_of(self).get("ROOT", "")
         for word, after in zip(self.argv, (*self.argv, "")[1:], strict=True):
@@ -63,7 +63,7 @@ class Emerge:
 
     @property
     def alive(self) -> bool:
-        """Whether the process is still there, and no zombie."""
+        """Whether the process still exists, and is not a zombie."""
         return is_alive(self.pid)
 
 
@@ -77,15 +77,15 @@ class Ebuild:
 
 
 def is_alive(pid: int) -> bool:
-    """Whether there is such a process, and no zombie."""
+    """Whether the process exists, and is not a zombie."""
     status = _stat(pid)
     return status is not None and status[0] not in "ZX"
 
 
 def running_emerges(root: Path | None = None) -> tuple[Emerge, ...]:
-    """Every emerge that can be seen, or those that run in ``root`` or install to it; oldest first.
+    """Every visible emerge, or those that run in ``root`` or install to it; oldest first.
 
-    Those of which it cannot be told where they run (see `is_open`) are among them.
+    Includes those whose root is unknown (see `is_open`).
     """
     found = [emerge for pid in _pids() if (emerge := _emerge(pid)) is not None]
     pids = {emerge.pid for emerge in found}
@@ -98,7 +98,7 @@ def running_emerges(root: Path | None = None) -> tuple[Emerge, ...]:
 
 
 def is_open(emerge: Emerge) -> bool:
-    """Whether this user may look into an emerge: another user's shows its command line only."""
+    """Whether this user may inspect an emerge: another user's only shows its command line."""
     try:
         emerge.root.stat()
     except PermissionError:
@@ -109,10 +109,10 @@ def is_open(emerge: Emerge) -> bool:
 
 
 def join(emerge: Emerge) -> None:
-    """Enter the user namespace of an emerge where it runs in another one that is our own.
+    """Enter the user namespace of an emerge, if this user owns another one in which it runs.
 
-    An ordinary user who made it is root there: all files of that emerge can be read then, and its
-    root directory be entered. To be called before there are threads (setns(2)).
+    Its owner is root there, and can read all files of that emerge and enter its root directory.
+    Call it before starting threads (setns(2)).
     """
     if os.geteuid() == 0:
         return
@@ -122,7 +122,7 @@ def join(emerge: Emerge) -> None:
 
 
 def ebuilds_of(emerge: Emerge) -> dict[str, Ebuild]:
-    """The phases that run below an emerge now, by cpv. Empty where /proc may not be read."""
+    """The running phases of an emerge, by cpv. Empty if /proc is not readable."""
     found: dict[str, Ebuild] = {}
     place = emerge.place
     parents = {pid: status[1] for pid in _pids() if (status := _stat(pid)) is not None}
@@ -139,7 +139,7 @@ def ebuilds_of(emerge: Emerge) -> dict[str, Ebuild]:
 
 
 def environment_of(emerge: Emerge) -> dict[str, str]:
-    """The environment that an emerge was started with; empty where it may not be read."""
+    """The environment that an emerge was started with; empty if it is not readable."""
     return _environment(emerge.pid)
 
 
@@ -186,7 +186,7 @@ def _pids() -> list[int]:
 
 
 def _words(pid: int, name: str) -> list[str]:
-    """A file of NUL-separated strings; nothing where it is gone or not ours to read."""
+    """A file of NUL-separated strings; empty if it is gone or not readable."""
     try:
         data = (PROC / str(pid) / name).read_bytes()
     except OSError:
@@ -250,7 +250,7 @@ def _below(pid: int, top: int, parents: Mapping[int, int]) -> bool:
 
 
 def _same(path: Path, wanted: os.stat_result) -> bool | None:
-    """Whether it is that directory; None where we may not know."""
+    """Whether it is that directory; None without permission."""
     try:
         return os.path.samestat(path.stat(), wanted)
     except PermissionError:

@@ -1,7 +1,7 @@
-"""The edges of a running emerge: its command line resolved again, by its own root's Portage.
+"""Finds the edges of a running emerge: its root's Portage resolves its command line again.
 
-The guest's code runs there without lying there: it is sent to that root's Python over standard
-input. Nothing is built or fetched; it is what ``emerge --pretend`` would do, at low priority.
+The guest's code is sent to that root's Python over standard input. Nothing is built or fetched; it
+does what ``emerge --pretend`` does, at low priority.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ MODULES = ("observe", "graph")
 SECONDS = 120.0  # a large world takes Portage that long
 MOST = 64 << 20  # bytes that are read of its answer, and of its errors
 
-# An import hook for a package that exists in the request alone.
+# An import hook for a package that only exists in the request.
 BOOT = """
 import importlib.abc, importlib.util, json, sys
 request = json.load(sys.stdin)
@@ -38,7 +38,7 @@ sys.meta_path.insert(0, Guest())
 from guest.observe import main
 main(request)
 """
-# Of the environment that emerge was started with: what changes a resolution.
+# Variables of emerge's environment that change a resolution.
 PASSED = (
     "USE", "ACCEPT_KEYWORDS", "ACCEPT_LICENSE", "FEATURES", "ROOT", "SYSROOT", "EPREFIX",
     "PORTAGE_CONFIGROOT", "PORTAGE_REPOSITORIES", "EMERGE_DEFAULT_OPTS", "PYTHON_TARGETS",
@@ -48,9 +48,9 @@ PASSED = (
 
 @dataclass(frozen=True, slots=True)
 class Resolved:
-    """Ids in merge order, and what each needs that comes earlier. Empty where it is not known.
+    """Ids in merge order, and the earlier ones that each needs. Empty if it is not known.
 
-    ``log_dir`` is where that root's configuration puts emerge.log, if it says so.
+    ``log_dir`` is the directory of emerge.log in that root's configuration, if set.
     """
 
     packages: tuple[str, ...] = ()
@@ -60,7 +60,7 @@ class Resolved:
 
 
 def resolve_again(emerge: Emerge, done: Iterable[str]) -> Resolved:
-    """Resolve in the root of an emerge; ``done`` are the cpvs that it has merged already."""
+    """Resolve in the root of an emerge; ``done`` are the cpvs that it has already merged."""
     request = {
         "argv": list(emerge.argv),
         "done": sorted(done),
@@ -79,13 +79,13 @@ def resolve_again(emerge: Emerge, done: Iterable[str]) -> Resolved:
     except TimeoutError as error:  # an OSError, too
         return Resolved(problem=f"its Portage does not answer ({error})")
     except OverflowError as error:
-        return Resolved(problem=f"its Portage writes without an end ({error})")
+        return Resolved(problem=f"its Portage writes too much ({error})")
     except (OSError, subprocess.SubprocessError) as error:
         return Resolved(problem=f"its root cannot be entered ({error})")
 
 
 def _answer(emerge: Emerge, request: bytes, enter: Callable[[], None]) -> tuple[bytes, bytes]:
-    """What the script says in that root, and its errors."""
+    """Run the script in that root; return its output and its errors."""
     with open(os.memfd_create("cloche-request"), "wb+") as given:
         given.write(request)
         given.seek(0)
@@ -116,7 +116,7 @@ def read_answer(output: bytes, errors: bytes) -> Resolved:
         return Resolved(problem=" ".join(["it could not be resolved again", *last]))
     log_dir = answer.log_dir if answer.log_dir and ".." not in answer.log_dir else None
     if answer.packages is None:
-        problem = "its command line does not say what it installs"
+        problem = "its command line does not name what it installs"
         return Resolved(log_dir=log_dir, problem=problem)
     return Resolved(
         packages=tuple(node.id for node in answer.packages),

@@ -1,4 +1,4 @@
-"""Watching one emerge from now to its end: looks, as often as there is news, and their events."""
+"""Watches one emerge until its end, and sends its events to a sink."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ Resolver = Callable[[Emerge, set[str]], Resolved]
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where looks come from."""
+    """The sources of looks: observability, emerge.log, processes."""
 
     emerge: Emerge
     place: Path
@@ -45,24 +45,24 @@ class Sources:
     def of(cls, emerge: Emerge) -> Sources:
         """The sources of one emerge."""
         directory = environment_of(emerge).get("EMERGE_LOG_DIR", LOG_DIR)
-        # Held open: the last lines are written when the process is about to go, /proc/PID with it.
+        # Kept open: the last lines are written when the process, and so /proc/PID, is about to go.
         held = os.open(emerge.root, os.O_PATH | os.O_DIRECTORY)
         root = Path(f"/proc/self/fd/{held}")
         log = root / directory.lstrip("/") / "emerge.log"
         return cls(emerge, emerge.place, held, log, Observer(root, emerge.inner))
 
     def logging_to(self, directory: str) -> Sources:
-        """The same, where emerge.log turned out to lie elsewhere."""
+        """The same sources with emerge.log in another directory."""
         root = Path(f"/proc/self/fd/{self.held}")
         return replace(self, log=root / directory.lstrip("/") / "emerge.log")
 
     def close(self) -> None:
-        """Let go of everything."""
+        """Close all sources."""
         self.observer.close()
         os.close(self.held)
 
     def look(self) -> tuple[Look, emergelog.Logged | None, Snapshot | None]:
-        """See what it does now; waits up to `EVERY` for news."""
+        """Look at its present state; wait up to `EVERY` seconds for news."""
         alive = self.emerge.alive
         before = time.monotonic()
         snapshot = self.observer.look(EVERY) if alive else None
@@ -80,14 +80,14 @@ class Sources:
         return look, logged, snapshot
 
     def logged(self) -> emergelog.Logged | None:
-        """What emerge.log says of this run; None where it cannot be read or has nothing of it."""
+        """This run in emerge.log; None if it is not readable, or does not have it."""
         lines = list(self.lines())
         if not lines:
             return None
         return emergelog.read_run(lines, self.emerge.began)
 
     def why(self, log: str) -> tuple[str, ...]:
-        """The lines of a failed package's log that tell most; emerge may be gone by now."""
+        """The relevant lines of a failed package's log; emerge may have ended already."""
         path = Path(log)
         if path.is_relative_to(self.place):
             path = Path(f"/proc/self/fd/{self.held}") / path.relative_to(self.place)
@@ -112,9 +112,9 @@ def seen(
     logged: emergelog.Logged | None,
     ebuilds: dict[str, tuple[str, str | None]],
 ) -> dict[str, Doing]:
-    """Put together what the sources say of the packages that are worked at.
+    """Combine the sources' knowledge of the packages in progress.
 
-    Emerge's own word comes first, then its log; phases and logs of builds are the processes'.
+    Emerge's own state is preferred, then its log; phases and logs of builds come from processes.
     """
     doing: dict[str, Doing] = {}
     for cpv, step in (logged.running if logged is not None else {}).items():
@@ -134,15 +134,15 @@ def seen(
 
 
 def unreadable_emerge(pid: int, reason: str) -> ClocheError:
-    """An emerge that is somebody else's, or gone."""
+    """An emerge cannot be inspected: it is another user's, or gone."""
     return ClocheError(
-        f"the emerge with the pid {pid} cannot be looked into: {reason}",
+        f"cannot inspect the emerge with pid {pid}: {reason}",
         todo="run this as root, or as the user that started it",
     )
 
 
 def watch(emerge: Emerge, sink: Sink, resolver: Resolver = resolve_again) -> None:
-    """Tell ``sink`` what an emerge does until it is gone. Raises ClocheError."""
+    """Send the events of an emerge to ``sink`` until it ends. Raises ClocheError."""
     try:
         sources = Sources.of(emerge)
     except OSError as error:
@@ -170,11 +170,11 @@ def _send(events: Iterator[Event], sources: Sources, sink: Sink) -> None:
 
 
 def _plan(sources: Sources, sink: Sink, resolver: Resolver) -> tuple[Sources, Planned, list[Look]]:
-    """Resolve, and go on looking meanwhile; the plan, and what was seen until then."""
+    """Resolve while looking; return the plan, and the looks until then."""
     began = time.monotonic()
     sink(Stage(name="resolve", state="start"))
     logged = sources.logged()
-    # What is at work may be installed before it is resolved again: it belongs to the list, too.
+    # A running package may be installed before it is resolved again: it belongs to the list, too.
     done = {*logged.completed, *logged.running} if logged is not None else set()
     answer: list[Resolved] = []
     worker = threading.Thread(
@@ -192,7 +192,7 @@ def _plan(sources: Sources, sink: Sink, resolver: Resolver) -> tuple[Sources, Pl
     resolved = answer[0] if answer else Resolved(problem="it ended before it was resolved again")
     sink(Stage(name="resolve", state="end", seconds=time.monotonic() - began))
     if resolved.problem:
-        sink(Note(level="warning", text=f"no edges are known: {resolved.problem}"))
+        sink(Note(level="warning", text=f"dependencies are unknown: {resolved.problem}"))
     if resolved.log_dir:
         sources = sources.logging_to(resolved.log_dir)
         logged = sources.logged()
@@ -205,7 +205,7 @@ def _planned(
     logged: emergelog.Logged | None,
     snapshot: Snapshot | None,
 ) -> Planned:
-    """The plan: what was resolved, and before it what is known to have been done besides."""
+    """The plan: what is known to be done already, then what was resolved."""
     known = {name.split("::")[0] for name in resolved.packages}
     done = [cpv for cpv in (logged.completed if logged is not None else {}) if cpv not in known]
     packages = (*done, *resolved.packages)
