@@ -40,7 +40,7 @@ def test_atoms_of_all_forms_are_known(atom: str) -> None:
         ("hello", "category"), ("app-misc/", "expected"), ("app-misc/hello ", "expected"),
         ("app-misc/hello-1.0", "operator"), (">=app-misc/hello", "version"), ("!a/b", "blocker"),
         ("*/*", "wildcard"), ("app-misc/*", "wildcard"), ("~a/b-1-r1", "revision"),
-        (">=a/b-1*", "only goes with"), ("app-misc/hello[", "expected"), ("-a/b", "expected"),
+        (">=a/b-1*", "requires"), ("app-misc/hello[", "expected"), ("-a/b", "expected"),
         ("app-misc/hello:", "expected"), ("a/b/c", "expected"),
     ],
 )  # fmt: skip

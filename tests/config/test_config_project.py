@@ -206,7 +206,7 @@ def test_an_unknown_machine_names_the_nearest_one(project: Path) -> None:
     ("text", "line", "says"),
     [
         ("app-misc/hello\nsys-apps/sed bash\n", 2, "more than one word"),
-        ("app-misc/hello\n\nsys-apps/sed-4.9\n", 3, "wants an operator"),
+        ("app-misc/hello\n\nsys-apps/sed-4.9\n", 3, "needs an operator"),
         ("@nowhere\n", 1, "no set is called"),
     ],
 )

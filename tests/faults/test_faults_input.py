@@ -18,7 +18,7 @@ REFUSED = {
     "typo": (["typo.toml:2", "unknown key “profil”", "did you mean “profile”"], []),
     "unknown-set": (["unknown-set.toml:3", "no set is called “editors”"], []),
     "unknown-package": (
-        ["no package that matches good/plian", "correct the atom"],
+        ["no package matches good/plian", "correct the atom"],
         ["Maybe you meant any of these: good/plain"],
     ),
     "unsatisfied": (

@@ -39,7 +39,7 @@ def tree(root: User, tmp_path: Path) -> Path:
     [
         # More to standard error than a pipe holds, before a word on standard output.
         ('printf "%300000s\\n" broken >&2; exit 1', "Portage does not run in it: "),
-        ("while :; do printf '%65536s' x; done", "/usr/bin/python3 writes without an end"),
+        ("while :; do printf '%65536s' x; done", "/usr/bin/python3 writes too much output"),
         ("exit 0", "Portage does not run in it: "),
     ],
 )

@@ -1,5 +1,5 @@
-"""What people write: the project's files, machines, fragments, sets. Validated with file and line.
+"""The user's files: project, machines, fragments, sets. Validated with file and line.
 
-Owns the meaning of ``cloche.toml`` and ``machines/*.toml``, and the merging of fragments into the
-files of one ``/etc/portage``. Knows nothing of stores, sandboxes or seeds beyond their declaration.
+Owns the meaning of ``cloche.toml`` and ``machines/*.toml``, and the merging of fragments into one
+``/etc/portage``. Does not know stores or sandboxes, and only the declarations of seeds.
 """

@@ -1,7 +1,7 @@
-"""The shape of package atoms and set names, so that a typing error gets its file and line.
+"""The syntax of package atoms and set names, so that typing errors get a file and line.
 
-Source: PMS 3.1 (names), 3.2 (versions), 8.3 (dependency specifications). Whether an atom means
-anything is Portage's to say.
+Source: PMS 3.1 (names), 3.2 (versions), 8.3 (dependency specifications). Portage decides whether an
+atom matches anything.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
 def atom_fault(text: str) -> str | None:
-    """Say what is wrong with the shape of an atom, or None."""
+    """Return what is wrong with the syntax of an atom, or None."""
     if text.startswith("!"):
-        return "a blocker cannot be asked for"
+        return "blockers are not allowed"
     if "/" not in text:
         return "the category is missing, as in app-misc/hello"
     match = _split(text)
     if match is None:
         if re.match(r"[<>=~]*[^:\[]*\*", text):
-            return "a wildcard cannot be asked for"
+            return "wildcards are not allowed"
         return "expected something like app-misc/hello, >=app-misc/hello-2:0 or app-misc/hello[nls]"
     if match["op"] and not match["version"]:
-        return f"“{match['op']}” wants a version at the end, as in {match['op']}{match['cp']}-1.0"
+        return f"“{match['op']}” needs a version, as in {match['op']}{match['cp']}-1.0"
     if not match["op"] and match["version"]:
-        return f"a version wants an operator in front, as in ={text} or ~{text}"
+        return f"a version needs an operator, as in ={text} or ~{text}"
     if match["glob"] and match["op"] != "=":
-        return "“*” after a version only goes with “=”"
+        return "“*” after a version requires “=”"
     if match["op"] == "~" and re.search(r"-r\d+$", match["version"]):
-        return "“~” wants a version without its revision"
+        return "“~” needs a version without revision"
     return None
 
 
 def _split(text: str) -> re.Match[str] | None:
-    """Match an atom; no package name ends in what looks like a version (PMS 3.1.2)."""
+    """Match an atom; a package name does not end in what looks like a version (PMS 3.1.2)."""
     match = _ATOM.fullmatch(text)
     return None if match and _ENDS_IN_VERSION.fullmatch(match["cp"]) else match
 
 
 def is_name(text: str) -> bool:
-    """Whether a name can be that of a machine, set, fragment, seed or repository."""
+    """Whether a text is a valid name of a machine, set, fragment, seed or repository."""
     return _NAME.fullmatch(text) is not None

@@ -1,4 +1,4 @@
-"""Changes of configuration that Portage proposes, as lines of a fragment."""
+"""Configuration changes that Portage proposes, as lines of a fragment."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Change:
 
 
 def proposed(text: str) -> tuple[Change, ...]:
-    """The changes that Portage's (plain) words propose, sorted, each line once."""
+    """The changes that Portage's (plain) output proposes, sorted, each line once."""
     found: dict[tuple[str, str], list[str]] = {}
     for file, lines in _SECTION.findall(text):
         reasons: list[str] = []
@@ -56,9 +56,9 @@ def fragment_of(machine: Machine, name: str) -> Fragment:
 
 
 def write(changes: Iterable[Change], fragment: Fragment) -> tuple[Path, ...]:
-    """Add the changes to a fragment's files; give the files that are different now.
+    """Add the changes to a fragment's files; return the changed files.
 
-    A line that stands there already is not written again. Raises `ConfigError`.
+    Existing lines are not written again. Raises `ConfigError`.
     """
     by_file: dict[Path, list[Change]] = {}
     for change in changes:

@@ -20,8 +20,8 @@ _SCHEMES: Final = ("https", "http", "file")
 class BinrepoSpec:
     """A binary package host: ``uri`` is the directory of its ``Packages``, without a slash.
 
-    ``verify`` asks for packages that are signed (GLEP 78) by one of ``keyring``, Gentoo's without
-    one.
+    ``verify`` requires packages to be signed (GLEP 78) by a key of ``keyring``, by default of
+    Gentoo's.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Complaints about files below ``/etc/portage``, brought back to the lines that a user wrote."""
+"""Maps Portage's complaints about files below ``/etc/portage`` to the user's own lines."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MARKS: Final = re.compile(r"^(?:--- |!!! )")
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """Something in a machine's configuration that has no effect; ``origin`` where it is known."""
+    """A setting in a machine's configuration that has no effect; ``origin`` if it is known."""
 
     origin: Origin | None
     text: str
@@ -30,20 +30,20 @@ class Complaint:
 
 
 def ineffective(complaints: Sequence[Complaint]) -> ClocheError:
-    """``--strict-config`` with a configuration of which a part has no effect."""
+    """``--strict-config``, and some settings have no effect."""
     number = len(complaints)
     return ClocheError(
         f"{number} {'setting has' if number == 1 else 'settings have'} no effect",
-        todo="correct or remove what the warnings name, or leave out --strict-config",
+        todo="correct or remove the settings that the warnings name, or omit --strict-config",
     )
 
 
 def locate(lines: Iterable[str], sources: Mapping[str, Path]) -> tuple[Complaint, ...]:
-    """Complaints of Portage's, with the user's own file and line.
+    """Portage's complaints with the user's own file and line.
 
-    ``sources`` are the files of a machine's ``/etc/portage``, by their path there. Portage names a
-    directory where it reads one, so the line is looked for in all files below; a file alone is
-    named where no line has the word that the complaint ends with.
+    ``sources`` are the files of a machine's ``/etc/portage``, by their path there. Portage may name
+    a directory, so all files below are searched for the line; without a line that has the
+    complaint's last word, only the file is named.
     """
     found = (_located(line, sources) for line in lines)
     return tuple(dict.fromkeys(found))
@@ -53,7 +53,7 @@ def _located(line: str, sources: Mapping[str, Path]) -> Complaint:
     text = _MARKS.sub("", line)
     places = _PLACE.findall(text)
     if not places:
-        if _ABSOLUTE.search(text):  # a repository's file, which a user cannot mend here
+        if _ABSOLUTE.search(text):  # a repository's file, which the user cannot change here
             return Complaint(None, text)
         named = _NAMED.search(text)
         names = (named[0], f"profile/{named[0]}") if named else ("make.conf",)
@@ -64,7 +64,7 @@ def _located(line: str, sources: Mapping[str, Path]) -> Complaint:
 
 
 def _named(place: str) -> str:
-    """A place as its user knows it: without the numbered files that fragments are merged into."""
+    """A path as the user knows it: without the numbered files of merged fragments."""
     head = place.partition("/")[0]
     return head if head.startswith(("package.", "make.conf")) else place
 
@@ -90,7 +90,7 @@ def _at(text: str, place: str, sources: Mapping[str, Path]) -> Complaint | None:
 
 
 def _wanted(text: str) -> tuple[str, ...]:
-    """The words of the user's that a complaint repeats: the quoted ones, or the last one."""
+    """The user's words that a complaint repeats: the quoted ones, or the last one."""
     quoted = [w for w in re.findall(r"'([^']+)'", text) if not w.startswith("package.")]
     last = text.split()[-1].strip("'")
     return tuple(quoted) or (last.rpartition("env/")[2] if "non-existent" in text else last,)

@@ -1,7 +1,7 @@
-"""What two fragments cannot both mean. Within one fragment the last word wins, as in Portage.
+"""Finds contradictions between fragments. Within one fragment the last line wins, as in Portage.
 
-Between fragments the order is an accident of a list in a machine's file: whoever writes
-``-X`` for all servers and ``X`` for all desktops should hear of it on the machine that is both.
+The order of fragments is that of a list in a machine's file. If one has ``-X`` for all servers and
+another ``X`` for all desktops, a machine with both should report it instead of choosing one.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _SIGNED: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """One thing that a fragment says: what it is about, what it says, and where.
+    """A statement of a fragment: its subject, value and origin.
 
-    ``group`` is what ``-*`` clears at once: a variable, or the words of one atom in one kind of
-    file. ``adds`` marks a value that builds on the one before, and so contradicts nothing.
+    ``group`` is what ``-*`` clears: a variable, or the words of one atom in one kind of file.
+    ``adds`` marks a value that extends the previous one, and so contradicts nothing.
     """
 
     subject: str
@@ -45,7 +45,7 @@ class Statement:
 
     @property
     def negative(self) -> bool:
-        """Whether it takes something away."""
+        """Whether it removes something."""
         return self.value.startswith("“-")
 
 
@@ -57,7 +57,7 @@ def check(fragments: Iterable[tuple[str, Texts]]) -> None:
         for statement in _statements(texts):
             kept = own.get(statement.subject)
             # A later line of the same fragment replaces an earlier one, yet `A=1; A="$A 2"` is
-            # still an assignment that does not care for what other fragments say.
+            # still an assignment that ignores other fragments.
             adds = statement.adds and (kept is None or kept.adds)
             own[statement.subject] = replace(statement, adds=adds)
         for subject, statement in own.items():
@@ -71,7 +71,7 @@ def check(fragments: Iterable[tuple[str, Texts]]) -> None:
 
 
 def _check_cleared(said: Mapping[str, Statement], own: Mapping[str, Statement]) -> None:
-    """``-*`` takes away what earlier fragments added, unless the fragment says it again."""
+    """``-*`` removes what earlier fragments added, unless the fragment adds it again."""
     clears = {item.group: item for item in own.values() if item.value == _CLEARED}
     for subject, before in said.items():
         by = clears.get(before.group)
@@ -82,7 +82,7 @@ def _check_cleared(said: Mapping[str, Statement], own: Mapping[str, Statement]) 
 
 
 def _statements(texts: Texts) -> Iterator[Statement]:
-    """Everything that one fragment says."""
+    """All statements of a fragment."""
     for kind, path, text in texts:
         if kind == "make.conf":
             yield from _make_conf(text, path)
@@ -105,7 +105,7 @@ def _make_conf(text: str, path: Path) -> Iterator[Statement]:
 
 
 def _word(word: str, negative: bool, group: str, origin: Origin) -> Statement:
-    """One word of a list in which ``-`` takes away."""
+    """One word of a list in which ``-`` removes."""
     return Statement(f"“{word}” in {group}", f"“{'-' if negative else ''}{word}”", origin, group)
 
 
@@ -134,7 +134,7 @@ def _package_words(kind: str, text: str, path: Path) -> Iterator[Statement]:
 
 
 def _masks(kind: str, text: str, path: Path) -> Iterator[Statement]:
-    """Masked and unmasked atoms; ``-ATOM`` takes one back."""
+    """Masked and unmasked atoms; ``-ATOM`` cancels one."""
     for origin, words in _lines(text, path):
         if len(words) > 1:
             raise ConfigError(origin, "more than one word in a line", "write one atom a line")

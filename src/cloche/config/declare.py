@@ -1,4 +1,4 @@
-"""Writing a declaration into cloche.toml: at its end, all that is there already left as it is."""
+"""Appends a declaration to cloche.toml, leaving the rest unchanged."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from cloche.config.project import Project, SeedSpec, load_project
 
 
 def check_declaration(project: Project, spec: SeedSpec) -> None:
-    """See that a seed could be declared, before any work on it.
+    """Check that a seed can be declared, before any work on it.
 
-    One that is declared already, and says the same, may be. Raises `ConfigError` for one that
-    says something else, for what is no name, and where the file cannot be written.
+    An identical declaration may exist. Raises `ConfigError` for a different one, for an invalid
+    name, and if the file cannot be written.
     """
     there = project.seeds.get(spec.name)
     if there is None:
@@ -28,13 +28,13 @@ def check_declaration(project: Project, spec: SeedSpec) -> None:
     elif (there.type, dict(there.options)) != (spec.type, dict(spec.options)):
         raise ConfigError(
             there.origin,
-            f"the seed “{spec.name}” is declared already, otherwise",
+            f"the seed “{spec.name}” is declared already, with other settings",
             "choose another --name",
         )
 
 
 def declare_seed(project: Project, spec: SeedSpec) -> None:
-    """Have the project declare a seed, unless it does. Raises as `check_declaration`."""
+    """Declare a seed in the project, unless it is declared. Raises as `check_declaration`."""
     project = load_project(project.root)  # it may have been changed while the seed was made
     check_declaration(project, spec)
     if spec.name not in project.seeds:
@@ -42,7 +42,7 @@ def declare_seed(project: Project, spec: SeedSpec) -> None:
 
 
 def _with(project: Project, spec: SeedSpec) -> str:
-    """The file's text with the declaration. Raises `ConfigError` where it cannot have one."""
+    """The file's text with the declaration. Raises `ConfigError` if it cannot be appended."""
     text = project.file.read_bytes().decode()
     table = toml.dumps({"seeds": {spec.name: {"type": spec.type, **spec.options}}})
     gap = "" if not text or text.endswith("\n") else "\n"
@@ -54,6 +54,6 @@ def _with(project: Project, spec: SeedSpec) -> str:
         raise ConfigError(
             Origin(project.file),
             f"a table [seeds.{spec.name}] cannot be added: {error}",
-            "have each seed in a table of its own, with names and values in UTF-8",
+            "write each seed as a separate table, with names and values in UTF-8",
         ) from error
     return whole

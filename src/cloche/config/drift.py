@@ -1,4 +1,4 @@
-"""How what is there differs from what the lock pins: one line for each difference."""
+"""Differences between the present state and the lock, one line each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from cloche.config.lock import (
 
 
 def seed_drift(locked: SeedLock, actual: SeedLock) -> list[str]:
-    """What differs between two seeds; what one of them does not know is not compared."""
+    """The differences between two seeds; unknown values are not compared."""
     return list(_seed(locked, actual))
 
 
@@ -96,7 +96,7 @@ def inputs_drift(
     locked_repos: Mapping[str, RepoPin],
     repos: Mapping[str, RepoPin],
 ) -> list[str]:
-    """How what a machine is made from differs: seed, profile, configuration, repositories."""
+    """The differences of a machine's inputs: seed, profile, configuration, repositories."""
     lines = [
         f"{name} {before} → {now}"
         for name in ("seed", "profile")
@@ -117,7 +117,7 @@ def inputs_drift(
 
 
 def packages_drift(locked: MachineLock, actual: MachineLock) -> list[str]:
-    """How what Portage resolved differs: packages, and files that they are made from."""
+    """The differences of resolutions: packages, and the files that they are made from."""
     before, now = set(locked.packages), set(actual.packages)
     lines = [f"{name} is new" for name in sorted(now - before)]
     lines += [f"{name} is gone" for name in sorted(before - now)]
@@ -140,7 +140,7 @@ def packages_drift(locked: MachineLock, actual: MachineLock) -> list[str]:
 
 
 def live_drift(packages: Iterable[str], locked: Lock, actual: Lock) -> list[str]:
-    """How the pinned sources of live ebuilds differ; ``packages`` are the ids of a machine's."""
+    """The differences of pinned live sources; ``packages`` are the ids of a machine's packages."""
     lines = []
     for package in packages:
         before, now = locked.live.get(package), actual.live.get(package)

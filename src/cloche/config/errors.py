@@ -1,4 +1,4 @@
-"""What can be wrong with files that people write."""
+"""Errors in the user's files."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from cloche.errors import ClocheError, Exit
 
 @dataclass(frozen=True, slots=True, order=True)
 class Origin:
-    """Where something was written: a file, and its line counted from 1 (None: the whole file)."""
+    """A place in a file: its line is counted from 1 (None: the whole file)."""
 
     file: Path
     line: int | None = None
 
     def __str__(self) -> str:
-        # What is no UTF-8 or would steer a terminal shows as a question mark.
+        # Bytes that are not UTF-8, and control characters, show as question marks.
         file = "".join(char if char.isprintable() else "?" for char in str(self.file))
         return f"{file}:{self.line}" if self.line else file
 
 
 class ConfigError(ClocheError):
-    """What is written at ``origin`` cannot be meant, read or used."""
+    """What is written at ``origin`` is invalid or cannot be read."""
 
     def __init__(
         self, origin: Origin, what: str, todo: str | None = None, *, status: Exit | None = None
@@ -33,13 +33,13 @@ class ConfigError(ClocheError):
 
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
-    """The choice that ``word`` was most likely meant to be, or None."""
+    """The choice most similar to ``word``, or None."""
     found = difflib.get_close_matches(word, sorted(choices), n=1, cutoff=0.55)
     return found[0] if found else None
 
 
 def _offer(word: str, choices: Iterable[str]) -> str | None:
-    """Say what could be meant, and what there is."""
+    """Suggest a similar word, and list all choices."""
     known = sorted(choices)
     close = nearest(word, known)
     there_is = f"there is: {', '.join(known[:20])}" if known else None
@@ -47,35 +47,35 @@ def _offer(word: str, choices: Iterable[str]) -> str | None:
 
 
 def unknown_key(origin: Origin, key: str, choices: Iterable[str]) -> ConfigError:
-    """A key that means nothing here."""
+    """An unknown key."""
     return ConfigError(origin, f"unknown key “{key}”", _offer(key.rpartition(".")[2], choices))
 
 
 def missing_key(origin: Origin, key: str, example: str) -> ConfigError:
-    """A key that has to be there."""
+    """A mandatory key is missing."""
     return ConfigError(origin, f"“{key}” is missing", f"add a line such as: {key} = {example}")
 
 
 def wrong_type(origin: Origin, key: str, expected: str, found: str) -> ConfigError:
-    """A value of another type than its key wants."""
+    """A value has the wrong type for its key."""
     return ConfigError(origin, f"“{key}” is {found}, expected {expected}")
 
 
 def unknown_name(origin: Origin, kind: str, name: str, choices: Iterable[str]) -> ConfigError:
-    """A machine, set, fragment, seed or repository that is not there."""
-    todo = _offer(name, choices) or f"this project has no {kind} at all"
+    """A machine, set, fragment, seed or repository does not exist."""
+    todo = _offer(name, choices) or f"this project has no {kind}"
     return ConfigError(origin, f"no {kind} is called “{name}”", todo)
 
 
 def no_machines(origin: Origin) -> ConfigError:
-    """A project without a single machine, where all of them are meant."""
+    """A project without machines, where all of them are meant."""
     return ConfigError(origin, "this project has no machines", "write machines/NAME.toml")
 
 
 def contradiction(
     origin: Origin, other: Origin, subject: str, ours: str, theirs: str
 ) -> ConfigError:
-    """Two fragments that cannot both be meant."""
+    """Two fragments contradict each other."""
     return ConfigError(
         origin,
         f"{subject} is {ours} here, but {theirs} in {other}",
@@ -84,6 +84,6 @@ def contradiction(
 
 
 def unwritable(file: Path, reason: str) -> ConfigError:
-    """A file of the project that has to be written, and cannot be."""
-    todo = "work in a project that you may write to, a copy of this one perhaps"
+    """A file of the project cannot be written."""
+    todo = "use a project that you may write to, for example a copy of this one"
     return ConfigError(Origin(file), f"cannot be written: {reason}", todo, status=Exit.HOST)

@@ -1,7 +1,7 @@
-"""Reading files of a project, which are untrusted input.
+"""Reads files of a project, which are untrusted input.
 
-A project may come from anyone's repository: a symbolic link in it must not bring a file of the host
-into a build, a FIFO must not stop us, and a huge file must not fill the memory.
+A project may come from an unknown repository: a symbolic link must not bring a file of the host
+into a build, a FIFO must not block, and a huge file must not fill the memory.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ VCS_DIRS = frozenset({"CVS", "RCS", "SCCS", ".bzr", ".git", ".hg", ".svn"})
 def read_bytes(path: Path, root: Path, limit: int = FILE_LIMIT) -> bytes:
     """The content of a regular file inside ``root``; symbolic links may not lead out of it.
 
-    A link to ``/dev/null`` counts as an empty file: that is how portage(5) switches a patch off.
+    A link to ``/dev/null`` counts as an empty file, by which portage(5) disables a patch.
     Raises `ConfigError`.
     """
     origin = Origin(path)
@@ -40,7 +40,7 @@ def read_bytes(path: Path, root: Path, limit: int = FILE_LIMIT) -> bytes:
             raise ConfigError(
                 origin, f"leads out of the project, to {real}", "put a copy into the project"
             )
-        # O_NONBLOCK: opening a FIFO would wait for its writer for ever.
+        # O_NONBLOCK: opening a FIFO would wait for a writer.
         descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "symbolic links in a circle"
@@ -51,7 +51,7 @@ def read_bytes(path: Path, root: Path, limit: int = FILE_LIMIT) -> bytes:
     with open(descriptor, "rb") as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise ConfigError(origin, f"larger than {limit >> 20} MiB", "this is hardly the right file")
+        raise ConfigError(origin, f"larger than {limit >> 20} MiB", "check the file")
     return content
 
 
@@ -77,7 +77,7 @@ def read_text(path: Path, root: Path) -> str:
 
 
 def check_writable(file: Path) -> None:
-    """See that a file could be replaced, before long work for it. Raises `ConfigError`."""
+    """Check that a file can be replaced, before long work for it. Raises `ConfigError`."""
     above = file.resolve().parent
     if not os.access(above, os.W_OK):
         read_only = os.statvfs(above).f_flag & os.ST_RDONLY
@@ -85,9 +85,9 @@ def check_writable(file: Path) -> None:
 
 
 def replace_text(file: Path, text: str) -> None:
-    """Write a file in one step, or what it is a link to, so that a full disk leaves the old one.
+    """Replace a file, or the target of a link, atomically, so that a full disk keeps the old one.
 
-    A new one is for all to read; an old one keeps its mode. Raises `ConfigError`, OSError.
+    A new file is world-readable; an old one keeps its mode. Raises `ConfigError`, OSError.
     """
     check_writable(file)
     file = file.resolve()
@@ -107,12 +107,12 @@ def replace_text(file: Path, text: str) -> None:
 
 
 def is_ignored(name: str) -> bool:
-    """Whether Portage passes over a name in a configuration directory (portage(5))."""
+    """Whether Portage ignores a name in a configuration directory (portage(5))."""
     return name.startswith(".") or name.endswith("~") or name in VCS_DIRS
 
 
 def names(directory: Path) -> list[str]:
-    """The names in a directory that are not ignored, sorted; none where there is no directory."""
+    """The names in a directory that are not ignored, sorted; none without the directory."""
     try:
         found = sorted(path.name for path in directory.iterdir() if not is_ignored(path.name))
     except (FileNotFoundError, NotADirectoryError):
@@ -120,7 +120,7 @@ def names(directory: Path) -> list[str]:
     except OSError as error:
         raise ConfigError(Origin(directory), f"cannot be read: {error.strerror}") from error
     for name in found:
-        # Names come back in messages and in files of Portage, where a line's end has a meaning.
+        # Names appear in messages and in Portage's files, in which newlines are significant.
         if not name.isprintable():
             raise ConfigError(
                 Origin(directory),
@@ -141,7 +141,7 @@ def walk(directory: Path, root: Path) -> Iterator[tuple[str, Path]]:
     stack = [("", directory)]
     while stack:
         relative, path = stack.pop()
-        # Directories count: a few links to a parent are a tree without end.
+        # Directories count: links to a parent make an endless tree.
         count += 1
         if count > TREE_LIMIT:
             raise ConfigError(Origin(directory), f"more than {TREE_LIMIT} names below it")

@@ -1,7 +1,7 @@
 """``cloche.lock``: what seeds, repositories and machines are made of, to the byte.
 
-It names packages, versions and digests, and no host: where something comes from is each host's own
-affair. `docs/lock.md` is the format's description.
+It names packages, versions and digests, but no servers: where files come from is decided on each
+host. `docs/lock.md` describes the format.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from cloche.config.files import check_writable, decode, read_bytes, replace_text
 VERSION = 2
 _READABLE = (1, VERSION)  # 1 had seeds alone, all of them Debian's
 
-# A lock comes with a project, from anybody: what is joined to paths or given to programs is no path
-# and no option of theirs.
+# A lock is untrusted, as it comes with a project: what becomes part of paths or arguments must not
+# be a path or an option itself.
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00-\x1f\x7f]*\Z")]
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]*\Z")]
 _NOT_PLAIN = "Not a plain file name, version or digest"
@@ -58,7 +58,7 @@ class DebianPackage:
 
 @dataclass(frozen=True, slots=True)
 class DebianSeed:
-    """A Debian tree: ``include`` was asked for, ``packages`` is what came of it.
+    """A Debian tree: ``include`` are the requested packages, ``packages`` all installed ones.
 
     ``layer`` is its id in the store. Both ``layer`` and ``include`` are empty where not known.
     """
@@ -76,7 +76,7 @@ class DebianSeed:
 class Stage3Seed:
     """A stage3: the name of its tarball, its size in bytes, its digests by Manifest hash name.
 
-    ``signer`` is the fingerprint of the OpenPGP key that signed it; empty where nobody did.
+    ``signer`` is the fingerprint of the OpenPGP key that signed it; empty if it is not signed.
     """
 
     arch: str
@@ -162,8 +162,8 @@ class Revision:
 @dataclass(frozen=True, slots=True)
 class LivePin:
     """The sources of a live ebuild: ``commits`` of git repositories, and ``tree``, the id of what
-    the store has of them. ``others`` are what lies there besides git's repositories (as
-    ``cargo-registry``): no name says what these are, so that the tree is what counts."""
+    the store has of them. ``others`` are names there besides git's repositories (such as
+    ``cargo-registry``): these have no commit, so that the tree counts."""
 
     tree: Digest
     commits: tuple[Revision, ...] = ()
@@ -171,7 +171,7 @@ class LivePin:
 
     @property
     def identity(self) -> dict[str, str]:
-        """What says that two pins mean the same sources: equal commits come in different packs."""
+        """What identifies the sources of two pins: equal commits come in different packs."""
         if self.others or not self.commits:
             return {"tree": self.tree}
         return {"commits": " ".join(f"{each.repository}={each.commit}" for each in self.commits)}
@@ -179,7 +179,7 @@ class LivePin:
 
 @dataclass(frozen=True, slots=True)
 class MachineLock:
-    """What a machine is made of beside its seed: ``config`` is the id of its configuration's layer,
+    """A machine's inputs besides its seed: ``config`` is the id of its configuration's layer,
     ``repos`` are names of pinned repositories, ``packages`` what Portage resolved; ``binrepos``
     pinned binary package hosts, ``binpkgs`` what comes from them."""
 
@@ -208,14 +208,14 @@ _Tables = Mapping[str, Mapping[str, Any]]
 _Entry = TypeVar("_Entry")
 
 
-@lru_cache(maxsize=2)  # it is read for each of the things that it pins
+@lru_cache(maxsize=2)  # it is read for every pin
 def parse(text: str, file: Path) -> Lock:
     """Read the text of a lock. Raises `ConfigError`."""
     try:
         data = toml.loads(text)
         version = data.pop("version", None)
         if version not in _READABLE:
-            raise ValueError(f"version {version!r}, this cloche knows {VERSION}")
+            raise ValueError(f"version {version!r}, this cloche supports {VERSION}")
         if unknown := sorted(data.keys() - {"seeds", "repos", "binrepos", "machines", "live"}):
             raise ValueError(f"unknown table {unknown[0]!r}")
         return Lock(
@@ -248,16 +248,16 @@ def _tables(data: Mapping[str, Any], name: str) -> Iterable[tuple[str, Mapping[s
 
 
 def seed_of(data: Mapping[str, Any], place: str = "the seed") -> SeedLock:
-    """A seed's entry out of plain data. Raises ValueError."""
+    """A seed's entry from plain data. Raises ValueError."""
     kind = str(data.get("type"))
     if kind not in _SEEDS:
-        raise ValueError(f"{place}.type is {kind!r}, this cloche knows {', '.join(_SEEDS)}")
+        raise ValueError(f"{place}.type is {kind!r}, this cloche supports {', '.join(_SEEDS)}")
     seed: SeedLock = _entry(_SEEDS[kind], data, place)
     return seed
 
 
 def _entry(kind: type[_Entry], data: Mapping[str, Any], place: str) -> _Entry:
-    """An entry out of plain data. Raises ValueError."""
+    """An entry from plain data. Raises ValueError."""
     if unknown := sorted(data.keys() - {each.name for each in fields(kind)}):  # type: ignore[arg-type]
         raise ValueError(f"unknown key {unknown[0]!r}, in {place}")
     try:
@@ -290,7 +290,7 @@ def _live(lock: Lock) -> dict[str, Any]:
 
 
 def _table(entry: SeedLock | RepoPin | BinrepoPin | MachineLock | LivePin) -> dict[str, Any]:
-    """Plain data in one order: the type first, lists last and sorted, and nothing that is empty."""
+    """Plain data in a fixed order: the type first, lists last and sorted, empty values left out."""
     plain = msgspec.to_builtins(entry)
     data = {key: value for key, value in plain.items() if value not in ("", (), [])}
     first = {"type": data.pop("type")} if "type" in data else {}
@@ -305,7 +305,7 @@ def _rank(item: object) -> tuple[str, ...]:
 
 
 def read(file: Path) -> Lock:
-    """The lock in ``file``; an empty one where there is none.
+    """The lock in ``file``; an empty one without the file.
 
     Raises `ConfigError`."""
     if not os.path.lexists(file):
@@ -314,7 +314,7 @@ def read(file: Path) -> Lock:
 
 
 def write(file: Path, lock: Lock) -> None:
-    """Replace ``file`` in one step, or what it is a link to; untouched when it says the same."""
+    """Replace ``file``, or the target of a link, atomically, unless nothing has changed."""
     text = render(lock)
     if file.is_file() and file.read_text(encoding="utf-8", errors="replace") == text:
         return
@@ -322,7 +322,7 @@ def write(file: Path, lock: Lock) -> None:
 
 
 def check(file: Path) -> None:
-    """See that a lock can be read and written, before long work on what it is to say.
+    """Check that a lock can be read and written, before long work on its content.
 
     Raises as `read`, and `ConfigError`.
     """
@@ -331,7 +331,7 @@ def check(file: Path) -> None:
 
 
 def change(file: Path, changed: Callable[[Lock], Lock]) -> None:
-    """Read a lock, change it, write it; programs that do so at once go one after another."""
+    """Read a lock, change it, write it; concurrent processes wait for each other."""
     directory = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
@@ -347,9 +347,9 @@ def undeclared(
     binrepos: Container[str],
     machines: Collection[str],
 ) -> tuple[Lock, list[str]]:
-    """The lock without what a project declares no longer, and what that is, in words.
+    """The lock without what a project no longer declares, and the removed entries in words.
 
-    The sources of a live ebuild go when all machines are locked, and none has the package.
+    The sources of a live ebuild are removed if all machines are locked, and none has the package.
     """
     gone = [f"the seed {name}" for name in lock.seeds if name not in seeds]
     gone += [f"the repository {name}" for name in lock.repos if name not in repos]
@@ -400,7 +400,7 @@ def with_machine(
     repos: Mapping[str, RepoPin],
     binrepos: Mapping[str, BinrepoPin],
 ) -> Lock:
-    """The lock with one machine put in or replaced, and all that it is made from."""
+    """The lock with one machine and all its inputs put in or replaced."""
     return replace(
         lock,
         machines={**lock.machines, name: machine},

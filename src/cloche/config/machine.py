@@ -1,4 +1,4 @@
-"""``machines/NAME.toml``: what one machine is to be, with every reference followed and checked."""
+"""``machines/NAME.toml``: the definition of a machine, with all references checked."""
 
 from __future__ import annotations
 
@@ -52,11 +52,11 @@ class LimitsSpec:
 class Machine:
     """A machine as its file describes it.
 
-    ``atoms`` is everything asked for, sets followed, each with the place that asked; ``targets`` is
-    what to hand to Portage, which follows sets by itself. ``set_files`` are the project's sets by
-    name: all of them, for one may hold another. ``binrepos`` are binary package hosts that its
-    packages may come from, the preferred one first. ``live`` are names of live ebuilds that may
-    fetch their sources from the network, with a shell's wildcards.
+    ``atoms`` are all requested atoms, sets expanded, each with its origin; ``targets`` are what
+    Portage gets, which expands sets itself. ``set_files`` are all sets of the project by name, as
+    one may include another. ``binrepos`` are binary package hosts that its packages may come from,
+    the preferred one first. ``live`` are names of live ebuilds that may fetch their sources from
+    the network, with shell wildcards.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Machine:
 
     @property
     def place(self) -> str:
-        """Tells its project apart from others that use the same words."""
+        """A short name of its project, unique on this host."""
         return place_of(self.root)
 
     @property
@@ -86,7 +86,7 @@ class Machine:
 
 
 def place_of(root: Path) -> str:
-    """A short word for a project directory, which tells it apart from others."""
+    """A short, unique name for a project directory."""
     return hashlib.sha256(str(root).encode()).hexdigest()[:12]
 
 

@@ -1,7 +1,7 @@
-"""In which line of a TOML file a key stands. tomllib tells values, not places.
+"""Finds the line of a key in a TOML file, as tomllib only gives values.
 
-A scanner over lines, not a parser: it only ever sees text that tomllib has accepted, and it is
-wrong at worst about a number in an error message.
+A scanner of lines, not a parser: it only sees text that tomllib has accepted, and at worst a line
+number in an error message is wrong.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def _parts(dotted: str) -> tuple[str, ...]:
 
 
 class _Array:
-    """Follows the value of one key over its lines, and notes where each item of an array starts."""
+    """Scans the value of one key over its lines, and records where each array item starts."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -40,7 +40,7 @@ class _Array:
         self.quote = ""  # the delimiter of a multi-line string that is still open
 
     def feed(self, text: str, line: int, found: dict[Path, int]) -> bool:
-        """Take one line of the value; say whether the value goes on in the next line."""
+        """Scan one line of the value; say whether the value continues in the next line."""
         if self.quote:
             _, closed, text = text.partition(self.quote)
             if not closed:

@@ -1,4 +1,4 @@
-"""``cloche.toml``: what a project declares once for all of its machines."""
+"""``cloche.toml``: what a project declares for all its machines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LOCK = "cloche.lock"
 
 Option = str | int | bool | tuple[str, ...]
 
-# What each type of seed may say about itself. The seeds room gives the words their meaning.
+# The keys of each type of seed, which the room seeds interprets.
 _SEED_KEYS: Mapping[str, Mapping[str, type]] = {
     "debian": {
         "suite": str,
@@ -60,7 +60,7 @@ class SeedSpec:
 
 @dataclass(frozen=True, slots=True)
 class RepoSpec:
-    """``[repos.NAME]``: an ebuild repository at ``path`` (absolute), or one that ``sync`` brings.
+    """``[repos.NAME]``: an ebuild repository at ``path`` (absolute), or a synced one.
 
     ``priority`` is that of repos.conf (portage(5)); ``main`` marks the main repository.
     """
@@ -80,7 +80,7 @@ class Project:
     ``jobs`` are packages at once, ``cores`` compilers at once over all packages. With
     ``strict_hooks`` no hook may change what another package owns. ``records`` is the number of
     builds of each machine whose events are kept. ``reserve`` are bytes of the store's file system
-    that stay free, ``check`` says how layers are looked at before they are used.
+    that stay free, ``check`` says how layers are checked before use.
     """
 
     root: Path
@@ -105,7 +105,7 @@ class Project:
 
     @property
     def place(self) -> str:
-        """Tells this project apart from others that use the same words."""
+        """A short name of this project, unique on this host."""
         return place_of(self.root)
 
     @property

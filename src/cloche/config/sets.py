@@ -10,13 +10,13 @@ from cloche.config.atoms import atom_fault, is_name
 from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import decode, names, read_bytes
 
-# Sets that Portage knows by itself and that mean something in a machine that is yet to be built.
+# Portage's own sets that have a meaning for a machine that is not built yet.
 BUILT_IN = frozenset({"profile", "system"})
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """An atom (or ``@set``), and where it was asked for."""
+    """A requested atom or ``@set``, and its origin."""
 
     atom: str
     origin: Origin
@@ -24,7 +24,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class PackageSet:
-    """One set: its name, its file as it is, and what it holds."""
+    """A set: its name, the content of its file, and its members."""
 
     name: str
     content: bytes
@@ -32,7 +32,7 @@ class PackageSet:
 
 
 def check_member(text: str, origin: Origin) -> Asked:
-    """An atom or ``@set`` of well-formed shape. Raises `ConfigError`."""
+    """Check the syntax of an atom or ``@set``. Raises `ConfigError`."""
     fault = None if text.startswith("@") else atom_fault(text)
     if fault:
         raise ConfigError(origin, f"“{text}” is not an atom", fault)
@@ -70,10 +70,9 @@ def load_sets(directory: Path, root: Path) -> Mapping[str, PackageSet]:
 
 
 def expand(wanted: Iterable[Asked], known: Mapping[str, PackageSet]) -> tuple[Asked, ...]:
-    """All atoms behind a list of atoms and sets, each once, sets followed into sets.
+    """Expand a list of atoms and sets to atoms, each once, including sets of sets.
 
-    Portage's own sets (`BUILT_IN`) stay as they are. Raises `ConfigError` for one that is not
-    there.
+    Portage's own sets (`BUILT_IN`) stay as they are. Raises `ConfigError` for an unknown set.
     """
     atoms: dict[str, Asked] = {}
     seen: set[str] = set()

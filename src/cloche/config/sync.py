@@ -27,7 +27,7 @@ class Sync:
 
     ``type`` is ``git``, ``rsync``, ``webrsync`` (Gentoo's snapshot tarballs) or ``squashfs``
     (Gentoo's squashfs snapshots). ``uri`` is a URI, empty where the type has a default; ``branch``
-    git's. ``verify`` asks for a good OpenPGP signature by one of ``keyring``, Gentoo's without one.
+    git's. ``verify`` requires an OpenPGP signature by a key of ``keyring``, by default of Gentoo's.
     """
 
     type: str
@@ -38,7 +38,7 @@ class Sync:
 
 
 def read_sync(table: Table, root: Path) -> Sync | None:
-    """The words of one repository; None where there is no ``sync_type``. Raises `ConfigError`."""
+    """The sync settings of a repository; None without ``sync_type``. Raises `ConfigError`."""
     kind = table.optional("sync_type", str)
     if kind is None:
         alone = next((word for word in KEYS if word in table.data), None)
@@ -60,7 +60,7 @@ def read_sync(table: Table, root: Path) -> Sync | None:
         type=kind,
         uri=read_uri(table, kind, _SCHEMES[kind], root),
         branch=branch,
-        # What is taken by its commit is as good as the place it comes from, and few are signed.
+        # Few commits are signed, and the pinned commit is as trustworthy as its server.
         verify=table.get("sync_verify", bool, kind != "git" or key is not None),
         keyring=(root / key).absolute() if key else None,
     )
@@ -84,7 +84,7 @@ def read_uri(table: Table, kind: str, schemes: tuple[str, ...], root: Path) -> s
         begins = ", ".join(f"{scheme}://" for scheme in schemes)
         raise ConfigError(
             table.origin("sync_uri"),
-            f"“{text.rpartition('@')[2]}” is no address for {kind}",  # without a password
+            f"“{text.rpartition('@')[2]}” is not an address for {kind}",  # without a password
             f"begin with {begins}",
         )
     return text

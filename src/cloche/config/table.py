@@ -1,4 +1,4 @@
-"""A TOML table that knows its file and its lines, read key by key with the type each key wants."""
+"""A TOML table with file and lines, read key by key with type checks."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Table:
     path: positions.Path = ()
 
     def origin(self, *keys: str | int) -> Origin:
-        """Where a key, or an item of its list, stands; failing that, what it stands in."""
+        """The origin of a key or list item, else of what contains it."""
         path = (*self.path, *keys)
         while path and path not in self.lines:
             path = path[:-1]
@@ -71,7 +71,7 @@ class Table:
         return self.get(key, kind, kind()) if key in self.data else None
 
     def required(self, key: str, example: str) -> str:
-        """A string that has to be there. Raises `ConfigError`."""
+        """A mandatory string. Raises `ConfigError`."""
         if key not in self.data:
             raise missing_key(self.origin(), self._dotted(key), example)
         return self.get(key, str, "")

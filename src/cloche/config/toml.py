@@ -1,6 +1,4 @@
-"""TOML from anybody, read within limits; and written (tomllib only reads): plain data, in an order
-and a shape that make good diffs.
-"""
+"""Reads untrusted TOML within limits, and writes TOML (which tomllib does not) that diffs well."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A small tree of files as plain data: relative path to content. Pure; nothing touches a disk."""
+"""A small tree of files as plain data: relative path to content."""
 
 from __future__ import annotations
 

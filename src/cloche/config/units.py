@@ -1,4 +1,4 @@
-"""Durations and sizes as people write them."""
+"""Parses durations and sizes."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Pure functions from Portage's resolution to steps: visible sets, action keys, order, "why"."""
+"""The plan, by pure functions of Portage's resolution: visible sets, action keys, order, "why"."""

@@ -1,4 +1,4 @@
-"""A plan beside what the machine had before: versions, slots and USE flags, as emerge compares."""
+"""Compares a plan with the machine's last build as emerge does: versions, slots, USE flags."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from cloche.plan.versions import version_key
 class Flag:
     """A USE flag of a package, without the prefix of its group.
 
-    ``changed``: it was on and is off, or the other way round. ``new``: the package did not have it
-    before; ``removed``: it has it no longer. ``fixed``: the profile forces or masks it.
+    ``changed``: it was enabled and is disabled, or vice versa. ``new``: the package did not have it
+    before; ``removed``: it no longer has it. ``fixed``: the profile forces or masks it.
     """
 
     name: str
@@ -26,7 +26,7 @@ class Flag:
 
     @property
     def differs(self) -> bool:
-        """Whether it is not as it was before."""
+        """Whether it differs from before."""
         return self.changed or self.new or self.removed
 
 
@@ -35,9 +35,9 @@ class Change:
     """What a plan changes about one package.
 
     ``status`` has emerge's letters: "N" new, "NS" in a new slot, "U" an update, "UD" a downgrade,
-    "R" the same version with other flags, or one that is made again; empty where all is as before.
-    ``before`` is the version (with ``::REPO``, where that is another one) in its place until now.
-    ``flags`` are by group, "USE" first; ``hidden`` names the groups that are not meant for users.
+    "R" the same version with other flags, or built again; empty if nothing changes. ``before`` is
+    the replaced version (with ``::REPO`` if that differs). ``flags`` are by group, "USE" first;
+    ``hidden`` names the groups that are hidden from users.
     """
 
     status: str
@@ -47,7 +47,7 @@ class Change:
 
     @property
     def shown(self) -> dict[str, tuple[Flag, ...]]:
-        """The groups for users; hidden ones too, where a flag differs and none of the others."""
+        """The groups for users; also hidden ones, if only flags of these differ."""
         seen = {name: flags for name, flags in self.flags.items() if name not in self.hidden}
         if self.status == "R" and not any(f.differs for flags in seen.values() for f in flags):
             for name in self.flags.keys() & self.hidden:
@@ -57,10 +57,10 @@ class Change:
 
 
 def changed_since(graph: Depgraph, before: Depgraph, again: frozenset[str]) -> dict[str, Change]:
-    """What is to change, by the id of each package in ``graph``.
+    """The change of each package in ``graph``, by its id.
 
-    ``before`` is the resolution of the machine's last build, without packages where there is none;
-    ``again`` are the ids of what is not reused as it is.
+    ``before`` is the resolution of the machine's last build, empty without one; ``again`` are the
+    ids of packages that are not reused.
     """
     known: dict[str, list[Package]] = {}
     for package in before.packages:
@@ -79,14 +79,14 @@ def changed_since(graph: Depgraph, before: Depgraph, again: frozenset[str]) -> d
 
 
 def gone(graph: Depgraph, before: Depgraph) -> tuple[str, ...]:
-    """CPVs that the machine's last build had and that nothing takes the place of, sorted."""
+    """CPVs of the machine's last build that nothing replaces, sorted."""
     slots = {(package.cp, package.slot) for package in graph.packages}
     found = (p.cpv for p in before.packages if (p.cp, p.slot) not in slots)
     return tuple(sorted(found))
 
 
 def _place(package: Package, others: Sequence[Package]) -> tuple[Package | None, str]:
-    """The package that was in its place, and what that means."""
+    """The package that it replaces, and the status letters."""
     if not others:
         return None, "N"
     old = next((other for other in others if other.slot == package.slot), None)
@@ -104,14 +104,14 @@ def _version(package: Package, old: Package) -> str | None:
 
 
 def _flags(package: Package, old: Package | None) -> tuple[Flag, ...]:
-    """Its flags in emerge's order: those that are on, those that are off, those that are gone."""
+    """Its flags in emerge's order: enabled, disabled, removed."""
     use, fixed = set(package.use), set(package.fixed)
     was, known = (set(old.use), set(old.iuse)) if old else (set[str](), set[str]())
     flags = [
         Flag(
             name=name,
             enabled=name in use,
-            # A flag that is on and was not there before: emerge marks it "%*".
+            # A new flag that is enabled: emerge marks it "%*".
             changed=old is not None and (name in use) != (name in was & known),
             new=old is not None and name not in known,
             fixed=name in fixed,

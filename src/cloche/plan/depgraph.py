@@ -1,4 +1,4 @@
-"""Portage's own resolution as frozen data: what `guest/resolve.py` said, checked on the way in."""
+"""Portage's resolution as frozen data, checked when it is decoded from `guest/resolve.py`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import msgspec
 from cloche.decoding import NOT_DECODABLE
 from cloche.errors import ClocheError, Exit
 
-# Ebuilds may run while Portage resolves, and could write the answer themselves: what becomes part
-# of a path or a word of a command is checked here, for everybody after.
+# Ebuilds may run while Portage resolves, and could write the answer themselves: parts of paths and
+# words of commands are checked here, once.
 _NAME = r"[\w+][\w+.-]*"
 Name = Annotated[str, msgspec.Meta(pattern=rf"\A{_NAME}\Z")]
 Cpv = Annotated[str, msgspec.Meta(pattern=rf"\A{_NAME}/{_NAME}\Z")]
@@ -27,7 +27,7 @@ BUILDTIME = "buildtime"  # DEPEND and BDEPEND
 RUNTIME = "runtime"  # RDEPEND
 RUNTIME_POST = "runtime_post"  # PDEPEND
 INSTALL = "install"  # IDEPEND
-REPLACES = "replaces"  # no dependency: what is installed in the place of the package
+REPLACES = "replaces"  # not a dependency: what the package replaces
 
 NEEDED_AT_RUN_TIME = frozenset({RUNTIME, RUNTIME_POST})
 NEEDED_AT_MERGE = frozenset({RUNTIME, RUNTIME_POST, INSTALL})
@@ -35,7 +35,7 @@ NEEDED_AT_MERGE = frozenset({RUNTIME, RUNTIME_POST, INSTALL})
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A dependency of one package on another one; ``atom`` is the words that made it."""
+    """A dependency of one package on another; ``atom`` is the atom behind it."""
 
     to: PackageId
     kinds: tuple[str, ...]
@@ -54,7 +54,7 @@ class Distfile:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
-    """A binary package of a host that Portage takes instead of the ebuild.
+    """A binary package of a host that Portage uses instead of the ebuild.
 
     ``path`` is relative to the host's address, ``size`` in bytes; ``digests`` are the index's, of
     the kinds that Portage writes there (MD5, SHA1). ``metadata`` is what the index says of it, and
@@ -72,9 +72,9 @@ class Binary:
 class Package:
     """One package that Portage would merge. ``id`` is ``CPV::REPO``.
 
-    ``use`` are the flags that are on, ``fixed`` those of ``iuse`` that the profile forces or masks.
-    ``uses`` are edges to packages that are installed in the seed, which are named by their CPV.
-    With ``binary`` there is nothing to build: it comes from a binary package host.
+    ``use`` are the enabled flags, ``fixed`` those of ``iuse`` that the profile forces or masks.
+    ``uses`` are edges to packages that are installed in the seed, named by their CPV. With
+    ``binary`` it comes from a binary package host and is not built.
     """
 
     id: PackageId
@@ -116,11 +116,10 @@ class Package:
 class Depgraph:
     """Everything to be merged, in Portage's own merge order.
 
-    ``installed`` are the packages of the seed, each with those that it needs at run time; it is
-    there, as are the packages' ``uses``, where a resolution was asked for it. ``complaints`` are
-    lines about what has no effect in the configuration, in Portage's form; ``sayings`` is what else
-    Portage said while it resolved. ``use_expand`` names the variables of the profile that stand for
-    groups of USE flags, ``use_expand_hidden`` those of them that are not meant for users (PMS
+    ``installed`` are the packages of the seed, each with its run-time dependencies; it and the
+    packages' ``uses`` are only set if requested. ``complaints`` are Portage's lines about settings
+    without effect; ``sayings`` are its other messages while it resolved. ``use_expand`` names the
+    profile's variables for groups of USE flags, ``use_expand_hidden`` those hidden from users (PMS
     5.3.2).
     """
 
@@ -142,14 +141,14 @@ class Depgraph:
 
 
 class BadResolutionError(ClocheError):
-    """A resolution that is not one: a damaged file of the store, or an ebuild that wrote it."""
+    """A malformed resolution: a damaged file of the store, or written by an ebuild."""
 
     status = Exit.FAILED
 
     def __init__(self, reason: str) -> None:
         super().__init__(
             f"the resolution of the machine is malformed: {reason}",
-            todo="run `cloche store verify`; if the store is whole, an ebuild interfered with "
+            todo="run `cloche store verify`; if the store is undamaged, an ebuild interfered with "
             "Portage",
         )
 
@@ -171,10 +170,10 @@ def resolution_of(answer: Mapping[str, Any]) -> Depgraph:
 
 
 def _checked(graph: Depgraph) -> Depgraph:
-    """See that names agree and that no edge leads nowhere."""
+    """Check that names are consistent and that all edges lead to packages."""
     ids = {package.id for package in graph.packages}
     if len(ids) != len(graph.packages):
-        raise BadResolutionError("a package stands in it twice")
+        raise BadResolutionError("it has a package twice")
     for package in graph.packages:
         if package.cpv != f"{package.category}/{package.pf}":
             raise BadResolutionError(f"{package.cpv} is not {package.category}/{package.pf}")

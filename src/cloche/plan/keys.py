@@ -1,4 +1,4 @@
-"""Action keys: the digest of all that a step can see. Equal keys mean that the step is done."""
+"""Action keys: digests of all that a step can see. A step whose key is known is done."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from cloche.plan.depgraph import Distfile, Package
 from cloche.store import Key, make_key
 
-#: Variables that Portage keeps out of phases: they act when a package is merged, and no sooner.
+#: Variables that Portage keeps out of phases: they only act when a package is merged.
 MERGE_ONLY = frozenset({"COLLISION_IGNORE", "UNINSTALL_IGNORE"})
-#: Beginnings of the names of those inputs that run in ``pkg_*`` functions, too.
+#: Prefixes of the names of inputs that also run in ``pkg_*`` functions.
 _HOOKS = ("bashrc", "env/", "profile-bashrc/", "profile/")
 
 
@@ -74,8 +74,8 @@ def merge_key(
 ) -> Key:
     """Key of the step that turns a binary package (its digest ``gpkg``) into a layer.
 
-    ``inputs`` are those of the build; here only hooks count. All variables do: some act at merge
-    alone (INSTALL_MASK), and an equal GPKG does not say that they are what they were.
+    ``inputs`` are those of the build, of which only hooks count here. All variables count: some
+    only act at the merge (INSTALL_MASK), and an equal GPKG does not imply equal variables.
     """
     parts = {
         "package": package.id,

@@ -1,4 +1,4 @@
-"""Finding packages by what a person types: ``jq``, ``app-misc/jq``, ``=app-misc/jq-1.6``."""
+"""Finds packages by what a user types: ``jq``, ``app-misc/jq``, ``=app-misc/jq-1.6``."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def cp_of(cpv: str) -> str:
 
 
 def matching(text: str, cpvs: Iterable[str]) -> tuple[str, ...]:
-    """Those cpvs that a person means by ``text``; ids (``CPV::REPO``) are matched, too.
+    """The cpvs that match ``text``; ids (``CPV::REPO``) match, too.
 
-    Wildcards are those of a shell; without a slash they stand for a name without its category.
+    Wildcards are those of a shell; without a slash they match a name without its category.
     """
     wanted = text.removeprefix("=").split("::")[0].split(":")[0]
     found = []
@@ -32,12 +32,12 @@ def matching(text: str, cpvs: Iterable[str]) -> tuple[str, ...]:
 
 
 def is_pattern(text: str) -> bool:
-    """Whether a text has wildcards of a shell."""
+    """Whether a text has shell wildcards."""
     return any(c in text for c in "*?[")
 
 
 def nearest(text: str, cpvs: Iterable[str], count: int = 3) -> tuple[str, ...]:
-    """Names that look like ``text``, with a category if it has one."""
+    """Names similar to ``text``, with a category if it has one."""
     names = {cp_of(name.split("::")[0]) for name in cpvs}
     if "/" not in text:
         by_pn = {name.partition("/")[2]: name for name in names}

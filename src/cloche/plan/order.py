@@ -1,4 +1,4 @@
-"""Who waits for whom, as bit sets: closures and the edges that are not implied by others."""
+"""The order of packages as bit sets: closures and transitive reduction."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ _BITS = bytes.maketrans(b"01", b"\0\1")
 class Order:
     """An acyclic relation over ``names``, whose order it follows.
 
-    Sets are integers whose bit N stands for ``names[N]``. ``needs`` are the direct edges that no
-    chain of others implies (the transitive reduction), ``wanted`` the same backwards; ``below`` is
-    all that something waits for, ``above`` all that waits for it. Equal by identity, so that it can
-    be a key of caches.
+    Sets are integers whose bit N stands for ``names[N]``. ``needs`` are the edges of the transitive
+    reduction, ``wanted`` the same backwards; ``below`` is all that a name waits for, ``above`` all
+    that waits for it. Compared by identity, so that it can be a key of caches.
     """
 
     names: tuple[str, ...]
@@ -28,7 +27,7 @@ class Order:
 
 
 def bits(number: int) -> Iterator[int]:
-    """Places of the bits that are set, the lowest first."""
+    """Positions of the set bits, the lowest first."""
     while number:
         low = number & -number
         yield low.bit_length() - 1
@@ -36,7 +35,7 @@ def bits(number: int) -> Iterator[int]:
 
 
 def mask(places: Iterable[int]) -> int:
-    """The set of these places."""
+    """The set of these positions."""
     number = 0
     for place in places:
         number |= 1 << place
@@ -49,9 +48,9 @@ def chosen(names: Sequence[str], number: int) -> tuple[str, ...]:
 
 
 def closures(needs: Sequence[Iterable[int]]) -> list[int]:
-    """For each place the set of all that it needs, at first hand or through others, and itself.
+    """For each position the set of all its direct and indirect needs, and itself.
 
-    There may be circles. It is quick where what is needed comes earlier.
+    Cycles are allowed. It is fast if what is needed comes earlier.
     """
     found = [1 << place for place in range(len(needs))]
     changed = True
@@ -92,7 +91,7 @@ def make_order(names: Sequence[str], edges: Mapping[str, Iterable[str]]) -> Orde
 
 
 def reduced(order: Order) -> dict[str, tuple[str, ...]]:
-    """What each name waits for, without what is implied."""
+    """What each name waits for, without implied edges."""
     return {
         name: tuple(order.names[other] for other in bits(order.needs[place]))
         for place, name in enumerate(order.names)
@@ -100,9 +99,9 @@ def reduced(order: Order) -> dict[str, tuple[str, ...]]:
 
 
 def shown_edges(order: Order, shown: Sequence[int]) -> dict[int, tuple[int, ...]]:
-    """The transitive reduction among the places in ``shown`` alone.
+    """The transitive reduction among the positions in ``shown``.
 
-    Chains through places that are not shown count: what waits for a thing stays tied to it.
+    Chains through positions that are not shown count as edges.
     """
     every = mask(shown)
     edges = {}

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from cloche.plan.depgraph import Depgraph, Package
 from cloche.plan.visible import Visible, machine_members, visible_sets
 
-DEFAULT_SECONDS = 10.0  # guess for a package that was never built here
+DEFAULT_SECONDS = 10.0  # guess for a package without earlier builds
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Frozen from one resolution: steps, their visible sets, and what the machine holds."""
+    """The plan of one resolution: packages, their visible sets, and the machine's members."""
 
     graph: Depgraph
     visible: Mapping[str, Visible]
@@ -25,19 +25,19 @@ class Plan:
         return self.graph.packages
 
     def waits_for(self) -> dict[str, frozenset[str]]:
-        """What has to be a layer before each package can start."""
+        """The packages that must be layers before each package can start."""
         return {name: sets.needed for name, sets in self.visible.items()}
 
 
 def make_plan(graph: Depgraph) -> Plan:
-    """Freeze a resolution into a plan."""
+    """Make the plan of a resolution."""
     return Plan(graph, visible_sets(graph), machine_members(graph))
 
 
 def narrowed(plan: Plan, wanted: Iterable[str]) -> Plan:
-    """The part of a plan that makes some packages: they and all that they wait for.
+    """The part of a plan that makes some packages: these and all that they wait for.
 
-    Visible sets stay as they are, and so do keys.
+    Visible sets and keys stay the same.
     """
     waits_for = plan.waits_for()
     needed: set[str] = set()
@@ -56,10 +56,10 @@ def narrowed(plan: Plan, wanted: Iterable[str]) -> Plan:
 
 
 def remaining_paths(plan: Plan, seconds: Callable[[Package], float | None]) -> dict[str, float]:
-    """Length in seconds of the longest chain of work that starts with each package.
+    """Seconds of the longest chain of work that starts with each package.
 
-    ``seconds`` gives what a package took before, None when it is not known. The ready queue takes
-    the greatest first.
+    ``seconds`` gives a package's earlier time, None if unknown. The ready queue takes the greatest
+    first.
     """
     paths: dict[str, float] = {}
     after: dict[str, float] = {}

@@ -1,4 +1,4 @@
-"""Parts of a graph: what lies within some steps of a package, and what lies between two."""
+"""Parts of a graph: the neighbourhood of a package, and the paths between two."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Edges = Mapping[str, tuple[str, ...]]
 
 
 def declared(graph: Depgraph) -> dict[str, tuple[str, ...]]:
-    """Every dependency that ebuilds declare, of whatever kind, to what is in the graph."""
+    """Every declared dependency of any kind between packages of the graph."""
     known = graph.by_id()
     return {
         package.id: tuple(
@@ -30,7 +30,7 @@ def turned(edges: Edges) -> dict[str, tuple[str, ...]]:
 
 
 def within(edges: Edges, start: Iterable[str], depth: int | None = None) -> frozenset[str]:
-    """Names reached from ``start``, which is included, in at most ``depth`` steps."""
+    """Names reached from ``start``, including it, in at most ``depth`` steps."""
     seen = set(start)
     ring = set(seen)
     while ring and (depth is None or depth > 0):
@@ -43,7 +43,7 @@ def within(edges: Edges, start: Iterable[str], depth: int | None = None) -> froz
 def between(edges: Edges, first: str, last: str) -> frozenset[str]:
     """Every name on a path from ``first`` to ``last``; empty when there is none.
 
-    A path neither comes back to ``first`` nor goes on behind ``last``, as it could in a cycle.
+    A path neither returns to ``first`` nor continues after ``last``, as it could in a cycle.
     """
     onwards = within({**edges, last: ()}, [first])
     back = within({**turned(edges), first: ()}, [last])

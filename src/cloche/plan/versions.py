@@ -13,9 +13,9 @@ Key = tuple[object, ...]
 
 
 def version_key(version: str) -> Key:
-    """What sorts versions (``1.2_rc1-r3``) from the oldest to the newest.
+    """A sort key for versions (``1.2_rc1-r3``), from the oldest to the newest.
 
-    Equal for versions that PMS calls equal. What is no version sorts before all versions.
+    Equal for versions that PMS defines as equal. Invalid versions sort before all others.
     """
     match = _VERSION.fullmatch(version)
     if match is None:

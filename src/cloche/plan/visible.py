@@ -1,4 +1,4 @@
-"""What a step may see: the heart of "each package in a root that holds what it declares"."""
+"""Visible sets: the layers that a step may see, which are only what its package declares."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from cloche.plan.order import bits, chosen, closures, mask
 class Visible:
     """Ids of packages, in merge order, whose layers the two steps of one package see.
 
-    ``seed_build`` and ``seed_merge`` are the packages of the seed that they declare to need,
-    without what those need themselves: a strict step sees nothing else of it.
+    ``seed_build`` and ``seed_merge`` are the packages of the seed that the steps declare, without
+    the dependencies of those: a strict step sees nothing else of the seed.
     """
 
     build: tuple[str, ...]
@@ -33,16 +33,15 @@ class Visible:
 
     @property
     def needed(self) -> frozenset[str]:
-        """Everything that has to be a layer before the package can be done."""
+        """All packages that must be layers before this one can be made."""
         return frozenset(self.build) | frozenset(self.merge)
 
 
 def visible_sets(graph: Depgraph) -> dict[str, Visible]:
     """Compute the visible sets of every package.
 
-    A dependency means the instance that exists at that place in Portage's merge order, so only what
-    comes earlier is visible. That also makes the relation free of cycles, whatever RDEPEND and
-    PDEPEND say to each other.
+    A dependency means the instance that exists at that point of Portage's merge order, so only
+    earlier packages are visible. This also excludes cycles of RDEPEND and PDEPEND.
     """
     names = [package.id for package in graph.packages]
     targets = _targets(graph)
@@ -60,7 +59,7 @@ def visible_sets(graph: Depgraph) -> dict[str, Visible]:
     sets = {}
     for place, package in enumerate(graph.packages):
         tools = seen(package, frozenset({BUILDTIME}))
-        # What a package itself needs when it is merged may be called by its hooks.
+        # A package's hooks may call what it needs when it is merged.
         own = seen(package, NEEDED_AT_MERGE)
         earlier = (1 << place) - 1
         sets[package.id] = Visible(
@@ -73,10 +72,10 @@ def visible_sets(graph: Depgraph) -> dict[str, Visible]:
 
 
 def machine_members(graph: Depgraph) -> tuple[str, ...]:
-    """Ids, in merge order, of what a finished machine holds.
+    """Ids, in merge order, of the packages of a finished machine.
 
-    It is what was asked for and what that needs when it runs and when it is merged; what only
-    builds needed stays out, as with ``emerge --usepkgonly``.
+    These are the requested packages and their dependencies at run time and at the merge; build
+    dependencies stay out, as with ``emerge --usepkgonly``.
     """
     targets = _targets(graph)
     below = closures([targets(package, NEEDED_AT_MERGE) for package in graph.packages])
@@ -85,11 +84,11 @@ def machine_members(graph: Depgraph) -> tuple[str, ...]:
 
 
 def _targets(graph: Depgraph) -> Callable[[Package, frozenset[str]], list[int]]:
-    """A function for the places that a package's edges of some kinds point to."""
+    """A function that gives the positions to which a package's edges of some kinds point."""
     rank = {package.id: place for place, package in enumerate(graph.packages)}
     return lambda package, kinds: [rank[to] for to in package.targets(kinds) if to in rank]
 
 
 def _used(package: Package, kinds: frozenset[str]) -> Iterator[str]:
-    """What of the seed a package depends on."""
+    """The packages of the seed that a package depends on."""
     return (edge.to for edge in package.uses if not kinds.isdisjoint(edge.kinds))

@@ -1,4 +1,4 @@
-"""Answers to "why": why a package is there, and why it was built again."""
+"""Answers "why": why a package is in the plan, and why it was built again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cloche.plan.depgraph import Depgraph, Edge
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One part of a key that differs; None where the part was not there."""
+    """One part of a key that differs; None for a missing part."""
 
     part: str
     old: str | None
@@ -33,9 +33,9 @@ def changes(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Change, ...
 
 
 def needed_by(graph: Depgraph, target: str) -> tuple[Link, ...]:
-    """Shortest chain from something that was asked for down to ``target``.
+    """The shortest chain from a requested package down to ``target``.
 
-    Empty when the target was asked for itself, or is not in the graph.
+    Empty if the target itself was requested, or is not in the graph.
     """
     packages = graph.by_id()
     came_by: dict[str, Link | None] = {p.id: None for p in graph.packages if p.requested}

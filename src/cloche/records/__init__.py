@@ -1,1 +1,1 @@
-"""What builds leave behind for people: events, logs, messages of ebuilds, history."""
+"""Records of builds for users: events, logs, messages of ebuilds, history."""

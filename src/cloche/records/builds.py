@@ -1,8 +1,8 @@
 """Records of a machine's builds: the events of each as one blob, kept for `cloche report`.
 
-While the build runs they go to a file in a workspace of the store; at its end, however it came,
-they become a blob that the pin ``record/PLACE/NAME/NUMBER`` names, together with the resolution.
-PLACE stands for the project: two of them may both have a machine of that name. The newest
+While the build runs they are written to a file in a workspace of the store; when it ends in any way
+they become a blob, which the pin ``record/PLACE/NAME/NUMBER`` names together with the resolution.
+PLACE identifies the project, as two projects may have machines of the same name. The newest
 ``Policy.records`` stay, and the newest that built something; the blobs of the others are garbage.
 """
 
@@ -31,7 +31,7 @@ from cloche.store import Pin, Store, names
 
 
 class Recorder:
-    """A sink that writes events to a file, and keeps in mind which resolution they belong to."""
+    """A sink that writes events to a file, and remembers their resolution."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
@@ -47,13 +47,13 @@ class Recorder:
         self._file.flush()
 
     def close(self) -> None:
-        """Nothing comes any more."""
+        """Close the file."""
         self._file.close()
 
 
 @contextmanager
 def recorded(store: Store, bus: Bus, place: str, machine: str, *, count: int) -> Iterator[None]:
-    """Record the events of the block; keep them where a plan was made, whatever became of it.
+    """Record the events of the block; keep them if a plan was made, whether it succeeded or not.
 
     ``place`` is the project's, as in `Inputs`; ``count`` as with `keep`.
     """
@@ -79,7 +79,7 @@ class Record:
 
 
 def records(store: Store, place: str, machine: str) -> tuple[Record, ...]:
-    """The builds of a project's machine of which the events are there, the oldest first.
+    """The recorded builds of a project's machine, the oldest first.
 
     ``place`` is the project's, as in `Inputs`.
     """
@@ -94,7 +94,7 @@ def records(store: Store, place: str, machine: str) -> tuple[Record, ...]:
 
 
 def newest_resolutions(store: Store) -> tuple[tuple[str, str], ...]:
-    """Each machine of any project with the blob of its newest build's resolution."""
+    """Each machine of all projects with the blob of its newest build's resolution."""
     newest: dict[str, tuple[int, Pin]] = {}
     for pin in store.pins(names.RECORDS):
         machine, _, number = pin.name.rpartition("/")
@@ -119,7 +119,7 @@ def wanted_record(
 ) -> Record:
     """The build with the number ``wanted``, or the last one; ``built``: the last that built.
 
-    Raises ClocheError if there is none, or if it is not there any more.
+    Raises ClocheError if there is none, or if it is no longer recorded.
     """
     found = records(store, place, machine)
     if not found:
@@ -138,7 +138,7 @@ def wanted_record(
 
 
 def worked(events: Iterable[Event]) -> bool:
-    """Whether a build did anything but to reuse what was there."""
+    """Whether a build did more than reuse known results."""
     return any(
         isinstance(e, Started) or (isinstance(e, Done) and e.how == "failed") for e in events
     )
@@ -167,7 +167,7 @@ def keep(
 
 
 def _forget(store: Store, found: Sequence[Record], count: int) -> None:
-    """Give up what is older than ``count`` builds, but not the last that built something."""
+    """Drop builds beyond the newest ``count``, but not the last that built something."""
     built = next((r for r in reversed(found) if worked(recorded_events(store, r))), None)
     for record in found[:-count]:
         if record != built:

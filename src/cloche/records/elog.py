@@ -1,4 +1,4 @@
-"""Messages of ebuilds to their users: checked on their way out of a sandbox, kept, found again."""
+"""elog messages of ebuilds: checked when they leave a sandbox, kept, and looked up."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from cloche.store import Action, Store
 Level = Literal["log", "warn", "error", "qa"]
 
 SHOWN: tuple[Level, ...] = ("log", "warn", "error")
-"""What is shown when a build ends: Portage's own PORTAGE_ELOG_CLASSES."""
+"""Classes shown at the end of a build: Portage's default PORTAGE_ELOG_CLASSES."""
 
 _MOST = 64 << 10  # characters of one step's messages
 _DATA = "elog"  # in the data of an action
 
 
 class Message(msgspec.Struct, frozen=True):
-    """What one phase said at one level: ``elog``, ``ewarn``, ``eerror`` or ``eqawarn``."""
+    """A phase's messages of one level: ``elog``, ``ewarn``, ``eerror`` or ``eqawarn``."""
 
     phase: str
     level: Level
@@ -29,29 +29,29 @@ class Message(msgspec.Struct, frozen=True):
 
 
 def messages_of(result: Mapping[str, Any]) -> tuple[Message, ...]:
-    """The messages in a guest's answer. An ebuild may have written it: it is checked, and cut."""
+    """The messages in a guest's answer, which is untrusted: they are checked, and cut."""
     return _read(result.get(_DATA))
 
 
 def as_data(messages: Sequence[Message]) -> dict[str, Any]:
-    """What an action keeps of them."""
+    """The messages as data of an action."""
     return {_DATA: msgspec.to_builtins(list(messages))} if messages else {}
 
 
 def kept_in(action: Action) -> tuple[Message, ...]:
-    """The messages that an action keeps."""
+    """The messages in the data of an action."""
     return _read(action.data.get(_DATA))
 
 
 def messages_for(
     store: Store, package: Package, outputs: Mapping[str, str]
 ) -> Iterator[tuple[str, Message]]:
-    """What the steps that made a package said, each message with its step.
+    """The messages of the steps that made a package, each with its step.
 
     ``outputs`` are the ids of what is installed: "layer", and "gpkg" where it is known.
     """
     merged = _maker(store, "merge", package, "layer", outputs.get("layer"))
-    if merged is None:  # in this machine it was merged once more, over others
+    if merged is None:  # in this machine it was merged again, over others
         merged = store.last_action("merge", package.id)
     gpkg = outputs.get("gpkg") or (merged.outputs.get("gpkg") if merged else None)
     built = _maker(store, "build", package, "gpkg", gpkg)

@@ -1,8 +1,8 @@
-"""The lines of a failed log that say what went wrong: the compiler's error, not make's trailer.
+"""Finds the lines of a failed log that show the cause: the compiler's error, not make's trailer.
 
-A pure function over lines. Tools are known by their own words; what stands after an error (the
-source, the caret, a note) and before it (``In function``) belongs to it. What make, ninja, gcc as
-ld's driver and Portage say afterwards is only that something failed, and is left out.
+Pure functions over lines. Errors are recognised by the messages of common tools; the lines after an
+error (the source, the caret, a note) and before it (``In function``) belong to it. Later messages
+of make, ninja, gcc as ld's driver and Portage only say that something failed, and are left out.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import re
 from collections.abc import Sequence
 
 LIMIT = 15  # lines, about a third of a terminal
-REACH = 400  # lines before make's first trailer in which the error is looked for
+REACH = 400  # lines before make's first trailer that are searched for the error
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
 
-# A tool says what is wrong.
+# A tool reports an error.
 ERROR = re.compile(
     r"""
     :\ (?:fatal\ |internal\ compiler\ )?error:              # gcc, clang: file:line:col: error:
@@ -40,7 +40,7 @@ ERROR = re.compile(
     """,
     re.VERBOSE,
 )
-# Somebody says that somebody else failed.
+# A tool reports that another one failed.
 TRAILER = re.compile(
     r"""
     ^g?make(?:\[\d+\])?:\ \*\*\*\ (?:\[.*\ Error\ \d+|.*\ Error\ \d+|Waiting\ for|\[.*\]\ [A-Z]\w+)
@@ -63,14 +63,14 @@ TRACE = re.compile(r"^\s*Traceback \(most recent call last\):")
 
 
 def plain(line: str) -> str:
-    """A line without colours, and as the last carriage return left it."""
+    """A line without colours, and only what follows its last carriage return."""
     return _COLOUR.sub("", line).rstrip("\r\n").rsplit("\r", 1)[-1].rstrip()
 
 
 def error_lines(log: Sequence[str], limit: int = LIMIT) -> tuple[str, ...]:
-    """At most ``limit`` lines that tell why a step failed, in the order of the log.
+    """At most ``limit`` lines that show why a step failed, in the order of the log.
 
-    Where no line is known for an error: Portage's reason, or the last lines that are no trailers.
+    If no line is recognised as an error: Portage's reason, or the last lines before the trailers.
     """
     lines = [plain(line) for line in log]
     end = next((n for n, line in enumerate(lines) if STOP.search(line)), len(lines))
@@ -81,7 +81,7 @@ def error_lines(log: Sequence[str], limit: int = LIMIT) -> tuple[str, ...]:
 
 
 def _blocks(lines: Sequence[str]) -> list[list[str]]:
-    """Each error with what belongs to it."""
+    """Each error with the lines that belong to it."""
     blocks: list[list[str]] = []
     taken = -1  # the last line that is in a block
     for number, line in enumerate(lines):
@@ -117,14 +117,14 @@ def _short_trace(trace: Sequence[str], keep: int = 8) -> list[str]:
 
 
 def _cut(lines: Sequence[str], limit: int) -> tuple[str, ...]:
-    """The first lines: one error makes the next. The rest is counted."""
+    """The first lines, as errors cause others, and the number of the rest."""
     if len(lines) <= limit:
         return tuple(lines)
     return (*lines[: limit - 1], f"… and {len(lines) - limit + 1} more lines like these")
 
 
 def _words_of_die(lines: Sequence[str]) -> tuple[str, ...]:
-    """What an ebuild's ``die`` says, with what was written just before it."""
+    """The message of an ebuild's ``die``, with the lines just before it."""
     place = next((n for n, line in enumerate(lines) if DIED.match(line)), None)
     if place is None:
         return ()
@@ -137,7 +137,7 @@ def _last_words(lines: Sequence[str]) -> list[str]:
     return [line for line in lines if line.strip() and not TRAILER.search(line)]
 
 
-# What Portage's `die` writes under what the tools have said.
+# What Portage's `die` writes below the tools' messages.
 _DIED = re.compile(r"^ \* ERROR: \S+ failed(?: \((\w+) phase\))?:$", re.MULTILINE)
 _FAULT = re.compile(r"\b(?:fatal )?error: |\bError \d+$|: command not found$")
 _SENTENCE = re.compile(r"(?<=[.!?]) ")
@@ -146,7 +146,7 @@ _PROGRESS = (">>> ", " * FAILED ", " * Final size")
 
 
 def why_it_died(text: str) -> str | None:
-    """One line that says why a phase failed: the ebuild's own words, or the first error."""
+    """One line that says why a phase failed: the ebuild's message, or the first error."""
     if died := _DIED.search(text):
         said = text[died.end() :].strip("\n").partition("\n")[0].removeprefix(" *").strip()
         if said and said != "(no error message)":
@@ -160,7 +160,7 @@ def why_it_died(text: str) -> str | None:
 
 
 def _refusal(text: str) -> str | None:
-    """Portage's own reason not to go on: the sentence that says so, or the first of them."""
+    """Portage's own reason to stop: the sentence that says so, or the first one."""
     lines = (line.strip() for line in text.splitlines())
     said = [line[1:].strip() for line in lines if line == "*" or line.startswith("* ")]
     paragraphs = " ".join(line or "\n" for line in said).split("\n")

@@ -1,4 +1,4 @@
-"""What can go wrong when something is looked up."""
+"""Errors of lookups."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from cloche.errors import ClocheError
 
 
 def unknown_package(atom: str, known: Sequence[str]) -> ClocheError:
-    """An atom on the command line matches nothing known; ``known`` are the nearest names."""
+    """An atom on the command line matches no package; ``known`` are similar names."""
     meant = f"did you mean {', '.join(known)}?" if known else "see `cloche plan MACHINE`"
     return ClocheError(f"no package matches `{atom}`", todo=meant)
 
 
 def not_built(name: str, command: str) -> ClocheError:
-    """Something that has to be built first; ``command`` does it."""
+    """Something has to be built first, by ``command``."""
     return ClocheError(f"{name}: not built yet", todo=f"run `{command}`")

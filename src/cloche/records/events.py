@@ -1,4 +1,4 @@
-"""What happens during a build, as typed events. Displays read these and nothing else."""
+"""The events of a build, as types. Displays read only events."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import msgspec
 from cloche.decoding import NOT_DECODABLE
 from cloche.records.elog import Message
 
-VERSION = 1  # of the schema in docs/events.md; raised when a field changes its meaning or goes
+VERSION = 1  # of the schema in docs/events.md; raised when a field changes or is removed
 How = Literal["built", "reused", "failed", "skipped"]
 
 
@@ -30,14 +30,14 @@ class Version(Event, frozen=True, tag="version"):
 
 
 class Note(Event, frozen=True, tag="note"):
-    """Something a person may want to know; ``level`` is "info" or "warning"."""
+    """A message to the user; ``level`` is "info" or "warning"."""
 
     text: str
     level: Literal["info", "warning"] = "info"
 
 
 class Stage(Event, frozen=True, tag="stage"):
-    """A part of the whole work that is not a package: resolve, finish, pack, index."""
+    """A part of the build that is not a package: resolve, finish, pack, index."""
 
     name: str
     state: Literal["start", "end"]
@@ -56,11 +56,11 @@ class Progress(Event, frozen=True, tag="progress"):
 class Planned(Event, frozen=True, tag="planned"):
     """The plan is known: names of the packages in merge order.
 
-    ``edges`` is what each package waits for, without what other edges imply; ``expected`` seconds
-    by earlier runs, 0 for what is foreseen to be reused, no entry where nothing is known; ``jobs``
-    how many packages are worked on at once; ``keep_going`` whether a failure ends only what needs
-    it, or all that has not begun; ``depgraph`` the id of the blob with the resolution; ``partial``
-    whether single packages were asked for, so that nothing will be delivered.
+    ``edges`` is what each package waits for, without implied edges; ``expected`` seconds by earlier
+    runs, 0 for packages that will be reused, without unknown ones; ``jobs`` how many packages run
+    at once; ``keep_going`` whether a failure only skips what depends on it; ``depgraph`` the id of
+    the blob with the resolution; ``partial`` whether single packages were requested, so that
+    nothing will be delivered.
     """
 
     machine: str
@@ -82,7 +82,7 @@ class Started(Event, frozen=True, tag="started"):
 
 
 class Logging(Event, frozen=True, tag="logging"):
-    """Where a package's step writes its log; only where that was not known when the step began."""
+    """The path of a step's log, if it was not known when the step began."""
 
     package: str
     log: str
@@ -105,7 +105,7 @@ class Fetched(Event, frozen=True, tag="fetched"):
 
 
 class Elog(Event, frozen=True, tag="elog"):
-    """What a package's step said to its user with elog, ewarn, eerror and eqawarn."""
+    """Messages of a package's step by elog, ewarn, eerror and eqawarn."""
 
     package: str
     step: str
@@ -113,10 +113,10 @@ class Elog(Event, frozen=True, tag="elog"):
 
 
 class Done(Event, frozen=True, tag="done"):
-    """A package is finished, one way or the other.
+    """A package is finished, successfully or not.
 
-    Of a failure: ``reason`` in one line, ``lines`` of the log that tell why, and ``enter``, the
-    command that opens the root it happened in.
+    For a failure: ``reason`` in one line, relevant ``lines`` of the log, and ``enter``, the command
+    that opens its root.
     """
 
     package: str
@@ -175,7 +175,7 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_events(lines: Iterable[bytes]) -> Iterator[Event]:
-    """Events of a recorded stream; lines of a kind that is not known here are left out."""
+    """Events of a recorded stream; lines of an unknown kind are left out."""
     decoder: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
     for line in lines:
         with suppress(*NOT_DECODABLE):
@@ -183,7 +183,7 @@ def decode_events(lines: Iterable[bytes]) -> Iterator[Event]:
 
 
 class Bus:
-    """Hands events from many threads to its sinks, one after the other."""
+    """Passes events from many threads to its sinks, one after another."""
 
     def __init__(self, *sinks: Sink) -> None:
         self._sinks = list(sinks)
@@ -196,11 +196,11 @@ class Bus:
                 sink(event)
 
     def add(self, sink: Sink) -> None:
-        """Deliver to this one as well, from now on."""
+        """Add a sink."""
         with self._lock:
             self._sinks.append(sink)
 
     def remove(self, sink: Sink) -> None:
-        """Deliver nothing more to this one."""
+        """Remove a sink."""
         with self._lock:
             self._sinks.remove(sink)

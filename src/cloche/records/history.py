@@ -1,6 +1,6 @@
-"""How a package's builds went, out of what the index keeps of them.
+"""The history of builds, from the actions in the store's index.
 
-A step that failed is an action without outputs, of the kind "build-failed" or "merge-failed".
+A failed step is an action without outputs, of the kind "build-failed" or "merge-failed".
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ Result = Literal["first", "same", "different", "failed", "lost"]
 class Run:
     """One build of a package.
 
-    ``time`` is when it ended, in seconds since the epoch; ``seconds`` what its steps took, None
-    where that is not known. ``result`` compares its layer with that of the run before; "lost" means
-    that no merge of it is known any more. ``changed`` names the parts of its key that differ from
-    those of the run before. ``failed`` is the step that failed, where one did; a merge that failed
-    without a build before it is a run of its own. ``key`` is that of the build, if there was one.
+    ``time`` is when it ended, in seconds since the epoch; ``seconds`` what its steps took, None if
+    unknown. ``result`` compares its layer with that of the run before; "lost" means that the index
+    has no merge of it. ``changed`` names the parts of its key that differ from the run before.
+    ``failed`` is the failed step, if any; a merge that failed without a build before it is a
+    separate run. ``key`` is that of the build, if there was one.
     """
 
     package: str
@@ -41,16 +41,16 @@ class Run:
 
     @property
     def seconds(self) -> float:
-        """What its steps took together."""
+        """The time of all its steps."""
         return (self.build or 0.0) + (self.merge or 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class MachineRun:
-    """One build of a machine. ``time`` is when it began, ``seconds`` how long all of it took.
+    """One build of a machine. ``time`` is when it began, ``seconds`` how long it took.
 
-    The counts are of packages. ``result`` is "unfinished" where it was interrupted, and "failed"
-    too where all packages were built and something after them failed.
+    The counts are of packages. ``result`` is "unfinished" if it was interrupted, and "failed" also
+    if all packages were built and a later stage failed.
     """
 
     number: int
@@ -64,7 +64,7 @@ class MachineRun:
 
 
 def machine_run(number: int, events: Sequence[Event]) -> MachineRun:
-    """What the events of a build come to."""
+    """Summarise the events of a build."""
     began, ended = (events[0].time, events[-1].time) if events else (0.0, 0.0)
     hows = [event.how for event in events if isinstance(event, Done)]
     delivered = any(isinstance(event, Delivered) for event in events)
@@ -132,7 +132,7 @@ def runs_of(
 
 
 def _with_failed_merge(runs: list[Run], failure: Action, builds: Sequence[Action]) -> list[Run]:
-    """The failure ends the run that built its package just before, or is a run of its own."""
+    """Add a failed merge to the run that built its package just before, or as a separate run."""
     last = runs[-1] if runs else None
     built = [b for b in builds if b.outputs.get("gpkg") == failure.parts.get("gpkg")]
     if last is not None and last.result == "lost" and any(b.key == last.key for b in built):

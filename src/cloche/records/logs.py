@@ -1,11 +1,10 @@
 """Where logs lie: ``logs/CATEGORY/PF/TIME-STEP.log`` in the store, newest found by name.
 
-A log that is written now is locked (flock(2), shared) by the process that writes it, which copies
-what the sandbox says: that is how a reader knows that more will come, however the writer ends.
-When its step is done it becomes ``….log.gz`` (RFC 1952); that of a failed step stays plain until
-the package is built, like the root it failed in. A phase begins with a line ``=== cloche: phase
-NAME``, which the guest writes; an ebuild could write one, too, and would mislead nobody but its
-reader.
+The process that writes a log holds a lock on it (flock(2), shared), by which readers know that more
+will come, however the writer ends. When the step is done the log becomes ``….log.gz`` (RFC 1952);
+that of a failed step stays plain until the package is built, like its root. A phase begins with a
+line ``=== cloche: phase NAME``, which the guest writes; an ebuild can write one, too, but only
+misleads the reader.
 """
 
 from __future__ import annotations
@@ -24,12 +23,12 @@ from cloche.store import Store
 
 LONGEST_LINE = 1 << 16  # bytes; longer ones come in pieces
 PHASE_MARK = "=== cloche: phase "
-_YOUNG = 10.0  # seconds within which an empty, unlocked log is one whose writer comes soon
+_YOUNG = 10.0  # seconds within which an empty, unlocked log may still get its writer
 _PAUSE = 0.2  # seconds between two looks at a log that is followed
 
 
 def new_log(store: Store, cpv: str, step: str) -> Path:
-    """An empty log file of its own for one run of a step."""
+    """Make a new, empty log file for one run of a step."""
     directory = store.logs / cpv
     directory.mkdir(parents=True, exist_ok=True)
     stamp = time.strftime("%Y%m%d-%H%M%S", time.gmtime())
@@ -61,7 +60,7 @@ def logged_packages(store: Store) -> tuple[str, ...]:
 
 
 def found_log(path: Path) -> Path:
-    """The file in which the log ``path`` is now: itself, or what it was compressed to."""
+    """The file that has the log ``path`` now: itself, or its compressed form."""
     plain = path.with_name(path.name.removesuffix(".gz"))
     packed = plain.with_name(plain.name + ".gz")
     return packed if packed.exists() and not plain.exists() else plain
@@ -72,7 +71,7 @@ def open_log(path: Path) -> IO[bytes]:
     try:
         place = found_log(path)
         return _open(place)
-    except FileNotFoundError:  # compressed this very moment
+    except FileNotFoundError:  # it was just compressed
         return _open(found_log(path))
 
 
@@ -88,12 +87,12 @@ def log_lines(path: Path, *, errors: str = "replace") -> Iterator[str]:
 
 
 def phase_of(line: str) -> str | None:
-    """The phase that a line marks, if it is a mark."""
+    """The phase whose beginning a line marks, if any."""
     return line[len(PHASE_MARK) :].strip() if line.startswith(PHASE_MARK) else None
 
 
 def only_phase(lines: Iterable[str], wanted: str) -> Iterator[str]:
-    """The lines that stand between the mark of a phase and the next one."""
+    """The lines between the mark of a phase and the next mark."""
     inside = False
     for line in lines:
         if (phase := phase_of(line)) is not None:
@@ -113,7 +112,7 @@ def hold_for_writing(file: IO[bytes]) -> None:
 
 
 def is_written(file: IO[bytes]) -> bool:
-    """Whether somebody can still write to an open log, or is about to."""
+    """Whether an open log still has a writer, or is about to get one."""
     if not _take(file):
         return True
     fcntl.flock(file, fcntl.LOCK_UN)
@@ -121,7 +120,7 @@ def is_written(file: IO[bytes]) -> bool:
 
 
 def _take(file: IO[bytes]) -> bool:
-    """Lock an open log for ourselves, if nobody else has it; closing it gives it up."""
+    """Lock an open log exclusively, if it is not locked; closing it releases the lock."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -130,7 +129,7 @@ def _take(file: IO[bytes]) -> bool:
 
 
 def _is_awaited(file: IO[bytes]) -> bool:
-    """Whether a log was made just now, and its writer is about to come."""
+    """Whether a log was made just now, and will get its writer soon."""
     info = os.fstat(file.fileno())
     return info.st_size == 0 and time.time() - info.st_mtime < _YOUNG
 
@@ -138,7 +137,7 @@ def _is_awaited(file: IO[bytes]) -> bool:
 def follow(
     path: Path, pause: Callable[[float], None] = time.sleep, *, errors: str = "replace"
 ) -> Iterator[str]:
-    """Lines of a log as they come, until nobody writes to it any more; ``errors`` as above."""
+    """Lines of a log as they come, until it has no writer; ``errors`` as above."""
     place = found_log(path)
     if place.suffix == ".gz":
         yield from log_lines(place, errors=errors)
@@ -161,7 +160,7 @@ def follow(
 
 
 def compress(path: Path) -> Path:
-    """Put a finished log into its compressed form; give the new path. Nobody else may be at it."""
+    """Compress a finished log; return the new path. The caller must have it locked."""
     target = path.with_name(path.name + ".gz")
     part = path.with_name(path.name + ".part")
     with path.open("rb") as source, gzip.open(part, "wb", compresslevel=6) as sink:
@@ -173,7 +172,7 @@ def compress(path: Path) -> Path:
 
 
 def compress_finished(store: Store, cpv: str) -> None:
-    """Compress every log of a package that nobody writes to, or compresses at this moment."""
+    """Compress every log of a package that is neither being written nor compressed."""
     for path in (store.logs / cpv).glob("*.log"):
         with suppress(FileNotFoundError), path.open("rb") as file:
             mine = _take(file) and os.fstat(file.fileno()).st_nlink > 0
@@ -182,6 +181,6 @@ def compress_finished(store: Store, cpv: str) -> None:
 
 
 def put_away(store: Store, cpv: str, log: Path) -> str:
-    """Compress a package's logs, its step being done; where this one is, below ``logs``."""
+    """Compress a package's logs after its step; return this log's path below ``logs``."""
     compress_finished(store, cpv)
     return str(found_log(log).relative_to(store.logs))

@@ -33,7 +33,7 @@ def host_arch(machine: str | None = None) -> Arch:
     machine = machine or platform.machine()
     if machine not in ARCHES:
         raise SeedError(
-            f"no Debian seed is known for the architecture {machine!r}",
+            f"there is no Debian seed for the architecture {machine!r}",
             todo=f"use one of {', '.join(ARCHES)}",
             status=Exit.HOST,
         )

@@ -1,4 +1,4 @@
-"""A seed out of a directory of the host: an unpacked root, or the running system itself."""
+"""A seed from a directory of the host: an unpacked root, or the running system itself."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, 
         closed = closed_names(source, frozenset(apart))
         apart += closed
         if closed:
-            context.report(f"you may not read {len(closed)} files and directories: they stay out")
+            context.report(
+                f"left out, as you may not read them: {len(closed)} files and directories"
+            )
     context.report(f"copying {source}")
     options = ImportOptions(devices="skip", one_file_system=True, emptied=frozenset(apart))
     import_directory(source, tree, options)

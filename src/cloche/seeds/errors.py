@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a seed."""
+"""Errors of seeds."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from cloche.errors import ClocheError
 
 
 class SeedError(ClocheError):
-    """Anything that keeps a seed from being made or read."""
+    """A seed cannot be made or read."""
 
 
 def not_as_locked(seed: str, differences: Sequence[str]) -> SeedError:
-    """The mirror now offers something other than what the lock pins."""
+    """The mirror no longer offers what the lock pins."""
     names = ", ".join(differences[:5])
     more = f" and {len(differences) - 5} more" if len(differences) > 5 else ""
     return SeedError(
@@ -24,7 +24,7 @@ def not_as_locked(seed: str, differences: Sequence[str]) -> SeedError:
 
 
 def unknown_seed(name: str, known: Iterable[str]) -> SeedError:
-    """A name that no seed has; empty where any would do, and there is none."""
+    """There is no seed of this name; with an empty name, no seed at all."""
     todo = "add one with `cloche seed add`, or declare it and run `cloche seed bootstrap`"
     if names := ", ".join(dict.fromkeys(known)):
         todo = f"use one of {names}, or declare it in cloche.toml and `cloche seed bootstrap`"

@@ -1,7 +1,7 @@
-"""A seed out of an OCI image: an image layout as a directory, or a tar of one (an OCI archive).
+"""A seed from an OCI image: an image layout as a directory, or a tar of one (an OCI archive).
 
 Formats: OCI image-spec, image-layout.md, image-index.md, manifest.md, layer.md. Every blob is
-checked against the digest and the size by which it is named; the layers are trusted in nothing.
+checked against the digest and size in its descriptor; layers are untrusted.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Layout:
         match = _DIGEST.fullmatch(str(descriptor.get("digest")))
         if match is None:
             raise _bad_image(
-                self.source, f"a digest of no known kind: {str(descriptor.get('digest'))[:100]}"
+                self.source, f"unknown kind of digest: {str(descriptor.get('digest'))[:100]}"
             )
         path = self.root / "blobs/sha256" / match[1]
         if path.is_symlink() or not path.is_file():
@@ -59,7 +59,7 @@ class Layout:
         with path.open("rb") as stream:
             whole = os.fstat(stream.fileno()).st_size == descriptor.get("size")
             if not whole or hashlib.file_digest(stream, "sha256").hexdigest() != match[1]:
-                raise _bad_image(self.source, f"the blob {match[1][:12]} is not what it should be")
+                raise _bad_image(self.source, f"the blob {match[1][:12]} does not match its digest")
         return path
 
     def document(self, descriptor: Mapping[str, Any]) -> Any:
@@ -69,9 +69,9 @@ class Layout:
     def read(self, path: Path) -> Any:
         """The JSON in a file of the layout."""
         try:
-            info = path.lstat()  # neither a link nor a FIFO, which would keep us waiting
+            info = path.lstat()  # neither a link nor a FIFO, which would block
             if not stat.S_ISREG(info.st_mode) or info.st_size > _SMALL:
-                raise ValueError("no small file")
+                raise ValueError("not a small file")
             found = json.loads(path.read_bytes())
         except (OSError, *NOT_DECODABLE) as error:
             raise _bad_image(self.source, f"{path.name} cannot be read") from error

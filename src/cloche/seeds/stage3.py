@@ -79,7 +79,7 @@ def pointer_of(text: str, source: str) -> Pointer:
     lines = [line for line in text.splitlines() if line.strip() and not line.startswith("#")]
     entry = _ENTRY.fullmatch(lines[0].strip()) if len(lines) == 1 else None
     if entry is None:
-        raise WrongContentError(source, "no pointer to a stage3")
+        raise WrongContentError(source, "not a pointer to a stage3")
     return Pointer(entry[1], entry[2], int(entry[3]))
 
 
@@ -110,7 +110,7 @@ def _newest(request: SeedRequest, context: SeedContext) -> tuple[Path, Stage3See
                 return _taken(request, context, keyring, again)
             except (NotThereError, WrongContentError):
                 raise SeedError(
-                    f"the mirror went from {pointer.file} to {again.file}, and has neither whole",
+                    f"the mirror moved from {pointer.file} to {again.file}; neither is complete",
                     where=f"[seeds.{request.spec.name}]",
                     todo="try again later, or use another mirror",
                     status=Exit.FAILED,
@@ -150,7 +150,7 @@ def _pointer(request: SeedRequest, context: SeedContext, keyring: Keyring) -> Po
 
 
 def _forward(request: SeedRequest, name: str, pointer: Pointer) -> None:
-    """Refuse a mirror that is behind the lock: an old stage3 has holes that are known since."""
+    """Refuse a mirror that is behind the lock: an old stage3 has known vulnerabilities."""
     locked = request.locked
     match = _FILE.fullmatch(locked.file) if isinstance(locked, Stage3Seed) else None
     if match is not None and match[1] == name and pointer.stamp < match[2]:
@@ -229,7 +229,7 @@ def _fetched(
 def _local(
     request: SeedRequest, file: Path, locked: Stage3Seed | None, context: SeedContext
 ) -> Stage3Seed:
-    """A tarball of the host's, with its signature beside it; or the locked one, whoever made it."""
+    """A tarball of the host with its signature beside it, or the locked one without."""
     if not file.is_file():
         raise missing_file(request.spec.name, "file", file)
     if not file.name.isprintable():  # it becomes a line of the lock
@@ -243,7 +243,7 @@ def _local(
         raise SeedError(
             f"there is no {file.name}.asc beside it",
             where=file,
-            todo='put it there, or declare the file as `type = "tarball"`, which is taken as it is',
+            todo='put it there, or declare the file as `type = "tarball"`, which is not verified',
         )
     with opened(_keyring(request, context)) as keyring:
         if listed.is_file():

@@ -1,4 +1,4 @@
-"""A seed out of any tarball of a root: whoever made it, taken as it is, pinned by its digest."""
+"""A seed from any tarball of a root, without a signature, pinned by its digest."""
 
 from __future__ import annotations
 

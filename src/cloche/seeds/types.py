@@ -1,4 +1,4 @@
-"""Making the tree of a declared seed: what all types have in common, and the way to each."""
+"""The common interface of all types of seeds: context, request and result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether Portage runs in a tree: tried, in a sandbox over it."""
+"""Checks that Portage runs in a tree, by trying it in a sandbox."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from cloche.seeds.errors import SeedError
 _PYTHON = "/usr/bin/python3"
 _TRIAL = "import portage, _emerge.depgraph; print(portage.VERSION)"
 _TIMEOUT = 120.0  # seconds
-_LONGEST = 300  # characters of its last line that are told
+_LONGEST = 300  # characters of its last line in an error
 _MOST = 1 << 20  # bytes that are read of each stream
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 
@@ -33,7 +33,7 @@ def portage_of(engine: Engine, tree: Path, name: str) -> str:
             raise _unfit(name, f"it has no /{path}")
     version, said = _run(engine, tree, name, (_PYTHON, "-I", "-c", _TRIAL))
     if not version:
-        last = said.strip().splitlines()[-1:] or ["Portage said nothing"]
+        last = said.strip().splitlines()[-1:] or ["no output"]
         raise _unfit(name, f"Portage does not run in it: {last[0].strip()[:_LONGEST]}")
     return version
 
@@ -50,7 +50,7 @@ def _run(engine: Engine, tree: Path, name: str, words: tuple[str, ...]) -> tuple
             stderr=err_end,
         )
     except ProgramError as error:
-        raise _unfit(name, f"it has no {words[0]} that runs") from error
+        raise _unfit(name, f"{words[0]} does not run in it") from error
     finally:
         for end in (out_end, err_end):
             os.close(end)
@@ -61,7 +61,7 @@ def _run(engine: Engine, tree: Path, name: str, words: tuple[str, ...]) -> tuple
             process.kill()
             process.wait()
             if isinstance(error, OverflowError):
-                raise _unfit(name, f"its {words[0]} writes without an end") from error
+                raise _unfit(name, f"its {words[0]} writes too much output") from error
             raise
     ended = process.wait()
     said = told.decode(errors="replace").strip()

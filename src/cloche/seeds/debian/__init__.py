@@ -1,1 +1,1 @@
-"""Debian trees with Portage in them, and what of their tools Gentoo knows by its own names."""
+"""Debian trees with Portage, and their tools as Gentoo packages."""

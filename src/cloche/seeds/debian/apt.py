@@ -1,7 +1,7 @@
-"""What the host's own apt configuration says: the mirror of a suite, its keyring, the way there.
+"""Reads the host's apt configuration: the mirror of a suite, its keyring, proxy settings.
 
-No address is written down in cloche: where Debian packages come from is the host's decision
-(sources.list(5)), or an option's.
+cloche has no built-in address: Debian packages come from the host's mirror (sources.list(5)), or
+from that of an option.
 """
 
 from __future__ import annotations

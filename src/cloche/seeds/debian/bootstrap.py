@@ -1,4 +1,4 @@
-"""A Debian tree by mmdebstrap, the same one whoever runs it.
+"""Makes a Debian tree with mmdebstrap, the same for root and ordinary users.
 
 Everyone starts ``mmdebstrap --mode=unshare`` as uid 0: root is that anyway, and an ordinary user by
 the time this runs, in the user namespace that cloche entered through newuidmap. For uid 0 that
@@ -72,7 +72,7 @@ _UNREACHABLE = (
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """What to make a tree of."""
+    """The specification of a tree."""
 
     suite: str
     arch: str  # Debian's word for it
@@ -213,7 +213,7 @@ def step_failed(step: str, status: int, log: Path, text: str) -> SeedError:
     full = says_full(text)
     return SeedError(
         f"{step} ended with status {status}",
-        todo=f"{'free some space, or use another --store; ' if full else ''}read {log}",
+        todo=f"{'free some space, or use another --store; ' if full else ''}see {log}",
         detail=text,
         status=Exit.HOST if full else Exit.FAILED,
     )

@@ -1,4 +1,4 @@
-"""The step inside the new tree: Portage installed, traces of the host removed, in a sandbox.
+"""Installs Portage in the new tree and removes traces of the host, in a sandbox.
 
 The Debian tree is the sandbox's lower directory; what `prepare.sh` writes over it lands in the
 upper, which is then merged into the tree, so that a seed is one layer.

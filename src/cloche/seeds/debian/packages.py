@@ -1,4 +1,4 @@
-"""The Debian packages of a tree: what dpkg says is installed, what apt's index says it was."""
+"""The Debian packages of a tree, from dpkg's status and apt's index."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Installed:
 
 
 def _bad_list(reason: str) -> SeedError:
-    """The seed's dpkg status and the mirror's index do not fit together."""
+    """The seed's dpkg status does not match the mirror's index."""
     what = f"the seed's package list cannot be pinned: {reason}"
     return SeedError(what, status=Exit.FAILED)
 

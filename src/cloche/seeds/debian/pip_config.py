@@ -1,4 +1,4 @@
-"""What the host's pip is configured for: indexes, directories of files, certificates, proxy.
+"""Reads the host's pip configuration: indexes, directories of files, certificates, proxy.
 
 pip itself may be absent (uv makes environments without it), so its files and variables are read
 directly, in its order (pip's documentation, "Configuration": global, user, site, PIP_CONFIG_FILE,

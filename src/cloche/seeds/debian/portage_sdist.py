@@ -1,4 +1,4 @@
-"""Portage's release: found through the host's pip settings, kept only if it is the pinned file."""
+"""Portage's release: fetched by the host's pip settings, and kept only if it is the pinned file."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DEFAULT_PIN = SdistPin("3.0.83", "deac3ae1e03aea1ff09a0e831fa8d06e89bfc49440394b
 
 
 def pin(version: str, sha256: str | None = None) -> SdistPin:
-    """The pin of a version. Raises `SeedError` when nobody knows its digest."""
+    """The pin of a version. Raises `SeedError` if its digest is unknown."""
     if sha256 is not None and re.fullmatch(r"[0-9a-f]{64}", sha256):
         return SdistPin(version, sha256)
     if sha256 is None and version == DEFAULT_PIN.version:
@@ -74,7 +74,7 @@ class _NotThereError(LookupError):
 
 
 def _reason(problem: Exception) -> str:
-    """The kind of a failure only: the text of requests' errors may hold a password."""
+    """The class of an error only: the text of requests' errors may hold a password."""
     return str(problem) if isinstance(problem, _NotThereError) else type(problem).__name__
 
 

@@ -1,8 +1,8 @@
-"""The build tools of a Debian seed as Gentoo's Portage knows packages: entries of a VDB.
+"""VDB entries for the build tools of a Debian seed, so that Portage knows them as packages.
 
-``debian-gentoo.toml`` says which Debian package stands for which Gentoo package. Portage then takes
-a BDEPEND on autoconf as met by the seed's own. An entry owns no file: whoever merges the real
-package replaces the entry and leaves the seed's tools alone.
+``debian-gentoo.toml`` maps Debian packages to Gentoo packages. Portage then regards a BDEPEND on
+autoconf as satisfied by the seed's. An entry owns no files: merging the real package replaces the
+entry and leaves the seed's tools alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A Debian tree with Portage in it: from a specification to the tree and its lock."""
+"""Makes a Debian tree with Portage, and its lock, from a specification."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, 
 def _write_mirror(tree: Path, uri: str) -> None:
     """Tell the seed's Portage where ``mirror://debian/`` is (portage(5), ``mirrors``).
 
-    The file is no part of a layer's id: two hosts with different mirrors have the same seed.
+    The file is not part of a layer's id: two hosts with different mirrors have the same seed.
     """
     file = tree / "etc/portage/mirrors"
     file.parent.mkdir(exist_ok=True)

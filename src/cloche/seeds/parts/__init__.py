@@ -1,1 +1,1 @@
-"""Parts of a seed: a layer for each package, and what of them strict builds see."""
+"""Parts of a seed: a layer for each package, and which of them strict builds see."""
