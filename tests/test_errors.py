@@ -74,6 +74,11 @@ def test_a_class_that_is_not_known_here_keeps_its_words() -> None:
     assert (str(again), again.status) == (str(STEP), Exit.FAILED)
 
 
+def test_words_alone_are_an_error() -> None:
+    error = ClocheError.from_data({"what": "no answer"})
+    assert (str(error), error.detail, error.status) == ("no answer", None, Exit.BAD_INPUT)
+
+
 def refuse(number: int) -> None:
     raise ERRORS[number]
 

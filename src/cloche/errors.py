@@ -68,12 +68,16 @@ class ClocheError(Exception):
 
     @staticmethod
     def from_data(data: Mapping[str, Any]) -> ClocheError:
-        """The error that became ``data``; a `ClocheError` where its class is not known here."""
+        """The error that became ``data``; a `ClocheError` where its class is not known here.
+
+        Of a `ClocheError` any part but ``what`` may be left out.
+        """
         own = {name: _restored(value) for name, value in data.items() if name != "error"}
         kinds = {kind.__name__: kind for kind in _subclasses(ClocheError)}
-        kind = kinds.get(str(data["error"]), ClocheError)
+        kind = kinds.get(str(data.get("error")), ClocheError)
         error = kind.__new__(kind, own["what"])
-        vars(error).update(own, status=Exit(own["status"]))
+        parts = {"where": None, "todo": None, "detail": None, "status": kind.status, **own}
+        vars(error).update(parts, status=Exit(parts["status"]))
         return error
 
     def __reduce__(self) -> tuple[Callable[..., ClocheError], tuple[dict[str, Any]]]:
