@@ -135,7 +135,7 @@ def test_nothing_of_a_bootstrap_outlives_a_killed_cloche(tools: Path, tmp_path: 
     endless = f"while :; do echo $$ > {alive}; sleep 0.05; done"
     stand_in(tools, f"trap '' TERM HUP PIPE; setsid sh -c '{endless}' & wait")
     code = (
-        f"import sys, {__name__} as t; from pathlib import Path\n"
+        "import sys, tests.seeds.test_seeds_debian_bootstrap as t; from pathlib import Path\n"
         "t.bootstrap.environment = dict\n"
         "t.bootstrap.bootstrap(t.WANTED, Path(sys.argv[1], 'tree'), Path(sys.argv[1], 'log'))\n"
     )

@@ -32,7 +32,7 @@ def test_two_bootstraps_are_one_seed(tmp_path: Path) -> None:
         cannot("mmdebstrap is not installed")
     if os.geteuid() != 0:
         cannot("a seed is made as uid 0, of a user namespace at least")
-    code = "import sys, pathlib; from tests.seeds import test_seeds_real as t"
+    code = "import sys, pathlib; from tests.seeds import test_seeds_debian_real as t"
     subprocess.run(
         [sys.executable, "-c", f"{code}; t.bootstrap_twice(pathlib.Path(sys.argv[1]))", tmp_path],
         cwd=Path(__file__).parents[2],
