@@ -13,12 +13,12 @@ import subprocess
 import sys
 import threading
 import time
-import traceback
 from pathlib import Path
 
 import engine_checks
 import worker_checks
 from broker_ground import ENV, Ground
+from checking import run_checks
 
 from cloche.broker.calls import verify
 from cloche.broker.engine import BrokeredEngine
@@ -42,17 +42,7 @@ with Store.open(Path(sys.argv[1])) as store, store.workspace("layers") as room:
 
 def run(g: Ground) -> None:
     subprocess.run([sys.executable, "-c", STORE, g.store], check=True)
-    results = {}
-    for named, check in {**vars(engine_checks), **vars(worker_checks)}.items():
-        if named.startswith("check_"):
-            begun = time.monotonic()
-            try:
-                check(g)
-                results[named] = "ok"
-            except BaseException:
-                results[named] = traceback.format_exc()
-            print(named, f"{time.monotonic() - begun:.2f}", file=sys.stderr)
-    print(json.dumps(results))
+    print(json.dumps(run_checks(g, engine_checks, worker_checks)))
 
 
 def children(pid: int) -> list[int]:

@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-import time
-import traceback
 from pathlib import Path
 
 import root_checks
+from checking import run_checks
 
 from cloche.roots import own_mounts
 from cloche.sandbox import userns
@@ -26,19 +25,9 @@ def main() -> None:
         name, _, directory = argument.partition("=")
         ground[name] = Path(directory)
     part = os.environ.get("CLOCHE_ONLY", "")
-    results: dict[str, str] = {}
     root_checks.ORDINARY = userns.enter()
     own_mounts()
-    for name, check in vars(root_checks).items():
-        if name.startswith("check_") and part in name:
-            begun = time.monotonic()
-            try:
-                check(ground)
-                results[name] = "ok"
-            except BaseException:
-                results[name] = traceback.format_exc()
-            print(name, f"{time.monotonic() - begun:.2f}", file=sys.stderr)
-    print(json.dumps(results))
+    print(json.dumps(run_checks(ground, root_checks, wanted=lambda name: part in name)))
 
 
 if __name__ == "__main__":

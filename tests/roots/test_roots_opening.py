@@ -72,6 +72,7 @@ def drive(user: User, images: Path) -> dict[str, str]:
     user.own(directory / "plain")
     for name in ("root_driver", "root_checks", "worlds"):
         shutil.copy(DRIVER.with_name(f"{name}.py"), directory / "code")
+    shutil.copy(DRIVER.parents[1] / "sandbox/checking.py", directory / "code")
     for kind, (size, *make) in IMAGES.items():
         (directory / kind).mkdir()
         image = directory / f"{kind}.image"

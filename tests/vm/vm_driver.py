@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import json
 import sys
-import time
-import traceback
 from pathlib import Path
 
 import vm_checks
+from checking import run_checks
 from sandbox_ground import Ground
 
 from cloche.engines.choice import make_engine
@@ -21,19 +20,10 @@ from cloche.sandbox import userns
 
 def main() -> None:
     directory, root = Path(sys.argv[1]), Path(sys.argv[2])
-    results: dict[str, str] = {}
     userns.enter()
     with make_engine("qemu") as engine:
         ground = Ground("qemu", engine, directory, root)
-        for name in sys.argv[3:]:
-            begun = time.monotonic()
-            try:
-                getattr(vm_checks, name)(ground)
-                results[name] = "ok"
-            except BaseException:
-                results[name] = traceback.format_exc()
-            print(name, f"{time.monotonic() - begun:.2f}", file=sys.stderr)
-    print(json.dumps(results))
+        print(json.dumps(run_checks(ground, vm_checks, wanted=sys.argv[3:].__contains__)))
 
 
 if __name__ == "__main__":

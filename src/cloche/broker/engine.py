@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from types import TracebackType
-from typing import Self
 
 from cloche.broker.client import Broker
 from cloche.engines import choice
-from cloche.sandbox.base import Command, Sandbox
+from cloche.sandbox.base import Command, Engine, Sandbox
 from cloche.sandbox.errors import LauncherError
 from cloche.sandbox.local import LocalEngine, LocalProcess
 
 _SOON = 1.0  # seconds within which a dead broker's launcher ends as well
 
 
-class BrokeredEngine:
+class BrokeredEngine(Engine):
     """An engine whose launcher is a broker's child. Safe to use from several threads.
 
     When the broker or the launcher dies, running commands raise LauncherError, and the next start
@@ -59,17 +57,6 @@ class BrokeredEngine:
         with self._lock:
             self._closed = True
             self._close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _open(self) -> tuple[Broker, LocalEngine]:
         broker = Broker()

@@ -178,7 +178,7 @@ class Builder:
     def _compare(self, package: Package, earlier: str | None, layer: str) -> None:
         """Report how a forced build's layer compares to the one that would have been reused."""
         if earlier is None:
-            text = f"its layer is {layer}; there is no earlier one to compare it with"
+            text = f"its layer is {layer}; no earlier build to compare with"
         elif earlier == layer:
             text = f"the same layer as before, {layer}"
         else:

@@ -45,8 +45,8 @@ def shell(
 ) -> None:
     """Open a shell in MACHINE as last built, or run COMMAND there.
 
-    Changes to the machine's root are discarded at the end. There is no network. emerge can use the
-    project's repositories, and with --usepkg the packages of PROJECT/out/MACHINE.
+    Changes to the machine's root are discarded at the end. The shell has no network. emerge can use
+    the project's repositories, and with --usepkg the packages of PROJECT/out/MACHINE.
     """
     project = load_project(options.directory)
     choices = Choices(strict=strict)

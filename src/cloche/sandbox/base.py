@@ -131,11 +131,13 @@ class Engine(Protocol):
     def close(self) -> None:
         """End every sandbox that still runs, and the engine's helpers."""
 
-    def __enter__(self) -> Self: ...
+    def __enter__(self) -> Self:
+        return self
 
     def __exit__(
         self,
         kind: type[BaseException] | None,
         error: BaseException | None,
         trace: TracebackType | None,
-    ) -> None: ...
+    ) -> None:
+        self.close()

@@ -14,14 +14,13 @@ import signal
 import socket
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from cloche.sandbox import (
     cgroups,
     wire,
 )
-from cloche.sandbox.base import Command, Ended, Nature, Sandbox
+from cloche.sandbox.base import Command, Ended, Engine, Nature, Sandbox
 from cloche.sandbox.errors import LauncherError, SandboxError, reported
 from cloche.sandbox.launcher import Launcher, fork_launcher, readable
 from cloche.sandbox.runtime import Runtime
@@ -123,7 +122,7 @@ class LocalProcess:
         )
 
 
-class LocalEngine:
+class LocalEngine(Engine):
     """Starts sandboxes through a launcher, which it closes in the end."""
 
     def __init__(self, name: str, nature: Nature, launcher: Launcher) -> None:
@@ -194,17 +193,6 @@ class LocalEngine:
             with contextlib.suppress(LauncherError):
                 process.wait()
         self.launcher.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _ask(self, descriptors: list[int], *, network: bool) -> int:
         """Let the launcher fork a sandbox; return a pidfd of its first process."""
