@@ -1,4 +1,4 @@
-# `make` alone shows what there is.
+# `make` lists the targets.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -46,7 +46,7 @@ bench: setup-dev  ## measure as root, and write docs/benchmarks.md; BENCH=--quic
 profile: setup-dev  ## measure as root, with perf(1), what a package costs, and write docs/profile.md
 	@$(BIN)/python -m bench.profile $(PROFILE)
 
-fuzz: setup-dev  ## fuzz all that reads outside data, SECONDS=600 for each kind; goes on from .cache/fuzz
+fuzz: setup-dev  ## fuzz all parsers of external data, SECONDS=600 for each; continues from .cache/fuzz
 	@for target in $$($(BIN)/python -m tests.fuzz.run); do \
 	    $(BIN)/python -m tests.fuzz.run $$target $(or $(SECONDS),600) .cache/fuzz/$$target || exit 1; \
 	done
@@ -58,12 +58,12 @@ proof-fresh: setup-dev  ## prove the two commands on a fresh Debian, as root; PR
 proof-%: test-packages setup-dev
 	@$(BIN)/python -m pytest -m 'proof(name="$*")' --durations=0
 
-proof-kills:  ## prove that hundreds of kills lose nothing
+proof-kills:  ## prove that 120 kills lose nothing
 proof-engines:  ## prove that every engine, virtual machines too, builds the same layers
 
-proof-seeds:  ## prove that a seed made twice, in other surroundings, is the same
+proof-seeds:  ## prove that a seed made twice, in another environment, is the same
 
-format: setup-dev  ## let ruff lay out the code
+format: setup-dev  ## format the code with ruff
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 clean:  ## remove the virtual environment and caches; the store stays

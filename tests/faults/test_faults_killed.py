@@ -151,7 +151,7 @@ def test_a_build_waits_while_another_has_the_store_to_itself(
         running = store.user.start("--store", store.path, "build", MACHINE, cwd=where, **pipes)
         assert running.stderr is not None
         told = running.stderr.readline()
-        assert "another cloche process has the store to itself (" in told
+        assert "another cloche process has exclusive access to the store (" in told
         assert told.endswith("; waiting\n")
     rest = running.communicate(timeout=180)[1]
     assert running.returncode == 0, rest

@@ -181,7 +181,7 @@ def test_the_store_of_somebody_else_is_left_alone(root_seeded: Store, ordinary: 
     told = ordinary.run("--store", root_seeded.path, "store", "usage")
     assert told.returncode == 2
     assert told.stderr.splitlines() == [
-        f"cloche: {root_seeded.path}: this is a store, or a place, of another user; a store is "
-        "used by one user alone; run cloche as another user, or name a store of your own with "
-        "--store or $CLOCHE_STORE; `store adopt` (as root) gives a store to a user"
+        f"cloche: {root_seeded.path}: the store or its parent directory belongs to another user; "
+        "only one user can use a store; run cloche as another user, or name a store of your own "
+        "with --store or $CLOCHE_STORE; `store adopt` (as root) gives a store to a user"
     ]

@@ -26,7 +26,7 @@ def test_what_cloche_did_not_make_stays(tmp_path: Path, kind: str) -> None:
     else:
         (tmp_path / "elsewhere").mkdir()
         packages.symlink_to("elsewhere")
-    with pytest.raises(ClocheError, match="cloche did not make this") as raised:
+    with pytest.raises(ClocheError, match="not created by cloche") as raised:
         binhost.check(tmp_path)
     assert str(packages) in str(raised.value)
     assert raised.value.status == Exit.BAD_INPUT
@@ -54,7 +54,7 @@ def test_a_build_is_refused_before_it_begins(tmp_path: Path) -> None:
     precious.write_text("precious")
     words = ["-C", str(tmp_path / "p"), "--store", str(tmp_path / "store"), "build", "first", "-o"]
     done = CliRunner().invoke(cli, [*words, str(tmp_path / "cache")])
-    assert "cloche did not make this" in str(done.exception)
+    assert "not created by cloche" in str(done.exception)
     done = CliRunner().invoke(cli, [*words, "/dev/null"])
     assert "/dev/null is not a directory" in str(done.exception)
     assert precious.read_text() == "precious"

@@ -186,7 +186,7 @@ def test_roots_emerge_is_named_to_another_user_who_follows_his_own(
             assert done.returncode == 0, done.stderr
             events = [json.loads(line) for line in done.stdout.splitlines()]
             notes = [event["text"] for event in events if event["event"] == "note"]
-            hidden = f"(pid {roots.pid}) runs as another user and cannot be looked into"
+            hidden = f"(pid {roots.pid}) runs as another user and cannot be inspected"
             assert [note for note in notes if note.endswith(hidden)], notes
             assert (events[-1]["event"], events[-1]["built"], events[-1]["failed"]) == (
                 "finished", 3, 1

@@ -295,7 +295,7 @@ class TarReader:
             return value
         digits = field.split(b"\0", 1)[0].strip(b" ")
         if digits.strip(b"01234567"):
-            raise self._bad("a number is none")
+            raise self._bad("invalid number")
         return int(digits or b"0", 8)
 
     def _decimal(self, pax: dict[bytes, bytes], key: bytes, otherwise: int) -> int:
@@ -303,7 +303,7 @@ class TarReader:
 
     def _plain(self, digits: bytes) -> int:
         if not digits.isdigit() or len(digits) > 20:
-            raise self._bad("a number is none")
+            raise self._bad("invalid number")
         return int(digits)
 
     def _time(self, text: bytes | None, otherwise: int) -> int:

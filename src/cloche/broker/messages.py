@@ -108,6 +108,8 @@ def decode(raw: bytes | msgspec.Raw, kind: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, PurePath):
+        if not value.is_absolute():  # the other process is in another directory
+            raise TypeError(f"{value} is not an absolute path")
         return os.fsencode(value)
     raise TypeError(f"a {type(value).__name__} cannot be sent to another process")
 

@@ -14,6 +14,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from typing import Any
 
 from cloche.broker.errors import data_of
@@ -117,6 +118,8 @@ class _Broker:
                 processes.die_with_parent(signal.SIGKILL)
                 if os.getppid() == parent:
                     _work(theirs)
+            except BaseException:
+                traceback.print_exc()
             finally:
                 os._exit(1)
         theirs.close()

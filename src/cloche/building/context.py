@@ -137,7 +137,7 @@ class Policy:
     mirrors: str | None = None  # the text of /etc/portage/mirrors for fetching; None: the seed's
 
 
-Elsewhere = Callable[[Task, Bus], Outcome]
+Elsewhere = Callable[[Task, Worker], Outcome]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ class BuildContext:
 
     def carry_out(self, task: Task) -> Outcome:
         """Run a package's task; its outputs are in the store when this returns."""
-        return run(task, self.worker) if self.elsewhere is None else self.elsewhere(task, self.bus)
+        return (self.elsewhere or run)(task, self.worker)
 
     @property
     def store(self) -> Store:

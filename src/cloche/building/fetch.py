@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
+from cloche.building import binpkg
 from cloche.building.context import BuildContext
 from cloche.building.network import (
     CA_BUNDLE,
@@ -54,6 +55,14 @@ REPLACED = (
     "the file was replaced upstream or on a mirror; if the new one is right, run "
     "`cloche manifest --force` for the package"
 )
+
+
+def obtain(context: BuildContext, package: Package) -> None:
+    """Fetch what a package is built from, or the package itself from its binary package host."""
+    if package.binary is not None:
+        binpkg.obtain(context, package)
+    else:
+        fetch(context, package)
 
 
 def fetch(context: BuildContext, package: Package) -> None:

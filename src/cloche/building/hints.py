@@ -16,10 +16,12 @@ from cloche.building.diagnose import (
     was_killed,
 )
 from cloche.building.livepins import is_live
+from cloche.building.package_tasks import kept_as
 from cloche.plan.depgraph import Package
 from cloche.portage.cpv import split_cpv
 from cloche.portage.errors import BadNameError
 from cloche.seeds.parts.strict import SeedParts
+from cloche.tasks import kept_roots
 from cloche.tasks.build import TAIL
 from cloche.tasks.errors import StepError
 from cloche.tasks.guestcall import tail_of
@@ -31,8 +33,9 @@ def explain(context: BuildContext, package: Package, error: StepError) -> None:
         return
     error.todo = _hint_for(context, error) or error.todo
     inputs = context.inputs
-    strict = " --strict" if inputs.strict else ""
-    error.enter = f"cloche shell {inputs.machine}{strict} --package ={package.cpv}"
+    if kept_roots.known(context.store, kept_as(context, package)) is not None:
+        strict = " --strict" if inputs.strict else ""
+        error.enter = f"cloche shell {inputs.machine}{strict} --package ={package.cpv}"
     if error.phase == "unpack" and is_live(package):
         error.todo = (
             "it has no network, only what its eclass stored in DISTDIR during the fetch; "

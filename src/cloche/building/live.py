@@ -279,7 +279,6 @@ def _failure(
     """The error for a failed src_unpack: a refused or unreachable server, a missing commit."""
     failed = step_error(package.id, "fetch", dict(result), log)
     explain(context, package, failed)
-    failed.enter = None  # this root is not kept
     unreached = _UNREACHED.findall(tail_of(log, TAIL))
     if proxy.refused:
         uri, why = proxy.refused[-1]

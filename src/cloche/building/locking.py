@@ -14,8 +14,7 @@ from cloche.config.lock import BinpkgPin, DistfilePin, Lock, MachineLock, RepoPi
 from cloche.config.machine import Machine
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Distfile, Package
-
-_STRONGEST = ("BLAKE2B", "SHA512", "SHA256")  # Manifest hash names (GLEP 74), the best first
+from cloche.tasks import distfiles
 
 
 def repo_pins(inputs: Inputs) -> dict[str, RepoPin]:
@@ -49,7 +48,7 @@ def machine_lock(
 
 def pin_of(file: Distfile) -> DistfilePin:
     """A distfile with the strongest digest that its Manifest gives."""
-    kind = next((name for name in _STRONGEST if name in file.digests), "")
+    kind = next((name for name in distfiles.ALGORITHMS if name in file.digests), "")
     return DistfilePin(file.name, file.size, f"{kind}:{file.digests.get(kind, '')}")
 
 

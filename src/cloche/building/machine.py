@@ -9,7 +9,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cloche.building import (
-    binpkg,
     fetch,
     pretend,
 )
@@ -200,7 +199,4 @@ def _wants_sources(context: BuildContext, package: Package, fates: Mapping[str, 
 def _fetch_ahead(builder: Builder, package: Package) -> None:
     """Fetch early; failures are reported when the package's turn comes and it is tried again."""
     with suppress(ClocheError):
-        if package.binary is not None:
-            binpkg.obtain(builder.context, package)
-        else:
-            fetch.fetch(builder.context, package)
+        fetch.obtain(builder.context, package)

@@ -142,7 +142,7 @@ def _bug(error: Exception) -> str:
     place = f"{Path(last.filename).name}:{last.lineno}"
     return (
         f"{place}: a bug in cloche: {type(error).__name__}: {error}; "
-        f"run it again with {DEBUG}=1 for the traceback, and report that"
+        f"run it again with {DEBUG}=1 for a traceback, and report the bug"
     )
 
 

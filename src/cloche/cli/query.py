@@ -83,7 +83,7 @@ def belongs(options: Options, path: str, machine: str | None, as_json: bool) -> 
     if not rows:
         raise ClocheError(
             f"no package owns `{path}`",
-            todo="files of the seed are not asked for; a path begins with /, or with a wildcard",
+            todo="files of the seed are not searched; a path must begin with / or a wildcard",
         )
     how = {"owned": "", "written by a hook": " (written by a hook)"}
     _tell(rows, as_json, lambda row: f"{_cpv(row)}: {row['path']}{how[row['how']]}")

@@ -134,7 +134,7 @@ def gc_command(
         return
     if others:
         used = "; ".join(others)
-        say(f"note: the store is in use ({used}): results of running builds count as not needed")
+        say(f"note: the store is in use ({used}): results of running builds are listed as unneeded")
     say(
         f"{'would remove' if dry_run else 'removed'} {count(len(report.trees), 'layer')}, "
         f"{count(len(report.blobs), 'file')}, {count(len(report.logs), 'log')}, "
@@ -217,7 +217,7 @@ def adopt_command(options: Options, user: str | None, dry_run: bool, as_json: bo
     path = store_path(options, None)
     if os.geteuid() != 0 or not userns.is_real_root():
         raise ClocheError(
-            "only root can change whose files are",
+            "only root can change the owner of files",
             where=path,
             todo=f"run `sudo cloche --store {path} store adopt`",
             status=Exit.HOST,
@@ -241,7 +241,7 @@ def owner_of(name: str | None, path: Path) -> stores.Owner:
         uid = path.stat().st_uid if name is None else pwd.getpwnam(name).pw_uid
         entry = pwd.getpwuid(uid)
     except (KeyError, OSError) as error:
-        what = f"there is no user {name or f'the owner of {path}'}"
+        what = f"the owner of {path} is unknown" if name is None else f"there is no user {name}"
         raise ClocheError(what, todo="name one of /etc/passwd with --user") from error
     if uid == 0:
         return stores.Owner(stores.IdMap(0, 1), stores.IdMap(0, 1))

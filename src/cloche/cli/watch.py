@@ -101,7 +101,7 @@ def _found(root: Path | None, pid: int | None) -> tuple[list[Emerge], list[Emerg
 def _hidden(emerge: Emerge) -> str:
     """The note about an emerge that is not followed."""
     words = shlex.join(("emerge", *emerge.argv))
-    return f"{words} (pid {emerge.pid}) runs as another user and cannot be looked into"
+    return f"{words} (pid {emerge.pid}) runs as another user and cannot be inspected"
 
 
 def _tell_failures(failed: list[Done]) -> None:

@@ -79,7 +79,7 @@ def contradiction(
     return ConfigError(
         origin,
         f"{subject} is {ours} here, but {theirs} in {other}",
-        "keep one of the two lines, or move what differs into a fragment of its own",
+        "keep one of the two lines, or move the difference to a separate fragment",
     )
 
 

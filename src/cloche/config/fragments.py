@@ -45,9 +45,9 @@ REFUSED: Final[Mapping[str, str]] = {
     "repos.conf": "cloche writes it from [repos.NAME] of cloche.toml",
     "make.profile": "cloche makes it from `profile` of the machine's file",
     "binrepos.conf": "binary packages come from cloche's store",
-    "postsync.d": "nothing is ever synced inside a sandbox",
-    "repo.postsync.d": "nothing is ever synced inside a sandbox",
-    "gnupg": "keys are no part of a machine's configuration",
+    "postsync.d": "repositories are not synced inside a sandbox",
+    "repo.postsync.d": "repositories are not synced inside a sandbox",
+    "gnupg": "keys are not part of a machine's configuration",
     "package.provided": "Portage reads it in profile/ only: move it to profile/package.provided",
 }
 _KNOWN: Final = STACKED | SINGLE | REFUSED.keys()

@@ -30,7 +30,7 @@ INCREMENTALS: Final = words(
     " USE_EXPAND_UNPREFIXED ACCEPT_LICENSE ACCEPT_PROPERTIES ACCEPT_RESTRICT"
 )
 
-_FETCH = "cloche fetches by itself, in a sandbox of its own"
+_FETCH = "cloche itself fetches sources, in a separate sandbox"
 _PLACE = "cloche decides where things lie inside the sandbox"
 _BINARY = "binary packages come from cloche's store"
 OWNED: Final[Mapping[str, str]] = {
@@ -61,7 +61,7 @@ OWNED: Final[Mapping[str, str]] = {
         words(
             "MAKEOPTS NINJAOPTS PORTAGE_NICENESS PORTAGE_IONICE_COMMAND PORTAGE_SCHEDULING_POLICY"
         ),
-        "how many processors are used is not part of a machine; use [build] cores and jobs",
+        "the number of jobs is not a property of a machine; use [build] cores and jobs",
     ),
     **dict.fromkeys(
         words("EMERGE_DEFAULT_OPTS CLEAN_DELAY EMERGE_WARNING_DELAY AUTOCLEAN NOCOLOR"),
@@ -73,7 +73,7 @@ OWNED: Final[Mapping[str, str]] = {
     ),
     **dict.fromkeys(
         words("PORTAGE_ELOG_SYSTEM PORTAGE_ELOG_COMMAND PORTAGE_ELOG_MAILURI"),
-        "cloche reports what packages have to say by itself",
+        "cloche itself reports the messages of packages",
     ),
     "SOURCE_DATE_EPOCH": "cloche fixes it, so that results can be compared",
 }

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from cloche.display.frame import Size, View, Wish, layout_of
 from cloche.display.state import State
 
+CONFIRM = "Press y to confirm, any other key to cancel"
+CONTINUE = "press any key to continue"
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -24,9 +27,7 @@ def press(key: str, view: View, state: State, size: Size) -> Answer:
     if key == "f":
         return Answer(replace(view, frozen=not view.frozen))
     if key == "S":
-        return Answer(
-            replace(view, ask="stop the whole build? y, or any other key for no", wish="stop all")
-        )
+        return Answer(replace(view, ask=f"stop the whole build? {CONFIRM}", wish="stop all"))
     if key == "s":
         return Answer(_about_to_stop(view, state))
     if view.mode == "help":
@@ -48,11 +49,11 @@ def _answered(key: str, view: View) -> Answer:
 def _about_to_stop(view: View, state: State) -> View:
     node = state.node(view.chosen or "")
     if view.chosen is None or node is None:
-        return replace(view, ask="choose a package first, with up and down; any key goes on")
+        return replace(view, ask=f"first select a package with Up and Down; {CONTINUE}")
     bare = view.chosen.partition("::")[0]
     if node.status not in ("running", "waiting"):
-        return replace(view, ask=f"{bare} is over already; any key goes on")
-    return replace(view, ask=f"stop {bare}? y, or any other key for no", wish="stop")
+        return replace(view, ask=f"{bare} has already finished; {CONTINUE}")
+    return replace(view, ask=f"stop {bare}? {CONFIRM}", wish="stop")
 
 
 def _in_log(key: str, view: View, size: Size) -> View:

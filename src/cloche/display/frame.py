@@ -23,10 +23,10 @@ NAME = 16  # columns of the machine's name that are shown before numbers have wo
 HELP = (
     ("up down", "choose a package"),
     ("Enter", "its log, followed as it grows; up and down scroll it"),
-    ("q Esc", "back to the graph, or let go of the choice"),
+    ("q Esc", "back to the graph, or clear the selection"),
     ("s", "stop the chosen package (asks first)"),
     ("S", "stop the whole build, as Ctrl-C does (asks first)"),
-    ("f", "freeze the picture, and let it go on"),
+    ("f", "freeze the display; press again to continue"),
 )
 
 

@@ -25,7 +25,7 @@ class Display(Protocol):
         """Let a person stop a package: ``stop`` takes its id. Most displays have no keys for it."""
 
     def close(self) -> None:
-        """Nothing comes any more; give the terminal back."""
+        """End the display and restore the terminal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ NAMES = ("auto", *KINDS)
 
 
 def make_display(name: str, streams: Streams) -> Display:
-    """The display of that name, or the first that can be shown: "auto" has no wish of its own."""
+    """The display of that name if it can be shown; for "auto", the first that can."""
     for each in (name, *KINDS):
         if each in KINDS and (display := KINDS[each](streams)) is not None:
             return display

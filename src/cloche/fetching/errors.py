@@ -35,13 +35,13 @@ class SignatureError(FetchingError):
     status = Exit.BAD_INPUT
 
     def __init__(self, source: str, reason: str, keyring: Path, words: str = "") -> None:
-        todo = f"do not use the file; if {keyring} is out of date, bring it up to date"
+        todo = f"do not use the file; if {keyring} is out of date, update it"
         super().__init__(reason, where=source, todo=todo, detail=words)
 
 
 def unreachable(source: str, reason: str, kept: int = 0) -> FetchingError:
     """No answer, or too many interruptions; ``kept`` bytes are there for the next time."""
-    again = f"run it again: it goes on after {kept} bytes; else " if kept else ""
+    again = f"run it again to resume after {kept} bytes, or " if kept else ""
     todo = f"{again}check the network and the proxy settings, or use another mirror"
     return FetchingError(reason, where=source, todo=todo)
 

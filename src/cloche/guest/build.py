@@ -133,7 +133,7 @@ def pack(package: Any, settings: Any, channel: Channel) -> str:
     target = OUT / name
     settings["BUILD_ID"] = "1"
     settings["PORTAGE_BINPKG_TMPFILE"] = str(target)
-    settings["PORTAGE_PYTHON"] = str(shortcuts.PYTHON)
+    settings["PORTAGE_PYTHON"] = shortcuts.interpreter()
     phases.run_phase("package", settings, channel)
     if not target.exists() or not target.stat().st_size:
         raise Failed(phase="package", text=phases.log_end(settings))

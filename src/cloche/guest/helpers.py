@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import os
 import shutil
 import signal
+import stat
 import sys
 import termios
 import threading
@@ -101,17 +103,25 @@ def _until_read(fifo: int, client: Path) -> None:
         fcntl.ioctl(fifo, termios.FIONREAD, waiting)
         if not (left := int.from_bytes(waiting, sys.byteorder)):
             return
-        if not client.exists():
+        if not _is_alive(client):
             os.read(fifo, left)
             return
         time.sleep(0.0005)
 
 
+def _is_alive(process: Path) -> bool:
+    """Whether a process runs; one that nobody has waited for yet does not (proc(5))."""
+    with contextlib.suppress(OSError):
+        return "\nState:\tZ" not in (process / "status").read_text()
+    return False
+
+
 def _run(client: Path, argv: list[str], code: CodeType) -> NoReturn:
     """Be the process that the client would have become."""
-    status = 1
+    status = NOT_RUN
     try:
         _take_on(client)
+        status = 1
         sys.argv = argv
         if Path(argv[0]).name == PACKER:
             still_gpkg()
@@ -140,6 +150,8 @@ def _take_on(process: Path) -> None:
         )
         flags = int(said["flags:"], 8) & (os.O_ACCMODE | os.O_APPEND)
         fd = os.open(process / f"fd/{theirs}", flags)
+        if number and not flags & os.O_APPEND and stat.S_ISREG(os.fstat(fd).st_mode):
+            raise OSError(errno.ESPIPE, "its place in a file would not be shared")
         with contextlib.suppress(OSError):  # a pipe has no place
             os.lseek(fd, int(said["pos:"]), os.SEEK_SET)
         os.dup2(fd, number)

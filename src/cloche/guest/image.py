@@ -41,7 +41,7 @@ def put_aside(image: Path, build_info: Path, channel: Channel) -> None:
         name = path.relative_to(image).as_posix()
         mode = status.st_mode
         if stat.S_ISBLK(mode) or stat.S_ISCHR(mode):
-            text = f"/{name} is a device, and Portage merges no binary package that has one"
+            text = f"/{name} is a device node, which Portage cannot merge from a binary package"
             raise Failed(phase="package", text=text)
         if stat.S_ISSOCK(mode):
             lost.append(f"/{name} (a socket)")
@@ -94,7 +94,7 @@ def restore(image: Path, listed: dict[str, Any]) -> None:
             for key, value in values.items():
                 os.setxattr(image / name, key, base64.b64decode(value), follow_symlinks=False)
     except OSError as error:
-        text = f"/{name} cannot be made as the package has it: {error.strerror}"
+        text = f"/{name} cannot be created as in the package: {error.strerror}"
         raise Failed(phase="unpack", text=text) from error
 
 

@@ -24,6 +24,7 @@ KNOWN = {
     "phase-functions.sh": {"d663d7d2a9293622b66a529b0928f26d47a08d12f3eaad7708c9a1b73f393d9b"},
 }
 PYTHON = Path(__file__).with_name("bin") / "portage-python"
+PACKER = PYTHON.with_name("packer")
 #: What instprep does instead of install where these are off.
 AT_INSTALL = frozenset(("binpkg-docompress", "binpkg-dostrip"))
 MASKING = frozenset(("nodoc", "noinfo", "noman"))
@@ -50,6 +51,13 @@ def take() -> None:
     _without_process(
         MiscFunctionsProcess, lambda task: idle_functions(task.commands, task.settings)
     )
+
+
+def interpreter() -> str:
+    """The PORTAGE_PYTHON of the package phase: with all shortcuts, or with the still clock alone."""
+    import portage
+
+    return str(PYTHON if portage._python_interpreter == str(PYTHON) else PACKER)
 
 
 def _ask_libraries_of_programs_alone() -> None:

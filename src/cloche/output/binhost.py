@@ -75,11 +75,16 @@ def _index(context: BuildContext, packages: Sequence[tuple[Package, str]]) -> Ou
     machine = context.inputs.machine
     log = new_log(context.store, f"machine/{machine}", "index")
     with context.store.workspace("index") as workspace:
-        output = make_directory(workspace, "out")
-        _lay_out(context, packages, output)
+        output, shown = make_directory(workspace, "out"), make_directory(workspace, "packages")
+        _lay_out(context, packages, shown)
+        # The packages are the store's own files: only the index beside them can be written.
+        categories = sorted({package.category for package, _ in packages})
+        for name in categories:
+            make_directory(output, name)
         binds = (
             *context.profiles(),
             Bind(output, "/run/cloche/out", writable=True),
+            *(Bind(shown / name, f"/run/cloche/out/{name}") for name in categories),
         )
         wanted = stage_call(context, "binhost", {}, workspace, log, binds=binds)
         result, _ = call(context.engine, context.running, wanted)

@@ -36,7 +36,7 @@ def check_replaceable(packages: Path) -> None:
     ours = marker.is_file() and not marker.is_symlink()
     if packages.is_symlink() or not packages.is_dir() or (not ours and any(packages.iterdir())):
         raise ClocheError(
-            "cloche did not make this, and would have to replace it with the machine's packages",
+            "not created by cloche; it would be replaced by the machine's packages",
             where=packages,
             todo="choose another directory with --output, or move this one away",
         )

@@ -1,4 +1,4 @@
-"""What outputs are made of, and what they leave."""
+"""The input and the result of an output kind: `Finished`, `Written`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of output: what leaves the house when a machine is finished. A new one is a row.
+"""The kinds of output of a finished machine. A new one is a row.
 
 A kind that a machine asks for has its word in the machine's ``[output]`` table, too
 (`cloche.config.machine.OUTPUTS`).

@@ -81,8 +81,8 @@ def decoded(store: Store, blob: str) -> Depgraph:
 
 def _resolution(store: Store, events: tuple[Event, ...]) -> Depgraph:
     for event in events:
-        if isinstance(event, Planned) and event.depgraph and store.has_blob(event.depgraph):
-            return decode_depgraph(store.blob(event.depgraph).path.read_bytes())
+        if isinstance(event, Planned) and event.depgraph:
+            return decoded(store, event.depgraph)
     return Depgraph(())
 
 

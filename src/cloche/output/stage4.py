@@ -8,22 +8,26 @@ import stat
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from cloche.building.context import BuildContext
 from cloche.building.stages import once, stage_failed
+from cloche.errors import is_full
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.finished import Finished, Written
 from cloche.plan.keys import layer_parts
 from cloche.records.logs import new_log
-from cloche.sandbox.base import Bind, Command, Ended
+from cloche.sandbox.base import Bind, Command, Ended, Process
 from cloche.sandbox.copying import written_to
 from cloche.store import Outcome, make_key
-from cloche.tasks.guestcall import ENVIRONMENT, describe
+from cloche.tasks.errors import no_room
+from cloche.tasks.guestcall import ENVIRONMENT, LONGEST_LOG, describe
 from cloche.tasks.worker import make_directory
 
 FORMAT = "stage4.tar.zst"
 SKELETON = "/run/cloche/skeleton"
+LONGEST_LINE = 1 << 16  # bytes; a longer one is not tar's
 TOUCHED = b": file changed as we read it"  # a warning of tar(1)
 # A sandbox has file systems of its own here; the tarball has the directories of the layers, empty.
 OWN = ("dev", "proc", "run", "sys", "tmp")
@@ -86,23 +90,37 @@ def _tar(context: BuildContext, layers: Sequence[Layer]) -> Outcome:
                 Bind(_skeleton(context, layers, workspace), SKELETON),
             ),
         )
-        with log.open("ab") as stream, written_to(stream) as outlet:
+        command = Command(TAR, ENVIRONMENT, timeout=context.policy.phase_seconds)
+        with log.open("ab") as stream, written_to(stream, LONGEST_LOG) as outlet:
             process = context.engine.start(
-                sandbox, Command(TAR, ENVIRONMENT), stdout=outlet.writer, stderr=outlet.writer
+                sandbox, command, stdout=outlet.writer, stderr=outlet.writer
             )
             outlet.given()
             context.running.add(process)
             try:
-                ended = process.wait()
+                ended = _wait(context, process)
             finally:
                 process.kill()
                 context.running.discard(process)
         if ended is None or not is_whole(ended, log):
             raise stage_failed(context, "pack", describe(ended) if ended else "no answer", log)
-        path = workspace / "out" / FORMAT
-        path.chmod(0o444)
-        blob = context.store.add_blob(path, f"{machine}-{FORMAT}")
+        try:  # the machine's own tar is untrusted, and may have left a link there
+            blob = context.store.add_blob(workspace / "out" / FORMAT, f"{machine}-{FORMAT}")
+        except OSError as error:
+            if is_full(error):
+                raise
+            raise stage_failed(context, "pack", f"no tarball: {error.strerror}", log) from error
     return Outcome({"stage4": blob.id}, str(log.relative_to(context.store.logs)))
+
+
+def _wait(context: BuildContext, process: Process) -> Ended | None:
+    """Wait for the end, or until the disk is nearly full. Raises StepError."""
+    while (ended := process.wait(0.5)) is None:
+        free, reserve = context.worker.free_bytes, context.policy.disk_reserve
+        if free < reserve:
+            machine = f"machine/{context.inputs.machine}"
+            raise no_room(machine, "pack", str(context.store.path), free, reserve)
+    return ended
 
 
 def is_whole(ended: Ended, log: Path) -> bool:
@@ -113,8 +131,11 @@ def is_whole(ended: Ended, log: Path) -> bool:
     """
     if ended.ok:
         return True
-    lines = log.read_bytes().splitlines()
-    only_touched = bool(lines) and all(line.endswith(TOUCHED) for line in lines)
+    with log.open("rb") as file:
+        lines = iter(partial(file.readline, LONGEST_LINE), b"")
+        only_touched = bool(log.stat().st_size) and all(
+            line.rstrip(b"\n").endswith(TOUCHED) for line in lines
+        )
     return replace(ended, status=0).ok and ended.status == 1 and only_touched
 
 

@@ -1,4 +1,4 @@
-"""Errors of lookups."""
+"""Errors of lookups: unknown packages, and machines that were not built."""
 
 from __future__ import annotations
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import Literal
 
 import msgspec
@@ -149,6 +150,13 @@ class Delivered(Event, frozen=True, tag="delivered"):
     stage4: str | None
     logs: str
     outputs: dict[str, str] = {}
+
+
+def delivered(outputs: Mapping[str, Path], logs: Path) -> Delivered:
+    """The event about outputs, by their kinds."""
+    paths = {name: str(path) for name, path in outputs.items()}
+    packages, stage4 = paths.get("packages", ""), paths.get("stage4")
+    return Delivered(packages=packages, stage4=stage4, logs=str(logs), outputs=paths)
 
 
 AnyEvent = (

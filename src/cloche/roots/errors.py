@@ -1,4 +1,4 @@
-"""Errors of roots."""
+"""Errors of opening roots: no backend, too many layers, a root in use."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class BackendUnavailableError(RootError):
     status = Exit.HOST
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"no root by {name}: {reason}", todo="use another backend")
+        what = f"cannot open a root with backend {name}: {reason}"
+        super().__init__(what, todo="use another backend")
         self.reason = reason
 
 
@@ -33,9 +34,9 @@ def overlay_unavailable(error: OSError, layers: int) -> RootError:
             "container's own root, which is an overlay itself"
         )
     elif error.errno in (errno.ENODEV, errno.ENOSYS):
-        todo = "load the module with `modprobe overlay`, or use Linux 5.11 or later"
+        todo = "load the module with `modprobe overlay`, or use Linux 5.12 or later"
     elif error.errno == errno.EPERM:
-        todo = "use Linux 5.11 or later, and allow mounts where this container was started"
+        todo = "use Linux 5.12 or later, and allow mounts where this container was started"
     return RootError(what, todo=todo, status=Exit.HOST)
 
 

@@ -78,17 +78,23 @@ def fork_launcher(runtime: Runtime) -> Launcher:
     gc.freeze()  # pages of objects that no collector touches stay shared
     # Ctrl-C is for the command line: in the child it would raise in the midst of Python's fork.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, processes.INTERRUPTS)
-    pid = os.fork()
-    if pid == 0:
-        try:
-            ours.close()
-            cgroups.join(groups)
-            _serve(theirs, parent, runtime, mask)
-        finally:
-            os._exit(1)
-    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    gc.unfreeze()
-    theirs.close()
+    try:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                ours.close()
+                cgroups.join(groups)
+                _serve(theirs, parent, runtime, mask)
+            finally:
+                os._exit(1)
+    except BaseException:
+        ours.close()
+        cgroups.remove(groups)
+        raise
+    finally:
+        gc.unfreeze()
+        theirs.close()
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return Launcher(pid, os.pidfd_open(pid), ours, groups)
 
 

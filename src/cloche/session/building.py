@@ -1,4 +1,4 @@
-"""Planning and building machines."""
+"""Plans and builds machines: inputs, policy, warnings, results, news, shells."""
 
 from __future__ import annotations
 
@@ -48,7 +48,6 @@ from cloche.seeds.stored import mirrors_now
 from cloche.session.choices import Choices
 from cloche.session.opened import Opened
 from cloche.store import check_tree
-from cloche.tasks.errors import GuestError, StepError
 from cloche.tasks.guestcall import Running
 from cloche.tasks.jobserver import Jobserver
 from cloche.tasks.worker import Worker
@@ -217,7 +216,7 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | Non
             remember(builder, machine)
             raise
         if outputs:
-            context.bus(_delivered(outputs, store.logs))
+            context.bus(events.delivered(outputs, store.logs))
     return Result(
         machine=machine.name,
         built=done.built,
@@ -226,13 +225,6 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | Non
         layers={name: made.layer for name, made in done.made.items()},
         outputs=outputs,
         unread=unread,
-    )
-
-
-def _delivered(outputs: Mapping[str, Path], logs: Path) -> events.Delivered:
-    paths = {name: str(path) for name, path in outputs.items()}
-    return events.Delivered(
-        packages=paths["packages"], stage4=paths.get("stage4"), logs=str(logs), outputs=paths
     )
 
 
@@ -278,8 +270,8 @@ def _unread_news(context: BuildContext, machine: Machine) -> int:
     """How many unread news items concern a machine that is finished; no news fail a build."""
     try:
         unread = sum(not item.read for item in news_of(context, machine))
-    except (StepError, GuestError) as error:
-        context.bus(Note(text=f"news: {error.what}", level="warning"))
+    except (ClocheError, OSError) as error:
+        context.bus(Note(text=f"news: {error}", level="warning"))
         return 0
     if unread:
         items = f"{unread} unread news item{'' if unread == 1 else 's'}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cloche.building import binpkg
 from cloche.building.context import BuildContext
-from cloche.building.fetch import fetch as fetch_sources
+from cloche.building.fetch import obtain
 from cloche.building.liveahead import fetch_live, lacking_live
 from cloche.building.machine import FETCHERS
 from cloche.config.machine import Machine
@@ -53,10 +53,7 @@ def _fetch_all(context: BuildContext, packages: Sequence[Package]) -> list[Cloch
 
     def one(package: Package) -> None:
         try:
-            if package.binary is not None:
-                binpkg.obtain(context, package)
-            else:
-                fetch_sources(context, package)
+            obtain(context, package)
         except ClocheError as error:
             failed.append(error)
 

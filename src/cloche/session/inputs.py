@@ -31,7 +31,7 @@ def silent(text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Progressing:
-    """Who hears how far long work is: steps, what a program shows of its work, and bytes."""
+    """Callbacks for the progress of long operations: steps, a program's own status, and bytes."""
 
     report: Say = silent
     status: Say = silent

@@ -83,7 +83,7 @@ def _current(place: Path, made: Manifest) -> tuple[Path, str | None]:
     path = place / made.cp / "Manifest"
     if path.parent.resolve() != place.resolve() / made.cp or path.is_symlink():
         raise unwritable(path, "a link leads elsewhere")
-    return path, path.read_text() if path.exists() else None
+    return path, path.read_text(errors="surrogateescape") if path.exists() else None
 
 
 def _what_is_wrong(made: Manifest, text: str | None) -> str | None:
@@ -98,10 +98,11 @@ def _write(path: Path, made: Manifest) -> str:
     """Write a Manifest; one without a line is removed, as Portage does."""
     try:
         if made.text:
-            with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False) as file:
-                file.write(made.text)
-            Path(file.name).chmod(0o644)
-            Path(file.name).rename(path)
+            with tempfile.TemporaryDirectory(prefix=".cloche-", dir=path.parent) as room:
+                file = Path(room, path.name)
+                file.write_text(made.text)
+                file.chmod(0o644)
+                file.rename(path)
         else:
             path.unlink()
     except OSError as error:

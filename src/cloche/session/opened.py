@@ -1,4 +1,4 @@
-"""What is open in a session: a project, a store and an engine, and who hears what happens."""
+"""Base class of Session: the open project, store and engine, and the event sink."""
 
 from __future__ import annotations
 

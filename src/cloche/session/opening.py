@@ -19,7 +19,7 @@ LITTLE = 1 << 20  # bytes free; with less, SQLite cannot work
 
 
 def place_of_store(project: Project | None, data: Path | None = None) -> Path:
-    """Where a store lies that nobody names: as the project says, else below the user's data.
+    """The default location of a store: as the project says, else below the user's data.
 
     ``data`` is the user's directory for data, ``~/.local/share`` where it is None.
     """
@@ -40,7 +40,7 @@ def open_store(path: Path, waiting: Callable[[str], None] | None = None) -> Iter
     try:
         with Store.open(path, waiting=waiting) as store:
             yield store
-    except sqlite3.Error as error:  # on a full file system it tells of all kinds of trouble
+    except sqlite3.Error as error:  # on a full file system it raises many errors
         room = os.statvfs(path)
         full = room.f_bavail * room.f_frsize < LITTLE
         raise host_trouble(error, str(path), full=full) from error

@@ -85,7 +85,7 @@ class Session(Opened):
     def fetch(self, machine: str, choices: Choices = Choices()) -> fetching.Fetch:
         """Bring in all that a machine needs, so that it can be built offline.
 
-        What could not be had is in the answer. Raises `ClocheError`.
+        The result lists what could not be fetched. Raises `ClocheError`.
         """
         return fetching.fetch(self, self.project.machine(machine), choices)
 
@@ -94,7 +94,7 @@ class Session(Opened):
     ) -> AbstractContextManager[Root]:
         """The root of a machine as it was built last, or the one in which a package is built.
 
-        `Session.engine` starts commands in its ``sandbox``. Raises `NotBuiltError`.
+        `Session.engine` starts commands in its ``sandbox``. Raises `ClocheError`.
         """
         return building.shell(self, self.project.machine(machine), package, choices)
 

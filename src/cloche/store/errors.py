@@ -20,7 +20,7 @@ class DamagedIndexError(StoreError):
         super().__init__(
             f"the store's index cannot be used: {why}",
             where=index,
-            todo="nothing was removed; `cloche store recover` makes it again from what is there",
+            todo="nothing was removed; `cloche store recover` rebuilds it from the store",
         )
 
 
@@ -35,7 +35,7 @@ class StoreBusyError(StoreError):
     def __init__(self, path: Path, *, exclusive: bool, holders: tuple[str, ...] = ()) -> None:
         who = f" ({'; '.join(holders)})" if holders else ""
         shared = "other cloche processes are using the store"
-        alone = "another cloche process has the store to itself"
+        alone = "another cloche process has exclusive access to the store"
         what = f"{shared if exclusive else alone}{who}"
         super().__init__(what, where=path, todo="try again when they are done")
 
@@ -67,7 +67,7 @@ def not_a_store(path: Path, found: str) -> StoreError:
 def foreign_store(path: Path, owner: str) -> StoreError:
     """The store, or the place for it, belongs to another user."""
     return StoreError(
-        f"this is a store, or a place, of {owner}; a store is used by one user alone",
+        f"the store or its parent directory belongs to {owner}; only one user can use a store",
         where=path,
         todo=f"run cloche as {owner}, or name a store of your own with --store or "
         "$CLOCHE_STORE; `store adopt` (as root) gives a store to a user",
@@ -79,6 +79,6 @@ def unknown_object(path: Path, noun: str, id: str) -> StoreError:
     return StoreError(
         f"the store holds no {noun} {id}",
         where=path,
-        todo="build it again; `cloche store verify` tells whether more is missing",
+        todo="build it again; `cloche store verify` shows whether more is missing",
         status=Exit.FAILED,
     )

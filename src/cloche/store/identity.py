@@ -58,7 +58,7 @@ def check_owner(store: Path) -> None:
     check_place(store)
     if os.geteuid() != 0:
         raise StoreError(
-            "a store is used by uid 0 alone, which an ordinary user is in a user namespace",
+            "a store can only be used as uid 0, for an ordinary user in a user namespace",
             where=store,
             todo="call `cloche.sandbox.userns.enter` first; where there are threads, use "
             "`cloche.broker.executor.Workers`",
@@ -73,7 +73,7 @@ def check_owner(store: Path) -> None:
             f"this store was made by {identity.owner.name} with other user and group ids "
             "(another range in /etc/subuid, or a copy that lost its owners)",
             where=store,
-            todo=f"`sudo cloche --store {store} store adopt` gives it its owners again",
+            todo=f"`sudo cloche --store {store} store adopt` restores the owners of its files",
         )
 
 

@@ -1,4 +1,4 @@
-"""The names of pins: one prefix for each kind of thing that garbage collection leaves.
+"""Names of pins, one prefix for each kind.
 
 A name is a path: the kind, then what tells one from the other. ``place`` stands for a project:
 two projects may use the same word for a machine.

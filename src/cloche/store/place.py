@@ -1,4 +1,4 @@
-"""Where everything lies in an open store, and its index: what the parts of the store stand on."""
+"""`Place`: the directories and the index of an open store."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from cloche.portage.cpv import split_cpv
 from cloche.portage.view import package_view
 from cloche.records import elog
 from cloche.records.errorlines import error_lines, why_it_died
-from cloche.records.events import Started
+from cloche.records.events import Note, Started
 from cloche.records.logs import new_log, put_away
 from cloche.sandbox.base import Bind, Sandbox
 from cloche.store import Outcome
@@ -144,9 +144,15 @@ def failed(
     log: Path,
 ) -> StepError:
     """Keep the root of a failed step, if the task says so; return the error."""
+    error = step_error(task.package, step, result, log)
     if task.kept_as is not None:
-        kept_roots.keep(task, worker.store, step, workspace)
-    return step_error(task.package, step, result, log)
+        try:
+            kept_roots.keep(task, worker.store, step, workspace)
+        except OSError as trouble:  # a full disk, which the step may have failed of
+            worker.store.discard(worker.store.failed / task.kept_as)
+            text = f"{task.cpv}: its root is not kept: {trouble.strerror or trouble}"
+            worker.bus(Note(text=text, level="warning"))
+    return error
 
 
 def step_error(package: str, step: str, result: dict[str, Any], log: Path) -> StepError:

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from cloche.errors import ClocheError, Exit
 from cloche.plan.depgraph import Distfile
 from cloche.store import Store
 from cloche.store.incoming import take_content
@@ -16,8 +17,10 @@ from cloche.store.incoming import take_content
 ALGORITHMS = {"BLAKE2B": "blake2b", "SHA512": "sha512", "SHA256": "sha256"}
 
 
-class BadDistfileError(Exception):
-    """A file does not match its Manifest; the text says how."""
+class BadDistfileError(ClocheError):
+    """A file that does not match its Manifest line; ``where`` is its name."""
+
+    status = Exit.FAILED
 
 
 def stored_name(file: Distfile) -> str:
@@ -27,7 +30,7 @@ def stored_name(file: Distfile) -> str:
             if not digest.isalnum():
                 break
             return f"{name}-{digest.lower()}"
-    raise BadDistfileError(f"{file.name}: the Manifest has no digest of a known kind")
+    raise BadDistfileError("the Manifest has no digest of a known kind", where=file.name)
 
 
 def path_of(store: Store, file: Distfile) -> Path:
@@ -54,12 +57,12 @@ def keep(store: Store, source: Path, file: Distfile) -> None:
         except OSError as error:
             if error.errno not in (errno.EINVAL, errno.ELOOP):
                 raise
-            raise BadDistfileError(f"{file.name}: not a regular file") from error
+            raise BadDistfileError("not a regular file", where=file.name) from error
         if size != file.size:
-            raise BadDistfileError(f"{file.name}: {size} bytes, the Manifest has {file.size}")
+            raise BadDistfileError(f"{size} bytes, the Manifest has {file.size}", where=file.name)
         for name, digest in wanted.items():
             if hashes[name].hexdigest() != digest:
-                raise BadDistfileError(f"{file.name}: {name} does not match the Manifest")
+                raise BadDistfileError(f"{name} does not match the Manifest", where=file.name)
         copy.rename(path_of(store, file))
 
 
@@ -81,5 +84,5 @@ def show(store: Store, files: Iterable[Distfile], directory: Path) -> None:
     """Link distfiles, under their own names, into a step's DISTDIR."""
     for file in files:
         if "/" in file.name or file.name in ("", ".", ".."):
-            raise BadDistfileError(f"{file.name!r} is not a file name")
+            raise BadDistfileError("not a file name", where=repr(file.name))
         os.link(path_of(store, file), directory / file.name)

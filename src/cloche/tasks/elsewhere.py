@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import BrokenExecutor, CancelledError, Future
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,16 +18,19 @@ import msgspec
 
 from cloche.broker import open_engine
 from cloche.broker.errors import data_of
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, Exit
 from cloche.records.events import Bus, Event, decode_events, encode_event
 from cloche.sandbox import userns
+from cloche.sandbox.base import Ended
 from cloche.store import Outcome, Store
 from cloche.tasks.errors import StepError
 from cloche.tasks.jobserver import Jobserver
 from cloche.tasks.run import run
-from cloche.tasks.task import Task, decode_task, encode_task
+from cloche.tasks.task import BuildTask, Task, decode_task, encode_task
 from cloche.tasks.transfer import bring_blobs, bring_inputs, bring_log, bring_trees
 from cloche.tasks.worker import Worker
+
+_PATIENCE = 0.5  # seconds between two looks whether a task is stopped
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -40,6 +43,7 @@ class Place(msgspec.Struct, frozen=True):
     engine: str
     cores: int
     home: str
+    check: str = "off"
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -69,16 +73,57 @@ class Elsewhere:
     executor: Submits
     place: Place
 
-    def __call__(self, task: Task, bus: Bus) -> Outcome:
-        """Run a task, as `cloche.tasks.run.run`; events reach ``bus`` when it is done."""
+    def __call__(self, task: Task, worker: Worker) -> Outcome:
+        """Run a task as `cloche.tasks.run.run`; its events reach the worker's bus when it is done.
+
+        A task that is stopped fails here at once; its process still finishes it, and nothing of the
+        result comes back. Raises StepError.
+        """
         task = msgspec.structs.replace(task, kept_as=None)
-        text = self.executor.submit(carry_out, encode_task(task), self.place).result()
+        submitted = _Submitted(self.executor.submit(carry_out, encode_task(task), self.place))
+        worker.running.add(submitted, task.package)
+        try:
+            text = submitted.result(task)
+        finally:
+            worker.running.discard(submitted)
         answer = msgspec.json.decode(text, type=Answer)
         for event in decode_events(line.encode() for line in answer.events):
-            bus(event)
+            worker.bus(event)
         if answer.outcome is None:
             raise ClocheError.from_data(answer.error or {"what": "no answer"})
         return answer.outcome
+
+
+class _Submitted:
+    """A submitted task as something that runs and can be stopped, like a process."""
+
+    def __init__(self, future: Future[bytes]) -> None:
+        self._future = future
+        self._stopped = False
+
+    def wait(self, timeout: float | None = None) -> Ended | None:
+        """Nobody waits for it in this way: `result` does."""
+        raise NotImplementedError
+
+    def kill(self) -> None:
+        """Wait no longer, and do not start it if it has not started."""
+        self._stopped = True
+        self._future.cancel()
+
+    def result(self, task: Task) -> bytes:
+        """The encoded answer. Raises StepError if the task is stopped or its executor ends."""
+        step = "build" if isinstance(task, BuildTask) else "merge"
+        while not self._stopped:
+            try:
+                return self._future.result(_PATIENCE)
+            except TimeoutError:
+                if self._future.done():  # it is the task's own
+                    raise
+            except (BrokenExecutor, CancelledError) as error:
+                reason = f"its executor has ended: {error or type(error).__name__}"
+                if not self._stopped:
+                    raise StepError(task.package, step, reason, status=Exit.HOST) from error
+        raise StepError(task.package, step, "stopped")
 
 
 _workers: dict[Place, Worker] = {}  # of this process, by what they work with
@@ -114,7 +159,8 @@ def _opened(place: Place) -> Worker:
     engine = open_engine(place.engine)
     store = Store.open(Path(place.store))
     room = _open.enter_context(store.workspace("jobserver"))
-    return Worker(store, engine, jobserver=Jobserver(room / "fifo", place.cores))
+    jobserver = Jobserver(room / "fifo", place.cores)
+    return Worker(store, engine, jobserver=jobserver, check=place.check)
 
 
 def _brought_back(outcome: Outcome, source: Store, home: Store) -> Outcome:

@@ -1,4 +1,4 @@
-"""Errors of a single step."""
+"""Errors of steps: `StepError`, `StoppedError`, `GuestError`."""
 
 from __future__ import annotations
 

@@ -36,6 +36,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "NOCOLOR": "true",
     "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
     "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",  # Portage's helpers run in forks of the guest, and write what sets hold
 }
 
 LONGEST_LOG = 1 << 30  # bytes of a step's log; the step that writes more fails
@@ -135,12 +136,12 @@ def call(
     Raises StepError if the call's package was stopped, GuestError if there was no result.
     """
     sandbox, command = _furnished(wanted)
-    reader, writer = os.pipe2(os.O_CLOEXEC)
     messages: list[Message] = []
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(wanted.log.open("ab"))
         hold_for_writing(log)
         outlet = stack.enter_context(written_to(log, LONGEST_LOG))
+        reader, writer = os.pipe2(os.O_CLOEXEC)
         listener = threading.Thread(target=_listen, args=(reader, messages, on_event), daemon=True)
         try:
             process = engine.start(
@@ -178,7 +179,7 @@ def _furnished(wanted: Call) -> tuple[Sandbox, Command]:
         Bind(request, "/run/cloche/request.json"),
     )
     command = Command(
-        argv=("/usr/bin/python3", "-I", f"/run/cloche/guest/{wanted.script}.py"),
+        argv=("/usr/bin/python3", "-P", "-s", f"/run/cloche/guest/{wanted.script}.py"),
         env={**ENVIRONMENT, **wanted.environment},
         timeout=wanted.timeout,
     )

@@ -7,6 +7,7 @@ package that starts, and put back for each that ends.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from pathlib import Path
@@ -42,15 +43,16 @@ class Jobserver:
         """A package ended, and gives its slot back."""
         with self._lock:
             self._running -= 1
-            if self._debt:
-                self._debt -= 1
-            else:
-                os.write(self._fd, TOKEN)
             if self._running == 0:
                 self._refill()
+            elif self._debt:
+                self._debt -= 1
+            else:
+                with contextlib.suppress(BlockingIOError):  # a build has filled it; see `_refill`
+                    os.write(self._fd, TOKEN)
 
     def _refill(self) -> None:
-        """Replace tokens that were lost with a killed make, now that no package runs."""
+        """Replace tokens that builds have taken away or added, now that no package runs."""
         self._debt = 0
         try:
             while os.read(self._fd, 4096):
