@@ -25,8 +25,8 @@ STATUSES = {
         binhosts.BadPackageError building.BuildError composing.CollisionError
         fetching.FetchingError fetching.NotThereError fetching.WrongContentError
         plan.BadResolutionError sandbox.ProgramError store.UnreadableTreeError
-        tasks.GuestError tasks.StepError tasks.StoppedError trees.SyncProgramError
-        trees.TreeError
+        tasks.BadDistfileError tasks.GuestError tasks.StepError tasks.StoppedError
+        trees.SyncProgramError trees.TreeError
     """,
     Exit.BAD_INPUT: """
         archives.ImportRefusedError binhosts.MissingIndexError building.MissingSeedError

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from sandbox_ground import alive
+
 ENV = {"PATH": "/bin", "HOME": "/"}
 E = TypeVar("E", bound=Exception)
 
@@ -44,6 +46,12 @@ def still_there(pids: Iterable[int]) -> list[int]:
         if state != b"Z":
             found.append(pid)
     return found
+
+
+def begun(marker: str, wanted: int) -> list[int]:
+    """The processes with this word in their command line, when there are so many of them."""
+    settled(lambda: [0] * (wanted - len(alive(marker))))
+    return [int(pid) for pid in alive(marker)]
 
 
 def settled(look: Callable[[], list[int]]) -> list[int]:

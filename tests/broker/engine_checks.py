@@ -16,8 +16,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from broker_ground import ENV, Ground, raises, settled, still_there
-from sandbox_ground import alive, gone
+from broker_ground import ENV, Ground, begun, raises, settled, still_there
+from sandbox_ground import gone
 
 from cloche.broker import open_engine
 from cloche.broker.engine import BrokeredEngine
@@ -188,7 +188,7 @@ def shell_again(engine: BrokeredEngine, g: Ground) -> None:
 def check_closing_leaves_no_process(g: Ground) -> None:
     with BrokeredEngine() as engine:
         process = engine.start(Sandbox((g.root,)), Command(("sleep", "74004"), ENV))
-        pids = [engine._broker.pid, engine._engine.launcher.pid, *map(int, alive("74004"))]
+        pids = [engine._broker.pid, engine._engine.launcher.pid, *begun("74004", 1)]
     assert len(pids) >= 3
     assert settled(lambda: still_there(pids)) == []
     ended = process.wait(0)
@@ -205,7 +205,7 @@ def check_a_killed_client_leaves_no_process(g: Ground) -> None:
     with client:
         assert client.stdout is not None
         pids: list[int] = json.loads(client.stdout.readline())
-        pids += map(int, alive("74005"))
+        pids += begun("74005", 2 * 2)
         assert len(pids) >= 4 + 2 * 2  # brokers, launcher, worker; what runs in two sandboxes
         assert still_there(pids) == sorted(pids)
         client.kill()

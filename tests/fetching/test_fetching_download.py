@@ -42,7 +42,7 @@ def test_the_next_run_goes_on_too(tmp_path: Path) -> None:
         mirror.cut["file"] = [300_000, 300_000]
         with pytest.raises(FetchingError, match="broken off") as caught:
             fetch_file(f"{mirror.address}/file", tmp_path / "got")
-        assert "goes on after 300000 bytes" in str(caught.value)
+        assert "run it again to resume after 300000 bytes" in str(caught.value)
         fetch_file(f"{mirror.address}/file", tmp_path / "got")
         assert mirror.asked[-1] == ("file", "bytes=300000-")
     assert (tmp_path / "got").read_bytes() == DATA

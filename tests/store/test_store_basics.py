@@ -210,7 +210,7 @@ def test_many_share_a_store_and_one_can_have_it_alone(tmp_path: Path) -> None:
         with pytest.raises(StoreBusyError, match="other cloche processes"):
             Store.open(path, exclusive=True)
     with Store.open(path, exclusive=True):
-        with pytest.raises(StoreBusyError, match="to itself"):
+        with pytest.raises(StoreBusyError, match="has exclusive access"):
             Store.open(path)
         told: list[str] = []
         thread = threading.Thread(target=lambda: Store.open(path, waiting=told.append).close())

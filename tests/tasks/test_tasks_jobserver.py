@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -89,3 +90,14 @@ def test_anybody_may_use_it_and_gnu_make_does(server: Jobserver, tmp_path: Path)
     assert len(done.stdout.split()) == 6, done.stdout
     assert tokens(server) == 3
     server.ended()
+
+
+def test_a_fifo_that_a_build_has_filled_fails_nobody_and_is_emptied(server: Jobserver) -> None:
+    server.started()
+    server.started()
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(server._fd, b"+" * 512)
+    server.ended()
+    server.ended()
+    assert tokens(server) == 4

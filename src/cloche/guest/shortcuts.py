@@ -54,7 +54,7 @@ def take() -> None:
 
 
 def interpreter() -> str:
-    """The PORTAGE_PYTHON of the package phase: with all shortcuts, or with the still clock alone."""
+    """PORTAGE_PYTHON of the package phase: with all shortcuts, or the still clock alone."""
     import portage
 
     return str(PYTHON if portage._python_interpreter == str(PYTHON) else PACKER)

@@ -21,7 +21,6 @@ from cloche.broker.errors import data_of
 from cloche.errors import ClocheError, Exit
 from cloche.records.events import Bus, Event, decode_events, encode_event
 from cloche.sandbox import userns
-from cloche.sandbox.base import Ended
 from cloche.store import Outcome, Store
 from cloche.tasks.errors import StepError
 from cloche.tasks.jobserver import Jobserver
@@ -95,15 +94,11 @@ class Elsewhere:
 
 
 class _Submitted:
-    """A submitted task as something that runs and can be stopped, like a process."""
+    """A submitted task, which can be stopped like a running sandbox."""
 
     def __init__(self, future: Future[bytes]) -> None:
         self._future = future
         self._stopped = False
-
-    def wait(self, timeout: float | None = None) -> Ended | None:
-        """Nobody waits for it in this way: `result` does."""
-        raise NotImplementedError
 
     def kill(self) -> None:
         """Wait no longer, and do not start it if it has not started."""

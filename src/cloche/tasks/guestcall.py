@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -62,12 +62,19 @@ class Call:
     package: str | None = None
 
 
+class Stoppable(Protocol):
+    """What runs and can be ended, such as a sandbox's process."""
+
+    def kill(self) -> None:
+        """End it at once. Does nothing if it has ended."""
+
+
 class Running:
     """Running sandboxes, so that an interrupt or the user can end all of them, or a package's."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._processes: dict[Process, str | None] = {}
+        self._processes: dict[Stoppable, str | None] = {}
         self._stopped = False
         self._unwanted: set[str] = set()
 
@@ -77,7 +84,7 @@ class Running:
         with self._lock:
             return self._stopped
 
-    def add(self, process: Process, package: str | None = None) -> None:
+    def add(self, process: Stoppable, package: str | None = None) -> None:
         """Add a process; end it at once if it, or everything, is being stopped."""
         with self._lock:
             self._processes[process] = package
@@ -85,7 +92,7 @@ class Running:
         if stopped:
             process.kill()
 
-    def discard(self, process: Process) -> None:
+    def discard(self, process: Stoppable) -> None:
         """Remove an ended process."""
         with self._lock:
             self._processes.pop(process, None)
