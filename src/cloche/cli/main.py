@@ -54,8 +54,8 @@ Examples:
   cloche shell first -- greeting
 
 \b
-Exit status: 0 done, 1 a build failed, 2 bad input, 3 the host cannot do it,
-130 interrupted.
+Exit status: 0 done, 1 a build, a download or a check failed, 2 bad input,
+3 the host cannot do it, 130 interrupted. `shell` ends with its command's.
 """
 
 

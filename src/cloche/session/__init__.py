@@ -1,6 +1,6 @@
-"""The library: what every command of cloche is made of, without a command line.
+"""The library below the commands that make seeds, sync, lock, fetch, plan, build and open shells.
 
-`session.open_session` opens a project with a store and an engine; `session.Session` is what can be
-done with them: make seeds, sync repositories, lock, fetch, plan, build, look around. `docs/api.md`
+`session.open_session` opens a project with a store and an engine; the methods of `session.Session`
+are these commands. `docs/api.md`
 has examples.
 """
