@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,7 @@ RUN = 'umask 027; SHELL_PID=$$ GIVEN="a b"; export SHELL_PID GIVEN; "$@"; exit $
 
 SERVER = """\
 import sys
+import time
 from pathlib import Path
 from cloche.guest import helpers
 helpers.PLACE = Path(sys.argv[1])
@@ -92,12 +94,33 @@ def test_output_goes_behind_what_a_file_has(place: Path) -> None:
 
 
 @pytest.mark.usefixtures("server")
-def test_what_nobody_asked_for_is_answered_too(place: Path) -> None:
-    with (place / "helpers/ask").open("r+b", buffering=0) as ask:
-        ask.write(b"../../etc\n")
-        with (place / "helpers/reply").open("rb", buffering=0) as reply:
-            assert reply.read(4) == b"127\n"
-    assert ran(place, f"{place}/python", "0")[2].strip().endswith("copy")
+def test_what_nobody_asked_for_hinders_nobody(place: Path) -> None:
+    for asked in (b"../../etc\n", b"\n", b"0\n"):
+        with (place / "helpers/ask").open("r+b", buffering=0) as ask:
+            ask.write(asked)
+            time.sleep(0.05)
+        assert ran(place, f"{place}/python", "0")[2].strip().endswith("copy")
+
+
+@pytest.mark.parametrize("taken", [True, False], ids=["it took its answer", "it did not"])
+def test_a_client_that_has_ended_is_not_waited_for(taken: bool) -> None:
+    """The server looks whether the answer is still there, and then whether the client is."""
+    reader, writer = os.pipe2(os.O_NONBLOCK)
+    os.write(writer, b"0\n")
+
+    class Ending:
+        """A client's directory in /proc; the client ends when it is looked at."""
+
+        def __truediv__(self, name: str) -> Path:
+            if taken:
+                os.read(reader, 9)
+            return Path("/nonexistent") / name
+
+    helpers._until_read(reader, Ending())
+    with pytest.raises(BlockingIOError):
+        os.read(reader, 9)
+    os.close(reader)
+    os.close(writer)
 
 
 def test_without_a_server_a_python_starts(place: Path, server: int) -> None:

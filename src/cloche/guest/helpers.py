@@ -76,7 +76,7 @@ def _released(server: int) -> None:
 
 def _serve() -> NoReturn:
     # Open for both directions, so that they neither block nor end.
-    ask, reply = os.open(ASK, os.O_RDWR), os.open(REPLY, os.O_RDWR)
+    ask, reply = os.open(ASK, os.O_RDWR), os.open(REPLY, os.O_RDWR | os.O_NONBLOCK)
     known: dict[str, CodeType] = {}
     while True:
         asked, status = os.read(ask, 64), NOT_RUN
@@ -104,7 +104,8 @@ def _until_read(fifo: int, client: Path) -> None:
         if not (left := int.from_bytes(waiting, sys.byteorder)):
             return
         if not _is_alive(client):
-            os.read(fifo, left)
+            with contextlib.suppress(BlockingIOError):  # it has taken it, and ended since
+                os.read(fifo, left)
             return
         time.sleep(0.0005)
 
