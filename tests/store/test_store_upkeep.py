@@ -18,6 +18,8 @@ from cloche.store import (
     exact_digest,
     gc,
     measure,
+    names,
+    usage,
     verify,
     walk,
 )
@@ -86,6 +88,21 @@ def test_gc_counts_only_what_it_gives_back(store: Store) -> None:
         store.add_tree(room / "farm", id="f" * 64, exact="", kind="m", label="", files=1, size=1)
     size = gc(store, dry_run=True).bytes
     assert 0 < size <= kept.path.stat().st_blocks * 512
+
+
+def test_a_compile_cache_goes_once_no_build_uses_it(store: Store) -> None:
+    cache, other = put_blob(store, "cache"), put_blob(store, "other")
+    store.pin(names.ccache("place", "repo", "c/a", "1"), (), (cache,), {})
+    store.pin("machine/m", (), (other,), {})
+    (shown,) = (part for part in usage(store).parts if part.name == "ccache")
+    (blobs,) = (part for part in usage(store).parts if part.name == "blobs")
+    assert (shown.count, blobs.count) == (1, 1)
+    assert gc(store).blobs == ()
+    assert gc(store, keep_ccaches=0.0, dry_run=True).blobs == (cache,)
+    assert len(store.pins(names.CCACHES)) == 1
+    assert gc(store, keep_ccaches=0.0).blobs == (cache,)
+    assert store.pins(names.CCACHES) == []
+    assert store.has_blob(other)
 
 
 def test_gc_removes_old_logs_and_downloads_and_failed_roots_when_told(store: Store) -> None:

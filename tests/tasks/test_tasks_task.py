@@ -10,7 +10,15 @@ import pytest
 from cloche.decoding import NOT_DECODABLE
 from cloche.plan.depgraph import Distfile
 from cloche.sandbox.base import Limits
-from cloche.tasks.task import BuildTask, LiveSources, MergeTask, Task, decode_task, encode_task
+from cloche.tasks.task import (
+    BuildTask,
+    CompileCache,
+    LiveSources,
+    MergeTask,
+    Task,
+    decode_task,
+    encode_task,
+)
 
 STEP: dict[str, Any] = {
     "package": "c/a-1::r",
@@ -36,6 +44,7 @@ BUILD = BuildTask(
     distfiles=(SOURCE,),
     cores=3,
     live=LiveSources("live tree", {"EVCS_OFFLINE": "1"}),
+    ccache=CompileCache("compilers", "tarball"),
 )
 MERGE = MergeTask(**STEP, gpkg="blob", metadata={"SLOT": "0", "nested": {"n": [1]}})
 LEAST = {name: STEP[name] for name in ("package", "cpv", "pf", "repo", "base", "layers")}
@@ -79,7 +88,11 @@ def test_what_is_not_a_task_is_refused(text: bytes) -> None:
 
 def test_a_task_names_all_that_a_store_needs() -> None:
     trees = ("seed", "config", "one", "two", "tree of r", "tree of gentoo")
-    assert (BUILD.trees, BUILD.blobs, BUILD.sources) == ((*trees, "live tree"), (), (SOURCE,))
+    assert (BUILD.trees, BUILD.blobs, BUILD.sources) == (
+        (*trees, "live tree"),
+        ("tarball",),
+        (SOURCE,),
+    )
     assert (MERGE.trees, MERGE.blobs, MERGE.sources) == (trees, ("blob",), ())
 
 

@@ -129,6 +129,7 @@ class Policy:
     keep_going: bool = False
     strict_hooks: bool = False  # a hook that changes what another package owns is an error
     offline: bool = False
+    ccache: bool = False  # each package has a compile cache
     phase_seconds: float = 6 * 3600.0
     records: int = 20  # builds of a machine whose events are kept
     disk_reserve: int = 256 << 20  # bytes of the store's filesystem that stay free

@@ -56,6 +56,16 @@ def live_refused(machine: str, packages: Sequence[str]) -> ClocheError:
     )
 
 
+def no_ccache(machine: str) -> ClocheError:
+    """A compile cache is wanted, but no build of a machine can see the program."""
+    return ClocheError(
+        "[build] ccache: neither the seed nor a package of the machine has the program ccache",
+        where=f"machine {machine}",
+        todo='add packages = ["ccache"] to a Debian seed in cloche.toml and run `cloche seed '
+        "bootstrap`, or remove the setting",
+    )
+
+
 def lock_drift(machine: str, differences: Sequence[str]) -> ClocheError:
     """A machine's inputs differ from what cloche.lock pins."""
     more = len(differences) - 3

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from cloche.building import (
+    ccache,
     fetch,
     pretend,
 )
@@ -68,14 +69,15 @@ def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder
 def build_machine(builder: Builder) -> Built:
     """Carry out a plan. Raises BuildError if a package fails; finished packages are kept.
 
-    Before any work, it raises ClocheError if an ebuild would need network access, and BuildError if
-    a pkg_pretend fails.
+    Before any work, it raises ClocheError if an ebuild would need network access or ccache is
+    missing, and BuildError if a pkg_pretend fails.
     """
     began = time.monotonic()
     context, plan = builder.context, builder.plan
     fates = forecast(builder)
     if (live := live_to_build(builder, fates)) is not None:
         raise live
+    ccache.check(context, plan)
     builder.results.update({name: (each.made, False) for name, each in fates.items() if each.made})
     context.bus(_planned(builder, fates))
     _check_pretend(builder, fates)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from cloche.building import ccache
 from cloche.building.context import BuildContext
 from cloche.building.livepins import Sources
 from cloche.layers import Layer
@@ -18,8 +19,13 @@ def build_task(
     package: Package,
     layers: Sequence[Layer],
     sources: Sources | None = None,
+    *,
+    cached: bool = False,
 ) -> BuildTask:
-    """The build of a package over these layers; ``sources`` are those of a live ebuild."""
+    """The build of a package over these layers; ``sources`` are those of a live ebuild.
+
+    It may only have a compile cache if ``cached``.
+    """
     return BuildTask(
         **_step(context, package, layers),
         use=package.use,
@@ -28,6 +34,7 @@ def build_task(
         distfiles=package.distfiles,
         cores=context.policy.cores,
         live=LiveSources(sources.layer.id, sources.environment) if sources else None,
+        ccache=ccache.cache_of(context, package, layers) if cached else None,
     )
 
 

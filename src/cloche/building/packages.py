@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from cloche.building import binpkg, fetch, live
+from cloche.building import binpkg, ccache, fetch, live
 from cloche.building.context import BuildContext
 from cloche.building.hints import explain
 from cloche.building.livepins import Sources, is_live
@@ -289,9 +289,12 @@ class Builder:
         self, package: Package, layers: Sequence[Layer], key: Key, sources: Sources | None
     ) -> Outcome:
         fetch.fetch(self.context, package)
-        task = build_task(self.context, package, layers, sources)
+        # A forced build is to show whether the result is the same: it compiles all by itself.
+        cached = package.id not in self.forced
+        task = build_task(self.context, package, layers, sources, cached=cached)
         with self._recording_failure("build-failed", package, key):
-            return self.context.carry_out(task)
+            outcome = self.context.carry_out(task)
+        return ccache.kept(self.context, package, task, outcome)
 
     @contextmanager
     def _recording_failure(self, kind: str, package: Package, key: Key) -> Iterator[None]:

@@ -103,18 +103,25 @@ Examples:
 )
 @click.option("-n", "--dry-run", is_flag=True, help="Only show what would be removed.")
 @click.option("--failed", is_flag=True, help="Also remove the kept roots of failed builds.")
+@click.option("--ccache", is_flag=True, help="Also remove all compile caches.")
 @click.option("--unknown", is_flag=True, help="Also remove objects that are not in the index.")
 @click.option("--recovered", is_flag=True, help="Drop the pins that `recover` made.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def gc_command(
-    options: Options, dry_run: bool, failed: bool, unknown: bool, recovered: bool, as_json: bool
+    options: Options,
+    dry_run: bool,
+    failed: bool,
+    ccache: bool,
+    unknown: bool,
+    recovered: bool,
+    as_json: bool,
 ) -> None:
     """Remove what no seed and no machine needs any more.
 
     Distfiles stay, and so does everything that the last build of a machine used. Copies of
-    repositories and partial downloads are removed after four weeks without use. If the store has
-    objects that are not in the index, nothing is removed without --unknown.
+    repositories, partial downloads and compile caches are removed after four weeks without use. If
+    the store has objects that are not in the index, nothing is removed without --unknown.
 
     Before it removes anything, gc waits for builds that use the store, and names them. Builds only
     wait while it removes.
@@ -124,6 +131,7 @@ def gc_command(
             opened,
             dry_run=dry_run,
             failed=failed,
+            keep_ccaches=0.0 if ccache else stores.KEEP_CCACHES,
             unknown=unknown,
             recovered=recovered,
             waiting=say,

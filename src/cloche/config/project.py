@@ -80,7 +80,8 @@ class Project:
     ``jobs`` are packages at once, ``cores`` compilers at once over all packages. With
     ``strict_hooks`` no hook may change what another package owns. ``records`` is the number of
     builds of each machine whose events are kept. ``reserve`` are bytes of the store's file system
-    that stay free, ``check`` says how layers are checked before use.
+    that stay free, ``check`` says how layers are checked before use. With ``ccache`` each package
+    has a compile cache.
     """
 
     root: Path
@@ -97,6 +98,7 @@ class Project:
     phase_timeout: float | None = None
     strict_hooks: bool = False
     records: int | None = None
+    ccache: bool = False
 
     @property
     def lock(self) -> Path:
@@ -155,7 +157,7 @@ def _read(root: Path) -> Project:
     top.only(("seeds", "repos", "binrepos", "store", "build"))
     store, build = top.table("store"), top.table("build")
     store.only(("path", "reserve", "check"))
-    build.only(("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks", "records"))
+    build.only(("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks", "records", "ccache"))
     repos = {name: _repo(name, table, root) for name, table in top.tables("repos").items()}
     mains = [repo for repo in repos.values() if repo.main]
     if len(mains) > 1:
@@ -177,6 +179,7 @@ def _read(root: Path) -> Project:
         phase_timeout=build.measure("phase_timeout", duration, 'a time such as "2h"'),
         strict_hooks=build.optional("strict_hooks", bool) or False,
         records=_count(build, "records"),
+        ccache=build.optional("ccache", bool) or False,
     )
 
 

@@ -12,7 +12,7 @@ if not __package__:
 import shutil
 from typing import Any
 
-from . import elog, helpers, image, leftovers, phases, shortcuts, sonames
+from . import ccache, elog, helpers, image, leftovers, phases, shortcuts, sonames
 from . import settings as guest_settings
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
@@ -35,10 +35,13 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
         elog.collected(package.cpv, own) as said,
         helpers.serving() as server,
         leftovers.ended(channel, server),
+        ccache.used(request.get("ccache"), own) as cache,
     ):
         run("setup", own, channel)
         for phase in wanted(package, own):
             run(phase, own, channel)
+        if cache:
+            cache.close(own)
         normalise(own, channel)
         gpkg = pack(package, own, channel)
     return {"gpkg": gpkg, "elog": said.messages}

@@ -122,6 +122,7 @@ def policy_of(project: Project, machine: Machine, choices: Choices) -> Policy:
         keep_going=choices.keep_going,
         strict_hooks=choices.strict_hooks or project.strict_hooks,
         offline=choices.offline,
+        ccache=project.ccache,
         phase_seconds=limits.phase_timeout or project.phase_timeout or DEFAULT_PHASE_SECONDS,
         limits=Limits(
             processes=limits.processes or Limits().processes,

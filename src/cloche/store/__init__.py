@@ -16,7 +16,7 @@ from cloche.store.errors import (
     StoreError,
     UnreadableTreeError,
 )
-from cloche.store.gc import GcReport, gc
+from cloche.store.gc import KEEP_CCACHES, GcReport, gc
 from cloche.store.memo import Key, Outcome, Remembered, make_key, record, remember
 from cloche.store.owner import IdMap, Owner
 from cloche.store.records import Action, Blob, Pin, Tree
@@ -28,6 +28,7 @@ from cloche.store.usage import Part, Usage, usage
 from cloche.store.verify import Problem, VerifyReport, verify
 
 __all__ = [
+    "KEEP_CCACHES",
     "Action",
     "AdoptReport",
     "Blob",

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from cloche.store.errors import StoreError
-from cloche.store.names import RECOVERED
-from cloche.store.records import Action, Blob, Tree
+from cloche.store.names import CCACHES, RECOVERED
+from cloche.store.records import Action, Blob, Pin, Tree
 from cloche.store.store import Store, Waiting
 from cloche.store.sweep import dead, sweep, take_away, unlisted
 from cloche.store.unions import Union, unneeded
 from cloche.store.usage import freed
 
 WEEK = 7 * 86400.0
+KEEP_CCACHES = 4 * WEEK
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,7 @@ def gc(
     keep_logs: float = WEEK,
     keep_unions: float = WEEK,
     keep_downloads: float = 4 * WEEK,
+    keep_ccaches: float = KEEP_CCACHES,
     failed: bool = False,
     unknown: bool = False,
     recovered: bool = False,
@@ -91,7 +93,8 @@ def gc(
     ``keep_logs`` seconds. Logs stay with their actions, and others for
     ``keep_logs`` seconds. Unions stay with their layers, if they were used within ``keep_unions``
     seconds. So do downloads: files on their way, and copies of repositories that make the next
-    sync quicker. ``failed`` takes the kept roots of failed builds along. Distfiles are
+    sync quicker. So do compile caches; the pin of one is renewed by each build that uses it.
+    ``failed`` takes the kept roots of failed builds along. Distfiles are
     left alone: which are needed, only repositories know.
 
     What the index does not know is listed, and taken along for ``unknown`` alone; else nothing is
@@ -106,6 +109,11 @@ def gc(
     now = time.time()
     wanted = set(keep)
 
+    def given_up(pin: Pin) -> bool:
+        if pin.name.startswith(CCACHES):
+            return pin.created < now - keep_ccaches
+        return recovered and pin.name.startswith(RECOVERED)
+
     def mark() -> Garbage:
         strays = unlisted(store)
         if strays and not unknown and not dry_run:
@@ -115,7 +123,7 @@ def gc(
                 where=store.path,
                 todo="`cloche store recover` enters them, `cloche store gc --unknown` removes them",
             )
-        pins = [pin for pin in store.pins() if not (recovered and pin.name.startswith(RECOVERED))]
+        pins = [pin for pin in store.pins() if not given_up(pin)]
         kept = wanted.union(*((*pin.trees, *pin.blobs) for pin in pins))
         actions = store.index.actions()
         lost = {
@@ -148,7 +156,7 @@ def gc(
             found, garbage = garbage, garbage.still(mark())
             if garbage != found:
                 bytes = freed(garbage.paths(unknown))
-            for pin in store.pins(RECOVERED) if recovered else ():
+            for pin in filter(given_up, store.pins()):
                 store.unpin(pin.name)
             _strike(store, garbage)
         sweep(store)

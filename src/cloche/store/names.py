@@ -16,6 +16,7 @@ NEWS = "news/"
 SEEDS = "seed/"
 REPOSITORIES = "repo/"
 BINHOSTS = "binrepo/"
+CCACHES = "ccache/"
 RECOVERED = "recovered/"
 """Pins of this prefix keep what was entered and no other pin names; see `gc`."""
 
@@ -33,6 +34,11 @@ def record(place: str, machine: str, number: int | None = None) -> str:
 def news(place: str) -> str:
     """The news items that were read in a project."""
     return f"{NEWS}{place}"
+
+
+def ccache(place: str, repository: str, package: str, compilers: str) -> str:
+    """The compile cache of a package (CATEGORY/PN) of a project's repository."""
+    return f"{CCACHES}{place}/{repository}/{package}/{compilers}"
 
 
 def declared(kind: str, name: str, made_of: object) -> str:

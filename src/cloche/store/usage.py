@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.store.names import CCACHES
 from cloche.store.store import Store
 from cloche.store.sweep import unlisted
 from cloche.store.tree import walk
@@ -23,7 +24,8 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """A part for each kind of tree, for each further directory of a store, and for what is unknown.
+    """A part for each kind of tree, for compile caches, for each further directory of a store, and
+    for what is unknown.
 
     A file with several names counts in the first part that holds one of them, so that ``bytes`` is
     what the disk would gain without the store.
@@ -47,6 +49,10 @@ def usage(store: Store) -> Usage:
     parts = [
         Part(kind, len(paths), disk_usage(paths, seen)) for kind, paths in sorted(kinds.items())
     ]
+    caches = {store.blobs / id for pin in store.pins(CCACHES) for id in pin.blobs}
+    caches = {path for path in caches if path.exists()}
+    if caches:
+        parts.append(Part("ccache", len(caches), disk_usage(caches, seen)))
     for directory in (
         store.path / "backup",
         store.unions,
@@ -57,7 +63,7 @@ def usage(store: Store) -> Usage:
         store.failed,
         store.tmp,
     ):
-        paths = [path for path in directory.iterdir() if path not in strays]
+        paths = [path for path in directory.iterdir() if path not in strays and path not in caches]
         parts.append(Part(directory.name, len(paths), disk_usage(paths, seen)))
     if strays:
         parts.append(Part("unknown", len(strays), disk_usage(strays, seen)))

@@ -28,6 +28,9 @@ PORTAGE_TMP = "/var/tmp/portage"  # noqa: S108 - inside of a sandbox
 LIVE = "var/lib/cloche/live"
 """Path of a live ebuild's sources in a build: on the overlay, so that eclasses can write there."""
 
+CCACHE_SIZE = 1 << 30
+"""Bytes that the compile cache of a package may have."""
+
 TAIL = 20_000  # last lines of a failed log that are searched
 _FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
 
@@ -35,6 +38,7 @@ _FILE_NAME = re.compile(r"[\w+.-]+\.gpkg\.tar", re.ASCII)
 def build(task: BuildTask, worker: Worker) -> Outcome:
     """Build a package over its visible layers; the outcome's "gpkg" is its blob's id.
 
+    If the task has a compile cache and this has changed, "ccache" is the blob of its new tarball.
     Raises StepError; then the root of the failure is kept, if the task says so.
     """
     log = new_log(worker.store, task.cpv, "build")
@@ -47,7 +51,7 @@ def build(task: BuildTask, worker: Worker) -> Outcome:
                 task,
                 worker,
                 upper=make_directory(workspace, "root"),
-                binds=build_binds(task, worker, workspace),
+                binds=(*build_binds(task, worker, workspace), *ccache_bind(task, worker)),
             ),
             workspace=workspace,
             log=log,
@@ -58,9 +62,11 @@ def build(task: BuildTask, worker: Worker) -> Outcome:
         if result.get("status") != "ok":
             raise failed(task, worker, "build", workspace, result, log)
         gpkg = taken(workspace / "out", str(result.get("gpkg")), task.package)
-        blob = worker.store.add_blob(gpkg, task.cpv)
+        outputs = {"gpkg": worker.store.add_blob(gpkg, task.cpv).id}
+        if (cache := changed_cache(task, workspace / "out")) is not None:
+            outputs["ccache"] = worker.store.add_blob(cache, f"ccache of {task.cpv}").id
     data = elog.as_data(elog.messages_of(result))
-    return Outcome({"gpkg": blob.id}, put_away(worker.store, task.cpv, log), data=data)
+    return Outcome(outputs, put_away(worker.store, task.cpv, log), data=data)
 
 
 def jobs(task: BuildTask) -> dict[str, str]:
@@ -75,6 +81,8 @@ def request_of(task: BuildTask) -> dict[str, Any]:
         "repo": task.repo,
         "use": list(task.use),
         "environment": task.live.environment if task.live else {},
+        "ccache": task.ccache
+        and {"compilers": task.ccache.compilers, "size": f"{CCACHE_SIZE >> 20}Mi"},
     }
 
 
@@ -110,6 +118,21 @@ def build_binds(
         Bind(sources, "/run/cloche/distdir", writable=distdir is not None),
         *worker.jobserver_bind(),
     )
+
+
+def ccache_bind(task: BuildTask, worker: Worker) -> tuple[Bind, ...]:
+    """The bind of the compile cache; empty if there is none yet."""
+    return tuple(Bind(worker.store.blob(id).path, "/run/cloche/ccache.tar") for id in task.blobs)
+
+
+def changed_cache(task: BuildTask, directory: Path) -> Path | None:
+    """The compile cache that the guest left, if it may be kept: it may have any content."""
+    path = directory / "ccache.tar"
+    with contextlib.suppress(OSError):
+        info = path.lstat()
+        if task.ccache and stat.S_ISREG(info.st_mode) and info.st_size <= 2 * CCACHE_SIZE:
+            return path
+    return None
 
 
 def package_binds(task: BuildTask, worker: Worker) -> tuple[Bind, ...]:

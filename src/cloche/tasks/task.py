@@ -21,6 +21,16 @@ class LiveSources(msgspec.Struct, frozen=True):
     environment: dict[str, str]
 
 
+class CompileCache(msgspec.Struct, frozen=True):
+    """The compile cache of a build: its tarball, a blob, if there is one yet.
+
+    ``compilers`` stands for all that compiles in the root. See `cloche.building.ccache`.
+    """
+
+    compilers: str
+    tarball: str | None = None
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """The common fields of both tasks.
 
@@ -65,7 +75,7 @@ class BuildTask(Step, frozen=True, kw_only=True, tag_field="task", tag="build"):
     """Building a package: from its visible layers and its sources to a GPKG.
 
     ``masters`` are those of each repository, ``inherited`` the ebuild's INHERITED; ``cores`` is how
-    many jobs it may start where no jobserver says so.
+    many jobs it may start where no jobserver says so. A ``ccache`` must not change the result.
     """
 
     use: tuple[str, ...] = ()
@@ -74,12 +84,18 @@ class BuildTask(Step, frozen=True, kw_only=True, tag_field="task", tag="build"):
     distfiles: tuple[Distfile, ...] = ()
     cores: int = 1
     live: LiveSources | None = None
+    ccache: CompileCache | None = None
 
     @property
     def trees(self) -> tuple[str, ...]:
         """Ids of all trees that a store needs for it."""
         live = (self.live.tree,) if self.live else ()
         return (*self.base, *self.layers, *self.repositories.values(), *live)
+
+    @property
+    def blobs(self) -> tuple[str, ...]:
+        """Ids of all blobs that a store needs for it."""
+        return (self.ccache.tarball,) if self.ccache and self.ccache.tarball else ()
 
     @property
     def sources(self) -> tuple[Distfile, ...]:
