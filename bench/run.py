@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench import (
     builds,
+    cache,
     compiling,
     display,
     facts,
@@ -52,6 +53,9 @@ NOTES = (
     "Roots of many layers: see docs/layers.md, which `python -m bench.layers` writes.",
     "A package that compiles nothing: five of them without dependencies, one after the other; "
     "cloche's figures are those of its index and its events.",
+    "A compile cache: one package with `-O2 -pipe`, each time with a new revision, first with the "
+    "cache of the revision before, then without one; the layers are the same. A seed and a store "
+    "of their own.",
     "Seeds in parts: a generated tree with a VDB, 100 files a package of 0.3 to 24 KB, split into "
     "a layer for each package, which are then all put over the Debian seed; the files were written "
     "just before. The first time the layers are merged into a union. `--strict`: packages of "
@@ -127,6 +131,8 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
     others += layers.rows(place, seed, 100 if quick else 300, 2 if quick else 5)
     say("packages that compile nothing")
     rows += overhead.rows(place, 2 if quick else 5)
+    say("a compile cache")
+    rows += cache.rows(place, 1 if quick else 3)
     say("seeds in parts")
     rows += parts.split_rows(place, seed, 60 if quick else 600, 5 if quick else 40)
     rows += parts.strict_rows(place, 2 if quick else 7)

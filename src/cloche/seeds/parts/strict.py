@@ -19,10 +19,10 @@ from cloche.seeds.parts.splitting import REST
 
 # What stays of Debian, with all that it needs at run time and Debian's essential packages (which no
 # package has to name, Debian Policy 3.8): what Portage itself runs, and what stands for Gentoo's
-# @system.
+# @system. And ccache, which shows in no result.
 TOOLCHAIN = frozenset(
     {"bash", "binutils", "bzip2", "coreutils", "diffutils", "file", "findutils", "g++", "gawk"}
-    | {"gcc", "grep", "gzip", "libc-bin", "libc6", "libc6-dev", "make", "mount", "passwd"}
+    | {"ccache", "gcc", "grep", "gzip", "libc-bin", "libc6", "libc6-dev", "make", "mount", "passwd"}
     | {"patch", "pax-utils", "procps", "python3", "sed", "tar", "tzdata", "util-linux", "wget"}
     | {"xz-utils", "zstd"}
 )
@@ -33,7 +33,7 @@ _DONE = frozenset({"usrmerge"})
 GENTOO_TOOLCHAIN = (
     *("app-alternatives/", "app-arch/bzip2", "app-arch/gzip", "app-arch/tar", "app-arch/xz-utils"),
     *("app-arch/zstd", "app-misc/pax-utils", "app-shells/bash", "dev-build/make"),
-    *("dev-lang/python", "llvm-core/", "net-misc/wget", "sys-apps/baselayout"),
+    *("dev-lang/python", "dev-util/ccache", "llvm-core/", "net-misc/wget", "sys-apps/baselayout"),
     *("sys-apps/coreutils", "sys-apps/diffutils", "sys-apps/file", "sys-apps/findutils"),
     *("sys-apps/gawk", "sys-apps/grep", "sys-apps/portage", "sys-apps/sandbox", "sys-apps/sed"),
     *("sys-apps/shadow", "sys-apps/util-linux", "sys-devel/binutils", "sys-devel/binutils-config"),
