@@ -43,7 +43,7 @@ bench: setup-dev  ## measure as root, and write docs/benchmarks.md; BENCH=--quic
 	@scripts/host-packages bench
 	@$(BIN)/python -m bench.run $(BENCH)
 
-profile: setup-dev  ## measure as root, with perf(1), what a package costs, and write docs/profile.md
+profile: setup-dev  ## measure as root, with perf(1), what packages cost and what the slots did; write docs/profile.md
 	@$(BIN)/python -m bench.profile $(PROFILE)
 
 fuzz: setup-dev  ## fuzz all parsers of external data, SECONDS=600 for each; continues from .cache/fuzz

@@ -7,6 +7,7 @@ from pathlib import Path
 from xml.sax.saxutils import escape
 
 from bench.curves import COLOURS
+from bench.table import markdown
 
 #: Seconds of a processor by package, phase, kind.
 Table = MutableMapping[str, MutableMapping[str, MutableMapping[str, float]]]
@@ -16,25 +17,33 @@ WIDTH, LEFT, BAR, GAP = 900, 250, 16, 5  # pixels
 HEAD = """\
 # What a package costs
 
-Written by `make profile`: seconds of a processor by package, phase and kind, sampled while the
-packages are built one after the other. The start of a step is Portage's own, up to the first phase;
-in between lie, after the last phase, the capture of a layer and its digest.
+Written by `make profile`.
+"""
+ONE_BY_ONE = """
+## One package after the other
 
-![seconds by package, phase and kind](profile.svg)
+Seconds of processor time by package, phase and kind of work, as perf(1) sampled them while the
+packages were built one after the other. "its start" is Portage's own start, until the first phase
+begins. "in between" is what happens between and after the phases: cloche captures the layer and
+computes its digest there.
+
+![processor time by package, phase and kind of work](profile.svg)
 """
 
 
-def write(directory: Path, table: Table, kinds: Sequence[str]) -> None:
-    """Write the page and the picture."""
+def write(
+    directory: Path, table: Table, kinds: Sequence[str], about: Sequence[tuple[str, str]]
+) -> None:
+    """Write the page and its first picture."""
     (directory / "profile.svg").write_text(svg(table, kinds))
-    (directory / "profile.md").write_text(page(table, kinds))
+    (directory / "profile.md").write_text(page(table, kinds, about))
 
 
-def page(table: Table, kinds: Sequence[str]) -> str:
-    """The page: one table for each package."""
-    parts = [HEAD]
+def page(table: Table, kinds: Sequence[str], about: Sequence[tuple[str, str]]) -> str:
+    """The page: what was measured where, and one table for each package."""
+    parts = [HEAD, *markdown(("", ""), about), ONE_BY_ONE]
     for package, phases in table.items():
-        parts.append(f"\n## {package.partition('::')[0]}\n")
+        parts.append(f"\n### {package.partition('::')[0]}\n")
         parts.append("| phase | " + " | ".join(kinds) + " | all |")
         parts.append("| --- |" + " --- |" * (len(kinds) + 1))
         rows = {**phases, "**all**": _added(phases, kinds)}

@@ -1,4 +1,4 @@
-"""What the run was made on. No name of a host, no path."""
+"""What was measured, and on which machine. No name of a host, no path."""
 
 from __future__ import annotations
 
@@ -11,9 +11,13 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
+from bench.place import ROOT
+
 
 def about(place: Path, load: float) -> Iterator[tuple[str, str]]:
     """Pairs for the head of the file; ``load`` is that before the start."""
+    if commit := _commit():
+        yield "commit", commit
     yield "date", time.strftime("%Y-%m-%d", time.gmtime())
     yield "kernel", f"{platform.system()} {platform.release()}"
     yield "processor", f"{_processor()}, {len(os.sched_getaffinity(0))} cores"
@@ -25,6 +29,13 @@ def about(place: Path, load: float) -> Iterator[tuple[str, str]]:
     yield "SQLite", _sqlite()
     if shutil.which("bwrap"):
         yield "bubblewrap", _told("bwrap", "--version").split()[-1]
+
+
+def _commit() -> str:
+    """What git calls the code that was measured; empty outside of a checkout."""
+    words = ("git", "-C", str(ROOT), "describe", "--always", "--exclude=*", "--dirty=, changed")
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    return done.stdout.strip()
 
 
 def _processor() -> str:

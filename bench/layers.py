@@ -266,7 +266,7 @@ def main() -> int:
         if options.quick:
             kinds, sizes = list(QUICK), (10, 100, 300)
         table, took = measured(directory, options.seed, kinds, sizes, options.runs)
-        about = list(facts.about(directory, load))[:6]
+        about = list(facts.about(directory, load))[:7]
         Place(directory, directory).removed(directory / "layers")
     text = lines(table, about, took)
     sys.stdout.write("\n".join(text) + "\n")

@@ -1,8 +1,9 @@
-"""Where the processor time of a package goes, by kind and phase: `make profile`, as root.
+"""Where the processor time of packages goes: `make profile`, as root, writes docs/profile.md.
 
-perf(1) samples every processor at a fixed rate (a sampler for each process would overlook those
-that end before its first sample), and reports who forked whom and executed what. The events of the
-build say which package was in which phase: packages are built one after the other.
+perf(1) samples every processor at a fixed rate, and reports which process forked or executed what.
+(Sampling each process would miss those that end before their first sample.) The events of the build
+say which package was in which phase. Packages are built one after the other for the table of
+phases, and at the same time for the picture of slots.
 """
 
 from __future__ import annotations
@@ -20,13 +21,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bench import bars, overhead
+from bench import bars, facts, overhead, slots
 from bench.place import ROOT, BenchError, Place, run, say
 
-RATE = 1997  # samples of a processor in a second; a prime, so that it beats with no timer
+RATE = 1997  # samples of a processor in a second; a prime, so as not to beat with a timer
 #: One that compiles nothing, one small C program, one library with a configure script.
 NOTHING = "nothing-a"
 PACKAGES = (f"{overhead.CATEGORY}/{NOTHING}", "app-text/tree", "dev-libs/popt")
+#: Built at the same time: small ones, one with a long chain of dependencies, one that is large.
+PARALLEL = ("app-misc/hello", "app-misc/jq", "app-misc/tmux", "app-text/tree", "sys-process/htop")
 
 START = "its start"
 KINDS = (
@@ -46,16 +49,18 @@ PYTHONS = re.compile(r"python.*|perl|portage-python")
 FILTER = "portage-python"
 _FORK = re.compile(r"PERF_RECORD_FORK\((\d+):\d+\):\((\d+):\d+\)")
 _EXEC = re.compile(r"\s(\d+\.\d+): PERF_RECORD_COMM exec: (.*):(\d+)/\d+")
+_EXIT = re.compile(r"\s(\d+\.\d+): PERF_RECORD_EXIT\((\d+):(\d+)\)")
 _SAMPLE = re.compile(r"\s(\d+)/\d+\s+(\d+\.\d+): +cpu-clock")
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Process:
-    """One process: who forked it, what it executed in turn, and when it was sampled."""
+    """One process: its parent, what it executed in turn, and when it was sampled."""
 
     parent: Process | None = None
     executed: list[str] = field(default_factory=list)
     since: float = 0.0  # when it executed the last of these
+    ended: float = 0.0
     samples: list[float] = field(default_factory=list)
 
     def line(self) -> Iterator[Process]:
@@ -90,7 +95,8 @@ def processes(lines: Iterable[str]) -> list[Process]:
 
     for line in lines:
         if sample := _SAMPLE.search(line):
-            get(int(sample[1])).samples.append(float(sample[2]))
+            if sample[1] != "0":  # the idle task
+                get(int(sample[1])).samples.append(float(sample[2]))
         elif fork := _FORK.search(line):
             child, parent = int(fork[1]), int(fork[2])
             if child != parent:  # not a thread
@@ -100,6 +106,8 @@ def processes(lines: Iterable[str]) -> list[Process]:
             process = get(int(executed[3]))
             process.executed.append(executed[2])
             process.since = float(executed[1])
+        elif (ended := _EXIT.search(line)) and ended[2] == ended[3]:
+            get(int(ended[2])).ended = float(ended[1])
     return found
 
 
@@ -141,14 +149,38 @@ def spans(events: Iterable[Mapping[str, object]]) -> list[Span]:
 
 
 def steps_of(guests: Iterable[Process], phases: Sequence[Span]) -> dict[int, tuple[str, str]]:
-    """Which step each guest did: that which began first, of those without a guest yet."""
-    begun = sorted((each for each in phases if each.phase == START), key=lambda each: each.start)
+    """The step that each guest did: of those that it lies in, the one that ended next after it."""
+    steps: dict[tuple[str, str], tuple[float, float]] = {}
+    for span in phases:
+        start, end = steps.get((span.package, span.step), (span.start, span.end))
+        steps[span.package, span.step] = min(start, span.start), max(end, span.end)
     found: dict[int, tuple[str, str]] = {}
-    for guest in sorted(guests, key=lambda each: each.since):
-        if begun and begun[0].start <= guest.since:
-            step = begun.pop(0)
-            found[id(guest)] = (step.package, step.step)
+    for guest in sorted(guests, key=lambda each: each.ended):
+        fitting = [
+            (end, name)
+            for name, (start, end) in steps.items()
+            if start <= guest.since and guest.ended <= end
+        ]
+        if fitting:
+            _, name = min(fitting)
+            found[id(guest)] = name
+            del steps[name]
     return found
+
+
+def owners(
+    found: Sequence[Process], root: Process, phases: Sequence[Span]
+) -> list[tuple[Process, tuple[str, str] | None]]:
+    """Every process below ``root``, with the package and step that it worked for, if any."""
+    below = [(each, line) for each in found if root in (line := list(each.line()))]
+    executed = [(each, [p for p in line if p.executed]) for each, line in below]
+    guests = {
+        id(line[-2]): line[-2]
+        for _, line in executed
+        if len(line) > 1 and line[-2].executed == ["python3"]
+    }
+    steps = steps_of(guests.values(), phases)
+    return [(p, steps.get(id(line[-2])) if len(line) > 1 else None) for p, line in executed]
 
 
 def counted(found: Sequence[Process], root: Process, phases: Sequence[Span]) -> bars.Table:
@@ -156,17 +188,7 @@ def counted(found: Sequence[Process], root: Process, phases: Sequence[Span]) -> 
     table: bars.Table = defaultdict(lambda: defaultdict(lambda: defaultdict(float)))
     for span in sorted(phases, key=lambda each: each.start):
         table[span.package][f"{span.step}: {span.phase}"] = defaultdict(float)
-    lines = {id(each): [p for p in each.line() if p.executed] for each in found}
-    below = [each for each in found if root in each.line()]
-    guests = {
-        id(line[-2]): line[-2]
-        for each in below
-        if len(line := lines[id(each)]) > 1 and line[-2].executed == ["python3"]
-    }
-    steps = steps_of(guests.values(), phases)
-    for process in below:
-        line = lines[id(process)]
-        step = steps.get(id(line[-2])) if len(line) > 1 else None
+    for process, step in owners(found, root, phases):
         for moment in process.samples:
             for span in phases:
                 if span.start <= moment < span.end and step in (None, (span.package, span.step)):
@@ -176,15 +198,36 @@ def counted(found: Sequence[Process], root: Process, phases: Sequence[Span]) -> 
     return table
 
 
-def measure(place: Place) -> bars.Table:
-    """Build the packages under perf. Raises BenchError."""
-    project = place.project("profile", _machine)
-    place.cloche(project, "seed", "bootstrap")
-    place.build(project, "profiled")  # sources are here and files in memory from now on
-    place.forget()
+def samples_of(
+    found: Sequence[Process], root: Process, phases: Sequence[Span]
+) -> list[tuple[float, str]]:
+    """Every sample: when, and the package that it belongs to, or CLOCHE or OTHERS."""
+    samples: list[tuple[float, str]] = []
+    owned = owners(found, root, phases)
+    for process, step in owned:
+        owner = step[0] if step else slots.CLOCHE
+        samples += [(moment, owner) for moment in process.samples]
+    ours = {id(process) for process, _ in owned}
+    for process in found:
+        if id(process) not in ours:
+            samples += [(moment, slots.OTHERS) for moment in process.samples]
+    return samples
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What perf and the events of one build say."""
+
+    found: list[Process]
+    root: Process
+    phases: list[Span]
+
+
+def recorded(place: Place, project: Path, machine: str, jobs: int) -> Recorded:
+    """Build a machine under perf. Raises BenchError."""
     data, events = place.directory / "perf.data", place.directory / "events"
     build = f"{shlex.quote(sys.executable)} -m cloche.cli -C {project} --store {place.store}"
-    shell = f"{build} build profiled --jobs 1 --progress json > {events}"
+    shell = f"{build} build {machine} --jobs {jobs} --progress json > {events}"
     sampler = ("perf", "record", "--quiet", "-a", "-e", "cpu-clock", "-F", str(RATE))
     run((*sampler, "-k", "CLOCK_REALTIME", "-o", data, "--", "/bin/sh", "-c", f"exec {shell}"))
     words = ("perf", "script", "-i", str(data), "--show-task-events")
@@ -195,16 +238,41 @@ def measure(place: Place) -> bars.Table:
         raise BenchError(script.stderr)
     found = processes(script.stdout.splitlines())
     root = next(each for each in found if each.executed[:1] == ["sh"])
-    told = [json.loads(line) for line in events.read_text().splitlines()]
-    return counted(found, root, spans(told))
+    return Recorded(found, root, spans(map(json.loads, events.read_text().splitlines())))
 
 
-def _machine(project: Path) -> None:
+def measure(place: Place) -> tuple[bars.Table, slots.Build]:
+    """Build the packages under perf, one by one and in parallel. Raises BenchError."""
+    project = place.project("profile", _machines)
+    place.cloche(project, "seed", "bootstrap")
+    say("one package after the other")
+    place.build(project, "profiled")  # from now on sources are here and files in memory
+    place.forget()
+    single = recorded(place, project, "profiled", 1)
+    table = counted(single.found, single.root, single.phases)
+    say("packages in parallel")
+    place.cloche(project, "fetch", "parallel")
+    place.forget()
+    cores = len(os.sched_getaffinity(0))
+    with slots.watched(place.store) as free:
+        many = recorded(place, project, "parallel", cores)
+    samples = samples_of(many.found, many.root, many.phases)
+    steps = [slots.Stretch(each.package, each.start, each.end) for each in many.phases]
+    builds = [
+        slots.Stretch(each.package, each.start, each.end)
+        for each in many.phases
+        if each.step == "build"
+    ]
+    return table, slots.Build(cores, RATE, slots.joined(steps), slots.joined(builds), samples, free)
+
+
+def _machines(project: Path) -> None:
     overhead.add([NOTHING], project)
     mini = (project / "machines/mini.toml").read_text().splitlines()
     lines = [line for line in mini if not line.startswith("packages")]
-    packages = f"packages = {json.dumps(PACKAGES)}"
-    (project / "machines/profiled.toml").write_text("\n".join([*lines, packages]) + "\n")
+    for name, packages in (("profiled", PACKAGES), ("parallel", PARALLEL)):
+        text = "\n".join([*lines, f"packages = {json.dumps(packages)}", ""])
+        (project / f"machines/{name}.toml").write_text(text)
 
 
 def main() -> int:
@@ -216,20 +284,23 @@ def main() -> int:
     if os.geteuid() != 0:
         say("perf needs root to see every processor")
         return 3
+    load = os.getloadavg()[0]
     parent = os.environ.get("TMPDIR", "/var/tmp")
     with tempfile.TemporaryDirectory(prefix="cloche-profile-", dir=parent) as name:
         directory = Path(name)
         place = Place(directory, (options.store or directory).absolute() / "store")
         place.store.parent.mkdir(parents=True, exist_ok=True)
         try:
-            table = measure(place)
+            table, build = measure(place)
+            about = list(facts.about(place.directory, load))
         except (BenchError, FileNotFoundError) as error:
             say(str(error))
             return 1
         finally:
             place.removed(directory)
             directory.mkdir()  # for the context to remove
-    bars.write(options.output, table, KINDS)
+    bars.write(options.output, table, KINDS, about)
+    slots.add(options.output, build)
     return 0
 
 

@@ -97,7 +97,7 @@ def render(report: Report) -> str:
             "",
             "Written by `make bench`; each line compares two things measured in the same run.",
             "",
-            *_table(("", ""), report.about),
+            *markdown(("", ""), report.about),
             "",
             *_rows(report.rows),
             "",
@@ -115,7 +115,7 @@ def render(report: Report) -> str:
 
 def _rows(rows: Sequence[Row]) -> list[str]:
     heads = ("what", "cloche", "compared with", "ratio", "aim", "met?")
-    return _table(heads, [_cells(row) for row in rows])
+    return markdown(heads, [_cells(row) for row in rows])
 
 
 def _cells(row: Row) -> tuple[str, ...]:
@@ -140,7 +140,8 @@ def _aim(row: Row) -> str:
     return f"≤ {limit:g} {row.unit.removesuffix('s') if row.unit == 'packages' else row.unit}"
 
 
-def _table(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+def markdown(heads: Sequence[str], lines: Sequence[Sequence[str]]) -> list[str]:
+    """A table of Markdown, line by line."""
     cells = [[cell.replace("|", "\\|") for cell in line] for line in lines]
     rule = ["---"] * len(heads)
     return ["| " + " | ".join(line) + " |" for line in (heads, rule, *cells)]
