@@ -15,8 +15,7 @@ from cloche.config.template import init
 from cloche.layers import Layer, commit
 from cloche.plan.depgraph import Depgraph, Edge, Package
 from cloche.plan.plan import Plan, make_plan
-from cloche.portage.cpv import Cpv, split_cpv
-from cloche.portage.errors import BadNameError
+from cloche.portage.cpv import BadNameError, Cpv, split_cpv
 from cloche.store import Key, Outcome, Store, memo
 from cloche.tasks.worker import Worker
 

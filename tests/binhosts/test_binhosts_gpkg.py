@@ -13,8 +13,7 @@ import pytest
 from signing import repacked, signed
 from tests.mirrors import Signer, signer
 
-from cloche.binhosts.errors import BadPackageError
-from cloche.binhosts.gpkg import check_package, unsigned
+from cloche.binhosts.gpkg import BadPackageError, check_package, unsigned
 from cloche.binhosts.index import read_index, without_uri
 from cloche.fetching.errors import SignatureError, WrongContentError
 from cloche.fetching.openpgp import opened

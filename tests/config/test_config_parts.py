@@ -14,7 +14,7 @@ from cloche.config import makeconf
 from cloche.config.atoms import atom_fault, is_name
 from cloche.config.errors import ConfigError
 from cloche.config.positions import positions
-from cloche.config.units import duration, size
+from cloche.config.table import duration, size
 
 FILE = Path("/p/make.conf")
 

@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cloche.display import plain
-from cloche.display.jsonlines import JsonLines
-from cloche.display.plain import Plain, Running, overdue
+from cloche.display.plain import JsonLines, Plain, Running, overdue
 from cloche.display.text import count, one_line, seconds, size, visible
 from cloche.records import events
 from cloche.records.events import Event

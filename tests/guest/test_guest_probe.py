@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from cloche.building import inputs
-from cloche.guest import probe_jobs, probe_rights, probe_shows
+from cloche.guest import probe, probe_rights, probe_shows
 from cloche.probing.battery import QUESTIONS
 
 
@@ -19,9 +19,9 @@ def test_every_question_has_its_attempt() -> None:
 
 
 def test_the_jobs_leave_nothing_and_end_in_time(tmp_path: Path) -> None:
-    assert probe_jobs.files(tmp_path, 1 << 30, 0.05) > 0
+    assert probe.files(tmp_path, 1 << 30, 0.05) > 0
     assert list(tmp_path.iterdir()) == []
-    assert probe_jobs.processes(1 << 30, 0.05) > 0
+    assert probe.processes(1 << 30, 0.05) > 0
 
 
 def test_a_change_of_an_attempt_makes_no_step_new(
@@ -31,7 +31,7 @@ def test_a_change_of_an_attempt_makes_no_step_new(
     shutil.copytree(inputs.GUEST, copy)
     monkeypatch.setattr(inputs, "GUEST", copy)
     before = inputs.guest_digest()
-    for name in ("probe.py", "probe_jobs.py", "probe_rights.py", "probe_shows.py"):
+    for name in ("probe.py", "probe_rights.py", "probe_shows.py"):
         assert (copy / name).exists()
         (copy / name).write_text("")
     assert inputs.guest_digest() == before

@@ -11,16 +11,12 @@ import pytest
 from tests import values
 
 from cloche.config.project import Project, load_project
-from cloche.config.tree import Symlink
 from cloche.output.binhost import gpkg_path
-from cloche.portage.cpv import split_cpv
-from cloche.portage.errors import (
-    BadNameError,
-    RepositoryError,
-)
-from cloche.portage.etc import portage_tree, write_tree
+from cloche.portage.cpv import BadNameError, split_cpv
+from cloche.portage.etc import Symlink, portage_tree, write_tree
 from cloche.portage.repository import (
     Repository,
+    RepositoryError,
     load_repositories,
     main_repository,
     read_repository,

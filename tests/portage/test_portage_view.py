@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from cloche.config.tree import Content, Symlink
 from cloche.portage.cpv import split_cpv
-from cloche.portage.errors import RepositoryError
+from cloche.portage.etc import Content, Symlink
+from cloche.portage.repository import RepositoryError
 from cloche.portage.view import Digests, package_view, profile_chain, user_patches
 
 CPV = split_cpv("app-misc/x-1-r2")

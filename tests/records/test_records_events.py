@@ -8,7 +8,7 @@ from typing import get_args
 
 import msgspec
 
-from cloche.display.jsonlines import JsonLines
+from cloche.display.plain import JsonLines
 from cloche.records.events import (
     VERSION,
     AnyEvent,

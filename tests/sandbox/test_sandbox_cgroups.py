@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from cloche.sandbox import cgroups
-from cloche.sandbox.base import Ended, Limits
-from cloche.tasks.guestcall import perhaps_memory
+from cloche.sandbox.base import Limits
 
 
 @pytest.mark.parametrize("possible", [True, False])
@@ -47,12 +46,3 @@ def test_a_new_engine_sweeps_what_killed_programs_left(
 def _ended_pid() -> int:
     with subprocess.Popen(["true"]) as process:
         return process.pid
-
-
-def test_what_was_killed_under_a_limit_names_it() -> None:
-    limits = Limits(memory=64 << 20)
-    assert "[limits] memory allows (64 MiB)" in perhaps_memory(Ended(137), limits)
-    assert "[limits] memory" in perhaps_memory(Ended(137, killed=True), limits)
-    assert perhaps_memory(Ended(137, timed_out=True), limits) == ""
-    assert perhaps_memory(Ended(1), limits) == ""
-    assert perhaps_memory(Ended(137), Limits()) == ""

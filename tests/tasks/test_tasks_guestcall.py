@@ -1,6 +1,7 @@
-"""Stopping what runs: all of it, or what runs for one package."""
+"""Calls of guest scripts: stopping them, all or those of one package; why one was killed."""
 
-from cloche.tasks.guestcall import Running
+from cloche.sandbox.base import Ended, Limits
+from cloche.tasks.guestcall import Running, perhaps_memory
 
 
 class Process:
@@ -40,3 +41,12 @@ def test_stopping_all_ends_everything_that_is_left():
     running.stop()
     running.add(later)
     assert (gone.killed, here.killed, later.killed) == (0, 1, 1)
+
+
+def test_what_was_killed_under_a_limit_names_it():
+    limits = Limits(memory=64 << 20)
+    assert "[limits] memory allows (64 MiB)" in perhaps_memory(Ended(137), limits)
+    assert "[limits] memory" in perhaps_memory(Ended(137, killed=True), limits)
+    assert perhaps_memory(Ended(137, timed_out=True), limits) == ""
+    assert perhaps_memory(Ended(1), limits) == ""
+    assert perhaps_memory(Ended(137), Limits()) == ""

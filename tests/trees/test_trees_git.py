@@ -18,7 +18,7 @@ import cloche.trees.git
 from cloche.config import lock as locks
 from cloche.errors import Exit
 from cloche.fetching.errors import SignatureError
-from cloche.portage.errors import RepositoryError
+from cloche.portage.repository import RepositoryError
 from cloche.trees.errors import SyncProgramError, TreeError
 from cloche.trees.git import signed_parts
 

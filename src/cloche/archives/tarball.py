@@ -14,7 +14,7 @@ from cloche.archives.extraction import Extractor, ImportOptions, Read, emptied
 from cloche.archives.tarformat import Extents, Member, TarReader
 from cloche.layers.copying import extents
 from cloche.layers.merge import Merged, Node, open_node
-from cloche.store.plain import make_plain
+from cloche.linux.paths import make_plain
 from cloche.store.tree import read_xattrs
 
 _TRAILER = 1 << 20  # bytes of padding that may follow the end of an archive

@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from cloche.archives.tarformat import Member, TarReader
-from cloche.binhosts.errors import BadPackageError
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, Exit
 from cloche.fetching.download import ALGORITHMS
 from cloche.fetching.openpgp import Keyring, signed_part
 from cloche.layers import SOURCE_DATE_EPOCH
@@ -30,6 +29,16 @@ _NEEDED = ("gpkg-1", "metadata.tar", "image.tar", "Manifest")
 _SMALL = 1 << 20  # bytes of a Manifest
 _MEMBERS = 16
 _CHUNK = 1 << 20
+
+
+class BadPackageError(ClocheError):
+    """A file is not the expected binary package."""
+
+    status = Exit.FAILED
+
+    def __init__(self, source: str, reason: str) -> None:
+        todo = "do not use this host; remove it from the machine's `binrepos`"
+        super().__init__(reason, where=source, todo=todo)
 
 
 @dataclass(frozen=True, slots=True)

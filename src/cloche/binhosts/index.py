@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.binhosts.errors import MissingIndexError
 from cloche.config import lock as locks
 from cloche.config.binrepos import BinrepoSpec
 from cloche.config.lock import BinrepoPin
@@ -25,6 +24,16 @@ from cloche.store import Store, names
 LONGEST = 512 << 20  # bytes of an index; Gentoo's has about 30 MB
 _FILES = ("Packages.gz", "Packages")
 _CHUNK = 1 << 20
+
+
+class MissingIndexError(ClocheError):
+    """The index of a binary package host is not in the store; ``locked``: cloche.lock pins it."""
+
+    def __init__(self, name: str, *, locked: bool) -> None:
+        super().__init__(
+            f"the index of the binary package host {name} is not in the store",
+            todo=f"run `cloche repo sync {name}{' --locked' if locked else ''}`",
+        )
 
 
 @dataclass(frozen=True, slots=True)

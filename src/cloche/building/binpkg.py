@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
-from cloche.binhosts.errors import BadPackageError
-from cloche.binhosts.gpkg import Checked, check_package, unsigned
+from cloche.binhosts.gpkg import BadPackageError, Checked, check_package, unsigned
 from cloche.binhosts.index import Binhost
 from cloche.building.context import BuildContext
 from cloche.building.errors import lock_drift

@@ -10,9 +10,8 @@ from pathlib import Path
 from cloche.binhosts.index import Binhost
 from cloche.building.livepins import Live
 from cloche.config.lock import RepoPin
-from cloche.config.tree import Content
 from cloche.layers import Layer
-from cloche.portage.etc import REPOS
+from cloche.portage.etc import REPOS, Content
 from cloche.portage.view import common_view
 from cloche.records.events import Bus
 from cloche.sandbox.base import Bind, Engine, Limits, Sandbox

@@ -18,8 +18,7 @@ from cloche.building.diagnose import (
 from cloche.building.livepins import is_live
 from cloche.building.package_tasks import kept_as
 from cloche.plan.depgraph import Package
-from cloche.portage.cpv import split_cpv
-from cloche.portage.errors import BadNameError
+from cloche.portage.cpv import BadNameError, split_cpv
 from cloche.seeds.parts.strict import SeedParts
 from cloche.tasks import kept_roots
 from cloche.tasks.build import TAIL

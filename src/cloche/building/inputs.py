@@ -12,15 +12,15 @@ from cloche.binhosts import index
 from cloche.binhosts.index import Binhost
 from cloche.building.context import Inputs, Repo
 from cloche.building.errors import MissingSeedError
+from cloche.config.errors import Origin
 from cloche.config.fragments import machine_sources
 from cloche.config.machine import Machine
 from cloche.config.project import Project
-from cloche.config.tree import Content
 from cloche.layers import Layer, commit, stored_layer
 from cloche.plan.depgraph import Package
 from cloche.portage.cpv import split_cpv
-from cloche.portage.etc import REPOS, portage_tree, write_tree
-from cloche.portage.repository import Repository, load_repositories
+from cloche.portage.etc import REPOS, Content, portage_tree, write_tree
+from cloche.portage.repository import Repository, RepositoryError, load_repositories
 from cloche.portage.view import Digests
 from cloche.seeds.parts.derived import provided_layer
 from cloche.seeds.stored import find_seed, lock_found
@@ -132,3 +132,24 @@ def input_digests(inputs: Inputs, packages: Iterable[Package]) -> Mapping[str, M
         else digests.inputs(package.repo, split_cpv(package.cpv), package.inherited, package.slot)
         for package in packages
     }
+
+
+def check_categories(inputs: Inputs, categories: Iterable[str]) -> None:
+    """Refuse a category that has a directory in a repository, but is not listed in any.
+
+    Portage ignores such a category. The ``profiles/categories`` of all repositories count (PMS
+    4.4.2, portage(5)).
+    """
+    listed: set[str] = set()
+    for tree in inputs.snapshots.values():
+        file = tree / "profiles/categories"
+        listed |= set(file.read_text().split()) if file.is_file() else set()
+    for category in sorted(set(categories) - listed):
+        for name, tree in inputs.snapshots.items():
+            if next(tree.glob(f"{category}/*/*.ebuild"), None) is not None:
+                place = inputs.own.get(f"{REPOS}/{name}", Path(REPOS, name))
+                raise RepositoryError(
+                    Origin(place / "profiles/categories"),
+                    f"it does not list the category {category}",
+                    f"add a line `{category}`",
+                )

@@ -8,7 +8,7 @@ from cloche.building.livepins import is_live
 from cloche.building.packages import Builder
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
-from cloche.records.errors import not_built
+from cloche.records.builds import not_built
 
 
 def live_packages(builder: Builder) -> tuple[Package, ...]:

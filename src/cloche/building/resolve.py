@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from cloche.building.categories import check_categories
 from cloche.building.context import BuildContext
+from cloche.building.inputs import check_categories
 from cloche.building.metadata import shown_repositories
 from cloche.building.stages import once, stage_call
 from cloche.building.unresolved import ResolutionError, refusal

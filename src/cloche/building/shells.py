@@ -18,7 +18,7 @@ from cloche.errors import ClocheError, Exit
 from cloche.plan.depgraph import Package
 from cloche.plan.names import matching, nearest
 from cloche.portage.etc import REPOS
-from cloche.records.errors import not_built, unknown_package
+from cloche.records.builds import not_built, unknown_package
 from cloche.roots import unions
 from cloche.sandbox.base import Bind, Sandbox
 from cloche.store import Pin, remove_tree

@@ -29,7 +29,7 @@ from cloche.errors import ClocheError
 from cloche.output.deliver import check_outputs
 from cloche.records.events import Event
 from cloche.session.building import Result
-from cloche.session.choices import Choices
+from cloche.session.opened import Choices
 
 STRICT = "Hide the seed from builds, except for a named toolchain."
 

@@ -25,8 +25,8 @@ from cloche.plan.depgraph import Depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.order import make_order, reduced
 from cloche.plan.select import between, declared, kept, turned, within
-from cloche.records.errors import unknown_package
-from cloche.session.choices import Choices
+from cloche.records.builds import unknown_package
+from cloche.session.opened import Choices
 
 UNCUT = 1 << 30  # columns
 

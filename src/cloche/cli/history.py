@@ -12,8 +12,7 @@ from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_store, project_or_none
 from cloche.display.text import seconds
 from cloche.plan.names import matching, nearest
-from cloche.records.builds import recorded_events, records
-from cloche.records.errors import not_built, unknown_package
+from cloche.records.builds import not_built, recorded_events, records, unknown_package
 from cloche.records.history import MachineRun, Run, machine_run, names_in, runs_in
 
 WORDS = {

@@ -12,7 +12,7 @@ from cloche.display.text import visible
 from cloche.errors import ClocheError
 from cloche.plan.names import matching, nearest
 from cloche.records import logs
-from cloche.records.errors import unknown_package
+from cloche.records.builds import unknown_package
 from cloche.store import Store
 
 STEPS = ("fetch", "build", "merge")

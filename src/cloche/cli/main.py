@@ -43,7 +43,7 @@ COMMANDS = {
     "shell": "shell:shell",
     "store": "store:store",
     "watch": "watch:watch",
-    "why": "look:why",
+    "why": "why:why",
 }
 
 EPILOG = """\b

@@ -19,8 +19,8 @@ from cloche.errors import ClocheError
 from cloche.output import inventory
 from cloche.output.inventory import Inventory, Row
 from cloche.plan.names import matching, nearest
+from cloche.records.builds import not_built, unknown_package
 from cloche.records.elog import Level, Message
-from cloche.records.errors import not_built, unknown_package
 from cloche.store import Store
 
 Function = Callable[..., Any]

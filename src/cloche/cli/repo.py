@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from cloche.binhosts import index as binhosts
-from cloche.binhosts.errors import MissingIndexError
+from cloche.binhosts.index import MissingIndexError
 from cloche.cli.complete import complete_repo
 from cloche.cli.options import Options, opened_store, say
 from cloche.cli.progress import ChangingLine, Transferred

@@ -12,8 +12,7 @@ from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError, Origin, missing_key, unknown_name
 from cloche.config.files import names
 from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
-from cloche.config.table import Table, load
-from cloche.config.units import duration, size
+from cloche.config.table import Table, duration, load, size
 
 KEYS = ("seed", "profile", "portage", "sets", "packages", "binrepos", "live", "output", "limits")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)

@@ -19,8 +19,7 @@ from cloche.config.files import names
 from cloche.config.machine import Machine, load_machine, place_of
 from cloche.config.sync import KEYS as SYNC_KEYS
 from cloche.config.sync import Sync, read_sync
-from cloche.config.table import Table, load
-from cloche.config.units import duration, size
+from cloche.config.table import Table, duration, load, size
 
 CHECKS = ("off", "quick", "all")
 FILE = "cloche.toml"

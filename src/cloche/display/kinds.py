@@ -9,9 +9,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TextIO
 
-from cloche.display.jsonlines import JsonLines
 from cloche.display.live import Live, capable
-from cloche.display.plain import Plain
+from cloche.display.plain import JsonLines, Plain
 from cloche.records.events import Event
 
 

@@ -1,4 +1,4 @@
-"""One line an event that matters: for logs, pipes, CI, and people who like it quiet."""
+"""Displays of lines: plain ones for logs, pipes and CI; JSON for programs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TextIO
 
 from cloche.display.text import count, one_line, seconds, size
 from cloche.records import events
+from cloche.records.events import Event, Version, encode_event
 
 HEARTBEAT = 60.0  # seconds after which something that runs is heard from again
 
@@ -144,3 +145,28 @@ class Plain:
         at = self._running[name] = replace(self._running[name], heard=now)
         what = "" if at.doing == name else f"{at.doing}, "
         return f"{name.split('::')[0]} ({what}{seconds(now - at.began)})"
+
+
+class JsonLines:
+    """Writes each event as a line of JSON, first the version of the schema (``docs/events.md``)."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._begun = False
+
+    def __call__(self, event: Event) -> None:
+        """Write one event."""
+        if not self._begun:
+            self._begun = True
+            self._write(Version(time=event.time))
+        self._write(event)
+
+    def attach(self, stop: Callable[[str], None]) -> None:
+        """There are no keys."""
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+    def _write(self, event: Event) -> None:
+        self._stream.write(encode_event(event).decode() + "\n")
+        self._stream.flush()

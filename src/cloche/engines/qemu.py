@@ -26,7 +26,6 @@ from cloche.sandbox.errors import SandboxError, reported
 from cloche.sandbox.runtime import Started
 from cloche.sandbox.supervisor import Supervisor, find_tool
 from cloche.vm import (
-    initramfs,
     kernel,
     machine,
     wiring,
@@ -60,7 +59,7 @@ class Qemu(Supervisor):
         found = kernel.find()
         accelerator = machine.accelerator(qemu, found)
         self._hardware = machine.Hardware(qemu, daemon, found, accelerator)
-        self._initramfs = initramfs.build(found.modules)
+        self._initramfs = kernel.initramfs(found.modules)
         if accelerator == "tcg":
             said = "KVM is not available; qemu emulates the processor, some 50 times slower"
             self.nature = replace(self.nature, caution=said)

@@ -31,6 +31,12 @@ Progress = Callable[[int, int | None], None]
 ALGORITHMS = {"BLAKE2B": "blake2b", "SHA512": "sha512", "SHA256": "sha256"}
 """Manifest hash names (GLEP 74) and hashlib's."""
 
+GENTOO_MIRROR = "https://distfiles.gentoo.org"
+"""Portage's own default (make.globals, GENTOO_MIRRORS)."""
+
+MIRROR_VARIABLE = "CLOCHE_GENTOO_MIRROR"
+"""The environment's mirror: preferred to the default, but not to an option or declaration."""
+
 _TIMEOUT = (30.0, 60.0)  # seconds to connect, and without a byte
 _ATTEMPTS = 5  # of one transfer, repeated only while an attempt makes progress
 _CHUNK = 1 << 18
@@ -40,6 +46,12 @@ _GONE = (404, 410)
 
 def quiet(there: int, size: int | None) -> None:
     """Report no progress."""
+
+
+def gentoo_mirror(*wanted: str | None) -> str:
+    """The address of a mirror: the first wanted one, else the environment's, else the default."""
+    named = next(filter(None, wanted), None)
+    return (named or os.environ.get(MIRROR_VARIABLE) or GENTOO_MIRROR).rstrip("/")
 
 
 def shown(address: str) -> str:

@@ -16,7 +16,6 @@ from typing import Any
 
 from . import phases
 from . import settings as guest_settings
-from .generated import refresh_generated
 from .normalise import clamp_times
 from .protocol import Channel, Failed, serve
 from .vdb import VDB, settle
@@ -36,7 +35,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     settings, trees = phases.load()
     number(request["order"])
     write_world(request["world"], request["world_sets"], settings, trees)
-    refresh_generated(always=True)
+    phases.refresh_generated(always=True)
     clean()
     return {}
 

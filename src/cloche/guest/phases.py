@@ -9,8 +9,10 @@ from typing import Any
 
 from .capture import captured_output
 from .failures import tail
-from .generated import refresh_generated
 from .protocol import Channel, Failed
+from .vdb import VDB
+
+PROFILE_ENV = Path("/etc/profile.env")
 
 
 def load(*, refreshed: bool = False) -> tuple[Any, Any]:
@@ -112,3 +114,27 @@ def log_end(settings: Any, start: int = 0) -> str:
     with log.open("rb") as file:
         file.seek(start)
         return tail(file.read().decode("utf-8", "replace"), 60)
+
+
+def refresh_generated(*, always: bool = False) -> bool:
+    """Make ld.so.cache, profile.env and their like from what this root holds.
+
+    A root that holds no merged package has them as its seed made them, so nothing is done.
+    Returns whether the environment that Portage reads has become another.
+    """
+    if not always and not any(VDB.glob("*/*/CONTENTS")):
+        return False
+    before = _profile_env()
+    from portage.util.env_update import env_update
+
+    # Without earlier time stamps every library directory counts as changed: ldconfig runs once.
+    env_update(makelinks=1, prev_mtimes={}, writemsg_level=_quiet)
+    return _profile_env() != before
+
+
+def _profile_env() -> bytes:
+    return PROFILE_ENV.read_bytes() if PROFILE_ENV.exists() else b""
+
+
+def _quiet(*_: object, **__: object) -> None:
+    """The regenerating is no news."""

@@ -15,15 +15,17 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     __package__ = "guest"
 
+import os
+import time
 from collections.abc import Callable
 from typing import Any
 
 from . import probe_rights, probe_shows
-from .probe_jobs import files, processes
 from .protocol import Channel, serve
 
 Attempt = Callable[[dict[str, Any]], tuple[bool | None, str]]
 LONGEST = 300  # characters of a detail
+_TRUE = "/bin/true"
 
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
@@ -41,6 +43,32 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
             yes, detail = None, f"could not be tried: {type(error).__name__}: {error}"
         channel.event("answer", id=name, yes=yes, detail=detail[:LONGEST])
     return {}
+
+
+def files(directory: Path, count: int, seconds: float) -> float:
+    """Create, stat and unlink small files, at most so many or so long; give seconds a file."""
+    began = time.monotonic()
+    done = 0
+    while done < count and (done < 10 or time.monotonic() - began < seconds):
+        path = directory / f"file-{done}"
+        with path.open("wb") as stream:
+            stream.write(b"x" * 1000)
+        path.stat()
+        path.unlink()
+        done += 1
+    return (time.monotonic() - began) / done
+
+
+def processes(count: int, seconds: float) -> float:
+    """Start a program and wait for it, at most so often or so long; give seconds a process."""
+    began = time.monotonic()
+    done = 0
+    while done < count and (done < 10 or time.monotonic() - began < seconds):
+        _, status = os.waitpid(os.posix_spawn(_TRUE, (_TRUE,), {}), 0)
+        if status:
+            raise OSError(f"{_TRUE} ended with {status}")
+        done += 1
+    return (time.monotonic() - began) / done
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cloche.layers.errors import refuse_full
 from cloche.layers.merge import Node
-from cloche.store.plain import make_plain
+from cloche.linux.paths import make_plain
 from cloche.store.tree import OPAQUE, read_xattrs
 
 _NO_LINK = (errno.EXDEV, errno.EMLINK, errno.EPERM)

@@ -1,14 +1,17 @@
-"""Opens names in untrusted trees: openat2(2)."""
+"""Opens files without following magic links; makes directories that inherit nothing."""
 
 from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import suppress
+from pathlib import Path
 
 from cloche.linux.calls import syscall
 from cloche.linux.mounts import AT_FDCWD
 
-_RESOLVE_NO_MAGICLINKS = 0x02
+_RESOLVE_NO_MAGICLINKS = 0x02  # openat2(2)
+_ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 
 
 class _OpenHow(ctypes.Structure):
@@ -28,3 +31,18 @@ def open_plain(path: str | bytes, flags: int) -> int:
     how = _OpenHow(flags | os.O_CLOEXEC, 0, _RESOLVE_NO_MAGICLINKS)
     arguments = (AT_FDCWD, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how))
     return syscall("openat2", *arguments, subject=os.fsdecode(path))
+
+
+def make_plain(directory: Path, mode: int = 0o755) -> None:
+    """Remove from an empty directory what it inherits from its parent, and set its mode.
+
+    A default ACL and a setgid bit are inherited by everything below (acl(5), inode(7)): if a store
+    has them, they would change the layers that are made in it. A directory of another user is not
+    changed.
+    """
+    with suppress(PermissionError):
+        for name in _ACLS:
+            if name in os.listxattr(directory):
+                os.removexattr(directory, name)
+        os.chown(directory, os.geteuid(), os.getegid())
+        directory.chmod(mode)

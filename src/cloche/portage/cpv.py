@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from cloche.config.atoms import CATEGORY, PACKAGE, VERSION
-from cloche.portage.errors import BadNameError
+from cloche.errors import ClocheError
 
 _CPV: Final = re.compile(rf"({CATEGORY})/({PACKAGE}?)-({VERSION})")
 _VERSION_LIKE: Final = re.compile(rf".*-{VERSION}")
+
+
+class BadNameError(ClocheError):
+    """A string that is not a CPV."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from cloche.config.fragments import STACKED, machine_files
 from cloche.config.machine import Machine
 from cloche.config.project import Project, RepoSpec
-from cloche.config.tree import Content, Symlink
 from cloche.portage.repository import main_repository
 from cloche.portage.snapshot import EPOCH
 
@@ -28,6 +28,16 @@ _HIDDEN_DIRECTORIES: Final = (STACKED - {"make.conf"}) | {
     "postsync.d", "repo.postsync.d",
 }  # fmt: skip
 _HIDDEN_FILES: Final = ("bashrc", "license_groups", "categories")
+
+
+@dataclass(frozen=True, slots=True)
+class Symlink:
+    """A symbolic link with its target as text."""
+
+    target: str
+
+
+Content = bytes | Symlink
 
 
 def portage_tree(machine: Machine, project: Project) -> Mapping[str, Content]:

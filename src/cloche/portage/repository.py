@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cloche.config.errors import Origin, nearest
+from cloche.config.errors import ConfigError, Origin, nearest
 from cloche.config.files import read_text
 from cloche.config.machine import Machine
 from cloche.config.project import Project, RepoSpec
-from cloche.portage.errors import (
-    RepositoryError,
-)
 
 # Files that make a directory below profiles/ a profile.
 _PROFILE_MARKS: Final = ("parent", "make.defaults", "eapi", "packages")
+
+
+class RepositoryError(ConfigError):
+    """An ebuild repository that cannot be used as it is."""
 
 
 @dataclass(frozen=True, slots=True)

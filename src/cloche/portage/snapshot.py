@@ -14,7 +14,7 @@ from typing import Final
 from cloche.config.errors import Origin
 from cloche.config.files import VCS_DIRS
 from cloche.layers import SOURCE_DATE_EPOCH
-from cloche.portage.errors import RepositoryError
+from cloche.portage.repository import RepositoryError
 
 EPOCH: Final = SOURCE_DATE_EPOCH
 _CHUNK: Final = 1 << 20  # bytes

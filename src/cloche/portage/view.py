@@ -15,10 +15,9 @@ from pathlib import Path
 from typing import Final
 
 from cloche.config.errors import Origin
-from cloche.config.tree import Content, Symlink
 from cloche.portage.cpv import Cpv
-from cloche.portage.errors import RepositoryError
-from cloche.portage.etc import REPOS
+from cloche.portage.etc import REPOS, Content, Symlink
+from cloche.portage.repository import RepositoryError
 
 # What Portage reads of every repository at startup, and the QA checks of `install` and `postinst`
 # (bin/misc-functions.sh).

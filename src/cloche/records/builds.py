@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.errors import ClocheError
-from cloche.records.errors import not_built
 from cloche.records.events import (
     Bus,
     Done,
@@ -28,6 +27,17 @@ from cloche.records.events import (
     encode_event,
 )
 from cloche.store import Pin, Store, names
+
+
+def unknown_package(atom: str, known: Sequence[str]) -> ClocheError:
+    """An atom on the command line matches no package; ``known`` are similar names."""
+    meant = f"did you mean {', '.join(known)}?" if known else "see `cloche plan MACHINE`"
+    return ClocheError(f"no package matches `{atom}`", todo=meant)
+
+
+def not_built(name: str, command: str) -> ClocheError:
+    """Something has to be built first, by ``command``."""
+    return ClocheError(f"{name}: not built yet", todo=f"run `{command}`")
 
 
 class Recorder:

@@ -14,8 +14,8 @@ from cloche.layers.capture import CaptureReport
 from cloche.layers.copying import give_attributes
 from cloche.layers.merge import Merged
 from cloche.linux import mounts
+from cloche.linux.paths import make_plain
 from cloche.roots.errors import RootError
-from cloche.store.plain import make_plain
 from cloche.store.tree import remove_tree
 
 Capture = Callable[[Path, Sequence[str]], CaptureReport]

@@ -19,10 +19,10 @@ from pathlib import Path, PurePosixPath
 from cloche.layers.copying import give_attributes
 from cloche.layers.merge import Node
 from cloche.linux import mounts, processes
+from cloche.linux.paths import make_plain
 from cloche.roots import overlay
 from cloche.sandbox.base import Bind, Sandbox
 from cloche.sandbox.errors import SandboxError
-from cloche.store.plain import make_plain
 
 # Covered by a private tmpfs until the pivot; no layer and no bind can lie there.
 _STAGE = Path("/sys")

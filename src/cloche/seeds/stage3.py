@@ -16,9 +16,15 @@ from cloche.archives import import_tarball
 from cloche.config.errors import nearest
 from cloche.config.lock import Stage3Seed
 from cloche.errors import Exit
-from cloche.fetching.download import ALGORITHMS, check_digests, fetch_file, fetch_text, shown
+from cloche.fetching.download import (
+    ALGORITHMS,
+    check_digests,
+    fetch_file,
+    fetch_text,
+    gentoo_mirror,
+    shown,
+)
 from cloche.fetching.errors import NotThereError, WrongContentError
-from cloche.fetching.mirror import gentoo_mirror
 from cloche.fetching.openpgp import GENTOO_KEYRING, Keyring, opened
 from cloche.seeds.arch import host_arch
 from cloche.seeds.errors import SeedError, missing_file

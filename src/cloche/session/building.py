@@ -39,14 +39,12 @@ from cloche.plan.depgraph import Depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.plan import narrowed
 from cloche.records import events
-from cloche.records.builds import recorded
-from cloche.records.errors import unknown_package
+from cloche.records.builds import recorded, unknown_package
 from cloche.records.events import Bus, Note
 from cloche.sandbox import cgroups
 from cloche.sandbox.base import Limits
 from cloche.seeds.stored import mirrors_now
-from cloche.session.choices import Choices
-from cloche.session.opened import Opened
+from cloche.session.opened import Choices, Opened
 from cloche.store import check_tree
 from cloche.tasks.guestcall import Running
 from cloche.tasks.jobserver import Jobserver

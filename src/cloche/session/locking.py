@@ -12,8 +12,7 @@ from cloche.config.lock import LivePin, MachineLock
 from cloche.config.machine import Machine
 from cloche.errors import ClocheError
 from cloche.session.building import context_of, prepare
-from cloche.session.choices import Choices
-from cloche.session.opened import Opened
+from cloche.session.opened import Choices, Opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,13 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from cloche.building.categories import check_categories
+from cloche.building.inputs import check_categories
 from cloche.building.manifest import Manifest, manifests
 from cloche.config.errors import Origin, no_machines, unknown_name, unwritable
 from cloche.config.project import Project
 from cloche.session.building import context_of
-from cloche.session.choices import Choices
-from cloche.session.opened import Opened
+from cloche.session.opened import Choices, Opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,8 @@ from cloche.config.machine import Machine
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.records.events import Bus, Sink
 from cloche.session import building, fetching, inputs, locking
-from cloche.session.choices import Choices
 from cloche.session.manifests import WrongManifest, wrong_manifests
-from cloche.session.opened import Opened, nobody
+from cloche.session.opened import Choices, Opened, nobody
 from cloche.session.opening import open_store, place_of_store, try_host
 
 

@@ -23,6 +23,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from cloche.errors import Exit
+from cloche.linux.paths import make_plain
 from cloche.store.backup import back_up
 from cloche.store.descriptions import describe
 from cloche.store.errors import (
@@ -37,7 +38,6 @@ from cloche.store.incoming import take_content
 from cloche.store.layout import checked, fsync, make_store, settle_version, syncfs
 from cloche.store.locks import held, held_directory, hold, open_lock, release, try_hold
 from cloche.store.place import Place
-from cloche.store.plain import make_plain
 from cloche.store.records import Action, Blob, Pin, Tree
 from cloche.store.sweep import discard, settle, sweep, take_away
 from cloche.store.tree import open_directory, remove_tree

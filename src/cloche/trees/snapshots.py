@@ -21,9 +21,8 @@ from cloche.archives import (
 )
 from cloche.config.lock import RepoPin
 from cloche.errors import Exit
-from cloche.fetching.download import check_digests, fetch_file, fetch_text, shown
+from cloche.fetching.download import check_digests, fetch_file, fetch_text, gentoo_mirror, shown
 from cloche.fetching.errors import NotThereError, SignatureError, WrongContentError
-from cloche.fetching.mirror import gentoo_mirror
 from cloche.fetching.openpgp import opened
 from cloche.trees.errors import TreeDriftError, TreeError
 from cloche.trees.methods import SyncContext, SyncRequest

@@ -1,4 +1,5 @@
-"""Finds a kernel for virtual machines: a given one, the host's own, or a Debian package's.
+"""Finds a kernel for virtual machines: a given one, the host's, or a Debian package's; makes its
+initramfs.
 
 A kernel is a bootable image and the directory of its modules, in the places where distributions put
 them: ``boot/vmlinuz-RELEASE`` and ``lib/modules/RELEASE``.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -16,8 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.sandbox.errors import HostError
-from cloche.vm import modules
-from cloche.vm.initramfs import DRIVERS
+from cloche.vm import cpio, interpreter, modules, wiring
 
 VARIABLE = "CLOCHE_KERNEL"
 PACKAGE = "linux-image-cloud-amd64"
@@ -26,6 +27,9 @@ _ADVICE = (
     f"set {VARIABLE} to a directory that holds boot/vmlinuz-RELEASE and lib/modules/RELEASE, "
     "of Linux 5.12 or later with virtiofs"
 )
+
+# Drivers of the machine's devices; each brings the modules that it depends on.
+DRIVERS = ("virtio_pci", "virtio_console", "virtiofs", "virtio_net")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +133,13 @@ def _output(command: list[str], directory: str) -> str:
         said = run.stderr.strip().rpartition("\n")[2]
         raise NoKernelError(f"{' '.join(command)}: {said}")
     return run.stdout
+
+
+def initramfs(directory: Path) -> bytes:
+    """An initramfs: the kernel's modules in ``directory``, and the agent. Raises HostError."""
+    entries = [cpio.Entry("/dev/console", stat.S_IFCHR | 0o600, device=(5, 1))]
+    entries.append(cpio.directory(wiring.MODULES))
+    for number, (name, data) in enumerate(modules.needed(directory, DRIVERS)):
+        path = f"{wiring.MODULES}/{number:03}-{name}"
+        entries.append(cpio.Entry(path, stat.S_IFREG | 0o644, data))
+    return cpio.archive([*entries, *interpreter.entries()])

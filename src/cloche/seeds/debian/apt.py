@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.errors import Exit
-from cloche.seeds.debian.deb822 import stanzas
+from cloche.seeds.debian.packages import stanzas
 from cloche.seeds.errors import SeedError
 
 ETC_APT = Path("/etc/apt")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.config.lock import DebianPackage
 from cloche.errors import Exit
-from cloche.seeds.debian.deb822 import stanzas
 from cloche.seeds.errors import SeedError
 
 STATUS = "var/lib/dpkg/status"
@@ -110,3 +109,31 @@ def _stanzas(file: Path) -> Iterator[tuple[int, dict[str, str]]]:
             yield from stanzas(lines)
     except FileNotFoundError:
         raise _bad_list(f"{file} is missing") from None
+
+
+def stanzas(lines: Iterable[str]) -> Iterator[tuple[int, dict[str, str]]]:
+    """Stanzas of Debian's control format (deb822(5)), each with the number of its first line.
+
+    Field names are in lower case. Continuation lines are joined by newlines. Lines that are not
+    fields are skipped: indexes are signed, and in users' files a field will be missing.
+    """
+    fields: dict[str, str] = {}
+    start, last = 0, ""
+    for number, raw in enumerate(lines, 1):
+        line = raw.rstrip("\n")
+        if line.startswith("#"):
+            continue
+        if not line.strip():
+            if fields:
+                yield start, fields
+            fields, last = {}, ""
+        elif line[0] in " \t":
+            if last:
+                fields[last] += "\n" + line.strip()
+        elif ":" in line:
+            name, _, value = line.partition(":")
+            start = start if fields else number
+            last = name.strip().lower()
+            fields[last] = value.strip()
+    if fields:
+        yield start, fields

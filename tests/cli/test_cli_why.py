@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tests.values import blob, package
 
-from cloche.cli.look import _machines
+from cloche.cli.why import _machines
 from cloche.plan.depgraph import Depgraph, encode_depgraph
 from cloche.store import Store
 

@@ -15,8 +15,7 @@ from cloche.display.text import seconds
 from cloche.plan.depgraph import Depgraph, decode_depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.why import changes, needed_by
-from cloche.records.builds import newest_resolutions
-from cloche.records.errors import unknown_package
+from cloche.records.builds import newest_resolutions, unknown_package
 from cloche.records.history import Run, runs_in
 from cloche.store import Action, Store, names
 
