@@ -1,4 +1,4 @@
-"""Binary packages of a host, as its index describes them."""
+"""Binary packages of a binary package host, as its index describes them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 from .describe import common
 from .protocol import Failed
 
-#: What has to be the same in a package's own metadata as in the index that Portage resolved with.
+#: Metadata that a package must share with the index that Portage resolved with.
 METADATA = (
     "DEFINED_PHASES", "EAPI", "IDEPEND", "PDEPEND", "PROVIDES", "RDEPEND", "REQUIRES", "SLOT",
     "USE", "repository",
@@ -16,11 +16,11 @@ DIGESTS = ("MD5", "SHA1")
 
 
 def describe_binary(package: Any, settings: Any, bintree: Any) -> dict[str, Any]:
-    """The package's fields of the answer, without those that need the graph. Raises Failed."""
+    """The package's fields in the answer, except those that need the graph. Raises Failed."""
     said = bintree._remotepkgs[bintree.dbapi._instance_key(package.cpv)]
     path = said.get("PATH", "")
     if not path.endswith(".gpkg.tar") or not said.get("SIZE", "").isdigit():
-        text = f"{package.cpv}: not a GPKG, or one without a size: {path}"
+        text = f"{package.cpv}: not a GPKG, or the index has no size for it: {path}"
         raise Failed(kind="other", atom=f"={package.cpv}", text=text)
     return {
         **common(package, settings),
@@ -36,10 +36,10 @@ def describe_binary(package: Any, settings: Any, bintree: Any) -> dict[str, Any]
 
 
 def plain(text: str) -> str:
-    """A value without what its writer may lay out as it likes."""
+    """A value with its words sorted: their order and spacing mean nothing."""
     return " ".join(sorted(text.split()))
 
 
 def differing(own: dict[str, str], said: dict[str, str]) -> list[str]:
-    """Names of the values in which a package differs from what the index said."""
+    """Names of the values in which a package differs from its index entry."""
     return [key for key in METADATA if key in said and plain(own.get(key, "")) != said[key]]

@@ -1,4 +1,4 @@
-"""Write the index of a package directory, as ``emaint binhost --fix`` does."""
+"""Writes the index of a package directory, as ``emaint binhost --fix`` does."""
 
 from __future__ import annotations
 

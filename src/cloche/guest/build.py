@@ -1,4 +1,4 @@
-"""Build one package, phase by phase as emerge does, up to a GPKG."""
+"""Builds one package into a GPKG, phase by phase as emerge does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from . import settings as guest_settings
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
 
-# After setup; pkg_pretend comes before all builds: pretend.py
+# The phases after setup. pretend.py runs pkg_pretend before any build.
 BUILDING = ("unpack", "prepare", "configure", "compile", "test", "install")
 
 
@@ -69,7 +69,7 @@ def package_settings(package: Any, settings: Any, trees: Any) -> Any:
     )
     metadata["A"] = " ".join(uris)
     own["REPLACING_VERSIONS"] = phases.replacing_versions(package, trees)
-    own["PORTAGE_BUILDDIR_LOCKED"] = "1"  # nobody else is here
+    own["PORTAGE_BUILDDIR_LOCKED"] = "1"  # no other process uses it
     shutil.rmtree(own["PORTAGE_BUILDDIR"], ignore_errors=True)
     if portage.prepare_build_dirs(own["ROOT"], own, 0):
         raise Failed(phase="setup", text="Portage cannot make its build directory")
@@ -77,19 +77,19 @@ def package_settings(package: Any, settings: Any, trees: Any) -> Any:
 
 
 def check_use(wanted_use: list[str] | None, settings: Any) -> None:
-    """Refuse to build with other flags than those of the plan."""
+    """Refuse to build if the USE flags differ from those of the plan. Raises Failed."""
     if wanted_use is None:
         return
     use = set(settings["PORTAGE_USE"].split())
     added, missing = sorted(use - set(wanted_use)), sorted(set(wanted_use) - use)
     if added or missing:
         difference = [f"+{flag}" for flag in added] + [f"-{flag}" for flag in missing]
-        text = f"USE here differs from the resolved one: {' '.join(difference)}"
+        text = f"USE differs from the resolved one: {' '.join(difference)}"
         raise Failed(phase="setup", text=text)
 
 
 def check_distfiles(settings: Any) -> None:
-    """Have Portage compare the distfiles and the package's own files with the Manifest."""
+    """Let Portage verify the distfiles and the package's files against the Manifest."""
     from portage.package.ebuild.digestcheck import digestcheck
 
     names = settings.configdict["pkg"]["A"].split()
@@ -101,7 +101,7 @@ def check_distfiles(settings: Any) -> None:
 
 
 def wanted(package: Any, settings: Any) -> tuple[str, ...]:
-    """The phases to run after setup. Portage leaves those out that would do nothing."""
+    """The phases to run after setup. Portage skips those that would do nothing."""
     from _emerge.EbuildExecuter import EbuildExecuter
 
     executer = EbuildExecuter(pkg=package, settings=settings)
@@ -112,15 +112,15 @@ def wanted(package: Any, settings: Any) -> tuple[str, ...]:
 
 
 def run(phase: str, settings: Any, channel: Channel) -> None:
-    """One phase, as EbuildBuild and EbuildExecuter run it; nothing of it runs on."""
+    """Run one phase, as EbuildBuild and EbuildExecuter do, and end all its processes."""
     phases.run_phase(phase, settings, channel)
     leftovers.end(channel)
 
 
 def normalise(settings: Any, channel: Channel) -> None:
-    """Between install and package: nothing of this moment may go into the package.
+    """Between install and package, remove what depends on the time of the build.
 
-    What its tar cannot hold goes there in another way. Raises Failed.
+    What the package's tar cannot hold is stored in build-info. Raises Failed.
     """
     epoch = guest_settings.epoch()
     build_info = Path(settings["PORTAGE_BUILDDIR"]) / "build-info"
@@ -130,9 +130,9 @@ def normalise(settings: Any, channel: Channel) -> None:
 
 
 def pack(package: Any, settings: Any, channel: Channel) -> str:
-    """Run the package phase; the name of the file in OUT."""
+    """Run the package phase; return the name of the file in OUT."""
     name = f"{package.pf}-1.gpkg.tar"
-    # Portage's own place is PKGDIR/CATEGORY/PN; the host wants the file alone.
+    # Portage would write to PKGDIR/CATEGORY/PN; the host expects only the file.
     target = OUT / name
     settings["BUILD_ID"] = "1"
     settings["PORTAGE_BINPKG_TMPFILE"] = str(target)

@@ -1,4 +1,4 @@
-"""Catching what Portage and its children write."""
+"""Captures the output of Portage and its child processes."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from .failures import plain
 
 
 class Captured:
-    """What was written while it was captured; ``text`` is complete afterwards."""
+    """Captured output; ``text`` is set when the capture ends."""
 
     text = ""
 
 
 @contextlib.contextmanager
 def captured_output() -> Iterator[Captured]:
-    """Catch what Portage and the ebuilds it sources write, at the level of descriptors.
+    """Capture what Portage and the ebuilds that it sources write to descriptors 1 and 2.
 
-    It goes on into the log when the block ends.
+    When the block ends, the output is written to the log.
     """
     captured = Captured()
     sys.stdout.flush()

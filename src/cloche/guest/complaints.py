@@ -1,6 +1,7 @@
-"""What has no effect in ``/etc/portage``: Portage's own warnings, and what it says nothing about.
+"""Finds settings in ``/etc/portage`` that have no effect: from Portage's warnings, and by checks
+of cloche for cases in which Portage does not warn.
 
-Each is one line that names a file below /etc/portage; the host finds the user's own line for it.
+Each is one line that names a file below /etc/portage; the host finds the line in the user's file.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from .vocabulary import (
 )
 
 ETC = "/etc/portage"
-#: Files whose lines begin with an atom, the user's own profile included.
+#: Files whose lines begin with an atom, including those of the user's own profile.
 KEYWORDS = ("package.accept_keywords", "package.keywords")
 USE = (
     "package.use", "profile/package.use", "profile/package.use.force", "profile/package.use.mask",
@@ -40,21 +41,21 @@ _WARNING = re.compile(
     r"|Illegal variable|Invalid 'eapi' file)"
     r"|Invalid package name in package.provided"
 )
-#: What says nothing, or what `ineffective` says better, with a place.
+#: Lines without information, and warnings that `ineffective` gives with file names.
 _NOISE = re.compile(
     r"Calculating dependencies|\.* *done!$|[-=*]*$"
     r"|Undefined license group|FEATURES variable contains unknown value"
     r"|See portage\(5\) for correct package.provided usage"
 )
-MOST = 20  # sayings of Portage's that are handed on
+MOST = 20  # messages of Portage that are passed on
 LONGEST = 600  # characters of each
 
 
 def of_portage(text: str) -> tuple[list[str], list[str]]:
-    """Portage's (plain) words: lines about configuration, and whatever else it says.
+    """Split Portage's (plain) output into lines about configuration and other messages.
 
-    Each once, in order. Of the rest, lines that follow each other are one saying, and what follows
-    a colon; one that names a file below /etc/portage is about configuration, too.
+    Duplicates are removed; the order is kept. Consecutive lines, and paragraphs after a colon, form
+    one message. A message that names a file below /etc/portage is about configuration, too.
     """
     known, rest = [], []
     for block in re.split(r"(?<!:)\n\s*\n", text):
@@ -72,7 +73,7 @@ def of_portage(text: str) -> tuple[list[str], list[str]]:
 
 
 def ineffective(settings: Any, trees: Any, seen: Iterable[Any]) -> list[str]:
-    """What Portage accepts without a word although it changes nothing.
+    """Settings that Portage accepts silently although they have no effect.
 
     ``seen`` are the packages of the merge list.
     """
@@ -88,7 +89,7 @@ def ineffective(settings: Any, trees: Any, seen: Iterable[Any]) -> list[str]:
 
 
 def _matches(databases: Iterable[Any], atom: Any) -> list[tuple[Any, str]]:
-    """Every package, masked or not, that an atom means, with the database that has it."""
+    """Every package, masked or not, that an atom matches, with the database that has it."""
     found = []
     for database in databases:
         if hasattr(database, "xmatch"):
@@ -100,7 +101,7 @@ def _matches(databases: Iterable[Any], atom: Any) -> list[tuple[Any, str]]:
 
 
 def _any(databases: list[Any], atom: Any) -> bool:
-    """Whether an atom means any package; of one with wildcards the name alone counts."""
+    """Whether an atom matches any package; if it has wildcards, only the name is compared."""
     from portage.dep import extended_cp_match
 
     if "*" not in atom.cp:
@@ -111,7 +112,7 @@ def _any(databases: list[Any], atom: Any) -> bool:
 
 
 def _lines(settings: Any, databases: list[Any], known: iuse.Flags) -> Iterator[str]:
-    """What is wrong with lines that give packages something."""
+    """Problems with lines that set USE flags, keywords or licenses for packages."""
     from portage.util import grabdict_package
 
     more = {"recursive": 1, "allow_wildcard": True, "allow_repo": True, "allow_build_id": True}
@@ -134,7 +135,7 @@ def _lines(settings: Any, databases: list[Any], known: iuse.Flags) -> Iterator[s
 
 
 def _unused(named: Iterable[str], atom: Any, databases: list[Any], known: iuse.Flags) -> set[str]:
-    """The flags that no package has which an atom means; with a wildcard, no package at all."""
+    """The flags that no package matching the atom has; for a wildcard, no package at all."""
     if "*" in atom.cp:
         return known.unknown(named)
     left = set(named)
@@ -155,7 +156,7 @@ def _masks(databases: list[Any]) -> Iterator[str]:
 
 
 def _patches(databases: list[Any]) -> Iterator[str]:
-    """Directories of patches whose name no package has: PN, P or PF, perhaps with a slot (PMS)."""
+    """Patch directories that match no package by PN, P or PF, perhaps with a slot (PMS)."""
     from portage.versions import catpkgsplit
 
     for category in sorted(Path(ETC, "patches").glob("*")):

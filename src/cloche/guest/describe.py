@@ -1,4 +1,4 @@
-"""What the host wants to know about one package of the merge list."""
+"""Describes one package of the merge list for the host."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from .variables import effective, matters
 
 
 def describe(package: Any, settings: Any, portdb: Any) -> dict[str, Any]:
-    """The package's fields of the answer, without those that need the graph.
+    """The package's fields in the answer, except those that need the graph.
 
-    ``settings`` is a config of the caller's own: it is set to the package.
+    ``settings`` is the caller's own config; it is set to the package.
     """
     fields = common(package, settings)
     ebuild = Path(portdb.findname(package.cpv, myrepo=package.repo))
@@ -26,7 +26,7 @@ def describe(package: Any, settings: Any, portdb: Any) -> dict[str, Any]:
 
 
 def common(package: Any, settings: Any) -> dict[str, Any]:
-    """The fields that ebuilds and binary packages have; ``settings`` is set to the package."""
+    """The fields that ebuilds and binary packages share; ``settings`` is set to the package."""
     settings.setcpv(package)
     metadata = package._metadata
     return {
@@ -52,13 +52,13 @@ def common(package: Any, settings: Any) -> dict[str, Any]:
 
 
 def environment(settings: Any) -> dict[str, str]:
-    """The effective variables of the package that ``settings`` is set to."""
+    """The effective variables of the package to which ``settings`` is set."""
     names = (
         settings.get("USE_EXPAND", "").split() + settings.get("USE_EXPAND_UNPREFIXED", "").split()
     )
-    # ARCH and its like say what machine this is; as flags they are hidden.
+    # ARCH and similar variables describe the machine; their flags are hidden.
     expanded = set(names) - {"ARCH", "ELIBC", "KERNEL", "ABI_X86"}
-    # By name first: Portage computes many of the values when they are read.
+    # Check the names first: Portage computes many values only when they are read.
     values = {name: settings[name] for name in settings if matters(name)}
     variables = {name: value for name, value in values.items() if isinstance(value, str)}
     variables["FEATURES"] = " ".join(settings.features)
@@ -70,7 +70,7 @@ def distfiles(
 ) -> list[dict[str, Any]]:
     """The distfiles that the package needs with ``use``, as its Manifest describes them.
 
-    Raises Failed where the Manifest lacks one, in the words of Portage's own fetch.
+    If the Manifest lacks one, raises Failed with the message of Portage's own fetch.
     """
     tree = portdb.getRepositoryPath(package.repo)
     wanted = portdb.getFetchMap(package.cpv, useflags=use, mytree=tree)
@@ -91,7 +91,7 @@ def distfiles(
 
 
 def manifest_digests(directory: Path, tree: str, portdb: Any) -> dict[str, dict[str, Any]]:
-    """The DIST entries of a package directory's Manifest; none where there is no Manifest."""
+    """The DIST entries of a package directory's Manifest; empty if there is no Manifest."""
     from portage.exception import FileNotFound
 
     repository = portdb.repositories.get_repo_for_location(tree)

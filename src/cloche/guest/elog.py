@@ -1,4 +1,4 @@
-"""What ebuilds say to their users with elog, ewarn, eerror and eqawarn, as Portage collects it."""
+"""Collects the messages of ebuilds (elog, ewarn, eerror, eqawarn) through Portage."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .protocol import Failed
 MOST_MESSAGES = 200
 MOST_LINES = 500  # of one message
 LONGEST_LINE = 2000  # characters
-#: How Portage's text about files of nobody begins, says that they are nobody's, and ends.
+#: First line, middle and last word of Portage's message about overwriting unowned files.
 OVERWRITES = "This package will overwrite one or more files"
 UNOWNED = "None of the installed packages claim the file(s)."
 ABOVE = "message."
@@ -26,13 +26,13 @@ class Collected:
         self.messages: list[dict[str, Any]] = []
 
     def process(self, settings: Any) -> None:
-        """Take what the package's phases have said so far."""
+        """Collect the messages of the phases that have run so far."""
         from portage.elog import elog_process
 
         elog_process(self.cpv, settings)
 
     def listen(self, _: Any, __: str, entries: dict[str, list[Any]], ___: str) -> None:
-        """Take what Portage collected; it calls its listeners like that."""
+        """Store what Portage collected; this is the signature of its listeners."""
         from portage.const import EBUILD_PHASES
 
         for phase in EBUILD_PHASES:
@@ -46,16 +46,16 @@ class Collected:
 
 
 def joined(entries: Iterable[tuple[str, str | list[str]]]) -> Iterator[tuple[str, list[str]]]:
-    """Messages of one level that follow each other, as one: Portage's own are a line each."""
+    """Join consecutive messages of one level: Portage sends its own line by line."""
     for level, group in groupby(entries, key=lambda entry: entry[0]):
         said = [lines for _, lines in group]
         yield level, [line for each in said for line in ([each] if isinstance(each, str) else each)]
 
 
 def without_collisions_of_the_seed(lines: list[str]) -> list[str]:
-    """The lines but for what Portage tells of files that it overwrites and nobody owns.
+    """The lines without Portage's message about overwriting files that no package owns.
 
-    A Debian seed has many of them, which is no matter for a user (dblink._collision_protect).
+    A Debian seed has many such files, which does not concern users (dblink._collision_protect).
     """
     begin = next((n for n, line in enumerate(lines) if line.startswith(OVERWRITES)), None)
     if begin is None or UNOWNED not in lines[begin:]:
@@ -67,7 +67,7 @@ def without_collisions_of_the_seed(lines: list[str]) -> list[str]:
 
 @contextmanager
 def collected(cpv: str, settings: Any) -> Iterator[Collected]:
-    """Collect the messages of a package for a block; what fails in it has them, too."""
+    """Collect a package's messages during a block; a Failed that it raises gets them, too."""
     from portage.elog import add_listener, remove_listener
 
     found = Collected(cpv)

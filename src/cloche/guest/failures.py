@@ -1,4 +1,4 @@
-"""Telling from Portage's own words what kind of failure it was. Pure functions over text."""
+"""Classifies failures by Portage's messages. Pure functions over text."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import re
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|\x1b\][^\x07]*\x07")
 
-#: The first pattern that is found names the kind; the group, where there is one, the atom. The
-#: order matters: Portage shows a conflict or a circle together with what it would have changed.
+#: The first pattern that matches gives the kind; its group, if it has one, gives the atom. The
+#: order matters: Portage shows a conflict or a cycle together with the changes it proposes.
 _RESOLVE: tuple[tuple[str, str], ...] = (
     ("other", r"^- (\S+?)(?:::\S+)? \(masked by: corruption\)"),
     ("circular", r"Error: circular dependencies"),
@@ -27,7 +27,7 @@ _RESOLVE: tuple[tuple[str, str], ...] = (
     ("unknown", r"There are no sets to satisfy '([^']+)'"),
     ("other", r"ERROR: (\S+?)(?:::\S+)? failed \(depend phase\)"),
 )
-#: Where the words of a kind name no atom: where it stands else. The group is a package or an atom.
+#: Where to find a package or an atom if the pattern of the kind has no group.
 _ELSEWHERE = {
     "circular": r"^\s*\((\S+?/\S+?):\S+, ",
     "conflict": r"^(?:\[blocks [^\]]*\]\s+)?(\S+/\S+)(?: \(.* blocking .*\))?$",
@@ -38,17 +38,17 @@ _PULLED_IN = re.compile(r"\(dependency required by \"([^\"]+)\"")
 
 
 def plain(text: str) -> str:
-    """Text as a person reads it in a file: no colours, no carriage returns, no blank edges."""
+    """Text without colours, carriage returns, and blank lines at the start and end."""
     text = _COLOUR.sub("", text)
     lines = [line.rsplit("\r", 1)[-1].rstrip() for line in text.split("\n")]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip("\n")
 
 
 def classify_resolve(text: str) -> tuple[str, str | None]:
-    """Kind and atom of a failed resolution, out of Portage's (plain) words.
+    """Kind and atom of a failed resolution, from Portage's (plain) output.
 
-    An atom that nobody named is ``unsatisfied`` instead of ``unknown``: the fault is then in the
-    package that asks for it. A broken ebuild is ``other``, although Portage says that it is masked.
+    If a package pulls in the unknown atom, the kind is ``unsatisfied`` instead of ``unknown``:
+    the fault is in that package. A broken ebuild is ``other``, although Portage calls it masked.
     """
     for kind, pattern in _RESOLVE:
         found = re.search(pattern, text, re.MULTILINE)
@@ -74,16 +74,16 @@ _FETCH: tuple[tuple[str, str], ...] = (
 
 
 def classify_fetch(text: str) -> str:
-    """Why a distfile is not there, out of the words of Portage and wget.
+    """Why a distfile could not be fetched, from the output of Portage and wget.
 
-    ``missing``: every server says that it has no such file, or the Manifest does not name it;
-    ``digest``, ``size``: what came is something else; ``network``: some server did not answer.
+    ``missing``: no server has the file, or the Manifest does not list it; ``digest``, ``size``:
+    the fetched file differs from the Manifest; ``network``: a server did not answer.
     """
     return next((kind for kind, pattern in _FETCH if re.search(pattern, text)), "network")
 
 
 def failed_phase(text: str) -> str | None:
-    """The phase that died, out of the words of ``die``; None where none did."""
+    """The phase that died, from the output of ``die``; None if none did."""
     found = re.findall(r"failed \((\w+) phase\)", text)
     return found[-1] if found else None
 

@@ -1,4 +1,4 @@
-"""Fetch a list of distfiles with Portage's own fetch. No ebuild is read here, and none sourced."""
+"""Fetches distfiles with Portage's own fetch. It neither reads nor sources ebuilds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .protocol import Channel, Failed, serve
 DISTDIR = Path(guest_settings.ENVIRONMENT["DISTDIR"])
 _WGET = 'wget -nv {more} -t 3 -T 60 --passive-ftp -O "${{DISTDIR}}/${{FILE}}" "${{URI}}"'
 _COPY = 'bash -c "exec cp -- \\"\\${1#file://}\\" \\"\\$2\\"" cp "${URI}" "${DISTDIR}/${FILE}"'
-#: wget without its progress; file:// for tests and for mirrors on a disk.
+#: wget without its progress bar; file:// for tests and for local mirrors.
 COMMANDS = {
     "FETCHCOMMAND": _WGET.format(more=""),
     "RESUMECOMMAND": _WGET.format(more="-c"),
@@ -34,11 +34,11 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
     address = relay.start()
     names = ("http_proxy", "https_proxy", "ftp_proxy")
-    # rsync asks a proxy to tunnel, and wants its address without a scheme.
+    # rsync tunnels through a proxy, and needs its address without a scheme.
     proxies = dict.fromkeys(names, address) | {"no_proxy": ""}
     guest_settings.apply(**COMMANDS, **proxies, RSYNC_PROXY=address.removeprefix("http://"))
     settings, _ = phases.load()
-    # Nothing but DISTDIR can be written here: there is no need for a lesser user.
+    # Only DISTDIR is writable here, so fetching as an unprivileged user is not needed.
     settings = phases.clone(settings)
     settings.features.discard("userfetch")
     package = request["package"]
@@ -56,9 +56,9 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 
 def fetch_file(name: str, uris: list[str], digests: dict[str, Any] | None, settings: Any) -> None:
-    """Fetch one file, or see that it is there already. Raises Failed.
+    """Fetch one file unless it exists already. Raises Failed.
 
-    Without ``digests`` whatever comes is taken: a Manifest is to be made of it.
+    Without ``digests`` any content is accepted: a Manifest will be made from it.
     """
     from portage.package.ebuild.fetch import fetch
 
@@ -76,7 +76,7 @@ def fetch_file(name: str, uris: list[str], digests: dict[str, Any] | None, setti
         (DISTDIR / name).chmod(0o644)
         return
     reason = classify_fetch(captured.text)
-    # What has come so far of a file that broke off can be gone on with.
+    # An interrupted download can be resumed.
     leave(name, keep=(f"{name}.__download__",) if reason == "network" else ())
     raise Failed(file=name, reason=reason, text=tail(captured.text))
 

@@ -1,4 +1,4 @@
-"""Make the global state of a finished root: counters, world files, what env_update generates."""
+"""Makes the global state of a finished root: counters, world files, the files of env_update."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .protocol import Channel, Failed, serve
 from .vdb import VDB, settle
 
 COUNTER = Path("/var/cache/edb/counter")
-#: Caches that say when and where the root was made, and that everybody makes again when needed.
+#: Caches that depend on when and where the root was made; programs make them again when needed.
 DROPPED = ("/var/cache/ldconfig/aux-cache", "/var/cache/edb/dep", "/var/cache/edb/mtimedb")
-#: What this script or Portage in it writes; its time stamps must not be of today.
+#: What this script or Portage writes; its time stamps must not show the time of the build.
 WRITTEN = ("/etc/profile.env", "/etc/csh.env", "/etc/environment.d", "/etc/ld.so.conf",
            "/etc/ld.so.cache", "/etc/prelink.conf.d", "/var/cache/edb", "/var/cache/ldconfig",
            "/var/lib/portage", "/var/db/pkg")  # fmt: skip
@@ -41,13 +41,13 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 
 def number(order: list[str]) -> None:
-    """Give the packages of ``order`` their COUNTER, above those of all the others."""
+    """Give the packages of ``order`` their COUNTER, above those of all other packages."""
     entries = {str(path.parent.relative_to(VDB)): path for path in VDB.glob("*/*/COUNTER")}
     unknown = [cpv for cpv in order if not (VDB / cpv).is_dir()]
     if unknown:
         raise Failed(kind="other", text=f"not in the VDB: {' '.join(unknown)}")
     others = [path for cpv, path in entries.items() if cpv not in set(order)]
-    # A root without packages has the counter -1 for Portage, so that the first gets 0.
+    # For Portage, a root without packages has the counter -1, so the first package gets 0.
     counter = max((int(path.read_text() or "-1") for path in others), default=-1)
     for cpv in order:
         counter += 1
@@ -77,7 +77,7 @@ def write_world(atoms: list[str], sets: list[str], settings: Any, trees: Any) ->
 
 
 def world_atoms(atoms: list[str], root: Any) -> list[str]:
-    """What ``emerge ATOMS`` would note in the world file, by emerge's own rules."""
+    """What ``emerge ATOMS`` would add to the world file, by emerge's own rules."""
     from _emerge.create_world_atom import create_world_atom
     from portage._sets.base import InternalPackageSet
 
@@ -92,7 +92,7 @@ def world_atoms(atoms: list[str], root: Any) -> list[str]:
 
 
 def installed(root: Any) -> Iterator[Any]:
-    """The packages of this root."""
+    """The packages that are installed in this root."""
     from _emerge.Package import Package
 
     database = root.trees["vartree"].dbapi
@@ -109,7 +109,7 @@ def installed(root: Any) -> Iterator[Any]:
 
 
 def clean() -> None:
-    """Drop what tells of this run, and clamp the time stamps of the rest."""
+    """Remove traces of this run, and clamp the time stamps of the rest."""
     for name in DROPPED:
         path = Path(name)
         if path.is_dir() and not path.is_symlink():

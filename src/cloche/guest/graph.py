@@ -1,4 +1,4 @@
-"""Portage's depgraph, read: the merge list, its edges with their kinds and atoms."""
+"""Reads Portage's depgraph: the merge list, and its edges with their kinds and atoms."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ KINDS = ("buildtime", "runtime", "install", "runtime_post")
 
 
 def identity(package: Any) -> str:
-    """The id of a package in the answer."""
+    """The ID of a package in the answer."""
     return f"{package.cpv}::{package.repo}"
 
 
 def merge_list(depgraph: Any) -> list[Any]:
-    """What is to be built, or fetched as a binary package, and merged, in Portage's own order."""
+    """The packages to merge, from source or as binary packages, in Portage's order."""
     from _emerge.Package import Package
 
     return [
@@ -28,10 +28,10 @@ def merge_list(depgraph: Any) -> list[Any]:
 
 
 def kinds(priorities: Iterable[Any]) -> list[str]:
-    """The kinds of dependency that the priorities of one edge stand for.
+    """The kinds of dependency that the priorities of one edge represent.
 
-    Portage keeps every priority of a pair of packages. IDEPEND has one of its own that is marked
-    ``installtime`` and, for the merge order, ``runtime`` as well; it is no RDEPEND.
+    Portage keeps every priority of a pair of packages. That of IDEPEND is marked ``installtime``
+    and, for the merge order, also ``runtime``; it is not an RDEPEND.
     """
     found = set()
     for priority in priorities:
@@ -49,10 +49,10 @@ def kinds(priorities: Iterable[Any]) -> list[str]:
 
 
 def edges(depgraph: Any, merged: list[Any]) -> dict[Any, list[dict[str, Any]]]:
-    """For each package the edges to others of the merge list, in the order of that list.
+    """For each package its edges to others in the merge list, in the order of that list.
 
-    ``atom`` is the dependency as the ebuild writes it, USE conditionals evaluated; where a package
-    asks for another in several ways, they stand there with a blank between them.
+    ``atom`` is the dependency as the ebuild writes it, with USE conditionals evaluated; several
+    atoms for the same package are separated by spaces.
     """
     config = depgraph._dynamic_config
     nodes = config.digraph.nodes
@@ -74,7 +74,7 @@ def edges(depgraph: Any, merged: list[Any]) -> dict[Any, list[dict[str, Any]]]:
 def _atoms(config: Any, parent: Any, child: Any) -> list[str]:
     atoms = {str(atom) for owner, atom in config._parent_atoms.get(child, ()) if owner == parent}
     if len(atoms) > 1 and child.category == "virtual":
-        atoms.discard(f"={child.cpv}")  # how Portage names the virtual that it has chosen
+        atoms.discard(f"={child.cpv}")  # Portage adds it for the virtual that it has chosen
     return sorted(atoms) or [str(child.slot_atom)]
 
 
@@ -87,7 +87,7 @@ def requested(depgraph: Any, package: Any) -> bool:
     nodes = config.digraph.nodes
     pending = [parent for parent in nodes[package][1] if isinstance(parent, DependencyArg)]
     seen: set[Any] = set()
-    while pending:  # a set may be nested in a set that was asked for
+    while pending:  # a set may be nested in a requested set
         argument = pending.pop()
         if argument in asked:
             return True

@@ -1,12 +1,12 @@
-"""Portage's Python helpers, run by copies of a process that has Portage in memory already.
+"""Runs Portage's Python helpers in forks of a process that has already imported Portage.
 
-A new interpreter takes 70 ms to import what doins.py or gpkg-helper.py need. So Portage starts
-`bin/portage-python` in their place: it hands its own process ID over, and waits for a status. A
-copy of the process here takes on its arguments, environment, directory and files. One asks at a
-time, and as root; all others start a Python as before.
+A new interpreter needs 70 ms to import what doins.py or gpkg-helper.py use. So Portage starts
+`bin/portage-python` instead, which sends its process ID to the server here and waits for a status.
+The server forks a child that takes over the arguments, environment, directory and files of that
+process. Requests come one at a time, and only from root; other processes start Python as usual.
 
-The packer gets a clock that stands still, as Portage stamps the members of a GPKG with the time of
-day, and an order in what it lists.
+For the packer, the clock is fixed, because Portage stamps the members of a GPKG with the current
+time, and its lists are sorted.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from typing import Any, NoReturn
 
 from . import settings as guest_settings
 
-#: `bin/portage-python` knows these names, too.
+#: `bin/portage-python` uses the same names.
 PLACE = Path("/var/tmp/portage/.cloche-helpers")  # noqa: S108 - a directory of the sandbox
 ASK, REPLY, LOCK = PLACE / "ask", PLACE / "reply", PLACE / "lock"
 PACKER = "gpkg-helper.py"
-FILES = ((8, 0), (7, 1), (2, 2))  # where the wrapper has standard input, output, error
+FILES = ((8, 0), (7, 1), (2, 2))  # the wrapper's descriptors of stdin, stdout and stderr
 NOT_RUN = 127  # the wrapper then starts a Python itself
 
 
 @contextlib.contextmanager
 def serving() -> Iterator[int]:
-    """Run helpers of Portage's while a block runs; gives the process that does it."""
+    """Run Portage's helpers during a block; yields the PID of the server."""
     shutil.rmtree(PLACE, ignore_errors=True)
     PLACE.mkdir(0o700, parents=True)
     for fifo in (ASK, REPLY):
@@ -68,22 +68,24 @@ def serving() -> Iterator[int]:
 
 
 def _released(server: int) -> None:
-    """Once the server has ended, for whatever reason, let nobody wait for it."""
+    """When the server has ended, for any reason, release processes that wait for it."""
     os.waitpid(server, 0)
     ASK.unlink(missing_ok=True)
     os.write(os.open(REPLY, os.O_RDWR), b"%d\n" % NOT_RUN)
 
 
 def _serve() -> NoReturn:
-    # Open for both directions, so that they neither block nor end.
+    # Open for reading and writing, so that opening does not block and reading does not end.
     ask, reply = os.open(ASK, os.O_RDWR), os.open(REPLY, os.O_RDWR | os.O_NONBLOCK)
     known: dict[str, CodeType] = {}
     while True:
         asked, status = os.read(ask, 64), NOT_RUN
         client = Path("/proc", os.fsdecode(asked.strip()))
-        with contextlib.suppress(OSError, ValueError, IndexError):  # it is gone, or none of ours
+        with contextlib.suppress(
+            OSError, ValueError, IndexError
+        ):  # it has ended, or is not the wrapper
             words = (client / "cmdline").read_bytes().split(b"\0")[2:-1]
-            argv = [os.fsdecode(word) for word in words]  # after the shell and the wrapper
+            argv = [os.fsdecode(word) for word in words]  # without the shell and the wrapper
             if argv[0] not in known:
                 known[argv[0]] = compile(Path(argv[0]).read_bytes(), argv[0], "exec")
             child = os.fork()
@@ -97,28 +99,28 @@ def _serve() -> NoReturn:
 
 
 def _until_read(fifo: int, client: Path) -> None:
-    """Wait for the client to take its answer, or to end; then nobody else shall take it."""
+    """Wait until the client has read its answer, or remove the answer if the client has ended."""
     waiting = bytearray(4)
     while True:
         fcntl.ioctl(fifo, termios.FIONREAD, waiting)
         if not (left := int.from_bytes(waiting, sys.byteorder)):
             return
         if not _is_alive(client):
-            with contextlib.suppress(BlockingIOError):  # it has taken it, and ended since
+            with contextlib.suppress(BlockingIOError):  # it has read it, then ended
                 os.read(fifo, left)
             return
         time.sleep(0.0005)
 
 
 def _is_alive(process: Path) -> bool:
-    """Whether a process runs; one that nobody has waited for yet does not (proc(5))."""
+    """Whether a process runs; a zombie does not (proc(5))."""
     with contextlib.suppress(OSError):
         return "\nState:\tZ" not in (process / "status").read_text()
     return False
 
 
 def _run(client: Path, argv: list[str], code: CodeType) -> NoReturn:
-    """Be the process that the client would have become."""
+    """Run the helper in place of the client."""
     status = NOT_RUN
     try:
         _take_on(client)
@@ -152,8 +154,8 @@ def _take_on(process: Path) -> None:
         flags = int(said["flags:"], 8) & (os.O_ACCMODE | os.O_APPEND)
         fd = os.open(process / f"fd/{theirs}", flags)
         if number and not flags & os.O_APPEND and stat.S_ISREG(os.fstat(fd).st_mode):
-            raise OSError(errno.ESPIPE, "its place in a file would not be shared")
-        with contextlib.suppress(OSError):  # a pipe has no place
+            raise OSError(errno.ESPIPE, "the file offset would not be shared")
+        with contextlib.suppress(OSError):  # a pipe has no offset
             os.lseek(fd, int(said["pos:"]), os.SEEK_SET)
         os.dup2(fd, number)
         os.close(fd)
@@ -167,16 +169,16 @@ def _take_on(process: Path) -> None:
 
 
 class StillDatetime(datetime.datetime):
-    """A datetime whose now() is always the same."""
+    """A datetime whose now() is always SOURCE_DATE_EPOCH."""
 
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> StillDatetime:
-        """The one moment."""
+        """SOURCE_DATE_EPOCH."""
         return cls.fromtimestamp(guest_settings.epoch(), tz)
 
 
 def still_gpkg() -> None:
-    """Make Portage's writer of GPKG files use the clock, and an order in what it lists."""
+    """Make Portage's GPKG writer use the fixed clock, and sort its lists."""
     from portage import gpkg
 
     from_directory = gpkg.gpkg._generate_metadata_from_dir

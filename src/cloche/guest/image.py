@@ -1,8 +1,8 @@
-"""What an image has and the tar in a GPKG has not: FIFOs, extended attributes, holes of files.
+"""Keeps what the tar in a GPKG cannot hold: FIFOs, extended attributes, holes in files.
 
-Portage writes that tar with Python's tarfile, and its reading side refuses a FIFO. So a list of
-these things goes into build-info, and with it into the package, and the image is made whole again
-before Portage merges it. A package without any of them has no list.
+Portage writes that tar with Python's tarfile, and refuses FIFOs when it reads one. So a list of
+these goes into build-info, and with it into the package; the image is restored before Portage
+merges it. A package without any of them has no list.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from typing import Any
 
 from .protocol import Channel, Failed
 
-#: In build-info; other programs take it for one more file of the VDB.
+#: In build-info; other programs treat it as another file of the VDB.
 LIST = "CLOCHE_IMAGE"
-#: Attributes that packages have on purpose; others are the file system's or the host's.
+#: Attributes that packages set; others come from the file system or the host.
 OVERLAY = "user.overlay."
 KEPT = ("security.capability", "system.posix_acl_access")
 DIG = ("fallocate", "--dig-holes")
@@ -29,9 +29,9 @@ MOST = 50  # names in one warning
 
 
 def put_aside(image: Path, build_info: Path, channel: Channel) -> None:
-    """Write the list, and take the FIFOs out of the image. Raises Failed for a device.
+    """Write the list, and remove the FIFOs from the image. Raises Failed for a device.
 
-    The host hears of what no merge of Portage's keeps.
+    Reports to the host what Portage cannot merge at all.
     """
     fifos: dict[str, dict[str, int]] = {}
     attributes: dict[str, dict[str, str]] = {}
@@ -70,7 +70,7 @@ def put_aside(image: Path, build_info: Path, channel: Channel) -> None:
 
 
 def taken(build_info: Path) -> dict[str, Any]:
-    """The list of an unpacked package, which leaves build-info: no VDB has it."""
+    """Read the list of an unpacked package and remove it, so that it is not in the VDB."""
     file = build_info / LIST
     try:
         content = json.loads(file.read_text())
@@ -81,7 +81,7 @@ def taken(build_info: Path) -> dict[str, Any]:
 
 
 def restore(image: Path, listed: dict[str, Any]) -> None:
-    """Make an unpacked image what it was when it was built. Raises Failed."""
+    """Restore an unpacked image to what was built. Raises Failed."""
     try:
         for name, its in sorted(listed.get("fifos", {}).items()):
             path = image / name
@@ -99,11 +99,14 @@ def restore(image: Path, listed: dict[str, Any]) -> None:
 
 
 def dig(root: Path, listed: dict[str, Any]) -> None:
-    """Free the blocks of zeros of merged files that had holes; their content stays as it is."""
+    """Make holes again in merged files that had some; their content does not change."""
     for name in listed.get("sparse", ()):
         path = root / name
         if path.is_file() and not path.is_symlink():
-            with _time_kept(path), contextlib.suppress(FileNotFoundError):  # no such program
+            with (
+                _time_kept(path),
+                contextlib.suppress(FileNotFoundError),
+            ):  # fallocate is not installed
                 subprocess.run([*DIG, "--", str(path)], check=False)
 
 

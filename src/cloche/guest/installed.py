@@ -1,4 +1,4 @@
-"""What is installed in the seed: who of the merge list uses it, and what it needs itself."""
+"""Dependencies on packages that are installed in the seed, and among those packages."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ RUN_TIME = ("RDEPEND", "PDEPEND")
 
 
 def uses(depgraph: Any, merged: Iterable[Any]) -> dict[Any, list[dict[str, Any]]]:
-    """For each package the edges to installed ones, by CPV, in order.
+    """For each package the edges to installed ones, sorted by CPV.
 
-    What is in the slot of the package, and goes when it is merged, is told as "replaces".
+    An installed package in the same slot, which the merge removes, has the kind "replaces".
     """
     from _emerge.Package import Package
 
@@ -35,7 +35,7 @@ def uses(depgraph: Any, merged: Iterable[Any]) -> dict[Any, list[dict[str, Any]]
 def needs(vardb: Any) -> dict[str, list[str]]:
     """For each installed package the installed ones that its run-time dependencies name.
 
-    Of alternatives all count that are there: which of them it uses nobody has written down.
+    All installed alternatives count: which of them it uses is not recorded.
     """
     from portage.dep import Atom, use_reduce
     from portage.exception import InvalidDependString
@@ -49,7 +49,7 @@ def needs(vardb: Any) -> dict[str, list[str]]:
                 " ".join(dependencies), uselist=use.split(), flat=True, token_class=Atom, eapi=eapi
             )
         except InvalidDependString:
-            words = []  # of an EAPI of old; Portage itself passes over it when it only looks
+            words = []  # of an old EAPI; Portage, too, ignores it in queries
         for word in words:
             if isinstance(word, Atom) and not word.blocker:
                 found.update(map(str, vardb.match(word.without_use)))

@@ -1,4 +1,4 @@
-"""Which USE flags no package of any repository has, found out without reading more than needed."""
+"""Finds USE flags that no package of any repository has, reading no more than needed."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ CACHE = "metadata/md5-cache"  # PMS, chapter 14
 
 
 class Flags:
-    """The flags that the profile gives to every package, and those of all IUSE.
+    """The flags that the profile adds to every package, and those in any IUSE.
 
-    ``seen`` are packages whose metadata are at hand. Binary packages count; what is installed does
-    not, since it is never built again. Most flags are found early; everything is read only where
-    one is nowhere, once, and that from caches where a repository has one.
+    ``seen`` are packages whose metadata is already loaded. Binary packages count; installed ones do
+    not, because they are never rebuilt. Most flags are found early. All packages are read, once,
+    only for an unknown flag, and from the repositories' metadata caches where possible.
     """
 
     def __init__(self, settings: Any, trees: Any, seen: Iterable[Any]) -> None:
@@ -35,7 +35,7 @@ def of(database: Any, cpv: str, repository: str | None = None) -> set[str]:
     """The flags of a package's IUSE, without their defaults."""
     try:
         (iuse,) = database.aux_get(cpv, ["IUSE"], **({"myrepo": repository} if repository else {}))
-    except KeyError:  # an ebuild that cannot be read; the resolver says so where it matters
+    except KeyError:  # an unreadable ebuild; the resolver reports it where it matters
         return set()
     return _names(iuse)
 
@@ -61,7 +61,7 @@ def _all(settings: Any, trees: Any, seen: Iterable[Any]) -> Iterator[set[str]]:
 
 
 def _cached(entry: Path, ebuild: Path, eclasses: Any) -> set[str] | None:
-    """What a cache says, in a tenth of aux_get's time; None where it is not of these files."""
+    """The flags by a cache entry, ten times as fast as aux_get; None if the entry is stale."""
     try:
         text = entry.read_text(encoding="utf-8", errors="replace")
         digest = hashlib.md5(ebuild.read_bytes(), usedforsecurity=False).hexdigest()

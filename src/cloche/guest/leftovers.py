@@ -1,8 +1,7 @@
-"""Ending what a phase leaves running, as Portage's pid-sandbox does at the end of each phase.
+"""Ends processes that a phase leaves running, as Portage's pid-sandbox does after each phase.
 
-A daemon that holds the pipe or terminal of a phase's log would keep Portage waiting for as long as
-it runs. Such processes have no parent of ours any more: they are children of the sandbox's first
-process.
+If a daemon holds the pipe or terminal of a phase's log, Portage waits for as long as it runs. The
+parent of such processes has ended: they are children of the sandbox's first process.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ from pathlib import Path
 from .protocol import Channel
 
 PAUSE = 0.5  # seconds between two looks
-LOOKS = 2  # in a row without a phase of ours, before what runs is taken for a leftover
+LOOKS = 2  # in a row without a running phase, until other processes count as leftovers
 LONGEST = 100  # characters of a command line
 
 
 @contextmanager
 def ended(channel: Channel, staying: int | None = None) -> Iterator[None]:
-    """End leftovers during a block, whenever no phase runs, and at its end; say which.
+    """End leftovers whenever no phase runs during a block, and at its end; report them.
 
-    ``staying`` is a child of ours that runs all the time.
+    ``staying`` is a child of this process that runs all the time.
     """
     done = threading.Event()
     thread = threading.Thread(target=_watch, args=(channel, done, staying), daemon=True)
@@ -49,7 +48,7 @@ def _watch(channel: Channel, done: threading.Event, staying: int | None) -> None
 
 
 def end(channel: Channel) -> None:
-    """End everything that is no descendant of this process, and tell the host."""
+    """End all processes that are not descendants of this one, and report them to the host."""
     found: list[str] = []
     while pids := [pid for pid in _children(1) if pid != os.getpid()]:
         for pid in pids:
@@ -63,13 +62,13 @@ def end(channel: Channel) -> None:
 
 
 def _gone(pid: int) -> None:
-    """Wait until a killed process is a zombie at most: only then its children are seen above."""
+    """Wait until a killed process has ended: only then process 1 has its children."""
     while _stat(Path(f"/proc/{pid}"))[0] not in ("Z", "X", ""):
         time.sleep(0.01)
 
 
 def _children(parent: int) -> list[int]:
-    """Processes of a parent that run; zombies do not count."""
+    """The running children of a process; zombies do not count."""
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         state, above = _stat(path)
@@ -79,7 +78,7 @@ def _children(parent: int) -> list[int]:
 
 
 def _stat(path: Path) -> tuple[str, int]:
-    """State and parent of a process (proc_pid_stat(5)); an empty state where it is gone."""
+    """State and parent of a process (proc_pid_stat(5)); an empty state if it has ended."""
     try:
         fields = (path / "stat").read_bytes().rpartition(b")")[2].split()
         return fields[0].decode(), int(fields[1])

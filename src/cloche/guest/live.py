@@ -1,7 +1,7 @@
-"""Fetch the sources of a live ebuild: its own pkg_setup and src_unpack, with a way out.
+"""Fetches the sources of a live ebuild: runs its pkg_setup and src_unpack with network access.
 
-The only script that runs an ebuild where there is a network: that of a proxy of the host, which the
-user allowed. Part of no key, since what comes of it is.
+This is the only script that runs an ebuild with a network: a proxy of the host, which the user has
+allowed. It is not part of any key, because the fetched sources are.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 
 def commits(store: Path) -> list[dict[str, str]]:
-    """The commits that git-r3.eclass took, of each repository in its store: what its refs say."""
+    """The commits that git-r3.eclass checked out, by the refs of each repository in its store."""
     found = set()
     for repository in sorted(store.glob("*/")):
         command = ["git", f"--git-dir={repository}", "for-each-ref"]

@@ -1,6 +1,6 @@
-"""The Manifests of packages (GLEP 74), by Portage's own code; nothing is fetched or written here.
+"""Makes Manifests of packages (GLEP 74) with Portage's own code. It fetches and writes nothing.
 
-The files in DISTDIR are hashed; of others the digests that the Manifest has are kept.
+Files in DISTDIR are hashed; for others, the digests of the present Manifest are kept.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main(request: dict[str, Any], _: Channel) -> dict[str, Any]:
 def answer(
     cp: str, tree: str, request: dict[str, Any], settings: Any, portdb: Any
 ) -> dict[str, Any]:
-    """What the Manifest of ``cp`` has to be, or the distfiles without which that is not known."""
+    """The correct Manifest of ``cp``, or the distfiles that are needed to make it."""
     from portage.const import MANIFEST2_HASH_DEFAULTS
     from portage.dbapi.porttree import FetchlistDict
 
@@ -58,7 +58,7 @@ def answer(
 
 
 def distfiles(cp: str, tree: str, portdb: Any) -> list[dict[str, Any]]:
-    """All distfiles of all versions, whatever the USE flags, with their URIs. Raises Failed."""
+    """All distfiles of all versions, for any USE flags, with their URIs. Raises Failed."""
     from portage.dep import use_reduce
     from portage.exception import PortageException
 

@@ -1,4 +1,4 @@
-"""Install a binary package over this root, as ``emerge --usepkgonly --nodeps --oneshot`` does."""
+"""Merges a binary package into this root, as ``emerge --usepkgonly --nodeps --oneshot`` does."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from .failures import failed_phase
 from .protocol import Channel, Failed, serve
 from .vdb import VDB, settle
 
-#: Outside of the overlay, so that nothing of it gets into the layer.
+#: Outside of the overlay, so that it is not part of the layer.
 PKGDIR = Path("/var/tmp/portage/.cloche-binpkgs")  # noqa: S108 - a directory of the sandbox
-#: A layer has no place in an order yet; finish.py numbers the packages of a root.
+#: A layer does not have a merge order yet; finish.py numbers the packages of a root.
 NO_COUNTER = 0
 HOOKS = frozenset(("setup", "preinst", "postinst", "prerm", "postrm"))
 
@@ -39,7 +39,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
         settings, trees = phases.load(refreshed=True)
         package = binary_package(request["cpv"], settings, trees)
     shortcuts.take()
-    # What Portage would look for in every entry of the VDB: the counter is NO_COUNTER afterwards.
+    # Saves Portage a search in all entries of the VDB; the counter is set to NO_COUNTER anyway.
     trees["vartree"].dbapi._cached_counter = -1
     merge = Merge(package, settings, channel)
     with elog.collected(package.cpv, merge.settings) as said, leftovers.ended(channel):
@@ -49,7 +49,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 
 def place_package(cpv: str, gpkg: Path) -> None:
-    """Put the package where Portage looks for it; it takes regular files alone."""
+    """Copy the package to where Portage looks for it; Portage accepts only regular files."""
     category, pf = cpv.split("/")
     from_version = pf.rsplit("-", 2 if pf.rpartition("-")[2].startswith("r") else 1)[0]
     place = PKGDIR / category / from_version / f"{pf}-1.gpkg.tar"
@@ -59,7 +59,7 @@ def place_package(cpv: str, gpkg: Path) -> None:
 
 
 def binary_package(cpv: str, settings: Any, trees: Any) -> Any:
-    """The only binary package of PKGDIR as a Package. Raises Failed where it cannot be read."""
+    """The only binary package in PKGDIR, as a Package. Raises Failed if it is unreadable."""
     from _emerge.Package import Package
 
     bintree = trees["bintree"]
@@ -79,18 +79,18 @@ def binary_package(cpv: str, settings: Any, trees: Any) -> Any:
 
 
 def check_metadata(package: Any, said: dict[str, str], trees: Any) -> None:
-    """See that a package of a host is what its index said. Raises Failed."""
+    """Compare a package of a binary package host with its index entry. Raises Failed."""
     bintree = trees["bintree"]
     names = sorted(said)
     own = dict(zip(names, bintree.dbapi.aux_get(package.cpv, names), strict=True))
     if differs := differing(own, said):
         key = differs[0]
-        text = f"{key} is {plain(own[key])!r}, and {said[key]!r} in the index of its host"
+        text = f"{key} is {plain(own[key])!r}, but {said[key]!r} in the index of its host"
         raise Failed(phase="unpack", text=f"{package.cpv}: {text}")
 
 
 class Merge:
-    """One run of Portage's own Binpkg task, with the little of emerge's scheduler that it needs."""
+    """One run of Portage's own Binpkg task, with the parts of emerge's scheduler that it needs."""
 
     def __init__(self, package: Any, settings: Any, channel: Channel) -> None:
         self.package = package
@@ -101,7 +101,7 @@ class Merge:
         """Unpack and merge. Raises Failed."""
         task = self.binpkg()
         self.perform("unpack", task)
-        # Portage merges what a tar cannot hold as well, as it does straight after a build.
+        # Portage then also merges what a tar cannot hold, as it does directly after a build.
         listed = image.taken(Path(task._infloc))
         image.restore(Path(task._image_dir), listed)
         merge = task.create_install_task()
@@ -111,7 +111,7 @@ class Merge:
             raise Failed(phase="postinst", text=phases.log_end(self.settings))
 
     def perform(self, phase: str, task: Any) -> None:
-        """Run a task of Portage's to its end."""
+        """Run one of Portage's tasks to its end. Raises Failed."""
         self.channel.phase(phase, "start")
         task.start()
         status = task.wait()
@@ -129,7 +129,7 @@ class Merge:
         from portage.util.futures import asyncio
 
         class Scheduler(SchedulerInterface):  # type: ignore[misc]
-            """Emerge's scheduler has a queue for pkg_setup; here nobody else waits."""
+            """Emerge's scheduler has a queue for pkg_setup; a single merge needs none."""
 
             def scheduleSetup(self, phase: Any) -> None:  # noqa: N802 - Portage's name
                 phase.start()

@@ -1,4 +1,4 @@
-"""Make a repository's metadata cache with Portage's own egencache."""
+"""Makes a repository's metadata cache with Portage's egencache."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from typing import Any
 from . import settings as guest_settings
 from .protocol import Channel, Failed, serve
 
-INTERVAL = 1.0  # seconds between two looks at how far it is
-HIDDEN = "."  # what egencache has not put in its place yet begins with it
+INTERVAL = 1.0  # seconds between two progress reports
+HIDDEN = "."  # first character of files that egencache has not finished
 
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
@@ -34,7 +34,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
         [
             program, "--update", "--tolerant", "--ignore-default-opts",
             f"--config-root={root}", f"--repo={request['repository']}", f"--jobs={request['jobs']}",
-            # The repository and its masters, and nothing of the seed's own configuration.
+            # Only the repository and its masters, without the seed's own configuration.
             f"--repositories-configuration={request['repositories']}",
         ],
         stdin=subprocess.DEVNULL,
@@ -50,7 +50,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 
 def configuration() -> Path:
-    """A configuration root of egencache's own: of the environment it takes no FEATURES."""
+    """A configuration root for egencache, which ignores FEATURES in the environment."""
     root = Path(tempfile.mkdtemp())
     root.chmod(0o755)
     place = root / "etc/portage"
@@ -61,7 +61,7 @@ def configuration() -> Path:
 
 
 def entries(cache: Path) -> int:
-    """How many entries the cache has."""
+    """The number of entries in the cache."""
     return sum(1 for path in cache.glob("*/*") if not path.name.startswith(HIDDEN))
 
 

@@ -1,4 +1,4 @@
-"""Which news items of the repositories (GLEP 42) concern this root: Portage's own judgement."""
+"""Finds news items of the repositories (GLEP 42) that are relevant for this root, by Portage."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def main(request: dict[str, Any], _: Channel) -> dict[str, Any]:
 
 
 def concerning(repository: str, trees: Any) -> list[str]:
-    """Names of a repository's items; Portage leaves out malformed ones, and says so in the log."""
+    """Names of a repository's relevant items; Portage skips malformed ones and logs them."""
     from portage.news import NewsManager
     from portage.util import grabfile
 

@@ -1,4 +1,4 @@
-"""What an ebuild says about sources that are to be fetched by hand: its pkg_nofetch."""
+"""Runs pkg_nofetch: an ebuild's instructions for sources that users fetch by hand."""
 
 from __future__ import annotations
 

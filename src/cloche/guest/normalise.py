@@ -1,4 +1,4 @@
-"""Taking out of an image and its build-info what differs from one build to the next."""
+"""Removes from an image and its build-info what differs between builds."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 from .variables import words
 
-#: Variables of bash's own, or of the moment, that Portage's filter lets through. Each was seen to
-#: differ between two builds of one package, or can.
+#: Variables of bash, or of one run, that Portage's filter keeps. Each differs between two builds of
+#: one package, or can.
 VOLATILE = words(
     """
     BASHOPTS BASHPID BASH_ARGC BASH_ARGV BASH_ARGV0 BASH_LINENO BASH_SOURCE BASH_MONOSECONDS
@@ -19,15 +19,15 @@ VOLATILE = words(
     PORTAGE_COMPRESSION_COMMAND MAKE MAKEFLAGS MAKEOPTS NINJAOPTS GNUMAKEFLAGS PREROOTPATH
     """
 )
-#: Lists of a build-info directory that carry no order.
+#: Lists of a build-info directory whose order means nothing.
 UNORDERED = ("NEEDED", "NEEDED.ELF.2")
 _DECLARATION = re.compile(rb'^declare (?:-[-a-zA-Z]+ )?([A-Za-z_][A-Za-z0-9_]*)(?:=("?)|$)')
 
 
 def clamp_times(top: Path, newest: int) -> int:
-    """Set every time stamp under ``top`` (itself included) that is later than ``newest`` to it.
+    """Set every time stamp in ``top`` (itself included) that is later than ``newest`` to it.
 
-    What a tarball stamped earlier keeps its stamp. Returns how many were set.
+    Earlier time stamps, for example from a tarball, stay. Returns how many were set.
     """
     count = 0
     directories = [top]
@@ -45,7 +45,7 @@ def clamp_times(top: Path, newest: int) -> int:
 
 def _clamp(path: str | Path, newest: int) -> int:
     status = os.lstat(path)
-    # Parts of a second are lost in VDB and tar; cut off here, so that they are the same everywhere.
+    # VDB and tar do not hold fractions of a second; cut off here, times are the same everywhere.
     stamp = min(int(status.st_mtime), newest)
     if status.st_mtime_ns == stamp * 10**9:
         return 0
@@ -54,9 +54,9 @@ def _clamp(path: str | Path, newest: int) -> int:
 
 
 def still_environment(text: bytes) -> bytes:
-    """A saved environment without the variables of the moment.
+    """A saved environment without the variables that differ between builds.
 
-    Portage saves ``declare -p`` and after it ``declare -fp``; functions stay as they are.
+    Portage saves ``declare -p``, then ``declare -fp``; functions stay as they are.
     """
     lines = text.splitlines(keepends=True)
     kept = []
@@ -78,7 +78,7 @@ def _closed(lines: list[bytes]) -> bool:
 
 
 def normalise_build_info(directory: Path, epoch: int) -> None:
-    """Make the files of a build-info directory independent of the moment of the build."""
+    """Make the files of a build-info directory independent of the time of the build."""
     (directory / "BUILD_TIME").write_text(f"{epoch}\n", encoding="ascii")
     environment = directory / "environment.bz2"
     if environment.exists():

@@ -1,7 +1,7 @@
-"""What a running ``emerge`` has before it: its command line resolved again, with the graph's edges.
+"""Finds what a running ``emerge`` is going to do: resolves its command line again.
 
-Unlike the other scripts this one runs in a foreign root, over standard input and output (see
-``watch/resolution.py``), with that root's own settings; it reads, and changes nothing.
+Unlike the other scripts, this one runs in a root that cloche did not make, with that root's own
+settings, over standard input and output (see ``watch/resolution.py``). It changes nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .graph import edges, identity
 
 
 def main(request: dict[str, Any]) -> None:
-    """Answer on what was standard output; whatever Portage writes goes to standard error."""
+    """Answer on the original standard output; Portage's output goes to standard error."""
     answer = os.dup(1)
     os.dup2(2, 1)
     result, log_dir = resolve(list(request["argv"]), set(request["done"]))
@@ -27,10 +27,10 @@ def main(request: dict[str, Any]) -> None:
 
 
 def resolve(argv: list[str], done: set[str]) -> tuple[list[dict[str, Any]] | None, str | None]:
-    """The merge list with its edges, None where the command line installs nothing; EMERGE_LOG_DIR.
+    """The merge list with its edges (None if the command line installs nothing); EMERGE_LOG_DIR.
 
-    ``done`` are packages that this emerge has merged already: they are taken for not installed, so
-    that the list is the one it began with.
+    ``done`` are packages that this emerge has already merged. They count as not installed, so that
+    the list is the one with which it began.
     """
     import portage
 
@@ -66,7 +66,7 @@ def resolve(argv: list[str], done: set[str]) -> tuple[list[dict[str, Any]] | Non
 
 
 def load_config(argv: list[str]) -> Any:
-    """Portage's configuration for a command line, as ``emerge_main`` makes it, asking nothing."""
+    """Portage's configuration for a command line, as ``emerge_main`` loads it, no questions."""
     from _emerge.actions import expand_set_arguments, load_emerge_config
     from _emerge.main import parse_opts
 
@@ -86,7 +86,7 @@ def load_config(argv: list[str]) -> Any:
 
 
 def hide(trees: Any, done: set[str]) -> None:
-    """Let the resolver not see some installed packages."""
+    """Hide some installed packages from the resolver."""
     for root in trees:
         database = trees[root]["vartree"].dbapi
         every = database.cpv_all

@@ -1,4 +1,4 @@
-"""Running single phases of an ebuild with Portage's own EbuildPhase, as emerge does."""
+"""Runs single phases of an ebuild with Portage's own EbuildPhase, as emerge does."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROFILE_ENV = Path("/etc/profile.env")
 def load(*, refreshed: bool = False) -> tuple[Any, Any]:
     """Portage's settings and trees of this root.
 
-    With ``refreshed`` the generated files of the root are made first, and Portage reads them.
+    With ``refreshed`` the generated files of the root are made first, so that Portage reads them.
     """
     import portage
 
@@ -33,21 +33,21 @@ def load(*, refreshed: bool = False) -> tuple[Any, Any]:
 
 
 def clone(settings: Any) -> Any:
-    """A config to change freely."""
+    """A copy of a config, to be changed freely."""
     import portage
 
     return portage.config(clone=settings)
 
 
 def root_config(settings: Any, trees: Any, sets: Any = None) -> Any:
-    """What _emerge's classes take a root for; with Portage's package ``sets`` where they matter."""
+    """A root as _emerge's classes expect it, with Portage's package ``sets`` if they are needed."""
     from _emerge.RootConfig import RootConfig
 
     return RootConfig(settings, trees, sets)
 
 
 def ebuild_package(cpv: str, repo: str, settings: Any, trees: Any) -> Any:
-    """The ebuild ``cpv::repo`` as a Package. Raises Failed when it is not there or broken."""
+    """The ebuild ``cpv::repo`` as a Package. Raises Failed if it is missing or broken."""
     from _emerge.Package import Package
     from portage.exception import PortageKeyError
 
@@ -56,7 +56,7 @@ def ebuild_package(cpv: str, repo: str, settings: Any, trees: Any) -> Any:
     with captured_output() as captured, contextlib.suppress(PortageKeyError):
         values = portdb.aux_get(cpv, Package.metadata_keys, myrepo=repo)
     if values is None:
-        text = f"{cpv}::{repo}: the ebuild is not there or cannot be read\n{captured.text}"
+        text = f"{cpv}::{repo}: the ebuild is missing or cannot be read\n{captured.text}"
         raise Failed(phase="setup", text=text.strip())
     metadata = dict(zip(Package.metadata_keys, values, strict=False))
     return Package(
@@ -70,7 +70,7 @@ def ebuild_package(cpv: str, repo: str, settings: Any, trees: Any) -> Any:
 
 
 def portdb_cpv(cpv: str, metadata: dict[str, str], settings: Any, database: Any) -> Any:
-    """The cpv with slot and repository, as Portage's classes want it."""
+    """The CPV with slot and repository, as Portage's classes expect it."""
     from portage.versions import _pkg_str
 
     return _pkg_str(cpv, metadata=metadata, settings=settings, db=database)
@@ -86,7 +86,7 @@ def replacing_versions(package: Any, trees: Any) -> str:
 
 
 def run_phase(phase: str, settings: Any, channel: Channel | None = None) -> None:
-    """Run one phase in the build directory that is there. Raises Failed with the log's end."""
+    """Run one phase in the present build directory. Raises Failed with the end of the log."""
     from portage.package.ebuild.doebuild import _spawn_phase
 
     if channel is not None:
@@ -101,13 +101,13 @@ def run_phase(phase: str, settings: Any, channel: Channel | None = None) -> None
 
 
 def build_log(settings: Any) -> Path | None:
-    """The build log, where Portage keeps one."""
+    """The build log, if Portage writes one."""
     name = settings.get("PORTAGE_LOG_FILE")
     return Path(name) if name else None
 
 
 def log_end(settings: Any, start: int = 0) -> str:
-    """The last lines of the build log from the byte ``start`` on."""
+    """The last lines of the build log, of what follows the byte ``start``."""
     log = build_log(settings)
     if log is None or not log.exists():
         return ""
@@ -117,17 +117,17 @@ def log_end(settings: Any, start: int = 0) -> str:
 
 
 def refresh_generated(*, always: bool = False) -> bool:
-    """Make ld.so.cache, profile.env and their like from what this root holds.
+    """Regenerate ld.so.cache, profile.env and similar files from what this root holds.
 
-    A root that holds no merged package has them as its seed made them, so nothing is done.
-    Returns whether the environment that Portage reads has become another.
+    A root without merged packages has those of its seed, so nothing is done unless ``always``.
+    Returns whether the environment that Portage reads has changed.
     """
     if not always and not any(VDB.glob("*/*/CONTENTS")):
         return False
     before = _profile_env()
     from portage.util.env_update import env_update
 
-    # Without earlier time stamps every library directory counts as changed: ldconfig runs once.
+    # Without earlier time stamps every library directory counts as changed, so ldconfig runs.
     env_update(makelinks=1, prev_mtimes={}, writemsg_level=_quiet)
     return _profile_env() != before
 
@@ -137,4 +137,4 @@ def _profile_env() -> bytes:
 
 
 def _quiet(*_: object, **__: object) -> None:
-    """The regenerating is no news."""
+    """Discard Portage's messages about regenerating."""

@@ -1,4 +1,4 @@
-"""Run pkg_pretend of several packages, as emerge does before it builds the first one."""
+"""Runs pkg_pretend of several packages, as emerge does before the first build."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 
 def answer(cpv: str, repo: str, settings: Any, trees: Any) -> dict[str, Any]:
-    """How one package's pkg_pretend ended; ``text`` is None where all is well."""
+    """The result of one package's pkg_pretend; ``text`` is None if it succeeded."""
     said: dict[str, Any] = {"cpv": cpv, "repo": repo, "text": None}
     try:
         package = phases.ebuild_package(cpv, repo, settings, trees)

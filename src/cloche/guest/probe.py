@@ -1,9 +1,8 @@
-"""What of the host shows inside of this sandbox, and what works in it: found out by trying.
+"""Tries what of the host is visible in this sandbox, and what works in it.
 
-Started like the other scripts, but by ``cloche engines --probe`` and no part of any key. The
-request says what the host has put in reach (``probing/traps.py``); every attempt is
-answered by ``{"event": "answer", "id", "yes", "detail"}``, where ``yes`` is null if it could not be
-tried.
+``cloche engines --probe`` starts it like the other scripts, but it is not part of any key. The
+request says what the host has prepared (``probing/traps.py``). Each attempt is answered by
+``{"event": "answer", "id", "yes", "detail"}``, where ``yes`` is null if it could not be tried.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ _TRUE = "/bin/true"
 
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
-    """Make the attempts that the request names, or the measured jobs."""
+    """Make the attempts that the request names, or run the jobs to measure."""
     if jobs := request.get("jobs"):
         return {
             "file": files(Path(request["work"]), jobs["files"], jobs["seconds"]),
@@ -46,7 +45,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 
 def files(directory: Path, count: int, seconds: float) -> float:
-    """Create, stat and unlink small files, at most so many or so long; give seconds a file."""
+    """Create, stat and unlink up to ``count`` files, for up to ``seconds``; seconds per file."""
     began = time.monotonic()
     done = 0
     while done < count and (done < 10 or time.monotonic() - began < seconds):
@@ -60,7 +59,7 @@ def files(directory: Path, count: int, seconds: float) -> float:
 
 
 def processes(count: int, seconds: float) -> float:
-    """Start a program and wait for it, at most so often or so long; give seconds a process."""
+    """Run a program up to ``count`` times, for up to ``seconds``; seconds per process."""
     began = time.monotonic()
     done = 0
     while done < count and (done < 10 or time.monotonic() - began < seconds):

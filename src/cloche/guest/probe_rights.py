@@ -31,7 +31,7 @@ _MS_REC, _MS_SLAVE = 0x4000, 1 << 19
 _NOBODY = 65534
 _PORTAGE = 250  # uid and gid of Gentoo's user portage (acct-user/portage)
 _CAP_CHOWN = 1
-_STEP = 97  # between the ids that are tried
+_STEP = 97  # between the IDs that are tried
 _SIOCSIFFLAGS, _IFF_UP = 0x8914, 1
 _PTRACE_TRACEME, _PTRACE_CONT = 0, 7
 
@@ -44,7 +44,7 @@ def write(_: Request) -> Answer:
 
 
 def setuid(_: Request) -> Answer:
-    """A program with the setuid bit gives its owner's rights to another user."""
+    """Run a program with the setuid bit: another user gets the rights of its owner."""
     with _scratch() as directory:
         program = directory / "id"
         shutil.copyfile("/usr/bin/id", program)
@@ -55,7 +55,7 @@ def setuid(_: Request) -> Answer:
 
 
 def capabilities(_: Request) -> Answer:
-    """A program with a capability in its extended attribute has it (capabilities(7))."""
+    """Run a program with a file capability (capabilities(7))."""
     with _scratch() as directory:
         program = directory / "cat"
         shutil.copyfile("/usr/bin/cat", program)
@@ -69,7 +69,7 @@ def capabilities(_: Request) -> Answer:
 
 
 def chown(_: Request) -> Answer:
-    """Give a file to ids from 0 to 65,535."""
+    """Change the owner of a file to IDs from 0 to 65,535."""
     wanted = [*range(0, 65536, _STEP), 65534, 65535]
     with _scratch() as directory:
         path = directory / "file"
@@ -79,11 +79,11 @@ def chown(_: Request) -> Answer:
             state = path.stat()
             if (state.st_uid, state.st_gid) != (number, number):
                 return False, f"{number} became {state.st_uid}:{state.st_gid}"
-    return True, f"{len(wanted)} ids between 0 and 65535"
+    return True, f"{len(wanted)} IDs between 0 and 65535"
 
 
 def xattrs(_: Request) -> Answer:
-    """Keep a user's extended attribute of a file."""
+    """Set and read a ``user.*`` extended attribute of a file."""
     with _scratch() as directory:
         path = directory / "file"
         path.touch()
@@ -92,12 +92,12 @@ def xattrs(_: Request) -> Answer:
 
 
 def mknod(_: Request) -> Answer:
-    """Make the node of a device, the null one, and open it."""
+    """Make a device node (null) and open it."""
     return node(stat.S_IFCHR, 1, 3)
 
 
 def node(kind: int, major: int, minor: int) -> Answer:
-    """Make a device node where one may be, and read from it."""
+    """Make a device node in any of several directories, and open it."""
     said = {}
     for parent in ("/", "/dev", "/dev/shm", "/run"):  # noqa: S108
         path = Path(tempfile.mktemp(prefix="probe-node-", dir=parent))  # noqa: S306
@@ -118,7 +118,7 @@ def node(kind: int, major: int, minor: int) -> Answer:
 
 
 def ptrace(_: Request) -> Answer:
-    """Trace a process of one's own, as debuggers and some tests do."""
+    """Trace a child process, as debuggers and some tests do."""
     libc = ctypes.CDLL(None, use_errno=True)
     pid = os.fork()
     if pid == 0:
@@ -134,9 +134,9 @@ def ptrace(_: Request) -> Answer:
 
 
 def families(_: Request) -> Answer:
-    """Names found over IPv4 and IPv6 where AI_ADDRCONFIG asks for configured families alone.
+    """Resolve localhost to IPv4 and IPv6 with AI_ADDRCONFIG, which needs configured addresses.
 
-    As under Portage's network-sandbox; getaddrinfo(3) counts no address of the loopback's own.
+    This works under Portage's network-sandbox; getaddrinfo(3) ignores loopback addresses.
     """
     found = []
     with _hosts():
@@ -151,7 +151,7 @@ def families(_: Request) -> Answer:
 
 @contextlib.contextmanager
 def _hosts() -> Iterator[None]:
-    """Have an /etc/hosts, where the root has none of its own."""
+    """Provide an /etc/hosts if the root has none."""
     place = Path("/etc/hosts")
     if place.exists():
         yield
@@ -209,12 +209,12 @@ def pid_sandbox(_: Request) -> Answer:
 
 
 def user_namespaces(_: Request) -> Answer:
-    """A user namespace, as browsers and tests of sandboxes make one."""
+    """Make a user namespace, as browsers and tests of sandboxes do."""
     return in_child(lambda: _unshare(CLONE_NEWUSER))
 
 
 def userpriv(request: Request) -> Answer:
-    """Portage's FEATURES=userpriv: phases as the user portage, in a directory of that user."""
+    """Portage's FEATURES=userpriv: phases run as the user portage, in a directory of that user."""
 
     def alone() -> None:
         os.setgroups([_PORTAGE])
@@ -238,7 +238,7 @@ def userpriv(request: Request) -> Answer:
 
 
 def in_child(action: Callable[[], object]) -> Answer:
-    """Do something that must not change this process; whether it raised no OSError."""
+    """Run an action in a child process; whether it succeeded, and the error."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     pid = os.fork()
     if pid == 0:
@@ -261,7 +261,7 @@ def in_child(action: Callable[[], object]) -> Answer:
 
 
 def _as_nobody(argv: tuple[str, ...]) -> str:
-    """Run a program as a user without rights; what it writes."""
+    """Run a program as an unprivileged user; return its output."""
     reader, writer = os.pipe()
 
     def alone() -> NoReturn:
@@ -282,7 +282,7 @@ def _as_nobody(argv: tuple[str, ...]) -> str:
 
 @contextlib.contextmanager
 def _scratch() -> Iterator[Path]:
-    """A directory in the root itself that others may enter, not in a tmpfs of the sandbox."""
+    """A directory in the root itself, not in a tmpfs of the sandbox, that all users may enter."""
     directory = Path(tempfile.mkdtemp(prefix="probe-", dir="/"))
     directory.chmod(0o755)
     try:

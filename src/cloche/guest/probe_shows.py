@@ -1,5 +1,5 @@
-"""Attempts to see the host from inside. Each looks for what the caller has put there on purpose, as
-only that tells the host's from what looks alike: a virtual machine has devices of its own.
+"""Attempts to see the host from inside. Each looks for something that the caller has prepared,
+because similar things may be the sandbox's own: a virtual machine has its own devices.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ _PROC = Path("/proc")
 _USUAL_DEVICES = {"null", "zero", "full", "random", "urandom", "tty", "ptmx", "console"}
 _KEYCTL = {"x86_64": 250, "aarch64": 219}
 _KEYCTL_SEARCH = 10
-_SECONDS_APART = 3.0  # clocks are set now and then
+_SECONDS_APART = 3.0  # allows for adjusted clocks
 _OF_SYSFS = ("block", "bus", "class", "dev", "devices", "firmware", "kernel", "module", "power")
 _SIOCGIFHWADDR = 0x8927
-_GIVEN = {0, 1, 2, 3, 64}  # the caller's descriptors, and where the channel moved its own to
+_GIVEN = {0, 1, 2, 3, 64}  # the caller's descriptors, and that of the channel
 
 
 def host_files(request: Request) -> Answer:
-    """A file outside of the root: by its name, and through other processes and descriptors."""
+    """A file outside of the root, by its name and through other processes and descriptors."""
     name = request["marker"]
     places = [Path("/")]
     for process in _PROC.glob("[0-9]*"):
@@ -52,7 +52,7 @@ def host_files(request: Request) -> Answer:
 
 
 def host_processes(request: Request) -> Answer:
-    """A process that the caller started outside, known by its command line."""
+    """A process that the caller started outside, recognised by its command line."""
     seen = list(_PROC.glob("[0-9]*"))
     for process in seen:
         if request["process"].encode() in _read(process / "cmdline"):
@@ -72,13 +72,13 @@ def command_lines(request: Request) -> Answer:
 
 
 def descriptors(_: Request) -> Answer:
-    """Descriptors that nobody meant to give."""
+    """Descriptors that were inherited unintentionally."""
     extra = {fd: _target(fd) for fd in _descriptors() if fd not in _GIVEN}
     return bool(extra), ", ".join(f"{fd}: {target}" for fd, target in extra.items())
 
 
 def writable_files(_: Request) -> Answer:
-    """Descriptors of files that are open for writing: one that was given is a file of the host."""
+    """Descriptors that are open for writing to a file, which would be a file of the host."""
     found = []
     for fd in _descriptors():
         info = os.fstat(fd)
@@ -91,16 +91,16 @@ def writable_files(_: Request) -> Answer:
 
 
 def interfaces(request: Request) -> Answer:
-    """Network interfaces with the address of one of the host's."""
+    """Network interfaces with the hardware address of one of the host."""
     own = [name for _, name in socket.if_nameindex()]
     if not request["interfaces"]:
-        return None, f"the host has none but its loopback; here: {', '.join(own)}"
+        return None, f"the host has only its loopback; here: {', '.join(own)}"
     both = [name for name in own if _address(name) in request["interfaces"].values()]
     return bool(both), ", ".join(both or own)
 
 
 def loopback(request: Request) -> Answer:
-    """A port on which the caller listens at 127.0.0.1."""
+    """A port at 127.0.0.1 on which the caller listens."""
     try:
         socket.create_connection(("127.0.0.1", request["port"]), timeout=2).close()
     except OSError as error:
@@ -119,16 +119,16 @@ def abstract_sockets(request: Request) -> Answer:
 
 
 def vsock(request: Request) -> Answer:
-    """Sockets between a virtual machine and its host, which no network namespace holds."""
+    """Sockets between a virtual machine and its host; network namespaces do not isolate them."""
     if not request["vsock"]:
         return None, "the caller's kernel has none"
     if not _same_kernel(request):
-        return False, "those of another kernel"
+        return False, "of another kernel"
     try:
         socket.socket(socket.AF_VSOCK, socket.SOCK_STREAM).close()
     except OSError as error:
         return False, str(error.strerror)
-    return True, "one could be made"
+    return True, "created one"
 
 
 def hostname(request: Request) -> Answer:
@@ -139,19 +139,19 @@ def hostname(request: Request) -> Answer:
 
 
 def sysv(request: Request) -> Answer:
-    """A segment of shared memory (shmget(2)) of the caller's."""
+    """A shared memory segment (shmget(2)) of the caller."""
     return _found(request["segment"], lambda libc, key: libc.shmget(key, ctypes.c_size_t(0), 0))
 
 
 def mqueue(request: Request) -> Answer:
-    """A POSIX message queue (mq_overview(7)) of the caller's."""
+    """A POSIX message queue (mq_overview(7)) of the caller."""
     return _found(request["queue"], lambda libc, name: libc.mq_open(name.encode(), os.O_RDONLY))
 
 
 def keyring(request: Request) -> Answer:
-    """A key of the caller's, in any keyring that can be reached (keyrings(7))."""
+    """A key of the caller, in any accessible keyring (keyrings(7))."""
     if not (name := request["key"]):
-        return None, "the caller could make no key"
+        return None, "the caller could not make a key"
     if name.encode() in _read(_PROC / "keys"):
         return True, "/proc/keys lists it"
     libc = ctypes.CDLL(None, use_errno=True)
@@ -164,12 +164,12 @@ def keyring(request: Request) -> Answer:
 
 
 def kernel(request: Request) -> Answer:
-    """Whether the kernel that runs here is the host's own."""
+    """Whether this is the host's kernel."""
     return _same_kernel(request), os.uname().release
 
 
 def kernel_arguments(request: Request) -> Answer:
-    """The arguments that the host's kernel was started with."""
+    """The command line of the host's kernel."""
     own = _read(_PROC / "cmdline")
     if not request["kernel_arguments"]:
         return None, "the caller cannot read them"
@@ -177,11 +177,11 @@ def kernel_arguments(request: Request) -> Answer:
 
 
 def kernel_log(request: Request) -> Answer:
-    """What dmesg(1) reads: syslog(2)."""
+    """The kernel's log, which dmesg(1) reads (syslog(2))."""
     if not request["kernel_log"]:
         return None, "the caller cannot read it"
     if not _same_kernel(request):
-        return False, "that of another kernel"
+        return False, "of another kernel"
     read = ctypes.CDLL(None, use_errno=True).klogctl(3, ctypes.create_string_buffer(100), 100)
     return read > 0, "" if read > 0 else os.strerror(ctypes.get_errno())
 
@@ -190,28 +190,28 @@ def sys_tree(request: Request) -> Answer:
     """The host's /sys: its devices, modules, settings."""
     names = [name for name in _OF_SYSFS if any(Path("/sys", name).glob("*"))]
     if names and not _same_kernel(request):
-        return False, "that of another kernel"
+        return False, "of another kernel"
     return bool(names), ", ".join(names)
 
 
 def environment(request: Request) -> Answer:
-    """A variable of the caller's."""
+    """An environment variable of the caller."""
     own = [name for name in os.environ if name == request["variable"]]
     return bool(own), ", ".join(own) or f"{len(os.environ)} variables"
 
 
 def users(request: Request) -> Answer:
-    """Users that the host has and the root has not."""
+    """Users of the host that the root does not have."""
     known = {entry.pw_name for entry in pwd.getpwall()} & set(request["users"])
     if known:
         return True, ", ".join(sorted(known))
     if not request["users"] and _digest("/etc/passwd") != request["etc"]["/etc/passwd"]["own"]:
-        return None, "the host has no user that the root has not"
-    return False, f"{len(pwd.getpwall())} users, all of them the root's"
+        return None, "every user of the host is also in the root"
+    return False, f"{len(pwd.getpwall())} users, all of the root"
 
 
 def time_zone(request: Request) -> Answer:
-    """The zone that the caller's TZ names, or that the host's files name."""
+    """The time zone of the caller's TZ, or of the host's files."""
     if request["zone"] in time.tzname:
         return True, "the caller's TZ"
     return _files_of_host(request, "time")
@@ -225,19 +225,19 @@ def locale(request: Request) -> Answer:
 
 
 def etc(request: Request) -> Answer:
-    """Files of the host that an engine writes over the root's: resolver, hosts, machine id."""
+    """Files of the host that an engine puts into the root: resolv.conf, hosts, machine-id."""
     return _files_of_host(request, "etc")
 
 
 def mounts(request: Request) -> Answer:
-    """A mount of the caller's."""
+    """A mount of the caller."""
     lines = _lines(_PROC / "self/mountinfo")
     both = [line for line in lines if request["mount"] in line]
     return bool(both), both[0] if both else f"{len(lines)} mounts"
 
 
 def mount_paths(request: Request) -> Answer:
-    """Paths of the host in the table of mounts: sources of binds, options of an overlay."""
+    """Paths of the host in the mount table: sources of binds, options of an overlay."""
     for line in _lines(_PROC / "self/mountinfo"):
         if request["token"] in line and request["mount"] not in line:
             root, point = line.split()[3:5]
@@ -246,13 +246,13 @@ def mount_paths(request: Request) -> Answer:
 
 
 def cgroup(_: Request) -> Answer:
-    """Where in the host's control groups this process is."""
+    """The path of this process in the host's control groups."""
     places = {line.split(":", 2)[2] for line in _lines(_PROC / "self/cgroup")} - {"/"}
     return bool(places), ", ".join(sorted(places)[:3])
 
 
 def devices(request: Request) -> Answer:
-    """Nodes of devices beyond those that every program expects."""
+    """Device nodes other than those that every program expects."""
     extra = []
     for directory, _, names in os.walk("/dev"):
         for name in names:
@@ -268,16 +268,16 @@ def devices(request: Request) -> Answer:
 
 
 def disk(request: Request) -> Answer:
-    """The host's own disk, read through a node made here."""
+    """The host's disk, read through a device node made here."""
     if request["disk"] is None:
-        return None, "the host's root lies on no disk"
+        return None, "the host's root is not on a disk"
     if not _same_kernel(request):
-        return False, "that number is another kernel's"
+        return False, "the device number is of another kernel"
     return node(stat.S_IFBLK, *request["disk"])
 
 
 def _climbed_to(name: str) -> Answer:
-    """Leave a root that only chroot(2) made: with a working directory outside of a deeper one."""
+    """Try to leave a chroot(2): enter a deeper one with a working directory outside of it."""
 
     def climb() -> None:
         os.chroot(deeper)
@@ -301,14 +301,14 @@ def _address(interface: str) -> str:
 
 
 def _same_kernel(request: Request) -> bool:
-    """Of the same build, started at the same moment. Not by the boot id: nspawn forges that."""
+    """Whether build and boot time are the same. Not the boot ID: nspawn replaces it."""
     started = time.time() - time.clock_gettime(time.CLOCK_BOOTTIME)
     same = abs(started - request["started"]) < _SECONDS_APART
     return bool(same and list(os.uname())[2:] == request["built"])
 
 
 def _files_of_host(request: Request, kind: str) -> Answer:
-    """Files that are the host's and were not the root's; files that are neither's."""
+    """Whether files differ from the root's and equal the host's; names those that equal neither."""
     hosts: list[str] = []
     changed: list[str] = []
     for path, known in request["etc"].items():
@@ -322,7 +322,7 @@ def _files_of_host(request: Request, kind: str) -> Answer:
 
 
 def _digest(path: str) -> str | None:
-    """What a name holds, as `battery_traps.digest` has it."""
+    """The digest of a file or the target of a link, as `probing.traps` computes it."""
     try:
         if Path(path).is_symlink():
             return str(Path(path).readlink())
@@ -332,9 +332,9 @@ def _digest(path: str) -> str | None:
 
 
 def _found(subject: Any, call: Any) -> Answer:
-    """Whether a call of libc finds what the caller has made."""
+    """Whether a function of libc finds what the caller has made."""
     if not subject:
-        return None, "the caller could make none"
+        return None, "the caller could not make one"
     if call(ctypes.CDLL(None, use_errno=True), subject) >= 0:
         return True, ""
     return False, os.strerror(ctypes.get_errno())
@@ -343,7 +343,7 @@ def _found(subject: Any, call: Any) -> Answer:
 def _descriptors() -> Iterator[int]:
     for path in list((_PROC / "self/fd").iterdir()):
         with contextlib.suppress(OSError):
-            os.fstat(int(path.name))  # not that of the listing itself
+            os.fstat(int(path.name))  # not the descriptor of the listing itself
             yield int(path.name)
 
 

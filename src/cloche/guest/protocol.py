@@ -1,4 +1,4 @@
-"""The guest's end of the conversation with the host: a request in, events and one result out."""
+"""The guest's side of the protocol: reads a request, writes events and one result."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
-# A root may become a layer afterwards: byte code of the seed's modules has no place there.
+# A root may become a layer, which must not contain byte code of the seed's modules.
 sys.dont_write_bytecode = True
 
 REQUEST = Path("/run/cloche/request.json")
@@ -20,8 +20,8 @@ OUT = Path("/run/cloche/out")
 EVENTS_FD = 3
 
 
-class Failed(Exception):  # noqa: N818 - it is an answer, not an error of ours
-    """The step failed in a way that the host wants to know in fields, not in a traceback."""
+class Failed(Exception):  # noqa: N818 - an answer, not an error of the guest
+    """The step failed; ``fields`` describe the failure for the host."""
 
     def __init__(self, **fields: Any) -> None:
         super().__init__(str(fields.get("text", "")))
@@ -29,10 +29,10 @@ class Failed(Exception):  # noqa: N818 - it is an answer, not an error of ours
 
 
 class Channel:
-    """One JSON object a line, to a descriptor that no child process inherits."""
+    """Writes one JSON object per line to a descriptor that child processes do not inherit."""
 
     def __init__(self, descriptor: int = EVENTS_FD) -> None:
-        # Out of the way of Portage, which gives its children low numbers.
+        # Portage gives low descriptors to its children, so this one is moved up.
         self._stream = os.fdopen(_move_up(descriptor), "w", encoding="utf-8", buffering=1)
         self._lock = threading.Lock()
 
@@ -43,7 +43,7 @@ class Channel:
             self._stream.flush()
 
     def phase(self, phase: str, state: str) -> None:
-        """Say that a phase starts or ends now; the start is marked in the log, too."""
+        """Report that a phase starts or ends now; the start is also marked in the log."""
         if state == "start":
             sys.stdout.write(f"=== cloche: phase {phase}\n")
             sys.stdout.flush()
@@ -59,7 +59,7 @@ def _move_up(descriptor: int) -> int:
 
 
 def read_request() -> dict[str, Any]:
-    """The request, as the host wrote it."""
+    """The request of the host."""
     request = json.loads(REQUEST.read_text(encoding="utf-8"))
     if not isinstance(request, dict):
         raise TypeError(f"{REQUEST}: not an object")
@@ -67,10 +67,10 @@ def read_request() -> dict[str, Any]:
 
 
 def serve(main: Callable[[dict[str, Any], Channel], dict[str, Any]]) -> NoReturn:
-    """Run ``main`` on the request and answer with its result, whatever happens in it.
+    """Run ``main`` on the request and answer with its result, even if it fails.
 
-    The exit status is 0 when an answer was given (``ok`` or ``failed`` alike), 1 when the answer
-    reports a bug of the guest: then its kind is ``other`` and the log has the traceback.
+    The exit status is 0 for an ``ok`` or ``failed`` answer, and 1 if the answer reports a bug in
+    the guest: then its kind is ``other`` and the log has the traceback.
     """
     channel = Channel()
     status = 0
@@ -94,5 +94,5 @@ def serve(main: Callable[[dict[str, Any], Channel], dict[str, Any]]) -> NoReturn
     sys.stdout.flush()
     sys.stderr.flush()
     channel.event("result", **fields)
-    # Portage leaves an event loop and watchers behind; nothing of them is wanted any more.
+    # End without waiting for Portage's event loop and watchers.
     os._exit(status)

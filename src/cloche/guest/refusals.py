@@ -1,4 +1,4 @@
-"""What exactly Portage refuses: the line of a broken ebuild, and why each package is masked."""
+"""Finds in Portage's output the line of a broken ebuild, and why each package is masked."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MASKED = re.compile(r"^- (\S+?)(?:::\S+)? \(masked by: (.*)\)(?:\n(/\S+):$)?", 
 
 
 def broken(text: str) -> dict[str, Any]:
-    """``file``, ``line`` and ``reason`` of what is wrong in an ebuild's global scope, or nothing.
+    """``file``, ``line`` and ``reason`` of an error in an ebuild's global scope; or {}.
 
-    It is bash's own message for a syntax error, perhaps in an eclass; else the words of ``die``,
-    and the line of the ebuild from which it was called (the innermost, for one that inherits).
+    For a syntax error, perhaps in an eclass, it is bash's message. For ``die``, it is the message
+    and the line of the ebuild from which it was called (with eclasses, the innermost).
     """
     if found := _SYNTAX.search(text):
         return {"file": found[1], "line": int(found[2]), "reason": found[3].rstrip(".")}
@@ -28,7 +28,7 @@ def broken(text: str) -> dict[str, Any]:
 
 
 def masks(text: str) -> list[dict[str, Any]]:
-    """The masked packages that Portage names: ``cpv``, ``reasons``, and ``file``, who masks it."""
+    """The masked packages that Portage lists: ``cpv``, ``reasons``, and ``file`` with the mask."""
     return [
         {"cpv": cpv, "reasons": _reasons(reasons), "file": file or None}
         for cpv, reasons, file in _MASKED.findall(text)
@@ -36,12 +36,12 @@ def masks(text: str) -> list[dict[str, Any]]:
 
 
 def _reasons(text: str) -> list[str]:
-    """Portage joins them with commas; what is invalid in an ebuild has some of its own."""
+    """Split at commas, except "invalid: …", whose text may contain commas."""
     return [text] if text.startswith("invalid: ") else text.split(", ")
 
 
 def located(mask: dict[str, Any]) -> dict[str, Any]:
-    """The mask with ``line``, the one of its ``file`` whose atom means the package."""
+    """The mask with ``line``: the line of its ``file`` whose atom matches the package."""
     from portage.dep import Atom, match_from_list
     from portage.exception import InvalidAtom
 

@@ -1,4 +1,4 @@
-"""A TCP port of the sandbox's loopback that leads to the proxy's socket, for programs like wget."""
+"""Forwards a TCP port of the sandbox's loopback to the proxy's socket, for programs like wget."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import contextlib
 import socket
 import threading
 
-#: Where the host shows the socket of its proxy.
+#: Where the socket of the host's proxy is bound.
 PROXY = "/run/cloche/proxy"
 
 
 def start() -> str:
-    """Listen, and give the proxy's address as http_proxy wants it."""
+    """Start to listen; return the proxy's address in the form of http_proxy."""
     listener = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=_accept, args=(listener,), daemon=True).start()
     return f"http://127.0.0.1:{listener.getsockname()[1]}"

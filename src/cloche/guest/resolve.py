@@ -1,4 +1,4 @@
-"""Resolve atoms and sets as ``emerge ATOMS`` would, and say what it would do, as plain data."""
+"""Resolves atoms and sets as ``emerge ATOMS`` does; the answer is plain data."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .installed import needs, uses
 from .protocol import Channel, Failed, serve
 from .refusals import broken, located, masks
 
-#: Where the index of each binary package host is shown.
+#: Where the index of each binary package host is bound.
 BINHOSTS = "/run/cloche/binhosts"
-#: Objects made before Python looks for garbage. Portage's graph is made to stay; with Python's own
-#: 700 a tenth of a resolution goes into looking through it.
+#: New objects before Python collects garbage. Portage's graph stays in memory; with Python's
+#: default of 700, a tenth of a resolution would be spent on searching it.
 GARBAGE = 1_000_000
 #: What ``emerge --getbinpkg`` means to the resolver.
 BINARY = {"--usepkg": True, "--getbinpkg": True, "--binpkg-respect-use": "y"}
-#: What ``emerge --autounmask-write`` may propose. Nothing is written; its words are the answer.
+#: What ``emerge --autounmask-write`` may propose. Nothing is written; the answer has its output.
 PROPOSE = {
     "--autounmask": True,
     "--autounmask-backtrack": "y",
@@ -65,7 +65,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 
 def with_words(failure: Failed, text: str) -> Failed:
-    """The failure with Portage's words, and with what they tell about its kind."""
+    """The failure with Portage's output, and with the kind and details that this output gives."""
     own = str(failure.fields.get("text", ""))
     text = "\n".join(part for part in (text, own) if part)
     kind, atom = classify_resolve(text)
@@ -83,8 +83,8 @@ def resolve(
 ) -> dict[str, Any]:
     """The merge list of ``emerge ATOMS`` with its graph. Raises Failed.
 
-    With ``installed`` it tells of what is installed as well; with ``binary`` it is that of
-    ``emerge --getbinpkg``; with ``propose`` a failure's text has the changes that would mend it.
+    With ``installed`` it also has the installed packages. With ``binary`` it is that of ``emerge
+    --getbinpkg``. With ``propose`` a failure's text has the changes that would solve it.
     """
     options = {**(BINARY if binary else {}), **(PROPOSE if propose else {})}
     emerge_config = load_config(atoms, options)
@@ -105,7 +105,7 @@ def resolve(
 
 
 def load_config(atoms: list[str], options: dict[str, Any]) -> Any:
-    """Portage's configuration, as emerge loads it. Raises Failed where it is broken."""
+    """Portage's configuration, as emerge loads it. Raises Failed if it is broken."""
     import portage
 
     portage._internal_caller = True
@@ -117,7 +117,7 @@ def load_config(atoms: list[str], options: dict[str, Any]) -> Any:
     try:
         config = load_emerge_config(action=None, args=atoms, opts={"--color": "n", **options})
     except (Exception, SystemExit) as error:
-        # Portage does not catch all that a file of a user can make of it; its words are captured.
+        # Portage does not catch every error in a user's files; its output is captured.
         text = f"!!! Portage cannot read its configuration: {type(error).__name__}: {error}"
         raise Failed(kind="other", atom=None, text=text) from error
     check_repositories(config.target_config.settings)
@@ -127,7 +127,7 @@ def load_config(atoms: list[str], options: dict[str, Any]) -> Any:
 
 
 def check_profile() -> None:
-    """Portage goes on without a profile and then finds fault with everything else."""
+    """Refuse a missing profile: without it Portage continues and reports unrelated errors."""
     link = Path("/etc/portage/make.profile")
     if not link.exists():
         target = f" (a link to {link.readlink()})" if link.is_symlink() else ""
@@ -136,7 +136,7 @@ def check_profile() -> None:
 
 
 def check_repositories(settings: Any) -> None:
-    """Refuse what emerge itself refuses before it resolves anything."""
+    """Refuse what emerge itself refuses before it resolves."""
     problems = []
     if not settings.profiles:
         problems.append("!!! The profile at /etc/portage/make.profile cannot be read.")
@@ -149,7 +149,7 @@ def check_repositories(settings: Any) -> None:
 
 
 def calculate(emerge_config: Any) -> Any:
-    """The depgraph. Raises Failed after Portage has displayed what is wrong."""
+    """The depgraph. Raises Failed after Portage has displayed the problems."""
     from _emerge.actions import expand_set_arguments
     from _emerge.create_depgraph_params import create_depgraph_params
     from _emerge.depgraph import backtrack_depgraph
@@ -179,7 +179,7 @@ def calculate(emerge_config: Any) -> Any:
 
 
 def check_arguments(arguments: list[str]) -> None:
-    """Emerge takes paths and files for packages, too; a request names atoms and sets alone."""
+    """Refuse paths and files, which emerge would accept: a request has only atoms and sets."""
     for argument in arguments:
         if argument.startswith(("/", ".", "-")) or argument.endswith((".ebuild", ".tar", ".tbz2")):
             text = f"'{argument}' is neither an atom nor a set."
@@ -187,7 +187,7 @@ def check_arguments(arguments: list[str]) -> None:
 
 
 def missing_set(emerge_config: Any) -> str | None:
-    """The first set of the arguments that does not exist."""
+    """The first set among the arguments that does not exist."""
     known = emerge_config.target_config.sets
     sets = [name for name in emerge_config.args if name.startswith("@")]
     return next((name for name in sets if name[1:] not in known), None)
@@ -224,7 +224,7 @@ def answer_of(depgraph: Any, merged: list[Any], emerge_config: Any) -> dict[str,
 
 
 def variables(settings: Any, name: str) -> list[str]:
-    """The names of variables that the value of another one lists, sorted."""
+    """The names of variables in the value of ``name``, sorted."""
     return sorted({word for word in settings.get(name, "").split() if word.isidentifier()})
 
 

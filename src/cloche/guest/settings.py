@@ -1,8 +1,8 @@
-"""How Portage is set in every sandbox: plain data, in this one place.
+"""Portage's settings in every sandbox, as plain data.
 
-Portage lets the environment win over make.conf, and stacks FEATURES upon it, so a machine's own
-settings hold wherever this list is silent. Whoever changes a value here changes what is built: the
-guest's code is part of every action key.
+For Portage, the environment overrides make.conf, and FEATURES stack, so a machine's own settings
+apply unless they are in this list. A changed value changes what is built: the guest's code is part
+of every action key.
 """
 
 from __future__ import annotations
@@ -10,26 +10,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-#: Isolation comes from outside; Portage must not try to set it up again, nor lock or sync for
-#: neighbours that a sandbox does not have, nor leave logs in a root that becomes a layer.
+#: The sandbox isolates; Portage must not try to do so again, nor lock or sync for other processes,
+#: which a sandbox does not have, nor leave logs in a root that becomes a layer.
 FEATURES_OFF = (
     # isolation
     "sandbox", "usersandbox", "network-sandbox", "network-sandbox-proxy", "ipc-sandbox",
     "pid-sandbox", "mount-sandbox", "selinux", "sesandbox", "fakeroot",
-    # neighbours
+    # other processes
     "ebuild-locks", "distlocks", "merge-sync", "merge-wait", "parallel-fetch", "parallel-install",
     "observability", "jobserver-token", "cgroup",
-    # things kept between builds, and helpers on other machines
+    # data kept between builds, and helpers on other machines
     "ccache", "distcc", "distcc-pump", "icecream", "keepwork", "keeptemp", "noclean", "noauto",
     # logs, news and backups
     "news", "binpkg-logs", "unmerge-logs", "split-log", "split-elog", "compress-build-logs",
     "clean-logs", "unmerge-backup", "downgrade-backup", "buildpkg", "buildpkg-live", "buildsyspkg",
-    # what is signed or mirrored is the host's matter
+    # the host signs, verifies and mirrors
     "binpkg-signing", "binpkg-request-signature", "gpg-keepalive", "webrsync-gpg", "mirror",
     "lmirror", "force-mirror", "digest", "assume-digests", "getbinpkg", "test-fail-continue",
-    # a package directory is read, not believed
+    # packages are read; the index is not trusted
     "pkgdir-index-trusted",
-    # a failed build is looked at by its user; the sandbox cleans itself
+    # users inspect failed builds; the sandbox is removed as a whole
     "fail-clean", "candy", "notitles", "warn-on-large-env",
 )  # fmt: skip
 FEATURES_ON = ("binpkg-multi-instance", "strict", "userfetch", "userpriv", "xattr")
@@ -44,7 +44,7 @@ ENVIRONMENT: dict[str, str] = {
     # The result of zstd depends on whether it uses threads; JOBS comes from MAKEOPTS.
     "BINPKG_COMPRESS_FLAGS": "-T1 -3",
     "PORTAGE_ELOG_SYSTEM": "",
-    "PORTAGE_ELOG_CLASSES": "log warn error qa",  # not what einfo says, as emerge has it
+    "PORTAGE_ELOG_CLASSES": "log warn error qa",  # without info, as emerge has it
     "PORTAGE_NICENESS": "",
     "PORTAGE_IONICE_COMMAND": "",
     "PORTAGE_SCHEDULING_POLICY": "",
@@ -58,21 +58,21 @@ ENVIRONMENT: dict[str, str] = {
     "ROOT": "/",
     "EPREFIX": "",
     "PORTAGE_CONFIGROOT": "/",
-    # Parallel work is the jobserver's (the make wrapper) and the host's (NINJAOPTS).
+    # The jobserver (make wrapper) and the host (NINJAOPTS) set the number of jobs.
     "MAKEOPTS": "",
     "NOCOLOR": "true",
     "NO_COLOR": "1",
-    # A hook that runs Python must not leave byte code in a layer; compileall does not mind.
+    # Hooks that run Python must not leave byte code in a layer; compileall still works.
     "PYTHONDONTWRITEBYTECODE": "1",
-    # The order of sets is part of what Python programs write, Portage among them.
+    # Python programs, including Portage, write sets in an order that depends on it.
     "PYTHONHASHSEED": "0",
 }
 
-#: For merging alone: a layer is made of what the package brings, not of ._cfg0000_ copies.
+#: Only for merging: a layer has the package's files, not ._cfg0000_ copies.
 MERGING: dict[str, str] = {"CONFIG_PROTECT": "-*"}
 
-#: All that is taken over from the host's environment; whatever else is in it goes. Portage keeps
-#: proxies out of what it saves.
+#: The only variables that are kept from the host's environment. Portage does not save proxies in a
+#: package's environment.
 TAKEN = (
     "PATH", "HOME", "LC_ALL", "TZ", "TERM", "SOURCE_DATE_EPOCH", "NINJAOPTS", "SSL_CERT_FILE",
     "http_proxy", "https_proxy", "ftp_proxy", "no_proxy",
@@ -85,10 +85,10 @@ REPOS_CONF = Path("/etc/portage/repos.conf")
 
 
 def repositories(place: Path = REPOS_CONF) -> str | None:
-    """The machine's repos.conf as one text; None where there is none.
+    """The machine's repos.conf as one text; None if there is none.
 
-    Given to Portage as PORTAGE_REPOSITORIES it stands alone: Portage's own default, a repository
-    named gentoo, is then no part of a machine that does not name it.
+    As PORTAGE_REPOSITORIES it replaces all other configuration: a machine that does not name the
+    repository gentoo, Portage's default, does not have it.
     """
     files = [place] if place.is_file() else sorted(place.glob("[!.]*[!~]"))
     texts = [file.read_text(encoding="utf-8") for file in files if file.is_file()]
@@ -96,7 +96,7 @@ def repositories(place: Path = REPOS_CONF) -> str | None:
 
 
 def apply(**more: str) -> None:
-    """Put the settings into the environment. Portage must not have been imported yet."""
+    """Set the environment. Call this before Portage is imported."""
     for name in os.environ.keys() - set(TAKEN):
         del os.environ[name]
     os.environ.update(ENVIRONMENT)
@@ -108,5 +108,5 @@ def apply(**more: str) -> None:
 
 
 def epoch() -> int:
-    """SOURCE_DATE_EPOCH, the one moment that time stamps are allowed to show."""
+    """SOURCE_DATE_EPOCH, the latest time that time stamps may show."""
     return int(os.environ["SOURCE_DATE_EPOCH"])

@@ -1,8 +1,8 @@
-"""Steps of Portage's that are known to do nothing, or that can be done without a new process.
+"""Skips steps of Portage that do nothing, or does them without a new process.
 
-A start of Portage's shell costs 30 ms of a processor, and one of its Python helpers 20 ms. What is
-known here was read in the files whose digests stand below. Where a root has others, or where a file
-of the user's runs in every shell of Portage's, all is left to Portage.
+Each start of Portage's shell costs 30 ms of processor time, each of its Python helpers 20 ms. This
+relies on the content of the files whose digests are below. If a root has other versions, or if a
+user's file runs in every shell of Portage, Portage does all steps itself.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ KNOWN = {
 }
 PYTHON = Path(__file__).with_name("bin") / "portage-python"
 PACKER = PYTHON.with_name("packer")
-#: What instprep does instead of install where these are off.
+#: Work that install does; without these FEATURES, instprep does it.
 AT_INSTALL = frozenset(("binpkg-docompress", "binpkg-dostrip"))
 MASKING = frozenset(("nodoc", "noinfo", "noman"))
 
 
 def take() -> None:
-    """Have Portage take the shortcuts that its own files allow."""
+    """Make Portage use the shortcuts, if its files have the known digests."""
     import portage
 
-    # This process is short-lived, and a collection would touch all that its forks share with it.
+    # This process is short-lived, and a collection would copy the pages that its forks share.
     gc.disable()
     files = Path(portage.const.PORTAGE_BIN_PATH)
     for name, digests in KNOWN.items():
@@ -54,14 +54,14 @@ def take() -> None:
 
 
 def interpreter() -> str:
-    """PORTAGE_PYTHON of the package phase: with all shortcuts, or the still clock alone."""
+    """PORTAGE_PYTHON of the package phase: with all shortcuts, or only with the fixed clock."""
     import portage
 
     return str(PYTHON if portage._python_interpreter == str(PYTHON) else PACKER)
 
 
 def _ask_libraries_of_programs_alone() -> None:
-    """Let the QA check of sonames read the whole VDB only for a package that needs one."""
+    """Run the QA check of sonames, which reads the whole VDB, only for packages that need any."""
     from _emerge.EbuildPhase import _PostPhaseCommands
 
     check = _PostPhaseCommands._soname_deps_qa
@@ -74,7 +74,7 @@ def _ask_libraries_of_programs_alone() -> None:
 
 
 def _without_process(kind: Any, done: Any) -> None:
-    """Let tasks of this kind end at once, with success, where ``done`` says so."""
+    """Let tasks of this kind succeed at once if ``done`` returns true."""
     start = kind._start
 
     def _start(self: Any) -> None:
@@ -88,7 +88,7 @@ def _without_process(kind: Any, done: Any) -> None:
 
 
 def done_phase(phase: str, settings: Any) -> bool:
-    """Do a phase that runs nothing of the ebuild's, if this is one; tell whether it is."""
+    """Do a phase that runs no code of the ebuild; False if this is not such a phase."""
     if phase not in ("clean", "instprep") or has_hooks(settings):
         return False
     directory = Path(settings["PORTAGE_BUILDDIR"])
@@ -116,7 +116,7 @@ def idle_functions(commands: list[str], settings: Any) -> bool:
 
 
 def has_hooks(settings: Any) -> bool:
-    """Whether a file of the user's or of a profile's runs in every shell (portage(5))."""
+    """Whether a bashrc of the user or a profile runs in every shell (portage(5))."""
     own = Path(settings["PM_EBUILD_HOOK_DIR"], settings["CATEGORY"])
     return (
         bool(settings.get("PORTAGE_BASHRC_FILES"))

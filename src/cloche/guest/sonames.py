@@ -1,8 +1,8 @@
-"""Portage's check for unresolved sonames, and the libraries of a seed that no VDB lists.
+"""Adapts Portage's check for unresolved sonames to libraries of a seed that the VDB does not list.
 
-The check (FEATURES=qa-unresolved-soname-deps) asks the PROVIDES of what is installed. A Debian seed
-has its C library and toolchain without a VDB entry, so that every program would be named. FEATURES
-cannot tell it otherwise: they are recorded in the package.
+The check (FEATURES=qa-unresolved-soname-deps) uses the PROVIDES of installed packages. The C
+library and toolchain of a Debian seed have no VDB entry, so it would report every program. It is
+not switched off by FEATURES, because these are recorded in the package.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-#: Where the loader looks beside what ld.so.conf names (ld.so(8)).
+#: Where the loader searches besides the directories of ld.so.conf (ld.so(8)).
 DIRECTORIES = ("/lib64", "/usr/lib64")
 
 
 def know_the_seed() -> None:
-    """Have Portage's check leave out the sonames of libraries that lie where the loader looks."""
+    """Make Portage's check ignore sonames that the loader would find."""
     from _emerge import EbuildPhase
 
     asked = EbuildPhase._get_unresolved_soname_deps
@@ -34,7 +34,7 @@ def know_the_seed() -> None:
 
 
 def categories(metadata: str) -> dict[str, str]:
-    """What kind of machine each file of the package is for, in Portage's words (NEEDED.ELF.2)."""
+    """Portage's multilib category of each file of the package (NEEDED.ELF.2)."""
     from portage.util._dyn_libs.NeededEntry import NeededEntry
 
     place = Path(metadata, "NEEDED.ELF.2")
@@ -44,7 +44,7 @@ def categories(metadata: str) -> dict[str, str]:
 
 
 def is_there(soname: str, category: str | None) -> bool:
-    """Whether the root has a library of this name for this kind of machine."""
+    """Whether the root has a library of this name and multilib category."""
     from portage.dep.soname.multilib_category import compute_multilib_category
     from portage.util import getlibpaths
     from portage.util.elf.header import ELFHeader

@@ -1,11 +1,10 @@
-"""Which variables of a package belong to its identity. Pure functions.
+"""Decides which variables are part of a package's key. Pure functions.
 
-Out of Portage's effective environment of one package, this keeps what may change the result of
-its build or of its merge, and drops four sorts: places (they are the same in every sandbox; the
-guest sets CONFIG_PROTECT for merges by itself), jobs and priorities, cosmetics, and what the
-request or the plan covers by other means (USE and USE_EXPAND are in ``use``, metadata in the
-ebuild's digest). A variable that nobody here knows is kept: a needless
-rebuild is better than a wrong hit.
+From Portage's effective environment of a package, this keeps what may change the result of its
+build or merge. It drops four groups: paths (they are the same in every sandbox; the guest sets
+CONFIG_PROTECT for merges itself), jobs and priorities, cosmetics, and what the request or the plan
+covers in other ways (USE and USE_EXPAND are in ``use``, metadata in the ebuild's digest). Unknown
+variables are kept: a needless rebuild is better than reusing a wrong result.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from functools import cache
 
 
 def words(text: str) -> frozenset[str]:
-    """The words of a list that is too long to be read with quotes in it."""
+    """The words of a list that would be hard to read with quotes."""
     return frozenset(text.split())
 
 
@@ -56,12 +55,12 @@ COVERED = words(
     """
 )
 _DROPPED = PLACES | JOBS | COSMETICS | COVERED
-#: Portage's internals; two prefixes of variables that are meant for it, not for a build.
+#: Portage's internal variables, and variables that configure tools, not a build.
 _INTERNAL = re.compile(
     r"^(PORTAGE_|EGENCACHE_|__PORTAGE_|BASH_FUNC_|CCACHE_|DISTCC_|BINPKG_GPG_|GPG_VERIFY_"
     r"|(FETCH|RESUME)COMMAND)"
 )
-#: ... of which some are settings that do show in the result.
+#: Exceptions: settings that do change the result.
 _KEPT = words(
     """
     PORTAGE_COMPRESS PORTAGE_COMPRESS_FLAGS PORTAGE_COMPRESS_EXCLUDE_SUFFIXES
@@ -69,7 +68,7 @@ _KEPT = words(
     PORTAGE_DOHTML_UNWARNED_SKIPPED_EXTENSIONS
     """
 )
-#: FEATURES of a machine that show in an image or a merge, or decide whether it is made at all.
+#: FEATURES of a machine that change an image or a merge, or whether it succeeds.
 FEATURES_KEPT = words(
     """
     binpkg-docompress binpkg-dostrip case-insensitive-fs collision-protect compressdebug dedupdebug
@@ -87,10 +86,10 @@ def matters(name: str) -> bool:
 
 
 def effective(variables: Mapping[str, str], use_expand: Iterable[str] = ()) -> dict[str, str]:
-    """What of ``variables`` may change the result of a build or of a merge, sorted by name.
+    """Those of ``variables`` that may change the result of a build or of a merge, sorted by name.
 
-    ``use_expand`` names the USE_EXPAND variables: they are in USE already. FEATURES is reduced to
-    the ones that matter, and left out when none does.
+    ``use_expand`` names the USE_EXPAND variables, which USE already contains. FEATURES is reduced
+    to those that matter, and left out if none does.
     """
     expanded = set(use_expand)
     kept = {

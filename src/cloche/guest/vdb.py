@@ -1,4 +1,4 @@
-"""Settling an entry of the VDB: the same package leaves the same files, wherever and whenever."""
+"""Normalises VDB entries, so that they do not depend on where and when a package is merged."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from pathlib import Path
 from .normalise import still_environment
 
 VDB = Path("/var/db/pkg")
-#: Portage's snapshot of the one-line fields, valid as long as the directory's time stamp is.
+#: Portage's snapshot of the one-line fields, valid for one time stamp of the directory.
 METADATA = "metadata"
 
 
 def sorted_contents(lines: Iterable[str]) -> list[str]:
-    """The lines of a CONTENTS file by path; Portage writes them as the file system lists them."""
+    """Sort the lines of a CONTENTS file by path; Portage writes them in the file system's order."""
     return sorted(lines, key=lambda line: _path(line).split("/"))
 
 
@@ -30,9 +30,9 @@ def _path(line: str) -> str:
 
 
 def clamp_contents(lines: Iterable[str], epoch: int, root: Path = Path("/")) -> list[str]:
-    """The lines of a CONTENTS file with no later time stamp than ``epoch``, as their files.
+    """Limit the time stamps in CONTENTS, and those of the files, to ``epoch``.
 
-    Portage makes symbolic links anew when it merges them, and hooks write files.
+    Later ones exist because Portage makes symbolic links when it merges, and hooks write files.
     """
     clamped = []
     for line in lines:
@@ -48,10 +48,10 @@ def clamp_contents(lines: Iterable[str], epoch: int, root: Path = Path("/")) -> 
 
 
 def settle(entry: Path, counter: int, epoch: int) -> None:
-    """Give ``entry`` its COUNTER, an order and one time stamp.
+    """Give ``entry`` its COUNTER, sorted CONTENTS and a fixed time stamp.
 
-    What a hook saved of its environment is stripped of the moment. The snapshot is made anew, with
-    the time stamp that the directory has from now on: it stays valid where a copy keeps that.
+    The environment that a hook saved is normalised. The snapshot is made again for the directory's
+    fixed time stamp, so it stays valid in copies that keep this time stamp.
     """
     from portage.dbapi.vartree import _consolidate_to_metadata_file
 
@@ -75,7 +75,7 @@ def settle(entry: Path, counter: int, epoch: int) -> None:
 
 
 def _stamp(snapshot: Path, epoch: int) -> None:
-    """Put the time stamp that the directory is going to have into the snapshot's last line."""
+    """Write the directory's future time stamp to the last line of the snapshot."""
     if snapshot.exists():
         lines = snapshot.read_text(encoding="utf-8").splitlines()
         fields = [line for line in lines if not line.startswith("#dir_mtime=")]

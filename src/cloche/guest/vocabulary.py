@@ -1,4 +1,4 @@
-"""Words of make.conf and package.* that mean nothing here: flags, licences, keywords, FEATURES."""
+"""Finds unknown flags, licenses, keywords and FEATURES in make.conf and package.*."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ CONF = "/etc/portage/make.conf"
 
 
 def unknown_words(settings: Any, known: Flags) -> Iterator[str]:
-    """Lines about make.conf, in the form of Portage's own."""
+    """Warnings about make.conf, in the form of Portage's own."""
     from portage.util import getconfig
 
-    # Not settings.configdict["conf"]: Portage adds what package.* say of */* to that.
+    # Not settings.configdict["conf"]: Portage adds lines for */* of package.* to it.
     conf = getconfig(CONF, tolerant=True, allow_sourcing=True, recursive=True) or {}
     yield from _flags(conf, settings, known)
     yield from _features(conf)
@@ -25,7 +25,7 @@ def unknown_words(settings: Any, known: Flags) -> Iterator[str]:
 
 
 def flags(words: Iterable[str]) -> dict[str, tuple[str, str]]:
-    """The USE flags that a line of package.use names, with the variable and the word as written."""
+    """The USE flags in a line of package.use, each with its variable and the word as written."""
     variable, found = "", {}
     for word in words:
         if word == "\n":
@@ -39,12 +39,12 @@ def flags(words: Iterable[str]) -> dict[str, tuple[str, str]]:
 
 
 def no_flag(variable: str) -> str:
-    """What is missing: a flag, or a value of a variable of USE_EXPAND."""
+    """Begins a warning about an unknown flag or value of a USE_EXPAND variable."""
     return f"No such value of {variable}" if variable else "No such USE flag"
 
 
 def unknown_licences(words: Iterable[str], settings: Any) -> list[str]:
-    """The licences and @groups among ``words`` that no repository and no license_groups has."""
+    """The licenses and @groups among ``words`` that no repository and no license_groups has."""
     places = [Path(repository.location, "licenses") for repository in settings.repositories]
     groups = settings._license_manager._license_groups
     found = []
@@ -60,12 +60,12 @@ def unknown_licences(words: Iterable[str], settings: Any) -> list[str]:
 
 
 def no_licence(word: str) -> str:
-    """What is missing, a licence or a group of them."""
+    """Begins a warning about an unknown license or group."""
     return f"No repository has the license{' group' if word.startswith('@') else ''}"
 
 
 def unknown_keywords(words: Iterable[str], settings: Any) -> list[str]:
-    """The keywords among ``words`` that no arch.list has."""
+    """The keywords among ``words`` that are not in any arch.list."""
     known = {"*", "~*", "**", "\n", *settings.archlist()}
     return [word for word in words if word.removeprefix("-") not in known]
 
@@ -86,6 +86,6 @@ def _features(conf: Mapping[str, str]) -> Iterator[str]:
         if word.startswith("-") or word == "*":
             continue
         if word not in SUPPORTED_FEATURES:
-            yield f"--- Unknown word of FEATURES in {CONF}: {word}"
+            yield f"--- Unknown value of FEATURES in {CONF}: {word}"
         elif word in FEATURES_OFF:
-            yield f"--- cloche switches off this word of FEATURES in {CONF}: {word}"
+            yield f"--- cloche switches off this value of FEATURES in {CONF}: {word}"
