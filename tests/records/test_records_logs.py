@@ -49,8 +49,7 @@ def test_only_what_nobody_writes_to_is_compressed(store: Store) -> None:
     done, running, about_to = (logs.new_log(store, "a/b-1", "build") for _ in range(3))
     done.write_text(TEXT)
     running.write_text(TEXT)
-    with running.open("ab") as writer:
-        logs.hold_for_writing(writer)
+    with running.open("ab") as writer, logs.held_for_writing(writer):
         logs.compress_finished(store, "a/b-1")
     assert logs.found_log(done).suffix == ".gz"
     assert running.exists()
@@ -63,13 +62,15 @@ def test_a_log_is_followed_until_its_writer_is_gone(store: Store) -> None:
     path = logs.new_log(store, "a/b-1", "build")
     found: list[str] = []
     writer = path.open("ab", buffering=0)
-    logs.hold_for_writing(writer)
+    held = logs.held_for_writing(writer)
+    held.__enter__()
     reader = threading.Thread(target=lambda: found.extend(logs.follow(path)))
     reader.start()
     writer.write(b"one\ntw")
     reader.join(0.5)
     assert reader.is_alive()
     writer.write(b"o\nthree \xff")
+    held.__exit__(None, None, None)
     writer.close()
     reader.join(5)
     assert not reader.is_alive()

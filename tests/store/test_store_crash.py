@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from cloche.store import Action, Store, exact_digest, gc, measure, recover, verify, walk
+from cloche.store.errors import StoreError
 
 
 def work(store: Store, number: int) -> None:
@@ -198,10 +199,29 @@ def test_two_processes_at_once_add_the_same_things(tmp_path: Path) -> None:
     assert_whole(path)
 
 
+def test_a_fork_of_a_process_with_the_store_open_is_refused(tmp_path: Path) -> None:
+    """SQLite would take its parent's locks for its own: it would wait, or lose what it writes."""
+    path = tmp_path / "store"
+
+    def opens() -> None:
+        with pytest.raises(StoreError, match='start processes by "spawn"'):
+            Store.open(path)
+        Store.open(tmp_path / "another").close()
+
+    with Store.open(path) as store:
+        assert status(child(opens)) == 0
+        work(store, 1)
+    assert status(child(lambda: Store.open(path).close())) == 0  # when it is open no more
+    assert_whole(path)
+
+
 def test_another_process_leaves_a_living_workspace_alone(tmp_path: Path) -> None:
     path = tmp_path / "store"
     with Store.open(path) as store, store.workspace("build") as room:
-        assert status(child(lambda: Store.open(path).close())) == 0
+        program = (
+            f"import pathlib, cloche.store as s; s.Store.open(pathlib.Path({str(path)!r})).close()"
+        )
+        subprocess.run([sys.executable, "-c", program], check=True)
         assert room.exists()
         sleeper = child(lambda: time.sleep(60))  # has a copy of every descriptor
     try:

@@ -337,6 +337,7 @@ def change(file: Path, changed: Callable[[Lock], Lock]) -> None:
         fcntl.flock(directory, fcntl.LOCK_EX)
         write(file, changed(read(file)))
     finally:
+        fcntl.flock(directory, fcntl.LOCK_UN)  # a fork of this process may have a copy
         os.close(directory)
 
 

@@ -15,7 +15,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, cast
 
@@ -106,9 +106,14 @@ def phases_in(lines: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, map(phase_of, lines))))
 
 
-def hold_for_writing(file: IO[bytes]) -> None:
-    """Mark a log as being written, for as long as the file is open."""
+@contextmanager
+def held_for_writing(file: IO[bytes]) -> Iterator[None]:
+    """Mark an open log as being written, for a block."""
     fcntl.flock(file, fcntl.LOCK_SH)
+    try:
+        yield
+    finally:
+        fcntl.flock(file, fcntl.LOCK_UN)  # a fork of this process may have a copy
 
 
 def is_written(file: IO[bytes]) -> bool:

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO
 
+from cloche.linux import descriptors
+
 _BLOCK = 65536
 # Bytes that a writer may be ahead; what a kernel gives to ordinary users by default.
 _PIPE = 1 << 20
@@ -90,7 +92,7 @@ class Outlet:
     """A pipe into a file of the host. `writer` is for a sandbox, and is closed here afterwards."""
 
     def __init__(self, file: IO[bytes], limit: int | None) -> None:
-        self._reader, self.writer = os.pipe2(os.O_CLOEXEC)
+        self._reader, self.writer = descriptors.pipe()
         with contextlib.suppress(OSError):  # the user has too many large pipes
             fcntl.fcntl(self._reader, fcntl.F_SETPIPE_SZ, _PIPE)
         self._copy = Copy(self._reader, file.fileno(), limit=limit)
@@ -103,7 +105,7 @@ class Outlet:
     def given(self) -> None:
         """Close our writing end, now that the sandbox has its own, so that its end is seen."""
         if self.writer >= 0:
-            os.close(self.writer)
+            descriptors.close(self.writer)
             self.writer = -1
 
     def close(self) -> None:

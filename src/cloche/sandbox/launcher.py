@@ -48,7 +48,8 @@ class Launcher:
 
     def close(self) -> None:
         """End it, and wait until it has ended."""
-        self.socket.close()
+        with contextlib.suppress(OSError), self.socket as ours:
+            ours.shutdown(socket.SHUT_RDWR)  # forks of this process may have copies of it
         readable(self.pidfd, None)
         self.closed = True
         with contextlib.suppress(ChildProcessError):  # a child of the broker

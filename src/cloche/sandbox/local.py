@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from cloche.linux import descriptors
 from cloche.sandbox import (
     cgroups,
     wire,
@@ -149,9 +150,9 @@ class LocalEngine(Engine):
         _check(sandbox, command, extra)
         groups = cgroups.create_for_sandbox(sandbox.limits)
         request = wire.Request(sandbox, command, tuple(extra), groups)
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours, theirs = descriptors.socket_pair()
         with contextlib.ExitStack() as opened:
-            opened.enter_context(theirs)
+            opened.callback(descriptors.close, theirs)
             null = os.open(os.devnull, os.O_RDWR)
             opened.callback(os.close, null)
             packed = wire.pack(request)

@@ -42,7 +42,8 @@ def enter() -> bool:
     if processes.has_threads():
         raise HostError(
             "a process with threads cannot enter the user namespace that an ordinary user needs; "
-            "cloche.broker has engines and workers for it"
+            "open the session before it starts threads, or let the calls run in "
+            "cloche.broker.executor.Workers (docs/api.md)"
         )
     uid, gid = os.getuid(), os.getgid()
     name = _user_name(uid)

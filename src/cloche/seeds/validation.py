@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cloche.linux import descriptors
 from cloche.sandbox.base import Command, Engine, Sandbox
 from cloche.sandbox.copying import collect
 from cloche.sandbox.errors import ProgramError
@@ -40,7 +41,7 @@ def portage_of(engine: Engine, tree: Path, name: str) -> str:
 
 def _run(engine: Engine, tree: Path, name: str, words: tuple[str, ...]) -> tuple[str, str]:
     """What a command in the tree says on its standard output if it ends well, and its errors."""
-    streams = [os.pipe2(os.O_CLOEXEC) for _ in range(2)]
+    streams = [descriptors.pipe() for _ in range(2)]
     (out, out_end), (err, err_end) = streams
     try:
         process = engine.start(
@@ -53,7 +54,7 @@ def _run(engine: Engine, tree: Path, name: str, words: tuple[str, ...]) -> tuple
         raise _unfit(name, f"{words[0]} does not run in it") from error
     finally:
         for end in (out_end, err_end):
-            os.close(end)
+            descriptors.close(end)
     with open(out, "rb"), open(err, "rb"):
         try:
             told, failed = collect((out, err), _MOST)

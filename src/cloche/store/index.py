@@ -14,15 +14,17 @@ a lost deletion would bring back the row of a removed tree, so `strike` waits fo
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from weakref import WeakSet
 
-from cloche.errors import ClocheError
-from cloche.store.errors import DamagedIndexError
+from cloche.errors import ClocheError, Exit
+from cloche.store.errors import DamagedIndexError, StoreError
 from cloche.store.layout import checked
 from cloche.store.records import Action, Blob, Intent, Pin, Tree
 from cloche.store.schema import settle
@@ -33,6 +35,7 @@ _ADD_BLOB = "INSERT OR REPLACE INTO blobs VALUES (?, ?, ?, ?)"
 _DAMAGE = (sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _KEEP_DURATIONS = 20  # per kind and name; enough for a median
 _BUSY_SECONDS = 60.0
+_open: WeakSet[Index] = WeakSet()  # of this process, and of those that it was forked from
 
 
 class Index:
@@ -44,7 +47,9 @@ class Index:
         ``new`` says that the store holds nothing, so that an index without tables is no loss.
         Raises `DamagedIndexError`, and `StoreError` for a newer one.
         """
+        _refuse_fork(path)
         self._path = path
+        self._pid = os.getpid()
         self._lock = threading.RLock()
         self._db = sqlite3.connect(
             path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
@@ -59,6 +64,7 @@ class Index:
         except BaseException:
             self._db.close()
             raise
+        _open.add(self)
 
     @contextmanager
     def _damage_named(self) -> Iterator[None]:
@@ -94,6 +100,7 @@ class Index:
         """Close the connection; the index must not be used any more."""
         with self._lock:
             self._db.close()
+        _open.discard(self)
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
@@ -352,6 +359,23 @@ class Index:
         if not whole:
             raise DamagedIndexError(self._path, f"{where}: not what cloche writes there")
         return value
+
+
+def _refuse_fork(path: Path) -> None:
+    """Refuse an index that was open when this process was forked.
+
+    SQLite notes the locks of a process in its memory. A fork has the notes and not the locks
+    (fcntl(2)), so it waits for ever, or loses what it writes. Raises `StoreError`.
+    """
+    inherited = [other._path for other in list(_open) if other._pid != os.getpid()]
+    for other in filter(Path.exists, inherited):
+        if path.exists() and other.samefile(path):
+            raise StoreError(
+                "a process that was forked from one with this store open cannot open it",
+                where=path.parent,
+                todo='start processes by "spawn" or "forkserver" (multiprocessing)',
+                status=Exit.HOST,
+            )
 
 
 def _tree_row(tree: Tree) -> tuple[object, ...]:

@@ -250,9 +250,10 @@ class Store(Place):
         return found[0] if found and found[0].path.is_file() else None
 
     def add_blob(self, source: Path, label: str) -> Blob:
-        """Take the content of the file ``source``, whoever owns it, and remove that.
+        """Move the file ``source`` into the store: ``source`` is removed.
 
-        Raises OSError where it is not a regular file.
+        To keep it, give a copy. It may belong to another user of the store's. Raises OSError where
+        it is not a regular file.
         """
         with self.workspace("blob") as room:
             mine, digest = room / "blob", hashlib.sha256()

@@ -15,7 +15,8 @@ import msgspec
 
 from cloche.decoding import NOT_DECODABLE
 from cloche.layers import SOURCE_DATE_EPOCH
-from cloche.records.logs import hold_for_writing
+from cloche.linux import descriptors
+from cloche.records.logs import held_for_writing
 from cloche.sandbox.base import Bind, Command, Ended, Engine, Limits, Process, Sandbox
 from cloche.sandbox.copying import Outlet, written_to
 from cloche.tasks.errors import (
@@ -146,16 +147,16 @@ def call(
     messages: list[Message] = []
     with contextlib.ExitStack() as stack:
         log = stack.enter_context(wanted.log.open("ab"))
-        hold_for_writing(log)
+        stack.enter_context(held_for_writing(log))
         outlet = stack.enter_context(written_to(log, LONGEST_LOG))
-        reader, writer = os.pipe2(os.O_CLOEXEC)
+        reader, writer = descriptors.pipe()
         listener = threading.Thread(target=_listen, args=(reader, messages, on_event), daemon=True)
         try:
             process = engine.start(
                 sandbox, command, stdout=outlet.writer, stderr=outlet.writer, fds={3: writer}
             )
         finally:
-            os.close(writer)
+            descriptors.close(writer)
             outlet.given()
             listener.start()
         running.add(process, wanted.package)

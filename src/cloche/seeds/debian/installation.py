@@ -6,11 +6,11 @@ upper, which is then merged into the tree, so that a seed is one layer.
 
 from __future__ import annotations
 
-import os
 from importlib.resources import as_file, files
 from pathlib import Path
 
 from cloche.layers import capture, flatten
+from cloche.linux import descriptors
 from cloche.sandbox.base import Bind, Command, Ended, Engine, Limits, Sandbox
 from cloche.sandbox.copying import lines
 from cloche.seeds.arch import Arch
@@ -92,12 +92,12 @@ def _merge(tree: Path, upper: Path) -> None:
 
 def _run(engine: Engine, sandbox: Sandbox, command: Command, log: Path, report: Report) -> Ended:
     """Run the command, its words into the log, its steps to ``report``."""
-    reading, writing = os.pipe2(os.O_CLOEXEC)
+    reading, writing = descriptors.pipe()
     with open(reading, "rb") as words, log.open("ab") as kept:
         try:
             process = engine.start(sandbox, command, stdout=writing, stderr=writing)
         finally:
-            os.close(writing)
+            descriptors.close(writing)
         try:
             for line in lines(words.fileno()):
                 kept.write(line)
