@@ -21,7 +21,7 @@ from broker_ground import ENV, Ground
 from checking import run_checks
 
 from cloche.broker.calls import verify
-from cloche.broker.engine import BrokeredEngine
+from cloche.broker.engine import RestartingEngine
 from cloche.broker.executor import Workers
 from cloche.sandbox.base import Command, Sandbox
 
@@ -50,7 +50,7 @@ def children(pid: int) -> list[int]:
 
 
 def be_a_client(g: Ground) -> None:
-    engine, workers = BrokeredEngine(), Workers(1)
+    engine, workers = RestartingEngine(), Workers(1)
     command = Command(("/bin/sh", "-c", "setsid sleep 74005 & sleep 74005"), ENV)
     for _ in range(2):
         engine.start(Sandbox((g.root,), upper=g.fresh()), command)

@@ -20,14 +20,14 @@ from broker_ground import ENV, Ground, begun, raises, settled, still_there
 from sandbox_ground import gone
 
 from cloche.broker import open_engine
-from cloche.broker.engine import BrokeredEngine
+from cloche.broker.engine import RestartingEngine
 from cloche.engines.choice import make_engine
 from cloche.sandbox import userns
 from cloche.sandbox.base import Bind, Command, Ended, Sandbox
 from cloche.sandbox.errors import HostError, LauncherError
 
 
-def shell(engine: BrokeredEngine, g: Ground, script: str) -> tuple[Ended, bytes]:
+def shell(engine: RestartingEngine, g: Ground, script: str) -> tuple[Ended, bytes]:
     """Run a script; give how it ended and what it wrote."""
     reader, writer = os.pipe2(os.O_CLOEXEC)
     with open(reader, "rb") as stream:
@@ -44,7 +44,7 @@ def shell(engine: BrokeredEngine, g: Ground, script: str) -> tuple[Ended, bytes]
 
 def check_a_process_with_threads_gets_a_brokered_engine(g: Ground) -> None:
     with open_engine() as engine:
-        assert isinstance(engine, BrokeredEngine)
+        assert engine._broker is not None
         assert engine.name == "native"
         assert engine.nature.shares_kernel
     raises(RuntimeError, lambda: make_engine("native"))
@@ -53,7 +53,7 @@ def check_a_process_with_threads_gets_a_brokered_engine(g: Ground) -> None:
 
 
 def check_four_threads_start_at_once(g: Ground) -> None:
-    with BrokeredEngine() as engine, ThreadPoolExecutor(4) as threads:
+    with RestartingEngine() as engine, ThreadPoolExecutor(4) as threads:
         together = threading.Barrier(4)
 
         def work(number: int) -> None:
@@ -69,7 +69,7 @@ def check_four_threads_start_at_once(g: Ground) -> None:
 
 def check_an_asyncio_program_builds_beside_other_work(g: Ground) -> None:
     async def program() -> list[object]:
-        engine = await asyncio.to_thread(BrokeredEngine)
+        engine = await asyncio.to_thread(RestartingEngine)
         try:
             beside = await asyncio.create_subprocess_exec("sleep", "0.1")
             return await asyncio.gather(
@@ -88,7 +88,7 @@ def check_what_is_written_and_bound_is_the_callers(g: Ground) -> None:
     upper, shown = g.fresh(), g.fresh()
     sandbox = Sandbox((g.root,), upper=upper, binds=(Bind(shown, "/shown", True),))
     command = Command(("/bin/sh", "-c", "echo a >/made; echo b >/shown/b; cat <&7 >&7"), ENV)
-    with BrokeredEngine() as engine:
+    with RestartingEngine() as engine:
         memory = os.memfd_create("given")
         ended = engine.start(sandbox, command, fds={7: memory}).wait()
         os.close(memory)
@@ -99,7 +99,7 @@ def check_what_is_written_and_bound_is_the_callers(g: Ground) -> None:
 
 
 def check_a_killed_broker_is_an_error_of_the_steps_in_work(g: Ground) -> None:
-    with BrokeredEngine() as engine, ThreadPoolExecutor(2) as threads:
+    with RestartingEngine() as engine, ThreadPoolExecutor(2) as threads:
         first = engine._engine.launcher.pid
         command = Command(("/bin/sh", "-c", "setsid sleep 74001 & sleep 74001"), ENV)
         steps = [engine.start(Sandbox((g.root,)), command) for _ in range(2)]
@@ -118,7 +118,7 @@ def check_a_killed_broker_is_an_error_of_the_steps_in_work(g: Ground) -> None:
 
 def check_a_start_does_not_hide_that_the_broker_died(g: Ground) -> None:
     """The next start clears up, but what ran until then has ended by the broker's death."""
-    with BrokeredEngine() as engine, ThreadPoolExecutor(2) as threads:
+    with RestartingEngine() as engine, ThreadPoolExecutor(2) as threads:
         for _ in range(3):
             step = engine.start(Sandbox((g.root,)), Command(("sleep", "74006"), ENV))
             waits = [threads.submit(step.wait) for _ in range(2)]
@@ -128,8 +128,27 @@ def check_a_start_does_not_hide_that_the_broker_died(g: Ground) -> None:
         assert gone("74006")
 
 
+def check_closing_does_not_wait_for_forks(g: Ground) -> None:
+    engine = RestartingEngine()
+    process = engine.start(Sandbox((g.root,)), Command(("sleep", "74009"), ENV))
+    fork = os.fork()  # has copies of all sockets
+    if fork == 0:
+        time.sleep(60)
+        os._exit(0)
+    try:
+        began = time.monotonic()
+        engine.close()
+        assert time.monotonic() - began < 20
+        ended = process.wait()
+        assert ended is not None
+        assert ended.killed
+    finally:
+        os.kill(fork, signal.SIGKILL)
+        os.waitpid(fork, 0)
+
+
 def check_a_killed_launcher_is_replaced(g: Ground) -> None:
-    with BrokeredEngine() as engine:
+    with RestartingEngine() as engine:
         process = engine.start(Sandbox((g.root,)), Command(("sleep", "74002"), ENV))
         os.kill(engine._engine.launcher.pid, signal.SIGKILL)
         raises(LauncherError, lambda: process.wait(10))
@@ -138,7 +157,7 @@ def check_a_killed_launcher_is_replaced(g: Ground) -> None:
 
 
 def check_killing_a_step_is_no_error_of_the_broker(g: Ground) -> None:
-    with BrokeredEngine() as engine:
+    with RestartingEngine() as engine:
         process = engine.start(Sandbox((g.root,)), Command(("sleep", "74003"), ENV))
         assert process.wait(0.05) is None
         process.kill()
@@ -151,19 +170,19 @@ def check_killing_a_step_is_no_error_of_the_broker(g: Ground) -> None:
 def check_engines_of_other_tools_are_brokered(g: Ground) -> None:
     tools = {"bwrap": "bwrap", "oci": "crun", "chroot": "sh"}
     for name in (name for name, tool in tools.items() if shutil.which(tool)):
-        with BrokeredEngine(name) as engine:
+        with RestartingEngine(name) as engine:
             assert shell(engine, g, "exit 3")[0].status == 3
 
 
 def check_descriptors_do_not_leak(g: Ground) -> None:
-    def held(engine: BrokeredEngine) -> list[int]:
+    def held(engine: RestartingEngine) -> list[int]:
         processes = (os.getpid(), engine._broker.pid, engine._engine.launcher.pid)
         if os.geteuid() != 0:  # what is uid 0 in there has more rights than this process
             processes = processes[:1]
         return [len(os.listdir(f"/proc/{pid}/fd")) for pid in processes]
 
     outside = len(os.listdir("/proc/self/fd"))
-    with BrokeredEngine() as engine:
+    with RestartingEngine() as engine:
         shell(engine, g, "true")
         time.sleep(0.2)  # the launcher has a spare sandbox by then
         before = held(engine)
@@ -177,7 +196,7 @@ def check_descriptors_do_not_leak(g: Ground) -> None:
     assert len(os.listdir("/proc/self/fd")) == outside
 
 
-def shell_again(engine: BrokeredEngine, g: Ground) -> None:
+def shell_again(engine: RestartingEngine, g: Ground) -> None:
     """Start something when the broker has just been killed: the start may notice it first."""
     try:
         shell(engine, g, "true")
@@ -186,7 +205,7 @@ def shell_again(engine: BrokeredEngine, g: Ground) -> None:
 
 
 def check_closing_leaves_no_process(g: Ground) -> None:
-    with BrokeredEngine() as engine:
+    with RestartingEngine() as engine:
         process = engine.start(Sandbox((g.root,)), Command(("sleep", "74004"), ENV))
         pids = [engine._broker.pid, engine._engine.launcher.pid, *begun("74004", 1)]
     assert len(pids) >= 3

@@ -18,6 +18,7 @@ import random
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from pathlib import Path
 
 from sandbox_ground import ENV
 
-from cloche.broker.engine import BrokeredEngine
+from cloche.broker.engine import RestartingEngine
 from cloche.broker.errors import BrokerError
 from cloche.linux import processes
 from cloche.sandbox import userns
@@ -71,7 +72,9 @@ def work(
 ) -> None:
     """Be a program with an engine: start sandboxes until something ends this."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    kind = BrokeredEngine if brokered else NativeEngine
+    if brokered:  # which an engine is where its process has threads
+        threading.Thread(target=time.sleep, args=(1e6,), daemon=True).start()
+    kind = RestartingEngine if brokered else NativeEngine
     expected = (SandboxError, BrokerError, KeyboardInterrupt)
     with contextlib.suppress(*expected), kind() as engine:
         for _ in range(chosen.randint(4, 16)):

@@ -15,6 +15,7 @@ from typing import Any
 from cloche.broker.errors import BrokerError
 from cloche.broker.messages import Answer, Called, EncodedCall, Failed, Returned, decode
 from cloche.errors import ClocheError
+from cloche.linux import descriptors
 from cloche.sandbox import wire
 from cloche.sandbox.base import Nature
 from cloche.sandbox.launcher import Launcher, readable
@@ -31,7 +32,7 @@ class Broker:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._socket, theirs = descriptors.socket_pair()
         own = os.pidfd_open(os.getpid())
         places = [os.path.abspath(place) for place in sys.path if place]  # noqa: PTH100
         flags = ["-I", *(["-B"] if sys.dont_write_bytecode else [])]
@@ -50,7 +51,7 @@ class Broker:
             self._socket.close()
             raise
         finally:
-            theirs.close()
+            descriptors.close(theirs)
             os.close(own)
 
     @property
@@ -77,8 +78,8 @@ class Broker:
 
     def close(self) -> None:
         """End it and all its children. May be called twice."""
-        with self._lock:
-            self._socket.close()
+        with self._lock, contextlib.suppress(OSError), self._socket as ours:
+            ours.shutdown(socket.SHUT_RDWR)  # forks of this process may have copies of it
         self._process.wait()
 
     def _ask(self, request: dict[str, Any]) -> tuple[dict[str, Any], list[int]]:

@@ -1,28 +1,35 @@
-"""An engine for programs with threads, which outlives the death of its broker."""
+"""An engine that outlives the death of its launcher."""
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-from cloche.broker.client import Broker
 from cloche.engines import choice
+from cloche.linux import processes
 from cloche.sandbox.base import Command, Engine, Sandbox
 from cloche.sandbox.errors import LauncherError
 from cloche.sandbox.local import LocalEngine, LocalProcess
 
+if TYPE_CHECKING:
+    from cloche.broker.client import Broker
+
 _SOON = 1.0  # seconds within which a dead broker's launcher ends as well
 
 
-class BrokeredEngine(Engine):
-    """An engine whose launcher is a broker's child. Safe to use from several threads.
+class RestartingEngine(Engine):
+    """An engine for any process. Safe to use from several threads.
 
-    When the broker or the launcher dies, running commands raise LauncherError, and the next start
-    makes new ones. The engine belongs to the process that made it, not to forks of it.
+    Its launcher is a child of this process where that can fork one (uid 0, also of a user
+    namespace, without threads), which is faster; else of a broker. When the launcher or the broker
+    dies, running commands raise LauncherError, and the next start makes new ones. The engine
+    belongs to the process that made it, not to forks of it.
     """
 
     def __init__(self, name: str = choice.DEFAULT) -> None:
-        """Start a broker. Raises ClocheError."""
+        """Start a launcher. Raises ClocheError."""
         choice.nature_of(name)
         self._wanted = name
         self._lock = threading.Lock()
@@ -45,7 +52,7 @@ class BrokeredEngine(Engine):
         with self._lock:
             if self._closed:
                 raise LauncherError(self._engine.launcher.pid)
-            if self._broker.has_ended() or self._engine.launcher.has_ended():
+            if self._has_ended():
                 self._engine.launcher.has_ended(_SOON)  # what runs ends by that, not by the closing
                 self._close()
                 self._broker, self._engine = self._open()
@@ -58,7 +65,15 @@ class BrokeredEngine(Engine):
             self._closed = True
             self._close()
 
-    def _open(self) -> tuple[Broker, LocalEngine]:
+    def _has_ended(self) -> bool:
+        broker_ended = self._broker is not None and self._broker.has_ended()
+        return broker_ended or self._engine.launcher.has_ended()
+
+    def _open(self) -> tuple[Broker | None, LocalEngine]:
+        if os.geteuid() == 0 and not processes.has_threads():
+            return None, choice.make_engine(self._wanted)
+        from cloche.broker.client import Broker  # the command line need not load it
+
         broker = Broker()
         try:
             return broker, broker.engine(self._wanted)
@@ -68,4 +83,5 @@ class BrokeredEngine(Engine):
 
     def _close(self) -> None:
         self._engine.close()
-        self._broker.close()
+        if self._broker is not None:
+            self._broker.close()

@@ -74,16 +74,24 @@ def encode_call(
     """Encode a call.
 
     Raises ValueError for a function that is not in the table, TypeError for arguments that do not
-    fit or cannot be encoded.
+    fit, are of a wrong type, or cannot be encoded.
     """
     name = f"{function.__module__}:{function.__qualname__}"
     if name not in CALLS:
         raise ValueError(f"{name} is not a function that workers call (cloche.broker.calls)")
     given = inspect.signature(function).bind(*args, **kwargs).arguments
     callbacks = {name: value for name, value in given.items() if callable(value)}
+    for callback in callbacks:
+        parameters_of(function, callback)
     arguments = {
         name: msgspec.Raw(encode(value)) for name, value in given.items() if name not in callbacks
     }
+    hints = typing.get_type_hints(function)
+    for argument, raw in arguments.items():
+        try:
+            decode(raw, hints[argument])
+        except msgspec.ValidationError as error:
+            raise TypeError(f"{argument} of {name}: {error}") from error
     return EncodedCall(encode(Call(name, arguments, tuple(callbacks))), function, callbacks)
 
 
@@ -116,5 +124,8 @@ def _plain(value: Any) -> Any:
 
 def _typed(kind: type, value: Any) -> Any:
     if issubclass(kind, PurePath):
-        return kind(os.fsdecode(value))
+        path = kind(os.fsdecode(value))
+        if not path.is_absolute():
+            raise TypeError(f"{path} is not an absolute path")
+        return path
     raise TypeError(f"a {kind.__name__} cannot come from another process")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import importlib
 
 from cloche.errors import ClocheError
-from cloche.sandbox.base import Engine, Nature
-from cloche.sandbox.local import open_local
+from cloche.sandbox.base import Nature
+from cloche.sandbox.local import LocalEngine, open_local
 from cloche.sandbox.runtime import Runtime
 
 DEFAULT = "native"
@@ -23,7 +23,7 @@ _RUNTIMES = {
 NAMES = tuple(_RUNTIMES)
 
 
-def make_engine(name: str, *, provide: bool = True) -> Engine:
+def make_engine(name: str, *, provide: bool = True) -> LocalEngine:
     """Make an engine in a process without threads; `cloche.broker.open_engine` works in any.
 
     ``name`` may choose one of several tools after a colon: ``oci:runc``. With ``provide``, what the
