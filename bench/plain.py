@@ -11,7 +11,7 @@ from bench.place import BenchError, Place, Ran, run
 from cloche.building.context import BuildContext
 from cloche.plan.depgraph import Depgraph
 from cloche.portage.etc import write_tree
-from cloche.session.opened import Choices
+from cloche.session.choices import Choices
 from cloche.session.session import open_session
 from cloche.tasks import distfiles
 

@@ -88,6 +88,14 @@ class User:
             assert done.returncode == 0, f"{done.args}\n{done.stdout}\n{done.stderr}"
         return done
 
+    def run_python(self, program: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+        """Run a Python program that uses cloche as a library, with its source as ``-c``."""
+        path = (f"PYTHONPATH={self.environment(None)['PYTHONPATH']}", f"PATH={os.environ['PATH']}")
+        command = [*self.as_user(), "env", *path, self.python, "-B", "-c", program]
+        return subprocess.run(
+            command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+        )
+
     def start(self, *arguments: str | Path, cwd: Path, **more: object) -> subprocess.Popen[str]:
         """Start ``cloche ARGUMENTS`` and do not wait for it."""
         return subprocess.Popen(  # type: ignore[call-overload, no-any-return]

@@ -39,6 +39,7 @@ STATUSES = {
         sandbox.LauncherError sandbox.SandboxError store.DamagedIndexError
         store.StoreBusyError vm.NoKernelError
     """,
+    Exit.INTERRUPTED: "session.CallStoppedError",
 }
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cloche.building.context import BuildContext, Elsewhere, Inputs, Policy
+from cloche.building.context import BuildContext, Inputs, Policy, RunTask
 from cloche.building.livepins import Live
 from cloche.config.errors import Origin
 from cloche.config.project import Project, SeedSpec, load_project
@@ -114,7 +114,7 @@ def project(directory: Path, more: str = "") -> Project:
 
 
 def context(
-    store: Store, elsewhere: Elsewhere | None = None, policy: Policy | None = None, **inputs: Any
+    store: Store, elsewhere: RunTask | None = None, policy: Policy | None = None, **inputs: Any
 ) -> BuildContext:
     """What a build shares, over a seed of one file; it has no engine: ``elsewhere`` does tasks."""
     seed = stored(store, "seed", "seed", **{"etc/seed": "the seed"})

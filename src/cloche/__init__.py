@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from cloche.errors import ClocheError
-    from cloche.session.opened import Choices
+    from cloche.session.choices import Choices
     from cloche.session.session import Session, open_session
 
 __version__ = "0.1.0"

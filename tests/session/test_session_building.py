@@ -9,7 +9,7 @@ from tests import values
 
 from cloche.building.context import Policy
 from cloche.session.building import DEFAULT_PHASE_SECONDS, policy_of
-from cloche.session.opened import Choices
+from cloche.session.choices import Choices
 
 CHOSEN = Choices()
 

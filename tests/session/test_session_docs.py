@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -22,10 +20,7 @@ def test_the_examples_run(seeded: Store, fresh: Callable[[Store], Store]) -> Non
     place = project(store, tiny.PROJECT)
     room = place.parent
     (room / "store").symlink_to(store.path)
-    user = store.user
-    command = [*user.as_user(), "env", f"PYTHONPATH={user.environment(None)['PYTHONPATH']}",
-               f"PATH={os.environ['PATH']}", user.python, "-B", "-c", program]  # fmt: skip
-    done = subprocess.run(command, cwd=room, capture_output=True, text=True, check=False)
+    done = store.user.run_python(program, room)
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = done.stdout.splitlines()
     assert first == "['build', 'perhaps']"

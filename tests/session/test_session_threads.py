@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Callable
 
 import pytest
@@ -43,10 +41,7 @@ def test_two_threads_build_one_machine(seeded: Store, fresh: Callable[[Store], S
     store = fresh(seeded)
     room = project(store, tiny.PROJECT).parent
     (room / "store").symlink_to(store.path)
-    user = store.user
-    command = [*user.as_user(), "env", f"PYTHONPATH={user.environment(None)['PYTHONPATH']}",
-               f"PATH={os.environ['PATH']}", user.python, "-B", "-c", PROGRAM]  # fmt: skip
-    done = subprocess.run(command, cwd=room, capture_output=True, text=True, check=False)
+    done = store.user.run_python(PROGRAM, room)
     assert done.returncode == 0, done.stdout + done.stderr
     number = len(tiny.PACKAGES)
     assert done.stdout.split() == [str(number), str(number), "2"]

@@ -18,6 +18,7 @@ from cloche.broker.errors import data_of
 from cloche.errors import Exit
 from cloche.records.events import Bus, Event, Note, encode_event
 from cloche.store import Outcome, Store
+from cloche.store.errors import StoreBusyError
 from cloche.tasks.elsewhere import Answer, Elsewhere, Place
 from cloche.tasks.errors import StepError
 from cloche.tasks.task import Task, decode_task
@@ -101,6 +102,43 @@ def test_an_executor_whose_process_dies_fails_the_step_with_the_status_of_the_ho
     with ProcessPoolExecutor(1) as pool, pytest.raises(StepError, match="executor has ended") as e:
         Elsewhere(Dying(pool), PLACE)(BUILD, worker)
     assert e.value.status == Exit.HOST
+
+
+def test_an_executor_that_takes_nothing_fails_the_step(worker: Worker) -> None:
+    pool = ThreadPoolExecutor(1)
+    pool.shutdown()
+    with pytest.raises(StepError, match="executor failed: cannot schedule") as caught:
+        Elsewhere(pool, PLACE)(BUILD, worker)
+    assert caught.value.status == Exit.HOST
+
+
+@dataclass
+class Raising:
+    """An executor whose future ends in an error."""
+
+    error: Exception
+
+    def submit(
+        self, fn: Callable[[bytes, Place], bytes], /, text: bytes, place: Place
+    ) -> Future[bytes]:
+        future: Future[bytes] = Future()
+        future.set_exception(self.error)
+        return future
+
+
+@pytest.mark.parametrize("kind", [KeyError, TimeoutError, OSError])
+def test_an_error_of_the_executors_own_fails_the_step(
+    worker: Worker, kind: type[Exception]
+) -> None:
+    with pytest.raises(StepError, match=r"executor failed: .*lost") as caught:
+        Elsewhere(Raising(kind("lost")), PLACE)(BUILD, worker)
+    assert caught.value.status == Exit.HOST
+
+
+def test_an_error_with_a_known_cause_stays_what_it_is(worker: Worker) -> None:
+    busy = StoreBusyError(Path("/store"), exclusive=True, holders=())
+    with pytest.raises(StoreBusyError):
+        Elsewhere(Raising(busy), PLACE)(BUILD, worker)
 
 
 class Silent:

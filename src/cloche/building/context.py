@@ -137,7 +137,8 @@ class Policy:
     mirrors: str | None = None  # the text of /etc/portage/mirrors for fetching; None: the seed's
 
 
-Elsewhere = Callable[[Task, Worker], Outcome]
+RunTask = Callable[[Task, Worker], Outcome]
+"""As `cloche.tasks.run.run`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +154,7 @@ class BuildContext:
     policy: Policy
     live: Live
     proxies: Mapping[str, str] = field(default_factory=dict)
-    elsewhere: Elsewhere | None = None
+    elsewhere: RunTask | None = None
 
     def carry_out(self, task: Task) -> Outcome:
         """Run a package's task; its outputs are in the store when this returns."""

@@ -18,9 +18,10 @@ class MissingSeedError(ClocheError):
 
 
 class BuildError(ClocheError):
-    """Packages of a build failed; each of the ``errors`` was reported as an event.
+    """Packages of a build failed; ``errors`` says why, and each was reported as an event.
 
-    The status is `Exit.HOST` if all errors are faults of this host.
+    ``detail`` is the first error, in one line. The status is `Exit.HOST` if all errors are faults
+    of this host.
     """
 
     status = Exit.FAILED
@@ -31,9 +32,16 @@ class BuildError(ClocheError):
         super().__init__(
             f"{len(failed)} failed: {', '.join(failed)}{more}",
             todo=_first_look([each for each in errors if isinstance(each, StepError) and each.log]),
+            detail=_first_reason(errors),
             status=Exit.HOST if own == {Exit.HOST} else None,
         )
         self.errors = tuple(errors)
+
+
+def _first_reason(errors: Sequence[ClocheError]) -> str | None:
+    """The first error that is not of an interruption: where it happened, and what."""
+    real = [each for each in errors if not isinstance(each, StoppedError)]
+    return next((f"{e.where}: {e.what}" if e.where else e.what for e in real), None)
 
 
 def _first_look(steps: Sequence[StepError]) -> str | None:

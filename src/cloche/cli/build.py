@@ -29,7 +29,7 @@ from cloche.errors import ClocheError
 from cloche.output.deliver import check_outputs
 from cloche.records.events import Event
 from cloche.session.building import Result
-from cloche.session.opened import Choices
+from cloche.session.choices import Choices
 
 STRICT = "Hide the seed from builds, except for a named toolchain."
 
@@ -227,6 +227,7 @@ def _build(
             display.close()  # before anything else is written to its terminal
             if isinstance(error, BuildError):
                 _tell_failures(error)
+                error.detail = None  # is told
             raise
         logs = session.store.logs
     took = seconds(time.monotonic() - began)

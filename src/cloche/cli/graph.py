@@ -26,7 +26,7 @@ from cloche.plan.names import matching, nearest
 from cloche.plan.order import make_order, reduced
 from cloche.plan.select import between, declared, kept, turned, within
 from cloche.records.builds import unknown_package
-from cloche.session.opened import Choices
+from cloche.session.choices import Choices
 
 UNCUT = 1 << 30  # columns
 

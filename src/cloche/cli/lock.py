@@ -22,8 +22,8 @@ from cloche.config.project import Project, load_project
 from cloche.display.text import count, one_line, size
 from cloche.errors import Exit
 from cloche.records.events import Event, Fetched
+from cloche.session.choices import Choices
 from cloche.session.inputs import SeedOptions
-from cloche.session.opened import Choices
 
 
 @click.command(

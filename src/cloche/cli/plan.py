@@ -20,7 +20,7 @@ from cloche.display.theme import theme_of
 from cloche.plan.changes import changed_since, gone
 from cloche.plan.depgraph import Package
 from cloche.session.building import Preview
-from cloche.session.opened import Choices
+from cloche.session.choices import Choices
 
 
 @click.command(

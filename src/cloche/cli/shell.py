@@ -16,7 +16,7 @@ from cloche.config.project import load_project
 from cloche.display.text import one_line
 from cloche.sandbox.base import Command, Engine
 from cloche.sandbox.errors import ProgramError
-from cloche.session.opened import Choices
+from cloche.session.choices import Choices
 from cloche.tasks.guestcall import ENVIRONMENT
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, Exit
 from cloche.store.locks import hold, release
 
 MARKER = ".cloche"
@@ -16,7 +16,7 @@ BINPKGS = "binpkgs"
 
 
 def check_directory(directory: Path) -> None:
-    """See that there is a directory, or none yet. Raises ClocheError."""
+    """See that there is a directory to write to, or none yet. Raises ClocheError."""
     for place in (directory, *directory.parents):
         if os.path.lexists(place):
             if not place.is_dir():
@@ -24,6 +24,13 @@ def check_directory(directory: Path) -> None:
                     f"{place} is not a directory",
                     where=directory,
                     todo="choose a directory with --output",
+                )
+            if not os.access(place, os.W_OK | os.X_OK):
+                raise ClocheError(
+                    f"you may not write to {place}",
+                    where=directory,
+                    todo="choose a directory with --output",
+                    status=Exit.HOST,
                 )
             break
 

@@ -15,6 +15,7 @@ from cloche.building.context import BuildContext
 from cloche.building.stages import once, stage_failed
 from cloche.errors import is_full
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
+from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
 from cloche.plan.keys import layer_parts
 from cloche.records.logs import new_log
@@ -74,7 +75,8 @@ def write(done: Finished) -> Written:
     }
     outputs = once(context, "pack", make_key("stage4", parts), lambda: _tar(context, layers))
     target = done.directory / FORMAT
-    _place(context.store.blob(outputs["stage4"]).path, target)
+    with alone(done.directory):  # two threads of this process would use the same name aside
+        _place(context.store.blob(outputs["stage4"]).path, target)
     return Written(target, outputs["stage4"])
 
 

@@ -44,9 +44,9 @@ from cloche.records.events import Bus, Note
 from cloche.sandbox import cgroups
 from cloche.sandbox.base import Limits
 from cloche.seeds.stored import mirrors_now
-from cloche.session.opened import Choices, Opened
+from cloche.session.choices import Choices
+from cloche.session.opened import Opened
 from cloche.store import check_tree
-from cloche.tasks.guestcall import Running
 from cloche.tasks.jobserver import Jobserver
 from cloche.tasks.worker import Worker
 
@@ -101,9 +101,7 @@ def context_of(opened: Opened, machine: Machine, choices: Choices) -> BuildConte
     for layer in pinned.base:
         check_tree(store.tree(layer.id), check)
     policy = policy_of(project, machine, choices)
-    running = Running()
-    opened.runs.add(running)
-    worker = Worker(store, opened.engine, Bus(opened.sink), running, check=check)
+    worker = Worker(store, opened.engine, Bus(opened.sink), opened.running, check=check)
     if policy.limits.memory is not None and not cgroups.can_limit_memory():
         worker.bus(Note(text=NO_MEMORY_LIMIT, level="warning"))
     live = Live(("*/*",) if choices.live else machine.live, project.lock, locked=choices.locked)
@@ -189,9 +187,10 @@ def preview(opened: Opened, machine: Machine, choices: Choices) -> Preview:
     )
 
 
-def build(opened: Opened, machine: Machine, choices: Choices, output: Path | None) -> Result:
+def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str | None) -> Result:
     """Build a machine, or some of its packages. Raises `BuildError` when some failed."""
-    directory = output or opened.project.root / "out" / machine.name
+    default = opened.project.root / "out" / machine.name
+    directory = default if output is None else Path(output)
     check_outputs(machine, directory)
     context = context_of(opened, machine, choices)
     store, place = context.store, context.inputs.place

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from cloche.records.events import AnyEvent
 from cloche.session.building import Result
-from cloche.session.opened import Choices
+from cloche.session.choices import Choices
 from cloche.session.session import open_session
 
 

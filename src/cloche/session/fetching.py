@@ -16,7 +16,8 @@ from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
 from cloche.records.events import Note
 from cloche.session.building import context_of, prepare
-from cloche.session.opened import Choices, Opened
+from cloche.session.choices import Choices
+from cloche.session.opened import Opened
 from cloche.tasks import distfiles
 
 

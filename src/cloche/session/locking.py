@@ -12,7 +12,8 @@ from cloche.config.lock import LivePin, MachineLock
 from cloche.config.machine import Machine
 from cloche.errors import ClocheError
 from cloche.session.building import context_of, prepare
-from cloche.session.opened import Choices, Opened
+from cloche.session.choices import Choices
+from cloche.session.opened import Opened
 
 
 @dataclass(frozen=True, slots=True)

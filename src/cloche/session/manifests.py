@@ -12,7 +12,8 @@ from cloche.building.manifest import Manifest, manifests
 from cloche.config.errors import Origin, no_machines, unknown_name, unwritable
 from cloche.config.project import Project
 from cloche.session.building import context_of
-from cloche.session.opened import Choices, Opened
+from cloche.session.choices import Choices
+from cloche.session.opened import Opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,13 +37,34 @@ def open_store(path: Path, waiting: Callable[[str], None] | None = None) -> Iter
     """
     userns.enter()
     host.check_ids()
+    with sqlite_errors_named(path), Store.open(path, waiting=waiting) as store:
+        yield store
+
+
+@contextmanager
+def sqlite_errors_named(path: Path) -> Iterator[None]:
+    """Raise ClocheError for what SQLite raises in a block that uses the store in ``path``."""
     try:
-        with Store.open(path, waiting=waiting) as store:
-            yield store
+        yield
     except sqlite3.Error as error:  # on a full file system it raises many errors
         room = os.statvfs(path)
         full = room.f_bavail * room.f_frsize < LITTLE
         raise host_trouble(error, str(path), full=full) from error
+
+
+@contextmanager
+def refusals_named(path: Path) -> Iterator[None]:
+    """Raise ClocheError for what SQLite or the operating system refuses in a block.
+
+    A `BrokenPipeError` is the caller's: the reader of what a sink writes is gone.
+    """
+    try:
+        with sqlite_errors_named(path):
+            yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise host_trouble(error) from error
 
 
 def try_host(store: Store, engine: Engine) -> None:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloche.broker import open_engine
-from cloche.building.context import BuildContext, Elsewhere
+from cloche.building.context import RunTask
 from cloche.building.news import Item
 from cloche.building.packages import Builder
 from cloche.building.shells import Root
-from cloche.config.machine import Machine
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.records.events import Bus, Sink
 from cloche.session import building, fetching, inputs, locking
+from cloche.session.choices import Choices
 from cloche.session.manifests import WrongManifest, wrong_manifests
-from cloche.session.opened import Choices, Opened, nobody
-from cloche.session.opening import open_store, place_of_store, try_host
+from cloche.session.opened import Opened, nobody
+from cloche.session.opening import open_store, place_of_store, refusals_named, try_host
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,11 @@ class Session(Opened):
 
     ``sink`` hears what happens, from several threads, one event at a time. ``proxies`` are the
     variables http_proxy, https_proxy, ftp_proxy and no_proxy. ``elsewhere`` carries out the tasks
-    of packages in place of this process; see `cloche.tasks.elsewhere`. ``runs`` are what runs now.
+    of packages in place of this process; see `cloche.tasks.elsewhere`. ``ongoing`` are the calls
+    that run now.
 
-    A machine is named by its name in the project. All methods may be called from several threads.
+    A machine is named by its name in the project. All methods may be called from several threads,
+    and raise ClocheError when the session is closed.
     """
 
     def seed(
@@ -40,31 +42,37 @@ class Session(Opened):
         Raises `SeedError`, `ConfigError`.
         """
         spec = name if isinstance(name, SeedSpec) else inputs.declared_seed(self.project, name)
-        return inputs.make_seed(self.store, self.engine, self.project, spec, how)
+        with self._call():
+            return inputs.make_seed(self.store, self.engine, self.project, spec, how)
 
     def sync(self, name: str, how: inputs.SyncOptions = inputs.SyncOptions()) -> inputs.Synced:
         """Take a repository from where it is published, verified. Raises `TreeError`."""
-        return inputs.sync_repository(
-            self.store, self.project, inputs.declared_repository(self.project, name), how
-        )
+        spec = inputs.declared_repository(self.project, name)
+        with self._call():
+            return inputs.sync_repository(self.store, self.project, spec, how)
 
     def prepare(self, machine: str, choices: Choices = Choices()) -> Builder:
         """Pin a machine's inputs, resolve it with Portage, and plan. Raises `ClocheError`."""
         wanted = self.project.machine(machine)
-        return building.prepare(self.context(wanted, choices), self.project, wanted, choices)
+        with self._call() as opened:
+            context = building.context_of(opened, wanted, choices)
+            return building.prepare(context, self.project, wanted, choices)
 
     def plan(self, machine: str, choices: Choices = Choices()) -> building.Preview:
         """What a build would do; nothing is built. Raises `ClocheError`."""
-        return building.preview(self, self.project.machine(machine), choices)
+        with self._call() as opened:
+            return building.preview(opened, self.project.machine(machine), choices)
 
     def build(
-        self, machine: str, choices: Choices = Choices(), output: Path | None = None
+        self, machine: str, choices: Choices = Choices(), output: Path | str | None = None
     ) -> building.Result:
         """Build a machine and write its outputs to a directory, PROJECT/out/MACHINE without one.
 
-        Raises `BuildError` when packages failed; what was finished is kept.
+        Raises `BuildError` when packages failed, `CallStoppedError` when it was stopped; what was
+        finished is kept.
         """
-        return building.build(self, self.project.machine(machine), choices, output)
+        with self._call() as opened:
+            return building.build(opened, self.project.machine(machine), choices, output)
 
     def lock(
         self,
@@ -79,28 +87,37 @@ class Session(Opened):
         ``update`` takes the newest sources of live ebuilds. Raises `ClocheError`.
         """
         machine_ = self.project.machine(machine)
-        return locking.lock(self, machine_, choices, check=check, update=update)
+        with self._call() as opened:
+            return locking.lock(opened, machine_, choices, check=check, update=update)
 
     def fetch(self, machine: str, choices: Choices = Choices()) -> fetching.Fetch:
         """Bring in all that a machine needs, so that it can be built offline.
 
         The result lists what could not be fetched. Raises `ClocheError`.
         """
-        return fetching.fetch(self, self.project.machine(machine), choices)
+        with self._call() as opened:
+            return fetching.fetch(opened, self.project.machine(machine), choices)
 
+    @contextmanager
     def shell(
         self, machine: str, package: str | None = None, choices: Choices = Choices()
-    ) -> AbstractContextManager[Root]:
+    ) -> Iterator[Root]:
         """The root of a machine as it was built last, or the one in which a package is built.
 
         `Session.engine` starts commands in its ``sandbox``. Raises `ClocheError`.
         """
-        return building.shell(self, self.project.machine(machine), package, choices)
+        with ExitStack() as stack:
+            with self._call() as opened:
+                wanted = self.project.machine(machine)
+                root = stack.enter_context(building.shell(opened, wanted, package, choices))
+            yield root
 
     def news(self, machine: str) -> tuple[Item, ...]:
         """The news items (GLEP 42) that concern a machine as it was built last."""
-        context = self.context(self.project.machine(machine), Choices(offline=True))
-        return building.news_of(context, self.project.machine(machine))
+        wanted = self.project.machine(machine)
+        with self._call() as opened:
+            context = building.context_of(opened, wanted, Choices(offline=True))
+            return building.news_of(context, wanted)
 
     def manifests(
         self,
@@ -114,32 +131,40 @@ class Session(Opened):
 
         See `cloche.session.manifests.wrong_manifests`.
         """
-        return wrong_manifests(self, packages, machine, check=check, force=force)
-
-    def context(self, machine: Machine, choices: Choices) -> BuildContext:
-        """What the parts of a build share, with the machine's inputs pinned."""
-        return building.context_of(self, machine, choices)
+        found: Iterator[WrongManifest] | None = None
+        while True:
+            with self._call() as opened:  # not while the caller has one of them
+                found = found or wrong_manifests(
+                    opened, packages, machine, check=check, force=force
+                )
+                each = next(found, None)
+            if each is None:
+                return
+            yield each
 
     def stop(self) -> None:
-        """End all that runs: what is built fails, or ends as interrupted."""
-        for running in list(self.runs):
-            running.stop()
+        """End all calls that run now: they raise `CallStoppedError`, unless they are done."""
+        self.ongoing.stop()
 
     def stop_package(self, package: str) -> None:
         """End what runs for one package, by its id in the plan: it fails."""
-        for running in list(self.runs):
-            running.stop_package(package)
+        self.ongoing.stop_package(package)
+
+    @contextmanager
+    def _call(self) -> Iterator[Opened]:
+        with self.ongoing.call() as running, refusals_named(self.store.path):
+            yield replace(self, running=running)
 
 
 @contextmanager
 def open_session(
     project: Project | Path | str = ".",
     *,
-    store: Path | None = None,
+    store: Path | str | None = None,
     engine: str = "native",
     sink: Sink = nobody,
     proxies: Mapping[str, str] | None = None,
-    elsewhere: Elsewhere | None = None,
+    elsewhere: RunTask | None = None,
     waiting: Callable[[str], None] | None = None,
 ) -> Iterator[Session]:
     """Open a session for a project, or for the one around a directory.
@@ -149,11 +174,14 @@ def open_session(
     it, a store that another process has for itself alone is an error. An ordinary user's process
     enters a user namespace, for which it must not have threads yet; see `cloche.session.calls` for
     others. Raises `ClocheError`.
+
+    At the end, calls of other threads are stopped and waited for. What runs outside of a sandbox,
+    such as a download, is not stopped.
     """
     if not isinstance(project, Project):
         project = load_project(Path(project))
     with (
-        open_store(store or place_of_store(project), waiting) as opened,
+        open_store(Path(store or place_of_store(project)), waiting) as opened,
         open_engine(engine) as made,
     ):
         try_host(opened, made)
@@ -161,4 +189,4 @@ def open_session(
         try:
             yield session
         finally:
-            session.stop()
+            session.ongoing.close()

@@ -79,7 +79,11 @@ class Elsewhere:
         result comes back. Raises StepError.
         """
         task = msgspec.structs.replace(task, kept_as=None)
-        submitted = _Submitted(self.executor.submit(carry_out, encode_task(task), self.place))
+        try:
+            future = self.executor.submit(carry_out, encode_task(task), self.place)
+        except Exception as error:  # each executor has its own, for having ended
+            raise _executor_failed(task, error) from error
+        submitted = _Submitted(future)
         worker.running.add(submitted, task.package)
         try:
             text = submitted.result(task)
@@ -107,18 +111,27 @@ class _Submitted:
 
     def result(self, task: Task) -> bytes:
         """The encoded answer. Raises StepError if the task is stopped or its executor ends."""
-        step = "build" if isinstance(task, BuildTask) else "merge"
         while not self._stopped:
             try:
                 return self._future.result(_PATIENCE)
-            except TimeoutError:
-                if self._future.done():  # it is the task's own
-                    raise
-            except (BrokenExecutor, CancelledError) as error:
-                reason = f"its executor has ended: {error or type(error).__name__}"
-                if not self._stopped:
-                    raise StepError(task.package, step, reason, status=Exit.HOST) from error
-        raise StepError(task.package, step, "stopped")
+            except ClocheError:
+                raise
+            except (Exception, CancelledError) as error:
+                waiting = isinstance(error, TimeoutError) and not self._future.done()
+                if not waiting and not self._stopped:
+                    raise _executor_failed(task, error) from error
+        raise StepError(task.package, _step_of(task), "stopped")
+
+
+def _step_of(task: Task) -> str:
+    return "build" if isinstance(task, BuildTask) else "merge"
+
+
+def _executor_failed(task: Task, error: Exception) -> StepError:
+    """The error for whatever an executor raises besides a task's own."""
+    ended = isinstance(error, BrokenExecutor | CancelledError)
+    reason = f"its executor {'has ended' if ended else 'failed'}: {error or type(error).__name__}"
+    return StepError(task.package, _step_of(task), reason, status=Exit.HOST)
 
 
 _workers: dict[Place, Worker] = {}  # of this process, by what they work with
