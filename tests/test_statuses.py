@@ -13,10 +13,11 @@ import cloche
 from cloche.building.errors import BuildError
 from cloche.config.errors import unwritable
 from cloche.errors import ClocheError, Exit, host_trouble
+from cloche.errors import unwritable as unwritable_place
 from cloche.fetching.errors import bad_address, bad_keyring, no_gpg, unreachable
 from cloche.roots.errors import overlay_unavailable, read_only_root, too_many_layers
 from cloche.seeds.debian.bootstrap import step_failed
-from cloche.store.errors import not_a_store, too_new, unknown_object
+from cloche.store.errors import foreign_store, not_a_store, too_new, unknown_object
 from cloche.tasks.errors import StepError, StoppedError, missing_distfile, no_room
 from cloche.trees.errors import SyncProgramError, missing_program, missing_tree
 
@@ -87,6 +88,8 @@ PATH = Path("/x")
         (overlay_unavailable(OSError(19, "No such device"), 3), Exit.HOST),
         (too_many_layers(9999), Exit.HOST),
         (unwritable(PATH, "Read-only file system"), Exit.HOST),
+        (unwritable_place(PATH, OSError(30, "Read-only file system"), "x"), Exit.HOST),
+        (foreign_store(PATH, "larry"), Exit.HOST),
     ],
     ids=lambda value: value.what if isinstance(value, ClocheError) else value.name,
 )
@@ -114,6 +117,7 @@ def test_a_build_that_only_the_host_stopped_has_the_hosts_status() -> None:
     [
         ("tar: usr/lib/x: Cannot write: No space left on device", Exit.HOST),
         ("fatal: write error: Disk quota exceeded", Exit.HOST),
+        ("E: You don't have enough free space in /x/var/cache/apt/archives/.", Exit.HOST),
         ("E: Unable to locate package nothing", Exit.FAILED),
     ],
 )

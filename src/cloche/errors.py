@@ -105,7 +105,8 @@ def _restored(value: Any) -> Any:
 
 NO_ROOM = "free some space, or `cloche store gc`, or use another --store"
 FULL = (errno.ENOSPC, errno.EDQUOT)
-_FULL_WORDS = ("No space left on device", "Disk quota exceeded")  # strerror(3), in the C locale
+#: strerror(3), in the C locale, and apt(8)'s own words.
+_FULL_WORDS = ("No space left on device", "Disk quota exceeded", "You don't have enough free space")
 
 
 def is_full(error: BaseException) -> bool:
@@ -116,6 +117,15 @@ def is_full(error: BaseException) -> bool:
 def says_full(words: str) -> bool:
     """True if a program's output says that a file system is full."""
     return any(each in words for each in _FULL_WORDS)
+
+
+def unwritable(path: object, error: OSError, todo: str) -> ClocheError:
+    """A file or directory that the user named cannot be made or changed; ``todo`` is the advice.
+
+    Its advice for a full file system is always the same.
+    """
+    what = f"cannot be written: {error.strerror or error}"
+    return ClocheError(what, where=path, todo=NO_ROOM if is_full(error) else todo, status=Exit.HOST)
 
 
 def host_trouble(error: Exception, place: str | None = None, *, full: bool = False) -> ClocheError:
@@ -134,6 +144,8 @@ def host_trouble(error: Exception, place: str | None = None, *, full: bool = Fal
         todo = NO_ROOM
     elif isinstance(error, PermissionError):
         todo = "check its owner; a store belongs to a single user"
+    elif isinstance(error, OSError) and error.errno == errno.EROFS:
+        todo = "name a place that can be written"
     name = getattr(error, "filename", None)
     if isinstance(name, bytes):
         name = os.fsdecode(name)

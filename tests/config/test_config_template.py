@@ -9,6 +9,7 @@ import pytest
 from cloche.config.errors import ConfigError
 from cloche.config.project import load_project
 from cloche.config.template import init, template
+from cloche.errors import ClocheError, Exit
 from cloche.portage.cpv import split_cpv
 from cloche.portage.etc import portage_tree
 from cloche.portage.repository import load_repositories
@@ -54,5 +55,6 @@ def test_what_is_there_stays_untouched(tmp_path: Path, kind: str) -> None:
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ConfigError, match="cannot be written: Not a directory"):
+    with pytest.raises(ClocheError, match="cannot be written: Not a directory") as raised:
         init(tmp_path / "file" / "project")
+    assert raised.value.status is Exit.HOST

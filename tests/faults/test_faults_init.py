@@ -54,4 +54,6 @@ def test_from_nothing_to_a_shell(seeded: Store, fresh: Callable[[Store], Store])
 
 def test_where_nothing_can_be_written(ordinary_seeded: Store) -> None:
     done = ordinary_seeded.user.run("init", "/proc/machines", cwd=Path("/"))
-    assert "/proc/machines: cannot be written: " in said(done, 2)
+    line = said(done, 3)
+    assert "/proc/machines: cannot be written: " in line
+    assert "choose a directory that you may write to" in line

@@ -19,7 +19,7 @@ def test_root_is_refused_in_a_users_store_and_gives_back_what_it_left(
     store, root = fresh(ordinary_seeded), root_seeded.user
     for words in (["store", "usage"], ["store", "gc"], ["seed", "list"]):
         done = root.run("--store", store.path, *words)
-        assert done.returncode == 2, done.stderr
+        assert done.returncode == 3, done.stderr
         assert f"run cloche as {store.user.name}" in done.stderr
         assert done.stderr.count("\n") == 1
     assert foreign(store.path) == []

@@ -179,7 +179,7 @@ def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
 
 def test_the_store_of_somebody_else_is_left_alone(root_seeded: Store, ordinary: User) -> None:
     told = ordinary.run("--store", root_seeded.path, "store", "usage")
-    assert told.returncode == 2
+    assert told.returncode == 3
     assert told.stderr.splitlines() == [
         f"cloche: {root_seeded.path}: the store or its parent directory belongs to another user; "
         "only one user can use a store; run cloche as another user, or name a store of your own "

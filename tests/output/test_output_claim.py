@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.support import User
 
 from cloche.cli.main import cli
 from cloche.errors import ClocheError, Exit
@@ -58,6 +59,64 @@ def test_a_build_is_refused_before_it_begins(tmp_path: Path) -> None:
     done = CliRunner().invoke(cli, [*words, "/dev/null"])
     assert "/dev/null is not a directory" in str(done.exception)
     assert precious.read_text() == "precious"
+    done = CliRunner().invoke(cli, [*words, "/proc/x"])
+    assert str(done.exception) == (
+        "/proc/x: cannot be written: No such file or directory; "
+        "choose a directory that you may write to with --output"
+    )
+    assert not (tmp_path / "store").exists()
+
+
+def test_the_look_at_a_directory_leaves_nothing(tmp_path: Path) -> None:
+    claim.check_directory(tmp_path)
+    claim.check_directory(tmp_path / "a/b")
+    assert list(tmp_path.iterdir()) == []
+
+
+READ_ONLY = 'mount -t tmpfs none "$1" && mount -o remount,ro "$1" && shift && exec "$@"'
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(
+    ("words", "todo"),
+    [
+        (
+            ("build", "first", "-o", "RO/x"),
+            "choose a directory that you may write to with --output",
+        ),
+        (("--store", "RO/x", "plan", "first"), "name one of your own with --store"),
+        (("init", "RO/x"), "choose a directory that you may write to"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else "",
+)
+def test_a_read_only_mount_is_the_hosts_trouble_before_any_work(
+    root: User, tmp_path: Path, words: tuple[str, ...], todo: str
+) -> None:
+    project, mount, store = tmp_path / "p", tmp_path / "ro", tmp_path / "store"
+    root.run("init", project, check=True)
+    mount.mkdir()
+    prefix = ("unshare", "--mount", "sh", "-c", READ_ONLY, "sh", str(mount))
+    named = [word.replace("RO", str(mount)) for word in words]
+    done = root.run(*named, cwd=project, prefix=prefix, env={"CLOCHE_STORE": str(store)})
+    assert done.returncode == 3, done.stderr
+    assert f"{mount}/x: " in done.stderr
+    assert "cannot be written: Read-only file system; " in done.stderr
+    assert todo in done.stderr
+    assert not store.exists()
+
+
+@pytest.mark.real
+def test_what_a_user_may_not_do_is_the_hosts_trouble(ordinary: User, tmp_path: Path) -> None:
+    project = ordinary.home / tmp_path.name
+    ordinary.run("init", project, check=True)
+    for words in (("init", "/usr/foo"), ("--store", "/var/lib/foo", "plan", "first")):
+        done = ordinary.run(*words, cwd=project)
+        assert done.returncode == 3, done.stderr
+        assert f"{[word for word in words if word[0] == '/'][0]}: " in done.stderr
+    (project / "machines/first.toml").chmod(0)
+    done = ordinary.run("plan", "first", cwd=project)
+    assert done.returncode == 3, done.stderr
+    assert "machines/first.toml: cannot be read: Permission denied" in done.stderr
     assert not (tmp_path / "store").exists()
 
 

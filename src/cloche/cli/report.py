@@ -11,6 +11,7 @@ from cloche.cli.options import Options, opened_store
 from cloche.config.project import load_project
 from cloche.display import report as html
 from cloche.display.timeline import timeline
+from cloche.errors import unwritable
 from cloche.output.recall import recall
 from cloche.records.builds import wanted_record
 
@@ -68,6 +69,9 @@ def report(options: Options, machine: str, output: Path | None, build: str | Non
         )
         for name, each in known.items()
     }
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_text(html.page(timeline(events), about), encoding="utf-8")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(html.page(timeline(events), about), encoding="utf-8")
+    except OSError as error:
+        raise unwritable(target, error, "choose a file that you may write with --output") from error
     click.echo(str(target))

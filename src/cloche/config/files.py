@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloche.config.errors import ConfigError, Origin, unwritable
+from cloche.errors import Exit
 
 TEXT_LIMIT = 1 << 20  # bytes; machine files, make.conf and the like
 FILE_LIMIT = 16 << 20  # bytes; a patch or a saved kernel configuration may be large
@@ -44,7 +45,8 @@ def read_bytes(path: Path, root: Path, limit: int = FILE_LIMIT) -> bytes:
         descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOFOLLOW)
     except (OSError, RuntimeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "symbolic links in a circle"
-        raise ConfigError(origin, f"cannot be read: {reason}") from error
+        status = Exit.HOST if isinstance(error, PermissionError) else None
+        raise ConfigError(origin, f"cannot be read: {reason}", status=status) from error
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise ConfigError(origin, "not a regular file")
@@ -118,7 +120,9 @@ def names(directory: Path) -> list[str]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise ConfigError(Origin(directory), f"cannot be read: {error.strerror}") from error
+        status = Exit.HOST if isinstance(error, PermissionError) else None
+        what = f"cannot be read: {error.strerror}"
+        raise ConfigError(Origin(directory), what, status=status) from error
     for name in found:
         # Names appear in messages and in Portage's files, in which newlines are significant.
         if not name.isprintable():

@@ -7,6 +7,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from cloche.config.errors import ConfigError, Origin
+from cloche.errors import unwritable
 
 
 def _files(directory: Traversable, prefix: str = "") -> dict[str, bytes]:
@@ -31,7 +32,7 @@ def template() -> dict[str, bytes]:
 def init(directory: Path) -> tuple[str, ...]:
     """Write a new project into ``directory`` (new, or empty); return the names written.
 
-    Raises `ConfigError` before anything is written, `ConfigError` where writing fails.
+    Raises `ConfigError` before anything is written, `ClocheError` where writing fails.
     """
     try:
         taken = directory.is_symlink() or directory.exists()
@@ -48,6 +49,6 @@ def init(directory: Path) -> tuple[str, ...]:
             with open(path, "xb") as file:
                 file.write(content)
     except OSError as error:
-        reason = f"cannot be written: {error.strerror}"
-        raise ConfigError(Origin(Path(error.filename or directory)), reason) from error
+        todo = "choose a directory that you may write to"
+        raise unwritable(error.filename or directory, error, todo) from error
     return tuple(files)

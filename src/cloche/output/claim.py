@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cloche.errors import ClocheError, Exit
+from cloche.errors import ClocheError, unwritable
 from cloche.store.locks import hold, release
 
 MARKER = ".cloche"
 BINPKGS = "binpkgs"
+OTHER = "choose a directory that you may write to with --output"
 
 
 def check_directory(directory: Path) -> None:
-    """See that there is a directory to write to, or none yet. Raises ClocheError."""
+    """See that there is a directory to write to, or none yet and it can be made.
+
+    Makes and removes a name in what is there of it: a read-only mount or a pseudo file system shows
+    in no permission bits. Raises ClocheError.
+    """
     for place in (directory, *directory.parents):
         if os.path.lexists(place):
             if not place.is_dir():
@@ -25,13 +31,10 @@ def check_directory(directory: Path) -> None:
                     where=directory,
                     todo="choose a directory with --output",
                 )
-            if not os.access(place, os.W_OK | os.X_OK):
-                raise ClocheError(
-                    f"you may not write to {place}",
-                    where=directory,
-                    todo="choose a directory with --output",
-                    status=Exit.HOST,
-                )
+            try:
+                Path(tempfile.mkdtemp(prefix=".cloche-", dir=place)).rmdir()
+            except OSError as error:
+                raise unwritable(directory, error, OTHER) from error
             break
 
 

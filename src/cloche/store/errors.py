@@ -58,7 +58,7 @@ def too_new(path: Path, found: int, known: int) -> StoreError:
 def not_a_store(path: Path, found: str) -> StoreError:
     """The directory holds something else; ``found`` is one name that no store has."""
     return StoreError(
-        f"this is not a store of cloche (it holds {found!r})",
+        f"this is not a store of cloche (it holds “{found}”)",
         where=path,
         todo="name an empty or a new directory",
     )
@@ -71,6 +71,7 @@ def foreign_store(path: Path, owner: str) -> StoreError:
         where=path,
         todo=f"run cloche as {owner}, or name a store of your own with --store or "
         "$CLOCHE_STORE; `store adopt` (as root) gives a store to a user",
+        status=Exit.HOST,
     )
 
 

@@ -11,6 +11,7 @@ flock(2).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import tempfile
@@ -43,6 +44,7 @@ from cloche.store.sweep import discard, settle, sweep, take_away
 from cloche.store.tree import open_directory, remove_tree
 from cloche.store.unions import Union, unneeded
 
+UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)
 Waiting = Callable[[str], None]
 """Called once, with a sentence for the reader, before a lock is waited for."""
 
@@ -56,11 +58,14 @@ def occupy(path: Path, *, exclusive: bool, waiting: Waiting | None = None) -> in
         check_owner(path)
         make_store(path)
         return _locked(path, exclusive=exclusive, waiting=waiting)
-    except PermissionError as error:
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
         raise StoreError(
-            "you may not write to this store",
+            f"the store cannot be written: {error.strerror}",
             where=path,
             todo="name one of your own with --store or $CLOCHE_STORE",
+            status=Exit.HOST,
         ) from error
 
 

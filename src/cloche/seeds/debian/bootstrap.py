@@ -192,6 +192,8 @@ def judge(wanted: Bootstrap, status: int, log: Path) -> Exception:
     """Which error the words of a failed mmdebstrap stand for."""
     lines, mirror = tuple(last_lines(log)), wanted.mirror
     text = "\n".join(lines)
+    if says_full(text):  # apt then says "Failed to fetch" as well
+        return step_failed("mmdebstrap", status, log, text)
     if any(sign in line for line in lines for sign in _UNSIGNED):
         return SeedError(
             f"the index of {mirror.uri} is not signed by a key of {mirror.keyring}",
