@@ -12,6 +12,7 @@ help:  ## show this
 
 setup: $(VENV)/.installed  ## virtual environment and what the host needs
 	@scripts/host-packages run
+	@echo 'cloche is $(CURDIR)/$(BIN)/cloche. Next: export PATH="$(CURDIR)/$(BIN):$$PATH" && cloche init ~/machines'
 
 $(VENV)/.installed: pyproject.toml
 	@scripts/host-packages run

@@ -20,7 +20,8 @@ class Exit(IntEnum):
     ``FAILED``: the work did not succeed (a build, a download, a check); trying again, or fixing a
     package, may help. ``BAD_INPUT``: an option, file, name or pin is wrong, on every host.
     ``HOST``: this host cannot do it now: it lacks a program, permission, kernel feature or disk
-    space, or another process is in the way.
+    space, or another process is in the way. ``UNREAD``: the reader of the output went away before
+    its end, as in ``| head``; a shell shows the same of programs that SIGPIPE ended.
     """
 
     DONE = 0
@@ -28,6 +29,7 @@ class Exit(IntEnum):
     BAD_INPUT = 2
     HOST = 3
     INTERRUPTED = 130
+    UNREAD = 141
 
 
 class ClocheError(Exception):

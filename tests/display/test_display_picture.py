@@ -109,7 +109,7 @@ def test_the_command_tells_why_one_needs_another(drawn):
     assert "neither of hello and ncurses needs the other" in none.stderr
     unknown = drawn("workbench", "no-such-thing")
     assert unknown.returncode == 2
-    assert "no package matches `no-such-thing`" in unknown.stderr
+    assert "no package matches “no-such-thing”" in unknown.stderr
 
 
 @pytest.mark.real

@@ -81,7 +81,7 @@ def test_a_machine_without_seed_or_project_says_how_to_get_one(
 ) -> None:
     store, project = faulty
     line = said(store.user.run("--store", project / "empty", "build", "fine", cwd=project), 2)
-    assert "the seed `debian` is not in the store yet; run `cloche seed bootstrap debian`" in line
+    assert "the seed “debian” is not in the store yet; run `cloche seed bootstrap debian`" in line
     line = said(store.cloche("build", "fine", cwd=Path("/")), 2)
     assert "no cloche.toml here or in a directory above" in line
     assert "cloche init" in line

@@ -47,7 +47,7 @@ def test_queries_tell_what_is_in_a_machine(root_seeded: Store) -> None:
     for words in (("files", "no"), ("belongs", "/no"), ("uses", "no"), ("list", "-m", "no")):
         done = made.store.cloche("query", *words, cwd=made.project)
         assert (done.returncode, len(done.stderr.splitlines())) == (2, 1)
-        what = {"belongs": "no package owns `/no`", "uses": "no package has a USE flag `no`"}
+        what = {"belongs": "no package owns “/no”", "uses": "no package has a USE flag “no”"}
         assert what.get(words[0], "") in done.stderr
 
 

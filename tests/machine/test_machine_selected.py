@@ -69,4 +69,4 @@ def test_some_packages_several_machines_and_rebuilding(root_seeded: Store) -> No
         rf"differs from the earlier one, {found[1]}", built("odd", "--rebuild", "odd")
     )
     assert again
-    assert "no package matches `nope`" in built("odd", "--rebuild", "nope", status=2)
+    assert "no package matches “nope”" in built("odd", "--rebuild", "nope", status=2)

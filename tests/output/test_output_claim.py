@@ -112,7 +112,7 @@ def test_what_a_user_may_not_do_is_the_hosts_trouble(ordinary: User, tmp_path: P
     for words in (("init", "/usr/foo"), ("--store", "/var/lib/foo", "plan", "first")):
         done = ordinary.run(*words, cwd=project)
         assert done.returncode == 3, done.stderr
-        assert f"{[word for word in words if word[0] == '/'][0]}: " in done.stderr
+        assert f"{next(word for word in words if word[0] == '/')}: " in done.stderr
     (project / "machines/first.toml").chmod(0)
     done = ordinary.run("plan", "first", cwd=project)
     assert done.returncode == 3, done.stderr

@@ -230,7 +230,7 @@ def test_a_pointer_to_another_flavour_is_refused(ground: Ground) -> None:
 
 def test_a_flavour_that_is_not_there_offers_the_nearest(ground: Ground) -> None:
     ground.publish()
-    with pytest.raises(SeedError, match=r"did you mean openrc\? there is: openrc"):
+    with pytest.raises(SeedError, match=r"did you mean “openrc”\? there is: openrc"):
         ground.make(flavour="openrx")
     with pytest.raises(SeedError, match="vax"):
         ground.make(arch="vax")

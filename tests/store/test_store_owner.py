@@ -129,7 +129,7 @@ def test_another_users_store_is_refused_before_anything_is_written(
         [sys.executable, "-m", "cloche", "--store", path, *command],
         capture_output=True, text=True, check=False, cwd=tmp_path,
     )  # fmt: skip
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 3, done.stderr
     assert "only one user can use a store; run cloche as" in done.stderr
     assert done.stderr.count("\n") == 1
     assert owners(path) == before

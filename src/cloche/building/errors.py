@@ -13,7 +13,7 @@ class MissingSeedError(ClocheError):
     """A machine's seed is declared but not made yet."""
 
     def __init__(self, seed: str) -> None:
-        what = f"the seed `{seed}` is not in the store yet"
+        what = f"the seed “{seed}” is not in the store yet"
         super().__init__(what, todo=f"run `cloche seed bootstrap {seed}`")
 
 

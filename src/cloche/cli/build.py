@@ -18,6 +18,7 @@ from cloche.building.errors import BuildError
 from cloche.cli.complete import complete_fragment, complete_machine, complete_package
 from cloche.cli.options import Options, opened_session, say
 from cloche.cli.terminable import terminable
+from cloche.cli.usage import Number
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
 from cloche.display.elog import Collector, drawn
@@ -85,7 +86,7 @@ def _with_options(function: Function) -> Function:
         click.option(
             "-j",
             "--jobs",
-            type=click.IntRange(1),
+            type=Number(1),
             help="Packages to build at once [number of cores].",
         ),
     ):

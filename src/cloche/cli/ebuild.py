@@ -6,16 +6,18 @@ import click
 
 from cloche.cli.complete import complete_repo
 from cloche.cli.options import Options
+from cloche.cli.usage import Group
 from cloche.config.errors import Origin, unknown_name
 from cloche.config.newebuild import new_ebuild
 from cloche.config.project import load_project
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Example:
   cloche ebuild new app-misc/hello-1.0
-"""
+""",
 )
 def ebuild() -> None:
     """Work on ebuilds in the project's own repositories."""

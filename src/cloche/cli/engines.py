@@ -14,6 +14,7 @@ import click
 
 from cloche.cli.complete import complete_engine
 from cloche.cli.options import Options, opened_store, say
+from cloche.cli.usage import Number
 from cloche.display import engines as shown
 from cloche.engines import choice
 from cloche.errors import Exit
@@ -58,7 +59,7 @@ seed of the store, or else an empty root with the host's /usr.
 )
 @click.option(
     "--rounds",
-    type=click.IntRange(0, 100),
+    type=Number(0, 100),
     default=3,
     help="How often to measure each engine; 0 measures nothing [3].",
 )

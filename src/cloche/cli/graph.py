@@ -15,6 +15,7 @@ from cloche.building.packages import Builder
 from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_session, say
+from cloche.cli.usage import Number
 from cloche.config.project import load_project
 from cloche.display.picture import Picture, as_dot, as_text, bare
 from cloche.display.state import Status
@@ -50,7 +51,7 @@ Examples:
     default="text",
     help="Output format [text].",
 )
-@click.option("--depth", type=click.IntRange(0), help="Follow at most this many edges.")
+@click.option("--depth", type=Number(0), help="Follow at most this many edges.")
 @click.option("--reverse", is_flag=True, help="Draw what needs ATOM instead of what it needs.")
 @click.option(
     "--why-needed", type=(str, str), metavar="A B", help="Draw only the paths from A to B."

@@ -9,10 +9,10 @@ from dataclasses import asdict
 import click
 
 from cloche.cli.complete import complete_machine
-from cloche.cli.options import Options, opened_store, project_or_none
+from cloche.cli.options import Options, opened_store, project_or_none, unknown_word
 from cloche.display.text import seconds
-from cloche.plan.names import matching, nearest
-from cloche.records.builds import not_built, recorded_events, records, unknown_package
+from cloche.plan.names import matching
+from cloche.records.builds import not_built, recorded_events, records
 from cloche.records.history import MachineRun, Run, machine_run, names_in, runs_in
 
 WORDS = {
@@ -58,7 +58,7 @@ def history(options: Options, atom: str, as_json: bool) -> None:
         names = names_in(store)
         runs = [run for name in matching(atom, names) for run in runs_in(store, name)]
     if not runs:
-        raise unknown_package(atom, nearest(atom, names))
+        raise unknown_word(atom, names, project)
     runs.sort(key=lambda run: run.time)
     click.echo(json.dumps([asdict(run) for run in runs], indent=2) if as_json else _table(runs))
 

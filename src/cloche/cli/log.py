@@ -7,12 +7,12 @@ from pathlib import Path
 
 import click
 
-from cloche.cli.options import Options, opened_store
+from cloche.cli.options import Options, opened_store, project_or_none, unknown_word
+from cloche.config.project import Project
 from cloche.display.text import visible
 from cloche.errors import ClocheError
-from cloche.plan.names import matching, nearest
+from cloche.plan.names import matching
 from cloche.records import logs
-from cloche.records.builds import unknown_package
 from cloche.store import Store
 
 STEPS = ("fetch", "build", "merge")
@@ -59,7 +59,7 @@ def log(
     your terminal; --raw leaves them as they are.
     """
     with opened_store(options) as store:
-        newest = _newest(store, atom, step)
+        newest = _newest(store, atom, step, project_or_none(options))
     if only_path:
         click.echo(str(logs.found_log(newest)))
         return
@@ -67,7 +67,7 @@ def log(
         known = logs.phases_in(logs.log_lines(newest))
         if phase not in known:
             raise ClocheError(
-                f"the log has no phase `{phase}`",
+                f"the log has no phase “{phase}”",
                 todo=f"it has {', '.join(known)}" if known else "leave --phase out",
             )
     errors = "surrogateescape" if raw else "replace"
@@ -77,7 +77,7 @@ def log(
         click.echo(line.encode(errors=errors) if raw else visible(line), nl=False)
 
 
-def _newest(store: Store, atom: str, step: str | None) -> Path:
+def _newest(store: Store, atom: str, step: str | None, project: Project | None) -> Path:
     """The newest log; without a wanted step that of a build, unless a newer log is of a step that
     did not succeed: such a log is not compressed.
     """
@@ -91,5 +91,5 @@ def _newest(store: Store, atom: str, step: str | None) -> Path:
     if newest is not None and step is None and (not wanted or newest.suffix != ".gz"):
         wanted = [newest]
     if not wanted:
-        raise unknown_package(atom, nearest(atom, known))
+        raise unknown_word(atom, known, project)
     return max(wanted, key=logs.step_name)

@@ -7,16 +7,20 @@ import signal
 import sqlite3
 import sys
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import click
 
 from cloche import __version__
 from cloche.cli.complete import complete_engine
 from cloche.cli.options import ENGINE, STORE, Options, everywhere, say
+from cloche.cli.usage import Group, as_error
 from cloche.display.text import one_line
-from cloche.errors import ClocheError, Exit, host_trouble
+from cloche.errors import FULL, ClocheError, Exit, host_trouble
 
 DEBUG = "CLOCHE_DEBUG"
 
@@ -55,12 +59,35 @@ Examples:
 
 \b
 Exit status: 0 done, 1 a build, a download or a check failed, 2 bad input,
-3 the host cannot do it, 130 interrupted. `shell` ends with its command's.
+3 the host cannot do it, 130 interrupted, 141 nobody reads the output any more.
+`shell` ends with its command's.
 """
 
 
-class Commands(click.Group):
+class UnreadError(Exception):
+    """The reader of the output is gone. Of a BrokenPipeError click makes a status of its own."""
+
+
+@contextmanager
+def _noticing_readers() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError as error:
+        raise UnreadError from error
+
+
+class Commands(Group):
     """The commands. Each is loaded on demand: loading all of them takes a fifth of a second."""
+
+    def make_context(self, *words: Any, **more: Any) -> click.Context:
+        """Read the command line, which may print help. Raises UnreadError."""
+        with _noticing_readers():
+            return super().make_context(*words, **more)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command. Raises UnreadError."""
+        with _noticing_readers():
+            return super().invoke(ctx)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all commands."""
@@ -104,7 +131,7 @@ def cli(context: click.Context, directory: Path, store: Path | None, engine: str
 def main() -> None:
     """Run the command line; every error with a known cause becomes one line."""
     try:
-        cli.main(standalone_mode=False)
+        cli.main(prog_name="cloche", standalone_mode=False)
     except ClocheError as error:
         show(error)
         sys.exit(int(error.status))
@@ -113,15 +140,15 @@ def main() -> None:
     except KeyboardInterrupt:
         _interrupted()
     except click.ClickException as error:
-        error.show()
+        if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):
+            error.show()  # a group without a command shows its help
+        else:
+            show(as_error(error))
         sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader of our output is gone: nothing is wrong. Keep the interpreter from
-        # complaining when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.FAILED)
+    except UnreadError:
+        _nobody_reads()
     except (OSError, sqlite3.Error) as error:
-        show(host_trouble(error))
+        show(_output_full() if _is_output_full(error) else host_trouble(error))
         _traceback()
         sys.exit(Exit.HOST)
     except Exception as error:
@@ -135,6 +162,28 @@ def show(error: ClocheError) -> None:
     if error.detail:
         say(error.detail)
     say(f"cloche: {one_line(str(error))}")
+
+
+def _nobody_reads() -> None:
+    """End as coreutils do, which SIGPIPE ends; Python ignores the signal for the sake of sockets.
+
+    The interpreter is kept from complaining when it flushes at exit.
+    """
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    sys.exit(Exit.UNREAD)
+
+
+def _is_output_full(error: Exception) -> bool:
+    """Whether standard output is what is full: its errors name no file, and come from click."""
+    if not isinstance(error, OSError) or error.errno not in FULL or error.filename is not None:
+        return False
+    return traceback.extract_tb(error.__traceback__)[-1].filename == click.utils.__file__
+
+
+def _output_full() -> ClocheError:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # what is left is flushed at exit
+    what = "standard output cannot be written: No space left on device"
+    return ClocheError(what, todo="free some space there, or write it elsewhere", status=Exit.HOST)
 
 
 def _bug(error: Exception) -> str:

@@ -9,7 +9,7 @@ import click
 
 from cloche.building.news import Item, mark_read
 from cloche.cli.complete import complete_machine
-from cloche.cli.options import Options, opened_session
+from cloche.cli.options import Options, opened_session, say
 from cloche.config.project import load_project
 from cloche.display.text import one_line, visible
 from cloche.errors import ClocheError
@@ -46,6 +46,9 @@ def news_command(
         if as_json:
             click.echo(json.dumps([asdict(item) for item in chosen], indent=2))
             return
+        if not chosen:
+            say(f"no {'' if every else 'unread '}news for machine “{machine}”")
+            return
         if names or read:
             click.echo("\n\n".join(visible(item.text.rstrip("\n")) for item in chosen))
             mark_read(session.store, project.machine(machine).place, chosen)
@@ -62,7 +65,7 @@ def _chosen(found: tuple[Item, ...], names: tuple[str, ...], *, every: bool) -> 
     for name in names:
         if name not in known:
             raise ClocheError(
-                f"no news item {name} concerns the machine",
+                f"no news item “{name}” concerns the machine",
                 todo=f"there is: {', '.join(sorted(known))}" if known else None,
             )
     return [item for item in found if item.name in names]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,10 +13,14 @@ from typing import TYPE_CHECKING
 import click
 
 from cloche.cli.complete import complete_engine
+from cloche.config.errors import Origin, unknown_name
+from cloche.config.errors import nearest as nearest_name
 from cloche.config.project import Project, load_project
 from cloche.display.text import visible
 from cloche.engines import choice
 from cloche.errors import ClocheError
+from cloche.plan.names import nearest
+from cloche.records.builds import unknown_package
 from cloche.records.events import Event, Note, Progress, Sink
 
 if TYPE_CHECKING:  # what opens nothing is to load nothing of it
@@ -24,6 +28,7 @@ if TYPE_CHECKING:  # what opens nothing is to load nothing of it
     from cloche.store import Store
 
 STORE = "Directory of the store [default: $CLOCHE_STORE, the project's, ~/.local/share/cloche]."
+LOGS = "machine/"  # what the logs of machines are called
 ENGINE = f"Sandbox engine: {', '.join(choice.NAMES)} [default: $CLOCHE_ENGINE, native]."
 
 
@@ -86,13 +91,60 @@ def project_or_none(options: Options) -> Project | None:
 
 
 @contextmanager
-def opened_store(options: Options, project: Project | None = None) -> Iterator[Store]:
-    """The store, opened inside cloche's user namespace."""
+def opened_store(
+    options: Options, project: Project | None = None, *, make: bool = False
+) -> Iterator[Store]:
+    """The store, opened inside cloche's user namespace.
+
+    Only with ``make`` is it made where there is none. Raises ClocheError.
+    """
     from cloche.session.opening import open_store
 
-    project = project or project_or_none(options)
-    with open_store(store_path(options, project), waiting=say) as store:
+    path = store_path(options, project or project_or_none(options))
+    if not make:
+        check_store(path)
+    with open_store(path, waiting=say) as store:
         yield store
+
+
+def check_store(path: Path) -> None:
+    """See that something is there: to look at a misspelt store must not make one.
+
+    Raises ClocheError.
+    """
+    try:
+        there = any(path.iterdir())
+    except FileNotFoundError:
+        there = False
+    except OSError:  # the store itself knows what to say
+        there = True
+    if not there:
+        raise ClocheError(
+            "there is no store",
+            where=path,
+            todo="name another with --store; `cloche seed bootstrap` or `build` makes one",
+        )
+
+
+def check_machine(name: str, known: Iterable[str], where: Path) -> None:
+    """See that a machine is one of a project or a store, ``where``. Raises ConfigError."""
+    machines = sorted(set(known))
+    if name not in machines:
+        raise unknown_name(Origin(where), "machine", name, machines)
+
+
+def unknown_word(word: str, packages: Iterable[str], project: Project | None = None) -> ClocheError:
+    """The error for a word that means no package and no machine, with similar ones of both.
+
+    Logs of machines are named as packages are.
+    """
+    names = list(packages)
+    machines = {name.removeprefix(LOGS) for name in names if name.startswith(LOGS)}
+    machines |= set(project.machines) if project is not None else set()
+    close = nearest_name(word.removeprefix(LOGS), machines)
+    of_packages = [name for name in names if not name.startswith((LOGS, "repository/"))]
+    found = [close] if close else []
+    return unknown_package(word, [*found, *nearest(word, of_packages)])
 
 
 def engine_name(options: Options) -> str:

@@ -9,6 +9,7 @@ import click
 
 from cloche.cli.complete import complete_repo
 from cloche.cli.options import Options, opened_store, say
+from cloche.cli.usage import Group
 from cloche.config.errors import nearest
 from cloche.config.project import Project, load_project
 from cloche.errors import ClocheError
@@ -18,11 +19,12 @@ from cloche.trees.stored import place
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   cloche profile list
   cloche profile list gentoo --arch amd64
-"""
+""",
 )
 def profile() -> None:
     """List the profiles of repositories."""
@@ -89,9 +91,9 @@ def _check_word(kind: str, word: str | None, known: set[str]) -> None:
     if word is None or word in known:
         return
     close = nearest(word, known)
-    offer = f"did you mean {close}? " if close else ""
+    offer = f"did you mean “{close}”? " if close else ""
     there_is = ", ".join(sorted(filter(None, known))) or "none"
-    raise click.UsageError(f"no profile has the {kind} {word}; {offer}there is: {there_is}")
+    raise click.UsageError(f"no profile has the {kind} “{word}”; {offer}there is: {there_is}")
 
 
 def _used(project: Project) -> set[str]:

@@ -11,15 +11,24 @@ from typing import Any, get_args
 import click
 
 from cloche.cli.complete import complete_machine, complete_package
-from cloche.cli.options import Options, opened_store, project_or_none
+from cloche.cli.options import (
+    Options,
+    check_machine,
+    opened_store,
+    project_or_none,
+    say,
+    unknown_word,
+)
+from cloche.cli.usage import Group
+from cloche.config.project import Project
 from cloche.display.elog import drawn
 from cloche.display.text import count, one_line, size
 from cloche.display.theme import theme_of
 from cloche.errors import ClocheError
 from cloche.output import inventory
 from cloche.output.inventory import Inventory, Row
-from cloche.plan.names import matching, nearest
-from cloche.records.builds import not_built, unknown_package
+from cloche.plan.names import matching
+from cloche.records.builds import not_built
 from cloche.records.elog import Level, Message
 from cloche.store import Store
 
@@ -45,13 +54,14 @@ def _command(name: str, examples: str, argument: str | None = None, **more: Any)
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   cloche query list
   cloche query files tmux -m workbench
   cloche query belongs /usr/bin/jq
   cloche query uses 'python_targets_*' --json
-"""
+""",
 )
 def query() -> None:
     """Query the content of finished machines; nothing is built.
@@ -82,7 +92,7 @@ def belongs(options: Options, path: str, machine: str | None, as_json: bool) -> 
         rows = [row for each in held for row in inventory.belongs(each, path)]
     if not rows:
         raise ClocheError(
-            f"no package owns `{path}`",
+            f"no package owns “{path}”",
             todo="files of the seed are not searched; a path must begin with / or a wildcard",
         )
     how = {"owned": "", "written by a hook": " (written by a hook)"}
@@ -95,7 +105,7 @@ def uses(options: Options, flag: str, machine: str | None, as_json: bool) -> Non
     with _asked(options, machine) as (_, held):
         rows = [row for each in held for row in inventory.uses(each, flag)]
     if not rows:
-        raise ClocheError(f"no package has a USE flag `{flag}`", todo="see `cloche plan MACHINE`")
+        raise ClocheError(f"no package has a USE flag “{flag}”", todo="see `cloche plan MACHINE`")
     _tell(rows, as_json, lambda row: f"{'+' if row['enabled'] else '-'}{row['flag']} {_cpv(row)}")
 
 
@@ -112,6 +122,8 @@ def depends(options: Options, atom: str, machine: str | None, as_json: bool) -> 
         only = "" if row["member"] else "  (for building only)"
         return f"{_cpv(row)} needs {row['atom']} ({', '.join(row['kinds'])}){only}"
 
+    if not rows and not as_json:
+        say(f"no package depends on “{atom}”")
     _tell(rows, as_json, line)
 
 
@@ -136,6 +148,8 @@ def elog(options: Options, atom: str | None, machine: str | None, as_json: bool)
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
+    if not rows:
+        say("no messages of ebuilds are recorded")
     said = [(row["package"], Message(row["phase"], row["level"], row["lines"])) for row in rows]
     for line in drawn(said, theme_of(sys.stdout), get_args(Level)):
         click.echo(line)
@@ -162,15 +176,26 @@ def _asked(options: Options, machine: str | None) -> Iterator[tuple[Store, Seque
         place = project.place if project is not None else None
         held = inventory.inventories(store, place, machine)
         if not held:
+            if machine is not None:
+                _check_known(store, project, machine)
             what = f"machine {machine}" if machine else "every machine"
             raise not_built(what, f"cloche build {machine or 'MACHINE'}")
         yield store, held
 
 
+def _check_known(store: Store, project: Project | None, machine: str) -> None:
+    """See that the project, or outside of one the store, has this machine. Raises ConfigError."""
+    if project is not None:
+        check_machine(machine, project.machines, project.root / "machines")
+    else:
+        held = inventory.inventories(store, None, None)
+        check_machine(machine, (each.machine for each in held), store.path)
+
+
 def _known(atom: str | None, held: Sequence[Inventory]) -> None:
     names = inventory.known(held)
     if atom is not None and not matching(atom, names):
-        raise unknown_package(atom, nearest(atom, names))
+        raise unknown_word(atom, names)
 
 
 def _tell(rows: Sequence[Row], as_json: bool, line: Callable[[Row], str]) -> None:

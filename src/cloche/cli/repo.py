@@ -16,6 +16,7 @@ from cloche.cli.options import Options, opened_store, say
 from cloche.cli.progress import ChangingLine, Transferred
 from cloche.cli.seed import FILE
 from cloche.cli.terminable import terminable
+from cloche.cli.usage import Group
 from cloche.config import lock as locks
 from cloche.config.binrepos import BinrepoSpec
 from cloche.config.project import Project, RepoSpec, load_project
@@ -32,13 +33,14 @@ KEYRING = "File of OpenPGP keys to verify it with [the declared one, Gentoo's]."
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   cloche repo sync
   cloche repo sync gentoo --locked
   cloche repo list --json
   cloche repo rm gentoo --dry-run
-"""
+""",
 )
 def repo() -> None:
     """Sync, list and drop ebuild repositories."""
@@ -100,7 +102,7 @@ def sync_index(
     options: Options, project: Project, spec: BinrepoSpec, *, update: bool = False
 ) -> str:
     """Sync the index of a binary package host and report it; its id."""
-    with terminable(), opened_store(options, project) as store:
+    with terminable(), opened_store(options, project, make=True) as store:
         how = SyncOptions(
             update=update, progress=Progressing(_report, bytes=Transferred().progress)
         )
@@ -128,7 +130,7 @@ def sync_repository(
         line.end()
         say(f"  {text}")
 
-    with terminable(), opened_store(options, project) as store:
+    with terminable(), opened_store(options, project, make=True) as store:
         progress = Progressing(report, line, Transferred().progress)
         how = SyncOptions(mirror, keyring, update=update, progress=progress)
         synced = inputs.sync_repository(store, project, spec, how)

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from cloche.cli.complete import complete_build, complete_machine
-from cloche.cli.options import Options, opened_store
+from cloche.cli.options import Options, check_machine, opened_store
 from cloche.config.project import load_project
 from cloche.display import report as html
 from cloche.display.timeline import timeline
 from cloche.errors import unwritable
 from cloche.output.recall import recall
-from cloche.records.builds import wanted_record
+from cloche.records.builds import records, wanted_record
 
 LAST_BUILT = "last-built"
 
@@ -58,6 +58,8 @@ def report(options: Options, machine: str, output: Path | None, build: str | Non
     target = output or project.root / "out" / machine / "report.html"
     with opened_store(options, project) as store:
         number = None if build in (None, LAST_BUILT) else int(build)
+        if not records(store, project.place, machine):
+            check_machine(machine, project.machines, project.root / "machines")
         record = wanted_record(store, project.place, machine, number, built=build == LAST_BUILT)
         events, known = recall(store, record)
     about = {

@@ -15,6 +15,7 @@ from cloche.cli.complete import complete_seed
 from cloche.cli.options import Options, opened_session, opened_store, project_or_none, say
 from cloche.cli.progress import Transferred
 from cloche.cli.terminable import terminable
+from cloche.cli.usage import Group
 from cloche.config import lock as locks
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.display.text import seconds, size
@@ -33,6 +34,7 @@ FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   cloche seed add stage3 --arch amd64 --flavour openrc
@@ -40,7 +42,7 @@ Examples:
   cloche seed list --json
   cloche seed show debian
   cloche seed rm debian
-"""
+""",
 )
 def seed() -> None:
     """Make, list and drop seeds, the root trees in which Portage runs."""
@@ -71,7 +73,7 @@ def bootstrap_command(
     """Make the project's seed NAME (may be left out if the project has only one).
 
     A Debian seed is made by mmdebstrap with a toolchain, and with Portage from its own release, in
-    half a minute. Other seeds are fetched or copied as declared. Everything that a seed is made of
+    about half a minute on an idle machine. Other seeds are fetched or copied as declared. Everything that a seed is made of
     is pinned in cloche.lock; a seed that is already pinned is made from the same again.
     """
     project = load_project(options.directory)

@@ -11,6 +11,7 @@ import click
 
 from cloche.cli.options import Options, opened_store
 from cloche.cli.seed import FILE, KEYRING, data_of, make_seed, seed
+from cloche.cli.usage import Group
 from cloche.config.declare import check_declaration, declare_seed
 from cloche.config.errors import Origin
 from cloche.config.project import SeedSpec, load_project
@@ -23,13 +24,14 @@ PATH = click.Path(exists=True, path_type=Path)
 
 
 @seed.group(
+    cls=Group,
     epilog="""\b
 Examples:
   cloche seed add stage3 --arch amd64 --flavour systemd
   cloche seed add stage3 --file stage3-amd64-openrc-20260406T170000Z.tar.xz
   cloche seed add tarball my-root.tar.zst --name mine
   cloche seed add oci image.tar --ref latest
-"""
+""",
 )
 def add() -> None:
     """Declare a seed in cloche.toml, make it, and pin it in cloche.lock."""

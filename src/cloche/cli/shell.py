@@ -33,6 +33,10 @@ Examples:
 With --package the root is the one in which the package is built: it holds only
 what the package declares. After a failed build it is the root of that build, with
 its work directory, until the package is built successfully.
+
+\b
+Exit status: that of COMMAND; 127 if there is no such command, 126 if it cannot be
+started, 128 and the number of the signal that ended it (137 after a SIGKILL).
 """,
 )
 @click.argument("machine", shell_complete=complete_machine)

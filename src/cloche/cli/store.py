@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 
 from cloche import store as stores
-from cloche.cli.options import Options, opened_store, project_or_none, say, store_path
+from cloche.cli.options import Options, check_store, opened_store, project_or_none, say, store_path
+from cloche.cli.usage import Group
 from cloche.display.text import count, size
 from cloche.errors import ClocheError, Exit
 from cloche.layers.layer import possible_ids
@@ -21,6 +22,7 @@ from cloche.sandbox import userns
 
 
 @click.group(
+    cls=Group,
     epilog="""\b
 Examples:
   cloche store usage
@@ -28,7 +30,7 @@ Examples:
   cloche store verify --repair
   cloche store recover --dry-run
   sudo cloche --store DIR store adopt
-"""
+""",
 )
 def store() -> None:
     """Maintain the store of layers, packages and logs."""
@@ -147,7 +149,8 @@ def gc_command(
         f"{'would remove' if dry_run else 'removed'} {count(len(report.trees), 'layer')}, "
         f"{count(len(report.blobs), 'file')}, {count(len(report.logs), 'log')}, "
         f"{count(len(report.unions), 'union')}, {count(len(report.downloads), 'download')}, "
-        f"{count(len(report.workspaces), 'workspace')}: {size(report.bytes)}"
+        f"{count(len(report.workspaces), 'workspace')}, {count(len(report.failed), 'kept root')}: "
+        f"{size(report.bytes)}"
     )
     if report.unknown and not unknown:
         say(
@@ -183,6 +186,7 @@ def recover_command(options: Options, dry_run: bool, as_json: bool) -> None:
     """
     userns.enter()
     path = store_path(options, project_or_none(options))
+    check_store(path)
     progress = _progress if sys.stderr.isatty() and not as_json else None
     report = stores.recover(
         path, identify=possible_ids, dry_run=dry_run, progress=progress, waiting=say

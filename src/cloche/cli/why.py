@@ -10,12 +10,12 @@ from dataclasses import asdict
 
 import click
 
-from cloche.cli.options import Options, opened_store, say
+from cloche.cli.options import Options, opened_store, say, unknown_word
 from cloche.display.text import seconds
 from cloche.plan.depgraph import Depgraph, decode_depgraph
-from cloche.plan.names import matching, nearest
+from cloche.plan.names import matching
 from cloche.plan.why import changes, needed_by
-from cloche.records.builds import newest_resolutions, unknown_package
+from cloche.records.builds import newest_resolutions
 from cloche.records.history import Run, runs_in
 from cloche.store import Action, Store, names
 
@@ -37,7 +37,7 @@ def why(options: Options, atom: str, as_json: bool) -> None:
         known = {package.id for _, graph in machines for package in graph.packages}
         found = matching(atom, sorted(known))
         if not found:
-            raise unknown_package(atom, nearest(atom, known))
+            raise unknown_word(atom, known)
         answers = [_answer(store, name, machines) for name in found]
     if as_json:
         click.echo(json.dumps(answers, indent=2))

@@ -232,9 +232,10 @@ def parse(text: str, file: Path) -> Lock:
             {name: _entry(LivePin, each, f"live.{name}") for name, each in _tables(data, "live")},
         )
     except ValueError as problem:
+        reason, line = toml.placed(str(problem))
         raise ConfigError(
-            Origin(file),
-            f"not a lock file of cloche: {problem}",
+            Origin(file, line),
+            f"not a lock file of cloche: {reason}",
             "restore it from version control",
         ) from problem
 

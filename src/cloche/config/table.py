@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -132,10 +131,8 @@ def load(file: Path, root: Path) -> Table:
     try:
         data = toml.loads(text)
     except ValueError as error:
-        message = str(error)
-        match = re.search(r" \(at line (\d+), column \d+\)$| \(at end of document\)$", message)
-        line = int(match[1]) if match and match[1] else len(text.splitlines()) or 1
-        reason = message[: match.start()] if match else message
+        reason, found = toml.placed(str(error))
+        line = found or len(text.splitlines()) or 1
         raise ConfigError(
             Origin(file, line), f"not TOML: {reason[:1].lower()}{reason[1:]}", "see https://toml.io"
         ) from error

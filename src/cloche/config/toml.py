@@ -85,3 +85,10 @@ def _value(value: object) -> str:
                 return "[\n" + "".join(f"    {text},\n" for text in texts) + "]"
             return line
     raise TypeError(f"no TOML for {type(value).__name__}")
+
+
+def placed(message: str) -> tuple[str, int | None]:
+    """The message of an error of `loads` without its place, and the line; None: at the end."""
+    match = re.search(r" \(at line (\d+), column \d+\)$| \(at end of document\)$", message)
+    reason = message[: match.start()] if match else message
+    return reason, int(match[1]) if match and match[1] else None

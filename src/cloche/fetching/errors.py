@@ -61,10 +61,7 @@ def bad_keyring(path: Path, reason: str) -> FetchingError:
     return FetchingError(
         reason,
         where=path,
-        todo="give the file with the release keys as --keyring, or in cloche.toml (`keyring` of a "
-        "seed, `sync_openpgp_key_path` of a repository, `openpgp_keys` of a binary package host); "
-        "Gentoo's are in the package sec-keys/openpgp-keys-gentoo-release; "
-        "docs/project-files.md describes another way to get them",
+        todo="give a file of release keys with --keyring; docs/project-files.md says how to get it",
         status=Exit.BAD_INPUT,
     )
 

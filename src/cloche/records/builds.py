@@ -31,8 +31,9 @@ from cloche.store import Pin, Store, names
 
 def unknown_package(atom: str, known: Sequence[str]) -> ClocheError:
     """An atom on the command line matches no package; ``known`` are similar names."""
-    meant = f"did you mean {', '.join(known)}?" if known else "see `cloche plan MACHINE`"
-    return ClocheError(f"no package matches `{atom}`", todo=meant)
+    close = ", ".join(f"“{name}”" for name in known)
+    meant = f"did you mean {close}?" if known else "see `cloche plan MACHINE`"
+    return ClocheError(f"no package matches “{atom}”", todo=meant)
 
 
 def not_built(name: str, command: str) -> ClocheError:

@@ -27,8 +27,8 @@ def unknown_seed(name: str, known: Iterable[str]) -> SeedError:
     """There is no seed of this name; with an empty name, no seed at all."""
     todo = "add one with `cloche seed add`, or declare it and run `cloche seed bootstrap`"
     if names := ", ".join(dict.fromkeys(known)):
-        todo = f"use one of {names}, or declare it in cloche.toml and `cloche seed bootstrap`"
-    what = f"there is no seed {name!r}" if name else "this project has no seed"
+        todo = f"use one of {names}, or declare it in cloche.toml and run `cloche seed bootstrap`"
+    what = f"there is no seed “{name}”" if name else "this project has no seed"
     return SeedError(what, todo=todo)
 
 

@@ -140,7 +140,7 @@ def _pointer(request: SeedRequest, context: SeedContext, keyring: Keyring) -> Po
                 status=Exit.FAILED,
             ) from error
         close = nearest(_flavour_of(name, _arch(request)), known)
-        meant = f"did you mean {close}? " if close else ""
+        meant = f"did you mean “{close}”? " if close else ""
         raise SeedError(
             f"the mirror has no stage3-{name}",
             where=f"[seeds.{request.spec.name}]",

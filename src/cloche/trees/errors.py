@@ -74,7 +74,7 @@ def missing_tree(repo: str, *, locked: bool) -> TreeError:
     which = " as cloche.lock pins it" if locked else ""
     return TreeError(
         repo,
-        f"the repository `{repo}` is not in the store yet{which}",
+        f"the repository “{repo}” is not in the store yet{which}",
         todo=f"run `cloche repo sync {repo}{' --locked' if locked else ''}`",
         status=Exit.BAD_INPUT,
     )
@@ -89,7 +89,7 @@ def missing_program(repo: str, program: str, package: str) -> TreeError:
 def unknown_repository(repo: str, known: Iterable[str]) -> ClocheError:
     """The project has no repository of this name."""
     return ClocheError(
-        f"no repository `{repo}` is declared",
+        f"no repository “{repo}” is declared",
         where="cloche.toml",
         todo=f"there is: {', '.join(known) or 'none'}",
     )
