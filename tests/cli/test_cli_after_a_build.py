@@ -118,7 +118,7 @@ def test_a_report_is_kept_from_collection_and_holds_the_logs(failed) -> None:
     assert store.cloche("report", "bad", cwd=project).returncode == 0
     unknown = store.cloche("report", "never-built", cwd=project)
     assert unknown.returncode == 2
-    assert "cloche build never-built" in unknown.stderr
+    assert "no machine is called “never-built”; there is: bad, first" in unknown.stderr
 
 
 def test_each_build_of_a_machine_can_be_asked_for(failed) -> None:

@@ -94,6 +94,15 @@ def test_a_misspelt_machine_is_answered_with_the_nearest(
     assert "“frist”; did you mean “first”?" in line
 
 
+def test_a_machine_that_was_never_built_is_no_misspelt_one(
+    project: Path, store: Path, monkeypatch: pytest.MonkeyPatch, capsys: object
+) -> None:
+    options = ["-C", str(project), "--store", str(store)]
+    for words in ("report first", "history first", "query list -m first"):
+        line = said([*options, *words.split()], monkeypatch, capsys)
+        assert line == "machine first: not built yet; run `cloche build first`"
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -76,7 +76,7 @@ def test_a_store_goes_to_a_user_and_back_and_stays_whole(tmp_path: Path) -> None
             assert (LARRY.uids.inside(uid), LARRY.gids.inside(gid)) == before[name], name
     with pytest.raises(StoreError, match="store adopt") as caught:
         Store.open(path)
-    assert (caught.value.status, str(caught.value).count("\n")) == (2, 0)
+    assert (caught.value.status, str(caught.value).count("\n")) == (3, 0)
     assert adopt(path, LARRY).files == 0
     moved = adopt(path, AGAIN)  # another range of subordinate ids
     assert moved.dropped == ()

@@ -82,7 +82,7 @@ def engines(
     """
     for name in names:
         choice.nature_of(name)
-    with opened_store(options) as store, store.workspace("engines") as room:
+    with opened_store(options, make=True) as store, store.workspace("engines") as room:
         looked = tuple(availability.look(name, room) for name in names or choice.NAMES)
         if not probe:
             click.echo(_told(looked) if as_json else shown.listing(looked))

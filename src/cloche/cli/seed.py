@@ -73,8 +73,9 @@ def bootstrap_command(
     """Make the project's seed NAME (may be left out if the project has only one).
 
     A Debian seed is made by mmdebstrap with a toolchain, and with Portage from its own release, in
-    about half a minute on an idle machine. Other seeds are fetched or copied as declared. Everything that a seed is made of
-    is pinned in cloche.lock; a seed that is already pinned is made from the same again.
+    about half a minute on an idle machine. Other seeds are fetched or copied as declared.
+    Everything that a seed is made of is pinned in cloche.lock; a seed that is already pinned is
+    made from the same again.
     """
     project = load_project(options.directory)
     how = SeedOptions(mirror, keyring, update=update, force=force)
