@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+import cloche
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 
@@ -25,6 +27,11 @@ def test_tools_find_nothing(command):
         [BIN / tool, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name", cloche.__all__)
+def test_what_the_library_offers_is_there(name):
+    assert getattr(cloche, name).__name__ == name
 
 
 def test_files_can_be_held_in_the_head():

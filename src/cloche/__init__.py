@@ -20,7 +20,7 @@ __all__ = ["Choices", "ClocheError", "Session", "open_session"]
 
 
 _HOMES = {
-    "Choices": "cloche.session.opened",
+    "Choices": "cloche.session.choices",
     "ClocheError": "cloche.errors",
     "Session": "cloche.session.session",
     "open_session": "cloche.session.session",

@@ -61,7 +61,8 @@ def bad_keyring(path: Path, reason: str) -> FetchingError:
     return FetchingError(
         reason,
         where=path,
-        todo="give a file of release keys with --keyring; docs/project-files.md says how to get it",
+        todo="name a file of release keys with --keyring, or sync_openpgp_key_path of a repository "
+        "(docs/project-files.md says how to get it)",
         status=Exit.BAD_INPUT,
     )
 
