@@ -112,16 +112,13 @@ def record(directory: Path, number: int) -> None:
         builder = Builder(context, make_plan(graph), "", inputs_of(graph), {})
         done: dict[str, Made] = {}
         for package in graph.packages:
-            visible = builder.plan.visible[package.id]
-            key = builder.build_key(package, builder.layers(visible.build, done, where=package.id))
+            key = builder.build_key(package, builder.seen_by_build(package, done))
             gpkg = _file(store, sha(f"gpkg {package.id}"), package.cpv, b"")
             parts, now = key.parts, time.time()
             store.record(
                 Action(key.digest, "build", package.id, parts, {"gpkg": gpkg}, 60.0, None, now)
             )
-            key = builder.merge_key(
-                package, gpkg, builder.layers(visible.merge, done, where=package.id)
-            )
+            key = builder.merge_key(package, gpkg, builder.seen_by_merge(package, done))
             outputs = {"gpkg": gpkg, "layer": _tree(store, sha(package.id), package.cpv)}
             store.record(
                 Action(key.digest, "merge", package.id, key.parts, outputs, 1.0, None, now)

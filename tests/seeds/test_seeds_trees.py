@@ -14,6 +14,7 @@ import tempfile
 from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,9 +35,10 @@ from cloche.seeds.errors import SeedError
 from cloche.seeds.types import SeedContext, SeedRequest
 
 
-def means(tmp_path: Path, *apart: Path) -> SeedContext:
+def means(tmp_path: Path, store: Path | None = None) -> SeedContext:
     engine: Any = None  # nothing of it is run here
-    return SeedContext(engine, tmp_path / "cache", tmp_path / "log", apart=apart)
+    stored: Any = SimpleNamespace(path=store or tmp_path / "store")
+    return SeedContext(engine, stored, tmp_path / "cache", tmp_path / "log")
 
 
 def wanted(kind: str, locked: TreeSeed | None = None, **options: str) -> SeedRequest:

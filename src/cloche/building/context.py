@@ -19,7 +19,7 @@ from cloche.seeds.parts.strict import SeedParts
 from cloche.store import Outcome, Store
 from cloche.tasks.guestcall import Running
 from cloche.tasks.run import run
-from cloche.tasks.task import Task
+from cloche.tasks.task import ROOT, Task
 from cloche.tasks.worker import Worker
 
 
@@ -48,7 +48,9 @@ class Inputs:
     machine, the preferred one first; if the lock is enforced, ``locked_binpkgs`` are the digests
     (SHA-256) of their packages, by host and path. For a ``strict`` machine ``seed_parts`` are set
     after resolving: its packages are built and merged over their ground instead of the seed.
-    ``own`` are the user's own files and repositories, by their paths inside.
+    ``own`` are the user's own files and repositories, by their paths inside. A machine with a root
+    of its own (``own_root``) has nothing of the seed in its result, its ``/etc/portage`` only
+    with ``etc_portage``, and build dependencies only ``with_build_deps``.
     """
 
     machine: str
@@ -60,6 +62,9 @@ class Inputs:
     place: str = ""
     own: Mapping[str, Path] = field(default_factory=dict)
     strict: bool = False
+    own_root: bool = False
+    etc_portage: bool = True
+    with_build_deps: bool = False
     binhosts: Mapping[str, Binhost] = field(default_factory=dict)
     locked_binpkgs: Mapping[str, str] | None = None
     seed_parts: SeedParts | None = None
@@ -70,6 +75,13 @@ class Inputs:
         if self.seed_parts is None:
             return self.base
         return (self.seed_parts.ground, *(each for each in self.base if each.kind == "config"))
+
+    @property
+    def bottom(self) -> tuple[Layer, ...]:
+        """The layers below all others in the finished machine."""
+        if not self.own_root:
+            return self.base
+        return self.base[-1:] if self.etc_portage else ()
 
     @property
     def full_name(self) -> str:
@@ -87,12 +99,17 @@ class Inputs:
         The config layer is left out: what a package sees of it is part of its key as effective
         variables, patches and hooks.
         """
-        return self._key_parts(self.base)
+        return {**self._key_parts(self.base), **self.key_root}
 
     @property
     def key_ground(self) -> dict[str, str]:
         """The same for the keys of its packages."""
         return self._key_parts(self.ground)
+
+    @property
+    def key_root(self) -> dict[str, str]:
+        """The part of these keys that tells the two kinds of root apart."""
+        return {"root": "own"} if self.own_root else {}
 
     def _key_parts(self, under: Iterable[Layer]) -> dict[str, str]:
         parts = {f"base {layer.kind}": layer.id for layer in under if layer.kind != "config"}
@@ -187,11 +204,18 @@ class BuildContext:
     def sandbox(
         self, layers: Sequence[Layer], *, upper: Path | None, binds: Sequence[Bind] = ()
     ) -> Sandbox:
-        """Compose a root: the machine's base, these layers over it, and a writable top."""
-        base = self.inputs.base
-        return self.worker.sandbox(
-            base, layers, upper=upper, binds=binds, limits=self.policy.limits
-        )
+        """Compose a root: the seed, these layers of the machine, and a writable top.
+
+        The layers of a machine with a root of its own lie in that root.
+        """
+        base, limits = self.inputs.base, self.policy.limits
+        over, root = ((), layers) if self.inputs.own_root else (layers, None)
+        return self.worker.sandbox(base, over, root=root, upper=upper, binds=binds, limits=limits)
+
+    @property
+    def root(self) -> str:
+        """Where such a sandbox has the machine's root."""
+        return ROOT if self.inputs.own_root else "/"
 
     def profiles(self) -> tuple[Bind, ...]:
         """Binds of what Portage needs of each repository for its settings."""

@@ -25,25 +25,28 @@ def finish(
     context: BuildContext,
     layers: Sequence[Layer],
     *,
+    order: Sequence[str],
     world: Sequence[str],
     world_sets: Sequence[str],
 ) -> Layer:
     """Make the machine's state layer: counters, world files, caches.
 
-    ``layers`` are those of its members, composed. Raises StepError.
+    ``layers`` are those of its members, composed; ``order`` their CPVs in the order in which
+    Portage merges them. Raises StepError.
     """
     key = make_key(
         "finish",
         {
             **context.inputs.key_base,
             **layer_parts([(layer.label, layer.id) for layer in layers]),
+            "order": " ".join(order),
             "world": " ".join(world),
             "world sets": " ".join(world_sets),
             **_repositories(context, world),
         },
     )
 
-    outputs = once(context, "finish", key, lambda: _run(context, layers, world, world_sets))
+    outputs = once(context, "finish", key, lambda: _run(context, layers, order, world, world_sets))
     return context.layer(outputs["layer"])
 
 
@@ -70,13 +73,17 @@ def _repositories(context: BuildContext, world: Sequence[str]) -> dict[str, str]
 
 
 def _run(
-    context: BuildContext, layers: Sequence[Layer], world: Sequence[str], world_sets: Sequence[str]
+    context: BuildContext,
+    layers: Sequence[Layer],
+    order: Sequence[str],
+    world: Sequence[str],
+    world_sets: Sequence[str],
 ) -> Outcome:
     machine = context.inputs.machine
     log = new_log(context.store, f"machine/{machine}", "finish")
     with context.store.workspace("finish") as workspace:
         request = {
-            "order": [layer.label for layer in layers],
+            "order": list(order),
             "world": list(world),
             "world_sets": list(world_sets),
         }
@@ -87,6 +94,10 @@ def _run(
                 context, "finish", str(result.get("text") or "the guest failed"), log
             )
         tree, lowers = workspace / "layer", [Path(each) for each in wanted.sandbox.lowers]
-        capture(workspace / "root/top", lowers, tree, drop=LEFT_BEHIND)
+        drop: tuple[str, ...] = LEFT_BEHIND
+        if context.inputs.own_root:  # nothing runs in that root
+            lowers, drop = [layer.path for layer in layers], ()
+        top = workspace / "root/top" / context.root.lstrip("/")
+        capture(top, lowers, tree, drop=drop)
         layer = commit(context.store, tree, kind="state", label=machine, rules=PORTAGE_RULES)
     return Outcome({"layer": layer.id}, str(log.relative_to(context.store.logs)))

@@ -101,8 +101,8 @@ def _foresee(builder: Builder, package: Package, known: Mapping[str, Made]) -> F
         sources = live.known(builder.context, package, builder.inputs_of[package.id])
         if is_live(package) and sources is None:
             return Forecast("build")
-        layers = builder.seen_by_build(package, known, look=True)
-        action = builder.context.store.action(builder.build_key(package, layers, sources).digest)
+        seen = builder.seen_by_build(package, known, look=True)
+        action = builder.context.store.action(builder.build_key(package, seen, sources).digest)
         gpkg, lacking = action.outputs["gpkg"] if action else None, Forecast("build")
     if gpkg is None:
         return lacking

@@ -33,7 +33,7 @@ from cloche.building.hints import explain
 from cloche.building.inputs import where_writable
 from cloche.building.livepins import Sources, is_live, overrides
 from cloche.building.network import CA_BUNDLE, forwarder, mirrors_of, network_files, way_out
-from cloche.building.package_tasks import build_task
+from cloche.building.package_tasks import Seen, build_task
 from cloche.config import lock as locks
 from cloche.config.lock import LivePin, Revision
 from cloche.fetching.forward import Forwarder
@@ -101,13 +101,13 @@ def obtain(
     context: BuildContext,
     package: Package,
     inputs: Mapping[str, str],
-    layers: Sequence[Layer],
+    seen: Seen,
     *,
     update: bool = False,
 ) -> Sources:
     """The package's sources: the pinned ones, or with ``update`` the newest, which it pins.
 
-    ``layers`` are what the package's build sees. Raises ClocheError, StepError, SandboxError.
+    ``seen`` is what the package's build sees. Raises ClocheError, StepError, SandboxError.
     """
     if not update and (there := known(context, package, inputs)):
         return there
@@ -118,7 +118,7 @@ def obtain(
         _check(context, package, pin)
         fetch(context, package)
         began = time.monotonic()
-        layer, made, log = _fetched(context, package, layers, pin)
+        layer, made, log = _fetched(context, package, seen, pin)
         outcome = Outcome({"tree": layer.id}, log)
         record(
             context.store,
@@ -155,7 +155,7 @@ def _check(context: BuildContext, package: Package, pin: LivePin | None) -> None
 def _fetched(
     context: BuildContext,
     package: Package,
-    layers: Sequence[Layer],
+    seen: Seen,
     pin: LivePin | None,
 ) -> tuple[Layer, LivePin, str]:
     """Run src_unpack with network access; return what it fetched, its pin, and the log's path.
@@ -169,10 +169,10 @@ def _fetched(
         for file in package.distfiles:  # copies: the sandbox can write to all files there
             shutil.copyfile(distfiles.path_of(context.store, file), distdir / file.name)
         try:
-            commits = _unpacked(context, package, layers, (distdir, log), ())
+            commits = _unpacked(context, package, seen, (distdir, log), ())
             if pin is not None and pin.commits and commits != pin.commits:
                 given = pin.commits
-                commits = _unpacked(context, package, layers, (distdir, log), given)
+                commits = _unpacked(context, package, seen, (distdir, log), given)
         finally:
             context.bus(Phase(package=package.id, phase="fetch", state="end"))
         for file in package.distfiles:
@@ -188,7 +188,7 @@ def _fetched(
 def _unpacked(
     context: BuildContext,
     package: Package,
-    layers: Sequence[Layer],
+    seen: Seen,
     places: tuple[Path, Path],
     commits: Sequence[Revision],
 ) -> tuple[Revision, ...]:
@@ -201,7 +201,7 @@ def _unpacked(
         context.store.workspace("unpack") as workspace,
         way_out(context, proxy, workspace) as proxy_bind,
     ):
-        task = build_task(context, package, layers)
+        task = build_task(context, package, seen)
         binds = (
             *build_binds(task, context.worker, workspace, distdir=distdir),
             *network_files(workspace, mirrors, configured),

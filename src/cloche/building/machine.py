@@ -60,7 +60,7 @@ def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder
             context.store, seed, graph.installed, lambda text: context.bus(Note(text=text))
         )
         context = replace(context, inputs=replace(context.inputs, seed_parts=parts))
-    plan = make_plan(graph)
+    plan = make_plan(graph, own_root=context.inputs.own_root)
     inputs_of = input_digests(context.inputs, graph.packages)
     contests = recalled(context.store, context.inputs.full_name)
     return Builder(context, plan, depgraph, inputs_of, contests=contests)

@@ -52,6 +52,7 @@ def news(context: BuildContext, layers: Sequence[Layer]) -> tuple[Item, ...]:
             if r.name in places
         },
         **{f"base {layer.kind}": layer.id for layer in context.inputs.base},
+        **context.inputs.key_root,
         **layer_parts([(layer.label, layer.id) for layer in layers]),
     }
     outputs = once(

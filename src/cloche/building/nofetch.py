@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from cloche.building.context import BuildContext
-from cloche.building.package_tasks import build_task
+from cloche.building.package_tasks import Seen, build_task
 from cloche.building.stages import stage_call
 from cloche.plan.depgraph import Distfile, Package
 from cloche.records.logs import new_log
@@ -36,7 +36,7 @@ def by_hand(context: BuildContext, package: Package, absent: Sequence[Distfile])
             {"cpv": package.cpv, "repo": package.repo},
             workspace,
             log,
-            binds=package_binds(build_task(context, package, ()), context.worker),
+            binds=package_binds(build_task(context, package, Seen()), context.worker),
             package=package.id,
         )
         try:

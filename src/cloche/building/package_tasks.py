@@ -2,32 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from cloche.building import ccache
 from cloche.building.context import BuildContext
 from cloche.building.livepins import Sources
 from cloche.layers import Layer
-from cloche.plan.depgraph import Package
+from cloche.plan.depgraph import BROOT, Package
 from cloche.tasks import kept_roots
 from cloche.tasks.task import BuildTask, LiveSources, MergeTask
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The layers that a step of a package sees: over the ground, and in the root of its own.
+
+    ``root`` is None for a package that goes over the ground.
+    """
+
+    layers: tuple[Layer, ...] = ()
+    root: tuple[Layer, ...] | None = None
 
 
 def build_task(
     context: BuildContext,
     package: Package,
-    layers: Sequence[Layer],
+    seen: Seen,
     sources: Sources | None = None,
     *,
     cached: bool = False,
 ) -> BuildTask:
-    """The build of a package over these layers; ``sources`` are those of a live ebuild.
+    """The build of a package; ``sources`` are those of a live ebuild.
 
     It may only have a compile cache if ``cached``.
     """
     return BuildTask(
-        **_step(context, package, layers),
+        **_step(context, package, seen),
         use=package.use,
         masters=context.inputs.masters,
         inherited=package.inherited,
@@ -42,22 +53,23 @@ def merge_task(
     context: BuildContext,
     package: Package,
     gpkg: str,
-    layers: Sequence[Layer],
+    seen: Seen,
     *,
     quiet: bool = False,
 ) -> MergeTask:
-    """The merge of a binary package over these layers."""
+    """The merge of a binary package."""
     metadata = dict(package.binary.metadata) if package.binary else {}
-    step = _step(context, package, layers)
+    step = _step(context, package, seen)
     return MergeTask(**step, gpkg=gpkg, metadata=metadata, quiet=quiet)
 
 
 def kept_as(context: BuildContext, package: Package) -> str:
     """The name under which the root of a package's failed step is kept."""
-    return kept_roots.name_of(context.inputs.place, context.inputs.machine, package.cpv)
+    name = package.cpv + BROOT * package.broot
+    return kept_roots.name_of(context.inputs.place, context.inputs.machine, name)
 
 
-def _step(context: BuildContext, package: Package, layers: Sequence[Layer]) -> dict[str, Any]:
+def _step(context: BuildContext, package: Package, seen: Seen) -> dict[str, Any]:
     """The common fields; see `cloche.tasks.task.Step`."""
     inputs, policy = context.inputs, context.policy
     return {
@@ -66,7 +78,8 @@ def _step(context: BuildContext, package: Package, layers: Sequence[Layer]) -> d
         "pf": package.pf,
         "repo": package.repo,
         "base": tuple(layer.id for layer in inputs.ground),
-        "layers": tuple(layer.id for layer in layers),
+        "layers": tuple(layer.id for layer in seen.layers),
+        "root": None if seen.root is None else tuple(layer.id for layer in seen.root),
         "repositories": {name: repo.tree for name, repo in inputs.repos.items()},
         "environment": inputs.environment,
         "limits": policy.limits,

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from cloche.building import binpkg, ccache, fetch, live
 from cloche.building.context import BuildContext
 from cloche.building.hints import explain
 from cloche.building.livepins import Sources, is_live
-from cloche.building.package_tasks import build_task, kept_as, merge_task
+from cloche.building.package_tasks import Seen, build_task, kept_as, merge_task
 from cloche.composing.collisions import SHOWN
 from cloche.composing.compose import Composer
 from cloche.composing.contests import Contests
@@ -191,19 +192,38 @@ class Builder:
 
     def seen_by_build(
         self, package: Package, done: Mapping[str, Made], *, look: bool = False
-    ) -> tuple[Layer, ...]:
-        """The layers that a package's build sees over the base; ``look`` as with `layers`."""
+    ) -> Seen:
+        """What a package's build sees over the ground; ``look`` as with `layers`."""
         visible = self.plan.visible[package.id]
-        seed = self.context.inputs.of_seed(visible.seed_build)
-        return (*seed, *self.layers(visible.build, done, seed, look=look, where=package.id))
+        return self._seen(package, visible.build, visible.seed_build, done, look=look)
 
     def seen_by_merge(
         self, package: Package, done: Mapping[str, Made], *, look: bool = False
-    ) -> tuple[Layer, ...]:
+    ) -> Seen:
         """The same for its merge."""
         visible = self.plan.visible[package.id]
-        seed = self.context.inputs.of_seed(visible.seed_merge)
-        return (*seed, *self.layers(visible.merge, done, seed, look=look, where=package.id))
+        return self._seen(package, visible.merge, visible.seed_merge, done, look=look)
+
+    def _seen(
+        self,
+        package: Package,
+        names: Sequence[str],
+        of_seed: Sequence[str],
+        done: Mapping[str, Made],
+        *,
+        look: bool,
+    ) -> Seen:
+        seed = self.context.inputs.of_seed(of_seed)
+        over = [name for name in names if not self.in_own_root(name)]
+        layers = (*seed, *self.layers(over, done, seed, look=look, where=package.id))
+        if not self.in_own_root(package.id):
+            return Seen(layers)
+        inside = [name for name in names if self.in_own_root(name)]
+        return Seen(layers, self.layers(inside, done, look=look, where=package.id))
+
+    def in_own_root(self, name: str) -> bool:
+        """Whether a package goes into the machine's own root, and not over the seed."""
+        return self.context.inputs.own_root and not self.plan.graph.by_id()[name].broot
 
     def layers(
         self,
@@ -216,82 +236,91 @@ class Builder:
     ) -> tuple[Layer, ...]:
         """Layers of packages that are done, in the order given, so that they go into one root.
 
-        ``seed`` are layers of the seed in that root besides the base, and ``where`` names the root
-        in a CollisionError. Some packages may have to be merged again. With ``look`` nothing is
-        done: raises NotMergedError if a layer does not exist yet.
+        They all go over the ground, or all into the machine's own root. ``seed`` are layers of the
+        seed in that root besides the base, and ``where`` names the root in a CollisionError. Some
+        packages may have to be merged again. With ``look`` nothing is done: raises NotMergedError
+        if a layer does not exist yet.
         """
-
-        def again(package: Package, over: Sequence[Layer], shared: Sequence[str]) -> Layer:
-            gpkg = done[package.id].gpkg
-            seed = self.context.inputs.of_seed(self.plan.visible[package.id].seed_merge)
-            over = (*seed, *over)
-            key = self.merge_key(package, gpkg, over)
-            if look and self.context.store.action(key.digest) is None:  # without waiting for others
-                raise NotMergedError(package.id)
-            merged = remember(
-                self.context.store,
-                key,
-                package.id,
-                lambda: self._merge_again(package, gpkg, over, shared),
-                kind="compose",
-            )
-            layer = merged.action.outputs["layer"]
-            self.composed.add(layer)
-            return self.context.layer(layer)
-
+        inputs = self.context.inputs
+        own = any(map(self.in_own_root, names[:1]))
         composer = Composer(
             self.plan,
             lambda name: self.context.layer(done[name].layer),
-            again,
-            base=self.context.inputs.ground,
+            partial(self._again, done, look),
+            base=() if own else inputs.ground,
             seed=seed,
-            saw=lambda name: self.context.inputs.of_seed(self.plan.visible[name].seed_merge),
-            any_hook="bashrc" in self.context.inputs.etc,
+            saw=lambda name: inputs.of_seed(self.plan.visible[name].seed_merge),
+            any_hook="bashrc" in inputs.etc,
             contests=self.contests,
         )
         return composer.compose(names, where)
 
-    def live_sources(
-        self, package: Package, layers: Sequence[Layer], *, update: bool = False
-    ) -> Sources | None:
+    def _again(
+        self,
+        done: Mapping[str, Made],
+        look: bool,
+        package: Package,
+        over: Sequence[Layer],
+        shared: Sequence[str],
+    ) -> Layer:
+        """Merge a package again, over these layers of a root."""
+        gpkg = done[package.id].gpkg
+        if self.in_own_root(package.id):
+            seen = replace(self.seen_by_merge(package, done, look=look), root=tuple(over))
+        else:
+            seed = self.context.inputs.of_seed(self.plan.visible[package.id].seed_merge)
+            seen = Seen((*seed, *over))
+        key = self.merge_key(package, gpkg, seen)
+        if look and self.context.store.action(key.digest) is None:  # without waiting for others
+            raise NotMergedError(package.id)
+        merged = remember(
+            self.context.store,
+            key,
+            package.id,
+            lambda: self._merge_again(package, gpkg, seen, shared),
+            kind="compose",
+        )
+        layer = merged.action.outputs["layer"]
+        self.composed.add(layer)
+        return self.context.layer(layer)
+
+    def live_sources(self, package: Package, seen: Seen, *, update: bool = False) -> Sources | None:
         """The sources of a live ebuild, fetched if necessary; None for all others.
 
-        ``layers`` are what its build sees. Raises as `live.obtain`.
+        ``seen`` is what its build sees. Raises as `live.obtain`.
         """
         if not is_live(package):
             return None
         inputs = self.inputs_of[package.id]
-        return live.obtain(self.context, package, inputs, layers, update=update)
+        return live.obtain(self.context, package, inputs, seen, update=update)
 
-    def build_key(
-        self, package: Package, layers: Sequence[Layer], sources: Sources | None = None
-    ) -> Key:
-        """Key of the build step over these layers; ``sources`` are those of a live ebuild."""
+    def build_key(self, package: Package, seen: Seen, sources: Sources | None = None) -> Key:
+        """Key of the build step that sees this; ``sources`` are those of a live ebuild."""
         return build_key(
             package,
             inputs=self.inputs_of[package.id],
-            layers=[(layer.label, layer.id) for layer in layers],
+            layers=_named(seen.layers),
+            root=None if seen.root is None else _named(seen.root),
             base=self.context.inputs.key_ground,
             live=sources.layer.id if sources else None,
         )
 
-    def merge_key(self, package: Package, gpkg: str, layers: Sequence[Layer]) -> Key:
-        """Key of the merge step of a binary package over these layers."""
+    def merge_key(self, package: Package, gpkg: str, seen: Seen) -> Key:
+        """Key of the merge step of a binary package that sees this."""
         return merge_key(
             package,
             gpkg=gpkg,
             inputs=self.inputs_of[package.id],
-            layers=[(layer.label, layer.id) for layer in layers],
+            layers=_named(seen.layers),
+            root=None if seen.root is None else _named(seen.root),
             base=self.context.inputs.key_ground,
         )
 
-    def _build(
-        self, package: Package, layers: Sequence[Layer], key: Key, sources: Sources | None
-    ) -> Outcome:
+    def _build(self, package: Package, seen: Seen, key: Key, sources: Sources | None) -> Outcome:
         fetch.fetch(self.context, package)
         # A forced build is to show whether the result is the same: it compiles all by itself.
         cached = package.id not in self.forced
-        task = build_task(self.context, package, layers, sources, cached=cached)
+        task = build_task(self.context, package, seen, sources, cached=cached)
         with self._recording_failure("build-failed", package, key):
             outcome = self.context.carry_out(task)
         return ccache.kept(self.context, package, task, outcome)
@@ -314,10 +343,10 @@ class Builder:
                 record(self.context.store, failure, package.id, Outcome({}, log), took)
             raise
 
-    def _merge(self, package: Package, gpkg: str, layers: Sequence[Layer], key: Key) -> Outcome:
+    def _merge(self, package: Package, gpkg: str, seen: Seen, key: Key) -> Outcome:
         before = self.context.store.last_action("merge", package.id)
         with self._recording_failure("merge-failed", package, key):
-            outcome = self.context.carry_out(merge_task(self.context, package, gpkg, layers))
+            outcome = self.context.carry_out(merge_task(self.context, package, gpkg, seen))
         layer = outcome.outputs["layer"]
         if before is not None and before.outputs["layer"] == layer:
             # The same result as before: keep the layer, and the package it was made from, unless
@@ -327,14 +356,14 @@ class Builder:
         return replace(outcome, outputs={"gpkg": gpkg, "layer": layer})
 
     def _merge_again(
-        self, package: Package, gpkg: str, layers: Sequence[Layer], shared: Sequence[str]
+        self, package: Package, gpkg: str, seen: Seen, shared: Sequence[str]
     ) -> Outcome:
         """Merge a package again, over others that have some of its names, too."""
         more = f" and {len(shared) - SHOWN} more" if len(shared) > SHOWN else ""
         names = ", ".join(f"/{name}" for name in shared[:SHOWN]) + more
         text = f"{package.cpv} is merged again over packages that also have {names}"
         self.context.bus(Note(text=text))
-        task = merge_task(self.context, package, gpkg, layers, quiet=True)
+        task = merge_task(self.context, package, gpkg, seen, quiet=True)
         with self._explaining(package):
             outcome = self.context.carry_out(task)
         return replace(outcome, outputs={"gpkg": gpkg, **outcome.outputs})
@@ -347,3 +376,7 @@ class Builder:
         except StepError as error:
             explain(self.context, package, error)
             raise
+
+
+def _named(layers: Sequence[Layer]) -> list[tuple[str, str]]:
+    return [(layer.label, layer.id) for layer in layers]

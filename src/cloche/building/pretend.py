@@ -47,21 +47,44 @@ def check(context: BuildContext, packages: Sequence[Package]) -> tuple[StepError
     log = new_log(context.store, place, NAME)
     context.bus(Stage(name=NAME, state="start"))
     try:
-        result = _asked(context, packages, log)
+        answers = _answers(context, packages, log)
     except GuestError as error:
         if context.running.stopped:
             raise StoppedError(place, NAME) from error
         raise
     context.bus(Stage(name=NAME, state="end", seconds=time.monotonic() - began))
-    errors = tuple(_errors(context, packages, result))
+    errors = tuple(_errors(context, packages, answers))
     if not errors:
         compress_finished(context.store, place)
     return errors
 
 
-def _asked(context: BuildContext, packages: Sequence[Package], log: Path) -> Mapping[str, Any]:
+def _answers(
+    context: BuildContext, packages: Sequence[Package], log: Path
+) -> dict[str, Mapping[str, Any]]:
+    """The guests' answers by package id, untrusted. Each root has its own guest."""
+    found: dict[str, Mapping[str, Any]] = {}
+    for broot in (True, False):
+        group = [package for package in packages if package.broot is broot]
+        result = _asked(context, group, "/" if broot else context.root, log) if group else {}
+        said = result.get("packages")
+        by_name = {
+            f"{each.get('cpv')}::{each.get('repo')}": each
+            for each in (said if isinstance(said, list) else ())
+            if isinstance(each, dict)
+        }
+        found |= {each.id: by_name[each.name] for each in group if each.name in by_name}
+    return found
+
+
+def _asked(
+    context: BuildContext, packages: Sequence[Package], root: str, log: Path
+) -> Mapping[str, Any]:
     with context.store.workspace(NAME) as workspace:
-        request = {"packages": [{"cpv": each.cpv, "repo": each.repo} for each in packages]}
+        request = {
+            "root": root,
+            "packages": [{"cpv": each.cpv, "repo": each.repo} for each in packages],
+        }
         wanted = stage_call(context, NAME, request, workspace, log)
         result, _ = call(context.engine, context.running, wanted)
     if result.get("status") != "ok":
@@ -70,18 +93,14 @@ def _asked(context: BuildContext, packages: Sequence[Package], log: Path) -> Map
 
 
 def _errors(
-    context: BuildContext, packages: Sequence[Package], result: Mapping[str, Any]
+    context: BuildContext,
+    packages: Sequence[Package],
+    answers: Mapping[str, Mapping[str, Any]],
 ) -> list[StepError]:
     """The errors of packages whose pkg_pretend failed, from untrusted answers."""
-    found = result.get("packages")
-    answers = {
-        f"{each.get('cpv')}::{each.get('repo')}": each
-        for each in (found if isinstance(found, list) else ())
-        if isinstance(each, dict)
-    }
     errors = []
     for package in packages:
-        answer = answers.get(f"{package.cpv}::{package.repo}", {"text": "no answer"})
+        answer = answers.get(package.id, {"text": "no answer"})
         if messages := elog.messages_of(answer):
             context.bus(Elog(package=package.id, step=NAME, messages=messages))
         if answer.get("text") is not None:

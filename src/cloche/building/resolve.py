@@ -31,6 +31,8 @@ def resolve(context: BuildContext, targets: Sequence[str]) -> tuple[Depgraph, st
         "targets": " ".join(targets),
         **({"installed": "told as well"} if inputs.strict else {}),
         "guest": inputs.guest,
+        **inputs.key_root,
+        **({"build dependencies": "kept"} if inputs.with_build_deps else {}),
         **{f"base {layer.kind}": layer.id for layer in inputs.base},
         **{f"repository {repo.name}": repo.tree for repo in inputs.repos.values()},
         **{f"binrepo {host.name}": host.index for host in inputs.binhosts.values()},
@@ -81,6 +83,7 @@ def _ask_portage(
             "installed": context.inputs.strict,
             "binhosts": list(context.inputs.binhosts),
             "propose": propose,
+            "root_deps": context.inputs.with_build_deps,
         }
         binds = (*shown_repositories(context), *_indexes(context))
         wanted = stage_call(context, "resolve", request, workspace, log, binds=binds)

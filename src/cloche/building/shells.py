@@ -12,7 +12,7 @@ from cloche.building.context import BuildContext
 from cloche.building.fetch import fetch
 from cloche.building.forecast import forecast
 from cloche.building.livepins import is_live
-from cloche.building.package_tasks import build_task, kept_as
+from cloche.building.package_tasks import Seen, build_task, kept_as
 from cloche.building.packages import Builder
 from cloche.errors import ClocheError, Exit
 from cloche.plan.depgraph import Package
@@ -106,7 +106,8 @@ def _failed_root(context: BuildContext, package: Package, about: kept_roots.Kept
 
 
 def _root_of(context: BuildContext, package: Package, about: kept_roots.Kept, place: Path) -> Root:
-    task = build_task(context, package, [context.layer(id) for id in about.layers])
+    root = None if about.root is None else tuple(map(context.layer, about.root))
+    task = build_task(context, package, Seen(tuple(map(context.layer, about.layers)), root))
     binds: tuple[Bind, ...]
     sources = place / kept_roots.SOURCES[about.step]
     if about.step == "merge":

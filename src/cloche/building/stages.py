@@ -59,7 +59,7 @@ def stage_call(
     shown = context.whole_repositories() if binds is None else binds
     return Call(
         script=script,
-        request=request,
+        request={"root": context.root, **request},
         sandbox=context.sandbox(layers, upper=make_directory(workspace, "root"), binds=shown),
         workspace=workspace,
         log=log,

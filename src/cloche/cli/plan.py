@@ -90,7 +90,10 @@ def _rows(seen: Preview) -> list[Row]:
 
 
 def _marks(package: Package, *, member: bool) -> tuple[str, ...]:
-    marks = [] if member else ["for building only"]
+    if package.broot:
+        marks = ["over the seed, for building"]
+    else:
+        marks = [] if member else ["for building only"]
     marks += [f"binary, {package.binary.host}"] if package.binary else []
     marks += ["live"] if "live" in package.properties else []
     return tuple(marks)
@@ -114,6 +117,7 @@ def _unicode(text: str) -> str:
 
 def _as_data(seen: Preview, rows: Sequence[Row], left: Sequence[str]) -> dict[str, Any]:
     plan_, fates = seen.builder.plan, seen.fates
+    own_root = seen.builder.context.inputs.own_root
     return {
         "machine": seen.builder.context.inputs.machine,
         "fetch": sum(row.fetch for row in rows),
@@ -131,6 +135,7 @@ def _as_data(seen: Preview, rows: Sequence[Row], left: Sequence[str]) -> dict[st
                 "flags": row.change.flags,
                 "fetch": row.fetch,
                 "requested": package.requested,
+                "root": "seed" if package.broot or not own_root else "own",
                 "member": package.id in plan_.members,
                 "live": "live" in package.properties,
                 "fate": fates[package.id].fate,

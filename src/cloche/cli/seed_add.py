@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_store
 from cloche.cli.seed import FILE, KEYRING, data_of, make_seed, seed
 from cloche.cli.usage import Group
@@ -31,6 +32,7 @@ Examples:
   cloche seed add stage3 --file stage3-amd64-openrc-20260406T170000Z.tar.xz
   cloche seed add tarball my-root.tar.zst --name mine
   cloche seed add oci image.tar --ref latest
+  cloche seed add machine stage1
 """,
 )
 def add() -> None:
@@ -120,6 +122,27 @@ def oci_command(
 ) -> None:
     """Use an OCI image: an image layout, or an OCI archive."""
     _add(options, name or "oci", "oci", {"path": path, "ref": ref}, as_json=as_json)
+
+
+@add.command(
+    "machine",
+    epilog="""\b
+Examples:
+  cloche build stage1 && cloche seed add machine stage1
+  cloche seed add machine stage3 --project ../stages
+""",
+)
+@click.argument("machine", shell_complete=complete_machine)
+@click.option("--project", type=PATH, help="The project of the machine [this one].")
+@NAME
+@JSON
+@click.pass_obj
+def machine_command(
+    options: Options, machine: str, project: Path | None, name: str | None, as_json: bool
+) -> None:
+    """Use a machine that was built here, so that others are built with what it holds."""
+    said = {"machine": machine, "project": project}
+    _add(options, name or machine, "machine", said, as_json=as_json)
 
 
 def _add(

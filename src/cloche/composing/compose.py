@@ -59,6 +59,11 @@ class Composer:
         """The plan's packages by their id."""
         return self.plan.graph.by_id()
 
+    def seen_here(self, name: str) -> tuple[str, ...]:
+        """What a package's merge sees in its root: tools that it sees beside it are in another."""
+        seen, broot = self.plan.visible[name].merge, self.packages[name].broot
+        return tuple(other for other in seen if self.packages[other].broot == broot)
+
     @cached_property
     def rank(self) -> Mapping[str, int]:
         """The position of each package in merge order."""
@@ -80,7 +85,7 @@ class Composer:
         for name in names:
             # Checked for each anew: a package merged again may have other paths.
             free = self.contests.all_free((alone[name],))
-            if free and changed.keys().isdisjoint(self.plan.visible[name].merge):
+            if free and changed.keys().isdisjoint(self.seen_here(name)):
                 composed[name] = alone[name]
                 continue
             try:
@@ -111,7 +116,7 @@ class Composer:
 
         At first that is the package's own closure, unless the closure differs in this root.
         """
-        own = self.plan.visible[package.id].merge
+        own = self.seen_here(package.id)
         ways = self._ways(package, layer, composed, seen)
         near = self.contests.of(layer, ways)
         if not near:
@@ -157,7 +162,7 @@ class Composer:
         """
         layer = self.layer_of(package.id)
         rivals = self._rivals(package, layer, composed)
-        own = self.plan.visible[package.id].merge
+        own = self.seen_here(package.id)
         # Its own references (a user's group by its number) may have changed since.
         moved = (
             self._hooks(package)
@@ -168,7 +173,7 @@ class Composer:
         while rivals or moved:
             over.update(rivals)
             for name in rivals.keys() & composed.keys():
-                below = changed.get(name, self.plan.visible[name].merge)
+                below = changed.get(name, self.seen_here(name))
                 over.update(n for n in below if n in composed or n not in self.rank)
             contested = frozenset[str]().union(*rivals.values()) or footprint(layer).written
             try:
@@ -202,7 +207,7 @@ class Composer:
         """What the package's paths lead through, in its closure's old and present layers."""
         if not self.contests.indirect(layer):
             return NO_WAYS
-        own = self.plan.visible[package.id].merge
+        own = self.seen_here(package.id)
         names = sorted(
             self.rank.keys() & set(own if seen is None else seen), key=self.rank.__getitem__
         )

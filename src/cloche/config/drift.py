@@ -10,6 +10,7 @@ from cloche.config.lock import (
     LivePin,
     Lock,
     MachineLock,
+    MachineSeed,
     RepoPin,
     SeedLock,
     Stage3Seed,
@@ -32,7 +33,14 @@ def _seed(locked: SeedLock, actual: SeedLock) -> Iterator[str]:
         yield from _stage3(locked, actual)
     elif isinstance(locked, TreeSeed) and isinstance(actual, TreeSeed):
         yield from _known("digest", locked.digest, actual.digest)
+    elif isinstance(locked, MachineSeed) and isinstance(actual, MachineSeed):
+        yield from _machine(locked, actual)
     yield from _known("layer", locked.layer, actual.layer)
+
+
+def _machine(locked: MachineSeed, actual: MachineSeed) -> Iterator[str]:
+    if changed := len(set(locked.layers) ^ set(actual.layers)):
+        yield f"{changed} of the machine's layers"
 
 
 def _known(name: str, before: str, now: str) -> Iterator[str]:

@@ -99,13 +99,23 @@ class TreeSeed:
     layer: Digest = ""
 
 
-SeedLock = DebianSeed | Stage3Seed | TreeSeed
-_SEEDS: Mapping[str, type[DebianSeed] | type[Stage3Seed] | type[TreeSeed]] = {
+@dataclass(frozen=True, slots=True)
+class MachineSeed:
+    """A machine that was built: the ids of its layers, the bottom first."""
+
+    layers: tuple[Digest, ...]
+    layer: Digest = ""
+    type: str = "machine"
+
+
+SeedLock = DebianSeed | Stage3Seed | TreeSeed | MachineSeed
+_SEEDS: Mapping[str, type[DebianSeed] | type[Stage3Seed] | type[TreeSeed] | type[MachineSeed]] = {
     "debian": DebianSeed,
     "stage3": Stage3Seed,
     "directory": TreeSeed,
     "tarball": TreeSeed,
     "oci": TreeSeed,
+    "machine": MachineSeed,
 }
 
 

@@ -14,7 +14,11 @@ from cloche.config.files import names
 from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
 from cloche.config.table import Table, duration, load, size
 
-KEYS = ("seed", "profile", "portage", "sets", "packages", "binrepos", "live", "output", "limits")
+KEYS = (
+    "seed", "root", "with_build_deps", "profile", "portage", "sets", "packages", "binrepos", "live",
+    "output", "limits",
+)  # fmt: skip
+ROOTS = ("seed", "own")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
 
 _LIVE = re.compile(r"=?[\w+.*?\[\]-]+/[\w+.*?\[\]-]+")
@@ -55,7 +59,9 @@ class Machine:
     Portage gets, which expands sets itself. ``set_files`` are all sets of the project by name, as
     one may include another. ``binrepos`` are binary package hosts that its packages may come from,
     the preferred one first. ``live`` are names of live ebuilds that may fetch their sources from
-    the network, with shell wildcards.
+    the network, with shell wildcards. With ``own_root`` the result has nothing of the seed, only
+    what the machine asks for, with its dependencies at run time; ``etc_portage`` says whether its
+    ``/etc/portage`` is part of that, ``with_build_deps`` whether build dependencies are.
     """
 
     name: str
@@ -72,6 +78,9 @@ class Machine:
     limits: LimitsSpec
     binrepos: tuple[str, ...] = ()
     live: tuple[str, ...] = ()
+    own_root: bool = False
+    etc_portage: bool = True
+    with_build_deps: bool = False
 
     @property
     def place(self) -> str:
@@ -104,7 +113,10 @@ def load_machine(
     table = load(file, root)
     table.only(KEYS)
     output = table.table("output")
-    output.only(OUTPUTS)
+    output.only((*OUTPUTS, "portage"))
+    own_root = _root(table) == "own"
+    _only_for_own_root(own_root, table, "with_build_deps")
+    _only_for_own_root(own_root, output, "portage")
     seed = table.required("seed", '"debian"')
     if seed not in seeds:
         raise unknown_name(table.origin("seed"), "seed", seed, seeds)
@@ -130,7 +142,24 @@ def load_machine(
         limits=_limits(table.table("limits")),
         binrepos=_binrepos(table, binrepos),
         live=_live(table),
+        own_root=own_root,
+        etc_portage=output.get("portage", bool, True),
+        with_build_deps=table.get("with_build_deps", bool, False),
     )
+
+
+def _only_for_own_root(own_root: bool, table: Table, key: str) -> None:
+    if not own_root and key in table.data:
+        what = f"“{key}” only has an effect with a root of its own"
+        raise ConfigError(table.origin(key), what, 'add `root = "own"`, or remove the key')
+
+
+def _root(table: Table) -> str:
+    """``root``: what the result is made of besides the packages."""
+    word = table.get("root", str, "seed")
+    if word not in ROOTS:
+        raise unknown_name(table.origin("root"), "kind of root", word, ROOTS)
+    return word
 
 
 def _profile(table: Table, repos: frozenset[str]) -> Profile:

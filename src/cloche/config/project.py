@@ -39,6 +39,7 @@ _SEED_KEYS: Mapping[str, Mapping[str, type]] = {
     "directory": {"path": str},
     "tarball": {"path": str, "sha256": str},
     "oci": {"path": str, "ref": str},
+    "machine": {"machine": str, "project": str},
 }
 
 
@@ -117,6 +118,33 @@ class Project:
 
     def machine(self, name: str) -> Machine:
         """Load ``machines/NAME.toml`` with all it refers to. Raises `ConfigError`."""
+        found = self._load(name)
+        self._check_chain(found)
+        return found
+
+    def _check_chain(self, machine: Machine) -> None:
+        """See that the machines of which its seed is made do not lead back to one of them."""
+        chain = [machine.name]
+        while (below := self._built_first(machine)) is not None:
+            origin = self.seeds[machine.seed].origin
+            if below not in self.machines:
+                raise unknown_name(origin, "machine", below, self.machines)
+            chain.append(below)
+            if below in chain[:-1]:
+                raise ConfigError(
+                    origin,
+                    f"these machines are each other's seeds: {' → '.join(chain)}",
+                    "let one of them use another seed",
+                )
+            machine = self._load(below)
+
+    def _built_first(self, machine: Machine) -> str | None:
+        """The machine of this project of which a machine's seed is made."""
+        seed = self.seeds[machine.seed]
+        other = seed.type != "machine" or seed.text("project") is not None
+        return None if other else seed.text("machine")
+
+    def _load(self, name: str) -> Machine:
         if name not in self.machines:
             raise unknown_name(Origin(self.root / "machines"), "machine", name, self.machines)
         file = self.root / "machines" / f"{name}.toml"

@@ -12,7 +12,7 @@ if not __package__:
 import shutil
 from typing import Any
 
-from . import ccache, elog, helpers, image, leftovers, phases, shortcuts, sonames
+from . import ccache, elog, helpers, image, leftovers, phases, shortcuts, sonames, sysroot
 from . import settings as guest_settings
 from .normalise import clamp_times, normalise_build_info
 from .protocol import OUT, Channel, Failed, serve
@@ -23,7 +23,9 @@ BUILDING = ("unpack", "prepare", "configure", "compile", "test", "install")
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
-    guest_settings.apply(**request.get("environment", {}))
+    guest_settings.apply(request["root"], **request.get("environment", {}))
+    if guest_settings.own_root():
+        sysroot.prepare(guest_settings.root())
     settings, trees = phases.load(refreshed=True)
     shortcuts.take()
     package = phases.ebuild_package(request["cpv"], request["repo"], settings, trees)

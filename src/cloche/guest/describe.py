@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from .graph import identity
+from .graph import identity, in_broot
 from .protocol import Failed
 from .variables import effective, matters
 
@@ -31,6 +31,7 @@ def common(package: Any, settings: Any) -> dict[str, Any]:
     metadata = package._metadata
     return {
         "id": identity(package),
+        "broot": in_broot(package),
         "cpv": str(package.cpv),
         "category": package.category,
         "pn": package.cpv.cp.split("/")[1],

@@ -20,30 +20,31 @@ from .normalise import clamp_times
 from .protocol import Channel, Failed, serve
 from .vdb import VDB, settle
 
-COUNTER = Path("/var/cache/edb/counter")
+COUNTER = "var/cache/edb/counter"
 #: Caches that depend on when and where the root was made; programs make them again when needed.
-DROPPED = ("/var/cache/ldconfig/aux-cache", "/var/cache/edb/dep", "/var/cache/edb/mtimedb")
+DROPPED = ("var/cache/ldconfig/aux-cache", "var/cache/edb/dep", "var/cache/edb/mtimedb")
 #: What this script or Portage writes; its time stamps must not show the time of the build.
-WRITTEN = ("/etc/profile.env", "/etc/csh.env", "/etc/environment.d", "/etc/ld.so.conf",
-           "/etc/ld.so.cache", "/etc/prelink.conf.d", "/var/cache/edb", "/var/cache/ldconfig",
-           "/var/lib/portage", "/var/db/pkg")  # fmt: skip
+WRITTEN = ("etc/profile.env", "etc/csh.env", "etc/environment.d", "etc/ld.so.conf",
+           "etc/ld.so.cache", "etc/prelink.conf.d", "var/cache/edb", "var/cache/ldconfig",
+           "var/lib/portage", "var/db/pkg")  # fmt: skip
 
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
-    guest_settings.apply()
+    guest_settings.apply(root := request["root"])
     settings, trees = phases.load()
-    number(request["order"])
+    number(Path(root), request["order"])
     write_world(request["world"], request["world_sets"], settings, trees)
-    phases.refresh_generated(always=True)
-    clean()
+    phases.refresh_generated(Path(root), always=True)
+    clean(Path(root))
     return {}
 
 
-def number(order: list[str]) -> None:
+def number(root: Path, order: list[str]) -> None:
     """Give the packages of ``order`` their COUNTER, above those of all other packages."""
-    entries = {str(path.parent.relative_to(VDB)): path for path in VDB.glob("*/*/COUNTER")}
-    unknown = [cpv for cpv in order if not (VDB / cpv).is_dir()]
+    vdb, place = root / VDB, root / COUNTER
+    entries = {str(path.parent.relative_to(vdb)): path for path in vdb.glob("*/*/COUNTER")}
+    unknown = [cpv for cpv in order if not (vdb / cpv).is_dir()]
     if unknown:
         raise Failed(kind="other", text=f"not in the VDB: {' '.join(unknown)}")
     others = [path for cpv, path in entries.items() if cpv not in set(order)]
@@ -51,14 +52,14 @@ def number(order: list[str]) -> None:
     counter = max((int(path.read_text() or "-1") for path in others), default=-1)
     for cpv in order:
         counter += 1
-        settle(VDB / cpv, counter, guest_settings.epoch())
-    COUNTER.parent.mkdir(parents=True, exist_ok=True)
+        settle(root, cpv, counter)
+    place.parent.mkdir(parents=True, exist_ok=True)
     try:
-        shutil.chown(COUNTER.parent, "root", "portage")
+        shutil.chown(place.parent, "root", "portage")
     except LookupError as error:
         text = f"{error}: a hook has damaged /etc/passwd or /etc/group"
         raise Failed(kind="other", text=text) from error
-    COUNTER.write_text(str(max(counter, 0)), encoding="ascii")
+    place.write_text(str(max(counter, 0)), encoding="ascii")
 
 
 def write_world(atoms: list[str], sets: list[str], settings: Any, trees: Any) -> None:
@@ -108,18 +109,18 @@ def installed(root: Any) -> Iterator[Any]:
         )
 
 
-def clean() -> None:
+def clean(root: Path) -> None:
     """Remove traces of this run, and clamp the time stamps of the rest."""
     for name in DROPPED:
-        path = Path(name)
+        path = root / name
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink(missing_ok=True)
-    for lock in Path("/var/lib/portage").glob(".*lockfile"):
+    for lock in (root / "var/lib/portage").glob(".*lockfile"):
         lock.unlink()
     for name in WRITTEN:
-        path = Path(name)
+        path = root / name
         if path.is_dir():
             clamp_times(path, guest_settings.epoch())
         elif path.exists():

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
+
+from . import settings as guest_settings
 
 #: The order in which kinds are named.
 KINDS = ("buildtime", "runtime", "install", "runtime_post")
@@ -11,7 +14,12 @@ KINDS = ("buildtime", "runtime", "install", "runtime_post")
 
 def identity(package: Any) -> str:
     """The ID of a package in the answer."""
-    return f"{package.cpv}::{package.repo}"
+    return f"{package.cpv}::{package.repo}{'@broot' if in_broot(package) else ''}"
+
+
+def in_broot(package: Any) -> bool:
+    """Whether a package is merged over the seed, for the builds of a root of its own."""
+    return guest_settings.own_root() and Path(package.root) == Path("/")
 
 
 def merge_list(depgraph: Any) -> list[Any]:

@@ -26,7 +26,9 @@ GIT_STORE = Path(guest_settings.ENVIRONMENT["DISTDIR"]) / "git3-src"
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "ftp_proxy"), relay.start())
-    guest_settings.apply(**request["environment"], **proxies, no_proxy="", GIT_TERMINAL_PROMPT="0")
+    guest_settings.apply(
+        request["root"], **request["environment"], **proxies, no_proxy="", GIT_TERMINAL_PROMPT="0"
+    )
     settings, trees = phases.load(refreshed=True)
     package = phases.ebuild_package(request["cpv"], request["repo"], settings, trees)
     own = build.package_settings(package, settings, trees)

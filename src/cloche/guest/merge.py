@@ -18,7 +18,7 @@ from . import settings as guest_settings
 from .binaries import differing, plain
 from .failures import failed_phase
 from .protocol import Channel, Failed, serve
-from .vdb import VDB, settle
+from .vdb import settle
 
 #: Outside of the overlay, so that it is not part of the layer.
 PKGDIR = Path("/var/tmp/portage/.cloche-binpkgs")  # noqa: S108 - a directory of the sandbox
@@ -30,7 +30,8 @@ HOOKS = frozenset(("setup", "preinst", "postinst", "prerm", "postrm"))
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
     place_package(request["cpv"], Path(request["gpkg"]))
-    guest_settings.apply(PKGDIR=str(PKGDIR), **guest_settings.MERGING)
+    guest_settings.apply(request["root"], PKGDIR=str(PKGDIR), **guest_settings.MERGING)
+    guest_settings.root().mkdir(exist_ok=True)
     settings, trees = phases.load()
     package = binary_package(request["cpv"], settings, trees)
     if request.get("metadata"):
@@ -44,7 +45,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     merge = Merge(package, settings, channel)
     with elog.collected(package.cpv, merge.settings) as said, leftovers.ended(channel):
         merge.run()
-    settle(VDB / request["cpv"], NO_COUNTER, guest_settings.epoch())
+    settle(guest_settings.root(), request["cpv"], NO_COUNTER)
     return {"elog": said.messages}
 
 

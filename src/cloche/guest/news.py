@@ -19,7 +19,7 @@ from .protocol import Channel, serve
 
 def main(request: dict[str, Any], _: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
-    guest_settings.apply()
+    guest_settings.apply(request["root"])
     _settings, trees = phases.load()
     return {"items": {name: concerning(name, trees) for name in request["repositories"]}}
 

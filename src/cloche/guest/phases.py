@@ -7,12 +7,14 @@ import os
 from pathlib import Path
 from typing import Any
 
+from . import settings as guest_settings
+from .both_roots import configured_alike
 from .capture import captured_output
 from .failures import tail
 from .protocol import Channel, Failed
 from .vdb import VDB
 
-PROFILE_ENV = Path("/etc/profile.env")
+PROFILE_ENV = "etc/profile.env"
 
 
 def load(*, refreshed: bool = False) -> tuple[Any, Any]:
@@ -23,6 +25,8 @@ def load(*, refreshed: bool = False) -> tuple[Any, Any]:
     import portage
 
     portage._internal_caller = True
+    if guest_settings.own_root():
+        configured_alike()
     from portage.output import nocolor
 
     nocolor()
@@ -116,24 +120,25 @@ def log_end(settings: Any, start: int = 0) -> str:
         return tail(file.read().decode("utf-8", "replace"), 60)
 
 
-def refresh_generated(*, always: bool = False) -> bool:
-    """Regenerate ld.so.cache, profile.env and similar files from what this root holds.
+def refresh_generated(root: Path = Path("/"), *, always: bool = False) -> bool:
+    """Regenerate ld.so.cache, profile.env and similar files from what a root holds.
 
     A root without merged packages has those of its seed, so nothing is done unless ``always``.
     Returns whether the environment that Portage reads has changed.
     """
-    if not always and not any(VDB.glob("*/*/CONTENTS")):
+    if not always and not any((root / VDB).glob("*/*/CONTENTS")):
         return False
-    before = _profile_env()
+    before = _profile_env(root)
     from portage.util.env_update import env_update
 
     # Without earlier time stamps every library directory counts as changed, so ldconfig runs.
-    env_update(makelinks=1, prev_mtimes={}, writemsg_level=_quiet)
-    return _profile_env() != before
+    env_update(makelinks=1, target_root=str(root), prev_mtimes={}, writemsg_level=_quiet)
+    return _profile_env(root) != before
 
 
-def _profile_env() -> bytes:
-    return PROFILE_ENV.read_bytes() if PROFILE_ENV.exists() else b""
+def _profile_env(root: Path) -> bytes:
+    file = root / PROFILE_ENV
+    return file.read_bytes() if file.exists() else b""
 
 
 def _quiet(*_: object, **__: object) -> None:

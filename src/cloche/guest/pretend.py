@@ -19,7 +19,7 @@ from .protocol import Channel, Failed, serve
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
-    guest_settings.apply()
+    guest_settings.apply(request["root"])
     settings, trees = phases.load(refreshed=True)
     with leftovers.ended(channel):
         answers = [

@@ -15,6 +15,7 @@ import os
 from typing import Any
 
 from . import settings as guest_settings
+from .both_roots import configured_alike
 from .capture import captured_output
 from .complaints import ineffective, of_portage
 from .failures import classify_resolve
@@ -45,7 +46,11 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
     gc.set_threshold(GARBAGE)
     hosts = list(request.get("binhosts", ()))
-    guest_settings.apply(PORTAGE_BINHOST=" ".join(f"file://{BINHOSTS}/{name}" for name in hosts))
+    guest_settings.apply(
+        request["root"],
+        PORTAGE_BINHOST=" ".join(f"file://{BINHOSTS}/{name}" for name in hosts),
+    )
+    guest_settings.root().mkdir(exist_ok=True)
     with contextlib.ExitStack() as stack:
         captured = stack.enter_context(captured_output())
         try:
@@ -53,7 +58,7 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
                 list(request["atoms"]),
                 installed=request.get("installed", False),
                 binary=bool(hosts),
-                propose=request.get("propose", False),
+                options=options_of(request),
             )
         except Failed as failure:
             stack.close()
@@ -78,15 +83,26 @@ def with_words(failure: Failed, text: str) -> Failed:
     return Failed(**fields)
 
 
-def resolve(
-    atoms: list[str], *, installed: bool, binary: bool, propose: bool = False
-) -> dict[str, Any]:
-    """The merge list of ``emerge ATOMS`` with its graph. Raises Failed.
+def options_of(request: dict[str, Any]) -> dict[str, Any]:
+    """Options of emerge.
 
-    With ``installed`` it also has the installed packages. With ``binary`` it is that of ``emerge
-    --getbinpkg``. With ``propose`` a failure's text has the changes that would solve it.
+    With "binhosts" packages come from there; with "propose" a failure's text has the changes that
+    would solve it; with "root_deps" all build dependencies go into ROOT, as if at run time.
     """
-    options = {**(BINARY if binary else {}), **(PROPOSE if propose else {})}
+    return {
+        **(BINARY if request.get("binhosts") else {}),
+        **(PROPOSE if request.get("propose") else {}),
+        **({"--root-deps": True} if request.get("root_deps") else {}),
+    }
+
+
+def resolve(
+    atoms: list[str], *, installed: bool, binary: bool, options: dict[str, Any]
+) -> dict[str, Any]:
+    """The merge list of ``emerge OPTIONS ATOMS`` with its graph. Raises Failed.
+
+    With ``installed`` it also has the installed packages. ``binary``: there are binary packages.
+    """
     emerge_config = load_config(atoms, options)
     if binary:
         bintree = emerge_config.target_config.trees["bintree"]
@@ -100,7 +116,7 @@ def resolve(
     if installed:
         for fields, used in zip(answer["packages"], uses(depgraph, merged).values(), strict=True):
             fields["uses"] = used
-        answer["installed"] = needs(emerge_config.target_config.trees["vartree"].dbapi)
+        answer["installed"] = needs(emerge_config.running_config.trees["vartree"].dbapi)
     return answer
 
 
@@ -109,6 +125,8 @@ def load_config(atoms: list[str], options: dict[str, Any]) -> Any:
     import portage
 
     portage._internal_caller = True
+    if guest_settings.own_root():
+        configured_alike()
     from _emerge.actions import adjust_configs, load_emerge_config, validate_ebuild_environment
     from portage.output import nocolor
 
@@ -200,17 +218,19 @@ def answer_of(depgraph: Any, merged: list[Any], emerge_config: Any) -> dict[str,
     from .binaries import describe_binary
     from .describe import describe
 
-    bintree = emerge_config.target_config.trees["bintree"]
-    trees = emerge_config.target_config.trees
-    portdb = trees["porttree"].dbapi
-    settings = portage.config(clone=emerge_config.target_config.settings)
+    configs = {
+        config.settings["EROOT"]: portage.config(clone=config.settings)
+        for config in (emerge_config.target_config, emerge_config.running_config)
+    }
+    settings = configs[emerge_config.target_config.settings["EROOT"]]
     found = edges(depgraph, merged)
     packages = []
     for package in merged:
+        own, trees = configs[package.root], package.root_config.trees
         if package.built:
-            fields = describe_binary(package, settings, bintree)
+            fields = describe_binary(package, own, trees["bintree"])
         else:
-            fields = describe(package, settings, portdb)
+            fields = describe(package, own, trees["porttree"].dbapi)
         fields["requested"] = requested(depgraph, package)
         fields["edges"] = found[package]
         packages.append(fields)

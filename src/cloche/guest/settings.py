@@ -55,7 +55,6 @@ ENVIRONMENT: dict[str, str] = {
     "PORTAGE_RO_DISTDIRS": "",
     "PORTAGE_BINHOST": "",
     "GENTOO_MIRRORS": "",
-    "ROOT": "/",
     "EPREFIX": "",
     "PORTAGE_CONFIGROOT": "/",
     # The jobserver (make wrapper) and the host (NINJAOPTS) set the number of jobs.
@@ -95,8 +94,11 @@ def repositories(place: Path = REPOS_CONF) -> str | None:
     return "\n".join(texts) if texts else None
 
 
-def apply(**more: str) -> None:
-    """Set the environment. Call this before Portage is imported."""
+def apply(root: str = "/", **more: str) -> None:
+    """Set the environment. Call this before Portage is imported.
+
+    A ``root`` of its own is also SYSROOT (PMS 8.1): build dependencies of type DEPEND are in it.
+    """
     for name in os.environ.keys() - set(TAKEN):
         del os.environ[name]
     os.environ.update(ENVIRONMENT)
@@ -104,7 +106,17 @@ def apply(**more: str) -> None:
         os.environ["MAKE"] = MAKE_WRAPPER
     if (text := repositories()) is not None:
         os.environ["PORTAGE_REPOSITORIES"] = text
-    os.environ.update(more)
+    os.environ.update(ROOT=root, SYSROOT=root, **more)
+
+
+def root() -> Path:
+    """The root that packages go into."""
+    return Path(os.environ["ROOT"])
+
+
+def own_root() -> bool:
+    """Whether that is a root of its own, beside the seed's."""
+    return root() != Path("/")
 
 
 def epoch() -> int:

@@ -8,9 +8,10 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from . import settings as guest_settings
 from .normalise import still_environment
 
-VDB = Path("/var/db/pkg")
+VDB = "var/db/pkg"
 #: Portage's snapshot of the one-line fields, valid for one time stamp of the directory.
 METADATA = "metadata"
 
@@ -29,7 +30,7 @@ def _path(line: str) -> str:
     return rest
 
 
-def clamp_contents(lines: Iterable[str], epoch: int, root: Path = Path("/")) -> list[str]:
+def clamp_contents(lines: Iterable[str], epoch: int, root: Path) -> list[str]:
     """Limit the time stamps in CONTENTS, and those of the files, to ``epoch``.
 
     Later ones exist because Portage makes symbolic links when it merges, and hooks write files.
@@ -47,20 +48,21 @@ def clamp_contents(lines: Iterable[str], epoch: int, root: Path = Path("/")) -> 
     return clamped
 
 
-def settle(entry: Path, counter: int, epoch: int) -> None:
-    """Give ``entry`` its COUNTER, sorted CONTENTS and a fixed time stamp.
+def settle(root: Path, cpv: str, counter: int) -> None:
+    """Give the entry of a package in ``root`` its COUNTER, sorted CONTENTS and a fixed time stamp.
 
     The environment that a hook saved is normalised. The snapshot is made again for the directory's
     fixed time stamp, so it stays valid in copies that keep this time stamp.
     """
     from portage.dbapi.vartree import _consolidate_to_metadata_file
 
+    entry, epoch = root / VDB / cpv, guest_settings.epoch()
     (entry / METADATA).unlink(missing_ok=True)
     (entry / "COUNTER").write_text(str(counter), encoding="ascii")
     contents = entry / "CONTENTS"
     if contents.exists():
         lines = contents.read_text(encoding="utf-8").splitlines(keepends=True)
-        lines = sorted_contents(clamp_contents(lines, epoch))
+        lines = sorted_contents(clamp_contents(lines, epoch, root))
         contents.write_text("".join(lines), encoding="utf-8")
     environment = entry / "environment.bz2"
     if environment.exists():

@@ -40,7 +40,8 @@ def deliver(
     by_id = built.plan.graph.by_id()
     packages = tuple((by_id[name], built.made[name].gpkg) for name in built.plan.members)
     world = [asked.atom for asked in machine.packages]
-    state = finish(builder.context, layers, world=world, world_sets=sets)
+    order = [by_id[name].cpv for name in built.plan.merged]
+    state = finish(builder.context, layers, order=order, world=world, world_sets=sets)
     done = Finished(builder.context, machine, (*layers, state), packages, directory)
     outputs = {name: KINDS[name].write(done) for name in wanted(machine)}
     blobs = tuple(each.blob for each in outputs.values())
@@ -55,7 +56,8 @@ def check_hooks(builder: Builder, layers: Sequence[Layer], members: Sequence[str
     parts = builder.context.inputs.seed_parts
     bottom = (*builder.context.inputs.ground, *(parts.visible(parts.layers) if parts else ()))
     found = hooks.changes(packages, layers, builder.contests)
-    found += hooks.losses(packages, layers, bottom, builder.contests)
+    if not builder.context.inputs.own_root:
+        found += hooks.losses(packages, layers, bottom, builder.contests)
     hooks.refuse(found, strict=context.policy.strict_hooks)
     for each in found:
         context.bus(Note(text=f"{each.culprit} {each.text}", level="warning"))
@@ -73,9 +75,10 @@ def _members(
     builder: Builder, made: Mapping[str, Made], *, look: bool = False
 ) -> tuple[Layer, ...]:
     """The layers of a machine's members, for the whole seed: a strict machine delivers that."""
-    parts = builder.context.inputs.seed_parts
+    inputs = builder.context.inputs
+    parts = None if inputs.own_root else inputs.seed_parts
     seed = parts.visible(parts.layers) if parts else ()
-    where = f"machine {builder.context.inputs.machine}"
+    where = f"machine {inputs.machine}"
     return builder.layers(builder.plan.members, made, seed, where=where, look=look)
 
 
@@ -113,7 +116,7 @@ def remember(
         data = {
             "project": str(machine.root),
             "machine": machine.name,
-            "base": [layer.id for layer in inputs.base],
+            "base": [layer.id for layer in inputs.bottom],
             "layers": [layer.id for layer in layers],
             "depgraph": builder.depgraph,
         }

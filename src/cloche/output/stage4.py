@@ -24,6 +24,7 @@ from cloche.sandbox.copying import written_to
 from cloche.store import Outcome, make_key
 from cloche.tasks.errors import no_room
 from cloche.tasks.guestcall import ENVIRONMENT, LONGEST_LOG, describe
+from cloche.tasks.task import ROOT
 from cloche.tasks.worker import make_directory
 
 FORMAT = "stage4.tar.zst"
@@ -40,7 +41,6 @@ TAR = (
     "--create",
     "--file=/run/cloche/out/" + FORMAT,
     "--use-compress-program=/usr/bin/zstd -T0 -3",
-    "--directory=/",
     "--format=posix",
     "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
     "--sort=name",
@@ -56,31 +56,41 @@ TAR = (
     "--hole-detection=raw",
     "--sparse-version=0.0",
     "--one-file-system",
+)
+# What is in the tarball. In a root of its own nothing of a sandbox is mounted.
+OVER_SEED = (
+    "--directory=/",
     "--anchored",
     *(f"--exclude=./{name}" for name in OWN),
     ".",
     f"--directory={SKELETON}",
     *OWN,
 )
+ALONE = (f"--directory={ROOT}", ".")
 
 
 def write(done: Finished) -> Written:
     """Write the tarball of a machine. Raises StepError."""
     context, layers = done.context, done.layers
+    if context.inputs.own_root:
+        layers = (*context.inputs.bottom, *layers)
+    command = (*TAR, *(ALONE if context.inputs.own_root else OVER_SEED))
     parts = {
         **context.inputs.key_base,
         **layer_parts([(f"{layer.kind} {layer.label}", layer.id) for layer in layers]),
         **{f"base {layer.kind}": layer.id for layer in context.inputs.base},
-        "command": " ".join(TAR),
+        "command": " ".join(command),
     }
-    outputs = once(context, "pack", make_key("stage4", parts), lambda: _tar(context, layers))
+    outputs = once(
+        context, "pack", make_key("stage4", parts), lambda: _tar(context, layers, command)
+    )
     target = done.directory / FORMAT
     with alone(done.directory):  # two threads of this process would use the same name aside
         _place(context.store.blob(outputs["stage4"]).path, target)
     return Written(target, outputs["stage4"])
 
 
-def _tar(context: BuildContext, layers: Sequence[Layer]) -> Outcome:
+def _tar(context: BuildContext, layers: Sequence[Layer], argv: tuple[str, ...]) -> Outcome:
     machine = context.inputs.machine
     log = new_log(context.store, f"machine/{machine}", "pack")
     with context.store.workspace("pack") as workspace:
@@ -92,7 +102,7 @@ def _tar(context: BuildContext, layers: Sequence[Layer]) -> Outcome:
                 Bind(_skeleton(context, layers, workspace), SKELETON),
             ),
         )
-        command = Command(TAR, ENVIRONMENT, timeout=context.policy.phase_seconds)
+        command = Command(argv, ENVIRONMENT, timeout=context.policy.phase_seconds)
         with log.open("ab") as stream, written_to(stream, LONGEST_LOG) as outlet:
             process = context.engine.start(
                 sandbox, command, stdout=outlet.writer, stderr=outlet.writer

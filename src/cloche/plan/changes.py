@@ -62,14 +62,14 @@ def changed_since(graph: Depgraph, before: Depgraph, again: frozenset[str]) -> d
     ``before`` is the resolution of the machine's last build, empty without one; ``again`` are the
     ids of packages that are not reused.
     """
-    known: dict[str, list[Package]] = {}
+    known: dict[tuple[str, bool], list[Package]] = {}
     for package in before.packages:
-        known.setdefault(package.cp, []).append(package)
+        known.setdefault((package.cp, package.broot), []).append(package)
     expand = {name.lower(): name for name in graph.use_expand}
     hidden = frozenset(graph.use_expand_hidden)
     found = {}
     for package in graph.packages:
-        old, status = _place(package, known.get(package.cp, ()))
+        old, status = _place(package, known.get((package.cp, package.broot), ()))
         flags = _flags(package, old)
         if not status and (package.id in again or any(flag.differs for flag in flags)):
             status = "R"
@@ -80,8 +80,8 @@ def changed_since(graph: Depgraph, before: Depgraph, again: frozenset[str]) -> d
 
 def gone(graph: Depgraph, before: Depgraph) -> tuple[str, ...]:
     """CPVs of the machine's last build that nothing replaces, sorted."""
-    slots = {(package.cp, package.slot) for package in graph.packages}
-    found = (p.cpv for p in before.packages if (p.cp, p.slot) not in slots)
+    slots = {(package.cp, package.slot, package.broot) for package in graph.packages}
+    found = (p.cpv for p in before.packages if (p.cp, p.slot, p.broot) not in slots)
     return tuple(sorted(found))
 
 

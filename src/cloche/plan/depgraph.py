@@ -15,9 +15,10 @@ from cloche.errors import ClocheError, Exit
 # Ebuilds may run while Portage resolves, and could write the answer themselves: parts of paths and
 # words of commands are checked here, once.
 _NAME = r"[\w+][\w+.-]*"
+BROOT = "@broot"
 Name = Annotated[str, msgspec.Meta(pattern=rf"\A{_NAME}\Z")]
 Cpv = Annotated[str, msgspec.Meta(pattern=rf"\A{_NAME}/{_NAME}\Z")]
-PackageId = Annotated[str, msgspec.Meta(pattern=rf"\A{_NAME}/{_NAME}(::{_NAME})?\Z")]
+PackageId = Annotated[str, msgspec.Meta(pattern=rf"\A{_NAME}/{_NAME}(::{_NAME}({BROOT})?)?\Z")]
 FileName = Annotated[str, msgspec.Meta(pattern=r"\A(?!\.\.?\Z)[^/\x00-\x1f\x7f]+\Z")]
 RelativePath = Annotated[str, msgspec.Meta(pattern=r"\A(?!/)(?!(.*/)?\.\.(/|\Z))[^\x00-\x1f]*\Z")]
 Variable = Annotated[str, msgspec.Meta(pattern=r"\A[^\W\d]\w*\Z")]
@@ -72,6 +73,9 @@ class Binary:
 class Package:
     """One package that Portage would merge. ``id`` is ``CPV::REPO``.
 
+    For a machine with a root of its own, ``broot`` marks what is merged over the seed instead, as a
+    tool of builds (PMS 8.1, BROOT); its id is ``CPV::REPO@broot``.
+
     ``use`` are the enabled flags, ``fixed`` those of ``iuse`` that the profile forces or masks.
     ``uses`` are edges to packages that are installed in the seed, named by their CPV. With
     ``binary`` it comes from a binary package host and is not built.
@@ -101,11 +105,17 @@ class Package:
     distfiles: tuple[Distfile, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     binary: Binary | None = None
+    broot: bool = False
 
     @property
     def cp(self) -> str:
         """CATEGORY/PN, the name without a version."""
         return f"{self.category}/{self.pn}"
+
+    @property
+    def name(self) -> str:
+        """``CPV::REPO``, in whichever root it is."""
+        return f"{self.cpv}::{self.repo}"
 
     def targets(self, kinds: frozenset[str]) -> tuple[str, ...]:
         """Ids of the packages that an edge of one of these kinds points to."""
@@ -177,8 +187,8 @@ def _checked(graph: Depgraph) -> Depgraph:
     for package in graph.packages:
         if package.cpv != f"{package.category}/{package.pf}":
             raise BadResolutionError(f"{package.cpv} is not {package.category}/{package.pf}")
-        if package.id != f"{package.cpv}::{package.repo}":
-            raise BadResolutionError(f"{package.id} is not {package.cpv}::{package.repo}")
+        if package.id != package.name + BROOT * package.broot:
+            raise BadResolutionError(f"{package.id} is not {package.name}")
         lost = next((edge.to for edge in package.edges if edge.to not in ids), None)
         if lost is not None:
             raise BadResolutionError(f"{package.id} depends on {lost}, which is not in it")

@@ -20,6 +20,14 @@ def layer_parts(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
     return parts
 
 
+def root_parts(layers: Sequence[tuple[str, str]] | None) -> dict[str, str]:
+    """Parts for the layers of a root of its own, into which a package goes; None: it does not."""
+    if layers is None:
+        return {}
+    parts = {f"root layer {name}": layer for name, layer in layers}
+    return {**parts, "root order": " ".join(name for name, _ in layers)}
+
+
 def distfile_parts(distfiles: Sequence[Distfile]) -> dict[str, str]:
     """Parts for the sources: their Manifest digests, never where they came from."""
     return {
@@ -43,22 +51,25 @@ def build_key(
     inputs: Mapping[str, str],
     layers: Sequence[tuple[str, str]],
     base: Mapping[str, str],
+    root: Sequence[tuple[str, str]] | None = None,
     live: str | None = None,
 ) -> Key:
     """Key of a build step.
 
     ``inputs`` are the digests of ebuild, eclasses, ``files/`` and patches; ``layers`` the visible
-    set; ``base`` what all steps of the machine share: seed, guest code, strictness; ``live`` the id
-    of the tree that holds the sources of a live ebuild.
+    set; ``base`` what all steps of the machine share: seed, guest code, strictness; ``root`` the
+    layers of a root of its own, if it goes into one; ``live`` the id of the tree that holds the
+    sources of a live ebuild.
     """
     parts = {
-        "package": package.id,
+        "package": package.name,
         "use": " ".join(package.use),
         **base,
         **inputs,
         **variable_parts(package, without=MERGE_ONLY),
         **distfile_parts(package.distfiles),
         **layer_parts(layers),
+        **root_parts(root),
         **({"live": live} if live else {}),
     }
     return make_key("build", parts)
@@ -71,6 +82,7 @@ def merge_key(
     inputs: Mapping[str, str],
     layers: Sequence[tuple[str, str]],
     base: Mapping[str, str],
+    root: Sequence[tuple[str, str]] | None = None,
 ) -> Key:
     """Key of the step that turns a binary package (its digest ``gpkg``) into a layer.
 
@@ -78,11 +90,12 @@ def merge_key(
     only act at the merge (INSTALL_MASK), and an equal GPKG does not imply equal variables.
     """
     parts = {
-        "package": package.id,
+        "package": package.name,
         "gpkg": gpkg,
         **base,
         **{name: digest for name, digest in inputs.items() if name.startswith(_HOOKS)},
         **variable_parts(package),
         **layer_parts(layers),
+        **root_parts(root),
     }
     return make_key("merge", parts)

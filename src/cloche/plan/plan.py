@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from cloche.plan.depgraph import Depgraph, Package
+from cloche.plan.toolchain import toolchain, toolchain_first
 from cloche.plan.visible import Visible, machine_members, visible_sets
 
 DEFAULT_SECONDS = 10.0  # guess for a package without earlier builds
@@ -13,11 +14,16 @@ DEFAULT_SECONDS = 10.0  # guess for a package without earlier builds
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The plan of one resolution: packages, their visible sets, and the machine's members."""
+    """The plan of one resolution: packages, their visible sets, and the machine's members.
+
+    ``merged`` are the members in the order in which Portage would merge them; a root of its own is
+    built in another one (`toolchain_first`).
+    """
 
     graph: Depgraph
     visible: Mapping[str, Visible]
     members: tuple[str, ...]
+    merged: tuple[str, ...]
 
     @property
     def packages(self) -> tuple[Package, ...]:
@@ -29,9 +35,14 @@ class Plan:
         return {name: sets.needed for name, sets in self.visible.items()}
 
 
-def make_plan(graph: Depgraph) -> Plan:
-    """Make the plan of a resolution."""
-    return Plan(graph, visible_sets(graph), machine_members(graph))
+def make_plan(graph: Depgraph, *, own_root: bool = False) -> Plan:
+    """Make the plan of a resolution; ``own_root``: its packages go into a root of its own."""
+    merged = machine_members(graph)
+    if not own_root:
+        return Plan(graph, visible_sets(graph), merged, merged)
+    graph = toolchain_first(graph)
+    visible = visible_sets(graph, toolchain(graph))
+    return Plan(graph, visible, machine_members(graph), merged)
 
 
 def narrowed(plan: Plan, wanted: Iterable[str]) -> Plan:
@@ -52,6 +63,7 @@ def narrowed(plan: Plan, wanted: Iterable[str]) -> Plan:
         replace(plan.graph, packages=packages),
         {package.id: plan.visible[package.id] for package in packages},
         tuple(name for name in plan.members if name in needed),
+        tuple(name for name in plan.merged if name in needed),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -37,9 +37,10 @@ class Visible:
         return frozenset(self.build) | frozenset(self.merge)
 
 
-def visible_sets(graph: Depgraph) -> dict[str, Visible]:
+def visible_sets(graph: Depgraph, implicit: Sequence[Package] = ()) -> dict[str, Visible]:
     """Compute the visible sets of every package.
 
+    The builds of all packages that go into a root of its own see the ``implicit`` ones there, too.
     A dependency means the instance that exists at that point of Portage's merge order, so only
     earlier packages are visible. This also excludes cycles of RDEPEND and PDEPEND.
     """
@@ -56,9 +57,10 @@ def visible_sets(graph: Depgraph) -> dict[str, Visible]:
         found = (used[place] for place in bits(others & users))
         return tuple(sorted(set().union(_used(package, kinds), *found)))
 
+    always = reduce(or_, (below[names.index(each.id)] for each in implicit), 0)
     sets = {}
     for place, package in enumerate(graph.packages):
-        tools = seen(package, frozenset({BUILDTIME}))
+        tools = seen(package, frozenset({BUILDTIME})) | (0 if package.broot else always)
         # A package's hooks may call what it needs when it is merged.
         own = seen(package, NEEDED_AT_MERGE)
         earlier = (1 << place) - 1
@@ -75,12 +77,13 @@ def machine_members(graph: Depgraph) -> tuple[str, ...]:
     """Ids, in merge order, of the packages of a finished machine.
 
     These are the requested packages and their dependencies at run time and at the merge; build
-    dependencies stay out, as with ``emerge --usepkgonly``.
+    dependencies stay out, as with ``emerge --usepkgonly``. Tools over the seed are no members.
     """
     targets = _targets(graph)
     below = closures([targets(package, NEEDED_AT_MERGE) for package in graph.packages])
     asked = (below[n] for n, package in enumerate(graph.packages) if package.requested)
-    return chosen([package.id for package in graph.packages], reduce(or_, asked, 0))
+    own = mask(place for place, package in enumerate(graph.packages) if not package.broot)
+    return chosen([package.id for package in graph.packages], reduce(or_, asked, 0) & own)
 
 
 def _targets(graph: Depgraph) -> Callable[[Package, frozenset[str]], list[int]]:

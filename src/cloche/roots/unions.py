@@ -25,9 +25,11 @@ TAIL = 30
 """Layers that stay above a new union: the next stacks differ in their topmost ones."""
 
 
-def keys(ids: Sequence[str]) -> list[str]:
-    """For each prefix of a sequence of layers, the key of its union."""
+def keys(ids: Sequence[str], at: str = "") -> list[str]:
+    """For each prefix of a sequence of layers, the key of its union below a directory ``at``."""
     digest = hashlib.sha256(b"cloche union 1\n")
+    if at:
+        digest.update(f"at {at}\n".encode())
     found = []
     for id in ids:
         digest.update(f"{id}\n".encode())
@@ -36,7 +38,12 @@ def keys(ids: Sequence[str]) -> list[str]:
 
 
 def shared(
-    ids: Sequence[str], known: Container[str], *, border: int = BORDER, tail: int = TAIL
+    ids: Sequence[str],
+    known: Container[str],
+    *,
+    border: int = BORDER,
+    tail: int = TAIL,
+    at: str = "",
 ) -> int:
     """How many of the layers ``ids`` (the bottom first) to merge into one; 0 for none.
 
@@ -46,7 +53,7 @@ def shared(
     """
     if len(ids) <= border:
         return 0
-    there = keys(ids)
+    there = keys(ids, at)
     for count in range(len(ids), 1, -1):
         if len(ids) - count + 1 > border:
             break
@@ -62,32 +69,33 @@ def lowers(
     *,
     border: int = BORDER,
     tail: int = TAIL,
+    at: str = "",
 ) -> tuple[Path, ...]:
     """A bounded number of directories for a root of ``bottom`` and any number of ``layers``.
+
+    With ``at``, a relative path, the layers appear below that directory of the root instead of at
+    its top, as linked trees of the store: overlayfs knows no other way.
 
     Makes a union if there is none yet; other processes that need the same one wait for it. Raises
     OSError.
     """
-    paths = [layer.path for layer in (*bottom, *layers)]
     ids = [layer.id for layer in layers]
     known = known_unions(store) if len(ids) > border else ()
-    count = shared(ids, known, border=border, tail=tail)
-    if count == 0:
-        return tuple(paths)
-    first = len(bottom)
-    union = _union(store, layers[:count])
-    return (*paths[:first], union, *paths[first + count :])
+    count = shared(ids, known, border=border, tail=tail, at=at)
+    union = [_union(store, layers[:count], at)] if count else []
+    above = (_union(store, [layer], at) if at else layer.path for layer in layers[count:])
+    return (*(layer.path for layer in bottom), *union, *above)
 
 
-def _union(store: Store, layers: Sequence[Layer]) -> Path:
+def _union(store: Store, layers: Sequence[Layer], at: str) -> Path:
     ids = [layer.id for layer in layers]
-    key = keys(ids)[-1]
+    key = keys(ids, at)[-1]
     with store.lock(f"union-{key}"):
         there = use_union(store, key)
         if there is None:
             with store.workspace("union") as room:
-                tree = room / "union" / "tree"
-                tree.parent.mkdir()
+                tree = room / "union" / "tree" / at
+                tree.parent.mkdir(0o755, parents=True)
                 merge_layers([layer.path for layer in layers], tree)
-                there = add_union(store, tree.parent, key, ids)
+                there = add_union(store, room / "union", key, ids)
     return there

@@ -37,8 +37,8 @@ def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, 
     source, tree = source.resolve(), room / "tree"
     system = source == Path("/")
     apart = [os.fsencode(name) for name in (_NOT_OF_A_SYSTEM if system else ())]
-    within = (path.resolve() for path in context.apart)
-    apart += [os.fsencode(p.relative_to(source)) for p in within if p.is_relative_to(source)]
+    store = context.store.path.resolve()
+    apart += [os.fsencode(store.relative_to(source))] if store.is_relative_to(source) else []
     apart += _mounted_below(source)
     if system:
         closed = closed_names(source, frozenset(apart))

@@ -32,10 +32,13 @@ def unknown_seed(name: str, known: Iterable[str]) -> SeedError:
     return SeedError(what, todo=todo)
 
 
+def missing_key(seed: str, key: str) -> SeedError:
+    """A key that every seed of this type has is not there."""
+    return SeedError(f"`{key}` is missing", where=f"[seeds.{seed}]", todo=f"add `{key}`")
+
+
 def missing_file(seed: str, key: str, path: Path | None, kind: str = "file") -> SeedError:
     """A file or directory that the ``key`` of a seed names is not there; None: no key either."""
-    return SeedError(
-        f"there is no {kind} {path}" if path else f"`{key}` is missing",
-        where=f"[seeds.{seed}]",
-        todo=f"{'correct' if path else 'add'} `{key}`",
-    )
+    if path is None:
+        return missing_key(seed, key)
+    return SeedError(f"there is no {kind} {path}", where=f"[seeds.{seed}]", todo=f"correct `{key}`")

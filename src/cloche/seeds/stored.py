@@ -15,6 +15,7 @@ from cloche.config.project import Project, SeedSpec
 from cloche.layers import commit
 from cloche.seeds import (
     directory,
+    machine,
     oci,
     stage3,
     tarball,
@@ -53,6 +54,7 @@ _TYPES: Mapping[str, Callable[[SeedRequest, Path, SeedContext], tuple[Path, lock
     "directory": directory.make,
     "tarball": tarball.make,
     "oci": oci.make,
+    "machine": machine.make,
 }
 
 
@@ -84,6 +86,14 @@ def find_seed(store: Store, project: Project, spec: SeedSpec) -> StoredSeed | No
         if fits and all(store.has_tree(tree) for tree in pin.trees):
             return found
     return None
+
+
+def check_unchanged(store: Store, project: Project, spec: SeedSpec, found: StoredSeed) -> None:
+    """See that what a seed was made of is still what it was, if that is here. Raises SeedError."""
+    pin = store.pin_of(found.pin)
+    made_of = locks.seed_of(pin.data["lock"]) if pin else None
+    if isinstance(made_of, locks.MachineSeed):
+        machine.check_unchanged(store, spec, project.root, made_of)
 
 
 def lock_found(store: Store, project: Project, spec: SeedSpec, found: StoredSeed) -> None:

@@ -10,6 +10,7 @@ from cloche.config.lock import SeedLock
 from cloche.config.project import SeedSpec
 from cloche.fetching.download import Progress, quiet
 from cloche.sandbox.base import Engine
+from cloche.store import Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,15 +18,14 @@ class SeedContext:
     """What a seed is made with. ``log`` is appended to; ``cache`` keeps what was fetched.
 
     ``mirror`` and ``keyring`` are the command line's and go before what the declaration says.
-    ``apart`` are directories that are part of no seed: the store itself.
     """
 
     engine: Engine
+    store: Store
     cache: Path
     log: Path
     mirror: str | None = None
     keyring: Path | None = None
-    apart: tuple[Path, ...] = ()
     report: Callable[[str], None] = lambda text: None
     progress: Progress = quiet
 

@@ -81,11 +81,11 @@ def make_seed(
     locks.check(project.lock)
     context = SeedContext(
         engine=engine,
+        store=store,
         cache=store.downloads,
         log=store.logs / f"seed-{spec.name}.log",
         mirror=how.mirror,
         keyring=how.keyring.absolute() if how.keyring else None,
-        apart=(store.path,),
         report=how.progress.report,
         progress=how.progress.bytes,
     )

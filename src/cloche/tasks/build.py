@@ -79,6 +79,7 @@ def request_of(task: BuildTask) -> dict[str, Any]:
     return {
         "cpv": task.cpv,
         "repo": task.repo,
+        "root": task.place,
         "use": list(task.use),
         "environment": task.live.environment if task.live else {},
         "ccache": task.ccache
@@ -94,7 +95,8 @@ def sandbox_of(
     if isinstance(task, BuildTask) and task.live:
         layers.append(worker.layer(task.live.tree))
     base = [worker.layer(id) for id in task.base]
-    return worker.sandbox(base, layers, upper=upper, binds=binds, limits=task.limits)
+    root = None if task.root is None else [worker.layer(id) for id in task.root]
+    return worker.sandbox(base, layers, root=root, upper=upper, binds=binds, limits=task.limits)
 
 
 def build_binds(

@@ -30,11 +30,15 @@ SOURCES: dict[Step, str] = {"build": "distdir", "merge": "packages"}
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """Description of a kept root: the failed step, and the ids of the layers below it."""
+    """Description of a kept root: the failed step, and the ids of the layers below it.
+
+    ``root`` are those of the root of its own that it was to go into; see `cloche.tasks.task.Step`.
+    """
 
     package: str
     layers: tuple[str, ...]
     step: Step = "build"
+    root: tuple[str, ...] | None = None
 
 
 def name_of(place: str, machine: str, cpv: str) -> str:
@@ -59,7 +63,7 @@ def keep(task: tasks.Step, store: Store, step: Step, workspace: Path) -> None:
         sources = SOURCES[step]
         shutil.copytree(workspace / sources, place / sources, symlinks=True, copy_function=os.link)
         live = (task.live.tree,) if isinstance(task, tasks.BuildTask) and task.live else ()
-        about = Kept(task.package, (*task.layers, *live), step)
+        about = Kept(task.package, (*task.layers, *live), step, task.root)
         (place / ABOUT).write_bytes(msgspec.json.encode(about))
 
 

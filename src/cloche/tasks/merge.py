@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from cloche.layers import PORTAGE_RULES, capture, commit
@@ -13,8 +14,9 @@ from cloche.records.logs import new_log, put_away
 from cloche.sandbox.base import Bind
 from cloche.store import Outcome
 from cloche.tasks.build import PORTAGE_TMP, failed, sandbox_of
+from cloche.tasks.errors import StepError
 from cloche.tasks.guestcall import Call
-from cloche.tasks.task import MergeTask, Step
+from cloche.tasks.task import ROOT, MergeTask, Step
 from cloche.tasks.watch import watched
 from cloche.tasks.worker import Worker, make_directory
 
@@ -26,17 +28,17 @@ GLOBAL_STATE = (
     "etc/csh.env",
     "etc/environment.d/10-gentoo-env.conf",
     "etc/._cfg*",
-    "run",
-    "tmp",
     "var/cache/edb",
     "var/cache/ldconfig",
     "var/db/pkg/.*",
     "var/db/pkg/*/*/COUNTER",
     "var/lib/gentoo",
     "var/lib/portage",
-    "var/log",
-    "var/tmp",
 )
+# Over a seed the sandbox has file systems, or directories for its own use, in these places.
+OF_SANDBOX = ("run", "tmp", "var/log", "var/tmp")
+CALLERS = ("root/.*",)  # what tools leave in the home of their caller
+SHOWN = 3  # files that an error names
 
 
 def merge(task: MergeTask, worker: Worker) -> Outcome:
@@ -60,6 +62,7 @@ def merge(task: MergeTask, worker: Worker) -> Outcome:
             request={
                 "cpv": task.cpv,
                 "repo": task.repo,
+                "root": task.place,
                 "gpkg": f"/run/cloche/out/{task.pf}.gpkg.tar",
                 "metadata": task.metadata,
             },
@@ -73,10 +76,38 @@ def merge(task: MergeTask, worker: Worker) -> Outcome:
         if result.get("status") != "ok":
             raise failed(task, worker, "merge", workspace, result, log)
         tree, lowers = workspace / "layer", [Path(each) for each in wanted.sandbox.lowers]
-        capture(upper / "top", lowers, tree, drop=GLOBAL_STATE)
+        if task.root is None:
+            capture(upper / "top", lowers, tree, drop=(*GLOBAL_STATE, *OF_SANDBOX))
+        else:
+            own = [worker.layer(id).path for id in task.root]
+            capture(upper / "top" / ROOT.lstrip("/"), own, tree, drop=GLOBAL_STATE)
+            refuse_outside(task, upper / "top", lowers, log)
         layer = commit(worker.store, tree, kind="package", label=task.cpv, rules=PORTAGE_RULES)
     data = elog.as_data(elog.messages_of(result))
     return Outcome({"layer": layer.id}, put_away(worker.store, task.cpv, log), data=data)
+
+
+def refuse_outside(task: MergeTask, top: Path, lowers: Sequence[Path], log: Path) -> None:
+    """See that nothing but the root of its own has changed; that one is no longer in ``top``.
+
+    Raises StepError.
+    """
+    capture(top, lowers, top, drop=(*GLOBAL_STATE, *OF_SANDBOX, *CALLERS, ROOT.lstrip("/")))
+    found = sorted(
+        str(Path(directory, name).relative_to(top))
+        for directory, _, files in os.walk(top)
+        for name in files
+    )
+    if found:
+        rest = len(found) - SHOWN
+        names = ", ".join(f"/{name}" for name in found[:SHOWN])
+        raise StepError(
+            task.package,
+            "merge",
+            f"wrote outside of the new root: {names}" + (f" and {rest} more" if rest > 0 else ""),
+            log=str(log),
+            todo="its hooks (pkg_preinst, pkg_postinst …) must put ${ROOT} in front of paths",
+        )
 
 
 def profile_binds(task: Step, worker: Worker) -> tuple[Bind, ...]:

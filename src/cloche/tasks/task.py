@@ -13,6 +13,9 @@ import msgspec
 from cloche.plan.depgraph import Distfile
 from cloche.sandbox.base import Limits
 
+ROOT = "/target"
+"""Where a sandbox has a root of its own: Portage's ROOT and SYSROOT (PMS 11.1)."""
+
 
 class LiveSources(msgspec.Struct, frozen=True):
     """The sources of a live ebuild: their tree, and the environment by which its eclass uses it."""
@@ -35,10 +38,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     """The common fields of both tasks.
 
     ``package`` is its id in the plan. ``base`` and ``layers`` are the ids of what is visible, the
-    bottom first; ``repositories`` the ids of the repositories' trees by name. ``environment`` is
-    Portage's variables besides the fixed environment of guests. ``phase_seconds`` is the limit of
-    each phase; ``disk_reserve`` the bytes of the store's file system that stay free. The root of a
-    failure is kept under the name ``kept_as``, if there is one. A ``quiet`` task sends no events.
+    bottom first; ``root`` those of the root of its own, at `ROOT`, into which it goes; None if it
+    goes over ``base``. ``repositories`` are the ids of the repositories' trees by name.
+    ``environment`` is Portage's variables besides the fixed environment of guests.
+    ``phase_seconds`` is the limit of each phase; ``disk_reserve`` the bytes of the store's file
+    system that stay free. The root of a failure is kept under the name ``kept_as``, if there is
+    one. A ``quiet`` task sends no events.
     """
 
     package: str
@@ -47,6 +52,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     repo: str
     base: tuple[str, ...]
     layers: tuple[str, ...]
+    root: tuple[str, ...] | None = None
     repositories: dict[str, str]
     environment: dict[str, str] = {}
     limits: Limits = Limits()
@@ -58,7 +64,12 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def trees(self) -> tuple[str, ...]:
         """Ids of all trees that a store needs for it."""
-        return (*self.base, *self.layers, *self.repositories.values())
+        return (*self.base, *self.layers, *(self.root or ()), *self.repositories.values())
+
+    @property
+    def place(self) -> str:
+        """The root that it goes into, in its sandbox."""
+        return "/" if self.root is None else ROOT
 
     @property
     def blobs(self) -> tuple[str, ...]:
@@ -89,8 +100,7 @@ class BuildTask(Step, frozen=True, kw_only=True, tag_field="task", tag="build"):
     @property
     def trees(self) -> tuple[str, ...]:
         """Ids of all trees that a store needs for it."""
-        live = (self.live.tree,) if self.live else ()
-        return (*self.base, *self.layers, *self.repositories.values(), *live)
+        return (*super().trees, *((self.live.tree,) if self.live else ()))
 
     @property
     def blobs(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from cloche.sandbox.base import Bind, Engine, Limits, Sandbox
 from cloche.store import Store, check_tree
 from cloche.tasks.guestcall import Running
 from cloche.tasks.jobserver import Jobserver
+from cloche.tasks.task import ROOT
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,13 +49,18 @@ class Worker:
         base: Sequence[Layer],
         layers: Sequence[Layer],
         *,
+        root: Sequence[Layer] | None = None,
         upper: Path | None,
         binds: Sequence[Bind] = (),
         limits: Limits,
     ) -> Sandbox:
-        """Compose a root: a base, these layers over it, and a writable top."""
+        """Compose a root: a base, these layers over it, and a writable top.
+
+        With ``root`` it holds another one, of these layers, at `task.ROOT`.
+        """
+        below = unions.lowers(self.store, (), root or (), at=ROOT.lstrip("/"))
         return Sandbox(
-            lowers=unions.lowers(self.store, base, layers),
+            lowers=(*below, *unions.lowers(self.store, base, layers)),
             upper=upper,
             binds=tuple(binds),
             tmpfs=(REPOS,),

@@ -1,0 +1,74 @@
+"""A seed from a machine that was built: its layers, as one tree.
+
+So machines form a chain: what one of them builds is what the next one builds with.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloche.config.lock import MachineSeed
+from cloche.config.machine import place_of
+from cloche.config.project import SeedSpec
+from cloche.layers import flatten
+from cloche.seeds.errors import SeedError, missing_key
+from cloche.seeds.types import SeedContext, SeedRequest
+from cloche.store import Store, names
+
+
+def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, MachineSeed]:
+    """Link the machine's files into one tree. Raises `SeedError`, and OSError."""
+    layers = layers_of(context.store, request.spec, request.root)
+    locked = request.pinned
+    if isinstance(locked, MachineSeed) and locked.layers != layers:
+        # What it was built from then may still be here.
+        layers = locked.layers
+    if lost := [id for id in layers if not context.store.has_tree(id)]:
+        raise SeedError(
+            f"the store does not have the layers of machine {_named(request.spec)} that are locked "
+            f"({lost[0][:12]})",
+            where=f"[seeds.{request.spec.name}]",
+            todo=f"build that state of it, or run `cloche seed bootstrap {request.spec.name} "
+            "--update` to take the present one",
+        )
+    tree = room / "tree"
+    context.report(f"linking {len(layers)} layers of machine {_named(request.spec)}")
+    flatten([context.store.tree(id).path for id in layers], tree)
+    return tree, MachineSeed(layers)
+
+
+def layers_of(store: Store, spec: SeedSpec, root: Path) -> tuple[str, ...]:
+    """Ids of a machine's layers as it was built last, the bottom first. Raises `SeedError`."""
+    project = (root / (spec.text("project") or ".")).resolve()
+    machine = _named(spec)
+    pin = store.pin_of(names.machine(place_of(project), machine))
+    if pin is None or not pin.data.get("layers"):
+        there = "" if project == root.resolve() else f" -C {project}"
+        raise SeedError(
+            f"machine {machine} is not built",
+            where=f"[seeds.{spec.name}]",
+            todo=f"run `cloche{there} build {machine}`, then `cloche seed bootstrap {spec.name}`",
+        )
+    return (*pin.data["base"], *pin.data["layers"])
+
+
+def check_unchanged(store: Store, spec: SeedSpec, root: Path, made_of: MachineSeed) -> None:
+    """See that a seed is what its machine is now, if the machine is here. Raises `SeedError`."""
+    try:
+        layers = layers_of(store, spec, root)
+    except SeedError:
+        return
+    if layers != made_of.layers:
+        raise SeedError(
+            f"machine {_named(spec)} was built again, and differs from the seed made of it",
+            where=f"[seeds.{spec.name}]",
+            todo=f"run `cloche seed bootstrap {spec.name} --update`",
+        )
+
+
+def _named(spec: SeedSpec) -> str:
+    """The machine that a declaration names. Raises `SeedError`."""
+    name = spec.text("machine")
+    if not name:
+        raise missing_key(spec.name, "machine")
+    return name

@@ -1,0 +1,197 @@
+"""Machines with a root of their own: what is in it, and that it is what emerge --root makes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import stock_emerge
+from tests.support import Store, project
+
+from cloche.layers import compare
+from cloche.store import Store as Stored
+
+pytestmark = pytest.mark.real
+
+PROJECT = Path(__file__).parent / "projects/own"
+TOML = """seed = "debian"
+root = "own"
+profile = "own:default"
+portage = ["base"]
+packages = {atoms}
+{more}
+"""
+
+
+@dataclass(frozen=True)
+class Built:
+    """The machine ``own`` of the project, built from nothing but its seed."""
+
+    store: Store
+    place: Path
+    machine: stock_emerge.Machine
+
+    def plan(self, machine: str = "own") -> Mapping[str, Mapping[str, Any]]:
+        """Its packages by their id."""
+        told = self.store.cloche("plan", machine, "--json", cwd=self.place, check=True)
+        return {each["id"]: each for each in json.loads(told.stdout)["packages"]}
+
+    def shell(self, *command: str) -> str:
+        """What a command says in the machine's root."""
+        told = self.store.cloche("shell", "own", "--", *command, cwd=self.place, check=True)
+        return told.stdout
+
+
+@pytest.fixture(scope="module")
+def built(root_seeded: Store, ground: Path) -> Iterator[Built]:
+    """The machine, built from nothing but its seed."""
+    parent = ground / "own-root"
+    parent.mkdir()
+    store = root_seeded.copy(parent / "store")
+    place = prepared(store)
+    store.cloche("build", "own", cwd=place, check=True)
+    yield Built(store, place, stock_emerge.machine_of(store, "own"))
+    shutil.rmtree(parent)
+
+
+def prepared(store: Store) -> Path:
+    """A copy of the project; its packages have no sources."""
+    place = project(store, PROJECT)
+    for ebuild in place.glob("repo/*/*/*.ebuild"):
+        (ebuild.parent / "Manifest").touch()
+    return store.user.own(place)
+
+
+def test_each_dependency_is_in_the_root_where_portage_looks_for_it(built: Built) -> None:
+    plan = built.plan()
+    roots = {name: each["root"] for name, each in plan.items()}
+    tool, greet = "dev-util/twice-1::own@broot", "app-misc/greet-1::own"
+    assert [name for name, root in roots.items() if root == "seed"] == [tool]
+    assert not plan[tool]["member"]
+    assert all(plan[name]["member"] for name in roots if name != tool)
+    assert set(plan[greet]["visible"]["build"]) >= {tool, "dev-libs/leaf-1::own"}
+    # Undeclared, but the C library is there; what is neither is not.
+    assert "sys-libs/glibc-2.36::own" in plan["dev-libs/leaf-1::own"]["visible"]["build"]
+    assert tool not in plan["dev-libs/leaf-1::own"]["visible"]["build"]
+
+
+def test_the_plan_says_for_which_root_each_package_is(built: Built) -> None:
+    told = built.store.cloche("plan", "own", cwd=built.place, check=True).stdout
+    (line,) = (line for line in told.splitlines() if "over the seed" in line)
+    assert "dev-util/twice-1::own" in line
+
+
+def test_its_programs_run_in_it(built: Built) -> None:
+    assert built.shell("greet") == "hellohello of leaf\n"
+    assert built.shell("cat", "/etc/greeted") == "later\n"  # no ld.so.cache yet when it was merged
+
+
+def test_nothing_of_the_seed_is_in_it(built: Built) -> None:
+    names = {
+        str(path.relative_to(layer))
+        for layer in built.machine.stack
+        for path in layer.rglob("*")
+        if not path.is_dir() or path.is_symlink()
+    }
+    assert "usr/bin/greet" in names
+    assert not [name for name in names if name.endswith(("bin/twice", "bin/dpkg", "bin/python3"))]
+    assert not [name for name in names if name.startswith("target")]
+    owned = {
+        line.split(" ")[1].lstrip("/")
+        for layer in built.machine.layers
+        for file in layer.glob("var/db/pkg/*/*/CONTENTS")
+        for line in file.read_text().splitlines()
+        if not line.startswith("dir ")
+    }
+    generated = ("etc/portage/", "var/db/pkg/", "var/cache/edb/", "var/lib/portage/")
+    rest = {n for n in names - owned if not n.startswith(generated)}
+    assert rest == {
+        "etc/greeted", "etc/csh.env", "etc/environment.d/10-gentoo-env.conf", "etc/ld.so.cache",
+        "etc/ld.so.conf", "etc/profile.env",
+    }  # fmt: skip
+
+
+def test_nothing_names_the_place_where_it_was_built(built: Built) -> None:
+    for layer in built.machine.layers:
+        for path in layer.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                assert b"/target/" not in path.read_bytes(), path
+
+
+def test_the_tarball_is_the_root(built: Built, ground: Path) -> None:
+    root = ground / "own-unpacked"
+    root.mkdir()
+    subprocess.run(
+        ["tar", "--extract", "--file", built.place / "out/own/stage4.tar.zst", "--directory", root,
+         "--xattrs", "--xattrs-include=*", "--numeric-owner", "--same-permissions"],
+        check=True,
+    )  # fmt: skip
+    ran = subprocess.run(
+        ["chroot", root, "/usr/bin/greet"], capture_output=True, text=True, check=True
+    )
+    assert ran.stdout == "hellohello of leaf\n"
+    comparison = compare(list(built.machine.stack), root)
+    assert comparison.equal, comparison.text()
+    shutil.rmtree(root)
+
+
+def test_it_is_what_emerge_makes_in_a_root_of_the_same_packages(built: Built, ground: Path) -> None:
+    """Stock Portage, in a chroot of the same seed: ``emerge --root --sysroot``."""
+    root = ground / "own-emerged"
+    with Stored.open(built.store.path) as opened:
+        (seed,) = (tree.path for tree in opened.trees() if tree.kind == "seed")
+    base = stock_emerge.Machine((seed, *built.machine.base), ())
+    told = stock_emerge.emerge(
+        root, base, built.place / "repo", built.place / "out/own/binpkgs",
+        ["--root=/own", "--sysroot=/own", "app-misc/greet", "app-shells/dash"],
+    )  # fmt: skip
+    stock_emerge.assert_only_binary_packages(told, 6)
+    stock_emerge.assert_same_root(stock_emerge.Machine((), built.machine.layers), root / "own")
+    shutil.rmtree(root)
+
+
+def test_an_ordinary_user_gets_the_same_layers(
+    built: Built, ordinary_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    store = fresh(ordinary_seeded)
+    place = prepared(store)
+    store.cloche("build", "own", cwd=place, check=True)
+    assert store.layers(place, "own") == built.store.layers(built.place, "own")
+    told = store.cloche("shell", "own", "--", "greet", cwd=place, check=True)
+    assert told.stdout == "hellohello of leaf\n"
+
+
+def test_a_hook_that_writes_outside_of_the_root_fails(built: Built) -> None:
+    toml = TOML.format(atoms=["app-misc/outside"], more="")
+    (built.place / "machines/outside.toml").write_text(toml)
+    told = built.store.cloche("build", "outside", cwd=built.place)
+    assert told.returncode == 1
+    assert "app-misc/outside" in told.stderr
+    assert "wrote outside of the new root: /etc/outside" in told.stderr
+
+
+def test_build_dependencies_are_kept_where_the_machine_says_so(built: Built) -> None:
+    toml = TOML.format(atoms=["app-misc/greet"], more="with_build_deps = true")
+    (built.place / "machines/builder.toml").write_text(toml)
+    plan = built.plan("builder")
+    assert plan["dev-util/twice-1::own"]["member"]
+    assert plan["dev-util/twice-1::own"]["root"] == "own"
+
+
+@pytest.mark.parametrize(
+    ("more", "key"),
+    [("with_build_deps = true", "with_build_deps"), ("[output]\nportage = false", "portage")],
+)
+def test_keys_of_a_root_of_its_own_are_refused_elsewhere(built: Built, more: str, key: str) -> None:
+    toml = TOML.format(atoms=["app-misc/greet"], more=more).replace('root = "own"\n', "")
+    (built.place / "machines/wrong.toml").write_text(toml)
+    told = built.store.cloche("plan", "wrong", cwd=built.place)
+    assert told.returncode == 2
+    assert f"“{key}” only has an effect with a root of its own" in told.stderr
+    (built.place / "machines/wrong.toml").unlink()

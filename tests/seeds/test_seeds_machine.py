@@ -1,0 +1,144 @@
+"""Seeds from machines: what is linked, what is locked, what is refused; and a chain of two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.machine import tiny
+from tests.support import Store as UsersStore
+from tests.support import project
+from tests.values import project as example_project
+from tests.values import seed_spec, stored
+
+from cloche.config.errors import ConfigError
+from cloche.config.lock import MachineSeed
+from cloche.config.machine import place_of
+from cloche.seeds import machine
+from cloche.seeds.errors import SeedError
+from cloche.seeds.types import SeedContext, SeedRequest
+from cloche.store import Store, names
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store.open(tmp_path / "store") as opened:
+        yield opened
+
+
+def built(store: Store, root: Path, *contents: str) -> tuple[str, ...]:
+    """Remember a machine ``m`` of a project as built; its layers have a file each."""
+    base, *layers = (
+        stored(store, name, "package", **{f"etc/{name}": name}).id for name in contents
+    )
+    data = {"base": [base], "layers": layers}
+    store.pin(names.machine(place_of(root), "m"), (base, *layers), (), data)
+    return (base, *layers)
+
+
+def request(root: Path, locked: MachineSeed | None = None, **options: str) -> SeedRequest:
+    return SeedRequest(seed_spec("machine", **{"machine": "m", **options}), root, locked)
+
+
+def context(store: Store, tmp_path: Path) -> SeedContext:
+    engine: Any = None  # nothing of it is run here
+    return SeedContext(engine, store, tmp_path / "cache", tmp_path / "log")
+
+
+def make(
+    store: Store, tmp_path: Path, wanted: SeedRequest, name: str = "room"
+) -> tuple[Path, MachineSeed]:
+    room = tmp_path / name
+    room.mkdir()
+    return machine.make(wanted, room, context(store, tmp_path))
+
+
+def test_it_is_all_of_the_machines_layers(store: Store, tmp_path: Path) -> None:
+    ids = built(store, tmp_path, "seed", "one", "two")
+    tree, locked = make(store, tmp_path, request(tmp_path))
+    assert locked == MachineSeed(ids)
+    assert {path.name for path in (tree / "etc").iterdir()} == {"seed", "one", "two"}
+
+
+def test_a_machine_of_another_project_is_named_by_its_directory(
+    store: Store, tmp_path: Path
+) -> None:
+    other = tmp_path / "other"
+    ids = built(store, other, "seed", "one")
+    _, locked = make(store, tmp_path, request(tmp_path, project="other"))
+    assert locked.layers == ids
+
+
+def test_what_is_locked_is_taken_though_the_machine_has_changed(
+    store: Store, tmp_path: Path
+) -> None:
+    old = MachineSeed(built(store, tmp_path, "seed", "one"))
+    built(store, tmp_path, "seed", "two")
+    tree, locked = make(store, tmp_path, request(tmp_path, old))
+    assert locked == old
+    assert (tree / "etc/one").exists()
+    with pytest.raises(SeedError, match="was built again") as caught:
+        machine.check_unchanged(store, request(tmp_path).spec, tmp_path, old)
+    assert "seed bootstrap s --update" in str(caught.value)
+
+
+def test_locked_layers_that_are_gone_are_named(store: Store, tmp_path: Path) -> None:
+    built(store, tmp_path, "seed", "one")
+    with pytest.raises(SeedError, match="does not have the layers of machine m"):
+        make(store, tmp_path, request(tmp_path, MachineSeed(("0" * 64,))))
+
+
+def test_a_machine_that_is_not_built_is_refused(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(SeedError, match="machine m is not built") as caught:
+        make(store, tmp_path, request(tmp_path))
+    assert "run `cloche build m`" in str(caught.value)
+
+
+def test_machines_that_are_each_others_seeds_are_refused(tmp_path: Path) -> None:
+    more = "".join(
+        f'\n[seeds.{name}]\ntype = "machine"\nmachine = "{name}"\n' for name in ("a", "b")
+    )
+    place = example_project(tmp_path / "p", more)
+    text = (tmp_path / "p/machines/first.toml").read_text()
+    for name, seed in (("a", "b"), ("b", "a")):
+        file = tmp_path / f"p/machines/{name}.toml"
+        file.write_text(text.replace('seed = "debian"', f'seed = "{seed}"'))
+    with pytest.raises(ConfigError, match="each other's seeds: a → b → a"):
+        place.machine("a")
+    (tmp_path / "p/machines/b.toml").write_text(text)
+    assert place.machine("a").seed == "b"
+
+
+@pytest.mark.real
+def test_a_machine_is_built_with_what_another_one_holds(
+    root_seeded: UsersStore, fresh: Callable[[UsersStore], UsersStore]
+) -> None:
+    store = fresh(root_seeded)
+    place = project(store, tiny.PROJECT)
+    second = (place / "machines/tiny.toml").read_text().replace('"debian"', '"below"')
+    (place / "machines/second.toml").write_text(second.replace(', "tiny/census"', ""))
+    with (place / "cloche.toml").open("a") as file:
+        file.write('\n[seeds.below]\ntype = "machine"\nmachine = "tiny"\n')
+    told = store.cloche("build", "second", cwd=place)
+    assert told.returncode == 2
+    assert "cloche seed bootstrap" in told.stderr
+    told = store.cloche("seed", "bootstrap", "below", cwd=place)
+    assert told.returncode == 2
+    assert "machine tiny is not built" in told.stderr
+    tiny.build(store, place)
+    store.cloche("seed", "bootstrap", "below", cwd=place, check=True)
+    built = tiny.build(store, place, machine="second")
+    assert built.packages("built") == {"tiny/report-1"}
+    assert "tiny/leaf-1" not in built.layers  # the seed has it
+    assert 'type = "machine"' in (place / "cloche.lock").read_text()
+
+    leaf = place / "repo/tiny/leaf/files/leaf.c"
+    leaf.write_text(leaf.read_text().replace("leaf of", "another leaf of"))
+    tiny.build(store, place)
+    told = store.cloche("build", "second", cwd=place)
+    assert told.returncode == 2
+    assert "machine tiny was built again" in told.stderr
+    store.cloche("seed", "bootstrap", "below", "--update", cwd=place, check=True)
+    tiny.build(store, place, machine="second")
