@@ -14,7 +14,7 @@ from tests.values import package
 from cloche.building import ccache
 from cloche.building.compilers import compiles, has_ccache, identity
 from cloche.building.context import BuildContext, Policy
-from cloche.building.package_tasks import build_task
+from cloche.building.package_tasks import Seen, build_task
 from cloche.errors import ClocheError, Exit
 from cloche.layers import Layer
 from cloche.store import Outcome, Store, names
@@ -39,7 +39,7 @@ def context(store: Store) -> BuildContext:
 
 def built(context: BuildContext, content: str, *layers: Layer) -> Outcome:
     """A build that succeeded and changed its cache, as far as the cache is concerned."""
-    task = build_task(context, A, layers, cached=True)
+    task = build_task(context, A, Seen(tuple(layers)), cached=True)
     outputs = {"gpkg": "x", "ccache": values.blob(context.store, content)}
     return ccache.kept(context, A, task, Outcome(outputs))
 
@@ -52,14 +52,14 @@ def test_a_cache_is_kept_for_the_next_build_and_not_recorded(context: BuildConte
     second = ccache.cache_of(context, A, ())
     assert second == CompileCache(first.compilers, values.blob(context.store, "one"))
     built(context, "two")
-    assert build_task(context, A, (), cached=True).blobs == (values.blob(context.store, "two"),)
+    assert build_task(context, A, Seen(), cached=True).blobs == (values.blob(context.store, "two"),)
     assert len(context.store.pins(names.CCACHES)) == 1
 
 
 def test_a_cache_that_did_not_change_is_kept_as_long_as_it_is_used(context: BuildContext) -> None:
     built(context, "one")
     (before,) = context.store.pins(names.CCACHES)
-    ccache.kept(context, A, build_task(context, A, (), cached=True), Outcome({"gpkg": "x"}))
+    ccache.kept(context, A, build_task(context, A, Seen(), cached=True), Outcome({"gpkg": "x"}))
     (after,) = context.store.pins(names.CCACHES)
     assert after.blobs == before.blobs
     assert after.created > before.created
@@ -87,7 +87,7 @@ def test_what_compiles_is_part_of_the_name_and_what_does_not_is_not(context: Bui
 
 
 def test_without_the_setting_or_the_program_there_is_none(context: BuildContext) -> None:
-    assert build_task(context, A, ()).ccache is None
+    assert build_task(context, A, Seen()).ccache is None
     without = replace(context, policy=replace(context.policy, ccache=False))
     assert ccache.cache_of(without, A, ()) is None
     ccache.check(without, values.plan_of(A))
@@ -142,14 +142,14 @@ def test_no_link_of_a_layer_is_followed(tmp_path: Path) -> None:
 def test_only_a_regular_file_of_bounded_size_is_taken_from_a_build(
     context: BuildContext, tmp_path: Path
 ) -> None:
-    task, file = build_task(context, A, (), cached=True), tmp_path / "ccache.tar"
+    task, file = build_task(context, A, Seen(), cached=True), tmp_path / "ccache.tar"
     assert changed_cache(task, tmp_path) is None
     file.symlink_to("/etc/passwd")
     assert changed_cache(task, tmp_path) is None
     file.unlink()
     file.write_text("x")
     assert changed_cache(task, tmp_path) == file
-    assert changed_cache(build_task(context, A, ()), tmp_path) is None
+    assert changed_cache(build_task(context, A, Seen()), tmp_path) is None
     os.truncate(file, 2 * CCACHE_SIZE + 1)
     assert changed_cache(task, tmp_path) is None
 

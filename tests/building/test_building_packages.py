@@ -12,6 +12,7 @@ from tests import values
 from tests.executor import Maker, Site, run
 from tests.values import edge, package
 
+from cloche.building.package_tasks import Seen
 from cloche.building.packages import NotMergedError
 from cloche.errors import Exit
 from cloche.plan.depgraph import Binary, Distfile
@@ -119,7 +120,7 @@ def test_a_failure_is_told_recorded_and_tried_again(site: Site, step: str) -> No
     if step == "merge":
         gpkg = values.blob(site.store, "c/lib-1::r ")
         builder = site.builder(LIB)
-        key = builder.build_key(LIB, ())
+        key = builder.build_key(LIB, Seen())
         values.record(site.store, key, LIB.id, gpkg=gpkg)
     site.maker.faults[LIB.id] = "it does not compile"
     for _ in range(2):

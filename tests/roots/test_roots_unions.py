@@ -19,6 +19,7 @@ from cloche.layers import (
     Layer,
     commit,
     compare,
+    flatten,
 )
 from cloche.roots import unions
 from cloche.store import Store, exact_digest, gc, usage, use_union, verify, walk
@@ -228,3 +229,23 @@ with Store.open(room / "store") as store:
 def test_more_layers_than_overlayfs_takes_are_one_root(tmp_path: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(SOURCE)}
     subprocess.run([sys.executable, "-c", MOUNT, tmp_path], env=environment, check=True)
+
+
+@pytest.mark.parametrize("border", [2, 20], ids=["many", "few"])
+def test_layers_can_appear_below_a_directory(tmp_path: Path, border: int) -> None:
+    """What hides in them hides there too, and nothing of the base."""
+    with Store.open(tmp_path / "store") as store:
+        base = made(store, 1)
+        layers = [made(store, 1), made(store, 2), made(store, 3, hide=["own1"])]
+        placed = unions.lowers(store, [base], layers, border=border, tail=1, at="a/root")
+        assert placed[0] == base.path
+        assert len(placed) == (3 if border == 2 else 4)
+        for each in placed[1:]:
+            assert [path.name for path in each.iterdir()] == ["a"]
+            assert each.stat().st_mode & 0o7777 == 0o755
+        shown = tmp_path / "shown"
+        flatten(placed, shown)
+        assert compare([shown / "a/root"], [layer.path for layer in layers]).equal
+        assert (shown / "usr/share/own1").exists()
+        assert unions.lowers(store, [base], layers, border=border, tail=1, at="a/root") == placed
+        assert verify(store).ok

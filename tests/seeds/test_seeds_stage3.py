@@ -66,7 +66,8 @@ class Ground:
         subprocess.run(["rm", "-rf", room], check=True)
         room.mkdir()
         engine: Any = None  # nothing of it is run here
-        means = SeedContext(engine, self.directory / "cache", self.directory / "log")
+        store: Any = None  # nor stored
+        means = SeedContext(engine, store, self.directory / "cache", self.directory / "log")
         means.cache.mkdir(exist_ok=True)
         return stage3.make(self.wanted(locked, update, **options), room, means)
 

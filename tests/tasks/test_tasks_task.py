@@ -27,6 +27,7 @@ STEP: dict[str, Any] = {
     "repo": "r",
     "base": ("seed", "config"),
     "layers": ("one", "two"),
+    "root": ("three",),
     "repositories": {"r": "tree of r", "gentoo": "tree of gentoo"},
     "environment": {"PORTAGE_REPOSITORIES": "[r]\nlocation = /x\n"},
     "limits": Limits(processes=7, memory=1 << 30),
@@ -87,7 +88,7 @@ def test_what_is_not_a_task_is_refused(text: bytes) -> None:
 
 
 def test_a_task_names_all_that_a_store_needs() -> None:
-    trees = ("seed", "config", "one", "two", "tree of r", "tree of gentoo")
+    trees = ("seed", "config", "one", "two", "three", "tree of r", "tree of gentoo")
     assert (BUILD.trees, BUILD.blobs, BUILD.sources) == (
         (*trees, "live tree"),
         ("tarball",),

@@ -45,7 +45,7 @@ def build_task(
         distfiles=package.distfiles,
         cores=context.policy.cores,
         live=LiveSources(sources.layer.id, sources.environment) if sources else None,
-        ccache=ccache.cache_of(context, package, layers) if cached else None,
+        ccache=ccache.cache_of(context, package, seen.layers) if cached else None,
     )
 
 

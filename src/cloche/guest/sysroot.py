@@ -8,6 +8,7 @@ name: no option is in CC, CFLAGS or LDFLAGS.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -49,6 +50,12 @@ def prepare(root: Path) -> None:
     if found := directories(root, LIBRARIES):
         SEARCHED.parent.mkdir(parents=True, exist_ok=True)
         SEARCHED.write_text("".join(f"{each}\n" for each in found), encoding="utf-8")
+        update_cache()
+
+
+def update_cache() -> None:
+    """Make ld.so.cache anew; a seed without the GNU C library has none."""
+    with contextlib.suppress(FileNotFoundError):
         subprocess.run(["/sbin/ldconfig", "-X"], check=False, stdin=subprocess.DEVNULL)
 
 
