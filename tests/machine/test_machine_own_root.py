@@ -195,3 +195,16 @@ def test_keys_of_a_root_of_its_own_are_refused_elsewhere(built: Built, more: str
     assert told.returncode == 2
     assert f"“{key}” only has an effect with a root of its own" in told.stderr
     (built.place / "machines/wrong.toml").unlink()
+
+
+def test_what_a_debian_seed_has_counts_for_builds_only_where_it_is_not_in_the_result(
+    built: Built,
+) -> None:
+    asked = ["app-arch/xz-utils-5.8.3::own", "virtual/libcrypt-2::own", "app-misc/asks-1::own"]
+    own = TOML.format(atoms=["app-misc/asks"], more="")
+    (built.place / "machines/whole.toml").write_text(own)
+    built.store.cloche("build", "whole", cwd=built.place, check=True)
+    assert set(built.plan("whole")) == {asked[-1]}
+    on_the_seed = own.replace('root = "own"\n', "")
+    (built.place / "machines/part.toml").write_text(on_the_seed)
+    assert set(built.plan("part")) == set(asked)

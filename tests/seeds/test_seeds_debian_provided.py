@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 
 from cloche.seeds.debian.packages import Installed
-from cloche.seeds.debian.perl_modules import gentoo_version, perl_virtuals
+from cloche.seeds.debian.perl_modules import perl_virtuals
 from cloche.seeds.debian.provided import (
     Provided,
     Rule,
     provided_packages,
     rules,
-    upstream,
     write_entries,
 )
+from cloche.seeds.debian.versions import perl_module, upstream
 
 
 def debian(name: str, version: str) -> Installed:
@@ -33,6 +33,8 @@ def debian(name: str, version: str) -> Installed:
         ("1.0.2u-1", "1.0.2u"),
         ("2.4~beta1-1", "2.4"),
         ("6.5+20250216-2", "6.5"),
+        ("1:1.3.dfsg+really1.3.1-1+b1", "1.3.1"),
+        ("1:4.16.0-2+really2.41.5-0+deb13u1", "2.41.5"),
         ("a-1", ""),
     ],
 )
@@ -101,7 +103,7 @@ def test_an_entry_has_flags_that_are_set_and_others(tmp_path: Path) -> None:
     ],
 )
 def test_a_perl_modules_version_as_gentoo_writes_it(module: str, gentoo: str) -> None:
-    assert gentoo_version(module) == gentoo
+    assert perl_module(module) == gentoo
 
 
 def test_modules_of_perl_are_virtuals_of_their_own_versions(tmp_path: Path) -> None:

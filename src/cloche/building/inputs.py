@@ -44,7 +44,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
     with where_writable():
         lock_found(store, project, spec, seed)
     base = [stored_layer(store, seed.layer)]
-    if vdb := provided_layer(store, base[0]):
+    if vdb := provided_layer(store, base[0], whole=machine.own_root):
         base.append(vdb)
     repos = {name: _repo(store, project, found) for name, found in repositories.items()}
     binhosts = {name: _binhost(store, project, name) for name in machine.binrepos}

@@ -57,7 +57,11 @@ def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder
     if context.inputs.strict:
         seed = context.inputs.base[0]
         parts = strict_parts(
-            context.store, seed, graph.installed, lambda text: context.bus(Note(text=text))
+            context.store,
+            seed,
+            graph.installed,
+            lambda text: context.bus(Note(text=text)),
+            whole=context.inputs.own_root,
         )
         context = replace(context, inputs=replace(context.inputs, seed_parts=parts))
     plan = make_plan(graph, own_root=context.inputs.own_root)

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cloche.seeds.debian.provided import REVISION, Provided
+from cloche.seeds.debian.versions import perl_module
 
 PERL = "perl"
 #: Where Debian's perl has its modules, from the top of the tree; the first that has one counts.
@@ -55,19 +56,5 @@ def perl_virtuals(tree: Path) -> Iterator[Provided]:
     for name, module in sorted(_MODULES.items()):
         file = next((f for place in places if (f := place / f"{module}.pm").is_file()), None)
         if file is not None and (found := _VERSION.search(file.read_bytes())):
-            version = gentoo_version(found[1].decode())
+            version = perl_module(found[1].decode())
             yield Provided("virtual", f"perl-{name}-{version}-{REVISION}", "0", (), PERL)
-
-
-def gentoo_version(version: str) -> str:
-    """A module's version as Gentoo writes it (perl-module.eclass): 7.64 is 7.640.0.
-
-    Behind the point of a decimal version are groups of three digits (version(3perl)).
-    """
-    whole, point, rest = version.replace("_", "").strip(".").partition(".")
-    if "." in rest:
-        groups = rest.split(".")
-    else:
-        groups = re.findall("...", rest + "0" * (-len(rest) % 3)) if point else []
-    groups += ["0"] * (2 - len(groups))
-    return ".".join(str(int(group)) for group in (whole, *groups))

@@ -8,7 +8,6 @@ entry and leaves the seed's tools alone.
 from __future__ import annotations
 
 import os
-import re
 import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,8 +19,10 @@ import msgspec
 
 from cloche.layers import SOURCE_DATE_EPOCH
 from cloche.seeds.debian.packages import Installed
+from cloche.seeds.debian.versions import perl_module, upstream
 
 DATA = "debian-gentoo.toml"
+DATA_BROOT = "debian-broot.toml"
 REPOSITORY = "debian"  # which ``::`` shows; no repository of a machine can be meant by it
 VDB = "var/db/pkg"
 # Dependencies name revisions of Gentoo's ebuilds (>=dev-build/autoconf-2.71-r6), which mend
@@ -36,10 +37,12 @@ class Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     slot: str = "0"
     version: str = ""
+    versions: tuple[str, ...] = ()
     use: tuple[str, ...] = ()
     off: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
     python: bool = False
+    perl: bool = False
 
 
 Rules = Mapping[str, Mapping[str, Rule]]
@@ -67,26 +70,14 @@ class Provided:
         return f"{self.category}/{self.pf}"
 
 
-def rules() -> Rules:
-    """The data file."""
-    data = tomllib.loads(data_file().decode())
-    return msgspec.convert(data, dict[str, dict[str, Rule]])
+def rules(name: str = DATA) -> Rules:
+    """A data file."""
+    return msgspec.convert(tomllib.loads(data_file(name).decode()), dict[str, dict[str, Rule]])
 
 
-def data_file() -> bytes:
-    """The data file's content."""
-    return files("cloche.seeds.debian").joinpath(DATA).read_bytes()
-
-
-def upstream(version: str) -> str:
-    """The version as Gentoo would write it of a Debian one (deb-version(7)); "" if there is none.
-
-    Without epoch and revision, and without what Debian did to the sources (``+dfsg``).
-    """
-    bare = version.partition(":")[2] if ":" in version else version
-    bare = bare.rpartition("-")[0] or bare
-    found = re.match(r"\d+(\.\d+)*([a-z](?![a-z0-9.]))?", bare)
-    return found.group() if found else ""
+def data_file(name: str = DATA) -> bytes:
+    """A data file's content."""
+    return files("cloche.seeds.debian").joinpath(name).read_bytes()
 
 
 def provided_packages(packages: Iterable[Installed], rules: Rules) -> tuple[Provided, ...]:
@@ -95,10 +86,18 @@ def provided_packages(packages: Iterable[Installed], rules: Rules) -> tuple[Prov
     found = []
     for debian in sorted(versions.keys() & rules.keys()):
         for name, rule in rules[debian].items():
-            version = rule.version or versions[debian]
-            if version and versions.keys() >= set(rule.needs):
-                found.append(_known(debian, name, rule, version, versions))
+            if versions.keys() >= set(rule.needs):
+                found += [
+                    _known(debian, name, rule, v, versions) for v in _as(rule, debian, versions)
+                ]
     return tuple(sorted(found))
+
+
+def _as(rule: Rule, debian: str, versions: Mapping[str, str]) -> tuple[str, ...]:
+    """The versions that Gentoo has a Debian package under; none if its version says nothing."""
+    version = versions[debian]
+    own = perl_module(version) if rule.perl and version else version
+    return rule.versions or tuple(filter(None, (rule.version or own,)))
 
 
 def _known(

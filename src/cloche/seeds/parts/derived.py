@@ -9,7 +9,7 @@ from types import ModuleType
 
 from cloche.layers import Layer, commit, flatten, layer_of, stored_layer
 from cloche.layers.parts import commit_parts
-from cloche.seeds.debian import perl_modules, provided
+from cloche.seeds.debian import broot, perl_modules, provided, versions
 from cloche.seeds.debian.packages import STATUS, Installed, installed
 from cloche.seeds.debian.perl_modules import PERL, perl_virtuals
 from cloche.seeds.debian.provided import Provided
@@ -24,30 +24,35 @@ from cloche.seeds.parts.strict import SeedParts
 from cloche.store import Outcome, Store, make_key, remember, walk
 
 
-def provided_layer(store: Store, seed: Layer) -> Layer | None:
+def provided_layer(store: Store, seed: Layer, *, whole: bool = False) -> Layer | None:
     """The VDB entries for a Debian seed's build tools, as a layer to lie over the seed.
 
-    None for a seed without dpkg's list, or with a VDB of its own. Raises SeedError.
+    ``whole``: for all of the seed, as it counts for a machine with a root of its own. None for a
+    seed without dpkg's list, or with a VDB of its own. Raises SeedError.
     """
     if not (seed.path / STATUS).is_file() or any((seed.path / provided.VDB).glob("*/*")):
         return None
-    parts = {
-        "seed": seed.id,
-        "rules": _digest(provided.data_file()),
-        "code": _code(provided, perl_modules),
-    }
-    return _once(store, "seed-vdb", seed.label, parts, lambda room: _provided(seed, room))
+    files, modules = [provided.data_file()], [provided, perl_modules, versions]
+    if whole:
+        files.append(provided.data_file(provided.DATA_BROOT))
+        modules.append(broot)
+    parts = {"seed": seed.id, "rules": _digest(*files), "code": _code(*modules)}
+    return _once(store, "seed-vdb", seed.label, parts, lambda room: _provided(seed, room, whole))
 
 
-def _provided(seed: Layer, room: Path) -> Path:
+def _provided(seed: Layer, room: Path, whole: bool) -> Path:
     tree = room / "vdb"
-    provided.write_entries(seed.path, _stand_ins(seed, installed(seed.path, alone=False)), tree)
+    known = _stand_ins(seed, installed(seed.path, alone=False), whole=whole)
+    provided.write_entries(seed.path, known, tree)
     return tree
 
 
-def _stand_ins(seed: Layer, packages: Sequence[Installed]) -> tuple[Provided, ...]:
+def _stand_ins(seed: Layer, packages: Sequence[Installed], *, whole: bool) -> tuple[Provided, ...]:
     """Gentoo's names for what a Debian seed has."""
-    found = provided.provided_packages(packages, provided.rules())
+    if whole:
+        found = broot.broot_packages(seed.path, packages)
+    else:
+        found = provided.provided_packages(packages, provided.rules())
     if any(package.name == PERL for package in packages):
         found += tuple(perl_virtuals(seed.path))
     return found
@@ -83,12 +88,14 @@ def strict_parts(
     seed: Layer,
     installed_needs: Mapping[str, tuple[str, ...]],
     report: Callable[[str], None] = lambda _: None,
+    *,
+    whole: bool = False,
 ) -> SeedParts:
     """The seed as strict builds see it.
 
     ``installed_needs`` are the packages of its VDB with what they need at run time, as Portage has
-    them; ``report`` as with `parts_of`. Raises SeedError for a seed with neither a VDB nor
-    dpkg's lists, and OSError.
+    them; ``report`` as with `parts_of`, ``whole`` as with `provided_layer`. Raises SeedError for a
+    seed with neither a VDB nor dpkg's lists, and OSError.
     """
     parts = parts_of(store, seed, report)
     if len(parts) == 1:
@@ -98,11 +105,11 @@ def strict_parts(
         )
     needs: Mapping[str, Iterable[str]] = installed_needs
     toolchain = strict.gentoo_toolchain(parts)
-    if vdb := provided_layer(store, seed):
+    if vdb := provided_layer(store, seed, whole=whole):
         entries = parts_of(store, vdb)
         parts = {**{name: entries[name] for name in entries if name != splitting.REST}, **parts}
         packages = installed(seed.path, alone=False)
-        stand_ins = _stand_ins(seed, packages)
+        stand_ins = _stand_ins(seed, packages, whole=whole)
         needs = strict.debian_needs(packages, stand_ins)
         toolchain = strict.debian_toolchain(packages, stand_ins, _sorted(needs))
     return strict.in_parts(
