@@ -208,3 +208,16 @@ def test_what_a_debian_seed_has_counts_for_builds_only_where_it_is_not_in_the_re
     on_the_seed = own.replace('root = "own"\n', "")
     (built.place / "machines/part.toml").write_text(on_the_seed)
     assert set(built.plan("part")) == set(asked)
+
+
+def test_a_root_without_a_c_library_is_refused_before_anything_is_built(built: Built) -> None:
+    ebuild = built.place / "repo/dev-libs/leaf/leaf-1.ebuild"
+    alone = ebuild.parent / "leaf-2.ebuild"
+    alone.write_text(ebuild.read_text().replace('RDEPEND="sys-libs/glibc"', ""))
+    toml = TOML.format(atoms=["=dev-libs/leaf-2"], more="")
+    (built.place / "machines/bare.toml").write_text(toml)
+    told = built.store.cloche("build", "bare", cwd=built.place)
+    alone.unlink()
+    assert told.returncode == 2
+    assert "machine bare: its root of its own gets no C library" in told.stderr
+    assert "sys-libs/glibc" in told.stderr

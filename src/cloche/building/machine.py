@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from cloche.building import (
     ccache,
     fetch,
+    own_root,
     pretend,
 )
 from cloche.building.context import BuildContext
@@ -49,7 +50,7 @@ class Built:
 
 
 def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder:
-    """Resolve and plan: everything up to the first package.
+    """Resolve and plan: everything up to the first package. Raises ClocheError.
 
     Use the builder's context afterwards: it has the parts of a strict machine's seed.
     """
@@ -65,6 +66,7 @@ def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder
         )
         context = replace(context, inputs=replace(context.inputs, seed_parts=parts))
     plan = make_plan(graph, own_root=context.inputs.own_root)
+    own_root.check(context, plan)
     inputs_of = input_digests(context.inputs, graph.packages)
     contests = recalled(context.store, context.inputs.full_name)
     return Builder(context, plan, depgraph, inputs_of, contests=contests)
