@@ -221,3 +221,35 @@ def test_a_root_without_a_c_library_is_refused_before_anything_is_built(built: B
     assert told.returncode == 2
     assert "machine bare: its root of its own gets no C library" in told.stderr
     assert "sys-libs/glibc" in told.stderr
+
+
+def test_an_audit_finds_nothing_missing_and_every_file_owned(built: Built) -> None:
+    told = built.store.cloche("audit", "own", "--json", cwd=built.place, check=True)
+    found = json.loads(told.stdout)
+    assert found["passed"]
+    assert (found["unmet"], found["unowned"]) == ([], [])
+    assert found["programs"] > 50
+    assert found["written"] == [{"package": "app-misc/greet-1", "path": "/etc/greeted"}]
+    told = built.store.cloche("audit", "own", cwd=built.place, check=True)
+    assert "hook     /etc/greeted (app-misc/greet-1)" in told.stdout
+
+
+def test_what_programs_need_and_the_root_lacks_is_named_with_who_brings_it(built: Built) -> None:
+    ebuild = built.place / "repo/app-misc/greet/greet-1.ebuild"
+    orphan = ebuild.parent / "greet-2.ebuild"
+    text = ebuild.read_text().replace("\tdev-libs/leaf:=\n", "")
+    orphan.write_text(text.replace('"${RDEPEND}"', '"${RDEPEND} dev-libs/leaf"'))
+    toml = TOML.format(atoms=["=app-misc/greet-2", "app-shells/dash"], more="")
+    (built.place / "machines/orphan.toml").write_text(toml)
+    told = built.store.cloche("build", "orphan", cwd=built.place)
+    assert told.returncode == 2
+    (line,) = (each for each in told.stderr.splitlines() if each.startswith("cloche: "))
+    assert "machine orphan: programs need what the root lacks: " in line
+    assert "/usr/bin/greet of app-misc/greet-2 the library libleaf.so.1" in line
+    assert "dev-libs/leaf" in line
+    assert "RDEPEND of app-misc/greet" in line
+    assert not (built.place / "out/orphan/stage4.tar.zst").exists()
+    told = built.store.cloche("audit", "orphan", cwd=built.place)
+    assert told.returncode == 2  # it is not finished
+    (built.place / "machines/orphan.toml").unlink()
+    orphan.unlink()

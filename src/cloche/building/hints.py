@@ -66,7 +66,7 @@ def hint_of(context: BuildContext, tail: str) -> str | None:
 
 
 def _of_missing(context: BuildContext, missing: Missing) -> str | None:
-    if known := owners(missing, _layers_of_this_machine(context)):
+    if known := owners(missing, layers_of_repositories(context)):
         return (
             f"{missing.what} was not visible; it belongs to {', '.join(known)}: "
             "add that to DEPEND or BDEPEND"
@@ -79,8 +79,8 @@ def _of_missing(context: BuildContext, missing: Missing) -> str | None:
     return f"{missing.what} is in the seed but hidden by --strict; {cure}"
 
 
-def _layers_of_this_machine(context: BuildContext) -> Iterator[Path]:
-    """Layers of packages of the machine's repositories; the store may hold others."""
+def layers_of_repositories(context: BuildContext) -> Iterator[Path]:
+    """Layers of packages of a machine's repositories; the store may hold others."""
     for tree in context.store.trees():
         if tree.kind != "package":
             continue

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from cloche.audit.survey import blob_of
 from cloche.building.finish import finish
 from cloche.building.liveahead import remembered_sources
 from cloche.building.machine import Built
@@ -18,6 +19,7 @@ from cloche.layers import Layer
 from cloche.output.claim import check_directory
 from cloche.output.finished import Finished, Written
 from cloche.output.kinds import KINDS, wanted
+from cloche.output.needs import check_needs
 from cloche.records.events import Note
 from cloche.store import Pin, Store, names
 
@@ -42,6 +44,8 @@ def deliver(
     world = [asked.atom for asked in machine.packages]
     order = [by_id[name].cpv for name in built.plan.merged]
     state = finish(builder.context, layers, order=order, world=world, world_sets=sets)
+    if builder.context.inputs.own_root:
+        check_needs(builder.context, (*builder.context.inputs.bottom, *layers, state))
     done = Finished(builder.context, machine, (*layers, state), packages, directory)
     outputs = {name: KINDS[name].write(done) for name in wanted(machine)}
     blobs = tuple(each.blob for each in outputs.values())
@@ -112,7 +116,8 @@ def remember(
     else:
         trees |= {layer.id for layer in layers}
         contests = contests_of.remember(context.store, inputs.full_name, builder.contests)
-        kept |= {contests} if contests else set()
+        surveys = blob_of(context.store, inputs.full_name) if inputs.own_root else None
+        kept |= {blob for blob in (contests, surveys) if blob}
         data = {
             "project": str(machine.root),
             "machine": machine.name,

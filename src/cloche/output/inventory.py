@@ -28,9 +28,11 @@ KINDS = {"obj": "file", "sym": "symlink", "dir": "directory", "fif": "fifo", "de
 class Inventory:
     """A finished machine: its resolution, its layers and its members, in merge order.
 
-    ``lowers`` are all layers of its root, the bottom first; ``layers`` those of its packages.
+    ``place`` identifies its project. ``lowers`` are all layers of its root, the bottom first;
+    ``layers`` those of its packages.
     """
 
+    place: str
     machine: str
     graph: Depgraph
     packages: tuple[Package, ...]
@@ -66,7 +68,8 @@ def _inventory(store: Store, pin: Pin) -> Inventory | None:
     packages = tuple(package for package in graph.packages if package.id in members)
     base, above = ([stored_layer(store, id) for id in pin.data[key]] for key in ("base", "layers"))
     own = {layer.label: layer for layer in above if layer.kind == "package"}
-    return Inventory(str(pin.data["machine"]), graph, packages, (*base, *above), own)
+    place = names.place_of(pin.name)
+    return Inventory(place, str(pin.data["machine"]), graph, packages, (*base, *above), own)
 
 
 def chosen(held: Inventory, atom: str | None) -> tuple[Package, ...]:

@@ -26,6 +26,11 @@ def machine(place: str, name: str) -> str:
     return f"{MACHINES}{place}/{name}"
 
 
+def place_of(machine: str) -> str:
+    """The place in the name that `machine` gives."""
+    return machine.removeprefix(MACHINES).partition("/")[0]
+
+
 def record(place: str, machine: str, number: int | None = None) -> str:
     """A build of a machine; without a number the prefix of all of them, without its last slash."""
     return f"{RECORDS}{place}/{machine}" + ("" if number is None else f"/{number}")

@@ -13,5 +13,6 @@ RDEPEND="sys-apps/baselayout"
 src_install() {
 	install_of_seed libc6 libc6-dev libc-bin linux-libc-dev libcrypt1 libcrypt-dev
 	rm "${D}"/etc/ld.so.conf || die # every root makes its own
+	rm "${D}"/usr/bin/{ldd,tzselect} || die # scripts for bash
 	newenvd - 00glibc <<< 'LDPATH="include ld.so.conf.d/*.conf"'
 }

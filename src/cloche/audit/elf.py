@@ -1,0 +1,157 @@
+"""Reads what an ELF file needs to start: interpreter, libraries, where it looks for them.
+
+Program headers and the dynamic segment are read as the kernel and ld.so do (elf(5)); sections,
+which they ignore, are not. Portage's NEEDED.ELF.2 has no interpreters and no files of hooks, and
+every file has to be opened for its ``#!`` line anyway.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import BinaryIO
+
+MAGIC = b"\x7fELF"
+_EXECUTABLE, _SHARED = 2, 3  # ET_EXEC, ET_DYN
+_LOAD, _DYNAMIC, _INTERP = 1, 2, 3  # PT_*
+_NULL, _NEEDED, _STRTAB, _SONAME, _RPATH, _RUNPATH = 0, 1, 5, 14, 15, 29  # DT_*
+
+# Far beyond what a linker writes: a file must not decide how much is read of it.
+_HEADERS = 512
+_ENTRIES = 16384
+_STRINGS = 4096
+_LONGEST = 4096  # bytes, PATH_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class Elf:
+    """A program or a shared library.
+
+    ``machine`` is its e_machine, ``bits`` 32 or 64. ``interpreter`` and ``soname`` are empty
+    without one. ``runpath`` are the directories of DT_RUNPATH, or of DT_RPATH where there is none.
+    """
+
+    bits: int
+    machine: int
+    interpreter: str = ""
+    soname: str = ""
+    needed: tuple[str, ...] = ()
+    runpath: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    type: int
+    offset: int
+    address: int
+    size: int
+
+
+class _BadElfError(Exception):
+    """The file is truncated, or its headers contradict each other."""
+
+
+def read_elf(file: BinaryIO) -> Elf | None:
+    """Read an open file. None for one that neither the kernel nor ld.so loads. Raises OSError."""
+    try:
+        return _read(file)
+    except _BadElfError:
+        return None
+
+
+def _read(file: BinaryIO) -> Elf | None:
+    ident = _at(file, 0, 16)
+    if ident[:4] != MAGIC or ident[4] not in (1, 2) or ident[5] not in (1, 2):
+        return None
+    bits, order = 32 * ident[4], "<" if ident[5] == 1 else ">"
+    header = struct.Struct(order + ("HHIIIIIHHH" if bits == 32 else "HHIQQQIHHH"))
+    type_, machine, _, _, table, _, _, _, size, count = header.unpack(_at(file, 16, header.size))
+    if type_ not in (_EXECUTABLE, _SHARED):
+        return None
+    segments = list(_segments(file, order, bits, table, size, count))
+    interpreter = ""
+    for segment in segments:
+        if segment.type == _INTERP:
+            interpreter = _text(_at(file, segment.offset, min(segment.size, _LONGEST)))
+    strings = _dynamic(file, order, bits, segments)
+    paths = strings.get(_RUNPATH) or strings.get(_RPATH) or []
+    return Elf(
+        bits,
+        machine,
+        interpreter,
+        next(iter(strings.get(_SONAME, ())), ""),
+        tuple(strings.get(_NEEDED, ())),
+        tuple(part for path in paths for part in path.split(":") if part),
+    )
+
+
+def _segments(
+    file: BinaryIO, order: str, bits: int, table: int, size: int, count: int
+) -> Iterator[_Segment]:
+    form = struct.Struct(order + ("IIIIIIII" if bits == 32 else "IIQQQQQQ"))
+    if count > _HEADERS or (count and size < form.size):
+        raise _BadElfError
+    for number in range(count):
+        fields = form.unpack(_at(file, table + number * size, form.size))
+        if bits == 32:
+            type_, offset, address, _, in_file, *_ = fields
+        else:
+            type_, _, offset, address, _, in_file, *_ = fields
+        yield _Segment(type_, offset, address, in_file)
+
+
+def _dynamic(
+    file: BinaryIO, order: str, bits: int, segments: Sequence[_Segment]
+) -> Mapping[int, list[str]]:
+    """The strings of the dynamic segment, by tag."""
+    segment = next((each for each in segments if each.type == _DYNAMIC), None)
+    if segment is None:
+        return {}
+    form = struct.Struct(order + ("iI" if bits == 32 else "qQ"))
+    whole = _at(file, segment.offset, min(segment.size, form.size * _ENTRIES))
+    strings: list[tuple[int, int]] = []
+    table = None
+    for tag, value in form.iter_unpack(whole[: len(whole) // form.size * form.size]):
+        if tag == _NULL:
+            break
+        if tag == _STRTAB:
+            table = _offset(segments, value)
+        elif tag in (_NEEDED, _SONAME, _RPATH, _RUNPATH):
+            strings.append((tag, value))
+    if not strings:
+        return {}
+    if table is None or len(strings) > _STRINGS:
+        raise _BadElfError
+    found: dict[int, list[str]] = {}
+    for tag, value in strings:
+        text = _text(_at(file, table + value, _LONGEST, short=True))
+        found.setdefault(tag, []).append(text)
+    return found
+
+
+def _offset(segments: Sequence[_Segment], address: int) -> int:
+    """Where in the file an address lies."""
+    for segment in segments:
+        if segment.type == _LOAD and 0 <= address - segment.address < segment.size:
+            return segment.offset + address - segment.address
+    raise _BadElfError
+
+
+def _at(file: BinaryIO, offset: int, size: int, *, short: bool = False) -> bytes:
+    try:
+        file.seek(offset)
+    except (OverflowError, ValueError, OSError) as error:  # beyond what a file can have
+        raise _BadElfError from error
+    data = file.read(size)
+    if not data or (len(data) < size and not short):
+        raise _BadElfError
+    return data
+
+
+def _text(data: bytes) -> str:
+    text, end, _ = data.partition(b"\0")
+    if not end:
+        raise _BadElfError
+    return os.fsdecode(text)

@@ -1,0 +1,74 @@
+"""Refuses a machine with a root of its own if programs in it need what the root lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from cloche.audit.audit import surveyed
+from cloche.audit.needs import Need, unmet
+from cloche.building.bringers import bringers, in_seed
+from cloche.building.context import BuildContext
+from cloche.building.stages import once
+from cloche.errors import ClocheError
+from cloche.layers import Layer
+from cloche.plan.names import cp_of
+from cloche.store import Outcome, make_key
+
+_SHOWN = 3  # in the line; the rest is in the detail
+FORMAT = "1"  # raise it when something else counts as a need
+
+
+def check_needs(context: BuildContext, layers: Sequence[Layer]) -> None:
+    """Look once at each composition of layers, the bottom first.
+
+    Raises ClocheError if a program needs a library or an interpreter that none of them has.
+    """
+    ids = " ".join(layer.id for layer in layers)
+    key = make_key("audit", {"format": FORMAT, "layers": ids})
+    once(context, "audit", key, lambda: _check(context, layers))
+
+
+def _check(context: BuildContext, layers: Sequence[Layer]) -> Outcome:
+    root = surveyed(context.store, context.inputs.full_name, layers)
+    if needs := [need for need in unmet(root) if not need.aside]:
+        raise _lacks(context, needs)
+    return Outcome({"layer": layers[-1].id})
+
+
+def _lacks(context: BuildContext, needs: Sequence[Need]) -> ClocheError:
+    known = bringers(context, {need.name for need in needs})
+    shown = ", ".join(map(_clause, needs[:_SHOWN]))
+    more = f" and {len(needs) - _SHOWN} more" if len(needs) > _SHOWN else ""
+    return ClocheError(
+        f"programs need what the root lacks: {shown}{more}",
+        where=f"machine {context.inputs.machine}",
+        todo=_todo(context, needs, known),
+        detail="\n".join(_line(context, need, known[need.name]) for need in needs),
+    )
+
+
+def _clause(need: Need) -> str:
+    return f"{need.path} of {need.package} the {need.text}"
+
+
+def _line(context: BuildContext, need: Need, owners: Sequence[str]) -> str:
+    return f"{_clause(need)} ({_source(context, need.name, owners)})"
+
+
+def _source(context: BuildContext, name: str, owners: Sequence[str]) -> str:
+    if owners:
+        return f"{' or '.join(owners)} has it"
+    place = in_seed(context, name)
+    return f"only the seed has it: {place}" if place else "no package that was built has it"
+
+
+def _todo(context: BuildContext, needs: Iterable[Need], known: Mapping[str, Sequence[str]]) -> str:
+    """Which packages to add, and to whose RDEPEND; and how to do without a program."""
+    brought = sorted({" or ".join(known[need.name]) for need in needs if known[need.name]})
+    lacking = sorted({cp_of(need.package) for need in needs})
+    of = lacking[0] if len(lacking) == 1 else "the ebuilds"
+    what = ", ".join(brought) or "the packages that have them"
+    return (
+        f"add {what} to `packages` of the machine or to RDEPEND of {of}, "
+        "or leave out programs that nobody will run with INSTALL_MASK"
+    )
