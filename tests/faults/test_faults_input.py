@@ -18,8 +18,16 @@ REFUSED = {
     "typo": (["typo.toml:2", "unknown key “profil”", "did you mean “profile”"], []),
     "unknown-set": (["unknown-set.toml:3", "no set is called “editors”"], []),
     "unknown-package": (
-        ["no package matches good/plian", "correct the atom"],
+        ["unknown-package.toml:", "no package matches good/plian", "correct the atom"],
         ["Maybe you meant any of these: good/plain"],
+    ),
+    "unknown-in-set": (
+        ["/sets/typing:3: no package matches good/plian", "correct the atom"],
+        ['required by "@typing" [argument]'],
+    ),
+    "unknown-flag": (
+        ["unknown-flag.toml:", "correct the atom: its ebuild has no USE flag shout"],
+        ["(Missing IUSE: shout)"],
     ),
     "unsatisfied": (
         ["a dependency cannot be satisfied: no-such/thing"],

@@ -57,6 +57,14 @@ CASES = {
 }
 
 
+def test_a_package_that_a_set_asks_for_is_no_dependency() -> None:
+    text = (
+        'emerge: there are no ebuilds to satisfy "cat/none".\n'
+        '(dependency required by "@basics" [argument])'
+    )
+    assert classify_resolve(text) == ("unknown", "cat/none")
+
+
 @pytest.mark.parametrize("kind", CASES)
 def test_a_failed_resolution_has_its_kind_and_atom(kind: str) -> None:
     text, atom = CASES[kind]

@@ -26,6 +26,8 @@ _ADVICE = {
     "use": "set the flags in a fragment's package.use",
     "circular": "disable a USE flag of one of them in a fragment's package.use",
 }
+#: Portage's words for a flag in brackets that no ebuild of the package has.
+_NO_FLAG = re.compile(r"\(Missing IUSE: ([^)]+)\)")
 _PROPOSED = (" keyword", " license(s)")
 #: Advice for users of emerge, whose options cloche does not have.
 _NOT_OURS = re.compile(
@@ -84,7 +86,7 @@ class Mask:
 
 
 class ResolutionError(ClocheError):
-    """Portage found no solution; ``text`` is its output.
+    """Portage found no solution; ``text`` is its output, ``atom`` what it could not satisfy.
 
     ``place`` is FILE:LINE of a broken ebuild, ``reason`` what bash or Portage says about it.
     """
@@ -109,6 +111,7 @@ class ResolutionError(ClocheError):
             detail=None if place else text.strip(),  # the one line is enough
         )
         self.text = text
+        self.atom = atom
 
 
 def _advice(kind: str, atom: str | None, text: str, masks: Sequence[Mask]) -> str | None:
@@ -121,6 +124,8 @@ def _advice(kind: str, atom: str | None, text: str, masks: Sequence[Mask]) -> st
         return None
     if kind == "manifest":
         return f"run `cloche manifest {atom}`"
+    if kind == "use" and (found := _NO_FLAG.search(text)):
+        return f"correct the atom: its ebuild has no USE flag {found[1].replace(' ', ', ')}"
     # Of REQUIRED_USE Portage says what is wrong, and proposes nothing.
     proposed = kind == "use" and "REQUIRED_USE" not in text
     written = "; `--autounmask-write FRAGMENT` does it" if proposed else ""

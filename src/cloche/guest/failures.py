@@ -34,7 +34,7 @@ _ELSEWHERE = {
     "masked": r"^(=\S+/\S+)",
     "use": r"^((?:>=?|=|~)?[^\s/#]+/\S+) [-\w+]",
 }
-_PULLED_IN = re.compile(r"\(dependency required by \"([^\"]+)\"")
+_REQUIRED_BY = re.compile(r"\(dependency required by \"([^\"]+)\"")
 
 
 def plain(text: str) -> str:
@@ -54,7 +54,7 @@ def classify_resolve(text: str) -> tuple[str, str | None]:
         found = re.search(pattern, text, re.MULTILINE)
         if found is None:
             continue
-        if kind == "unknown" and _PULLED_IN.search(text):
+        if kind == "unknown" and needed_by(text):
             kind = "unsatisfied"
         if found.re.groups == 0:
             found = re.search(_ELSEWHERE[kind], text, re.MULTILINE)
@@ -62,6 +62,12 @@ def classify_resolve(text: str) -> tuple[str, str | None]:
         exact = kind in ("other", "circular") and atom is not None
         return kind, f"={atom}" if exact else atom
     return "other", None
+
+
+def needed_by(text: str) -> str | None:
+    """The package whose dependency cannot be satisfied; None if a set or the user asks for it."""
+    found = _REQUIRED_BY.search(text)
+    return None if found is None or found[1].startswith("@") else found[1]
 
 
 _FETCH: tuple[tuple[str, str], ...] = (

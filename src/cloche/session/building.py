@@ -138,9 +138,12 @@ def prepare(context: BuildContext, project: Project, machine: Machine, choices: 
     )
     try:
         builder = resolve_and_plan(context, machine.targets)
-    except ResolutionError:
+    except ResolutionError as error:
         if fragment:
             _write_proposed(context, machine, fragment)
+        error.where = next(
+            (str(asked.origin) for asked in machine.atoms if asked.atom == error.atom), error.where
+        )
         raise
     complaints = complaints_of(builder, machine)
     for each in (*complaints, *sayings_of(builder)):
