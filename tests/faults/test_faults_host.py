@@ -64,7 +64,7 @@ def test_no_range_of_subordinate_ids(faulty_root: Faulty) -> None:
     ids = ["--reuid=65534", "--regid=65534", "--clear-groups"]
     command = ["setpriv", *ids, "env", *variables, "HOME=/nonexistent", python_for_all()]
     done = run(
-        [*command, "-B", "-m", "cloche.cli", "--store", "/tmp/nobody", "store", "usage"],
+        [*command, "-B", "-m", "cloche.cli", "--store", "/tmp/nobody", "engines"],
         store,
         Path("/"),
     )

@@ -83,7 +83,7 @@ with open_session("tiny", store=str(home)) as s:
     assert Path("made/stage4.tar.xz").exists() or os.listdir("made"), "nothing is there"
     assert "/proc/x" in raised(s.build, "tiny", output="/proc/x").where
     if not os.access("/usr", os.W_OK):
-        assert raised(s.build, "tiny", output="/usr/x").what == "you may not write to /usr"
+        assert "/usr/x" in raised(s.build, "tiny", output="/usr/x").where
 
     os.kill(s.engine._engine.launcher.pid, signal.SIGKILL)  # the process can fork another one
     assert s.build("tiny", Choices(rebuild=("=tiny/leaf-1",))).built == 1

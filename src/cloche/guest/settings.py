@@ -77,6 +77,8 @@ TAKEN = (
     "http_proxy", "https_proxy", "ftp_proxy", "no_proxy",
 )  # fmt: skip
 
+_given: dict[str, str] = {}
+
 MAKE_WRAPPER = "/run/cloche/bin/make"
 
 
@@ -106,12 +108,13 @@ def apply(root: str = "/", **more: str) -> None:
         os.environ["MAKE"] = MAKE_WRAPPER
     if (text := repositories()) is not None:
         os.environ["PORTAGE_REPOSITORIES"] = text
+    _given["root"] = root
     os.environ.update(ROOT=root, SYSROOT=root, **more)
 
 
 def root() -> Path:
-    """The root that packages go into."""
-    return Path(os.environ["ROOT"])
+    """The root that packages go into: what `apply` was given, never a watched emerge's own ROOT."""
+    return Path(_given.get("root", "/"))
 
 
 def own_root() -> bool:

@@ -19,7 +19,7 @@ from cloche.sandbox.copying import collect
 from cloche.watch.processes import Emerge, environment_of
 
 GUEST = Path(__file__).resolve().parent.parent / "guest"
-MODULES = ("observe", "graph")
+MODULES = ("observe", "graph", "settings")
 SECONDS = 120.0  # a large world takes Portage that long
 MOST = 64 << 20  # bytes that are read of its answer, and of its errors
 
