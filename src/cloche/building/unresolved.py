@@ -86,9 +86,10 @@ class Mask:
 
 
 class ResolutionError(ClocheError):
-    """Portage found no solution; ``text`` is its output, ``atom`` what it could not satisfy.
+    """Portage found no solution; ``text`` is its output.
 
     ``place`` is FILE:LINE of a broken ebuild, ``reason`` what bash or Portage says about it.
+    ``asked`` is an atom that may be wrong where the user wrote it, None for other failures.
     """
 
     def __init__(
@@ -111,7 +112,7 @@ class ResolutionError(ClocheError):
             detail=None if place else text.strip(),  # the one line is enough
         )
         self.text = text
-        self.atom = atom
+        self.asked = atom if kind in ("unknown", "use") and not place else None
 
 
 def _advice(kind: str, atom: str | None, text: str, masks: Sequence[Mask]) -> str | None:

@@ -142,7 +142,7 @@ def prepare(context: BuildContext, project: Project, machine: Machine, choices: 
         if fragment:
             _write_proposed(context, machine, fragment)
         error.where = next(
-            (str(asked.origin) for asked in machine.atoms if asked.atom == error.atom), error.where
+            (str(asked.origin) for asked in machine.atoms if asked.atom == error.asked), error.where
         )
         raise
     complaints = complaints_of(builder, machine)
