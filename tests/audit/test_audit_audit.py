@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -48,7 +49,7 @@ def layer(store: Store, name: str, kind: str = "package", **files: bytes | str) 
         tree = room / "tree"
         tree.mkdir()
         for spelled, content in files.items():
-            path = tree / spelled.replace("__", "/").replace("DOT", ".")
+            path = tree / spelled.replace("__", "/").replace("DOT", ".").replace("DASH", "-")
             path.parent.mkdir(parents=True, exist_ok=True)
             if isinstance(content, str):
                 path.symlink_to(content)
@@ -60,7 +61,9 @@ def layer(store: Store, name: str, kind: str = "package", **files: bytes | str) 
             entry.mkdir(parents=True)
             listed = [f"obj /{path.relative_to(tree)} 0 0" for path in tree.rglob("*")
                       if path.is_file() and entry not in path.parents]  # fmt: skip
-            (entry / "CONTENTS").write_text("".join(f"{line}\n" for line in sorted(listed)))
+            (entry / "CONTENTS").write_bytes(
+                os.fsencode("".join(f"{line}\n" for line in sorted(listed)))
+            )
         return commit(store, tree, kind=kind, label=name)
 
 
@@ -95,6 +98,52 @@ def test_runpath_and_origin_are_followed(store: Store, made: Path) -> None:
     lost = found(store, base, program)
     assert [need.text for need in lost.unmet] == ["library liba.so.1"]
     assert [note.name for note in lost.notes] == ["/usr/bin/../own"]
+
+
+def test_a_library_of_another_kind_does_not_do(store: Store, made: Path) -> None:
+    base = layer(store, "s/libc-1", lib64__ldDOTso=(made / "ld.so").read_bytes())
+    program = layer(store, "a/plain-1", usr__bin__plain=(made / "plain").read_bytes())
+    other = bytearray((made / "liba.so.1").read_bytes())
+    other[18:20] = (183).to_bytes(2, "little")  # e_machine: aarch64
+    foreign = layer(store, "l/a-1", usr__lib64__libaDOTsoDOT1=bytes(other))
+    (need,) = found(store, base, foreign, program).unmet
+    assert need.text == "library liba.so.1"
+
+
+def test_what_a_layer_above_takes_away_is_not_there(store: Store, made: Path) -> None:
+    base = layer(store, "s/libc-1", lib64__ldDOTso=(made / "ld.so").read_bytes())
+    program = layer(store, "a/plain-1", usr__bin__plain=(made / "plain").read_bytes())
+    library = layer(store, "l/a-1", usr__lib__libaDOTsoDOT1=(made / "liba.so.1").read_bytes())
+    assert found(store, base, program, library).passed
+    above = layer(store, "l/b-1", usr__lib="/nowhere")
+    (need,) = found(store, base, program, library, above).unmet
+    assert need.text == "library liba.so.1"
+
+
+def test_musl_looks_in_its_path_file_and_is_the_c_library_itself(store: Store, made: Path) -> None:
+    loader, spelled = (made / "ld.so").read_bytes(), (made / "plain").read_bytes()
+    assert spelled.count(b"/lib64/ld.so\0") == 1
+    text = spelled.replace(b"/lib64/ld.so\0", b"/ld-musl-x.s\0")
+    base = layer(store, "s/musl-1", ldDASHmuslDASHxDOTs=loader)
+    program = layer(store, "a/plain-1", bin__plain=text)
+    library = layer(store, "l/a-1", opt__libaDOTsoDOT1=(made / "liba.so.1").read_bytes())
+    assert found(store, base, program, library).notes[0].aside == "/opt/liba.so.1"
+    conf = layer(store, "m", "config", etc__ldDASHmuslDASHxDOTpath=b"/lib:/opt\n")
+    assert found(store, base, program, library, conf).notes == ()
+
+
+def test_links_that_lead_nowhere_or_in_a_circle_end(store: Store, made: Path) -> None:
+    program = layer(store, "a/plain-1", usr__bin__plain=(made / "plain").read_bytes())
+    circle = layer(store, "c/c-1", lib64="lib64", usr__lib64="/../../usr/lib64/x", etc="/etc/etc")
+    assert {need.name for need in found(store, program, circle).unmet} == {
+        "/lib64/ld.so", "liba.so.1",
+    }  # fmt: skip
+
+
+def test_names_that_are_not_text_are_read_again_each_time(store: Store) -> None:
+    odd = layer(store, "a/odd-1", **{"etc__\udcff": b"x"})
+    assert found(store, odd).passed
+    assert found(store, odd).files == 1
 
 
 def test_interpreters_have_to_be_there(store: Store, made: Path) -> None:

@@ -253,3 +253,49 @@ def test_what_programs_need_and_the_root_lacks_is_named_with_who_brings_it(built
     assert told.returncode == 2  # it is not finished
     (built.place / "machines/orphan.toml").unlink()
     orphan.unlink()
+
+
+SCRIPT = """EAPI=8
+DESCRIPTION="A script for a shell that the root may lack"
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+RDEPEND="sys-libs/glibc"
+S="${WORKDIR}"
+src_install() {
+	newbin - say <<< "#!/bin/bash"
+	newbin - env-sh <<< "#!/usr/bin/env sh"
+	newbin - plain <<< "#!/bin/sh"
+}
+"""
+
+
+def test_what_only_the_seed_has_is_named_for_gentoo_and_a_program_can_be_left_out(
+    built: Built,
+) -> None:
+    for name, text in (("app-misc/script", SCRIPT), ("app-shells/bash", "EAPI=8\nSLOT=0\n")):
+        ebuild = built.place / "repo" / name / f"{name.partition('/')[2]}-1.ebuild"
+        ebuild.parent.mkdir()
+        ebuild.write_text(text)
+        (ebuild.parent / "Manifest").touch()
+    toml = TOML.format(atoms=["app-misc/script", "app-shells/dash"], more="")
+    (built.place / "machines/script.toml").write_text(toml)
+    told = built.store.cloche("build", "script", cwd=built.place)
+    assert told.returncode == 2, told.stderr
+    (line,) = (each for each in told.stderr.splitlines() if each.startswith("cloche: "))
+    assert "/usr/bin/say of app-misc/script-1 the interpreter /bin/bash; add " in line
+    assert "add app-shells/bash, a package with /usr/bin/env to `packages`" in line
+    assert "/usr/bin/plain" not in told.stderr
+    assert "only the seed has it: /bin/bash, of app-shells/bash" in told.stderr
+    fragment = built.place / "portage/fewer"
+    (fragment / "env").mkdir(parents=True)
+    (fragment / "env/quiet").write_text('INSTALL_MASK="/usr/bin/say /usr/bin/env-sh"\n')
+    (fragment / "package.env").write_text("app-misc/script quiet\n")
+    masked = toml.replace('["base"]', '["base", "fewer"]')
+    (built.place / "machines/script.toml").write_text(masked)
+    built.store.cloche("build", "script", cwd=built.place, check=True)
+    told = built.store.cloche("audit", "script", cwd=built.place, check=True)
+    assert "0 unmet, 0 unowned" in told.stdout
+    for name in ("app-misc/script", "app-shells/bash"):
+        shutil.rmtree(built.place / "repo" / name)
+    (built.place / "machines/script.toml").unlink()

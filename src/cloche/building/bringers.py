@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
 
 from cloche.building.context import BuildContext
 from cloche.building.diagnose import installed_files
 from cloche.building.hints import layers_of_repositories
 from cloche.composing.places import Places, look_into
 from cloche.plan.names import cp_of
+from cloche.seeds.debian.broot import broot_packages
+from cloche.seeds.debian.packages import STATUS, installed
+from cloche.store.tree import read_file
 
 _LIBRARIES = ("lib64", "lib", "usr/lib64", "usr/lib")
 _PROGRAMS = ("usr/bin", "bin", "usr/sbin", "sbin")
@@ -34,6 +40,55 @@ def _is(path: str, name: str) -> bool:
     if name.startswith("/"):
         return path.removeprefix("/usr") == name.removeprefix("/usr")
     return path.rpartition("/")[2] == name
+
+
+def seed_names(context: BuildContext, wanted: Collection[str]) -> Mapping[str, tuple[str, ...]]:
+    """As `bringers`, from the seed: names of its VDB, or Gentoo's for a Debian seed's packages.
+
+    Only names that the machine's repositories have. Raises SeedError.
+    """
+    seed = context.inputs.base[0].path
+    found: dict[str, set[str]] = {name: set() for name in wanted}
+    gentoo = _gentoo_names(seed)
+    owned = ((cp_of(cpv), path) for cpv, path in installed_files(seed))
+    debian = ((name, path) for owner, path in _debian_files(seed) for name in gentoo(owner))
+    names = {name.rpartition("/")[2] for name in wanted}
+    for package, path in chain(owned, debian):
+        if path.rpartition("/")[2] in names:
+            for name in wanted:
+                if _is(path, name):
+                    found[name].add(package)
+    repos = context.inputs.repos.values()
+    return {
+        name: tuple(sorted(p for p in packages if any((r.path / p).is_dir() for r in repos)))
+        for name, packages in found.items()
+    }
+
+
+def _debian_files(seed: Path) -> Iterator[tuple[str, str]]:
+    """Pairs of package and path, by the lists of dpkg(1)."""
+    info = seed / "var/lib/dpkg/info"
+    for file in info.glob("*.list"):
+        owner = file.stem.partition(":")[0]
+        text = os.fsdecode(read_file(seed, os.fsencode(file.relative_to(seed))))
+        yield from ((owner, path) for path in text.splitlines())
+
+
+def _gentoo_names(seed: Path) -> Callable[[str], set[str]]:
+    """What Debian's packages are for Gentoo. A library is what the name of its -dev package says.
+
+    So libc6 is sys-libs/glibc, because libc6-dev needs it, and stands for that.
+    """
+    if not (seed / STATUS).is_file():
+        return lambda debian: set()
+    packages = installed(seed, alone=False)
+    needs = {each.name: set(chain(*each.needs)) for each in packages if each.name.endswith("-dev")}
+    found: dict[str, set[str]] = {}
+    for known in broot_packages(seed, packages):
+        for debian in (known.debian, *known.needs):
+            for name in (debian, *needs.get(debian, ())):
+                found.setdefault(name, set()).add(cp_of(known.cpv))
+    return lambda debian: {n for n in found.get(debian, ()) if not n.startswith("virtual/")}
 
 
 def in_seed(context: BuildContext, name: str) -> str | None:

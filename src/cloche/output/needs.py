@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from cloche.audit.audit import surveyed
 from cloche.audit.needs import Need, unmet
-from cloche.building.bringers import bringers, in_seed
+from cloche.building.bringers import bringers, in_seed, seed_names
 from cloche.building.context import BuildContext
 from cloche.building.stages import once
 from cloche.errors import ClocheError
@@ -15,6 +15,9 @@ from cloche.plan.names import cp_of
 from cloche.store import Outcome, make_key
 
 _SHOWN = 3  # in the line; the rest is in the detail
+Brought = Mapping[str, Sequence[str]]
+"""For the name of each need the packages that would bring it."""
+
 FORMAT = "1"  # raise it when something else counts as a need
 
 
@@ -36,14 +39,18 @@ def _check(context: BuildContext, layers: Sequence[Layer]) -> Outcome:
 
 
 def _lacks(context: BuildContext, needs: Sequence[Need]) -> ClocheError:
-    known = bringers(context, {need.name for need in needs})
+    names = {need.name for need in needs}
+    known, seeds = bringers(context, names), seed_names(context, names)
+    brought = {name: known[name] or seeds[name] for name in names}
     shown = ", ".join(map(_clause, needs[:_SHOWN]))
     more = f" and {len(needs) - _SHOWN} more" if len(needs) > _SHOWN else ""
     return ClocheError(
         f"programs need what the root lacks: {shown}{more}",
         where=f"machine {context.inputs.machine}",
-        todo=_todo(context, needs, known),
-        detail="\n".join(_line(context, need, known[need.name]) for need in needs),
+        todo=_todo(needs, brought),
+        detail="\n".join(
+            f"{_clause(need)} ({_source(context, need.name, known, seeds)})" for need in needs
+        ),
     )
 
 
@@ -51,24 +58,27 @@ def _clause(need: Need) -> str:
     return f"{need.path} of {need.package} the {need.text}"
 
 
-def _line(context: BuildContext, need: Need, owners: Sequence[str]) -> str:
-    return f"{_clause(need)} ({_source(context, need.name, owners)})"
-
-
-def _source(context: BuildContext, name: str, owners: Sequence[str]) -> str:
-    if owners:
-        return f"{' or '.join(owners)} has it"
+def _source(context: BuildContext, name: str, known: Brought, seeds: Brought) -> str:
+    if known[name]:
+        return f"{' or '.join(known[name])} has it"
     place = in_seed(context, name)
-    return f"only the seed has it: {place}" if place else "no package that was built has it"
+    if place is None:
+        return "no package that was built has it"
+    of = f", of {' or '.join(seeds[name])}" if seeds[name] else ""
+    return f"only the seed has it: {place}{of}"
 
 
-def _todo(context: BuildContext, needs: Iterable[Need], known: Mapping[str, Sequence[str]]) -> str:
+def _todo(needs: Iterable[Need], brought: Brought) -> str:
     """Which packages to add, and to whose RDEPEND; and how to do without a program."""
-    brought = sorted({" or ".join(known[need.name]) for need in needs if known[need.name]})
+    named = sorted({" or ".join(brought[n.name]) for n in needs if brought[n.name]})
     lacking = sorted({cp_of(need.package) for need in needs})
     of = lacking[0] if len(lacking) == 1 else "the ebuilds"
-    what = ", ".join(brought) or "the packages that have them"
+    unknown = sorted({need.name for need in needs if not brought[need.name]})
+    if len(unknown) > _SHOWN:
+        named.append("the packages with what is listed above")
+    elif unknown:
+        named.append(f"a package with {' and '.join(unknown)}")
     return (
-        f"add {what} to `packages` of the machine or to RDEPEND of {of}, "
-        "or leave out programs that nobody will run with INSTALL_MASK"
+        f"add {', '.join(named)} to `packages` of the machine or to RDEPEND of {of}, "
+        "or leave out programs that nobody will run with INSTALL_MASK in package.env"
     )
