@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import random
-import struct
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.fuzz.samples import made_elf
 from tests.support import cannot
 
 from cloche.audit.elf import Elf, read_elf
@@ -71,20 +71,7 @@ def test_a_static_program_needs_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_32_bits_and_the_other_byte_order(order: str) -> None:
     """Made by hand: few hosts have such a compiler."""
-    strings = b"\0libx.so.1\0$ORIGIN\0"
-    dynamic = struct.pack(f"{order}10I", 1, 1, 29, 11, 5, 0x1100, 14, 1, 0, 0)
-    headers = b"".join(
-        struct.pack(f"{order}8I", kind, at, address, 0, size, size, 4, 4)
-        for kind, at, address, size in (
-            (1, 0, 0x1000, 0x200), (2, 0x180, 0x1180, len(dynamic)), (3, 0x140, 0x1140, 8),
-        )
-    )  # fmt: skip
-    ident = b"\x7fELF\x01" + (b"\x01" if order == "<" else b"\x02") + b"\x01" + bytes(9)
-    start = struct.pack(f"{order}HHIIIIIHHHHHH", 3, 20, 1, 0, 52, 0, 0, 52, 32, 3, 0, 0, 0)
-    whole = bytearray(0x200)
-    for at, part in ((0, ident + start), (52, headers), (0x100, strings), (0x140, b"/lib/ld\0"),
-                     (0x180, dynamic)):  # fmt: skip
-        whole[at : at + len(part)] = part
+    whole = made_elf(order)
     assert read_elf(io.BytesIO(whole)) == Elf(
         32, 20, "/lib/ld", "libx.so.1", ("libx.so.1",), ("$ORIGIN",)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 import tarfile
 
 LOCK = b"""version = 2
@@ -80,3 +81,22 @@ def made_gpkg() -> bytes:
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     return sink.getvalue()
+
+
+def made_elf(order: str) -> bytes:
+    """A shared library of 32 bits; ``order`` is "<" or ">", as struct has them."""
+    strings = b"\0libx.so.1\0$ORIGIN\0"
+    dynamic = struct.pack(f"{order}10I", 1, 1, 29, 11, 5, 0x1100, 14, 1, 0, 0)
+    headers = b"".join(
+        struct.pack(f"{order}8I", kind, at, address, 0, size, size, 4, 4)
+        for kind, at, address, size in (
+            (1, 0, 0x1000, 0x200), (2, 0x180, 0x1180, len(dynamic)), (3, 0x140, 0x1140, 8),
+        )
+    )  # fmt: skip
+    ident = b"\x7fELF\x01" + (b"\x01" if order == "<" else b"\x02") + b"\x01" + bytes(9)
+    start = struct.pack(f"{order}HHIIIIIHHHHHH", 3, 20, 1, 0, 52, 0, 0, 52, 32, 3, 0, 0, 0)
+    whole = bytearray(0x200)
+    for at, part in ((0, ident + start), (52, headers), (0x100, strings), (0x140, b"/lib/ld\0"),
+                     (0x180, dynamic)):  # fmt: skip
+        whole[at : at + len(part)] = part
+    return bytes(whole)

@@ -17,9 +17,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz.samples import LOCK, MACHINE, PROJECT, made_gpkg, made_tar
+from tests.fuzz.samples import LOCK, MACHINE, PROJECT, made_elf, made_gpkg, made_tar
 
 from cloche.archives.tarformat import TarReader
+from cloche.audit.elf import read_elf
+from cloche.audit.needs import interpreters
 from cloche.binhosts.gpkg import check_package, unsigned
 from cloche.binhosts.index import read_index, without_uri
 from cloche.building import diagnose
@@ -278,13 +280,18 @@ def _vdb(data: bytes) -> object:
     return within(files, owned)
 
 
+def _program(data: bytes) -> object:
+    return read_elf(io.BytesIO(data)), list(interpreters(text(data)))
+
+
 VDB = Target(
-    (_vdb,),
+    (_vdb, _program),
     (
         (
             b"dir /usr\nobj /usr/x d41d8cd98f00b204e9800998ecf8427e 1\n"
             b"sym /lib/a -> b -> c 12\nfif /f\ndev /d\n",
         ),
+        (made_elf("<"), made_elf(">"), b"/usr/bin/env -S A=1 python3 -u"),
     ),
 )
 
