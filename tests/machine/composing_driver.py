@@ -38,7 +38,7 @@ from cloche.roots import (
     own_mounts,
 )
 from cloche.tasks.errors import StepError
-from cloche.tasks.merge import GLOBAL_STATE
+from cloche.tasks.merge import GLOBAL_STATE, OF_SANDBOX
 
 HERE = Path(__file__).parent
 GUEST = HERE.parents[1] / "src/cloche/guest"
@@ -228,7 +228,7 @@ class World:
         place = self.arena.fresh()
         lowers = [self.ground, *(layer.path for layer in over)]
         self.arena.merge(package.cpv, self.images[package.id], lowers, place)
-        capture(place / "upper", lowers, place / "layer", drop=GLOBAL_STATE)
+        capture(place / "upper", lowers, place / "layer", drop=(*GLOBAL_STATE, *OF_SANDBOX))
         return values.layer(place / "layer", package.cpv)
 
     def composed(self) -> tuple[Layer, ...]:
