@@ -21,7 +21,7 @@ def bootstrap(user: User, *arguments: str, engine: str | None = None) -> str:
 
 def test_an_unknown_engine_is_told_with_all_there_are(root: User) -> None:
     for line in (bootstrap(root, "--engine", "nothing"), bootstrap(root, engine="nothing")):
-        assert f"there is no engine “nothing”; use one of {', '.join(choice.NAMES)}" in line
+        assert f"unknown engine “nothing”; use one of {', '.join(choice.NAMES)}" in line
 
 
 def test_an_absent_tool_is_told_with_its_package(root: User) -> None:

@@ -94,7 +94,7 @@ def test_what_cannot_be_probed_is_told(root: User, tmp_path: Path) -> None:
     words = ("engines", "--probe", "--store", tmp_path / "store")
     done = root.run(*words, "nothing")
     assert done.returncode == 2
-    assert "there is no engine “nothing”; use one of native, " in done.stderr
+    assert "unknown engine “nothing”; use one of native, " in done.stderr
     done = root.run(*words, "native", "--root", tmp_path)
     assert done.returncode == 3
     assert "has no /usr/bin/python3" in done.stderr

@@ -31,17 +31,17 @@ def said(words: Sequence[str], monkeypatch: pytest.MonkeyPatch, capsys: object) 
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        ("bild", "there is no command “bild”; did you mean “build”?; see `cloche --help`"),
+        ("bild", "unknown command “bild”; did you mean “build”?; see `cloche --help`"),
         (
             "seed drop",
-            "there is no command “drop”; there is: add, bootstrap, list, rm, show; "
+            "unknown command “drop”; the commands are add, bootstrap, list, rm, show; "
             "see `cloche seed --help`",
         ),
-        ("stroe gc", "there is no command “stroe”; did you mean “store”?; see `cloche --help`"),
+        ("stroe gc", "unknown command “stroe”; did you mean “store”?; see `cloche --help`"),
         ("build", "MACHINE is missing; see `cloche build --help`"),
         (
             "build first --jbos 2",
-            "there is no option “--jbos”; did you mean “--jobs”?; see `cloche build --help`",
+            "unknown option “--jbos”; did you mean “--jobs”?; see `cloche build --help`",
         ),
         (
             "build first --jobs x",
@@ -116,7 +116,7 @@ def test_looking_makes_no_store(
     place = tmp_path / "misspelt/deep"
     options = ["-C", str(project), "--store", str(place)]
     assert said([*options, *words.split()], monkeypatch, capsys) == (
-        f"{place}: there is no store; name another with --store; "
+        f"{place}: store not found; name another with --store; "
         "`cloche seed bootstrap` or `build` makes one"
     )
     assert not place.parent.exists()

@@ -1,4 +1,4 @@
-"""What the files of a finished root need to run, whether the root has it, and who brought it.
+"""What files of a finished root need to run, whether the root has it, which package brings it.
 
 Files are only read, never run, and nothing in them is trusted.
 """

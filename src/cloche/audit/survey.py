@@ -1,4 +1,4 @@
-"""One layer's share in an audit: its names, who owns them, what its programs need.
+"""One layer's share in an audit: its names, their owners, and what its programs need.
 
 A layer is read once. What was found is stored with the machine, so that an audit after a change
 reads only the layers that are new.

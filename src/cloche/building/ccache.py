@@ -1,4 +1,4 @@
-"""Compile caches: who has which, and which of them is kept.
+"""Compile caches: which package has which one, and which one is kept.
 
 A cache belongs to one package name of a project's repository and to what compiles in the root. An
 ebuild can write anything into the cache that it builds with. So it can only poison its own later

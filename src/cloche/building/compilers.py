@@ -1,4 +1,4 @@
-"""What compiles in a root: which of its layers bring compilers, told by their names alone.
+"""What compiles in a root: which of its layers bring compilers, by file names alone.
 
 Layers hold what ebuilds have made, so no link in them is followed.
 """

@@ -228,7 +228,7 @@ def _build(
             display.close()  # before anything else is written to its terminal
             if isinstance(error, BuildError):
                 _tell_failures(error)
-                error.detail = None  # is told
+                error.detail = None  # already printed
             raise
         logs = session.store.logs
     took = seconds(time.monotonic() - began)

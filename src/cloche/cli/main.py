@@ -60,7 +60,7 @@ Examples:
 
 \b
 Exit status: 0 done, 1 a build, a download or a check failed, 2 bad input,
-3 the host cannot do it, 130 interrupted, 141 nobody reads the output any more.
+3 the host cannot do it, 130 interrupted, 141 the output was closed (`| head`).
 `shell` ends with its command's.
 """
 

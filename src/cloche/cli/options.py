@@ -116,11 +116,11 @@ def check_store(path: Path) -> None:
         there = any(path.iterdir())
     except FileNotFoundError:
         there = False
-    except OSError:  # the store itself knows what to say
+    except OSError:  # opening it gives the reason
         there = True
     if not there:
         raise ClocheError(
-            "there is no store",
+            "store not found",
             where=path,
             todo="name another with --store; `cloche seed bootstrap` or `build` makes one",
         )

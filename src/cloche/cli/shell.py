@@ -35,8 +35,8 @@ what the package declares. After a failed build it is the root of that build, wi
 its work directory, until the package is built successfully.
 
 \b
-Exit status: that of COMMAND; 127 if there is no such command, 126 if it cannot be
-started, 128 and the number of the signal that ended it (137 after a SIGKILL).
+Exit status: that of COMMAND; 127 if the command is not found, 126 if it cannot be
+executed, 128 plus the number of the signal that ended it (137 for SIGKILL).
 """,
 )
 @click.argument("machine", shell_complete=complete_machine)

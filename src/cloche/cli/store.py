@@ -253,7 +253,7 @@ def owner_of(name: str | None, path: Path) -> stores.Owner:
         uid = path.stat().st_uid if name is None else pwd.getpwnam(name).pw_uid
         entry = pwd.getpwuid(uid)
     except (KeyError, OSError) as error:
-        what = f"the owner of {path} is unknown" if name is None else f"there is no user {name}"
+        what = f"the owner of {path} is unknown" if name is None else f"user {name} does not exist"
         raise ClocheError(what, todo="name one of /etc/passwd with --user") from error
     if uid == 0:
         return stores.Owner(stores.IdMap(0, 1), stores.IdMap(0, 1))

@@ -25,8 +25,8 @@ class Group(click.Group):
             close = nearest(name, known)
             meant = f"did you mean “{close}”?" if close else ""
             if not close and len(known) <= _FEW:
-                meant = f"there is: {', '.join(known)}"
-            raise click.UsageError(f"there is no command “{name}”" + (meant and f"; {meant}"), ctx)
+                meant = f"the commands are {', '.join(known)}"
+            raise click.UsageError(f"unknown command “{name}”" + (meant and f"; {meant}"), ctx)
         return super().resolve_command(ctx, args)
 
 
@@ -55,7 +55,7 @@ def _what(wrong: click.ClickException) -> str:
         options = [name for each in known for name in each.opts if name.startswith("--")]
         close = nearest(wrong.option_name, options)
         meant = f"; did you mean “{close}”?" if close else ""
-        return f"there is no option “{wrong.option_name}”{meant}"
+        return f"unknown option “{wrong.option_name}”{meant}"
     if isinstance(wrong, click.MissingParameter) and wrong.param is not None:
         return f"{_name(wrong.param)} is missing"
     words = wrong.message if isinstance(wrong, click.BadParameter) else wrong.format_message()

@@ -49,7 +49,7 @@ def nature_of(name: str) -> Nature:
 def _runtime(name: str) -> type[Runtime]:
     kind = name.partition(":")[0]
     if kind not in _RUNTIMES:
-        raise ClocheError(f"there is no engine “{name}”", todo=f"use one of {', '.join(NAMES)}")
+        raise ClocheError(f"unknown engine “{name}”", todo=f"use one of {', '.join(NAMES)}")
     module, _, attribute = _RUNTIMES[kind].partition(":")
     found: type[Runtime] = getattr(importlib.import_module(module), attribute)
     return found

@@ -1,9 +1,9 @@
 """Tools of the seed that build for a root of its own: compilers and pkg-config look into that root.
 
 With a SYSROOT, Portage expects compilers that know it, as crossdev's do. A native compiler of the
-seed has to be told, and ebuilds call it by its plain name. So a directory at the front of PATH has
-a script for each compiler, which adds the options. What a package records of its compiler is the
-name: no option is in CC, CFLAGS or LDFLAGS.
+seed needs options for that, and ebuilds call it by its plain name. So a directory at the front of
+PATH has a script for each compiler, which adds the options. A package only records the name of its
+compiler: no option is in CC, CFLAGS or LDFLAGS.
 """
 
 from __future__ import annotations

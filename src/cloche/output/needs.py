@@ -80,5 +80,5 @@ def _todo(needs: Iterable[Need], brought: Brought) -> str:
         named.append(f"a package with {' and '.join(unknown)}")
     return (
         f"add {', '.join(named)} to `packages` of the machine or to RDEPEND of {of}, "
-        "or leave out programs that nobody will run with INSTALL_MASK in package.env"
+        "or leave out programs that are never run with INSTALL_MASK in package.env"
     )

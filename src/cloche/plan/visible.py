@@ -77,7 +77,7 @@ def machine_members(graph: Depgraph) -> tuple[str, ...]:
     """Ids, in merge order, of the packages of a finished machine.
 
     These are the requested packages and their dependencies at run time and at the merge; build
-    dependencies stay out, as with ``emerge --usepkgonly``. Tools over the seed are no members.
+    dependencies stay out, as with ``emerge --usepkgonly``. Tools over the seed are not members.
     """
     targets = _targets(graph)
     below = closures([targets(package, NEEDED_AT_MERGE) for package in graph.packages])

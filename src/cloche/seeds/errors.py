@@ -28,7 +28,7 @@ def unknown_seed(name: str, known: Iterable[str]) -> SeedError:
     todo = "add one with `cloche seed add`, or declare it and run `cloche seed bootstrap`"
     if names := ", ".join(dict.fromkeys(known)):
         todo = f"use one of {names}, or declare it in cloche.toml and run `cloche seed bootstrap`"
-    what = f"there is no seed “{name}”" if name else "this project has no seed"
+    what = f"unknown seed “{name}”" if name else "this project has no seed"
     return SeedError(what, todo=todo)
 
 
