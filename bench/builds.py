@@ -193,8 +193,9 @@ def pack_row(place: Place, subject: Subject, cold: Cold) -> Row:
     with_stage4(cold.project, subject.machine)
     settle()
     build = place.build(cold.project, subject.machine, jobs=JOBS)
-    words = ["--file=-" if word.startswith("--file=") else word for word in TAR]
-    words[words.index(".") :] = [  # what follows is for sandboxes, where /dev and the like differ
+    words = [
+        *("--file=-" if word.startswith("--file=") else word for word in TAR),
+        "--directory=/",
         "--exclude=./var/cache/distfiles/*",
         "--exclude=./var/cache/binpkgs/*",
         "--exclude=./var/db/repos/*",
