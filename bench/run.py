@@ -22,7 +22,7 @@ from bench import (
     starts,
     thousand,
 )
-from bench.place import ROOT, BenchError, Place, say
+from bench.place import ROOT, BenchError, Place, say, settle
 from bench.table import Report, Row, render
 from cloche.seeds.stored import stored_seeds
 from cloche.store import Store
@@ -117,6 +117,7 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
     rows += builds.leaf_rows(place, subject, cold)
     rows += builds.middle_rows(place, subject, cold, plan)
     say("starts")
+    settle()  # each makes a directory, which waits for what the builds have still to write
     with Store.open(place.store) as store:
         (seed,) = (store.tree(each.layer).path for each in stored_seeds(store))
     sizes = (10, 100) if quick else tuple(starts.AIMS)
