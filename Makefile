@@ -59,6 +59,10 @@ proof-fresh: setup-dev  ## prove the two commands on a fresh Debian, as root; PR
 proof-%: test-packages setup-dev
 	@$(BIN)/python -m pytest -m 'proof(name="$*")' --durations=0
 
+proof-native: setup-dev  ## grow native Gentoo from Debian, and compare its generations; takes hours, resumes
+	@scripts/host-packages run
+	@$(BIN)/python scripts/proof-native $(STAGES)
+
 proof-kills:  ## prove that 120 kills lose nothing
 proof-engines:  ## prove that every engine, virtual machines too, builds the same layers
 

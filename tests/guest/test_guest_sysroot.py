@@ -34,6 +34,9 @@ def tools(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sysroot, "SEARCHED", tmp_path / "etc/ld.so.conf.d/root.conf")
     monkeypatch.setattr(sysroot, "update_cache", lambda: None)  # that would be the host's
     monkeypatch.setenv("__PORTAGE_TEST_PATH_OVERRIDE", "")
+    for variable in sysroot.BUILD_TOOLS:
+        monkeypatch.setenv(variable, "")
+        monkeypatch.delenv(variable)
     sysroot.prepare(root)
     assert os.environ["__PORTAGE_TEST_PATH_OVERRIDE"] == str(tmp_path / "tools")
     return tmp_path / "tools"
@@ -79,3 +82,18 @@ def test_libraries_of_the_root_come_after_the_seeds(tools: Path, root: Path) -> 
 )  # fmt: skip
 def test_what_a_compiler_is_called(name: str, is_one: bool) -> None:
     assert bool(sysroot.COMPILER.fullmatch(name)) is is_one
+
+
+def test_what_runs_in_the_build_is_compiled_for_the_seed(tools: Path, tmp_path: Path) -> None:
+    if shutil.which("gcc") is None:
+        cannot("gcc: not installed")
+    compiler = Path(os.environ["BUILD_CC"])
+    assert compiler.is_absolute()
+    assert tools not in compiler.parents
+    program = tmp_path / "generator"
+    subprocess.run(
+        [compiler, "-x", "c", "-o", program, "-"],
+        input="#include <stdio.h>\nint main(void) { puts(\"made\"); }\n", text=True, check=True,
+    )  # fmt: skip
+    told = subprocess.run([program], capture_output=True, text=True, check=True)
+    assert told.stdout == "made\n"

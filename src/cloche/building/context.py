@@ -183,6 +183,14 @@ class BuildContext:
         return self.worker.store
 
     @property
+    def own_files(self) -> tuple[Path, ...]:
+        """Directories of this host with distfiles: the user's, and what seeds were made of.
+
+        Among the store's downloads is Portage's release, of which Debian seeds are made.
+        """
+        return (*self.policy.distfiles, self.store.downloads)
+
+    @property
     def engine(self) -> Engine:
         """What makes sandboxes."""
         return self.worker.engine

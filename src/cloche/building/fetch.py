@@ -77,7 +77,7 @@ def fetch(context: BuildContext, package: Package) -> None:
         absent = tuple(
             file
             for file in distfiles.missing(context.store, package.distfiles)
-            if not distfiles.adopt(context.store, file, context.policy.distfiles)
+            if not distfiles.adopt(context.store, file, context.own_files)
         )
         if not absent:
             return

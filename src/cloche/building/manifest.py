@@ -108,7 +108,7 @@ def _fetch(
         name = str(each["name"])
         if "/" in name or name in ("", ".", ".."):
             raise StepError(each["cpv"], "fetch", f"{name!r} is not a file name")
-        own = next((d / name for d in context.policy.distfiles if (d / name).is_file()), None)
+        own = next((d / name for d in context.own_files if (d / name).is_file()), None)
         if own is None:
             file = Distfile(name, 0, {}, tuple(each["uris"]))
             sources = _Sources(each["cpv"], each["cpv"], tuple(each["restrict"]), (file,))

@@ -122,6 +122,12 @@ class Project:
         self._check_chain(found)
         return found
 
+    def ground(self, machine: Machine) -> SeedSpec:
+        """The seed at the bottom of a chain of machines of this project. Raises `ConfigError`."""
+        while (below := self._built_first(machine)) is not None:
+            machine = self._load(below)
+        return self.seeds[machine.seed]
+
     def _check_chain(self, machine: Machine) -> None:
         """See that the machines of which its seed is made do not lead back to one of them."""
         chain = [machine.name]

@@ -25,6 +25,13 @@ PKG_CONFIG = re.compile(r"([\w.]+-)*(pkg-config|pkgconf)")
 LIBRARIES = ("lib64", "usr/lib64", "lib", "usr/lib", "lib/*-linux-*", "usr/lib/*-linux-*")
 PKG_CONFIG_FILES = ("usr/lib64/pkgconfig", "usr/lib/pkgconfig", "usr/share/pkgconfig",
                     "usr/lib/*-linux-*/pkgconfig")  # fmt: skip
+#: What is made to run in the build itself is compiled for the seed. Gentoo's names of these tools
+#: (toolchain-funcs.eclass), and the programs that can be it, the preferred one first.
+BUILD_TOOLS = {
+    "BUILD_CC": ("gcc", "clang", "cc"),
+    "BUILD_CXX": ("g++", "clang++", "c++"),
+    "BUILD_PKG_CONFIG": ("pkg-config", "pkgconf"),
+}
 #: Directories that ld.so searches after all others.
 SEARCHED = Path("/etc/ld.so.conf.d/zz-cloche-root.conf")
 
@@ -36,7 +43,11 @@ def prepare(root: Path) -> None:
     """
     TOOLS.mkdir(parents=True)
     TOOLS.chmod(0o755)
-    for program in programs():
+    found = {program.name: program for program in programs()}
+    for variable, names in BUILD_TOOLS.items():
+        if name := next((name for name in names if name in found), None):
+            os.environ.setdefault(variable, str(found[name]))
+    for program in found.values():
         if COMPILER.fullmatch(program.name):
             words = compiler(program, root)
         elif PKG_CONFIG.fullmatch(program.name):
@@ -47,9 +58,9 @@ def prepare(root: Path) -> None:
         script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
         script.chmod(0o755)
     os.environ["__PORTAGE_TEST_PATH_OVERRIDE"] = str(TOOLS)
-    if found := directories(root, LIBRARIES):
+    if libraries := directories(root, LIBRARIES):
         SEARCHED.parent.mkdir(parents=True, exist_ok=True)
-        SEARCHED.write_text("".join(f"{each}\n" for each in found), encoding="utf-8")
+        SEARCHED.write_text("".join(f"{each}\n" for each in libraries), encoding="utf-8")
         update_cache()
 
 

@@ -127,7 +127,7 @@ def policy_of(project: Project, machine: Machine, choices: Choices) -> Policy:
         records=project.records or Policy().records,
         disk_reserve=Policy().disk_reserve if project.reserve is None else project.reserve,
         distfiles=(project.distfiles,) if project.distfiles else (),
-        mirrors=mirrors_now(project.seeds[machine.seed]),
+        mirrors=mirrors_now(project.ground(machine)),
     )
 
 

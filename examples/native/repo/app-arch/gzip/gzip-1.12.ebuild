@@ -1,0 +1,14 @@
+# Copyright 2026 The cloche authors
+# Distributed under the terms of the GNU General Public License v2
+
+EAPI=8
+
+DEBIAN_ORIG_EXT="xz"
+inherit debian-orig plain-autotools
+
+DESCRIPTION="The compression of zlib, as a program"
+HOMEPAGE="https://www.gnu.org/software/gzip/"
+
+LICENSE="GPL-3+"
+SLOT="0"
+KEYWORDS="amd64"

@@ -1,0 +1,19 @@
+# Copyright 2026 The cloche authors
+# Distributed under the terms of the GNU General Public License v2
+
+EAPI=8
+
+DEBIAN_ORIG_PV="${PV}+dfsg"
+DEBIAN_ORIG_EXT="xz"
+inherit debian-orig plain-autotools
+
+DESCRIPTION="A generator of parsers"
+HOMEPAGE="https://www.gnu.org/software/bison/"
+
+LICENSE="GPL-3+"
+SLOT="0"
+KEYWORDS="amd64"
+
+DEPEND="sys-devel/m4"
+RDEPEND="${DEPEND}"
+BDEPEND="dev-lang/perl sys-devel/m4"

@@ -1,0 +1,14 @@
+# Copyright 2026 The cloche authors
+# Distributed under the terms of the GNU General Public License v2
+
+EAPI=8
+
+DEBIAN_ORIG_EXT="xz"
+inherit debian-orig plain-autotools
+
+DESCRIPTION="A macro processor"
+HOMEPAGE="https://www.gnu.org/software/m4/"
+
+LICENSE="GPL-3+"
+SLOT="0"
+KEYWORDS="amd64"
