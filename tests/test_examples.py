@@ -31,6 +31,20 @@ def test_pkgcheck_finds_no_error_in_the_workbench(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_pkgcheck_finds_no_error_in_native_and_its_master_as_one(tmp_path):
+    """Pkgcheck only knows masters that the host is configured for."""
+    native, both = ROOT / "examples/native/repo", tmp_path / "both"
+    shutil.copytree(ROOT / "examples/workbench/repo", both)
+    categories = native / "profiles/categories"
+    for name in (*categories.read_text().split(), "licenses"):
+        shutil.copytree(native / name, both / name, dirs_exist_ok=True)
+    known = both / "profiles/categories"
+    names = {*known.read_text().split(), *categories.read_text().split()}
+    known.write_text("\n".join(sorted(names)) + "\n")
+    done = scan(both, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_pkgcheck_finds_no_error_in_what_init_writes(tmp_path):
     init(tmp_path / "project")
     done = scan(tmp_path / "project/repo", tmp_path)
@@ -51,3 +65,11 @@ def test_pkgcheck_would_find_one(tmp_path):
 def test_machines_of_the_workbench_are_well_formed(name):
     machine = load_project(ROOT / "examples/workbench").machine(name)
     assert machine.targets
+
+
+@pytest.mark.parametrize("name", ["stage1", "stage2", "stage3", "again", "trixie3"])
+def test_machines_of_native_are_well_formed(name):
+    project = load_project(ROOT / "examples/native")
+    machine = project.machine(name)
+    assert machine.root == "own"
+    assert project.ground(machine).type == "debian"

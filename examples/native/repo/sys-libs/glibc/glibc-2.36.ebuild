@@ -16,10 +16,16 @@ KEYWORDS="amd64"
 DEPEND="sys-kernel/linux-headers"
 RDEPEND="sys-apps/baselayout"
 BDEPEND="
-	app-alternatives/awk
+	sys-apps/gawk
 	dev-lang/python
 	sys-devel/bison
 "
+
+src_prepare() {
+	default
+	# Debian has taken the manual out of the tarball.
+	sed -i -e 's/ wctype manual / wctype /' Makeconfig || die
+}
 
 src_configure() {
 	# It has to be optimised, and is tested with no other flags than these.
