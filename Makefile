@@ -63,7 +63,7 @@ proof-native: setup-dev  ## grow native Gentoo from Debian, and compare its gene
 	@scripts/host-packages run
 	@$(BIN)/python scripts/proof-native $(STAGES)
 
-proof-kills:  ## prove that 120 kills lose nothing
+proof-kills:  ## prove that 240 kills lose nothing
 proof-engines:  ## prove that every engine, virtual machines too, builds the same layers
 
 proof-seeds:  ## prove that a seed made twice, in another environment, is the same

@@ -31,6 +31,7 @@ from tests.support import (
     GROUND,
     ROOT,
     WORKBENCH,
+    Root,
     Store,
     User,
     cannot,
@@ -235,6 +236,13 @@ def seeded(request: pytest.FixtureRequest) -> Store:
     """A seeded store of either kind of user: a test that asks for it runs twice."""
     store: Store = request.getfixturevalue(f"{request.param}_seeded")
     return store
+
+
+@pytest.fixture(scope="session", params=["seed", "own"])
+def root_of(request: pytest.FixtureRequest) -> Root:
+    """Whose root a machine has: a test that asks for it runs twice."""
+    root: Root = request.param
+    return root
 
 
 @pytest.fixture

@@ -13,12 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 WORKBENCH = ROOT / "examples" / "workbench"
+OWN = ROOT / "tests" / "machine" / "projects" / "own"
 MUST_RUN = bool(os.environ.get("CLOCHE_TESTS_MUST_RUN"))
+Root = Literal["seed", "own"]  # whose root a machine has
 GROUND = "CLOCHE_TESTS_GROUND"  # the run's directory, told to its workers
 
 
@@ -175,6 +178,23 @@ def project(store: Store, source: Path, name: str | None = None) -> Path:
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("out", "cloche.lock"))
     store.user.own(parent)
     return target
+
+
+def with_own_root(place: Path, machine: str, *packages: str) -> None:
+    """Give a machine of a project a root of its own, with these packages in it.
+
+    Its C library, compiler's libraries and shell are the seed's, as packages of `OWN`.
+    """
+    shutil.copytree(OWN / "repo", place / "own")
+    with (place / "cloche.toml").open("a") as text:
+        text.write('\n[repos.own]\npath = "own"\n')
+    file = place / f"machines/{machine}.toml"
+    atoms = ", ".join(f'"{name}"' for name in (*packages, "sys-devel/gcc", "app-shells/dash"))
+    lines = [
+        f"packages = [{atoms}]" if line.startswith("packages = ") else line
+        for line in file.read_text().splitlines()
+    ]
+    file.write_text("\n".join(['root = "own"', *lines, ""]))
 
 
 def for_all(path: Path) -> Path:

@@ -15,7 +15,7 @@ AUTORECONF = "x.ebuild: line 3: autoreconf: command not found"
 HEADER = "a.c:1: fatal error: tiny.h: No such file or directory"
 
 
-def context(tmp_path: Path, part: Path | None = None) -> Any:
+def context(tmp_path: Path, part: Path | None = None, *, own_root: bool = False) -> Any:
     """A machine with a repository that has c/known, and a store with layers of more than that.
 
     ``part`` is a part of the seed that not every build sees.
@@ -33,14 +33,19 @@ def context(tmp_path: Path, part: Path | None = None) -> Any:
     return SimpleNamespace(
         store=SimpleNamespace(path=tmp_path, trees=lambda: trees),
         policy=SimpleNamespace(limits=SimpleNamespace(memory=None)),
-        inputs=SimpleNamespace(seed_parts=seed_parts, repos={"r": SimpleNamespace(path=repo)}),
+        inputs=SimpleNamespace(
+            seed_parts=seed_parts, own_root=own_root, repos={"r": SimpleNamespace(path=repo)}
+        ),
     )
 
 
-def test_only_packages_of_the_machines_repositories_are_advised(tmp_path: Path) -> None:
-    hint = hint_of(context(tmp_path), HEADER)
+@pytest.mark.parametrize(("own_root", "where"), [(False, "DEPEND or BDEPEND"), (True, "DEPEND")])
+def test_only_packages_of_the_machines_repositories_are_advised(
+    tmp_path: Path, own_root: bool, where: str
+) -> None:
+    hint = hint_of(context(tmp_path, own_root=own_root), HEADER)
     assert hint is not None
-    assert "it belongs to c/known-1: add" in hint
+    assert hint.endswith(f"it belongs to c/known-1: add that to {where}")
 
 
 @pytest.mark.parametrize(

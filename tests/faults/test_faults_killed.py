@@ -6,15 +6,16 @@ import contextlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 from tests.faults.looking import PROJECT, InTerminal, settled
-from tests.support import Store, project
+from tests.support import Root, Store, project, with_own_root
 
 import cloche.store as stores
 
@@ -26,6 +27,27 @@ MACHINE = "chain"
 PACKAGES = 6
 
 
+def chain(store: Store, root: Root) -> Path:
+    """A copy of the project."""
+    where = project(store, PROJECT)
+    if root == "own":
+        with_own_root(where, MACHINE, f"{MACHINE}/six")
+        store.user.own(where)
+    return where
+
+
+@pytest.fixture(scope="module")
+def undisturbed(root_seeded: Store, root_of: Root, ground: Path) -> Mapping[str, str]:
+    """The layers of a build that nothing disturbed."""
+    store = root_seeded.copy(ground / f"undisturbed-{root_of}")
+    where = chain(store, root_of)
+    store.cloche("build", MACHINE, cwd=where, check=True)
+    layers = store.layers(where, MACHINE)
+    assert len(layers) == PACKAGES + (4 if root_of == "own" else 0)  # the C library and so on
+    shutil.rmtree(store.path)
+    return layers
+
+
 many = pytest.param(MANY, marks=pytest.mark.proof(name="kills"))
 
 
@@ -34,6 +56,8 @@ many = pytest.param(MANY, marks=pytest.mark.proof(name="kills"))
 def test_killed_at_any_moment_the_next_run_goes_on(
     request: pytest.FixtureRequest,
     fresh: Callable[[Store], Store],
+    undisturbed: Mapping[str, str],
+    root_of: Root,
     user: str,
     number_of_moments: int,
 ) -> None:
@@ -42,8 +66,8 @@ def test_killed_at_any_moment_the_next_run_goes_on(
     print(f"CLOCHE_TESTS_RANDOM={chosen}")
     moments = random.Random(chosen)
     store = fresh(request.getfixturevalue(f"{user}_seeded"))
-    where = project(store, PROJECT)
-    # How long it takes undisturbed; by then the resolution, and no package, is in the store.
+    where = chain(store, root_of)
+    # By then the resolution, and no package, is in the store.
     store.cloche("plan", MACHINE, cwd=where, check=True)
     for number in range(number_of_moments):
         wait, group = moments.uniform(0.1, 4.0), moments.random() < 0.5
@@ -54,11 +78,8 @@ def test_killed_at_any_moment_the_next_run_goes_on(
         if number % 5 == 4:  # begin again, so that every moment of a build has its chance
             forget(store, where)
     store.cloche("build", MACHINE, cwd=where, check=True, timeout=120)
-    assert len(store.layers(where, MACHINE)) == PACKAGES
+    assert store.layers(where, MACHINE) == undisturbed
     assert list((store.path / "tmp").iterdir()) == []
-    undisturbed = fresh(request.getfixturevalue(f"{user}_seeded"))
-    undisturbed.cloche("build", MACHINE, cwd=where, check=True)
-    assert undisturbed.layers(where, MACHINE) == store.layers(where, MACHINE)
 
 
 def killed_after(store: Store, where: Path, seconds: float, *, group: bool) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.faults.looking import PROJECT, machine, said
-from tests.support import Store, project
+from tests.support import Store, project, with_own_root
 
 pytestmark = pytest.mark.real
 
@@ -77,6 +77,62 @@ def test_an_undeclared_library_is_found_by_chance_and_missed_under_glass(
     bare = in_chroot(tmp_path / "without", where / "repo", empty, seed)
     assert bare.returncode != 0
     assert "tiny.h: No such file or directory" in bare.stdout + bare.stderr
+
+
+UNDECLARED = """EAPI=8
+DESCRIPTION="Uses what it does not declare for the root in which it looks for it"
+S="${{WORKDIR}}"
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+{declared}
+src_compile() {{
+    {command} || die
+}}
+"""
+COMPILE = "gcc -c -include {} -x c /dev/null -o /dev/null"
+#: What each of them declares, what it uses, and what is said of that.
+IN_THE_WRONG_ROOT = {
+    "header-of-a-tool": (
+        'BDEPEND="good/tiny"',
+        COMPILE.format("tiny.h"),
+        "header tiny.h was not visible; it belongs to good/tiny-1: add that to DEPEND",
+    ),
+    "tool-of-the-root": (
+        'DEPEND="good/declared"',
+        "declared",
+        "command declared was not visible; it belongs to good/declared-1: add that to BDEPEND",
+    ),
+    "header-of-the-seed": (
+        "",
+        f"test -e /usr/include/gnumake.h && {COMPILE.format('gnumake.h')}",
+        "fatal error: gnumake.h: No such file or directory",
+    ),
+}
+
+
+def test_in_a_root_of_its_own_a_dependency_is_seen_in_the_root_that_it_is_declared_for(
+    seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    store = fresh(seeded)
+    where = project(store, PROJECT)
+    for name, (declared, command, _) in IN_THE_WRONG_ROOT.items():
+        ebuild = where / f"repo/bad/{name}/{name}-1.ebuild"
+        ebuild.parent.mkdir()
+        ebuild.write_text(UNDECLARED.format(declared=declared, command=command))
+    bad = [f"bad/{name}" for name in (*IN_THE_WRONG_ROOT, "undeclared")]
+    with_own_root(where, "undeclared", "good/declared", *bad)
+    store.user.own(where)
+    done = store.cloche("build", "undeclared", "--keep-going", cwd=where)
+    assert said(done, 1).startswith("cloche: 4 failed: ")
+    for _, _, words in IN_THE_WRONG_ROOT.values():
+        assert words in done.stderr
+    assert done.stderr.count("it belongs to good/tiny-1: add that to DEPEND\n") == 2
+    # It was there for the one that declares it.
+    for name, visible in (("good/declared", True), ("bad/undeclared", False)):
+        arguments = ("--package", name, "--", "test", "-e", "/target/usr/include/tiny.h")
+        told = store.cloche("shell", "undeclared", *arguments, cwd=where)
+        assert (told.returncode == 0) is visible
 
 
 def test_the_shell_shows_the_same_glass(

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from tests.support import Store
@@ -19,13 +20,18 @@ from cloche.store import Store as Stored
 # Nothing of cloche is in here: mounts in a namespace that ends with the script, and chroot(8).
 SCRIPT = r"""
 set -eu
-root=$1 repository=$2 name=$3 binpkgs=$4
-shift 4
+root=$1 binpkgs=$2
+shift 2
 mount --make-rprivate /
 mount -t proc proc "$root/proc"
 mount --rbind /dev "$root/dev"
-mkdir -p "$root/var/db/repos/$name" "$root/var/cache/binpkgs"
-mount --bind -o ro "$repository" "$root/var/db/repos/$name"
+while [ "$1" != -- ]; do
+    mkdir -p "$root/var/db/repos/$1"
+    mount --bind -o ro "$2" "$root/var/db/repos/$1"
+    shift 2
+done
+shift
+mkdir -p "$root/var/cache/binpkgs"
 mount --bind "$binpkgs" "$root/var/cache/binpkgs"
 exec chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 \
     TERM=dumb PKGDIR=/var/cache/binpkgs emerge --usepkgonly --jobs=1 --color=n "$@"
@@ -90,20 +96,36 @@ def machine_of(store: Store, name: str) -> Machine:
 
 
 def emerge(
-    root: Path, machine: Machine, repository: Path, binpkgs: Path, targets: Sequence[str]
+    root: Path, machine: Machine, repositories: Sequence[Path], binpkgs: Path, words: Sequence[str]
 ) -> subprocess.CompletedProcess[str]:
-    """Copy the machine's seed and configuration to ``root`` and let emerge install into it."""
+    """Copy the machine's seed and configuration to ``root`` and run emerge in there."""
     root.mkdir()
     for layer in machine.base:
         subprocess.run(["cp", "-a", "--reflink=auto", f"{layer}/.", root], check=True)
     packages = root.with_name(f"{root.name}-binpkgs")
     shutil.copytree(binpkgs, packages)
-    name = (repository / "profiles/repo_name").read_text().strip()
+    named = [((each / "profiles/repo_name").read_text().strip(), each) for each in repositories]
     return subprocess.run(
         ["unshare", "--mount", "--pid", "--fork", "sh", "-c", SCRIPT, "sh",
-         root, repository, name, packages, *targets],
+         root, packages, *chain(*named), "--", *words],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
+
+
+def emerge_beside(
+    root: Path,
+    store: Store,
+    machine: Machine,
+    repositories: Sequence[Path],
+    binpkgs: Path,
+    targets: Sequence[str],
+) -> subprocess.CompletedProcess[str]:
+    """Copy the seed of a machine with a root of its own; emerge fills one at ``root``/own."""
+    with Stored.open(store.path) as opened:
+        (seed,) = (tree.path for tree in opened.trees() if tree.kind == "seed")
+    base = Machine((seed, *machine.base), ())
+    words = ("--root=/own", "--sysroot=/own", *targets)
+    return emerge(root, base, repositories, binpkgs, words)
 
 
 def assert_same_root(machine: Machine, root: Path) -> None:

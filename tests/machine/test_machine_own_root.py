@@ -15,7 +15,6 @@ import stock_emerge
 from tests.support import Store, project
 
 from cloche.layers import compare
-from cloche.store import Store as Stored
 
 pytestmark = pytest.mark.real
 
@@ -144,12 +143,9 @@ def test_the_tarball_is_the_root(built: Built, ground: Path) -> None:
 def test_it_is_what_emerge_makes_in_a_root_of_the_same_packages(built: Built, ground: Path) -> None:
     """Stock Portage, in a chroot of the same seed: ``emerge --root --sysroot``."""
     root = ground / "own-emerged"
-    with Stored.open(built.store.path) as opened:
-        (seed,) = (tree.path for tree in opened.trees() if tree.kind == "seed")
-    base = stock_emerge.Machine((seed, *built.machine.base), ())
-    told = stock_emerge.emerge(
-        root, base, built.place / "repo", built.place / "out/own/binpkgs",
-        ["--root=/own", "--sysroot=/own", "app-misc/greet", "app-shells/dash"],
+    told = stock_emerge.emerge_beside(
+        root, built.store, built.machine, [built.place / "repo"], built.place / "out/own/binpkgs",
+        ["app-misc/greet", "app-shells/dash"],
     )  # fmt: skip
     stock_emerge.assert_only_binary_packages(told, 6)
     stock_emerge.assert_same_root(stock_emerge.Machine((), built.machine.layers), root / "own")

@@ -13,14 +13,17 @@ from pathlib import Path
 
 import pytest
 import tiny
-from tests.support import Store, User
+from tests.support import Root, Store, User
 
 pytestmark = pytest.mark.real
 
-# Every way there is to change a tree, all over it.
+# Every way there is to change a tree, all over it; in a root of its own, all that a shell can.
 VANDAL = r"""
 exec 2>/dev/null
-for top in /var /root /usr/include /usr/share /etc; do
+for file in "$1"/etc/* "$1"/usr/bin/greet "$1"/usr/lib64/* "$1"/var/db/pkg/*/*/*; do
+    [ ! -f "$file" ] || echo spoilt >> "$file"
+done
+for top in /var /root /usr/include /usr/share /etc "$1"/etc "$1"/usr "$1"/var; do
     find "$top" -xdev -type f | head -n 100 | while read -r file; do
         echo spoilt >> "$file"; chmod 777 "$file"; setfattr -n user.spoilt -v 1 "$file"
     done
@@ -33,14 +36,20 @@ echo spoilt >> /bin/true
 touch -d 1999-01-01 / /usr /etc/passwd
 mount -o remount,rw /; mount -t tmpfs none /usr
 umount -a -l
-echo spoilt > /usr/share/report
-cat /usr/share/report
+mkdir -p "$1"/usr/share
+echo spoilt > "$1"/usr/share/report
+cat "$1"/usr/share/report
 """
 
 
 @pytest.fixture(scope="module")
-def made(seeded: Store) -> tiny.Build:
-    return tiny.built_once(seeded)
+def made(seeded: Store, root_of: Root) -> tiny.Build:
+    return tiny.built_once(seeded, root_of)
+
+
+def beside(root: Root) -> str:
+    """Where the root that packages go into lies in the root in which they are built."""
+    return "/target" if root == "own" else ""
 
 
 def layers(store: Store) -> set[str]:
@@ -102,13 +111,14 @@ def belongings(user: User) -> set[str]:
     return found
 
 
-def test_layers_do_not_change_whatever_is_done_in_a_root(made: tiny.Build, fresh) -> None:
+def test_layers_do_not_change_whatever_is_done_in_a_root(
+    made: tiny.Build, root_of: Root, fresh
+) -> None:
     store = fresh(made.store)
     before = layers(store)
     for arguments in ((), ("--package", "tiny/report"), ("--package", "tiny/first")):
-        told = store.cloche(
-            "shell", "tiny", *arguments, "--", "/bin/sh", "-c", VANDAL, cwd=made.project
-        )
+        words = ("--", "/bin/sh", "-c", VANDAL, "sh", beside(root_of) if arguments else "")
+        told = store.cloche("shell", "tiny", *arguments, *words, cwd=made.project)
         assert told.stdout == "spoilt\n"  # there
     told = store.cloche("shell", "tiny", "--", "cat", "/usr/share/report", cwd=made.project)
     assert "spoilt" not in told.stdout
@@ -129,9 +139,9 @@ def test_a_damaged_layer_is_found(made: tiny.Build, fresh) -> None:
     assert "tiny/report-1" in store.cloche("store", "verify").stdout
 
 
-def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
+def test_a_day_of_work(made: tiny.Build, root_of: Root, seeded: Store, ground: Path) -> None:
     user = made.store.user
-    place = ground / f"day-{user.name}"
+    place = ground / f"day-{user.name}-{root_of}"
     place.mkdir()
     user.own(place)
     day = tiny.fresh_copy(made, made.store.copy(place / "store"))
@@ -142,14 +152,18 @@ def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
     source = cwd / "repo/tiny/leaf/files/leaf.c"
     source.write_text(source.read_text().replace("leaf of", "new leaf of"))
     told = store.cloche("build", "tiny", cwd=cwd, check=True)
-    assert "3 packages built, 3 reused" in told.stdout
+    changed = 3 if root_of == "seed" else 5  # the library and its user are also tools for builds
+    packages = tiny.packages_in(root_of)
+    rest = len(packages) - changed
+    assert f"{changed} packages built, {rest} reused" in told.stdout
     # One looks at it.
     told = store.cloche("shell", "tiny", "--", "greet", cwd=cwd, check=True)
     assert told.stdout.startswith("new leaf of")
     assert store.cloche("shell", "tiny", "--", "sh", "-c", "exit 7", cwd=cwd).returncode == 7
     told = store.cloche("shell", "tiny", "--package", "tiny/greet", "--", "sh", "-c",
-                        "ls /usr/include/leaf.h; ls /usr/bin/first", cwd=cwd)  # fmt: skip
-    assert told.stdout == "/usr/include/leaf.h\n"
+                        'cd "$1/" && ls usr/include/leaf.h usr/bin/first', "sh", beside(root_of),
+                        cwd=cwd)  # fmt: skip
+    assert told.stdout == "usr/include/leaf.h\n"
     assert ">>> Creating binpkg" in store.cloche("log", "tiny/greet", cwd=cwd, check=True).stdout
     told = store.cloche("why", "tiny/leaf", cwd=cwd, check=True)
     assert "tiny/report-1::tiny needs tiny/greet" in told.stdout
@@ -164,7 +178,7 @@ def test_a_day_of_work(made: tiny.Build, seeded: Store, ground: Path) -> None:
     assert layers(store) == kept
     assert is_whole(store)
     again = tiny.build(store, cwd)
-    assert again.packages("reused") == tiny.PACKAGES
+    assert again.packages("reused") == packages
     assert again.stages_done_again() == set()
 
     # And nothing is left of all that but the store and the project.

@@ -40,7 +40,7 @@ def test_the_root_is_what_emerge_makes_of_the_same_binary_packages(bench: Simple
     wanted = load_project(bench.directory).machine("workbench")
     root = bench.place / "emerged"
     told = stock_emerge.emerge(
-        root, bench.machine, bench.directory / "repo", bench.out / "binpkgs", wanted.targets
+        root, bench.machine, [bench.directory / "repo"], bench.out / "binpkgs", wanted.targets
     )
     packages = list((bench.out / "binpkgs").rglob("*.gpkg.tar"))
     stock_emerge.assert_only_binary_packages(told, len(packages))

@@ -47,7 +47,9 @@ def test_the_world_file_is_emerges(
     )
     root = ground / "world-emerged"
     machine = stock_emerge.machine_of(store, "world")
-    emerged = stock_emerge.emerge(root, machine, place / "repo", place / "out/world/binpkgs", ATOMS)
+    emerged = stock_emerge.emerge(
+        root, machine, [place / "repo"], place / "out/world/binpkgs", ATOMS
+    )
     stock_emerge.assert_only_binary_packages(emerged, 5)
     wanted = (root / "var/lib/portage/world").read_text()
     subprocess.run(["rm", "-rf", root], check=False)

@@ -6,16 +6,24 @@ import hashlib
 import json
 import os
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.support import Store, once, project
+from tests.support import Root, Store, once, project, with_own_root
 
 PROJECT = Path(__file__).parent / "projects/tiny"
 PACKAGES = {f"tiny/{name}-1" for name in ("leaf", "greet", "report", "first", "second", "census")}
+#: With a root of its own; census would need in the seed the users that others make in the root.
+OWN_TARGETS = ("tiny/report", "tiny/first", "tiny/second")
+OWN_PACKAGES = {
+    *(PACKAGES - {"tiny/census-1"}),
+    *("tiny/leaf-1@broot", "tiny/greet-1@broot"),
+    *("sys-apps/baselayout-1", "sys-libs/glibc-2.36", "sys-devel/gcc-12", "app-shells/dash-1"),
+}
 
 
 @dataclass(frozen=True)
@@ -29,12 +37,12 @@ class Build:
 
     @property
     def layers(self) -> dict[str, str]:
-        """The layer of each package."""
-        return {_cpv(e["package"]): e["layer"] for e in self.events if e["event"] == "done"}
+        """The layer of each package; of those over the seed for builds, "@broot" ends the name."""
+        return {_name(e["package"]): e["layer"] for e in self.events if e["event"] == "done"}
 
     def packages(self, how: str) -> set[str]:
         """Packages that were "built" or "reused"."""
-        return {_cpv(e["package"]) for e in self.events if e.get("how") == how}
+        return {_name(e["package"]) for e in self.events if e.get("how") == how}
 
     def stages_done_again(self) -> set[str]:
         """Stages that an earlier build had not done already."""
@@ -52,20 +60,35 @@ def build(store: Store, place: Path, *arguments: str, machine: str = "tiny", **m
 
 
 @cache
-def built_once(store: Store) -> Build:
+def built_once(store: Store, root: Root = "seed") -> Build:
     """A build from nothing, in a copy of a seeded store: once a run, for tests that only look."""
-    parent = store.path.parent / "tiny"
-    kept = store.path.parent / "tiny.pickle"
-    with once(store.path.parent, "tiny") as first:
+    name = "tiny" if root == "seed" else "tiny-own"
+    parent = store.path.parent / name
+    kept = store.path.parent / f"{name}.pickle"
+    with once(store.path.parent, name) as first:
         if not first:
             made: Build = pickle.loads(kept.read_bytes())
             return made
         parent.mkdir()
         store.user.own(parent)
         copy = store.copy(parent / "store")
-        made = build(copy, project(copy, PROJECT))
+        made = build(copy, place_for(copy, root))
         kept.write_bytes(pickle.dumps(made))
     return made
+
+
+def place_for(store: Store, root: Root = "seed") -> Path:
+    """A copy of the project; the machine has a root of its own, or is its seed and packages."""
+    place = project(store, PROJECT)
+    if root == "own":
+        with_own_root(place, "tiny", *OWN_TARGETS)
+        store.user.own(place)
+    return place
+
+
+def packages_in(root: Root) -> set[str]:
+    """The packages of the machine's plan."""
+    return PACKAGES if root == "seed" else OWN_PACKAGES
 
 
 def fresh_copy(made: Build, store: Store) -> Build:
@@ -91,5 +114,6 @@ def plan(made: Build) -> dict[str, str]:
     return {p["cpv"]: p["fate"] for p in json.loads(told.stdout)["packages"]}
 
 
-def _cpv(name: str) -> str:
-    return name.split("::")[0]
+def _name(package: str) -> str:
+    """An id without its repository."""
+    return re.sub(r"::[^@]*", "", package)

@@ -43,6 +43,14 @@ def test_names_are_found_as_people_type_them(text, count):
     assert len(matching(text, CPVS)) == count
 
 
+def test_a_package_over_the_seed_is_named_by_its_root() -> None:
+    both = ("app-misc/jq-1.6::wb", "app-misc/jq-1.6::wb@broot")
+    assert matching("jq", both) == both
+    assert matching("app-misc/jq@broot", both) == both[1:]
+    assert matching(both[1], both) == both[1:]
+    assert matching("=app-misc/jq-1.6@broot", both[:1]) == ()
+
+
 def test_near_names_are_offered():
     assert nearest("libpcre", CPVS) == ("dev-libs/libpcre2",)
     assert nearest("app-misc/jk", CPVS) == ("app-misc/jq",)

@@ -1,4 +1,4 @@
-"""A root of its own: the undeclared toolchain comes first, and every build in there sees it."""
+"""A root of its own: undeclared toolchain and layout come first, for all builds and merges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from tests.values import edge, package
 
 from cloche.plan.depgraph import BROOT, Depgraph, Edge, Package
 from cloche.plan.plan import make_plan
-from cloche.plan.toolchain import toolchain_first
+from cloche.plan.toolchain import implicit_first
 
 
 def over_seed(name: str, *edges: Edge) -> Package:
@@ -32,14 +32,14 @@ GRAPH = Depgraph((BASE, TOOL, HEADERS, GLIBC, GMP, HELLO, GCC))
 
 
 def test_the_toolchain_comes_first_with_what_it_needs() -> None:
-    first = toolchain_first(GRAPH)
+    first = implicit_first(GRAPH)
     assert first.packages == (HEADERS, BASE, GLIBC, GMP, GCC, TOOL, HELLO)
-    assert toolchain_first(first) == first
+    assert implicit_first(first) == first
 
 
 def test_nothing_moves_without_a_toolchain() -> None:
     graph = Depgraph((BASE, TOOL, HELLO, GMP))
-    assert toolchain_first(graph) == graph
+    assert implicit_first(graph) == graph
 
 
 def test_every_build_sees_the_part_of_it_that_is_there() -> None:
@@ -51,6 +51,19 @@ def test_every_build_sees_the_part_of_it_that_is_there() -> None:
     assert visible[HEADERS.id].build == ()
     assert visible[TOOL.id].build == ()  # it is built over the seed
     assert HEADERS.id not in visible[HELLO.id].merge
+
+
+def test_every_merge_sees_the_layout_and_no_build_does() -> None:
+    layout = package("sys-apps/baselayout-2", edge("sys-apps/base-1"))
+    graph = replace(GRAPH, packages=(*GRAPH.packages, layout))
+    plan = make_plan(graph, own_root=True)
+    assert plan.packages == (BASE, layout, HEADERS, GLIBC, GMP, GCC, TOOL, HELLO)
+    assert plan.visible[HEADERS.id].merge == (BASE.id, layout.id)
+    assert plan.visible[layout.id].merge == (BASE.id,)
+    assert plan.visible[TOOL.id].merge == ()
+    assert layout.id not in plan.visible[HELLO.id].build
+    assert layout.id not in plan.members  # nothing asks for it
+    assert plan.merged == make_plan(graph).merged
 
 
 def test_tools_over_the_seed_are_no_members_and_members_keep_portages_order() -> None:

@@ -13,35 +13,42 @@ from pathlib import Path, PurePosixPath
 
 from cloche.composing.footprint import contents, entries
 
+EITHER = "DEPEND or BDEPEND"
+
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """Something that a tool did not find: its name, and path endings that match it."""
+    """Something that a tool did not find: its name, and path endings that match it.
+
+    ``declared`` is where an ebuild declares it if DEPEND and BDEPEND are in different roots.
+    """
 
     what: str
     endings: tuple[str, ...]
+    declared: str = EITHER
 
 
 def _header(name: str) -> Missing:
-    return Missing(f"header {name}", (f"/include/{name}",))
+    return Missing(f"header {name}", (f"/include/{name}",), "DEPEND")
 
 
 def _library(name: str) -> Missing:
-    return Missing(f"library -l{name}", tuple(f"/lib{name}{end}" for end in (".so", ".a")))
+    endings = tuple(f"/lib{name}{end}" for end in (".so", ".a"))
+    return Missing(f"library -l{name}", endings, "DEPEND")
 
 
 def _pkgconfig(name: str) -> Missing:
-    return Missing(f"pkg-config module {name}", (f"/pkgconfig/{name}.pc",))
+    return Missing(f"pkg-config module {name}", (f"/pkgconfig/{name}.pc",), "DEPEND")
 
 
 def _command(name: str) -> Missing:
     name = PurePosixPath(name).name
-    return Missing(f"command {name}", tuple(f"/{d}/{name}" for d in ("bin", "sbin")))
+    return Missing(f"command {name}", tuple(f"/{d}/{name}" for d in ("bin", "sbin")), "BDEPEND")
 
 
 def _module(name: str) -> Missing:
     path = name.replace(".", "/")
-    return Missing(f"Python module {name}", (f"/{path}.py", f"/{path}/__init__.py"))
+    return Missing(f"Python module {name}", (f"/{path}.py", f"/{path}/__init__.py"), "BDEPEND")
 
 
 def _shared(name: str) -> Missing:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cloche.building.context import BuildContext
 from cloche.building.diagnose import (
+    EITHER,
     Missing,
     missing_in,
     no_space,
@@ -66,16 +67,17 @@ def hint_of(context: BuildContext, tail: str) -> str | None:
 
 
 def _of_missing(context: BuildContext, missing: Missing) -> str | None:
+    declared = missing.declared if context.inputs.own_root else EITHER
     if known := owners(missing, layers_of_repositories(context)):
         return (
             f"{missing.what} was not visible; it belongs to {', '.join(known)}: "
-            "add that to DEPEND or BDEPEND"
+            f"add that to {declared}"
         )
     parts = context.inputs.seed_parts
     if parts is None or not (hidden := tuple(_hidden(parts, missing))):
         return None
     brings = " or ".join(parts.declarable(hidden))
-    cure = f"add {brings} to DEPEND or BDEPEND" if brings else "declare the package that owns it"
+    cure = f"add {brings} to {declared}" if brings else "declare the package that owns it"
     return f"{missing.what} is in the seed but hidden by --strict; {cure}"
 
 

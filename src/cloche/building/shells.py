@@ -15,7 +15,7 @@ from cloche.building.livepins import is_live
 from cloche.building.package_tasks import Seen, build_task, kept_as
 from cloche.building.packages import Builder
 from cloche.errors import ClocheError, Exit
-from cloche.plan.depgraph import Package
+from cloche.plan.depgraph import BROOT, Package
 from cloche.plan.names import matching, nearest
 from cloche.portage.etc import REPOS
 from cloche.records.builds import not_built, unknown_package
@@ -80,6 +80,8 @@ def package_root(builder: Builder, atom: str) -> AbstractContextManager[Root]:
     """
     names = [package.id for package in builder.plan.packages]
     found = matching(atom, names)
+    if len(found) > 1:  # of a package in both roots, the machine's own is meant
+        found = tuple(name for name in found if not name.endswith(BROOT))
     if len(found) != 1:
         raise unknown_package(atom, tuple(n.split("::")[0] for n in found) or nearest(atom, names))
     package = builder.plan.graph.by_id()[found[0]]

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
 
+from cloche.plan.depgraph import BROOT
+
 _VERSION = re.compile(r"-\d[^-]*(-r\d+)?$")
 
 
@@ -18,11 +20,14 @@ def cp_of(cpv: str) -> str:
 def matching(text: str, cpvs: Iterable[str]) -> tuple[str, ...]:
     """The cpvs that match ``text``; ids (``CPV::REPO``) match, too.
 
-    Wildcards are those of a shell; without a slash they match a name without its category.
+    Wildcards are those of a shell; without a slash they match a name without its category. With
+    ``@broot`` at the end, only packages that are merged over the seed of a root of its own match.
     """
-    wanted = text.removeprefix("=").split("::")[0].split(":")[0]
+    wanted = text.removesuffix(BROOT).removeprefix("=").split("::")[0].split(":")[0]
     found = []
     for name in cpvs:
+        if text.endswith(BROOT) and not name.endswith(BROOT):
+            continue
         cpv = name.split("::")[0]
         cp = cp_of(cpv)
         spelled = (cpv, cp) if "/" in wanted else (cpv.partition("/")[2], cp.partition("/")[2])

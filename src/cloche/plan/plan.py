@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from cloche.plan.depgraph import Depgraph, Package
-from cloche.plan.toolchain import toolchain, toolchain_first
+from cloche.plan.toolchain import implicit_first, layout, toolchain
 from cloche.plan.visible import Visible, machine_members, visible_sets
 
 DEFAULT_SECONDS = 10.0  # guess for a package without earlier builds
@@ -17,7 +17,7 @@ class Plan:
     """The plan of one resolution: packages, their visible sets, and the machine's members.
 
     ``merged`` are the members in the order in which Portage would merge them; a root of its own is
-    built in another one (`toolchain_first`).
+    built in another one (`implicit_first`).
     """
 
     graph: Depgraph
@@ -40,8 +40,8 @@ def make_plan(graph: Depgraph, *, own_root: bool = False) -> Plan:
     merged = machine_members(graph)
     if not own_root:
         return Plan(graph, visible_sets(graph), merged, merged)
-    graph = toolchain_first(graph)
-    visible = visible_sets(graph, toolchain(graph))
+    graph = implicit_first(graph)
+    visible = visible_sets(graph, toolchain(graph), layout(graph))
     return Plan(graph, visible, machine_members(graph), merged)
 
 

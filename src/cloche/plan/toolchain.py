@@ -1,12 +1,15 @@
-"""The toolchain of a root of its own, which packages use without declaring it.
+"""What packages of a root of its own use without declaring it: its toolchain and its layout.
 
 By Gentoo's policy an ebuild does not name the C library, the kernel's headers or the compiler's
-run-time libraries (Devmanual, "Implicit system dependency"). Over a seed they are the seed's. In a
-root of its own they are packages of the plan: they come first, and every build sees them.
+run-time libraries (Devmanual, "Implicit system dependency"), nor the package that brings the top
+directories and /etc/passwd. Over a seed they are the seed's. In a root of its own they are packages
+of the plan, and come first: every build sees the toolchain, and every merge the layout, to which
+hooks add users and groups.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from cloche.plan.depgraph import BUILDTIME, INSTALL, RUNTIME, Depgraph, Package
@@ -23,23 +26,34 @@ TOOLCHAIN = (
     "llvm-runtimes/libcxxabi",
     "llvm-runtimes/libcxx",
 )
+#: Directories, links, users and groups that every root has.
+LAYOUT = "sys-apps/baselayout"
 _NEEDED_BEFORE = frozenset({BUILDTIME, RUNTIME, INSTALL})
 
 
 def toolchain(graph: Depgraph) -> tuple[Package, ...]:
     """The packages of the toolchain that go into the root of its own, in their order."""
+    return _own(graph, TOOLCHAIN)
+
+
+def layout(graph: Depgraph) -> tuple[Package, ...]:
+    """The package of the layout that goes into the root of its own, if there is one."""
+    return _own(graph, (LAYOUT,))
+
+
+def _own(graph: Depgraph, names: Sequence[str]) -> tuple[Package, ...]:
     own = [package for package in graph.packages if not package.broot]
-    return tuple(package for cp in TOOLCHAIN for package in own if package.cp == cp)
+    return tuple(package for cp in names for package in own if package.cp == cp)
 
 
-def toolchain_first(graph: Depgraph) -> Depgraph:
-    """The same packages with the toolchain first, each part after all that it needs.
+def implicit_first(graph: Depgraph) -> Depgraph:
+    """The same packages with layout and toolchain first, each part after all that it needs.
 
     Otherwise they stay in Portage's merge order, which does not know the undeclared dependency.
     """
     by_id = graph.by_id()
     placed: dict[str, None] = {}
-    for part in toolchain(graph):
+    for part in (*layout(graph), *toolchain(graph)):
         needed, todo = set[str](), [part.id]
         while todo:
             name = todo.pop()

@@ -37,10 +37,13 @@ class Visible:
         return frozenset(self.build) | frozenset(self.merge)
 
 
-def visible_sets(graph: Depgraph, implicit: Sequence[Package] = ()) -> dict[str, Visible]:
+def visible_sets(
+    graph: Depgraph, toolchain: Sequence[Package] = (), layout: Sequence[Package] = ()
+) -> dict[str, Visible]:
     """Compute the visible sets of every package.
 
-    The builds of all packages that go into a root of its own see the ``implicit`` ones there, too.
+    All packages that go into a root of its own also see the ``toolchain`` there when they are
+    built, and the ``layout`` when they are merged.
     A dependency means the instance that exists at that point of Portage's merge order, so only
     earlier packages are visible. This also excludes cycles of RDEPEND and PDEPEND.
     """
@@ -57,12 +60,15 @@ def visible_sets(graph: Depgraph, implicit: Sequence[Package] = ()) -> dict[str,
         found = (used[place] for place in bits(others & users))
         return tuple(sorted(set().union(_used(package, kinds), *found)))
 
-    always = reduce(or_, (below[names.index(each.id)] for each in implicit), 0)
+    def with_needs(packages: Sequence[Package]) -> int:
+        return reduce(or_, (below[names.index(each.id)] for each in packages), 0)
+
+    always, laid_out = with_needs(toolchain), with_needs(layout)
     sets = {}
     for place, package in enumerate(graph.packages):
         tools = seen(package, frozenset({BUILDTIME})) | (0 if package.broot else always)
         # A package's hooks may call what it needs when it is merged.
-        own = seen(package, NEEDED_AT_MERGE)
+        own = seen(package, NEEDED_AT_MERGE) | (0 if package.broot else laid_out)
         earlier = (1 << place) - 1
         sets[package.id] = Visible(
             chosen(names, tools & earlier),

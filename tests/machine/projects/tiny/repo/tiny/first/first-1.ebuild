@@ -16,8 +16,8 @@ src_install() {
 }
 
 pkg_preinst() {
-	local id=$(getent passwd | wc -l)
-	useradd --system --no-create-home --uid $(( 900 - id )) first || die
+	local id=$(wc -l < "${EROOT}"/etc/passwd)
+	useradd ${ROOT:+--prefix "${ROOT}"} --system --no-create-home --uid $(( 900 - id )) first || die
 }
 
 pkg_postinst() {
