@@ -3,7 +3,14 @@
 import pytest
 from tests.values import vdb_entry
 
-from cloche.building.diagnose import missing_in, no_space, owners, tried_network, was_killed
+from cloche.building.diagnose import (
+    missing_in,
+    needs_newer_c_library,
+    no_space,
+    owners,
+    tried_network,
+    was_killed,
+)
 
 SAID = {
     "main.c:1:10: fatal error: zlib.h: No such file or directory": "header zlib.h",
@@ -39,6 +46,12 @@ def test_network_and_disk():
     assert no_space("cp: error writing 'x': No space left on device")
     assert not tried_network("fine")
     assert not no_space("fine")
+
+
+def test_a_program_for_a_newer_c_library_is_seen() -> None:
+    said = "./miniperl: /lib/x86_64-linux-gnu/libc.so.6: version `GLIBC_2.38' not found (required"
+    assert needs_newer_c_library(said)
+    assert not needs_newer_c_library("libz.so.1: version `ZLIB_1.3' not found")
 
 
 def test_the_owner_is_found_in_a_layers_vdb(tmp_path):

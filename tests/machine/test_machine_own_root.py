@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -152,17 +152,6 @@ def test_it_is_what_emerge_makes_in_a_root_of_the_same_packages(built: Built, gr
     shutil.rmtree(root)
 
 
-def test_an_ordinary_user_gets_the_same_layers(
-    built: Built, ordinary_seeded: Store, fresh: Callable[[Store], Store]
-) -> None:
-    store = fresh(ordinary_seeded)
-    place = prepared(store)
-    store.cloche("build", "own", cwd=place, check=True)
-    assert store.layers(place, "own") == built.store.layers(built.place, "own")
-    told = store.cloche("shell", "own", "--", "greet", cwd=place, check=True)
-    assert told.stdout == "hellohello of leaf\n"
-
-
 def test_a_hook_that_writes_outside_of_the_root_fails(built: Built) -> None:
     toml = TOML.format(atoms=["app-misc/outside"], more="")
     (built.place / "machines/outside.toml").write_text(toml)
@@ -217,6 +206,16 @@ def test_a_root_without_a_c_library_is_refused_before_anything_is_built(built: B
     assert told.returncode == 2
     assert "machine bare: its root of its own gets no C library" in told.stderr
     assert "sys-libs/glibc" in told.stderr
+
+
+def test_a_c_library_that_is_newer_than_the_seeds_is_warned_of(built: Built) -> None:
+    ebuild = built.place / "repo/sys-libs/glibc/glibc-2.36.ebuild"
+    newer = shutil.copy(ebuild, ebuild.with_name("glibc-9.ebuild"))
+    told = built.store.cloche("plan", "own", cwd=built.place, check=True)
+    newer.unlink()
+    assert "warning: sys-libs/glibc-9 is newer than the seed's (2.36): builds that" in told.stderr
+    told = built.store.cloche("plan", "own", cwd=built.place, check=True)
+    assert "newer" not in told.stderr
 
 
 def test_an_audit_finds_nothing_missing_and_every_file_owned(built: Built) -> None:

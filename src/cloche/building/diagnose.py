@@ -79,6 +79,7 @@ NETWORK = re.compile(
     r"|Network is unreachable|Name or service not known"
 )
 _KILLED = re.compile(r"^\S+: line \d+: +\d+ Killed |Killed signal terminated program", re.MULTILINE)
+_NEWER_C_LIBRARY = re.compile(r"libc\.so\.6: version [`']GLIBC_[\d.]+' not found")
 NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 
 
@@ -101,6 +102,11 @@ def tried_network(log: str) -> bool:
 def was_killed(log: str) -> bool:
     """True if a shell or a compiler driver reports that a process got SIGKILL."""
     return _KILLED.search(log) is not None
+
+
+def needs_newer_c_library(log: str) -> bool:
+    """True if the dynamic loader reports that a program was linked with a newer glibc."""
+    return _NEWER_C_LIBRARY.search(log) is not None
 
 
 def no_space(log: str) -> bool:

@@ -11,6 +11,7 @@ from cloche.building.diagnose import (
     EITHER,
     Missing,
     missing_in,
+    needs_newer_c_library,
     no_space,
     owners,
     tried_network,
@@ -59,6 +60,10 @@ def hint_of(context: BuildContext, tail: str) -> str | None:
     hints = [hint for missing in missing_in(tail) if (hint := _of_missing(context, missing))]
     if tried_network(tail):
         hints.append("a build has no network: all sources belong in SRC_URI")
+    if needs_newer_c_library(tail):
+        hints.append(
+            "a program of the build needs a newer C library than the seed's: use a newer seed"
+        )
     if no_space(tail):
         hints.append(f"the disk was full: free some space in {context.store.path}")
     if context.policy.limits.memory and was_killed(tail):

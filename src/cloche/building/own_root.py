@@ -1,19 +1,30 @@
-"""Checks that a root of its own can be built at all: a C library in it, a compiler in the seed."""
+"""Checks that a root of its own can be built: a C library that suits, a compiler in the seed."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from cloche.building.compilers import compiles
 from cloche.building.context import BuildContext
+from cloche.composing.footprint import entries
 from cloche.errors import ClocheError, Exit
+from cloche.layers import Layer
 from cloche.plan.depgraph import Package
+from cloche.plan.names import cp_of
 from cloche.plan.plan import Plan
+from cloche.plan.versions import version_key
+from cloche.portage.cpv import split_cpv
+from cloche.records.events import Note
 
 #: What a C library is, or brings one.
 C_LIBRARIES = ("sys-libs/glibc", "sys-libs/musl", "dev-libs/dietlibc", "sys-libs/klibc")
 
 
 def check(context: BuildContext, plan: Plan) -> None:
-    """Refuse a machine whose packages cannot be built for its root. Raises ClocheError."""
+    """Refuse a machine whose packages cannot be built for its root; warn where some may not be.
+
+    Raises ClocheError.
+    """
     inputs = context.inputs
     own = [package for package in plan.packages if not package.broot]
     if not inputs.own_root or not any(map(may_compile, own)):
@@ -36,6 +47,31 @@ def check(context: BuildContext, plan: Plan) -> None:
             todo="use a seed with a toolchain, such as a stage3, or add it to the seed's packages",
             status=Exit.BAD_INPUT,
         )
+    if warning := newer([package.cpv for package in own], installed(inputs.base)):
+        context.bus(Note(text=warning, level="warning"))
+
+
+def installed(base: Iterable[Layer]) -> list[str]:
+    """CPVs of the seed's VDB; a Debian seed has entries for what its packages stand for."""
+    return [cpv for layer in base for cpv in entries(layer.path)]
+
+
+def newer(own: Iterable[str], seed: Iterable[str]) -> str | None:
+    """What to say if the root gets a newer C library than the seed has; both are CPVs.
+
+    What a build makes and runs uses the seed's, and a program that was linked with a newer one may
+    need symbols that an older one lacks.
+    """
+    for cp in C_LIBRARIES:
+        ours, theirs = (
+            [split_cpv(cpv).version for cpv in cpvs if cp_of(cpv) == cp] for cpvs in (own, seed)
+        )
+        if ours and theirs and version_key(ours[0]) > max(map(version_key, theirs)):
+            return (
+                f"{cp}-{ours[0]} is newer than the seed's ({', '.join(theirs)}): builds that run "
+                f"what they have made may fail; use a newer seed, or mask >{cp}-{theirs[0]}"
+            )
+    return None
 
 
 def may_compile(package: Package) -> bool:
