@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench import plain
+from bench.own_project import own_root
 from bench.place import (
     BenchError,
     Build,
@@ -83,13 +84,19 @@ class Cold:
         return statistics.median(self.cloche)
 
 
-def cold(place: Place, subject: Subject, rounds: int) -> Cold:
-    """Build from nothing, sources at hand: cloche and emerge, emerge and cloche, …"""
+def cold(place: Place, subject: Subject, rounds: int, *, own: bool = False) -> Cold:
+    """Build from nothing, sources at hand: cloche and emerge, emerge and cloche, …
+
+    ``own``: into a root of its own.
+    """
     seconds: dict[str, list[float]] = defaultdict(list)
-    project = place.project("cold", without_stage4(subject.machine))
+    name = "own" if own else "cold"
+    project = place.project(name, without_stage4(subject.machine))
+    if own:
+        own_root(project, subject.machine)
     for number in range(rounds):
         began = time.monotonic()
-        root = plain.make(place, f"plain-{number}", project, subject.machine)
+        root = plain.make(place, f"plain-{name}-{number}", project, subject.machine)
         root.emerge("--version")  # byte code, and the files in memory, for both
         if number % 2 == 0:
             _cold_cloche(place, subject, project, seconds)
@@ -121,7 +128,7 @@ def _cold_emerge(root: plain.Plain, seconds: dict[str, list[float]]) -> None:
     settle()
     say("  emerge")
     seconds["pretend"].append(root.emerge("--pretend", *root.targets).seconds)
-    ran = root.emerge("--jobs", str(JOBS), *root.targets)
+    ran = root.install(JOBS)
     seconds["emerge"].append(ran.seconds)
     seconds["emerge_processor"].append(ran.processor)
     root.check()
@@ -130,13 +137,17 @@ def _cold_emerge(root: plain.Plain, seconds: dict[str, list[float]]) -> None:
 def cold_rows(cold: Cold) -> tuple[Row, Row, Row]:
     """Both sides' whole commands, by the clock and in processor time, and their resolutions."""
     packages = len(cold.plain.graph.packages)
-    other = f"`emerge --jobs {JOBS} --buildpkg` of the same packages"
+    own = cold.plain.own
+    beside = f" --root={plain.OWN} --sysroot={plain.OWN}" if own else ""
+    other = f"`emerge --jobs {JOBS} --buildpkg{beside}` of the same packages"
     processor = (cold.emerge_processor, other)
-    what = f"cold build of {packages} packages, `--jobs {JOBS}`"
+    into = " into a root of its own" if own else ""
+    what = f"cold build of {packages} packages{into}, `--jobs {JOBS}`"
     pretend = (cold.pretend, "`emerge --pretend`, starting of Portage included")
+    aim = Aim(1.0) if own else Aim(0.85)
     return (
-        median_row(what, cold.cloche, "s", (cold.emerge, other), Aim(0.85)),
-        median_row(f"{what}: processor time", cold.cloche_processor, "s", processor, Aim(0.85)),
+        median_row(what, cold.cloche, "s", (cold.emerge, other), aim),
+        median_row(f"{what}: processor time", cold.cloche_processor, "s", processor, aim),
         median_row("resolution of the machine", cold.resolve, "s", pretend),
     )
 

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.own_project import TOOLCHAIN
 from bench.place import BenchError, Place, Ran, run
 from cloche.building.context import BuildContext
-from cloche.plan.depgraph import Depgraph
+from cloche.plan.depgraph import BROOT, Depgraph
 from cloche.portage.etc import write_tree
 from cloche.session.choices import Choices
 from cloche.session.session import open_session
 from cloche.tasks import distfiles
+from cloche.tasks.guestcall import GUEST
 
 # What the seed lacks the programs for. All else that Portage switches on by itself stays on:
 # network-, pid- and ipc-sandbox, merge-sync, userpriv and so on.
@@ -25,6 +27,19 @@ BINPKG_FORMAT="gpkg"
 BINPKG_COMPRESS="zstd"
 MAKEOPTS="-j2"
 """
+
+# Compilers that look into a root of its own, and a loader for what builds run: as cloche sets them.
+OWN = "/own"
+LOOK_INTO_IT = f"""
+import sys
+sys.path.insert(0, "/run/bench")
+from pathlib import Path
+from guest import sysroot
+for directory in ("lib64", "lib", "share"):
+    Path("{OWN}/usr", directory, "pkgconfig").mkdir(parents=True, exist_ok=True)
+sysroot.prepare(Path("{OWN}"))
+"""
+TOOLS = "/var/tmp/portage/.cloche-tools"
 
 # A mount namespace of its own, so that nothing stays mounted.
 ENTER = """
@@ -39,13 +54,17 @@ exec chroot "$root" "$@"
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A root with the seed's files, the machine's configuration, repository and distfiles."""
+    """A root with the seed's files, the machine's configuration, repository and distfiles.
+
+    A machine with a root of its own is made below `OWN` in it.
+    """
 
     root: Path
     repositories: str  # repos.conf as PORTAGE_REPOSITORIES
     targets: tuple[str, ...]
     graph: Depgraph
     known: frozenset[str]  # cpv of what the seed counts as installed
+    own: bool = False
 
     def run(self, *words: str, log: Path | None = None) -> Ran:
         """Run a command in there. Raises BenchError."""
@@ -57,6 +76,7 @@ class Plain:
             "NOCOLOR=true",
             "NINJAOPTS=-j2",
             f"PORTAGE_REPOSITORIES={self.repositories}",
+            *([f"__PORTAGE_TEST_PATH_OVERRIDE={TOOLS}"] if self.own else []),
         )
         enter = ("unshare", "--mount", "--propagation", "private", "/bin/sh", "-c", ENTER, "sh")
         return run((*enter, self.root, "/usr/bin/env", "-i", *environment, *words), log=log)
@@ -64,15 +84,36 @@ class Plain:
     def emerge(self, *words: str) -> Ran:
         """Run emerge."""
         quiet = ("--color=n", "--quiet-build=y", "--nospinner")
-        return self.run("/usr/bin/emerge", *quiet, *words)
+        beside = (f"--root={OWN}", f"--sysroot={OWN}") if self.own else ()
+        return self.run("/usr/bin/emerge", *quiet, *beside, *words)
+
+    def install(self, jobs: int) -> Ran:
+        """Emerge all targets; into a root of its own the toolchain first, which ebuilds imply."""
+        words = ("--jobs", str(jobs))
+        if not self.own:
+            return self.emerge(*words, *self.targets)
+        (self.root / OWN.strip("/")).mkdir(exist_ok=True)
+        shutil.copytree(GUEST, self.root / "run/bench/guest")
+        toolchain = self.emerge(*words, *TOOLCHAIN)
+        prepared = self.run("/usr/bin/python3", "-c", LOOK_INTO_IT)
+        rest = self.emerge(*words, "--noreplace", *self.targets)
+        all_of_it = (toolchain, prepared, rest)
+        return Ran(
+            rest.out,
+            sum(each.seconds for each in all_of_it),
+            sum(each.processor for each in all_of_it),
+        )
 
     def installed(self) -> set[str]:
-        """Every cpv of the root's VDB, but for what was there before."""
-        return _installed(self.root) - self.known
+        """Every cpv of the VDBs, but for what was there before; "@broot" is the seed's."""
+        if not self.own:
+            return _installed(self.root) - self.known
+        over_seed = _installed(self.root) - self.known
+        return {f"{cpv}{BROOT}" for cpv in over_seed} | _installed(self.root / OWN.strip("/"))
 
     def check(self) -> None:
         """Raise BenchError unless just the packages of the plan are there."""
-        wanted = {package.cpv for package in self.graph.packages}
+        wanted = {package.cpv + BROOT * package.broot for package in self.graph.packages}
         if wanted != self.installed():
             raise BenchError(f"the plain root differs in: {sorted(wanted ^ self.installed())}")
 
@@ -90,7 +131,8 @@ def make(place: Place, name: str, project: Path, machine: str) -> Plain:
                 shutil.copyfile(distfiles.path_of(context.store, file), sources / file.name)
         repositories = context.inputs.environment["PORTAGE_REPOSITORIES"]
         known = frozenset(_installed(root))
-        return Plain(root, repositories, targets, builder.plan.graph, known)
+        own = context.inputs.own_root
+        return Plain(root, repositories, targets, builder.plan.graph, known, own)
 
 
 def _installed(root: Path) -> set[str]:

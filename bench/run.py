@@ -17,6 +17,7 @@ from bench import (
     facts,
     layers,
     overhead,
+    own_root,
     parts,
     resolution,
     starts,
@@ -51,6 +52,11 @@ NOTES = (
     "Compiling: a project of our own, one gcc after the other, `-pipe -O2`; sandbox and chroot "
     "take turns, and the ratio is the median of the rounds' ratios.",
     "Roots of many layers: see docs/layers.md, which `python -m bench.layers` writes.",
+    "A root of its own: the same machine and, of the seed's files, packages of a C library, of the "
+    "compiler's libraries and of a shell. For emerge the compilers and pkg-config look into that "
+    "root by the same scripts as in cloche's sandboxes; it installs the toolchain first, in a "
+    "separate run. First commands: the layers of that machine and others of one file. The machine "
+    "that gets one package more has packages of one file, each of which needs another one.",
     "A package that compiles nothing: five of them without dependencies, one after the other; "
     "cloche's figures are those of its index and its events.",
     "A compile cache: one package with `-O2 -pipe`, each time with a new revision, first with the "
@@ -123,7 +129,9 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
     sizes = (10, 100) if quick else tuple(starts.AIMS)
     rows += starts.rows(place, seed, cold.plain.root, sizes, 5 if quick else 40)
     number = 160 if quick else starts.BESIDE
-    rows += starts.composed_rows(place, seed, number, cold.plain.root, 5 if quick else 40)
+    rows += starts.composed_rows(
+        place, starts.on_seed(seed), number, cold.plain.root, 5 if quick else 40
+    )
     say("starts in a row")
     rows += starts.row_rows(place, seed, starts.BESIDE, 100 if quick else 1000)
     say("compiling")
@@ -146,6 +154,11 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
     say("packing")
     others.append(builds.pack_row(place, subject, cold))
     others.append(builds.size_row(place, cold))
+    say("a root of its own")  # last, as its cold builds empty the store
+    own_rows, own = own_root.cold_rows(place, subject, options.rounds)
+    rows += own_rows
+    rows += own_root.composed_rows(place, seed, own, subject.machine, number, 5 if quick else 40)
+    rows += own_root.adding_rows(place, 20 if quick else 300, 1 if quick else 3)
     about = list(facts.about(place.directory, load))
     return Report(about, rows, others, NOTES)
 

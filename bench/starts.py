@@ -7,6 +7,7 @@ import shutil
 import statistics
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.place import Place, say
@@ -20,6 +21,7 @@ from cloche.sandbox.base import Command, Sandbox
 from cloche.sandbox.native import NativeEngine
 from cloche.store import Store
 from cloche.tasks.guestcall import ENVIRONMENT
+from cloche.tasks.task import ROOT as OWN_ROOT
 
 AIMS: Mapping[int, float] = {10: 10, 100: 12, 300: 10, 500: 10, 1000: 60}  # layers: milliseconds
 BESIDE = 300  # layers at which a start is held against bubblewrap's
@@ -55,28 +57,54 @@ def stored(place: Place, store: Store, number: int) -> list[Layer]:
     return layers
 
 
-def composed_rows(place: Place, seed: Path, number: int, ready: Path, runs: int) -> list[Row]:
-    """A root as builds compose it, the finding of its lowers included, and bubblewrap in turns."""
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A root as builds compose it: ``bottom``, and over it some layers, of which these are first.
+
+    ``beside``: these layers are a root of its own, beside the seed at the bottom.
+    """
+
+    what: str
+    bottom: tuple[Layer, ...] = ()
+    first: tuple[Layer, ...] = ()
+    beside: bool = False
+    command: Command = TRUE
+
+    def lowers(self, store: Store, layers: Sequence[Layer]) -> tuple[Path, ...]:
+        """As `tasks.worker` finds them."""
+        if not self.beside:
+            return unions.lowers(store, self.bottom, layers)
+        below = unions.lowers(store, (), layers, at=OWN_ROOT.lstrip("/"))
+        return (*below, *unions.lowers(store, self.bottom, ()))
+
+
+def on_seed(seed: Path) -> Composed:
+    """A seed, and layers over it."""
+    bottom = Layer("0" * 64, seed, "seed", "seed", 0, 0)
+    return Composed("a root of a seed and {number} layers as builds compose it", (bottom,))
+
+
+def composed_rows(place: Place, root: Composed, number: int, ready: Path, runs: int) -> list[Row]:
+    """A root of ``number`` layers, the finding of its lowers included, and bubblewrap in turns."""
     taken: dict[str, list[float]] = {"running": [], "ended": [], "bwrap": []}
-    base = (Layer("0" * 64, seed, "seed", "seed", 0, 0),)
     with Store.open(place.directory / "starts") as store, NativeEngine() as engine:
-        layers = stored(place, store, number)
+        layers = [*root.first, *stored(place, store, number - len(root.first))]
         for _ in range(WARM + runs):
             time.sleep(PAUSE)
             began = time.monotonic()
-            lowers = unions.lowers(store, base, layers)
+            lowers = root.lowers(store, layers)
             found = (time.monotonic() - began) * 1e3
-            running, ended = _native(engine, lowers, place.directory / "upper")
+            running, ended = _native(engine, lowers, place.directory / "upper", root.command)
             taken["running"].append(found + running)
             taken["ended"].append(found + ended)
             if _has_bwrap():
                 time.sleep(PAUSE)
-                taken["bwrap"].append(_spawned(_bwrap(ready)))
+                taken["bwrap"].append(_spawned(_bwrap(ready, root.command)))
     place.removed(place.directory / "starts")
     counted = {name: times[WARM:] for name, times in taken.items()}
-    what = f"a root of a seed and {number} layers as builds compose it: first command"
+    what = f"{root.what.format(number=number)}: first command"
     aims = [Aim(10, of="value")]
-    if bwrap := counted["bwrap"]:
+    if (bwrap := counted["bwrap"]) and root.bottom and not root.beside:
         aims.append(Aim(round(statistics.median(bwrap) + ABOVE, 2), of="value"))
     beside = (
         (bwrap, "bubblewrap on a ready directory, to the end of the command") if bwrap else None
@@ -159,12 +187,14 @@ def _held(engine: NativeEngine) -> tuple[float, int, int]:
     return memory / 1024, descriptors, mounts
 
 
-def _native(engine: NativeEngine, lowers: tuple[Path, ...], upper: Path) -> tuple[float, float]:
+def _native(
+    engine: NativeEngine, lowers: tuple[Path, ...], upper: Path, command: Command = TRUE
+) -> tuple[float, float]:
     """Milliseconds until the program was executed, and until its sandbox had ended."""
     upper.mkdir()
     sandbox = Sandbox(lowers, upper=upper)
     began = time.monotonic()
-    process = engine.start(sandbox, TRUE)
+    process = engine.start(sandbox, command)
     running = time.monotonic()
     process.wait()
     over = time.monotonic()
@@ -176,9 +206,9 @@ def _has_bwrap() -> bool:
     return shutil.which("bwrap") is not None
 
 
-def _bwrap(ready: Path) -> tuple[str, ...]:
+def _bwrap(ready: Path, command: Command = TRUE) -> tuple[str, ...]:
     own = ("--unshare-all", "--dev", "/dev", "--proc", "/proc")
-    return ("bwrap", "--bind", str(ready), "/", *own, "/bin/true")
+    return ("bwrap", "--bind", str(ready), "/", *own, *command.argv)
 
 
 def _spawned(words: tuple[str, ...]) -> float:
