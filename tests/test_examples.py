@@ -71,5 +71,5 @@ def test_machines_of_the_workbench_are_well_formed(name):
 def test_machines_of_native_are_well_formed(name):
     project = load_project(ROOT / "examples/native")
     machine = project.machine(name)
-    assert machine.root == "own"
+    assert machine.own_root
     assert project.ground(machine).type == "debian"
