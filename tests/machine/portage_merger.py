@@ -1,9 +1,10 @@
 """Merges images into roots by Portage's own code, one for each line of standard input.
 
 Run inside of a seed by the seed's Python; ``sys.argv`` has the directory of cloche's guest code,
-and that of the root. A line is a CPV; its image lies in ``run/image`` of the root, and its
-build-info in ``run/info``. The answer is a JSON object with ``refused``: a reason, or null. A child
-enters the root by chroot(2) and merges to ``/``, as emerge does there.
+that of the root, and "seed" or "own". A line is a CPV; its image lies in ``run/image`` of the root,
+and its build-info in ``run/info``. The answer is a JSON object with ``refused``: a reason, or null.
+A child enters the root by chroot(2) and merges to ``/``, as emerge does there; or it stays outside
+of a root of its own, as ``emerge --root`` does.
 
 The packages have no phases, so no shell is started for them. All else is Portage's merge as it is.
 """
@@ -17,7 +18,7 @@ import traceback
 from pathlib import Path
 from typing import Any
 
-GUEST, ROOT = sys.argv[1:]
+GUEST, ROOT, WHOSE = sys.argv[1:]
 sys.path.insert(0, GUEST)
 from guest import settings as guest_settings  # noqa: E402
 
@@ -46,13 +47,13 @@ class NoPhase:
 
 
 portage_vartree.EbuildPhase = portage_vartree.MiscFunctionsProcess = NoPhase
-SETTINGS = portage.config(config_root="/", target_root="/")
+SETTINGS = {root: portage.config(config_root="/", target_root=root) for root in ("/", ROOT)}
 
 
-def merge(cpv: str) -> str | None:
-    """Merge one package to ``/``; give why Portage did not, or None."""
+def merge(cpv: str, root: str = "/") -> str | None:
+    """Merge one package to a root; give why Portage did not, or None."""
     category, pf = cpv.split("/")
-    settings = portage.config(clone=SETTINGS)
+    settings = portage.config(clone=SETTINGS[root])
     tree = portage_vartree.vartree(settings=settings)
     database = fakedbapi(settings)
     metadata = {"EAPI": "8", "SLOT": "0", "repository": "r", "KEYWORDS": "amd64"}
@@ -62,10 +63,11 @@ def merge(cpv: str) -> str | None:
     package = portage_vartree.dblink(
         category, pf, settings=settings, treetype="bintree", vartree=tree, blockers=[]
     )
-    ebuild = f"/run/info/{pf}.ebuild"
+    run = Path(root, "run")
+    ebuild = f"{run}/info/{pf}.ebuild"
     try:
         status = package.merge(
-            "/run/image", "/run/info", myebuild=ebuild, mydbapi=database, prev_mtimes={}
+            f"{run}/image", f"{run}/info", myebuild=ebuild, mydbapi=database, prev_mtimes={}
         )
     except OSError as error:
         return f"error: {error}"
@@ -73,13 +75,15 @@ def merge(cpv: str) -> str | None:
 
 
 def in_child(cpv: str, root: str) -> str:
-    """Merge in a child that has entered the root; give its answer."""
+    """Merge in a child; give its answer."""
     reader, writer = os.pipe()
     if os.fork() == 0:
         try:
-            os.chroot(root)
-            os.chdir("/")
-            answer = json.dumps({"refused": merge(cpv)})
+            if WHOSE == "seed":
+                os.chroot(root)
+                os.chdir("/")
+                root = "/"
+            answer = json.dumps({"refused": merge(cpv, root)})
         except BaseException:
             answer = json.dumps({"broken": traceback.format_exc()})
         os.write(writer, answer.encode())
