@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cloche.building.context import BuildContext
+from cloche.building.metadata import shown_repositories
 from cloche.building.stages import once, stage_call, stage_failed
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
 from cloche.plan.keys import layer_parts
@@ -87,7 +88,10 @@ def _run(
             "world": list(world),
             "world_sets": list(world_sets),
         }
-        wanted = stage_call(context, "finish", request, workspace, log, layers=layers)
+        # With their caches: Portage reads the metadata of all ebuilds whose packages are in the
+        # world file, and would start a shell for each.
+        binds = shown_repositories(context)
+        wanted = stage_call(context, "finish", request, workspace, log, layers=layers, binds=binds)
         result, _ = call(context.engine, context.running, wanted)
         if result.get("status") != "ok":
             raise stage_failed(
