@@ -5,6 +5,7 @@ Invariant 6: a layer never changes once it is in the store.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import pwd
 import time
@@ -111,6 +112,17 @@ def belongings(user: User) -> set[str]:
     return found
 
 
+def indexed(directory: Path) -> int:
+    """The number of packages in an index, each of which has to be the file that it names."""
+    header, *entries = (directory / "Packages").read_text().strip().split("\n\n")
+    for entry in entries:
+        fields = dict(line.split(": ", 1) for line in entry.splitlines())
+        file = directory / fields["PATH"]
+        assert fields["MD5"] == hashlib.md5(file.read_bytes()).hexdigest()
+    assert f"PACKAGES: {len(entries)}" in header.splitlines()
+    return len(entries)
+
+
 def test_layers_do_not_change_whatever_is_done_in_a_root(
     made: tiny.Build, root_of: Root, fresh
 ) -> None:
@@ -156,6 +168,7 @@ def test_a_day_of_work(made: tiny.Build, root_of: Root, seeded: Store, ground: P
     packages = tiny.packages_in(root_of)
     rest = len(packages) - changed
     assert f"{changed} packages built, {rest} reused" in told.stdout
+    assert indexed(cwd / "out/tiny/binpkgs") == len(made.delivered) - 1  # all but the tarball
     # One looks at it.
     told = store.cloche("shell", "tiny", "--", "greet", cwd=cwd, check=True)
     assert told.stdout.startswith("new leaf of")

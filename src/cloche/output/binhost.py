@@ -5,7 +5,7 @@ from __future__ import annotations
 import filecmp
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from cloche.building.context import BuildContext
@@ -20,6 +20,9 @@ from cloche.tasks.guestcall import call
 from cloche.tasks.worker import make_directory
 
 INDEX = "Packages"
+# binarytree._populate_local reads a package again whose entry lacks a key of _aux_cache_keys; of
+# these, PackageIndex.write leaves out this one where it is empty, and reading gives no default.
+_WANTED = "USER_PATCHES"
 
 
 def check(directory: Path) -> None:
@@ -70,6 +73,43 @@ def _lay_out(
             shutil.copy2(source, target)
 
 
+def _earlier(context: BuildContext, packages: Sequence[tuple[Package, str]]) -> str | None:
+    """The machine's last index, from which Portage takes what it says of unchanged packages.
+
+    Otherwise Portage unpacks the metadata of each package, several times.
+    """
+    store = context.store
+    last = store.last_action("index", context.inputs.machine)
+    if last is None or last.parts.get("guest") != context.inputs.guest:
+        return None
+    if not store.has_blob(last.outputs["index"]):
+        return None
+    changed = {
+        _place_of(package)
+        for package, gpkg in packages
+        if last.parts.get(f"gpkg {package.id}") != gpkg
+    }
+    index = store.blob(last.outputs["index"]).path.read_text(encoding="utf-8")
+    return reusable(index, changed)
+
+
+def reusable(index: str, changed: Collection[str]) -> str:
+    """An index (``Packages``) without the entries of changed paths, as Portage reuses it.
+
+    Portage compares sizes and time stamps of files alone. It drops entries without a file itself.
+    """
+    header, *entries = index.rstrip("\n").split("\n\n")
+    gone = {f"PATH: {path}" for path in changed}
+    kept = [_complete(entry) for entry in entries if gone.isdisjoint(entry.splitlines())]
+    return "".join(f"{part}\n\n" for part in (header, *kept))
+
+
+def _complete(entry: str) -> str:
+    """An entry with the key that Portage misses in its own entries, if the package has none."""
+    there = any(line.startswith(f"{_WANTED}:") for line in entry.splitlines())
+    return entry if there else f"{entry}\n{_WANTED}: "
+
+
 def _index(context: BuildContext, packages: Sequence[tuple[Package, str]]) -> Outcome:
     """Let Portage write the index of exactly these packages."""
     machine = context.inputs.machine
@@ -77,6 +117,8 @@ def _index(context: BuildContext, packages: Sequence[tuple[Package, str]]) -> Ou
     with context.store.workspace("index") as workspace:
         output, shown = make_directory(workspace, "out"), make_directory(workspace, "packages")
         _lay_out(context, packages, shown)
+        if (earlier := _earlier(context, packages)) is not None:
+            (output / INDEX).write_text(earlier, encoding="utf-8")
         # The packages are the store's own files: only the index beside them can be written.
         categories = sorted({package.category for package, _ in packages})
         for name in categories:
