@@ -36,6 +36,8 @@ from cloche.guest import helpers
 helpers.PLACE = Path(sys.argv[1])
 for name in ("ASK", "REPLY", "LOCK"):
     setattr(helpers, name, helpers.PLACE / name.lower())
+serve, late = helpers._serve, float(sys.argv[2])
+helpers._serve = lambda *fifos: (time.sleep(late), serve(*fifos))
 with helpers.serving() as server:
     print(server, flush=True)
     sys.stdin.read()
@@ -52,9 +54,10 @@ def place(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def server(place: Path) -> Iterator[int]:
-    command = (sys.executable, "-c", SERVER, str(place / "helpers"))
+@pytest.fixture(params=[0.0])
+def server(place: Path, request: pytest.FixtureRequest) -> Iterator[int]:
+    """A server that begins as many seconds late as the test says."""
+    command = (sys.executable, "-c", SERVER, str(place / "helpers"), str(request.param))
     pipe = subprocess.PIPE
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdout is not None
@@ -68,8 +71,9 @@ def ran(place: Path, python: str, *words: str, **more: object) -> tuple[int, str
     """Run the helper below a shell: status, output, and what it said on standard error."""
     command = ("sh", "-c", RUN, "sh", python, f"{place}/doins.py", *words)
     done = subprocess.run(
-        command, cwd="/usr", text=True, capture_output=True, check=False, input="given\n"
-    )
+        command, cwd="/usr", text=True, capture_output=True, check=False, input="given\n",
+        timeout=60,
+    )  # fmt: skip
     return done.returncode, done.stdout, done.stderr
 
 
@@ -81,6 +85,12 @@ def test_a_copy_sees_what_a_process_of_its_own_would_see(place: Path, status: st
         own = ran(place, "/usr/bin/python3", status, "out", "a word", "")
         assert copied[:2] == own[:2]
         assert copied[2].strip() == "copy"
+
+
+@pytest.mark.parametrize("server", [0.5], indirect=True)
+@pytest.mark.usefixtures("server")
+def test_a_question_that_comes_before_the_server_runs_is_answered(place: Path) -> None:
+    assert ran(place, f"{place}/python", "0")[2].endswith("copy\n")
 
 
 @pytest.mark.usefixtures("server")

@@ -46,16 +46,21 @@ def serving() -> Iterator[int]:
     PLACE.mkdir(0o700, parents=True)
     for fifo in (ASK, REPLY):
         os.mkfifo(fifo, 0o600)
+    # Open for reading and writing, so that opening does not block and reading does not end; and
+    # before the server runs, because a FIFO forgets what was written once nobody has it open.
+    ask, reply = os.open(ASK, os.O_RDWR), os.open(REPLY, os.O_RDWR | os.O_NONBLOCK)
     sys.stdout.flush()
     sys.stderr.flush()
     server = os.fork()
     if not server:
         try:
-            _serve()
+            _serve(ask, reply)
         except BaseException:
             traceback.print_exc()
         finally:
             os._exit(1)
+    os.close(ask)
+    os.close(reply)
     watch = threading.Thread(target=_released, args=(server,), daemon=True)
     watch.start()
     try:
@@ -74,9 +79,7 @@ def _released(server: int) -> None:
     os.write(os.open(REPLY, os.O_RDWR), b"%d\n" % NOT_RUN)
 
 
-def _serve() -> NoReturn:
-    # Open for reading and writing, so that opening does not block and reading does not end.
-    ask, reply = os.open(ASK, os.O_RDWR), os.open(REPLY, os.O_RDWR | os.O_NONBLOCK)
+def _serve(ask: int, reply: int) -> NoReturn:
     known: dict[str, CodeType] = {}
     while True:
         asked, status = os.read(ask, 64), NOT_RUN

@@ -20,6 +20,8 @@ src_prepare() {
 	sed -i -e '/^man_MANS/d' Makefile.am || die
 	# Newer Autotools have warnings that this tarball does not know.
 	sed -i -e '/^AM_INIT_AUTOMAKE/s/ -Werror -Wall//' configure.ac || die
+	# One name is there twice, which newer Autoconf refuses.
+	sed -i -e '/^AC_CONFIG_FILES/s/ Makefile \\$/ \\/' configure.ac || die
 	default
 	# What gettext would bring lies in m4/ already.
 	AUTOPOINT=true autoreconf -fi || die

@@ -13,6 +13,12 @@ LICENSE="GPL-3+"
 SLOT="0"
 KEYWORDS="amd64"
 
+src_prepare() {
+	plain-autotools_src_prepare
+	# Debian has taken the manual out of the tarball.
+	sed -i -e '/SUBDIRS = /s/ doc / /' Makefile.in || die
+}
+
 PLAIN_AUTOTOOLS_CONF=(
 	--without-readline
 	--without-mpfr

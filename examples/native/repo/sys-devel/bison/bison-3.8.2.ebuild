@@ -16,4 +16,13 @@ KEYWORDS="amd64"
 
 DEPEND="sys-devel/m4"
 RDEPEND="${DEPEND}"
-BDEPEND="dev-lang/perl sys-devel/m4"
+BDEPEND="
+	dev-lang/perl
+	sys-devel/m4
+"
+
+src_prepare() {
+	plain-autotools_src_prepare
+	# Debian has taken the manual out of the tarball, from which examples would be extracted.
+	sed -i -e '/extracted.stamp:/,/^$/s/^\t.*/\t@:/; s/^\(.*extracted.stamp:\).*/\1/' Makefile.in || die
+}
