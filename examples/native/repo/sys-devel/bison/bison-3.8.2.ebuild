@@ -23,6 +23,12 @@ BDEPEND="
 
 src_prepare() {
 	plain-autotools_src_prepare
-	# Debian has taken the manual out of the tarball, from which examples would be extracted.
-	sed -i -e '/extracted.stamp:/,/^$/s/^\t.*/\t@:/; s/^\(.*extracted.stamp:\).*/\1/' Makefile.in || die
+	# Debian has taken the manual out of the tarball, from which some examples are extracted.
+	touch doc/bison.texi || die
+	sed -i -e 's/^\t\$(AM_V_at)\$(extract) \$(extracted)$/\ttouch $(extracted)/' Makefile.in || die
+}
+
+src_install() {
+	plain-autotools_src_install
+	rm -rf "${ED}/usr/share/doc/${PF}/examples" || die
 }
