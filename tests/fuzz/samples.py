@@ -94,9 +94,10 @@ def made_elf(order: str) -> bytes:
         )
     )  # fmt: skip
     ident = b"\x7fELF\x01" + (b"\x01" if order == "<" else b"\x02") + b"\x01" + bytes(9)
-    start = struct.pack(f"{order}HHIIIIIHHHHHH", 3, 20, 1, 0, 52, 0, 0, 52, 32, 3, 0, 0, 0)
-    whole = bytearray(0x200)
+    start = struct.pack(f"{order}HHIIIIIHHHHHH", 3, 20, 1, 0, 52, 0x200, 0, 52, 32, 3, 40, 2, 1)
+    sections = struct.pack(f"{order}20I", *(0,) * 10, 1, 3, 0, 0, 0x100, len(strings), *(0,) * 4)
+    whole = bytearray(0x200 + len(sections))
     for at, part in ((0, ident + start), (52, headers), (0x100, strings), (0x140, b"/lib/ld\0"),
-                     (0x180, dynamic)):  # fmt: skip
+                     (0x180, dynamic), (0x200, sections)):  # fmt: skip
         whole[at : at + len(part)] = part
     return bytes(whole)

@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.fuzz.samples import LOCK, MACHINE, PROJECT, made_elf, made_gpkg, made_tar
 
 from cloche.archives.tarformat import TarReader
-from cloche.audit.elf import read_elf
+from cloche.audit.elf import read_elf, read_sections
 from cloche.audit.needs import interpreters
 from cloche.binhosts.gpkg import check_package, unsigned
 from cloche.binhosts.index import read_index, without_uri
@@ -281,7 +281,8 @@ def _vdb(data: bytes) -> object:
 
 
 def _program(data: bytes) -> object:
-    return read_elf(io.BytesIO(data)), list(interpreters(text(data)))
+    file = io.BytesIO(data)
+    return read_elf(file), read_sections(file), list(interpreters(text(data)))
 
 
 VDB = Target(

@@ -229,6 +229,29 @@ def test_an_audit_finds_nothing_missing_and_every_file_owned(built: Built) -> No
     assert "hook     /etc/greeted (app-misc/greet-1)" in told.stdout
 
 
+def test_what_names_the_system_of_the_seed_is_listed_with_its_place(built: Built) -> None:
+    """The project's C library is Debian's own files."""
+    told = built.store.cloche("audit", "own", "--names", "Debian", "--json", cwd=built.place)
+    assert told.returncode == 1
+    found = json.loads(told.stdout)
+    assert not found["passed"]
+    assert (found["unmet"], found["unowned"]) == ([], [])
+    named = {each["path"]: each for each in found["names"]["found"]}
+    program = {"package": "sys-libs/glibc-2.36", "places": [".rodata"], "more": 0}
+    assert named["/usr/bin/getconf"] == {"path": "/usr/bin/getconf", **program}
+    assert named["/usr/share/debianutils"]["places"] == ["path"]
+    every = [word for path in named for word in ("--except", path)]
+    told = built.store.cloche(
+        "audit", "own", "--names", "debian", *every, "--except", "/opt/*", cwd=built.place,
+        check=True,
+    )  # fmt: skip
+    assert "note     --except /opt/*: no file with “debian” needs it" in told.stdout
+    assert f"“debian”: 0 files, {len(named)} excepted" in told.stdout
+    told = built.store.cloche("audit", "own", "--except", "/opt/*", cwd=built.place)
+    assert told.returncode == 2
+    assert "--except only has an effect with --names" in told.stderr
+
+
 def test_what_programs_need_and_the_root_lacks_is_named_with_who_brings_it(built: Built) -> None:
     ebuild = built.place / "repo/app-misc/greet/greet-1.ebuild"
     orphan = ebuild.parent / "greet-2.ebuild"

@@ -1,8 +1,8 @@
 """Reads what an ELF file needs to start: interpreter, libraries, where it looks for them.
 
-Program headers and the dynamic segment are read as the kernel and ld.so do (elf(5)); sections,
-which they ignore, are not. Portage's NEEDED.ELF.2 has no interpreters and no files of hooks, and
-every file has to be opened for its ``#!`` line anyway.
+Program headers and the dynamic segment are read as the kernel and ld.so do (elf(5)). They ignore
+sections, which only say what a place in the file belongs to. Portage's NEEDED.ELF.2 has no
+interpreters and no files of hooks, and every file has to be opened for its ``#!`` line anyway.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import BinaryIO
 MAGIC = b"\x7fELF"
 _EXECUTABLE, _SHARED = 2, 3  # ET_EXEC, ET_DYN
 _LOAD, _DYNAMIC, _INTERP = 1, 2, 3  # PT_*
+_NOBITS = 8  # SHT_*: a section without content in the file
 _NULL, _NEEDED, _STRTAB, _SONAME, _RPATH, _RUNPATH = 0, 1, 5, 14, 15, 29  # DT_*
 
 # Far beyond what a linker writes: a file must not decide how much is read of it.
@@ -23,6 +24,9 @@ _HEADERS = 512
 _ENTRIES = 16384
 _STRINGS = 4096
 _LONGEST = 4096  # bytes, PATH_MAX
+_SECTIONS = 65536
+_NAMES = 1 << 22  # bytes of the names of all sections
+_NAME = 128  # bytes of one
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,28 @@ class Elf:
     soname: str = ""
     needed: tuple[str, ...] = ()
     runpath: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """A section with content: from ``offset`` on, ``size`` bytes of the file."""
+
+    offset: int
+    size: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Header:
+    """``order`` is struct's word for the order of bytes; tables are offset, entry size, count."""
+
+    bits: int
+    order: str
+    type: int
+    machine: int
+    segments: tuple[int, int, int]
+    sections: tuple[int, int, int]
+    names: int  # the number of the section with the names of all
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +87,51 @@ def read_elf(file: BinaryIO) -> Elf | None:
         return None
 
 
-def _read(file: BinaryIO) -> Elf | None:
+def read_sections(file: BinaryIO) -> tuple[Section, ...]:
+    """The sections of an ELF file of any type, in the order of their offsets.
+
+    None of a file that is not one, is damaged or was stripped of them. Raises OSError.
+    """
+    try:
+        header = _header(file)
+        return tuple(_sections(file, header)) if header is not None else ()
+    except _BadElfError:
+        return ()
+
+
+def _header(file: BinaryIO) -> _Header | None:
     ident = _at(file, 0, 16)
     if ident[:4] != MAGIC or ident[4] not in (1, 2) or ident[5] not in (1, 2):
         return None
     bits, order = 32 * ident[4], "<" if ident[5] == 1 else ">"
-    header = struct.Struct(order + ("HHIIIIIHHH" if bits == 32 else "HHIQQQIHHH"))
-    type_, machine, _, _, table, _, _, _, size, count = header.unpack(_at(file, 16, header.size))
-    if type_ not in (_EXECUTABLE, _SHARED):
+    form = struct.Struct(order + ("HHIIIIIHHHHHH" if bits == 32 else "HHIQQQIHHHHHH"))
+    type_, machine, _, _, segments, sections, _, _, *sizes = form.unpack(_at(file, 16, form.size))
+    return _Header(
+        bits, order, type_, machine, (segments, *sizes[:2]), (sections, *sizes[2:4]), sizes[4]
+    )
+
+
+def _sections(file: BinaryIO, header: _Header) -> Iterator[Section]:
+    form = struct.Struct(header.order + ("IIIIIIIIII" if header.bits == 32 else "IIQQQQIIQQ"))
+    table, entry, count = header.sections
+    if not count or count > _SECTIONS or entry != form.size:
+        return
+    whole = list(form.iter_unpack(_at(file, table, count * form.size)))
+    if header.names >= count:
+        return
+    names = _at(file, whole[header.names][4], min(whole[header.names][5], _NAMES))
+    for name, type_, _, _, offset, size, *_ in sorted(whole, key=lambda each: (each[4], each[5])):
+        if size and type_ != _NOBITS:
+            text = names[name : name + _NAME].partition(b"\0")[0]
+            yield Section(offset, size, os.fsdecode(text))
+
+
+def _read(file: BinaryIO) -> Elf | None:
+    header = _header(file)
+    if header is None or header.type not in (_EXECUTABLE, _SHARED):
         return None
-    segments = list(_segments(file, order, bits, table, size, count))
+    bits, order, machine = header.bits, header.order, header.machine
+    segments = list(_segments(file, order, bits, *header.segments))
     interpreter = ""
     for segment in segments:
         if segment.type == _INTERP:
