@@ -17,6 +17,7 @@ from cloche.building.context import BuildContext, Policy
 from cloche.building.package_tasks import Seen, build_task
 from cloche.errors import ClocheError, Exit
 from cloche.layers import Layer
+from cloche.seeds.parts.strict import SeedParts
 from cloche.store import Outcome, Store, names
 from cloche.tasks.build import CCACHE_SIZE, changed_cache
 from cloche.tasks.task import CompileCache
@@ -83,7 +84,32 @@ def test_what_compiles_is_part_of_the_name_and_what_does_not_is_not(context: Bui
     config = values.stored(context.store, "m", "config", **{"etc/portage/make.conf": "1"})
     ground = context.inputs.ground
     assert identity((*ground, config), ()) == identity(ground, ())
-    assert identity((*ground, library), ()) != identity(ground, ())
+    other = values.stored(context.store, "other", "seed", **{"usr/bin/x": "x"})
+    assert identity((*ground, other), ()) != identity(ground, ())
+
+
+def test_of_a_seed_that_is_a_machine_only_packages_that_compile_count(
+    context: BuildContext,
+) -> None:
+    store = context.store
+    compiler = values.stored(store, "c/gcc-1", **{"usr/bin/gcc": "1"})
+    library = values.stored(store, "c/lib-1", **{"usr/lib64/libx.so": "x"})
+    state = values.stored(store, "m", "state", **{"etc/profile.env": "x"})
+    machine = replace(context.inputs, made_of=(compiler, library, state))
+    of_it = replace(context, inputs=machine)
+    built(of_it, "one")
+    for made_of, kept in (
+        ((compiler,), True),
+        ((library, compiler, values.stored(store, "c/more-1", **{"etc/more": "x"})), True),
+        ((library, values.stored(store, "c/gcc-2", **{"usr/bin/gcc": "2"})), False),
+    ):
+        changed = replace(context, inputs=replace(machine, made_of=made_of))
+        assert (_tarball(changed, A) is not None) is kept
+    parts = SeedParts(values.stored(store, "ground", "strict", **{"usr/bin/ccache": "1"}), {}, {})
+    hidden = replace(machine, seed_parts=parts)
+    assert _tarball(replace(context, inputs=hidden), A) is None
+    shown = replace(machine, seed_parts=replace(parts, merged=(compiler.id,)))
+    assert _tarball(replace(context, inputs=shown), A) is not None
 
 
 def test_without_the_setting_or_the_program_there_is_none(context: BuildContext) -> None:

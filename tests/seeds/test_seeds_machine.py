@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from tests.machine import tiny
 from tests.support import Store as UsersStore
@@ -14,10 +15,12 @@ from tests.values import project as example_project
 from tests.values import seed_spec, stored
 
 from cloche.config.errors import ConfigError
-from cloche.config.lock import MachineSeed
+from cloche.config.lock import MachineSeed, TreeSeed
 from cloche.config.machine import place_of
+from cloche.config.project import load_project
 from cloche.seeds import machine
 from cloche.seeds.errors import SeedError
+from cloche.seeds.stored import stored_as
 from cloche.seeds.types import SeedContext, SeedRequest
 from cloche.store import Store, names
 
@@ -142,3 +145,82 @@ def test_a_machine_is_built_with_what_another_one_holds(
     assert "machine tiny was built again" in told.stderr
     store.cloche("seed", "bootstrap", "below", "--update", cwd=place, check=True)
     tiny.build(store, place, machine="second")
+
+
+USES = """EAPI=8
+DESCRIPTION="sees of the seed what it declares"
+HOMEPAGE="https://example.org/parts"
+S="${WORKDIR}"
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+BDEPEND="tiny/greet"
+src_compile() {
+    greet > said || die "what greet needs at run time is not there"
+    has_version -b tiny/leaf || die "what greet needs is not known to be there"
+    has_version -b tiny/census && die "a package shows that is not declared"
+    test -e /usr/share/census && die "its files show"
+}
+src_install() {
+    insinto /usr/share/uses
+    doins said
+}
+"""
+HIDDEN = USES.replace('BDEPEND="tiny/greet"', "").replace("uses", "hidden")
+
+
+@pytest.mark.real
+def test_strict_builds_see_its_own_layers_and_nothing_is_split(
+    root_seeded: UsersStore, fresh: Callable[[UsersStore], UsersStore]
+) -> None:
+    made = tiny.built_once(root_seeded)
+    store = fresh(made.store)
+    place = project(store, tiny.PROJECT)
+    with (place / "cloche.toml").open("a") as text:
+        text.write(f'''
+[seeds.below]
+type = "machine"
+machine = "tiny"
+project = "{made.project}"
+[seeds.split]
+type = "directory"
+path = "/nonexistent"
+''')
+    for name, ebuild in (("uses", USES), ("hidden", HIDDEN)):
+        (place / f"repo/tiny/{name}").mkdir()
+        (place / f"repo/tiny/{name}/{name}-1.ebuild").write_text(ebuild)
+        for seed in ("below", "split"):
+            (place / f"machines/{name}-{seed}.toml").write_text(
+                f'seed = "{seed}"\nprofile = "tiny:default"\npackages = ["tiny/{name}"]\n'
+            )
+    store.user.own(place)
+    store.cloche("seed", "bootstrap", "below", cwd=place, check=True)
+    strict = tiny.build(store, place, "--strict", machine="uses-below")
+    assert strict.packages("built") == {"tiny/uses-1"}
+    told = store.cloche("build", "--strict", "hidden-below", cwd=place)
+    assert told.returncode == 1
+    assert "command greet was not visible; it belongs to tiny/greet-1: add that" in told.stderr
+
+    with Store.open(store.path) as opened:
+        trees = {tree.id: tree for tree in opened.trees()}
+        assert "seed-part" not in {tree.kind for tree in trees.values()}
+        (ground,) = (tree for tree in trees.values() if tree.kind == "strict")
+        (pin,) = opened.pins(stored_as(load_project(place).seeds["below"]))
+        seed, *layers = pin.trees
+        there = {
+            path.lstat().st_ino
+            for id in layers
+            for path in trees[id].path.rglob("*")
+            if not path.is_dir()
+        }
+        files = [path for path in ground.path.rglob("*") if path.is_file()]
+        assert len(files) > 5000
+        assert not [path for path in files if path.lstat().st_ino not in there]
+        # The same tree as another type of seed, which has to be split.
+        lock = msgspec.to_builtins(TreeSeed("directory", layer=seed))
+        name = stored_as(load_project(place).seeds["split"]) + seed[:12]
+        opened.pin(name, (seed,), (), {**pin.data, "lock": lock})
+    split = tiny.build(store, place, "--strict", machine="uses-split")
+    assert split.layers == strict.layers
+    with Store.open(store.path) as opened:
+        assert "seed-part" in {tree.kind for tree in opened.trees()}

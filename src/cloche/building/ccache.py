@@ -34,10 +34,10 @@ def cache_of(
     """
     if not context.policy.ccache:
         return None
-    ground = context.inputs.ground
-    if not any(has_ccache(layer.path) for layer in (*ground, *layers)):
+    inputs = context.inputs
+    if not any(has_ccache(layer.path) for layer in (*inputs.ground, *layers)):
         return None
-    compilers = identity(ground, layers)
+    compilers = identity(inputs.compilers_in, layers)
     pin = context.store.pin_of(_name(context, package, compilers))
     there = pin is not None and context.store.has_blob(pin.blobs[0])
     return CompileCache(compilers, pin.blobs[0] if pin and there else None)

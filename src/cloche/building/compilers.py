@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -29,10 +29,14 @@ _LIBRARIES = tuple(
 )
 
 
-def identity(ground: Iterable[Layer], layers: Iterable[Layer]) -> str:
-    """A digest of what compiles: the seed's layers, and those layers that bring parts of it."""
-    seed = [layer.id for layer in ground if layer.kind != "config"]
-    found = [layer.id for layer in layers if compiles(layer.path)]
+def identity(ground: Sequence[Layer], layers: Iterable[Layer]) -> str:
+    """A digest of what compiles: the seed's layers, and those layers that bring parts of it.
+
+    Of a seed that is a machine, as of ``layers``, those packages count that bring parts of it.
+    """
+    seed = [layer.id for layer in ground if layer.kind not in ("config", "package", "state")]
+    packages = [layer for layer in ground if layer.kind == "package"]
+    found = [layer.id for layer in (*packages, *layers) if compiles(layer.path)]
     return hashlib.sha256("\n".join([*seed, *found]).encode()).hexdigest()[:32]
 
 

@@ -48,6 +48,7 @@ class Inputs:
     machine, the preferred one first; if the lock is enforced, ``locked_binpkgs`` are the digests
     (SHA-256) of their packages, by host and path. For a ``strict`` machine ``seed_parts`` are set
     after resolving: its packages are built and merged over their ground instead of the seed.
+    ``made_of`` are the layers of the machine that the seed is, the bottom first.
     ``own`` are the user's own files and repositories, by their paths inside. A machine with a root
     of its own (``own_root``) has nothing of the seed in its result, its ``/etc/portage`` only
     with ``etc_portage``, and build dependencies only ``with_build_deps``.
@@ -68,6 +69,7 @@ class Inputs:
     binhosts: Mapping[str, Binhost] = field(default_factory=dict)
     locked_binpkgs: Mapping[str, str] | None = None
     seed_parts: SeedParts | None = None
+    made_of: tuple[Layer, ...] = ()
 
     @property
     def ground(self) -> tuple[Layer, ...]:
@@ -75,6 +77,16 @@ class Inputs:
         if self.seed_parts is None:
             return self.base
         return (self.seed_parts.ground, *(each for each in self.base if each.kind == "config"))
+
+    @property
+    def compilers_in(self) -> tuple[Layer, ...]:
+        """The layers that the compilers of the ground are in: its packages', if they are known."""
+        if not self.made_of:
+            return self.ground
+        if self.seed_parts is None:
+            return self.made_of
+        merged = frozenset(self.seed_parts.merged)
+        return tuple(each for each in self.made_of if each.id in merged)
 
     @property
     def bottom(self) -> tuple[Layer, ...]:

@@ -23,7 +23,7 @@ from cloche.portage.etc import REPOS, Content, portage_tree, write_tree
 from cloche.portage.repository import Repository, RepositoryError, load_repositories
 from cloche.portage.view import Digests
 from cloche.seeds.parts.derived import provided_layer
-from cloche.seeds.stored import check_unchanged, find_seed, lock_found
+from cloche.seeds.stored import check_unchanged, find_seed, lock_found, made_of
 from cloche.store import Store
 from cloche.tasks.guestcall import GUEST
 from cloche.trees import stored
@@ -64,6 +64,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         etc_portage=machine.etc_portage,
         with_build_deps=machine.with_build_deps,
         binhosts=binhosts,
+        made_of=made_of(store, seed),
     )
 
 

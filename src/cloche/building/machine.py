@@ -63,6 +63,7 @@ def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder
             graph.installed,
             lambda text: context.bus(Note(text=text)),
             whole=context.inputs.own_root,
+            made_of=context.inputs.made_of,
         )
         context = replace(context, inputs=replace(context.inputs, seed_parts=parts))
     plan = make_plan(graph, own_root=context.inputs.own_root)

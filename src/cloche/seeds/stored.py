@@ -12,7 +12,7 @@ import msgspec
 from cloche.config import lock as locks
 from cloche.config.drift import seed_drift
 from cloche.config.project import Project, SeedSpec
-from cloche.layers import commit
+from cloche.layers import Layer, commit, stored_layer
 from cloche.seeds import (
     directory,
     machine,
@@ -25,6 +25,7 @@ from cloche.seeds.debian import seed as debian_seed
 from cloche.seeds.debian.apt import find_mirror, portage_mirrors
 from cloche.seeds.debian.portage_sdist import without_password
 from cloche.seeds.errors import SeedError, not_as_locked
+from cloche.seeds.parts import machine as machine_parts
 from cloche.seeds.types import MadeSeed, SeedContext, SeedRequest
 from cloche.seeds.validation import portage_of
 from cloche.store import Store, names
@@ -96,6 +97,19 @@ def check_unchanged(store: Store, project: Project, spec: SeedSpec, found: Store
         machine.check_unchanged(store, spec, project.root, made_of)
 
 
+def made_of(store: Store, found: StoredSeed) -> tuple[Layer, ...]:
+    """The layers that a seed was linked from, the bottom first; empty if they are not its parts.
+
+    They are if it is a machine whose own seed has no packages of Portage's. Raises OSError.
+    """
+    pin = store.pin_of(found.pin)
+    locked = locks.seed_of(pin.data["lock"]) if pin else None
+    if not isinstance(locked, locks.MachineSeed) or not all(map(store.has_tree, locked.layers)):
+        return ()
+    layers = tuple(stored_layer(store, id) for id in locked.layers)
+    return layers if machine_parts.packages(layers) else ()
+
+
 def lock_found(store: Store, project: Project, spec: SeedSpec, found: StoredSeed) -> None:
     """Write what a seed is made of to the lock of a project that has not got it yet."""
     old, pin = locks.read(project.lock), store.pin_of(found.pin)
@@ -154,7 +168,9 @@ def bootstrap(
     locks.change(project.lock, lambda lock: locks.with_seed(lock, spec.name, locked))
     about = _described(spec.name, made, locked, store.tree(layer.id).created)
     data = {"about": asdict(about), "lock": msgspec.to_builtins(locked)}
-    pin = store.pin(stored_as(spec) + layer.id[:12], (layer.id,), (), data)
+    # A machine's layers are the seed's parts, as long as they are kept.
+    parts = locked.layers if isinstance(locked, locks.MachineSeed) else ()
+    pin = store.pin(stored_as(spec) + layer.id[:12], (layer.id, *parts), (), data)
     return StoredSeed(about, pin.name)
 
 

@@ -16,6 +16,7 @@ from cloche.seeds.debian.provided import Provided
 from cloche.seeds.errors import SeedError
 from cloche.seeds.parts import (
     contents,
+    machine,
     ownership,
     splitting,
     strict,
@@ -90,13 +91,17 @@ def strict_parts(
     report: Callable[[str], None] = lambda _: None,
     *,
     whole: bool = False,
+    made_of: Sequence[Layer] = (),
 ) -> SeedParts:
     """The seed as strict builds see it.
 
     ``installed_needs`` are the packages of its VDB with what they need at run time, as Portage has
-    them; ``report`` as with `parts_of`, ``whole`` as with `provided_layer`. Raises SeedError for a
-    seed with neither a VDB nor dpkg's lists, and OSError.
+    them; ``report`` as with `parts_of`, ``whole`` as with `provided_layer`. ``made_of`` are the
+    layers of a machine that the seed was linked from. Raises SeedError for a seed with neither a
+    VDB nor dpkg's lists, and OSError.
     """
+    if made_of:
+        return _of_machine(store, seed, made_of, installed_needs)
     parts = parts_of(store, seed, report)
     if len(parts) == 1:
         raise SeedError(
@@ -114,6 +119,39 @@ def strict_parts(
         toolchain = strict.debian_toolchain(packages, stand_ins, _sorted(needs))
     return strict.in_parts(
         parts, toolchain, _sorted(needs), lambda ground: _ground(store, seed, ground)
+    )
+
+
+def _of_machine(
+    store: Store, seed: Layer, layers: Sequence[Layer], needs: strict.Needs
+) -> SeedParts:
+    """A machine's layers as the parts of the seed that was linked from them."""
+    parts = machine.packages(layers)
+    kept = strict.closure(strict.gentoo_toolchain(parts), needs)
+    hidden = [name for name in parts if name not in kept]
+
+    def make() -> Outcome:
+        with store.workspace("strict") as room:
+            tree = machine.link_ground(layers, hidden, room)
+            ground = commit(store, tree, kind="strict", label=seed.label)
+        names = {name: machine.names_of(layer) for name, layer in parts.items()}
+        covers = machine.covers(names, parts.keys() - set(hidden))
+        return Outcome({"layer": ground.id}, data={"covers": covers})
+
+    made_of = {
+        "layers": " ".join(layer.id for layer in layers),
+        "hidden": " ".join(hidden),
+        "code": _code(machine),
+    }
+    done = remember(store, make_key("strict", made_of), seed.label, make).action
+    covers = {name: tuple(above) for name, above in done.data["covers"].items()}
+    above = {name: (*needs.get(name, ()), *more) for name, more in covers.items()}
+    shown = strict.closure(hidden, covers)
+    return SeedParts(
+        stored_layer(store, done.outputs["layer"]),
+        {name: layer for name, layer in parts.items() if name in shown},
+        {**needs, **above},
+        tuple(layer.id for layer in layers if layer.kind != "package" or layer.label in kept),
     )
 
 

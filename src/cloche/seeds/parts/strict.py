@@ -50,7 +50,8 @@ Needs = Mapping[str, tuple[str, ...]]
 class SeedParts:
     """A seed in parts: ``ground`` is what every build sees, ``layers`` are the parts besides it.
 
-    ``merged`` are the ids of the parts that the ground was made of.
+    The latter lie over each other in their order. ``merged`` are the ids of the parts that the
+    ground was made of.
     """
 
     ground: Layer
@@ -67,8 +68,9 @@ class SeedParts:
         """The layers of these parts and of what they need, in order; none of the ground."""
         wanted = closure(names, self.needs)
         return tuple(
-            replace(layer, label=f"seed:{name}")  # a package may have the same name
-            for name, layer in sorted(self.layers.items())
+            # A package may have the same name, and be another one's part of the seed.
+            replace(layer, kind="seed-part", label=f"seed:{name}")
+            for name, layer in self.layers.items()
             if name in wanted
         )
 
@@ -99,9 +101,13 @@ def in_parts(
     needs: Needs,
     merged: Callable[[Mapping[str, Layer]], Layer],
 ) -> SeedParts:
-    """Divide the parts into ground and others; ``merged`` makes one layer of several."""
+    """Divide the parts into ground and others; ``merged`` makes one layer of several.
+
+    Both are sorted by name.
+    """
     kept = closure([REST, *toolchain], needs)
-    ground = {name: layer for name, layer in sorted(parts.items()) if name in kept}
+    parts = dict(sorted(parts.items()))
+    ground = {name: layer for name, layer in parts.items() if name in kept}
     others = {name: layer for name, layer in parts.items() if name not in kept}
     return SeedParts(merged(ground), others, needs, tuple(p.id for p in ground.values()))
 
