@@ -25,3 +25,8 @@ src_configure() {
 	# Its configure refuses to be run by root, who builds in a sandbox.
 	FORCE_UNSAFE_CONFIGURE=1 plain-autotools_src_configure
 }
+
+src_install() {
+	plain-autotools_src_install
+	dosym tar /usr/bin/gtar # for Portage's unpack
+}

@@ -15,8 +15,8 @@ KEYWORDS="amd64"
 
 src_prepare() {
 	plain-autotools_src_prepare
-	# Debian has taken the manual out of the tarball.
-	sed -i -e '/SUBDIRS = /s/ doc / /' Makefile.in || die
+	# Debian has taken the manual out of the tarball; awklib's examples are made from it.
+	sed -i -e '/^SUBDIRS = /s/ extras doc awklib po test/ extras po/' Makefile.in || die
 }
 
 PLAIN_AUTOTOOLS_CONF=(
