@@ -14,11 +14,10 @@ import shutil
 from collections.abc import Iterator
 from typing import Any
 
-from . import phases
+from . import phases, vdb
 from . import settings as guest_settings
 from .normalise import clamp_times
 from .protocol import Channel, Failed, serve
-from .vdb import VDB, settle
 
 COUNTER = "var/cache/edb/counter"
 #: Caches that depend on when and where the root was made; programs make them again when needed.
@@ -42,9 +41,9 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 def number(root: Path, order: list[str]) -> None:
     """Give the packages of ``order`` their COUNTER, above those of all other packages."""
-    vdb, place = root / VDB, root / COUNTER
-    entries = {str(path.parent.relative_to(vdb)): path for path in vdb.glob("*/*/COUNTER")}
-    unknown = [cpv for cpv in order if not (vdb / cpv).is_dir()]
+    top, place = root / vdb.VDB, root / COUNTER
+    entries = {str(path.parent.relative_to(top)): path for path in top.glob("*/*/COUNTER")}
+    unknown = [cpv for cpv in order if not (top / cpv).is_dir()]
     if unknown:
         raise Failed(kind="other", text=f"not in the VDB: {' '.join(unknown)}")
     others = [path for cpv, path in entries.items() if cpv not in set(order)]
@@ -52,7 +51,7 @@ def number(root: Path, order: list[str]) -> None:
     counter = max((int(path.read_text() or "-1") for path in others), default=-1)
     for cpv in order:
         counter += 1
-        settle(root, cpv, counter)
+        vdb.number(root, cpv, counter)
     place.parent.mkdir(parents=True, exist_ok=True)
     try:
         shutil.chown(place.parent, "root", "portage")
@@ -97,13 +96,15 @@ def installed(root: Any) -> Iterator[Any]:
     from _emerge.Package import Package
 
     database = root.trees["vartree"].dbapi
+    # Those that have no file of their own would be sought in each saved environment.
+    keys = sorted(database._aux_cache_keys.intersection(Package.metadata_keys))
     for cpv in database.cpv_all():
-        values = database.aux_get(cpv, Package.metadata_keys)
+        values = database.aux_get(cpv, keys)
         yield Package(
             built=True,
             cpv=cpv,
             installed=True,
-            metadata=dict(zip(Package.metadata_keys, values, strict=False)),
+            metadata=dict(zip(keys, values, strict=True)),
             root_config=root,
             type_name="installed",
         )

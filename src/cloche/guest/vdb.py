@@ -51,14 +51,9 @@ def clamp_contents(lines: Iterable[str], epoch: int, root: Path) -> list[str]:
 def settle(root: Path, cpv: str, counter: int) -> None:
     """Give the entry of a package in ``root`` its COUNTER, sorted CONTENTS and a fixed time stamp.
 
-    The environment that a hook saved is normalised. The snapshot is made again for the directory's
-    fixed time stamp, so it stays valid in copies that keep this time stamp.
+    The environment that a hook saved is normalised.
     """
-    from portage.dbapi.vartree import _consolidate_to_metadata_file
-
     entry, epoch = root / VDB / cpv, guest_settings.epoch()
-    (entry / METADATA).unlink(missing_ok=True)
-    (entry / "COUNTER").write_text(str(counter), encoding="ascii")
     contents = entry / "CONTENTS"
     if contents.exists():
         lines = contents.read_text(encoding="utf-8").splitlines(keepends=True)
@@ -69,11 +64,28 @@ def settle(root: Path, cpv: str, counter: int) -> None:
         saved = environment.read_bytes()
         still = still_environment(bz2.decompress(saved))
         environment.write_bytes(bz2.compress(still, 9))
-    _consolidate_to_metadata_file(str(entry))
-    _stamp(entry / METADATA, epoch)
+    number(root, cpv, counter)
     for file in entry.iterdir():
         os.utime(file, (epoch, epoch), follow_symlinks=False)
     os.utime(entry, (epoch, epoch))
+
+
+def number(root: Path, cpv: str, counter: int) -> None:
+    """Give a settled entry its COUNTER; its directory keeps the fixed time stamp.
+
+    The snapshot is made again for this time stamp, so it stays valid in copies that keep it. No
+    other file is touched, as a root would then have a copy of it.
+    """
+    from portage.dbapi.vartree import _consolidate_to_metadata_file
+
+    entry, epoch = root / VDB / cpv, guest_settings.epoch()
+    (entry / METADATA).unlink(missing_ok=True)
+    (entry / "COUNTER").write_text(str(counter), encoding="ascii")
+    _consolidate_to_metadata_file(str(entry))
+    _stamp(entry / METADATA, epoch)
+    for file in (entry / METADATA, entry / "COUNTER", entry):
+        if file.exists():
+            os.utime(file, (epoch, epoch))
 
 
 def _stamp(snapshot: Path, epoch: int) -> None:

@@ -20,9 +20,6 @@ from cloche.tasks.guestcall import call
 from cloche.tasks.worker import make_directory
 
 INDEX = "Packages"
-# binarytree._populate_local reads a package again whose entry lacks a key of _aux_cache_keys; of
-# these, PackageIndex.write leaves out this one where it is empty, and reading gives no default.
-_WANTED = "USER_PATCHES"
 
 
 def check(directory: Path) -> None:
@@ -100,14 +97,8 @@ def reusable(index: str, changed: Collection[str]) -> str:
     """
     header, *entries = index.rstrip("\n").split("\n\n")
     gone = {f"PATH: {path}" for path in changed}
-    kept = [_complete(entry) for entry in entries if gone.isdisjoint(entry.splitlines())]
+    kept = [entry for entry in entries if gone.isdisjoint(entry.splitlines())]
     return "".join(f"{part}\n\n" for part in (header, *kept))
-
-
-def _complete(entry: str) -> str:
-    """An entry with the key that Portage misses in its own entries, if the package has none."""
-    there = any(line.startswith(f"{_WANTED}:") for line in entry.splitlines())
-    return entry if there else f"{entry}\n{_WANTED}: "
 
 
 def _index(context: BuildContext, packages: Sequence[tuple[Package, str]]) -> Outcome:
