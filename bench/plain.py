@@ -10,6 +10,7 @@ from pathlib import Path
 from bench.own_project import TOOLCHAIN
 from bench.place import BenchError, Place, Ran, run
 from cloche.building.context import BuildContext
+from cloche.guest.sysroot import TOOLS
 from cloche.plan.depgraph import BROOT, Depgraph
 from cloche.portage.etc import write_tree
 from cloche.session.choices import Choices
@@ -39,7 +40,6 @@ for directory in ("lib64", "lib", "share"):
     Path("{OWN}/usr", directory, "pkgconfig").mkdir(parents=True, exist_ok=True)
 sysroot.prepare(Path("{OWN}"))
 """
-TOOLS = "/var/tmp/portage/.cloche-tools"
 
 # A mount namespace of its own, so that nothing stays mounted.
 ENTER = """
@@ -106,9 +106,9 @@ class Plain:
 
     def installed(self) -> set[str]:
         """Every cpv of the VDBs, but for what was there before; "@broot" is the seed's."""
-        if not self.own:
-            return _installed(self.root) - self.known
         over_seed = _installed(self.root) - self.known
+        if not self.own:
+            return over_seed
         return {f"{cpv}{BROOT}" for cpv in over_seed} | _installed(self.root / OWN.strip("/"))
 
     def check(self) -> None:

@@ -24,6 +24,14 @@ def test_a_newer_one_is_warned_of() -> None:
     assert told.endswith("mask >sys-libs/glibc-2.36")
 
 
+def test_of_several_in_the_seed_the_newest_counts() -> None:
+    seed = [GLIBC.format("2.36"), GLIBC.format("2.41")]
+    assert newer([GLIBC.format("2.38")], seed) is None
+    told = newer([GLIBC.format("2.42")], seed)
+    assert told is not None
+    assert told.endswith("mask >sys-libs/glibc-2.41")
+
+
 def test_another_c_library_is_not_compared() -> None:
     assert newer(["sys-libs/musl-1.2"], [GLIBC.format("2.36")]) is None
     assert newer([GLIBC.format("2.38")], []) is None

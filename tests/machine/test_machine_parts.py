@@ -68,23 +68,6 @@ def test_a_machine_that_portage_merged_is_whole_again(root_seeded: Seeded, room:
         whole_again(root, parts, room, 1, 2)
 
 
-USES = """EAPI=8
-DESCRIPTION="sees of the seed what it declares"
-HOMEPAGE="https://example.org/parts"
-S="${WORKDIR}"
-LICENSE="public-domain"
-SLOT="0"
-KEYWORDS="amd64"
-BDEPEND="tiny/greet"
-src_compile() {
-    greet || die "what greet needs at run time is not there"
-    has_version -b tiny/leaf || die "what greet needs is not known to be there"
-    has_version -b tiny/census && die "a package shows that is not declared"
-    test -e /usr/share/census && die "its files show"
-}
-"""
-
-
 def test_a_strict_build_sees_the_packages_of_the_seeds_vdb_that_it_declares(
     root_seeded: Seeded, fresh
 ) -> None:
@@ -95,7 +78,7 @@ def test_a_strict_build_sees_the_packages_of_the_seeds_vdb_that_it_declares(
         text.write('[seeds.gentoo]\ntype = "directory"\npath = "/nonexistent"\n')
     place = where / "repo/tiny/uses/uses-1.ebuild"
     place.parent.mkdir()
-    place.write_text(USES)
+    place.write_text(tiny.USES)
     machine = 'seed = "gentoo"\nprofile = "tiny:default"\npackages = ["tiny/uses"]\n'
     (where / "machines/uses.toml").write_text(machine)
     with Store.open(stored.path) as store, store.workspace("test") as room:

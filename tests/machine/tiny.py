@@ -25,6 +25,27 @@ OWN_PACKAGES = {
     *("sys-apps/baselayout-1", "sys-libs/glibc-2.36", "sys-devel/gcc-12", "app-shells/dash-1"),
 }
 
+#: An ebuild for another machine, whose seed has the packages of this one.
+USES = """EAPI=8
+DESCRIPTION="sees of the seed what it declares"
+HOMEPAGE="https://example.org/parts"
+S="${WORKDIR}"
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+BDEPEND="tiny/greet"
+src_compile() {
+    greet > said || die "what greet needs at run time is not there"
+    has_version -b tiny/leaf || die "what greet needs is not known to be there"
+    has_version -b tiny/census && die "a package shows that is not declared"
+    test -e /usr/share/census && die "its files show"
+}
+src_install() {
+    insinto /usr/share/uses
+    doins said
+}
+"""
+
 
 @dataclass(frozen=True)
 class Build:

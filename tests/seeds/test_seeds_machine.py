@@ -147,26 +147,7 @@ def test_a_machine_is_built_with_what_another_one_holds(
     tiny.build(store, place, machine="second")
 
 
-USES = """EAPI=8
-DESCRIPTION="sees of the seed what it declares"
-HOMEPAGE="https://example.org/parts"
-S="${WORKDIR}"
-LICENSE="public-domain"
-SLOT="0"
-KEYWORDS="amd64"
-BDEPEND="tiny/greet"
-src_compile() {
-    greet > said || die "what greet needs at run time is not there"
-    has_version -b tiny/leaf || die "what greet needs is not known to be there"
-    has_version -b tiny/census && die "a package shows that is not declared"
-    test -e /usr/share/census && die "its files show"
-}
-src_install() {
-    insinto /usr/share/uses
-    doins said
-}
-"""
-HIDDEN = USES.replace('BDEPEND="tiny/greet"', "").replace("uses", "hidden")
+HIDDEN = tiny.USES.replace('BDEPEND="tiny/greet"', "").replace("uses", "hidden")
 
 
 @pytest.mark.real
@@ -186,7 +167,7 @@ project = "{made.project}"
 type = "directory"
 path = "/nonexistent"
 ''')
-    for name, ebuild in (("uses", USES), ("hidden", HIDDEN)):
+    for name, ebuild in (("uses", tiny.USES), ("hidden", HIDDEN)):
         (place / f"repo/tiny/{name}").mkdir()
         (place / f"repo/tiny/{name}/{name}-1.ebuild").write_text(ebuild)
         for seed in ("below", "split"):

@@ -64,12 +64,14 @@ def newer(own: Iterable[str], seed: Iterable[str]) -> str | None:
     """
     for cp in C_LIBRARIES:
         ours, theirs = (
-            [split_cpv(cpv).version for cpv in cpvs if cp_of(cpv) == cp] for cpvs in (own, seed)
-        )
-        if ours and theirs and version_key(ours[0]) > max(map(version_key, theirs)):
+            max((split_cpv(cpv).version for cpv in cpvs if cp_of(cpv) == cp), key=version_key,
+                default=None)
+            for cpvs in (own, seed)
+        )  # fmt: skip
+        if ours and theirs and version_key(ours) > version_key(theirs):
             return (
-                f"{cp}-{ours[0]} is newer than the seed's ({', '.join(theirs)}): builds that run "
-                f"what they have made may fail; use a newer seed, or mask >{cp}-{theirs[0]}"
+                f"{cp}-{ours} is newer than the seed's ({theirs}): builds that run what they have "
+                f"made may fail; use a newer seed, or mask >{cp}-{theirs}"
             )
     return None
 

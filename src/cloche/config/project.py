@@ -119,17 +119,14 @@ class Project:
     def machine(self, name: str) -> Machine:
         """Load ``machines/NAME.toml`` with all it refers to. Raises `ConfigError`."""
         found = self._load(name)
-        self._check_chain(found)
+        self.ground(found)
         return found
 
     def ground(self, machine: Machine) -> SeedSpec:
-        """The seed at the bottom of a chain of machines of this project. Raises `ConfigError`."""
-        while (below := self._built_first(machine)) is not None:
-            machine = self._load(below)
-        return self.seeds[machine.seed]
+        """The seed at the bottom of a chain of machines of this project.
 
-    def _check_chain(self, machine: Machine) -> None:
-        """See that the machines of which its seed is made do not lead back to one of them."""
+        Raises `ConfigError`, also where the chain leads back to one of them.
+        """
         chain = [machine.name]
         while (below := self._built_first(machine)) is not None:
             origin = self.seeds[machine.seed].origin
@@ -143,6 +140,7 @@ class Project:
                     "let one of them use another seed",
                 )
             machine = self._load(below)
+        return self.seeds[machine.seed]
 
     def _built_first(self, machine: Machine) -> str | None:
         """The machine of this project of which a machine's seed is made."""

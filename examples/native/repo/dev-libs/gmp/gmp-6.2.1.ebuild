@@ -15,11 +15,11 @@ SLOT="0/10.4"
 KEYWORDS="amd64"
 BDEPEND="sys-devel/m4"
 
+PLAIN_AUTOTOOLS_CONF=(
+	--disable-static
+)
+
 src_configure() {
 	# Gentoo's name of the ABI means something else to its configure.
 	ABI=64 plain-autotools_src_configure
 }
-
-PLAIN_AUTOTOOLS_CONF=(
-	--disable-static
-)

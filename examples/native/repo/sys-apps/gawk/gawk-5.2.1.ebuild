@@ -13,14 +13,14 @@ LICENSE="GPL-3+"
 SLOT="0"
 KEYWORDS="amd64"
 
-src_prepare() {
-	plain-autotools_src_prepare
-	# Debian has taken the manual out of the tarball; awklib's examples are made from it.
-	sed -i -e '/^SUBDIRS = /s/ extras doc awklib po test/ extras po/' Makefile.in || die
-}
-
 PLAIN_AUTOTOOLS_CONF=(
 	--without-readline
 	--without-mpfr
 	--disable-extensions
 )
+
+src_prepare() {
+	plain-autotools_src_prepare
+	# Debian has taken the manual out of the tarball; awklib's examples are made from it.
+	sed -i -e '/^SUBDIRS = /s/ extras doc awklib po test/ extras po/' Makefile.in || die
+}
