@@ -19,6 +19,13 @@ PLAIN_AUTOTOOLS_CONF=(
 	--disable-static
 )
 
+src_prepare() {
+	plain-autotools_src_prepare
+	# Debian has taken the manual out of the tarball.
+	sed -i -e '/^ac_config_files=/s: doc/Makefile::' configure || die
+	sed -i -e '/^SUBDIRS = /s/ doc$//' Makefile.in || die
+}
+
 src_configure() {
 	# Gentoo's name of the ABI means something else to its configure.
 	ABI=64 plain-autotools_src_configure

@@ -25,7 +25,8 @@ src_prepare() {
 	plain-autotools_src_prepare
 	# Debian has taken the manual out of the tarball, from which some examples are extracted.
 	touch doc/bison.texi || die
-	sed -i -e 's/^\t\$(AM_V_at)\$(extract) \$(extracted)$/\ttouch $(extracted)/' Makefile.in || die
+	sed -i -e 's/^INFO_DEPS = .*/INFO_DEPS =/; /^all-local: .*\.info\.bak$/d' \
+		-e 's/^\t\$(AM_V_at)\$(extract) \$(extracted)$/\ttouch $(extracted)/' Makefile.in || die
 }
 
 src_install() {
