@@ -21,7 +21,8 @@ HELPER = """\
 import os, sys
 mask = os.umask(0)
 where = os.getcwd(), os.environ["GIVEN"], mask, sys.argv[1:], sys.stdin.read()
-print(*where, __name__, __file__, file=sys.stdout if "out" in sys.argv else sys.stderr)
+said = sys.stdout if "out" in sys.argv else sys.stderr
+print(*where, __name__, __file__, file=said, flush=True)
 print("own" if os.getppid() == int(os.environ["SHELL_PID"]) else "copy", file=sys.stderr)
 sys.exit(int(sys.argv[1]))
 """
