@@ -6,11 +6,12 @@ import fcntl
 import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -153,16 +154,24 @@ class Store:
         """Run ``cloche --store THIS ARGUMENTS``; see `User.run`."""
         return self.user.run("--store", self.path, *arguments, **more)  # type: ignore[arg-type]
 
-    def copy(self, path: Path) -> Store:
-        """Another store with all that this one holds, by hard links: trees are never changed."""
-        subprocess.run(["cp", "-al", self.path, path], check=True)
-        # Databases and locks are written to: they must not be shared.
-        for name in ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "lock"):
-            if (self.path / name).exists():
-                (path / name).unlink()
-                shutil.copy2(self.path / name, path / name)
-                self.user.own(path / name)
-        shutil.rmtree(path / "locks", ignore_errors=True)
+    def copy(self, path: Path, *, linked: bool = True) -> Store:
+        """Another store with all that this one holds, by hard links: trees are never changed.
+
+        What is written to is not shared. A process that ends may have the database open
+        still, so it is SQLite that copies it.
+        """
+        own = {"index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "lock", "locks"}
+        shared = [entry for entry in self.path.iterdir() if entry.name not in own]
+        path.mkdir()
+        subprocess.run(["cp", "-al" if linked else "-a", *shared, path], check=True)
+        with (
+            closing(sqlite3.connect(self.path / "index.sqlite")) as index,
+            closing(sqlite3.connect(path / "index.sqlite")) as copy,
+        ):
+            index.backup(copy)
+        for file in (path, path / "index.sqlite"):
+            shutil.copymode(self.path / file.relative_to(path), file)
+            shutil.chown(file, self.user.name, self.user.name)
         return replace(self, path=path)
 
     def layers(self, project: Path, machine: str) -> dict[str, str]:

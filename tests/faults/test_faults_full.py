@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,8 +28,7 @@ def small(root_seeded: Store, ground: Path) -> Iterator[Store]:
         check=True,
     )
     try:
-        subprocess.run(["cp", "-a", f"{root_seeded.path}/.", place / place.name], check=True)
-        yield replace(root_seeded, path=place / place.name)
+        yield root_seeded.copy(place / place.name, linked=False)
     finally:
         subprocess.run(["umount", "-l", place], check=True)
 
