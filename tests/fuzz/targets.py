@@ -25,6 +25,10 @@ from cloche.audit.needs import interpreters
 from cloche.binhosts.gpkg import check_package, unsigned
 from cloche.binhosts.index import read_index, without_uri
 from cloche.building import diagnose
+from cloche.catalyst.conf import Conf, read_conf
+from cloche.catalyst.lint import lint_spec
+from cloche.catalyst.plan import plan_spec
+from cloche.catalyst.spec import parse_spec
 from cloche.config import lock, makeconf, table
 from cloche.config.atoms import atom_fault
 from cloche.config.fragments import SourceFile, merge
@@ -50,6 +54,7 @@ from cloche.watch.resolution import read_answer
 
 Parser = Callable[[bytes], object]
 SOMEWHERE = Path("somewhere")
+RELEASE = Path(__file__).parent.parent / "catalyst/release"
 
 
 @dataclass(frozen=True)
@@ -150,7 +155,7 @@ JSON = Target(
 )
 
 
-# What people write for Portage
+# What people write for Portage, and for catalyst
 
 
 def _makeconf(data: bytes) -> object:
@@ -183,10 +188,22 @@ def _repository(data: bytes) -> object:
     )
 
 
+def _spec(data: bytes) -> object:
+    spec = parse_spec(text(data), SOMEWHERE)
+    if "rename_regexp" in spec.settings:  # sed would be what is fuzzed
+        return None
+    return list(lint_spec(spec, {})), plan_spec(spec, Conf())
+
+
+def _catalyst_conf(data: bytes) -> object:
+    return within({"c": data}, lambda root: read_conf([root / "c"]))
+
+
+_SPEC = (RELEASE / "livecd-stage2.spec").read_bytes()
 _CONFIG = ("make.conf", "package.use", "package.mask", "package.env", "package.license")
 _MAKE_CONF = b'USE="a -b ${USE} *"\nCFLAGS="-O2 \\\n -pipe"\n# c\nexport X=\'y\'\n'
 PORTAGE = Target(
-    (_makeconf, _fragments, _set, _atom, _repository),
+    (_makeconf, _fragments, _set, _atom, _repository, _spec, _catalyst_conf),
     (
         (_MAKE_CONF,),
         (
@@ -197,6 +214,8 @@ PORTAGE = Target(
         (b"a/b\n@other # c\n=c/d-1*\n",),
         (b"=a/b-1.2_rc3-r1:0/2=::local[x?,!y(+)]", b"!!<a/b-1"),
         (b"masters = \nthin-manifests = true\n%%\nlocal\n%%\namd64 default stable\n",),
+        (_SPEC,),
+        ((RELEASE / "catalyst.conf").read_bytes(), b'storedir="/x"\noptions="a b"\n'),
     ),
 )
 

@@ -28,6 +28,7 @@ DEBUG = "CLOCHE_DEBUG"
 COMMANDS = {
     "audit": "audit:audit_command",
     "build": "build:build",
+    "catalyst": "catalyst:catalyst",
     "completion": "init:completion",
     "ebuild": "ebuild:ebuild",
     "engines": "engines:engines",

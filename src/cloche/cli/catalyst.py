@@ -1,0 +1,216 @@
+"""`cloche catalyst`: catalyst's spec files, checked and explained without building anything."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from cloche.catalyst.conf import PLACE, read_conf
+from cloche.catalyst.lint import Finding, lint
+from cloche.catalyst.plan import Plan, plan_spec
+from cloche.catalyst.spec import Spec, read_spec
+from cloche.catalyst.tokens import TOKENS, fill
+from cloche.cli.options import Options
+from cloche.cli.usage import Group
+from cloche.config.errors import ConfigError, Origin
+from cloche.display.text import count, one_line
+from cloche.errors import ClocheError, Exit
+
+PATH = click.Path(exists=True, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_RELENG = Path("tools/catalyst-auto")  # what the root of a releng checkout has
+
+
+def complete_token(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
+    """Tokens that catalyst-auto fills in."""
+    return [f"{name}=" for name in TOKENS if name.startswith(begun)]
+
+
+SET = click.option(
+    "--set",
+    "given",
+    metavar="TOKEN=VALUE",
+    multiple=True,
+    shell_complete=complete_token,
+    help="Fill in a token, such as TIMESTAMP. Repeatable.",
+)
+
+
+@click.group(
+    cls=Group,
+    epilog="""\b
+Examples:
+  cloche catalyst lint releases/specs
+  cloche catalyst plan stage3.spec
+""",
+)
+def catalyst() -> None:
+    """Check and explain catalyst's spec files (docs/catalyst.md)."""
+
+
+@catalyst.command(
+    "lint",
+    epilog="""\b
+Examples:
+  cloche catalyst lint stage1.spec stage3.spec
+  cloche catalyst lint releases/specs --errors
+  cloche catalyst lint releases/specs --json
+
+\b
+Exit status: 0 if there is no error (there may be warnings), otherwise 1.
+""",
+)
+@click.argument("specs", metavar="SPEC|DIR...", nargs=-1, required=True, type=PATH)
+@SET
+@click.option("--errors", "only_errors", is_flag=True, help="Leave out warnings.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def lint_command(
+    options: Options,
+    specs: tuple[Path, ...],
+    given: tuple[str, ...],
+    only_errors: bool,
+    as_json: bool,
+) -> None:
+    """Find what is wrong with spec files, without building anything.
+
+    Of a directory, all files below it whose names end with .spec are read. An error is what
+    catalyst fails at or silently drops; a warning is what it does, but hardly anybody means.
+
+    Several specs are also compared with each other: sources that none of them makes, outputs that
+    two of them write. The token @REPO_DIR@ is the releng checkout around the first file.
+    """
+    files = _specs_in(options, specs)
+    found = lint(files, _tokens(given, files))
+    if only_errors:
+        found = tuple(each for each in found if each.severity == "error")
+    errors = sum(each.severity == "error" for each in found)
+    if as_json:
+        click.echo(json.dumps({"specs": len(files), "findings": [*map(_data, found)]}, indent=2))
+    else:
+        for each in found:
+            click.echo(one_line(str(each)))
+        warnings = count(len(found) - errors, "warning")
+        click.echo(f"{count(len(files), 'spec')}: {count(errors, 'error')}, {warnings}")
+    sys.exit(Exit.FAILED if errors else Exit.DONE)
+
+
+def _data(found: Finding) -> dict[str, object]:
+    place = {"file": str(found.origin.file), "line": found.origin.line}
+    return {**place, **{k: v for k, v in asdict(found).items() if k != "origin"}}
+
+
+def _specs_in(options: Options, paths: Iterable[Path]) -> list[Path]:
+    """The files themselves, and those below directories, each once. Raises `ConfigError`."""
+    found = dict[Path, None]()
+    for path in paths:
+        place = options.directory / path
+        inside = sorted(place.rglob("*.spec")) if place.is_dir() else [place]
+        if not inside:
+            todo = "name a directory with spec files"
+            raise ConfigError(Origin(path), "no file below it ends with .spec", todo)
+        found |= dict.fromkeys(inside)
+    return [_short(file) for file in found]
+
+
+def _short(file: Path) -> Path:
+    """As a user would name it from the current directory."""
+    return file.relative_to(here) if file.is_relative_to(here := Path.cwd()) else file
+
+
+def _tokens(given: Sequence[str], files: Sequence[Path]) -> Mapping[str, str]:
+    """The values of ``--set``, and REPO_DIR where the first file is in a releng checkout."""
+    values = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        if not name or not equals:
+            raise ClocheError(f"--set: “{each}” is not TOKEN=VALUE", todo="write --set NAME=VALUE")
+        values[name] = value
+    above = files[0].absolute().parents if files else ()
+    releng = next((str(place) for place in above if (place / _RELENG).is_file()), None)
+    return {"REPO_DIR": releng, **values} if releng else values
+
+
+@catalyst.command(
+    "plan",
+    epilog="""\b
+Examples:
+  cloche catalyst plan stage3.spec
+  cloche catalyst plan stage3.spec -c catalyst.conf --set TIMESTAMP=20260426T191549Z
+  cloche catalyst plan stage3.spec -C compression_mode=zstd --json
+""",
+)
+@click.argument("file", metavar="SPEC", type=FILE)
+@click.option("-c", "--conf", "confs", multiple=True, type=FILE, help=f"Read it, not {PLACE}.")
+@click.option("-C", "overrides", metavar="KEY=VALUE", multiple=True, help="Replace a value.")
+@SET
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def plan_command(
+    options: Options,
+    file: Path,
+    confs: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    given: tuple[str, ...],
+    as_json: bool,
+) -> None:
+    """Show what catalyst would do with SPEC, and from where each value comes.
+
+    Lists the steps in catalyst's order, what is read, what is written, under catalyst's own names,
+    and each value with its place. Nothing is built and nothing has to exist. The spec that makes
+    the source is looked for among the specs of the same directory.
+    """
+    file = _short(options.directory / file)
+    tokens = _tokens(given, [file])
+    wanted = confs or ((PLACE,) if PLACE.is_file() else ())
+    conf = read_conf(options.directory / each for each in wanted)
+    spec = _filled(file, tokens).overridden(overrides)
+    plan = plan_spec(spec, conf, _siblings(file, tokens))
+    if as_json:
+        click.echo(json.dumps({"spec": str(file), **asdict(plan)}, indent=2))
+    else:
+        _show(plan)
+
+
+def _filled(file: Path, tokens: Mapping[str, str]) -> Spec:
+    return read_spec(file, lambda text: fill(text, tokens))
+
+
+def _siblings(file: Path, tokens: Mapping[str, str]) -> list[Spec]:
+    """The other specs of the directory that can be read."""
+    found = []
+    for each in sorted(file.parent.glob("*.spec")):
+        try:
+            found += [_filled(each, tokens)] if each.name != file.name else []
+        except ClocheError:  # `lint` says what is wrong with it
+            continue
+    return found
+
+
+def _show(plan: Plan) -> None:
+    lines = [f"{plan.target}:", *(_step(each.name, each.does, each.idle) for each in plan.steps)]
+    lines += ["reads:"]
+    for read in plan.inputs:
+        made = f", made by {read.made_by}" if read.made_by else ""
+        lines.append(f"  {read.kind:<20} {read.path}  ({read.source}{made})")
+    lines += ["writes:", *(f"  {each.kind:<20} {each.path}" for each in plan.outputs), "values:"]
+    for value in plan.values:
+        text = value.value if isinstance(value.value, str) else _words(value.value)
+        lines.append(f"  {value.key:<28} {text}  ({value.source})")
+    if plan.tokens:
+        lines.append(f"open tokens: {', '.join(plan.tokens)} (fill them in with --set)")
+    for line in lines:
+        click.echo(one_line(line))
+
+
+def _step(name: str, does: str, idle: bool) -> str:
+    return f"  {name:<20} {'nothing to do' if idle else does}"
+
+
+def _words(value: object) -> str:
+    return " ".join(value) if isinstance(value, tuple) else "none" if value is None else str(value)

@@ -1,0 +1,112 @@
+"""`cloche catalyst`: what it prints, its JSON and its statuses."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from cloche.cli import main as entry
+from cloche.cli.catalyst import complete_token
+
+SPEC = """\
+target: stage3
+subarch: amd64
+version_stamp: @TIMESTAMP@
+rel_type: default
+profile: default/linux/amd64
+snapshot_treeish: @TREEISH@
+source_subpath: default/stage3-amd64-latest
+portage_confdir: @REPO_DIR@/releases/portage
+"""
+
+
+@pytest.fixture
+def releng(tmp_path, monkeypatch):
+    """A checkout as that of releng, with one spec; its specs are the current directory."""
+    specs = tmp_path / "releases/specs"
+    for place in (specs, tmp_path / "releases/portage", tmp_path / "tools"):
+        place.mkdir(parents=True)
+    (tmp_path / "tools/catalyst-auto").touch()
+    (specs / "stage3.spec").write_text(SPEC)
+    monkeypatch.chdir(specs)
+    return tmp_path
+
+
+@pytest.fixture
+def cloche(monkeypatch, capsys):
+    """Run the command line: its status, its output, its errors."""
+
+    def run(*words):
+        monkeypatch.setattr("sys.argv", ["cloche", "catalyst", *words])
+        try:
+            entry.main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+def test_warnings_alone_are_status_0(releng, cloche):
+    status, out, _ = cloche("lint", ".")
+    assert status == 0
+    line, total = out.splitlines()
+    assert line.startswith("stage3.spec:7: warning: default/stage3-amd64-latest is a link")
+    assert total == "1 spec: 0 errors, 1 warning"
+    assert cloche("lint", "stage3.spec", "--errors")[1] == "1 spec: 0 errors, 0 warnings\n"
+
+
+def test_an_error_is_status_1_and_has_its_line(releng, cloche):
+    Path("b.spec").write_text(SPEC.replace("portage_confdir", "portage_confdri"))
+    status, out, _ = cloche("lint", ".", "--errors", "--json")
+    assert status == 1
+    data = json.loads(out)
+    assert data["specs"] == 2
+    (finding,) = data["findings"]
+    place = (finding["file"], finding["line"], finding["rule"])
+    assert place == ("b.spec", 8, "unknown")
+    assert finding["todo"] == "did you mean “portage_confdir”?"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("lint", "none.spec"), "does not exist"),
+        (("lint", "empty"), "no file below it ends with .spec"),
+        (("lint", "stage3.spec", "--set", "X"), "“X” is not TOKEN=VALUE"),
+        (("plan", "stage3.spec", "-C", "X"), "“X” is not KEY=VALUE"),
+        (("plan", "stage3.spec", "-C", "stage9=1"), "stage3 does not know “stage9”"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(releng, cloche, words, line):
+    Path("empty").mkdir()
+    status, out, err = cloche(*words)
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert line in err
+
+
+def test_a_plan_shows_steps_paths_and_sources(releng, cloche):
+    Path("x.conf").write_text('storedir = "/srv"\n')
+    stamp = "TIMESTAMP=20260426T191549Z"
+    status, out, _ = cloche("plan", "stage3.spec", "-c", "x.conf", "--set", stamp)
+    assert status == 0
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[0] == "stage3:"
+    assert "tarball /srv/builds/default/stage3-amd64-20260426T191549Z.tar.bz2" in lines
+    assert f"confdir {releng}/releases/portage (stage3.spec:8)" in lines
+    assert any(line.endswith("x.conf:1)") and line.startswith("storedir /srv") for line in lines)
+    assert lines[-1].startswith("open tokens: TREEISH")
+
+
+def test_a_plan_as_json(releng, cloche):
+    _, out, _ = cloche("plan", "stage3.spec", "-C", "compression_mode=zstd", "--json")
+    data = json.loads(out)
+    assert data["outputs"][0]["path"].endswith("builds/default/stage3-amd64-@TIMESTAMP@.tar.zstd")
+    assert data["steps"][0]["name"] == "unpack"
+    assert data["tokens"] == ["TIMESTAMP", "TREEISH"]
+
+
+def test_tokens_are_completed():
+    assert complete_token(None, None, "T") == ["TIMESTAMP=", "TREEISH="]
