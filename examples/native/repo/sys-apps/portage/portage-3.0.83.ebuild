@@ -19,6 +19,7 @@ RDEPEND="
 	app-arch/tar
 	app-arch/xz-utils
 	app-arch/zstd
+	app-misc/pax-utils
 	app-shells/bash
 	dev-lang/python:3.11
 	sys-apps/coreutils

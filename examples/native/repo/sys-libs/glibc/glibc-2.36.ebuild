@@ -69,4 +69,5 @@ src_install() {
 		protocols: files
 	EOF
 	newins - host.conf <<< "multi on"
+	newenvd - 00glibc <<< 'LDPATH="include ld.so.conf.d/*.conf"'
 }
