@@ -3,7 +3,7 @@
 
 EAPI=8
 
-inherit debian-orig
+inherit debian-orig python-bytecode
 
 DESCRIPTION="A build system, in Python"
 HOMEPAGE="https://mesonbuild.com/"
@@ -16,13 +16,14 @@ RDEPEND="
 	dev-build/ninja
 	dev-lang/python:3.11
 "
-BDEPEND="dev-lang/python"
+BDEPEND="dev-lang/python:3.11"
 
 src_install() {
 	# Pure Python, found beside the program.
 	local python=/usr/lib/python3.11/site-packages
 	insinto "${python}"
 	doins -r mesonbuild
+	python-bytecode_compile python3.11 "${python}/mesonbuild"
 	newbin - meson <<-'EOF'
 		#!/usr/bin/python3.11
 		from mesonbuild.mesonmain import main

@@ -16,16 +16,8 @@ KEYWORDS="amd64"
 BDEPEND="dev-lang/python"
 
 src_compile() {
-	local source sources=( $(echo src/*.cc) ) wanted=()
-	for source in "${sources[@]}"; do
-		case ${source} in
-			*_test.cc|*_perftest.cc|*-win32.cc|*-helper*win*|src/minidump*|src/msvc*|src/includes_normalize*|src/getopt*) ;;
-			src/browse.cc|src/test.cc|src/hash_collision_bench.cc|src/inline*) ;;
-			*) wanted+=( "${source}" ) ;;
-		esac
-	done
-	"${CXX:-${CHOST}-g++}" ${CXXFLAGS} ${LDFLAGS} -DNINJA_HAVE_BROWSE=0 -UNINJA_HAVE_BROWSE \
-		-o ninja "${wanted[@]}" || die
+	CXX="${CXX:-${CHOST}-g++}" CFLAGS="${CXXFLAGS}" \
+		python3 configure.py --bootstrap --verbose || die
 }
 
 src_install() {

@@ -4,7 +4,7 @@
 EAPI=8
 
 DEBIAN_ORIG_PN="python3.11"
-inherit debian-orig
+inherit debian-orig python-bytecode
 
 DESCRIPTION="The language that Portage is written in"
 HOMEPAGE="https://www.python.org/"
@@ -30,6 +30,8 @@ src_prepare() {
 	sed -i -E \
 		-e "/system_(lib|include)_dirs = \[/,/\]/s:'(/(usr/)?(lib64|lib|include)[^']*)':'${ESYSROOT}\1':g" \
 		setup.py || die
+	# It would compile its modules three times, with as many processes as there are processors.
+	sed -i -e 's:\$(PYTHON_FOR_BUILD) -Wi .*/compileall\.py:true:' Makefile.pre.in || die
 }
 
 src_configure() {
@@ -55,4 +57,5 @@ src_install() {
 	dosym python3.11 /usr/bin/python
 	rm -rf "${ED}"/usr/lib/python3.11/{test,idlelib,tkinter,turtledemo,ensurepip} || die
 	rm -f "${ED}"/usr/bin/idle* || die
+	python-bytecode_compile ./python /usr/lib/python3.11
 }

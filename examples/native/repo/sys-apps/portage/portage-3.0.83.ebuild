@@ -3,6 +3,8 @@
 
 EAPI=8
 
+inherit python-bytecode
+
 DESCRIPTION="Gentoo's package manager"
 HOMEPAGE="https://wiki.gentoo.org/wiki/Project:Portage"
 SRC_URI="${P}.tar.gz"
@@ -32,7 +34,7 @@ RDEPEND="
 "
 BDEPEND="
 	dev-build/meson
-	dev-lang/python
+	dev-lang/python:3.11
 "
 
 pkg_nofetch() {
@@ -56,5 +58,9 @@ src_compile() {
 src_install() {
 	DESTDIR="${D}" meson install -C "${WORKDIR}/build" --no-rebuild || die
 	rm -rf "${ED}"/usr/share/doc || die
+	local packages=/usr/lib/python3.11/site-packages name
+	for name in _emerge portage; do
+		python-bytecode_compile python3.11 "${packages}/${name}"
+	done
 	keepdir /var/lib/portage /var/db/repos /etc/portage
 }

@@ -37,19 +37,27 @@ src_prepare() {
 	default
 	# Corrected copies of the system's headers would be those of the machine it is built on.
 	sed -i -e 's:\./fixinc\.sh:-c true:' gcc/Makefile.in || die
+	# Debian has taken out the manuals, of which one is compared with what a program generates.
+	sed -i -e '/^s-tm-texi: build/,/^$/c\s-tm-texi: ; $(STAMP) $@' \
+		-e 's/^GENERATED_MANPAGES = .*/GENERATED_MANPAGES =/' gcc/Makefile.in || die
 }
 
 src_configure() {
 	local conf=(
 		--disable-bootstrap
-		--disable-fixincludes
+		--disable-libatomic
+		--disable-libcc1
+		--disable-libgomp
+		--disable-libitm
+		--disable-libquadmath
 		--disable-libsanitizer
 		--disable-libssp
-		--disable-libquadmath
+		--disable-libstdcxx-pch
 		--disable-libvtv
 		--disable-lto
 		--disable-multilib
 		--disable-nls
+		--disable-plugin
 		--disable-werror
 		--enable-__cxa_atexit
 		--enable-checking=release
@@ -84,7 +92,7 @@ src_install() {
 		rmdir "${directory}" 2>/dev/null
 	done
 	find "${ED}" -name '*.la' -delete || die
-	rm -rf "${ED}"/usr/share/{info,man/man7,locale} "${ED}${libs}"/*-gdb.py || die
+	rm -rf "${ED}"/usr/share/{info,locale,man} "${ED}${libs}"/*-gdb.py || die
 	rm -rf "${ED}${libs}"/install-tools "${ED}/usr/libexec/gcc/${CHOST}/${PV}"/install-tools || die
 	dosym gcc /usr/bin/cc
 	dosym cpp "/usr/bin/${CHOST}-cpp"
