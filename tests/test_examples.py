@@ -36,7 +36,7 @@ def test_pkgcheck_finds_no_error_in_native_and_its_master_as_one(tmp_path):
     native, both = ROOT / "examples/native/repo", tmp_path / "both"
     shutil.copytree(ROOT / "examples/workbench/repo", both)
     categories = native / "profiles/categories"
-    for name in (*categories.read_text().split(), "licenses"):
+    for name in (*categories.read_text().split(), "eclass", "licenses"):
         shutil.copytree(native / name, both / name, dirs_exist_ok=True)
     known = both / "profiles/categories"
     names = {*known.read_text().split(), *categories.read_text().split()}

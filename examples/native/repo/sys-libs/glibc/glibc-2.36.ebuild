@@ -41,6 +41,7 @@ src_configure() {
 		--without-selinux
 		--with-headers="${ESYSROOT}/usr/include"
 		libc_cv_slibdir="${EPREFIX}/usr/$(get_libdir)"
+		libc_cv_rtlddir="${EPREFIX}/lib64"
 		MSGFMT=:
 	)
 	mkdir "${WORKDIR}/build" && cd "${WORKDIR}/build" || die
