@@ -77,12 +77,14 @@ class User:
         check: bool = False,
         timeout: float = 900,
         prefix: tuple[str, ...] = (),
+        stdin: str | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run ``cloche ARGUMENTS``; with ``check`` an exit status other than 0 fails the test."""
         done = subprocess.run(
             self.command(*arguments, prefix=prefix, env=env),
             cwd=cwd or self.home,
             env=self.environment(env),
+            input=stdin,
             capture_output=True,
             text=True,
             timeout=timeout,

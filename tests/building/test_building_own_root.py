@@ -2,11 +2,79 @@
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Sequence
+from pathlib import Path
 
-from cloche.building.own_root import newer
+import pytest
+from tests import values
+
+from cloche.building.own_root import check, newer
+from cloche.errors import ClocheError, Exit
+from cloche.plan.depgraph import Package
+from cloche.store import Store
 
 GLIBC = "sys-libs/glibc-{}"
+
+
+def compiled(name: str) -> Package:
+    return values.package(name, defined_phases=("compile",))
+
+
+def checked(path: Path, packages: Sequence[Package], *files: str) -> None:
+    """Check a machine with a root of its own, on a seed with these files."""
+    with Store.open(path / "store") as store:
+        seed = values.stored(store, "seed", "seed", **dict.fromkeys(files, ""))
+        check(values.context(store, own_root=True, base=(seed,)), values.plan_of(*packages))
+
+
+@pytest.mark.parametrize(
+    ("files", "lacking"),
+    [
+        ((), "compiler"),
+        (("usr/bin/x86_64-linux-gnu-ld", "usr/bin/as"), "compiler"),
+        (("usr/bin/x86_64-linux-gnu-gcc-12",), "linker"),
+        (("usr/bin/gcc", "usr/bin/ldd", "usr/bin/ldconfig"), "linker"),
+    ],
+)
+def test_a_seed_without_a_toolchain_is_refused(
+    tmp_path: Path, files: Sequence[str], lacking: str
+) -> None:
+    packages = (compiled("sys-libs/glibc"), compiled("sys-devel/gcc"))
+    with pytest.raises(ClocheError, match=f"its seed has no {lacking}") as caught:
+        checked(tmp_path, packages, *files)
+    assert caught.value.status == Exit.BAD_INPUT
+    assert caught.value.where == "machine m"
+    checked(tmp_path, [values.package("app-misc/data")])  # nothing is compiled
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        ("usr/bin/gcc", "usr/bin/ld"),
+        ("usr/bin/x86_64-pc-linux-gnu-gcc-13", "usr/bin/x86_64-pc-linux-gnu-ld.bfd"),
+        ("usr/bin/cc", "usr/x86_64-pc-linux-gnu/binutils-bin/2.41/ld"),
+        ("usr/x86_64-pc-linux-gnu/gcc-bin/13/gcc", "bin/ld"),
+        ("usr/bin/clang", "usr/bin/ld.lld"),
+        ("usr/lib/llvm/17/bin/clang",),
+    ],
+)
+def test_a_toolchain_is_known_by_its_names(tmp_path: Path, files: Sequence[str]) -> None:
+    checked(tmp_path, [compiled("sys-libs/glibc")], *files)
+
+
+def test_a_compiler_that_is_merged_over_the_seed_will_do(tmp_path: Path) -> None:
+    id = "sys-devel/gcc-1::r@broot"
+    tool = values.package("sys-devel/gcc", id=id, broot=True)
+    checked(tmp_path, [tool, compiled("sys-libs/glibc")])
+
+
+def test_a_root_without_packages_is_refused(tmp_path: Path) -> None:
+    tool = values.package("c/tool", id="c/tool-1::r@broot", broot=True)
+    for packages in ((), (tool,)):
+        with pytest.raises(
+            ClocheError, match=r"gets no packages; name packages .*\(r:default lists"
+        ):
+            checked(tmp_path, packages)
 
 
 @pytest.mark.parametrize(

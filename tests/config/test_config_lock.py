@@ -23,6 +23,7 @@ from cloche.config.lock import (
     LivePin,
     Lock,
     MachineLock,
+    MachineSeed,
     RepoPin,
     Revision,
     SdistPin,
@@ -52,6 +53,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
         "an odd.name": SEED,
         "gentoo": Stage3Seed("amd64", "openrc", "stage3.tar.xz", 3, digests, "F" * 40, "5" * 64),
         "host": TreeSeed("directory", layer="6" * 64),
+        "stage1": MachineSeed(("8" * 64, "7" * 64), layer="6" * 64),  # the bottom first
     }
     repos = {"gentoo": RepoPin("git", "7" * 64, commit="8" * 40)}
     machine = MachineLock(

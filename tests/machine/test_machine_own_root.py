@@ -152,13 +152,44 @@ def test_it_is_what_emerge_makes_in_a_root_of_the_same_packages(built: Built, gr
     shutil.rmtree(root)
 
 
-def test_a_hook_that_writes_outside_of_the_root_fails(built: Built) -> None:
-    toml = TOML.format(atoms=["app-misc/outside"], more="")
-    (built.place / "machines/outside.toml").write_text(toml)
-    told = built.store.cloche("build", "outside", cwd=built.place)
+HOOKED = """EAPI=8
+DESCRIPTION="Its hook forgets the root"
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+S="${{WORKDIR}}"
+pkg_postinst() {{ {hook} || die; }}
+"""
+OUTSIDE = {
+    "file": ("echo here > /etc/outside", "/etc/outside"),
+    "empty-directory": ("mkdir -p /srv/new", "/srv/new"),
+    "link-to-a-directory": ("ln -s /usr /opt/link", "/opt/link"),
+    "mode-of-a-directory": ("chmod 0700 /srv", "/srv"),
+    "removed": ("rm /usr/bin/xz", "/usr/bin/xz"),
+}
+
+
+def test_a_hook_that_changes_something_outside_of_the_root_fails(built: Built) -> None:
+    for name, (hook, _) in OUTSIDE.items():
+        new_package(built, f"app-misc/{name}", HOOKED.format(hook=hook))
+    new_package(built, "app-misc/within", HOOKED.format(hook="echo here > /tmp/x"))
+    atoms = [f"app-misc/{name}" for name in (*OUTSIDE, "within")]
+    (built.place / "machines/outside.toml").write_text(TOML.format(atoms=atoms, more=""))
+    told = built.store.cloche("build", "outside", "--keep-going", cwd=built.place)
     assert told.returncode == 1
-    assert "app-misc/outside" in told.stderr
-    assert "wrote outside of the new root: /etc/outside" in told.stderr
+    for name, (_, path) in OUTSIDE.items():
+        said = f"app-misc/{name}-1::own: merge failed: wrote outside of the new root: {path}\n"
+        assert said in told.stderr
+    assert "must put ${ROOT} in front of paths" in told.stderr
+    assert f"cloche: {len(OUTSIDE)} failed: " in told.stderr
+
+
+def new_package(built: Built, name: str, text: str) -> None:
+    """Add an ebuild of version 1 to the project's repository."""
+    ebuild = built.place / "repo" / name / f"{name.partition('/')[2]}-1.ebuild"
+    ebuild.parent.mkdir()
+    ebuild.write_text(text)
+    (ebuild.parent / "Manifest").touch()
 
 
 def test_build_dependencies_are_kept_where_the_machine_says_so(built: Built) -> None:
@@ -206,6 +237,50 @@ def test_a_root_without_a_c_library_is_refused_before_anything_is_built(built: B
     assert told.returncode == 2
     assert "machine bare: its root of its own gets no C library" in told.stderr
     assert "sys-libs/glibc" in told.stderr
+
+
+def test_a_root_without_packages_is_refused(built: Built) -> None:
+    toml = TOML.format(atoms=[], more='sets = ["system"]')
+    (built.place / "machines/empty.toml").write_text(toml)
+    told = built.store.cloche("build", "empty", cwd=built.place)
+    assert told.returncode == 2
+    assert "machine empty: its root of its own gets no packages; name packages" in told.stderr
+    assert "(own:default lists none)" in told.stderr
+    assert not (built.place / "out/empty").exists()
+
+
+def test_a_machine_without_portage_is_refused_as_a_seed(built: Built) -> None:
+    told = built.store.cloche("seed", "add", "machine", "own", cwd=built.place)
+    assert told.returncode == 2
+    said = "[seeds.own]: machine own cannot be a seed: it has no /bin/bash; add bash, Python and "
+    assert said in told.stderr
+    assert "seeds.own" not in (built.place / "cloche.toml").read_text()
+
+
+def test_a_shell_is_the_one_that_the_root_has(built: Built) -> None:
+    told = built.store.cloche("shell", "own", cwd=built.place, stdin="echo $0; exit 7\n")
+    assert (told.returncode, told.stdout) == (7, "/bin/sh\n")
+    toml = TOML.format(atoms=["dev-libs/leaf"], more="")
+    (built.place / "machines/shellless.toml").write_text(toml)
+    built.store.cloche("build", "shellless", cwd=built.place, check=True)
+    told = built.store.cloche("shell", "shellless", cwd=built.place)
+    assert told.returncode == 2
+    assert "machine shellless: its root has none of /bin/bash, /bin/sh; add a " in told.stderr
+
+
+def test_a_package_in_both_roots_is_told_apart(built: Built) -> None:
+    (built.place / "machines/both.toml").write_text(
+        TOML.format(atoms=["app-misc/greet", "dev-util/twice"], more="")
+    )
+    told = built.store.cloche("build", "both", cwd=built.place, check=True)
+    assert "] built    dev-util/twice-1  " in told.stderr
+    assert "] reused   dev-util/twice-1@broot\n" in told.stderr
+    for name in ("dev-util/twice", "dev-util/twice@broot"):
+        for command in ("log", "history", "why"):
+            built.store.cloche(command, name, cwd=built.place, check=True)
+    told = built.store.cloche("history", "dev-util/twice@broot", cwd=built.place, check=True)
+    (line,) = told.stdout.splitlines()
+    assert "  dev-util/twice-1@broot  new layer" in line
 
 
 def test_a_c_library_that_is_newer_than_the_seeds_is_warned_of(built: Built) -> None:
@@ -291,11 +366,8 @@ src_install() {
 def test_what_only_the_seed_has_is_named_for_gentoo_and_a_program_can_be_left_out(
     built: Built,
 ) -> None:
-    for name, text in (("app-misc/script", SCRIPT), ("app-shells/bash", "EAPI=8\nSLOT=0\n")):
-        ebuild = built.place / "repo" / name / f"{name.partition('/')[2]}-1.ebuild"
-        ebuild.parent.mkdir()
-        ebuild.write_text(text)
-        (ebuild.parent / "Manifest").touch()
+    new_package(built, "app-misc/script", SCRIPT)
+    new_package(built, "app-shells/bash", "EAPI=8\nSLOT=0\n")
     toml = TOML.format(atoms=["app-misc/script", "app-shells/dash"], more="")
     (built.place / "machines/script.toml").write_text(toml)
     told = built.store.cloche("build", "script", cwd=built.place)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from cloche.plan.names import cp_of, matching, nearest
+from cloche.plan.names import bare, cp_of, matching, nearest
 
 CPVS = ("app-misc/jq-1.6::wb", "app-misc/jq-1.7-r1::wb", "dev-libs/libpcre2-10.42::wb")
 
@@ -49,6 +49,11 @@ def test_a_package_over_the_seed_is_named_by_its_root() -> None:
     assert matching("app-misc/jq@broot", both) == both[1:]
     assert matching(both[1], both) == both[1:]
     assert matching("=app-misc/jq-1.6@broot", both[:1]) == ()
+    logs = tuple(map(bare, both))  # what logs are found by
+    assert logs == ("app-misc/jq-1.6", "app-misc/jq-1.6@broot")
+    assert tuple(map(bare, logs)) == logs
+    assert matching("=app-misc/jq-1.6", logs) == logs
+    assert matching("jq@broot", logs) == logs[1:]
 
 
 def test_near_names_are_offered():

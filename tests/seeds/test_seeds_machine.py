@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +16,15 @@ from tests.support import project
 from tests.values import project as example_project
 from tests.values import seed_spec, stored
 
+from cloche.config import lock as locks
 from cloche.config.errors import ConfigError
 from cloche.config.lock import MachineSeed, TreeSeed
 from cloche.config.machine import place_of
-from cloche.config.project import load_project
+from cloche.config.project import SeedSpec, load_project
+from cloche.errors import Exit
 from cloche.seeds import machine
 from cloche.seeds.errors import SeedError
-from cloche.seeds.stored import stored_as
+from cloche.seeds.stored import Seed, find_seed, stored_as
 from cloche.seeds.types import SeedContext, SeedRequest
 from cloche.store import Store, names
 
@@ -74,29 +78,77 @@ def test_a_machine_of_another_project_is_named_by_its_directory(
     assert locked.layers == ids
 
 
-def test_what_is_locked_is_taken_though_the_machine_has_changed(
-    store: Store, tmp_path: Path
-) -> None:
+def test_a_machine_that_is_not_what_is_locked_is_refused(store: Store, tmp_path: Path) -> None:
     old = MachineSeed(built(store, tmp_path, "seed", "one"))
-    built(store, tmp_path, "seed", "two")
-    tree, locked = make(store, tmp_path, request(tmp_path, old))
-    assert locked == old
-    assert (tree / "etc/one").exists()
-    with pytest.raises(SeedError, match="was built again") as caught:
-        machine.check_unchanged(store, request(tmp_path).spec, tmp_path, old)
+    new = built(store, tmp_path, "seed", "two")
+    with pytest.raises(SeedError, match="machine m was built again, and differs") as caught:
+        make(store, tmp_path, request(tmp_path, old))
     assert "seed bootstrap s --update" in str(caught.value)
+    assert caught.value.status == Exit.BAD_INPUT
+    updated = replace(request(tmp_path, old), update=True)
+    _, locked = make(store, tmp_path, updated, "again")
+    assert locked.layers == new
 
 
-def test_locked_layers_that_are_gone_are_named(store: Store, tmp_path: Path) -> None:
-    built(store, tmp_path, "seed", "one")
-    with pytest.raises(SeedError, match="does not have the layers of machine m"):
-        make(store, tmp_path, request(tmp_path, MachineSeed(("0" * 64,))))
+def stored_seed(store: Store, spec: SeedSpec, layers: tuple[str, ...]) -> str:
+    """Remember a seed as made of a machine; return the id of its layer."""
+    layer = stored(store, spec.name, "seed", **{"etc/layers": " ".join(layers)}).id
+    about = Seed(spec.name, layer, "machine", "", "amd64", "", 0, "3", 0.0)
+    lock = msgspec.to_builtins(MachineSeed(layers, layer=layer))
+    data = {"about": asdict(about), "lock": lock}
+    store.pin(stored_as(spec) + layer[:12], (layer, *layers), (), data)
+    return layer
+
+
+def test_what_is_not_locked_is_what_the_machine_is_now(store: Store, tmp_path: Path) -> None:
+    """A seed of another project's machine, or of an older state, has the same declaration."""
+    place, spec = example_project(tmp_path / "p"), request(tmp_path).spec
+    old = built(store, tmp_path / "other", "seed", "zero")
+    stored_seed(store, spec, old)
+    with pytest.raises(SeedError, match="machine m is not built"):
+        find_seed(store, place, spec)
+    one = built(store, place.root, "seed", "one")
+    assert find_seed(store, place, spec) is None
+    layer = stored_seed(store, spec, one)
+    stored_seed(store, spec, old)  # the newest one
+    found = find_seed(store, place, spec)
+    assert found is not None
+    assert found.layer == layer
+
+    built(store, place.root, "seed", "two")
+    assert find_seed(store, place, spec) is None
+    locks.change(
+        place.lock, lambda lock: locks.with_seed(lock, spec.name, MachineSeed(one, layer=layer))
+    )
+    with pytest.raises(SeedError, match="was built again"):
+        find_seed(store, place, spec)
+    built(store, place.root, "seed", "one")
+    assert find_seed(store, place, spec) == found
+
+
+def test_what_is_locked_is_enough_where_the_machine_is_not(store: Store, tmp_path: Path) -> None:
+    place, spec = example_project(tmp_path / "p"), request(tmp_path).spec
+    ids = built(store, tmp_path / "elsewhere", "seed", "one")
+    layer = stored_seed(store, spec, ids)
+    locks.change(
+        place.lock, lambda lock: locks.with_seed(lock, spec.name, MachineSeed(ids, layer=layer))
+    )
+    found = find_seed(store, place, spec)
+    assert found is not None
+    assert found.layer == layer
 
 
 def test_a_machine_that_is_not_built_is_refused(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "cloche.toml").touch()
     with pytest.raises(SeedError, match="machine m is not built") as caught:
         make(store, tmp_path, request(tmp_path))
     assert "run `cloche build m`" in str(caught.value)
+
+
+def test_a_project_that_is_not_there_is_refused(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(SeedError, match=r"there is no file .*/away/cloche.toml") as caught:
+        make(store, tmp_path, request(tmp_path, project="away"))
+    assert caught.value.todo == "correct `project`"
 
 
 def test_machines_that_are_each_others_seeds_are_refused(tmp_path: Path) -> None:
@@ -112,6 +164,23 @@ def test_machines_that_are_each_others_seeds_are_refused(tmp_path: Path) -> None
         place.machine("a")
     (tmp_path / "p/machines/b.toml").write_text(text)
     assert place.machine("a").seed == "b"
+
+
+def test_a_circle_through_another_project_is_refused(tmp_path: Path) -> None:
+    seed = '\n[seeds.below]\ntype = "machine"\nmachine = "first"\nproject = "../{}"\n'
+    for name, other in (("p", "q"), ("q", "p")):
+        place = example_project(tmp_path / name, seed.format(other))
+        file = place.root / "machines/first.toml"
+        text = file.read_text()
+        file.write_text(text.replace('seed = "debian"', 'seed = "below"'))
+    there = tmp_path / "p"
+    with pytest.raises(ConfigError) as caught:
+        place.machine("first")
+    assert f"each other's seeds: first → first ({there}) → first" in str(caught.value)
+    (there / "machines/first.toml").write_text(text)
+    assert place.ground(place.machine("first")).type == "debian"
+    shutil.rmtree(there)  # what is locked of it may be in the store
+    assert place.ground(place.machine("first")).name == "below"
 
 
 @pytest.mark.real
@@ -140,9 +209,11 @@ def test_a_machine_is_built_with_what_another_one_holds(
     leaf = place / "repo/tiny/leaf/files/leaf.c"
     leaf.write_text(leaf.read_text().replace("leaf of", "another leaf of"))
     tiny.build(store, place)
-    told = store.cloche("build", "second", cwd=place)
-    assert told.returncode == 2
-    assert "machine tiny was built again" in told.stderr
+    for command in (("build", "second"), ("seed", "bootstrap", "below")):
+        told = store.cloche(*command, cwd=place)
+        assert told.returncode == 2
+        assert "machine tiny was built again" in told.stderr
+        assert "run `cloche seed bootstrap below --update`" in told.stderr
     store.cloche("seed", "bootstrap", "below", "--update", cwd=place, check=True)
     tiny.build(store, place, machine="second")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -21,6 +21,11 @@ _COMPILING = re.compile(
     r"(-[\d.]+|\.\w+)?",
     re.ASCII,
 )
+#: What a seed needs to build programs, by the names of the programs, in the order of their use.
+BUILD_TOOLS: Mapping[str, re.Pattern[str]] = {
+    "compiler": re.compile(r"([\w.+-]+-)?(gcc|cc|clang)(-[\d.]+)?", re.ASCII),
+    "linker": re.compile(r"([\w.+-]+-)?(ld|lld|mold)([.-][\w.]+)?", re.ASCII),
+}
 _PROGRAMS = ("usr/bin", "bin", "usr/local/bin")
 _LIBRARIES = tuple(
     f"usr/{place}/{name}"
@@ -57,12 +62,26 @@ def compiles(tree: Path) -> bool:
     if any(_listed(tree, place) is not None for place in _LIBRARIES):
         return True
     # Gentoo's own binutils and compilers lie in usr/CHOST/binutils-bin and gcc-bin.
-    return any(
-        _listed(tree, f"usr/{name}/{kind}-bin") is not None
-        for name in _listed(tree, "usr") or ()
-        if name.count("-") > 1
-        for kind in ("gcc", "binutils")
+    return any(_of_chosts(tree, kind) for kind in ("gcc-bin", "binutils-bin"))
+
+
+@cache
+def build_tools(tree: Path) -> frozenset[str]:
+    """Which of `BUILD_TOOLS` a layer brings. Raises OSError."""
+    if _listed(tree, "usr/lib/llvm") is not None:  # Gentoo's, which has both
+        return frozenset(BUILD_TOOLS)
+    places = {"compiler": "gcc-bin", "linker": "binutils-bin"}
+    return frozenset(
+        tool
+        for tool, program in BUILD_TOOLS.items()
+        if _has(tree, program) or _of_chosts(tree, places[tool])
     )
+
+
+def _of_chosts(tree: Path, place: str) -> bool:
+    """Whether a layer has ``usr/CHOST/PLACE``, of any CHOST."""
+    names = (name for name in _listed(tree, "usr") or () if name.count("-") > 1)
+    return any(_listed(tree, f"usr/{name}/{place}") is not None for name in names)
 
 
 def _has(tree: Path, program: re.Pattern[str]) -> bool:

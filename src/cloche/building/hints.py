@@ -20,6 +20,7 @@ from cloche.building.diagnose import (
 from cloche.building.livepins import is_live
 from cloche.building.package_tasks import kept_as
 from cloche.plan.depgraph import Package
+from cloche.plan.names import bare
 from cloche.portage.cpv import BadNameError, split_cpv
 from cloche.seeds.parts.strict import SeedParts
 from cloche.tasks import kept_roots
@@ -36,7 +37,7 @@ def explain(context: BuildContext, package: Package, error: StepError) -> None:
     inputs = context.inputs
     if kept_roots.known(context.store, kept_as(context, package)) is not None:
         strict = " --strict" if inputs.strict else ""
-        error.enter = f"cloche shell {inputs.machine}{strict} --package ={package.cpv}"
+        error.enter = f"cloche shell {inputs.machine}{strict} --package ={bare(package.id)}"
     if error.phase == "unpack" and is_live(package):
         error.todo = (
             "it has no network, only what its eclass stored in DISTDIR during the fetch; "

@@ -23,7 +23,7 @@ from cloche.portage.etc import REPOS, Content, portage_tree, write_tree
 from cloche.portage.repository import Repository, RepositoryError, load_repositories
 from cloche.portage.view import Digests
 from cloche.seeds.parts.derived import provided_layer
-from cloche.seeds.stored import check_unchanged, find_seed, lock_found, made_of
+from cloche.seeds.stored import find_seed, lock_found, made_of
 from cloche.store import Store
 from cloche.tasks.guestcall import GUEST
 from cloche.trees import stored
@@ -40,7 +40,6 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
     seed = find_seed(store, project, spec)
     if seed is None:
         raise MissingSeedError(machine.seed)
-    check_unchanged(store, project, spec, seed)
     with where_writable():
         lock_found(store, project, spec, seed)
     base = [stored_layer(store, seed.layer)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cloche.building.compilers import compiles
+from cloche.building.compilers import BUILD_TOOLS, build_tools
 from cloche.building.context import BuildContext
 from cloche.composing.footprint import entries
 from cloche.errors import ClocheError, Exit
@@ -26,29 +26,47 @@ def check(context: BuildContext, plan: Plan) -> None:
     Raises ClocheError.
     """
     inputs = context.inputs
+    if not inputs.own_root:
+        return
     own = [package for package in plan.packages if not package.broot]
-    if not inputs.own_root or not any(map(may_compile, own)):
+    if not own:
+        raise _refused(
+            inputs.machine,
+            "its root of its own gets no packages",
+            "name packages in its file, or @system with a profile whose `packages` files list some "
+            f"({':'.join(inputs.profile)} lists none)",
+        )
+    if not any(map(may_compile, own)):
         return
     if not any(package.cp in C_LIBRARIES for package in own):
-        raise ClocheError(
+        raise _refused(
+            inputs.machine,
             "its root of its own gets no C library, with which its packages could be built",
-            where=f"machine {inputs.machine}",
-            todo=f"add @system of a profile that has one to its sets, or {C_LIBRARIES[0]} or "
+            f"add @system of a profile that has one to its sets, or {C_LIBRARIES[0]} or "
             f"{C_LIBRARIES[1]} to its packages",
-            status=Exit.BAD_INPUT,
         )
-    parts = inputs.seed_parts.layers.values() if inputs.seed_parts else ()
-    if not any(compiles(layer.path) for layer in (*inputs.ground, *parts)) and not any(
-        package.cp in ("sys-devel/gcc", "llvm-core/clang") for package in plan.packages
-    ):
-        raise ClocheError(
-            "its seed has no compiler",
-            where=f"machine {inputs.machine}",
-            todo="use a seed with a toolchain, such as a stage3, or add it to the seed's packages",
-            status=Exit.BAD_INPUT,
+    if lacking := _lacking(context, plan):
+        raise _refused(
+            inputs.machine,
+            f"its seed has no {lacking}",
+            "use a seed with a toolchain, such as a stage3, or add it to the seed's packages",
         )
     if warning := newer([package.cpv for package in own], installed(inputs.base)):
         context.bus(Note(text=warning, level="warning"))
+
+
+def _refused(machine: str, what: str, todo: str) -> ClocheError:
+    return ClocheError(what, where=f"machine {machine}", todo=todo, status=Exit.BAD_INPUT)
+
+
+def _lacking(context: BuildContext, plan: Plan) -> str | None:
+    """What the seed lacks of a toolchain: neither it has that, nor is it merged over the seed."""
+    if any(p.broot and p.cp in ("sys-devel/gcc", "llvm-core/clang") for p in plan.packages):
+        return None
+    inputs = context.inputs
+    parts = inputs.seed_parts.layers.values() if inputs.seed_parts else ()
+    found = {tool for layer in (*inputs.ground, *parts) for tool in build_tools(layer.path)}
+    return next((tool for tool in BUILD_TOOLS if tool not in found), None)
 
 
 def installed(base: Iterable[Layer]) -> list[str]:

@@ -9,7 +9,8 @@ from cloche.building import ccache
 from cloche.building.context import BuildContext
 from cloche.building.livepins import Sources
 from cloche.layers import Layer
-from cloche.plan.depgraph import BROOT, Package
+from cloche.plan.depgraph import Package
+from cloche.plan.names import bare
 from cloche.tasks import kept_roots
 from cloche.tasks.task import BuildTask, LiveSources, MergeTask
 
@@ -65,7 +66,7 @@ def merge_task(
 
 def kept_as(context: BuildContext, package: Package) -> str:
     """The name under which the root of a package's failed step is kept."""
-    name = package.cpv + BROOT * package.broot
+    name = bare(package.id)
     return kept_roots.name_of(context.inputs.place, context.inputs.machine, name)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,9 +14,11 @@ from cloche.building.forecast import forecast
 from cloche.building.livepins import is_live
 from cloche.building.package_tasks import Seen, build_task, kept_as
 from cloche.building.packages import Builder
+from cloche.composing.places import Places, look_into
 from cloche.errors import ClocheError, Exit
+from cloche.layers import Layer
 from cloche.plan.depgraph import BROOT, Package
-from cloche.plan.names import matching, nearest
+from cloche.plan.names import bare, matching, nearest
 from cloche.portage.etc import REPOS
 from cloche.records.builds import not_built, unknown_package
 from cloche.roots import unions
@@ -27,13 +29,15 @@ from cloche.tasks.build import PORTAGE_TMP, build_binds, package_binds, sandbox_
 from cloche.tasks.worker import make_directory
 
 PKGDIR = "/var/cache/binpkgs"  # Portage's default (cnf/make.globals)
+SHELLS = ("/bin/bash", "/bin/sh")
 
 
 @dataclass(frozen=True, slots=True)
 class Root:
-    """A sandbox to start a shell in, and notes for the user."""
+    """A sandbox to start a shell in, and notes for the user; ``shell`` is None if it has none."""
 
     sandbox: Sandbox
+    shell: str | None = SHELLS[0]
     cwd: str = "/"
     note: str = ""
     login: bool = True
@@ -66,7 +70,15 @@ def _machine_root(context: BuildContext, pin: Pin, packages: Path) -> Iterator[R
             tmpfs=(REPOS,),
             limits=context.policy.limits,
         )
-        yield Root(sandbox, environment=context.inputs.environment)
+        shell = _shell((*base, *layers))
+        yield Root(sandbox, shell=shell, environment=context.inputs.environment)
+
+
+def _shell(layers: Sequence[Layer]) -> str | None:
+    """The first of `SHELLS` that a root of these layers has."""
+    places = Places(look_into(layers))
+    real = {shell: places.place(shell.lstrip("/")).real for shell in SHELLS}
+    return next((shell for shell, name in real.items() if name and places.look(name)), None)
 
 
 def _packages(directory: Path) -> tuple[Bind, ...]:
@@ -83,7 +95,7 @@ def package_root(builder: Builder, atom: str) -> AbstractContextManager[Root]:
     if len(found) > 1:  # of a package in both roots, the machine's own is meant
         found = tuple(name for name in found if not name.endswith(BROOT))
     if len(found) != 1:
-        raise unknown_package(atom, tuple(n.split("::")[0] for n in found) or nearest(atom, names))
+        raise unknown_package(atom, tuple(map(bare, found)) or nearest(atom, names))
     package = builder.plan.graph.by_id()[found[0]]
     about = kept_roots.known(builder.context.store, kept_as(builder.context, package))
     if about is not None:
@@ -140,7 +152,7 @@ def _fresh_root(builder: Builder, package: Package) -> Iterator[Root]:
     context = builder.context
     known = {n: f.made for n, f in forecast(builder).items() if f.made is not None}
     visible = builder.plan.visible[package.id].build
-    absent = [name.split("::")[0] for name in visible if name not in known]
+    absent = [bare(name) for name in visible if name not in known]
     if absent:
         raise not_built(", ".join(absent), f"cloche build {context.inputs.machine}")
     fetch(context, package)

@@ -17,13 +17,13 @@ from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_session, say
 from cloche.cli.usage import Number
 from cloche.config.project import load_project
-from cloche.display.picture import Picture, as_dot, as_text, bare
+from cloche.display.picture import Picture, as_dot, as_text
 from cloche.display.state import Status
 from cloche.display.svg import as_svg
 from cloche.display.text import seconds
 from cloche.display.theme import theme_for
 from cloche.plan.depgraph import Depgraph
-from cloche.plan.names import matching, nearest
+from cloche.plan.names import bare, matching, nearest
 from cloche.plan.order import make_order, reduced
 from cloche.plan.select import between, declared, kept, turned, within
 from cloche.records.builds import unknown_package

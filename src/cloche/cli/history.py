@@ -11,7 +11,7 @@ import click
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_store, project_or_none, unknown_word
 from cloche.display.text import seconds
-from cloche.plan.names import matching
+from cloche.plan.names import bare, matching
 from cloche.records.builds import not_built, recorded_events, records
 from cloche.records.history import MachineRun, Run, machine_run, names_in, runs_in
 
@@ -68,7 +68,7 @@ def _table(runs: list[Run]) -> str:
     for run in runs:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(run.time))
         result = f"{run.failed} failed" if run.failed else WORDS[run.result]
-        name = run.package.split("::")[0]
+        name = bare(run.package)
         lines.append(f"{when}  {seconds(run.seconds):>12}  {name}  {result}")
         if run.use:
             lines.append(f'{"":32}USE="{" ".join(run.use)}"')

@@ -27,7 +27,7 @@ from cloche.display.theme import theme_of
 from cloche.errors import ClocheError
 from cloche.output import inventory
 from cloche.output.inventory import Inventory, Row
-from cloche.plan.names import matching
+from cloche.plan.names import bare, matching
 from cloche.records.builds import not_built
 from cloche.records.elog import Level, Message
 from cloche.store import Store
@@ -213,4 +213,4 @@ def _tell(rows: Sequence[Row], as_json: bool, line: Callable[[Row], str]) -> Non
 
 
 def _cpv(row: Row) -> str:
-    return str(row["package"]).split("::")[0]
+    return bare(str(row["package"]))

@@ -7,13 +7,14 @@ import sys
 
 import click
 
-from cloche.building.shells import Root
+from cloche.building.shells import SHELLS, Root
 from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_session, say
 from cloche.cli.streams import Streams
 from cloche.config.project import load_project
 from cloche.display.text import one_line
+from cloche.errors import ClocheError, Exit
 from cloche.sandbox.base import Command, Engine
 from cloche.sandbox.errors import ProgramError
 from cloche.session.choices import Choices
@@ -60,20 +61,32 @@ def shell(
     ):
         if root.note:
             say(root.note)
-        status = _run(session.engine, root, command)
+        status = _run(session.engine, root, command or _shell(root, machine))
     sys.exit(status)
 
 
+def _shell(root: Root, machine: str) -> tuple[str, ...]:
+    """The command that opens a shell. Raises ClocheError if the root has none."""
+    if root.shell is None:
+        raise ClocheError(
+            f"its root has none of {', '.join(SHELLS)}",
+            where=f"machine {machine}",
+            todo="add a shell to its packages, or name a program: "
+            f"`cloche shell {machine} -- PROGRAM`",
+            status=Exit.BAD_INPUT,
+        )
+    return (root.shell, "-l") if root.login else (root.shell,)
+
+
 def _run(engine: Engine, root: Root, words: tuple[str, ...]) -> int:
-    """Run a command with our streams, or a login shell; return its exit status."""
+    """Run a command with our streams; return its exit status."""
     tty = sys.stdin.isatty() and sys.stdout.isatty()
-    argv = words or ("/bin/bash", "--login") if root.login else words or ("/bin/bash",)
     environment = {**ENVIRONMENT, "TERM": "xterm-256color" if tty else "dumb", **root.environment}
     streams = Streams(tty=tty)
     try:
         process = engine.start(
             root.sandbox,
-            Command(argv, environment, cwd=root.cwd, tty=tty),
+            Command(words, environment, cwd=root.cwd, tty=tty),
             stdin=streams.stdin,
             stdout=streams.stdout,
             stderr=streams.stderr,

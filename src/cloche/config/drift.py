@@ -41,6 +41,8 @@ def _seed(locked: SeedLock, actual: SeedLock) -> Iterator[str]:
 def _machine(locked: MachineSeed, actual: MachineSeed) -> Iterator[str]:
     if changed := len(set(locked.layers) ^ set(actual.layers)):
         yield f"{changed} of the machine's layers"
+    elif locked.layers != actual.layers:
+        yield "the order of the machine's layers"
 
 
 def _known(name: str, before: str, now: str) -> Iterator[str]:

@@ -301,12 +301,16 @@ def _live(lock: Lock) -> dict[str, Any]:
 
 
 def _table(entry: SeedLock | RepoPin | BinrepoPin | MachineLock | LivePin) -> dict[str, Any]:
-    """Plain data in a fixed order: the type first, lists last and sorted, empty values left out."""
+    """Plain data in a fixed order: the type first, lists last and sorted, empty values left out.
+
+    The layers of a machine keep their order, which is part of what it is.
+    """
     plain = msgspec.to_builtins(entry)
     data = {key: value for key, value in plain.items() if value not in ("", (), [])}
     first = {"type": data.pop("type")} if "type" in data else {}
     names = [key for key, value in data.items() if isinstance(value, list | tuple)]
-    lists = {name: sorted(data.pop(name), key=_rank) for name in names}
+    lists = {name: data.pop(name) for name in names}
+    lists |= {name: sorted(lists[name], key=_rank) for name in names if name != "layers"}
     return first | data | lists
 
 

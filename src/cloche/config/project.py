@@ -123,30 +123,43 @@ class Project:
         return found
 
     def ground(self, machine: Machine) -> SeedSpec:
-        """The seed at the bottom of a chain of machines of this project.
+        """The seed at the bottom of a chain of machines, as far as it can be read.
 
         Raises `ConfigError`, also where the chain leads back to one of them.
         """
-        chain = [machine.name]
-        while (below := self._built_first(machine)) is not None:
-            origin = self.seeds[machine.seed].origin
-            if below not in self.machines:
-                raise unknown_name(origin, "machine", below, self.machines)
-            chain.append(below)
-            if below in chain[:-1]:
+        project, chain = self, [(self.root, machine.name)]
+        while (below := project._built_first(machine)) is not None:
+            origin = project.seeds[machine.seed].origin
+            project, machine = below
+            chain.append((project.root, machine.name))
+            if chain[-1] in chain[:-1]:
+                shown = [name if root == self.root else f"{name} ({root})" for root, name in chain]
                 raise ConfigError(
                     origin,
-                    f"these machines are each other's seeds: {' → '.join(chain)}",
+                    f"these machines are each other's seeds: {' → '.join(shown)}",
                     "let one of them use another seed",
                 )
-            machine = self._load(below)
-        return self.seeds[machine.seed]
+        return project.seeds[machine.seed]
 
-    def _built_first(self, machine: Machine) -> str | None:
-        """The machine of this project of which a machine's seed is made."""
+    def _built_first(self, machine: Machine) -> tuple[Project, Machine] | None:
+        """The machine of which a machine's seed is made, with its project.
+
+        None also if another project cannot be read: what is locked of it may be in the store.
+        """
         seed = self.seeds[machine.seed]
-        other = seed.type != "machine" or seed.text("project") is not None
-        return None if other else seed.text("machine")
+        name = seed.text("machine")
+        if name is None:
+            return None
+        root = (self.root / (seed.text("project") or ".")).resolve()
+        if root == self.root:
+            if name not in self.machines:
+                raise unknown_name(seed.origin, "machine", name, self.machines)
+            return self, self._load(name)
+        try:
+            project = _read(root)
+            return project, project._load(name)
+        except (ConfigError, OSError):
+            return None
 
     def _load(self, name: str) -> Machine:
         if name not in self.machines:

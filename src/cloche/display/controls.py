@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from cloche.display.frame import Size, View, Wish, layout_of
 from cloche.display.state import State
+from cloche.plan.names import bare
 
 CONFIRM = "Press y to confirm, any other key to cancel"
 CONTINUE = "press any key to continue"
@@ -50,10 +51,10 @@ def _about_to_stop(view: View, state: State) -> View:
     node = state.node(view.chosen or "")
     if view.chosen is None or node is None:
         return replace(view, ask=f"first select a package with Up and Down; {CONTINUE}")
-    bare = view.chosen.partition("::")[0]
+    name = bare(view.chosen)
     if node.status not in ("running", "waiting"):
-        return replace(view, ask=f"{bare} has already finished; {CONTINUE}")
-    return replace(view, ask=f"stop {bare}? {CONFIRM}", wish="stop")
+        return replace(view, ask=f"{name} has already finished; {CONTINUE}")
+    return replace(view, ask=f"stop {name}? {CONFIRM}", wish="stop")
 
 
 def _in_log(key: str, view: View, size: Size) -> View:

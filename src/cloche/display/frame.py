@@ -12,7 +12,7 @@ from cloche.display.layout import Layout, Sets, lay_out
 from cloche.display.state import Node, State, Status
 from cloche.display.text import seconds
 from cloche.display.theme import LEFT, RIGHT, Segment, Theme, clip, columns
-from cloche.plan.names import cp_of
+from cloche.plan.names import bare, cp_of
 
 CELL = 10  # columns of the smallest cell of a grid
 TIMED_CELL = 16  # columns in which part of a name and a time fit
@@ -131,8 +131,7 @@ def _row(
     line: list[Segment] = [(theme.pointer if chosen else " ", "bold")]
     line.extend(cells_of(row, theme, status))
     line.append((" " * (gutter - row.width), ""))
-    bare = name.partition("::")[0]
-    line.append((bare, "chosen" if chosen else "bold" if status == "running" else ""))
+    line.append((bare(name), "chosen" if chosen else "bold" if status == "running" else ""))
     line.append((f"  {about}", "dim"))
     return theme.draw(line, width)
 
@@ -211,12 +210,11 @@ def _line(
 def _cell(
     name: str, node: Node, age: int, chosen: bool, width: int, theme: Theme
 ) -> tuple[Segment, ...]:
-    bare = name.partition("::")[0]
     mark = theme.pointer if chosen and not theme.styles else theme.marks[node.status]
     room = width - 3
-    text = bare
+    text = bare(name)
     if width < FULL_CELL:
-        text = cp_of(bare).partition("/")[2] or bare
+        text = cp_of(name.partition("::")[0]).partition("/")[2] or text
     if node.status == "running" and width >= TIMED_CELL:
         about = f" {short(age)}"
         if width >= FULL_CELL:
@@ -231,7 +229,7 @@ def _log(state: State, view: View, room: int) -> list[Sequence[Segment]]:
     name = view.chosen or ""
     node = state.node(name) or Node()
     what = f"{node.step} log" if node.step else "log"
-    head: list[Segment] = [(name.partition("::")[0], "bold"), (f"  {what}, q: back", "dim")]
+    head: list[Segment] = [(bare(name), "bold"), (f"  {what}, q: back", "dim")]
     end = max(0, len(view.log) - view.back)
     lines = view.log[max(0, end - (room - 1)) : end] if room > 1 else ()
     shown = list(lines) or ["(nothing yet)"] if room > 1 else []

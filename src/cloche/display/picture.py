@@ -9,6 +9,7 @@ from cloche.display.frame import cells_of
 from cloche.display.lanes import draw_lanes, width_of
 from cloche.display.state import Status
 from cloche.display.theme import Segment, Theme
+from cloche.plan.names import bare
 from cloche.plan.order import make_order
 
 
@@ -29,11 +30,6 @@ class Picture:
     def status_of(self, name: str) -> Status:
         """A package's status, "waiting" by default."""
         return self.status.get(name, "waiting")
-
-
-def bare(name: str) -> str:
-    """An id without its repository."""
-    return name.partition("::")[0]
 
 
 def as_text(picture: Picture, theme: Theme, width: int) -> list[str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TextIO
 
 from cloche.display.text import count, one_line, seconds, size
+from cloche.plan.names import bare
 from cloche.records import events
 from cloche.records.events import Event, Version, encode_event
 
@@ -106,14 +107,14 @@ class Plain:
     def _done(self, event: events.Done) -> list[str]:
         self._running.pop(event.package, None)
         self._ended += event.how != "skipped"
-        name = event.package.split("::")[0]
+        name = bare(event.package)
         took = f"  {seconds(event.seconds)}" if event.how in ("built", "failed") else ""
         why = f"  {event.reason}" if event.reason else ""
         width = len(str(self._total))
         return [f"[{self._ended:>{width}}/{self._total}] {event.how:<8} {name}{took}{why}"]
 
     def _doing(self, what: str, name: str) -> str:
-        return f"{'':>{2 * len(str(self._total)) + 3}} {what:<8} {name.split('::')[0]}"
+        return f"{'':>{2 * len(str(self._total)) + 3}} {what:<8} {bare(name)}"
 
     def _begins(self, name: str, doing: str) -> None:
         now = time.monotonic()
@@ -144,7 +145,7 @@ class Plain:
         """Something that still runs, which is heard from herewith."""
         at = self._running[name] = replace(self._running[name], heard=now)
         what = "" if at.doing == name else f"{at.doing}, "
-        return f"{name.split('::')[0]} ({what}{seconds(now - at.began)})"
+        return f"{bare(name)} ({what}{seconds(now - at.began)})"
 
 
 class JsonLines:

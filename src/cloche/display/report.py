@@ -21,6 +21,7 @@ import msgspec
 
 from cloche.display.layered import placed
 from cloche.display.timeline import Timeline, Work, critical_chain, lanes, slowest_phases
+from cloche.plan.names import bare
 from cloche.plan.order import reduced
 
 
@@ -110,7 +111,7 @@ def _package(work: Work, about: About) -> dict[str, Any]:
     done = work.done
     return {
         "id": work.package,
-        "name": work.package.split("::")[0],
+        "name": bare(work.package),
         "how": work.how or "unfinished",
         "start": work.start,
         "end": work.end,

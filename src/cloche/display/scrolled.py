@@ -6,6 +6,7 @@ from cloche.display.follow import last_lines
 from cloche.display.state import State, bare_reason
 from cloche.display.text import count, seconds, size
 from cloche.display.theme import Line, Theme
+from cloche.plan.names import bare
 from cloche.records import events
 from cloche.records.errorlines import error_lines
 
@@ -35,7 +36,7 @@ def passing(event: events.Event, state: State, theme: Theme) -> list[Line]:
 
 
 def _done(event: events.Done, state: State, theme: Theme) -> list[Line]:
-    name = event.package.partition("::")[0]
+    name = bare(event.package)
     total = len(state.nodes)
     place = f" [{state.ended.bit_count():>{len(str(total))}}/{total}]"
     line = [(f"{theme.marks[event.how]}", event.how), (place, "dim"), (f" {name}", "bold")]

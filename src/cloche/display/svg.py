@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 from cloche.display.layered import Item, layered
-from cloche.display.picture import Picture, bare
+from cloche.display.picture import Picture
+from cloche.plan.names import bare
 
 CHARACTER, LINE, GAP, MARGIN = 7.3, 26.0, 56.0, 14.0  # pixels
 POINT = 0.45  # of a line: the room for an edge that only passes

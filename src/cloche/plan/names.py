@@ -17,6 +17,11 @@ def cp_of(cpv: str) -> str:
     return _VERSION.sub("", cpv)
 
 
+def bare(name: str) -> str:
+    """An id without its repository: a CPV, with ``@broot`` for a package over the seed."""
+    return name.removesuffix(BROOT).partition("::")[0] + BROOT * name.endswith(BROOT)
+
+
 def matching(text: str, cpvs: Iterable[str]) -> tuple[str, ...]:
     """The cpvs that match ``text``; ids (``CPV::REPO``) match, too.
 
@@ -28,7 +33,7 @@ def matching(text: str, cpvs: Iterable[str]) -> tuple[str, ...]:
     for name in cpvs:
         if text.endswith(BROOT) and not name.endswith(BROOT):
             continue
-        cpv = name.split("::")[0]
+        cpv = name.removesuffix(BROOT).split("::")[0]
         cp = cp_of(cpv)
         spelled = (cpv, cp) if "/" in wanted else (cpv.partition("/")[2], cp.partition("/")[2])
         if any(fnmatchcase(each, wanted) for each in spelled):

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from cloche.config.lock import MachineSeed
 from cloche.config.machine import place_of
-from cloche.config.project import SeedSpec
+from cloche.config.project import FILE, SeedSpec
 from cloche.layers import flatten
-from cloche.seeds.errors import SeedError, missing_key
+from cloche.seeds.errors import SeedError, missing_file, missing_key
 from cloche.seeds.types import SeedContext, SeedRequest
 from cloche.store import Store, names
 
@@ -19,18 +19,8 @@ from cloche.store import Store, names
 def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, MachineSeed]:
     """Link the machine's files into one tree. Raises `SeedError`, and OSError."""
     layers = layers_of(context.store, request.spec, request.root)
-    locked = request.pinned
-    if isinstance(locked, MachineSeed) and locked.layers != layers:
-        # What it was built from then may still be here.
-        layers = locked.layers
-    if lost := [id for id in layers if not context.store.has_tree(id)]:
-        raise SeedError(
-            f"the store does not have the layers of machine {_named(request.spec)} that are locked "
-            f"({lost[0][:12]})",
-            where=f"[seeds.{request.spec.name}]",
-            todo=f"build that state of it, or run `cloche seed bootstrap {request.spec.name} "
-            "--update` to take the present one",
-        )
+    if isinstance(request.pinned, MachineSeed) and request.pinned.layers != layers:
+        raise changed(request.spec)
     tree = room / "tree"
     context.report(f"linking {len(layers)} layers of machine {_named(request.spec)}")
     flatten([context.store.tree(id).path for id in layers], tree)
@@ -43,6 +33,8 @@ def layers_of(store: Store, spec: SeedSpec, root: Path) -> tuple[str, ...]:
     machine = _named(spec)
     pin = store.pin_of(names.machine(place_of(project), machine))
     if pin is None or not pin.data.get("layers"):
+        if not (project / FILE).is_file():
+            raise missing_file(spec.name, "project", project / FILE)
         there = "" if project == root.resolve() else f" -C {project}"
         raise SeedError(
             f"machine {machine} is not built",
@@ -59,11 +51,16 @@ def check_unchanged(store: Store, spec: SeedSpec, root: Path, made_of: MachineSe
     except SeedError:
         return
     if layers != made_of.layers:
-        raise SeedError(
-            f"machine {_named(spec)} was built again, and differs from the seed made of it",
-            where=f"[seeds.{spec.name}]",
-            todo=f"run `cloche seed bootstrap {spec.name} --update`",
-        )
+        raise changed(spec)
+
+
+def changed(spec: SeedSpec) -> SeedError:
+    """The machine is not what cloche.lock pins."""
+    return SeedError(
+        f"machine {_named(spec)} was built again, and differs from what cloche.lock pins",
+        where=f"[seeds.{spec.name}]",
+        todo=f"run `cloche seed bootstrap {spec.name} --update` to take its new state",
+    )
 
 
 def _named(spec: SeedSpec) -> str:

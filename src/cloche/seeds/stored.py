@@ -78,23 +78,34 @@ class StoredSeed:
 
 
 def find_seed(store: Store, project: Project, spec: SeedSpec) -> StoredSeed | None:
-    """The seed of a declaration, if it was made before: the locked one, else the newest."""
+    """The seed of a declaration, if it was made before: the locked one, else the newest.
+
+    Raises SeedError for a machine that is not what is locked, or is not built.
+    """
     locked = locks.read(project.lock).seeds.get(spec.name)
+    layers = _of_machine(store, project, spec, locked) if spec.type == "machine" else None
     pins = sorted(store.pins(stored_as(spec)), key=lambda pin: pin.created, reverse=True)
     for pin in pins:
-        found = _of_pin(pin.name, pin.data)
+        found, made_of = _of_pin(pin.name, pin.data), locks.seed_of(pin.data["lock"])
         fits = locked is None or not locked.layer or locked.layer == found.layer
+        if isinstance(made_of, locks.MachineSeed):
+            fits = fits and made_of.layers == layers
         if fits and all(store.has_tree(tree) for tree in pin.trees):
             return found
     return None
 
 
-def check_unchanged(store: Store, project: Project, spec: SeedSpec, found: StoredSeed) -> None:
-    """See that what a seed was made of is still what it was, if that is here. Raises SeedError."""
-    pin = store.pin_of(found.pin)
-    made_of = locks.seed_of(pin.data["lock"]) if pin else None
-    if isinstance(made_of, locks.MachineSeed):
-        machine.check_unchanged(store, spec, project.root, made_of)
+def _of_machine(
+    store: Store, project: Project, spec: SeedSpec, locked: locks.SeedLock | None
+) -> tuple[str, ...]:
+    """The layers of the machine that a seed is: those locked, else those that it has now.
+
+    A seed of another project may have the same declaration. Raises SeedError.
+    """
+    if isinstance(locked, locks.MachineSeed):
+        machine.check_unchanged(store, spec, project.root, locked)
+        return locked.layers
+    return machine.layers_of(store, spec, project.root)
 
 
 def made_of(store: Store, found: StoredSeed) -> tuple[Layer, ...]:
@@ -180,7 +191,7 @@ def _made(request: SeedRequest, room: Path, context: SeedContext) -> MadeSeed:
     if isinstance(locked, locks.DebianSeed):
         return MadeSeed(tree, locked, locked.portage.version, len(locked.packages))
     context.report("trying Portage in it")
-    version = portage_of(context.engine, tree, request.spec.name)
+    version = portage_of(context.engine, tree, request.spec)
     packages = sum(1 for _ in (tree / "var/db/pkg").glob("*/*"))
     return MadeSeed(tree, locked, version, packages)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from cloche.config.project import SeedSpec
 from cloche.linux import descriptors
 from cloche.sandbox.base import Command, Engine, Sandbox
 from cloche.sandbox.copying import collect
@@ -19,27 +20,29 @@ _MOST = 1 << 20  # bytes that are read of each stream
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 
 
-def _unfit(seed: str, reason: str) -> SeedError:
-    return SeedError(
-        f"this tree cannot be a seed: {reason}",
-        where=f"[seeds.{seed}]",
-        todo="give a root with bash, Python and Portage, such as a stage3",
-    )
+def _unfit(seed: SeedSpec, reason: str) -> SeedError:
+    if machine := seed.text("machine"):
+        what = f"machine {machine} cannot be a seed"
+        todo = f"add bash, Python and Portage to the packages of {machine}, and build it again"
+    else:
+        what = "this tree cannot be a seed"
+        todo = "give a root with bash, Python and Portage, such as a stage3"
+    return SeedError(f"{what}: {reason}", where=f"[seeds.{seed.name}]", todo=todo)
 
 
-def portage_of(engine: Engine, tree: Path, name: str) -> str:
+def portage_of(engine: Engine, tree: Path, seed: SeedSpec) -> str:
     """The version of the Portage in a tree. Raises `SeedError` where there is none that runs."""
     for path in ("bin/bash", "etc/passwd"):
         if not os.path.lexists(tree / path):
-            raise _unfit(name, f"it has no /{path}")
-    version, said = _run(engine, tree, name, (_PYTHON, "-I", "-c", _TRIAL))
+            raise _unfit(seed, f"it has no /{path}")
+    version, said = _run(engine, tree, seed, (_PYTHON, "-I", "-c", _TRIAL))
     if not version:
         last = said.strip().splitlines()[-1:] or ["no output"]
-        raise _unfit(name, f"Portage does not run in it: {last[0].strip()[:_LONGEST]}")
+        raise _unfit(seed, f"Portage does not run in it: {last[0].strip()[:_LONGEST]}")
     return version
 
 
-def _run(engine: Engine, tree: Path, name: str, words: tuple[str, ...]) -> tuple[str, str]:
+def _run(engine: Engine, tree: Path, seed: SeedSpec, words: tuple[str, ...]) -> tuple[str, str]:
     """What a command in the tree says on its standard output if it ends well, and its errors."""
     streams = [descriptors.pipe() for _ in range(2)]
     (out, out_end), (err, err_end) = streams
@@ -51,7 +54,7 @@ def _run(engine: Engine, tree: Path, name: str, words: tuple[str, ...]) -> tuple
             stderr=err_end,
         )
     except ProgramError as error:
-        raise _unfit(name, f"{words[0]} does not run in it") from error
+        raise _unfit(seed, f"{words[0]} does not run in it") from error
     finally:
         for end in (out_end, err_end):
             descriptors.close(end)
@@ -62,7 +65,7 @@ def _run(engine: Engine, tree: Path, name: str, words: tuple[str, ...]) -> tuple
             process.kill()
             process.wait()
             if isinstance(error, OverflowError):
-                raise _unfit(name, f"its {words[0]} writes too much output") from error
+                raise _unfit(seed, f"its {words[0]} writes too much output") from error
             raise
     ended = process.wait()
     said = told.decode(errors="replace").strip()

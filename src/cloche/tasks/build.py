@@ -41,7 +41,7 @@ def build(task: BuildTask, worker: Worker) -> Outcome:
     If the task has a compile cache and this has changed, "ccache" is the blob of its new tarball.
     Raises StepError; then the root of the failure is kept, if the task says so.
     """
-    log = new_log(worker.store, task.cpv, "build")
+    log = new_log(worker.store, task.log_name, "build")
     worker.bus(Started(package=task.package, step="build", log=str(log)))
     with worker.store.workspace("build") as workspace:
         wanted = Call(
@@ -66,7 +66,7 @@ def build(task: BuildTask, worker: Worker) -> Outcome:
         if (cache := changed_cache(task, workspace / "out")) is not None:
             outputs["ccache"] = worker.store.add_blob(cache, f"ccache of {task.cpv}").id
     data = elog.as_data(elog.messages_of(result))
-    return Outcome(outputs, put_away(worker.store, task.cpv, log), data=data)
+    return Outcome(outputs, put_away(worker.store, task.log_name, log), data=data)
 
 
 def jobs(task: BuildTask) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from cloche.errors import NO_ROOM, ClocheError, Exit
+from cloche.plan.names import bare
 
 
 class StepError(ClocheError):
@@ -39,7 +40,7 @@ class StepError(ClocheError):
     def log_command(self) -> str:
         """The command that shows the whole log; without a step, `cloche log` shows a build's."""
         step = f" --step {self.step}" if self.step in ("fetch", "merge") else ""
-        return f"cloche log {self.package.split('::')[0]}{step}"
+        return f"cloche log {bare(self.package)}{step}"
 
 
 class StoppedError(StepError):

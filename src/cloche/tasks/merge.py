@@ -46,7 +46,7 @@ def merge(task: MergeTask, worker: Worker) -> Outcome:
 
     Raises StepError; then the root of the failure is kept, if the task says so.
     """
-    log = new_log(worker.store, task.cpv, "merge")
+    log = new_log(worker.store, task.log_name, "merge")
     worker.bus(Started(package=task.package, step="merge", log=str(log)))
     with worker.store.workspace("merge") as workspace:
         upper = make_directory(workspace, "root")
@@ -84,7 +84,7 @@ def merge(task: MergeTask, worker: Worker) -> Outcome:
             refuse_outside(task, upper / "top", lowers, log)
         layer = commit(worker.store, tree, kind="package", label=task.cpv, rules=PORTAGE_RULES)
     data = elog.as_data(elog.messages_of(result))
-    return Outcome({"layer": layer.id}, put_away(worker.store, task.cpv, log), data=data)
+    return Outcome({"layer": layer.id}, put_away(worker.store, task.log_name, log), data=data)
 
 
 def refuse_outside(task: MergeTask, top: Path, lowers: Sequence[Path], log: Path) -> None:
@@ -93,12 +93,7 @@ def refuse_outside(task: MergeTask, top: Path, lowers: Sequence[Path], log: Path
     Raises StepError.
     """
     capture(top, lowers, top, drop=(*GLOBAL_STATE, *OF_SANDBOX, *CALLERS, ROOT.lstrip("/")))
-    found = sorted(
-        str(Path(directory, name).relative_to(top))
-        for directory, _, files in os.walk(top)
-        for name in files
-    )
-    if found:
+    if found := changed(top):
         rest = len(found) - SHOWN
         names = ", ".join(f"/{name}" for name in found[:SHOWN])
         raise StepError(
@@ -108,6 +103,15 @@ def refuse_outside(task: MergeTask, top: Path, lowers: Sequence[Path], log: Path
             log=str(log),
             todo="its hooks (pkg_preinst, pkg_postinst …) must put ${ROOT} in front of paths",
         )
+
+
+def changed(top: Path) -> list[str]:
+    """The names of a captured tree that are changes: no directory that only holds some."""
+    return sorted(
+        str(path.relative_to(top))
+        for path in top.rglob("*")
+        if path.is_symlink() or not path.is_dir() or not any(path.iterdir())
+    )
 
 
 def profile_binds(task: Step, worker: Worker) -> tuple[Bind, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from cloche.plan.depgraph import Distfile
+from cloche.plan.names import bare
 from cloche.sandbox.base import Limits
 
 ROOT = "/target"
@@ -65,6 +66,11 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     def trees(self) -> tuple[str, ...]:
         """Ids of all trees that a store needs for it."""
         return (*self.base, *self.layers, *(self.root or ()), *self.repositories.values())
+
+    @property
+    def log_name(self) -> str:
+        """What its logs are found by."""
+        return bare(self.package)
 
     @property
     def place(self) -> str:
