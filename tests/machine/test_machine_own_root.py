@@ -257,6 +257,22 @@ def test_a_machine_without_portage_is_refused_as_a_seed(built: Built) -> None:
     assert "seeds.own" not in (built.place / "cloche.toml").read_text()
 
 
+def test_a_new_project_with_a_repository_that_has_a_c_library(built: Built) -> None:
+    """`cloche init` gives its machine a root of its own, and that builds."""
+    complete = built.place / "repo/profiles/complete"
+    complete.mkdir()
+    (complete / "parent").write_text("../default\n")
+    (complete / "packages").write_text("*sys-apps/baselayout\n*sys-libs/glibc\n*app-shells/dash\n")
+    new = built.place.parent / "new"
+    words = ("init", new, "--repo", built.place / "repo", "--profile", "own:complete")
+    told = built.store.cloche(*words, cwd=built.place.parent, check=True)
+    assert 'root = "own": @system of own:complete has a C library and ' in told.stdout
+    built.store.cloche("build", "first", cwd=new, check=True)
+    told = built.store.cloche("shell", "first", "--", "greeting", cwd=new, check=True)
+    assert told.stdout == "Hello from under the cloche\n"
+    built.store.cloche("audit", "first", cwd=new, check=True)
+
+
 def test_a_shell_is_the_one_that_the_root_has(built: Built) -> None:
     told = built.store.cloche("shell", "own", cwd=built.place, stdin="echo $0; exit 7\n")
     assert (told.returncode, told.stdout) == (7, "/bin/sh\n")

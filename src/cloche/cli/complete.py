@@ -10,6 +10,7 @@ from cloche.config.project import load_project
 from cloche.engines import choice
 from cloche.errors import ClocheError
 from cloche.plan.names import cp_of
+from cloche.portage.repository import found_repository, profiles_of
 
 
 def complete_machine(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
@@ -43,6 +44,16 @@ def complete_repo(context: click.Context, _: click.Parameter, begun: str) -> lis
     try:
         return [n for n in load_project(_directory(context)).repos if n.startswith(begun)]
     except (ClocheError, OSError):
+        return []
+
+
+def complete_profile(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Profiles of the repositories that precede it on the command line."""
+    try:
+        repos = [found_repository(Path(path)) for path in context.params.get("repos") or ()]
+        names = [f"{repo.name}:{each.path}" for repo in repos for each in profiles_of(repo)]
+        return [name for name in names if name.startswith(begun)]
+    except (ClocheError, OSError, TypeError):
         return []
 
 

@@ -7,21 +7,47 @@ from pathlib import Path
 import click
 from click.shell_completion import get_completion_class
 
-from cloche.config.template import init as write_template
+from cloche.cli.complete import complete_profile
+from cloche.session.starting import start
 
 
 @click.command(
     epilog="""\b
-Example:
+Examples:
   cloche init my-machines && cd my-machines && cloche seed bootstrap && cloche build first
+  cloche init my-machines --repo /var/db/repos/gentoo \\
+      --profile gentoo:default/linux/amd64/23.0
 """
 )
 @click.argument("directory", type=click.Path(path_type=Path))
-def init(directory: Path) -> None:
-    """Create a small project in DIRECTORY (new or empty)."""
-    write_template(directory)
+@click.option(
+    "--repo",
+    "repos",
+    multiple=True,
+    type=click.Path(path_type=Path, file_okay=False),
+    help="An ebuild repository on this host that the machine uses, too; several times if needed.",
+)
+@click.option(
+    "--profile",
+    metavar="REPO:PATH",
+    shell_complete=complete_profile,
+    help="Profile of the machine [local:default, of the project's own repository].",
+)
+def init(directory: Path, repos: tuple[Path, ...], profile: str | None) -> None:
+    """Create a small project in DIRECTORY (new or empty).
+
+    If @system of the profile has a C library and sys-apps/baselayout, the machine gets them and a
+    root of its own (`root = "own"`): nothing of its seed is in the result. Otherwise it is its
+    seed with packages over it.
+    """
+    started = start(directory, repos, profile)
     click.echo(f"{directory.absolute()}: a machine `first`; see README.md there. Next:")
     click.echo(f"  cd {directory} && cloche seed bootstrap && cloche build first")
+    more = {
+        "own": "`cloche plan first` lists what is built for it",
+        "seed": "machines/first.toml says what a root of its own needs",
+    }
+    click.echo(f'root = "{started.root}": {started.why}; {more[started.root]}')
 
 
 @click.command(

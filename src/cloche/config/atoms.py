@@ -46,6 +46,12 @@ def atom_fault(text: str) -> str | None:
     return None
 
 
+def name_of(text: str) -> str | None:
+    """CATEGORY/PN of an atom; None if it is not one."""
+    match = _split(text)
+    return match["cp"] if match else None
+
+
 def _split(text: str) -> re.Match[str] | None:
     """Match an atom; a package name does not end in what looks like a version (PMS 3.1.2)."""
     match = _ATOM.fullmatch(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -29,10 +30,11 @@ def template() -> dict[str, bytes]:
     return dict(sorted(_files(resources.files("cloche.config").joinpath("template")).items()))
 
 
-def init(directory: Path) -> tuple[str, ...]:
+def init(directory: Path, changed: Mapping[str, bytes] | None = None) -> tuple[str, ...]:
     """Write a new project into ``directory`` (new, or empty); return the names written.
 
-    Raises `ConfigError` before anything is written, `ClocheError` where writing fails.
+    ``changed`` files replace those of the template. Raises `ConfigError` before anything is
+    written, `ClocheError` where writing fails.
     """
     try:
         taken = directory.is_symlink() or directory.exists()
@@ -42,7 +44,7 @@ def init(directory: Path) -> tuple[str, ...]:
                 "not an empty directory",
                 "choose a new or an empty directory; nothing was written",
             )
-        files = template()
+        files = {**template(), **(changed or {})}
         for name, content in files.items():
             path = directory / name
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -46,22 +46,8 @@ def read_repository(name: str, path: Path, declared: Origin | None = None) -> Re
     Raises `RepositoryError`, and `ConfigError` for unreadable files.
     """
     origin = declared or Origin(path)
-    if not path.is_dir():
-        raise RepositoryError(origin, f"no such directory: {path}", "correct the path")
+    own_name, layout = _named(path, origin, name)
     profiles = path / "profiles"
-    if not profiles.is_dir():
-        raise RepositoryError(
-            origin, f"{path} is not an ebuild repository: it has no profiles/", "correct the path"
-        )
-    layout_file = path / "metadata" / "layout.conf"
-    layout = read_layout(read_text(layout_file, path)) if layout_file.exists() else {}
-    name_file = profiles / "repo_name"
-    own = read_text(name_file, path).split() if name_file.exists() else []
-    own_name = layout.get("repo-name") or (own[0] if own else "")
-    if not own_name:
-        raise RepositoryError(
-            Origin(name_file), "the repository has no name", f"write “{name}” into this file"
-        )
     if own_name != name:
         raise RepositoryError(
             origin,
@@ -72,6 +58,32 @@ def read_repository(name: str, path: Path, declared: Origin | None = None) -> Re
     eapi = read_text(eapi_file, path).strip() if eapi_file.exists() else "0"
     masters = tuple(layout["masters"].split()) if "masters" in layout else None
     return Repository(name, path, masters, eapi, layout)
+
+
+def found_repository(path: Path) -> Repository:
+    """Read a repository by its path, under the name that it has itself. Raises as above."""
+    name, _ = _named(path, Origin(path), path.name)
+    return read_repository(name, path)
+
+
+def _named(path: Path, origin: Origin, name: str) -> tuple[str, Mapping[str, str]]:
+    """The name of a repository, and its layout.conf; ``name`` is one that it may have."""
+    if not path.is_dir():
+        raise RepositoryError(origin, f"no such directory: {path}", "correct the path")
+    if not (path / "profiles").is_dir():
+        raise RepositoryError(
+            origin, f"{path} is not an ebuild repository: it has no profiles/", "correct the path"
+        )
+    layout_file = path / "metadata" / "layout.conf"
+    layout = read_layout(read_text(layout_file, path)) if layout_file.exists() else {}
+    name_file = path / "profiles/repo_name"
+    own = read_text(name_file, path).split() if name_file.exists() else []
+    own_name = layout.get("repo-name") or (own[0] if own else "")
+    if not own_name:
+        raise RepositoryError(
+            Origin(name_file), "the repository has no name", f"write “{name}” into this file"
+        )
+    return own_name, layout
 
 
 def main_repository(repos: Mapping[str, RepoSpec], profile_repo: str) -> str:

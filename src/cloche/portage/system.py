@@ -1,0 +1,59 @@
+"""@system of a profile, as far as its files say: the ``packages`` files of it and its parents.
+
+Source: PMS 5.2.1 (parent), 5.2.6 (packages), portage(5) (``REPO:PATH`` in ``parent``). Portage
+itself decides when a machine is resolved; this is for what is decided before there is a seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cloche.config.files import read_text
+from cloche.portage.repository import Repository
+
+_DEEPEST = 64  # parents of parents
+
+
+def system_atoms(repos: Mapping[str, Repository], repo: str, path: str) -> tuple[str, ...]:
+    """The atoms of @system of the profile REPO:PATH.
+
+    What is not there, or outside of a repository's ``profiles/``, has none. Raises ConfigError for
+    a file that cannot be read.
+    """
+    found: dict[str, None] = {}
+    for owner, directory in _stack(repos, repo, Path(path), 0):
+        for line in _lines(repos[owner], directory / "packages"):
+            if line == "-*":
+                found.clear()
+            elif line.startswith("-*"):
+                found.pop(line.removeprefix("-*"), None)
+            elif line.startswith("*"):
+                found[line.removeprefix("*")] = None
+    return tuple(found)
+
+
+def _stack(
+    repos: Mapping[str, Repository], repo: str, path: Path, depth: int
+) -> Iterator[tuple[str, Path]]:
+    """A profile after its parents: the repository, and the directory there."""
+    if repo not in repos or depth > _DEEPEST:
+        return
+    top = (repos[repo].path / "profiles").resolve()
+    directory = (top / path).resolve()
+    if not directory.is_relative_to(top) or not directory.is_dir():
+        return
+    for line in _lines(repos[repo], directory / "parent"):
+        other, colon, below = line.partition(":")
+        if colon:
+            yield from _stack(repos, other or repo, Path(below), depth + 1)
+        else:
+            yield from _stack(repos, repo, directory.relative_to(top) / line, depth + 1)
+    yield repo, directory
+
+
+def _lines(repo: Repository, file: Path) -> Iterator[str]:
+    """The lines of a file of a profile, without comments; none if it is not there."""
+    if file.is_file():
+        lines = (line.partition("#")[0].strip() for line in read_text(file, repo.path).splitlines())
+        yield from filter(None, lines)

@@ -1,0 +1,60 @@
+"""@system of a profile, by the files of a repository."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from tests.values import write_files
+
+from cloche.config.errors import ConfigError
+from cloche.portage.repository import Repository, found_repository
+from cloche.portage.system import system_atoms
+
+
+def repository(top: Path, name: str, **files: str) -> Repository:
+    """A repository; ``files`` are those of its profiles, ``_`` standing for a slash."""
+    inside = {f"profiles/{path.replace('_', '/')}": text for path, text in files.items()}
+    write_files(top / name, {"profiles/repo_name": f"{name}\n", **inside})
+    return found_repository(top / name)
+
+
+def system(path: str, *repos: Repository) -> tuple[str, ...]:
+    by_name: Mapping[str, Repository] = {repo.name: repo for repo in repos}
+    return system_atoms(by_name, repos[0].name, path)
+
+
+def test_a_profile_adds_to_its_parents_and_removes(tmp_path: Path) -> None:
+    repo = repository(
+        tmp_path,
+        "r",
+        base_packages="# the rest\n*c/a\n*>=c/b-2:0  # why\nc/no-system\n*c/c\n",
+        mid_parent="../base\n",
+        top_parent="../mid\n",
+        top_packages="*c/d\n-*c/c\n-*c/never\n",
+        bare_parent="../mid\n",
+        bare_packages="-*\n*c/only\n",
+    )
+    assert system("base", repo) == ("c/a", ">=c/b-2:0", "c/c")
+    assert system("top", repo) == ("c/a", ">=c/b-2:0", "c/d")
+    assert system("bare", repo) == ("c/only",)
+    assert system("nowhere", repo) == ()
+
+
+def test_parents_may_be_of_other_repositories(tmp_path: Path) -> None:
+    base = repository(tmp_path, "base", x_packages="*c/a\n", y_packages="*c/y\n")
+    over = repository(tmp_path, "over", p_parent="base:x\n:q\ngone:x\n", q_packages="*c/b\n")
+    assert system("p", over, base) == ("c/a", "c/b")
+
+
+def test_circles_end_and_nothing_outside_is_read(tmp_path: Path) -> None:
+    write_files(tmp_path, {"outside/packages": "*c/outside\n"})
+    circle = repository(
+        tmp_path, "r", a_parent="../b\n../../../outside\n", b_parent="../a\n", b_packages="*c/b\n"
+    )
+    assert system("a", circle) == ("c/b",)
+    (circle.path / "profiles/b/packages").unlink()
+    (circle.path / "profiles/b/packages").symlink_to(tmp_path / "outside/packages")
+    with pytest.raises(ConfigError, match="leads out of the project"):
+        system("b", circle)
