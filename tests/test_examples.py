@@ -31,13 +31,17 @@ def test_pkgcheck_finds_no_error_in_the_workbench(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_pkgcheck_finds_no_error_in_native_and_its_master_as_one(tmp_path):
+@pytest.mark.parametrize("name", ["native", "cross"])
+def test_pkgcheck_finds_no_error_in_an_example_and_its_master_as_one(name, tmp_path):
     """Pkgcheck only knows masters that the host is configured for."""
-    native, both = ROOT / "examples/native/repo", tmp_path / "both"
+    own, both = ROOT / f"examples/{name}/repo", tmp_path / "both"
     shutil.copytree(ROOT / "examples/workbench/repo", both)
-    categories = native / "profiles/categories"
-    for name in (*categories.read_text().split(), "eclass", "licenses"):
-        shutil.copytree(native / name, both / name, dirs_exist_ok=True)
+    categories = own / "profiles/categories"
+    for part in (*categories.read_text().split(), "eclass", "licenses"):
+        if (own / part).exists():
+            shutil.copytree(own / part, both / part, dirs_exist_ok=True)
+    for part in ("arch.list", "arches.desc"):
+        shutil.copy(own / "profiles" / part, both / "profiles" / part)
     known = both / "profiles/categories"
     names = {*known.read_text().split(), *categories.read_text().split()}
     known.write_text("\n".join(sorted(names)) + "\n")

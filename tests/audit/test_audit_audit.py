@@ -43,7 +43,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def layer(store: Store, name: str, kind: str = "package", **files: bytes | str) -> Layer:
+def layer(
+    store: Store, name: str, kind: str = "package", *, chost: str = "", **files: bytes | str
+) -> Layer:
     """A layer with these files (``__`` is a slash), all executable; a str is a link's target."""
     with store.workspace("test") as room:
         tree = room / "tree"
@@ -59,6 +61,8 @@ def layer(store: Store, name: str, kind: str = "package", **files: bytes | str) 
         if kind == "package":
             entry = tree / "var/db/pkg" / name
             entry.mkdir(parents=True)
+            if chost:
+                (entry / "CHOST").write_text(f"{chost}\n")
             listed = [f"obj /{path.relative_to(tree)} 0 0" for path in tree.rglob("*")
                       if path.is_file() and entry not in path.parents]  # fmt: skip
             (entry / "CONTENTS").write_bytes(
@@ -106,8 +110,28 @@ def test_a_library_of_another_kind_does_not_do(store: Store, made: Path) -> None
     other = bytearray((made / "liba.so.1").read_bytes())
     other[18:20] = (183).to_bytes(2, "little")  # e_machine: aarch64
     foreign = layer(store, "l/a-1", usr__lib64__libaDOTsoDOT1=bytes(other))
-    (need,) = found(store, base, foreign, program).unmet
-    assert need.text == "library liba.so.1"
+    lacking, other_cpu = found(store, base, foreign, program).unmet
+    assert lacking.text == "library liba.so.1"
+    assert (other_cpu.path, other_cpu.text) == ("/usr/lib64/liba.so.1", "CPU aarch64")
+
+
+def test_the_cpu_of_a_root_is_that_of_its_packages(store: Store, made: Path) -> None:
+    """Even if most of its files are not for it: a build has used the wrong compiler."""
+    library = (made / "liba.so.1").read_bytes()
+    arm = bytearray(library)
+    arm[18:20] = (183).to_bytes(2, "little")
+    files = {
+        "usr__bin__tool": library, "usr__lib__libbDOTsoDOT1": library,
+        "usr__lib__libaDOTsoDOT1": bytes(arm), "usr__share__qemu__firmware": library,
+        "usr__lib__go__testdata": library,
+    }  # fmt: skip
+    wrong = layer(store, "a/wrong-1", chost="aarch64-unknown-linux-gnu", **files)
+    assert [(need.path, need.text) for need in found(store, wrong).unmet] == [
+        ("/usr/bin/tool", "CPU x86_64"),
+        ("/usr/lib/libb.so.1", "CPU x86_64"),
+    ]
+    unknown = layer(store, "a/wrong-1", chost="m68k-unknown-linux-gnu", **files)
+    assert [need.path for need in found(store, unknown).unmet] == ["/usr/lib/liba.so.1"]
 
 
 def test_what_a_layer_above_takes_away_is_not_there(store: Store, made: Path) -> None:

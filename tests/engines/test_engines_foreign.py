@@ -59,6 +59,7 @@ PROMISES = (
     "check_sockets_of_the_host_are_out_of_reach",
     "check_the_kernels_log_is_not_read",
     "check_ones_own_name_is_found_in_both_families",
+    "check_programs_of_another_cpu_run_in_that_sandbox_alone",
 )
 # Chroot is none to try an attack in: the host is right there.
 HARMLESS = (
@@ -80,6 +81,7 @@ HARMLESS = (
     "check_what_tools_would_alter_is_refused",
     "check_a_terminal_of_its_own",
     "check_nothing_outlives_a_killed_program",
+    "check_programs_of_another_cpu_run_in_that_sandbox_alone",
 )
 BROKEN: dict[str, set[str]] = {
     "bwrap": {"check_rights_are_few_but_setuid_works"},  # it sets NO_NEW_PRIVS

@@ -66,6 +66,18 @@ def test_every_merge_sees_the_layout_and_no_build_does() -> None:
     assert plan.merged == make_plan(graph).merged
 
 
+def test_merges_for_another_cpu_see_the_c_library_as_the_seeds_is_none_for_it() -> None:
+    plan = make_plan(GRAPH, own_root=True, cross=True)
+    assert plan.visible[GCC.id].merge == (HEADERS.id, BASE.id, GLIBC.id, GMP.id)
+    assert plan.visible[HEADERS.id].merge == ()
+    assert plan.visible[TOOL.id].merge == ()
+    native = make_plan(GRAPH, own_root=True)
+    assert {n: v.build for n, v in plan.visible.items()} == {
+        n: v.build for n, v in native.visible.items()
+    }
+    assert plan.members == native.members
+
+
 def test_tools_over_the_seed_are_no_members_and_members_keep_portages_order() -> None:
     plan = make_plan(GRAPH, own_root=True)
     assert set(plan.members) == {BASE.id, GLIBC.id, GMP.id, HELLO.id, GCC.id}

@@ -11,6 +11,7 @@ import json
 import sys
 from pathlib import Path
 
+import sandbox_emulation
 import sandbox_escapes
 import sandbox_isolation
 import sandbox_running
@@ -28,7 +29,7 @@ def main() -> None:
     with make_engine(name) as engine:
         results = run_checks(
             Ground(name, engine, directory, root),
-            *(sandbox_isolation, sandbox_running, sandbox_escapes),
+            *(sandbox_isolation, sandbox_running, sandbox_escapes, sandbox_emulation),
             wanted=lambda check: not wanted or check in wanted,
         )
     print(json.dumps(results))

@@ -13,6 +13,7 @@ from cloche.sandbox.base import Limits
 from cloche.tasks.task import (
     BuildTask,
     CompileCache,
+    Cross,
     LiveSources,
     MergeTask,
     Task,
@@ -35,6 +36,9 @@ STEP: dict[str, Any] = {
     "disk_reserve": 1 << 20,
     "kept_as": "place@m@c_a-1",
     "quiet": True,
+    "cross": Cross(
+        "aarch64-unknown-linux-gnu", "x86_64-pc-linux-gnu", "aarch64-", "seed tree", "q"
+    ),
 }
 SOURCE = Distfile("a.tar", 3, {"SHA512": "0"}, ("mirror://x/a.tar",))
 BUILD = BuildTask(
@@ -88,7 +92,7 @@ def test_what_is_not_a_task_is_refused(text: bytes) -> None:
 
 
 def test_a_task_names_all_that_a_store_needs() -> None:
-    trees = ("seed", "config", "one", "two", "three", "tree of r", "tree of gentoo")
+    trees = ("seed", "config", "one", "two", "three", "tree of r", "tree of gentoo", "seed tree")
     assert (BUILD.trees, BUILD.blobs, BUILD.sources) == (
         (*trees, "live tree"),
         ("tarball",),

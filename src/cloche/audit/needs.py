@@ -10,8 +10,10 @@ from typing import Literal
 from cloche.audit.elf import Elf
 from cloche.audit.loader import Loader, runpath
 from cloche.audit.root import Root
+from cloche.config.chost import cpu_name, cpu_of
 
 _PATH = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin", "opt/bin")
+_LIBRARIES = ("lib", "lib64", "usr/lib", "usr/lib64", "usr/local/lib", "usr/local/lib64")
 
 #: Which other programs a CPU runs, by e_machine: x86 on x86-64, arm on aarch64, and so on.
 _ALSO = {62: 3, 183: 40, 21: 20, 43: 2}
@@ -22,13 +24,14 @@ class Need:
     """A file that lacks something, and the package that it is of.
 
     ``name`` is the soname of a library, or the path of an interpreter, or only its name if ``env``
-    looks for it. ``aside`` is where the root has a library of this name outside of the loader's
-    directories: a program may load it by itself.
+    looks for it, or the CPU that a program is for (`config.chost.cpu_name`). ``aside`` is where the
+    root has a library of this name outside of the loader's directories: a program may load it by
+    itself.
     """
 
     package: str
     path: str
-    kind: Literal["library", "interpreter", "directory"]
+    kind: Literal["library", "interpreter", "directory", "CPU"]
     name: str
     aside: str = ""
 
@@ -40,7 +43,7 @@ class Need:
 
 def unmet(root: Root) -> tuple[Need, ...]:
     """What programs need, and the loader, or the kernel, does not find."""
-    return tuple(sorted({*_of_elves(root), *_of_scripts(root)}))
+    return tuple(sorted({*_of_elves(root), *_of_scripts(root), *_for_others(root)}))
 
 
 def lost_directories(root: Root) -> tuple[Need, ...]:
@@ -73,9 +76,23 @@ def _of_elves(root: Root) -> Iterator[Need]:
 
 
 def _runs(root: Root) -> set[int]:
-    """The e_machines of the programs that the root's CPU runs: that of most of its files."""
-    most = Counter(elf.machine for elf in root.elves.values()).most_common(1)
+    """The e_machines of the programs that the root's CPU runs.
+
+    The CPU is that of its packages' CHOST, where we know it; else that of most of its files.
+    """
+    cpus = [cpu.elf for chost in root.chosts() if (cpu := cpu_of(chost)) is not None]
+    most = Counter(cpus or (elf.machine for elf in root.elves.values())).most_common(1)
     return {each for machine, _ in most for each in (machine, _ALSO.get(machine, machine))}
+
+
+def _for_others(root: Root) -> Iterator[Need]:
+    """Programs and libraries for another CPU, where the root's own belong."""
+    runs = _runs(root)
+    for name, elf in root.elves.items():
+        place = name.rpartition("/")[0]
+        own = place in _PATH or place in _LIBRARIES or name.startswith("usr/libexec/")
+        if own and elf.machine not in runs:
+            yield Need(root.package_of(name), f"/{name}", "CPU", cpu_name(elf.machine))
 
 
 def _fits(root: Root, elf: Elf) -> bool:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 
 from cloche.audit.elf import Elf
 from cloche.audit.survey import Survey
+from cloche.composing.footprint import VDB
 from cloche.composing.places import Found, Places
 from cloche.layers import Layer
 from cloche.store.tree import read_file
@@ -67,6 +69,14 @@ class Root:
     def package_of(self, name: str) -> str:
         """The package (as cpv) whose layer has a name; for other layers what they are for."""
         return self.layers[self._origin[name]].label
+
+    def chosts(self) -> Iterator[str]:
+        """What Portage's records of the packages say that they were built for."""
+        for layer in self.layers:
+            if layer.kind == "package":
+                name = os.fsencode(f"{VDB}/{layer.label}/CHOST")
+                with contextlib.suppress(OSError):
+                    yield os.fsdecode(read_file(layer.path, name)).strip()
 
     def scripts(self) -> Iterator[tuple[str, str]]:
         """Each executable script with what follows its ``#!``."""

@@ -59,7 +59,7 @@ def compiles(tree: Path) -> bool:
     """
     if _has(tree, _COMPILING):
         return True
-    if any(_listed(tree, place) is not None for place in _LIBRARIES):
+    if any(listed(tree, place) is not None for place in _LIBRARIES):
         return True
     # Gentoo's own binutils and compilers lie in usr/CHOST/binutils-bin and gcc-bin.
     return any(_of_chosts(tree, kind) for kind in ("gcc-bin", "binutils-bin"))
@@ -68,7 +68,7 @@ def compiles(tree: Path) -> bool:
 @cache
 def build_tools(tree: Path) -> frozenset[str]:
     """Which of `BUILD_TOOLS` a layer brings. Raises OSError."""
-    if _listed(tree, "usr/lib/llvm") is not None:  # Gentoo's, which has both
+    if listed(tree, "usr/lib/llvm") is not None:  # Gentoo's, which has both
         return frozenset(BUILD_TOOLS)
     places = {"compiler": "gcc-bin", "linker": "binutils-bin"}
     return frozenset(
@@ -80,16 +80,16 @@ def build_tools(tree: Path) -> frozenset[str]:
 
 def _of_chosts(tree: Path, place: str) -> bool:
     """Whether a layer has ``usr/CHOST/PLACE``, of any CHOST."""
-    names = (name for name in _listed(tree, "usr") or () if name.count("-") > 1)
-    return any(_listed(tree, f"usr/{name}/{place}") is not None for name in names)
+    names = (name for name in listed(tree, "usr") or () if name.count("-") > 1)
+    return any(listed(tree, f"usr/{name}/{place}") is not None for name in names)
 
 
 def _has(tree: Path, program: re.Pattern[str]) -> bool:
-    names = (name for place in _PROGRAMS for name in _listed(tree, place) or ())
+    names = (name for place in _PROGRAMS for name in listed(tree, place) or ())
     return any(program.fullmatch(name) for name in names)
 
 
-def _listed(tree: Path, place: str) -> list[str] | None:
+def listed(tree: Path, place: str) -> list[str] | None:
     """The names in a directory of a layer, without following links; None if it is not there."""
     fd = open_directory(tree)
     try:

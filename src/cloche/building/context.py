@@ -8,13 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloche.binhosts.index import Binhost
+from cloche.building.crossing import Crossing
 from cloche.building.livepins import Live
 from cloche.config.lock import RepoPin
 from cloche.layers import Layer
 from cloche.portage.etc import REPOS, Content
 from cloche.portage.view import common_view
 from cloche.records.events import Bus
-from cloche.sandbox.base import Bind, Engine, Limits, Sandbox
+from cloche.sandbox.base import Bind, Emulator, Engine, Limits, Sandbox
 from cloche.seeds.parts.strict import SeedParts
 from cloche.store import Outcome, Store
 from cloche.tasks.guestcall import Running
@@ -49,6 +50,7 @@ class Inputs:
     (SHA-256) of their packages, by host and path. For a ``strict`` machine ``seed_parts`` are set
     after resolving: its packages are built and merged over their ground instead of the seed.
     ``made_of`` are the layers of the machine that the seed is, the bottom first.
+    ``cross`` is set for a machine of another CPU than the seed's.
     ``own`` are the user's own files and repositories, by their paths inside. A machine with a root
     of its own (``own_root``) has nothing of the seed in its result, its ``/etc/portage`` only
     with ``etc_portage``, and build dependencies only ``with_build_deps``.
@@ -70,6 +72,7 @@ class Inputs:
     locked_binpkgs: Mapping[str, str] | None = None
     seed_parts: SeedParts | None = None
     made_of: tuple[Layer, ...] = ()
+    cross: Crossing | None = None
 
     @property
     def ground(self) -> tuple[Layer, ...]:
@@ -125,7 +128,8 @@ class Inputs:
 
     def _key_parts(self, under: Iterable[Layer]) -> dict[str, str]:
         parts = {f"base {layer.kind}": layer.id for layer in under if layer.kind != "config"}
-        return {**parts, "guest": self.guest}
+        cross = self.cross.key_parts if self.cross else {}
+        return {**parts, "guest": self.guest, **cross}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -230,7 +234,20 @@ class BuildContext:
         """
         base, limits = self.inputs.base, self.policy.limits
         over, root = ((), layers) if self.inputs.own_root else (layers, None)
-        return self.worker.sandbox(base, over, root=root, upper=upper, binds=binds, limits=limits)
+        return self.worker.sandbox(
+            base,
+            over,
+            root=root,
+            upper=upper,
+            binds=binds,
+            limits=limits,
+            cross=self.inputs.cross.tools if self.inputs.cross else None,
+        )
+
+    @property
+    def emulator(self) -> Emulator | None:
+        """What runs the machine's programs if they are for another CPU than the seed's."""
+        return self.worker.emulator(self.inputs.cross.tools if self.inputs.cross else None)
 
     @property
     def root(self) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from cloche.binhosts import index
 from cloche.binhosts.index import Binhost
 from cloche.building.context import Inputs, Repo
+from cloche.building.crossing import CROSS_SCRIPTS, crossing
 from cloche.building.errors import MissingSeedError
 from cloche.config.errors import Origin
 from cloche.config.fragments import machine_sources
@@ -29,7 +30,7 @@ from cloche.tasks.guestcall import GUEST
 from cloche.trees import stored
 from cloche.trees.stored import pin_repository, places
 
-_NO_STEPS = ("observe.py", "metadata.py", "live.py", "news.py")
+_NO_STEPS = ("observe.py", "metadata.py", "live.py", "news.py", *CROSS_SCRIPTS)
 
 
 def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
@@ -64,6 +65,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         with_build_deps=machine.with_build_deps,
         binhosts=binhosts,
         made_of=made_of(store, seed),
+        cross=crossing(machine, base[0]),
     )
 
 
@@ -81,7 +83,7 @@ def guest_digest() -> str:
     """Digest of the code that runs inside: a change of it invalidates every step.
 
     Without the scripts of `cloche watch` and of probing, which make no results, and those of
-    metadata caches and live fetches, which have their own keys.
+    metadata caches, live fetches and machines for another CPU, which have their own keys.
     """
     digest = hashlib.sha256()
     for path in sorted(GUEST.rglob("*")):

@@ -66,7 +66,9 @@ def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder
             made_of=context.inputs.made_of,
         )
         context = replace(context, inputs=replace(context.inputs, seed_parts=parts))
-    plan = make_plan(graph, own_root=context.inputs.own_root)
+    plan = make_plan(
+        graph, own_root=context.inputs.own_root, cross=context.inputs.cross is not None
+    )
     own_root.check(context, plan)
     inputs_of = input_digests(context.inputs, graph.packages)
     contests = recalled(context.store, context.inputs.full_name)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from cloche.building.compilers import BUILD_TOOLS, build_tools
-from cloche.building.context import BuildContext
+from cloche.building.context import BuildContext, Inputs
+from cloche.building.crossing import Crossing
 from cloche.composing.footprint import entries
 from cloche.errors import ClocheError, Exit
 from cloche.layers import Layer
-from cloche.plan.depgraph import Package
+from cloche.plan.depgraph import BUILDTIME, INSTALL, Package
 from cloche.plan.names import cp_of
 from cloche.plan.plan import Plan
 from cloche.plan.versions import version_key
 from cloche.portage.cpv import split_cpv
 from cloche.records.events import Note
+from cloche.seeds.debian.packages import STATUS
 
 #: What a C library is, or brings one.
 C_LIBRARIES = ("sys-libs/glibc", "sys-libs/musl", "dev-libs/dietlibc", "sys-libs/klibc")
@@ -36,6 +38,8 @@ def check(context: BuildContext, plan: Plan) -> None:
             "name packages in its file, or @system with a profile whose `packages` files list some "
             f"({':'.join(inputs.profile)} lists none)",
         )
+    if inputs.cross is not None:
+        check_cross(inputs.cross, inputs, plan)
     if not any(map(may_compile, own)):
         return
     if not any(package.cp in C_LIBRARIES for package in own):
@@ -45,6 +49,8 @@ def check(context: BuildContext, plan: Plan) -> None:
             f"add @system of a profile that has one to its sets, or {C_LIBRARIES[0]} or "
             f"{C_LIBRARIES[1]} to its packages",
         )
+    if inputs.cross is not None:
+        return
     if lacking := _lacking(context, plan):
         raise _refused(
             inputs.machine,
@@ -67,6 +73,43 @@ def _lacking(context: BuildContext, plan: Plan) -> str | None:
     parts = inputs.seed_parts.layers.values() if inputs.seed_parts else ()
     found = {tool for layer in (*inputs.ground, *parts) for tool in build_tools(layer.path)}
     return next((tool for tool in BUILD_TOOLS if tool not in found), None)
+
+
+def check_cross(cross: Crossing, inputs: Inputs, plan: Plan) -> None:
+    """Refuse a machine for another CPU whose packages its seed cannot build. Raises ClocheError."""
+    debian = (inputs.base[0].path / STATUS).is_file()
+    what, todo = "", ""
+    chost = cross.tools.chost
+    arches = sorted({package.environment.get("ARCH", "") for package in plan.packages} - {""})
+    if tools := _tools_for_seed(plan):
+        what = f"its seed lacks {', '.join(tools)}, and with a chost nothing is built for the seed"
+        todo = "add the packages that have them to those of the seed, or take a seed that has them"
+        if debian:
+            todo = "add Debian's packages of them to `packages` of the seed in cloche.toml"
+    elif not cross.found and any(map(may_compile, plan.packages)):
+        what = f"its seed has no compiler for {chost}"
+        todo = f"take a seed that has {chost}-gcc in /usr/bin"
+        if debian:
+            name = f"crossbuild-essential-{cross.cpu.debian}"
+            todo = f'add "{name}" to `packages` of the seed in cloche.toml'
+    elif arches and cross.cpu.gentoo not in arches:
+        what = f"its profile is for {arches[0]}, but its chost {chost} for {cross.cpu.gentoo}"
+        todo = f"use a profile whose ARCH is {cross.cpu.gentoo}, or correct `chost`"
+    if what:
+        raise _refused(inputs.machine, what, todo)
+
+
+def _tools_for_seed(plan: Plan) -> list[str]:
+    """What builds and hooks of the machine's packages need, and the seed does not have."""
+    by_id = plan.graph.by_id()
+    needed = {
+        (by_id[name].cp, package.cp)
+        for package in plan.packages
+        if not package.broot
+        for name in package.targets(frozenset({BUILDTIME, INSTALL}))
+        if name in by_id and by_id[name].broot
+    }
+    return [f"{tool} for {user}" for tool, user in sorted(needed)]
 
 
 def installed(base: Iterable[Layer]) -> list[str]:

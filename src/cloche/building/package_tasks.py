@@ -87,4 +87,5 @@ def _step(context: BuildContext, package: Package, seen: Seen) -> dict[str, Any]
         "phase_seconds": policy.phase_seconds,
         "disk_reserve": policy.disk_reserve,
         "kept_as": kept_as(context, package),
+        "cross": inputs.cross.tools if inputs.cross else None,
     }

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cloche.building import live
 from cloche.building.context import BuildContext
+from cloche.building.crossing import Crossing
 from cloche.building.fetch import fetch
 from cloche.building.forecast import forecast
 from cloche.building.livepins import is_live
@@ -53,7 +54,21 @@ def machine_root(
     """
     if pin is None:
         raise not_built(f"machine {machine}", f"cloche build {machine}")
+    cross = context.inputs.cross
+    if cross is not None and context.emulator is None:
+        raise _no_emulator(cross, machine)
     return _machine_root(context, pin, packages)
+
+
+def _no_emulator(cross: Crossing, machine: str) -> ClocheError:
+    what = f"its programs are for {cross.tools.chost}, and "
+    where = f"machine {machine}"
+    if cross.unusable:
+        todo = "use a host with Linux 6.7 or later and binfmt_misc"
+        return ClocheError(what + cross.unusable, where=where, todo=todo, status=Exit.HOST)
+    todo = f"add a static qemu-{cross.cpu.qemu} to the seed (Debian's package is qemu-user-static)"
+    what += "its seed has no emulator for them"
+    return ClocheError(what, where=where, todo=todo, status=Exit.BAD_INPUT)
 
 
 @contextmanager
@@ -69,6 +84,7 @@ def _machine_root(context: BuildContext, pin: Pin, packages: Path) -> Iterator[R
             binds=(*context.whole_repositories(), *_packages(packages)),
             tmpfs=(REPOS,),
             limits=context.policy.limits,
+            emulator=context.emulator,
         )
         shell = _shell((*base, *layers))
         yield Root(sandbox, shell=shell, environment=context.inputs.environment)

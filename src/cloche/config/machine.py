@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.config.atoms import is_name
+from cloche.config.chost import KNOWN, cpu_of
 from cloche.config.errors import ConfigError, Origin, missing_key, unknown_name
 from cloche.config.files import names
 from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
 from cloche.config.table import Table, duration, load, size
 
 KEYS = (
-    "seed", "root", "with_build_deps", "profile", "portage", "sets", "packages", "binrepos", "live",
-    "output", "limits",
+    "seed", "root", "chost", "with_build_deps", "profile", "portage", "sets", "packages",
+    "binrepos", "live", "output", "limits",
 )  # fmt: skip
 ROOTS = ("seed", "own")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
@@ -61,7 +62,8 @@ class Machine:
     the preferred one first. ``live`` are names of live ebuilds that may fetch their sources from
     the network, with shell wildcards. With ``own_root`` the result has nothing of the seed, only
     what the machine asks for, with its dependencies at run time; ``etc_portage`` says whether its
-    ``/etc/portage`` is part of that, ``with_build_deps`` whether build dependencies are.
+    ``/etc/portage`` is part of that, ``with_build_deps`` whether build dependencies are, and
+    ``chost`` which CPU it is for, if that is not the seed's.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Machine:
     own_root: bool = False
     etc_portage: bool = True
     with_build_deps: bool = False
+    chost: str | None = None
 
     @property
     def place(self) -> str:
@@ -116,6 +119,7 @@ def load_machine(
     output.only((*OUTPUTS, "portage"))
     own_root = _root(table) == "own"
     _only_for_own_root(own_root, table, "with_build_deps")
+    _only_for_own_root(own_root, table, "chost")
     _only_for_own_root(own_root, output, "portage")
     seed = table.required("seed", '"debian"')
     if seed not in seeds:
@@ -145,6 +149,7 @@ def load_machine(
         own_root=own_root,
         etc_portage=output.get("portage", bool, True),
         with_build_deps=table.get("with_build_deps", bool, False),
+        chost=_chost(table),
     )
 
 
@@ -160,6 +165,20 @@ def _root(table: Table) -> str:
     if word not in ROOTS:
         raise unknown_name(table.origin("root"), "kind of root", word, ROOTS)
     return word
+
+
+def _chost(table: Table) -> str | None:
+    """``chost``: of another CPU than the seed's."""
+    if "chost" not in table.data:
+        return None
+    chost = table.get("chost", str, "")
+    if cpu_of(chost) is None:
+        raise ConfigError(
+            table.origin("chost"),
+            f"“{chost}” is not a CHOST that cloche knows",
+            f'write CPU-VENDOR-linux-ABI such as "aarch64-unknown-linux-gnu"; CPUs are {KNOWN}',
+        )
+    return chost
 
 
 def _profile(table: Table, repos: frozenset[str]) -> Profile:

@@ -18,7 +18,7 @@ _SHOWN = 3  # in the line; the rest is in the detail
 Brought = Mapping[str, Sequence[str]]
 """For the name of each need the packages that would bring it."""
 
-FORMAT = "1"  # raise it when something else counts as a need
+FORMAT = "2"  # raise it when something else counts as a need
 
 
 def check_needs(context: BuildContext, layers: Sequence[Layer]) -> None:
@@ -33,9 +33,24 @@ def check_needs(context: BuildContext, layers: Sequence[Layer]) -> None:
 
 def _check(context: BuildContext, layers: Sequence[Layer]) -> Outcome:
     root = surveyed(context.store, context.inputs.full_name, layers)
-    if needs := [need for need in unmet(root) if not need.aside]:
+    needs = [need for need in unmet(root) if not need.aside]
+    if foreign := [need for need in needs if need.kind == "CPU"]:
+        raise _foreign(context, foreign)
+    if needs:
         raise _lacks(context, needs)
     return Outcome({"layer": layers[-1].id})
+
+
+def _foreign(context: BuildContext, needs: Sequence[Need]) -> ClocheError:
+    listed = [f"{need.path} of {need.package} ({need.name})" for need in needs]
+    more = f" and {len(needs) - _SHOWN} more" if len(needs) > _SHOWN else ""
+    return ClocheError(
+        f"programs are for another CPU than the root's: {', '.join(listed[:_SHOWN])}{more}",
+        where=f"machine {context.inputs.machine}",
+        todo="let the ebuilds compile with CHOST-gcc (tc-getCC of toolchain-funcs.eclass), not "
+        "with gcc or cc",
+        detail="\n".join(listed),
+    )
 
 
 def _lacks(context: BuildContext, needs: Sequence[Need]) -> ClocheError:

@@ -49,6 +49,9 @@ def portage_tree(machine: Machine, project: Project) -> Mapping[str, Content]:
     main = main_repository(project.repos, profile.repo)
     # A file, not a directory: it replaces what the seed has under the name.
     tree["repos.conf"] = repos_conf(project.repos, main).encode()
+    if machine.chost is not None:  # after the files of fragments, which begin with a number
+        text = f'# Written by cloche: `chost` of the machine.\nCHOST="{machine.chost}"\n'
+        tree["make.conf/zz-chost"] = text.encode()
     for name in _HIDDEN_FILES:
         tree.setdefault(name, b"")
     if not any(name.startswith("make.conf/") for name in tree):

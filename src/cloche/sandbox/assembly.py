@@ -21,6 +21,7 @@ from cloche.layers.merge import Node
 from cloche.linux import mounts, processes
 from cloche.linux.paths import make_plain
 from cloche.roots import overlay
+from cloche.sandbox import emulation
 from cloche.sandbox.base import Bind, Sandbox
 from cloche.sandbox.errors import SandboxError
 
@@ -198,6 +199,8 @@ def _detached_mounts(sandbox: Sandbox, common: list[Mount]) -> list[Mount]:
     detached = list(common)
     detached += [_temporary(path, "1777" if path in _STICKY else "0755") for path in more]
     detached += [_bind(bind) for bind in sandbox.binds]
+    if sandbox.emulator is not None:
+        detached.append(_bind(emulation.bind(sandbox.emulator)))
     return sorted(detached, key=lambda mount: mount.depth)
 
 

@@ -11,6 +11,7 @@ from cloche.linux import processes, seccomp
 from cloche.linux.network import loopback_up
 from cloche.sandbox import (
     cgroups,
+    emulation,
     inherited,
     spawning,
     wire,
@@ -48,6 +49,7 @@ class Native(Runtime):
     nature = Nature(
         "cloche's own namespaces and overlays",
         isolates=("files", "processes", "network", "IPC", "host name", "devices", "keyrings"),
+        emulates=True,
     )
 
     def __init__(self, composed: Path | None = None) -> None:
@@ -119,6 +121,10 @@ def enter_sandbox(
     with step("setting the host name"):
         processes.set_names(request.sandbox.hostname)
     assemble(request.sandbox, common, composed)
+    if request.sandbox.emulator is not None:
+        with step(f"registering {request.sandbox.emulator.program.name} in binfmt_misc"):
+            emulation.register(request.sandbox.emulator)
+            processes.bound_capabilities(KEPT)  # the new user namespace has given all back
     with step("setting limits"):
         inherited.limit(request.sandbox.limits)
     with contextlib.suppress(OSError):  # kernels without seccomp

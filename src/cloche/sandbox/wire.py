@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from cloche.sandbox.base import Bind, Command, Limits, Sandbox
+from cloche.sandbox.base import Bind, Command, Emulator, Limits, Sandbox
 
 MAX_DESCRIPTORS = 253  # SCM_MAX_FD of the kernel
 _MAX_REPORT = 65536
@@ -42,6 +42,7 @@ def text(request: Request) -> str:
         "network": sandbox.network,
         "hostname": sandbox.hostname,
         "limits": asdict(sandbox.limits),
+        "emulator": _emulator_text(sandbox.emulator),
         "argv": command.argv,
         "env": dict(command.env),
         "cwd": command.cwd,
@@ -74,9 +75,23 @@ def unpack(fd: int) -> Request:
         network=data["network"],
         hostname=data["hostname"],
         limits=Limits(**data["limits"]),
+        emulator=_emulator(data["emulator"]),
     )
     command = Command(tuple(data["argv"]), data["env"], data["cwd"], data["timeout"], data["tty"])
     return Request(sandbox, command, tuple(data["fds"]), tuple(data["cgroups"]))
+
+
+def _emulator_text(emulator: Emulator | None) -> list[Any] | None:
+    if emulator is None:
+        return None
+    return [emulator.name, emulator.bits, emulator.machine, str(emulator.program)]
+
+
+def _emulator(data: list[Any] | None) -> Emulator | None:
+    if data is None:
+        return None
+    name, bits, machine, program = data
+    return Emulator(name, bits, machine, Path(program))
 
 
 def send(sock: socket.socket, report: dict[str, Any], fds: Sequence[int] = ()) -> None:

@@ -45,7 +45,8 @@ def build(task: BuildTask, worker: Worker) -> Outcome:
     worker.bus(Started(package=task.package, step="build", log=str(log)))
     with worker.store.workspace("build") as workspace:
         wanted = Call(
-            script="build",
+            script=script_of(task, "build"),
+            step="build",
             request=request_of(task),
             sandbox=sandbox_of(
                 task,
@@ -69,6 +70,11 @@ def build(task: BuildTask, worker: Worker) -> Outcome:
     return Outcome(outputs, put_away(worker.store, task.log_name, log), data=data)
 
 
+def script_of(task: Step, step: str) -> str:
+    """The guest's script of a step; that for another CPU does both."""
+    return "cross" if task.cross else step
+
+
 def jobs(task: BuildTask) -> dict[str, str]:
     """Variables that differ between hosts and must not change results: the number of jobs."""
     return {"NINJAOPTS": f"-j{task.cores}", "MAKEOPTS": ""}
@@ -81,6 +87,7 @@ def request_of(task: BuildTask) -> dict[str, Any]:
         "repo": task.repo,
         "root": task.place,
         "use": list(task.use),
+        **({"cross": task.cross.for_guest} if task.cross else {}),
         "environment": task.live.environment if task.live else {},
         "ccache": task.ccache
         and {"compilers": task.ccache.compilers, "size": f"{CCACHE_SIZE >> 20}Mi"},
@@ -96,7 +103,9 @@ def sandbox_of(
         layers.append(worker.layer(task.live.tree))
     base = [worker.layer(id) for id in task.base]
     root = None if task.root is None else [worker.layer(id) for id in task.root]
-    return worker.sandbox(base, layers, root=root, upper=upper, binds=binds, limits=task.limits)
+    return worker.sandbox(
+        base, layers, root=root, upper=upper, binds=binds, limits=task.limits, cross=task.cross
+    )
 
 
 def build_binds(

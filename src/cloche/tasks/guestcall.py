@@ -50,7 +50,8 @@ Message = dict[str, Any]
 class Call:
     """One run of a guest script. ``workspace`` is a directory of the caller's for small files.
 
-    ``package`` is the id of its package, by which the user may stop it.
+    ``package`` is the id of its package, by which the user may stop it; ``step`` what it does for
+    that, by default the script's name.
     """
 
     script: str
@@ -61,6 +62,12 @@ class Call:
     environment: Mapping[str, str]
     timeout: float | None = None
     package: str | None = None
+    step: str = ""
+
+    @property
+    def doing(self) -> str:
+        """The name of the step."""
+        return self.step or self.script
 
 
 class Stoppable(Protocol):
@@ -166,13 +173,13 @@ def call(
             running.discard(process)
             listener.join()
     if ended.killed and wanted.package and running.unwanted(wanted.package):
-        raise StepError(wanted.package, wanted.script, "stopped", log=str(wanted.log))
+        raise StepError(wanted.package, wanted.doing, "stopped", log=str(wanted.log))
     if outlet.over:
         text = f"the log exceeded {LONGEST_LOG >> 20} MiB"
         return {"status": "failed", "text": text}, ended
     if not messages:
         reason = describe(ended) + perhaps_memory(ended, sandbox.limits)
-        what = f"the guest's {wanted.script} ended without an answer ({reason})"
+        what = f"the guest's {wanted.doing} ended without an answer ({reason})"
         raise GuestError(what, detail=tail_of(wanted.log))
     return messages[-1], ended
 

@@ -13,7 +13,7 @@ from cloche.records.events import Started
 from cloche.records.logs import new_log, put_away
 from cloche.sandbox.base import Bind
 from cloche.store import Outcome
-from cloche.tasks.build import PORTAGE_TMP, failed, sandbox_of
+from cloche.tasks.build import PORTAGE_TMP, failed, sandbox_of, script_of
 from cloche.tasks.errors import StepError
 from cloche.tasks.guestcall import Call
 from cloche.tasks.task import ROOT, MergeTask, Step
@@ -58,13 +58,15 @@ def merge(task: MergeTask, worker: Worker) -> Outcome:
             Bind(make_directory(workspace, "tmp"), PORTAGE_TMP, writable=True),
         )
         wanted = Call(
-            script="merge",
+            script=script_of(task, "merge"),
+            step="merge",
             request={
                 "cpv": task.cpv,
                 "repo": task.repo,
                 "root": task.place,
                 "gpkg": f"/run/cloche/out/{task.pf}.gpkg.tar",
                 "metadata": task.metadata,
+                **({"cross": task.cross.for_guest} if task.cross else {}),
             },
             sandbox=sandbox_of(task, worker, upper=upper, binds=binds),
             workspace=workspace,

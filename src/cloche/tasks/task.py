@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from cloche.config.chost import cpu_of
 from cloche.plan.depgraph import Distfile
 from cloche.plan.names import bare
 from cloche.sandbox.base import Limits
@@ -35,6 +36,34 @@ class CompileCache(msgspec.Struct, frozen=True):
     tarball: str | None = None
 
 
+class Cross(msgspec.Struct, frozen=True):
+    """Building for another CPU than the seed's.
+
+    ``tools`` is what the names of its compilers begin with in the seed, of which ``tree`` is the
+    id. There ``emulator`` is the path of a program of QEMU's, None without one: then nothing that
+    is built can run.
+    """
+
+    chost: str
+    cbuild: str
+    tools: str
+    tree: str
+    emulator: str | None = None
+
+    @property
+    def prefixes(self) -> tuple[str, ...]:
+        """Where the emulator looks for a program's libraries: Debian's, and QEMU's own."""
+        cpu = cpu_of(self.chost)
+        name = cpu.qemu if cpu else ""
+        return f"/etc/qemu-binfmt/{name}", f"/usr/gnemul/qemu-{name}"
+
+    @property
+    def for_guest(self) -> dict[str, Any]:
+        """What the guest's script gets."""
+        own = {"chost": self.chost, "cbuild": self.cbuild, "tools": self.tools}
+        return {**own, "prefixes": self.prefixes if self.emulator else ()}
+
+
 class Step(msgspec.Struct, frozen=True, kw_only=True):
     """The common fields of both tasks.
 
@@ -44,7 +73,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     ``environment`` is Portage's variables besides the fixed environment of guests.
     ``phase_seconds`` is the limit of each phase; ``disk_reserve`` the bytes of the store's file
     system that stay free. The root of a failure is kept under the name ``kept_as``, if there is
-    one. A ``quiet`` task sends no events.
+    one. A ``quiet`` task sends no events. With ``cross`` the package is for another CPU.
     """
 
     package: str
@@ -61,11 +90,13 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     disk_reserve: int = 0
     kept_as: str | None = None
     quiet: bool = False
+    cross: Cross | None = None
 
     @property
     def trees(self) -> tuple[str, ...]:
         """Ids of all trees that a store needs for it."""
-        return (*self.base, *self.layers, *(self.root or ()), *self.repositories.values())
+        seed = (self.cross.tree,) if self.cross else ()
+        return (*self.base, *self.layers, *(self.root or ()), *self.repositories.values(), *seed)
 
     @property
     def log_name(self) -> str:

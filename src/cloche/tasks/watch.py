@@ -103,12 +103,12 @@ def watched(task: Step, worker: Worker, wanted: Call) -> dict[str, Any]:
     except GuestError as error:
         result, ended = {"status": "failed", "phase": watch.phase, "text": error.what}, None
     if messages := elog.messages_of(result):
-        worker.bus(Elog(package=task.package, step=wanted.script, messages=messages))
+        worker.bus(Elog(package=task.package, step=wanted.doing, messages=messages))
     if worker.running.stopped:
-        raise StoppedError(task.package, wanted.script)
+        raise StoppedError(task.package, wanted.doing)
     if watch.free is not None:
         raise no_room(
-            task.package, wanted.script, str(worker.store.path), watch.free, task.disk_reserve
+            task.package, wanted.doing, str(worker.store.path), watch.free, task.disk_reserve
         )
     result.setdefault("phase", watch.phase)
     if watch.reason:

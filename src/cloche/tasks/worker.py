@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
+import posixpath
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloche.config.chost import cpu_of
 from cloche.layers import Layer, stored_layer
 from cloche.portage.etc import REPOS
 from cloche.records.events import Bus
 from cloche.roots import unions
-from cloche.sandbox.base import Bind, Engine, Limits, Sandbox
+from cloche.sandbox.base import Bind, Emulator, Engine, Limits, Sandbox
 from cloche.store import Store, check_tree
 from cloche.tasks.guestcall import Running
 from cloche.tasks.jobserver import Jobserver
-from cloche.tasks.task import ROOT
+from cloche.tasks.task import ROOT, Cross
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,19 +55,31 @@ class Worker:
         upper: Path | None,
         binds: Sequence[Bind] = (),
         limits: Limits,
+        cross: Cross | None = None,
     ) -> Sandbox:
         """Compose a root: a base, these layers over it, and a writable top.
 
-        With ``root`` it holds another one, of these layers, at `task.ROOT`.
+        With ``root`` it holds another one, of these layers, at `task.ROOT`; with ``cross`` it runs
+        programs of another CPU.
         """
+        own = [posixpath.dirname(place) for place in cross.prefixes] if cross else []
         below = unions.lowers(self.store, (), root or (), at=ROOT.lstrip("/"))
         return Sandbox(
             lowers=(*below, *unions.lowers(self.store, base, layers)),
             upper=upper,
             binds=tuple(binds),
-            tmpfs=(REPOS,),
+            tmpfs=(REPOS, *own),
             limits=limits,
+            emulator=self.emulator(cross),
         )
+
+    def emulator(self, cross: Cross | None) -> Emulator | None:
+        """What runs the programs of another CPU, if the seed has it."""
+        cpu = cpu_of(cross.chost) if cross else None
+        if cross is None or cpu is None or cross.emulator is None:
+            return None
+        program = self.store.tree(cross.tree).path / cross.emulator
+        return Emulator(cpu.qemu, cpu.bits, cpu.elf, program)
 
     def jobserver_bind(self) -> tuple[Bind, ...]:
         """The bind of the jobserver's FIFO; empty if the sandbox has its own kernel.

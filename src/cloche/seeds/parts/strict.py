@@ -26,6 +26,8 @@ TOOLCHAIN = frozenset(
     | {"patch", "pax-utils", "procps", "python3", "sed", "tar", "tzdata", "util-linux", "wget"}
     | {"xz-utils", "zstd"}
 )
+# The cross compilers that a Debian seed may have.
+_CROSS = re.compile(r"(gcc|g\+\+)-[a-z0-9-]+-linux-[a-z0-9]+")
 # Had done its work when the tree was made, and would bring all of Perl along.
 _DONE = frozenset({"usrmerge"})
 # The same of a Gentoo system. All of a category where the name ends with a slash: what stands for
@@ -141,7 +143,8 @@ def debian_toolchain(
     packages = list(packages)
     names = {package.name for package in packages}
     essential = {package.name for package in packages if package.essential}
-    kept = closure((TOOLCHAIN & names | essential) - _DONE, needs)
+    cross = {name for name in names if _CROSS.fullmatch(name)}
+    kept = closure((TOOLCHAIN & names | essential | cross) - _DONE, needs)
     return kept | {each.cpv for each in known if {each.debian, *each.needs} <= kept}
 
 
