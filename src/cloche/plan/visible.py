@@ -42,8 +42,8 @@ def visible_sets(
 ) -> dict[str, Visible]:
     """Compute the visible sets of every package.
 
-    All packages that go into a root of its own also see the ``toolchain`` there when they are
-    built, and the ``layout`` when they are merged.
+    All packages that go into a root of its own also see the ``layout`` there, and the ``toolchain``
+    when they are built.
     A dependency means the instance that exists at that point of Portage's merge order, so only
     earlier packages are visible. This also excludes cycles of RDEPEND and PDEPEND.
     """
@@ -63,7 +63,8 @@ def visible_sets(
     def with_needs(packages: Sequence[Package]) -> int:
         return reduce(or_, (below[names.index(each.id)] for each in packages), 0)
 
-    always, laid_out = with_needs(toolchain), with_needs(layout)
+    laid_out = with_needs(layout)
+    always = laid_out | with_needs(toolchain)
     sets = {}
     for place, package in enumerate(graph.packages):
         tools = seen(package, frozenset({BUILDTIME})) | (0 if package.broot else always)
