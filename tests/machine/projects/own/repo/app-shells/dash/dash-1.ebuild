@@ -8,7 +8,10 @@ inherit of-the-seed
 DESCRIPTION="The shell of the seed, and cat"
 HOMEPAGE="https://example.org/own"
 
-RDEPEND="sys-libs/glibc"
+RDEPEND="
+	sys-apps/baselayout
+	sys-libs/glibc
+"
 
 src_install() {
 	install_of_seed dash

@@ -8,8 +8,6 @@ inherit of-the-seed
 DESCRIPTION="The C library of the seed, with headers"
 HOMEPAGE="https://example.org/own"
 
-RDEPEND="sys-apps/baselayout"
-
 src_install() {
 	install_of_seed libc6 libc6-dev libc-bin linux-libc-dev libcrypt1 libcrypt-dev
 	rm "${D}"/etc/ld.so.conf || die # every root makes its own
