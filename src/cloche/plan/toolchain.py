@@ -4,8 +4,8 @@ By Gentoo's policy an ebuild does not name the C library, the kernel's headers o
 run-time libraries (Devmanual, "Implicit system dependency"), nor the package that brings the top
 directories, links and /etc/passwd. Over a seed they are the seed's. In a root of its own they are
 packages of the plan, and come first: every build sees the toolchain, and every build and merge the
-layout. Where /usr is merged, linkers find the loader by its link (/lib64). Hooks add users and groups
-to its files.
+layout. Where /usr is merged, linkers find the loader by its link (/lib64). Hooks add users and
+groups to its files.
 """
 
 from __future__ import annotations
