@@ -49,6 +49,25 @@ def test_only_packages_of_the_machines_repositories_are_advised(
 
 
 @pytest.mark.parametrize(
+    ("said", "cure"),
+    [
+        (
+            "chown: invalid user: \u2018web:log\u2019",
+            "web:log was looked up in the seed, not in the new ",
+        ),
+        ("install: invalid group 'web'", "web was looked up in the seed, not in the new root: "),
+        ("fowners: invalid user in /target/etc/passwd: web:log", "the new root has no web:log "),
+    ],
+)
+def test_users_are_asked_for_in_one_of_two_roots(tmp_path: Path, said: str, cure: str) -> None:
+    told = hint_of(context(tmp_path, own_root=True), said)
+    assert told is not None
+    assert told.startswith(cure)
+    assert "add its packages of acct-user and acct-group to " in told
+    assert hint_of(context(tmp_path / "on-the-seed"), said) is None
+
+
+@pytest.mark.parametrize(
     ("cpv", "cure"),
     [
         ("dev-build/autoconf-2", "add dev-build/autoconf-2 to DEPEND or BDEPEND"),

@@ -17,4 +17,7 @@ def test_they_are_drawn_as_emerge_does_each_once() -> None:
         "", " * Messages for package a/a-1:", "", " * care\\x1b[2J",
         "", " * Messages for package a/b-1:", "", " * care\\x1b[2J", " * mine",
     ]  # fmt: skip
+    both = [("a/a-1::r@broot", warn), ("a/a-1::r", warn)]  # a root of its own, and over the seed
+    names = [line for line in drawn(both, PLAIN) if "Messages" in line]
+    assert names == [" * Messages for package a/a-1:", " * Messages for package a/a-1@broot:"]
     assert list(drawn([("a/b-1::r", Message("install", "qa", ("bad",)))], PLAIN)) == []

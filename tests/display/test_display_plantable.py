@@ -36,3 +36,9 @@ def test_flags_stand_in_their_groups_and_the_hidden_ones_are_hidden() -> None:
     # A hidden flag is the only reason: without it nobody would know why.
     old = replace(new, use=("abi_mips_n32", *new.use))
     assert [*changed(new, old).shown] == ["USE", "ABI_X86", "PYTHON_TARGETS", "ABI_MIPS"]
+
+
+def test_what_may_be_built_is_counted_as_such() -> None:
+    rows = [Row(fate, "c/a-1", "0", "r", changed(package()), 0) for fate in ("build", "perhaps")]
+    total = as_table(rows, (), make_theme(colour=False))[-1]
+    assert total == "2 packages: 1 to build, 1 perhaps (2 new); 0 B to fetch"

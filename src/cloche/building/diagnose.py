@@ -80,6 +80,10 @@ NETWORK = re.compile(
 )
 _KILLED = re.compile(r"^\S+: line \d+: +\d+ Killed |Killed signal terminated program", re.MULTILINE)
 _NEWER_C_LIBRARY = re.compile(r"libc\.so\.6: version [`']GLIBC_[\d.]+' not found")
+_ACCOUNT = re.compile(
+    r"(?:chown|chgrp|install): invalid (?:user|group|spec):? [\u2018'`]([\w.:-]+)"
+)
+_ACCOUNT_OF_ROOT = re.compile(r"fowners: invalid (?:user|group) in \S+: ([\w.:-]+)")
 NO_SPACE = re.compile(r"No space left on device|Disk quota exceeded")
 
 
@@ -107,6 +111,17 @@ def was_killed(log: str) -> bool:
 def needs_newer_c_library(log: str) -> bool:
     """True if the dynamic loader reports that a program was linked with a newer glibc."""
     return _NEWER_C_LIBRARY.search(log) is not None
+
+
+def unknown_account(log: str) -> tuple[str, bool] | None:
+    """The ``USER:GROUP`` that a tool reports as unknown, and whether it asked the new root.
+
+    Portage's fowners does; chown, chgrp and install ask the seed.
+    """
+    if match := _ACCOUNT_OF_ROOT.search(log):
+        return match[1], True
+    match = _ACCOUNT.search(log)
+    return (match[1], False) if match else None
 
 
 def no_space(log: str) -> bool:

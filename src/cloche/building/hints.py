@@ -15,6 +15,7 @@ from cloche.building.diagnose import (
     no_space,
     owners,
     tried_network,
+    unknown_account,
     was_killed,
 )
 from cloche.building.livepins import is_live
@@ -65,6 +66,8 @@ def hint_of(context: BuildContext, tail: str) -> str | None:
         hints.append(
             "a program of the build needs a newer C library than the seed's: use a newer seed"
         )
+    if context.inputs.own_root and (account := unknown_account(tail)):
+        hints.append(_of_account(*account))
     if no_space(tail):
         hints.append(f"the disk was full: free some space in {context.store.path}")
     if context.policy.limits.memory and was_killed(tail):
@@ -85,6 +88,16 @@ def _of_missing(context: BuildContext, missing: Missing) -> str | None:
     brings = " or ".join(parts.declarable(hidden))
     cure = f"add {brings} to {declared}" if brings else "declare the package that owns it"
     return f"{missing.what} is in the seed but hidden by --strict; {cure}"
+
+
+def _of_account(name: str, in_root: bool) -> str:
+    packages = "add its packages of acct-user and acct-group to"
+    if in_root:
+        return f"the new root has no {name} when this is built: {packages} DEPEND"
+    return (
+        f"{name} was looked up in the seed, not in the new root: {packages} IDEPEND if a pkg_ "
+        "phase needs it, to BDEPEND if a src_ phase does"
+    )
 
 
 def layers_of_repositories(context: BuildContext) -> Iterator[Path]:

@@ -8,6 +8,7 @@ from itertools import groupby, takewhile
 
 from cloche.display.text import one_line
 from cloche.display.theme import Theme
+from cloche.plan.names import bare
 from cloche.records.elog import SHOWN, Level, Message
 from cloche.records.events import Elog, Event
 
@@ -42,7 +43,7 @@ def drawn(said: Iterable[Said], theme: Theme, levels: Iterable[Level] = SHOWN) -
         lines = [(each.level, line) for _, each in group for line in _own(each)]
         if lines:
             yield ""
-            yield _line(theme, "log", f"Messages for package {package.split('::')[0]}:")
+            yield _line(theme, "log", f"Messages for package {bare(package)}:")
             yield ""
             yield from (_line(theme, level, line) for level, line in lines)
 

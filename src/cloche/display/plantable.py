@@ -93,7 +93,8 @@ def _style(flag: Flag) -> str:
 def _totals(rows: Sequence[Row], gone: Sequence[str]) -> str:
     fates = Counter(row.fate for row in rows)
     statuses: Mapping[str, int] = Counter(row.change.status for row in rows)
-    parts = [f"{fates[fate]} to {fate}" for fate in FATES if fates[fate]]
+    verbs = {fate: "perhaps" if fate == "perhaps" else f"to {fate}" for fate in FATES}
+    parts = [f"{fates[fate]} {verbs[fate]}" for fate in FATES if fates[fate]]
     words = [f"{number} {STATUSES[status][number != 1]}"
              for status in STATUSES if (number := statuses[status])]  # fmt: skip
     words += [f"{len(gone)} gone"] if gone else []
