@@ -53,7 +53,7 @@ def test_only_packages_of_the_machines_repositories_are_advised(
     [
         (
             "chown: invalid user: \u2018web:log\u2019",
-            "web:log was looked up in the seed, not in the new ",
+            "web:log was looked up in the seed, not in ",
         ),
         ("install: invalid group 'web'", "web was looked up in the seed, not in the new root: "),
         ("fowners: invalid user in /target/etc/passwd: web:log", "the new root has no web:log "),
