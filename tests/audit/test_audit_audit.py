@@ -94,6 +94,23 @@ def test_a_library_is_found_where_the_loader_looks(store: Store, made: Path) -> 
     assert found(store, links, base, elsewhere, program, conf).notes == ()
 
 
+def test_the_loaders_own_directories_are_those_it_has_built_in(store: Store, made: Path) -> None:
+    """Debian's glibc does not look into /usr/lib64, Gentoo's not into /usr/lib."""
+    loader = (made / "ld.so").read_bytes()
+    program = layer(store, "a/plain-1", usr__bin__plain=(made / "plain").read_bytes())
+    library = layer(store, "l/a-1", usr__lib64__libaDOTsoDOT1=(made / "liba.so.1").read_bytes())
+    for built_in, notes in (
+        (b"\0/lib/x86_64-linux-gnu/\0/lib/\0/usr/lib/\0", ["/usr/lib64/liba.so.1"]),
+        (b"\0/lib64/\0/usr/lib64/\0", []),
+    ):
+        base = layer(store, "s/libc-1", lib64__ldDOTso=loader + built_in)
+        seen = found(store, base, library, program)
+        assert seen.passed
+        assert [note.aside for note in seen.notes] == notes
+        conf = layer(store, "m", "state", etc__ldDOTsoDOTconf=b"/usr/lib64\n")
+        assert found(store, base, library, program, conf).notes == ()
+
+
 def test_runpath_and_origin_are_followed(store: Store, made: Path) -> None:
     base = layer(store, "s/libc-1", lib64__ldDOTso=(made / "ld.so").read_bytes())
     program = layer(store, "a/with-1", usr__bin__with=(made / "with").read_bytes())

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 
 from cloche.audit.elf import Elf
 from cloche.audit.root import Root
 
-# glibc's own directories. Libraries below glibc-hwcaps are other builds of what lies beside it.
+# What glibc's loader has built in, each with a NUL behind it (elf/dl-load.c, system_dirs): that of
+# Gentoo has /lib64/ and /usr/lib64/, that of Debian neither.
+_BUILT_IN = re.compile(r"(?<=\0)(?:/[\w.+/-]*lib[\w.+/-]*/\0)+", re.ASCII)
+# Where a loader does not say. Libraries below glibc-hwcaps are other builds of what lies beside it.
 _DEFAULT = {64: ("lib64", "usr/lib64", "lib", "usr/lib"), 32: ("lib", "usr/lib", "lib32",
             "usr/lib32", "libx32", "usr/libx32")}  # fmt: skip
 _LIB = ("lib64", "lib", "lib32")  # what ${LIB} may stand for
@@ -24,6 +28,7 @@ class Loader:
         self._root = root
         self._musl = any("/ld-musl-" in elf.interpreter for elf in root.elves.values())
         self._system = tuple(_musl_paths(root)) if self._musl else tuple(_glibc_paths(root))
+        self._built_in = {} if self._musl else _built_in(root)
         self._found: dict[tuple[int, int, str], str | None] = {}
 
     def finds(self, name: str, elf: Elf, needed: str) -> bool:
@@ -36,7 +41,8 @@ class Loader:
             return True
         key = (elf.bits, elf.machine, needed)
         if key not in self._found:
-            defaults = () if self._musl else _DEFAULT[elf.bits]
+            kind = (elf.bits, elf.machine)
+            defaults = () if self._musl else self._built_in.get(kind, _DEFAULT[elf.bits])
             ways = (self._fits(f"{path}/{needed}", elf) for path in (*self._system, *defaults))
             self._found[key] = next(filter(None, ways), None)
         return self._found[key] is not None
@@ -63,6 +69,18 @@ def runpath(name: str, elf: Elf) -> Iterator[str]:
             filled = path.replace("${LIB}", lib).replace("$LIB", lib)
             if filled.startswith("/") and "$" not in filled:
                 yield filled
+
+
+def _built_in(root: Root) -> dict[tuple[int, int], tuple[str, ...]]:
+    """The directories that the loaders of a root have built in, by their bits and machine."""
+    found = {}
+    for path in {elf.interpreter for elf in root.elves.values()} - {""}:
+        name = root.real(path)
+        loader = root.elves.get(name) if name is not None else None
+        match = _BUILT_IN.search(root.read(name)) if name is not None else None
+        if loader is not None and match is not None:
+            found[loader.bits, loader.machine] = tuple(match[0].strip("\0").split("\0"))
+    return found
 
 
 def _glibc_paths(root: Root) -> Iterator[str]:
