@@ -295,6 +295,12 @@ def test_a_package_in_both_roots_is_told_apart(built: Built) -> None:
     for name in ("dev-util/twice", "dev-util/twice@broot"):
         for command in ("log", "history", "why"):
             built.store.cloche(command, name, cwd=built.place, check=True)
+    shell = ("shell", "both", "--package")
+    told = built.store.cloche(*shell, "dev-util/twice@broot", "--", "true", cwd=built.place)
+    assert told.stderr.endswith("is visible\n")
+    told = built.store.cloche(*shell, "app-misc/greet", "--", "twice", "x", cwd=built.place)
+    assert told.stderr.endswith("is visible; the machine's root is /target\n")
+    assert told.stdout == "xx"
     told = built.store.cloche("history", "dev-util/twice@broot", cwd=built.place, check=True)
     (line,) = told.stdout.splitlines()
     assert "  dev-util/twice-1@broot  new layer" in line

@@ -27,6 +27,7 @@ from cloche.sandbox.base import Bind, Sandbox
 from cloche.store import Pin, remove_tree
 from cloche.tasks import kept_roots
 from cloche.tasks.build import PORTAGE_TMP, build_binds, package_binds, sandbox_of
+from cloche.tasks.task import BuildTask
 from cloche.tasks.worker import make_directory
 
 PKGDIR = "/var/cache/binpkgs"  # Portage's default (cnf/make.globals)
@@ -156,11 +157,16 @@ def _root_of(context: BuildContext, package: Package, about: kept_roots.Kept, pl
     return Root(
         sandbox=sandbox_of(task, context.worker, upper=place, binds=binds),
         cwd=f"{inside}/work" if (place / "tmp" / name / "work").is_dir() else "/",
-        note=f"{what} failed here"
+        note=f"{what} failed here{_place(task)}"
         + (source if (place / "tmp" / name / "temp/environment").is_file() else ""),
         login=False,
         environment=context.inputs.environment,
     )
+
+
+def _place(task: BuildTask) -> str:
+    """Where a sandbox with two roots has the machine's."""
+    return f"; the machine's root is {task.place}" if task.root else ""
 
 
 @contextmanager
@@ -181,4 +187,5 @@ def _fresh_root(builder: Builder, package: Package) -> Iterator[Root]:
         binds = build_binds(task, context.worker, workspace)
         sandbox = sandbox_of(task, context.worker, upper=upper, binds=binds)
         note = f"{package.cpv} is built here; nothing that it does not declare is visible"
+        note += _place(task)
         yield Root(sandbox, note=note, login=False, environment=context.inputs.environment)
