@@ -37,7 +37,10 @@ def test_without_repositories_it_is_the_template(tmp_path: Path) -> None:
         str(p.relative_to(tmp_path / "p")) for p in (tmp_path / "p").rglob("*") if p.is_file()
     }
     assert written == set(template())
-    assert f'root = "seed"  # {started.why}' in (tmp_path / "p/machines/first.toml").read_text()
+    assert (
+        f'# Here: {started.why}.\nroot = "seed"\n'
+        in (tmp_path / "p/machines/first.toml").read_text()
+    )
 
 
 @pytest.mark.parametrize("packages", [SYSTEM, SYSTEM.replace("virtual/libc", "sys-libs/musl")])
@@ -77,6 +80,20 @@ def test_one_that_lacks_them_does_not(
     machine = load_project(tmp_path / "p").machine("first")
     assert not machine.own_root
     assert (machine.profile.repo, machine.sets) == ("gentoo", ("basics",))
+
+
+@pytest.mark.parametrize(
+    ("defaults", "why"),
+    [
+        ('ELIBC="musl"', "gentoo:p is for musl, and the seed's compiler for glibc"),
+        ('ARCH="sparc"', "gentoo:p is for sparc, and the seed for "),
+    ],
+)
+def test_the_seed_must_be_able_to_build_for_it(tmp_path: Path, defaults: str, why: str) -> None:
+    repo = repository(tmp_path, **{"profiles/p/make.defaults": f"{defaults}\n"})
+    started = start(tmp_path / "p", (repo,), "gentoo:p")
+    assert started.root == "seed"
+    assert started.why.startswith(why)
 
 
 @pytest.mark.parametrize(

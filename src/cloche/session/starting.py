@@ -13,13 +13,14 @@ from cloche.config.errors import Origin, unknown_name
 from cloche.config.template import init, template
 from cloche.errors import ClocheError
 from cloche.plan.toolchain import LAYOUT
+from cloche.portage.profiles import system_atoms, variable
 from cloche.portage.repository import (
     Repository,
     RepositoryError,
     check_profile,
     found_repository,
 )
-from cloche.portage.system import system_atoms
+from cloche.seeds.arch import host_arch
 
 LOCAL = "local"  # the template's own repository
 _PROFILE = f"{LOCAL}:default"
@@ -89,6 +90,12 @@ def _root(repos: Mapping[str, Repository], profile: str) -> Started:
         for cp in (*C_LIBRARIES, LAYOUT)
         if any((repo.path / cp).is_dir() for repo in repos.values())
     }
+    arch, libc = (variable(repos, name, path, key) for key in ("ARCH", "ELIBC"))
+    if arch not in ("", host_arch().gentoo):
+        why = f"{profile} is for {arch}, and the seed for {host_arch().gentoo}: that needs `chost`"
+        return Started("seed", why)
+    if libc not in ("", "glibc"):
+        return Started("seed", f"{profile} is for {libc}, and the seed's compiler for glibc")
     lacking = []
     if system.isdisjoint(_LIBC) or there.isdisjoint(C_LIBRARIES):
         lacking.append("C library")
@@ -108,7 +115,7 @@ def _with_repositories(text: bytes, repos: Mapping[str, Repository]) -> bytes:
 def _with_root(text: bytes, profile: str, started: Started) -> bytes:
     """The machine's file with its profile and its root."""
     lines = {
-        'root = "seed"': f'root = "{started.root}"  # {started.why}',
+        'root = "seed"': f'# Here: {started.why}.\nroot = "{started.root}"',
         f'profile = "{_PROFILE}"     #': f'profile = "{profile}"  #',
     }
     if started.root == "own":

@@ -1,4 +1,4 @@
-"""@system of a profile, by the files of a repository."""
+"""@system and variables of a profile, by the files of a repository."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from tests.values import write_files
 
 from cloche.config.errors import ConfigError
+from cloche.portage.profiles import system_atoms, variable
 from cloche.portage.repository import Repository, found_repository
-from cloche.portage.system import system_atoms
 
 
 def repository(top: Path, name: str, **files: str) -> Repository:
@@ -46,6 +46,21 @@ def test_parents_may_be_of_other_repositories(tmp_path: Path) -> None:
     base = repository(tmp_path, "base", x_packages="*c/a\n", y_packages="*c/y\n")
     over = repository(tmp_path, "over", p_parent="base:x\n:q\ngone:x\n", q_packages="*c/b\n")
     assert system("p", over, base) == ("c/a", "c/b")
+
+
+def test_the_last_assignment_of_a_variable_counts(tmp_path: Path) -> None:
+    repo = repository(
+        tmp_path,
+        "r",
+        **{"base_make.defaults": 'ELIBC="glibc"\nARCH=amd64 # a PC\nXARCH="x"\n'},
+        **{"musl_make.defaults": "ELIBC='musl'\n"},
+        musl_parent="../base\n",
+    )
+    repos = {"r": repo}
+    assert [variable(repos, "r", "base", name) for name in ("ELIBC", "ARCH", "CHOST")] == [
+        "glibc", "amd64", "",
+    ]  # fmt: skip
+    assert [variable(repos, "r", "musl", name) for name in ("ELIBC", "ARCH")] == ["musl", "amd64"]
 
 
 def test_circles_end_and_nothing_outside_is_read(tmp_path: Path) -> None:

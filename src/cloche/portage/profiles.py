@@ -1,7 +1,7 @@
-"""@system of a profile, as far as its files say: the ``packages`` files of it and its parents.
+"""What the files of a profile and its parents say, for what is decided before there is a seed.
 
-Source: PMS 5.2.1 (parent), 5.2.6 (packages), portage(5) (``REPO:PATH`` in ``parent``). Portage
-itself decides when a machine is resolved; this is for what is decided before there is a seed.
+Source: PMS 5.2 (parent, make.defaults, packages), portage(5) (``REPO:PATH`` in ``parent``). Portage
+itself decides when a machine is resolved.
 """
 
 from __future__ import annotations
@@ -33,6 +33,17 @@ def system_atoms(repos: Mapping[str, Repository], repo: str, path: str) -> tuple
     return tuple(found)
 
 
+def variable(repos: Mapping[str, Repository], repo: str, path: str, name: str) -> str:
+    """A variable of make.defaults with a plain value; empty if it is not set. Raises as above."""
+    found = ""
+    for owner, directory in _stack(repos, repo, Path(path), 0):
+        for line in _lines(repos[owner], directory / "make.defaults"):
+            key, equals, value = line.partition("=")
+            if equals and key == name:
+                found = value.strip("\"'")
+    return found
+
+
 def _stack(
     repos: Mapping[str, Repository], repo: str, path: Path, depth: int
 ) -> Iterator[tuple[str, Path]]:
@@ -55,5 +66,6 @@ def _stack(
 def _lines(repo: Repository, file: Path) -> Iterator[str]:
     """The lines of a file of a profile, without comments; none if it is not there."""
     if file.is_file():
-        lines = (line.partition("#")[0].strip() for line in read_text(file, repo.path).splitlines())
-        yield from filter(None, lines)
+        for line in read_text(file, repo.path).splitlines():
+            if words := line.partition("#")[0].strip():
+                yield words
