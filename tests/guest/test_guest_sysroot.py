@@ -22,6 +22,7 @@ def root(tmp_path: Path) -> Path:
     (root / "lib64").symlink_to("usr/lib64")
     (root / "usr/include/only-here.h").write_text("#define HERE 1\n")
     (root / "usr/lib64/pkgconfig/here.pc").write_text(
+        "prefix=/usr\nunits=${prefix}/lib/units\n"
         "Name: here\nDescription: here\nVersion: 1\nCflags: -I/usr/include/here\n"
     )
     return root
@@ -56,16 +57,42 @@ def test_a_compiler_finds_the_roots_headers_and_none_of_the_seeds(tools: Path) -
     assert "stdio.h" in compile("#include <stdio.h>\n").stderr
 
 
-def test_pkg_config_knows_the_roots_files_alone(tools: Path, root: Path) -> None:
-    if shutil.which("pkg-config") is None:
-        cannot("pkg-config: not installed")
+def asked(program: Path, *words: str | Path, **environment: str) -> str:
+    """What a tool says."""
+    if shutil.which(program.name) is None:
+        cannot(f"{program.name}: not installed")
     told = subprocess.run(
-        [tools / "pkg-config", "--cflags", "here"], capture_output=True, text=True, check=True
-    )
-    assert told.stdout.strip().replace("\\ ", " ") == f"-I{root}/usr/include/here"
-    listed = subprocess.check_output([tools / "pkg-config", "--list-all"], text=True)
+        [program, *words], capture_output=True, text=True, env={**os.environ, **environment},
+        check=True,
+    )  # fmt: skip
+    return told.stdout.strip()
+
+
+def test_pkg_config_knows_the_roots_files_alone(tools: Path, root: Path) -> None:
+    flags = asked(tools / "pkg-config", "--cflags", "here")
+    assert flags.replace("\\ ", " ") == f"-I{root}/usr/include/here"
+    listed = asked(tools / "pkg-config", "--list-all")
     assert listed.split()[0] == "here"
-    assert listed.count("\n") == 1
+    assert "\n" not in listed
+
+
+def test_pkg_config_says_where_to_install_without_the_place_of_the_root(tools: Path) -> None:
+    assert asked(tools / "pkg-config", "--variable=units", "here") == "/usr/lib/units"
+
+
+def test_pkg_config_finds_a_library_that_comes_with_the_sources(
+    tools: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "work/pc/bundled.pc"
+    file.parent.mkdir(parents=True)
+    file.write_text("Name: bundled\nDescription: bundled\nVersion: 2\n")
+    settings = {"PKG_CONFIG_PATH": str(file.parent), "WORKDIR": str(tmp_path / "work")}
+    ask = (tools / "pkg-config", "--modversion")
+    assert asked(*ask, "bundled", **settings) == "2"
+    assert "bundled" not in asked(ask[0], "--list-all", PKG_CONFIG_PATH=str(file.parent))
+    # As Portage's QA check asks.
+    assert asked(*ask, file) == "2"
+    asked(ask[0], f"--with-path={file.parent}", "--validate", file)
 
 
 def test_libraries_of_the_root_come_after_the_seeds(tools: Path, root: Path) -> None:

@@ -92,6 +92,12 @@ def test_its_programs_run_in_it(built: Built) -> None:
     assert built.shell("cat", "/etc/greeted") == "later\n"  # no ld.so.cache yet when it was merged
 
 
+def test_portage_finds_no_fault_with_the_pkg_config_files_it_installs(built: Built) -> None:
+    told = built.store.cloche("log", "dev-libs/leaf", cwd=built.place, check=True).stdout
+    assert ">>> Completed installing dev-libs/leaf" in told
+    assert "QA Notice" not in told
+
+
 def test_nothing_of_the_seed_is_in_it(built: Built) -> None:
     names = {
         str(path.relative_to(layer))

@@ -89,8 +89,7 @@ def tools(cross: dict[str, Any], root: Path, found: dict[str, Path]) -> Iterator
         yield f"{cross['chost']}-{short}", text
     for name in ("pkg-config", "pkgconf"):
         if name in found:
-            words = sysroot.pkg_config(found[name], root)
-            yield f"{cross['chost']}-{name}", f'exec {shlex.join(words)} "$@"'
+            yield f"{cross['chost']}-{name}", sysroot.pkg_config(found[name], root)
 
 
 def compiler(program: Path, root: Path) -> str:

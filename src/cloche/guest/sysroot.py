@@ -32,6 +32,21 @@ BUILD_TOOLS = {
     "BUILD_CXX": ("g++", "clang++", "c++"),
     "BUILD_PKG_CONFIG": ("pkg-config", "pkgconf"),
 }
+#: As crossdev's cross-pkg-config: answers for ``--variable`` have no sysroot, as ebuilds install
+#: there, and PKG_CONFIG_PATH is for libraries that come with the sources. Besides, a file that is
+#: named by its path is read there: so Portage checks what a package installs.
+PKG_CONFIG_SCRIPT = """\
+: ${{PKG_CONFIG_SYSROOT_DIR={root}}}
+for word; do
+	case $word in /*.pc) PKG_CONFIG_SYSROOT_DIR= ;; esac
+done
+case $PKG_CONFIG_PATH in
+"${{WORKDIR:-unset}}"/*) ;;
+*) unset PKG_CONFIG_PATH ;;
+esac
+export PKG_CONFIG_FDO_SYSROOT_RULES=1 PKG_CONFIG_SYSROOT_DIR PKG_CONFIG_LIBDIR={found}
+exec {program} "$@"
+"""
 #: Directories that ld.so searches after all others.
 SEARCHED = Path("/etc/ld.so.conf.d/zz-cloche-root.conf")
 
@@ -49,13 +64,13 @@ def prepare(root: Path) -> None:
             os.environ.setdefault(variable, str(found[name]))
     for program in found.values():
         if COMPILER.fullmatch(program.name):
-            words = compiler(program, root)
+            text = f'exec {shlex.join(compiler(program, root))} "$@"\n'
         elif PKG_CONFIG.fullmatch(program.name):
-            words = pkg_config(program, root)
+            text = pkg_config(program, root)
         else:
             continue
         script = TOOLS / program.name
-        script.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
+        script.write_text(f"#!/bin/sh\n{text}", encoding="utf-8")
         script.chmod(0o755)
     os.environ["__PORTAGE_TEST_PATH_OVERRIDE"] = str(TOOLS)
     if libraries := directories(root, LIBRARIES):
@@ -86,11 +101,11 @@ def compiler(program: Path, root: Path) -> list[str]:
     return [str(program), f"--sysroot={root}", *own]
 
 
-def pkg_config(program: Path, root: Path) -> list[str]:
-    """The command of pkg-config, as crossdev's cross-pkg-config sets it."""
+def pkg_config(program: Path, root: Path) -> str:
+    """A script that starts pkg-config with the files of the root alone."""
     found = ":".join(map(str, directories(root, PKG_CONFIG_FILES)))
-    return ["/usr/bin/env", f"PKG_CONFIG_LIBDIR={found}", f"PKG_CONFIG_SYSROOT_DIR={root}",
-            "PKG_CONFIG_PATH=", str(program)]  # fmt: skip
+    quoted = {"program": program, "root": root, "found": found}
+    return PKG_CONFIG_SCRIPT.format(**{k: shlex.quote(str(v)) for k, v in quoted.items()})
 
 
 def directories(root: Path, patterns: tuple[str, ...]) -> list[Path]:
