@@ -92,6 +92,15 @@ def test_a_missing_flag_and_an_unmet_requirement_are_failures_of_use() -> None:
     assert classify_resolve(unmet) == ("use", "cat/req")
 
 
+def test_an_update_that_is_skipped_in_another_root_is_not_what_lacks_a_flag() -> None:
+    skipped = (
+        "!!! The following update has been skipped due to unsatisfied dependencies:\n\n"
+        "cat/other:0 for /target/\n\n"
+    )
+    text, atom = CASES["use"]
+    assert classify_resolve(skipped + text) == ("use", atom)
+
+
 def test_a_set_that_does_not_exist_is_unknown() -> None:
     text = "emerge: There are no sets to satisfy 'nope'. The following sets exist:"
     assert classify_resolve(text) == ("unknown", "nope")

@@ -32,7 +32,8 @@ _ELSEWHERE = {
     "circular": r"^\s*\((\S+?/\S+?):\S+, ",
     "conflict": r"^(?:\[blocks [^\]]*\]\s+)?(\S+/\S+)(?: \(.* blocking .*\))?$",
     "masked": r"^(=\S+/\S+)",
-    "use": r"^((?:>=?|=|~)?[^\s/#]+/\S+) [-\w+]",
+    # An update that Portage skips is listed as `cat/name:0 for /target/`.
+    "use": r"^((?:>=?|=|~)?[^\s/#]+/\S+) (?!for /)[-\w+]",
 }
 _REQUIRED_BY = re.compile(r"\(dependency required by \"([^\"]+)\"")
 
