@@ -20,6 +20,10 @@ def root(tmp_path: Path) -> Path:
     """A root with its own stdlib.h."""
     root = tmp_path / "own root"
     (root / "usr/include").mkdir(parents=True)
+    (root / "usr/lib/pkgconfig").mkdir(parents=True)
+    (root / "usr/lib/pkgconfig/here.pc").write_text(
+        "Name: here\nDescription: here\nVersion: 1\nCflags: -I/usr/include/here\n"
+    )
     for name in ("stdlib.h", "features.h"):  # the latter is for C++
         (root / "usr/include" / name).write_text("#define HERE 1\n")
     return root
@@ -75,6 +79,18 @@ def test_c_headers_are_the_roots_in_both_languages(
     assert str(root / "usr/include/stdlib.h") in found
     assert not [each for each in found if not each.startswith(str(root)) and "/c++/" not in each]
     assert bool([each for each in found if "/c++/" in each]) == ("c++" in words)
+
+
+def test_pkg_config_with_chost_knows_the_roots_files_alone(tools: Path, root: Path) -> None:
+    if shutil.which("pkg-config") is None:
+        cannot("pkg-config: not installed")
+
+    def asked(*words: str) -> str:
+        command = [tools / f"{TOLD['chost']}-pkg-config", *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    assert str(root / "usr/include/here") in asked("--cflags", "here").replace("\\", "")
+    assert asked("--list-all").split()[0] == "here"
 
 
 def test_who_wants_no_headers_gets_none(tools: Path) -> None:

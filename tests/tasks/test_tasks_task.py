@@ -50,6 +50,7 @@ BUILD = BuildTask(
     cores=3,
     live=LiveSources("live tree", {"EVCS_OFFLINE": "1"}),
     ccache=CompileCache("compilers", "tarball"),
+    variables={"CHOST": "x86_64-pc-linux-gnu"},
 )
 MERGE = MergeTask(**STEP, gpkg="blob", metadata={"SLOT": "0", "nested": {"n": [1]}})
 LEAST = {name: STEP[name] for name in ("package", "cpv", "pf", "repo", "base", "layers")}

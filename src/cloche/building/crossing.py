@@ -17,6 +17,8 @@ from cloche.seeds.arch import ARCHES
 from cloche.tasks.guestcall import GUEST
 from cloche.tasks.task import Cross
 
+#: Of tools that are built over the seed, for its own CPU: flags of the machine's may not fit.
+FLAGS = dict.fromkeys(("CFLAGS", "CXXFLAGS", "FCFLAGS", "FFLAGS"), "-O2 -pipe")
 #: What only such machines use of the guest's code: it is part of their keys alone.
 CROSS_SCRIPTS = ("cross.py",)
 _PROGRAMS = "usr/bin"
@@ -35,6 +37,11 @@ class Crossing:
     found: bool
     key_parts: dict[str, str]
     unusable: str | None = None
+
+    @property
+    def for_seed(self) -> dict[str, str]:
+        """Portage's variables for tools that are built over the seed."""
+        return {"CHOST": self.tools.cbuild, "CBUILD": self.tools.cbuild, **FLAGS}
 
 
 def crossing(machine: Machine, seed: Layer) -> Crossing | None:
@@ -70,8 +77,11 @@ def _emulator(cpu: Cpu, tree: Path, names: frozenset[str]) -> str | None:
 def _key_parts(cross: Cross, tree: Path) -> dict[str, str]:
     """Without the compilers, which the seed's layers stand for. --strict hides the emulator."""
     code = b"".join((GUEST / name).read_bytes() for name in CROSS_SCRIPTS)
-    parts = {"cross": " ".join((cross.chost, cross.cbuild, cross.tools)),
-             "cross guest": hashlib.sha256(code).hexdigest()}  # fmt: skip
+    parts = {
+        "cross": " ".join((cross.chost, cross.cbuild, cross.tools)),
+        "cross flags": " ".join(f"{name}={value}" for name, value in FLAGS.items()),
+        "cross guest": hashlib.sha256(code).hexdigest(),
+    }
     if cross.emulator is not None:
         with (tree / cross.emulator).open("rb") as file:
             parts["emulator"] = hashlib.file_digest(file, "sha256").hexdigest()

@@ -8,9 +8,10 @@ from cloche.building.compilers import BUILD_TOOLS, build_tools
 from cloche.building.context import BuildContext, Inputs
 from cloche.building.crossing import Crossing
 from cloche.composing.footprint import entries
+from cloche.config.chost import tool_prefixes
 from cloche.errors import ClocheError, Exit
 from cloche.layers import Layer
-from cloche.plan.depgraph import BUILDTIME, INSTALL, Package
+from cloche.plan.depgraph import Package
 from cloche.plan.names import cp_of
 from cloche.plan.plan import Plan
 from cloche.plan.versions import version_key
@@ -49,9 +50,8 @@ def check(context: BuildContext, plan: Plan) -> None:
             f"add @system of a profile that has one to its sets, or {C_LIBRARIES[0]} or "
             f"{C_LIBRARIES[1]} to its packages",
         )
-    if inputs.cross is not None:
-        return
-    if lacking := _lacking(context, plan):
+    native = [each for each in plan.packages if each.broot or inputs.cross is None]
+    if any(map(may_compile, native)) and (lacking := _lacking(context, plan)):
         raise _refused(
             inputs.machine,
             f"its seed has no {lacking}",
@@ -81,35 +81,18 @@ def check_cross(cross: Crossing, inputs: Inputs, plan: Plan) -> None:
     what, todo = "", ""
     chost = cross.tools.chost
     arches = sorted({package.environment.get("ARCH", "") for package in plan.packages} - {""})
-    if tools := _tools_for_seed(plan):
-        what = f"its seed lacks {', '.join(tools)}, and with a chost nothing is built for the seed"
-        todo = "add the packages that have them to those of the seed, or take a seed that has them"
-        if debian:
-            todo = "add Debian's packages of them to `packages` of the seed in cloche.toml"
-    elif not cross.found and any(map(may_compile, plan.packages)):
+    if not cross.found and any(may_compile(each) for each in plan.packages if not each.broot):
         what = f"its seed has no compiler for {chost}"
         todo = f"take a seed that has {chost}-gcc in /usr/bin"
         if debian:
             name = f"crossbuild-essential-{cross.cpu.debian}"
-            todo = f'add "{name}" to `packages` of the seed in cloche.toml'
+            todo = f'add "{name}" to `packages` of the seed in cloche.toml, or where the suite has '
+            todo += f'no such package, "g++-{tool_prefixes(chost)[1].rstrip("-")}"'
     elif arches and cross.cpu.gentoo not in arches:
         what = f"its profile is for {arches[0]}, but its chost {chost} for {cross.cpu.gentoo}"
         todo = f"use a profile whose ARCH is {cross.cpu.gentoo}, or correct `chost`"
     if what:
         raise _refused(inputs.machine, what, todo)
-
-
-def _tools_for_seed(plan: Plan) -> list[str]:
-    """What builds and hooks of the machine's packages need, and the seed does not have."""
-    by_id = plan.graph.by_id()
-    needed = {
-        (by_id[name].cp, package.cp)
-        for package in plan.packages
-        if not package.broot
-        for name in package.targets(frozenset({BUILDTIME, INSTALL}))
-        if name in by_id and by_id[name].broot
-    }
-    return [f"{tool} for {user}" for tool, user in sorted(needed)]
 
 
 def installed(base: Iterable[Layer]) -> list[str]:

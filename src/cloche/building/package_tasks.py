@@ -38,6 +38,7 @@ def build_task(
 
     It may only have a compile cache if ``cached``.
     """
+    cross = context.inputs.cross
     return BuildTask(
         **_step(context, package, seen),
         use=package.use,
@@ -47,6 +48,7 @@ def build_task(
         cores=context.policy.cores,
         live=LiveSources(sources.layer.id, sources.environment) if sources else None,
         ccache=ccache.cache_of(context, package, seen.layers) if cached else None,
+        variables=cross.for_seed if cross and package.broot else {},
     )
 
 
@@ -87,5 +89,5 @@ def _step(context: BuildContext, package: Package, seen: Seen) -> dict[str, Any]
         "phase_seconds": policy.phase_seconds,
         "disk_reserve": policy.disk_reserve,
         "kept_as": kept_as(context, package),
-        "cross": inputs.cross.tools if inputs.cross else None,
+        "cross": inputs.cross.tools if inputs.cross and not package.broot else None,
     }

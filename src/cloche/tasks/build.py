@@ -88,7 +88,7 @@ def request_of(task: BuildTask) -> dict[str, Any]:
         "root": task.place,
         "use": list(task.use),
         **({"cross": task.cross.for_guest} if task.cross else {}),
-        "environment": task.live.environment if task.live else {},
+        "environment": task.variables | (task.live.environment if task.live else {}),
         "ccache": task.ccache
         and {"compilers": task.ccache.compilers, "size": f"{CCACHE_SIZE >> 20}Mi"},
     }

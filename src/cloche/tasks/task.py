@@ -124,6 +124,7 @@ class BuildTask(Step, frozen=True, kw_only=True, tag_field="task", tag="build"):
 
     ``masters`` are those of each repository, ``inherited`` the ebuild's INHERITED; ``cores`` is how
     many jobs it may start where no jobserver says so. A ``ccache`` must not change the result.
+    ``variables`` are Portage's settings that differ from those of the machine.
     """
 
     use: tuple[str, ...] = ()
@@ -133,6 +134,7 @@ class BuildTask(Step, frozen=True, kw_only=True, tag_field="task", tag="build"):
     cores: int = 1
     live: LiveSources | None = None
     ccache: CompileCache | None = None
+    variables: dict[str, str] = {}
 
     @property
     def trees(self) -> tuple[str, ...]:

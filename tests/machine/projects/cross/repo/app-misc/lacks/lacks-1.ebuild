@@ -11,4 +11,9 @@ LICENSE="public-domain"
 SLOT="0"
 KEYWORDS="arm64"
 
-BDEPEND="app-misc/jq"
+BDEPEND="app-misc/tool"
+
+src_install() {
+	[[ $(tool) == "${CBUILD}" ]] || die "the tool is not the seed's"
+	tool | newdoc - said
+}
