@@ -26,7 +26,7 @@ def context(tmp_path: Path, part: Path | None = None, *, own_root: bool = False)
     for cpv in ("c/known-1", "c/foreign-1"):
         entry = tmp_path / "layers" / cpv / "var/db/pkg" / cpv
         entry.mkdir(parents=True)
-        (entry / "CONTENTS").write_text("obj /usr/include/tiny.h 0 1\n")
+        (entry / "CONTENTS").write_text("obj /usr/include/tiny.h 0 1\nobj /usr/bin/tiny 0 1\n")
         trees.append(SimpleNamespace(kind="package", label=cpv, path=tmp_path / "layers" / cpv))
     parts: dict[str, Any] = {} if part is None else {"autoconf": SimpleNamespace(path=part)}
     seed_parts = SeedParts(cast("Any", None), parts, {}) if parts else None
@@ -48,22 +48,41 @@ def test_only_packages_of_the_machines_repositories_are_advised(
     assert hint.endswith(f"it belongs to c/known-1: add that to {where}")
 
 
+@pytest.mark.parametrize(("own_root", "where"), [(False, "RDEPEND or IDEPEND"), (True, "IDEPEND")])
+def test_a_hook_has_other_dependencies_than_a_build(
+    tmp_path: Path, own_root: bool, where: str
+) -> None:
+    made = context(tmp_path, own_root=own_root)
+    said = "environment: line 9: tiny: command not found"
+    hint = hint_of(made, said, merging=True)
+    assert hint is not None
+    assert hint == f"command tiny was not visible; it belongs to c/known-1: add that to {where}"
+
+
+IN_SEED = "{} was looked up in the seed, not in the new root: "
+IN_ROOT = "what the step sees of the new root has no {}: "
+
+
 @pytest.mark.parametrize(
-    ("said", "cure"),
+    ("said", "cause", "build", "hook"),
     [
+        ("chown: invalid user: \u2018a:b\u2019", IN_SEED.format("a:b"), "BDEPEND", "IDEPEND"),
+        ("install: invalid group 'b'", IN_SEED.format("b"), "BDEPEND", "IDEPEND"),
         (
-            "chown: invalid user: \u2018web:log\u2019",
-            "web:log was looked up in the seed, not in ",
+            "fowners: invalid user in /target/etc/passwd: a",
+            IN_ROOT.format("a"),
+            "DEPEND",
+            "RDEPEND",
         ),
-        ("install: invalid group 'web'", "web was looked up in the seed, not in the new root: "),
-        ("fowners: invalid user in /target/etc/passwd: web:log", "the new root has no web:log "),
     ],
 )
-def test_users_are_asked_for_in_one_of_two_roots(tmp_path: Path, said: str, cure: str) -> None:
-    told = hint_of(context(tmp_path, own_root=True), said)
-    assert told is not None
-    assert told.startswith(cure)
-    assert "add its packages of acct-user and acct-group to " in told
+def test_users_are_asked_for_in_one_of_two_roots(
+    tmp_path: Path, said: str, cause: str, build: str, hook: str
+) -> None:
+    cure = f"{cause}add its packages of acct-user and acct-group to "
+    made = context(tmp_path, own_root=True)
+    assert hint_of(made, said) == cure + build
+    assert hint_of(made, said, merging=True) == cure + hook
     assert hint_of(context(tmp_path / "on-the-seed"), said) is None
 
 

@@ -54,12 +54,20 @@ def explain_again(context: BuildContext, error: StepError) -> None:
 
 def _hint_for(context: BuildContext, error: StepError) -> str | None:
     whole = tail_of(Path(error.log), TAIL).splitlines() if error.log else []
-    return hint_of(context, "\n".join((*(error.detail or "").splitlines(), *whole[-400:])))
+    tail = "\n".join((*(error.detail or "").splitlines(), *whole[-400:]))
+    return hint_of(context, tail, merging=error.step == "merge")
 
 
-def hint_of(context: BuildContext, tail: str) -> str | None:
-    """A hint from the end of a log, None if it shows no known cause."""
-    hints = [hint for missing in missing_in(tail) if (hint := _of_missing(context, missing))]
+def hint_of(context: BuildContext, tail: str, *, merging: bool = False) -> str | None:
+    """A hint from the end of a log, None if it shows no known cause.
+
+    A hook that runs while a package is merged has other dependencies than a build.
+    """
+    hints = [
+        hint
+        for missing in missing_in(tail)
+        if (hint := _of_missing(context, missing, _declared(context, missing, merging=merging)))
+    ]
     if tried_network(tail):
         hints.append("a build has no network: all sources belong in SRC_URI")
     if needs_newer_c_library(tail):
@@ -67,7 +75,7 @@ def hint_of(context: BuildContext, tail: str) -> str | None:
             "a program of the build needs a newer C library than the seed's: use a newer seed"
         )
     if context.inputs.own_root and (account := unknown_account(tail)):
-        hints.append(_of_account(*account))
+        hints.append(_of_account(*account, merging=merging))
     if no_space(tail):
         hints.append(f"the disk was full: free some space in {context.store.path}")
     if context.policy.limits.memory and was_killed(tail):
@@ -75,8 +83,14 @@ def hint_of(context: BuildContext, tail: str) -> str | None:
     return "; ".join(hints) or None
 
 
-def _of_missing(context: BuildContext, missing: Missing) -> str | None:
-    declared = missing.declared if context.inputs.own_root else EITHER
+def _declared(context: BuildContext, missing: Missing, *, merging: bool) -> str:
+    """The variables of an ebuild that make something visible to a step (PMS 8.1)."""
+    if merging:
+        return "IDEPEND" if context.inputs.own_root else "RDEPEND or IDEPEND"
+    return missing.declared if context.inputs.own_root else EITHER
+
+
+def _of_missing(context: BuildContext, missing: Missing, declared: str) -> str | None:
     if known := owners(missing, layers_of_repositories(context)):
         return (
             f"{missing.what} was not visible; it belongs to {', '.join(known)}: "
@@ -90,14 +104,13 @@ def _of_missing(context: BuildContext, missing: Missing) -> str | None:
     return f"{missing.what} is in the seed but hidden by --strict; {cure}"
 
 
-def _of_account(name: str, in_root: bool) -> str:
+def _of_account(name: str, in_root: bool, *, merging: bool) -> str:
     packages = "add its packages of acct-user and acct-group to"
     if in_root:
-        return f"the new root has no {name} when this is built: {packages} DEPEND"
-    return (
-        f"{name} was looked up in the seed, not in the new root: {packages} IDEPEND if a pkg_ "
-        "phase needs it, to BDEPEND if a src_ phase does"
-    )
+        variable = "RDEPEND" if merging else "DEPEND"
+        return f"what the step sees of the new root has no {name}: {packages} {variable}"
+    variable = "IDEPEND" if merging else "BDEPEND"
+    return f"{name} was looked up in the seed, not in the new root: {packages} {variable}"
 
 
 def layers_of_repositories(context: BuildContext) -> Iterator[Path]:
