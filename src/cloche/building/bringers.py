@@ -105,6 +105,7 @@ def in_seed(context: BuildContext, name: str) -> str | None:
         candidates = [f"{at}/{name}" for at in (*_LIBRARIES, *triplets, *_PROGRAMS)]
     for path in candidates:
         real = places.place(path).real
-        if real is not None and places.look(real) is not None:
+        found = places.look(real) if real is not None else None
+        if found is not None and found.kind != "directory":  # Debian's /usr/lib/TRIPLET/perl is
             return f"/{path}"
     return None
