@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from cloche.config.complaints import Complaint, ineffective, locate
+from cloche.config.complaints import Complaint, ineffective, locate, other
 from cloche.config.errors import Origin
 
 
@@ -94,6 +94,24 @@ def test_what_is_no_file_of_the_users_keeps_its_words(sources: dict[str, Path]) 
     line = "--- Invalid atom in /var/db/repos/x/profiles/package.mask: a"
     assert locate([line], {}) == (Complaint(None, line.removeprefix("--- ")),)
     assert locate([line], sources)[0].origin is None
+
+
+def test_ebuilds_that_cannot_be_read_for_the_same_reason_share_a_line() -> None:
+    """Ebuilds with EAPI 9 in a repository without metadata caches, on a seed with bash 5.2."""
+
+    def unread(name: str, reason: str) -> str:
+        return (
+            f"Messages for package {name}: * ERROR: {name} failed (depend phase): *   {reason} "
+            "* Call stack: *   ebuild.sh, line 75:  Called __check_bash_version"
+        )
+
+    old = "EAPI 9 requires >=bash-5.3 but only 5.2 was found"
+    texts = [unread("cat/a-1::toy", old), "!!! other", unread("cat/b-2::toy", old)]
+    assert [str(each) for each in other([*texts, unread("cat/c-3::toy", "no")])] == [
+        "Portage says: !!! other",
+        f"Portage says: cat/a-1::toy and 1 more cannot be read: {old}",
+        "Portage says: cat/c-3::toy cannot be read: no",
+    ]
 
 
 def test_strict_config_says_how_many() -> None:

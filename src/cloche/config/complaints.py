@@ -16,6 +16,10 @@ _PLACE: Final = re.compile(rf"{_ETC}([^\s:'\"]*[^\s:'\",.;)/])")
 _NAMED: Final = re.compile(r"\bpackage\.[a-z_.]*[a-z]")
 _ABSOLUTE: Final = re.compile(r"(?:^|[\s'])/")
 _MARKS: Final = re.compile(r"^(?:--- |!!! )")
+#: An ebuild that Portage could not source, which the machine does not need.
+_UNREAD: Final = re.compile(
+    r"Messages for package (\S+): \* ERROR: \S+ failed \(depend phase\): \*\s+(.+?) \* Call stack:"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,21 @@ def locate(lines: Iterable[str], sources: Mapping[str, Path]) -> tuple[Complaint
     """
     found = (_located(line, sources) for line in lines)
     return tuple(dict.fromkeys(found))
+
+
+def other(sayings: Iterable[str]) -> tuple[Complaint, ...]:
+    """Portage's other messages. Ebuilds that it cannot read for the same reason share a line."""
+    unread: dict[str, list[str]] = {}
+    rest = []
+    for text in sayings:
+        if found := _UNREAD.match(text):
+            unread.setdefault(found[2], []).append(found[1])
+        else:
+            rest.append(text)
+    for reason, names in unread.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        rest.append(f"{names[0]}{more} cannot be read: {reason}")
+    return tuple(Complaint(None, f"Portage says: {text}") for text in rest)
 
 
 def _located(line: str, sources: Mapping[str, Path]) -> Complaint:

@@ -20,7 +20,7 @@ from cloche.building.packages import Builder
 from cloche.building.resolve import proposal
 from cloche.building.unresolved import ResolutionError, proposed
 from cloche.config import autounmask
-from cloche.config.complaints import Complaint, ineffective, locate
+from cloche.config.complaints import Complaint, ineffective, locate, other
 from cloche.config.fragments import machine_sources
 from cloche.config.lock import read as read_lock
 from cloche.config.machine import Fragment, Machine
@@ -171,7 +171,7 @@ def complaints_of(builder: Builder, machine: Machine) -> tuple[Complaint, ...]:
 
 def sayings_of(builder: Builder) -> tuple[Complaint, ...]:
     """What else Portage said while it resolved, which need not be about configuration."""
-    return tuple(Complaint(None, f"Portage says: {text}") for text in builder.plan.graph.sayings)
+    return other(builder.plan.graph.sayings)
 
 
 def preview(opened: Opened, machine: Machine, choices: Choices) -> Preview:
