@@ -86,10 +86,11 @@ def find_seed(store: Store, project: Project, spec: SeedSpec) -> StoredSeed | No
     layers = _of_machine(store, project, spec, locked) if spec.type == "machine" else None
     pins = sorted(store.pins(stored_as(spec)), key=lambda pin: pin.created, reverse=True)
     for pin in pins:
-        found, made_of = _of_pin(pin.name, pin.data), locks.seed_of(pin.data["lock"])
+        found = _of_pin(pin.name, pin.data)
         fits = locked is None or not locked.layer or locked.layer == found.layer
-        if isinstance(made_of, locks.MachineSeed):
-            fits = fits and made_of.layers == layers
+        if layers is not None:
+            made_of = locks.seed_of(pin.data["lock"])
+            fits = fits and isinstance(made_of, locks.MachineSeed) and made_of.layers == layers
         if fits and all(store.has_tree(tree) for tree in pin.trees):
             return found
     return None
