@@ -28,6 +28,8 @@ src_prepare() {
 	default
 	# Its own search for headers and libraries is for the machine that it is built on.
 	sed -i -E \
+		-e '/^ +self\.add_multiarch_paths\(\)$/d' \
+		-e "s:'/usr/include/ncursesw':'${ESYSROOT}/usr/include/ncursesw':" \
 		-e "/system_(lib|include)_dirs = \[/,/\]/s:'(/(usr/)?(lib64|lib|include)[^']*)':'${ESYSROOT}\1':g" \
 		setup.py || die
 	# It would compile its modules three times, with as many processes as there are processors.
