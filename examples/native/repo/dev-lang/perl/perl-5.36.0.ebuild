@@ -63,4 +63,11 @@ src_configure() {
 src_install() {
 	emake DESTDIR="${D}" install
 	find "${ED}" -name .packlist -delete || die
+	# Where the compiler of the build has found something: in its own system, or in the new root.
+	local lib="${EPREFIX}/usr/$(get_libdir)" include="${EPREFIX}/usr/include"
+	sed -i -E \
+		-e "s:^(libpth|libspath)=.*:\1='${lib}':; s:^( +libpth => ).*:\1'${lib}',:" \
+		-e "s:^(libc|libsdirs|libsfiles|libsfound|plibpth)=.*:\1='':" \
+		-e "s:^incpth=.*:incpth='${include}':; s:^timeincl=.*:timeincl='${include}/sys/time.h':" \
+		"${ED}/usr/lib/perl5/${PV}/${CHOST}"/Config{.pm,_heavy.pl} || die
 }
