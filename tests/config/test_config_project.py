@@ -168,6 +168,12 @@ def test_a_fault_in_cloche_toml_is_told_with_its_line(
         ("64", "0", 16, "a number from 1"),
         ("packages =", "live = 1\npackages =", 8, "a list"),
         ("packages =", 'live = ["jq"]\npackages =', 8, "CATEGORY/NAME"),
+        ("packages =", 'emerge = ["--updtae"]\npackages =', 8, "did you mean “--update”"),
+        ("packages =", 'emerge = ["--with-bdeps"]\npackages =', 8, "write --with-bdeps=y or"),
+        ("packages =", 'emerge = ["--deep=3"]\npackages =', 8, "write --deep"),
+        ("packages =", 'emerge = ["-u"]\npackages =', 8, "no option of emerge is called “-u”"),
+        ("stage4 =", 'compression = "zip"\nstage4 =', 11, "no compression is called “zip”"),
+        ("stage4 =", 'needs = "warn"\nstage4 =', 11, "with a root of its own"),
     ],
 )
 def test_a_fault_in_a_machine_is_told_with_its_line(

@@ -20,11 +20,16 @@ GENERATED = (
     *("var/lib/portage/preserved_libs_registry", "var/lib/portage/world"),
     "var/lib/portage/world_sets",
 )
+#: Named in place of a package for what the machine's own steps wrote, in layers of these kinds.
+FINISH = "[[finish]]"
+BY_STEPS = ("finish", "files")
+#: The kinds of all layers of a root of its own.
+KINDS = ("package", "config", "state", *BY_STEPS)
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Written:
-    """A file that CONTENTS of its package lacks: a hook wrote it."""
+    """A file that CONTENTS of its package lacks: a hook wrote it, or a step of `FINISH`."""
 
     package: str
     path: str
@@ -86,8 +91,9 @@ def _without_owner(root: Root) -> tuple[tuple[Written, ...], tuple[str, ...]]:
     for name, layer, survey in root.files():
         if name not in survey.unclaimed or name in elsewhere:
             continue
-        if layer.kind == "package":
-            written.append(Written(layer.label, f"/{name}"))
+        if layer.kind == "package" or layer.kind in BY_STEPS:
+            owner = FINISH if layer.kind in BY_STEPS else layer.label
+            written.append(Written(owner, f"/{name}"))
         elif not any(fnmatchcase(name, pattern) for pattern in GENERATED):
             unowned.append(f"/{name}")
     return tuple(sorted(written)), tuple(unowned)

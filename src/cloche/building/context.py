@@ -53,7 +53,8 @@ class Inputs:
     ``cross`` is set for a machine of another CPU than the seed's.
     ``own`` are the user's own files and repositories, by their paths inside. A machine with a root
     of its own (``own_root``) has nothing of the seed in its result, its ``/etc/portage`` only
-    with ``etc_portage``, and build dependencies only ``with_build_deps``.
+    with ``etc_portage``, and build dependencies only ``with_build_deps``. ``emerge`` are the
+    machine's options for the resolution.
     """
 
     machine: str
@@ -68,6 +69,7 @@ class Inputs:
     own_root: bool = False
     etc_portage: bool = True
     with_build_deps: bool = False
+    emerge: tuple[str, ...] = ()
     binhosts: Mapping[str, Binhost] = field(default_factory=dict)
     locked_binpkgs: Mapping[str, str] | None = None
     seed_parts: SeedParts | None = None

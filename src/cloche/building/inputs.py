@@ -30,7 +30,7 @@ from cloche.tasks.guestcall import GUEST
 from cloche.trees import stored
 from cloche.trees.stored import pin_repository, places
 
-_NO_STEPS = ("observe.py", "metadata.py", "live.py", "news.py", *CROSS_SCRIPTS)
+_NO_STEPS = ("observe.py", "metadata.py", "live.py", "news.py", "finish_steps.py", *CROSS_SCRIPTS)
 
 
 def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
@@ -63,6 +63,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         own_root=machine.own_root,
         etc_portage=machine.etc_portage,
         with_build_deps=machine.with_build_deps,
+        emerge=machine.emerge,
         binhosts=binhosts,
         made_of=made_of(store, seed),
         cross=crossing(machine, base[0]),
@@ -83,7 +84,8 @@ def guest_digest() -> str:
     """Digest of the code that runs inside: a change of it invalidates every step.
 
     Without the scripts of `cloche watch` and of probing, which make no results, and those of
-    metadata caches, live fetches and machines for another CPU, which have their own keys.
+    metadata caches, live fetches, finish steps and machines for another CPU, which have keys of
+    their own.
     """
     digest = hashlib.sha256()
     for path in sorted(GUEST.rglob("*")):

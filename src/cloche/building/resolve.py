@@ -33,6 +33,7 @@ def resolve(context: BuildContext, targets: Sequence[str]) -> tuple[Depgraph, st
         "guest": inputs.guest,
         **inputs.key_root,
         **({"build dependencies": "kept"} if inputs.with_build_deps else {}),
+        **({"emerge": " ".join(inputs.emerge)} if inputs.emerge else {}),
         **{f"base {layer.kind}": layer.id for layer in inputs.base},
         **{f"repository {repo.name}": repo.tree for repo in inputs.repos.values()},
         **{f"binrepo {host.name}": host.index for host in inputs.binhosts.values()},
@@ -84,6 +85,7 @@ def _ask_portage(
             "binhosts": list(context.inputs.binhosts),
             "propose": propose,
             "root_deps": context.inputs.with_build_deps,
+            "emerge": list(context.inputs.emerge),
         }
         binds = (*shown_repositories(context), *_indexes(context))
         wanted = stage_call(context, "resolve", request, workspace, log, binds=binds)

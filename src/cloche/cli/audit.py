@@ -8,7 +8,7 @@ from dataclasses import asdict
 
 import click
 
-from cloche.audit.audit import Audit, audit, surveyed
+from cloche.audit.audit import KINDS, Audit, audit, surveyed
 from cloche.audit.names import Names, find_names
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_store, project_or_none
@@ -57,8 +57,8 @@ def audit_command(
 
     Lists the programs whose libraries or interpreters the root lacks, and the files that neither a
     package nor the list of files that Portage generates accounts for. Then, for information, files
-    that hooks of packages wrote, libraries that lie outside of the loader's directories, and
-    directories of RUNPATH that are missing. Nothing is run.
+    that hooks of packages or steps of [[finish]] wrote, libraries that lie outside of the loader's
+    directories, and directories of RUNPATH that are missing. Nothing is run.
 
     MACHINE must be finished, and have a root of its own (`root = "own"`).
     """
@@ -71,7 +71,7 @@ def audit_command(
         if not held:
             raise not_built(f"machine {machine}", f"cloche build {machine}")
         layers = held[0].lowers
-        if any(layer.kind not in ("package", "config", "state") for layer in layers):
+        if any(layer.kind not in KINDS for layer in layers):
             raise ClocheError(
                 "its root contains its seed, whose files no package of the machine owns",
                 where=f"machine {machine}",

@@ -12,15 +12,27 @@ from cloche.config.atoms import is_name
 from cloche.config.chost import KNOWN, cpu_of
 from cloche.config.errors import ConfigError, Origin, missing_key, unknown_name
 from cloche.config.files import names
+from cloche.config.finish_steps import FinishStep, read_steps
 from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
 from cloche.config.table import Table, duration, load, size
 
 KEYS = (
-    "seed", "root", "chost", "with_build_deps", "profile", "portage", "sets", "packages",
-    "binrepos", "live", "output", "limits",
+    "seed", "root", "chost", "with_build_deps", "profile", "portage", "sets", "packages", "emerge",
+    "binrepos", "live", "finish", "output", "limits",
 )  # fmt: skip
 ROOTS = ("seed", "own")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
+NEEDS = ("refuse", "warn")  # what to do if programs need what a root of its own lacks
+COMPRESSION = ("zstd", "xz", "gzip", "bzip2", "none")  # of its tarball (`output.stage4`)
+
+#: Options of emerge(1) that change what a resolution gives, and what each may have as its value.
+EMERGE = {
+    **dict.fromkeys(
+        ("update", "deep", "newuse", "changed-use", "changed-deps", "changed-slot"), ""
+    ),
+    **dict.fromkeys(("emptytree", "noreplace", "nodeps", "onlydeps", "oneshot"), ""),
+    **dict.fromkeys(("with-bdeps", "implicit-system-deps", "complete-graph"), "y|n"),
+}
 
 _LIVE = re.compile(r"=?[\w+.*?\[\]-]+/[\w+.*?\[\]-]+")
 
@@ -64,6 +76,9 @@ class Machine:
     what the machine asks for, with its dependencies at run time; ``etc_portage`` says whether its
     ``/etc/portage`` is part of that, ``with_build_deps`` whether build dependencies are, and
     ``chost`` which CPU it is for, if that is not the seed's.
+    ``compression`` is that of its tarball, ``needs`` what happens if programs of a root of its own
+    need what it lacks (a word of `NEEDS`), ``emerge`` are options of emerge for the resolution, and
+    ``finish`` is what is done to its root after the last package.
     """
 
     name: str
@@ -84,6 +99,10 @@ class Machine:
     etc_portage: bool = True
     with_build_deps: bool = False
     chost: str | None = None
+    compression: str = COMPRESSION[0]
+    needs: str = NEEDS[0]
+    emerge: tuple[str, ...] = ()
+    finish: tuple[FinishStep, ...] = ()
 
     @property
     def place(self) -> str:
@@ -116,11 +135,12 @@ def load_machine(
     table = load(file, root)
     table.only(KEYS)
     output = table.table("output")
-    output.only((*OUTPUTS, "portage"))
+    output.only((*OUTPUTS, "compression", "needs", "portage"))
     own_root = _root(table) == "own"
     _only_for_own_root(own_root, table, "with_build_deps")
     _only_for_own_root(own_root, table, "chost")
     _only_for_own_root(own_root, output, "portage")
+    _only_for_own_root(own_root, output, "needs")
     seed = table.required("seed", '"debian"')
     if seed not in seeds:
         raise unknown_name(table.origin("seed"), "seed", seed, seeds)
@@ -150,6 +170,10 @@ def load_machine(
         etc_portage=output.get("portage", bool, True),
         with_build_deps=table.get("with_build_deps", bool, False),
         chost=_chost(table),
+        compression=_one_of(output, "compression", COMPRESSION),
+        needs=_one_of(output, "needs", NEEDS),
+        emerge=tuple(_emerge(*item) for item in table.strings("emerge")),
+        finish=read_steps(table, root),
     )
 
 
@@ -247,6 +271,26 @@ def _live(table: Table) -> tuple[str, ...]:
                 'write "CATEGORY/NAME", with wildcards if you like, or `live = true` for all',
             )
     return tuple(text for text, _ in table.strings("live"))
+
+
+def _one_of(table: Table, key: str, words: tuple[str, ...]) -> str:
+    """A key with one of these words; the first is the default."""
+    word = table.get(key, str, words[0])
+    if word not in words:
+        raise unknown_name(table.origin(key), key, word, words)
+    return word
+
+
+def _emerge(text: str, origin: Origin) -> str:
+    """An option of emerge. Raises `ConfigError`."""
+    name, equals, value = text.removeprefix("--").partition("=")
+    if not text.startswith("--") or name not in EMERGE:
+        raise unknown_name(origin, "option of emerge", text, [f"--{each}" for each in EMERGE])
+    if bool(EMERGE[name]) != bool(equals) or (equals and value not in EMERGE[name].split("|")):
+        right = " or ".join(f"--{name}={each}" for each in EMERGE[name].split("|"))
+        right = right if EMERGE[name] else f"--{name}"
+        raise ConfigError(origin, f"“{text}” is not an option of emerge", f"write {right}")
+    return text
 
 
 def _limits(table: Table) -> LimitsSpec:

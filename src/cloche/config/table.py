@@ -118,8 +118,20 @@ class Table:
         outer = self.table(key)
         return {name: outer.table(name) for name in outer.data}
 
+    def list_of_tables(self, key: str) -> tuple[Table, ...]:
+        """The tables of ``[[KEY]]``, in their order. Raises `ConfigError`."""
+        items: list[object] = self.get(key, list, [])
+        found = []
+        for index, item in enumerate(items):
+            if not isinstance(item, dict):
+                held = f"a list that holds {_type_name(item)}"
+                wanted = f"tables, each below a line [[{self._dotted(key)}]]"
+                raise wrong_type(self.origin(key, index), self._dotted(key), wanted, held)
+            found.append(Table(self.file, item, self.lines, (*self.path, key, index)))
+        return tuple(found)
+
     def _dotted(self, key: str) -> str:
-        return ".".join(map(str, (*self.path, key)))
+        return ".".join(part for part in (*self.path, key) if isinstance(part, str))
 
     def _wrong(self, key: str, expected: str) -> ConfigError:
         found = _type_name(self.data[key])

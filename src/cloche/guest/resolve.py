@@ -88,8 +88,13 @@ def options_of(request: dict[str, Any]) -> dict[str, Any]:
 
     With "binhosts" packages come from there; with "propose" a failure's text has the changes that
     would solve it; with "root_deps" all build dependencies go into ROOT, as if at run time.
+    "emerge" are the machine's own, as on emerge's command line.
     """
+    from _emerge.main import parse_opts
+
+    _, own, _ = parse_opts(list(request.get("emerge", ())), silent=True)
     return {
+        **own,
         **(BINARY if request.get("binhosts") else {}),
         **(PROPOSE if request.get("propose") else {}),
         **({"--root-deps": True} if request.get("root_deps") else {}),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from cloche.audit.survey import blob_of
 from cloche.building.finish import finish
+from cloche.building.finish_steps import finish_steps
 from cloche.building.liveahead import remembered_sources
 from cloche.building.machine import Built
 from cloche.building.metadata import remembered_caches
@@ -38,15 +39,18 @@ def deliver(
     directory.mkdir(parents=True, exist_ok=True)
     layers = _members(builder, built.made)
     check_hooks(builder, layers, built.plan.members)
-    sets = [f"@{name}" for name in machine.sets]
+    selected = "--oneshot" not in machine.emerge
+    sets = [f"@{name}" for name in machine.sets if selected]
     by_id = built.plan.graph.by_id()
     packages = tuple((by_id[name], built.made[name].gpkg) for name in built.plan.members)
-    world = [asked.atom for asked in machine.packages]
+    world = [asked.atom for asked in machine.packages if selected]
     order = [by_id[name].cpv for name in built.plan.merged]
     state = finish(builder.context, layers, order=order, world=world, world_sets=sets)
+    whole = (*layers, state, *finish_steps(builder.context, machine.finish, (*layers, state)))
     if builder.context.inputs.own_root:
-        check_needs(builder.context, (*builder.context.inputs.bottom, *layers, state))
-    done = Finished(builder.context, machine, (*layers, state), packages, directory)
+        bottom, refuse = builder.context.inputs.bottom, machine.needs == "refuse"
+        check_needs(builder.context, (*bottom, *whole), refuse=refuse)
+    done = Finished(builder.context, machine, whole, packages, directory)
     outputs = {name: KINDS[name].write(done) for name in wanted(machine)}
     blobs = tuple(each.blob for each in outputs.values())
     remember(builder, machine, layers=done.layers, blobs=blobs)
@@ -95,7 +99,7 @@ def remember(
 ) -> None:
     """Pin what was made, so that garbage collection leaves it. Also after a failure.
 
-    ``layers`` are all of the finished machine's, the state layer last. Without them it is not
+    ``layers`` are all of the finished machine's, state and finish last. Without them it is not
     finished, and what an earlier run finished stays pinned beside what is new.
     """
     results = [made for made, _ in builder.results.values()]

@@ -12,6 +12,7 @@ from cloche.building.stages import once
 from cloche.errors import ClocheError
 from cloche.layers import Layer
 from cloche.plan.names import cp_of
+from cloche.records.events import Note
 from cloche.store import Outcome, make_key
 
 _SHOWN = 3  # in the line; the rest is in the detail
@@ -21,19 +22,28 @@ Brought = Mapping[str, Sequence[str]]
 FORMAT = "2"  # raise it when something else counts as a need
 
 
-def check_needs(context: BuildContext, layers: Sequence[Layer]) -> None:
+def check_needs(context: BuildContext, layers: Sequence[Layer], *, refuse: bool) -> None:
     """Look once at each composition of layers, the bottom first.
 
-    Raises ClocheError if a program needs a library or an interpreter that none of them has.
+    If a program needs a library or an interpreter that none of them has, that is a warning, or
+    with ``refuse`` raises ClocheError.
     """
+    if not refuse:
+        if needs := _needs(context, layers):
+            context.bus(Note(text=_lacks(context, needs).what, level="warning"))
+        return
     ids = " ".join(layer.id for layer in layers)
     key = make_key("audit", {"format": FORMAT, "layers": ids})
     once(context, "audit", key, lambda: _check(context, layers))
 
 
-def _check(context: BuildContext, layers: Sequence[Layer]) -> Outcome:
+def _needs(context: BuildContext, layers: Sequence[Layer]) -> Sequence[Need]:
     root = surveyed(context.store, context.inputs.full_name, layers)
-    needs = [need for need in unmet(root) if not need.aside]
+    return [need for need in unmet(root) if not need.aside]
+
+
+def _check(context: BuildContext, layers: Sequence[Layer]) -> Outcome:
+    needs = _needs(context, layers)
     if foreign := [need for need in needs if need.kind == "CPU"]:
         raise _foreign(context, foreign)
     if needs:

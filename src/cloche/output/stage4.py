@@ -27,20 +27,28 @@ from cloche.tasks.guestcall import ENVIRONMENT, LONGEST_LOG, describe
 from cloche.tasks.task import ROOT
 from cloche.tasks.worker import make_directory
 
-FORMAT = "stage4.tar.zst"
 SKELETON = "/run/cloche/skeleton"
+OUT = "/run/cloche/out"
 LONGEST_LINE = 1 << 16  # bytes; a longer one is not tar's
 TOUCHED = b": file changed as we read it"  # a warning of tar(1)
 # A sandbox has file systems of its own here; the tarball has the directories of the layers, empty.
 OWN = ("dev", "proc", "run", "sys", "tmp")
 
-# tar(1) and zstd(1) of the seed. No time later than the one date of all builds, names in order,
-# and no trace of the overlay: two runs give the same bytes.
+# Programs of the seed, by the word for them, with the extension. Nothing in what they write depends
+# on the host or the time; xz divides into blocks however many threads there are, but not with one.
+COMPRESSION = {
+    "zstd": ("/usr/bin/zstd -T0 -3", ".zst"),
+    "xz": ("/usr/bin/xz -T2", ".xz"),
+    "gzip": ("/bin/gzip -n", ".gz"),
+    "bzip2": ("/bin/bzip2", ".bz2"),
+    "none": ("", ""),
+}
+
+# tar(1) of the seed. No time later than the one date of all builds, names in order, and no trace of
+# the overlay: two runs give the same bytes.
 TAR = (
     "/bin/tar",
     "--create",
-    "--file=/run/cloche/out/" + FORMAT,
-    "--use-compress-program=/usr/bin/zstd -T0 -3",
     "--format=posix",
     "--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime",
     "--sort=name",
@@ -74,7 +82,15 @@ def write(done: Finished) -> Written:
     context, layers = done.context, done.layers
     if context.inputs.own_root:
         layers = (*context.inputs.bottom, *layers)
-    command = (*TAR, *(ALONE if context.inputs.own_root else OVER_SEED))
+    program, extension = COMPRESSION[done.machine.compression]
+    name = f"stage4.tar{extension}"
+    command = (
+        *TAR[:2],
+        f"--file={OUT}/{name}",
+        *((f"--use-compress-program={program}",) if program else ()),
+        *TAR[2:],
+        *(ALONE if context.inputs.own_root else OVER_SEED),
+    )
     parts = {
         **context.inputs.key_base,
         **layer_parts([(f"{layer.kind} {layer.label}", layer.id) for layer in layers]),
@@ -82,26 +98,26 @@ def write(done: Finished) -> Written:
         "command": " ".join(command),
     }
     outputs = once(
-        context, "pack", make_key("stage4", parts), lambda: _tar(context, layers, command)
+        context, "pack", make_key("stage4", parts), lambda: _tar(context, layers, command, name)
     )
-    target = done.directory / FORMAT
+    target = done.directory / name
     with alone(done.directory):  # two threads of this process would use the same name aside
         _place(context.store.blob(outputs["stage4"]).path, target)
     return Written(target, outputs["stage4"])
 
 
-def _tar(context: BuildContext, layers: Sequence[Layer], argv: tuple[str, ...]) -> Outcome:
+def _tar(
+    context: BuildContext, layers: Sequence[Layer], argv: tuple[str, ...], name: str
+) -> Outcome:
     machine = context.inputs.machine
     log = new_log(context.store, f"machine/{machine}", "pack")
     with context.store.workspace("pack") as workspace:
-        sandbox = context.sandbox(
-            layers,
-            upper=None,
-            binds=(
-                Bind(make_directory(workspace, "out"), "/run/cloche/out", writable=True),
-                Bind(_skeleton(context, layers, workspace), SKELETON),
-            ),
+        binds = (
+            Bind(make_directory(workspace, "out"), OUT, writable=True),
+            Bind(_skeleton(context, layers, workspace), SKELETON),
         )
+        # Nothing over the place of repositories, which may hold files of packages.
+        sandbox = replace(context.sandbox(layers, upper=None, binds=binds), tmpfs=())
         command = Command(argv, ENVIRONMENT, timeout=context.policy.phase_seconds)
         with log.open("ab") as stream, written_to(stream, LONGEST_LOG) as outlet:
             process = context.engine.start(
@@ -117,7 +133,7 @@ def _tar(context: BuildContext, layers: Sequence[Layer], argv: tuple[str, ...]) 
         if ended is None or not is_whole(ended, log):
             raise stage_failed(context, "pack", describe(ended) if ended else "no answer", log)
         try:  # the machine's own tar is untrusted, and may have left a link there
-            blob = context.store.add_blob(workspace / "out" / FORMAT, f"{machine}-{FORMAT}")
+            blob = context.store.add_blob(workspace / "out" / name, f"{machine}-{name}")
         except OSError as error:
             if is_full(error):
                 raise

@@ -35,6 +35,12 @@ GLOBAL_STATE = (
     "var/lib/gentoo",
     "var/lib/portage",
 )
+# In a root of its own, packages may have files in Portage's own directory, too (keepdir).
+OF_OWN_ROOT = (
+    *(name for name in GLOBAL_STATE if name != "var/lib/portage"),
+    "var/lib/portage/[!.]*",
+    "var/lib/portage/.[!k]*",
+)
 # Over a seed the sandbox has file systems, or directories for its own use, in these places.
 OF_SANDBOX = ("run", "tmp", "var/log", "var/tmp")
 CALLERS = ("root/.*",)  # what tools leave in the home of their caller
@@ -82,7 +88,7 @@ def merge(task: MergeTask, worker: Worker) -> Outcome:
             capture(upper / "top", lowers, tree, drop=(*GLOBAL_STATE, *OF_SANDBOX))
         else:
             own = [worker.layer(id).path for id in task.root]
-            capture(upper / "top" / ROOT.lstrip("/"), own, tree, drop=GLOBAL_STATE)
+            capture(upper / "top" / ROOT.lstrip("/"), own, tree, drop=OF_OWN_ROOT)
             refuse_outside(task, upper / "top", lowers, log)
         layer = commit(worker.store, tree, kind="package", label=task.cpv, rules=PORTAGE_RULES)
     data = elog.as_data(elog.messages_of(result))

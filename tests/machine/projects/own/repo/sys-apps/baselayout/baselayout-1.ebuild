@@ -17,7 +17,7 @@ src_install() {
 		keepdir /usr/${name}
 		dosym usr/${name} /${name}
 	done
-	keepdir /dev /proc /sys /run /etc /var/lib
+	keepdir /dev /proc /sys /run /etc /var/lib/portage
 	diropts -m 0700
 	keepdir /root
 	diropts -m 1777

@@ -1,0 +1,229 @@
+"""Carries out a machine's ``[[finish]]``: each part is a layer over the finished root.
+
+Files are copied and removed by the guest's Python, in a process whose root is the machine's. Hooks,
+and the programs that add users and services, are the machine's own: they run in its root, as on the
+running system, without network.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+
+from cloche.archives.tarball import import_directory
+from cloche.building.context import BuildContext
+from cloche.building.stages import once, stage_call, stage_failed
+from cloche.config.finish_steps import FinishStep
+from cloche.layers import PORTAGE_RULES, Layer, capture, commit
+from cloche.plan.keys import layer_parts
+from cloche.portage.etc import REPOS
+from cloche.records.logs import new_log
+from cloche.roots import unions
+from cloche.sandbox.base import Bind, Command, Sandbox
+from cloche.sandbox.copying import written_to
+from cloche.store import Outcome, make_key
+from cloche.tasks.guestcall import ENVIRONMENT, GUEST, LONGEST_LOG, call, describe
+from cloche.tasks.worker import make_directory
+
+#: Kinds that the guest does by itself; all others are commands of the root.
+BY_GUEST = frozenset({"files", "owners", "remove", "empty", "unmerge"})
+FORMAT = "1"  # raise it when steps are done in another way
+FILES = "/run/cloche/files"
+HOOK = "/run/cloche/hook"
+SYSTEMCTL = "usr/bin/systemctl"
+# What the commands leave that is no part of a system.
+LEFT_BEHIND = ("run", "tmp", "var/tmp", "etc/.pwd.lock")
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """Steps that are done together: several of the guest's, or one that runs in the root.
+
+    ``files`` has for each step the layer of its directory, if it has one.
+    """
+
+    steps: tuple[FinishStep, ...]
+    files: tuple[Layer | None, ...]
+
+    @property
+    def by_guest(self) -> bool:
+        """Whether the guest does it."""
+        return self.steps[0].kind in BY_GUEST
+
+    @property
+    def where(self) -> str:
+        """The lines of its steps in the machine's file."""
+        first, last = self.steps[0].origin, self.steps[-1].origin
+        return str(first) if first == last else f"{first} to line {last.line}"
+
+
+def finish_steps(
+    context: BuildContext, steps: Sequence[FinishStep], layers: Sequence[Layer]
+) -> tuple[Layer, ...]:
+    """The layers that a machine's steps make over its ``layers``. Raises StepError."""
+    made: list[Layer] = []
+    for by_guest, found in groupby(steps, lambda step: step.kind in BY_GUEST):
+        row = tuple(found)
+        for each in [row] if by_guest else [(step,) for step in row]:
+            files = tuple(_stored(context, step) for step in each)
+            made.append(_made(context, _Part(each, files), (*layers, *made)))
+    return tuple(made)
+
+
+def _stored(context: BuildContext, step: FinishStep) -> Layer | None:
+    """A step's directory in the store, all of it root's."""
+    if step.kind != "files" or step.path is None:
+        return None
+    with context.store.workspace("files") as workspace:
+        tree = workspace / "tree"
+        import_directory(step.path, tree)
+        for above, _, names in os.walk(tree):
+            for name in (*names, "."):
+                os.chown(Path(above, name), 0, 0, follow_symlinks=False)
+        return commit(context.store, tree, kind="files", label=context.inputs.machine, rules={})
+
+
+def _made(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Layer:
+    """The layer of a part; the store remembers it."""
+    inputs = context.inputs
+    steps = [
+        {
+            "kind": step.kind,
+            "words": step.words,
+            "script": hashlib.sha256(step.script).hexdigest(),
+            "environment": dict(sorted(step.environment.items())),
+            "files": files.id if files else "",
+        }
+        for step, files in zip(part.steps, part.files, strict=True)
+    ]
+    sees_repositories = part.steps[0].kind == "hook" or any(
+        step.kind == "unmerge" for step in part.steps
+    )
+    trees = inputs.repos.values() if sees_repositories else ()
+    key = make_key(
+        "finish step",
+        {
+            **inputs.key_base,
+            **{f"repository {repo.name}": repo.tree for repo in trees},
+            "format": FORMAT,
+            "config": inputs.base[-1].id,
+            "result's config": str(inputs.base[-1] in inputs.bottom),
+            **layer_parts([(layer.label, layer.id) for layer in layers]),
+            "steps": json.dumps(steps),
+            "guest": hashlib.sha256((GUEST / "finish_steps.py").read_bytes()).hexdigest(),
+        },
+    )
+    do = _by_guest if part.by_guest else _in_root
+    outputs = once(context, "finish", key, lambda: do(context, part, layers))
+    return context.layer(outputs["layer"])
+
+
+def _by_guest(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Outcome:
+    log = new_log(context.store, f"machine/{context.inputs.machine}", "finish")
+    steps, binds = [], list(context.whole_repositories())
+    for number, (step, files) in enumerate(zip(part.steps, part.files, strict=True)):
+        if files:
+            binds.append(Bind(files.path, f"{FILES}/{number}"))
+        steps.append({"kind": step.kind, "words": [str(number)] if files else list(step.words)})
+    own = (*context.inputs.bottom, *layers) if context.inputs.own_root else ()
+    with context.store.workspace("finish") as workspace:
+        request = {"steps": steps}
+        wanted = stage_call(
+            context, "finish_steps", request, workspace, log, layers=own or layers, binds=binds
+        )
+        result, _ = call(context.engine, context.running, wanted)
+        if result.get("status") != "ok":
+            text = str(result.get("text") or "the guest failed")
+            raise stage_failed(context, "finish", f"{part.where}: {text}", log)
+        below = [layer.path for layer in own] or [Path(each) for each in wanted.sandbox.lowers]
+        top = workspace / "root/top" / context.root.lstrip("/")
+        return _captured(context, top, below, workspace / "layer", log)
+
+
+def _in_root(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Outcome:
+    log = new_log(context.store, f"machine/{context.inputs.machine}", "finish")
+    (step,), bottom = part.steps, context.inputs.bottom
+    with context.store.workspace("finish") as workspace:
+        binds = context.whole_repositories()
+        if step.kind == "hook":
+            script = workspace / "hook"
+            script.write_bytes(step.script)
+            script.chmod(0o755)
+            binds = (*binds, Bind(script, HOOK))
+        upper = make_directory(workspace, "root")
+        lowers = unions.lowers(context.store, bottom, layers)
+        sandbox = Sandbox(
+            lowers, upper, binds, (REPOS,), limits=context.policy.limits, emulator=context.emulator
+        )
+        for argv in _commands(step, (*bottom, *layers)):
+            _run(context, sandbox, argv, step, log)
+        below = [layer.path for layer in (*bottom, *layers)]
+        return _captured(context, upper / "top", below, workspace / "layer", log)
+
+
+def _run(
+    context: BuildContext, sandbox: Sandbox, argv: tuple[str, ...], step: FinishStep, log: Path
+) -> None:
+    """Run one command in the root. Raises StepError."""
+    environment = {
+        **ENVIRONMENT,
+        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        **context.inputs.environment,
+        **step.environment,
+    }
+    command = Command(argv, environment, timeout=context.policy.phase_seconds)
+    with ExitStack() as stack:
+        stream = stack.enter_context(log.open("ab"))
+        stream.write(f"=== cloche: {' '.join(argv)}\n".encode())
+        stream.flush()
+        outlet = stack.enter_context(written_to(stream, LONGEST_LOG))
+        process = context.engine.start(sandbox, command, stdout=outlet.writer, stderr=outlet.writer)
+        outlet.given()
+        context.running.add(process)
+        try:
+            ended = process.wait()
+        finally:
+            process.kill()
+            context.running.discard(process)
+    if ended is None or not ended.ok:
+        how = describe(ended) if ended else "no answer"
+        what = step.path.name if step.path else " ".join(argv)
+        raise stage_failed(context, "finish", f"{step.origin}: {what}: {how}", log)
+
+
+def _commands(step: FinishStep, root: Sequence[Layer]) -> Iterator[tuple[str, ...]]:
+    """The commands of a step."""
+    if step.kind == "hook":
+        yield (HOOK,)
+    for word in step.words:
+        if step.kind == "groups":
+            yield ("/usr/sbin/groupadd", word)
+        elif step.kind == "users":
+            name, _, groups = word.partition("=")
+            yield ("/usr/sbin/useradd", "-m", *(("-G", groups) if groups else ()), name)
+        elif step.kind in ("services_on", "services_off"):
+            yield _service(word, root, on=step.kind == "services_on")
+
+
+def _service(word: str, root: Sequence[Layer], *, on: bool) -> tuple[str, ...]:
+    """How a service is switched on or off: by rc-update, or by systemctl where a root has it."""
+    name, _, runlevel = word.partition("|")
+    if any(os.path.lexists(layer.path / SYSTEMCTL) for layer in root):
+        return (f"/{SYSTEMCTL}", "--root=/", "enable" if on else "disable", name)
+    return ("/sbin/rc-update", "add" if on else "del", name, runlevel or "default")
+
+
+def _captured(
+    context: BuildContext, top: Path, below: Sequence[Path], tree: Path, log: Path
+) -> Outcome:
+    """What a part changed, as a layer of the store."""
+    capture(top, below, tree, drop=LEFT_BEHIND)
+    machine = context.inputs.machine
+    layer = commit(context.store, tree, kind="finish", label=machine, rules=PORTAGE_RULES)
+    return Outcome({"layer": layer.id}, str(log.relative_to(context.store.logs)))

@@ -1,0 +1,112 @@
+"""``[[finish]]`` of a machine's file: what is done to its root after the last package, in order.
+
+Each table is one step, named by its key. What a step does is in `cloche.building.finish_steps`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloche.config.atoms import atom_fault
+from cloche.config.errors import ConfigError, Origin
+from cloche.config.files import read_bytes
+from cloche.config.table import Table
+
+KINDS = (
+    "files", "owners", "hook", "remove", "empty", "unmerge", "groups", "users", "services_on",
+    "services_off",
+)  # fmt: skip
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?"  # useradd(8), groupadd(8)
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+@dataclass(frozen=True, slots=True)
+class FinishStep:
+    """One step: the ``words`` of a list, the ``path`` of a directory, or the ``script`` of a hook.
+
+    ``environment`` are a hook's variables.
+    """
+
+    kind: str
+    origin: Origin
+    words: tuple[str, ...] = ()
+    path: Path | None = None
+    script: bytes = b""
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def read_steps(table: Table, root: Path) -> tuple[FinishStep, ...]:
+    """The steps of a machine's file, in its order. Raises `ConfigError`."""
+    return tuple(_step(each, root) for each in table.list_of_tables("finish"))
+
+
+def _step(table: Table, root: Path) -> FinishStep:
+    table.only((*KINDS, "environment"))
+    kinds = [key for key in table.data if key in KINDS]
+    if len(kinds) != 1:
+        what = f"{' and '.join(f'“{k}”' for k in kinds)} in one step" if kinds else "an empty step"
+        todo = f"give each [[finish]] one of {', '.join(KINDS)}"
+        raise ConfigError(table.origin(), what, todo)
+    (kind,) = kinds
+    if kind != "hook" and "environment" in table.data:
+        raise ConfigError(table.origin("environment"), "only a hook has an environment")
+    if kind == "hook":
+        path = root / table.get(kind, str, "")
+        script = read_bytes(path, root)
+        return FinishStep(
+            kind, table.origin(), path=path, script=script, environment=_environment(table)
+        )
+    if kind == "files":
+        return FinishStep(kind, table.origin(), path=_directory(table, kind, root))
+    words = tuple(_word(kind, *item) for item in table.strings(kind))
+    return FinishStep(kind, table.origin(), words)
+
+
+def _directory(table: Table, key: str, root: Path) -> Path:
+    """A directory of the project. Raises `ConfigError`."""
+    text, origin = table.get(key, str, ""), table.origin(key)
+    path = root / text
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(origin, f"“{text}” is not in the project", "put a copy into the project")
+    if not path.is_dir():
+        raise ConfigError(origin, f"“{text}” is not a directory")
+    return path
+
+
+def _environment(table: Table) -> Mapping[str, str]:
+    given = table.table("environment")
+    for name in given.data:
+        if not _VARIABLE.fullmatch(name):
+            raise ConfigError(given.origin(name), f"“{name}” is not the name of a variable")
+    return {name: given.get(name, str, "") for name in given.data}
+
+
+def _word(kind: str, word: str, origin: Origin) -> str:
+    """A word of a list. Raises `ConfigError`."""
+    example = _wrong(kind, word)
+    if example is not None:
+        raise ConfigError(origin, f"“{word}” is nothing that “{kind}” takes", f"write {example}")
+    return word
+
+
+def _wrong(kind: str, word: str) -> str | None:
+    """An example of a right word if this one is wrong."""
+    if kind in ("remove", "empty"):
+        right = word.startswith("/") and ".." not in word.split("/") and word.strip("/") != ""
+        return None if right else 'an absolute path, as "/usr/share/doc/*"'
+    if kind == "owners":
+        right = re.fullmatch(rf"{_NAME}:{_NAME} /.+", word) is not None
+        return None if right else '"USER:GROUP PATH", as "portage:portage /var/db/repos"'
+    if kind == "unmerge":
+        return None if atom_fault(word) is None else 'an atom, as "app-editors/nano"'
+    if kind == "groups":
+        return None if re.fullmatch(_NAME, word) else 'a name, as "wheel"'
+    if kind == "users":
+        right = re.fullmatch(rf"{_NAME}(={_NAME}(,{_NAME})*)?", word) is not None
+        return None if right else '"NAME" or "NAME=GROUP,GROUP"'
+    right = re.fullmatch(r"[A-Za-z0-9_@:.-]+(\|[A-Za-z0-9_-]+)?", word) is not None
+    return None if right and word[0] != "-" else '"SERVICE|RUNLEVEL", or "UNIT" of systemd'

@@ -1,0 +1,182 @@
+"""Changes a finished root as its machine asks: copies files, removes, empties, unmerges."""
+
+# Names are bytes here, which pathlib does not know.
+# ruff: noqa: PTH101, PTH102, PTH108, PTH112, PTH114, PTH118, PTH207, PTH208, PTH211
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+if not __package__:
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    __package__ = "guest"
+
+import glob
+import os
+import shutil
+import stat
+import subprocess
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Any
+
+from . import settings as guest_settings
+from .finish import clean
+from .protocol import Channel, Failed, serve
+
+#: Where the directories of "files" are bound, by their numbers.
+FILES = Path("/run/cloche/files")
+
+
+def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    """Answer a request of the protocol: carry out its steps, in order."""
+    guest_settings.apply(request["root"], **guest_settings.MERGING)
+    for step in request["steps"]:
+        kind, words = step["kind"], list(step["words"])
+        print(f"=== cloche: {kind} {' '.join(words)}", flush=True)
+        if kind == "unmerge":
+            unmerge(words)
+        elif kind == "files":
+            source = os.open(FILES / words[0], os.O_RDONLY | os.O_DIRECTORY)
+            inside(partial(copy, source, b"."))
+        elif kind == "owners":
+            inside(partial(give, words))
+        else:
+            inside(partial(remove, words, whole=kind == "remove"))
+    return {}
+
+
+def inside(change: Callable[[], None]) -> None:
+    """Make a change in a process whose root is this one: no link leads out of it. Raises Failed."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            os.chroot(guest_settings.root())
+            os.chdir("/")
+            change()
+        except BaseException as error:
+            os.write(writer, f"{error}"[:1000].encode(errors="replace"))
+            os._exit(1)
+        os._exit(0)
+    os.close(writer)
+    with open(reader, encoding="utf-8", errors="replace") as said:
+        text = said.read()
+    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
+        raise Failed(kind="other", text=text or "a file could not be changed")
+
+
+def copy(source: int, place: bytes) -> None:
+    """Copy a directory's content into one of this root, all of it root's.
+
+    A directory that is there, also through a link, keeps its mode. Anything else is replaced.
+    """
+    with os.scandir(source) as found:
+        entries = sorted(found, key=lambda entry: entry.name)
+    for entry in entries:
+        target = os.path.join(place, os.fsencode(entry.name))
+        mode = entry.stat(follow_symlinks=False).st_mode
+        if stat.S_ISDIR(mode):
+            if not os.path.isdir(target):
+                _away(target)
+                os.mkdir(target)
+                os.chmod(target, stat.S_IMODE(mode))
+            fd = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=source)
+            copy(fd, target)
+            os.close(fd)
+            continue
+        _away(target)
+        if stat.S_ISLNK(mode):
+            os.symlink(os.readlink(entry.name, dir_fd=source), target)
+        else:
+            _copy_file(source, entry.name, target, stat.S_IMODE(mode))
+
+
+def _copy_file(source: int, name: str, target: bytes, mode: int) -> None:
+    reader = os.open(name, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=source)
+    writer = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(reader, "rb") as old, open(writer, "wb") as new:
+        shutil.copyfileobj(old, new)
+        os.fchmod(writer, mode)
+
+
+def _away(path: bytes) -> None:
+    """Remove whatever is at a path; nothing if nothing is."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path)
+    elif os.path.lexists(path):
+        os.unlink(path)
+
+
+def give(lines: list[str]) -> None:
+    """Give ``USER:GROUP PATH`` of each line to that user and group, with all that it holds."""
+    for line in lines:
+        names, _, path = line.partition(" ")
+        user, _, group = names.partition(":")
+        uid, gid = _number("/etc/passwd", user), _number("/etc/group", group)
+        if not os.path.lexists(path):
+            print(f"nothing there: {path}", flush=True)
+            continue
+        os.chown(path, uid, gid, follow_symlinks=False)
+        for above, directories, files in os.walk(path):
+            for name in (*directories, *files):
+                os.chown(os.path.join(above, name), uid, gid, follow_symlinks=False)
+
+
+def _number(file: str, name: str) -> int:
+    """The ID of a user or a group of this root (passwd(5), group(5))."""
+    with open(file, encoding="utf-8") as lines:
+        for line in lines:
+            fields = line.split(":")
+            if fields[0] == name:
+                return int(fields[2])
+    raise LookupError(f"{name} is not in {file}")
+
+
+def remove(patterns: list[str], *, whole: bool) -> None:
+    """Remove what matches the patterns; without ``whole`` only what the directories hold."""
+    for pattern in patterns:
+        for path in _matching(pattern):
+            if whole:
+                _away(path)
+            elif os.path.isdir(path) and not os.path.islink(path):
+                for name in os.listdir(path):
+                    _away(os.path.join(path, name))
+            else:
+                print(f"not a directory: {os.fsdecode(path)}", flush=True)
+
+
+def _matching(pattern: str) -> Iterator[bytes]:
+    """What a shell would make of a pattern, hidden names only if it names them."""
+    found = sorted(glob.glob(os.fsencode(pattern)))
+    if not found:
+        print(f"nothing there: {pattern}", flush=True)
+    yield from found
+
+
+def unmerge(atoms: list[str]) -> None:
+    """Unmerge as ``emerge --unmerge`` does, with the hooks of the packages. Raises Failed."""
+    program = shutil.which("emerge")
+    if program is None:
+        raise Failed(kind="other", text="no emerge to unmerge with")
+    options = ("--unmerge", "--quiet", "--color=n", "--ignore-default-opts")
+    for atom in atoms:
+        if not _installed(atom):
+            print(f"not installed: {atom}", flush=True)
+            continue
+        done = subprocess.run([program, *options, atom], check=False)
+        if done.returncode:
+            raise Failed(kind="other", text=f"{atom} could not be unmerged")
+    clean(guest_settings.root())
+
+
+def _installed(atom: str) -> bool:
+    from . import phases
+
+    _, trees = phases.load()
+    return bool(trees["vartree"].dbapi.match(atom))
+
+
+if __name__ == "__main__":
+    serve(main)
