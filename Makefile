@@ -66,6 +66,7 @@ proof-native: setup-dev  ## grow native Gentoo from Debian, and compare its gene
 proof-kills:  ## prove that 240 kills lose nothing
 proof-engines:  ## prove that every engine, virtual machines too, builds the same layers
 
+proof-catalyst:  ## prove that a small release is what catalyst makes of the same specs
 proof-seeds:  ## prove that a seed made twice, in another environment, is the same
 
 format: setup-dev  ## format the code with ruff

@@ -9,7 +9,7 @@ import pytest
 from tests.values import write_files
 
 from cloche.config.errors import ConfigError
-from cloche.portage.profiles import system_atoms, variable
+from cloche.portage.profiles import build_atoms, system_atoms, variable
 from cloche.portage.repository import Repository, found_repository
 
 
@@ -46,6 +46,25 @@ def test_parents_may_be_of_other_repositories(tmp_path: Path) -> None:
     base = repository(tmp_path, "base", x_packages="*c/a\n", y_packages="*c/y\n")
     over = repository(tmp_path, "over", p_parent="base:x\n:q\ngone:x\n", q_packages="*c/b\n")
     assert system("p", over, base) == ("c/a", "c/b")
+
+
+def test_what_a_stage1_is_made_of_is_in_the_words_of_the_system(tmp_path: Path) -> None:
+    base = repository(
+        tmp_path,
+        "base",
+        **{"x_packages": "*>=c/one-2:0\n*c/two\nc/four\n"},
+        **{"x_packages.build": "c/one # it is named\nc/two\nc/three\n"},
+    )
+    over = repository(
+        tmp_path,
+        "over",
+        p_parent="base:x\n",
+        p_packages="-*c/two\n*~c/four-1\n",
+        **{"p_packages.build": "-c/two\nc/four\nc/one\n"},
+    )
+    repos = {"base": base, "over": over}
+    assert build_atoms(repos, "over", "p") == (">=c/one-2:0", "c/three", "~c/four-1")
+    assert build_atoms(repos, "over", "none") == ()
 
 
 def test_the_last_assignment_of_a_variable_counts(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""`cloche catalyst`: catalyst's spec files, checked and explained without building anything."""
+"""`cloche catalyst`: catalyst's spec files, built, checked and explained."""
 
 from __future__ import annotations
 
@@ -10,16 +10,23 @@ from pathlib import Path
 
 import click
 
-from cloche.catalyst.conf import PLACE, read_conf
+from cloche.catalyst.conf import PLACE, Conf, read_conf
 from cloche.catalyst.lint import Finding, lint
 from cloche.catalyst.plan import Plan, plan_spec
 from cloche.catalyst.spec import Spec, read_spec
 from cloche.catalyst.tokens import TOKENS, fill
-from cloche.cli.options import Options
-from cloche.cli.usage import Group
+from cloche.cli.build import opened_display
+from cloche.cli.options import Options, opened_session, telling_of_long_stages
+from cloche.cli.terminable import terminable
+from cloche.cli.usage import Group, Number
 from cloche.config.errors import ConfigError, Origin
+from cloche.display.kinds import NAMES
 from cloche.display.text import count, one_line
 from cloche.errors import ClocheError, Exit
+from cloche.records.events import Sink
+from cloche.releng.build import Opening, build_spec, import_spec
+from cloche.releng.outputs import check_digests
+from cloche.session.choices import Choices
 
 PATH = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -41,16 +48,129 @@ SET = click.option(
 )
 
 
+CONFS = click.option(
+    "-c", "--conf", "confs", multiple=True, type=FILE, help=f"Read it, not {PLACE}."
+)
+OVERRIDES = click.option(
+    "-C", "overrides", metavar="KEY=VALUE", multiple=True, help="Replace a value of the spec."
+)
+
+
 @click.group(
     cls=Group,
+    invoke_without_command=True,
     epilog="""\b
 Examples:
+  cloche catalyst -c catalyst.conf -f stage3.spec
+  cloche catalyst -f stage3.spec -C compression_mode=xz
   cloche catalyst lint releases/specs
   cloche catalyst plan stage3.spec
+  cloche catalyst import stage3.spec ~/stage3
 """,
 )
-def catalyst() -> None:
-    """Check and explain catalyst's spec files (docs/catalyst.md)."""
+@click.option("-f", "--file", "file", metavar="SPEC", type=FILE, help="Build this spec.")
+@CONFS
+@OVERRIDES
+@SET
+@click.option("--update", is_flag=True, help="Take inputs as they are now, not as in SPEC's lock.")
+@click.option("-j", "--jobs", type=Number(1), help="Packages to build at once [catalyst.conf's].")
+@click.option(
+    "--progress",
+    type=click.Choice(NAMES),
+    default="auto",
+    help="Live display, plain lines, or JSON events [auto: live on a terminal].",
+)
+@click.option("-v", "--verbose", is_flag=True, help="Also show the phases.")
+@click.pass_context
+def catalyst(
+    context: click.Context,
+    file: Path | None,
+    confs: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    given: tuple[str, ...],
+    update: bool,
+    jobs: int | None,
+    progress: str,
+    verbose: bool,
+) -> None:
+    """Build, check and explain catalyst's spec files (docs/catalyst.md).
+
+    Without a subcommand, `-f SPEC` builds a spec as catalyst does, with catalyst's directories and
+    names, but in sandboxes that see nothing of this host. Its inputs are pinned in a lock beside
+    the spec: SPEC.lock.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if file is None:
+        raise click.UsageError("name a spec with -f, or a command", context)
+    options: Options = context.obj
+    spec, conf = _read(options, file, confs, overrides, given)
+    check_digests(conf)
+    choices = Choices(jobs=jobs or int(conf.values.get("jobs", 0)) or None)
+    display = opened_display(progress, verbose=verbose)
+    try:
+        with terminable():
+            stage = build_spec(spec, conf, _opening(options, display), choices, update=update)
+    finally:
+        display.close()
+    if progress != "json":
+        for each in stage.outputs:
+            click.echo(one_line(f"{each.kind:<9} {each.path}"))
+        built = sum(result.built for result in stage.results)
+        reused = sum(result.reused for result in stage.results)
+        click.echo(f"{count(built, 'package')} built, {reused} reused")
+
+
+def _opening(options: Options, sink: Sink) -> Opening:
+    """Opens sessions for the projects of specs, with the store and engine of the command line."""
+    return lambda project: opened_session(options, project, sink=sink)
+
+
+def _read(
+    options: Options,
+    file: Path,
+    confs: Sequence[Path],
+    overrides: Sequence[str],
+    given: Sequence[str],
+) -> tuple[Spec, Conf]:
+    """A spec with its tokens filled in, and the configuration. Raises `ConfigError`."""
+    file = _short(options.directory / file)
+    wanted = confs or ((PLACE,) if PLACE.is_file() else ())
+    conf = read_conf(options.directory / each for each in wanted)
+    return _filled(file, _tokens(given, [file])).overridden(overrides), conf
+
+
+@catalyst.command(
+    "import",
+    epilog="""\b
+Examples:
+  cloche catalyst import stage3.spec ~/stage3
+  cloche -C ~/stage3 plan stage3
+""",
+)
+@click.argument("file", metavar="SPEC", type=FILE)
+@click.argument("directory", metavar="DIR", type=click.Path(file_okay=False, path_type=Path))
+@CONFS
+@OVERRIDES
+@SET
+@click.pass_obj
+def import_command(
+    options: Options,
+    file: Path,
+    directory: Path,
+    confs: tuple[Path, ...],
+    overrides: tuple[str, ...],
+    given: tuple[str, ...],
+) -> None:
+    """Write the machines of cloche that equal SPEC to DIR, a project of its own.
+
+    The source tarball and the snapshot have to be there. Nothing is built.
+    """
+    spec, conf = _read(options, file, confs, overrides, given)
+    place = options.directory / directory
+    machines = import_spec(spec, conf, place, _opening(options, telling_of_long_stages()))
+    click.echo(f"{one_line(str(directory))}: {', '.join(machines)}")
+    click.echo(f"Next: cloche -C {one_line(str(directory))} plan {machines[-1]}")
 
 
 @catalyst.command(
@@ -146,8 +266,8 @@ Examples:
 """,
 )
 @click.argument("file", metavar="SPEC", type=FILE)
-@click.option("-c", "--conf", "confs", multiple=True, type=FILE, help=f"Read it, not {PLACE}.")
-@click.option("-C", "overrides", metavar="KEY=VALUE", multiple=True, help="Replace a value.")
+@CONFS
+@OVERRIDES
 @SET
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -165,14 +285,10 @@ def plan_command(
     and each value with its place. Nothing is built and nothing has to exist. The spec that makes
     the source is looked for among the specs of the same directory.
     """
-    file = _short(options.directory / file)
-    tokens = _tokens(given, [file])
-    wanted = confs or ((PLACE,) if PLACE.is_file() else ())
-    conf = read_conf(options.directory / each for each in wanted)
-    spec = _filled(file, tokens).overridden(overrides)
-    plan = plan_spec(spec, conf, _siblings(file, tokens))
+    spec, conf = _read(options, file, confs, overrides, given)
+    plan = plan_spec(spec, conf, _siblings(spec.file, _tokens(given, [spec.file])))
     if as_json:
-        click.echo(json.dumps({"spec": str(file), **asdict(plan)}, indent=2))
+        click.echo(json.dumps({"spec": str(spec.file), **asdict(plan)}, indent=2))
     else:
         _show(plan)
 

@@ -1,7 +1,7 @@
 """What the files of a profile and its parents say, for what is decided before there is a seed.
 
-Source: PMS 5.2 (parent, make.defaults, packages), portage(5) (``REPO:PATH`` in ``parent``). Portage
-itself decides when a machine is resolved.
+Source: PMS 5.2 (parent, make.defaults, packages, packages.build), portage(5) (``REPO:PATH`` in
+``parent``). Portage itself decides when a machine is resolved.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from cloche.config.atoms import name_of
 from cloche.config.files import read_text
 from cloche.portage.repository import Repository
 
@@ -31,6 +32,24 @@ def system_atoms(repos: Mapping[str, Repository], repo: str, path: str) -> tuple
             elif line.startswith("*"):
                 found[line.removeprefix("*")] = None
     return tuple(found)
+
+
+def build_atoms(repos: Mapping[str, Repository], repo: str, path: str) -> tuple[str, ...]:
+    """The atoms of ``packages.build``, of which catalyst makes a stage1; raises as above.
+
+    Of a package that @system has, too, they are in the words of @system.
+    """
+    system = {name_of(atom): atom for atom in system_atoms(repos, repo, path)}
+    found: dict[str, None] = {}
+    for owner, directory in _stack(repos, repo, Path(path), 0):
+        for line in _lines(repos[owner], directory / "packages.build"):
+            if line == "-*":
+                found.clear()
+            elif line.startswith("-"):
+                found.pop(line.removeprefix("-"), None)
+            else:
+                found[line] = None
+    return tuple(system.get(name, name) for name in found)
 
 
 def variable(repos: Mapping[str, Repository], repo: str, path: str, name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloche.broker import open_engine
-from cloche.building.context import RunTask
+from cloche.building.context import BuildContext, RunTask
 from cloche.building.news import Item
 from cloche.building.packages import Builder
 from cloche.building.shells import Root
@@ -57,6 +57,13 @@ class Session(Opened):
         with self._call() as opened:
             context = building.context_of(opened, wanted, choices)
             return building.prepare(context, self.project, wanted, choices)
+
+    @contextmanager
+    def context(self, machine: str, choices: Choices = Choices()) -> Iterator[BuildContext]:
+        """A machine's inputs, pinned, with all that runs sandboxes over them."""
+        wanted = self.project.machine(machine)
+        with self._call() as opened:
+            yield building.context_of(opened, wanted, choices)
 
     def plan(self, machine: str, choices: Choices = Choices()) -> building.Preview:
         """What a build would do; nothing is built. Raises `ClocheError`."""

@@ -1,0 +1,71 @@
+"""The make.conf that catalyst writes: once for building, and once for the finished stage."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloche.catalyst.conf import Conf
+from cloche.catalyst.keys import TARGETS
+from cloche.catalyst.spec import Spec
+from cloche.catalyst.subarchs import Subarch
+
+#: Variables in their order, with the key of a spec; those that a stage has without being asked.
+_FLAGS = {
+    "CFLAGS": "cflags",
+    "CXXFLAGS": "cxxflags",
+    "FCFLAGS": "fcflags",
+    "FFLAGS": "fflags",
+    "LDFLAGS": "ldflags",
+}
+_ALWAYS = tuple(_FLAGS)[:4]
+
+
+def make_conf(spec: Spec, conf: Conf, subarch: Subarch) -> str:
+    """The text for the finished stage."""
+    use = use_flags(spec, conf, building=False)
+    lines = [f'USE="{" ".join(use)}"'] if use else []
+    for key, variable in (("target_distdir", "DISTDIR"), ("target_pkgdir", "PKGDIR")):
+        if key in conf.origins:
+            lines.append(f'{variable}="{conf.text(key)}"')
+    return "\n".join([*_flags(spec, subarch), *lines, "LC_MESSAGES=C.UTF-8", ""])
+
+
+def building_conf(spec: Spec, subarch: Subarch) -> str:
+    """The text while packages are built, without USE."""
+    return "\n".join([*_flags(spec, subarch), "LC_MESSAGES=C.UTF-8", ""])
+
+
+def _flags(spec: Spec, subarch: Subarch) -> Iterator[str]:
+    target = TARGETS[spec.text("target")]
+    yield f"# Written for {target.name} by cloche; see make.conf(5)."
+    common = _read(spec, "common_flags") or subarch.flags
+    yield f'COMMON_FLAGS="{common}"'
+    for variable, key in _FLAGS.items():
+        flags = _read(spec, key)
+        if flags or variable in _ALWAYS:
+            same = not flags or flags == common
+            yield f'{variable}="{"${COMMON_FLAGS}" if same else flags}"'
+    if "chost" in target.own and (chost := spec.text("chost") or subarch.chost):
+        yield f'CHOST="{chost}"'
+
+
+def _read(spec: Spec, key: str) -> str:
+    """The value of a key that this target reads."""
+    return "" if key in TARGETS[spec.text("target")].unread else spec.text(key)
+
+
+def use_flags(spec: Spec, conf: Conf, *, building: bool) -> tuple[str, ...]:
+    """USE of make.conf, sorted: the spec's, and while building those of catalyst's own."""
+    target = TARGETS[spec.text("target")]
+    own = spec.settings.get(f"{target.prefix}/use")
+    found = set(own.words) if own else set()
+    sticky = "sticky-config" in conf.words("options") or target.name == "stage1"  # by accident
+    if building or sticky:
+        found |= set(building_use(spec, conf))
+    return tuple(sorted(found))
+
+
+def building_use(spec: Spec, conf: Conf) -> tuple[str, ...]:
+    """What catalyst adds to USE while it builds."""
+    bindist = ("bindist",) if "bindist" in conf.words("options") else ()
+    return (*bindist, *(("livecd",) if spec.text("target") == "livecd-stage1" else ()))

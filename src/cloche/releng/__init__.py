@@ -1,0 +1,1 @@
+"""Catalyst's targets, built: from a spec to a project, and from its outputs to catalyst's."""

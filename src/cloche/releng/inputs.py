@@ -1,0 +1,57 @@
+"""Finds the files that a spec starts from, by catalyst's rules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from cloche.catalyst.conf import Conf
+from cloche.catalyst.paths import EXTENSIONS, snapshot_path, store_path
+from cloche.catalyst.spec import Spec
+from cloche.config.errors import ConfigError
+from cloche.config.files import read_text
+
+_NO_SOURCE = (".CONTENTS.gz", ".CONTENTS", ".DIGESTS", ".sha256", ".asc", ".lock")
+
+
+def source_of(spec: Spec, conf: Conf) -> Path:
+    """The tarball of source_subpath, with the extension that it has. Raises `ConfigError`."""
+    named = Path(store_path(conf, "builds", spec.text("source_subpath")))
+    if named.is_file():
+        return named
+    beside = sorted(named.parent.glob(f"{named.name}.*")) if named.parent.is_dir() else []
+    found = [file for file in beside if file.is_file() and not file.name.endswith(_NO_SOURCE)]
+    origin = spec.origin("source_subpath")
+    if not found:
+        known = ", ".join(dict.fromkeys(EXTENSIONS.values()))
+        what = f"there is no {named}, nor one with an extension ({known})"
+        raise ConfigError(origin, what, "build the spec that makes it, or put a tarball there")
+    if len(found) > 1:
+        what = f"{named}.* are several files: {', '.join(file.name for file in found)}"
+        raise ConfigError(origin, what, "name one of them, with its extension")
+    return found[0]
+
+
+def snapshot_of(spec: Spec, conf: Conf) -> Path:
+    """The squashfs of the tree. Raises `ConfigError`."""
+    file = Path(snapshot_path(spec, conf))
+    if not file.is_file():
+        treeish = spec.text("snapshot_treeish")
+        raise ConfigError(
+            spec.origin("snapshot_treeish"),
+            f"there is no {file}",
+            f"make it with `cloche catalyst -s {treeish}`",
+        )
+    return file
+
+
+def overlays_of(spec: Spec) -> Mapping[str, Path]:
+    """The directories of `repos` by the names of the repositories. Raises `ConfigError`."""
+    setting = spec.settings.get("repos")
+    found: dict[str, Path] = {}
+    for word, origin in zip(setting.words, setting.origins, strict=True) if setting else ():
+        place = Path(word)
+        if not place.is_dir():
+            raise ConfigError(origin, f"“{word}” is not a directory")
+        found[read_text(place / "profiles/repo_name", place).strip()] = place
+    return found

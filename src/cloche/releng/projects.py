@@ -1,0 +1,113 @@
+"""Writes the project of a spec, in a directory that is cloche's own."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from cloche.catalyst.conf import Conf
+from cloche.catalyst.machines import Content, Copied, Inputs, Link, Project, project_of
+from cloche.catalyst.spec import Spec
+from cloche.catalyst.subarchs import subarch_of
+from cloche.config.errors import ConfigError, Origin
+from cloche.errors import ClocheError
+from cloche.portage.profiles import build_atoms
+from cloche.portage.repository import read_repository
+from cloche.releng.bootstrap import calls_of
+from cloche.releng.inputs import overlays_of, snapshot_of, source_of
+from cloche.session.session import Session
+from cloche.trees.stored import places
+
+MARK = ".cloche-of-a-spec"
+
+
+def write_project(project: Project, directory: Path) -> None:
+    """Write a project, in place of the one that was there. Raises ClocheError.
+
+    The lock stays, and what was built.
+    """
+    _claim(directory)
+    for name in ("machines", "portage", "finish", "hooks", "root_overlay"):
+        shutil.rmtree(directory / name, ignore_errors=True)
+    for name, content in sorted(project.files.items()):  # directories come before what is in them
+        _write(directory / name, content)
+
+
+def _claim(directory: Path) -> None:
+    """See that a directory is empty, or was made by this. Raises ClocheError."""
+    directory.mkdir(parents=True, exist_ok=True)
+    if not (directory / MARK).exists() and any(directory.iterdir()):
+        raise ClocheError("is not empty", where=directory, todo="name another directory")
+    (directory / MARK).touch()
+
+
+def _write(path: Path, content: Content) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(content, Link):
+        path.symlink_to(content.target)
+    elif isinstance(content, str):
+        path.write_text(content)
+        if content.startswith("#!"):
+            path.chmod(0o755)
+    else:
+        _copy(content, path)
+
+
+def _copy(copied: Copied, path: Path) -> None:
+    """Copy a file or a directory of the spec's. Raises `ConfigError`."""
+    without = {copied.source / name for name in copied.without}
+
+    def ignored(directory: str, names: list[str]) -> set[str]:
+        return {name for name in names if Path(directory, name) in without}
+
+    try:
+        if copied.source.is_dir():
+            shutil.copytree(copied.source, path, symlinks=True, ignore=ignored, dirs_exist_ok=True)
+        else:
+            shutil.copy2(copied.source, path)
+    except shutil.Error as error:
+        source, _, reason = error.args[0][0]
+        raise ConfigError(Origin(Path(source)), f"cannot be copied: {reason}") from error
+    except OSError as error:
+        raise ConfigError(Origin(copied.source), f"cannot be read: {error.strerror}") from error
+
+
+def base_of(spec: Spec, conf: Conf) -> Inputs:
+    """A spec's inputs, without what only the tree says. Raises `ConfigError`."""
+    return Inputs(
+        subarch_of(spec, conf),
+        source_of(spec, conf),
+        snapshot_of(spec, conf),
+        overlays_of(spec),
+    )
+
+
+def completed(spec: Spec, conf: Conf, inputs: Inputs, session: Session) -> Project:
+    """The whole project; ``session`` has the project of what is known without the tree."""
+    if spec.text("target") == "stage2":
+        session.seed("source")
+        with session.context("stage2") as context:
+            calls = calls_of(context, conf.text("repo_name"))
+        return project_of(spec, conf, replace(inputs, calls=calls))
+    if spec.text("target") != "stage1":
+        return project_of(spec, conf, inputs)
+    return project_of(
+        spec, conf, replace(inputs, build_packages=_build_packages(spec, conf, session))
+    )
+
+
+def _build_packages(spec: Spec, conf: Conf, session: Session) -> tuple[str, ...]:
+    """What stage1 is made of. Raises `ConfigError`."""
+    found = places(session.store, session.project)
+    repos = {name: read_repository(name, path) for name, path in found.items()}
+    repo, _, path = spec.text("profile").rpartition(":")
+    repo = repo or conf.text("repo_name")
+    origin = spec.origin("profile")
+    if repo not in repos or not (repos[repo].path / "profiles" / path).is_dir():
+        raise ConfigError(origin, f"there is no profile “{path}” in the repository {repo}")
+    packages = build_atoms(repos, repo, path)
+    if not packages:
+        todo = "a stage1 is made of what that file lists: choose another profile"
+        raise ConfigError(origin, f"the profile {path} has no packages.build", todo)
+    return packages

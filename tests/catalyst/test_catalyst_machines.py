@@ -1,0 +1,147 @@
+"""Specs as machines: what is declared, in which order, with which finish."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cloche.catalyst.conf import read_conf
+from cloche.catalyst.emerge import EmergeCall
+from cloche.catalyst.machines import Copied, Inputs, Link, Project, project_of
+from cloche.catalyst.spec import parse_spec
+from cloche.catalyst.subarchs import Subarch, subarch_of
+from cloche.config.errors import ConfigError
+
+RELEASE = Path(__file__).parent / "release"
+INPUTS = Inputs(
+    Subarch(), Path("/source.tar"), Path("/gentoo-x.sqfs"), build_packages=("sys-apps/baselayout",)
+)
+
+
+def project(target: str, inputs: Inputs = INPUTS, more: str = "") -> Project:
+    text = (RELEASE / f"{target}.spec").read_text()
+    conf = read_conf([RELEASE / "catalyst.conf"])
+    return project_of(parse_spec(text + more, Path("x.spec")), conf, inputs)
+
+
+def machine(made: Project, name: str) -> dict[str, Any]:
+    text = made.files[f"machines/{name}.toml"]
+    assert isinstance(text, str)
+    return tomllib.loads(text)
+
+
+def conf_of(made: Project, fragment: str) -> str:
+    text = made.files[f"portage/{fragment}/make.conf"]
+    assert isinstance(text, str)
+    return text
+
+
+def test_stage1_is_a_root_of_its_own_after_the_seed_was_updated() -> None:
+    made = project("stage1")
+    assert made.machines == ("seed", "stage1")
+    seed, stage1 = machine(made, "seed"), machine(made, "stage1")
+    assert seed["packages"] == ["app-editors/ed"]
+    assert seed["emerge"] == ["--update", "--deep", "--newuse", "--oneshot"]
+    assert stage1["seed"] == "seed"
+    assert stage1["root"] == "own"
+    assert stage1["packages"] == ["sys-apps/baselayout"]
+    assert 'USE="-* build bindist ${BOOTSTRAP_USE}"' in conf_of(made, "stage1")
+    final = made.files["finish/etc/portage/make.conf"]
+    assert isinstance(final, str)
+    assert 'USE="bindist"' in final  # catalyst leaves it there
+    assert "CHOST=" in final
+    assert not any(name.startswith("finish/etc/portage/binrepos") for name in made.files)
+    place = made.files["finish/etc/portage/make.profile"]
+    assert place == Link("../../var/db/repos/gentoo/profiles/default/linux/amd64/r1")
+
+
+def test_a_seed_that_is_not_updated_is_used_as_it_is() -> None:
+    made = project("stage1", more="\nupdate_seed: no\n")
+    assert made.machines == ("stage1",)
+    assert machine(made, "stage1")["seed"] == "source"
+    with pytest.raises(ConfigError, match="neither yes nor no"):
+        project("stage1", more="\nupdate_seed: perhaps\n")
+
+
+def test_stage2_is_a_machine_for_each_call_of_bootstrap_sh() -> None:
+    calls = (
+        EmergeCall(("--oneshot",), ("sys-libs/glibc",), "-* bootstrap"),
+        EmergeCall((), ("app-editors/ed",)),
+    )
+    made = project("stage2", Inputs(Subarch(), Path("/s"), Path("/g"), calls=calls))
+    assert made.machines == ("stage2-1", "stage2")
+    first, last = machine(made, "stage2-1"), machine(made, "stage2")
+    assert (first["seed"], last["seed"]) == ("source", "stage2-1")
+    assert "use" not in first["portage"]  # the environment's takes everything away
+    assert "use" in last["portage"]
+    assert 'USE="-* bootstrap"' in conf_of(made, "stage2-1")
+    assert "finish" not in first
+    declared = tomllib.loads(str(made.files["cloche.toml"]))
+    assert declared["seeds"]["stage2-1"] == {"type": "machine", "machine": "stage2-1"}
+
+
+def test_stage3_is_the_system_with_its_build_dependencies() -> None:
+    stage3 = machine(project("stage3"), "stage3")
+    assert stage3["sets"] == ["system"]
+    assert stage3["with_build_deps"]
+    assert stage3["output"] == {
+        "stage4": True, "compression": "bzip2", "portage": False, "needs": "warn",
+    }  # fmt: skip
+
+
+def test_stage4_finishes_in_catalysts_order() -> None:
+    made = project("stage4")
+    assert made.machines == ("system", "stage4")
+    stage4 = machine(made, "stage4")
+    assert stage4["packages"][0] == "app-misc/hello"
+    kinds = [next(kind for kind in step if kind != "environment") for step in stage4["finish"]]
+    assert kinds == [
+        "files", "hook", "services_on", "services_off", "unmerge", "remove", "groups", "users",
+        "empty", "remove", "files",
+    ]  # fmt: skip
+    hook = next(step for step in stage4["finish"] if "hook" in step)
+    assert hook["environment"]["clst_stage4_packages"].startswith("app-misc/hello app-misc/r1")
+    assert hook["environment"]["clst_use"] == "extra"
+    assert not [name for name in hook["environment"] if "storedir" in name]
+    assert 'USE="bindist extra"' in conf_of(made, "use")
+
+
+def test_a_confdir_leaves_out_what_has_the_prefix() -> None:
+    made = project("stage4")
+    left = made.files["finish/etc/portage"]
+    assert isinstance(left, Copied)
+    assert {"make.conf", "patches", "package.use/r1"} <= set(left.without)
+    building = made.files["portage/confdir"]
+    assert isinstance(building, Copied)
+    assert "package.use/r1" not in building.without
+
+
+def test_options_among_packages_count() -> None:
+    made = project("livecd-stage1", more="\nlivecd/packages: --usepkg n a/b --nodeps\n")
+    found = machine(made, "livecd-stage1")
+    assert found["packages"] == ["a/b"]
+    assert found["emerge"] == ["--update", "--deep", "--newuse", "--nodeps"]
+    assert 'USE="bindist extra livecd"' in conf_of(made, "use")
+
+
+def test_what_is_not_there_is_said() -> None:
+    with pytest.raises(ConfigError, match="“embedded” cannot be built yet"):
+        project("embedded")
+    with pytest.raises(ConfigError, match="“lzop” is no way to pack"):
+        project("stage3", more="\ncompression_mode: lzop\n")
+
+
+def test_subarchs_come_from_catalysts_tables_first(tmp_path: Path) -> None:
+    spec = parse_spec("subarch: power9\n", Path("x.spec"))
+    conf_file = tmp_path / "catalyst.conf"
+    conf_file.write_text(f'sharedir = "{tmp_path}"\n')
+    with pytest.raises(ConfigError, match="nothing is known of the subarchitecture “power9”"):
+        subarch_of(spec, read_conf([conf_file]))
+    (tmp_path / "arch").mkdir()
+    (tmp_path / "arch/ppc.toml").write_text(
+        '[setarch.ppc]\narch = "linux32"\n[ppc64.power9]\nCOMMON_FLAGS = "-O9"\nCHOST = "p-x"\n'
+    )
+    assert subarch_of(spec, read_conf([conf_file])) == Subarch("-O9", "p-x")

@@ -1,0 +1,319 @@
+"""Specs built by ``cloche catalyst -f``: stage1, stage2 and stage4 of a few packages.
+
+All three start from a tarball of the Debian seed. Their tree is that of the tests of roots of their
+own, whose C library is the seed's, with what catalyst looks for: packages.build and bootstrap.sh.
+`make proof-catalyst` builds a whole release.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import shutil
+import subprocess
+import tarfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from bench.own_project import BASH
+from tests.support import ROOT, Store
+
+pytestmark = pytest.mark.real
+
+REPO = ROOT / "tests/machine/projects/own/repo"
+STAMP = "20261128T000000Z"
+COMMON = """\
+subarch: amd64
+rel_type: small
+snapshot_treeish: abc
+compression_mode: zstd
+portage_prefix: releng
+portage_confdir: {place}/confdir
+source_subpath: small/seed
+version_stamp: @TIMESTAMP@
+"""
+SPECS = {
+    "stage1": "target: stage1\nprofile: default\n",
+    "stage2": "target: stage2\nprofile: default\n",
+    "stage4": """\
+target: stage4
+profile: system
+stage4/use: extra
+stage4/packages: app-misc/note app-misc/gone
+stage4/root_overlay: {place}/overlay
+stage4/fsscript: {place}/fsscript.sh
+stage4/unmerge: app-misc/gone
+stage4/rm: /usr/share/note/r* /none
+stage4/groups: people
+stage4/users: larry=people
+stage4/empty: /srv/full
+""",
+}
+NOTE = """\
+EAPI=8
+DESCRIPTION="Writes down its USE"
+HOMEPAGE="https://example.org/"
+S="${WORKDIR}"
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+IUSE="bindist bootstrap extra releng"
+
+src_install() {
+	insinto /usr/share/${PN}
+	newins - use <<< "${USE}"
+	newins - removed <<< here
+}
+"""
+BOOTSTRAP = """\
+#!/bin/bash
+# Not all that it does is calling emerge.
+[[ $(portageq envvar ARCH) == amd64 ]] || exit 1
+USE="-* bootstrap" emerge --oneshot "$@" app-misc/note || exit 1
+emerge --oneshot --jobs 2 app-misc/gone
+"""
+FSSCRIPT = """\
+#!/bin/bash
+set -e
+echo "${clst_target} ${clst_use} ${clst_stage4_packages}" > /etc/said
+[[ ! -e ${clst_fsscript} ]] # it sees nothing of the host
+mkdir -p /srv/full && touch /srv/full/file
+! curl -s http://192.0.2.1/
+"""
+
+
+@dataclass(frozen=True)
+class Release:
+    """A storedir with what was built in it."""
+
+    store: Store
+    place: Path
+
+    def run(self, spec: str, *words: str) -> subprocess.CompletedProcess[str]:
+        """``cloche catalyst -f SPEC``."""
+        return self.store.cloche(
+            "catalyst", "-c", "catalyst.conf", "-f", f"{spec}.spec", "--set", f"TIMESTAMP={STAMP}",
+            *words, cwd=self.place,
+        )  # fmt: skip
+
+    def tarball(self, spec: str) -> Path:
+        """Its tarball, under catalyst's name."""
+        return self.place / f"store/builds/small/{spec}-amd64-{STAMP}.tar.zstd"
+
+    def members(self, spec: str) -> Mapping[str, tarfile.TarInfo]:
+        """What is in it, by path."""
+        return {name: info for name, (info, _) in self._all(spec).items()}
+
+    def text(self, spec: str, name: str) -> str:
+        """A file of it."""
+        return self._all(spec)[name][1]
+
+    def _all(self, spec: str) -> dict[str, tuple[tarfile.TarInfo, str]]:
+        plain = self.place / f"{spec}.tar"
+        if not plain.exists():
+            subprocess.run(["zstd", "-dqf", self.tarball(spec), "-o", plain], check=True)
+        found = {}
+        with tarfile.open(plain) as archive:
+            for info in archive:
+                file = archive.extractfile(info) if info.isfile() and info.size < 10_000 else None
+                text = file.read().decode(errors="replace") if file else ""
+                found[info.name.removeprefix("./")] = (info, text)
+        return found
+
+
+@pytest.fixture(scope="module")
+def release(root_seeded: Store, ground: Path) -> Iterator[Release]:
+    """All three specs, built."""
+    place = ground / "releng"
+    place.mkdir()
+    store = root_seeded.copy(place / "cloche-store")
+    made = Release(store, place)
+    inputs(store, place)
+    for spec in SPECS:
+        told = made.run(spec)
+        assert told.returncode == 0, told.stderr
+    yield made
+    shutil.rmtree(place)
+
+
+def inputs(store: Store, place: Path) -> None:
+    """Specs, catalyst.conf, the seed's tarball, the snapshot, and what specs name."""
+    for directory in ("store/builds/small", "store/snapshots", "overlay/etc"):
+        (place / directory).mkdir(parents=True)
+    (seed,) = (path for path in (store.path / "layers").iterdir() if (path / "usr").is_dir())
+    source = place / "store/builds/small/seed.tar.zst"
+    tar = ["tar", "--numeric-owner", "--xattrs", "-I", "zstd -1 -T0", "-cf", source, "-C", seed]
+    subprocess.run([*tar, "."], check=True)
+    tree = place / "tree"
+    shutil.copytree(REPO, tree)
+    bash = tree / "app-shells/bash/bash-5.2.ebuild"
+    bash.parent.mkdir()
+    bash.write_text(BASH)
+    layout = tree / "sys-apps/baselayout/baselayout-1.ebuild"
+    accounts = "root:x:0:0:root:/root:/bin/sh\\nportage:x:250:250::/var/tmp/portage:/bin/false"
+    layout.write_text(
+        layout.read_text().replace(
+            'newins - passwd <<< "root:x:0:0:root:/root:/bin/sh"',
+            f"printf '{accounts}\\n' | newins - passwd",
+        )
+    )
+    for name in ("base", "gone", "note"):
+        (tree / "app-misc" / name).mkdir()
+        (tree / "app-misc" / name / f"{name}-1.ebuild").write_text(NOTE)
+    for ebuild in tree.glob("*/*/*.ebuild"):
+        (ebuild.parent / "Manifest").touch()
+    profile = tree / "profiles/default"
+    system = tree / "profiles/system"
+    system.mkdir()
+    (system / "eapi").write_text("8\n")
+    (system / "parent").write_text("../default\n")
+    (system / "packages").write_text("*app-misc/base\n")
+    build = ("sys-apps/baselayout", "sys-libs/glibc", "sys-devel/gcc", "app-shells/dash")
+    (profile / "packages.build").write_text("\n".join([*build, "app-shells/bash", "app-misc/note"]))
+    with (profile / "make.defaults").open("a") as defaults:
+        defaults.write('\nBOOTSTRAP_USE="bootstrap"\n')
+    (tree / "scripts").mkdir()
+    (tree / "scripts/bootstrap.sh").write_text(BOOTSTRAP)
+    (tree / "scripts/bootstrap.sh").chmod(0o755)
+    image = place / "store/snapshots/own-abc.sqfs"
+    subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", "-all-root"], check=True)
+    (place / "confdir/package.use").mkdir(parents=True)
+    (place / "confdir/package.use/releng").write_text("app-misc/note releng\n")
+    (place / "confdir/package.use/kept").write_text("# stays\n")
+    (place / "overlay/etc/motd").write_text("hello\n")
+    (place / "fsscript.sh").write_text(FSSCRIPT)
+    (place / "catalyst.conf").write_text(
+        f'storedir = "{place}/store"\nrepo_name = "own"\noptions = ["bindist"]\njobs = 2\n'
+        f'distdir = "{place}/store"\ndigests = ["sha512", "blake2b"]\n'
+    )
+    for name, text in SPECS.items():
+        (place / f"{name}.spec").write_text((COMMON + text).replace("{place}", str(place)))
+
+
+def test_stage1_is_a_root_of_its_own(release: Release) -> None:
+    members = release.members("stage1")
+    assert members["bin"].linkname == "usr/bin"
+    assert "usr/bin/python3" not in members  # of the seed
+    assert release.text("stage1", "usr/share/note/use").split() == [
+        "bindist",
+        "bootstrap",
+        "releng",
+    ]
+    assert "LANG" in release.text("stage1", "etc/env.d/02locale")
+    assert release.text("stage1", "etc/TZ") == "UTC\n"
+    conf = release.text("stage1", "etc/portage/make.conf")
+    assert 'USE="bindist"' in conf
+    profile = members["etc/portage/make.profile"].linkname
+    assert profile == "../../var/db/repos/own/profiles/default"
+    assert "etc/portage/package.use" not in members
+    assert release.text("stage1", "var/lib/portage/world") == ""
+
+
+def test_stage2_is_what_bootstrap_sh_asks_of_emerge(release: Release) -> None:
+    members = release.members("stage2")
+    assert "usr/bin/python3" in members  # of the source
+    assert release.text("stage2", "usr/share/note/use").split() == ["bootstrap", "releng"]
+    assert release.text("stage2", "usr/share/gone/use").split() == ["bindist"]
+    assert "etc/portage/package.use/kept" in members
+    assert "etc/portage/package.use/releng" not in members
+    assert 'USE="' not in release.text("stage2", "etc/portage/make.conf")
+
+
+def test_stage4_is_finished_as_the_spec_says(release: Release) -> None:
+    members = release.members("stage4")
+    said = release.text("stage4", "etc/said")
+    assert said == "stage4 extra app-misc/note app-misc/gone\n"
+    assert release.text("stage4", "etc/motd") == "hello\n"
+    assert release.text("stage4", "usr/share/note/use").split() == ["bindist", "extra", "releng"]
+    assert "usr/share/note/removed" not in members
+    assert not [name for name in members if "app-misc/gone" in name or "share/gone" in name]
+    assert "larry:x:1000:1001" in release.text("stage4", "etc/passwd")
+    assert "people:x:1000:larry" in release.text("stage4", "etc/group")
+    assert members["home/larry"].uid == 1000
+    assert release.text("stage4", "usr/share/base/use").split() == ["bindist", "extra"]
+    assert "srv/full" in members
+    assert "srv/full/file" not in members
+    assert release.text("stage4", "var/lib/portage/world") == "app-misc/note\n"
+    assert release.text("stage4", "etc/portage/make.conf").count("USE=") == 1
+    assert not [name for name in members if name.startswith("etc/portage/make.conf/")]
+
+
+def test_each_tarball_is_described_as_catalyst_does(release: Release) -> None:
+    tarball = release.tarball("stage4")
+    value = hashlib.sha256(tarball.read_bytes()).hexdigest()
+    described = Path(f"{tarball}.sha256").read_text()
+    assert described == f"# SHA256 HASH\n{value}  {tarball.name}\n"
+    digests = Path(f"{tarball}.DIGESTS").read_text().splitlines()
+    assert digests[::2] == ["# BLAKE2B HASH", "# SHA512 HASH"] * 2
+    assert digests[1].split("  ")[1] == tarball.name
+    assert digests[5].split("  ")[1] == f"{tarball.name}.CONTENTS.gz"
+    lines = gzip.decompress(Path(f"{tarball}.CONTENTS.gz").read_bytes()).decode().splitlines()
+    assert lines[-1] == ""
+    assert len(lines) == len(release.members("stage4")) + 1
+    assert any(line.endswith(" ./bin -> usr/bin") for line in lines)
+
+
+def test_nothing_is_done_twice_and_the_bytes_stay(release: Release) -> None:
+    before = release.tarball("stage4").read_bytes()
+    told = release.run("stage4")
+    assert "0 packages built, " in told.stdout
+    assert release.tarball("stage4").read_bytes() == before
+
+
+def test_a_source_that_has_changed_is_refused_until_update(release: Release) -> None:
+    source = release.place / "store/builds/small/seed.tar.zst"
+    before = source.read_bytes()
+    source.write_bytes(before + b"\n")
+    try:
+        told = release.run("stage2")
+        assert told.returncode == 2, told.stderr
+        assert "stage2.lock" in told.stderr
+        assert "--update" in told.stderr
+    finally:
+        source.write_bytes(before)
+
+
+def test_a_failing_fsscript_is_named_with_its_words(release: Release) -> None:
+    script = release.place / "fsscript.sh"
+    script.write_text("#!/bin/bash\necho these are its words\nexit 7\n")
+    told = release.run("stage4")
+    script.write_text(FSSCRIPT)
+    assert told.returncode == 1
+    assert "these are its words" in told.stderr
+    assert "fsscript: status 7" in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        ("profile", "missing", "there is no profile “missing” in the repository own"),
+        ("snapshot_treeish", "def", "own-def.sqfs"),
+        ("source_subpath", "small/none", "small/none, nor one with an extension"),
+        ("subarch", "z80", "nothing is known of the subarchitecture “z80”"),
+        ("target", "stage5", "stage5"),
+        ("portage_confdir", "/none", "/none"),
+    ],
+)
+def test_a_wrong_spec_is_refused_before_anything_begins(
+    release: Release, key: str, value: str, what: str
+) -> None:
+    told = release.run("stage1", "-C", f"{key}={value}")
+    assert told.returncode == 2, told.stderr
+    assert told.stderr.startswith("cloche: ")
+    assert what in told.stderr
+    assert len(told.stderr.splitlines()) == 1
+
+
+def test_import_writes_a_project_that_plans_the_same(release: Release) -> None:
+    told = release.store.cloche(
+        "catalyst", "import", "-c", "catalyst.conf", "--set", f"TIMESTAMP={STAMP}", "stage1.spec",
+        "imported", cwd=release.place, check=True,
+    )  # fmt: skip
+    assert told.stdout.splitlines()[0] == "imported: stage1"
+    place = release.place / "imported"
+    release.store.cloche("seed", "bootstrap", "source", cwd=place, check=True)
+    plan = release.store.cloche("plan", "stage1", "--json", cwd=place, check=True)
+    assert {each["fate"] for each in json.loads(plan.stdout)["packages"]} == {"reuse"}
