@@ -11,14 +11,13 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from cloche.archives.tarball import import_directory
 from cloche.building.context import BuildContext
-from cloche.building.stages import once, stage_call, stage_failed
+from cloche.building.stages import once, stage_call, stage_command, stage_failed
 from cloche.config.finish_steps import FinishStep
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
 from cloche.plan.keys import layer_parts
@@ -26,9 +25,9 @@ from cloche.portage.etc import REPOS
 from cloche.records.logs import new_log
 from cloche.roots import unions
 from cloche.sandbox.base import Bind, Command, Sandbox
-from cloche.sandbox.copying import written_to
+from cloche.sandbox.errors import ProgramError
 from cloche.store import Outcome, make_key
-from cloche.tasks.guestcall import ENVIRONMENT, GUEST, LONGEST_LOG, call, describe
+from cloche.tasks.guestcall import ENVIRONMENT, GUEST, call, describe
 from cloche.tasks.worker import make_directory
 
 #: Kinds that the guest does by itself; all others are commands of the root.
@@ -178,23 +177,15 @@ def _run(
         **step.environment,
     }
     command = Command(argv, environment, timeout=context.policy.phase_seconds)
-    with ExitStack() as stack:
-        stream = stack.enter_context(log.open("ab"))
+    with log.open("ab") as stream:
         stream.write(f"=== cloche: {' '.join(argv)}\n".encode())
-        stream.flush()
-        outlet = stack.enter_context(written_to(stream, LONGEST_LOG))
-        process = context.engine.start(sandbox, command, stdout=outlet.writer, stderr=outlet.writer)
-        outlet.given()
-        context.running.add(process)
-        try:
-            ended = process.wait()
-        finally:
-            process.kill()
-            context.running.discard(process)
-    if ended is None or not ended.ok:
-        how = describe(ended) if ended else "no answer"
-        what = step.path.name if step.path else " ".join(argv)
-        raise stage_failed(context, "finish", f"{step.origin}: {what}: {how}", log)
+    what = f"{step.origin}: {step.path.name if step.path else ' '.join(argv)}"
+    try:
+        ended = stage_command(context, "finish", sandbox, command, log)
+    except ProgramError as error:  # the root has no such program, or not a hook's interpreter
+        raise stage_failed(context, "finish", f"{what}: {error.message}", log) from error
+    if not ended.ok:
+        raise stage_failed(context, "finish", f"{what}: {describe(ended)}", log)
 
 
 def _commands(step: FinishStep, root: Sequence[Layer]) -> Iterator[tuple[str, ...]]:

@@ -12,10 +12,11 @@ from cloche.building.context import BuildContext
 from cloche.layers import Layer
 from cloche.records.events import Stage
 from cloche.records.logs import compress_finished, found_log
-from cloche.sandbox.base import Bind
+from cloche.sandbox.base import Bind, Command, Ended, Process, Sandbox
+from cloche.sandbox.copying import written_to
 from cloche.store import Key, Outcome, remember
-from cloche.tasks.errors import StepError
-from cloche.tasks.guestcall import Call, tail_of
+from cloche.tasks.errors import StepError, no_room
+from cloche.tasks.guestcall import LONGEST_LOG, Call, tail_of
 from cloche.tasks.worker import make_directory
 
 
@@ -67,6 +68,34 @@ def stage_call(
         timeout=context.policy.phase_seconds,
         package=package,
     )
+
+
+def stage_command(
+    context: BuildContext, stage: str, sandbox: Sandbox, command: Command, log: Path
+) -> Ended:
+    """Run a program of the root, which is untrusted, with its output at the end of ``log``.
+
+    Raises StepError when the disk is nearly full, SandboxError.
+    """
+    with log.open("ab") as stream, written_to(stream, LONGEST_LOG) as outlet:
+        process = context.engine.start(sandbox, command, stdout=outlet.writer, stderr=outlet.writer)
+        outlet.given()
+        context.running.add(process)
+        try:
+            return _wait(context, stage, process)
+        finally:
+            process.kill()
+            context.running.discard(process)
+
+
+def _wait(context: BuildContext, stage: str, process: Process) -> Ended:
+    """Wait for the end, or until the disk is nearly full. Raises StepError."""
+    while (ended := process.wait(0.5)) is None:
+        free, reserve = context.worker.free_bytes, context.policy.disk_reserve
+        if free < reserve:
+            machine = f"machine/{context.inputs.machine}"
+            raise no_room(machine, stage, str(context.store.path), free, reserve)
+    return ended
 
 
 def stage_failed(context: BuildContext, stage: str, text: str, log: Path) -> StepError:

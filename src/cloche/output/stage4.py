@@ -12,18 +12,16 @@ from functools import partial
 from pathlib import Path
 
 from cloche.building.context import BuildContext
-from cloche.building.stages import once, stage_failed
+from cloche.building.stages import once, stage_command, stage_failed
 from cloche.errors import is_full
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
 from cloche.plan.keys import layer_parts
 from cloche.records.logs import new_log
-from cloche.sandbox.base import Bind, Command, Ended, Process
-from cloche.sandbox.copying import written_to
+from cloche.sandbox.base import Bind, Command, Ended
 from cloche.store import Outcome, make_key
-from cloche.tasks.errors import no_room
-from cloche.tasks.guestcall import ENVIRONMENT, LONGEST_LOG, describe
+from cloche.tasks.guestcall import ENVIRONMENT, describe
 from cloche.tasks.task import ROOT
 from cloche.tasks.worker import make_directory
 
@@ -119,19 +117,9 @@ def _tar(
         # Nothing over the place of repositories, which may hold files of packages.
         sandbox = replace(context.sandbox(layers, upper=None, binds=binds), tmpfs=())
         command = Command(argv, ENVIRONMENT, timeout=context.policy.phase_seconds)
-        with log.open("ab") as stream, written_to(stream, LONGEST_LOG) as outlet:
-            process = context.engine.start(
-                sandbox, command, stdout=outlet.writer, stderr=outlet.writer
-            )
-            outlet.given()
-            context.running.add(process)
-            try:
-                ended = _wait(context, process)
-            finally:
-                process.kill()
-                context.running.discard(process)
-        if ended is None or not is_whole(ended, log):
-            raise stage_failed(context, "pack", describe(ended) if ended else "no answer", log)
+        ended = stage_command(context, "pack", sandbox, command, log)
+        if not is_whole(ended, log):
+            raise stage_failed(context, "pack", describe(ended), log)
         try:  # the machine's own tar is untrusted, and may have left a link there
             blob = context.store.add_blob(workspace / "out" / name, f"{machine}-{name}")
         except OSError as error:
@@ -139,16 +127,6 @@ def _tar(
                 raise
             raise stage_failed(context, "pack", f"no tarball: {error.strerror}", log) from error
     return Outcome({"stage4": blob.id}, str(log.relative_to(context.store.logs)))
-
-
-def _wait(context: BuildContext, process: Process) -> Ended | None:
-    """Wait for the end, or until the disk is nearly full. Raises StepError."""
-    while (ended := process.wait(0.5)) is None:
-        free, reserve = context.worker.free_bytes, context.policy.disk_reserve
-        if free < reserve:
-            machine = f"machine/{context.inputs.machine}"
-            raise no_room(machine, "pack", str(context.store.path), free, reserve)
-    return ended
 
 
 def is_whole(ended: Ended, log: Path) -> bool:
