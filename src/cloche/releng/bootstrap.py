@@ -7,12 +7,14 @@ it likes, and its calls are carried out afterwards, package by package.
 
 from __future__ import annotations
 
-import os
+import re
 from pathlib import Path
 
 from cloche.building.context import BuildContext
+from cloche.building.stages import stage_command
 from cloche.catalyst.emerge import EmergeCall, emerge_call
 from cloche.catalyst.machines import NODOC_FEATURES
+from cloche.config.files import read_bytes
 from cloche.errors import ClocheError, Exit
 from cloche.portage.etc import REPOS
 from cloche.records.logs import new_log
@@ -30,6 +32,7 @@ printf '%s\\0' "${{USE-}}" "${{USE+set}}" "$@" > {CALLS}/$((number + 1000))
 """
 _MOST = 1000  # calls
 _LONGEST = 1 << 20  # bytes of one
+_USE = re.compile(r"[\w+@*\s-]*", re.ASCII)
 
 
 def calls_of(context: BuildContext, repo: str) -> tuple[EmergeCall, ...]:
@@ -37,7 +40,7 @@ def calls_of(context: BuildContext, repo: str) -> tuple[EmergeCall, ...]:
 
     Raises ClocheError.
     """
-    script = f"{REPOS}/{repo}/{SCRIPT}"
+    where = f"{repo}/{SCRIPT}"
     log = new_log(context.store, f"machine/{context.inputs.machine}", "resolve")
     with context.store.workspace("bootstrap") as workspace:
         programs = make_directory(workspace, "bin")
@@ -57,35 +60,41 @@ def calls_of(context: BuildContext, repo: str) -> tuple[EmergeCall, ...]:
             "FEATURES": NODOC_FEATURES,
             "CONFIG_PROTECT": "-* /etc/locale.gen",
         }
-        command = Command((script, "-q"), environment, timeout=context.policy.phase_seconds)
-        with log.open("ab") as stream:
-            process = context.engine.start(
-                sandbox, command, stdout=stream.fileno(), stderr=stream.fileno()
-            )
-            ended = process.wait()
-        if ended is None or not ended.ok:
-            how = describe(ended) if ended else "no answer"
+        command = Command(
+            (f"{REPOS}/{where}", "-q"), environment, timeout=context.policy.phase_seconds
+        )
+        ended = stage_command(context, "resolve", sandbox, command, log)
+        if not ended.ok:
             raise ClocheError(
-                f"bootstrap.sh failed: {how}",
-                where=f"{repo}/{SCRIPT}",
-                todo="look at its words above",
+                f"bootstrap.sh failed: {describe(ended)}",
+                where=where,
+                todo="the end of its output is above",
                 detail=tail_of(log),
                 status=Exit.FAILED,
             )
-        return _read(calls, f"{repo}/{SCRIPT}")
+        return read_calls(calls, where)
 
 
-def _read(directory: Path, where: str) -> tuple[EmergeCall, ...]:
-    """The calls, which are untrusted: the script could write anything. Raises ClocheError."""
+def read_calls(directory: Path, where: str) -> tuple[EmergeCall, ...]:
+    """The calls that `RECORDER` wrote down in a directory. Raises ClocheError.
+
+    They are untrusted: the script can write there itself.
+    """
     found = []
     for path in sorted(directory.iterdir())[:_MOST]:
-        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
-        with open(fd, "rb") as file:
-            words = file.read(_LONGEST).decode("utf-8", "replace").split("\0")
+        words = read_bytes(path, directory, _LONGEST).decode("utf-8", "replace").split("\0")
         use, is_set, *arguments = words[:-1] if len(words) > 2 else ["", ""]
+        if not _USE.fullmatch(use):  # it becomes a line of make.conf
+            raise ClocheError(
+                f"calls emerge with USE={use!a}, which are not USE flags", where=where
+            )
         call = emerge_call(arguments, use if is_set else None)
         if call.atoms:
             found.append(call)
     if not found:
-        raise ClocheError("bootstrap.sh called emerge for no package", where=where)
+        raise ClocheError(
+            "called emerge for no package",
+            where=where,
+            todo="a stage2 is made of what that script builds: use a tree whose script builds some",
+        )
     return tuple(found)
