@@ -58,6 +58,22 @@ def test_stage1_is_a_root_of_its_own_after_the_seed_was_updated() -> None:
     assert place == Link("../../var/db/repos/gentoo/profiles/default/linux/amd64/r1")
 
 
+def test_a_profile_may_be_of_another_repository() -> None:
+    made = project("stage1", more="\nprofile: over:default\n")
+    assert machine(made, "stage1")["profile"] == "over:default"
+    place = made.files["finish/etc/portage/make.profile"]
+    assert place == Link("../../var/db/repos/over/profiles/default")
+
+
+def test_a_repository_that_is_kept_names_no_other_file() -> None:
+    made = project("stage3", more="\nkeep_repos: over\n")
+    text = made.files["finish/etc/portage/repos.conf/over.conf"]
+    assert text == "[over]\nlocation = /var/db/repos/over\n"
+    with pytest.raises(ConfigError, match="is not the name of a repository") as raised:
+        project("stage3", more="\nkeep_repos: over ../../x\n")
+    assert str(raised.value).startswith("x.spec:")
+
+
 def test_a_seed_that_is_not_updated_is_used_as_it_is() -> None:
     made = project("stage1", more="\nupdate_seed: no\n")
     assert made.machines == ("stage1",)
@@ -130,7 +146,7 @@ def test_options_among_packages_count() -> None:
 def test_what_is_not_there_is_said() -> None:
     with pytest.raises(ConfigError, match="“embedded” cannot be built yet"):
         project("embedded")
-    with pytest.raises(ConfigError, match="“lzop” is no way to pack"):
+    with pytest.raises(ConfigError, match="cannot pack with “lzop”"):
         project("stage3", more="\ncompression_mode: lzop\n")
 
 

@@ -289,7 +289,7 @@ def test_a_failing_fsscript_is_named_with_its_words(release: Release) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "what"),
     [
-        ("profile", "missing", "there is no profile “missing” in the repository own"),
+        ("profile", "missing", "repository “own” has no profile “missing”"),
         ("snapshot_treeish", "def", "own-def.sqfs"),
         ("source_subpath", "small/none", "small/none, nor one with an extension"),
         ("subarch", "z80", "nothing is known of the subarchitecture “z80”"),

@@ -10,11 +10,13 @@ from typing import Any
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.emerge import EmergeCall, emerge_call
 from cloche.catalyst.environment import environment
+from cloche.catalyst.hooks import STAGE1, STAGE2, STAGE3
 from cloche.catalyst.keys import TARGETS
 from cloche.catalyst.makeconf import building_conf, building_use, make_conf, use_flags
 from cloche.catalyst.paths import compression_mode
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import Subarch
+from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError
 from cloche.config.toml import dumps
 
@@ -100,6 +102,12 @@ def project_of(spec: Spec, conf: Conf, inputs: Inputs) -> Project:
     return Project(files | making.files, tuple(machines))
 
 
+def profile_of(spec: Spec, conf: Conf) -> tuple[str, str]:
+    """The repository of a spec's profile, the main one unless it is REPO:PATH, and the path."""
+    repo, _, path = spec.text("profile").rpartition(":")
+    return repo or conf.text("repo_name"), path
+
+
 class _Making:
     """The files of a project, as they are found out."""
 
@@ -136,8 +144,7 @@ class _Making:
 
     def machine(self, seed: str, *fragments: str, use: bool = True, **more: Any) -> dict[str, Any]:
         """A machine's file, with the spec's USE unless one of the fragments has it."""
-        profile = self.spec.text("profile")
-        profile = profile if ":" in profile else f"{self.repo}:{profile}"
+        profile = ":".join(profile_of(self.spec, self.conf))
         portage = [*self.confdirs, "catalyst", *(["use"] if use else []), *fragments]
         return {"seed": seed, "profile": profile, "portage": portage, **more}
 
@@ -157,15 +164,16 @@ class _Making:
             self.files[place] = Copied(source, without)
         text = make_conf(self.spec, self.conf, self.inputs.subarch)
         self.files[f"{place}/make.conf"] = text
-        profile = f"../../var/db/repos/{self.repo}/profiles/{self.spec.text('profile')}"
-        self.files[f"{place}/make.profile"] = Link(profile)
-        for name in self.spec.settings["keep_repos"].words if self._keeps else ():
-            text = f"[{name}]\nlocation = {self.conf.text('repo_basedir')}/{name}\n"
+        repos = self.conf.text("repo_basedir")
+        repo, path = profile_of(self.spec, self.conf)
+        self.files[f"{place}/make.profile"] = Link(f"../..{repos}/{repo}/profiles/{path}")
+        for name in self.kept_repositories():
+            text = f"[{name}]\nlocation = {repos}/{name}\n"
             self.files[f"{place}/repos.conf/{name}.conf"] = text
         binrepo = self.spec.text("binrepo_path") if confdir else ""
-        if self.conf.text("binhost") and (path := binrepo):
+        if self.conf.text("binhost") and binrepo:
             self.files[f"{place}/binrepos.conf/gentoo.conf"] = (
-                f"[gentoo]\npriority = 1\nsync-uri = {self.conf.text('binhost')}{path}\n"
+                f"[gentoo]\npriority = 1\nsync-uri = {self.conf.text('binhost')}{binrepo}\n"
                 "location = /var/cache/binhost/gentoo\nverify-signature = true\n"
             )
         return [{"files": "finish"}]
@@ -175,14 +183,18 @@ class _Making:
         """``[output]`` for a tarball that is packed as the spec has it. Raises `ConfigError`."""
         mode = compression_mode(self.spec, self.conf)
         if (word := _COMPRESSION.get(mode.removesuffix("_x"))) is None:
-            what = f"“{mode}” is no way to pack that cloche knows"
+            what = f"cloche cannot pack with “{mode}”"
             origin = self.spec.origin("compression_mode")
             raise ConfigError(origin, what, f"there is: {', '.join(_COMPRESSION)}")
         return {"stage4": True, "compression": word}
 
-    @property
-    def _keeps(self) -> bool:
-        return "keep_repos" in self.spec.settings
+    def kept_repositories(self) -> Iterator[str]:
+        """The names of `keep_repos`, each of which names a file. Raises `ConfigError`."""
+        setting = self.spec.settings.get("keep_repos")
+        for name, origin in zip(setting.words, setting.origins, strict=True) if setting else ():
+            if not is_name(name):
+                raise ConfigError(origin, f"“{name}” is not the name of a repository")
+            yield name
 
     @property
     def owned(self) -> dict[str, Any]:
@@ -344,48 +356,3 @@ _MACHINES: Mapping[str, Callable[[_Making], Machines]] = {
     "stage4": _stage4,
     "livecd-stage1": _livecd_stage1,
 }
-
-#: What catalyst does in stage1's root after its packages.
-STAGE1 = """\
-#!/bin/bash
-set -e
-echo LANG=C.UTF-8 > /etc/env.d/02locale
-[[ ! -x /usr/sbin/env-update ]] || env-update
-if type -p locale-gen > /dev/null; then
-	echo 'C.UTF-8 UTF-8' > /run/locale.gen
-	locale-gen --config /run/locale.gen
-fi
-for tool in gcc binutils; do
-	type -p ${tool}-config > /dev/null || continue
-	profiles=(/etc/env.d/${tool}/${CHOST:-${clst_CHOST}}-*)
-	[[ ! -e ${profiles[0]} ]] || ${tool}-config "${profiles[0]##*/}"
-done
-if [[ -d /usr/share/zoneinfo ]]; then
-	ln -snf ../usr/share/zoneinfo/Factory /etc/localtime
-else
-	echo UTC > /etc/TZ
-fi
-"""
-
-#: And in stage2's.
-STAGE2 = """\
-#!/bin/bash
-set -e
-[[ ! -x /usr/sbin/env-update ]] || env-update
-[[ -e /etc/locale.gen ]] || echo 'C.UTF-8 UTF-8' > /etc/locale.gen
-! type -p locale-gen > /dev/null || locale-gen
-: > /var/lib/portage/world
-"""
-
-#: And in stage3's.
-STAGE3 = """\
-#!/bin/bash
-set -e
-echo LANG=C.UTF-8 > /etc/env.d/02locale
-[[ ! -x /usr/sbin/env-update ]] || env-update
-if [[ -d /usr/share/zoneinfo ]]; then
-	ln -snf ../usr/share/zoneinfo/Factory /etc/localtime
-fi
-[[ -e /etc/locale.gen ]] || echo 'C.UTF-8 UTF-8' > /etc/locale.gen
-! type -p locale-gen > /dev/null || locale-gen
-"""

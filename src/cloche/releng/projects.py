@@ -7,13 +7,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf
-from cloche.catalyst.machines import Content, Copied, Inputs, Link, Project, project_of
+from cloche.catalyst.machines import Content, Copied, Inputs, Link, Project, profile_of, project_of
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import subarch_of
-from cloche.config.errors import ConfigError, Origin
+from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.errors import ClocheError
 from cloche.portage.profiles import build_atoms
-from cloche.portage.repository import read_repository
+from cloche.portage.repository import check_profile, read_repository
 from cloche.releng.bootstrap import calls_of
 from cloche.releng.inputs import overlays_of, snapshot_of, source_of
 from cloche.session.session import Session
@@ -101,11 +101,11 @@ def _build_packages(spec: Spec, conf: Conf, session: Session) -> tuple[str, ...]
     """What stage1 is made of. Raises `ConfigError`."""
     found = places(session.store, session.project)
     repos = {name: read_repository(name, path) for name, path in found.items()}
-    repo, _, path = spec.text("profile").rpartition(":")
-    repo = repo or conf.text("repo_name")
+    repo, path = profile_of(spec, conf)
     origin = spec.origin("profile")
-    if repo not in repos or not (repos[repo].path / "profiles" / path).is_dir():
-        raise ConfigError(origin, f"there is no profile “{path}” in the repository {repo}")
+    if repo not in repos:
+        raise unknown_name(origin, "repository", repo, repos)
+    check_profile(repos[repo], path, origin)
     packages = build_atoms(repos, repo, path)
     if not packages:
         todo = "a stage1 is made of what that file lists: choose another profile"

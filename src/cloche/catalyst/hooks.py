@@ -1,0 +1,45 @@
+"""Scripts that do in the root of a stage what catalyst does there after its packages."""
+
+from __future__ import annotations
+
+STAGE1 = """\
+#!/bin/bash
+set -e
+echo LANG=C.UTF-8 > /etc/env.d/02locale
+[[ ! -x /usr/sbin/env-update ]] || env-update
+if type -p locale-gen > /dev/null; then
+	echo 'C.UTF-8 UTF-8' > /run/locale.gen
+	locale-gen --config /run/locale.gen
+fi
+for tool in gcc binutils; do
+	type -p ${tool}-config > /dev/null || continue
+	profiles=(/etc/env.d/${tool}/${CHOST:-${clst_CHOST}}-*)
+	[[ ! -e ${profiles[0]} ]] || ${tool}-config "${profiles[0]##*/}"
+done
+if [[ -d /usr/share/zoneinfo ]]; then
+	ln -snf ../usr/share/zoneinfo/Factory /etc/localtime
+else
+	echo UTC > /etc/TZ
+fi
+"""
+
+STAGE2 = """\
+#!/bin/bash
+set -e
+[[ ! -x /usr/sbin/env-update ]] || env-update
+[[ -e /etc/locale.gen ]] || echo 'C.UTF-8 UTF-8' > /etc/locale.gen
+! type -p locale-gen > /dev/null || locale-gen
+: > /var/lib/portage/world
+"""
+
+STAGE3 = """\
+#!/bin/bash
+set -e
+echo LANG=C.UTF-8 > /etc/env.d/02locale
+[[ ! -x /usr/sbin/env-update ]] || env-update
+if [[ -d /usr/share/zoneinfo ]]; then
+	ln -snf ../usr/share/zoneinfo/Factory /etc/localtime
+fi
+[[ -e /etc/locale.gen ]] || echo 'C.UTF-8 UTF-8' > /etc/locale.gen
+! type -p locale-gen > /dev/null || locale-gen
+"""
