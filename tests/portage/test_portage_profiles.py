@@ -48,6 +48,12 @@ def test_parents_may_be_of_other_repositories(tmp_path: Path) -> None:
     assert system("p", over, base) == ("c/a", "c/b")
 
 
+def test_parents_that_do_not_end_are_refused(tmp_path: Path) -> None:
+    repo = repository(tmp_path, "r", loop_parent="../loop\n" * 2, loop_packages="*c/a\n")
+    with pytest.raises(ConfigError, match="more than 1000 parents; look for a circle"):
+        system("loop", repo)
+
+
 def test_what_a_stage1_is_made_of_is_in_the_words_of_the_system(tmp_path: Path) -> None:
     base = repository(
         tmp_path,

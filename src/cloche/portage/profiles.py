@@ -10,10 +10,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from cloche.config.atoms import name_of
+from cloche.config.errors import ConfigError, Origin
 from cloche.config.files import read_text
 from cloche.portage.repository import Repository
 
 _DEEPEST = 64  # parents of parents
+_MOST = 1000  # parents, each as often as it is named
 
 
 def system_atoms(repos: Mapping[str, Repository], repo: str, path: str) -> tuple[str, ...]:
@@ -23,7 +25,7 @@ def system_atoms(repos: Mapping[str, Repository], repo: str, path: str) -> tuple
     a file that cannot be read.
     """
     found: dict[str, None] = {}
-    for owner, directory in _stack(repos, repo, Path(path), 0):
+    for owner, directory in _profiles(repos, repo, path):
         for line in _lines(repos[owner], directory / "packages"):
             if line == "-*":
                 found.clear()
@@ -41,7 +43,7 @@ def build_atoms(repos: Mapping[str, Repository], repo: str, path: str) -> tuple[
     """
     system = {name_of(atom): atom for atom in system_atoms(repos, repo, path)}
     found: dict[str, None] = {}
-    for owner, directory in _stack(repos, repo, Path(path), 0):
+    for owner, directory in _profiles(repos, repo, path):
         for line in _lines(repos[owner], directory / "packages.build"):
             if line == "-*":
                 found.clear()
@@ -55,12 +57,21 @@ def build_atoms(repos: Mapping[str, Repository], repo: str, path: str) -> tuple[
 def variable(repos: Mapping[str, Repository], repo: str, path: str, name: str) -> str:
     """A variable of make.defaults with a plain value; empty if it is not set. Raises as above."""
     found = ""
-    for owner, directory in _stack(repos, repo, Path(path), 0):
+    for owner, directory in _profiles(repos, repo, path):
         for line in _lines(repos[owner], directory / "make.defaults"):
             key, equals, value = line.partition("=")
             if equals and key == name:
                 found = value.strip("\"'")
     return found
+
+
+def _profiles(repos: Mapping[str, Repository], repo: str, path: str) -> Iterator[tuple[str, Path]]:
+    """A profile after all of its parents. Raises ConfigError if these do not end."""
+    for number, found in enumerate(_stack(repos, repo, Path(path), 0)):
+        if number == _MOST:
+            what = f"it has more than {_MOST} parents"
+            raise ConfigError(Origin(found[1]), what, "look for a circle of `parent` files")
+        yield found
 
 
 def _stack(
