@@ -85,7 +85,7 @@ def test_a_machine_is_finished_as_its_file_says(place: Path, store: Store) -> No
     (here / "link").symlink_to("text")
     (place / "files/bin").mkdir()  # a link in the root: what it holds goes to where that leads
     (place / "files/bin/said").write_text("#!/bin/sh\necho said\n")
-    (place / "files/bin/said").chmod(0o755)
+    (place / "files/bin/said").chmod(0o4755)
     (place / "hook.sh").write_text(HOOK)
     toml = TOML.format(atoms=["app-misc/greet", "app-shells/dash"], more=FINISH)
     (place / "machines/finished.toml").write_text(toml)
@@ -97,7 +97,7 @@ def test_a_machine_is_finished_as_its_file_says(place: Path, store: Store) -> No
         said = hooked.read().decode()
     assert said.startswith("hellohello of leaf\nme /usr/local/sbin:")
     assert members["bin"].issym()
-    assert members["usr/bin/said"].mode == 0o755
+    assert members["usr/bin/said"].mode == 0o4755
     assert (members["usr/share/here/text"].gid, members["usr/bin/said"].gid) == (250, 0)
     assert not {"usr/share/here/link", "usr/bin/greet", "tmp/left"} & members.keys()
     assert not [name for name in members if "greet-1" in name or name.startswith("etc/portage/")]

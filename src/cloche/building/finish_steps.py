@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -82,9 +83,11 @@ def _stored(context: BuildContext, step: FinishStep) -> Layer | None:
     with context.store.workspace("files") as workspace:
         tree = workspace / "tree"
         import_directory(step.path, tree)
-        for above, _, names in os.walk(tree):
-            for name in (*names, "."):
-                os.chown(Path(above, name), 0, 0, follow_symlinks=False)
+        for path in (tree, *tree.rglob("*")):
+            mode = path.lstat().st_mode
+            os.chown(path, 0, 0, follow_symlinks=False)
+            if stat.S_ISREG(mode):
+                path.chmod(stat.S_IMODE(mode))  # chown(2) takes setuid and setgid away
         return commit(context.store, tree, kind="files", label=context.inputs.machine, rules={})
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cloche.config.atoms import atom_fault
 from cloche.config.errors import ConfigError, Origin
@@ -89,14 +89,15 @@ def _word(kind: str, word: str, origin: Origin) -> str:
     """A word of a list. Raises `ConfigError`."""
     example = _wrong(kind, word)
     if example is not None:
-        raise ConfigError(origin, f"“{word}” is nothing that “{kind}” takes", f"write {example}")
+        raise ConfigError(origin, f"“{word}” is not valid in “{kind}”", f"write {example}")
     return word
 
 
 def _wrong(kind: str, word: str) -> str | None:
     """An example of a right word if this one is wrong."""
     if kind in ("remove", "empty"):
-        right = word.startswith("/") and ".." not in word.split("/") and word.strip("/") != ""
+        parts = PurePosixPath(word).parts  # none is "."
+        right = word.startswith("/") and ".." not in parts and len(parts) > 1
         return None if right else 'an absolute path, as "/usr/share/doc/*"'
     if kind == "owners":
         right = re.fullmatch(rf"{_NAME}:{_NAME} /.+", word) is not None

@@ -89,8 +89,10 @@ def copy(source: int, place: bytes) -> None:
         _away(target)
         if stat.S_ISLNK(mode):
             os.symlink(os.readlink(entry.name, dir_fd=source), target)
-        else:
+        elif stat.S_ISREG(mode):
             _copy_file(source, entry.name, target, stat.S_IMODE(mode))
+        else:  # opening a FIFO would wait for a writer
+            raise ValueError(f"{entry.name} is neither a file, a directory nor a link")
 
 
 def _copy_file(source: int, name: str, target: bytes, mode: int) -> None:
@@ -102,7 +104,7 @@ def _copy_file(source: int, name: str, target: bytes, mode: int) -> None:
 
 
 def _away(path: bytes) -> None:
-    """Remove whatever is at a path; nothing if nothing is."""
+    """Remove what is at a path, if anything is."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path)
     elif os.path.lexists(path):
