@@ -110,3 +110,13 @@ def test_a_plan_as_json(releng, cloche):
 
 def test_tokens_are_completed():
     assert complete_token(None, None, "T") == ["TIMESTAMP=", "TREEISH="]
+
+
+@pytest.mark.parametrize("jobs", ["many", "0", "-1"])
+def test_jobs_of_catalyst_conf_are_a_number(releng, cloche, jobs):
+    Path("catalyst.conf").write_text(f'jobs = "{jobs}"\n')
+    status, _, err = cloche("-c", "catalyst.conf", "-f", "stage3.spec")
+    assert status == 2
+    said = f"catalyst.conf:1: jobs is “{jobs}”; write a number from 1"
+    assert said in err
+    assert len(err.splitlines()) == 1

@@ -25,7 +25,6 @@ from cloche.display.text import count, one_line
 from cloche.errors import ClocheError, Exit
 from cloche.records.events import Sink
 from cloche.releng.build import Opening, build_spec, import_spec
-from cloche.releng.outputs import check_digests
 from cloche.session.choices import Choices
 
 PATH = click.Path(exists=True, path_type=Path)
@@ -97,7 +96,7 @@ def catalyst(
 
     Without a subcommand, `-f SPEC` builds a spec as catalyst does, with catalyst's directories and
     names, but in sandboxes that see nothing of this host. Its inputs are pinned in a lock beside
-    the spec: SPEC.lock.
+    it: stage3.lock for stage3.spec.
     """
     if context.invoked_subcommand is not None:
         return
@@ -105,8 +104,7 @@ def catalyst(
         raise click.UsageError("name a spec with -f, or a command", context)
     options: Options = context.obj
     spec, conf = _read(options, file, confs, overrides, given)
-    check_digests(conf)
-    choices = Choices(jobs=jobs or int(conf.values.get("jobs", 0)) or None)
+    choices = Choices(jobs=jobs or _jobs(conf))
     display = opened_display(progress, verbose=verbose)
     try:
         with terminable():
@@ -119,6 +117,15 @@ def catalyst(
         built = sum(result.built for result in stage.results)
         reused = sum(result.reused for result in stage.results)
         click.echo(f"{count(built, 'package')} built, {reused} reused")
+
+
+def _jobs(conf: Conf) -> int | None:
+    """``jobs`` of catalyst.conf. Raises `ConfigError`."""
+    if not (text := conf.text("jobs")):
+        return None
+    if not (text.isdecimal() and int(text)):
+        raise ConfigError(conf.origins["jobs"], f"jobs is “{text}”", "write a number from 1")
+    return int(text)
 
 
 def _opening(options: Options, sink: Sink) -> Opening:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -11,14 +12,14 @@ from pathlib import Path
 
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.machines import project_of
-from cloche.catalyst.paths import Output, store_path, subpath
+from cloche.catalyst.paths import Output, outputs, store_path, subpath
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError
 from cloche.config.lock import TreeSeed
 from cloche.config.lock import read as read_lock
 from cloche.config.project import LOCK, Project, load_project
 from cloche.releng.inputs import source_of
-from cloche.releng.outputs import publish
+from cloche.releng.outputs import check_digests, publish
 from cloche.releng.projects import base_of, completed, write_project
 from cloche.session.building import Result
 from cloche.session.choices import Choices
@@ -50,6 +51,16 @@ def _check_pinned(lock: Path, spec: Spec, source: Path) -> None:
         )
 
 
+def check_places(spec: Spec, conf: Conf) -> None:
+    """See that nothing is written outside of storedir, wherever a spec's words lead."""
+    top = store_path(conf)
+    for path in (str(directory_of(spec, conf)), *(each.path for each in outputs(spec, conf))):
+        if not Path(os.path.normpath(path)).is_relative_to(top):
+            what = f"writes {path}, which is not below storedir ({top})"
+            todo = "correct rel_type, version_stamp or rename_regexp"
+            raise ConfigError(spec.origin("rename_regexp"), what, todo)
+
+
 def directory_of(spec: Spec, conf: Conf) -> Path:
     """Where the project of a spec lies: below storedir, beside catalyst's own directories."""
     return Path(store_path(conf, "cloche", subpath(spec)))
@@ -77,6 +88,8 @@ def build_spec(
     Its inputs are pinned in a lock beside the spec, which later builds keep to; with ``update``
     they take what is there now.
     """
+    check_digests(conf)
+    check_places(spec, conf)
     directory = directory_of(spec, conf)
     lock = spec.file.with_suffix(".lock")
     directory.mkdir(parents=True, exist_ok=True)
