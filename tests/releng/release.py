@@ -1,4 +1,4 @@
-"""A small release for catalyst: 22 packages made of Debian's, five that are compiled, and specs.
+"""A small release for catalyst: 15 packages made of Debian's, five that are compiled, and specs.
 
 The same inputs were given to catalyst itself (df01e21b, April 2026); `release/outputs` has what it
 made of them, as listings. A mirror has Debian's packages in one version only, so the repository is

@@ -20,11 +20,10 @@ GENERATED = (
     *("var/lib/portage/preserved_libs_registry", "var/lib/portage/world"),
     "var/lib/portage/world_sets",
 )
-#: Named in place of a package for what the machine's own steps wrote, in layers of these kinds.
+#: Named in place of a package for what the machine's own steps wrote.
 FINISH = "[[finish]]"
-BY_STEPS = ("finish", "files")
 #: The kinds of all layers of a root of its own.
-KINDS = ("package", "config", "state", *BY_STEPS)
+KINDS = ("package", "config", "state", "finish")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -91,8 +90,8 @@ def _without_owner(root: Root) -> tuple[tuple[Written, ...], tuple[str, ...]]:
     for name, layer, survey in root.files():
         if name not in survey.unclaimed or name in elsewhere:
             continue
-        if layer.kind == "package" or layer.kind in BY_STEPS:
-            owner = FINISH if layer.kind in BY_STEPS else layer.label
+        if layer.kind in ("package", "finish"):
+            owner = FINISH if layer.kind == "finish" else layer.label
             written.append(Written(owner, f"/{name}"))
         elif not any(fnmatchcase(name, pattern) for pattern in GENERATED):
             unowned.append(f"/{name}")

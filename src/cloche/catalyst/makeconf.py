@@ -9,7 +9,7 @@ from cloche.catalyst.keys import TARGETS
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import Subarch
 
-#: Variables in their order, with the key of a spec; those that a stage has without being asked.
+#: Variables in their order, with the key of a spec.
 _FLAGS = {
     "CFLAGS": "cflags",
     "CXXFLAGS": "cxxflags",
@@ -17,6 +17,7 @@ _FLAGS = {
     "FFLAGS": "fflags",
     "LDFLAGS": "ldflags",
 }
+#: Those that a stage has without being asked.
 _ALWAYS = tuple(_FLAGS)[:4]
 
 
@@ -59,7 +60,8 @@ def use_flags(spec: Spec, conf: Conf, *, building: bool) -> tuple[str, ...]:
     target = TARGETS[spec.text("target")]
     own = spec.settings.get(f"{target.prefix}/use")
     found = set(own.words) if own else set()
-    sticky = "sticky-config" in conf.words("options") or target.name == "stage1"  # by accident
+    # A stage1 keeps them without being asked: catalyst's own has them, too.
+    sticky = "sticky-config" in conf.words("options") or target.name == "stage1"
     if building or sticky:
         found |= set(building_use(spec, conf))
     return tuple(sorted(found))

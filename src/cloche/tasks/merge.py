@@ -35,7 +35,7 @@ GLOBAL_STATE = (
     "var/lib/gentoo",
     "var/lib/portage",
 )
-# In a root of its own, packages may have files in Portage's own directory, too (keepdir).
+# In a root of its own, Portage's directory is a package's, whose .keep file stays (keepdir).
 OF_OWN_ROOT = (
     *(name for name in GLOBAL_STATE if name != "var/lib/portage"),
     "var/lib/portage/[!.]*",
