@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from tests.values import layer
 
-from cloche.composing.places import Place, Places, look_into
+from cloche.composing.places import Found, Place, Places, look_into
 
 
 @pytest.fixture
@@ -67,3 +67,10 @@ def test_links_to_links_end(tmp_path: Path) -> None:
         (tree / f"l{number}").symlink_to(f"l{number - 1}/l{number - 1}")
     places = Places(look_into([layer(tree)]))
     assert places.place("l59/x") == Place(None, "l59")
+
+
+def test_what_is_at_a_path_is_found_through_links(places: Places) -> None:
+    assert places.find("opt/to-file") == Found("link", "/lib/file")
+    assert places.find("lib/file") == Found("other")
+    assert places.find("opt/absolute/none") is None
+    assert places.find("opt/dangling/none") is None

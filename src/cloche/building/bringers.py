@@ -104,8 +104,7 @@ def in_seed(context: BuildContext, name: str) -> str | None:
         ]
         candidates = [f"{at}/{name}" for at in (*_LIBRARIES, *triplets, *_PROGRAMS)]
     for path in candidates:
-        real = places.place(path).real
-        found = places.look(real) if real is not None else None
+        found = places.find(path)
         if found is not None and found.kind != "directory":  # Debian's /usr/lib/TRIPLET/perl is
             return f"/{path}"
     return None

@@ -19,6 +19,7 @@ from pathlib import Path
 from cloche.archives.tarball import import_directory
 from cloche.building.context import BuildContext
 from cloche.building.stages import once, stage_call, stage_command, stage_failed
+from cloche.composing.places import Places, look_into
 from cloche.config.finish_steps import FinishStep
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
 from cloche.plan.keys import layer_parts
@@ -208,7 +209,7 @@ def _commands(step: FinishStep, root: Sequence[Layer]) -> Iterator[tuple[str, ..
 def _service(word: str, root: Sequence[Layer], *, on: bool) -> tuple[str, ...]:
     """How a service is switched on or off: by rc-update, or by systemctl where a root has it."""
     name, _, runlevel = word.partition("|")
-    if any(os.path.lexists(layer.path / SYSTEMCTL) for layer in root):
+    if Places(look_into(root)).find(SYSTEMCTL):
         return (f"/{SYSTEMCTL}", "--root=/", "enable" if on else "disable", name)
     return ("/sbin/rc-update", "add" if on else "del", name, runlevel or "default")
 

@@ -94,8 +94,7 @@ def _machine_root(context: BuildContext, pin: Pin, packages: Path) -> Iterator[R
 def _shell(layers: Sequence[Layer]) -> str | None:
     """The first of `SHELLS` that a root of these layers has."""
     places = Places(look_into(layers))
-    real = {shell: places.place(shell.lstrip("/")).real for shell in SHELLS}
-    return next((shell for shell, name in real.items() if name and places.look(name)), None)
+    return next((shell for shell in SHELLS if places.find(shell.lstrip("/"))), None)
 
 
 def _packages(directory: Path) -> tuple[Bind, ...]:

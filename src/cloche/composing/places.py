@@ -58,6 +58,11 @@ class Places:
         place = self.directory(above)
         return place if place.real is None else Place(_join(place.real, name))
 
+    def find(self, path: str) -> Found | None:
+        """What is at a path, its last part not followed; None if nothing is."""
+        real = self.place(path).real
+        return None if real is None else self.look(real)
+
     def directory(self, path: str) -> Place:
         """Where a directory lies: the last part is followed, too."""
         if path not in self._places:
