@@ -29,26 +29,27 @@ def check_needs(context: BuildContext, layers: Sequence[Layer], *, refuse: bool)
     with ``refuse`` raises ClocheError.
     """
     if not refuse:
-        if needs := _needs(context, layers):
-            context.bus(Note(text=_lacks(context, needs).what, level="warning"))
+        if fault := _fault(context, layers):
+            context.bus(Note(text=fault.what, level="warning"))
         return
     ids = " ".join(layer.id for layer in layers)
     key = make_key("audit", {"format": FORMAT, "layers": ids})
     once(context, "audit", key, lambda: _check(context, layers))
 
 
-def _needs(context: BuildContext, layers: Sequence[Layer]) -> Sequence[Need]:
-    root = surveyed(context.store, context.inputs.full_name, layers)
-    return [need for need in unmet(root) if not need.aside]
-
-
 def _check(context: BuildContext, layers: Sequence[Layer]) -> Outcome:
-    needs = _needs(context, layers)
-    if foreign := [need for need in needs if need.kind == "CPU"]:
-        raise _foreign(context, foreign)
-    if needs:
-        raise _lacks(context, needs)
+    if fault := _fault(context, layers):
+        raise fault
     return Outcome({"layer": layers[-1].id})
+
+
+def _fault(context: BuildContext, layers: Sequence[Layer]) -> ClocheError | None:
+    """What is wrong with a root of these layers, None if nothing is."""
+    root = surveyed(context.store, context.inputs.full_name, layers)
+    needs = [need for need in unmet(root) if not need.aside]
+    if foreign := [need for need in needs if need.kind == "CPU"]:
+        return _foreign(context, foreign)
+    return _lacks(context, needs) if needs else None
 
 
 def _foreign(context: BuildContext, needs: Sequence[Need]) -> ClocheError:
