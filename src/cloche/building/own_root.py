@@ -77,22 +77,27 @@ def _lacking(context: BuildContext, plan: Plan) -> str | None:
 
 def check_cross(cross: Crossing, inputs: Inputs, plan: Plan) -> None:
     """Refuse a machine for another CPU whose packages its seed cannot build. Raises ClocheError."""
-    debian = (inputs.base[0].path / STATUS).is_file()
-    what, todo = "", ""
     chost = cross.tools.chost
-    arches = sorted({package.environment.get("ARCH", "") for package in plan.packages} - {""})
     if not cross.found and any(may_compile(each) for each in plan.packages if not each.broot):
-        what = f"its seed has no compiler for {chost}"
-        todo = f"take a seed that has {chost}-gcc in /usr/bin"
-        if debian:
-            name = f"crossbuild-essential-{cross.cpu.debian}"
-            todo = f'add "{name}" to `packages` of the seed in cloche.toml, or where the suite has '
-            todo += f'no such package, "g++-{tool_prefixes(chost)[1].rstrip("-")}"'
-    elif arches and cross.cpu.gentoo not in arches:
+        debian = (inputs.base[0].path / STATUS).is_file()
+        todo = (
+            _debian_compiler(cross) if debian else f"take a seed that has {chost}-gcc in /usr/bin"
+        )
+        raise _refused(inputs.machine, f"its seed has no compiler for {chost}", todo)
+    arches = sorted({package.environment.get("ARCH", "") for package in plan.packages} - {""})
+    if arches and cross.cpu.gentoo not in arches:
         what = f"its profile is for {arches[0]}, but its chost {chost} for {cross.cpu.gentoo}"
         todo = f"use a profile whose ARCH is {cross.cpu.gentoo}, or correct `chost`"
-    if what:
         raise _refused(inputs.machine, what, todo)
+
+
+def _debian_compiler(cross: Crossing) -> str:
+    """What to add to a Debian seed."""
+    triplet = tool_prefixes(cross.tools.chost)[1].rstrip("-")
+    return (
+        f'add "crossbuild-essential-{cross.cpu.debian}" to `packages` of the seed in cloche.toml, '
+        f'or where the suite has no such package, "g++-{triplet}"'
+    )
 
 
 def installed(base: Iterable[Layer]) -> list[str]:
