@@ -12,7 +12,7 @@ from cloche.building.context import BuildContext
 from cloche.layers import Layer
 from cloche.records.events import Stage
 from cloche.records.logs import compress_finished, found_log
-from cloche.sandbox.base import Bind, Command, Ended, Process, Sandbox
+from cloche.sandbox.base import Bind, Command, Ended, Sandbox
 from cloche.sandbox.copying import written_to
 from cloche.store import Key, Outcome, remember
 from cloche.tasks.errors import StepError, no_room
@@ -75,27 +75,29 @@ def stage_command(
 ) -> Ended:
     """Run a program of the root, which is untrusted, with its output at the end of ``log``.
 
-    Raises StepError when the disk is nearly full, SandboxError.
+    Raises StepError when the disk is nearly full or the output too long, SandboxError.
     """
     with log.open("ab") as stream, written_to(stream, LONGEST_LOG) as outlet:
         process = context.engine.start(sandbox, command, stdout=outlet.writer, stderr=outlet.writer)
         outlet.given()
         context.running.add(process)
         try:
-            return _wait(context, stage, process)
+            while (ended := process.wait(0.5)) is None and not outlet.over:
+                _check_room(context, stage)
         finally:
             process.kill()
             context.running.discard(process)
-
-
-def _wait(context: BuildContext, stage: str, process: Process) -> Ended:
-    """Wait for the end, or until the disk is nearly full. Raises StepError."""
-    while (ended := process.wait(0.5)) is None:
-        free, reserve = context.worker.free_bytes, context.policy.disk_reserve
-        if free < reserve:
-            machine = f"machine/{context.inputs.machine}"
-            raise no_room(machine, stage, str(context.store.path), free, reserve)
+    if ended is None:
+        raise stage_failed(context, stage, f"the log exceeded {LONGEST_LOG >> 20} MiB", log)
     return ended
+
+
+def _check_room(context: BuildContext, stage: str) -> None:
+    """Raise StepError when the disk is nearly full."""
+    free, reserve = context.worker.free_bytes, context.policy.disk_reserve
+    if free < reserve:
+        machine = f"machine/{context.inputs.machine}"
+        raise no_room(machine, stage, str(context.store.path), free, reserve)
 
 
 def stage_failed(context: BuildContext, stage: str, text: str, log: Path) -> StepError:
