@@ -1,15 +1,18 @@
-"""Where a spec that is built may write."""
+"""Where a spec that is built may write, and whether its inputs are those of its lock."""
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
 
 from cloche.catalyst.conf import read_conf
 from cloche.catalyst.spec import parse_spec
+from cloche.config import lock
 from cloche.config.errors import ConfigError
-from cloche.releng.build import check_places
+from cloche.config.lock import Lock, RepoPin, TreeSeed
+from cloche.releng.build import check_pinned, check_places
 
 SPEC = """\
 target: stage3
@@ -37,3 +40,25 @@ def test_it_writes_nothing_outside_of_storedir(tmp_path: Path, more: str, where:
     with pytest.raises(ConfigError, match="which is not below") as raised:
         check_places(parse_spec(SPEC + more, Path("x.spec")), conf)
     assert str(raised.value).startswith(f"{where}writes ")
+
+
+def test_inputs_are_those_of_the_lock(tmp_path: Path) -> None:
+    (tmp_path / "builds").mkdir()
+    (tmp_path / "snapshots").mkdir()
+    source = tmp_path / "builds/seed.tar"
+    source.write_text("seed")
+    for treeish in ("a", "b"):
+        (tmp_path / f"snapshots/gentoo-{treeish}.sqfs").touch()
+    file, pins = tmp_path / "catalyst.conf", tmp_path / "x.lock"
+    file.write_text(f'storedir = "{tmp_path}"\n')
+    conf = read_conf([file])
+    spec = f"{SPEC}source_subpath: seed\nsnapshot_treeish: "
+    seed = TreeSeed("tarball", hashlib.sha256(b"seed").hexdigest(), "1" * 64)
+    tree = RepoPin("squashfs", "2" * 64, file="gentoo-a.sqfs", digest="3" * 64)
+    lock.write(pins, Lock(seeds={"source": seed}, repos={"gentoo": tree}))
+    check_pinned(pins, parse_spec(f"{spec}a\n", Path("x.spec")), conf)
+    with pytest.raises(ConfigError, match=r"x.spec:6: .*gentoo-b.sqfs is not .* x.lock pins; add"):
+        check_pinned(pins, parse_spec(f"{spec}b\n", Path("x.spec")), conf)
+    source.write_text("another")
+    with pytest.raises(ConfigError, match=r"x.spec:5: .*seed.tar is not the one that x.lock pins"):
+        check_pinned(pins, parse_spec(f"{spec}a\n", Path("x.spec")), conf)

@@ -14,11 +14,11 @@ from cloche.catalyst.conf import Conf
 from cloche.catalyst.machines import project_of
 from cloche.catalyst.paths import Output, outputs, store_path, subpath
 from cloche.catalyst.spec import Spec
-from cloche.config.errors import ConfigError
+from cloche.config.errors import ConfigError, Origin
 from cloche.config.lock import TreeSeed
 from cloche.config.lock import read as read_lock
 from cloche.config.project import LOCK, Project, load_project
-from cloche.releng.inputs import source_of
+from cloche.releng.inputs import snapshot_of, source_of
 from cloche.releng.outputs import check_digests, publish
 from cloche.releng.projects import base_of, completed, write_project
 from cloche.session.building import Result
@@ -38,17 +38,28 @@ class Stage:
     outputs: tuple[Output, ...]
 
 
-def _check_pinned(lock: Path, spec: Spec, source: Path) -> None:
-    """See that the source is what the lock pins; it may have been built again."""
-    pinned = read_lock(lock).seeds.get("source")
-    with source.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    if isinstance(pinned, TreeSeed) and pinned.digest != digest:
-        raise ConfigError(
-            spec.origin("source_subpath"),
-            f"{source} is not the one that {lock.name} pins",
-            "add --update to take it, or put the earlier one back",
-        )
+def check_pinned(lock: Path, spec: Spec, conf: Conf) -> None:
+    """See that the source and the snapshot are what the lock pins. Raises `ConfigError`.
+
+    The source may have been built again, and the spec may name another snapshot now.
+    """
+    pinned = read_lock(lock)
+    seed, tree = pinned.seeds.get("source"), pinned.repos.get(conf.text("repo_name"))
+    source, snapshot = source_of(spec, conf), snapshot_of(spec, conf)
+    if isinstance(seed, TreeSeed) and seed.digest != _digest(source):
+        raise _not_pinned(spec.origin("source_subpath"), source, lock)
+    if tree is not None and tree.file != snapshot.name:  # which has the commit
+        raise _not_pinned(spec.origin("snapshot_treeish"), snapshot, lock)
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _not_pinned(origin: Origin, file: Path, lock: Path) -> ConfigError:
+    what = f"{file} is not the one that {lock.name} pins"
+    return ConfigError(origin, what, "add --update to take it, or put the earlier one back")
 
 
 def check_places(spec: Spec, conf: Conf) -> None:
@@ -95,7 +106,7 @@ def build_spec(
     directory.mkdir(parents=True, exist_ok=True)
     (directory / LOCK).unlink(missing_ok=True)
     if lock.exists() and not update:
-        _check_pinned(lock, spec, source_of(spec, conf))
+        check_pinned(lock, spec, conf)
         shutil.copyfile(lock, directory / LOCK)
     machines = import_spec(spec, conf, directory, opening)
     project = load_project(directory)
