@@ -21,6 +21,8 @@ from cloche.catalyst.emerge import EmergeCall, emerge_call
         ("-e --with-bdeps=y @system", ("--emptytree", "--with-bdeps=y"), ("@system",)),
         ("--usepkg n a/b --buildpkg=n", (), ("a/b",)),
         ("--with-bdeps n --deep 3 a/b", ("--with-bdeps=n", "--deep"), ("a/b",)),
+        ("--exclude a/c --rebuild-exclude a/d a/b", (), ("a/b",)),
+        ("--exclude=a/c a/b", (), ("a/b",)),
         ("-qvbk --nodeps =a/b-1", ("--nodeps",), ("=a/b-1",)),
     ],
 )

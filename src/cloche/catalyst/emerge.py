@@ -14,6 +14,15 @@ _SHORT = {
 }
 #: Options whose next word is a number, if it is one.
 _NUMBERED = frozenset({"--jobs", "-j", "--load-average", "--deep", "--backtrack"})
+#: Options whose next word is never an atom to merge.
+_WITH_WORD = frozenset(
+    {
+        *("--accept-properties", "--accept-restrict", "--color"),
+        *("--buildpkg-exclude", "--exclude", "--usepkg-exclude", "--useoldpkg-atoms"),
+        *("--rebuild-exclude", "--rebuild-ignore", "--reinstall", "--reinstall-atoms"),
+        *("--config-root", "--prefix", "--root", "--sysroot"),
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +57,9 @@ def emerge_call(words: Sequence[str], use: str | None = None) -> EmergeCall:
 
 
 def _is_value(option: str, word: str) -> bool:
-    """Whether a word belongs to the option before it, whose value may be left out."""
+    """Whether a word belongs to the option before it, whose value may often be left out."""
+    if option in _WITH_WORD:
+        return True
     if option in _NUMBERED and word.replace(".", "", 1).isdigit():
         return True
     return option.startswith("--") and "=" not in option and word in ("y", "n")

@@ -59,9 +59,8 @@ def _in_table(file: Path, name: str) -> Subarch | None:
         raise ConfigError(Origin(file), f"not TOML: {error}") from error
     for group in groups.values():
         values = group.get(name) if isinstance(group, dict) else None
-        if (
-            isinstance(values, dict) and "arch" not in values
-        ):  # [setarch.NAME] is about something else
+        # A table of [setarch] has `arch`, and is about something else.
+        if isinstance(values, dict) and "arch" not in values:
             chost = values.get("CHOST")
             flags = values.get("COMMON_FLAGS", Subarch().flags)
             return Subarch(str(flags), None if chost is None else str(chost))
