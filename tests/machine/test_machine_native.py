@@ -34,7 +34,7 @@ export PKGDIR=/tmp/binpkgs FEATURES=-news
 emerge --oneshot --buildpkg app-misc/compiled
 compiled
 emerge --unmerge --quiet app-misc/compiled
-! type compiled
+test ! -e /usr/bin/compiled
 emerge --oneshot --usepkgonly app-misc/compiled
 compiled
 """

@@ -81,7 +81,7 @@ set -e
 echo "${clst_target} ${clst_use} ${clst_stage4_packages}" > /etc/said
 [[ ! -e ${clst_fsscript} ]] # it sees nothing of the host
 mkdir -p /srv/full && touch /srv/full/file
-! curl -s http://192.0.2.1/
+[[ $(wc -l < /proc/net/route) == 1 ]] # only its heading: no route leads anywhere
 """
 
 
