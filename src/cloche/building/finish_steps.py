@@ -153,12 +153,12 @@ def _in_root(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Out
     log = new_log(context.store, f"machine/{context.inputs.machine}", "finish")
     (step,), bottom = part.steps, context.inputs.bottom
     with context.store.workspace("finish") as workspace:
-        binds = context.whole_repositories()
-        if step.kind == "hook":
+        binds: tuple[Bind, ...] = ()
+        if step.kind == "hook":  # the keys of others do not have the repositories
             script = workspace / "hook"
             script.write_bytes(step.script)
             script.chmod(0o755)
-            binds = (*binds, Bind(script, HOOK))
+            binds = (*context.whole_repositories(), Bind(script, HOOK))
         upper = make_directory(workspace, "root")
         lowers = unions.lowers(context.store, bottom, layers)
         sandbox = Sandbox(
