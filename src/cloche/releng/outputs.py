@@ -9,8 +9,8 @@ import gzip
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cloche.archives.listing import listing
@@ -25,23 +25,29 @@ def publish(spec: Spec, conf: Conf, tarball: Path) -> tuple[Output, ...]:
     wanted = outputs(spec, conf)
     place = Path(next(each.path for each in wanted if each.kind == "tarball"))
     place.parent.mkdir(parents=True, exist_ok=True)
-    with _aside(place) as aside:
+    with ExitStack() as stack:  # the tarball gets its name last, so it is never without the others
+        aside = stack.enter_context(_aside(place))
         shutil.copyfile(tarball, aside)
-    contents = Path(f"{place}.CONTENTS.gz")
+        contents = Path(f"{place}.CONTENTS.gz")
+        packed = stack.enter_context(_aside(contents))
+        _write_contents(aside, packed)
+        if "digests" in conf.values:
+            files = {place.name: aside, contents.name: packed}
+            digests = stack.enter_context(_aside(Path(f"{place}.DIGESTS")))
+            digests.write_text("".join(_digests(conf, files)))
+            one = stack.enter_context(_aside(Path(f"{place}.sha256")))
+            one.write_text(_digest("sha256", place.name, aside, conf))
+    return wanted
+
+
+def _write_contents(tarball: Path, file: Path) -> None:
     with (
-        _aside(contents) as aside,
-        aside.open("wb") as file,
-        gzip.GzipFile("", "wb", fileobj=file, mtime=0) as packed,
+        file.open("wb") as target,
+        gzip.GzipFile("", "wb", fileobj=target, mtime=0) as packed,
     ):
-        for line in listing(place):
+        for line in listing(tarball):
             packed.write(line + b"\n")
         packed.write(b"\n")
-    if "digests" in conf.values:
-        with _aside(Path(f"{place}.DIGESTS")) as aside:
-            aside.write_text("".join(_digests(conf, place, contents)))
-        with _aside(Path(f"{place}.sha256")) as aside:
-            aside.write_text(_digest("sha256", place, conf))
-    return wanted
 
 
 def check_digests(conf: Conf) -> None:
@@ -52,19 +58,19 @@ def check_digests(conf: Conf) -> None:
             raise ConfigError(origin, f"no digest is called “{name}”", "for example sha512")
 
 
-def _digests(conf: Conf, *files: Path) -> Iterator[str]:
-    for file in files:
-        for name in sorted(conf.words("digests")):
-            yield _digest(name, file, conf)
+def _digests(conf: Conf, files: Mapping[str, Path]) -> Iterator[str]:
+    for name, content in files.items():
+        for digest in sorted(conf.words("digests")):
+            yield _digest(digest, name, content, conf)
 
 
-def _digest(name: str, file: Path, conf: Conf) -> str:
-    """A digest as catalyst writes it, or as BSD's programs do."""
+def _digest(digest: str, name: str, file: Path, conf: Conf) -> str:
+    """A digest of a file called ``name``, as catalyst writes it, or as BSD's programs do."""
     with file.open("rb") as content:
-        value = hashlib.file_digest(content, name).hexdigest()
+        value = hashlib.file_digest(content, digest).hexdigest()
     if conf.text("digest_format") == "bsd":
-        return f"{name.upper()} ({file.name}) = {value}\n"
-    return f"# {name.upper()} HASH\n{value}  {file.name}\n"
+        return f"{digest.upper()} ({name}) = {value}\n"
+    return f"# {digest.upper()} HASH\n{value}  {name}\n"
 
 
 @contextmanager

@@ -1,0 +1,74 @@
+"""What is written beside a tarball, and when it gets its name."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from cloche.archives.errors import ImportRefusedError
+from cloche.catalyst.conf import Conf, read_conf
+from cloche.catalyst.spec import Spec, parse_spec
+from cloche.releng.outputs import publish
+
+SPEC = """\
+target: stage3
+subarch: amd64
+version_stamp: x
+rel_type: small
+compression_mode: tar
+"""
+NAME = "stage3-amd64-x.tar"
+
+
+@pytest.fixture
+def spec() -> Spec:
+    return parse_spec(SPEC, Path("x.spec"))
+
+
+def conf_of(place: Path, more: str = "") -> Conf:
+    file = place / "catalyst.conf"
+    file.write_text(f'storedir = "{place}"\n{more}')
+    return read_conf([file])
+
+
+def tarball(place: Path, content: str) -> Path:
+    (place / "file").write_text(content)
+    with tarfile.open(place / "made.tar", "w") as archive:
+        archive.add(place / "file", "./file")
+    return place / "made.tar"
+
+
+@pytest.mark.parametrize(
+    ("style", "line"),
+    [("", "# SHA512 HASH\n{}  {}\n"), ('digest_format = "bsd"\n', "SHA512 ({1}) = {0}\n")],
+)
+def test_digests_are_of_the_files_under_their_names(
+    tmp_path: Path, spec: Spec, style: str, line: str
+) -> None:
+    conf = conf_of(tmp_path, f'digests = ["sha512"]\n{style}')
+    for content in ("first", "second"):
+        made = tarball(tmp_path, content)
+        written = [Path(each.path) for each in publish(spec, conf, made)]
+        builds = tmp_path / "builds/small"
+        assert {*builds.iterdir()} == {*written}
+        assert (builds / NAME).read_bytes() == made.read_bytes()
+        files = (NAME, f"{NAME}.CONTENTS.gz")
+        values = {each: hashlib.sha512((builds / each).read_bytes()).hexdigest() for each in files}
+        expected = "".join(line.format(values[each], each) for each in files)
+        assert (builds / f"{NAME}.DIGESTS").read_text() == expected
+        lines = gzip.decompress((builds / f"{NAME}.CONTENTS.gz").read_bytes()).splitlines()
+        assert lines[0].endswith(b" ./file")
+
+
+def test_of_a_broken_tarball_nothing_is_left(tmp_path: Path, spec: Spec) -> None:
+    conf = conf_of(tmp_path)
+    publish(spec, conf, tarball(tmp_path, "first"))
+    before = {each: each.read_bytes() for each in (tmp_path / "builds/small").iterdir()}
+    (tmp_path / "made.tar").write_bytes(b"x" * 2000)
+    with pytest.raises(ImportRefusedError):
+        publish(spec, conf, tmp_path / "made.tar")
+    assert {each: each.read_bytes() for each in (tmp_path / "builds/small").iterdir()} == before
