@@ -33,7 +33,7 @@ DIFFERENT: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("var/cache/edb/mtimedb", tuple(TARGETS), "a cache of Portage, with times"),
     ("var/cache/edb/dep*", LATER, "a cache of Portage"),
     ("var/cache/edb/vdb_blockers.pickle", LATER, "a cache of Portage"),
-    ("var/cache/ldconfig*", ("stage4",), "a cache of ldconfig, with times"),
+    ("var/cache/ldconfig*", tuple(TARGETS), "a cache of ldconfig, with times"),
     ("var/cache/binpkgs", LATER, "catalyst's mount point for its pkgcache"),
     ("var/log/emerge*.log", LATER, "logs of the build"),
     ("var/db/repos/gentoo", ("stage1",), "catalyst's mount point for the tree"),

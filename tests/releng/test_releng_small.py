@@ -79,7 +79,7 @@ FSSCRIPT = """\
 #!/bin/bash
 set -e
 echo "${clst_target} ${clst_use} ${clst_stage4_packages}" > /etc/said
-[[ ! -e ${clst_fsscript} ]] # it sees nothing of the host
+[[ $(env) != *fsscript.sh* ]] # it sees no path of the host
 mkdir -p /srv/full && touch /srv/full/file
 [[ $(wc -l < /proc/net/route) == 1 ]] # only its heading: no route leads anywhere
 """
@@ -276,6 +276,13 @@ def test_a_source_that_has_changed_is_refused_until_update(release: Release) -> 
         source.write_bytes(before)
 
 
+def test_the_next_stamp_is_built_with_the_same_lock(release: Release) -> None:
+    told = release.run("stage1", "--set", "TIMESTAMP=20261129T000000Z")
+    assert told.returncode == 0, told.stderr
+    assert "0 packages built, " in told.stdout
+    assert release.tarball("stage1").with_name("stage1-amd64-20261129T000000Z.tar.zstd").exists()
+
+
 def test_a_failing_fsscript_is_named_with_its_words(release: Release) -> None:
     script = release.place / "fsscript.sh"
     script.write_text("#!/bin/bash\necho these are its words\nexit 7\n")
@@ -295,6 +302,9 @@ def test_a_failing_fsscript_is_named_with_its_words(release: Release) -> None:
         ("subarch", "z80", "nothing is known of the subarchitecture “z80”"),
         ("target", "stage5", "stage5"),
         ("portage_confdir", "/none", "/none"),
+        ("version_stamp", "@TREEISH@", "nothing fills in @TREEISH@; add --set TREEISH=VALUE"),
+        ("interpreter", "/usr/bin/qemu-arm", "“interpreter” cannot be built yet"),
+        ("cflag", "-O3", "did you mean “cflags”"),
     ],
 )
 def test_a_wrong_spec_is_refused_before_anything_begins(

@@ -39,7 +39,7 @@ FILES = "/run/cloche/files"
 HOOK = "/run/cloche/hook"
 SYSTEMCTL = "usr/bin/systemctl"
 # What the commands leave that is no part of a system.
-LEFT_BEHIND = ("run", "tmp", "var/tmp", "etc/.pwd.lock")
+LEFT_BEHIND = ("run", "tmp", "var/tmp", "etc/.pwd.lock", "var/cache/ldconfig")
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.keys import TARGETS
+from cloche.catalyst.plan import host_files
 from cloche.catalyst.spec import Spec
 
 #: Keys that lose the target's prefix.
@@ -27,7 +28,10 @@ def environment(spec: Spec, conf: Conf) -> Mapping[str, str]:
         found[f"clst_{option.upper()}"] = "true"
     for key in _CONF:
         found[f"clst_{key}"] = conf.text(key)
+    paths = host_files(spec, target.prefix)
     for key, setting in spec.settings.items():
+        if key in paths:
+            continue
         below = key.removeprefix(f"{target.prefix}/")
         name = below if below in _SHORT else key
         found[f"clst_{_OTHER.sub('_', name)}"] = setting.text

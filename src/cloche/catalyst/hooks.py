@@ -13,7 +13,7 @@ if type -p locale-gen > /dev/null; then
 fi
 for tool in gcc binutils; do
 	type -p ${tool}-config > /dev/null || continue
-	profiles=(/etc/env.d/${tool}/${CHOST:-${clst_CHOST}}-*)
+	profiles=(/etc/env.d/${tool}/${clst_chost:-$(portageq envvar CHOST)}-*)
 	[[ ! -e ${profiles[0]} ]] || ${tool}-config "${profiles[0]##*/}"
 done
 if [[ -d /usr/share/zoneinfo ]]; then

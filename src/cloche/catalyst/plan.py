@@ -109,7 +109,7 @@ def _inputs(spec: Spec, conf: Conf, target: Target, others: Sequence[Spec]) -> I
     yield _source(spec, conf, others)
     snapshot = snapshot_path(spec, conf)
     yield Input("snapshot", snapshot, str(spec.origin("snapshot_treeish")))
-    for key, kind in _files(spec, target.prefix).items():
+    for key, kind in host_files(spec, target.prefix).items():
         setting = spec.settings.get(key)
         for word, origin in zip(setting.words, setting.origins, strict=False) if setting else ():
             yield Input(kind, word, str(origin))
@@ -119,7 +119,7 @@ def _inputs(spec: Spec, conf: Conf, target: Target, others: Sequence[Spec]) -> I
             yield Input(key, path, str(conf.origins.get(key, "default")))
 
 
-def _files(spec: Spec, prefix: str) -> Mapping[str, str]:
+def host_files(spec: Spec, prefix: str) -> Mapping[str, str]:
     """Keys whose words are files or directories, with what they are."""
     named = {
         "portage_confdir": "confdir",

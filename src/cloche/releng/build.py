@@ -18,9 +18,9 @@ from cloche.config.errors import ConfigError, Origin
 from cloche.config.lock import TreeSeed
 from cloche.config.lock import read as read_lock
 from cloche.config.project import LOCK, Project, load_project
-from cloche.releng.inputs import snapshot_of, source_of
+from cloche.releng.inputs import check_spec, snapshot_of, source_of
 from cloche.releng.outputs import check_digests, publish
-from cloche.releng.projects import base_of, completed, write_project
+from cloche.releng.projects import base_of, claim, completed, write_project
 from cloche.session.building import Result
 from cloche.session.choices import Choices
 from cloche.session.inputs import SeedOptions
@@ -82,6 +82,7 @@ def import_spec(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> tu
 
     Raises ClocheError.
     """
+    check_spec(spec)
     inputs = base_of(spec, conf)
     write_project(project_of(spec, conf, inputs), directory)
     with opening(load_project(directory)) as session:
@@ -99,11 +100,12 @@ def build_spec(
     Its inputs are pinned in a lock beside the spec, which later builds keep to; with ``update``
     they take what is there now.
     """
+    check_spec(spec)
     check_digests(conf)
     check_places(spec, conf)
     directory = directory_of(spec, conf)
     lock = spec.file.with_suffix(".lock")
-    directory.mkdir(parents=True, exist_ok=True)
+    claim(directory)
     (directory / LOCK).unlink(missing_ok=True)
     if lock.exists() and not update:
         check_pinned(lock, spec, conf)

@@ -6,12 +6,35 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf
+from cloche.catalyst.lint import lint_spec
 from cloche.catalyst.paths import EXTENSIONS, snapshot_path, store_path
 from cloche.catalyst.spec import Spec
+from cloche.catalyst.tokens import tokens_in
 from cloche.config.errors import ConfigError
 from cloche.config.files import read_text
 
+#: Keys that change a result, and that no machine has yet.
+NOT_YET = ("interpreter", "linuxrc", "ssh_public_keys")
 _NO_SOURCE = (".CONTENTS.gz", ".CONTENTS", ".DIGESTS", ".sha256", ".asc", ".lock")
+
+
+def check_spec(spec: Spec) -> None:
+    """See that a spec can be built, before anything begins. Raises `ConfigError`.
+
+    What `lint` calls an error is refused, and so are tokens that nobody filled in, and keys that
+    have no effect yet.
+    """
+    for found in lint_spec(spec, {}):
+        if found.severity == "error":
+            raise ConfigError(found.origin, found.what, found.todo)
+    for key, setting in spec.settings.items():
+        if token := next(iter(tokens_in(setting.text)), None):
+            what = f"nothing fills in @{token}@"
+            raise ConfigError(setting.origin, what, f"add --set {token}=VALUE")
+        if key.partition("/")[2] in NOT_YET or key.startswith("boot/") or key in NOT_YET:
+            raise ConfigError(
+                setting.origin, f"“{key}” cannot be built yet", "see docs/catalyst.md"
+            )
 
 
 def source_of(spec: Spec, conf: Conf) -> Path:

@@ -27,14 +27,14 @@ def write_project(project: Project, directory: Path) -> None:
 
     The lock stays, and what was built.
     """
-    _claim(directory)
+    claim(directory)
     for name in ("machines", "portage", "finish", "hooks", "root_overlay"):
         shutil.rmtree(directory / name, ignore_errors=True)
     for name, content in sorted(project.files.items()):  # directories come before what is in them
         _write(directory / name, content)
 
 
-def _claim(directory: Path) -> None:
+def claim(directory: Path) -> None:
     """See that a directory is empty, or was made by this. Raises ClocheError."""
     directory.mkdir(parents=True, exist_ok=True)
     if not (directory / MARK).exists() and any(directory.iterdir()):
