@@ -27,3 +27,9 @@ PLAIN_AUTOTOOLS_CONF=(
 	--without-btrfs
 	--with-group-name-max-length=32
 )
+
+src_install() {
+	plain-autotools_src_install
+	# Coreutils has it.
+	rm -f "${ED}"/{,usr/}bin/groups || die
+}
