@@ -119,3 +119,21 @@ def test_a_hook_that_fails_is_named_with_its_line(place: Path, store: Store) -> 
     assert "its words" in told.stderr
     assert "machines/wrong.toml:6: wrong.sh: status 3; see `cloche log" in told.stderr
     assert not (place / "out/wrong/stage4.tar.zst").exists()
+
+
+def test_a_change_of_an_earlier_step_is_seen_by_all_later_ones(place: Path, store: Store) -> None:
+    """Also where the last step makes the same layer as before."""
+    hooks = "".join(f'[[finish]]\nhook = "{name}.sh"\n' for name in ("first", "second", "third"))
+    toml = TOML.format(atoms=["app-shells/dash"], more=f"{hooks}[output]\nstage4 = true")
+    (place / "machines/steps.toml").write_text(toml)
+    (place / "second.sh").write_text(
+        '#!/bin/sh\nread -r word < /etc/word && echo "$word" > /etc/copy\n'
+    )
+    (place / "third.sh").write_text("#!/bin/sh\necho always > /etc/third\n")
+    for word in ("one", "two"):
+        (place / "first.sh").write_text(f"#!/bin/sh\necho {word} > /etc/word\n")
+        store.cloche("build", "steps", cwd=place, check=True)
+        with tarfile.open(fileobj=unpacked(place / "out/steps/stage4.tar.zst")) as archive:
+            copy = archive.extractfile("./etc/copy")
+            assert copy is not None
+            assert copy.read().decode() == f"{word}\n"

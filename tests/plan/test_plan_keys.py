@@ -2,7 +2,7 @@
 
 from tests.values import package
 
-from cloche.plan.keys import build_key, merge_key
+from cloche.plan.keys import build_key, layer_parts, merge_key, root_parts
 from cloche.plan.why import changes
 from cloche.store import make_key
 
@@ -45,3 +45,16 @@ def test_a_changed_part_is_named():
         ("layer lib", "1", "2"),
         ("use", "x", "x y"),
     ]
+
+
+def test_each_of_several_layers_of_one_name_counts() -> None:
+    """The steps that finish a machine make several; the last one hid the others."""
+    keys = {
+        str(layer_parts([("p", "1"), ("m", first), ("m", second)]))
+        for first, second in (("a", "b"), ("c", "b"), ("b", "a"), ("a", "a"))
+    }
+    assert len(keys) == 4
+    assert layer_parts([("p", "1"), ("q", "2")]) == {
+        "layer p": "1", "layer q": "2", "layer order": "p q",
+    }  # fmt: skip
+    assert root_parts([("m", "1"), ("m", "2")]) != root_parts([("m", "3"), ("m", "2")])

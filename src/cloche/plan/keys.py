@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from cloche.plan.depgraph import Distfile, Package
@@ -15,17 +16,23 @@ _HOOKS = ("bashrc", "env/", "profile-bashrc/", "profile/")
 
 def layer_parts(layers: Sequence[tuple[str, str]]) -> dict[str, str]:
     """Parts for visible layers, given as (package, layer id) from the bottom to the top."""
-    parts = {f"layer {name}": layer for name, layer in layers}
-    parts["layer order"] = " ".join(name for name, _ in layers)
-    return parts
+    return _layer_parts(layers, "layer", "layer order")
 
 
 def root_parts(layers: Sequence[tuple[str, str]] | None) -> dict[str, str]:
     """Parts for the layers of a root of its own, into which a package goes; None: it does not."""
-    if layers is None:
-        return {}
-    parts = {f"root layer {name}": layer for name, layer in layers}
-    return {**parts, "root order": " ".join(name for name, _ in layers)}
+    return {} if layers is None else _layer_parts(layers, "root layer", "root order")
+
+
+def _layer_parts(layers: Sequence[tuple[str, str]], word: str, order: str) -> dict[str, str]:
+    """A part for each layer and one for their order; a name that comes again gets a number."""
+    seen = Counter[str]()
+    names: list[str] = []
+    for name, _ in layers:
+        seen[name] += 1
+        names.append(name if seen[name] == 1 else f"{name} #{seen[name]}")
+    parts = {f"{word} {name}": id for name, (_, id) in zip(names, layers, strict=True)}
+    return {**parts, order: " ".join(names)}
 
 
 def distfile_parts(distfiles: Sequence[Distfile]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from cloche.catalyst.machines import project_of
 from cloche.catalyst.paths import Output, outputs, store_path, subpath
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError, Origin
+from cloche.config.files import check_writable
 from cloche.config.lock import TreeSeed
 from cloche.config.lock import read as read_lock
 from cloche.config.project import LOCK, Project, load_project
@@ -105,6 +106,7 @@ def build_spec(
     check_places(spec, conf)
     directory = directory_of(spec, conf)
     lock = spec.file.with_suffix(".lock")
+    check_writable(lock)
     claim(directory)
     (directory / LOCK).unlink(missing_ok=True)
     if lock.exists() and not update:
