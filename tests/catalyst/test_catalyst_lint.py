@@ -60,7 +60,7 @@ def test_a_plain_spec_has_nothing_wrong(tmp_path):
         (STAGE3, "rename_regexp: s/a/id/e", "value", "sed -E"),
         (LIVECD, f"livecd/volid: {'x' * 20}@TIMESTAMP@", "value", "more than 32 characters"),
         (LIVECD, "livecd/verify: sha512", "value", "write blake2"),
-        (STAGE4, "stage4/users: larry=wheel", "value", "USER=GROUPS"),
+        (STAGE4, "stage4/users: larry=wheel", "users", "USER=GROUPS"),
         ({**LIVECD, "boot/kernel": "my-kernel"}, "", "label", "below another name"),
         (STAGE3, "keep_repos: @TIMESTMP@", "token", "did you mean @TIMESTAMP@?"),
         (STAGE3, "portage_confdir: confdir", "relative", "not an absolute path"),

@@ -221,7 +221,7 @@ def _values(spec: Spec, target: Target) -> Iterator[Finding]:
     if target.name == "stage4" and any("=" in user for user in _words(spec, "stage4/users")):
         what = "catalyst fails at users with groups (USER=GROUPS)"
         todo = "name the users alone, and add them to groups in the fsscript"
-        yield Finding(spec.origin("stage4/users"), "error", "value", what, todo)
+        yield Finding(spec.origin("stage4/users"), "error", "users", what, todo)
     for label in _words(spec, "boot/kernel"):
         if set(label) & set(".-/"):
             what = f"catalyst looks for the keys of kernel “{label}” below another name"
