@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloche.catalyst.emerge import EmergeCall, emerge_call
+from cloche.catalyst.emerge import emerge_call
 
 
 @pytest.mark.parametrize(
@@ -27,7 +27,25 @@ from cloche.catalyst.emerge import EmergeCall, emerge_call
     ],
 )
 def test_what_counts(line: str, options: tuple[str, ...], atoms: tuple[str, ...]) -> None:
-    assert emerge_call(line.split()) == EmergeCall(options, atoms)
+    found = emerge_call(line.split())
+    assert (found.options, found.atoms) == (options, atoms)
+
+
+@pytest.mark.parametrize(
+    ("line", "unknown"),
+    [
+        ("--rebuild-if-new-rev a/b", ("--rebuild-if-new-rev",)),
+        ("-1K --exclude=a/c a/b", ("-K", "--exclude=a/c")),
+        ("-uDNqvj2 --keep-going --buildpkg=n @world", ()),
+    ],
+)
+def test_what_could_change_the_result_is_not_dropped(line: str, unknown: tuple[str, ...]) -> None:
+    assert emerge_call(line.split()).unknown == unknown
+
+
+@pytest.mark.parametrize("line", ["-pv a/b", "--pretend a/b", "--info"])
+def test_what_merges_nothing_has_no_atoms(line: str) -> None:
+    assert emerge_call(line.split()).atoms == ()
 
 
 def test_use_of_the_environment_is_kept_apart_from_none() -> None:

@@ -54,11 +54,17 @@ def test_inputs_are_those_of_the_lock(tmp_path: Path) -> None:
     conf = read_conf([file])
     spec = f"{SPEC}source_subpath: seed\nsnapshot_treeish: "
     seed = TreeSeed("tarball", hashlib.sha256(b"seed").hexdigest(), "1" * 64)
-    tree = RepoPin("squashfs", "2" * 64, file="gentoo-a.sqfs", digest="3" * 64)
+    tree = RepoPin(
+        "squashfs", "2" * 64, file="gentoo-a.sqfs", digest=hashlib.sha256(b"").hexdigest()
+    )
     lock.write(pins, Lock(seeds={"source": seed}, repos={"gentoo": tree}))
     check_pinned(pins, parse_spec(f"{spec}a\n", Path("x.spec")), conf)
     with pytest.raises(ConfigError, match=r"x.spec:6: .*gentoo-b.sqfs is not .* x.lock pins; add"):
         check_pinned(pins, parse_spec(f"{spec}b\n", Path("x.spec")), conf)
+    (tmp_path / "snapshots/gentoo-a.sqfs").write_text("made again")
+    with pytest.raises(ConfigError, match=r"x.spec:6: .*gentoo-a.sqfs is not .* x.lock pins; add"):
+        check_pinned(pins, parse_spec(f"{spec}a\n", Path("x.spec")), conf)
+    (tmp_path / "snapshots/gentoo-a.sqfs").write_text("")
     source.write_text("another")
     with pytest.raises(ConfigError, match=r"x.spec:5: .*seed.tar is not the one that x.lock pins"):
         check_pinned(pins, parse_spec(f"{spec}a\n", Path("x.spec")), conf)

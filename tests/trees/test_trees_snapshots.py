@@ -157,6 +157,21 @@ def test_one_list_for_all_files_will_do(ground: Ground, mirror: Mirror) -> None:
     assert ground.sync()[1]
 
 
+def test_a_file_of_this_host_that_was_made_again_is_taken(ground: Ground, mirror: Mirror) -> None:
+    """As catalyst's snapshots are, which are named after a commit."""
+    file = packed(ground, "squashfs", "gentoo-abc.sqfs")
+    declare(ground, mirror, "squashfs", sync_uri=f"file://{file}", sync_verify=False)
+    taken, _ = ground.sync()
+    assert ground.sync() == (taken, False)
+    (ground.published / "app-misc/one/files").mkdir()
+    (ground.published / "app-misc/one/files/new").touch()
+    packed(ground, "squashfs", file.name)
+    again, new = ground.sync()
+    assert new
+    assert again.pin.tree != taken.pin.tree
+    assert (again.path / "app-misc/one/files/new").is_file()
+
+
 @pytest.mark.parametrize("kind", TYPES)
 def test_a_mirror_without_snapshots_is_told(ground: Ground, mirror: Mirror, kind: str) -> None:
     declare(ground, mirror, kind)

@@ -11,6 +11,7 @@ from cloche.building.context import BuildContext
 from cloche.building.diagnose import installed_files
 from cloche.building.hints import layers_of_repositories
 from cloche.composing.places import Places, look_into
+from cloche.config.chost import MULTIARCH
 from cloche.plan.names import cp_of
 from cloche.seeds.debian.broot import broot_packages
 from cloche.seeds.debian.packages import STATUS, installed
@@ -98,9 +99,7 @@ def in_seed(context: BuildContext, name: str) -> str | None:
         candidates = [name.strip("/")]
     else:
         triplets = [
-            f"usr/lib/{cpu}-linux-{abi}"
-            for cpu in ("x86_64", "i386", "aarch64", "arm", "riscv64", "powerpc64le")
-            for abi in ("gnu", "gnueabihf")
+            f"usr/lib/{cpu}-linux-{abi}" for cpu in MULTIARCH for abi in ("gnu", "gnueabihf")
         ]
         candidates = [f"{at}/{name}" for at in (*_LIBRARIES, *triplets, *_PROGRAMS)]
     for path in candidates:

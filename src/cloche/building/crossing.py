@@ -45,9 +45,9 @@ class Crossing:
 
 
 def crossing(machine: Machine, seed: Layer) -> Crossing | None:
-    """Look into the seed of a machine with a ``chost``."""
+    """Look into the seed of a machine with a ``chost``, unless it is the seed's own."""
     cpu = cpu_of(machine.chost) if machine.chost else None
-    if machine.chost is None or cpu is None:
+    if machine.chost is None or cpu is None or machine.chost == _cbuild():
         return None
     names = frozenset(listed(seed.path, _PROGRAMS) or ())
     prefixes = tool_prefixes(machine.chost)

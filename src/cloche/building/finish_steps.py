@@ -38,7 +38,7 @@ FORMAT = "1"  # raise it when steps are done in another way
 FILES = "/run/cloche/files"
 HOOK = "/run/cloche/hook"
 SYSTEMCTL = "usr/bin/systemctl"
-# What the commands leave that is no part of a system.
+# Files that commands leave behind and that do not belong in a finished system.
 LEFT_BEHIND = ("run", "tmp", "var/tmp", "etc/.pwd.lock", "var/cache/ldconfig")
 
 
@@ -129,7 +129,8 @@ def _made(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Layer:
 
 def _by_guest(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Outcome:
     log = new_log(context.store, f"machine/{context.inputs.machine}", "finish")
-    steps, binds = [], list(context.whole_repositories())
+    unmerges = any(step.kind == "unmerge" for step in part.steps)
+    steps, binds = [], list(context.whole_repositories() if unmerges else ())
     for number, (step, files) in enumerate(zip(part.steps, part.files, strict=True)):
         if files:
             binds.append(Bind(files.path, f"{FILES}/{number}"))
@@ -154,7 +155,7 @@ def _in_root(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Out
     (step,), bottom = part.steps, context.inputs.bottom
     with context.store.workspace("finish") as workspace:
         binds: tuple[Bind, ...] = ()
-        if step.kind == "hook":  # the keys of others do not have the repositories
+        if step.kind == "hook":  # the keys of the other kinds leave the repositories out
             script = workspace / "hook"
             script.write_bytes(step.script)
             script.chmod(0o755)

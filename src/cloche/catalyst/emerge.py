@@ -12,6 +12,20 @@ _SHORT = {
     **{"1": "oneshot", "D": "deep", "N": "newuse", "O": "nodeps", "U": "changed-use"},
     **{"e": "emptytree", "n": "noreplace", "o": "onlydeps", "u": "update"},
 }
+#: Options that change how emerge works, or says what it does, and not what comes out.
+_LEFT_OUT = frozenset(
+    {
+        *("ask", "autounmask", "autounmask-continue", "backtrack", "binpkg-respect-use"),
+        *("buildpkg", "buildpkg-exclude", "color", "complete-graph-if-new-use", "fail-clean"),
+        *("getbinpkg", "jobs", "keep-going", "load-average", "nospinner", "quiet"),
+        *("quiet-build", "quiet-fail", "read-news", "tree", "unordered-display", "usepkg"),
+        *("usepkg-exclude", "verbose", "verbose-conflicts"),
+    }
+)
+_SHORT_LEFT_OUT = frozenset("abdgjkqtv")
+#: Options with which nothing is merged.
+_IDLE = frozenset({"--info", "--pretend", "--search", "--version"})
+_SHORT_IDLE = frozenset("Vps")
 #: Options whose next word is a number, if it is one.
 _NUMBERED = frozenset({"--jobs", "-j", "--load-average", "--deep", "--backtrack"})
 #: Options whose next word is never an atom to merge.
@@ -29,18 +43,23 @@ _WITH_WORD = frozenset(
 class EmergeCall:
     """A call of emerge: its options that count for a resolution, its atoms and sets, its USE.
 
-    ``use`` is None where the environment has none.
+    ``use`` is None where the environment has none. ``unknown`` are options that may change the
+    result, and that a machine cannot have.
     """
 
     options: tuple[str, ...]
     atoms: tuple[str, ...]
     use: str | None = None
+    unknown: tuple[str, ...] = ()
 
 
 def emerge_call(words: Sequence[str], use: str | None = None) -> EmergeCall:
     """Read a command line of emerge. Options that do not change the result are left out."""
+    if any(_is_idle(word) for word in words):
+        return EmergeCall((), (), use)
     options: list[str] = []
     atoms: list[str] = []
+    unknown: list[str] = []
     option = ""
     for word in words:
         if option and _is_value(option, word):
@@ -50,10 +69,16 @@ def emerge_call(words: Sequence[str], use: str | None = None) -> EmergeCall:
         elif word.startswith("-"):
             option = word
             options += _counting(word)
+            unknown += _unknown(word)
         else:
             option = ""
             atoms.append(word)
-    return EmergeCall(tuple(dict.fromkeys(options)), tuple(atoms), use)
+    return EmergeCall(tuple(dict.fromkeys(options)), tuple(atoms), use, tuple(unknown))
+
+
+def _is_idle(word: str) -> bool:
+    short = word.startswith("-") and not word.startswith("--")
+    return word in _IDLE or (short and not _SHORT_IDLE.isdisjoint(word))
 
 
 def _is_value(option: str, word: str) -> bool:
@@ -75,3 +100,15 @@ def _counting(word: str) -> Iterator[str]:
     for letter in word[1:]:
         if letter in _SHORT:
             yield f"--{_SHORT[letter]}"
+
+
+def _unknown(word: str) -> Iterator[str]:
+    """The options of one word that are neither followed nor left out."""
+    if word.startswith("--"):
+        name = word[2:].partition("=")[0]
+        if name not in EMERGE and name not in _LEFT_OUT:
+            yield word
+        return
+    for letter in word[1:]:
+        if letter not in _SHORT and letter not in _SHORT_LEFT_OUT and not letter.isdigit():
+            yield f"-{letter}"

@@ -91,6 +91,9 @@ _MEDIUM = {
     "volid": "volume ID, up to 32 characters",
 }
 
+#: What is made of an installed system: a medium, a disk.
+_SYSTEM = (_MEDIUM, _CLEANING, _SERVICES, _SCRIPT, _GENKERNEL)
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -188,12 +191,8 @@ TARGETS: Mapping[str, Target] = {
         _target("livecd-stage1", _PACKAGES, prefix="livecd", required=("livecd/packages",)),
         _target(
             "livecd-stage2",
-            _MEDIUM,
-            _CLEANING,
-            _SERVICES,
-            _SCRIPT,
+            *_SYSTEM,
             _OVERLAY,
-            _GENKERNEL,
             _LINUXRC,
             {
                 "cdtar": "tarball with the files of the boot loader",
@@ -212,11 +211,7 @@ TARGETS: Mapping[str, Target] = {
         ),
         _target(
             "diskimage-stage2",
-            _MEDIUM,
-            _CLEANING,
-            _SERVICES,
-            _SCRIPT,
-            _GENKERNEL,
+            *_SYSTEM,
             {
                 "qcow2": "name of the disk image",
                 "qcow2_efisize": "size of the EFI partition",

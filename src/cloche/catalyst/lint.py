@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -65,6 +65,13 @@ def _unreadable(file: Path, error: ConfigError) -> Finding:
     line = (error.where or "").removeprefix(f"{file}:")
     origin = Origin(file, int(line) if line.isdecimal() else None)
     return Finding(origin, "error", "unreadable", error.what, error.todo or "correct the line")
+
+
+def refuse(spec: Spec, counts: Callable[[str], bool]) -> None:
+    """Raise `ConfigError` for the first error of a rule that counts."""
+    for found in lint_spec(spec, {}):
+        if found.severity == "error" and counts(found.rule):
+            raise ConfigError(found.origin, found.what, found.todo)
 
 
 def lint_spec(spec: Spec, values: Mapping[str, str]) -> Iterator[Finding]:
@@ -157,17 +164,17 @@ def _wrong_target(spec: Spec) -> Finding:
 
 def _keys(spec: Spec, target: Target) -> Iterator[Finding]:
     known = target.keys({key: each.words for key, each in spec.settings.items()})
-    for key in target.required:
-        if key not in spec.settings:
-            what = f"“{key}” is missing ({target.name} requires it)"
-            todo = f"add it: {known[key]}"
-            yield Finding(Origin(spec.file), "error", "missing", what, todo)
     for key, setting in spec.settings.items():
         if key not in known:
             yield _unknown(key, setting, target, known)
         elif key in target.unread or _kernel_part(key) in KERNEL_UNREAD:
             what = f"{target.name} does not read “{key}”"
             yield Finding(setting.origin, "warning", "unread", what, "remove the line")
+    for key in target.required:
+        if key not in spec.settings:
+            what = f"“{key}” is missing ({target.name} requires it)"
+            todo = f"add it: {known[key]}"
+            yield Finding(Origin(spec.file), "error", "missing", what, todo)
 
 
 def _unknown(key: str, setting: Setting, target: Target, known: Mapping[str, str]) -> Finding:

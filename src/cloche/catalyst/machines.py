@@ -17,7 +17,7 @@ from cloche.catalyst.paths import compression_mode
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import Subarch
 from cloche.config.atoms import is_name
-from cloche.config.errors import ConfigError
+from cloche.config.errors import ConfigError, Origin
 from cloche.config.toml import dumps
 
 #: What the configuration of a build leaves in /etc/portage of a machine over its seed.
@@ -179,7 +179,7 @@ class _Making:
         return [{"files": "finish"}]
 
     @property
-    def packed(self) -> dict[str, Any]:
+    def tarball(self) -> dict[str, Any]:
         """``[output]`` for a tarball that is packed as the spec has it. Raises `ConfigError`."""
         mode = compression_mode(self.spec, self.conf)
         if (word := _COMPRESSION.get(mode.removesuffix("_x"))) is None:
@@ -197,7 +197,7 @@ class _Making:
             yield name
 
     @property
-    def owned(self) -> dict[str, Any]:
+    def repositories_owned(self) -> dict[str, Any]:
         """The step that gives Portage the place of its repositories, in a root of its own."""
         return {"owners": [f"portage:portage {self.conf.text('repo_basedir')}"]}
 
@@ -229,7 +229,7 @@ def _stage1(making: _Making) -> Machines:
         making.hook("stage1", STAGE1),
         {"remove": [f"/usr/share/{name}/*" for name in ("doc", "info", "man")]},
         *making.configuration(confdir=False),
-        making.owned,
+        making.repositories_owned,
     ]
     yield (
         "stage1",
@@ -240,7 +240,7 @@ def _stage1(making: _Making) -> Machines:
             root="own",
             packages=list(making.inputs.build_packages),
             emerge=["--oneshot", "--implicit-system-deps=n"],
-            output={**making.packed, "portage": False, "needs": "warn"},
+            output={**making.tarball, "portage": False, "needs": "warn"},
             finish=finish,
         ),
     )
@@ -249,26 +249,30 @@ def _stage1(making: _Making) -> Machines:
 def _update(spec: Spec) -> dict[str, Any]:
     """What updates the seed: the options and atoms of update_seed_command."""
     given = spec.settings.get("update_seed_command")
-    return asked(emerge_call(given.words if given else _WORLD))
+    call = emerge_call(given.words if given else _WORLD)
+    return keys_of(call, spec.origin("update_seed_command"))
 
 
 def _stage2(making: _Making) -> Machines:
     """What bootstrap.sh asks of emerge, one call over the other."""
-    seed = "source"
+    seed, script = "source", Origin(Path(making.repo, "scripts/bootstrap.sh"))
     calls = making.inputs.calls or (EmergeCall((), ("@system",)),)  # before they are known
-    finish = [making.hook("stage2", STAGE2), *_left(making)]
+    finish = [making.hook("stage2", STAGE2), *_cleaned(making)]
     for number, each in enumerate(calls, 1):
         last = number == len(calls)
         name = "stage2" if last else f"stage2-{number}"
         use = "" if each.use is None else f'USE="{each.use}"\n'
         making.fragment(name, {"make.conf": NODOC + use})
-        more = {"output": making.packed, "finish": finish} if last else {}
-        yield name, making.machine(seed, name, use=not use, **asked(each), **more)
+        more = {"output": making.tarball, "finish": finish} if last else {}
+        yield name, making.machine(seed, name, use=not use, **keys_of(each, script), **more)
         seed = name
 
 
-def asked(call: EmergeCall) -> dict[str, Any]:
-    """Keys of a machine for a call of emerge."""
+def keys_of(call: EmergeCall, origin: Origin) -> dict[str, Any]:
+    """Keys of a machine for a call of emerge. Raises `ConfigError` for what none can have."""
+    if call.unknown:
+        what = f"calls emerge with {call.unknown[0]}, which cannot be followed yet"
+        raise ConfigError(origin, what, "do without it, or set it in the files of portage_confdir")
     sets = [atom[1:] for atom in call.atoms if atom.startswith("@")]
     if "world" in sets:  # nothing else is in the world of a stage
         sets = [*(each for each in sets if each != "world"), "system", "profile"]
@@ -279,7 +283,7 @@ def asked(call: EmergeCall) -> dict[str, Any]:
 
 def _stage3(making: _Making) -> Machines:
     """@system with its build dependencies in a root of its own."""
-    finish = [making.hook("stage3", STAGE3), *making.configuration(), making.owned]
+    finish = [making.hook("stage3", STAGE3), *making.configuration(), making.repositories_owned]
     yield (
         "stage3",
         making.machine(
@@ -288,7 +292,7 @@ def _stage3(making: _Making) -> Machines:
             with_build_deps=True,
             sets=["system"],
             emerge=["--oneshot"],
-            output={**making.packed, "portage": False, "needs": "warn"},
+            output={**making.tarball, "portage": False, "needs": "warn"},
             finish=finish,
         ),
     )
@@ -302,9 +306,9 @@ def _packages(making: _Making, *options: str) -> Machines:
         name,
         making.machine(
             "source",
-            **asked(call),
-            output=making.packed,
-            finish=[*_finish(making), *_left(making)],
+            **keys_of(call, making.spec.origin(f"{making.target.prefix}/packages")),
+            output=making.tarball,
+            finish=[*_finish(making), *_cleaned(making)],
         ),
     )
 
@@ -342,7 +346,7 @@ def _finish(making: _Making) -> Iterator[dict[str, Any]]:
         yield {"empty": directories}
 
 
-def _left(making: _Making) -> Iterator[dict[str, Any]]:
+def _cleaned(making: _Making) -> Iterator[dict[str, Any]]:
     """What `clean` leaves: no backups, and /etc/portage as a stage has it."""
     yield {"remove": ["/etc/*-", *(f"/etc/portage/{name}" for name in CONFIGURED)]}
     yield from making.configuration()

@@ -10,6 +10,7 @@ from typing import Any
 
 from cloche.catalyst.conf import CONF_KEYS, Conf
 from cloche.catalyst.keys import TARGETS, Target
+from cloche.catalyst.lint import refuse
 from cloche.catalyst.paths import (
     Output,
     outputs,
@@ -20,7 +21,6 @@ from cloche.catalyst.paths import (
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.steps import Step, steps_of
 from cloche.catalyst.tokens import tokens_in
-from cloche.config.errors import ConfigError, Origin, nearest
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +55,17 @@ class Plan:
     tokens: tuple[str, ...]
 
 
+#: Rules of lint about what catalyst does not begin with.
+_FATAL = frozenset({"target", "missing", "unknown"})
+
+
 def plan_spec(spec: Spec, conf: Conf, others: Sequence[Spec] = ()) -> Plan:
     """The plan for a spec; ``others`` are searched for the one that makes its source.
 
     Raises `ConfigError` for the first thing because of which catalyst would not begin.
     """
-    target = _checked(spec)
+    refuse(spec, _FATAL.__contains__)
+    target = TARGETS[spec.text("target")]
     texts = " ".join(setting.text for setting in spec.settings.values())
     return Plan(
         target=target.name,
@@ -70,24 +75,6 @@ def plan_spec(spec: Spec, conf: Conf, others: Sequence[Spec] = ()) -> Plan:
         values=tuple(_values(spec, conf, target)),
         tokens=tokens_in(texts),
     )
-
-
-def _checked(spec: Spec) -> Target:
-    name = spec.text("target")
-    target = TARGETS.get(name)
-    if target is None:
-        meant = nearest(name, TARGETS) or ", ".join(TARGETS)
-        raise ConfigError(spec.origin("target"), f"unknown target “{name}”", f"try {meant}")
-    known = target.keys({key: each.words for key, each in spec.settings.items()})
-    for key, setting in spec.settings.items():
-        if key not in known:
-            near = nearest(key, known)
-            todo = f"did you mean “{near}”?" if near else "see `cloche catalyst lint`"
-            raise ConfigError(setting.origin, f"{name} does not know “{key}”", todo)
-    for key in target.required:
-        if key not in spec.settings:
-            raise ConfigError(Origin(spec.file), f"“{key}” is missing", f"add it: {known[key]}")
-    return target
 
 
 def _values(spec: Spec, conf: Conf, target: Target) -> Iterator[Given]:

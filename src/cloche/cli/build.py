@@ -58,6 +58,18 @@ def common(function: Function) -> Function:
     return _with_options(with_choices)
 
 
+def progress_options(function: Function) -> Function:
+    """Options of commands that show a build: see `opened_display`."""
+    verbose = click.option("-v", "--verbose", is_flag=True, help="Also show the phases.")
+    shown = click.option(
+        "--progress",
+        type=click.Choice(NAMES),
+        default="auto",
+        help="Live display, plain lines, or JSON events [auto: live on a terminal].",
+    )
+    return shown(verbose(function))
+
+
 def _with_options(function: Function) -> Function:
     for option in (
         click.option("--strict", is_flag=True, help=STRICT),
@@ -141,13 +153,7 @@ Examples:
     help="Directory for the tarball and the packages, with a subdirectory for each of several "
     "machines [PROJECT/out/MACHINE]. An existing `binpkgs` is replaced if cloche made it.",
 )
-@click.option(
-    "--progress",
-    type=click.Choice(NAMES),
-    default="auto",
-    help="Live display, plain lines, or JSON events [auto: live on a terminal].",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Also show the phases.")
+@progress_options
 @click.pass_obj
 def build(
     options: Options,

@@ -15,12 +15,11 @@ from cloche.catalyst.lint import Finding, lint
 from cloche.catalyst.plan import Plan, plan_spec
 from cloche.catalyst.spec import Spec, read_spec
 from cloche.catalyst.tokens import TOKENS, fill
-from cloche.cli.build import opened_display
+from cloche.cli.build import opened_display, progress_options
 from cloche.cli.options import Options, opened_session, telling_of_long_stages
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group, Number
 from cloche.config.errors import ConfigError, Origin
-from cloche.display.kinds import NAMES
 from cloche.display.text import count, one_line
 from cloche.errors import ClocheError, Exit
 from cloche.records.events import Sink
@@ -73,13 +72,7 @@ Examples:
 @SET
 @click.option("--update", is_flag=True, help="Take inputs as they are now, not as in SPEC's lock.")
 @click.option("-j", "--jobs", type=Number(1), help="Packages to build at once [catalyst.conf's].")
-@click.option(
-    "--progress",
-    type=click.Choice(NAMES),
-    default="auto",
-    help="Live display, plain lines, or JSON events [auto: live on a terminal].",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Also show the phases.")
+@progress_options
 @click.pass_context
 def catalyst(
     context: click.Context,
@@ -189,7 +182,7 @@ Examples:
   cloche catalyst lint releases/specs --json
 
 \b
-Exit status: 0 if there is no error (there may be warnings), otherwise 1.
+Exit status: 0 without errors (warnings do not count), 1 with errors.
 """,
 )
 @click.argument("specs", metavar="SPEC|DIR...", nargs=-1, required=True, type=PATH)

@@ -9,9 +9,8 @@ from pathlib import Path
 
 import click
 
-from cloche.cli.build import opened_display
+from cloche.cli.build import opened_display, progress_options
 from cloche.cli.options import say
-from cloche.display.kinds import NAMES
 from cloche.display.plain import Plain
 from cloche.display.text import one_line
 from cloche.errors import ClocheError
@@ -38,13 +37,7 @@ Examples:
 )
 @click.option("--pid", type=int, help="Only this emerge.")
 @click.option("--wait", is_flag=True, help="If no emerge is running, wait for the next one.")
-@click.option(
-    "--progress",
-    type=click.Choice(NAMES),
-    default="auto",
-    help="Live display, plain lines, or JSON events [auto: live on a terminal].",
-)
-@click.option("-v", "--verbose", is_flag=True, help="Also show the phases.")
+@progress_options
 def watch(root: Path | None, pid: int | None, wait: bool, progress: str, verbose: bool) -> None:
     """Show what a running emerge does, in any root.
 

@@ -12,7 +12,7 @@ _X86 = re.compile(r"i[3-6]86")
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """A CPU: Gentoo's ARCH, Debian's name of the cross compiler's packages, QEMU's name.
+    """A CPU: Gentoo's ARCH, Debian's architecture, QEMU's name.
 
     ``bits`` and ``elf`` (e_machine) are what the headers of its ELF files have. Only those with the
     low byte first.
@@ -35,6 +35,8 @@ _CPUS = {
     "x86_64": Cpu("amd64", "amd64", "x86_64", 64, 62),
 }
 KNOWN = ", ".join(_CPUS)
+#: What the names of Debian's directories for several architectures begin with.
+MULTIARCH = tuple("i386" if name == "i686" else name for name in _CPUS)
 
 
 def cpu_of(chost: str) -> Cpu | None:

@@ -38,13 +38,20 @@ def check_directory(directory: Path) -> None:
             break
 
 
+def is_replaceable(directory: Path) -> bool:
+    """Whether there is nothing, an empty directory, or one that cloche made."""
+    if not os.path.lexists(directory):
+        return True
+    if directory.is_symlink() or not directory.is_dir():
+        return False
+    marker = directory / MARKER
+    ours = marker.is_file() and not marker.is_symlink()
+    return ours or not any(directory.iterdir())
+
+
 def check_replaceable(packages: Path) -> None:
     """See that there is nothing, or what cloche made."""
-    if not os.path.lexists(packages):
-        return
-    marker = packages / MARKER
-    ours = marker.is_file() and not marker.is_symlink()
-    if packages.is_symlink() or not packages.is_dir() or (not ours and any(packages.iterdir())):
+    if not is_replaceable(packages):
         raise ClocheError(
             "not created by cloche; it would be replaced by the machine's packages",
             where=packages,

@@ -6,7 +6,7 @@ Source: PMS 5.2 (parent, make.defaults, packages, packages.build), portage(5) (`
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from cloche.config.atoms import name_of
@@ -24,34 +24,32 @@ def system_atoms(repos: Mapping[str, Repository], repo: str, path: str) -> tuple
     What is not there, or outside of a repository's ``profiles/``, has none. Raises ConfigError for
     a file that cannot be read.
     """
-    found: dict[str, None] = {}
-    for owner, directory in _profiles(repos, repo, path):
-        for line in _lines(repos[owner], directory / "packages"):
-            if line == "-*":
-                found.clear()
-            elif line.startswith("-*"):
-                found.pop(line.removeprefix("-*"), None)
-            elif line.startswith("*"):
-                found[line.removeprefix("*")] = None
-    return tuple(found)
+    lines = _stacked(repos, repo, path, "packages")
+    return tuple(line.removeprefix("*") for line in lines if line.startswith("*"))
 
 
 def build_atoms(repos: Mapping[str, Repository], repo: str, path: str) -> tuple[str, ...]:
     """The atoms of ``packages.build``, of which catalyst makes a stage1; raises as above.
 
-    Of a package that @system has, too, they are in the words of @system.
+    Of a package that ``packages`` has, too, they are in the words of that file.
     """
-    system = {name_of(atom): atom for atom in system_atoms(repos, repo, path)}
+    lines = (line.removeprefix("*") for line in _stacked(repos, repo, path, "packages"))
+    words = {name_of(line): line for line in lines}
+    return tuple(words.get(each, each) for each in _stacked(repos, repo, path, "packages.build"))
+
+
+def _stacked(repos: Mapping[str, Repository], repo: str, path: str, file: str) -> Iterable[str]:
+    """The lines of a file of a profile and its parents; ``-LINE`` takes an earlier one away."""
     found: dict[str, None] = {}
     for owner, directory in _profiles(repos, repo, path):
-        for line in _lines(repos[owner], directory / "packages.build"):
+        for line in _lines(repos[owner], directory / file):
             if line == "-*":
                 found.clear()
             elif line.startswith("-"):
                 found.pop(line.removeprefix("-"), None)
             else:
                 found[line] = None
-    return tuple(system.get(name, name) for name in found)
+    return found
 
 
 def variable(repos: Mapping[str, Repository], repo: str, path: str, name: str) -> str:

@@ -15,13 +15,14 @@ from cloche.catalyst.machines import project_of
 from cloche.catalyst.paths import Output, outputs, store_path, subpath
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.files import check_writable
+from cloche.config.files import check_writable, replace_text
 from cloche.config.lock import TreeSeed
 from cloche.config.lock import read as read_lock
 from cloche.config.project import LOCK, Project, load_project
+from cloche.records.events import delivered
 from cloche.releng.inputs import check_spec, snapshot_of, source_of
-from cloche.releng.outputs import check_digests, publish
-from cloche.releng.projects import base_of, claim, completed, write_project
+from cloche.releng.outputs import check_digests, files_of, publish
+from cloche.releng.projects import base_of, claimed, completed, write_project
 from cloche.session.building import Result
 from cloche.session.choices import Choices
 from cloche.session.inputs import SeedOptions
@@ -32,7 +33,7 @@ Opening = Callable[[Project], AbstractContextManager[Session]]
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class BuiltSpec:
     """A spec that was built: what each of its machines gave, and the files in their places."""
 
     results: tuple[Result, ...]
@@ -49,7 +50,7 @@ def check_pinned(lock: Path, spec: Spec, conf: Conf) -> None:
     source, snapshot = source_of(spec, conf), snapshot_of(spec, conf)
     if isinstance(seed, TreeSeed) and seed.digest != _digest(source):
         raise _not_pinned(spec.origin("source_subpath"), source, lock)
-    if tree is not None and tree.file != snapshot.name:  # which has the commit
+    if tree is not None and (tree.file, tree.digest) != (snapshot.name, _digest(snapshot)):
         raise _not_pinned(spec.origin("snapshot_treeish"), snapshot, lock)
 
 
@@ -84,6 +85,12 @@ def import_spec(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> tu
     Raises ClocheError.
     """
     check_spec(spec)
+    with claimed(directory):
+        return _write(spec, conf, directory, opening)
+
+
+def _write(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> tuple[str, ...]:
+    """Write the project twice: what stage1 and stage2 are made of is found in its tree."""
     inputs = base_of(spec, conf)
     write_project(project_of(spec, conf, inputs), directory)
     with opening(load_project(directory)) as session:
@@ -95,7 +102,7 @@ def import_spec(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> tu
 
 def build_spec(
     spec: Spec, conf: Conf, opening: Opening, choices: Choices, *, update: bool
-) -> Stage:
+) -> BuiltSpec:
     """Build a spec. Raises ClocheError.
 
     Its inputs are pinned in a lock beside the spec, which later builds keep to; with ``update``
@@ -107,20 +114,20 @@ def build_spec(
     directory = directory_of(spec, conf)
     lock = spec.file.with_suffix(".lock")
     check_writable(lock)
-    claim(directory)
-    (directory / LOCK).unlink(missing_ok=True)
-    if lock.exists() and not update:
-        check_pinned(lock, spec, conf)
-        shutil.copyfile(lock, directory / LOCK)
-    machines = import_spec(spec, conf, directory, opening)
-    project = load_project(directory)
-    results = []
-    with opening(project) as session:
-        for name in machines:
-            seed = project.machine(name).seed
-            session.seed(seed, SeedOptions(update=seed != "source"))
-            results.append(session.build(name, choices))
-        shutil.copyfile(directory / LOCK, lock)
-        made = results[-1].outputs["stage4"]
-        written = publish(spec, conf, made)
-    return Stage(tuple(results), written)
+    with claimed(directory):
+        (directory / LOCK).unlink(missing_ok=True)
+        if lock.exists() and not update:
+            check_pinned(lock, spec, conf)
+            shutil.copyfile(lock, directory / LOCK)
+        machines = _write(spec, conf, directory, opening)
+        project = load_project(directory)
+        results = []
+        with opening(project) as session:
+            for name in machines:
+                seed = project.machine(name).seed
+                session.seed(seed, SeedOptions(update=seed != "source"))
+                results.append(session.build(name, choices))
+            replace_text(lock, (directory / LOCK).read_text())
+            written = publish(spec, conf, results[-1].outputs["stage4"])
+            session.sink(delivered(files_of(written), session.store.logs))
+    return BuiltSpec(tuple(results), written)

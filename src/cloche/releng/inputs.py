@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf
-from cloche.catalyst.lint import lint_spec
+from cloche.catalyst.lint import refuse
 from cloche.catalyst.paths import EXTENSIONS, snapshot_path, store_path
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.tokens import tokens_in
@@ -26,9 +26,7 @@ def check_spec(spec: Spec) -> None:
     What `lint` calls an error is refused, and so are tokens that nobody filled in, and keys that
     have no effect yet.
     """
-    for found in lint_spec(spec, {}):
-        if found.severity == "error" and found.rule not in HERE_RIGHT:
-            raise ConfigError(found.origin, found.what, found.todo)
+    refuse(spec, lambda rule: rule not in HERE_RIGHT)
     for key, setting in spec.settings.items():
         if token := next(iter(tokens_in(setting.text)), None):
             what = f"nothing fills in @{token}@"

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -38,6 +37,14 @@ def publish(spec: Spec, conf: Conf, tarball: Path) -> tuple[Output, ...]:
             one = stack.enter_context(_aside(Path(f"{place}.sha256")))
             one.write_text(_digest("sha256", place.name, aside, conf))
     return wanted
+
+
+def files_of(written: Iterable[Output]) -> Mapping[str, Path]:
+    """The files by their kinds; of several of one kind the first."""
+    found: dict[str, Path] = {}
+    for each in written:
+        found.setdefault(each.kind, Path(each.path))
+    return found
 
 
 def _write_contents(tarball: Path, file: Path) -> None:
@@ -75,8 +82,11 @@ def _digest(digest: str, name: str, file: Path, conf: Conf) -> str:
 
 @contextmanager
 def _aside(place: Path) -> Iterator[Path]:
-    """A name beside a file's own, which takes it over when the block has ended well."""
-    aside = place.with_name(f".{place.name}.{os.getpid()}")
+    """A name beside a file's own, which takes it over when the block has ended well.
+
+    It is the same each time, so that the next run removes what a killed one has left.
+    """
+    aside = place.with_name(f".{place.name}.new")
     try:
         yield aside
         aside.replace(place)

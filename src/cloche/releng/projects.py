@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,35 +13,47 @@ from cloche.catalyst.machines import Content, Copied, Inputs, Link, Project, pro
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import subarch_of
 from cloche.config.errors import ConfigError, Origin, unknown_name
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, Exit
+from cloche.output.claim import MARKER, is_replaceable
 from cloche.portage.profiles import build_atoms
 from cloche.portage.repository import check_profile, read_repository
 from cloche.releng.bootstrap import calls_of
 from cloche.releng.inputs import overlays_of, snapshot_of, source_of
 from cloche.session.session import Session
+from cloche.store.locks import open_lock, release, try_hold
 from cloche.trees.stored import places
-
-MARK = ".cloche-of-a-spec"
 
 
 def write_project(project: Project, directory: Path) -> None:
-    """Write a project, in place of the one that was there. Raises ClocheError.
+    """Write a project, in place of the one that was there; see `claimed`.
 
-    The lock stays, and what was built.
+    The lock stays, and what was built. Raises ClocheError.
     """
-    claim(directory)
     for name in ("machines", "portage", "finish", "hooks", "root_overlay"):
         shutil.rmtree(directory / name, ignore_errors=True)
     for name, content in sorted(project.files.items()):  # directories come before what is in them
         _write(directory / name, content)
 
 
-def claim(directory: Path) -> None:
-    """See that a directory is empty, or was made by this. Raises ClocheError."""
-    directory.mkdir(parents=True, exist_ok=True)
-    if not (directory / MARK).exists() and any(directory.iterdir()):
+@contextmanager
+def claimed(directory: Path) -> Iterator[None]:
+    """Have the directory of a spec's project for a block, alone. Raises ClocheError.
+
+    It is made, or empty, or cloche's own already. The marker is locked, not the directory, whose
+    lock is that of cloche.lock (`config.lock.change`).
+    """
+    if not is_replaceable(directory):
         raise ClocheError("is not empty", where=directory, todo="name another directory")
-    (directory / MARK).touch()
+    directory.mkdir(parents=True, exist_ok=True)
+    fd = open_lock(directory / MARKER)
+    try:
+        if not try_hold(fd):
+            what = "another cloche builds or imports this spec"
+            todo = "wait for its end, or give the spec another version_stamp"
+            raise ClocheError(what, where=directory, todo=todo, status=Exit.HOST)
+        yield
+    finally:
+        release(fd)
 
 
 def _write(path: Path, content: Content) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 
+from cloche.config.chost import cpu_of
 from cloche.errors import Exit
 from cloche.seeds.errors import SeedError
 
@@ -19,9 +20,11 @@ class Arch:
 
 
 # By `uname -m`. Only native seeds are made: another architecture needs emulation in every build.
+_CHOSTS = {"x86_64": "x86_64-pc-linux-gnu", "aarch64": "aarch64-unknown-linux-gnu"}
 ARCHES = {
-    "x86_64": Arch("amd64", "amd64", "x86_64-pc-linux-gnu"),
-    "aarch64": Arch("arm64", "arm64", "aarch64-unknown-linux-gnu"),
+    machine: Arch(cpu.debian, cpu.gentoo, chost)
+    for machine, chost in _CHOSTS.items()
+    if (cpu := cpu_of(chost)) is not None
 }
 
 

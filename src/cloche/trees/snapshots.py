@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -39,7 +40,9 @@ def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
     """Find the newest snapshot, by its signature or digest file."""
     directory, name = _address(request, context)
     if name:
-        return RepoPin(request.sync.type, "", file=name)
+        return RepoPin(
+            request.sync.type, "", file=name, digest=_of_this_host(directory, name, request)
+        )
     context.report(f"looking for the newest snapshot at {shown(directory)}")
     for stem in _stems():
         beside = f"{stem}{_SUFFIX['webrsync']}.gpgsig"
@@ -95,6 +98,19 @@ def _address(request: SyncRequest, context: SyncContext) -> tuple[str, str]:
         return above, last
     mirror = gentoo_mirror(context.mirror, request.sync.uri)
     return f"{mirror}/{_DIRECTORY[request.sync.type]}", ""
+
+
+def _of_this_host(directory: str, name: str, request: SyncRequest) -> str:
+    """The SHA-256 of a file of this host, which may be made again under its name.
+
+    Without it the name alone tells states apart. A digest stands for a signature, so only where
+    none is wanted.
+    """
+    file = Path(urllib.parse.unquote(directory.removeprefix("file://")), name)
+    if request.sync.verify or not directory.startswith("file://") or not file.is_file():
+        return ""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _stems() -> Iterator[str]:

@@ -110,7 +110,7 @@ def sync(
         _forward(spec, old, pin)
     known = _mark(pin)
     for there in stored_trees(store, spec) if known and pinned is None else ():
-        if _mark(there.pin) == known:
+        if _mark(there.pin) == known and pin.digest in ("", there.pin.digest):
             _lock(project, spec, there.pin)
             return there, False
     made = _made(store, wanted, pin, method, context)

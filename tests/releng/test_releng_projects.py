@@ -1,0 +1,28 @@
+"""The directory of a spec's project: whose it is, and for how many at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloche.errors import ClocheError, Exit
+from cloche.releng.projects import claimed
+
+
+def test_one_build_of_a_spec_at_a_time(tmp_path: Path) -> None:
+    place = tmp_path / "small/stage1"
+    with claimed(place):
+        (place / "cloche.lock").touch()
+        with pytest.raises(ClocheError, match="another cloche builds or imports") as raised:
+            claimed(place).__enter__()
+        assert raised.value.status is Exit.HOST
+    with claimed(place):  # it is cloche's own, whatever is in it
+        pass
+
+
+def test_a_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes").touch()
+    with pytest.raises(ClocheError, match="is not empty"):
+        claimed(tmp_path).__enter__()
+    assert [path.name for path in tmp_path.iterdir()] == ["notes"]
