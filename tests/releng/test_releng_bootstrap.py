@@ -33,7 +33,7 @@ def test_calls_keep_their_order_words_and_use(tmp_path: Path) -> None:
 
 def test_without_a_package_there_is_no_stage2(tmp_path: Path) -> None:
     emerge(tmp_path, "--info")
-    with pytest.raises(ClocheError, match="called emerge for no package"):
+    with pytest.raises(ClocheError, match="it does not call emerge for any package"):
         read_calls(tmp_path, "x/bootstrap.sh")
 
 

@@ -302,7 +302,7 @@ def test_a_failing_fsscript_is_named_with_its_words(release: Release) -> None:
         ("subarch", "z80", "nothing is known of the subarchitecture “z80”"),
         ("target", "stage5", "stage5"),
         ("portage_confdir", "/none", "/none"),
-        ("version_stamp", "@TREEISH@", "nothing fills in @TREEISH@; add --set TREEISH=VALUE"),
+        ("version_stamp", "@TREEISH@", "@TREEISH@ is not filled in; add --set TREEISH=VALUE"),
         ("interpreter", "/usr/bin/qemu-arm", "“interpreter” cannot be built yet"),
         ("cflag", "-O3", "did you mean “cflags”"),
     ],

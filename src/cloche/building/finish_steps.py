@@ -78,7 +78,7 @@ def finish_steps(
 
 
 def _stored(context: BuildContext, step: FinishStep) -> Layer | None:
-    """A step's directory in the store, all of it root's."""
+    """A step's directory, stored with root as the owner of everything."""
     if step.kind != "files" or step.path is None:
         return None
     with context.store.workspace("files") as workspace:

@@ -1,4 +1,4 @@
 """Catalyst's files: reading them as catalyst does, checking them, and saying what they mean.
 
-Nothing here builds anything or runs another program.
+Nothing here builds anything.
 """

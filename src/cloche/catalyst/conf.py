@@ -16,7 +16,7 @@ from cloche.config.toml import loads
 #: Where catalyst looks by itself.
 PLACE = Path("/etc/catalyst/catalyst.conf")
 
-#: Every key with its meaning; any other one is fatal to catalyst.
+#: Every key with its meaning; any other key is an error in catalyst.
 CONF_KEYS = {
     "binhost": "URI below which specs' binrepo_path lies",
     "compression_mode": "how outputs are packed, where the spec does not say it",

@@ -1,4 +1,4 @@
-"""Calls of emerge as data: what of their words counts for a resolution."""
+"""Calls of emerge as data: which of their options affect a resolution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHORT = {
     **{"1": "oneshot", "D": "deep", "N": "newuse", "O": "nodeps", "U": "changed-use"},
     **{"e": "emptytree", "n": "noreplace", "o": "onlydeps", "u": "update"},
 }
-#: Options that change how emerge works, or says what it does, and not what comes out.
+#: Options that affect how emerge works or what it prints, but not its result.
 _LEFT_OUT = frozenset(
     {
         *("ask", "autounmask", "autounmask-continue", "backtrack", "binpkg-respect-use"),

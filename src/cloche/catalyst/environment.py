@@ -20,7 +20,7 @@ _OTHER = re.compile(r"[./-]")
 def environment(spec: Spec, conf: Conf) -> Mapping[str, str]:
     """What a spec's script sees of its settings: words in one line, with one space between.
 
-    Unlike catalyst's, it has no path of the host that builds.
+    Unlike in catalyst, no value is a path on the build host.
     """
     target = TARGETS[spec.text("target")]
     found = {"clst_CHROOT": "chroot", "clst_spec_prefix": target.prefix}

@@ -1,6 +1,7 @@
 """Finds what is wrong with spec files without building anything: each alone, then all together.
 
-An error is what catalyst fails at or drops; a warning is what it does, and hardly anybody means.
+An error is something that catalyst fails at or drops, a warning something that works but is rarely
+intended.
 """
 
 from __future__ import annotations
@@ -190,7 +191,7 @@ def _unknown(key: str, setting: Setting, target: Target, known: Mapping[str, str
     elif near := nearest(key, known):
         todo = f"did you mean “{near}”?"
     else:
-        todo = f"remove it; the keys of {target.name} are in docs/catalyst.md"
+        todo = "remove it; catalyst-spec(5) lists the keys"
     return Finding(setting.origin, "error", "unknown", what, todo)
 
 
@@ -247,7 +248,7 @@ def _tokens(spec: Spec, values: Mapping[str, str]) -> Iterator[Finding]:
             if token not in known:
                 near = nearest(token, known)
                 todo = f"did you mean @{near}@?" if near else f"fill it in with --set {token}=…"
-                what = f"nobody fills in @{token}@"
+                what = f"@{token}@ is not filled in"
                 yield Finding(setting.origin, "error", "token", what, todo)
     source = spec.text("source_subpath")
     if _LATEST.search(source):

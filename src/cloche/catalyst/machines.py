@@ -109,7 +109,7 @@ def profile_of(spec: Spec, conf: Conf) -> tuple[str, str]:
 
 
 class _Making:
-    """The files of a project, as they are found out."""
+    """Collects the files of a project."""
 
     def __init__(self, spec: Spec, conf: Conf, inputs: Inputs) -> None:
         self.spec, self.conf, self.inputs = spec, conf, inputs
@@ -198,7 +198,7 @@ class _Making:
 
     @property
     def repositories_owned(self) -> dict[str, Any]:
-        """The step that gives Portage the place of its repositories, in a root of its own."""
+        """The step that makes portage the owner of its repositories, in a root of its own."""
         return {"owners": [f"portage:portage {self.conf.text('repo_basedir')}"]}
 
     def hook(self, name: str, script: Content) -> dict[str, Any]:
@@ -254,7 +254,7 @@ def _update(spec: Spec) -> dict[str, Any]:
 
 
 def _stage2(making: _Making) -> Machines:
-    """What bootstrap.sh asks of emerge, one call over the other."""
+    """The calls of emerge in bootstrap.sh, each a machine over the one before."""
     seed, script = "source", Origin(Path(making.repo, "scripts/bootstrap.sh"))
     calls = making.inputs.calls or (EmergeCall((), ("@system",)),)  # before they are known
     finish = [making.hook("stage2", STAGE2), *_cleaned(making)]
@@ -269,7 +269,7 @@ def _stage2(making: _Making) -> Machines:
 
 
 def keys_of(call: EmergeCall, origin: Origin) -> dict[str, Any]:
-    """Keys of a machine for a call of emerge. Raises `ConfigError` for what none can have."""
+    """Keys of a machine for a call of emerge. Raises `ConfigError` for unknown options."""
     if call.unknown:
         what = f"calls emerge with {call.unknown[0]}, which cannot be followed yet"
         raise ConfigError(origin, what, "do without it, or set it in the files of portage_confdir")

@@ -199,8 +199,9 @@ def lint_command(
 ) -> None:
     """Find what is wrong with spec files, without building anything.
 
-    Of a directory, all files below it whose names end with .spec are read. An error is what
-    catalyst fails at or silently drops; a warning is what it does, but hardly anybody means.
+    Of a directory, all files below it whose names end with .spec are read. An error is
+    something that catalyst fails at or silently drops, a warning something that works but is rarely
+    intended.
 
     Several specs are also compared with each other: sources that none of them makes, outputs that
     two of them write. The token @REPO_DIR@ is the releng checkout around the first file.

@@ -14,8 +14,8 @@ _X86 = re.compile(r"i[3-6]86")
 class Cpu:
     """A CPU: Gentoo's ARCH, Debian's architecture, QEMU's name.
 
-    ``bits`` and ``elf`` (e_machine) are what the headers of its ELF files have. Only those with the
-    low byte first.
+    ``bits`` and ``elf`` (e_machine) are what the headers of its ELF files have. Only
+    little-endian CPUs are listed.
     """
 
     gentoo: str

@@ -68,7 +68,7 @@ def inside(change: Callable[[], None]) -> None:
 
 
 def copy(source: int, place: bytes) -> None:
-    """Copy a directory's content into one of this root, all of it root's.
+    """Copy a directory's content into one of this root; root owns the copies.
 
     A directory that is there, also through a link, keeps its mode. Anything else is replaced.
     """
@@ -112,7 +112,7 @@ def _away(path: bytes) -> None:
 
 
 def give(lines: list[str]) -> None:
-    """Give ``USER:GROUP PATH`` of each line to that user and group, with all that it holds."""
+    """Make USER and GROUP of each ``USER:GROUP PATH`` the owners of all below that path."""
     for line in lines:
         names, _, path = line.partition(" ")
         user, _, group = names.partition(":")

@@ -93,7 +93,7 @@ def read_calls(directory: Path, where: str) -> tuple[EmergeCall, ...]:
             found.append(call)
     if not found:
         raise ClocheError(
-            "called emerge for no package",
+            "it does not call emerge for any package",
             where=where,
             todo="a stage2 is made of what that script builds: use a tree whose script builds some",
         )

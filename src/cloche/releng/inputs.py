@@ -23,13 +23,13 @@ _NO_SOURCE = (".CONTENTS.gz", ".CONTENTS", ".DIGESTS", ".sha256", ".asc", ".lock
 def check_spec(spec: Spec) -> None:
     """See that a spec can be built, before anything begins. Raises `ConfigError`.
 
-    What `lint` calls an error is refused, and so are tokens that nobody filled in, and keys that
+    What `lint` calls an error is refused, and so are tokens that are not filled in, and keys that
     have no effect yet.
     """
     refuse(spec, lambda rule: rule not in HERE_RIGHT)
     for key, setting in spec.settings.items():
         if token := next(iter(tokens_in(setting.text)), None):
-            what = f"nothing fills in @{token}@"
+            what = f"@{token}@ is not filled in"
             raise ConfigError(setting.origin, what, f"add --set {token}=VALUE")
         if key.partition("/")[2] in NOT_YET or key.startswith("boot/") or key in NOT_YET:
             raise ConfigError(

@@ -1,6 +1,6 @@
 """Puts what was built in its place below builds/, with the files that catalyst writes beside it.
 
-Everything is written beside its place first, so that a name is a whole file or is not there.
+Everything is written under a temporary name first, so a file under its own name is complete.
 """
 
 from __future__ import annotations
@@ -82,9 +82,9 @@ def _digest(digest: str, name: str, file: Path, conf: Conf) -> str:
 
 @contextmanager
 def _aside(place: Path) -> Iterator[Path]:
-    """A name beside a file's own, which takes it over when the block has ended well.
+    """A temporary name next to a file, which gets its own when the block ends without an error.
 
-    It is the same each time, so that the next run removes what a killed one has left.
+    The name is always the same, so the next run replaces what a killed one left behind.
     """
     aside = place.with_name(f".{place.name}.new")
     try:

@@ -37,10 +37,10 @@ def write_project(project: Project, directory: Path) -> None:
 
 @contextmanager
 def claimed(directory: Path) -> Iterator[None]:
-    """Have the directory of a spec's project for a block, alone. Raises ClocheError.
+    """Hold the directory of a spec's project exclusively for a block. Raises ClocheError.
 
-    It is made, or empty, or cloche's own already. The marker is locked, not the directory, whose
-    lock is that of cloche.lock (`config.lock.change`).
+    The directory is made here, or is empty, or cloche made it before. The lock is on the marker,
+    because the lock on a directory is that of its cloche.lock (`config.lock.change`).
     """
     if not is_replaceable(directory):
         raise ClocheError("is not empty", where=directory, todo="name another directory")
