@@ -10,7 +10,8 @@ import pytest
 
 from cloche.catalyst.conf import read_conf
 from cloche.catalyst.emerge import EmergeCall
-from cloche.catalyst.machines import Copied, Inputs, Link, Project, project_of
+from cloche.catalyst.machines import project_of
+from cloche.catalyst.making import Copied, Inputs, Link, Project
 from cloche.catalyst.spec import parse_spec
 from cloche.catalyst.subarchs import Subarch, subarch_of
 from cloche.config.errors import ConfigError

@@ -13,7 +13,7 @@ from pathlib import Path
 from cloche.building.context import BuildContext
 from cloche.building.stages import stage_command
 from cloche.catalyst.emerge import EmergeCall, emerge_call
-from cloche.catalyst.machines import NODOC_FEATURES
+from cloche.catalyst.stages import NODOC_FEATURES
 from cloche.config.files import read_bytes
 from cloche.errors import ClocheError, Exit
 from cloche.portage.etc import REPOS

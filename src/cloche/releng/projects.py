@@ -9,7 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf
-from cloche.catalyst.machines import Content, Copied, Inputs, Link, Project, profile_of, project_of
+from cloche.catalyst.machines import project_of
+from cloche.catalyst.making import Content, Copied, Inputs, Link, Project, profile_of
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import subarch_of
 from cloche.config.errors import ConfigError, Origin, unknown_name

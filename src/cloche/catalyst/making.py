@@ -1,0 +1,203 @@
+"""What a spec's machines are made of: the files of its project, collected target by target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from cloche.catalyst.conf import Conf
+from cloche.catalyst.emerge import EmergeCall
+from cloche.catalyst.environment import environment
+from cloche.catalyst.keys import TARGETS
+from cloche.catalyst.makeconf import building_conf, make_conf, use_flags
+from cloche.catalyst.paths import compression_mode
+from cloche.catalyst.spec import Spec
+from cloche.catalyst.subarchs import Subarch
+from cloche.config.atoms import is_name
+from cloche.config.errors import ConfigError, Origin
+
+#: What the configuration of a build leaves in /etc/portage of a machine over its seed.
+CONFIGURED = (
+    *("make.conf", "make.profile", "repos.conf", "binrepos.conf", "bashrc", "categories"),
+    *("env", "hooks", "license_groups", "modules", "package.*", "patches", "postsync.d"),
+    *("profile", "repo.postsync.d", "savedconfig", "sets", "sets.conf"),
+)
+#: Directories whose files named `portage_prefix` are not part of a stage.
+PREFIXED = (
+    *("package.accept_keywords", "package.keywords", "package.mask", "package.unmask"),
+    *("package.use", "package.env", "env", "profile/package.use.force"),
+    "profile/package.use.mask",
+)
+#: What a confdir has that is catalyst's own to write, or that cloche has from elsewhere.
+NOT_OF_A_CONFDIR = ("make.conf", "make.profile", "repos.conf", "binrepos.conf", "mirrors")
+
+#: Ways to pack, with cloche's word for the format.
+_COMPRESSION = {
+    **{"zstd": "zstd", "xz": "xz", "pixz": "xz", "gzip": "gzip"},
+    **{"bzip2": "bzip2", "lbzip2": "bzip2", "tar": "none"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A symbolic link with its target as text."""
+
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """A file or directory of the spec's, copied; names in ``without`` (relative) are left out."""
+
+    source: Path
+    without: tuple[str, ...] = ()
+
+
+Content = str | Link | Copied
+Machines = Iterator[tuple[str, dict[str, Any]]]
+"""The machines of a target by their names, as their files have them; the last one is the target."""
+
+
+@dataclass(frozen=True, slots=True)
+class Project:
+    """A project's files by their paths, and its machines in their order: the last is the target."""
+
+    files: Mapping[str, Content]
+    machines: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What is known of a spec's inputs besides its words.
+
+    ``source`` is the tarball that it starts from, ``snapshot`` the squashfs of the tree.
+    ``overlays`` are its repositories by name, ``build_packages`` the profile's list for stage1,
+    ``calls`` what the tree's bootstrap.sh asks of emerge.
+    """
+
+    subarch: Subarch
+    source: Path
+    snapshot: Path
+    overlays: Mapping[str, Path] = field(default_factory=dict)
+    build_packages: tuple[str, ...] = ()
+    calls: tuple[EmergeCall, ...] = ()
+
+
+def profile_of(spec: Spec, conf: Conf) -> tuple[str, str]:
+    """The repository of a spec's profile, the main one unless it is REPO:PATH, and the path."""
+    repo, _, path = spec.text("profile").rpartition(":")
+    return repo or conf.text("repo_name"), path
+
+
+class Making:
+    """Collects the files of a project."""
+
+    def __init__(self, spec: Spec, conf: Conf, inputs: Inputs) -> None:
+        self.spec, self.conf, self.inputs = spec, conf, inputs
+        self.target = TARGETS[spec.text("target")]
+        self.repo = conf.text("repo_name")
+        self.files: dict[str, Content] = {}
+        self.fragment("catalyst", {"make.conf": building_conf(spec, inputs.subarch)})
+        use = " ".join(use_flags(spec, conf, building=True))
+        self.fragment("use", {"make.conf": f'USE="{use}"\n'})
+        self.confdirs: tuple[str, ...] = ()
+        if confdir := spec.text("portage_confdir"):
+            self.files["portage/confdir"] = Copied(Path(confdir), NOT_OF_A_CONFDIR)
+            self.confdirs = ("confdir",)
+
+    def declared(self, machines: tuple[str, ...]) -> dict[str, Any]:
+        """``cloche.toml``: the source, each machine that is the seed of the next, the trees."""
+        seeds = {"source": {"type": "tarball", "path": str(self.inputs.source)}}
+        seeds |= {name: {"type": "machine", "machine": name} for name in machines[:-1]}
+        snapshot = {
+            "sync_type": "squashfs",
+            "sync_uri": f"file://{self.inputs.snapshot}",
+            "sync_verify": False,
+            "main": True,
+        }
+        overlays = {name: {"path": str(path)} for name, path in self.inputs.overlays.items()}
+        build = {"distfiles": self.conf.text("distdir")}
+        return {"seeds": seeds, "repos": {self.repo: snapshot, **overlays}, "build": build}
+
+    def fragment(self, name: str, files: Mapping[str, str]) -> None:
+        """Add a fragment."""
+        self.files |= {f"portage/{name}/{path}": text for path, text in files.items()}
+
+    def machine(self, seed: str, *fragments: str, use: bool = True, **more: Any) -> dict[str, Any]:
+        """A machine's file, with the spec's USE unless one of the fragments has it."""
+        profile = ":".join(profile_of(self.spec, self.conf))
+        portage = [*self.confdirs, "catalyst", *(["use"] if use else []), *fragments]
+        return {"seed": seed, "profile": profile, "portage": portage, **more}
+
+    def words(self, key: str) -> list[str]:
+        """The words of one of the target's own keys."""
+        found = self.spec.settings.get(f"{self.target.prefix}/{key}")
+        return list(found.words) if found else []
+
+    def configuration(self, *, confdir: bool = True) -> list[dict[str, Any]]:
+        """Steps that leave in /etc/portage what catalyst leaves there."""
+        place = "finish/etc/portage"
+        prefix = self.spec.text("portage_prefix")
+        if confdir and self.confdirs:
+            named = tuple(f"{each}/{prefix}" for each in PREFIXED) if prefix else ()
+            without = (*NOT_OF_A_CONFDIR, "patches", *named)
+            source = Path(self.spec.text("portage_confdir"))
+            self.files[place] = Copied(source, without)
+        text = make_conf(self.spec, self.conf, self.inputs.subarch)
+        self.files[f"{place}/make.conf"] = text
+        repos = self.conf.text("repo_basedir")
+        repo, path = profile_of(self.spec, self.conf)
+        self.files[f"{place}/make.profile"] = Link(f"../..{repos}/{repo}/profiles/{path}")
+        for name in self.kept_repositories():
+            text = f"[{name}]\nlocation = {repos}/{name}\n"
+            self.files[f"{place}/repos.conf/{name}.conf"] = text
+        binrepo = self.spec.text("binrepo_path") if confdir else ""
+        if self.conf.text("binhost") and binrepo:
+            self.files[f"{place}/binrepos.conf/gentoo.conf"] = (
+                f"[gentoo]\npriority = 1\nsync-uri = {self.conf.text('binhost')}{binrepo}\n"
+                "location = /var/cache/binhost/gentoo\nverify-signature = true\n"
+            )
+        return [{"files": "finish"}]
+
+    @property
+    def tarball(self) -> dict[str, Any]:
+        """``[output]`` for a tarball that is packed as the spec has it. Raises `ConfigError`."""
+        mode = compression_mode(self.spec, self.conf)
+        if (word := _COMPRESSION.get(mode.removesuffix("_x"))) is None:
+            what = f"cloche cannot pack with “{mode}”"
+            origin = self.spec.origin("compression_mode")
+            raise ConfigError(origin, what, f"there is: {', '.join(_COMPRESSION)}")
+        return {"stage4": True, "compression": word}
+
+    def kept_repositories(self) -> Iterator[str]:
+        """The names of `keep_repos`, each of which names a file. Raises `ConfigError`."""
+        setting = self.spec.settings.get("keep_repos")
+        for name, origin in zip(setting.words, setting.origins, strict=True) if setting else ():
+            if not is_name(name):
+                raise ConfigError(origin, f"“{name}” is not the name of a repository")
+            yield name
+
+    @property
+    def repositories_owned(self) -> dict[str, Any]:
+        """The step that makes portage the owner of its repositories, in a root of its own."""
+        return {"owners": [f"portage:portage {self.conf.text('repo_basedir')}"]}
+
+    def hook(self, name: str, script: Content) -> dict[str, Any]:
+        """A step that runs a script with catalyst's environment."""
+        self.files[f"hooks/{name}"] = script
+        return {"hook": f"hooks/{name}", "environment": dict(environment(self.spec, self.conf))}
+
+
+def keys_of(call: EmergeCall, origin: Origin) -> dict[str, Any]:
+    """Keys of a machine for a call of emerge. Raises `ConfigError` for unknown options."""
+    if call.unknown:
+        what = f"calls emerge with {call.unknown[0]}, which cannot be followed yet"
+        raise ConfigError(origin, what, "do without it, or set it in the files of portage_confdir")
+    sets = [atom[1:] for atom in call.atoms if atom.startswith("@")]
+    if "world" in sets:  # nothing else is in the world of a stage
+        sets = [*(each for each in sets if each != "world"), "system", "profile"]
+    atoms = [atom for atom in call.atoms if not atom.startswith("@")]
+    found = {"emerge": list(call.options), "sets": sets, "packages": atoms}
+    return {key: value for key, value in found.items() if value}
