@@ -73,19 +73,45 @@ def settle(root: Path, cpv: str, counter: int) -> None:
 def number(root: Path, cpv: str, counter: int) -> None:
     """Give a settled entry its COUNTER; its directory keeps the fixed time stamp.
 
-    The snapshot is made again for this time stamp, so it stays valid in copies that keep it. No
+    The snapshot is made valid for this time stamp, so it stays valid in copies that keep it. No
     other file is touched, as a root would then have a copy of it.
     """
-    from portage.dbapi.vartree import _consolidate_to_metadata_file
-
     entry, epoch = root / VDB / cpv, guest_settings.epoch()
-    (entry / METADATA).unlink(missing_ok=True)
+    snapshot = entry / METADATA
+    known = _renumbered(snapshot, counter, epoch)
     (entry / "COUNTER").write_text(str(counter), encoding="ascii")
-    _consolidate_to_metadata_file(str(entry))
-    _stamp(entry / METADATA, epoch)
-    for file in (entry / METADATA, entry / "COUNTER", entry):
+    if known is None:
+        _consolidate(entry, epoch)
+    else:
+        snapshot.write_text(known, encoding="utf-8")
+    for file in (snapshot, entry / "COUNTER", entry):
         if file.exists():
             os.utime(file, (epoch, epoch))
+
+
+def _renumbered(snapshot: Path, counter: int, epoch: int) -> str | None:
+    """A snapshot that was made for the fixed time stamp, with another COUNTER; None if it was not.
+
+    This is what Portage would write, without reading each of the entry's files again.
+    """
+    try:
+        lines = snapshot.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return None
+    places = [place for place, line in enumerate(lines) if line.startswith("COUNTER=")]
+    if lines[-1:] != [f"#dir_mtime={epoch * 10**9}"] or len(places) != 1:
+        return None
+    lines[places[0]] = f"COUNTER={counter}"
+    return "\n".join(lines) + "\n"
+
+
+def _consolidate(entry: Path, epoch: int) -> None:
+    """Have Portage make the snapshot of an entry."""
+    from portage.dbapi.vartree import _consolidate_to_metadata_file
+
+    (entry / METADATA).unlink(missing_ok=True)
+    _consolidate_to_metadata_file(str(entry))
+    _stamp(entry / METADATA, epoch)
 
 
 def _stamp(snapshot: Path, epoch: int) -> None:
