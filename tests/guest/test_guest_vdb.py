@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -31,7 +30,7 @@ def test_the_snapshot_is_portage_s_own(tmp_path: Path, entry: Path) -> None:
     assert (entry / vdb.METADATA).read_text() == edited
     assert "COUNTER=41\n" in edited
     assert (entry / "COUNTER").read_text() == "41"
-    assert os.stat(entry).st_mtime == 1_700_000_000
+    assert entry.stat().st_mtime == 1_700_000_000
 
 
 def test_a_snapshot_of_another_time_is_made_again(tmp_path: Path, entry: Path) -> None:

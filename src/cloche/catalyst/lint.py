@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -93,10 +94,11 @@ def lint_together(specs: Sequence[Spec]) -> Iterator[Finding]:
     whole = [spec for spec in specs if spec.text("target") in TARGETS]
     yield from _same_outputs(whole)
     made = {subpath(spec) for spec in whole}
+    near_to = cache(lambda source: nearest(source, made))  # many specs start from the same source
     for spec in whole:
         source = _ENDING.sub("", spec.text("source_subpath"))
         if source and source not in made and tokens_in(source):
-            near = nearest(source, made)
+            near = near_to(source)
             hint = f"did you mean “{near}”?" if near else "add its spec, or start from another one"
             what = f"none of the specs makes {source}"
             yield Finding(spec.origin("source_subpath"), "error", "source", what, hint)
