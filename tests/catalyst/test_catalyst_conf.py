@@ -49,18 +49,44 @@ def test_of_several_files_the_last_counts(tmp_path):
     ("text", "words", "line"),
     [
         ('jobs = 2\nstoredirr = "/x"\n', "unknown key “storedirr”", 2),
-        ("options = 3\n", "not a list of words", 1),
+        ("options = 3\n", "“options” is 3; write a list of words", 1),
+        ('options = ["bindist", "nosuch"]\n', "not “nosuch”", 1),
+        ('options = ["pkgcach"]\n', "words such as pkgcache", 1),
         ('distdir = "%(nothing)s"\n', "has no value", 1),
         ("jobs = 2\nwhat is this\n", "neither TOML", 2),
-        ("jobs = [1]\n", "not a string or a number", 1),
+        ("jobs = [1]\n", "“jobs” is [1]; write a number from 1", 1),
+        ('jobs = "many"\n', "“jobs” is “many”; write a number from 1", 1),
+        ("jobs = 0\n", "a number from 1", 1),
+        ("jobs = true\n", "a number from 1", 1),
+        ("storedir = 5\n", "“storedir” is 5; write a text in quotation marks", 1),
+        ('storedir = ""\n', "write a path", 1),
+        ('\nload-average = "x"\n', "“load-average” is “x”; write a number above 0", 2),
+        ("load-average = nan\n", "a number above 0", 1),
+        ('digest_format = "gnu"\n', 'write "linux" or "bsd"', 1),
+        ('repo_basedir = "var/db/repos"\n', "an absolute path in the root", 1),
+        ("var_tmpfs_portage = 1.5\n", "a number from 1", 1),
+        ("binhost = false\n", "a text in quotation marks", 1),
     ],
 )
 def test_a_wrong_one_is_an_error_with_its_line(tmp_path, text, words, line):
     file = written(tmp_path, text)
     with pytest.raises(ConfigError) as caught:
         read_conf([file])
-    assert words in caught.value.what
+    assert words in str(caught.value)
     assert caught.value.where == f"{file}:{line}"
+
+
+def test_relative_paths_begin_where_catalyst_is_started(tmp_path):
+    file = written(
+        tmp_path,
+        'storedir = "store"\nsharedir = "../share"\ndistdir = "%(storedir)s/d"\nenvscript = ""\n',
+    )
+    conf = read_conf([file], Path("/srv/releng"))
+    assert conf.text("storedir") == "/srv/releng/store"
+    assert conf.text("sharedir") == "/srv/share"
+    assert conf.text("distdir") == "/srv/releng/store/d"
+    assert conf.text("envscript") == ""
+    assert conf.text("repos_storedir") == "/srv/releng/store/repos"
 
 
 def test_defaults_are_of_known_keys():

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from cloche.cli import main as entry
-from cloche.cli.catalyst import complete_token
+from cloche.cli.catalyst_specs import complete_token
 
 SPEC = """\
 target: stage3
@@ -117,6 +117,76 @@ def test_jobs_of_catalyst_conf_are_a_number(releng, cloche, jobs):
     Path("catalyst.conf").write_text(f'jobs = "{jobs}"\n')
     status, _, err = cloche("-c", "catalyst.conf", "-f", "stage3.spec")
     assert status == 2
-    said = f"catalyst.conf:1: jobs is “{jobs}”; write a number from 1"
+    said = f"catalyst.conf:1: “jobs” is “{jobs}”; write a number from 1"
     assert said in err
     assert len(err.splitlines()) == 1
+
+
+def test_catalyst_auto_finds_what_it_greps_for(cloche):
+    status, out, _ = cloche("--help")
+    assert status == 0
+    assert "git-treeish" in out
+    assert cloche("--version")[1].startswith("cloche catalyst, version ")
+    assert cloche("-V")[0] == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-a",),
+        ("-p", "-v", "-d", "--log-level", "info"),
+        ("--clear-autoresume", "--purge", "--versioned-cachedir", "--nocolor"),
+        ("--unversioned-cachedir", "--color", "--trace", "--profile", "--enter-chroot", "-F"),
+    ],
+)
+def test_catalysts_own_options_are_taken(releng, cloche, words, monkeypatch):
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    Path("catalyst.conf").write_text(f'storedir = "{releng}/store"\n')
+    status, _, err = cloche(*words, "-c", "catalyst.conf", "-f", "stage3.spec")
+    assert status == 2
+    assert "stage3.spec:3: @TIMESTAMP@ is not filled in; add --set TIMESTAMP=VALUE" in err
+    assert not (releng / "store").exists()
+
+
+def test_purging_removes_what_cloche_made_and_nothing_else(releng, cloche):
+    Path("catalyst.conf").write_text(f'storedir = "{releng}/store"\n')
+    tokens = ("--set", "TIMESTAMP=1", "--set", "TREEISH=abc")
+    call = ("--purgetmponly", "-c", "catalyst.conf", "-f", "stage3.spec", *tokens)
+    project = releng / "store/cloche/default/stage3-amd64-1"
+    (project / "machines").mkdir(parents=True)
+    assert cloche(*call) == (0, "", "stage3.spec: nothing to remove\n")
+    assert project.is_dir()
+    (project / ".cloche").touch()
+    assert cloche(*call, "--dry-run") == (0, "", f"would be removed: {project}\n")
+    assert cloche(*call) == (0, "", f"removed: {project}\n")
+    assert not list(project.parent.iterdir())
+
+
+def test_a_token_that_no_spec_has_is_said(releng, cloche):
+    status, _, err = cloche("-f", "stage3.spec", "--set", "TMIESTAMP=1")
+    assert status == 2
+    assert err == "cloche: --set: no spec has @TMIESTAMP@; did you mean TIMESTAMP?\n"
+
+
+def test_a_wrong_spec_leaves_no_directory_and_names_its_target_first(releng, cloche):
+    Path("catalyst.conf").write_text(f'storedir = "{releng}/store"\n')
+    call = ("-c", "catalyst.conf", "-f", "x.spec")
+    for text, said in (
+        ("", "x.spec: “target” is missing"),
+        ("target: stage5\n", "x.spec:1: unknown target “stage5”; did you mean"),
+    ):
+        Path("x.spec").write_text(text)
+        status, _, err = cloche(*call)
+        assert (status, len(err.splitlines())) == (2, 1)
+        assert said in err
+    assert not (releng / "store").exists()
+
+
+def test_a_snapshot_of_no_repository_is_an_error_with_its_line(releng, cloche):
+    Path("catalyst.conf").write_text(f'storedir = "{releng}/store"\n')
+    status, _, err = cloche("-c", "catalyst.conf", "-s", "abc")
+    assert status == 2
+    assert f"there is no git repository {releng}/store/repos/gentoo.git" in err
+    Path("x.spec").write_text("target: snapshot\nsnapshot_treeish: abc\n")
+    assert "x.spec:2: there is no git" in cloche("-c", "catalyst.conf", "-f", "x.spec")[2]
+    assert not (releng / "store").exists()

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from cloche.catalyst.conf_values import checked
 from cloche.config.errors import ConfigError, Origin, unknown_key
 from cloche.config.files import read_text
 from cloche.config.positions import positions
@@ -60,7 +61,6 @@ DEFAULTS: Mapping[str, Any] = {
     "target_pkgdir": "/var/cache/binpkgs",
 }
 
-_LISTS = ("digests", "options")
 _LINE = re.compile(r"""\s*([A-Za-z0-9_-]+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'#]*))\s*(?:#.*)?""")
 _REFERENCE = re.compile(r"%\(([^)]*)\)s|%%|%")
 
@@ -81,8 +81,11 @@ class Conf:
         return tuple(self.values.get(key, ()))
 
 
-def read_conf(files: Iterable[Path]) -> Conf:
-    """Read the files in order; of a key given twice the last counts. Raises `ConfigError`."""
+def read_conf(files: Iterable[Path], here: Path = Path()) -> Conf:
+    """Read the files in order; of a key given twice the last counts. Raises `ConfigError`.
+
+    Relative paths in them begin at ``here``, the directory where catalyst is started.
+    """
     values, origins = dict(DEFAULTS), dict[str, Origin]()
     for file in files:
         text = read_text(file, Path("/"))
@@ -91,7 +94,7 @@ def read_conf(files: Iterable[Path]) -> Conf:
             origins[key] = Origin(file, lines.get(key))
             if key not in CONF_KEYS:
                 raise unknown_key(origins[key], key, CONF_KEYS)
-            values[key] = _checked(key, value, origins[key])
+            values[key] = checked(key, value, origins[key], here)
     return Conf(_filled(values, origins), origins)
 
 
@@ -116,17 +119,6 @@ def _old(text: str, file: Path, reason: ValueError) -> tuple[Mapping[str, Any], 
         values[match[1]] = match[2] or match[3] or match[4] or ""
         lines[match[1]] = number
     return values, lines
-
-
-def _checked(key: str, value: object, origin: Origin) -> Any:
-    if key in _LISTS:
-        words = value.split() if isinstance(value, str) else value
-        if isinstance(words, list) and all(isinstance(word, str) for word in words):
-            return tuple(words)
-        raise ConfigError(origin, f"“{key}” is not a list of words")
-    if isinstance(value, (str, int, float)):
-        return value
-    raise ConfigError(origin, f"“{key}” is not a string or a number")
 
 
 def _filled(values: dict[str, Any], origins: Mapping[str, Origin]) -> Mapping[str, Any]:

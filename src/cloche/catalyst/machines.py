@@ -22,14 +22,19 @@ _MACHINES: Mapping[str, Callable[[Making], Machines]] = {
 }
 
 
-def project_of(spec: Spec, conf: Conf, inputs: Inputs) -> Project:
-    """The project for a spec. Raises `ConfigError` for a target that is not there yet."""
+def check_target(spec: Spec) -> None:
+    """See that there are machines for a target. Raises `ConfigError`."""
     target = spec.text("target")
     if target not in _MACHINES:
         what = f"“{target}” cannot be built yet"
         raise ConfigError(spec.origin("target"), what, f"there is: {', '.join(_MACHINES)}")
+
+
+def project_of(spec: Spec, conf: Conf, inputs: Inputs) -> Project:
+    """The project for a spec. Raises `ConfigError` for a target that is not there yet."""
+    check_target(spec)
     making = Making(spec, conf, inputs)
-    machines = dict(_MACHINES[target](making))
+    machines = dict(_MACHINES[spec.text("target")](making))
     files: dict[str, Content] = {"cloche.toml": dumps(making.declared(tuple(machines)))}
     for name, machine in machines.items():
         files[f"machines/{name}.toml"] = dumps(machine)

@@ -122,6 +122,12 @@ def parse_spec(text: str, file: Path) -> Spec:
     return reading.spec()
 
 
+def snapshot_spec(treeish: str) -> Spec:
+    """The spec that `-s TREEISH` stands for."""
+    given = {"target": "snapshot", "snapshot_treeish": treeish}
+    return Spec(COMMAND_LINE).overridden(f"{key}={value}" for key, value in given.items())
+
+
 def _value(words: tuple[str, ...]) -> Value:
     if len(words) != 1:
         return words

@@ -71,7 +71,7 @@ class Plain:
             case events.Note():
                 return [f"{'warning: ' if event.level == 'warning' else ''}{event.text}"]
             case events.Planned():
-                self._total = len(event.packages)
+                self._total, self._ended = len(event.packages), 0
                 return [f"{event.machine}: {count(self._total, 'package')} in the plan"]
             case events.Stage():
                 return self._stage(event)

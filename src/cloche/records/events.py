@@ -152,6 +152,16 @@ class Delivered(Event, frozen=True, tag="delivered"):
     outputs: dict[str, str] = {}
 
 
+class Summary(Event, frozen=True, tag="summary"):
+    """The end of `cloche catalyst -f`: packages of all machines, ``outputs`` as kind and path."""
+
+    spec: str
+    built: int
+    reused: int
+    seconds: float
+    outputs: tuple[tuple[str, str], ...] = ()
+
+
 def delivered(outputs: Mapping[str, Path], logs: Path) -> Delivered:
     """The event about outputs, by their kinds."""
     paths = {name: str(path) for name, path in outputs.items()}
@@ -173,6 +183,7 @@ AnyEvent = (
     | Done
     | Finished
     | Delivered
+    | Summary
 )
 Sink = Callable[[Event], None]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,9 +18,10 @@ from cloche.config.errors import ConfigError, Origin
 from cloche.config.files import check_writable, replace_text
 from cloche.config.lock import TreeSeed
 from cloche.config.lock import read as read_lock
-from cloche.config.project import LOCK, Project, load_project
+from cloche.config.project import LOCK, load_project
 from cloche.records.events import delivered
 from cloche.releng.inputs import check_spec, snapshot_of, source_of
+from cloche.releng.opening import Opening
 from cloche.releng.outputs import check_digests, files_of, publish
 from cloche.releng.projects import base_of, claimed, completed, write_project
 from cloche.session.building import Result
@@ -28,16 +29,17 @@ from cloche.session.choices import Choices
 from cloche.session.inputs import SeedOptions
 from cloche.session.session import Session
 
-Opening = Callable[[Project], AbstractContextManager[Session]]
-"""Opens a session for a project: the caller's store, engine and display."""
-
 
 @dataclass(frozen=True, slots=True)
 class BuiltSpec:
-    """A spec that was built: what each of its machines gave, and the files in their places."""
+    """A spec that was built: what each of its machines gave, and the files in their places.
+
+    ``logs`` is where the logs of all steps lie.
+    """
 
     results: tuple[Result, ...]
     outputs: tuple[Output, ...]
+    logs: Path
 
 
 def check_pinned(lock: Path, spec: Spec, conf: Conf) -> None:
@@ -84,7 +86,8 @@ def import_spec(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> tu
 
     Raises ClocheError.
     """
-    check_spec(spec)
+    check_spec(spec, conf)
+    base_of(spec, conf)
     with claimed(directory):
         return _write(spec, conf, directory, opening)
 
@@ -100,6 +103,47 @@ def _write(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> tuple[s
     return whole.machines
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A spec whose project is written and opened; ``machines`` in their order."""
+
+    directory: Path
+    machines: tuple[str, ...]
+    session: Session
+
+    def take_seed(self, machine: str) -> None:
+        """Make what a machine starts from; a machine must be built for that. Raises ClocheError."""
+        seed = self.session.project.machine(machine).seed
+        self.session.seed(seed, SeedOptions(update=seed != "source"))
+
+
+@contextmanager
+def prepared(spec: Spec, conf: Conf, opening: Opening, *, update: bool) -> Iterator[Prepared]:
+    """Write the project of a spec and open it, with the inputs that its lock pins.
+
+    With ``update`` they are taken as they are now. Raises ClocheError.
+    """
+    check_spec(spec, conf)
+    check_digests(conf)
+    check_places(spec, conf)
+    base_of(spec, conf)
+    directory = directory_of(spec, conf)
+    lock = lock_of(spec)
+    with claimed(directory):
+        (directory / LOCK).unlink(missing_ok=True)
+        if lock.exists() and not update:
+            check_pinned(lock, spec, conf)
+            shutil.copyfile(lock, directory / LOCK)
+        machines = _write(spec, conf, directory, opening)
+        with opening(load_project(directory)) as session:
+            yield Prepared(directory, machines, session)
+
+
+def lock_of(spec: Spec) -> Path:
+    """The lock beside a spec."""
+    return spec.file.with_suffix(".lock")
+
+
 def build_spec(
     spec: Spec, conf: Conf, opening: Opening, choices: Choices, *, update: bool
 ) -> BuiltSpec:
@@ -108,26 +152,13 @@ def build_spec(
     Its inputs are pinned in a lock beside the spec, which later builds keep to; with ``update``
     they take what is there now.
     """
-    check_spec(spec)
-    check_digests(conf)
-    check_places(spec, conf)
-    directory = directory_of(spec, conf)
-    lock = spec.file.with_suffix(".lock")
-    check_writable(lock)
-    with claimed(directory):
-        (directory / LOCK).unlink(missing_ok=True)
-        if lock.exists() and not update:
-            check_pinned(lock, spec, conf)
-            shutil.copyfile(lock, directory / LOCK)
-        machines = _write(spec, conf, directory, opening)
-        project = load_project(directory)
+    check_writable(lock_of(spec))
+    with prepared(spec, conf, opening, update=update) as ready:
         results = []
-        with opening(project) as session:
-            for name in machines:
-                seed = project.machine(name).seed
-                session.seed(seed, SeedOptions(update=seed != "source"))
-                results.append(session.build(name, choices))
-            replace_text(lock, (directory / LOCK).read_text())
-            written = publish(spec, conf, results[-1].outputs["stage4"])
-            session.sink(delivered(files_of(written), session.store.logs))
-    return BuiltSpec(tuple(results), written)
+        for name in ready.machines:
+            ready.take_seed(name)
+            results.append(ready.session.build(name, choices))
+        replace_text(lock_of(spec), (ready.directory / LOCK).read_text())
+        written = publish(spec, conf, results[-1].outputs["stage4"])
+        ready.session.sink(delivered(files_of(written), ready.session.store.logs))
+    return BuiltSpec(tuple(results), written, ready.session.store.logs)

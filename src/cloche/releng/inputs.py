@@ -7,10 +7,10 @@ from pathlib import Path
 
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.lint import refuse
-from cloche.catalyst.paths import EXTENSIONS, snapshot_path, store_path
+from cloche.catalyst.paths import EXTENSIONS, extension, snapshot_path, store_path
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.tokens import tokens_in
-from cloche.config.errors import ConfigError
+from cloche.config.errors import ConfigError, nearest
 from cloche.config.files import read_text
 
 #: Rules of `lint` about what only catalyst fails at.
@@ -20,13 +20,19 @@ NOT_YET = ("interpreter", "linuxrc", "ssh_public_keys")
 _NO_SOURCE = (".CONTENTS.gz", ".CONTENTS", ".DIGESTS", ".sha256", ".asc", ".lock")
 
 
-def check_spec(spec: Spec) -> None:
+def check_spec(spec: Spec, conf: Conf) -> None:
     """See that a spec can be built, before anything begins. Raises `ConfigError`.
 
     What `lint` calls an error is refused, and so are tokens that are not filled in, and keys that
     have no effect yet.
     """
     refuse(spec, lambda rule: rule not in HERE_RIGHT)
+    if spec.text("target") == "snapshot":
+        return
+    if "compression_mode" not in spec.settings and extension(conf.text("compression_mode")) is None:
+        near = nearest(conf.text("compression_mode"), EXTENSIONS) or ", ".join(EXTENSIONS)
+        what = f"compression_mode is “{conf.text('compression_mode')}”"
+        raise ConfigError(conf.origins["compression_mode"], what, f"write {near}")
     for key, setting in spec.settings.items():
         if token := next(iter(tokens_in(setting.text)), None):
             what = f"@{token}@ is not filled in"

@@ -25,17 +25,17 @@ def publish(spec: Spec, conf: Conf, tarball: Path) -> tuple[Output, ...]:
     place = Path(next(each.path for each in wanted if each.kind == "tarball"))
     place.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:  # the tarball gets its name last, so it is never without the others
-        aside = stack.enter_context(_aside(place))
-        shutil.copyfile(tarball, aside)
+        copy = stack.enter_context(aside(place))
+        shutil.copyfile(tarball, copy)
         contents = Path(f"{place}.CONTENTS.gz")
-        packed = stack.enter_context(_aside(contents))
-        _write_contents(aside, packed)
+        packed = stack.enter_context(aside(contents))
+        _write_contents(copy, packed)
         if "digests" in conf.values:
-            files = {place.name: aside, contents.name: packed}
-            digests = stack.enter_context(_aside(Path(f"{place}.DIGESTS")))
+            files = {place.name: copy, contents.name: packed}
+            digests = stack.enter_context(aside(Path(f"{place}.DIGESTS")))
             digests.write_text("".join(_digests(conf, files)))
-            one = stack.enter_context(_aside(Path(f"{place}.sha256")))
-            one.write_text(_digest("sha256", place.name, aside, conf))
+            one = stack.enter_context(aside(Path(f"{place}.sha256")))
+            one.write_text(_digest("sha256", place.name, copy, conf))
     return wanted
 
 
@@ -81,14 +81,14 @@ def _digest(digest: str, name: str, file: Path, conf: Conf) -> str:
 
 
 @contextmanager
-def _aside(place: Path) -> Iterator[Path]:
+def aside(place: Path) -> Iterator[Path]:
     """A temporary name next to a file, which gets its own when the block ends without an error.
 
     The name is always the same, so the next run replaces what a killed one left behind.
     """
-    aside = place.with_name(f".{place.name}.new")
+    beside = place.with_name(f".{place.name}.new")
     try:
-        yield aside
-        aside.replace(place)
+        yield beside
+        beside.replace(place)
     finally:
-        aside.unlink(missing_ok=True)
+        beside.unlink(missing_ok=True)

@@ -21,7 +21,8 @@ from cloche.trees.programs import output_of, watched
 
 _TIP = "refs/cloche/tip"
 _SETTINGS = "cloche.config"
-_ENV = {
+#: With a GIT_CONFIG_GLOBAL of its own, git reads neither the user's configuration nor the system's.
+ENV = {
     "GIT_CONFIG_NOSYSTEM": "1",
     "GIT_ATTR_NOSYSTEM": "1",
     "GIT_TERMINAL_PROMPT": "0",
@@ -50,7 +51,7 @@ def newest(request: SyncRequest, context: SyncContext) -> RepoPin:
     context.report(f"fetching {shown(request.sync.uri)} {branch}".rstrip())
     _fetch(request, context, bare, f"refs/heads/{branch}" if branch else "HEAD")
     tip = output_of(
-        _git(bare, "rev-parse", "--verify", f"{_TIP}^{{commit}}"), request, env=_env(bare)
+        command(bare, "rev-parse", "--verify", f"{_TIP}^{{commit}}"), request, env=_env(bare)
     )
     return RepoPin("git", "", commit=tip.decode().strip())
 
@@ -70,20 +71,21 @@ def taken(
     tree = room / "checkout"
     tree.mkdir()
     env = {**_env(bare), "GIT_INDEX_FILE": str(room / "index")}
-    output_of(_git(bare, "read-tree", pin.commit), request, env=env)
+    output_of(command(bare, "read-tree", pin.commit), request, env=env)
     words = ("--work-tree", str(tree), "checkout-index", "--all", "--quiet")
-    output_of(_git(bare, *words), request, env=env, cwd=tree)
+    output_of(command(bare, *words), request, env=env, cwd=tree)
     return tree, pin
 
 
-def _git(bare: Path, *words: str) -> list[str]:
+def command(bare: Path, *words: str) -> list[str]:
+    """A command line of git for a repository, which can execute nothing here."""
     settings = [word for key, value in _CONFIG.items() for word in ("-c", f"{key}={value}")]
     return ["git", *settings, "--git-dir", str(bare), *words]
 
 
 def _env(bare: Path) -> dict[str, str]:
     """The environment of git, and of a git that it starts for a local remote."""
-    return {**_ENV, "GIT_CONFIG_GLOBAL": str(bare / _SETTINGS)}
+    return {**ENV, "GIT_CONFIG_GLOBAL": str(bare / _SETTINGS)}
 
 
 def _bare(request: SyncRequest, context: SyncContext) -> Path:
@@ -98,7 +100,9 @@ def _bare(request: SyncRequest, context: SyncContext) -> Path:
     for stale in (*bare.glob("*.lock"), *bare.glob("refs/cloche/*.lock")):
         stale.unlink()
     output_of(
-        _git(bare, "init", "--bare", "--quiet", "--template=", str(bare)), request, env=_env(bare)
+        command(bare, "init", "--bare", "--quiet", "--template=", str(bare)),
+        request,
+        env=_env(bare),
     )
     return bare
 
@@ -107,7 +111,7 @@ def _fetch(request: SyncRequest, context: SyncContext, bare: Path, name: str, *m
     words = ["fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--force",
              "--no-recurse-submodules", *(more or ("--depth=1",))]  # fmt: skip
     watched(
-        _git(bare, *words, "--", request.sync.uri, f"{name}:{_TIP}"),
+        command(bare, *words, "--", request.sync.uri, f"{name}:{_TIP}"),
         request,
         context,
         env=_env(bare),
@@ -134,7 +138,7 @@ def _fetch_commit(request: SyncRequest, context: SyncContext, bare: Path, commit
 
 def _has(request: SyncRequest, bare: Path, commit: str) -> bool:
     with contextlib.suppress(SyncProgramError):
-        output_of(_git(bare, "cat-file", "-e", f"{commit}^{{tree}}"), request, env=_env(bare))
+        output_of(command(bare, "cat-file", "-e", f"{commit}^{{tree}}"), request, env=_env(bare))
         return True
     return False
 
@@ -143,9 +147,17 @@ def _check_signature(
     request: SyncRequest, context: SyncContext, bare: Path, commit: str, room: Path
 ) -> None:
     """Check the signature in a commit's ``gpgsig`` header. Raises `SignatureError`."""
-    source, keys = f"commit {commit[:12]} of {request.name}", request.keyring(context)
-    content = output_of(_git(bare, "cat-file", "commit", commit), request, env=_env(bare))
-    payload, signature = signed_parts(content)
+    content = output_of(command(bare, "cat-file", "commit", commit), request, env=_env(bare))
+    source = f"commit {commit[:12]} of {request.name}"
+    check_signed(content, source, request.keyring(context), room)
+
+
+def check_signed(commit: bytes, source: str, keys: Path, room: Path) -> None:
+    """Check the signature in a commit's text; ``room`` is a directory for two files.
+
+    Raises `SignatureError`.
+    """
+    payload, signature = signed_parts(commit)
     if not signature:
         raise SignatureError(source, "not signed", keys)
     files = room / "payload", room / "signature"

@@ -1,0 +1,39 @@
+"""Removes what a spec leaves below storedir besides its outputs: its project."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from cloche.catalyst.conf import Conf
+from cloche.catalyst.spec import Spec
+from cloche.output.claim import MARKER
+from cloche.releng.build import check_places, directory_of
+from cloche.releng.projects import claimed
+
+
+def to_purge(spec: Spec, conf: Conf) -> Path | None:
+    """The directory that a purge removes; None if there is none, or cloche did not make it.
+
+    Raises `ConfigError` if the spec's words lead outside of storedir.
+    """
+    check_places(spec, conf)
+    directory = directory_of(spec, conf)
+    marker = directory / MARKER
+    return directory if marker.is_file() and not marker.is_symlink() else None
+
+
+def purge_spec(spec: Spec, conf: Conf) -> Path | None:
+    """Remove the project of a spec; the next build writes it again. Raises ClocheError, OSError.
+
+    It is removed while it is held, under another name at once, so that no build begins in it.
+    """
+    directory = to_purge(spec, conf)
+    if directory is None or directory.is_symlink():
+        return None
+    with claimed(directory):
+        gone = directory.with_name(f".{directory.name}.purged-{os.getpid()}")
+        directory.rename(gone)
+        shutil.rmtree(gone)
+    return directory

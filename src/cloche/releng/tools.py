@@ -1,0 +1,75 @@
+"""The tools seed: a small Debian with the programs that pack, none of which are the host's.
+
+It is declared like any seed, made on demand, and found again by what it is declared as: so every
+spec and snapshot of a store shares it.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.catalyst.conf import Conf
+from cloche.catalyst.paths import store_path
+from cloche.config.files import replace_text
+from cloche.config.project import FILE, load_project
+from cloche.config.toml import dumps
+from cloche.errors import ClocheError, Exit
+from cloche.layers import stored_layer
+from cloche.records.events import Note
+from cloche.releng.opening import Opening
+from cloche.sandbox.base import Bind, Command, Sandbox
+from cloche.sandbox.copying import written_to
+from cloche.session.inputs import Progressing, SeedOptions
+from cloche.session.session import Session
+
+NAME = "tools"
+DECLARATION = {"type": "debian", "packages": ["squashfs-tools"]}
+_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
+_LONGEST = 1 << 20  # bytes of a program's output
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """The programs of a tools seed, in sandboxes without network."""
+
+    session: Session
+    root: Path
+
+    def run(self, words: Sequence[str], binds: Sequence[Bind], stdin: int | None = None) -> None:
+        """Run a program. Raises ClocheError with the end of its output."""
+        sandbox = Sandbox((self.root,), binds=tuple(binds))
+        with tempfile.TemporaryFile() as said:
+            with written_to(said, _LONGEST) as outlet:
+                process = self.session.engine.start(
+                    sandbox,
+                    Command(tuple(words), _ENVIRONMENT),
+                    stdin=stdin,
+                    stdout=outlet.writer,
+                    stderr=outlet.writer,
+                )
+                outlet.given()
+                try:
+                    ended = process.wait()
+                finally:
+                    process.kill()
+            if ended is None or not ended.ok:
+                said.seek(0)
+                text = said.read().decode(errors="replace").strip()
+                what = f"{words[0]} failed" + (f": {text.splitlines()[-1]}" if text else "")
+                raise ClocheError(what, where=f"[seeds.{NAME}]", detail=text, status=Exit.FAILED)
+
+
+@contextmanager
+def opened_tools(conf: Conf, opening: Opening) -> Iterator[Tools]:
+    """The tools, of a project of their own below storedir. Raises ClocheError."""
+    directory = Path(store_path(conf, "cloche", NAME))
+    directory.mkdir(parents=True, exist_ok=True)
+    replace_text(directory / FILE, dumps({"seeds": {NAME: DECLARATION}}))
+    with opening(load_project(directory)) as session:
+        report = Progressing(report=lambda text: session.sink(Note(text=f"{NAME}: {text}")))
+        made = session.seed(NAME, SeedOptions(progress=report))
+        yield Tools(session, stored_layer(session.store, made.seed.layer).path)
