@@ -66,7 +66,7 @@ class Release:
         tokens = [f"--set={name}={value}" for name, value in TOKENS]
         specs = self.directory / "specs"
         given = ("-c", specs / "catalyst.conf", "-f", specs / f"{SPEC}.spec", *tokens)
-        catalyst = ("catalyst", *given, "--progress", "json", *words)
+        catalyst: tuple[str | Path, ...] = ("catalyst", *given, "--progress", "json", *words)
         ran = self.place.cloche(self.directory, *catalyst)
         events = tuple(map(json.loads, ran.out.splitlines()))
         return Build(ran.seconds, ran.processor, events)
@@ -154,8 +154,9 @@ def _in_a_chroot(release: Release, root: Path) -> float:
     (etc / "repos.conf").mkdir()
     (etc / "repos.conf/gentoo.conf").write_text("[gentoo]\nlocation = /var/db/repos/gentoo\n")
     run(("cp", "-a", release.directory / "repo", root / "var/db/repos/gentoo"))
-    run(("cp", "-a", release.directory / "store/distfiles/.", root / "var/cache/distfiles"))
-    run(("chown", "-R", "250:250", root / "var/cache/distfiles"))
+    distfiles = root / "var/cache/distfiles"
+    run(("cp", "-aT", release.directory / "store/distfiles", distfiles))
+    run(("chown", "-R", "250:250", distfiles))
     lines = (release.directory / "repo/profiles/base/packages.build").read_text().split()
     build = "USE=-* build bindist"
     seconds = _emerge(root, (), "--buildpkg=n", "--update", "--deep", "--newuse", "--oneshot",

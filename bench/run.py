@@ -12,6 +12,7 @@ from pathlib import Path
 from bench import (
     builds,
     cache,
+    catalyst,
     compiling,
     display,
     facts,
@@ -57,6 +58,9 @@ NOTES = (
     "root by the same scripts as in cloche's sandboxes; it installs the toolchain first, in a "
     "separate run. First commands: the layers of that machine and others of one file. The machine "
     "that gets one package more has packages of one file, each of which needs another one.",
+    "Stages from catalyst's specs: the release of tests/releng, of Debian's packages as ebuilds. "
+    "For emerge its source is unpacked before; the update of the seed counts on both sides. The "
+    "specs that are linted are copies of the release's, as many as releng has of each target.",
     "A package that compiles nothing: five of them without dependencies, one after the other; "
     "cloche's figures are those of its index and its events.",
     "A compile cache: one package with `-O2 -pipe`, each time with a new revision, first with the "
@@ -159,6 +163,9 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
     rows += own_rows
     rows += own_root.composed_rows(place, seed, own, subject.machine, number, 5 if quick else 40)
     rows += own_root.adding_rows(place, 20 if quick else 300, 1 if quick else 3)
+    say("stages from catalyst's specs")
+    rows += catalyst.rows(place, options.rounds)
+    rows += catalyst.spec_rows(place)
     about = list(facts.about(place.directory, load))
     return Report(about, rows, others, NOTES)
 
