@@ -65,8 +65,14 @@ class Release:
         """``cloche catalyst -f stage1.spec``. Raises BenchError."""
         tokens = [f"--set={name}={value}" for name, value in TOKENS]
         specs = self.directory / "specs"
-        given = ("-c", specs / "catalyst.conf", "-f", specs / f"{SPEC}.spec", *tokens)
-        catalyst: tuple[str | Path, ...] = ("catalyst", *given, "--progress", "json", *words)
+        given: tuple[str | Path, ...] = (
+            "-c",
+            specs / "catalyst.conf",
+            "-f",
+            specs / f"{SPEC}.spec",
+            *tokens,
+        )
+        catalyst = ("catalyst", *given, "--progress", "json", *words)
         ran = self.place.cloche(self.directory, *catalyst)
         events = tuple(map(json.loads, ran.out.splitlines()))
         return Build(ran.seconds, ran.processor, events)
