@@ -54,7 +54,7 @@ class Inputs:
     ``own`` are the user's own files and repositories, by their paths inside. A machine with a root
     of its own (``own_root``) has nothing of the seed in its result, its ``/etc/portage`` only
     with ``etc_portage``, and build dependencies only ``with_build_deps``. ``emerge`` are the
-    machine's options for the resolution.
+    machine's options for the resolution, ``tools`` are the seeds by name that make its images.
     """
 
     machine: str
@@ -75,6 +75,7 @@ class Inputs:
     seed_parts: SeedParts | None = None
     made_of: tuple[Layer, ...] = ()
     cross: Crossing | None = None
+    tools: Mapping[str, Layer] = field(default_factory=dict)
 
     @property
     def ground(self) -> tuple[Layer, ...]:

@@ -78,17 +78,22 @@ def finish_steps(
 
 
 def _stored(context: BuildContext, step: FinishStep) -> Layer | None:
-    """A step's directory, stored with root as the owner of everything."""
+    """A step's directory in the store."""
     if step.kind != "files" or step.path is None:
         return None
+    return stored_directory(context, step.path)
+
+
+def stored_directory(context: BuildContext, path: Path) -> Layer:
+    """A directory of the project as a layer, with root as the owner of everything."""
     with context.store.workspace("files") as workspace:
         tree = workspace / "tree"
-        import_directory(step.path, tree)
-        for path in (tree, *tree.rglob("*")):
-            mode = path.lstat().st_mode
-            os.chown(path, 0, 0, follow_symlinks=False)
+        import_directory(path, tree)
+        for each in (tree, *tree.rglob("*")):
+            mode = each.lstat().st_mode
+            os.chown(each, 0, 0, follow_symlinks=False)
             if stat.S_ISREG(mode):
-                path.chmod(stat.S_IMODE(mode))  # chown(2) takes setuid and setgid away
+                each.chmod(stat.S_IMODE(mode))  # chown(2) takes setuid and setgid away
         return commit(context.store, tree, kind="files", label=context.inputs.machine, rules={})
 
 

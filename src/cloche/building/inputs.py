@@ -24,7 +24,7 @@ from cloche.portage.etc import REPOS, Content, portage_tree, write_tree
 from cloche.portage.repository import Repository, RepositoryError, load_repositories
 from cloche.portage.view import Digests
 from cloche.seeds.parts.derived import provided_layer
-from cloche.seeds.stored import find_seed, lock_found, made_of
+from cloche.seeds.stored import StoredSeed, find_seed, lock_found, made_of
 from cloche.store import Store
 from cloche.tasks.guestcall import GUEST
 from cloche.trees import stored
@@ -37,12 +37,9 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
     """Store all inputs of a machine. Raises ConfigError, SeedError."""
     # Checks of the user's files come before slow work.
     repositories = load_repositories(project, machine, places(store, project))
-    spec = project.seeds[machine.seed]
-    seed = find_seed(store, project, spec)
-    if seed is None:
-        raise MissingSeedError(machine.seed)
-    with where_writable():
-        lock_found(store, project, spec, seed)
+    seed = _seed(store, project, machine.seed)
+    names = dict.fromkeys(image.tools for image in machine.images)
+    tools = {name: stored_layer(store, _seed(store, project, name).layer) for name in names}
     base = [stored_layer(store, seed.layer)]
     if vdb := provided_layer(store, base[0], whole=machine.own_root):
         base.append(vdb)
@@ -67,7 +64,19 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         binhosts=binhosts,
         made_of=made_of(store, seed),
         cross=crossing(machine, base[0]),
+        tools=tools,
     )
+
+
+def _seed(store: Store, project: Project, name: str) -> StoredSeed:
+    """A declared seed. Raises `MissingSeedError`, SeedError."""
+    spec = project.seeds[name]
+    seed = find_seed(store, project, spec)
+    if seed is None:
+        raise MissingSeedError(name)
+    with where_writable():
+        lock_found(store, project, spec, seed)
+    return seed
 
 
 @contextmanager

@@ -17,6 +17,9 @@ from cloche.sandbox.base import Bind
 from cloche.store import Outcome, make_key
 from cloche.tasks.guestcall import call
 
+#: The resolution of a machine that only finishes its seed, and its log.
+NOTHING: Final[tuple[Depgraph, str | None]] = (Depgraph(()), None)
+
 _CATEGORY: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9+_.-]*")  # PMS 3.1.1
 
 
@@ -53,7 +56,7 @@ def _indexes(context: BuildContext) -> tuple[Bind, ...]:
 
 
 def _resolved(context: BuildContext, targets: Sequence[str]) -> Outcome:
-    graph, log = _ask_portage(context, targets)
+    graph, log = _ask_portage(context, targets) if targets or context.inputs.strict else NOTHING
     with context.store.workspace("resolve") as workspace:
         path = workspace / "depgraph.json"
         path.write_bytes(encode_depgraph(graph))

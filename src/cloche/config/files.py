@@ -108,6 +108,16 @@ def replace_text(file: Path, text: str) -> None:
             raise
 
 
+def project_directory(text: str, origin: Origin, root: Path) -> Path:
+    """A directory of the project, as a file of it names it. Raises `ConfigError`."""
+    path = root / text
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ConfigError(origin, f"“{text}” is not in the project", "put a copy into the project")
+    if not path.is_dir():
+        raise ConfigError(origin, f"“{text}” is not a directory")
+    return path
+
+
 def is_ignored(name: str) -> bool:
     """Whether Portage ignores a name in a configuration directory (portage(5))."""
     return name.startswith(".") or name.endswith("~") or name in VCS_DIRS

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 from cloche.config.atoms import atom_fault
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.files import read_bytes
+from cloche.config.files import project_directory, read_bytes
 from cloche.config.table import Table
 
 KINDS = (
@@ -61,20 +61,13 @@ def _step(table: Table, root: Path) -> FinishStep:
             kind, table.origin(), path=path, script=script, environment=_environment(table)
         )
     if kind == "files":
-        return FinishStep(kind, table.origin(), path=_directory(table, kind, root))
+        return FinishStep(
+            kind,
+            table.origin(),
+            path=project_directory(table.get(kind, str, ""), table.origin(kind), root),
+        )
     words = tuple(_word(kind, *item) for item in table.strings(kind))
     return FinishStep(kind, table.origin(), words)
-
-
-def _directory(table: Table, key: str, root: Path) -> Path:
-    """A directory of the project. Raises `ConfigError`."""
-    text, origin = table.get(key, str, ""), table.origin(key)
-    path = root / text
-    if not path.resolve().is_relative_to(root.resolve()):
-        raise ConfigError(origin, f"“{text}” is not in the project", "put a copy into the project")
-    if not path.is_dir():
-        raise ConfigError(origin, f"“{text}” is not a directory")
-    return path
 
 
 def _environment(table: Table) -> Mapping[str, str]:

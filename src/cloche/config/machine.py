@@ -13,6 +13,7 @@ from cloche.config.chost import KNOWN, cpu_of
 from cloche.config.errors import ConfigError, Origin, missing_key, unknown_name
 from cloche.config.files import names
 from cloche.config.finish_steps import FinishStep, read_steps
+from cloche.config.images import Image, read_images
 from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
 from cloche.config.table import Table, duration, load, size
 
@@ -77,8 +78,9 @@ class Machine:
     ``/etc/portage`` is part of that, ``with_build_deps`` whether build dependencies are, and
     ``chost`` which CPU it is for, if that is not the seed's.
     ``compression`` is that of its tarball, ``needs`` what happens if programs of a root of its own
-    need what it lacks (a word of `NEEDS`), ``emerge`` are options of emerge for the resolution, and
-    ``finish`` is what is done to its root after the last package.
+    need what it lacks (a word of `NEEDS`), ``emerge`` are options of emerge for the resolution,
+    ``finish`` is what is done to its root after the last package, and ``images`` are made of that.
+    A machine over its seed that has one of these need not have packages.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Machine:
     needs: str = NEEDS[0]
     emerge: tuple[str, ...] = ()
     finish: tuple[FinishStep, ...] = ()
+    images: tuple[Image, ...] = ()
 
     @property
     def place(self) -> str:
@@ -135,7 +138,7 @@ def load_machine(
     table = load(file, root)
     table.only(KEYS)
     output = table.table("output")
-    output.only((*OUTPUTS, "compression", "needs", "portage"))
+    output.only((*OUTPUTS, "compression", "images", "needs", "portage"))
     own_root = _root(table) == "own"
     _only_for_own_root(own_root, table, "with_build_deps")
     _only_for_own_root(own_root, table, "chost")
@@ -149,7 +152,8 @@ def load_machine(
     set_files = _all_sets(root, fragments)
     sets = [Asked(f"@{text.removeprefix('@')}", origin) for text, origin in table.strings("sets")]
     packages = tuple(check_member(text, origin) for text, origin in table.strings("packages"))
-    if not sets and not packages:
+    steps, images = read_steps(table, root), read_images(output, root, seeds)
+    if not sets and not packages and (own_root or not (steps or images)):
         raise missing_key(table.origin(), "packages", '["app-misc/hello"]')
     return Machine(
         name=name,
@@ -173,7 +177,8 @@ def load_machine(
         compression=_one_of(output, "compression", COMPRESSION),
         needs=_one_of(output, "needs", NEEDS),
         emerge=tuple(_emerge(*item) for item in table.strings("emerge")),
-        finish=read_steps(table, root),
+        finish=steps,
+        images=images,
     )
 
 

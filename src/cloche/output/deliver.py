@@ -19,6 +19,7 @@ from cloche.config.machine import Machine
 from cloche.layers import Layer
 from cloche.output.claim import check_directory
 from cloche.output.finished import Finished, Written
+from cloche.output.images import write_images
 from cloche.output.kinds import KINDS, wanted
 from cloche.output.needs import check_needs
 from cloche.records.events import Note
@@ -51,7 +52,7 @@ def deliver(
         bottom, refuse = builder.context.inputs.bottom, machine.needs == "refuse"
         check_needs(builder.context, (*bottom, *whole), refuse=refuse)
     done = Finished(builder.context, machine, whole, packages, directory)
-    outputs = {name: KINDS[name].write(done) for name in wanted(machine)}
+    outputs = {name: KINDS[name].write(done) for name in wanted(machine)} | write_images(done)
     blobs = tuple(each.blob for each in outputs.values())
     remember(builder, machine, layers=done.layers, blobs=blobs)
     return outputs
@@ -106,6 +107,7 @@ def remember(
     context, inputs = builder.context, builder.context.inputs
     trees = {made.layer for made in results} | {layer.id for layer in inputs.base}
     trees |= builder.composed | {repo.tree for repo in inputs.repos.values()}
+    trees |= {layer.id for layer in inputs.tools.values()}
     trees |= remembered_caches(context) | remembered_sources(builder)
     parts = inputs.seed_parts
     trees |= parts.trees if parts else set()

@@ -100,7 +100,7 @@ def write(done: Finished) -> Written:
     )
     target = done.directory / name
     with alone(done.directory):  # two threads of this process would use the same name aside
-        _place(context.store.blob(outputs["stage4"]).path, target)
+        place(context.store.blob(outputs["stage4"]).path, target)
     return Written(target, outputs["stage4"])
 
 
@@ -112,7 +112,7 @@ def _tar(
     with context.store.workspace("pack") as workspace:
         binds = (
             Bind(make_directory(workspace, "out"), OUT, writable=True),
-            Bind(_skeleton(context, layers, workspace), SKELETON),
+            Bind(skeleton(context, layers, workspace), SKELETON),
         )
         # Nothing over the place of repositories, which may hold files of packages.
         sandbox = replace(context.sandbox(layers, upper=None, binds=binds), tmpfs=())
@@ -145,7 +145,7 @@ def is_whole(ended: Ended, log: Path) -> bool:
     return replace(ended, status=0).ok and ended.status == 1 and only_touched
 
 
-def _skeleton(context: BuildContext, layers: Sequence[Layer], workspace: Path) -> Path:
+def skeleton(context: BuildContext, layers: Sequence[Layer], workspace: Path) -> Path:
     """Directories of the names in `OWN`, with the mode and owner that the root has them with."""
     skeleton = make_directory(workspace, "skeleton")
     for name in OWN:
@@ -159,7 +159,7 @@ def _skeleton(context: BuildContext, layers: Sequence[Layer], workspace: Path) -
     return skeleton
 
 
-def _place(source: Path, target: Path) -> None:
+def place(source: Path, target: Path) -> None:
     """Show a file of the store as ``target``: linked where that can be, else copied. Atomic.
 
     A linked file has mode 0444, as it has in the store: it must not be changed in place.

@@ -1,0 +1,185 @@
+"""``[output.images.NAME]`` of a machine's file: a file system, a medium or a disk with its root."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from cloche.config.atoms import is_name
+from cloche.config.errors import ConfigError, Origin, unknown_name
+from cloche.config.files import project_directory
+from cloche.config.table import Table, size
+
+#: What the root of a disk can be (`output.qcow2`); the first is the default.
+ROOT_TYPES = ("xfs", "ext4", "btrfs")
+#: Names of outputs that are not images.
+TAKEN = ("packages", "stage4")
+
+_VOLID = 32  # characters of a volume ID (ECMA-119, 8.4.7)
+_SMALLEST = 32 << 20  # bytes of an EFI system partition with FAT32 and clusters of one sector
+_STEP = 1 << 20  # bytes: partitions begin and end at multiples of it
+
+
+@dataclass(frozen=True, slots=True)
+class Squashfs:
+    """A squashfs of the root. ``options`` are those of gensquashfs(1)."""
+
+    options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Iso:
+    """An ISO 9660 medium that boots by GRUB, if ``boot/grub/grub.cfg`` is among its files.
+
+    ``squashfs`` is the name of the root on it. ``files`` are directories of the project whose
+    content it has, ``copy`` files or directories of the root by their name on the medium. With
+    ``verify`` it has the BLAKE2 digests of its files. ``extra_partition`` are the bytes of one more
+    partition, an empty XFS.
+    """
+
+    volid: str
+    squashfs: str = "image.squashfs"
+    squashfs_options: tuple[str, ...] = ()
+    files: tuple[Path, ...] = ()
+    copy: Mapping[str, str] = field(default_factory=dict)
+    verify: bool = False
+    extra_partition: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Qcow2:
+    """A disk in QEMU's format, with a GPT, an EFI system partition at /boot, and the root.
+
+    Sizes in bytes; ``root_type`` is a word of `ROOT_TYPES`, ``kernel_options`` are those of the
+    boot menu besides root=.
+    """
+
+    size: int = 20 << 30
+    efi_size: int = 512 << 20
+    root_type: str = ROOT_TYPES[0]
+    kernel_options: str = ""
+
+
+Format = Squashfs | Iso | Qcow2
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image of a machine. ``tools`` is the seed whose programs make it."""
+
+    name: str
+    origin: Origin
+    tools: str
+    format: Format
+
+    @property
+    def file(self) -> str:
+        """Its name among the machine's outputs."""
+        return f"{self.name}.{type(self.format).__name__.lower()}"
+
+
+def read_images(table: Table, root: Path, seeds: frozenset[str]) -> tuple[Image, ...]:
+    """The images of ``[output]``. Raises `ConfigError`."""
+    return tuple(_image(name, each, root, seeds) for name, each in table.tables("images").items())
+
+
+def _image(name: str, table: Table, root: Path, seeds: frozenset[str]) -> Image:
+    if not is_name(name) or name in TAKEN:
+        what = f"“{name}” is not a name for an image"
+        raise ConfigError(table.origin(), what, "use letters, digits, _ . + -")
+    word = table.required("format", '"iso"')
+    if word not in _READ:
+        raise unknown_name(table.origin("format"), "format", word, _READ)
+    keys, read = _READ[word]
+    table.only(("format", "tools", *keys))
+    tools = table.required("tools", '"tools"')
+    if tools not in seeds:
+        raise unknown_name(table.origin("tools"), "seed", tools, seeds)
+    return Image(name, table.origin(), tools, read(table, root))
+
+
+def _options(table: Table, key: str) -> tuple[str, ...]:
+    return tuple(text for text, _ in table.strings(key))
+
+
+def _squashfs(table: Table, root: Path) -> Squashfs:
+    return Squashfs(_options(table, "options"))
+
+
+def _iso(table: Table, root: Path) -> Iso:
+    volid = table.required("volid", '"Gentoo-amd64"')
+    if not 0 < len(volid) <= _VOLID or not volid.isprintable():
+        what = f"“{volid}” is not a volume ID"
+        raise ConfigError(table.origin("volid"), what, f"write 1 to {_VOLID} characters")
+    squashfs = table.get("squashfs", str, "image.squashfs")
+    copy = table.table("copy")
+    for key, name in [("squashfs", squashfs), *((key, key) for key in copy.data)]:
+        if not _on_medium(name):
+            where = table if key == "squashfs" else copy
+            what = f"“{name}” is not a name on a medium"
+            raise ConfigError(where.origin(key), what, 'write a relative path, as "boot/gentoo"')
+    return Iso(
+        volid=volid,
+        squashfs=squashfs,
+        squashfs_options=_options(table, "squashfs_options"),
+        files=tuple(project_directory(*item, root) for item in table.strings("files")),
+        copy={name: _in_root(copy, name) for name in copy.data},
+        verify=table.get("verify", bool, False),
+        extra_partition=table.measure("extra_partition", size, 'a size such as "512M"') or 0,
+    )
+
+
+def _on_medium(name: str) -> bool:
+    """Whether a name stays on the medium, and is not another one's."""
+    parts = PurePosixPath(name).parts
+    return str(PurePosixPath(name)) == name and bool(parts) and not {"/", ".", ".."} & set(parts)
+
+
+def _in_root(table: Table, key: str) -> str:
+    """A path of the root."""
+    path = table.get(key, str, "")
+    if not path.startswith("/") or ".." in PurePosixPath(path).parts or path == "/":
+        what = f"“{path}” is not a path of the root"
+        raise ConfigError(table.origin(key), what, 'write an absolute path, as "/boot/vmlinuz"')
+    return path
+
+
+def _qcow2(table: Table, root: Path) -> Qcow2:
+    default = Qcow2()
+    kind = table.get("root_type", str, default.root_type)
+    if kind not in ROOT_TYPES:
+        raise unknown_name(table.origin("root_type"), "file system", kind, ROOT_TYPES)
+    expected = 'a size such as "20G", in whole MiB'
+    whole = table.measure("size", _whole, expected) or default.size
+    efi = table.measure("efi_size", _whole, expected) or default.efi_size
+    if efi < _SMALLEST:
+        what = f"an EFI system partition of {efi >> 20} MiB is too small"
+        raise ConfigError(table.origin("efi_size"), what, f'write "{_SMALLEST >> 20}M" or more')
+    if whole < efi + _SMALLEST:
+        what = f"a disk of {whole >> 20} MiB has no room for a root"
+        raise ConfigError(table.origin("size"), what, "give it more, or less to efi_size")
+    options = table.get("kernel_options", str, "")
+    if not re.fullmatch(r"[\w.,:=@/+ -]*", options, re.ASCII):
+        raise ConfigError(table.origin("kernel_options"), f"“{options}” cannot be in a boot menu")
+    return Qcow2(whole, efi, kind, options)
+
+
+def _whole(text: str) -> int:
+    """Bytes of a size that is a multiple of a MiB. Raises ValueError."""
+    found = size(text)
+    if found % _STEP:
+        raise ValueError(text)
+    return found
+
+
+#: The keys of each format, and what reads them.
+_READ: Mapping[str, tuple[tuple[str, ...], Callable[[Table, Path], Format]]] = {
+    "squashfs": (("options",), _squashfs),
+    "iso": (
+        ("volid", "squashfs", "squashfs_options", "files", "copy", "verify", "extra_partition"),
+        _iso,
+    ),
+    "qcow2": (("size", "efi_size", "root_type", "kernel_options"), _qcow2),
+}

@@ -1,0 +1,113 @@
+"""Images of a machine: made by the programs of a seed of their own, beside the machine's root.
+
+In the sandbox the seed of tools is the root, without network, and the machine's root lies at
+`ROOT`, as read-only as the tools. Nothing of the host is run, mounted or asked for. Equal inputs
+give equal bytes: what is random or the time elsewhere is made of the image's key.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from cloche.building.finish_steps import stored_directory
+from cloche.building.stages import once
+from cloche.config.images import Image, Iso, Qcow2, Squashfs
+from cloche.errors import is_full
+from cloche.layers import Layer
+from cloche.output import iso, qcow2, squashfs
+from cloche.output.claim import alone
+from cloche.output.finished import Finished, Written
+from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
+from cloche.output.stage4 import OWN, place, skeleton
+from cloche.plan.keys import layer_parts
+from cloche.records.logs import new_log
+from cloche.sandbox.base import Bind
+from cloche.store import Key, Outcome, make_key
+from cloche.tasks.task import ROOT
+from cloche.tasks.worker import make_directory
+
+FORMAT = "1"  # raise it when images are made in another way
+
+_MAKE: Mapping[type, Callable[[Imaging], None]] = {
+    Squashfs: squashfs.make,
+    Iso: iso.make,
+    Qcow2: qcow2.make,
+}
+
+
+def write_images(done: Finished) -> dict[str, Written]:
+    """Make the images of a machine, by their names. Raises StepError, ConfigError."""
+    return {name: each for image in done.machine.images for name, each in _write(done, image)}
+
+
+def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
+    """Make one, and what lists its content where that is not in it."""
+    root = (*done.context.inputs.bottom, *done.layers)
+    directories = image.format.files if isinstance(image.format, Iso) else ()
+    files = tuple(stored_directory(done.context, path) for path in directories)
+    key = _key(image, root, done.context.inputs.tools[image.tools], files)
+    blobs = once(done.context, "image", key, lambda: _made(done, image, root, files, key.digest))
+    for kind, name, file in (
+        ("image", image.name, image.file),
+        ("contents", f"{image.name}-contents", f"{image.file}.contents"),
+    ):
+        if kind in blobs:
+            with alone(done.directory):
+                place(done.context.store.blob(blobs[kind]).path, done.directory / file)
+            yield name, Written(done.directory / file, blobs[kind])
+
+
+def _key(image: Image, root: Sequence[Layer], tools: Layer, files: Sequence[Layer]) -> Key:
+    """All that an image is made of; not its name."""
+    options = {k: v for k, v in asdict(image.format).items() if k != "files"}
+    return make_key(
+        "image",
+        {
+            **layer_parts([(f"{layer.kind} {layer.label}", layer.id) for layer in root]),
+            **{f"files {number}": layer.id for number, layer in enumerate(files)},
+            "tools": tools.id,
+            "kind": type(image.format).__name__,
+            "options": json.dumps(options, sort_keys=True),
+            "format": FORMAT,
+        },
+    )
+
+
+def _made(
+    done: Finished, image: Image, root: tuple[Layer, ...], files: tuple[Layer, ...], key: str
+) -> Outcome:
+    context = done.context
+    tools, machine = context.inputs.tools[image.tools], context.inputs.machine
+    log = new_log(context.store, f"machine/{machine}", "image")
+    with context.store.workspace("image") as workspace:
+        out, given = make_directory(workspace, "out"), make_directory(workspace, "given")
+        binds = [Bind(out, OUT, writable=True), Bind(given, GIVEN)]
+        if not context.inputs.own_root:
+            empty = skeleton(context, done.layers, workspace)
+            binds += [Bind(empty / name, f"{ROOT}/{name}") for name in OWN]
+        limits = context.policy.limits
+        sandbox = context.worker.sandbox(
+            (tools,), (), root=root, upper=None, binds=binds, limits=limits
+        )
+        work = Imaging(
+            context, image, root, tools, files, out, given, replace(sandbox, tmpfs=()), log, key
+        )
+        _MAKE[type(image.format)](work)
+        blobs = {}
+        for kind, name in (("image", IMAGE), ("contents", CONTENTS)):
+            if kind == "image" or (out / name).exists():
+                blobs[kind] = _kept(work, out / name, f"{machine}-{image.file}")
+    return Outcome(blobs, str(log.relative_to(context.store.logs)))
+
+
+def _kept(work: Imaging, file: Path, label: str) -> str:
+    """A file that the tools have made, which are not trusted: they may have left a link there."""
+    try:
+        return work.context.store.add_blob(file, label).id
+    except OSError as error:
+        if is_full(error):
+            raise
+        raise work.failed(f"no {file.name}: {error.strerror}") from error

@@ -1,0 +1,111 @@
+"""What the formats of images share: programs of the tools, run beside the machine's root."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cloche.building.context import BuildContext
+from cloche.building.stages import stage_command, stage_failed
+from cloche.config.images import Image
+from cloche.layers import SOURCE_DATE_EPOCH, Layer, Merged
+from cloche.layers.merge import Node
+from cloche.sandbox.base import Command, Ended, Sandbox
+from cloche.sandbox.errors import ProgramError
+from cloche.tasks.errors import StepError
+from cloche.tasks.guestcall import ENVIRONMENT, describe
+
+OUT = "/run/cloche/out"  # what the tools may write to
+GIVEN = "/run/cloche/given"  # what they are given besides the root
+IMAGE, CONTENTS = "image", "contents"  # what a format leaves in OUT
+
+#: Standard output to a file: its name is the first word, the command the others.
+_INTO = 'exec > "$0"; exec "$@"'
+
+
+@dataclass(frozen=True, slots=True)
+class Imaging:
+    """An image in the making.
+
+    ``root`` are the layers of the machine's root, the bottom first, ``files`` those of the
+    directories that its table names. ``out`` and ``given`` are `OUT` and `GIVEN` on the host. All
+    that is random elsewhere is made of ``key``.
+    """
+
+    context: BuildContext
+    image: Image
+    root: tuple[Layer, ...]
+    tools: Layer
+    files: tuple[Layer, ...]
+    out: Path
+    given: Path
+    sandbox: Sandbox
+    log: Path
+    key: str
+
+    def run(self, *argv: str) -> None:
+        """Run a program of the tools. Raises StepError."""
+        if not (ended := self.ended(*argv)).ok:
+            raise self.failed(f"{argv[0]}: {describe(ended)}")
+
+    def run_into(self, file: str, *argv: str) -> None:
+        """Run a program with its output in a file of `OUT`. Raises StepError."""
+        self.run("/bin/sh", "-c", _INTO, f"{OUT}/{file}", *argv)
+
+    def ended(self, *argv: str) -> Ended:
+        """Run a program of the tools, and say how it ended. Raises StepError."""
+        with self.log.open("ab") as stream:
+            stream.write(f"=== cloche: {' '.join(argv)}\n".encode(errors="surrogateescape"))
+        timeout = self.context.policy.phase_seconds
+        command = Command(argv, {**ENVIRONMENT, "MTOOLS_SKIP_CHECK": "1"}, timeout=timeout)
+        try:
+            return stage_command(self.context, "image", self.sandbox, command, self.log)
+        except ProgramError as error:
+            raise self.failed(
+                f"{error.message}: add what has it to the packages of the seed {self.image.tools}"
+            ) from error
+
+    def failed(self, text: str) -> StepError:
+        """The error for an image that cannot be made, with the end of its log."""
+        return stage_failed(self.context, "image", f"{self.image.origin}: {text}", self.log)
+
+    def number(self, name: str, bits: int) -> int:
+        """A number for a purpose, always the same for this image."""
+        digest = hashlib.sha256(f"{self.key} {name}".encode()).digest()
+        return int.from_bytes(digest, "big") >> (256 - bits)
+
+    def uuid(self, name: str) -> str:
+        """A UUID for a purpose (RFC 9562, version 8)."""
+        return str(uuid.UUID(int=self.number(name, 128), version=8))
+
+    def serial(self, name: str) -> str:
+        """The serial number of a FAT, eight hexadecimal digits."""
+        return f"{self.number(name, 32):08x}"
+
+    def has(self, path: str) -> bool:
+        """Whether the tools have a file or directory, by its path without a slash."""
+        return Merged([self.tools.path]).lookup(os.fsencode(path)) is not None
+
+    def last(self, path: str) -> tuple[Merged, Node] | None:
+        """What the root had last at a path, also if a later layer has removed it."""
+        layers = [layer.path for layer in self.root]
+        for count in range(len(layers), 0, -1):
+            merged = Merged(layers[:count])
+            if node := merged.lookup(os.fsencode(path.strip("/"))):
+                return merged, node
+        return None
+
+
+def linked(node: Node, place: Path) -> None:
+    """A regular file of a layer under another name, for tools that only read it."""
+    source = os.fsdecode(node.origin)
+    with suppress(OSError):
+        os.link(source, place, follow_symlinks=False)
+        return
+    shutil.copyfile(source, place, follow_symlinks=False)
+    os.utime(place, (SOURCE_DATE_EPOCH, SOURCE_DATE_EPOCH))
