@@ -80,8 +80,8 @@ class Imaging:
         return int.from_bytes(digest, "big") >> (256 - bits)
 
     def uuid(self, name: str) -> str:
-        """A UUID for a purpose (RFC 9562, version 8)."""
-        return str(uuid.UUID(int=self.number(name, 128), version=8))
+        """A UUID for a purpose, in the form of a random one (RFC 9562, 5.4)."""
+        return str(uuid.UUID(int=self.number(name, 128), version=4))
 
     def serial(self, name: str) -> str:
         """The serial number of a FAT, eight hexadecimal digits."""

@@ -104,7 +104,7 @@ def _identity(work: Imaging) -> list[str]:
     """Dates and numbers of the volume. GRUB finds it by the date of its modification."""
     return [
         f"--modification-date={_stamp(work)}",
-        f"--set_all_file_dates={SOURCE_DATE_EPOCH}",
+        *("--set_all_file_dates", f"={SOURCE_DATE_EPOCH}"),
         "--gpt_disk_guid",
         work.uuid("disk").replace("-", ""),
     ]
