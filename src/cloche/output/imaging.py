@@ -66,9 +66,8 @@ class Imaging:
         try:
             return stage_command(self.context, "image", self.sandbox, command, self.log)
         except ProgramError as error:
-            raise self.failed(
-                f"{error.message}: add what has it to the packages of the seed {self.image.tools}"
-            ) from error
+            text = f"the seed {self.image.tools} has no {argv[0]}: add what has it to its packages"
+            raise self.failed(text) from error
 
     def failed(self, text: str) -> StepError:
         """The error for an image that cannot be made, with the end of its log."""

@@ -168,7 +168,7 @@ def _btrfs(work: Imaging, size: int) -> None:
     tree = _unpacked(work)
     work.run("/usr/bin/truncate", f"--size={size}", f"{OUT}/root")
     work.run(
-        *("/usr/bin/mkfs.btrfs", "-q", "-L", ROOT_LABEL, "-U", work.uuid("file system")),
+        *("/usr/sbin/mkfs.btrfs", "-q", "-L", ROOT_LABEL, "-U", work.uuid("file system")),
         *("--rootdir", tree, f"{OUT}/root"),
     )
 
