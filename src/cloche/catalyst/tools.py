@@ -1,0 +1,20 @@
+"""The seed whose programs pack what a spec makes: nothing of the host, and nothing of the stage."""
+
+from __future__ import annotations
+
+from typing import Any
+
+#: Its name in the projects of specs. All of them declare the same one, so a store makes it once.
+NAME = "tools"
+
+PACKAGES = (
+    *("squashfs-tools-ng", "xorriso", "genisoimage", "mtools", "dosfstools"),
+    *("grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "grub-efi-ia32-bin"),
+    *("qemu-utils", "gdisk", "e2fsprogs", "libarchive13t64", "xfsprogs", "btrfs-progs", "faketime"),
+    *("lbzip2", "lzip", "lzop", "pixz"),
+)
+
+
+def seed() -> dict[str, Any]:
+    """The declaration of the seed: trixie is the first Debian whose mkfs.xfs copies attributes."""
+    return {"type": "debian", "suite": "trixie", "packages": list(PACKAGES)}
