@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -34,9 +34,9 @@ class Iso:
     """An ISO 9660 medium that boots by GRUB, if ``boot/grub/grub.cfg`` is among its files.
 
     ``squashfs`` is the name of the root on it. ``files`` are directories of the project whose
-    content it has, ``copy`` files or directories of the root by their name on the medium. With
-    ``verify`` it has the BLAKE2 digests of its files. ``extra_partition`` are the bytes of one more
-    partition, an empty XFS.
+    content it has, ``copy`` files or directories of the root by their name on the medium, where "."
+    is its top. With ``verify`` it has the BLAKE2 digests of its files. ``extra_partition`` are the
+    bytes of one more partition, an empty XFS.
     """
 
     volid: str
@@ -114,12 +114,9 @@ def _iso(table: Table, root: Path) -> Iso:
         what = f"“{volid}” is not a volume ID"
         raise ConfigError(table.origin("volid"), what, f"write 1 to {_VOLID} characters")
     squashfs = table.get("squashfs", str, "image.squashfs")
+    _check_names(table, "squashfs", [squashfs])
     copy = table.table("copy")
-    for key, name in [("squashfs", squashfs), *((key, key) for key in copy.data)]:
-        if not _on_medium(name):
-            where = table if key == "squashfs" else copy
-            what = f"“{name}” is not a name on a medium"
-            raise ConfigError(where.origin(key), what, 'write a relative path, as "boot/gentoo"')
+    _check_names(copy, None, [name for name in copy.data if name != "."])
     return Iso(
         volid=volid,
         squashfs=squashfs,
@@ -129,6 +126,15 @@ def _iso(table: Table, root: Path) -> Iso:
         verify=table.get("verify", bool, False),
         extra_partition=table.measure("extra_partition", size, 'a size such as "512M"') or 0,
     )
+
+
+def _check_names(table: Table, key: str | None, names: Iterable[str]) -> None:
+    """See that names are those of files on a medium. Raises `ConfigError`."""
+    for name in names:
+        if not _on_medium(name):
+            what = f"“{name}” is not a name on a medium"
+            todo = 'write a relative path, as "boot/gentoo"'
+            raise ConfigError(table.origin(key or name), what, todo)
 
 
 def _on_medium(name: str) -> bool:

@@ -12,7 +12,7 @@ import os
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from cloche.config.errors import ConfigError
 from cloche.config.images import Iso
@@ -75,7 +75,7 @@ def _copies(work: Imaging, wanted: Iso) -> Iterator[Graft]:
             below = os.fsdecode(node.path).removeprefix(path.strip("/")).strip("/")
             if stat.S_ISREG(node.info.st_mode):
                 linked(node, place / str(count))
-                yield f"{name}/{below}".rstrip("/"), f"{GIVEN}/copies/{count}"
+                yield str(PurePosixPath(name, below)), f"{GIVEN}/copies/{count}"
                 count += 1
 
 

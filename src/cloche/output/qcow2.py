@@ -10,10 +10,11 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from cloche.archives.listing import listing
 from cloche.config.images import Qcow2
-from cloche.layers import Merged, Node
+from cloche.layers import SOURCE_DATE_EPOCH, Merged, Node
 from cloche.output import grub
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
 from cloche.output.stage4 import TAR, is_whole
@@ -168,6 +169,7 @@ def _btrfs(work: Imaging, size: int) -> None:
     tree = _unpacked(work)
     work.run("/usr/bin/truncate", f"--size={size}", f"{OUT}/root")
     work.run(
+        *_still(work),
         *("/usr/sbin/mkfs.btrfs", "-q", "-L", ROOT_LABEL, "-U", work.uuid("file system")),
         *("--rootdir", tree, f"{OUT}/root"),
     )
@@ -178,10 +180,19 @@ def _xfs(work: Imaging, size: int) -> None:
     work.run_into("proto", "/usr/sbin/xfs_protofile", tree)
     work.run("/usr/bin/truncate", f"--size={size}", f"{OUT}/root")
     work.run(
+        *_still(work),
         *("/usr/sbin/mkfs.xfs", "-q", "-i", "nrext64=0", "-L", ROOT_LABEL),
         *("-m", f"uuid={work.uuid('file system')}"),
         *("-p", f"file={OUT}/proto,slashes_are_spaces=1", f"{OUT}/root"),
     )
+
+
+def _still(work: Imaging) -> tuple[str, ...]:
+    """What goes before a program that asks for times and random numbers (faketime(1))."""
+    time = datetime.fromtimestamp(SOURCE_DATE_EPOCH, UTC)
+    seed = f"FAKERANDOM_SEED={work.number('random', 64):#x}"
+    still = ("/usr/bin/faketime", "--exclude-monotonic", "-f", f"{time:%Y-%m-%d %H:%M:%S}")
+    return ("/usr/bin/env", seed, *still)
 
 
 _FILL = {"ext4": _ext4, "btrfs": _btrfs, "xfs": _xfs}
