@@ -67,6 +67,7 @@ proof-kills:  ## prove that 240 kills lose nothing
 proof-engines:  ## prove that every engine, virtual machines too, builds the same layers
 
 proof-catalyst:  ## prove that a small release is what catalyst makes of the same specs
+proof-images:  ## prove that images boot, and are the same bytes for another user
 proof-seeds:  ## prove that a seed made twice, in another environment, is the same
 
 format: setup-dev  ## format the code with ruff
