@@ -9,11 +9,11 @@ from cloche.errors import ClocheError, Exit
 
 
 class ImportRefusedError(ClocheError):
-    """``source``, a file or directory, is refused because of ``name``. Nothing of it is used."""
+    """``source``, a file or directory (or a part of one), is refused because of ``name``. Nothing of it is used."""
 
     def __init__(
         self,
-        source: Path,
+        source: Path | str,
         name: bytes,
         what: str,
         *,
@@ -31,7 +31,7 @@ def malformed(source: Path, name: bytes, why: str, offset: int) -> ImportRefused
 
 
 def over_limit(
-    source: Path, name: bytes, limit: str, found: int, allowed: int
+    source: Path | str, name: bytes, limit: str, found: int, allowed: int
 ) -> ImportRefusedError:
     """``found``, as far as it was read, exceeds the field ``limit`` of `Limits`."""
     return ImportRefusedError(

@@ -1,0 +1,44 @@
+"""Which form an image or a file system has, by its first bytes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Filesystem = Literal["squashfs", "ext", "xfs", "btrfs", "fat"]
+
+HEAD = 66_000  # bytes, in which all of these have their marks
+_ISO = 32769, b"CD001"  # ECMA-119, 8.4.2
+_QCOW2 = b"QFI\xfb"  # QEMU, docs/interop/qcow2.txt
+_GPT = 512, b"EFI PART"  # UEFI, 5.3.2
+_FILESYSTEMS: tuple[tuple[Filesystem, int, bytes], ...] = (
+    ("squashfs", 0, b"hsqs"),
+    ("xfs", 0, b"XFSB"),
+    ("btrfs", 65600, b"_BHRfS_M"),
+    ("ext", 1080, b"\x53\xef"),
+    ("fat", 54, b"FAT1"),
+    ("fat", 82, b"FAT32"),
+)
+
+
+def is_iso(head: bytes) -> bool:
+    """Whether it is an ISO image, also one that is a disk image as well (hybrid)."""
+    return _has(head, *_ISO)
+
+
+def is_disk(head: bytes) -> bool:
+    """Whether it is a disk image: qcow2, or plain with a GPT."""
+    return head.startswith(_QCOW2) or _has(head, *_GPT)
+
+
+def is_qcow2(head: bytes) -> bool:
+    """Whether it is a qcow2 image."""
+    return head.startswith(_QCOW2)
+
+
+def filesystem(head: bytes) -> Filesystem | None:
+    """The file system, if it is one that can be read."""
+    return next((form for form, at, mark in _FILESYSTEMS if _has(head, at, mark)), None)
+
+
+def _has(head: bytes, at: int, mark: bytes) -> bool:
+    return head[at : at + len(mark)] == mark
