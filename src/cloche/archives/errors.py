@@ -9,7 +9,10 @@ from cloche.errors import ClocheError, Exit
 
 
 class ImportRefusedError(ClocheError):
-    """``source``, a file or directory (or a part of one), is refused because of ``name``. Nothing of it is used."""
+    """``source``, a file or directory (or a part of one), is refused because of ``name``.
+
+    Nothing of it is used.
+    """
 
     def __init__(
         self,

@@ -27,6 +27,7 @@ from cloche.cli.catalyst_specs import (
     read_confs,
     read_to_build,
 )
+from cloche.cli.compare import compare_command
 from cloche.cli.options import Options, say, telling_of_long_stages
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group, Number
@@ -52,6 +53,7 @@ Examples:
   cloche catalyst lint releases/specs
   cloche catalyst plan stage3.spec
   cloche catalyst import stage3.spec ~/stage3
+  cloche catalyst compare old.tar.xz new.tar.xz
 """,
 )
 @click.version_option(__version__, "-V", "--version", prog_name="cloche catalyst")
@@ -252,5 +254,5 @@ def _tell(built: BuiltSpec, took: float) -> None:
     click.echo(f"{count(packages, 'package')} built, {reused} reused, {seconds(took)} in all")
 
 
-for command in (import_command, lint_command, plan_command):
+for command in (compare_command, import_command, lint_command, plan_command):
     catalyst.add_command(command)

@@ -22,9 +22,11 @@ Read = Callable[[int], bytes]
 """Reads the next bytes of a file, holes included, at most that many; none at the end."""
 
 VDB = "var/db/pkg/"
+#: Where texts are kept and compared line by line.
+TEXTS = ("etc/", "var/lib/portage/")
 _CHUNK = 1 << 20
 _IN_MEMORY = 32 << 20  # bytes of an ELF file; more go to a temporary file
-_TEXT = 64 << 10  # bytes of a file of /etc
+_TEXT = 64 << 10  # bytes of such a text
 _RECORD = 64 << 20  # bytes of a record: the CONTENTS of kernel sources has ten million
 _ELF_NOISE = (".note.gnu.build-id", ".gnu_debuglink", ".gnu_debugaltlink")
 _GZIP = b"\x1f\x8b\x08"
@@ -63,7 +65,7 @@ def content_of(name: str, read: Read) -> Content:
         if plain is not None:
             plain.update(data)
     digest = whole.digest()
-    text = first if name.startswith("etc/") and size <= _TEXT else None
+    text = first if name.startswith(TEXTS) and size <= _TEXT else None
     if plain is not None:
         return Content(size, digest, plain.digest(), "gzip-time", text=text)
     return Content(size, digest, digest, text=text)

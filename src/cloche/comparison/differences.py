@@ -22,9 +22,20 @@ _RECORDS = frozenset(("CONTENTS", *KEPT))
 #: What a difference can be about.
 ASPECTS = (
     *("lost", "gained", "type", "setuid", "mode", "owner", "capability", "acl", "xattr", "device"),
-    *("target", "links", "content", "text", "cpu", "interpreter", "soname", "needed", "runpath"),
+    *(
+        "ownership",
+        "target",
+        "links",
+        "content",
+        "text",
+        "cpu",
+        "interpreter",
+        "soname",
+        "needed",
+        "runpath",
+    ),
     *("package-lost", "package-gained", "version", "sub-slot", "use", "implicit-use"),
-    *("iuse", "dependencies", "flags", "repository", "ebuild", "installed-size", "record"),
+    *("iuse", "dependencies", "flags", "repository", "ebuild", "installed-size"),
     *("tree-lost", "tree-gained", "about"),
 )
 
@@ -61,16 +72,21 @@ def differences(old: Inventory, new: Inventory) -> Iterator[Difference]:
         yield from _package(key, a, b)
     for name in sorted(old.items.keys() | new.items.keys()):
         of = [side.owners.get(name) for side in (old, new)]
-        owner = _Owner(
-            next(filter(None, of), ""), any(each in changed for each in of if each is not None)
-        )
+        owner = _Owner(*of, any(each in changed for each in of if each is not None))
         yield from _name(name, old.items.get(name), new.items.get(name), owner)
 
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    package: str
+    """The packages that own a name on either side; whether one of them is of another version."""
+
+    old: str | None
+    new: str | None
     changed: bool
+
+    @property
+    def package(self) -> str:
+        return self.old or self.new or ""
 
 
 # Packages
@@ -163,6 +179,8 @@ def _name(name: str, a: Item | None, b: Item | None, owner: _Owner) -> Iterator[
         if mine.get(attribute) != other.get(attribute):
             texts = (_attribute(attribute, each) for each in (mine, other))
             yield differs(_ATTRIBUTES.get(attribute, "xattr"), *texts)
+    if owner.old != owner.new and not owner.changed and a.type != "directory":
+        yield differs("ownership", owner.old or "no package", owner.new or "no package")
     if a.target != b.target:
         yield differs("target", a.target, b.target)
     if a.twin != b.twin:
@@ -191,7 +209,7 @@ def _one_sided(name: str, a: Item | None, b: Item | None, owner: _Owner) -> Diff
         one.type,
         owner.package,
         owner.changed,
-        empty=not one.size or (one.text or b"").strip() in (b"", b"{}"),
+        empty=not one.size or (one.text is not None and one.text.strip() in (b"", b"{}")),
     )
 
 

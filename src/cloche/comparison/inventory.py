@@ -1,7 +1,7 @@
 """What one tree holds: its names with attributes and digests, and its packages.
 
 A tree is read once, as a stream. Content is hashed and let go; kept are only the texts that are
-compared themselves: files of ``/etc`` and the records of packages.
+compared themselves: files of `content.TEXTS` and the records of packages.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from cloche.archives import Limits
 from cloche.archives.errors import ImportRefusedError, over_limit
 from cloche.archives.tarformat import Member
 from cloche.audit.elf import Elf
-from cloche.comparison.content import Content, Read, content_of
+from cloche.comparison.content import TEXTS, Content, Read, content_of
 from cloche.comparison.packages import Package, Records, owners
 
 LIMITS = Limits(bytes=16 << 30, entries=1_000_000)
@@ -132,7 +132,7 @@ class Reader:
 
     def _text(self, name: str, text: bytes | None) -> bytes | None:
         """A text that is kept with its name, as long as there is room."""
-        if text is None or not name.startswith("etc/") or self._kept + len(text) > _TEXTS:
+        if text is None or not name.startswith(TEXTS) or self._kept + len(text) > _TEXTS:
             return None
         self._kept += len(text)
         return text

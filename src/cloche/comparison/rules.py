@@ -77,6 +77,8 @@ _CONTENT = ("content", "text")
 _ANY = (*_PRESENCE, *_CONTENT)
 _RECORDS = "var/db/pkg/*/*/"
 _IN_PACKAGES = ("dependencies", "flags", "repository", "ebuild", "use", "iuse", "implicit-use")
+_OF_BUILDS = ("environment.bz2", "FEATURES", "PKGUSE", "REPO_REVISIONS")
+_REPEATED = ("CONTENTS", "NEEDED", "NEEDED.ELF.2", "REQUIRES", "PROVIDES", "metadata")
 _ELF = ("soname", "needed", "runpath", "interpreter")
 
 RULES: tuple[Rule, ...] = (
@@ -129,12 +131,11 @@ RULES: tuple[Rule, ...] = (
         lambda each: each.noise == "record",
     ),
     Rule(
-        "elf-records",
+        "repeated-record",
         "left out",
-        "they say what ELF files need; the files themselves are compared",
-        _ANY,
-        tuple(f"{_RECORDS}{name}" for name in ("NEEDED", "NEEDED.ELF.2", "REQUIRES", "PROVIDES")),
-        lambda each: each.aspect in _CONTENT,
+        "it repeats what files hold and need, or other records; these are compared",
+        _CONTENT,
+        tuple(f"{_RECORDS}{name}" for name in _REPEATED),
     ),
     Rule(
         "image", "left out", "an image whose inside is compared", _CONTENT,
@@ -156,9 +157,9 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "build-environment",
         "harmless",
-        "a record of how Portage was set while it built; flags are compared themselves",
+        "a record of how Portage was set while it built; what counts is compared itself",
         _ANY,
-        tuple(f"{_RECORDS}{name}" for name in ("environment.bz2", "FEATURES", "PKGUSE")),
+        tuple(f"{_RECORDS}{name}" for name in _OF_BUILDS),
         lambda each: not each.follows,
     ),
     Rule(
@@ -259,6 +260,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule("lost", "wrong", "a file is gone", ("lost",)),
     Rule("gained", "to look at", "a file or directory more", ("gained",)),
+    Rule(
+        "ownership", "to look at", "a file is of another package, or of none", ("ownership",)
+    ),
     Rule("target", "to look at", "a link leads elsewhere", ("target",)),
     Rule("xattr", "to look at", "another extended attribute", ("xattr",)),
     Rule("content", "to look at", "the same file with another content", _CONTENT),

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import gzip
-import hashlib
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from typing import Any
 import msgspec
 
 from cloche.display.layered import placed
+from cloche.display.onefile import filled, policy
 from cloche.display.timeline import Timeline, Work, critical_chain, lanes, slowest_phases
 from cloche.plan.names import bare
 from cloche.plan.order import reduced
@@ -52,22 +52,15 @@ def page(line: Timeline, about: Mapping[str, About]) -> str:
         assets.joinpath(name).read_text(encoding="utf-8") for name in ("report.js", "graph.js")
     )
     frame = assets.joinpath("report.html").read_text(encoding="utf-8")
-    policy = (
-        f"default-src 'none'; script-src 'sha256-{_digest(script)}'; "
-        f"style-src 'sha256-{_digest(style)}'"
-    )
     parts = {
-        "POLICY": policy,
+        "POLICY": policy(style, script),
         "TITLE": html.escape(f"{line.machine}: build report"),
         "STYLE": style,
         "DATA": embedded(page_data(line, about)),
         "LOGS": embedded(_logs(line.works, about)),
         "SCRIPT": script,
     }
-    first, *rest = frame.split("@@")  # NAME, text, NAME, text: no part is looked into again
-    return first + "".join(
-        parts[piece] if number % 2 == 0 else piece for number, piece in enumerate(rest)
-    )
+    return filled(frame, parts)
 
 
 def embedded(data: Any) -> str:
@@ -141,7 +134,3 @@ def _logs(works: Sequence[Work], about: Mapping[str, About]) -> list[list[str]]:
 
 def _packed(text: str) -> str:
     return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
-
-
-def _digest(text: str) -> str:
-    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
