@@ -55,33 +55,55 @@ class _Xz:
                 return data
 
 
+class _Checked:
+    """A stream whose errors of decompression are `ImportRefusedError`, wherever it is read."""
+
+    def __init__(self, stream: Readable, path: Path, file: BinaryIO) -> None:
+        self._stream, self._path, self._file = stream, path, file
+
+    def read(self, size: int, /) -> bytes:
+        with _refusing(self._path, self._file):
+            return self._stream.read(size)
+
+
+@contextmanager
+def _refusing(path: Path, file: BinaryIO) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
+        raise malformed(path, b"", str(error), file.tell()) from error
+    except OSError as error:
+        if error.errno is not None:  # errors of bz2 have none
+            raise
+        raise malformed(path, b"", str(error), file.tell()) from error
+
+
 @contextmanager
 def unpacked(path: Path) -> Iterator[Readable]:
     """Open a file, plain or compressed with gzip, bzip2, xz or zstd, for a block.
 
-    Decompression errors in the block become `ImportRefusedError`, which is also raised if a zstd
-    file cannot be read because the program is missing. Raises OSError.
+    Errors of decompression become `ImportRefusedError`, which is also raised if a zstd file cannot
+    be read because the program is missing. Raises OSError.
     """
-    with path.open("rb") as file:
+    with path.open("rb") as file, _refusing(path, file):
         magic = file.read(6)
         file.seek(0)
-        try:
-            if magic.startswith(b"\x1f\x8b"):
-                yield gzip.GzipFile(fileobj=file)
-            elif magic.startswith(b"BZh"):
-                yield bz2.BZ2File(file)
-            elif magic == b"\xfd7zXZ\0":
-                yield _Xz(file)
-            elif magic.startswith(b"\x28\xb5\x2f\xfd"):
-                yield from _zstd(path, file)
-            else:
-                yield file
-        except (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile) as error:
-            raise malformed(path, b"", str(error), file.tell()) from error
-        except OSError as error:
-            if error.errno is not None:  # errors of bz2 have none
-                raise
-            raise malformed(path, b"", str(error), file.tell()) from error
+        with _stream(path, file, magic) as stream:
+            yield _Checked(stream, path, file)
+
+
+@contextmanager
+def _stream(path: Path, file: BinaryIO, magic: bytes) -> Iterator[Readable]:
+    if magic.startswith(b"\x1f\x8b"):
+        yield gzip.GzipFile(fileobj=file)
+    elif magic.startswith(b"BZh"):
+        yield bz2.BZ2File(file)
+    elif magic == b"\xfd7zXZ\0":
+        yield _Xz(file)
+    elif magic.startswith(b"\x28\xb5\x2f\xfd"):
+        yield from _zstd(path, file)
+    else:
+        yield file
 
 
 def _zstd(path: Path, file: BinaryIO) -> Iterator[Readable]:

@@ -71,8 +71,8 @@ def differences(old: Inventory, new: Inventory) -> Iterator[Difference]:
             changed.add(key)
         yield from _package(key, a, b)
     for name in sorted(old.items.keys() | new.items.keys()):
-        of = [side.owners.get(name) for side in (old, new)]
-        owner = _Owner(*of, any(each in changed for each in of if each is not None))
+        mine, other = old.owners.get(name), new.owners.get(name)
+        owner = _Owner(mine, other, mine in changed or other in changed)
         yield from _name(name, old.items.get(name), new.items.get(name), owner)
 
 

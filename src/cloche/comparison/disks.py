@@ -57,7 +57,8 @@ def opened_disk(file: BinaryIO, path: Path) -> Iterator[Sequence[Source]]:
             if forms.filesystem(partition.open().read(forms.HEAD)) is not None
         ]
         opened = frozenset(source.name for source in inside)
-    about = {"form": "qcow2" if qcow2 else "raw"}
+    sizes = {_name(partition): f"{partition.size} bytes" for partition in partitions}
+    about = {"form": "qcow2" if qcow2 else "raw", **sizes}
     yield [
         Source("", "disk", lambda: _partitions(partitions, opened, path), about, opened),
         *inside,
@@ -73,12 +74,9 @@ def _partitions(partitions: Sequence[Any], opened: frozenset[str], path: Path) -
     """The partitions as names; the content of those that cannot be opened."""
     for partition in partitions:
         name = _name(partition)
-        member = Member(name.encode(), "partition", 0, 0, 0, 0, size=partition.size)
-        file = partition.open()
-        if name in opened:
-            yield member, _nothing
-        else:
-            yield member, reading(path, file.read)
+        size = 0 if name in opened else partition.size
+        member = Member(name.encode(), "partition", 0, 0, 0, 0, size=size)
+        yield member, reading(path, partition.open().read) if size else _nothing
 
 
 def _nothing(_: int) -> bytes:

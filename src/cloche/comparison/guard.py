@@ -98,8 +98,11 @@ class Metered(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """See io.IOBase."""
-        return self._file.seek(offset, whence)
+        """See io.IOBase. Raises `ClocheError` for a place that no file has."""
+        try:
+            return self._file.seek(offset, whence)
+        except (OSError, ValueError, OverflowError) as error:
+            raise unreadable(self._source, f"it leads to byte {offset}") from error
 
     def tell(self) -> int:
         """See io.IOBase."""

@@ -90,6 +90,9 @@ class Reader:
         found = Content()
         if member.type in ("file", "partition"):
             found = content_of(name, self._counted(member.name, read))
+            if found.size != member.size:
+                what = f"corrupt or truncated: {found.size} of {member.size} bytes"
+                raise self._refused(member.name, what)
             self._records.add(name, found.text)
         self._items[name] = Item(
             member.type,

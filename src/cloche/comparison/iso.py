@@ -47,13 +47,15 @@ def _way(iso: Any) -> str:
 
 
 def _records(iso: Any) -> Iterator[tuple[str, Any]]:
-    """All names but the root's, each with its record."""
+    """All names, each with its record; the root's is that of its own entry "."."""
     way = _way(iso)
     waiting = ["/"]
     seen = 0
     while waiting:
         directory = waiting.pop()
         for record in iso.list_children(**{way: directory}):
+            if record is not None and record.is_dot() and directory == "/":
+                yield "/", record
             if record is None or record.is_dot() or record.is_dotdot():
                 continue
             name = _own_name(record, way)
@@ -99,7 +101,7 @@ def _member(name: str, record: Any) -> Member:
         if ridge.is_symlink():
             kind, target = "symlink", ridge.symlink_path()
     return Member(
-        name=name.lstrip("/").encode("utf-8", "surrogateescape"),
+        name=name.lstrip("/").encode("utf-8", "surrogateescape") or b".",
         type=kind,
         mode=mode,
         uid=owner[0],

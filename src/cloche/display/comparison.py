@@ -15,6 +15,11 @@ from cloche.layers.compare import printable
 _SAMPLES = 3  # differences of a rule that are shown at first
 _NAMED = 4  # rules of a judgement that the summary names
 _COLUMN = 12
+#: What a line says without the word for it.
+_OBVIOUS = (
+    *("lost", "gained", "package-lost", "package-gained", "tree-lost", "tree-gained"),
+    *("version", "target", "about", "text", "content"),
+)
 
 
 def summary(found: Comparison, old: str, new: str) -> Iterator[str]:
@@ -22,7 +27,7 @@ def summary(found: Comparison, old: str, new: str) -> Iterator[str]:
     yield f"{'old':<{_COLUMN}}{printable(old)}"
     yield f"{'new':<{_COLUMN}}{printable(new)}"
     for name, sides in trees(found).items():
-        yield f"{printable(name) or 'holds':<{_COLUMN}}{' | '.join(map(holds, sides))}"
+        yield f"{printable(name) or 'holds':<{_COLUMN - 1}} {' | '.join(map(holds, sides))}"
     yield f"{'same':<{_COLUMN}}{count(found.same, 'name')}"
     for judgement in JUDGEMENTS:
         rules = Counter(each.rule.name for each in found.judged if each.rule.judgement == judgement)
@@ -106,7 +111,7 @@ def subject(each: Difference) -> str:
 
 def change(each: Difference) -> str:
     """From what to what."""
-    what = "" if each.aspect in ("lost", "gained", "version", "target") else f"{each.aspect} "
+    what = "" if each.aspect in _OBVIOUS else f"{each.aspect} "
     if each.old and each.new:
         return f"{what}{each.old} -> {each.new}"
     return f"{what}{'-' if each.old else '+'} {each.old or each.new}"
