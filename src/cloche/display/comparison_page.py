@@ -30,7 +30,7 @@ def page(found: Comparison, old: str, new: str) -> str:
     )
     parts = {
         "POLICY": policy(style),
-        "TITLE": _text(f"{old} and {new}: comparison"),
+        "TITLE": _text(f"{_short(old)} and {_short(new)}: comparison"),
         "STYLE": style,
         "VERDICT": _text(verdict(found)),
         "CARDS": "".join(_cards(found)),
@@ -40,6 +40,11 @@ def page(found: Comparison, old: str, new: str) -> str:
     }
     frame = assets.joinpath("comparison.html").read_text(encoding="utf-8")
     return filled(frame, parts)
+
+
+def _short(output: str) -> str:
+    """The last part of an output's path."""
+    return output.rstrip("/").rpartition("/")[2] or output
 
 
 def _text(text: str) -> str:
