@@ -40,7 +40,7 @@ test: test-packages setup-dev  ## all tests: real namespaces, real Portage; need
 test-packages:  # before anything else, so that all that is missing is named at once
 	@scripts/host-packages test
 
-bench: setup-dev  ## measure as root, and write docs/benchmarks.md; BENCH=--quick for a trial
+bench: setup-dev  ## measure as root, and write docs/benchmarks*.md; BENCH='--quick --part catalyst' for a trial
 	@scripts/host-packages bench
 	@$(BIN)/python -m bench.run $(BENCH)
 

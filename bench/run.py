@@ -1,4 +1,7 @@
-"""Measure everything and write docs/benchmarks.md: `make bench`, as root, on a quiet machine."""
+"""Measure everything, and write docs/benchmarks*.md: `make bench`, as root, on a quiet machine.
+
+What is measured comes in parts, each with a file of its own; --part picks some.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,8 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench import (
@@ -29,20 +34,26 @@ from bench.table import Report, Row, render
 from cloche.seeds.stored import stored_seeds
 from cloche.store import Store
 
-NOTES = (
+Rows = tuple[list[Row], list[Row]]
+"""The rows of a part, and those that nothing is compared with."""
+
+BOTH = (
     "Both sides have the same seed, configuration, repository and sources (fetched before), on the "
     "same file system, and were written out to the disk (sync) before the clock starts. Times are "
     "wall clock; processor time is that of a control group in which the command ran, with all that "
     "it started.",
-    "Cold builds: the whole command on both sides (resolution, building, merging; for cloche also "
-    "the machine's state layer and the package index), the tarball left out. Rounds alternate "
-    "which side goes first; before each the store is emptied but for seed and sources, and the "
-    "plain root is made anew.",
     "`emerge` runs in a plain chroot with Portage's own default FEATURES (network-, pid- and "
     "ipc-sandbox, userpriv, merge-sync and binpkg-multi-instance among them), with `buildpkg`, "
     "GPKG and zstd. `sandbox` and `usersandbox` are off: the seed has no such program. "
     'MAKEOPTS="-j2"; cloche gives its packages a common jobserver with as many slots as there are '
     "cores, and isolates them itself.",
+)
+NOTES = (
+    *BOTH,
+    "Cold builds: the whole command on both sides (resolution, building, merging; for cloche also "
+    "the machine's state layer and the package index), the tarball left out. Rounds alternate "
+    "which side goes first; before each the store is emptied but for seed and sources, and the "
+    "plain root is made anew.",
     "Small changes are made one after the other in the same project, each followed by one build.",
     "Starts: a sandbox with a writable top, every namespace, /dev, /proc and no network, through "
     "the engine that builds use; layers of one package entry and one file each. bubblewrap "
@@ -53,14 +64,6 @@ NOTES = (
     "Compiling: a project of our own, one gcc after the other, `-pipe -O2`; sandbox and chroot "
     "take turns, and the ratio is the median of the rounds' ratios.",
     "Roots of many layers: see docs/layers.md, which `python -m bench.layers` writes.",
-    "A root of its own: the same machine and, of the seed's files, packages of a C library, of the "
-    "compiler's libraries and of a shell. For emerge the compilers and pkg-config look into that "
-    "root by the same scripts as in cloche's sandboxes; it installs the toolchain first, in a "
-    "separate run. First commands: the layers of that machine and others of one file. The machine "
-    "that gets one package more has packages of one file, each of which needs another one.",
-    "Stages from catalyst's specs: the release of tests/releng, of Debian's packages as ebuilds. "
-    "For emerge its source is unpacked before; the update of the seed counts on both sides. The "
-    "specs that are linted are copies of the release's, as many as releng has of each target.",
     "A package that compiles nothing: five of them without dependencies, one after the other; "
     "cloche's figures are those of its index and its events.",
     "A compile cache: one package with `-O2 -pipe`, each time with a new revision, first with the "
@@ -78,6 +81,19 @@ NOTES = (
     "only counts; one package failed, two hundred are built. The share is of ten seconds with 20 "
     "events a second, without what making the events costs.",
 )
+OWN_NOTES = (
+    *BOTH,
+    "A root of its own: the same machine and, of the seed's files, packages of a C library, of the "
+    "compiler's libraries and of a shell. For emerge the compilers and pkg-config look into that "
+    "root by the same scripts as in cloche's sandboxes; it installs the toolchain first, in a "
+    "separate run. First commands: the layers of that machine and others of one file. The machine "
+    "that gets one package more has packages of one file, each of which needs another one.",
+)
+CATALYST_NOTES = (
+    "Stages from catalyst's specs: the release of tests/releng, of Debian's packages as ebuilds. "
+    "For emerge its source is unpacked before; the update of the seed counts on both sides. The "
+    "specs that are linted are copies of the release's, as many as releng has of each target.",
+)
 
 
 def main() -> int:
@@ -87,27 +103,37 @@ def main() -> int:
         say("the plain chroot beside cloche needs root")
         return 3
     load = os.getloadavg()[0]
-    parent = os.environ.get("TMPDIR", "/var/tmp")  # not /tmp: that may be memory
-    began = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="cloche-bench-", dir=options.store or parent) as name:
-        directory = Path(name)
-        directory.chmod(0o755)
-        store = (options.store or directory) / "store"
+    for name in options.part or PARTS:
+        began = time.monotonic()
         try:
-            report = measure(Place(directory, store), options, load)
+            report = _measured(PARTS[name], options, load)
         except BenchError as error:
             say(str(error))
             return 1
-        finally:
-            Place(directory, store).removed(directory)
-            directory.mkdir()  # for the context to remove
-    options.output.write_text(render(report))
-    say(f"written: {options.output.name}, after {time.monotonic() - began:.0f} s")
+        file = options.output / PARTS[name].file
+        file.write_text(render(report))
+        say(f"written: {file.name}, after {time.monotonic() - began:.0f} s")
     return 0
 
 
-def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
-    """Do everything in its order."""
+def _measured(part: Part, options: argparse.Namespace, load: float) -> Report:
+    """Measure a part in a directory of its own, which is removed. Raises BenchError."""
+    parent = os.environ.get("TMPDIR", "/var/tmp")  # not /tmp: that may be memory
+    with tempfile.TemporaryDirectory(prefix="cloche-bench-", dir=options.store or parent) as name:
+        directory = Path(name)
+        directory.chmod(0o755)
+        place = Place(directory, (options.store or directory) / "store")
+        try:
+            rows, others = part.measure(place, options)
+            about = list(facts.about(directory, load))
+        finally:
+            place.removed(directory)
+            directory.mkdir()  # for the context to remove
+    return Report(part.title, about, rows, others, part.notes)
+
+
+def packages(place: Place, options: argparse.Namespace) -> Rows:
+    """Builds of a machine, what they are made of, and what they cost, in this order."""
     quick = options.quick
     subject = builds.MINI if quick else builds.WORKBENCH
     rows: list[Row] = []
@@ -128,8 +154,7 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
     rows += builds.middle_rows(place, subject, cold, plan)
     say("starts")
     settle()  # each makes a directory, which waits for what the builds have still to write
-    with Store.open(place.store) as store:
-        (seed,) = (store.tree(each.layer).path for each in stored_seeds(store))
+    seed = _seed(place)
     sizes = (10, 100) if quick else tuple(starts.AIMS)
     rows += starts.rows(place, seed, cold.plain.root, sizes, 5 if quick else 40)
     number = 160 if quick else starts.BESIDE
@@ -158,21 +183,60 @@ def measure(place: Place, options: argparse.Namespace, load: float) -> Report:
     say("packing")
     others.append(builds.pack_row(place, subject, cold))
     others.append(builds.size_row(place, cold))
-    say("a root of its own")  # last, as its cold builds empty the store
-    own_rows, own = own_root.cold_rows(place, subject, options.rounds)
-    rows += own_rows
-    rows += own_root.composed_rows(place, seed, own, subject.machine, number, 5 if quick else 40)
-    rows += own_root.adding_rows(place, 20 if quick else 300, 1 if quick else 3)
-    say("stages from catalyst's specs")
-    rows += catalyst.rows(place, options.rounds)
-    rows += catalyst.spec_rows(place)
-    about = list(facts.about(place.directory, load))
-    return Report(about, rows, others, NOTES)
+    return rows, others
+
+
+def own_roots(place: Place, options: argparse.Namespace) -> Rows:
+    """Machines with a root of their own: one package more, cold builds, first commands."""
+    subject = builds.MINI if options.quick else builds.WORKBENCH
+    others = builds.make_seed(place)
+    builds.fetch_all(place, subject.machine)
+    rows = own_root.adding_rows(place, 20 if options.quick else 300, 1 if options.quick else 3)
+    cold, own = own_root.cold_rows(place, subject, options.rounds)
+    number, runs = (160, 5) if options.quick else (starts.BESIDE, 40)
+    rows += cold
+    rows += own_root.composed_rows(place, _seed(place), own, subject.machine, number, runs)
+    return rows, others
+
+
+def stages(place: Place, options: argparse.Namespace) -> Rows:
+    """Stages from catalyst's specs."""
+    others = builds.make_seed(place)
+    return [*catalyst.spec_rows(place), *catalyst.rows(place, options.rounds)], others
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What is measured together, and the file below docs/ that says it."""
+
+    measure: Callable[[Place, argparse.Namespace], Rows]
+    file: str
+    title: str
+    notes: tuple[str, ...]
+
+
+PARTS: Mapping[str, Part] = {
+    "packages": Part(packages, "benchmarks.md", "Benchmarks", NOTES),
+    "own-roots": Part(
+        own_roots, "benchmarks-own-roots.md", "Benchmarks: roots of their own", OWN_NOTES
+    ),
+    "catalyst": Part(
+        stages, "benchmarks-catalyst.md", "Benchmarks: catalyst's specs", CATALYST_NOTES
+    ),
+}
+
+
+def _seed(place: Place) -> Path:
+    """Where the seed lies."""
+    with Store.open(place.store) as store:
+        (seed,) = (store.tree(each.layer).path for each in stored_seeds(store))
+    return seed
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the small machine, few runs: a trial")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this one; repeatable")
     parser.add_argument("--rounds", type=int, default=2, help="cold builds of each side [2]")
     parser.add_argument(
         "--store",
@@ -181,7 +245,7 @@ def _options() -> argparse.Namespace:
         "built in that store is removed)",
     )
     parser.add_argument(
-        "--output", type=Path, default=ROOT / "docs" / "benchmarks.md", help="the file to write"
+        "--output", type=Path, default=ROOT / "docs", help="the directory of the files"
     )
     options = parser.parse_args()
     if options.store is not None:

@@ -1,4 +1,4 @@
-"""From measured numbers to docs/benchmarks.md. Nothing here measures anything."""
+"""From measured numbers to docs/benchmarks*.md. Nothing here measures anything."""
 
 from __future__ import annotations
 
@@ -53,8 +53,9 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that the file says. ``about`` is pairs of a property of the run and its value."""
+    """All that a file says. ``about`` is pairs of a property of the run and its value."""
 
+    title: str
     about: Sequence[tuple[str, str]]
     rows: Sequence[Row]
     others: Sequence[Row]
@@ -93,7 +94,7 @@ def render(report: Report) -> str:
     """Write the whole file as Markdown."""
     return "\n".join(
         [
-            "# Benchmarks",
+            f"# {report.title}",
             "",
             "Written by `make bench`; each line compares two things measured in the same run.",
             "",
@@ -101,10 +102,7 @@ def render(report: Report) -> str:
             "",
             *_rows(report.rows),
             "",
-            "## Beside these",
-            "",
-            *_rows(report.others),
-            "",
+            *(["## Beside these", "", *_rows(report.others), ""] if report.others else []),
             "## Method",
             "",
             *(f"- {note}" for note in report.notes),

@@ -15,7 +15,7 @@ from bench.table import Aim, Beside, Report, Row, figure, median_row, render
 
 
 def report(*rows):
-    return render(Report([("kernel", "Linux 6.18")], rows, [], ["A note."]))
+    return render(Report("Benchmarks", [("kernel", "Linux 6.18")], rows, [], ["A note."]))
 
 
 def line(row):
