@@ -27,6 +27,7 @@ def test_steps_keep_the_order_of_the_file(tmp_path: Path) -> None:
 [[finish]]
 hook = "hook.sh"
 environment = { WHO = "me" }
+inputs = "files"
 
 [[finish]]
 files = "files"
@@ -44,7 +45,9 @@ hook = "hook.sh"
     assert found[0].environment == {"WHO": "me"}
     assert found[1].path == tmp_path / "files"
     assert found[2].words == ("larry=wheel,audio", "cow")
-    assert found[2].origin.line == 10
+    assert found[2].origin.line == 11
+    assert [step.directory for step in found[:3]] == [tmp_path / "files", tmp_path / "files", None]
+    assert found[3].directory is None
     assert steps("", tmp_path) == ()
 
 
@@ -54,7 +57,8 @@ hook = "hook.sh"
         ("[[finish]]", 2, "an empty step"),
         ('[[finish]]\ngroups = ["a"]\nusers = ["b"]', 2, "“groups” and “users” in one step"),
         ('[[finish]]\nfile = "x"', 3, "unknown key “finish.file”"),
-        ('[[finish]]\ngroups = ["a"]\nenvironment = {}', 4, "only a hook has an environment"),
+        ('[[finish]]\ngroups = ["a"]\nenvironment = {}', 4, "only a hook has “environment”"),
+        ('[[finish]]\ngroups = ["a"]\ninputs = "x"', 4, "only a hook has “inputs”"),
         ('[[finish]]\nhook = "missing"', None, "cannot be read"),
         ('[[finish]]\nfiles = "machine.toml"', 3, "is not a directory"),
         ('[[finish]]\nfiles = ".."', 3, "is not in the project"),

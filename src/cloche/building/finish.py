@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from cloche.building.context import BuildContext
 from cloche.building.metadata import shown_repositories
@@ -29,11 +30,13 @@ def finish(
     order: Sequence[str],
     world: Sequence[str],
     world_sets: Sequence[str],
+    keep_world: bool = False,
 ) -> Layer:
     """Make the machine's state layer: counters, world files, caches.
 
     ``layers`` are those of its members, composed; ``order`` their CPVs in the order in which
-    Portage merges them. Raises StepError.
+    Portage merges them. With ``keep_world`` the world files of the seed stay, and these words are
+    added. Raises StepError.
     """
     key = make_key(
         "finish",
@@ -43,11 +46,18 @@ def finish(
             "order": " ".join(order),
             "world": " ".join(world),
             "world sets": " ".join(world_sets),
+            **({"seed's world": "kept"} if keep_world else {}),
             **_repositories(context, world),
         },
     )
 
-    outputs = once(context, "finish", key, lambda: _run(context, layers, order, world, world_sets))
+    request = {
+        "order": list(order),
+        "world": list(world),
+        "world_sets": list(world_sets),
+        "keep_world": keep_world,
+    }
+    outputs = once(context, "finish", key, lambda: _run(context, layers, request))
     return context.layer(outputs["layer"])
 
 
@@ -73,21 +83,10 @@ def _repositories(context: BuildContext, world: Sequence[str]) -> dict[str, str]
     return {**parts, "world's ebuilds": digest.hexdigest()}
 
 
-def _run(
-    context: BuildContext,
-    layers: Sequence[Layer],
-    order: Sequence[str],
-    world: Sequence[str],
-    world_sets: Sequence[str],
-) -> Outcome:
+def _run(context: BuildContext, layers: Sequence[Layer], request: Mapping[str, Any]) -> Outcome:
     machine = context.inputs.machine
     log = new_log(context.store, f"machine/{machine}", "finish")
     with context.store.workspace("finish") as workspace:
-        request = {
-            "order": list(order),
-            "world": list(world),
-            "world_sets": list(world_sets),
-        }
         # With their caches: Portage reads the metadata of all ebuilds whose packages are in the
         # world file, and would start a shell for each.
         binds = shown_repositories(context)

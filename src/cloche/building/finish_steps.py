@@ -37,6 +37,7 @@ BY_GUEST = frozenset({"files", "owners", "remove", "empty", "unmerge"})
 FORMAT = "1"  # raise it when steps are done in another way
 FILES = "/run/cloche/files"
 HOOK = "/run/cloche/hook"
+INPUTS = "/run/cloche/inputs"
 SYSTEMCTL = "usr/bin/systemctl"
 # Files that commands leave behind and that do not belong in a finished system.
 LEFT_BEHIND = ("run", "tmp", "var/tmp", "etc/.pwd.lock", "var/cache/ldconfig")
@@ -79,9 +80,9 @@ def finish_steps(
 
 def _stored(context: BuildContext, step: FinishStep) -> Layer | None:
     """A step's directory in the store."""
-    if step.kind != "files" or step.path is None:
+    if step.directory is None:
         return None
-    return stored_directory(context, step.path)
+    return stored_directory(context, step.directory)
 
 
 def stored_directory(context: BuildContext, path: Path) -> Layer:
@@ -157,7 +158,7 @@ def _by_guest(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Ou
 
 def _in_root(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Outcome:
     log = new_log(context.store, f"machine/{context.inputs.machine}", "finish")
-    (step,), bottom = part.steps, context.inputs.bottom
+    (step,), (files,), bottom = part.steps, part.files, context.inputs.bottom
     with context.store.workspace("finish") as workspace:
         binds: tuple[Bind, ...] = ()
         if step.kind == "hook":  # the keys of the other kinds leave the repositories out
@@ -165,6 +166,7 @@ def _in_root(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Out
             script.write_bytes(step.script)
             script.chmod(0o755)
             binds = (*context.whole_repositories(), Bind(script, HOOK))
+            binds += (Bind(files.path, INPUTS),) if files else ()
         upper = make_directory(workspace, "root")
         lowers = unions.lowers(context.store, bottom, layers)
         sandbox = Sandbox(

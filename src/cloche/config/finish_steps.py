@@ -19,6 +19,7 @@ KINDS = (
     "files", "owners", "hook", "remove", "empty", "unmerge", "groups", "users", "services_on",
     "services_off",
 )  # fmt: skip
+OF_HOOKS = ("environment", "inputs")
 
 _NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?"  # useradd(8), groupadd(8)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -28,7 +29,7 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 class FinishStep:
     """One step: the ``words`` of a list, the ``path`` of a directory, or the ``script`` of a hook.
 
-    ``environment`` are a hook's variables.
+    ``environment`` are a hook's variables, ``inputs`` a directory that it sees.
     """
 
     kind: str
@@ -37,6 +38,12 @@ class FinishStep:
     path: Path | None = None
     script: bytes = b""
     environment: Mapping[str, str] = field(default_factory=dict)
+    inputs: Path | None = None
+
+    @property
+    def directory(self) -> Path | None:
+        """The directory of the project whose content is part of the step."""
+        return self.path if self.kind == "files" else self.inputs
 
 
 def read_steps(table: Table, root: Path) -> tuple[FinishStep, ...]:
@@ -45,29 +52,35 @@ def read_steps(table: Table, root: Path) -> tuple[FinishStep, ...]:
 
 
 def _step(table: Table, root: Path) -> FinishStep:
-    table.only((*KINDS, "environment"))
+    table.only((*KINDS, *OF_HOOKS))
     kinds = [key for key in table.data if key in KINDS]
     if len(kinds) != 1:
         what = f"{' and '.join(f'“{k}”' for k in kinds)} in one step" if kinds else "an empty step"
         todo = f"give each [[finish]] one of {', '.join(KINDS)}"
         raise ConfigError(table.origin(), what, todo)
     (kind,) = kinds
-    if kind != "hook" and "environment" in table.data:
-        raise ConfigError(table.origin("environment"), "only a hook has an environment")
+    for key in OF_HOOKS:
+        if kind != "hook" and key in table.data:
+            raise ConfigError(table.origin(key), f"only a hook has “{key}”")
     if kind == "hook":
         path = root / table.get(kind, str, "")
         script = read_bytes(path, root)
         return FinishStep(
-            kind, table.origin(), path=path, script=script, environment=_environment(table)
-        )
-    if kind == "files":
-        return FinishStep(
             kind,
             table.origin(),
-            path=project_directory(table.get(kind, str, ""), table.origin(kind), root),
+            path=path,
+            script=script,
+            environment=_environment(table),
+            inputs=_directory(table, "inputs", root) if "inputs" in table.data else None,
         )
+    if kind == "files":
+        return FinishStep(kind, table.origin(), path=_directory(table, kind, root))
     words = tuple(_word(kind, *item) for item in table.strings(kind))
     return FinishStep(kind, table.origin(), words)
+
+
+def _directory(table: Table, key: str, root: Path) -> Path:
+    return project_directory(table.get(key, str, ""), table.origin(key), root)
 
 
 def _environment(table: Table) -> Mapping[str, str]:

@@ -19,7 +19,7 @@ from cloche.config.table import Table, duration, load, size
 
 KEYS = (
     "seed", "root", "chost", "with_build_deps", "profile", "portage", "sets", "packages", "emerge",
-    "binrepos", "live", "finish", "output", "limits",
+    "keep_world", "binrepos", "live", "finish", "output", "limits",
 )  # fmt: skip
 ROOTS = ("seed", "own")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
@@ -79,6 +79,7 @@ class Machine:
     ``chost`` which CPU it is for, if that is not the seed's.
     ``compression`` is that of its tarball, ``needs`` what happens if programs of a root of its own
     need what it lacks (a word of `NEEDS`), ``emerge`` are options of emerge for the resolution,
+    ``keep_world`` says whether the world files of its seed stay and get the machine's words.
     ``finish`` is what is done to its root after the last package, and ``images`` are made of that.
     A machine over its seed that has one of these need not have packages.
     """
@@ -104,6 +105,7 @@ class Machine:
     compression: str = COMPRESSION[0]
     needs: str = NEEDS[0]
     emerge: tuple[str, ...] = ()
+    keep_world: bool = False
     finish: tuple[FinishStep, ...] = ()
     images: tuple[Image, ...] = ()
 
@@ -177,6 +179,7 @@ def load_machine(
         compression=_one_of(output, "compression", COMPRESSION),
         needs=_one_of(output, "needs", NEEDS),
         emerge=tuple(_emerge(*item) for item in table.strings("emerge")),
+        keep_world=table.get("keep_world", bool, False),
         finish=steps,
         images=images,
     )

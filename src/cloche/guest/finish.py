@@ -33,7 +33,13 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     guest_settings.apply(root := request["root"])
     settings, trees = phases.load()
     number(Path(root), request["order"])
-    write_world(request["world"], request["world_sets"], settings, trees)
+    write_world(
+        request["world"],
+        request["world_sets"],
+        settings,
+        trees,
+        keep=request.get("keep_world", False),
+    )
     phases.refresh_generated(Path(root), always=True)
     clean(Path(root))
     return {}
@@ -61,17 +67,24 @@ def number(root: Path, order: list[str]) -> None:
     place.write_text(str(max(counter, 0)), encoding="ascii")
 
 
-def write_world(atoms: list[str], sets: list[str], settings: Any, trees: Any) -> None:
-    """Write the world files through Portage's own classes, which sort them."""
+def write_world(
+    atoms: list[str], sets: list[str], settings: Any, trees: Any, *, keep: bool
+) -> None:
+    """Write the world files through Portage's own classes, which sort them.
+
+    With ``keep`` what they have stays.
+    """
     from portage._sets import load_default_config
 
     root = phases.root_config(settings, trees, load_default_config(settings, trees))
     atoms, selected = world_atoms(atoms, root), root.sets
+    sets = [f"@{name.lstrip('@')}" for name in sets]
     for name, members in (("selected-packages", atoms), ("selected-sets", sets)):
         world = selected[name]
         world.lock()
         try:
-            world.replace([f"@{m.lstrip('@')}" for m in members] if "sets" in name else members)
+            write = world.update if keep else world.replace
+            write(members)
         finally:
             world.unlock()
 

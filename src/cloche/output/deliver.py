@@ -46,7 +46,14 @@ def deliver(
     packages = tuple((by_id[name], built.made[name].gpkg) for name in built.plan.members)
     world = [asked.atom for asked in machine.packages if selected]
     order = [by_id[name].cpv for name in built.plan.merged]
-    state = finish(builder.context, layers, order=order, world=world, world_sets=sets)
+    state = finish(
+        builder.context,
+        layers,
+        order=order,
+        world=world,
+        world_sets=sets,
+        keep_world=machine.keep_world,
+    )
     whole = (*layers, state, *finish_steps(builder.context, machine.finish, (*layers, state)))
     if builder.context.inputs.own_root:
         bottom, refuse = builder.context.inputs.bottom, machine.needs == "refuse"
