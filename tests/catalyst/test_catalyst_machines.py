@@ -145,8 +145,8 @@ def test_options_among_packages_count() -> None:
 
 
 def test_what_is_not_there_is_said() -> None:
-    with pytest.raises(ConfigError, match="“embedded” cannot be built yet"):
-        project("embedded")
+    with pytest.raises(ConfigError, match="“snapshot” cannot be built yet"):
+        project("stage3", more="\ntarget: snapshot\n")
     with pytest.raises(ConfigError, match="cannot pack with “lzop”"):
         project("stage3", more="\ncompression_mode: lzop\n")
 

@@ -91,10 +91,10 @@ def _pack_seed(place: Path, store: Store) -> None:
 def _write_repository(repo: Path, distdir: Path) -> None:
     """Write the repository ``gentoo``, and fetch what it is made of."""
     groups = dict(_groups())
-    pool = _pool({name for names in groups.values() for name in names})
+    pool = pool_of({name for names in groups.values() for name in names})
     with ThreadPoolExecutor(2) as workers:
-        list(workers.map(lambda each: _fetch(each, distdir), pool.values()))
-    extra = dict(_extra())
+        list(workers.map(lambda each: fetch(each, distdir), pool.values()))
+    extra = dict(extra_parts())
     for name, packages in groups.items():
         version = "12.1" if name in ("sys-apps/coreutils", "sys-apps/baselayout") else "12"
         place = repo / name
@@ -102,14 +102,14 @@ def _write_repository(repo: Path, distdir: Path) -> None:
         uris = "\n".join(f"\tmirror://debian/{pool[each].file}" for each in packages)
         text = EBUILD.format(name=name, uris=uris, more=extra.get(name, ""))
         (place / f"{place.name}-{version}.ebuild").write_text(text)
-        _write_manifest(place, (distdir / pool[each].file for each in packages))
+        write_manifest(place, (distdir / pool[each].file for each in packages))
     for name, text in extra.items():
         if name.startswith("file:"):
             path = repo / name.removeprefix("file:")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
             path.chmod(0o755 if path.suffix == ".sh" else 0o644)
-    _write_manifest(repo / "sys-apps/portage", distdir.glob("portage-*.tar.gz"))
+    write_manifest(repo / "sys-apps/portage", distdir.glob("portage-*.tar.gz"))
     bench = WORKBENCH / "repo"
     mirror = find_mirror("bookworm").uri.rstrip("/").replace("copy:", "file:")
     for name in COMPILED:
@@ -119,7 +119,7 @@ def _write_repository(repo: Path, distdir: Path) -> None:
         ):
             source = file.partition("_")[0]
             below = f"{source[:4] if source.startswith('lib') else source[0]}/{source}"
-            _fetch(Pooled(f"{mirror}/pool/main/{below}/{file}", file), distdir)
+            fetch(Pooled(f"{mirror}/pool/main/{below}/{file}", file), distdir)
     for name in ("debian-orig", "plain-autotools"):
         shutil.copy(bench / f"eclass/{name}.eclass", repo / "eclass")
     shutil.copytree(bench / "licenses", repo / "licenses")
@@ -135,7 +135,7 @@ def _groups() -> Iterator[tuple[str, list[str]]]:
             yield name, packages.split()
 
 
-def _extra() -> Iterator[tuple[str, str]]:
+def extra_parts() -> Iterator[tuple[str, str]]:
     """The parts of extra.txt: more of an ebuild, or a ``file:``."""
     for part in (HERE / "extra.txt").read_text().split("\n@@ "):
         head, _, body = part.lstrip("@ ").partition("\n")
@@ -143,7 +143,7 @@ def _extra() -> Iterator[tuple[str, str]]:
             yield head.strip(), body
 
 
-def _pool(names: Iterable[str]) -> Mapping[str, Pooled]:
+def pool_of(names: Iterable[str]) -> Mapping[str, Pooled]:
     """What apt would fetch for these packages."""
     told = subprocess.run(
         ["apt-get", "download", "--print-uris", "-q", *sorted(names)],
@@ -160,12 +160,12 @@ def _pool(names: Iterable[str]) -> Mapping[str, Pooled]:
     return found
 
 
-def _fetch(pooled: Pooled, distdir: Path) -> None:
+def fetch(pooled: Pooled, distdir: Path) -> None:
     with urlopen(pooled.address, timeout=120) as answer:
         (distdir / pooled.file).write_bytes(answer.read())
 
 
-def _write_manifest(package: Path, files: Iterable[Path]) -> None:
+def write_manifest(package: Path, files: Iterable[Path]) -> None:
     lines = []
     for file in sorted(files):
         data = file.read_bytes()

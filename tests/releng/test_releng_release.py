@@ -24,8 +24,9 @@ TARGETS = {
     "stage3": "stage3-amd64-openrc",
     "stage4": "stage4-amd64-openrc",
     "livecd-stage1": "livecd-stage1-amd64",
+    "embedded": "embedded-amd64",
 }
-LATER = tuple(TARGETS)[1:]
+LATER = tuple(TARGETS)[1:5]
 OVER_STAGE3 = ("stage4", "livecd-stage1")
 #: Paths, the targets where they differ, and why.
 DIFFERENT: tuple[tuple[str, tuple[str, ...], str], ...] = (
@@ -33,21 +34,26 @@ DIFFERENT: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("var/cache/edb/mtimedb", tuple(TARGETS), "a cache of Portage, with times"),
     ("var/cache/edb/dep*", LATER, "a cache of Portage"),
     ("var/cache/edb/vdb_blockers.pickle", LATER, "a cache of Portage"),
-    ("var/cache/ldconfig*", tuple(TARGETS), "a cache of ldconfig, with times"),
+    ("var/cache/ldconfig*", ("stage1", *LATER), "a cache of ldconfig, with times"),
     ("var/cache/binpkgs", LATER, "catalyst's mount point for its pkgcache"),
     ("var/log/emerge*.log", LATER, "logs of the build"),
-    ("var/db/repos/gentoo", ("stage1",), "catalyst's mount point for the tree"),
+    ("var/db/repos/gentoo", ("stage1", "embedded"), "catalyst's mount point for the tree"),
+    ("var/db/repos", ("embedded",), "catalyst's mount point for the tree"),
     ("var/db/repos/r1overlay", ("stage4",), "catalyst's mount point for the overlay"),
     (
         "var/lib/portage/preserved_libs_registry",
-        ("stage1", "stage2", "stage3", "livecd-stage1"),
+        ("stage1", "stage2", "stage3", "livecd-stage1", "embedded"),
         "empty",
     ),
     ("usr/livecd", ("livecd-stage1",), "a directory for livecd-stage2, which is not there yet"),
-    ("var/lib/portage/world*", ("stage1",), "empty"),
+    ("var/lib/portage/world*", ("stage1", "embedded"), "empty"),
     ("var/lib/portage/world_sets", ("stage2", "stage3"), "empty"),
     ("etc/portage/env", LATER, "an empty directory that catalyst makes"),
-    ("etc/portage/make.profile", ("stage1",), "catalyst's link leads out of the root"),
+    (
+        "etc/portage/make.profile",
+        ("stage1", "embedded"),
+        "catalyst's link leads out of the root",
+    ),
     ("etc/portage/binrepos.conf*", OVER_STAGE3, "of the source: docs/catalyst.md"),
     ("etc/.pwd.lock", ("stage4",), "a lock of useradd"),
     ("etc/resolv.conf", ("stage4",), "catalyst's has the mode of the host's"),

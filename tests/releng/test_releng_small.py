@@ -13,7 +13,7 @@ import json
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,8 +139,11 @@ def release(root_seeded: Store, ground: Path) -> Iterator[Release]:
     shutil.rmtree(place)
 
 
-def inputs(store: Store, place: Path) -> None:
-    """Specs, catalyst.conf, the seed's tarball, the snapshot, and what specs name."""
+def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree: None) -> None:
+    """Specs, catalyst.conf, the seed's tarball, the snapshot, and what specs name.
+
+    ``more`` adds to the snapshot's tree.
+    """
     for directory in ("store/builds/small", "store/snapshots", "overlay/etc"):
         (place / directory).mkdir(parents=True)
     (seed,) = (path for path in (store.path / "layers").iterdir() if (path / "usr").is_dir())
@@ -163,6 +166,7 @@ def inputs(store: Store, place: Path) -> None:
     for name in ("base", "gone", "note"):
         (tree / "app-misc" / name).mkdir()
         (tree / "app-misc" / name / f"{name}-1.ebuild").write_text(NOTE)
+    more(tree)
     for ebuild in tree.glob("*/*/*.ebuild"):
         (ebuild.parent / "Manifest").touch()
     profile = tree / "profiles/default"

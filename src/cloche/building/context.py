@@ -127,7 +127,15 @@ class Inputs:
     @property
     def key_root(self) -> dict[str, str]:
         """The part of these keys that tells the two kinds of root apart."""
-        return {"root": "own"} if self.own_root else {}
+        return {"root": "own", **self.sysroot} if self.own_root else {}
+
+    @property
+    def sysroot(self) -> dict[str, str]:
+        """Portage's SYSROOT for builds if it is the seed although the root is not.
+
+        Without dependencies nothing that a build needs is in a root of its own.
+        """
+        return {"SYSROOT": "/"} if self.own_root and "--nodeps" in self.emerge else {}
 
     def _key_parts(self, under: Iterable[Layer]) -> dict[str, str]:
         parts = {f"base {layer.kind}": layer.id for layer in under if layer.kind != "config"}

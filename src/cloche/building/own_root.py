@@ -41,7 +41,7 @@ def check(context: BuildContext, plan: Plan) -> None:
         )
     if inputs.cross is not None:
         check_cross(inputs.cross, inputs, plan)
-    if not any(map(may_compile, own)):
+    if inputs.sysroot or not any(map(may_compile, own)):
         return
     if not any(package.cp in C_LIBRARIES for package in own):
         raise _refused(

@@ -48,7 +48,7 @@ def build_task(
         cores=context.policy.cores,
         live=LiveSources(sources.layer.id, sources.environment) if sources else None,
         ccache=ccache.cache_of(context, package, seen.layers) if cached else None,
-        variables=cross.for_seed if cross and package.broot else {},
+        variables=cross.for_seed if cross and package.broot else context.inputs.sysroot,
     )
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from cloche.catalyst.conf import Conf
+from cloche.catalyst.embedded import embedded
 from cloche.catalyst.making import Content, Inputs, Machines, Making, Project
+from cloche.catalyst.netboot import netboot
 from cloche.catalyst.packages import livecd_stage1, stage4
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.stages import stage1, stage2, stage3
@@ -19,6 +21,8 @@ _MACHINES: Mapping[str, Callable[[Making], Machines]] = {
     "stage3": stage3,
     "stage4": stage4,
     "livecd-stage1": livecd_stage1,
+    "embedded": embedded,
+    "netboot": netboot,
 }
 
 

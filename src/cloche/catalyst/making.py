@@ -148,8 +148,7 @@ class Making:
         text = make_conf(self.spec, self.conf, self.inputs.subarch)
         self.files[f"{place}/make.conf"] = text
         repos = self.conf.text("repo_basedir")
-        repo, path = profile_of(self.spec, self.conf)
-        self.files[f"{place}/make.profile"] = Link(f"../..{repos}/{repo}/profiles/{path}")
+        self.files[f"{place}/make.profile"] = self.profile_link
         for name in self.kept_repositories():
             text = f"[{name}]\nlocation = {repos}/{name}\n"
             self.files[f"{place}/repos.conf/{name}.conf"] = text
@@ -160,6 +159,12 @@ class Making:
                 "location = /var/cache/binhost/gentoo\nverify-signature = true\n"
             )
         return [{"files": "finish"}]
+
+    @property
+    def profile_link(self) -> Link:
+        """/etc/portage/make.profile."""
+        repo, path = profile_of(self.spec, self.conf)
+        return Link(f"../..{self.conf.text('repo_basedir')}/{repo}/profiles/{path}")
 
     @property
     def tarball(self) -> dict[str, Any]:
@@ -183,6 +188,12 @@ class Making:
     def repositories_owned(self) -> dict[str, Any]:
         """The step that makes portage the owner of its repositories, in a root of its own."""
         return {"owners": [f"portage:portage {self.conf.text('repo_basedir')}"]}
+
+    def overlays(self, key: str, below: str = "") -> Iterator[dict[str, Any]]:
+        """Steps that copy the directories of a key over the root, or to a place in it."""
+        for number, directory in enumerate(self.words(key)):
+            self.files[f"{key}/{number}{below}"] = Copied(Path(directory))
+            yield {"files": f"{key}/{number}"}
 
     def hook(self, name: str, script: Content) -> dict[str, Any]:
         """A step that runs a script with catalyst's environment."""

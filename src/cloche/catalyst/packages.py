@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cloche.catalyst.emerge import emerge_call
+from cloche.catalyst.kernels import kernels
 from cloche.catalyst.making import CONFIGURED, Copied, Machines, Making, keys_of
 
 
@@ -26,13 +27,16 @@ def _packages(making: Making, *options: str) -> Machines:
 
 
 def stage4(making: Making) -> Machines:
-    """@system as the source's profile now has it, then the packages over it."""
-    for name, machine in _packages(making):
-        yield (
-            "system",
-            making.machine("source", sets=["system"], emerge=["--update", "--oneshot"]),
-        )
-        yield name, machine | {"seed": "system"}
+    """@system as the source's profile now has it, the packages over it, then the kernels."""
+    yield "system", making.machine("source", sets=["system"], emerge=["--update", "--oneshot"])
+    ((name, machine),) = _packages(making)
+    machine["seed"] = "system"
+    if "boot/kernel" in making.spec.settings:
+        finished = {key: machine.pop(key) for key in ("output", "finish")}
+        yield "packages", machine
+        last = yield from kernels(making, "packages")
+        machine = making.machine(last, keep_world=True) | finished
+    yield name, machine
 
 
 def livecd_stage1(making: Making) -> Machines:
@@ -42,9 +46,7 @@ def livecd_stage1(making: Making) -> Machines:
 
 def finish_steps(making: Making) -> Iterator[dict[str, Any]]:
     """What stage4 and its like do to the root, in catalyst's order."""
-    for number, directory in enumerate(making.words("root_overlay")):
-        making.files[f"root_overlay/{number}"] = Copied(Path(directory))
-        yield {"files": f"root_overlay/{number}"}
+    yield from making.overlays("root_overlay")
     if script := making.words("fsscript"):
         yield making.hook("fsscript", Copied(Path(script[0])))
     for key, kind in (("rcadd", "services_on"), ("rcdel", "services_off")):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 #: Each token of catalyst-auto, with its meaning.
 TOKENS = {
@@ -13,6 +14,8 @@ TOKENS = {
     "TREEISH": "commit of the tree",
 }
 
+#: What the root of a releng checkout has.
+_RELENG = Path("tools/catalyst-auto")
 _TOKEN = re.compile(r"@([A-Za-z][A-Za-z0-9_]*)@")
 
 
@@ -24,3 +27,8 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 def tokens_in(text: str) -> tuple[str, ...]:
     """The names of the tokens in a text, in order, each once."""
     return tuple(dict.fromkeys(_TOKEN.findall(text)))
+
+
+def checkout_of(file: Path) -> Path | None:
+    """The releng checkout around a file, if there is one."""
+    return next((each for each in file.absolute().parents if (each / _RELENG).is_file()), None)

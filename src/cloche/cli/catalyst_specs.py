@@ -10,7 +10,7 @@ import click
 from cloche.catalyst.conf import PLACE, Conf, read_conf
 from cloche.catalyst.hostpaths import rooted
 from cloche.catalyst.spec import Spec, read_spec
-from cloche.catalyst.tokens import TOKENS, fill
+from cloche.catalyst.tokens import TOKENS, checkout_of, fill
 from cloche.cli.options import Options, opened_session
 from cloche.config.errors import ConfigError, Origin, nearest
 from cloche.errors import ClocheError
@@ -19,7 +19,6 @@ from cloche.releng.opening import Opening
 
 PATH = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_RELENG = Path("tools/catalyst-auto")  # what the root of a releng checkout has
 
 
 def complete_token(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
@@ -117,6 +116,5 @@ def tokens_of(given: Sequence[str], files: Sequence[Path]) -> Mapping[str, str]:
         if not name or not equals:
             raise ClocheError(f"--set: “{each}” is not TOKEN=VALUE", todo="write --set NAME=VALUE")
         values[name] = value
-    above = files[0].absolute().parents if files else ()
-    releng = next((str(place) for place in above if (place / _RELENG).is_file()), None)
-    return {"REPO_DIR": releng, **values} if releng else values
+    releng = checkout_of(files[0]) if files else None
+    return {"REPO_DIR": str(releng), **values} if releng else values

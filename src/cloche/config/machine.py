@@ -77,11 +77,12 @@ class Machine:
     what the machine asks for, with its dependencies at run time; ``etc_portage`` says whether its
     ``/etc/portage`` is part of that, ``with_build_deps`` whether build dependencies are, and
     ``chost`` which CPU it is for, if that is not the seed's.
-    ``compression`` is that of its tarball, ``needs`` what happens if programs of a root of its own
-    need what it lacks (a word of `NEEDS`), ``emerge`` are options of emerge for the resolution,
-    ``keep_world`` says whether the world files of its seed stay and get the machine's words.
-    ``finish`` is what is done to its root after the last package, and ``images`` are made of that.
-    A machine over its seed that has one of these need not have packages.
+    ``compression`` is that of its tarball, which has what is ``below`` a directory.
+    ``needs`` is what happens if programs of a root of its own need what it lacks (a word of
+    `NEEDS`), ``emerge`` are options of emerge for the resolution, ``keep_world`` says whether the
+    world files of its seed stay and get the machine's words. ``finish`` is what is done to its root
+    after the last package, and ``images`` are made of that. A machine over its seed that has one of
+    these need not have packages.
     """
 
     name: str
@@ -103,6 +104,7 @@ class Machine:
     with_build_deps: bool = False
     chost: str | None = None
     compression: str = COMPRESSION[0]
+    below: str = "/"
     needs: str = NEEDS[0]
     emerge: tuple[str, ...] = ()
     keep_world: bool = False
@@ -140,7 +142,7 @@ def load_machine(
     table = load(file, root)
     table.only(KEYS)
     output = table.table("output")
-    output.only((*OUTPUTS, "compression", "images", "needs", "portage"))
+    output.only((*OUTPUTS, "below", "compression", "images", "needs", "portage"))
     own_root = _root(table) == "own"
     _only_for_own_root(own_root, table, "with_build_deps")
     _only_for_own_root(own_root, table, "chost")
@@ -177,12 +179,22 @@ def load_machine(
         with_build_deps=table.get("with_build_deps", bool, False),
         chost=_chost(table),
         compression=_one_of(output, "compression", COMPRESSION),
+        below=_below(output),
         needs=_one_of(output, "needs", NEEDS),
         emerge=tuple(_emerge(*item) for item in table.strings("emerge")),
         keep_world=table.get("keep_world", bool, False),
         finish=steps,
         images=images,
     )
+
+
+def _below(output: Table) -> str:
+    """The directory that a tarball is made of. Raises `ConfigError`."""
+    below = output.get("below", str, "/")
+    if not below.startswith("/") or ".." in below.split("/"):
+        origin, what = output.origin("below"), f"“{below}” is not a directory of the root"
+        raise ConfigError(origin, what, 'write an absolute path, as "/srv"')
+    return below
 
 
 def _only_for_own_root(own_root: bool, table: Table, key: str) -> None:

@@ -9,6 +9,7 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     __package__ = "guest"
 
+import os
 import shutil
 from typing import Any
 
@@ -24,7 +25,7 @@ BUILDING = ("unpack", "prepare", "configure", "compile", "test", "install")
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol."""
     guest_settings.apply(request["root"], **request.get("environment", {}))
-    if guest_settings.own_root():
+    if guest_settings.own_root() and os.environ["SYSROOT"] != "/":
         sysroot.prepare(guest_settings.root())
     settings, trees = phases.load(refreshed=True)
     shortcuts.take()

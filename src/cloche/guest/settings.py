@@ -99,7 +99,8 @@ def repositories(place: Path = REPOS_CONF) -> str | None:
 def apply(root: str = "/", **more: str) -> None:
     """Set the environment. Call this before Portage is imported.
 
-    A ``root`` of its own is also SYSROOT (PMS 8.1): build dependencies of type DEPEND are in it.
+    A ``root`` of its own is also SYSROOT (PMS 8.1), unless ``more`` says otherwise: build
+    dependencies of type DEPEND are in it.
     """
     for name in os.environ.keys() - set(TAKEN):
         del os.environ[name]
@@ -109,7 +110,7 @@ def apply(root: str = "/", **more: str) -> None:
     if (text := repositories()) is not None:
         os.environ["PORTAGE_REPOSITORIES"] = text
     _given["root"] = root
-    os.environ.update(ROOT=root, SYSROOT=root, **more)
+    os.environ.update({"ROOT": root, "SYSROOT": root, **more})
 
 
 def root() -> Path:

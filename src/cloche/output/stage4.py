@@ -75,6 +75,14 @@ OVER_SEED = (
 ALONE = (f"--directory={ROOT}", ".")
 
 
+def _packed(context: BuildContext, below: str) -> tuple[str, ...]:
+    """Words for tar that say what is packed."""
+    if below != "/":
+        root = context.root.rstrip("/")
+        return (f"--directory={root}/{below.strip('/')}", ".")
+    return ALONE if context.inputs.own_root else OVER_SEED
+
+
 def write(done: Finished) -> Written:
     """Write the tarball of a machine. Raises StepError."""
     context, layers = done.context, done.layers
@@ -87,7 +95,7 @@ def write(done: Finished) -> Written:
         f"--file={OUT}/{name}",
         *((f"--use-compress-program={program}",) if program else ()),
         *TAR[2:],
-        *(ALONE if context.inputs.own_root else OVER_SEED),
+        *_packed(context, done.machine.below),
     )
     parts = {
         **context.inputs.key_base,

@@ -16,7 +16,7 @@ from cloche.config.files import read_text
 #: Rules of `lint` about what only catalyst fails at.
 HERE_RIGHT = ("users",)
 #: Keys that change a result, and that no machine has yet.
-NOT_YET = ("interpreter", "linuxrc", "ssh_public_keys")
+NOT_YET = ("interpreter", "ssh_public_keys")
 _NO_SOURCE = (".CONTENTS.gz", ".CONTENTS", ".DIGESTS", ".sha256", ".asc", ".lock")
 
 
@@ -37,7 +37,7 @@ def check_spec(spec: Spec, conf: Conf) -> None:
         if token := next(iter(tokens_in(setting.text)), None):
             what = f"@{token}@ is not filled in"
             raise ConfigError(setting.origin, what, f"add --set {token}=VALUE")
-        if key.partition("/")[2] in NOT_YET or key.startswith("boot/") or key in NOT_YET:
+        if key.partition("/")[2] in NOT_YET or key in NOT_YET:
             raise ConfigError(
                 setting.origin, f"“{key}” cannot be built yet", "see docs/catalyst.md"
             )

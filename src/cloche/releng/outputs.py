@@ -13,15 +13,26 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from cloche.archives.listing import listing
+from cloche.archives.tarball import import_tarball
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.paths import Output, outputs
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError
+from cloche.errors import ClocheError
+
+#: The names in the directory of a netboot, or how they end.
+_OF_NETBOOT = ("boot", "kernels", "-hppa.lif", "-a.out")
 
 
 def publish(spec: Spec, conf: Conf, tarball: Path) -> tuple[Output, ...]:
-    """Copy a tarball to where catalyst has it, and describe it. Raises ClocheError, OSError."""
+    """Copy a tarball to where catalyst has it, and describe it. Raises ClocheError, OSError.
+
+    Of netboot catalyst has a directory instead.
+    """
     wanted = outputs(spec, conf)
+    if spec.text("target") == "netboot":
+        _unpack(tarball, Path(wanted[0].path))
+        return wanted
     place = Path(next(each.path for each in wanted if each.kind == "tarball"))
     place.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:  # the tarball gets its name last, so it is never without the others
@@ -37,6 +48,23 @@ def publish(spec: Spec, conf: Conf, tarball: Path) -> tuple[Output, ...]:
             one = stack.enter_context(aside(Path(f"{place}.sha256")))
             one.write_text(_digest("sha256", place.name, copy, conf))
     return wanted
+
+
+def _unpack(tarball: Path, place: Path) -> None:
+    """Unpack a netboot's files, in place of an earlier one's. Raises ClocheError, OSError."""
+    new, old = (place.with_name(f".{place.name}.{state}") for state in ("new", "old"))
+    for other in sorted(place.iterdir()) if place.exists() else ():
+        if not other.name.endswith(_OF_NETBOOT):
+            what = f"{other} is not a file of a netboot"
+            raise ClocheError(what, todo="move it, so that the directory can be replaced")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    for left in (new, old):  # by a run that was killed
+        shutil.rmtree(left, ignore_errors=True)
+    import_tarball(tarball, new)
+    if place.exists():
+        place.rename(old)
+    new.rename(place)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def files_of(written: Iterable[Output]) -> Mapping[str, Path]:

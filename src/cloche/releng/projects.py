@@ -24,13 +24,16 @@ from cloche.session.session import Session
 from cloche.store.locks import open_lock, release, try_hold
 from cloche.trees.stored import places
 
+#: Directories of a spec's project.
+OWN = ("machines", "portage", "finish", "hooks", "root_overlay", "overlay", "kernels")
+
 
 def write_project(project: Project, directory: Path) -> None:
     """Write a project, in place of the one that was there; see `claimed`.
 
     The lock stays, and what was built. Raises ClocheError.
     """
-    for name in ("machines", "portage", "finish", "hooks", "root_overlay"):
+    for name in OWN:
         shutil.rmtree(directory / name, ignore_errors=True)
     for name, content in sorted(project.files.items()):  # directories come before what is in them
         _write(directory / name, content)
