@@ -99,6 +99,13 @@ class Release:
             *words, cwd=self.place,
         )  # fmt: skip
 
+    def compare(self, *words: object) -> subprocess.CompletedProcess[str]:
+        """``cloche catalyst compare``; ``-C DIR`` may come first."""
+        place = [str(word) for word in words[:2]] if words[0] == "-C" else []
+        return self.store.cloche(
+            *place, "catalyst", "compare", *map(str, words[len(place) :]), cwd=self.place
+        )
+
     def tarball(self, spec: str) -> Path:
         """Its tarball, under catalyst's name."""
         return self.place / f"store/builds/small/{spec}-amd64-{STAMP}.tar.zstd"
@@ -331,3 +338,34 @@ def test_import_writes_a_project_that_plans_the_same(release: Release) -> None:
     release.store.cloche("seed", "bootstrap", "source", cwd=place, check=True)
     plan = release.store.cloche("plan", "stage1", "--json", cwd=place, check=True)
     assert {each["fate"] for each in json.loads(plan.stdout)["packages"]} == {"reuse"}
+
+
+def test_a_stage_with_one_changed_package_is_compared(release: Release) -> None:
+    """The package's version is to be looked at, what it brings follows, and nothing else differs.
+
+    The same stage of another day, and the machine that it was packed from, do not differ at all.
+    """
+    old, later = release.tarball("stage1"), "20261130T000000Z"
+    ebuilds = release.place / "tree/app-misc/note"
+    (ebuilds / "note-2.ebuild").write_text(NOTE.replace("newins - removed", "newins - added"))
+    (ebuilds / "note-1.ebuild").unlink()
+    image = release.place / "store/snapshots/own-next.sqfs"
+    tree = release.place / "tree"
+    subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", "-all-root"], check=True)
+    changed = ("-C", "snapshot_treeish=next", "--set", f"TIMESTAMP={later}", "--update")
+    told = release.run("stage1", *changed)
+    assert told.returncode == 0, told.stderr
+    new = Path(str(old).replace(STAMP, later))
+    told = release.compare(old, new, "--json")
+    assert told.returncode == 1, told.stderr
+    found = json.loads(told.stdout)
+    rules = {each["subject"]: each["rule"] for each in found["differences"]}
+    assert rules.pop("app-misc/note:0") == "version"
+    assert {rules[f"/usr/share/note/{name}"] for name in ("removed", "added")} == {"follows"}
+    assert set(rules.values()) == {"follows"}
+    assert set(found["counts"]) - {each["judgement"] for each in found["differences"]} == {
+        "wrong", "left out",
+    }  # fmt: skip
+    project = release.place / f"store/cloche/small/stage1-amd64-{later}"
+    told = release.compare("-C", project, "machine:stage1", new)
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "result      nothing differs")
