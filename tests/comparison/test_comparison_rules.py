@@ -18,6 +18,8 @@ from outputs_made import (
     tarball,
 )
 
+from tests.support import ROOT
+
 from cloche.comparison.comparison import Tree, compare
 from cloche.comparison.differences import ASPECTS
 from cloche.comparison.inventory import Inventory
@@ -236,6 +238,12 @@ def test_each_aspect_has_a_rule_that_fits_it_anywhere() -> None:
     whole = {a for rule in RULES if not rule.paths and not rule.where for a in rule.aspects}
     assert whole == set(ASPECTS)
     assert {rule.judgement for rule in RULES} == set(JUDGEMENTS)
+
+
+def test_the_manual_lists_the_rules_as_they_are() -> None:
+    manual = (ROOT / "docs/comparison.md").read_text()
+    rows = [line for line in manual.splitlines() if line.startswith("| `")]
+    assert rows == [f"| `{rule.name}` | {rule.judgement} | {rule.reason} |" for rule in RULES]
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "image"])

@@ -106,7 +106,7 @@ def compare_command(
     Compared are packages (version, USE, slot, dependencies, flags), files (type, mode, owner,
     capabilities, attributes, content), what programs need, and texts below /etc, line by line. What
     differs between any two builds, such as times, is left out and counted. Each other difference is
-    judged by a rule: harmless, to look at, or wrong (docs/catalyst.md).
+    judged by a rule: harmless, to look at, or wrong (docs/comparison.md).
     """
     limits = replace(LIMITS, bytes=max_size << 30)
     with terminable(), limited_memory():
