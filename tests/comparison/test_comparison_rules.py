@@ -17,7 +17,6 @@ from outputs_made import (
     package,
     tarball,
 )
-
 from tests.support import ROOT
 
 from cloche.comparison.comparison import Tree, compare
@@ -185,7 +184,10 @@ CASES: dict[str, Case] = {
                    "content"),
     "runpath": Case(one(LIB, file(elf(runpath="/a")), file(elf(runpath="/b"))),
                     one(LIB, file(elf(runpath="/a")), file(elf(runpath="/a"))), ""),
-    "directory-lost": Case(one("opt", directory(), None), one("opt", None, directory()), "gained"),
+    "root-directory": Case(one("proc", directory(), None), one("usr/a", directory(), None),
+                           "directory-lost"),
+    "directory-lost": Case(one("usr/a", directory(), None), one("usr/a", None, directory()),
+                           "gained"),
     "lost": Case(one("usr/a", file("a"), None), one("usr/a", directory(), None), "directory-lost"),
     "gained": Case(one("usr/a", None, file()), one("usr/a", file(), file()), ""),
     "ownership": Case(

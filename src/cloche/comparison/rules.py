@@ -255,6 +255,13 @@ RULES: tuple[Rule, ...] = (
     Rule("runpath", "to look at", "a program looks for libraries elsewhere", ("runpath",)),
     # Files
     Rule(
+        "root-directory",
+        "wrong",
+        "a directory of the root itself is gone: a chroot mounts and boots on these",
+        ("lost",),
+        where=lambda each: each.kind == "directory" and "/" not in each.subject,
+    ),
+    Rule(
         "directory-lost", "to look at", "a directory is gone", ("lost",),
         where=lambda each: each.kind == "directory",
     ),
