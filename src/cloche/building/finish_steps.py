@@ -186,6 +186,8 @@ def _run(
         **ENVIRONMENT,
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         **context.inputs.environment,
+        # As in a build: how many jobs there are is not part of a key.
+        **({"MAKEOPTS": f"-j{context.policy.cores}"} if step.kind == "hook" else {}),
         **step.environment,
     }
     command = Command(argv, environment, timeout=context.policy.phase_seconds)

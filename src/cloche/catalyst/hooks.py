@@ -13,8 +13,9 @@ if type -p locale-gen > /dev/null; then
 fi
 for tool in gcc binutils; do
 	type -p ${tool}-config > /dev/null || continue
-	profiles=(/etc/env.d/${tool}/${clst_chost:-$(portageq envvar CHOST)}-*)
-	[[ ! -e ${profiles[0]} ]] || ${tool}-config "${profiles[0]##*/}"
+	profiles=(/etc/env.d/${tool}/${clst_CHOST:-none}-*)
+	[[ -e ${profiles[0]} ]] || profiles=(1) # the first that there is
+	${tool}-config "${profiles[0]##*/}"
 done
 if [[ -d /usr/share/zoneinfo ]]; then
 	ln -snf ../usr/share/zoneinfo/Factory /etc/localtime

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.keys import TARGETS
@@ -36,18 +36,25 @@ def building_conf(spec: Spec, subarch: Subarch) -> str:
     return "\n".join([*_flags(spec, subarch), "LC_MESSAGES=C.UTF-8", ""])
 
 
-def _flags(spec: Spec, subarch: Subarch) -> Iterator[str]:
+def flag_values(spec: Spec, subarch: Subarch) -> Mapping[str, str]:
+    """The flags for compilers by their variables, and CHOST where it is known, in their order."""
     target = TARGETS[spec.text("target")]
-    yield f"# Written for {target.name} by cloche; see make.conf(5)."
     common = _read(spec, "common_flags") or subarch.flags
-    yield f'COMMON_FLAGS="{common}"'
+    found = {"COMMON_FLAGS": common}
     for variable, key in _FLAGS.items():
-        flags = _read(spec, key)
-        if flags or variable in _ALWAYS:
-            same = not flags or flags == common
-            yield f'{variable}="{"${COMMON_FLAGS}" if same else flags}"'
+        if (flags := _read(spec, key)) or variable in _ALWAYS:
+            found[variable] = flags or common
     if "chost" in target.own and (chost := spec.text("chost") or subarch.chost):
-        yield f'CHOST="{chost}"'
+        found["CHOST"] = chost
+    return found
+
+
+def _flags(spec: Spec, subarch: Subarch) -> Iterator[str]:
+    yield f"# Written for {TARGETS[spec.text('target')].name} by cloche; see make.conf(5)."
+    found = flag_values(spec, subarch)
+    for variable, flags in found.items():
+        same = variable in _FLAGS and flags == found["COMMON_FLAGS"]
+        yield f'{variable}="{"${COMMON_FLAGS}" if same else flags}"'
 
 
 def _read(spec: Spec, key: str) -> str:

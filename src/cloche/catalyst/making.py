@@ -198,7 +198,8 @@ class Making:
     def hook(self, name: str, script: Content) -> dict[str, Any]:
         """A step that runs a script with catalyst's environment."""
         self.files[f"hooks/{name}"] = script
-        return {"hook": f"hooks/{name}", "environment": dict(environment(self.spec, self.conf))}
+        found = dict(environment(self.spec, self.conf, self.inputs.subarch))
+        return {"hook": f"hooks/{name}", "environment": found}
 
 
 def keys_of(call: EmergeCall, origin: Origin) -> dict[str, Any]:

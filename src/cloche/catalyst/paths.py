@@ -45,8 +45,12 @@ class Output:
 
 def subpath(spec: Spec) -> str:
     """What names the output below builds/ and the root below tmp/, without an extension."""
-    name = f"{spec.text('target')}-{spec.text('subarch')}-{spec.text('version_stamp')}"
-    return f"{spec.text('rel_type')}/{name}"
+    return f"{unversioned(spec)}-{spec.text('version_stamp')}"
+
+
+def unversioned(spec: Spec) -> str:
+    """The same for all version stamps: what names the caches."""
+    return f"{spec.text('rel_type')}/{spec.text('target')}-{spec.text('subarch')}"
 
 
 def store_path(conf: Conf, *parts: str) -> str:

@@ -17,6 +17,7 @@ from cloche.catalyst.paths import (
     snapshot_path,
     store_path,
     subpath,
+    unversioned,
 )
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.steps import Step, steps_of
@@ -147,9 +148,8 @@ def _source(spec: Spec, conf: Conf, others: Sequence[Spec]) -> Input:
 
 
 def _caches(spec: Spec, conf: Conf) -> Iterator[Input]:
-    unversioned = f"{spec.text('rel_type')}/{spec.text('target')}-{spec.text('subarch')}"
     for option, name in (("pkgcache", "packages"), ("kerncache", "kerncache")):
         if option in conf.words("options"):
             given = spec.text(f"{option}_path")
             source = str(spec.origin(f"{option}_path")) if given else "default"
-            yield Input(option, given or store_path(conf, name, unversioned), source)
+            yield Input(option, given or store_path(conf, name, unversioned(spec)), source)
