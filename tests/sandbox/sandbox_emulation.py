@@ -31,14 +31,14 @@ def check_programs_of_another_cpu_run_in_that_sandbox_alone(g: Ground) -> None:
     layer = foreign(g)
     before = sorted(REGISTERED.glob("*"))
     if not g.engine.nature.emulates:
-        error = raises(SandboxError, lambda: g.shell("", g.sandbox(emulator=emulator(g))))
+        error = raises(SandboxError, lambda: g.shell("", g.sandbox(emulators=(emulator(g),))))
         assert "native" in str(error)
         return
-    ended, out = g.shell("/foreign", g.sandbox(layer, emulator=emulator(g)))
+    ended, out = g.shell("/foreign", g.sandbox(layer, emulators=(emulator(g),)))
     assert ended.ok, out
-    ended, out = g.shell("", g.sandbox(layer, emulator=emulator(g)), argv=("/foreign",))
+    ended, out = g.shell("", g.sandbox(layer, emulators=(emulator(g),)), argv=("/foreign",))
     assert ended.ok, out
-    for other in (g.sandbox(layer), g.sandbox(foreign(g, 32, 40), emulator=emulator(g))):
+    for other in (g.sandbox(layer), g.sandbox(foreign(g, 32, 40), emulators=(emulator(g),))):
         error = raises(SandboxError, lambda o=other: g.shell("", o, argv=("/foreign",)))
         assert isinstance(error, SandboxError)
         assert error.errno == errno.ENOEXEC
@@ -53,13 +53,15 @@ def check_an_emulator_gives_no_rights(g: Ground) -> None:
     kept = ("CapPrm", "CapEff", "CapBnd", "CapAmb", "CapInh", "Seccomp:", "1234")
     told = [
         [line for line in g.shell(script, sandbox)[1].splitlines() if line.startswith(kept)]
-        for sandbox in (g.sandbox(), g.sandbox(emulator=emulator(g)))
+        for sandbox in (g.sandbox(), g.sandbox(emulators=(emulator(g),)))
     ]
     assert told[0] == told[1]
     assert told[0][-1] == "1234:1234"
     command = f"echo -1 > {REGISTERED}/qemu-aarch64"
-    ended, out = g.shell(command, g.sandbox(emulator=emulator(g)))
+    ended, out = g.shell(command, g.sandbox(emulators=(emulator(g),)))
     assert not ended.ok
     assert "Read-only" in out
-    ended, _ = g.shell(f"mount -t binfmt_misc none {REGISTERED}", g.sandbox(emulator=emulator(g)))
+    ended, _ = g.shell(
+        f"mount -t binfmt_misc none {REGISTERED}", g.sandbox(emulators=(emulator(g),))
+    )
     assert not ended.ok

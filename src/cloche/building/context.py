@@ -50,7 +50,8 @@ class Inputs:
     (SHA-256) of their packages, by host and path. For a ``strict`` machine ``seed_parts`` are set
     after resolving: its packages are built and merged over their ground instead of the seed.
     ``made_of`` are the layers of the machine that the seed is, the bottom first.
-    ``cross`` is set for a machine of another CPU than the seed's.
+    ``cross`` is set for a machine of another CPU than the seed's, ``interpreters`` for a seed of
+    another CPU than the host's.
     ``own`` are the user's own files and repositories, by their paths inside. A machine with a root
     of its own (``own_root``) has nothing of the seed in its result, its ``/etc/portage`` only
     with ``etc_portage``, and build dependencies only ``with_build_deps``. ``emerge`` are the
@@ -76,6 +77,7 @@ class Inputs:
     made_of: tuple[Layer, ...] = ()
     cross: Crossing | None = None
     tools: Mapping[str, Layer] = field(default_factory=dict)
+    interpreters: Layer | None = None
 
     @property
     def ground(self) -> tuple[Layer, ...]:
@@ -137,10 +139,15 @@ class Inputs:
         """
         return {"SYSROOT": "/"} if self.own_root and "--nodeps" in self.emerge else {}
 
+    @property
+    def key_emulated(self) -> dict[str, str]:
+        """The part of these keys for a seed of another CPU than the host's."""
+        return {"interpreters": self.interpreters.id} if self.interpreters else {}
+
     def _key_parts(self, under: Iterable[Layer]) -> dict[str, str]:
         parts = {f"base {layer.kind}": layer.id for layer in under if layer.kind != "config"}
         cross = self.cross.key_parts if self.cross else {}
-        return {**parts, "guest": self.guest, **cross}
+        return {**parts, "guest": self.guest, **cross, **self.key_emulated}
 
     @property
     def environment(self) -> dict[str, str]:
@@ -253,12 +260,16 @@ class BuildContext:
             binds=binds,
             limits=limits,
             cross=self.inputs.cross.tools if self.inputs.cross else None,
+            interpreters=self.inputs.interpreters.id if self.inputs.interpreters else None,
         )
 
     @property
-    def emulator(self) -> Emulator | None:
-        """What runs the machine's programs if they are for another CPU than the seed's."""
-        return self.worker.emulator(self.inputs.cross.tools if self.inputs.cross else None)
+    def emulators(self) -> tuple[Emulator, ...]:
+        """What runs the seed's and the machine's programs if they are for other CPUs."""
+        cross, interpreters = self.inputs.cross, self.inputs.interpreters
+        return self.worker.emulators(
+            cross.tools if cross else None, interpreters.id if interpreters else None
+        )
 
     @property
     def root(self) -> str:

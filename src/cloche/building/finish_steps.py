@@ -170,7 +170,12 @@ def _in_root(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Out
         upper = make_directory(workspace, "root")
         lowers = unions.lowers(context.store, bottom, layers)
         sandbox = Sandbox(
-            lowers, upper, binds, (REPOS,), limits=context.policy.limits, emulator=context.emulator
+            lowers,
+            upper,
+            binds,
+            (REPOS,),
+            limits=context.policy.limits,
+            emulators=context.emulators,
         )
         for argv in _commands(step, (*bottom, *layers)):
             _run(context, sandbox, argv, step, log)

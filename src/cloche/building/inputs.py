@@ -65,6 +65,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         made_of=made_of(store, seed),
         cross=crossing(machine, base[0]),
         tools=tools,
+        interpreters=stored_layer(store, found) if (found := seed.about.interpreters) else None,
     )
 
 

@@ -99,7 +99,7 @@ def _key(context: BuildContext, repo: Repo) -> Key:
     seed = context.inputs.base[0]
     masters = {f"master {each.name}": each.tree for each in _masters(context, repo)}
     parts = {"repository": repo.tree, "seed": seed.id, "guest": _guest()}
-    return make_key(_KIND, {**parts, **masters})
+    return make_key(_KIND, {**parts, **masters, **context.inputs.key_emulated})
 
 
 def _guest() -> str:
@@ -177,6 +177,7 @@ def _run(
         ),
         tmpfs=(REPOS,),
         limits=context.policy.limits,
+        emulators=context.emulators,
     )
     request = {
         "repository": repo.name,

@@ -90,4 +90,5 @@ def _step(context: BuildContext, package: Package, seen: Seen) -> dict[str, Any]
         "disk_reserve": policy.disk_reserve,
         "kept_as": kept_as(context, package),
         "cross": inputs.cross.tools if inputs.cross and not package.broot else None,
+        "interpreters": inputs.interpreters.id if inputs.interpreters else None,
     }

@@ -35,6 +35,7 @@ def resolve(context: BuildContext, targets: Sequence[str]) -> tuple[Depgraph, st
         **({"installed": "told as well"} if inputs.strict else {}),
         "guest": inputs.guest,
         **inputs.key_root,
+        **inputs.key_emulated,
         **({"build dependencies": "kept"} if inputs.with_build_deps else {}),
         **({"emerge": " ".join(inputs.emerge)} if inputs.emerge else {}),
         **{f"base {layer.kind}": layer.id for layer in inputs.base},

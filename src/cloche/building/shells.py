@@ -56,7 +56,7 @@ def machine_root(
     if pin is None:
         raise not_built(f"machine {machine}", f"cloche build {machine}")
     cross = context.inputs.cross
-    if cross is not None and context.emulator is None:
+    if cross is not None and cross.tools.emulator is None:
         raise _no_emulator(cross, machine)
     return _machine_root(context, pin, packages)
 
@@ -85,7 +85,7 @@ def _machine_root(context: BuildContext, pin: Pin, packages: Path) -> Iterator[R
             binds=(*context.whole_repositories(), *_packages(packages)),
             tmpfs=(REPOS,),
             limits=context.policy.limits,
-            emulator=context.emulator,
+            emulators=context.emulators,
         )
         shell = _shell((*base, *layers))
         yield Root(sandbox, shell=shell, environment=context.inputs.environment)

@@ -17,6 +17,7 @@ from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import Subarch
 from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError, Origin
+from cloche.config.interpreters import check_interpreter
 
 #: What the configuration of a build leaves in /etc/portage of a machine over its seed.
 CONFIGURED = (
@@ -109,8 +110,11 @@ class Making:
 
     def declared(self, machines: tuple[str, ...]) -> dict[str, Any]:
         """``cloche.toml``: the source, each machine that is the seed of the next, the trees."""
-        seeds = {"source": {"type": "tarball", "path": str(self.inputs.source)}}
-        seeds |= {name: {"type": "machine", "machine": name} for name in machines[:-1]}
+        interpreter = self.interpreters()
+        emulated = {"interpreter": interpreter} if interpreter else {}
+        seeds = {"source": {"type": "tarball", "path": str(self.inputs.source), **emulated}}
+        for name in machines[:-1]:
+            seeds[name] = {"type": "machine", "machine": name, **emulated}
         snapshot = {
             "sync_type": "squashfs",
             "sync_uri": f"file://{self.inputs.snapshot}",
@@ -120,6 +124,17 @@ class Making:
         overlays = {name: {"path": str(path)} for name, path in self.inputs.overlays.items()}
         build = {"distfiles": self.conf.text("distdir")}
         return {"seeds": seeds, "repos": {self.repo: snapshot, **overlays}, "build": build}
+
+    def interpreters(self) -> list[str]:
+        """What runs the programs of the source if they are for another CPU.
+
+        Raises `ConfigError`.
+        """
+        setting = self.spec.settings.get("interpreter")
+        found = zip(setting.words, setting.origins, strict=True) if setting else ()
+        for word, origin in found:
+            check_interpreter(word, origin)
+        return list(setting.words) if setting else []
 
     def fragment(self, name: str, files: Mapping[str, str]) -> None:
         """Add a fragment."""

@@ -36,6 +36,12 @@ def _seed(locked: SeedLock, actual: SeedLock) -> Iterator[str]:
     elif isinstance(locked, MachineSeed) and isinstance(actual, MachineSeed):
         yield from _machine(locked, actual)
     yield from _known("layer", locked.layer, actual.layer)
+    yield from _known("interpreters", interpreters_of(locked), interpreters_of(actual))
+
+
+def interpreters_of(seed: SeedLock) -> str:
+    """The id of the tree of what runs a seed, empty if it is for the host's CPU."""
+    return "" if isinstance(seed, DebianSeed) else seed.interpreters
 
 
 def _machine(locked: MachineSeed, actual: MachineSeed) -> Iterator[str]:

@@ -77,6 +77,8 @@ class Stage3Seed:
     """A stage3: the name of its tarball, its size in bytes, its digests by Manifest hash name.
 
     ``signer`` is the fingerprint of the OpenPGP key that signed it; empty if it is not signed.
+    ``interpreters`` is the id of the tree of what runs it, if it is for another CPU than the
+    host's; also for the seeds below.
     """
 
     arch: str
@@ -87,6 +89,7 @@ class Stage3Seed:
     signer: str = ""
     layer: Digest = ""
     type: str = "stage3"
+    interpreters: Digest = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,7 @@ class TreeSeed:
     type: str
     digest: Digest = ""
     layer: Digest = ""
+    interpreters: Digest = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ class MachineSeed:
     layers: tuple[Digest, ...]
     layer: Digest = ""
     type: str = "machine"
+    interpreters: Digest = ""
 
 
 SeedLock = DebianSeed | Stage3Seed | TreeSeed | MachineSeed

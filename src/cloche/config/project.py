@@ -16,6 +16,7 @@ from cloche.config.errors import (
     wrong_type,
 )
 from cloche.config.files import names
+from cloche.config.interpreters import check_interpreter
 from cloche.config.machine import Machine, load_machine, place_of
 from cloche.config.sync import KEYS as SYNC_KEYS
 from cloche.config.sync import Sync, read_sync
@@ -27,6 +28,7 @@ LOCK = "cloche.lock"
 
 Option = str | int | bool | tuple[str, ...]
 
+_EMULATED: Mapping[str, type] = {"interpreter": list}
 # The keys of each type of seed, which the room seeds interprets.
 _SEED_KEYS: Mapping[str, Mapping[str, type]] = {
     "debian": {
@@ -35,11 +37,14 @@ _SEED_KEYS: Mapping[str, Mapping[str, type]] = {
         "packages": list,
         "portage": str,
     },
-    "stage3": {"arch": str, "flavour": str, "mirror": str, "file": str, "keyring": str},
-    "directory": {"path": str},
-    "tarball": {"path": str, "sha256": str},
-    "oci": {"path": str, "ref": str},
-    "machine": {"machine": str, "project": str},
+    "stage3": {
+        **{"arch": str, "flavour": str, "mirror": str, "file": str, "keyring": str},
+        **_EMULATED,
+    },
+    "directory": {"path": str, **_EMULATED},
+    "tarball": {"path": str, "sha256": str, **_EMULATED},
+    "oci": {"path": str, "ref": str, **_EMULATED},
+    "machine": {"machine": str, "project": str, **_EMULATED},
 }
 
 
@@ -56,6 +61,11 @@ class SeedSpec:
         """A string option, or None where it is not given."""
         value = self.options.get(key)
         return value if isinstance(value, str) else None
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """A list, empty where it is not given."""
+        value = self.options.get(key)
+        return value if isinstance(value, tuple) else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +283,8 @@ def _seed(name: str, table: Table) -> SeedSpec:
             continue
         if known[key] is list:
             options[key] = tuple(item for item, _ in table.strings(key))
+            for item, origin in table.strings(key) if key == "interpreter" else ():
+                check_interpreter(item, origin)
         else:
             options[key] = table.get(key, str, "")
     return SeedSpec(name, kind, options, table.origin())

@@ -118,6 +118,7 @@ def remember(
     trees |= remembered_caches(context) | remembered_sources(builder)
     parts = inputs.seed_parts
     trees |= parts.trees if parts else set()
+    trees |= {inputs.interpreters.id} if inputs.interpreters else set()
     kept = {made.gpkg for made in results} | set(blobs) | {builder.depgraph}
     before = context.store.pin_of(names.machine(machine.place, machine.name))
     data = {}

@@ -199,8 +199,7 @@ def _detached_mounts(sandbox: Sandbox, common: list[Mount]) -> list[Mount]:
     detached = list(common)
     detached += [_temporary(path, "1777" if path in _STICKY else "0755") for path in more]
     detached += [_bind(bind) for bind in sandbox.binds]
-    if sandbox.emulator is not None:
-        detached.append(_bind(emulation.bind(sandbox.emulator)))
+    detached += [_bind(emulation.bind(each)) for each in sandbox.emulators]
     return sorted(detached, key=lambda mount: mount.depth)
 
 

@@ -36,13 +36,17 @@ class Limits:
 class Emulator:
     """Runs programs of another CPU: ``program``, statically linked, of QEMU's user mode.
 
-    ``name`` is QEMU's for the CPU; ``bits`` and ``machine`` (e_machine) are those of its ELF files.
+    ``name`` is QEMU's for the CPU; ``bits``, ``machine`` (e_machine) and the byte order are those
+    of its ELF files. With ``flags`` only files are meant whose e_flags have the second value under
+    the first one, a mask.
     """
 
     name: str
     bits: int
     machine: int
     program: Path
+    big_endian: bool = False
+    flags: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,8 @@ class Sandbox:
     the caller in which the engine makes and uses ``top`` (what was written) and ``work``
     (overlayfs's own); None makes the root read-only. ``/dev``, ``/proc``, ``/tmp``, ``/run`` and
     ``/dev/shm`` are always the sandbox's own. ``tmpfs`` and the targets of ``binds`` need not exist
-    in the root, and leave nothing in ``top``; targets are plain absolute paths. With an
-    ``emulator`` its programs run like all others; only engines whose nature says so can do that.
+    in the root, and leave nothing in ``top``; targets are plain absolute paths. The
+    programs of ``emulators`` run like all others; only engines whose nature says so can do that.
     """
 
     lowers: tuple[Path | str, ...]
@@ -64,7 +68,7 @@ class Sandbox:
     network: bool = False
     hostname: str = "localhost"  # which resolves, as under Portage's network-sandbox
     limits: Limits = Limits()
-    emulator: Emulator | None = None
+    emulators: tuple[Emulator, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +104,8 @@ class Nature:
     """Properties of an engine: ``isolates`` names what its sandboxes hide of the host.
 
     Without ``shares_kernel`` sandboxes have their own kernel: a bound FIFO does not connect to the
-    host, nor does a listening socket unless ``sockets``. ``emulates``: a sandbox may have an
-    emulator. ``caution`` is a warning that is printed whenever the engine is used.
+    host, nor does a listening socket unless ``sockets``. ``emulates``: a sandbox may have
+    emulators. ``caution`` is a warning that is printed whenever the engine is used.
     """
 
     title: str

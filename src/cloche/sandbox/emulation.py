@@ -1,7 +1,7 @@
 """Programs of another CPU in a sandbox: QEMU's user mode, registered for that sandbox alone.
 
 The kernel looks for handlers of binary formats (binfmt_misc) in the user namespace of the program
-that starts another one (since Linux 6.7). So a sandbox with an emulator gets one more user
+that starts another one (since Linux 6.7). So a sandbox with emulators gets one more user
 namespace, with all of the IDs of the one around it, and what is registered there ends with it. What
 the host, or another sandbox, has registered does not change, and is not used.
 """
@@ -11,7 +11,9 @@ from __future__ import annotations
 import errno
 import os
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from cloche.linux import mounts, processes
 from cloche.sandbox.base import Bind, Emulator
@@ -40,8 +42,8 @@ def can_register(release: str, place: Path = _PLACE) -> bool:
     return numbers >= [6, 7] and place.is_dir()
 
 
-def register(emulator: Emulator) -> None:
-    """Enter a user and a mount namespace in which the programs of that CPU run. Raises OSError.
+def register(emulators: Sequence[Emulator]) -> None:
+    """Enter a user and a mount namespace in which the programs of their CPUs run. Raises OSError.
 
     Call it in the sandbox's root, in a process without threads.
     """
@@ -51,7 +53,8 @@ def register(emulator: Emulator) -> None:
             mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV | mounts.MOUNT_ATTR_NOEXEC
         )
     mounts.move_mount(fd, _PLACE)
-    (_PLACE / "register").write_bytes(line(emulator).encode())
+    for each in emulators:
+        (_PLACE / "register").write_bytes(line(each).encode())
     mounts.set_attributes(fd, mounts.MOUNT_ATTR_RDONLY)  # root inside cannot change it
     os.close(fd)
 
@@ -62,9 +65,15 @@ def line(emulator: Emulator) -> str:
     Of the ELF header class, byte order, version, type (executable or shared) and machine have to
     be equal, as QEMU's own scripts/qemu-binfmt-conf.sh has it.
     """
-    start = bytes([0x7F, *b"ELF", emulator.bits // 32, 1, 1]) + bytes(9)
-    magic = start + (2).to_bytes(2, "little") + emulator.machine.to_bytes(2, "little")
-    mask = b"\xff" * 7 + b"\0" + b"\xff" * 8 + b"\xfe\xff\xff\xff"
+    order: Literal["big", "little"] = "big" if emulator.big_endian else "little"
+    start = bytes([0x7F, *b"ELF", emulator.bits // 32, 1 + emulator.big_endian, 1]) + bytes(9)
+    magic = start + (2).to_bytes(2, order) + emulator.machine.to_bytes(2, order)
+    either = (0xFFFE).to_bytes(2, order)  # ET_EXEC or ET_DYN
+    mask = b"\xff" * 7 + b"\0" + b"\xff" * 8 + either + b"\xff\xff"
+    if emulator.flags is not None:
+        flags, value = (each.to_bytes(4, order) for each in emulator.flags)
+        before = bytes((36 if emulator.bits == 32 else 48) - len(magic))
+        magic, mask = magic + before + value, mask + before + flags
     words = ("".join(f"\\x{byte:02x}" for byte in each) for each in (magic, mask))
     return ":".join(("", f"qemu-{emulator.name}", "M", "", *words, _path(emulator), _FLAGS))
 

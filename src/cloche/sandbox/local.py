@@ -148,7 +148,7 @@ class LocalEngine(Engine):
         """Start a command; see `Engine.start`. Returns when its program has been executed."""
         extra = dict(fds or {})
         _check(sandbox, command, extra)
-        if sandbox.emulator is not None and not self.nature.emulates:
+        if sandbox.emulators and not self.nature.emulates:
             raise SandboxError(
                 "making a sandbox",
                 f"the engine {self.name} cannot run programs for another CPU",

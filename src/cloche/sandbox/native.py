@@ -121,9 +121,10 @@ def enter_sandbox(
     with step("setting the host name"):
         processes.set_names(request.sandbox.hostname)
     assemble(request.sandbox, common, composed)
-    if request.sandbox.emulator is not None:
-        with step(f"registering {request.sandbox.emulator.program.name} in binfmt_misc"):
-            emulation.register(request.sandbox.emulator)
+    if emulators := request.sandbox.emulators:
+        names = " and ".join(each.program.name for each in emulators)
+        with step(f"registering {names} in binfmt_misc"):
+            emulation.register(emulators)
             processes.bound_capabilities(KEPT)  # the new user namespace has given all back
     with step("setting limits"):
         inherited.limit(request.sandbox.limits)

@@ -42,7 +42,7 @@ def text(request: Request) -> str:
         "network": sandbox.network,
         "hostname": sandbox.hostname,
         "limits": asdict(sandbox.limits),
-        "emulator": _emulator_text(sandbox.emulator),
+        "emulators": [_emulator_data(each) for each in sandbox.emulators],
         "argv": command.argv,
         "env": dict(command.env),
         "cwd": command.cwd,
@@ -75,23 +75,19 @@ def unpack(fd: int) -> Request:
         network=data["network"],
         hostname=data["hostname"],
         limits=Limits(**data["limits"]),
-        emulator=_emulator(data["emulator"]),
+        emulators=tuple(_emulator(each) for each in data["emulators"]),
     )
     command = Command(tuple(data["argv"]), data["env"], data["cwd"], data["timeout"], data["tty"])
     return Request(sandbox, command, tuple(data["fds"]), tuple(data["cgroups"]))
 
 
-def _emulator_text(emulator: Emulator | None) -> list[Any] | None:
-    if emulator is None:
-        return None
-    return [emulator.name, emulator.bits, emulator.machine, str(emulator.program)]
+def _emulator_data(emulator: Emulator) -> dict[str, Any]:
+    return {**asdict(emulator), "program": str(emulator.program)}
 
 
-def _emulator(data: list[Any] | None) -> Emulator | None:
-    if data is None:
-        return None
-    name, bits, machine, program = data
-    return Emulator(name, bits, machine, Path(program))
+def _emulator(data: dict[str, Any]) -> Emulator:
+    flags = tuple(data["flags"]) if data["flags"] else None
+    return Emulator(**{**data, "program": Path(data["program"]), "flags": flags})
 
 
 def send(sock: socket.socket, report: dict[str, Any], fds: Sequence[int] = ()) -> None:

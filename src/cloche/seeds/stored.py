@@ -10,9 +10,10 @@ from typing import Any
 import msgspec
 
 from cloche.config import lock as locks
-from cloche.config.drift import seed_drift
+from cloche.config.drift import interpreters_of, seed_drift
 from cloche.config.project import Project, SeedSpec
 from cloche.layers import Layer, commit, stored_layer
+from cloche.sandbox.base import Emulator
 from cloche.seeds import (
     directory,
     machine,
@@ -25,6 +26,7 @@ from cloche.seeds.debian import seed as debian_seed
 from cloche.seeds.debian.apt import find_mirror, portage_mirrors
 from cloche.seeds.debian.portage_sdist import without_password
 from cloche.seeds.errors import SeedError, not_as_locked
+from cloche.seeds.interpreters import emulators_in, store_interpreters
 from cloche.seeds.parts import machine as machine_parts
 from cloche.seeds.types import MadeSeed, SeedContext, SeedRequest
 from cloche.seeds.validation import portage_of
@@ -36,7 +38,8 @@ DEBIAN = "debian"
 @dataclass(frozen=True, slots=True)
 class Seed:
     """A seed as it is listed. ``created`` is in seconds of the epoch; ``packages`` are dpkg's or
-    those of the VDB; ``suite`` is Debian's, or the flavour of a stage3."""
+    those of the VDB; ``suite`` is Debian's, or the flavour of a stage3. ``interpreters`` is the id
+    of the tree of programs that run it, if it is for another CPU than the host's."""
 
     name: str
     layer: str
@@ -47,6 +50,7 @@ class Seed:
     packages: int
     portage: str
     created: float
+    interpreters: str = ""
 
 
 _TYPES: Mapping[str, Callable[[SeedRequest, Path, SeedContext], tuple[Path, locks.SeedLock]]] = {
@@ -87,13 +91,17 @@ def find_seed(store: Store, project: Project, spec: SeedSpec) -> StoredSeed | No
     pins = sorted(store.pins(stored_as(spec)), key=lambda pin: pin.created, reverse=True)
     for pin in pins:
         found = _of_pin(pin.name, pin.data)
-        fits = locked is None or not locked.layer or locked.layer == found.layer
+        fits = locked is None or not locked.layer or _is(locked, found)
         if layers is not None:
             made_of = locks.seed_of(pin.data["lock"])
             fits = fits and isinstance(made_of, locks.MachineSeed) and made_of.layers == layers
         if fits and all(store.has_tree(tree) for tree in pin.trees):
             return found
     return None
+
+
+def _is(locked: locks.SeedLock, found: StoredSeed) -> bool:
+    return locked.layer == found.layer and interpreters_of(locked) == found.about.interpreters
 
 
 def _of_machine(
@@ -168,13 +176,20 @@ def bootstrap(
     before = None if update else old.seeds.get(spec.name)
     if before is not None and before.type != spec.type:
         raise not_as_locked(spec.name, (f"type {before.type} → {spec.type}",))
+    programs = store_interpreters(store, spec, project.root)
+    interpreters = programs.id if programs else ""
     with store.workspace("seed") as room:
         made = _made(
-            SeedRequest(spec, project.root, old.seeds.get(spec.name), update), room, context
+            SeedRequest(spec, project.root, old.seeds.get(spec.name), update),
+            room,
+            context,
+            emulators_in(programs.path) if programs else (),
         )
         context.report("counting and storing files")
         layer = commit(store, made.tree, kind="seed", label=spec.name)
     locked = replace(made.lock, layer=layer.id)
+    if not isinstance(locked, locks.DebianSeed):
+        locked = replace(locked, interpreters=interpreters)
     if before is not None and (differences := seed_drift(before, locked)):
         raise not_as_locked(spec.name, differences)
     locks.change(project.lock, lambda lock: locks.with_seed(lock, spec.name, locked))
@@ -182,17 +197,20 @@ def bootstrap(
     data = {"about": asdict(about), "lock": msgspec.to_builtins(locked)}
     # A machine's layers are the seed's parts, as long as they are kept.
     parts = locked.layers if isinstance(locked, locks.MachineSeed) else ()
-    pin = store.pin(stored_as(spec) + layer.id[:12], (layer.id, *parts), (), data)
+    kept = (layer.id, *parts, *((interpreters,) if interpreters else ()))
+    pin = store.pin(stored_as(spec) + layer.id[:12], kept, (), data)
     return StoredSeed(about, pin.name)
 
 
-def _made(request: SeedRequest, room: Path, context: SeedContext) -> MadeSeed:
+def _made(
+    request: SeedRequest, room: Path, context: SeedContext, emulators: tuple[Emulator, ...]
+) -> MadeSeed:
     """Make a tree of any type, and see that Portage runs in it."""
     tree, locked = _TYPES[request.spec.type](request, room, context)
     if isinstance(locked, locks.DebianSeed):
         return MadeSeed(tree, locked, locked.portage.version, len(locked.packages))
     context.report("trying Portage in it")
-    version = portage_of(context.engine, tree, request.spec)
+    version = portage_of(context.engine, tree, request.spec, emulators)
     packages = sum(1 for _ in (tree / "var/db/pkg").glob("*/*"))
     return MadeSeed(tree, locked, version, packages)
 
@@ -215,6 +233,7 @@ def _described(name: str, made: MadeSeed, lock: locks.SeedLock, created: float) 
         packages=made.packages,
         portage=made.portage,
         created=created,
+        interpreters=interpreters_of(lock),
     )
 
 

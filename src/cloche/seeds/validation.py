@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cloche.config.project import SeedSpec
 from cloche.linux import descriptors
-from cloche.sandbox.base import Command, Engine, Sandbox
+from cloche.sandbox.base import Command, Emulator, Engine, Sandbox
 from cloche.sandbox.copying import collect
 from cloche.sandbox.errors import ProgramError
 from cloche.seeds.errors import SeedError
@@ -30,31 +30,37 @@ def _unfit(seed: SeedSpec, reason: str) -> SeedError:
     return SeedError(f"{what}: {reason}", where=f"[seeds.{seed.name}]", todo=todo)
 
 
-def portage_of(engine: Engine, tree: Path, seed: SeedSpec) -> str:
+def portage_of(
+    engine: Engine, tree: Path, seed: SeedSpec, emulators: tuple[Emulator, ...] = ()
+) -> str:
     """The version of the Portage in a tree. Raises `SeedError` where there is none that runs."""
     for path in ("bin/bash", "etc/passwd"):
         if not os.path.lexists(tree / path):
             raise _unfit(seed, f"it has no /{path}")
-    version, said = _run(engine, tree, seed, (_PYTHON, "-I", "-c", _TRIAL))
+    version, said = _run(
+        engine, Sandbox((tree,), emulators=emulators), seed, (_PYTHON, "-I", "-c", _TRIAL)
+    )
     if not version:
         last = said.strip().splitlines()[-1:] or ["no output"]
         raise _unfit(seed, f"Portage does not run in it: {last[0].strip()[:_LONGEST]}")
     return version
 
 
-def _run(engine: Engine, tree: Path, seed: SeedSpec, words: tuple[str, ...]) -> tuple[str, str]:
-    """What a command in the tree says on its standard output if it ends well, and its errors."""
+def _run(
+    engine: Engine, sandbox: Sandbox, seed: SeedSpec, words: tuple[str, ...]
+) -> tuple[str, str]:
+    """What a command in a tree says on its standard output if it ends well, and its errors."""
     streams = [descriptors.pipe() for _ in range(2)]
     (out, out_end), (err, err_end) = streams
     try:
         process = engine.start(
-            Sandbox((tree,)),
+            sandbox,
             Command(words, _ENVIRONMENT, timeout=_TIMEOUT),
             stdout=out_end,
             stderr=err_end,
         )
     except ProgramError as error:
-        raise _unfit(seed, f"{words[0]} does not run in it") from error
+        raise _unfit(seed, f"{words[0]} does not run in it: {error.message}") from error
     finally:
         for end in (out_end, err_end):
             descriptors.close(end)

@@ -104,7 +104,14 @@ def sandbox_of(
     base = [worker.layer(id) for id in task.base]
     root = None if task.root is None else [worker.layer(id) for id in task.root]
     return worker.sandbox(
-        base, layers, root=root, upper=upper, binds=binds, limits=task.limits, cross=task.cross
+        base,
+        layers,
+        root=root,
+        upper=upper,
+        binds=binds,
+        limits=task.limits,
+        cross=task.cross,
+        interpreters=task.interpreters,
     )
 
 

@@ -74,6 +74,8 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     ``phase_seconds`` is the limit of each phase; ``disk_reserve`` the bytes of the store's file
     system that stay free. The root of a failure is kept under the name ``kept_as``, if there is
     one. A ``quiet`` task sends no events. With ``cross`` the package is for another CPU.
+    ``interpreters`` is the id of the tree of programs that run those of the base, if it is for
+    another CPU than the host's.
     """
 
     package: str
@@ -91,12 +93,15 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     kept_as: str | None = None
     quiet: bool = False
     cross: Cross | None = None
+    interpreters: str | None = None
 
     @property
     def trees(self) -> tuple[str, ...]:
         """Ids of all trees that a store needs for it."""
         seed = (self.cross.tree,) if self.cross else ()
-        return (*self.base, *self.layers, *(self.root or ()), *self.repositories.values(), *seed)
+        programs = (self.interpreters,) if self.interpreters else ()
+        seen = (*self.base, *self.layers, *(self.root or ()), *self.repositories.values())
+        return (*seen, *seed, *programs)
 
     @property
     def log_name(self) -> str:

@@ -14,6 +14,7 @@ from cloche.portage.etc import REPOS
 from cloche.records.events import Bus
 from cloche.roots import unions
 from cloche.sandbox.base import Bind, Emulator, Engine, Limits, Sandbox
+from cloche.seeds.interpreters import emulators_in
 from cloche.store import Store, check_tree
 from cloche.tasks.guestcall import Running
 from cloche.tasks.jobserver import Jobserver
@@ -56,11 +57,12 @@ class Worker:
         binds: Sequence[Bind] = (),
         limits: Limits,
         cross: Cross | None = None,
+        interpreters: str | None = None,
     ) -> Sandbox:
         """Compose a root: a base, these layers over it, and a writable top.
 
-        With ``root`` it holds another one, of these layers, at `task.ROOT`; with ``cross`` it runs
-        programs of another CPU.
+        With ``root`` it holds another one, of these layers, at `task.ROOT`; with ``cross`` or
+        ``interpreters`` it runs programs of another CPU.
         """
         own = [posixpath.dirname(place) for place in cross.prefixes] if cross else []
         below = unions.lowers(self.store, (), root or (), at=ROOT.lstrip("/"))
@@ -70,16 +72,17 @@ class Worker:
             binds=tuple(binds),
             tmpfs=(REPOS, *own),
             limits=limits,
-            emulator=self.emulator(cross),
+            emulators=self.emulators(cross, interpreters),
         )
 
-    def emulator(self, cross: Cross | None) -> Emulator | None:
-        """What runs the programs of another CPU, if the seed has it."""
+    def emulators(self, cross: Cross | None, interpreters: str | None) -> tuple[Emulator, ...]:
+        """What runs the programs of other CPUs: of the machine's, of its seed's."""
+        found = emulators_in(self.store.tree(interpreters).path) if interpreters else ()
         cpu = cpu_of(cross.chost) if cross else None
         if cross is None or cpu is None or cross.emulator is None:
-            return None
+            return found
         program = self.store.tree(cross.tree).path / cross.emulator
-        return Emulator(cpu.qemu, cpu.bits, cpu.elf, program)
+        return (*found, Emulator(cpu.qemu, cpu.bits, cpu.elf, program))
 
     def jobserver_bind(self) -> tuple[Bind, ...]:
         """The bind of the jobserver's FIFO; empty if the sandbox has its own kernel.
