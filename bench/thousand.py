@@ -123,7 +123,7 @@ def record(directory: Path, number: int) -> None:
             store.record(
                 Action(key.digest, "merge", package.id, key.parts, outputs, 1.0, None, now)
             )
-            done[package.id] = Made(gpkg, outputs["layer"])
+            done[package.id] = Made(gpkg, outputs["layer"], key.digest)
         _file(store, sha("graph"), "depgraph", encode_depgraph(graph))
         jobserver.close()
 

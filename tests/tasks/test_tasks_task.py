@@ -39,6 +39,7 @@ STEP: dict[str, Any] = {
     "cross": Cross(
         "aarch64-unknown-linux-gnu", "x86_64-pc-linux-gnu", "aarch64-", "seed tree", "q"
     ),
+    "interpreters": "interpreters tree",
 }
 SOURCE = Distfile("a.tar", 3, {"SHA512": "0"}, ("mirror://x/a.tar",))
 BUILD = BuildTask(
@@ -93,7 +94,7 @@ def test_what_is_not_a_task_is_refused(text: bytes) -> None:
 
 
 def test_a_task_names_all_that_a_store_needs() -> None:
-    trees = ("seed", "config", "one", "two", "three", "tree of r", "tree of gentoo", "seed tree")
+    trees = ("seed", "config", "one", "two", "three", "tree of r", "tree of gentoo", "seed tree", "interpreters tree")
     assert (BUILD.trees, BUILD.blobs, BUILD.sources) == (
         (*trees, "live tree"),
         ("tarball",),

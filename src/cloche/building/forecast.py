@@ -113,4 +113,5 @@ def _foresee(builder: Builder, package: Package, known: Mapping[str, Made]) -> F
     merged = builder.context.store.action(key.digest)
     if merged is None:
         return Forecast("merge")
-    return Forecast("reuse", Made(merged.outputs["gpkg"], merged.outputs["layer"]))
+    made = Made(merged.outputs["gpkg"], merged.outputs["layer"], key.digest)
+    return Forecast("reuse", made)

@@ -31,10 +31,14 @@ from cloche.tasks.errors import StepError, StoppedError, no_room
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """The results of a package: ids of its binary package and of its layer."""
+    """The results of a package: ids of its binary package and of its layer.
+
+    ``key`` is the digest of all that its merge could see.
+    """
 
     gpkg: str
     layer: str
+    key: str
 
 
 class NotMergedError(LookupError):
@@ -140,7 +144,7 @@ class Builder:
         kept_roots.forget(self.context.store, kept_as(self.context, package))
         if package.id in self.forced:
             self._compare(package, earlier, outputs["layer"])
-        return Made(outputs["gpkg"], outputs["layer"]), built
+        return Made(outputs["gpkg"], outputs["layer"], key.digest), built
 
     def _built(self, package: Package, done: Mapping[str, Made]) -> tuple[str, bool]:
         """The package's GPKG, and whether it was built."""

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from dataclasses import dataclass
+from contextlib import (
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+    redirect_stderr,
+    redirect_stdout,
+)
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
@@ -37,7 +43,9 @@ from cloche.records.events import Summary
 from cloche.releng.ahead import fetch_spec, preview_spec
 from cloche.releng.build import BuiltSpec, build_spec
 from cloche.releng.inputs import check_spec
+from cloche.releng.outputs import Attest
 from cloche.releng.purge import purge_spec, to_purge
+from cloche.releng.signing import Signer, opened_signer
 from cloche.releng.snapshot import find_snapshot, make_snapshot
 from cloche.session.choices import Choices
 
@@ -50,6 +58,7 @@ Examples:
   cloche catalyst -c catalyst.conf -s stable
   cloche catalyst -c catalyst.conf -f stage1.spec -f stage3.spec
   cloche catalyst -f stage3.spec -C compression_mode=xz --dry-run
+  cloche catalyst -f stage3.spec --sign releng@example.org --provenance
   cloche catalyst lint releases/specs
   cloche catalyst plan stage3.spec
   cloche catalyst import stage3.spec ~/stage3
@@ -82,6 +91,16 @@ Examples:
     is_flag=True,
     help="Say what would be reused and what built, or removed; do neither.",
 )
+@click.option(
+    "--sign",
+    metavar="KEYID",
+    help="Write FILE.asc for each output: gpg signs it with this key, through its agent.",
+)
+@click.option(
+    "--provenance",
+    is_flag=True,
+    help="Write FILE.intoto.json: what each output was made from, by digests (SLSA).",
+)
 @click.option("-j", "--jobs", type=Number(1), help="Packages to build at once [catalyst.conf's].")
 @catalyst_options
 @progress_options
@@ -95,6 +114,8 @@ def catalyst(
     given: tuple[str, ...],
     update: bool,
     dry_run: bool,
+    sign: str | None,
+    provenance: bool,
     jobs: int | None,
     fetchonly: bool,
     purge: bool,
@@ -135,8 +156,10 @@ def catalyst(
         dry_run=dry_run,
         progress=progress,
         verbose=verbose or debug or log_level in ("info", "debug"),
+        provenance=provenance,
     )
-    with _written_to(log_file):
+    with _written_to(log_file), _signing(sign) as signer:
+        todo = replace(todo, signer=signer)
         for spec in specs:
             if purge or purgeonly or purgetmponly:
                 _purge(todo, spec)
@@ -163,11 +186,17 @@ class _Todo:
     dry_run: bool
     progress: str
     verbose: bool
+    provenance: bool
+    signer: Signer | None = None
 
     @property
     def quiet(self) -> bool:
         """Whether standard output is for events."""
         return self.progress == "json"
+
+
+def _signing(key: str | None) -> AbstractContextManager[Signer | None]:
+    return opened_signer(key) if key is not None else nullcontext()
 
 
 @contextmanager
@@ -227,7 +256,10 @@ def _build(todo: _Todo, spec: Spec) -> None:
     try:
         with terminable():
             session = opening(todo.options, display)
-            built = build_spec(spec, todo.conf, session, todo.choices, update=todo.update)
+            attest = Attest(todo.signer, todo.provenance)
+            built = build_spec(
+                spec, todo.conf, session, todo.choices, update=todo.update, attest=attest
+            )
         display(_summary(spec, built, time.monotonic() - began))
     finally:
         display.close()

@@ -22,7 +22,7 @@ from cloche.config.project import LOCK, load_project
 from cloche.records.events import delivered
 from cloche.releng.inputs import check_spec, snapshot_of, source_of
 from cloche.releng.opening import Opening
-from cloche.releng.outputs import check_digests, files_of, publish
+from cloche.releng.outputs import NOTHING_MORE, Attest, check_digests, files_of, publish
 from cloche.releng.projects import base_of, claimed, completed, write_project
 from cloche.session.building import Result
 from cloche.session.choices import Choices
@@ -145,7 +145,13 @@ def lock_of(spec: Spec) -> Path:
 
 
 def build_spec(
-    spec: Spec, conf: Conf, opening: Opening, choices: Choices, *, update: bool
+    spec: Spec,
+    conf: Conf,
+    opening: Opening,
+    choices: Choices,
+    *,
+    update: bool,
+    attest: Attest = NOTHING_MORE,
 ) -> BuiltSpec:
     """Build a spec. Raises ClocheError.
 
@@ -159,6 +165,6 @@ def build_spec(
             ready.take_seed(name)
             results.append(ready.session.build(name, choices))
         replace_text(lock_of(spec), (ready.directory / LOCK).read_text())
-        written = publish(spec, conf, results[-1].outputs["stage4"])
+        written = publish(spec, conf, results[-1].outputs["stage4"], results, attest)
         ready.session.sink(delivered(files_of(written), ready.session.store.logs))
     return BuiltSpec(tuple(results), written, ready.session.store.logs)

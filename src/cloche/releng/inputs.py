@@ -17,7 +17,10 @@ from cloche.config.files import read_text
 HERE_RIGHT = ("users",)
 #: Keys that change a result, and that no machine has yet.
 NOT_YET = ("ssh_public_keys",)
-_NO_SOURCE = (".CONTENTS.gz", ".CONTENTS", ".DIGESTS", ".sha256", ".asc", ".lock")
+_NO_SOURCE = (
+    *(".CONTENTS.gz", ".CONTENTS", ".DIGESTS", ".sha256", ".asc", ".lock"),
+    ".intoto.json",
+)
 
 
 def check_spec(spec: Spec, conf: Conf) -> None:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.archives.listing import listing
@@ -19,15 +20,35 @@ from cloche.catalyst.paths import Output, outputs
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError
 from cloche.errors import ClocheError
+from cloche.releng.provenance import SUFFIX, provenance
+from cloche.releng.signing import Signer
+from cloche.session.building import Result
 
 #: The names in the directory of a netboot, or how they end.
 _OF_NETBOOT = ("boot", "kernels", "-hppa.lif", "-a.out")
 
 
-def publish(spec: Spec, conf: Conf, tarball: Path) -> tuple[Output, ...]:
+@dataclass(frozen=True, slots=True)
+class Attest:
+    """What is written of an output that catalyst does not write: a signature, where it is from."""
+
+    signer: Signer | None = None
+    provenance: bool = False
+
+
+NOTHING_MORE = Attest()
+
+
+def publish(
+    spec: Spec,
+    conf: Conf,
+    tarball: Path,
+    results: Sequence[Result] = (),
+    attest: Attest = NOTHING_MORE,
+) -> tuple[Output, ...]:
     """Copy a tarball to where catalyst has it, and describe it. Raises ClocheError, OSError.
 
-    Of netboot catalyst has a directory instead.
+    ``results`` are those of the spec's machines. Of netboot catalyst has a directory instead.
     """
     wanted = outputs(spec, conf)
     if spec.text("target") == "netboot":
@@ -47,6 +68,18 @@ def publish(spec: Spec, conf: Conf, tarball: Path) -> tuple[Output, ...]:
             digests.write_text("".join(_digests(conf, files)))
             one = stack.enter_context(aside(Path(f"{place}.sha256")))
             one.write_text(_digest("sha256", place.name, copy, conf))
+        signed = {place: copy}
+        if attest.provenance:
+            statement = Path(f"{place}{SUFFIX}")
+            signed[statement] = stack.enter_context(aside(statement))
+            subjects = {place.name: copy, contents.name: packed}
+            signed[statement].write_bytes(provenance(spec, conf, results, subjects))
+            wanted += (Output("provenance", str(statement)),)
+        if attest.signer is not None:
+            for file, content in signed.items():
+                signature = Path(f"{file}.asc")
+                attest.signer.detached(content, stack.enter_context(aside(signature)))
+                wanted += (Output("signature", str(signature)),)
     return wanted
 
 

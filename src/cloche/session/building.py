@@ -46,6 +46,7 @@ from cloche.sandbox.base import Limits
 from cloche.seeds.stored import mirrors_now
 from cloche.session.choices import Choices
 from cloche.session.opened import Opened
+from cloche.session.origins import Origins, origins
 from cloche.store import check_tree
 from cloche.tasks.jobserver import Jobserver
 from cloche.tasks.worker import Worker
@@ -77,7 +78,8 @@ class Preview:
 class Result:
     """What a build gave. ``layers`` are ids by package, of those that were asked for.
 
-    ``outputs`` is where they lie, by their kinds; ``unread`` counts news items.
+    ``outputs`` is where they lie, by their kinds; ``unread`` counts news items; ``origins`` are
+    those of a whole machine.
     """
 
     machine: str
@@ -87,6 +89,7 @@ class Result:
     layers: Mapping[str, str]
     outputs: Mapping[str, Path] = field(default_factory=dict)
     unread: int = 0
+    origins: Origins | None = None
 
 
 def context_of(opened: Opened, machine: Machine, choices: Choices) -> BuildContext:
@@ -226,6 +229,7 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
         layers={name: made.layer for name, made in done.made.items()},
         outputs=outputs,
         unread=unread,
+        origins=None if choices.packages else origins(builder, done),
     )
 
 
