@@ -67,10 +67,14 @@ _REFERENCE = re.compile(r"%\(([^)]*)\)s|%%|%")
 
 @dataclass(frozen=True, slots=True)
 class Conf:
-    """The settings of all files, the later one first; without an origin a value is the default."""
+    """The settings of all files, the later one first; without an origin a value is the default.
+
+    With ``read_pkgcache``, which only the command line says, packages are taken from a pkgcache.
+    """
 
     values: Mapping[str, Any] = field(default_factory=lambda: _filled(dict(DEFAULTS), {}))
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    read_pkgcache: bool = False
 
     def text(self, key: str) -> str:
         """A value as a string, empty where there is none."""

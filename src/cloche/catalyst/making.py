@@ -41,6 +41,10 @@ _COMPRESSION = {
 }
 
 
+#: The name of the pkgcache in a project whose machines may take packages from it.
+PKGCACHE = "pkgcache"
+
+
 @dataclass(frozen=True, slots=True)
 class Link:
     """A symbolic link with its target as text."""
@@ -75,7 +79,8 @@ class Inputs:
 
     ``source`` is the tarball that it starts from, ``snapshot`` the squashfs of the tree.
     ``overlays`` are its repositories by name, ``build_packages`` the profile's list for stage1,
-    ``calls`` what the tree's bootstrap.sh asks of emerge.
+    ``calls`` what the tree's bootstrap.sh asks of emerge; ``pkgcache`` is a directory with binary
+    packages and their index that may be used.
     """
 
     subarch: Subarch
@@ -84,6 +89,7 @@ class Inputs:
     overlays: Mapping[str, Path] = field(default_factory=dict)
     build_packages: tuple[str, ...] = ()
     calls: tuple[EmergeCall, ...] = ()
+    pkgcache: Path | None = None
 
 
 def profile_of(spec: Spec, conf: Conf) -> tuple[str, str]:
@@ -123,7 +129,11 @@ class Making:
         }
         overlays = {name: {"path": str(path)} for name, path in self.inputs.overlays.items()}
         build = {"distfiles": self.conf.text("distdir")}
-        return {"seeds": seeds, "repos": {self.repo: snapshot, **overlays}, "build": build}
+        found = {"seeds": seeds, "repos": {self.repo: snapshot, **overlays}, "build": build}
+        if (pkgcache := self.inputs.pkgcache) is not None:
+            host = {"sync_uri": f"file://{pkgcache}", "verify_signature": False}
+            found["binrepos"] = {PKGCACHE: host}
+        return found
 
     def interpreters(self) -> list[str]:
         """What runs the programs of the source if they are for another CPU.
@@ -144,7 +154,8 @@ class Making:
         """A machine's file, with the spec's USE unless one of the fragments has it."""
         profile = ":".join(profile_of(self.spec, self.conf))
         portage = [*self.confdirs, "catalyst", *(["use"] if use else []), *fragments]
-        return {"seed": seed, "profile": profile, "portage": portage, **more}
+        binary = {} if self.inputs.pkgcache is None else {"binrepos": [PKGCACHE]}
+        return {"seed": seed, "profile": profile, "portage": portage, **binary, **more}
 
     def words(self, key: str) -> list[str]:
         """The words of one of the target's own keys."""

@@ -101,6 +101,11 @@ Examples:
     is_flag=True,
     help="Write FILE.intoto.json: what each output was made from, by digests (SLSA).",
 )
+@click.option(
+    "--read-pkgcache",
+    is_flag=True,
+    help="Take packages from the spec's pkgcache that fit its USE, wherever they are from.",
+)
 @click.option("-j", "--jobs", type=Number(1), help="Packages to build at once [catalyst.conf's].")
 @catalyst_options
 @progress_options
@@ -116,6 +121,7 @@ def catalyst(
     dry_run: bool,
     sign: str | None,
     provenance: bool,
+    read_pkgcache: bool,
     jobs: int | None,
     fetchonly: bool,
     purge: bool,
@@ -142,7 +148,7 @@ def catalyst(
         raise click.UsageError("name a spec with -f, a tree-ish with -s, or a command", context)
     options: Options = context.obj
     check_given(options, given, files)
-    conf = read_confs(options, confs)
+    conf = replace(read_confs(options, confs), read_pkgcache=read_pkgcache)
     specs = [read_to_build(options, file, overrides, given) for file in files]
     if treeish is not None:
         specs.insert(0, snapshot_spec(treeish))

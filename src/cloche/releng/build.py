@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.machines import project_of
+from cloche.catalyst.making import PKGCACHE
 from cloche.catalyst.paths import Output, outputs, store_path, subpath
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError, Origin
@@ -23,10 +24,11 @@ from cloche.records.events import delivered
 from cloche.releng.inputs import check_spec, snapshot_of, source_of
 from cloche.releng.opening import Opening
 from cloche.releng.outputs import NOTHING_MORE, Attest, check_digests, files_of, publish
+from cloche.releng.pkgcache import keep_packages, pkgcache_path
 from cloche.releng.projects import base_of, claimed, completed, write_project
 from cloche.session.building import Result
 from cloche.session.choices import Choices
-from cloche.session.inputs import SeedOptions
+from cloche.session.inputs import SeedOptions, SyncOptions
 from cloche.session.session import Session
 
 
@@ -98,6 +100,8 @@ def _write(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> tuple[s
     write_project(project_of(spec, conf, inputs), directory)
     with opening(load_project(directory)) as session:
         session.sync(conf.text("repo_name"))
+        if inputs.pkgcache is not None:  # builds write there, so that no index stays for long
+            session.sync_index(PKGCACHE, SyncOptions(update=True))
         whole = completed(spec, conf, inputs, session)
     write_project(whole, directory)
     return whole.machines
@@ -166,5 +170,8 @@ def build_spec(
             results.append(ready.session.build(name, choices))
         replace_text(lock_of(spec), (ready.directory / LOCK).read_text())
         written = publish(spec, conf, results[-1].outputs["stage4"], results, attest)
+        if "pkgcache" in conf.words("options"):
+            packages = (each.outputs["packages"] for each in results)
+            keep_packages(packages, pkgcache_path(spec, conf))
         ready.session.sink(delivered(files_of(written), ready.session.store.logs))
     return BuiltSpec(tuple(results), written, ready.session.store.logs)

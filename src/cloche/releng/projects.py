@@ -20,6 +20,7 @@ from cloche.portage.profiles import build_atoms
 from cloche.portage.repository import check_profile, read_repository
 from cloche.releng.bootstrap import calls_of
 from cloche.releng.inputs import overlays_of, snapshot_of, source_of
+from cloche.releng.pkgcache import INDEX, pkgcache_path
 from cloche.session.session import Session
 from cloche.store.locks import open_lock, release, try_hold
 from cloche.trees.stored import places
@@ -98,7 +99,14 @@ def base_of(spec: Spec, conf: Conf) -> Inputs:
         source_of(spec, conf),
         snapshot_of(spec, conf),
         overlays_of(spec),
+        pkgcache=_pkgcache(spec, conf),
     )
+
+
+def _pkgcache(spec: Spec, conf: Conf) -> Path | None:
+    """The spec's pkgcache, if it is to be read and there is one."""
+    path = pkgcache_path(spec, conf)
+    return path if conf.read_pkgcache and (path / INDEX).is_file() else None
 
 
 def completed(spec: Spec, conf: Conf, inputs: Inputs, session: Session) -> Project:

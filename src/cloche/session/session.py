@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from cloche.binhosts.index import Binhost
 from cloche.broker import open_engine
 from cloche.building.context import BuildContext, RunTask
 from cloche.building.news import Item
@@ -50,6 +51,15 @@ class Session(Opened):
         spec = inputs.declared_repository(self.project, name)
         with self._call():
             return inputs.sync_repository(self.store, self.project, spec, how)
+
+    def sync_index(self, name: str, how: inputs.SyncOptions = inputs.SyncOptions()) -> Binhost:
+        """Take the index of a binary package host from where it is published. Raises ClocheError.
+
+        ``name`` is one of the project's.
+        """
+        with self._call():
+            spec = self.project.binrepos[name]
+            return inputs.sync_index(self.store, self.project, spec, how)
 
     def prepare(self, machine: str, choices: Choices = Choices()) -> Builder:
         """Pin a machine's inputs, resolve it with Portage, and plan. Raises `ClocheError`."""
