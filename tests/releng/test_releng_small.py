@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -19,7 +20,7 @@ from pathlib import Path
 
 import pytest
 from bench.own_project import BASH
-from tests.support import ROOT, Store
+from tests.support import ROOT, Store, User
 
 pytestmark = pytest.mark.real
 
@@ -36,7 +37,7 @@ source_subpath: small/seed
 version_stamp: @TIMESTAMP@
 """
 SPECS = {
-    "stage1": "target: stage1\nprofile: default\n",
+    "stage1": "target: stage1\nprofile: default\nchost: x86_64-pc-linux-gnu\n",
     "stage2": "target: stage2\nprofile: default\n",
     "stage4": """\
 target: stage4
@@ -75,9 +76,29 @@ BOOTSTRAP = """\
 USE="-* bootstrap" emerge --oneshot "$@" app-misc/note || exit 1
 emerge --oneshot --jobs 2 app-misc/gone
 """
+GCC_CONFIG = """\
+EAPI=8
+DESCRIPTION="Writes down how it is called"
+HOMEPAGE="https://example.org/"
+S="${WORKDIR}"
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+
+src_install() {
+	newbin - gcc-config <<-'EOF'
+		#!/bin/bash
+		echo "$@" > /etc/env.d/04gcc-config
+	EOF
+	insinto /etc/env.d/gcc
+	newins - config-x86_64-pc-linux-gnu <<< none
+	newins - x86_64-pc-linux-gnu-12 <<< here
+}
+"""
 FSSCRIPT = """\
 #!/bin/bash
 set -e
+env > /etc/environment-of-hook
 echo "${clst_target} ${clst_use} ${clst_stage4_packages}" > /etc/said
 [[ $(env) != *fsscript.sh* ]] # it sees no path of the host
 mkdir -p /srv/full && touch /srv/full/file
@@ -92,11 +113,13 @@ class Release:
     store: Store
     place: Path
 
-    def run(self, spec: str, *words: str) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, spec: str, *words: str, env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """``cloche catalyst -f SPEC``."""
         return self.store.cloche(
             "catalyst", "-c", "catalyst.conf", "-f", f"{spec}.spec", "--set", f"TIMESTAMP={STAMP}",
-            *words, cwd=self.place,
+            *words, cwd=self.place, env=env,
         )  # fmt: skip
 
     def compare(self, *words: object) -> subprocess.CompletedProcess[str]:
@@ -170,6 +193,9 @@ def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree
             f"printf '{accounts}\\n' | newins - passwd",
         )
     )
+    config = tree / "sys-devel/gcc-config/gcc-config-2.ebuild"
+    config.parent.mkdir()
+    config.write_text(GCC_CONFIG)
     for name in ("base", "gone", "note"):
         (tree / "app-misc" / name).mkdir()
         (tree / "app-misc" / name / f"{name}-1.ebuild").write_text(NOTE)
@@ -183,6 +209,7 @@ def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree
     (system / "parent").write_text("../default\n")
     (system / "packages").write_text("*app-misc/base\n")
     build = ("sys-apps/baselayout", "sys-libs/glibc", "sys-devel/gcc", "app-shells/dash")
+    build += ("sys-devel/gcc-config",)
     (profile / "packages.build").write_text("\n".join([*build, "app-shells/bash", "app-misc/note"]))
     with (profile / "make.defaults").open("a") as defaults:
         defaults.write('\nBOOTSTRAP_USE="bootstrap"\n')
@@ -197,7 +224,8 @@ def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree
     (place / "overlay/etc/motd").write_text("hello\n")
     (place / "fsscript.sh").write_text(FSSCRIPT)
     (place / "catalyst.conf").write_text(
-        f'storedir = "{place}/store"\nrepo_name = "own"\noptions = ["bindist"]\njobs = 2\n'
+        f'storedir = "{place}/store"\nrepo_name = "own"\njobs = 2\n'
+        f'options = ["bindist", "pkgcache"]\n'
         f'distdir = "{place}/store"\ndigests = ["sha512", "blake2b"]\n'
     )
     for name, text in SPECS.items():
@@ -250,6 +278,131 @@ def test_stage4_is_finished_as_the_spec_says(release: Release) -> None:
     assert release.text("stage4", "var/lib/portage/world") == "app-misc/note\n"
     assert release.text("stage4", "etc/portage/make.conf").count("USE=") == 1
     assert not [name for name in members if name.startswith("etc/portage/make.conf/")]
+
+
+def test_scripts_have_what_catalysts_have(release: Release) -> None:
+    lines = release.text("stage4", "etc/environment-of-hook").splitlines()
+    found = dict(line.split("=", 1) for line in lines)
+    assert found["clst_CFLAGS"] == "-O2 -pipe"
+    assert found["clst_hostarch"] == "amd64"
+    assert found["clst_make_conf"] == "/etc/portage/make.conf"
+    assert found["MAKEOPTS"].startswith("-j")
+    assert not [text for text in found.values() if str(release.place) in text]
+
+
+def test_stage1_has_its_compiler_chosen(release: Release) -> None:
+    assert release.text("stage1", "etc/env.d/04gcc-config") == "x86_64-pc-linux-gnu-12\n"
+
+
+def test_packages_are_kept_for_others_and_read_only_if_asked_for(release: Release) -> None:
+    cache = release.place / "store/packages/small/stage1-amd64"
+    text = (cache / "Packages").read_text()
+    assert "CPV: app-misc/note-1\n" in text
+    paths = [line.split()[1] for line in text.splitlines() if line.startswith("PATH: ")]
+    assert paths
+    assert all((cache / path).is_file() for path in paths)
+    # Other flags give other keys; whoever takes what is there does not look at flags.
+    before = len(paths)
+    told = release.run(
+        "stage1", "-C", "common_flags=-O1", "-C", "version_stamp=x", "--read-pkgcache"
+    )
+    assert told.returncode == 0, told.stderr
+    assert "0 packages built, " in told.stdout
+    assert (cache / "Packages").read_text().count("\nPATH: ") == before
+
+
+def test_an_output_is_signed_and_says_what_it_is_made_from(
+    release: Release, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home = tmp_path_factory.mktemp("g")
+    home.chmod(0o700)
+    env = {"GNUPGHOME": str(home)}
+    make = ("--batch", "--passphrase", "", "--quick-generate-key", "key@example.org", "ed25519")
+    subprocess.run(["gpg", *make], check=True, capture_output=True, env=os.environ | env)
+    told = release.run("stage4", "--sign", "key@example.org", "--provenance", env=env)
+    assert told.returncode == 0, told.stderr
+    tarball = release.tarball("stage4")
+    statement = Path(f"{tarball}.intoto.json")
+    for file in (tarball, statement):
+        verify = ["gpg", "--batch", "--verify", f"{file}.asc", file]
+        subprocess.run(verify, check=True, capture_output=True, env=os.environ | env)
+    subprocess.run(["gpgconf", "--kill", "all"], check=True, env=os.environ | env)
+    assert str(release.place) not in statement.read_text()
+    found = json.loads(statement.read_text())["predicate"]
+    inputs = {each["name"] for each in found["buildDefinition"]["resolvedDependencies"]}
+    assert {"source", "snapshot", "portage_confdir", "stage4/fsscript"} <= inputs
+    packages = {each["name"]: each for each in found["runDetails"]["byproducts"]}
+    assert len(packages["app-misc/note-1"]["annotations"]["key"]) == 64
+    told = release.run("stage4", "--sign", "nobody@example.org")
+    assert told.returncode == 2
+    assert "nobody@example.org" in told.stderr
+
+
+#: Programs of the host that would show in what comes out, if they were run.
+POISON = (
+    *("tar", "rsync", "xorriso", "grub-mkrescue", "mksquashfs", "gensquashfs", "xz", "gzip"),
+    *("bzip2", "chroot", "mount", "emerge", "ebuild", "useradd"),
+)
+OTHER_HOST = """\
+hostname somewhere-else
+printf '127.0.0.1 localhost poisoned\n' > "$1/hosts" && mount --bind "$1/hosts" /etc/hosts
+umask 027
+shift
+exec "$@"
+"""
+
+
+def test_an_ordinary_user_of_another_host_gets_the_same_bytes(
+    release: Release, ordinary: User
+) -> None:
+    """Another store, user, umask, locale, name and hosts; a PATH whose programs are not to be run.
+
+    The files lie elsewhere, too.
+    """
+    place = ordinary.home / "elsewhere"
+    place.mkdir(mode=0o755)
+    for name in ("store/builds/small", "store/snapshots"):
+        shutil.copytree(release.place / name, place / name, ignore=built)
+    for name in (
+        "confdir",
+        "overlay",
+        "fsscript.sh",
+        "catalyst.conf",
+        "stage1.spec",
+        "stage4.spec",
+    ):
+        source = release.place / name
+        (shutil.copytree if source.is_dir() else shutil.copy)(source, place / name)
+    for file in (*place.glob("*.spec"), place / "catalyst.conf"):
+        file.write_text(file.read_text().replace(str(release.place), str(place)))
+    poisoned = place / "poisoned"
+    poisoned.mkdir()
+    for name in POISON:
+        (poisoned / name).write_text(f"#!/bin/sh\necho {name} >> {place}/run\nexit 1\n")
+        (poisoned / name).chmod(0o755)
+    ordinary.own(place)
+    path = f"{poisoned}:{os.environ['PATH']}"
+    env = {"PATH": path, "LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Asia/Tokyo"}
+    for spec in ("stage1", "stage4"):
+        command = ordinary.command(
+            "--store", place / "own-store", "catalyst", "-c", "catalyst.conf", "-f", f"{spec}.spec",
+            "--set", f"TIMESTAMP={STAMP}", env=env,
+        )  # fmt: skip
+        outside = ["unshare", "--uts", "--mount", "sh", "-ec", OTHER_HOST, "sh", place]
+        told = subprocess.run(
+            [*outside, *command], cwd=place, capture_output=True, text=True, check=False
+        )
+        assert told.returncode == 0, told.stderr
+        for suffix in ("", ".CONTENTS.gz", ".DIGESTS", ".sha256"):
+            theirs = Path(f"{release.tarball(spec)}{suffix}")
+            ours = place / theirs.relative_to(release.place)
+            assert ours.read_bytes() == theirs.read_bytes(), f"{theirs.name} differs"
+    assert not (place / "run").exists(), (place / "run").read_text()
+
+
+def built(directory: str, names: list[str]) -> list[str]:
+    """What was built, of a directory that is copied."""
+    return [name for name in names if not name.startswith(("seed.", "own-"))]
 
 
 def test_each_tarball_is_described_as_catalyst_does(release: Release) -> None:

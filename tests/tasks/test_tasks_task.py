@@ -96,16 +96,6 @@ def test_what_is_not_a_task_is_refused(text: bytes) -> None:
 def test_a_task_names_all_that_a_store_needs() -> None:
     of_step = ("seed", "config", "one", "two", "three", "tree of r", "tree of gentoo")
     trees = (*of_step, "seed tree", "interpreters tree")
-        "seed",
-        "config",
-        "one",
-        "two",
-        "three",
-        "tree of r",
-        "tree of gentoo",
-        "seed tree",
-        "interpreters tree",
-    )
     assert (BUILD.trees, BUILD.blobs, BUILD.sources) == (
         (*trees, "live tree"),
         ("tarball",),
