@@ -22,6 +22,8 @@ from cloche.errors import Exit
 
 _XZ_MEMORY = 512 << 20  # bytes; `xz -9` needs 65 MiB to unpack
 _CHUNK = 1 << 16  # bytes
+#: Programs of the host for what Python cannot read, by the first bytes.
+_BY_PROGRAM = {b"\x28\xb5\x2f\xfd": "zstd", b"LZIP": "lzip", b"\x89LZO\0\r": "lzop"}
 
 
 class Readable(Protocol):
@@ -33,10 +35,10 @@ class Readable(Protocol):
 
 
 class _Xz:
-    """xz with a limit on memory, which `lzma.LZMAFile` lacks."""
+    """xz, or lzma, with a limit on memory, which `lzma.LZMAFile` lacks."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
+    def __init__(self, file: BinaryIO, format: int = lzma.FORMAT_XZ) -> None:
+        self._file, self._format = file, format
         self._decompressor: lzma.LZMADecompressor | None = None
 
     def read(self, size: int, /) -> bytes:
@@ -46,7 +48,7 @@ class _Xz:
                 rest = rest or self._file.read(_CHUNK)
                 if not rest.strip(b"\0"):  # the end, or padding between streams
                     return b""
-                self._decompressor = lzma.LZMADecompressor(memlimit=_XZ_MEMORY)
+                self._decompressor = lzma.LZMADecompressor(self._format, memlimit=_XZ_MEMORY)
             else:
                 rest = self._file.read(_CHUNK) if self._decompressor.needs_input else b""
                 if not rest and self._decompressor.needs_input:
@@ -80,10 +82,11 @@ def _refusing(path: Path, file: BinaryIO) -> Iterator[None]:
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Readable]:
-    """Open a file, plain or compressed with gzip, bzip2, xz or zstd, for a block.
+    """Open a file, plain or compressed, for a block.
 
-    Errors of decompression become `ImportRefusedError`, which is also raised if a zstd file cannot
-    be read because the program is missing. Raises OSError.
+    It may be compressed with gzip, bzip2, xz, lzma, zstd, lzip or lzop. Errors of
+    decompression become `ImportRefusedError`, which is also raised if a program is missing that the last
+    three need. Raises OSError.
     """
     with path.open("rb") as file, _refusing(path, file):
         magic = file.read(6)
@@ -100,17 +103,19 @@ def _stream(path: Path, file: BinaryIO, magic: bytes) -> Iterator[Readable]:
         yield bz2.BZ2File(file)
     elif magic == b"\xfd7zXZ\0":
         yield _Xz(file)
-    elif magic.startswith(b"\x28\xb5\x2f\xfd"):
-        yield from _zstd(path, file)
+    elif magic.startswith(b"\x5d\0\0"):  # no magic, but what its encoders write
+        yield _Xz(file, lzma.FORMAT_ALONE)
+    elif program := next((_BY_PROGRAM[m] for m in _BY_PROGRAM if magic.startswith(m)), ""):
+        yield from _piped(program, path, file)
     else:
         yield file
 
 
-def _zstd(path: Path, file: BinaryIO) -> Iterator[Readable]:
-    program = shutil.which("zstd")
+def _piped(name: str, path: Path, file: BinaryIO) -> Iterator[Readable]:
+    program = shutil.which(name)
     if program is None:
-        what = "the program `zstd`, which unpacks this, is not installed"
-        raise ImportRefusedError(path, b"", what, todo="install zstd", status=Exit.HOST)
+        what = f"the program `{name}`, which unpacks this, is not installed"
+        raise ImportRefusedError(path, b"", what, todo=f"install {name}", status=Exit.HOST)
     os.lseek(file.fileno(), 0, os.SEEK_SET)  # seek() alone moves within Python's buffer
     with subprocess.Popen(
         [program, "--decompress", "--stdout", "--quiet"],
@@ -123,6 +128,6 @@ def _zstd(path: Path, file: BinaryIO) -> Iterator[Readable]:
             if stdout is not None:
                 yield stdout
             if stdout is not None and not stdout.read(1) and process.wait():
-                raise EOFError("zstd reports corrupt data")
+                raise EOFError(f"{name} reports corrupt data")
         finally:
             process.kill()  # what follows the end is not needed

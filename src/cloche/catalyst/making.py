@@ -37,7 +37,7 @@ NOT_OF_A_CONFDIR = ("make.conf", "make.profile", "repos.conf", "binrepos.conf", 
 #: Ways to pack, with cloche's word for the format.
 _COMPRESSION = {
     **{"zstd": "zstd", "xz": "xz", "pixz": "xz", "gzip": "gzip"},
-    **{"bzip2": "bzip2", "lbzip2": "bzip2", "tar": "none"},
+    **{"bzip2": "bzip2", "lbzip2": "bzip2", "lzma": "lzma", "tar": "none"},
 }
 
 

@@ -24,7 +24,7 @@ KEYS = (
 ROOTS = ("seed", "own")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
 NEEDS = ("refuse", "warn")  # what to do if programs need what a root of its own lacks
-COMPRESSION = ("zstd", "xz", "gzip", "bzip2", "none")  # of its tarball (`output.stage4`)
+COMPRESSION = ("zstd", "xz", "gzip", "bzip2", "lzma", "none")  # of its tarball (`output.stage4`)
 
 #: Options of emerge(1) that change what a resolution gives, and what each may have as its value.
 EMERGE = {

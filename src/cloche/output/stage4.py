@@ -39,6 +39,7 @@ COMPRESSION = {
     "xz": ("/usr/bin/xz -T2", ".xz"),
     "gzip": ("/bin/gzip -n", ".gz"),
     "bzip2": ("/bin/bzip2", ".bz2"),
+    "lzma": ("/usr/bin/xz --format=lzma", ".lzma"),
     "none": ("", ""),
 }
 
