@@ -98,7 +98,7 @@ src_install() {
 FSSCRIPT = """\
 #!/bin/bash
 set -e
-env > /etc/environment-of-hook
+env -0 > /etc/environment-of-hook
 echo "${clst_target} ${clst_use} ${clst_stage4_packages}" > /etc/said
 [[ $(env) != *fsscript.sh* ]] # it sees no path of the host
 mkdir -p /srv/full && touch /srv/full/file
@@ -281,7 +281,7 @@ def test_stage4_is_finished_as_the_spec_says(release: Release) -> None:
 
 
 def test_scripts_have_what_catalysts_have(release: Release) -> None:
-    lines = release.text("stage4", "etc/environment-of-hook").splitlines()
+    lines = release.text("stage4", "etc/environment-of-hook").rstrip("\0").split("\0")
     found = dict(line.split("=", 1) for line in lines)
     assert found["clst_CFLAGS"] == "-O2 -pipe"
     assert found["clst_hostarch"] == "amd64"
