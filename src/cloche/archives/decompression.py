@@ -84,9 +84,9 @@ def _refusing(path: Path, file: BinaryIO) -> Iterator[None]:
 def unpacked(path: Path) -> Iterator[Readable]:
     """Open a file, plain or compressed, for a block.
 
-    It may be compressed with gzip, bzip2, xz, lzma, zstd, lzip or lzop. Errors of
-    decompression become `ImportRefusedError`, which is also raised if a program is missing that the last
-    three need. Raises OSError.
+    It may be compressed with gzip, bzip2, xz, lzma, zstd, lzip or lzop. Errors of decompression
+    become `ImportRefusedError`, which is also raised if a program is missing that the last three
+    need. Raises OSError.
     """
     with path.open("rb") as file, _refusing(path, file):
         magic = file.read(6)
