@@ -38,7 +38,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
     # Checks of the user's files come before slow work.
     repositories = load_repositories(project, machine, places(store, project))
     seed = _seed(store, project, machine.seed)
-    names = dict.fromkeys(image.tools for image in machine.images)
+    names = dict.fromkeys(machine.tools)
     tools = {name: stored_layer(store, _seed(store, project, name).layer) for name in names}
     base = [stored_layer(store, seed.layer)]
     if vdb := provided_layer(store, base[0], whole=machine.own_root):

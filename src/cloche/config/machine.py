@@ -24,7 +24,7 @@ KEYS = (
 ROOTS = ("seed", "own")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
 NEEDS = ("refuse", "warn")  # what to do if programs need what a root of its own lacks
-COMPRESSION = ("zstd", "xz", "gzip", "bzip2", "lzma", "none")  # of its tarball (`output.stage4`)
+COMPRESSION = ("zstd", "xz", "gzip", "bzip2", "lzma", "lzip", "lzop", "none")  # `output.stage4`
 
 #: Options of emerge(1) that change what a resolution gives, and what each may have as its value.
 EMERGE = {
@@ -81,7 +81,8 @@ class Machine:
     ``needs`` is what happens if programs of a root of its own need what it lacks (a word of
     `NEEDS`), ``emerge`` are options of emerge for the resolution, ``keep_world`` says whether the
     world files of its seed stay and get the machine's words. ``finish`` is what is done to its root
-    after the last package, and ``images`` are made of that. A machine over its seed that has one of
+    after the last package, and ``images`` are made of that. ``packer`` is the seed whose program
+    compresses the tarball, its own without. A machine over its seed that has one of
     these need not have packages.
     """
 
@@ -110,11 +111,18 @@ class Machine:
     keep_world: bool = False
     finish: tuple[FinishStep, ...] = ()
     images: tuple[Image, ...] = ()
+    packer: str | None = None
 
     @property
     def place(self) -> str:
         """A short name of its project, unique on this host."""
         return place_of(self.root)
+
+    @property
+    def tools(self) -> tuple[str, ...]:
+        """The seeds whose programs make its outputs, besides its own."""
+        packer = () if self.packer is None else (self.packer,)
+        return (*packer, *(image.tools for image in self.images))
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -142,7 +150,7 @@ def load_machine(
     table = load(file, root)
     table.only(KEYS)
     output = table.table("output")
-    output.only((*OUTPUTS, "below", "compression", "images", "needs", "portage"))
+    output.only((*OUTPUTS, "below", "compression", "images", "needs", "portage", "tools"))
     own_root = _root(table) == "own"
     _only_for_own_root(own_root, table, "with_build_deps")
     _only_for_own_root(own_root, table, "chost")
@@ -185,6 +193,7 @@ def load_machine(
         keep_world=table.get("keep_world", bool, False),
         finish=steps,
         images=images,
+        packer=_packer(output, seeds),
     )
 
 
@@ -195,6 +204,14 @@ def _below(output: Table) -> str:
         origin, what = output.origin("below"), f"“{below}” is not a directory of the root"
         raise ConfigError(origin, what, 'write an absolute path, as "/srv"')
     return below
+
+
+def _packer(output: Table, seeds: frozenset[str]) -> str | None:
+    """``tools``: a seed besides the machine's own."""
+    name = output.optional("tools", str)
+    if name is not None and name not in seeds:
+        raise unknown_name(output.origin("tools"), "seed", name, seeds)
+    return name
 
 
 def _only_for_own_root(own_root: bool, table: Table, key: str) -> None:

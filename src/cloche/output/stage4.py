@@ -7,7 +7,7 @@ import shutil
 import stat
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
 from cloche.plan.keys import layer_parts
 from cloche.records.logs import new_log
-from cloche.sandbox.base import Bind, Command, Ended
+from cloche.sandbox.base import Bind, Command, Ended, Sandbox
 from cloche.store import Outcome, make_key
 from cloche.tasks.guestcall import ENVIRONMENT, describe
 from cloche.tasks.task import ROOT
@@ -40,6 +40,8 @@ COMPRESSION = {
     "gzip": ("/bin/gzip -n", ".gz"),
     "bzip2": ("/bin/bzip2", ".bz2"),
     "lzma": ("/usr/bin/xz --format=lzma", ".lzma"),
+    "lzip": ("/usr/bin/lzip", ".lz"),
+    "lzop": ("/usr/bin/lzop", ".lzo"),
     "none": ("", ""),
 }
 
@@ -74,6 +76,22 @@ OVER_SEED = (
     *OWN,
 )
 ALONE = (f"--directory={ROOT}", ".")
+PLAIN = "plain.tar"
+#: Runs a command from one file to another: the first two words.
+_THROUGH = 'from=$0; exec > "$1"; shift; exec "$@" < "$from"'
+
+
+@dataclass(frozen=True, slots=True)
+class Packer:
+    """The seed of a program that compresses, and its command, from standard input to output."""
+
+    tools: Layer
+    program: tuple[str, ...]
+
+    @property
+    def identity(self) -> str:
+        """Its part of a key."""
+        return " ".join((self.tools.id, *self.program))
 
 
 def _packed(context: BuildContext, below: str) -> tuple[str, ...]:
@@ -91,10 +109,13 @@ def write(done: Finished) -> Written:
         layers = (*context.inputs.bottom, *layers)
     program, extension = COMPRESSION[done.machine.compression]
     name = f"stage4.tar{extension}"
+    packer = None
+    if program and done.machine.packer is not None:
+        packer = Packer(context.inputs.tools[done.machine.packer], tuple(program.split()))
     command = (
         *TAR[:2],
-        f"--file={OUT}/{name}",
-        *((f"--use-compress-program={program}",) if program else ()),
+        f"--file={OUT}/{name if packer is None else PLAIN}",
+        *((f"--use-compress-program={program}",) if program and packer is None else ()),
         *TAR[2:],
         *_packed(context, done.machine.below),
     )
@@ -103,10 +124,10 @@ def write(done: Finished) -> Written:
         **layer_parts([(f"{layer.kind} {layer.label}", layer.id) for layer in layers]),
         **{f"base {layer.kind}": layer.id for layer in context.inputs.base},
         "command": " ".join(command),
+        **({"packer": packer.identity} if packer else {}),
     }
-    outputs = once(
-        context, "pack", make_key("stage4", parts), lambda: _tar(context, layers, command, name)
-    )
+    key = make_key("stage4", parts)
+    outputs = once(context, "pack", key, lambda: _tar(context, layers, command, name, packer))
     target = done.directory / name
     with alone(done.directory):  # two threads of this process would use the same name aside
         place(context.store.blob(outputs["stage4"]).path, target)
@@ -114,7 +135,11 @@ def write(done: Finished) -> Written:
 
 
 def _tar(
-    context: BuildContext, layers: Sequence[Layer], argv: tuple[str, ...], name: str
+    context: BuildContext,
+    layers: Sequence[Layer],
+    argv: tuple[str, ...],
+    name: str,
+    packer: Packer | None,
 ) -> Outcome:
     machine = context.inputs.machine
     log = new_log(context.store, f"machine/{machine}", "pack")
@@ -129,6 +154,8 @@ def _tar(
         ended = stage_command(context, "pack", sandbox, command, log)
         if not is_whole(ended, log):
             raise stage_failed(context, "pack", describe(ended), log)
+        if packer is not None:
+            _compress(context, packer, workspace / "out", name, log)
         try:  # the machine's own tar is untrusted, and may have left a link there
             blob = context.store.add_blob(workspace / "out" / name, f"{machine}-{name}")
         except OSError as error:
@@ -136,6 +163,17 @@ def _tar(
                 raise
             raise stage_failed(context, "pack", f"no tarball: {error.strerror}", log) from error
     return Outcome({"stage4": blob.id}, str(log.relative_to(context.store.logs)))
+
+
+def _compress(context: BuildContext, packer: Packer, out: Path, name: str, log: Path) -> None:
+    """Run a program of other tools over the tarball. Raises StepError."""
+    sandbox = Sandbox((packer.tools.path,), binds=(Bind(out, OUT, writable=True),))
+    argv = ("/bin/sh", "-c", _THROUGH, f"{OUT}/{PLAIN}", f"{OUT}/{name}", *packer.program)
+    command = Command(argv, ENVIRONMENT, timeout=context.policy.phase_seconds)
+    ended = stage_command(context, "pack", sandbox, command, log)
+    if not ended.ok:
+        what = f"{packer.program[0]} of the tools: {describe(ended)}"
+        raise stage_failed(context, "pack", what, log)
 
 
 def is_whole(ended: Ended, log: Path) -> bool:
