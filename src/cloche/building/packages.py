@@ -33,12 +33,12 @@ from cloche.tasks.errors import StepError, StoppedError, no_room
 class Made:
     """The results of a package: ids of its binary package and of its layer.
 
-    ``key`` is the digest of all that its merge could see.
+    ``key`` is the digest of all that its merge could see; the same results may have several.
     """
 
     gpkg: str
     layer: str
-    key: str
+    key: str = field(compare=False)
 
 
 class NotMergedError(LookupError):
