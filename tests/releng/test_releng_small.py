@@ -13,145 +13,14 @@ import json
 import os
 import shutil
 import subprocess
-import tarfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bench.own_project import BASH
-from tests.support import ROOT, Store, User
+from small import FSSCRIPT, NOTE, SPECS, STAMP, Release, differing, inputs
+from tests.support import Store, User
 
 pytestmark = pytest.mark.real
-
-REPO = ROOT / "tests/machine/projects/own/repo"
-STAMP = "20261128T000000Z"
-COMMON = """\
-subarch: amd64
-rel_type: small
-snapshot_treeish: abc
-compression_mode: zstd
-portage_prefix: releng
-portage_confdir: {place}/confdir
-source_subpath: small/seed
-version_stamp: @TIMESTAMP@
-"""
-SPECS = {
-    "stage1": "target: stage1\nprofile: default\nchost: x86_64-pc-linux-gnu\n",
-    "stage2": "target: stage2\nprofile: default\n",
-    "stage4": """\
-target: stage4
-profile: system
-stage4/use: extra
-stage4/packages: app-misc/note app-misc/gone
-stage4/root_overlay: {place}/overlay
-stage4/fsscript: {place}/fsscript.sh
-stage4/unmerge: app-misc/gone
-stage4/rm: /usr/share/note/r* /none
-stage4/groups: people
-stage4/users: larry=people
-stage4/empty: /srv/full
-""",
-}
-NOTE = """\
-EAPI=8
-DESCRIPTION="Writes down its USE"
-HOMEPAGE="https://example.org/"
-S="${WORKDIR}"
-LICENSE="public-domain"
-SLOT="0"
-KEYWORDS="amd64"
-IUSE="bindist bootstrap extra releng"
-
-src_install() {
-	insinto /usr/share/${PN}
-	newins - use <<< "${USE}"
-	newins - removed <<< here
-}
-"""
-BOOTSTRAP = """\
-#!/bin/bash
-# Not all that it does is calling emerge.
-[[ $(portageq envvar ARCH) == amd64 ]] || exit 1
-USE="-* bootstrap" emerge --oneshot "$@" app-misc/note || exit 1
-emerge --oneshot --jobs 2 app-misc/gone
-"""
-GCC_CONFIG = """\
-EAPI=8
-DESCRIPTION="Writes down how it is called"
-HOMEPAGE="https://example.org/"
-S="${WORKDIR}"
-LICENSE="public-domain"
-SLOT="0"
-KEYWORDS="amd64"
-
-src_install() {
-	newbin - gcc-config <<-'EOF'
-		#!/bin/bash
-		echo "$@" > /etc/env.d/04gcc-config
-	EOF
-	insinto /etc/env.d/gcc
-	newins - config-x86_64-pc-linux-gnu <<< none
-	newins - x86_64-pc-linux-gnu-12 <<< here
-}
-"""
-FSSCRIPT = """\
-#!/bin/bash
-set -e
-env -0 > /etc/environment-of-hook
-echo "${clst_target} ${clst_use} ${clst_stage4_packages}" > /etc/said
-[[ $(env) != *fsscript.sh* ]] # it sees no path of the host
-mkdir -p /srv/full && touch /srv/full/file
-[[ $(wc -l < /proc/net/route) == 1 ]] # only its heading: no route leads anywhere
-"""
-
-
-@dataclass(frozen=True)
-class Release:
-    """A storedir with what was built in it."""
-
-    store: Store
-    place: Path
-
-    def run(
-        self, spec: str, *words: str, env: dict[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """``cloche catalyst -f SPEC``."""
-        return self.store.cloche(
-            "catalyst", "-c", "catalyst.conf", "-f", f"{spec}.spec", "--set", f"TIMESTAMP={STAMP}",
-            *words, cwd=self.place, env=env,
-        )  # fmt: skip
-
-    def compare(self, *words: object) -> subprocess.CompletedProcess[str]:
-        """``cloche catalyst compare``; ``-C DIR`` may come first."""
-        place = [str(word) for word in words[:2]] if words[0] == "-C" else []
-        return self.store.cloche(
-            *place, "catalyst", "compare", *map(str, words[len(place) :]), cwd=self.place
-        )
-
-    def tarball(self, spec: str) -> Path:
-        """Its tarball, under catalyst's name."""
-        return self.place / f"store/builds/small/{spec}-amd64-{STAMP}.tar.zstd"
-
-    def members(self, spec: str) -> Mapping[str, tarfile.TarInfo]:
-        """What is in it, by path."""
-        return {name: info for name, (info, _) in self._all(spec).items()}
-
-    def text(self, spec: str, name: str) -> str:
-        """A file of it."""
-        return self._all(spec)[name][1]
-
-    def _all(self, spec: str) -> dict[str, tuple[tarfile.TarInfo, str]]:
-        plain = self.place / f"{spec}.tar"
-        if not plain.exists():
-            subprocess.run(["zstd", "-dqf", self.tarball(spec), "-o", plain], check=True)
-        found = {}
-        with tarfile.open(plain) as archive:
-            for info in archive:
-                file = archive.extractfile(info) if info.isfile() and info.size < 10_000 else None
-                text = file.read().decode(errors="replace") if file else ""
-                found[info.name.removeprefix("./")] = (info, text)
-        return found
 
 
 @pytest.fixture(scope="module")
@@ -167,69 +36,6 @@ def release(root_seeded: Store, ground: Path) -> Iterator[Release]:
         assert told.returncode == 0, told.stderr
     yield made
     shutil.rmtree(place)
-
-
-def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree: None) -> None:
-    """Specs, catalyst.conf, the seed's tarball, the snapshot, and what specs name.
-
-    ``more`` adds to the snapshot's tree.
-    """
-    for directory in ("store/builds/small", "store/snapshots", "overlay/etc"):
-        (place / directory).mkdir(parents=True)
-    (seed,) = (path for path in (store.path / "layers").iterdir() if (path / "usr").is_dir())
-    source = place / "store/builds/small/seed.tar.zst"
-    tar = ["tar", "--numeric-owner", "--xattrs", "-I", "zstd -1 -T0", "-cf", source, "-C", seed]
-    subprocess.run([*tar, "."], check=True)
-    tree = place / "tree"
-    shutil.copytree(REPO, tree)
-    bash = tree / "app-shells/bash/bash-5.2.ebuild"
-    bash.parent.mkdir()
-    bash.write_text(BASH)
-    layout = tree / "sys-apps/baselayout/baselayout-1.ebuild"
-    accounts = "root:x:0:0:root:/root:/bin/sh\\nportage:x:250:250::/var/tmp/portage:/bin/false"
-    layout.write_text(
-        layout.read_text().replace(
-            'newins - passwd <<< "root:x:0:0:root:/root:/bin/sh"',
-            f"printf '{accounts}\\n' | newins - passwd",
-        )
-    )
-    config = tree / "sys-devel/gcc-config/gcc-config-2.ebuild"
-    config.parent.mkdir()
-    config.write_text(GCC_CONFIG)
-    for name in ("base", "gone", "note"):
-        (tree / "app-misc" / name).mkdir()
-        (tree / "app-misc" / name / f"{name}-1.ebuild").write_text(NOTE)
-    more(tree)
-    for ebuild in tree.glob("*/*/*.ebuild"):
-        (ebuild.parent / "Manifest").touch()
-    profile = tree / "profiles/default"
-    system = tree / "profiles/system"
-    system.mkdir()
-    (system / "eapi").write_text("8\n")
-    (system / "parent").write_text("../default\n")
-    (system / "packages").write_text("*app-misc/base\n")
-    build = ("sys-apps/baselayout", "sys-libs/glibc", "sys-devel/gcc", "app-shells/dash")
-    build += ("sys-devel/gcc-config",)
-    (profile / "packages.build").write_text("\n".join([*build, "app-shells/bash", "app-misc/note"]))
-    with (profile / "make.defaults").open("a") as defaults:
-        defaults.write('\nBOOTSTRAP_USE="bootstrap"\n')
-    (tree / "scripts").mkdir()
-    (tree / "scripts/bootstrap.sh").write_text(BOOTSTRAP)
-    (tree / "scripts/bootstrap.sh").chmod(0o755)
-    image = place / "store/snapshots/own-abc.sqfs"
-    subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", "-all-root"], check=True)
-    (place / "confdir/package.use").mkdir(parents=True)
-    (place / "confdir/package.use/releng").write_text("app-misc/note releng\n")
-    (place / "confdir/package.use/kept").write_text("# stays\n")
-    (place / "overlay/etc/motd").write_text("hello\n")
-    (place / "fsscript.sh").write_text(FSSCRIPT)
-    (place / "catalyst.conf").write_text(
-        f'storedir = "{place}/store"\nrepo_name = "own"\njobs = 2\n'
-        f'options = ["bindist", "pkgcache"]\n'
-        f'distdir = "{place}/store"\ndigests = ["sha512", "blake2b"]\n'
-    )
-    for name, text in SPECS.items():
-        (place / f"{name}.spec").write_text((COMMON + text).replace("{place}", str(place)))
 
 
 def test_stage1_is_a_root_of_its_own(release: Release) -> None:
@@ -396,6 +202,8 @@ def test_an_ordinary_user_of_another_host_gets_the_same_bytes(
         for suffix in ("", ".CONTENTS.gz", ".DIGESTS", ".sha256"):
             theirs = Path(f"{release.tarball(spec)}{suffix}")
             ours = place / theirs.relative_to(release.place)
+            if suffix == "":
+                assert differing(ours, theirs) == []
             assert ours.read_bytes() == theirs.read_bytes(), f"{theirs.name} differs"
     assert not (place / "run").exists(), (place / "run").read_text()
 
