@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -124,6 +125,26 @@ def test_stage4_finishes_in_catalysts_order() -> None:
     assert hook["environment"]["clst_use"] == "extra"
     assert not [text for text in hook["environment"].values() if "@INPUTS@" in text]
     assert 'USE="bindist extra"' in conf_of(made, "use")
+
+
+def test_what_runs_the_source_runs_the_machines_over_it() -> None:
+    qemu = Path("/usr/bin/qemu-arm")
+    made = project("stage4", replace(INPUTS, interpreters=(qemu,)))
+    seeds = tomllib.loads(str(made.files["cloche.toml"]))["seeds"]
+    assert {name: each["interpreter"] for name, each in seeds.items()} == {
+        "source": [str(qemu)],
+        "system": [str(qemu)],
+    }
+    plain = tomllib.loads(str(project("stage4").files["cloche.toml"]))["seeds"]
+    assert "interpreter" not in plain["source"]
+
+
+def test_packages_may_come_from_a_pkgcache_if_one_is_given() -> None:
+    made = project("stage4", replace(INPUTS, pkgcache=Path("/packages")))
+    declared = tomllib.loads(str(made.files["cloche.toml"]))
+    assert declared["binrepos"]["pkgcache"]["sync_uri"] == "file:///packages"
+    assert machine(made, "stage4")["binrepos"] == ["pkgcache"]
+    assert "binrepos" not in machine(project("stage4"), "stage4")
 
 
 def test_a_confdir_leaves_out_what_has_the_prefix() -> None:

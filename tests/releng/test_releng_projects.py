@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from cloche.catalyst.making import Project
 from cloche.errors import ClocheError, Exit
-from cloche.releng.projects import claimed
+from cloche.releng.projects import claimed, write_project
 
 
 def test_one_build_of_a_spec_at_a_time(tmp_path: Path) -> None:
@@ -26,3 +28,17 @@ def test_a_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ClocheError, match="is not empty"):
         claimed(tmp_path).__enter__()
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:
+    files = {"finish/etc/portage/make.conf": "x\n", "hooks/run": "#!/bin/sh\n"}
+    before = os.umask(0o077)
+    try:
+        write_project(Project(files, ()), tmp_path / "made")
+    finally:
+        os.umask(before)
+    found = {path.name: path.stat().st_mode & 0o7777 for path in (tmp_path / "made").rglob("*")}
+    assert found == {
+        **dict.fromkeys(("finish", "etc", "portage", "hooks", "run"), 0o755),
+        "make.conf": 0o644,
+    }

@@ -206,7 +206,8 @@ def test_a_failing_fsscript_is_named_with_its_words(release: Release) -> None:
         ("target", "stage5", "stage5"),
         ("portage_confdir", "/none", "/none"),
         ("version_stamp", "@TREEISH@", "@TREEISH@ is not filled in; add --set TREEISH=VALUE"),
-        ("interpreter", "/usr/bin/qemu-arm", "“interpreter” cannot be built yet"),
+        ("interpreter", "/bin/sh", "“/bin/sh” is not called qemu-CPU"),
+        ("interpreter", "/none/qemu-arm", "there is no interpreter /none/qemu-arm"),
         ("cflag", "-O3", "did you mean “cflags”"),
     ],
 )

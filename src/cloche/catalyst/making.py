@@ -17,7 +17,6 @@ from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import Subarch
 from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.interpreters import check_interpreter
 
 #: What the configuration of a build leaves in /etc/portage of a machine over its seed.
 CONFIGURED = (
@@ -80,7 +79,7 @@ class Inputs:
     ``source`` is the tarball that it starts from, ``snapshot`` the squashfs of the tree.
     ``overlays`` are its repositories by name, ``build_packages`` the profile's list for stage1,
     ``calls`` what the tree's bootstrap.sh asks of emerge; ``pkgcache`` is a directory with binary
-    packages and their index that may be used.
+    packages and their index that may be used; ``interpreters`` run the source.
     """
 
     subarch: Subarch
@@ -90,6 +89,7 @@ class Inputs:
     build_packages: tuple[str, ...] = ()
     calls: tuple[EmergeCall, ...] = ()
     pkgcache: Path | None = None
+    interpreters: tuple[Path, ...] = ()
 
 
 def profile_of(spec: Spec, conf: Conf) -> tuple[str, str]:
@@ -116,8 +116,8 @@ class Making:
 
     def declared(self, machines: tuple[str, ...]) -> dict[str, Any]:
         """``cloche.toml``: the source, each machine that is the seed of the next, the trees."""
-        interpreter = self.interpreters()
-        emulated = {"interpreter": interpreter} if interpreter else {}
+        interpreters = [str(path) for path in self.inputs.interpreters]
+        emulated = {"interpreter": interpreters} if interpreters else {}
         seeds = {"source": {"type": "tarball", "path": str(self.inputs.source), **emulated}}
         for name in machines[:-1]:
             seeds[name] = {"type": "machine", "machine": name, **emulated}
@@ -134,17 +134,6 @@ class Making:
             host = {"sync_uri": f"file://{pkgcache}", "verify_signature": False}
             found["binrepos"] = {PKGCACHE: host}
         return found
-
-    def interpreters(self) -> list[str]:
-        """What runs the programs of the source if they are for another CPU.
-
-        Raises `ConfigError`.
-        """
-        setting = self.spec.settings.get("interpreter")
-        found = zip(setting.words, setting.origins, strict=True) if setting else ()
-        for word, origin in found:
-            check_interpreter(word, origin)
-        return list(setting.words) if setting else []
 
     def fragment(self, name: str, files: Mapping[str, str]) -> None:
         """Add a fragment."""

@@ -12,6 +12,7 @@ from cloche.catalyst.spec import Spec
 from cloche.catalyst.tokens import tokens_in
 from cloche.config.errors import ConfigError, nearest
 from cloche.config.files import read_text
+from cloche.config.interpreters import check_interpreter
 
 #: Rules of `lint` about what only catalyst fails at.
 HERE_RIGHT = ("users",)
@@ -62,6 +63,20 @@ def source_of(spec: Spec, conf: Conf) -> Path:
         what = f"{named}.* are several files: {', '.join(file.name for file in found)}"
         raise ConfigError(origin, what, "name one of them, with its extension")
     return found[0]
+
+
+def interpreters_of(spec: Spec) -> tuple[Path, ...]:
+    """The programs of this host that run those of the source. Raises `ConfigError`."""
+    setting = spec.settings.get("interpreter")
+    found = []
+    for word, origin in zip(setting.words, setting.origins, strict=True) if setting else ():
+        check_interpreter(word, origin)
+        path = Path(word).absolute()
+        if not path.is_file():
+            todo = "install it (Debian's package is qemu-user-static), or name another one"
+            raise ConfigError(origin, f"there is no interpreter {path}", todo)
+        found.append(path)
+    return tuple(found)
 
 
 def snapshot_of(spec: Spec, conf: Conf) -> Path:

@@ -19,7 +19,7 @@ from cloche.output.claim import MARKER, is_replaceable
 from cloche.portage.profiles import build_atoms
 from cloche.portage.repository import check_profile, read_repository
 from cloche.releng.bootstrap import calls_of
-from cloche.releng.inputs import overlays_of, snapshot_of, source_of
+from cloche.releng.inputs import interpreters_of, overlays_of, snapshot_of, source_of
 from cloche.releng.pkgcache import INDEX, pkgcache_path
 from cloche.session.session import Session
 from cloche.store.locks import open_lock, release, try_hold
@@ -62,15 +62,22 @@ def claimed(directory: Path) -> Iterator[None]:
 
 
 def _write(path: Path, content: Content) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a part of a project. Modes are those of files in a stage, whatever the umask."""
+    _make_directories(path.parent)
     if isinstance(content, Link):
         path.symlink_to(content.target)
     elif isinstance(content, str):
         path.write_text(content)
-        if content.startswith("#!"):
-            path.chmod(0o755)
+        path.chmod(0o755 if content.startswith("#!") else 0o644)
     else:
         _copy(content, path)
+
+
+def _make_directories(path: Path) -> None:
+    if not path.is_dir():
+        _make_directories(path.parent)
+        path.mkdir()
+        path.chmod(0o755)
 
 
 def _copy(copied: Copied, path: Path) -> None:
@@ -100,6 +107,7 @@ def base_of(spec: Spec, conf: Conf) -> Inputs:
         snapshot_of(spec, conf),
         overlays_of(spec),
         pkgcache=_pkgcache(spec, conf),
+        interpreters=interpreters_of(spec),
     )
 
 
