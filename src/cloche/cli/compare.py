@@ -146,7 +146,8 @@ def _quiet(_: int, __: int) -> None:
 
 
 def _told(line: ChangingLine, name: str) -> Callable[[int, int], None]:
-    return lambda done, names: line(f"{name}: {size(done)}, {names:,} names")
+    short = Path(name).name or name  # the line is cut at its end
+    return lambda done, names: line(f"{short}: {size(done)}, {names:,} names")
 
 
 def _machine(
