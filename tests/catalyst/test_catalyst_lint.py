@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from cloche.catalyst.keys import TARGETS
-from cloche.catalyst.lint import lint
+from cloche.catalyst.lint import lint, lint_spec
+from cloche.catalyst.spec import parse_spec
 
 RELEASE = Path(__file__).parent / "release"
 STAGE3 = {
@@ -149,3 +150,33 @@ def test_the_shared_releases_specs_have_only_a_seed_that_moves(tmp_path):
         (tmp_path / name).touch()
     files = sorted(RELEASE.glob("*.spec"))
     assert found(*files, INPUTS=str(tmp_path)) == [("warning", "latest", 10)]
+
+
+def test_a_confdir_that_contradicts_itself_is_found(tmp_path):
+    uses = tmp_path / "confdir/package.use"
+    uses.mkdir(parents=True)
+    (uses / "a").write_text("app-misc/x nls\napp-misc/x -nls\n")  # the last line counts
+    spec = f"target: stage3\nportage_confdir: {tmp_path}/confdir\n"
+    found = [each.rule for each in lint_spec(parse_spec(spec, Path("x.spec")), {})]
+    assert "contradiction" not in found
+    other = tmp_path / "other/package.use"
+    other.mkdir(parents=True)
+    (other / "a").write_text("app-misc/x nls\n")
+    (other / "b").write_text("\napp-misc/x -nls\n")
+    spec = f"target: stage3\nportage_confdir: {tmp_path}/other\n"
+    (found,) = [
+        each
+        for each in lint_spec(parse_spec(spec, Path("x.spec")), {})
+        if each.rule == "contradiction"
+    ]
+    assert str(found).startswith(
+        f"x.spec:2: error: {other}/b:2: “nls” in package.use of app-misc/x"
+    )
+
+
+def test_treeishes_are_looked_for_where_they_may_be(tmp_path):
+    file = tmp_path / "x.spec"
+    for treeish, rule in (("a", None), ("b", "warning"), ("c", "error"), ("@TREEISH@", None)):
+        file.write_text(f"target: stage3\nsnapshot_treeish: {treeish}\n")
+        found = lint([file], {}, {"a": "snapshot", "b": "commit"}.get)
+        assert [each.severity for each in found if each.rule == "treeish"] == [rule] * bool(rule)

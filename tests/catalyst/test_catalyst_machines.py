@@ -117,8 +117,8 @@ def test_stage4_finishes_in_catalysts_order() -> None:
     assert stage4["packages"][0] == "app-misc/hello"
     kinds = [next(kind for kind in step if kind != "environment") for step in stage4["finish"]]
     assert kinds == [
-        "files", "hook", "services_on", "services_off", "unmerge", "remove", "groups", "users",
-        "empty", "remove", "files",
+        "remove", "files", "files", "hook", "services_on", "services_off", "unmerge", "remove",
+        "groups", "users", "empty", "remove", "files",
     ]  # fmt: skip
     hook = next(step for step in stage4["finish"] if "hook" in step)
     assert hook["environment"]["clst_stage4_packages"].startswith("app-misc/hello app-misc/r1")
@@ -183,3 +183,48 @@ def test_subarchs_come_from_catalysts_tables_first(tmp_path: Path) -> None:
         '[setarch.ppc]\narch = "linux32"\n[ppc64.power9]\nCOMMON_FLAGS = "-O9"\nCHOST = "p-x"\n'
     )
     assert subarch_of(spec, read_conf([conf_file])) == Subarch("-O9", "p-x")
+
+
+def test_what_envscript_exports_goes_before_make_conf() -> None:
+    exported = {"R1": "seen", "CFLAGS": "-O3", "USE": "-bindist more"}
+    made = project("stage4", replace(INPUTS, exported=exported))
+    lines = conf_of(made, "catalyst").splitlines()
+    assert 'R1="seen"' in lines
+    assert [line for line in lines if line.startswith("CFLAGS=")] == ['CFLAGS="-O3"']
+    assert conf_of(made, "use").startswith('USE="bindist ')
+    assert conf_of(made, "use").endswith('-bindist more"\n')
+    final = made.files["finish/etc/portage/make.conf"]
+    assert isinstance(final, str)
+    assert "R1" not in final
+
+
+def test_a_script_finds_make_conf_as_a_file() -> None:
+    made = project("stage4")
+    steps = machine(made, "stage4")["finish"]
+    assert steps[:2] == [
+        {"remove": ["/etc/portage/make.conf"]},
+        {"files": "root_overlay/building"},
+    ]
+    text = made.files["root_overlay/building/etc/portage/make.conf"]
+    assert isinstance(text, str)
+    assert "bindist" in text
+
+
+def test_a_single_word_of_groups_is_a_list_with_commas() -> None:
+    for words in ("a,b", "a b"):
+        made = project("stage4", more=f"\nstage4/groups: {words}\n")
+        assert {"groups": ["a", "b"]} in machine(made, "stage4")["finish"]
+
+
+def test_public_keys_are_put_into_the_homes_of_their_users() -> None:
+    keys = "larry=/keys/l.pub root.x=/keys/r.pub"
+    made = project("stage4", more=f"\nstage4/ssh_public_keys: {keys}\n")
+    steps = machine(made, "stage4")["finish"]
+    users = next(number for number, step in enumerate(steps) if "users" in step)
+    assert steps[users + 1] == {"files": "root_overlay/ssh_public_keys"}
+    place = "root_overlay/ssh_public_keys/home/larry/.ssh/authorized_keys"
+    assert made.files[place] == Copied(Path("/keys/l.pub"), mode=0o644)
+    for wrong in ("larry", "=/x", "../x=/keys/l.pub"):
+        with pytest.raises(ConfigError, match="is not USER=FILE") as raised:
+            project("stage4", more=f"\nstage4/ssh_public_keys: {wrong}\n")
+        assert str(raised.value).startswith("x.spec:")

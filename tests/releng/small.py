@@ -43,6 +43,7 @@ stage4/unmerge: app-misc/gone
 stage4/rm: /usr/share/note/r* /none
 stage4/groups: people
 stage4/users: larry=people
+stage4/ssh_public_keys: larry={place}/larry.pub
 stage4/empty: /srv/full
 """,
 }
@@ -60,6 +61,7 @@ src_install() {
 	insinto /usr/share/${PN}
 	newins - use <<< "${USE}"
 	newins - removed <<< here
+	newins - exported <<< "${NOTE_SAYS}"
 }
 """
 BOOTSTRAP = """\
@@ -94,6 +96,8 @@ set -e
 env -0 > /etc/environment-of-hook
 echo "${clst_target} ${clst_use} ${clst_stage4_packages}" > /etc/said
 [[ $(env) != *fsscript.sh* ]] # it sees no path of the host
+[[ -f /etc/portage/make.conf && $(portageq envvar USE) == *extra* ]]
+echo '# more' >> /etc/portage/make.conf
 mkdir -p /srv/full && touch /srv/full/file
 [[ $(wc -l < /proc/net/route) == 1 ]] # only its heading: no route leads anywhere
 """
@@ -111,8 +115,8 @@ class Release:
     ) -> subprocess.CompletedProcess[str]:
         """``cloche catalyst -f SPEC``."""
         return self.store.cloche(
-            "catalyst", "-c", "catalyst.conf", "-f", f"{spec}.spec", "--set", f"TIMESTAMP={STAMP}",
-            *words, cwd=self.place, env=env,
+            "catalyst", "-a", "-c", "catalyst.conf", "-f", f"{spec}.spec",
+            "--set", f"TIMESTAMP={STAMP}", *words, cwd=self.place, env=env,
         )  # fmt: skip
 
     def compare(self, *words: object) -> subprocess.CompletedProcess[str]:
@@ -205,7 +209,11 @@ def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree
         f'storedir = "{place}/store"\nrepo_name = "own"\njobs = 2\n'
         f'options = ["bindist", "pkgcache"]\n'
         f'distdir = "{place}/store"\ndigests = ["sha512", "blake2b"]\n'
+        'envscript = "catalystrc"\nrepo_openpgp_key_path = ""\n'
     )
+    exports = 'export NOTE_SAYS="from envscript" MAKEOPTS="-j$(nproc)"\n'
+    (place / "catalystrc").write_text(f"#!/bin/bash\n{exports}")
+    (place / "larry.pub").write_text("ssh-ed25519 AAAA larry\n")
     for name, text in SPECS.items():
         (place / f"{name}.spec").write_text((COMMON + text).replace("{place}", str(place)))
 

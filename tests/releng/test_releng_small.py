@@ -11,6 +11,7 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -78,12 +79,16 @@ def test_stage4_is_finished_as_the_spec_says(release: Release) -> None:
     assert "larry:x:1000:1001" in release.text("stage4", "etc/passwd")
     assert "people:x:1000:larry" in release.text("stage4", "etc/group")
     assert members["home/larry"].uid == 1000
+    assert members["home/larry/.ssh/authorized_keys"].mode == 0o644
+    assert release.text("stage4", "home/larry/.ssh/authorized_keys").endswith(" larry\n")
+    assert release.text("stage4", "usr/share/note/exported") == "from envscript\n"
     assert release.text("stage4", "usr/share/base/use").split() == ["bindist", "extra"]
     assert "srv/full" in members
     assert "srv/full/file" not in members
     assert release.text("stage4", "var/lib/portage/world") == "app-misc/note\n"
     assert release.text("stage4", "etc/portage/make.conf").count("USE=") == 1
     assert not [name for name in members if name.startswith("etc/portage/make.conf/")]
+    assert "# more" not in release.text("stage4", "etc/portage/make.conf")
 
 
 def test_scripts_have_what_catalysts_have(release: Release) -> None:
@@ -188,12 +193,12 @@ def test_the_next_stamp_is_built_with_the_same_lock(release: Release) -> None:
 
 def test_a_failing_fsscript_is_named_with_its_words(release: Release) -> None:
     script = release.place / "fsscript.sh"
-    script.write_text("#!/bin/bash\necho these are its words\nexit 7\n")
+    script.write_text("echo these are its words in $0\nexit 7\n")  # by /bin/sh, as in a chroot
     told = release.run("stage4")
     script.write_text(FSSCRIPT)
     assert told.returncode == 1
-    assert "these are its words" in told.stderr
-    assert "fsscript: status 7" in told.stderr
+    assert "these are its words in /" in told.stderr
+    assert "stage4.spec:14: stage4/fsscript: fsscript: status 7" in told.stderr
 
 
 @pytest.mark.parametrize(
@@ -219,6 +224,95 @@ def test_a_wrong_spec_is_refused_before_anything_begins(
     assert told.stderr.startswith("cloche: ")
     assert what in told.stderr
     assert len(told.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "what"),
+    [
+        (
+            "packages",
+            "app-misc/note app-misc/not",
+            "no repository has “app-misc/not”; did you mean",
+        ),
+        ("packages", "app-misc/note dev-lang/python-3", "“dev-lang/python-3” is not an atom"),
+        ("packages", "@nosuch", "no set is called “nosuch”"),
+        ("users", "larry c;d", "“c;d” is not valid in “users”"),
+        ("rm", "/x ../x", "“../x” is not valid in “remove”"),
+        ("use", "ext\\ra", "“ext\\ra” is not a USE flag"),
+        ("ssh_public_keys", "larry", "“larry” is not USER=FILE"),
+        ("root_overlay", "/none", "there is no directory /none"),
+        ("fsscript", "/usr", "/usr is not a file"),
+    ],
+)
+def test_an_error_names_the_line_of_the_spec(
+    release: Release, key: str, value: str, what: str
+) -> None:
+    """Before anything is built, and never a line of a generated file."""
+    lines = (release.place / "stage4.spec").read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(f"stage4/{key}:")]
+    (release.place / "wrong.spec").write_text("\n".join([*kept, f"stage4/{key}: {value}", ""]))
+    told = release.run("wrong", "--progress", "json")
+    assert told.returncode == 2, told.stderr
+    assert told.stderr.startswith(f"cloche: wrong.spec:{len(kept) + 1}: ")
+    assert f"stage4/{key}" in told.stderr
+    assert what in told.stderr
+    assert "planned" not in told.stdout
+
+
+def test_a_dry_run_says_what_would_be_built_and_builds_nothing(release: Release) -> None:
+    before = release.tarball("stage4").stat().st_mtime_ns
+    told = release.run("stage4", "--dry-run")
+    assert told.returncode == 0, told.stderr
+    lines = told.stdout.splitlines()
+    assert lines == [
+        "system: 0 packages to build, 1 reused",
+        "stage4: 0 packages to build, 2 reused",
+    ]
+    told = release.run("stage4", "--dry-run", "-C", "stage4/use=other")
+    assert told.stdout.splitlines()[0].startswith("system: 1 package to build")
+    assert "  build    app-misc/base-1" in told.stdout
+    assert told.stdout.splitlines()[-1] == "stage4: known when system is built"
+    assert release.tarball("stage4").stat().st_mtime_ns == before
+
+
+def test_the_end_of_the_events_is_a_summary(release: Release) -> None:
+    told = release.run("stage4", "--progress", "json")
+    *_, last = [json.loads(line) for line in told.stdout.splitlines()]
+    assert (last["event"], last["spec"], last["built"]) == ("summary", "stage4.spec", 0)
+    assert ["tarball", str(release.tarball("stage4"))] in last["outputs"]
+
+
+def test_catalyst_auto_can_call_it(release: Release) -> None:
+    """Its calls, in its order: a snapshot, whose line it reads, a spec, and the purge."""
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@test.invalid", "-C", release.place]
+    for words in (["init", "-q", "-b", "stable", "tree"], ["-C", "tree", "add", "-A"]):
+        subprocess.run([*git, *words], check=True)
+    subprocess.run([*git, "-C", "tree", "commit", "-q", "-m", "first"], check=True)
+    gitdir = release.place / "store/repos/own.git"
+    source = f"file://{release.place}/tree"
+    subprocess.run([*git, "clone", "-q", "--bare", "--depth=1", source, gitdir], check=True)
+    conf = ("-c", "catalyst.conf")
+    told = release.store.cloche("catalyst", *conf, "-s", "stable", cwd=release.place)
+    assert told.returncode == 0, told.stderr
+    found = re.search(r"Creating .* tree snapshot ([0-9a-f]{40}) from (.*)", told.stdout)
+    assert found is not None
+    commit = subprocess.run(
+        ["git", "-C", found[2], "rev-parse", "stable"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    assert found[1] == commit
+    image = release.place / f"store/snapshots/own-{commit}.sqfs"
+    before = image.read_bytes()
+    told = release.store.cloche("catalyst", *conf, "-s", commit, cwd=release.place)
+    assert image.read_bytes() == before
+    words = ("--set", f"TIMESTAMP={STAMP}", "-C", f"snapshot_treeish={commit}", "--update")
+    spec = ("-f", "stage4.spec", *words)
+    told = release.store.cloche("catalyst", "-a", *conf, *spec, cwd=release.place)
+    assert told.returncode == 0, told.stderr
+    assert "0 packages built, 3 reused" in told.stdout
+    told = release.store.cloche("catalyst", "--purgetmponly", *conf, *spec, cwd=release.place)
+    assert told.returncode == 0, told.stderr
+    assert not (release.place / f"store/cloche/small/stage4-amd64-{STAMP}").exists()
+    assert release.tarball("stage4").exists()
 
 
 def test_import_writes_a_project_that_plans_the_same(release: Release) -> None:

@@ -64,6 +64,15 @@ class _Part:
         first, last = self.steps[0].origin, self.steps[-1].origin
         return str(first) if first == last else f"{first} to line {last.line}"
 
+    @property
+    def title(self) -> str:
+        """Which steps they are, in a few words."""
+        kinds = dict.fromkeys(step.kind for step in self.steps)
+        first = self.steps[0]
+        if first.kind == "hook" and first.path is not None:
+            return f"hook {first.path.name}"
+        return ", ".join(kinds) if self.by_guest else f"{first.kind} {' '.join(first.words)}"
+
 
 def finish_steps(
     context: BuildContext, steps: Sequence[FinishStep], layers: Sequence[Layer]
@@ -129,7 +138,7 @@ def _made(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Layer:
         },
     )
     do = _by_guest if part.by_guest else _in_root
-    outputs = once(context, "finish", key, lambda: do(context, part, layers))
+    outputs = once(context, "finish", key, lambda: do(context, part, layers), part.title)
     return context.layer(outputs["layer"])
 
 
@@ -210,7 +219,9 @@ def _run(
 def _commands(step: FinishStep, root: Sequence[Layer]) -> Iterator[tuple[str, ...]]:
     """The commands of a step."""
     if step.kind == "hook":
-        yield (HOOK,)
+        # As execvp(3) does for a chroot(1) without a sandbox.
+        direct = step.script.startswith((b"#!", b"\x7fELF"))
+        yield (HOOK,) if direct else ("/bin/sh", HOOK)
     for word in step.words:
         if step.kind == "groups":
             yield ("/usr/sbin/groupadd", word)

@@ -21,9 +21,12 @@ from cloche.tasks.worker import make_directory
 
 
 def once(
-    context: BuildContext, stage: str, key: Key, do: Callable[[], Outcome]
+    context: BuildContext, stage: str, key: Key, do: Callable[[], Outcome], detail: str = ""
 ) -> Mapping[str, str]:
-    """Return the outputs of a stage ("resolve", "finish", …), which runs unless they are known."""
+    """Return the outputs of a stage ("resolve", "finish", …), which runs unless they are known.
+
+    ``detail`` tells several of one name apart.
+    """
 
     def make() -> Outcome:
         outcome = do()
@@ -34,10 +37,20 @@ def once(
         return replace(outcome, log=str(log.relative_to(context.store.logs)))
 
     began = time.monotonic()
-    context.bus(Stage(name=stage, state="start"))
+    context.bus(Stage(name=stage, state="start", detail=detail))
     done = remember(context.store, key, context.inputs.machine, make, kind=stage)
     seconds = time.monotonic() - began
-    context.bus(Stage(name=stage, state="end", reused=not done.made, seconds=seconds))
+    log = done.action.log and str(context.store.logs / done.action.log)
+    context.bus(
+        Stage(
+            name=stage,
+            state="end",
+            reused=not done.made,
+            seconds=seconds,
+            detail=detail,
+            log=log or None,
+        )
+    )
     return done.action.outputs
 
 

@@ -16,6 +16,7 @@ from typing import Literal
 
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.keys import KERNEL, KERNEL_UNREAD, TARGETS, Target
+from cloche.catalyst.lint_inputs import contradiction_in
 from cloche.catalyst.paths import EXTENSIONS, compression_mode, extension, outputs, subpath
 from cloche.catalyst.spec import Setting, Spec, Trap, read_spec
 from cloche.catalyst.tokens import TOKENS, fill, tokens_in
@@ -32,6 +33,10 @@ _ENDING = re.compile(r"\.(tar(\.\w+)?|squashfs|sfs|wsl|t[bpx]z2?)$")
 _LATEST = re.compile(r"(?:^|[-_.])latest(?:$|[-_.])")
 
 
+Trees = Callable[[str], Literal["snapshot", "commit"] | None]
+"""Whether there is a snapshot of a tree-ish, or only the commit to make one of, or neither."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that is wrong, in the words of the line that the user reads."""
@@ -46,10 +51,12 @@ class Finding:
         return f"{self.origin}: {self.severity}: {self.what}; {self.todo}"
 
 
-def lint(files: Sequence[Path], values: Mapping[str, str]) -> tuple[Finding, ...]:
+def lint(
+    files: Sequence[Path], values: Mapping[str, str], trees: Trees | None = None
+) -> tuple[Finding, ...]:
     """What is wrong with the files, sorted; of several also what is wrong between them.
 
-    A file that catalyst cannot read is a finding, too.
+    A file that catalyst cannot read is a finding, too. ``trees`` says which tree-ishes there are.
     """
     specs, found = list[Spec](), list[Finding]()
     for file in files:
@@ -58,6 +65,8 @@ def lint(files: Sequence[Path], values: Mapping[str, str]) -> tuple[Finding, ...
         except ConfigError as error:
             found.append(_unreadable(file, error))
     found += [finding for spec in specs for finding in lint_spec(spec, values)]
+    if trees is not None:
+        found += [each for spec in specs for each in _treeish(spec, values, trees)]
     if len(files) > 1:
         found += lint_together(specs)
     return tuple(sorted(found, key=lambda each: (each.origin.file, each.origin.line or 0)))
@@ -87,6 +96,7 @@ def lint_spec(spec: Spec, values: Mapping[str, str]) -> Iterator[Finding]:
     yield from _values(spec, target)
     yield from _tokens(spec, values)
     yield from _files(spec, target, values)
+    yield from _contradiction(spec, values)
 
 
 def lint_together(specs: Sequence[Spec]) -> Iterator[Finding]:
@@ -257,6 +267,31 @@ def _tokens(spec: Spec, values: Mapping[str, str]) -> Iterator[Finding]:
         what = f"{source} is a link that moves: the seed of the next run is another one"
         todo = "name the seed with its date to build the same again"
         yield Finding(spec.origin("source_subpath"), "warning", "latest", what, todo)
+
+
+def _treeish(spec: Spec, values: Mapping[str, str], trees: Trees) -> Iterator[Finding]:
+    """A snapshot that is not there."""
+    treeish = fill(spec.text("snapshot_treeish"), values)
+    if not treeish or tokens_in(treeish) or spec.text("target") == "snapshot":
+        return
+    origin, found = spec.origin("snapshot_treeish"), trees(treeish)
+    if found == "commit":
+        what, todo = f"there is no snapshot of {treeish} yet", f"run `cloche catalyst -s {treeish}`"
+        yield Finding(origin, "warning", "treeish", what, todo)
+    elif found is None:
+        what = f"there is no snapshot of {treeish}, nor a commit of that name in the repository"
+        yield Finding(origin, "error", "treeish", what, "correct it, or fetch it there")
+
+
+def _contradiction(spec: Spec, values: Mapping[str, str]) -> Iterator[Finding]:
+    """Two files of a confdir that say opposite things."""
+    place = Path(fill(spec.text("portage_confdir"), values))
+    if not (spec.text("portage_confdir") and place.is_absolute() and place.is_dir()):
+        return
+    if (error := contradiction_in(place)) is not None:
+        where = f"{error.where}: " if error.where else ""
+        origin, todo = spec.origin("portage_confdir"), error.todo or "correct the line"
+        yield Finding(origin, "error", "contradiction", f"{where}{error.what}", todo)
 
 
 def _files(spec: Spec, target: Target, values: Mapping[str, str]) -> Iterator[Finding]:

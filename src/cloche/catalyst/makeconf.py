@@ -21,9 +21,9 @@ _FLAGS = {
 _ALWAYS = tuple(_FLAGS)[:4]
 
 
-def make_conf(spec: Spec, conf: Conf, subarch: Subarch) -> str:
-    """The text for the finished stage."""
-    use = use_flags(spec, conf, building=False)
+def make_conf(spec: Spec, conf: Conf, subarch: Subarch, *, building: bool = False) -> str:
+    """The text for the finished stage, or with ``building`` what its scripts see until then."""
+    use = use_flags(spec, conf, building=building)
     lines = [f'USE="{" ".join(use)}"'] if use else []
     for key, variable in (("target_distdir", "DISTDIR"), ("target_pkgdir", "PKGDIR")):
         if key in conf.origins:
@@ -31,9 +31,15 @@ def make_conf(spec: Spec, conf: Conf, subarch: Subarch) -> str:
     return "\n".join([*_flags(spec, subarch), *lines, "LC_MESSAGES=C.UTF-8", ""])
 
 
-def building_conf(spec: Spec, subarch: Subarch) -> str:
-    """The text while packages are built, without USE."""
-    return "\n".join([*_flags(spec, subarch), "LC_MESSAGES=C.UTF-8", ""])
+def building_conf(spec: Spec, subarch: Subarch, exported: Mapping[str, str]) -> str:
+    """The text while packages are built, without USE.
+
+    What envscript has ``exported`` goes before it, as the environment does in Portage.
+    """
+    lines = [*_flags(spec, subarch), "LC_MESSAGES=C.UTF-8"]
+    own = [line for line in lines if line.partition("=")[0] not in exported]
+    more = [f'{name}="{value}"' for name, value in exported.items() if name != "USE"]
+    return "\n".join([*own, *more, ""])
 
 
 def flag_values(spec: Spec, subarch: Subarch) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import Subarch
 from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError, Origin
+from cloche.config.fragments import KNOWN
 
 #: What the configuration of a build leaves in /etc/portage of a machine over its seed.
 CONFIGURED = (
@@ -33,6 +35,7 @@ PREFIXED = (
 #: What a confdir has that is catalyst's own to write, or that cloche has from elsewhere.
 NOT_OF_A_CONFDIR = ("make.conf", "make.profile", "repos.conf", "binrepos.conf", "mirrors")
 
+_FLAG = re.compile(r"-\*|[+-]?[A-Za-z0-9][A-Za-z0-9+_@-]*")  # PMS 3.1.4
 #: Ways to pack, with cloche's word for the format.
 _COMPRESSION = {
     **{"zstd": "zstd", "xz": "xz", "pixz": "xz", "gzip": "gzip"},
@@ -53,10 +56,16 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A file or directory of the spec's, copied; names in ``without`` (relative) are left out."""
+    """A file or directory of the spec's, copied; names in ``without`` (relative) are left out.
+
+    ``mode`` is that of a file, unless it keeps its own. Of the names in a directory itself, only
+    those in ``only`` are copied, if it has any.
+    """
 
     source: Path
     without: tuple[str, ...] = ()
+    mode: int | None = None
+    only: frozenset[str] = frozenset()
 
 
 Content = str | Link | Copied
@@ -79,7 +88,8 @@ class Inputs:
     ``source`` is the tarball that it starts from, ``snapshot`` the squashfs of the tree.
     ``overlays`` are its repositories by name, ``build_packages`` the profile's list for stage1,
     ``calls`` what the tree's bootstrap.sh asks of emerge; ``pkgcache`` is a directory with binary
-    packages and their index that may be used; ``interpreters`` run the source.
+    packages and their index that may be used; ``interpreters`` run the source,
+    ``exported`` is what envscript exports.
     """
 
     subarch: Subarch
@@ -90,6 +100,7 @@ class Inputs:
     calls: tuple[EmergeCall, ...] = ()
     pkgcache: Path | None = None
     interpreters: tuple[Path, ...] = ()
+    exported: Mapping[str, str] = field(default_factory=dict)
 
 
 def profile_of(spec: Spec, conf: Conf) -> tuple[str, str]:
@@ -106,12 +117,14 @@ class Making:
         self.target = TARGETS[spec.text("target")]
         self.repo = conf.text("repo_name")
         self.files: dict[str, Content] = {}
-        self.fragment("catalyst", {"make.conf": building_conf(spec, inputs.subarch)})
-        use = " ".join(use_flags(spec, conf, building=True))
+        _check_use(spec, f"{self.target.prefix}/use")
+        exported = inputs.exported
+        self.fragment("catalyst", {"make.conf": building_conf(spec, inputs.subarch, exported)})
+        use = " ".join((*use_flags(spec, conf, building=True), *exported.get("USE", "").split()))
         self.fragment("use", {"make.conf": f'USE="{use}"\n'})
         self.confdirs: tuple[str, ...] = ()
         if confdir := spec.text("portage_confdir"):
-            self.files["portage/confdir"] = Copied(Path(confdir), NOT_OF_A_CONFDIR)
+            self.files["portage/confdir"] = Copied(Path(confdir), NOT_OF_A_CONFDIR, only=KNOWN)
             self.confdirs = ("confdir",)
 
     def declared(self, machines: tuple[str, ...]) -> dict[str, Any]:
@@ -215,6 +228,14 @@ class Making:
         self.files[f"hooks/{name}"] = script
         found = dict(environment(self.spec, self.conf, self.inputs.subarch))
         return {"hook": f"hooks/{name}", "environment": found}
+
+
+def _check_use(spec: Spec, key: str) -> None:
+    """See that each word of USE is a flag: make.conf has them in one line. Raises `ConfigError`."""
+    setting = spec.settings.get(key)
+    for word, origin in zip(setting.words, setting.origins, strict=True) if setting else ():
+        if not _FLAG.fullmatch(word):
+            raise ConfigError(origin, f"{key}: “{word}” is not a USE flag", "for example -nls")
 
 
 def keys_of(call: EmergeCall, origin: Origin) -> dict[str, Any]:

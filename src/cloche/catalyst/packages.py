@@ -8,7 +8,11 @@ from typing import Any
 
 from cloche.catalyst.emerge import emerge_call
 from cloche.catalyst.kernels import kernels
+from cloche.catalyst.makeconf import make_conf
 from cloche.catalyst.making import CONFIGURED, Copied, Machines, Making, keys_of
+from cloche.config.errors import ConfigError
+
+_KEYS = "root_overlay/ssh_public_keys"
 
 
 def _packages(making: Making, *options: str) -> Machines:
@@ -46,19 +50,60 @@ def livecd_stage1(making: Making) -> Machines:
 
 def finish_steps(making: Making) -> Iterator[dict[str, Any]]:
     """What stage4 and its like do to the root, in catalyst's order."""
+    if making.words("fsscript"):
+        yield from _plain_make_conf(making)
     yield from making.overlays("root_overlay")
     if script := making.words("fsscript"):
         yield making.hook("fsscript", Copied(Path(script[0])))
     for key, kind in (("rcadd", "services_on"), ("rcdel", "services_off")):
         if services := making.words(key):
             yield {kind: services}
-    for key, kind in (("unmerge", "unmerge"), ("rm", "remove"), ("groups", "groups")):
+    for key, kind in (("unmerge", "unmerge"), ("rm", "remove")):
         if words := making.words(key):
             yield {kind: words}
+    if groups := _separated(making, "groups"):
+        yield {"groups": groups}
     if users := making.words("users"):
         yield {"users": users}
+    if _public_keys(making):
+        yield {"files": _KEYS}
     if directories := making.words("empty"):
         yield {"empty": directories}
+
+
+def _plain_make_conf(making: Making) -> Iterator[dict[str, Any]]:
+    """make.conf as scripts find it in catalyst's root: a file, which they may append to.
+
+    Machines have a directory of fragments there, and `cleaned` replaces both.
+    """
+    text = make_conf(making.spec, making.conf, making.inputs.subarch, building=True)
+    making.files["root_overlay/building/etc/portage/make.conf"] = text
+    yield {"remove": ["/etc/portage/make.conf"]}
+    yield {"files": "root_overlay/building"}
+
+
+def _separated(making: Making, key: str) -> list[str]:
+    """The words of a key; a single one is a list with commas, as in catalyst."""
+    words = making.words(key)
+    return words[0].split(",") if len(words) == 1 else words
+
+
+def _public_keys(making: Making) -> bool:
+    """Put the file of each USER=FILE in its place; say whether there are any.
+
+    Raises `ConfigError`.
+    """
+    words = _separated(making, "ssh_public_keys")
+    for word in words:
+        user, equals, file = word.partition("=")
+        if not equals or not file or "/" in user or user in ("", ".", ".."):
+            origin = making.spec.origin(f"{making.target.prefix}/ssh_public_keys")
+            raise ConfigError(
+                origin, f"“{word}” is not USER=FILE", "for example larry=/keys/larry.pub"
+            )
+        place = f"{_KEYS}/home/{user}/.ssh/authorized_keys"
+        making.files[place] = Copied(Path(file), mode=0o644)
+    return bool(words)
 
 
 def cleaned(making: Making) -> Iterator[dict[str, Any]]:

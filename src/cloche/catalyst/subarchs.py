@@ -47,7 +47,8 @@ def subarch_of(spec: Spec, conf: Conf) -> Subarch:
         raise ConfigError(
             spec.origin("subarch"),
             f"nothing is known of the subarchitecture “{name}”",
-            "let `sharedir` of catalyst.conf be catalyst's directory, whose arch/*.toml have it",
+            f"there is {', '.join(SUBARCHS)}; for others let `sharedir` of catalyst.conf be "
+            "catalyst's directory, whose arch/*.toml have them",
         )
     return SUBARCHS[name]
 

@@ -61,7 +61,10 @@ def import_command(
     place = options.directory / directory
     machines = import_spec(spec, conf, place, opening(options, telling_of_long_stages()))
     click.echo(f"{one_line(str(directory))}: {', '.join(machines)}")
-    click.echo(f"Next: cloche -C {one_line(str(directory))} plan {machines[-1]}")
+    first, *others = machines
+    click.echo(f"Next: cloche -C {one_line(str(directory))} plan {first}")
+    if others:
+        click.echo(f"Then build {first} and run `cloche seed bootstrap {first}`, for {others[0]}.")
 
 
 @click.command(

@@ -50,7 +50,7 @@ REFUSED: Final[Mapping[str, str]] = {
     "gnupg": "keys are not part of a machine's configuration",
     "package.provided": "Portage reads it in profile/ only: move it to profile/package.provided",
 }
-_KNOWN: Final = STACKED | SINGLE | REFUSED.keys()
+KNOWN: Final = STACKED | SINGLE | REFUSED.keys()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +77,8 @@ def _check_top(name: str, path: Path) -> None:
     """Refuse what cloche writes itself, and what Portage would never read."""
     if name in REFUSED:
         raise ConfigError(Origin(path), f"{name} in a fragment", REFUSED[name])
-    if name not in _KNOWN:
-        close = nearest(name, _KNOWN - REFUSED.keys())
+    if name not in KNOWN:
+        close = nearest(name, KNOWN - REFUSED.keys())
         raise ConfigError(
             Origin(path),
             f"Portage reads no file called “{name}”",

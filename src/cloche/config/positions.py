@@ -50,6 +50,8 @@ class _Array:
             if token[0] == "#":
                 break
             if token in ("[", "{"):
+                if self.depth == 1:
+                    found.setdefault((*self.path, self.index), line)
                 self.depth += 1
             elif token in ("]", "}"):
                 self.depth -= 1

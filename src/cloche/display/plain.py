@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TextIO
 
 from cloche.display.text import count, one_line, seconds, size
 from cloche.plan.names import bare
 from cloche.records import events
 from cloche.records.events import Event, Version, encode_event
+from cloche.records.logs import log_lines
 
 HEARTBEAT = 60.0  # seconds after which something that runs is heard from again
 
@@ -23,6 +26,14 @@ class Running:
     doing: str
     began: float
     heard: float
+
+
+def said_in(log: str) -> Iterator[str]:
+    """The lines of a stage's log, without those that cloche wrote; none if it is gone."""
+    with suppress(OSError):
+        for line in log_lines(Path(log)):
+            if not line.startswith("=== cloche: "):
+                yield line.rstrip("\n")
 
 
 def overdue(running: Mapping[str, Running], now: float) -> tuple[str, ...]:
@@ -98,11 +109,16 @@ class Plain:
 
     def _stage(self, event: events.Stage) -> list[str]:
         if event.state == "start":
-            self._begins(event.name, event.name)
+            self._begins(event.title, event.title)
             return []
-        self._running.pop(event.name, None)
+        self._running.pop(event.title, None)
         took = "reused" if event.reused else seconds(event.seconds)
-        return [f"{event.name}: {took}"]
+        line = f"{event.title}: {took}"
+        if event.reused or event.log is None or not event.detail:
+            return [line]
+        if self._verbose:
+            return [*(f"  | {text}" for text in said_in(event.log)), line]
+        return [f"{line}, log {event.log}" if event.detail.startswith("hook ") else line]
 
     def _done(self, event: events.Done) -> list[str]:
         self._running.pop(event.package, None)

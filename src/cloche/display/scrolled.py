@@ -24,7 +24,7 @@ def passing(event: events.Event, state: State, theme: Theme) -> list[Line]:
         case events.Planned():
             return [[(f"{event.machine}: {count(len(event.packages), 'package')} in the plan", "")]]
         case events.Stage(state="end") if not event.reused:
-            return [[(f"{event.name}: {seconds(event.seconds)}", "")]]
+            return [[(f"{event.title}: {seconds(event.seconds)}", "")]]
         case events.Fetched():
             return [[(f"  fetched {event.file} ({size(event.size)})", "dim")]]
         case events.Done(how="built" | "failed"):

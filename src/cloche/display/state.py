@@ -81,9 +81,9 @@ def fold(state: State, event: events.Event) -> State:
         case events.Planned():
             return _planned(state, event)
         case events.Stage(state="start"):
-            return replace(state, stages={**state.stages, event.name: event.time})
+            return replace(state, stages={**state.stages, event.title: event.time})
         case events.Stage():
-            left = {n: t for n, t in state.stages.items() if n != event.name}
+            left = {n: t for n, t in state.stages.items() if n != event.title}
             return replace(state, stages=left)
         case events.Progress():
             reached = {**state.reached, event.stage: f"{event.done} of {event.of}"}

@@ -151,9 +151,9 @@ def _stages(events: Sequence[ev.Event], began: float, end: float) -> tuple[Span,
         if not isinstance(event, ev.Stage):
             continue
         if event.state == "start":
-            opened[event.name] = event.time - began
-        elif event.name in opened:
-            spans.append(Span(event.name, opened.pop(event.name), event.time - began))
+            opened[event.title] = event.time - began
+        elif event.title in opened:
+            spans.append(Span(event.title, opened.pop(event.title), event.time - began))
     return (*spans, *(Span(name, start, end) for name, start in opened.items()))
 
 

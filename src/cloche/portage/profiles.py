@@ -41,7 +41,7 @@ def build_atoms(repos: Mapping[str, Repository], repo: str, path: str) -> tuple[
 def _stacked(repos: Mapping[str, Repository], repo: str, path: str, file: str) -> Iterable[str]:
     """The lines of a file of a profile and its parents; ``-LINE`` takes an earlier one away."""
     found: dict[str, None] = {}
-    for owner, directory in _profiles(repos, repo, path):
+    for owner, directory in stacked_profiles(repos, repo, path):
         for line in _lines(repos[owner], directory / file):
             if line == "-*":
                 found.clear()
@@ -55,7 +55,7 @@ def _stacked(repos: Mapping[str, Repository], repo: str, path: str, file: str) -
 def variable(repos: Mapping[str, Repository], repo: str, path: str, name: str) -> str:
     """A variable of make.defaults with a plain value; empty if it is not set. Raises as above."""
     found = ""
-    for owner, directory in _profiles(repos, repo, path):
+    for owner, directory in stacked_profiles(repos, repo, path):
         for line in _lines(repos[owner], directory / "make.defaults"):
             key, equals, value = line.partition("=")
             if equals and key == name:
@@ -63,7 +63,9 @@ def variable(repos: Mapping[str, Repository], repo: str, path: str, name: str) -
     return found
 
 
-def _profiles(repos: Mapping[str, Repository], repo: str, path: str) -> Iterator[tuple[str, Path]]:
+def stacked_profiles(
+    repos: Mapping[str, Repository], repo: str, path: str
+) -> Iterator[tuple[str, Path]]:
     """A profile after all of its parents. Raises ConfigError if these do not end."""
     for number, found in enumerate(_stack(repos, repo, Path(path), 0)):
         if number == _MOST:

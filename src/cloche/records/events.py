@@ -38,12 +38,22 @@ class Note(Event, frozen=True, tag="note"):
 
 
 class Stage(Event, frozen=True, tag="stage"):
-    """A part of the build that is not a package: resolve, finish, pack, index."""
+    """A part of the build that is not a package: resolve, finish, pack, index.
+
+    ``detail`` says which of several of that name it is; ``log`` is its log, when it has ended.
+    """
 
     name: str
     state: Literal["start", "end"]
     reused: bool = False
     seconds: float = 0.0
+    detail: str = ""
+    log: str | None = None
+
+    @property
+    def title(self) -> str:
+        """What a person reads."""
+        return f"{self.name}: {self.detail}" if self.detail else self.name
 
 
 class Progress(Event, frozen=True, tag="progress"):

@@ -7,20 +7,27 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.machines import project_of
 from cloche.catalyst.making import PKGCACHE
+from cloche.catalyst.making import Project as Made
+from cloche.catalyst.origins import Origins
 from cloche.catalyst.paths import Output, outputs, store_path, subpath
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.files import check_writable, replace_text
+from cloche.config.fragments import machine_files
 from cloche.config.lock import TreeSeed
 from cloche.config.lock import read as read_lock
 from cloche.config.project import LOCK, load_project
-from cloche.records.events import delivered
+from cloche.errors import ClocheError
+from cloche.records.events import Bus, Event, Note, delivered
+from cloche.releng.checks import check_inputs, check_packages
 from cloche.releng.inputs import check_spec, snapshot_of, source_of
 from cloche.releng.opening import Opening
 from cloche.releng.outputs import NOTHING_MORE, Attest, check_digests, files_of, publish
@@ -91,20 +98,44 @@ def import_spec(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> tu
     check_spec(spec, conf)
     base_of(spec, conf)
     with claimed(directory):
-        return _write(spec, conf, directory, opening)
+        return _write(spec, conf, directory, opening).machines
 
 
-def _write(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> tuple[str, ...]:
-    """Write the project twice: what stage1 and stage2 are made of is found in its tree."""
+def _write(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> Made:
+    """Write the project twice: what stage1 and stage2 are made of is found in its tree.
+
+    All that is wrong with the words of the spec is said before anything is unpacked, and what is
+    wrong in view of its tree before anything is built. Raises ClocheError.
+    """
     inputs = base_of(spec, conf)
-    write_project(project_of(spec, conf, inputs), directory)
-    with opening(load_project(directory)) as session:
-        session.sync(conf.text("repo_name"))
-        if inputs.pkgcache is not None:  # builds write there, so that no index stays for long
-            session.sync_index(PKGCACHE, SyncOptions(update=True))
-        whole = completed(spec, conf, inputs, session)
-    write_project(whole, directory)
-    return whole.machines
+    made = project_of(spec, conf, inputs)
+    write_project(made, directory)
+    with in_its_words(Origins(spec, made, directory)):
+        project = load_project(directory)
+        for name in made.machines[: -1 if spec.text("target") == "stage1" else None]:
+            machine_files(project.machine(name))
+        with opening(project) as session:
+            session.sync(conf.text("repo_name"))
+            if inputs.pkgcache is not None:  # builds write there, so that no index stays for long
+                session.sync_index(PKGCACHE, SyncOptions(update=True))
+            repos = check_inputs(spec, conf, session)
+            made = completed(spec, conf, inputs, session, repos)
+    write_project(made, directory)
+    with in_its_words(Origins(spec, made, directory)):
+        project = load_project(directory)
+        for name in made.machines:
+            check_packages(project, name, repos)
+    return made
+
+
+@contextmanager
+def in_its_words(origins: Origins) -> Iterator[None]:
+    """Let errors name the lines of the spec, not those of its project."""
+    try:
+        yield
+    except ClocheError as error:
+        origins.translate(error)
+        raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +169,18 @@ def prepared(spec: Spec, conf: Conf, opening: Opening, *, update: bool) -> Itera
         if lock.exists() and not update:
             check_pinned(lock, spec, conf)
             shutil.copyfile(lock, directory / LOCK)
-        machines = _write(spec, conf, directory, opening)
-        with opening(load_project(directory)) as session:
-            yield Prepared(directory, machines, session)
+        made = _write(spec, conf, directory, opening)
+        origins = Origins(spec, made, directory)
+        with in_its_words(origins), opening(load_project(directory)) as session:
+            spoken = replace(session, sink=Bus(lambda event: session.sink(_told(event, origins))))
+            yield Prepared(directory, made.machines, spoken)
+
+
+def _told(event: Event, origins: Origins) -> Event:
+    """An event whose words name the lines of the spec."""
+    if isinstance(event, Note):
+        return msgspec.structs.replace(event, text=origins.translated(event.text))
+    return event
 
 
 def lock_of(spec: Spec) -> Path:

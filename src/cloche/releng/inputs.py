@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf
+from cloche.catalyst.envscript import read_envscript
+from cloche.catalyst.hostpaths import path_keys
 from cloche.catalyst.lint import refuse
 from cloche.catalyst.paths import EXTENSIONS, extension, snapshot_path, store_path
 from cloche.catalyst.spec import Spec
@@ -16,8 +18,11 @@ from cloche.config.interpreters import check_interpreter
 
 #: Rules of `lint` about what only catalyst fails at.
 HERE_RIGHT = ("users",)
-#: Keys that change a result, and that no machine has yet.
-NOT_YET = ("ssh_public_keys",)
+#: Kinds of paths that are directories, and those that are looked at elsewhere or need not be there.
+_DIRECTORIES = ("confdir", "root overlay", "overlay", "initramfs overlay")
+_ELSEWHERE = (
+    *("repository", "interpreter", "kernel configuration", "kernel cache", "package cache"),
+)
 _NO_SOURCE = (
     *(".CONTENTS.gz", ".CONTENTS", ".DIGESTS", ".sha256", ".asc", ".lock"),
     ".intoto.json",
@@ -27,8 +32,7 @@ _NO_SOURCE = (
 def check_spec(spec: Spec, conf: Conf) -> None:
     """See that a spec can be built, before anything begins. Raises `ConfigError`.
 
-    What `lint` calls an error is refused, and so are tokens that are not filled in, and keys that
-    have no effect yet.
+    What `lint` calls an error is refused, and so are tokens that are not filled in.
     """
     refuse(spec, lambda rule: rule not in HERE_RIGHT)
     if spec.text("target") == "snapshot":
@@ -37,14 +41,10 @@ def check_spec(spec: Spec, conf: Conf) -> None:
         near = nearest(conf.text("compression_mode"), EXTENSIONS) or ", ".join(EXTENSIONS)
         what = f"compression_mode is “{conf.text('compression_mode')}”"
         raise ConfigError(conf.origins["compression_mode"], what, f"write {near}")
-    for key, setting in spec.settings.items():
+    for setting in spec.settings.values():
         if token := next(iter(tokens_in(setting.text)), None):
             what = f"@{token}@ is not filled in"
             raise ConfigError(setting.origin, what, f"add --set {token}=VALUE")
-        if key.partition("/")[2] in NOT_YET or key in NOT_YET:
-            raise ConfigError(
-                setting.origin, f"“{key}” cannot be built yet", "see docs/catalyst.md"
-            )
 
 
 def source_of(spec: Spec, conf: Conf) -> Path:
@@ -90,6 +90,31 @@ def snapshot_of(spec: Spec, conf: Conf) -> Path:
             f"make it with `cloche catalyst -s {treeish}`",
         )
     return file
+
+
+def exported_of(conf: Conf) -> Mapping[str, str]:
+    """What envscript of catalyst.conf exports. Raises `ConfigError`."""
+    if not (path := conf.text("envscript")):
+        return {}
+    if not Path(path).is_file():
+        what, todo = f"there is no file {path}", "write it, or remove the line"
+        raise ConfigError(conf.origins["envscript"], f"envscript: {what}", todo)
+    return read_envscript(Path(path))
+
+
+def check_files(spec: Spec) -> None:
+    """See that the files and directories are there that a spec names. Raises `ConfigError`."""
+    for key, kind in path_keys(spec).items():
+        setting = spec.settings[key]
+        for word, origin in zip(setting.words, setting.origins, strict=True):
+            path = Path(word.partition("=")[2] if kind == "public key" else word)
+            directory = kind in _DIRECTORIES
+            wrong = kind == "public key" and "=" not in word  # said when the machines are made
+            if wrong or kind in _ELSEWHERE or (path.is_dir() if directory else path.is_file()):
+                continue
+            wanted = "directory" if directory else "file"
+            what = f"{path} is not a {wanted}" if path.exists() else f"there is no {wanted} {path}"
+            raise ConfigError(origin, f"{key}: {what}", "correct the path, or remove it")
 
 
 def overlays_of(spec: Spec) -> Mapping[str, Path]:

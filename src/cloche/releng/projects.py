@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf
-from cloche.catalyst.machines import project_of
+from cloche.catalyst.machines import check_target, project_of
 from cloche.catalyst.making import Content, Copied, Inputs, Link, Project, profile_of
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import subarch_of
-from cloche.config.errors import ConfigError, Origin, unknown_name
+from cloche.config.errors import ConfigError, Origin
 from cloche.errors import ClocheError, Exit
 from cloche.output.claim import MARKER, is_replaceable
 from cloche.portage.profiles import build_atoms
-from cloche.portage.repository import check_profile, read_repository
+from cloche.portage.repository import Repository
 from cloche.releng.bootstrap import calls_of
-from cloche.releng.inputs import interpreters_of, overlays_of, snapshot_of, source_of
+from cloche.releng.inputs import (
+    check_files,
+    exported_of,
+    interpreters_of,
+    overlays_of,
+    snapshot_of,
+    source_of,
+)
 from cloche.releng.pkgcache import INDEX, pkgcache_path
 from cloche.session.session import Session
 from cloche.store.locks import open_lock, release, try_hold
-from cloche.trees.stored import places
 
 #: Directories of a spec's project.
 OWN = ("machines", "portage", "finish", "hooks", "root_overlay", "overlay", "kernels")
@@ -85,13 +91,18 @@ def _copy(copied: Copied, path: Path) -> None:
     without = {copied.source / name for name in copied.without}
 
     def ignored(directory: str, names: list[str]) -> set[str]:
-        return {name for name in names if Path(directory, name) in without}
+        left = {name for name in names if Path(directory, name) in without}
+        if copied.only and Path(directory) == copied.source:
+            left |= set(names) - copied.only
+        return left
 
     try:
         if copied.source.is_dir():
             shutil.copytree(copied.source, path, symlinks=True, ignore=ignored, dirs_exist_ok=True)
         else:
             shutil.copy2(copied.source, path)
+            if copied.mode is not None:
+                path.chmod(copied.mode)
     except shutil.Error as error:
         source, _, reason = error.args[0][0]
         raise ConfigError(Origin(Path(source)), f"cannot be copied: {reason}") from error
@@ -101,6 +112,8 @@ def _copy(copied: Copied, path: Path) -> None:
 
 def base_of(spec: Spec, conf: Conf) -> Inputs:
     """A spec's inputs, without what only the tree says. Raises `ConfigError`."""
+    check_target(spec)
+    check_files(spec)
     return Inputs(
         subarch_of(spec, conf),
         source_of(spec, conf),
@@ -108,6 +121,7 @@ def base_of(spec: Spec, conf: Conf) -> Inputs:
         overlays_of(spec),
         pkgcache=_pkgcache(spec, conf),
         interpreters=interpreters_of(spec),
+        exported=exported_of(conf),
     )
 
 
@@ -117,31 +131,30 @@ def _pkgcache(spec: Spec, conf: Conf) -> Path | None:
     return path if conf.read_pkgcache and (path / INDEX).is_file() else None
 
 
-def completed(spec: Spec, conf: Conf, inputs: Inputs, session: Session) -> Project:
+def completed(
+    spec: Spec,
+    conf: Conf,
+    inputs: Inputs,
+    session: Session,
+    repos: Mapping[str, Repository],
+) -> Project:
     """The whole project; ``session`` has the project of what is known without the tree."""
     if spec.text("target") == "stage2":
-        session.seed("source")
         with session.context("stage2") as context:
             calls = calls_of(context, conf.text("repo_name"))
         return project_of(spec, conf, replace(inputs, calls=calls))
     if spec.text("target") != "stage1":
         return project_of(spec, conf, inputs)
     return project_of(
-        spec, conf, replace(inputs, build_packages=_build_packages(spec, conf, session))
+        spec, conf, replace(inputs, build_packages=_build_packages(spec, conf, repos))
     )
 
 
-def _build_packages(spec: Spec, conf: Conf, session: Session) -> tuple[str, ...]:
+def _build_packages(spec: Spec, conf: Conf, repos: Mapping[str, Repository]) -> tuple[str, ...]:
     """What stage1 is made of. Raises `ConfigError`."""
-    found = places(session.store, session.project)
-    repos = {name: read_repository(name, path) for name, path in found.items()}
     repo, path = profile_of(spec, conf)
-    origin = spec.origin("profile")
-    if repo not in repos:
-        raise unknown_name(origin, "repository", repo, repos)
-    check_profile(repos[repo], path, origin)
     packages = build_atoms(repos, repo, path)
     if not packages:
         todo = "a stage1 is made of what that file lists: choose another profile"
-        raise ConfigError(origin, f"the profile {path} has no packages.build", todo)
+        raise ConfigError(spec.origin("profile"), f"the profile {path} has no packages.build", todo)
     return packages

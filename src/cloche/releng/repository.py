@@ -13,6 +13,7 @@ import tempfile
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf
+from cloche.catalyst.paths import store_path
 from cloche.config.errors import ConfigError, Origin
 from cloche.errors import ClocheError, Exit
 from cloche.fetching.openpgp import check_requirements
@@ -33,6 +34,11 @@ _FORGETS = {
 def git_directory(conf: Conf) -> Path:
     """Where the repository lies."""
     return Path(conf.text("repos_storedir"), f"{conf.text('repo_name')}.git")
+
+
+def has_snapshot(conf: Conf, treeish: str) -> bool:
+    """Whether a snapshot of a tree-ish is there."""
+    return Path(store_path(conf, "snapshots", f"{conf.text('repo_name')}-{treeish}.sqfs")).is_file()
 
 
 def commit_of(gitdir: Path, treeish: str, origin: Origin) -> str:

@@ -1,0 +1,102 @@
+"""envscript of catalyst.conf: what it exports, read without running it.
+
+Catalyst sources it in the root before it calls emerge, so what it exports goes before make.conf.
+Here its variables become a part of make.conf, and so of every key.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from cloche.config.errors import ConfigError, Origin
+from cloche.config.files import read_text
+from cloche.config.makeconf import OWNED
+
+#: Variables without an effect on results, or that catalyst sets after it has sourced the file.
+IGNORED = frozenset(
+    {
+        *("MAKEOPTS", "NINJAOPTS", "PORTAGE_NICENESS", "PORTAGE_IONICE_COMMAND"),
+        *("PORTAGE_SCHEDULING_POLICY", "CLEAN_DELAY", "EMERGE_WARNING_DELAY", "AUTOCLEAN"),
+        *("CONFIG_PROTECT", "FEATURES", "NOCOLOR", "NO_COLOR", "RSYNC_PROXY"),
+        *("HOME", "LANG", "OLDPWD", "PATH", "PS1", "PWD", "SHELL", "SHLVL", "TERM", "USER"),
+    }
+)
+_PROXY = re.compile(r"(?i)(all|ftp|https?|no)_proxy|(FETCH|RESUME)COMMAND\w*|PORTAGE_ELOG_\w+")
+_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)", re.DOTALL)
+_UNFIT = re.compile(r'["\\\n]')  # what a value in make.conf cannot have
+
+
+def read_envscript(file: Path) -> Mapping[str, str]:
+    """The variables that a file exports, without those that have no effect.
+
+    Raises `ConfigError` with the line of anything that is not an assignment or an export, and of
+    values that only a shell could tell.
+    """
+    plain: dict[str, tuple[str, Origin]] = {}
+    exported: dict[str, str] = {}
+    for words, raw, origin in _statements(read_text(file, Path("/")), file):
+        exports = words[0] == "export"
+        for word in words[1:] if exports else words:
+            match = _ASSIGNMENT.fullmatch(word)
+            if match is None and not (exports and word.isidentifier()):
+                what = f"“{raw.strip()}” cannot be followed: the file is read, and not run"
+                raise ConfigError(origin, what, 'write export NAME="value"')
+            name = match["name"] if match else word
+            if match is not None:
+                plain[name] = (match["value"], origin)
+                _check(name, match["value"], origin)
+            if (exports or name in exported) and name in plain and not _ignored(name):
+                exported[name] = plain[name][0]
+    return exported
+
+
+def _ignored(name: str) -> bool:
+    return name in IGNORED or _PROXY.fullmatch(name) is not None
+
+
+def _check(name: str, value: str, origin: Origin) -> None:
+    """See that a variable has the same value without a shell. Raises `ConfigError`."""
+    if _ignored(name):
+        return
+    if (reason := OWNED.get(name)) is not None:
+        raise ConfigError(origin, f"{name} has no effect here", f"remove the line: {reason}")
+    if "$" in value or "`" in value:
+        what = f"the value of {name} is known to a shell only: the file is read, and not run"
+        raise ConfigError(origin, what, "write the value itself")
+    if _UNFIT.search(value):
+        what = f"the value of {name} cannot be a part of make.conf"
+        raise ConfigError(origin, what, "leave out quotation marks, backslashes and line ends")
+
+
+def _statements(text: str, file: Path) -> Iterator[tuple[Sequence[str], str, Origin]]:
+    """The words of each statement, its text, and its place."""
+    lines, raw, begun = text.split("\n"), "", 1
+    for number, line in enumerate(lines, 1):
+        begun = begun if raw else number
+        raw += line
+        if raw.endswith("\\"):
+            raw = raw[:-1]
+            continue
+        try:
+            words = _words(raw)
+        except ValueError:  # a quotation that goes on in the next line
+            raw += "\n"
+            continue
+        while words:
+            end = words.index(";") if ";" in words else len(words)
+            if words[:end]:
+                yield words[:end], raw, Origin(file, begun)
+            words = words[end + 1 :]
+        raw = ""
+    if raw.strip():
+        raise ConfigError(Origin(file, begun), "a quotation without an end", "close it")
+
+
+def _words(line: str) -> list[str]:
+    """The words of a line, operators of the shell apart. Raises ValueError in a quotation."""
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|<>()")
+    lexer.whitespace_split = True
+    return list(lexer)

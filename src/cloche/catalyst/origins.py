@@ -1,0 +1,118 @@
+"""From places in the files of a spec's project back to what the user wrote: the spec, the confdir.
+
+A project is generated, so an error at one of its lines would point at a file that nobody has
+written. As in `cloche.config.complaints`, the words of the error say which word of a list it is.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from cloche.catalyst.keys import TARGETS
+from cloche.catalyst.making import Copied, Project
+from cloche.catalyst.spec import Setting, Spec
+from cloche.config.errors import Origin
+from cloche.config.positions import Path as TomlPath
+from cloche.config.positions import positions
+from cloche.errors import ClocheError
+
+#: Keys of a machine's file and of its steps, with those of a spec (of a target, below its prefix).
+_MACHINE = {
+    "seed": "source_subpath",
+    "profile": "profile",
+    "portage": "portage_confdir",
+    "output": "compression_mode",
+}
+_FINISH = {
+    "groups": "groups",
+    "hook": "fsscript",
+    "remove": "rm",
+    "services_off": "rcdel",
+    "services_on": "rcadd",
+    "unmerge": "unmerge",
+    "users": "users",
+    "empty": "empty",
+}
+
+
+class Origins:
+    """The places of a project, written to a directory, and what they come from."""
+
+    def __init__(self, spec: Spec, project: Project, directory: Path) -> None:
+        self.spec, self.project = spec, project
+        self.prefix = TARGETS[spec.text("target")].prefix
+        top = re.escape(str(directory))
+        self._place = re.compile(rf"{top}/(?P<file>[^\s:;,“”]+)(?::(?P<line>\d+))?( to line \d+)?")
+
+    def translate(self, error: ClocheError) -> None:
+        """Let an error, and those that it is made of, name the user's own places."""
+        said = error.what
+        error.what = self.translated(error.what)
+        error.where = error.where and self.translated(error.where, said)
+        error.todo = error.todo and self.translated(error.todo, said)
+        for each in getattr(error, "errors", ()):
+            self.translate(each)
+
+    def translated(self, text: str, said: str = "") -> str:
+        """A text in which each place of the project is the user's own, as far as it has one.
+
+        ``said`` are the words of the error, which name what is wrong there.
+        """
+
+        def own(match: re.Match[str]) -> str:
+            line = int(match["line"]) if match["line"] else None
+            return self._named(match["file"], line, said or text) or match[0]
+
+        return self._place.sub(own, text)
+
+    def _named(self, file: str, line: int | None, said: str) -> str | None:
+        for name, content in self.project.files.items():
+            if isinstance(content, Copied) and (file == name or file.startswith(f"{name}/")):
+                return str(Origin(Path(f"{content.source}{file[len(name) :]}"), line))
+        key = self._key_of(file, line)
+        setting = self.spec.settings.get(key) if key else None
+        return None if setting is None else f"{_at_word(setting, said)}: {setting.key}"
+
+    def _key_of(self, file: str, line: int | None) -> str | None:
+        """The key of the spec that a line of a generated file comes from."""
+        content = self.project.files.get(file)
+        if file.startswith("machines/") and isinstance(content, str) and line is not None:
+            return self._key_of_machine(Path(file).stem, content, line)
+        if file == "portage/use/make.conf":
+            return f"{self.prefix}/use"
+        return None
+
+    def _key_of_machine(self, name: str, text: str, line: int) -> str | None:
+        before = [(at, path) for path, at in positions(text).items() if at <= line]
+        if not before:
+            return None
+        path: TomlPath = max(before, key=lambda each: (each[0], len(each[1])))[1]
+        data: Mapping[str, Any] = tomllib.loads(text)
+        if path[0] == "finish" and len(path) > 1:
+            return self._key_of_step(data["finish"][path[1]])
+        if path[0] in ("packages", "sets", "emerge"):
+            own = name == TARGETS[self.spec.text("target")].name
+            key = f"{self.prefix}/packages" if own else "update_seed_command"
+            return key if key in self.spec.settings else "profile"
+        return _MACHINE.get(str(path[0]))
+
+    def _key_of_step(self, step: Mapping[str, Any]) -> str | None:
+        kind = next((key for key in step if key != "environment"), "")
+        if kind == "files":
+            return f"{self.prefix}/root_overlay"
+        return f"{self.prefix}/{_FINISH[kind]}" if kind in _FINISH else None
+
+
+def _at_word(setting: Setting, said: str) -> Origin:
+    """The place of the word of a setting that an error is about, else of the setting."""
+    quoted = re.findall(r"“([^”]+)”|'([^']+)'", said)
+    named = {word for pair in quoted for word in pair if word}
+    for words in (named, set(said.split())):
+        for word, origin in zip(setting.words, setting.origins, strict=False):
+            if word in words or any(word in each for each in words if len(word) > 2):
+                return origin
+    return setting.origin

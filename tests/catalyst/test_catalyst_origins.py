@@ -1,0 +1,94 @@
+"""Places of a generated project, in the words of the spec."""
+
+from pathlib import Path
+
+import pytest
+
+from cloche.catalyst.conf import read_conf
+from cloche.catalyst.machines import project_of
+from cloche.catalyst.making import Inputs, Project
+from cloche.catalyst.origins import Origins
+from cloche.catalyst.spec import Spec, parse_spec
+from cloche.catalyst.subarchs import Subarch
+from cloche.errors import ClocheError
+
+RELEASE = Path(__file__).parent / "release"
+TOP = Path("/srv/cloche/stage4")
+SPEC = """\
+target: stage4
+profile: default
+subarch: amd64
+version_stamp: x
+rel_type: r
+source_subpath: r/seed
+snapshot_treeish: abc
+compression_mode: zstd
+portage_confdir: /inputs/confdir
+stage4/packages:
+\tapp-misc/a
+\tapp-misc/b
+stage4/fsscript: /inputs/fs.sh
+stage4/rcadd: sshd|default
+stage4/rm: /a /b
+"""
+
+
+@pytest.fixture
+def spec() -> Spec:
+    return parse_spec(SPEC, Path("x.spec"))
+
+
+@pytest.fixture
+def made(spec: Spec) -> Project:
+    inputs = Inputs(Subarch(), Path("/source.tar"), Path("/gentoo-x.sqfs"))
+    return project_of(spec, read_conf([RELEASE / "catalyst.conf"]), inputs)
+
+
+def line_of(made: Project, text: str) -> str:
+    content = made.files["machines/stage4.toml"]
+    assert isinstance(content, str)
+    number = next(n for n, line in enumerate(content.splitlines(), 1) if text in line)
+    return f"{TOP}/machines/stage4.toml:{number}"
+
+
+@pytest.mark.parametrize(
+    ("part", "said", "place"),
+    [
+        ("packages", "“app-misc/b” is not there", "x.spec:12: stage4/packages"),
+        ("packages", "nothing is named", "x.spec:10: stage4/packages"),
+        ("profile", "no profile", "x.spec:2: profile"),
+        ("hooks/fsscript", "status 1", "x.spec:13: stage4/fsscript"),
+        ("services_on", "rc-update", "x.spec:14: stage4/rcadd"),
+        ('"/a"', "“/b”", "x.spec:15: stage4/rm"),
+        ("seed =", "no seed", "x.spec:6: source_subpath"),
+    ],
+)
+def test_a_line_of_a_machine_is_that_of_the_spec(
+    spec: Spec, made: Project, part: str, said: str, place: str
+) -> None:
+    error = ClocheError(said, where=line_of(made, part))
+    Origins(spec, made, TOP).translate(error)
+    assert error.where == place
+
+
+def test_a_copied_file_is_the_users_own(spec: Spec, made: Project) -> None:
+    origins = Origins(spec, made, TOP)
+    for copy, own in (
+        ("portage/confdir/package.use/r1:3", "/inputs/confdir/package.use/r1:3"),
+        ("finish/etc/portage/patches", "/inputs/confdir/patches"),
+        ("hooks/fsscript", "/inputs/fs.sh"),
+    ):
+        assert origins.translated(f"wrong: {TOP}/{copy}") == f"wrong: {own}"
+
+
+def test_several_lines_and_places_within_words_are_found(spec: Spec, made: Project) -> None:
+    first = line_of(made, "hooks/fsscript")
+    error = ClocheError(f"{first} to line 99: no such thing", where="machine/stage4")
+    Origins(spec, made, TOP).translate(error)
+    assert error.what == "x.spec:13: stage4/fsscript: no such thing"
+    assert error.where == "machine/stage4"
+
+
+def test_other_places_stay(spec: Spec, made: Project) -> None:
+    text = f"{TOP}/machines/other.toml:1, /etc/passwd:3"
+    assert Origins(spec, made, TOP).translated(text) == text
