@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -74,3 +75,13 @@ def test_machines_for_the_seeds_cpu_have_no_such_part(
     monkeypatch.setattr(inputs, "_NO_STEPS", inputs._NO_STEPS[: -len(CROSS_SCRIPTS)])
     assert inputs.guest_digest() != before
     assert all((GUEST / name).is_file() for name in CROSS_SCRIPTS)
+
+
+def test_a_chost_of_the_seeds_own_cpu_needs_no_cross_compiler(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    made = seed(tmp_path, "gcc")
+    assert crossing(machine("x86_64-gentoo-linux-gnu"), made) is None
+    assert crossing(machine("x86_64-pc-linux-musl"), made) is not None
+    assert crossing(machine("i686-pc-linux-gnu"), made) is not None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +68,29 @@ def test_a_compiler_that_is_merged_over_the_seed_will_do(tmp_path: Path) -> None
     id = "sys-devel/gcc-1::r@broot"
     tool = values.package("sys-devel/gcc", id=id, broot=True)
     checked(tmp_path, [tool, compiled("sys-libs/glibc")])
+
+
+@pytest.mark.parametrize("chost", ["i686-pc-linux-gnu", "x86_64-gentoo-linux-gnu", "odd"])
+def test_a_profile_may_be_for_any_cpu_that_the_seeds_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, chost: str
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    package = replace(compiled("sys-libs/glibc"), environment={"CHOST": chost})
+    checked(tmp_path, [package], "usr/bin/gcc", "usr/bin/ld")
+
+
+def test_a_profile_for_another_cpu_without_chost_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    chost = "aarch64-unknown-linux-gnu"
+    package = replace(compiled("sys-libs/glibc"), environment={"CHOST": chost})
+    with pytest.raises(
+        ClocheError, match=r"for arm64 \(CHOST .*\), but its seed is for amd64"
+    ) as caught:
+        checked(tmp_path, [package], "usr/bin/gcc", "usr/bin/ld")
+    assert f'add `chost = "{chost}"`' in str(caught.value.todo)
+    assert caught.value.status == Exit.BAD_INPUT
 
 
 def test_a_root_without_packages_is_refused(tmp_path: Path) -> None:

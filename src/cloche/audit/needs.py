@@ -10,13 +10,10 @@ from typing import Literal
 from cloche.audit.elf import Elf
 from cloche.audit.loader import Loader, runpath
 from cloche.audit.root import Root
-from cloche.config.chost import cpu_name, cpu_of
+from cloche.config.chost import cpu_name, cpu_of, programs_of
 
 _PATH = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin", "opt/bin")
 _LIBRARIES = ("lib", "lib64", "usr/lib", "usr/lib64", "usr/local/lib", "usr/local/lib64")
-
-#: Which other programs a CPU runs, by e_machine: x86 on x86-64, arm on aarch64, and so on.
-_ALSO = {62: 3, 183: 40, 21: 20, 43: 2}
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -75,14 +72,14 @@ def _of_elves(root: Root) -> Iterator[Need]:
                 yield Need(package, f"/{name}", "library", needed, aside)
 
 
-def _runs(root: Root) -> set[int]:
+def _runs(root: Root) -> frozenset[int]:
     """The e_machines of the programs that the root's CPU runs.
 
     The CPU is that of its packages' CHOST, where we know it; else that of most of its files.
     """
     cpus = [cpu.elf for chost in root.chosts() if (cpu := cpu_of(chost)) is not None]
     most = Counter(cpus or (elf.machine for elf in root.elves.values())).most_common(1)
-    return {each for machine, _ in most for each in (machine, _ALSO.get(machine, machine))}
+    return frozenset().union(*(programs_of(machine) for machine, _ in most))
 
 
 def _for_others(root: Root) -> Iterator[Need]:

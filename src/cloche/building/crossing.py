@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.building.compilers import listed
-from cloche.config.chost import Cpu, cpu_of, tool_prefixes
+from cloche.config.chost import Cpu, cpu_of, same_platform, tool_prefixes
 from cloche.config.machine import Machine
 from cloche.layers import Layer
 from cloche.sandbox import emulation
@@ -45,9 +45,9 @@ class Crossing:
 
 
 def crossing(machine: Machine, seed: Layer) -> Crossing | None:
-    """Look into the seed of a machine with a ``chost``, unless it is the seed's own."""
+    """Look into the seed of a machine with a ``chost``, unless it is for the seed's own CPU."""
     cpu = cpu_of(machine.chost) if machine.chost else None
-    if machine.chost is None or cpu is None or machine.chost == _cbuild():
+    if machine.chost is None or cpu is None or same_platform(machine.chost, build_chost()):
         return None
     names = frozenset(listed(seed.path, _PROGRAMS) or ())
     prefixes = tool_prefixes(machine.chost)
@@ -55,13 +55,13 @@ def crossing(machine: Machine, seed: Layer) -> Crossing | None:
     emulator = _emulator(cpu, seed.path, names)
     usable = emulation.can_register(platform.release())
     cross = Cross(
-        machine.chost, _cbuild(), tools or prefixes[0], seed.id, emulator if usable else None
+        machine.chost, build_chost(), tools or prefixes[0], seed.id, emulator if usable else None
     )
     why = None if usable else "this host's kernel cannot register one for a sandbox alone"
     return Crossing(cpu, cross, tools is not None, _key_parts(cross, seed.path), why)
 
 
-def _cbuild() -> str:
+def build_chost() -> str:
     """The CHOST of the seed, which is for this host's CPU."""
     cpu = platform.machine()
     return ARCHES[cpu].chost if cpu in ARCHES else f"{cpu}-unknown-linux-gnu"

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from cloche.building.compilers import BUILD_TOOLS, build_tools
 from cloche.building.context import BuildContext, Inputs
-from cloche.building.crossing import Crossing
+from cloche.building.crossing import Crossing, build_chost
 from cloche.composing.footprint import entries
-from cloche.config.chost import tool_prefixes
+from cloche.config.chost import cpu_of, programs_of, tool_prefixes
 from cloche.errors import ClocheError, Exit
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
@@ -43,6 +43,8 @@ def check(context: BuildContext, plan: Plan) -> None:
         check_cross(inputs.cross, inputs, plan)
     if inputs.sysroot or not any(map(may_compile, own)):
         return
+    if inputs.cross is None:
+        _check_native(inputs, own)
     if not any(package.cp in C_LIBRARIES for package in own):
         raise _refused(
             inputs.machine,
@@ -79,7 +81,8 @@ def check_cross(cross: Crossing, inputs: Inputs, plan: Plan) -> None:
     """Refuse a machine for another CPU whose packages its seed cannot build. Raises ClocheError."""
     chost = cross.tools.chost
     if not cross.found and any(may_compile(each) for each in plan.packages if not each.broot):
-        debian = (inputs.base[0].path / STATUS).is_file()
+        # Debian has cross compilers for the GNU C library alone.
+        debian = "-linux-gnu" in chost and (inputs.base[0].path / STATUS).is_file()
         todo = (
             _debian_compiler(cross) if debian else f"take a seed that has {chost}-gcc in /usr/bin"
         )
@@ -89,6 +92,23 @@ def check_cross(cross: Crossing, inputs: Inputs, plan: Plan) -> None:
         what = f"its profile is for {arches[0]}, but its chost {chost} for {cross.cpu.gentoo}"
         todo = f"use a profile whose ARCH is {cross.cpu.gentoo}, or correct `chost`"
         raise _refused(inputs.machine, what, todo)
+
+
+def _check_native(inputs: Inputs, own: Iterable[Package]) -> None:
+    """Refuse a machine without a `chost` whose profile is for a CPU that its seed's does not run.
+
+    Raises ClocheError.
+    """
+    seed = cpu_of(build_chost())
+    for chost in sorted({package.environment.get("CHOST", "") for package in own}):
+        cpu = cpu_of(chost)
+        if seed and cpu and cpu.elf not in programs_of(seed.elf):
+            raise _refused(
+                inputs.machine,
+                f"its profile is for {cpu.gentoo} (CHOST {chost}), but its seed is for {seed.gentoo}",
+                f'add `chost = "{chost}"` and use a seed with a compiler for it, or use a profile '
+                f"for {seed.gentoo}",
+            )
 
 
 def _debian_compiler(cross: Crossing) -> str:
