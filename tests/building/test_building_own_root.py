@@ -85,9 +85,7 @@ def test_a_profile_for_another_cpu_without_chost_is_refused(
     monkeypatch.setattr(platform, "machine", lambda: "x86_64")
     chost = "aarch64-unknown-linux-gnu"
     package = replace(compiled("sys-libs/glibc"), environment={"CHOST": chost})
-    with pytest.raises(
-        ClocheError, match=r"for arm64 \(CHOST .*\), but its seed is for amd64"
-    ) as caught:
+    with pytest.raises(ClocheError, match=r"for arm64 \(CHOST .*\), its seed for amd64") as caught:
         checked(tmp_path, [package], "usr/bin/gcc", "usr/bin/ld")
     assert f'add `chost = "{chost}"`' in str(caught.value.todo)
     assert caught.value.status == Exit.BAD_INPUT

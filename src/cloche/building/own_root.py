@@ -103,12 +103,12 @@ def _check_native(inputs: Inputs, own: Iterable[Package]) -> None:
     for chost in sorted({package.environment.get("CHOST", "") for package in own}):
         cpu = cpu_of(chost)
         if seed and cpu and cpu.elf not in programs_of(seed.elf):
-            raise _refused(
-                inputs.machine,
-                f"its profile is for {cpu.gentoo} (CHOST {chost}), but its seed is for {seed.gentoo}",
+            what = f"its profile is for {cpu.gentoo} (CHOST {chost}), its seed for {seed.gentoo}"
+            todo = (
                 f'add `chost = "{chost}"` and use a seed with a compiler for it, or use a profile '
-                f"for {seed.gentoo}",
+                f"for {seed.gentoo}"
             )
+            raise _refused(inputs.machine, what, todo)
 
 
 def _debian_compiler(cross: Crossing) -> str:

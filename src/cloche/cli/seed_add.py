@@ -19,7 +19,9 @@ from cloche.config.project import SeedSpec, load_project
 from cloche.seeds.arch import host_arch
 from cloche.session.inputs import SeedOptions
 
-NAME = click.option("--name", help="Name of the seed [its type; of a stage3 also its flavour].")
+NAME = click.option(
+    "--name", help="Name of the seed [its type; of a stage3 also its flavour; the machine's]."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 PATH = click.Path(exists=True, path_type=Path)
 
@@ -140,7 +142,10 @@ Examples:
 def machine_command(
     options: Options, machine: str, project: Path | None, name: str | None, as_json: bool
 ) -> None:
-    """Use a machine that was built here, so that others are built with what it holds."""
+    """Use a machine that was built here, so that others are built with what it holds.
+
+    It has to hold bash, Python and Portage.
+    """
     said = {"machine": machine, "project": project}
     _add(options, name or machine, "machine", said, as_json=as_json)
 

@@ -123,8 +123,7 @@ class Project:
     @property
     def machines(self) -> tuple[str, ...]:
         """The names of the machines, sorted."""
-        found = names(self.root / "machines")
-        return tuple(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
+        return machines_of(self.root)
 
     def machine(self, name: str) -> Machine:
         """Load ``machines/NAME.toml`` with all it refers to. Raises `ConfigError`."""
@@ -187,6 +186,12 @@ class Project:
             frozenset(self.repos),
             frozenset(self.binrepos),
         )
+
+
+def machines_of(root: Path) -> tuple[str, ...]:
+    """The names of the machines of the project in ``root``, sorted."""
+    found = names(root / "machines")
+    return tuple(name.removesuffix(".toml") for name in found if name.endswith(".toml"))
 
 
 def load_project(start: Path) -> Project:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from cloche.config.errors import ConfigError
 from cloche.config.lock import MachineSeed
 from cloche.config.machine import place_of
-from cloche.config.project import FILE, SeedSpec
+from cloche.config.project import FILE, SeedSpec, machines_of
 from cloche.layers import flatten
 from cloche.seeds.errors import SeedError, missing_file, missing_key
 from cloche.seeds.types import SeedContext, SeedRequest
@@ -33,22 +34,31 @@ def layers_of(store: Store, spec: SeedSpec, root: Path) -> tuple[str, ...]:
     machine = _named(spec)
     pin = store.pin_of(names.machine(place_of(project), machine))
     if pin is None or not pin.data.get("layers"):
-        if not (project / FILE).is_file():
-            raise missing_file(spec.name, "project", project / FILE)
-        there = "" if project == root.resolve() else f" -C {project}"
-        raise SeedError(
-            f"machine {machine} is not built",
-            where=f"[seeds.{spec.name}]",
-            todo=f"run `cloche{there} build {machine}`, then `cloche seed bootstrap {spec.name}`",
-        )
+        raise _not_built(spec, machine, project, root)
     return (*pin.data["base"], *pin.data["layers"])
+
+
+def _not_built(spec: SeedSpec, machine: str, project: Path, root: Path) -> SeedError:
+    where = f"[seeds.{spec.name}]"
+    if not (project / FILE).is_file():
+        return missing_file(spec.name, "project", project / FILE)
+    known = machines_of(project)
+    if machine not in known:
+        there_is = f"there is: {', '.join(known)}" if known else f"{project} has none"
+        return SeedError(f"no machine is called “{machine}”", where=where, todo=there_is)
+    there = "" if project == root.resolve() else f" -C {project}"
+    return SeedError(
+        f"machine {machine} is not built",
+        where=where,
+        todo=f"run `cloche{there} build {machine}` first",
+    )
 
 
 def check_unchanged(store: Store, spec: SeedSpec, root: Path, made_of: MachineSeed) -> None:
     """See that a seed is what its machine is now, if the machine is here. Raises `SeedError`."""
     try:
         layers = layers_of(store, spec, root)
-    except SeedError:
+    except (SeedError, ConfigError):  # of the machine only its layers in the lock are needed
         return
     if layers != made_of.layers:
         raise changed(spec)
