@@ -12,6 +12,7 @@ from tests import values
 from tests.executor import Maker, Site, run
 from tests.values import edge, package
 
+from cloche.building import packages
 from cloche.building.package_tasks import Seen
 from cloche.building.packages import NotMergedError
 from cloche.errors import Exit
@@ -191,3 +192,15 @@ def test_hooks_that_write_one_file_are_merged_again_once(site: Site) -> None:
     again = site.build(one, two)
     assert again.layers((one.id, two.id), made, where="m", look=True) == layers
     assert site.maker.tasks == []
+
+
+def test_what_a_merge_keeps_of_a_root_of_its_own_is_in_its_key_alone(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    builder, own, over = site.builder(LIB), Seen(root=()), Seen()
+    before = [builder.merge_key(LIB, "g", seen).digest for seen in (own, over)]
+    build = builder.build_key(LIB, own).digest
+    monkeypatch.setattr(packages, "OWN_ROOT_FORMAT", "another")
+    after = [builder.merge_key(LIB, "g", seen).digest for seen in (own, over)]
+    assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
+    assert builder.build_key(LIB, own).digest == build

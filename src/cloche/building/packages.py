@@ -27,6 +27,7 @@ from cloche.records.events import Done, Note
 from cloche.store import Key, Outcome, Remembered, make_key, record, remember
 from cloche.tasks import kept_roots
 from cloche.tasks.errors import StepError, StoppedError, no_room
+from cloche.tasks.merge import OWN_ROOT_FORMAT
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,13 +312,14 @@ class Builder:
 
     def merge_key(self, package: Package, gpkg: str, seen: Seen) -> Key:
         """Key of the merge step of a binary package that sees this."""
+        kept = {} if seen.root is None else {"root format": OWN_ROOT_FORMAT}
         return merge_key(
             package,
             gpkg=gpkg,
             inputs=self.inputs_of[package.id],
             layers=_named(seen.layers),
             root=None if seen.root is None else _named(seen.root),
-            base=self.context.inputs.key_ground,
+            base={**self.context.inputs.key_ground, **kept},
         )
 
     def _build(self, package: Package, seen: Seen, key: Key, sources: Sources | None) -> Outcome:

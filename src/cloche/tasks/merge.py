@@ -35,6 +35,8 @@ GLOBAL_STATE = (
     "var/lib/gentoo",
     "var/lib/portage",
 )
+#: Part of the keys of merges into a root of its own; raise it when a layer keeps something else.
+OWN_ROOT_FORMAT = "1"
 # In a root of its own, Portage's directory is a package's, whose .keep file stays (keepdir).
 OF_OWN_ROOT = (
     *(name for name in GLOBAL_STATE if name != "var/lib/portage"),
