@@ -12,20 +12,12 @@ from typing import Any
 
 import pytest
 import stock_emerge
-from tests.support import Store, project
+from own import TOML, prepared
+from tests.support import Store
 
 from cloche.layers import compare
 
 pytestmark = pytest.mark.real
-
-PROJECT = Path(__file__).parent / "projects/own"
-TOML = """seed = "debian"
-root = "own"
-profile = "own:default"
-portage = ["base"]
-packages = {atoms}
-{more}
-"""
 
 
 @dataclass(frozen=True)
@@ -57,14 +49,6 @@ def built(root_seeded: Store, ground: Path) -> Iterator[Built]:
     store.cloche("build", "own", cwd=place, check=True)
     yield Built(store, place, stock_emerge.machine_of(store, "own"))
     shutil.rmtree(parent)
-
-
-def prepared(store: Store) -> Path:
-    """A copy of the project; its packages have no sources."""
-    place = project(store, PROJECT)
-    for ebuild in place.glob("repo/*/*/*.ebuild"):
-        (ebuild.parent / "Manifest").touch()
-    return store.user.own(place)
 
 
 def test_each_dependency_is_in_the_root_where_portage_looks_for_it(built: Built) -> None:
@@ -207,19 +191,6 @@ def test_build_dependencies_are_kept_where_the_machine_says_so(built: Built) -> 
     assert plan["dev-util/twice-1::own"]["root"] == "own"
 
 
-@pytest.mark.parametrize(
-    ("more", "key"),
-    [("with_build_deps = true", "with_build_deps"), ("[output]\nportage = false", "portage")],
-)
-def test_keys_of_a_root_of_its_own_are_refused_elsewhere(built: Built, more: str, key: str) -> None:
-    toml = TOML.format(atoms=["app-misc/greet"], more=more).replace('root = "own"\n', "")
-    (built.place / "machines/wrong.toml").write_text(toml)
-    told = built.store.cloche("plan", "wrong", cwd=built.place)
-    assert told.returncode == 2
-    assert f"“{key}” only has an effect with a root of its own" in told.stderr
-    (built.place / "machines/wrong.toml").unlink()
-
-
 def test_what_a_debian_seed_has_counts_for_builds_only_where_it_is_not_in_the_result(
     built: Built,
 ) -> None:
@@ -231,29 +202,6 @@ def test_what_a_debian_seed_has_counts_for_builds_only_where_it_is_not_in_the_re
     on_the_seed = own.replace('root = "own"\n', "")
     (built.place / "machines/part.toml").write_text(on_the_seed)
     assert set(built.plan("part")) == set(asked)
-
-
-def test_a_root_without_a_c_library_is_refused_before_anything_is_built(built: Built) -> None:
-    ebuild = built.place / "repo/dev-libs/leaf/leaf-1.ebuild"
-    alone = ebuild.parent / "leaf-2.ebuild"
-    alone.write_text(ebuild.read_text().replace('RDEPEND="sys-libs/glibc"', ""))
-    toml = TOML.format(atoms=["=dev-libs/leaf-2"], more="")
-    (built.place / "machines/bare.toml").write_text(toml)
-    told = built.store.cloche("build", "bare", cwd=built.place)
-    alone.unlink()
-    assert told.returncode == 2
-    assert "machine bare: its root of its own gets no C library" in told.stderr
-    assert "sys-libs/glibc" in told.stderr
-
-
-def test_a_root_without_packages_is_refused(built: Built) -> None:
-    toml = TOML.format(atoms=[], more='sets = ["system"]')
-    (built.place / "machines/empty.toml").write_text(toml)
-    told = built.store.cloche("build", "empty", cwd=built.place)
-    assert told.returncode == 2
-    assert "machine empty: its root of its own gets no packages; name packages" in told.stderr
-    assert "(own:default lists none)" in told.stderr
-    assert not (built.place / "out/empty").exists()
 
 
 def test_a_machine_without_portage_is_refused_as_a_seed(built: Built) -> None:
@@ -310,16 +258,6 @@ def test_a_package_in_both_roots_is_told_apart(built: Built) -> None:
     told = built.store.cloche("history", "dev-util/twice@broot", cwd=built.place, check=True)
     (line,) = told.stdout.splitlines()
     assert "  dev-util/twice-1@broot  new layer" in line
-
-
-def test_a_c_library_that_is_newer_than_the_seeds_is_warned_of(built: Built) -> None:
-    ebuild = built.place / "repo/sys-libs/glibc/glibc-2.36.ebuild"
-    newer = shutil.copy(ebuild, ebuild.with_name("glibc-9.ebuild"))
-    told = built.store.cloche("plan", "own", cwd=built.place, check=True)
-    newer.unlink()
-    assert "warning: sys-libs/glibc-9 is newer than the seed's (2.36): builds that" in told.stderr
-    told = built.store.cloche("plan", "own", cwd=built.place, check=True)
-    assert "newer" not in told.stderr
 
 
 def test_an_audit_finds_nothing_missing_and_every_file_owned(built: Built) -> None:

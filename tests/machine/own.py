@@ -1,0 +1,24 @@
+"""The project of machines with a root of their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.support import Store, project
+
+PROJECT = Path(__file__).parent / "projects/own"
+TOML = """seed = "debian"
+root = "own"
+profile = "own:default"
+portage = ["base"]
+packages = {atoms}
+{more}
+"""
+
+
+def prepared(store: Store) -> Path:
+    """A copy of the project; its packages have no sources."""
+    place = project(store, PROJECT)
+    for ebuild in place.glob("repo/*/*/*.ebuild"):
+        (ebuild.parent / "Manifest").touch()
+    return store.user.own(place)
