@@ -16,10 +16,11 @@ from cloche.sandbox import (
     inherited,
     spawning,
 )
-from cloche.sandbox.assembly import PROC_MASKED, PROC_READ_ONLY, step
+from cloche.sandbox.assembly import step
 from cloche.sandbox.base import Nature
 from cloche.sandbox.errors import SandboxError
 from cloche.sandbox.native import CAPABILITIES
+from cloche.sandbox.proc import PROC_MASKED, PROC_READ_ONLY
 from cloche.sandbox.reaping import end_all
 from cloche.sandbox.runtime import Started
 from cloche.sandbox.supervisor import Supervisor, Words, find_tool, open_terminal

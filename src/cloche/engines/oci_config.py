@@ -8,9 +8,9 @@ from typing import Any
 
 from cloche.linux import processes
 from cloche.sandbox import inherited
-from cloche.sandbox.assembly import PROC_MASKED, PROC_READ_ONLY
 from cloche.sandbox.base import Command, Sandbox
 from cloche.sandbox.native import CAPABILITIES
+from cloche.sandbox.proc import PROC_MASKED, PROC_READ_ONLY
 
 _NAMESPACES = ("ipc", "uts", "mount", "cgroup")  # not pid and network: the supervisor's are as good
 

@@ -19,10 +19,11 @@ from cloche.sandbox import (
     inherited,
     spawning,
 )
-from cloche.sandbox.assembly import KEPT_STAGE, PROC_MASKED, entered, step
+from cloche.sandbox.assembly import KEPT_STAGE, entered, step
 from cloche.sandbox.base import Command, Nature
 from cloche.sandbox.errors import SandboxError
 from cloche.sandbox.native import CAPABILITIES
+from cloche.sandbox.proc import PROC_MASKED
 from cloche.sandbox.reaping import end_all
 from cloche.sandbox.runtime import Started
 from cloche.sandbox.supervisor import (

@@ -21,7 +21,7 @@ from cloche.layers.merge import Node
 from cloche.linux import mounts, processes
 from cloche.linux.paths import make_plain
 from cloche.roots import overlay
-from cloche.sandbox import emulation
+from cloche.sandbox import emulation, proc
 from cloche.sandbox.base import Bind, Sandbox
 from cloche.sandbox.errors import SandboxError
 
@@ -43,12 +43,6 @@ _TREES = ("/dev", "/proc")
 _COVERED = ("dev", "proc", "run", "tmp")
 _INNER = ("/dev/", "/run/", "/tmp/")  # noqa: S108
 _STICKY = {"/tmp", "/var/tmp", "/dev/shm"}  # noqa: S108
-PROC_READ_ONLY = ("sys", "sysrq-trigger", "irq", "bus", "fs", "driver")
-# What is secret, and what tells one host's kernel and its arguments from another's.
-PROC_MASKED = (
-    *("kcore", "keys", "key-users", "timer_list", "sched_debug", "kmsg", "acpi", "scsi", "asound"),
-    *("cmdline", "config.gz", "kallsyms", "modules", "latency_stats"),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +73,8 @@ def common_mounts() -> list[Mount]:
     """Make the mounts that every sandbox has, detached."""
     mounted = [_temporary(path, mode) for path, mode in _OWN.items()]
     mounted.append(Mount("/dev/pts", _devpts(), True))
-    mounted.append(Mount("/proc", _proc(), True))
+    with step("making /proc"):
+        mounted.append(Mount("/proc", proc.mount(), True))
     return mounted + [_device(name) for name in _DEVICES]
 
 
@@ -108,7 +103,8 @@ def ready_mounts() -> list[Mount]:
                 mounts.move_mount(mount.fd, place)
                 os.close(mount.fd)
             _finish_dev()
-            _restrict_proc()
+            with step("restricting /proc"):
+                proc.restrict()
             trees = [Mount(tree, mounts.open_tree(tree, recursive=True), True) for tree in _TREES]
     return [*trees, *loose]
 
@@ -336,12 +332,6 @@ def _devpts() -> int:
         return context.mount(mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NOEXEC)
 
 
-def _proc() -> int:
-    flags = mounts.MOUNT_ATTR_NOSUID | mounts.MOUNT_ATTR_NODEV | mounts.MOUNT_ATTR_NOEXEC
-    with step("making /proc"), mounts.Context("proc") as context:
-        return context.mount(flags)
-
-
 def _device(name: str) -> Mount:
     """Show a device of the host: in a user namespace none can be made.
 
@@ -369,33 +359,3 @@ def _finish_dev() -> None:
     with step("filling /dev"):
         for name, target in _LINKS.items():
             Path(f"/dev/{name}").symlink_to(target)
-
-
-def _restrict_proc() -> None:
-    """Make host-wide settings read-only, and hide secrets."""
-    with step("restricting /proc"):
-        for name in PROC_READ_ONLY:
-            _cover(f"/proc/{name}", f"/proc/{name}")
-        for name in PROC_MASKED:
-            path = f"/proc/{name}"
-            if Path(path).is_dir():
-                _cover_directory(path)
-            else:
-                _cover("/dev/null", path)
-
-
-def _cover(source: str, target: str) -> None:
-    if not Path(target).exists():
-        return
-    fd = mounts.open_tree(source)
-    if source != "/dev/null":
-        mounts.set_attributes(fd, mounts.MOUNT_ATTR_RDONLY)
-    mounts.move_mount(fd, target)
-    os.close(fd)
-
-
-def _cover_directory(target: str) -> None:
-    fd = overlay.tmpfs("0555", nr_inodes="1")
-    mounts.set_attributes(fd, mounts.MOUNT_ATTR_RDONLY)
-    mounts.move_mount(fd, target)
-    os.close(fd)
