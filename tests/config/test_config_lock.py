@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cloche.config import lock, toml
+from cloche.config import lock, lock_entries, toml
 from cloche.config.drift import inputs_drift, live_drift, seed_drift
 from cloche.config.errors import ConfigError
 from cloche.config.lock import (
@@ -142,7 +142,7 @@ def test_a_lock_is_a_file_of_the_project(tmp_path: Path) -> None:
     lock.write(other, Lock({"default": SEED}))
     file.symlink_to(other)
     with pytest.raises(ConfigError, match="out of the project"):
-        lock.change(file, lambda old: lock.with_seed(old, "more", SEED))
+        lock.change(file, lambda old: lock_entries.with_seed(old, "more", SEED))
     file.unlink()
     os.mkfifo(file)  # nobody writes to it
     with pytest.raises(ConfigError, match="regular file"):
@@ -150,7 +150,7 @@ def test_a_lock_is_a_file_of_the_project(tmp_path: Path) -> None:
     file.unlink()
     file.symlink_to("elsewhere")
     (file.parent / "elsewhere").write_text("version = 2\n")
-    lock.change(file, lambda old: lock.with_seed(old, "more", SEED))
+    lock.change(file, lambda old: lock_entries.with_seed(old, "more", SEED))
     assert file.is_symlink()
     assert lock.read(file.parent / "elsewhere").seeds == {"more": SEED}
 
@@ -176,7 +176,7 @@ def test_a_lock_that_cannot_be_written_is_told_first(tmp_path: Path) -> None:
 def test_what_is_no_longer_declared_is_named_and_goes() -> None:
     pin, machine = RepoPin("directory", "7" * 64), MachineLock("s", "r:p", "9" * 64)
     whole = Lock({"s": SEED, "old": SEED}, {"r": pin, "was": pin}, {"m": machine, "b4": machine})
-    left, gone = lock.undeclared(whole, ["s", "new"], ["r"], [], ["m"])
+    left, gone = lock_entries.undeclared(whole, ["s", "new"], ["r"], [], ["m"])
     assert left == Lock({"s": SEED}, {"r": pin}, {"m": machine})
     assert gone == [
         "the machine b4 is no longer declared",
@@ -240,8 +240,8 @@ def test_sources_that_no_machine_has_go_when_all_are_locked() -> None:
     machine = MachineLock("s", "r:p", "9" * 64, packages=("a/x-9999::r",))
     live = {name: LivePin("1" * 64) for name in ("a/x-9999::r", "a/y-9999::r")}
     before = Lock(machines={"one": machine}, live=live)
-    assert lock.undeclared(before, (), (), (), ("one", "two")) == (before, [])
-    left, gone = lock.undeclared(before, (), (), (), ("one",))
+    assert lock_entries.undeclared(before, (), (), (), ("one", "two")) == (before, [])
+    left, gone = lock_entries.undeclared(before, (), (), (), ("one",))
     assert list(left.live) == ["a/x-9999::r"]
     assert gone == ["the live ebuild a/y-9999::r is no longer declared"]
 
@@ -265,11 +265,11 @@ def test_toml_reads_back_what_was_written(data: dict[str, object]) -> None:
 def test_writers_at_once_lose_nothing(tmp_path: Path) -> None:
     file, names, number = tmp_path / "cloche.lock", "abcd", 20
     script = (
-        "import sys; from pathlib import Path; from cloche.config import lock\n"
+        "import sys; from pathlib import Path; from cloche.config import lock, lock_entries\n"
         f"for n in range({number}):\n"
         " name = sys.argv[2] + str(n)\n"
         " pin = lock.RepoPin('directory', 'ab')\n"
-        " lock.change(Path(sys.argv[1]), lambda old: lock.with_repo(old, name, pin))\n"
+        " lock.change(Path(sys.argv[1]), lambda old: lock_entries.with_repo(old, name, pin))\n"
     )
     writers = [subprocess.Popen([sys.executable, "-c", script, file, name]) for name in names]
     assert [writer.wait() for writer in writers] == [0] * len(names)

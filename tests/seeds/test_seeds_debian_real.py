@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from tests.support import cannot
 
-from cloche.config import lock
+from cloche.config import lock, lock_entries
 from cloche.config.lock import DebianSeed
 from cloche.layers import commit, stored_layer
 from cloche.sandbox.base import Command, Sandbox
@@ -57,7 +57,7 @@ def bootstrap_twice(tmp_path: Path) -> None:
         os.umask(0o077)
         with Store.open(tmp_path / "two") as store:
             assert made(store, means, first) == first
-    assert mirror.uri not in lock.render(lock.with_seed(lock.Lock(), "default", first))
+    assert mirror.uri not in lock.render(lock_entries.with_seed(lock.Lock(), "default", first))
 
 
 def made(

@@ -17,6 +17,7 @@ from tests.values import project as example_project
 from tests.values import seed_spec, stored
 
 from cloche.config import lock as locks
+from cloche.config import lock_entries
 from cloche.config.errors import ConfigError
 from cloche.config.lock import MachineSeed, TreeSeed
 from cloche.config.machine import place_of
@@ -118,7 +119,8 @@ def test_what_is_not_locked_is_what_the_machine_is_now(store: Store, tmp_path: P
     built(store, place.root, "seed", "two")
     assert find_seed(store, place, spec) is None
     locks.change(
-        place.lock, lambda lock: locks.with_seed(lock, spec.name, MachineSeed(one, layer=layer))
+        place.lock,
+        lambda lock: lock_entries.with_seed(lock, spec.name, MachineSeed(one, layer=layer)),
     )
     with pytest.raises(SeedError, match="was built again"):
         find_seed(store, place, spec)
@@ -131,7 +133,8 @@ def test_what_is_locked_is_enough_where_the_machine_is_not(store: Store, tmp_pat
     ids = built(store, tmp_path / "elsewhere", "seed", "one")
     layer = stored_seed(store, spec, ids)
     locks.change(
-        place.lock, lambda lock: locks.with_seed(lock, spec.name, MachineSeed(ids, layer=layer))
+        place.lock,
+        lambda lock: lock_entries.with_seed(lock, spec.name, MachineSeed(ids, layer=layer)),
     )
     found = find_seed(store, place, spec)
     assert found is not None

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.config import lock as locks
+from cloche.config import lock_entries
 from cloche.config.binrepos import BinrepoSpec
 from cloche.config.lock import BinrepoPin
 from cloche.config.project import Project
@@ -100,7 +101,9 @@ def sync(
 def lock_found(project: Project, host: Binhost) -> None:
     """Write the index in use to the lock, unless it has one."""
     if locks.read(project.lock).binrepos.get(host.name) != host.pin:
-        locks.change(project.lock, lambda lock: locks.with_binrepo(lock, host.name, host.pin))
+        locks.change(
+            project.lock, lambda lock: lock_entries.with_binrepo(lock, host.name, host.pin)
+        )
 
 
 def pins(hosts: Mapping[str, Binhost]) -> dict[str, BinrepoPin]:

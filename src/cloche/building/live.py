@@ -35,6 +35,7 @@ from cloche.building.livepins import Sources, is_live, overrides
 from cloche.building.network import CA_BUNDLE, forwarder, mirrors_of, network_files, way_out
 from cloche.building.package_tasks import Seen, build_task
 from cloche.config import lock as locks
+from cloche.config import lock_entries
 from cloche.config.lock import LivePin, Revision
 from cloche.fetching.forward import Forwarder
 from cloche.fetching.reach import mirror_uris
@@ -130,7 +131,7 @@ def obtain(
         if pin is None and context.live.lock is not None:
             with where_writable():
                 locks.change(
-                    context.live.lock, lambda lock: locks.with_live(lock, package.id, made)
+                    context.live.lock, lambda lock: lock_entries.with_live(lock, package.id, made)
                 )
         return Sources(layer, made.commits)
 

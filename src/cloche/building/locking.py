@@ -10,7 +10,8 @@ from cloche.building.context import BuildContext, Inputs
 from cloche.building.errors import lock_drift
 from cloche.building.livepins import is_live
 from cloche.config.drift import inputs_drift, live_drift, packages_drift
-from cloche.config.lock import BinpkgPin, DistfilePin, Lock, MachineLock, RepoPin, with_machine
+from cloche.config.lock import BinpkgPin, DistfilePin, Lock, MachineLock, RepoPin
+from cloche.config.lock_entries import with_machine
 from cloche.config.machine import Machine
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Distfile, Package

@@ -17,6 +17,7 @@ from cloche.cli.repo import sync_index, sync_repository
 from cloche.cli.seed import say_of_seed
 from cloche.cli.terminable import terminable
 from cloche.config import lock as locks
+from cloche.config import lock_entries
 from cloche.config.errors import Origin, no_machines
 from cloche.config.project import Project, load_project
 from cloche.display.text import count, one_line, size
@@ -86,9 +87,9 @@ def lock(
 def _tidy(project: Project, *, check: bool) -> bool:
     """Remove from the lock what the project no longer declares; whether there was any."""
     declared = (project.seeds, project.repos, project.binrepos, project.machines)
-    _, gone = locks.undeclared(locks.read(project.lock), *declared)
+    _, gone = lock_entries.undeclared(locks.read(project.lock), *declared)
     if gone and not check:
-        locks.change(project.lock, lambda lock: locks.undeclared(lock, *declared)[0])
+        locks.change(project.lock, lambda lock: lock_entries.undeclared(lock, *declared)[0])
     for line in gone:
         say(f"{project.lock.name}: {line}")
     return bool(gone)

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from cloche.config import lock as locks
+from cloche.config import lock_entries
 from cloche.config.drift import interpreters_of, seed_drift
 from cloche.config.project import Project, SeedSpec
 from cloche.layers import Layer, commit, stored_layer
@@ -135,7 +136,7 @@ def lock_found(store: Store, project: Project, spec: SeedSpec, found: StoredSeed
     old, pin = locks.read(project.lock), store.pin_of(found.pin)
     if pin is not None and spec.name not in old.seeds:
         locked = locks.seed_of(pin.data["lock"])
-        locks.change(project.lock, lambda lock: locks.with_seed(lock, spec.name, locked))
+        locks.change(project.lock, lambda lock: lock_entries.with_seed(lock, spec.name, locked))
 
 
 def stored_as(spec: SeedSpec) -> str:
@@ -192,7 +193,7 @@ def bootstrap(
         locked = replace(locked, interpreters=interpreters)
     if before is not None and (differences := seed_drift(before, locked)):
         raise not_as_locked(spec.name, differences)
-    locks.change(project.lock, lambda lock: locks.with_seed(lock, spec.name, locked))
+    locks.change(project.lock, lambda lock: lock_entries.with_seed(lock, spec.name, locked))
     about = _described(spec.name, made, locked, store.tree(layer.id).created)
     data = {"about": asdict(about), "lock": msgspec.to_builtins(locked)}
     # A machine's layers are the seed's parts, as long as they are kept.

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from cloche.config import lock as locks
+from cloche.config import lock_entries
 from cloche.config.lock import RepoPin
 from cloche.config.project import Project, RepoSpec
 from cloche.config.sync import Sync
@@ -155,7 +156,7 @@ def _locked(project: Project, spec: RepoSpec) -> RepoPin | None:
 
 
 def _lock(project: Project, spec: RepoSpec, pin: RepoPin) -> None:
-    locks.change(project.lock, lambda lock: locks.with_repo(lock, spec.name, pin))
+    locks.change(project.lock, lambda lock: lock_entries.with_repo(lock, spec.name, pin))
 
 
 def _forward(spec: RepoSpec, old: RepoPin, new: RepoPin) -> None:
