@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from itertools import chain
 from pathlib import Path
@@ -13,12 +14,13 @@ from cloche.building.hints import layers_of_repositories
 from cloche.composing.places import Places, look_into
 from cloche.config.chost import MULTIARCH
 from cloche.plan.names import cp_of
-from cloche.seeds.debian.broot import broot_packages
+from cloche.seeds.debian.broot import broot_packages, broot_rules
 from cloche.seeds.debian.packages import STATUS, installed
 from cloche.store.tree import read_file
 
 _LIBRARIES = ("lib64", "lib", "usr/lib64", "usr/lib")
 _PROGRAMS = ("usr/bin", "bin", "usr/sbin", "sbin")
+_VERSION = re.compile(r"-?\d[\d.]*g?$", re.ASCII)  # libbz2-1.0, libffi8, zlib1g
 
 
 def bringers(context: BuildContext, wanted: Collection[str]) -> Mapping[str, tuple[str, ...]]:
@@ -78,7 +80,8 @@ def _debian_files(seed: Path) -> Iterator[tuple[str, str]]:
 def _gentoo_names(seed: Path) -> Callable[[str], set[str]]:
     """What Debian's packages are for Gentoo. A library is what the name of its -dev package says.
 
-    So libc6 is sys-libs/glibc, because libc6-dev needs it, and stands for that.
+    So libc6 is sys-libs/glibc, because libc6-dev needs it, and stands for that. Where the seed has
+    no -dev package of a library, as of zlib1g, its name is made of that of the library.
     """
     if not (seed / STATUS).is_file():
         return lambda debian: set()
@@ -89,7 +92,27 @@ def _gentoo_names(seed: Path) -> Callable[[str], set[str]]:
         for debian in (known.debian, *known.needs):
             for name in (debian, *needs.get(debian, ())):
                 found.setdefault(name, set()).add(cp_of(known.cpv))
-    return lambda debian: {n for n in found.get(debian, ()) if not n.startswith("virtual/")}
+    table: dict[str, set[str]] = {}
+    for debian, named in broot_rules(packages).items():
+        for gentoo, rule in named.items():
+            for name in (debian, *rule.needs):
+                table.setdefault(name, set()).add(gentoo)
+
+    def names(debian: str) -> set[str]:
+        ways = (table[dev] for dev in dev_names(debian) if dev in table)
+        known = found.get(debian) or next(ways, set())
+        return {name for name in known if not name.startswith("virtual/")}
+
+    return names
+
+
+def dev_names(library: str) -> Iterator[str]:
+    """What Debian may call the -dev package of a library: with less and less of its version."""
+    name = library
+    while name:
+        yield f"{name}-dev"
+        shorter = _VERSION.sub("", name)
+        name = shorter if shorter != name else ""
 
 
 def in_seed(context: BuildContext, name: str) -> str | None:
