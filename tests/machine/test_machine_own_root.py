@@ -157,6 +157,11 @@ OUTSIDE = {
     "link-to-a-directory": ("ln -s /usr /opt/link", "/opt/link"),
     "mode-of-a-directory": ("chmod 0700 /srv", "/srv"),
     "removed": ("rm /usr/bin/xz", "/usr/bin/xz"),
+    # Outside of the sandbox, /tmp is the host's.
+    "root-replaced": (
+        "cp -a /target /tmp/own && rm -r /target && ln -s tmp/own /target",
+        "/target",
+    ),
 }
 
 

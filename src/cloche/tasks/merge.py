@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -89,8 +90,10 @@ def merge(task: MergeTask, worker: Worker) -> Outcome:
         if task.root is None:
             capture(upper / "top", lowers, tree, drop=(*GLOBAL_STATE, *OF_SANDBOX))
         else:
-            own = [worker.layer(id).path for id in task.root]
-            capture(upper / "top" / ROOT.lstrip("/"), own, tree, drop=OF_OWN_ROOT)
+            own, place = [worker.layer(id).path for id in task.root], upper / "top" / ROOT[1:]
+            if not stat.S_ISDIR(place.lstat().st_mode):  # a hook put something else there
+                raise outside(task, [ROOT[1:]], log)
+            capture(place, own, tree, drop=OF_OWN_ROOT)
             refuse_outside(task, upper / "top", lowers, log)
         layer = commit(worker.store, tree, kind="package", label=task.cpv, rules=PORTAGE_RULES)
     data = elog.as_data(elog.messages_of(result))
@@ -102,17 +105,22 @@ def refuse_outside(task: MergeTask, top: Path, lowers: Sequence[Path], log: Path
 
     Raises StepError.
     """
-    capture(top, lowers, top, drop=(*GLOBAL_STATE, *OF_SANDBOX, *CALLERS, ROOT.lstrip("/")))
+    capture(top, lowers, top, drop=(*GLOBAL_STATE, *OF_SANDBOX, *CALLERS, ROOT[1:]))
     if found := changed(top):
-        rest = len(found) - SHOWN
-        names = ", ".join(f"/{name}" for name in found[:SHOWN])
-        raise StepError(
-            task.package,
-            "merge",
-            f"wrote outside of the new root: {names}" + (f" and {rest} more" if rest > 0 else ""),
-            log=str(log),
-            todo="its hooks (pkg_preinst, pkg_postinst …) must put ${ROOT} in front of paths",
-        )
+        raise outside(task, found, log)
+
+
+def outside(task: MergeTask, found: Sequence[str], log: Path) -> StepError:
+    """The error for names outside of the new root that a hook changed."""
+    rest = len(found) - SHOWN
+    names = ", ".join(f"/{name}" for name in found[:SHOWN])
+    return StepError(
+        task.package,
+        "merge",
+        f"wrote outside of the new root: {names}" + (f" and {rest} more" if rest > 0 else ""),
+        log=str(log),
+        todo="its hooks (pkg_preinst, pkg_postinst …) must put ${ROOT} in front of paths",
+    )
 
 
 def changed(top: Path) -> list[str]:
