@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -49,6 +49,7 @@ from cloche.session.opened import Opened
 from cloche.session.origins import Origins, origins
 from cloche.store import check_tree
 from cloche.tasks.jobserver import Jobserver
+from cloche.tasks.slots import SharedSlots
 from cloche.tasks.worker import Worker
 
 DEFAULT_PHASE_SECONDS = 6 * 3600.0
@@ -203,7 +204,7 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
     count = context.policy.records
     with (
         recorded(store, context.bus, place, machine.name, count=count),
-        _jobserver(context) as context,
+        _jobserver(context, opened.slots) as context,
     ):
         builder = selected(prepare(context, opened.project, machine, choices), choices)
         outputs: dict[str, Path] = {}
@@ -234,15 +235,18 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
 
 
 @contextmanager
-def _jobserver(context: BuildContext) -> Iterator[BuildContext]:
-    """The context with a jobserver for all that is built on this host."""
-    with context.store.workspace("jobserver") as room:
-        jobserver = Jobserver(room / "fifo", context.policy.cores)
-        try:
-            worker = replace(context.worker, jobserver=jobserver)
-            yield replace(context, worker=worker)
-        finally:
-            jobserver.close()
+def _jobserver(context: BuildContext, slots: Path | None) -> Iterator[BuildContext]:
+    """The context with a jobserver for all that is built on this host, or with shared slots."""
+    with ExitStack() as stack:
+        jobserver: Jobserver | SharedSlots
+        if slots is not None:
+            jobserver = SharedSlots(slots, lambda: context.running.stopped)
+        else:
+            room = stack.enter_context(context.store.workspace("jobserver"))
+            jobserver = Jobserver(room / "fifo", context.policy.cores)
+        stack.callback(jobserver.close)
+        worker = replace(context.worker, jobserver=jobserver)
+        yield replace(context, worker=worker)
 
 
 def selected(builder: Builder, choices: Choices) -> Builder:

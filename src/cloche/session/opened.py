@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from cloche.building.context import RunTask
 from cloche.config.project import Project
@@ -30,3 +31,4 @@ class Opened:
     elsewhere: RunTask | None = None
     ongoing: Ongoing = field(default_factory=Ongoing)
     running: Running = field(default_factory=Running)
+    slots: Path | None = None

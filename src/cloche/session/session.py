@@ -183,12 +183,14 @@ def open_session(
     proxies: Mapping[str, str] | None = None,
     elsewhere: RunTask | None = None,
     waiting: Callable[[str], None] | None = None,
+    slots: Path | None = None,
 ) -> Iterator[Session]:
     """Open a session for a project, or for the one around a directory.
 
     Without ``store`` it is the project's, or the user's. ``engine`` is one of
     `cloche.engines.choice.NAMES`. ``waiting`` is called with what the store waits for; without
-    it, a store that another process has for itself alone is an error. An ordinary user's process
+    it, a store that another process has for itself alone is an error. Builds share ``slots``
+    (`cloche.tasks.slots`) with those of other sessions. An ordinary user's process
     enters a user namespace, for which it must not have threads yet; see `cloche.session.calls` for
     others. Raises `ClocheError`.
 
@@ -202,7 +204,9 @@ def open_session(
         open_engine(engine) as made,
     ):
         try_host(opened, made)
-        session = Session(project, opened, made, Bus(sink), dict(proxies or {}), elsewhere)
+        session = Session(
+            project, opened, made, Bus(sink), dict(proxies or {}), elsewhere, slots=slots
+        )
         try:
             yield session
         finally:

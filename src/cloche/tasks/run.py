@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from cloche.records.events import Bus
@@ -19,19 +21,28 @@ def run(task: Task, worker: Worker) -> Outcome:
     The outcome's "gpkg" is the blob of a build, its "layer" the tree of a merge. Raises StepError;
     then the root of the failure is kept, if the task says so.
     """
-    began = time.monotonic()
     if task.quiet:
         worker = replace(worker, bus=Bus())
-    outcome = _build(task, worker) if isinstance(task, BuildTask) else merge(task, worker)
+    if not isinstance(task, BuildTask):
+        return _timed(lambda: merge(task, worker))
+    with _slot(worker):  # to wait for one does not count
+        return _timed(lambda: build(task, worker))
+
+
+def _timed(step: Callable[[], Outcome]) -> Outcome:
+    began = time.monotonic()
+    outcome = step()
     return replace(outcome, seconds=time.monotonic() - began)
 
 
-def _build(task: BuildTask, worker: Worker) -> Outcome:
-    """Run a build, which has its own slot of the jobserver."""
+@contextmanager
+def _slot(worker: Worker) -> Iterator[None]:
+    """A slot of the jobserver, if there is one, for the block of a build."""
     if worker.jobserver is None:
-        return build(task, worker)
+        yield
+        return
     worker.jobserver.started()
     try:
-        return build(task, worker)
+        yield
     finally:
         worker.jobserver.ended()

@@ -18,6 +18,7 @@ from cloche.seeds.interpreters import emulators_in
 from cloche.store import Store, check_tree
 from cloche.tasks.guestcall import Running
 from cloche.tasks.jobserver import Jobserver
+from cloche.tasks.slots import SharedSlots
 from cloche.tasks.task import ROOT, Cross
 
 
@@ -33,7 +34,7 @@ class Worker:
     engine: Engine
     bus: Bus = field(default_factory=Bus)
     running: Running = field(default_factory=Running)
-    jobserver: Jobserver | None = None
+    jobserver: Jobserver | SharedSlots | None = None
     check: str = "off"
     layers: dict[str, Layer] = field(default_factory=dict)  # those used so far, by id
 
