@@ -47,7 +47,8 @@ def test_the_document_names_every_kind_and_field() -> None:
 
 
 def test_every_kind_is_in_the_union() -> None:
-    assert set(get_args(AnyEvent)) == set(Event.__subclasses__())
+    kinds = {kind for kind in Event.__subclasses__() if kind.__module__ == Event.__module__}
+    assert set(get_args(AnyEvent)) == kinds
 
 
 def test_the_document_names_the_version() -> None:

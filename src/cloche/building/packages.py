@@ -58,7 +58,7 @@ class Builder:
 
     ``results`` holds, for each package that is done, also according to a forecast, its results and
     whether it was built; ``composed`` the ids of the layers made for composing roots (see
-    `compose`).
+    `compose`); ``worked`` the seconds of each package's steps that were not reused.
     """
 
     context: BuildContext
@@ -67,6 +67,7 @@ class Builder:
     inputs_of: Mapping[str, Mapping[str, str]]
     results: dict[str, tuple[Made, bool]] = field(default_factory=dict)
     composed: set[str] = field(default_factory=set)
+    worked: dict[str, dict[str, float]] = field(default_factory=dict)
     contests: Contests = field(default_factory=Contests)
     forced: frozenset[str] = frozenset()
     partial: bool = False
@@ -101,6 +102,7 @@ class Builder:
                 package=name,
                 how="built" if built else "reused",
                 seconds=time.monotonic() - began,
+                worked=self.worked.get(name, {}),
                 layer=made.layer,
             )
         )
@@ -157,7 +159,7 @@ class Builder:
 
     def _once(self, package: Package, key: Key, make: Callable[[], Outcome]) -> Remembered:
         """Run a step of a package unless its result is known; always for a forced package."""
-        return remember(
+        step = remember(
             self.context.store,
             key,
             package.id,
@@ -165,6 +167,9 @@ class Builder:
             anew=package.id in self.forced,
             waiting=self._waits(package),
         )
+        if step.made:
+            self.worked.setdefault(package.id, {})[key.kind] = step.action.seconds
+        return step
 
     def _earlier(self, package: Package, done: Mapping[str, Made]) -> str | None:
         """The layer that would be reused. A new run overwrites its action in the index."""

@@ -126,6 +126,7 @@ class Elog(Event, frozen=True, tag="elog"):
 class Done(Event, frozen=True, tag="done"):
     """A package is finished, successfully or not.
 
+    ``worked`` are the seconds of its steps that were done here: not reused, not waited for.
     For a failure: ``reason`` in one line, relevant ``lines`` of the log, and ``enter``, the command
     that opens its root.
     """
@@ -133,6 +134,7 @@ class Done(Event, frozen=True, tag="done"):
     package: str
     how: How
     seconds: float = 0.0
+    worked: dict[str, float] = {}
     layer: str | None = None
     reason: str | None = None
     log: str | None = None
