@@ -159,6 +159,15 @@ class Making:
         binary = {} if self.inputs.pkgcache is None else {"binrepos": [PKGCACHE]}
         return {"seed": seed, "profile": profile, "portage": portage, **binary, **more}
 
+    def between(self, seed: str, *fragments: str, use: bool = True, **more: Any) -> dict[str, Any]:
+        """The file of a machine that is only the seed of the next one.
+
+        Its configuration would have no effect there, but packages could not be shared with specs
+        that have another one, such as another profile.
+        """
+        finish = [{"remove": [f"/etc/portage/{name}" for name in CONFIGURED]}]
+        return self.machine(seed, *fragments, use=use, finish=finish, **more)
+
     def words(self, key: str) -> list[str]:
         """The words of one of the target's own keys."""
         found = self.spec.settings.get(f"{self.target.prefix}/{key}")

@@ -32,7 +32,7 @@ def _packages(making: Making, *options: str) -> Machines:
 
 def stage4(making: Making) -> Machines:
     """@system as the source's profile now has it, the packages over it, then the kernels."""
-    yield "system", making.machine("source", sets=["system"], emerge=["--update", "--oneshot"])
+    yield "system", making.between("source", sets=["system"], emerge=["--update", "--oneshot"])
     ((name, machine),) = _packages(making)
     machine["seed"] = "system"
     if "boot/kernel" in making.spec.settings:

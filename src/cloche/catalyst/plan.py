@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cloche.catalyst.chains import makers, source_path
 from cloche.catalyst.conf import CONF_KEYS, Conf
 from cloche.catalyst.keys import TARGETS, Target
 from cloche.catalyst.lint import refuse
@@ -136,15 +137,15 @@ def _source(spec: Spec, conf: Conf, others: Sequence[Spec]) -> Input:
     """
     path = spec.text("source_subpath")
     origin = str(spec.origin("source_subpath"))
-    for other in others:
-        made = outputs(other, conf) if other.text("target") in TARGETS else ()
-        tarball = next((each.path for each in made if each.kind == "tarball"), "")
-        named = store_path(conf, "builds", path)
-        if tarball and named in (tarball, store_path(conf, "builds", subpath(other))):
-            if "seedcache" in conf.words("options") and path == subpath(other):
-                return Input("source", store_path(conf, "tmp", path), origin, str(other.file))
-            return Input("source", tarball, origin, str(other.file))
-    return Input("source", store_path(conf, "builds", path), origin)
+    named = source_path(spec, conf)
+    maker = makers(others, conf).get(named)
+    if maker is None:
+        return Input("source", named, origin)
+    file = str(maker.file)
+    if "seedcache" in conf.words("options") and path == subpath(maker):
+        return Input("source", store_path(conf, "tmp", path), origin, file)
+    tarball = next(each.path for each in outputs(maker, conf) if each.kind == "tarball")
+    return Input("source", tarball, origin, file)
 
 
 def _caches(spec: Spec, conf: Conf) -> Iterator[Input]:

@@ -24,7 +24,7 @@ def stage1(making: Making) -> Machines:
     spec, seed = making.spec, "source"
     making.fragment("stage", {"make.conf": NODOC})
     if spec.text("update_seed") == "yes":
-        yield "seed", making.machine("source", "stage", **_update(spec))
+        yield "seed", making.between("source", "stage", **_update(spec))
         seed = "seed"
     elif spec.text("update_seed") not in ("", "no"):
         raise ConfigError(spec.origin("update_seed"), "neither yes nor no", "write yes or no")
@@ -71,8 +71,11 @@ def stage2(making: Making) -> Machines:
         name = "stage2" if last else f"stage2-{number}"
         use = "" if each.use is None else f'USE="{each.use}"\n'
         making.fragment(name, {"make.conf": NODOC + use})
-        more = {"output": making.tarball, "finish": finish} if last else {}
-        yield name, making.machine(seed, name, use=not use, **keys_of(each, script), **more)
+        keys = keys_of(each, script)
+        if last:
+            keys |= {"output": making.tarball, "finish": finish}
+        made = making.machine if last else making.between
+        yield name, made(seed, name, use=not use, **keys)
         seed = name
 
 
