@@ -12,6 +12,7 @@ import pytest
 
 from cloche.errors import ClocheError
 from cloche.releng.signing import opened_signer
+from cloche.releng.staging import stage
 
 USER = "releng@example.org"
 
@@ -64,3 +65,18 @@ def test_a_key_that_gpg_has_not_is_known_before_anything_begins(keyring: Path, k
 def test_a_file_that_is_not_there_is_named(keyring: Path, tmp_path: Path) -> None:
     with opened_signer(USER) as signer, pytest.raises(ClocheError, match="cannot sign"):
         signer.detached(tmp_path / "absent", tmp_path / "absent.asc")
+
+
+def test_the_lists_of_a_mirror_are_signed(keyring: Path, tmp_path: Path) -> None:
+    builds, mirror = tmp_path / "builds", tmp_path / "mirror"
+    builds.mkdir()
+    (builds / "install-a-20260101.iso").touch()
+    with opened_signer(USER) as signer:
+        stage(builds, mirror, 0.0, signer.cleartext)
+    for name in (
+        "latest-iso.txt",
+        "latest-install-a.txt",
+        "current-install-a/latest-install-a.txt",
+    ):
+        assert verified("--verify", mirror / name)
+        assert "install-a-20260101.iso 0" in (mirror / name).read_text()

@@ -17,6 +17,7 @@ CALLS = frozenset(
         "cloche.broker.calls:trees",
         "cloche.broker.calls:verify",
         "cloche.probing.availability:look",
+        "cloche.releng.calls:build",
         "cloche.session.calls:build",
     }
 )

@@ -29,6 +29,7 @@ COMMANDS = {
     "audit": "audit:audit_command",
     "build": "build:build",
     "catalyst": "catalyst:catalyst",
+    "releng": "releng:releng",
     "completion": "init:completion",
     "ebuild": "ebuild:ebuild",
     "engines": "engines:engines",

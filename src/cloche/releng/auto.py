@@ -1,0 +1,324 @@
+"""Runs catalyst-auto's configuration: all its specs as one plan, with its hooks, and a report.
+
+Everything of a run lies in STOREDIR/cloche/releng/NAME/TIMESTAMP: the specs with their tokens
+filled in, their locks, the logs of hooks, and the journal, from which a run that was killed goes
+on.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cloche.catalyst.conf import Conf, read_conf
+from cloche.catalyst.paths import store_path
+from cloche.config.errors import ConfigError, Origin
+from cloche.errors import ClocheError, Exit
+from cloche.releng import ahead
+from cloche.releng.auto_conf import AutoConf, Wanted, read_auto_conf
+from cloche.releng.auto_hooks import Hooks
+from cloche.releng.auto_queue import Queue
+from cloche.releng.auto_specs import Item, check_sources, chosen, copied, digest_of, items_of
+from cloche.releng.auto_tree import find_tree
+from cloche.releng.both import Both
+from cloche.releng.calls import Place, opening_in
+from cloche.releng.inputs import source_of
+from cloche.releng.journal import (
+    Before,
+    Entry,
+    Journal,
+    RunEnded,
+    RunStarted,
+    SpecEnded,
+    ended_specs,
+    read_journal,
+)
+from cloche.releng.report import Report, as_json, report_of
+from cloche.releng.repository import STABLE
+from cloche.releng.settings import Settings
+from cloche.releng.signing import Signer
+from cloche.releng.snapshot import Snapshot, make_snapshot
+from cloche.session.opened import nobody
+from cloche.store.locks import open_lock, release, try_hold
+from cloche.tasks.slots import shared_slots
+
+JOURNAL, REPORT = "run.jsonl", "report.json"
+Listen = Callable[[Entry], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A run, as it is known before anything is done: ``room`` is its directory, and ``snapshot``
+    is to be made.
+    """
+
+    settings: Settings
+    auto: AutoConf
+    confs: tuple[Path, ...]
+    conf: Conf
+    tokens: Mapping[str, str]
+    room: Path
+    snapshot: Snapshot | None = None
+
+    @property
+    def journal(self) -> Path:
+        """The file of its journal."""
+        return self.room / JOURNAL
+
+    def entries(self) -> Iterator[Entry]:
+        """What happened so far."""
+        return read_journal(self.journal) if self.journal.exists() else iter(())
+
+    def wanted(self) -> tuple[Wanted, ...]:
+        """The specs that are to be built. Raises ClocheError."""
+        return chosen(self.auto, self.settings.only)
+
+    def copies(self) -> tuple[Item, ...]:
+        """Write copies of the specs, and check them. Raises `ConfigError`."""
+        wanted = self.wanted()
+        copied(self.auto, wanted, self.room, self.tokens)
+        return items_of(self.conf, self.auto, wanted, self.room)
+
+    def environment(self) -> Mapping[str, str]:
+        """The variables that catalyst-auto has for hooks."""
+        return {
+            **self.tokens,
+            "TMPDIR": str(self.room),
+            "CATALYST_CONFIG": str(self.confs[0]) if self.confs else "",
+            "BUILD_SRCDIR_BASE": store_path(self.conf),
+            "nonetwork": "0" if self.settings.network else "1",
+            "verbose": "0",
+        }
+
+
+def open_run(settings: Settings, *, fetch: bool = False) -> Run:
+    """Read the configuration, and find out which run it means. Raises ClocheError.
+
+    With ``fetch``, the tree `stable` is the newest, else the one that was fetched last.
+    """
+    auto = read_auto_conf(settings.files, {})
+    confs = settings.confs or _conf_of(auto)
+    conf = read_conf(confs)
+    tokens = dict(settings.tokens)
+    tokens.setdefault("REPO_DIR", str(auto.repo_dir))
+    treeish = settings.treeish or tokens.get("TREEISH") or STABLE
+    tree = find_tree(conf, treeish, conf.origins.get("storedir", Origin(settings.files[0])), fetch)
+    tokens["TREEISH"] = tree.treeish
+    tokens.setdefault("TIMESTAMP", tree.stamp)
+    if "/" in tokens["TIMESTAMP"] or not tokens["TIMESTAMP"].strip("."):
+        raise ClocheError(
+            f"“{tokens['TIMESTAMP']}” is not a time stamp", todo="as 20260426T191549Z"
+        )
+    room = directory_of(conf, auto) / tokens["TIMESTAMP"]
+    run = Run(settings, auto, confs, conf, tokens, room, tree.to_make)
+    begun = next((e.event for e in run.entries() if isinstance(e.event, RunStarted)), None)
+    today = datetime.now(UTC).strftime("%Y%m%d")
+    tokens.setdefault("DATESTAMP", begun.datestamp if begun else today)
+    return run
+
+
+def directory_of(conf: Conf, auto: AutoConf) -> Path:
+    """Where the runs of a configuration lie."""
+    return Path(store_path(conf, "cloche/releng", auto.name))
+
+
+def _conf_of(auto: AutoConf) -> tuple[Path, ...]:
+    file = Path(auto.values["CATALYST_CONFIG"])
+    if not file.is_file():
+        what = f"there is no {file}"
+        raise ConfigError(auto.origin("CATALYST_CONFIG"), what, "name catalyst.conf with -c")
+    return (file,)
+
+
+@contextmanager
+def alone(run: Run) -> Iterator[None]:
+    """Hold all runs of the configuration for a block. Raises ClocheError."""
+    directory = run.room.parent
+    directory.mkdir(parents=True, exist_ok=True)
+    fd = open_lock(directory / "lock")
+    try:
+        if not try_hold(fd):
+            what, todo = "another run of this configuration is going on", "wait for its end"
+            raise ClocheError(what, where=run.auto.name, todo=todo, status=Exit.HOST)
+        yield
+    finally:
+        release(fd)
+
+
+def done_before(items: Sequence[Item], before: Mapping[str, Before]) -> Mapping[str, bool]:
+    """The specs that need not be built again, each with whether its hook was called, too.
+
+    Such a one was built from the same text, as was the maker of its source, and its files are as
+    they were then.
+    """
+    found: dict[str, bool] = {}
+    for item in items:
+        known = before.get(item.name)
+        source = item.needs is None or item.needs in found
+        if known is not None and source and _is_done(item, known.ended):
+            found[item.name] = known.hooked
+    return found
+
+
+def _is_done(item: Item, ended: SpecEnded) -> bool:
+    return (
+        ended.how == "built"
+        and ended.digest == digest_of(item)
+        and bool(ended.outputs)
+        and all(_size(Path(path)) == size for path, size in ended.outputs.items())
+    )
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def carry_out(run: Run, place: Place, listen: Listen, signer: Signer | None = None) -> Report:
+    """Build all that is left of a run, with its hooks. Raises ClocheError before anything begins.
+
+    ``place`` says where; its slots are made here. What happens is written to the journal, and
+    given to ``listen``, from several threads. With ``settings.also``, catalyst builds the specs
+    afterwards, too.
+    """
+    began = time.monotonic()
+    with alone(run), ExitStack() as stack:
+        logs = run.room / "log"
+        logs.mkdir(parents=True, exist_ok=True)
+        items = run.copies()
+        if run.snapshot is not None:
+            make_snapshot(run.snapshot, run.conf, opening_in(place, nobody))
+        before = ended_specs(run.entries())
+        journal = Journal(run.journal)
+        stack.callback(journal.close)
+
+        def tell(entry: Entry) -> None:
+            journal(entry)
+            listen(entry)
+
+        tell(Entry("", _started(run, items)))
+        hooks = Hooks(
+            run.auto,
+            run.environment(),
+            run.room / "specs",
+            logs,
+            lambda event: tell(Entry(event.words[2] if len(event.words) > 2 else "", event)),
+        )
+        stack.callback(hooks.stop)
+        if not hooks("pre_build"):
+            failed = _hook_failed(logs)
+            tell(Entry("", RunEnded(status=Exit.FAILED, seconds=time.monotonic() - began)))
+            _write_report(run)
+            raise failed
+        items = check_sources(items, run.conf)
+        both = _both(run, logs)
+        slots = run.room / "slots"
+        slots.mkdir(exist_ok=True)
+        shared = replace(place, slots=slots)
+        queue = Queue(shared, run.confs, run.settings, tell, hooks, signer)
+        with shared_slots(slots, run.settings.slots, len(os.sched_getaffinity(0))):
+            queue.run(items, done_before(items, before))
+        ended = ended_specs(run.entries())
+        for item in items if both is not None else ():
+            if both is not None and item.name in ended and ended[item.name].ended.how == "built":
+                tell(Entry(item.name, both(item)))
+        hooks("update_symlinks")
+        hooks("post_build", "", "")
+        report = report_of(run.entries())
+        status = Exit.FAILED if report.fatal or report.hooks else Exit.DONE
+        tell(Entry("", RunEnded(status=status, seconds=time.monotonic() - began)))
+        return _write_report(run)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreseen:
+    """A spec in its order: what makes its source, whether it is built already, or why not."""
+
+    name: str
+    set: str
+    optional: bool
+    needs: str | None
+    done: bool
+    refused: str | None
+
+
+def foreseen(run: Run) -> tuple[Foreseen, ...]:
+    """What a run would do, in order; no hook is called. Raises ClocheError."""
+    with tempfile.TemporaryDirectory(prefix="cloche-releng-") as room:
+        copied(run.auto, run.wanted(), Path(room), run.tokens, run.room / "kconfig")
+        items = items_of(run.conf, run.auto, run.wanted(), Path(room))
+        items = check_sources(items, run.conf)
+        done = done_before(items, ended_specs(run.entries()))
+    return tuple(
+        Foreseen(
+            item.name,
+            item.wanted.set,
+            item.wanted.optional,
+            item.needs,
+            item.name in done,
+            str(item.refused) if item.refused else None,
+        )
+        for item in items
+    )
+
+
+def foreseen_packages(run: Run, place: Place) -> Iterator[tuple[str, ahead.Foreseen]]:
+    """What would become of the packages of each spec whose source is there, machine by machine.
+
+    Portage resolves for that. Raises ClocheError.
+    """
+    with alone(run):
+        items = run.copies()
+        opening = opening_in(place, nobody)
+        done = done_before(items, ended_specs(run.entries()))
+        for item in items:
+            if item.refused is not None or item.name in done:
+                continue
+            try:
+                source_of(item.spec, run.conf)
+            except ConfigError:  # of one that is not built yet, or `foreseen` says it
+                continue
+            how = run.settings
+            for each in ahead.preview_spec(
+                item.spec, run.conf, opening, how.choices, update=how.update
+            ):
+                yield item.name, each
+
+
+def _both(run: Run, logs: Path) -> Both | None:
+    """Catalyst's own way, if it is asked for. Raises ClocheError."""
+    if run.settings.also is None:
+        return None
+    options = run.auto.values.get("CATALYST_OPTIONS", "")
+    place = run.room.parent / "catalyst"
+    return Both(run.settings.also, run.confs, run.conf, place, options, logs)
+
+
+def _started(run: Run, items: Sequence[Item]) -> RunStarted:
+    return RunStarted(
+        name=run.auto.name,
+        timestamp=run.tokens["TIMESTAMP"],
+        datestamp=run.tokens["DATESTAMP"],
+        treeish=run.tokens["TREEISH"],
+        specs=tuple(item.name for item in items),
+        sets={item.name: item.wanted.set for item in items},
+        optional=tuple(item.name for item in items if item.wanted.optional),
+    )
+
+
+def _write_report(run: Run) -> Report:
+    report = report_of(run.entries())
+    (run.room / REPORT).write_text(as_json(report), encoding="utf-8")
+    return report
+
+
+def _hook_failed(logs: Path) -> ClocheError:
+    lines = (logs / "pre_build.log").read_text(errors="replace").splitlines()[-15:]
+    what = "pre_build failed"
+    todo = f"see {logs}/pre_build.log"
+    return ClocheError(what, todo=todo, detail="\n".join(lines), status=Exit.FAILED)

@@ -1,0 +1,209 @@
+"""catalyst-auto's configuration: which specs to build, and hooks around that.
+
+It is a program for bash(1): values refer to each other and to other files, and the hooks are
+functions in it. So bash reads it here, too, on the host and with the rights of the user, whose own
+file it is, as make reads a Makefile: no sandbox, and no guessing what a value would have become.
+Nothing of ours is put into the text of a command: what hooks get are arguments and variables.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from pathlib import Path
+
+from cloche.catalyst.conf import PLACE
+from cloche.config.errors import ConfigError, Origin, nearest
+from cloche.config.files import read_text
+from cloche.errors import ClocheError, Exit
+
+#: The variables of catalyst-auto that mean something here, besides SET_NAME_SPECS and
+#: SET_NAME_OPTIONAL_SPECS.
+VARIABLES = {
+    "SPECS": "specs of no set",
+    "OPTIONAL_SPECS": "the same; one that fails is only a warning",
+    "SETS": "names of sets",
+    "SPECS_DIR": "directory of the specs",
+    "KCONFIG_DIR": "directory of kernel configurations, by their file names",
+    "CATALYST_CONFIG": "catalyst.conf",
+    "CATALYST_OPTIONS": "options for catalyst, where it builds, too",
+    "SUBARCH": "what is built",
+    "EMAIL_TO": "whom the report is sent to",
+    "EMAIL_FROM": "who sends it",
+    "EMAIL_SUBJECT_PREPEND": "begin of its subject",
+}
+#: Of these the values of this process's environment do not count.
+_OWN = re.compile(r"(SETS|SET_.*|(OPTIONAL_)?SPECS|BASH_ENV|ENV|BASH_FUNC_.*)")
+_UPLOAD = {
+    "UPLOAD_HOST": "releng-incoming.gentoo.org",
+    "UPLOAD_BINPACKAGES": "/release/weekly/binpackages",
+}
+_SHOW_SECONDS = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A spec to build: its name below SPECS_DIR, and the set that has it, which may be ``""``."""
+
+    name: str
+    set: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AutoConf:
+    """What the files say; ``repo_dir`` is the releng checkout around the first one."""
+
+    files: tuple[Path, ...]
+    repo_dir: Path
+    values: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What the configuration is called: ``amd64`` for catalyst-auto-amd64.conf."""
+        return self.files[0].stem.removeprefix("catalyst-auto-") or self.files[0].stem
+
+    @property
+    def specs_dir(self) -> Path:
+        """The directory of the specs. Raises `ConfigError`."""
+        directory = Path(self.values.get("SPECS_DIR") or "")
+        if not self.values.get("SPECS_DIR") or not directory.is_dir():
+            what = f"SPECS_DIR is “{self.values.get('SPECS_DIR', '')}”, which is not a directory"
+            raise ConfigError(self.origin("SPECS_DIR"), what, "name the directory of the specs")
+        return directory
+
+    def origin(self, variable: str) -> Origin:
+        """The line that sets a variable, as far as one of the files does so by itself."""
+        sets = re.compile(rf"\s*{re.escape(variable)}\+?=")
+        for file in self.files:
+            for number, line in enumerate(read_text(file, Path("/")).splitlines(), 1):
+                if sets.match(line):
+                    return Origin(file, number)
+        return Origin(self.files[0])
+
+    def wanted(self) -> tuple[Wanted, ...]:
+        """All specs in their order, each once. Raises `ConfigError`.
+
+        One that several sets have belongs to the first, and is optional if it is so in each.
+        """
+        found: dict[str, Wanted] = {}
+        for each in self._named():
+            first = found.setdefault(each.name, each)
+            if first.optional and not each.optional:
+                found[each.name] = each
+        if not found:
+            what = "names no specs"
+            todo = 'set SPECS, or SETS="NAME" and SET_NAME_SPECS'
+            raise ConfigError(self.origin("SETS"), what, todo)
+        return tuple(found.values())
+
+    def _named(self) -> Iterator[Wanted]:
+        directory = self.specs_dir
+        for name in ("", *self.values.get("SETS", "").split()):
+            prefix = f"SET_{name}_" if name else ""
+            variables = (f"{prefix}SPECS", f"{prefix}OPTIONAL_SPECS")
+            if name and not any(variable in self.values for variable in variables):
+                known = [each[4:-6] for each in self.values if re.fullmatch("SET_.*_SPECS", each)]
+                near = nearest(name, known)
+                what = f"the set “{name}” has no specs"
+                todo = f"did you mean “{near}”?" if near else f"set {variables[0]}"
+                raise ConfigError(self.origin("SETS"), what, todo)
+            for variable in variables:
+                for word in self.values.get(variable, "").split():
+                    self._check(word, directory, variable)
+                    yield Wanted(word, name, optional=variable == variables[1])
+
+    def _check(self, word: str, directory: Path, variable: str) -> None:
+        if Path(word).is_absolute() or ".." in Path(word).parts:
+            what = f"{variable} has “{word}”, which is not below SPECS_DIR"
+            raise ConfigError(self.origin(variable), what, "name it by its path from there")
+        if not (directory / word).is_file():
+            there = [str(each.relative_to(directory)) for each in directory.rglob("*.spec")]
+            near = nearest(word, there)
+            what = f"{variable} has “{word}”, and there is no {directory / word}"
+            todo = f"did you mean “{near}”?" if near else "correct it"
+            raise ConfigError(self.origin(variable), what, todo)
+
+
+def read_auto_conf(paths: Sequence[Path], environment: Mapping[str, str]) -> AutoConf:
+    """Have bash read the files, in their order. Raises `ConfigError`, `ClocheError`."""
+    conf = AutoConf(tuple(paths), _checkout(paths[0]))
+    for file in paths:
+        _check_syntax(file)
+    try:
+        done = subprocess.run(
+            command_of(conf, "show", *VARIABLES),
+            env=environment_of(conf, environment),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SHOW_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        what = f"takes more than {_SHOW_SECONDS:.0f} s to read"
+        raise ConfigError(Origin(paths[0]), what, "move work into pre_build()") from None
+    if done.returncode:
+        what = f"bash ends with status {done.returncode} while it reads this"
+        said = done.stderr.decode("utf-8", "replace").strip()
+        raise ClocheError(what, where=paths[0], detail=said, todo="correct it")
+    parts = done.stdout.decode("utf-8", "replace").split("\0")
+    values = dict(zip(parts[::2], parts[1::2], strict=False))
+    return AutoConf(conf.files, conf.repo_dir, values)
+
+
+def command_of(conf: AutoConf, *mode: str) -> list[str]:
+    """The command line that reads the files and then does what auto.sh says of ``mode``."""
+    script = files("cloche.releng").joinpath("auto.sh").read_text(encoding="utf-8")
+    named = [str(file.absolute()) for file in conf.files]
+    return [_bash(), "--noprofile", "--norc", "-c", script, "cloche", *named, "--", *mode]
+
+
+def _bash() -> str:
+    if (found := shutil.which("bash")) is None:
+        raise ClocheError("bash not found", todo="install it", status=Exit.HOST)
+    return found
+
+
+def environment_of(conf: AutoConf, given: Mapping[str, str]) -> Mapping[str, str]:
+    """This process's own, with catalyst-auto's variables."""
+    own = {name: value for name, value in os.environ.items() if not _OWN.fullmatch(name)}
+    machine = os.uname().machine
+    defaults = {
+        "REPO_DIR": str(conf.repo_dir),
+        "SUBARCH": machine,
+        "CATALYST_CONFIG": str(PLACE),
+        "EMAIL_FROM": f"catalyst@{socket.gethostname()}",
+        "EMAIL_SUBJECT_PREPEND": f"[{machine}-auto]",
+        **_UPLOAD,
+    }
+    return {**defaults, **own, "REPO_DIR": str(conf.repo_dir), "nonetwork": "1", **given}
+
+
+def _checkout(file: Path) -> Path:
+    """The releng checkout around a file, or else the directory that it is in."""
+    parents = file.absolute().parents
+    return next(
+        (place for place in parents if (place / "tools/catalyst-auto").is_file()), parents[0]
+    )
+
+
+def _check_syntax(file: Path) -> None:
+    """See that bash can parse a file. Raises `ConfigError`."""
+    words = [_bash(), "--noprofile", "--norc", "-n", "--", str(file.absolute())]
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        check=False,
+        env=environment_of(AutoConf((file,), file.parent), {}),
+    )
+    said = done.stderr.decode("utf-8", "replace").strip().removeprefix(f"{file.absolute()}: ")
+    if done.returncode:
+        line = re.match(r"line (\d+): (.*)", said.splitlines()[0] if said else "")
+        origin = Origin(file, int(line[1]) if line else None)
+        raise ConfigError(origin, line[2] if line else "bash cannot read this", "correct it")

@@ -1,0 +1,198 @@
+"""The specs of a run: copied with their tokens filled in, checked, put into an order."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
+from itertools import pairwise
+from pathlib import Path
+
+from cloche.catalyst.chains import needs, writers
+from cloche.catalyst.conf import Conf
+from cloche.catalyst.spec import Spec
+from cloche.catalyst.tokens import fill
+from cloche.config.errors import ConfigError, nearest
+from cloche.config.files import read_text
+from cloche.errors import ClocheError
+from cloche.releng.auto_conf import AutoConf, Wanted
+from cloche.releng.build import check_places
+from cloche.releng.calls import SpecFile
+from cloche.releng.inputs import check_spec, source_of
+
+_KCONFIG = re.compile(r"^(boot/kernel/[^/\s]+/config:)[ \t]*(\S*/)?(\S+)[ \t]*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A spec of a run. ``needs`` has the one that makes its source; ``after`` those of which only
+    the end is waited for, because they write the same file. ``refused`` is why it is not begun.
+    """
+
+    wanted: Wanted
+    files: SpecFile
+    spec: Spec
+    needs: str | None = None
+    after: tuple[str, ...] = ()
+    refused: ConfigError | None = None
+
+    @property
+    def name(self) -> str:
+        """Its name below SPECS_DIR."""
+        return self.wanted.name
+
+
+def chosen(conf: AutoConf, only: Sequence[str]) -> tuple[Wanted, ...]:
+    """The specs of the configuration, or those of them that are named. Raises ClocheError."""
+    all_ = conf.wanted()
+    known = {each.name: each for each in all_}
+    for name in only:
+        if name not in known and name not in {each.set for each in all_}:
+            near = nearest(name, known)
+            todo = f"did you mean “{near}”?" if near else f"they are: {', '.join([*known][:20])}"
+            raise ClocheError(
+                f"--only: “{name}” is not a spec or a set", where=conf.name, todo=todo
+            )
+    return tuple(each for each in all_ if not only or {each.name, each.set} & set(only))
+
+
+def copied(
+    conf: AutoConf,
+    wanted: Sequence[Wanted],
+    room: Path,
+    tokens: Mapping[str, str],
+    kconfig: Path | None = None,
+) -> None:
+    """Write the specs below ``room`` with their tokens filled in, and copy what kernels need.
+
+    As with catalyst-auto, a kernel's configuration is found by its file name below KCONFIG_DIR.
+    The specs name it in ``kconfig``, or else where it is copied to.
+    """
+    copies = room / "kconfig"
+    copies.mkdir(parents=True, exist_ok=True)
+    for file in _files(conf.values.get("KCONFIG_DIR")):
+        shutil.copyfile(file, copies / file.name)
+    names = {file.name for file in copies.iterdir()}
+    for each in wanted:
+        copy = copy_of(room, each)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        text = fill(read_text(conf.specs_dir / each.name, Path("/")), tokens)
+        copy.write_text(with_kconfig(text, kconfig or copies, names), encoding="utf-8")
+
+
+def _files(directory: str | None) -> Iterator[Path]:
+    if directory:
+        yield from (file for file in sorted(Path(directory).rglob("*")) if file.is_file())
+
+
+def copy_of(room: Path, wanted: Wanted) -> Path:
+    """The copy of a spec in a run's directory."""
+    return room / "specs" / wanted.name
+
+
+def digest_of(item: Item) -> str:
+    """The digest of a spec's text."""
+    return hashlib.sha256(item.files.copy.read_bytes()).hexdigest()
+
+
+def with_kconfig(text: str, directory: Path, names: Container[str]) -> str:
+    """A spec's text in which kernel configurations of these names lie in a directory."""
+
+    def named(match: re.Match[str]) -> str:
+        return f"{match[1]} {directory / match[3]}" if match[3] in names else match[0]
+
+    return _KCONFIG.sub(named, text)
+
+
+def items_of(conf: Conf, auto: AutoConf, wanted: Sequence[Wanted], room: Path) -> tuple[Item, ...]:
+    """The specs that were copied, checked, each after what it needs. Raises `ConfigError`.
+
+    A wrong one is refused before anything begins; if it is optional, it is the only one.
+    """
+    found: dict[str, Item] = {}
+    errors: list[ConfigError] = []
+    for each in wanted:
+        files = SpecFile(auto.specs_dir / each.name, copy_of(room, each))
+        refused = None
+        spec = Spec(files.copy)
+        try:
+            spec = files.read()
+            check_spec(replace(spec, file=files.file), conf)  # of which errors speak
+            check_places(spec, conf)
+        except ConfigError as error:
+            refused = error
+            errors += [] if each.optional else [error]
+        found[each.name] = Item(each, files, spec, refused=refused)
+    _raise(errors)
+    specs = {name: item.spec for name, item in found.items() if item.refused is None}
+    for name, needed in needs(specs, conf).items():
+        found[name] = replace(found[name], needs=needed)
+    for names in writers(specs, conf).values():
+        for before, name in pairwise(names):
+            found[name] = replace(found[name], after=(*found[name].after, before))
+    return in_order(found)
+
+
+def check_sources(items: Sequence[Item], conf: Conf) -> tuple[Item, ...]:
+    """See that each source is there that none of the specs makes, as `items_of` does."""
+    checked: list[Item] = []
+    errors: list[ConfigError] = []
+    for item in items:
+        if item.needs is None and item.refused is None:
+            try:
+                source_of(item.spec, conf)
+            except ConfigError as error:
+                errors += [] if item.wanted.optional else [error]
+                item = replace(item, refused=error)
+        checked.append(item)
+    _raise(errors)
+    return tuple(checked)
+
+
+def _raise(errors: Sequence[ConfigError]) -> None:
+    """Raise the first error, with the others behind it."""
+    if errors:
+        others = [str(each) for each in errors[1:]]
+        errors[0].detail = "\n".join(others) or errors[0].detail
+        raise errors[0]
+
+
+def in_order(items: Mapping[str, Item]) -> tuple[Item, ...]:
+    """In the order of the configuration, but each behind what it needs or waits for.
+
+    Raises `ConfigError` if they wait for each other.
+    """
+    waits = {name: waits_for(item) for name, item in items.items()}
+    sorter = TopologicalSorter(waits)
+    try:
+        sorter.prepare()
+    except CycleError as error:
+        origin = items[error.args[1][0]].spec.origin("version_stamp")
+        what = f"they write the same file, and wait for each other: {', '.join(error.args[1])}"
+        raise ConfigError(origin, what, "give one of them another version_stamp") from None
+    found: list[Item] = []
+    names = [*items]
+    ready: list[str] = []
+    while sorter.is_active():
+        ready = sorted([*ready, *sorter.get_ready()], key=names.index)
+        name = ready.pop(0)
+        found.append(items[name])
+        sorter.done(name)
+    return tuple(found)
+
+
+def waits_for(item: Item) -> frozenset[str]:
+    """Whose end a spec waits for."""
+    return frozenset((*item.after, *([item.needs] if item.needs else [])))
+
+
+def depths(items: Sequence[Item]) -> Mapping[str, int]:
+    """How long the longest chain of specs is that begins with each; the longest is begun first."""
+    found: dict[str, int] = {}
+    for item in reversed(items):
+        behind = [found[other.name] for other in items if item.name in waits_for(other)]
+        found[item.name] = 1 + max(behind, default=0)
+    return found

@@ -1,0 +1,137 @@
+"""Builds the specs of a run with catalyst itself, too, and compares what both made.
+
+It runs on the host as its user, as catalyst always does, and one spec after the other. It has a
+storedir of its own, in which only snapshots and the sources that no spec makes are cloche's.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from cloche.catalyst.conf import Conf, read_conf
+from cloche.catalyst.paths import outputs
+from cloche.comparison.comparison import Comparison, compare
+from cloche.comparison.guard import limited_memory
+from cloche.comparison.outputs import read_output
+from cloche.comparison.rules import PASSING
+from cloche.config.files import replace_text
+from cloche.config.toml import dumps
+from cloche.errors import ClocheError, Exit
+from cloche.releng.auto_specs import Item
+from cloche.releng.inputs import source_of
+from cloche.releng.journal import Compared
+
+_GRACE = 10.0  # seconds to end in
+_SAMPLES = 20  # differences that are named
+_WHOLE = ("tarball", "iso", "qcow2")
+
+
+class Both:
+    """Catalyst's own way, for the specs of a run. ``place`` is its storedir."""
+
+    def __init__(
+        self, program: str, confs: Sequence[Path], conf: Conf, place: Path, options: str, logs: Path
+    ) -> None:
+        found = shutil.which(program)
+        if found is None:
+            todo = "install sys-apps/catalyst, or name the program with --also"
+            raise ClocheError(f"{program} not found", todo=todo, status=Exit.HOST)
+        self._conf, self._place, self._logs = conf, place, logs
+        own = place / "catalyst.conf"
+        words = [word for file in (*confs, own) for word in ("-c", str(file))]
+        self._command = [found, "-a", *words, *shlex.split(options)]
+        (place / "builds").mkdir(parents=True, exist_ok=True)
+        replace_text(own, dumps({"storedir": str(place)}))
+        self._theirs = read_conf([*confs, own])
+        _link(place / "snapshots", Path(conf.text("storedir"), "snapshots"))
+
+    def __call__(self, item: Item) -> Compared:
+        """Build a spec, and compare. Raises OSError.
+
+        What keeps two outputs from being compared is part of the result.
+        """
+        began = time.monotonic()
+        log = self._logs / f"catalyst-{item.name.replace('/', '_').removesuffix('.spec')}.log"
+        if item.needs is None:
+            source = source_of(item.spec, self._conf)
+            below = source.relative_to(Path(self._conf.text("storedir"), "builds"))
+            _link(self._place / "builds" / below, source)
+        status = self._run(item.files.copy, log)
+        differs: dict[str, int] = {}
+        wrong: list[str] = []
+        for ours, theirs in self._pairs(item) if not status else ():
+            try:
+                with limited_memory():
+                    found = compare(read_output(theirs), read_output(ours))
+            except (ClocheError, OSError) as error:
+                differs["not compared"] = differs.get("not compared", 0) + 1
+                wrong.append(f"{ours.name}: {error}")
+                continue
+            for judgement, number in found.counts().items():
+                differs[judgement] = differs.get(judgement, 0) + number
+            wrong += _named(found)
+        took = time.monotonic() - began
+        return Compared(
+            status=status,
+            seconds=took,
+            log=str(log),
+            differs=differs,
+            wrong=tuple(wrong[:_SAMPLES]),
+        )
+
+    def _pairs(self, item: Item) -> Iterator[tuple[Path, Path]]:
+        sides = zip(outputs(item.spec, self._conf), outputs(item.spec, self._theirs), strict=True)
+        for ours, theirs in sides:
+            if ours.kind in _WHOLE:
+                yield Path(ours.path), Path(theirs.path)
+
+    def _run(self, spec: Path, log: Path) -> int:
+        with log.open("wb") as target:
+            process = subprocess.Popen(
+                [*self._command, "-f", str(spec)],
+                stdin=subprocess.DEVNULL,
+                stdout=target,
+                stderr=target,
+                start_new_session=True,
+            )
+            try:
+                return process.wait()
+            except BaseException:
+                _end(process)
+                raise
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End it with all of its session: catalyst unmounts when it is asked to end."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(process.pid, number)
+            process.wait(_GRACE)
+        except ProcessLookupError:
+            return
+        except subprocess.TimeoutExpired:
+            continue
+        return
+
+
+def _link(place: Path, target: Path) -> None:
+    """Make a link, in the place of one that leads elsewhere; a file of catalyst's own stays."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if place.is_symlink():
+        place.unlink()
+    if not place.exists():
+        place.symlink_to(target)
+
+
+def _named(found: Comparison) -> Iterator[str]:
+    """Differences that are more than harmless, with the rule that judges each."""
+    for each in found.judged:
+        if each.rule.judgement not in PASSING:
+            yield f"{each.rule.judgement}: {each.rule.name}: {each.difference.subject}"

@@ -1,0 +1,108 @@
+"""Building one spec of a run, in a process of its own: see `cloche.broker.executor.Workers`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from cloche.catalyst.conf import read_conf
+from cloche.catalyst.spec import Spec, parse_spec
+from cloche.config.files import read_text
+from cloche.config.project import Project
+from cloche.records.events import AnyEvent, Sink
+from cloche.releng.build import build_spec
+from cloche.releng.opening import Opening
+from cloche.releng.outputs import Attest
+from cloche.session.choices import Choices
+from cloche.session.session import Session, open_session
+
+_ARTIFACTS = ("tarball", "iso", "qcow2", "provenance")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where specs are built: the store, the engine, proxies, and the slots that all share."""
+
+    store: Path
+    engine: str
+    slots: Path | None = None
+    proxies: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class SpecFile:
+    """A spec of a run: the user's file, and its copy with the tokens filled in, line by line.
+
+    The copy is what is built, and its lock lies beside it. Errors name lines of the user's file.
+    """
+
+    file: Path
+    copy: Path
+
+    def read(self) -> Spec:
+        """The spec. Raises `ConfigError`."""
+        return replace(parse_spec(read_text(self.copy, Path("/")), self.file), file=self.copy)
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltFiles:
+    """What a spec gave: its files with their sizes in bytes, and counts of its packages.
+
+    ``artifacts`` are those of the files that do not only describe another one.
+    """
+
+    outputs: Mapping[Path, int]
+    artifacts: tuple[Path, ...]
+    built: int
+    reused: int
+
+
+def _files(path: Path) -> list[Path]:
+    """A file, or those of a directory, as catalyst has one of netboot."""
+    found = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file for file in found if file.is_file()]
+
+
+def opening_in(place: Place, sink: Sink) -> Opening:
+    """Opens sessions there for projects of specs."""
+
+    @contextmanager
+    def opening(project: Project) -> Iterator[Session]:
+        with open_session(
+            project,
+            store=place.store,
+            engine=place.engine,
+            sink=sink,
+            proxies=place.proxies,
+            waiting=lambda whom: None,
+            slots=place.slots,
+        ) as session:
+            yield session
+
+    return opening
+
+
+def build(
+    place: Place,
+    wanted: SpecFile,
+    confs: tuple[Path, ...],
+    choices: Choices,
+    update: bool,
+    provenance: bool = False,
+    sink: Callable[[AnyEvent], None] = lambda event: None,
+) -> BuiltFiles:
+    """Build a spec; see `cloche.releng.build.build_spec`."""
+    opening = opening_in(place, lambda event: sink(event))  # type: ignore[arg-type]
+    attest = Attest(provenance=provenance)
+    spec, conf = wanted.read(), read_conf(confs)
+    built = build_spec(spec, conf, opening, choices, update=update, attest=attest)
+    found = {Path(each.path): each.kind for each in built.outputs}
+    files = [file for path in found for file in _files(path)]
+    return BuiltFiles(
+        {file: file.stat().st_size for file in files},
+        tuple(path for path, kind in found.items() if kind in _ARTIFACTS and path.is_file()),
+        sum(result.built for result in built.results),
+        sum(result.reused for result in built.results),
+    )

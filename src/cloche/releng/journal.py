@@ -1,0 +1,158 @@
+"""What happens in a run of many specs, as lines of JSON: `run.jsonl` in the run's directory.
+
+The lines are events of builds (docs/events.md), each with a further key ``spec``, and those of the
+run itself. State and report are read from them, so a run that was killed is continued where it was.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from cloche.decoding import NOT_DECODABLE
+from cloche.records.events import AnyEvent, Event, Logging, Phase, Progress, encode_event
+
+Ending = Literal["built", "failed", "skipped"]
+
+
+class RunStarted(Event, frozen=True, tag="run-started"):
+    """A run began, or goes on; ``specs`` are their names in order, ``sets`` the set of each."""
+
+    name: str
+    timestamp: str
+    datestamp: str
+    treeish: str
+    specs: tuple[str, ...]
+    sets: dict[str, str] = msgspec.field(default_factory=dict)
+    optional: tuple[str, ...] = ()
+
+
+class SpecStarted(Event, frozen=True, tag="spec-started"):
+    """A spec began to be built."""
+
+
+class SpecEnded(Event, frozen=True, tag="spec-ended"):
+    """A spec was built, failed, or was skipped because what it starts from is missing.
+
+    ``digest`` is that of its text, with all tokens filled in; ``outputs`` has the sizes of its
+    files in bytes by path; ``detail`` are further lines about a failure.
+    """
+
+    how: Ending
+    digest: str
+    seconds: float = 0.0
+    reason: str | None = None
+    detail: tuple[str, ...] = ()
+    outputs: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class HookEnded(Event, frozen=True, tag="hook-ended"):
+    """A hook of the configuration ended with a status; ``words`` are its name and arguments."""
+
+    words: tuple[str, ...]
+    status: int
+    seconds: float
+    log: str
+
+
+class Compared(Event, frozen=True, tag="compared"):
+    """Catalyst's own way was gone, too: its status, and what differs if it is 0.
+
+    ``differs`` counts findings by their judgement; ``wrong`` names some that are more than
+    harmless.
+    """
+
+    status: int
+    seconds: float
+    log: str
+    differs: dict[str, int] = msgspec.field(default_factory=dict)
+    wrong: tuple[str, ...] = ()
+
+
+class RunEnded(Event, frozen=True, tag="run-ended"):
+    """The run ended; ``status`` is the command's."""
+
+    status: int
+    seconds: float
+
+
+OwnEvent = RunStarted | SpecStarted | SpecEnded | HookEnded | Compared | RunEnded
+
+
+class _Of(msgspec.Struct, frozen=True):
+    spec: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One event; ``spec`` is empty for those of the run as a whole."""
+
+    spec: str
+    event: Event
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """One line, without its end."""
+    spec = msgspec.json.encode(entry.spec)
+    return b'{"spec":' + spec + b"," + encode_event(entry.event).lstrip(b"{")
+
+
+class Journal:
+    """Appends entries to a file. Safe to use from several threads."""
+
+    def __init__(self, file: Path) -> None:
+        self._lock = threading.Lock()
+        self._file = file.open("ab")
+        if self._file.tell():  # what a killed process wrote may be half a line
+            self._file.write(b"\n")
+
+    def __call__(self, entry: Entry) -> None:
+        """Append an entry, unless it only matters while it happens."""
+        if isinstance(entry.event, (Phase, Progress, Logging)):
+            return
+        with self._lock:
+            self._file.write(encode_entry(entry) + b"\n")
+            self._file.flush()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def read_journal(file: Path) -> Iterator[Entry]:
+    """The entries of a file; lines that are not complete, or of an unknown kind, are left out."""
+    own: msgspec.json.Decoder[OwnEvent] = msgspec.json.Decoder(OwnEvent)
+    any_: msgspec.json.Decoder[AnyEvent] = msgspec.json.Decoder(AnyEvent)
+    of = msgspec.json.Decoder(_Of)
+    with file.open("rb") as lines:
+        for line in lines:
+            for decoder in (own, any_):
+                with suppress(*NOT_DECODABLE):
+                    event: Event = decoder.decode(line)
+                    yield Entry(of.decode(line).spec, event)
+                    break
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """How a spec ended last, and whether its hook has succeeded since then."""
+
+    ended: SpecEnded
+    hooked: bool = False
+
+
+def ended_specs(entries: Iterable[Entry]) -> Mapping[str, Before]:
+    """What is known of each spec that ended."""
+    found: dict[str, Before] = {}
+    for each in entries:
+        if isinstance(each.event, SpecEnded):
+            found[each.spec] = Before(each.event)
+        elif isinstance(each.event, HookEnded) and each.spec in found:
+            found[each.spec] = Before(found[each.spec].ended, each.event.status == 0)
+    return found

@@ -1,0 +1,88 @@
+"""Sends a report: through the host's sendmail(1), as catalyst-auto does, or to a server by SMTP."""
+
+from __future__ import annotations
+
+import shutil
+import smtplib
+import subprocess
+from dataclasses import dataclass
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+
+from cloche.errors import ClocheError, Exit
+from cloche.releng.report import Report
+from cloche.releng.words import as_text, subject
+
+_SECONDS = 60.0
+_SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """Whom a report is sent to, with commas between several. ``server`` is HOST or HOST:PORT;
+    without it sendmail is run.
+    """
+
+    to: str
+    sender: str
+    prefix: str = ""
+    server: str | None = None
+
+
+def message_of(report: Report, mail: Mail) -> EmailMessage:
+    """The message. Raises ClocheError for addresses that cannot be in a header."""
+    message = EmailMessage()
+    try:
+        message["From"] = mail.sender
+        message["To"] = mail.to
+        message["Subject"] = f"{mail.prefix} {subject(report)}".strip()
+    except (ValueError, IndexError) as error:  # a line end, for example
+        raise ClocheError(f"a mail cannot be sent to “{mail.to}”: {error}") from error
+    message["Date"] = formatdate()
+    message["Message-ID"] = make_msgid(domain="cloche.invalid")
+    message.set_content(as_text(report).encode("utf-8", "replace").decode("utf-8"))
+    return message
+
+
+def send(report: Report, mail: Mail) -> None:
+    """Send it. Raises ClocheError."""
+    message = message_of(report, mail)
+    if mail.server is None:
+        _by_sendmail(message, mail)
+        return
+    host, _, port = mail.server.partition(":")
+    try:
+        with smtplib.SMTP(host, int(port or 25), timeout=_SECONDS) as server:
+            refused = server.send_message(message, from_addr=mail.sender, to_addrs=_to(mail))
+    except (OSError, ValueError, smtplib.SMTPException) as error:
+        raise _not_sent(mail.server, str(error)) from error
+    if refused:
+        raise _not_sent(mail.server, f"it refuses {', '.join(refused)}")
+
+
+def _by_sendmail(message: EmailMessage, mail: Mail) -> None:
+    program = shutil.which("sendmail") or next(filter(shutil.which, _SENDMAIL), None)
+    if program is None:
+        raise _not_sent("sendmail", "this host does not have it")
+    words = [program, "-i", "-f", mail.sender, "--", *_to(mail)]
+    try:
+        done = subprocess.run(
+            words,
+            input=message.as_bytes(),
+            capture_output=True,
+            check=False,
+            timeout=_SECONDS,
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise _not_sent(program, str(error)) from error
+    if done.returncode:
+        raise _not_sent(program, done.stderr.decode(errors="replace").strip())
+
+
+def _to(mail: Mail) -> list[str]:
+    return [each.strip() for each in mail.to.split(",") if each.strip()]
+
+
+def _not_sent(where: str, what: str) -> ClocheError:
+    todo = "name a server with --smtp, or read the report where it lies"
+    return ClocheError(f"the report was not sent: {what}", where=where, todo=todo, status=Exit.HOST)

@@ -1,0 +1,99 @@
+"""`cloche releng`: what it refuses before anything begins, staging and pruning from the outside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from cloche.cli import main as entry
+
+Cloche = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def cloche(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cloche:
+    """Run the command line: its status, its output, its errors."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr("sys.argv", ["cloche", "releng", *words])
+        try:
+            entry.main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        said = capsys.readouterr()
+        return status, said.out, said.err
+
+    return run
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration with one spec, and the snapshot of its tree."""
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs/a.spec").write_text("target: stage1\n")
+    (tmp_path / "auto.conf").write_text(f"SPECS_DIR={tmp_path}/specs\nSPECS=a.spec\n")
+    (tmp_path / "catalyst.conf").write_text(f'storedir = "{tmp_path}/store"\nrepo_name = "r"\n')
+    (tmp_path / "store/snapshots").mkdir(parents=True)
+    (tmp_path / "store/snapshots/r-abc.sqfs").touch()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_a_wrong_spec_is_refused_before_anything_begins(place: Path, cloche: Cloche) -> None:
+    status, _, err = cloche("run", "auto.conf", "-c", "catalyst.conf", "--treeish", "abc")
+    assert status == 2
+    assert f"{place}/specs/a.spec" in err
+    assert "is missing" in err
+    assert not (place / "store/cloche/releng/auto").exists() or not list(
+        (place / "store/cloche/releng/auto").glob("*/run.jsonl")
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "what"),
+    [
+        (("-c", "catalyst.conf", "--treeish", "abc", "--only", "b"), "not a spec or a set"),
+        (("-c", "catalyst.conf", "--treeish", "no"), "no git repository"),
+        (("-c", "catalyst.conf", "--set", "X"), "not TOKEN=VALUE"),
+        (("-c", "catalyst.conf", "--treeish", "abc", "--set", "TIMESTAMP=.."), "not a time stamp"),
+        (("--treeish", "abc"), "name catalyst.conf with -c"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    place: Path, cloche: Cloche, words: tuple[str, ...], what: str
+) -> None:
+    with (place / "auto.conf").open("a") as file:
+        file.write(f"CATALYST_CONFIG={place}/none\n")
+    status, out, err = cloche("run", "auto.conf", *words)
+    assert (status, out) == (2, "")
+    assert what in err
+    assert err.count("\n") == 1
+
+
+def test_no_run_has_no_status(place: Path, cloche: Cloche) -> None:
+    status, _, err = cloche("status", "auto.conf", "-c", "catalyst.conf", "--treeish", "abc")
+    assert status == 2
+    assert "no such run" in err
+
+
+def test_staging_and_pruning_show_first(place: Path, cloche: Cloche) -> None:
+    builds, mirror = place / "builds", place / "mirror"
+    builds.mkdir()
+    dates = [f"2026010{day}" for day in range(1, 8)]
+    for date in dates:
+        (builds / f"stage3-a-{date}.tar.xz").touch()
+    out = cloche("stage", "builds", "mirror", "--dry-run")[1]
+    assert len(out.splitlines()) == 7
+    assert not mirror.exists()
+    assert cloche("stage", "builds", "mirror")[0] == 0
+    assert (mirror / "latest-stage3-a.txt").exists()
+    would = cloche("prune", "mirror")[1]
+    assert [line.split()[0] for line in would.splitlines()] == [
+        str(mirror / date) for date in ("20260102", "20260101")
+    ]
+    assert (mirror / "20260101").exists()
+    assert "removed" in cloche("prune", "mirror", "--yes")[1]
+    assert not (mirror / "20260101").exists()
