@@ -52,7 +52,7 @@ def test_digests_are_of_the_files_under_their_names(
     conf = conf_of(tmp_path, f'digests = ["sha512"]\n{style}')
     for content in ("first", "second"):
         made = tarball(tmp_path, content)
-        written = [Path(each.path) for each in publish(spec, conf, made)]
+        written = [Path(each.path) for each in publish(spec, conf, {"stage4": made})]
         builds = tmp_path / "builds/small"
         assert {*builds.iterdir()} == {*written}
         assert (builds / NAME).read_bytes() == made.read_bytes()
@@ -66,9 +66,34 @@ def test_digests_are_of_the_files_under_their_names(
 
 def test_of_a_broken_tarball_nothing_is_left(tmp_path: Path, spec: Spec) -> None:
     conf = conf_of(tmp_path)
-    publish(spec, conf, tarball(tmp_path, "first"))
+    publish(spec, conf, {"stage4": tarball(tmp_path, "first")})
     before = {each: each.read_bytes() for each in (tmp_path / "builds/small").iterdir()}
     (tmp_path / "made.tar").write_bytes(b"x" * 2000)
     with pytest.raises(ImportRefusedError):
-        publish(spec, conf, tmp_path / "made.tar")
+        publish(spec, conf, {"stage4": tmp_path / "made.tar"})
     assert {each: each.read_bytes() for each in (tmp_path / "builds/small").iterdir()} == before
+
+
+LIVE = """\
+target: livecd-stage2
+subarch: amd64
+version_stamp: x
+rel_type: small
+compression_mode: tar
+livecd/iso: live.iso
+"""
+
+
+def test_a_medium_is_described_by_what_the_tools_say_of_it(tmp_path: Path) -> None:
+    conf = conf_of(tmp_path, 'digests = ["sha512"]\n')
+    made = {"stage4": tarball(tmp_path, "x"), "iso": tmp_path / "i", "iso-contents": tmp_path / "c"}
+    made["iso"].write_bytes(b"medium")
+    made["iso-contents"].write_bytes(b"Directory listing of /\n README.TXT;1\n")
+    written = publish(parse_spec(LIVE, Path("x.spec")), conf, made)
+    builds = tmp_path / "builds/small"
+    assert {Path(each.path) for each in written} == {*builds.iterdir()}
+    assert (builds / "live.iso").read_bytes() == b"medium"
+    lines = gzip.decompress((builds / "live.iso.CONTENTS.gz").read_bytes())
+    assert lines == b"Directory listing of /\n README.TXT;1\n\n"
+    digest = hashlib.sha256(b"medium").hexdigest()
+    assert (builds / "live.iso.sha256").read_text() == f"# SHA256 HASH\n{digest}  live.iso\n"

@@ -198,7 +198,7 @@ TARGETS: Mapping[str, Target] = {
                 "cdtar": "tarball with the files of the boot loader",
                 "fstype": "file system of the root: squashfs",
                 "iso": "name of the ISO image",
-                "iso_extra_partition": "size of one more partition, in MiB",
+                "iso_extra_partition": "size of one more partition, in KiB",
                 "overlay": "directories copied over the medium, beside the root",
             },
             prefix="livecd",

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from cloche.catalyst.conf import Conf
+from cloche.catalyst.disks import diskimage_stage2
 from cloche.catalyst.embedded import embedded
 from cloche.catalyst.making import Content, Inputs, Machines, Making, Project
+from cloche.catalyst.media import livecd_stage2
 from cloche.catalyst.netboot import netboot
-from cloche.catalyst.packages import livecd_stage1, stage4
+from cloche.catalyst.packages import stage4, updated
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.stages import stage1, stage2, stage3
 from cloche.config.errors import ConfigError
@@ -20,7 +22,10 @@ _MACHINES: Mapping[str, Callable[[Making], Machines]] = {
     "stage2": stage2,
     "stage3": stage3,
     "stage4": stage4,
-    "livecd-stage1": livecd_stage1,
+    "livecd-stage1": updated,
+    "livecd-stage2": livecd_stage2,
+    "diskimage-stage1": updated,
+    "diskimage-stage2": diskimage_stage2,
     "embedded": embedded,
     "netboot": netboot,
 }

@@ -68,7 +68,14 @@ class Copied:
     only: frozenset[str] = frozenset()
 
 
-Content = str | Link | Copied
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """What a tarball holds, as a directory."""
+
+    source: Path
+
+
+Content = str | Link | Copied | Unpacked
 Machines = Iterator[tuple[str, dict[str, Any]]]
 """The machines of a target by their names, as their files have them; the last one is the target."""
 
@@ -117,6 +124,7 @@ class Making:
         self.target = TARGETS[spec.text("target")]
         self.repo = conf.text("repo_name")
         self.files: dict[str, Content] = {}
+        self.seeds: dict[str, dict[str, Any]] = {}  # besides the source and the machines
         _check_use(spec, f"{self.target.prefix}/use")
         exported = inputs.exported
         self.fragment("catalyst", {"make.conf": building_conf(spec, inputs.subarch, exported)})
@@ -134,6 +142,7 @@ class Making:
         seeds = {"source": {"type": "tarball", "path": str(self.inputs.source), **emulated}}
         for name in machines[:-1]:
             seeds[name] = {"type": "machine", "machine": name, **emulated}
+        seeds |= self.seeds
         snapshot = {
             "sync_type": "squashfs",
             "sync_uri": f"file://{self.inputs.snapshot}",
@@ -172,6 +181,14 @@ class Making:
         """The words of one of the target's own keys."""
         found = self.spec.settings.get(f"{self.target.prefix}/{key}")
         return list(found.words) if found else []
+
+    def text(self, key: str) -> str:
+        """The value of one of the target's own keys, words with a space between them."""
+        return self.spec.text(f"{self.target.prefix}/{key}")
+
+    def origin(self, key: str) -> Origin:
+        """Where one of the target's own keys stands."""
+        return self.spec.origin(f"{self.target.prefix}/{key}")
 
     def configuration(self, *, confdir: bool = True) -> list[dict[str, Any]]:
         """Steps that leave in /etc/portage what catalyst leaves there."""
@@ -231,6 +248,11 @@ class Making:
         for number, directory in enumerate(self.words(key)):
             self.files[f"{key}/{number}{below}"] = Copied(Path(directory))
             yield {"files": f"{key}/{number}"}
+
+    def script(self, name: str, script: str, variables: Mapping[str, str]) -> dict[str, Any]:
+        """A step that runs a script of cloche's own, which sees these variables alone."""
+        self.files[f"hooks/{name}"] = script
+        return {"hook": f"hooks/{name}", "environment": dict(variables)}
 
     def hook(self, name: str, script: Content) -> dict[str, Any]:
         """A step that runs a script with catalyst's environment."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -43,27 +43,38 @@ def stage4(making: Making) -> Machines:
     yield name, machine
 
 
-def livecd_stage1(making: Making) -> Machines:
+def updated(making: Making) -> Machines:
     """The source with the packages, all that they need updated."""
     return _packages(making, "--update", "--deep", "--newuse")
 
 
-def finish_steps(making: Making) -> Iterator[dict[str, Any]]:
-    """What stage4 and its like do to the root, in catalyst's order."""
+def finish_steps(
+    making: Making,
+    *,
+    services: Iterable[dict[str, Any]] = (),
+    cleaning: Iterable[dict[str, Any]] = (),
+) -> Iterator[dict[str, Any]]:
+    """What stage4 and its like do to the root, in catalyst's order.
+
+    ``services`` are steps before those of rcadd, ``cleaning`` before unmerge.
+    """
     if making.words("fsscript"):
         yield from _plain_make_conf(making)
     yield from making.overlays("root_overlay")
     if script := making.words("fsscript"):
         yield making.hook("fsscript", Copied(Path(script[0])))
+    yield from services
     for key, kind in (("rcadd", "services_on"), ("rcdel", "services_off")):
-        if services := making.words(key):
-            yield {kind: services}
+        if words := making.words(key):
+            yield {kind: words}
+    yield from cleaning
     for key, kind in (("unmerge", "unmerge"), ("rm", "remove")):
         if words := making.words(key):
             yield {kind: words}
     if groups := _separated(making, "groups"):
         yield {"groups": groups}
-    if users := making.words("users"):
+    unread = f"{making.target.prefix}/users" in making.target.unread
+    if not unread and (users := making.words("users")):
         yield {"users": users}
     if _public_keys(making):
         yield {"files": _KEYS}

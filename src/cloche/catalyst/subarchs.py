@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,12 @@ class Subarch:
 
     flags: str = "-O2 -pipe"
     chost: str | None = None
+
+    @property
+    def cpu(self) -> str:
+        """The first word of CHOST, "x86" for all of a PC's; empty where CHOST is the profile's."""
+        word = (self.chost or "").partition("-")[0]
+        return "x86" if re.fullmatch(r"x86_64|i\d86", word) else word
 
 
 #: What most specs name. Catalyst's own tables, arch/*.toml below `sharedir`, have all others.

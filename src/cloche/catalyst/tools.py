@@ -8,7 +8,7 @@ from typing import Any
 NAME = "tools"
 
 PACKAGES = (
-    *("squashfs-tools-ng", "xorriso", "genisoimage", "mtools", "dosfstools"),
+    *("squashfs-tools", "squashfs-tools-ng", "xorriso", "genisoimage", "mtools", "dosfstools"),
     *("grub-common", "grub-pc-bin", "grub-efi-amd64-bin", "grub-efi-ia32-bin"),
     *("qemu-utils", "gdisk", "e2fsprogs", "libarchive13t64", "xfsprogs", "btrfs-progs", "faketime"),
     *("lbzip2", "lzip", "lzop", "pixz"),

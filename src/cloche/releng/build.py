@@ -33,6 +33,7 @@ from cloche.releng.opening import Opening
 from cloche.releng.outputs import NOTHING_MORE, Attest, check_digests, files_of, publish
 from cloche.releng.pkgcache import keep_packages, pkgcache_path
 from cloche.releng.projects import base_of, claimed, completed, write_project
+from cloche.releng.tools import progress_of
 from cloche.session.building import Result
 from cloche.session.choices import Choices
 from cloche.session.inputs import SeedOptions, SyncOptions
@@ -147,9 +148,15 @@ class Prepared:
     session: Session
 
     def take_seed(self, machine: str) -> None:
-        """Make what a machine starts from; a machine must be built for that. Raises ClocheError."""
-        seed = self.session.project.machine(machine).seed
+        """Make what a machine starts from, and what makes its images. Raises ClocheError.
+
+        A machine that it starts from must be built.
+        """
+        wanted = self.session.project.machine(machine)
+        seed = wanted.seed
         self.session.seed(seed, SeedOptions(update=seed != "source"))
+        for name in dict.fromkeys(wanted.tools):
+            self.session.seed(name, SeedOptions(progress=progress_of(self.session, name)))
 
 
 @contextmanager
@@ -209,7 +216,7 @@ def build_spec(
             ready.take_seed(name)
             results.append(ready.session.build(name, choices))
         replace_text(lock_of(spec), (ready.directory / LOCK).read_text())
-        written = publish(spec, conf, results[-1].outputs["stage4"], results, attest)
+        written = publish(spec, conf, results[-1].outputs, results, attest)
         if "pkgcache" in conf.words("options"):
             packages = (each.outputs["packages"] for each in results)
             keep_packages(packages, pkgcache_path(spec, conf))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ from cloche.releng.provenance import SUFFIX, provenance
 from cloche.releng.signing import Signer
 from cloche.session.building import Result
 
+#: Kinds of outputs that are images of their machine, under the same names.
+IMAGES = ("iso", "qcow2")
 #: The names in the directory of a netboot, or how they end.
 _OF_NETBOOT = ("boot", "kernels", "-hppa.lif", "-a.out")
 
@@ -37,50 +39,71 @@ class Attest:
 
 
 NOTHING_MORE = Attest()
+Describe = Callable[[Path, Path, Path, ExitStack], None]
+"""Writes more beside an output: its place, the copy that will be there, its list of content."""
 
 
 def publish(
     spec: Spec,
     conf: Conf,
-    tarball: Path,
+    made: Mapping[str, Path],
     results: Sequence[Result] = (),
     attest: Attest = NOTHING_MORE,
 ) -> tuple[Output, ...]:
-    """Copy a tarball to where catalyst has it, and describe it. Raises ClocheError, OSError.
+    """Copy outputs of the last machine to where catalyst has them, and describe them.
 
     ``results`` are those of the spec's machines. Of netboot catalyst has a directory instead.
+    Raises ClocheError, OSError.
     """
     wanted = outputs(spec, conf)
     if spec.text("target") == "netboot":
-        _unpack(tarball, Path(wanted[0].path))
+        _unpack(made["stage4"], Path(wanted[0].path))
         return wanted
-    place = Path(next(each.path for each in wanted if each.kind == "tarball"))
-    place.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:  # the tarball gets its name last, so it is never without the others
-        copy = stack.enter_context(aside(place))
-        shutil.copyfile(tarball, copy)
-        contents = Path(f"{place}.CONTENTS.gz")
-        packed = stack.enter_context(aside(contents))
-        _write_contents(copy, packed)
-        if "digests" in conf.values:
-            files = {place.name: copy, contents.name: packed}
-            digests = stack.enter_context(aside(Path(f"{place}.DIGESTS")))
-            digests.write_text("".join(_digests(conf, files)))
-            one = stack.enter_context(aside(Path(f"{place}.sha256")))
-            one.write_text(_digest("sha256", place.name, copy, conf))
+    more: list[Output] = []
+
+    def describe(place: Path, copy: Path, packed: Path, stack: ExitStack) -> None:
+        """Write what catalyst does not write, beside an output that has no name yet."""
         signed = {place: copy}
         if attest.provenance:
             statement = Path(f"{place}{SUFFIX}")
             signed[statement] = stack.enter_context(aside(statement))
-            subjects = {place.name: copy, contents.name: packed}
+            subjects = {place.name: copy, f"{place.name}.CONTENTS.gz": packed}
             signed[statement].write_bytes(provenance(spec, conf, results, subjects))
-            wanted += (Output("provenance", str(statement)),)
+            more.append(Output("provenance", str(statement)))
         if attest.signer is not None:
             for file, content in signed.items():
                 signature = Path(f"{file}.asc")
                 attest.signer.detached(content, stack.enter_context(aside(signature)))
-                wanted += (Output("signature", str(signature)),)
-    return wanted
+                more.append(Output("signature", str(signature)))
+
+    for each in wanted:
+        if each.kind == "tarball":
+            contents: Iterable[bytes] = listing(made["stage4"])
+            _publish(Path(each.path), made["stage4"], contents, conf, describe)
+        elif each.kind in IMAGES:
+            contents = made[f"{each.kind}-contents"].read_bytes().splitlines()
+            _publish(Path(each.path), made[each.kind], contents, conf, describe)
+    return (*(each for each in wanted if each.kind != "directory"), *more)
+
+
+def _publish(
+    place: Path, file: Path, contents: Iterable[bytes], conf: Conf, describe: Describe
+) -> None:
+    """Copy a file to its place; it gets its name last, so it is never without the others."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        copy = stack.enter_context(aside(place))
+        shutil.copyfile(file, copy)
+        described = Path(f"{place}.CONTENTS.gz")
+        packed = stack.enter_context(aside(described))
+        _write_contents(contents, packed)
+        if "digests" in conf.values:
+            files = {place.name: copy, described.name: packed}
+            digests = stack.enter_context(aside(Path(f"{place}.DIGESTS")))
+            digests.write_text("".join(_digests(conf, files)))
+            one = stack.enter_context(aside(Path(f"{place}.sha256")))
+            one.write_text(_digest("sha256", place.name, copy, conf))
+        describe(place, copy, packed, stack)
 
 
 def _unpack(tarball: Path, place: Path) -> None:
@@ -108,12 +131,12 @@ def files_of(written: Iterable[Output]) -> Mapping[str, Path]:
     return found
 
 
-def _write_contents(tarball: Path, file: Path) -> None:
+def _write_contents(contents: Iterable[bytes], file: Path) -> None:
     with (
         file.open("wb") as target,
         gzip.GzipFile("", "wb", fileobj=target, mtime=0) as packed,
     ):
-        for line in listing(tarball):
+        for line in contents:
             packed.write(line + b"\n")
         packed.write(b"\n")
 

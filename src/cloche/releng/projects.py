@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from cloche.archives.tarball import import_tarball
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.machines import check_target, project_of
-from cloche.catalyst.making import Content, Copied, Inputs, Link, Project, profile_of
+from cloche.catalyst.making import Content, Copied, Inputs, Link, Project, Unpacked, profile_of
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import subarch_of
 from cloche.config.errors import ConfigError, Origin
@@ -32,7 +33,10 @@ from cloche.session.session import Session
 from cloche.store.locks import open_lock, release, try_hold
 
 #: Directories of a spec's project.
-OWN = ("machines", "portage", "finish", "hooks", "root_overlay", "overlay", "kernels")
+OWN = (
+    *("machines", "portage", "finish", "hooks", "root_overlay", "overlay", "kernels"),
+    *("live", "medium", "cdtar"),
+)
 
 
 def write_project(project: Project, directory: Path) -> None:
@@ -75,6 +79,8 @@ def _write(path: Path, content: Content) -> None:
     elif isinstance(content, str):
         path.write_text(content)
         path.chmod(0o755 if content.startswith("#!") else 0o644)
+    elif isinstance(content, Unpacked):
+        _unpack(content.source, path)
     else:
         _copy(content, path)
 
@@ -84,6 +90,14 @@ def _make_directories(path: Path) -> None:
         _make_directories(path.parent)
         path.mkdir()
         path.chmod(0o755)
+
+
+def _unpack(tarball: Path, path: Path) -> None:
+    """Unpack a tarball of the spec's. Raises `ConfigError`, ImportRefusedError."""
+    try:
+        import_tarball(tarball, path)
+    except OSError as error:
+        raise ConfigError(Origin(tarball), f"cannot be unpacked: {error.strerror}") from error
 
 
 def _copy(copied: Copied, path: Path) -> None:

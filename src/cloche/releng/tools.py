@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.paths import store_path
+from cloche.catalyst.tools import NAME, seed
 from cloche.config.files import replace_text
 from cloche.config.project import FILE, load_project
 from cloche.config.toml import dumps
@@ -26,8 +27,6 @@ from cloche.sandbox.copying import written_to
 from cloche.session.inputs import Progressing, SeedOptions
 from cloche.session.session import Session
 
-NAME = "tools"
-DECLARATION = {"type": "debian", "packages": ["squashfs-tools"]}
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "LC_ALL": "C.UTF-8"}
 _LONGEST = 1 << 20  # bytes of a program's output
 
@@ -63,13 +62,17 @@ class Tools:
                 raise ClocheError(what, where=f"[seeds.{NAME}]", detail=text, status=Exit.FAILED)
 
 
+def progress_of(session: Session, name: str) -> Progressing:
+    """What shows how far the making of a seed is."""
+    return Progressing(report=lambda text: session.sink(Note(text=f"{name}: {text}")))
+
+
 @contextmanager
 def opened_tools(conf: Conf, opening: Opening) -> Iterator[Tools]:
     """The tools, of a project of their own below storedir. Raises ClocheError."""
     directory = Path(store_path(conf, "cloche", NAME))
     directory.mkdir(parents=True, exist_ok=True)
-    replace_text(directory / FILE, dumps({"seeds": {NAME: DECLARATION}}))
+    replace_text(directory / FILE, dumps({"seeds": {NAME: seed()}}))
     with opening(load_project(directory)) as session:
-        report = Progressing(report=lambda text: session.sink(Note(text=f"{NAME}: {text}")))
-        made = session.seed(NAME, SeedOptions(progress=report))
+        made = session.seed(NAME, SeedOptions(progress=progress_of(session, NAME)))
         yield Tools(session, stored_layer(session.store, made.seed.layer).path)
