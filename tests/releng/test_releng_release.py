@@ -24,10 +24,11 @@ TARGETS = {
     "stage3": "stage3-amd64-openrc",
     "stage4": "stage4-amd64-openrc",
     "livecd-stage1": "livecd-stage1-amd64",
+    "livecd-stage2": "livecd-stage2-amd64",
     "embedded": "embedded-amd64",
 }
-LATER = tuple(TARGETS)[1:5]
-OVER_STAGE3 = ("stage4", "livecd-stage1")
+LATER = tuple(TARGETS)[1:6]
+OVER_STAGE3 = ("stage4", "livecd-stage1", "livecd-stage2")
 #: Paths, the targets where they differ, and why.
 DIFFERENT: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("*/__pycache__*", LATER, "byte code that Python left in catalyst's chroot"),
@@ -45,7 +46,13 @@ DIFFERENT: tuple[tuple[str, tuple[str, ...], str], ...] = (
         ("stage1", "stage2", "stage3", "livecd-stage1", "embedded"),
         "empty",
     ),
-    ("usr/livecd", ("livecd-stage1",), "a directory for livecd-stage2, which is not there yet"),
+    ("usr/livecd", ("livecd-stage1", "livecd-stage2"), "an empty directory"),
+    ("usr/src/linux", ("livecd-stage2",), "catalyst's link leads to its kerncache"),
+    (
+        "var/db/pkg/sys-kernel/gentoo-kernel-*/PKGUSE",
+        ("livecd-stage2",),
+        "cloche says in package.use what catalyst says in the environment",
+    ),
     ("var/lib/portage/world*", ("stage1", "embedded"), "empty"),
     ("var/lib/portage/world_sets", ("stage2", "stage3"), "empty"),
     ("etc/portage/env", LATER, "an empty directory that catalyst makes"),
