@@ -137,3 +137,20 @@ def test_a_change_of_an_earlier_step_is_seen_by_all_later_ones(place: Path, stor
             copy = archive.extractfile("./etc/copy")
             assert copy is not None
             assert copy.read().decode() == f"{word}\n"
+
+
+def test_an_image_needs_a_seed_with_its_tools(place: Path, store: Store) -> None:
+    """The machine is its seed with an image of it: it has no packages of its own."""
+    toml = 'seed = "debian"\nprofile = "own:default"\nportage = ["base"]\n'
+    image = '[output.images.root]\nformat = "squashfs"\ntools = "{}"\n'
+    with (place / "cloche.toml").open("a") as file:
+        file.write('\n[seeds.tools]\ntype = "debian"\nsuite = "trixie"\n')
+    said = {}
+    for name in ("debian", "tools"):
+        (place / "machines/image.toml").write_text(toml + image.format(name))
+        told = store.cloche("build", "image", cwd=place)
+        said[told.returncode] = told.stderr
+    (place / "machines/image.toml").unlink()
+    assert "machines/image.toml:4: the seed debian has no /usr/bin/gensquashfs" in said[1]
+    assert "`cloche seed bootstrap tools`" in said[2]
+    assert not (place / "out/image/root.squashfs").exists()
