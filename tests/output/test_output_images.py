@@ -27,6 +27,9 @@ IMAGES = """
 files = "files"
 
 [[finish]]
+hook = "hook.sh"
+
+[[finish]]
 remove = ["/var/lib/kernels"]
 
 [output.images.root]
@@ -126,6 +129,7 @@ def made(root_seeded: Store, ground: Path) -> Iterator[Made]:
         f"files/boot/initramfs-{version}.img": start,
         "files/var/lib/kernels/tiny": image,
         "files/var/lib/kernels/tiny.igz": start,
+        "hook.sh": b"#!/bin/sh\n: > /etc/hooked\n",
         "medium/README.txt": b"replaced\n",
         "medium/boot/grub/grub.cfg": MENU.encode(),
         "over/README.txt": b"hello\n",
