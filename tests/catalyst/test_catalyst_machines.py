@@ -212,6 +212,21 @@ def test_a_script_finds_make_conf_as_a_file() -> None:
     assert "bindist" in text
 
 
+def test_a_script_runs_in_tmp_beside_envscript() -> None:
+    made = project("stage4")
+    step = next(each for each in machine(made, "stage4")["finish"] if "hook" in each)
+    assert step["inputs"] == "hooks/tmp"
+    assert made.files["hooks/fsscript"] == (
+        "#!/bin/sh\ncp /run/cloche/inputs/* /tmp && exec /tmp/fsscript.sh\n"
+    )
+    script = made.files["hooks/tmp/fsscript.sh"]
+    assert isinstance(script, Copied)
+    assert script.mode == 0o755
+    assert "hooks/tmp/envscript" in made.files
+    made = project("stage4", more="\nstage4/fsscript: /x/$(reboot)\n")
+    assert "exec /tmp/fsscript\n" in str(made.files["hooks/fsscript"])
+
+
 def test_a_single_word_of_groups_is_a_list_with_commas() -> None:
     for words in ("a,b", "a b"):
         made = project("stage4", more=f"\nstage4/groups: {words}\n")

@@ -76,7 +76,7 @@ def test_a_copied_file_is_the_users_own(spec: Spec, made: Project) -> None:
     for copy, own in (
         ("portage/confdir/package.use/r1:3", "/inputs/confdir/package.use/r1:3"),
         ("finish/etc/portage/patches", "/inputs/confdir/patches"),
-        ("hooks/fsscript", "/inputs/fs.sh"),
+        ("hooks/tmp/fs.sh", "/inputs/fs.sh"),
     ):
         assert origins.translated(f"wrong: {TOP}/{copy}") == f"wrong: {own}"
 

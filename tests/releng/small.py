@@ -95,7 +95,10 @@ FSSCRIPT = """\
 set -e
 env -0 > /etc/environment-of-hook
 echo "${clst_target} ${clst_use} ${clst_stage4_packages}" > /etc/said
-[[ $(env) != *fsscript.sh* ]] # it sees no path of the host
+[[ $(env) != */overlay* ]] # it sees no path of the host
+[[ $0 == /tmp/fsscript.sh ]]
+source /tmp/envscript
+[[ ${NOTE_SAYS} == "from envscript" ]]
 [[ -f /etc/portage/make.conf && $(portageq envvar USE) == *extra* ]]
 echo '# more' >> /etc/portage/make.conf
 mkdir -p /srv/full && touch /srv/full/file

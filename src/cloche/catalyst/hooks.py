@@ -44,3 +44,8 @@ fi
 [[ -e /etc/locale.gen ]] || echo 'C.UTF-8 UTF-8' > /etc/locale.gen
 ! type -p locale-gen > /dev/null || locale-gen
 """
+
+FSSCRIPT = """\
+#!/bin/sh
+cp /run/cloche/inputs/* /tmp && exec /tmp/{name}
+"""

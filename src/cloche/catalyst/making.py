@@ -11,6 +11,7 @@ from typing import Any
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.emerge import EmergeCall
 from cloche.catalyst.environment import environment
+from cloche.catalyst.hooks import FSSCRIPT
 from cloche.catalyst.keys import TARGETS
 from cloche.catalyst.makeconf import building_conf, make_conf, use_flags
 from cloche.catalyst.paths import compression_mode
@@ -35,6 +36,7 @@ PREFIXED = (
 #: What a confdir has that is catalyst's own to write, or that cloche has from elsewhere.
 NOT_OF_A_CONFDIR = ("make.conf", "make.profile", "repos.conf", "binrepos.conf", "mirrors")
 
+_PLAIN = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")  # a name that a shell takes as it is
 _FLAG = re.compile(r"-\*|[+-]?[A-Za-z0-9][A-Za-z0-9+_@-]*")  # PMS 3.1.4
 #: Ways to pack, with cloche's word for the format.
 _COMPRESSION = {
@@ -259,6 +261,14 @@ class Making:
         self.files[f"hooks/{name}"] = script
         found = dict(environment(self.spec, self.conf, self.inputs.subarch))
         return {"hook": f"hooks/{name}", "environment": found}
+
+    def fsscript(self, script: Path) -> dict[str, Any]:
+        """The step that runs a spec's own script: in /tmp, beside envscript, as in catalyst."""
+        name = script.name if _PLAIN.fullmatch(script.name) else "fsscript"
+        self.files[f"hooks/tmp/{name}"] = Copied(script, mode=0o755)
+        if envscript := self.conf.text("envscript"):
+            self.files["hooks/tmp/envscript"] = Copied(Path(envscript), mode=0o644)
+        return {**self.hook("fsscript", FSSCRIPT.format(name=name)), "inputs": "hooks/tmp"}
 
 
 def _check_use(spec: Spec, key: str) -> None:

@@ -29,13 +29,21 @@ _MACHINE = {
 }
 _FINISH = {
     "groups": "groups",
-    "hook": "fsscript",
     "remove": "rm",
     "services_off": "rcdel",
     "services_on": "rcadd",
     "unmerge": "unmerge",
     "users": "users",
     "empty": "empty",
+}
+
+
+#: Files and directories of a project, with the keys of a spec, or of its target, behind them.
+_PLACES = {
+    "finish": "portage_confdir",
+    "hooks/fsscript": "fsscript",
+    "overlay": "overlay",
+    "root_overlay": "root_overlay",
 }
 
 
@@ -95,15 +103,17 @@ class Origins:
         if path[0] == "finish" and len(path) > 1:
             return self._key_of_step(data["finish"][path[1]])
         if path[0] in ("packages", "sets", "emerge"):
-            own = name == TARGETS[self.spec.text("target")].name
-            key = f"{self.prefix}/packages" if own else "update_seed_command"
+            keys = {self.spec.text("target"): f"{self.prefix}/packages", "system": "profile"}
+            key = keys.get(name, "update_seed_command" if name == "seed" else "boot/kernel")
             return key if key in self.spec.settings else "profile"
         return _MACHINE.get(str(path[0]))
 
     def _key_of_step(self, step: Mapping[str, Any]) -> str | None:
-        kind = next((key for key in step if key != "environment"), "")
-        if kind == "files":
-            return f"{self.prefix}/root_overlay"
+        kind = next((key for key in step if key not in ("environment", "inputs")), "")
+        if kind in ("files", "hook"):
+            place = Path(str(step[kind]))
+            key = _PLACES.get(place.parts[0]) or _PLACES.get(str(place), "boot/kernel")
+            return key if key in self.spec.settings else f"{self.prefix}/{key}"
         return f"{self.prefix}/{_FINISH[kind]}" if kind in _FINISH else None
 
 

@@ -62,7 +62,7 @@ def finish_steps(
         yield from _plain_make_conf(making)
     yield from making.overlays("root_overlay")
     if script := making.words("fsscript"):
-        yield making.hook("fsscript", Copied(Path(script[0])))
+        yield making.fsscript(Path(script[0]))
     yield from services
     for key, kind in (("rcadd", "services_on"), ("rcdel", "services_off")):
         if words := making.words(key):
