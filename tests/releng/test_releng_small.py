@@ -272,6 +272,9 @@ def test_a_dry_run_says_what_would_be_built_and_builds_nothing(release: Release)
     assert told.stdout.splitlines()[0].startswith("system: 1 package to build")
     assert "  build    app-misc/base-1" in told.stdout
     assert told.stdout.splitlines()[-1] == "stage4: known when system is built"
+    told = release.run("stage4", "--fetchonly")
+    assert told.returncode == 0, told.stderr
+    assert "stage4: 0 distfiles, 0 to be fetched" in told.stderr
     assert release.tarball("stage4").stat().st_mtime_ns == before
 
 

@@ -69,12 +69,21 @@ def fetch_spec(
     Those are over a machine that is not built. Raises ClocheError when something is missing.
     """
     with prepared(spec, conf, opening, update=update) as ready:
-        first, *others = ready.machines
-        ready.take_seed(first)
-        found = ready.session.fetch(first, choices)
-        if found.missing:
-            shown = ", ".join(found.missing[:3])
-            detail = "\n".join(str(error) for error in found.failed)
-            what = f"{len(found.missing)} files could not be fetched: {shown}"
-            raise ClocheError(what, where=spec.file, detail=detail, status=Exit.FAILED)
-        return tuple(others)
+        for number, name in enumerate(ready.machines, 1):
+            seen = _preview(ready, name, choices)
+            _fetch(ready, name, choices, spec)
+            if seen.built or seen.perhaps:
+                return ready.machines[number:]
+            if number < len(ready.machines):
+                ready.session.build(name, choices)
+        return ()
+
+
+def _fetch(ready: Prepared, name: str, choices: Choices, spec: Spec) -> None:
+    """Fetch for one machine. Raises ClocheError when something is missing."""
+    found = ready.session.fetch(name, choices)
+    if found.missing:
+        shown = ", ".join(found.missing[:3])
+        detail = "\n".join(str(error) for error in found.failed)
+        what = f"{len(found.missing)} files could not be fetched: {shown}"
+        raise ClocheError(what, where=spec.file, detail=detail, status=Exit.FAILED)
