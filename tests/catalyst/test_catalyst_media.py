@@ -126,7 +126,9 @@ def test_what_is_wrong_with_a_medium_has_its_line(more: str, what: str) -> None:
     assert str(raised.value).startswith("x.spec:")
 
 
-def test_media_are_for_pcs() -> None:
+def test_media_and_disks_are_for_pcs() -> None:
+    with pytest.raises(ConfigError, match="this one is for aarch64"):
+        project(DISK, Subarch(chost="aarch64-unknown-linux-gnu"))
     assert last(live(subarch=Subarch(chost="i686-pc-linux-gnu")))["output"]["images"]
     with pytest.raises(ConfigError, match="this one is for hppa"):
         live(subarch=Subarch(chost="hppa2.0-unknown-linux-gnu"))

@@ -99,9 +99,7 @@ def _cleaned(making: Making) -> Iterator[dict[str, Any]]:
 
 def _iso(making: Making) -> dict[str, Any]:
     """The image of the medium. Raises `ConfigError`."""
-    if (cpu := making.inputs.subarch.cpu) not in ("", "x86"):
-        what = f"cloche makes media for PCs alone, and this one is for {cpu}"
-        raise ConfigError(making.origin("iso"), what, "leave out livecd/iso: the tarball is made")
+    check_pc(making, "iso")
     volid = (making.text("volid") or f"catalyst {making.spec.text('snapshot_treeish')}")[:32]
     files = list(_medium(making, volid))
     wanted: dict[str, Any] = {
@@ -119,6 +117,13 @@ def _iso(making: Making) -> dict[str, Any]:
             raise ConfigError(making.origin("iso_extra_partition"), what, "write KiB as a number")
         wanted["extra_partition"] = f"{extra}K"
     return wanted
+
+
+def check_pc(making: Making, key: str) -> None:
+    """See that an image is for the CPUs that the GRUB of the tools is for. Raises `ConfigError`."""
+    if (cpu := making.inputs.subarch.cpu) not in ("", "x86"):
+        what = f"cloche makes media and disks for PCs alone, and this one is for {cpu}"
+        raise ConfigError(making.origin(key), what, f"leave out “{making.target.prefix}/{key}”")
 
 
 def _medium(making: Making, volid: str) -> Iterator[str]:
