@@ -41,7 +41,7 @@ def run(place: Path, specs: dict[str, str], conf: Conf | None = None) -> tuple[I
     auto = AutoConf((place / "a.conf",), place, values)
     room = place / "room"
     copied(auto, auto.wanted(), room, TOKENS)
-    return items_of(conf or Conf(), auto, auto.wanted(), room)
+    return items_of(conf or Conf(), auto, auto.wanted(), room, place)
 
 
 def test_each_comes_behind_the_maker_of_its_source(tmp_path: Path) -> None:

@@ -53,12 +53,12 @@ def both(tmp_path: Path) -> Both:
     (tmp_path / "a.spec").write_text(SPEC)
     conf = read_conf([tmp_path / "catalyst.conf"])
     confs = [tmp_path / "catalyst.conf"]
-    return Both(str(program), confs, conf, theirs, "--option 'a b'", tmp_path)
+    return Both(str(program), confs, conf, theirs, "--option 'a b'", tmp_path, tmp_path)
 
 
 def item(place: Path) -> Item:
     file = place / "a.spec"
-    return Item(Wanted("a.spec", ""), SpecFile(file, file), parse_spec(SPEC, file))
+    return Item(Wanted("a.spec", ""), SpecFile(file, file, place), parse_spec(SPEC, file))
 
 
 def test_catalyst_gets_its_own_storedir_and_nothing_differs(tmp_path: Path, both: Both) -> None:
@@ -90,4 +90,4 @@ def test_a_failure_and_what_cannot_be_read_are_results(tmp_path: Path, both: Bot
 
 def test_a_program_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ClocheError, match="not found"):
-        Both(str(tmp_path / "none"), [], read_conf([]), tmp_path / "x", "", tmp_path)
+        Both(str(tmp_path / "none"), [], read_conf([]), tmp_path / "x", "", tmp_path, tmp_path)

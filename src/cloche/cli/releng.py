@@ -19,7 +19,7 @@ from cloche.cli.usage import Group, Number
 from cloche.display.releng import SpecJson, SpecLines, page
 from cloche.display.text import count, one_line
 from cloche.errors import ClocheError, unwritable
-from cloche.releng.auto import Run, carry_out, foreseen, foreseen_packages, open_run
+from cloche.releng.auto import Run, carry_out, foreseen, foreseen_packages, last_run, open_run
 from cloche.releng.calls import Place
 from cloche.releng.mail import Mail, send
 from cloche.releng.report import Report, as_json, report_of
@@ -77,6 +77,7 @@ def _settings(options: Options, values: dict[str, Any], **more: Any) -> Settings
             raise ClocheError(f"--set: “{each}” is not TOKEN=VALUE", todo="write --set NAME=VALUE")
         tokens[name] = value
     return Settings(
+        here=options.directory,
         files=tuple((options.directory / file).absolute() for file in values["files"]),
         confs=tuple((options.directory / file).absolute() for file in values["confs"]),
         treeish=values["treeish"],
@@ -237,7 +238,7 @@ def _write_html(run: Run, report: Report, file: Path | None) -> None:
     "status",
     epilog="""\b
 Examples:
-  cloche releng status catalyst-auto-x86.conf --treeish stable
+  cloche releng status catalyst-auto-x86.conf
   cloche releng status catalyst-auto-x86.conf --set TIMESTAMP=20260426T191549Z --json
   cloche releng status catalyst-auto-x86.conf --html report.html
 """,
@@ -250,8 +251,8 @@ Examples:
 def status_command(
     options: Options, /, as_json_: bool, html_file: Path | None, **values: Any
 ) -> None:
-    """Show what became of a run so far; it may still be going on."""
-    run = open_run(_settings(options, values))
+    """Show what became of a run so far, the last one by default; it may still be going on."""
+    run = last_run(_settings(options, values))
     if not run.journal.exists():
         raise ClocheError("no such run", where=run.room, todo="`cloche releng run` begins it")
     report = report_of(run.entries())

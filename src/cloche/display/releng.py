@@ -158,6 +158,8 @@ def _cards(report: Report) -> Iterator[str]:
         (str(shared.layers), "different ones"),
         (str(shared.built), "built"),
         (f"{shared.ratio:.2f}", "times what the different ones take"),
+        (seconds(shared.spent), "for builds and merges"),
+        (seconds(report.stages), "for all other steps"),
     )
     yield '<div id="cards">'
     for number, what in figures:

@@ -83,7 +83,7 @@ class Run:
         """Write copies of the specs, and check them. Raises `ConfigError`."""
         wanted = self.wanted()
         copied(self.auto, wanted, self.room, self.tokens)
-        return items_of(self.conf, self.auto, wanted, self.room)
+        return items_of(self.conf, self.auto, wanted, self.room, self.settings.here)
 
     def environment(self) -> Mapping[str, str]:
         """The variables that catalyst-auto has for hooks."""
@@ -104,7 +104,7 @@ def open_run(settings: Settings, *, fetch: bool = False) -> Run:
     """
     auto = read_auto_conf(settings.files, {})
     confs = settings.confs or _conf_of(auto)
-    conf = read_conf(confs)
+    conf = read_conf(confs, settings.here)
     tokens = dict(settings.tokens)
     tokens.setdefault("REPO_DIR", str(auto.repo_dir))
     treeish = settings.treeish or tokens.get("TREEISH") or STABLE
@@ -121,6 +121,22 @@ def open_run(settings: Settings, *, fetch: bool = False) -> Run:
     today = datetime.now(UTC).strftime("%Y%m%d")
     tokens.setdefault("DATESTAMP", begun.datestamp if begun else today)
     return run
+
+
+def last_run(settings: Settings) -> Run:
+    """The run that is meant; the last one if neither tree nor date is. Raises ClocheError."""
+    if settings.treeish or settings.tokens.keys() & {"TREEISH", "TIMESTAMP"}:
+        return open_run(settings)
+    auto = read_auto_conf(settings.files, {})
+    conf = read_conf(settings.confs or _conf_of(auto), settings.here)
+    begun = sorted(directory_of(conf, auto).glob(f"*/{JOURNAL}"))
+    for file in reversed(begun):
+        for entry in read_journal(file):
+            if isinstance(entry.event, RunStarted):
+                tokens = {"TIMESTAMP": entry.event.timestamp, "TREEISH": entry.event.treeish}
+                return open_run(replace(settings, tokens={**settings.tokens, **tokens}))
+    where, todo = directory_of(conf, auto), "`cloche releng run` begins one"
+    raise ClocheError("there is no run yet", where=where, todo=todo)
 
 
 def directory_of(conf: Conf, auto: AutoConf) -> Path:
@@ -251,7 +267,7 @@ def foreseen(run: Run) -> tuple[Foreseen, ...]:
     """What a run would do, in order; no hook is called. Raises ClocheError."""
     with tempfile.TemporaryDirectory(prefix="cloche-releng-") as room:
         copied(run.auto, run.wanted(), Path(room), run.tokens, run.room / "kconfig")
-        items = items_of(run.conf, run.auto, run.wanted(), Path(room))
+        items = items_of(run.conf, run.auto, run.wanted(), Path(room), run.settings.here)
         items = check_sources(items, run.conf)
         done = done_before(items, ended_specs(run.entries()))
     return tuple(
@@ -296,7 +312,8 @@ def _both(run: Run, logs: Path) -> Both | None:
         return None
     options = run.auto.values.get("CATALYST_OPTIONS", "")
     place = run.room.parent / "catalyst"
-    return Both(run.settings.also, run.confs, run.conf, place, options, logs)
+    here = run.settings.here
+    return Both(run.settings.also, run.confs, run.conf, place, options, logs, here)
 
 
 def _started(run: Run, items: Sequence[Item]) -> RunStarted:

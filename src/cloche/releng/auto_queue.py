@@ -42,14 +42,14 @@ class Queue:
         """Build all but what is ``done``, whose value says whether its hook was called, too.
 
         A failure only keeps back what starts from the result. An interrupt ends all at once.
+        Raises what keeps a hook from being called.
         """
         ended: dict[str, Ending] = dict.fromkeys(done, "built")
         urgency = depths(items)
         running: dict[Future[BuiltFiles], tuple[Item, float]] = {}
         with self._executors() as (workers, hooking):
-            for item in items:
-                if done.get(item.name) is False:
-                    hooking.submit(self._after, item)
+            late = [item for item in items if done.get(item.name) is False]
+            hooked = [hooking.submit(self._after, item) for item in late]
             waiting = [item for item in items if item.name not in ended]
             while waiting or running:
                 for item in sorted(_ready(waiting, ended), key=lambda each: -urgency[each.name]):
@@ -67,7 +67,9 @@ class Queue:
                     ended[item.name] = event.how
                     self.tell(Entry(item.name, event))
                     if event.how == "built":
-                        hooking.submit(self._after, item)
+                        hooked.append(hooking.submit(self._after, item))
+            for call in hooked:
+                call.result()
 
     @contextmanager
     def _executors(self) -> Iterator[tuple[Workers, ThreadPoolExecutor]]:

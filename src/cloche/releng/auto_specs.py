@@ -107,15 +107,19 @@ def with_kconfig(text: str, directory: Path, names: Container[str]) -> str:
     return _KCONFIG.sub(named, text)
 
 
-def items_of(conf: Conf, auto: AutoConf, wanted: Sequence[Wanted], room: Path) -> tuple[Item, ...]:
+def items_of(
+    conf: Conf, auto: AutoConf, wanted: Sequence[Wanted], room: Path, here: Path
+) -> tuple[Item, ...]:
     """The specs that were copied, checked, each after what it needs. Raises `ConfigError`.
+
+    Relative paths in them begin at ``here``.
 
     A wrong one is refused before anything begins; if it is optional, it is the only one.
     """
     found: dict[str, Item] = {}
     errors: list[ConfigError] = []
     for each in wanted:
-        files = SpecFile(auto.specs_dir / each.name, copy_of(room, each))
+        files = SpecFile(auto.specs_dir / each.name, copy_of(room, each), here)
         refused = None
         spec = Spec(files.copy)
         try:

@@ -37,19 +37,26 @@ class Both:
     """Catalyst's own way, for the specs of a run. ``place`` is its storedir."""
 
     def __init__(
-        self, program: str, confs: Sequence[Path], conf: Conf, place: Path, options: str, logs: Path
+        self,
+        program: str,
+        confs: Sequence[Path],
+        conf: Conf,
+        place: Path,
+        options: str,
+        logs: Path,
+        here: Path,
     ) -> None:
         found = shutil.which(program)
         if found is None:
             todo = "install sys-apps/catalyst, or name the program with --also"
             raise ClocheError(f"{program} not found", todo=todo, status=Exit.HOST)
-        self._conf, self._place, self._logs = conf, place, logs
+        self._conf, self._place, self._logs, self._here = conf, place, logs, here
         own = place / "catalyst.conf"
         words = [word for file in (*confs, own) for word in ("-c", str(file))]
         self._command = [found, "-a", *words, *shlex.split(options)]
         (place / "builds").mkdir(parents=True, exist_ok=True)
         replace_text(own, dumps({"storedir": str(place)}))
-        self._theirs = read_conf([*confs, own])
+        self._theirs = read_conf([*confs, own], here)
         _link(place / "snapshots", Path(conf.text("storedir"), "snapshots"))
 
     def __call__(self, item: Item) -> Compared:
@@ -96,6 +103,7 @@ class Both:
         with log.open("wb") as target:
             process = subprocess.Popen(
                 [*self._command, "-f", str(spec)],
+                cwd=self._here,
                 stdin=subprocess.DEVNULL,
                 stdout=target,
                 stderr=target,

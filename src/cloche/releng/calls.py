@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from cloche.catalyst.conf import read_conf
+from cloche.catalyst.hostpaths import rooted
 from cloche.catalyst.spec import Spec, parse_spec
 from cloche.config.files import read_text
 from cloche.config.project import Project
@@ -36,14 +37,17 @@ class SpecFile:
     """A spec of a run: the user's file, and its copy with the tokens filled in, line by line.
 
     The copy is what is built, and its lock lies beside it. Errors name lines of the user's file.
+    Relative paths in it, and in catalyst.conf, begin at ``here``.
     """
 
     file: Path
     copy: Path
+    here: Path
 
     def read(self) -> Spec:
         """The spec. Raises `ConfigError`."""
-        return replace(parse_spec(read_text(self.copy, Path("/")), self.file), file=self.copy)
+        spec = parse_spec(read_text(self.copy, Path("/")), self.file)
+        return replace(rooted(spec, self.here), file=self.copy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,7 @@ def build(
     """Build a spec; see `cloche.releng.build.build_spec`."""
     opening = opening_in(place, lambda event: sink(event))  # type: ignore[arg-type]
     attest = Attest(provenance=provenance)
-    spec, conf = wanted.read(), read_conf(confs)
+    spec, conf = wanted.read(), read_conf(confs, wanted.here)
     built = build_spec(spec, conf, opening, choices, update=update, attest=attest)
     found = {Path(each.path): each.kind for each in built.outputs}
     files = [file for path in found for file in _files(path)]

@@ -105,6 +105,11 @@ class Report:
         return tuple(each for each in self.specs if each.is_fatal)
 
     @property
+    def stages(self) -> float:
+        """Seconds of all that is not a package: resolving, finishing, packing. Some overlap."""
+        return sum(each.stages for each in self.specs)
+
+    @property
     def sentence(self) -> str:
         """The whole in one line."""
         counts = {how: sum(each.how == how for each in self.specs) for how in _ORDER}

@@ -11,8 +11,9 @@ from cloche.session.choices import Choices
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a caller chooses. ``files`` are the configuration's, ``confs`` catalyst.conf's (empty:
-    as the configuration says), ``tokens`` values of tokens, ``only`` the specs or sets to build.
+    """What a caller chooses. ``files`` are the configuration's, ``here`` is where relative
+    paths in specs begin, ``confs`` are catalyst.conf's files (empty: as the configuration says),
+    ``tokens`` values of tokens, ``only`` the specs or sets to build.
 
     ``slots`` packages are built at once, in all specs, and as many specs. Without ``network``
     hooks only say what they would upload. ``update`` takes inputs as they are now, not as they
@@ -21,6 +22,7 @@ class Settings:
     """
 
     files: tuple[Path, ...]
+    here: Path
     confs: tuple[Path, ...] = ()
     treeish: str | None = None
     tokens: Mapping[str, str] = field(default_factory=dict)

@@ -33,6 +33,7 @@ def _lines(report: Report) -> Iterator[str]:
         f"{shared.wanted} packages in all specs, {shared.layers} different ones, "
         f"{shared.built} built: {shared.ratio:.2f} times what the different ones take"
     )
+    yield f"{_took(shared.spent)} for builds and merges, {_took(report.stages)} for all other steps"
     for hook in report.hooks:
         yield f"hook {' '.join(hook.words)}: status {hook.status}, see {hook.log}"
     for each in report.specs:
