@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cloche.config.atoms import is_name
 from cloche.config.chost import KNOWN, cpu_of
-from cloche.config.errors import ConfigError, Origin, missing_key, unknown_name
+from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import names
 from cloche.config.finish_steps import FinishStep, read_steps
 from cloche.config.images import Image, read_images
@@ -166,7 +166,11 @@ def load_machine(
     packages = tuple(check_member(text, origin) for text, origin in table.strings("packages"))
     steps, images = read_steps(table, root), read_images(output, root, seeds)
     if not sets and not packages and (own_root or not (steps or images)):
-        raise missing_key(table.origin(), "packages", '["app-misc/hello"]')
+        raise ConfigError(
+            table.origin("packages"),
+            "the machine asks for nothing",
+            'name packages or sets, such as: packages = ["app-misc/hello"]',
+        )
     return Machine(
         name=name,
         file=file,
