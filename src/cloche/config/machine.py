@@ -147,15 +147,8 @@ def load_machine(
 
     Raises `ConfigError` with file and line.
     """
-    table = load(file, root)
-    table.only(KEYS)
-    output = table.table("output")
-    output.only((*OUTPUTS, "below", "compression", "images", "needs", "portage", "tools"))
+    table, output = _tables(file, root)
     own_root = _root(table) == "own"
-    _only_for_own_root(own_root, table, "with_build_deps")
-    _only_for_own_root(own_root, table, "chost")
-    _only_for_own_root(own_root, output, "portage")
-    _only_for_own_root(own_root, output, "needs")
     seed = table.required("seed", '"debian"')
     if seed not in seeds:
         raise unknown_name(table.origin("seed"), "seed", seed, seeds)
@@ -199,6 +192,20 @@ def load_machine(
         images=images,
         packer=_packer(output, seeds),
     )
+
+
+def _tables(file: Path, root: Path) -> tuple[Table, Table]:
+    """The file and its table [output], with keys that we know and that have an effect."""
+    table = load(file, root)
+    table.only(KEYS)
+    output = table.table("output")
+    output.only((*OUTPUTS, "below", "compression", "images", "needs", "portage", "tools"))
+    own_root = _root(table) == "own"
+    _only_for_own_root(own_root, table, "with_build_deps")
+    _only_for_own_root(own_root, table, "chost")
+    _only_for_own_root(own_root, output, "portage")
+    _only_for_own_root(own_root, output, "needs")
+    return table, output
 
 
 def _below(output: Table) -> str:

@@ -90,14 +90,22 @@ def merge(task: MergeTask, worker: Worker) -> Outcome:
         if task.root is None:
             capture(upper / "top", lowers, tree, drop=(*GLOBAL_STATE, *OF_SANDBOX))
         else:
-            own, place = [worker.layer(id).path for id in task.root], upper / "top" / ROOT[1:]
-            if not stat.S_ISDIR(place.lstat().st_mode):  # a hook put something else there
-                raise outside(task, [ROOT[1:]], log)
-            capture(place, own, tree, drop=OF_OWN_ROOT)
+            own = [worker.layer(id).path for id in task.root]
+            capture_own(task, upper / "top", own, tree, log)
             refuse_outside(task, upper / "top", lowers, log)
         layer = commit(worker.store, tree, kind="package", label=task.cpv, rules=PORTAGE_RULES)
     data = elog.as_data(elog.messages_of(result))
     return Outcome({"layer": layer.id}, put_away(worker.store, task.log_name, log), data=data)
+
+
+def capture_own(
+    task: MergeTask, top: Path, lowers: Sequence[Path], destination: Path, log: Path
+) -> None:
+    """Capture what changed in the root of its own, which has these layers. Raises StepError."""
+    place = top / ROOT.lstrip("/")
+    if not stat.S_ISDIR(place.lstat().st_mode):  # a hook put something else there
+        raise outside(task, [ROOT.lstrip("/")], log)
+    capture(place, lowers, destination, drop=OF_OWN_ROOT)
 
 
 def refuse_outside(task: MergeTask, top: Path, lowers: Sequence[Path], log: Path) -> None:
@@ -105,7 +113,7 @@ def refuse_outside(task: MergeTask, top: Path, lowers: Sequence[Path], log: Path
 
     Raises StepError.
     """
-    capture(top, lowers, top, drop=(*GLOBAL_STATE, *OF_SANDBOX, *CALLERS, ROOT[1:]))
+    capture(top, lowers, top, drop=(*GLOBAL_STATE, *OF_SANDBOX, *CALLERS, ROOT.lstrip("/")))
     if found := changed(top):
         raise outside(task, found, log)
 
