@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 from tests import values
 
+from cloche.building.crossing import Crossing
 from cloche.building.own_root import check, newer
+from cloche.config.chost import cpu_of
 from cloche.errors import ClocheError, Exit
 from cloche.plan.depgraph import Package
+from cloche.seeds.debian.packages import STATUS
 from cloche.store import Store
+from cloche.tasks.task import Cross
 
 GLIBC = "sys-libs/glibc-{}"
 
@@ -89,6 +93,28 @@ def test_a_profile_for_another_cpu_without_chost_is_refused(
         checked(tmp_path, [package], "usr/bin/gcc", "usr/bin/ld")
     assert f'add `chost = "{chost}"`' in str(caught.value.todo)
     assert caught.value.status == Exit.BAD_INPUT
+
+
+@pytest.mark.parametrize(
+    ("chost", "todo"),
+    [
+        ("riscv64-unknown-linux-gnu", 'add "crossbuild-essential-riscv64" to `packages`'),
+        # Debian has no compilers for musl.
+        ("x86_64-pc-linux-musl", "take a seed that has x86_64-pc-linux-musl-gcc in /usr/bin"),
+    ],
+)
+def test_a_debian_seed_is_not_asked_for_what_debian_lacks(
+    tmp_path: Path, chost: str, todo: str
+) -> None:
+    cpu = cpu_of(chost)
+    assert cpu is not None
+    cross = Crossing(cpu, Cross(chost, "x86_64-pc-linux-gnu", f"{chost}-", "0" * 64), False, {})
+    with Store.open(tmp_path / "store") as store:
+        seed = values.stored(store, "seed", "seed", **{STATUS: ""})
+        context = values.context(store, own_root=True, base=(seed,), cross=cross)
+        with pytest.raises(ClocheError, match=f"its seed has no compiler for {chost}") as caught:
+            check(context, values.plan_of(compiled("sys-libs/glibc")))
+    assert str(caught.value.todo).startswith(todo)
 
 
 def test_a_root_without_packages_is_refused(tmp_path: Path) -> None:
