@@ -73,7 +73,9 @@ boot/kernel/gentoo/dracut_args: --xz -a "one two" -I busybox
     tools, kernel = machine(made, "kernel-gentoo-tools"), machine(made, "kernel-gentoo")
     assert tools["packages"] == ["sys-kernel/dracut"]
     assert tools["emerge"] == ["--oneshot"]
-    assert tools["finish"] == [{"files": "kernels/gentoo"}]
+    files, without = tools["finish"]
+    assert files == {"files": "kernels/gentoo"}
+    assert "/etc/portage/make.profile" in without["remove"]  # other specs can share what follows
     assert made.files["kernels/gentoo/etc/kernel/config.d/live.config"] == Copied(config)
     assert "kernels/gentoo/etc/kernel/install.d/05-check-chroot.install" in made.files
     assert kernel["packages"] == ["sys-kernel/gentoo-kernel"]  # catalyst's own if none is named
@@ -105,7 +107,7 @@ boot/kernel/gentoo/packages: --usepkg n sys-fs/zfs broadcom-sta
 """
     )
     assert made.machines[2:4] == ("kernel-gentoo-tools", "kernel-gentoo-sources")
-    assert "finish" not in machine(made, "kernel-gentoo-sources")
+    assert not [each for each in machine(made, "kernel-gentoo-sources")["finish"] if "hook" in each]
     packages = machine(made, "kernel-gentoo")
     assert packages["packages"] == ["sys-fs/zfs", "broadcom-sta"]
     assert "emerge" not in packages  # so they are in the world file
@@ -130,7 +132,6 @@ boot/kernel/one/extraversion: ibm
 """
     )
     assert machine(made, "kernel-one-tools")["packages"] == ["sys-kernel/genkernel"]
-    assert "finish" not in machine(made, "kernel-one-tools")
     assert machine(made, "kernel-one")["packages"] == ["gentoo-sources"]
     assert conf(made, "kernel-one-sources/package.use") == "*/gentoo-sources symlink\n"
     seen = variables(made, "kernel-one")
@@ -145,7 +146,7 @@ boot/kernel/one/extraversion: ibm
         "--initramfs-overlay=/run/cloche/inputs/overlay",
         "--linuxrc=/run/cloche/inputs/linuxrc",
     ]  # fmt: skip
-    (step,) = machine(made, "kernel-one")["finish"]
+    step, _ = machine(made, "kernel-one")["finish"]
     assert step["inputs"] == "kernels/one"
     assert made.files["kernels/one/config"] == Copied(tmp_path / "one.config")
     assert "kernels/one/bin/find" in made.files
@@ -222,7 +223,7 @@ boot/kernel: one
 """
     )
     assert made.machines == ("packages", "kernel-one-tools", "kernel-one", "netboot")
-    hook, over = machine(made, "packages")["finish"]
+    hook, over, _ = machine(made, "packages")["finish"]
     files = hook["environment"]["FILES"].splitlines()
     assert files == ["/usr/bin/b", "/usr/lib/libb.so.*", "/etc/x"]
     assert over == {"files": "overlay/0"}

@@ -91,6 +91,12 @@ def test_a_line_before_any_key_is_reported_with_the_key_that_it_makes(tmp_path):
         (STAGE3, "catalyst_use: x", "unread"),
         (LIVECD, "livecd/users: larry", "unread"),
         (LIVECD, "boot/kernel/gentoo/gk_action: all", "unread"),
+        (LIVECD, "boot/kernel/gentoo/dracut_args: --xz", "unread"),
+        (
+            {**LIVECD, "boot/kernel/gentoo/distkernel": "yes"},
+            "boot/kernel/gentoo/extraversion: x",
+            "unread",
+        ),
         (STAGE3, "keep_repos:", "empty"),
         ({**STAGE3, "source_subpath": "default/stage3-amd64-openrc-latest"}, "", "latest"),
         (STAGE3, "portage_confdir: /no/such/directory", "absent"),

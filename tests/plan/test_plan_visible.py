@@ -53,6 +53,18 @@ def test_a_machine_holds_no_build_tools():
     assert short(machine_members(GRAPH)) == ["left", "right", "indexer", "app", "conf"]
 
 
+def test_what_options_of_emerge_bring_is_a_member_too():
+    tool, lib = package("tool"), package("lib")
+    app = package("app", edge("tool", "buildtime"), edge("lib", "runtime"), requested=True)
+    left = package("left", edge("right", "runtime"))
+    right = package("right", edge("left", "runtime"))
+    update = package("update", edge("lib", "buildtime"))
+    graph = Depgraph((tool, lib, app, left, right, update))
+    assert short(machine_members(graph)) == ["lib", "app"]
+    members = machine_members(graph, unrequested=True)
+    assert short(members) == ["lib", "app", "left", "right", "update"]
+
+
 def test_the_longest_remaining_path_counts_known_and_guessed_seconds():
     paths = remaining_paths(make_plan(GRAPH), lambda p: 2.0 if p.pn == "app" else None)
     assert paths[CONF.id] == DEFAULT_SECONDS

@@ -12,6 +12,7 @@ import pytest
 from cloche.archives.errors import ImportRefusedError
 from cloche.catalyst.conf import Conf, read_conf
 from cloche.catalyst.spec import Spec, parse_spec
+from cloche.errors import ClocheError
 from cloche.releng.outputs import publish
 
 SPEC = """\
@@ -97,3 +98,19 @@ def test_a_medium_is_described_by_what_the_tools_say_of_it(tmp_path: Path) -> No
     assert lines == b"Directory listing of /\n README.TXT;1\n\n"
     digest = hashlib.sha256(b"medium").hexdigest()
     assert (builds / "live.iso.sha256").read_text() == f"# SHA256 HASH\n{digest}  live.iso\n"
+
+
+def test_a_netboot_is_a_directory_in_place_of_the_one_before(tmp_path: Path) -> None:
+    spec = parse_spec(SPEC.replace("stage3", "netboot"), Path("x.spec"))
+    for content in ("first", "second"):
+        (tmp_path / "file").write_text(content)
+        with tarfile.open(tmp_path / "made.tar", "w") as archive:
+            archive.add(tmp_path / "file", "./kernels/one")
+        (written,) = publish(spec, conf_of(tmp_path), {"stage4": tmp_path / "made.tar"})
+        place = tmp_path / "builds/small/netboot-amd64-x"
+        assert written.path == str(place)
+        assert {*place.parent.iterdir()} == {place}
+        assert [each.read_text() for each in place.glob("*/*")] == [content]
+    (place / "other").touch()
+    with pytest.raises(ClocheError, match="is not a file of a netboot"):
+        publish(spec, conf_of(tmp_path), {"stage4": tmp_path / "made.tar"})

@@ -200,7 +200,8 @@ def test_a_machine_is_built_with_what_another_one_holds(
     store = fresh(root_seeded)
     place = project(store, tiny.PROJECT)
     second = (place / "machines/tiny.toml").read_text().replace('"debian"', '"below"')
-    (place / "machines/second.toml").write_text(second.replace(', "tiny/census"', ""))
+    second = second.replace(', "tiny/census"', "")
+    (place / "machines/second.toml").write_text(f"keep_world = true\n{second}")
     with (place / "cloche.toml").open("a") as file:
         file.write('\n[seeds.below]\ntype = "machine"\nmachine = "tiny"\n')
     told = store.cloche("build", "second", cwd=place)
@@ -215,6 +216,9 @@ def test_a_machine_is_built_with_what_another_one_holds(
     assert built.packages("built") == {"tiny/report-1"}
     assert "tiny/leaf-1" not in built.layers  # the seed has it
     assert 'type = "machine"' in (place / "cloche.lock").read_text()
+    world = ("shell", "second", "--", "cat", "/var/lib/portage/world")
+    told = store.cloche(*world, cwd=place, check=True)
+    assert {"tiny/census", "tiny/report"} <= {*told.stdout.split()}  # of the seed, and its own
 
     leaf = place / "repo/tiny/leaf/files/leaf.c"
     leaf.write_text(leaf.read_text().replace("leaf of", "another leaf of"))

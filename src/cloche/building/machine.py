@@ -66,8 +66,12 @@ def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder
             made_of=context.inputs.made_of,
         )
         context = replace(context, inputs=replace(context.inputs, seed_parts=parts))
+    inputs = context.inputs
     plan = make_plan(
-        graph, own_root=context.inputs.own_root, cross=context.inputs.cross is not None
+        graph,
+        own_root=inputs.own_root,
+        cross=inputs.cross is not None,
+        unrequested=bool(inputs.emerge),
     )
     own_root.check(context, plan)
     inputs_of = input_digests(context.inputs, graph.packages)

@@ -22,7 +22,7 @@ def embedded(making: Making) -> Machines:
         raise ConfigError(origin, "“embedded/packages” is missing", "name packages for the root")
     seed = yield from kernels(making, "source")
     needs = keys_of(emerge_call((*words, "--onlydeps", "--oneshot")), origin)
-    yield "dependencies", making.machine(seed, keep_world=True, **needs)
+    yield "dependencies", making.between(seed, keep_world=True, **needs)
     mask = making.spec.text("install_mask")
     making.fragment("mergeroot", {"make.conf": f'INSTALL_MASK="{mask}"\n'})
     making.files["finish/etc/portage/make.profile"] = making.profile_link

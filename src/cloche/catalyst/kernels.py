@@ -154,7 +154,7 @@ def _sources(making: Making, kernel: Kernel, seed: str, flag: str) -> dict[str, 
     if atom := _in_package_use(kernel.sources):  # there the confdir may say otherwise
         use["package.use"] = f"{atom} {flag}\n"
     making.fragment(name, use)
-    return making.machine(
+    return making.between(
         seed,
         name,
         use=False,
@@ -170,7 +170,7 @@ def _with_packages(making: Making, kernel: Kernel, seed: str, *options: str) -> 
     making.fragment(name, {"make.conf": _use(making, kernel)})
     call = emerge_call((*options, *kernel.packages))
     keys = keys_of(call, making.spec.origin(f"{kernel.key}/packages"))
-    return making.machine(seed, name, use=False, keep_world=True, **keys)
+    return making.between(seed, name, use=False, keep_world=True, **keys)
 
 
 def _use(making: Making, kernel: Kernel, *more: str) -> str:
@@ -191,9 +191,9 @@ def _tools(making: Making, kernel: Kernel, seed: str, before: Kernel | None) -> 
     package = f"sys-kernel/{'dracut' if kernel.is_distribution else 'genkernel'}"
     again = before is not None and before.is_distribution == kernel.is_distribution
     emerge = ["--oneshot", *(["--noreplace"] if again else [])]
-    machine = making.machine(seed, packages=[package], emerge=emerge, keep_world=True)
+    machine = making.between(seed, packages=[package], emerge=emerge, keep_world=True)
     if kernel.is_distribution:
-        machine["finish"] = list(_configured(making, kernel, before))
+        return _first(machine, *_configured(making, kernel, before))
     return machine
 
 
@@ -205,8 +205,13 @@ def _distribution(making: Making, kernel: Kernel, seed: str, variables: dict[str
         yield f"{name}-sources", last
         last = _with_packages(making, kernel, f"{name}-sources")
     hook = _hook(making, kernel, DRACUT, kernel.options, variables)
-    yield name, last | {"finish": [hook]}
+    yield name, _first(last, hook)
     return name
+
+
+def _first(machine: dict[str, Any], *steps: dict[str, Any]) -> dict[str, Any]:
+    """The machine with steps before its own, while its configuration is there."""
+    return machine | {"finish": [*steps, *machine["finish"]]}
 
 
 def _configured(making: Making, kernel: Kernel, before: Kernel | None) -> Iterator[dict[str, Any]]:
@@ -247,9 +252,9 @@ def _genkernel(making: Making, kernel: Kernel, seed: str, variables: dict[str, s
 
     last = _sources(making, kernel, seed, "symlink")
     if kernel.packages:
-        yield f"{name}-sources", last | {"finish": [step("kernel")]}
+        yield f"{name}-sources", _first(last, step("kernel"))
         last = _with_packages(making, kernel, f"{name}-sources", "--newuse")
-    yield name, last | {"finish": [step("initramfs" if kernel.packages else "all")]}
+    yield name, _first(last, step("initramfs" if kernel.packages else "all"))
     return name
 
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Literal
 
 from cloche.catalyst.conf import Conf
-from cloche.catalyst.keys import KERNEL, KERNEL_UNREAD, TARGETS, Target
+from cloche.catalyst.keys import (
+    DRACUT_ONLY,
+    GENKERNEL_ONLY,
+    KERNEL,
+    KERNEL_UNREAD,
+    TARGETS,
+    Target,
+)
 from cloche.catalyst.lint_inputs import contradiction_in
 from cloche.catalyst.paths import EXTENSIONS, compression_mode, extension, outputs, subpath
 from cloche.catalyst.spec import Setting, Spec, Trap, read_spec
@@ -180,7 +187,7 @@ def _keys(spec: Spec, target: Target) -> Iterator[Finding]:
     for key, setting in spec.settings.items():
         if key not in known:
             yield _unknown(key, setting, target, known)
-        elif key in target.unread or _kernel_part(key) in KERNEL_UNREAD:
+        elif key in target.unread or _kernel_part(key) in _unread(spec, key):
             what = f"{target.name} does not read “{key}”"
             yield Finding(setting.origin, "warning", "unread", what, "remove the line")
     for key in target.required:
@@ -212,6 +219,12 @@ def _kernel_part(key: str) -> str:
     parts = key.split("/")
     named = len(parts) == 4 and parts[:2] == ["boot", "kernel"] and parts[3] in KERNEL
     return parts[3] if named else ""
+
+
+def _unread(spec: Spec, key: str) -> frozenset[str]:
+    """The parts of a kernel's keys that its way to be made does not read."""
+    distkernel = spec.text(f"{key.rpartition('/')[0]}/distkernel") == "yes"
+    return KERNEL_UNREAD | (GENKERNEL_ONLY if distkernel else DRACUT_ONLY)
 
 
 def _values(spec: Spec, target: Target) -> Iterator[Finding]:

@@ -66,15 +66,10 @@ rmdir {BOOT} 2> /dev/null || mv {BOOT} boot
 def netboot(making: Making) -> Machines:
     """The packages over the source, files of them in a directory, and kernels that hold it."""
     origin = making.spec.origin("netboot/packages")
-    yield (
-        "packages",
-        making.machine(
-            "source",
-            keep_world=True,
-            **keys_of(emerge_call(making.words("packages")), origin),
-            finish=list(_image(making)),
-        ),
-    )
+    keys = keys_of(emerge_call(making.words("packages")), origin)
+    packages = making.between("source", keep_world=True, **keys)
+    packages["finish"] = [*_image(making), *packages["finish"]]
+    yield "packages", packages
     last = yield from kernels(making, "packages", boot=True, image=IMAGE)
     making.files["hooks/netboot"] = DELIVER
     environment = {

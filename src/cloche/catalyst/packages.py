@@ -37,7 +37,7 @@ def stage4(making: Making) -> Machines:
     machine["seed"] = "system"
     if "boot/kernel" in making.spec.settings:
         finished = {key: machine.pop(key) for key in ("output", "finish")}
-        yield "packages", machine
+        yield "packages", machine | {"finish": making.between("system")["finish"]}
         last = yield from kernels(making, "packages")
         machine = making.machine(last, keep_world=True) | finished
     yield name, machine

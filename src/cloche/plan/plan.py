@@ -35,19 +35,22 @@ class Plan:
         return {name: sets.needed for name, sets in self.visible.items()}
 
 
-def make_plan(graph: Depgraph, *, own_root: bool = False, cross: bool = False) -> Plan:
+def make_plan(
+    graph: Depgraph, *, own_root: bool = False, cross: bool = False, unrequested: bool = False
+) -> Plan:
     """Make the plan of a resolution; ``own_root``: its packages go into a root of its own.
 
     ``cross``: that is for another CPU than the seed's. Then what hooks run of the new root does not
-    find the seed's C library, and merges see the toolchain, too.
+    find the seed's C library, and merges see the toolchain, too. ``unrequested``: see
+    `machine_members`.
     """
-    merged = machine_members(graph)
+    merged = machine_members(graph, unrequested=unrequested)
     if not own_root:
         return Plan(graph, visible_sets(graph), merged, merged)
     graph = implicit_first(graph)
     always = toolchain(graph)
     visible = visible_sets(graph, always, (*layout(graph), *(always if cross else ())))
-    return Plan(graph, visible, machine_members(graph), merged)
+    return Plan(graph, visible, machine_members(graph, unrequested=unrequested), merged)
 
 
 def narrowed(plan: Plan, wanted: Iterable[str]) -> Plan:

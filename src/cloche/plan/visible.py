@@ -80,17 +80,36 @@ def visible_sets(
     return sets
 
 
-def machine_members(graph: Depgraph) -> tuple[str, ...]:
+def machine_members(graph: Depgraph, *, unrequested: bool = False) -> tuple[str, ...]:
     """Ids, in merge order, of the packages of a finished machine.
 
     These are the requested packages and their dependencies at run time and at the merge; build
     dependencies stay out, as with ``emerge --usepkgonly``. Tools over the seed are not members.
+    With ``unrequested`` packages also count that none of the others needs: options of emerge bring
+    them, as updates of what requested packages need that are there already, or without these.
     """
     targets = _targets(graph)
     below = closures([targets(package, NEEDED_AT_MERGE) for package in graph.packages])
-    asked = (below[n] for n, package in enumerate(graph.packages) if package.requested)
+    roots = {n for n, package in enumerate(graph.packages) if package.requested}
+    if unrequested:
+        roots |= _unneeded(graph, roots)
+    asked = (below[n] for n in sorted(roots))
     own = mask(place for place, package in enumerate(graph.packages) if not package.broot)
     return chosen([package.id for package in graph.packages], reduce(or_, asked, 0) & own)
+
+
+def _unneeded(graph: Depgraph, roots: set[int]) -> set[int]:
+    """Places of packages that nothing needs to which ``roots`` lead; of a circle the last one."""
+    targets = _targets(graph)
+    kinds = NEEDED_AT_MERGE | {BUILDTIME}
+    below = closures([targets(package, kinds) for package in graph.packages])
+    reached = reduce(or_, (below[n] for n in roots), 0)
+    found = set()
+    for n in reversed(range(len(graph.packages))):
+        if not reached >> n & 1:
+            found.add(n)
+            reached |= below[n]
+    return found
 
 
 def _targets(graph: Depgraph) -> Callable[[Package, frozenset[str]], list[int]]:

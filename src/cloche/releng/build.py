@@ -30,7 +30,14 @@ from cloche.records.events import Bus, Event, Note, delivered
 from cloche.releng.checks import check_inputs, check_packages
 from cloche.releng.inputs import check_spec, snapshot_of, source_of
 from cloche.releng.opening import Opening
-from cloche.releng.outputs import NOTHING_MORE, Attest, check_digests, files_of, publish
+from cloche.releng.outputs import (
+    NOTHING_MORE,
+    Attest,
+    check_digests,
+    check_replaceable,
+    files_of,
+    publish,
+)
 from cloche.releng.pkgcache import keep_packages, pkgcache_path
 from cloche.releng.projects import base_of, claimed, completed, write_project
 from cloche.releng.tools import progress_of
@@ -210,6 +217,7 @@ def build_spec(
     they take what is there now.
     """
     check_writable(lock_of(spec))
+    check_replaceable(spec, conf)
     with prepared(spec, conf, opening, update=update) as ready:
         results = []
         for name in ready.machines:

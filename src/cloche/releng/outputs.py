@@ -106,13 +106,23 @@ def _publish(
         describe(place, copy, packed, stack)
 
 
-def _unpack(tarball: Path, place: Path) -> None:
-    """Unpack a netboot's files, in place of an earlier one's. Raises ClocheError, OSError."""
-    new, old = (place.with_name(f".{place.name}.{state}") for state in ("new", "old"))
+def check_replaceable(spec: Spec, conf: Conf) -> None:
+    """See that what the outputs of a spec replace is of the same kind. Raises ClocheError."""
+    if spec.text("target") == "netboot":
+        _check_netboot(Path(outputs(spec, conf)[0].path))
+
+
+def _check_netboot(place: Path) -> None:
     for other in sorted(place.iterdir()) if place.exists() else ():
         if not other.name.endswith(_OF_NETBOOT):
             what = f"{other} is not a file of a netboot"
             raise ClocheError(what, todo="move it, so that the directory can be replaced")
+
+
+def _unpack(tarball: Path, place: Path) -> None:
+    """Unpack a netboot's files, in place of an earlier one's. Raises ClocheError, OSError."""
+    new, old = (place.with_name(f".{place.name}.{state}") for state in ("new", "old"))
+    _check_netboot(place)
     place.parent.mkdir(parents=True, exist_ok=True)
     for left in (new, old):  # by a run that was killed
         shutil.rmtree(left, ignore_errors=True)

@@ -1,0 +1,210 @@
+"""A distribution kernel in a netboot, built by ``cloche catalyst -f``, and a root for embedded.
+
+The kernel and dracut are Debian's, as packages of the tree of `small`. genkernel is
+Gentoo's own and not a part of any test: `docs/catalyst.md` has what was tried by hand.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import release
+from small import COMMON, Release, inputs
+from tests.support import Store
+
+from cloche.layers import SOURCE_DATE_EPOCH
+
+pytestmark = pytest.mark.real
+
+DRACUT = (
+    "dracut-core",
+    "cpio",
+    "kmod",
+    "libkmod2",
+    "udev",
+    "dmsetup",
+    "libdevmapper1.02.1",
+    "libapparmor1",
+)
+KERNEL = """
+src_install() {
+	deb-bundle_src_install
+	cd "${D}"/usr/lib/modules/* || die
+	find kernel -name '*.ko' ! -name 'virtio*' -delete || die
+	depmod -b "${D}"/usr "${PWD##*/}" || die
+	mkdir -p "${D}/usr/src/linux-${PWD##*/}/arch/x86/boot" || die
+	cp "${D}"/boot/vmlinuz-* "${D}/usr/src/linux-${PWD##*/}/arch/x86/boot/bzImage" || die
+	cat "${BROOT}"/etc/kernel/config.d/*.config > "${D}/boot/config-${PWD##*/}" || die
+}
+"""
+NETBOOT = """\
+target: netboot
+profile: default
+netboot/packages: app-misc/note
+netboot/packages/app-misc/note/files: /usr/share/note/u*
+netboot/extra_files: /usr/bin/true /none
+netboot/overlay: {place}/overlay
+boot/kernel: one
+boot/kernel/one/distkernel: yes
+boot/kernel/one/config: {place}/live.config
+boot/kernel/one/use: live
+boot/kernel/one/dracut_args: -m "base kernel-modules" --no-hostonly --no-compress
+"""
+EMBEDDED = """\
+target: embedded
+profile: default
+embedded/use: extra
+embedded/packages: app-misc/note app-misc/needy
+embedded/rm: /usr/share/note/r*
+install_mask: /usr/share/needy
+"""
+#: Its dependency is there while it is built, and not in the result.
+NEEDY = """\
+EAPI=8
+DESCRIPTION="Needs another package at build time"
+HOMEPAGE="https://example.org/"
+S="${WORKDIR}"
+LICENSE="public-domain"
+SLOT="0"
+KEYWORDS="amd64"
+DEPEND="app-misc/gone"
+RDEPEND="app-misc/base"
+
+src_compile() {
+	cat "${SYSROOT}/usr/share/gone/use" > found || die
+	$(tc-getCC) -o needy -x c - <<< 'int main(void) { return 0; }' || die
+}
+
+src_install() {
+	dobin needy
+	insinto /usr/share/needy
+	doins found
+	insinto /usr/share/kept
+	doins found
+}
+"""
+
+
+def add_kernel(tree: Path, distdir: Path) -> None:
+    """Debian's kernel of the day and dracut, as packages."""
+    told = subprocess.run(
+        ["apt-cache", "depends", "linux-image-cloud-amd64"],
+        check=True, text=True, capture_output=True,
+    ).stdout  # fmt: skip
+    (image,) = re.findall(r"Depends: (linux-image-\S+)", told)
+    pool = release.pool_of((*DRACUT, image))
+    groups = {"sys-kernel/dracut": (DRACUT, ""), "sys-kernel/gentoo-kernel": ((image,), KERNEL)}
+    for name, (packages, more) in groups.items():
+        place = tree / name
+        place.mkdir(parents=True)
+        for each in packages:
+            release.fetch(pool[each], distdir)
+        uris = "\n".join(f"\tmirror://debian/{pool[each].file}" for each in packages)
+        text = release.EBUILD.format(name=name, uris=uris, more=f'\nIUSE="initramfs live"\n{more}')
+        text = text.replace("metapackage", "public-domain")  # which the profile accepts
+        (place / f"{place.name}-1.ebuild").write_text(text)
+        release.write_manifest(place, (distdir / pool[each].file for each in packages))
+    (tree / "eclass").mkdir(exist_ok=True)
+    eclass = dict(release.extra_parts())["file:eclass/deb-bundle.eclass"]
+    (tree / "eclass/deb-bundle.eclass").write_text(eclass)
+    with (tree / "profiles/categories").open("a") as categories:
+        categories.write("sys-kernel\n")
+    needy = tree / "app-misc/needy/needy-1.ebuild"
+    needy.parent.mkdir()
+    needy.write_text(NEEDY.replace("EAPI=8\n", "EAPI=8\ninherit toolchain-funcs\n"))
+    (tree / "eclass/toolchain-funcs.eclass").write_text('tc-getCC() { echo "${CC:-gcc}"; }\n')
+
+
+@pytest.fixture(scope="module")
+def built(root_seeded: Store, ground: Path) -> Iterator[Release]:
+    """Both specs, built."""
+    place = ground / "kernels"
+    place.mkdir()
+    store = root_seeded.copy(place / "cloche-store")
+    made = Release(store, place)
+    inputs(store, place, lambda tree: add_kernel(tree, place / "store"))
+    (place / "live.config").write_text("CONFIG_SPECIAL=y\n")
+    for name, text in (("netboot", NETBOOT), ("embedded", EMBEDDED)):
+        (place / f"{name}.spec").write_text((COMMON + text).replace("{place}", str(place)))
+        told = made.run(name)
+        assert told.returncode == 0, told.stderr
+    yield made
+    shutil.rmtree(place)
+
+
+def directory(built: Release) -> Path:
+    """Where the netboot is."""
+    return built.tarball("netboot").with_suffix("").with_suffix("")
+
+
+def names_in(archive: bytes) -> dict[str, int]:
+    """The names in an initramfs, and their times.
+
+    The format is newc, of Linux's Documentation/driver-api/early-userspace/buffer-format.rst.
+    """
+    found, place = {}, 0
+    while True:
+        assert archive[place : place + 6] == b"070701"
+        numbers = [int(archive[at : at + 8], 16) for at in range(place + 6, place + 110, 8)]
+        begin, (time, size, length) = place + 110, (numbers[5], numbers[6], numbers[11])
+        name = archive[begin : begin + length - 1].decode()
+        if name == "TRAILER!!!":
+            return found
+        found[name] = time
+        place = (begin + length + 3 & ~3) + size + 3 & ~3
+
+
+def test_netboot_is_a_kernel_with_the_files_of_packages_in_its_initramfs(built: Release) -> None:
+    place = directory(built)
+    files = {str(each.relative_to(place)) for each in place.rglob("*") if each.is_file()}
+    assert files == {
+        "kernels/one", "kernels/misc/one.igz", "kernels/misc/System-one.map", "boot/one-config",
+    }  # fmt: skip
+    assert (place / "kernels/one").read_bytes()[0x202:0x206] == b"HdrS"  # boot.rst of Linux
+    assert (place / "boot/one-config").read_text() == "CONFIG_SPECIAL=y\n"
+    names = names_in((place / "kernels/misc/one.igz").read_bytes())
+    assert {"usr/share/note/use", "etc/motd", "usr/bin/true"} <= names.keys()
+    assert any(name.endswith("virtio.ko") for name in names)
+    assert any(name.endswith("etc/initrd-release") for name in names)  # dracut's own
+    assert max(names.values()) <= SOURCE_DATE_EPOCH
+
+
+def test_the_same_kernel_is_not_built_again_for_another_stamp(built: Release) -> None:
+    before = {each: each.read_bytes() for each in directory(built).rglob("*") if each.is_file()}
+    told = built.run("netboot", "--set", "TIMESTAMP=20261130T000000Z")
+    assert told.returncode == 0, told.stderr
+    assert "0 packages built, " in told.stdout
+    for path, content in before.items():
+        other = Path(str(path).replace("20261128", "20261130"))
+        assert other.read_bytes() == content
+
+
+def test_a_directory_with_other_files_is_refused_before_anything_begins(built: Release) -> None:
+    kept = directory(built) / "mine"
+    kept.write_text("mine\n")
+    told = built.run("netboot")
+    kept.unlink()
+    assert told.returncode == 2
+    assert told.stderr == (
+        f"cloche: {kept} is not a file of a netboot; "
+        "move it, so that the directory can be replaced\n"
+    )
+
+
+def test_embedded_is_its_packages_alone(built: Release) -> None:
+    members = built.members("embedded")
+    assert built.text("embedded", "usr/share/note/use").split() == ["bindist", "extra", "releng"]
+    assert "usr/share/note/removed" not in members
+    assert "usr/bin/needy" in members
+    assert built.text("embedded", "usr/share/kept/found").split() == ["bindist", "extra"]
+    assert "usr/share/needy/found" not in members  # install_mask
+    for name in ("gone", "base"):  # only what was built saw them
+        assert not [each for each in members if f"app-misc/{name}-" in each]
+    assert "bin" not in members
+    assert members["etc/portage/make.profile"].linkname.endswith("profiles/default")
+    assert "etc/portage/make.conf" not in members
