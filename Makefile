@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # More workers than cores: many tests wait.
 PARALLEL := -n $(shell echo $$(($$(nproc) + 1))) --dist loadscope --no-loadscope-reorder
 
-.PHONY: help demo setup setup-dev check test test-packages fuzz bench profile proof-fresh format clean
+.PHONY: help demo setup setup-dev check test test-packages fuzz bench profile proof-fresh man dist format clean
 
 help:  ## show this
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,8 +71,15 @@ proof-images:  ## prove that images boot, and are the same bytes for another use
 proof-interpreter:  ## prove that a spec for another CPU is built by the emulator that it names
 proof-seeds:  ## prove that a seed made twice, in another environment, is the same
 
+man: setup  ## write manual pages and completion scripts to share/
+	@$(BIN)/python -m cloche.cli.share share
+	@echo 'for example: man share/man/man1/cloche-build.1'
+
+dist: setup-dev  ## build sdist and wheel of the last commit into dist/; of a tag v1.2.3 the ebuild, too
+	@$(BIN)/python scripts/dist dist
+
 format: setup-dev  ## format the code with ruff
 	@$(BIN)/ruff format . && $(BIN)/ruff check --fix .
 
 clean:  ## remove the virtual environment and caches; the store stays
-	@rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) share .cache .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

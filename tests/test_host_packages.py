@@ -46,7 +46,7 @@ def test_users_are_given_everything_in_one_line_and_tests_go_on(tmp_path: Path) 
     assert refused.returncode == 3  # without venv nothing goes on
     (line,) = refused.stderr.splitlines()
     assert "apt install python3-venv mmdebstrap" in line
-    assert line.endswith("procps")
+    assert " procps" in line
 
 
 @pytest.mark.parametrize("what", ["run", "bench"])

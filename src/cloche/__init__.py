@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from cloche.session.choices import Choices
     from cloche.session.session import Session, open_session
 
-__version__ = "0.1.0"
-
 __all__ = ["Choices", "ClocheError", "Session", "open_session"]
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import click
 
-from cloche import __version__
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.spec import Spec, snapshot_spec
 from cloche.cli.build import opened_display, progress_options
@@ -34,7 +33,7 @@ from cloche.cli.catalyst_specs import (
     read_to_build,
 )
 from cloche.cli.compare import compare_command
-from cloche.cli.options import Options, say, telling_of_long_stages
+from cloche.cli.options import Options, say, telling_of_long_stages, version_option
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group, Number
 from cloche.display.text import count, one_line, seconds
@@ -65,7 +64,7 @@ Examples:
   cloche catalyst compare old.tar.xz new.tar.xz
 """,
 )
-@click.version_option(__version__, "-V", "--version", prog_name="cloche catalyst")
+@version_option("-V", "--version", program="cloche catalyst")
 @click.option(
     "-f",
     "--file",

@@ -10,6 +10,8 @@ from click.shell_completion import get_completion_class
 from cloche.cli.complete import complete_profile
 from cloche.session.starting import start
 
+SHELLS = ("bash", "zsh", "fish")
+
 
 @click.command(
     epilog="""\b
@@ -56,12 +58,16 @@ Example:
   cloche completion bash > ~/.local/share/bash-completion/completions/cloche
 """
 )
-@click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
+@click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
     """Print a completion script for SHELL."""
+    click.echo(completion_script(context.find_root().command, shell))
+
+
+def completion_script(command: click.Command, shell: str) -> str:
+    """The script that completes the words of `cloche` in one of `SHELLS`."""
     kind = get_completion_class(shell)
     if kind is None:
         raise click.UsageError(f"click knows no completion for {shell}")
-    root = context.find_root().command
-    click.echo(kind(root, {}, "cloche", "_CLOCHE_COMPLETE").source())
+    return kind(command, {}, "cloche", "_CLOCHE_COMPLETE").source()

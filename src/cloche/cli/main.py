@@ -15,9 +15,8 @@ from typing import Any
 
 import click
 
-from cloche import __version__
 from cloche.cli.complete import complete_engine
-from cloche.cli.options import ENGINE, STORE, Options, everywhere, say
+from cloche.cli.options import ENGINE, STORE, Options, everywhere, say, version_option
 from cloche.cli.usage import Group, as_error
 from cloche.display.text import one_line
 from cloche.errors import FULL, ClocheError, Exit, host_trouble
@@ -107,7 +106,7 @@ class Commands(Group):
 
 
 @click.group(cls=Commands, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="cloche")
+@version_option("--version", program="cloche")
 @click.option(
     "-C",
     "--directory",

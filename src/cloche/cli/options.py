@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -30,6 +30,9 @@ if TYPE_CHECKING:  # what opens nothing is to load nothing of it
 STORE = "Directory of the store [default: $CLOCHE_STORE, the project's, ~/.local/share/cloche]."
 LOGS = "machine/"  # what the logs of machines are called
 ENGINE = f"Sandbox engine: {', '.join(choice.NAMES)} [default: $CLOCHE_ENGINE, native]."
+
+
+Function = TypeVar("Function", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,22 @@ def _use_store(context: click.Context, _: click.Parameter, store: Path | None) -
 def _use_engine(context: click.Context, _: click.Parameter, engine: str | None) -> None:
     if engine is not None and isinstance(context.obj, Options):
         context.obj = replace(context.obj, engine=engine)
+
+
+def version_option(*names: str, program: str) -> Callable[[Function], Function]:
+    """An option that shows the version of a program and ends; git is only asked if it is given."""
+
+    def show(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+        if wanted and not context.resilient_parsing:
+            from cloche.version import version
+
+            click.echo(f"{program}, version {version()}")
+            context.exit()
+
+    help_text = "Show the version and exit."
+    return click.option(
+        *names, is_flag=True, expose_value=False, is_eager=True, callback=show, help=help_text
+    )
 
 
 def store_path(options: Options, project: Project | None) -> Path:

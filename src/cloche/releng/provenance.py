@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from cloche import __version__
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.keys import TARGETS
 from cloche.catalyst.paths import compression_mode
@@ -24,6 +23,7 @@ from cloche.catalyst.spec import Spec
 from cloche.config.lock import DistfilePin, RepoPin
 from cloche.releng.inputs import snapshot_of, source_of
 from cloche.session.building import Result
+from cloche.version import version
 
 SUFFIX = ".intoto.json"
 _BUILD_TYPE = "urn:cloche:catalyst-spec:1"
@@ -56,7 +56,7 @@ def provenance(
                     "resolvedDependencies": [*_of_spec(spec, conf), *_of_machines(results)],
                 },
                 "runDetails": {
-                    "builder": {"id": _BUILDER, "version": {"cloche": __version__}},
+                    "builder": {"id": _BUILDER, "version": {"cloche": version()}},
                     "byproducts": [*_packages(results)],
                 },
             },

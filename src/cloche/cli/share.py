@@ -1,0 +1,62 @@
+"""What an installation puts below `share/`: the manual, and completion for three shells.
+
+`python -m cloche.cli.share DIRECTORY` writes it; `make man`, `make dist` and the live ebuild do.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from pathlib import Path
+
+from cloche.cli.init import SHELLS, completion_script
+from cloche.cli.main import cli
+from cloche.cli.manual import Release, contexts, page, page_name
+from cloche.version import version
+
+#: Where each shell looks for the completion of a command.
+PLACES = {
+    "bash": "bash-completion/completions/cloche",
+    "zsh": "zsh/site-functions/_cloche",
+    "fish": "fish/vendor_completions.d/cloche.fish",
+}
+
+#: Zsh loads the file at the first Tab. click's script then answers this one, but at the second it
+#: only registers its function and completes nothing.
+ENDS = {"zsh": "compdef _cloche_completion cloche\n"}
+
+
+def files(release: Release) -> dict[str, str]:
+    """Each file's text by its path below `share/`."""
+    pages = {
+        f"man/man1/{page_name(context)}.1": page(context, release)
+        for context in contexts(cli, "cloche")
+    }
+    scripts = {
+        PLACES[shell]: f"{completion_script(cli, shell)}\n{ENDS.get(shell, '')}" for shell in SHELLS
+    }
+    return pages | scripts
+
+
+def write(directory: Path, release: Release) -> None:
+    """Write the files below a directory. Raises OSError."""
+    for name, text in files(release).items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def main() -> None:
+    """Write the files; their date is SOURCE_DATE_EPOCH, or today."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--version", default=version(), help="what pages call this version")
+    given = parser.parse_args()
+    seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
+    date = time.strftime("%Y-%m-%d", time.gmtime(seconds))
+    write(given.directory, Release(given.version, date))
+
+
+if __name__ == "__main__":
+    main()

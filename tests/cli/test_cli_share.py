@@ -1,0 +1,69 @@
+"""Completion as an installation has it, in the three shells themselves."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import ROOT, cannot, packages
+from tests.terminal import Tmux
+
+from cloche.cli import share
+from cloche.cli.manual import Release
+
+#: How each shell starts in a terminal; its files are in its home.
+STARTS = {"bash": "bash --rcfile .bashrc -i", "zsh": "zsh -i", "fish": "fish -i"}
+FILES = {
+    ".bashrc": "source {share}/bash-completion/completions/cloche\n",
+    ".zshrc": "fpath=({share}/zsh/site-functions $fpath); autoload -U compinit; compinit -D -u\n",
+}
+RELEASE = Release("1.2.3", "2026-11-28")
+
+
+@pytest.fixture
+def place() -> Iterator[Path]:
+    """A home with `share`, and a `cloche` in `bin`. Its path is short: a socket lies there."""
+    with tempfile.TemporaryDirectory(prefix="share-") as directory:
+        place = Path(directory)
+        share.write(place / "share", RELEASE)
+        program = place / "bin/cloche"
+        program.parent.mkdir()
+        path = f"{ROOT}/src:{packages()}"
+        program.write_text(
+            f'#!/bin/sh\nPYTHONPATH={path} exec {sys.executable} -m cloche.cli "$@"\n'
+        )
+        program.chmod(0o755)
+        for name, text in FILES.items():
+            (place / name).write_text(text.format(share=place / "share"))
+        yield place
+
+
+@pytest.mark.parametrize("shell", STARTS)
+def test_words_are_completed(shell: str, place: Path) -> None:
+    for tool in (shell, "tmux"):
+        if shutil.which(tool) is None:
+            cannot(f"there is no {tool}")
+    variables = (
+        f"HOME={place} XDG_DATA_DIRS={place}/share PATH={place}/bin:/usr/bin:/bin TERM=screen"
+    )
+    window = Tmux(
+        str(place / "tmux"), 100, 30, f"cd {place} && exec env -i {variables} {STARTS[shell]}"
+    )
+    try:
+        window.keys("cloche bui", "Tab")
+        window.wait("cloche build", seconds=60)
+        window.keys("x --keep-g", "Tab")  # the second time is another one
+        window.wait("cloche build x --keep-going", seconds=60)
+    finally:
+        window.close()
+
+
+def test_a_file_is_written_for_every_shell_and_command(tmp_path: Path) -> None:
+    share.write(tmp_path, RELEASE)
+    written = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert written == share.files(RELEASE).keys()
+    assert {*share.PLACES.values(), "man/man1/cloche.1", "man/man1/cloche-store-gc.1"} <= written
