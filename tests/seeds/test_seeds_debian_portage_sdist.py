@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -129,4 +130,17 @@ def test_pip_settings_join_files_and_environment(tmp_path: Path) -> None:
 
 
 def test_no_index_means_none(tmp_path: Path) -> None:
+    assert read_settings({"PIP_NO_INDEX": "1"}, []).indexes == ()
+
+
+def test_without_the_library_for_indexes_the_reason_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gentoo has no pypi-simple, and the ebuild leaves it out."""
+    monkeypatch.setitem(sys.modules, "pypi_simple", None)
+    with pytest.raises(SeedError, match="pypi-simple") as caught:
+        portage_sdist.ensure(PIN, tmp_path, PipSettings((), ("http://127.0.0.1:9/",)))
+    assert caught.value.status == 3
+    with pytest.raises(SeedError, match="pypi-simple"):
+        read_settings({}, [])
     assert read_settings({"PIP_NO_INDEX": "1"}, []).indexes == ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, Exit
 
 
 class SeedError(ClocheError):
@@ -42,3 +42,12 @@ def missing_file(seed: str, key: str, path: Path | None, kind: str = "file") -> 
     if path is None:
         return missing_key(seed, key)
     return SeedError(f"there is no {kind} {path}", where=f"[seeds.{seed}]", todo=f"correct `{key}`")
+
+
+def no_pypi_simple() -> SeedError:
+    """A library is missing, which the ebuild leaves out because Gentoo does not have it."""
+    return SeedError(
+        "the Python package pypi-simple, which finds Portage's release, is not installed",
+        todo="pip install pypi-simple, or use a stage3: `cloche seed add stage3`",
+        status=Exit.HOST,
+    )

@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.seeds.errors import no_pypi_simple
+
 _KEYS = ("index-url", "extra-index-url", "find-links", "cert", "proxy", "no-index")
 
 
@@ -57,9 +59,9 @@ def read_settings(environ: Mapping[str, str], files: Iterable[Path]) -> PipSetti
         text = environ.get("PIP_" + key.upper().replace("-", "_"))
         if text:
             values[key] = text
-    indexes = (values.get("index-url") or _default(), *_words(values, "extra-index-url"))
-    if values.get("no-index", "").strip().lower() in ("1", "true", "yes", "on"):
-        indexes = ()
+    indexes: tuple[str, ...] = ()
+    if values.get("no-index", "").strip().lower() not in ("1", "true", "yes", "on"):
+        indexes = (values.get("index-url") or _default(), *_words(values, "extra-index-url"))
     return PipSettings(
         find_links=_words(values, "find-links"),
         indexes=tuple(url.strip().rstrip("/") + "/" for url in indexes),
@@ -70,8 +72,10 @@ def read_settings(environ: Mapping[str, str], files: Iterable[Path]) -> PipSetti
 
 def _default() -> str:
     """The index that pip itself asks; loaded late, for it takes more time than all of ours."""
-    from pypi_simple import PYPI_SIMPLE_ENDPOINT
-
+    try:
+        from pypi_simple import PYPI_SIMPLE_ENDPOINT
+    except ImportError as error:
+        raise no_pypi_simple() from error
     return PYPI_SIMPLE_ENDPOINT
 
 

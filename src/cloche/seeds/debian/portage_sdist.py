@@ -14,7 +14,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from cloche.config.lock import SdistPin
 from cloche.errors import Exit
 from cloche.seeds.debian.pip_config import PipSettings
-from cloche.seeds.errors import SeedError
+from cloche.seeds.errors import SeedError, no_pypi_simple
 
 _TIMEOUT = 60.0  # seconds without an answer
 _BLOCK = 1 << 20
@@ -120,8 +120,11 @@ def _copy(file: Path, scratch: Path) -> None:
 def _download(url: str, wanted: SdistPin, settings: PipSettings, scratch: Path) -> None:
     # Half of what the command line would load at every start, and only needed here.
     import requests
-    from pypi_simple import PyPISimple
 
+    try:
+        from pypi_simple import PyPISimple
+    except ImportError as error:
+        raise no_pypi_simple() from error
     with requests.Session() as session, PyPISimple(url, session=session) as index:
         if settings.cert:
             session.verify = settings.cert
