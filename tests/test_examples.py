@@ -13,12 +13,13 @@ from cloche.config.template import init
 ROOT = Path(__file__).resolve().parent.parent
 
 
-def scan(repo, tmp_path):
+def scan(repo, tmp_path, *words):
     """Run Gentoo's own QA over a copy: it writes a cache into the repository."""
     copy = tmp_path / "scanned"
     shutil.copytree(repo, copy)
+    pkgcheck = Path(sys.executable).parent / "pkgcheck"
     return subprocess.run(
-        [Path(sys.executable).parent / "pkgcheck", "scan", "--exit=error", "--repo", copy, copy],
+        [pkgcheck, "scan", "--exit=error", *words, "--repo", copy, copy],
         capture_output=True,
         text=True,
         check=False,

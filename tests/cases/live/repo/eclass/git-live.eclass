@@ -1,8 +1,14 @@
 # Copyright 2026 The cloche authors
 # Distributed under the terms of the GNU General Public License v2
 
+# @ECLASS: git-live.eclass
+# @MAINTAINER:
+# The cloche authors
+# @SUPPORTED_EAPIS: 8
+# @BLURB: as much of Gentoo's git eclass as tests use
+# @DESCRIPTION:
 # Fetches the head of a git repository into a store of bare repositories below DISTDIR, and unpacks
-# it from there: with the variables and in the places of Gentoo's git-r3.eclass.
+# it from there: with the variables and in the places of Gentoo's eclass.
 
 case ${EAPI} in
 	8) ;;
@@ -12,6 +18,9 @@ esac
 PROPERTIES+=" live"
 BDEPEND="dev-vcs/git[curl]"
 
+# @FUNCTION: git-live_src_unpack
+# @DESCRIPTION:
+# Fetch, unless EVCS_OFFLINE is set, and unpack.
 git-live_src_unpack() {
 	local name=${EGIT_REPO_URI#*://*/}
 	name=${name%.git}

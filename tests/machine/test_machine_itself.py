@@ -1,0 +1,105 @@
+"""cloche built by cloche, and run from the stage that comes out: there it builds, too."""
+
+from __future__ import annotations
+
+import bz2
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from tests.machine import itself
+from tests.support import Store, cannot
+from tests.test_dist import VERSION, built
+
+pytestmark = pytest.mark.real
+
+# What any host gives to a root: its kernel's file systems, and here a store.
+SCRIPT = r"""
+set -eu
+mount --make-rprivate /
+mount --rbind "$1" "$1"
+mount -t proc proc "$1/proc"
+mount -t sysfs sysfs "$1/sys"
+mount --rbind /dev "$1/dev"
+mount -t tmpfs tmpfs "$1/tmp"
+mount --bind "$2" "$1/store"
+exec chroot "$1" /usr/bin/python3.11 -c "$3"
+"""
+# The stage has no env(1): it holds what cloche needs.
+ENTER = """
+import os, sys
+words = {words!r}
+os.chdir("/root")
+variables = {{"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "CLOCHE_STORE": "/store"}}
+os.execve("/usr/bin/cloche", ["cloche", *words], variables)
+"""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """The stage, unpacked, and a store for the cloche in it."""
+
+    root: Path
+    store: Store
+    packages: frozenset[str]
+
+    def cloche(self, *words: str, status: int = 0) -> str:
+        """Run the cloche of the stage in it, without anything of this host but its kernel."""
+        enter = ("unshare", "--mount", "--pid", "--fork", "sh", "-c", SCRIPT, "sh")
+        done = subprocess.run(
+            [*enter, self.root, self.store.path, ENTER.format(words=words)],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def stage(root_seeded: Store, ground: Path) -> Iterator[Stage]:
+    """The machine `itself`, built from the last commit of this checkout, tagged as a release."""
+    if shutil.which("git") is None:
+        cannot("git is needed to clone the checkout")
+    parent = ground / "itself"
+    (parent / "dist").mkdir(parents=True)
+    (parent / "inside").mkdir()
+    dist = built(parent / "dist")
+    store = root_seeded.copy(parent / "store")
+    place = itself.prepared(store, dist.place)
+    store.cloche("build", "itself", cwd=place, check=True, timeout=1800)
+    told = json.loads(store.cloche("plan", "itself", "--json", cwd=place, check=True).stdout)
+    root = parent / "root"
+    root.mkdir()
+    packed = place / "out/itself/stage4.tar.zst"
+    subprocess.run(["tar", "-C", root, "--zstd", "-xpf", packed], check=True)
+    (root / "store").mkdir()
+    names = frozenset(each["id"] for each in told["packages"])
+    yield Stage(root, root_seeded.copy(parent / "inside/store"), names)
+    shutil.rmtree(parent)
+
+
+def test_the_ebuild_brings_program_manual_and_completion(stage: Stage) -> None:
+    assert f"app-portage/cloche-{VERSION}::cloche" in stage.packages
+    assert stage.cloche("--version") == f"cloche, version {VERSION}\n"
+    share = stage.root / "usr/share"
+    page = bz2.decompress((share / "man/man1/cloche.1.bz2").read_bytes()).decode()  # by Portage
+    assert f'"cloche {VERSION}"' in page
+    assert (share / "bash-completion/completions/cloche").is_file()
+    assert (share / "zsh/site-functions/_cloche").is_file()
+    assert (share / "fish/vendor_completions.d/cloche.fish").is_file()
+
+
+def test_the_stage_knows_its_sandboxes(stage: Stage) -> None:
+    said = stage.cloche("engines")
+    assert "native" in said
+
+
+def test_a_package_is_built_inside_of_the_stage(stage: Stage) -> None:
+    stage.cloche("init", "machines")
+    stage.cloche("-C", "machines", "build", "first")
+    assert stage.cloche("-C", "machines", "shell", "first", "--", "greeting").strip()
+    assert (stage.root / "root/machines/out/first/binpkgs/Packages").is_file()
