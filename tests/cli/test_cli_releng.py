@@ -77,9 +77,10 @@ def test_no_run_has_no_status(place: Path, cloche: Cloche) -> None:
     status, _, err = cloche("status", "auto.conf", "-c", "catalyst.conf", "--treeish", "abc")
     assert status == 2
     assert "no such run" in err
-    status, _, err = cloche("status", "auto.conf", "-c", "catalyst.conf")
-    assert status == 2
-    assert "there is no run yet" in err
+    for command in ("status", "report"):
+        status, _, err = cloche(command, "auto.conf", "-c", "catalyst.conf")
+        assert status == 2
+        assert "there is no run yet" in err
 
 
 def test_staging_and_pruning_show_first(place: Path, cloche: Cloche) -> None:

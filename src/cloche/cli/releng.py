@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from cloche.catalyst.conf import PLACE
+from cloche.cli.catalyst_specs import complete_token
 from cloche.cli.options import Options, engine_name, say, store_path
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group, Number
@@ -58,7 +59,7 @@ def _which_run(function: Function) -> Function:
         ),
         click.option("--treeish", help="The tree: that of a snapshot, or a commit, tag or branch."),
         click.option(
-            "--set", "given", metavar="TOKEN=VALUE", multiple=True,
+            "--set", "given", metavar="TOKEN=VALUE", multiple=True, shell_complete=complete_token,
             help="Fill in a token, such as TIMESTAMP. Repeatable.",
         ),
         click.option(
@@ -240,26 +241,44 @@ def _write_html(run: Run, report: Report, file: Path | None) -> None:
 Examples:
   cloche releng status catalyst-auto-x86.conf
   cloche releng status catalyst-auto-x86.conf --set TIMESTAMP=20260426T191549Z --json
-  cloche releng status catalyst-auto-x86.conf --html report.html
 """,
 )
 @CONF
 @_which_run
 @click.option("--json", "as_json_", is_flag=True, help="Print JSON.")
-@click.option("--html", "html_file", type=TARGET, help="Write the report there.")
 @click.pass_obj
-def status_command(
-    options: Options, /, as_json_: bool, html_file: Path | None, **values: Any
-) -> None:
+def status_command(options: Options, /, as_json_: bool, **values: Any) -> None:
     """Show what became of a run so far, the last one by default; it may still be going on."""
+    report = report_of(_begun(options, values).entries())
+    click.echo(as_json(report) if as_json_ else as_text(report), nl=False)
+
+
+@releng.command(
+    "report",
+    epilog="""\b
+Examples:
+  cloche releng report catalyst-auto-x86.conf
+  cloche releng report catalyst-auto-x86.conf --html report.html
+""",
+)
+@CONF
+@_which_run
+@click.option("--html", "html_file", type=TARGET, help="Write it there, too.")
+@click.pass_obj
+def report_command(options: Options, /, html_file: Path | None, **values: Any) -> None:
+    """Write the report of a run as one HTML file, of the last run by default.
+
+    The file loads nothing from elsewhere. A run writes it at its end by itself.
+    """
+    run = _begun(options, values)
+    _write_html(run, report_of(run.entries()), html_file)
+
+
+def _begun(options: Options, values: dict[str, Any]) -> Run:
     run = last_run(_settings(options, values))
     if not run.journal.exists():
         raise ClocheError("no such run", where=run.room, todo="`cloche releng run` begins it")
-    report = report_of(run.entries())
-    if html_file is not None:
-        _write_html(run, report, html_file)
-    else:
-        click.echo(as_json(report) if as_json_ else as_text(report), nl=False)
+    return run
 
 
 @releng.command(

@@ -142,7 +142,7 @@ class _Reading:
         self.hooks: dict[tuple[str, ...], HookEnded] = {}
         self.layers: set[tuple[str, str | None]] = set()
         self.times: dict[tuple[str, str | None, str], list[float]] = {}  # of each step
-        self.wanted = self.built = 0
+        self.built = 0
         self.spans: list[list[float]] = []
 
     def take(self, entry: Entry) -> None:
@@ -189,7 +189,6 @@ class _Reading:
 
     def _done(self, spec: str, event: Done) -> None:
         if event.how in ("built", "reused"):
-            self.wanted += 1
             self.built += event.how == "built"
             result = bare(event.package), event.layer
             self.layers.add(result)
@@ -217,7 +216,7 @@ class _Reading:
 
     def report(self) -> Report:
         shared = Shared(
-            self.wanted,
+            sum(each.built + each.reused for each in self.specs.values()),
             self.built,
             len(self.layers),
             sum(map(sum, self.times.values())),
