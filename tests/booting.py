@@ -14,7 +14,7 @@ from tests.support import cannot
 
 OVMF = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 BUSYBOX = Path("/usr/bin/busybox"), Path("/bin/busybox")
-#: Modules of Debian's cloud kernel by which a system finds a CD or a disk, in their order.
+#: Modules of Debian's cloud kernel by which a system finds a CD or a disk.
 MODULES = (
     *("virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci"),
     *("virtio_blk", "scsi_common", "scsi_mod", "libata", "ata_piix", "cdrom", "sr_mod"),

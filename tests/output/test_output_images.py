@@ -84,7 +84,9 @@ INIT = """\
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t devtmpfs dev /dev; mount -t proc proc /proc; mount -t sysfs sys /sys
-for module in /m/*.ko; do insmod $module 2> /dev/null; done
+for round in 1 2 3; do # in whichever order they need each other
+	for module in /m/*.ko; do insmod $module 2> /dev/null; done
+done
 sleep 2
 for disk in sr0 vda; do
 	mount -t iso9660 -o ro /dev/$disk /cd 2> /dev/null && echo "medium: $disk $(ls /cd)" && break
