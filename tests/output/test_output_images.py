@@ -166,7 +166,7 @@ def test_the_disk_boots(made: Made, root_type: str) -> None:
 
 def test_the_medium_lists_and_verifies_what_is_on_it(made: Made, tmp_path: Path) -> None:
     listing = (made.out / "live.iso.contents").read_text()
-    for name in ("README.txt", "a = b", "image.squashfs", "isoroot_b2sums", "efi.img"):
+    for name in ("README.TXT;1", "A___B", "IMAGE.SQUASHFS;1", "ISOROOT_B2SUMS", "EFI.IMG;1"):
         assert f" {name}" in listing
     image = (made.out / "live.iso").read_bytes()
     squashfs = (made.out / "root.squashfs").read_bytes()
