@@ -108,10 +108,9 @@ def _public_keys(making: Making) -> bool:
     for word in words:
         user, equals, file = word.partition("=")
         if not equals or not file or "/" in user or user in ("", ".", ".."):
-            origin = making.spec.origin(f"{making.target.prefix}/ssh_public_keys")
-            raise ConfigError(
-                origin, f"“{word}” is not USER=FILE", "for example larry=/keys/larry.pub"
-            )
+            key = f"{making.target.prefix}/ssh_public_keys"
+            todo = "for example larry=/keys/larry.pub"
+            raise ConfigError(making.spec.origin(key), f"{key}: “{word}” is not USER=FILE", todo)
         place = f"{_KEYS}/home/{user}/.ssh/authorized_keys"
         making.files[place] = Copied(Path(file), mode=0o644)
     return bool(words)
