@@ -34,13 +34,16 @@ from cloche.tasks.worker import make_directory
 
 #: Kinds that the guest does by itself; all others are commands of the root.
 BY_GUEST = frozenset({"files", "owners", "remove", "empty", "unmerge"})
-FORMAT = "1"  # raise it when steps are done in another way
+FORMAT = "2"  # raise it when steps are done in another way
 FILES = "/run/cloche/files"
 HOOK = "/run/cloche/hook"
 INPUTS = "/run/cloche/inputs"
 SYSTEMCTL = "usr/bin/systemctl"
 # Files that commands leave behind and that do not belong in a finished system.
-LEFT_BEHIND = ("run", "tmp", "var/tmp", "etc/.pwd.lock", "var/cache/ldconfig")
+LEFT_BEHIND = (
+    *("run", "tmp", "var/tmp", "etc/.pwd.lock", "var/cache/ldconfig"),
+    *("var/log/emerge.log", "var/log/emerge-fetch.log"),  # with the time of the build
+)
 
 
 @dataclass(frozen=True, slots=True)
