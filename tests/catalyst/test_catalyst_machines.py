@@ -13,6 +13,7 @@ from cloche.catalyst.conf import read_conf
 from cloche.catalyst.emerge import EmergeCall
 from cloche.catalyst.machines import project_of
 from cloche.catalyst.making import Copied, Inputs, Link, Project
+from cloche.catalyst.paths import EXTENSIONS
 from cloche.catalyst.spec import parse_spec
 from cloche.catalyst.subarchs import Subarch, subarch_of
 from cloche.config.errors import ConfigError
@@ -167,11 +168,22 @@ def test_options_among_packages_count() -> None:
     assert 'USE="bindist extra livecd"' in conf_of(made, "use")
 
 
+@pytest.mark.parametrize("mode", [*EXTENSIONS, "xz_x"])
+def test_every_way_to_pack_that_has_an_extension_is_there(mode: str) -> None:
+    made = project("stage3", more=f"\ncompression_mode: {mode}\n")
+    output = machine(made, "stage3")["output"]
+    seeds = tomllib.loads(str(made.files["cloche.toml"]))["seeds"]
+    assert output["stage4"]
+    by_tools = mode in ("lzip", "lzop") or mode.startswith("squashfs")
+    assert ("tools" in seeds) is by_tools
+    assert ("images" in output) is mode.startswith("squashfs")
+
+
 def test_what_is_not_there_is_said() -> None:
     with pytest.raises(ConfigError, match="“snapshot” cannot be built yet"):
         project("stage3", more="\ntarget: snapshot\n")
-    with pytest.raises(ConfigError, match="cannot pack with “lzop”"):
-        project("stage3", more="\ncompression_mode: lzop\n")
+    with pytest.raises(ConfigError, match="cannot pack with “rsync”"):
+        project("stage3", more="\ncompression_mode: rsync\n")
 
 
 def test_subarchs_come_from_catalysts_tables_first(tmp_path: Path) -> None:

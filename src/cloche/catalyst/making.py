@@ -14,6 +14,7 @@ from cloche.catalyst.environment import environment
 from cloche.catalyst.hooks import FSSCRIPT
 from cloche.catalyst.keys import TARGETS
 from cloche.catalyst.makeconf import building_conf, make_conf, use_flags
+from cloche.catalyst.packing import MODES, packing
 from cloche.catalyst.paths import compression_mode
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import Subarch
@@ -38,12 +39,6 @@ NOT_OF_A_CONFDIR = ("make.conf", "make.profile", "repos.conf", "binrepos.conf", 
 
 _PLAIN = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")  # a name that a shell takes as it is
 _FLAG = re.compile(r"-\*|[+-]?[A-Za-z0-9][A-Za-z0-9+_@-]*")  # PMS 3.1.4
-#: Ways to pack, with cloche's word for the format.
-_COMPRESSION = {
-    **{"zstd": "zstd", "xz": "xz", "pixz": "xz", "gzip": "gzip"},
-    **{"bzip2": "bzip2", "lbzip2": "bzip2", "lzma": "lzma", "tar": "none"},
-}
-
 
 #: The name of the pkgcache in a project whose machines may take packages from it.
 PKGCACHE = "pkgcache"
@@ -226,11 +221,12 @@ class Making:
     def tarball(self) -> dict[str, Any]:
         """``[output]`` for a tarball that is packed as the spec has it. Raises `ConfigError`."""
         mode = compression_mode(self.spec, self.conf)
-        if (word := _COMPRESSION.get(mode.removesuffix("_x"))) is None:
+        if (found := packing(mode)) is None:
             what = f"cloche cannot pack with “{mode}”"
             origin = self.spec.origin("compression_mode")
-            raise ConfigError(origin, what, f"there is: {', '.join(_COMPRESSION)}")
-        return {"stage4": True, "compression": word}
+            raise ConfigError(origin, what, f"there is: {', '.join(MODES)}")
+        self.seeds |= found.seeds
+        return dict(found.output)
 
     def kept_repositories(self) -> Iterator[str]:
         """The names of `keep_repos`, each of which names a file. Raises `ConfigError`."""

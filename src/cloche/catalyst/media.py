@@ -31,7 +31,7 @@ def livecd_stage2(making: Making) -> Machines:
     output = making.tarball
     if making.text("iso"):
         making.seeds[tools.NAME] = tools.seed()
-        output["images"] = {"iso": _iso(making)}
+        output["images"] = {**output.get("images", {}), "iso": _iso(making)}
     finish = [*_live(making), *_cleaned(making)]
     yield "livecd-stage2", making.machine(seed, keep_world=True, output=output, finish=finish)
 

@@ -155,7 +155,7 @@ class Prepared:
     session: Session
 
     def take_seed(self, machine: str) -> None:
-        """Make what a machine starts from, and what makes its images. Raises ClocheError.
+        """Make what a machine starts from, and what makes its outputs. Raises ClocheError.
 
         A machine that it starts from must be built.
         """

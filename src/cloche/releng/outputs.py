@@ -16,6 +16,7 @@ from pathlib import Path
 from cloche.archives.listing import listing
 from cloche.archives.tarball import import_tarball
 from cloche.catalyst.conf import Conf
+from cloche.catalyst.packing import IMAGE
 from cloche.catalyst.paths import Output, outputs
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError
@@ -79,7 +80,8 @@ def publish(
     for each in wanted:
         if each.kind == "tarball":
             contents: Iterable[bytes] = listing(made["stage4"])
-            _publish(Path(each.path), made["stage4"], contents, conf, describe)
+            file = made.get(IMAGE, made["stage4"])
+            _publish(Path(each.path), file, contents, conf, describe)
         elif each.kind in IMAGES:
             contents = made[f"{each.kind}-contents"].read_bytes().splitlines()
             _publish(Path(each.path), made[each.kind], contents, conf, describe)

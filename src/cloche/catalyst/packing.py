@@ -1,0 +1,50 @@
+"""How a stage is packed: catalyst's `compression_mode` as ``[output]`` of a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from cloche.catalyst import tools
+
+#: By cloche's word for it, with the programs of the root that is packed.
+_OWN = {
+    **{"zstd": "zstd", "xz": "xz", "pixz": "xz", "gzip": "gzip"},
+    **{"bzip2": "bzip2", "lbzip2": "bzip2", "lzma": "lzma", "tar": "none"},
+}
+#: By those of the tools, which few roots have.
+_BY_TOOLS = ("lzip", "lzop")
+#: Options of gensquashfs(1).
+_SQUASHFS = {
+    "squashfs": [],
+    "squashfs_gzip": ["-c", "gzip"],
+    "squashfs_xz": ["-c", "xz"],
+    "squashfs_zstd": ["-c", "zstd"],
+}
+#: The name of the image that a stage is, with its tarball for what lists its content.
+IMAGE = "stage"
+MODES = (*_OWN, *_BY_TOOLS, *_SQUASHFS)
+
+
+@dataclass(frozen=True, slots=True)
+class Packing:
+    """``[output]``, and the seeds that it needs besides the machine's own."""
+
+    output: Mapping[str, Any]
+    seeds: Mapping[str, dict[str, Any]]
+
+
+def packing(mode: str) -> Packing | None:
+    """What a mode means; None for one that is not known. Modes that end in `_x` are the same."""
+    mode = mode.removesuffix("_x")
+    if mode in _OWN:
+        return Packing({"stage4": True, "compression": _OWN[mode]}, {})
+    seeds = {tools.NAME: tools.seed()}
+    if mode in _BY_TOOLS:
+        return Packing({"stage4": True, "compression": mode, "tools": tools.NAME}, seeds)
+    if mode in _SQUASHFS:
+        image = {"format": "squashfs", "tools": tools.NAME, "options": _SQUASHFS[mode]}
+        output = {"stage4": True, "compression": "none", "images": {IMAGE: image}}
+        return Packing(output, seeds)
+    return None
