@@ -7,6 +7,7 @@ whose C library is the seed's, with what catalyst looks for: packages.build and 
 from __future__ import annotations
 
 import io
+import os
 import shutil
 import subprocess
 import tarfile
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.own_project import BASH
-from tests.support import ROOT, Store
+from tests.support import ROOT, Store, User
 
 REPO = ROOT / "tests/machine/projects/own/repo"
 STAMP = "20261128T000000Z"
@@ -240,3 +241,55 @@ def _members(tarball: Path) -> dict[str, object]:
             about = (info.mode, info.uid, info.gid, info.mtime, info.linkname, info.pax_headers)
             found[info.name] = about, file.read() if file else b""
     return found
+
+
+#: Programs of the host that would show in what comes out, if they were run.
+POISON = (
+    *("tar", "rsync", "xorriso", "grub-mkrescue", "mksquashfs", "gensquashfs", "xz", "gzip"),
+    *("bzip2", "chroot", "mount", "emerge", "ebuild", "useradd"),
+)
+_ELSEWHERE = """\
+hostname somewhere-else
+printf '127.0.0.1 localhost poisoned\\n' > "$1/hosts" && mount --bind "$1/hosts" /etc/hosts
+umask 027
+shift
+exec "$@"
+"""
+
+
+class OtherHost:
+    """The inputs of a release in another user's hands, on a host that differs in all it can."""
+
+    def __init__(self, release: Release, user: User) -> None:
+        self.user, self.place = user, user.home / "elsewhere"
+        built = ("cloche-store", "tree", "imported", "cloche", "packages", "repos")
+        ignored = shutil.ignore_patterns(*built, "*.lock", "*.tar", "stage*-*", "*.new")
+        shutil.copytree(release.place, self.place, ignore=ignored)
+        self.place.chmod(0o755)
+        for file in (*self.place.glob("*.spec"), self.place / "catalyst.conf"):
+            file.write_text(file.read_text().replace(str(release.place), str(self.place)))
+        (self.place / "poison").mkdir()
+        for name in POISON:
+            program = self.place / "poison" / name
+            program.write_text(f"#!/bin/sh\necho {name} >> {self.place}/run\nexit 1\n")
+            program.chmod(0o755)
+        user.own(self.place)
+
+    def run(self, spec: str) -> subprocess.CompletedProcess[str]:
+        """``cloche catalyst -f SPEC`` with a store of its own."""
+        path = f"{self.place}/poison:{os.environ['PATH']}"
+        env = {"PATH": path, "LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Asia/Tokyo"}
+        command = self.user.command(
+            "--store", self.place / "own-store", "catalyst", "-c", "catalyst.conf",
+            "-f", f"{spec}.spec", "--set", f"TIMESTAMP={STAMP}", env=env,
+        )  # fmt: skip
+        outside = ["unshare", "--uts", "--mount", "sh", "-ec", _ELSEWHERE, "sh", self.place]
+        return subprocess.run(
+            [*outside, *command], cwd=self.place, capture_output=True, text=True, check=False
+        )
+
+    @property
+    def poisoned(self) -> str:
+        """The names of the programs that were run."""
+        file = self.place / "run"
+        return file.read_text() if file.exists() else ""

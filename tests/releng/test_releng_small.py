@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small import FSSCRIPT, NOTE, SPECS, STAMP, Release, differing, inputs
+from small import FSSCRIPT, NOTE, SPECS, STAMP, OtherHost, Release, differing, inputs
 from tests.support import Store, User
 
 pytestmark = pytest.mark.real
@@ -149,20 +149,6 @@ def test_an_output_is_signed_and_says_what_it_is_made_from(
     assert "nobody@example.org" in told.stderr
 
 
-#: Programs of the host that would show in what comes out, if they were run.
-POISON = (
-    *("tar", "rsync", "xorriso", "grub-mkrescue", "mksquashfs", "gensquashfs", "xz", "gzip"),
-    *("bzip2", "chroot", "mount", "emerge", "ebuild", "useradd"),
-)
-OTHER_HOST = """\
-hostname somewhere-else
-printf '127.0.0.1 localhost poisoned\n' > "$1/hosts" && mount --bind "$1/hosts" /etc/hosts
-umask 027
-shift
-exec "$@"
-"""
-
-
 def test_an_ordinary_user_of_another_host_gets_the_same_bytes(
     release: Release, ordinary: User
 ) -> None:
@@ -170,52 +156,17 @@ def test_an_ordinary_user_of_another_host_gets_the_same_bytes(
 
     The files lie elsewhere, too.
     """
-    place = ordinary.home / "elsewhere"
-    place.mkdir(mode=0o755)
-    for name in ("store/builds/small", "store/snapshots"):
-        shutil.copytree(release.place / name, place / name, ignore=built)
-    for name in (
-        "confdir",
-        "overlay",
-        "fsscript.sh",
-        "catalyst.conf",
-        "stage1.spec",
-        "stage4.spec",
-    ):
-        source = release.place / name
-        (shutil.copytree if source.is_dir() else shutil.copy)(source, place / name)
-    for file in (*place.glob("*.spec"), place / "catalyst.conf"):
-        file.write_text(file.read_text().replace(str(release.place), str(place)))
-    poisoned = place / "poisoned"
-    poisoned.mkdir()
-    for name in POISON:
-        (poisoned / name).write_text(f"#!/bin/sh\necho {name} >> {place}/run\nexit 1\n")
-        (poisoned / name).chmod(0o755)
-    ordinary.own(place)
-    path = f"{poisoned}:{os.environ['PATH']}"
-    env = {"PATH": path, "LC_ALL": "tr_TR.UTF-8", "LANG": "tr_TR.UTF-8", "TZ": "Asia/Tokyo"}
+    other = OtherHost(release, ordinary)
     for spec in ("stage1", "stage4"):
-        command = ordinary.command(
-            "--store", place / "own-store", "catalyst", "-c", "catalyst.conf", "-f", f"{spec}.spec",
-            "--set", f"TIMESTAMP={STAMP}", env=env,
-        )  # fmt: skip
-        outside = ["unshare", "--uts", "--mount", "sh", "-ec", OTHER_HOST, "sh", place]
-        told = subprocess.run(
-            [*outside, *command], cwd=place, capture_output=True, text=True, check=False
-        )
+        told = other.run(spec)
         assert told.returncode == 0, told.stderr
+        theirs = release.tarball(spec)
+        ours = other.place / theirs.relative_to(release.place)
+        assert differing(ours, theirs) == []
         for suffix in ("", ".CONTENTS.gz", ".DIGESTS", ".sha256"):
-            theirs = Path(f"{release.tarball(spec)}{suffix}")
-            ours = place / theirs.relative_to(release.place)
-            if suffix == "":
-                assert differing(ours, theirs) == []
-            assert ours.read_bytes() == theirs.read_bytes(), f"{theirs.name} differs"
-    assert not (place / "run").exists(), (place / "run").read_text()
-
-
-def built(directory: str, names: list[str]) -> list[str]:
-    """What was built, of a directory that is copied."""
-    return [name for name in names if not name.startswith(("seed.", "own-"))]
+            one, another = (Path(f"{each}{suffix}") for each in (ours, theirs))
+            assert one.read_bytes() == another.read_bytes(), f"{one.name} differs"
+    assert other.poisoned == ""
 
 
 def test_each_tarball_is_described_as_catalyst_does(release: Release) -> None:
