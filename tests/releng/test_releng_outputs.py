@@ -13,7 +13,7 @@ from cloche.archives.errors import ImportRefusedError
 from cloche.catalyst.conf import Conf, read_conf
 from cloche.catalyst.spec import Spec, parse_spec
 from cloche.errors import ClocheError
-from cloche.releng.outputs import publish
+from cloche.releng.outputs import check_reader, publish
 
 SPEC = """\
 target: stage3
@@ -63,6 +63,16 @@ def test_digests_are_of_the_files_under_their_names(
         assert (builds / f"{NAME}.DIGESTS").read_text() == expected
         lines = gzip.decompress((builds / f"{NAME}.CONTENTS.gz").read_bytes()).splitlines()
         assert lines[0].endswith(b" ./file")
+
+
+def test_what_cannot_be_listed_is_known_before_it_is_made(
+    tmp_path: Path, spec: Spec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conf = conf_of(tmp_path)
+    check_reader(spec, conf)  # tar needs no program
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ClocheError, match="lzop not found"):
+        check_reader(spec.overridden(["compression_mode=lzop"]), conf)
 
 
 def test_of_a_broken_tarball_nothing_is_left(tmp_path: Path, spec: Spec) -> None:

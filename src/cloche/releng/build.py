@@ -34,6 +34,7 @@ from cloche.releng.outputs import (
     NOTHING_MORE,
     Attest,
     check_digests,
+    check_reader,
     check_replaceable,
     files_of,
     publish,
@@ -174,6 +175,7 @@ def prepared(spec: Spec, conf: Conf, opening: Opening, *, update: bool) -> Itera
     """
     check_spec(spec, conf)
     check_digests(conf)
+    check_reader(spec, conf)
     check_places(spec, conf)
     base_of(spec, conf)
     directory = directory_of(spec, conf)

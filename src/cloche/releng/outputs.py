@@ -17,10 +17,10 @@ from cloche.archives.listing import listing
 from cloche.archives.tarball import import_tarball
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.packing import IMAGE
-from cloche.catalyst.paths import Output, outputs
+from cloche.catalyst.paths import Output, compression_mode, outputs
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, Exit
 from cloche.releng.provenance import SUFFIX, provenance
 from cloche.releng.signing import Signer
 from cloche.session.building import Result
@@ -151,6 +151,18 @@ def _write_contents(contents: Iterable[bytes], file: Path) -> None:
         for line in contents:
             packed.write(line + b"\n")
         packed.write(b"\n")
+
+
+#: Programs of this host that read a tarball for the list of its content.
+_READERS = ("zstd", "lzip", "lzop")
+
+
+def check_reader(spec: Spec, conf: Conf) -> None:
+    """See that what a spec makes can be listed. Raises ClocheError."""
+    program = compression_mode(spec, conf).removesuffix("_x")
+    if program in _READERS and shutil.which(program) is None:
+        todo = f"install {program}, which reads the tarball for .CONTENTS.gz"
+        raise ClocheError(f"{program} not found", where=spec.file, todo=todo, status=Exit.HOST)
 
 
 def check_digests(conf: Conf) -> None:
