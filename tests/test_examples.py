@@ -72,7 +72,7 @@ def test_machines_of_the_workbench_are_well_formed(name):
     assert machine.targets
 
 
-@pytest.mark.parametrize("name", ["stage1", "stage2", "stage3", "again", "trixie3"])
+@pytest.mark.parametrize("name", ["stage1", "stage2", "stage3", "again", "workbench", "trixie3"])
 def test_machines_of_native_are_well_formed(name):
     project = load_project(ROOT / "examples/native")
     machine = project.machine(name)
