@@ -118,6 +118,7 @@ def test_stage4_finishes_in_catalysts_order() -> None:
     assert made.machines == ("system", "stage4")
     stage4 = machine(made, "stage4")
     assert stage4["packages"][0] == "app-misc/hello"
+    assert stage4["with_build_deps"]  # as emerge leaves them in catalyst's chroot
     kinds = [next(kind for kind in step if kind != "environment") for step in stage4["finish"]]
     assert kinds == [
         "remove", "files", "files", "hook", "services_on", "services_off", "unmerge", "remove",

@@ -34,7 +34,7 @@ def bare(root_seeded: Store, ground: Path) -> Iterator[Bare]:
 
 @pytest.mark.parametrize(
     ("more", "key"),
-    [("with_build_deps = true", "with_build_deps"), ("[output]\nportage = false", "portage")],
+    [('chost = "aarch64-unknown-linux-gnu"', "chost"), ("[output]\nportage = false", "portage")],
 )
 def test_keys_of_a_root_of_its_own_are_refused_elsewhere(bare: Bare, more: str, key: str) -> None:
     toml = TOML.format(atoms=["app-misc/greet"], more=more).replace('root = "own"\n', "")

@@ -53,6 +53,12 @@ def test_a_machine_holds_no_build_tools():
     assert short(machine_members(GRAPH)) == ["left", "right", "indexer", "app", "conf"]
 
 
+def test_build_dependencies_stay_where_that_is_asked_for():
+    members = machine_members(GRAPH, build_deps=True)
+    assert short(members) == ["lib", "tool", "left", "right", "indexer", "app", "conf"]
+    assert make_plan(GRAPH, build_deps=True).merged == members
+
+
 def test_what_options_of_emerge_bring_is_a_member_too():
     tool, lib = package("tool"), package("lib")
     app = package("app", edge("tool", "buildtime"), edge("lib", "runtime"), requested=True)

@@ -36,7 +36,7 @@ def resolve(context: BuildContext, targets: Sequence[str]) -> tuple[Depgraph, st
         "guest": inputs.guest,
         **inputs.key_root,
         **inputs.key_emulated,
-        **({"build dependencies": "kept"} if inputs.with_build_deps else {}),
+        **({"build dependencies": "kept"} if inputs.with_build_deps and inputs.own_root else {}),
         **({"emerge": " ".join(inputs.emerge)} if inputs.emerge else {}),
         **{f"base {layer.kind}": layer.id for layer in inputs.base},
         **{f"repository {repo.name}": repo.tree for repo in inputs.repos.values()},
@@ -88,7 +88,7 @@ def _ask_portage(
             "installed": context.inputs.strict,
             "binhosts": list(context.inputs.binhosts),
             "propose": propose,
-            "root_deps": context.inputs.with_build_deps,
+            "root_deps": context.inputs.with_build_deps and context.inputs.own_root,
             "emerge": list(context.inputs.emerge),
         }
         binds = (*shown_repositories(context), *_indexes(context))

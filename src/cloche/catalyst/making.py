@@ -159,7 +159,12 @@ class Making:
         self.files |= {f"portage/{name}/{path}": text for path, text in files.items()}
 
     def machine(self, seed: str, *fragments: str, use: bool = True, **more: Any) -> dict[str, Any]:
-        """A machine's file, with the spec's USE unless one of the fragments has it."""
+        """A machine's file, with the spec's USE unless one of the fragments has it.
+
+        Build dependencies stay in what is packages over a seed, as emerge leaves them in a chroot.
+        """
+        if more.get("root") != "own" and ("packages" in more or "sets" in more):
+            more = {"with_build_deps": True, **more}
         profile = ":".join(profile_of(self.spec, self.conf))
         portage = [*self.confdirs, "catalyst", *(["use"] if use else []), *fragments]
         binary = {} if self.inputs.pkgcache is None else {"binrepos": [PKGCACHE]}

@@ -75,8 +75,8 @@ class Machine:
     the preferred one first. ``live`` are names of live ebuilds that may fetch their sources from
     the network, with shell wildcards. With ``own_root`` the result has nothing of the seed, only
     what the machine asks for, with its dependencies at run time; ``etc_portage`` says whether its
-    ``/etc/portage`` is part of that, ``with_build_deps`` whether build dependencies are, and
-    ``chost`` which CPU it is for, if that is not the seed's.
+    ``/etc/portage`` is part of that, and ``chost`` which CPU it is for, if that is not the seed's.
+    ``with_build_deps`` says whether build dependencies are part of the result.
     ``compression`` is that of its tarball, which has what is ``below`` a directory.
     ``needs`` is what happens if programs of a root of its own need what it lacks (a word of
     `NEEDS`), ``emerge`` are options of emerge for the resolution, ``keep_world`` says whether the
@@ -201,7 +201,6 @@ def _tables(file: Path, root: Path) -> tuple[Table, Table]:
     output = table.table("output")
     output.only((*OUTPUTS, "below", "compression", "images", "needs", "portage", "tools"))
     own_root = _root(table) == "own"
-    _only_for_own_root(own_root, table, "with_build_deps")
     _only_for_own_root(own_root, table, "chost")
     _only_for_own_root(own_root, output, "portage")
     _only_for_own_root(own_root, output, "needs")

@@ -36,21 +36,27 @@ class Plan:
 
 
 def make_plan(
-    graph: Depgraph, *, own_root: bool = False, cross: bool = False, unrequested: bool = False
+    graph: Depgraph,
+    *,
+    own_root: bool = False,
+    cross: bool = False,
+    unrequested: bool = False,
+    build_deps: bool = False,
 ) -> Plan:
     """Make the plan of a resolution; ``own_root``: its packages go into a root of its own.
 
     ``cross``: that is for another CPU than the seed's. Then what hooks run of the new root does not
-    find the seed's C library, and merges see the toolchain, too. ``unrequested``: see
-    `machine_members`.
+    find the seed's C library, and merges see the toolchain, too. ``unrequested``, ``build_deps``:
+    see `machine_members`.
     """
-    merged = machine_members(graph, unrequested=unrequested)
+    merged = machine_members(graph, unrequested=unrequested, build_deps=build_deps)
     if not own_root:
         return Plan(graph, visible_sets(graph), merged, merged)
     graph = implicit_first(graph)
     always = toolchain(graph)
     visible = visible_sets(graph, always, (*layout(graph), *(always if cross else ())))
-    return Plan(graph, visible, machine_members(graph, unrequested=unrequested), merged)
+    members = machine_members(graph, unrequested=unrequested, build_deps=build_deps)
+    return Plan(graph, visible, members, merged)
 
 
 def narrowed(plan: Plan, wanted: Iterable[str]) -> Plan:

@@ -80,16 +80,20 @@ def visible_sets(
     return sets
 
 
-def machine_members(graph: Depgraph, *, unrequested: bool = False) -> tuple[str, ...]:
+def machine_members(
+    graph: Depgraph, *, unrequested: bool = False, build_deps: bool = False
+) -> tuple[str, ...]:
     """Ids, in merge order, of the packages of a finished machine.
 
-    These are the requested packages and their dependencies at run time and at the merge; build
-    dependencies stay out, as with ``emerge --usepkgonly``. Tools over the seed are not members.
+    These are the requested packages and their dependencies at run time and at the merge. Build
+    dependencies stay out, as with ``emerge --usepkgonly``, unless ``build_deps``; then they are
+    there as an emerge that builds leaves them. Tools over the seed are not members.
     With ``unrequested`` packages also count that none of the others needs: options of emerge bring
     them, as updates of what requested packages need that are there already, or without these.
     """
     targets = _targets(graph)
-    below = closures([targets(package, NEEDED_AT_MERGE) for package in graph.packages])
+    kinds = NEEDED_AT_MERGE | ({BUILDTIME} if build_deps else set())
+    below = closures([targets(package, kinds) for package in graph.packages])
     roots = {n for n, package in enumerate(graph.packages) if package.requested}
     if unrequested:
         roots |= _unneeded(graph, roots)
