@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from pathlib import Path
+
+import pytest
 
 from cloche.linux import descriptors
 from cloche.sandbox import wire
@@ -60,3 +63,23 @@ def test_what_a_fork_inherits_stays_a_descriptor() -> None:
     descriptors.close(writer)
     assert os.read(reader, 9) == b"1"
     os.close(reader)
+
+
+def test_an_interrupt_in_a_new_fork_does_not_leave_it_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It comes while the fork's descriptors are replaced."""
+    reader, writer = descriptors.pipe()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "dup2", lambda *_, **__: signal.raise_signal(signal.SIGINT))
+        # What is raised there is written to standard error, and has no other effect.
+        patched.setattr(sys, "unraisablehook", lambda _: None)
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(10)
+            descriptors.pipe()
+            os._exit(0)
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    descriptors.close(writer)
+    os.close(reader)
+    assert status == 0

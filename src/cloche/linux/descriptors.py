@@ -48,7 +48,11 @@ def _forked() -> None:
             os.dup2(null, fd, inheritable=False)
         os.close(null)
     _kept.clear()
-    _lock.release()
 
 
-os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_forked)
+# An interrupt can end a function of Python in a fork at any place, and nobody sees that. So what
+# releases the lock is no such function; else the next pipe of the fork would wait for ever.
+os.register_at_fork(
+    before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+)
+os.register_at_fork(after_in_child=_forked)
