@@ -215,7 +215,7 @@ PORTAGE = Target(
         (b"=a/b-1.2_rc3-r1:0/2=::local[x?,!y(+)]", b"!!<a/b-1"),
         (b"masters = \nthin-manifests = true\n%%\nlocal\n%%\namd64 default stable\n",),
         (_SPEC,),
-        ((RELEASE / "catalyst.conf").read_bytes(), b'storedir="/x"\noptions="a b"\n'),
+        ((RELEASE / "catalyst.conf").read_bytes(), b'storedir="/x"\noptions="bindist pkgcache"\n'),
     ),
 )
 

@@ -206,7 +206,7 @@ def test_a_machine_is_built_with_what_another_one_holds(
         file.write('\n[seeds.below]\ntype = "machine"\nmachine = "tiny"\n')
     told = store.cloche("build", "second", cwd=place)
     assert told.returncode == 2
-    assert "cloche seed bootstrap" in told.stderr
+    assert "run `cloche build tiny` first" in told.stderr
     told = store.cloche("seed", "bootstrap", "below", cwd=place)
     assert told.returncode == 2
     assert "machine tiny is not built" in told.stderr

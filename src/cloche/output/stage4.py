@@ -59,11 +59,8 @@ TAR = (
     "--xattrs",
     "--xattrs-exclude=user.overlay.*",
     "--acls",
-    # Holes where the content has zeros, wherever the file system has them. Version 0.0 alone puts
-    # no process id into the names of its headers.
-    "--sparse",
-    "--hole-detection=raw",
-    "--sparse-version=0.0",
+    # Not --sparse: tar(1) looks for holes only in files with fewer blocks than bytes, and how many
+    # blocks a file has depends on the file system, and on how it was written there.
     "--one-file-system",
 )
 # What is in the tarball. In a root of its own nothing of a sandbox is mounted.
