@@ -7,7 +7,6 @@ looked up in its index.
 
 from __future__ import annotations
 
-import json
 import lzma
 import re
 import shutil
@@ -23,7 +22,6 @@ NATIVE = ROOT / "examples/native"
 OVERLAY = Path(__file__).parent / "projects/prebuilt/repo"
 SUITE = "bookworm"  # of the example's seed: the C library must not be newer than the seed's
 STAGES = ("stage1", "stage2", "stage3")
-WORKBENCH = ("app-misc/hello", "app-text/tree")
 
 
 @dataclass(frozen=True)
@@ -65,14 +63,11 @@ def prepared(store: Store) -> Path:
     # No package of the test needs gawk of the seed, so it is the seed that other tests have, too.
     text = toml.read_text().replace('packages = ["gawk"]\n', "")
     toml.write_text(f'{text}\n[repos.prebuilt]\npath = "prebuilt"\npriority = 100\n')
-    for name in (*STAGES, "workbench"):
-        machine = place / f"machines/{name}.toml"
+    for stage in STAGES:
+        machine = place / f"machines/{stage}.toml"
         text = machine.read_text()
         assert 'profile = "native:default"' in text
         machine.write_text(text.replace("native:default", "prebuilt:default"))
-    text, packages = machine.read_text().split("packages = [")  # two of them are enough
-    assert all(f'"{name}"' in packages for name in WORKBENCH)
-    machine.write_text(f"{text}packages = {json.dumps(WORKBENCH)}\n")
     store.user.own(place.parent)
     return place
 
