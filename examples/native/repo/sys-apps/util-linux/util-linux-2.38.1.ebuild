@@ -39,6 +39,7 @@ PLAIN_AUTOTOOLS_CONF=(
 	--without-systemd
 	--without-udev
 	--without-cap-ng
+	--without-libmagic
 	--without-readline
 	--without-tinfo
 )
