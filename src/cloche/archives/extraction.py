@@ -9,20 +9,16 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from cloche.archives.errors import ImportRefusedError, over_limit
-from cloche.archives.tarformat import Member
+from cloche.archives.tarformat import Member, Read
 from cloche.errors import Exit
 from cloche.layers.identity import SOURCE_DATE_EPOCH
 from cloche.store.tree import OPAQUE, lasting, open_directory, remove_at
-
-Read = Callable[[int], bytes]
-"""Reads the next bytes of a member's content, at most that many."""
 
 WHITEOUT = b".wh."
 OPAQUE_WHITEOUT = b".wh..wh..opq"

@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloche.archives.decompression import unpacked
-from cloche.archives.extraction import Extractor, ImportOptions, Read, emptied
-from cloche.archives.tarformat import Extents, Member, TarReader
+from cloche.archives.extraction import Extractor, ImportOptions, emptied
+from cloche.archives.tarformat import Extents, Member, Read, TarReader, nothing
 from cloche.layers.copying import extents
 from cloche.layers.merge import Merged, Node, open_node
 from cloche.linux.paths import make_plain
-from cloche.store.tree import read_xattrs
+from cloche.store.tree import FILE_TYPES, read_xattrs
 
 _TRAILER = 1 << 20  # bytes of padding that may follow the end of an archive
 _DEFAULT = ImportOptions()
@@ -43,15 +43,24 @@ def import_tarball(
     """
 
     def fill(extractor: Extractor) -> None:
-        with unpacked(path) as stream:
-            reader = TarReader(stream, path, options.limits.metadata)
-            for member in reader:
-                extractor.extract(member, reader.read)
-            left = _TRAILER  # to the end, where compressed files have their checksums
-            while left > 0 and (data := stream.read(left)):
-                left -= len(data)
+        for member, read in members(path, options.limits.metadata):
+            extractor.extract(member, read)
 
     return _extracted(path, destination, options, fill)
+
+
+def members(path: Path, metadata: int) -> Iterator[tuple[Member, Read]]:
+    """The members of a tarball, each with what reads its content before the next one is taken.
+
+    ``metadata``: bytes that may describe one member. Raises `ImportRefusedError` and OSError.
+    """
+    with unpacked(path) as stream:
+        reader = TarReader(stream, path, metadata)
+        for member in reader:
+            yield member, reader.read
+        left = _TRAILER  # to the end, where compressed files have their checksums
+        while left > 0 and (data := stream.read(left)):
+            left -= len(data)
 
 
 def import_directory(
@@ -107,49 +116,41 @@ def _extracted(
     return ImportReport(extractor.entries, extractor.bytes, _texts(extractor.skipped))
 
 
-_TYPES = {
-    stat.S_IFDIR: "directory",
-    stat.S_IFREG: "file",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFCHR: "character",
-    stat.S_IFBLK: "block",
-    stat.S_IFIFO: "fifo",
-}
-
-
 def _extract_node(extractor: Extractor, node: Node, first: dict[tuple[int, int], bytes]) -> None:
     """Extract one name of a directory as if it came from an archive."""
     info = node.info
-    kind = _TYPES.get(stat.S_IFMT(info.st_mode))
+    kind = FILE_TYPES[stat.S_IFMT(info.st_mode)]
     inode = (info.st_dev, info.st_ino)
-    if kind is None:  # a socket
+    if kind == "socket":
         return
     target = os.readlink(node.origin) if kind == "symlink" else b""  # noqa: PTH115 - bytes
     if kind != "directory" and first.setdefault(inode, node.path) != node.path:
         kind, target = "link", first[inode]
+    member = member_of(node, kind, target)
+    if kind != "file":
+        extractor.extract(member, nothing)
+        return
+    with open_node(node) as file:
+        data = tuple(extents(file.fileno()))
+        extractor.extract(replace(member, extents=data), _reader(file.fileno(), data))
+
+
+def member_of(node: Node, kind: str, target: bytes = b"") -> Member:
+    """A name of a directory as an archive has it, but for the extents of a file."""
+    info = node.info
     device = (os.major(info.st_rdev), os.minor(info.st_rdev))
-    about = Member(
+    return Member(
         name=node.path or b".",
         type=kind,
         mode=stat.S_IMODE(info.st_mode),
         uid=info.st_uid,
         gid=info.st_gid,
         mtime_ns=info.st_mtime_ns,
+        size=info.st_size if kind == "file" else 0,
         target=target,
         device=device if kind in ("character", "block") else (0, 0),
         xattrs=read_xattrs(node.origin) if kind not in ("symlink", "link") else (),
     )
-    if kind != "file":
-        extractor.extract(about, _nothing)
-        return
-    with open_node(node) as file:
-        data = tuple(extents(file.fileno()))
-        member = replace(about, size=info.st_size, extents=data)
-        extractor.extract(member, _reader(file.fileno(), data))
-
-
-def _nothing(size: int) -> bytes:
-    return b""
 
 
 def _reader(fd: int, data: Extents) -> Read:

@@ -8,7 +8,7 @@ and recurses into headers about headers.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,15 @@ class Member:
     device: tuple[int, int] = (0, 0)
     extents: Extents = ()
     xattrs: tuple[tuple[bytes, bytes], ...] = ()
+
+
+Read = Callable[[int], bytes]
+"""Reads the next bytes of a member's content, at most that many, none at the end."""
+
+
+def nothing(_: int) -> bytes:
+    """Read a member without content."""
+    return b""
 
 
 class TarReader:

@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from tempfile import SpooledTemporaryFile
 from typing import IO, BinaryIO, cast
 
+from cloche.archives.tarformat import Read
 from cloche.audit.elf import MAGIC, Elf, read_elf, read_sections
 from cloche.layers.identity import normaliser
 from cloche.layers.portage_noise import PORTAGE_RULES
-
-Read = Callable[[int], bytes]
-"""Reads the next bytes of a file, holes included, at most that many; none at the end."""
 
 VDB = "var/db/pkg/"
 #: Where texts are kept and compared line by line.
@@ -47,7 +44,7 @@ class Content:
 
 
 def content_of(name: str, read: Read) -> Content:
-    """Read a file to its end."""
+    """Read a file to its end; ``read`` yields its holes, too."""
     first = _filled(read)
     if name.startswith(VDB):
         return _record(name, first, read)

@@ -10,7 +10,7 @@ from typing import IO, Any, BinaryIO, cast
 from dissect.hypervisor.disk.qcow2 import QCow2
 from dissect.volume.disk import Disk
 
-from cloche.archives.tarformat import Member
+from cloche.archives.tarformat import Member, nothing
 from cloche.comparison import forms
 from cloche.comparison.filesystems import names_of
 from cloche.comparison.guard import Metered, guarded, reading, unreadable
@@ -76,8 +76,4 @@ def _partitions(partitions: Sequence[Any], opened: frozenset[str], path: Path) -
         name = _name(partition)
         size = 0 if name in opened else partition.size
         member = Member(name.encode(), "partition", 0, 0, 0, 0, size=size)
-        yield member, reading(path, partition.open().read) if size else _nothing
-
-
-def _nothing(_: int) -> bytes:
-    return b""
+        yield member, reading(path, partition.open().read) if size else nothing

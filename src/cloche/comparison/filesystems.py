@@ -20,25 +20,16 @@ from dissect.squashfs import SquashFS
 from dissect.xfs import XFS
 
 from cloche.archives.decompression import Readable
-from cloche.archives.tarformat import Member
+from cloche.archives.tarformat import Member, nothing
 from cloche.comparison.attributes import SquashfsAttributes, of_btrfs, of_xfs
 from cloche.comparison.forms import Filesystem
 from cloche.comparison.guard import each, guarded, reading, unreadable
 from cloche.comparison.source import Names
-from cloche.store.tree import lasting
+from cloche.store.tree import FILE_TYPES, lasting
 
 _DEPTH = 128  # directories
 _BLOCKS = 48  # of a squashfs, kept unpacked
 _BLOCK = 1 << 20  # bytes: the largest that squashfs has
-_TYPES = {
-    stat.S_IFDIR: "directory",
-    stat.S_IFREG: "file",
-    stat.S_IFLNK: "symlink",
-    stat.S_IFCHR: "character",
-    stat.S_IFBLK: "block",
-    stat.S_IFIFO: "fifo",
-    stat.S_IFSOCK: "socket",
-}
 _DEVICES = ("character", "block")
 
 
@@ -63,7 +54,7 @@ def names_of(form: Filesystem, image: IO[bytes], source: object) -> Names:
         path, node = waiting.pop()
         member = replace(node.member, name=path or b".")
         if member.type == "directory":
-            yield member, _nothing
+            yield member, nothing
             if path.count(b"/") >= _DEPTH:
                 raise unreadable(source, f"more than {_DEPTH} directories in each other")
             below = [
@@ -73,17 +64,13 @@ def names_of(form: Filesystem, image: IO[bytes], source: object) -> Names:
             ]
             waiting += reversed(below)
         elif node.inode is not None and first.setdefault(node.inode, path) != path:
-            yield replace(member, type="link", target=first[node.inode]), _nothing
+            yield replace(member, type="link", target=first[node.inode]), nothing
         elif member.type == "file" and member.size:
             with guarded(source):
                 file = node.open()
             yield member, reading(source, file.read)
         else:
-            yield member, _nothing
-
-
-def _nothing(_: int) -> bytes:
-    return b""
+            yield member, nothing
 
 
 def _member(
@@ -96,7 +83,7 @@ def _member(
     xattrs: tuple[tuple[bytes, bytes], ...] = (),
 ) -> Member:
     """The attributes of a name. Times are not compared."""
-    kind = _TYPES[stat.S_IFMT(mode)]
+    kind = FILE_TYPES[stat.S_IFMT(mode)]
     return Member(
         name=_bytes(name or ""),
         type=kind,

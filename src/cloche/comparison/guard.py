@@ -9,11 +9,11 @@ from __future__ import annotations
 import io
 import os
 import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, TypeVar
 
-from cloche.comparison.content import Read
+from cloche.archives.tarformat import Read
 from cloche.errors import ClocheError
 
 _MEMORY = 6 << 30  # bytes of address space: far more than two stages of a million names
@@ -57,7 +57,7 @@ def each(source: object, values: Iterator[T]) -> Iterator[T]:
         yield value
 
 
-def reading(source: object, read: Callable[[int], bytes]) -> Read:
+def reading(source: object, read: Read) -> Read:
     """A function that reads an image."""
 
     def guarded_read(size: int) -> bytes:

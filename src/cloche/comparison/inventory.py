@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 
 from cloche.archives import Limits
 from cloche.archives.errors import ImportRefusedError, over_limit
-from cloche.archives.tarformat import Member
+from cloche.archives.tarformat import Member, Read
 from cloche.audit.elf import Elf
-from cloche.comparison.content import TEXTS, Content, Read, content_of
+from cloche.comparison.content import TEXTS, Content, content_of
 from cloche.comparison.packages import Package, Records, owners
 
 LIMITS = Limits(bytes=16 << 30, entries=1_000_000)

@@ -12,7 +12,7 @@ from typing import IO, Any, BinaryIO, cast
 from dissect.util.stream import RangeStream
 from pycdlib import PyCdlib
 
-from cloche.archives.tarformat import Member
+from cloche.archives.tarformat import Member, nothing
 from cloche.comparison import forms
 from cloche.comparison.disks import filesystem_source
 from cloche.comparison.guard import Metered, guarded, reading
@@ -85,7 +85,7 @@ def _names(iso: Any, records: Sequence[tuple[str, Any]], path: Path) -> Names:
             with iso.open_file_from_iso(**{way: name}) as file:
                 yield member, reading(path, file.read)
         else:
-            yield member, lambda _: b""
+            yield member, nothing
 
 
 def _member(name: str, record: Any) -> Member:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from cloche.archives.tarformat import Member
-from cloche.comparison.content import Read
+from cloche.archives.tarformat import Member, Read
 
 Names = Iterator[tuple[Member, Read]]
 

@@ -31,7 +31,7 @@ _DEEP = 64  # levels; autoconf's tests leave trees thousands of levels deep
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOATIME
 
-_TYPES = {
+FILE_TYPES = {
     stat.S_IFDIR: "directory",
     stat.S_IFREG: "file",
     stat.S_IFLNK: "symlink",
@@ -40,6 +40,7 @@ _TYPES = {
     stat.S_IFIFO: "fifo",
     stat.S_IFSOCK: "socket",
 }
+"""Words for the types of files, by `stat.S_IFMT`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +221,7 @@ class _Walker:
     ) -> None:
         """Keep one entry."""
         inode = (info.st_dev, info.st_ino)
-        kind = _TYPES[stat.S_IFMT(info.st_mode)]
+        kind = FILE_TYPES[stat.S_IFMT(info.st_mode)]
         link = None
         if kind != "directory" and info.st_nlink > 1:
             first = self.first.setdefault(inode, path)
@@ -297,7 +298,7 @@ def _number(value: int) -> bytes:
     return _field(b"%d" % value)
 
 
-_WORDS = {word: _field(word.encode()) for word in _TYPES.values()}
+_WORDS = {word: _field(word.encode()) for word in FILE_TYPES.values()}
 
 
 def record(entry: Entry, *extra: int) -> bytes:
