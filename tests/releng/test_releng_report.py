@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from cloche.display.releng import page
+from cloche.display.releng_page import page
 from cloche.records.events import Done, Phase, Stage
 from cloche.releng.journal import (
     Entry,

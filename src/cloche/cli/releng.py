@@ -17,7 +17,8 @@ from cloche.cli.catalyst_specs import complete_token
 from cloche.cli.options import Options, engine_name, say, store_path
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group, Number
-from cloche.display.releng import SpecJson, SpecLines, page
+from cloche.display.releng import SpecJson, SpecLines
+from cloche.display.releng_page import page
 from cloche.display.text import count, one_line
 from cloche.errors import ClocheError, unwritable
 from cloche.releng.auto import Run, carry_out, foreseen, foreseen_packages, last_run, open_run

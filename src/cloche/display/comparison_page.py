@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable, Iterator
-from importlib.resources import files
 
 from cloche.comparison.comparison import Comparison, Judged
 from cloche.comparison.rules import JUDGEMENTS, Judgement, Rule
+from cloche.display import onefile
 from cloche.display.comparison import change, grouped, holds, subject, trees, verdict
-from cloche.display.onefile import filled, policy
 from cloche.layers.compare import printable
 
 _ROWS = 2000  # of a rule; the command line shows all
@@ -23,23 +22,15 @@ _CLASSES: dict[Judgement, str] = {
 
 def page(found: Comparison, old: str, new: str) -> str:
     """The whole file."""
-    assets = files("cloche.display").joinpath("page")
-    style = "".join(
-        assets.joinpath(name).read_text(encoding="utf-8")
-        for name in ("report.css", "comparison.css")
-    )
     parts = {
-        "POLICY": policy(style),
         "TITLE": _text(f"{_short(old)} and {_short(new)}: comparison"),
-        "STYLE": style,
         "VERDICT": _text(verdict(found)),
         "CARDS": "".join(_cards(found)),
         "LINKS": "".join(_links(found)),
         "TREES": "".join(_trees(found, old, new)),
         "RULES": "".join(_sections(found)),
     }
-    frame = assets.joinpath("comparison.html").read_text(encoding="utf-8")
-    return filled(frame, parts)
+    return onefile.page("comparison.html", parts, ["report.css", "comparison.css"])
 
 
 def _short(output: str) -> str:

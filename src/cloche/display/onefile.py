@@ -1,22 +1,37 @@
-"""HTML pages that are one file each: filling in their parts, and what they may load."""
+"""HTML pages that are one file each: their parts are filled in, and nothing else is loaded."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
 
 
-def filled(frame: str, parts: Mapping[str, str]) -> str:
-    """A page: each ``@@NAME@@`` of its frame is a part, and no part is looked into again."""
-    first, *rest = frame.split("@@")  # NAME, text, NAME, text
+def page(
+    body: str, parts: Mapping[str, str], styles: Sequence[str], scripts: Sequence[str] = ()
+) -> str:
+    """A page: the head of all pages and ``body``, each ``@@NAME@@`` replaced by its part.
+
+    ``body``, ``styles`` and ``scripts`` are files of `page`. A content security policy allows the
+    page its own style and script only. Parts are not searched for names.
+    """
+    style, script = _assets(*styles), _assets(*scripts)
+    shared = {"POLICY": _policy(style, script), "STYLE": style, "SCRIPT": script}
+    first, *rest = _assets("head.html", body).split("@@")  # NAME, text, NAME, text
+    filled = {**shared, **parts}
     return first + "".join(
-        parts[piece] if number % 2 == 0 else piece for number, piece in enumerate(rest)
+        filled[piece] if number % 2 == 0 else piece for number, piece in enumerate(rest)
     )
 
 
-def policy(style: str, script: str = "") -> str:
-    """A content security policy: the page's own style and script, and nothing else."""
+def _assets(*names: str) -> str:
+    """The text of some files of `page`, joined."""
+    assets = files("cloche.display").joinpath("page")
+    return "".join(assets.joinpath(name).read_text(encoding="utf-8") for name in names)
+
+
+def _policy(style: str, script: str) -> str:
     scripts = f"script-src 'sha256-{_digest(script)}'; " if script else ""
     return f"default-src 'none'; {scripts}style-src 'sha256-{_digest(style)}'"
 

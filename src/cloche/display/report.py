@@ -13,13 +13,12 @@ import gzip
 import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from typing import Any
 
 import msgspec
 
+from cloche.display import onefile
 from cloche.display.layered import placed
-from cloche.display.onefile import filled, policy
 from cloche.display.timeline import Timeline, Work, critical_chain, lanes, slowest_phases
 from cloche.plan.names import bare
 from cloche.plan.order import reduced
@@ -46,21 +45,12 @@ class About:
 
 def page(line: Timeline, about: Mapping[str, About]) -> str:
     """The whole file."""
-    assets = files("cloche.display").joinpath("page")
-    style = assets.joinpath("report.css").read_text(encoding="utf-8")
-    script = "".join(
-        assets.joinpath(name).read_text(encoding="utf-8") for name in ("report.js", "graph.js")
-    )
-    frame = assets.joinpath("report.html").read_text(encoding="utf-8")
     parts = {
-        "POLICY": policy(style, script),
         "TITLE": html.escape(f"{line.machine}: build report"),
-        "STYLE": style,
         "DATA": embedded(page_data(line, about)),
         "LOGS": embedded(_logs(line.works, about)),
-        "SCRIPT": script,
     }
-    return filled(frame, parts)
+    return onefile.page("report.html", parts, ["report.css"], ["report.js", "graph.js"])
 
 
 def embedded(data: Any) -> str:
