@@ -59,7 +59,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     return tarball(tmp_path / "old.tar", old), tarball(tmp_path / "new.tar", new)
 
 
-def test_the_summary_comes_first_then_what_does_not_pass(
+def test_the_summary_comes_first_then_the_rules_that_do_not_pass(
     compare: Run, pair: tuple[Path, Path]
 ) -> None:
     status, out, err = compare(*pair)
@@ -69,12 +69,12 @@ def test_the_summary_comes_first_then_what_does_not_pass(
     assert "wrong       2: use 1, setuid 1" in summary
     assert "harmless    1: build-id 1" in summary
     assert "left out    1: build-time 1" in summary
-    assert "something is wrong in the new output" in summary
+    assert "the new output is wrong according to the rules below" in summary
     assert [each.splitlines()[0] for each in rules] == [
-        "wrong: setuid (1): a program runs with other rights: setuid or setgid",
-        "wrong: use (1): the same version with other USE flags",
-        "to look at: etc (1): a text below /etc differs",
-        "to look at: content (1): the same file with another content",
+        "wrong: setuid (1): a program runs with different privileges: setuid or setgid",
+        "wrong: use (1): the same version with different USE flags",
+        "to look at: etc (1): a text file below /etc differs",
+        "to look at: content (1): the same file with different content",
     ]
     assert "  /usr/bin/su (a/b:0): setuid 4755 -> 0755" in out
     assert "  a/b:0 USE: use + y" in out
@@ -108,13 +108,13 @@ def test_many_differences_of_one_rule_are_counted(compare: Run, tmp_path: Path) 
     assert compare(old, new, "--rule", "lost")[1].count("  /usr/") == 9
 
 
-def test_what_is_harmless_is_status_0(compare: Run, tmp_path: Path) -> None:
+def test_harmless_differences_are_status_0(compare: Run, tmp_path: Path) -> None:
     old = tarball(tmp_path / "old.tar", {"usr/l": link("../a"), **package("a/b-1")})
     new = tarball(tmp_path / "new.tar", {"usr/l": link("/a"), **package("a/b-1", COUNTER="7")})
     status, out, _ = compare(old, new)
-    assert (status, out.splitlines()[-1]) == (0, "result      only what is harmless differs")
+    assert (status, out.splitlines()[-1]) == (0, "result      only harmless differences")
     status, out, _ = compare(old, old)
-    assert (status, out.splitlines()[-1]) == (0, "result      nothing differs")
+    assert (status, out.splitlines()[-1]) == (0, "result      no differences")
 
 
 def test_json_has_all_but_what_is_left_out(compare: Run, pair: tuple[Path, Path]) -> None:
@@ -149,7 +149,7 @@ def test_the_page_is_one_file_without_script(
 
 
 @pytest.mark.parametrize("where", ["old", "new"])
-def test_what_cannot_be_read_is_status_2(
+def test_an_unreadable_output_is_status_2(
     where: str, compare: Run, pair: tuple[Path, Path], tmp_path: Path
 ) -> None:
     bad = tmp_path / "bad.tar"

@@ -1,4 +1,4 @@
-"""Outputs for tests: tarballs whose members have any owner, mode and attribute; ELF files."""
+"""Makes outputs for tests: tarballs with members of any owner, mode and attribute; ELF files."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from cloche.comparison.outputs import read_output
+from cloche.errors import ClocheError
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def device(major: int, minor: int) -> Name:
 
 
 def package(cpv: str, *owned: str, **records: str) -> dict[str, Name]:
-    """The records of a package; ``owned`` are lines of CONTENTS or names of files."""
+    """The records of a package; ``owned`` are lines of CONTENTS, or names of files."""
     lines = [each if " " in each else f"obj /{each} {'0' * 32} 1" for each in owned]
     values = {"SLOT": "0", "BUILD_TIME": "1", **records, "CONTENTS": "\n".join([*lines, ""])}
     place = f"var/db/pkg/{cpv}"
@@ -66,6 +69,15 @@ def tarball(path: Path, names: Names) -> Path:
             member.pax_headers = {f"SCHILY.xattr.{k}": v for k, v in each.xattrs.items()}
             tar.addfile(member, io.BytesIO(each.content))
     return path
+
+
+def refusal(path: Path) -> str:
+    """Why an output is refused; empty if it is read. Any other exception fails the test."""
+    try:
+        read_output(path)
+    except ClocheError as error:
+        return str(error)
+    return ""
 
 
 _NEEDED, _STRTAB, _SONAME, _RUNPATH = 1, 5, 14, 29

@@ -1,4 +1,4 @@
-"""Each rule judges what it is for, and leaves to others what only looks like it."""
+"""Each rule judges the differences that it is for, and leaves similar ones to other rules."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ GZIP = b"\x1f\x8b\x08\x00%s\x02\x03content"
 
 @dataclass(frozen=True)
 class Case:
-    """``fires`` differs such that the rule judges it alone; ``other`` looks similar, and the rule
-    ``instead`` (nothing: no difference at all) judges it. Only differences of ``at`` count.
+    """Two pairs of outputs. The rule judges ``fires``; the rule ``instead`` judges ``other``, which
+    looks similar (empty: the outputs are equal). Only differences of the name ``at`` count, if any.
     """
 
     fires: Pair
@@ -49,7 +49,7 @@ def one(name: str, old: object, new: object) -> Pair:
 
 
 def packages(old: dict[str, str] | None, new: dict[str, str] | None, cpv: str = "a/b-1") -> Pair:
-    """Two outputs with one package, whose records differ."""
+    """Two outputs with one package whose records differ; None: without the package."""
     sides = (package(cpv, **each) if each is not None else {} for each in (old, new))
     return tuple({"usr": directory(), **side} for side in sides)  # type: ignore[return-value]
 
@@ -59,7 +59,7 @@ def record(name: str, old: str | None, new: str | None) -> Pair:
 
 
 def with_package(old: Names, new: Names, *owned: str) -> Pair:
-    """Files of a package that is of another version in the new output."""
+    """Two outputs with a package that has another version in the new one."""
     return ({**old, **package("a/b-1", *owned)}, {**new, **package("a/b-2", *owned)})
 
 
@@ -203,9 +203,9 @@ CASES: dict[str, Case] = {
                   one("usr/a", file(xattrs={"trusted.a": "b"}), file()), ""),
     "content": Case(one("usr/a", file("a"), file("b")), one("usr/a", file("a"), file("a")), ""),
 }  # fmt: skip
-#: Judged between whole trees, not between names: tested below.
+#: Rules for whole trees, tested below.
 OF_TREES = ("tree-lost", "tree-gained", "about")
-#: What else is judged of the very same difference: content differs where a header does.
+#: Other rules that judge a part of the same change: content differs if a header does.
 BESIDES = {
     "cpu": {"content"},
     "soname": {"content"},
@@ -249,14 +249,14 @@ def test_the_manual_lists_the_rules_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "image"])
-def test_a_rule_judges_what_it_is_for(name: str, tmp_path: Path) -> None:
+def test_a_rule_judges_its_differences(name: str, tmp_path: Path) -> None:
     found = judged(CASES[name].fires, CASES[name].at, tmp_path)
     assert name in found
     assert found - {name} <= BESIDES.get(name, set())
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_a_rule_leaves_other_differences_to_others(name: str, tmp_path: Path) -> None:
+def test_a_rule_leaves_similar_differences_to_other_rules(name: str, tmp_path: Path) -> None:
     case = CASES[name]
     found = judged(case.other, case.at, tmp_path)
     assert name not in found
@@ -267,7 +267,7 @@ def tree(name: str, **about: str) -> Tree:
     return Tree(name, "squashfs", Inventory({}), about)
 
 
-def test_images_inside_are_judged_as_wholes() -> None:
+def test_trees_on_one_side_and_properties_of_images_are_judged() -> None:
     both = [tree("", label="a"), tree("image.squashfs")]
     assert not compare(both, both).judged
     (gone,) = compare(both, both[:1]).judged
@@ -276,7 +276,7 @@ def test_images_inside_are_judged_as_wholes() -> None:
     assert [each.rule.name for each in (gone, more, about)] == list(OF_TREES)
 
 
-def test_a_file_whose_inside_is_compared_is_left_out(tmp_path: Path) -> None:
+def test_the_content_of_an_opened_image_is_left_out(tmp_path: Path) -> None:
     sides = []
     for number, names in enumerate(CASES["image"].fires):
         (read,) = read_output(tarball(tmp_path / f"{number}.tar", names))

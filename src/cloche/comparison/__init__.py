@@ -1,5 +1,5 @@
-"""Two outputs compared: what each holds, in what they differ, and whether that matters.
+"""Compares two outputs: what each holds, how they differ, and whether that matters.
 
 Outputs are tarballs, directories, layers, squashfs, ISO and disk images. They are read as streams
-and never unpacked; nothing in them is trusted, and nothing of them is run.
+and never unpacked. They are untrusted, and nothing in them is run.
 """

@@ -1,4 +1,4 @@
-"""Extended attributes of files in images, where dissect.* does not read them."""
+"""Extended attributes of files in squashfs, btrfs and XFS images, which dissect.* does not read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _METADATA = 8192  # bytes of a block of metadata of squashfs
 _SQUASHFS_PREFIXES = {0: b"user.", 1: b"trusted.", 2: b"security."}
 _OUT_OF_LINE = 0x100
 _EXTENDED = 8  # the first type of inodes of squashfs that can have attributes
-_BTRFS_XATTR = 24  # the type of such items
+_BTRFS_XATTR = 24  # BTRFS_XATTR_ITEM_KEY
 _BTRFS_HEAD = struct.Struct("<17xQHHB")  # btrfs_dir_item
 _XFS_LOCAL = 1  # XFS_DINODE_FMT_LOCAL
 _XFS_PREFIXES = {0: b"user.", 2: b"trusted.", 4: b"security."}
@@ -21,7 +21,7 @@ _XFS_ACLS = {b"SGI_ACL_FILE": b"system.posix_acl_access"}
 
 
 class SquashfsAttributes:
-    """The attributes of a squashfs, which are in a table of their own (squashfs.rst, 3.7)."""
+    """The attributes in a squashfs, which has a separate table for them (squashfs.rst, 3.7)."""
 
     def __init__(self, fs: Any) -> None:
         self._fs = fs
@@ -34,10 +34,10 @@ class SquashfsAttributes:
         self._blocks = fs._read_table(start + 16, count, 16)
 
     def of(self, inode: Any) -> Xattrs:
-        """Those of one inode."""
+        """The attributes of one inode."""
         if not self._blocks or inode.header.inode_type < _EXTENDED:
             return ()
-        number = getattr(inode.header, "xattr", _NONE)  # the library has none of links
+        number = getattr(inode.header, "xattr", _NONE)  # the library does not read those of links
         if number == _NONE:
             return ()
         block, offset = divmod(number * 16, _METADATA)
@@ -66,7 +66,7 @@ class SquashfsAttributes:
 
 
 def of_btrfs(inode: Any) -> Xattrs:
-    """The attributes of an inode of btrfs: items of its own type, each with one or more."""
+    """The attributes of a btrfs inode: items of their own type, each with one or more."""
     found: list[tuple[bytes, bytes]] = []
     cursor = inode.subvolume.tree.cursor()
     for _, view in cursor.iter(inode.inum, _BTRFS_XATTR, 0, ignore_offset=True):
@@ -80,7 +80,7 @@ def of_btrfs(inode: Any) -> Xattrs:
 
 
 def of_xfs(inode: Any) -> Xattrs:
-    """The attributes of an inode of XFS that are in the inode itself, as small ones are."""
+    """The attributes of an XFS inode that are stored in the inode itself, as small ones are."""
     raw = inode.inode
     if not raw.di_forkoff or raw.di_aformat != _XFS_LOCAL:
         return ()

@@ -1,4 +1,4 @@
-"""The comparison of two outputs: their trees, in what these differ, each difference judged."""
+"""The comparison of two outputs: their trees, and each difference between them, judged."""
 
 from __future__ import annotations
 
@@ -24,6 +24,10 @@ class Tree:
     about: Mapping[str, str] = field(default_factory=dict)
 
 
+Sides = tuple[Tree | None, Tree | None]
+"""A tree in the old and in the new output."""
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """A difference of the tree ``tree``, and the rule that judges it."""
@@ -35,7 +39,7 @@ class Judged:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Two outputs with all their differences; ``same`` counts names without any."""
+    """Two outputs with all their differences; ``same`` counts the names that do not differ."""
 
     old: tuple[Tree, ...]
     new: tuple[Tree, ...]
@@ -43,35 +47,42 @@ class Comparison:
     same: int
 
     @property
+    def trees(self) -> Mapping[str, Sides]:
+        """The trees of both outputs by their names."""
+        return _paired(self.old, self.new)
+
+    @property
     def passed(self) -> bool:
-        """Whether only what is harmless differs."""
+        """Whether all differences are harmless or left out."""
         return all(each.rule.judgement in PASSING for each in self.judged)
 
     def counts(self) -> Mapping[Judgement, int]:
-        """How many differences there are of each judgement."""
+        """The number of differences of each judgement."""
         return Counter(each.rule.judgement for each in self.judged)
 
 
 def compare(old: Sequence[Tree], new: Sequence[Tree]) -> Comparison:
-    """Compare two outputs that were read."""
+    """Compare two outputs."""
     judged = tuple(_judged(old, new))
     subjects = {(each.tree, each.difference.subject) for each in judged}
-    theirs = {tree.name: tree.inventory.items for tree in new}
     same = sum(
-        1
-        for tree in old
-        for name in tree.inventory.items
-        if name in theirs.get(tree.name, ()) and (tree.name, name) not in subjects
+        (tree, name) not in subjects
+        for tree, (a, b) in _paired(old, new).items()
+        if a is not None and b is not None
+        for name in a.inventory.items.keys() & b.inventory.items.keys()
     )
     return Comparison(tuple(old), tuple(new), judged, same)
 
 
 def _judged(old: Sequence[Tree], new: Sequence[Tree]) -> Iterator[Judged]:
-    mine, theirs = ({tree.name: tree for tree in side} for side in (old, new))
-    for name in dict.fromkeys((*mine, *theirs)):
-        a, b = mine.get(name), theirs.get(name)
-        for each in _of_tree(name, a, b):
+    for name, sides in _paired(old, new).items():
+        for each in _of_tree(name, *sides):
             yield Judged(name, each, rule_of(each))
+
+
+def _paired(old: Sequence[Tree], new: Sequence[Tree]) -> dict[str, Sides]:
+    mine, other = ({tree.name: tree for tree in side} for side in (old, new))
+    return {name: (mine.get(name), other.get(name)) for name in dict.fromkeys((*mine, *other))}
 
 
 def _of_tree(name: str, a: Tree | None, b: Tree | None) -> Iterator[Difference]:

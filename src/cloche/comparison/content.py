@@ -1,8 +1,7 @@
-"""A file's content in short: its digest, the digest without noise, what an ELF file needs.
+"""A summary of a file's content: its digest, its digest without noise, what an ELF file needs.
 
-Noise is what two builds of the same give differently, whatever builds them: the build ID and the
-checksum of the debug file in an ELF file, the time in a gzip header (RFC 1952), times and numbers
-in Portage's records.
+Noise differs between any two builds of the same package: the build ID and the checksum of the debug
+file in an ELF file, the time in a gzip header (RFC 1952), times and numbers in Portage's records.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from cloche.layers.identity import normaliser
 from cloche.layers.portage_noise import PORTAGE_RULES
 
 VDB = "var/db/pkg/"
-#: Where texts are kept and compared line by line.
+#: Directories whose text files are kept and compared line by line.
 TEXTS = ("etc/", "var/lib/portage/")
 _CHUNK = 1 << 20
-_IN_MEMORY = 32 << 20  # bytes of an ELF file; more go to a temporary file
-_TEXT = 64 << 10  # bytes of such a text
+_IN_MEMORY = 32 << 20  # bytes of an ELF file; a larger one goes to a temporary file
+_TEXT = 64 << 10  # bytes of such a file
 _RECORD = 64 << 20  # bytes of a record: the CONTENTS of kernel sources has ten million
 _ELF_NOISE = (".note.gnu.build-id", ".gnu_debuglink", ".gnu_debugaltlink")
 _GZIP = b"\x1f\x8b\x08"
@@ -69,7 +68,7 @@ def content_of(name: str, read: Read) -> Content:
 
 
 def _filled(read: Read) -> bytes:
-    """As much as one chunk holds."""
+    """Read a whole chunk, or what the file has."""
     parts, left = [], _CHUNK
     while left and (data := read(left)):
         parts.append(data)
@@ -78,7 +77,7 @@ def _filled(read: Read) -> bytes:
 
 
 def _record(name: str, first: bytes, read: Read) -> Content:
-    """A file of the VDB, which is kept."""
+    """A record of a package: its text is kept."""
     parts, size = [first], len(first)
     while data := read(_CHUNK):
         size += len(data)
@@ -93,7 +92,7 @@ def _record(name: str, first: bytes, read: Read) -> Content:
 
 
 def _elf(first: bytes, read: Read) -> Content:
-    """An ELF file, which is read at any place."""
+    """An ELF file, which needs random access."""
     with SpooledTemporaryFile(max_size=_IN_MEMORY) as file:
         whole, size = hashlib.sha256(), 0
         data = first
@@ -113,7 +112,7 @@ def _elf(first: bytes, read: Read) -> Content:
 
 
 def _without(file: IO[bytes], ranges: list[tuple[int, int]]) -> bytes:
-    """The digest of what lies outside of the ranges."""
+    """The digest of the bytes outside of the ranges."""
     digest, at = hashlib.sha256(), 0
     for start, end in [*sorted(ranges), (1 << 62, 0)]:
         file.seek(at)

@@ -1,4 +1,4 @@
-"""In what two trees differ, name by name and package by package. Judges nothing."""
+"""How two trees differ, name by name and package by package. Differences are not judged here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ SPECIAL_BITS = 0o6000  # setuid, setgid
 _DIFF = 200  # lines of a file's unified diff
 _DIFF_INPUT = 2000  # lines of a file that is compared line by line
 _WORDS = 30  # of a list, in a message
-_RECORDS = frozenset(("CONTENTS", *KEPT))
 
 #: What a difference can be about.
 ASPECTS = (
@@ -42,12 +41,12 @@ ASPECTS = (
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One difference. ``old`` and ``new`` are what each side has, as text; empty where nothing.
+    """One difference. ``old`` and ``new`` are the values of each side as text, empty for none.
 
-    ``subject`` is a name of the tree, or a package. ``kind`` is the type of the name. ``package``
-    owns the name, on the side that has it. With ``follows`` that package itself is lost, gained or
-    of another version. ``noise`` is the word for what alone differs in a file's content. ``lines``
-    are a unified diff.
+    ``subject`` is a name in the tree, or a package. ``kind`` is the type of the name. ``package``
+    owns the name, on the side that has it. If ``follows``, that package itself is lost, gained or
+    of another version. ``noise`` names the noise (see `content`) if nothing else differs in a
+    file's content. ``empty``: a file without content. ``lines`` are a unified diff.
     """
 
     aspect: str
@@ -78,7 +77,7 @@ def differences(old: Inventory, new: Inventory) -> Iterator[Difference]:
 
 @dataclass(frozen=True, slots=True)
 class _Owner:
-    """The packages that own a name on either side; whether one of them is of another version."""
+    """The packages that own a name on each side; whether one of them is of another version."""
 
     old: str | None
     new: str | None
@@ -95,7 +94,7 @@ class _Owner:
 def _package(key: str, a: Package | None, b: Package | None) -> Iterator[Difference]:
     if a is None or b is None:
         one = a or b
-        assert one is not None  # noqa: S101 - a key is of one side at least
+        assert one is not None  # noqa: S101 - at least one side has the key
         aspect = "package-lost" if a else "package-gained"
         yield Difference(aspect, key, a.cpv if a else "", b.cpv if b else "")
         return
@@ -121,7 +120,7 @@ def _slots(package: Package) -> tuple[str, str]:
 
 
 def _use(key: str, a: Package, b: Package, follows: bool) -> Iterator[Difference]:
-    """Differences in flags: those that the ebuild has, and those that profiles add."""
+    """Differences in USE flags: in those of the ebuild, and in those that profiles add."""
     has = [{flag.lstrip("+-") for flag in each.records.get("IUSE", "").split()} for each in (a, b)]
     on = [set(each.records.get("USE", "").split()) for each in (a, b)]
     if has[0] != has[1]:
@@ -138,7 +137,7 @@ def _use(key: str, a: Package, b: Package, follows: bool) -> Iterator[Difference
 def _words(
     aspect: str, subject: str, old: Iterable[str], new: Iterable[str], follows: bool
 ) -> Difference:
-    """Only the words that differ; all of them where it is their order."""
+    """The words that differ; all of them if only their order differs."""
     a, b = Counter(old), Counter(new)
     lost, gained = list((a - b).elements()), list((b - a).elements())
     if not lost and not gained:
@@ -197,7 +196,7 @@ _ATTRIBUTES = {CAPABILITY: "capability", ACL_ACCESS: "acl", ACL_DEFAULT: "acl"}
 
 def _one_sided(name: str, a: Item | None, b: Item | None, owner: _Owner) -> Difference:
     one = a or b
-    assert one is not None  # noqa: S101 - a name is of one side at least
+    assert one is not None  # noqa: S101 - at least one side has the name
     about = f"{one.type} {one.mode:04o} {one.uid}:{one.gid}" + (
         f", {_bytes(one)}" if one.type == "file" else ""
     )
@@ -214,12 +213,8 @@ def _one_sided(name: str, a: Item | None, b: Item | None, owner: _Owner) -> Diff
 
 
 def _compared_as_words(name: str, owner: _Owner) -> bool:
-    """Whether a record was compared with its package."""
-    return (
-        package_of(name) is not None
-        and bool(owner.package)
-        and name.rpartition("/")[2] in _RECORDS - {"CONTENTS"}
-    )
+    """Whether the file is a record whose words were compared with its package."""
+    return package_of(name) is not None and bool(owner.package) and name.rpartition("/")[2] in KEPT
 
 
 def _noise(a: Item, b: Item) -> str:
@@ -227,7 +222,7 @@ def _noise(a: Item, b: Item) -> str:
 
 
 def _content(name: str, a: Item, b: Item, found: Difference) -> Difference:
-    """The difference in content; that of texts with its lines."""
+    """The difference in content; for texts, with the lines that differ."""
     old, new = _text(a.text), _text(b.text)
     if old is None or new is None:
         return found
@@ -236,12 +231,12 @@ def _content(name: str, a: Item, b: Item, found: Difference) -> Difference:
     sides = f"old/{name}", f"new/{name}"
     diff = list(difflib.unified_diff(old.splitlines(), new.splitlines(), *sides, lineterm=""))
     if len(diff) > _DIFF:
-        diff = [*diff[:_DIFF], f"({len(diff) - _DIFF} lines more)"]
+        diff = [*diff[:_DIFF], f"({len(diff) - _DIFF} more lines)"]
     return replace(found, aspect="text", lines=tuple(diff))
 
 
 def _text(content: bytes | None) -> str | None:
-    """A text file's content; None for anything else."""
+    """The content of a text file; None for any other file."""
     if content is None or b"\0" in content:
         return None
     return content.decode("utf-8", "backslashreplace")
@@ -258,7 +253,7 @@ def _attribute(name: bytes, values: Mapping[bytes, bytes]) -> str:
 
 
 def _elves(a: Elf, b: Elf) -> Iterator[tuple[str, str, str]]:
-    """In what the needs of two programs or libraries differ."""
+    """How the headers of two programs or libraries differ."""
     if (a.bits, a.machine) != (b.bits, b.machine):
         old, new = (f"{cpu_name(each.machine)}, {each.bits} bits" for each in (a, b))
         yield "cpu", old, new

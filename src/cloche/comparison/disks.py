@@ -26,20 +26,20 @@ def opened_filesystem(file: BinaryIO, path: Path) -> Iterator[Sequence[Source]]:
 
 
 def filesystem_source(name: str, image: IO[bytes], path: object) -> Source:
-    """The file system in an image, or a part of one, of a form that can be read."""
+    """The file system in an image or in a part of one. Raises `ClocheError` for an unknown one."""
     image.seek(0)
     form = forms.filesystem(image.read(forms.HEAD))
     if form is None:
-        raise unreadable(path, "no known file system")
+        raise unreadable(path, "unknown file system")
     where = f"{path}: {name}" if name else path
     return Source(name, form, lambda: names_of(form, image, where))
 
 
 @contextmanager
 def opened_disk(file: BinaryIO, path: Path) -> Iterator[Sequence[Source]]:
-    """A disk with its partitions; those with a known file system are trees of their own.
+    """A disk with its partitions; those with a known file system are separate trees.
 
-    No other file is read, whatever the image names as the one that it builds on. Raises
+    An image that names another file as its base is refused; that file is not read. Raises
     `ClocheError`.
     """
     with guarded(path):
@@ -66,12 +66,12 @@ def opened_disk(file: BinaryIO, path: Path) -> Iterator[Sequence[Source]]:
 
 
 def _name(partition: Any) -> str:
-    """A name that tells partitions apart: number, and what it is for."""
+    """The name of a partition: its number and its purpose."""
     return f"partition {partition.number} ({partition.type_name})".replace("/", "-")
 
 
 def _partitions(partitions: Sequence[Any], opened: frozenset[str], path: Path) -> Names:
-    """The partitions as names; the content of those that cannot be opened."""
+    """The partitions as names. Those with an unknown file system are compared by content."""
     for partition in partitions:
         name = _name(partition)
         size = 0 if name in opened else partition.size

@@ -1,7 +1,6 @@
 """The names of file systems in images: squashfs, ext2 to ext4, XFS, btrfs, FAT.
 
-dissect.* reads them. Of extended attributes it knows those of ext4 only; for the others this file
-reads them where the library ends.
+dissect.* reads them, but extended attributes only of ext4; `attributes` reads the others.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ from cloche.archives.tarformat import Member, nothing
 from cloche.comparison.attributes import SquashfsAttributes, of_btrfs, of_xfs
 from cloche.comparison.forms import Filesystem
 from cloche.comparison.guard import each, guarded, reading, unreadable
+from cloche.comparison.inventory import LIMITS
 from cloche.comparison.source import Names
 from cloche.store.tree import FILE_TYPES, lasting
 
-_DEPTH = 128  # directories
-_BLOCKS = 48  # of a squashfs, kept unpacked
+_BLOCKS = 48  # decompressed blocks of a squashfs that are cached
 _BLOCK = 1 << 20  # bytes: the largest that squashfs has
 _DEVICES = ("character", "block")
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A name in a file system. ``inode`` is the same for several names of one file."""
+    """A name in a file system. The names of one file have the same ``inode``."""
 
     member: Member
     inode: object
@@ -55,8 +54,8 @@ def names_of(form: Filesystem, image: IO[bytes], source: object) -> Names:
         member = replace(node.member, name=path or b".")
         if member.type == "directory":
             yield member, nothing
-            if path.count(b"/") >= _DEPTH:
-                raise unreadable(source, f"more than {_DEPTH} directories in each other")
+            if path.count(b"/") >= LIMITS.depth:
+                raise unreadable(source, f"directories nested deeper than {LIMITS.depth}")
             below = [
                 (path + b"/" + child.member.name if path else child.member.name, child)
                 for child in each(source, node.children())
@@ -82,7 +81,7 @@ def _member(
     device: tuple[int, int] = (0, 0),
     xattrs: tuple[tuple[bytes, bytes], ...] = (),
 ) -> Member:
-    """The attributes of a name. Times are not compared."""
+    """A name with its attributes, but for times, which are not compared."""
     kind = FILE_TYPES[stat.S_IFMT(mode)]
     return Member(
         name=_bytes(name or ""),
@@ -99,7 +98,7 @@ def _member(
 
 
 class Chunks:
-    """What an iterator yields, read as a file."""
+    """A file whose content an iterator yields."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks, self._rest = chunks, b""
@@ -146,7 +145,7 @@ def _of_squashfs(inode: Any, attributes: SquashfsAttributes) -> Node:
 
 
 def _content_in_squashfs(inode: Any) -> Iterator[bytes]:
-    """Block by block. The library's own stream takes a second for each ten tails of files."""
+    """Block by block: the library's own stream is slow for the tails of small files."""
     fs, place, left = inode.fs, inode.header.start_block, inode.size
     for stored, count in inode.block_list:
         if stored is None:  # the tail, which shares a block with others
@@ -256,7 +255,7 @@ def _fat(image: IO[bytes]) -> Node:
     chain, most = fs.fat.chain, fs.fat.entry_count
 
     def bounded(cluster: int) -> Iterator[int]:
-        """A chain that leads in a circle has no end."""
+        """The library follows a chain with a loop for ever."""
         clusters = list(islice(chain(cluster), most + 1))
         if len(clusters) > most:
             raise RecursionError

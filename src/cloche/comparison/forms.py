@@ -1,4 +1,4 @@
-"""Which form an image or a file system has, by its first bytes."""
+"""Recognizes images and file systems by their first bytes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 Filesystem = Literal["squashfs", "ext", "xfs", "btrfs", "fat"]
 
-HEAD = 66_000  # bytes, in which all of these have their marks
+HEAD = 66_000  # bytes; all of these are recognized within them
 _ISO = 32769, b"CD001"  # ECMA-119, 8.4.2
 _QCOW2 = b"QFI\xfb"  # QEMU, docs/interop/qcow2.txt
 _GPT = 512, b"EFI PART"  # UEFI, 5.3.2
@@ -21,7 +21,7 @@ _FILESYSTEMS: tuple[tuple[Filesystem, int, bytes], ...] = (
 
 
 def is_iso(head: bytes) -> bool:
-    """Whether it is an ISO image, also one that is a disk image as well (hybrid)."""
+    """Whether it is an ISO image, including a hybrid one, which is also a disk image."""
     return _has(head, *_ISO)
 
 
@@ -36,7 +36,7 @@ def is_qcow2(head: bytes) -> bool:
 
 
 def filesystem(head: bytes) -> Filesystem | None:
-    """The file system, if it is one that can be read."""
+    """The file system, or None if it is not one of `Filesystem`."""
     return next((form for form, at, mark in _FILESYSTEMS if _has(head, at, mark)), None)
 
 

@@ -1,7 +1,7 @@
-"""Reading images that nobody vouches for, with libraries that others wrote.
+"""Limits for the libraries that read untrusted images.
 
-The libraries are plain Python, so that a bad image cannot make them overwrite memory. It can make
-them raise anything, loop, or ask for more memory than there is; each ends as one error here.
+The libraries are plain Python, so a bad image cannot corrupt memory. It can make them raise any
+exception, loop, or exhaust memory. Each of these becomes one `ClocheError` here.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import IO, TypeVar
 from cloche.archives.tarformat import Read
 from cloche.errors import ClocheError
 
-_MEMORY = 6 << 30  # bytes of address space: far more than two stages of a million names
-_AGAIN = 32  # how often the whole of an image may be read
-_LEAST = 1 << 30  # bytes that may be read of the smallest image
+_MEMORY = 6 << 30  # bytes of address space: two stages of a million names need far less
+_AGAIN = 32  # how many times its size may be read from an image
+_LEAST = 1 << 30  # bytes that may be read from the smallest image
 T = TypeVar("T")
 
 
@@ -36,9 +36,9 @@ def guarded(source: object) -> Iterator[None]:
     except (ClocheError, GeneratorExit):
         raise
     except MemoryError as error:
-        raise unreadable(source, "it needs more memory than any honest one") from error
+        raise unreadable(source, "reading it takes too much memory") from error
     except RecursionError as error:
-        raise unreadable(source, "it leads in a circle") from error
+        raise unreadable(source, "its structure contains a loop") from error
     except Exception as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
@@ -47,7 +47,7 @@ def guarded(source: object) -> Iterator[None]:
 
 
 def each(source: object, values: Iterator[T]) -> Iterator[T]:
-    """The values of an iterator that reads an image; what its user does is not guarded."""
+    """The values of an iterator that reads an image; the code that uses them is not guarded."""
     while True:
         with guarded(source):
             try:
@@ -69,7 +69,7 @@ def reading(source: object, read: Read) -> Read:
 
 @contextmanager
 def limited_memory(size: int = _MEMORY) -> Iterator[None]:
-    """Let this process have at most ``size`` bytes of address space, for a block."""
+    """Limit the address space of this process to ``size`` bytes within the block."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     unlimited = resource.RLIM_INFINITY
     lower = [limit for limit in (size, soft, hard) if limit != unlimited]
@@ -81,7 +81,7 @@ def limited_memory(size: int = _MEMORY) -> Iterator[None]:
 
 
 class Metered(io.RawIOBase):
-    """An image file of which only so much may be read, or parts of it again and again."""
+    """An image file with a limit on the bytes read in total, so that a loop ends."""
 
     def __init__(self, file: IO[bytes], source: object) -> None:
         self._file, self._source = file, source
@@ -98,22 +98,22 @@ class Metered(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        """See io.IOBase. Raises `ClocheError` for a place that no file has."""
+        """See io.IOBase. Raises `ClocheError` for an offset that is not possible in a file."""
         try:
             return self._file.seek(offset, whence)
         except (OSError, ValueError, OverflowError) as error:
-            raise unreadable(self._source, f"it leads to byte {offset}") from error
+            raise unreadable(self._source, f"it refers to byte {offset}") from error
 
     def tell(self) -> int:
         """See io.IOBase."""
         return self._file.tell()
 
     def read(self, size: int = -1, /) -> bytes:
-        """See io.RawIOBase. Raises `ClocheError` when it was too much."""
+        """See io.RawIOBase. Raises `ClocheError` when the limit is reached."""
         data = self._file.read(size)
-        self._left -= len(data) + 64  # nothing is free: a loop may read nothing
+        self._left -= len(data) + 64  # each call counts: a loop may read no bytes at all
         if self._left < 0:
-            raise unreadable(self._source, "parts of it are read again and again")
+            raise unreadable(self._source, "the same parts are read again and again")
         return data
 
     def readinto(self, buffer: object, /) -> int:

@@ -1,7 +1,7 @@
 """What one tree holds: its names with attributes and digests, and its packages.
 
-A tree is read once, as a stream. Content is hashed and let go; kept are only the texts that are
-compared themselves: files of `content.TEXTS` and the records of packages.
+A tree is read once, as a stream. Content is hashed and discarded, except for the texts that are
+compared line by line (`content.TEXTS`) and the records of packages.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ from cloche.comparison.packages import Package, Records, owners
 
 LIMITS = Limits(bytes=16 << 30, entries=1_000_000)
 _TEXTS = 64 << 20  # bytes of all texts that are kept of a tree
-#: Told how many bytes and names were read so far.
 Watch = Callable[[int, int], None]
+"""Called with the bytes and the names that are read, while a tree is read."""
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One name of a tree. Types are those of `archives.tarformat.Member`, and "partition".
+    """A name in a tree. Types are those of `archives.tarformat.Member`, and "partition".
 
-    ``digest`` is that of a file's content, ``plain`` that of the content without its ``noise``
-    (the word for it), equal to ``digest`` where there is none. ``text`` is the content, where it is
-    kept. ``twin`` is the first other name of the same file.
+    ``digest`` is the SHA-256 of a file's content, ``plain`` that of the content without its noise,
+    of the kind ``noise``; without noise they are equal. ``text`` is the content if it is kept.
+    ``twin`` is the first name of the same file if it has several.
     """
 
     type: str
@@ -50,10 +50,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Inventory:
-    """A tree that was read: names without a leading slash, the root's is "".
+    """A tree that was read: names without a leading slash; the root's name is "".
 
-    ``packages`` are known by category, name and slot. ``owners`` are their keys, by the names that
-    they own, their own records included. ``opened`` are the images that are parts of their own.
+    The keys of ``packages`` are category, name and slot. ``owners`` maps names, also those of
+    records, to the keys of the packages that own them. ``opened`` are the names of images that are
+    trees themselves.
     """
 
     items: Mapping[str, Item]
@@ -63,7 +64,7 @@ class Inventory:
 
     @property
     def size(self) -> int:
-        """Bytes of content; several names of one file count once."""
+        """Bytes of content; a file with several names counts once."""
         return sum(item.size for name, item in self.items.items() if item.twin in ("", name))
 
 
@@ -109,7 +110,9 @@ class Reader:
             found.elf,
             self._text(name, found.text),
         )
-        if (group := self._links.pop(name, None)) is not None:  # a later member replaces a name
+        if (
+            group := self._links.pop(name, None)
+        ) is not None:  # this member replaces an earlier one
             group.discard(name)
 
     def finished(self, opened: Iterable[str] = ()) -> Inventory:
@@ -123,10 +126,10 @@ class Reader:
         return Inventory(items, packages, owners(packages, items), frozenset(opened))
 
     def _link(self, name: str, member: Member) -> None:
-        """A further name of a file that was read before."""
+        """Add another name of a file that was read before."""
         target = self._name(member.target, member.name)
         if target not in self._items:
-            what = f"a link to {os.fsdecode(member.target)[:200]}, which is not there"
+            what = f"the target of the link, {os.fsdecode(member.target)[:200]}, does not exist"
             raise self._refused(member.name, what)
         self._items[name] = self._items[target]
         group = self._links.setdefault(target, {target})
@@ -134,7 +137,7 @@ class Reader:
         self._links[name] = group
 
     def _text(self, name: str, text: bytes | None) -> bytes | None:
-        """A text that is kept with its name, as long as there is room."""
+        """The text if it is to be kept and `_TEXTS` is not reached."""
         if text is None or not name.startswith(TEXTS) or self._kept + len(text) > _TEXTS:
             return None
         self._kept += len(text)
@@ -151,10 +154,10 @@ class Reader:
         return counted
 
     def _name(self, path: bytes, name: bytes) -> str:
-        """A name without empty components and dots, which may not lead out of the tree."""
+        """A name without empty components and dots. It must not lead out of the tree."""
         parts = [part for part in path.split(b"/") if part not in (b"", b".")]
         if not path or b"\0" in path or path.startswith(b"/") or b".." in parts:
-            raise self._refused(name, "a name that leads out of the tree, or is none")
+            raise self._refused(name, "the name is invalid or leads out of the tree")
         self._limit("path", len(path), name)
         return os.fsdecode(b"/".join(parts))
 

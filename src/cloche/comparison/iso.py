@@ -1,4 +1,4 @@
-"""ISO images (ECMA-119, with Rock Ridge): pycdlib reads them. Images inside are opened, too."""
+"""ISO images (ECMA-119, with Rock Ridge), read by pycdlib, and the file systems in their files."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from cloche.archives.tarformat import Member, nothing
 from cloche.comparison import forms
 from cloche.comparison.disks import filesystem_source
 from cloche.comparison.guard import Metered, guarded, reading
+from cloche.comparison.inventory import LIMITS
 from cloche.comparison.source import Names, Source
 
 _INSIDE = 16  # images in one image
@@ -24,7 +25,7 @@ _TYPES = {stat.S_IFDIR: "directory", stat.S_IFREG: "file", stat.S_IFLNK: "symlin
 
 @contextmanager
 def opened_iso(file: BinaryIO, path: Path) -> Iterator[Sequence[Source]]:
-    """An ISO image, and the file systems in files of it. Raises `ClocheError`."""
+    """An ISO image, and the file systems in its files. Raises `ClocheError`."""
     iso = PyCdlib()
     with ExitStack() as stack:
         with guarded(path):
@@ -42,12 +43,12 @@ def opened_iso(file: BinaryIO, path: Path) -> Iterator[Sequence[Source]]:
 
 
 def _way(iso: Any) -> str:
-    """How pycdlib is asked for a path: by the names of Rock Ridge, if there are any."""
+    """The keyword by which pycdlib takes a path: names of Rock Ridge if the image has them."""
     return "rr_path" if iso.has_rock_ridge() else "iso_path"
 
 
 def _records(iso: Any) -> Iterator[tuple[str, Any]]:
-    """All names, each with its record; the root's is that of its own entry "."."""
+    """All names, each with its record. The record of the root is its entry "."."""
     way = _way(iso)
     waiting = ["/"]
     seen = 0
@@ -60,7 +61,9 @@ def _records(iso: Any) -> Iterator[tuple[str, Any]]:
                 continue
             name = _own_name(record, way)
             seen += 1
-            if seen > 1_000_000 or directory.count("/") > 128:
+            if seen > LIMITS.entries:
+                raise ValueError(f"more than {LIMITS.entries} names")
+            if directory.count("/") > LIMITS.depth:
                 raise RecursionError
             path = f"{directory.rstrip('/')}/{name}"
             yield path, record
@@ -72,7 +75,7 @@ def _own_name(record: Any, way: str) -> str:
     raw = record.rock_ridge.name() if way == "rr_path" else record.file_identifier()
     name: str = raw.decode("utf-8", "surrogateescape")
     if not name or "/" in name:
-        raise ValueError(f"a name {name!r}")
+        raise ValueError(f"invalid name {name!r}")
     return name
 
 

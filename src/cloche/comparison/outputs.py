@@ -1,4 +1,4 @@
-"""Reads an output: which form it has, which trees are in it, and what each of these holds."""
+"""Reads an output: recognizes its form, finds the trees in it, and takes stock of each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Image = Callable[[BinaryIO, Path], AbstractContextManager[Sequence[Source]]]
 
 
 def read_output(path: Path, limits: Limits = LIMITS, watch: Watch = lambda *_: None) -> list[Tree]:
-    """Read a tarball, a directory, an image. Raises ClocheError, OSError."""
+    """Read a tarball, a directory or an image. Raises ClocheError, OSError."""
     with opened(path) as sources:
         return [_read(path, source, limits, watch) for source in sources]
 
@@ -50,7 +50,9 @@ def opened(path: Path) -> Iterator[Sequence[Source]]:
         yield [Source("", "directory", lambda: trees.names_of([path]))]
         return
     if not stat.S_ISREG(mode):
-        raise ClocheError("neither a file nor a directory", where=path, todo="name an output")
+        raise ClocheError(
+            "not a file or directory", where=path, todo="name a tarball, an image or a directory"
+        )
     with ExitStack() as stack:
         file = stack.enter_context(path.open("rb"))
         head = os.pread(file.fileno(), forms.HEAD, 0)
@@ -61,7 +63,7 @@ def opened(path: Path) -> Iterator[Sequence[Source]]:
 
 
 def _image(head: bytes) -> Image | None:
-    """What opens an image that begins so; None for anything else.
+    """The function that opens an image with these first bytes; None if they are not an image's.
 
     The libraries for images are an extra, and are loaded only where one is read.
     """

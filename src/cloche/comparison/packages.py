@@ -1,4 +1,4 @@
-"""Packages, as a tree's own records have them (the VDB: ``/var/db/pkg/CATEGORY/PF/``)."""
+"""The packages in a tree, from its records (the VDB: ``/var/db/pkg/CATEGORY/PF/``)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from cloche.composing.places import Found, Places
 from cloche.portage.cpv import BadNameError, split_cpv
 from cloche.seeds.parts.contents import parse_contents
 
-#: Records whose words are compared, and what a difference in them is about.
+#: Records whose words are compared, each with the aspect of a difference in it.
 WORDS: Mapping[str, str] = {
     **dict.fromkeys(("DEPEND", "BDEPEND", "RDEPEND", "PDEPEND", "IDEPEND"), "dependencies"),
     **dict.fromkeys(("CHOST", "CBUILD", "CFLAGS", "CXXFLAGS", "FCFLAGS", "FFLAGS"), "flags"),
@@ -24,15 +24,15 @@ WORDS: Mapping[str, str] = {
     "PROPERTIES": "ebuild",
     "RESTRICT": "ebuild",
 }
-#: Compared by `comparison.differences` in its own way.
+#: Records that `comparison.differences` compares otherwise.
 OWN = ("SLOT", "USE", "IUSE", "SIZE")
 KEPT = frozenset((*WORDS, *OWN))
-_MERGING = "-MERGING-"  # a record that Portage has not finished
+_MERGING = "-MERGING-"  # begins a directory that Portage has not finished
 
 
 @dataclass(frozen=True, slots=True)
 class Package:
-    """An installed package; ``records`` are those of `KEPT`, without space around them.
+    """An installed package; ``records`` are those of `KEPT`, without surrounding white space.
 
     ``owned`` are the names in its CONTENTS, as the ebuild wrote them.
     """
@@ -66,7 +66,7 @@ class Records:
         self._owned: dict[str, tuple[str, ...]] = {}
 
     def add(self, name: str, content: bytes | None) -> None:
-        """Take a file, if it is a record that counts."""
+        """Keep the content of a file if it is a record that is compared."""
         if content is None or (cpv := package_of(name)) is None:
             return
         values = self._values.setdefault(cpv, {})
@@ -91,7 +91,7 @@ class Records:
 
 
 def package_of(name: str) -> str | None:
-    """The category, name and version that a record, or the directory of all, belongs to."""
+    """The package (category, name and version) whose record, or directory of records, this is."""
     if not name.startswith(VDB):
         return None
     category, _, rest = name.removeprefix(VDB).partition("/")
@@ -108,9 +108,9 @@ def _cp(cpv: str) -> str:
 
 
 def owners(packages: Mapping[str, Package], items: Mapping[str, _HasTarget]) -> dict[str, str]:
-    """The keys of packages by the names that they own: through links of the tree, too.
+    """The keys of packages by the names that they own, also through links in the tree.
 
-    A directory of several packages belongs to none.
+    A directory that several packages own has no owner here.
     """
 
     def look(name: str) -> Found | None:

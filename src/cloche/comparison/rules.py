@@ -1,7 +1,7 @@
-"""How differences are judged: a table of rules, of which the first that fits a difference counts.
+"""How differences are judged: by a table of rules, of which the first that fits applies.
 
-The table is in the order in which it is read: what no reason excuses (rights), what differs between
-any two builds, what follows from a package of another version, then the rest.
+The order of the table matters: privileges, for which no excuse counts; differences between any two
+builds; consequences of another version of a package; then the rest.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from cloche.comparison.differences import Difference
 
 Judgement = Literal["wrong", "to look at", "harmless", "left out"]
 JUDGEMENTS: tuple[Judgement, ...] = ("wrong", "to look at", "harmless", "left out")
-#: Differences of any other judgement mean that the outputs are not equally good.
+#: A difference of any other judgement means that the new output may not replace the old one.
 PASSING: tuple[Judgement, ...] = ("harmless", "left out")
 
 Where = Callable[[Difference], bool]
-_SIZE = 10  # per cent by which two builds of a package may differ
+_SIZE = 10  # per cent by which the sizes of two builds of a package may differ
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """A rule: what it fits, the judgement, the reason.
+    """A rule: the differences that it fits, the judgement, the reason.
 
-    It fits a difference of these ``aspects`` whose subject is like one of ``paths`` (``*`` also
-    matches slashes; none: any subject), if ``where`` holds.
+    It fits a difference of one of ``aspects`` whose subject matches one of ``paths`` (``*`` also
+    matches slashes; without paths, every subject matches), if ``where`` holds.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Rule:
     where: Where | None = None
 
     def fits(self, difference: Difference) -> bool:
-        """Whether this rule is about a difference."""
+        """Whether this rule can judge a difference."""
         return (
             difference.aspect in self.aspects
             and (not self.paths or _like(self.paths)(difference.subject) is not None)
@@ -55,7 +55,7 @@ def _like(paths: tuple[str, ...]) -> Callable[[str], re.Match[str] | None]:
 
 
 def _names_same_place(difference: Difference) -> bool:
-    """A link that is spelled otherwise and leads to the same name."""
+    """Whether both targets of a link lead to the same name."""
     above = "/" + posixpath.dirname(difference.subject)
     places = {
         posixpath.normpath(posixpath.join(above, target)).lstrip("/")
@@ -82,31 +82,34 @@ _REPEATED = ("CONTENTS", "NEEDED", "NEEDED.ELF.2", "REQUIRES", "PROVIDES", "meta
 _ELF = ("soname", "needed", "runpath", "interpreter")
 
 RULES: tuple[Rule, ...] = (
-    # What no reason excuses
-    Rule("setuid", "wrong", "a program runs with other rights: setuid or setgid", ("setuid",)),
-    Rule("capability", "wrong", "a program runs with other capabilities", ("capability",)),
-    Rule("acl", "wrong", "an access control list lets other users in", ("acl",)),
-    Rule("type", "wrong", "a name is of another type", ("type",)),
+    # Privileges, for which no excuse counts
+    Rule(
+        "setuid", "wrong", "a program runs with different privileges: setuid or setgid",
+        ("setuid",),
+    ),
+    Rule("capability", "wrong", "a program runs with different capabilities", ("capability",)),
+    Rule("acl", "wrong", "an access control list grants access to other users", ("acl",)),
+    Rule("type", "wrong", "a name has another type", ("type",)),
     Rule("cpu", "wrong", "a program or library is for another CPU", ("cpu",)),
     Rule(
         "resolv-conf",
         "harmless",
-        "catalyst copies it from its host; a stage needs none",
+        "catalyst copies it from its host; a stage does not need it",
         (*_ANY, "mode", "owner"),
         ("etc/resolv.conf",),
     ),
-    Rule("mode", "wrong", "other users may read, write or enter", ("mode",)),
+    Rule("mode", "wrong", "other users may read, write or execute it", ("mode",)),
     Rule("owner", "wrong", "a file belongs to another user or group", ("owner",)),
     Rule("device", "wrong", "a device node is another device", ("device",)),
-    # What differs between any two builds
+    # Differences between any two builds
     Rule(
         "byte-code",
         "left out",
-        "Python writes it when a module is loaded, with the time of its source",
+        "Python writes it when it loads a module, with the time of the source",
         _ANY,
         ("*/__pycache__", "*.pyc", "*.pyo"),
     ),
-    Rule("cache", "left out", "a cache of Portage, with times", _ANY, ("var/cache/edb/*",)),
+    Rule("cache", "left out", "a cache of Portage that contains times", _ANY, ("var/cache/edb/*",)),
     Rule(
         "linker-cache",
         "left out",
@@ -133,51 +136,51 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "repeated-record",
         "left out",
-        "it repeats what files hold and need, or other records; these are compared",
+        "it repeats what files or other records hold, and these are compared",
         _CONTENT,
         tuple(f"{_RECORDS}{name}" for name in _REPEATED),
     ),
     Rule(
-        "image", "left out", "an image whose inside is compared", _CONTENT,
+        "image", "left out", "an image whose contents are compared", _CONTENT,
         where=lambda each: each.noise == "opened",
     ),
-    # What has no effect
+    # Differences without effect
     Rule(
-        "build-id", "harmless", "only the build ID, or the name and sum of the debug file",
+        "build-id", "harmless", "only the build ID, or the name and checksum of the debug file",
         ("content",), where=lambda each: each.noise == "build-id",
     ),
     Rule(
-        "gzip-time", "harmless", "only the time in the header of gzip",
+        "gzip-time", "harmless", "only the time in the gzip header",
         ("content",), where=lambda each: each.noise == "gzip-time",
     ),
     Rule(
-        "record-comments", "harmless", "only comments, or the order of lines, in a record",
+        "record-comments", "harmless", "only comments or the order of lines in a record",
         ("content",), where=lambda each: each.noise == "record",
     ),
     Rule(
         "build-environment",
         "harmless",
-        "a record of how Portage was set while it built; what counts is compared itself",
+        "a record of Portage's settings during the build; their effects are compared",
         _ANY,
         tuple(f"{_RECORDS}{name}" for name in _OF_BUILDS),
         lambda each: not each.follows,
     ),
     Rule(
-        "link-spelling", "harmless", "a link that leads to the same name", ("target",),
+        "link-spelling", "harmless", "another spelling of a link to the same name", ("target",),
         where=_names_same_place,
     ),
-    Rule("hard-links", "harmless", "the same files, otherwise shared", ("links",)),
+    Rule("hard-links", "harmless", "the same content, hard-linked differently", ("links",)),
     Rule(
         "backup",
         "harmless",
-        "copies and locks that useradd and groupadd leave",
+        "copies and locks that useradd and groupadd leave behind",
         _ANY,
         ("etc/.pwd.lock", *(f"etc/{n}-" for n in ("passwd", "group", "shadow", "gshadow"))),
     ),
     Rule(
         "mount-point",
         "harmless",
-        "an empty directory that catalyst mounts something on",
+        "an empty directory that catalyst uses as a mount point",
         _PRESENCE,
         ("var/cache/binpkgs", "var/cache/distfiles", "var/db/repos/*", "tmp/*", "run/*"),
         lambda each: each.kind == "directory",
@@ -185,7 +188,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "empty-list",
         "harmless",
-        "an empty list of Portage is the same as none",
+        "an empty list of Portage has the same effect as a missing one",
         _PRESENCE,
         tuple(
             f"var/lib/portage/{name}"
@@ -204,7 +207,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "empty-directory",
         "harmless",
-        "an empty directory below /etc/portage is the same as none",
+        "an empty directory below /etc/portage has no effect",
         _PRESENCE,
         ("etc/portage/*",),
         lambda each: each.kind == "directory",
@@ -213,30 +216,35 @@ RULES: tuple[Rule, ...] = (
         "size-within", "harmless", f"the package's size differs by at most {_SIZE} %",
         ("installed-size",), where=_about_as_large,
     ),
-    # What follows from another version, which is listed as such
-    Rule("etc", "to look at", "a text below /etc differs", ("text",), ("etc/*",)),
+    # Consequences of another version, which is listed itself
+    Rule("etc", "to look at", "a text file below /etc differs", ("text",), ("etc/*",)),
     Rule(
         "follows",
         "harmless",
-        "a package of another version, or only on one side, brings it; the package is listed",
+        "it comes with a package of another version or on one side only, which is listed itself",
         (*_ANY, *_IN_PACKAGES, "target", "installed-size", *_ELF),
         where=lambda each: each.follows,
     ),
     # Packages
-    Rule("package-lost", "wrong", "a package is gone", ("package-lost",)),
-    Rule("package-gained", "to look at", "a package more", ("package-gained",)),
-    Rule("version", "to look at", "the trees differ, or the choice of versions", ("version",)),
-    Rule("use", "wrong", "the same version with other USE flags", ("use",)),
-    Rule("iuse", "to look at", "the same version has other flags", ("iuse",)),
+    Rule("package-lost", "wrong", "a package is missing", ("package-lost",)),
+    Rule("package-gained", "to look at", "an additional package", ("package-gained",)),
+    Rule(
+        "version", "to look at", "the ebuild repositories differ, or other versions were chosen",
+        ("version",),
+    ),
+    Rule("use", "wrong", "the same version with different USE flags", ("use",)),
+    Rule("iuse", "to look at", "the same version with different IUSE", ("iuse",)),
     Rule("implicit-use", "to look at", "flags that profiles add differ", ("implicit-use",)),
     Rule(
-        "dependencies", "to look at", "the same version needs others, or another sub-slot",
+        "dependencies",
+        "to look at",
+        "the same version with different dependencies, or another sub-slot of one",
         ("dependencies",),
     ),
-    Rule("sub-slot", "to look at", "what is built against it is built again", ("sub-slot",)),
-    Rule("flags", "to look at", "the compiler was called otherwise", ("flags",)),
+    Rule("sub-slot", "to look at", "packages built against it are rebuilt", ("sub-slot",)),
+    Rule("flags", "to look at", "different compiler flags", ("flags",)),
     Rule("repository", "to look at", "the same version from another repository", ("repository",)),
-    Rule("ebuild", "to look at", "the ebuild was changed without a revision", ("ebuild",)),
+    Rule("ebuild", "to look at", "the ebuild was changed without a new revision", ("ebuild",)),
     Rule(
         "record", "to look at", "another record of Portage differs", _ANY, (f"{_RECORDS}*",),
         lambda each: not each.follows,
@@ -244,44 +252,47 @@ RULES: tuple[Rule, ...] = (
     Rule("size", "to look at", f"the package's size differs by over {_SIZE} %",
          ("installed-size",)),
     # Programs
-    Rule("soname", "wrong", "programs look for a library by another name", ("soname",)),
-    Rule("interpreter", "wrong", "a program wants another dynamic loader", ("interpreter",)),
+    Rule("soname", "wrong", "programs look for the library under another name", ("soname",)),
+    Rule("interpreter", "wrong", "a program uses another dynamic loader", ("interpreter",)),
     Rule(
         "needed",
         "to look at",
-        "a program is linked to other libraries: often found by chance at build time",
+        "a program is linked to different libraries, often ones that the build found by chance",
         ("needed",),
     ),
-    Rule("runpath", "to look at", "a program looks for libraries elsewhere", ("runpath",)),
+    Rule(
+        "runpath", "to look at", "a program looks for libraries in other directories",
+        ("runpath",),
+    ),
     # Files
     Rule(
         "root-directory",
         "wrong",
-        "a directory of the root itself is gone: a chroot mounts and boots on these",
+        "a top-level directory is missing; mounts and the boot rely on these",
         ("lost",),
         where=lambda each: each.kind == "directory" and "/" not in each.subject,
     ),
     Rule(
-        "directory-lost", "to look at", "a directory is gone", ("lost",),
+        "directory-lost", "to look at", "a directory is missing", ("lost",),
         where=lambda each: each.kind == "directory",
     ),
-    Rule("lost", "wrong", "a file is gone", ("lost",)),
-    Rule("gained", "to look at", "a file or directory more", ("gained",)),
+    Rule("lost", "wrong", "a file is missing", ("lost",)),
+    Rule("gained", "to look at", "an additional file or directory", ("gained",)),
     Rule(
-        "ownership", "to look at", "a file is of another package, or of none", ("ownership",)
+        "ownership", "to look at", "a file belongs to another package or to none", ("ownership",)
     ),
-    Rule("target", "to look at", "a link leads elsewhere", ("target",)),
-    Rule("xattr", "to look at", "another extended attribute", ("xattr",)),
-    Rule("content", "to look at", "the same file with another content", _CONTENT),
+    Rule("target", "to look at", "a link has another target", ("target",)),
+    Rule("xattr", "to look at", "a different extended attribute", ("xattr",)),
+    Rule("content", "to look at", "the same file with different content", _CONTENT),
     # Images
-    Rule("tree-lost", "wrong", "an image or a partition inside is gone", ("tree-lost",)),
-    Rule("tree-gained", "to look at", "an image or a partition more", ("tree-gained",)),
-    Rule("about", "to look at", "the image itself is labelled or laid out otherwise", ("about",)),
+    Rule("tree-lost", "wrong", "an image or partition inside is missing", ("tree-lost",)),
+    Rule("tree-gained", "to look at", "an additional image or partition", ("tree-gained",)),
+    Rule("about", "to look at", "the label or layout of the image differs", ("about",)),
 )  # fmt: skip
 
 NAMES = tuple(rule.name for rule in RULES)
 
 
 def rule_of(difference: Difference) -> Rule:
-    """The rule that judges a difference: the first that fits. There is one for each aspect."""
+    """The rule that judges a difference: the first that fits. One always fits."""
     return next(rule for rule in RULES if rule.fits(difference))

@@ -1,4 +1,4 @@
-"""The interface between what reads an output and what takes stock of it."""
+"""The interface between readers of outputs and the inventory of what they read."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ Names = Iterator[tuple[Member, Read]]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A tree of an output, not read yet: see `comparison.Tree`.
+    """A tree of an output before it is read: see `comparison.Tree`.
 
-    ``names`` yields each name with a function that reads its content, which is used before the next
-    name. ``opened`` are the names of the images that are sources of their own.
+    ``names`` yields each name with a function that reads its content, to be called before the next
+    name is taken. ``opened`` are the names of images that are sources themselves.
     """
 
     name: str

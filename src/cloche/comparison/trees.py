@@ -1,4 +1,4 @@
-"""The names of tarballs, directories and layers, each with its content."""
+"""Reads the names of tarballs, directories and layers, each with its content."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from pathlib import Path
 
 from cloche.archives.tarball import member_of, members
 from cloche.archives.tarformat import Extents, Read, nothing
+from cloche.comparison.inventory import LIMITS
 from cloche.comparison.source import Names
 from cloche.layers.merge import Merged, open_node
 from cloche.store.tree import FILE_TYPES, lasting
 
-_METADATA = 1 << 20  # bytes that may describe one member
 _CHUNK = 1 << 20
 
 
 def names_of_tarball(path: Path) -> Names:
     """The members of a tarball. Raises `ImportRefusedError`, OSError."""
-    for member, read in members(path, _METADATA):
+    for member, read in members(path, LIMITS.metadata):
         xattrs = tuple(pair for pair in member.xattrs if lasting(pair[0]))
         yield replace(member, xattrs=xattrs), _whole(member.extents, member.size, read)
 
 
 def _whole(extents: Extents, size: int, read: Read) -> Read:
-    """Reads a sparse file with its holes; ``read`` yields what is not a hole."""
+    """A function that reads a sparse file with its holes; ``read`` skips them."""
     if len(extents) == 1 and extents[0] == (0, size):
         return read
     at, waiting = 0, [*reversed(extents)]

@@ -1,4 +1,4 @@
-"""The comparison of two outputs as lines for people, and as data for programs."""
+"""The comparison of two outputs as text lines and as data for JSON."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from typing import Any
 
 from cloche.comparison.comparison import Comparison, Judged, Tree
 from cloche.comparison.differences import Difference
-from cloche.comparison.rules import JUDGEMENTS, PASSING, RULES, Judgement, Rule
+from cloche.comparison.rules import JUDGEMENTS, PASSING, RULES, Rule
 from cloche.display.text import count, size
 from cloche.layers.compare import printable
 
-_SAMPLES = 3  # differences of a rule that are shown at first
+_SAMPLES = 3  # differences of a rule that are shown unless all are wanted
 _NAMED = 4  # rules of a judgement that the summary names
 _COLUMN = 12
-#: What a line says without the word for it.
+#: Aspects that a line shows without their name.
 _OBVIOUS = (
     *("lost", "gained", "package-lost", "package-gained", "tree-lost", "tree-gained"),
     *("version", "target", "about", "text", "content"),
@@ -23,10 +23,10 @@ _OBVIOUS = (
 
 
 def summary(found: Comparison, old: str, new: str) -> Iterator[str]:
-    """About ten lines: what is compared, and how many differences there are of each judgement."""
+    """About ten lines: the outputs, their trees, and the number of differences by judgement."""
     yield f"{'old':<{_COLUMN}}{printable(old)}"
     yield f"{'new':<{_COLUMN}}{printable(new)}"
-    for name, sides in trees(found).items():
+    for name, sides in found.trees.items():
         yield f"{printable(name) or 'holds':<{_COLUMN - 1}} {' | '.join(map(holds, sides))}"
     yield f"{'same':<{_COLUMN}}{count(found.same, 'name')}"
     for judgement in JUDGEMENTS:
@@ -39,25 +39,19 @@ def summary(found: Comparison, old: str, new: str) -> Iterator[str]:
 
 
 def verdict(found: Comparison) -> str:
-    """What the counts mean."""
+    """The result in one phrase."""
     counts = found.counts()
     if found.passed:
-        return "only what is harmless differs" if found.judged else "nothing differs"
+        return "only harmless differences" if found.judged else "no differences"
     if counts.get("wrong"):
-        return "something is wrong in the new output, by the rules below"
-    return "nothing is wrong; some differences are to be looked at"
-
-
-def trees(found: Comparison) -> dict[str, tuple[Tree | None, Tree | None]]:
-    """The trees of both outputs by their names."""
-    mine, theirs = ({tree.name: tree for tree in side} for side in (found.old, found.new))
-    return {name: (mine.get(name), theirs.get(name)) for name in dict.fromkeys((*mine, *theirs))}
+        return "the new output is wrong according to the rules below"
+    return "nothing is wrong; look at the differences below"
 
 
 def holds(tree: Tree | None) -> str:
-    """What a tree is and how much it holds."""
+    """The kind of a tree, and how much it holds."""
     if tree is None:
-        return "not there"
+        return "missing"
     held = tree.inventory
     packages = f"{count(len(held.packages), 'package')}, " if held.packages else ""
     return f"{tree.kind}, {packages}{len(held.items):,} names, {size(held.size)}"
@@ -68,7 +62,8 @@ def by_rule(
 ) -> Iterator[str]:
     """The differences, rule by rule, the worst first.
 
-    Of rules that do not pass a few samples, unless ``rules`` names those that are wanted whole.
+    By default, a few samples for each rule whose judgement does not pass. With ``rules``, all
+    differences of these rules and no others. With ``everything``, all differences.
     """
     for rule, each in grouped(found):
         wanted = rule.name in rules
@@ -105,12 +100,12 @@ def line(judged: Judged) -> str:
 
 
 def subject(each: Difference) -> str:
-    """A name as a path, a package as it is."""
+    """A name as an absolute path, a package unchanged."""
     return f"/{each.subject}" if each.kind else each.subject
 
 
 def change(each: Difference) -> str:
-    """From what to what."""
+    """The old and the new value."""
     what = "" if each.aspect in _OBVIOUS else f"{each.aspect} "
     if each.old and each.new:
         return f"{what}{each.old} -> {each.new}"
@@ -118,7 +113,7 @@ def change(each: Difference) -> str:
 
 
 def as_data(found: Comparison, old: str, new: str, *, everything: bool = False) -> dict[str, Any]:
-    """All of it for programs; what is left out is only counted unless ``everything`` is wanted."""
+    """The comparison for JSON; what is left out is only counted, unless ``everything``."""
     counts = found.counts()
     return {
         "old": old,
@@ -127,8 +122,7 @@ def as_data(found: Comparison, old: str, new: str, *, everything: bool = False) 
         "same": found.same,
         "counts": {judgement: counts.get(judgement, 0) for judgement in JUDGEMENTS},
         "trees": [
-            {"name": name, "old": _tree(a), "new": _tree(b)}
-            for name, (a, b) in trees(found).items()
+            {"name": name, "old": _tree(a), "new": _tree(b)} for name, (a, b) in found.trees.items()
         ],
         "rules": [
             {
@@ -140,12 +134,9 @@ def as_data(found: Comparison, old: str, new: str, *, everything: bool = False) 
             for rule, each in grouped(found)
         ],
         "differences": [
-            _data(each) for each in found.judged if everything or each.rule.judgement != _LEFT_OUT
+            _data(each) for each in found.judged if everything or each.rule.judgement != "left out"
         ],
     }
-
-
-_LEFT_OUT: Judgement = "left out"
 
 
 def _tree(tree: Tree | None) -> dict[str, Any] | None:

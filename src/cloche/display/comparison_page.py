@@ -1,4 +1,4 @@
-"""The comparison of two outputs as one HTML file that needs nothing else, and runs no script."""
+"""The comparison of two outputs as one HTML file that loads nothing and runs no script."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 from cloche.comparison.comparison import Comparison, Judged
 from cloche.comparison.rules import JUDGEMENTS, Judgement, Rule
 from cloche.display import onefile
-from cloche.display.comparison import change, grouped, holds, subject, trees, verdict
+from cloche.display.comparison import change, grouped, holds, subject, verdict
 from cloche.layers.compare import printable
 
-_ROWS = 2000  # of a rule; the command line shows all
+_ROWS = 2000  # shown for a rule; the command line shows all
 _CLASSES: dict[Judgement, str] = {
     "wrong": "wrong",
     "to look at": "look",
@@ -39,7 +39,7 @@ def _short(output: str) -> str:
 
 
 def _text(text: str) -> str:
-    """Text from outside: it is only ever text."""
+    """Text from outside, escaped."""
     return html.escape(printable(text))
 
 
@@ -49,7 +49,7 @@ def _cards(found: Comparison) -> Iterator[str]:
         number = counts.get(judgement, 0)
         kind = f" {_CLASSES[judgement]}" if number else ""
         yield f'<div class="card{kind}"><b>{number:,}</b><span>{judgement}</span></div>'
-    yield f'<div class="card"><b>{found.same:,}</b><span>names are the same</span></div>'
+    yield f'<div class="card"><b>{found.same:,}</b><span>identical names</span></div>'
 
 
 def _links(found: Comparison) -> Iterator[str]:
@@ -62,7 +62,7 @@ def _links(found: Comparison) -> Iterator[str]:
 
 def _trees(found: Comparison, old: str, new: str) -> Iterator[str]:
     yield f"<table><tr><th></th><th>{_text(old)}</th><th>{_text(new)}</th></tr>"
-    for name, sides in trees(found).items():
+    for name, sides in found.trees.items():
         cells = "".join(f"<td>{_text(holds(tree))}</td>" for tree in sides)
         yield f"<tr><td>{_text(name)}</td>{cells}</tr>"
     yield "</table>"
