@@ -85,3 +85,17 @@ def test_a_chost_of_the_seeds_own_cpu_needs_no_cross_compiler(
     assert crossing(machine("x86_64-gentoo-linux-gnu"), made) is None
     assert crossing(machine("x86_64-pc-linux-musl"), made) is not None
     assert crossing(machine("i686-pc-linux-gnu"), made) is not None
+
+
+def test_an_emulated_seed_builds_for_the_cpu_of_its_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    made, programs = seed(tmp_path / "seed", "gcc"), tmp_path / "programs"
+    programs.mkdir()
+    (programs / "qemu-aarch64").touch()
+    interpreters: Any = SimpleNamespace(path=programs)
+    assert crossing(machine(), made, interpreters) is None
+    other = crossing(machine("x86_64-pc-linux-gnu"), made, interpreters)
+    assert other is not None
+    assert other.tools.cbuild == CHOST

@@ -26,11 +26,15 @@ def compiled(name: str) -> Package:
     return values.package(name, defined_phases=("compile",))
 
 
-def checked(path: Path, packages: Sequence[Package], *files: str) -> None:
+def checked(path: Path, packages: Sequence[Package], *files: str, emulator: str = "") -> None:
     """Check a machine with a root of its own, on a seed with these files."""
     with Store.open(path / "store") as store:
         seed = values.stored(store, "seed", "seed", **dict.fromkeys(files, ""))
-        check(values.context(store, own_root=True, base=(seed,)), values.plan_of(*packages))
+        programs = (
+            values.stored(store, "seed", "interpreters", **{emulator: ""}) if emulator else None
+        )
+        context = values.context(store, own_root=True, base=(seed,), interpreters=programs)
+        check(context, values.plan_of(*packages))
 
 
 @pytest.mark.parametrize(
@@ -93,6 +97,18 @@ def test_a_profile_for_another_cpu_without_chost_is_refused(
         checked(tmp_path, [package], "usr/bin/gcc", "usr/bin/ld")
     assert f'add `chost = "{chost}"`' in str(caught.value.todo)
     assert caught.value.status == Exit.BAD_INPUT
+
+
+def test_a_seed_that_is_emulated_is_for_the_cpu_of_its_interpreter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    emulated = {"emulator": "qemu-aarch64"}
+    package = replace(compiled("sys-libs/glibc"), environment={"CHOST": "aarch64-gentoo-linux-gnu"})
+    checked(tmp_path, [package], "usr/bin/gcc", "usr/bin/ld", **emulated)
+    package = replace(package, environment={"CHOST": "x86_64-pc-linux-gnu"})
+    with pytest.raises(ClocheError, match=r"for amd64 \(CHOST .*\), its seed for arm64"):
+        checked(tmp_path, [package], "usr/bin/gcc", "usr/bin/ld", **emulated)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from cloche.config.chost import cpu_name, cpu_of, programs_of, same_platform, tool_prefixes
+from cloche.config.chost import cpu_name, cpu_of, same_platform, tool_prefixes
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,6 @@ def test_what_is_none_of_ours_is_refused(chost: str) -> None:
 
 def test_a_cpu_is_named_for_its_elf_files() -> None:
     assert (cpu_name(183), cpu_name(8)) == ("aarch64", "machine 8")
-
-
-def test_a_cpu_may_run_programs_of_another_one() -> None:
-    assert programs_of(62) == {62, 3}
-    assert programs_of(3) == {3}
-    assert programs_of(8) == {8}
 
 
 @pytest.mark.parametrize(

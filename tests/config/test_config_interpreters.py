@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.interpreters import FORMATS, check_interpreter, cpu_of_interpreter
+from cloche.config.interpreters import check_interpreter, cpu_of_interpreter
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,3 @@ def test_the_name_says_which_cpu_it_is_for(path: str, cpu: str | None) -> None:
 def test_another_name_is_refused_with_its_line() -> None:
     with pytest.raises(ConfigError, match="“/bin/sh” is not called qemu-CPU"):
         check_interpreter("/bin/sh", Origin(Path("x.spec"), 3))
-
-
-def test_no_two_cpus_have_the_same_files() -> None:
-    assert len(set(FORMATS.values())) == len(FORMATS)

@@ -10,7 +10,8 @@ from typing import Literal
 from cloche.audit.elf import Elf
 from cloche.audit.loader import Loader, runpath
 from cloche.audit.root import Root
-from cloche.config.chost import cpu_name, cpu_of, programs_of
+from cloche.config.chost import cpu_name, cpu_of
+from cloche.config.elf_formats import programs_of
 
 _PATH = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin", "sbin", "bin", "opt/bin")
 _LIBRARIES = ("lib", "lib64", "usr/lib", "usr/lib64", "usr/local/lib", "usr/local/lib64")

@@ -14,6 +14,7 @@ from cloche.config.machine import Machine
 from cloche.layers import Layer
 from cloche.sandbox import emulation
 from cloche.seeds.arch import ARCHES
+from cloche.seeds.interpreters import emulators_in
 from cloche.tasks.guestcall import GUEST
 from cloche.tasks.task import Cross
 
@@ -44,26 +45,28 @@ class Crossing:
         return {"CHOST": self.tools.cbuild, "CBUILD": self.tools.cbuild, **FLAGS}
 
 
-def crossing(machine: Machine, seed: Layer) -> Crossing | None:
-    """Look into the seed of a machine with a ``chost``, unless it is for the seed's own CPU."""
-    cpu = cpu_of(machine.chost) if machine.chost else None
-    if machine.chost is None or cpu is None or same_platform(machine.chost, build_chost()):
+def crossing(machine: Machine, seed: Layer, interpreters: Layer | None = None) -> Crossing | None:
+    """Look into the seed of a machine with a ``chost``, unless it is for the seed's own CPU.
+
+    ``interpreters`` run the seed if it is for another CPU than the host's.
+    """
+    cpu, own = cpu_of(machine.chost) if machine.chost else None, build_chost(interpreters)
+    if machine.chost is None or cpu is None or same_platform(machine.chost, own):
         return None
     names = frozenset(listed(seed.path, _PROGRAMS) or ())
     prefixes = tool_prefixes(machine.chost)
     tools = next((p for p in prefixes if {f"{p}gcc", f"{p}clang"} & names), None)
     emulator = _emulator(cpu, seed.path, names)
     usable = emulation.can_register(platform.release())
-    cross = Cross(
-        machine.chost, build_chost(), tools or prefixes[0], seed.id, emulator if usable else None
-    )
+    cross = Cross(machine.chost, own, tools or prefixes[0], seed.id, emulator if usable else None)
     why = None if usable else "this host's kernel cannot register one for a sandbox alone"
     return Crossing(cpu, cross, tools is not None, _key_parts(cross, seed.path), why)
 
 
-def build_chost() -> str:
-    """The CHOST of the seed, which is for this host's CPU."""
-    cpu = platform.machine()
+def build_chost(interpreters: Layer | None = None) -> str:
+    """The CHOST of the seed: for the CPU that its interpreters emulate, or for this host's."""
+    emulators = emulators_in(interpreters.path) if interpreters else ()
+    cpu = emulators[0].name if emulators else platform.machine()
     return ARCHES[cpu].chost if cpu in ARCHES else f"{cpu}-unknown-linux-gnu"
 
 

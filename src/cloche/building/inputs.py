@@ -38,6 +38,8 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
     # Checks of the user's files come before slow work.
     repositories = load_repositories(project, machine, places(store, project))
     seed = _seed(store, project, machine.seed)
+    found = seed.about.interpreters
+    interpreters = stored_layer(store, found) if found else None
     names = dict.fromkeys(machine.tools)
     tools = {name: stored_layer(store, _seed(store, project, name).layer) for name in names}
     base = [stored_layer(store, seed.layer)]
@@ -63,9 +65,9 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         emerge=machine.emerge,
         binhosts=binhosts,
         made_of=made_of(store, seed),
-        cross=crossing(machine, base[0]),
+        cross=crossing(machine, base[0], interpreters),
         tools=tools,
-        interpreters=stored_layer(store, found) if (found := seed.about.interpreters) else None,
+        interpreters=interpreters,
     )
 
 

@@ -8,7 +8,8 @@ from cloche.building.compilers import BUILD_TOOLS, build_tools
 from cloche.building.context import BuildContext, Inputs
 from cloche.building.crossing import Crossing, build_chost
 from cloche.composing.footprint import entries
-from cloche.config.chost import cpu_of, programs_of, tool_prefixes
+from cloche.config.chost import cpu_of, tool_prefixes
+from cloche.config.elf_formats import programs_of
 from cloche.errors import ClocheError, Exit
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
@@ -81,7 +82,7 @@ def check_cross(cross: Crossing, inputs: Inputs, plan: Plan) -> None:
     """Refuse a machine for another CPU whose packages its seed cannot build. Raises ClocheError."""
     chost = cross.tools.chost
     if not cross.found and any(may_compile(each) for each in plan.packages if not each.broot):
-        # Debian has cross compilers for the GNU C library alone.
+        # Debian only has cross compilers for the GNU C library.
         debian = "-linux-gnu" in chost and (inputs.base[0].path / STATUS).is_file()
         todo = (
             _debian_compiler(cross) if debian else f"take a seed that has {chost}-gcc in /usr/bin"
@@ -95,11 +96,11 @@ def check_cross(cross: Crossing, inputs: Inputs, plan: Plan) -> None:
 
 
 def _check_native(inputs: Inputs, own: Iterable[Package]) -> None:
-    """Refuse a machine without a `chost` whose profile is for a CPU that its seed's does not run.
+    """Refuse a machine without `chost` if its seed's CPU does not run programs of its profile's.
 
     Raises ClocheError.
     """
-    seed = cpu_of(build_chost())
+    seed = cpu_of(build_chost(inputs.interpreters))
     for chost in sorted({package.environment.get("CHOST", "") for package in own}):
         cpu = cpu_of(chost)
         if seed and cpu and cpu.elf not in programs_of(seed.elf):

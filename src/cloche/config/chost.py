@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from cloche.config.elf_formats import FORMATS
+
 _CHOST = re.compile(r"(?P<cpu>[a-z][a-z0-9_]*)-[a-z0-9_]+-linux-(gnu|musl)\w*")
 _ARM = re.compile(r"arm(v[4-8][a-z]*)?")
 _X86 = re.compile(r"i[3-6]86")
@@ -12,28 +14,26 @@ _X86 = re.compile(r"i[3-6]86")
 
 @dataclass(frozen=True, slots=True)
 class Cpu:
-    """A CPU: Gentoo's ARCH, Debian's architecture, QEMU's name.
-
-    ``bits`` and ``elf`` (e_machine) are what the headers of its ELF files have; ``also`` is the
-    e_machine of other programs that it runs. Only little-endian CPUs are listed.
-    """
+    """A CPU: Gentoo's ARCH, Debian's architecture, QEMU's name. All are little-endian."""
 
     gentoo: str
     debian: str
     qemu: str
-    bits: int
-    elf: int
-    also: int | None = None
+
+    @property
+    def elf(self) -> int:
+        """The e_machine of its ELF files."""
+        return FORMATS[self.qemu].machine
 
 
 _CPUS = {
-    "aarch64": Cpu("arm64", "arm64", "aarch64", 64, 183, also=40),
-    "arm": Cpu("arm", "armhf", "arm", 32, 40),
-    "i686": Cpu("x86", "i386", "i386", 32, 3),
-    "loongarch64": Cpu("loong", "loong64", "loongarch64", 64, 258),
-    "powerpc64le": Cpu("ppc64", "ppc64el", "ppc64le", 64, 21),
-    "riscv64": Cpu("riscv", "riscv64", "riscv64", 64, 243),
-    "x86_64": Cpu("amd64", "amd64", "x86_64", 64, 62, also=3),
+    "aarch64": Cpu("arm64", "arm64", "aarch64"),
+    "arm": Cpu("arm", "armhf", "arm"),
+    "i686": Cpu("x86", "i386", "i386"),
+    "loongarch64": Cpu("loong", "loong64", "loongarch64"),
+    "powerpc64le": Cpu("ppc64", "ppc64el", "ppc64le"),
+    "riscv64": Cpu("riscv", "riscv64", "riscv64"),
+    "x86_64": Cpu("amd64", "amd64", "x86_64"),
 }
 KNOWN = ", ".join(_CPUS)
 #: What the names of Debian's directories for several architectures begin with.
@@ -49,12 +49,6 @@ def cpu_of(chost: str) -> Cpu | None:
 def cpu_name(elf: int) -> str:
     """What a CHOST begins with for the CPU of an ELF file (e_machine)."""
     return next((name for name, cpu in _CPUS.items() if cpu.elf == elf), f"machine {elf}")
-
-
-def programs_of(elf: int) -> frozenset[int]:
-    """The e_machines of all programs that a CPU runs, by that of its own ones."""
-    also = (cpu.also for cpu in _CPUS.values() if cpu.elf == elf and cpu.also is not None)
-    return frozenset((elf, *also))
 
 
 def same_platform(one: str, other: str) -> bool:

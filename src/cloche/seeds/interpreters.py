@@ -1,6 +1,6 @@
-"""``interpreter`` of a seed for another CPU: programs of QEMU's user mode, read once from the host.
+"""``interpreter`` of a seed for another CPU: QEMU's user-mode programs, read once from the host.
 
-They become a tree of the store, by whose id the keys of all that runs over the seed know them.
+They become a tree in the store. Its id is part of the keys of everything that runs over the seed.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ import platform
 import shutil
 from pathlib import Path
 
-from cloche.config.interpreters import FORMATS, cpu_of_interpreter
+from cloche.config.elf_formats import FORMATS
+from cloche.config.interpreters import cpu_of_interpreter
 from cloche.config.project import SeedSpec
 from cloche.errors import Exit
 from cloche.layers import Layer, commit
@@ -18,13 +19,13 @@ from cloche.sandbox.emulation import can_register
 from cloche.seeds.errors import SeedError
 from cloche.store import Store
 
-_MOST = 64 << 20  # bytes; those of QEMU have some 13 MiB
+_MOST = 64 << 20  # bytes, several times the size of QEMU's
 
 
 def store_interpreters(store: Store, spec: SeedSpec, root: Path) -> Layer | None:
-    """The tree of a declaration's interpreters; None without any. Raises `SeedError`, OSError.
+    """The tree of a declaration's interpreters; None if it names none. Raises `SeedError`, OSError.
 
-    ``root`` is where relative paths begin.
+    Relative paths start at ``root``.
     """
     words = spec.words("interpreter")
     if not words:
@@ -47,7 +48,7 @@ def _copy(spec: SeedSpec, program: Path, tree: Path) -> None:
     where = f"[seeds.{spec.name}]"
     if not program.is_file():
         todo = "install it (Debian's package is qemu-user-static), or correct `interpreter`"
-        raise SeedError(f"there is no interpreter {program}", where=where, todo=todo)
+        raise SeedError(f"interpreter: no such file: {program}", where=where, todo=todo)
     if program.stat().st_size > _MOST:
         raise SeedError(f"{program} is too large for an interpreter", where=where)
     target = tree / f"qemu-{cpu}"
@@ -56,10 +57,12 @@ def _copy(spec: SeedSpec, program: Path, tree: Path) -> None:
 
 
 def emulators_in(tree: Path) -> tuple[Emulator, ...]:
-    """All that are in such a tree, by their names."""
-    found = []
-    for program in sorted(tree.iterdir()):
-        if (cpu := cpu_of_interpreter(program.name)) is not None:
-            elf = FORMATS[cpu]
-            found.append(Emulator(cpu, elf.bits, elf.machine, program, elf.big_endian, elf.flags))
-    return tuple(found)
+    """The emulators in such a tree, sorted by name."""
+    found = ((cpu_of_interpreter(program.name), program) for program in sorted(tree.iterdir()))
+    return tuple(emulator(cpu, program) for cpu, program in found if cpu is not None)
+
+
+def emulator(cpu: str, program: Path) -> Emulator:
+    """A program of QEMU's user mode for one of the CPUs in `FORMATS`."""
+    elf = FORMATS[cpu]
+    return Emulator(cpu, elf.bits, elf.machine, program, elf.big_endian, elf.flags)

@@ -14,7 +14,7 @@ from cloche.portage.etc import REPOS
 from cloche.records.events import Bus
 from cloche.roots import unions
 from cloche.sandbox.base import Bind, Emulator, Engine, Limits, Sandbox
-from cloche.seeds.interpreters import emulators_in
+from cloche.seeds.interpreters import emulator, emulators_in
 from cloche.store import Store, check_tree
 from cloche.tasks.guestcall import Running
 from cloche.tasks.jobserver import Jobserver
@@ -77,13 +77,12 @@ class Worker:
         )
 
     def emulators(self, cross: Cross | None, interpreters: str | None) -> tuple[Emulator, ...]:
-        """What runs the programs of other CPUs: of the machine's, of its seed's."""
+        """What runs the programs of the seed and of the machine if they are for other CPUs."""
         found = emulators_in(self.store.tree(interpreters).path) if interpreters else ()
         cpu = cpu_of(cross.chost) if cross else None
         if cross is None or cpu is None or cross.emulator is None:
             return found
-        program = self.store.tree(cross.tree).path / cross.emulator
-        return (*found, Emulator(cpu.qemu, cpu.bits, cpu.elf, program))
+        return (*found, emulator(cpu.qemu, self.store.tree(cross.tree).path / cross.emulator))
 
     def jobserver_bind(self) -> tuple[Bind, ...]:
         """The bind of the jobserver's FIFO; empty if the sandbox has its own kernel.
