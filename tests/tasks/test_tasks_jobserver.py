@@ -23,10 +23,10 @@ def server(tmp_path: Path):
 def tokens(server: Jobserver) -> int:
     """How many are in it: taken out and put back."""
     try:
-        found = os.read(server._fd, 4096)
+        found = os.read(server._tokens.fd, 4096)
     except BlockingIOError:
         return 0
-    os.write(server._fd, found)
+    os.write(server._tokens.fd, found)
     return len(found)
 
 
@@ -54,14 +54,14 @@ def test_more_packages_than_cores_owe(server: Jobserver) -> None:
 
 def test_what_a_killed_make_held_comes_back(server: Jobserver) -> None:
     server.started()
-    assert os.read(server._fd, 2) == b"++"  # and never put back
+    assert os.read(server._tokens.fd, 2) == b"++"  # and never put back
     server.ended()
     assert tokens(server) == 4
 
 
 def test_tokens_that_came_from_nowhere_go(server: Jobserver) -> None:
     server.started()
-    os.write(server._fd, b"++++++")
+    os.write(server._tokens.fd, b"++++++")
     server.ended()
     assert tokens(server) == 4
 
@@ -97,7 +97,7 @@ def test_a_fifo_that_a_build_has_filled_fails_nobody_and_is_emptied(server: Jobs
     server.started()
     with contextlib.suppress(BlockingIOError):
         while True:
-            os.write(server._fd, b"+" * 512)
+            os.write(server._tokens.fd, b"+" * 512)
     server.ended()
     server.ended()
     assert tokens(server) == 4

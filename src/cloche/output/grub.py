@@ -1,4 +1,4 @@
-"""GRUB's boot images, made by grub-mkimage(1) of the tools for every platform that they have."""
+"""GRUB's boot images, made by the tools' grub-mkimage(1) for each platform that they support."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cloche.layers import Merged
-from cloche.output.imaging import OUT, Imaging
+from cloche.output.imaging import GIVEN, OUT, Imaging
 
 PLATFORMS = "usr/lib/grub"
 BIOS = "i386-pc"
@@ -32,20 +32,21 @@ class Core:
     file: str
 
 
-def cores(work: Imaging, config: str, modules: Sequence[str]) -> tuple[Core, ...]:
-    """An image for each platform that the tools have. Raises StepError.
+def cores(
+    work: Imaging, config: str, modules: Sequence[str], platforms: Sequence[str] = (BIOS, *EFI)
+) -> tuple[Core, ...]:
+    """An image for each of the platforms that the tools support. Raises StepError.
 
     ``config`` is run first, and has to find the file system with the other modules; ``modules``
-    are what it needs for that.
+    are those that it needs for that.
     """
     (work.given / "load.cfg").write_text(config)
-    made = tuple(
-        _core(work, platform, modules) for platform in (BIOS, *EFI) if _has(work, platform)
-    )
+    made = tuple(_core(work, platform, modules) for platform in platforms if _has(work, platform))
     if not made:
-        raise work.failed(
-            f"the seed {work.image.tools} has no GRUB: add grub-pc-bin or grub-efi-amd64-bin"
+        packages = (
+            "grub-pc-bin or grub-efi-amd64-bin" if BIOS in platforms else "grub-efi-amd64-bin"
         )
+        raise work.failed(f"GRUB not found in the seed {work.image.tools}: add {packages}")
     return made
 
 
@@ -61,7 +62,7 @@ def _core(work: Imaging, platform: str, modules: Sequence[str]) -> Core:
         f"--format={word}",
         f"--directory=/{PLATFORMS}/{platform}",
         "--prefix=/boot/grub",
-        "--config=/run/cloche/given/load.cfg",
+        f"--config={GIVEN}/load.cfg",
         f"--output={OUT}/{file}",
         *own,
         *modules,
@@ -70,7 +71,7 @@ def _core(work: Imaging, platform: str, modules: Sequence[str]) -> Core:
 
 
 def modules_of(work: Imaging, core: Core) -> Iterator[tuple[str, str]]:
-    """What belongs into ``grub/`` besides the menu: names there, with the files of the tools."""
+    """What belongs in ``grub/`` besides the menu: names there, with the files of the tools."""
     tree = Merged([work.tools.path])
     directory = tree.lookup(os.fsencode(f"{PLATFORMS}/{core.platform}"))
     for node in tree.children(directory) if directory else ():
@@ -80,6 +81,6 @@ def modules_of(work: Imaging, core: Core) -> Iterator[tuple[str, str]]:
 
 
 def fonts_of(work: Imaging) -> Iterator[tuple[str, str]]:
-    """The font for menus in graphics mode, in the same way."""
+    """The font for menus in graphics mode: its name in ``grub/``, with the file of the tools."""
     if work.has(_FONT):
         yield "fonts/unicode.pf2", f"/{_FONT}"

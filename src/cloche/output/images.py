@@ -1,8 +1,8 @@
-"""Images of a machine: made by the programs of a seed of their own, beside the machine's root.
+"""Images of a machine, made by the programs of another seed, the tools.
 
-In the sandbox the seed of tools is the root, without network, and the machine's root lies at
-`ROOT`, as read-only as the tools. Nothing of the host is run, mounted or asked for. Equal inputs
-give equal bytes: what is random or the time elsewhere is made of the image's key.
+The tools are the root of a sandbox without network; the machine's root lies at `ROOT` there, and
+both are read-only. No program or device of the host is used. Equal inputs give equal bytes: dates
+and numbers that other builders take from the clock or at random are derived from the image's key.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def write_images(done: Finished) -> dict[str, Written]:
 
 
 def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
-    """Make one, and what lists its content where that is not in it."""
+    """Make one, and the list of its content if the format has one."""
     root = (*done.context.inputs.bottom, *done.layers)
     directories = image.format.files if isinstance(image.format, Iso) else ()
     files = tuple(stored_directory(done.context, path) for path in directories)
@@ -61,7 +61,7 @@ def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
 
 
 def _key(image: Image, root: Sequence[Layer], tools: Layer, files: Sequence[Layer]) -> Key:
-    """All that an image is made of; not its name."""
+    """Everything that an image is made of, but not its name."""
     options = {k: v for k, v in asdict(image.format).items() if k != "files"}
     return make_key(
         "image",
@@ -104,10 +104,10 @@ def _made(
 
 
 def _kept(work: Imaging, file: Path, label: str) -> str:
-    """A file that the tools have made, which are not trusted: they may have left a link there."""
+    """Store a file of the tools, which are not trusted: they may have left a link there."""
     try:
         return work.context.store.add_blob(file, label).id
     except OSError as error:
         if is_full(error):
             raise
-        raise work.failed(f"no {file.name}: {error.strerror}") from error
+        raise work.failed(f"{file.name} cannot be stored: {error.strerror}") from error

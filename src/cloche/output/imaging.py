@@ -1,10 +1,11 @@
-"""What the formats of images share: programs of the tools, run beside the machine's root."""
+"""What the formats of images share: running the tools beside the machine's root."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import shutil
+import stat
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
@@ -20,8 +21,8 @@ from cloche.sandbox.errors import ProgramError
 from cloche.tasks.errors import StepError
 from cloche.tasks.guestcall import ENVIRONMENT, describe
 
-OUT = "/run/cloche/out"  # what the tools may write to
-GIVEN = "/run/cloche/given"  # what they are given besides the root
+OUT = "/run/cloche/out"  # where the tools may write
+GIVEN = "/run/cloche/given"  # their input besides the root
 IMAGE, CONTENTS = "image", "contents"  # what a format leaves in OUT
 
 #: Standard output to a file: its name is the first word, the command the others.
@@ -33,8 +34,8 @@ class Imaging:
     """An image in the making.
 
     ``root`` are the layers of the machine's root, the bottom first, ``files`` those of the
-    directories that its table names. ``out`` and ``given`` are `OUT` and `GIVEN` on the host. All
-    that is random elsewhere is made of ``key``.
+    directories that its table names. ``out`` and ``given`` are `OUT` and `GIVEN` on the host.
+    Numbers that are random elsewhere are derived from ``key``.
     """
 
     context: BuildContext
@@ -66,12 +67,19 @@ class Imaging:
         try:
             return stage_command(self.context, "image", self.sandbox, command, self.log)
         except ProgramError as error:
-            text = f"the seed {self.image.tools} has no {argv[0]}: add what has it to its packages"
+            text = f"{argv[0]} not found in the seed {self.image.tools}: add its package there"
             raise self.failed(text) from error
 
     def failed(self, text: str) -> StepError:
         """The error for an image that cannot be made, with the end of its log."""
         return stage_failed(self.context, "image", f"{self.image.origin}: {text}", self.log)
+
+    def made(self, name: str) -> Path:
+        """A file in `OUT` to be read here: the tools are not trusted. Raises StepError."""
+        path = self.out / name
+        if not os.path.lexists(path) or not stat.S_ISREG(path.lstat().st_mode):
+            raise self.failed(f"{name} is not a regular file")
+        return path
 
     def number(self, name: str, bits: int) -> int:
         """A number for a purpose, always the same for this image."""
@@ -91,7 +99,7 @@ class Imaging:
         return Merged([self.tools.path]).lookup(os.fsencode(path)) is not None
 
     def last(self, path: str) -> tuple[Merged, Node] | None:
-        """What the root had last at a path, also if a later layer has removed it."""
+        """The last content of a path in the root, even if a later layer has removed it."""
         layers = [layer.path for layer in self.root]
         for count in range(len(layers), 0, -1):
             merged = Merged(layers[:count])

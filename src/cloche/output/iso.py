@@ -38,8 +38,8 @@ def make(work: Imaging) -> None:
     if wanted.squashfs:
         squashfs.pack(work, "root", wanted.squashfs_options)
     medium = make_directory(work.given, "medium")
-    medium.rmdir()
-    flatten([layer.path for layer in work.files], medium) if work.files else medium.mkdir()
+    if work.files:
+        flatten([layer.path for layer in work.files], medium)
     grafts = [("/", f"{GIVEN}/medium"), *_copies(work, wanted)]
     if wanted.squashfs:
         grafts.append((wanted.squashfs, f"{OUT}/root"))
@@ -63,14 +63,14 @@ def make(work: Imaging) -> None:
 
 
 def _copies(work: Imaging, wanted: Iso) -> Iterator[Graft]:
-    """What the medium has of the root besides the squashfs: the regular files of each path."""
+    """What `copy` takes from the root: the regular files of each path."""
     place = make_directory(work.given, "copies")
     count = 0
     for name, path in wanted.copy.items():
         found = work.last(path)
         if found is None:
-            what = f"the root of {work.context.inputs.machine} has no {path}"
-            raise ConfigError(work.image.origin, what, "correct `copy`, or add what has it")
+            what = f"{path} not found in the root of {work.context.inputs.machine}"
+            raise ConfigError(work.image.origin, what, "correct `copy`, or add the file")
         for node in found[0].walk(found[1]) if found[1].is_directory else [found[1]]:
             below = os.fsdecode(node.path).removeprefix(path.strip("/")).strip("/")
             if stat.S_ISREG(node.info.st_mode):
@@ -80,11 +80,11 @@ def _copies(work: Imaging, wanted: Iso) -> Iterator[Graft]:
 
 
 def _sums(work: Imaging, grafts: list[Graft]) -> str:
-    """The BLAKE2 digests of all files so far, as b2sum(1) writes them."""
+    """The BLAKE2 digests of the files of these grafts, as b2sum(1) writes them."""
     found: dict[str, Path] = {}
     for name, path in grafts:
-        place = work.out / path.removeprefix(f"{OUT}/") if path.startswith(OUT) else None
-        place = place or work.given / path.removeprefix(f"{GIVEN}/")
+        top, base = (OUT, work.out) if path.startswith(f"{OUT}/") else (GIVEN, work.given)
+        place = base / path.removeprefix(f"{top}/")
         if place.is_dir() and not place.is_symlink():
             for top, _, names in os.walk(place):
                 for each in names:
@@ -117,7 +117,7 @@ def _stamp(work: Imaging) -> str:
 
 
 def _bootable(work: Imaging) -> tuple[list[Graft], list[str]]:
-    """What makes the medium bootable: more files, and options for xorriso."""
+    """More files and options for xorriso, which make the medium bootable."""
     stamp = _stamp(work)
     parts = (stamp[:4], *(stamp[at : at + 2] for at in range(4, 16, 2)))
     config = f"search.fs_uuid {'-'.join(parts)} root\nset prefix=($root)/boot/grub\n"
@@ -142,7 +142,7 @@ def _bootable(work: Imaging) -> tuple[list[Graft], list[str]]:
 
 
 def _esp(work: Imaging, cores: list[grub.Core]) -> None:
-    """The EFI system partition: a FAT as large as grub-mkrescue makes it, or as is needed."""
+    """The EFI system partition: a FAT as large as that of grub-mkrescue, or larger if needed."""
     image = f"{OUT}/{_ESP}"
     room = sum((work.out / core.file).lstat().st_size for core in cores)
     size = max(2880, 256 + room * 5 // 4 // 1024)

@@ -34,14 +34,14 @@ def make(work: Imaging) -> None:
     boot = tuple(_boot_files(work))
     kernels = kernels_in([os.fsdecode(node.path).removeprefix("boot/") for node in boot])
     if not kernels:
-        raise work.failed("the root has no kernel in /boot (vmlinuz-VERSION)")
+        raise work.failed("kernel not found in /boot of the root (vmlinuz-VERSION)")
     _pack_root(work)
     _esp(work, wanted, boot, kernels)
     _FILL[wanted.root_type](work, wanted.size - wanted.efi_size - 2 * MIB)
     _disk(work, wanted)
     work.run("/usr/bin/qemu-img", "convert", "-c", "-O", "qcow2", f"{OUT}/disk", f"{OUT}/{IMAGE}")
     with (work.out / CONTENTS).open("xb") as file:
-        file.writelines(line + b"\n" for line in listing(work.out / "root.tar"))
+        file.writelines(line + b"\n" for line in listing(work.made("root.tar")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +59,13 @@ def kernels_in(names: list[str]) -> tuple[Kernel, ...]:
     for name in names:
         if match := _KERNEL.fullmatch(name):
             initramfs = [each.format(match["version"]) for each in _INITRD]
-            there = next((each for each in initramfs if each in names), "")
-            found.append(Kernel(match["version"], name, there))
+            own = next((each for each in initramfs if each in names), "")
+            found.append(Kernel(match["version"], name, own))
     return tuple(sorted(found, key=lambda kernel: _natural(kernel.version), reverse=True))
 
 
 def _natural(text: str) -> list[tuple[int, int, str]]:
-    """Numbers by their value, all else by its letters."""
+    """A key for sorting: numbers by their value, everything else by its letters."""
     parts = re.findall(r"\d+|\D+", text)
     return [(1, int(part), "") if part[0].isdigit() else (0, 0, part) for part in parts]
 
@@ -90,7 +90,7 @@ def menu(kernels: tuple[Kernel, ...], root: str, options: str) -> str:
 
 
 def _boot_files(work: Imaging) -> Iterator[Node]:
-    """What is below /boot of the root: the EFI system partition lies there."""
+    """What is below /boot of the root, where the EFI system partition is mounted."""
     tree = Merged([layer.path for layer in work.root])
     directory = tree.lookup(b"boot")
     if directory and directory.is_directory:
@@ -106,11 +106,11 @@ def _pack_root(work: Imaging) -> None:
 
 
 def _esp(work: Imaging, wanted: Qcow2, boot: tuple[Node, ...], kernels: tuple[Kernel, ...]) -> None:
-    """The EFI system partition: what /boot has, and GRUB as a removable medium has it."""
+    """The EFI system partition: the content of /boot, and GRUB where removable media have it."""
     image = f"{OUT}/esp"
     config = f"search.fs_label {EFI_LABEL} root\nset prefix=($root)/grub\n"
     modules = ("fat", "part_gpt", "search_label", "normal")
-    made = [core for core in grub.cores(work, config, modules) if core.platform in grub.EFI]
+    made = grub.cores(work, config, modules, tuple(grub.EFI))
     (work.given / "grub.cfg").write_text(menu(kernels, work.uuid("root"), wanted.kernel_options))
     work.run("/usr/bin/truncate", f"--size={wanted.efi_size}", image)
     serial = work.serial("esp")
@@ -188,7 +188,7 @@ def _xfs(work: Imaging, size: int) -> None:
 
 
 def _still(work: Imaging) -> tuple[str, ...]:
-    """What goes before a program that asks for times and random numbers (faketime(1))."""
+    """The words before a program that asks for times and random numbers (faketime(1))."""
     time = datetime.fromtimestamp(SOURCE_DATE_EPOCH, UTC)
     seed = f"FAKERANDOM_SEED={work.number('random', 64):#x}"
     still = ("/usr/bin/faketime", "--exclude-monotonic", "-f", f"{time:%Y-%m-%d %H:%M:%S}")

@@ -74,13 +74,13 @@ OVER_SEED = (
 )
 ALONE = (f"--directory={ROOT}", ".")
 PLAIN = "plain.tar"
-#: Runs a command from one file to another: the first two words.
+#: Runs a command with its input and output in files: the first two words.
 _THROUGH = 'from=$0; exec > "$1"; shift; exec "$@" < "$from"'
 
 
 @dataclass(frozen=True, slots=True)
 class Packer:
-    """The seed of a program that compresses, and its command, from standard input to output."""
+    """A program that compresses standard input to standard output, and the seed that has it."""
 
     tools: Layer
     program: tuple[str, ...]
@@ -92,7 +92,7 @@ class Packer:
 
 
 def _packed(context: BuildContext, below: str) -> tuple[str, ...]:
-    """Words for tar that say what is packed."""
+    """Words for tar(1) that say what it packs."""
     if below != "/":
         root = context.root.rstrip("/")
         return (f"--directory={root}/{below.strip('/')}", ".")
@@ -164,7 +164,8 @@ def _tar(
 
 def _compress(context: BuildContext, packer: Packer, out: Path, name: str, log: Path) -> None:
     """Run a program of other tools over the tarball. Raises StepError."""
-    sandbox = Sandbox((packer.tools.path,), binds=(Bind(out, OUT, writable=True),))
+    binds = (Bind(out, OUT, writable=True),)
+    sandbox = Sandbox((packer.tools.path,), binds=binds, limits=context.policy.limits)
     argv = ("/bin/sh", "-c", _THROUGH, f"{OUT}/{PLAIN}", f"{OUT}/{name}", *packer.program)
     command = Command(argv, ENVIRONMENT, timeout=context.policy.phase_seconds)
     ended = stage_command(context, "pack", sandbox, command, log)

@@ -36,7 +36,7 @@ GLOBAL_STATE = (
     "var/lib/gentoo",
     "var/lib/portage",
 )
-#: Part of the keys of merges into a root of its own; raise it when a layer keeps something else.
+#: Part of the keys of merges into a root of its own; raise it when layers keep other files.
 OWN_ROOT_FORMAT = "1"
 # In a root of its own, Portage's directory is a package's, whose .keep file stays (keepdir).
 OF_OWN_ROOT = (
@@ -103,7 +103,7 @@ def capture_own(
 ) -> None:
     """Capture what changed in the root of its own, which has these layers. Raises StepError."""
     place = top / ROOT.lstrip("/")
-    if not stat.S_ISDIR(place.lstat().st_mode):  # a hook put something else there
+    if not stat.S_ISDIR(place.lstat().st_mode):  # a hook has replaced it
         raise outside(task, [ROOT.lstrip("/")], log)
     capture(place, lowers, destination, drop=OF_OWN_ROOT)
 

@@ -25,7 +25,7 @@ def run(task: Task, worker: Worker) -> Outcome:
         worker = replace(worker, bus=Bus())
     if not isinstance(task, BuildTask):
         return _timed(lambda: merge(task, worker))
-    with _slot(worker):  # to wait for one does not count
+    with _slot(worker):  # waiting for it does not count
         return _timed(lambda: build(task, worker))
 
 

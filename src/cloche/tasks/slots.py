@@ -1,12 +1,11 @@
 """Slots that several processes share, so that together they use the cores as one build does.
 
-A slot is a lock on a file: it is free again when its process ends, however that ends. The tokens
+A slot is a lock on a file, which the kernel releases when the process ends or is killed. The tokens
 for compilers are in one FIFO, which its maker keeps open; see `cloche.tasks.jobserver`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 import time
@@ -15,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cloche.store.locks import open_lock, release, try_hold
-from cloche.tasks.jobserver import TOKEN, Jobserver
+from cloche.tasks.jobserver import Jobserver, Tokens
 
 FIFO = "fifo"
 _SLOT = "slot.{}"
@@ -24,13 +23,13 @@ _LOOK = 0.05  # seconds between two looks for a free slot
 
 @contextmanager
 def shared_slots(directory: Path, slots: int, cores: int) -> Iterator[None]:
-    """Make what `SharedSlots` of other processes share in a directory, for a block.
+    """Make slots in a directory, for a block, for the `SharedSlots` of other processes.
 
-    The caller sees to it that no other process makes them there.
+    No other process may make slots there at the same time.
     """
     for number in range(slots):
         (directory / _SLOT.format(number)).touch()
-    (directory / FIFO).unlink(missing_ok=True)  # of a process that was killed
+    (directory / FIFO).unlink(missing_ok=True)  # left by a process that was killed
     tokens = Jobserver(directory / FIFO, cores)
     try:
         yield
@@ -39,10 +38,10 @@ def shared_slots(directory: Path, slots: int, cores: int) -> Iterator[None]:
 
 
 class SharedSlots:
-    """What one process has of shared slots; in the place of a `Jobserver` of its own.
+    """A process's access to shared slots, in the place of a `Jobserver` of its own.
 
-    A package waits for a slot, so of all processes' packages only so many are built at once.
-    ``stopped`` ends that waiting.
+    Each package waits for a slot, which limits how many are built at once by all processes
+    together. ``stopped`` ends that waiting.
     """
 
     def __init__(self, directory: Path, stopped: Callable[[], bool]) -> None:
@@ -50,36 +49,28 @@ class SharedSlots:
         self._slots = sorted(directory.glob(_SLOT.format("*")))
         self._stopped = stopped
         self._held: list[int] = []
-        self._debt = 0
         self._lock = threading.Lock()
-        self._fd = os.open(self.fifo, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
+        self._tokens = Tokens(self.fifo)
 
     def started(self) -> None:
         """Wait until a package may start. It has one slot of its own, and takes a token for it."""
         slot = self._free_slot()
         with self._lock:
             self._held.append(slot)
-            try:
-                os.read(self._fd, 1)
-            except BlockingIOError:
-                self._debt += 1  # a compiler holds it; it is taken when it is returned
+            self._tokens.take()
 
     def ended(self) -> None:
         """A package ended, and gives its slot back."""
         with self._lock:
             release(self._held.pop())
-            if self._debt:
-                self._debt -= 1
-            else:
-                with contextlib.suppress(BlockingIOError):  # a build has filled it
-                    os.write(self._fd, TOKEN)
+            self._tokens.put_back()
 
     def close(self) -> None:
         """Leave the slots to the others."""
-        os.close(self._fd)
+        self._tokens.close()
 
     def _free_slot(self) -> int:
-        """The descriptor of a slot that is held now; not a real one for a stopped call."""
+        """The descriptor of a slot, which this process now holds; of no slot for a stopped call."""
         while not self._stopped():
             for path in self._slots:
                 fd = open_lock(path)
