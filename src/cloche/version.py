@@ -1,4 +1,4 @@
-"""Which cloche this is: of a checkout its commit, otherwise the version that was installed.
+"""Which version of cloche this is: a checkout's is that of its commit.
 
 Hatchling loads this file alone to find the version that it builds (pyproject.toml).
 """
@@ -22,8 +22,8 @@ UNKNOWN = "0"
 def version() -> str:
     """The version, as `cloche --version` shows it.
 
-    Metadata of an editable installation is that of the day on which it was installed, so a
-    checkout is described by git. What is not installed and has no history has version 0.
+    The metadata of an editable installation does not follow later commits, so a checkout is
+    described by git. Without history or installation the version is 0.
     """
     if described := _described(_ABOVE):
         return described
@@ -43,18 +43,18 @@ def _described(directory: Path) -> str | None:
         return None
     describe = ["describe", "--tags", "--match=v*", "--long", "--always", "--dirty"]
     try:
-        told = subprocess.run(
+        done = subprocess.run(
             ["git", "-C", directory, *describe], capture_output=True, text=True, check=True
         )
     except (OSError, subprocess.CalledProcessError):  # no git, or another user's checkout
         return None
-    return as_version(told.stdout.strip())
+    return as_version(done.stdout.strip())
 
 
 def as_version(described: str) -> str | None:
     """What `git describe --long --always --dirty` says, as a version (PEP 440).
 
-    A tag v1.2 and nothing since is 1.2. Three commits later it is 1.2+3.gCOMMIT.
+    The commit of a tag v1.2 has version 1.2; three commits later it is 1.2+3.gCOMMIT.
     """
     found = _DESCRIBED.fullmatch(described)
     if found is None:

@@ -85,7 +85,7 @@ ISO, DISK = HERE.format("iso"), HERE.format("qcow2")
         (ISO + 'volid = "x"\nextra_partition = "lots"', 6, "expected a size"),
         (DISK + 'size = "1000"', 5, "expected a size such as"),
         (DISK + 'efi_size = "1M"', 5, "1 MiB is too small"),
-        (DISK + 'size = "512M"', 5, "has no room for a root"),
+        (DISK + 'size = "512M"', 5, "is too small for a root"),
         (DISK + 'root_type = "ext3"', 5, "did you mean “ext4”"),
         (DISK + 'kernel_options = "a; b"', 5, "cannot be in a boot menu"),
     ],

@@ -142,7 +142,7 @@ def test_what_a_user_may_not_read_of_a_system_stays_out(ground: Path) -> None:
 
 def test_nothing_where_the_path_leads(tmp_path: Path, room: Path) -> None:
     for kind, made in (("directory", directory), ("tarball", tarball), ("oci", oci)):
-        with pytest.raises(SeedError, match=r"there is no .*none.*; correct `path`"):
+        with pytest.raises(SeedError, match=r"no such .*: .*none; correct `path`"):
             made.make(wanted(kind, path=str(tmp_path / "none")), room, means(tmp_path))
         with pytest.raises(SeedError, match="`path` is missing; add `path`"):
             made.make(wanted(kind), room, means(tmp_path))

@@ -22,7 +22,7 @@ from cloche.errors import Exit
 
 _XZ_MEMORY = 512 << 20  # bytes; `xz -9` needs 65 MiB to unpack
 _CHUNK = 1 << 16  # bytes
-#: Programs of the host for what Python cannot read, by the first bytes.
+#: Programs of the host for the formats that Python cannot read, by their magic numbers.
 _BY_PROGRAM = {b"\x28\xb5\x2f\xfd": "zstd", b"LZIP": "lzip", b"\x89LZO\0\r": "lzop"}
 
 
@@ -58,7 +58,7 @@ class _Xz:
 
 
 class _Checked:
-    """A stream whose errors of decompression are `ImportRefusedError`, wherever it is read."""
+    """A stream whose decompression errors are `ImportRefusedError`, outside of its block, too."""
 
     def __init__(self, stream: Readable, path: Path, file: BinaryIO) -> None:
         self._stream, self._path, self._file = stream, path, file
@@ -84,9 +84,8 @@ def _refusing(path: Path, file: BinaryIO) -> Iterator[None]:
 def unpacked(path: Path) -> Iterator[Readable]:
     """Open a file, plain or compressed, for a block.
 
-    It may be compressed with gzip, bzip2, xz, lzma, zstd, lzip or lzop. Errors of decompression
-    become `ImportRefusedError`, which is also raised if a program is missing that the last three
-    need. Raises OSError.
+    It may be compressed with gzip, bzip2, xz, lzma, zstd, lzip or lzop. Decompression errors become
+    `ImportRefusedError`; so does a missing program for one of the last three. Raises OSError.
     """
     with path.open("rb") as file, _refusing(path, file):
         magic = file.read(6)
@@ -103,9 +102,9 @@ def _stream(path: Path, file: BinaryIO, magic: bytes) -> Iterator[Readable]:
         yield bz2.BZ2File(file)
     elif magic == b"\xfd7zXZ\0":
         yield _Xz(file)
-    elif magic.startswith(b"\x5d\0\0"):  # no magic, but what its encoders write
+    elif magic.startswith(b"\x5d\0\0"):  # lzma has no magic number; its encoders all write this
         yield _Xz(file, lzma.FORMAT_ALONE)
-    elif program := next((_BY_PROGRAM[m] for m in _BY_PROGRAM if magic.startswith(m)), ""):
+    elif program := next((p for m, p in _BY_PROGRAM.items() if magic.startswith(m)), ""):
         yield from _piped(program, path, file)
     else:
         yield file

@@ -78,10 +78,10 @@ def _debian_files(seed: Path) -> Iterator[tuple[str, str]]:
 
 
 def _gentoo_names(seed: Path) -> Callable[[str], set[str]]:
-    """What Debian's packages are for Gentoo. A library is what the name of its -dev package says.
+    """Gentoo's names of Debian's packages. A library has the name of its -dev package.
 
-    So libc6 is sys-libs/glibc, because libc6-dev needs it, and stands for that. Where the seed has
-    no -dev package of a library, as of zlib1g, its name is made of that of the library.
+    So libc6 is sys-libs/glibc, because libc6-dev needs it, and stands for that. If the seed lacks
+    the -dev package of a library (zlib1g), that package's name is derived from the library's.
     """
     if not (seed / STATUS).is_file():
         return lambda debian: set()
@@ -107,7 +107,7 @@ def _gentoo_names(seed: Path) -> Callable[[str], set[str]]:
 
 
 def dev_names(library: str) -> Iterator[str]:
-    """What Debian may call the -dev package of a library: with less and less of its version."""
+    """Possible names of a library's -dev package, each with less of the library's version."""
     name = library
     while name:
         yield f"{name}-dev"

@@ -50,12 +50,12 @@ class Inputs:
     (SHA-256) of their packages, by host and path. For a ``strict`` machine ``seed_parts`` are set
     after resolving: its packages are built and merged over their ground instead of the seed.
     ``made_of`` are the layers of the machine that the seed is, the bottom first.
-    ``cross`` is set for a machine of another CPU than the seed's, ``interpreters`` for a seed of
+    ``cross`` is set for a machine for another CPU than the seed's, ``interpreters`` for a seed for
     another CPU than the host's.
     ``own`` are the user's own files and repositories, by their paths inside. A machine with a root
     of its own (``own_root``) has nothing of the seed in its result, its ``/etc/portage`` only
     with ``etc_portage``, and build dependencies only ``with_build_deps``. ``emerge`` are the
-    machine's options for the resolution, ``tools`` are the seeds by name that make its images.
+    machine's options for the resolution, ``tools`` the seeds, by name, that make its outputs.
     """
 
     machine: str
@@ -133,9 +133,9 @@ class Inputs:
 
     @property
     def sysroot(self) -> dict[str, str]:
-        """Portage's SYSROOT for builds if it is the seed although the root is not.
+        """Portage's SYSROOT for builds into a root of its own, if that is the seed.
 
-        Without dependencies nothing that a build needs is in a root of its own.
+        With ``--nodeps`` the root lacks what builds need, so they use the seed's.
         """
         return {"SYSROOT": "/"} if self.own_root and "--nodeps" in self.emerge else {}
 
@@ -265,7 +265,7 @@ class BuildContext:
 
     @property
     def emulators(self) -> tuple[Emulator, ...]:
-        """What runs the seed's and the machine's programs if they are for other CPUs."""
+        """What runs the programs of the seed and of the machine if they are for other CPUs."""
         cross, interpreters = self.inputs.cross, self.inputs.interpreters
         return self.worker.emulators(
             cross.tools if cross else None, interpreters.id if interpreters else None

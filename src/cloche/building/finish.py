@@ -35,8 +35,8 @@ def finish(
     """Make the machine's state layer: counters, world files, caches.
 
     ``layers`` are those of its members, composed; ``order`` their CPVs in the order in which
-    Portage merges them. With ``keep_world`` the world files of the seed stay, and these words are
-    added. Raises StepError.
+    Portage merges them. With ``keep_world`` the seed's world files stay, and these atoms and sets
+    are added. Raises StepError.
     """
     key = make_key(
         "finish",

@@ -69,7 +69,7 @@ class _Part:
 
     @property
     def title(self) -> str:
-        """Which steps they are, in a few words."""
+        """A short description of the steps."""
         kinds = dict.fromkeys(step.kind for step in self.steps)
         first = self.steps[0]
         if first.kind == "hook" and first.path is not None:
@@ -203,7 +203,7 @@ def _run(
         **ENVIRONMENT,
         "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         **context.inputs.environment,
-        # As in a build: how many jobs there are is not part of a key.
+        # As in a build, the number of jobs is not part of the key.
         **({"MAKEOPTS": f"-j{context.policy.cores}"} if step.kind == "hook" else {}),
         **step.environment,
     }
@@ -222,7 +222,7 @@ def _run(
 def _commands(step: FinishStep, root: Sequence[Layer]) -> Iterator[tuple[str, ...]]:
     """The commands of a step."""
     if step.kind == "hook":
-        # As execvp(3) does for a chroot(1) without a sandbox.
+        # As execvp(3), and so chroot(1), runs files of an unknown format.
         direct = step.script.startswith((b"#!", b"\x7fELF"))
         yield (HOOK,) if direct else ("/bin/sh", HOOK)
     for word in step.words:

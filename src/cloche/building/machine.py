@@ -72,7 +72,7 @@ def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder
         own_root=inputs.own_root,
         cross=inputs.cross is not None,
         unrequested=bool(inputs.emerge),
-        # In a root of its own, all of them are dependencies at run time then (`guest.resolve`).
+        # In a root of its own, `guest.resolve` makes all of them dependencies at run time.
         build_deps=inputs.with_build_deps and not inputs.own_root,
     )
     own_root.check(context, plan)

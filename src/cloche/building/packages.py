@@ -34,7 +34,7 @@ from cloche.tasks.merge import OWN_ROOT_FORMAT
 class Made:
     """The results of a package: ids of its binary package and of its layer.
 
-    ``key`` is the digest of all that its merge could see; the same results may have several.
+    ``key`` is the digest of all that its merge could see. Different keys may give the same results.
     """
 
     gpkg: str

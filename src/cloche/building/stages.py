@@ -25,7 +25,7 @@ def once(
 ) -> Mapping[str, str]:
     """Return the outputs of a stage ("resolve", "finish", …), which runs unless they are known.
 
-    ``detail`` tells several of one name apart.
+    ``detail`` distinguishes stages of the same name.
     """
 
     def make() -> Outcome:
@@ -40,7 +40,7 @@ def once(
     context.bus(Stage(name=stage, state="start", detail=detail))
     done = remember(context.store, key, context.inputs.machine, make, kind=stage)
     seconds = time.monotonic() - began
-    log = done.action.log and str(context.store.logs / done.action.log)
+    log = str(context.store.logs / done.action.log) if done.action.log else None
     context.bus(
         Stage(
             name=stage,
@@ -48,7 +48,7 @@ def once(
             reused=not done.made,
             seconds=seconds,
             detail=detail,
-            log=log or None,
+            log=log,
         )
     )
     return done.action.outputs

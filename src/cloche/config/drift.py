@@ -40,7 +40,7 @@ def _seed(locked: SeedLock, actual: SeedLock) -> Iterator[str]:
 
 
 def interpreters_of(seed: SeedLock) -> str:
-    """The id of the tree of what runs a seed, empty if it is for the host's CPU."""
+    """The id of the tree of a seed's interpreters; empty if it is for the host's CPU."""
     return "" if isinstance(seed, DebianSeed) else seed.interpreters
 
 

@@ -109,7 +109,7 @@ def replace_text(file: Path, text: str) -> None:
 
 
 def project_directory(text: str, origin: Origin, root: Path) -> Path:
-    """A directory of the project, as a file of it names it. Raises `ConfigError`."""
+    """A directory of the project that one of its files names. Raises `ConfigError`."""
     path = root / text
     if not path.resolve().is_relative_to(root.resolve()):
         raise ConfigError(origin, f"“{text}” is not in the project", "put a copy into the project")

@@ -1,4 +1,4 @@
-"""``[output.images.NAME]`` of a machine's file: a file system, a medium or a disk with its root."""
+"""``[output.images.NAME]`` of a machine file: a file system, a medium or a disk with its root."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import project_directory
 from cloche.config.table import Table, size
 
-#: What the root of a disk can be (`output.qcow2`); the first is the default.
+#: File systems for the root of a disk (`output.qcow2`); the first is the default.
 ROOT_TYPES = ("xfs", "ext4", "btrfs")
-#: Names of outputs that are not images.
+#: Names of outputs that are not images (`output.kinds`).
 TAKEN = ("packages", "stage4")
 
 _VOLID = 32  # characters of a volume ID (ECMA-119, 8.4.7)
@@ -35,8 +35,8 @@ class Iso:
 
     ``squashfs`` is the name of the root on it. ``files`` are directories of the project whose
     content it has, ``copy`` files or directories of the root by their name on the medium, where "."
-    is its top. With ``verify`` it has the BLAKE2 digests of its files. ``extra_partition`` are the
-    bytes of one more partition, an empty XFS.
+    is its top. With ``verify`` it has the BLAKE2 digests of its files. ``extra_partition`` is the
+    size in bytes of one more partition, an empty XFS.
     """
 
     volid: str
@@ -52,7 +52,7 @@ class Iso:
 class Qcow2:
     """A disk in QEMU's format, with a GPT, an EFI system partition at /boot, and the root.
 
-    Sizes in bytes; ``root_type`` is a word of `ROOT_TYPES`, ``kernel_options`` are those of the
+    Sizes are in bytes; ``root_type`` is a word of `ROOT_TYPES`, ``kernel_options`` are those of the
     boot menu besides root=.
     """
 
@@ -88,7 +88,8 @@ def read_images(table: Table, root: Path, seeds: frozenset[str]) -> tuple[Image,
 def _image(name: str, table: Table, root: Path, seeds: frozenset[str]) -> Image:
     if not is_name(name) or name in TAKEN:
         what = f"“{name}” is not a name for an image"
-        raise ConfigError(table.origin(), what, "use letters, digits, _ . + -")
+        todo = "it is another output's" if name in TAKEN else "use letters, digits, _ . + -"
+        raise ConfigError(table.origin(), what, todo)
     word = table.required("format", '"iso"')
     if word not in _READ:
         raise unknown_name(table.origin("format"), "format", word, _READ)
@@ -129,7 +130,7 @@ def _iso(table: Table, root: Path) -> Iso:
 
 
 def _check_names(table: Table, key: str | None, names: Iterable[str]) -> None:
-    """See that names are those of files on a medium. Raises `ConfigError`."""
+    """Check that these can be names of files on a medium. Raises `ConfigError`."""
     for name in names:
         if not _on_medium(name):
             what = f"“{name}” is not a name on a medium"
@@ -138,7 +139,7 @@ def _check_names(table: Table, key: str | None, names: Iterable[str]) -> None:
 
 
 def _on_medium(name: str) -> bool:
-    """Whether a name stays on the medium, and is not another one's."""
+    """Whether a name stays on the medium and is in its shortest form."""
     parts = PurePosixPath(name).parts
     return str(PurePosixPath(name)) == name and bool(parts) and not {"/", ".", ".."} & set(parts)
 
@@ -164,8 +165,8 @@ def _qcow2(table: Table, root: Path) -> Qcow2:
         what = f"an EFI system partition of {efi >> 20} MiB is too small"
         raise ConfigError(table.origin("efi_size"), what, f'write "{_SMALLEST >> 20}M" or more')
     if whole < efi + _SMALLEST:
-        what = f"a disk of {whole >> 20} MiB has no room for a root"
-        raise ConfigError(table.origin("size"), what, "give it more, or less to efi_size")
+        what = f"a disk of {whole >> 20} MiB is too small for a root"
+        raise ConfigError(table.origin("size"), what, "increase size, or decrease efi_size")
     options = table.get("kernel_options", str, "")
     if not re.fullmatch(r"[\w.,:=@/+ -]*", options, re.ASCII):
         raise ConfigError(table.origin("kernel_options"), f"“{options}” cannot be in a boot menu")

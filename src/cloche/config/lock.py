@@ -77,8 +77,8 @@ class Stage3Seed:
     """A stage3: the name of its tarball, its size in bytes, its digests by Manifest hash name.
 
     ``signer`` is the fingerprint of the OpenPGP key that signed it; empty if it is not signed.
-    ``interpreters`` is the id of the tree of what runs it, if it is for another CPU than the
-    host's; also for the seeds below.
+    ``interpreters`` is the id of the tree of its interpreters if it is for another CPU than the
+    host's, also in the classes below.
     """
 
     arch: str

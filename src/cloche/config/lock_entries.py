@@ -1,4 +1,4 @@
-"""Entries of a lock: put in, replaced, or removed as no longer declared."""
+"""Entries of a lock: added, replaced, or removed when they are no longer declared."""
 
 from __future__ import annotations
 

@@ -77,13 +77,13 @@ class Machine:
     what the machine asks for, with its dependencies at run time; ``etc_portage`` says whether its
     ``/etc/portage`` is part of that, and ``chost`` which CPU it is for, if that is not the seed's.
     ``with_build_deps`` says whether build dependencies are part of the result.
-    ``compression`` is that of its tarball, which has what is ``below`` a directory.
+    ``compression`` is that of its tarball, which holds what is ``below`` a directory, and
+    ``packer`` the seed whose program compresses it; by default that is the machine's own.
     ``needs`` is what happens if programs of a root of its own need what it lacks (a word of
     `NEEDS`), ``emerge`` are options of emerge for the resolution, ``keep_world`` says whether the
-    world files of its seed stay and get the machine's words. ``finish`` is what is done to its root
-    after the last package, and ``images`` are made of that. ``packer`` is the seed whose program
-    compresses the tarball, its own without. A machine over its seed that has one of
-    these need not have packages.
+    seed's world files stay, with the machine's atoms and sets added. ``finish`` is what is done to
+    its root after the last package, and ``images`` are made of that. With one of these, a machine
+    over its seed needs no packages.
     """
 
     name: str
@@ -195,7 +195,7 @@ def load_machine(
 
 
 def _tables(file: Path, root: Path) -> tuple[Table, Table]:
-    """The file and its table [output], with keys that we know and that have an effect."""
+    """The file and its table [output]. Raises `ConfigError` for keys that have no effect."""
     table = load(file, root)
     table.only(KEYS)
     output = table.table("output")
@@ -208,7 +208,7 @@ def _tables(file: Path, root: Path) -> tuple[Table, Table]:
 
 
 def _below(output: Table) -> str:
-    """The directory that a tarball is made of. Raises `ConfigError`."""
+    """``below``: the directory that the tarball holds. Raises `ConfigError`."""
     below = output.get("below", str, "/")
     if not below.startswith("/") or ".." in below.split("/"):
         origin, what = output.origin("below"), f"“{below}” is not a directory of the root"
@@ -217,7 +217,7 @@ def _below(output: Table) -> str:
 
 
 def _packer(output: Table, seeds: frozenset[str]) -> str | None:
-    """``tools``: a seed besides the machine's own."""
+    """``tools``: the seed whose program compresses the tarball."""
     name = output.optional("tools", str)
     if name is not None and name not in seeds:
         raise unknown_name(output.origin("tools"), "seed", name, seeds)

@@ -63,7 +63,7 @@ class SeedSpec:
         return value if isinstance(value, str) else None
 
     def words(self, key: str) -> tuple[str, ...]:
-        """A list, empty where it is not given."""
+        """The value of an option that is a list; empty if it is not set."""
         value = self.options.get(key)
         return value if isinstance(value, tuple) else ()
 

@@ -50,8 +50,9 @@ def _forked() -> None:
     _kept.clear()
 
 
-# An interrupt can end a function of Python in a fork at any place, and nobody sees that. So what
-# releases the lock is no such function; else the next pipe of the fork would wait for ever.
+# An interrupt can end a Python function at any point, and what it raises in a handler of forks has
+# no effect. So the lock is not released by a Python function: the fork's next pipe would wait for
+# ever.
 os.register_at_fork(
     before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 
 from cloche.plan.depgraph import Depgraph, Package
 from cloche.plan.toolchain import implicit_first, layout, toolchain
@@ -49,14 +50,14 @@ def make_plan(
     find the seed's C library, and merges see the toolchain, too. ``unrequested``, ``build_deps``:
     see `machine_members`.
     """
-    merged = machine_members(graph, unrequested=unrequested, build_deps=build_deps)
+    members = partial(machine_members, unrequested=unrequested, build_deps=build_deps)
+    merged = members(graph)
     if not own_root:
         return Plan(graph, visible_sets(graph), merged, merged)
     graph = implicit_first(graph)
     always = toolchain(graph)
     visible = visible_sets(graph, always, (*layout(graph), *(always if cross else ())))
-    members = machine_members(graph, unrequested=unrequested, build_deps=build_deps)
-    return Plan(graph, visible, members, merged)
+    return Plan(graph, visible, members(graph), merged)
 
 
 def narrowed(plan: Plan, wanted: Iterable[str]) -> Plan:

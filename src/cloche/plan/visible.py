@@ -86,10 +86,10 @@ def machine_members(
     """Ids, in merge order, of the packages of a finished machine.
 
     These are the requested packages and their dependencies at run time and at the merge. Build
-    dependencies stay out, as with ``emerge --usepkgonly``, unless ``build_deps``; then they are
-    there as an emerge that builds leaves them. Tools over the seed are not members.
-    With ``unrequested`` packages also count that none of the others needs: options of emerge bring
-    them, as updates of what requested packages need that are there already, or without these.
+    dependencies stay out, as with ``emerge --usepkgonly``; with ``build_deps`` they stay in, as
+    after an emerge that builds. Tools over the seed are not members. ``unrequested`` adds packages
+    that no other one needs. Options of emerge bring these: ``--update --deep`` updates of what is
+    installed, ``--onlydeps`` dependencies without the packages that need them.
     """
     targets = _targets(graph)
     kinds = NEEDED_AT_MERGE | ({BUILDTIME} if build_deps else set())
@@ -103,7 +103,7 @@ def machine_members(
 
 
 def _unneeded(graph: Depgraph, roots: set[int]) -> set[int]:
-    """Places of packages that nothing needs to which ``roots`` lead; of a circle the last one."""
+    """Positions of packages that no other needs, besides ``roots``; of a cycle, the last one."""
     targets = _targets(graph)
     kinds = NEEDED_AT_MERGE | {BUILDTIME}
     below = closures([targets(package, kinds) for package in graph.packages])

@@ -40,7 +40,7 @@ class Note(Event, frozen=True, tag="note"):
 class Stage(Event, frozen=True, tag="stage"):
     """A part of the build that is not a package: resolve, finish, pack, index.
 
-    ``detail`` says which of several of that name it is; ``log`` is its log, when it has ended.
+    ``detail`` distinguishes stages of the same name; ``log`` is the path of its log, at its end.
     """
 
     name: str
@@ -52,7 +52,7 @@ class Stage(Event, frozen=True, tag="stage"):
 
     @property
     def title(self) -> str:
-        """What a person reads."""
+        """The name and the detail, to be shown."""
         return f"{self.name}: {self.detail}" if self.detail else self.name
 
 
@@ -126,7 +126,7 @@ class Elog(Event, frozen=True, tag="elog"):
 class Done(Event, frozen=True, tag="done"):
     """A package is finished, successfully or not.
 
-    ``worked`` are the seconds of its steps that were done here: not reused, not waited for.
+    ``worked`` are the seconds of the steps that this build did: not reused, not waited for.
     For a failure: ``reason`` in one line, relevant ``lines`` of the log, and ``enter``, the command
     that opens its root.
     """

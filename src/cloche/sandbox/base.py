@@ -37,8 +37,8 @@ class Emulator:
     """Runs programs of another CPU: ``program``, statically linked, of QEMU's user mode.
 
     ``name`` is QEMU's for the CPU; ``bits``, ``machine`` (e_machine) and the byte order are those
-    of its ELF files. With ``flags`` only files are meant whose e_flags have the second value under
-    the first one, a mask.
+    of its ELF files. With ``flags``, a mask and a value, it only runs files whose e_flags have that
+    value under the mask.
     """
 
     name: str

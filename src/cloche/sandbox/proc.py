@@ -1,4 +1,4 @@
-"""/proc of a sandbox: host-wide settings are read-only, what is secret is hidden."""
+"""/proc of a sandbox: host-wide settings are read-only, and secrets are hidden."""
 
 from __future__ import annotations
 

@@ -41,11 +41,11 @@ def missing_file(seed: str, key: str, path: Path | None, kind: str = "file") -> 
     """A file or directory that the ``key`` of a seed names is not there; None: no key either."""
     if path is None:
         return missing_key(seed, key)
-    return SeedError(f"there is no {kind} {path}", where=f"[seeds.{seed}]", todo=f"correct `{key}`")
+    return SeedError(f"no such {kind}: {path}", where=f"[seeds.{seed}]", todo=f"correct `{key}`")
 
 
 def no_pypi_simple() -> SeedError:
-    """A library is missing, which the ebuild leaves out because Gentoo does not have it."""
+    """A library is missing. Gentoo does not have it, so the ebuild does not require it."""
     return SeedError(
         "the Python package pypi-simple, which finds Portage's release, is not installed",
         todo="pip install pypi-simple, or use a stage3: `cloche seed add stage3`",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from cloche.config.errors import ConfigError
+from cloche.config.errors import ConfigError, unknown_name
 from cloche.config.lock import MachineSeed
 from cloche.config.machine import place_of
 from cloche.config.project import FILE, SeedSpec, machines_of
@@ -18,7 +18,7 @@ from cloche.store import Store, names
 
 
 def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, MachineSeed]:
-    """Link the machine's files into one tree. Raises `SeedError`, and OSError."""
+    """Link the machine's files into one tree. Raises `SeedError`, `ConfigError`, OSError."""
     layers = layers_of(context.store, request.spec, request.root)
     if isinstance(request.pinned, MachineSeed) and request.pinned.layers != layers:
         raise changed(request.spec)
@@ -29,7 +29,10 @@ def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, 
 
 
 def layers_of(store: Store, spec: SeedSpec, root: Path) -> tuple[str, ...]:
-    """Ids of a machine's layers as it was built last, the bottom first. Raises `SeedError`."""
+    """Ids of a machine's layers as it was built last, the bottom first.
+
+    Raises `SeedError`, `ConfigError`.
+    """
     project = (root / (spec.text("project") or ".")).resolve()
     machine = _named(spec)
     pin = store.pin_of(names.machine(place_of(project), machine))
@@ -38,18 +41,15 @@ def layers_of(store: Store, spec: SeedSpec, root: Path) -> tuple[str, ...]:
     return (*pin.data["base"], *pin.data["layers"])
 
 
-def _not_built(spec: SeedSpec, machine: str, project: Path, root: Path) -> SeedError:
-    where = f"[seeds.{spec.name}]"
+def _not_built(spec: SeedSpec, machine: str, project: Path, root: Path) -> SeedError | ConfigError:
     if not (project / FILE).is_file():
         return missing_file(spec.name, "project", project / FILE)
-    known = machines_of(project)
-    if machine not in known:
-        there_is = f"there is: {', '.join(known)}" if known else f"{project} has none"
-        return SeedError(f"no machine is called “{machine}”", where=where, todo=there_is)
+    if machine not in (known := machines_of(project)):
+        return unknown_name(spec.origin, "machine", machine, known)
     there = "" if project == root.resolve() else f" -C {project}"
     return SeedError(
         f"machine {machine} is not built",
-        where=where,
+        where=f"[seeds.{spec.name}]",
         todo=f"run `cloche{there} build {machine}` first",
     )
 

@@ -40,7 +40,7 @@ DEBIAN = "debian"
 class Seed:
     """A seed as it is listed. ``created`` is in seconds of the epoch; ``packages`` are dpkg's or
     those of the VDB; ``suite`` is Debian's, or the flavour of a stage3. ``interpreters`` is the id
-    of the tree of programs that run it, if it is for another CPU than the host's."""
+    of the tree of its interpreters if it is for another CPU than the host's."""
 
     name: str
     layer: str
@@ -92,7 +92,7 @@ def find_seed(store: Store, project: Project, spec: SeedSpec) -> StoredSeed | No
     pins = sorted(store.pins(stored_as(spec)), key=lambda pin: pin.created, reverse=True)
     for pin in pins:
         found = _of_pin(pin.name, pin.data)
-        fits = locked is None or not locked.layer or _is(locked, found)
+        fits = locked is None or not locked.layer or _is_locked(found, locked)
         if layers is not None:
             made_of = locks.seed_of(pin.data["lock"])
             fits = fits and isinstance(made_of, locks.MachineSeed) and made_of.layers == layers
@@ -101,7 +101,7 @@ def find_seed(store: Store, project: Project, spec: SeedSpec) -> StoredSeed | No
     return None
 
 
-def _is(locked: locks.SeedLock, found: StoredSeed) -> bool:
+def _is_locked(found: StoredSeed, locked: locks.SeedLock) -> bool:
     return locked.layer == found.layer and interpreters_of(locked) == found.about.interpreters
 
 

@@ -80,7 +80,7 @@ class Result:
     """What a build gave. ``layers`` are ids by package, of those that were asked for.
 
     ``outputs`` is where they lie, by their kinds; ``unread`` counts news items; ``origins`` are
-    those of a whole machine.
+    set if the whole machine was built.
     """
 
     machine: str

@@ -1,4 +1,4 @@
-"""What a machine that was built consists of, and what it was made from, by digests."""
+"""What a built machine consists of, and what it was built from, by their digests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BuiltPackage:
 
 @dataclass(frozen=True, slots=True)
 class Origins:
-    """``base`` are the ids of the layers of seed and configuration by their kind."""
+    """What a machine is built from; ``base`` are the layers of seed and configuration by kind."""
 
     base: Mapping[str, str]
     repos: Mapping[str, RepoPin]
@@ -39,7 +39,7 @@ class Origins:
 
 
 def origins(builder: Builder, built: Built) -> Origins:
-    """Those of a machine with all its packages built."""
+    """The origins of a machine all of whose packages are built."""
     inputs, plan = builder.context.inputs, built.plan
     members, by_id = frozenset(plan.members), plan.graph.by_id()
     packages = (by_id[name] for name in sorted(built.made))

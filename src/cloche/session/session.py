@@ -53,10 +53,7 @@ class Session(Opened):
             return inputs.sync_repository(self.store, self.project, spec, how)
 
     def sync_index(self, name: str, how: inputs.SyncOptions = inputs.SyncOptions()) -> Binhost:
-        """Take the index of a binary package host from where it is published. Raises ClocheError.
-
-        ``name`` is one of the project's.
-        """
+        """Sync the index of the project's binary package host ``name``. Raises ClocheError."""
         with self._call():
             spec = self.project.binrepos[name]
             return inputs.sync_index(self.store, self.project, spec, how)

@@ -74,7 +74,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     ``phase_seconds`` is the limit of each phase; ``disk_reserve`` the bytes of the store's file
     system that stay free. The root of a failure is kept under the name ``kept_as``, if there is
     one. A ``quiet`` task sends no events. With ``cross`` the package is for another CPU.
-    ``interpreters`` is the id of the tree of programs that run those of the base, if it is for
+    ``interpreters`` is the id of the tree of programs that run those of the base if that is for
     another CPU than the host's.
     """
 

@@ -78,7 +78,7 @@ def taken(
 
 
 def command(bare: Path, *words: str) -> list[str]:
-    """A command line of git for a repository, which can execute nothing here."""
+    """The command line of git for a repository whose settings must not run programs here."""
     settings = [word for key, value in _CONFIG.items() for word in ("-c", f"{key}={value}")]
     return ["git", *settings, "--git-dir", str(bare), *words]
 
@@ -153,7 +153,7 @@ def _check_signature(
 
 
 def check_signed(commit: bytes, source: str, keys: Path, room: Path) -> None:
-    """Check the signature in a commit's text; ``room`` is a directory for two files.
+    """Check the signature in a commit's text. Two files are written to the directory ``room``.
 
     Raises `SignatureError`.
     """
