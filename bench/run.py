@@ -1,6 +1,6 @@
 """Measure everything, and write docs/benchmarks*.md: `make bench`, as root, on a quiet machine.
 
-What is measured comes in parts, each with a file of its own; --part picks some.
+The measurements are in parts, each with its own file; --part selects some.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from cloche.seeds.stored import stored_seeds
 from cloche.store import Store
 
 Rows = tuple[list[Row], list[Row]]
-"""The rows of a part, and those that nothing is compared with."""
+"""The rows of a part, and those of figures that are not compared with others."""
 
 BOTH = (
     "Both sides have the same seed, configuration, repository and sources (fetched before), on the "
@@ -90,9 +90,10 @@ OWN_NOTES = (
     "that gets one package more has packages of one file, each of which needs another one.",
 )
 CATALYST_NOTES = (
-    "Stages from catalyst's specs: the release of tests/releng, of Debian's packages as ebuilds. "
-    "For emerge its source is unpacked before; the update of the seed counts on both sides. The "
-    "specs that are linted are copies of the release's, as many as releng has of each target.",
+    "Stages from catalyst's specs: the release of tests/releng, which has Debian's packages as "
+    "ebuilds, and five that are compiled. For emerge, the source stage is unpacked before the "
+    "clock starts; the update of the seed counts on both sides. The specs that are linted are "
+    "copies of the release's, as many of each target as releng has.",
 )
 
 
@@ -207,7 +208,7 @@ def stages(place: Place, options: argparse.Namespace) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is measured together, and the file below docs/ that says it."""
+    """What is measured together, and the file below docs/ that has the results."""
 
     measure: Callable[[Place, argparse.Namespace], Rows]
     file: str
@@ -227,7 +228,7 @@ PARTS: Mapping[str, Part] = {
 
 
 def _seed(place: Place) -> Path:
-    """Where the seed lies."""
+    """The directory of the seed."""
     with Store.open(place.store) as store:
         (seed,) = (store.tree(each.layer).path for each in stored_seeds(store))
     return seed
@@ -236,7 +237,7 @@ def _seed(place: Place) -> Path:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="the small machine, few runs: a trial")
-    parser.add_argument("--part", choices=PARTS, action="append", help="only this one; repeatable")
+    parser.add_argument("--part", choices=PARTS, action="append", help="only this part; repeatable")
     parser.add_argument("--rounds", type=int, default=2, help="cold builds of each side [2]")
     parser.add_argument(
         "--store",

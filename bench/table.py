@@ -53,7 +53,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """All that a file says. ``about`` is pairs of a property of the run and its value."""
+    """The content of a file. ``about`` is pairs of a property of the run and its value."""
 
     title: str
     about: Sequence[tuple[str, str]]

@@ -14,7 +14,7 @@ from tests.support import cannot
 
 OVMF = Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 BUSYBOX = Path("/usr/bin/busybox"), Path("/bin/busybox")
-#: Modules of Debian's cloud kernel by which a system finds a CD or a disk.
+#: Modules of Debian's cloud kernel that a system needs to find a CD or a disk.
 MODULES = (
     *("virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci"),
     *("virtio_blk", "scsi_common", "scsi_mod", "libata", "ata_piix", "cdrom", "sr_mod"),
@@ -23,7 +23,7 @@ MODULES = (
 
 
 def boot(image: Path, *, uefi: bool, cdrom: bool, until: str, seconds: float = 300) -> str:
-    """Start a machine with a CD or a disk; give what its serial line says up to some words."""
+    """Start a machine with a CD or a disk; give the output of its serial line up to some words."""
     if not shutil.which("qemu-system-x86_64") or (uefi and not OVMF.exists()):
         cannot("needs qemu-system-x86 and ovmf")
     words = ["qemu-system-x86_64", "-machine", "accel=tcg", "-m", "768", "-no-reboot"]
@@ -43,7 +43,7 @@ def boot(image: Path, *, uefi: bool, cdrom: bool, until: str, seconds: float = 3
 
 
 def _said(machine: subprocess.Popen[bytes], until: str, end: float) -> str:
-    """What a machine says up to some words, or to its end."""
+    """The output of a machine up to some words, or to its end."""
     said = b""
     assert machine.stdout
     while time.monotonic() < end:
@@ -74,7 +74,7 @@ def debian_kernel(place: Path) -> tuple[str, Path]:
 
 
 def initramfs(kernel: Path, script: str) -> bytes:
-    """An initramfs with busybox, the modules of a kernel, and an init that is run by busybox."""
+    """An initramfs with busybox, the modules of a kernel, and a script for busybox as its init."""
     busybox = next((path for path in BUSYBOX if path.exists()), None)
     if busybox is None:
         cannot("needs busybox-static")

@@ -1,4 +1,4 @@
-"""A real terminal: a window of tmux, read and typed into as a person would."""
+"""A real terminal: a window of tmux that tests read and type into, as a person does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class Tmux:
             if all(word in text for word in words) and without not in text:
                 return text
             time.sleep(0.1)
-        pytest.fail(f"{words} never came (or {without!r} stayed); this did:\n{self.text}")
+        pytest.fail(
+            f"{words} did not appear (or {without!r} stayed); the window shows:\n{self.text}"
+        )
 
     def resize(self, columns: int, rows: int) -> None:
         self._run("resize-window", "-x", str(columns), "-y", str(rows))

@@ -1,4 +1,4 @@
-"""`make dist`: the same bytes wherever it runs, and what is in them works without a checkout."""
+"""`make dist`: it gives the same bytes everywhere, and what it makes works without a checkout."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def built(place: Path, python: str = sys.executable, *as_user: str, **variables:
 def place(ground: Path) -> Iterator[Path]:
     """A directory of this module that every user may enter."""
     if shutil.which("git") is None:
-        cannot("git is needed to clone the checkout")
+        cannot("needs git, to clone the checkout")
     place = Path(tempfile.mkdtemp(prefix="dist-", dir=ground))
     place.chmod(0o755)
     yield place
@@ -88,7 +88,7 @@ def place(ground: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def dist(place: Path) -> Dist:
-    """Built by whoever runs the tests."""
+    """Built by the user who runs the tests."""
     (place / "ours").mkdir()
     return built(place / "ours")
 
@@ -129,7 +129,7 @@ def test_the_wheel_has_every_file_of_the_package_with_its_mode(dist: Dist) -> No
 
 @pytest.fixture(scope="module")
 def installed(dist: Dist, place: Path) -> Path:
-    """An environment with the wheel and what it needs, which knows nothing of the checkout."""
+    """An environment with the wheel and its dependencies, independent of the checkout."""
     environment = place / "environment"
     venv.create(environment, with_pip=True)
     words = ("-m", "pip", "install", "--quiet", "--disable-pip-version-check", dist.wheel)
@@ -178,7 +178,7 @@ def test_an_installed_wheel_lints_and_builds(
     assert said.strip()
 
 
-#: What only Gentoo's own repository can answer: the packages and targets that are not here.
+#: Checks that need Gentoo's own repository: its packages and targets are not available here.
 UNKNOWN_HERE = (
     *("NonexistentDeps", "NonsolvableDepsInStable", "NonsolvableDepsInDev"),
     *("MissingPythonEclass", "RequiredUseDefaults"),

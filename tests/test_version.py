@@ -41,7 +41,7 @@ def test_what_git_describes_as_a_version(described: str, expected: str | None) -
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
-    """A repository with as much of the source as has the version."""
+    """A directory with the part of the source that finds the version."""
     place = tmp_path / "src/cloche"
     place.mkdir(parents=True)
     shutil.copy(version.__file__, place)

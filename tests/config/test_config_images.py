@@ -1,4 +1,4 @@
-"""``[output.images.NAME]``: what it may say, and the line of what it may not."""
+"""``[output.images.NAME]``: its keys, and errors with the line of what is wrong."""
 
 from __future__ import annotations
 

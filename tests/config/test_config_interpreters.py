@@ -1,4 +1,4 @@
-"""Which programs an interpreter runs, by its name."""
+"""The name of an interpreter says which programs it runs."""
 
 from __future__ import annotations
 

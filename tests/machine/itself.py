@@ -1,8 +1,8 @@
 """cloche's own ebuild in a project: the overlay as `make dist` writes it, and what it needs.
 
-Gentoo's repository is not here. A repository of the name `gentoo` stands for it, with eclasses of
-the tests (`projects/itself`), Python out of the seed, and an ebuild for each wheel that pip finds
-for the dependencies.
+Gentoo's repository is not available here. Another repository called `gentoo` replaces it: it has
+eclasses written for these tests (`projects/itself`), the seed's Python, and an ebuild for each
+wheel that pip finds for the dependencies.
 """
 
 from __future__ import annotations
@@ -72,14 +72,14 @@ def prepared(store: Store, dist: Path) -> Path:
 
 
 def write_eclasses(target: Path) -> None:
-    """Write the eclasses with names of Gentoo's that the overlay inherits."""
+    """Write eclasses with the names of those of Gentoo's that the overlay inherits."""
     shutil.copytree(PROJECT / "repo/eclass", target, dirs_exist_ok=True)
     live = (ROOT / "tests/cases/live/repo/eclass/git-live.eclass").read_text()
     (target / "git-r3.eclass").write_text(live.replace("git-live", "git-r3"))
 
 
 def download(target: Path) -> None:
-    """Fetch wheels for the seed's Python, whichever one runs the tests."""
+    """Fetch wheels for the seed's Python, which may differ from that of the tests."""
     words = ("-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--dest", target)
     platforms = ("manylinux_2_17_x86_64", "manylinux2014_x86_64", "manylinux_2_28_x86_64")
     kinds = ("--only-binary=:all:", "--implementation=cp", "--python-version=3.11")

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tests.support import Store, project
+from tests.support import OWN, Store, project
 
-PROJECT = Path(__file__).parent / "projects/own"
 TOML = """seed = "debian"
 root = "own"
 profile = "own:default"
@@ -18,7 +17,7 @@ packages = {atoms}
 
 def prepared(store: Store) -> Path:
     """A copy of the project; its packages have no sources."""
-    place = project(store, PROJECT)
+    place = project(store, OWN)
     for ebuild in place.glob("repo/*/*/*.ebuild"):
         (ebuild.parent / "Manifest").touch()
     return store.user.own(place)

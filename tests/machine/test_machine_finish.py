@@ -11,17 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support import OWN, Store, project
+from own import TOML, prepared
+from tests.support import Store
 
 pytestmark = pytest.mark.real
 
-TOML = """seed = "debian"
-root = "own"
-profile = "own:default"
-portage = ["base"]
-packages = {atoms}
-{more}
-"""
 FINISH = """
 [[finish]]
 files = "files"
@@ -66,10 +60,7 @@ def store(root_seeded: Store, ground: Path) -> Iterator[Store]:
 @pytest.fixture(scope="module")
 def place(store: Store) -> Path:
     """A project whose packages have no sources."""
-    place = project(store, OWN)
-    for ebuild in place.glob("repo/*/*/*.ebuild"):
-        (ebuild.parent / "Manifest").touch()
-    return store.user.own(place)
+    return prepared(store)
 
 
 def unpacked(tarball: Path) -> io.BytesIO:

@@ -1,4 +1,4 @@
-"""cloche built by cloche, and run from the stage that comes out: there it builds, too."""
+"""cloche built by cloche: in the stage that comes out, it builds a package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tests.test_dist import VERSION, built
 
 pytestmark = pytest.mark.real
 
-# What any host gives to a root: its kernel's file systems, and here a store.
+# What any host gives to a root, the kernel's file systems, and a store.
 SCRIPT = r"""
 set -eu
 mount --make-rprivate /
@@ -29,7 +29,7 @@ mount -t tmpfs tmpfs "$1/tmp"
 mount --bind "$2" "$1/store"
 exec chroot "$1" /usr/bin/python3.11 -c "$3"
 """
-# The stage has no env(1): it holds what cloche needs.
+# The stage only holds what cloche needs, so it lacks env(1).
 ENTER = """
 import os, sys
 words = {words!r}
@@ -48,7 +48,7 @@ class Stage:
     packages: frozenset[str]
 
     def cloche(self, *words: str, status: int = 0) -> str:
-        """Run the cloche of the stage in it, without anything of this host but its kernel."""
+        """Run the stage's cloche in it, with nothing of this host but its kernel."""
         enter = ("unshare", "--mount", "--pid", "--fork", "sh", "-c", SCRIPT, "sh")
         done = subprocess.run(
             [*enter, self.root, self.store.path, ENTER.format(words=words)],
@@ -63,7 +63,7 @@ class Stage:
 def stage(root_seeded: Store, ground: Path) -> Iterator[Stage]:
     """The machine `itself`, built from the last commit of this checkout, tagged as a release."""
     if shutil.which("git") is None:
-        cannot("git is needed to clone the checkout")
+        cannot("needs git, to clone the checkout")
     parent = ground / "itself"
     (parent / "dist").mkdir(parents=True)
     (parent / "inside").mkdir()

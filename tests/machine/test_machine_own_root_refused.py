@@ -1,4 +1,4 @@
-"""What bad input gets, before anything is built for a root of its own."""
+"""Bad input is refused before anything is built for a root of its own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.real
 
 @dataclass(frozen=True)
 class Bare:
-    """The project, of which nothing but its seed is in the store."""
+    """The project, and a store that only has its seed."""
 
     store: Store
     place: Path

@@ -1,4 +1,4 @@
-"""A machine's images, which boot, and are the same bytes for another user on another host.
+"""A machine's images boot, and are the same bytes for another user in another environment.
 
 `make proof-images` runs this; it makes a seed of tools first.
 """
@@ -84,7 +84,7 @@ INIT = """\
 /bin/busybox --install -s /bin
 export PATH=/bin
 mount -t devtmpfs dev /dev; mount -t proc proc /proc; mount -t sysfs sys /sys
-for round in 1 2 3; do # in whichever order they need each other
+for round in 1 2 3; do # the order in which they need each other is unknown
 	for module in /m/*.ko; do insmod $module 2> /dev/null; done
 done
 sleep 2
@@ -103,7 +103,7 @@ poweroff -f
 
 @dataclass(frozen=True)
 class Made:
-    """A project whose machine has images, and the store that has all else."""
+    """A project whose machine has images, and the store that it was built in."""
 
     store: Store
     place: Path
@@ -179,7 +179,7 @@ def test_the_medium_lists_and_verifies_what_is_on_it(made: Made, tmp_path: Path)
 
 
 def test_another_user_makes_the_same_bytes(made: Made, ordinary: User) -> None:
-    """In another time zone, with programs first on PATH that are not what they say."""
+    """In another time zone, and with programs on PATH that fail in the place of the tools."""
     store = made.store.copy(ordinary.home / "images-store", linked=False)
     with sqlite3.connect(store.path / "index.sqlite") as index:
         index.execute("DELETE FROM actions WHERE kind = 'image'")

@@ -133,10 +133,10 @@ def test_no_index_means_none(tmp_path: Path) -> None:
     assert read_settings({"PIP_NO_INDEX": "1"}, []).indexes == ()
 
 
-def test_without_the_library_for_indexes_the_reason_is_said(
+def test_a_missing_library_for_indexes_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Gentoo has no pypi-simple, and the ebuild leaves it out."""
+    """Gentoo does not have pypi-simple, so the ebuild does not require it."""
     monkeypatch.setitem(sys.modules, "pypi_simple", None)
     with pytest.raises(SeedError, match="pypi-simple") as caught:
         portage_sdist.ensure(PIN, tmp_path, PipSettings((), ("http://127.0.0.1:9/",)))

@@ -1,4 +1,4 @@
-"""Slots of several processes: so many at once, and none is lost with its process."""
+"""Slots of several processes: they limit all of them, and none is lost with its process."""
 
 from __future__ import annotations
 

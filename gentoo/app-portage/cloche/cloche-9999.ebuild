@@ -24,8 +24,8 @@ fi
 LICENSE="GPL-2+"
 SLOT="0"
 
-# pypi-simple is missing on purpose: only seeds of Debian need it, and mmdebstrap,
-# which Gentoo does not have either. A script for sandboxes names Perl.
+# Without pypi-simple on purpose: only Debian seeds need it, and mmdebstrap; Gentoo
+# has neither. Perl runs a script that cloche uses in sandboxes.
 RDEPEND="
 	dev-lang/perl
 	>=app-portage/gemato-20[gpg(+),${PYTHON_USEDEP}]
@@ -33,7 +33,7 @@ RDEPEND="
 	>=dev-python/msgspec-0.19[${PYTHON_USEDEP}]
 	>=dev-python/requests-2.31[${PYTHON_USEDEP}]
 "
-# The manual is made from the program's own help. An sdist has it.
+# The manual is generated from the program's help. An sdist already has it.
 [[ ${PV} == 9999 ]] && BDEPEND="${RDEPEND}"
 
 python_prepare_all() {
