@@ -32,7 +32,7 @@ WHO = ("-c", "user.name=a", "-c", "user.email=a@example.org")
 
 @dataclass(frozen=True)
 class Dist:
-    """What `scripts/dist` made of the last commit, with a tag."""
+    """The files that `scripts/dist` made from the last commit, with a tag."""
 
     place: Path
 
@@ -54,7 +54,7 @@ class Dist:
 
 
 def built(place: Path, python: str = sys.executable, *as_user: str, **variables: str) -> Dist:
-    """A tagged clone in ``place``, and what is built of it."""
+    """Make a tagged clone in ``place``, and build from it."""
     clone = place / "clone"
     subprocess.run(["git", "clone", "-q", f"file://{ROOT}", clone], check=True)
     tag = [*WHO, "tag", "-m", VERSION, f"v{VERSION}"]
@@ -77,7 +77,7 @@ def built(place: Path, python: str = sys.executable, *as_user: str, **variables:
 
 @pytest.fixture(scope="module")
 def place(ground: Path) -> Iterator[Path]:
-    """A directory of this module that every user may enter."""
+    """A directory for this module that all users can enter."""
     if shutil.which("git") is None:
         cannot("needs git, to clone the checkout")
     place = Path(tempfile.mkdtemp(prefix="dist-", dir=ground))
@@ -93,7 +93,7 @@ def dist(place: Path) -> Dist:
     return built(place / "ours")
 
 
-def test_other_people_build_the_same_bytes(dist: Dist, place: Path, ordinary: User) -> None:
+def test_another_user_builds_the_same_bytes(dist: Dist, place: Path, ordinary: User) -> None:
     theirs = place / "theirs-elsewhere"
     theirs.mkdir()
     other = built(
@@ -103,7 +103,7 @@ def test_other_people_build_the_same_bytes(dist: Dist, place: Path, ordinary: Us
     assert {"cloche-7.8.9.tar.gz", "gentoo/app-portage/cloche/Manifest"} <= dist.digests().keys()
 
 
-def test_the_sdist_has_what_is_committed_and_what_is_generated(dist: Dist) -> None:
+def test_the_sdist_has_the_committed_and_the_generated_files(dist: Dist) -> None:
     tracked = subprocess.run(
         ["git", "-C", dist.place.parent / "clone", "ls-files"],
         capture_output=True, text=True, check=True,
@@ -185,10 +185,10 @@ UNKNOWN_HERE = (
 )
 
 
-def test_the_overlay_has_a_release_and_a_live_ebuild_without_fault(
+def test_pkgcheck_finds_no_fault_in_the_release_and_the_live_ebuild(
     dist: Dist, tmp_path: Path
 ) -> None:
-    """Pkgcheck only knows masters of this host, so the eclasses are the tests' own."""
+    """A master must be installed on the host, so the eclasses are those of the tests."""
     both = tmp_path / "both"
     shutil.copytree(ROOT / "examples/workbench/repo", both)
     shutil.copytree(dist.place / "gentoo/app-portage", both / "app-portage")

@@ -1,4 +1,4 @@
-"""Which version a checkout, a copy of one, and an installation have."""
+"""The version of a checkout, of a copy of one, and of an installation."""
 
 from __future__ import annotations
 
@@ -74,7 +74,9 @@ def test_a_checkout_has_the_version_of_its_commit(checkout: Path) -> None:
     assert shown().startswith("4.5+1.g")
 
 
-def test_a_copy_without_history_has_the_installed_version_but_builds_none(checkout: Path) -> None:
+def test_a_copy_without_history_has_the_installed_version_but_builds_version_0(
+    checkout: Path,
+) -> None:
     shown, built = load(checkout)
     assert shown() == installed("cloche")
     assert built() == version.UNKNOWN

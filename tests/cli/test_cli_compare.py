@@ -6,12 +6,12 @@ import html
 import json
 import re
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 from tests.comparison.outputs_made import directory, elf, file, link, package, tarball
 
-from cloche.cli import main as entry
 from cloche.cli.compare import complete_output
 
 Run = Callable[..., tuple[int, str, str]]
@@ -19,21 +19,9 @@ EVIL = "usr/<script>alert(1)</script>\n\x1b[31m"
 
 
 @pytest.fixture
-def compare(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command: its status, its output, its errors."""
-
-    def run(*words: object) -> tuple[int, str, str]:
-        command = ["cloche", "catalyst", "compare", *map(str, words)]
-        monkeypatch.setattr("sys.argv", command)
-        try:
-            entry.main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
+def compare(run_cloche: Run) -> Run:
+    """Run `cloche catalyst compare`."""
+    return partial(run_cloche, "catalyst", "compare")
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""The manual: a page for each command, which says what the help says."""
+"""The manual: a page for each command, with the text of its help."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ CONTEXTS = {context.command_path: context for context in contexts(cli, "cloche")
 
 
 def mandoc(*words: str, text: str) -> str:
-    """What mandoc(1), a reader of manual pages with a linter, says of a page."""
+    """The output of mandoc(1), a reader of manual pages with a linter, for a page."""
     if shutil.which("mandoc") is None:
-        cannot("there is no mandoc")
+        cannot("mandoc is not installed")
     done = subprocess.run(["mandoc", *words], input=text, capture_output=True, text=True)
     return done.stdout
 
@@ -31,7 +31,7 @@ def shown(text: str) -> str:
 
 
 @pytest.mark.parametrize("path", CONTEXTS)
-def test_a_page_says_what_the_help_says(path: str) -> None:
+def test_a_page_has_the_text_of_the_help(path: str) -> None:
     context = CONTEXTS[path]
     text = shown(page(context, RELEASE))
     assert "cloche 1.2.3" in text
@@ -52,15 +52,15 @@ def test_a_page_says_what_the_help_says(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", CONTEXTS)
-def test_a_linter_finds_nothing(path: str) -> None:
+def test_a_linter_finds_no_fault(path: str) -> None:
     assert mandoc("-T", "lint", text=page(CONTEXTS[path], RELEASE)) == ""
 
 
-def test_the_linter_would_find_something() -> None:
+def test_the_linter_finds_a_wrong_request() -> None:
     assert "unknown" in mandoc("-T", "lint", text=page(CONTEXTS["cloche"], RELEASE) + ".NO\n")
 
 
-def test_pages_lead_to_each_other() -> None:
+def test_references_lead_to_existing_pages() -> None:
     pages = {page_name(context): page(context, RELEASE) for context in CONTEXTS.values()}
     for name, text in pages.items():
         for found in re.findall(r"(?:^\.BR |^\\fB)(cloche\S*?)(?:\\fR| )\(1\)", text, re.MULTILINE):
@@ -72,7 +72,7 @@ def test_pages_lead_to_each_other() -> None:
 @click.command(epilog="\b\nExample:\n  .x 'a' \\n ^~`b` -- --c")
 @click.option("--odd", help=".starts \\with “odd” letters.")
 def odd() -> None:
-    """Show that nothing is a request.
+    """Show text that looks like requests.
 
     \b
     .SH NOT
@@ -82,7 +82,7 @@ def odd() -> None:
     """
 
 
-def test_no_text_is_a_request_and_all_letters_are_shown() -> None:
+def test_text_is_not_taken_for_requests_and_all_letters_are_shown() -> None:
     text = page(click.Context(odd, info_name="odd"), RELEASE)
     assert text.isascii()
     lines = [line.strip() for line in shown(text).splitlines()]

@@ -1,32 +1,20 @@
-"""`cloche releng`: what it refuses before anything begins, staging and pruning from the outside."""
+"""`cloche releng`: errors before a run starts; staging and pruning by the command line."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
-
-from cloche.cli import main as entry
 
 Cloche = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def cloche(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cloche:
-    """Run the command line: its status, its output, its errors."""
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["cloche", "releng", *words])
-        try:
-            entry.main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        said = capsys.readouterr()
-        return status, said.out, said.err
-
-    return run
+def cloche(run_cloche: Cloche) -> Cloche:
+    """Run `cloche releng`."""
+    return partial(run_cloche, "releng")
 
 
 @pytest.fixture
@@ -42,7 +30,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_a_wrong_spec_is_refused_before_anything_begins(place: Path, cloche: Cloche) -> None:
+def test_a_wrong_spec_is_refused_before_the_run_starts(place: Path, cloche: Cloche) -> None:
     status, _, err = cloche("run", "auto.conf", "-c", "catalyst.conf", "--treeish", "abc")
     assert status == 2
     assert f"{place}/specs/a.spec" in err
@@ -62,7 +50,7 @@ def test_a_wrong_spec_is_refused_before_anything_begins(place: Path, cloche: Clo
         (("--treeish", "abc"), "name catalyst.conf with -c"),
     ],
 )
-def test_what_is_wrong_is_one_line(
+def test_an_error_is_one_line(
     place: Path, cloche: Cloche, words: tuple[str, ...], what: str
 ) -> None:
     with (place / "auto.conf").open("a") as file:
@@ -73,7 +61,7 @@ def test_what_is_wrong_is_one_line(
     assert err.count("\n") == 1
 
 
-def test_no_run_has_no_status(place: Path, cloche: Cloche) -> None:
+def test_the_status_of_a_missing_run_is_an_error(place: Path, cloche: Cloche) -> None:
     status, _, err = cloche("status", "auto.conf", "-c", "catalyst.conf", "--treeish", "abc")
     assert status == 2
     assert "no such run" in err
@@ -83,7 +71,7 @@ def test_no_run_has_no_status(place: Path, cloche: Cloche) -> None:
         assert "there is no run yet" in err
 
 
-def test_staging_and_pruning_show_first(place: Path, cloche: Cloche) -> None:
+def test_staging_and_pruning_have_a_dry_run(place: Path, cloche: Cloche) -> None:
     builds, mirror = place / "builds", place / "mirror"
     builds.mkdir()
     dates = [f"2026010{day}" for day in range(1, 8)]
@@ -95,6 +83,7 @@ def test_staging_and_pruning_show_first(place: Path, cloche: Cloche) -> None:
     assert cloche("stage", "builds", "mirror")[0] == 0
     assert (mirror / "latest-stage3-a.txt").exists()
     would = cloche("prune", "mirror")[1]
+    assert would.count("would be removed") == 2
     assert [line.split()[0] for line in would.splitlines()] == [
         str(mirror / date) for date in ("20260102", "20260101")
     ]

@@ -1,4 +1,4 @@
-"""Completion as an installation has it, in the three shells themselves."""
+"""Completion as installed, tried in the three shells."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RELEASE = Release("1.2.3", "2026-11-28")
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A home with `share`, and a `cloche` in `bin`. Its path is short: a socket lies there."""
+    """A home with `share`, and `cloche` in `bin`. Its path is short because it holds a socket."""
     with tempfile.TemporaryDirectory(prefix="share-") as directory:
         place = Path(directory)
         share.write(place / "share", RELEASE)
@@ -46,7 +46,7 @@ def place() -> Iterator[Path]:
 def test_words_are_completed(shell: str, place: Path) -> None:
     for tool in (shell, "tmux"):
         if shutil.which(tool) is None:
-            cannot(f"there is no {tool}")
+            cannot(f"{tool} is not installed")
     variables = (
         f"HOME={place} XDG_DATA_DIRS={place}/share PATH={place}/bin:/usr/bin:/bin TERM=screen"
     )
@@ -56,7 +56,7 @@ def test_words_are_completed(shell: str, place: Path) -> None:
     try:
         window.keys("cloche bui", "Tab")
         window.wait("cloche build", seconds=60)
-        window.keys("x --keep-g", "Tab")  # the second time is another one
+        window.keys("x --keep-g", "Tab")  # the second Tab takes another way through the script
         window.wait("cloche build x --keep-going", seconds=60)
     finally:
         window.close()

@@ -40,7 +40,7 @@ PACKAGES = {"quick": (0, ""), "endless": (900, "app-misc/quick"), "last": (0, "a
 def window(root_seeded: Store, fresh, tmp_path) -> Iterator[Tmux]:
     """`cloche build` of three packages in 100x30; the second would take a quarter of an hour."""
     if shutil.which("tmux") is None:
-        cannot("there is no tmux")
+        cannot("tmux is not installed")
     store = fresh(root_seeded)
     place = project(store, WORKBENCH)
     (place / "machines/slow.toml").write_text(MACHINE)
@@ -101,7 +101,7 @@ time.sleep(999)
 def test_nothing_of_the_picture_is_left_by_low_windows(tmp_path: Path) -> None:
     """Rows that a low window pushed out come back when it grows, at once or row by row."""
     if shutil.which("tmux") is None:
-        cannot("there is no tmux")
+        cannot("tmux is not installed")
     player = tmp_path / "player.py"
     player.write_text(PLAYER)
     python = f"PYTHONPATH={Path(__file__).parent} LC_ALL=C.UTF-8 {sys.executable}"

@@ -12,7 +12,7 @@ inherit distutils-r1 optfeature
 DESCRIPTION="Builds Gentoo packages, stages and images under glass"
 HOMEPAGE="https://example.org/cloche"
 
-# `make dist` copies this file: a release is the same ebuild under another name.
+# `make dist` copies this file under the name of the release.
 if [[ ${PV} == 9999 ]]; then
 	EGIT_REPO_URI="https://example.org/cloche.git"
 	inherit git-r3

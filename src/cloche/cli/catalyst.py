@@ -1,16 +1,10 @@
-"""`cloche catalyst`: catalyst's command line, and the group of what cloche adds to it."""
+"""`cloche catalyst`: catalyst's own command line, and the group of cloche's further commands."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import (
-    AbstractContextManager,
-    contextmanager,
-    nullcontext,
-    redirect_stderr,
-    redirect_stdout,
-)
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,11 +20,15 @@ from cloche.cli.catalyst_specs import (
     CONFS,
     FILE,
     OVERRIDES,
+    PROVENANCE,
     SET,
+    SIGN,
     check_given,
+    fates,
     opening,
     read_confs,
     read_to_build,
+    signing,
 )
 from cloche.cli.compare import compare_command
 from cloche.cli.options import Options, say, telling_of_long_stages, version_option
@@ -44,7 +42,7 @@ from cloche.releng.build import BuiltSpec, build_spec
 from cloche.releng.inputs import check_spec
 from cloche.releng.outputs import Attest
 from cloche.releng.purge import purge_spec, to_purge
-from cloche.releng.signing import Signer, opened_signer
+from cloche.releng.signing import Signer
 from cloche.releng.snapshot import find_snapshot, make_snapshot
 from cloche.session.choices import Choices
 
@@ -72,7 +70,7 @@ Examples:
     metavar="SPEC",
     multiple=True,
     type=FILE,
-    help="Build this spec. Repeatable: they are built in their order.",
+    help="Build this spec. Repeatable: specs are built in this order.",
 )
 @click.option(
     "-s",
@@ -84,26 +82,20 @@ Examples:
 @CONFS
 @OVERRIDES
 @SET
-@click.option("--update", is_flag=True, help="Take inputs as they are now, not as in SPEC's lock.")
+@click.option(
+    "--update", is_flag=True, help="Use the current inputs instead of those in SPEC's lock."
+)
 @click.option(
     "--dry-run",
     is_flag=True,
-    help="Say what would be reused and what built, or removed; do neither.",
+    help="Show what would be reused, built or removed, and exit.",
 )
-@click.option(
-    "--sign",
-    metavar="KEYID",
-    help="Write FILE.asc for each output: gpg signs it with this key, through its agent.",
-)
-@click.option(
-    "--provenance",
-    is_flag=True,
-    help="Write FILE.intoto.json: what each output was made from, by digests (SLSA).",
-)
+@SIGN
+@PROVENANCE
 @click.option(
     "--read-pkgcache",
     is_flag=True,
-    help="Take packages from the spec's pkgcache that fit its USE, wherever they are from.",
+    help="Use packages from the spec's pkgcache that match its USE, regardless of who built them.",
 )
 @click.option("-j", "--jobs", type=Number(1), help="Packages to build at once [catalyst.conf's].")
 @catalyst_options
@@ -139,7 +131,7 @@ def catalyst(
     host. Its inputs are pinned in a lock beside it: stage3.lock for stage3.spec. `-s` makes a
     snapshot of the ebuild repository from its git repository below `repos_storedir`.
 
-    Relative paths, in specs and in catalyst.conf, begin at the current directory, as in catalyst.
+    Relative paths, in specs and in catalyst.conf, start at the current directory, as in catalyst.
     """
     if context.invoked_subcommand is not None:
         return
@@ -163,7 +155,7 @@ def catalyst(
         verbose=verbose or debug or log_level in ("info", "debug"),
         provenance=provenance,
     )
-    with _written_to(log_file), _signing(sign) as signer:
+    with _written_to(log_file), signing(sign) as signer:
         todo = replace(todo, signer=signer)
         for spec in specs:
             if purge or purgeonly or purgetmponly:
@@ -182,7 +174,7 @@ def catalyst(
 
 @dataclass(frozen=True, slots=True)
 class _Todo:
-    """How specs are built, and how that is shown."""
+    """How specs are built, and how progress is shown."""
 
     options: Options
     conf: Conf
@@ -200,13 +192,9 @@ class _Todo:
         return self.progress == "json"
 
 
-def _signing(key: str | None) -> AbstractContextManager[Signer | None]:
-    return opened_signer(key) if key is not None else nullcontext()
-
-
 @contextmanager
 def _written_to(file: str | None) -> Iterator[None]:
-    """Write to a file what goes to standard output and standard error."""
+    """Write standard output and standard error to a file instead."""
     if file is None:
         yield
         return
@@ -238,12 +226,7 @@ def _purge(todo: _Todo, spec: Spec) -> None:
 def _preview(todo: _Todo, spec: Spec) -> None:
     session = opening(todo.options, telling_of_long_stages())
     for each in preview_spec(spec, todo.conf, session, todo.choices, update=todo.update):
-        if each.after is not None:
-            click.echo(f"{each.machine}: known when {each.after} is built")
-            continue
-        perhaps = f", {len(each.perhaps)} perhaps" if each.perhaps else ""
-        line = f"{count(len(each.built), 'package')} to build{perhaps}, {len(each.reused)} reused"
-        click.echo(f"{each.machine}: {line}")
+        click.echo(f"{each.machine}: {fates(each)}")
         for fate, names in (("build", each.built), ("perhaps", each.perhaps)):
             for name in names:
                 click.echo(one_line(f"  {fate:<8} {bare(name)}"))
@@ -252,7 +235,7 @@ def _preview(todo: _Todo, spec: Spec) -> None:
 def _fetch(todo: _Todo, spec: Spec) -> None:
     session = opening(todo.options, telling_of_long_stages())
     for name in fetch_spec(spec, todo.conf, session, todo.choices, update=todo.update):
-        say(f"{name}: its packages are known when the machine below it is built")
+        say(f"{name}: its packages are known when the machine that it is built on is built")
 
 
 def _build(todo: _Todo, spec: Spec) -> None:
@@ -265,30 +248,30 @@ def _build(todo: _Todo, spec: Spec) -> None:
             built = build_spec(
                 spec, todo.conf, session, todo.choices, update=todo.update, attest=attest
             )
-        display(_summary(spec, built, time.monotonic() - began))
+        summary = _summary(spec, built, time.monotonic() - began)
+        display(summary)
     finally:
         display.close()
     if not todo.quiet:
-        _tell(built, time.monotonic() - began)
+        _print_summary(summary, built.logs)
 
 
-def _summary(spec: Spec, built: BuiltSpec, seconds: float) -> Summary:
+def _summary(spec: Spec, built: BuiltSpec, took: float) -> Summary:
     return Summary(
         spec=str(spec.file),
         built=sum(result.built for result in built.results),
         reused=sum(result.reused for result in built.results),
-        seconds=seconds,
+        seconds=took,
         outputs=tuple((each.kind, each.path) for each in built.outputs),
     )
 
 
-def _tell(built: BuiltSpec, took: float) -> None:
-    for each in built.outputs:
-        click.echo(one_line(f"{each.kind:<9} {each.path}"))
-    click.echo(one_line(f"logs      {built.logs}"))
-    packages = sum(result.built for result in built.results)
-    reused = sum(result.reused for result in built.results)
-    click.echo(f"{count(packages, 'package')} built, {reused} reused, {seconds(took)} in all")
+def _print_summary(summary: Summary, logs: Path) -> None:
+    for kind, path in summary.outputs:
+        click.echo(one_line(f"{kind:<9} {path}"))
+    click.echo(one_line(f"logs      {logs}"))
+    packages = f"{count(summary.built, 'package')} built, {summary.reused} reused"
+    click.echo(f"{packages}, {seconds(summary.seconds)} in all")
 
 
 for command in (compare_command, import_command, lint_command, plan_command):

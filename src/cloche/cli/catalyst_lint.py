@@ -56,7 +56,7 @@ def lint_command(
 
     Several specs are also compared with each other: sources that none of them makes, outputs that
     two of them write. The token @REPO_DIR@ is the releng checkout around the first file. With -c,
-    tree-ishes are looked for among the snapshots and in the git repository.
+    tree-ishes are searched for among the snapshots and in the git repository.
     """
     files = specs_in(options, specs)
     found = lint(files, tokens_of(given, files), _trees(options, confs) if confs else None)
@@ -74,7 +74,7 @@ def lint_command(
 
 
 def _trees(options: Options, confs: Sequence[Path]) -> Trees:
-    """Looks for tree-ishes where a configuration has them."""
+    """Searches for tree-ishes where a configuration keeps them."""
     conf = read_confs(options, confs)
 
     @lru_cache

@@ -1,4 +1,4 @@
-"""catalyst's own options, as `cloche catalyst` takes them."""
+"""catalyst's own options that `cloche catalyst` accepts."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import click
 
 _LEVELS = ("critical", "error", "warning", "notice", "info", "debug")
 
-#: Options for which cloche has no use, each with what it says of that.
+#: Options that have no effect in cloche, each with its help text.
 _IDLE = (
-    (("-a", "--clear-autoresume"), "No effect: what is done already is found by its key."),
+    (("-a", "--clear-autoresume"), "No effect: finished work is found by its key."),
     (("--enter-chroot",), "No effect: `cloche -C PROJECT shell MACHINE` opens a root."),
     (("--versioned-cachedir",), "No effect: packages are found by their keys."),
     (("--unversioned-cachedir",), "No effect: packages are found by their keys."),
     (("--trace",), "No effect."),
-    (("--profile",), "No effect: `cloche report` says where the time went."),
+    (("--profile",), "No effect: `cloche report` shows how long each step took."),
 )
 
 
 def _coloured(_: click.Context, __: click.Parameter, color: bool | None) -> None:
-    """Let the displays use colours, or not (no-color.org)."""
+    """Switch the colours of displays on or off (no-color.org)."""
     if color is False:
         os.environ["NO_COLOR"] = "1"
     elif color:
@@ -30,20 +30,20 @@ def _coloured(_: click.Context, __: click.Parameter, color: bool | None) -> None
 
 
 def catalyst_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add catalyst's options; those that cloche has a use for are arguments of the function."""
+    """Add catalyst's options; those with an effect become arguments of the function."""
     for option in reversed(
         (
-            click.option("-F", "--fetchonly", is_flag=True, help="Fetch the sources, and end."),
+            click.option("-F", "--fetchonly", is_flag=True, help="Fetch the sources and exit."),
             click.option(
-                "-p", "--purge", is_flag=True, help="As -T, and then build: packages are no cache."
+                "-p", "--purge", is_flag=True, help="As -T, then build. Packages are not a cache."
             ),
             click.option("-P", "--purgeonly", is_flag=True, help="As -T."),
             click.option(
                 "-T",
                 "--purgetmponly",
                 is_flag=True,
-                help="Remove the project of the spec below STOREDIR/cloche, and end. Packages stay "
-                "in the store: `cloche store gc` removes those that nothing needs.",
+                help="Remove the project of the spec below STOREDIR/cloche and exit. Packages stay "
+                "in the store; `cloche store gc` removes unused ones.",
             ),
             click.option("-d", "--debug", is_flag=True, help="As -v."),
             click.option(
@@ -52,7 +52,7 @@ def catalyst_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--log-file",
                 type=click.Path(dir_okay=False, writable=True),
-                help="Write all output there, but for the line of an error.",
+                help="Write all output to this file, except for the line of an error.",
             ),
             click.option(
                 "--color/--nocolor",

@@ -1,4 +1,4 @@
-"""`cloche catalyst plan` and `import`: what a spec means, as a list or as a project of cloche."""
+"""`cloche catalyst plan` and `import`: show a spec as a list of steps, write it as a project."""
 
 from __future__ import annotations
 
@@ -52,9 +52,9 @@ def import_command(
     overrides: tuple[str, ...],
     given: tuple[str, ...],
 ) -> None:
-    """Write the machines of cloche that equal SPEC to DIR, a project of its own.
+    """Write the machines that correspond to SPEC to DIR, as a project of cloche.
 
-    The source tarball and the snapshot have to be there. Nothing is built.
+    The source tarball and the snapshot must exist. Nothing is built.
     """
     check_given(options, given, [file])
     spec, conf = read_to_build(options, file, overrides, given), read_confs(options, confs)
@@ -90,11 +90,11 @@ def plan_command(
     given: tuple[str, ...],
     as_json: bool,
 ) -> None:
-    """Show what catalyst would do with SPEC, and from where each value comes.
+    """Show what catalyst would do with SPEC, and where each value comes from.
 
-    Lists the steps in catalyst's order, what is read, what is written, under catalyst's own names,
-    and each value with its place. Nothing is built and nothing has to exist. The spec that makes
-    the source is looked for among the specs of the same directory.
+    Lists the steps in catalyst's order, the files that catalyst would read and write, and each
+    value with its origin. Nothing is built, and the files need not exist. The spec that makes the
+    source is searched for among the specs of the same directory.
     """
     check_given(options, given, [file])
     spec, conf = read_one(options, file, overrides, given), read_confs(options, confs)

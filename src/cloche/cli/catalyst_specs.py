@@ -1,8 +1,9 @@
-"""What the subcommands of `cloche catalyst` share: options, and the specs that they name."""
+"""What `cloche catalyst` and `cloche releng` share: options, specs, and tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 import click
@@ -13,16 +14,19 @@ from cloche.catalyst.spec import Spec, read_spec
 from cloche.catalyst.tokens import TOKENS, checkout_of, fill
 from cloche.cli.options import Options, opened_session
 from cloche.config.errors import ConfigError, Origin, nearest
+from cloche.display.text import count
 from cloche.errors import ClocheError
 from cloche.records.events import Sink
+from cloche.releng.ahead import Foreseen
 from cloche.releng.opening import Opening
+from cloche.releng.signing import Signer, opened_signer
 
 PATH = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 def complete_token(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
-    """Tokens that catalyst-auto fills in."""
+    """The tokens that catalyst-auto fills in."""
     return [f"{name}=" for name in TOKENS if name.startswith(begun)]
 
 
@@ -41,15 +45,23 @@ CONFS = click.option(
     "confs",
     multiple=True,
     type=FILE,
-    help=f"Read it, not {PLACE}. Repeatable: of a key in several files the last counts.",
+    help=f"Configuration [{PLACE}]. Repeatable: the last value of a key counts.",
 )
 OVERRIDES = click.option(
     "-C", "overrides", metavar="KEY=VALUE", multiple=True, help="Replace a value of the spec."
 )
+SIGN = click.option(
+    "--sign", metavar="KEYID", help="Write FILE.asc for each output, signed by gpg with this key."
+)
+PROVENANCE = click.option(
+    "--provenance",
+    is_flag=True,
+    help="Write FILE.intoto.json for each output: its inputs with their digests (SLSA).",
+)
 
 
 def read_confs(options: Options, confs: Sequence[Path]) -> Conf:
-    """catalyst.conf, by default that of the system if there is one. Raises `ConfigError`."""
+    """catalyst.conf, by default that of the system if it exists. Raises `ConfigError`."""
     wanted = confs or ((PLACE,) if PLACE.is_file() else ())
     return read_conf((short(options.directory / each) for each in wanted), options.directory)
 
@@ -68,16 +80,16 @@ def read_to_build(
 
 
 def check_given(options: Options, given: Sequence[str], files: Sequence[Path]) -> None:
-    """See that each token of ``--set`` is catalyst-auto's, or in one of the files.
+    """Check that each token of ``--set`` is one of catalyst-auto's or occurs in one of the files.
 
     Raises ClocheError.
     """
     texts = [(options.directory / file).read_text(errors="replace") for file in files]
-    for name in tokens_of(given, ()):
+    for name in given_tokens(given):
         if name not in TOKENS and not any(f"@{name}@" in text for text in texts):
             near = nearest(name, TOKENS)
             todo = f"did you mean {near}?" if near else f"catalyst-auto has {', '.join(TOKENS)}"
-            raise ClocheError(f"--set: no spec has @{name}@", todo=todo)
+            raise ClocheError(f"--set: no spec contains @{name}@", todo=todo)
 
 
 def filled(file: Path, tokens: Mapping[str, str]) -> Spec:
@@ -98,23 +110,43 @@ def specs_in(options: Options, paths: Iterable[Path]) -> list[Path]:
         inside = sorted(place.rglob("*.spec")) if place.is_dir() else [place]
         if not inside:
             todo = "name a directory with spec files"
-            raise ConfigError(Origin(path), "no file below it ends with .spec", todo)
+            raise ConfigError(Origin(path), "no spec files found", todo)
         found |= dict.fromkeys(inside)
     return [short(file) for file in found]
 
 
 def short(file: Path) -> Path:
-    """As a user would name it from the current directory."""
+    """The path relative to the current directory if it is below it."""
     return file.relative_to(here) if file.is_relative_to(here := Path.cwd()) else file
 
 
 def tokens_of(given: Sequence[str], files: Sequence[Path]) -> Mapping[str, str]:
-    """The values of ``--set``, and REPO_DIR where the first file is in a releng checkout."""
+    """The values of ``--set``, and REPO_DIR if the first file is in a releng checkout."""
+    values = given_tokens(given)
+    releng = checkout_of(files[0]) if files else None
+    return {"REPO_DIR": str(releng), **values} if releng else values
+
+
+def given_tokens(given: Sequence[str]) -> dict[str, str]:
+    """The values of ``--set``. Raises ClocheError."""
     values = {}
     for each in given:
         name, equals, value = each.partition("=")
         if not name or not equals:
             raise ClocheError(f"--set: “{each}” is not TOKEN=VALUE", todo="write --set NAME=VALUE")
         values[name] = value
-    releng = checkout_of(files[0]) if files else None
-    return {"REPO_DIR": str(releng), **values} if releng else values
+    return values
+
+
+def signing(key: str | None) -> AbstractContextManager[Signer | None]:
+    """The signer of outputs for a block; None without a key. Raises ClocheError."""
+    return opened_signer(key) if key is not None else nullcontext()
+
+
+def fates(machine: Foreseen) -> str:
+    """How many packages of a machine would be built and reused."""
+    if machine.after is not None:
+        return f"known when {machine.after} is built"
+    perhaps = f", {len(machine.perhaps)} perhaps" if machine.perhaps else ""
+    built = count(len(machine.built), "package")
+    return f"{built} to build{perhaps}, {len(machine.reused)} reused"

@@ -1,4 +1,4 @@
-"""`cloche catalyst compare`."""
+"""`cloche catalyst compare`: shows how two outputs differ."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MACHINE = "machine:"
 def complete_output(
     context: click.Context, parameter: click.Parameter, begun: str
 ) -> list[CompletionItem]:
-    """Files, and finished machines behind their prefix."""
+    """Files, and finished machines with their prefix."""
     if begun and MACHINE.startswith(begun):
         return [CompletionItem(MACHINE), CompletionItem(begun, type="file")]
     if begun.startswith(MACHINE):
@@ -54,7 +54,7 @@ Examples:
   cloche catalyst compare stage4.tar.zst machine:router --json
 
 \b
-Exit status: 0 if only what is harmless differs, 1 otherwise, 2 if an output cannot be
+Exit status: 0 if all differences are harmless, 1 otherwise, 2 if an output cannot be
 read.
 """,
 )
@@ -70,7 +70,7 @@ read.
 )
 @click.option("--all", "everything", is_flag=True, help="Show all differences.")
 @click.option(
-    "--json", "as_json", is_flag=True, help="Print JSON; with --all what is left out, too."
+    "--json", "as_json", is_flag=True, help="Print JSON; with --all, also what is left out."
 )
 @click.option(
     "--html",
@@ -84,7 +84,7 @@ read.
     type=Number(1, 1 << 20),
     default=LIMITS.bytes >> 30,
     show_default=True,
-    help="Refuse outputs whose content is larger, as that of a bomb.",
+    help="Refuse an output whose content is larger.",
 )
 @click.pass_obj
 def compare_command(
@@ -97,16 +97,16 @@ def compare_command(
     html: Path | None,
     max_size: int,
 ) -> None:
-    """Compare two outputs, and judge in what they differ.
+    """Compare two outputs, and judge their differences.
 
     OLD and NEW are stage tarballs, directories, squashfs, ISO or disk images (qcow2, or with a
-    GPT), or finished machines of the project (machine:NAME). Images in an image are compared under
-    their own headings. Nothing is unpacked or run.
+    GPT), or finished machines of the project (machine:NAME). File systems in an image are compared
+    as separate trees. Nothing is unpacked or run.
 
-    Compared are packages (version, USE, slot, dependencies, flags), files (type, mode, owner,
-    capabilities, attributes, content), what programs need, and texts below /etc, line by line. What
-    differs between any two builds, such as times, is left out and counted. Each other difference is
-    judged by a rule: harmless, to look at, or wrong (docs/comparison.md).
+    This compares packages (version, USE, slot, dependencies, flags), files (type, mode, owner,
+    capabilities, attributes, content), the libraries that programs need, and texts below /etc, line
+    by line. Differences between any two builds, such as times, are left out and counted. A rule
+    judges each other difference: harmless, to look at, or wrong (docs/comparison.md).
     """
     limits = replace(LIMITS, bytes=max_size << 30)
     with terminable(), limited_memory():
@@ -127,7 +127,7 @@ def compare_command(
 def _trees(options: Options, name: str, limits: Limits) -> Sequence[Tree]:
     """Read an output or a machine. Raises ClocheError, OSError."""
     line = ChangingLine()
-    watch = _told(line, name) if sys.stderr.isatty() else _quiet
+    watch = _progress(line, name) if sys.stderr.isatty() else _quiet
     try:
         if name.startswith(MACHINE):
             return _machine(options, name, limits, watch)
@@ -145,7 +145,7 @@ def _quiet(_: int, __: int) -> None:
     """Show no progress."""
 
 
-def _told(line: ChangingLine, name: str) -> Callable[[int, int], None]:
+def _progress(line: ChangingLine, name: str) -> Callable[[int, int], None]:
     short = Path(name).name or name  # the line is cut at its end
     return lambda done, names: line(f"{short}: {size(done)}, {names:,} names")
 

@@ -1,7 +1,7 @@
-"""Manual pages (man(7)) of commands, made from what `--help` says.
+"""Manual pages (man(7)) of commands, made from the text of `--help`.
 
-click-man would do this for plain groups; of ours it sees no commands, because they are loaded on
-demand, and no examples, because they are in epilogs. Sequences are those of groff_char(7).
+click-man does this for plain groups, but misses our commands, which are loaded on demand, and our
+examples, which are in epilogs. Escape sequences are those of groff_char(7).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _TITLE = re.compile(r"(Examples?|Exit status): ?(.*)", re.DOTALL)
 
 @dataclass(frozen=True)
 class Release:
-    """What a page says about its program."""
+    """The version and the date on a page."""
 
     version: str
     date: str  # 2026-11-28
@@ -29,14 +29,14 @@ class Release:
 
 @dataclass(frozen=True)
 class Block:
-    """A paragraph of a help text; ``verbatim`` if its lines stay as they are."""
+    """A paragraph of a help text; ``verbatim`` if its lines must not be joined."""
 
     text: str
     verbatim: bool
 
 
 def contexts(group: click.Group, name: str) -> Iterator[click.Context]:
-    """A context for each command: the group, its commands, theirs. Hidden ones are left out."""
+    """A context for the group and each command below it. Hidden commands are left out."""
     return _below(click.Context(group, info_name=name, **group.context_settings))
 
 
@@ -142,7 +142,7 @@ def _see_also(context: click.Context) -> Iterator[str]:
 
 
 def _blocks(text: str) -> list[Block]:
-    """Paragraphs as click separates them: by empty lines, and ``\\b`` keeps lines."""
+    """Paragraphs as click separates them: by empty lines. ``\\b`` keeps lines."""
     found = []
     for part in re.split(r"\n\s*\n", inspect.cleandoc(text)):
         verbatim = part.startswith("\b")
@@ -168,7 +168,7 @@ def _verbatim(text: str) -> Iterator[str]:
 
 
 def _inline(text: str) -> str:
-    """Prose; what is in backquotes is bold."""
+    """Prose; words in backquotes become bold."""
     parts = re.split(r"`([^`]+)`", text)
     return "".join(
         f"\\fB{escaped(part)}\\fR" if number % 2 else escaped(part)
@@ -177,18 +177,18 @@ def _inline(text: str) -> str:
 
 
 def _filled(text: str) -> Iterator[str]:
-    """Lines of at most 78 letters: readers fill paragraphs anyway, and tools like short lines."""
+    """Lines of at most 78 letters: readers refill paragraphs, and linters expect short lines."""
     lines = textwrap.wrap(text, 78, break_long_words=False, break_on_hyphens=False)
     yield from map(_line, lines)
 
 
 def _line(text: str) -> str:
-    """A line that is no request, whatever it begins with."""
+    """A line that is not taken for a request, even if it begins with a dot."""
     return f"\\&{text}" if text.startswith(".") else text
 
 
 def escaped(text: str) -> str:
-    """The text, so that it is shown and copied as it is."""
+    """The text with its special characters escaped, so that readers show them unchanged."""
     return "".join(
         _SPECIAL.get(letter) or (letter if letter.isascii() else f"\\[u{ord(letter):04X}]")
         for letter in text

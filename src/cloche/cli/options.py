@@ -74,7 +74,7 @@ def _use_engine(context: click.Context, _: click.Parameter, engine: str | None) 
 
 
 def version_option(*names: str, program: str) -> Callable[[Function], Function]:
-    """An option that shows the version of a program and ends; git is only asked if it is given."""
+    """An option that shows the version of a program and exits. Only then does git run."""
 
     def show(context: click.Context, _: click.Parameter, wanted: bool) -> None:
         if wanted and not context.resilient_parsing:

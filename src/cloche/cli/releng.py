@@ -1,4 +1,4 @@
-"""`cloche releng`: catalyst-auto's configuration, carried out as one plan; staging of results."""
+"""`cloche releng`: builds catalyst-auto's configuration as one plan; stages and prunes results."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
 from cloche.catalyst.conf import PLACE
-from cloche.cli.catalyst_specs import complete_token
+from cloche.cli.catalyst_specs import FILE, PROVENANCE, SET, SIGN, fates, given_tokens, signing
 from cloche.cli.options import Options, engine_name, say, store_path
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group, Number
@@ -26,12 +25,10 @@ from cloche.releng.calls import Place
 from cloche.releng.mail import Mail, send
 from cloche.releng.report import Report, as_json, report_of
 from cloche.releng.settings import Settings
-from cloche.releng.signing import Signer, opened_signer
 from cloche.releng.staging import KEPT, prune, stage, to_copy, to_prune
 from cloche.releng.words import as_text
 from cloche.session.choices import Choices
 
-FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 TARGET = click.Path(dir_okay=False, path_type=Path)
 CONF = click.argument("files", metavar="CONF...", nargs=-1, required=True, type=FILE)
 Function = Callable[..., Any]
@@ -52,17 +49,14 @@ def releng() -> None:
 
 
 def _which_run(function: Function) -> Function:
-    """Options that say which run is meant."""
+    """Options that select a run."""
     for option in (
         click.option(
             "-c", "--conf", "confs", multiple=True, type=FILE,
-            help=f"catalyst.conf [as CONF says, {PLACE}].",
+            help=f"catalyst.conf [that of CONF, {PLACE}].",
         ),
-        click.option("--treeish", help="The tree: that of a snapshot, or a commit, tag or branch."),
-        click.option(
-            "--set", "given", metavar="TOKEN=VALUE", multiple=True, shell_complete=complete_token,
-            help="Fill in a token, such as TIMESTAMP. Repeatable.",
-        ),
+        click.option("--treeish", help="The tree: a snapshot's, or a commit, tag or branch."),
+        SET,
         click.option(
             "--only", metavar="SPEC|SET", multiple=True, help="Only this spec or set. Repeatable.",
         ),
@@ -72,18 +66,12 @@ def _which_run(function: Function) -> Function:
 
 
 def _settings(options: Options, values: dict[str, Any], **more: Any) -> Settings:
-    tokens = {}
-    for each in values["given"]:
-        name, equals, value = each.partition("=")
-        if not name or not equals:
-            raise ClocheError(f"--set: “{each}” is not TOKEN=VALUE", todo="write --set NAME=VALUE")
-        tokens[name] = value
     return Settings(
         here=options.directory,
         files=tuple((options.directory / file).absolute() for file in values["files"]),
         confs=tuple((options.directory / file).absolute() for file in values["confs"]),
         treeish=values["treeish"],
-        tokens=tokens,
+        tokens=given_tokens(values["given"]),
         only=values["only"],
         **more,
     )
@@ -100,32 +88,42 @@ Examples:
   cloche releng run catalyst-auto-x86.conf --also catalyst --html report.html
 
 \b
-Exit status: 0 if all specs are built (those of OPTIONAL_SPECS do not count), 1 if one or a hook
-failed, 2 if the configuration or a spec is wrong.
+Exit status: 0 if all specs are built (those of OPTIONAL_SPECS do not count), 1 if a spec or a
+hook failed, 2 if the configuration or a spec is wrong.
 """,
 )
 @CONF
 @_which_run
 @click.option("-j", "--jobs", type=Number(1), help="Packages to build at once [number of cores].")
-@click.option("-k", "--keep-going", is_flag=True, help="Of a spec that fails, build what else can.")
+@click.option(
+    "-k", "--keep-going", is_flag=True, help="If a package fails, build the others of its spec."
+)
 @click.option("--offline", is_flag=True, help="Fetch nothing; report what is missing.")
-@click.option("-X", "--no-network", is_flag=True, help="Upload nothing; say what would be.")
-@click.option("--update", is_flag=True, help="Take inputs as they are now, not as when it began.")
-@click.option("--sign", metavar="KEYID", help="Write FILE.asc of outputs by gpg, with this key.")
 @click.option(
-    "--provenance", is_flag=True, help="Write FILE.intoto.json: what outputs were made from (SLSA)."
+    "-X", "--no-network", is_flag=True, help="Upload nothing; show what would be uploaded."
+)
+@click.option("--update", is_flag=True, help="Use the current inputs, not those pinned before.")
+@SIGN
+@PROVENANCE
+@click.option(
+    "--also", metavar="PROGRAM", help="Also build with PROGRAM (`catalyst`), and compare."
 )
 @click.option(
-    "--also", metavar="PROGRAM", help="Build with catalyst, too, and compare: `catalyst`."
+    "-n", "--dry-run", is_flag=True, help="Show the specs in order, with their state, and exit."
 )
-@click.option("-n", "--dry-run", is_flag=True, help="Show the order of what is left to build.")
 @click.option(
-    "--packages", is_flag=True, help="With -n: which packages are reused (this resolves)."
+    "--packages",
+    is_flag=True,
+    help="With -n: also count the packages to build (runs Portage's resolver).",
 )
-@click.option("--mail-to", metavar="ADDRESS", help="Send the report there [EMAIL_TO of CONF].")
-@click.option("--smtp", metavar="HOST[:PORT]", help="Send it through this server [sendmail].")
-@click.option("--html", "html_file", type=TARGET, help="Also write the report there.")
-@click.option("--progress", type=click.Choice(("plain", "json")), default="plain", help="Lines.")
+@click.option("--mail-to", metavar="ADDRESS", help="Send the report to ADDRESS [EMAIL_TO of CONF].")
+@click.option(
+    "--smtp", metavar="HOST[:PORT]", help="Send the report through this server [sendmail]."
+)
+@click.option("--html", "html_file", type=TARGET, help="Also write the report to this file.")
+@click.option(
+    "--progress", type=click.Choice(("plain", "json")), default="plain", help="Form of progress."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Also show the phases.")
 @click.pass_obj
 def run_command(
@@ -150,9 +148,9 @@ def run_command(
 ) -> None:
     """Build all specs of catalyst-auto's CONF as one plan, with its hooks.
 
-    CONF is read by bash on this host, like a Makefile: it is your own program. What specs share is
-    built once. A run that was interrupted goes on where it was. The report, logs and locks are in
-    STOREDIR/cloche/releng.
+    bash runs CONF on this host: use only a file that you trust, as with a Makefile. Packages that
+    specs share are built once. An interrupted run continues where it stopped. The report, logs and
+    locks are in STOREDIR/cloche/releng.
     """
     slots = jobs or len(os.sched_getaffinity(0))
     choices = Choices(jobs=slots, keep_going=keep_going, offline=offline)
@@ -176,7 +174,7 @@ def run_command(
     display = SpecJson(sys.stdout) if progress == "json" else SpecLines(sys.stderr, verbose=verbose)
     place = Place(store_path(options, None), engine_name(options), proxies=_proxies())
     try:
-        with terminable(), _signing(sign) as signer:
+        with terminable(), signing(sign) as signer:
             report = carry_out(run, place, display, signer)
     finally:
         display.close()
@@ -186,10 +184,6 @@ def run_command(
     if mail is not None:
         send(report, mail)
     sys.exit(report.status)
-
-
-def _signing(key: str | None) -> AbstractContextManager[Signer | None]:
-    return opened_signer(key) if key is not None else nullcontext()
 
 
 def _proxies() -> dict[str, str]:
@@ -205,7 +199,7 @@ def _mail(run: Run, to: str | None, server: str | None) -> Mail | None:
 
 
 def _show_order(run: Run) -> None:
-    """Print the specs in their order, with what becomes of each."""
+    """Print the specs in their order, each with its state."""
     order = foreseen(run)
     width = max(len(each.name) for each in order)
     for each in order:
@@ -216,15 +210,9 @@ def _show_order(run: Run) -> None:
 
 
 def _show_packages(run: Run, place: Place) -> None:
-    """Print what would become of the packages, one line for each machine of a spec."""
+    """Print how many packages would be built, one line for each machine of a spec."""
     for name, each in foreseen_packages(run, place):
-        if each.after is not None:
-            line = f"known when {each.after} is built"
-        else:
-            perhaps = f", {len(each.perhaps)} perhaps" if each.perhaps else ""
-            built = count(len(each.built), "package")
-            line = f"{built} to build{perhaps}, {len(each.reused)} reused"
-        click.echo(one_line(f"{name}: {each.machine}: {line}"))
+        click.echo(one_line(f"{name}: {each.machine}: {fates(each)}"))
 
 
 def _write_html(run: Run, report: Report, file: Path | None) -> None:
@@ -249,7 +237,7 @@ Examples:
 @click.option("--json", "as_json_", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def status_command(options: Options, /, as_json_: bool, **values: Any) -> None:
-    """Show what became of a run so far, the last one by default; it may still be going on."""
+    """Show the state of a run, by default of the last one. It may still be in progress."""
     report = report_of(_begun(options, values).entries())
     click.echo(as_json(report) if as_json_ else as_text(report), nl=False)
 
@@ -264,12 +252,12 @@ Examples:
 )
 @CONF
 @_which_run
-@click.option("--html", "html_file", type=TARGET, help="Write it there, too.")
+@click.option("--html", "html_file", type=TARGET, help="Also write it to this file.")
 @click.pass_obj
 def report_command(options: Options, /, html_file: Path | None, **values: Any) -> None:
-    """Write the report of a run as one HTML file, of the last run by default.
+    """Write the report of a run, by default of the last one, as one HTML file.
 
-    The file loads nothing from elsewhere. A run writes it at its end by itself.
+    The file loads nothing from elsewhere. A run also writes it when it ends.
     """
     run = _begun(options, values)
     _write_html(run, report_of(run.entries()), html_file)
@@ -278,7 +266,7 @@ def report_command(options: Options, /, html_file: Path | None, **values: Any) -
 def _begun(options: Options, values: dict[str, Any]) -> Run:
     run = last_run(_settings(options, values))
     if not run.journal.exists():
-        raise ClocheError("no such run", where=run.room, todo="`cloche releng run` begins it")
+        raise ClocheError("no such run", where=run.room, todo="start it with `cloche releng run`")
     return run
 
 
@@ -292,7 +280,7 @@ Examples:
 )
 @click.argument("incoming", metavar="BUILDS", type=click.Path(exists=True, file_okay=False))
 @click.argument("outgoing", metavar="MIRROR", type=click.Path(file_okay=False))
-@click.option("--sign", metavar="KEYID", help="Sign the lists by gpg, with this key.")
+@click.option("--sign", metavar="KEYID", help="Sign the lists with this key of gpg.")
 @click.option("-n", "--dry-run", is_flag=True, help="Show what would be copied.")
 @click.pass_obj
 def stage_command(
@@ -300,15 +288,15 @@ def stage_command(
 ) -> None:
     """Copy results from BUILDS to MIRROR, into a directory for each date, and write the lists.
 
-    latest-VARIANT.txt and current-VARIANT/ are as Gentoo's mirrors have them. A file is there under
-    its name only when it is whole. Nothing is removed; see `cloche releng prune`.
+    latest-VARIANT.txt and current-VARIANT/ are as on Gentoo's mirrors. A file appears under its
+    name only when it is complete. Nothing is removed; see `cloche releng prune`.
     """
     source, target = options.directory / incoming, options.directory / outgoing
     if dry_run:
         for place in to_copy(source, target):
             click.echo(one_line(str(place)))
         return
-    with _signing(sign) as signer:
+    with signing(sign) as signer:
         written = stage(source, target, time.time(), signer.cleartext if signer else None)
     for path in written:
         click.echo(one_line(str(path)))
@@ -324,19 +312,25 @@ Examples:
 )
 @click.argument("outgoing", metavar="MIRROR", type=click.Path(exists=True, file_okay=False))
 @click.option(
-    "--keep", type=Number(0), default=KEPT, show_default=True, help="Dates to keep besides those."
+    "--keep", type=Number(0), default=KEPT, show_default=True, help="Number of other dates to keep."
 )
-@click.option("--yes", is_flag=True, help="Remove them; without it, they are only shown.")
+@click.option("--yes", is_flag=True, help="Remove the dates; without it, they are only shown.")
 @click.pass_obj
 def prune_command(options: Options, /, outgoing: str, keep: int, yes: bool) -> None:
-    """Show or remove old dates of MIRROR, but for those with the latest file of a variant.
+    """Show or remove old dates in MIRROR. Dates with the latest file of a variant are kept.
 
-    A date in which there is anything else than results of that date stays as it is.
+    A date that contains anything but results of that date is kept, too.
     """
     place = options.directory / outgoing
     for each in prune(place, keep) if yes else to_prune(place, keep):
         if each.unknown:
-            say(one_line(f"{each.directory}: stays; unknown there: {', '.join(each.unknown[:5])}"))
+            say(
+                one_line(
+                    f"{each.directory}: kept, with unknown files: {', '.join(each.unknown[:5])}"
+                )
+            )
         else:
             files = count(len(each.files), "file")
-            click.echo(one_line(f"{each.directory}  {'removed' if yes else 'would go'}, {files}"))
+            click.echo(
+                one_line(f"{each.directory}  {'removed' if yes else 'would be removed'}, {files}")
+            )

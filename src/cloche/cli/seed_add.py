@@ -20,7 +20,8 @@ from cloche.seeds.arch import host_arch
 from cloche.session.inputs import SeedOptions
 
 NAME = click.option(
-    "--name", help="Name of the seed [its type; of a stage3 also its flavour; the machine's]."
+    "--name",
+    help="Name of the seed [its type, with the flavour of a stage3; or the name of the machine].",
 )
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 PATH = click.Path(exists=True, path_type=Path)
@@ -144,7 +145,7 @@ def machine_command(
 ) -> None:
     """Use a machine that was built here, so that others are built with what it holds.
 
-    It has to hold bash, Python and Portage.
+    The machine must contain bash, Python and Portage.
     """
     said = {"machine": machine, "project": project}
     _add(options, name or machine, "machine", said, as_json=as_json)

@@ -1,4 +1,4 @@
-"""What an installation puts below `share/`: the manual, and completion for three shells.
+"""The files below `share/` of an installation: the manual, and completion for three shells.
 
 `python -m cloche.cli.share DIRECTORY` writes it; `make man`, `make dist` and the live ebuild do.
 """
@@ -22,8 +22,8 @@ PLACES = {
     "fish": "fish/vendor_completions.d/cloche.fish",
 }
 
-#: Zsh loads the file at the first Tab. click's script then answers this one, but at the second it
-#: only registers its function and completes nothing.
+#: zsh loads the file at the first Tab, which click's script answers. At the second Tab the script
+#: would only register its function again.
 ENDS = {"zsh": "compdef _cloche_completion cloche\n"}
 
 
@@ -51,7 +51,7 @@ def main() -> None:
     """Write the files; their date is SOURCE_DATE_EPOCH, or today."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("directory", type=Path)
-    parser.add_argument("--version", default=version(), help="what pages call this version")
+    parser.add_argument("--version", default=version(), help="version on the pages")
     given = parser.parse_args()
     seconds = int(os.environ.get("SOURCE_DATE_EPOCH", time.time()))
     date = time.strftime("%Y-%m-%d", time.gmtime(seconds))

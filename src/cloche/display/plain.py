@@ -28,8 +28,8 @@ class Running:
     heard: float
 
 
-def said_in(log: str) -> Iterator[str]:
-    """The lines of a stage's log, without those that cloche wrote; none if it is gone."""
+def output_in(log: str) -> Iterator[str]:
+    """The lines of a stage's log, without those of cloche itself; none if the log is missing."""
     with suppress(OSError):
         for line in log_lines(Path(log)):
             if not line.startswith("=== cloche: "):
@@ -117,7 +117,7 @@ class Plain:
         if event.reused or event.log is None or not event.detail:
             return [line]
         if self._verbose:
-            return [*(f"  | {text}" for text in said_in(event.log)), line]
+            return [*(f"  | {text}" for text in output_in(event.log)), line]
         return [f"{line}, log {event.log}" if event.detail.startswith("hook ") else line]
 
     def _done(self, event: events.Done) -> list[str]:

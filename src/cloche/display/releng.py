@@ -19,7 +19,7 @@ from cloche.releng.journal import (
 
 
 class SpecLines:
-    """Plain lines, each with the name of its spec before it. Safe to use from several threads."""
+    """Plain lines that begin with the name of their spec. Safe to use from several threads."""
 
     def __init__(self, stream: TextIO, *, verbose: bool = False) -> None:
         self._stream = stream
@@ -38,7 +38,7 @@ class SpecLines:
                 self._of(entry.spec)(entry.event)
 
     def close(self) -> None:
-        """Show no more."""
+        """End the display."""
         for each in self._plain.values():
             each.close()
 
@@ -55,7 +55,7 @@ class SpecLines:
                 tree = f"tree {event.treeish}"
                 return f"{event.name} {event.timestamp}: {count(self._total, 'spec')}, {tree}"
             case SpecStarted():
-                return f"{entry.spec}: begins"
+                return f"{entry.spec}: started"
             case SpecEnded() as event:
                 self._ended += 1
                 if (plain := self._plain.pop(entry.spec, None)) is not None:
@@ -91,7 +91,7 @@ class _Named:
 
 
 class SpecJson:
-    """Each entry as a line of JSON: the event with a key ``spec``."""
+    """Each entry as a line of JSON: the event, with the key ``spec``."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -104,4 +104,4 @@ class SpecJson:
             self._stream.flush()
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Does nothing, as each line is written at once."""

@@ -34,9 +34,9 @@ def _cards(report: Report) -> Iterator[str]:
         (seconds(report.seconds), "in all"),
         (str(len(report.specs)), "specs"),
         (str(shared.wanted), "packages in all specs"),
-        (str(shared.layers), "different ones"),
+        (str(shared.layers), "distinct packages"),
         (str(shared.built), "built"),
-        (f"{shared.ratio:.2f}", "times what the different ones take"),
+        (f"{shared.ratio:.2f}", "time spent ÷ time of the distinct packages"),
         (seconds(shared.spent), "for builds and merges"),
         (seconds(report.stages), "for all other steps"),
     )
