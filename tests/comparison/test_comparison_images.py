@@ -270,7 +270,7 @@ def test_damaged_images_raise_no_other_exception(form: str, root: Path, tmp_path
 def test_a_fat_with_a_loop_in_a_chain_is_refused(root: Path, tmp_path: Path) -> None:
     image = bytearray(fat(root).read_bytes())
     table = int.from_bytes(image[14:16], "little") * int.from_bytes(image[11:13], "little")
-    # Clusters are of 16 bits, or of 12: all point to cluster 2, whatever the width.
+    # Clusters are of 16 bits, or of 12: with both widths, all point to cluster 2.
     image[table + 4 : table + 2000] = bytes([2, 0x20, 0]) * 665 + b"\x02"
     bad = tmp_path / "bad"
     bad.write_bytes(image)

@@ -220,7 +220,7 @@ BESIDES = {
 
 
 def judged(pair: Pair, at: str, tmp_path: Path) -> set[str]:
-    """The rules that judge the differences of two outputs, or of one name of theirs."""
+    """The rules that judge the differences of two outputs, or only those of the name ``at``."""
     old, new = (
         read_output(tarball(tmp_path / f"{number}.tar", names)) for number, names in enumerate(pair)
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from cloche.cli.terminable import terminable
 from cloche.cli.usage import Number
 from cloche.comparison.comparison import Tree, compare
 from cloche.comparison.guard import limited_memory
-from cloche.comparison.inventory import LIMITS
+from cloche.comparison.inventory import LIMITS, Watch
 from cloche.comparison.outputs import read_layers, read_output
 from cloche.comparison.rules import NAMES
 from cloche.display.comparison import as_data, by_rule, summary
@@ -84,7 +84,7 @@ read.
     type=Number(1, 1 << 20),
     default=LIMITS.bytes >> 30,
     show_default=True,
-    help="Refuse an output whose content is larger.",
+    help="Refuse an output with a tree that has more content.",
 )
 @click.pass_obj
 def compare_command(
@@ -145,14 +145,12 @@ def _quiet(_: int, __: int) -> None:
     """Show no progress."""
 
 
-def _progress(line: ChangingLine, name: str) -> Callable[[int, int], None]:
+def _progress(line: ChangingLine, name: str) -> Watch:
     short = Path(name).name or name  # the line is cut at its end
     return lambda done, names: line(f"{short}: {size(done)}, {names:,} names")
 
 
-def _machine(
-    options: Options, name: str, limits: Limits, watch: Callable[[int, int], None]
-) -> Sequence[Tree]:
+def _machine(options: Options, name: str, limits: Limits, watch: Watch) -> Sequence[Tree]:
     machine = name.removeprefix(MACHINE)
     project = project_or_none(options)
     with opened_store(options, project) as store:

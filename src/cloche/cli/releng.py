@@ -148,7 +148,7 @@ def run_command(
 ) -> None:
     """Build all specs of catalyst-auto's CONF as one plan, with its hooks.
 
-    bash runs CONF on this host: use only a file that you trust, as with a Makefile. Packages that
+    Bash runs CONF on this host: use only a file that you trust, as with a Makefile. Packages that
     specs share are built once. An interrupted run continues where it stopped. The report, logs and
     locks are in STOREDIR/cloche/releng.
     """
