@@ -42,7 +42,7 @@ SYSTEMCTL = "usr/bin/systemctl"
 # Files that commands leave behind and that do not belong in a finished system.
 LEFT_BEHIND = (
     *("run", "tmp", "var/tmp", "etc/.pwd.lock", "var/cache/ldconfig"),
-    *("var/log/emerge.log", "var/log/emerge-fetch.log"),  # with the time of the build
+    *("var/log/emerge.log", "var/log/emerge-fetch.log"),  # with the times of the build
 )
 
 

@@ -1,4 +1,4 @@
-"""What the headers of a CPU's ELF files have, and which other CPUs' programs it runs."""
+"""The headers of each CPU's ELF files, and the CPUs that also run programs of another one."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ class Squashfs:
 
 @dataclass(frozen=True, slots=True)
 class Iso:
-    """An ISO 9660 medium that boots by GRUB, if ``boot/grub/grub.cfg`` is among its files.
+    """An ISO 9660 medium that boots with GRUB if ``boot/grub/grub.cfg`` is among its files.
 
     ``squashfs`` is the name of the root on it. ``files`` are directories of the project whose
     content it has, ``copy`` files or directories of the root by their name on the medium, where "."
@@ -181,7 +181,7 @@ def _whole(text: str) -> int:
     return found
 
 
-#: The keys of each format, and what reads them.
+#: The keys of each format, and the function that reads them.
 _READ: Mapping[str, tuple[tuple[str, ...], Callable[[Table, Path], Format]]] = {
     "squashfs": (("options",), _squashfs),
     "iso": (

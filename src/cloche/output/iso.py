@@ -1,4 +1,4 @@
-"""An ISO 9660 medium with the root as a squashfs, which boots by GRUB from BIOS and UEFI.
+"""An ISO 9660 medium with the root as a squashfs, which boots with GRUB from BIOS and UEFI.
 
 It is a hybrid: as a disk it has a GPT with an EFI system partition and boots as well. The layout is
 that of grub-mkrescue(1), without its HFS+; that program itself leaves times and random numbers in
@@ -28,7 +28,7 @@ _ESP, _BOOT, _HYBRID = "efi.img", "boot/grub/i386-pc/eltorito.img", "boot_hybrid
 _SPREAD = 27  # bits of seconds, four years, by which the dates of volumes differ
 
 Graft = tuple[str, str]
-"""A name on the medium, and the path in the sandbox of what it is."""
+"""A name on the medium, and the path of its content in the sandbox."""
 
 
 def make(work: Imaging) -> None:
