@@ -58,14 +58,14 @@ def test_of_several_files_the_last_counts(tmp_path):
         ('jobs = "many"\n', "“jobs” is “many”; write a number from 1", 1),
         ("jobs = 0\n", "a number from 1", 1),
         ("jobs = true\n", "a number from 1", 1),
-        ("storedir = 5\n", "“storedir” is 5; write a text in quotation marks", 1),
+        ("storedir = 5\n", "“storedir” is 5; write a string in quotation marks", 1),
         ('storedir = ""\n', "write a path", 1),
         ('\nload-average = "x"\n', "“load-average” is “x”; write a number above 0", 2),
         ("load-average = nan\n", "a number above 0", 1),
         ('digest_format = "gnu"\n', 'write "linux" or "bsd"', 1),
         ('repo_basedir = "var/db/repos"\n', "an absolute path in the root", 1),
         ("var_tmpfs_portage = 1.5\n", "a number from 1", 1),
-        ("binhost = false\n", "a text in quotation marks", 1),
+        ("binhost = false\n", "a string in quotation marks", 1),
     ],
 )
 def test_a_wrong_one_is_an_error_with_its_line(tmp_path, text, words, line):

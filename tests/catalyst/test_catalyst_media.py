@@ -115,7 +115,7 @@ def test_without_a_name_there_is_no_medium() -> None:
 @pytest.mark.parametrize(
     ("more", "what"),
     [
-        ("livecd/fstype: jffs2", "a root on “jffs2” cannot be made"),
+        ("livecd/fstype: jffs2", "“jffs2” is not a supported file system"),
         ("livecd/iso_extra_partition: 1G", "“1G” is not a size"),
         ("livecd/iso_extra_partition: 0", "“0” is not a size"),
     ],

@@ -175,7 +175,7 @@ def test_a_missing_repository_is_an_error_with_the_line_of_the_spec(releng, cloc
     Path("catalyst.conf").write_text(f'storedir = "{releng}/store"\n')
     status, _, err = cloche("-c", "catalyst.conf", "-s", "abc")
     assert status == 2
-    assert f"there is no git repository {releng}/store/repos/gentoo.git" in err
+    assert f"git repository not found: {releng}/store/repos/gentoo.git" in err
     Path("x.spec").write_text("target: snapshot\nsnapshot_treeish: abc\n")
-    assert "x.spec:2: there is no git" in cloche("-c", "catalyst.conf", "-f", "x.spec")[2]
+    assert "x.spec:2: git repository not found" in cloche("-c", "catalyst.conf", "-f", "x.spec")[2]
     assert not (releng / "store").exists()

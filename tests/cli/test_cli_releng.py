@@ -44,7 +44,7 @@ def test_a_wrong_spec_is_refused_before_the_run_starts(place: Path, cloche: Cloc
     ("words", "what"),
     [
         (("-c", "catalyst.conf", "--treeish", "abc", "--only", "b"), "not a spec or a set"),
-        (("-c", "catalyst.conf", "--treeish", "no"), "no git repository"),
+        (("-c", "catalyst.conf", "--treeish", "no"), "git repository not found"),
         (("-c", "catalyst.conf", "--set", "X"), "not TOKEN=VALUE"),
         (("-c", "catalyst.conf", "--treeish", "abc", "--set", "TIMESTAMP=.."), "not a time stamp"),
         (("--treeish", "abc"), "name catalyst.conf with -c"),
@@ -68,7 +68,7 @@ def test_the_status_of_a_missing_run_is_an_error(place: Path, cloche: Cloche) ->
     for command in ("status", "report"):
         status, _, err = cloche(command, "auto.conf", "-c", "catalyst.conf")
         assert status == 2
-        assert "there is no run yet" in err
+        assert "no such run" in err
 
 
 def test_staging_and_pruning_have_a_dry_run(place: Path, cloche: Cloche) -> None:

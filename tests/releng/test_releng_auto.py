@@ -119,7 +119,7 @@ def test_a_configuration_is_built_as_one_plan_and_goes_on_where_it_was(releng: R
         "first.spec", "second.spec", "broken.spec", "child.spec",
     ]  # fmt: skip
     assert order[3].endswith("to build, from broken.spec, optional")
-    # Killed in the midst of it, the next run does the rest.
+    # It is killed while it builds; the next run builds the rest.
     words = ("--store", releng.store.path, "releng", "run", *releng.words)
     killed = releng.store.user.start(*words, cwd=releng.place)
     while killed.poll() is None and not releng.built():
@@ -134,7 +134,7 @@ def test_a_configuration_is_built_as_one_plan_and_goes_on_where_it_was(releng: R
     assert [begun.count(name) for name in kept] == [1] * len(kept)
     ended = {e.spec: e.event for e in releng.entries() if isinstance(e.event, SpecEnded)}
     assert (ended["broken.spec"].how, ended["child.spec"].how) == ("failed", "skipped")
-    # All is known of what would be built again.
+    # The packages of all specs left are known.
     seen = releng.run("--dry-run", "--packages").stdout.splitlines()
     assert "first.spec   built" in seen[0]
     assert seen[4:] == ["broken.spec: stage1: 1 package to build, 7 reused"]
@@ -150,7 +150,7 @@ def test_a_configuration_is_built_as_one_plan_and_goes_on_where_it_was(releng: R
 def test_the_report_says_what_failed_and_that_nothing_was_built_twice(releng: Releng) -> None:
     report = json.loads((releng.room / "report.json").read_text())
     assert report["sentence"] == (
-        "4 specs: 2 built, 1 failed, 1 skipped, of which only optional ones failed"
+        "4 specs: 2 built, 1 failed, 1 skipped; only optional specs failed"
     )
     specs = {each["name"]: each for each in report["specs"]}
     (failed,) = specs["broken.spec"]["failed"]
@@ -175,4 +175,4 @@ def test_two_runs_of_a_configuration_do_not_overlap(releng: Releng) -> None:
     told = releng.run()
     release(fd)
     assert told.returncode == 3
-    assert "another run of this configuration is going on" in told.stderr
+    assert "another run of this configuration is in progress" in told.stderr

@@ -83,7 +83,7 @@ def test_specs_of_this_process_do_not_count(
 @pytest.mark.parametrize(
     ("more", "what"),
     [
-        ("SET_first_SPECS=stage1.spek", "there is no"),
+        ("SET_first_SPECS=stage1.spek", "no such file: "),
         ("SET_first_SPECS=../common", "not below SPECS_DIR"),
         ("SETS=frist", "“frist” has no specs"),
         ("SPECS_DIR=/nonexistent", "not a directory"),

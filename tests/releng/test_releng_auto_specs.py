@@ -73,7 +73,7 @@ def test_a_source_made_of_itself_is_refused(tmp_path: Path) -> None:
         "a": "stage3 x r/stage4-amd64-x-@TIMESTAMP@",
         "b": "stage4 x r/stage3-amd64-x-@TIMESTAMP@",
     }
-    with pytest.raises(ConfigError, match="made of itself") as raised:
+    with pytest.raises(ConfigError, match="made from itself") as raised:
         run(tmp_path, specs)
     assert (raised.value.where or "").startswith(str(tmp_path / "specs"))
 
@@ -96,7 +96,7 @@ def test_sources_that_nothing_makes_have_to_be_there(tmp_path: Path) -> None:
     conf = read_conf([tmp_path / "catalyst.conf"])
     specs = {"a": "stage1 x r/s", "b": "stage3 x r/stage1-amd64-x-@TIMESTAMP@"}
     items = run(tmp_path, specs, conf)
-    with pytest.raises(ConfigError, match="there is no"):
+    with pytest.raises(ConfigError, match=r"no such file: .*/builds/r/s, with or without"):
         check_sources(items, conf)
     (tmp_path / "builds/r").mkdir(parents=True)
     (tmp_path / "builds/r/s.tar.xz").touch()

@@ -59,10 +59,14 @@ def test_inputs_are_those_of_the_lock(tmp_path: Path) -> None:
     )
     lock.write(pins, Lock(seeds={"source": seed}, repos={"gentoo": tree}))
     check_pinned(pins, parse_spec(f"{spec}a\n", Path("x.spec")), conf)
-    with pytest.raises(ConfigError, match=r"x.spec:6: .*gentoo-b.sqfs is not .* x.lock pins; add"):
+    with pytest.raises(
+        ConfigError, match=r"x.spec:6: .*gentoo-b.sqfs is not .* x.lock pins; use it with --update"
+    ):
         check_pinned(pins, parse_spec(f"{spec}b\n", Path("x.spec")), conf)
     (tmp_path / "snapshots/gentoo-a.sqfs").write_text("made again")
-    with pytest.raises(ConfigError, match=r"x.spec:6: .*gentoo-a.sqfs is not .* x.lock pins; add"):
+    with pytest.raises(
+        ConfigError, match=r"x.spec:6: .*gentoo-a.sqfs is not .* x.lock pins; use it with --update"
+    ):
         check_pinned(pins, parse_spec(f"{spec}a\n", Path("x.spec")), conf)
     (tmp_path / "snapshots/gentoo-a.sqfs").write_text("")
     source.write_text("another")

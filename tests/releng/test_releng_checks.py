@@ -61,9 +61,9 @@ def test_a_source_that_fits_is_taken(repo: Repository, source: Path) -> None:
 @pytest.mark.parametrize(
     ("profile", "what"),
     [
-        ("arm64", "ARCH is arm64 in the profile, and amd64 in x/stage3"),
-        ("amd64/musl", "ELIBC is musl in the profile, and glibc in"),
-        ("amd64/split-usr", "/usr is split in the profile, and merged in"),
+        ("arm64", "ARCH is arm64 in the profile, but amd64 in x/stage3"),
+        ("amd64/musl", "ELIBC is musl in the profile, but glibc in"),
+        ("amd64/split-usr", "/usr is split in the profile, but merged in"),
     ],
 )
 def test_one_that_does_not_fit_is_refused(
@@ -78,7 +78,7 @@ def test_a_split_source_does_not_fit_a_merged_profile(repo: Repository, source: 
     (source / "bin").unlink()
     (source / "bin").mkdir()
     check(repo, "amd64/split-usr", "amd64", source)
-    with pytest.raises(ConfigError, match="/usr is merged in the profile, and split in"):
+    with pytest.raises(ConfigError, match="/usr is merged in the profile, but split in"):
         check(repo, "amd64", "amd64", source)
 
 

@@ -147,7 +147,7 @@ def test_the_interpreter_is_pinned(release: Release) -> None:
     ("value", "what"),
     [
         ("/usr/bin/true", "“/usr/bin/true” is not called qemu-CPU"),
-        ("/nowhere/qemu-aarch64", "there is no interpreter /nowhere/qemu-aarch64"),
+        ("/nowhere/qemu-aarch64", "no such file: /nowhere/qemu-aarch64"),
     ],
 )
 def test_a_wrong_interpreter_is_refused(release: Release, value: str, what: str) -> None:

@@ -16,7 +16,9 @@ def test_one_build_of_a_spec_at_a_time(tmp_path: Path) -> None:
     place = tmp_path / "small/stage1"
     with claimed(place):
         (place / "cloche.lock").touch()
-        with pytest.raises(ClocheError, match="another cloche builds or imports") as raised:
+        with pytest.raises(
+            ClocheError, match="another cloche process is building or importing"
+        ) as raised:
             claimed(place).__enter__()
         assert raised.value.status is Exit.HOST
     with claimed(place):  # it is cloche's own, whatever is in it

@@ -116,7 +116,7 @@ def test_a_tag_gives_its_name_to_the_file(conf: Conf, git: Git, upstream: Path) 
     [
         ("nosuch", "has no commit, tag or branch “nosuch”"),
         ("--all", "has no commit, tag or branch “--all”"),
-        ("refs/heads/stable", "cannot be part of a file's name"),
+        ("refs/heads/stable", "cannot be part of a file name"),
     ],
 )
 def test_a_treeish_that_is_not_there_is_refused(conf: Conf, treeish: str, what: str) -> None:
@@ -126,7 +126,7 @@ def test_a_treeish_that_is_not_there_is_refused(conf: Conf, treeish: str, what: 
 
 
 def test_no_repository_is_said(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="there is no git repository"):
+    with pytest.raises(ConfigError, match="git repository not found"):
         commit_of(tmp_path / "none.git", "HEAD", ORIGIN)
 
 

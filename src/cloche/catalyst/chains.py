@@ -1,4 +1,4 @@
-"""Which specs make what others start from, and the order that follows from that."""
+"""Which spec makes the source of which other, and which specs write the same file."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from cloche.catalyst.paths import outputs, store_path, subpath
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError
 
-#: Kinds of outputs that are written once: two specs must not write the same one at a time.
+#: Kinds of outputs that two specs must not write at the same time.
 _WHOLE = ("tarball", "iso", "qcow2", "directory", "snapshot")
 
 
@@ -28,14 +28,14 @@ def makers(specs: Iterable[Spec], conf: Conf) -> Mapping[str, Spec]:
 
 
 def source_path(spec: Spec, conf: Conf) -> str:
-    """Where the source of a spec is looked for; it may have an extension more."""
+    """The path of a spec's source; the file may also have an extension."""
     return store_path(conf, "builds", spec.text("source_subpath"))
 
 
 def needs(specs: Mapping[str, Spec], conf: Conf) -> Mapping[str, str]:
-    """For each spec, by name, the one that makes its source, if one of them does.
+    """By the name of each spec whose source one of them makes: the name of that one.
 
-    Raises `ConfigError` where specs make each other's sources.
+    Raises `ConfigError` if specs make each other's sources.
     """
     names = {id(spec): name for name, spec in specs.items()}
     made = makers(specs.values(), conf)
@@ -48,14 +48,14 @@ def needs(specs: Mapping[str, Spec], conf: Conf) -> Mapping[str, str]:
         TopologicalSorter({name: [needed] for name, needed in found.items()}).prepare()
     except CycleError as error:
         circle = error.args[1]
-        what = f"its source is made of itself: {' from '.join(circle)}"
+        what = f"the source is made from itself: {' from '.join(circle)}"
         origin = specs[circle[0]].origin("source_subpath")
         raise ConfigError(origin, what, "correct a source_subpath") from None
     return found
 
 
 def writers(specs: Mapping[str, Spec], conf: Conf) -> Mapping[str, Sequence[str]]:
-    """What several specs write, with their names in order."""
+    """The paths that several specs write, with the names of these specs in order."""
     found: dict[str, list[str]] = {}
     for name, spec in specs.items():
         for path in dict.fromkeys(o.path for o in outputs(spec, conf) if o.kind in _WHOLE):

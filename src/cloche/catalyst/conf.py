@@ -69,7 +69,8 @@ _REFERENCE = re.compile(r"%\(([^)]*)\)s|%%|%")
 class Conf:
     """The settings of all files, the later one first; without an origin a value is the default.
 
-    With ``read_pkgcache``, which only the command line says, packages are taken from a pkgcache.
+    With ``read_pkgcache``, which is set by the command line only, packages are taken from a
+    pkgcache.
     """
 
     values: Mapping[str, Any] = field(default_factory=lambda: _filled(dict(DEFAULTS), {}))

@@ -1,4 +1,4 @@
-"""What each value of catalyst.conf may be; anything else is an error at its line."""
+"""Checks the values of catalyst.conf; a wrong one is an error at its line."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ OPTIONS = (
     *("seedcache", "sticky-config", "versioned_cache"),
 )
 Check = Callable[[str, Any, Path], Any]
-"""Turns a value into what is used, given its key and the directory where relative paths begin.
+"""Checks a value, given its key and the directory where relative paths begin; returns it as used.
 
-Raises ValueError with what it is to be.
+Raises ValueError with a description of valid values.
 """
 
 
@@ -34,7 +34,7 @@ def checked(key: str, value: Any, origin: Origin, here: Path) -> Any:
 
 def _text(key: str, value: Any, _: Path) -> str:
     if not isinstance(value, str):
-        raise ValueError(f'a text in quotation marks: {key} = "…"')
+        raise ValueError(f'a string in quotation marks: {key} = "…"')
     return value
 
 
@@ -43,7 +43,7 @@ def _path(key: str, value: Any, here: Path) -> str:
     text = _text(key, value, here)
     if not text:
         raise ValueError(f'a path: {key} = "/…"')
-    # A reference is filled in later, with a path.
+    # A reference is replaced later, by a path.
     return text if text.startswith(("/", "%(")) else os.path.normpath(here / text)
 
 

@@ -1,4 +1,4 @@
-"""Machines of diskimage-stage2: the source with kernels, set up as the system of a disk."""
+"""Machines of diskimage-stage2: the source with kernels, set up as a system on a disk."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _SIZES = {"qcow2_size": "size", "qcow2_efisize": "efi_size"}
 
 
 def diskimage_stage2(making: Making) -> Machines:
-    """The kernels over the source, then what makes the system that of a disk."""
+    """The kernels over the source, then the steps that set up the system for a disk."""
     spec = making.spec
     if "systemd" not in profile_of(spec, making.conf)[1]:
-        what = "disk images are made of systems with systemd, and the profile is not for systemd"
+        what = "disk images require systemd, and the profile is not for systemd"
         raise ConfigError(spec.origin("profile"), what, "choose a profile with systemd in its name")
     kind = making.text("type") or TYPES[0]
     if kind not in TYPES:

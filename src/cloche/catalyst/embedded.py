@@ -12,9 +12,9 @@ from cloche.config.errors import ConfigError
 
 
 def embedded(making: Making) -> Machines:
-    """What the packages need over the source, then they alone in a root of their own.
+    """The dependencies over the source, then the packages alone in a root of their own.
 
-    Kernels are made over the source, too, so they are not in that root, as in catalyst.
+    Kernels are also made over the source, so that root does not have them, as in catalyst.
     """
     origin = making.spec.origin("embedded/packages")
     words = making.words("packages")
@@ -40,7 +40,7 @@ def embedded(making: Making) -> Machines:
 
 
 def _finish_steps(making: Making) -> Iterator[dict[str, Any]]:
-    """What is done to that root, in catalyst's order."""
+    """The steps that finish that root, in catalyst's order."""
     yield from making.overlays("root_overlay")
     for key, kind in (("unmerge", "unmerge"), ("rm", "remove"), ("empty", "empty")):
         if words := making.words(key):

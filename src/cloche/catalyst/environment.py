@@ -29,7 +29,7 @@ _PLACES = {
     "repos_conf": "/etc/portage/repos.conf",
     "root_path": "",
 }
-#: There without being in the spec.
+#: Set to an empty value if the spec lacks them.
 _EMPTY = ("groups", "ssh_public_keys", "use", "users")
 _OTHER = re.compile(r"[./-]")
 
@@ -37,7 +37,7 @@ _OTHER = re.compile(r"[./-]")
 def environment(spec: Spec, conf: Conf, subarch: Subarch) -> Mapping[str, str]:
     """What a spec's script sees of its settings: words in one line, with one space between.
 
-    Unlike in catalyst, no value is a path on the build host, or depends on that host.
+    Unlike in catalyst, no value is a path on the build host or depends on that host.
     """
     found = {f"clst_{_OTHER.sub('_', key)}": text for key, text in _values(spec, conf, subarch)}
     found["PORTAGE_LOGDIR"] = conf.text("target_logdir")
@@ -55,7 +55,7 @@ def _values(spec: Spec, conf: Conf, subarch: Subarch) -> Iterator[tuple[str, str
     yield from ((key, "") for key in _EMPTY)
     yield from flag_values(spec, subarch).items()
     yield "hostarch", spec.text("subarch")
-    # Most tables of CPUs that are x86 have no CHOST.
+    # Most tables of x86 CPUs lack CHOST.
     yield "buildarch", (spec.text("cbuild") or subarch.chost or "x86_64").partition("-")[0]
     yield "catalyst_use", " ".join(building_use(spec, conf))
     yield "fstype", "squashfs"

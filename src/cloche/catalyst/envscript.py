@@ -1,7 +1,7 @@
-"""envscript of catalyst.conf: what it exports, read without running it.
+"""Reads the variables that envscript of catalyst.conf exports, without running it.
 
-Catalyst sources it in the root before it calls emerge, so what it exports goes before make.conf.
-Here its variables become a part of make.conf, and so of every key.
+Catalyst sources it in the root before it calls emerge, so its exports take precedence over
+make.conf. Here they become a part of make.conf, and so of every key.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from cloche.config.errors import ConfigError, Origin
 from cloche.config.files import read_text
 from cloche.config.makeconf import OWNED
 
-#: Variables without an effect on results, or that catalyst sets after it has sourced the file.
+#: Variables that do not affect results, or that catalyst sets after it has sourced the file.
 IGNORED = frozenset(
     {
         *("MAKEOPTS", "NINJAOPTS", "PORTAGE_NICENESS", "PORTAGE_IONICE_COMMAND"),
@@ -26,14 +26,14 @@ IGNORED = frozenset(
 )
 _PROXY = re.compile(r"(?i)(all|ftp|https?|no)_proxy|(FETCH|RESUME)COMMAND\w*|PORTAGE_ELOG_\w+")
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)=(?P<value>.*)", re.DOTALL)
-_UNFIT = re.compile(r'["\\\n]')  # what a value in make.conf cannot have
+_UNFIT = re.compile(r'["\\\n]')  # what a value in make.conf cannot contain
 
 
 def read_envscript(file: Path) -> Mapping[str, str]:
     """The variables that a file exports, without those that have no effect.
 
     Raises `ConfigError` with the line of anything that is not an assignment or an export, and of
-    values that only a shell could tell.
+    values that only a shell can expand.
     """
     plain: dict[str, tuple[str, Origin]] = {}
     exported: dict[str, str] = {}
@@ -42,7 +42,7 @@ def read_envscript(file: Path) -> Mapping[str, str]:
         for word in words[1:] if exports else words:
             match = _ASSIGNMENT.fullmatch(word)
             if match is None and not (exports and word.isidentifier()):
-                what = f"“{raw.strip()}” cannot be followed: the file is read, and not run"
+                what = f"“{raw.strip()}” cannot be evaluated: the file is read, not run"
                 raise ConfigError(origin, what, 'write export NAME="value"')
             name = match["name"] if match else word
             if match is not None:
@@ -58,17 +58,17 @@ def _ignored(name: str) -> bool:
 
 
 def _check(name: str, value: str, origin: Origin) -> None:
-    """See that a variable has the same value without a shell. Raises `ConfigError`."""
+    """See that a variable's value is the same without a shell. Raises `ConfigError`."""
     if _ignored(name):
         return
     if (reason := OWNED.get(name)) is not None:
         raise ConfigError(origin, f"{name} has no effect here", f"remove the line: {reason}")
     if "$" in value or "`" in value:
-        what = f"the value of {name} is known to a shell only: the file is read, and not run"
+        what = f"only a shell can expand the value of {name}: the file is read, not run"
         raise ConfigError(origin, what, "write the value itself")
     if _UNFIT.search(value):
         what = f"the value of {name} cannot be a part of make.conf"
-        raise ConfigError(origin, what, "leave out quotation marks, backslashes and line ends")
+        raise ConfigError(origin, what, "remove quotation marks, backslashes and line breaks")
 
 
 def _statements(text: str, file: Path) -> Iterator[tuple[Sequence[str], str, Origin]]:
@@ -82,7 +82,7 @@ def _statements(text: str, file: Path) -> Iterator[tuple[Sequence[str], str, Ori
             continue
         try:
             words = _words(raw)
-        except ValueError:  # a quotation that goes on in the next line
+        except ValueError:  # a quotation that continues on the next line
             raw += "\n"
             continue
         while words:
@@ -92,11 +92,14 @@ def _statements(text: str, file: Path) -> Iterator[tuple[Sequence[str], str, Ori
             words = words[end + 1 :]
         raw = ""
     if raw.strip():
-        raise ConfigError(Origin(file, begun), "a quotation without an end", "close it")
+        raise ConfigError(Origin(file, begun), "unterminated quotation", "close it")
 
 
 def _words(line: str) -> list[str]:
-    """The words of a line, operators of the shell apart. Raises ValueError in a quotation."""
+    """The words of a line; the shell's operators are words, too.
+
+    Raises ValueError if the line ends within a quotation.
+    """
     lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|<>()")
     lexer.whitespace_split = True
     return list(lexer)

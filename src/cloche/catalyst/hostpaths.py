@@ -17,17 +17,17 @@ _CACHES = {"kerncache_path": "kernel cache", "pkgcache_path": "package cache"}
 
 
 def path_keys(spec: Spec) -> Mapping[str, str]:
-    """All keys of a spec whose words are, or end in, paths of the host; with what they are."""
+    """The keys of a spec whose words are, or end in, paths of the host, with the kinds of files."""
     prefix = TARGETS[spec.text("target")].prefix
     found = {**host_files(spec, prefix), **_CACHES, f"{prefix}/{_OF_USERS}": "public key"}
     return {key: kind for key, kind in found.items() if key in spec.settings}
 
 
 def rooted(spec: Spec, here: Path) -> Spec:
-    """A spec without relative paths of the host: they begin at ``here``.
+    """A spec whose relative paths of the host are made absolute, from ``here``.
 
-    Catalyst looks for them below the directory where it is started, but for a portage_confdir,
-    which it wants absolute.
+    In catalyst they begin at the directory where it is started, except portage_confdir, which has
+    to be absolute.
     """
     if spec.text("target") not in TARGETS:
         return spec
@@ -49,6 +49,6 @@ def _rooted(setting: Setting, here: Path) -> Setting:
 
 def _path(key: str, word: str, here: Path) -> str:
     user, equals, path = word.partition("=") if key.endswith(_OF_USERS) else ("", "", word)
-    if not path or path[0] in "/@":  # a token is filled in with an absolute path
+    if not path or path[0] in "/@":  # the value of such a token is an absolute path
         return word
     return f"{user}{equals}{os.path.normpath(here / path)}"

@@ -1,8 +1,8 @@
 """Scripts that make a kernel's initramfs, or all of a kernel, in the root of a machine.
 
-They see a kernel's keys as variables. KERNEL is its label, SOURCES the atom of its package, OPTIONS
-has options of the tool, one a line. If BOOT is set, it is a directory that gets the files for a
-medium's boot loader, under the names that catalyst gives them there.
+They see a kernel's keys as variables. KERNEL is its label, SOURCES the atom of its package, and
+OPTIONS the options of the tool, one a line. If BOOT is set, it is the directory to which the files
+for a medium's boot loader are copied, under the names that catalyst gives them there.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ keep() {
 }
 """
 
-#: The initramfs of a distribution kernel. Nobody can make device nodes in a sandbox: Linux itself
-#: has /dev/console in every initramfs, and the init of dracut mounts all others.
+#: The initramfs of a distribution kernel. Device nodes cannot be made in a sandbox: Linux itself
+#: has /dev/console in every initramfs, and dracut's init mounts a devtmpfs with all others.
 DRACUT = (
     _BEGIN
     + """\
@@ -63,8 +63,8 @@ keep "/boot/config-${version}" "${KERNEL}-config"
 WORK = "/var/tmp/cloche-genkernel"  # noqa: S108 - a directory of the sandbox
 INPUTS = "/run/cloche/inputs"
 
-#: A kernel, its modules and its initramfs by genkernel. What it does not need later is removed
-#: from the tree of the sources, as by `make clean`.
+#: A kernel, its modules and its initramfs by genkernel. `make clean` removes from the sources what
+#: is not needed later.
 GENKERNEL = (
     _BEGIN
     + f"""\
@@ -99,8 +99,8 @@ done
 """
 )
 
-#: In front of genkernel's PATH. It unpacks its finished initramfs and packs it again, with the time
-#: of that for each file, and calls find for what cpio packs.
+#: Comes first in genkernel's PATH. genkernel unpacks its finished initramfs and packs it again, so
+#: each file gets the time of the unpacking, and it calls find to list what cpio packs.
 FIND = """\
 #!/bin/bash
 find=$(PATH=${PATH#*:} type -P find)

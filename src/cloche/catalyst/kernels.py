@@ -1,8 +1,8 @@
 """The kernels of a spec (`boot/kernel`) as machines, each over the one before.
 
-A distribution kernel is a package; dracut makes its initramfs when the packages for that kernel are
-there. Otherwise genkernel makes everything from the package of the sources, as a step after the
-packages. Either is done again only when something changes that it can see.
+A distribution kernel is a package; dracut makes its initramfs once the packages for that kernel are
+installed. Otherwise genkernel makes everything from the package of the sources, as a step after the
+packages. Either is made again only if something that it can see has changed.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from cloche.catalyst.spec import Spec
 from cloche.catalyst.tokens import checkout_of
 from cloche.config.errors import ConfigError, Origin
 
-#: Where a root has the kernels under the names of the boot loader: LABEL, LABEL.igz,
-#: System-LABEL.map, LABEL-config. Remove what is above it in the last machine.
+#: Where a root has the kernels under the boot loader's names: LABEL, LABEL.igz,
+#: System-LABEL.map, LABEL-config. The last machine has to remove `LEFT`.
 BOOT = "/var/lib/cloche/boot"
 #: All that kernels leave for later machines.
 LEFT = "/var/lib/cloche"
@@ -32,7 +32,7 @@ LEFT = "/var/lib/cloche"
 _LABEL = re.compile(r"[A-Za-z0-9_]+")
 _NAME = re.compile(r"[\w+-]+", re.ASCII)
 _EXTRAVERSION = re.compile(r"[\w.+~-]+", re.ASCII)
-#: A file that makes installkernel work where it would not, because it sees no booted system.
+#: A file that makes installkernel work in a chroot, where by itself it does nothing.
 _NO_CHROOT_CHECK = "etc/kernel/install.d/05-check-chroot.install"
 
 Kernels = Generator[tuple[str, dict[str, Any]], None, str]
@@ -75,12 +75,14 @@ def _kernel(spec: Spec, label: str) -> Kernel:
         raise ConfigError(spec.origin("boot/kernel"), what, "write letters, digits and “_”")
     given = spec.text(f"{key}/distkernel")
     if given not in ("", "no", "yes"):
-        raise ConfigError(spec.origin(f"{key}/distkernel"), "neither yes nor no", "write yes or no")
+        raise ConfigError(
+            spec.origin(f"{key}/distkernel"), f"“{given}” is neither yes nor no", "write yes or no"
+        )
     is_distribution = given == "yes"
     extraversion = spec.text(f"{key}/extraversion")
     if extraversion and not _EXTRAVERSION.fullmatch(extraversion):
         what = f"“{extraversion}” cannot be a part of a version"
-        raise ConfigError(spec.origin(f"{key}/extraversion"), what, "write one as 64bit")
+        raise ConfigError(spec.origin(f"{key}/extraversion"), what, "write one such as 64bit")
     return Kernel(
         label=label,
         is_distribution=is_distribution,
@@ -105,15 +107,15 @@ def _options(spec: Spec, key: str) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(spec.text(key)))
     except ValueError as error:
-        what = f"cannot be read as words of a shell: {error}"
+        what = f"cannot be split into shell words: {error}"
         raise ConfigError(spec.origin(key), what, "correct the quotation marks") from error
 
 
 def _config(spec: Spec, key: str) -> Path | None:
-    """The file of a kernel's configuration: the one that is named, as catalyst has it.
+    """The file of a kernel's configuration: the one that the spec names, as in catalyst.
 
-    If it is not there, it is the file of that name below `releases/kconfig` of the releng checkout
-    around the spec, as catalyst-auto has it. Raises `ConfigError`.
+    If that does not exist, it is the file of that name below `releases/kconfig` of the releng
+    checkout around the spec, as in catalyst-auto. Raises `ConfigError`.
     """
     if not (text := spec.text(key)):
         return None
@@ -126,15 +128,15 @@ def _config(spec: Spec, key: str) -> Path | None:
         found = [file for file in found if file.parts[-2:] == named.parts[-2:]] or found
     if len(found) == 1:
         return found[0]
-    several = f"; several files of releases/kconfig are called {named.name}" if found else ""
-    raise ConfigError(spec.origin(key), f"{named} is not there{several}", "correct the path")
+    several = f"; releases/kconfig has several files named {named.name}" if found else ""
+    raise ConfigError(spec.origin(key), f"no such file: {named}{several}", "correct the path")
 
 
 def kernels(making: Making, seed: str, *, boot: bool = False, image: str = "") -> Kernels:
     """The machines that make the kernels over a seed. Raises `ConfigError`.
 
-    With ``boot`` the root gets `BOOT`. ``image`` is a directory of the root that becomes a part of
-    each initramfs.
+    With ``boot``, the root gets the directory `BOOT`. ``image`` is a directory of the root that is
+    added to each initramfs.
     """
     variables = {"BOOT": BOOT if boot else "", "IMAGE": image}
     before: Kernel | None = None
@@ -148,10 +150,10 @@ def kernels(making: Making, seed: str, *, boot: bool = False, image: str = "") -
 
 
 def _sources(making: Making, kernel: Kernel, seed: str, flag: str) -> dict[str, Any]:
-    """The machine with a kernel's own package, which gets one more USE flag."""
+    """The machine with a kernel's own package, built with one more USE flag."""
     name = f"kernel-{kernel.label}-sources"
     use = {"make.conf": _use(making, kernel, flag)}
-    if atom := _in_package_use(kernel.sources):  # there the confdir may say otherwise
+    if atom := _in_package_use(kernel.sources):  # the confdir may set it there, too
         use["package.use"] = f"{atom} {flag}\n"
     making.fragment(name, use)
     return making.between(
@@ -180,14 +182,14 @@ def _use(making: Making, kernel: Kernel, *more: str) -> str:
 
 
 def _in_package_use(atom: str) -> str:
-    """How package.use names an atom, which may have no category; empty if it cannot."""
+    """An atom, maybe without a category, as package.use names it; empty if it cannot."""
     if "/" in atom:
         return atom
     return f"*/{atom}" if _NAME.fullmatch(atom) else ""
 
 
 def _tools(making: Making, kernel: Kernel, seed: str, before: Kernel | None) -> dict[str, Any]:
-    """The machine with what makes an initramfs, installed anew for the first of its kind."""
+    """The machine with dracut or genkernel; the first kernel of its kind has it merged again."""
     package = f"sys-kernel/{'dracut' if kernel.is_distribution else 'genkernel'}"
     again = before is not None and before.is_distribution == kernel.is_distribution
     emerge = ["--oneshot", *(["--noreplace"] if again else [])]
@@ -210,12 +212,12 @@ def _distribution(making: Making, kernel: Kernel, seed: str, variables: dict[str
 
 
 def _first(machine: dict[str, Any], *steps: dict[str, Any]) -> dict[str, Any]:
-    """The machine with steps before its own, while its configuration is there."""
+    """The machine with steps before its own, the last of which remove its configuration."""
     return machine | {"finish": [*steps, *machine["finish"]]}
 
 
 def _configured(making: Making, kernel: Kernel, before: Kernel | None) -> Iterator[dict[str, Any]]:
-    """Steps that leave in /etc/kernel what the kernel's package looks for there."""
+    """Steps that put into /etc/kernel what the kernel's package looks for there."""
     if before and before.is_distribution and before.config:
         yield {"remove": [f"/etc/kernel/config.d/{glob.escape(before.config.name)}"]}
     place = f"kernels/{kernel.label}"
@@ -233,7 +235,7 @@ def _hook(
     options: tuple[str, ...],
     variables: dict[str, str],
 ) -> dict[str, Any]:
-    """A script that makes a part of a kernel. It sees no other keys of the spec, and no stamp."""
+    """The step that makes a part of a kernel. Its script sees no other keys, and no stamp."""
     own = {"KERNEL": kernel.label, "SOURCES": kernel.sources, "OPTIONS": "\n".join(options)}
     making.files[f"hooks/kernel-{kernel.label}"] = script
     return {"hook": f"hooks/kernel-{kernel.label}", "environment": own | variables}
@@ -259,7 +261,7 @@ def _genkernel(making: Making, kernel: Kernel, seed: str, variables: dict[str, s
 
 
 def _inputs(making: Making, kernel: Kernel) -> Iterator[tuple[str, Content]]:
-    """What genkernel is given, by its place in the hook's inputs."""
+    """The files for genkernel, by their places in the hook's inputs."""
     yield "bin/find", FIND
     if kernel.config:
         yield "config", Copied(kernel.config)
@@ -273,7 +275,7 @@ def _inputs(making: Making, kernel: Kernel) -> Iterator[tuple[str, Content]]:
 def _genkernel_options(
     making: Making, kernel: Kernel, part: str, inputs: dict[str, Content], image: str
 ) -> tuple[str, ...]:
-    """The command line of genkernel, in catalyst's order: of two equal options the last counts."""
+    """The command line of genkernel, in catalyst's order: the last of two equal options counts."""
     options = [
         *kernel.options,
         "--no-mountboot",

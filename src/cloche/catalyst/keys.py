@@ -263,6 +263,6 @@ TARGETS: Mapping[str, Target] = {
 
 #: Keys of a kernel that no target reads.
 KERNEL_UNREAD = frozenset({"aliases", "gk_action", "softlevel"})
-#: Those that only one of the two ways to make a kernel reads: by genkernel, or with dracut.
+#: Keys that are read only for a kernel by genkernel, or only for one whose initramfs dracut makes.
 GENKERNEL_ONLY = frozenset({"extraversion", "gk_kernargs", "initramfs_overlay"})
 DRACUT_ONLY = frozenset({"dracut_args"})

@@ -41,7 +41,7 @@ _LATEST = re.compile(r"(?:^|[-_.])latest(?:$|[-_.])")
 
 
 Trees = Callable[[str], Literal["snapshot", "commit"] | None]
-"""Whether there is a snapshot of a tree-ish, or only the commit to make one of, or neither."""
+"""Says whether a tree-ish has a snapshot, or only a commit to make one from, or neither (None)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ def lint(
 ) -> tuple[Finding, ...]:
     """What is wrong with the files, sorted; of several also what is wrong between them.
 
-    A file that catalyst cannot read is a finding, too. ``trees`` says which tree-ishes there are.
+    A file that catalyst cannot read is a finding, too. ``trees`` says which tree-ishes exist.
     """
     specs, found = list[Spec](), list[Finding]()
     for file in files:
@@ -111,7 +111,7 @@ def lint_together(specs: Sequence[Spec]) -> Iterator[Finding]:
     whole = [spec for spec in specs if spec.text("target") in TARGETS]
     yield from _same_outputs(whole)
     made = {subpath(spec) for spec in whole}
-    near_to = cache(lambda source: nearest(source, made))  # many specs start from the same source
+    near_to = cache(lambda source: nearest(source, made))  # many specs have the same source
     for spec in whole:
         source = _ENDING.sub("", spec.text("source_subpath"))
         if source and source not in made and tokens_in(source):
@@ -222,7 +222,7 @@ def _kernel_part(key: str) -> str:
 
 
 def _unread(spec: Spec, key: str) -> frozenset[str]:
-    """The parts of a kernel's keys that its way to be made does not read."""
+    """The parts of a kernel's keys that are not read: they depend on the tool that makes it."""
     distkernel = spec.text(f"{key.rpartition('/')[0]}/distkernel") == "yes"
     return KERNEL_UNREAD | (GENKERNEL_ONLY if distkernel else DRACUT_ONLY)
 
@@ -283,17 +283,19 @@ def _tokens(spec: Spec, values: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _treeish(spec: Spec, values: Mapping[str, str], trees: Trees) -> Iterator[Finding]:
-    """A snapshot that is not there."""
+    """A snapshot that does not exist."""
     treeish = fill(spec.text("snapshot_treeish"), values)
     if not treeish or tokens_in(treeish) or spec.text("target") == "snapshot":
         return
     origin, found = spec.origin("snapshot_treeish"), trees(treeish)
     if found == "commit":
-        what, todo = f"there is no snapshot of {treeish} yet", f"run `cloche catalyst -s {treeish}`"
+        what, todo = f"{treeish} has no snapshot yet", f"run `cloche catalyst -s {treeish}`"
         yield Finding(origin, "warning", "treeish", what, todo)
     elif found is None:
-        what = f"there is no snapshot of {treeish}, nor a commit of that name in the repository"
-        yield Finding(origin, "error", "treeish", what, "correct it, or fetch it there")
+        what = f"{treeish} is neither a snapshot nor a commit of the repository"
+        yield Finding(
+            origin, "error", "treeish", what, "correct it, or fetch it into the repository"
+        )
 
 
 def _contradiction(spec: Spec, values: Mapping[str, str]) -> Iterator[Finding]:
@@ -308,7 +310,7 @@ def _contradiction(spec: Spec, values: Mapping[str, str]) -> Iterator[Finding]:
 
 
 def _files(spec: Spec, target: Target, values: Mapping[str, str]) -> Iterator[Finding]:
-    """Directories and files of the spec that are not there, as far as their paths are known."""
+    """Directories and files of the spec that do not exist, as far as their paths are known."""
     confdir = spec.text("portage_confdir")
     if confdir and confdir[0] not in "/@":
         what = f"portage_confdir “{confdir}” is not an absolute path, and catalyst fails"
@@ -343,7 +345,7 @@ def _there(spec: Spec, key: str, values: Mapping[str, str], result: str) -> Iter
         # What is written as an absolute path may be there on the host that builds.
         severity: Severity = "error" if tokens_in(word) else "warning"
         place = "" if tokens_in(word) else " on this host"
-        what = f"{path} is not there{place}: {result}"
+        what = f"{path} does not exist{place}: {result}"
         yield Finding(origin, severity, "absent", what, f"correct “{key}”")
 
 

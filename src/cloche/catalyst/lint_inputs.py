@@ -1,4 +1,4 @@
-"""Finds what is wrong with what a spec names: a confdir that contradicts itself, a missing tree."""
+"""Finds contradictions within the confdir that a spec names."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cloche.config import contradictions
 from cloche.config.errors import ConfigError
 from cloche.config.files import decode, names, read_tree
 
-#: Files of which two may contradict each other, by their names in a confdir.
+#: Names in a confdir of the files, or directories of files, in which entries may contradict.
 _COMPARED = (
     *("package.use", "package.accept_keywords", "package.keywords", "package.license"),
     *("package.mask", "package.unmask", "package.properties", "package.accept_restrict"),
@@ -20,7 +20,7 @@ _COMPARED = (
 
 @lru_cache(maxsize=64)
 def contradiction_in(confdir: Path) -> ConfigError | None:
-    """The first two files of a confdir that contradict each other, or the first that is wrong.
+    """The first contradiction between two files of a confdir, or the first error in one of them.
 
     Within one file the last line counts, as in Portage.
     """

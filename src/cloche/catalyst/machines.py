@@ -16,7 +16,7 @@ from cloche.catalyst.stages import stage1, stage2, stage3
 from cloche.config.errors import ConfigError
 from cloche.config.toml import dumps
 
-#: The machines of each target that there is; the last one is the target.
+#: The function that yields the machines of each target; the last one is the target.
 _MACHINES: Mapping[str, Callable[[Making], Machines]] = {
     "stage1": stage1,
     "stage2": stage2,
@@ -32,15 +32,15 @@ _MACHINES: Mapping[str, Callable[[Making], Machines]] = {
 
 
 def check_target(spec: Spec) -> None:
-    """See that there are machines for a target. Raises `ConfigError`."""
+    """See that cloche can build the target of a spec. Raises `ConfigError`."""
     target = spec.text("target")
     if target not in _MACHINES:
         what = f"“{target}” cannot be built yet"
-        raise ConfigError(spec.origin("target"), what, f"there is: {', '.join(_MACHINES)}")
+        raise ConfigError(spec.origin("target"), what, f"use one of {', '.join(_MACHINES)}")
 
 
 def project_of(spec: Spec, conf: Conf, inputs: Inputs) -> Project:
-    """The project for a spec. Raises `ConfigError` for a target that is not there yet."""
+    """The project for a spec. Raises `ConfigError`, also for a target that is not supported yet."""
     check_target(spec)
     making = Making(spec, conf, inputs)
     machines = dict(_MACHINES[spec.text("target")](making))

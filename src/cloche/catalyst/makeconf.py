@@ -22,7 +22,7 @@ _ALWAYS = tuple(_FLAGS)[:4]
 
 
 def make_conf(spec: Spec, conf: Conf, subarch: Subarch, *, building: bool = False) -> str:
-    """The text for the finished stage, or with ``building`` what its scripts see until then."""
+    """The text for the finished stage, or with ``building`` the one that its scripts see."""
     use = use_flags(spec, conf, building=building)
     lines = [f'USE="{" ".join(use)}"'] if use else []
     for key, variable in (("target_distdir", "DISTDIR"), ("target_pkgdir", "PKGDIR")):
@@ -34,7 +34,7 @@ def make_conf(spec: Spec, conf: Conf, subarch: Subarch, *, building: bool = Fals
 def building_conf(spec: Spec, subarch: Subarch, exported: Mapping[str, str]) -> str:
     """The text while packages are built, without USE.
 
-    What envscript has ``exported`` goes before it, as the environment does in Portage.
+    The variables that envscript has ``exported`` take precedence, as the environment does.
     """
     lines = [*_flags(spec, subarch), "LC_MESSAGES=C.UTF-8"]
     own = [line for line in lines if line.partition("=")[0] not in exported]

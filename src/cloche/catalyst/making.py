@@ -1,4 +1,4 @@
-"""What a spec's machines are made of: the files of its project, collected target by target."""
+"""Collects the files of the project that a spec becomes, for the functions that yield machines."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.fragments import KNOWN
 
-#: What the configuration of a build leaves in /etc/portage of a machine over its seed.
+#: Names in /etc/portage that the configuration of a build leaves in a machine over its seed.
 CONFIGURED = (
     *("make.conf", "make.profile", "repos.conf", "binrepos.conf", "bashrc", "categories"),
     *("env", "hooks", "license_groups", "modules", "package.*", "patches", "postsync.d"),
@@ -34,7 +34,7 @@ PREFIXED = (
     *("package.use", "package.env", "env", "profile/package.use.force"),
     "profile/package.use.mask",
 )
-#: What a confdir has that is catalyst's own to write, or that cloche has from elsewhere.
+#: Names in a confdir that catalyst itself writes, or that cloche gets from elsewhere.
 NOT_OF_A_CONFDIR = ("make.conf", "make.profile", "repos.conf", "binrepos.conf", "mirrors")
 
 _PLAIN = re.compile(r"[A-Za-z0-9_+][A-Za-z0-9._+-]*")  # a name that a shell takes as it is
@@ -53,10 +53,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A file or directory of the spec's, copied; names in ``without`` (relative) are left out.
+    """A copy of a file or directory that the spec names, without the relative paths in ``without``.
 
-    ``mode`` is that of a file, unless it keeps its own. Of the names in a directory itself, only
-    those in ``only`` are copied, if it has any.
+    A file gets ``mode``, or keeps its own without one. If ``only`` has names, only these are copied
+    from the top of a directory.
     """
 
     source: Path
@@ -67,14 +67,14 @@ class Copied:
 
 @dataclass(frozen=True, slots=True)
 class Unpacked:
-    """What a tarball holds, as a directory."""
+    """The content of a tarball, as a directory."""
 
     source: Path
 
 
 Content = str | Link | Copied | Unpacked
 Machines = Iterator[tuple[str, dict[str, Any]]]
-"""The machines of a target by their names, as their files have them; the last one is the target."""
+"""The machines of a target: names, and the content of their files; the last one is the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +87,13 @@ class Project:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What is known of a spec's inputs besides its words.
+    """A spec's inputs besides its own text.
 
     ``source`` is the tarball that it starts from, ``snapshot`` the squashfs of the tree.
     ``overlays`` are its repositories by name, ``build_packages`` the profile's list for stage1,
-    ``calls`` what the tree's bootstrap.sh asks of emerge; ``pkgcache`` is a directory with binary
-    packages and their index that may be used; ``interpreters`` run the source,
-    ``exported`` is what envscript exports.
+    ``calls`` the calls of emerge in the tree's bootstrap.sh. ``pkgcache`` is a directory of binary
+    packages and their index that may be used, ``interpreters`` are the programs that run the
+    source's, and ``exported`` has the variables that envscript exports.
     """
 
     subarch: Subarch
@@ -161,7 +161,7 @@ class Making:
     def machine(self, seed: str, *fragments: str, use: bool = True, **more: Any) -> dict[str, Any]:
         """A machine's file, with the spec's USE unless one of the fragments has it.
 
-        Build dependencies stay in what is packages over a seed, as emerge leaves them in a chroot.
+        Build dependencies of packages over a seed stay, as emerge leaves them in a chroot.
         """
         if more.get("root") != "own" and ("packages" in more or "sets" in more):
             more = {"with_build_deps": True, **more}
@@ -173,8 +173,8 @@ class Making:
     def between(self, seed: str, *fragments: str, use: bool = True, **more: Any) -> dict[str, Any]:
         """The file of a machine that is only the seed of the next one.
 
-        Its configuration would have no effect there, but packages could not be shared with specs
-        that have another one, such as another profile.
+        Its configuration is removed: it would have no effect there, but would keep packages from
+        being shared with specs that have another one, such as another profile.
         """
         finish = [{"remove": [f"/etc/portage/{name}" for name in CONFIGURED]}]
         return self.machine(seed, *fragments, use=use, finish=finish, **more)
@@ -229,7 +229,7 @@ class Making:
         if (found := packing(mode)) is None:
             what = f"cloche cannot pack with “{mode}”"
             origin = self.spec.origin("compression_mode")
-            raise ConfigError(origin, what, f"there is: {', '.join(MODES)}")
+            raise ConfigError(origin, what, f"use one of {', '.join(MODES)}")
         self.seeds |= found.seeds
         return dict(found.output)
 
@@ -243,7 +243,7 @@ class Making:
 
     @property
     def repositories_owned(self) -> dict[str, Any]:
-        """The step that makes portage the owner of its repositories, in a root of its own."""
+        """The step that gives the repositories in a root of its own to the user portage."""
         return {"owners": [f"portage:portage {self.conf.text('repo_basedir')}"]}
 
     def overlays(self, key: str, below: str = "") -> Iterator[dict[str, Any]]:
@@ -253,7 +253,7 @@ class Making:
             yield {"files": f"{key}/{number}"}
 
     def script(self, name: str, script: str, variables: Mapping[str, str]) -> dict[str, Any]:
-        """A step that runs a script of cloche's own, which sees these variables alone."""
+        """A step that runs a script of cloche's own, which sees only these variables."""
         self.files[f"hooks/{name}"] = script
         return {"hook": f"hooks/{name}", "environment": dict(variables)}
 

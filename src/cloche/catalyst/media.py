@@ -15,16 +15,16 @@ from cloche.catalyst.packages import cleaned, finish_steps
 from cloche.config.errors import ConfigError
 
 MEDIUM = f"{LEFT}/medium"
-#: What scripts may write, and catalyst takes away: the network of the build.
+#: Scripts may write it; catalyst removes it, because it describes the network of the build.
 RESOLV_CONF = "/etc/resolv.conf"
-STORAGE = "/mnt/storage"  # where a live system has the partition of iso_extra_partition
+STORAGE = "/mnt/storage"  # where a live system mounts the partition of iso_extra_partition
 _MINIMAL = "gentoo-release-minimal"
 
 
 def livecd_stage2(making: Making) -> Machines:
-    """The kernels over the source, then what makes the system live."""
+    """The kernels over the source, then the steps that set up the live system."""
     if (kind := making.text("fstype")) not in ("", "squashfs"):
-        what = f"a root on “{kind}” cannot be made"
+        what = f"“{kind}” is not a supported file system of the root"
         raise ConfigError(making.origin("fstype"), what, "write squashfs")
     seed = yield from blacklisted(making)
     seed = yield from kernels(making, seed, boot=True)
@@ -37,7 +37,7 @@ def livecd_stage2(making: Making) -> Machines:
 
 
 def blacklisted(making: Making) -> Kernels:
-    """The machine whose modules are not loaded by themselves: an initramfs has that list, too."""
+    """The machine with the list of blacklisted modules, which each initramfs over it has, too."""
     if not (modules := making.words("modblacklist")):
         return "source"
     script = {"MODULES": " ".join(modules)}
@@ -71,14 +71,14 @@ def _type(making: Making) -> str:
 
 
 def depclean(making: Making) -> Iterator[dict[str, Any]]:
-    """The step that removes what nothing needs, unless the spec has `depclean: no`."""
+    """The step that removes packages that nothing needs, unless the spec has `depclean: no`."""
     if (given := making.text("depclean")) != "no":
         bdeps = {"BDEPS": "y" if given == "keepbdeps" else "n"}
         yield making.script("depclean", hooks.DEPCLEAN, bdeps)
 
 
 def _files(making: Making, kind: str) -> Iterator[tuple[str, str | Copied]]:
-    """Files of a live system besides its packages'."""
+    """Files of a live system that no package installs."""
     yield "root/.bashrc", hooks.BASHRC
     yield "root/.bash_profile", hooks.BASH_PROFILE
     yield "etc/conf.d/local.start", hooks.LOCAL_START
@@ -114,20 +114,20 @@ def _iso(making: Making) -> dict[str, Any]:
     if extra := making.text("iso_extra_partition"):
         if not extra.isdecimal() or not int(extra):
             what = f"“{extra}” is not a size"
-            raise ConfigError(making.origin("iso_extra_partition"), what, "write KiB as a number")
+            raise ConfigError(making.origin("iso_extra_partition"), what, "write a number of KiB")
         wanted["extra_partition"] = f"{extra}K"
     return wanted
 
 
 def check_pc(making: Making, key: str) -> None:
-    """See that an image is for the CPUs that the GRUB of the tools is for. Raises `ConfigError`."""
+    """See that an image is for a CPU that the tools have a GRUB for. Raises `ConfigError`."""
     if (cpu := making.inputs.subarch.cpu) not in ("", "x86"):
-        what = f"cloche makes media and disks for PCs alone, and this one is for {cpu}"
+        what = f"cloche makes media and disks for PCs only, and this one is for {cpu}"
         raise ConfigError(making.origin(key), what, f"leave out “{making.target.prefix}/{key}”")
 
 
 def _medium(making: Making, volid: str) -> Iterator[str]:
-    """Directories whose content the medium has, each over the one before."""
+    """The directories whose content goes to the medium, each over the one before."""
     if cdtar := making.text("cdtar"):
         making.files["cdtar"] = Unpacked(Path(cdtar))
         yield "cdtar"

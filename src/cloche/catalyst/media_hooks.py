@@ -1,8 +1,8 @@
-"""Scripts that make the system of a live medium, or of a disk, of an installed one."""
+"""Scripts that turn an installed system into that of a live medium or of a disk."""
 
 from __future__ import annotations
 
-#: Adds to the modules that are not loaded by themselves. MODULES: their names.
+#: Adds to the list of modules that are not loaded automatically. MODULES: their names.
 MODULES = """\
 #!/bin/bash
 set -e
@@ -13,8 +13,8 @@ mkdir -p /etc/modprobe.d
 } >> /etc/modprobe.d/blacklist.conf
 """
 
-#: TYPE: livecd/type. STORAGE: where one more partition is mounted, if there is one. MEDIUM: what
-#: the medium gets besides its own files.
+#: TYPE: livecd/type. STORAGE: the mount point of the extra partition, if the medium has one.
+#: MEDIUM: the directory for files that go to the medium itself.
 LIVE = """\
 #!/bin/bash
 set -e
@@ -69,7 +69,7 @@ mkdir -p "${MEDIUM}"
 env-update
 """
 
-#: Services of every live medium. TYPE as above. A service that is not there is passed over.
+#: Services of every live medium. TYPE as above. Services that do not exist are skipped.
 SERVICES = """\
 #!/bin/bash
 type -p rc-update > /dev/null || exit 0
@@ -119,7 +119,7 @@ case ${TYPE} in
 esac
 """
 
-#: What a disk has last. ROOT_TYPE: the file system of its root.
+#: The last step of a disk. ROOT_TYPE: the file system of its root.
 DISK_LAST = """\
 #!/bin/bash
 set -e

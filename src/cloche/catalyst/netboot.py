@@ -9,7 +9,7 @@ from cloche.catalyst.emerge import emerge_call
 from cloche.catalyst.kernels import BOOT, LEFT, kernels
 from cloche.catalyst.making import Machines, Making, keys_of
 
-#: The directory that becomes a part of the initramfs, and the one with what is delivered.
+#: The directory that is added to the initramfs, and the one that becomes the output.
 IMAGE, DELIVERED = f"{LEFT}/image", f"{LEFT}/netboot"
 
 COPY = f"""\
@@ -33,7 +33,7 @@ for pattern in "${{patterns[@]}}"; do
 done
 """
 
-#: Palo and SILO's tools are packages of the spec. Nothing else has to be done to a kernel.
+#: Palo and SILO's tools are packages of the spec; other CPUs need no further step.
 DELIVER = f"""\
 #!/bin/bash
 # KERNELS has the labels, SUBARCH the subarchitecture.
@@ -64,7 +64,7 @@ rmdir {BOOT} 2> /dev/null || mv {BOOT} boot
 
 
 def netboot(making: Making) -> Machines:
-    """The packages over the source, files of them in a directory, and kernels that hold it."""
+    """The packages over the source, then kernels whose initramfs has a directory of their files."""
     origin = making.spec.origin("netboot/packages")
     keys = keys_of(emerge_call(making.words("packages")), origin)
     packages = making.between("source", keep_world=True, **keys)

@@ -1,7 +1,7 @@
-"""From places in the files of a spec's project back to what the user wrote: the spec, the confdir.
+"""Maps places in the files of a spec's project to what the user wrote: the spec, the confdir.
 
-A project is generated, so an error at one of its lines would point at a file that nobody has
-written. As in `cloche.config.complaints`, the words of the error say which word of a list it is.
+A project is generated, so an error at one of its lines would point at a file that the user did not
+write. As in `cloche.config.complaints`, the text of an error tells which word of a list is wrong.
 """
 
 from __future__ import annotations
@@ -36,9 +36,7 @@ _FINISH = {
     "users": "users",
     "empty": "empty",
 }
-
-
-#: Files and directories of a project, with the keys of a spec, or of its target, behind them.
+#: Files and directories of a project, with the keys of the spec, or of its target, behind them.
 _PLACES = {
     "finish": "portage_confdir",
     "hooks/fsscript": "fsscript",
@@ -48,7 +46,7 @@ _PLACES = {
 
 
 class Origins:
-    """The places of a project, written to a directory, and what they come from."""
+    """Translates the places of a project that is written to a directory."""
 
     def __init__(self, spec: Spec, project: Project, directory: Path) -> None:
         self.spec, self.project = spec, project
@@ -57,7 +55,7 @@ class Origins:
         self._place = re.compile(rf"{top}/(?P<file>[^\s:;,“”]+)(?::(?P<line>\d+))?( to line \d+)?")
 
     def translate(self, error: ClocheError) -> None:
-        """Let an error, and those that it is made of, name the user's own places."""
+        """Let an error, and those that it consists of, name the user's own places."""
         said = error.what
         error.what = self.translated(error.what)
         error.where = error.where and self.translated(error.where, said)
@@ -66,9 +64,9 @@ class Origins:
             self.translate(each)
 
     def translated(self, text: str, said: str = "") -> str:
-        """A text in which each place of the project is the user's own, as far as it has one.
+        """A text in which each place of the project is replaced by the user's own, if it has one.
 
-        ``said`` are the words of the error, which name what is wrong there.
+        ``said`` is the text of the error, which names what is wrong there.
         """
 
         def own(match: re.Match[str]) -> str:

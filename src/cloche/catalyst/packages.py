@@ -1,4 +1,4 @@
-"""Machines of targets that are their source with packages: stage4, livecd-stage1."""
+"""Machines of targets that add packages to their source: stage4, livecd-stage1 and the like."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _packages(making: Making, *options: str) -> Machines:
 
 
 def stage4(making: Making) -> Machines:
-    """@system as the source's profile now has it, the packages over it, then the kernels."""
+    """@system brought up to date over the source, the packages over it, then the kernels."""
     yield "system", making.between("source", sets=["system"], emerge=["--update", "--oneshot"])
     ((name, machine),) = _packages(making)
     machine["seed"] = "system"
@@ -44,7 +44,7 @@ def stage4(making: Making) -> Machines:
 
 
 def updated(making: Making) -> Machines:
-    """The source with the packages, all that they need updated."""
+    """The source with the packages; their dependencies are updated."""
     return _packages(making, "--update", "--deep", "--newuse")
 
 
@@ -54,7 +54,7 @@ def finish_steps(
     services: Iterable[dict[str, Any]] = (),
     cleaning: Iterable[dict[str, Any]] = (),
 ) -> Iterator[dict[str, Any]]:
-    """What stage4 and its like do to the root, in catalyst's order.
+    """The steps that finish a stage4, a medium or a disk, in catalyst's order.
 
     ``services`` are steps before those of rcadd, ``cleaning`` before unmerge.
     """
@@ -83,9 +83,9 @@ def finish_steps(
 
 
 def _plain_make_conf(making: Making) -> Iterator[dict[str, Any]]:
-    """make.conf as scripts find it in catalyst's root: a file, which they may append to.
+    """make.conf as scripts find it in catalyst's root: a file, to which they may append.
 
-    Machines have a directory of fragments there, and `cleaned` replaces both.
+    Machines have a directory of fragments there; `cleaned` replaces either.
     """
     text = make_conf(making.spec, making.conf, making.inputs.subarch, building=True)
     making.files["root_overlay/building/etc/portage/make.conf"] = text
@@ -94,13 +94,13 @@ def _plain_make_conf(making: Making) -> Iterator[dict[str, Any]]:
 
 
 def _separated(making: Making, key: str) -> list[str]:
-    """The words of a key; a single one is a list with commas, as in catalyst."""
+    """The words of a key; a single word is a list separated by commas, as in catalyst."""
     words = making.words(key)
     return words[0].split(",") if len(words) == 1 else words
 
 
 def _public_keys(making: Making) -> bool:
-    """Put the file of each USER=FILE in its place; say whether there are any.
+    """Put the file of each USER=FILE in its place; return whether the key has any.
 
     Raises `ConfigError`.
     """
@@ -117,6 +117,6 @@ def _public_keys(making: Making) -> bool:
 
 
 def cleaned(making: Making) -> Iterator[dict[str, Any]]:
-    """What `clean` leaves: no backups, and /etc/portage as a stage has it."""
+    """Steps like catalyst's `clean`: remove backups, and leave /etc/portage as a stage has it."""
     yield {"remove": ["/etc/*-", *(f"/etc/portage/{name}" for name in CONFIGURED)]}
     yield from making.configuration()

@@ -8,12 +8,12 @@ from typing import Any
 
 from cloche.catalyst import tools
 
-#: By cloche's word for it, with the programs of the root that is packed.
+#: Modes that need only programs of the root that is packed, with cloche's names for them.
 _OWN = {
     **{"zstd": "zstd", "xz": "xz", "pixz": "xz", "gzip": "gzip"},
     **{"bzip2": "bzip2", "lbzip2": "bzip2", "lzma": "lzma", "tar": "none"},
 }
-#: By those of the tools, which few roots have.
+#: Modes that need programs of the tools, which few roots have.
 _BY_TOOLS = ("lzip", "lzop")
 #: Options of gensquashfs(1).
 _SQUASHFS = {
@@ -22,7 +22,7 @@ _SQUASHFS = {
     "squashfs_xz": ["-c", "xz"],
     "squashfs_zstd": ["-c", "zstd"],
 }
-#: The name of the image that a stage is, with its tarball for what lists its content.
+#: The name of the image of a stage packed as squashfs; its tarball serves to list its content.
 IMAGE = "stage"
 MODES = (*_OWN, *_BY_TOOLS, *_SQUASHFS)
 
@@ -36,7 +36,7 @@ class Packing:
 
 
 def packing(mode: str) -> Packing | None:
-    """What a mode means; None for one that is not known. Modes that end in `_x` are the same."""
+    """How to pack in a mode; None for an unknown one. A suffix `_x` makes no difference."""
     mode = mode.removesuffix("_x")
     if mode in _OWN:
         return Packing({"stage4": True, "compression": _OWN[mode]}, {})

@@ -49,7 +49,7 @@ def subpath(spec: Spec) -> str:
 
 
 def unversioned(spec: Spec) -> str:
-    """The same for all version stamps: what names the caches."""
+    """The same without the version stamp: it names the caches."""
     return f"{spec.text('rel_type')}/{spec.text('target')}-{spec.text('subarch')}"
 
 

@@ -1,4 +1,4 @@
-"""Machines of stage1, stage2 and stage3: a system that grows out of a source."""
+"""Machines of stage1, stage2 and stage3: a system bootstrapped from a source."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ def stage1(making: Making) -> Machines:
         yield "seed", making.between("source", "stage", **_update(spec))
         seed = "seed"
     elif spec.text("update_seed") not in ("", "no"):
-        raise ConfigError(spec.origin("update_seed"), "neither yes nor no", "write yes or no")
+        raise ConfigError(
+            spec.origin("update_seed"), "update_seed is neither yes nor no", "write yes or no"
+        )
     use = ("-*", "build", *building_use(spec, making.conf), "${BOOTSTRAP_USE}")
     making.fragment(
         "stage1",

@@ -23,7 +23,7 @@ class Subarch:
 
     @property
     def cpu(self) -> str:
-        """The first word of CHOST, "x86" for all of a PC's; empty where CHOST is the profile's."""
+        """The first part of CHOST, "x86" for all PCs; empty if the profile sets CHOST."""
         word = (self.chost or "").partition("-")[0]
         return "x86" if re.fullmatch(r"x86_64|i\d86", word) else word
 
@@ -53,9 +53,9 @@ def subarch_of(spec: Spec, conf: Conf) -> Subarch:
     if name not in SUBARCHS:
         raise ConfigError(
             spec.origin("subarch"),
-            f"nothing is known of the subarchitecture “{name}”",
-            f"there is {', '.join(SUBARCHS)}; for others let `sharedir` of catalyst.conf be "
-            "catalyst's directory, whose arch/*.toml have them",
+            f"unknown subarchitecture “{name}”",
+            f"use one of {', '.join(SUBARCHS)}; for others, set `sharedir` in catalyst.conf to "
+            "catalyst's directory, whose arch/*.toml define them",
         )
     return SUBARCHS[name]
 

@@ -14,7 +14,7 @@ TOKENS = {
     "TREEISH": "commit of the tree",
 }
 
-#: What the root of a releng checkout has.
+#: A file that marks the root of a releng checkout.
 _RELENG = Path("tools/catalyst-auto")
 _TOKEN = re.compile(r"@([A-Za-z][A-Za-z0-9_]*)@")
 

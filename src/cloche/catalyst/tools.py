@@ -1,10 +1,10 @@
-"""The seed whose programs pack what a spec makes: nothing of the host, and nothing of the stage."""
+"""The seed with the programs that pack outputs, instead of those of the host or the stage."""
 
 from __future__ import annotations
 
 from typing import Any
 
-#: Its name in the projects of specs. All of them declare the same one, so a store makes it once.
+#: Its name in the projects of specs. All declare it equally, so it is made once in a store.
 NAME = "tools"
 
 PACKAGES = (

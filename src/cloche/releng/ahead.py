@@ -1,4 +1,4 @@
-"""What a build of a spec would do, and bringing in what it needs; nothing is built."""
+"""Previews a build of a spec, or fetches the sources that it needs; neither builds anything."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from cloche.session.choices import Choices
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """What would be done for one machine of a spec: the packages (ids) by what becomes of them.
+    """What would be done for one machine of a spec: packages (ids) to build and to reuse.
 
-    ``perhaps`` are those that wait for others to be built, and may be reused then. Of a machine
-    whose seed is a machine that is not built, nothing is known: ``after`` names that one.
+    Packages in ``perhaps`` wait for others to be built, and may be reused then. If the seed of the
+    machine is a machine that is not built yet, only its name is known, in ``after``.
     """
 
     machine: str
@@ -33,8 +33,8 @@ def preview_spec(
 ) -> Iterator[Foreseen]:
     """What a build would do, machine by machine. Raises ClocheError.
 
-    The source is unpacked and Portage resolves. A machine of which all is there is composed, so
-    that the next can be resolved over it; neither the lock nor builds/ changes.
+    The source is unpacked and Portage resolves. A machine whose packages are all built is composed,
+    so that the next one can be resolved over it. Neither the lock nor builds/ changes.
     """
     with prepared(spec, conf, opening, update=update) as ready:
         missing: str | None = None
@@ -66,7 +66,7 @@ def fetch_spec(
 ) -> tuple[str, ...]:
     """Fetch the sources of a spec's packages; return the machines whose packages are not known yet.
 
-    Those are over a machine that is not built. Raises ClocheError when something is missing.
+    These follow a machine that is not built. Raises ClocheError when something is missing.
     """
     with prepared(spec, conf, opening, update=update) as ready:
         for number, name in enumerate(ready.machines, 1):

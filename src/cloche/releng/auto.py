@@ -1,8 +1,7 @@
 """Runs catalyst-auto's configuration: all its specs as one plan, with its hooks, and a report.
 
-Everything of a run lies in STOREDIR/cloche/releng/NAME/TIMESTAMP: the specs with their tokens
-filled in, their locks, the logs of hooks, and the journal, from which a run that was killed goes
-on.
+The files of a run are in STOREDIR/cloche/releng/NAME/TIMESTAMP: the specs with their tokens filled
+in, their locks, the logs of hooks, and the journal, from which an interrupted run is resumed.
 """
 
 from __future__ import annotations
@@ -54,9 +53,7 @@ Listen = Callable[[Entry], None]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A run, as it is known before anything is done: ``room`` is its directory, and ``snapshot``
-    is to be made.
-    """
+    """A run before it begins. ``room`` is its directory, ``snapshot`` one that has to be made."""
 
     settings: Settings
     auto: AutoConf
@@ -72,7 +69,7 @@ class Run:
         return self.room / JOURNAL
 
     def entries(self) -> Iterator[Entry]:
-        """What happened so far."""
+        """The entries of its journal up to now."""
         return read_journal(self.journal) if self.journal.exists() else iter(())
 
     def wanted(self) -> tuple[Wanted, ...]:
@@ -98,9 +95,9 @@ class Run:
 
 
 def open_run(settings: Settings, *, fetch: bool = False) -> Run:
-    """Read the configuration, and find out which run it means. Raises ClocheError.
+    """Read the configuration, and find the run for its tree and date. Raises ClocheError.
 
-    With ``fetch``, the tree `stable` is the newest, else the one that was fetched last.
+    With ``fetch``, the newest state of the tree `stable` is fetched; else it is the last fetched.
     """
     auto = read_auto_conf(settings.files, {})
     confs = settings.confs or _conf_of(auto)
@@ -113,7 +110,8 @@ def open_run(settings: Settings, *, fetch: bool = False) -> Run:
     tokens.setdefault("TIMESTAMP", tree.stamp)
     if "/" in tokens["TIMESTAMP"] or not tokens["TIMESTAMP"].strip("."):
         raise ClocheError(
-            f"“{tokens['TIMESTAMP']}” is not a time stamp", todo="as 20260426T191549Z"
+            f"“{tokens['TIMESTAMP']}” is not a time stamp",
+            todo="write one such as 20260426T191549Z",
         )
     room = directory_of(conf, auto) / tokens["TIMESTAMP"]
     run = Run(settings, auto, confs, conf, tokens, room, tree.to_make)
@@ -124,7 +122,7 @@ def open_run(settings: Settings, *, fetch: bool = False) -> Run:
 
 
 def last_run(settings: Settings) -> Run:
-    """The run that is meant; the last one if neither tree nor date is. Raises ClocheError."""
+    """The run of the tree or date in the settings, else the last one. Raises ClocheError."""
     if settings.treeish or settings.tokens.keys() & {"TREEISH", "TIMESTAMP"}:
         return open_run(settings)
     auto = read_auto_conf(settings.files, {})
@@ -135,32 +133,32 @@ def last_run(settings: Settings) -> Run:
             if isinstance(entry.event, RunStarted):
                 tokens = {"TIMESTAMP": entry.event.timestamp, "TREEISH": entry.event.treeish}
                 return open_run(replace(settings, tokens={**settings.tokens, **tokens}))
-    where, todo = directory_of(conf, auto), "`cloche releng run` begins one"
-    raise ClocheError("there is no run yet", where=where, todo=todo)
+    where, todo = directory_of(conf, auto), "start one with `cloche releng run`"
+    raise ClocheError("no such run", where=where, todo=todo)
 
 
 def directory_of(conf: Conf, auto: AutoConf) -> Path:
-    """Where the runs of a configuration lie."""
+    """The directory with the runs of a configuration."""
     return Path(store_path(conf, "cloche/releng", auto.name))
 
 
 def _conf_of(auto: AutoConf) -> tuple[Path, ...]:
     file = Path(auto.values["CATALYST_CONFIG"])
     if not file.is_file():
-        what = f"there is no {file}"
+        what = f"no such file: {file}"
         raise ConfigError(auto.origin("CATALYST_CONFIG"), what, "name catalyst.conf with -c")
     return (file,)
 
 
 @contextmanager
 def alone(run: Run) -> Iterator[None]:
-    """Hold all runs of the configuration for a block. Raises ClocheError."""
+    """Keep other runs of the configuration from starting during a block. Raises ClocheError."""
     directory = run.room.parent
     directory.mkdir(parents=True, exist_ok=True)
     fd = open_lock(directory / "lock")
     try:
         if not try_hold(fd):
-            what, todo = "another run of this configuration is going on", "wait for its end"
+            what, todo = "another run of this configuration is in progress", "wait for it to finish"
             raise ClocheError(what, where=run.auto.name, todo=todo, status=Exit.HOST)
         yield
     finally:
@@ -168,10 +166,10 @@ def alone(run: Run) -> Iterator[None]:
 
 
 def done_before(items: Sequence[Item], before: Mapping[str, Before]) -> Mapping[str, bool]:
-    """The specs that need not be built again, each with whether its hook was called, too.
+    """The specs that need not be built again, each with whether its hook succeeded.
 
-    Such a one was built from the same text, as was the maker of its source, and its files are as
-    they were then.
+    Such a spec was built from the same text, so was the spec that makes its source, and the sizes
+    of its files are the same.
     """
     found: dict[str, bool] = {}
     for item in items:
@@ -196,11 +194,11 @@ def _size(path: Path) -> int | None:
 
 
 def carry_out(run: Run, place: Place, listen: Listen, signer: Signer | None = None) -> Report:
-    """Build all that is left of a run, with its hooks. Raises ClocheError before anything begins.
+    """Build the remaining specs of a run, and call its hooks.
 
-    ``place`` says where; its slots are made here. What happens is written to the journal, and
-    given to ``listen``, from several threads. With ``settings.also``, catalyst builds the specs
-    afterwards, too.
+    ``place`` is where specs are built; its slots are made here. Each event is written to the
+    journal and passed to ``listen``, from several threads. With ``settings.also``, catalyst builds
+    the specs afterwards, too. Raises ClocheError.
     """
     began = time.monotonic()
     with alone(run), ExitStack() as stack:
@@ -253,7 +251,7 @@ def carry_out(run: Run, place: Place, listen: Listen, signer: Signer | None = No
 
 @dataclass(frozen=True, slots=True)
 class Foreseen:
-    """A spec in its order: what makes its source, whether it is built already, or why not."""
+    """A spec in a run's order: which makes its source, whether it is built, why it is refused."""
 
     name: str
     set: str
@@ -284,9 +282,9 @@ def foreseen(run: Run) -> tuple[Foreseen, ...]:
 
 
 def foreseen_packages(run: Run, place: Place) -> Iterator[tuple[str, ahead.Foreseen]]:
-    """What would become of the packages of each spec whose source is there, machine by machine.
+    """What would be done for the packages of each spec whose source exists, machine by machine.
 
-    Portage resolves for that. Raises ClocheError.
+    This runs Portage's resolver. Raises ClocheError.
     """
     with alone(run):
         items = run.copies()
@@ -297,7 +295,7 @@ def foreseen_packages(run: Run, place: Place) -> Iterator[tuple[str, ahead.Fores
                 continue
             try:
                 source_of(item.spec, run.conf)
-            except ConfigError:  # of one that is not built yet, or `foreseen` says it
+            except ConfigError:  # not built yet, or `foreseen` reports it
                 continue
             how = run.settings
             for each in ahead.preview_spec(
@@ -307,7 +305,7 @@ def foreseen_packages(run: Run, place: Place) -> Iterator[tuple[str, ahead.Fores
 
 
 def _both(run: Run, logs: Path) -> Both | None:
-    """Catalyst's own way, if it is asked for. Raises ClocheError."""
+    """What builds with catalyst, too, if the caller wants that. Raises ClocheError."""
     if run.settings.also is None:
         return None
     options = run.auto.values.get("CATALYST_OPTIONS", "")

@@ -1,7 +1,7 @@
-# Reads the configuration of catalyst-auto with bash(1), and gives it what catalyst-auto gives it.
+# Reads the configuration of catalyst-auto with bash(1), with the functions that catalyst-auto has.
 # Arguments: the files, "--", and "show", or "hook" with a function and its arguments. Other values
-# are in the environment; see auto_conf.py. "show" writes NAME and VALUE, each with a NUL, to standard
-# output, and what the files write there to standard error.
+# are in the environment; see auto_conf.py. "show" writes NAME and VALUE to standard output, a NUL
+# after each, and redirects the output of the files to standard error.
 
 set -o pipefail
 
@@ -9,7 +9,7 @@ update_symlinks() { :; }
 pre_build() { update_symlinks; }
 post_build() { :; }
 
-# Of file names with a date, the latest of each name without one.
+# Of file names that differ only in their date, the latest.
 give_latest_from_dates() {
 	LC_ALL=C sort | awk '{
 		key = $0
@@ -20,13 +20,13 @@ give_latest_from_dates() {
 	} END { if (NR) print line }'
 }
 
-# The name with "latest" in the place of its date.
+# Replaces the date in a name by "latest".
 convert_filename() {
 	sed -E 's:-20[0-9]+(\.[0-9]+|T[0-9]+Z)?:-latest:g'
 }
 
-# rsync(1) to a place below UPLOAD_HOST by ssh, or to a daemon (rsync://). The key of the host has to
-# be known, or signed in DNS. Arguments: the place, options, "--", the files.
+# rsync(1) to a directory on UPLOAD_HOST over ssh, or to a daemon (rsync://). The host's key has to be
+# known, or signed in DNS. Arguments: the destination, options, "--", the files.
 cloche_rsync() {
 	local place=$1
 	local ssh=(ssh -o BatchMode=yes -o StrictHostKeyChecking=yes -o VerifyHostKeyDNS=yes)
@@ -35,7 +35,7 @@ cloche_rsync() {
 	[[ -z ${UPLOAD_PORT} ]] || ssh+=(-p "${UPLOAD_PORT}")
 	[[ -z ${UPLOAD_KNOWN_HOSTS} ]] || ssh+=(-o "UserKnownHostsFile=${UPLOAD_KNOWN_HOSTS}")
 	local shell=()
-	if [[ ${place} != *://* ]]; then # with --rsh, an address of a daemon means one behind ssh
+	if [[ ${place} != *://* ]]; then # with --rsh, rsync would run a daemon through ssh
 		place="${UPLOAD_USER:+${UPLOAD_USER}@}${UPLOAD_HOST}:${place}"
 		shell=(--rsh="${ssh[*]@Q}")
 	fi
@@ -50,7 +50,7 @@ upload() {
 	cloche_rsync "${UPLOAD_DEST}" -- "$@"
 }
 
-# A PKGDIR, and its place below the mirror's binary packages.
+# Arguments: a PKGDIR, and its directory below the mirror's binary packages.
 upsync_binpackages() {
 	cloche_rsync "${UPLOAD_BINPACKAGES}/$2/" --delete --delete-after --mkpath --min-size=1 \
 		--checksum -- "$1"/*

@@ -1,9 +1,9 @@
 """catalyst-auto's configuration: which specs to build, and hooks around that.
 
 It is a program for bash(1): values refer to each other and to other files, and the hooks are
-functions in it. So bash reads it here, too, on the host and with the rights of the user, whose own
-file it is, as make reads a Makefile: no sandbox, and no guessing what a value would have become.
-Nothing of ours is put into the text of a command: what hooks get are arguments and variables.
+functions in it. So bash reads it here, too: on the host and with the rights of the user, whose own
+file it is, as make reads a Makefile. It is not sandboxed, and values are not guessed. cloche puts
+nothing into the text of a command; hooks get arguments and variables.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from cloche.config.errors import ConfigError, Origin, nearest
 from cloche.config.files import read_text
 from cloche.errors import ClocheError, Exit
 
-#: The variables of catalyst-auto that mean something here, besides SET_NAME_SPECS and
+#: The variables of catalyst-auto that have an effect here, besides SET_NAME_SPECS and
 #: SET_NAME_OPTIONAL_SPECS.
 VARIABLES = {
-    "SPECS": "specs of no set",
-    "OPTIONAL_SPECS": "the same; one that fails is only a warning",
+    "SPECS": "specs that belong to no set",
+    "OPTIONAL_SPECS": "the same, but a failure is only a warning",
     "SETS": "names of sets",
     "SPECS_DIR": "directory of the specs",
     "KCONFIG_DIR": "directory of kernel configurations, by their file names",
     "CATALYST_CONFIG": "catalyst.conf",
-    "CATALYST_OPTIONS": "options for catalyst, where it builds, too",
-    "SUBARCH": "what is built",
-    "EMAIL_TO": "whom the report is sent to",
-    "EMAIL_FROM": "who sends it",
-    "EMAIL_SUBJECT_PREPEND": "begin of its subject",
+    "CATALYST_OPTIONS": "options for catalyst, with --also",
+    "SUBARCH": "the architecture",
+    "EMAIL_TO": "recipients of the report",
+    "EMAIL_FROM": "sender of the report",
+    "EMAIL_SUBJECT_PREPEND": "prefix of its subject",
 }
-#: Of these the values of this process's environment do not count.
+#: Variables whose values in this process's environment are ignored.
 _OWN = re.compile(r"(SETS|SET_.*|(OPTIONAL_)?SPECS|BASH_ENV|ENV|BASH_FUNC_.*)")
 _UPLOAD = {
     "UPLOAD_HOST": "releng-incoming.gentoo.org",
@@ -58,7 +58,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class AutoConf:
-    """What the files say; ``repo_dir`` is the releng checkout around the first one."""
+    """The configuration in its files; ``repo_dir`` is the releng checkout around the first one."""
 
     files: tuple[Path, ...]
     repo_dir: Path
@@ -66,7 +66,7 @@ class AutoConf:
 
     @property
     def name(self) -> str:
-        """What the configuration is called: ``amd64`` for catalyst-auto-amd64.conf."""
+        """The name of the configuration: ``amd64`` for catalyst-auto-amd64.conf."""
         return self.files[0].stem.removeprefix("catalyst-auto-") or self.files[0].stem
 
     @property
@@ -79,7 +79,7 @@ class AutoConf:
         return directory
 
     def origin(self, variable: str) -> Origin:
-        """The line that sets a variable, as far as one of the files does so by itself."""
+        """The line that sets a variable, or the first file if none of them does so itself."""
         sets = re.compile(rf"\s*{re.escape(variable)}\+?=")
         for file in self.files:
             for number, line in enumerate(read_text(file, Path("/")).splitlines(), 1):
@@ -90,7 +90,7 @@ class AutoConf:
     def wanted(self) -> tuple[Wanted, ...]:
         """All specs in their order, each once. Raises `ConfigError`.
 
-        One that several sets have belongs to the first, and is optional if it is so in each.
+        A spec of several sets belongs to the first, and is optional only if it is in each.
         """
         found: dict[str, Wanted] = {}
         for each in self._named():
@@ -98,7 +98,7 @@ class AutoConf:
             if first.optional and not each.optional:
                 found[each.name] = each
         if not found:
-            what = "names no specs"
+            what = "the configuration names no specs"
             todo = 'set SPECS, or SETS="NAME" and SET_NAME_SPECS'
             raise ConfigError(self.origin("SETS"), what, todo)
         return tuple(found.values())
@@ -121,13 +121,13 @@ class AutoConf:
 
     def _check(self, word: str, directory: Path, variable: str) -> None:
         if Path(word).is_absolute() or ".." in Path(word).parts:
-            what = f"{variable} has “{word}”, which is not below SPECS_DIR"
-            raise ConfigError(self.origin(variable), what, "name it by its path from there")
+            what = f"{variable} names “{word}”, which is not below SPECS_DIR"
+            raise ConfigError(self.origin(variable), what, "write its path relative to SPECS_DIR")
         if not (directory / word).is_file():
-            there = [str(each.relative_to(directory)) for each in directory.rglob("*.spec")]
-            near = nearest(word, there)
-            what = f"{variable} has “{word}”, and there is no {directory / word}"
-            todo = f"did you mean “{near}”?" if near else "correct it"
+            known = [str(each.relative_to(directory)) for each in directory.rglob("*.spec")]
+            near = nearest(word, known)
+            what = f"{variable}: no such file: {directory / word}"
+            todo = f"did you mean “{near}”?" if near else "correct the path"
             raise ConfigError(self.origin(variable), what, todo)
 
 
@@ -149,9 +149,9 @@ def read_auto_conf(paths: Sequence[Path], environment: Mapping[str, str]) -> Aut
         what = f"takes more than {_SHOW_SECONDS:.0f} s to read"
         raise ConfigError(Origin(paths[0]), what, "move work into pre_build()") from None
     if done.returncode:
-        what = f"bash ends with status {done.returncode} while it reads this"
+        what = f"bash exited with status {done.returncode} while reading this file"
         said = done.stderr.decode("utf-8", "replace").strip()
-        raise ClocheError(what, where=paths[0], detail=said, todo="correct it")
+        raise ClocheError(what, where=paths[0], detail=said, todo="correct the file")
     parts = done.stdout.decode("utf-8", "replace").split("\0")
     values = dict(zip(parts[::2], parts[1::2], strict=False))
     return AutoConf(conf.files, conf.repo_dir, values)
@@ -166,12 +166,12 @@ def command_of(conf: AutoConf, *mode: str) -> list[str]:
 
 def _bash() -> str:
     if (found := shutil.which("bash")) is None:
-        raise ClocheError("bash not found", todo="install it", status=Exit.HOST)
+        raise ClocheError("bash not found", todo="install bash", status=Exit.HOST)
     return found
 
 
 def environment_of(conf: AutoConf, given: Mapping[str, str]) -> Mapping[str, str]:
-    """This process's own, with catalyst-auto's variables."""
+    """This process's own environment, with catalyst-auto's variables."""
     own = {name: value for name, value in os.environ.items() if not _OWN.fullmatch(name)}
     machine = os.uname().machine
     defaults = {
@@ -206,4 +206,4 @@ def _check_syntax(file: Path) -> None:
     if done.returncode:
         line = re.match(r"line (\d+): (.*)", said.splitlines()[0] if said else "")
         origin = Origin(file, int(line[1]) if line else None)
-        raise ConfigError(origin, line[2] if line else "bash cannot read this", "correct it")
+        raise ConfigError(origin, line[2] if line else "bash cannot parse this file", "correct it")

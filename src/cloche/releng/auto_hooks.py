@@ -15,15 +15,15 @@ from cloche.errors import ClocheError, Exit
 from cloche.releng.auto_conf import AutoConf, command_of, environment_of
 from cloche.releng.journal import HookEnded
 
-_GRACE = 5.0  # seconds to end in
+_GRACE = 5.0  # seconds between SIGTERM and SIGKILL
 
 
 @dataclass(slots=True)
 class Hooks:
-    """What hooks run with. Safe to use from several threads: hooks wait for each other.
+    """Runs hooks. Safe to use from several threads: hooks wait for each other.
 
-    ``environment`` has catalyst-auto's variables, ``cwd`` is where hooks begin, and ``logs`` the
-    directory of their logs.
+    ``environment`` has catalyst-auto's variables, ``cwd`` is the directory in which hooks start,
+    and ``logs`` that of their logs. ``ended`` is called after each.
     """
 
     conf: AutoConf
@@ -37,9 +37,9 @@ class Hooks:
     _stopped: bool = False
 
     def __call__(self, name: str, *words: str) -> bool:
-        """Call a hook with its arguments; says whether its status is 0. Raises ClocheError.
+        """Call a hook with its arguments; return whether its status is 0. Raises ClocheError.
 
-        What it writes is appended to NAME.log.
+        Its output is appended to NAME.log.
         """
         log = self.logs / f"{name}.log"
         with self._turn, log.open("ab") as target:
@@ -64,7 +64,7 @@ class Hooks:
         return status == 0
 
     def stop(self) -> None:
-        """End the hook that runs, with all that it started in its session, and begin no more."""
+        """End the hook that runs, with all processes of its session; later calls are refused."""
         with self._changing:
             self._stopped = True
             process = self._process

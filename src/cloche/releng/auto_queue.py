@@ -1,4 +1,4 @@
-"""Builds the specs of a run, as many at once as there are slots, each when its source is there."""
+"""Builds the specs of a run, as many at once as there are slots, each once its source is built."""
 
 from __future__ import annotations
 
@@ -26,9 +26,10 @@ _DETAIL = 60  # lines of an error that are kept
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """How specs are built. ``tell`` hears what happens, from several threads. After each spec its
-    files are signed, if there is a ``signer``, and the hook post_build is called, while others are
-    built.
+    """How specs are built. ``tell`` gets the events, from several threads.
+
+    After each spec, its files are signed if there is a ``signer``, and the hook post_build is
+    called while other specs are built.
     """
 
     place: Place
@@ -39,10 +40,10 @@ class Queue:
     signer: Signer | None = None
 
     def run(self, items: Sequence[Item], done: Mapping[str, bool]) -> None:
-        """Build all but what is ``done``, whose value says whether its hook was called, too.
+        """Build all specs but those in ``done``; a value there is whether the hook succeeded, too.
 
-        A failure only keeps back what starts from the result. An interrupt ends all at once.
-        Raises what keeps a hook from being called.
+        If a spec fails, only those that start from it are skipped. An interrupt ends all at once.
+        Raises the error of a hook that cannot be called.
         """
         ended: dict[str, Ending] = dict.fromkeys(done, "built")
         urgency = depths(items)
@@ -73,7 +74,7 @@ class Queue:
 
     @contextmanager
     def _executors(self) -> Iterator[tuple[Workers, ThreadPoolExecutor]]:
-        """Processes for specs, and a thread for hooks; what runs is ended with an exception."""
+        """Processes for specs, and a thread for hooks; an exception ends those that run."""
         workers = Workers(self.settings.slots)
         hooking = ThreadPoolExecutor(1, thread_name_prefix="hook")
         try:
@@ -106,7 +107,7 @@ class Queue:
         )
 
     def _ended(self, item: Item, future: Future[BuiltFiles], seconds: float) -> SpecEnded:
-        """The end of a spec. Raises what is not a `ClocheError`."""
+        """The event for the end of a spec. Raises errors other than `ClocheError`."""
         digest = digest_of(item)
         try:
             made = future.result()
@@ -141,10 +142,10 @@ def _ready(waiting: Sequence[Item], ended: Mapping[str, Ending]) -> list[Item]:
 
 
 def _kept_back(item: Item, ended: Mapping[str, Ending]) -> SpecEnded | None:
-    """The end of a spec that cannot be begun."""
+    """The event for a spec that cannot be built, if that is the case."""
     if item.refused is not None:
         return SpecEnded(how="failed", digest=digest_of(item), reason=str(item.refused))
     if item.needs is not None and ended[item.needs] != "built":
-        reason = f"{item.needs}, which makes its source, is {ended[item.needs]}"
+        reason = f"{item.needs}, which makes its source, was not built"
         return SpecEnded(how="skipped", digest=digest_of(item), reason=reason)
     return None

@@ -1,4 +1,4 @@
-"""The specs of a run: copied with their tokens filled in, checked, put into an order."""
+"""The specs of a run: copies with their tokens filled in, checked and in order."""
 
 from __future__ import annotations
 
@@ -28,8 +28,10 @@ _KCONFIG = re.compile(r"^(boot/kernel/[^/\s]+/config:)[ \t]*(\S*/)?(\S+)[ \t]*$"
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A spec of a run. ``needs`` has the one that makes its source; ``after`` those of which only
-    the end is waited for, because they write the same file. ``refused`` is why it is not begun.
+    """A spec of a run.
+
+    ``needs`` names the spec that makes its source, ``after`` those that have to end first because
+    they write the same file. ``refused`` is the reason why it is not built.
     """
 
     wanted: Wanted
@@ -52,7 +54,7 @@ def chosen(conf: AutoConf, only: Sequence[str]) -> tuple[Wanted, ...]:
     for name in only:
         if name not in known and name not in {each.set for each in all_}:
             near = nearest(name, known)
-            todo = f"did you mean “{near}”?" if near else f"they are: {', '.join([*known][:20])}"
+            todo = f"did you mean “{near}”?" if near else f"use one of {', '.join([*known][:20])}"
             raise ClocheError(
                 f"--only: “{name}” is not a spec or a set", where=conf.name, todo=todo
             )
@@ -66,10 +68,10 @@ def copied(
     tokens: Mapping[str, str],
     kconfig: Path | None = None,
 ) -> None:
-    """Write the specs below ``room`` with their tokens filled in, and copy what kernels need.
+    """Write the specs below ``room`` with their tokens filled in, and copy kernel configurations.
 
-    As with catalyst-auto, a kernel's configuration is found by its file name below KCONFIG_DIR.
-    The specs name it in ``kconfig``, or else where it is copied to.
+    As in catalyst-auto, a kernel's configuration is found by its file name below KCONFIG_DIR. The
+    copied specs name it in ``kconfig``, by default the directory of the copies.
     """
     copies = room / "kconfig"
     copies.mkdir(parents=True, exist_ok=True)
@@ -99,7 +101,7 @@ def digest_of(item: Item) -> str:
 
 
 def with_kconfig(text: str, directory: Path, names: Container[str]) -> str:
-    """A spec's text in which kernel configurations of these names lie in a directory."""
+    """A spec's text whose kernel configurations of these names are paths in a directory."""
 
     def named(match: re.Match[str]) -> str:
         return f"{match[1]} {directory / match[3]}" if match[3] in names else match[0]
@@ -110,11 +112,10 @@ def with_kconfig(text: str, directory: Path, names: Container[str]) -> str:
 def items_of(
     conf: Conf, auto: AutoConf, wanted: Sequence[Wanted], room: Path, here: Path
 ) -> tuple[Item, ...]:
-    """The specs that were copied, checked, each after what it needs. Raises `ConfigError`.
+    """The copied specs, checked, each after those that it waits for. Raises `ConfigError`.
 
-    Relative paths in them begin at ``here``.
-
-    A wrong one is refused before anything begins; if it is optional, it is the only one.
+    Relative paths in them begin at ``here``. A wrong spec is an error; if it is optional, only that
+    spec is refused.
     """
     found: dict[str, Item] = {}
     errors: list[ConfigError] = []
@@ -124,7 +125,7 @@ def items_of(
         spec = Spec(files.copy)
         try:
             spec = files.read()
-            check_spec(replace(spec, file=files.file), conf)  # of which errors speak
+            check_spec(replace(spec, file=files.file), conf)  # errors name the user's file
             check_places(spec, conf)
         except ConfigError as error:
             refused = error
@@ -141,7 +142,10 @@ def items_of(
 
 
 def check_sources(items: Sequence[Item], conf: Conf) -> tuple[Item, ...]:
-    """See that each source is there that none of the specs makes, as `items_of` does."""
+    """See that each source exists that none of the specs makes. A missing one is an error.
+
+    As in `items_of`, only the spec is refused if it is optional. Raises `ConfigError`.
+    """
     checked: list[Item] = []
     errors: list[ConfigError] = []
     for item in items:
@@ -157,7 +161,7 @@ def check_sources(items: Sequence[Item], conf: Conf) -> tuple[Item, ...]:
 
 
 def _raise(errors: Sequence[ConfigError]) -> None:
-    """Raise the first error, with the others behind it."""
+    """Raise the first error, with the others as its detail."""
     if errors:
         others = [str(each) for each in errors[1:]]
         errors[0].detail = "\n".join(others) or errors[0].detail
@@ -165,7 +169,7 @@ def _raise(errors: Sequence[ConfigError]) -> None:
 
 
 def in_order(items: Mapping[str, Item]) -> tuple[Item, ...]:
-    """In the order of the configuration, but each behind what it needs or waits for.
+    """Items in the order of the configuration, but each after those that it waits for.
 
     Raises `ConfigError` if they wait for each other.
     """
@@ -175,7 +179,9 @@ def in_order(items: Mapping[str, Item]) -> tuple[Item, ...]:
         sorter.prepare()
     except CycleError as error:
         origin = items[error.args[1][0]].spec.origin("version_stamp")
-        what = f"they write the same file, and wait for each other: {', '.join(error.args[1])}"
+        what = (
+            f"these specs write the same file, and wait for each other: {', '.join(error.args[1])}"
+        )
         raise ConfigError(origin, what, "give one of them another version_stamp") from None
     found: list[Item] = []
     names = [*items]
@@ -189,12 +195,12 @@ def in_order(items: Mapping[str, Item]) -> tuple[Item, ...]:
 
 
 def waits_for(item: Item) -> frozenset[str]:
-    """Whose end a spec waits for."""
+    """The names of the specs that have to end before a spec begins."""
     return frozenset((*item.after, *([item.needs] if item.needs else [])))
 
 
 def depths(items: Sequence[Item]) -> Mapping[str, int]:
-    """How long the longest chain of specs is that begins with each; the longest is begun first."""
+    """For each spec, the length of the longest chain from it; the longest is built first."""
     found: dict[str, int] = {}
     for item in reversed(items):
         behind = [found[other.name] for other in items if item.name in waits_for(other)]

@@ -1,4 +1,4 @@
-"""The tree of a run: a snapshot that is there, or one that is to be made, and its date."""
+"""The tree of a run: an existing snapshot, or one that has to be made, and its date."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from cloche.releng.snapshot import Snapshot, find_snapshot
 
 @dataclass(frozen=True, slots=True)
 class RunTree:
-    """What the tokens TREEISH and TIMESTAMP are, and the snapshot if it is not there yet."""
+    """The values of the tokens TREEISH and TIMESTAMP, and the snapshot if it has to be made."""
 
     treeish: str
     stamp: str
@@ -25,7 +25,7 @@ class RunTree:
 def find_tree(conf: Conf, treeish: str, origin: Origin, fetch: bool) -> RunTree:
     """Find a tree by its tree-ish. Raises `ConfigError`, and what fetching raises.
 
-    The date is that of the commit, or of the snapshot's file where git does not know the tree-ish.
+    The date is that of the commit, or of the snapshot's file if git does not know the tree-ish.
     """
     file = Path(store_path(conf, "snapshots", f"{conf.text('repo_name')}-{treeish}.sqfs"))
     if treeish != STABLE and file.is_file():

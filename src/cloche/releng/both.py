@@ -1,7 +1,7 @@
-"""Builds the specs of a run with catalyst itself, too, and compares what both made.
+"""Builds the specs of a run with catalyst itself, too, and compares both outputs.
 
-It runs on the host as its user, as catalyst always does, and one spec after the other. It has a
-storedir of its own, in which only snapshots and the sources that no spec makes are cloche's.
+Catalyst runs on the host as the user who calls cloche, one spec after the other. It has a storedir
+of its own, in which only snapshots and the sources that no spec makes are links to cloche's.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from cloche.releng.auto_specs import Item
 from cloche.releng.inputs import source_of
 from cloche.releng.journal import Compared
 
-_GRACE = 10.0  # seconds to end in
-_SAMPLES = 20  # differences that are named
+_GRACE = 10.0  # seconds between SIGTERM and SIGKILL
+_SAMPLES = 20  # differences that are listed
 _WHOLE = ("tarball", "iso", "qcow2")
 
 
 class Both:
-    """Catalyst's own way, for the specs of a run. ``place`` is its storedir."""
+    """Builds specs with catalyst, whose storedir is ``place``."""
 
     def __init__(
         self,
@@ -60,9 +60,9 @@ class Both:
         _link(place / "snapshots", Path(conf.text("storedir"), "snapshots"))
 
     def __call__(self, item: Item) -> Compared:
-        """Build a spec, and compare. Raises OSError.
+        """Build a spec, and compare its outputs with cloche's. Raises OSError.
 
-        What keeps two outputs from being compared is part of the result.
+        If two outputs cannot be compared, the result has the reason.
         """
         began = time.monotonic()
         log = self._logs / f"catalyst-{item.name.replace('/', '_').removesuffix('.spec')}.log"
@@ -130,7 +130,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 
 def _link(place: Path, target: Path) -> None:
-    """Make a link, in the place of one that leads elsewhere; a file of catalyst's own stays."""
+    """Make a link, or replace one that leads elsewhere; a file that catalyst made stays."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if place.is_symlink():
         place.unlink()
@@ -139,7 +139,7 @@ def _link(place: Path, target: Path) -> None:
 
 
 def _named(found: Comparison) -> Iterator[str]:
-    """Differences that are more than harmless, with the rule that judges each."""
+    """Differences that are not harmless, each with the rule that judges it."""
     for each in found.judged:
         if each.rule.judgement not in PASSING:
             yield f"{each.rule.judgement}: {each.rule.name}: {each.difference.subject}"

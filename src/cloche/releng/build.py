@@ -1,4 +1,4 @@
-"""Builds a spec: its project, its machines in their order, the outputs under catalyst's names."""
+"""Builds a spec: writes its project, builds its machines, places outputs under catalyst's names."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ from cloche.session.session import Session
 
 @dataclass(frozen=True, slots=True)
 class BuiltSpec:
-    """A spec that was built: what each of its machines gave, and the files in their places.
+    """A spec that was built: the result of each machine, and the files in their places.
 
-    ``logs`` is where the logs of all steps lie.
+    ``logs`` is the directory with the logs of all steps.
     """
 
     results: tuple[Result, ...]
@@ -81,11 +81,11 @@ def _digest(file: Path) -> str:
 
 def _not_pinned(origin: Origin, file: Path, lock: Path) -> ConfigError:
     what = f"{file} is not the one that {lock.name} pins"
-    return ConfigError(origin, what, "add --update to take it, or put the earlier one back")
+    return ConfigError(origin, what, "use it with --update, or restore the earlier one")
 
 
 def check_places(spec: Spec, conf: Conf) -> None:
-    """See that nothing is written outside of storedir, wherever a spec's words lead."""
+    """See that a spec writes nothing outside of storedir. Raises `ConfigError`."""
     top = store_path(conf)
     for path in (str(directory_of(spec, conf)), *(each.path for each in outputs(spec, conf))):
         if not Path(os.path.normpath(path)).is_relative_to(top):
@@ -95,7 +95,7 @@ def check_places(spec: Spec, conf: Conf) -> None:
 
 
 def directory_of(spec: Spec, conf: Conf) -> Path:
-    """Where the project of a spec lies: below storedir, beside catalyst's own directories."""
+    """The directory of a spec's project: below storedir, beside catalyst's own directories."""
     return Path(store_path(conf, "cloche", subpath(spec)))
 
 
@@ -111,10 +111,10 @@ def import_spec(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> tu
 
 
 def _write(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> Made:
-    """Write the project twice: what stage1 and stage2 are made of is found in its tree.
+    """Write the project twice: the packages of stage1 and stage2 are found in its tree.
 
-    All that is wrong with the words of the spec is said before anything is unpacked, and what is
-    wrong in view of its tree before anything is built. Raises ClocheError.
+    Errors in the spec itself are raised before anything is unpacked, those that only the tree shows
+    before anything is built. Raises ClocheError.
     """
     inputs = base_of(spec, conf)
     made = project_of(spec, conf, inputs)
@@ -125,7 +125,7 @@ def _write(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> Made:
             machine_files(project.machine(name))
         with opening(project) as session:
             session.sync(conf.text("repo_name"))
-            if inputs.pkgcache is not None:  # builds write there, so that no index stays for long
+            if inputs.pkgcache is not None:  # every build with pkgcache changes it
                 session.sync_index(PKGCACHE, SyncOptions(update=True))
             repos = check_inputs(spec, conf, session)
             made = completed(spec, conf, inputs, session, repos)
@@ -156,9 +156,9 @@ class Prepared:
     session: Session
 
     def take_seed(self, machine: str) -> None:
-        """Make what a machine starts from, and what makes its outputs. Raises ClocheError.
+        """Make the seed of a machine, and the tools for its outputs. Raises ClocheError.
 
-        A machine that it starts from must be built.
+        If the seed is a machine, that has to be built before.
         """
         wanted = self.session.project.machine(machine)
         seed = wanted.seed
@@ -171,7 +171,7 @@ class Prepared:
 def prepared(spec: Spec, conf: Conf, opening: Opening, *, update: bool) -> Iterator[Prepared]:
     """Write the project of a spec and open it, with the inputs that its lock pins.
 
-    With ``update`` they are taken as they are now. Raises ClocheError.
+    With ``update``, the current ones are used. Raises ClocheError.
     """
     check_spec(spec, conf)
     check_digests(conf)
@@ -188,12 +188,12 @@ def prepared(spec: Spec, conf: Conf, opening: Opening, *, update: bool) -> Itera
         made = _write(spec, conf, directory, opening)
         origins = Origins(spec, made, directory)
         with in_its_words(origins), opening(load_project(directory)) as session:
-            spoken = replace(session, sink=Bus(lambda event: session.sink(_told(event, origins))))
-            yield Prepared(directory, made.machines, spoken)
+            bus = Bus(lambda event: session.sink(_translated(event, origins)))
+            yield Prepared(directory, made.machines, replace(session, sink=bus))
 
 
-def _told(event: Event, origins: Origins) -> Event:
-    """An event whose words name the lines of the spec."""
+def _translated(event: Event, origins: Origins) -> Event:
+    """An event whose text names the lines of the spec."""
     if isinstance(event, Note):
         return msgspec.structs.replace(event, text=origins.translated(event.text))
     return event
@@ -215,8 +215,8 @@ def build_spec(
 ) -> BuiltSpec:
     """Build a spec. Raises ClocheError.
 
-    Its inputs are pinned in a lock beside the spec, which later builds keep to; with ``update``
-    they take what is there now.
+    Its inputs are pinned in a lock beside the spec, to which later builds keep; with ``update``
+    the current ones are used.
     """
     check_writable(lock_of(spec))
     check_replaceable(spec, conf)

@@ -1,4 +1,4 @@
-"""Building one spec of a run, in a process of its own: see `cloche.broker.executor.Workers`."""
+"""Builds one spec of a run, in a process of its own: see `cloche.broker.executor.Workers`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Place:
 class SpecFile:
     """A spec of a run: the user's file, and its copy with the tokens filled in, line by line.
 
-    The copy is what is built, and its lock lies beside it. Errors name lines of the user's file.
+    The copy is built, and its lock is beside it. Errors name lines of the user's file.
     Relative paths in it, and in catalyst.conf, begin at ``here``.
     """
 
@@ -52,25 +52,23 @@ class SpecFile:
 
 @dataclass(frozen=True, slots=True)
 class BuiltFiles:
-    """What a spec gave: its files with their sizes in bytes, and counts of its packages.
+    """The files of a spec that was built, with their sizes in bytes.
 
-    ``artifacts`` are those of the files that do not only describe another one.
+    ``artifacts`` are those that do not just describe another one.
     """
 
     outputs: Mapping[Path, int]
     artifacts: tuple[Path, ...]
-    built: int
-    reused: int
 
 
 def _files(path: Path) -> list[Path]:
-    """A file, or those of a directory, as catalyst has one of netboot."""
+    """A file, or the files of a directory, which is what catalyst makes of netboot."""
     found = sorted(path.rglob("*")) if path.is_dir() else [path]
     return [file for file in found if file.is_file()]
 
 
 def opening_in(place: Place, sink: Sink) -> Opening:
-    """Opens sessions there for projects of specs."""
+    """What opens sessions there for projects of specs."""
 
     @contextmanager
     def opening(project: Project) -> Iterator[Session]:
@@ -107,6 +105,4 @@ def build(
     return BuiltFiles(
         {file: file.stat().st_size for file in files},
         tuple(path for path, kind in found.items() if kind in _ARTIFACTS and path.is_file()),
-        sum(result.built for result in built.results),
-        sum(result.reused for result in built.results),
     )

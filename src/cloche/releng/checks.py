@@ -1,4 +1,4 @@
-"""What is wrong with a spec in view of its tree and its source, said before anything is built."""
+"""Checks a spec against its tree and its source, before anything is built."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from cloche.portage.repository import Repository, check_profile, read_repository
 from cloche.session.session import Session
 from cloche.trees.stored import places
 
-MERGED = Path("features/merged-usr")  # the profile that all with a merged /usr have (23.0)
-SPLIT = "split-usr"  # a part of the path of those that have not
+MERGED = Path("features/merged-usr")  # the parent of all profiles (23.0) with a merged /usr
+SPLIT = "split-usr"  # a part of the path of the others
 _MUSL = ("lib/ld-musl-*", "usr/lib/ld-musl-*")
 _GLIBC = ("lib*/ld-linux*", "usr/lib*/ld-linux*", "lib/*/ld-linux*", "usr/lib/*/ld-linux*")
 
 
 def check_inputs(spec: Spec, conf: Conf, session: Session) -> Mapping[str, Repository]:
-    """See that a spec fits its tree and its source, which is unpacked; return the repositories.
+    """See that a spec fits its tree and its source, which this unpacks; return the repositories.
 
     Raises ClocheError.
     """
@@ -59,7 +59,7 @@ def check_source(
             raise ConfigError(
                 spec.origin("profile"),
                 f"the source does not fit the profile {path}: {what} is {wanted} in the profile, "
-                f"and {found} in {spec.text('source_subpath')}",
+                f"but {found} in {spec.text('source_subpath')}",
                 "choose another profile or source",
             )
 
@@ -69,7 +69,7 @@ def _has(root: Path, patterns: tuple[str, ...]) -> bool:
 
 
 def _only(libc: Mapping[str, bool]) -> str:
-    """The C library, if there is one of them only."""
+    """The C library, if there is exactly one."""
     found = [name for name, there in libc.items() if there]
     return found[0] if len(found) == 1 else ""
 
@@ -91,5 +91,6 @@ def check_packages(project: Project, machine: str, repos: Mapping[str, Repositor
             for each in (repo.path / category).glob("*/")
         }
         near = nearest(name, known)
-        todo = f"did you mean “{near}”?" if near else f"look in {', '.join(repos)}"
+        there_is = f"correct the name; the repositories are {', '.join(repos)}"
+        todo = f"did you mean “{near}”?" if near else there_is
         raise ConfigError(asked.origin, f"no repository has “{name}”", todo)

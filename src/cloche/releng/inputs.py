@@ -16,9 +16,9 @@ from cloche.config.errors import ConfigError, nearest
 from cloche.config.files import read_text
 from cloche.config.interpreters import check_interpreter
 
-#: Rules of `lint` about what only catalyst fails at.
+#: Rules of `lint` about specs at which only catalyst fails.
 HERE_RIGHT = ("users",)
-#: Kinds of paths that are directories, and those that are looked at elsewhere or need not be there.
+#: Kinds of paths that are directories, and those that are checked elsewhere or need not exist.
 _DIRECTORIES = ("confdir", "root overlay", "overlay", "initramfs overlay")
 _ELSEWHERE = (
     *("repository", "interpreter", "kernel configuration", "kernel cache", "package cache"),
@@ -57,10 +57,10 @@ def source_of(spec: Spec, conf: Conf) -> Path:
     origin = spec.origin("source_subpath")
     if not found:
         known = ", ".join(dict.fromkeys(EXTENSIONS.values()))
-        what = f"there is no {named}, nor one with an extension ({known})"
+        what = f"no such file: {named}, with or without an extension ({known})"
         raise ConfigError(origin, what, "build the spec that makes it, or put a tarball there")
     if len(found) > 1:
-        what = f"{named}.* are several files: {', '.join(file.name for file in found)}"
+        what = f"several files match {named}.*: {', '.join(file.name for file in found)}"
         raise ConfigError(origin, what, "name one of them, with its extension")
     return found[0]
 
@@ -74,7 +74,7 @@ def interpreters_of(spec: Spec) -> tuple[Path, ...]:
         path = Path(word).absolute()
         if not path.is_file():
             todo = "install it (Debian's package is qemu-user-static), or name another one"
-            raise ConfigError(origin, f"there is no interpreter {path}", todo)
+            raise ConfigError(origin, f"interpreter: no such file: {path}", todo)
         found.append(path)
     return tuple(found)
 
@@ -86,7 +86,7 @@ def snapshot_of(spec: Spec, conf: Conf) -> Path:
         treeish = spec.text("snapshot_treeish")
         raise ConfigError(
             spec.origin("snapshot_treeish"),
-            f"there is no {file}",
+            f"no such file: {file}",
             f"make it with `cloche catalyst -s {treeish}`",
         )
     return file
@@ -97,23 +97,23 @@ def exported_of(conf: Conf) -> Mapping[str, str]:
     if not (path := conf.text("envscript")):
         return {}
     if not Path(path).is_file():
-        what, todo = f"there is no file {path}", "write it, or remove the line"
-        raise ConfigError(conf.origins["envscript"], f"envscript: {what}", todo)
+        what, todo = f"envscript: no such file: {path}", "correct the path, or remove the line"
+        raise ConfigError(conf.origins["envscript"], what, todo)
     return read_envscript(Path(path))
 
 
 def check_files(spec: Spec) -> None:
-    """See that the files and directories are there that a spec names. Raises `ConfigError`."""
+    """See that the files and directories that a spec names exist. Raises `ConfigError`."""
     for key, kind in path_keys(spec).items():
         setting = spec.settings[key]
         for word, origin in zip(setting.words, setting.origins, strict=True):
             path = Path(word.partition("=")[2] if kind == "public key" else word)
             directory = kind in _DIRECTORIES
-            wrong = kind == "public key" and "=" not in word  # said when the machines are made
+            wrong = kind == "public key" and "=" not in word  # refused when the machines are made
             if wrong or kind in _ELSEWHERE or (path.is_dir() if directory else path.is_file()):
                 continue
             wanted = "directory" if directory else "file"
-            what = f"{path} is not a {wanted}" if path.exists() else f"there is no {wanted} {path}"
+            what = f"{path} is not a {wanted}" if path.exists() else f"no such {wanted}: {path}"
             raise ConfigError(origin, f"{key}: {what}", "correct the path, or remove it")
 
 

@@ -1,7 +1,7 @@
-"""What happens in a run of many specs, as lines of JSON: `run.jsonl` in the run's directory.
+"""The events of a run of many specs, as lines of JSON: `run.jsonl` in the run's directory.
 
-The lines are events of builds (docs/events.md), each with a further key ``spec``, and those of the
-run itself. State and report are read from them, so a run that was killed is continued where it was.
+These are the events of builds (docs/events.md), each with a further key ``spec``, and those of the
+run itself. State and report are read from them, so a run that was killed can be resumed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Ending = Literal["built", "failed", "skipped"]
 
 
 class RunStarted(Event, frozen=True, tag="run-started"):
-    """A run began, or goes on; ``specs`` are their names in order, ``sets`` the set of each."""
+    """A run began or was resumed; ``specs`` are the names in order, ``sets`` the set of each."""
 
     name: str
     timestamp: str
@@ -34,14 +34,14 @@ class RunStarted(Event, frozen=True, tag="run-started"):
 
 
 class SpecStarted(Event, frozen=True, tag="spec-started"):
-    """A spec began to be built."""
+    """The build of a spec began."""
 
 
 class SpecEnded(Event, frozen=True, tag="spec-ended"):
-    """A spec was built, failed, or was skipped because what it starts from is missing.
+    """A spec was built, failed, or was skipped because the maker of its source was not built.
 
-    ``digest`` is that of its text, with all tokens filled in; ``outputs`` has the sizes of its
-    files in bytes by path; ``detail`` are further lines about a failure.
+    ``digest`` is that of its text with all tokens filled in, ``outputs`` has the sizes of its files
+    in bytes by path, and ``detail`` further lines about a failure.
     """
 
     how: Ending
@@ -62,10 +62,9 @@ class HookEnded(Event, frozen=True, tag="hook-ended"):
 
 
 class Compared(Event, frozen=True, tag="compared"):
-    """Catalyst's own way was gone, too: its status, and what differs if it is 0.
+    """Catalyst built a spec, too: its status, and the differences if that is 0.
 
-    ``differs`` counts findings by their judgement; ``wrong`` names some that are more than
-    harmless.
+    ``differs`` counts them by their judgement, ``wrong`` lists some that are not harmless.
     """
 
     status: int
@@ -109,11 +108,11 @@ class Journal:
     def __init__(self, file: Path) -> None:
         self._lock = threading.Lock()
         self._file = file.open("ab")
-        if self._file.tell():  # what a killed process wrote may be half a line
+        if self._file.tell():  # a killed process may have left half a line
             self._file.write(b"\n")
 
     def __call__(self, entry: Entry) -> None:
-        """Append an entry, unless it only matters while it happens."""
+        """Append an entry, unless its event is only of interest while it happens."""
         if isinstance(entry.event, (Phase, Progress, Logging)):
             return
         with self._lock:
@@ -148,7 +147,7 @@ class Before:
 
 
 def ended_specs(entries: Iterable[Entry]) -> Mapping[str, Before]:
-    """What is known of each spec that ended."""
+    """Each spec that ended, with its last end."""
     found: dict[str, Before] = {}
     for each in entries:
         if isinstance(each.event, SpecEnded):

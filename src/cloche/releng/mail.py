@@ -19,8 +19,9 @@ _SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """Whom a report is sent to, with commas between several. ``server`` is HOST or HOST:PORT;
-    without it sendmail is run.
+    """How a report is sent. ``to`` has one address, or several with commas between them.
+
+    ``server`` is HOST or HOST:PORT; without it sendmail is run.
     """
 
     to: str
@@ -37,7 +38,7 @@ def message_of(report: Report, mail: Mail) -> EmailMessage:
         message["To"] = mail.to
         message["Subject"] = f"{mail.prefix} {subject(report)}".strip()
     except (ValueError, IndexError) as error:  # a line end, for example
-        raise ClocheError(f"a mail cannot be sent to “{mail.to}”: {error}") from error
+        raise ClocheError(f"mail cannot be sent to “{mail.to}”: {error}") from error
     message["Date"] = formatdate()
     message["Message-ID"] = make_msgid(domain="cloche.invalid")
     message.set_content(as_text(report).encode("utf-8", "replace").decode("utf-8"))
@@ -57,13 +58,13 @@ def send(report: Report, mail: Mail) -> None:
     except (OSError, ValueError, smtplib.SMTPException) as error:
         raise _not_sent(mail.server, str(error)) from error
     if refused:
-        raise _not_sent(mail.server, f"it refuses {', '.join(refused)}")
+        raise _not_sent(mail.server, f"it refused {', '.join(refused)}")
 
 
 def _by_sendmail(message: EmailMessage, mail: Mail) -> None:
     program = shutil.which("sendmail") or next(filter(shutil.which, _SENDMAIL), None)
     if program is None:
-        raise _not_sent("sendmail", "this host does not have it")
+        raise _not_sent("sendmail", "program not found")
     words = [program, "-i", "-f", mail.sender, "--", *_to(mail)]
     try:
         done = subprocess.run(
@@ -84,5 +85,5 @@ def _to(mail: Mail) -> list[str]:
 
 
 def _not_sent(where: str, what: str) -> ClocheError:
-    todo = "name a server with --smtp, or read the report where it lies"
+    todo = "name a server with --smtp, or show the report with `cloche releng report`"
     return ClocheError(f"the report was not sent: {what}", where=where, todo=todo, status=Exit.HOST)

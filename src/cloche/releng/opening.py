@@ -1,4 +1,4 @@
-"""How a session is opened for the project of a spec."""
+"""The type of functions that open a session for the project of a spec."""
 
 from __future__ import annotations
 

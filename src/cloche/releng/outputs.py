@@ -1,4 +1,4 @@
-"""Puts what was built in its place below builds/, with the files that catalyst writes beside it.
+"""Places outputs below builds/, with the files that catalyst writes beside them.
 
 Everything is written under a temporary name first, so a file under its own name is complete.
 """
@@ -27,13 +27,13 @@ from cloche.session.building import Result
 
 #: Kinds of outputs that are images of their machine, under the same names.
 IMAGES = ("iso", "qcow2")
-#: The names in the directory of a netboot, or how they end.
+#: The names in the directory of a netboot, or their endings.
 _OF_NETBOOT = ("boot", "kernels", "-hppa.lif", "-a.out")
 
 
 @dataclass(frozen=True, slots=True)
 class Attest:
-    """What is written of an output that catalyst does not write: a signature, where it is from."""
+    """The files beside an output that catalyst does not write: signature and provenance."""
 
     signer: Signer | None = None
     provenance: bool = False
@@ -41,7 +41,11 @@ class Attest:
 
 NOTHING_MORE = Attest()
 Describe = Callable[[Path, Path, Path, ExitStack], None]
-"""Writes more beside an output: its place, the copy that will be there, its list of content."""
+"""Writes further files beside an output.
+
+Arguments: the output's path, the copy that gets that path, the list of its content, and the
+stack that renames temporary files at its end.
+"""
 
 
 def publish(
@@ -51,9 +55,9 @@ def publish(
     results: Sequence[Result] = (),
     attest: Attest = NOTHING_MORE,
 ) -> tuple[Output, ...]:
-    """Copy outputs of the last machine to where catalyst has them, and describe them.
+    """Copy the outputs of the last machine to catalyst's paths, and describe them.
 
-    ``results`` are those of the spec's machines. Of netboot catalyst has a directory instead.
+    ``results`` are those of the spec's machines. The output of a netboot is a directory.
     Raises ClocheError, OSError.
     """
     wanted = outputs(spec, conf)
@@ -63,7 +67,7 @@ def publish(
     more: list[Output] = []
 
     def describe(place: Path, copy: Path, packed: Path, stack: ExitStack) -> None:
-        """Write what catalyst does not write, beside an output that has no name yet."""
+        """Write the files that catalyst does not write, before the output gets its name."""
         signed = {place: copy}
         if attest.provenance:
             statement = Path(f"{place}{SUFFIX}")
@@ -91,7 +95,7 @@ def publish(
 def _publish(
     place: Path, file: Path, contents: Iterable[bytes], conf: Conf, describe: Describe
 ) -> None:
-    """Copy a file to its place; it gets its name last, so it is never without the others."""
+    """Copy a file to its path. It gets its name last, after the files that describe it."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         copy = stack.enter_context(aside(place))
@@ -109,7 +113,7 @@ def _publish(
 
 
 def check_replaceable(spec: Spec, conf: Conf) -> None:
-    """See that what the outputs of a spec replace is of the same kind. Raises ClocheError."""
+    """See that the outputs of a spec only replace files of the same kind. Raises ClocheError."""
     if spec.text("target") == "netboot":
         _check_netboot(Path(outputs(spec, conf)[0].path))
 
@@ -122,7 +126,7 @@ def _check_netboot(place: Path) -> None:
 
 
 def _unpack(tarball: Path, place: Path) -> None:
-    """Unpack a netboot's files, in place of an earlier one's. Raises ClocheError, OSError."""
+    """Unpack the files of a netboot, in place of earlier ones. Raises ClocheError, OSError."""
     new, old = (place.with_name(f".{place.name}.{state}") for state in ("new", "old"))
     _check_netboot(place)
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -136,7 +140,7 @@ def _unpack(tarball: Path, place: Path) -> None:
 
 
 def files_of(written: Iterable[Output]) -> Mapping[str, Path]:
-    """The files by their kinds; of several of one kind the first."""
+    """The files by their kinds; only the first of each kind."""
     found: dict[str, Path] = {}
     for each in written:
         found.setdefault(each.kind, Path(each.path))
@@ -153,15 +157,15 @@ def _write_contents(contents: Iterable[bytes], file: Path) -> None:
         packed.write(b"\n")
 
 
-#: Programs of this host that read a tarball for the list of its content.
+#: Modes whose tarballs a program of this host reads, to list their content.
 _READERS = ("zstd", "lzip", "lzop")
 
 
 def check_reader(spec: Spec, conf: Conf) -> None:
-    """See that what a spec makes can be listed. Raises ClocheError."""
+    """See that the content of a spec's tarball can be listed. Raises ClocheError."""
     program = compression_mode(spec, conf).removesuffix("_x")
     if program in _READERS and shutil.which(program) is None:
-        todo = f"install {program}, which reads the tarball for .CONTENTS.gz"
+        todo = f"install {program}: it is needed to write .CONTENTS.gz"
         raise ClocheError(f"{program} not found", where=spec.file, todo=todo, status=Exit.HOST)
 
 
@@ -190,7 +194,7 @@ def _digest(digest: str, name: str, file: Path, conf: Conf) -> str:
 
 @contextmanager
 def aside(place: Path) -> Iterator[Path]:
-    """A temporary name next to a file, which gets its own when the block ends without an error.
+    """A temporary name next to a file; it is renamed when the block ends without an error.
 
     The name is always the same, so the next run replaces what a killed one left behind.
     """

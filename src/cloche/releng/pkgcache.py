@@ -1,7 +1,7 @@
-"""catalyst's pkgcache: a directory of binary packages with an index, for others to use.
+"""catalyst's pkgcache: a directory of binary packages with an index, for other programs.
 
-cloche itself needs none, since the store has every package by its key. What is there stays there:
-a package is added unless one with the same content lies there already.
+cloche itself does not need it, since the store has every package by its key. Packages there are
+never replaced: one is added unless the directory has a package with the same content.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from cloche.output.claim import alone
 
 INDEX = "Packages"
 _INSTANCE = re.compile(r"(?P<name>.+)-(?P<id>[1-9][0-9]*)\.gpkg\.tar")
-#: What an entry has from the header of its index unless it says it itself (Portage's bintree).
+#: Keys that an entry without them takes from the header of its index (Portage's bintree).
 _INHERITED = ("CHOST", "repository")
 
 Entry = dict[str, str]
@@ -42,7 +42,7 @@ class Index:
 
 
 def pkgcache_path(spec: Spec, conf: Conf) -> Path:
-    """Where a spec's pkgcache is, as in catalyst."""
+    """The directory of a spec's pkgcache, as in catalyst."""
     if given := spec.text("pkgcache_path"):
         return Path(given).absolute()
     versioned = "versioned_cache" in conf.words("options")
@@ -76,7 +76,7 @@ def keep_packages(directories: Iterable[Path], pkgcache: Path) -> int:
 
 
 def read_index(file: Path) -> Index:
-    """An index; an empty one without the file. What cannot be read in it is left out."""
+    """An index; an empty one if the file does not exist. Lines that cannot be read are left out."""
     if not file.is_file():
         return Index()
     header, *entries = map(_parsed, file.read_text(errors="replace").split("\n\n"))
@@ -94,7 +94,7 @@ def _block(entry: Mapping[str, str]) -> str:
 
 
 def _free_place(package: Path, pkgcache: Path, path: str) -> str | None:
-    """The path for a package, None if its content is there already."""
+    """The path for a package; None if one with its content exists."""
     for place in _instances(path):
         there = pkgcache / place
         if not there.exists():
@@ -113,7 +113,7 @@ def _instances(path: str) -> Iterator[str]:
 
 
 def _copy(source: Path, target: Path) -> None:
-    """Copy a file; it has its name only when it is whole."""
+    """Copy a file; it gets its name when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     new = target.with_name(f".{target.name}.new")
     shutil.copyfile(source, new)

@@ -40,9 +40,9 @@ OWN = (
 
 
 def write_project(project: Project, directory: Path) -> None:
-    """Write a project, in place of the one that was there; see `claimed`.
+    """Write a project, in place of an earlier one; see `claimed`.
 
-    The lock stays, and what was built. Raises ClocheError.
+    The lock and built outputs stay. Raises ClocheError.
     """
     for name in OWN:
         shutil.rmtree(directory / name, ignore_errors=True)
@@ -54,8 +54,8 @@ def write_project(project: Project, directory: Path) -> None:
 def claimed(directory: Path) -> Iterator[None]:
     """Hold the directory of a spec's project exclusively for a block. Raises ClocheError.
 
-    The directory is made here, or is empty, or cloche made it before. The lock is on the marker,
-    because the lock on a directory is that of its cloche.lock (`config.lock.change`).
+    The directory does not exist yet, is empty, or was made by cloche. The lock is on the marker,
+    because a lock on the directory itself is that of its cloche.lock (`config.lock.change`).
     """
     if not is_replaceable(directory):
         raise ClocheError("is not empty", where=directory, todo="name another directory")
@@ -63,8 +63,8 @@ def claimed(directory: Path) -> Iterator[None]:
     fd = open_lock(directory / MARKER)
     try:
         if not try_hold(fd):
-            what = "another cloche builds or imports this spec"
-            todo = "wait for its end, or give the spec another version_stamp"
+            what = "another cloche process is building or importing this spec"
+            todo = "wait for it to finish, or give the spec another version_stamp"
             raise ClocheError(what, where=directory, todo=todo, status=Exit.HOST)
         yield
     finally:
@@ -125,7 +125,7 @@ def _copy(copied: Copied, path: Path) -> None:
 
 
 def base_of(spec: Spec, conf: Conf) -> Inputs:
-    """A spec's inputs, without what only the tree says. Raises `ConfigError`."""
+    """A spec's inputs, except those that are read from the tree. Raises `ConfigError`."""
     check_target(spec)
     check_files(spec)
     return Inputs(
@@ -140,7 +140,7 @@ def base_of(spec: Spec, conf: Conf) -> Inputs:
 
 
 def _pkgcache(spec: Spec, conf: Conf) -> Path | None:
-    """The spec's pkgcache, if it is to be read and there is one."""
+    """The spec's pkgcache, if it exists and is to be read."""
     path = pkgcache_path(spec, conf)
     return path if conf.read_pkgcache and (path / INDEX).is_file() else None
 
@@ -152,7 +152,7 @@ def completed(
     session: Session,
     repos: Mapping[str, Repository],
 ) -> Project:
-    """The whole project; ``session`` has the project of what is known without the tree."""
+    """The whole project; ``session`` has the one that is known without the tree."""
     if spec.text("target") == "stage2":
         with session.context("stage2") as context:
             calls = calls_of(context, conf.text("repo_name"))
@@ -165,10 +165,10 @@ def completed(
 
 
 def _build_packages(spec: Spec, conf: Conf, repos: Mapping[str, Repository]) -> tuple[str, ...]:
-    """What stage1 is made of. Raises `ConfigError`."""
+    """The packages of a stage1. Raises `ConfigError`."""
     repo, path = profile_of(spec, conf)
     packages = build_atoms(repos, repo, path)
     if not packages:
-        todo = "a stage1 is made of what that file lists: choose another profile"
+        todo = "choose another profile: a stage1 consists of the packages in that file"
         raise ConfigError(spec.origin("profile"), f"the profile {path} has no packages.build", todo)
     return packages

@@ -1,7 +1,7 @@
-"""What an output was made from, as an in-toto statement with SLSA provenance.
+"""States what an output was made from: in-toto statements with SLSA provenance.
 
-Formats: https://in-toto.io/Statement/v1, https://slsa.dev/spec/v1.0/provenance. There is no time in
-it and no path of the build host, so equal inputs give equal bytes.
+Formats: https://in-toto.io/Statement/v1, https://slsa.dev/spec/v1.0/provenance. A statement has no
+time and no path of the build host, so equal inputs give equal bytes.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def digests(file: Path) -> Mapping[str, str]:
 
 
 def directory_digest(directory: Path) -> str:
-    """in-toto's ``dirHash``, as Go's modules have it (h1); of a link the target counts.
+    """in-toto's ``dirHash``, which is that of Go's modules (h1); a link counts by its target.
 
     Raises OSError.
     """
@@ -96,7 +96,7 @@ def _bytes(statement: Mapping[str, Any]) -> bytes:
 
 
 def _parameters(spec: Spec, conf: Conf) -> Mapping[str, Any]:
-    """What a user decided: the spec's values, but for paths, and the options of catalyst.conf."""
+    """The user's choices: the spec's values except paths, and the options of catalyst.conf."""
     paths = {*host_files(spec, TARGETS[spec.text("target")].prefix), *_PATHS}
     values = {
         key: setting.value

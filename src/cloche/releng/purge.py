@@ -1,4 +1,4 @@
-"""Removes what a spec leaves below storedir besides its outputs: its project."""
+"""Removes the project of a spec below storedir; its outputs stay."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from cloche.releng.projects import claimed
 
 
 def to_purge(spec: Spec, conf: Conf) -> Path | None:
-    """The directory that a purge removes; None if there is none, or cloche did not make it.
+    """The directory that a purge removes; None if it does not exist, or cloche did not make it.
 
-    Raises `ConfigError` if the spec's words lead outside of storedir.
+    Raises `ConfigError` if the spec leads outside of storedir.
     """
     check_places(spec, conf)
     directory = directory_of(spec, conf)
@@ -27,7 +27,7 @@ def to_purge(spec: Spec, conf: Conf) -> Path | None:
 def purge_spec(spec: Spec, conf: Conf) -> Path | None:
     """Remove the project of a spec; the next build writes it again. Raises ClocheError, OSError.
 
-    It is removed while it is held, under another name at once, so that no build begins in it.
+    It is locked and renamed before it is removed, so that no build begins in it.
     """
     directory = to_purge(spec, conf)
     if directory is None or directory.is_symlink():

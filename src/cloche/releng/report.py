@@ -1,4 +1,4 @@
-"""What became of a run: which specs were built, what failed and why, what was built only once."""
+"""The result of a run: which specs were built, what failed and why, and how much was shared."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ How = Literal["waiting", "building", "built", "failed", "skipped"]
 
 @dataclass(frozen=True, slots=True)
 class FailedPackage:
-    """A package that failed: why, the lines of its log that explain it, the log, and the command
-    that opens its root.
+    """A package that failed: the reason, the lines of its log that show it, the log, and the
+    command that opens its root.
     """
 
     package: str
@@ -38,8 +38,8 @@ class FailedPackage:
 
 @dataclass(frozen=True, slots=True)
 class SpecReport:
-    """One spec. ``seconds`` are from its start to its end, ``busy`` those of its packages' builds
-    and merges, which may be at the same time, ``stages`` those of its other steps.
+    """One spec. ``seconds`` is the time from its start to its end, ``busy`` the sum over builds and
+    merges of its packages, which may overlap, ``stages`` the sum over its other steps.
     """
 
     name: str
@@ -65,9 +65,9 @@ class SpecReport:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """How often packages were built. ``spent`` are seconds of all builds and merges, ``distinct``
-    those of one for each result: equal layers count once. ``wanted`` counts the packages of all
-    machines, ``layers`` the different ones.
+    """How often packages were built. ``spent`` is the time in seconds of all builds and merges,
+    ``distinct`` that of one for each result: equal layers count once. ``wanted`` counts the
+    packages of all machines, ``layers`` the distinct ones.
     """
 
     wanted: int = 0
@@ -78,15 +78,16 @@ class Shared:
 
     @property
     def ratio(self) -> float:
-        """What was spent, in what the distinct packages take; 1 if nothing was built."""
+        """The time spent, divided by that of the distinct packages; 1 if nothing was built."""
         return self.spent / self.distinct if self.distinct else 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run; ``hooks`` are those that failed, ``status`` the command's, None while it runs.
+    """A run. ``hooks`` are those that failed, ``status`` is the command's, None while it runs.
 
-    ``began`` is in seconds since the epoch; ``seconds`` without the time between two processes.
+    ``began`` is in seconds since the epoch; ``seconds`` leaves out the time between an interruption
+    and the next start.
     """
 
     name: str = ""
@@ -106,16 +107,16 @@ class Report:
 
     @property
     def stages(self) -> float:
-        """Seconds of all that is not a package: resolving, finishing, packing. Some overlap."""
+        """Seconds of all steps but packages: resolving, finishing, packing. Some overlap."""
         return sum(each.stages for each in self.specs)
 
     @property
     def sentence(self) -> str:
-        """The whole in one line."""
+        """The result in one line."""
         counts = {how: sum(each.how == how for each in self.specs) for how in _ORDER}
         parts = [f"{number} {how}" for how, number in counts.items() if number]
-        only = ", of which only optional ones failed" if self._only_optional() else ""
-        hooks = f", {len(self.hooks)} hooks failed" if self.hooks else ""
+        only = "; only optional specs failed" if self._only_optional() else ""
+        hooks = f"; hooks that failed: {len(self.hooks)}" if self.hooks else ""
         return f"{len(self.specs)} specs: {', '.join(parts) or 'none'}{only}{hooks}"
 
     def _only_optional(self) -> bool:
@@ -134,7 +135,7 @@ def report_of(entries: Iterable[Entry]) -> Report:
 
 
 class _Reading:
-    """What is known so far."""
+    """The state after some entries of a journal."""
 
     def __init__(self) -> None:
         self.run = Report()
@@ -232,12 +233,12 @@ class _Reading:
 
 
 def _counts(hook: HookEnded) -> bool:
-    """Whether a failure of a hook is one: catalyst-auto does not look at the status of links."""
+    """Whether the failure of a hook counts: catalyst-auto ignores that of update_symlinks."""
     return hook.words[0] != "update_symlinks"
 
 
 def as_json(report: Report) -> str:
-    """For programs: all fields, and the sums that are not fields."""
+    """The report for programs: all fields, and the sentence and the ratio."""
     data = msgspec.to_builtins(report)
     data["sentence"] = report.sentence
     data["shared"]["ratio"] = round(report.shared.ratio, 4)

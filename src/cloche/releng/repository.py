@@ -23,7 +23,7 @@ STABLE = "stable"  # the branch that catalyst fetches, and whose commits are sig
 UPSTREAM = "https://anongit.gentoo.org/git/repo/sync/gentoo.git"
 _BRANCH = f"refs/heads/{STABLE}"
 _PASSED = re.compile(r"PATH|HOME|SSH_AUTH_SOCK|TMPDIR|(?i:https?|all|no)_proxy")
-#: So that `git gc` keeps nothing but what was fetched last (git-gc(1)).
+#: Settings by which `git gc` keeps only what was fetched last (git-gc(1)).
 _FORGETS = {
     "gc.reflogExpire": "0",
     "gc.reflogExpireUnreachable": "0",
@@ -32,27 +32,27 @@ _FORGETS = {
 
 
 def git_directory(conf: Conf) -> Path:
-    """Where the repository lies."""
+    """The directory of the repository."""
     return Path(conf.text("repos_storedir"), f"{conf.text('repo_name')}.git")
 
 
 def has_snapshot(conf: Conf, treeish: str) -> bool:
-    """Whether a snapshot of a tree-ish is there."""
+    """Whether a tree-ish has a snapshot."""
     return Path(store_path(conf, "snapshots", f"{conf.text('repo_name')}-{treeish}.sqfs")).is_file()
 
 
 def commit_of(gitdir: Path, treeish: str, origin: Origin) -> str:
     """The object that a tree-ish names: a commit where it is one. Raises `ConfigError`."""
     if not (gitdir / "HEAD").is_file():
-        todo = f"clone one there (git clone --bare), or ask for “{STABLE}”, which is fetched"
-        raise ConfigError(origin, f"there is no git repository {gitdir}", todo)
+        todo = f"clone it (git clone --bare), or use “{STABLE}”, which cloche fetches"
+        raise ConfigError(origin, f"git repository not found: {gitdir}", todo)
     for kind in ("commit", "tree"):
         words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{treeish}^{{{kind}}}")
         found = _run(gitdir, *words, check=False)
         if found.returncode == 0:
             return found.stdout.decode().strip()
     what = f"{gitdir} has no commit, tag or branch “{treeish}”"
-    raise ConfigError(origin, what, "name one that is there, or fetch it into that repository")
+    raise ConfigError(origin, what, "name one that exists, or fetch it into that repository")
 
 
 def date_of(gitdir: Path, commit: str) -> int:
@@ -69,8 +69,8 @@ def archive(gitdir: Path, commit: str, tarball: Path) -> None:
 def updated(conf: Conf, gitdir: Path) -> str:
     """Fetch the newest signed state; return its commit. Raises ClocheError, `SignatureError`.
 
-    Without a repository there, Gentoo's is cloned, as catalyst does. The branch only moves to a
-    commit whose signature is right.
+    If the repository does not exist, Gentoo's is cloned, as catalyst does. The branch only moves
+    to a commit with a valid signature.
     """
     keys = conf.text("repo_openpgp_key_path")
     if keys:
@@ -92,7 +92,7 @@ def updated(conf: Conf, gitdir: Path) -> str:
 
 
 def _run(gitdir: Path, *words: str, check: bool = True) -> subprocess.CompletedProcess[bytes]:
-    """Run git. Raises ClocheError unless it ends well, or ``check`` is not set."""
+    """Run git. Raises ClocheError if it is not installed or, with ``check``, fails."""
     passed = {key: value for key, value in os.environ.items() if _PASSED.fullmatch(key)}
     env = {**passed, **ENV, "LC_ALL": "C", "GIT_CONFIG_GLOBAL": os.devnull}
     try:
@@ -105,14 +105,14 @@ def _run(gitdir: Path, *words: str, check: bool = True) -> subprocess.CompletedP
         )
     except FileNotFoundError:
         todo = "install dev-vcs/git (Debian: git)"
-        raise ClocheError("this host has no git", todo=todo, status=Exit.HOST) from None
+        raise ClocheError("git not found", todo=todo, status=Exit.HOST) from None
     if check and done.returncode:
         said = done.stderr.decode(errors="replace").strip()
         line = next(iter(said.splitlines()), f"status {done.returncode}")
         raise ClocheError(
             f"git {words[0]}: {line}",
             where=gitdir,
-            todo="correct what git says, and try again",
+            todo="solve the problem that git reports, and try again",
             detail=said if "\n" in said else None,
             status=Exit.FAILED,
         )

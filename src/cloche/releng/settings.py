@@ -1,4 +1,4 @@
-"""What a caller chooses for a run of catalyst-auto's configuration."""
+"""The settings of a run of catalyst-auto's configuration that the caller chooses."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from cloche.session.choices import Choices
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """What a caller chooses. ``files`` are the configuration's, ``here`` is where relative
-    paths in specs begin, ``confs`` are catalyst.conf's files (empty: as the configuration says),
-    ``tokens`` values of tokens, ``only`` the specs or sets to build.
+    """The caller's choices.
 
-    ``slots`` packages are built at once, in all specs, and as many specs. Without ``network``
-    hooks only say what they would upload. ``update`` takes inputs as they are now, not as they
-    were when the run began. ``also`` is the program of catalyst, to build with it, too.
-    With ``provenance`` each output gets a statement of what it was made from.
+    ``files`` are those of the configuration, ``here`` is where relative paths in specs begin,
+    ``confs`` are catalyst.conf's files (empty: the one that the configuration names), ``tokens``
+    the values of tokens, ``only`` the specs or sets to build.
+
+    At most ``slots`` packages, of all specs together, and as many specs are built at once. Without
+    ``network``, hooks only report what they would upload. With ``update``, inputs are used as they
+    are now, not as they were when the run began. ``also`` is the program of catalyst, if that is to
+    build the specs, too. With ``provenance``, each output gets a statement of what it was made
+    from.
     """
 
     files: tuple[Path, ...]

@@ -1,7 +1,7 @@
 """Signs outputs with the user's gpg, which asks its agent for the key.
 
-That runs in a process of its own, outside of every sandbox and of the user namespace that cloche
-enters: gpg finds its agent's socket by the user's id. cloche itself reads no key.
+gpg is called by a process of its own, outside of every sandbox and of the user namespace that
+cloche enters, because it finds its agent's socket by the user's ID. cloche itself reads no key.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 from cloche.errors import ClocheError, Exit
 
-_MOST = 1 << 16  # bytes of a request, or of what gpg says
+_MOST = 1 << 16  # bytes of a request or an answer
 
 
 class Signer:
@@ -52,14 +52,14 @@ class Signer:
         if said["status"]:
             raise ClocheError(
                 f"gpg cannot sign with the key {self.key}: {said['text']}",
-                todo="see whether `gpg --list-secret-keys` has it, and its agent can unlock it",
+                todo="check that `gpg --list-secret-keys` lists it and gpg-agent can unlock it",
                 status=Exit.BAD_INPUT if not signs else Exit.FAILED,
             )
 
 
 @contextmanager
 def opened_signer(key: str) -> Iterator[Signer]:
-    """Sign with a key for a block: a fingerprint, or what else gpg knows it by.
+    """Sign with a key for a block: a fingerprint, or another name by which gpg finds it.
 
     Call it before cloche enters a user namespace, in a process without threads. Raises ClocheError.
     """
@@ -92,7 +92,7 @@ def opened_signer(key: str) -> Iterator[Signer]:
 
 def _serve(sock: socket.socket, gpg: str) -> None:
     """Run gpg for each request until the other side is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the signature of what is done is still made
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a signature in progress is still finished
     while request := sock.recv(_MOST):
         sock.send(json.dumps(_run((gpg, "--batch", "--yes", *json.loads(request)))).encode())
 

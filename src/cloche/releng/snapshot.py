@@ -1,6 +1,6 @@
-"""The target snapshot: the ebuild repository as of one commit, as a squashfs.
+"""The target snapshot: the ebuild repository at one commit, as a squashfs.
 
-As in catalyst it holds what `git archive` gives of the commit, no more: metadata/md5-cache is in it
+As in catalyst, it holds exactly what `git archive` writes for the commit: metadata/md5-cache only
 if the repository has it. Equal commits give equal bytes.
 """
 
@@ -24,7 +24,7 @@ OUT = "/run/cloche/out"
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """What a snapshot is made of, and where it goes; ``treeish`` is in the name of the file."""
+    """The source of a snapshot and its file, whose name contains ``treeish``."""
 
     repo: str
     treeish: str
@@ -38,7 +38,7 @@ class Snapshot:
 
 
 def find_snapshot(conf: Conf, treeish: str, origin: Origin, *, fetch: bool = True) -> Snapshot:
-    """Look for a tree-ish; of `stable` the newest signed state is fetched first, if ``fetch``.
+    """Look for a tree-ish. With ``fetch``, the newest signed state of `stable` is fetched first.
 
     Raises `ConfigError`, `FetchingError`.
     """
@@ -48,7 +48,7 @@ def find_snapshot(conf: Conf, treeish: str, origin: Origin, *, fetch: bool = Tru
     elif treeish == STABLE:
         treeish = commit_of(gitdir, STABLE, origin)
     if "/" in treeish or not treeish.isprintable():
-        what = f"“{treeish}” cannot be part of a file's name"
+        what = f"“{treeish}” cannot be part of a file name"
         raise ConfigError(origin, what, "name the commit, or a tag without “/”")
     commit = commit_of(gitdir, treeish, origin)
     repo = conf.text("repo_name")
@@ -57,7 +57,7 @@ def find_snapshot(conf: Conf, treeish: str, origin: Origin, *, fetch: bool = Tru
 
 
 def make_snapshot(snapshot: Snapshot, conf: Conf, opening: Opening) -> None:
-    """Make it, in place of an earlier one; the file has its name when it is whole.
+    """Make it, in place of an earlier one; the file gets its name when it is complete.
 
     Raises ClocheError, OSError.
     """

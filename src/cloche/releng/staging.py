@@ -1,7 +1,7 @@
 """Stages results as Gentoo's mirrors have them: STAMP/FILE, latest-VARIANT.txt, current-VARIANT/.
 
-A variant is a file's name without its date and what follows. Only directories that are called as a
-date are ever removed, and of them only those in which every file is a result of that date.
+A variant is a file's name up to its date. Only directories whose name is a date are ever removed,
+and of these only those in which every file is a result of that date.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from cloche.errors import ClocheError, Exit
 from cloche.releng.outputs import aside
 from cloche.store.locks import held_directory
 
-KEPT = 4  # directories that are kept besides those with the latest of a variant, as the mirrors do
+KEPT = 4  # directories that are kept besides those with the latest of a variant, as on the mirrors
 _DATE = r"20\d{6}(?:\d{6}|T\d{6}Z)?"
 _STAMP = re.compile(rf"-({_DATE})(?=\.|/|$)")
 _DIRECTORY = re.compile(_DATE)
 _ARTIFACT = re.compile(
     r"netboot-.*|.*\.(tar|tar\.(xz|bz2|gz|zst|zstd|lzip|lzop|lzma)|sfs|squashfs|iso|qcow2|wsl)"
 )
-#: What the names of files that describe another one add to its name; any may be signed, too.
+#: The suffixes of files that describe another one; each of these may be signed, too.
 _BESIDE = re.compile(r"(\.(CONTENTS(\.gz)?|DIGESTS|sha256|intoto\.json))?(\.asc)?")
-#: Lists of several variants, with what is in the names of their files.
+#: Lists of several variants, with a part of their files' names.
 _LISTS = {"stage3": ".tar", "iso": ".iso", "qcow2": ".qcow2", "wsl": ".wsl"}
 
 Sign = Callable[[Path, Path], None]
@@ -38,7 +38,7 @@ Sign = Callable[[Path, Path], None]
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A file that was built; ``beside`` are those that describe it."""
+    """A file that was built; ``beside`` are the files that describe it."""
 
     path: Path
     variant: str
@@ -47,7 +47,7 @@ class Artifact:
 
 
 def artifacts(directory: Path) -> tuple[Artifact, ...]:
-    """The results below a directory. Hidden files are not complete, links are others' names."""
+    """The results below a directory. Hidden files are incomplete, and links are not results."""
     found = []
     for path in sorted(directory.rglob("*")):
         hidden = any(part.startswith(".") for part in path.relative_to(directory).parts)
@@ -74,7 +74,7 @@ def _belongs(path: Path, to: Path) -> bool:
 
 
 def _describes(path: Path) -> bool:
-    """Whether a file's name is that of one beside it, with an ending."""
+    """Whether a file's name is that of one beside it, with a suffix."""
     stem = re.sub(rf"{_BESIDE.pattern}$", "", path.name)
     return stem != path.name and path.with_name(stem).exists()
 
@@ -84,15 +84,15 @@ def _alone(outgoing: Path) -> Iterator[None]:
     """Hold the directory for a block. Raises ClocheError."""
     with held_directory(outgoing) as held:
         if not held:
-            what, todo = "another process stages or prunes there", "wait for its end"
+            what, todo = "another process is staging or pruning there", "wait for it to finish"
             raise ClocheError(what, where=outgoing, todo=todo, status=Exit.HOST)
         yield
 
 
 def to_copy(incoming: Path, outgoing: Path) -> Mapping[Path, Path]:
-    """The files that are not in their directory yet, by their places there, in order.
+    """The files to copy by their new paths, in order.
 
-    What describes a file comes before it: it is never there without.
+    Files that describe another one come before it, so that it is never there without them.
     """
     found: dict[Path, Path] = {}
     for each in artifacts(incoming):
@@ -111,7 +111,7 @@ def _is_same(one: Path, other: Path) -> bool:
 
 
 def stage(incoming: Path, outgoing: Path, now: float, sign: Sign | None = None) -> tuple[Path, ...]:
-    """Copy what is new, and bring lists and links up to date; return what was written.
+    """Copy new files, and bring lists and links up to date; return the files that were written.
 
     Raises ClocheError, OSError.
     """
@@ -134,7 +134,7 @@ def latest_of(found: Iterable[Artifact]) -> Mapping[str, Artifact]:
 
 
 def _staged(outgoing: Path) -> Iterator[Artifact]:
-    """What is staged: in directories of its date."""
+    """The staged results, each in the directory of its date."""
     for directory in _dated(outgoing):
         yield from (each for each in artifacts(directory) if each.stamp == directory.name)
 
@@ -172,7 +172,7 @@ def _line(each: Artifact, outgoing: Path) -> str:
 
 
 def _write(file: Path, text: str, sign: Sign | None) -> Path:
-    """Write a list, signed if it is to be; the file has its name when it is complete."""
+    """Write a list, signed if ``sign`` is given; the file gets its name when it is complete."""
     with aside(file) as new:
         new.unlink(missing_ok=True)
         if sign is None:
@@ -189,8 +189,8 @@ def _write(file: Path, text: str, sign: Sign | None) -> Path:
 
 
 def _link(current: Path, latest: Artifact) -> None:
-    """Let a directory have links to the files of a result, and to no others."""
-    if current.is_symlink():  # as earlier scripts had it
+    """Let the links in a directory be those to the files of a result."""
+    if current.is_symlink():  # as earlier scripts made it
         current.unlink()
     current.mkdir(exist_ok=True)
     wanted = {path.name: f"../{latest.stamp}/{path.name}" for path in (latest.path, *latest.beside)}
@@ -204,7 +204,7 @@ def _link(current: Path, latest: Artifact) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """A directory that `prune` removes: its files, or what is unknown in it, so that it stays."""
+    """A directory that `prune` removes, with its files; with ``unknown`` names in it, it stays."""
 
     directory: Path
     files: tuple[Path, ...] = ()
@@ -212,8 +212,8 @@ class Pruned:
 
 
 def to_prune(outgoing: Path, keep: int = KEPT) -> tuple[Pruned, ...]:
-    """What would be removed: all but the directories with the latest of a variant, and ``keep``
-    others, the newest.
+    """The directories to remove: all but those with the latest of a variant and the ``keep`` newest
+    others.
     """
     latest = {each.stamp for each in latest_of(_staged(outgoing)).values()}
     others = [path for path in reversed(_dated(outgoing)) if path.name not in latest]
@@ -233,7 +233,7 @@ def _pruned(directory: Path) -> Pruned:
 
 
 def prune(outgoing: Path, keep: int = KEPT) -> Sequence[Pruned]:
-    """Remove what `to_prune` says; return that. Raises ClocheError, OSError."""
+    """Remove the directories that `to_prune` lists; return these. Raises ClocheError, OSError."""
     with _alone(outgoing):
         found = to_prune(outgoing, keep)
         for each in found:

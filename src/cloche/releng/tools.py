@@ -1,7 +1,7 @@
-"""The tools seed: a small Debian with the programs that pack, none of which are the host's.
+"""The tools seed: a small Debian with the programs that pack, instead of those of the host.
 
-It is declared like any seed, made on demand, and found again by what it is declared as: so every
-spec and snapshot of a store shares it.
+It is declared like any seed, made on demand, and found again by its declaration, so all specs and
+snapshots of a store share it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class Tools:
 
 
 def progress_of(session: Session, name: str) -> Progressing:
-    """What shows how far the making of a seed is."""
+    """What reports the progress of making a seed."""
     return Progressing(report=lambda text: session.sink(Note(text=f"{name}: {text}")))
 
 

@@ -16,7 +16,7 @@ def as_text(report: Report) -> str:
 
 
 def subject(report: Report) -> str:
-    """The subject of a mail, without what goes before it."""
+    """The subject of a mail, without its prefix."""
     if report.fatal:
         names = ", ".join(each.name for each in report.fatal[:3])
         more = ", …" if len(report.fatal) > 3 else ""
@@ -30,8 +30,8 @@ def _lines(report: Report) -> Iterator[str]:
     yield report.sentence
     yield f"{_took(report.seconds)} in all"
     yield (
-        f"{shared.wanted} packages in all specs, {shared.layers} different ones, "
-        f"{shared.built} built: {shared.ratio:.2f} times what the different ones take"
+        f"{shared.wanted} packages in all specs, {shared.layers} distinct, "
+        f"{shared.built} built, in {shared.ratio:.2f} times the time of the distinct ones"
     )
     yield f"{_took(shared.spent)} for builds and merges, {_took(report.stages)} for all other steps"
     for hook in report.hooks:
