@@ -148,3 +148,13 @@ def test_the_specs_of_the_shared_release_are_read_without_a_trap():
     stage4 = read_spec(RELEASE / "stage4.spec")
     assert stage4.value("stage4/rcadd") == ("r1stub|default", "autoconfig|boot")
     assert stage4.text("stage4/packages").split()[1] == "app-misc/r1-greeting"
+
+
+def test_the_word_none_stands_for_no_words() -> None:
+    spec = parse_spec("repos: none\nuse: a\n\tb\n", Path("x.spec"))
+    assert spec.words("repos") == spec.words("missing") == ()
+    assert [*spec.placed_words("repos")] == []
+    assert [(word, origin.line) for word, origin in spec.placed_words("use")] == [
+        ("a", 2),
+        ("b", 3),
+    ]

@@ -16,7 +16,7 @@ from tests.releng.small import COMMON, NOTE, inputs
 from tests.support import Store
 
 from cloche.releng.journal import Entry, SpecEnded, SpecStarted, read_journal
-from cloche.store.locks import open_lock, release, try_hold
+from cloche.store.locks import held_file
 
 pytestmark = pytest.mark.real
 
@@ -170,9 +170,8 @@ def test_the_report_says_what_failed_and_that_nothing_was_built_twice(releng: Re
 
 
 def test_two_runs_of_a_configuration_do_not_overlap(releng: Releng) -> None:
-    fd = open_lock(releng.room.parent / "lock")
-    assert try_hold(fd)
-    told = releng.run()
-    release(fd)
+    with held_file(releng.room.parent / "lock") as free:
+        assert free
+        told = releng.run()
     assert told.returncode == 3
     assert "another run of this configuration is in progress" in told.stderr

@@ -7,12 +7,12 @@ from graphlib import CycleError, TopologicalSorter
 
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.keys import TARGETS
-from cloche.catalyst.paths import outputs, store_path, subpath
+from cloche.catalyst.paths import ARTIFACTS, outputs, store_path, subpath
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError
 
 #: Kinds of outputs that two specs must not write at the same time.
-_WHOLE = ("tarball", "iso", "qcow2", "directory", "snapshot")
+_WHOLE = (*ARTIFACTS, "directory", "snapshot")
 
 
 def makers(specs: Iterable[Spec], conf: Conf) -> Mapping[str, Spec]:

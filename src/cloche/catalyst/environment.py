@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping
 
 from cloche.catalyst.conf import Conf
+from cloche.catalyst.hostpaths import path_keys
 from cloche.catalyst.keys import TARGETS
 from cloche.catalyst.makeconf import building_use, flag_values
 from cloche.catalyst.paths import compression_mode, subpath, unversioned
-from cloche.catalyst.plan import host_files
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.subarchs import Subarch
 
@@ -72,8 +72,8 @@ def _values(spec: Spec, conf: Conf, subarch: Subarch) -> Iterator[tuple[str, str
 
 def _of_spec(spec: Spec, prefix: str) -> Iterator[tuple[str, str]]:
     """The keys of the spec that do not name files of the host."""
-    paths = {*host_files(spec, prefix), f"{prefix}/ssh_public_keys", "pkgcache_path"}
+    paths = path_keys(spec)
     for key, setting in spec.settings.items():
-        if key not in paths | {"kerncache_path"}:
+        if key not in paths:
             below = key.removeprefix(f"{prefix}/")
             yield below if below in _SHORT else key, setting.text

@@ -62,10 +62,7 @@ class Kernel:
 
 def kernels_of(spec: Spec) -> tuple[Kernel, ...]:
     """The kernels of a spec, in its order. Raises `ConfigError`."""
-    setting = spec.settings.get("boot/kernel")
-    if setting is None:
-        return ()
-    return tuple(_kernel(spec, label) for label in setting.words)
+    return tuple(_kernel(spec, label) for label in spec.words("boot/kernel"))
 
 
 def _kernel(spec: Spec, label: str) -> Kernel:
@@ -88,18 +85,14 @@ def _kernel(spec: Spec, label: str) -> Kernel:
         is_distribution=is_distribution,
         sources=spec.text(f"{key}/sources")
         or f"sys-kernel/gentoo-{'kernel' if is_distribution else 'sources'}",
-        use=_words(spec, f"{key}/use"),
-        packages=_words(spec, f"{key}/packages"),
+        use=spec.words(f"{key}/use"),
+        packages=spec.words(f"{key}/packages"),
         options=_options(spec, f"{key}/{'dracut_args' if is_distribution else 'gk_kernargs'}"),
         extraversion=extraversion,
         config=_config(spec, f"{key}/config"),
         overlay=Path(text) if (text := spec.text(f"{key}/initramfs_overlay")) else None,
         origin=spec.origin("boot/kernel"),
     )
-
-
-def _words(spec: Spec, key: str) -> tuple[str, ...]:
-    return spec.settings[key].words if key in spec.settings else ()
 
 
 def _options(spec: Spec, key: str) -> tuple[str, ...]:

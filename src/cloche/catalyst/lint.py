@@ -251,19 +251,15 @@ def _values(spec: Spec, target: Target) -> Iterator[Finding]:
     if spec.text(verify) not in ("", "blake2"):
         what = f"“{spec.text(verify)}” is not a way to verify"
         yield Finding(spec.origin(verify), "error", "value", what, "write blake2")
-    if target.name == "stage4" and any("=" in user for user in _words(spec, "stage4/users")):
+    if target.name == "stage4" and any("=" in user for user in spec.words("stage4/users")):
         what = "catalyst fails at users with groups (USER=GROUPS)"
         todo = "name the users alone, and add them to groups in the fsscript"
         yield Finding(spec.origin("stage4/users"), "error", "users", what, todo)
-    for label in _words(spec, "boot/kernel"):
+    for label in spec.words("boot/kernel"):
         if set(label) & set(".-/"):
             what = f"catalyst looks for the keys of kernel “{label}” below another name"
             todo = "write the label without “.”, “-” and “/”"
             yield Finding(spec.origin("boot/kernel"), "error", "label", what, todo)
-
-
-def _words(spec: Spec, key: str) -> tuple[str, ...]:
-    return spec.settings[key].words if key in spec.settings else ()
 
 
 def _tokens(spec: Spec, values: Mapping[str, str]) -> Iterator[Finding]:
@@ -323,17 +319,14 @@ def _files(spec: Spec, target: Target, values: Mapping[str, str]) -> Iterator[Fi
     for key in ("root_overlay", "overlay"):
         yield from _there(spec, f"{prefix}/{key}", values, "catalyst leaves it out without a word")
     yield from _there(spec, f"{prefix}/fsscript", values, "catalyst fails at the end")
-    for label in _words(spec, "boot/kernel"):
+    for label in spec.words("boot/kernel"):
         yield from _there(spec, f"boot/kernel/{label}/config", values, "catalyst fails")
         overlay = f"boot/kernel/{label}/initramfs_overlay"
         yield from _there(spec, overlay, values, "catalyst leaves it out without a word")
 
 
 def _there(spec: Spec, key: str, values: Mapping[str, str], result: str) -> Iterator[Finding]:
-    setting = spec.settings.get(key)
-    if setting is None:
-        return
-    for word, origin in zip(setting.words, setting.origins, strict=False):
+    for word, origin in spec.placed_words(key):
         path = fill(word, values)
         if tokens_in(path) or _exists(path) or _kernel_config(key, path, values):
             continue

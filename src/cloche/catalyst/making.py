@@ -181,8 +181,7 @@ class Making:
 
     def words(self, key: str) -> list[str]:
         """The words of one of the target's own keys."""
-        found = self.spec.settings.get(f"{self.target.prefix}/{key}")
-        return list(found.words) if found else []
+        return list(self.spec.words(f"{self.target.prefix}/{key}"))
 
     def text(self, key: str) -> str:
         """The value of one of the target's own keys, words with a space between them."""
@@ -235,8 +234,7 @@ class Making:
 
     def kept_repositories(self) -> Iterator[str]:
         """The names of `keep_repos`, each of which names a file. Raises `ConfigError`."""
-        setting = self.spec.settings.get("keep_repos")
-        for name, origin in zip(setting.words, setting.origins, strict=True) if setting else ():
+        for name, origin in self.spec.placed_words("keep_repos"):
             if not is_name(name):
                 raise ConfigError(origin, f"“{name}” is not the name of a repository")
             yield name
@@ -274,8 +272,7 @@ class Making:
 
 def _check_use(spec: Spec, key: str) -> None:
     """See that each word of USE is a flag: make.conf has them in one line. Raises `ConfigError`."""
-    setting = spec.settings.get(key)
-    for word, origin in zip(setting.words, setting.origins, strict=True) if setting else ():
+    for word, origin in spec.placed_words(key):
         if not _FLAG.fullmatch(word):
             raise ConfigError(origin, f"{key}: “{word}” is not a USE flag", "for example -nls")
 

@@ -138,13 +138,7 @@ def _medium(making: Making, volid: str) -> Iterator[str]:
         snapshot = making.inputs.snapshot
         making.files[f"medium/snapshots/{snapshot.name}"] = Copied(snapshot)
     choices = [
-        menu.Choice(
-            each.label,
-            each.is_distribution,
-            making.spec.settings[f"{each.key}/console"].words
-            if f"{each.key}/console" in making.spec.settings
-            else (),
-        )
+        menu.Choice(each.label, each.is_distribution, making.spec.words(f"{each.key}/console"))
         for each in kernels_of(making.spec)
     ]
     bootargs = " ".join(making.words("bootargs"))

@@ -29,6 +29,10 @@ EXTENSIONS = {
     "squashfs_zstd": "squashfs",
 }
 
+#: Kinds of outputs that are images of a machine.
+IMAGES = ("iso", "qcow2")
+#: Kinds of outputs that are single files and do not describe another one.
+ARTIFACTS = ("tarball", *IMAGES)
 #: Targets whose root is not packed.
 _UNPACKED = ("snapshot", "diskimage-stage2", "netboot")
 #: Targets that leave a directory beside it.
@@ -64,6 +68,11 @@ def snapshot_path(spec: Spec, conf: Conf) -> str:
     treeish = spec.text("snapshot_treeish")
     if spec.text("target") == "snapshot" and treeish == "stable":
         treeish = "COMMIT"
+    return snapshot_file(treeish, conf)
+
+
+def snapshot_file(treeish: str, conf: Conf) -> str:
+    """The squashfs of the ebuild repository at a tree-ish."""
     return store_path(conf, "snapshots") + f"/{conf.text('repo_name')}-{treeish}.sqfs"
 
 

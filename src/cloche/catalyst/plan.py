@@ -123,7 +123,7 @@ def host_files(spec: Spec, prefix: str) -> Mapping[str, str]:
         f"{prefix}/readme": "readme",
         f"{prefix}/busybox_config": "busybox configuration",
     }
-    labels = spec.settings["boot/kernel"].words if "boot/kernel" in spec.settings else ()
+    labels = spec.words("boot/kernel")
     for label in labels:
         named[f"boot/kernel/{label}/config"] = "kernel configuration"
         named[f"boot/kernel/{label}/initramfs_overlay"] = "initramfs overlay"

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -80,6 +80,17 @@ class Spec:
         """The value of a key as one string, empty where it is not given."""
         found = self.settings.get(key)
         return "" if found is None else found.text
+
+    def words(self, key: str) -> tuple[str, ...]:
+        """The words of a key's value; none where it is not given."""
+        found = self.settings.get(key)
+        return () if found is None else found.words
+
+    def placed_words(self, key: str) -> Iterator[tuple[str, Origin]]:
+        """The words of a key's value, each with its place."""
+        found = self.settings.get(key)
+        if found is not None:  # the word `none` has a place, but is not a word of the value
+            yield from zip(found.words, found.origins, strict=False)
 
     def origin(self, key: str) -> Origin:
         """The place of a key, or the file."""

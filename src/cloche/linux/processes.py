@@ -1,4 +1,4 @@
-"""Namespaces, clone(2), prctl(2), capabilities, descriptors: the attributes of a process."""
+"""Namespaces, clone(2), prctl(2), capabilities, descriptors: a process and its end."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ import ctypes
 import errno
 import os
 import signal
+import subprocess
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cloche.linux.calls import check, libc, number, syscall
@@ -199,6 +200,19 @@ def close_all_but(kept: Collection[int]) -> None:
             _close_range(first, fd - 1)
         first = fd + 1
     _close_range(first, 0x7FFFFFFF)
+
+
+def end_session(process: subprocess.Popen[bytes], grace: float) -> None:
+    """End a process that was started in a session of its own, with all of its process group.
+
+    They get SIGTERM, and SIGKILL when the process has ended, at the latest after ``grace`` seconds.
+    """
+    for each in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, each)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(grace)
+    process.wait()
 
 
 def reset_personality() -> None:

@@ -44,7 +44,7 @@ from cloche.releng.settings import Settings
 from cloche.releng.signing import Signer
 from cloche.releng.snapshot import Snapshot, make_snapshot
 from cloche.session.opened import nobody
-from cloche.store.locks import open_lock, release, try_hold
+from cloche.store.locks import held_file
 from cloche.tasks.slots import shared_slots
 
 JOURNAL, REPORT = "run.jsonl", "report.json"
@@ -155,14 +155,11 @@ def alone(run: Run) -> Iterator[None]:
     """Keep other runs of the configuration from starting during a block. Raises ClocheError."""
     directory = run.room.parent
     directory.mkdir(parents=True, exist_ok=True)
-    fd = open_lock(directory / "lock")
-    try:
-        if not try_hold(fd):
+    with held_file(directory / "lock") as free:
+        if not free:
             what, todo = "another run of this configuration is in progress", "wait for it to finish"
             raise ClocheError(what, where=run.auto.name, todo=todo, status=Exit.HOST)
         yield
-    finally:
-        release(fd)
 
 
 def done_before(items: Sequence[Item], before: Mapping[str, Before]) -> Mapping[str, bool]:

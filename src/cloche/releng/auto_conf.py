@@ -19,6 +19,7 @@ from importlib.resources import files
 from pathlib import Path
 
 from cloche.catalyst.conf import PLACE
+from cloche.catalyst.tokens import checkout_of
 from cloche.config.errors import ConfigError, Origin, nearest
 from cloche.config.files import read_text
 from cloche.errors import ClocheError, Exit
@@ -58,7 +59,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class AutoConf:
-    """The configuration in its files; ``repo_dir`` is the releng checkout around the first one."""
+    """The configuration in its files; ``repo_dir`` is the releng checkout around the first one.
+
+    Without one, it is the directory of that file.
+    """
 
     files: tuple[Path, ...]
     repo_dir: Path
@@ -133,7 +137,8 @@ class AutoConf:
 
 def read_auto_conf(paths: Sequence[Path], environment: Mapping[str, str]) -> AutoConf:
     """Have bash read the files, in their order. Raises `ConfigError`, `ClocheError`."""
-    conf = AutoConf(tuple(paths), _checkout(paths[0]))
+    repo_dir = checkout_of(paths[0]) or paths[0].absolute().parent
+    conf = AutoConf(tuple(paths), repo_dir)
     for file in paths:
         _check_syntax(file)
     try:
@@ -183,14 +188,6 @@ def environment_of(conf: AutoConf, given: Mapping[str, str]) -> Mapping[str, str
         **_UPLOAD,
     }
     return {**defaults, **own, "REPO_DIR": str(conf.repo_dir), "nonetwork": "1", **given}
-
-
-def _checkout(file: Path) -> Path:
-    """The releng checkout around a file, or else the directory that it is in."""
-    parents = file.absolute().parents
-    return next(
-        (place for place in parents if (place / "tools/catalyst-auto").is_file()), parents[0]
-    )
 
 
 def _check_syntax(file: Path) -> None:

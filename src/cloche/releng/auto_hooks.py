@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import threading
 import time
@@ -12,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloche.errors import ClocheError, Exit
+from cloche.linux.processes import end_session
 from cloche.releng.auto_conf import AutoConf, command_of, environment_of
 from cloche.releng.journal import HookEnded
 
@@ -68,14 +67,5 @@ class Hooks:
         with self._changing:
             self._stopped = True
             process = self._process
-        if process is None or process.poll() is not None:
-            return
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            try:
-                os.killpg(process.pid, number)
-                process.wait(_GRACE)
-            except ProcessLookupError:
-                return
-            except subprocess.TimeoutExpired:
-                continue
-            return
+        if process is not None and process.poll() is None:
+            end_session(process, _GRACE)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf
-from cloche.catalyst.paths import store_path
+from cloche.catalyst.paths import snapshot_file
 from cloche.config.errors import ConfigError, Origin
 from cloche.releng.repository import STABLE, commit_of, date_of, git_directory
 from cloche.releng.snapshot import Snapshot, find_snapshot
@@ -27,7 +27,7 @@ def find_tree(conf: Conf, treeish: str, origin: Origin, fetch: bool) -> RunTree:
 
     The date is that of the commit, or of the snapshot's file if git does not know the tree-ish.
     """
-    file = Path(store_path(conf, "snapshots", f"{conf.text('repo_name')}-{treeish}.sqfs"))
+    file = Path(snapshot_file(treeish, conf))
     if treeish != STABLE and file.is_file():
         return RunTree(treeish, _stamp(_commit_date(conf, treeish, origin) or _changed(file)))
     found = find_snapshot(conf, treeish, origin, fetch=fetch)

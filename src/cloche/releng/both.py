@@ -6,17 +6,15 @@ of its own, in which only snapshots and the sources that no spec makes are links
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf, read_conf
-from cloche.catalyst.paths import outputs
+from cloche.catalyst.paths import ARTIFACTS, outputs
 from cloche.comparison.comparison import Comparison, compare
 from cloche.comparison.guard import limited_memory
 from cloche.comparison.outputs import read_output
@@ -24,13 +22,13 @@ from cloche.comparison.rules import PASSING
 from cloche.config.files import replace_text
 from cloche.config.toml import dumps
 from cloche.errors import ClocheError, Exit
+from cloche.linux.processes import end_session
 from cloche.releng.auto_specs import Item
 from cloche.releng.inputs import source_of
 from cloche.releng.journal import Compared
 
 _GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 _SAMPLES = 20  # differences that are listed
-_WHOLE = ("tarball", "iso", "qcow2")
 
 
 class Both:
@@ -96,7 +94,7 @@ class Both:
     def _pairs(self, item: Item) -> Iterator[tuple[Path, Path]]:
         sides = zip(outputs(item.spec, self._conf), outputs(item.spec, self._theirs), strict=True)
         for ours, theirs in sides:
-            if ours.kind in _WHOLE:
+            if ours.kind in ARTIFACTS:
                 yield Path(ours.path), Path(theirs.path)
 
     def _run(self, spec: Path, log: Path) -> int:
@@ -112,21 +110,8 @@ class Both:
             try:
                 return process.wait()
             except BaseException:
-                _end(process)
+                end_session(process, _GRACE)  # it unmounts when it is asked to end
                 raise
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End it with all of its session: catalyst unmounts when it is asked to end."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        try:
-            os.killpg(process.pid, number)
-            process.wait(_GRACE)
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
-        return
 
 
 def _link(place: Path, target: Path) -> None:

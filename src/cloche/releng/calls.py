@@ -9,6 +9,7 @@ from pathlib import Path
 
 from cloche.catalyst.conf import read_conf
 from cloche.catalyst.hostpaths import rooted
+from cloche.catalyst.paths import ARTIFACTS
 from cloche.catalyst.spec import Spec, parse_spec
 from cloche.config.files import read_text
 from cloche.config.project import Project
@@ -18,8 +19,6 @@ from cloche.releng.opening import Opening
 from cloche.releng.outputs import Attest
 from cloche.session.choices import Choices
 from cloche.session.session import Session, open_session
-
-_ARTIFACTS = ("tarball", "iso", "qcow2", "provenance")
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +101,8 @@ def build(
     built = build_spec(spec, conf, opening, choices, update=update, attest=attest)
     found = {Path(each.path): each.kind for each in built.outputs}
     files = [file for path in found for file in _files(path)]
+    signed = (*ARTIFACTS, "provenance")
     return BuiltFiles(
         {file: file.stat().st_size for file in files},
-        tuple(path for path, kind in found.items() if kind in _ARTIFACTS and path.is_file()),
+        tuple(path for path, kind in found.items() if kind in signed and path.is_file()),
     )

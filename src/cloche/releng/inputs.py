@@ -67,9 +67,8 @@ def source_of(spec: Spec, conf: Conf) -> Path:
 
 def interpreters_of(spec: Spec) -> tuple[Path, ...]:
     """The programs of this host that run those of the source. Raises `ConfigError`."""
-    setting = spec.settings.get("interpreter")
     found = []
-    for word, origin in zip(setting.words, setting.origins, strict=True) if setting else ():
+    for word, origin in spec.placed_words("interpreter"):
         check_interpreter(word, origin)
         path = Path(word).absolute()
         if not path.is_file():
@@ -105,8 +104,7 @@ def exported_of(conf: Conf) -> Mapping[str, str]:
 def check_files(spec: Spec) -> None:
     """See that the files and directories that a spec names exist. Raises `ConfigError`."""
     for key, kind in path_keys(spec).items():
-        setting = spec.settings[key]
-        for word, origin in zip(setting.words, setting.origins, strict=True):
+        for word, origin in spec.placed_words(key):
             path = Path(word.partition("=")[2] if kind == "public key" else word)
             directory = kind in _DIRECTORIES
             wrong = kind == "public key" and "=" not in word  # refused when the machines are made
@@ -119,9 +117,8 @@ def check_files(spec: Spec) -> None:
 
 def overlays_of(spec: Spec) -> Mapping[str, Path]:
     """The directories of `repos` by the names of the repositories. Raises `ConfigError`."""
-    setting = spec.settings.get("repos")
     found: dict[str, Path] = {}
-    for word, origin in zip(setting.words, setting.origins, strict=True) if setting else ():
+    for word, origin in spec.placed_words("repos"):
         place = Path(word)
         if not place.is_dir():
             raise ConfigError(origin, f"“{word}” is not a directory")

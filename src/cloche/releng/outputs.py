@@ -17,7 +17,7 @@ from cloche.archives.listing import listing
 from cloche.archives.tarball import import_tarball
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.packing import IMAGE
-from cloche.catalyst.paths import Output, compression_mode, outputs
+from cloche.catalyst.paths import IMAGES, Output, compression_mode, outputs
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError
 from cloche.errors import ClocheError, Exit
@@ -25,8 +25,6 @@ from cloche.releng.provenance import SUFFIX, provenance
 from cloche.releng.signing import Signer
 from cloche.session.building import Result
 
-#: Kinds of outputs that are images of their machine, under the same names.
-IMAGES = ("iso", "qcow2")
 #: The names in the directory of a netboot, or their endings.
 _OF_NETBOOT = ("boot", "kernels", "-hppa.lif", "-a.out")
 

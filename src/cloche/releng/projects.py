@@ -30,7 +30,7 @@ from cloche.releng.inputs import (
 )
 from cloche.releng.pkgcache import INDEX, pkgcache_path
 from cloche.session.session import Session
-from cloche.store.locks import open_lock, release, try_hold
+from cloche.store.locks import held_file
 
 #: Directories of a spec's project.
 OWN = (
@@ -60,15 +60,12 @@ def claimed(directory: Path) -> Iterator[None]:
     if not is_replaceable(directory):
         raise ClocheError("is not empty", where=directory, todo="name another directory")
     directory.mkdir(parents=True, exist_ok=True)
-    fd = open_lock(directory / MARKER)
-    try:
-        if not try_hold(fd):
+    with held_file(directory / MARKER) as free:
+        if not free:
             what = "another cloche process is building or importing this spec"
             todo = "wait for it to finish, or give the spec another version_stamp"
             raise ClocheError(what, where=directory, todo=todo, status=Exit.HOST)
         yield
-    finally:
-        release(fd)
 
 
 def _write(path: Path, content: Content) -> None:

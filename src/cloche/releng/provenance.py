@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cloche.catalyst.conf import Conf
+from cloche.catalyst.hostpaths import path_keys
 from cloche.catalyst.keys import TARGETS
 from cloche.catalyst.paths import compression_mode
 from cloche.catalyst.plan import host_files
@@ -29,7 +30,6 @@ SUFFIX = ".intoto.json"
 _BUILD_TYPE = "urn:cloche:catalyst-spec:1"
 _BUILDER = "urn:cloche"
 _COMMIT = re.compile("[0-9a-f]{40}")
-_PATHS = ("kerncache_path", "pkgcache_path", "ssh_public_keys")
 
 Resource = dict[str, Any]
 """A ResourceDescriptor of in-toto: a name, digests by their algorithms, annotations."""
@@ -97,12 +97,8 @@ def _bytes(statement: Mapping[str, Any]) -> bytes:
 
 def _parameters(spec: Spec, conf: Conf) -> Mapping[str, Any]:
     """The user's choices: the spec's values except paths, and the options of catalyst.conf."""
-    paths = {*host_files(spec, TARGETS[spec.text("target")].prefix), *_PATHS}
-    values = {
-        key: setting.value
-        for key, setting in spec.settings.items()
-        if key not in paths and key.rpartition("/")[2] not in _PATHS
-    }
+    paths = path_keys(spec)
+    values = {key: setting.value for key, setting in spec.settings.items() if key not in paths}
     options = sorted(conf.words("options"))
     return {"spec": values, "options": options, "compression_mode": compression_mode(spec, conf)}
 
@@ -115,8 +111,7 @@ def _of_spec(spec: Spec, conf: Conf) -> Iterator[Resource]:
     commit = {"gitCommit": treeish} if _COMMIT.fullmatch(treeish) else {}
     yield {"name": "snapshot", "digest": {**digests(snapshot), **commit}}
     for key in host_files(spec, TARGETS[spec.text("target")].prefix):
-        setting = spec.settings.get(key)
-        for number, word in enumerate(setting.words if setting else ()):
+        for number, word in enumerate(spec.words(key)):
             place = Path(word)
             name = key if number == 0 else f"{key} {number + 1}"
             if place.is_dir():

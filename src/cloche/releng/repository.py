@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf
-from cloche.catalyst.paths import store_path
+from cloche.catalyst.paths import snapshot_file
 from cloche.config.errors import ConfigError, Origin
 from cloche.errors import ClocheError, Exit
 from cloche.fetching.openpgp import check_requirements
@@ -38,7 +38,7 @@ def git_directory(conf: Conf) -> Path:
 
 def has_snapshot(conf: Conf, treeish: str) -> bool:
     """Whether a tree-ish has a snapshot."""
-    return Path(store_path(conf, "snapshots", f"{conf.text('repo_name')}-{treeish}.sqfs")).is_file()
+    return Path(snapshot_file(treeish, conf)).is_file()
 
 
 def commit_of(gitdir: Path, treeish: str, origin: Origin) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf
-from cloche.catalyst.paths import store_path
+from cloche.catalyst.paths import snapshot_file
 from cloche.config.errors import ConfigError, Origin
 from cloche.releng.opening import Opening
 from cloche.releng.outputs import aside
@@ -51,9 +51,8 @@ def find_snapshot(conf: Conf, treeish: str, origin: Origin, *, fetch: bool = Tru
         what = f"“{treeish}” cannot be part of a file name"
         raise ConfigError(origin, what, "name the commit, or a tag without “/”")
     commit = commit_of(gitdir, treeish, origin)
-    repo = conf.text("repo_name")
-    file = Path(store_path(conf, "snapshots", f"{repo}-{treeish}.sqfs"))
-    return Snapshot(repo, treeish, commit, gitdir, file)
+    file = Path(snapshot_file(treeish, conf))
+    return Snapshot(conf.text("repo_name"), treeish, commit, gitdir, file)
 
 
 def make_snapshot(snapshot: Snapshot, conf: Conf, opening: Opening) -> None:

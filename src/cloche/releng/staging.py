@@ -82,8 +82,8 @@ def _describes(path: Path) -> bool:
 @contextmanager
 def _alone(outgoing: Path) -> Iterator[None]:
     """Hold the directory for a block. Raises ClocheError."""
-    with held_directory(outgoing) as held:
-        if not held:
+    with held_directory(outgoing) as free:
+        if not free:
             what, todo = "another process is staging or pruning there", "wait for it to finish"
             raise ClocheError(what, where=outgoing, todo=todo, status=Exit.HOST)
         yield

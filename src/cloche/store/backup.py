@@ -15,7 +15,7 @@ from pathlib import Path
 from cloche.store.errors import DamagedIndexError
 from cloche.store.index import Index
 from cloche.store.layout import fsync
-from cloche.store.locks import open_lock, release, try_hold
+from cloche.store.locks import held_file
 
 NEWEST, OLDER = "index.sqlite", "index.1.sqlite"
 _DUE = "due"
@@ -28,13 +28,10 @@ def back_up(store: Path, index: Index) -> None:
     up_to_date = (backup / NEWEST).exists() and not (backup / _DUE).exists()
     if up_to_date and not index.changed:
         return
-    fd = open_lock(store / "locks" / "backup")
-    try:
-        if try_hold(fd):  # else another process is making one
+    with held_file(store / "locks" / "backup") as free:
+        if free:  # else another process is making one
             with suppress(OSError, sqlite3.Error, DamagedIndexError):
                 _back_up(backup, index)
-    finally:
-        release(fd)
 
 
 def _back_up(backup: Path, index: Index) -> None:

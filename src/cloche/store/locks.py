@@ -44,6 +44,19 @@ def release(fd: int) -> None:
 def held_directory(path: Path) -> Iterator[bool]:
     """Hold a lock on a directory itself for a block, if it is free: the value says so."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    with _held_if_free(fd) as free:
+        yield free
+
+
+@contextmanager
+def held_file(path: Path) -> Iterator[bool]:
+    """Hold the lock for a block, if it is free: the value says so."""
+    with _held_if_free(open_lock(path)) as free:
+        yield free
+
+
+@contextmanager
+def _held_if_free(fd: int) -> Iterator[bool]:
     if not try_hold(fd):
         os.close(fd)
         yield False

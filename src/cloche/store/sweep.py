@@ -12,7 +12,7 @@ from pathlib import Path
 
 from cloche.store.descriptions import described_blob, described_tree, undescribed
 from cloche.store.layout import checked
-from cloche.store.locks import held, held_directory, open_lock, release, try_hold
+from cloche.store.locks import held, held_directory, held_file, release, try_hold
 from cloche.store.place import Place
 from cloche.store.records import Intent
 from cloche.store.tree import open_directory, remove_tree
@@ -61,14 +61,11 @@ def sweep(store: Place) -> None:
     reports it: a build does not fail for it.
     """
     settle(store)
-    fd = open_lock(store.path / "locks" / "sweep")
-    try:
-        if try_hold(fd):  # else another process does it
+    with held_file(store.path / "locks" / "sweep") as free:
+        if free:  # else another process does it
             for path in dead(store):
                 with suppress(OSError):
                     remove_tree(path)
-    finally:
-        release(fd)
 
 
 def settle(store: Place) -> None:

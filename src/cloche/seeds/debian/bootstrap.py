@@ -10,7 +10,6 @@ namespace cannot do, making device nodes, is not wanted: every sandbox has a ``/
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
@@ -22,7 +21,7 @@ from pathlib import Path
 
 from cloche.errors import Exit, says_full
 from cloche.layers import SOURCE_DATE_EPOCH
-from cloche.linux.processes import uninterrupted
+from cloche.linux.processes import end_session, uninterrupted
 from cloche.sandbox.copying import lines
 from cloche.seeds.debian.apt import Mirror
 from cloche.seeds.errors import SeedError
@@ -157,7 +156,7 @@ def _run(argv: list[str], log: Path, report: Report) -> int:
                 if line.startswith("I: ") and line.endswith("...\n") and "signal" not in line:
                     report(line[3:-4])
         except BaseException:
-            _end(process)
+            end_session(process, _GRACE)  # alone, it would only wait for its children
             raise
         return process.wait()
 
@@ -176,16 +175,6 @@ def _started(argv: list[str]) -> subprocess.Popen[bytes]:
             # There are no other threads.
             preexec_fn=lambda: lift(signal.SIGKILL),
         )
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End mmdebstrap and all it started; it only waits for its children when asked alone."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)
-    process.wait()
 
 
 def judge(wanted: Bootstrap, status: int, log: Path) -> Exception:
