@@ -21,7 +21,7 @@ from cloche.releng.journal import (
     read_journal,
 )
 from cloche.releng.report import as_json, report_of
-from cloche.releng.words import as_text, subject
+from cloche.releng.report_text import as_text, subject
 
 SPECS = ("a.spec", "b.spec", "c.spec")
 STARTED = RunStarted(

@@ -37,10 +37,10 @@ from cloche.cli.usage import Group, Number
 from cloche.display.text import count, one_line, seconds
 from cloche.plan.names import bare
 from cloche.records.events import Summary
-from cloche.releng.ahead import fetch_spec, preview_spec
 from cloche.releng.build import BuiltSpec, build_spec
 from cloche.releng.inputs import check_spec
 from cloche.releng.outputs import Attest
+from cloche.releng.preview import fetch_spec, preview_spec
 from cloche.releng.purge import purge_spec, to_purge
 from cloche.releng.signing import Signer
 from cloche.releng.snapshot import find_snapshot, make_snapshot

@@ -17,8 +17,8 @@ from cloche.config.errors import ConfigError, Origin, nearest
 from cloche.display.text import count
 from cloche.errors import ClocheError
 from cloche.records.events import Sink
-from cloche.releng.ahead import Foreseen
 from cloche.releng.opening import Opening
+from cloche.releng.preview import Foreseen
 from cloche.releng.signing import Signer, opened_signer
 
 PATH = click.Path(exists=True, path_type=Path)

@@ -24,9 +24,9 @@ from cloche.releng.auto import Run, carry_out, foreseen, foreseen_packages, last
 from cloche.releng.calls import Place
 from cloche.releng.mail import Mail, send
 from cloche.releng.report import Report, as_json, report_of
+from cloche.releng.report_text import as_text
 from cloche.releng.settings import Settings
 from cloche.releng.staging import KEPT, prune, stage, to_copy, to_prune
-from cloche.releng.words import as_text
 from cloche.session.choices import Choices
 
 TARGET = click.Path(dir_okay=False, path_type=Path)

@@ -19,13 +19,11 @@ from cloche.catalyst.conf import Conf, read_conf
 from cloche.catalyst.paths import store_path
 from cloche.config.errors import ConfigError, Origin
 from cloche.errors import ClocheError, Exit
-from cloche.releng import ahead
 from cloche.releng.auto_conf import AutoConf, Wanted, read_auto_conf
 from cloche.releng.auto_hooks import Hooks
 from cloche.releng.auto_queue import Queue
 from cloche.releng.auto_specs import Item, check_sources, chosen, copied, digest_of, items_of
 from cloche.releng.auto_tree import find_tree
-from cloche.releng.both import Both
 from cloche.releng.calls import Place, opening_in
 from cloche.releng.inputs import source_of
 from cloche.releng.journal import (
@@ -38,9 +36,11 @@ from cloche.releng.journal import (
     ended_specs,
     read_journal,
 )
+from cloche.releng.preview import Foreseen, preview_spec
 from cloche.releng.report import Report, as_json, report_of
 from cloche.releng.repository import STABLE
 from cloche.releng.settings import Settings
+from cloche.releng.side_by_side import SideBySide
 from cloche.releng.signing import Signer
 from cloche.releng.snapshot import Snapshot, make_snapshot
 from cloche.session.opened import nobody
@@ -223,31 +223,42 @@ def carry_out(run: Run, place: Place, listen: Listen, signer: Signer | None = No
         stack.callback(hooks.stop)
         if not hooks("pre_build"):
             failed = _hook_failed(logs)
-            tell(Entry("", RunEnded(status=Exit.FAILED, seconds=time.monotonic() - began)))
-            _write_report(run)
+            _end(run, tell, Exit.FAILED, began)
             raise failed
         items = check_sources(items, run.conf)
-        both = _both(run, logs)
+        side_by_side = _side_by_side(run, logs)
         slots = run.room / "slots"
         slots.mkdir(exist_ok=True)
         shared = replace(place, slots=slots)
         queue = Queue(shared, run.confs, run.settings, tell, hooks, signer)
         with shared_slots(slots, run.settings.slots, len(os.sched_getaffinity(0))):
             queue.run(items, done_before(items, before))
-        ended = ended_specs(run.entries())
-        for item in items if both is not None else ():
-            if both is not None and item.name in ended and ended[item.name].ended.how == "built":
-                tell(Entry(item.name, both(item)))
+        if side_by_side is not None:
+            _compare(run, side_by_side, items, tell)
         hooks("update_symlinks")
         hooks("post_build", "", "")
         report = report_of(run.entries())
-        status = Exit.FAILED if report.fatal or report.hooks else Exit.DONE
-        tell(Entry("", RunEnded(status=status, seconds=time.monotonic() - began)))
-        return _write_report(run)
+        return _end(run, tell, Exit.FAILED if report.fatal or report.hooks else Exit.DONE, began)
+
+
+def _compare(run: Run, side_by_side: SideBySide, items: Sequence[Item], tell: Listen) -> None:
+    """Build with catalyst, too, what was built, and compare."""
+    ended = ended_specs(run.entries())
+    for item in items:
+        if item.name in ended and ended[item.name].ended.how == "built":
+            tell(Entry(item.name, side_by_side(item)))
+
+
+def _end(run: Run, tell: Listen, status: int, began: float) -> Report:
+    """Write the end of a run, and its report."""
+    tell(Entry("", RunEnded(status=status, seconds=time.monotonic() - began)))
+    report = report_of(run.entries())
+    (run.room / REPORT).write_text(as_json(report), encoding="utf-8")
+    return report
 
 
 @dataclass(frozen=True, slots=True)
-class Foreseen:
+class ForeseenSpec:
     """A spec in a run's order: which makes its source, whether it is built, why it is refused."""
 
     name: str
@@ -258,7 +269,7 @@ class Foreseen:
     refused: str | None
 
 
-def foreseen(run: Run) -> tuple[Foreseen, ...]:
+def foreseen(run: Run) -> tuple[ForeseenSpec, ...]:
     """What a run would do, in order; no hook is called. Raises ClocheError."""
     with tempfile.TemporaryDirectory(prefix="cloche-releng-") as room:
         copied(run.auto, run.wanted(), Path(room), run.tokens, run.room / "kconfig")
@@ -266,7 +277,7 @@ def foreseen(run: Run) -> tuple[Foreseen, ...]:
         items = check_sources(items, run.conf)
         done = done_before(items, ended_specs(run.entries()))
     return tuple(
-        Foreseen(
+        ForeseenSpec(
             item.name,
             item.wanted.set,
             item.wanted.optional,
@@ -278,7 +289,7 @@ def foreseen(run: Run) -> tuple[Foreseen, ...]:
     )
 
 
-def foreseen_packages(run: Run, place: Place) -> Iterator[tuple[str, ahead.Foreseen]]:
+def foreseen_packages(run: Run, place: Place) -> Iterator[tuple[str, Foreseen]]:
     """What would be done for the packages of each spec whose source exists, machine by machine.
 
     This runs Portage's resolver. Raises ClocheError.
@@ -295,20 +306,18 @@ def foreseen_packages(run: Run, place: Place) -> Iterator[tuple[str, ahead.Fores
             except ConfigError:  # not built yet, or `foreseen` reports it
                 continue
             how = run.settings
-            for each in ahead.preview_spec(
-                item.spec, run.conf, opening, how.choices, update=how.update
-            ):
+            for each in preview_spec(item.spec, run.conf, opening, how.choices, update=how.update):
                 yield item.name, each
 
 
-def _both(run: Run, logs: Path) -> Both | None:
+def _side_by_side(run: Run, logs: Path) -> SideBySide | None:
     """What builds with catalyst, too, if the caller wants that. Raises ClocheError."""
     if run.settings.also is None:
         return None
     options = run.auto.values.get("CATALYST_OPTIONS", "")
     place = run.room.parent / "catalyst"
     here = run.settings.here
-    return Both(run.settings.also, run.confs, run.conf, place, options, logs, here)
+    return SideBySide(run.settings.also, run.confs, run.conf, place, options, logs, here)
 
 
 def _started(run: Run, items: Sequence[Item]) -> RunStarted:
@@ -321,12 +330,6 @@ def _started(run: Run, items: Sequence[Item]) -> RunStarted:
         sets={item.name: item.wanted.set for item in items},
         optional=tuple(item.name for item in items if item.wanted.optional),
     )
-
-
-def _write_report(run: Run) -> Report:
-    report = report_of(run.entries())
-    (run.room / REPORT).write_text(as_json(report), encoding="utf-8")
-    return report
 
 
 def _hook_failed(logs: Path) -> ClocheError:

@@ -11,7 +11,7 @@ from email.utils import formatdate, make_msgid
 
 from cloche.errors import ClocheError, Exit
 from cloche.releng.report import Report
-from cloche.releng.words import as_text, subject
+from cloche.releng.report_text import as_text, subject
 
 _SECONDS = 60.0
 _SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")

@@ -15,8 +15,8 @@ from cloche.catalyst.spec import parse_spec
 from cloche.errors import ClocheError
 from cloche.releng.auto_conf import Wanted
 from cloche.releng.auto_specs import Item
-from cloche.releng.both import Both
 from cloche.releng.calls import SpecFile
+from cloche.releng.side_by_side import SideBySide
 
 SPEC = """\
 target: stage3
@@ -35,7 +35,7 @@ cat {place}/builds/r/seed.tar.xz {place}/snapshots/tree.sqfs
 
 
 @pytest.fixture
-def both(tmp_path: Path) -> Both:
+def side_by_side(tmp_path: Path) -> SideBySide:
     """A storedir with an output, and a program that makes the other one."""
     store, theirs = tmp_path / "store", tmp_path / "theirs"
     for name in ("builds/r/seed.tar.xz", "snapshots/tree.sqfs"):
@@ -53,7 +53,7 @@ def both(tmp_path: Path) -> Both:
     (tmp_path / "a.spec").write_text(SPEC)
     conf = read_conf([tmp_path / "catalyst.conf"])
     confs = [tmp_path / "catalyst.conf"]
-    return Both(str(program), confs, conf, theirs, "--option 'a b'", tmp_path, tmp_path)
+    return SideBySide(str(program), confs, conf, theirs, "--option 'a b'", tmp_path, tmp_path)
 
 
 def item(place: Path) -> Item:
@@ -61,8 +61,10 @@ def item(place: Path) -> Item:
     return Item(Wanted("a.spec", ""), SpecFile(file, file, place), parse_spec(SPEC, file))
 
 
-def test_catalyst_gets_its_own_storedir_and_nothing_differs(tmp_path: Path, both: Both) -> None:
-    found = both(item(tmp_path))
+def test_catalyst_gets_its_own_storedir_and_nothing_differs(
+    tmp_path: Path, side_by_side: SideBySide
+) -> None:
+    found = side_by_side(item(tmp_path))
     assert (found.status, found.differs, found.wrong) == (0, {}, ())
     theirs = tmp_path / "theirs"
     assert (tmp_path / "catalyst.words").read_text().splitlines() == [
@@ -73,21 +75,25 @@ def test_catalyst_gets_its_own_storedir_and_nothing_differs(tmp_path: Path, both
     assert said == "builds/r/seed.tar.xz\nsnapshots/tree.sqfs\n"
 
 
-def test_what_is_lost_is_named_with_its_rule(tmp_path: Path, both: Both) -> None:
+def test_what_is_lost_is_named_with_its_rule(tmp_path: Path, side_by_side: SideBySide) -> None:
     (tmp_path / "catalyst.root/usr/bin/more").write_text("")
-    found = both(item(tmp_path))
+    found = side_by_side(item(tmp_path))
     assert found.differs["wrong"] >= 1
     assert any("usr/bin/more" in each for each in found.wrong)
 
 
-def test_a_failure_and_what_cannot_be_read_are_results(tmp_path: Path, both: Both) -> None:
+def test_a_failure_and_what_cannot_be_read_are_results(
+    tmp_path: Path, side_by_side: SideBySide
+) -> None:
     (tmp_path / "store/builds/r/stage3-amd64-2026.tar").write_bytes(b"no tarball" * 100)
-    found = both(item(tmp_path))
+    found = side_by_side(item(tmp_path))
     assert found.differs == {"not compared": 1}
     (tmp_path / "catalyst").write_text("#!/bin/sh\nexit 2\n")
-    assert both(item(tmp_path)).status == 2
+    assert side_by_side(item(tmp_path)).status == 2
 
 
 def test_a_program_that_is_not_there_is_said_at_once(tmp_path: Path) -> None:
     with pytest.raises(ClocheError, match="not found"):
-        Both(str(tmp_path / "none"), [], read_conf([]), tmp_path / "x", "", tmp_path, tmp_path)
+        SideBySide(
+            str(tmp_path / "none"), [], read_conf([]), tmp_path / "x", "", tmp_path, tmp_path
+        )

@@ -31,7 +31,7 @@ _GRACE = 10.0  # seconds between SIGTERM and SIGKILL
 _SAMPLES = 20  # differences that are listed
 
 
-class Both:
+class SideBySide:
     """Builds specs with catalyst, whose storedir is ``place``."""
 
     def __init__(
