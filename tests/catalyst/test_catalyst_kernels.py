@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.catalyst.made import conf_of, machine, text
 
 from cloche.catalyst.conf import read_conf
 from cloche.catalyst.kernels import BOOT, kernels_of
@@ -36,16 +35,6 @@ def spec(text: str, file: Path = Path("x.spec")) -> Spec:
 
 def project(text: str) -> Project:
     return project_of(spec(text), read_conf([]), INPUTS)
-
-
-def machine(made: Project, name: str) -> dict[str, Any]:
-    text = made.files[f"machines/{name}.toml"]
-    assert isinstance(text, str)
-    return tomllib.loads(text)
-
-
-def conf(made: Project, name: str) -> str:
-    return str(made.files[f"portage/{name}"])
 
 
 def variables(made: Project, name: str) -> dict[str, str]:
@@ -81,9 +70,9 @@ boot/kernel/gentoo/dracut_args: --xz -a "one two" -I busybox
     assert kernel["packages"] == ["sys-kernel/gentoo-kernel"]  # catalyst's own if none is named
     assert kernel["emerge"] == ["--update", "--oneshot"]  # it is deselected at the end
     assert kernel["keep_world"]
-    use = conf(made, "kernel-gentoo-sources/make.conf")
+    use = conf_of(made, "kernel-gentoo-sources")
     assert use == 'USE="extra png usb -initramfs"\n'
-    package_use = conf(made, "kernel-gentoo-sources/package.use")
+    package_use = text(made, "portage/kernel-gentoo-sources/package.use")
     assert package_use == "sys-kernel/gentoo-kernel -initramfs\n"
     seen = variables(made, "kernel-gentoo")
     assert seen["OPTIONS"].splitlines() == ["--xz", "-a", "one two", "-I", "busybox"]
@@ -111,7 +100,7 @@ boot/kernel/gentoo/packages: --usepkg n sys-fs/zfs broadcom-sta
     packages = machine(made, "kernel-gentoo")
     assert packages["packages"] == ["sys-fs/zfs", "broadcom-sta"]
     assert "emerge" not in packages  # so they are in the world file
-    assert conf(made, "kernel-gentoo/make.conf") == 'USE="extra livecd"\n'
+    assert conf_of(made, "kernel-gentoo") == 'USE="extra livecd"\n'
     assert packages["finish"][0]["hook"] == "hooks/kernel-gentoo"
 
 
@@ -133,7 +122,7 @@ boot/kernel/one/extraversion: ibm
     )
     assert machine(made, "kernel-one-tools")["packages"] == ["sys-kernel/genkernel"]
     assert machine(made, "kernel-one")["packages"] == ["gentoo-sources"]
-    assert conf(made, "kernel-one-sources/package.use") == "*/gentoo-sources symlink\n"
+    assert text(made, "portage/kernel-one-sources/package.use") == "*/gentoo-sources symlink\n"
     seen = variables(made, "kernel-one")
     assert seen["EXTRAVERSION"] == "ibm"
     assert seen["PART"] == "all"
@@ -253,7 +242,7 @@ embedded/empty: /var
     assert root["seed"] == "dependencies"
     assert root["packages"] == ["a/b", "c/d"]
     assert root["emerge"] == ["--oneshot", "--nodeps"]
-    assert conf(made, "mergeroot/make.conf") == 'INSTALL_MASK="/usr/share/doc"\n'
+    assert conf_of(made, "mergeroot") == 'INSTALL_MASK="/usr/share/doc"\n'
     assert "mergeroot" not in needs["portage"]
     kinds = [next(iter(step)) for step in root["finish"]]
     assert kinds == ["unmerge", "remove", "empty", "files"]

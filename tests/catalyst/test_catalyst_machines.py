@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.catalyst.made import conf_of, declared, machine, text
 
 from cloche.catalyst.conf import read_conf
 from cloche.catalyst.emerge import EmergeCall
@@ -25,21 +24,8 @@ INPUTS = Inputs(
 
 
 def project(target: str, inputs: Inputs = INPUTS, more: str = "") -> Project:
-    text = (RELEASE / f"{target}.spec").read_text()
-    conf = read_conf([RELEASE / "catalyst.conf"])
-    return project_of(parse_spec(text + more, Path("x.spec")), conf, inputs)
-
-
-def machine(made: Project, name: str) -> dict[str, Any]:
-    text = made.files[f"machines/{name}.toml"]
-    assert isinstance(text, str)
-    return tomllib.loads(text)
-
-
-def conf_of(made: Project, fragment: str) -> str:
-    text = made.files[f"portage/{fragment}/make.conf"]
-    assert isinstance(text, str)
-    return text
+    spec = parse_spec((RELEASE / f"{target}.spec").read_text() + more, Path("x.spec"))
+    return project_of(spec, read_conf([RELEASE / "catalyst.conf"]), inputs)
 
 
 def test_stage1_is_a_root_of_its_own_after_the_seed_was_updated() -> None:
@@ -52,8 +38,7 @@ def test_stage1_is_a_root_of_its_own_after_the_seed_was_updated() -> None:
     assert stage1["root"] == "own"
     assert stage1["packages"] == ["sys-apps/baselayout"]
     assert 'USE="-* build bindist ${BOOTSTRAP_USE}"' in conf_of(made, "stage1")
-    final = made.files["finish/etc/portage/make.conf"]
-    assert isinstance(final, str)
+    final = text(made, "finish/etc/portage/make.conf")
     assert 'USE="bindist"' in final  # catalyst leaves it there
     assert "CHOST=" in final
     assert not any(name.startswith("finish/etc/portage/binrepos") for name in made.files)
@@ -100,8 +85,7 @@ def test_stage2_is_a_machine_for_each_call_of_bootstrap_sh() -> None:
     # What its packages see is the same for specs with other configurations.
     (step,) = first["finish"]
     assert "/etc/portage/make.profile" in step["remove"]
-    declared = tomllib.loads(str(made.files["cloche.toml"]))
-    assert declared["seeds"]["stage2-1"] == {"type": "machine", "machine": "stage2-1"}
+    assert declared(made)["seeds"]["stage2-1"] == {"type": "machine", "machine": "stage2-1"}
 
 
 def test_stage3_is_the_system_with_its_build_dependencies() -> None:
@@ -134,19 +118,18 @@ def test_stage4_finishes_in_catalysts_order() -> None:
 def test_what_runs_the_source_runs_the_machines_over_it() -> None:
     qemu = Path("/usr/bin/qemu-arm")
     made = project("stage4", replace(INPUTS, interpreters=(qemu,)))
-    seeds = tomllib.loads(str(made.files["cloche.toml"]))["seeds"]
+    seeds = declared(made)["seeds"]
     assert {name: each["interpreter"] for name, each in seeds.items()} == {
         "source": [str(qemu)],
         "system": [str(qemu)],
     }
-    plain = tomllib.loads(str(project("stage4").files["cloche.toml"]))["seeds"]
+    plain = declared(project("stage4"))["seeds"]
     assert "interpreter" not in plain["source"]
 
 
 def test_packages_may_come_from_a_pkgcache_if_one_is_given() -> None:
     made = project("stage4", replace(INPUTS, pkgcache=Path("/packages")))
-    declared = tomllib.loads(str(made.files["cloche.toml"]))
-    assert declared["binrepos"]["pkgcache"]["sync_uri"] == "file:///packages"
+    assert declared(made)["binrepos"]["pkgcache"]["sync_uri"] == "file:///packages"
     assert machine(made, "stage4")["binrepos"] == ["pkgcache"]
     assert "binrepos" not in machine(project("stage4"), "stage4")
 
@@ -173,7 +156,7 @@ def test_options_among_packages_count() -> None:
 def test_every_way_to_pack_that_has_an_extension_is_there(mode: str) -> None:
     made = project("stage3", more=f"\ncompression_mode: {mode}\n")
     output = machine(made, "stage3")["output"]
-    seeds = tomllib.loads(str(made.files["cloche.toml"]))["seeds"]
+    seeds = declared(made)["seeds"]
     assert output["stage4"]
     by_tools = mode in ("lzip", "lzop") or mode.startswith("squashfs")
     assert ("tools" in seeds) is by_tools
@@ -208,8 +191,7 @@ def test_what_envscript_exports_goes_before_make_conf() -> None:
     assert [line for line in lines if line.startswith("CFLAGS=")] == ['CFLAGS="-O3"']
     assert conf_of(made, "use").startswith('USE="bindist ')
     assert conf_of(made, "use").endswith('-bindist more"\n')
-    final = made.files["finish/etc/portage/make.conf"]
-    assert isinstance(final, str)
+    final = text(made, "finish/etc/portage/make.conf")
     assert "R1" not in final
 
 
@@ -220,9 +202,7 @@ def test_a_script_finds_make_conf_as_a_file() -> None:
         {"remove": ["/etc/portage/make.conf"]},
         {"files": "root_overlay/building"},
     ]
-    text = made.files["root_overlay/building/etc/portage/make.conf"]
-    assert isinstance(text, str)
-    assert "bindist" in text
+    assert "bindist" in text(made, "root_overlay/building/etc/portage/make.conf")
 
 
 def test_a_script_runs_in_tmp_beside_envscript() -> None:

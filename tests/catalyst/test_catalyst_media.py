@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.catalyst.made import declared, machine
 
 from cloche.catalyst import tools
 from cloche.catalyst.conf import read_conf
@@ -46,9 +46,7 @@ def live(more: str = "", subarch: Subarch = PC) -> Project:
 
 
 def last(made: Project) -> dict[str, Any]:
-    text = made.files[f"machines/{made.machines[-1]}.toml"]
-    assert isinstance(text, str)
-    return tomllib.loads(text)
+    return machine(made, made.machines[-1])
 
 
 def kinds(machine: dict[str, Any]) -> list[str]:
@@ -92,17 +90,13 @@ def test_a_medium_has_its_files_in_catalysts_order() -> None:
     assert made.files["medium/livecd"] == ""
     snapshot = Copied(Path("/snapshots/gentoo-x.sqfs"))
     assert made.files["medium/snapshots/gentoo-x.sqfs"] == snapshot
-    toml = made.files["cloche.toml"]
-    assert isinstance(toml, str)
-    assert tomllib.loads(toml)["seeds"]["tools"] == tools.seed()
+    assert declared(made)["seeds"]["tools"] == tools.seed()
 
 
 def test_modules_are_on_the_list_before_an_initramfs_is_made() -> None:
     made = live("livecd/modblacklist: floppy pcspkr")
     assert made.machines[0] == "modules"
-    text = made.files["machines/modules.toml"]
-    assert isinstance(text, str)
-    (step,) = tomllib.loads(text)["finish"]
+    (step,) = machine(made, "modules")["finish"]
     assert step["environment"] == {"MODULES": "floppy pcspkr"}
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.catalyst.made import text
 
 from cloche.catalyst.conf import read_conf
 from cloche.catalyst.machines import project_of
@@ -44,10 +45,9 @@ def made(spec: Spec) -> Project:
     return project_of(spec, read_conf([RELEASE / "catalyst.conf"]), inputs)
 
 
-def line_of(made: Project, text: str) -> str:
-    content = made.files["machines/stage4.toml"]
-    assert isinstance(content, str)
-    number = next(n for n, line in enumerate(content.splitlines(), 1) if text in line)
+def line_of(made: Project, part: str) -> str:
+    lines = text(made, "machines/stage4.toml").splitlines()
+    number = next(n for n, line in enumerate(lines, 1) if part in line)
     return f"{TOP}/machines/stage4.toml:{number}"
 
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small import STAMP, Release, inputs
+from tests.releng.small import STAMP, Release, inputs
 from tests.support import Store, cannot
 
 from cloche.config.lock import TreeSeed

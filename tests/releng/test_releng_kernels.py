@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import release
-from small import COMMON, Release, inputs
+from tests.releng.small import COMMON, Release, inputs
 from tests.support import Store
 
 from cloche.layers import SOURCE_DATE_EPOCH

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from small import FSSCRIPT, NOTE, SPECS, STAMP, OtherHost, Release, differing, inputs
+from tests.releng.small import FSSCRIPT, NOTE, SPECS, STAMP, OtherHost, Release, differing, inputs
 from tests.support import Store, User
 
 pytestmark = pytest.mark.real
