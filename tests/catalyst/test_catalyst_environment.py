@@ -17,7 +17,7 @@ TREEISH = {
     "stage1": "2a19c966ff652e339c6fdb1c273fbd7b5965bf5e",
     "stage4": "f24c308c83d531fe162db4deeddaf723dabc7dd2",
 }
-#: What catalyst has, and a script here has not, by the reason.
+#: Variables that catalyst has and a script here does not have, by reason.
 NOT_HERE: Mapping[str, tuple[str, ...]] = {
     "a path on the build host": (
         *("autoresume_path", "chroot_path", "controller_file", "distdir", "envscript", "fsscript"),
@@ -30,8 +30,8 @@ NOT_HERE: Mapping[str, tuple[str, ...]] = {
         *("cleanables", "comp_prog", "compressor_options", "decomp_opt", "list_xattrs_opt"),
         "decompressor_search_order",
     ),
-    "what a call of catalyst says, and not the spec": ("CLEAR-AUTORESUME", "VERBOSE"),
-    "of the host; MAKEOPTS says it, and is not part of a key": ("jobs", "load_average"),
+    "options of the command line, not of the spec": ("CLEAR-AUTORESUME", "VERBOSE"),
+    "of the host; MAKEOPTS has them, and is part of no key": ("jobs", "load_average"),
 }
 #: Variables that every program of a sandbox has (MAKEOPTS from the job slots), or of catalyst's own
 #: shell.
@@ -40,7 +40,7 @@ OF_THE_SANDBOX = {"BASH_ENV", "MAKEOPTS", "NINJAOPTS", "PATH", "TERM"}
 DIFFERENT = {
     # A script runs in the root itself.
     ("stage1", "clst_root_path"): "",
-    # One more than catalyst sets here: what make.conf has.
+    # Catalyst does not set them here; these are the values of make.conf.
     **{("stage1", f"clst_{name}FLAGS"): "-O2 -pipe" for name in ("C", "CXX", "FC", "F")},
     # The specs were changed after catalyst built them.
     ("stage4", "clst_groups"): "r1group2",

@@ -1,7 +1,7 @@
 """Makes a Debian root for arm64 with Portage in it, on a host of another CPU: a tarball.
 
-``python foreign.py QEMU SDIST TARBALL`` runs as root. mmdebstrap runs as it would on that CPU:
-QEMU is registered in binfmt_misc of a user namespace of this process.
+``python foreign.py QEMU SDIST TARBALL`` runs as root. mmdebstrap runs as on that CPU: QEMU is
+registered in binfmt_misc of a user namespace of this process.
 """
 
 from __future__ import annotations

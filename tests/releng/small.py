@@ -1,7 +1,7 @@
-"""Specs of a few packages, with a tree and what else they name, for ``cloche catalyst`` to build.
+"""Specs of a few packages, with a tree and the other files that they name.
 
 All start from a tarball of the Debian seed. Their tree is that of the tests of roots of their own,
-whose C library is the seed's, with what catalyst looks for: packages.build and bootstrap.sh.
+whose C library is the seed's, with the files that catalyst reads: packages.build, bootstrap.sh.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import os
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +110,7 @@ mkdir -p /srv/full && touch /srv/full/file
 
 @dataclass(frozen=True)
 class Release:
-    """A storedir with what was built in it."""
+    """A storedir with its outputs, and the store."""
 
     store: Store
     place: Path
@@ -135,7 +136,7 @@ class Release:
         return self.place / f"store/builds/small/{spec}-amd64-{STAMP}.tar.zstd"
 
     def members(self, spec: str) -> Mapping[str, tarfile.TarInfo]:
-        """What is in it, by path."""
+        """Its members by path."""
         return {name: info for name, (info, _) in self._all(spec).items()}
 
     def text(self, spec: str, name: str) -> str:
@@ -156,7 +157,7 @@ class Release:
 
 
 def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree: None) -> None:
-    """Specs, catalyst.conf, the seed's tarball, the snapshot, and what specs name.
+    """Write specs, catalyst.conf, the seed's tarball, the snapshot, and the files that specs name.
 
     ``more`` adds to the snapshot's tree.
     """
@@ -185,9 +186,6 @@ def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree
     for name in ("base", "gone", "note"):
         (tree / "app-misc" / name).mkdir()
         (tree / "app-misc" / name / f"{name}-1.ebuild").write_text(NOTE)
-    more(tree)
-    for ebuild in tree.glob("*/*/*.ebuild"):
-        (ebuild.parent / "Manifest").touch()
     profile = tree / "profiles/default"
     system = tree / "profiles/system"
     system.mkdir()
@@ -202,8 +200,10 @@ def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree
     (tree / "scripts").mkdir()
     (tree / "scripts/bootstrap.sh").write_text(BOOTSTRAP)
     (tree / "scripts/bootstrap.sh").chmod(0o755)
-    image = place / "store/snapshots/own-abc.sqfs"
-    subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", "-all-root"], check=True)
+    more(tree)
+    for ebuild in tree.glob("*/*/*.ebuild"):
+        (ebuild.parent / "Manifest").touch()
+    pack_tree(place, "abc")
     (place / "confdir/package.use").mkdir(parents=True)
     (place / "confdir/package.use/releng").write_text("app-misc/note releng\n")
     (place / "confdir/package.use/kept").write_text("# stays\n")
@@ -220,6 +220,26 @@ def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree
     (place / "larry.pub").write_text("ssh-ed25519 AAAA larry\n")
     for name, text in SPECS.items():
         (place / f"{name}.spec").write_text((COMMON + text).replace("{place}", str(place)))
+
+
+def pack_tree(place: Path, treeish: str) -> None:
+    """Make a snapshot of the tree."""
+    image = place / f"store/snapshots/own-{treeish}.sqfs"
+    options = ("-quiet", "-no-progress", "-all-root")
+    subprocess.run(["mksquashfs", place / "tree", image, *options], check=True)
+
+
+@contextmanager
+def released(
+    seeded: Store, ground: Path, name: str, more: Callable[[Path], None] = lambda tree: None
+) -> Iterator[Release]:
+    """The inputs in a directory of their own, with a copy of the store, for a block."""
+    place = ground / name
+    place.mkdir()
+    store = seeded.copy(place / "cloche-store")
+    inputs(store, place, more)
+    yield Release(store, place)
+    shutil.rmtree(place)
 
 
 def differing(one: Path, other: Path) -> list[str]:
@@ -243,7 +263,7 @@ def _members(tarball: Path) -> dict[str, object]:
     return found
 
 
-#: Programs of the host that would show in what comes out, if they were run.
+#: Programs of the host that no build may run; here each records that it ran, and fails.
 POISON = (
     *("tar", "rsync", "xorriso", "grub-mkrescue", "mksquashfs", "gensquashfs", "xz", "gzip"),
     *("bzip2", "chroot", "mount", "emerge", "ebuild", "useradd"),
@@ -258,7 +278,7 @@ exec "$@"
 
 
 class OtherHost:
-    """The inputs of a release in another user's hands, on a host that differs in all it can."""
+    """The inputs of a release, built by another user on a host that differs in many ways."""
 
     def __init__(self, release: Release, user: User) -> None:
         self.user, self.place = user, user.home / "elsewhere"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import subprocess
 import time
@@ -12,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.releng.small import COMMON, NOTE, inputs
+from tests.releng.small import COMMON, NOTE, released
 from tests.support import Store
 
 from cloche.releng.journal import Entry, SpecEnded, SpecStarted, read_journal
@@ -77,25 +76,21 @@ class Releng:
 
 @pytest.fixture(scope="module")
 def releng(root_seeded: Store, ground: Path) -> Iterator[Releng]:
-    place = ground / "auto"
-    place.mkdir()
-    store = root_seeded.copy(place / "cloche-store")
-    inputs(store, place)
-    _add_profiles(place)
-    (place / "specs").mkdir()
-    for name, text in SPECS.items():
-        common = COMMON.replace("@TIMESTAMP@", f"{name}-@TIMESTAMP@")
-        if name == "child":
-            common = common.replace("small/seed", "small/stage1-amd64-broken-@TIMESTAMP@")
-        (place / f"specs/{name}.spec").write_text((common + text).replace("{place}", str(place)))
-    (place / "auto.conf").write_text(CONF.format(place=place))
-    yield Releng(store, place)
-    shutil.rmtree(place)
+    with released(root_seeded, ground, "auto", _add_profiles) as made:
+        place = made.place
+        (place / "specs").mkdir()
+        for name, text in SPECS.items():
+            common = COMMON.replace("@TIMESTAMP@", f"{name}-@TIMESTAMP@")
+            if name == "child":
+                common = common.replace("small/seed", "small/stage1-amd64-broken-@TIMESTAMP@")
+            spec = (common + text).replace("{place}", str(place))
+            (place / f"specs/{name}.spec").write_text(spec)
+        (place / "auto.conf").write_text(CONF.format(place=place))
+        yield Releng(made.store, place)
 
 
-def _add_profiles(place: Path) -> None:
-    """A profile whose stage1 has a package more, and one of which a package fails."""
-    tree = place / "tree"
+def _add_profiles(tree: Path) -> None:
+    """Add a profile whose stage1 has one package more, and one with a package that fails."""
     inherited = (tree / "profiles/default/packages.build").read_text()
     more = f"{inherited}\napp-misc/gone\n"
     for name, packages in (("second", more), ("broken", "app-misc/broken\n")):
@@ -107,10 +102,6 @@ def _add_profiles(place: Path) -> None:
     broken = tree / "app-misc/broken/broken-1.ebuild"
     broken.parent.mkdir()
     broken.write_text(NOTE.replace("src_install() {", 'src_install() {\n\tdie "not today"'))
-    (broken.parent / "Manifest").touch()
-    image = place / "store/snapshots/own-abc.sqfs"
-    image.unlink()
-    subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", "-all-root"], check=True)
 
 
 def test_a_configuration_is_built_as_one_plan_and_goes_on_where_it_was(releng: Releng) -> None:

@@ -1,7 +1,7 @@
-"""A spec for another CPU: its source is Debian's for arm64, every program of it runs by QEMU.
+"""A spec for another CPU: its source is a Debian for arm64, whose programs run under QEMU.
 
-Making that source takes most of the time; ``CLOCHE_TESTS_FOREIGN`` names one that was made before
-(`foreign.py`).
+Making that source (`foreign.py`) takes most of the time; ``CLOCHE_TESTS_FOREIGN`` names an existing
+one.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.releng.small import STAMP, Release, inputs
+from tests.releng.small import STAMP, Release, released
 from tests.support import Store, cannot
 
 from cloche.config.lock import TreeSeed
@@ -68,37 +68,33 @@ def release(root_seeded: Store, ground: Path) -> Iterator[Release]:
     qemu = shutil.which("qemu-aarch64-static")
     if qemu is None:
         cannot("no qemu-aarch64-static (Debian's package is qemu-user-static)")
-    place = ground / "interpreter"
-    place.mkdir()
-    store = root_seeded.copy(place / "cloche-store")
-    inputs(store, place)
+    with released(root_seeded, ground, "interpreter", _add_to_tree) as made:
+        _add_specs(made, Path(qemu))
+        yield made
+
+
+def _add_specs(made: Release, qemu: Path) -> None:
+    place = made.place
     builds = place / "store/builds/small"
     (builds / "seed.tar.zst").rename(builds / "native.tar.zst")
     if ready := os.environ.get("CLOCHE_TESTS_FOREIGN"):
         shutil.copy(ready, builds / "foreign.tar.zst")
     else:
-        (sdist,) = (store.path / "downloads").glob("portage-*.tar.gz")
+        (sdist,) = (made.store.path / "downloads").glob("portage-*.tar.gz")
         maker = Path(__file__).with_name("foreign.py")
-        subprocess.run(
-            [sys.executable, maker, str(qemu), sdist, builds / "foreign.tar.zst"], check=True
-        )
-    _add_to_tree(place)
+        subprocess.run([sys.executable, maker, qemu, sdist, builds / "foreign.tar.zst"], check=True)
     (place / "fsscript.sh").write_text(FSSCRIPT)
     text = SPEC.replace("{place}", str(place))
     native = text.format(subarch="amd64", source="native", profile="plain")
     (place / "native.spec").write_text(native)
     foreign = text.format(subarch="arm64", source="foreign", profile="arm")
     (place / "foreign.spec").write_text(f"{foreign}interpreter: {qemu}\n")
-    yield Release(store, place)
-    shutil.rmtree(place)
 
 
-def _add_to_tree(place: Path) -> None:
-    tree = place / "tree"
+def _add_to_tree(tree: Path) -> None:
     compiled = tree / "app-misc/compiled/compiled-1.ebuild"
     compiled.parent.mkdir()
     compiled.write_text(COMPILED)
-    (compiled.parent / "Manifest").touch()
     for file in tree.glob("*/*/*.ebuild"):
         file.write_text(file.read_text().replace('KEYWORDS="amd64"', 'KEYWORDS="amd64 arm64"'))
     (tree / "profiles/arch.list").write_text("amd64\narm64\n")
@@ -109,9 +105,6 @@ def _add_to_tree(place: Path) -> None:
         (profile / "parent").write_text("../default\n")
         (profile / "packages").write_text("*app-misc/base\n")
         (profile / "make.defaults").write_text(own)
-    image = place / "store/snapshots/own-abc.sqfs"
-    image.unlink()
-    subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", "-all-root"], check=True)
 
 
 def tar(release: Release, cpu: str, *words: str) -> bytes:

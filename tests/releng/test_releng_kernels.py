@@ -1,20 +1,19 @@
 """A distribution kernel in a netboot, built by ``cloche catalyst -f``, and a root for embedded.
 
-The kernel and dracut are Debian's, as packages of the tree of `small`. genkernel is
-Gentoo's own and not a part of any test: `docs/catalyst.md` has what was tried by hand.
+The kernel and dracut are Debian's, as packages in the tree of `small`. genkernel is not part of any
+test; `docs/catalyst.md` says what was tried by hand.
 """
 
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import release
-from tests.releng.small import COMMON, Release, inputs
+from tests.releng.small import COMMON, Release, released
 from tests.support import Store
 
 from cloche.layers import SOURCE_DATE_EPOCH
@@ -63,7 +62,7 @@ embedded/packages: app-misc/note app-misc/needy
 embedded/rm: /usr/share/note/r*
 install_mask: /usr/share/needy
 """
-#: Its dependency is there while it is built, and not in the result.
+#: Its build dependency exists while it is built, but not in the result.
 NEEDY = """\
 EAPI=8
 DESCRIPTION="Needs another package at build time"
@@ -90,8 +89,9 @@ src_install() {
 """
 
 
-def add_kernel(tree: Path, distdir: Path) -> None:
-    """Debian's kernel of the day and dracut, as packages."""
+def add_kernel(tree: Path) -> None:
+    """Add Debian's current kernel and dracut as packages, their sources to DISTDIR."""
+    distdir = tree.parent / "store"
     told = subprocess.run(
         ["apt-cache", "depends", "linux-image-cloud-amd64"],
         check=True, text=True, capture_output=True,
@@ -123,18 +123,14 @@ def add_kernel(tree: Path, distdir: Path) -> None:
 @pytest.fixture(scope="module")
 def built(root_seeded: Store, ground: Path) -> Iterator[Release]:
     """Both specs, built."""
-    place = ground / "kernels"
-    place.mkdir()
-    store = root_seeded.copy(place / "cloche-store")
-    made = Release(store, place)
-    inputs(store, place, lambda tree: add_kernel(tree, place / "store"))
-    (place / "live.config").write_text("CONFIG_SPECIAL=y\n")
-    for name, text in (("netboot", NETBOOT), ("embedded", EMBEDDED)):
-        (place / f"{name}.spec").write_text((COMMON + text).replace("{place}", str(place)))
-        told = made.run(name)
-        assert told.returncode == 0, told.stderr
-    yield made
-    shutil.rmtree(place)
+    with released(root_seeded, ground, "kernels", add_kernel) as made:
+        place = made.place
+        (place / "live.config").write_text("CONFIG_SPECIAL=y\n")
+        for name, text in (("netboot", NETBOOT), ("embedded", EMBEDDED)):
+            (place / f"{name}.spec").write_text((COMMON + text).replace("{place}", str(place)))
+            told = made.run(name)
+            assert told.returncode == 0, told.stderr
+        yield made
 
 
 def directory(built: Release) -> Path:
@@ -203,7 +199,7 @@ def test_embedded_is_its_packages_alone(built: Release) -> None:
     assert "usr/bin/needy" in members
     assert built.text("embedded", "usr/share/kept/found").split() == ["bindist", "extra"]
     assert "usr/share/needy/found" not in members  # install_mask
-    for name in ("gone", "base"):  # only what was built saw them
+    for name in ("gone", "base"):  # dependencies, which only builds see
         assert not [each for each in members if f"app-misc/{name}-" in each]
     assert "bin" not in members
     assert members["etc/portage/make.profile"].linkname.endswith("profiles/default")

@@ -1,4 +1,4 @@
-"""A directory of binary packages that is catalyst's: what is added to it, what stays."""
+"""catalyst's pkgcache: packages are added to it, and none is replaced."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The statement about where an output is from."""
+"""Provenance: the content of the statement, and equal bytes for equal inputs."""
 
 from __future__ import annotations
 

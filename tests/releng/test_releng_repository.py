@@ -30,7 +30,7 @@ def key() -> Iterator[Signer]:
 
 @pytest.fixture
 def git(tmp_path: Path, key: Signer) -> Git:
-    """Run git as somebody who publishes a repository, and signs what `-S` is given with."""
+    """Run git as the publisher of a repository, who signs commits with `-S`."""
     program = tmp_path / "gpg"
     program.write_text(f'#!/bin/sh\nexec gpg --homedir {key.home} --batch "$@"\n')
     program.chmod(0o755)

@@ -1,6 +1,6 @@
-"""Building with catalyst, too: what its command line is given, its storedir, the comparison.
+"""Building with catalyst, too: its command line, its storedir, the comparison.
 
-The program here is a script that packs a tarball as asked; a real catalyst needs root and Gentoo.
+The program here is a script that packs a given root; a real catalyst needs root and Gentoo.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def test_a_text_can_be_signed_in_the_clear(keyring: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("key", ["nobody@example.org", "--version"])
-def test_a_key_that_gpg_has_not_is_known_before_anything_begins(keyring: Path, key: str) -> None:
+def test_a_key_that_gpg_does_not_have_is_refused_at_once(keyring: Path, key: str) -> None:
     with pytest.raises(ClocheError) as raised, opened_signer(key):
         pytest.fail("it began")
     assert raised.value.status == 2

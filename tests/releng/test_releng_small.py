@@ -1,8 +1,6 @@
 """Specs built by ``cloche catalyst -f``: stage1, stage2 and stage4 of a few packages.
 
-All three start from a tarball of the Debian seed. Their tree is that of the tests of roots of their
-own, whose C library is the seed's, with what catalyst looks for: packages.build and bootstrap.sh.
-`make proof-catalyst` builds a whole release.
+`small` has their inputs. `make proof-catalyst` builds a whole release.
 """
 
 from __future__ import annotations
@@ -12,13 +10,22 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.releng.small import FSSCRIPT, NOTE, SPECS, STAMP, OtherHost, Release, differing, inputs
+from tests.releng.small import (
+    FSSCRIPT,
+    NOTE,
+    SPECS,
+    STAMP,
+    OtherHost,
+    Release,
+    differing,
+    pack_tree,
+    released,
+)
 from tests.support import Store, User
 
 pytestmark = pytest.mark.real
@@ -27,16 +34,11 @@ pytestmark = pytest.mark.real
 @pytest.fixture(scope="module")
 def release(root_seeded: Store, ground: Path) -> Iterator[Release]:
     """All three specs, built."""
-    place = ground / "releng"
-    place.mkdir()
-    store = root_seeded.copy(place / "cloche-store")
-    made = Release(store, place)
-    inputs(store, place)
-    for spec in SPECS:
-        told = made.run(spec)
-        assert told.returncode == 0, told.stderr
-    yield made
-    shutil.rmtree(place)
+    with released(root_seeded, ground, "releng") as made:
+        for spec in SPECS:
+            told = made.run(spec)
+            assert told.returncode == 0, told.stderr
+        yield made
 
 
 def test_stage1_is_a_root_of_its_own(release: Release) -> None:
@@ -112,7 +114,7 @@ def test_packages_are_kept_for_others_and_read_only_if_asked_for(release: Releas
     paths = [line.split()[1] for line in text.splitlines() if line.startswith("PATH: ")]
     assert paths
     assert all((cache / path).is_file() for path in paths)
-    # Other flags give other keys; whoever takes what is there does not look at flags.
+    # Other flags give other keys, but with --read-pkgcache flags do not count.
     before = len(paths)
     told = release.run(
         "stage1", "-C", "common_flags=-O1", "-C", "version_stamp=x", "--read-pkgcache"
@@ -152,9 +154,9 @@ def test_an_output_is_signed_and_says_what_it_is_made_from(
 def test_an_ordinary_user_of_another_host_gets_the_same_bytes(
     release: Release, ordinary: User
 ) -> None:
-    """Another store, user, umask, locale, name and hosts; a PATH whose programs are not to be run.
+    """Store, user, umask, locale, host name, /etc/hosts and directories differ.
 
-    The files lie elsewhere, too.
+    The programs in its PATH must not be run.
     """
     other = OtherHost(release, ordinary)
     for spec in ("stage1", "stage4"):
@@ -351,17 +353,16 @@ def test_import_writes_a_project_that_plans_the_same(release: Release) -> None:
 
 
 def test_a_stage_with_one_changed_package_is_compared(release: Release) -> None:
-    """The package's version is to be looked at, what it brings follows, and nothing else differs.
+    """The package's version is reported, differences in its files follow from it, and nothing else
+    differs.
 
-    The same stage of another day, and the machine that it was packed from, do not differ at all.
+    A stage does not differ from the machine that it was packed from.
     """
     old, later = release.tarball("stage1"), "20261130T000000Z"
     ebuilds = release.place / "tree/app-misc/note"
     (ebuilds / "note-2.ebuild").write_text(NOTE.replace("newins - removed", "newins - added"))
     (ebuilds / "note-1.ebuild").unlink()
-    image = release.place / "store/snapshots/own-next.sqfs"
-    tree = release.place / "tree"
-    subprocess.run(["mksquashfs", tree, image, "-quiet", "-no-progress", "-all-root"], check=True)
+    pack_tree(release.place, "next")
     changed = ("-C", "snapshot_treeish=next", "--set", f"TIMESTAMP={later}", "--update")
     told = release.run("stage1", *changed)
     assert told.returncode == 0, told.stderr

@@ -31,7 +31,7 @@ post_build() {{
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
-    """A module of a daemon, which lies in ``there``."""
+    """The address of a daemon's module, whose directory is ``there``."""
     if shutil.which("rsync") is None:
         cannot("rsync is not installed")
     for name in ("incoming", "packages"):
