@@ -230,8 +230,7 @@ def _hook(
 ) -> dict[str, Any]:
     """The step that makes a part of a kernel. Its script sees no other keys, and no stamp."""
     own = {"KERNEL": kernel.label, "SOURCES": kernel.sources, "OPTIONS": "\n".join(options)}
-    making.files[f"hooks/kernel-{kernel.label}"] = script
-    return {"hook": f"hooks/kernel-{kernel.label}", "environment": own | variables}
+    return making.script(f"kernel-{kernel.label}", script, own | variables)
 
 
 def _genkernel(making: Making, kernel: Kernel, seed: str, variables: dict[str, str]) -> Kernels:

@@ -144,6 +144,4 @@ def _medium(making: Making, volid: str) -> Iterator[str]:
     bootargs = " ".join(making.words("bootargs"))
     making.files["medium/boot/grub/grub.cfg"] = menu.menu(choices, volid, bootargs)
     yield "medium"
-    for number, directory in enumerate(making.words("overlay")):
-        making.files[f"overlay/{number}"] = Copied(Path(directory))
-        yield f"overlay/{number}"
+    yield from (step["files"] for step in making.overlays("overlay"))

@@ -71,17 +71,13 @@ def netboot(making: Making) -> Machines:
     packages["finish"] = [*_image(making), *packages["finish"]]
     yield "packages", packages
     last = yield from kernels(making, "packages", boot=True, image=IMAGE)
-    making.files["hooks/netboot"] = DELIVER
-    environment = {
-        "KERNELS": making.spec.text("boot/kernel"),
-        "SUBARCH": making.spec.text("subarch"),
-    }
+    variables = {"KERNELS": making.spec.text("boot/kernel"), "SUBARCH": making.spec.text("subarch")}
     yield (
         "netboot",
         making.machine(
             last,
             output={"stage4": True, "compression": "none", "below": DELIVERED},
-            finish=[{"hook": "hooks/netboot", "environment": environment}],
+            finish=[making.script("netboot", DELIVER, variables)],
         ),
     )
 
@@ -91,6 +87,5 @@ def _image(making: Making) -> Iterator[dict[str, Any]]:
     yield from making.overlays("root_overlay")
     names = [*(f"packages/{each}/files" for each in making.words("packages")), "extra_files"]
     files = [word for name in names for word in making.words(name)]
-    making.files["hooks/image"] = COPY
-    yield {"hook": "hooks/image", "environment": {"FILES": "\n".join(files)}}
+    yield making.script("image", COPY, {"FILES": "\n".join(files)})
     yield from making.overlays("overlay", IMAGE)

@@ -99,9 +99,19 @@ def open_run(settings: Settings, *, fetch: bool = False) -> Run:
 
     With ``fetch``, the newest state of the tree `stable` is fetched; else it is the last fetched.
     """
+    return _open(settings, *_read(settings), fetch)
+
+
+def _read(settings: Settings) -> tuple[AutoConf, tuple[Path, ...], Conf]:
+    """The configuration, and the files of catalyst.conf with their content."""
     auto = read_auto_conf(settings.files, {})
     confs = settings.confs or _conf_of(auto)
-    conf = read_conf(confs, settings.here)
+    return auto, confs, read_conf(confs, settings.here)
+
+
+def _open(
+    settings: Settings, auto: AutoConf, confs: tuple[Path, ...], conf: Conf, fetch: bool
+) -> Run:
     tokens = dict(settings.tokens)
     tokens.setdefault("REPO_DIR", str(auto.repo_dir))
     treeish = settings.treeish or tokens.get("TREEISH") or STABLE
@@ -125,14 +135,14 @@ def last_run(settings: Settings) -> Run:
     """The run of the tree or date in the settings, else the last one. Raises ClocheError."""
     if settings.treeish or settings.tokens.keys() & {"TREEISH", "TIMESTAMP"}:
         return open_run(settings)
-    auto = read_auto_conf(settings.files, {})
-    conf = read_conf(settings.confs or _conf_of(auto), settings.here)
+    auto, confs, conf = _read(settings)
     begun = sorted(directory_of(conf, auto).glob(f"*/{JOURNAL}"))
     for file in reversed(begun):
         for entry in read_journal(file):
             if isinstance(entry.event, RunStarted):
                 tokens = {"TIMESTAMP": entry.event.timestamp, "TREEISH": entry.event.treeish}
-                return open_run(replace(settings, tokens={**settings.tokens, **tokens}))
+                found = replace(settings, tokens={**settings.tokens, **tokens})
+                return _open(found, auto, confs, conf, fetch=False)
     where, todo = directory_of(conf, auto), "start one with `cloche releng run`"
     raise ClocheError("no such run", where=where, todo=todo)
 
