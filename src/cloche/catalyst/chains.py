@@ -1,4 +1,4 @@
-"""Which spec makes the source of which other, and which specs write the same file."""
+"""Relations between specs: which one makes another's source, which ones write the same file."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _OTHER = re.compile(r"[./-]")
 
 
 def environment(spec: Spec, conf: Conf, subarch: Subarch) -> Mapping[str, str]:
-    """What a spec's script sees of its settings: words in one line, with one space between.
+    """The variables of a spec's script: the words of a value in one line, with one space between.
 
     Unlike in catalyst, no value is a path on the build host or depends on that host.
     """

@@ -56,7 +56,7 @@ class Kernel:
 
     @property
     def key(self) -> str:
-        """What its keys begin with."""
+        """The prefix of its keys."""
         return f"boot/kernel/{self.label}"
 
 

@@ -188,7 +188,7 @@ class Making:
         return self.spec.text(f"{self.target.prefix}/{key}")
 
     def origin(self, key: str) -> Origin:
-        """Where one of the target's own keys stands."""
+        """The place of one of the target's own keys."""
         return self.spec.origin(f"{self.target.prefix}/{key}")
 
     def configuration(self, *, confdir: bool = True) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ def stage1(making: Making) -> Machines:
 
 
 def _update(spec: Spec) -> dict[str, Any]:
-    """What updates the seed: the options and atoms of update_seed_command."""
+    """The keys of the machine that updates the seed, from update_seed_command."""
     call = emerge_call(spec.words("update_seed_command") or _WORLD)
     return keys_of(call, spec.origin("update_seed_command"))
 

@@ -321,7 +321,7 @@ def foreseen_packages(run: Run, place: Place) -> Iterator[tuple[str, Foreseen]]:
 
 
 def _side_by_side(run: Run, logs: Path) -> SideBySide | None:
-    """What builds with catalyst, too, if the caller wants that. Raises ClocheError."""
+    """Catalyst for these specs, if the caller wants it. Raises ClocheError."""
     if run.settings.also is None:
         return None
     options = run.auto.values.get("CATALYST_OPTIONS", "")

@@ -67,7 +67,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def opening_in(place: Place, sink: Sink) -> Opening:
-    """What opens sessions there for projects of specs."""
+    """A function that opens sessions there for projects of specs."""
 
     @contextmanager
     def opening(project: Project) -> Iterator[Session]:

@@ -92,7 +92,7 @@ def snapshot_of(spec: Spec, conf: Conf) -> Path:
 
 
 def exported_of(conf: Conf) -> Mapping[str, str]:
-    """What envscript of catalyst.conf exports. Raises `ConfigError`."""
+    """The variables that envscript of catalyst.conf exports. Raises `ConfigError`."""
     if not (path := conf.text("envscript")):
         return {}
     if not Path(path).is_file():

@@ -63,7 +63,7 @@ class Tools:
 
 
 def progress_of(session: Session, name: str) -> Progressing:
-    """What reports the progress of making a seed."""
+    """Reports the progress of making a seed."""
     return Progressing(report=lambda text: session.sink(Note(text=f"{name}: {text}")))
 
 
