@@ -379,4 +379,4 @@ def test_a_stage_with_one_changed_package_is_compared(release: Release) -> None:
     }  # fmt: skip
     project = release.place / f"store/cloche/small/stage1-amd64-{later}"
     told = release.compare("-C", project, "machine:stage1", new)
-    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "result      nothing differs")
+    assert (told.returncode, told.stdout.splitlines()[-1]) == (0, "result      no differences")
