@@ -83,8 +83,7 @@ def _pack_seed(place: Path, store: Store) -> None:
     (root / "usr/lib/python3.11/site-packages").symlink_to("../python3/dist-packages")
     target = place / "store/builds/r1-default/stage3-amd64-seed-latest.tar.zst"
     target.parent.mkdir(parents=True)
-    tar = ["tar", "--numeric-owner", "--xattrs", "-I", "zstd -1 -T0", "-cf", target, "-C", root]
-    subprocess.run([*tar, "."], check=True)
+    store.pack_layer(root, target, "-I", "zstd -1 -T0")
     shutil.rmtree(root)
 
 
