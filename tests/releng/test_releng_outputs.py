@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,9 @@ from cloche.archives.errors import ImportRefusedError
 from cloche.catalyst.conf import Conf, read_conf
 from cloche.catalyst.spec import Spec, parse_spec
 from cloche.errors import ClocheError
-from cloche.releng.outputs import check_reader, publish
+from cloche.releng.outputs import check_reader, listed, publish
+from cloche.session.building import Result
+from cloche.store import Store
 
 SPEC = """\
 target: stage3
@@ -43,6 +46,14 @@ def tarball(place: Path, content: str) -> Path:
     return place / "made.tar"
 
 
+def made_of(file: Path) -> Mapping[str, Path]:
+    """A machine's outputs if the file is its tarball."""
+    blob = hashlib.sha256(file.read_bytes()).hexdigest()
+    result = Result("m", 0, 0, 0, {}, {"stage4": file}, {"stage4": blob})
+    with Store.open(file.parent / "cloche-store") as store:
+        return listed(store, result)
+
+
 @pytest.mark.parametrize(
     ("style", "line"),
     [("", "# SHA512 HASH\n{}  {}\n"), ('digest_format = "bsd"\n', "SHA512 ({1}) = {0}\n")],
@@ -53,7 +64,7 @@ def test_digests_are_of_the_files_under_their_names(
     conf = conf_of(tmp_path, f'digests = ["sha512"]\n{style}')
     for content in ("first", "second"):
         made = tarball(tmp_path, content)
-        written = [Path(each.path) for each in publish(spec, conf, {"stage4": made})]
+        written = [Path(each.path) for each in publish(spec, conf, made_of(made))]
         builds = tmp_path / "builds/small"
         assert {*builds.iterdir()} == {*written}
         assert (builds / NAME).read_bytes() == made.read_bytes()
@@ -77,12 +88,27 @@ def test_what_cannot_be_listed_is_known_before_it_is_made(
 
 def test_of_a_broken_tarball_nothing_is_left(tmp_path: Path, spec: Spec) -> None:
     conf = conf_of(tmp_path)
-    publish(spec, conf, {"stage4": tarball(tmp_path, "first")})
+    made = made_of(tarball(tmp_path, "first"))
+    publish(spec, conf, made)
     before = {each: each.read_bytes() for each in (tmp_path / "builds/small").iterdir()}
     (tmp_path / "made.tar").write_bytes(b"x" * 2000)
     with pytest.raises(ImportRefusedError):
-        publish(spec, conf, {"stage4": tmp_path / "made.tar"})
+        made_of(tmp_path / "made.tar")
+    made["stage4-contents"].unlink()
+    with pytest.raises(FileNotFoundError):
+        publish(spec, conf, made)
     assert {each: each.read_bytes() for each in (tmp_path / "builds/small").iterdir()} == before
+
+
+def test_a_tarball_is_listed_once(tmp_path: Path) -> None:
+    file = tarball(tmp_path, "first")
+    first = made_of(file)["stage4-contents"]
+    inode = first.stat().st_ino
+    assert made_of(file)["stage4-contents"].stat().st_ino == inode
+    first.unlink()  # by garbage collection, for example
+    assert made_of(file)["stage4-contents"].read_bytes().endswith(b" ./file\n")
+    other = made_of(tarball(tmp_path, "longer"))["stage4-contents"]
+    assert b" 6 " in other.read_bytes()
 
 
 LIVE = """\
@@ -97,7 +123,12 @@ livecd/iso: live.iso
 
 def test_a_medium_is_described_by_what_the_tools_say_of_it(tmp_path: Path) -> None:
     conf = conf_of(tmp_path, 'digests = ["sha512"]\n')
-    made = {"stage4": tarball(tmp_path, "x"), "iso": tmp_path / "i", "iso-contents": tmp_path / "c"}
+    (tmp_path / "x").mkdir()
+    made = {
+        **made_of(tarball(tmp_path / "x", "x")),
+        "iso": tmp_path / "i",
+        "iso-contents": tmp_path / "c",
+    }
     made["iso"].write_bytes(b"medium")
     made["iso-contents"].write_bytes(b"Directory listing of /\n README.TXT;1\n")
     written = publish(parse_spec(LIVE, Path("x.spec")), conf, made)

@@ -25,7 +25,7 @@ from cloche.config.project import SeedSpec, load_project
 from cloche.errors import Exit
 from cloche.seeds import machine
 from cloche.seeds.errors import SeedError
-from cloche.seeds.stored import Seed, find_seed, stored_as
+from cloche.seeds.stored import Seed, current_seed, find_seed, lock_found, stored_as
 from cloche.seeds.types import SeedContext, SeedRequest
 from cloche.store import Store, names
 
@@ -126,6 +126,33 @@ def test_what_is_not_locked_is_what_the_machine_is_now(store: Store, tmp_path: P
         find_seed(store, place, spec)
     built(store, place.root, "seed", "one")
     assert find_seed(store, place, spec) == found
+
+
+def test_an_update_takes_what_was_made_of_the_machine_as_it_is_now(
+    store: Store, tmp_path: Path
+) -> None:
+    place, spec = example_project(tmp_path / "p"), request(tmp_path).spec
+    one = built(store, place.root, "seed", "one")
+    first = stored_seed(store, spec, one)
+    two = built(store, place.root, "seed", "two")
+    assert current_seed(store, place, spec) is None
+    second = stored_seed(store, spec, two)
+    locks.change(
+        place.lock,
+        lambda lock: lock_entries.with_seed(lock, spec.name, MachineSeed(one, layer=first)),
+    )
+    found = current_seed(store, place, spec)
+    assert found is not None
+    assert found.layer == second
+    lock_found(store, place, spec, found)
+    assert locks.read(place.lock).seeds[spec.name].layer == first
+    lock_found(store, place, spec, found, update=True)
+    assert locks.read(place.lock).seeds[spec.name] == MachineSeed(two, layer=second)
+
+    built(store, place.root, "seed", "one")
+    back = current_seed(store, place, spec)
+    assert back is not None
+    assert back.layer == first
 
 
 def test_what_is_locked_is_enough_where_the_machine_is_not(store: Store, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ from cloche.archives.decompression import unpacked
 from cloche.archives.tarformat import Member, TarReader
 
 _METADATA = 1 << 20  # bytes that may describe one member
+_PLAIN = re.compile(rb"[ -\[\]-~]*")  # printable ASCII without a backslash
 _TYPES = {
     "file": stat.S_IFREG,
     "link": stat.S_IFREG,
@@ -60,6 +62,8 @@ def _name(member: Member) -> bytes:
 
 def _quoted(name: bytes) -> bytes:
     """A name as tar(1) shows it in a UTF-8 locale: without control and undecodable characters."""
+    if _PLAIN.fullmatch(name):
+        return name
     plain = name.replace(b"\\", b"\\\\").replace(b"\n", b"\\n").replace(b"\t", b"\\t")
     try:
         plain.decode()

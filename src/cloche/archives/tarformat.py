@@ -283,9 +283,10 @@ class TarReader:
     def _check(self, header: bytes) -> None:
         """Compare the checksum, which some old programs compute over signed bytes."""
         blanked = header[:148] + b" " * 8 + header[156:]
-        signed = sum(byte - 256 if byte > 127 else byte for byte in blanked)
         told = header[148:156].split(b"\0", 1)[0].strip(b" ").lstrip(b"0")
-        if told in (b"%o" % sum(blanked), b"%o" % signed):
+        if told == b"%o" % sum(blanked):
+            return
+        if told == b"%o" % sum(byte - 256 if byte > 127 else byte for byte in blanked):
             return
         if self._at == BLOCK:
             raise self._bad("not a tar archive, plain or compressed with gzip, bzip2, xz or zstd")

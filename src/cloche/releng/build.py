@@ -37,6 +37,7 @@ from cloche.releng.outputs import (
     check_reader,
     check_replaceable,
     files_of,
+    listed,
     publish,
 )
 from cloche.releng.pkgcache import keep_packages, pkgcache_path
@@ -226,7 +227,8 @@ def build_spec(
             ready.take_seed(name)
             results.append(ready.session.build(name, choices))
         replace_text(lock_of(spec), (ready.directory / LOCK).read_text())
-        written = publish(spec, conf, results[-1].outputs, results, attest)
+        made = listed(ready.session.store, results[-1])
+        written = publish(spec, conf, made, results, attest)
         if "pkgcache" in conf.words("options"):
             packages = (each.outputs["packages"] for each in results)
             keep_packages(packages, pkgcache_path(spec, conf))

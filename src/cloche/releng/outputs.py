@@ -24,7 +24,9 @@ from cloche.errors import ClocheError, Exit
 from cloche.releng.provenance import SUFFIX, provenance
 from cloche.releng.signing import Signer
 from cloche.session.building import Result
+from cloche.store import Outcome, Store, make_key, remember
 
+CONTENTS_FORMAT = "1"  # raise it when an archive is listed in another way
 #: The names in the directory of a netboot, or their endings.
 _OF_NETBOOT = ("boot", "kernels", "-hppa.lif", "-a.out")
 
@@ -55,7 +57,8 @@ def publish(
 ) -> tuple[Output, ...]:
     """Copy the outputs of the last machine to catalyst's paths, and describe them.
 
-    ``results`` are those of the spec's machines. The output of a netboot is a directory.
+    ``made`` has the list of a tarball's content, too (`listed`). ``results`` are those of the
+    spec's machines. The output of a netboot is a directory.
     Raises ClocheError, OSError.
     """
     wanted = outputs(spec, conf)
@@ -81,18 +84,15 @@ def publish(
 
     for each in wanted:
         if each.kind == "tarball":
-            contents: Iterable[bytes] = listing(made["stage4"])
             file = made.get(IMAGE, made["stage4"])
-            _publish(Path(each.path), file, contents, conf, describe)
+            _publish(Path(each.path), file, made["stage4-contents"], conf, describe)
         elif each.kind in IMAGES:
-            contents = made[f"{each.kind}-contents"].read_bytes().splitlines()
+            contents = made[f"{each.kind}-contents"]
             _publish(Path(each.path), made[each.kind], contents, conf, describe)
     return (*(each for each in wanted if each.kind != "directory"), *more)
 
 
-def _publish(
-    place: Path, file: Path, contents: Iterable[bytes], conf: Conf, describe: Describe
-) -> None:
+def _publish(place: Path, file: Path, contents: Path, conf: Conf, describe: Describe) -> None:
     """Copy a file to its path. It gets its name last, after the files that describe it."""
     place.parent.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -145,13 +145,32 @@ def files_of(written: Iterable[Output]) -> Mapping[str, Path]:
     return found
 
 
-def _write_contents(contents: Iterable[bytes], file: Path) -> None:
+def listed(store: Store, result: Result) -> Mapping[str, Path]:
+    """The outputs of a machine, and the list of its tarball's content, which is made once.
+
+    Raises ClocheError, OSError.
+    """
+    if "stage4" not in result.outputs:
+        return result.outputs
+
+    def make() -> Outcome:
+        with store.workspace("contents") as room:
+            with (room / "contents").open("wb") as target:
+                target.writelines(line + b"\n" for line in listing(result.outputs["stage4"]))
+            return Outcome({"contents": store.add_blob(room / "contents", result.machine).id})
+
+    key = make_key("contents", {"stage4": result.blobs["stage4"], "format": CONTENTS_FORMAT})
+    action = remember(store, key, result.machine, make).action
+    return {**result.outputs, "stage4-contents": store.blob(action.outputs["contents"]).path}
+
+
+def _write_contents(contents: Path, file: Path) -> None:
     with (
+        contents.open("rb") as lines,
         file.open("wb") as target,
         gzip.GzipFile("", "wb", fileobj=target, mtime=0) as packed,
     ):
-        for line in contents:
-            packed.write(line + b"\n")
+        shutil.copyfileobj(lines, packed)
         packed.write(b"\n")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,6 +82,30 @@ class StoredSeed:
         return self.about.layer
 
 
+def current_seed(store: Store, project: Project, spec: SeedSpec) -> StoredSeed | None:
+    """The seed of what a machine is now, if it was made before, whatever the lock has.
+
+    Of other types only a download tells what is current. Raises SeedError.
+    """
+    if spec.type != "machine":
+        return None
+    layers = machine.layers_of(store, spec, project.root)
+    programs = store_interpreters(store, spec, project.root)
+    for found, made_of in _made_before(store, spec):
+        is_made_of = isinstance(made_of, locks.MachineSeed) and made_of.layers == layers
+        if is_made_of and found.about.interpreters == (programs.id if programs else ""):
+            return found
+    return None
+
+
+def _made_before(store: Store, spec: SeedSpec) -> Iterator[tuple[StoredSeed, locks.SeedLock]]:
+    """What is whole in the store of a declaration, the newest first."""
+    pins = sorted(store.pins(stored_as(spec)), key=lambda pin: pin.created, reverse=True)
+    for pin in pins:
+        if all(map(store.has_tree, pin.trees)):
+            yield _of_pin(pin.name, pin.data), locks.seed_of(pin.data["lock"])
+
+
 def find_seed(store: Store, project: Project, spec: SeedSpec) -> StoredSeed | None:
     """The seed of a declaration, if it was made before: the locked one, else the newest.
 
@@ -89,14 +113,11 @@ def find_seed(store: Store, project: Project, spec: SeedSpec) -> StoredSeed | No
     """
     locked = locks.read(project.lock).seeds.get(spec.name)
     layers = _of_machine(store, project, spec, locked) if spec.type == "machine" else None
-    pins = sorted(store.pins(stored_as(spec)), key=lambda pin: pin.created, reverse=True)
-    for pin in pins:
-        found = _of_pin(pin.name, pin.data)
+    for found, made_of in _made_before(store, spec):
         fits = locked is None or not locked.layer or _is_locked(found, locked)
         if layers is not None:
-            made_of = locks.seed_of(pin.data["lock"])
             fits = fits and isinstance(made_of, locks.MachineSeed) and made_of.layers == layers
-        if fits and all(store.has_tree(tree) for tree in pin.trees):
+        if fits:
             return found
     return None
 
@@ -131,10 +152,15 @@ def made_of(store: Store, found: StoredSeed) -> tuple[Layer, ...]:
     return layers if machine_parts.packages(layers) else ()
 
 
-def lock_found(store: Store, project: Project, spec: SeedSpec, found: StoredSeed) -> None:
-    """Write what a seed is made of to the lock of a project that has not got it yet."""
+def lock_found(
+    store: Store, project: Project, spec: SeedSpec, found: StoredSeed, *, update: bool = False
+) -> None:
+    """Write what a seed is made of to the lock of a project that has not got it yet.
+
+    With ``update``, in place of what it has.
+    """
     old, pin = locks.read(project.lock), store.pin_of(found.pin)
-    if pin is not None and spec.name not in old.seeds:
+    if pin is not None and (update or spec.name not in old.seeds):
         locked = locks.seed_of(pin.data["lock"])
         locks.change(project.lock, lambda lock: lock_entries.with_seed(lock, spec.name, locked))
 

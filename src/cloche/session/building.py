@@ -34,6 +34,7 @@ from cloche.output.deliver import (
     finished_machine,
     remember,
 )
+from cloche.output.finished import Written
 from cloche.output.recall import resolution_before
 from cloche.plan.depgraph import Depgraph
 from cloche.plan.names import matching, nearest
@@ -79,8 +80,8 @@ class Preview:
 class Result:
     """What a build gave. ``layers`` are ids by package, of those that were asked for.
 
-    ``outputs`` is where they lie, by their kinds; ``unread`` counts news items; ``origins`` are
-    set if the whole machine was built.
+    ``outputs`` is where they lie, by their kinds, and ``blobs`` what the store has of them;
+    ``unread`` counts news items; ``origins`` are set if the whole machine was built.
     """
 
     machine: str
@@ -89,6 +90,7 @@ class Result:
     seconds: float
     layers: Mapping[str, str]
     outputs: Mapping[str, Path] = field(default_factory=dict)
+    blobs: Mapping[str, str] = field(default_factory=dict)
     unread: int = 0
     origins: Origins | None = None
 
@@ -207,7 +209,7 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
         _jobserver(context, opened.slots) as context,
     ):
         builder = selected(prepare(context, opened.project, machine, choices), choices)
-        outputs: dict[str, Path] = {}
+        written: dict[str, Written] = {}
         unread = 0
         try:
             done = build_machine(builder)
@@ -215,11 +217,11 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
                 remember(builder, machine)
             else:
                 written = deliver(builder, done, machine, directory)
-                outputs = {name: each.path for name, each in written.items()}
                 unread = _unread_news(builder.context, machine)
         except BaseException:
             remember(builder, machine)
             raise
+        outputs = {name: each.path for name, each in written.items()}
         if outputs:
             context.bus(events.delivered(outputs, store.logs))
     return Result(
@@ -229,6 +231,7 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
         seconds=done.seconds,
         layers={name: made.layer for name, made in done.made.items()},
         outputs=outputs,
+        blobs={name: each.blob for name, each in written.items()},
         unread=unread,
         origins=None if choices.packages else origins(builder, done),
     )

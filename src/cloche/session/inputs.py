@@ -14,7 +14,7 @@ from cloche.errors import ClocheError
 from cloche.fetching.download import Progress, quiet
 from cloche.sandbox.base import Engine
 from cloche.seeds.errors import SeedError, unknown_seed
-from cloche.seeds.stored import StoredSeed, bootstrap, find_seed, lock_found
+from cloche.seeds.stored import StoredSeed, bootstrap, current_seed, find_seed, lock_found
 from cloche.seeds.types import SeedContext
 from cloche.store import Store
 from cloche.trees.errors import unknown_repository
@@ -99,9 +99,11 @@ def make_seed(
 def _seed_here(
     store: Store, project: Project, spec: SeedSpec, how: SeedOptions
 ) -> StoredSeed | None:
-    made = None if how.force or how.update else find_seed(store, project, spec)
+    if how.force:
+        return None
+    made = (current_seed if how.update else find_seed)(store, project, spec)
     if made is not None:
-        lock_found(store, project, spec, made)
+        lock_found(store, project, spec, made, update=how.update)
     return made
 
 
