@@ -179,3 +179,47 @@ def test_a_missing_repository_is_an_error_with_the_line_of_the_spec(releng, cloc
     Path("x.spec").write_text("target: snapshot\nsnapshot_treeish: abc\n")
     assert "x.spec:2: git repository not found" in cloche("-c", "catalyst.conf", "-f", "x.spec")[2]
     assert not (releng / "store").exists()
+
+
+@pytest.fixture
+def ready(releng):
+    """`stage3.spec` can be built, as far as is seen before its source is unpacked."""
+    builds = releng / "store/builds/default"
+    snapshots = releng / "store/snapshots"
+    for place in (builds, snapshots):
+        place.mkdir(parents=True)
+    (builds / "stage3-amd64-latest.tar").touch()
+    (snapshots / "gentoo-abc.sqfs").touch()
+    Path("catalyst.conf").write_text(f'storedir = "{releng}/store"\n')
+    tokens = ("--set", "TIMESTAMP=1", "--set", "TREEISH=abc")
+    return ("-c", "catalyst.conf", *tokens, "-f", "stage3.spec")
+
+
+STAGE4 = f"{SPEC}stage4/packages: a/b\n".replace("stage3\n", "stage4\n").replace(
+    "amd64-latest", "amd64-@TIMESTAMP@"
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("a/b\n", "a/b\nstage4/fsscript: /x\n", ":10: stage4/fsscript: no such file: /x"),
+        ("@REPO_DIR@/releases", "/none", ":8: portage_confdir: no such directory: /none/portage"),
+        ("a/b\n", "a/b\nrepos: /none\n", ":10: “/none” is not a directory"),
+        ("default/stage3-", "default/x-", ":7: no such file: "),
+    ],
+)
+def test_a_later_spec_is_checked_before_the_first_is_built(releng, cloche, ready, old, new, said):
+    Path("stage4.spec").write_text(STAGE4.replace(old, new))
+    status, out, err = cloche(*ready, "-f", "stage4.spec")
+    assert (status, out, len(err.splitlines())) == (2, "", 1)
+    assert err.startswith(f"cloche: stage4.spec{said}")
+    assert not (releng / "store/cloche").exists()
+
+
+def test_only_an_earlier_spec_makes_a_source(releng, cloche, ready):
+    Path("stage4.spec").write_text(STAGE4)
+    *words, option, last = ready
+    status, _, err = cloche(*words, "-f", "stage4.spec", option, last)
+    assert status == 2
+    assert err.startswith("cloche: stage4.spec:7: no such file: ")

@@ -103,6 +103,24 @@ def test_sources_that_nothing_makes_have_to_be_there(tmp_path: Path) -> None:
     assert check_sources(items, conf) == items
 
 
+def test_files_that_specs_name_have_to_be_there(tmp_path: Path) -> None:
+    (tmp_path / "catalyst.conf").write_text(f'storedir = "{tmp_path}"\n')
+    conf = read_conf([tmp_path / "catalyst.conf"])
+    (tmp_path / "builds/r").mkdir(parents=True)
+    (tmp_path / "builds/r/s.tar.xz").touch()
+    made = "r/stage1-amd64-x-@TIMESTAMP@"
+    specs = {
+        "a": "stage1 x r/s",
+        "b": f"stage4 y {made} stage4/fsscript: /none.sh",
+        "o": f"stage4 z {made} stage4/fsscript: /nor.sh",
+    }
+    items = run(tmp_path, specs, conf)
+    with pytest.raises(ConfigError, match="fsscript: no such file: /none") as raised:
+        check_sources(items, conf)
+    assert raised.value.where == f"{tmp_path}/specs/b.spec:9"
+    assert check_sources(items[:1] + items[2:], conf)[1].refused is not None
+
+
 def test_kernel_configurations_are_found_by_their_names(tmp_path: Path) -> None:
     (tmp_path / "kconfig/amd64").mkdir(parents=True)
     (tmp_path / "kconfig/amd64/c.config").write_text("CONFIG_X=y\n")

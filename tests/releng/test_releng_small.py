@@ -300,6 +300,21 @@ def test_a_dry_run_says_what_would_be_built_and_builds_nothing(release: Release)
     assert release.tarball("stage4").stat().st_mtime_ns == before
 
 
+def test_a_dry_run_of_a_chain_ends_where_a_source_is_not_built_yet(release: Release) -> None:
+    text = (release.place / "stage4.spec").read_text()
+    text = text.replace("small/seed", "small/stage1-amd64-@TIMESTAMP@")
+    (release.place / "chain.spec").write_text(text)
+    later = "its packages are known when its source is built"
+    told = release.run("stage1", "-f", "chain.spec", "--dry-run", "-C", "version_stamp=another")
+    assert told.returncode == 2  # the stamp of its source is not another
+    words = ("-f", "chain.spec", "--set", "TIMESTAMP=another")
+    for option in ("--dry-run", "--fetchonly"):
+        told = release.run("stage1", *words, option)
+        assert told.returncode == 0, told.stderr
+        assert told.stderr.splitlines()[-1] == f"chain.spec: {later}"
+    assert not (release.place / "store/builds/small/stage1-amd64-another.tar.zstd").exists()
+
+
 def test_the_end_of_the_events_is_a_summary(release: Release) -> None:
     told = release.run("stage4", "--progress", "json")
     *_, last = [json.loads(line) for line in told.stdout.splitlines()]

@@ -32,6 +32,14 @@ def source_path(spec: Spec, conf: Conf) -> str:
     return store_path(conf, "builds", spec.text("source_subpath"))
 
 
+def earlier_makers(specs: Sequence[Spec], conf: Conf) -> tuple[Spec | None, ...]:
+    """For each spec the one before it that makes its source, if there is one."""
+    return tuple(
+        makers(specs[:number], conf).get(source_path(spec, conf))
+        for number, spec in enumerate(specs)
+    )
+
+
 def needs(specs: Mapping[str, Spec], conf: Conf) -> Mapping[str, str]:
     """By the name of each spec whose source one of them makes: the name of that one.
 

@@ -104,9 +104,8 @@ class Spec:
         for option in options:
             key, equals, text = option.partition("=")
             if not key or not equals:
-                raise ConfigError(
-                    Origin(COMMAND_LINE), f"“{option}” is not KEY=VALUE", "for example jobs=4"
-                )
+                what, todo = f"“{option}” is not KEY=VALUE", "for example compression_mode=xz"
+                raise ConfigError(Origin(COMMAND_LINE), what, todo)
             words = tuple(text.strip().strip('"').split())
             settings.pop(key, None)
             if words:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import click
 
+from cloche.catalyst.chains import earlier_makers
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.spec import Spec, snapshot_spec
 from cloche.cli.build import opened_display, progress_options
@@ -34,11 +35,12 @@ from cloche.cli.compare import compare_command
 from cloche.cli.options import Options, say, telling_of_long_stages, version_option
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group, Number
+from cloche.config.errors import ConfigError
 from cloche.display.text import count, one_line, seconds
 from cloche.plan.names import bare
 from cloche.records.events import Summary
-from cloche.releng.build import BuiltSpec, build_spec
-from cloche.releng.inputs import check_spec
+from cloche.releng.build import BuiltSpec, build_spec, check_all
+from cloche.releng.inputs import check_spec, source_of
 from cloche.releng.outputs import Attest
 from cloche.releng.preview import fetch_spec, preview_spec
 from cloche.releng.purge import purge_spec, to_purge
@@ -143,8 +145,12 @@ def catalyst(
     specs = [read_to_build(options, file, overrides, given) for file in files]
     if treeish is not None:
         specs.insert(0, snapshot_spec(treeish))
-    for spec in specs:
-        check_spec(spec, conf)
+    only_purge = purgeonly or purgetmponly
+    if only_purge:
+        for spec in specs:
+            check_spec(spec, conf)
+    else:
+        check_all(specs, conf)
     todo = _Todo(
         options,
         conf,
@@ -154,22 +160,14 @@ def catalyst(
         progress=progress,
         verbose=verbose or debug or log_level in ("info", "debug"),
         provenance=provenance,
+        several=len(specs) > 1,
     )
     with _written_to(log_file), signing(sign) as signer:
-        todo = replace(todo, signer=signer)
-        for spec in specs:
-            if purge or purgeonly or purgetmponly:
+        if purge or only_purge:
+            for spec in specs:
                 _purge(todo, spec)
-            if purgeonly or purgetmponly:
-                continue
-            if spec.text("target") == "snapshot":
-                _snapshot(todo, spec)
-            elif dry_run:
-                _preview(todo, spec)
-            elif fetchonly:
-                _fetch(todo, spec)
-            else:
-                _build(todo, spec)
+        if not only_purge:
+            _carry_out(replace(todo, signer=signer), specs, fetchonly)
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +182,7 @@ class _Todo:
     progress: str
     verbose: bool
     provenance: bool
+    several: bool
     signer: Signer | None = None
 
     @property
@@ -200,6 +199,23 @@ def _written_to(file: str | None) -> Iterator[None]:
         return
     with Path(file).open("a") as log, redirect_stdout(log), redirect_stderr(log):
         yield
+
+
+def _carry_out(todo: _Todo, specs: Sequence[Spec], fetchonly: bool) -> None:
+    """Build specs in order, or preview or fetch what can be known now."""
+    unbuilt: list[Spec] = []
+    for spec, maker in zip(specs, earlier_makers(specs, todo.conf), strict=True):
+        if spec.text("target") == "snapshot":
+            _snapshot(todo, spec)
+        elif (todo.dry_run or fetchonly) and _waits(spec, maker, todo.conf, unbuilt):
+            say(one_line(f"{spec.file}: its packages are known when its source is built"))
+            unbuilt.append(spec)
+        elif todo.dry_run:
+            unbuilt += [] if _preview(todo, spec) else [spec]
+        elif fetchonly:
+            _fetch(todo, spec)
+        else:
+            _build(todo, spec)
 
 
 def _snapshot(todo: _Todo, spec: Spec) -> None:
@@ -223,13 +239,28 @@ def _purge(todo: _Todo, spec: Spec) -> None:
     say(one_line(f"{said}: {place}" if place else f"{spec.file}: nothing to remove"))
 
 
-def _preview(todo: _Todo, spec: Spec) -> None:
+def _waits(spec: Spec, maker: Spec | None, conf: Conf, unbuilt: Sequence[Spec]) -> bool:
+    """Whether the source of a spec is still to be built by an earlier one, its ``maker``."""
+    if maker is None:
+        return False
+    try:
+        source_of(spec, conf)
+    except ConfigError:
+        return True
+    return maker in unbuilt
+
+
+def _preview(todo: _Todo, spec: Spec) -> bool:
+    """Show what would be built; return whether that is nothing."""
     session = opening(todo.options, telling_of_long_stages())
+    done = True
     for each in preview_spec(spec, todo.conf, session, todo.choices, update=todo.update):
+        done = done and not (each.built or each.perhaps or each.after)
         click.echo(f"{each.machine}: {fates(each)}")
         for fate, names in (("build", each.built), ("perhaps", each.perhaps)):
             for name in names:
                 click.echo(one_line(f"  {fate:<8} {bare(name)}"))
+    return done
 
 
 def _fetch(todo: _Todo, spec: Spec) -> None:
@@ -240,6 +271,8 @@ def _fetch(todo: _Todo, spec: Spec) -> None:
 
 def _build(todo: _Todo, spec: Spec) -> None:
     began = time.monotonic()
+    if todo.several and not todo.quiet:
+        say(one_line(f"spec {spec.file}"))
     display = opened_display(todo.progress, verbose=todo.verbose)
     try:
         with terminable():

@@ -19,7 +19,7 @@ from cloche.config.errors import ConfigError, nearest
 from cloche.config.files import read_text
 from cloche.errors import ClocheError
 from cloche.releng.auto_conf import AutoConf, Wanted
-from cloche.releng.build import check_places
+from cloche.releng.build import check_first, check_places
 from cloche.releng.calls import SpecFile
 from cloche.releng.inputs import check_spec, source_of
 
@@ -142,16 +142,18 @@ def items_of(
 
 
 def check_sources(items: Sequence[Item], conf: Conf) -> tuple[Item, ...]:
-    """See that each source exists that none of the specs makes. A missing one is an error.
+    """See that what specs name exists, and each source that none of them makes.
 
-    As in `items_of`, only the spec is refused if it is optional. Raises `ConfigError`.
+    As in `items_of`, only the spec is refused if it is optional. Raises ClocheError.
     """
     checked: list[Item] = []
     errors: list[ConfigError] = []
     for item in items:
-        if item.needs is None and item.refused is None:
+        if item.refused is None:
             try:
-                source_of(item.spec, conf)
+                check_first(replace(item.spec, file=item.files.file), conf)
+                if item.needs is None:
+                    source_of(item.spec, conf)
             except ConfigError as error:
                 errors += [] if item.wanted.optional else [error]
                 item = replace(item, refused=error)

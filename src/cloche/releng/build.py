@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from cloche.catalyst.chains import earlier_makers
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.machines import project_of
 from cloche.catalyst.making import PKGCACHE
@@ -41,7 +42,7 @@ from cloche.releng.outputs import (
     publish,
 )
 from cloche.releng.pkgcache import keep_packages, pkgcache_path
-from cloche.releng.projects import base_of, claimed, completed, write_project
+from cloche.releng.projects import base_of, check_named, claimed, completed, write_project
 from cloche.releng.tools import progress_of
 from cloche.session.building import Result
 from cloche.session.choices import Choices
@@ -59,6 +60,34 @@ class BuiltSpec:
     results: tuple[Result, ...]
     outputs: tuple[Output, ...]
     logs: Path
+
+
+def check_all(specs: Sequence[Spec], conf: Conf) -> None:
+    """See that specs can be built one after the other, before the first one is. Raises ClocheError.
+
+    A source may be missing if an earlier spec makes it, a snapshot if one is made before.
+    """
+    for spec in specs:
+        check_spec(spec, conf)
+    made = False
+    for spec, maker in zip(specs, earlier_makers(specs, conf), strict=True):
+        if spec.text("target") == "snapshot":
+            made = True
+            continue
+        check_first(spec, conf)
+        if maker is None:
+            source_of(spec, conf)
+        if not made:
+            snapshot_of(spec, conf)
+
+
+def check_first(spec: Spec, conf: Conf) -> None:
+    """All checks of a spec that need neither its source nor its snapshot. Raises ClocheError."""
+    check_spec(spec, conf)
+    check_digests(conf)
+    check_reader(spec, conf)
+    check_places(spec, conf)
+    check_named(spec, conf)
 
 
 def check_pinned(lock: Path, spec: Spec, conf: Conf) -> None:
@@ -174,10 +203,7 @@ def prepared(spec: Spec, conf: Conf, opening: Opening, *, update: bool) -> Itera
 
     With ``update``, the current ones are used. Raises ClocheError.
     """
-    check_spec(spec, conf)
-    check_digests(conf)
-    check_reader(spec, conf)
-    check_places(spec, conf)
+    check_first(spec, conf)
     base_of(spec, conf)
     directory = directory_of(spec, conf)
     lock = lock_of(spec)

@@ -121,6 +121,16 @@ def _copy(copied: Copied, path: Path) -> None:
         raise ConfigError(Origin(copied.source), f"cannot be read: {error.strerror}") from error
 
 
+def check_named(spec: Spec, conf: Conf) -> None:
+    """Check what `base_of` reads, except for source and snapshot. Raises `ConfigError`."""
+    check_target(spec)
+    check_files(spec)
+    subarch_of(spec, conf)
+    overlays_of(spec)
+    interpreters_of(spec)
+    exported_of(conf)
+
+
 def base_of(spec: Spec, conf: Conf) -> Inputs:
     """A spec's inputs, except those that are read from the tree. Raises `ConfigError`."""
     check_target(spec)
