@@ -106,6 +106,16 @@ def iso(path: Path, files: dict[str, bytes], label: str = "LIVE") -> Path:
     return path
 
 
+def bootable(path: Path, files: dict[str, bytes]) -> Path:
+    """An ISO image with El Torito's boot catalog as a file; the first file is booted."""
+    made = PyCdlib()
+    made.open(str(iso(path, files)))
+    made.add_eltorito("/F0.;1", bootcatfile="/BOOT.;1", rr_bootcatname="boot.catalog")
+    made.write(str(path.with_suffix(".boot.iso")))
+    made.close()
+    return path.with_suffix(".boot.iso")
+
+
 def disk(path: Path, efi: Path, system: Path) -> Path:
     """A disk with a GPT: an EFI system partition, one without a file system, the system."""
     sizes = [-(-each.stat().st_size // MIB) for each in (efi, system)]
@@ -193,6 +203,16 @@ def test_the_inside_of_an_iso_is_compared_under_its_own_heading(root: Path, tmp_
     }
     (whole,) = (e for e in found.judged if e.difference.subject == "image.squashfs")
     assert whole.rule.name == "image"
+
+
+def test_a_bootable_iso_has_the_name_of_its_boot_catalog_but_not_its_places(
+    tmp_path: Path,
+) -> None:
+    old = bootable(tmp_path / "old.iso", {"loader": b"x" * 2048, "a": b"1", "more": b"m"})
+    new = bootable(tmp_path / "new.iso", {"loader": b"x" * 2048, "a": b"1" * 9000, "more": b"m"})
+    found = compare(read_output(old), read_output(new))
+    assert listed(found) == {("", "content", "a")}
+    assert "boot.catalog" in found.new[0].inventory.items
 
 
 def test_the_label_of_an_iso_and_a_missing_image_are_differences(

@@ -110,9 +110,17 @@ def _member(name: str, record: Any) -> Member:
         uid=owner[0],
         gid=owner[1],
         mtime_ns=0,
-        size=record.get_data_length() if kind == "file" else 0,
+        size=record.get_data_length() if kind == "file" and not _is_catalog(record) else 0,
         target=target,
     )
+
+
+def _is_catalog(record: Any) -> bool:
+    """Whether a file is El Torito's boot catalog.
+
+    It holds places in the image, as boot records do, and pycdlib does not read it as a file.
+    """
+    return record.is_file() and record.inode is None
 
 
 def _inside(
@@ -122,7 +130,7 @@ def _inside(
     way = _way(iso)
     found = 0
     for name, record in records:
-        if not record.is_file() or not record.get_data_length():
+        if not record.is_file() or not record.get_data_length() or _is_catalog(record):
             continue
         if record.rock_ridge is not None and record.rock_ridge.is_symlink():
             continue

@@ -16,7 +16,7 @@ from cloche.comparison.inventory import LIMITS, Reader, Watch
 from cloche.comparison.source import Source
 from cloche.errors import ClocheError, Exit
 
-EXTRA = "install cloche's extra `compare` (pip install 'cloche[compare]')"
+EXTRA = "run pip install 'cloche[compare]', or in a checkout .venv/bin/pip install -e '.[compare]'"
 Image = Callable[[BinaryIO, Path], AbstractContextManager[Sequence[Source]]]
 
 
