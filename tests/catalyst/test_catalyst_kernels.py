@@ -197,8 +197,11 @@ def test_a_config_is_found_in_releng_by_its_name_as_catalyst_auto_does(tmp_path:
     (tmp_path / "releases/kconfig/x86/live.config").write_text("x\n")
     with pytest.raises(ConfigError, match="releases/kconfig has several files named live"):
         kernels_of(spec(text, file))
-    text = text.replace("/root/releng", "../kconfig/amd64")
-    assert kernels_of(spec(text, file))[0].config == config
+    there = text.replace("/root/releng", "../kconfig/amd64")
+    assert kernels_of(spec(there, file))[0].config == config
+    for other in ("/root/releng/*86", "/", "/root/x86", "/root/.."):  # neither patterns nor files
+        with pytest.raises(ConfigError, match="no such file"):
+            kernels_of(spec(text.replace("/root/releng/live.config", other), file))
 
 
 def test_netboot_puts_files_of_packages_into_the_initramfs() -> None:

@@ -121,6 +121,9 @@ def test_a_kernel_configuration_is_found_by_its_name_as_catalyst_auto_does(tmp_p
     there.touch()
     file = written(tmp_path, LIVECD, "boot/kernel/gentoo/config: /root/releng/x.config\n")
     assert found(file, REPO_DIR=str(tmp_path)) == []
+    for name in ("*.config", "x**", "", ".."):  # these are names, not patterns
+        file = written(tmp_path, LIVECD, f"boot/kernel/gentoo/config: /root/none/{name}\n")
+        assert found(file, REPO_DIR=str(tmp_path)) == [("warning", "absent", 9)]
 
 
 def test_paths_that_are_there_are_not_reported(tmp_path):

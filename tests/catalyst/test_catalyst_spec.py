@@ -139,6 +139,8 @@ def test_options_of_the_command_line_take_the_place_of_values():
     assert str(spec.origin("subarch")) == "command line"
     with pytest.raises(ConfigError, match="not KEY=VALUE"):
         spec.overridden(["subarch"])
+    with pytest.raises(ConfigError, match=r"command line: .*not UTF-8"):
+        spec.overridden(["subarch=\udcff"])
 
 
 def test_the_specs_of_the_shared_release_are_read_without_a_trap():

@@ -1,6 +1,7 @@
 """`cloche catalyst`: what it prints, its JSON and its statuses."""
 
 import json
+import os
 from functools import partial
 from pathlib import Path
 
@@ -95,6 +96,17 @@ def test_a_plan_as_json(releng, cloche):
     assert data["outputs"][0]["path"].endswith("builds/default/stage3-amd64-@TIMESTAMP@.tar.zstd")
     assert data["steps"][0]["name"] == "unpack"
     assert data["tokens"] == ["TIMESTAMP", "TREEISH"]
+
+
+def test_set_neither_waits_for_a_fifo_nor_takes_other_text_than_utf_8(releng, cloche):
+    os.mkfifo("fifo.spec")
+    status, _, err = cloche("plan", "fifo.spec", "--set", "OTHER=1")
+    assert (status, err) == (2, "cloche: fifo.spec: not a regular file\n")
+    status, _, err = cloche("plan", "stage3.spec", "--set", "TREEISH=\udcff")
+    assert (status, err) == (
+        2,
+        "cloche: --set: “TREEISH=\\udcff” is not UTF-8; write it in UTF-8\n",
+    )
 
 
 def test_tokens_are_completed():

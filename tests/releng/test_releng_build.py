@@ -13,6 +13,7 @@ from cloche.config import lock
 from cloche.config.errors import ConfigError
 from cloche.config.lock import Lock, RepoPin, TreeSeed
 from cloche.releng.build import check_pinned, check_places
+from cloche.releng.inputs import source_of
 
 SPEC = """\
 target: stage3
@@ -40,6 +41,16 @@ def test_it_writes_nothing_outside_of_storedir(tmp_path: Path, more: str, where:
     with pytest.raises(ConfigError, match="which is not below") as raised:
         check_places(parse_spec(SPEC + more, Path("x.spec")), conf)
     assert str(raised.value).startswith(f"{where}writes ")
+
+
+@pytest.mark.parametrize("named", ["see*", "se**", "[s]eed", "?eed"])
+def test_the_name_of_a_source_is_not_a_pattern(tmp_path: Path, named: str) -> None:
+    (tmp_path / "builds").mkdir()
+    (tmp_path / "builds/seed.tar").touch()
+    file = tmp_path / "catalyst.conf"
+    file.write_text(f'storedir = "{tmp_path}"\n')
+    with pytest.raises(ConfigError, match=r"x.spec:5: no such file"):
+        source_of(parse_spec(f"{SPEC}source_subpath: {named}\n", Path("x.spec")), read_conf([file]))
 
 
 def test_inputs_are_those_of_the_lock(tmp_path: Path) -> None:

@@ -116,7 +116,9 @@ def _config(spec: Spec, key: str) -> Path | None:
     if named.is_file():
         return named
     releng = checkout_of(spec.file)
-    found = sorted((releng / "releases/kconfig").rglob(glob.escape(named.name))) if releng else []
+    below = releng / "releases/kconfig" if releng and named.name else None
+    there = sorted(below.rglob(glob.escape(named.name))) if below else []
+    found = [file for file in there if file.is_file()]
     if len(found) > 1:  # for several architectures
         found = [file for file in found if file.parts[-2:] == named.parts[-2:]] or found
     if len(found) == 1:

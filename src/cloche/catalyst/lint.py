@@ -6,6 +6,7 @@ intended.
 
 from __future__ import annotations
 
+import glob
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -350,5 +351,5 @@ def _kernel_config(key: str, path: str, values: Mapping[str, str]) -> bool:
     """Whether catalyst-auto would find a kernel's configuration: it takes it by its file name."""
     if not (key.startswith("boot/kernel/") and key.endswith("/config") and "REPO_DIR" in values):
         return False
-    below = Path(values["REPO_DIR"], "releases/kconfig")
-    return any(below.glob(f"*/{Path(path).name}")) or (below / Path(path).name).exists()
+    below, name = Path(values["REPO_DIR"], "releases/kconfig"), glob.escape(Path(path).name)
+    return bool(name) and any(each.is_file() for each in below.rglob(name))

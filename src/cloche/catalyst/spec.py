@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.files import read_text
+from cloche.config.files import check_utf8, read_text
 
 #: One word is a string, several are a list, `none` is None, as in catalyst.
 Value = str | tuple[str, ...] | None
@@ -102,6 +102,7 @@ class Spec:
         options = tuple(options)
         settings = dict(self.settings)
         for option in options:
+            check_utf8(option, Origin(COMMAND_LINE))
             key, equals, text = option.partition("=")
             if not key or not equals:
                 what, todo = f"“{option}” is not KEY=VALUE", "for example compression_mode=xz"

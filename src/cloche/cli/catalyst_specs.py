@@ -14,6 +14,7 @@ from cloche.catalyst.spec import Spec, read_spec
 from cloche.catalyst.tokens import TOKENS, checkout_of, fill
 from cloche.cli.options import Options, opened_session
 from cloche.config.errors import ConfigError, Origin, nearest
+from cloche.config.files import check_utf8, read_text
 from cloche.display.text import count
 from cloche.errors import ClocheError
 from cloche.records.events import Sink
@@ -84,8 +85,11 @@ def check_given(options: Options, given: Sequence[str], files: Sequence[Path]) -
 
     Raises ClocheError.
     """
-    texts = [(options.directory / file).read_text(errors="replace") for file in files]
-    for name in given_tokens(given):
+    names = given_tokens(given)
+    texts = (
+        [read_text(short(options.directory / file), Path("/")) for file in files] if names else []
+    )
+    for name in names:
         if name not in TOKENS and not any(f"@{name}@" in text for text in texts):
             near = nearest(name, TOKENS)
             todo = f"did you mean {near}?" if near else f"catalyst-auto has {', '.join(TOKENS)}"
@@ -131,6 +135,7 @@ def given_tokens(given: Sequence[str]) -> dict[str, str]:
     """The values of ``--set``. Raises ClocheError."""
     values = {}
     for each in given:
+        check_utf8(each, Origin(Path("--set")))
         name, equals, value = each.partition("=")
         if not name or not equals:
             raise ClocheError(f"--set: “{each}” is not TOKEN=VALUE", todo="write --set NAME=VALUE")

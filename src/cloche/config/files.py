@@ -73,6 +73,14 @@ def decode(content: bytes, path: Path) -> str:
     return text
 
 
+def check_utf8(text: str, origin: Origin) -> None:
+    """Check that a text, such as a word of the command line, is UTF-8. Raises `ConfigError`."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ConfigError(origin, f"“{text}” is not UTF-8", "write it in UTF-8") from error
+
+
 def read_text(path: Path, root: Path) -> str:
     """The text of a UTF-8 file inside ``root``. Raises `ConfigError`."""
     return decode(read_bytes(path, root, TEXT_LIMIT), path)

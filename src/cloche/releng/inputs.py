@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -52,7 +53,9 @@ def source_of(spec: Spec, conf: Conf) -> Path:
     named = Path(store_path(conf, "builds", spec.text("source_subpath")))
     if named.is_file():
         return named
-    beside = sorted(named.parent.glob(f"{named.name}.*")) if named.parent.is_dir() else []
+    beside = (
+        sorted(named.parent.glob(f"{glob.escape(named.name)}.*")) if named.parent.is_dir() else []
+    )
     found = [file for file in beside if file.is_file() and not file.name.endswith(_NO_SOURCE)]
     origin = spec.origin("source_subpath")
     if not found:
