@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cloche.catalyst.conf import read_conf
-from cloche.catalyst.spec import parse_spec
+from cloche.catalyst.conf import Conf, read_conf
+from cloche.catalyst.spec import Spec, parse_spec
 from cloche.config import lock
 from cloche.config.errors import ConfigError
 from cloche.config.lock import Lock, RepoPin, TreeSeed
-from cloche.releng.build import check_pinned, check_places
+from cloche.releng.build import check_pinned, check_places, lock_of
 from cloche.releng.inputs import source_of
 
 SPEC = """\
@@ -41,6 +41,28 @@ def test_it_writes_nothing_outside_of_storedir(tmp_path: Path, more: str, where:
     with pytest.raises(ConfigError, match="which is not below") as raised:
         check_places(parse_spec(SPEC + more, Path("x.spec")), conf)
     assert str(raised.value).startswith(f"{where}writes ")
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        (f"version_stamp: {'x' * 230}\n", "has a name of more than 234 bytes"),
+        ("rel_type: " + "ü" * 120 + "\n", "has a name of more than 234 bytes"),
+        (r"rename_regexp: s/-x/-x\n/" + "\n", "has characters that cannot be printed"),
+        ("version_stamp: \x1b[31m\n", "has characters that cannot be printed"),
+    ],
+)
+def test_names_that_cannot_be_written_are_refused_before_the_build(more: str, what: str) -> None:
+    with pytest.raises(ConfigError, match=what):
+        check_places(parse_spec(SPEC + more, Path("x.spec")), Conf())
+
+
+def test_each_spec_has_a_lock_of_its_own() -> None:
+    names = ("stage3.spec", "stage3-23.0", "stage3-23.1", "stage3.lock")
+    locks = [lock_of(Spec(Path("specs", name))) for name in names]
+    assert [lock.name for lock in locks] == [
+        "stage3.lock", "stage3-23.0.lock", "stage3-23.1.lock", "stage3.lock.lock",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("named", ["see*", "se**", "[s]eed", "?eed"])

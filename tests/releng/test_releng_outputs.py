@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import tarfile
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from cloche.archives.errors import ImportRefusedError
 from cloche.catalyst.conf import Conf, read_conf
 from cloche.catalyst.spec import Spec, parse_spec
 from cloche.errors import ClocheError
-from cloche.releng.outputs import check_reader, listed, publish
+from cloche.releng.outputs import aside, check_reader, check_replaceable, listed, publish
 from cloche.session.building import Result
 from cloche.store import Store
 
@@ -119,6 +121,38 @@ rel_type: small
 compression_mode: tar
 livecd/iso: live.iso
 """
+
+
+@pytest.mark.parametrize(
+    ("iso", "what"),
+    [
+        (".", "small, which is a directory"),  # the one of the tarball
+        ("taken", "taken, which is a directory"),
+        ("livecd-stage2-amd64-x.tar", "livecd-stage2-amd64-x.tar, which is another output, too"),
+        ("live.iso", None),
+    ],
+)
+def test_an_output_replaces_files_alone(tmp_path: Path, iso: str, what: str | None) -> None:
+    conf = conf_of(tmp_path)
+    (tmp_path / "builds/small/taken").mkdir(parents=True)
+    (tmp_path / "builds/small/live.iso").touch()
+    spec = parse_spec(LIVE.replace("live.iso", iso), Path("x.spec"))
+    with pytest.raises(ClocheError, match=what) if what else nullcontext():
+        check_replaceable(spec, conf)
+
+
+def test_what_is_written_first_replaces_a_link_or_a_fifo_that_is_there(tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("of somebody")
+    (tmp_path / ".out.new").symlink_to(secret)
+    with aside(tmp_path / "out") as new:
+        new.write_text("output")
+    assert secret.read_text() == "of somebody"
+    assert (tmp_path / "out").read_text() == "output"
+    os.mkfifo(tmp_path / ".out.new")
+    with aside(tmp_path / "out") as new:
+        new.write_text("again")
+    assert (tmp_path / "out").read_text() == "again"
 
 
 def test_a_medium_is_described_by_what_the_tools_say_of_it(tmp_path: Path) -> None:

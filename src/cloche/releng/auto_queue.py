@@ -131,7 +131,6 @@ def _signed(signer: Signer, artifacts: Sequence[Path]) -> Mapping[str, int]:
     for path in artifacts:
         signature = path.with_name(f"{path.name}.asc")
         with aside(signature) as new:
-            new.unlink(missing_ok=True)
             signer.detached(path, new)
         sizes[str(signature)] = signature.stat().st_size
     return sizes

@@ -32,6 +32,7 @@ from cloche.releng.checks import check_inputs, check_packages
 from cloche.releng.inputs import check_spec, snapshot_of, source_of
 from cloche.releng.opening import Opening
 from cloche.releng.outputs import (
+    LONGEST,
     NOTHING_MORE,
     Attest,
     check_digests,
@@ -87,6 +88,7 @@ def check_first(spec: Spec, conf: Conf) -> None:
     check_digests(conf)
     check_reader(spec, conf)
     check_places(spec, conf)
+    check_replaceable(spec, conf)
     check_named(spec, conf)
 
 
@@ -115,13 +117,22 @@ def _not_pinned(origin: Origin, file: Path, lock: Path) -> ConfigError:
 
 
 def check_places(spec: Spec, conf: Conf) -> None:
-    """See that a spec writes nothing outside of storedir. Raises `ConfigError`."""
+    """See that a spec writes nothing outside of storedir, and only names that can be written.
+
+    Raises `ConfigError`.
+    """
     top = store_path(conf)
     for path in (str(directory_of(spec, conf)), *(each.path for each in outputs(spec, conf))):
+        reason = ""
         if not Path(os.path.normpath(path)).is_relative_to(top):
-            what = f"writes {path}, which is not below storedir ({top})"
+            reason = f"is not below storedir ({top})"
+        elif not path.isprintable():  # a line end, for example, would be one in .DIGESTS
+            reason = "has characters that cannot be printed"
+        elif any(len(part.encode()) > LONGEST for part in Path(path).parts):
+            reason = f"has a name of more than {LONGEST} bytes"
+        if reason:
             todo = "correct rel_type, version_stamp or rename_regexp"
-            raise ConfigError(spec.origin("rename_regexp"), what, todo)
+            raise ConfigError(spec.origin("rename_regexp"), f"writes {path}, which {reason}", todo)
 
 
 def directory_of(spec: Spec, conf: Conf) -> Path:
@@ -227,8 +238,9 @@ def _translated(event: Event, origins: Origins) -> Event:
 
 
 def lock_of(spec: Spec) -> Path:
-    """The lock beside a spec."""
-    return spec.file.with_suffix(".lock")
+    """The lock beside a spec: NAME.lock for NAME.spec, and for another NAME."""
+    file = spec.file
+    return file.with_name(f"{file.name.removesuffix('.spec')}.lock")
 
 
 def build_spec(
@@ -246,7 +258,6 @@ def build_spec(
     the current ones are used.
     """
     check_writable(lock_of(spec))
-    check_replaceable(spec, conf)
     with prepared(spec, conf, opening, update=update) as ready:
         results = []
         for name in ready.machines:

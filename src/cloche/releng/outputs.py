@@ -19,7 +19,7 @@ from cloche.catalyst.conf import Conf
 from cloche.catalyst.packing import IMAGE
 from cloche.catalyst.paths import IMAGES, Output, compression_mode, outputs
 from cloche.catalyst.spec import Spec
-from cloche.config.errors import ConfigError
+from cloche.config.errors import ConfigError, Origin
 from cloche.errors import ClocheError, Exit
 from cloche.releng.provenance import SUFFIX, provenance
 from cloche.releng.signing import Signer
@@ -27,6 +27,7 @@ from cloche.session.building import Result
 from cloche.store import Outcome, Store, make_key, remember
 
 CONTENTS_FORMAT = "1"  # raise it when an archive is listed in another way
+LONGEST = 234  # bytes of an output's name: 255 without those of `.NAME.intoto.json.asc.new`
 #: The names in the directory of a netboot, or their endings.
 _OF_NETBOOT = ("boot", "kernels", "-hppa.lif", "-a.out")
 
@@ -114,9 +115,19 @@ def check_replaceable(spec: Spec, conf: Conf) -> None:
     """See that the outputs of a spec only replace files of the same kind. Raises ClocheError."""
     if spec.text("target") == "netboot":
         _check_netboot(Path(outputs(spec, conf)[0].path))
+        return
+    files = [Path(each.path) for each in outputs(spec, conf) if each.kind != "directory"]
+    for file in files:
+        above = any(file in other.parents for other in files)
+        if above or files.count(file) > 1 or file.is_dir():
+            reason = "is a directory" if above or file.is_dir() else "is another output, too"
+            what = f"writes {file}, which {reason}"
+            raise ConfigError(Origin(spec.file), what, "give the output another name")
 
 
 def _check_netboot(place: Path) -> None:
+    if place.exists() and not place.is_dir():
+        raise ClocheError(f"{place} is not a directory", todo="move it, so that it can be replaced")
     for other in sorted(place.iterdir()) if place.exists() else ():
         if not other.name.endswith(_OF_NETBOOT):
             what = f"{other} is not a file of a netboot"
@@ -216,6 +227,7 @@ def aside(place: Path) -> Iterator[Path]:
     The name is always the same, so the next run replaces what a killed one left behind.
     """
     beside = place.with_name(f".{place.name}.new")
+    beside.unlink(missing_ok=True)  # it may be a link or a FIFO
     try:
         yield beside
         beside.replace(place)

@@ -174,7 +174,6 @@ def _line(each: Artifact, outgoing: Path) -> str:
 def _write(file: Path, text: str, sign: Sign | None) -> Path:
     """Write a list, signed if ``sign`` is given; the file gets its name when it is complete."""
     with aside(file) as new:
-        new.unlink(missing_ok=True)
         if sign is None:
             new.write_text(text)
         else:
