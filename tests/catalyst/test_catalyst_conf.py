@@ -66,6 +66,10 @@ def test_of_several_files_the_last_counts(tmp_path):
         ('repo_basedir = "var/db/repos"\n', "an absolute path in the root", 1),
         ("var_tmpfs_portage = 1.5\n", "a number from 1", 1),
         ("binhost = false\n", "a string in quotation marks", 1),
+        ('\nbinhost = "http://x/\\n[evil]"\n', "one line of characters", 2),
+        ('repo_name = "../own"\n', "letters, digits", 1),
+        ('target_distdir = "/x\\" y"\n', "an absolute path in the root", 1),
+        ("target_pkgdir = '/x$(id)'\n", "an absolute path in the root", 1),
     ],
 )
 def test_a_wrong_one_is_an_error_with_its_line(tmp_path, text, words, line):

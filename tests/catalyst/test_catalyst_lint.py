@@ -18,6 +18,7 @@ STAGE3 = {
     "snapshot_treeish": "@TREEISH@",
     "source_subpath": "default/stage3-amd64-20260101",
 }
+STAGE1 = {**STAGE3, "target": "stage1"}
 STAGE4 = {**STAGE3, "target": "stage4", "stage4/packages": "app-misc/hello"}
 LIVECD = {**STAGE3, "target": "livecd-stage2", "boot/kernel": "gentoo"}
 
@@ -57,6 +58,13 @@ def test_a_plain_spec_has_nothing_wrong(tmp_path):
         ({**STAGE3, "target": None}, "", "target", "“target” is missing"),
         ({**STAGE3, "version_stamp": "a b"}, "", "value", "one word"),
         (STAGE3, "compression_mode: zst", "value", "try zstd"),
+        (STAGE1, 'common_flags: -DX="y" -g', "value", "cannot be a value in make.conf"),
+        (STAGE1, "cflags: $(id)", "value", "cannot be a value in make.conf"),
+        (STAGE1, "chost: a\\b", "value", "cannot be a value in make.conf"),
+        (STAGE1, "chost: a b", "value", "one word"),
+        (STAGE3, "binrepo_path: a b", "value", "one word"),
+        (STAGE3, "portage_prefix: ../x", "value", "not the name of a file"),
+        (LIVECD, "livecd/iso: a b.iso", "value", "one word"),
         (STAGE3, "rename_regexp: s_a", "value", "sed -E"),
         (STAGE3, "rename_regexp: s/a/id/e", "value", "sed -E"),
         (LIVECD, f"livecd/volid: {'x' * 20}@TIMESTAMP@", "value", "more than 32 characters"),
@@ -109,8 +117,8 @@ def test_what_works_and_hardly_anybody_means_is_a_warning(tmp_path, keys, more, 
 
 
 def test_flags_count_where_a_target_reads_them(tmp_path):
-    stage1 = {**STAGE3, "target": "stage1"}
-    assert found(written(tmp_path, stage1, "cflags: -O2\nchost: x\n")) == []
+    flags = "common_flags: -O2\ncflags: ${COMMON_FLAGS} -g\nchost: x\nportage_prefix: none\n"
+    assert found(written(tmp_path, STAGE1, flags)) == []
     assert "cxxflags" not in TARGETS["stage2"].unread
     assert "fflags" in TARGETS["stage2"].unread
 

@@ -181,6 +181,9 @@ def test_subarchs_come_from_catalysts_tables_first(tmp_path: Path) -> None:
         '[setarch.ppc]\narch = "linux32"\n[ppc64.power9]\nCOMMON_FLAGS = "-O9"\nCHOST = "p-x"\n'
     )
     assert subarch_of(spec, read_conf([conf_file])) == Subarch("-O9", "p-x")
+    (tmp_path / "arch/ppc.toml").write_text("[ppc64.power9]\nCOMMON_FLAGS = '-O9\" x'\n")
+    with pytest.raises(ConfigError, match=r"cannot be a value in make\.conf"):
+        subarch_of(spec, read_conf([conf_file]))
 
 
 def test_what_envscript_exports_goes_before_make_conf() -> None:

@@ -13,7 +13,7 @@ from cloche.config import lock
 from cloche.config.errors import ConfigError
 from cloche.config.lock import Lock, RepoPin, TreeSeed
 from cloche.releng.build import check_pinned, check_places, lock_of
-from cloche.releng.inputs import source_of
+from cloche.releng.inputs import overlays_of, source_of
 
 SPEC = """\
 target: stage3
@@ -63,6 +63,25 @@ def test_each_spec_has_a_lock_of_its_own() -> None:
     assert [lock.name for lock in locks] == [
         "stage3.lock", "stage3-23.0.lock", "stage3-23.1.lock", "stage3.lock.lock",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("gentoo", r"x.spec:6: .*two is called “gentoo”, and the snapshot has it, too"),
+        ("one", r"x.spec:6: .*two is called “one”, and .*one has it, too"),
+        ("../x", r"x.spec:6: .*two/profiles/repo_name: “../x” is not the name of a repository"),
+    ],
+)
+def test_each_repository_has_a_name_of_its_own(tmp_path: Path, name: str, what: str) -> None:
+    for place, repo_name in (("one", "one"), ("two", "two")):
+        (tmp_path / place / "profiles").mkdir(parents=True)
+        (tmp_path / place / "profiles/repo_name").write_text(f"{repo_name}\n")
+    spec = parse_spec(f"{SPEC}repos:\t{tmp_path}/one\n\t{tmp_path}/two\n", Path("x.spec"))
+    assert [*overlays_of(spec, Conf())] == ["one", "two"]
+    (tmp_path / "two/profiles/repo_name").write_text(f"{name}\n")
+    with pytest.raises(ConfigError, match=what):
+        overlays_of(spec, Conf())
 
 
 @pytest.mark.parametrize("named", ["see*", "se**", "[s]eed", "?eed"])

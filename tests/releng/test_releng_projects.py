@@ -6,8 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from tests.support import make_device
 
-from cloche.catalyst.making import Project
+from cloche.catalyst.making import Copied, Project
+from cloche.config.errors import ConfigError
 from cloche.errors import ClocheError, Exit
 from cloche.releng.projects import claimed, write_project
 
@@ -30,6 +32,22 @@ def test_a_directory_of_somebody_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(ClocheError, match="is not empty"):
         claimed(tmp_path).__enter__()
     assert [path.name for path in tmp_path.iterdir()] == ["notes"]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device"])
+def test_an_overlay_with_a_special_file_is_refused_and_not_read(tmp_path: Path, kind: str) -> None:
+    overlay = tmp_path / "overlay/dev"
+    overlay.mkdir(parents=True)
+    if kind == "fifo":
+        os.mkfifo(overlay / "x")
+    else:
+        make_device(overlay / "x", 3)
+    made = Project({"overlay": Copied(overlay.parent)}, ())
+    with pytest.raises(ConfigError, match="dev/x: cannot be copied: neither a file nor a dir"):
+        write_project(made, tmp_path / "made")
+    made = Project({"kernels/config": Copied(overlay / "x")}, ())
+    with pytest.raises(ConfigError, match="dev/x: cannot be read: neither a file nor a dir"):
+        write_project(made, tmp_path / "made")
 
 
 def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:

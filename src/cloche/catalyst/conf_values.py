@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError, Origin, nearest
+from cloche.config.makeconf import is_quotable
 
 #: Every word of `options` that catalyst knows.
 OPTIONS = (
@@ -35,7 +37,17 @@ def checked(key: str, value: Any, origin: Origin, here: Path) -> Any:
 def _text(key: str, value: Any, _: Path) -> str:
     if not isinstance(value, str):
         raise ValueError(f'a string in quotation marks: {key} = "…"')
+    if not value.isprintable():  # it becomes a part of files that are read line by line
+        raise ValueError(f'one line of characters that can be printed: {key} = "…"')
     return value
+
+
+def _name(key: str, value: Any, here: Path) -> str:
+    """The name of a repository."""
+    text = _text(key, value, here)
+    if not is_name(text):
+        raise ValueError(f'letters, digits, “_”, “.”, “+” and “-”: {key} = "gentoo"')
+    return text
 
 
 def _path(key: str, value: Any, here: Path) -> str:
@@ -54,7 +66,8 @@ def _path_or_nothing(key: str, value: Any, here: Path) -> str:
 def _place(key: str, value: Any, here: Path) -> str:
     """A path inside of the root."""
     text = _text(key, value, here)
-    if not text.startswith(("/", "%(")) or ".." in text.split("/"):
+    rooted = text.startswith(("/", "%(")) and ".." not in text.split("/")
+    if not rooted or not is_quotable(text):
         raise ValueError(f'an absolute path in the root: {key} = "/…"')
     return text
 
@@ -111,6 +124,7 @@ _CHECKS: Mapping[str, Check] = {
     "port_logdir": _path_or_nothing,
     "repo_basedir": _place,
     "repo_openpgp_key_path": _path_or_nothing,
+    "repo_name": _name,
     "repos_storedir": _path,
     "sharedir": _path,
     "storedir": _path,

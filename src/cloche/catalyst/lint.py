@@ -25,16 +25,23 @@ from cloche.catalyst.keys import (
     Target,
 )
 from cloche.catalyst.lint_inputs import contradiction_in
+from cloche.catalyst.makeconf import FLAGS
 from cloche.catalyst.paths import EXTENSIONS, compression_mode, extension, outputs, subpath
 from cloche.catalyst.spec import Setting, Spec, Trap, read_spec
 from cloche.catalyst.tokens import TOKENS, fill, tokens_in
 from cloche.config.errors import ConfigError, Origin, nearest
+from cloche.config.makeconf import is_quotable
 
 Severity = Literal["error", "warning"]
 
 #: What tokens look like once they are filled in; enough for lengths and comparisons.
 _SAMPLE = {"TIMESTAMP": "20000101T000000Z", "DATESTAMP": "20000101", "TREEISH": "0" * 40}
 _SINGLE = ("profile", "rel_type", "snapshot_treeish", "source_subpath", "subarch", "version_stamp")
+_OPTIONAL = (
+    *("binrepo_path", "chost", "compression_mode", "kerncache_path", "pkgcache_path"),
+    *("portage_confdir", "portage_prefix", "update_seed"),
+)
+_OWN_OPTIONAL = ("cdtar", "fsscript", "iso", "qcow2")  # below the target's prefix
 _VOLID = 32  # characters of a volume ID (ISO 9660)
 _STRAY = re.compile(r"[<>=~!]{0,2}[a-z0-9-]+/[\w+-]+|https?|git|ssh|file")
 _ENDING = re.compile(r"\.(tar(\.\w+)?|squashfs|sfs|wsl|t[bpx]z2?)$")
@@ -228,12 +235,27 @@ def _unread(spec: Spec, key: str) -> frozenset[str]:
     return KERNEL_UNREAD | (GENKERNEL_ONLY if distkernel else DRACUT_ONLY)
 
 
-def _values(spec: Spec, target: Target) -> Iterator[Finding]:
-    for key in _SINGLE:
-        if key in spec.settings and len(spec.settings[key].words) != 1:
-            value = spec.text(key) or "none"
-            what = f"“{key}” is to be one word, not “{value}”"
+def _one_word(spec: Spec, target: Target) -> Iterator[Finding]:
+    """Values that are not one word; optional ones may be `none`."""
+    optional = (*_OPTIONAL, *(f"{target.prefix}/{key}" for key in _OWN_OPTIONAL))
+    for key in (*_SINGLE, *optional):
+        words = spec.words(key)
+        if key in spec.settings and len(words) != 1 and (words or key not in optional):
+            what = f"“{key}” is to be one word, not “{spec.text(key) or 'none'}”"
             yield Finding(spec.origin(key), "error", "value", what, "write it without spaces")
+
+
+def _values(spec: Spec, target: Target) -> Iterator[Finding]:
+    yield from _one_word(spec, target)
+    for key in FLAGS:
+        if not is_quotable(spec.text(key)):
+            what = f"“{spec.text(key)}” cannot be a value in make.conf"
+            todo = "remove quotation marks, backslashes and “$”"
+            yield Finding(spec.origin(key), "error", "value", what, todo)
+    if "/" in spec.text("portage_prefix"):
+        what = f"“{spec.text('portage_prefix')}” is not the name of a file"
+        origin = spec.origin("portage_prefix")
+        yield Finding(origin, "error", "value", what, "write a name without “/”")
     mode = compression_mode(spec, Conf())
     if extension(mode) is None:
         near = nearest(mode, EXTENSIONS) or ", ".join(EXTENSIONS)

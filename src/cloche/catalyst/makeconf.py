@@ -17,6 +17,8 @@ _FLAGS = {
     "FFLAGS": "fflags",
     "LDFLAGS": "ldflags",
 }
+#: Keys of a spec that become lines of make.conf.
+FLAGS = ("common_flags", *_FLAGS.values(), "chost")
 #: Those that a stage has without being asked.
 _ALWAYS = tuple(_FLAGS)[:4]
 

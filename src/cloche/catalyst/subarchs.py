@@ -11,6 +11,7 @@ from cloche.catalyst.conf import Conf
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.files import read_text
+from cloche.config.makeconf import is_quotable
 from cloche.config.toml import loads
 
 
@@ -71,5 +72,9 @@ def _in_table(file: Path, name: str) -> Subarch | None:
         if isinstance(values, dict) and "arch" not in values:
             chost = values.get("CHOST")
             flags = values.get("COMMON_FLAGS", Subarch().flags)
+            for value in (flags, chost):
+                if not is_quotable(str(value)):
+                    what = f"[{name}]: “{value}” cannot be a value in make.conf"
+                    raise ConfigError(Origin(file), what)
             return Subarch(str(flags), None if chost is None else str(chost))
     return None

@@ -22,6 +22,17 @@ def words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
+_EXPANDED = re.compile(r"\$\{\w+\}", re.ASCII)
+
+
+def is_quotable(value: str) -> bool:
+    """Whether a value between quotation marks in make.conf is read as it is written.
+
+    ``${NAME}`` may be part of it.
+    """
+    return value.isprintable() and set(_EXPANDED.sub("", value)).isdisjoint('"\\$`')
+
+
 # Portage's INCREMENTALS (lib/portage/const.py), and the three that it stacks by special code
 # (config.regenerate).
 INCREMENTALS: Final = words(

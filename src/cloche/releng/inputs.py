@@ -13,6 +13,7 @@ from cloche.catalyst.lint import refuse
 from cloche.catalyst.paths import EXTENSIONS, extension, snapshot_path, store_path
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.tokens import tokens_in
+from cloche.config.atoms import is_name
 from cloche.config.errors import ConfigError, nearest
 from cloche.config.files import read_text
 from cloche.config.interpreters import check_interpreter
@@ -118,12 +119,21 @@ def check_files(spec: Spec) -> None:
             raise ConfigError(origin, f"{key}: {what}", "correct the path, or remove it")
 
 
-def overlays_of(spec: Spec) -> Mapping[str, Path]:
+def overlays_of(spec: Spec, conf: Conf) -> Mapping[str, Path]:
     """The directories of `repos` by the names of the repositories. Raises `ConfigError`."""
     found: dict[str, Path] = {}
+    main = conf.text("repo_name")
     for word, origin in spec.placed_words("repos"):
         place = Path(word)
         if not place.is_dir():
             raise ConfigError(origin, f"“{word}” is not a directory")
-        found[read_text(place / "profiles/repo_name", place).strip()] = place
+        name = read_text(place / "profiles/repo_name", place).strip()
+        if not is_name(name):
+            what = f"{place}/profiles/repo_name: “{name}” is not the name of a repository"
+            raise ConfigError(origin, what, "use letters, digits, “_”, “.”, “+” and “-”")
+        if name == main or name in found:
+            other = f"{found[name]} has it, too" if name in found else "the snapshot has it, too"
+            what = f"{place} is called “{name}”, and {other}"
+            raise ConfigError(origin, what, "remove one of them, or correct its repo_name")
+        found[name] = place
     return found

@@ -109,16 +109,32 @@ def _copy(copied: Copied, path: Path) -> None:
 
     try:
         if copied.source.is_dir():
-            shutil.copytree(copied.source, path, symlinks=True, ignore=ignored, dirs_exist_ok=True)
+            shutil.copytree(
+                copied.source,
+                path,
+                symlinks=True,
+                ignore=ignored,
+                copy_function=_copy_file,
+                dirs_exist_ok=True,
+            )
         else:
-            shutil.copy2(copied.source, path)
+            _copy_file(copied.source, path)
             if copied.mode is not None:
                 path.chmod(copied.mode)
     except shutil.Error as error:
         source, _, reason = error.args[0][0]
         raise ConfigError(Origin(Path(source)), f"cannot be copied: {reason}") from error
     except OSError as error:
-        raise ConfigError(Origin(copied.source), f"cannot be read: {error.strerror}") from error
+        raise ConfigError(
+            Origin(copied.source), f"cannot be read: {error.strerror or error}"
+        ) from error
+
+
+def _copy_file(source: str | Path, target: str | Path) -> None:
+    """As `shutil.copy2`, which would read a device to its end, if it has one. Raises OSError."""
+    if not Path(source).is_file():
+        raise shutil.SpecialFileError("neither a file nor a directory nor a link")
+    shutil.copy2(source, target)
 
 
 def check_named(spec: Spec, conf: Conf) -> None:
@@ -126,7 +142,7 @@ def check_named(spec: Spec, conf: Conf) -> None:
     check_target(spec)
     check_files(spec)
     subarch_of(spec, conf)
-    overlays_of(spec)
+    overlays_of(spec, conf)
     interpreters_of(spec)
     exported_of(conf)
 
@@ -139,7 +155,7 @@ def base_of(spec: Spec, conf: Conf) -> Inputs:
         subarch_of(spec, conf),
         source_of(spec, conf),
         snapshot_of(spec, conf),
-        overlays_of(spec),
+        overlays_of(spec, conf),
         pkgcache=_pkgcache(spec, conf),
         interpreters=interpreters_of(spec),
         exported=exported_of(conf),
