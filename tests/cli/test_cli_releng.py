@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from cloche.records.events import Done
+from cloche.releng.journal import Entry, Journal, RunStarted, SpecEnded
+
 Cloche = Callable[..., tuple[int, str, str]]
 
 
@@ -69,6 +72,25 @@ def test_the_status_of_a_missing_run_is_an_error(place: Path, cloche: Cloche) ->
         status, _, err = cloche(command, "auto.conf", "-c", "catalyst.conf")
         assert status == 2
         assert "no such run" in err
+
+
+def test_a_log_cannot_steer_the_terminal_that_shows_the_status(place: Path, cloche: Cloche) -> None:
+    room = place / "store/cloche/releng/auto/20260101T000000Z"
+    room.mkdir(parents=True)
+    begun = RunStarted(
+        name="auto", timestamp=room.name, datestamp="20260101", treeish="abc", specs=("a.spec",)
+    )
+    failed = Done(package="a/x-1::r", how="failed", reason="it broke", lines=("\x1b]0;mine\x07",))
+    journal = Journal(room / "run.jsonl")
+    for spec, event in (("", begun), ("a.spec", failed)):
+        journal(Entry(spec, event))
+    journal(Entry("a.spec", SpecEnded(how="failed", digest="d", reason="1 package failed")))
+    journal.close()
+    status, out, _ = cloche("status", "auto.conf", "-c", "catalyst.conf")
+    assert status == 0
+    assert "    \\x1b]0;mine\\x07\n" in out
+    assert out.isascii()
+    assert "\x1b" not in out
 
 
 def test_staging_and_pruning_have_a_dry_run(place: Path, cloche: Cloche) -> None:

@@ -116,6 +116,21 @@ def test_only_old_directories_are_removed_and_none_with_the_latest(tmp_path: Pat
     )
 
 
+def test_a_date_that_a_list_or_a_link_names_is_not_removed(tmp_path: Path) -> None:
+    dates = [f"202601{day:02}" for day in range(1, 7)]
+    make(tmp_path, [f"{date}/stage3-a-{date}.tar.xz" for date in dates])
+    assert len(to_prune(tmp_path, 0)) == 5
+    list_ = tmp_path / "latest-stage3-a.txt"  # the newest was withdrawn by hand
+    list_.write_text(f"# Latest as of 20260103\n{dates[4]}/stage3-a-{dates[4]}.tar.xz 5\n")
+    (tmp_path / "current-stage3-a").mkdir()
+    name = f"stage3-a-{dates[3]}.tar.xz"
+    (tmp_path / "current-stage3-a" / name).symlink_to(f"../{dates[3]}/{name}")
+    (tmp_path / "current-iso").symlink_to(dates[1])
+    found = prune(tmp_path, 0)
+    assert [each.directory.name for each in found] == [dates[0]]
+    assert {path.name for path in tmp_path.glob("2*")} == {*dates[1:]}
+
+
 def test_a_directory_with_something_unknown_stays_as_it_is(tmp_path: Path) -> None:
     old, new = "20260101", "20260102"
     outside = tmp_path / "outside"

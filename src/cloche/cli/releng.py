@@ -18,7 +18,7 @@ from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group, Number
 from cloche.display.releng import SpecJson, SpecLines
 from cloche.display.releng_page import page
-from cloche.display.text import count, one_line
+from cloche.display.text import count, one_line, visible
 from cloche.errors import ClocheError, unwritable
 from cloche.releng.auto import Run, carry_out, foreseen, foreseen_packages, last_run, open_run
 from cloche.releng.calls import Place
@@ -179,7 +179,7 @@ def run_command(
     finally:
         display.close()
     if progress != "json":
-        click.echo(as_text(report))
+        click.echo(visible(as_text(report)))
     _write_html(run, report, html_file)
     if mail is not None:
         send(report, mail)
@@ -239,7 +239,7 @@ Examples:
 def status_command(options: Options, /, as_json_: bool, **values: Any) -> None:
     """Show the state of a run, by default of the last one. It may still be in progress."""
     report = report_of(_begun(options, values).entries())
-    click.echo(as_json(report) if as_json_ else as_text(report), nl=False)
+    click.echo(as_json(report) if as_json_ else visible(as_text(report)), nl=False)
 
 
 @releng.command(

@@ -211,12 +211,25 @@ class Pruned:
 
 
 def to_prune(outgoing: Path, keep: int = KEPT) -> tuple[Pruned, ...]:
-    """The directories to remove: all but those with the latest of a variant and the ``keep`` newest
-    others.
+    """The directories to remove: all but those with the latest of a variant, those that a list or
+    a link names, and the ``keep`` newest others.
     """
-    latest = {each.stamp for each in latest_of(_staged(outgoing)).values()}
-    others = [path for path in reversed(_dated(outgoing)) if path.name not in latest]
+    needed = {each.stamp for each in latest_of(_staged(outgoing)).values()}
+    needed |= {part for text in _published(outgoing) for part in re.split(r"[\s/]+", text)}
+    others = [path for path in reversed(_dated(outgoing)) if path.name not in needed]
     return tuple(_pruned(path) for path in others[keep:])
+
+
+def _published(outgoing: Path) -> Iterator[str]:
+    """The texts of the lists, and the targets of the links. They may name an older date, for
+    example if somebody has withdrawn the latest.
+    """
+    yield from (
+        file.read_text(errors="replace") for file in outgoing.glob("*.txt") if _is_file(file)
+    )
+    for path in outgoing.iterdir():
+        links = path.iterdir() if path.name.startswith("current-") and path.is_dir() else ()
+        yield from (str(each.readlink()) for each in (path, *links) if each.is_symlink())
 
 
 def _pruned(directory: Path) -> Pruned:
