@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -58,6 +59,35 @@ def read(checkout: Path, more: str = "") -> AutoConf:
     with file.open("a") as target:
         target.write(more)
     return read_auto_conf([file], {})
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("exit 0\n", "bash exits before the end of this file"),
+        ("exit 3\n", "bash exited with status 3"),
+        ("SPECS=(stage1.spec stage3.spec)\n", "SPECS is an array"),
+        ("declare -A SET_first_SPECS\n", "SET_first_SPECS is an array"),
+    ],
+)
+def test_a_configuration_that_bash_cannot_read_to_its_end_is_an_error(
+    checkout: Path, more: str, what: str
+) -> None:
+    with pytest.raises(ClocheError) as raised:
+        read(checkout, more)
+    assert what in f"{raised.value} {raised.value.detail}"
+
+
+def test_variables_that_it_unsets_have_their_defaults(checkout: Path) -> None:
+    conf = read(checkout, "unset CATALYST_CONFIG EMAIL_FROM\nset -u\n")
+    assert conf.values["CATALYST_CONFIG"] == "/etc/catalyst/catalyst.conf"
+    assert conf.values["EMAIL_FROM"].startswith("catalyst@")
+
+
+def test_a_configuration_is_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.conf")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        read_auto_conf([tmp_path / "x.conf"], {})
 
 
 def test_sets_and_values_are_what_bash_makes_of_them(checkout: Path) -> None:

@@ -78,5 +78,9 @@ if [[ ${cloche_mode} == hook ]]; then
 	exit
 fi
 for cloche_name in "${cloche_words[@]}" "${!SET_@}"; do
+	if [[ $(declare -p "${cloche_name}" 2>/dev/null) =~ ^declare\ -[A-Za-z]*[aA] ]]; then
+		echo "${cloche_name} is an array, which catalyst-auto cannot read: write its words in one string" >&2
+		exit 1
+	fi
 	[[ ! -v ${cloche_name} ]] || printf '%s\0%s\0' "${cloche_name}" "${!cloche_name}" >&3
 done

@@ -140,6 +140,7 @@ def read_auto_conf(paths: Sequence[Path], environment: Mapping[str, str]) -> Aut
     repo_dir = checkout_of(paths[0]) or paths[0].absolute().parent
     conf = AutoConf(tuple(paths), repo_dir)
     for file in paths:
+        read_text(file, Path("/"))  # bash would wait for a FIFO
         _check_syntax(file)
     try:
         done = subprocess.run(
@@ -159,7 +160,10 @@ def read_auto_conf(paths: Sequence[Path], environment: Mapping[str, str]) -> Aut
         raise ClocheError(what, where=paths[0], detail=said, todo="correct the file")
     parts = done.stdout.decode("utf-8", "replace").split("\0")
     values = dict(zip(parts[::2], parts[1::2], strict=False))
-    return AutoConf(conf.files, conf.repo_dir, values)
+    if not values:
+        what = "bash exits before the end of this file"
+        raise ConfigError(Origin(paths[0]), what, "remove `exit`")
+    return AutoConf(conf.files, conf.repo_dir, {**_defaults(conf), **values})
 
 
 def command_of(conf: AutoConf, *mode: str) -> list[str]:
@@ -178,8 +182,14 @@ def _bash() -> str:
 def environment_of(conf: AutoConf, given: Mapping[str, str]) -> Mapping[str, str]:
     """This process's own environment, with catalyst-auto's variables."""
     own = {name: value for name, value in os.environ.items() if not _OWN.fullmatch(name)}
+    fixed = {"REPO_DIR": str(conf.repo_dir), "nonetwork": "1"}
+    return {**_defaults(conf), **own, **fixed, **given}
+
+
+def _defaults(conf: AutoConf) -> Mapping[str, str]:
+    """The values of variables that neither the files nor the environment set."""
     machine = os.uname().machine
-    defaults = {
+    return {
         "REPO_DIR": str(conf.repo_dir),
         "SUBARCH": machine,
         "CATALYST_CONFIG": str(PLACE),
@@ -187,7 +197,6 @@ def environment_of(conf: AutoConf, given: Mapping[str, str]) -> Mapping[str, str
         "EMAIL_SUBJECT_PREPEND": f"[{machine}-auto]",
         **_UPLOAD,
     }
-    return {**defaults, **own, "REPO_DIR": str(conf.repo_dir), "nonetwork": "1", **given}
 
 
 def _check_syntax(file: Path) -> None:
