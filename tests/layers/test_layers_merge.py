@@ -20,7 +20,7 @@ from cloche.layers import (
     merged,
 )
 from cloche.store import UnreadableTreeError
-from cloche.store.tree import remove_tree
+from cloche.store.removal import remove_tree
 
 
 def without_vain_whiteouts(lowers: list[Path]) -> None:

@@ -30,7 +30,7 @@ from cloche.roots import (
 )
 from cloche.roots.errors import RootError
 from cloche.store import exact_digest, walk
-from cloche.store.tree import remove_tree
+from cloche.store.removal import remove_tree
 
 ORDINARY = False  # whether this is an ordinary user's user namespace
 ALL = ("overlay", "overlay-mount2", "reflink", "hardlink", "copy", "fuse-overlayfs")

@@ -18,7 +18,8 @@ from cloche.archives.errors import ImportRefusedError, over_limit
 from cloche.archives.tarformat import Member, Read
 from cloche.errors import Exit
 from cloche.layers.identity import SOURCE_DATE_EPOCH
-from cloche.store.tree import OPAQUE, lasting, open_directory, remove_at
+from cloche.store.removal import remove_at
+from cloche.store.tree import OPAQUE, lasting, open_directory
 
 WHITEOUT = b".wh."
 OPAQUE_WHITEOUT = b".wh..wh..opq"

@@ -24,13 +24,13 @@ from pathlib import Path
 
 from cloche.layers.merge import Merged, Node, is_opaque, is_whiteout, open_node, same_bytes
 from cloche.layers.patterns import Matcher, matcher
+from cloche.store.removal import remove_at
 from cloche.store.tree import (
     OPAQUE,
     check_depth,
     open_directory,
     open_file,
     read_xattrs,
-    remove_at,
 )
 
 

@@ -16,7 +16,7 @@ from cloche.layers.merge import Merged
 from cloche.linux import mounts
 from cloche.linux.paths import make_plain
 from cloche.roots.errors import RootError
-from cloche.store.tree import remove_tree
+from cloche.store.removal import remove_tree
 
 Capture = Callable[[Path, Sequence[str]], CaptureReport]
 """Ends a root and makes a layer from what was written: its destination, patterns to drop."""

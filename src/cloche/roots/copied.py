@@ -22,7 +22,8 @@ from cloche.roots.errors import (
     read_only_root,
     shared_inodes,
 )
-from cloche.store.tree import read_xattrs, remove_tree
+from cloche.store.removal import remove_tree
+from cloche.store.tree import read_xattrs
 
 _FICLONE = 0x40049409  # _IOW(0x94, 9, int), linux/fs.h
 _NO_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.EXDEV, errno.EINVAL, errno.EPERM)

@@ -21,8 +21,9 @@ from cloche.store.memo import Key, Outcome, Remembered, make_key, record, rememb
 from cloche.store.owner import IdMap, Owner
 from cloche.store.records import Action, Blob, Pin, Tree
 from cloche.store.recover import RecoverReport, recover
+from cloche.store.removal import remove_tree
 from cloche.store.store import Store
-from cloche.store.tree import Entry, exact_digest, measure, remove_tree, walk
+from cloche.store.tree import Entry, exact_digest, measure, walk
 from cloche.store.unions import Union, add_union, known_unions, unions, use_union
 from cloche.store.usage import Part, Usage, usage
 from cloche.store.verify import Problem, VerifyReport, verify

@@ -30,8 +30,9 @@ from cloche.store.locks import held, release
 from cloche.store.names import RECOVERED
 from cloche.store.owner import PROBE, current
 from cloche.store.records import Blob, Pin, Tree
+from cloche.store.removal import remove_tree
 from cloche.store.store import Waiting, occupy
-from cloche.store.tree import Entry, exact_digest, measure, remove_tree, walk
+from cloche.store.tree import Entry, exact_digest, measure, walk
 
 Identify = Callable[[Path, Sequence[Entry]], Collection[str]]
 Say = Callable[[int, int, str], None]

@@ -40,8 +40,9 @@ from cloche.store.layout import checked, fsync, make_store, settle_version, sync
 from cloche.store.locks import held, held_directory, hold, open_lock, release, try_hold
 from cloche.store.place import Place
 from cloche.store.records import Action, Blob, Pin, Tree
+from cloche.store.removal import remove_tree
 from cloche.store.sweep import discard, settle, sweep, take_away
-from cloche.store.tree import open_directory, remove_tree
+from cloche.store.tree import open_directory
 from cloche.store.unions import Union, unneeded
 
 UNWRITABLE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR)

@@ -15,7 +15,8 @@ from cloche.store.layout import checked
 from cloche.store.locks import held, held_directory, held_file, release, try_hold
 from cloche.store.place import Place
 from cloche.store.records import Intent
-from cloche.store.tree import open_directory, remove_tree
+from cloche.store.removal import remove_tree
+from cloche.store.tree import open_directory
 
 
 def dead(store: Place) -> list[Path]:
