@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from tests.machine import itself
-from tests.support import Store, cannot
+from tests.machine.served import address_of, serve, stop
+from tests.support import ROOT, Store, cannot
 from tests.test_dist import VERSION, built
 
 pytestmark = pytest.mark.real
@@ -59,26 +60,41 @@ class Stage:
         return done.stdout
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """The project, and a store to build it in."""
+
+    place: Path
+    store: Store
+
+
 @pytest.fixture(scope="module")
-def stage(root_seeded: Store, ground: Path) -> Iterator[Stage]:
-    """The machine `itself`, built from the last commit of this checkout, tagged as a release."""
+def prepared(root_seeded: Store, ground: Path) -> Iterator[Prepared]:
+    """The last commit of this checkout, tagged as a release, and what cloche needs."""
     if shutil.which("git") is None:
         cannot("needs git, to clone the checkout")
     parent = ground / "itself"
     (parent / "dist").mkdir(parents=True)
-    (parent / "inside").mkdir()
     dist = built(parent / "dist")
     store = root_seeded.copy(parent / "store")
-    place = itself.prepared(store, dist.place)
+    yield Prepared(itself.prepared(store, dist.place), store)
+    shutil.rmtree(parent)
+
+
+@pytest.fixture(scope="module")
+def stage(prepared: Prepared, root_seeded: Store) -> Iterator[Stage]:
+    """The machine `itself`, built and unpacked."""
+    store, place = prepared.store, prepared.place
     store.cloche("build", "itself", cwd=place, check=True, timeout=1800)
     told = json.loads(store.cloche("plan", "itself", "--json", cwd=place, check=True).stdout)
+    parent = store.path.parent / "unpacked"
     root = parent / "root"
-    root.mkdir()
+    root.mkdir(parents=True)
     packed = place / "out/itself/stage4.tar.zst"
     subprocess.run(["tar", "-C", root, "--zstd", "-xpf", packed], check=True)
     (root / "store").mkdir()
     names = frozenset(each["id"] for each in told["packages"])
-    yield Stage(root, root_seeded.copy(parent / "inside/store"), names)
+    yield Stage(root, root_seeded.copy(parent / "store"), names)
     shutil.rmtree(parent)
 
 
@@ -103,3 +119,43 @@ def test_a_package_is_built_inside_of_the_stage(stage: Stage) -> None:
     stage.cloche("-C", "machines", "build", "first")
     assert stage.cloche("-C", "machines", "shell", "first", "--", "greeting").strip()
     assert (stage.root / "root/machines/out/first/binpkgs/Packages").is_file()
+
+
+@dataclass(frozen=True)
+class Upstream:
+    """This checkout's history on the loopback."""
+
+    bare: Path
+    address: str
+
+    def git(self, *words: str) -> str:
+        """What git says of it."""
+        done = subprocess.run(["git", "-C", self.bare, *words], check=True, capture_output=True)
+        return done.stdout.decode()
+
+
+@pytest.fixture
+def upstream(tmp_path: Path) -> Iterator[Upstream]:
+    bare = tmp_path / "served/cloche.git"
+    subprocess.run(["git", "clone", "-q", "--bare", f"file://{ROOT}", bare], check=True)
+    server = serve(bare.parent)
+    published = Upstream(bare, address_of(server))
+    published.git("update-server-info")
+    yield published
+    stop(server)
+
+
+def test_the_live_ebuild_builds_the_last_commit(prepared: Prepared, upstream: Upstream) -> None:
+    store, place = prepared.store, prepared.place
+    ebuild = place / "overlay/app-portage/cloche/cloche-9999.ebuild"
+    text = ebuild.read_text()
+    ebuild.write_text(text.replace("https://example.org", upstream.address))
+    (place / "portage/live/mirrors").write_text(f"upstream {upstream.address}\n")
+    store.cloche("seed", "bootstrap", "git", cwd=place, check=True)
+    store.cloche("build", "live", cwd=place, check=True, timeout=1800)
+    commit = upstream.git("rev-parse", "HEAD").strip()
+    assert f'commit = "{commit}"' in (place / "cloche.lock").read_text()
+    layer = Path(store.path, "layers", store.layers(place, "live")["app-portage/cloche-9999"])
+    assert list(layer.glob("usr/share/man/man1/cloche-build.1*"))
+    (program,) = layer.rglob("cloche/cli/main.py")
+    assert program.read_text() == upstream.git("show", "HEAD:src/cloche/cli/main.py")

@@ -6,14 +6,12 @@ import os
 import shutil
 import subprocess
 import tempfile
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from tests.machine.served import address_of, serve, stop
 from tests.support import ROOT, Store, cannot, project
 
 pytestmark = pytest.mark.real
@@ -31,10 +29,8 @@ class Upstream:
         self.bare.parent.mkdir(parents=True)
         self.git("init", "-q", "-b", "main", self.work, cwd=place)
         self.git("init", "-q", "--bare", "-b", "main", self.bare, cwd=place)
-        handler = partial(Quiet, directory=str(place / "served"))
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self.address = f"http://127.0.0.1:{self.server.server_port}"
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        self.server = serve(place / "served")
+        self.address = address_of(self.server)
 
     def git(self, *words: str | Path, cwd: Path | None = None) -> str:
         """Run git without the user's configuration; give what it says."""
@@ -68,15 +64,7 @@ class Upstream:
 
     def stop(self) -> None:
         """Answer nobody any more."""
-        self.server.shutdown()
-        self.server.server_close()
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Files, without a log."""
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        stop(self.server)
 
 
 @pytest.fixture
