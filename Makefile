@@ -56,8 +56,10 @@ proof-fresh: setup-dev  ## prove the two commands on a fresh Debian, as root; PR
 	@scripts/host-packages run
 	@$(BIN)/python scripts/proof-fresh
 
-proof-%: test-packages setup-dev
-	@$(BIN)/python -m pytest -m 'proof(name="$*")' --durations=0
+# A proof that misses a tool fails.
+proof-%: setup-dev
+	@scripts/host-packages proof
+	@CLOCHE_TESTS_MUST_RUN=1 $(BIN)/python -m pytest -m 'proof(name="$*")' --durations=0
 
 proof-native: setup-dev  ## grow native Gentoo from Debian, and compare its generations; takes hours, resumes
 	@scripts/host-packages run

@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.booting import OVMF
 from tests.support import ROOT
 
 PYTHON = "#!/bin/sh\nexit 0\n"  # has venv and ensurepip
@@ -47,6 +48,12 @@ def test_users_are_given_everything_in_one_line_and_tests_go_on(tmp_path: Path) 
     (line,) = refused.stderr.splitlines()
     assert "apt install python3-venv mmdebstrap" in line
     assert " procps" in line
+
+
+def test_a_proof_needs_files_that_are_no_programs(tmp_path: Path) -> None:
+    (line,) = host(tmp_path / "bin", "proof").stderr.splitlines()
+    assert " busybox-static" in line
+    assert (" ovmf" in line) == (not OVMF.exists())
 
 
 @pytest.mark.parametrize("what", ["run", "bench"])
