@@ -1,6 +1,8 @@
 """Logs: phases, compression, following."""
 
+import os
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -46,16 +48,39 @@ def test_a_compressed_log_is_found_by_either_name(store: Store) -> None:
 
 
 def test_only_what_nobody_writes_to_is_compressed(store: Store) -> None:
-    done, running, about_to = (logs.new_log(store, "a/b-1", "build") for _ in range(3))
-    done.write_text(TEXT)
-    running.write_text(TEXT)
+    old, done, running, about_to, between = (
+        logs.new_log(store, "a/b-1", "build") for _ in range(5)
+    )
+    for path in (old, done, running, between):
+        path.write_text(TEXT)
+    for path in (old, running):
+        quiet(path)
     with running.open("ab") as writer, logs.held_for_writing(writer):
-        logs.compress_finished(store, "a/b-1")
-    assert logs.found_log(done).suffix == ".gz"
+        logs.compress_finished(store, "a/b-1", done)
+    assert [logs.found_log(path).suffix for path in (old, done)] == [".gz"] * 2
     assert running.exists()
     assert about_to.exists()
+    assert between.exists()  # another process runs its next program soon
     logs.compress_finished(store, "a/b-1")
     assert logs.found_log(running).suffix == ".gz"
+
+
+def quiet(path: Path) -> None:
+    """Let the last line of a log be older than the time between two programs of a step."""
+    before = time.time() - 60
+    os.utime(path, (before, before))
+
+
+def test_two_logs_of_one_second_have_two_names(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logs.time, "strftime", lambda *_: "20260101-000000")
+    for text in ("first", "second"):
+        path = logs.new_log(store, "a/b-1", "finish")
+        path.write_text(text)
+        logs.put_away(store, "a/b-1", path)
+    found = logs.logs_of(store, "a/b-1")
+    assert ["".join(logs.log_lines(path)) for path in found] == ["first", "second"]
 
 
 def test_a_log_is_followed_until_its_writer_is_gone(store: Store) -> None:
@@ -86,7 +111,9 @@ def test_following_what_is_done_shows_it(store: Store) -> None:
 
 def test_many_may_compress_at_once(store: Store) -> None:
     for _ in range(30):
-        logs.new_log(store, "a/b-1", "build").write_text(TEXT * 1000)
+        path = logs.new_log(store, "a/b-1", "build")
+        path.write_text(TEXT * 1000)
+        quiet(path)
     problems: list[BaseException] = []
 
     def compress() -> None:

@@ -135,7 +135,7 @@ def _made(context: BuildContext, repo: Repo, key: Key, total: int) -> Outcome:
             _normalise(cache)
             layer = commit(context.store, cache, kind=_KIND, label=repo.name, rules={})
     finally:
-        compress_finished(context.store, place)
+        compress_finished(context.store, place, log)
         context.bus(Stage(name=name, state="end", seconds=time.monotonic() - began))
     return Outcome({"tree": layer.id}, str(found_log(log).relative_to(context.store.logs)))
 

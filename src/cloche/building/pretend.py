@@ -55,7 +55,7 @@ def check(context: BuildContext, packages: Sequence[Package]) -> tuple[StepError
     context.bus(Stage(name=NAME, state="end", seconds=time.monotonic() - began))
     errors = tuple(_errors(context, packages, answers))
     if not errors:
-        compress_finished(context.store, place)
+        compress_finished(context.store, place, log)
     return errors
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from cloche.building.context import BuildContext
 from cloche.layers import Layer
 from cloche.records.events import Stage
-from cloche.records.logs import compress_finished, found_log
+from cloche.records.logs import compress_finished, found_log, held_for_writing
 from cloche.sandbox.base import Bind, Command, Ended, Sandbox
 from cloche.sandbox.copying import written_to
 from cloche.store import Key, Outcome, remember
@@ -30,10 +30,11 @@ def once(
 
     def make() -> Outcome:
         outcome = do()
-        compress_finished(context.store, f"machine/{context.inputs.machine}")
-        if outcome.log is None:
+        path = context.store.logs / outcome.log if outcome.log else None
+        compress_finished(context.store, f"machine/{context.inputs.machine}", path)
+        if path is None:
             return outcome
-        log = found_log(context.store.logs / outcome.log)
+        log = found_log(path)
         return replace(outcome, log=str(log.relative_to(context.store.logs)))
 
     began = time.monotonic()
@@ -90,7 +91,11 @@ def stage_command(
 
     Raises StepError when the disk is nearly full or the output too long, SandboxError.
     """
-    with log.open("ab") as stream, written_to(stream, LONGEST_LOG) as outlet:
+    with (
+        log.open("ab") as stream,
+        held_for_writing(stream),
+        written_to(stream, LONGEST_LOG) as outlet,
+    ):
         process = context.engine.start(sandbox, command, stdout=outlet.writer, stderr=outlet.writer)
         outlet.given()
         context.running.add(process)

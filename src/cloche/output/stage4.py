@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from cloche.building.context import BuildContext
@@ -18,7 +19,7 @@ from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
 from cloche.plan.keys import layer_parts
-from cloche.records.logs import new_log
+from cloche.records.logs import new_log, open_log
 from cloche.sandbox.base import Bind, Command, Ended, Sandbox
 from cloche.store import Outcome, make_key
 from cloche.tasks.guestcall import ENVIRONMENT, describe
@@ -182,11 +183,10 @@ def is_whole(ended: Ended, log: Path) -> bool:
     """
     if ended.ok:
         return True
-    with log.open("rb") as file:
+    with open_log(log) as file:
         lines = iter(partial(file.readline, LONGEST_LINE), b"")
-        only_touched = bool(log.stat().st_size) and all(
-            line.rstrip(b"\n").endswith(TOUCHED) for line in lines
-        )
+        first = next(lines, b"")
+        only_touched = all(line.rstrip(b"\n").endswith(TOUCHED) for line in chain([first], lines))
     return replace(ended, status=0).ok and ended.status == 1 and only_touched
 
 

@@ -23,7 +23,7 @@ from cloche.store import Store
 
 LONGEST_LINE = 1 << 16  # bytes; longer ones come in pieces
 PHASE_MARK = "=== cloche: phase "
-_YOUNG = 10.0  # seconds within which an empty, unlocked log may still get its writer
+_YOUNG = 10.0  # seconds within which an unlocked log may still get its writer
 _PAUSE = 0.2  # seconds between two looks at a log that is followed
 
 
@@ -37,6 +37,9 @@ def new_log(store: Store, cpv: str, step: str) -> Path:
         try:
             path.touch(exist_ok=False)
         except FileExistsError:
+            continue
+        if _packed(path).exists():  # an earlier one of this second
+            path.unlink()
             continue
         return path
     raise FileExistsError(directory)
@@ -59,10 +62,14 @@ def logged_packages(store: Store) -> tuple[str, ...]:
     return tuple(sorted(f"{d.parent.name}/{d.name}" for d in store.logs.glob("*/*") if d.is_dir()))
 
 
+def _packed(plain: Path) -> Path:
+    return plain.with_name(plain.name + ".gz")
+
+
 def found_log(path: Path) -> Path:
     """The file that has the log ``path`` now: itself, or its compressed form."""
     plain = path.with_name(path.name.removesuffix(".gz"))
-    packed = plain.with_name(plain.name + ".gz")
+    packed = _packed(plain)
     return packed if packed.exists() and not plain.exists() else plain
 
 
@@ -135,8 +142,12 @@ def _take(file: IO[bytes]) -> bool:
 
 def _is_awaited(file: IO[bytes]) -> bool:
     """Whether a log was made just now, and will get its writer soon."""
-    info = os.fstat(file.fileno())
-    return info.st_size == 0 and time.time() - info.st_mtime < _YOUNG
+    return os.fstat(file.fileno()).st_size == 0 and _is_young(file)
+
+
+def _is_young(file: IO[bytes]) -> bool:
+    """Whether an open log was made or written to just now."""
+    return time.time() - os.fstat(file.fileno()).st_mtime < _YOUNG
 
 
 def follow(
@@ -166,7 +177,7 @@ def follow(
 
 def compress(path: Path) -> Path:
     """Compress a finished log; return the new path. The caller must have it locked."""
-    target = path.with_name(path.name + ".gz")
+    target = _packed(path)
     part = path.with_name(path.name + ".part")
     with path.open("rb") as source, gzip.open(part, "wb", compresslevel=6) as sink:
         shutil.copyfileobj(source, sink)
@@ -176,16 +187,20 @@ def compress(path: Path) -> Path:
     return target
 
 
-def compress_finished(store: Store, cpv: str) -> None:
-    """Compress every log of a package that is neither being written nor compressed."""
+def compress_finished(store: Store, cpv: str, done: Path | None = None) -> None:
+    """Compress the log of a step that is done, and each other that seems to be finished.
+
+    Another process may write logs of the same name, as those of a machine are: it holds a lock
+    while a program runs, and between two programs its log is young.
+    """
     for path in (store.logs / cpv).glob("*.log"):
         with suppress(FileNotFoundError), path.open("rb") as file:
             mine = _take(file) and os.fstat(file.fileno()).st_nlink > 0
-            if mine and not _is_awaited(file):
+            if mine and (path == done or not _is_young(file)):
                 compress(path)
 
 
 def put_away(store: Store, cpv: str, log: Path) -> str:
     """Compress a package's logs after its step; return this log's path below ``logs``."""
-    compress_finished(store, cpv)
+    compress_finished(store, cpv, log)
     return str(found_log(log).relative_to(store.logs))
