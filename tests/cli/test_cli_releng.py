@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloche.records.events import Done
-from cloche.releng.journal import Entry, Journal, RunStarted, SpecEnded
+from cloche.releng.journal import Entry, Journal, RunStarted, SpecEnded, encode_entry
 
 Cloche = Callable[..., tuple[int, str, str]]
 
@@ -91,6 +92,60 @@ def test_a_log_cannot_steer_the_terminal_that_shows_the_status(place: Path, cloc
     assert "    \\x1b]0;mine\\x07\n" in out
     assert out.isascii()
     assert "\x1b" not in out
+
+
+def test_without_network_only_a_mail_that_is_asked_for_is_sent(place: Path, cloche: Cloche) -> None:
+    with (place / "auto.conf").open("a") as file:
+        file.write("EMAIL_TO=list@example.org\n")
+    words = ("run", "auto.conf", "-c", "catalyst.conf", "--treeish", "abc", "--smtp", "x:port")
+    for more, what in (
+        ((), "is not HOST or HOST:PORT"),
+        (("-X", "--mail-to", "me@example.org"), "is not HOST or HOST:PORT"),
+        (("-X",), "is missing"),  # of the spec
+    ):
+        status, _, err = cloche(*words, *more)
+        assert status == 2
+        assert what in err
+
+
+def test_the_last_run_is_the_one_that_was_begun_last(place: Path, cloche: Cloche) -> None:
+    for number, stamp in enumerate(("20260101T000000Z", "20250101T000000Z"), 1):
+        room = place / "store/cloche/releng/auto" / stamp
+        room.mkdir(parents=True)
+        begun = RunStarted(name="auto", timestamp=stamp, datestamp="1", treeish="abc", specs=())
+        (room / "run.jsonl").write_bytes(encode_entry(Entry("", begun)) + b"\n")
+        os.utime(room / "run.jsonl", (number, number))
+    status, out, _ = cloche("status", "auto.conf", "-c", "catalyst.conf")
+    assert status == 0
+    assert out.startswith("auto 20250101T000000Z, tree abc\n")
+
+
+SPEC = """\
+target: stage1
+subarch: amd64
+rel_type: r
+version_stamp: {name}
+snapshot_treeish: abc
+profile: default
+source_subpath: r/seed
+"""
+
+
+def test_a_preview_goes_on_after_a_spec_that_cannot_be_resolved(
+    place: Path, cloche: Cloche
+) -> None:
+    for name in ("a", "b"):
+        (place / f"specs/{name}.spec").write_text(SPEC.format(name=name))
+    (place / "store/builds/r").mkdir(parents=True)
+    (place / "store/builds/r/seed.tar").touch()
+    call = ("run", "auto.conf", "-c", "catalyst.conf", "--store", str(place / "own"))
+    options = ("--treeish", "abc", "-n", "--packages")
+    for conf, expected in (("SPECS='a.spec b.spec'", 1), ("OPTIONAL_SPECS='a.spec b.spec'", 0)):
+        (place / "auto.conf").write_text(f"SPECS_DIR={place}/specs\n{conf}\n")
+        status, out, err = cloche(*call, *options)
+        assert status == expected
+        assert [line.split()[0] for line in out.splitlines()] == ["a.spec", "b.spec"]
+        assert [line.split()[0] for line in err.splitlines()] == ["a.spec:", "b.spec:"]
 
 
 def test_staging_and_pruning_have_a_dry_run(place: Path, cloche: Cloche) -> None:

@@ -15,7 +15,8 @@ from aiosmtpd.smtp import SMTP
 from tests.releng.test_releng_report import ENTRIES
 
 from cloche.errors import ClocheError
-from cloche.releng.mail import Mail, message_of, send
+from cloche.releng import mail
+from cloche.releng.mail import Mail, check_mail, message_of, send
 from cloche.releng.report import report_of
 
 REPORT = report_of(ENTRIES)
@@ -81,7 +82,19 @@ def test_a_report_goes_through_sendmail(tmp_path: Path, monkeypatch: pytest.Monk
 def test_what_cannot_be_sent_is_said() -> None:
     with pytest.raises(ClocheError, match="was not sent"):
         send(REPORT, Mail("a@example.org", "x@example.org", server="127.0.0.1:1"))
-    with pytest.raises(ClocheError, match="was not sent"):
-        send(REPORT, Mail("a@example.org", "x@example.org", server="127.0.0.1:port"))
     with pytest.raises(ClocheError, match="cannot be sent"):
         message_of(REPORT, Mail("a@example.org\nBcc: c@example.org", "x@example.org"))
+
+
+@pytest.mark.parametrize("server", ["127.0.0.1:port", "127.0.0.1:0", "127.0.0.1:99999", ":25"])
+def test_a_wrong_server_is_known_before_the_run(server: str) -> None:
+    with pytest.raises(ClocheError, match="is not HOST or HOST:PORT"):
+        check_mail(Mail("a@example.org", "x@example.org", server=server))
+
+
+def test_a_missing_sendmail_is_known_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/none")
+    monkeypatch.setattr(mail, "_SENDMAIL", ())
+    with pytest.raises(ClocheError, match="sendmail not found"):
+        check_mail(Mail("a@example.org", "x@example.org"))
+    check_mail(Mail("a@example.org", "x@example.org", server="localhost"))

@@ -19,10 +19,10 @@ from cloche.cli.usage import Group, Number
 from cloche.display.releng import SpecJson, SpecLines
 from cloche.display.releng_page import page
 from cloche.display.text import count, one_line, visible
-from cloche.errors import ClocheError, unwritable
+from cloche.errors import ClocheError, Exit, unwritable
 from cloche.releng.auto import Run, carry_out, foreseen, foreseen_packages, last_run, open_run
 from cloche.releng.calls import Place
-from cloche.releng.mail import Mail, send
+from cloche.releng.mail import Mail, check_mail, send
 from cloche.releng.report import Report, as_json, report_of
 from cloche.releng.report_text import as_text
 from cloche.releng.settings import Settings
@@ -100,7 +100,10 @@ hook failed, 2 if the configuration or a spec is wrong.
 )
 @click.option("--offline", is_flag=True, help="Fetch nothing; report what is missing.")
 @click.option(
-    "-X", "--no-network", is_flag=True, help="Upload nothing; show what would be uploaded."
+    "-X",
+    "--no-network",
+    is_flag=True,
+    help="Upload nothing (log/post_build.log has what would be), mail only with --mail-to.",
 )
 @click.option("--update", is_flag=True, help="Use the current inputs, not those pinned before.")
 @SIGN
@@ -167,10 +170,11 @@ def run_command(
     run = open_run(settings, fetch=not dry_run)
     if dry_run:
         _show_order(run)
-        if packages:
-            _show_packages(run, Place(store_path(options, None), engine_name(options)))
-        return
+        place = Place(store_path(options, None), engine_name(options))
+        sys.exit(Exit.DONE if not packages or _show_packages(run, place) else Exit.FAILED)
     mail = _mail(run, mail_to, smtp)
+    if mail is not None:
+        check_mail(mail)
     display = SpecJson(sys.stdout) if progress == "json" else SpecLines(sys.stderr, verbose=verbose)
     place = Place(store_path(options, None), engine_name(options), proxies=_proxies())
     try:
@@ -179,7 +183,7 @@ def run_command(
     finally:
         display.close()
     if progress != "json":
-        click.echo(visible(as_text(report)))
+        click.echo(visible(as_text(report)), nl=False)
     _write_html(run, report, html_file)
     if mail is not None:
         send(report, mail)
@@ -192,7 +196,7 @@ def _proxies() -> dict[str, str]:
 
 def _mail(run: Run, to: str | None, server: str | None) -> Mail | None:
     values = run.auto.values
-    to = to or values.get("EMAIL_TO")
+    to = to or (values.get("EMAIL_TO") if run.settings.network else None)
     if not to:
         return None
     return Mail(to, values["EMAIL_FROM"], values["EMAIL_SUBJECT_PREPEND"], server)
@@ -209,10 +213,20 @@ def _show_order(run: Run) -> None:
         click.echo(one_line(f"{each.name:<{width}}  {state}{source}{optional}"))
 
 
-def _show_packages(run: Run, place: Place) -> None:
-    """Print how many packages would be built, one line for each machine of a spec."""
+def _show_packages(run: Run, place: Place) -> bool:
+    """Print how many packages would be built, one line for each machine of a spec.
+
+    Return whether no spec is refused that is not optional.
+    """
+    optional = {each.name for each in run.wanted() if each.optional}
+    fine = True
     for name, each in foreseen_packages(run, place):
-        click.echo(one_line(f"{name}: {each.machine}: {fates(each)}"))
+        if isinstance(each, ClocheError):
+            fine = fine and name in optional
+            say(one_line(f"{name}: {each}"))
+        else:
+            click.echo(one_line(f"{name}: {each.machine}: {fates(each)}"))
+    return fine
 
 
 def _write_html(run: Run, report: Report, file: Path | None) -> None:

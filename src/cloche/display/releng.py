@@ -65,7 +65,7 @@ class SpecLines:
                 return f"{at} {seconds(event.seconds)}{why}"
             case HookEnded() as event:
                 done = "done" if not event.status else f"status {event.status}, see {event.log}"
-                return f"{' '.join(event.words)}: {done}"
+                return f"{' '.join(filter(None, event.words))}: {done}"
             case Compared() as event:
                 said = f"status {event.status}, see {event.log}" if event.status else "done"
                 return f"{entry.spec}: catalyst: {said}"

@@ -136,8 +136,8 @@ def last_run(settings: Settings) -> Run:
     if settings.treeish or settings.tokens.keys() & {"TREEISH", "TIMESTAMP"}:
         return open_run(settings)
     auto, confs, conf = _read(settings)
-    begun = sorted(directory_of(conf, auto).glob(f"*/{JOURNAL}"))
-    for file in reversed(begun):
+    begun = directory_of(conf, auto).glob(f"*/{JOURNAL}")
+    for file in sorted(begun, key=lambda each: each.stat().st_mtime_ns, reverse=True):
         for entry in read_journal(file):
             if isinstance(entry.event, RunStarted):
                 tokens = {"TIMESTAMP": entry.event.timestamp, "TREEISH": entry.event.treeish}
@@ -299,10 +299,11 @@ def foreseen(run: Run) -> tuple[ForeseenSpec, ...]:
     )
 
 
-def foreseen_packages(run: Run, place: Place) -> Iterator[tuple[str, Foreseen]]:
+def foreseen_packages(run: Run, place: Place) -> Iterator[tuple[str, Foreseen | ClocheError]]:
     """What would be done for the packages of each spec whose source exists, machine by machine.
 
-    This runs Portage's resolver. Raises ClocheError.
+    This runs Portage's resolver; at what it refuses the spec ends with the error. Raises
+    ClocheError.
     """
     with alone(run):
         items = run.copies()
@@ -316,8 +317,13 @@ def foreseen_packages(run: Run, place: Place) -> Iterator[tuple[str, Foreseen]]:
             except ConfigError:  # not built yet, or `foreseen` reports it
                 continue
             how = run.settings
-            for each in preview_spec(item.spec, run.conf, opening, how.choices, update=how.update):
-                yield item.name, each
+            try:
+                for each in preview_spec(
+                    item.spec, run.conf, opening, how.choices, update=how.update
+                ):
+                    yield item.name, each
+            except ClocheError as error:
+                yield item.name, error
 
 
 def _side_by_side(run: Run, logs: Path) -> SideBySide | None:

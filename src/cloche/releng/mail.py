@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import smtplib
 import subprocess
@@ -14,6 +15,7 @@ from cloche.releng.report import Report
 from cloche.releng.report_text import as_text, subject
 
 _SECONDS = 60.0
+_PORTS = range(1, 1 << 16)
 _SENDMAIL = ("/usr/sbin/sendmail", "/usr/lib/sendmail")
 
 
@@ -45,26 +47,32 @@ def message_of(report: Report, mail: Mail) -> EmailMessage:
     return message
 
 
+def check_mail(mail: Mail) -> None:
+    """See that there is a way to send, before a run begins. Raises ClocheError."""
+    if mail.server is None:
+        _sendmail()
+    else:
+        _host_and_port(mail.server)
+
+
 def send(report: Report, mail: Mail) -> None:
     """Send it. Raises ClocheError."""
     message = message_of(report, mail)
     if mail.server is None:
         _by_sendmail(message, mail)
         return
-    host, _, port = mail.server.partition(":")
+    host, port = _host_and_port(mail.server)
     try:
-        with smtplib.SMTP(host, int(port or 25), timeout=_SECONDS) as server:
+        with smtplib.SMTP(host, port, timeout=_SECONDS) as server:
             refused = server.send_message(message, from_addr=mail.sender, to_addrs=_to(mail))
-    except (OSError, ValueError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException) as error:
         raise _not_sent(mail.server, str(error)) from error
     if refused:
         raise _not_sent(mail.server, f"it refused {', '.join(refused)}")
 
 
 def _by_sendmail(message: EmailMessage, mail: Mail) -> None:
-    program = shutil.which("sendmail") or next(filter(shutil.which, _SENDMAIL), None)
-    if program is None:
-        raise _not_sent("sendmail", "program not found")
+    program = _sendmail()
     words = [program, "-i", "-f", mail.sender, "--", *_to(mail)]
     try:
         done = subprocess.run(
@@ -78,6 +86,22 @@ def _by_sendmail(message: EmailMessage, mail: Mail) -> None:
         raise _not_sent(program, str(error)) from error
     if done.returncode:
         raise _not_sent(program, done.stderr.decode(errors="replace").strip())
+
+
+def _sendmail() -> str:
+    program = shutil.which("sendmail") or next(filter(shutil.which, _SENDMAIL), None)
+    if program is None:
+        what = "sendmail not found, which sends the report"
+        todo = "name a server with --smtp, or set EMAIL_TO to nothing"
+        raise ClocheError(what, todo=todo, status=Exit.HOST)
+    return program
+
+
+def _host_and_port(server: str) -> tuple[str, int]:
+    host, _, port = server.partition(":")
+    if not host or not re.fullmatch("[0-9]{0,5}", port) or int(port or 25) not in _PORTS:
+        raise ClocheError(f"--smtp: “{server}” is not HOST or HOST:PORT")
+    return host, int(port or 25)
 
 
 def _to(mail: Mail) -> list[str]:
