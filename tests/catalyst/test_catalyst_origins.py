@@ -92,3 +92,21 @@ def test_several_lines_and_places_within_words_are_found(spec: Spec, made: Proje
 def test_other_places_stay(spec: Spec, made: Project) -> None:
     text = f"{TOP}/machines/other.toml:1, /etc/passwd:3"
     assert Origins(spec, made, TOP).translated(text) == text
+
+
+def test_what_catalyst_does_for_a_target_is_its_line() -> None:
+    text_of = SPEC.replace("stage4", "stage3").split("stage3/packages")[0]
+    stage3 = parse_spec(text_of, Path("x.spec"))
+    inputs = Inputs(Subarch(), Path("/source.tar"), Path("/gentoo-x.sqfs"))
+    project = project_of(stage3, read_conf([RELEASE / "catalyst.conf"]), inputs)
+    lines = text(project, "machines/stage3.toml").splitlines()
+    number = next(n for n, line in enumerate(lines, 1) if "hooks/stage3" in line)
+    error = ClocheError(f"{TOP}/machines/stage3.toml:{number}: stage3: no bash")
+    Origins(stage3, project, TOP).translate(error)
+    assert error.what == "x.spec:1: target: stage3: no bash"
+
+
+def test_an_unusable_source_is_the_line_that_names_it(spec: Spec, made: Project) -> None:
+    error = ClocheError("cannot be a seed", where="[seeds.source]")
+    Origins(spec, made, TOP).translate(error)
+    assert error.where == "x.spec:6: source_subpath"

@@ -63,7 +63,7 @@ class Finding:
     todo: str
 
     def __str__(self) -> str:
-        return f"{self.origin}: {self.severity}: {self.what}; {self.todo}"
+        return f"{self.origin}: {self.severity}: {self.what}; {self.todo} [{self.rule}]"
 
 
 def lint(

@@ -36,6 +36,8 @@ _FINISH = {
     "users": "users",
     "empty": "empty",
 }
+#: How errors about the seed that is the spec's source name it.
+_SOURCE = "[seeds.source]"
 #: Files and directories of a project, with the keys of the spec, or of its target, behind them.
 _PLACES = {
     "finish": "portage_confdir",
@@ -58,6 +60,8 @@ class Origins:
         """Let an error, and those that it consists of, name the user's own places."""
         said = error.what
         error.what = self.translated(error.what)
+        if error.where == _SOURCE:
+            error.where = f"{self.spec.origin('source_subpath')}: source_subpath"
         error.where = error.where and self.translated(error.where, said)
         error.todo = error.todo and self.translated(error.todo, said)
         for each in getattr(error, "errors", ()):
@@ -111,7 +115,8 @@ class Origins:
         if kind in ("files", "hook"):
             place = Path(str(step[kind]))
             key = _PLACES.get(place.parts[0]) or _PLACES.get(str(place), "boot/kernel")
-            return key if key in self.spec.settings else f"{self.prefix}/{key}"
+            own = (each for each in (key, f"{self.prefix}/{key}") if each in self.spec.settings)
+            return next(own, "target")  # other hooks are what catalyst does for the target
         return f"{self.prefix}/{_FINISH[kind]}" if kind in _FINISH else None
 
 

@@ -68,8 +68,8 @@ def lint_command(
     else:
         for each in found:
             click.echo(one_line(str(each)))
-        warnings = count(len(found) - errors, "warning")
-        click.echo(f"{count(len(files), 'spec')}: {count(errors, 'error')}, {warnings}")
+        warnings = "" if only_errors else f", {count(len(found) - errors, 'warning')}"
+        click.echo(f"{count(len(files), 'spec')}: {count(errors, 'error')}{warnings}")
     sys.exit(Exit.FAILED if errors else Exit.DONE)
 
 

@@ -60,7 +60,7 @@ def source_of(spec: Spec, conf: Conf) -> Path:
     found = [file for file in beside if file.is_file() and not file.name.endswith(_NO_SOURCE)]
     origin = spec.origin("source_subpath")
     if not found:
-        known = ", ".join(dict.fromkeys(EXTENSIONS.values()))
+        known = ", ".join(dict.fromkeys(each for each in EXTENSIONS.values() if each != "squashfs"))
         what = f"no such file: {named}, with or without an extension ({known})"
         raise ConfigError(origin, what, "build the spec that makes it, or put a tarball there")
     if len(found) > 1:

@@ -26,10 +26,17 @@ _REGISTERED = Path("/proc/sys/fs/binfmt_misc")
 def check(path: str) -> None:
     """Raise OSError if the program does not exist, or leads out of the root."""
     name: bytes | None = os.fsencode(path)
-    for _ in range(_SCRIPTS):
+    for number in range(_SCRIPTS):
         if name is None:
             break
-        name = _interpreter(name)
+        program = name
+        try:
+            name = _interpreter(program)
+        except FileNotFoundError as error:
+            if number == 0:
+                raise
+            text = f"its interpreter {os.fsdecode(program)} does not exist"
+            raise FileNotFoundError(errno.ENOENT, text) from error
     for other in registered_interpreters():
         try:
             _interpreter(other)
