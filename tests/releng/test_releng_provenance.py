@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ repos: {place}/over {place}/more
 pkgcache_path: {place}/pkgcache
 stage4/packages: app-misc/note
 stage4/fsscript: {place}/fsscript.sh
+stage4/ssh_public_keys: larry={place}/larry.pub
 """
 COMMIT = "a" * 40
 RESULT = Result(
@@ -52,8 +54,11 @@ def made(place: Path) -> tuple[Spec, Conf]:
     (place / f"snapshots/own-{COMMIT}.sqfs").write_text("tree")
     (place / "confdir/package.use").write_text("a/b c\n")
     (place / "fsscript.sh").write_text("#!/bin/sh\n")
+    (place / "larry.pub").write_text("key\n")
+    (place / "catalystrc").write_text("export X=1\n")
     (place / "catalyst.conf").write_text(
         f'storedir = "{place}"\nrepo_name = "own"\noptions = ["pkgcache", "bindist"]\n'
+        f'envscript = "{place}/catalystrc"\n'
     )
     spec = parse_spec(SPEC.format(place=place, commit=COMMIT), Path("x.spec"))
     return spec, read_conf([place / "catalyst.conf"])
@@ -80,6 +85,7 @@ def test_it_names_all_inputs_by_their_digests(tmp_path: Path) -> None:
     assert inputs["snapshot"]["gitCommit"] == COMMIT
     assert set(inputs) == {
         *("source", "snapshot", "portage_confdir", "repos", "repos 2", "stage4/fsscript"),
+        *("stage4/ssh_public_keys", "envscript"),
         *("seed of stage4", "config of stage4", "repository own", "distfile note.tar"),
     }
     assert inputs["distfile note.tar"] == {"blake2b": "ab"}
@@ -106,6 +112,7 @@ def test_a_directory_has_the_digest_that_go_gives_it(tmp_path: Path) -> None:
     ]
     summed = hashlib.sha256("".join(lines).encode()).digest()
     assert directory_digest(tmp_path) == "h1:" + base64.b64encode(summed).decode()
+    os.mkfifo(tmp_path / "fifo")  # is neither waited for nor a part of it
     before = directory_digest(tmp_path)
     (tmp_path / "a/link").symlink_to("one")
     assert directory_digest(tmp_path) != before

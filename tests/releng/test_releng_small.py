@@ -70,6 +70,12 @@ def test_stage2_is_what_bootstrap_sh_asks_of_emerge(release: Release) -> None:
     assert 'USE="' not in release.text("stage2", "etc/portage/make.conf")
 
 
+def test_the_copies_of_files_in_a_project_are_closed_to_others(release: Release) -> None:
+    for spec in SPECS:
+        project = release.place / f"store/cloche/small/{spec}-amd64-{STAMP}"
+        assert project.stat().st_mode & 0o777 == 0o700
+
+
 def test_stage4_is_finished_as_the_spec_says(release: Release) -> None:
     members = release.members("stage4")
     said = release.text("stage4", "etc/said")

@@ -15,11 +15,15 @@ from cloche.catalyst.spec import Setting, Spec
 _OF_USERS = "ssh_public_keys"
 _CACHES = {"kerncache_path": "kernel cache", "pkgcache_path": "package cache"}
 
+#: Kinds of paths that are not inputs, and the kind of those behind USER=.
+CACHES = tuple(_CACHES.values())
+PUBLIC_KEY = "public key"
+
 
 def path_keys(spec: Spec) -> Mapping[str, str]:
     """The keys of a spec whose words are, or end in, paths of the host, with the kinds of files."""
     prefix = TARGETS[spec.text("target")].prefix
-    found = {**host_files(spec, prefix), **_CACHES, f"{prefix}/{_OF_USERS}": "public key"}
+    found = {**host_files(spec, prefix), **_CACHES, f"{prefix}/{_OF_USERS}": PUBLIC_KEY}
     return {key: kind for key, kind in found.items() if key in spec.settings}
 
 

@@ -219,6 +219,7 @@ def prepared(spec: Spec, conf: Conf, opening: Opening, *, update: bool) -> Itera
     directory = directory_of(spec, conf)
     lock = lock_of(spec)
     with claimed(directory):
+        directory.chmod(0o700)  # it has copies of files that others may not be allowed to read
         (directory / LOCK).unlink(missing_ok=True)
         if lock.exists() and not update:
             check_pinned(lock, spec, conf)

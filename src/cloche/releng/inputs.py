@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.envscript import read_envscript
-from cloche.catalyst.hostpaths import path_keys
+from cloche.catalyst.hostpaths import PUBLIC_KEY, path_keys
 from cloche.catalyst.lint import refuse
 from cloche.catalyst.paths import EXTENSIONS, extension, snapshot_path, store_path
 from cloche.catalyst.spec import Spec
@@ -109,9 +109,9 @@ def check_files(spec: Spec) -> None:
     """See that the files and directories that a spec names exist. Raises `ConfigError`."""
     for key, kind in path_keys(spec).items():
         for word, origin in spec.placed_words(key):
-            path = Path(word.partition("=")[2] if kind == "public key" else word)
+            path = Path(word.partition("=")[2] if kind == PUBLIC_KEY else word)
             directory = kind in _DIRECTORIES
-            wrong = kind == "public key" and "=" not in word  # refused when the machines are made
+            wrong = kind == PUBLIC_KEY and "=" not in word  # refused when the machines are made
             if wrong or kind in _ELSEWHERE or (path.is_dir() if directory else path.is_file()):
                 continue
             wanted = "directory" if directory else "file"

@@ -16,10 +16,8 @@ from pathlib import Path
 from typing import Any
 
 from cloche.catalyst.conf import Conf
-from cloche.catalyst.hostpaths import path_keys
-from cloche.catalyst.keys import TARGETS
+from cloche.catalyst.hostpaths import CACHES, PUBLIC_KEY, path_keys
 from cloche.catalyst.paths import compression_mode
-from cloche.catalyst.plan import host_files
 from cloche.catalyst.spec import Spec
 from cloche.config.lock import DistfilePin, RepoPin
 from cloche.releng.inputs import snapshot_of, source_of
@@ -83,6 +81,8 @@ def directory_digest(directory: Path) -> str:
     for place, directories, names in os.walk(directory):
         for name in (*names, *(each for each in directories if Path(place, each).is_symlink())):
             path = Path(place, name)
+            if not path.is_symlink() and not path.is_file():
+                continue  # a FIFO, for example, which never becomes a part of an output
             content = os.fsencode(path.readlink()) if path.is_symlink() else path.read_bytes()
             relative = path.relative_to(directory).as_posix()
             lines.append((relative, hashlib.sha256(content).hexdigest()))
@@ -104,20 +104,24 @@ def _parameters(spec: Spec, conf: Conf) -> Mapping[str, Any]:
 
 
 def _of_spec(spec: Spec, conf: Conf) -> Iterator[Resource]:
-    """The files and directories that a spec names."""
+    """The files and directories that a spec and catalyst.conf name."""
     source, snapshot = source_of(spec, conf), snapshot_of(spec, conf)
     yield _file("source", source)
     treeish = spec.text("snapshot_treeish")
     commit = {"gitCommit": treeish} if _COMMIT.fullmatch(treeish) else {}
     yield {"name": "snapshot", "digest": {**digests(snapshot), **commit}}
-    for key in host_files(spec, TARGETS[spec.text("target")].prefix):
+    for key, kind in path_keys(spec).items():
+        if kind in CACHES:
+            continue
         for number, word in enumerate(spec.words(key)):
-            place = Path(word)
+            place = Path(word.partition("=")[2] if kind == PUBLIC_KEY else word)
             name = key if number == 0 else f"{key} {number + 1}"
             if place.is_dir():
                 yield {"name": name, "digest": {"dirHash": directory_digest(place)}}
             elif place.is_file():
                 yield _file(name, place)
+    if (envscript := Path(conf.text("envscript"))).is_file():
+        yield _file("envscript", envscript)
 
 
 def _file(name: str, file: Path) -> Resource:
