@@ -189,6 +189,9 @@ def test_a_missing_repository_is_an_error_with_the_line_of_the_spec(releng, cloc
     status, _, err = cloche("-c", "catalyst.conf", "-s", "abc")
     assert status == 2
     assert f"git repository not found: {releng}/store/repos/gentoo.git" in err
+    assert "git clone --bare" in err
+    err = cloche("-c", "catalyst.conf", "-s", "stable", "--dry-run")[2]
+    assert "`cloche catalyst -s stable` clones it" in err
     Path("x.spec").write_text("target: snapshot\nsnapshot_treeish: abc\n")
     assert "x.spec:2: git repository not found" in cloche("-c", "catalyst.conf", "-f", "x.spec")[2]
     assert not (releng / "store").exists()
@@ -227,6 +230,21 @@ def test_a_later_spec_is_checked_before_the_first_is_built(releng, cloche, ready
     status, out, err = cloche(*ready, "-f", "stage4.spec")
     assert (status, out, len(err.splitlines())) == (2, "", 1)
     assert err.startswith(f"cloche: stage4.spec{said}")
+    assert not (releng / "store/cloche").exists()
+
+
+def test_a_squashfs_is_not_a_source(releng, cloche, ready):
+    Path("stage4.spec").write_text(STAGE4)
+    squashed = Path("stage3.spec").read_text() + "compression_mode: squashfs\n"
+    Path("stage3.spec").write_text(squashed)
+    status, _, err = cloche(*ready, "-f", "stage4.spec")
+    assert status == 2
+    assert "stage4.spec:7: the output of stage3.spec: a source that is a squashfs" in err
+    source = releng / "store/builds/default/stage3-amd64-latest.tar"
+    source.rename(source.with_suffix(".squashfs"))
+    status, _, err = cloche(*ready)
+    assert status == 2
+    assert f"stage3.spec:7: {source.with_suffix('.squashfs')}: a source that is a squashfs" in err
     assert not (releng / "store/cloche").exists()
 
 

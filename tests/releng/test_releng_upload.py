@@ -15,6 +15,7 @@ from tests.support import cannot
 
 from cloche.releng.auto_conf import read_auto_conf
 from cloche.releng.auto_hooks import Hooks
+from cloche.releng.journal import HookEnded
 
 pytestmark = pytest.mark.real
 
@@ -89,3 +90,25 @@ def test_without_network_nothing_is_sent(tmp_path: Path, address: str) -> None:
 
 def test_an_upload_that_fails_is_a_hook_that_fails(tmp_path: Path) -> None:
     assert not hooks(tmp_path, "rsync://127.0.0.1:1/mirror", "0")("post_build", "a", "b")
+
+
+def test_a_hook_fails_if_an_upload_did_whatever_comes_after_it(tmp_path: Path) -> None:
+    (tmp_path / "auto.conf").write_text(
+        """\
+UPLOAD_DEST=rsync://127.0.0.1:1/mirror/
+post_build() {
+	upload "$1" || echo "$1 failed"
+	upload "$1" && echo "not here"
+	popd() { true; }
+	popd
+}
+"""
+    )
+    (tmp_path / "a").touch()
+    ended: list[HookEnded] = []
+    conf = read_auto_conf([tmp_path / "auto.conf"], {})
+    for nonetwork, status in (("0", False), ("1", True)):
+        call = Hooks(conf, {"nonetwork": nonetwork}, tmp_path, tmp_path, ended.append)
+        assert call("post_build", "a", "") is status
+    assert [each.status == 0 for each in ended] == [False, True]
+    assert "a failed" in (tmp_path / "post_build.log").read_text()

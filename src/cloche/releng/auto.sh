@@ -44,6 +44,9 @@ cloche_rsync() {
 		return
 	fi
 	rsync "${shell[@]}" --archive --omit-dir-times --delay-updates "${@}" "${place}"
+	local status=$?
+	[[ ${status} == 0 ]] || cloche_upload_status=${status}
+	return "${status}"
 }
 
 upload() {
@@ -74,8 +77,10 @@ for cloche_file in "${cloche_files[@]}"; do
 done
 
 if [[ ${cloche_mode} == hook ]]; then
-	"${cloche_words[@]}"
-	exit
+	# The hooks of releng's configurations end with popd, whose status says nothing of an upload.
+	cloche_upload_status=0
+	"${cloche_words[@]}" || exit
+	exit "${cloche_upload_status}"
 fi
 for cloche_name in "${cloche_words[@]}" "${!SET_@}"; do
 	if [[ $(declare -p "${cloche_name}" 2>/dev/null) =~ ^declare\ -[A-Za-z]*[aA] ]]; then

@@ -18,7 +18,14 @@ from cloche.catalyst.machines import project_of
 from cloche.catalyst.making import PKGCACHE
 from cloche.catalyst.making import Project as Made
 from cloche.catalyst.origins import Origins
-from cloche.catalyst.paths import Output, outputs, store_path, subpath
+from cloche.catalyst.paths import (
+    Output,
+    compression_mode,
+    extension,
+    outputs,
+    store_path,
+    subpath,
+)
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.files import check_writable, replace_text
@@ -29,7 +36,7 @@ from cloche.config.project import LOCK, load_project
 from cloche.errors import ClocheError
 from cloche.records.events import Bus, Event, Note, delivered
 from cloche.releng.checks import check_inputs, check_packages
-from cloche.releng.inputs import check_spec, snapshot_of, source_of
+from cloche.releng.inputs import check_spec, no_squashfs, snapshot_of, source_of
 from cloche.releng.opening import Opening
 from cloche.releng.outputs import (
     LONGEST,
@@ -78,6 +85,8 @@ def check_all(specs: Sequence[Spec], conf: Conf) -> None:
         check_first(spec, conf)
         if maker is None:
             source_of(spec, conf)
+        elif extension(compression_mode(maker, conf)) == extension("squashfs"):
+            raise no_squashfs(spec, f"the output of {maker.file}")
         if not made:
             snapshot_of(spec, conf)
 

@@ -51,6 +51,19 @@ def check_spec(spec: Spec, conf: Conf) -> None:
 
 def source_of(spec: Spec, conf: Conf) -> Path:
     """The tarball of source_subpath, with the extension that it has. Raises `ConfigError`."""
+    found = _source_of(spec, conf)
+    if found.suffix in (".squashfs", ".sfs"):
+        raise no_squashfs(spec, str(found))
+    return found
+
+
+def no_squashfs(spec: Spec, source: str) -> ConfigError:
+    """The error about a source that is a squashfs."""
+    what = f"{source}: a source that is a squashfs cannot be read yet"
+    return ConfigError(spec.origin("source_subpath"), what, "let it be packed as a tarball")
+
+
+def _source_of(spec: Spec, conf: Conf) -> Path:
     named = Path(store_path(conf, "builds", spec.text("source_subpath")))
     if named.is_file():
         return named

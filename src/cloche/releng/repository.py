@@ -45,6 +45,8 @@ def commit_of(gitdir: Path, treeish: str, origin: Origin) -> str:
     """The object that a tree-ish names: a commit where it is one. Raises `ConfigError`."""
     if not (gitdir / "HEAD").is_file():
         todo = f"clone it (git clone --bare), or use “{STABLE}”, which cloche fetches"
+        if treeish == STABLE:
+            todo = f"`cloche catalyst -s {STABLE}` clones it"
         raise ConfigError(origin, f"git repository not found: {gitdir}", todo)
     for kind in ("commit", "tree"):
         words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{treeish}^{{{kind}}}")
