@@ -94,6 +94,24 @@ def test_other_places_stay(spec: Spec, made: Project) -> None:
     assert Origins(spec, made, TOP).translated(text) == text
 
 
+def test_lines_of_generated_settings_are_those_of_their_keys() -> None:
+    text_of = SPEC.replace("stage4/packages:\n", "stage4/use: x\nstage4/packages:\n")
+    stage4 = parse_spec(text_of + "boot/kernel: a\nboot/kernel/a/distkernel: yes\n", Path("x.spec"))
+    inputs = Inputs(Subarch(), Path("/source.tar"), Path("/gentoo-x.sqfs"))
+    project = project_of(stage4, read_conf([RELEASE / "catalyst.conf"]), inputs)
+    origins = Origins(stage4, project, TOP)
+    toml = text(project, "cloche.toml").splitlines()
+    for place, key in (
+        ("portage/use/make.conf:1", "x.spec:10: stage4/use"),
+        ("portage/catalyst/make.conf:2", "x.spec:1: target"),
+        ("portage/catalyst/make.conf", "x.spec:1: target"),
+        ("portage/kernel-a-sources/make.conf:1", "x.spec:17: boot/kernel"),
+        (f"cloche.toml:{toml.index('[seeds.source]') + 1}", "x.spec:6: source_subpath"),
+        (f"cloche.toml:{toml.index('[repos.gentoo]') + 1}", "x.spec:7: snapshot_treeish"),
+    ):
+        assert origins.translated(f"{TOP}/{place}: wrong") == f"{key}: wrong"
+
+
 def test_what_catalyst_does_for_a_target_is_its_line() -> None:
     text_of = SPEC.replace("stage4", "stage3").split("stage3/packages")[0]
     stage3 = parse_spec(text_of, Path("x.spec"))

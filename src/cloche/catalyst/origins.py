@@ -38,6 +38,8 @@ _FINISH = {
 }
 #: How errors about the seed that is the spec's source name it.
 _SOURCE = "[seeds.source]"
+#: Tables of cloche.toml, with the key of a spec.
+_DECLARED = {"seeds": "source_subpath", "repos": "snapshot_treeish"}
 #: Files and directories of a project, with the keys of the spec, or of its target, behind them.
 _PLACES = {
     "finish": "portage_confdir",
@@ -92,15 +94,25 @@ class Origins:
         content = self.project.files.get(file)
         if file.startswith("machines/") and isinstance(content, str) and line is not None:
             return self._key_of_machine(Path(file).stem, content, line)
-        if file == "portage/use/make.conf":
-            return f"{self.prefix}/use"
+        if file == "cloche.toml" and isinstance(content, str) and line is not None:
+            path = _toml_path(content, line)
+            return _DECLARED.get(str(path[0])) if path else None
+        if file.startswith("portage/") and isinstance(content, str):
+            found = content.splitlines()[line - 1 : line] if line else []
+            return self._key_of_variable(found[0] if found else "", Path(file).parts[1])
         return None
 
+    def _key_of_variable(self, assignment: str, fragment: str) -> str:
+        """The key whose value a line of make.conf has, else the one of what catalyst does."""
+        variable = assignment.partition("=")[0].lower()
+        key = f"{self.prefix}/use" if variable == "use" else variable
+        if fragment.startswith("kernel-"):
+            key = "boot/kernel"
+        return key if key in self.spec.settings else "target"
+
     def _key_of_machine(self, name: str, text: str, line: int) -> str | None:
-        before = [(at, path) for path, at in positions(text).items() if at <= line]
-        if not before:
+        if not (path := _toml_path(text, line)):
             return None
-        path: TomlPath = max(before, key=lambda each: (each[0], len(each[1])))[1]
         data: Mapping[str, Any] = tomllib.loads(text)
         if path[0] == "finish" and len(path) > 1:
             return self._key_of_step(data["finish"][path[1]])
@@ -118,6 +130,12 @@ class Origins:
             own = (each for each in (key, f"{self.prefix}/{key}") if each in self.spec.settings)
             return next(own, "target")  # other hooks are what catalyst does for the target
         return f"{self.prefix}/{_FINISH[kind]}" if kind in _FINISH else None
+
+
+def _toml_path(text: str, line: int) -> TomlPath:
+    """The key to which a line of a TOML file belongs; empty if there is none."""
+    before = [(at, path) for path, at in positions(text).items() if at <= line]
+    return max(before, key=lambda each: (each[0], len(each[1])))[1] if before else ()
 
 
 def _at_word(setting: Setting, said: str) -> Origin:
