@@ -51,6 +51,7 @@ def test_a_wrong_spec_is_refused_before_the_run_starts(place: Path, cloche: Cloc
         (("-c", "catalyst.conf", "--treeish", "no"), "git repository not found"),
         (("-c", "catalyst.conf", "--set", "X"), "not TOKEN=VALUE"),
         (("-c", "catalyst.conf", "--treeish", "abc", "--set", "TIMESTAMP=.."), "not a time stamp"),
+        (("-c", "catalyst.conf", "--treeish", "abc", "--set", "TIMESTAMP=a b"), "not a time"),
         (("--treeish", "abc"), "name catalyst.conf with -c"),
     ],
 )

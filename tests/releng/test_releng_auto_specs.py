@@ -139,6 +139,18 @@ def test_kernel_configurations_are_found_by_their_names(tmp_path: Path) -> None:
         "boot/kernel/b/config: /old/none.config\n"
     )
     assert (tmp_path / "room/kconfig/c.config").read_text() == "CONFIG_X=y\n"
+    (tmp_path / "kconfig/x86").mkdir()
+    other = tmp_path / "kconfig/x86/c.config"
+    other.write_text("CONFIG_X=y\n")  # the same
+    copied(auto, auto.wanted(), tmp_path / "room", {})
+    other.write_text("CONFIG_X=n\n")
+    with pytest.raises(
+        ConfigError, match=r"a\.spec:1: several files .*amd64/c.config, .*x86/c.conf"
+    ):
+        copied(auto, auto.wanted(), tmp_path / "room", {})
+    values["KCONFIG_DIR"] += "/x86"
+    copied(auto, auto.wanted(), tmp_path / "room", {})
+    assert (tmp_path / "room/kconfig/c.config").read_text() == "CONFIG_X=n\n"
 
 
 def test_only_names_specs_and_sets(tmp_path: Path) -> None:

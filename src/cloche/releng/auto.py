@@ -118,7 +118,8 @@ def _open(
     tree = find_tree(conf, treeish, conf.origins.get("storedir", Origin(settings.files[0])), fetch)
     tokens["TREEISH"] = tree.treeish
     tokens.setdefault("TIMESTAMP", tree.stamp)
-    if "/" in tokens["TIMESTAMP"] or not tokens["TIMESTAMP"].strip("."):
+    stamp = tokens["TIMESTAMP"]
+    if "/" in stamp or not stamp.strip(".") or not stamp.isprintable() or " " in stamp:
         raise ClocheError(
             f"“{tokens['TIMESTAMP']}” is not a time stamp",
             todo="write one such as 20260426T191549Z",

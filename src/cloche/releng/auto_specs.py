@@ -15,7 +15,7 @@ from cloche.catalyst.chains import needs, writers
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.spec import Spec
 from cloche.catalyst.tokens import fill
-from cloche.config.errors import ConfigError, nearest
+from cloche.config.errors import ConfigError, Origin, nearest
 from cloche.config.files import read_text
 from cloche.errors import ClocheError
 from cloche.releng.auto_conf import AutoConf, Wanted
@@ -75,19 +75,35 @@ def copied(
     """
     copies = room / "kconfig"
     copies.mkdir(parents=True, exist_ok=True)
+    files: dict[str, list[Path]] = {}
     for file in _files(conf.values.get("KCONFIG_DIR")):
+        files.setdefault(file.name, []).append(file)
         shutil.copyfile(file, copies / file.name)
-    names = {file.name for file in copies.iterdir()}
     for each in wanted:
         copy = copy_of(room, each)
         copy.parent.mkdir(parents=True, exist_ok=True)
         text = fill(read_text(conf.specs_dir / each.name, Path("/")), tokens)
-        copy.write_text(with_kconfig(text, kconfig or copies, names), encoding="utf-8")
+        _check_kconfig(text, conf.specs_dir / each.name, files)
+        copy.write_text(with_kconfig(text, kconfig or copies, files), encoding="utf-8")
 
 
 def _files(directory: str | None) -> Iterator[Path]:
     if directory:
         yield from (file for file in sorted(Path(directory).rglob("*")) if file.is_file())
+
+
+def _check_kconfig(text: str, file: Path, files: Mapping[str, Sequence[Path]]) -> None:
+    """See that each kernel configuration that a spec names is one file. Raises `ConfigError`."""
+    for match in _KCONFIG.finditer(text):
+        found = files.get(match[3], ())
+        if len({each.read_bytes() for each in found}) > 1:
+            origin = Origin(file, text.count("\n", 0, match.start()) + 1)
+            what = f"several files below KCONFIG_DIR are called {match[3]}: {_listed(found)}"
+            raise ConfigError(origin, what, "let KCONFIG_DIR be the directory of one of them")
+
+
+def _listed(files: Sequence[Path]) -> str:
+    return ", ".join(map(str, files))
 
 
 def copy_of(room: Path, wanted: Wanted) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 
@@ -33,7 +32,8 @@ def purge_spec(spec: Spec, conf: Conf) -> Path | None:
     if directory is None or directory.is_symlink():
         return None
     with claimed(directory):
-        gone = directory.with_name(f".{directory.name}.purged-{os.getpid()}")
+        gone = directory.with_name(f".{directory.name}.purged")
+        shutil.rmtree(gone, ignore_errors=True)  # of a purge that was killed
         directory.rename(gone)
         shutil.rmtree(gone)
     return directory
