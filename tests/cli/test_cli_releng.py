@@ -121,6 +121,19 @@ def test_the_last_run_is_the_one_that_was_begun_last(place: Path, cloche: Cloche
     assert out.startswith("auto 20250101T000000Z, tree abc\n")
 
 
+def test_the_order_says_why_an_optional_spec_is_refused(place: Path, cloche: Cloche) -> None:
+    (place / "auto.conf").write_text(f"SPECS_DIR={place}/specs\nOPTIONAL_SPECS='a.spec b.spec'\n")
+    (place / "specs/b.spec").write_text(SPEC.format(name="b") + "portage_confdir: /none\n")
+    (place / "store/builds/r").mkdir(parents=True)
+    (place / "store/builds/r/seed.tar").touch()
+    call = ("run", "auto.conf", "-c", "catalyst.conf", "--treeish", "abc", "-n")
+    status, out, _ = cloche(*call)
+    assert status == 0
+    wrong, absent = out.splitlines()
+    assert wrong.startswith(f"a.spec  refused, optional: {place}/specs/a.spec: ")
+    assert absent.startswith(f"b.spec  refused, optional: {place}/specs/b.spec:8: portage_confdir:")
+
+
 SPEC = """\
 target: stage1
 subarch: amd64

@@ -42,3 +42,4 @@ def test_what_may_be_built_is_counted_as_such() -> None:
     rows = [Row(fate, "c/a-1", "0", "r", changed(package()), 0) for fate in ("build", "perhaps")]
     total = as_table(rows, (), make_theme(colour=False))[-1]
     assert total == "2 packages: 1 to build, 1 perhaps (2 new); 0 B to fetch"
+    assert as_table((), (), make_theme(colour=False))[-1] == "0 packages; 0 B to fetch"

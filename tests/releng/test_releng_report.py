@@ -97,6 +97,11 @@ def test_what_became_of_each_spec(tmp_path: Path) -> None:
     assert (report.status, report.seconds) == (1, 50.0)
 
 
+def test_one_spec_is_one() -> None:
+    started = msgspec.structs.replace(STARTED, specs=SPECS[:1], optional=())
+    assert report_of([Entry("", started)]).sentence == "1 spec: 1 waiting"
+
+
 def test_equal_results_count_once() -> None:
     shared = report_of(ENTRIES).shared
     assert (shared.wanted, shared.built, shared.layers) == (6, 4, 3)

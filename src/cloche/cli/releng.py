@@ -207,10 +207,11 @@ def _show_order(run: Run) -> None:
     order = foreseen(run)
     width = max(len(each.name) for each in order)
     for each in order:
-        state = f"refused: {each.refused}" if each.refused else "built" if each.done else "to build"
+        state = "refused" if each.refused else "built" if each.done else "to build"
         source = f", from {each.needs}" if each.needs else ""
         optional = ", optional" if each.optional else ""
-        click.echo(one_line(f"{each.name:<{width}}  {state}{source}{optional}"))
+        reason = f": {each.refused}" if each.refused else ""
+        click.echo(one_line(f"{each.name:<{width}}  {state}{source}{optional}{reason}"))
 
 
 def _show_packages(run: Run, place: Place) -> bool:

@@ -98,6 +98,6 @@ def _totals(rows: Sequence[Row], gone: Sequence[str]) -> str:
     words = [f"{number} {STATUSES[status][number != 1]}"
              for status in STATUSES if (number := statuses[status])]  # fmt: skip
     words += [f"{len(gone)} gone"] if gone else []
-    text = f"{count(len(rows), 'package')}: {', '.join(parts)}"
+    text = count(len(rows), "package") + (f": {', '.join(parts)}" if parts else "")
     text += f" ({', '.join(words)})" if words else ""
     return f"{text}; {size(sum(row.fetch for row in rows))} to fetch"

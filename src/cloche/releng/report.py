@@ -117,7 +117,8 @@ class Report:
         parts = [f"{number} {how}" for how, number in counts.items() if number]
         only = "; only optional specs failed" if self._only_optional() else ""
         hooks = f"; hooks that failed: {len(self.hooks)}" if self.hooks else ""
-        return f"{len(self.specs)} specs: {', '.join(parts) or 'none'}{only}{hooks}"
+        specs = "1 spec" if len(self.specs) == 1 else f"{len(self.specs)} specs"
+        return f"{specs}: {', '.join(parts) or 'none'}{only}{hooks}"
 
     def _only_optional(self) -> bool:
         return not self.fatal and any(each.how in ("failed", "skipped") for each in self.specs)
