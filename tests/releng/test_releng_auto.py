@@ -136,6 +136,8 @@ def test_a_configuration_is_built_as_one_plan_and_goes_on_where_it_was(releng: R
         f"two second.spec {STAMP} abc",
         f"  {STAMP} abc",
     }
+    (logs,) = releng.place.glob("store/cloche/releng/auto/*/log")
+    assert logs.stat().st_mode & 0o777 == 0o700
 
 
 def test_the_report_says_what_failed_and_that_nothing_was_built_twice(releng: Releng) -> None:

@@ -212,6 +212,7 @@ def carry_out(run: Run, place: Place, listen: Listen, signer: Signer | None = No
     with alone(run), ExitStack() as stack:
         logs = run.room / "log"
         logs.mkdir(parents=True, exist_ok=True)
+        logs.chmod(0o700)  # hooks may print what others must not read, as below mktemp's directory
         items = run.copies()
         if run.snapshot is not None:
             make_snapshot(run.snapshot, run.conf, opening_in(place, nobody))
