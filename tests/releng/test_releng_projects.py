@@ -50,6 +50,19 @@ def test_an_overlay_with_a_special_file_is_refused_and_not_read(tmp_path: Path, 
         write_project(made, tmp_path / "made")
 
 
+def test_an_overlay_does_not_contain_its_own_copy(tmp_path: Path) -> None:
+    overlay = tmp_path / "overlay"
+    overlay.mkdir()
+    (tmp_path / "link").symlink_to(overlay)
+    made = Project({"root_overlay/0": Copied(overlay)}, ())
+    for place in (overlay / "store/made", tmp_path / "link/store/made"):
+        with pytest.raises(
+            ConfigError, match=r"overlay: contains .*root_overlay/0; name a directory"
+        ):
+            write_project(made, place)
+    write_project(made, tmp_path / "overlay-made")
+
+
 def test_modes_do_not_depend_on_the_umask(tmp_path: Path) -> None:
     files = {"finish/etc/portage/make.conf": "x\n", "hooks/run": "#!/bin/sh\n"}
     before = os.umask(0o077)

@@ -100,6 +100,9 @@ def _unpack(tarball: Path, path: Path) -> None:
 def _copy(copied: Copied, path: Path) -> None:
     """Copy a file or a directory of the spec's. Raises `ConfigError`."""
     without = {copied.source / name for name in copied.without}
+    if path.resolve().is_relative_to(copied.source.resolve()):  # a copy of itself has no end
+        what, todo = f"contains {path}", "name a directory that does not contain storedir"
+        raise ConfigError(Origin(copied.source), what, todo)
 
     def ignored(directory: str, names: list[str]) -> set[str]:
         left = {name for name in names if Path(directory, name) in without}
