@@ -202,6 +202,27 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         assert caught.value.status == 2
 
 
+@pytest.mark.parametrize(
+    ("at", "mark"),
+    [(512, b"EFI PART"), (1080, b"\x53\xef"), (32769, b"CD001"), (65600, b"_BHRfS_M")],
+)
+def test_a_tarball_whose_content_looks_like_an_image_is_a_tarball(
+    tmp_path: Path, at: int, mark: bytes
+) -> None:
+    path = tarball(tmp_path / "a.tar", {"a": file(bytes(at - 512) + mark)})
+    assert path.read_bytes()[at : at + len(mark)] == mark
+    assert list(inventory(path).items) == ["a"]
+
+
+def test_a_compressed_tarball_is_not_taken_for_a_file_system(tmp_path: Path) -> None:
+    """One of 65,536 has the two bytes of ext4 at 1080."""
+    plain = tarball(tmp_path / "a.tar", {"a": file(bytes(1080 - 512 - 15) + b"\x53\xef")})
+    path = tmp_path / "a.tar.gz"
+    path.write_bytes(gzip.compress(plain.read_bytes(), 0))  # 15 bytes, and then the content
+    assert path.read_bytes()[1080:1082] == b"\x53\xef"
+    assert list(inventory(path).items) == ["a"]
+
+
 # Any tree
 
 PARTS = st.sampled_from(["a", "b", "etc", "ü", "a\nb", "\x1b[31m", "c d"])

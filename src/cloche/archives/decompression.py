@@ -22,6 +22,8 @@ from cloche.errors import Exit
 
 _XZ_MEMORY = 512 << 20  # bytes; `xz -9` needs 65 MiB to unpack
 _CHUNK = 1 << 16  # bytes
+_GZIP, _BZIP2, _XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0"
+_LZMA = b"\x5d\0\0"  # lzma has no magic number; its encoders all write this
 #: Programs of the host for the formats that Python cannot read, by their magic numbers.
 _BY_PROGRAM = {b"\x28\xb5\x2f\xfd": "zstd", b"LZIP": "lzip", b"\x89LZO\0\r": "lzop"}
 
@@ -80,6 +82,11 @@ def _refusing(path: Path, file: BinaryIO) -> Iterator[None]:
         raise malformed(path, b"", str(error), file.tell()) from error
 
 
+def is_compressed(head: bytes) -> bool:
+    """Whether a file with these first bytes is compressed, in one of the ways of `unpacked`."""
+    return head.startswith((_GZIP, _BZIP2, _XZ, _LZMA, *_BY_PROGRAM))
+
+
 @contextmanager
 def unpacked(path: Path) -> Iterator[Readable]:
     """Open a file, plain or compressed, for a block.
@@ -96,13 +103,13 @@ def unpacked(path: Path) -> Iterator[Readable]:
 
 @contextmanager
 def _stream(path: Path, file: BinaryIO, magic: bytes) -> Iterator[Readable]:
-    if magic.startswith(b"\x1f\x8b"):
+    if magic.startswith(_GZIP):
         yield gzip.GzipFile(fileobj=file)
-    elif magic.startswith(b"BZh"):
+    elif magic.startswith(_BZIP2):
         yield bz2.BZ2File(file)
-    elif magic == b"\xfd7zXZ\0":
+    elif magic.startswith(_XZ):
         yield _Xz(file)
-    elif magic.startswith(b"\x5d\0\0"):  # lzma has no magic number; its encoders all write this
+    elif magic.startswith(_LZMA):
         yield _Xz(file, lzma.FORMAT_ALONE)
     elif program := next((p for m, p in _BY_PROGRAM.items() if magic.startswith(m)), ""):
         yield from _piped(program, path, file)

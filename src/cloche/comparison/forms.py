@@ -1,12 +1,15 @@
-"""Recognizes images and file systems by their first bytes."""
+"""Recognizes tarballs, images and file systems by their first bytes."""
 
 from __future__ import annotations
 
 from typing import Literal
 
+from cloche.archives.decompression import is_compressed
+
 Filesystem = Literal["squashfs", "ext", "xfs", "btrfs", "fat"]
 
 HEAD = 66_000  # bytes; all of these are recognized within them
+_TAR = 257, b"ustar"  # POSIX.1-2024, pax; also GNU's
 _ISO = 32769, b"CD001"  # ECMA-119, 8.4.2
 _QCOW2 = b"QFI\xfb"  # QEMU, docs/interop/qcow2.txt
 _GPT = 512, b"EFI PART"  # UEFI, 5.3.2
@@ -18,6 +21,11 @@ _FILESYSTEMS: tuple[tuple[Filesystem, int, bytes], ...] = (
     ("fat", 54, b"FAT1"),
     ("fat", 82, b"FAT32"),
 )
+
+
+def is_tarball(head: bytes) -> bool:
+    """Whether it is a tarball, perhaps compressed. Its content may look like any of the others."""
+    return is_compressed(head) or _has(head, *_TAR)
 
 
 def is_iso(head: bytes) -> bool:

@@ -67,6 +67,8 @@ def _image(head: bytes) -> Image | None:
 
     The libraries for images are an extra, and are loaded only where one is read.
     """
+    if forms.is_tarball(head):
+        return None
     try:
         if forms.is_iso(head):
             from cloche.comparison.iso import opened_iso
