@@ -124,7 +124,12 @@ def test_what_catalyst_does_for_a_target_is_its_line() -> None:
     assert error.what == "x.spec:1: target: stage3: no bash"
 
 
-def test_an_unusable_source_is_the_line_that_names_it(spec: Spec, made: Project) -> None:
-    error = ClocheError("cannot be a seed", where="[seeds.source]")
-    Origins(spec, made, TOP).translate(error)
-    assert error.where == "x.spec:6: source_subpath"
+def test_an_unusable_source_or_tree_is_the_line_that_names_it(spec: Spec, made: Project) -> None:
+    for table, place in (
+        ("[seeds.source]", "x.spec:6: source_subpath"),
+        ("[repos.gentoo]", "x.spec:7: snapshot_treeish"),
+        ("[seeds.tools]", "[seeds.tools]"),
+    ):
+        error = ClocheError("cannot be used", where=table)
+        Origins(spec, made, TOP).translate(error)
+        assert error.where == place

@@ -36,8 +36,8 @@ _FINISH = {
     "users": "users",
     "empty": "empty",
 }
-#: How errors about the seed that is the spec's source name it.
-_SOURCE = "[seeds.source]"
+#: How errors about the source or a repository name it; other seeds have no place in the spec.
+_TABLE = re.compile(r"\[(?:(seeds)\.source|(repos)\..+)\]")
 #: Tables of cloche.toml, with the key of a spec.
 _DECLARED = {"seeds": "source_subpath", "repos": "snapshot_treeish"}
 #: Files and directories of a project, with the keys of the spec, or of its target, behind them.
@@ -62,8 +62,9 @@ class Origins:
         """Let an error, and those that it consists of, name the user's own places."""
         said = error.what
         error.what = self.translated(error.what)
-        if error.where == _SOURCE:
-            error.where = f"{self.spec.origin('source_subpath')}: source_subpath"
+        if table := _TABLE.fullmatch(error.where or ""):
+            key = _DECLARED[table[1] or table[2]]
+            error.where = f"{self.spec.origin(key)}: {key}"
         error.where = error.where and self.translated(error.where, said)
         error.todo = error.todo and self.translated(error.todo, said)
         for each in getattr(error, "errors", ()):
