@@ -231,6 +231,15 @@ def test_more_layers_than_overlayfs_takes_are_one_root(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-c", MOUNT, tmp_path], env=environment, check=True)
 
 
+def test_a_layer_that_comes_twice_counts_in_its_upper_place(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        base, one = made(store, 0), made(store, 1, hide=["own0", "own2"])
+        stack = [base, one, made(store, 2), made(store, 3, hide=["own1"]), one]
+        lowers = unions.lowers(store, stack[:1], stack[1:])
+        assert lowers == tuple(layer.path for layer in (base, *stack[2:]))
+        assert compare(lowers, [layer.path for layer in stack]).equal
+
+
 @pytest.mark.parametrize("border", [2, 20], ids=["many", "few"])
 def test_layers_can_appear_below_a_directory(tmp_path: Path, border: int) -> None:
     """What hides in them hides there too, and nothing of the base."""

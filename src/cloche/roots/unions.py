@@ -74,7 +74,8 @@ def lowers(
     """A bounded number of directories for a root of ``bottom`` and any number of ``layers``.
 
     With ``at``, a relative path, the layers appear below that directory of the root instead of at
-    its top, as linked trees of the store: overlayfs knows no other way.
+    its top, as linked trees of the store: overlayfs knows no other way. A layer that comes twice is
+    only in its upper place, where it hides all that it would do below; overlayfs refuses it twice.
 
     Makes a union if there is none yet; other processes that need the same one wait for it. Raises
     OSError.
@@ -84,7 +85,8 @@ def lowers(
     count = shared(ids, known, border=border, tail=tail, at=at)
     union = [_union(store, layers[:count], at)] if count else []
     above = (_union(store, [layer], at) if at else layer.path for layer in layers[count:])
-    return (*(layer.path for layer in bottom), *union, *above)
+    found = (*(layer.path for layer in bottom), *union, *above)
+    return tuple(reversed(dict.fromkeys(reversed(found))))
 
 
 def _union(store: Store, layers: Sequence[Layer], at: str) -> Path:
