@@ -29,7 +29,7 @@ from cloche.store import Key, Outcome, make_key
 from cloche.tasks.task import ROOT
 from cloche.tasks.worker import make_directory
 
-FORMAT = "1"  # raise it when images are made in another way
+FORMAT = "2"  # raise it when images are made in another way
 
 _MAKE: Mapping[type, Callable[[Imaging], None]] = {
     Squashfs: squashfs.make,

@@ -7,6 +7,7 @@ import os
 import shutil
 import stat
 import uuid
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,8 @@ from cloche.tasks.guestcall import ENVIRONMENT, describe
 OUT = "/run/cloche/out"  # where the tools may write
 GIVEN = "/run/cloche/given"  # their input besides the root
 IMAGE, CONTENTS = "image", "contents"  # what a format leaves in OUT
+
+_SHOWN = 400  # characters of a command in the log
 
 #: Standard output to a file: its name is the first word, the command the others.
 _INTO = 'exec > "$0"; exec "$@"'
@@ -61,7 +64,7 @@ class Imaging:
     def ended(self, *argv: str) -> Ended:
         """Run a program of the tools, and say how it ended. Raises StepError."""
         with self.log.open("ab") as stream:
-            stream.write(f"=== cloche: {' '.join(argv)}\n".encode(errors="surrogateescape"))
+            stream.write(f"=== cloche: {_shown(argv)}\n".encode(errors="surrogateescape"))
         timeout = self.context.policy.phase_seconds
         command = Command(argv, {**ENVIRONMENT, "MTOOLS_SKIP_CHECK": "1"}, timeout=timeout)
         try:
@@ -106,6 +109,12 @@ class Imaging:
             if node := merged.lookup(os.fsencode(path.strip("/"))):
                 return merged, node
         return None
+
+
+def _shown(argv: Sequence[str]) -> str:
+    """A command for the log; some name hundreds of files."""
+    text = " ".join(argv)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]} … ({len(argv)} words)"
 
 
 def linked(node: Node, place: Path) -> None:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cloche.archives.listing import listing
+from cloche.archives.tarformat import Member, TarReader
 from cloche.config.images import Qcow2
 from cloche.layers import SOURCE_DATE_EPOCH, Merged, Node
-from cloche.output import grub
+from cloche.output import grub, xfs
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
 from cloche.output.stage4 import TAR, is_whole
 from cloche.tasks.task import ROOT
@@ -24,6 +25,12 @@ from cloche.tasks.task import ROOT
 EFI_LABEL, ROOT_LABEL = "gentooefi", "gentooroot"
 MIB = 1 << 20
 _KERNEL = re.compile(r"(?:vmlinuz|vmlinux|kernel|bzImage|Image)-(?P<version>.+)")
+#: xfs_db always has status 0; it prints a line for each value, and other lines for errors.
+_WRITE = """\
+/usr/sbin/xfs_db -x "$3" < "$1" > "$2" 2>&1
+if grep -v '^core[.]m' "$2"; then exit 1; fi
+"""
+_METADATA = 1 << 20  # bytes that may describe one member of a tarball
 _INITRD = ("initramfs-{}.img", "initrd-{}", "initrd.img-{}", "initramfs-{}")
 
 
@@ -76,6 +83,7 @@ def menu(kernels: tuple[Kernel, ...], root: str, options: str) -> str:
         "serial --unit=0 --speed=115200 --word=8 --parity=no --stop=1",
         "terminal_input serial console",
         "terminal_output serial console",
+        "insmod gzio",  # kernels for ARM and RISC-V are compressed, and only GRUB unpacks them
         "set default=0",
         "set timeout=5",
         "",
@@ -156,12 +164,12 @@ def _ext4(work: Imaging, size: int) -> None:
     )
 
 
-def _unpacked(work: Imaging) -> str:
+def _unpacked(work: Imaging, *options: str) -> str:
     """The root as a directory, with the times and attributes of the tarball."""
     work.run("/bin/mkdir", f"{OUT}/tree")
     attributes = ("--numeric-owner", "--same-owner", "--same-permissions", "--xattrs", "--acls")
     file, place = f"--file={OUT}/root.tar", f"--directory={OUT}/tree"
-    work.run("/bin/tar", "--extract", file, place, *attributes, "--xattrs-include=*")
+    work.run("/bin/tar", "--extract", file, place, *attributes, "--xattrs-include=*", *options)
     return f"{OUT}/tree"
 
 
@@ -176,15 +184,33 @@ def _btrfs(work: Imaging, size: int) -> None:
 
 
 def _xfs(work: Imaging, size: int) -> None:
-    tree = _unpacked(work)
-    work.run_into("proto", "/usr/sbin/xfs_protofile", tree)
+    # Contents need names without a space; the targets of links stay.
+    tree = _unpacked(work, f"--transform=s/ /{xfs.SPACE.decode()}/gS")
+    try:
+        _write_lines(work, "proto", xfs.protofile(_members(work), tree.encode()))
+        _write_lines(work, "commands", xfs.commands(_members(work)))
+    except ValueError as error:
+        raise work.failed(f"{error}; use ext4") from error
     work.run("/usr/bin/truncate", f"--size={size}", f"{OUT}/root")
     work.run(
         *_still(work),
         *("/usr/sbin/mkfs.xfs", "-q", "-i", "nrext64=0", "-L", ROOT_LABEL),
-        *("-m", f"uuid={work.uuid('file system')}"),
-        *("-p", f"file={OUT}/proto,slashes_are_spaces=1", f"{OUT}/root"),
+        *("-m", f"bigtime=1,uuid={work.uuid('file system')}"),
+        *("-p", f"file={GIVEN}/proto,slashes_are_spaces=1", f"{OUT}/root"),
     )
+    work.run("/bin/sh", "-ec", _WRITE, "sh", f"{GIVEN}/commands", f"{OUT}/written", f"{OUT}/root")
+
+
+def _members(work: Imaging) -> Iterator[Member]:
+    """The members of the root's tarball."""
+    file = work.made("root.tar")
+    with file.open("rb") as stream:
+        yield from TarReader(stream, file, _METADATA)
+
+
+def _write_lines(work: Imaging, name: str, lines: Iterable[bytes]) -> None:
+    with (work.given / name).open("xb") as file:
+        file.writelines(line + b"\n" for line in lines)
 
 
 def _still(work: Imaging) -> tuple[str, ...]:
