@@ -71,6 +71,27 @@ def test_a_line_of_a_machine_is_that_of_the_spec(
     assert error.where == place
 
 
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        ("hooks/live", "y.spec:10: livecd/type"),
+        ("hooks/depclean", "y.spec:1: target"),
+        ("iso = {", "y.spec:11: livecd/iso"),
+    ],
+)
+def test_a_step_of_a_medium_is_that_of_its_key(part: str, place: str) -> None:
+    common = SPEC.replace("target: stage4", "target: livecd-stage2").partition("stage4/")[0]
+    more = "livecd/type: generic-livecd\nlivecd/iso: x.iso\nboot/kernel: gentoo\n"
+    spec = parse_spec(common + more, Path("y.spec"))
+    inputs = Inputs(Subarch(), Path("/source.tar"), Path("/gentoo-x.sqfs"))
+    made = project_of(spec, read_conf([RELEASE / "catalyst.conf"]), inputs)
+    lines = text(made, "machines/livecd-stage2.toml").splitlines()
+    number = next(n for n, line in enumerate(lines, 1) if part in line)
+    error = ClocheError("x", where=f"{TOP}/machines/livecd-stage2.toml:{number}")
+    Origins(spec, made, TOP).translate(error)
+    assert error.where == place
+
+
 def test_a_copied_file_is_the_users_own(spec: Spec, made: Project) -> None:
     origins = Origins(spec, made, TOP)
     for copy, own in (

@@ -80,7 +80,7 @@ _GENKERNEL = {"gk_mainargs": "options for genkernel, for all kernels"}
 _LINUXRC = {"linuxrc": "/linuxrc of genkernel's initramfs"}
 _MEDIUM = {
     "bootargs": "kernel arguments of the boot menu",
-    "depclean": "`no`: neither depclean nor unmerge",
+    "depclean": "`no`: packages that nothing needs stay; `keepbdeps`: build dependencies, too",
     "fsops": "options for the tool that makes the file system",
     "modblacklist": "kernel modules that are not loaded by themselves",
     "motd": "file for /etc/motd",

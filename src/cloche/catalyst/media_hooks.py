@@ -86,6 +86,9 @@ done
 #: BDEPS: y keeps build dependencies.
 DEPCLEAN = """\
 #!/bin/bash
+# The sandbox isolates, and nobody is there to interrupt.
+export CLEAN_DELAY=0 CONFIG_PROTECT="-*"
+export FEATURES="-news -sandbox -usersandbox -ipc-sandbox -network-sandbox -pid-sandbox"
 exec emerge --quiet --depclean --with-bdeps=${BDEPS}
 """
 
@@ -99,7 +102,8 @@ echo 'LANG="C.UTF-8"' > /etc/locale.conf
 env-update
 echo 'KEYMAP=us' > /etc/vconsole.conf
 [[ ${TYPE} != console ]] || passwd -d root
-systemd-firstboot --timezone=UTC
+# A sandbox hides /proc/cmdline, which systemd-firstboot insists on.
+SYSTEMD_PROC_CMDLINE='' systemd-firstboot --timezone=UTC
 if [[ ${TYPE} == console || ${TYPE} == ssh ]]; then
 	mkdir -p /etc/systemd/network
 	printf '%s\\n' '[Match]' 'Name=en*' '' '[Network]' 'DHCP=yes' \\

@@ -43,7 +43,13 @@ _DECLARED = {"seeds": "source_subpath", "repos": "snapshot_treeish"}
 #: Files and directories of a project, with the keys of the spec, or of its target, behind them.
 _PLACES = {
     "finish": "portage_confdir",
+    "hooks/depclean": "depclean",
+    "hooks/disk": "type",
+    "hooks/disk-last": "type",
     "hooks/fsscript": "fsscript",
+    "hooks/live": "type",
+    "hooks/modules": "modblacklist",
+    "hooks/services": "type",
     "overlay": "overlay",
     "root_overlay": "root_overlay",
 }
@@ -121,6 +127,9 @@ class Origins:
             keys = {self.spec.text("target"): f"{self.prefix}/packages", "system": "profile"}
             key = keys.get(name, "update_seed_command" if name == "seed" else "boot/kernel")
             return key if key in self.spec.settings else "profile"
+        if path[:2] == ("output", "images") and len(path) > 2:
+            key = f"{self.prefix}/{path[2]}"  # an image has the name of its key
+            return key if key in self.spec.settings else _MACHINE["output"]
         return _MACHINE.get(str(path[0]))
 
     def _key_of_step(self, step: Mapping[str, Any]) -> str | None:
