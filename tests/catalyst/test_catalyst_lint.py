@@ -37,6 +37,9 @@ def found(*files, **values):
 def test_a_plain_spec_has_nothing_wrong(tmp_path):
     assert found(written(tmp_path, STAGE3)) == []
     assert found(written(tmp_path, LIVECD, "boot/kernel/gentoo/distkernel: yes\n")) == []
+    for subarch in ("arm64", "rv64_lp64d", "i486"):
+        assert found(written(tmp_path, {**LIVECD, "subarch": subarch}, "livecd/iso: x.iso")) == []
+    assert found(written(tmp_path, {**LIVECD, "subarch": "sparc64"})) == []  # without an image
 
 
 @pytest.mark.parametrize(
@@ -109,6 +112,8 @@ def test_a_line_before_any_key_is_reported_with_the_key_that_it_makes(tmp_path):
         ({**STAGE3, "source_subpath": "default/stage3-amd64-openrc-latest"}, "", "latest"),
         (STAGE3, "portage_confdir: /no/such/directory", "absent"),
         (LIVECD, "boot/kernel/gentoo/config: ../x.config", "relative"),
+        ({**LIVECD, "subarch": "sparc64"}, "livecd/iso: x.iso", "cpu"),
+        ({**LIVECD, "subarch": "hppa1.1"}, "livecd/iso: x.iso", "cpu"),
     ],
 )
 def test_what_works_and_hardly_anybody_means_is_a_warning(tmp_path, keys, more, rule):

@@ -180,7 +180,7 @@ def test_subarchs_come_from_catalysts_tables_first(tmp_path: Path) -> None:
     (tmp_path / "arch/ppc.toml").write_text(
         '[setarch.ppc]\narch = "linux32"\n[ppc64.power9]\nCOMMON_FLAGS = "-O9"\nCHOST = "p-x"\n'
     )
-    assert subarch_of(spec, read_conf([conf_file])) == Subarch("-O9", "p-x")
+    assert subarch_of(spec, read_conf([conf_file])) == Subarch("-O9", "p-x", "ppc64")
     (tmp_path / "arch/ppc.toml").write_text("[ppc64.power9]\nCOMMON_FLAGS = '-O9\" x'\n")
     with pytest.raises(ConfigError, match=r"cannot be a value in make\.conf"):
         subarch_of(spec, read_conf([conf_file]))

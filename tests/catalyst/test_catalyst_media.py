@@ -120,12 +120,39 @@ def test_what_is_wrong_with_a_medium_has_its_line(more: str, what: str) -> None:
     assert str(raised.value).startswith("x.spec:")
 
 
-def test_media_and_disks_are_for_pcs() -> None:
-    with pytest.raises(ConfigError, match="this one is for aarch64"):
-        project(DISK, Subarch(chost="aarch64-unknown-linux-gnu"))
-    assert last(live(subarch=Subarch(chost="i686-pc-linux-gnu")))["output"]["images"]
-    with pytest.raises(ConfigError, match="this one is for hppa"):
-        live(subarch=Subarch(chost="hppa2.0-unknown-linux-gnu"))
+@pytest.mark.parametrize(
+    ("subarch", "package"),
+    [
+        (Subarch(), "grub-pc-bin:amd64"),
+        (Subarch(chost="i686-pc-linux-gnu", arch="x86"), "grub-efi-ia32-bin:amd64"),
+        (Subarch(chost="aarch64-unknown-linux-gnu", arch="arm64"), "grub-efi-arm64-bin:arm64"),
+        (Subarch(chost="riscv64-unknown-linux-gnu"), "grub-efi-riscv64-bin:riscv64"),
+    ],
+)
+def test_the_tools_have_the_grub_of_the_cpu_alone(subarch: Subarch, package: str) -> None:
+    for made in (live(subarch=subarch), project(DISK, subarch)):
+        assert last(made)["output"]["images"]
+        packages = declared(made)["seeds"]["tools"]["packages"]
+        assert package in packages
+        kinds = {each.partition(":")[2] for each in packages if each.startswith("grub-")}
+        assert kinds == {"", package.partition(":")[2]}
+
+
+@pytest.mark.parametrize(
+    ("subarch", "why"),
+    [
+        (Subarch(chost="hppa2.0-unknown-linux-gnu"), "for hppa2.0: they boot with palo"),
+        (Subarch(arch="ppc"), "for ppc: they boot with Open Firmware"),
+        (Subarch(chost="aarch64_be-unknown-linux-gnu"), "for aarch64_be: cloche has no GRUB"),
+    ],
+)
+def test_an_image_for_another_cpu_is_refused_with_the_reason(subarch: Subarch, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        live(subarch=subarch)
+    with pytest.raises(ConfigError, match=why):
+        project(DISK, subarch)
+    without = DISK.replace("diskimage/qcow2: disk.qcow2\n", "")
+    assert "output" not in last(project(without, subarch))
 
 
 def test_a_disk_is_of_systemd_and_has_no_tarball() -> None:

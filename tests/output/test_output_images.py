@@ -9,12 +9,13 @@ import hashlib
 import os
 import shutil
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests import booting
+from tests import bootable, booting
 from tests.support import OWN, Store, User, project
 
 from cloche.catalyst import tools
@@ -69,6 +70,22 @@ size = "2G"
 efi_size = "64M"
 root_type = "btrfs"
 """
+#: Other CPUs with UEFI: the program of removable media, and its machine type.
+FOREIGN = {"aarch64": ("BOOTAA64.EFI", 0xAA64), "riscv64": ("BOOTRISCV64.EFI", 0x5064)}
+OF_ANOTHER_CPU = """
+[output.images.{cpu}-medium]
+format = "iso"
+tools = "tools-{cpu}"
+volid = "TINY"
+squashfs = ""
+files = ["medium"]
+
+[output.images.{cpu}-disk]
+format = "qcow2"
+tools = "tools-{cpu}"
+size = "2G"
+efi_size = "64M"
+"""
 MENU = """\
 serial --unit=0 --speed=115200
 terminal_output serial console
@@ -120,9 +137,10 @@ def made(root_seeded: Store, ground: Path) -> Iterator[Made]:
     store = root_seeded.copy(parent / "store")
     place = project(store, OWN)
     with (place / "cloche.toml").open("a") as file:
-        file.write(dumps({"seeds": {"tools": tools.seed()}}))
+        seeds = {f"tools-{cpu}": tools.seed(cpu) for cpu in FOREIGN}
+        file.write(dumps({"seeds": {"tools": tools.seed(), **seeds}}))
     with (place / "machines/own.toml").open("a") as file:
-        file.write(IMAGES)
+        file.write(IMAGES + "".join(OF_ANOTHER_CPU.format(cpu=cpu) for cpu in FOREIGN))
     version, kernel = booting.debian_kernel(parent / "kernel")
     image = (kernel / f"boot/vmlinuz-{version}").read_bytes()
     start = booting.initramfs(kernel, INIT)
@@ -139,7 +157,8 @@ def made(root_seeded: Store, ground: Path) -> Iterator[Made]:
     }.items():
         (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_bytes(content)
-    store.cloche("seed", "bootstrap", "tools", cwd=place, check=True)
+    for name in ("tools", *seeds):
+        store.cloche("seed", "bootstrap", name, cwd=place, check=True)
     store.cloche("build", "own", cwd=place, check=True, timeout=1800)
     yield Made(store, place)
     shutil.rmtree(parent)
@@ -162,6 +181,30 @@ def test_the_disk_boots(made: Made, root_type: str) -> None:
     said = booting.boot(file, uefi=True, cdrom=False, until="booted: ")
     assert "hello of leaf" in said
     assert "firmware: UEFI" in said
+
+
+@pytest.mark.parametrize("cpu", FOREIGN)
+def test_a_medium_for_another_cpu_has_the_grub_of_that_cpu_alone(made: Made, cpu: str) -> None:
+    image, (name, machine) = made.out / f"{cpu}-medium.iso", FOREIGN[cpu]
+    entries = bootable.boot_catalog(image)
+    assert entries.keys() == {0xEF}
+    program = bootable.extracted(image, entries[0xEF] * 4, f"EFI/BOOT/{name}")
+    assert bootable.machine_of(program) == machine
+    platforms = {line for line in bootable.names_on(image, "/boot/grub") if "-" in line}
+    assert platforms == {f"{cpu.replace('aarch64', 'arm64')}-efi"}
+    content = image.read_bytes()
+    assert content[510:512] == b"\x55\xaa"
+    assert content[512:520] == b"EFI PART"
+
+
+@pytest.mark.parametrize("cpu", FOREIGN)
+def test_a_disk_for_another_cpu_has_its_grub(made: Made, tmp_path: Path, cpu: str) -> None:
+    raw, (name, machine) = tmp_path / "raw", FOREIGN[cpu]
+    subprocess.run(["qemu-img", "convert", made.out / f"{cpu}-disk.qcow2", raw], check=True)
+    program = bootable.extracted(raw, 2048, f"EFI/BOOT/{name}")
+    assert bootable.machine_of(program) == machine
+    menu = bootable.extracted(raw, 2048, "grub/grub.cfg").decode()
+    assert "insmod gzio" in menu
 
 
 def test_the_medium_lists_and_verifies_what_is_on_it(made: Made, tmp_path: Path) -> None:
@@ -199,7 +242,7 @@ def test_another_user_makes_the_same_bytes(made: Made, ordinary: User) -> None:
         "--store", store.path, "build", "own", cwd=place, env=env, timeout=1800, check=True
     )
     assert "image: reused" not in told.stderr
-    for name in ("root.squashfs", "live.iso", "ext4.qcow2"):
+    for name in ("root.squashfs", "live.iso", "ext4.qcow2", "xfs.qcow2", "aarch64-medium.iso"):
         assert (place / "out/own" / name).read_bytes() == (made.out / name).read_bytes()
     shutil.rmtree(store.path)
     shutil.rmtree(place)

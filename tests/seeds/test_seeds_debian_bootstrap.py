@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,12 @@ def test_the_command_runs_alike_for_everyone() -> None:
         "/t",
         "deb [signed-by=/k.gpg] http://mirror.example/debian bookworm main",
     ]
+
+
+def test_packages_of_other_architectures_come_with_them() -> None:
+    packages = ("gcc", "grub-pc-bin:amd64", "grub-efi-arm64-bin:arm64")
+    argv = bootstrap.command(replace(WANTED, packages=packages), Path("/t"))
+    assert f"--architectures={WANTED.arch},arm64" in argv
 
 
 def test_of_the_environment_only_proxies_get_through() -> None:

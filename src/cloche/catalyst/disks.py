@@ -9,7 +9,7 @@ from cloche.catalyst import media_hooks as hooks
 from cloche.catalyst import tools
 from cloche.catalyst.kernels import LEFT, kernels
 from cloche.catalyst.making import Machines, Making, profile_of
-from cloche.catalyst.media import RESOLV_CONF, blacklisted, check_pc, depclean
+from cloche.catalyst.media import RESOLV_CONF, blacklisted, depclean, tools_of
 from cloche.catalyst.packages import cleaned, finish_steps
 from cloche.config.errors import ConfigError, unknown_name
 from cloche.config.images import ROOT_TYPES
@@ -34,8 +34,7 @@ def diskimage_stage2(making: Making) -> Machines:
     seed = yield from kernels(making, seed)
     machine = making.machine(seed, keep_world=True)
     if making.text("qcow2"):
-        check_pc(making, "qcow2")
-        making.seeds[tools.NAME] = tools.seed()
+        making.seeds[tools.NAME] = tools_of(making, "qcow2")
         machine["output"] = {"images": {"qcow2": dict(_qcow2(making, root_type))}}
     machine["finish"] = [*_disk(making, kind), *_cleaned(making, root_type)]
     yield "diskimage-stage2", machine

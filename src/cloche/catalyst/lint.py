@@ -29,6 +29,7 @@ from cloche.catalyst.makeconf import FLAGS
 from cloche.catalyst.paths import EXTENSIONS, compression_mode, extension, outputs, subpath
 from cloche.catalyst.spec import Setting, Spec, Trap, read_spec
 from cloche.catalyst.tokens import TOKENS, fill, tokens_in
+from cloche.catalyst.tools import why_not
 from cloche.config.errors import ConfigError, Origin, nearest
 from cloche.config.makeconf import is_quotable
 
@@ -109,6 +110,7 @@ def lint_spec(spec: Spec, values: Mapping[str, str]) -> Iterator[Finding]:
         return
     yield from _keys(spec, target)
     yield from _values(spec, target)
+    yield from _cpu(spec, target)
     yield from _tokens(spec, values)
     yield from _files(spec, target, values)
     yield from _contradiction(spec, values)
@@ -283,6 +285,15 @@ def _values(spec: Spec, target: Target) -> Iterator[Finding]:
             what = f"catalyst looks for the keys of kernel “{label}” below another name"
             todo = "write the label without “.”, “-” and “/”"
             yield Finding(spec.origin("boot/kernel"), "error", "label", what, todo)
+
+
+def _cpu(spec: Spec, target: Target) -> Iterator[Finding]:
+    """An image for a CPU for which cloche makes none."""
+    subarch = spec.text("subarch")
+    for key in (f"{target.prefix}/iso", f"{target.prefix}/qcow2"):
+        if spec.text(key) and (why := why_not(subarch)):
+            what = f"cloche makes no media or disks for {subarch}: {why}"
+            yield Finding(spec.origin(key), "warning", "cpu", what, f"leave out “{key}”")
 
 
 def _tokens(spec: Spec, values: Mapping[str, str]) -> Iterator[Finding]:

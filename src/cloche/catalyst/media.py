@@ -30,7 +30,7 @@ def livecd_stage2(making: Making) -> Machines:
     seed = yield from kernels(making, seed, boot=True)
     output = making.tarball
     if making.text("iso"):
-        making.seeds[tools.NAME] = tools.seed()
+        making.seeds[tools.NAME] = tools_of(making, "iso")
         output["images"] = {**output.get("images", {}), "iso": _iso(making)}
     finish = [*_live(making), *_cleaned(making)]
     yield "livecd-stage2", making.machine(seed, keep_world=True, output=output, finish=finish)
@@ -99,7 +99,6 @@ def _cleaned(making: Making) -> Iterator[dict[str, Any]]:
 
 def _iso(making: Making) -> dict[str, Any]:
     """The image of the medium. Raises `ConfigError`."""
-    check_pc(making, "iso")
     volid = (making.text("volid") or f"catalyst {making.spec.text('snapshot_treeish')}")[:32]
     files = list(_medium(making, volid))
     wanted: dict[str, Any] = {
@@ -119,11 +118,14 @@ def _iso(making: Making) -> dict[str, Any]:
     return wanted
 
 
-def check_pc(making: Making, key: str) -> None:
-    """See that an image is for a CPU that the tools have a GRUB for. Raises `ConfigError`."""
-    if (cpu := making.inputs.subarch.cpu) not in ("", "x86"):
-        what = f"cloche makes media and disks for PCs only, and this one is for {cpu}"
+def tools_of(making: Making, key: str) -> dict[str, Any]:
+    """The tools for an image, with the GRUB of its CPU. Raises `ConfigError` if there is none."""
+    cpu = making.inputs.subarch.cpu
+    if cpu not in tools.GRUB:
+        why = tools.why_not(cpu) or "cloche has no GRUB for it"
+        what = f"cloche makes no media or disks for {cpu}: {why}"
         raise ConfigError(making.origin(key), what, f"leave out “{making.target.prefix}/{key}”")
+    return tools.seed(cpu)
 
 
 def _medium(making: Making, volid: str) -> Iterator[str]:

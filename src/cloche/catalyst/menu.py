@@ -32,7 +32,8 @@ def menu(choices: Sequence[Choice], volid: str, bootargs: str) -> str:
         "set default=0",
         "set gfxpayload=keep",
         "set timeout=10",
-        *(f"insmod {module}" for module in ("all_video", "png", "gfxterm")),
+        # gzio: kernels for ARM and RISC-V are compressed, and only GRUB unpacks them.
+        *(f"insmod {module}" for module in ("all_video", "png", "gfxterm", "gzio")),
         "terminal_output gfxterm",
         "set gfxmode=auto",
         f"if [ -e /{THEME} ]; then set theme=/{THEME}; fi",

@@ -17,16 +17,18 @@ from cloche.config.toml import loads
 
 @dataclass(frozen=True, slots=True)
 class Subarch:
-    """COMMON_FLAGS, and CHOST where it is not the profile's."""
+    """COMMON_FLAGS, and CHOST where it is not the profile's. ``arch`` is catalyst's word for the
+    architecture, as amd64."""
 
     flags: str = "-O2 -pipe"
     chost: str | None = None
+    arch: str = "amd64"
 
     @property
     def cpu(self) -> str:
-        """The first part of CHOST, "x86" for all PCs; empty if the profile sets CHOST."""
-        word = (self.chost or "").partition("-")[0]
-        return "x86" if re.fullmatch(r"x86_64|i\d86", word) else word
+        """The first part of CHOST, or ``arch`` if the profile sets CHOST; "x86" for all PCs."""
+        word = (self.chost or self.arch).partition("-")[0]
+        return "x86" if re.fullmatch(r"amd64|x86|x86_64|i\d86", word) else word
 
 
 #: What most specs name. Catalyst's own tables, arch/*.toml below `sharedir`, have all others.
@@ -66,7 +68,7 @@ def _in_table(file: Path, name: str) -> Subarch | None:
         groups = loads(read_text(file, Path("/")))
     except ValueError as error:
         raise ConfigError(Origin(file), f"not TOML: {error}") from error
-    for group in groups.values():
+    for arch, group in groups.items():
         values = group.get(name) if isinstance(group, dict) else None
         # A table of [setarch] has `arch`, and is about something else.
         if isinstance(values, dict) and "arch" not in values:
@@ -76,5 +78,5 @@ def _in_table(file: Path, name: str) -> Subarch | None:
                 if not is_quotable(str(value)):
                     what = f"[{name}]: “{value}” cannot be a value in make.conf"
                     raise ConfigError(Origin(file), what)
-            return Subarch(str(flags), None if chost is None else str(chost))
+            return Subarch(str(flags), None if chost is None else str(chost), arch)
     return None

@@ -43,9 +43,7 @@ def cores(
     (work.given / "load.cfg").write_text(config)
     made = tuple(_core(work, platform, modules) for platform in platforms if _has(work, platform))
     if not made:
-        packages = (
-            "grub-pc-bin or grub-efi-amd64-bin" if BIOS in platforms else "grub-efi-amd64-bin"
-        )
+        packages = "grub-efi-amd64-bin:amd64 or grub-efi-arm64-bin:arm64"
         raise work.failed(f"GRUB not found in the seed {work.image.tools}: add {packages}")
     return made
 

@@ -74,7 +74,7 @@ class Bootstrap:
     """The specification of a tree."""
 
     suite: str
-    arch: str  # Debian's word for it
+    arch: str  # Debian's word for it; packages of another one are written PACKAGE:ARCH
     mirror: Mirror
     packages: tuple[str, ...] = PACKAGES
     apt_options: tuple[str, ...] = ()
@@ -89,7 +89,7 @@ def command(wanted: Bootstrap, tree: Path) -> list[str]:
         "--mode=unshare",
         "--format=directory",
         "--variant=minbase",
-        f"--architectures={wanted.arch}",
+        f"--architectures={','.join(_architectures(wanted))}",
         f"--include={','.join(wanted.packages)}",
         # apt's lists hold the digests for the lock; the preparation removes them.
         "--skip=output/dev,output/mknod,cleanup/apt/lists",
@@ -99,6 +99,12 @@ def command(wanted: Bootstrap, tree: Path) -> list[str]:
         str(tree),
         source,
     ]
+
+
+def _architectures(wanted: Bootstrap) -> tuple[str, ...]:
+    """The native architecture, and those of its packages that are written with another one."""
+    named = (package.partition(":")[2] for package in wanted.packages)
+    return tuple(dict.fromkeys((wanted.arch, *filter(None, named))))
 
 
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
