@@ -137,13 +137,17 @@ CASES: dict[str, Case] = {
     ),
     "backup": Case(one("etc/passwd-", file("a"), None), one("etc/passwd", file("a"), None), "lost"),
     "mount-point": Case(one("var/db/repos/gentoo", directory(), None),
-                        one("var/db/repos", directory(), None), "directory-lost"),
+                        one("var/db/sets", directory(), None), "directory-lost"),
     "empty-list": Case(one("var/lib/portage/world", file(), None),
                        one("var/lib/portage/world", file("a/b\n"), None), "lost"),
     "keep-file": Case(one("usr/x/.keep_a_b-0", file(), None),
                       one("usr/x/.keep_a_b-0", file("a"), None), "lost"),
     "empty-directory": Case(one("etc/portage/env", directory(), None),
                             one("etc/other", directory(), None), "directory-lost"),
+    "setting-comments": Case(
+        one("etc/portage/make.conf", file('# old\nUSE="a"\n'), file('USE="a"\n\n# new\n')),
+        one("etc/portage/make.conf", file('USE="a\n# b"\n'), file('USE="a\n# c"\n')), "etc",
+    ),
     "size-within": Case(record("SIZE", "1000", "1099"), record("SIZE", "1000", "1200"), "size"),
     "etc": Case(one("etc/a", file("a"), file("b")), one("usr/a", file("a"), file("b")), "content"),
     "follows": Case(

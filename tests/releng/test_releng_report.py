@@ -10,6 +10,7 @@ import msgspec
 from cloche.display.releng_page import page
 from cloche.records.events import Done, Phase, Stage
 from cloche.releng.journal import (
+    Compared,
     Entry,
     HookEnded,
     Journal,
@@ -137,6 +138,30 @@ def test_text_and_page_say_what_failed_and_why() -> None:
     data = json.loads(as_json(report))
     assert data["shared"]["ratio"] == 1.3333
     assert data["specs"][0]["outputs"] == {"/o/a.tar": 5}
+
+
+def test_what_catalyst_made_of_a_spec_is_shown() -> None:
+    differs = Compared(
+        status=0, seconds=1.0, log="l", differs={"wrong": 1}, wrong=("wrong: lost: usr/<b>",)
+    )
+    failed = Compared(status=2, seconds=1.0, log="/l/a.log", detail=("no <b>such file",))
+    for found, words, shown in (
+        (differs, ("; catalyst: 1 wrong\n", "  wrong: lost: usr/<b>\n"), "usr/&lt;b&gt;"),
+        (failed, ("; catalyst: status 2\n", "see /l/a.log\n  no <b>such"), "no &lt;b&gt;such file"),
+        (Compared(status=0, seconds=1.0, log=""), ("; catalyst: equal\n",), "equal"),
+    ):
+        report = report_of([*ENTRIES, Entry("a.spec", found)])
+        assert all(each in as_text(report) for each in words)
+        assert shown in page(report)
+
+
+def test_whether_a_spec_was_compared_since_it_was_built() -> None:
+    done = Entry("a.spec", Compared(status=0, seconds=1.0, log="", differs={"wrong": 1}))
+    assert ended_specs([*ENTRIES, done])["a.spec"].compared
+    failed = Compared(status=2, seconds=1.0, log="")
+    unread = Compared(status=0, seconds=1.0, log="", differs={"not compared": 1})
+    for event in (failed, unread, SpecEnded(how="built", digest="e")):
+        assert not ended_specs([*ENTRIES, done, Entry("a.spec", event)])["a.spec"].compared
 
 
 def test_whether_a_hook_has_succeeded_since_a_spec_was_built() -> None:

@@ -2,6 +2,7 @@
 
 Noise differs between any two builds of the same package: the build ID and the checksum of the debug
 file in an ELF file, the time in a gzip header (RFC 1952), times and numbers in Portage's records.
+So do the comments in settings of Portage, where another program wrote them.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from cloche.layers.portage_noise import PORTAGE_RULES
 VDB = "var/db/pkg/"
 #: Directories whose text files are kept and compared line by line.
 TEXTS = ("etc/", "var/lib/portage/")
+#: Those of them in which a line that begins with # is a comment.
+_SETTINGS = tuple(f"etc/portage/{name}" for name in ("make.conf", "package.", "repos.conf"))
 _CHUNK = 1 << 20
 _IN_MEMORY = 32 << 20  # bytes of an ELF file; a larger one goes to a temporary file
 _TEXT = 64 << 10  # bytes of such a file
@@ -64,7 +67,20 @@ def content_of(name: str, read: Read) -> Content:
     text = first if name.startswith(TEXTS) and size <= _TEXT else None
     if plain is not None:
         return Content(size, digest, plain.digest(), "gzip-time", text=text)
+    if text is not None and name.startswith(_SETTINGS):
+        return Content(size, digest, _uncommented(text), "comments", text=text)
     return Content(size, digest, digest, text=text)
+
+
+def _uncommented(text: bytes) -> bytes:
+    """The digest of the lines that are neither empty nor comments.
+
+    Where a quoted value may go over several lines, such a line may be a part of it.
+    """
+    kept = [line for line in text.splitlines() if line.strip()[:1] not in (b"", b"#")]
+    if any(line.count(quote) % 2 for line in kept for quote in (b'"', b"'")):
+        return hashlib.sha256(text).digest()
+    return hashlib.sha256(b"\n".join(kept)).digest()
 
 
 def _filled(read: Read) -> bytes:

@@ -182,7 +182,10 @@ RULES: tuple[Rule, ...] = (
         "harmless",
         "an empty directory that catalyst uses as a mount point",
         _PRESENCE,
-        ("var/cache/binpkgs", "var/cache/distfiles", "var/db/repos/*", "tmp/*", "run/*"),
+        (
+            *("var/cache/binpkgs", "var/cache/distfiles", "var/db/repos", "var/db/repos/*"),
+            *("tmp/*", "run/*"),
+        ),
         lambda each: each.kind == "directory",
     ),
     Rule(
@@ -211,6 +214,10 @@ RULES: tuple[Rule, ...] = (
         _PRESENCE,
         ("etc/portage/*",),
         lambda each: each.kind == "directory",
+    ),
+    Rule(
+        "setting-comments", "harmless", "only comments or empty lines in settings of Portage",
+        _CONTENT, where=lambda each: each.noise == "comments",
     ),
     Rule(
         "size-within", "harmless", f"the package's size differs by at most {_SIZE} %",

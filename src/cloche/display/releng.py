@@ -67,8 +67,8 @@ class SpecLines:
                 done = "done" if not event.status else f"status {event.status}, see {event.log}"
                 return f"{' '.join(filter(None, event.words))}: {done}"
             case Compared() as event:
-                said = f"status {event.status}, see {event.log}" if event.status else "done"
-                return f"{entry.spec}: catalyst: {said}"
+                see = f", see {event.log}" if event.status else ""
+                return f"{entry.spec}: catalyst: {event.verdict}{see}"
             case _:
                 return None
 

@@ -19,7 +19,9 @@ def page(report: Report) -> str:
         "HEADING": heading,
         "SENTENCE": f"{_text(report.sentence)}; tree {_text(report.treeish)}",
         "CARDS": "".join(_cards(report)),
-        "SECTIONS": "".join((*_failures(report), *_specs(report), *_outputs(report))),
+        "SECTIONS": "".join(
+            (*_failures(report), *_specs(report), *_catalyst(report), *_outputs(report))
+        ),
     }
     return onefile.page("releng.html", parts, ["report.css", "releng.css"])
 
@@ -90,12 +92,18 @@ def _specs(report: Report) -> Iterator[str]:
 
 
 def _compared(spec: SpecReport) -> str:
-    if spec.compared is None:
-        return ""
-    if spec.compared.status:
-        return f"status {spec.compared.status}"
-    counts = [f"{number} {_text(name)}" for name, number in spec.compared.differs.items()]
-    return ", ".join(counts) or "equal"
+    return _text(spec.compared.verdict) if spec.compared else ""
+
+
+def _catalyst(report: Report) -> Iterator[str]:
+    """Why catalyst failed, and the first differences from what it made."""
+    for each in report.specs:
+        found = each.compared
+        if found is None or not (found.status or found.wrong):
+            continue
+        yield f"<section><h2>{_text(each.name)}: catalyst</h2>"
+        yield _pre(found.detail if found.status else found.wrong)
+        yield f"<p class=hint>log: {_text(found.log)}</p></section>" if found.log else "</section>"
 
 
 def _outputs(report: Report) -> Iterator[str]:

@@ -254,10 +254,11 @@ def carry_out(run: Run, place: Place, listen: Listen, signer: Signer | None = No
 
 
 def _compare(run: Run, side_by_side: SideBySide, items: Sequence[Item], tell: Listen) -> None:
-    """Build with catalyst, too, what was built, and compare."""
+    """Build with catalyst, too, what was built, and compare, unless that was done before."""
     ended = ended_specs(run.entries())
     for item in items:
-        if item.name in ended and ended[item.name].ended.how == "built":
+        before = ended.get(item.name)
+        if before is not None and before.ended.how == "built" and not before.compared:
             tell(Entry(item.name, side_by_side(item)))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -19,6 +19,8 @@ from cloche.decoding import NOT_DECODABLE
 from cloche.records.events import AnyEvent, Event, Logging, Phase, Progress, encode_event
 
 Ending = Literal["built", "failed", "skipped"]
+#: Counts outputs that could not be compared, beside the judgements of differences.
+NOT_COMPARED = "not compared"
 
 
 class RunStarted(Event, frozen=True, tag="run-started"):
@@ -64,7 +66,8 @@ class HookEnded(Event, frozen=True, tag="hook-ended"):
 class Compared(Event, frozen=True, tag="compared"):
     """Catalyst built a spec, too: its status, and the differences if that is 0.
 
-    ``differs`` counts them by their judgement, ``wrong`` lists some that are not harmless.
+    ``differs`` counts them by their judgement, ``wrong`` lists some that are not harmless, and
+    ``detail`` has the lines of the log that say why it failed.
     """
 
     status: int
@@ -72,6 +75,19 @@ class Compared(Event, frozen=True, tag="compared"):
     log: str
     differs: dict[str, int] = msgspec.field(default_factory=dict)
     wrong: tuple[str, ...] = ()
+    detail: tuple[str, ...] = ()
+
+    @property
+    def verdict(self) -> str:
+        """The result in a few words."""
+        if self.status:
+            return f"status {self.status}"
+        return ", ".join(f"{number} {name}" for name, number in self.differs.items()) or "equal"
+
+    @property
+    def complete(self) -> bool:
+        """Whether all outputs were compared."""
+        return not self.status and NOT_COMPARED not in self.differs
 
 
 class RunEnded(Event, frozen=True, tag="run-ended"):
@@ -140,10 +156,11 @@ def read_journal(file: Path) -> Iterator[Entry]:
 
 @dataclass(frozen=True, slots=True)
 class Before:
-    """How a spec ended last, and whether its hook has succeeded since then."""
+    """How a spec ended last; whether its hook has succeeded, and it was compared, since then."""
 
     ended: SpecEnded
     hooked: bool = False
+    compared: bool = False
 
 
 def ended_specs(entries: Iterable[Entry]) -> Mapping[str, Before]:
@@ -153,5 +170,7 @@ def ended_specs(entries: Iterable[Entry]) -> Mapping[str, Before]:
         if isinstance(each.event, SpecEnded):
             found[each.spec] = Before(each.event)
         elif isinstance(each.event, HookEnded) and each.spec in found:
-            found[each.spec] = Before(found[each.spec].ended, each.event.status == 0)
+            found[each.spec] = replace(found[each.spec], hooked=each.event.status == 0)
+        elif isinstance(each.event, Compared) and each.spec in found:
+            found[each.spec] = replace(found[each.spec], compared=each.event.complete)
     return found

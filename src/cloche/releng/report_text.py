@@ -40,9 +40,7 @@ def _lines(report: Report) -> Iterator[str]:
         if each.how in ("failed", "skipped"):
             yield from _failure(each)
     for each in report.specs:
-        if each.compared is not None and each.compared.wrong:
-            yield f"\n{each.name}: differs from what catalyst made"
-            yield from (f"  {line}" for line in each.compared.wrong)
+        yield from _compared(each)
     yield ""
     width = max((len(each.name) for each in report.specs), default=0)
     for each in report.specs:
@@ -68,9 +66,20 @@ def _state(spec: SpecReport) -> str:
         return spec.how
     state = f"{spec.how}, {_took(spec.seconds)}, {spec.built} packages built, {spec.reused} reused"
     if (compared := spec.compared) is not None:
-        counts = ", ".join(f"{number} {name}" for name, number in compared.differs.items())
-        state += "; catalyst: " + (f"status {compared.status}" if compared.status else counts)
+        state += f"; catalyst: {compared.verdict}"
     return state
+
+
+def _compared(spec: SpecReport) -> Iterator[str]:
+    """Why catalyst failed, or what differs."""
+    if (compared := spec.compared) is None:
+        return
+    if compared.status:
+        yield f"\n{spec.name}: catalyst failed, see {compared.log}"
+        yield from (f"  {line}" for line in compared.detail)
+    elif compared.wrong:
+        yield f"\n{spec.name}: differs from what catalyst made"
+        yield from (f"  {line}" for line in compared.wrong)
 
 
 def _took(seconds: float) -> str:
