@@ -79,9 +79,13 @@ def test_catalyst_gets_its_own_storedir_and_nothing_differs(
 
 def test_what_is_lost_is_named_with_its_rule(tmp_path: Path, side_by_side: SideBySide) -> None:
     (tmp_path / "catalyst.root/usr/bin/more").write_text("")
+    for number in range(7):
+        (tmp_path / f"catalyst.root/etc/{number}").mkdir()
     found = side_by_side(item(tmp_path))
-    assert found.differs["wrong"] >= 1
-    assert any("usr/bin/more" in each for each in found.wrong)
+    assert list(found.differs.items()) == [("wrong", 1), ("to look at", 7)]
+    lost = [f"to look at: directory-lost: etc/{number}" for number in range(5)]
+    more = "to look at: directory-lost: 2 more"
+    assert found.wrong == ("wrong: lost: usr/bin/more", *lost, more)
 
 
 def test_a_failure_and_what_cannot_be_read_are_results(

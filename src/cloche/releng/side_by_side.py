@@ -22,7 +22,7 @@ from cloche.catalyst.spec import Spec
 from cloche.comparison.comparison import Comparison, compare
 from cloche.comparison.guard import limited_memory
 from cloche.comparison.outputs import read_output
-from cloche.comparison.rules import PASSING
+from cloche.comparison.rules import JUDGEMENTS, PASSING, Rule
 from cloche.config.files import read_text, replace_text
 from cloche.config.toml import dumps
 from cloche.errors import ClocheError, Exit
@@ -33,7 +33,9 @@ from cloche.releng.inputs import source_of
 from cloche.releng.journal import NOT_COMPARED, Compared
 
 _GRACE = 10.0  # seconds between SIGTERM and SIGKILL
-_SAMPLES = 20  # differences that are listed
+_SAMPLES = 40  # differences that are listed
+_OF_RULE = 5  # those of each rule
+_ORDER = (NOT_COMPARED, *JUDGEMENTS)
 
 
 class SideBySide:
@@ -91,7 +93,7 @@ class SideBySide:
             status=status,
             seconds=time.monotonic() - began,
             log=str(log),
-            differs=differs,
+            differs={name: differs[name] for name in _ORDER if name in differs},
             wrong=tuple(wrong[:_SAMPLES]),
             detail=why_failed(log) if status else (),
         )
@@ -170,7 +172,13 @@ def _link(place: Path, target: Path) -> None:
 
 
 def _named(found: Comparison) -> Iterator[str]:
-    """Differences that are not harmless, each with the rule that judges it."""
+    """The first differences of each rule by which they are not harmless, what is wrong first."""
+    by_rule: dict[Rule, list[str]] = {}
     for each in found.judged:
         if each.rule.judgement not in PASSING:
-            yield f"{each.rule.judgement}: {each.rule.name}: {each.difference.subject}"
+            by_rule.setdefault(each.rule, []).append(each.difference.subject)
+    for rule in sorted(by_rule, key=lambda rule: JUDGEMENTS.index(rule.judgement)):
+        head, names = f"{rule.judgement}: {rule.name}: ", by_rule[rule]
+        yield from (head + name for name in names[:_OF_RULE])
+        if len(names) > _OF_RULE:
+            yield f"{head}{len(names) - _OF_RULE} more"
