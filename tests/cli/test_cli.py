@@ -201,3 +201,26 @@ def test_a_new_ebuild_says_what_its_licence_lacks(tmp_path):
         ]
         told = CliRunner().invoke(cli, words, catch_exceptions=False).output
         assert (f"next: LICENSE is {licence}: put its text into {place}/repo/" in told) is said
+
+
+def test_every_path_begins_where_cloche_is_told_to_run(tmp_path, monkeypatch):
+    for name in ("elsewhere", "place"):
+        (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    place = tmp_path / "place"
+    (place / "catalyst.conf").write_text('storedir = "/here"\n')
+    keys = {"target": "stage3", "subarch": "amd64", "rel_type": "r", "version_stamp": "1"}
+    keys |= dict.fromkeys(("profile", "snapshot_treeish", "source_subpath"), "x")
+    (place / "a.spec").write_text("".join(f"{key}: {text}\n" for key, text in keys.items()))
+
+    def run(*words):
+        return CliRunner().invoke(cli, ["-C", "../place", *words])
+
+    planned = run("catalyst", "plan", "a.spec", "-c", "catalyst.conf").output
+    assert "/here/builds/r/stage3-amd64-1" in planned
+    assert run("init", "new").exit_code == 0
+    assert (place / "new/cloche.toml").exists()
+    refused = run("--store", "s", "store", "usage").exception
+    assert str(refused).startswith(f"{place}/s: store not found")
+    assert run("catalyst", "plan", "b.spec").exit_code == 2
+    assert Path.cwd() == tmp_path / "elsewhere"

@@ -8,7 +8,7 @@ import sqlite3
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import chdir, contextmanager
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,7 @@ def cli(context: click.Context, directory: Path, store: Path | None, engine: str
     of the host is visible, and nothing is built twice.
     """
     context.obj = Options(directory.absolute(), store, engine)
+    context.with_resource(chdir(directory))  # where paths of all options begin
 
 
 def main() -> None:
