@@ -79,9 +79,11 @@ def test_stage2_is_a_machine_for_each_call_of_bootstrap_sh() -> None:
     assert made.machines == ("stage2-1", "stage2")
     first, last = machine(made, "stage2-1"), machine(made, "stage2")
     assert (first["seed"], last["seed"]) == ("source", "stage2-1")
-    assert "use" not in first["portage"]  # the environment's takes everything away
+    assert "use" not in first["portage"]  # it is a part of the environment's
     assert "use" in last["portage"]
-    assert 'USE="-* bootstrap"' in conf_of(made, "stage2-1")
+    conf = conf_of(made, "stage2-1")
+    assert 'USE="bindist -* bootstrap"\nUSE_ORDER="conf:pkg:' in conf  # as the environment does
+    assert "USE_ORDER" not in conf_of(made, "stage2")
     # What its packages see is the same for specs with other configurations.
     (step,) = first["finish"]
     assert "/etc/portage/make.profile" in step["remove"]

@@ -125,8 +125,8 @@ class Making:
         _check_use(spec, f"{self.target.prefix}/use")
         exported = inputs.exported
         self.fragment("catalyst", {"make.conf": building_conf(spec, inputs.subarch, exported)})
-        use = " ".join((*use_flags(spec, conf, building=True), *exported.get("USE", "").split()))
-        self.fragment("use", {"make.conf": f'USE="{use}"\n'})
+        self.use = (*use_flags(spec, conf, building=True), *exported.get("USE", "").split())
+        self.fragment("use", {"make.conf": f'USE="{" ".join(self.use)}"\n'})
         self.confdirs: tuple[str, ...] = ()
         if confdir := spec.text("portage_confdir"):
             self.files["portage/confdir"] = Copied(Path(confdir), NOT_OF_A_CONFDIR, only=KNOWN)

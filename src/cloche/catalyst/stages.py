@@ -70,7 +70,7 @@ def stage2(making: Making) -> Machines:
     for number, each in enumerate(calls, 1):
         last = number == len(calls)
         name = "stage2" if last else f"stage2-{number}"
-        use = "" if each.use is None else f'USE="{each.use}"\n'
+        use = "" if each.use is None else _from_environment((*making.use, each.use))
         making.fragment(name, {"make.conf": NODOC + use})
         keys = keys_of(each, script)
         if last:
@@ -78,6 +78,14 @@ def stage2(making: Making) -> Machines:
         made = making.machine if last else making.between
         yield name, made(seed, name, use=not use, **keys)
         seed = name
+
+
+def _from_environment(use: tuple[str, ...]) -> str:
+    """Lines of make.conf for USE that a script sets in emerge's environment.
+
+    There it counts more than package.use: `-*` disables what that enables.
+    """
+    return f'USE="{" ".join(use)}"\nUSE_ORDER="conf:pkg:defaults:pkginternal:features:repo:env.d"\n'
 
 
 def stage3(making: Making) -> Machines:
