@@ -213,7 +213,8 @@ def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree
         f'distdir = "{place}/store"\ndigests = ["sha512", "blake2b"]\n'
         'envscript = "catalystrc"\nrepo_openpgp_key_path = ""\n'
     )
-    exports = 'export NOTE_SAYS="from envscript" MAKEOPTS="-j$(nproc)"\n'
+    said = "[[ ${clst_repo_name} == own ]] && export NOTE_SAYS=from\\ envscript"
+    exports = f'{said}\nexport MAKEOPTS="-j$(nproc)"\n'
     (place / "catalystrc").write_text(f"#!/bin/bash\n{exports}")
     (place / "larry.pub").write_text("ssh-ed25519 AAAA larry\n")
     for name, text in SPECS.items():

@@ -41,6 +41,7 @@ def stage1(making: Making) -> Machines:
         *making.configuration(confdir=False),
         making.repositories_owned,
     ]
+    packages = list(making.inputs.build_packages)  # none before they are known
     yield (
         "stage1",
         making.machine(
@@ -48,7 +49,7 @@ def stage1(making: Making) -> Machines:
             "stage1",
             use=False,
             root="own",
-            packages=list(making.inputs.build_packages),
+            **({"packages": packages} if packages else {"sets": ["system"]}),
             emerge=["--oneshot", "--implicit-system-deps=n"],
             output={**making.tarball, "portage": False, "needs": "warn"},
             finish=finish,

@@ -171,7 +171,7 @@ def _write(spec: Spec, conf: Conf, directory: Path, opening: Opening) -> Made:
     write_project(made, directory)
     with in_its_words(Origins(spec, made, directory)):
         project = load_project(directory)
-        for name in made.machines[: -1 if spec.text("target") == "stage1" else None]:
+        for name in made.machines:
             machine_files(project.machine(name))
         with opening(project) as session:
             session.sync(conf.text("repo_name"))

@@ -108,8 +108,11 @@ def snapshot_of(spec: Spec, conf: Conf) -> Path:
     return file
 
 
-def exported_of(conf: Conf) -> Mapping[str, str]:
-    """The variables that envscript of catalyst.conf exports. Raises `ConfigError`."""
+def exported_of(conf: Conf) -> Mapping[str, str] | None:
+    """The variables that envscript of catalyst.conf exports; None if only a shell can tell.
+
+    Raises `ConfigError`.
+    """
     if not (path := conf.text("envscript")):
         return {}
     if not Path(path).is_file():

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cloche.archives.tarball import import_tarball
 from cloche.catalyst.conf import Conf
+from cloche.catalyst.environment import environment
 from cloche.catalyst.machines import check_target, project_of
 from cloche.catalyst.making import Content, Copied, Inputs, Link, Project, Unpacked, profile_of
 from cloche.catalyst.spec import Spec
@@ -20,6 +21,7 @@ from cloche.output.claim import MARKER, is_replaceable
 from cloche.portage.profiles import build_atoms
 from cloche.portage.repository import Repository
 from cloche.releng.bootstrap import calls_of
+from cloche.releng.evaluation import evaluated
 from cloche.releng.inputs import (
     check_files,
     exported_of,
@@ -151,7 +153,7 @@ def check_named(spec: Spec, conf: Conf) -> None:
 
 
 def base_of(spec: Spec, conf: Conf) -> Inputs:
-    """A spec's inputs, except those that are read from the tree. Raises `ConfigError`."""
+    """A spec's inputs, except those that the tree and the source show. Raises `ConfigError`."""
     check_target(spec)
     check_files(spec)
     return Inputs(
@@ -161,7 +163,7 @@ def base_of(spec: Spec, conf: Conf) -> Inputs:
         overlays_of(spec, conf),
         pkgcache=_pkgcache(spec, conf),
         interpreters=interpreters_of(spec),
-        exported=exported_of(conf),
+        exported=exported_of(conf) or {},
     )
 
 
@@ -178,7 +180,13 @@ def completed(
     session: Session,
     repos: Mapping[str, Repository],
 ) -> Project:
-    """The whole project; ``session`` has the one that is known without the tree."""
+    """The whole project; ``session`` has the one that is known without tree and source."""
+    if exported_of(conf) is None:
+        first = project_of(spec, conf, inputs).machines[0]  # it is over the source
+        with session.context(first) as context:
+            known = environment(spec, conf, inputs.subarch)
+            exported = evaluated(context, Path(conf.text("envscript")), known)
+        inputs = replace(inputs, exported=exported)
     if spec.text("target") == "stage2":
         with session.context("stage2") as context:
             calls = calls_of(context, conf.text("repo_name"))
