@@ -144,10 +144,12 @@ def test_what_catalyst_made_of_a_spec_is_shown() -> None:
     differs = Compared(
         status=0, seconds=1.0, log="l", differs={"wrong": 1}, wrong=("wrong: lost: usr/<b>",)
     )
+    unread = msgspec.structs.replace(differs, differs={"not compared": 1}, wrong=("why",))
     failed = Compared(status=2, seconds=1.0, log="/l/a.log", detail=("no <b>such file",))
     for found, words, shown in (
         (differs, ("; catalyst: 1 wrong\n", "  wrong: lost: usr/<b>\n"), "usr/&lt;b&gt;"),
         (failed, ("; catalyst: status 2\n", "see /l/a.log\n  no <b>such"), "no &lt;b&gt;such file"),
+        (unread, ("a.spec: was not wholly compared with what catalyst made\n  why\n",), "why"),
         (Compared(status=0, seconds=1.0, log=""), ("; catalyst: equal\n",), "equal"),
     ):
         report = report_of([*ENTRIES, Entry("a.spec", found)])

@@ -6,6 +6,7 @@ The program here is a script that packs a given root; a real catalyst needs root
 from __future__ import annotations
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,28 @@ def test_catalyst_is_not_called_where_it_would_write_elsewhere(
     assert found.differs == {"not compared": 1}
     assert f"catalyst would write {ours}/stage3-amd64-2026.tar" in found.wrong[0]
     assert not (tmp_path / "catalyst.words").exists()
+
+
+def test_what_starts_from_a_build_that_failed_is_not_compared(
+    tmp_path: Path, side_by_side: SideBySide
+) -> None:
+    child = replace(item(tmp_path), needs="seed.spec")
+    found = side_by_side(child)
+    assert found.differs == {"not compared": 1}
+    assert found.wrong == ("catalyst has not built its source, seed.spec",)
+    assert not (tmp_path / "catalyst.words").exists()
+    made = tmp_path / "theirs/builds/r/seed.tar.xz"
+    made.parent.mkdir(parents=True)
+    made.touch()
+    assert side_by_side(child).complete
+
+
+def test_an_output_of_before_is_not_taken_for_one_of_now(
+    tmp_path: Path, side_by_side: SideBySide
+) -> None:
+    assert side_by_side(item(tmp_path)).complete
+    (tmp_path / "catalyst").write_text("#!/bin/sh\n")  # as catalyst, whose tar has failed
+    assert side_by_side(item(tmp_path)).differs == {"not compared": 1}
 
 
 def test_a_distdir_in_storedir_exists_for_catalyst(tmp_path: Path) -> None:

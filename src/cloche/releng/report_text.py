@@ -78,7 +78,8 @@ def _compared(spec: SpecReport) -> Iterator[str]:
         yield f"\n{spec.name}: catalyst failed, see {compared.log}"
         yield from (f"  {line}" for line in compared.detail)
     elif compared.wrong:
-        yield f"\n{spec.name}: differs from what catalyst made"
+        how = "differs from" if compared.complete else "was not wholly compared with"
+        yield f"\n{spec.name}: {how} what catalyst made"
         yield from (f"  {line}" for line in compared.wrong)
 
 

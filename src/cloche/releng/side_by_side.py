@@ -23,6 +23,7 @@ from cloche.comparison.comparison import Comparison, compare
 from cloche.comparison.guard import limited_memory
 from cloche.comparison.outputs import read_output
 from cloche.comparison.rules import JUDGEMENTS, PASSING, Rule
+from cloche.config.errors import ConfigError
 from cloche.config.files import read_text, replace_text
 from cloche.config.toml import dumps
 from cloche.errors import ClocheError, Exit
@@ -75,8 +76,7 @@ class SideBySide:
         name = item.name.replace("/", "_")
         log = self._logs / f"catalyst-{name.removesuffix('.spec')}.log"
         spec, text = self._own(item)
-        if outside := self._outside(spec):
-            reason = f"catalyst would write {outside}, which is not below {self._place}"
+        if reason := self._not_possible(item, spec):
             return Compared(
                 status=0, seconds=0.0, log="", differs={NOT_COMPARED: 1}, wrong=(reason,)
             )
@@ -87,6 +87,8 @@ class SideBySide:
             source = source_of(item.spec, self._conf)
             below = source.relative_to(Path(self._conf.text("storedir"), "builds"))
             _link(self._place / "builds" / below, source)
+        for _, theirs in self._pairs(item.spec, spec):
+            theirs.unlink(missing_ok=True)  # catalyst only warns if it cannot pack its root
         status = self._run(copy, log)
         differs, wrong = ({}, []) if status else self._compare(item.spec, spec)
         return Compared(
@@ -121,6 +123,18 @@ class SideBySide:
                 differs[judgement] = differs.get(judgement, 0) + number
             wrong += _named(found)
         return differs, wrong
+
+    def _not_possible(self, item: Item, spec: Spec) -> str | None:
+        """Why catalyst is not called for a spec, if that is so."""
+        if outside := self._outside(spec):
+            return f"catalyst would write {outside}, which is not below {self._place}"
+        if item.needs is None:
+            return None
+        try:
+            source_of(spec, self._theirs)
+        except ConfigError:  # with seedcache it would start from the root of the build that failed
+            return f"catalyst has not built its source, {item.needs}"
+        return None
 
     def _outside(self, spec: Spec) -> str | None:
         """An output that is not below catalyst's storedir: rename_regexp changes the whole path."""
