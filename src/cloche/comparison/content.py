@@ -22,7 +22,10 @@ VDB = "var/db/pkg/"
 #: Directories whose text files are kept and compared line by line.
 TEXTS = ("etc/", "var/lib/portage/")
 #: Those of them in which a line that begins with # is a comment.
-_SETTINGS = tuple(f"etc/portage/{name}" for name in ("make.conf", "package.", "repos.conf"))
+_SETTINGS = (
+    *(f"etc/portage/{name}" for name in ("make.conf", "package.", "repos.conf", "binrepos.conf")),
+    "etc/locale.gen",
+)
 _CHUNK = 1 << 20
 _IN_MEMORY = 32 << 20  # bytes of an ELF file; a larger one goes to a temporary file
 _TEXT = 64 << 10  # bytes of such a file

@@ -216,8 +216,11 @@ RULES: tuple[Rule, ...] = (
         lambda each: each.kind == "directory",
     ),
     Rule(
-        "setting-comments", "harmless", "only comments or empty lines in settings of Portage",
-        _CONTENT, where=lambda each: each.noise == "comments",
+        "setting-comments",
+        "harmless",
+        "only comments or empty lines in settings of Portage or in locale.gen",
+        _CONTENT,
+        where=lambda each: each.noise == "comments",
     ),
     Rule(
         "size-within", "harmless", f"the package's size differs by at most {_SIZE} %",
