@@ -10,6 +10,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from cloche.building.context import BuildContext
@@ -96,6 +97,13 @@ class Imaging:
     def serial(self, name: str) -> str:
         """The serial number of a FAT, eight hexadecimal digits."""
         return f"{self.number(name, 32):08x}"
+
+    def still(self, purpose: str) -> tuple[str, ...]:
+        """The words before a program that asks for times and random numbers (faketime(1))."""
+        time = datetime.fromtimestamp(SOURCE_DATE_EPOCH, UTC)
+        seed = f"FAKERANDOM_SEED={self.number(purpose, 64):#x}"
+        frozen = ("/usr/bin/faketime", "--exclude-monotonic", "-f", f"{time:%Y-%m-%d %H:%M:%S}")
+        return ("/usr/bin/env", seed, *frozen)
 
     def has(self, path: str) -> bool:
         """Whether the tools have a file or directory, by its path without a slash."""

@@ -158,7 +158,8 @@ def _extra_partition(work: Imaging, size: int) -> list[str]:
     """Options for one more partition, an empty XFS; catalyst's fstab names it Appended3."""
     file = f"{OUT}/extra"
     work.run("/usr/bin/truncate", f"--size={size}", file)
-    work.run("/usr/sbin/mkfs.xfs", "-q", "-m", f"uuid={work.uuid('extra')}", file)
+    options = ("-q", "-m", f"uuid={work.uuid('extra')}", file)
+    work.run(*work.still("extra random"), "/usr/sbin/mkfs.xfs", *options)
     return ["-append_partition", "3", LINUX, file]
 
 

@@ -10,12 +10,11 @@ import os
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 from cloche.archives.listing import listing
 from cloche.archives.tarformat import Member, TarReader
 from cloche.config.images import Qcow2
-from cloche.layers import SOURCE_DATE_EPOCH, Merged, Node
+from cloche.layers import Merged, Node
 from cloche.output import grub, xfs
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
 from cloche.output.stage4 import TAR, is_whole
@@ -177,7 +176,7 @@ def _btrfs(work: Imaging, size: int) -> None:
     tree = _unpacked(work)
     work.run("/usr/bin/truncate", f"--size={size}", f"{OUT}/root")
     work.run(
-        *_still(work),
+        *work.still("random"),
         *("/usr/sbin/mkfs.btrfs", "-q", "-L", ROOT_LABEL, "-U", work.uuid("file system")),
         *("--rootdir", tree, f"{OUT}/root"),
     )
@@ -193,7 +192,7 @@ def _xfs(work: Imaging, size: int) -> None:
         raise work.failed(f"{error}; use ext4") from error
     work.run("/usr/bin/truncate", f"--size={size}", f"{OUT}/root")
     work.run(
-        *_still(work),
+        *work.still("random"),
         *("/usr/sbin/mkfs.xfs", "-q", "-i", "nrext64=0", "-L", ROOT_LABEL),
         *("-m", f"bigtime=1,uuid={work.uuid('file system')}"),
         *("-p", f"file={GIVEN}/proto,slashes_are_spaces=1", f"{OUT}/root"),
@@ -211,14 +210,6 @@ def _members(work: Imaging) -> Iterator[Member]:
 def _write_lines(work: Imaging, name: str, lines: Iterable[bytes]) -> None:
     with (work.given / name).open("xb") as file:
         file.writelines(line + b"\n" for line in lines)
-
-
-def _still(work: Imaging) -> tuple[str, ...]:
-    """The words before a program that asks for times and random numbers (faketime(1))."""
-    time = datetime.fromtimestamp(SOURCE_DATE_EPOCH, UTC)
-    seed = f"FAKERANDOM_SEED={work.number('random', 64):#x}"
-    still = ("/usr/bin/faketime", "--exclude-monotonic", "-f", f"{time:%Y-%m-%d %H:%M:%S}")
-    return ("/usr/bin/env", seed, *still)
 
 
 _FILL = {"ext4": _ext4, "btrfs": _btrfs, "xfs": _xfs}
