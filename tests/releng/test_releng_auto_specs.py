@@ -103,6 +103,24 @@ def test_sources_that_nothing_makes_have_to_be_there(tmp_path: Path) -> None:
     assert check_sources(items, conf) == items
 
 
+def test_a_spec_is_another_one_after_a_change_of_what_it_names(tmp_path: Path) -> None:
+    conf, confdir = tmp_path / "catalyst.conf", tmp_path / "confdir"
+    confdir.mkdir()
+
+    def digests() -> list[str]:
+        specs = {"a": f"stage1 x r/s portage_confdir: {confdir}", "b": "stage1 y r/s"}
+        return [item.digest for item in run(tmp_path, specs, read_conf([conf]))]
+
+    conf.write_text(f'storedir = "{tmp_path}"\n')
+    a, b = digests()
+    assert digests() == [a, b]
+    (confdir / "package.use").write_text("a/b x\n")
+    a_then, b_then = digests()
+    assert (a_then != a, b_then == b) == (True, True)
+    conf.write_text(f'storedir = "{tmp_path}"\noptions = ["bindist"]\n')
+    assert not {*digests()} & {a, b, a_then}
+
+
 def test_files_that_specs_name_have_to_be_there(tmp_path: Path) -> None:
     (tmp_path / "catalyst.conf").write_text(f'storedir = "{tmp_path}"\n')
     conf = read_conf([tmp_path / "catalyst.conf"])

@@ -30,6 +30,7 @@ rel_type: small
         ("version_stamp: /../../../../x\n", "x.spec: "),
         ("rename_regexp: s,.*,/etc/x,\n", "x.spec:5: "),
         ("rename_regexp: s,builds,../../x,\n", "x.spec:5: "),
+        ("rename_regexp: s,builds,snapshots,\n", "x.spec:5: "),
     ],
 )
 def test_it_writes_nothing_outside_of_storedir(tmp_path: Path, more: str, where: str) -> None:

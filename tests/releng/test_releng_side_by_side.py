@@ -61,7 +61,9 @@ def side_by_side(tmp_path: Path) -> SideBySide:
 def item(place: Path, more: str = "") -> Item:
     file = place / "a.spec"
     file.write_text(SPEC + more)
-    return Item(Wanted("a.spec", ""), SpecFile(file, file, place), parse_spec(SPEC + more, file))
+    return Item(
+        Wanted("a.spec", ""), SpecFile(file, file, place), parse_spec(SPEC + more, file), ""
+    )
 
 
 def test_catalyst_gets_its_own_storedir_and_nothing_differs(

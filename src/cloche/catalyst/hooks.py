@@ -45,7 +45,19 @@ fi
 ! type -p locale-gen > /dev/null || locale-gen
 """
 
+# Bash reads this file before a script of its own, so that the line of a failure is known.
 FSSCRIPT = """\
 #!/bin/sh
-cp /run/cloche/inputs/* /tmp && exec /tmp/{name}
+if [ -n "${{BASH_ENV}}" ]; then
+	unset BASH_ENV
+	trap '__cloche="${{0##*/}}: failed last: line ${{LINENO}}: ${{BASH_COMMAND}}"' ERR
+	trap '[[ $? == 0 || ! ${{__cloche}} ]] || echo "${{__cloche}}" >&2' EXIT
+	return
+fi
+cp /run/cloche/inputs/* /tmp || exit
+read -r first < /tmp/{name}
+case ${{first}} in
+	"#!"*bash*) export BASH_ENV="$0" ;;
+esac
+exec /tmp/{name}
 """

@@ -22,7 +22,7 @@ from cloche.errors import ClocheError, Exit
 from cloche.releng.auto_conf import AutoConf, Wanted, read_auto_conf
 from cloche.releng.auto_hooks import Hooks
 from cloche.releng.auto_queue import Queue
-from cloche.releng.auto_specs import Item, check_sources, chosen, copied, digest_of, items_of
+from cloche.releng.auto_specs import Item, check_sources, chosen, copied, items_of
 from cloche.releng.auto_tree import find_tree
 from cloche.releng.calls import Place, opening_in
 from cloche.releng.inputs import source_of
@@ -176,8 +176,8 @@ def alone(run: Run) -> Iterator[None]:
 def done_before(items: Sequence[Item], before: Mapping[str, Before]) -> Mapping[str, bool]:
     """The specs that need not be built again, each with whether its hook succeeded.
 
-    Such a spec was built from the same text, so was the spec that makes its source, and the sizes
-    of its files are the same.
+    Such a spec was built from the same text and files, so was the spec that makes its source, and
+    the sizes of its outputs are the same.
     """
     found: dict[str, bool] = {}
     for item in items:
@@ -191,7 +191,7 @@ def done_before(items: Sequence[Item], before: Mapping[str, Before]) -> Mapping[
 def _is_done(item: Item, ended: SpecEnded) -> bool:
     return (
         ended.how == "built"
-        and ended.digest == digest_of(item)
+        and ended.digest == item.digest
         and bool(ended.outputs)
         and all(_size(Path(path)) == size for path, size in ended.outputs.items())
     )

@@ -14,7 +14,7 @@ from cloche.errors import ClocheError
 from cloche.records.events import AnyEvent
 from cloche.releng import calls
 from cloche.releng.auto_hooks import Hooks
-from cloche.releng.auto_specs import Item, depths, digest_of, waits_for
+from cloche.releng.auto_specs import Item, depths, waits_for
 from cloche.releng.calls import BuiltFiles, Place
 from cloche.releng.journal import Ending, Entry, SpecEnded, SpecStarted
 from cloche.releng.outputs import aside
@@ -108,7 +108,6 @@ class Queue:
 
     def _ended(self, item: Item, future: Future[BuiltFiles], seconds: float) -> SpecEnded:
         """The event for the end of a spec. Raises errors other than `ClocheError`."""
-        digest = digest_of(item)
         try:
             made = future.result()
             outputs = {str(path): size for path, size in made.outputs.items()}
@@ -117,9 +116,9 @@ class Queue:
         except ClocheError as error:
             detail = tuple((error.detail or "").splitlines()[-_DETAIL:])
             return SpecEnded(
-                how="failed", digest=digest, seconds=seconds, reason=str(error), detail=detail
+                how="failed", digest=item.digest, seconds=seconds, reason=str(error), detail=detail
             )
-        return SpecEnded(how="built", digest=digest, seconds=seconds, outputs=outputs)
+        return SpecEnded(how="built", digest=item.digest, seconds=seconds, outputs=outputs)
 
     def _after(self, item: Item) -> None:
         self.hooks("post_build", item.wanted.set, item.name)
@@ -143,8 +142,8 @@ def _ready(waiting: Sequence[Item], ended: Mapping[str, Ending]) -> list[Item]:
 def _kept_back(item: Item, ended: Mapping[str, Ending]) -> SpecEnded | None:
     """The event for a spec that cannot be built, if that is the case."""
     if item.refused is not None:
-        return SpecEnded(how="failed", digest=digest_of(item), reason=str(item.refused))
+        return SpecEnded(how="failed", digest=item.digest, reason=str(item.refused))
     if item.needs is not None and ended[item.needs] != "built":
         reason = f"{item.needs}, which makes its source, was not built"
-        return SpecEnded(how="skipped", digest=digest_of(item), reason=reason)
+        return SpecEnded(how="skipped", digest=item.digest, reason=reason)
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shutil
 from collections.abc import Container, Iterator, Mapping, Sequence
@@ -22,6 +23,7 @@ from cloche.releng.auto_conf import AutoConf, Wanted
 from cloche.releng.build import check_first, check_places
 from cloche.releng.calls import SpecFile
 from cloche.releng.inputs import check_spec, source_of
+from cloche.releng.provenance import named_files
 
 _KCONFIG = re.compile(r"^(boot/kernel/[^/\s]+/config:)[ \t]*(\S*/)?(\S+)[ \t]*$", re.MULTILINE)
 
@@ -30,13 +32,15 @@ _KCONFIG = re.compile(r"^(boot/kernel/[^/\s]+/config:)[ \t]*(\S*/)?(\S+)[ \t]*$"
 class Item:
     """A spec of a run.
 
-    ``needs`` names the spec that makes its source, ``after`` those that have to end first because
-    they write the same file. ``refused`` is the reason why it is not built.
+    ``digest`` is that of its text, of the files that it names, and of catalyst.conf. ``needs``
+    names the spec that makes its source, ``after`` those that have to end first because they write
+    the same file. ``refused`` is the reason why it is not built.
     """
 
     wanted: Wanted
     files: SpecFile
     spec: Spec
+    digest: str
     needs: str | None = None
     after: tuple[str, ...] = ()
     refused: ConfigError | None = None
@@ -111,9 +115,12 @@ def copy_of(room: Path, wanted: Wanted) -> Path:
     return room / "specs" / wanted.name
 
 
-def digest_of(item: Item) -> str:
-    """The digest of a spec's text."""
-    return hashlib.sha256(item.files.copy.read_bytes()).hexdigest()
+def _digest(copy: Path, spec: Spec | None, conf: Conf) -> str:
+    """What makes a spec differ from what was built; ``spec`` is None if it cannot be read."""
+    values = {key: str(value) for key, value in conf.values.items()}
+    named = [*named_files(spec, conf)] if spec is not None else []
+    whole = json.dumps([copy.read_text("utf-8", "surrogateescape"), values, named], sort_keys=True)
+    return hashlib.sha256(whole.encode()).hexdigest()
 
 
 def with_kconfig(text: str, directory: Path, names: Container[str]) -> str:
@@ -146,7 +153,8 @@ def items_of(
         except ConfigError as error:
             refused = error
             errors += [] if each.optional else [error]
-        found[each.name] = Item(each, files, spec, refused=refused)
+        digest = _digest(files.copy, None if refused else spec, conf)
+        found[each.name] = Item(each, files, spec, digest, refused=refused)
     _raise(errors)
     specs = {name: item.spec for name, item in found.items() if item.refused is None}
     for name, needed in needs(specs, conf).items():

@@ -126,15 +126,19 @@ def _not_pinned(origin: Origin, file: Path, lock: Path) -> ConfigError:
 
 
 def check_places(spec: Spec, conf: Conf) -> None:
-    """See that a spec writes nothing outside of storedir, and only names that can be written.
+    """See that a spec writes nothing outside of builds/, and only names that can be written.
 
     Raises `ConfigError`.
     """
-    top = store_path(conf)
-    for path in (str(directory_of(spec, conf)), *(each.path for each in outputs(spec, conf))):
+    own, builds = store_path(conf, "cloche"), store_path(conf, "builds")
+    places = (
+        (own, str(directory_of(spec, conf))),
+        *((builds, o.path) for o in outputs(spec, conf)),
+    )
+    for top, path in places:
         reason = ""
         if not Path(os.path.normpath(path)).is_relative_to(top):
-            reason = f"is not below storedir ({top})"
+            reason = f"is not below {top}"
         elif not path.isprintable():  # a line end, for example, would be one in .DIGESTS
             reason = "has characters that cannot be printed"
         elif any(len(part.encode()) > LONGEST for part in Path(path).parts):

@@ -42,8 +42,9 @@ class SpecStarted(Event, frozen=True, tag="spec-started"):
 class SpecEnded(Event, frozen=True, tag="spec-ended"):
     """A spec was built, failed, or was skipped because the maker of its source was not built.
 
-    ``digest`` is that of its text with all tokens filled in, ``outputs`` has the sizes of its files
-    in bytes by path, and ``detail`` further lines about a failure.
+    ``digest`` is that of its text with all tokens filled in, of the files that it names, and of
+    catalyst.conf. ``outputs`` has the sizes of its outputs in bytes by path, and ``detail`` further
+    lines about a failure.
     """
 
     how: Ending

@@ -104,12 +104,20 @@ def _parameters(spec: Spec, conf: Conf) -> Mapping[str, Any]:
 
 
 def _of_spec(spec: Spec, conf: Conf) -> Iterator[Resource]:
-    """The files and directories that a spec and catalyst.conf name."""
+    """Everything that a spec and catalyst.conf name."""
     source, snapshot = source_of(spec, conf), snapshot_of(spec, conf)
     yield _file("source", source)
     treeish = spec.text("snapshot_treeish")
     commit = {"gitCommit": treeish} if _COMMIT.fullmatch(treeish) else {}
     yield {"name": "snapshot", "digest": {**digests(snapshot), **commit}}
+    yield from named_files(spec, conf)
+
+
+def named_files(spec: Spec, conf: Conf) -> Iterator[Resource]:
+    """The files and directories that a spec and catalyst.conf name, besides source and snapshot.
+
+    Those that do not exist are left out. Raises OSError.
+    """
     for key, kind in path_keys(spec).items():
         if kind in CACHES:
             continue
