@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
+import select
 import shutil
 import subprocess
 import time
@@ -43,14 +45,16 @@ def boot(image: Path, *, uefi: bool, cdrom: bool, until: str, seconds: float = 3
 
 
 def _said(machine: subprocess.Popen[bytes], until: str, end: float) -> str:
-    """The output of a machine up to some words, or to its end."""
+    """The output of a machine up to some words, which may be a prompt, or to its end."""
     said = b""
     assert machine.stdout
-    while time.monotonic() < end:
-        line = machine.stdout.readline()
-        said += line
-        if not line or until.encode() in line:
-            break
+    output = machine.stdout.fileno()
+    while until.encode() not in said and (left := end - time.monotonic()) > 0:
+        if select.select([output], [], [], left)[0]:
+            part = os.read(output, 1 << 16)
+            said += part
+            if not part:
+                break
     return said.decode(errors="replace")
 
 

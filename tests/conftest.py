@@ -40,6 +40,8 @@ from tests.support import (
     python_for_all,
 )
 
+from cloche.catalyst import tools
+from cloche.config.toml import dumps
 from cloche.sandbox import userns
 from cloche.sandbox.errors import HostError
 from cloche.vm import kernel
@@ -223,6 +225,21 @@ def virtual_kernel(ground: Path) -> Path:
 def root_seeded(root: User, ground: Path) -> Store:
     """A store with the Debian seed, made by the command line in this run."""
     return _seeded(root, ground)
+
+
+@pytest.fixture(scope="session")
+def root_tools(root_seeded: Store, ground: Path) -> Store:
+    """The same, also with the seed of tools that make media, disks and snapshots."""
+    place = ground / "with-tools"
+    store = Store(place / "store", root_seeded.user)
+    with once(ground, "with-tools") as first:
+        if first:
+            place.mkdir()
+            root_seeded.copy(store.path)
+            declared = dumps({"seeds": {tools.NAME: tools.seed()}})
+            (place / "cloche.toml").write_text(declared)
+            store.cloche("seed", "bootstrap", tools.NAME, cwd=place, check=True)
+    return store
 
 
 @pytest.fixture(scope="session")

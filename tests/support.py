@@ -176,6 +176,16 @@ class Store:
             shutil.chown(file, self.user.name, self.user.name)
         return replace(self, path=path)
 
+    @property
+    def seed_layer(self) -> Path:
+        """The tree of its Debian seed; that of the tools is another one."""
+        (seed,) = (
+            layer
+            for layer in (self.path / "layers").iterdir()
+            if (layer / "usr/lib/python3.11").is_dir()
+        )
+        return seed
+
     def pack_layer(self, layer: Path, target: Path, *options: str | Path) -> None:
         """Write a layer as a tarball, while other tests may link to its files.
 

@@ -76,9 +76,8 @@ def make_release(place: Path, store: Store) -> None:
 
 
 def _pack_seed(place: Path, store: Store) -> None:
-    (seed,) = (path for path in (store.path / "layers").iterdir() if (path / "usr").is_dir())
     root = place / "seed"
-    subprocess.run(["cp", "-a", seed, root], check=True)
+    subprocess.run(["cp", "-a", store.seed_layer, root], check=True)
     # Where the release's Portage puts its modules.
     (root / "usr/lib/python3.11/site-packages").symlink_to("../python3/dist-packages")
     target = place / "store/builds/r1-default/stage3-amd64-seed-latest.tar.zst"

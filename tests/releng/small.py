@@ -163,8 +163,9 @@ def inputs(store: Store, place: Path, more: Callable[[Path], None] = lambda tree
     """
     for directory in ("store/builds/small", "store/snapshots", "overlay/etc"):
         (place / directory).mkdir(parents=True)
-    (seed,) = (path for path in (store.path / "layers").iterdir() if (path / "usr").is_dir())
-    store.pack_layer(seed, place / "store/builds/small/seed.tar.zst", "-I", "zstd -1 -T0")
+    store.pack_layer(
+        store.seed_layer, place / "store/builds/small/seed.tar.zst", "-I", "zstd -1 -T0"
+    )
     tree = place / "tree"
     shutil.copytree(REPO, tree)
     bash = tree / "app-shells/bash/bash-5.2.ebuild"

@@ -6,13 +6,11 @@ test; `docs/catalyst.md` says what was tried by hand.
 
 from __future__ import annotations
 
-import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import release
+from tests.releng.kernel import add_kernel
 from tests.releng.small import COMMON, Release, released
 from tests.support import Store
 
@@ -20,27 +18,6 @@ from cloche.layers import SOURCE_DATE_EPOCH
 
 pytestmark = pytest.mark.real
 
-DRACUT = (
-    "dracut-core",
-    "cpio",
-    "kmod",
-    "libkmod2",
-    "udev",
-    "dmsetup",
-    "libdevmapper1.02.1",
-    "libapparmor1",
-)
-KERNEL = """
-src_install() {
-	deb-bundle_src_install
-	cd "${D}"/usr/lib/modules/* || die
-	find kernel -name '*.ko' ! -name 'virtio*' -delete || die
-	depmod -b "${D}"/usr "${PWD##*/}" || die
-	mkdir -p "${D}/usr/src/linux-${PWD##*/}/arch/x86/boot" || die
-	cp "${D}"/boot/vmlinuz-* "${D}/usr/src/linux-${PWD##*/}/arch/x86/boot/bzImage" || die
-	cat "${BROOT}"/etc/kernel/config.d/*.config > "${D}/boot/config-${PWD##*/}" || die
-}
-"""
 NETBOOT = """\
 target: netboot
 profile: default
@@ -89,31 +66,9 @@ src_install() {
 """
 
 
-def add_kernel(tree: Path) -> None:
-    """Add Debian's current kernel and dracut as packages, their sources to DISTDIR."""
-    distdir = tree.parent / "store"
-    told = subprocess.run(
-        ["apt-cache", "depends", "linux-image-cloud-amd64"],
-        check=True, text=True, capture_output=True,
-    ).stdout  # fmt: skip
-    (image,) = re.findall(r"Depends: (linux-image-\S+)", told)
-    pool = release.pool_of((*DRACUT, image))
-    groups = {"sys-kernel/dracut": (DRACUT, ""), "sys-kernel/gentoo-kernel": ((image,), KERNEL)}
-    for name, (packages, more) in groups.items():
-        place = tree / name
-        place.mkdir(parents=True)
-        for each in packages:
-            release.fetch(pool[each], distdir)
-        uris = "\n".join(f"\tmirror://debian/{pool[each].file}" for each in packages)
-        text = release.EBUILD.format(name=name, uris=uris, more=f'\nIUSE="initramfs live"\n{more}')
-        text = text.replace("metapackage", "public-domain")  # which the profile accepts
-        (place / f"{place.name}-1.ebuild").write_text(text)
-        release.write_manifest(place, (distdir / pool[each].file for each in packages))
-    (tree / "eclass").mkdir(exist_ok=True)
-    eclass = dict(release.extra_parts())["file:eclass/deb-bundle.eclass"]
-    (tree / "eclass/deb-bundle.eclass").write_text(eclass)
-    with (tree / "profiles/categories").open("a") as categories:
-        categories.write("sys-kernel\n")
+def add(tree: Path) -> None:
+    """Add the kernel, and a package with dependencies."""
+    add_kernel(tree)
     needy = tree / "app-misc/needy/needy-1.ebuild"
     needy.parent.mkdir()
     needy.write_text(NEEDY.replace("EAPI=8\n", "EAPI=8\ninherit toolchain-funcs\n"))
@@ -123,7 +78,7 @@ def add_kernel(tree: Path) -> None:
 @pytest.fixture(scope="module")
 def built(root_seeded: Store, ground: Path) -> Iterator[Release]:
     """Both specs, built."""
-    with released(root_seeded, ground, "kernels", add_kernel) as made:
+    with released(root_seeded, ground, "kernels", add) as made:
         place = made.place
         (place / "live.config").write_text("CONFIG_SPECIAL=y\n")
         for name, text in (("netboot", NETBOOT), ("embedded", EMBEDDED)):

@@ -32,9 +32,9 @@ pytestmark = pytest.mark.real
 
 
 @pytest.fixture(scope="module")
-def release(root_seeded: Store, ground: Path) -> Iterator[Release]:
+def release(root_tools: Store, ground: Path) -> Iterator[Release]:
     """All three specs, built."""
-    with released(root_seeded, ground, "releng") as made:
+    with released(root_tools, ground, "releng") as made:
         for spec in SPECS:
             told = made.run(spec)
             assert told.returncode == 0, told.stderr
