@@ -62,6 +62,11 @@ kernel_options = "console=ttyS0,115200 quiet"
     assert images("", tmp_path) == ()
 
 
+def test_a_medium_may_be_without_the_root(tmp_path: Path) -> None:
+    (live,) = images(HERE.format("iso") + 'volid = "x"\nsquashfs = ""\n', tmp_path)
+    assert live.format == Iso(volid="x", squashfs="")
+
+
 HERE = '[images.x]\nformat = "{}"\ntools = "tools"\n'
 ISO, DISK = HERE.format("iso"), HERE.format("qcow2")
 

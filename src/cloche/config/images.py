@@ -115,7 +115,7 @@ def _iso(table: Table, root: Path) -> Iso:
         what = f"“{volid}” is not a volume ID"
         raise ConfigError(table.origin("volid"), what, f"write 1 to {_VOLID} characters")
     squashfs = table.get("squashfs", str, "image.squashfs")
-    _check_names(table, "squashfs", [squashfs])
+    _check_names(table, "squashfs", [squashfs] if squashfs else [])  # without a name it is left out
     copy = table.table("copy")
     _check_names(copy, None, [name for name in copy.data if name != "."])
     return Iso(
