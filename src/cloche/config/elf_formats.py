@@ -53,6 +53,13 @@ FORMATS: Mapping[str, ElfFormat] = {
     "x86_64": ElfFormat(64, 62),
 }
 
+#: Gentoo's ARCH by e_machine.
+ARCH_OF: Mapping[int, str] = {
+    **{2: "sparc", 3: "x86", 4: "m68k", 8: "mips", 15: "hppa", 18: "sparc", 20: "ppc", 21: "ppc64"},
+    **{22: "s390", 40: "arm", 42: "sh", 43: "sparc", 62: "amd64", 183: "arm64", 243: "riscv"},
+    **{258: "loong", 0x9026: "alpha"},
+}
+
 #: Other programs that a CPU runs, by e_machine: x86 on x86-64, arm on aarch64, and so on.
 _ALSO = {62: 3, 183: 40, 21: 20, 43: 2}
 

@@ -22,7 +22,7 @@ from cloche.seeds import (
     stage3,
     tarball,
 )
-from cloche.seeds.arch import host_arch
+from cloche.seeds.arch import arch_of, host_arch
 from cloche.seeds.debian import seed as debian_seed
 from cloche.seeds.debian.apt import find_mirror, portage_mirrors
 from cloche.seeds.debian.portage_sdist import without_password
@@ -31,7 +31,7 @@ from cloche.seeds.interpreters import emulators_in, store_interpreters
 from cloche.seeds.parts import machine as machine_parts
 from cloche.seeds.types import MadeSeed, SeedContext, SeedRequest
 from cloche.seeds.validation import portage_of
-from cloche.store import Store, names
+from cloche.store import Store, Tree, names
 
 DEBIAN = "debian"
 
@@ -220,7 +220,7 @@ def bootstrap(
     if before is not None and (differences := seed_drift(before, locked)):
         raise not_as_locked(spec.name, differences)
     locks.change(project.lock, lambda lock: lock_entries.with_seed(lock, spec.name, locked))
-    about = _described(spec.name, made, locked, store.tree(layer.id).created)
+    about = _described(spec.name, made, locked, store.tree(layer.id))
     data = {"about": asdict(about), "lock": msgspec.to_builtins(locked)}
     # A machine's layers are the seed's parts, as long as they are kept.
     parts = locked.layers if isinstance(locked, locks.MachineSeed) else ()
@@ -242,7 +242,7 @@ def _made(
     return MadeSeed(tree, locked, version, packages)
 
 
-def _described(name: str, made: MadeSeed, lock: locks.SeedLock, created: float) -> Seed:
+def _described(name: str, made: MadeSeed, lock: locks.SeedLock, tree: Tree) -> Seed:
     """What `cloche seed list` shows of a seed."""
     arch = host_arch()
     suite = ""
@@ -255,11 +255,11 @@ def _described(name: str, made: MadeSeed, lock: locks.SeedLock, created: float) 
         layer=lock.layer,
         type=lock.type,
         suite=suite,
-        arch=arch.gentoo,
+        arch=arch_of(tree.path) or arch.gentoo,
         chost=arch.chost,
         packages=made.packages,
         portage=made.portage,
-        created=created,
+        created=tree.created,
         interpreters=interpreters_of(lock),
     )
 
