@@ -108,6 +108,11 @@ def test_equal_results_count_once() -> None:
     assert (shared.wanted, shared.built, shared.layers) == (6, 4, 3)
     assert shared.spent == 9 + 10 + 1 + 10 + 10
     assert shared.distinct == 9 + 10 + 1 + 10
+    text = as_text(report_of(ENTRIES))
+    assert "6 packages in all specs, 3 of them distinct; 4 built\n1.33 times as long as " in text
+    nothing = as_text(report_of([Entry("", STARTED)]))
+    assert "0 built\n" in nothing
+    assert "times as long" not in nothing
     assert round(shared.ratio, 3) == 1.333
 
 

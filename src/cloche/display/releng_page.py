@@ -32,13 +32,14 @@ def _text(text: str) -> str:
 
 def _cards(report: Report) -> Iterator[str]:
     shared = report.shared
+    ratio = ((f"{shared.ratio:.2f}", "time spent ÷ time of the distinct packages"),)
     figures = (
         (seconds(report.seconds), "in all"),
         (str(len(report.specs)), "specs"),
         (str(shared.wanted), "packages in all specs"),
         (str(shared.layers), "distinct packages"),
         (str(shared.built), "built"),
-        (f"{shared.ratio:.2f}", "time spent ÷ time of the distinct packages"),
+        *(ratio if shared.built else ()),
         (seconds(shared.spent), "for builds and merges"),
         (seconds(report.stages), "for all other steps"),
     )

@@ -30,9 +30,11 @@ def _lines(report: Report) -> Iterator[str]:
     yield report.sentence
     yield f"{_took(report.seconds)} in all"
     yield (
-        f"{shared.wanted} packages in all specs, {shared.layers} distinct, "
-        f"{shared.built} built, in {shared.ratio:.2f} times the time of the distinct ones"
+        f"{shared.wanted} packages in all specs, {shared.layers} of them distinct; "
+        f"{shared.built} built"
     )
+    if shared.built:
+        yield f"{shared.ratio:.2f} times as long as building each distinct package once"
     yield f"{_took(shared.spent)} for builds and merges, {_took(report.stages)} for all other steps"
     for hook in report.hooks:
         yield f"hook {' '.join(hook.words)}: status {hook.status}, see {hook.log}"
