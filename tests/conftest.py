@@ -110,6 +110,7 @@ FIRST = (
     "fuzz",
     "faults",
     "machine",
+    "releng",
     "seeds",
     "binhosts",
     "cli",
