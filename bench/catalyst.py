@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import statistics
 import subprocess
@@ -79,9 +80,13 @@ class Release:
         return Build(ran.seconds, ran.processor, events)
 
     def changed(self, number: int) -> None:
-        """Add a line to the ebuild of one package of stage1, and make the snapshot again."""
+        """Change what one package of stage1 installs, and make the snapshot again.
+
+        A comment in an ebuild would not do: the layer would be the same.
+        """
         (ebuild,) = (self.directory / "repo" / CHANGED).glob("*.ebuild")
-        ebuild.write_text(f"{ebuild.read_text()}\n# {number}\n")
+        text = re.sub('(?m)^DESCRIPTION="', f'DESCRIPTION="{number}, ', ebuild.read_text(), count=1)
+        ebuild.write_text(text)
         snapshot = self.directory / f"store/snapshots/gentoo-{TREEISH}.sqfs"
         snapshot.unlink()
         tool = ("mksquashfs", self.directory / "repo", snapshot)
