@@ -21,7 +21,7 @@ from cloche.config import lock_entries
 from cloche.config.errors import ConfigError
 from cloche.config.lock import MachineSeed, TreeSeed
 from cloche.config.machine import place_of
-from cloche.config.project import SeedSpec, load_project
+from cloche.config.project import Project, SeedSpec, load_project
 from cloche.errors import Exit
 from cloche.seeds import machine
 from cloche.seeds.errors import SeedError
@@ -101,6 +101,12 @@ def stored_seed(store: Store, spec: SeedSpec, layers: tuple[str, ...]) -> str:
     return layer
 
 
+def lock_seed(place: Project, spec: SeedSpec, layers: tuple[str, ...], layer: str) -> None:
+    """Pin a seed made of a machine in the project's lock."""
+    seed = MachineSeed(layers, layer=layer)
+    locks.change(place.lock, lambda lock: lock_entries.with_seed(lock, spec.name, seed))
+
+
 def test_what_is_not_locked_is_what_the_machine_is_now(store: Store, tmp_path: Path) -> None:
     """A seed of another project's machine, or of an older state, has the same declaration."""
     place, spec = example_project(tmp_path / "p"), request(tmp_path).spec
@@ -118,10 +124,7 @@ def test_what_is_not_locked_is_what_the_machine_is_now(store: Store, tmp_path: P
 
     built(store, place.root, "seed", "two")
     assert find_seed(store, place, spec) is None
-    locks.change(
-        place.lock,
-        lambda lock: lock_entries.with_seed(lock, spec.name, MachineSeed(one, layer=layer)),
-    )
+    lock_seed(place, spec, one, layer)
     with pytest.raises(SeedError, match="was built again"):
         find_seed(store, place, spec)
     built(store, place.root, "seed", "one")
@@ -137,10 +140,7 @@ def test_an_update_takes_what_was_made_of_the_machine_as_it_is_now(
     two = built(store, place.root, "seed", "two")
     assert current_seed(store, place, spec) is None
     second = stored_seed(store, spec, two)
-    locks.change(
-        place.lock,
-        lambda lock: lock_entries.with_seed(lock, spec.name, MachineSeed(one, layer=first)),
-    )
+    lock_seed(place, spec, one, first)
     found = current_seed(store, place, spec)
     assert found is not None
     assert found.layer == second
@@ -159,10 +159,7 @@ def test_what_is_locked_is_enough_where_the_machine_is_not(store: Store, tmp_pat
     place, spec = example_project(tmp_path / "p"), request(tmp_path).spec
     ids = built(store, tmp_path / "elsewhere", "seed", "one")
     layer = stored_seed(store, spec, ids)
-    locks.change(
-        place.lock,
-        lambda lock: lock_entries.with_seed(lock, spec.name, MachineSeed(ids, layer=layer)),
-    )
+    lock_seed(place, spec, ids, layer)
     found = find_seed(store, place, spec)
     assert found is not None
     assert found.layer == layer

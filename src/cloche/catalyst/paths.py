@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from dataclasses import dataclass
+from pathlib import Path
 
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.spec import Spec
@@ -61,6 +62,11 @@ def store_path(conf: Conf, *parts: str) -> str:
     """A path below storedir; as catalyst, this does not keep `..` from leading out of it."""
     path = os.path.normpath("/".join((conf.text("storedir"), *parts)))
     return path[1:] if path.startswith("//") else path
+
+
+def is_below(path: str, directory: Path | str) -> bool:
+    """Whether a path is in a directory once its ``..`` are resolved, by its words alone."""
+    return Path(os.path.normpath(path)).is_relative_to(directory)
 
 
 def snapshot_path(spec: Spec, conf: Conf) -> str:

@@ -1,4 +1,4 @@
-"""Entries of a lock: added, replaced, or removed when they are no longer declared."""
+"""Adds and replaces entries of a lock, and removes those that are no longer declared."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from cloche.catalyst.paths import (
     Output,
     compression_mode,
     extension,
+    is_below,
     outputs,
     store_path,
     subpath,
@@ -137,7 +137,7 @@ def check_places(spec: Spec, conf: Conf) -> None:
     )
     for top, path in places:
         reason = ""
-        if not Path(os.path.normpath(path)).is_relative_to(top):
+        if not is_below(path, top):
             reason = f"is not below {top}"
         elif not path.isprintable():  # a line end, for example, would be one in .DIGESTS
             reason = "has characters that cannot be printed"

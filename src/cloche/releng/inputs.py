@@ -60,7 +60,7 @@ def source_of(spec: Spec, conf: Conf) -> Path:
 def no_squashfs(spec: Spec, source: str) -> ConfigError:
     """The error about a source that is a squashfs."""
     what = f"{source}: a source that is a squashfs cannot be read yet"
-    return ConfigError(spec.origin("source_subpath"), what, "let it be packed as a tarball")
+    return ConfigError(spec.origin("source_subpath"), what, "pack it as a tarball")
 
 
 def _source_of(spec: Spec, conf: Conf) -> Path:

@@ -8,7 +8,6 @@ otherwise catalyst would replace cloche's files, or use cloche's packages.
 
 from __future__ import annotations
 
-import os
 import shlex
 import shutil
 import subprocess
@@ -17,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cloche.catalyst.conf import Conf, read_conf
-from cloche.catalyst.paths import ARTIFACTS, outputs
+from cloche.catalyst.paths import ARTIFACTS, is_below, outputs
 from cloche.catalyst.spec import Spec
 from cloche.comparison.comparison import Comparison, compare
 from cloche.comparison.guard import limited_memory
@@ -139,7 +138,7 @@ class SideBySide:
     def _outside(self, spec: Spec) -> str | None:
         """An output that is not below catalyst's storedir: rename_regexp changes the whole path."""
         paths = (each.path for each in outputs(spec, self._theirs))
-        return next((path for path in paths if not _below(path, self._place)), None)
+        return next((path for path in paths if not is_below(path, self._place)), None)
 
     def _pairs(self, mine: Spec, other: Spec) -> Iterator[tuple[Path, Path]]:
         sides = zip(outputs(mine, self._conf), outputs(other, self._theirs), strict=True)
@@ -170,10 +169,6 @@ def _within(spec: Spec) -> dict[str, str]:
     moved = {key: Path(spec.text(key)).name for key in images if spec.text(key).startswith("/")}
     moved |= {key: "" for key in ("pkgcache_path", "kerncache_path") if spec.text(key)}
     return moved
-
-
-def _below(path: str, place: Path) -> bool:
-    return Path(os.path.normpath(path)).is_relative_to(place)
 
 
 def _link(place: Path, target: Path) -> None:
