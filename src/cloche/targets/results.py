@@ -1,0 +1,128 @@
+"""What the calls of this room take and return, as frozen values that can travel between processes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloche.targets.levels import DEFAULT, Environment, Level
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where targets are built for: a project's directory, the store, the engine, proxies.
+
+    The project's repositories and seeds are those that targets can use; its machines do not matter.
+    Builds share ``slots`` (`cloche.tasks.slots`) with those of other processes.
+    """
+
+    project: Path
+    store: Path | None = None
+    engine: str = "native"
+    proxies: Mapping[str, str] = field(default_factory=dict)
+    slots: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What is asked for: atoms and ``@sets``, with options of emerge (`cloche.config.machine`).
+
+    ``inject`` says whether the target's own code (patches, bashrc, package.env) may take part.
+    """
+
+    atoms: tuple[str, ...]
+    level: Level = DEFAULT
+    options: tuple[str, ...] = ()
+    inject: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the place makes of a target: the seed that it builds over, and what it cannot follow."""
+
+    seed: str
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class MadePackage:
+    """A package for a target.
+
+    ``gpkg`` is the SHA-256 of ``file``, which is ``size`` bytes; ``entry`` its entry in an index
+    (`Packages`), of which PATH and BUILD_ID are the caller's to set. ``symbols`` are the versions
+    of symbols that it needs, by their prefix. ``built`` says whether it was built now, in
+    ``seconds``; ``level`` is the level that was asked for.
+    """
+
+    cpv: str
+    repository: str
+    use: tuple[str, ...]
+    gpkg: str
+    file: Path
+    size: int
+    entry: str
+    environment: Environment
+    symbols: tuple[tuple[str, str], ...]
+    seed: str
+    level: Level
+    built: bool
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A package that cannot be made as the level demands, or was not made, with the reasons."""
+
+    cpv: str
+    reasons: tuple[str, ...]
+    log: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """What came of a want. ``notes`` are for the user."""
+
+    packages: tuple[MadePackage, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A package that may go into a target's index.
+
+    ``key`` is the caller's name for it; ``entry`` its entry there, ``environment`` what it was
+    built in.
+    """
+
+    key: str
+    cpv: str
+    entry: str
+    environment: Environment
+    symbols: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether the target's Portage takes a package, and the package fits; Portage's words if not."""
+
+    key: str
+    accepted: bool
+    words: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What a level would cost for some packages of some targets.
+
+    ``environments`` are distinct ones, ``builds`` distinct packages in them, ``ready`` those of
+    them that the store has; ``bytes`` is the size of the ready ones, and for the others that of
+    the same package in another environment, where there is one.
+    """
+
+    level: Level
+    environments: int
+    builds: int
+    ready: int
+    bytes: int
