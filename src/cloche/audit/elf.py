@@ -18,6 +18,7 @@ _EXECUTABLE, _SHARED = 2, 3  # ET_EXEC, ET_DYN
 _LOAD, _DYNAMIC, _INTERP = 1, 2, 3  # PT_*
 _NOBITS = 8  # SHT_*: a section without content in the file
 _NULL, _NEEDED, _STRTAB, _SONAME, _RPATH, _RUNPATH = 0, 1, 5, 14, 15, 29  # DT_*
+_VERNEED, _VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF  # DT_*
 
 # Far beyond what a linker writes: a file must not decide how much is read of it.
 _HEADERS = 512
@@ -216,3 +217,39 @@ def _text(data: bytes) -> str:
     if not end:
         raise _BadElfError
     return os.fsdecode(text)
+
+
+def needed_versions(file: BinaryIO) -> frozenset[str]:
+    """The versions of symbols that an ELF file needs of its libraries, such as ``GLIBC_2.34``.
+
+    Empty for any other file, and for one that is truncated.
+    """
+    try:
+        header = _header(file)
+        return frozenset(_versions(file, header)) if header is not None else frozenset()
+    except (_BadElfError, struct.error):
+        return frozenset()
+
+
+def _versions(file: BinaryIO, header: _Header) -> Iterator[str]:
+    """Walk the records of DT_VERNEED: of each library, the versions that are needed of it."""
+    bits, order = header.bits, header.order
+    segments = list(_segments(file, order, bits, *header.segments))
+    dynamic = next((each for each in segments if each.type == _DYNAMIC), None)
+    if dynamic is None:
+        return
+    form = struct.Struct(order + ("iI" if bits == 32 else "qQ"))
+    whole = _at(file, dynamic.offset, min(dynamic.size, form.size * _ENTRIES))
+    tags = dict(form.iter_unpack(whole[: len(whole) // form.size * form.size]))
+    if not tags.keys() >= {_STRTAB, _VERNEED, _VERNEEDNUM} or tags[_VERNEEDNUM] > _STRINGS:
+        return
+    strings, place = _offset(segments, tags[_STRTAB]), _offset(segments, tags[_VERNEED])
+    library, version = struct.Struct(order + "HHIII"), struct.Struct(order + "IHHII")
+    for _ in range(tags[_VERNEEDNUM]):
+        _, count, _, first, further = library.unpack(_at(file, place, library.size))
+        at = place + first
+        for _ in range(min(count, _STRINGS)):
+            _, _, _, name, after = version.unpack(_at(file, at, version.size))
+            yield _text(_at(file, strings + name, _LONGEST, short=True))
+            at += after
+        place += further

@@ -19,6 +19,9 @@ CALLS = frozenset(
         "cloche.probing.availability:look",
         "cloche.releng.calls:build",
         "cloche.session.calls:build",
+        "cloche.targets.calls:accept",
+        "cloche.targets.calls:build",
+        "cloche.targets.calls:examine",
     }
 )
 

@@ -52,6 +52,7 @@ class Inputs:
     ``made_of`` are the layers of the machine that the seed is, the bottom first.
     ``cross`` is set for a machine for another CPU than the seed's, ``interpreters`` for a seed for
     another CPU than the host's.
+    With ``installed`` the resolution has the seed's packages, too, as that of a strict machine.
     ``own`` are the user's own files and repositories, by their paths inside. A machine with a root
     of its own (``own_root``) has nothing of the seed in its result, its ``/etc/portage`` only
     with ``etc_portage``, and build dependencies only ``with_build_deps``. ``emerge`` are the
@@ -67,6 +68,7 @@ class Inputs:
     place: str = ""
     own: Mapping[str, Path] = field(default_factory=dict)
     strict: bool = False
+    installed: bool = False
     own_root: bool = False
     etc_portage: bool = True
     with_build_deps: bool = False
@@ -78,6 +80,11 @@ class Inputs:
     cross: Crossing | None = None
     tools: Mapping[str, Layer] = field(default_factory=dict)
     interpreters: Layer | None = None
+
+    @property
+    def tells_installed(self) -> bool:
+        """Whether the resolution has the packages of the seed."""
+        return self.strict or self.installed
 
     @property
     def ground(self) -> tuple[Layer, ...]:

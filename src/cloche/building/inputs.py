@@ -30,7 +30,11 @@ from cloche.tasks.guestcall import GUEST
 from cloche.trees import stored
 from cloche.trees.stored import pin_repository, places
 
-_NO_STEPS = ("observe.py", "metadata.py", "live.py", "news.py", "finish_steps.py", *CROSS_SCRIPTS)
+_NO_STEPS = (
+    *("observe.py", "metadata.py", "live.py", "news.py", "finish_steps.py"),
+    *("versions.py", "accept.py"),
+    *CROSS_SCRIPTS,
+)
 
 
 def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
@@ -48,7 +52,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
     repos = {name: _repo(store, project, found) for name, found in repositories.items()}
     binhosts = {name: _binhost(store, project, name) for name in machine.binrepos}
     etc = portage_tree(machine, project)
-    base.append(_config(store, machine, etc))
+    base.append(config_layer(store, machine.name, etc))
     return Inputs(
         machine=machine.name,
         base=tuple(base),
@@ -95,9 +99,9 @@ def where_writable() -> Iterator[None]:
 def guest_digest() -> str:
     """Digest of the code that runs inside: a change of it invalidates every step.
 
-    Without the scripts of `cloche watch` and of probing, which make no results, and those of
-    metadata caches, live fetches, finish steps and machines for another CPU, which have keys of
-    their own.
+    Without the scripts of `cloche watch`, of probing and of targets, which make no results, and
+    those of metadata caches, live fetches, finish steps and machines for another CPU, which have
+    keys of their own.
     """
     digest = hashlib.sha256()
     for path in sorted(GUEST.rglob("*")):
@@ -132,15 +136,15 @@ def _binhost(store: Store, project: Project, name: str) -> Binhost:
     return found
 
 
-def _config(store: Store, machine: Machine, etc: Mapping[str, Content]) -> Layer:
-    """The machine's ``/etc/portage`` as a layer."""
+def config_layer(store: Store, name: str, etc: Mapping[str, Content]) -> Layer:
+    """The ``/etc/portage`` of a machine of this name as a layer."""
     with store.workspace("config") as workspace:
         tree = workspace / "root"
         for name in ("", "etc"):
             (tree / name).mkdir()
             (tree / name).chmod(0o755)
         write_tree(etc, tree / "etc/portage")
-        return commit(store, tree, kind="config", label=machine.name, rules={})
+        return commit(store, tree, kind="config", label=name, rules={})
 
 
 def input_digests(inputs: Inputs, packages: Iterable[Package]) -> Mapping[str, Mapping[str, str]]:

@@ -32,7 +32,7 @@ def resolve(context: BuildContext, targets: Sequence[str]) -> tuple[Depgraph, st
     inputs = context.inputs
     parts = {
         "targets": " ".join(targets),
-        **({"installed": "told as well"} if inputs.strict else {}),
+        **({"installed": "told as well"} if inputs.tells_installed else {}),
         "guest": inputs.guest,
         **inputs.key_root,
         **inputs.key_emulated,
@@ -57,7 +57,9 @@ def _indexes(context: BuildContext) -> tuple[Bind, ...]:
 
 
 def _resolved(context: BuildContext, targets: Sequence[str]) -> Outcome:
-    graph, log = _ask_portage(context, targets) if targets or context.inputs.strict else NOTHING
+    graph, log = (
+        _ask_portage(context, targets) if targets or context.inputs.tells_installed else NOTHING
+    )
     with context.store.workspace("resolve") as workspace:
         path = workspace / "depgraph.json"
         path.write_bytes(encode_depgraph(graph))
@@ -85,7 +87,7 @@ def _ask_portage(
     with context.store.workspace("resolve") as workspace:
         request = {
             "atoms": list(targets),
-            "installed": context.inputs.strict,
+            "installed": context.inputs.tells_installed,
             "binhosts": list(context.inputs.binhosts),
             "propose": propose,
             "root_deps": context.inputs.with_build_deps and context.inputs.own_root,

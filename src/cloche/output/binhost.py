@@ -34,15 +34,23 @@ def write(done: Finished) -> Written:
     Raises ClocheError.
     """
     context, packages, directory = done.context, done.packages, done.directory / claim.BINPKGS
-    parts = {f"gpkg {package.id}": gpkg for package, gpkg in packages}
-    key = make_key("binhost", {**parts, "guest": context.inputs.guest})
-    outputs = once(context, "index", key, lambda: _index(context, packages))
-    index = context.store.blob(outputs["index"])
+    index = index_of(context, packages)
     with claim.alone(directory.parent):
         claim.check_replaceable(directory)
         if _differs(context, packages, index, directory):
             _place(context, packages, index, directory, done.machine.root)
     return Written(directory, index.id)
+
+
+def index_of(context: BuildContext, packages: Sequence[tuple[Package, str]]) -> Blob:
+    """The index of packages, each with the id of its GPKG, as Portage writes it. Raises StepError.
+
+    Equal packages have an equal index.
+    """
+    parts = {f"gpkg {package.id}": gpkg for package, gpkg in packages}
+    key = make_key("binhost", {**parts, "guest": context.inputs.guest})
+    outputs = once(context, "index", key, lambda: _index(context, packages))
+    return context.store.blob(outputs["index"])
 
 
 def gpkg_path(category: str, pn: str, pf: str) -> str:

@@ -82,6 +82,20 @@ def narrowed(plan: Plan, wanted: Iterable[str]) -> Plan:
     )
 
 
+def widened(plan: Plan, names: Iterable[str]) -> Plan:
+    """The plan with packages whose builds see all that comes before them, not only what they need.
+
+    So they are built as in a root into which all of it is merged.
+    """
+    wide, visible, earlier = frozenset(names), dict(plan.visible), list[str]()
+    for package in plan.packages:
+        if package.id in wide:
+            visible[package.id] = replace(visible[package.id], build=tuple(earlier))
+        elif not package.broot:
+            earlier.append(package.id)
+    return replace(plan, visible=visible)
+
+
 def remaining_paths(plan: Plan, seconds: Callable[[Package], float | None]) -> dict[str, float]:
     """Seconds of the longest chain of work that starts with each package.
 

@@ -206,7 +206,7 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
     count = context.policy.records
     with (
         recorded(store, context.bus, place, machine.name, count=count),
-        _jobserver(context, opened.slots) as context,
+        with_jobserver(context, opened.slots) as context,
     ):
         builder = selected(prepare(context, opened.project, machine, choices), choices)
         written: dict[str, Written] = {}
@@ -238,7 +238,7 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
 
 
 @contextmanager
-def _jobserver(context: BuildContext, slots: Path | None) -> Iterator[BuildContext]:
+def with_jobserver(context: BuildContext, slots: Path | None) -> Iterator[BuildContext]:
     """The context with a jobserver for all that is built on this host, or with shared slots."""
     with ExitStack() as stack:
         jobserver: Jobserver | SharedSlots

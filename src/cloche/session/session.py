@@ -13,6 +13,7 @@ from cloche.building.context import BuildContext, RunTask
 from cloche.building.news import Item
 from cloche.building.packages import Builder
 from cloche.building.shells import Root
+from cloche.config.machine import Machine
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.records.events import Bus, Sink
 from cloche.session import building, fetching, inputs, locking
@@ -66,9 +67,14 @@ class Session(Opened):
             return building.prepare(context, self.project, wanted, choices)
 
     @contextmanager
-    def context(self, machine: str, choices: Choices = Choices()) -> Iterator[BuildContext]:
-        """A machine's inputs, pinned, with all that runs sandboxes over them."""
-        wanted = self.project.machine(machine)
+    def context(
+        self, machine: Machine | str, choices: Choices = Choices()
+    ) -> Iterator[BuildContext]:
+        """A machine's inputs, pinned, with all that runs sandboxes over them.
+
+        The machine is one of the project, by name, or any that uses its seeds and repositories.
+        """
+        wanted = machine if isinstance(machine, Machine) else self.project.machine(machine)
         with self._call() as opened:
             yield building.context_of(opened, wanted, choices)
 

@@ -1,4 +1,4 @@
-"""What the calls of this room take and return, as frozen values that can travel between processes."""
+"""What the calls of this room take and return: frozen values that travel between processes."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Offer:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether the target's Portage takes a package, and the package fits; Portage's words if not."""
+    """Whether a package fits and the target's Portage takes it; ``words`` say why not."""
 
     key: str
     accepted: bool

@@ -1,0 +1,176 @@
+"""/etc/portage of a target, as it counts here: what is taken of it, and what a level adds.
+
+Pure functions from a description to files by their paths below /etc/portage.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cloche.config.fragments import KNOWN, REFUSED, STACKED
+from cloche.config.makeconf import OWNED, is_quotable
+from cloche.plan.names import cp_of
+from cloche.targets.description import Description
+from cloche.targets.levels import FLAGS, Level
+
+#: Code of the target that would run in a sandbox, or patch what is built there.
+CODE: Final = frozenset({"bashrc", "env", "hooks", "package.env", "patches", "savedconfig"})
+#: The same in the user's own profile.
+PROFILE_CODE: Final = ("profile/bashrc", "profile/profile.bashrc", "profile/package.bashrc")
+#: Never taken: modules run in Portage's own process; mirrors are this host's.
+_LEFT = frozenset({"modules", "mirrors", "color.map"})
+_LABEL = "50-target"
+_PINS = "90-cloche"
+_NATIVE = re.compile(r"(?<!\S)-m(?:arch|cpu|tune)=native(?!\S)")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """The files that count, and what the user should know of the others."""
+
+    files: Mapping[str, bytes]
+    notes: tuple[str, ...] = ()
+
+
+def etc_of(description: Description, level: Level, *, inject: bool) -> Taken:
+    """What counts of a target's /etc/portage at a level. Without ``inject``, none of its code.
+
+    Compiler flags only count from `Level.FLAGS` on.
+    """
+    files: dict[str, bytes] = {}
+    left = set()
+    for name, text in description.files.items():
+        top, slash, below = name.partition("/")
+        if not inject and (top in CODE or name.startswith(PROFILE_CODE)):
+            left.add("/".join(name.split("/")[:2]) if top == "profile" else top)
+        elif top in KNOWN and top not in REFUSED and top not in _LEFT and top != "make.conf":
+            target = f"{top}/{_LABEL}{slash}{below}" if top in STACKED else name
+            files[target] = text.encode("utf-8", "surrogatepass")
+    variables, unquotable = _variables(description, level)
+    files[f"make.conf/{_LABEL}"] = "".join(
+        f'{name}="{value}"\n' for name, value in sorted(variables.items())
+    ).encode()
+    return Taken(files, tuple(_notes(sorted(left), unquotable)))
+
+
+def _notes(code: list[str], unquotable: list[str]) -> Iterator[str]:
+    if code:
+        names = ", ".join(code)
+        yield (
+            f"/etc/portage of the target has code that is left out: {names}; "
+            "the permission `inject` lets it take part"
+        )
+    if unquotable:
+        yield f"make.conf: values that cannot be written again: {', '.join(unquotable)}"
+
+
+def _variables(description: Description, level: Level) -> tuple[dict[str, str], list[str]]:
+    """The variables of make.conf that count, and the names of those that cannot be quoted."""
+    found, unquotable = {}, []
+    for name, text in description.make_conf.items():
+        value = " ".join(text.split())
+        if name in OWNED or name.startswith("_"):
+            continue
+        if name in FLAGS:
+            if level is Level.USE:
+                continue
+            value = resolved(value, description.native)
+        if is_quotable(value) and "${" not in value:
+            found[name] = value
+        else:
+            unquotable.append(name)
+    return found, sorted(unquotable)
+
+
+def resolved(flags: str, native: str) -> str:
+    """Flags with what ``native`` stands for on the target in the place of ``-march=native``."""
+    if not _NATIVE.search(flags):
+        return flags
+    others = _NATIVE.sub("", flags)
+    return " ".join((native, others)).strip().replace("  ", " ")
+
+
+def stands_for_nothing(description: Description) -> bool:
+    """Whether flags say ``native`` and the description does not say what that is."""
+    flags = (description.make_conf.get(name, "") for name in FLAGS)
+    return not description.native and any(_NATIVE.search(value) for value in flags)
+
+
+#: Versions in the repositories by CATEGORY/PN: version, slot, sub-slot.
+Versions = Mapping[str, tuple[tuple[str, str, str], ...]]
+
+
+def slot_of(entry: Mapping[str, str]) -> tuple[str, str]:
+    """The slot and the sub-slot of a VDB entry."""
+    slot, _, sub_slot = entry.get("SLOT", "0").strip().partition("/")
+    return slot, sub_slot or slot
+
+
+def use_of(entry: Mapping[str, str]) -> tuple[str, ...]:
+    """The enabled flags of a VDB entry that are in its IUSE, sorted."""
+    iuse = {flag.lstrip("+-") for flag in entry.get("IUSE", "").split()}
+    return tuple(sorted(iuse & set(entry.get("USE", "").split())))
+
+
+def pins(
+    description: Description,
+    level: Level,
+    replaced: Collection[tuple[str, str]],
+    versions: Versions,
+) -> dict[str, bytes]:
+    """Files that hold the installed packages of a target where they are, as the level demands.
+
+    ``replaced`` are names and slots of packages that the target would replace.
+    """
+    installed = {
+        cpv: entry
+        for cpv, entry in description.packages.items()
+        if (cp_of(cpv), slot_of(entry)[0]) not in replaced
+    }
+    if level.rank < Level.ABI.rank:
+        return {}
+    if level is Level.ABI:
+        return _files({"package.mask": _other_sub_slots(installed, versions)})
+    return _files(
+        {
+            "package.mask": _other_versions(installed),
+            "package.unmask": (f"={cpv}" for cpv in installed),
+            "package.accept_keywords": (f"={cpv} **" for cpv in installed),
+            "package.license": (f"={cpv} *" for cpv in installed),
+            "package.use": _flags(installed),
+        }
+    )
+
+
+def _files(lines: Mapping[str, Iterable[str]]) -> dict[str, bytes]:
+    texts = {name: "".join(f"{line}\n" for line in sorted(found)) for name, found in lines.items()}
+    return {f"{name}/{_PINS}": text.encode() for name, text in texts.items() if text}
+
+
+def _other_sub_slots(
+    installed: Mapping[str, Mapping[str, str]], versions: Versions
+) -> Iterator[str]:
+    """Versions in the slot of an installed package that have another sub-slot."""
+    for cpv, entry in installed.items():
+        cp, (slot, sub_slot) = cp_of(cpv), slot_of(entry)
+        for version, other, other_sub in versions.get(cp, ()):
+            if other == slot and other_sub != sub_slot:
+                yield f"={cp}-{version}"
+
+
+def _other_versions(installed: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    for cpv, entry in installed.items():
+        slot, _ = slot_of(entry)
+        yield f"<{cpv}:{slot}"
+        yield f">{cpv}:{slot}"
+
+
+def _flags(installed: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    for cpv, entry in installed.items():
+        on = set(use_of(entry))
+        flags = sorted({flag.lstrip("+-") for flag in entry.get("IUSE", "").split()})
+        if flags:
+            yield " ".join((f"={cpv}", *(f if f in on else f"-{f}" for f in flags)))
