@@ -21,6 +21,7 @@ CALLS = frozenset(
         "cloche.session.calls:build",
         "cloche.targets.calls:accept",
         "cloche.targets.calls:build",
+        "cloche.targets.calls:costs",
         "cloche.targets.calls:examine",
     }
 )

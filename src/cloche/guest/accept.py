@@ -1,5 +1,7 @@
 """Asks the target's Portage which packages of an index it takes: ``emerge --usepkgonly``.
 
+It also says which variables it would build them with, and which packages it would choose.
+
 Each package is proven by a resolution in which Portage takes it. Packages of different names are
 asked for together first; where Portage refuses, each of them is asked for alone.
 """
@@ -17,8 +19,10 @@ import gc
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from . import phases
 from . import settings as guest_settings
 from .capture import captured_output
+from .describe import environment
 from .graph import merge_list
 from .protocol import Channel, Failed, serve
 from .resolve import BINHOSTS, GARBAGE, calculate, load_config
@@ -49,7 +53,40 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
         for cpv in together:
             found, words = taken_of([cpv])
             verdicts[cpv] = "" if cpv in found else words or "Portage does not choose it"
-    return {"verdicts": verdicts}
+    config = load_config([], {}).target_config
+    return {
+        "verdicts": verdicts,
+        "environments": {cpv: variables_of(config, cpv) for cpv in verdicts},
+        "chosen": {name: chosen(config, name) for name in request["names"]},
+    }
+
+
+def variables_of(config: Any, cpv: str) -> dict[str, str]:
+    """The effective variables of a package, if there is an ebuild for it; otherwise the general."""
+    settings = phases.clone(config.settings)
+    mydb = config.trees["porttree"].dbapi
+    if mydb.cpv_exists(cpv):
+        settings.setcpv(cpv, mydb=mydb)
+    return environment(settings)
+
+
+def chosen(config: Any, name: str) -> dict[str, Any] | None:
+    """The package that Portage would choose for CATEGORY/PN:SLOT, as a build would see it."""
+    portdb = config.trees["porttree"].dbapi
+    cpv = portdb.xmatch("bestmatch-visible", name)
+    if not cpv:
+        return None
+    settings = phases.clone(config.settings)
+    settings.setcpv(cpv, mydb=portdb)
+    iuse = {flag.lstrip("+-") for flag in portdb.aux_get(cpv, ["IUSE"])[0].split()}
+    slot, _, sub_slot = portdb.aux_get(cpv, ["SLOT"])[0].partition("/")
+    return {
+        "cp": str(cpv.cp),
+        "slot": slot,
+        "sub_slot": sub_slot or slot,
+        "version": str(cpv)[len(str(cpv.cp)) + 1 :],
+        "use": sorted(iuse & set(settings["PORTAGE_USE"].split())),
+    }
 
 
 def rounds(cpvs: Iterable[str]) -> Iterator[list[str]]:

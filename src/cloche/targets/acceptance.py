@@ -7,7 +7,9 @@ repositories of this host, and the packages are shown as an index. Only what
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from cloche.building.context import BuildContext
 from cloche.building.metadata import shown_repositories
@@ -17,11 +19,14 @@ from cloche.records.logs import new_log
 from cloche.sandbox.base import Bind
 from cloche.session.session import Session
 from cloche.targets.description import Description
-from cloche.targets.levels import Level, newer
+from cloche.targets.environments import whole
+from cloche.targets.levels import Level, Seen, flags_of, misfits, newer
 from cloche.targets.replay import replay_context, session_for
 from cloche.targets.results import Offer, Verdict
+from cloche.targets.vdb import installed_of, seen_entry
 from cloche.tasks.guestcall import call
 
+_NO_ANSWER = "the sandbox gave no answer on it"
 _INDEX = "/run/cloche/binhosts/offered/Packages"
 
 
@@ -29,46 +34,86 @@ def accept(
     session: Session, name: str, description: Description, offers: Sequence[Offer], level: Level
 ) -> tuple[Verdict, ...]:
     """A verdict on each offer. Of each CPV there may be one. Raises ClocheError."""
+    if not offers:
+        return ()
     session = session_for(session, description)
-    refused = dict(_misfits(description, offers, level))
-    left = [offer for offer in offers if offer.key not in refused]
     with replay_context(session, name, description) as context:
-        words = _asked(context, description, left) if left else {}
-    return tuple(
-        Verdict(offer.key, not reason, reason)
-        for offer in offers
-        for reason in (refused.get(offer.key) or words.get(offer.cpv, ""),)
-    )
+        refused = {offer.key: _too_new(description, offer, level) for offer in offers}
+        while left := [offer for offer in offers if not refused[offer.key]]:
+            answer = _asked(context, description, left)
+            for offer in left:
+                refused[offer.key] = _unfit(
+                    description, offer, left, answer, level
+                ) or answer.verdicts.get(offer.cpv, _NO_ANSWER)
+            if not any(refused[offer.key] for offer in left):  # else others may have relied on it
+                break
+    return tuple(Verdict(o.key, not refused[o.key], refused[o.key]) for o in offers)
 
 
-def _misfits(
-    description: Description, offers: Sequence[Offer], level: Level
-) -> Iterator[tuple[str, str]]:
-    """Offers that need newer libraries than the target has, with the reason."""
+class Answer(msgspec.Struct, frozen=True):
+    """What the target's Portage says.
+
+    ``verdicts`` are its words by CPV, empty where it takes the package; ``environments`` the
+    variables with which it would build each; ``chosen`` the packages that it would choose, by name
+    with slot.
+    """
+
+    verdicts: Mapping[str, str] = {}
+    environments: Mapping[str, Mapping[str, str]] = {}
+    chosen: Mapping[str, Seen | None] = {}
+
+
+def _too_new(description: Description, offer: Offer, level: Level) -> str:
+    """Why a package needs newer libraries than the target has; empty if it does not."""
     if level.rank < Level.ABI.rank:
-        return
-    for offer in offers:
-        if reasons := newer(offer.symbols, description.symbols):
-            yield offer.key, "; ".join(reasons)
+        return ""
+    return "; ".join(newer(offer.symbols, description.symbols))
 
 
-def _asked(
-    context: BuildContext, description: Description, offers: Sequence[Offer]
-) -> Mapping[str, str]:
-    """Portage's words on each CPV, empty where it takes the package."""
+def _unfit(
+    description: Description, offer: Offer, offers: Sequence[Offer], answer: Answer, level: Level
+) -> str:
+    """Why an offer does not fit a target at a level; empty if it does."""
+    installed = installed_of(description)
+    has = {each.name: each for each in answer.chosen.values() if each is not None}
+    has |= {each.name: each for each in installed.values()}
+    along = {each.name: each for each in map(_seen, offers)}
+    needs = {each.name: each for each in (*offer.environment.build, *offer.environment.run)}
+    has |= {name: each for name, each in along.items() if needs.get(name) == each}
+    flags = flags_of(answer.environments.get(offer.cpv, {}))
+    reasons = misfits(offer.environment, flags, has, whole(installed), level)
+    return "; ".join(reasons)
+
+
+def _seen(offer: Offer) -> Seen:
+    """An offer as a build sees it."""
+    lines = (line.partition(": ") for line in offer.entry.splitlines())
+    return seen_entry(offer.cpv, {name: value for name, _, value in lines})
+
+
+def _asked(context: BuildContext, description: Description, offers: Sequence[Offer]) -> Answer:
+    """What the target's Portage says of offers. Raises StepError."""
+    if not offers:
+        return Answer()
+    installed = {each.name for each in installed_of(description).values()}
+    seen = (each for o in offers for each in (*o.environment.build, *o.environment.run))
+    request = {
+        "cpvs": [offer.cpv for offer in offers],
+        "names": sorted({each.name for each in seen} - installed),
+    }
     log = new_log(context.store, f"machine/{context.inputs.machine}", "accept")
     with context.store.workspace("accept") as workspace:
         index = workspace / "Packages"
         index.write_text(index_of(description, offers), encoding="utf-8")
         binds = (*shown_repositories(context), Bind(index, _INDEX))
-        request = {"cpvs": [offer.cpv for offer in offers]}
         wanted = stage_call(context, "accept", request, workspace, log, binds=binds)
         result, _ = call(context.engine, context.running, wanted)
     if result.get("status") != "ok":
         raise stage_failed(context, "accept", str(result.get("text")), log)
-    verdicts = result["verdicts"]
-    unknown = "the sandbox gave no answer on it"
-    return {offer.cpv: str(verdicts.get(offer.cpv, unknown)) for offer in offers}
+    try:
+        return msgspec.convert(result, Answer)
+    except msgspec.ValidationError as error:
+        raise stage_failed(context, "accept", f"malformed answer: {error}", log) from error
 
 
 def index_of(description: Description, offers: Sequence[Offer]) -> str:

@@ -9,12 +9,22 @@ from pathlib import Path
 from cloche.records.events import AnyEvent, Sink
 from cloche.session.opened import nobody
 from cloche.session.session import Session, open_session
-from cloche.targets import acceptance, making
+from cloche.targets import acceptance, costing, making
 from cloche.targets.description import Description
 from cloche.targets.levels import Level
 from cloche.targets.machines import machine_of, seed_for
 from cloche.targets.replay import notes_of, session_for
-from cloche.targets.results import Built, Examined, Offer, Place, Verdict, Want
+from cloche.targets.results import (
+    Asker,
+    Built,
+    Cost,
+    Examined,
+    Known,
+    Offer,
+    Place,
+    Verdict,
+    Want,
+)
 
 
 @contextmanager
@@ -59,3 +69,9 @@ def accept(
     """Verdicts on packages for a target; see `cloche.targets.acceptance.accept`."""
     with _opened(place) as session:
         return acceptance.accept(session, name, description, offers, level)
+
+
+def costs(place: Place, askers: tuple[Asker, ...], known: tuple[Known, ...]) -> tuple[Cost, ...]:
+    """What each level would cost; see `cloche.targets.costing.costs`."""
+    with _opened(place) as session:
+        return costing.costs(session, askers, known)

@@ -48,6 +48,11 @@ def environments(
     return result
 
 
+def seen_in(graph: Depgraph) -> tuple[Seen, ...]:
+    """The packages of a resolution as builds see them."""
+    return tuple(map(_seen, graph.packages))
+
+
 def whole(installed: Mapping[str, Seen]) -> str:
     """A digest of all that is installed."""
     data = msgspec.json.encode(sorted(installed.values()), order="deterministic")

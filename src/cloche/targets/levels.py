@@ -68,6 +68,16 @@ class Seen:
     version: str
     use: tuple[str, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """Its name with its slot: a root has one package of each."""
+        return f"{self.cp}:{self.slot}"
+
+    @property
+    def state(self) -> str:
+        """Its version and flags."""
+        return " ".join((self.version, *self.use))
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -95,11 +105,10 @@ def kept(environment: Environment, level: Level) -> dict[str, Any]:
     if level.rank >= Level.FLAGS.rank:
         parts["flags"] = dict(sorted(environment.flags.items()))
     if level.rank >= Level.ABI.rank:
-        parts["abi"] = {f"{each.cp}:{each.slot}": each.sub_slot for each in environment.run}
-    if level.rank >= Level.CLOSURE.rank:
+        parts["abi"] = {each.name: each.sub_slot for each in environment.run}
+    if level is Level.CLOSURE:  # a clone's is all of the target
         parts["closure"] = {
-            f"{each.cp}:{each.slot}": " ".join((each.version, *each.use))
-            for each in (*environment.build, *environment.run)
+            each.name: each.state for each in (*environment.build, *environment.run)
         }
     if level is Level.CLONE:
         parts["target"] = environment.target
@@ -127,6 +136,24 @@ def differences(made: Environment, own: Environment, level: Level) -> tuple[str,
             if was != wanted:
                 found.append(f"{name}: built with {_shown(was)}, here it is {_shown(wanted)}")
     return tuple(found)
+
+
+def misfits(
+    made: Environment, flags: Mapping[str, str], has: Mapping[str, Seen], target: str, level: Level
+) -> tuple[str, ...]:
+    """Why a package that was built for some machine does not fit a target at a level.
+
+    ``flags`` are the target's own for this package. ``has`` are the packages that it has, gets from
+    the same index, or would choose itself, by name; what is not among them contradicts nothing.
+    ``target`` is the digest of all that is installed there.
+    """
+    own = Environment(
+        flags if level.rank >= Level.FLAGS.rank else made.flags,
+        tuple(has.get(each.name, each) for each in made.build),
+        tuple(has.get(each.name, each) for each in made.run),
+        target,
+    )
+    return differences(made, own, level)
 
 
 def _shown(value: str | None) -> str:

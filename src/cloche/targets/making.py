@@ -22,9 +22,9 @@ from cloche.session.building import with_jobserver
 from cloche.session.choices import Choices
 from cloche.session.session import Session
 from cloche.targets.description import Description
-from cloche.targets.environments import environments, whole
+from cloche.targets.environments import environments, seen_in, whole
 from cloche.targets.etc import etc_of, pins, stands_for_nothing
-from cloche.targets.levels import Environment, Level, differences
+from cloche.targets.levels import Environment, Level, Seen, differences
 from cloche.targets.machines import machine_of, opened, seed_for, versions
 from cloche.targets.replay import Replayed, notes_of, replay, session_for
 from cloche.targets.results import Built, MadePackage, Refused, Want
@@ -100,11 +100,13 @@ def plan(context: BuildContext, description: Description, want: Want, own: Repla
     target = whole(installed_of(description)) if level is Level.CLONE else ""
     here = environments(builder.plan, installed, target)
     by_id = builder.plan.graph.by_id()
+    missing = _missing(description, level, {*installed.values(), *seen_in(builder.plan.graph)})
     fitting: dict[str, Environment] = {}
     refused = []
     for id, package in wanted.items():
-        reasons = _misfits(package, by_id.get(id)) or differences(
-            here[id], own.environments[id], level
+        reasons = _other_package(package, by_id.get(id)) or (
+            *missing,
+            *differences(here[id], own.environments[id], level),
         )
         if level.rank >= Level.FLAGS.rank and stands_for_nothing(description):
             reasons = ("the target could not tell what -march=native is there",)
@@ -112,8 +114,21 @@ def plan(context: BuildContext, description: Description, want: Want, own: Repla
             refused.append(Refused(package.cpv, tuple(reasons)))
         else:
             fitting[id] = here[id]
-    builder = replace(builder, plan=narrowed(builder.plan, fitting), partial=True)
-    return Planned(builder, fitting, tuple(refused))
+    narrow = narrowed(builder.plan, fitting)
+    if level.rank < Level.ABI.rank:  # the target may need other libraries than it has
+        fitting |= {id: here[id] for id in narrow.members}
+    return Planned(replace(builder, plan=narrow, partial=True), fitting, tuple(refused))
+
+
+def _missing(description: Description, level: Level, there: Collection[Seen]) -> tuple[str, ...]:
+    """What a clone of a target would lack."""
+    if level is not Level.CLONE:
+        return ()
+    return tuple(
+        f'{cpv} with USE="{" ".join(each.use)}" is on the target, and cannot be made here'
+        for cpv, each in installed_of(description).items()
+        if each not in there
+    )
 
 
 def _vdbs(context: BuildContext) -> tuple[Path, ...]:
@@ -135,7 +150,7 @@ def _targets(
     return tuple(atoms)
 
 
-def _misfits(wanted: Package, found: Package | None) -> tuple[str, ...]:
+def _other_package(wanted: Package, found: Package | None) -> tuple[str, ...]:
     """Why a package of the plan is not the one that the target's Portage would merge."""
     if found is None:
         return ("Portage did not choose it here",)

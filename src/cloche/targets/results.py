@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloche.targets.description import Description
 from cloche.targets.levels import DEFAULT, Environment, Level
 
 
@@ -113,12 +114,31 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
+class Asker:
+    """A target and what it asks for, for which costs are told."""
+
+    name: str
+    description: Description
+    want: Want
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A package that there is already: what it was built in, and its size in bytes."""
+
+    cpv: str
+    use: tuple[str, ...]
+    environment: Environment
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
 class Cost:
-    """What a level would cost for some packages of some targets.
+    """What a level would cost for what some targets ask for.
 
     ``environments`` are distinct ones, ``builds`` distinct packages in them, ``ready`` those of
-    them that the store has; ``bytes`` is the size of the ready ones, and for the others that of
-    the same package in another environment, where there is one.
+    them that there are already. ``bytes`` is the size of all: of those that are not ready, that of
+    the same version in another environment, or else the mean.
     """
 
     level: Level

@@ -61,7 +61,7 @@ def _write(path: Path, text: str) -> None:
 
 def installed_of(description: Description) -> dict[str, Seen]:
     """The installed packages of a target, by CPV."""
-    return {cpv: _seen(cpv, entry) for cpv, entry in description.packages.items()}
+    return {cpv: seen_entry(cpv, entry) for cpv, entry in description.packages.items()}
 
 
 def installed_in(trees: tuple[Path, ...]) -> dict[str, Seen]:
@@ -75,7 +75,7 @@ def installed_in(trees: tuple[Path, ...]) -> dict[str, Seen]:
                 name: path.read_text(errors="replace") if path.is_file() else ""
                 for name, path in files.items()
             }
-            found[cpv] = _seen(cpv, texts)
+            found[cpv] = seen_entry(cpv, texts)
     return found
 
 
@@ -85,6 +85,7 @@ def _entries(vdb: Path) -> Iterator[Path]:
             yield place
 
 
-def _seen(cpv: str, entry: Mapping[str, str]) -> Seen:
+def seen_entry(cpv: str, entry: Mapping[str, str]) -> Seen:
+    """A package as builds see it, by the files of its VDB entry, or the lines of an index."""
     cp = cp_of(cpv)
     return Seen(cp, *slot_of(entry), cpv[len(cp) + 1 :], use_of(entry))
