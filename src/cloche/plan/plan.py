@@ -83,17 +83,24 @@ def narrowed(plan: Plan, wanted: Iterable[str]) -> Plan:
 
 
 def widened(plan: Plan, names: Iterable[str]) -> Plan:
-    """The plan with packages whose builds see all that comes before them, not only what they need.
+    """The plan with packages whose builds see all the others, but those that wait for one of them.
 
-    So they are built as in a root into which all of it is merged.
+    So they are built as in a root into which all of it is merged. They come last in its order.
     """
-    wide, visible, earlier = frozenset(names), dict(plan.visible), list[str]()
-    for package in plan.packages:
-        if package.id in wide:
-            visible[package.id] = replace(visible[package.id], build=tuple(earlier))
-        elif not package.broot:
-            earlier.append(package.id)
-    return replace(plan, visible=visible)
+    wide, waiting = frozenset(names), set[str]()
+    for package in plan.packages:  # what waits for a package comes after it
+        if package.id in wide or waiting & plan.visible[package.id].needed:
+            waiting.add(package.id)
+    first = [package for package in plan.packages if package.id not in waiting]
+    last = [package for package in plan.packages if package.id in waiting]
+    seen = tuple(package.id for package in first if not package.broot)
+    visible = {
+        name: replace(sets, build=tuple(dict.fromkeys((*seen, *sets.build))))
+        if name in wide
+        else sets
+        for name, sets in plan.visible.items()
+    }
+    return replace(plan, graph=replace(plan.graph, packages=(*first, *last)), visible=visible)
 
 
 def remaining_paths(plan: Plan, seconds: Callable[[Package], float | None]) -> dict[str, float]:

@@ -52,11 +52,11 @@ def replay_context(
 ) -> Iterator[BuildContext]:
     """The target as it is: its configuration, what is installed there. Raises ClocheError.
 
-    Its own code takes no part, since nothing is built.
+    All of its configuration counts, but none of its code runs, since nothing is built.
     """
     seed = seed_for(session.store, session.project, description)
     machine = machine_of(session.project, description, f"{name}/as-it-is", seed, options)
-    etc = etc_of(description, Level.CLONE, inject=False)
+    etc = etc_of(description, Level.CLONE, inject=True)
     with opened(session, machine, etc.files, Choices(offline=True)) as context:
         yield replaying(context, description)
 

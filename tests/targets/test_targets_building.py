@@ -1,0 +1,210 @@
+"""Packages for targets, built and accepted by real Portage, at each level."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.support import Store, project
+from tests.targets.described import PROJECT, described, entry, offers
+
+from cloche.building.unresolved import ResolutionError
+from cloche.errors import ClocheError
+from cloche.session.session import Session, open_session
+from cloche.targets.acceptance import accept
+from cloche.targets.costing import costs
+from cloche.targets.description import Description
+from cloche.targets.levels import Level
+from cloche.targets.making import build
+from cloche.targets.results import Asker, Built, Want
+
+pytestmark = pytest.mark.real
+
+OLD = {"dev-libs/leaf-1.0": entry("0/1", iuse="veins")}
+NEW = {"dev-libs/leaf-2.0": entry("0/2", iuse="veins")}
+TOOL = {"dev-util/axe-1": entry()}
+
+
+@pytest.fixture(scope="module")
+def session(root_seeded: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """A session for the project, with a store for these tests."""
+    store = root_seeded.copy(tmp_path_factory.mktemp("targets") / "store")
+    with open_session(project(store, PROJECT), store=store.path) as opened:
+        yield opened
+
+
+def made(
+    session: Session,
+    room: Path,
+    target: Description,
+    *atoms: str,
+    level: Level = Level.ABI,
+    options: tuple[str, ...] = (),
+    inject: bool = False,
+) -> Built:
+    """What comes of a want."""
+    return build(session, "target", target, Want(atoms, level, options, inject), room)
+
+
+def seen(built: Built, cpv: str) -> set[str]:
+    """The versions that the build of a package saw."""
+    (found,) = (each for each in built.packages if each.cpv == cpv)
+    return {f"{each.cp}-{each.version}" for each in found.environment.build}
+
+
+@pytest.mark.parametrize(
+    ("level", "library", "flags"),
+    [
+        (Level.USE, "dev-libs/leaf-2.0", {}),
+        (Level.FLAGS, "dev-libs/leaf-2.0", {"CFLAGS": "-O1"}),
+        (Level.ABI, "dev-libs/leaf-1.1", {"CFLAGS": "-O1"}),
+        (Level.CLOSURE, "dev-libs/leaf-1.0", {"CFLAGS": "-O1"}),
+    ],
+)
+def test_a_level_decides_what_a_build_sees(
+    session: Session, tmp_path: Path, level: Level, library: str, flags: dict[str, str]
+) -> None:
+    target = described(OLD, {"USE": "fruit", "CFLAGS": "-O1"})
+    built = made(session, tmp_path, target, "app-misc/tree", level=level)
+    assert not built.refused
+    tree = built.packages[0]
+    assert (tree.cpv, tree.use) == ("app-misc/tree-1", ("fruit",))
+    assert seen(built, tree.cpv) == {library}
+    assert tree.environment.flags == flags
+    assert ("GLIBC", "2.34") in tree.symbols
+    assert tree.file.stat().st_size == tree.size
+    verdicts = accept(session, "target", target, offers(built.packages), level)
+    assert [each.words for each in verdicts if not each.accepted] == []
+
+
+def test_a_clone_sees_all_that_is_installed(session: Session, tmp_path: Path) -> None:
+    target = described({**OLD, **TOOL})
+    built = made(session, tmp_path, target, "app-misc/stone", level=Level.CLONE)
+    assert seen(built, "app-misc/stone-1") == {"dev-libs/leaf-1.0", "dev-util/axe-1"}
+    (verdict,) = accept(session, "target", target, offers(built.packages), Level.CLONE)
+    assert verdict.accepted
+    (verdict,) = accept(session, "target", described(OLD), offers(built.packages), Level.CLONE)
+    assert verdict.words == "it was not built in a clone of this machine"
+
+
+@pytest.mark.parametrize("level", [Level.CLOSURE, Level.CLONE])
+def test_what_no_repository_has_any_more_is_named(
+    session: Session, tmp_path: Path, level: Level
+) -> None:
+    gone = described({"dev-libs/leaf-0.9": entry("0/1", iuse="veins")})
+    with pytest.raises(ClocheError, match="leaf"):
+        made(session, tmp_path, gone, "app-misc/tree", level=level)
+    built = made(session, tmp_path, gone, "app-misc/tree", level=Level.ABI)
+    assert seen(built, "app-misc/tree-1") == {"dev-libs/leaf-1.1"}
+
+
+def test_a_package_goes_to_another_target_exactly_when_the_level_allows(
+    session: Session, tmp_path: Path
+) -> None:
+    first = described({**OLD, **TOOL}, {"CFLAGS": "-O1"})
+    others = {
+        "same": described({**OLD, **TOOL}, {"CFLAGS": "-O1"}),
+        "flags": described({**OLD, **TOOL}, {"CFLAGS": "-O3"}),
+        "abi": described({**NEW, **TOOL}, {"CFLAGS": "-O1"}),
+        "library": described({"dev-libs/leaf-1.1": OLD["dev-libs/leaf-1.0"]}, {"CFLAGS": "-O1"}),
+        "use": described({**OLD, **TOOL}, {"CFLAGS": "-O1", "USE": "fruit"}),
+    }
+    built = made(session, tmp_path, first, "app-misc/tree", level=Level.CLOSURE)
+    offered = offers(built.packages)
+    taken = {
+        (name, level): accept(session, "other", target, offered, level)[0].accepted
+        for name, target in others.items()
+        for level in (Level.USE, Level.FLAGS, Level.ABI, Level.CLOSURE)
+    }
+    allowed = {
+        "same": (True, True, True, True),
+        "flags": (True, False, False, False),
+        "abi": (False, False, False, False),  # built against another sub-slot: Portage refuses
+        "library": (True, True, True, False),
+        "use": (False, False, False, False),
+    }
+    assert taken == {
+        (name, level): fits
+        for name, row in allowed.items()
+        for level, fits in zip((Level.USE, Level.FLAGS, Level.ABI, Level.CLOSURE), row, strict=True)
+    }
+
+
+def test_a_tool_that_a_target_would_not_choose_is_another_closure(
+    session: Session, tmp_path: Path
+) -> None:
+    built = made(session, tmp_path, described(), "app-misc/wood", level=Level.CLOSURE)
+    assert seen(built, "app-misc/wood-1") == {"dev-util/axe-2"}
+    masks = described(files={"package.mask": ">=dev-util/axe-2\n"})
+    (verdict,) = accept(session, "target", masks, offers(built.packages), Level.CLOSURE)
+    assert verdict.words == "dev-util/axe:0: built with “2”, here it is “1”"
+    (verdict,) = accept(session, "target", masks, offers(built.packages), Level.ABI)
+    assert verdict.accepted
+
+
+def test_symbols_newer_than_the_targets_libraries_are_refused(
+    session: Session, tmp_path: Path
+) -> None:
+    target = described(symbols={"GLIBC": "2.31"})
+    built = made(session, tmp_path, target, "app-misc/stone")
+    (verdict,) = accept(session, "target", target, offers(built.packages), Level.ABI)
+    assert verdict.words == "it needs GLIBC_2.34, the target has GLIBC_2.31"
+
+
+def test_portages_words_are_the_answer(session: Session, tmp_path: Path) -> None:
+    target = described(files={"package.mask": "app-misc/stone\n"})
+    built = made(session, tmp_path, described(), "app-misc/stone")
+    (verdict,) = accept(session, "target", target, offers(built.packages), Level.USE)
+    assert not verdict.accepted
+    assert "masked" in verdict.words
+    with pytest.raises(ResolutionError, match="mask"):
+        made(session, tmp_path, target, "app-misc/stone")
+
+
+def test_a_failure_is_an_answer_and_the_others_are_built(session: Session, tmp_path: Path) -> None:
+    built = made(session, tmp_path, described(), "app-misc/broken", "app-misc/stone")
+    assert [each.cpv for each in built.packages] == ["app-misc/stone-1"]
+    (failed,) = built.refused
+    assert failed.cpv == "app-misc/broken-1"
+    assert "no way" in failed.reasons[0]
+    assert failed.log is not None
+
+
+def test_what_is_installed_needs_nothing(session: Session, tmp_path: Path) -> None:
+    target = described({"app-misc/stone-1": entry(iuse="moss")})
+    built = made(session, tmp_path, target, "app-misc/stone", options=("--noreplace",))
+    assert built.packages == ()
+    assert "nothing has to be built" in built.notes[-1]
+
+
+def test_code_of_the_target_takes_part_when_it_may(session: Session, tmp_path: Path) -> None:
+    code = {"package.env": "app-misc/stone fast\n", "env/fast": 'CFLAGS="-O3"\n'}
+    target = described(files=code)
+    plain, injected = (
+        made(session, tmp_path, target, "app-misc/stone", inject=inject) for inject in (False, True)
+    )
+    assert plain.packages == ()
+    assert "CFLAGS: built with none, here it is “-O3”" in plain.refused[0].reasons
+    assert injected.packages[0].environment.flags == {"CFLAGS": "-O3"}
+
+
+def test_costs_of_the_levels(session: Session) -> None:
+    targets = ((OLD, "-O1"), (OLD, "-O2"), (NEW, "-O2"), (OLD, "-O1"))
+    askers = [
+        Asker(flags, described(packages, {"CFLAGS": flags}), Want(("app-misc/tree",)))
+        for packages, flags in targets
+    ]
+    found = {each.level: each.environments for each in costs(session, askers, ())}
+    assert found == {
+        Level.USE: 1,
+        Level.FLAGS: 2,
+        Level.ABI: 3,
+        Level.CLOSURE: 3,
+        Level.CLONE: 3,
+    }
+
+
+def test_a_target_without_a_seed_is_refused(session: Session, tmp_path: Path) -> None:
+    with pytest.raises(ClocheError, match="no seed for ARCH=riscv"):
+        made(session, tmp_path, described(arch="riscv"), "app-misc/stone")

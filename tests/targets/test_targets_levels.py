@@ -1,0 +1,88 @@
+"""What each level demands of the environment that a package was built in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from cloche.targets.costing import Asked, cost
+from cloche.targets.levels import (
+    Environment,
+    Level,
+    Seen,
+    differences,
+    fingerprint,
+    flags_of,
+    misfits,
+    newer,
+)
+from cloche.targets.results import Known
+
+LEAF = Seen("dev-libs/leaf", "0", "1", "1.0", ("veins",))
+AXE = Seen("dev-util/axe", "0", "0", "2")
+ENVIRONMENT = Environment({"CFLAGS": "-O2"}, (AXE, LEAF), (LEAF,), "whole")
+
+OTHERS = {
+    Level.FLAGS: replace(ENVIRONMENT, flags={"CFLAGS": "-O3"}),
+    Level.ABI: replace(ENVIRONMENT, run=(replace(LEAF, sub_slot="2"),)),
+    Level.CLOSURE: replace(ENVIRONMENT, build=(replace(AXE, version="1"), LEAF)),
+    Level.CLONE: replace(ENVIRONMENT, target="another"),
+}
+
+
+@pytest.mark.parametrize(("first", "other"), OTHERS.items())
+@pytest.mark.parametrize("level", list(Level))
+def test_a_level_demands_its_own_and_what_those_before_it_do(
+    first: Level, other: Environment, level: Level
+) -> None:
+    demanded = level.rank >= first.rank
+    if (first, level) == (Level.CLOSURE, Level.CLONE):  # the whole of the target says it
+        demanded = False
+    assert bool(differences(other, ENVIRONMENT, level)) == demanded
+    assert (fingerprint(other, level) != fingerprint(ENVIRONMENT, level)) == demanded
+
+
+def test_the_difference_is_named() -> None:
+    (text,) = differences(OTHERS[Level.ABI], ENVIRONMENT, Level.ABI)
+    assert text == "dev-libs/leaf:0: built with “2”, here it is “1”"
+
+
+def test_flags_are_a_class_whatever_the_space_between_them() -> None:
+    assert flags_of({"CFLAGS": " -O2\n -pipe ", "LDFLAGS": "", "MAKEOPTS": "-j2"}) == {
+        "CFLAGS": "-O2 -pipe"
+    }
+
+
+def test_what_a_target_does_not_have_contradicts_nothing() -> None:
+    assert not misfits(ENVIRONMENT, ENVIRONMENT.flags, {}, "whole", Level.CLOSURE)
+    other = {LEAF.name: replace(LEAF, version="1.1")}
+    assert not misfits(ENVIRONMENT, ENVIRONMENT.flags, other, "whole", Level.ABI)
+    assert misfits(ENVIRONMENT, ENVIRONMENT.flags, other, "whole", Level.CLOSURE)
+
+
+def test_flags_only_count_from_their_level_on() -> None:
+    assert not misfits(ENVIRONMENT, {}, {}, "", Level.USE)
+    assert misfits(ENVIRONMENT, {}, {}, "", Level.FLAGS)
+
+
+def test_symbols_may_not_be_newer_than_the_libraries() -> None:
+    has = {"GLIBC": "2.36", "GLIBCXX": "3.4.30"}
+    assert newer([("GLIBC", "2.4"), ("GLIBC", "2.36"), ("GLIBCXX", "3.4.9")], has) == ()
+    assert newer([("GLIBC", "2.38"), ("CXXABI", "1.3")], has) == (
+        "it needs GLIBC_2.38, the target has GLIBC_2.36",
+    )
+
+
+def test_costs_count_what_is_distinct_and_what_is_ready() -> None:
+    other = replace(ENVIRONMENT, flags={"CFLAGS": "-O3"})
+    asked = [
+        Asked("app-misc/tree-1", (), ENVIRONMENT),
+        Asked("app-misc/tree-1", (), ENVIRONMENT),
+        Asked("app-misc/tree-1", (), other),
+        Asked("app-misc/tree-1", ("fruit",), ENVIRONMENT),
+    ]
+    known = [Known("app-misc/tree-1", (), other, 1000)]
+    use, flags = (cost(asked, known, level) for level in (Level.USE, Level.FLAGS))
+    assert (use.environments, use.builds, use.ready, use.bytes) == (1, 2, 1, 2000)
+    assert (flags.environments, flags.builds, flags.ready, flags.bytes) == (2, 3, 1, 3000)
