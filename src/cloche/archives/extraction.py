@@ -53,14 +53,15 @@ class ImportOptions:
 
     ``devices``: whether a device node is refused, left out, or made. ``whiteouts``: "oci" reads
     names that begin with ``.wh.`` as whiteouts of OCI layers (image-spec, layer.md); otherwise they
-    are ordinary names. For directories only: with ``one_file_system`` other mounted file systems
+    are ordinary names. "overlay" makes overlayfs's own whiteouts and opaque marks, as the layers of
+    a store have them. For directories only: with ``one_file_system`` other mounted file systems
     are left out, except for their mount points; ``emptied`` are paths whose directories are made
     without content, and whose other files are left out.
     """
 
     limits: Limits = Limits()
     devices: Literal["refuse", "skip", "make"] = "refuse"
-    whiteouts: Literal["none", "oci"] = "none"
+    whiteouts: Literal["none", "oci", "overlay"] = "none"
     one_file_system: bool = False
     emptied: frozenset[bytes] = frozenset()
 
@@ -183,6 +184,8 @@ class Extractor:
             self._limit("id", id, member.name)
         if member.type not in ("character", "block"):
             return True
+        if member.device == (0, 0) and self._options.whiteouts == "overlay":
+            return True
         # 0:0 would be a whiteout, which no archive may make.
         if self._options.devices == "refuse" or member.device == (0, 0):
             raise ImportRefusedError(
@@ -290,9 +293,10 @@ class Extractor:
         self._set_xattrs(fd, member)
 
     def _set_xattrs(self, where: int | bytes, member: Member) -> None:
-        """Set the extended attributes that `lasting` names, but for overlayfs's own."""
+        """Set the extended attributes that `lasting` names; overlayfs's own only if allowed."""
+        marks = self._options.whiteouts == "overlay"
         for name, value in member.xattrs:
-            if lasting(name) and name != OPAQUE:
+            if lasting(name) and (marks or name != OPAQUE):
                 try:
                     os.setxattr(where, name, value, follow_symlinks=isinstance(where, int))
                 except OSError as error:

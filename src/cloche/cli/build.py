@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from cloche.building.errors import BuildError
+from cloche.cli.cluster_options import ClusterChoice, cluster_options, opened_cluster
 from cloche.cli.complete import complete_fragment, complete_machine, complete_package
 from cloche.cli.options import Options, opened_session, say
 from cloche.cli.terminable import terminable
@@ -118,6 +119,7 @@ Examples:
   cloche build workbench --strict-hooks
   cloche build workbench --strict-config
   cloche build workbench --live
+  cloche build workbench --cluster tcp://127.0.0.1:8786
   cloche build workbench --progress json > events.jsonl
 """
 )
@@ -154,6 +156,7 @@ Examples:
     "machines [PROJECT/out/MACHINE]. An existing `binpkgs` is replaced if cloche made it.",
 )
 @progress_options
+@cluster_options
 @click.pass_obj
 def build(
     options: Options,
@@ -162,6 +165,7 @@ def build(
     output: Path | None,
     progress: str,
     verbose: bool,
+    cluster: ClusterChoice,
 ) -> None:
     """Build each MACHINE.
 
@@ -179,7 +183,9 @@ def build(
         if len(wanted) > 1 and progress != "json":
             say(f"machine {machine.name}")
         try:
-            line = _build(options, project, machine, choices, place, progress, verbose=verbose)
+            line = _build(
+                options, project, machine, choices, place, progress, cluster, verbose=verbose
+            )
         except ClocheError as error:
             if not choices.keep_going or len(wanted) == 1:
                 raise
@@ -209,6 +215,7 @@ def _build(
     choices: Choices,
     directory: Path,
     progress: str,
+    cluster: ClusterChoice,
     *,
     verbose: bool,
 ) -> str:
@@ -223,12 +230,16 @@ def _build(
 
     with (
         terminable(),
-        opened_session(options, project, sink=sink) as session,
+        opened_cluster(options, cluster) as elsewhere,
+        opened_session(options, project, sink=sink, elsewhere=elsewhere) as session,
         _telling(collector, progress),
         _closing(display),
     ):
         display.attach(session.stop_package)
         try:
+            if elsewhere is not None:
+                cores = elsewhere.connect(session.store, sink)
+                choices = replace(choices, jobs=choices.jobs or cores)
             result = session.build(machine.name, choices, directory)
         except BaseException as error:
             display.close()  # before anything else is written to its terminal

@@ -28,6 +28,7 @@ COMMANDS = {
     "audit": "audit:audit_command",
     "build": "build:build",
     "catalyst": "catalyst:catalyst",
+    "cluster": "cluster:cluster",
     "completion": "init:completion",
     "ebuild": "ebuild:ebuild",
     "engines": "engines:engines",
@@ -50,6 +51,7 @@ COMMANDS = {
     "store": "store:store",
     "watch": "watch:watch",
     "why": "why:why",
+    "worker": "cluster:worker",
 }
 
 EPILOG = """\b

@@ -24,6 +24,7 @@ from cloche.records.builds import unknown_package
 from cloche.records.events import Event, Note, Progress, Sink
 
 if TYPE_CHECKING:  # what opens nothing is to load nothing of it
+    from cloche.building.context import RunTask
     from cloche.session.session import Session
     from cloche.store import Store
 
@@ -173,10 +174,14 @@ def engine_name(options: Options) -> str:
 
 @contextmanager
 def opened_session(
-    options: Options, project: Project, *machines: str, sink: Sink | None = None
+    options: Options,
+    project: Project,
+    *machines: str,
+    sink: Sink | None = None,
+    elsewhere: RunTask | None = None,
 ) -> Iterator[Session]:
     """The project with its store and engine. ``sink`` gets the events; by default only warnings
-    and the progress of long stages are printed.
+    and the progress of long stages are printed. ``elsewhere`` carries out the tasks of packages.
 
     An unknown name among ``machines`` is an error before anything is opened.
     """
@@ -190,6 +195,7 @@ def opened_session(
         engine=engine_name(options),
         sink=sink or telling_of_long_stages(),
         proxies=os.environ,
+        elsewhere=elsewhere,
         waiting=say,
     ) as session:
         if session.engine.nature.caution:

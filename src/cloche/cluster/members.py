@@ -1,0 +1,84 @@
+"""The workers of a cluster, as the plan's host knows them."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cloche.cluster.facts import Facts, unfit
+from cloche.cluster.peer import Peer
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+_FRESH = 2.0  # seconds for which what was seen counts
+_ANSWER = 5.0  # seconds for a worker to say what it is
+_NOT_OURS = "it is not a worker of cloche's; start it by `cloche worker`"
+
+
+class Members:
+    """Those that fit, by their addresses in Dask, and why others do not. For several threads.
+
+    ``say`` hears once of each that does not.
+    """
+
+    def __init__(self, peer: Peer, own: Facts, engine: str | None, say: Callable[[str], None]):
+        self._peer, self._own, self._engine, self._say = peer, own, engine, say
+        self._lock = threading.Lock()
+        self._looked = -_FRESH
+        self._known: dict[str, Facts | None] = {}
+        self._told: set[str] = set()
+        self.fit: dict[str, Facts] = {}
+        self.refused: dict[str, str] = {}
+
+    def look(self, client: Client) -> None:
+        """See who is there, unless that was just done. Raises OSError, TimeoutError."""
+        with self._lock:
+            if time.monotonic() - self._looked < _FRESH:
+                return
+            present = list(client.scheduler_info(n_workers=-1)["workers"])
+            new = [address for address in present if self._known.get(address) is None]
+            facts = self._peer.run(self._asked(new))
+            self._known = {each: self._known.get(each) or facts.get(each) for each in present}
+            self._judge()
+            self._looked = time.monotonic()
+
+    def _judge(self) -> None:
+        fit, refused = dict[str, Facts](), dict[str, str]()
+        for address, facts in self._known.items():
+            why = unfit(facts, self._own, self._engine) if facts else _NOT_OURS
+            name = facts.name if facts else address
+            if facts is not None and why is None:
+                fit[address] = facts
+            else:
+                refused[name] = why or ""
+                if name not in self._told:
+                    self._told.add(name)
+                    self._say(f"the worker {name} is refused: {why}")
+        self.fit, self.refused = fit, refused
+
+    async def _asked(self, addresses: Iterable[str]) -> dict[str, Facts | None]:
+        there = list(addresses)
+        return dict(zip(there, await asyncio.gather(*map(self._ask, there)), strict=True))
+
+    async def _ask(self, address: str) -> Facts | None:
+        try:
+            said = await self._peer.calling(address, "cloche_facts", _ANSWER)
+            return msgspec.convert(said, type=Facts)
+        except Exception:  # whatever a stranger answers
+            return None
+
+    def others(self, excluded: Iterable[str]) -> list[str]:
+        """The addresses of those that fit and do not have one of these names."""
+        names = set(excluded)
+        return [address for address, facts in self.fit.items() if facts.name not in names]
+
+    @property
+    def cores(self) -> int:
+        """The cores of all that fit."""
+        return sum(facts.cores for facts in self.fit.values())
