@@ -33,7 +33,8 @@ STATUSES = {
         archives.ImportRefusedError binhosts.MissingIndexError building.MissingSeedError
         building.ResolutionError config.ConfigError fetching.SignatureError
         layers.LayerError portage.BadNameError portage.RepositoryError roots.RootError
-        seeds.SeedError store.StoreError trees.ManifestError trees.TreeDriftError
+        seeds.SeedError store.StoreError targets.BadDescriptionError targets.StaleChangeError
+        trees.ManifestError trees.TreeDriftError
     """,
     Exit.HOST: """
         broker.BrokerError roots.BackendUnavailableError sandbox.HostError
