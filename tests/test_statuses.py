@@ -37,7 +37,8 @@ STATUSES = {
         trees.ManifestError trees.TreeDriftError
     """,
     Exit.HOST: """
-        broker.BrokerError roots.BackendUnavailableError sandbox.HostError
+        broker.BrokerError cluster.ClusterError cluster.TransferError cluster.UnfitError
+        roots.BackendUnavailableError sandbox.HostError
         sandbox.LauncherError sandbox.SandboxError store.DamagedIndexError
         store.StoreBusyError vm.NoKernelError
     """,
