@@ -37,6 +37,7 @@ from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group, Number
 from cloche.config.errors import ConfigError
 from cloche.display.text import count, one_line, seconds
+from cloche.fetching.signing import Signer
 from cloche.plan.names import bare
 from cloche.records.events import Summary
 from cloche.releng.build import BuiltSpec, build_spec, check_all
@@ -44,7 +45,6 @@ from cloche.releng.inputs import check_spec, source_of
 from cloche.releng.outputs import Attest
 from cloche.releng.preview import fetch_spec, preview_spec
 from cloche.releng.purge import purge_spec, to_purge
-from cloche.releng.signing import Signer
 from cloche.releng.snapshot import find_snapshot, make_snapshot
 from cloche.session.choices import Choices
 

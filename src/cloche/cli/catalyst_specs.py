@@ -17,10 +17,10 @@ from cloche.config.errors import ConfigError, Origin, nearest
 from cloche.config.files import check_utf8, read_text
 from cloche.display.text import count
 from cloche.errors import ClocheError
+from cloche.fetching.signing import Signer, opened_signer
 from cloche.records.events import Sink
 from cloche.releng.opening import Opening
 from cloche.releng.preview import Foreseen
-from cloche.releng.signing import Signer, opened_signer
 
 PATH = click.Path(exists=True, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)

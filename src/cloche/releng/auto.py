@@ -19,6 +19,7 @@ from cloche.catalyst.conf import Conf, read_conf
 from cloche.catalyst.paths import store_path
 from cloche.config.errors import ConfigError, Origin
 from cloche.errors import ClocheError, Exit
+from cloche.fetching.signing import Signer
 from cloche.releng.auto_conf import AutoConf, Wanted, read_auto_conf
 from cloche.releng.auto_hooks import Hooks
 from cloche.releng.auto_queue import Queue
@@ -41,7 +42,6 @@ from cloche.releng.report import Report, as_json, report_of
 from cloche.releng.repository import STABLE
 from cloche.releng.settings import Settings
 from cloche.releng.side_by_side import SideBySide
-from cloche.releng.signing import Signer
 from cloche.releng.snapshot import Snapshot, make_snapshot
 from cloche.session.opened import nobody
 from cloche.store.locks import held_file

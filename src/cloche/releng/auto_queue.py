@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cloche.broker.executor import Workers
 from cloche.errors import ClocheError
+from cloche.fetching.signing import Signer
 from cloche.records.events import AnyEvent
 from cloche.releng import calls
 from cloche.releng.auto_hooks import Hooks
@@ -19,7 +20,6 @@ from cloche.releng.calls import BuiltFiles, Place
 from cloche.releng.journal import Ending, Entry, SpecEnded, SpecStarted
 from cloche.releng.outputs import aside
 from cloche.releng.settings import Settings
-from cloche.releng.signing import Signer
 
 _DETAIL = 60  # lines of an error that are kept
 

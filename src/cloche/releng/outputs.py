@@ -21,8 +21,8 @@ from cloche.catalyst.paths import IMAGES, Output, compression_mode, outputs
 from cloche.catalyst.spec import Spec
 from cloche.config.errors import ConfigError, Origin
 from cloche.errors import ClocheError, Exit
+from cloche.fetching.signing import Signer
 from cloche.releng.provenance import SUFFIX, provenance
-from cloche.releng.signing import Signer
 from cloche.session.building import Result
 from cloche.store import Outcome, Store, make_key, remember
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from cloche.errors import ClocheError
-from cloche.releng.signing import opened_signer
+from cloche.fetching.signing import opened_signer
 from cloche.releng.staging import stage
 
 USER = "releng@example.org"

@@ -1,4 +1,4 @@
-"""Signs outputs with the user's gpg, which asks its agent for the key.
+"""Signs files with the user's gpg, which asks its agent for the key.
 
 gpg is called by a process of its own, outside of every sandbox and of the user namespace that
 cloche enters, because it finds its agent's socket by the user's ID. cloche itself reads no key.
