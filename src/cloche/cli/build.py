@@ -15,7 +15,11 @@ from typing import Any
 import click
 
 from cloche.building.errors import BuildError
-from cloche.cli.cluster_options import ClusterChoice, cluster_options, opened_cluster
+from cloche.cli.cluster_options import (
+    ClusterChoice,
+    cluster_options,
+    opened_cluster,
+)
 from cloche.cli.complete import complete_fragment, complete_machine, complete_package
 from cloche.cli.options import Options, opened_session, say
 from cloche.cli.terminable import terminable

@@ -13,7 +13,7 @@ from cloche.cluster.errands import Answer, Report
 from cloche.cluster.peer import Handler, in_thread
 from cloche.records.events import Event, decode_events
 
-SILENCE = 60.0  # seconds without a report after which a worker that had begun is given up
+SILENCE = 30.0  # seconds without a report after which a worker that had begun is given up
 
 
 class Call:

@@ -12,9 +12,9 @@ import msgspec
 
 from cloche.broker.errors import data_of
 from cloche.cluster.errands import Answer, Errand, encode
-from cloche.cluster.errors import UnfitError
+from cloche.cluster.errors import ClusterError, UnfitError
 from cloche.cluster.facts import Facts, unfit
-from cloche.cluster.peer import Peer
+from cloche.cluster.peer import Handler, Peer, in_thread
 from cloche.cluster.reporting import Reporter
 from cloche.cluster.taking import Source
 from cloche.errors import ClocheError
@@ -32,9 +32,11 @@ class Host:
     worker: Worker
     peer: Peer
     facts: Facts
+    ending: bool = False
 
 
 _hosts: list[Host] = []  # the one of this process
+_reporters: dict[str, Reporter] = {}  # of the errands that run, by their attempts
 
 
 def become(host: Host) -> None:
@@ -42,19 +44,45 @@ def become(host: Host) -> None:
     _hosts[:] = [host]
 
 
+def end_all(seconds: float) -> None:
+    """Stop what runs, so that other workers do it; wait at most that long for its end."""
+    _hosts[:] = [replace(each, ending=True) for each in _hosts]
+    end = time.monotonic() + seconds
+    for reporter in list(_reporters.values()):
+        reporter.end()
+    while _reporters and time.monotonic() < end:
+        time.sleep(0.05)
+
+
+def stopping() -> dict[str, Handler]:
+    """The handler `cloche_stop`, which stops an attempt that is not wanted any more."""
+
+    async def stop(attempt: str) -> bool:
+        reporter = _reporters.get(attempt)
+        if reporter is not None:
+            await in_thread(reporter.end)
+        return reporter is not None
+
+    return {"cloche_stop": stop}
+
+
 def carry_out(text: bytes) -> bytes:
     """Carry out an encoded `Errand`; return an encoded `Answer`. Dask calls it."""
     errand = msgspec.json.decode(text, type=Errand)
     if not _hosts:
         raise UnfitError("not a worker of cloche's", todo="start it by `cloche worker`")
-    return encode(_carried_out(_hosts[0], errand))
+    return encode(_carried_out(errand))
 
 
-def _carried_out(host: Host, errand: Errand) -> Answer:
+def _carried_out(errand: Errand) -> Answer:
+    host = _hosts[0]
     running = Running()
     reporter = Reporter(host.peer, errand, host.facts.name, running.stop)
+    _reporters[errand.attempt] = reporter
     answer = Answer(host.facts.name, host.facts.peer)
     try:
+        if host.ending:
+            raise ClusterError("the worker is ending")
         if why := unfit(host.facts, errand.plan, errand.engine):
             raise UnfitError(f"refused by the worker {host.facts.name}: {why}")
         worker = replace(
@@ -65,8 +93,11 @@ def _carried_out(host: Host, errand: Errand) -> Answer:
         )
         answer = _done(host, errand, worker, reporter, answer)
     except Exception as error:
-        answer = msgspec.structs.replace(answer, error=data_of(error), log=_log_of(error, host))
+        ending = ClusterError("the worker is ending")  # no fault of the package's
+        data = data_of(ending if _hosts[0].ending else error)
+        answer = msgspec.structs.replace(answer, error=data, log=_log_of(error, host))
     reporter.close(answer)
+    _reporters.pop(errand.attempt)
     return answer
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from uuid import uuid4
@@ -26,6 +27,7 @@ from cloche.tasks.errors import StepError
 from cloche.tasks.task import BuildTask, Task
 from cloche.tasks.worker import Worker
 
+_AILING = 120.0  # seconds for which a worker that failed a task is avoided
 _PEERS = 3  # addresses of workers for one layer
 
 
@@ -41,6 +43,7 @@ class Cluster:
         self._calls = Calls()
         self._connection: Connection | None = None
         self._hear: Callable[[Event], None] = lambda event: None
+        self._failing: dict[str, float] = {}  # when a worker failed a task, by its name
         self._having: dict[str, dict[str, None]] = {}  # addresses of workers, by id
 
     def connect(self, store: Store, hear: Callable[[Event], None]) -> int:
@@ -71,7 +74,14 @@ class Cluster:
         try:
             connection = self._connected(worker.store)
             sending = Sending(
-                self.settings, connection, task, call, worker.check, self._peers(task), among
+                self.settings,
+                connection,
+                task,
+                call,
+                worker.check,
+                self._peers(task),
+                among,
+                avoided=self._ailing(),
             )
             while True:
                 try:
@@ -83,6 +93,7 @@ class Cluster:
                     if lost.worker is not None:
                         cause = lost.__cause__
                         sending.excluded.append(lost.worker)
+                        self._failing[lost.worker] = time.monotonic()
                         sending.failure = cause if isinstance(cause, ClocheError) else None
                     text = f"{task.cpv}: {lost}; the {step_of(task)} is sent again"
                     worker.bus(Note(text=text, level="warning"))
@@ -113,6 +124,11 @@ class Cluster:
         with self._lock:
             known = {id: self._having[id] for id in task.trees if id in self._having}
             return {id: tuple(addresses)[-_PEERS:] for id, addresses in known.items()}
+
+    def _ailing(self) -> list[str]:
+        """Workers that failed a task just now: without disk space, for example."""
+        failing = list(self._failing.items())
+        return [name for name, when in failing if time.monotonic() - when < _AILING]
 
     def _note(self, task: Task, outcome: Outcome, address: str) -> None:
         with self._lock:
@@ -178,13 +194,3 @@ class _Back:
                 if answer.log is not None:
                     error.log = str(self.source.log(answer.log, self._worker.store, self._place()))
         return error
-
-
-@contextlib.contextmanager
-def open_cluster(settings: Settings) -> Iterator[Cluster]:
-    """A cluster for `elsewhere` of `cloche.session.open_session`."""
-    cluster = Cluster(settings)
-    try:
-        yield cluster
-    finally:
-        cluster.close()

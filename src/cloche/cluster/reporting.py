@@ -17,7 +17,7 @@ from cloche.cluster.peer import Peer
 from cloche.records.events import Event, encode_event
 
 BEAT = 0.25  # seconds between two reports while nothing happens
-SILENCE = 60.0  # seconds without the plan's host after which a task is stopped
+SILENCE = 40.0  # seconds without the plan's host after which a task is stopped
 _ANSWERING = 30.0  # seconds in which the end of a task is reported; then Dask does it
 _TIMEOUT = 10.0  # seconds of one report
 
@@ -69,7 +69,7 @@ class Reporter:
             else:
                 time.sleep(BEAT)
             if time.monotonic() - heard > SILENCE:
-                self._end()
+                self.end()
 
     def _reported(self, events: tuple[str, ...], answer: Answer | None) -> bool:
         """Send a report; whether it arrived."""
@@ -85,10 +85,11 @@ class Reporter:
             self._sent += len(events)
             del self._events[: len(events)]
         if isinstance(reply, dict) and not reply.get("wanted", True):
-            self._end()
+            self.end()
         return True
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Stop the task: it is not wanted any more."""
         if not self.unwanted:
             self.unwanted = True
             self._stop()

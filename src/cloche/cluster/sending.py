@@ -15,6 +15,7 @@ from cloche.cluster import carrying
 from cloche.cluster.calls import SILENCE, Call
 from cloche.cluster.connection import Connection, Settings
 from cloche.cluster.errands import Answer, Errand, encode
+from cloche.cluster.errors import TransferError
 from cloche.cluster.facts import demands_of
 from cloche.errors import ClocheError, Exit
 from cloche.tasks.errors import StepError
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from distributed import Future
 
 _LOOK = 0.5  # seconds between two looks at a call
+_STOPPING = 2.0  # seconds for a worker to hear that it is to stop
 
 
 class LostError(Exception):
@@ -38,7 +40,8 @@ class LostError(Exception):
 class Sending:
     """One task. ``among`` are the names of workers that it is for, if one of them is there.
 
-    ``excluded`` are names of workers that failed it, the last of them with ``failure``.
+    ``excluded`` are names of workers that failed it, the last of them with ``failure``; ``avoided``
+    those of workers that failed others just now.
     """
 
     settings: Settings
@@ -48,6 +51,7 @@ class Sending:
     check: str
     peers: Mapping[str, tuple[str, ...]]
     among: Sequence[str] = ()
+    avoided: Sequence[str] = ()
     excluded: list[str] = field(default_factory=list)
     failure: ClocheError | None = None
 
@@ -67,7 +71,8 @@ class Sending:
         members = self.connection.members
         while True:
             self.connection.client(lambda: self.call.stopped)
-            addresses = members.others(self.excluded)
+            addresses = members.others([*self.excluded, *self.avoided])
+            addresses = addresses or members.others(self.excluded)
             wanted = [each for each in addresses if members.fit[each].name in self.among]
             if addresses:
                 return wanted or addresses
@@ -103,7 +108,7 @@ class Sending:
                 encode(errand),
                 key=f"{step_of(self.task)}-{errand.attempt}",
                 resources=needed,
-                workers=list(addresses) if self.excluded or self.among else None,
+                workers=list(addresses) if self.excluded or self.avoided or self.among else None,
                 pure=False,
             )
             future.add_done_callback(self.call.poke)
@@ -118,6 +123,7 @@ class Sending:
             self.call.wait(_LOOK)
             if self.call.stopped:
                 cancel(future)
+                self._stop_worker()
                 raise stopped(self.task)
             if self.call.answer is not None:
                 return self.call.answer
@@ -152,6 +158,15 @@ class Sending:
         if silence is None or silence > SILENCE / 4:
             raise LostError("the scheduler was lost")
         return None
+
+    def _stop_worker(self) -> None:
+        """Tell the worker to stop; else its next report would, if somebody is left to hear it."""
+        for facts in self.connection.members.fit.values():
+            if facts.name == self.call.worker:
+                with contextlib.suppress(TransferError):
+                    self.connection.peer.call(
+                        facts.peer, "cloche_stop", _STOPPING, attempt=self.call.attempt
+                    )
 
     def _somebody_fits(self) -> bool:
         self.connection.client(lambda: self.call.stopped)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _PAUSE = 1.0  # seconds between two tries to reach the scheduler
 _LOOK = 0.2  # seconds between two looks at the connection to it
-_END = 2.0  # seconds for saying goodbye
+_END = 5.0  # seconds for what runs to end, and for saying goodbye
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ def serve(store: Store, engine: Engine, settings: Settings, say: Callable[[str],
         stack.callback(jobserver.close)
         worker = Worker(store, engine, jobserver=jobserver)
         facts = facts_of_host(settings.name, engine.name, settings.cores, store.path)
-        peer = Peer(settings.scheduler, settings.tls, giving(store))
+        peer = Peer(settings.scheduler, settings.tls, {**giving(store), **carrying.stopping()})
         stack.callback(peer.close)
         stack.callback(engine.close)  # first: what runs ends
         facts = msgspec.structs.replace(facts, peer=peer.address)
@@ -105,6 +105,8 @@ class _Serving:
             if not ending.is_set():
                 self.say(f"{self.settings.name}: the scheduler is gone; waiting for it")
                 self.waiting = True
+            if ending.is_set():
+                await asyncio.to_thread(carrying.end_all, _END)
         finally:
             stopping.cancel()
             # What runs goes on: its result does not need the scheduler.
