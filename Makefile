@@ -68,6 +68,7 @@ proof-native: setup-dev  ## grow native Gentoo from Debian, and compare its gene
 proof-kills:  ## prove that 240 kills lose nothing
 proof-engines:  ## prove that every engine, virtual machines too, builds the same layers
 
+proof-acceptance:  ## prove by 320 pairs of configurations that no package is accepted wrongly
 proof-catalyst:  ## prove that a small release is what catalyst makes of the same specs
 proof-images:  ## prove that images boot, and are the same bytes for another user
 proof-interpreter:  ## prove that a spec for another CPU is built by the emulator that it names
