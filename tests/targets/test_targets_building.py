@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from tests.targets.described import PROJECT, described, entry, offers
 
 from cloche.building.unresolved import ResolutionError
 from cloche.errors import ClocheError
+from cloche.session.inputs import SyncOptions
 from cloche.session.session import Session, open_session
 from cloche.targets.acceptance import accept
 from cloche.targets.costing import costs
-from cloche.targets.description import Description
+from cloche.targets.description import Description, RepositoryState
 from cloche.targets.levels import Level
 from cloche.targets.making import build
 from cloche.targets.results import Asker, Built, Want
@@ -208,3 +210,40 @@ def test_costs_of_the_levels(session: Session) -> None:
 def test_a_target_without_a_seed_is_refused(session: Session, tmp_path: Path) -> None:
     with pytest.raises(ClocheError, match="no seed for ARCH=riscv"):
         made(session, tmp_path, described(arch="riscv"), "app-misc/stone")
+
+
+def test_repositories_are_in_the_state_that_the_target_has(
+    root_seeded: Store, tmp_path: Path, fresh: Callable[[Store], Store]
+) -> None:
+    place = project(root_seeded, PROJECT)
+    upstream = (place / "repo").rename(tmp_path / "upstream")
+    file = place / "cloche.toml"
+    synced = f'sync_type = "git"\nsync_uri = "{upstream.as_uri()}"\n'
+    file.write_text(file.read_text().replace('path = "repo"\n', synced))
+    stones = upstream / "app-misc/stone"
+    with open_session(place, store=fresh(root_seeded).path) as session:
+        first = committed(upstream)
+        session.sync("local", SyncOptions(update=True))
+        (stones / "stone-1.ebuild").rename(stones / "stone-2.ebuild")
+        second = committed(upstream)
+        session.sync("local", SyncOptions(update=True))
+        found = {}
+        for commit in (first, second, "0" * 40):
+            target = described(repositories={"local": RepositoryState(commit=commit)})
+            built = made(session, tmp_path, target, "app-misc/stone")
+            found[commit] = [each.cpv for each in built.packages], built.notes
+    assert found[first] == (["app-misc/stone-1"], ())
+    assert found[second] == (["app-misc/stone-2"], ())
+    packages, (note,) = found["0" * 40]
+    assert packages == ["app-misc/stone-2"]
+    assert f"the target has {'0' * 40}, this host has {second}" in note
+
+
+def committed(repository: Path) -> str:
+    """Commit all that is there; the commit."""
+    git = ("git", "-C", repository, "-c", "user.name=a", "-c", "user.email=a@example.org")
+    subprocess.run([*git, "init", "--quiet"], check=True)
+    subprocess.run([*git, "add", "--all"], check=True)
+    subprocess.run([*git, "commit", "--quiet", "--message=work"], check=True)
+    told = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
+    return told.stdout.strip()

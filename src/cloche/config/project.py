@@ -72,7 +72,8 @@ class SeedSpec:
 class RepoSpec:
     """``[repos.NAME]``: an ebuild repository at ``path`` (absolute), or a synced one.
 
-    ``priority`` is that of repos.conf (portage(5)); ``main`` marks the main repository.
+    ``priority`` is that of repos.conf (portage(5)); ``main`` marks the main repository. ``tree`` is
+    the ID of a stored state that is meant whatever the lock says.
     """
 
     name: str
@@ -81,6 +82,7 @@ class RepoSpec:
     priority: int | None = None
     main: bool = False
     sync: Sync | None = None
+    tree: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from cloche.targets.environments import environments, whole
 from cloche.targets.etc import etc_of, stands_for_nothing
 from cloche.targets.levels import Environment, Level
 from cloche.targets.machines import (
+    behind,
     machine_of,
     opened,
     replaying,
@@ -43,7 +44,8 @@ class Replayed:
 
 def session_for(session: Session, description: Description) -> Session:
     """The session with only those repositories that the target has, too."""
-    return replace(session, project=shared_repositories(session.project, description))
+    project = shared_repositories(session.store, session.project, description)
+    return replace(session, project=project)
 
 
 @contextmanager
@@ -74,6 +76,7 @@ def notes_of(session: Session, description: Description, *, inject: bool) -> Ite
     known = session.project.repos.keys()
     if unknown := sorted(description.repositories.keys() - known):
         yield f"repositories that this host does not have: {', '.join(unknown)}"
+    yield from behind(session.store, session.project, description)
     if stands_for_nothing(description):
         yield "CFLAGS say -march=native, and the target could not tell what that is"
     yield from etc_of(description, Level.FLAGS, inject=inject).notes

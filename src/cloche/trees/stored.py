@@ -43,10 +43,11 @@ class Taken:
 
 
 def find_tree(store: Store, project: Project, spec: RepoSpec) -> Taken | None:
-    """The stored state of a repository: the locked one, else the newest."""
+    """The stored state of a repository: the one that is meant, the locked one, or the newest."""
     locked = _locked(project, spec)
+    wanted = spec.tree or (locked.tree if locked else None)
     for found in stored_trees(store, spec):
-        if locked is None or locked.tree == found.pin.tree:
+        if wanted is None or wanted == found.pin.tree:
             return found
     return None
 
@@ -87,7 +88,7 @@ def pin_repository(store: Store, project: Project, spec: RepoSpec) -> RepoPin:
 
 def lock_found(project: Project, spec: RepoSpec, pin: RepoPin) -> None:
     """Write the state in use to the lock, unless it has one."""
-    if spec.sync is not None and _locked(project, spec) is None:
+    if spec.sync is not None and spec.tree is None and _locked(project, spec) is None:
         _lock(project, spec, pin)
 
 
