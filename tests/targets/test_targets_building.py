@@ -58,14 +58,14 @@ def seen(built: Built, cpv: str) -> set[str]:
 @pytest.mark.parametrize(
     ("level", "library", "flags"),
     [
-        (Level.USE, "dev-libs/leaf-2.0", {}),
-        (Level.FLAGS, "dev-libs/leaf-2.0", {"CFLAGS": "-O1"}),
-        (Level.ABI, "dev-libs/leaf-1.1", {"CFLAGS": "-O1"}),
-        (Level.CLOSURE, "dev-libs/leaf-1.0", {"CFLAGS": "-O1"}),
+        (Level.USE, "dev-libs/leaf-2.0", None),
+        (Level.FLAGS, "dev-libs/leaf-2.0", "-O1"),
+        (Level.ABI, "dev-libs/leaf-1.1", "-O1"),
+        (Level.CLOSURE, "dev-libs/leaf-1.0", "-O1"),
     ],
 )
 def test_a_level_decides_what_a_build_sees(
-    session: Session, tmp_path: Path, level: Level, library: str, flags: dict[str, str]
+    session: Session, tmp_path: Path, level: Level, library: str, flags: str | None
 ) -> None:
     target = described(OLD, {"USE": "fruit", "CFLAGS": "-O1"})
     built = made(session, tmp_path, target, "app-misc/tree", level=level)
@@ -73,7 +73,7 @@ def test_a_level_decides_what_a_build_sees(
     tree = built.packages[0]
     assert (tree.cpv, tree.use) == ("app-misc/tree-1", ("fruit",))
     assert seen(built, tree.cpv) == {library}
-    assert tree.environment.flags == flags
+    assert tree.environment.flags.get("CFLAGS") == flags
     assert ("GLIBC", "2.34") in tree.symbols
     assert tree.file.stat().st_size == tree.size
     verdicts = accept(session, "target", target, offers(built.packages), level)
@@ -188,7 +188,22 @@ def test_code_of_the_target_takes_part_when_it_may(session: Session, tmp_path: P
     )
     assert plain.packages == ()
     assert "CFLAGS: built with none, here it is “-O3”" in plain.refused[0].reasons
-    assert injected.packages[0].environment.flags == {"CFLAGS": "-O3"}
+    assert injected.packages[0].environment.flags["CFLAGS"] == "-O3"
+
+
+def test_variables_that_may_be_code_do_not_run(session: Session, tmp_path: Path) -> None:
+    target = described(
+        make_conf={"EXTRA_ECONF": "$(touch x)", "PORTAGE_BASHRC": "/x", "USE": "moss"}
+    )
+    built = made(session, tmp_path, target, "app-misc/stone", level=Level.USE)
+    assert [each.use for each in built.packages] == [("moss",)]
+    assert "EXTRA_ECONF in make.conf, PORTAGE_BASHRC in make.conf" in built.notes[0]
+    target = described(make_conf={"INSTALL_MASK": "/usr/share/doc", "EXTRA_ECONF": "--with-x"})
+    built = made(session, tmp_path, target, "app-misc/stone")
+    (refused,) = built.refused
+    assert refused.reasons == ("EXTRA_ECONF: built with none, here it is “--with-x”",)
+    built = made(session, tmp_path, target, "app-misc/stone", inject=True)
+    assert built.packages[0].environment.flags["EXTRA_ECONF"] == "--with-x"
 
 
 def test_costs_of_the_levels(session: Session) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from tests.targets.described import described, entry
 
 from cloche.targets.etc import etc_of, pins, resolved, stands_for_nothing, use_of
@@ -57,10 +58,53 @@ def test_native_is_what_the_target_says() -> None:
 
 
 def test_a_value_that_cannot_be_quoted_is_told() -> None:
-    target = described(make_conf={"A": 'a"\nB="b', "C": "`x`", "D": "$(x)", "E": "a\n  b"})
-    kept = etc_of(target, Level.ABI, inject=False)
-    assert kept.files["make.conf/50-target"] == b'E="a b"\n'
-    assert kept.notes == ("make.conf: values that cannot be written again: A, C, D",)
+    values = {"A": 'a"\nB="b', "C": "`x`", "D": "$(x)", "USE": "a\n  b"}
+    for inject in (False, True):
+        kept = etc_of(described(make_conf=values), Level.ABI, inject=inject)
+        assert kept.files["make.conf/50-target"] == b'USE="a b"\n'
+        assert "A in make.conf, C in make.conf, D in make.conf" in kept.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CC", "sh -c x"),
+        ("CFLAGS", "-O2 -wrapper sh,-c,x"),
+        ("CFLAGS", "-fplugin=/etc/portage/sets/x"),
+        ("LDFLAGS", "-Wl,-plugin,/etc/portage/sets/x"),
+        ("CXXFLAGS", "@/etc/portage/sets/x"),
+        ("LDFLAGS", "-B/etc/portage"),
+        ("PORTAGE_BASHRC", "/etc/portage/sets/x"),
+        ("PORTAGE_COMPRESS", "reboot"),
+        ("LD_PRELOAD", "x.so"),
+        ("EXTRA_ECONF", "--with-x"),
+        ("USE", "a;b"),
+    ],
+)
+def test_variables_that_may_be_code_need_the_permission(name: str, value: str) -> None:
+    target = described(make_conf={name: value})
+    assert etc_of(target, Level.ABI, inject=False).files["make.conf/50-target"] == b""
+    assert f"{name} in make.conf" in etc_of(target, Level.ABI, inject=False).notes[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CC", "x86_64-pc-linux-gnu-gcc-13"),
+        ("CFLAGS", "-O2 -pipe -march=x86-64-v3 -fstack-clash-protection"),
+        ("LDFLAGS", "-Wl,-O1 -Wl,--as-needed"),
+        ("USE", "-* X python_targets_python3_12"),
+        ("ACCEPT_LICENSE", "-* @FREE"),
+        ("ACCEPT_KEYWORDS", "~amd64"),
+        ("INSTALL_MASK", "/usr/share/doc/* -*.md"),
+        ("VIDEO_CARDS", "intel"),
+    ],
+)
+def test_words_need_no_permission(name: str, value: str) -> None:
+    target = described(make_conf={name: value})
+    taken = etc_of(target, Level.ABI, inject=False, expand=["VIDEO_CARDS"])
+    assert taken.files["make.conf/50-target"].decode() == f'{name}="{value}"\n'
+    assert taken.notes == ()
 
 
 def test_at_3a_other_sub_slots_are_masked() -> None:

@@ -54,29 +54,31 @@ def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
             found, words = taken_of([cpv])
             verdicts[cpv] = "" if cpv in found else words or "Portage does not choose it"
     config = load_config([], {}).target_config
+    settings, portdb = phases.clone(config.settings), config.trees["porttree"].dbapi
     return {
         "verdicts": verdicts,
-        "environments": {cpv: variables_of(config, cpv) for cpv in verdicts},
-        "chosen": {name: chosen(config, name) for name in request["names"]},
+        "environments": {cpv: variables_of(settings, portdb, cpv) for cpv in verdicts},
+        "chosen": {name: chosen(settings, portdb, name) for name in request["names"]},
     }
 
 
-def variables_of(config: Any, cpv: str) -> dict[str, str]:
-    """The effective variables of a package, if there is an ebuild for it; otherwise the general."""
-    settings = phases.clone(config.settings)
-    mydb = config.trees["porttree"].dbapi
-    if mydb.cpv_exists(cpv):
-        settings.setcpv(cpv, mydb=mydb)
+def variables_of(settings: Any, portdb: Any, cpv: str) -> dict[str, str]:
+    """The effective variables of a package, if there is an ebuild for it; otherwise the general.
+
+    ``settings`` is the caller's own config; it is set to the package.
+    """
+    if portdb.cpv_exists(cpv):
+        settings.setcpv(cpv, mydb=portdb)
+    else:
+        settings.reset()
     return environment(settings)
 
 
-def chosen(config: Any, name: str) -> dict[str, Any] | None:
+def chosen(settings: Any, portdb: Any, name: str) -> dict[str, Any] | None:
     """The package that Portage would choose for CATEGORY/PN:SLOT, as a build would see it."""
-    portdb = config.trees["porttree"].dbapi
     cpv = portdb.xmatch("bestmatch-visible", name)
     if not cpv:
         return None
-    settings = phases.clone(config.settings)
     settings.setcpv(cpv, mydb=portdb)
     iuse = {flag.lstrip("+-") for flag in portdb.aux_get(cpv, ["IUSE"])[0].split()}
     slot, _, sub_slot = portdb.aux_get(cpv, ["SLOT"])[0].partition("/")

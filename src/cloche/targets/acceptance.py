@@ -8,6 +8,7 @@ repositories of this host, and the packages are shown as an index. Only what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import msgspec
 
@@ -41,10 +42,11 @@ def accept(
         refused = {offer.key: _too_new(description, offer, level) for offer in offers}
         while left := [offer for offer in offers if not refused[offer.key]]:
             answer = _asked(context, description, left)
+            compared = _Compared.to(description, left, answer)
             for offer in left:
-                refused[offer.key] = _unfit(
-                    description, offer, left, answer, level
-                ) or answer.verdicts.get(offer.cpv, _NO_ANSWER)
+                refused[offer.key] = compared.unfit(offer, level) or answer.verdicts.get(
+                    offer.cpv, _NO_ANSWER
+                )
             if not any(refused[offer.key] for offer in left):  # else others may have relied on it
                 break
     return tuple(Verdict(o.key, not refused[o.key], refused[o.key]) for o in offers)
@@ -70,19 +72,34 @@ def _too_new(description: Description, offer: Offer, level: Level) -> str:
     return "; ".join(newer(offer.symbols, description.symbols))
 
 
-def _unfit(
-    description: Description, offer: Offer, offers: Sequence[Offer], answer: Answer, level: Level
-) -> str:
-    """Why an offer does not fit a target at a level; empty if it does."""
-    installed = installed_of(description)
-    has = {each.name: each for each in answer.chosen.values() if each is not None}
-    has |= {each.name: each for each in installed.values()}
-    along = {each.name: each for each in map(_seen, offers)}
-    needs = {each.name: each for each in (*offer.environment.build, *offer.environment.run)}
-    has |= {name: each for name, each in along.items() if needs.get(name) == each}
-    flags = flags_of(answer.environments.get(offer.cpv, {}))
-    reasons = misfits(offer.environment, flags, has, whole(installed), level)
-    return "; ".join(reasons)
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """What the environments of offers are compared with: what a target has, or would choose."""
+
+    answer: Answer
+    has: Mapping[str, Seen]
+    along: Mapping[str, Seen]
+    target: str
+
+    @classmethod
+    def to(cls, description: Description, offers: Sequence[Offer], answer: Answer) -> _Compared:
+        """All that is the same for several offers."""
+        installed = installed_of(description)
+        has = {each.name: each for each in answer.chosen.values() if each is not None}
+        has |= {each.name: each for each in installed.values()}
+        return cls(answer, has, {s.name: s for s in map(_seen, offers)}, whole(installed))
+
+    def unfit(self, offer: Offer, level: Level) -> str:
+        """Why an offer does not fit the target at a level; empty if it does."""
+        built = offer.environment
+        needs = {each.name: each for each in (*built.build, *built.run)}
+        has = {
+            name: each if self.along.get(name) == each else self.has[name]
+            for name, each in needs.items()
+            if name in self.has or self.along.get(name) == each
+        }
+        flags = flags_of(self.answer.environments.get(offer.cpv, {}))
+        return "; ".join(misfits(built, flags, has, self.target, level))
 
 
 def _seen(offer: Offer) -> Seen:

@@ -20,10 +20,24 @@ from cloche.targets.levels import FLAGS, Level
 CODE: Final = frozenset({"bashrc", "env", "hooks", "package.env", "patches", "savedconfig"})
 #: The same in the user's own profile.
 PROFILE_CODE: Final = ("profile/bashrc", "profile/profile.bashrc", "profile/package.bashrc")
-#: Never taken: modules run in Portage's own process; mirrors are this host's.
-_LEFT = frozenset({"modules", "mirrors", "color.map"})
+#: Never taken: modules and sets.conf name code for Portage's own process; mirrors are this host's.
+_LEFT = frozenset({"modules", "sets.conf", "mirrors", "color.map"})
+#: Variables of make.conf that are only read as words, besides those of USE_EXPAND.
+WORDS: Final = frozenset(
+    {
+        *("USE", "ACCEPT_KEYWORDS", "ACCEPT_LICENSE", "ACCEPT_PROPERTIES", "ACCEPT_RESTRICT"),
+        *("CHOST", "FEATURES", "INSTALL_MASK", "PKG_INSTALL_MASK", "LINGUAS"),
+    }
+)
 _LABEL = "50-target"
 _PINS = "90-cloche"
+_WORDS = re.compile(r"[\w+.@:/*~-]*")
+_FLAG = re.compile(r"-[\w+.,=:/-]*")
+#: Flags that name a program, or a file of settings, for a compiler.
+_LOADING = re.compile(
+    r"-(wrapper|fplugin|load|Xclang|plugin|B|specs|ccc|gcc-toolchain|fuse-ld)|.*plugin"
+)
+_COMPILER = re.compile(r"[\w.-]*(gcc|g\+\+|clang|clang\+\+|rustc)(-[\d.]+)?( -m(32|64|x32))?")
 _NATIVE = re.compile(r"(?<!\S)-m(?:arch|cpu|tune)=native(?!\S)")
 
 
@@ -35,10 +49,13 @@ class Taken:
     notes: tuple[str, ...] = ()
 
 
-def etc_of(description: Description, level: Level, *, inject: bool) -> Taken:
+def etc_of(
+    description: Description, level: Level, *, inject: bool, expand: Collection[str] = ()
+) -> Taken:
     """What counts of a target's /etc/portage at a level. Without ``inject``, none of its code.
 
-    Compiler flags only count from `Level.FLAGS` on.
+    Then of make.conf only words count: flags of packages and compilers, and the variables of
+    USE_EXPAND, which ``expand`` names. Compiler flags only count from `Level.FLAGS` on.
     """
     files: dict[str, bytes] = {}
     left = set()
@@ -49,27 +66,30 @@ def etc_of(description: Description, level: Level, *, inject: bool) -> Taken:
         elif top in KNOWN and top not in REFUSED and top not in _LEFT and top != "make.conf":
             target = f"{top}/{_LABEL}{slash}{below}" if top in STACKED else name
             files[target] = text.encode("utf-8", "surrogatepass")
-    variables, unquotable = _variables(description, level)
+    allowed = None if inject else frozenset(expand) | WORDS
+    variables, others = _variables(description, level, allowed)
     files[f"make.conf/{_LABEL}"] = "".join(
         f'{name}="{value}"\n' for name, value in sorted(variables.items())
     ).encode()
-    return Taken(files, tuple(_notes(sorted(left), unquotable)))
+    return Taken(files, tuple(_notes([*sorted(left), *others])))
 
 
-def _notes(code: list[str], unquotable: list[str]) -> Iterator[str]:
+def _notes(code: list[str]) -> Iterator[str]:
     if code:
-        names = ", ".join(code)
         yield (
-            f"/etc/portage of the target has code that is left out: {names}; "
+            f"/etc/portage of the target has code that is left out: {', '.join(code)}; "
             "the permission `inject` lets it take part"
         )
-    if unquotable:
-        yield f"make.conf: values that cannot be written again: {', '.join(unquotable)}"
 
 
-def _variables(description: Description, level: Level) -> tuple[dict[str, str], list[str]]:
-    """The variables of make.conf that count, and the names of those that cannot be quoted."""
-    found, unquotable = {}, []
+def _variables(
+    description: Description, level: Level, allowed: Collection[str] | None
+) -> tuple[dict[str, str], list[str]]:
+    """The variables of make.conf that count, and the names of those that may be code.
+
+    ``allowed`` are names whose values may be any words; None: all.
+    """
+    found, others = {}, []
     for name, text in description.make_conf.items():
         value = " ".join(text.split())
         if name in OWNED or name.startswith("_"):
@@ -78,11 +98,22 @@ def _variables(description: Description, level: Level) -> tuple[dict[str, str], 
             if level is Level.USE:
                 continue
             value = resolved(value, description.native)
-        if is_quotable(value) and "${" not in value:
+        quotable = is_quotable(value) and "${" not in value
+        if quotable and (allowed is None or _is_words(name, value, allowed)):
             found[name] = value
         else:
-            unquotable.append(name)
-    return found, sorted(unquotable)
+            others.append(name)
+    return found, [f"{name} in make.conf" for name in sorted(others)]
+
+
+def _is_words(name: str, value: str, allowed: Collection[str]) -> bool:
+    """Whether a value is only words, which make nothing run but compilers."""
+    if name in ("CC", "CXX"):
+        return _COMPILER.fullmatch(value) is not None
+    if name in FLAGS or name == "COMMON_FLAGS":
+        words = value.split()
+        return all(_FLAG.fullmatch(word) and not _LOADING.match(word) for word in words)
+    return name in allowed and all(_WORDS.fullmatch(word) for word in value.split())
 
 
 def resolved(flags: str, native: str) -> str:

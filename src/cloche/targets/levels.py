@@ -16,11 +16,15 @@ from typing import Any
 
 import msgspec
 
-#: Variables that change what compilers make. MAKEOPTS and the like are no part of it.
+#: Variables that change what compilers make.
 FLAGS = (
     "CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "FCFLAGS", "FFLAGS", "LDFLAGS", "ASFLAGS",
     "RUSTFLAGS", "GOFLAGS",
 )  # fmt: skip
+
+
+#: What the profile and the target's USE flags say already.
+_OTHERWISE = frozenset({"ARCH", "COMMON_FLAGS"})
 
 
 class Level(StrEnum):
@@ -83,8 +87,8 @@ class Seen:
 class Environment:
     """What a package is built in.
 
-    ``flags`` are its variables of `FLAGS`, ``build`` what its build sees, ``run`` what it needs at
-    run time. ``target`` is a digest of all that is installed on the target whose clone it is.
+    ``flags`` are its effective variables (`flags_of`), ``build`` what its build sees, ``run`` what
+    it needs at run time. ``target`` is a digest of all that is installed on the target whose clone it is.
     """
 
     flags: Mapping[str, str] = field(default_factory=dict)
@@ -94,9 +98,12 @@ class Environment:
 
 
 def flags_of(variables: Mapping[str, str]) -> dict[str, str]:
-    """The variables that change what compilers make, without needless space."""
-    found = {name: " ".join(variables.get(name, "").split()) for name in FLAGS}
-    return {name: value for name, value in found.items() if value}
+    """Effective variables (`guest/variables.py`), without needless space, and empty ones.
+
+    They are more than compiler flags: EXTRA_ECONF or INSTALL_MASK change a package, too.
+    """
+    found = {name: " ".join(value.split()) for name, value in variables.items()}
+    return {name: value for name, value in found.items() if value and name not in _OTHERWISE}
 
 
 def kept(environment: Environment, level: Level) -> dict[str, Any]:

@@ -77,7 +77,8 @@ def building_context(
     options = _DEEP if level.rank >= Level.ABI.rank else ()
     seed = seed_for(session.store, session.project, description)
     machine = machine_of(session.project, description, f"{name}/{level}", seed, options)
-    etc = dict(etc_of(description, level, inject=want.inject).files)
+    expand = own.plan.graph.use_expand
+    etc = dict(etc_of(description, level, inject=want.inject, expand=expand).files)
     choices = Choices(keep_going=True)
     if level is Level.ABI:
         with opened(session, machine, etc, choices) as context:

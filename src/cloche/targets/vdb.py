@@ -5,13 +5,16 @@ Portage in a sandbox over it resolves as it does on the target.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from cloche.layers import SOURCE_DATE_EPOCH, Layer, commit
+import msgspec
+
+from cloche.layers import SOURCE_DATE_EPOCH, Layer, commit, stored_layer
 from cloche.plan.names import cp_of
-from cloche.store import Store
+from cloche.store import Outcome, Store, make_key, remember
 from cloche.targets.description import Description
 from cloche.targets.etc import slot_of, use_of
 from cloche.targets.levels import Seen
@@ -23,6 +26,20 @@ _OPAQUE = "user.overlay.opaque"  # overlayfs with userxattr: nothing below shows
 
 def vdb_layer(store: Store, description: Description) -> Layer:
     """The layer with what is installed on the target. Raises OSError, StoreError."""
+    whole = (description.packages, description.world, description.world_sets)
+    content = msgspec.json.encode(whole, order="deterministic")
+    key = make_key(
+        "target-vdb",
+        {
+            "content": hashlib.sha256(content).hexdigest(),
+            "code": hashlib.sha256(Path(__file__).read_bytes()).hexdigest(),
+        },
+    )
+    done = remember(store, key, "target", lambda: Outcome({"layer": _made(store, description).id}))
+    return stored_layer(store, done.action.outputs["layer"])
+
+
+def _made(store: Store, description: Description) -> Layer:
     with store.workspace("target") as room:
         tree = room / "root"
         _directory(tree)
@@ -46,7 +63,8 @@ def _write_entry(place: Path, cpv: str, entry: Mapping[str, str]) -> None:
     category, _, pf = cpv.partition("/")
     fixed = {"CATEGORY": category, "PF": pf, "COUNTER": "0", "CONTENTS": ""}
     for name, text in {**entry, **fixed}.items():
-        _write(place / name, f"{text}\n" if text else "")
+        if text or name in fixed:
+            _write(place / name, f"{text}\n" if text else "")
 
 
 def _directory(path: Path) -> None:
