@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
+from cloche.cluster.verifying import open_cluster
 from cloche.records.events import AnyEvent, Sink
 from cloche.session.opened import nobody
 from cloche.session.session import Session, open_session
@@ -29,16 +30,22 @@ from cloche.targets.results import (
 
 @contextmanager
 def _opened(place: Place, sink: Sink = nobody) -> Iterator[Session]:
-    with open_session(
-        place.project,
-        store=place.store,
-        engine=place.engine,
-        sink=sink,
-        proxies=place.proxies,
-        waiting=lambda whom: None,
-        slots=place.slots,
-    ) as session:
-        yield session
+    with ExitStack() as stack:
+        cluster = None
+        if place.cluster is not None:
+            cluster = stack.enter_context(open_cluster(place.cluster, place.verified))
+        yield stack.enter_context(
+            open_session(
+                place.project,
+                store=place.store,
+                engine=place.engine,
+                sink=sink,
+                proxies=place.proxies,
+                elsewhere=cluster,
+                waiting=lambda whom: None,
+                slots=place.slots,
+            )
+        )
 
 
 def examine(place: Place, description: Description) -> Examined:

@@ -88,7 +88,8 @@ class Environment:
     """What a package is built in.
 
     ``flags`` are its effective variables (`flags_of`), ``build`` what its build sees, ``run`` what
-    it needs at run time. ``target`` is a digest of all that is installed on the target whose clone it is.
+    it needs at run time. ``target`` is a digest of all that is installed on the target whose clone
+    it is.
     """
 
     flags: Mapping[str, str] = field(default_factory=dict)

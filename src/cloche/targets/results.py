@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from cloche.cluster.connection import Settings
 from cloche.targets.description import Description
 from cloche.targets.levels import DEFAULT, Environment, Level
 
@@ -15,7 +16,8 @@ class Place:
     """Where targets are built for: a project's directory, the store, the engine, proxies.
 
     The project's repositories and seeds are those that targets can use; its machines do not matter.
-    Builds share ``slots`` (`cloche.tasks.slots`) with those of other processes.
+    Builds share ``slots`` (`cloche.tasks.slots`) with those of other processes. With a ``cluster``
+    its workers build, the share ``verified`` of the packages twice.
     """
 
     project: Path
@@ -23,6 +25,8 @@ class Place:
     engine: str = "native"
     proxies: Mapping[str, str] = field(default_factory=dict)
     slots: Path | None = None
+    cluster: Settings | None = None
+    verified: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
