@@ -59,9 +59,10 @@ class Target:
         return self.run("python3", "-", *arguments, stdin=text, check=check, **environment)
 
     def write(self, path: str, text: str) -> Path:
-        """Write a file of the root."""
+        """Write a file of the root, as a new one: so does Portage."""
         file = self.place / "upper" / path
         file.parent.mkdir(parents=True, exist_ok=True)
+        file.unlink(missing_ok=True)
         file.write_text(text)
         return file
 

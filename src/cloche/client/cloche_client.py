@@ -8,20 +8,35 @@ input: ``ssh HOST python3 - describe < cloche_client.py``.
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
+import getpass
+import gzip
 import hashlib
+import http.client
+import io
 import json
 import os
+import queue
 import re
 import shlex
+import shutil
+import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Callable
+from urllib.parse import quote
 
+PROGRAM = "cloche-client"
 Description = dict[str, Any]
 
 
@@ -474,11 +489,795 @@ def read_entry(place: str) -> dict[str, str]:
     return found
 
 
+# --- What is kept of an enrolment ---------------------------------------------------------------
+
+CONFIG = Path("/etc/cloche-client.json")
+CERTIFICATE = Path("/etc/cloche-client.pem")
+STATE = Path("/var/cache/cloche-client/state.json")
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What this machine is for the service. ``ca`` is a file with certificates, or empty."""
+
+    server: str
+    target: str
+    token: str
+    name: str
+    level: str = ""
+    ca: str = ""
+    signed: bool = False
+    savedconfig: bool = False
+
+
+@dataclass(frozen=True)
+class State:
+    """The description that the service has, and what need not be read again."""
+
+    description: Description = field(default_factory=dict)
+    memory: Memory = field(default_factory=Memory)
+
+
+def load_enrolment(path: Path) -> Enrolment | None:
+    """The enrolment; None if there is none. Raises Problem."""
+    try:
+        return Enrolment(**json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        return None
+    except PermissionError:
+        raise Problem(f"{path} cannot be read", "run cloche-client as root", status=3) from None
+    except (ValueError, TypeError):
+        raise Problem(f"{path} is damaged", f"remove it, then: {PROGRAM} enrol", status=2) from None
+
+
+def load_state(path: Path, enrolment: Enrolment) -> State:
+    """What is remembered for an enrolment: nothing, if that is another one's, or damaged."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+        if found["target"] == enrolment.target:
+            description = found["description"]
+            memory = Memory(description["packages"], found["stamps"], found["trees"])
+            return State(description, memory)
+    return State()
+
+
+def save_state(path: Path, enrolment: Enrolment, description: Description, memory: Memory) -> None:
+    """Remember what the service has acknowledged."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    data = {
+        "target": enrolment.target,
+        "description": description,
+        "stamps": memory.stamps,
+        "trees": memory.trees,
+    }
+    write_file(path, json.dumps(data, separators=(",", ":")), 0o600)
+
+
+def write_file(path: Path, text: str, mode: int, group: int = -1) -> None:
+    """Replace a file as a whole; nobody can read it before it has its mode."""
+    part = path.with_name(f".{path.name}.{os.getpid()}~")
+    descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            if group >= 0:
+                os.fchown(file.fileno(), -1, group)
+            os.fchmod(file.fileno(), mode)
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink()
+        raise
+
+
+# --- Portage's side: binrepos.conf and the keyring ----------------------------------------------
+
+SECTION = "cloche"
+
+
+def binrepos_section(enrolment: Enrolment, priority: int) -> str:
+    """The entry of binrepos.conf for a target, see portage(5)."""
+    scheme, _, rest = enrolment.server.partition("://")
+    # configparser takes "%" for itself
+    user, token = (
+        quote(each, safe="").replace("%", "%%") for each in (enrolment.target, enrolment.token)
+    )
+    lines = [
+        f"[{SECTION}]",
+        "# Written by cloche-client. It has the token of this machine: keep it private.",
+        f"sync-uri = {scheme}://{user}:{token}@{rest}/t/{user}",
+        f"priority = {priority}",
+        f"verify-signature = {'true' if enrolment.signed else 'false'}",
+    ]
+    if enrolment.ca:
+        wget = f"wget --ca-certificate={shlex.quote(enrolment.ca)} -t 3 -T 60"
+        where = '-O "${DISTDIR}/${FILE}" "${URI}"'
+        lines += [f"fetchcommand = {wget} {where}", f"resumecommand = {wget} -c {where}"]
+    return "\n".join(lines) + "\n"
+
+
+def with_section(text: str, section: str) -> str:
+    """A binrepos.conf with our entry; the others stay as they are."""
+    ours = re.compile(rf"^\[{SECTION}\]\n(?:[^\[\n].*\n?)*", re.MULTILINE)
+    if ours.search(text):
+        return ours.sub(lambda found: section, text, count=1)
+    others = text.rstrip("\n")
+    return f"{others}\n\n{section}" if others else section
+
+
+def binrepos_file(etc: Path) -> Path:
+    """Where our entry goes: a file of its own, unless binrepos.conf is a single file."""
+    place = etc / "binrepos.conf"
+    return place if place.is_file() else place / f"{SECTION}.conf"
+
+
+def write_binrepos(path: Path, enrolment: Enrolment, priority: int) -> None:
+    """Write our entry; Portage's group may read it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    before = path.read_text(encoding="utf-8") if path.is_file() else ""
+    after = with_section(before, binrepos_section(enrolment, priority))
+    write_file(path, after, 0o640, group_of("portage"))
+
+
+def group_of(name: str) -> int:
+    """The id of a group; -1 if there is none."""
+    import grp
+
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        return -1
+
+
+def trust(key: str, home: Path) -> None:
+    """Put a key into the keyring with which Portage verifies, as one to be trusted.
+
+    Portage demands that a signature is valid and its key trusted, and runs gpg as an unprivileged
+    user (BINPKG_GPG_VERIFY_*, GPG_VERIFY_USER_DROP), who has to be able to read the keyring.
+    """
+    home.mkdir(mode=0o755, parents=True, exist_ok=True)
+    home.chmod(0o755)
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--no-tty", "--no-permission-warning"]
+    shows = run_gpg([*gpg, "--with-colons", "--import-options", "show-only", "--import"], key)
+    fingerprints = primary_fingerprints(shows)
+    if not fingerprints:
+        raise Problem("the service's public key is not an OpenPGP key")
+    run_gpg([*gpg, "--no-autostart", "--import"], key)
+    run_gpg([*gpg, "--import-ownertrust"], "".join(f"{each}:6:\n" for each in fingerprints))
+    run_gpg([*gpg, "--check-trustdb"])
+    for name in ("pubring.kbx", "pubring.gpg", "trustdb.gpg"):
+        if (home / name).exists():
+            (home / name).chmod(0o644)
+
+
+def primary_fingerprints(colons: str) -> list[str]:
+    """The fingerprints of primary keys in what ``gpg --with-colons`` prints."""
+    found, primary = [], False
+    for line in colons.splitlines():
+        kind, *values = line.split(":")
+        if kind == "fpr" and primary:
+            found.append(values[8])
+        primary = kind == "pub" or (primary and kind != "fpr")
+    return found
+
+
+def run_gpg(words: Sequence[str], text: str = "") -> str:
+    """Run gpg. Raises Problem."""
+    try:
+        done = subprocess.run(words, input=text, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        what = "the service signs its packages, and gpg is not installed"
+        raise Problem(what, "emerge app-crypt/gnupg", status=3) from None
+    if done.returncode:
+        raise Problem(f"gpg failed: {' '.join(words[-2:])}", detail=done.stderr)
+    return done.stdout
+
+
+# --- Talking to the service ---------------------------------------------------------------------
+
+TIMEOUT = 60.0  # seconds without a byte
+RETRIED = (429, 502, 503, 504)  # statuses after which the service may be asked again
+PATIENCE = 40  # failures in a row, about ten minutes
+WAITS = (1, 2, 4, 8, 15)  # seconds before each repetition
+LARGEST_ANSWER = 64 << 20
+LARGEST_MESSAGE = 16 << 20
+
+
+class Refusal(Problem):
+    """The service's own answer, with its HTTP status."""
+
+    def __init__(self, code: int, what: str, todo: str, detail: str) -> None:
+        super().__init__(what, todo, detail=detail, status=2 if code in (400, 404, 413, 422) else 1)
+        self.code = code
+
+
+class Unreachable(Problem):
+    """The service does not answer; it may do so later."""
+
+
+@dataclass(frozen=True)
+class Service:
+    """The service, and the token for it."""
+
+    server: str
+    token: str = ""
+    ca: str = ""
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+    ) -> Any:
+        """Send a request; return the response, a file. Raises Refusal, Unreachable, Problem."""
+        request = urllib.request.Request(self.server + path, method=method)  # noqa: S310 - see server_url
+        for name, value in (headers or {}).items():
+            request.add_header(name, value)
+        if self.token:
+            # a redirection to another host must not take it along
+            request.add_unredirected_header("Authorization", f"Bearer {self.token}")
+        if body:
+            request.data = body
+        try:
+            return self._opener().open(request, timeout=TIMEOUT)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise refusal(
+                    error.code, error.headers.get("Content-Type", ""), error.read(1 << 20)
+                ) from None
+        except ssl.SSLCertVerificationError as error:
+            raise untrusted(self.server, error) from None
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, ssl.SSLCertVerificationError):
+                raise untrusted(self.server, error.reason) from None
+            raise unreachable(self.server, error.reason) from None
+        except (OSError, http.client.HTTPException) as error:
+            raise unreachable(self.server, error) from None
+
+    def call(self, method: str, path: str, data: Any = None, *, repeat: bool = True) -> Any:
+        """Send and receive JSON; again, if the service is away for a moment. Raises Problem."""
+        headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
+        body = b""
+        if data is not None:
+            body = gzip.compress(encode(data), 6)
+            headers.update({"Content-Type": "application/json", "Content-Encoding": "gzip"})
+        for wait in (*WAITS, None):
+            try:
+                with self.open(method, path, body, headers) as response:
+                    return decoded(response)
+            except (OSError, EOFError, http.client.HTTPException) as error:
+                problem: Problem = unreachable(self.server, error)
+            except Unreachable as error:
+                problem = error
+            except Refusal as error:
+                if error.code not in RETRIED:
+                    raise
+                problem = error
+            if wait is None or not repeat:
+                raise problem
+            time.sleep(wait)
+        raise AssertionError
+
+    def _opener(self) -> urllib.request.OpenerDirector:
+        return urllib.request.build_opener(
+            urllib.request.HTTPSHandler(context=tls_context(self.ca))
+        )
+
+
+def tls_context(ca: str) -> ssl.SSLContext:
+    """Verifies the service's certificate: by the system's authorities, or those of a file."""
+    try:
+        context = ssl.create_default_context(cafile=ca or None)
+    except (OSError, ssl.SSLError) as error:
+        raise Problem(f"{ca}: {error}", "give a file with certificates in PEM", status=2) from None
+    if ca:  # it may hold the certificate of the service itself
+        context.verify_flags |= getattr(ssl, "VERIFY_X509_PARTIAL_CHAIN", 0)
+        context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def decoded(response: Any) -> Any:
+    """The JSON of a response; None if it is empty. Raises Problem, OSError."""
+    content = response.read(LARGEST_ANSWER)
+    length = response.headers.get("Content-Length")
+    if length and int(length) != len(content):
+        raise http.client.IncompleteRead(content, int(length) - len(content))
+    if response.headers.get("Content-Encoding") == "gzip":
+        content = gzip.decompress(content)
+    try:
+        return json.loads(content) if content else None
+    except ValueError:
+        raise Problem("the answer of the service is not JSON", "check the URL") from None
+
+
+def refusal(code: int, kind: str, body: bytes) -> Refusal:
+    """An answer of the service that is an error, as a problem document (RFC 9457) or not."""
+    found: Any = {}
+    if "json" in kind:
+        with contextlib.suppress(ValueError):
+            found = json.loads(body)
+    if not isinstance(found, dict):
+        found = {}
+    what = found.get("what") or found.get("title") or http.client.responses.get(code, "error")
+    todo, detail = found.get("todo") or "", found.get("detail") or ""
+    return Refusal(
+        code,
+        f"the service says: {what}" if found else f"HTTP status {code}: {what}",
+        str(todo),
+        str(detail),
+    )
+
+
+def unreachable(server: str, reason: object) -> Unreachable:
+    """The service cannot be reached."""
+    return Unreachable(f"{server} does not answer: {reason}", "try again later", status=3)
+
+
+def untrusted(server: str, error: ssl.SSLCertVerificationError) -> Problem:
+    """The service's certificate is not valid here."""
+    what = f"the certificate of {server} is not trusted: {error.verify_message}"
+    return Problem(what, "enrol with --ca FILE or --fingerprint SHA256", status=3)
+
+
+def server_url(text: str) -> str:
+    """The address of a service without a slash at its end. Raises Problem."""
+    parts = urllib.parse.urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        what = "not the URL of a service"
+        raise Problem(what, "write it as https://HOST[:PORT]", status=2)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def fetch_certificate(server: str, fingerprint: str) -> str:
+    """The certificate of a service, if it has this SHA-256. Raises Problem."""
+    parts = urllib.parse.urlsplit(server)
+    try:
+        pem = ssl.get_server_certificate((parts.hostname or "", parts.port or 443))
+    except OSError as error:
+        raise unreachable(server, error) from None
+    found = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    if found != fingerprint.replace(":", "").lower():
+        what = f"the certificate of {server} has another fingerprint: {found}"
+        raise Problem(what, "do not trust it unless you know why it changed", status=1)
+    return pem
+
+
+# --- Events of builds ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Message:
+    """A server-sent event."""
+
+    id: str
+    kind: str
+    data: str
+
+
+def read_messages(lines: Iterable[bytes]) -> Iterator[Message]:
+    """Read server-sent events (WHATWG HTML, 9.2.6); one that the stream cuts off is left out."""
+    id, kind, size = "", "", 0
+    data: list[str] = []
+    for line in lines:
+        text = line.decode("utf-8", "replace").rstrip("\r\n")
+        if not text:
+            if data:
+                yield Message(id, kind or "message", "\n".join(data))
+            kind, size = "", 0
+            data = []
+            continue
+        name, _, value = text.partition(":")
+        value = value[1:] if value.startswith(" ") else value
+        if name == "data":
+            size += len(value)
+            if size > LARGEST_MESSAGE:
+                raise Problem("the service sends an event without an end")
+            data.append(value)
+        elif name == "event":
+            kind = value
+        elif name == "id" and "\0" not in value:
+            id = value
+
+
+def follow(
+    service: Service, build: str, events: str, tell: Callable[[str], None]
+) -> Iterator[Mapping[str, Any]]:
+    """The events of a build until it is over, across restarts of the service. Raises Problem."""
+    last, failed = "", 0
+    while True:
+        headers = {"Accept": "text/event-stream"}
+        if last:
+            headers["Last-Event-ID"] = last
+        try:
+            with service.open("GET", events, headers=headers) as response:
+                for message in read_messages(iter(lambda: response.readline(LARGEST_MESSAGE), b"")):
+                    last, failed = message.id or last, 0
+                    yield event_of(message)
+            if is_over(service.call("GET", f"/api/v1/builds/{build}")):
+                return
+            why = "the connection was closed"
+        except (OSError, http.client.HTTPException) as error:
+            why = str(error) or type(error).__name__
+        except Unreachable as error:
+            why = error.what
+        except Refusal as error:
+            if error.code not in RETRIED:
+                raise
+            why = error.what
+        if failed == PATIENCE:
+            raise Unreachable(why, "the build goes on: run the same command again", status=3)
+        wait = WAITS[min(failed, len(WAITS) - 1)]
+        failed += 1
+        tell(f"{why}; trying again in {wait} s")
+        time.sleep(wait)
+
+
+def is_over(build: Any) -> bool:
+    """Whether a build has ended, in any way."""
+    return build.get("state") not in ("queued", "running")
+
+
+def event_of(message: Message) -> Mapping[str, Any]:
+    """The event (docs/events.md of cloche) in a message; one that cannot be read is empty."""
+    with contextlib.suppress(ValueError):
+        found = json.loads(message.data)
+        if isinstance(found, dict):
+            return {"event": message.kind, **found}
+    return {"event": message.kind}
+
+
+@dataclass
+class Step:
+    """A package of a build: ``state`` is waiting, running, built, reused, failed or skipped."""
+
+    state: str = "waiting"
+    doing: str = ""
+    since: float = 0.0
+    reason: str = ""
+    lines: tuple[str, ...] = ()
+
+
+class Progress:
+    """What is known of a build, from its events."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, Step] = {}
+        self.needs: dict[str, list[str]] = {}
+        self.needed_by: dict[str, list[str]] = {}
+        self.expected: dict[str, float] = {}
+        self.stage = ""
+        self.skew = float("inf")  # by how much this machine's clock is ahead of the service's
+
+    def take(self, event: Mapping[str, Any], now: float) -> str:
+        """Take an event; return a line for the user, or nothing."""
+        if isinstance(event.get("time"), (int, float)):
+            self.skew = min(self.skew, now - event["time"])
+        kinds: dict[Any, Callable[[Mapping[str, Any], float], str | None]] = {
+            "planned": self._planned, "started": self._started, "phase": self._phase,
+            "done": self._done, "stage": self._stage, "note": self._note,
+        }  # fmt: skip
+        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+            return kinds[event.get("event")](event, now) or ""
+        return ""  # a kind that does not matter, or of another version
+
+    def count(self, *states: str) -> int:
+        """The number of packages in these states."""
+        return sum(step.state in states for step in self.steps.values())
+
+    @property
+    def running(self) -> list[str]:
+        """The packages that are being built, those that began first in front."""
+        found = [(step.since, id) for id, step in self.steps.items() if step.state == "running"]
+        return [id for _, id in sorted(found)]
+
+    def _planned(self, event: Mapping[str, Any], now: float) -> str:
+        self.steps = {str(id): self.steps.get(id, Step()) for id in event["packages"]}
+        edges = event.get("edges", {})
+        self.needs = {str(id): list(map(str, others)) for id, others in edges.items()}
+        self.needed_by = {}
+        for id, others in self.needs.items():
+            for other in others:
+                self.needed_by.setdefault(other, []).append(id)
+        expected = event.get("expected", {})
+        self.expected = {str(id): float(seconds) for id, seconds in expected.items()}
+        return f"{len(self.steps)} packages"
+
+    def _started(self, event: Mapping[str, Any], now: float) -> str:
+        step = self.steps.setdefault(str(event["package"]), Step())
+        if step.state != "running":
+            step.since = self._local(event, now)
+        step.state, step.doing = "running", str(event.get("step", ""))
+        return f"{step.doing} {short(str(event['package']))}" if step.doing == "build" else ""
+
+    def _phase(self, event: Mapping[str, Any], now: float) -> None:
+        if event.get("state") == "start":
+            self.steps[event["package"]].doing = str(event["phase"])
+
+    def _done(self, event: Mapping[str, Any], now: float) -> str:
+        step = self.steps.setdefault(str(event["package"]), Step())
+        step.state, step.reason = str(event["how"]), str(event.get("reason") or "")
+        step.lines = tuple(map(str, event.get("lines") or ()))
+        name = short(str(event["package"]))
+        return {
+            "built": f"{name} built in {clock(float(event.get('seconds', 0)))}",
+            "failed": f"{name} failed: {step.reason}",
+            "skipped": f"{name} skipped",
+        }.get(step.state, "")
+
+    def _stage(self, event: Mapping[str, Any], now: float) -> None:
+        self.stage = str(event["name"]) if event["state"] == "start" else ""
+
+    def _note(self, event: Mapping[str, Any], now: float) -> str:
+        return str(event["text"])
+
+    def _local(self, event: Mapping[str, Any], now: float) -> float:
+        return float(event["time"]) + self.skew if "time" in event else now
+
+
+# --- Drawing ------------------------------------------------------------------------------------
+
+MARKS = {"waiting": "·", "built": "✔", "reused": "✔", "failed": "✘", "skipped": "-", "running": "▶"}
+PLAIN = str.maketrans("┌├└─·✔✘▶…", "/|\\-.+x>~")
+NEIGHBOURS = 3  # of a package that is being built, in each direction
+
+
+def short(id: str) -> str:
+    """The name of a package without its repository."""
+    return shown(id.partition("::")[0])
+
+
+def clock(seconds: float) -> str:
+    """A time as people write it."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def picture(progress: Progress, now: float, since: float, size: os.terminal_size) -> list[str]:
+    """The graph around the packages that are being built, in lines that fit the terminal."""
+    done = progress.count("built", "reused")
+    parts = [f"{done} of {len(progress.steps)} done", f"{len(progress.running)} running"]
+    if failed := progress.count("failed", "skipped"):
+        parts.append(f"{failed} failed or skipped")
+    parts += [progress.stage] if progress.stage else []
+    lines = [" · ".join([*parts, clock(now - since)])]
+    for number, id in enumerate(progress.running):
+        block = branches(progress, id, now)
+        left = len(progress.running) - number
+        if len(lines) + len(block) + (left > 1) > size.lines - 2:
+            lines.append(f"  … {left} more running")
+            break
+        lines += block
+    return [line[: size.columns - 1] for line in lines]
+
+
+def branches(progress: Progress, id: str, now: float) -> list[str]:
+    """A package that is being built, below what it needs and above what needs it."""
+    step = progress.steps[id]
+    took = clock(now - step.since)
+    if progress.expected.get(id):
+        took += f" of about {clock(progress.expected[id])}"
+    needs = neighbours(progress, progress.needs.get(id, []))
+    later = neighbours(progress, progress.needed_by.get(id, []))
+    return [
+        *(f"  {'┌' if n == 0 else '├'} {text}" for n, text in enumerate(needs)),
+        f"  ▶ {short(id)}  {step.doing}  {took}",
+        *(f"  {'├' if n < len(later) - 1 else '└'} {text}" for n, text in enumerate(later)),
+    ]
+
+
+def neighbours(progress: Progress, ids: Sequence[str]) -> list[str]:
+    """Some packages with their states."""
+    states = [(progress.steps[id].state, id) for id in ids if id in progress.steps]
+    lines = [f"{MARKS.get(state, ' ')} {short(id)}" for state, id in states[:NEIGHBOURS]]
+    if len(states) > NEIGHBOURS:
+        lines.append(f"… {len(states) - NEIGHBOURS} more")
+    return lines
+
+
+class Screen:
+    """Lines that stay, and below them a picture that is drawn again: only on a terminal."""
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.live = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+        self.color = self.live and not os.environ.get("NO_COLOR")
+        self.drawn = 0
+
+    def say(self, line: str) -> None:
+        """Write a line that stays."""
+        self._erase()
+        self._write(shown(line) + "\n")
+
+    def draw(self, lines: Sequence[str]) -> None:
+        """Draw the picture in the place of the one before."""
+        if self.live:
+            self._erase()
+            self._write("".join(f"{self._highlighted(line)}\n" for line in lines))
+            self.drawn = len(lines)
+
+    def close(self) -> None:
+        """Take the picture away."""
+        self._erase()
+        self.stream.flush()
+
+    def _highlighted(self, line: str) -> str:
+        return f"\x1b[1;7m{line}\x1b[0m" if self.color and line.startswith("  ▶") else line
+
+    def _erase(self) -> None:
+        if self.drawn:
+            self._write(f"\x1b[{self.drawn}A\x1b[J")
+            self.drawn = 0
+
+    def _write(self, text: str) -> None:
+        try:
+            self.stream.write(text)
+        except UnicodeEncodeError:
+            self.stream.write(text.translate(PLAIN).encode("ascii", "replace").decode())
+        self.stream.flush()
+
+
+def watch(service: Service, build: str, events: str, screen: Screen) -> Progress:
+    """Show a build until it is over. Raises Problem, KeyboardInterrupt."""
+    found: queue.Queue[tuple[str, Any]] = queue.Queue()
+    threading.Thread(target=read_into, args=(found, service, build, events), daemon=True).start()
+    progress, since = Progress(), time.time()
+    try:
+        while True:
+            with contextlib.suppress(queue.Empty):
+                kind, value = found.get(timeout=1)
+                if kind == "end":
+                    return progress
+                if kind == "problem":
+                    raise value
+                line = value if kind == "line" else progress.take(value, time.time())
+                if line and (not screen.live or kind == "line" or value.get("event") in LASTING):
+                    screen.say(f"  {line}")
+                if not found.empty():
+                    continue
+            screen.draw(picture(progress, time.time(), since, shutil.get_terminal_size()))
+    finally:
+        screen.close()
+
+
+LASTING = ("done", "note")  # events whose lines stay above the picture
+
+
+def read_into(
+    found: queue.Queue[tuple[str, Any]], service: Service, build: str, events: str
+) -> None:
+    """Put the events of a build into a queue: only the main thread gets Ctrl-C."""
+    try:
+        for event in follow(service, build, events, lambda line: found.put(("line", line))):
+            found.put(("event", event))
+    except Exception as error:  # the main thread raises it
+        found.put(("problem", error))
+    else:
+        found.put(("end", None))
+
+
+# --- emerge -------------------------------------------------------------------------------------
+
+#: Options of emerge that change what it would install, and that the service knows.
+RESOLVING = re.compile(
+    r"--(update|deep|newuse|changed-use|changed-deps|changed-slot|emptytree|noreplace|nodeps"
+    r"|onlydeps|oneshot|with-bdeps=[yn]|implicit-system-deps=[yn]|complete-graph=[yn])"
+)
+SHORT = {
+    "u": "--update", "D": "--deep", "N": "--newuse", "U": "--changed-use", "n": "--noreplace",
+    "O": "--nodeps", "o": "--onlydeps", "1": "--oneshot",
+}  # fmt: skip
+_ROW = re.compile(r"^\[(ebuild|binary)\b[^\]]*\]\s+([\w+.-]+/[\w+.-]+)", re.MULTILINE)
+
+
+def spelled_out(words: Iterable[str]) -> list[str]:
+    """Options of emerge with short ones written out: ``-uD`` is ``--update --deep``."""
+    found = []
+    for word in words:
+        if re.fullmatch(r"-\w+", word):
+            found += [SHORT.get(letter, f"-{letter}") for letter in word[1:]]
+        else:
+            found.append(word)
+    return found
+
+
+def for_resolving(options: Iterable[str]) -> list[str]:
+    """Those options that change what emerge would install."""
+    return [each for each in dict.fromkeys(options) if RESOLVING.fullmatch(each)]
+
+
+def missing_packages(options: Sequence[str], atoms: Sequence[str]) -> list[str]:
+    """What emerge would build from source now, because no binary package is there, by CPV.
+
+    Raises Problem with Portage's words where it refuses.
+    """
+    words = ["emerge", "--pretend", "--quiet", "--nospinner", "--color=n", *MIXED, *options, *atoms]
+    environment = {**os.environ, "EMERGE_DEFAULT_OPTS": "", "LC_ALL": "C.UTF-8"}
+    try:
+        done = subprocess.run(
+            words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+            check=False, stdin=subprocess.DEVNULL, env=environment,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise Problem("emerge is not installed", "run cloche-client on Gentoo", status=3) from None
+    if done.returncode:
+        raise Problem("emerge cannot resolve this", "see its output above", detail=done.stdout)
+    return [cpv for kind, cpv in _ROW.findall(done.stdout) if kind == "ebuild"]
+
+
+MIXED = ("--getbinpkg", "--getbinpkgonly=n", "--usepkgonly=n")
+NEEDS_BUILDING = 222  # an exit status that emerge does not have
+
+
+def emerge_if_ready(options: Sequence[str], atoms: Sequence[str]) -> tuple[int, list[str]]:
+    """Run emerge, but stop it before it builds something from source.
+
+    Return its exit status, and the packages that it would have built. So one resolution does,
+    which is most of the time on a weak machine. Portage is stopped where its scheduler begins,
+    with the list of what it is going to merge.
+    """
+    reading, writing = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            os.close(reading)
+            status = guarded_emerge([*MIXED, "--ask=n", *options, *atoms], writing)
+        except SystemExit as error:
+            status = error.code if isinstance(error.code, int) else 1
+        except KeyboardInterrupt:
+            status = 130
+        except BaseException as error:
+            print(f"cloche-client: emerge: {type(error).__name__}: {error}", file=sys.stderr)
+        finally:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(status)
+    os.close(writing)
+    with os.fdopen(reading, encoding="utf-8") as stream:
+        missing = stream.read().split()
+    _, status = os.waitpid(child, 0)
+    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 130, missing
+
+
+def guarded_emerge(words: list[str], report: int) -> int:
+    """emerge, in this process, that merges binary packages only."""
+    import portage
+
+    portage._internal_caller = True
+    portage._disable_legacy_globals()
+    from _emerge.main import emerge_main
+    from _emerge.Scheduler import Scheduler
+
+    merge = Scheduler.merge
+
+    def merge_if_ready(self: Any) -> Any:
+        needed = [
+            str(package.cpv)
+            for package in self._mergelist
+            if getattr(package, "operation", "") == "merge" and package.type_name == "ebuild"
+        ]
+        if not needed:
+            return merge(self)
+        os.write(report, "\n".join(needed).encode())
+        sys.stdout.flush()
+        os._exit(NEEDS_BUILDING)
+
+    Scheduler.merge = merge_if_ready
+    return int(emerge_main(words) or 0)
+
+
 # --- Commands -----------------------------------------------------------------------------------
 
 
 def describe(options: argparse.Namespace) -> int:
-    """Print the description of this machine as JSON."""
+    """Print the description of this machine."""
     collected = collect(Memory(), savedconfig=options.savedconfig)
     warn(collected.notes)
     sys.stdout.buffer.write(encode(collected.description) + b"\n")
@@ -486,10 +1285,331 @@ def describe(options: argparse.Namespace) -> int:
     return 0
 
 
+def enrol(options: argparse.Namespace) -> int:
+    """Make this machine a target of a service, and the service a binary package host of emerge."""
+    server = server_url(options.server)
+    known = load_enrolment(options.config)
+    if known and known.server != server and not options.again:
+        what = f"this machine is enrolled with {known.server}"
+        raise Problem(what, "give --again to enrol it with another service", status=2)
+    etc, home = portage_places()
+    path = binrepos_file(etc)
+    if options.dry_run:
+        return show_enrolment(options, server, path, home)
+    for place in (options.config.parent, etc):
+        if not os.access(place, os.W_OK):
+            raise Problem(f"{place} cannot be written", f"run {PROGRAM} enrol as root", status=3)
+    ca = certificates(options, server)
+    made = None
+    if known and not options.again:
+        made = enrolled_before(replace(known, ca=ca or known.ca))
+    enrolment, notes, key = made or newly_enrolled(options, server, ca)
+    write_file(options.config, json.dumps(asdict(enrolment), indent=1) + "\n", 0o600)
+    if key:
+        trust(key, home)
+    write_binrepos(path, enrolment, options.priority)
+    data: dict[str, Any] = {"server": server, "target": enrolment.target, "name": enrolment.name}
+    data |= {"level": enrolment.level, "signed": enrolment.signed, "binrepos": str(path)}
+    text = (
+        f"This machine is {enrolment.name} ({enrolment.target}) at {server}.\n"
+        f"emerge --getbinpkg takes packages from there ({path}).\n"
+        f"To have some built: {PROGRAM} want ATOM"
+    )
+    return answer(options, {**data, "notes": notes}, text)
+
+
+def show_enrolment(options: argparse.Namespace, server: str, path: Path, home: Path) -> int:
+    """Say what `enrol` would do."""
+    collected = collect(Memory(), savedconfig=options.savedconfig)
+    text = encode(collected.description)
+    example = Enrolment(server, "ID", "TOKEN", options.name, ca=options.ca or "")
+    data: dict[str, Any] = {
+        "bytes": len(text), "sent": len(gzip.compress(text, 6)),
+        "packages": len(collected.description["packages"]), "notes": list(collected.notes),
+        "files": {
+            str(options.config): "the service's address, the target's id and token; mode 0600",
+            str(path): binrepos_section(example, options.priority),
+            str(home): "the service's public key, if it signs its packages",
+            str(STATE): "the description that the service has",
+        },
+    }  # fmt: skip
+    lines = [
+        f"It would send {data['sent']} bytes to {server}: {data['packages']} packages, "
+        f"{len(collected.description['files'])} files of /etc/portage.",
+        f"To see them: {PROGRAM} describe",
+        "It would write:",
+    ]
+    for name, content in data["files"].items():
+        lines += [f"  {name}", *(f"    {line}" for line in content.splitlines())]
+    return answer(options, data, "\n".join(lines))
+
+
+def newly_enrolled(
+    options: argparse.Namespace, server: str, ca: str
+) -> tuple[Enrolment, list[str], str]:
+    """Send the description for the first time: the enrolment, notes, the service's key."""
+    collected = collect(Memory(), savedconfig=options.savedconfig)
+    data = {"name": options.name, "description": collected.description}
+    if options.level:
+        data["level"] = options.level
+    token = given_token(options)
+    try:
+        found = Service(server, token, ca).call("POST", "/api/v1/targets", data, repeat=False)
+    except Refusal as error:
+        if error.code != 401 or token or not sys.stdin.isatty():
+            raise
+        token = getpass.getpass(f"Token for {server}: ").strip()
+        found = Service(server, token, ca).call("POST", "/api/v1/targets", data, repeat=False)
+    key = str(found.get("public_key") or "")
+    enrolment = Enrolment(
+        server=server, target=str(found["id"]), token=str(found["token"]), name=options.name,
+        level=str(found.get("level") or ""), ca=ca, signed=bool(key),
+        savedconfig=options.savedconfig,
+    )  # fmt: skip
+    save_state(STATE, enrolment, collected.description, collected.memory)
+    return enrolment, [*collected.notes, *notes_of(found)], key
+
+
+def enrolled_before(known: Enrolment) -> tuple[Enrolment, list[str], str] | None:
+    """An enrolment that the service still has, brought up to date; None if it has not."""
+    try:
+        found = service_of(known).call("GET", f"/api/v1/targets/{quote(known.target)}")
+    except Refusal as error:
+        if error.code in (401, 403, 404, 410):
+            return None
+        raise
+    refreshed = send_changes(known, whole=False)
+    key = str(found.get("public_key") or "")
+    return replace(known, signed=known.signed or bool(key)), list(refreshed.notes), key
+
+
+def given_token(options: argparse.Namespace) -> str:
+    """The token of a file, standard input or the environment; empty if there is none."""
+    if options.token_file == "-":  # noqa: S105 - standard input
+        return sys.stdin.readline().strip()
+    if options.token_file:
+        return Path(options.token_file).read_text(encoding="utf-8").strip()
+    return os.environ.get("CLOCHE_TOKEN", "").strip()
+
+
+def certificates(options: argparse.Namespace, server: str) -> str:
+    """The file with the certificates to trust; empty for the system's."""
+    if options.ca:
+        return str(Path(options.ca).resolve())
+    if not options.fingerprint:
+        return ""
+    write_file(CERTIFICATE, fetch_certificate(server, options.fingerprint), 0o644)
+    return str(CERTIFICATE)
+
+
+def portage_places() -> tuple[Path, Path]:
+    """/etc/portage, and the home of the keyring with which Portage verifies packages."""
+    _, settings = load_portage()
+    etc = Path(settings["PORTAGE_CONFIGROOT"], "etc/portage")
+    return etc, Path(settings.get("BINPKG_GPG_VERIFY_GPG_HOME") or etc / "gnupg")
+
+
+@dataclass(frozen=True)
+class Refreshed:
+    """What `send_changes` did: ``sent`` is "nothing", "change" or "whole"."""
+
+    sent: str
+    size: int
+    notes: tuple[str, ...]
+
+
+def refresh(options: argparse.Namespace) -> int:
+    """Tell the service what changed on this machine since the last time."""
+    done = send_changes(enrolled(options), whole=options.whole)
+    texts = {"nothing": "Nothing changed.", "change": "Sent what changed.", "whole": "Sent all."}
+    data = {"sent": done.sent, "bytes": done.size, "notes": list(done.notes)}
+    return answer(options, data, texts[done.sent])
+
+
+def send_changes(enrolment: Enrolment, *, whole: bool) -> Refreshed:
+    """Bring the service's description of this machine up to date. Raises Problem."""
+    state = load_state(STATE, enrolment)
+    collected = collect(state.memory, savedconfig=enrolment.savedconfig)
+    service = service_of(enrolment)
+    path = f"/api/v1/targets/{quote(enrolment.target)}/description"
+    found: Any = {}
+    difference: Any = None
+    if state.description and not whole:
+        difference = change(state.description, collected.description)
+        if difference:
+            try:
+                found = service.call("PATCH", path, difference)
+            except Refusal as error:
+                if error.code != 409:  # its state is another one than was remembered
+                    raise
+                difference = None
+    if difference is None or (difference and found.get("digest") != digest(collected.description)):
+        difference, whole = collected.description, True
+        found = service.call("PUT", path, difference)
+    with contextlib.suppress(OSError):  # then all is sent the next time
+        save_state(STATE, enrolment, collected.description, collected.memory)
+    sent = ("whole" if whole else "change") if difference else "nothing"
+    size = len(gzip.compress(encode(difference), 6)) if difference else 0
+    return Refreshed(sent, size, (*collected.notes, *notes_of(found)))
+
+
+def want(options: argparse.Namespace) -> int:
+    """Ask for packages, and watch them being built."""
+    words = spelled_out(options.words)
+    atoms = [word for word in words if not word.startswith("-")]
+    flags = [word for word in words if word.startswith("-")]
+    if not atoms:
+        raise Problem("nothing is asked for", f"name packages: {PROGRAM} want ATOM", status=2)
+    enrolment = enrolled(options)
+    warn(send_changes(enrolment, whole=False).notes)
+    resolving = for_resolving([*default_options(), *flags])
+    command = ["emerge", "--getbinpkg", "--usepkgonly", *flags, *atoms]
+    if options.emerge:
+        status, missing = emerge_if_ready(flags, atoms)
+        if status != NEEDS_BUILDING:
+            return status
+    else:
+        missing = missing_packages(resolving, atoms)
+    built: dict[str, Any] = {}
+    if missing:
+        built = ask_for(options, enrolment, atoms, resolving, missing)
+    if built.get("failed"):
+        return answer(options, {**built, "command": command}, "", status=1)
+    if options.emerge:
+        sys.stdout.flush()
+        os.execvp(command[0], command)  # noqa: S606 - emerge takes over
+    shown_command = " ".join(map(shlex.quote, command))
+    text = f"{'All is ready' if missing or not built else 'Ready'}. To install: {shown_command}"
+    return answer(options, {**built, "command": command}, text)
+
+
+def default_options() -> list[str]:
+    """The options that the user gives to every emerge."""
+    _, settings = load_portage()
+    return spelled_out(shlex.split(settings.get("EMERGE_DEFAULT_OPTS", "")))
+
+
+def ask_for(
+    options: argparse.Namespace,
+    enrolment: Enrolment,
+    atoms: Sequence[str],
+    resolving: Sequence[str],
+    missing: Sequence[str],
+) -> dict[str, Any]:
+    """Have packages built; return what came of it. Raises Problem."""
+    service = service_of(enrolment)
+    request = {"atoms": list(atoms), "options": list(resolving), "packages": list(missing)}
+    if options.level:
+        request["level"] = options.level
+    path = f"/api/v1/targets/{quote(enrolment.target)}/wants"
+    found = service.call("POST", path, request) or {}
+    warn(notes_of(found))
+    if not found.get("build"):
+        return {}
+    build = str(found["build"])
+    screen = Screen(io.StringIO() if options.json else sys.stdout)
+    if found.get("position"):
+        screen.say(f"Build {build}: {found['position']} before it")
+    try:
+        events = path_of(service, str(found.get("events") or f"/api/v1/builds/{build}/events"))
+        progress = watch(service, build, events, screen)
+    except KeyboardInterrupt:
+        print(
+            f"\nDetached: build {build} goes on. `{PROGRAM} status` shows it; the same command "
+            "watches it again.",
+            file=sys.stderr,
+        )
+        raise
+    result = service.call("GET", f"/api/v1/builds/{quote(build)}") or {}
+    failed = [id for id, step in progress.steps.items() if step.state == "failed"]
+    for id in failed:
+        show_failure(service, build, id, progress.steps[id])
+    return {"build": build, "state": result.get("state"), "failed": failed}
+
+
+def path_of(service: Service, url: str) -> str:
+    """The part of a URL of the service below its address; it may be a path alone."""
+    return url[len(service.server) :] if url.startswith(service.server + "/") else url
+
+
+def show_failure(service: Service, build: str, id: str, step: Step) -> None:
+    """Why a package failed: the reason, the lines that explain it or the end of its log."""
+    path = f"/api/v1/builds/{quote(build)}/log/{quote(id, safe='')}"
+    lines: Sequence[str] = step.lines
+    if not lines:
+        with contextlib.suppress(Problem, OSError), service.open("GET", path) as response:
+            last = collections.deque(iter(lambda: response.readline(10_000), b""), maxlen=20)
+            lines = [line.decode("utf-8", "replace").rstrip() for line in last]
+    for line in lines:
+        print(f"  {shown(line)}", file=sys.stderr)
+    print(f"{PROGRAM}: {short(id)} failed: {shown(step.reason)}", file=sys.stderr)
+    print(f"  the whole log: {service.server}{path}", file=sys.stderr)
+
+
+def status(options: argparse.Namespace) -> int:
+    """What the service has for this machine."""
+    enrolment = enrolled(options)
+    service = service_of(enrolment)
+    target = service.call("GET", f"/api/v1/targets/{quote(enrolment.target)}")
+    builds = service.call("GET", f"/api/v1/builds?target={quote(enrolment.target)}")
+    builds = builds.get("builds", []) if isinstance(builds, dict) else builds
+    collected = collect(load_state(STATE, enrolment).memory, savedconfig=enrolment.savedconfig)
+    stale = target.get("digest") != digest(collected.description)
+    under_way = [each for each in builds if not is_over(each)]
+    data = {"server": enrolment.server, "target": target, "stale": stale, "builds": under_way}
+    lines = [
+        f"{enrolment.name} ({enrolment.target}) at {enrolment.server}, "
+        f"level {target.get('level') or enrolment.level}",
+        "What the service knows of this machine is "
+        + (f"out of date: {PROGRAM} refresh" if stale else "up to date."),
+    ]
+    if isinstance(target.get("packages"), int):
+        lines.append(f"{target['packages']} packages are ready.")
+    lines += [
+        f"Build {each['id']}: {each.get('state')}: {' '.join(map(str, each.get('atoms') or ()))}"
+        for each in under_way
+    ]
+    return answer(options, data, "\n".join(lines))
+
+
+# --- What commands share ------------------------------------------------------------------------
+
+
+def enrolled(options: argparse.Namespace) -> Enrolment:
+    """The enrolment. Raises Problem if there is none."""
+    found = load_enrolment(options.config)
+    if found is None:
+        what = "this machine is not enrolled with a service"
+        raise Problem(what, f"{PROGRAM} enrol --server URL", status=2)
+    return found
+
+
+def service_of(enrolment: Enrolment) -> Service:
+    """The service of an enrolment."""
+    return Service(enrolment.server, enrolment.token, enrolment.ca)
+
+
+def notes_of(found: Any) -> list[str]:
+    """The notes for the user in an answer."""
+    notes = found.get("notes") if isinstance(found, dict) else None
+    return [str(note) for note in notes or ()]
+
+
+def answer(options: argparse.Namespace, data: Any, text: str, *, status: int = 0) -> int:
+    """Write the result of a command: as JSON if that is asked for."""
+    if options.json:
+        print(json.dumps(data, indent=1))
+    else:
+        warn(data.get("notes") or ())
+        if text:
+            print("\n".join(shown(line) for line in text.split("\n")))
+    return status
+
+
 def warn(notes: Iterable[str]) -> None:
     """Tell what the user should know."""
     for note in notes:
-        print(f"cloche-client: {shown(note)}", file=sys.stderr)
+        print(f"{PROGRAM}: {shown(note)}", file=sys.stderr)
 
 
 def shown(text: str) -> str:
@@ -497,52 +1617,100 @@ def shown(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+# --- The command line ---------------------------------------------------------------------------
+
+
 def make_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
-        prog="cloche-client",
-        description="Binary packages for this machine from a cloche service.",
-    )
+        prog=PROGRAM, description="Binary packages for this machine from a cloche service.",
+    )  # fmt: skip
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
-    def add(
-        name: str, run: Callable[[argparse.Namespace], int], text: str, *examples: str
-    ) -> argparse.ArgumentParser:
+    def add(run: Callable[[argparse.Namespace], int], *examples: str) -> argparse.ArgumentParser:
+        text = run.__doc__ or ""
         command = commands.add_parser(
-            name, help=text[0].lower() + text[1:].rstrip("."), description=text,
+            run.__name__, help=text[0].lower() + text[1:].rstrip("."), description=text,
             epilog="\n".join(["examples:", *(f"  {each}" for each in examples)]),
-            formatter_class=argparse.RawDescriptionHelpFormatter,
+            formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False,
         )  # fmt: skip
-        command.set_defaults(run=run)
+        command.set_defaults(run=run, words=[])
+        command.add_argument("--json", action="store_true", help="write the result as JSON")
+        command.add_argument("--config", type=Path, default=CONFIG, help=argparse.SUPPRESS)
         return command
 
     command = add(
-        "describe", describe, "Print what identifies this machine, as JSON.",
-        "cloche-client describe | python3 -m json.tool | less",
+        describe,
+        f"{PROGRAM} describe | python3 -m json.tool | less",
         "ssh HOST python3 - describe < cloche_client.py",
-    )  # fmt: skip
-    command.add_argument(
-        "--savedconfig", action="store_true", help="also send /etc/portage/savedconfig"
     )
+    add_savedconfig(command)
+    command = add(
+        enrol,
+        f"{PROGRAM} enrol --server https://build.example.org --token-file token",
+        f"{PROGRAM} enrol --server https://build.example.org --dry-run",
+    )
+    command.add_argument("--server", required=True, metavar="URL", help="address of the service")
+    command.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="file with a token that allows to enrol; - is standard input, the default is "
+        "$CLOCHE_TOKEN, or a question",
+    )
+    command.add_argument(
+        "--name", default=socket.gethostname() or "target", help="the machine's name"
+    )
+    command.add_argument("--level", help="how well packages have to fit: 1, 2, 3a, 3b or 4")
+    command.add_argument("--priority", type=int, default=10, help="of the entry in binrepos.conf")
+    command.add_argument("--ca", metavar="FILE", help="certificates to trust, in PEM")
+    command.add_argument("--fingerprint", metavar="SHA256", help="of the service's certificate")
+    add_savedconfig(command)
+    command.add_argument("--again", action="store_true", help="as a new target")
+    command.add_argument(
+        "--dry-run", action="store_true", help="show what would be sent and written"
+    )
+    command = add(refresh, f"{PROGRAM} refresh")
+    command.add_argument("--whole", action="store_true", help="send everything")
+    command = add(
+        want,
+        f"{PROGRAM} want app-editors/vim",
+        f"{PROGRAM} want -e @world --update --deep --newuse",
+    )
+    command.usage = (
+        f"{PROGRAM} want [-h] [--json] [--level LEVEL] [-e] ATOM|@SET… [OPTION OF EMERGE…]"
+    )
+    command.add_argument("--level", help="how well packages have to fit: 1, 2, 3a, 3b or 4")
+    command.add_argument("-e", "--emerge", action="store_true", help="then install them")
+    add(status, f"{PROGRAM} status", f"{PROGRAM} status --json")
     return parser
+
+
+def add_savedconfig(command: argparse.ArgumentParser) -> None:
+    """The option that sends more of /etc/portage."""
+    text = "also send /etc/portage/savedconfig"
+    command.add_argument("--savedconfig", action="store_true", help=text)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit status."""
-    options = make_parser().parse_args(arguments)
+    parser = make_parser()
+    options, words = parser.parse_known_args(arguments)
+    if words and options.run is not want:
+        parser.error(f"unrecognized arguments: {' '.join(words)}")
+    options.words = words
     try:
         return int(options.run(options))
     except Problem as problem:
         if problem.detail:
             print(problem.detail.rstrip(), file=sys.stderr)
         todo = f": {problem.todo}" if problem.todo else ""
-        print(f"cloche-client: {shown(problem.what)}{shown(todo)}", file=sys.stderr)
+        print(f"{PROGRAM}: {shown(problem.what)}{shown(todo)}", file=sys.stderr)
         return problem.status
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 141
     except OSError as error:
-        print(f"cloche-client: {shown(str(error))}", file=sys.stderr)
+        print(f"{PROGRAM}: {shown(str(error))}", file=sys.stderr)
         return 3
     except KeyboardInterrupt:
         return 130

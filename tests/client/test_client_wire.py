@@ -1,0 +1,173 @@
+"""How the client talks to a service: slow, restarted, in front of a proxy, or another one."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import socket
+import ssl
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+from scripted import serving
+
+from cloche.client import cloche_client as client
+
+
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "WAITS", (0, 0, 0))
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A self-signed certificate for the loopback, with its key."""
+    path = tmp_path_factory.mktemp("tls") / "both.pem"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+             "-nodes", "-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1", "-days", "2",
+             "-keyout", "-", "-out", "-"]  # fmt: skip
+    path.write_bytes(subprocess.run(words, check=True, capture_output=True).stdout)
+    return path
+
+
+def test_a_body_is_compressed_and_the_token_in_a_header() -> None:
+    with serving() as script:
+        client.Service(script.address, "s3cret").call("POST", "/api/v1/targets/x/wants", {"a": "ü"})
+        ((headers, body),) = script.requests("POST")
+    assert json.loads(gzip.decompress(body)) == {"a": "ü"}
+    assert headers["Authorization"] == "Bearer s3cret"
+    assert "s3cret" not in "".join(path for _, path, _, _ in script.asked)
+
+
+def test_a_token_does_not_follow_a_redirection() -> None:
+    with serving() as script, serving() as other:
+        script.moved_to = other.address
+        client.Service(script.address, "s3cret").call("GET", "/api/v1/builds/b1")
+        ((headers, _),) = script.requests("GET")
+        assert "Authorization" in headers
+        ((headers, _),) = other.requests("GET")
+        assert "Authorization" not in headers
+
+
+@pytest.mark.parametrize("status", [429, 502, 503, 504])
+def test_a_service_that_is_away_for_a_moment_is_asked_again(status: int) -> None:
+    with serving() as script:
+        script.statuses = [status, status]
+        found = client.Service(script.address).call("GET", "/api/v1/builds/b1")
+        assert found["id"] == "b1"
+        assert len(script.asked) == 3
+
+
+def test_it_is_not_asked_for_ever() -> None:
+    with serving() as script:
+        script.statuses = [503] * 9
+        with pytest.raises(client.Refusal, match="not now"):
+            client.Service(script.address).call("GET", "/api/v1/builds/b1")
+        assert len(script.asked) == 4
+
+
+def test_enrolment_is_not_repeated_since_it_makes_a_target() -> None:
+    with serving() as script:
+        script.statuses = [503]
+        with pytest.raises(client.Refusal):
+            client.Service(script.address).call("POST", "/api/v1/targets", {}, repeat=False)
+        assert len(script.asked) == 1
+
+
+def test_a_problem_document_becomes_the_clients_words() -> None:
+    with serving() as script:
+        script.statuses = [422]
+        with pytest.raises(client.Refusal) as caught:
+            client.Service(script.address).call("GET", "/")
+    problem = caught.value
+    assert (problem.code, problem.what, problem.todo) == (422, "the service says: not now", "wait")
+    assert problem.status == 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("text/html", b"<h1>Bad gateway"), ("application/json", b"{"), ("application/json", b"[1]"),
+     ("application/problem+json", b"\xff")],
+)  # fmt: skip
+def test_what_is_no_problem_document_is_named_by_its_status(kind: str, body: bytes) -> None:
+    assert client.refusal(403, kind, body).what == "HTTP status 403: Forbidden"
+
+
+def answering(text: bytes) -> str:
+    """A server that sends these bytes to one client, and closes."""
+    server = socket.create_server(("127.0.0.1", 0))
+
+    def run() -> None:
+        with server:
+            for _ in range(4):
+                connection, _ = server.accept()
+                with connection:
+                    connection.recv(10_000)
+                    connection.sendall(text)
+
+    threading.Thread(target=run, daemon=True).start()
+    return f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"",
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{",
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\n\x1f\x8b\x08\x00",
+    ],
+)
+def test_a_cut_answer_is_a_service_that_does_not_answer(text: bytes) -> None:
+    with pytest.raises(client.Unreachable, match="does not answer: ") as caught:
+        client.Service(answering(text)).call("GET", "/")
+    assert caught.value.status == 3
+
+
+def test_an_answer_that_is_not_json_is_another_service() -> None:
+    with pytest.raises(client.Problem, match="not JSON"):
+        client.Service(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")).call(
+            "GET", "/"
+        )
+
+
+@pytest.mark.parametrize(
+    "text", ["host", "ftp://host", "http://", "https://me:secret@host", "file:///etc/passwd"]
+)
+def test_only_the_url_of_a_service_is_taken(text: str) -> None:
+    with pytest.raises(client.Problem):
+        client.server_url(text)
+    assert client.server_url("https://host:8000/sub/") == "https://host:8000/sub"
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(certificate: Path) -> None:
+    with serving(certificate) as script:
+        with pytest.raises(client.Problem, match="is not trusted: ") as caught:
+            client.Service(script.address).call("GET", "/api/v1/builds/b1")
+        assert "--ca FILE" in caught.value.todo
+        service = client.Service(script.address, ca=str(certificate))
+        assert service.call("GET", "/api/v1/builds/b1")["id"] == "b1"
+
+
+def test_a_certificate_is_taken_by_its_fingerprint(certificate: Path, tmp_path: Path) -> None:
+    words = ["openssl", "x509", "-in", certificate, "-noout", "-fingerprint", "-sha256"]
+    told = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+    fingerprint = told.strip().partition("=")[2]
+    with serving(certificate) as script:
+        pem = client.fetch_certificate(script.address, fingerprint)
+        with pytest.raises(client.Problem, match="another fingerprint"):
+            client.fetch_certificate(script.address, hashlib.sha256().hexdigest())
+        (tmp_path / "ca.pem").write_text(pem)
+        service = client.Service(script.address, ca=str(tmp_path / "ca.pem"))
+        assert service.call("GET", "/api/v1/builds/b1")["id"] == "b1"
+
+
+def test_a_file_without_certificates_is_named(tmp_path: Path) -> None:
+    with pytest.raises(client.Problem, match=r"ca\.pem: "):
+        client.tls_context(str(tmp_path / "ca.pem"))
+    assert client.tls_context("").verify_mode == ssl.CERT_REQUIRED
