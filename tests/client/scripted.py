@@ -33,12 +33,18 @@ class Scripted:
     moved_to: str = ""  # another server, to which it redirects
     log: bytes = b"one\ntwo\n"
     asked: list[tuple[str, str, Message, bytes]] = field(default_factory=list)
-    on_want: Callable[[], None] = lambda: None
+    refused: dict[str, str] | None = None  # the answer to a wish
+    endless: bool = False  # the build never ends
+    binhost: Callable[[], Path | None] = lambda: None  # the directory below /t/ID
     address: str = ""
 
     def requests(self, method: str, end: str = "") -> list[tuple[Message, bytes]]:
         """Headers and bodies of the requests with this method whose path ends so."""
         return [(h, b) for m, path, h, b in self.asked if m == method and path.endswith(end)]
+
+    def wanted(self) -> list[Any]:
+        """What was asked for."""
+        return [json.loads(gzip.decompress(body)) for _, body in self.requests("POST", "/wants")]
 
 
 @contextmanager
@@ -119,8 +125,14 @@ def handler_of(script: Scripted) -> type[BaseHTTPRequestHandler]:
 
 def result(script: Scripted, method: str, path: str, headers: Any, body: bytes) -> tuple[Any, ...]:
     """The answer to a request: a status, data, perhaps their type."""
-    if path.startswith("/t/"):
-        return 404, {}
+    if path.startswith("/t/weak1/"):
+        place = script.binhost()
+        file = place / path.removeprefix("/t/weak1/") if place else None
+        return (
+            (200, file.read_bytes(), "application/octet-stream")
+            if (file and file.is_file())
+            else (404, {})
+        )
     if (method, path) == ("POST", "/api/v1/targets"):
         if script.token and headers.get("Authorization") != f"Bearer {script.token}":
             return 401, {"what": "a token is needed", "todo": "ask the administrator"}, PROBLEM
@@ -131,7 +143,8 @@ def result(script: Scripted, method: str, path: str, headers: Any, body: bytes) 
     if path.endswith("/description"):
         return described(script, method, body)
     if path.endswith("/wants"):
-        script.on_want()
+        if script.refused:
+            return 429, script.refused, PROBLEM
         return (
             (202, {"build": "b1", "events": "/api/v1/builds/b1/events", "position": 0})
             if (script.events)
@@ -143,7 +156,7 @@ def result(script: Scripted, method: str, path: str, headers: Any, body: bytes) 
         sent = [h for h, _ in script.requests("GET", "/events")]
         seen = int(sent[-1].get("Last-Event-ID", 0)) if sent else 0
         over = not script.cut_after or seen + script.cut_after >= len(script.events)
-        return 200, {"id": "b1", "state": "done" if over else "running"}
+        return 200, {"id": "b1", "state": "done" if over and not script.endless else "running"}
     if "/log/" in path:
         return 200, script.log, "text/plain"
     if path.startswith("/api/v1/builds?"):

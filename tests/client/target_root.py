@@ -43,15 +43,19 @@ class Target:
     place: Path
 
     def run(self, *words: str, stdin: str = "", check: bool = True, **environment: str) -> str:
-        """Run a program in the root as root; what it prints on both streams."""
-        given = [f"{name}={value}" for name, value in environment.items()]
+        """Run a program in the root as root; what it prints, without ``check`` all of it."""
         done = subprocess.run(
-            ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", SCRIPT, "sh",
-             self.seed, self.place, *given, *words],
+            self.command(*words, **environment),
             input=stdin, capture_output=True, text=True, check=False, timeout=300,
         )  # fmt: skip
         assert not check or done.returncode == 0, done.stdout + done.stderr
-        return done.stdout if check else f"{done.stdout}{done.stderr}\nexit {done.returncode}"
+        return done.stdout if check else f"{done.stdout}{done.stderr}exit {done.returncode}"
+
+    def command(self, *words: str, **environment: str) -> list[str | Path]:
+        """The command line that does so."""
+        given = [f"{name}={value}" for name, value in environment.items()]
+        return ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", SCRIPT, "sh",
+                self.seed, self.place, *given, *words]  # fmt: skip
 
     def client(self, *arguments: str, check: bool = True, **environment: str) -> str:
         """Run the client from standard input, as over ssh."""

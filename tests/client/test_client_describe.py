@@ -182,11 +182,11 @@ def test_git_agrees_also_in_a_linked_work_tree(tmp_path: Path) -> None:
 
 
 def test_the_time_of_an_rsync_is_read(tmp_path: Path) -> None:
-    (tmp_path / "Manifest").write_text("MANIFEST x 1 SHA512 0\nTIMESTAMP 2026-11-04T00:00:01Z\n")
-    assert client.synced_state(tmp_path) == {"timestamp": "2026-11-04T00:00:01Z"}
     (tmp_path / "metadata").mkdir()
     (tmp_path / "metadata/timestamp.chk").write_text("Wed, 04 Nov 2026 00:00:01 +0000\n")
     assert client.synced_state(tmp_path) == {"timestamp": "Wed, 04 Nov 2026 00:00:01 +0000"}
+    (tmp_path / "Manifest").write_text("MANIFEST x 1 SHA512 0\nTIMESTAMP 2026-11-04T00:00:01Z\n")
+    assert client.synced_state(tmp_path) == {"timestamp": "2026-11-04T00:00:01Z"}
 
 
 def test_the_digest_of_a_small_repository_is_that_of_its_sha256sums(tmp_path: Path) -> None:

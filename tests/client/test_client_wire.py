@@ -54,13 +54,25 @@ def test_a_token_does_not_follow_a_redirection() -> None:
         assert "Authorization" not in headers
 
 
-@pytest.mark.parametrize("status", [429, 502, 503, 504])
+@pytest.mark.parametrize("status", [502, 503, 504])
 def test_a_service_that_is_away_for_a_moment_is_asked_again(status: int) -> None:
     with serving() as script:
         script.statuses = [status, status]
         found = client.Service(script.address).call("GET", "/api/v1/builds/b1")
         assert found["id"] == "b1"
         assert len(script.asked) == 3
+
+
+@pytest.mark.parametrize(
+    ("code", "pause", "later"),
+    [(429, "3", 3.0), (503, "3", 3.0), (503, "", 0.0), (429, "", None), (429, "3600", None),
+     (503, "3600", None), (429, "Wed, 04 Nov 2026 00:00:01 GMT", None), (403, "", None)],
+)  # fmt: skip
+def test_a_pause_is_as_long_as_the_service_asks_for(
+    code: int, pause: str, later: float | None
+) -> None:
+    headers = {"Retry-After": pause} if pause else {}
+    assert client.refusal(code, headers, b"").later == later
 
 
 def test_it_is_not_asked_for_ever() -> None:
@@ -95,7 +107,7 @@ def test_a_problem_document_becomes_the_clients_words() -> None:
      ("application/problem+json", b"\xff")],
 )  # fmt: skip
 def test_what_is_no_problem_document_is_named_by_its_status(kind: str, body: bytes) -> None:
-    assert client.refusal(403, kind, body).what == "HTTP status 403: Forbidden"
+    assert client.refusal(403, {"Content-Type": kind}, body).what == "HTTP status 403: Forbidden"
 
 
 def answering(text: bytes) -> str:

@@ -328,11 +328,11 @@ def synced_state(place: Path) -> dict[str, str]:
     """What a sync left in a repository: a commit of git, or the time of an rsync."""
     if (place / ".git").exists() and (commit := git_commit(place)):
         return {"commit": commit}
-    if lines := read_lines(place / "metadata/timestamp.chk"):
-        return {"timestamp": lines[0]}
     for line in read_lines(place / "Manifest"):
         if line.startswith("TIMESTAMP "):
             return {"timestamp": line.split(None, 1)[1]}
+    if lines := read_lines(place / "metadata/timestamp.chk"):
+        return {"timestamp": lines[0]}
     return {}
 
 
@@ -677,19 +677,24 @@ def run_gpg(words: Sequence[str], text: str = "") -> str:
 # --- Talking to the service ---------------------------------------------------------------------
 
 TIMEOUT = 60.0  # seconds without a byte
-RETRIED = (429, 502, 503, 504)  # statuses after which the service may be asked again
+AWAY = (502, 503, 504)  # statuses of a service that may be back soon
+LONGEST_PAUSE = 60.0  # seconds that it may ask for
 PATIENCE = 40  # failures in a row, about ten minutes
 WAITS = (1, 2, 4, 8, 15)  # seconds before each repetition
 LARGEST_ANSWER = 64 << 20
 LARGEST_MESSAGE = 16 << 20
+LARGEST_PROBLEM = 1 << 20
 
 
 class Refusal(Problem):
-    """The service's own answer, with its HTTP status."""
+    """The service's own answer, with its HTTP status.
 
-    def __init__(self, code: int, what: str, todo: str, detail: str) -> None:
+    ``later`` are the seconds after which it may be asked again; None: this is final.
+    """
+
+    def __init__(self, code: int, what: str, todo: str, detail: str, later: float | None) -> None:
         super().__init__(what, todo, detail=detail, status=2 if code in (400, 404, 413, 422) else 1)
-        self.code = code
+        self.code, self.later = code, later
 
 
 class Unreachable(Problem):
@@ -724,9 +729,7 @@ class Service:
             return self._opener().open(request, timeout=TIMEOUT)
         except urllib.error.HTTPError as error:
             with error:
-                raise refusal(
-                    error.code, error.headers.get("Content-Type", ""), error.read(1 << 20)
-                ) from None
+                raise refusal(error.code, error.headers, error.read(LARGEST_PROBLEM)) from None
         except ssl.SSLCertVerificationError as error:
             raise untrusted(self.server, error) from None
         except urllib.error.URLError as error:
@@ -752,12 +755,12 @@ class Service:
             except Unreachable as error:
                 problem = error
             except Refusal as error:
-                if error.code not in RETRIED:
+                if error.later is None:
                     raise
                 problem = error
             if wait is None or not repeat:
                 raise problem
-            time.sleep(wait)
+            time.sleep(max(wait, getattr(problem, "later", 0)))
         raise AssertionError
 
     def _opener(self) -> urllib.request.OpenerDirector:
@@ -792,22 +795,21 @@ def decoded(response: Any) -> Any:
         raise Problem("the answer of the service is not JSON", "check the URL") from None
 
 
-def refusal(code: int, kind: str, body: bytes) -> Refusal:
+def refusal(code: int, headers: Mapping[str, str], body: bytes) -> Refusal:
     """An answer of the service that is an error, as a problem document (RFC 9457) or not."""
     found: Any = {}
-    if "json" in kind:
+    if "json" in headers.get("Content-Type", ""):
         with contextlib.suppress(ValueError):
             found = json.loads(body)
     if not isinstance(found, dict):
         found = {}
     what = found.get("what") or found.get("title") or http.client.responses.get(code, "error")
-    todo, detail = found.get("todo") or "", found.get("detail") or ""
-    return Refusal(
-        code,
-        f"the service says: {what}" if found else f"HTTP status {code}: {what}",
-        str(todo),
-        str(detail),
-    )
+    said = f"the service says: {what}" if found else f"HTTP status {code}: {what}"
+    pause = headers.get("Retry-After", "")
+    later = float(pause) if pause.isdecimal() else 0.0 if code in AWAY else None
+    if later is not None and later > LONGEST_PAUSE:
+        later = None
+    return Refusal(code, said, str(found.get("todo") or ""), str(found.get("detail") or ""), later)
 
 
 def unreachable(server: str, reason: object) -> Unreachable:
@@ -903,7 +905,7 @@ def follow(
         except Unreachable as error:
             why = error.what
         except Refusal as error:
-            if error.code not in RETRIED:
+            if error.later is None:
                 raise
             why = error.what
         if failed == PATIENCE:
@@ -1178,16 +1180,22 @@ def spelled_out(words: Iterable[str]) -> list[str]:
     """Options of emerge with short ones written out: ``-uD`` is ``--update --deep``."""
     found = []
     for word in words:
-        if re.fullmatch(r"-\w+", word):
+        if re.fullmatch(r"-(?!j\d)[A-Za-z1]+", word):
             found += [SHORT.get(letter, f"-{letter}") for letter in word[1:]]
         else:
             found.append(word)
     return found
 
 
+def for_trying(options: Iterable[str]) -> list[str]:
+    """Options without those that ask, and those that hide what is not built yet."""
+    left_out = {"--usepkgonly", "-K", "--getbinpkgonly", "-G", "--ask", "-a"}
+    return [each for each in spelled_out(options) if each not in left_out]
+
+
 def for_resolving(options: Iterable[str]) -> list[str]:
     """Those options that change what emerge would install."""
-    return [each for each in dict.fromkeys(options) if RESOLVING.fullmatch(each)]
+    return [each for each in dict.fromkeys(spelled_out(options)) if RESOLVING.fullmatch(each)]
 
 
 def missing_packages(options: Sequence[str], atoms: Sequence[str]) -> list[str]:
@@ -1195,7 +1203,8 @@ def missing_packages(options: Sequence[str], atoms: Sequence[str]) -> list[str]:
 
     Raises Problem with Portage's words where it refuses.
     """
-    words = ["emerge", "--pretend", "--quiet", "--nospinner", "--color=n", *MIXED, *options, *atoms]
+    words = ["emerge", "--pretend", "--quiet", "--nospinner", "--color=n", "--getbinpkg"]
+    words += [*options, *atoms]
     environment = {**os.environ, "EMERGE_DEFAULT_OPTS": "", "LC_ALL": "C.UTF-8"}
     try:
         done = subprocess.run(
@@ -1209,11 +1218,12 @@ def missing_packages(options: Sequence[str], atoms: Sequence[str]) -> list[str]:
     return [cpv for kind, cpv in _ROW.findall(done.stdout) if kind == "ebuild"]
 
 
-MIXED = ("--getbinpkg", "--getbinpkgonly=n", "--usepkgonly=n")
 NEEDS_BUILDING = 222  # an exit status that emerge does not have
 
 
-def emerge_if_ready(options: Sequence[str], atoms: Sequence[str]) -> tuple[int, list[str]]:
+def emerge_if_ready(
+    defaults: Sequence[str], options: Sequence[str], atoms: Sequence[str]
+) -> tuple[int, list[str]]:
     """Run emerge, but stop it before it builds something from source.
 
     Return its exit status, and the packages that it would have built. So one resolution does,
@@ -1228,7 +1238,8 @@ def emerge_if_ready(options: Sequence[str], atoms: Sequence[str]) -> tuple[int, 
         status = 1
         try:
             os.close(reading)
-            status = guarded_emerge([*MIXED, "--ask=n", *options, *atoms], writing)
+            os.environ["EMERGE_DEFAULT_OPTS"] = shlex.join(for_trying(defaults))
+            status = guarded_emerge(["--getbinpkg", *for_trying(options), *atoms], writing)
         except SystemExit as error:
             status = error.code if isinstance(error.code, int) else 1
         except KeyboardInterrupt:
@@ -1455,17 +1466,17 @@ def send_changes(enrolment: Enrolment, *, whole: bool) -> Refreshed:
 
 def want(options: argparse.Namespace) -> int:
     """Ask for packages, and watch them being built."""
-    words = spelled_out(options.words)
-    atoms = [word for word in words if not word.startswith("-")]
-    flags = [word for word in words if word.startswith("-")]
+    atoms = [word for word in options.words if not word.startswith("-")]
+    flags = [word for word in options.words if word.startswith("-")]
     if not atoms:
         raise Problem("nothing is asked for", f"name packages: {PROGRAM} want ATOM", status=2)
     enrolment = enrolled(options)
     warn(send_changes(enrolment, whole=False).notes)
-    resolving = for_resolving([*default_options(), *flags])
+    defaults = default_options()
+    resolving = for_resolving([*defaults, *flags])
     command = ["emerge", "--getbinpkg", "--usepkgonly", *flags, *atoms]
     if options.emerge:
-        status, missing = emerge_if_ready(flags, atoms)
+        status, missing = emerge_if_ready(defaults, flags, atoms)
         if status != NEEDS_BUILDING:
             return status
     else:
@@ -1473,20 +1484,23 @@ def want(options: argparse.Namespace) -> int:
     built: dict[str, Any] = {}
     if missing:
         built = ask_for(options, enrolment, atoms, resolving, missing)
-    if built.get("failed"):
-        return answer(options, {**built, "command": command}, "", status=1)
+        if built["failed"]:
+            return answer(options, {**built, "command": command}, "", status=1)
     if options.emerge:
         sys.stdout.flush()
         os.execvp(command[0], command)  # noqa: S606 - emerge takes over
-    shown_command = " ".join(map(shlex.quote, command))
-    text = f"{'All is ready' if missing or not built else 'Ready'}. To install: {shown_command}"
+    if missing and (missing := missing_packages(resolving, atoms)):
+        what = f"emerge does not take what was built, and would build {' '.join(missing)}"
+        raise Problem(what, f"see why: {shlex.join([*command, '--pretend'])}")
+    text = f"All is ready. To install: {shlex.join(command)}"
     return answer(options, {**built, "command": command}, text)
 
 
 def default_options() -> list[str]:
     """The options that the user gives to every emerge."""
     _, settings = load_portage()
-    return spelled_out(shlex.split(settings.get("EMERGE_DEFAULT_OPTS", "")))
+    given = os.environ.get("EMERGE_DEFAULT_OPTS", settings.get("EMERGE_DEFAULT_OPTS", ""))
+    return shlex.split(given)
 
 
 def ask_for(
@@ -1505,7 +1519,7 @@ def ask_for(
     found = service.call("POST", path, request) or {}
     warn(notes_of(found))
     if not found.get("build"):
-        return {}
+        return {"failed": []}
     build = str(found["build"])
     screen = Screen(io.StringIO() if options.json else sys.stdout)
     if found.get("position"):
@@ -1514,17 +1528,19 @@ def ask_for(
         events = path_of(service, str(found.get("events") or f"/api/v1/builds/{build}/events"))
         progress = watch(service, build, events, screen)
     except KeyboardInterrupt:
-        print(
-            f"\nDetached: build {build} goes on. `{PROGRAM} status` shows it; the same command "
-            "watches it again.",
-            file=sys.stderr,
-        )
+        note = f"build {build} goes on: `{PROGRAM} status` shows it, the same command watches it"
+        print(f"\n{PROGRAM}: detached; {note}", file=sys.stderr)
         raise
     result = service.call("GET", f"/api/v1/builds/{quote(build)}") or {}
     failed = [id for id, step in progress.steps.items() if step.state == "failed"]
     for id in failed:
         show_failure(service, build, id, progress.steps[id])
-    return {"build": build, "state": result.get("state"), "failed": failed}
+    state = result.get("state")
+    if state != "done" and not failed:
+        error = result.get("error") or {}
+        what = f"build {build} {error.get('what') or state}"
+        raise Problem(what, str(error.get("todo") or ""), detail=str(error.get("detail") or ""))
+    return {"build": build, "state": state, "failed": failed}
 
 
 def path_of(service: Service, url: str) -> str:
