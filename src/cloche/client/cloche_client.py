@@ -795,7 +795,7 @@ def decoded(response: Any) -> Any:
         raise Problem("the answer of the service is not JSON", "check the URL") from None
 
 
-def refusal(code: int, headers: Mapping[str, str], body: bytes) -> Refusal:
+def refusal(code: int, headers: Any, body: bytes) -> Refusal:
     """An answer of the service that is an error, as a problem document (RFC 9457) or not."""
     found: Any = {}
     if "json" in headers.get("Content-Type", ""):
