@@ -36,6 +36,7 @@ class Scripted:
     refused: dict[str, str] | None = None  # the answer to a wish
     endless: bool = False  # the build never ends
     binhost: Callable[[], Path | None] = lambda: None  # the directory below /t/ID
+    levels: dict[str, Callable[[], Path | None]] = field(default_factory=dict)  # of /t/ID@LEVEL
     address: str = ""
 
     def requests(self, method: str, end: str = "") -> list[tuple[Message, bytes]]:
@@ -125,14 +126,13 @@ def handler_of(script: Scripted) -> type[BaseHTTPRequestHandler]:
 
 def result(script: Scripted, method: str, path: str, headers: Any, body: bytes) -> tuple[Any, ...]:
     """The answer to a request: a status, data, perhaps their type."""
-    if path.startswith("/t/weak1/"):
-        place = script.binhost()
-        file = place / path.removeprefix("/t/weak1/") if place else None
-        return (
-            (200, file.read_bytes(), "application/octet-stream")
-            if (file and file.is_file())
-            else (404, {})
-        )
+    if path.startswith("/t/"):
+        place, _, name = path.removeprefix("/t/").partition("/")
+        _, _, level = place.partition("@")
+        directory = (script.levels[level] if level else script.binhost)()
+        if directory and (file := directory / name).is_file():
+            return 200, file.read_bytes(), "application/octet-stream"
+        return 404, {}
     if (method, path) == ("POST", "/api/v1/targets"):
         if script.token and headers.get("Authorization") != f"Bearer {script.token}":
             return 401, {"what": "a token is needed", "todo": "ask the administrator"}, PROBLEM

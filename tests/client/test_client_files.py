@@ -12,7 +12,7 @@ import pytest
 
 from cloche.client import cloche_client as client
 
-ENROLMENT = client.Enrolment("https://host:8000/sub", "weak1", "s3cr%t", "weak", signed=True)
+ENROLMENT = client.Enrolment("https://host:8000/sub", "weak1", "s3cr%t", "weak", public_key="KEY")
 
 
 def read(text: str) -> configparser.ConfigParser:
@@ -26,6 +26,16 @@ def test_the_entry_names_the_targets_own_address() -> None:
     assert entry["sync-uri"] == "https://weak1:s3cr%25t@host:8000/sub/t/weak1"
     assert entry["verify-signature"] == "true"
     assert entry["priority"] == "10"
+
+
+def test_the_index_of_another_level_is_as_safe(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FEATURES", "news")
+    assert client.index_of_level(ENROLMENT, "3b") == {
+        "PORTAGE_BINHOST": "https://weak1:s3cr%25t@host:8000/sub/t/weak1@3b",
+        "FEATURES": "news binpkg-request-signature",
+    }
+    unsigned = client.replace(ENROLMENT, public_key="")
+    assert set(client.index_of_level(unsigned, "3b")) == {"PORTAGE_BINHOST"}
 
 
 def test_certificates_of_ones_own_are_for_wget_too() -> None:

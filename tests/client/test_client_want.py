@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import shutil
@@ -133,7 +134,7 @@ def test_a_failed_build_says_why_and_where(weak: Target, script: Scripted) -> No
     script.events = [*EVENTS[:2], failed]
     told = weak.client("want", "app-misc/leaf", check=False)
     assert "  no rule \\x1b[1m\ncloche-client: app-misc/leaf-1 failed: src_install failed" in told
-    log = f"{script.address}/api/v1/builds/b1/log/app-misc%2Fleaf-1%3A%3Agentoo"
+    log = f"{script.address}/api/v1/builds/b1/log/app-misc/leaf-1%3A%3Agentoo"
     assert f"the whole log: {log}" in told
     assert told.endswith("exit 1")
     script.events = [*EVENTS[:2], {**failed, "lines": []}]
@@ -141,8 +142,13 @@ def test_a_failed_build_says_why_and_where(weak: Target, script: Scripted) -> No
     told = weak.client("want", "app-misc/leaf", check=False)
     assert "  line 980\n" in told
     assert "  line 979\n" not in told
+    refused = [{"cpv": "app-misc/leaf-1", "words": "install failed"},
+               {"cpv": "app-misc/tool-1", "words": "dev-libs/x: none\nhere"}]  # fmt: skip
+    script.events.append({"event": "end", "state": "failed", "refused": refused})
     told = weak.client("want", "app-misc/leaf", "--json", check=False)
-    assert '"failed": [\n  "app-misc/leaf-1::gentoo"\n ]' in told
+    assert json.loads(told[: told.index("\n}") + 2])["refused"] == refused
+    assert "cloche-client: app-misc/tool-1 is not built: dev-libs/x: none\n" in told
+    assert "app-misc/leaf-1 is not built" not in told, "its log says more"
 
 
 def test_what_was_built_and_is_not_taken_is_named(weak: Target, script: Scripted) -> None:
@@ -150,6 +156,30 @@ def test_what_was_built_and_is_not_taken_is_named(weak: Target, script: Scripted
     told = weak.client("want", "app-misc/leaf", check=False)
     assert "emerge does not take what was built, and would build app-misc/leaf-1: see" in told
     assert told.endswith("exit 1")
+
+
+def test_how_a_build_ended_is_told(weak: Target, script: Scripted) -> None:
+    error = {"what": "the build was stopped", "todo": "repeat it", "detail": None}
+    script.events = [{"event": "end", "state": "stopped", "error": error}]
+    told = weak.client("want", "app-misc/leaf", check=False)
+    assert "cloche-client: the build was stopped\ncloche-client: repeat it\n" in told
+    words = "masked by: package.mask"
+    script.events = [{"event": "end", "state": "done", "packages": [
+        {"cpv": "app-misc/leaf-1", "accepted": False, "words": words}]}]  # fmt: skip
+    told = weak.client("want", "app-misc/leaf", check=False)
+    assert f"app-misc/leaf-1 was built, but emerge does not take it: {words}" in told
+    assert told.endswith("exit 1")
+
+
+def test_another_level_has_another_index(weak: Target, script: Scripted, packages: Path) -> None:
+    script.events = [{"event": "end", "state": "done"}]
+    script.levels["3b"] = lambda: packages if script.requests("POST", "/wants") else None
+    told = weak.client("want", "--level", "3b", "app-misc/leaf")
+    command = "cloche-client want --emerge --level 3b app-misc/leaf"
+    assert told.splitlines()[-1] == f"All is ready. To install: {command}"
+    assert script.wanted()[0]["level"] == "3b"
+    weak.client("want", "--emerge", "--level", "3b", "app-misc/leaf")
+    assert installed(weak) == {"leaf-1"}
 
 
 def test_portages_own_words_are_the_answer_to_what_it_refuses(

@@ -498,7 +498,10 @@ STATE = Path("/var/cache/cloche-client/state.json")
 
 @dataclass(frozen=True)
 class Enrolment:
-    """What this machine is for the service. ``ca`` is a file with certificates, or empty."""
+    """What this machine is for the service. ``ca`` is a file with certificates, or empty.
+
+    ``public_key`` is the key that the service signs with; empty if it does not sign.
+    """
 
     server: str
     target: str
@@ -506,7 +509,7 @@ class Enrolment:
     name: str
     level: str = ""
     ca: str = ""
-    signed: bool = False
+    public_key: str = ""
     savedconfig: bool = False
 
 
@@ -578,23 +581,25 @@ SECTION = "cloche"
 
 def binrepos_section(enrolment: Enrolment, priority: int) -> str:
     """The entry of binrepos.conf for a target, see portage(5)."""
-    scheme, _, rest = enrolment.server.partition("://")
-    # configparser takes "%" for itself
-    user, token = (
-        quote(each, safe="").replace("%", "%%") for each in (enrolment.target, enrolment.token)
-    )
     lines = [
         f"[{SECTION}]",
         "# Written by cloche-client. It has the token of this machine: keep it private.",
-        f"sync-uri = {scheme}://{user}:{token}@{rest}/t/{user}",
+        f"sync-uri = {binhost(enrolment).replace('%', '%%')}",  # configparser's own sign
         f"priority = {priority}",
-        f"verify-signature = {'true' if enrolment.signed else 'false'}",
+        f"verify-signature = {'true' if enrolment.public_key else 'false'}",
     ]
     if enrolment.ca:
         wget = f"wget --ca-certificate={shlex.quote(enrolment.ca)} -t 3 -T 60"
         where = '-O "${DISTDIR}/${FILE}" "${URI}"'
         lines += [f"fetchcommand = {wget} {where}", f"resumecommand = {wget} -c {where}"]
     return "\n".join(lines) + "\n"
+
+
+def binhost(enrolment: Enrolment) -> str:
+    """The address of a target's index, with the token."""
+    scheme, _, rest = enrolment.server.partition("://")
+    user, token = quote(enrolment.target, safe=""), quote(enrolment.token, safe="")
+    return f"{scheme}://{user}:{token}@{rest}/t/{user}"
 
 
 def with_section(text: str, section: str) -> str:
@@ -896,7 +901,10 @@ def follow(
             with service.open("GET", events, headers=headers) as response:
                 for message in read_messages(iter(lambda: response.readline(LARGEST_MESSAGE), b"")):
                     last, failed = message.id or last, 0
-                    yield event_of(message)
+                    event = event_of(message)
+                    yield event
+                    if event["event"] == "end":
+                        return
             if is_over(service.call("GET", f"/api/v1/builds/{build}")):
                 return
             why = "the connection was closed"
@@ -939,6 +947,7 @@ class Step:
     since: float = 0.0
     reason: str = ""
     lines: tuple[str, ...] = ()
+    log: str = ""  # its address
 
 
 class Progress:
@@ -950,6 +959,7 @@ class Progress:
         self.needed_by: dict[str, list[str]] = {}
         self.expected: dict[str, float] = {}
         self.stage = ""
+        self.result: Mapping[str, Any] = {}  # how the build ended
         self.skew = float("inf")  # by how much this machine's clock is ahead of the service's
 
     def take(self, event: Mapping[str, Any], now: float) -> str:
@@ -959,6 +969,7 @@ class Progress:
         kinds: dict[Any, Callable[[Mapping[str, Any], float], str | None]] = {
             "planned": self._planned, "started": self._started, "phase": self._phase,
             "done": self._done, "stage": self._stage, "note": self._note,
+            "end": self._end,
         }  # fmt: skip
         with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
             return kinds[event.get("event")](event, now) or ""
@@ -1001,6 +1012,7 @@ class Progress:
         step = self.steps.setdefault(str(event["package"]), Step())
         step.state, step.reason = str(event["how"]), str(event.get("reason") or "")
         step.lines = tuple(map(str, event.get("lines") or ()))
+        step.log = str(event.get("log") or "")
         name = short(str(event["package"]))
         return {
             "built": f"{name} built in {clock(float(event.get('seconds', 0)))}",
@@ -1013,6 +1025,9 @@ class Progress:
 
     def _note(self, event: Mapping[str, Any], now: float) -> str:
         return str(event["text"])
+
+    def _end(self, event: Mapping[str, Any], now: float) -> None:
+        self.result = event
 
     def _local(self, event: Mapping[str, Any], now: float) -> float:
         return float(event["time"]) + self.skew if "time" in event else now
@@ -1314,13 +1329,13 @@ def enrol(options: argparse.Namespace) -> int:
     made = None
     if known and not options.again:
         made = enrolled_before(replace(known, ca=ca or known.ca))
-    enrolment, notes, key = made or newly_enrolled(options, server, ca)
+    enrolment, notes = made or newly_enrolled(options, server, ca)
     write_file(options.config, json.dumps(asdict(enrolment), indent=1) + "\n", 0o600)
-    if key:
-        trust(key, home)
+    if enrolment.public_key:
+        trust(enrolment.public_key, home)
     write_binrepos(path, enrolment, options.priority)
     data: dict[str, Any] = {"server": server, "target": enrolment.target, "name": enrolment.name}
-    data |= {"level": enrolment.level, "signed": enrolment.signed, "binrepos": str(path)}
+    data |= {"level": enrolment.level, "signed": bool(enrolment.public_key), "binrepos": str(path)}
     text = (
         f"This machine is {enrolment.name} ({enrolment.target}) at {server}.\n"
         f"emerge --getbinpkg takes packages from there ({path}).\n"
@@ -1357,8 +1372,8 @@ def show_enrolment(options: argparse.Namespace, server: str, path: Path, home: P
 
 def newly_enrolled(
     options: argparse.Namespace, server: str, ca: str
-) -> tuple[Enrolment, list[str], str]:
-    """Send the description for the first time: the enrolment, notes, the service's key."""
+) -> tuple[Enrolment, list[str]]:
+    """Send the description for the first time; the enrolment, and notes."""
     collected = collect(Memory(), savedconfig=options.savedconfig)
     data = {"name": options.name, "description": collected.description}
     if options.level:
@@ -1371,17 +1386,16 @@ def newly_enrolled(
             raise
         token = getpass.getpass(f"Token for {server}: ").strip()
         found = Service(server, token, ca).call("POST", "/api/v1/targets", data, repeat=False)
-    key = str(found.get("public_key") or "")
     enrolment = Enrolment(
         server=server, target=str(found["id"]), token=str(found["token"]), name=options.name,
-        level=str(found.get("level") or ""), ca=ca, signed=bool(key),
-        savedconfig=options.savedconfig,
+        level=str(found.get("level") or ""), ca=ca, savedconfig=options.savedconfig,
+        public_key=str(found.get("public_key") or ""),
     )  # fmt: skip
     save_state(STATE, enrolment, collected.description, collected.memory)
-    return enrolment, [*collected.notes, *notes_of(found)], key
+    return enrolment, [*collected.notes, *notes_of(found)]
 
 
-def enrolled_before(known: Enrolment) -> tuple[Enrolment, list[str], str] | None:
+def enrolled_before(known: Enrolment) -> tuple[Enrolment, list[str]] | None:
     """An enrolment that the service still has, brought up to date; None if it has not."""
     try:
         found = service_of(known).call("GET", f"/api/v1/targets/{quote(known.target)}")
@@ -1390,8 +1404,7 @@ def enrolled_before(known: Enrolment) -> tuple[Enrolment, list[str], str] | None
             return None
         raise
     refreshed = send_changes(known, whole=False)
-    key = str(found.get("public_key") or "")
-    return replace(known, signed=known.signed or bool(key)), list(refreshed.notes), key
+    return replace(known, level=str(found.get("level") or known.level)), list(refreshed.notes)
 
 
 def given_token(options: argparse.Namespace) -> str:
@@ -1475,6 +1488,9 @@ def want(options: argparse.Namespace) -> int:
     defaults = default_options()
     resolving = for_resolving([*defaults, *flags])
     command = ["emerge", "--getbinpkg", "--usepkgonly", *flags, *atoms]
+    at_another_level = options.level not in (None, enrolment.level)
+    if at_another_level:
+        os.environ.update(index_of_level(enrolment, options.level))
     if options.emerge:
         status, missing = emerge_if_ready(defaults, flags, atoms)
         if status != NEEDS_BUILDING:
@@ -1484,7 +1500,7 @@ def want(options: argparse.Namespace) -> int:
     built: dict[str, Any] = {}
     if missing:
         built = ask_for(options, enrolment, atoms, resolving, missing)
-        if built["failed"]:
+        if built["state"] not in ("done", "ready"):
             return answer(options, {**built, "command": command}, "", status=1)
     if options.emerge:
         sys.stdout.flush()
@@ -1492,8 +1508,19 @@ def want(options: argparse.Namespace) -> int:
     if missing and (missing := missing_packages(resolving, atoms)):
         what = f"emerge does not take what was built, and would build {' '.join(missing)}"
         raise Problem(what, f"see why: {shlex.join([*command, '--pretend'])}")
+    if at_another_level:  # a plain emerge knows one index only
+        command = [PROGRAM, "want", "--emerge", "--level", options.level, *flags, *atoms]
     text = f"All is ready. To install: {shlex.join(command)}"
     return answer(options, {**built, "command": command}, text)
+
+
+def index_of_level(enrolment: Enrolment, level: str) -> dict[str, str]:
+    """Variables with which emerge also uses the index of another level than the machine's."""
+    found = {"PORTAGE_BINHOST": f"{binhost(enrolment)}@{level}"}
+    if enrolment.public_key:  # such an entry does not say whether it is signed
+        features = os.environ.get("FEATURES", "")
+        found["FEATURES"] = f"{features} binpkg-request-signature".lstrip()
+    return found
 
 
 def default_options() -> list[str]:
@@ -1519,7 +1546,7 @@ def ask_for(
     found = service.call("POST", path, request) or {}
     warn(notes_of(found))
     if not found.get("build"):
-        return {"failed": []}
+        return {"state": "ready"}
     build = str(found["build"])
     screen = Screen(io.StringIO() if options.json else sys.stdout)
     if found.get("position"):
@@ -1531,16 +1558,10 @@ def ask_for(
         note = f"build {build} goes on: `{PROGRAM} status` shows it, the same command watches it"
         print(f"\n{PROGRAM}: detached; {note}", file=sys.stderr)
         raise
-    result = service.call("GET", f"/api/v1/builds/{quote(build)}") or {}
-    failed = [id for id, step in progress.steps.items() if step.state == "failed"]
-    for id in failed:
-        show_failure(service, build, id, progress.steps[id])
-    state = result.get("state")
-    if state != "done" and not failed:
-        error = result.get("error") or {}
-        what = f"build {build} {error.get('what') or state}"
-        raise Problem(what, str(error.get("todo") or ""), detail=str(error.get("detail") or ""))
-    return {"build": build, "state": state, "failed": failed}
+    result = progress.result or service.call("GET", f"/api/v1/builds/{quote(build)}") or {}
+    report(service, build, progress, result)
+    kept = ("state", "packages", "refused", "error")
+    return {"build": build, **{name: result.get(name) for name in kept}}
 
 
 def path_of(service: Service, url: str) -> str:
@@ -1548,9 +1569,35 @@ def path_of(service: Service, url: str) -> str:
     return url[len(service.server) :] if url.startswith(service.server + "/") else url
 
 
+def report(service: Service, build: str, progress: Progress, result: Mapping[str, Any]) -> None:
+    """Say what a build did not give, and why."""
+    failed = {id: step for id, step in progress.steps.items() if step.state == "failed"}
+    for id, step in failed.items():
+        show_failure(service, build, id, step)
+    told = {id.partition("::")[0] for id in failed}
+    notes = [
+        f"{each.get('cpv')} is not built: {each.get('words')}"
+        for each in result.get("refused") or ()
+        if each.get("cpv") not in told
+    ]
+    notes += [
+        f"{each.get('cpv')} was built, but emerge does not take it: {each.get('words')}"
+        for each in result.get("packages") or ()
+        if each.get("accepted") is False
+    ]
+    if error := result.get("error"):
+        notes += [*str(error.get("detail") or "").splitlines(), str(error.get("what"))]
+        notes += [str(error["todo"])] if error.get("todo") else []
+    elif result.get("state") != "done" and not notes and not failed:
+        notes.append(f"build {build}: {result.get('state')}")
+    for note in notes:
+        for line in note.splitlines():
+            print(f"{PROGRAM}: {shown(line)}", file=sys.stderr)
+
+
 def show_failure(service: Service, build: str, id: str, step: Step) -> None:
     """Why a package failed: the reason, the lines that explain it or the end of its log."""
-    path = f"/api/v1/builds/{quote(build)}/log/{quote(id, safe='')}"
+    path = path_of(service, step.log or f"/api/v1/builds/{quote(build)}/log/{quote(id)}")
     lines: Sequence[str] = step.lines
     if not lines:
         with contextlib.suppress(Problem, OSError), service.open("GET", path) as response:
