@@ -148,10 +148,15 @@ def test_a_tool_that_a_target_would_not_choose_is_another_closure(
 def test_symbols_newer_than_the_targets_libraries_are_refused(
     session: Session, tmp_path: Path
 ) -> None:
-    target = described(symbols={"GLIBC": "2.31"})
-    built = made(session, tmp_path, target, "app-misc/stone")
+    target, reason = (
+        described(symbols={"GLIBC": "2.31"}),
+        "it needs GLIBC_2.34, the target has GLIBC_2.31",
+    )
+    (refused,) = made(session, tmp_path, target, "app-misc/stone").refused
+    assert refused.reasons == (reason,)
+    built = made(session, tmp_path, described(), "app-misc/stone")
     (verdict,) = accept(session, "target", target, offers(built.packages), Level.ABI)
-    assert verdict.words == "it needs GLIBC_2.34, the target has GLIBC_2.31"
+    assert verdict.words == reason
 
 
 def test_portages_words_are_the_answer(session: Session, tmp_path: Path) -> None:
@@ -262,3 +267,40 @@ def committed(repository: Path) -> str:
     subprocess.run([*git, "commit", "--quiet", "--message=work"], check=True)
     told = subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True)
     return told.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def over_machine(root_seeded: Store, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Session]:
+    """A session for a project whose seed has a library and a tool already."""
+    store = root_seeded.copy(tmp_path_factory.mktemp("ground") / "store")
+    place = project(store, PROJECT)
+    (place / "machines").mkdir()
+    packages = '["=dev-libs/leaf-2.0", "=dev-util/axe-1"]'
+    (place / "machines/ground.toml").write_text(
+        f'seed = "debian"\nprofile = "local:default"\npackages = {packages}\n'
+    )
+    file = place / "cloche.toml"
+    seeds = '[seeds.ground]\ntype = "machine"\nmachine = "ground"\n\n[seeds.debian]'
+    file.write_text(file.read_text().replace("[seeds.debian]", seeds))
+    with open_session(place, store=store.path) as opened:
+        opened.build("ground")
+        opened.seed("ground")
+        yield opened
+
+
+@pytest.mark.parametrize(
+    ("level", "library", "tool"),
+    [
+        (Level.FLAGS, "dev-libs/leaf-2.0", "dev-util/axe-1"),
+        (Level.ABI, "dev-libs/leaf-1.1", "dev-util/axe-1"),
+        (Level.CLOSURE, "dev-libs/leaf-1.0", "dev-util/axe-2"),
+    ],
+)
+def test_what_the_seed_has_is_replaced_as_far_as_the_level_demands(
+    over_machine: Session, tmp_path: Path, level: Level, library: str, tool: str
+) -> None:
+    target = described({**OLD, "dev-util/axe-2": entry()})
+    built = made(over_machine, tmp_path, target, "app-misc/tree", "app-misc/wood", level=level)
+    assert not built.refused
+    assert seen(built, "app-misc/tree-1") == {library}
+    assert seen(built, "app-misc/wood-1") == {tool}

@@ -6,7 +6,7 @@ import pytest
 from tests.targets.described import described, entry
 
 from cloche.targets.etc import etc_of, pins, resolved, stands_for_nothing, use_of
-from cloche.targets.levels import Level
+from cloche.targets.levels import Level, Seen
 
 LEAF = {"dev-libs/leaf-1.0": entry("0/1", iuse="veins +sap", use="amd64 sap")}
 VERSIONS = {"dev-libs/leaf": (("1.0", "0", "1"), ("1.1", "0", "1"), ("2.0", "0", "2"))}
@@ -117,6 +117,29 @@ def test_at_3b_everything_else_is_masked() -> None:
     assert files["package.mask/90-cloche"] == b"<dev-libs/leaf-1.0:0\n>dev-libs/leaf-1.0:0\n"
     assert files["package.use/90-cloche"] == b"=dev-libs/leaf-1.0 sap -veins\n"
     assert files["package.accept_keywords/90-cloche"] == b"=dev-libs/leaf-1.0 **\n"
+
+
+def test_the_seed_is_left_alone_where_it_does_not_matter() -> None:
+    leaf, axe = Seen("dev-libs/leaf", "0", "1", "1.1"), Seen("dev-util/axe", "0", "0", "1")
+    other = Seen("dev-libs/leaf", "0", "2", "2.0")
+    assert pins(described(LEAF), Level.ABI, (), VERSIONS, (leaf, axe)) == {
+        "package.mask/90-cloche": b"<dev-libs/leaf-1.1:0\n<dev-util/axe-1:0\n"
+        b"=dev-libs/leaf-2.0\n>dev-libs/leaf-1.1:0\n>dev-util/axe-1\n>dev-util/axe-1:0\n"
+    }
+    assert pins(described(LEAF), Level.ABI, (), VERSIONS, (other,)) == {
+        "package.mask/90-cloche": b"=dev-libs/leaf-2.0\n"
+    }
+    assert b"leaf-1.1" not in b"".join(
+        pins(described(LEAF), Level.CLOSURE, (), VERSIONS, (leaf,)).values()
+    )
+
+
+def test_another_slot_of_the_seeds_packages_is_not_taken() -> None:
+    old, new = (Seen("dev-lang/p", slot, slot, slot) for slot in ("3.9", "3.10"))
+    text = pins(described(), Level.ABI, (), {}, (old, new))["package.mask/90-cloche"].decode()
+    assert ">dev-lang/p-3.10\n" in text
+    assert ">dev-lang/p-3.9\n" not in text
+    assert ">dev-lang/p-3.9:3.9\n" in text
 
 
 def test_what_the_target_replaces_is_not_held() -> None:

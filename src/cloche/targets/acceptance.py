@@ -21,9 +21,10 @@ from cloche.sandbox.base import Bind
 from cloche.session.session import Session
 from cloche.targets.description import Description
 from cloche.targets.environments import whole
-from cloche.targets.levels import Level, Seen, flags_of, misfits, newer
+from cloche.targets.levels import Level, Seen, flags_of, misfits
 from cloche.targets.replay import replay_context, session_for
 from cloche.targets.results import Offer, Verdict
+from cloche.targets.symbols import too_new
 from cloche.targets.vdb import installed_of, seen_entry
 from cloche.tasks.guestcall import call
 
@@ -39,7 +40,7 @@ def accept(
         return ()
     session = session_for(session, description)
     with replay_context(session, name, description) as context:
-        refused = {offer.key: _too_new(description, offer, level) for offer in offers}
+        refused = {o.key: "; ".join(too_new(description, o.symbols, level)) for o in offers}
         while left := [offer for offer in offers if not refused[offer.key]]:
             answer = _asked(context, description, left)
             compared = _Compared.to(description, left, answer)
@@ -63,13 +64,6 @@ class Answer(msgspec.Struct, frozen=True):
     verdicts: Mapping[str, str] = {}
     environments: Mapping[str, Mapping[str, str]] = {}
     chosen: Mapping[str, Seen | None] = {}
-
-
-def _too_new(description: Description, offer: Offer, level: Level) -> str:
-    """Why a package needs newer libraries than the target has; empty if it does not."""
-    if level.rank < Level.ABI.rank:
-        return ""
-    return "; ".join(newer(offer.symbols, description.symbols))
 
 
 @dataclass(frozen=True, slots=True)

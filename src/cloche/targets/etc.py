@@ -14,7 +14,7 @@ from cloche.config.fragments import KNOWN, REFUSED, STACKED
 from cloche.config.makeconf import OWNED, is_quotable
 from cloche.plan.names import cp_of
 from cloche.targets.description import Description
-from cloche.targets.levels import FLAGS, Level
+from cloche.targets.levels import FLAGS, Level, Seen
 
 #: Code of the target that would run in a sandbox, or patch what is built there.
 CODE: Final = frozenset({"bashrc", "env", "hooks", "package.env", "patches", "savedconfig"})
@@ -151,10 +151,12 @@ def pins(
     level: Level,
     replaced: Collection[tuple[str, str]],
     versions: Versions,
+    seed: Collection[Seen] = (),
 ) -> dict[str, bytes]:
     """Files that hold the installed packages of a target where they are, as the level demands.
 
-    ``replaced`` are names and slots of packages that the target would replace.
+    ``replaced`` are names and slots of packages that the target would replace. What the ``seed``
+    has is held, too, unless the target has something else: nothing is updated for its own sake.
     """
     installed = {
         cpv: entry
@@ -163,11 +165,13 @@ def pins(
     }
     if level.rank < Level.ABI.rank:
         return {}
+    held = _of_seed(seed, level, installed, replaced)
     if level is Level.ABI:
-        return _files({"package.mask": _other_sub_slots(installed, versions)})
+        masks = (*_other_sub_slots(installed, versions), *held)
+        return _files({"package.mask": masks})
     return _files(
         {
-            "package.mask": _other_versions(installed),
+            "package.mask": (*_other_versions(installed), *held),
             "package.unmask": (f"={cpv}" for cpv in installed),
             "package.accept_keywords": (f"={cpv} **" for cpv in installed),
             "package.license": (f"={cpv} *" for cpv in installed),
@@ -190,6 +194,31 @@ def _other_sub_slots(
         for version, other, other_sub in versions.get(cp, ()):
             if other == slot and other_sub != sub_slot:
                 yield f"={cp}-{version}"
+
+
+def _of_seed(
+    seed: Collection[Seen],
+    level: Level,
+    installed: Mapping[str, Mapping[str, str]],
+    replaced: Collection[tuple[str, str]],
+) -> Iterator[str]:
+    """Versions of the seed's packages other than those that it has, where these do not matter."""
+    own = {(cp_of(cpv), slot_of(entry)[0]): slot_of(entry)[1] for cpv, entry in installed.items()}
+    names = {cp for cp, _ in (*own, *replaced)}
+    for each in seed:
+        place = (each.cp, each.slot)
+        same = level is Level.ABI and own.get(place) == each.sub_slot
+        if place not in replaced and (same or place not in own):
+            yield f"<{each.cp}-{each.version}:{each.slot}"
+            yield f">{each.cp}-{each.version}:{each.slot}"
+        if each.cp not in names and each.slot == _newest(each.cp, seed):
+            yield f">{each.cp}-{each.version}"  # in another slot
+
+
+def _newest(cp: str, seed: Collection[Seen]) -> str:
+    """The slot of the newest of a seed's packages of one name."""
+    slots = [each.slot for each in seed if each.cp == cp]
+    return max(slots, key=lambda slot: tuple(int(n) for n in re.findall(r"\d+", slot)))
 
 
 def _other_versions(installed: Mapping[str, Mapping[str, str]]) -> Iterator[str]:

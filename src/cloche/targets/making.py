@@ -4,45 +4,24 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
-from cloche.building.context import BuildContext
 from cloche.building.errors import BuildError
-from cloche.building.machine import build_machine, resolve_and_plan
+from cloche.building.machine import build_machine
 from cloche.building.packages import Builder
 from cloche.output.binhost import index_of
-from cloche.plan.depgraph import Package
-from cloche.plan.names import cp_of
-from cloche.plan.plan import narrowed, widened
 from cloche.records.builds import recorded
 from cloche.session.building import with_jobserver
-from cloche.session.choices import Choices
 from cloche.session.session import Session
 from cloche.targets.description import Description
-from cloche.targets.environments import environments, seen_in, whole
-from cloche.targets.etc import etc_of, pins, stands_for_nothing
-from cloche.targets.levels import Environment, Level, Seen, differences
-from cloche.targets.machines import machine_of, opened, seed_for, versions
-from cloche.targets.replay import Replayed, notes_of, replay, session_for
+from cloche.targets.levels import Level
+from cloche.targets.planning import Planned, best_plan
+from cloche.targets.replay import notes_of, replay, session_for
 from cloche.targets.results import Built, MadePackage, Refused, Want
-from cloche.targets.symbols import needed_symbols
-from cloche.targets.vdb import installed_in, installed_of
+from cloche.targets.symbols import needed_symbols, too_new
 from cloche.tasks.errors import StepError
-
-#: So that the seed's packages are replaced by what the target has.
-_DEEP = ("--update", "--deep", "--newuse")
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """The packages of a want in environments that fit, and those for which there are none."""
-
-    builder: Builder
-    wanted: Mapping[str, Environment]
-    refused: tuple[Refused, ...]
 
 
 def build(session: Session, name: str, description: Description, want: Want, into: Path) -> Built:
@@ -56,110 +35,20 @@ def build(session: Session, name: str, description: Description, want: Want, int
     own = replay(session, name, description, want)
     if not own.wanted:
         return Built(notes=(*notes, "nothing has to be built: all is installed"))
-    with building_context(session, name, description, want, own) as context:
+    with best_plan(session, name, description, want, own) as planned:
+        context = planned.builder.context
         place, count = context.inputs.place, context.policy.records
         with (
             recorded(context.store, context.bus, place, context.inputs.machine, count=count),
-            with_jobserver(context, session.slots) as context,
+            with_jobserver(context, session.slots) as working,
         ):
-            planned = plan(context, description, want, own)
+            planned = replace(planned, builder=replace(planned.builder, context=working))
             failed = _carried_out(planned.builder)
             made = tuple(_made(planned, want.level, into))
-    return Built(made, (*planned.refused, *failed), notes)
-
-
-@contextmanager
-def building_context(
-    session: Session, name: str, description: Description, want: Want, own: Replayed
-) -> Iterator[BuildContext]:
-    """The machine that builds for a target at a level. Raises ClocheError."""
-    level, packages = want.level, own.plan.packages
-    options = _DEEP if level.rank >= Level.ABI.rank else ()
-    seed = seed_for(session.store, session.project, description)
-    machine = machine_of(session.project, description, f"{name}/{level}", seed, options)
-    expand = own.plan.graph.use_expand
-    etc = dict(etc_of(description, level, inject=want.inject, expand=expand).files)
-    choices = Choices(keep_going=True)
-    if level is Level.ABI:
-        with opened(session, machine, etc, choices) as context:
-            found = versions(context, {cp_of(cpv) for cpv in description.packages})
-    else:
-        found = {}
-    replaced = {(each.cp, each.slot) for each in packages}
-    etc |= pins(description, level, replaced, found)
-    with opened(session, machine, etc, choices) as context:
-        yield context
-
-
-def plan(context: BuildContext, description: Description, want: Want, own: Replayed) -> Planned:
-    """The plan for the packages of a want, and what cannot be made as the level demands."""
-    level, installed = want.level, installed_in(_vdbs(context))
-    wanted = own.wanted
-    builder = resolve_and_plan(context, _targets(description, level, wanted.values(), installed))
-    if level is Level.CLONE:
-        builder = replace(builder, plan=widened(builder.plan, wanted))
-    target = whole(installed_of(description)) if level is Level.CLONE else ""
-    here = environments(builder.plan, installed, target)
-    by_id = builder.plan.graph.by_id()
-    missing = _missing(description, level, {*installed.values(), *seen_in(builder.plan.graph)})
-    fitting: dict[str, Environment] = {}
-    refused = []
-    for id, package in wanted.items():
-        reasons = _other_package(package, by_id.get(id)) or (
-            *missing,
-            *differences(here[id], own.environments[id], level),
-        )
-        if level.rank >= Level.FLAGS.rank and stands_for_nothing(description):
-            reasons = ("the target could not tell what -march=native is there",)
-        if reasons:
-            refused.append(Refused(package.cpv, tuple(reasons)))
-        else:
-            fitting[id] = here[id]
-    narrow = narrowed(builder.plan, fitting)
-    if level.rank < Level.ABI.rank:  # the target may need other libraries than it has
-        fitting |= {id: here[id] for id in narrow.members}
-    return Planned(replace(builder, plan=narrow, partial=True), fitting, tuple(refused))
-
-
-def _missing(description: Description, level: Level, there: Collection[Seen]) -> tuple[str, ...]:
-    """What a clone of a target would lack."""
-    if level is not Level.CLONE:
-        return ()
-    return tuple(
-        f'{cpv} with USE="{" ".join(each.use)}" is on the target, and cannot be made here'
-        for cpv, each in installed_of(description).items()
-        if each not in there
-    )
-
-
-def _vdbs(context: BuildContext) -> tuple[Path, ...]:
-    return tuple(each.path for each in context.inputs.base if each.kind != "config")
-
-
-def _targets(
-    description: Description,
-    level: Level,
-    wanted: Collection[Package],
-    installed: Collection[str],
-) -> tuple[str, ...]:
-    """What Portage resolves: the wanted packages, for a clone all that is installed, too."""
-    atoms = [f"={each.cpv}::{each.repo}" for each in wanted]
-    if level is Level.CLONE:
-        replaced = {each.cp for each in wanted}
-        missing = (cpv for cpv in description.packages if cpv not in installed)
-        atoms += [f"={cpv}" for cpv in missing if cp_of(cpv) not in replaced]
-    return tuple(atoms)
-
-
-def _other_package(wanted: Package, found: Package | None) -> tuple[str, ...]:
-    """Why a package of the plan is not the one that the target's Portage would merge."""
-    if found is None:
-        return ("Portage did not choose it here",)
-    there, here = set(wanted.use) & set(wanted.iuse), set(found.use) & set(found.iuse)
-    return tuple(
-        f"USE={'' if flag in there else '-'}{flag} on the target, not here"
-        for flag in sorted(there ^ here)
-    )
+    unfit = {each.cpv: too_new(description, each.symbols, want.level) for each in made}
+    refused = (Refused(cpv, reasons) for cpv, reasons in unfit.items() if reasons)
+    fitting = tuple(each for each in made if not unfit[each.cpv])
+    return Built(fitting, (*planned.refused, *failed, *refused), notes)
 
 
 def _carried_out(builder: Builder) -> tuple[Refused, ...]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cloche.audit.elf import needed_versions
+from cloche.targets.description import Description
+from cloche.targets.levels import Level, newer
 
 _VERSION = re.compile(r"(GLIBC|GLIBCXX|CXXABI)_(\d+(?:\.\d+)+)")
 
@@ -28,6 +30,13 @@ def needed_symbols(tree: Path) -> tuple[tuple[str, str], ...]:
             continue
         found |= {(m[1], m[2]) for m in map(_VERSION.fullmatch, names) if m}
     return tuple(sorted(found))
+
+
+def too_new(
+    description: Description, symbols: Sequence[tuple[str, str]], level: Level
+) -> tuple[str, ...]:
+    """Why a package needs newer libraries than a target has; empty if it does not."""
+    return newer(symbols, description.symbols) if level.rank >= Level.ABI.rank else ()
 
 
 def _files(tree: Path) -> Iterator[Path]:
