@@ -12,8 +12,9 @@ import time
 from pathlib import Path
 
 import pytest
-from target_root import CLIENT, Target
+from target_root import CLIENT, LIBRARY, Target
 
+import portage
 from cloche.client import cloche_client as client
 from cloche.targets import description as service
 
@@ -41,25 +42,41 @@ def test_the_file_needs_nothing_but_the_standard_library_and_portage() -> None:
     }
 
 
-def old_python() -> str | None:
-    """A Python of one of the oldest versions that the client supports, also one of pyenv."""
+def python(version: str) -> str | None:
+    """A Python of this version, also one of pyenv."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
-    for version in ("3.9", "3.10"):
-        installed = shutil.which(f"python{version}", path=os.defpath)
-        for path in (installed, *map(str, pyenv.glob(f"{version}.*/bin/python"))):
-            if path:
-                return path
-    return None
+    found = [
+        shutil.which(f"python{version}", path=os.defpath),
+        *pyenv.glob(f"{version}.*/bin/python"),
+    ]
+    return next((str(path) for path in found if path), None)
 
 
-@pytest.mark.skipif(old_python() is None, reason="Python 3.9 or 3.10 is not installed")
-def test_an_old_python_loads_the_file_and_misses_portage() -> None:
-    done = subprocess.run(
-        [str(old_python()), "-I", str(CLIENT), "describe"],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 3
-    assert "does not have Portage: " in done.stderr
+@pytest.mark.parametrize(
+    "version",
+    [
+        pytest.param(each, marks=pytest.mark.skipif(not python(each), reason="it is not installed"))
+        for each in ("3.9", "3.10", "3.12", "3.13")
+    ],
+)
+def test_other_versions_of_python_describe_a_machine(version: str, tmp_path: Path) -> None:
+    for path, text in LIBRARY.items():
+        file = tmp_path / "repo" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    etc = tmp_path / "etc/portage"
+    (etc / "repos.conf").mkdir(parents=True)
+    (etc / "make.profile").symlink_to(tmp_path / "repo/profiles/default")
+    conf = f"[DEFAULT]\nmain-repo = gentoo\n[gentoo]\nlocation = {tmp_path}/repo\n"
+    (etc / "repos.conf/gentoo.conf").write_text(conf)
+    words = [str(python(version)), "-B", str(CLIENT), "describe"]
+    environment = {"PATH": os.defpath, "PORTAGE_CONFIGROOT": str(tmp_path)}
+    alone = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    assert alone.returncode == 3
+    assert "does not have Portage: " in alone.stderr
+    environment["PYTHONPATH"] = str(Path(portage.__file__).parent.parent)
+    done = subprocess.run(words, env=environment, capture_output=True, text=True, check=True)
+    assert service.decode_description(done.stdout.encode()).profile == "gentoo:default"
 
 
 @pytest.mark.real

@@ -181,9 +181,10 @@ def load_portage() -> tuple[Any, Any]:
             else "run cloche-client on a Gentoo system, with the Python that runs emerge",
             status=3,
         ) from None
-    kept = ("PATH", "HOME", "ROOT", "EPREFIX", "PORTAGE_CONFIGROOT")
-    environment = {name: os.environ[name] for name in kept if name in os.environ}
-    return portage, portage.config(env=environment)
+    environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    config_root, root = os.environ.get("PORTAGE_CONFIGROOT"), os.environ.get("ROOT")
+    settings = portage.config(config_root=config_root, target_root=root, env=environment)
+    return portage, settings
 
 
 def read_make_conf(settings: Any) -> dict[str, str]:
@@ -1056,8 +1057,10 @@ def clock(seconds: float) -> str:
 
 def picture(progress: Progress, now: float, since: float, size: os.terminal_size) -> list[str]:
     """The graph around the packages that are being built, in lines that fit the terminal."""
-    done = progress.count("built", "reused")
-    parts = [f"{done} of {len(progress.steps)} done", f"{len(progress.running)} running"]
+    parts = [] if progress.stage else ["waiting"]
+    if progress.steps:
+        done = progress.count("built", "reused")
+        parts = [f"{done} of {len(progress.steps)} done", f"{len(progress.running)} running"]
     if failed := progress.count("failed", "skipped"):
         parts.append(f"{failed} failed or skipped")
     parts += [progress.stage] if progress.stage else []
@@ -1266,9 +1269,13 @@ def emerge_if_ready(
             sys.stderr.flush()
             os._exit(status)
     os.close(writing)
-    with os.fdopen(reading, encoding="utf-8") as stream:
-        missing = stream.read().split()
-    _, status = os.waitpid(child, 0)
+    try:
+        with os.fdopen(reading, encoding="utf-8") as stream:
+            missing = stream.read().split()
+        _, status = os.waitpid(child, 0)
+    except KeyboardInterrupt:  # emerge got it, too, and cleans up
+        os.waitpid(child, 0)
+        raise
     return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 130, missing
 
 
@@ -1464,9 +1471,9 @@ def send_changes(enrolment: Enrolment, *, whole: bool) -> Refreshed:
             try:
                 found = service.call("PATCH", path, difference)
             except Refusal as error:
-                if error.code != 409:  # its state is another one than was remembered
+                if error.code != 409:
                     raise
-                difference = None
+                difference = None  # the service has another state than was remembered
     if difference is None or (difference and found.get("digest") != digest(collected.description)):
         difference, whole = collected.description, True
         found = service.call("PUT", path, difference)
