@@ -32,6 +32,31 @@ LIBRARY = {
     "profiles/default/make.defaults": 'ARCH="amd64"\nACCEPT_KEYWORDS="amd64"\n'
     'CHOST="x86_64-pc-linux-gnu"\nCFLAGS="-O2 -pipe"\nCXXFLAGS="${CFLAGS}"\n',
 }
+EBUILD = """EAPI=8
+DESCRIPTION="Nothing"
+SLOT="0"
+KEYWORDS="amd64"
+LICENSE="public-domain"
+S="${WORKDIR}"
+%s
+src_install() {
+    echo ${PN} > text
+    insinto /usr/share
+    newins text ${PN}
+}
+"""
+REPOSITORY = {
+    **LIBRARY,
+    "metadata/layout.conf": "masters =\nprofile-formats = portage-2\nthin-manifests = true\n",
+    "licenses/public-domain": "",
+    "app-misc/leaf/leaf-1.ebuild": EBUILD % "",
+    "app-misc/tool/tool-1.ebuild": EBUILD % 'RDEPEND="app-misc/leaf"',
+}
+ISOLATION = " ".join(
+    f"-{name}"
+    for name in ("sandbox", "usersandbox", "ipc-sandbox", "network-sandbox", "pid-sandbox",
+                 "mount-sandbox", "userpriv", "userfetch", "news")
+)  # fmt: skip
 ENTRY = {"SLOT": "0/1\n", "EAPI": "8\n", "USE": "amd64 nls\n", "repository": "gentoo\n"}
 
 

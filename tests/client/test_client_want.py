@@ -5,46 +5,18 @@ from __future__ import annotations
 import json
 import os
 import pty
-import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from scripted import Scripted, serving
-from target_root import CLIENT, LIBRARY, Target, make_target
-from tests.support import Store
+from target_root import CLIENT, EBUILD, Target
 
 pytestmark = pytest.mark.real
 
-EBUILD = """EAPI=8
-DESCRIPTION="Nothing"
-SLOT="0"
-KEYWORDS="amd64"
-LICENSE="public-domain"
-S="${WORKDIR}"
-%s
-src_install() {
-    echo ${PN} > text
-    insinto /usr/share
-    newins text ${PN}
-}
-"""
-REPOSITORY = {
-    **LIBRARY,
-    "metadata/layout.conf": "masters =\nprofile-formats = portage-2\nthin-manifests = true\n",
-    "licenses/public-domain": "",
-    "app-misc/leaf/leaf-1.ebuild": EBUILD % "",
-    "app-misc/tool/tool-1.ebuild": EBUILD % 'RDEPEND="app-misc/leaf"',
-}
-ISOLATION = " ".join(
-    f"-{name}"
-    for name in ("sandbox", "usersandbox", "ipc-sandbox", "network-sandbox", "pid-sandbox",
-                 "mount-sandbox", "userpriv", "userfetch", "news")
-)  # fmt: skip
 EVENTS = [
     {"event": "planned", "packages": ["app-misc/leaf-1::gentoo", "app-misc/tool-1::gentoo"],
      "edges": {"app-misc/tool-1::gentoo": ["app-misc/leaf-1::gentoo"]}, "time": 1.0},
@@ -54,27 +26,6 @@ EVENTS = [
     {"event": "done", "package": "app-misc/tool-1::gentoo", "how": "built", "seconds": 1.0,
      "time": 3.0},
 ]  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def packages(root_seeded: Store, ground: Path) -> Iterator[Path]:
-    """What the service would make: binary packages of the repository, with their index."""
-    place = Path(tempfile.mkdtemp(prefix="builder-", dir=ground))
-    builder = make_target(root_seeded.seed_layer, place, REPOSITORY)
-    features = f"{ISOLATION} binpkg-multi-instance"
-    builder.run("emerge", "--buildpkg", "app-misc/tool", FEATURES=features, BINPKG_FORMAT="gpkg")
-    yield place / "upper/var/cache/binpkgs"
-    shutil.rmtree(place)
-
-
-@pytest.fixture
-def weak(root_seeded: Store, ground: Path) -> Iterator[Target]:
-    """A target with that repository."""
-    place = Path(tempfile.mkdtemp(prefix="target-", dir=ground))
-    target = make_target(root_seeded.seed_layer, place, REPOSITORY)
-    target.write("etc/portage/make.conf", f'FEATURES="{ISOLATION}"\n')
-    yield target
-    shutil.rmtree(place)
 
 
 @pytest.fixture
