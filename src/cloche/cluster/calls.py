@@ -11,7 +11,7 @@ import msgspec
 
 from cloche.cluster.errands import Answer, Report
 from cloche.cluster.peer import Handler, in_thread
-from cloche.records.events import Event, decode_events
+from cloche.records.events import Event, Note, decode_events
 
 SILENCE = 30.0  # seconds without a report after which a worker that had begun is given up
 
@@ -32,6 +32,7 @@ class Call:
         self.stopped = False
         self._heard: float | None = None
         self._events = 0
+        self._left: set[str] = set()  # names of workers that lost it
         self._poked = False
 
     def sent(self, attempt: str) -> None:
@@ -39,15 +40,23 @@ class Call:
         with self._changed:
             self.attempt, self.worker = attempt, ""
             self._heard, self._events, self._poked = None, 0, False
+            self._left.clear()
 
     def report(self, report: Report) -> bool:
         """Take a report; whether the worker is to go on."""
         with self._changed:
-            if self.stopped or report.attempt != self.attempt:
+            if self.stopped or report.attempt != self.attempt or report.worker in self._left:
                 return False
+            moved = self.worker if self.worker != report.worker else ""
+            if moved:  # Dask gave the task to another worker
+                self._left.add(moved)
+                self._events = 0
             self._heard, self.worker = time.monotonic(), report.worker
             new = report.events[max(0, self._events - report.first) :]
             self._events = max(self._events, report.first + len(report.events))
+        if moved:
+            text = f"the worker {moved} is lost; {report.worker} has its task"
+            self._hear(Note(text=text, level="warning"))
         for event in decode_events(line.encode() for line in new):
             self._hear(event)
         if report.answer is not None:
