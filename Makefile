@@ -70,6 +70,7 @@ proof-engines:  ## prove that every engine, virtual machines too, builds the sam
 
 proof-acceptance:  ## prove by 320 pairs of configurations that no package is accepted wrongly
 proof-catalyst:  ## prove that a small release is what catalyst makes of the same specs
+proof-cluster:  ## measure two workers against one, layers against rsync, and what a task costs
 proof-images:  ## prove that images boot, and are the same bytes for another user
 proof-interpreter:  ## prove that a spec for another CPU is built by the emulator that it names
 proof-seeds:  ## prove that a seed made twice, in another environment, is the same

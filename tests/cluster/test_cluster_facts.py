@@ -12,6 +12,7 @@ from cloche.cluster.facts import (
     Facts,
     code_digest,
     demands_of,
+    differing,
     facts_of_host,
     level_of,
     resources_of,
@@ -61,6 +62,13 @@ def test_a_worker_that_might_give_others_is_refused_with_the_reason(
 ) -> None:
     assert unfit(worker, PLAN) == why
     assert not covers(worker, demands_of(PLAN, build=True))
+
+
+def test_another_kernel_and_another_cpu_are_told() -> None:
+    assert differing(WORKER, PLAN) == ""
+    assert differing(changed(kernel="5.15"), PLAN) == "the kernel 5.15 (here 6.1)"
+    both = "the kernel 5.15 (here 6.1) and the CPU x (here a CPU)"
+    assert differing(changed(kernel="5.15", cpu="x"), PLAN) == both
 
 
 def test_an_engine_that_was_asked_for_is_needed() -> None:

@@ -29,6 +29,11 @@ Examples:
 @click.option("--scheduler", metavar=ADDRESS, required=True, help="Where `dask scheduler` listens.")
 @click.option("--name", help="Name of this worker in messages [host name and process].")
 @click.option("--cores", type=Number(1), help="Packages to build at once [number of cores].")
+@click.option(
+    "--registry",
+    metavar="URL",
+    help="OCI registry that keeps layers for all workers: https://HOST/NAME.",
+)
 @tls_options
 @click.option(
     "--print-unit",
@@ -41,6 +46,7 @@ def worker(
     scheduler: str,
     name: str | None,
     cores: int | None,
+    registry: str | None,
     tls_ca: Path | None,
     tls_cert: Path | None,
     tls_key: Path | None,
@@ -62,20 +68,26 @@ def worker(
         words = ("--scheduler", address, *tls.words())
         words += ("--name", name) if name else ()
         words += ("--cores", str(cores)) if cores else ()
+        words += ("--registry", registry) if registry else ()
         click.echo(unit_text(print_unit, Unit("worker", words, options.store)), nl=False)
         return
     _check_extra()
-    if exposed(address):
-        say(f"note: {address} is neither encrypted nor authenticated; see `--tls-ca`")
     from cloche.broker import open_engine
+    from cloche.cluster.registry import Registry
     from cloche.cluster.worker import Settings, serve
     from cloche.session.opening import try_host
 
+    common = Registry(registry) if registry else None
+    if common is not None:
+        common.check()
+    if exposed(address):
+        say(f"note: {address} is neither encrypted nor authenticated; see `--tls-ca`")
     settings = Settings(
         address,
         tls,
         name or f"{socket.gethostname()}-{os.getpid()}",
         cores or len(os.sched_getaffinity(0)),
+        common,
     )
     with opened_store(options, make=True) as store, open_engine(engine_name(options)) as engine:
         try_host(store, engine)

@@ -16,12 +16,14 @@ from cloche.cluster.errors import ClusterError, UnfitError
 from cloche.cluster.facts import Facts, unfit
 from cloche.cluster.peer import Handler, Peer, in_thread
 from cloche.cluster.reporting import Reporter
+from cloche.cluster.sharing import Sharing
 from cloche.cluster.taking import Source
 from cloche.errors import ClocheError
 from cloche.records.events import Bus
 from cloche.store import Outcome, make_key, remember
 from cloche.tasks.guestcall import Running
 from cloche.tasks.run import run
+from cloche.tasks.task import MergeTask
 from cloche.tasks.worker import Worker
 
 
@@ -32,6 +34,7 @@ class Host:
     worker: Worker
     peer: Peer
     facts: Facts
+    sharing: Sharing | None = None
     ending: bool = False
 
 
@@ -108,9 +111,13 @@ def _done(host: Host, errand: Errand, worker: Worker, reporter: Reporter, answer
     def make() -> Outcome:
         nonlocal brought
         began = time.monotonic()
-        _bring(host, errand, lambda: reporter.unwanted)
+        new = _bring(host, errand, lambda: reporter.unwanted)
         brought = time.monotonic() - began
-        return run(errand.task, worker)
+        outcome = run(errand.task, worker)
+        if host.sharing is not None:
+            made = outcome.outputs.values() if isinstance(errand.task, MergeTask) else ()
+            host.sharing.put((*new, *made))
+        return outcome
 
     key = make_key("errand", {"token": errand.token})
     done = remember(worker.store, key, errand.task.package, make)
@@ -121,15 +128,20 @@ def _done(host: Host, errand: Errand, worker: Worker, reporter: Reporter, answer
     )
 
 
-def _bring(host: Host, errand: Errand, stopped: Callable[[], bool]) -> None:
-    """Take all that the task needs and the store lacks, from whoever has it."""
+def _bring(host: Host, errand: Errand, stopped: Callable[[], bool]) -> tuple[str, ...]:
+    """Take all that the task needs and the store lacks, from whoever has it.
+
+    Returns the ids of trees that came from other hosts.
+    """
     task, store = errand.task, host.worker.store
 
     def source(address: str) -> Source:
         return Source(host.peer, address, stopped)
 
     home = source(errand.plan.peer)
-    lacking = [id for id in task.trees if not store.has_tree(id)]
+    if host.sharing is not None:
+        host.sharing.take(task.trees)
+    lacking = tuple(id for id in task.trees if not store.has_tree(id))
     for address in _peers_with(lacking, errand.peers, host.facts.peer):
         try:
             source(address).trees(lacking, store)
@@ -139,6 +151,7 @@ def _bring(host: Host, errand: Errand, stopped: Callable[[], bool]) -> None:
     home.trees(lacking, store)
     home.blobs(task.blobs, store)
     home.distfiles(task.sources, store)
+    return lacking
 
 
 def _peers_with(lacking: Sequence[str], peers: dict[str, tuple[str, ...]], own: str) -> list[str]:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 from uuid import uuid4
 
 import msgspec
@@ -116,8 +117,8 @@ class Cluster:
                 self._connection = Connection(self.settings, store, handlers, self._say)
             return self._connection
 
-    def _say(self, text: str) -> None:
-        self._hear(Note(text=text, level="warning"))
+    def _say(self, text: str, level: Literal["info", "warning"]) -> None:
+        self._hear(Note(text=text, level=level))
 
     def _peers(self, task: Task) -> dict[str, tuple[str, ...]]:
         """Workers that have some of a task's layers."""

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ import msgspec
 
 from cloche.cluster.errors import ClusterError, no_scheduler
 from cloche.cluster.facts import Facts, facts_of_host
-from cloche.cluster.members import Members
+from cloche.cluster.members import Members, Say
 from cloche.cluster.peer import Handler, Peer
 from cloche.cluster.security import Tls
 from cloche.store import Store
@@ -47,7 +48,7 @@ class Connection:
         settings: Settings,
         store: Store,
         handlers: Mapping[str, Handler],
-        say: Callable[[str], None],
+        say: Say,
     ) -> None:
         """Find the scheduler, and its workers. Raises ClusterError."""
         self._settings = settings
@@ -120,6 +121,8 @@ def _client(scheduler: str, peer: Peer) -> Client:
 
     dask.config.set({"distributed.worker.profile.enabled": False})
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    # Of other versions of Dask's and Python's libraries: results do not depend on them.
+    warnings.filterwarnings("ignore", module="distributed")
     return distributed.Client(
         scheduler,
         security=peer.security,

@@ -104,6 +104,14 @@ def unfit(worker: Facts, plan: Facts, engine: str | None = None) -> str | None:
     return None
 
 
+def differing(worker: Facts, plan: Facts) -> str:
+    """What of a worker that fits is not as on the plan's host; no result should depend on it."""
+    kernel = f"the kernel {worker.kernel} (here {plan.kernel})"
+    cpu = f"the CPU {worker.cpu} (here {plan.cpu})"
+    found = [kernel] if worker.kernel != plan.kernel else []
+    return " and ".join([*found, *([cpu] if worker.cpu != plan.cpu else [])])
+
+
 def resources_of(worker: Facts) -> dict[str, float]:
     """What Dask knows of a worker: what its tasks share, and labels."""
     at_once = float(2 * worker.cores)

@@ -67,8 +67,9 @@ async def _run(local: Local, say: Callable[[str], None]) -> Exit:
             security=security_of(local.tls),
             dashboard=False,
         )
-    except OSError as error:
-        what = f"cannot listen at {local.host}:{local.port}: {error.strerror or error}"
+    except (OSError, RuntimeError) as error:  # Dask wraps it in a RuntimeError
+        why = getattr(error.__cause__ or error, "strerror", None) or error
+        what = f"cannot listen at {local.host}:{local.port}: {why}"
         raise ClusterError(what, todo="give another --port") from error
     local.stores.mkdir(parents=True, exist_ok=True)
     workers = [_started(local, scheduler.address, each + 1) for each in range(local.workers)]

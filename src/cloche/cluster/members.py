@@ -6,11 +6,11 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from cloche.cluster.facts import Facts, unfit
+from cloche.cluster.facts import Facts, differing, unfit
 from cloche.cluster.peer import Peer
 
 if TYPE_CHECKING:
@@ -18,16 +18,17 @@ if TYPE_CHECKING:
 
 _FRESH = 2.0  # seconds for which what was seen counts
 _ANSWER = 5.0  # seconds for a worker to say what it is
+Say = Callable[[str, Literal["info", "warning"]], None]
 _NOT_OURS = "it is not a worker of cloche's; start it by `cloche worker`"
 
 
 class Members:
     """Those that fit, by their addresses in Dask, and why others do not. For several threads.
 
-    ``say`` hears once of each that does not.
+    ``say`` hears once of each that does not, and of other kernels and CPUs.
     """
 
-    def __init__(self, peer: Peer, own: Facts, engine: str | None, say: Callable[[str], None]):
+    def __init__(self, peer: Peer, own: Facts, engine: str | None, say: Say):
         self._peer, self._own, self._engine, self._say = peer, own, engine, say
         self._lock = threading.Lock()
         self._looked = -_FRESH
@@ -55,11 +56,14 @@ class Members:
             name = facts.name if facts else address
             if facts is not None and why is None:
                 fit[address] = facts
+                if (other := differing(facts, self._own)) and name not in self._told:
+                    self._told.add(name)
+                    self._say(f"the worker {name} has {other}", "info")
             else:
                 refused[name] = why or ""
                 if name not in self._told:
                     self._told.add(name)
-                    self._say(f"the worker {name} is refused: {why}")
+                    self._say(f"the worker {name} is refused: {why}", "warning")
         self.fit, self.refused = fit, refused
 
     async def _asked(self, addresses: Iterable[str]) -> dict[str, Facts | None]:

@@ -45,7 +45,7 @@ class Peer:
         self.loop = self._runner.loop
 
         async def start() -> Server:
-            server = Server(dict(handlers), connection_args=self._connecting)
+            server = Server(dict(handlers), connection_args=self._connecting, needs_workdir=False)
             await server.listen(listening, **security.get_listen_args("worker"))
             self._pool = await ConnectionPool(**self._pool_arguments())
             return server
@@ -65,8 +65,12 @@ class Peer:
         return self.start(coroutine).result(timeout)
 
     def start(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
-        """Run a coroutine in the loop's thread."""
-        return asyncio.run_coroutine_threadsafe(coroutine, self.loop.asyncio_loop)
+        """Run a coroutine in the loop's thread. Raises ConnectionError after `close`."""
+        try:
+            return asyncio.run_coroutine_threadsafe(coroutine, self.loop.asyncio_loop)
+        except RuntimeError as error:  # the loop is closed
+            coroutine.close()
+            raise ConnectionError("this host has left the cluster") from error
 
     def call(self, address: str, name: str, timeout: float, **arguments: Any) -> Any:
         """Call a handler of another host. Raises TransferError."""

@@ -23,7 +23,9 @@ from cloche.cluster.errors import missing_extra
 from cloche.cluster.facts import Facts, facts_of_host, resources_of
 from cloche.cluster.giving import giving
 from cloche.cluster.peer import Peer
+from cloche.cluster.registry import Registry
 from cloche.cluster.security import Tls
+from cloche.cluster.sharing import Sharing
 from cloche.sandbox.base import Engine
 from cloche.store import Store
 from cloche.tasks.jobserver import Jobserver
@@ -39,12 +41,16 @@ _END = 5.0  # seconds for what runs to end, and for saying goodbye
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Where the scheduler is (a full address), and what this worker is called and offers."""
+    """Where the scheduler is (a full address), and what this worker is called and offers.
+
+    ``registry`` is a common place for layers.
+    """
 
     scheduler: str
     tls: Tls
     name: str
     cores: int
+    registry: Registry | None = None
 
 
 def serve(store: Store, engine: Engine, settings: Settings, say: Callable[[str], None]) -> None:
@@ -58,7 +64,10 @@ def serve(store: Store, engine: Engine, settings: Settings, say: Callable[[str],
         stack.callback(peer.close)
         stack.callback(engine.close)  # first: what runs ends
         facts = msgspec.structs.replace(facts, peer=peer.address)
-        carrying.become(carrying.Host(worker, peer, facts))
+        sharing = Sharing(settings.registry, store, say) if settings.registry else None
+        if sharing is not None:
+            stack.callback(sharing.close)
+        carrying.become(carrying.Host(worker, peer, facts, sharing))
         asyncio.run(_Serving(settings, facts, peer, room, say).run())
 
 
