@@ -163,20 +163,18 @@ def test_a_stream_goes_on_where_it_was_cut(
 def test_a_host_that_is_gone_is_given_up(
     stores: tuple[Store, Store], peer: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking, "PATIENCE", 1.0)
     monkeypatch.setattr(peers, "CONNECT", 0.5)
     gone = peer(giving(stores[0]))
     address = gone.address
     gone.close()
     with pytest.raises(TransferError, match="not reached") as caught:
-        Source(peer(), address).trees([rich(stores[0]).id], stores[1])
+        Source(peer(), address, patience=1.0).trees([rich(stores[0]).id], stores[1])
     assert caught.value.where == address
 
 
 def test_a_silent_host_is_given_up(
     stores: tuple[Store, Store], peer: Callable[..., Peer], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(taking, "PATIENCE", 1.0)
     monkeypatch.setattr(taking, "SILENCE", 0.6)
 
     async def silent(comm: Any, **_: Any) -> None:
@@ -184,7 +182,7 @@ def test_a_silent_host_is_given_up(
 
         await asyncio.sleep(30)
 
-    source = Source(peer(), peer({"cloche_take": silent}).address)
+    source = Source(peer(), peer({"cloche_take": silent}).address, patience=1.0)
     with pytest.raises(TransferError, match="no answer"):
         source.blobs(["0" * 64], stores[1])
 

@@ -38,6 +38,7 @@ class Host:
     ending: bool = False
 
 
+_LITTLE = 5.0  # seconds of patience with a worker, as the plan's host has everything
 _hosts: list[Host] = []  # the one of this process
 _reporters: dict[str, Reporter] = {}  # of the errands that run, by their attempts
 
@@ -135,16 +136,13 @@ def _bring(host: Host, errand: Errand, stopped: Callable[[], bool]) -> tuple[str
     """
     task, store = errand.task, host.worker.store
 
-    def source(address: str) -> Source:
-        return Source(host.peer, address, stopped)
-
-    home = source(errand.plan.peer)
+    home = Source(host.peer, errand.plan.peer, stopped)
     if host.sharing is not None:
         host.sharing.take(task.trees)
     lacking = tuple(id for id in task.trees if not store.has_tree(id))
     for address in _peers_with(lacking, errand.peers, host.facts.peer):
         try:
-            source(address).trees(lacking, store)
+            Source(host.peer, address, stopped, _LITTLE).trees(lacking, store)
         except ClocheError:
             continue  # the plan's host has everything
         break

@@ -80,7 +80,7 @@ class Cluster:
                 task,
                 call,
                 worker.check,
-                self._peers(task),
+                self._peers(task, connection),
                 among,
                 avoided=self._ailing(),
             )
@@ -120,11 +120,12 @@ class Cluster:
     def _say(self, text: str, level: Literal["info", "warning"]) -> None:
         self._hear(Note(text=text, level=level))
 
-    def _peers(self, task: Task) -> dict[str, tuple[str, ...]]:
+    def _peers(self, task: Task, connection: Connection) -> dict[str, tuple[str, ...]]:
         """Workers that have some of a task's layers."""
+        alive = {each.peer for each in connection.members.fit.values()}
         with self._lock:
-            known = {id: self._having[id] for id in task.trees if id in self._having}
-            return {id: tuple(addresses)[-_PEERS:] for id, addresses in known.items()}
+            known = {id: alive & self._having.get(id, {}).keys() for id in task.trees}
+        return {id: tuple(sorted(found))[:_PEERS] for id, found in known.items() if found}
 
     def _ailing(self) -> list[str]:
         """Workers that failed a task just now: without disk space, for example."""
@@ -182,7 +183,7 @@ class _Back:
             log = self.source.log(answer.log, store, self._place())
         except TransferError as error:
             why = f"the result of {answer.worker} did not arrive ({error.what})"
-            raise LostError(why) from error
+            raise LostError(why, answer.worker) from error
         return replace(answer.outcome, log=put_away(store, self._task.log_name, log))
 
     def _error(self, answer: Answer) -> ClocheError:

@@ -28,18 +28,22 @@ if TYPE_CHECKING:
     from distributed.comm import Comm
 
 SILENCE = 20.0  # seconds without a byte after which a connection is given up
-PATIENCE = 30.0  # seconds without a byte after which the host is given up
+PATIENCE = 30.0
 _LOOK = 0.5  # seconds between two looks whether a transfer is stopped
 _PAUSE = 0.2  # seconds between two tries, growing
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Another host, as the place where things are. ``stopped`` ends a transfer when true."""
+    """Another host, as the place where things are. ``stopped`` ends a transfer when true.
+
+    ``patience`` is the time without a byte, in seconds, after which the host is given up.
+    """
 
     peer: Peer
     address: str
     stopped: Callable[[], bool] = lambda: False
+    patience: float = PATIENCE
 
     def trees(self, ids: Iterable[str], store: Store) -> tuple[str, ...]:
         """Take trees that the store lacks, all in one stream; return the ids of those.
@@ -149,7 +153,7 @@ class Taken:
                 return self._received()
             except TransferError:
                 self._drop()
-                if time.monotonic() - since > PATIENCE:
+                if time.monotonic() - since > self._source.patience:
                     raise
                 self.reconnected += 1
                 time.sleep(pause)
