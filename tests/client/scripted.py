@@ -59,7 +59,7 @@ def serving(certificate: Path | None = None) -> Iterator[Scripted]:
         server.socket = context.wrap_socket(server.socket, server_side=True)
     scheme = "https" if certificate else "http"
     script.address = f"{scheme}://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     try:
         yield script
     finally:

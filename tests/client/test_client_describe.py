@@ -10,8 +10,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
 from target_root import CLIENT, LIBRARY, Target
 
 import portage
@@ -268,6 +271,33 @@ def test_a_change_leads_the_service_to_the_new_description(new, expected) -> Non
     before = service.decode_description(client.encode(BASE))
     after = service.changed(before, service.decode_change(json.dumps(change).encode()))
     assert service.digest(after) == client.digest(whole)
+
+
+ENTRIES = some.fixed_dictionaries({"SLOT": some.sampled_from("01"), "EAPI": some.just("8")})
+DESCRIPTIONS = some.fixed_dictionaries(
+    {
+        "packages": some.dictionaries(some.sampled_from(["a/b-1", "a/b-2", "a/c-1"]), ENTRIES),
+        "files": some.dictionaries(some.sampled_from(["package.use", "env/x", "env/ü"]),
+                                   some.text(max_size=3).filter(lambda text: "\0" not in text)),
+        "make_conf": some.dictionaries(some.sampled_from(["USE", "CFLAGS"]), some.just("x")),
+        "repositories": some.dictionaries(some.just("gentoo"),
+                                          some.sampled_from([{}, {"commit": "1"}])),
+        "world": some.lists(some.sampled_from(["a/b", "a/c"]), max_size=2),
+        "native": some.sampled_from(["", "-march=x"]),
+    }
+)  # fmt: skip
+
+
+@given(DESCRIPTIONS, DESCRIPTIONS)
+def test_every_change_leads_there(old: dict[str, Any], new: dict[str, Any]) -> None:
+    old, new = {**BASE, **old}, {**BASE, **new}
+    change = client.change(old, new)
+    assert bool(change) == (old != new)
+    before = service.decode_description(client.encode(old))
+    assert service.digest(before) == client.digest(old)
+    if change:
+        after = service.changed(before, service.decode_change(client.encode(change)))
+        assert service.digest(after) == client.digest(new)
 
 
 @pytest.mark.parametrize("name", ["USE", "CFLAGS", "NGINX_MODULES_MAIL", "L10N", "FEATURES", "CC"])
