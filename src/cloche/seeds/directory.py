@@ -14,15 +14,16 @@ from cloche.linux.mounts import mount_points
 from cloche.seeds.errors import missing_file
 from cloche.seeds.types import SeedContext, SeedRequest
 
-# Of a running system: what belongs to the kernel, to users, to services, or can be had again.
-_NOT_OF_A_SYSTEM = (
+#: Of a running system: what belongs to the kernel, to users, to services, or can be had again.
+NOT_OF_A_SYSTEM = (
     *("dev", "proc", "run", "sys", "tmp", "var/tmp", "home", "root", "mnt", "media", "boot"),
     *("srv", "swapfile", "var/lib/containers", "var/lib/docker", "var/lib/libvirt"),
     *("etc/NetworkManager/system-connections", "etc/krb5.keytab", "etc/letsencrypt", "etc/ppp"),
     *("var/cache", "var/db/repos", "var/log", "var/spool", "etc/machine-id", "etc/ssl/private"),
     *("etc/ssh", "etc/wireguard", "var/lib/systemd/random-seed", "var/lib/private"),
 )
-_SHADOWS = ("etc/shadow", "etc/shadow-", "etc/gshadow", "etc/gshadow-")
+#: Files with passwords, which are taken out.
+SHADOWS = ("etc/shadow", "etc/shadow-", "etc/gshadow", "etc/gshadow-")
 
 
 def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, TreeSeed]:
@@ -36,7 +37,7 @@ def make(request: SeedRequest, room: Path, context: SeedContext) -> tuple[Path, 
         raise missing_file(request.spec.name, "path", source, "directory")
     source, tree = source.resolve(), room / "tree"
     system = source == Path("/")
-    apart = [os.fsencode(name) for name in (_NOT_OF_A_SYSTEM if system else ())]
+    apart = [os.fsencode(name) for name in (NOT_OF_A_SYSTEM if system else ())]
     store = context.store.path.resolve()
     apart += [os.fsencode(store.relative_to(source))] if store.is_relative_to(source) else []
     apart += _mounted_below(source)
@@ -83,7 +84,7 @@ def closed_names(source: Path, apart: frozenset[bytes]) -> list[bytes]:
 
 def without_passwords(tree: Path) -> None:
     """Lock every password of a tree's shadow(5) and gshadow(5)."""
-    for name in _SHADOWS:
+    for name in SHADOWS:
         file = tree / name
         if file.is_symlink() or not file.is_file():
             continue
