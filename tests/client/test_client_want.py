@@ -58,6 +58,17 @@ def test_what_is_missing_is_asked_for_and_then_installed(
     assert installed(weak) == {"leaf-1", "tool-1"}
 
 
+def test_a_category_is_found_as_emerge_does(weak: Target, script: Scripted) -> None:
+    for path in ("virtual/leaf/leaf-1", "sys-libs/two/two-1", "app-misc/two/two-1"):
+        weak.write(f"var/db/repos/gentoo/{path}.ebuild", EBUILD % "")
+    weak.write("var/db/repos/gentoo/profiles/categories", "app-misc\nsys-libs\nvirtual\n")
+    script.events = [{"event": "end", "state": "stopped"}]
+    for atom in ("leaf", ">=leaf-1:0", "@world", "two"):
+        weak.client("want", atom, check=False)
+    expected = ["app-misc/leaf", ">=app-misc/leaf-1:0"]
+    assert [each["atoms"] for each in script.wanted()] == [[atom] for atom in expected]
+
+
 def test_what_is_ready_is_installed_at_once(weak: Target, script: Scripted, packages: Path) -> None:
     script.binhost = lambda: packages
     told = weak.client("want", "-e", "-1", "app-misc/tool", EMERGE_DEFAULT_OPTS="--ask")

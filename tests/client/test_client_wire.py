@@ -141,11 +141,11 @@ def test_a_cut_answer_is_a_service_that_does_not_answer(text: bytes) -> None:
     assert caught.value.status == 3
 
 
-def test_an_answer_that_is_not_json_is_another_service() -> None:
-    with pytest.raises(client.Problem, match="not JSON"):
-        client.Service(answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")).call(
-            "GET", "/"
-        )
+@pytest.mark.parametrize("body", [b"hello", b"[1]", b"null"])
+def test_another_answer_is_that_of_another_service(body: bytes) -> None:
+    server = answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+    with pytest.raises(client.Problem, match="not that of a cloche service"):
+        client.Service(server).call("GET", "/")
 
 
 @pytest.mark.parametrize(

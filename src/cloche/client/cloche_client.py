@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import functools
 import getpass
 import gzip
 import hashlib
@@ -30,6 +31,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -168,6 +170,7 @@ def collect(memory: Memory, *, savedconfig: bool = False) -> Collected:
     return Collected(description, tuple(notes), Memory(packages, stamps, trees))
 
 
+@functools.lru_cache(maxsize=1)
 def load_portage() -> tuple[Any, Any]:
     """Portage and its configuration, without what the caller's environment adds."""
     try:
@@ -183,7 +186,10 @@ def load_portage() -> tuple[Any, Any]:
         ) from None
     environment = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     config_root, root = os.environ.get("PORTAGE_CONFIGROOT"), os.environ.get("ROOT")
-    settings = portage.config(config_root=config_root, target_root=root, env=environment)
+    try:
+        settings = portage.config(config_root=config_root, target_root=root, env=environment)
+    except portage.exception.PortageException as error:
+        raise Problem(f"Portage cannot read its configuration: {error}", status=2) from None
     return portage, settings
 
 
@@ -296,7 +302,7 @@ def find_profile(etc: Path, repositories: Any) -> str:
 def read_lines(path: Path) -> list[str]:
     """The lines of a file without comments and empty ones; none if there is no file."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return []
     stripped = (line.strip() for line in lines)
@@ -456,7 +462,10 @@ def read_vdb(place: Path, memory: Memory) -> tuple[dict[str, Mapping[str, str]],
             cpv = f"{category.name}/{entry.name}"
             if not _CPV.fullmatch(cpv):
                 continue  # what Portage is merging just now
-            stamp = entry.stat().st_mtime_ns
+            try:
+                stamp = entry.stat().st_mtime_ns
+            except FileNotFoundError:
+                continue  # just unmerged
             if memory.stamps.get(cpv) == stamp and cpv in memory.packages:
                 found = memory.packages[cpv]
             else:
@@ -745,7 +754,9 @@ class Service:
         except (OSError, http.client.HTTPException) as error:
             raise unreachable(self.server, error) from None
 
-    def call(self, method: str, path: str, data: Any = None, *, repeat: bool = True) -> Any:
+    def call(
+        self, method: str, path: str, data: Any = None, *, repeat: bool = True
+    ) -> dict[str, Any]:
         """Send and receive JSON; again, if the service is away for a moment. Raises Problem."""
         headers = {"Accept": "application/json", "Accept-Encoding": "gzip"}
         body = b""
@@ -756,7 +767,7 @@ class Service:
             try:
                 with self.open(method, path, body, headers) as response:
                     return decoded(response)
-            except (OSError, EOFError, http.client.HTTPException) as error:
+            except (OSError, http.client.HTTPException) as error:
                 problem: Problem = unreachable(self.server, error)
             except Unreachable as error:
                 problem = error
@@ -787,18 +798,23 @@ def tls_context(ca: str) -> ssl.SSLContext:
     return context
 
 
-def decoded(response: Any) -> Any:
-    """The JSON of a response; None if it is empty. Raises Problem, OSError."""
+def decoded(response: Any) -> dict[str, Any]:
+    """The JSON object of a response. Raises Problem, OSError, HTTPException."""
     content = response.read(LARGEST_ANSWER)
     length = response.headers.get("Content-Length")
     if length and int(length) != len(content):
         raise http.client.IncompleteRead(content, int(length) - len(content))
-    if response.headers.get("Content-Encoding") == "gzip":
-        content = gzip.decompress(content)
     try:
-        return json.loads(content) if content else None
+        if response.headers.get("Content-Encoding") == "gzip":
+            content = gzip.decompress(content)
+        found = json.loads(content)
+    except (EOFError, zlib.error) as error:
+        raise OSError(f"the answer is cut: {error}") from None
     except ValueError:
-        raise Problem("the answer of the service is not JSON", "check the URL") from None
+        found = None
+    if not isinstance(found, dict):
+        raise Problem("the answer is not that of a cloche service", "check its URL")
+    return found
 
 
 def refusal(code: int, headers: Any, body: bytes) -> Refusal:
@@ -925,7 +941,7 @@ def follow(
         time.sleep(wait)
 
 
-def is_over(build: Any) -> bool:
+def is_over(build: Mapping[str, Any]) -> bool:
     """Whether a build has ended, in any way."""
     return build.get("state") not in ("queued", "running")
 
@@ -1236,6 +1252,27 @@ def missing_packages(options: Sequence[str], atoms: Sequence[str]) -> list[str]:
     return [cpv for kind, cpv in _ROW.findall(done.stdout) if kind == "ebuild"]
 
 
+def with_category(atom: str) -> str:
+    """An atom with the category that emerge would choose for it, since the service asks for one."""
+    begins = re.search(r"\w", atom)
+    if atom.startswith("@") or "/" in atom or begins is None:
+        return atom
+    from portage.dep import dep_getkey
+
+    _, settings = load_portage()
+    before, rest = atom[: begins.start()], atom[begins.start() :]
+    name = dep_getkey(f"{before}null/{rest}").partition("/")[2]
+    found = {
+        category
+        for repository in settings.repositories
+        for category in settings.categories
+        if repository.location and Path(repository.location, category, name).is_dir()
+    }
+    if len(found) > 1:
+        found -= {"acct-group", "acct-user", "virtual"}
+    return f"{before}{min(found)}/{rest}" if len(found) == 1 else atom
+
+
 NEEDS_BUILDING = 222  # an exit status that emerge does not have
 
 
@@ -1276,7 +1313,7 @@ def emerge_if_ready(
     except KeyboardInterrupt:  # emerge got it, too, and cleans up
         os.waitpid(child, 0)
         raise
-    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 130, missing
+    return os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status), missing
 
 
 def guarded_emerge(words: list[str], report: int) -> int:
@@ -1393,6 +1430,8 @@ def newly_enrolled(
             raise
         token = getpass.getpass(f"Token for {server}: ").strip()
         found = Service(server, token, ca).call("POST", "/api/v1/targets", data, repeat=False)
+    if not found.get("id") or not found.get("token"):
+        raise Problem("the answer is not that of a cloche service", "check its URL")
     enrolment = Enrolment(
         server=server, target=str(found["id"]), token=str(found["token"]), name=options.name,
         level=str(found.get("level") or ""), ca=ca, savedconfig=options.savedconfig,
@@ -1546,11 +1585,15 @@ def ask_for(
 ) -> dict[str, Any]:
     """Have packages built; return what came of it. Raises Problem."""
     service = service_of(enrolment)
-    request = {"atoms": list(atoms), "options": list(resolving), "packages": list(missing)}
+    request = {
+        "atoms": list(map(with_category, atoms)),
+        "options": list(resolving),
+        "packages": list(missing),
+    }
     if options.level:
         request["level"] = options.level
     path = f"/api/v1/targets/{quote(enrolment.target)}/wants"
-    found = service.call("POST", path, request) or {}
+    found = service.call("POST", path, request)
     warn(notes_of(found))
     if not found.get("build"):
         return {"state": "ready"}
@@ -1565,7 +1608,7 @@ def ask_for(
         note = f"build {build} goes on: `{PROGRAM} status` shows it, the same command watches it"
         print(f"\n{PROGRAM}: detached; {note}", file=sys.stderr)
         raise
-    result = progress.result or service.call("GET", f"/api/v1/builds/{quote(build)}") or {}
+    result = progress.result or service.call("GET", f"/api/v1/builds/{quote(build)}")
     report(service, build, progress, result)
     kept = ("state", "packages", "refused", "error")
     return {"build": build, **{name: result.get(name) for name in kept}}
@@ -1573,7 +1616,8 @@ def ask_for(
 
 def path_of(service: Service, url: str) -> str:
     """The part of a URL of the service below its address; it may be a path alone."""
-    return url[len(service.server) :] if url.startswith(service.server + "/") else url
+    path = url[len(service.server) :] if url.startswith(service.server) else url
+    return f"/{path.lstrip('/')}"
 
 
 def report(service: Service, build: str, progress: Progress, result: Mapping[str, Any]) -> None:
@@ -1622,10 +1666,9 @@ def status(options: argparse.Namespace) -> int:
     service = service_of(enrolment)
     target = service.call("GET", f"/api/v1/targets/{quote(enrolment.target)}")
     builds = service.call("GET", f"/api/v1/builds?target={quote(enrolment.target)}")
-    builds = builds.get("builds", []) if isinstance(builds, dict) else builds
     collected = collect(load_state(STATE, enrolment).memory, savedconfig=enrolment.savedconfig)
     stale = target.get("digest") != digest(collected.description)
-    under_way = [each for each in builds if not is_over(each)]
+    under_way = [each for each in builds["builds"] if not is_over(each)]
     data = {"server": enrolment.server, "target": target, "stale": stale, "builds": under_way}
     lines = [
         f"{enrolment.name} ({enrolment.target}) at {enrolment.server}, "
