@@ -147,7 +147,7 @@ def test_two_workers_are_nearly_twice_as_fast_as_one(
     place = project(root_seeded, WORKBENCH)
     fetched = fresh(root_seeded)  # before: the hosts have no way out
     fetched.cloche("fetch", "workbench", cwd=place, check=True)
-    took = dict[int, float]()
+    took, busy = dict[int, float](), dict[int, float]()  # by the number of workers
     layers = list[dict[str, str]]()
     with network("plan", "one", "two") as net:
         for number in (1, 2):
@@ -166,6 +166,9 @@ def test_two_workers_are_nearly_twice_as_fast_as_one(
             events = build.ends(seconds=1500)
             (finished,) = (each for each in events if each["event"] == "finished")
             took[number] = finished["seconds"]
+            done = [each for each in events if each["event"] == "done"]
+            worked = sum(each["worked"].get("build", 0.0) for each in done)
+            busy[number] = worked / (number * took[number])
             layers.append(build.layers)
             for each in [*reversed(cluster.started)]:
                 each.end()
@@ -173,7 +176,8 @@ def test_two_workers_are_nearly_twice_as_fast_as_one(
     say(
         capsys,
         f"the workbench: one worker {took[1]:.1f} s, two {took[2]:.1f} s: "
-        f"{took[1] / took[2]:.2f} times as fast",
+        f"{took[1] / took[2]:.2f} times as fast; "
+        f"building {busy[1]:.0%} of the time, of two {busy[2]:.0%}",
     )
     assert layers[0] == layers[1]
     assert took[1] / took[2] >= 1.8

@@ -45,7 +45,8 @@ class Members:
             present = list(client.scheduler_info(n_workers=-1)["workers"])
             new = [address for address in present if self._known.get(address) is None]
             facts = self._peer.run(self._asked(new))
-            self._known = {each: self._known.get(each) or facts.get(each) for each in present}
+            known = {**self._known, **facts}
+            self._known = {each: known[each] for each in present if each in known}
             self._judge()
             self._looked = time.monotonic()
 
@@ -67,20 +68,27 @@ class Members:
         self.fit, self.refused = fit, refused
 
     async def _asked(self, addresses: Iterable[str]) -> dict[str, Facts | None]:
-        there = list(addresses)
-        return dict(zip(there, await asyncio.gather(*map(self._ask, there)), strict=True))
+        """What workers say of themselves, None of strangers; not those that say nothing."""
+        found = await asyncio.gather(*map(self._ask, addresses))
+        return {address: facts for each in found for address, facts in each.items()}
 
-    async def _ask(self, address: str) -> Facts | None:
+    async def _ask(self, address: str) -> dict[str, Facts | None]:
         try:
             said = await self._peer.calling(address, "cloche_facts", _ANSWER)
-            return msgspec.convert(said, type=Facts)
+            return {address: msgspec.convert(said, type=Facts)}
+        except (OSError, TimeoutError):  # it is asked again
+            return {}
         except Exception:  # whatever a stranger answers
-            return None
+            return {address: None}
 
-    def others(self, excluded: Iterable[str]) -> list[str]:
-        """The addresses of those that fit and do not have one of these names."""
+    def others(self, excluded: Iterable[str], memory: int = 0) -> list[str]:
+        """The addresses of those that fit, have so many MiB, and have none of these names."""
         names = set(excluded)
-        return [address for address, facts in self.fit.items() if facts.name not in names]
+        return [
+            address
+            for address, facts in self.fit.items()
+            if facts.name not in names and facts.memory >= memory
+        ]
 
     @property
     def cores(self) -> int:

@@ -15,7 +15,7 @@ from cloche.cluster import carrying
 from cloche.cluster.calls import SILENCE, Call
 from cloche.cluster.connection import Connection, Settings
 from cloche.cluster.errands import Answer, Errand, encode
-from cloche.cluster.errors import TransferError
+from cloche.cluster.errors import ClusterError, TransferError
 from cloche.cluster.facts import demands_of
 from cloche.errors import ClocheError, Exit
 from cloche.tasks.errors import StepError
@@ -69,15 +69,20 @@ class Sending:
         """The addresses of workers that may do it; waits for the first one."""
         began = time.monotonic()
         members = self.connection.members
+        memory = (self.task.limits.memory or 0) >> 20
         while True:
             self.connection.client(lambda: self.call.stopped)
-            addresses = members.others([*self.excluded, *self.avoided])
-            addresses = addresses or members.others(self.excluded)
+            addresses = members.others([*self.excluded, *self.avoided], memory)
+            addresses = addresses or members.others(self.excluded, memory)
             wanted = [each for each in addresses if members.fit[each].name in self.among]
             if addresses:
                 return wanted or addresses
             if self.failure is not None:
                 raise self.failure
+            if memory and members.others(()):
+                raise ClusterError(
+                    f"no worker has the {memory} MiB of [limits] memory", where=self.task.package
+                )
             if time.monotonic() - began > self.settings.patience:
                 raise self.connection.nobody()
             self.call.wait(_LOOK)

@@ -123,9 +123,13 @@ class _Serving:
             await asyncio.wait([closing], timeout=_END)
 
     async def _not_reached(self, starting: asyncio.Future[Any], stopping: Any) -> None:
+        error = starting.exception() if starting.done() else None
         starting.cancel()
         if not self.waiting and not stopping.done():
-            self.say(f"{self.settings.name}: no scheduler at {self.settings.scheduler} yet")
+            why = f"no scheduler at {self.settings.scheduler} yet"
+            if error is not None and "name taken" in str(error.__cause__ or error):
+                why = "the scheduler has another worker of this name; waiting"
+            self.say(f"{self.settings.name}: {why}")
             self.waiting = True
         await asyncio.wait([stopping], timeout=_PAUSE)
 
