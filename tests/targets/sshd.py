@@ -67,6 +67,12 @@ class SshTarget:
         assert done.returncode == 0, done.stderr
         return done.stdout
 
+    def copy(self, source: Path, target: str) -> None:
+        """Copy a directory of this host to a missing one there."""
+        self.run(f"mkdir -p {Path(target).parent}")
+        namespace = ["nsenter", "-t", str(self.process.pid), "-m", "--"]
+        subprocess.run([*namespace, "cp", "-r", source, f"{_AT}{target}"], check=True)
+
     def path_for(self, user: User | None = None) -> str:
         """A PATH with an ssh that has the key, as ``~/.ssh/config`` would have it."""
         home = self.room / "client" if user is None else user.home / f"ssh-{self.room.name}"

@@ -53,6 +53,7 @@ class Inputs:
     ``cross`` is set for a machine for another CPU than the seed's, ``interpreters`` for a seed for
     another CPU than the host's.
     With ``installed`` the resolution has the seed's packages, too, as that of a strict machine.
+    A machine that is not ``declared`` stands for a target and is none of the project's.
     ``own`` are the user's own files and repositories, by their paths inside. A machine with a root
     of its own (``own_root``) has nothing of the seed in its result, its ``/etc/portage`` only
     with ``etc_portage``, and build dependencies only ``with_build_deps``. ``emerge`` are the
@@ -69,6 +70,7 @@ class Inputs:
     own: Mapping[str, Path] = field(default_factory=dict)
     strict: bool = False
     installed: bool = False
+    declared: bool = True
     own_root: bool = False
     etc_portage: bool = True
     with_build_deps: bool = False

@@ -36,7 +36,8 @@ def explain(context: BuildContext, package: Package, error: StepError) -> None:
         return
     error.todo = _hint_for(context, error) or error.todo
     inputs = context.inputs
-    if kept_roots.known(context.store, kept_as(context, package)) is not None:
+    kept = kept_roots.known(context.store, kept_as(context, package)) is not None
+    if kept and inputs.declared:
         strict = " --strict" if inputs.strict else ""
         error.enter = f"cloche shell {inputs.machine}{strict} --package ={bare(package.id)}"
     if error.phase == "unpack" and is_live(package):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,18 +37,25 @@ _NO_STEPS = (
 )
 
 
-def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool) -> Inputs:
-    """Store all inputs of a machine. Raises ConfigError, SeedError."""
+def pin_inputs(
+    store: Store, project: Project, machine: Machine, *, strict: bool, over: Sequence[Layer] = ()
+) -> Inputs:
+    """Store all inputs of a machine. Raises ConfigError, SeedError.
+
+    With ``over`` these layers are in the place of its seed.
+    """
     # Checks of the user's files come before slow work.
     repositories = load_repositories(project, machine, places(store, project))
-    seed = _seed(store, project, machine.seed)
-    found = seed.about.interpreters
+    seed = _seed(store, project, machine.seed) if not over else None
+    found = seed.about.interpreters if seed else ""
     interpreters = stored_layer(store, found) if found else None
     names = dict.fromkeys(machine.tools)
     tools = {name: stored_layer(store, _seed(store, project, name).layer) for name in names}
-    base = [stored_layer(store, seed.layer)]
-    if vdb := provided_layer(store, base[0], whole=machine.own_root):
-        base.append(vdb)
+    base = [*over]
+    if seed is not None:
+        base = [stored_layer(store, seed.layer)]
+        if vdb := provided_layer(store, base[0], whole=machine.own_root):
+            base.append(vdb)
     repos = {name: _repo(store, project, found) for name, found in repositories.items()}
     binhosts = {name: _binhost(store, project, name) for name in machine.binrepos}
     etc = portage_tree(machine, project)
@@ -68,7 +75,7 @@ def pin_inputs(store: Store, project: Project, machine: Machine, *, strict: bool
         with_build_deps=machine.with_build_deps,
         emerge=machine.emerge,
         binhosts=binhosts,
-        made_of=made_of(store, seed),
+        made_of=made_of(store, seed) if seed else (),
         cross=crossing(machine, base[0], interpreters),
         tools=tools,
         interpreters=interpreters,

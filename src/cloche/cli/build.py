@@ -22,6 +22,7 @@ from cloche.cli.cluster_options import (
 )
 from cloche.cli.complete import complete_fragment, complete_machine, complete_package
 from cloche.cli.options import Options, opened_session, say
+from cloche.cli.target_options import TargetChoice, check_alone, target_options
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Number
 from cloche.config.machine import Machine
@@ -125,10 +126,16 @@ Examples:
   cloche build workbench --live
   cloche build workbench --cluster tcp://127.0.0.1:8786
   cloche build workbench --progress json > events.jsonl
+  cloche build --target ssh://root@larry app-editors/vim
+  cloche build --target ssh://larry:2222 '=dev-lang/python-3.13*' @world --jobs 4
 """
 )
 @click.argument(
-    "machines", metavar="MACHINE...", nargs=-1, required=True, shell_complete=complete_machine
+    "machines",
+    metavar="MACHINE...",
+    nargs=-1,
+    required=True,
+    shell_complete=complete_machine,
 )
 @common
 @click.option(
@@ -159,6 +166,7 @@ Examples:
     help="Directory for the tarball and the packages, with a subdirectory for each of several "
     "machines [PROJECT/out/MACHINE]. An existing `binpkgs` is replaced if cloche made it.",
 )
+@target_options
 @progress_options
 @cluster_options
 @click.pass_obj
@@ -170,13 +178,25 @@ def build(
     progress: str,
     verbose: bool,
     cluster: ClusterChoice,
+    target: TargetChoice,
 ) -> None:
-    """Build each MACHINE.
+    """Build each MACHINE, or with --target each ATOM for a machine that is reached by ssh.
 
     This makes its packages, its layers, the stage4 tarball and the package directory. Machines are
     built one after the other; what they share is built once.
+
+    With --target the packages are built by the target's Portage and its /etc/portage in a root that
+    equals its own. The target needs an ssh login without questions, python3, tar and Portage.
     """
     project = load_project(options.directory)
+    if target.address is not None:
+        from cloche.cli.build_target import build_for_target
+
+        check_alone(choices, cluster)
+        place = output or project.root / "out" / target.address.host
+        display = opened_display(progress, verbose=verbose)
+        build_for_target(options, project, target, machines, choices, place.absolute(), display)
+        return
     wanted = [project.machine(name) for name in dict.fromkeys(machines)]
     places = [_directory(project, machine, output, alone=len(wanted) == 1) for machine in wanted]
     for machine, place in zip(wanted, places, strict=True):
@@ -236,8 +256,8 @@ def _build(
         terminable(),
         opened_cluster(options, cluster) as elsewhere,
         opened_session(options, project, sink=sink, elsewhere=elsewhere) as session,
-        _telling(collector, progress),
-        _closing(display),
+        telling(collector, progress),
+        closing(display),
     ):
         display.attach(session.stop_package)
         try:
@@ -248,14 +268,14 @@ def _build(
         except BaseException as error:
             display.close()  # before anything else is written to its terminal
             if isinstance(error, BuildError):
-                _tell_failures(error)
+                tell_failures(error)
                 error.detail = None  # already printed
             raise
         logs = session.store.logs
     took = seconds(time.monotonic() - began)
     summary = f"{count(result.built, 'package')} built, {result.reused} reused, {took} in all"
     if progress != "json":
-        _tell_results(result, logs, summary)
+        tell_results(result, logs, summary)
     return summary
 
 
@@ -267,7 +287,8 @@ def opened_display(progress: str, *, verbose: bool) -> Display:
     return display
 
 
-def _tell_results(result: Result, logs: Path, summary: str) -> None:
+def tell_results(result: Result, logs: Path, summary: str) -> None:
+    """Say where the results are."""
     for name, path in result.outputs.items():
         length = f"  ({size(path.stat().st_size)})" if path.is_file() else ""
         click.echo(f"{name:<9} {path}{length}")
@@ -275,7 +296,7 @@ def _tell_results(result: Result, logs: Path, summary: str) -> None:
     click.echo(summary)
 
 
-def _tell_failures(error: BuildError) -> None:
+def tell_failures(error: BuildError) -> None:
     """Show the end of each failed log and what is known about the cause."""
     for each in error.errors:
         say()
@@ -290,7 +311,7 @@ def _tell_failures(error: BuildError) -> None:
 
 
 @contextmanager
-def _telling(collector: Collector, progress: str) -> Iterator[None]:
+def telling(collector: Collector, progress: str) -> Iterator[None]:
     """Show the messages of ebuilds when the block ends, also after a failure."""
     try:
         yield
@@ -301,7 +322,8 @@ def _telling(collector: Collector, progress: str) -> Iterator[None]:
 
 
 @contextmanager
-def _closing(display: Display) -> Iterator[None]:
+def closing(display: Display) -> Iterator[None]:
+    """Close the display when the block ends."""
     try:
         yield
     finally:

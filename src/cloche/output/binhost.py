@@ -33,12 +33,22 @@ def write(done: Finished) -> Written:
     The layout is that of FEATURES=binpkg-multi-instance: ``CATEGORY/PN/PF-BUILD_ID.gpkg.tar``.
     Raises ClocheError.
     """
-    context, packages, directory = done.context, done.packages, done.directory / claim.BINPKGS
+    return write_packages(done.context, done.packages, done.directory, done.machine.root)
+
+
+def write_packages(
+    context: BuildContext,
+    packages: Sequence[tuple[Package, str]],
+    directory: Path,
+    project: Path,
+) -> Written:
+    """Lay out packages, each with the id of its GPKG, in an existing directory. As `write`."""
+    directory = directory / claim.BINPKGS
     index = index_of(context, packages)
     with claim.alone(directory.parent):
         claim.check_replaceable(directory)
         if _differs(context, packages, index, directory):
-            _place(context, packages, index, directory, done.machine.root)
+            _place(context, packages, index, directory, project)
     return Written(directory, index.id)
 
 

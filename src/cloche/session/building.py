@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +26,7 @@ from cloche.config.lock import read as read_lock
 from cloche.config.machine import Fragment, Machine
 from cloche.config.project import Project
 from cloche.errors import ClocheError
+from cloche.layers import Layer
 from cloche.output.claim import BINPKGS
 from cloche.output.deliver import (
     check_hooks_of_done,
@@ -95,18 +96,24 @@ class Result:
     origins: Origins | None = None
 
 
-def context_of(opened: Opened, machine: Machine, choices: Choices) -> BuildContext:
-    """What the parts of a build share, with the machine's inputs pinned. Raises `ClocheError`."""
+def context_of(
+    opened: Opened, machine: Machine, choices: Choices, over: Sequence[Layer] = ()
+) -> BuildContext:
+    """What the parts of a build share, with the machine's inputs pinned. Raises `ClocheError`.
+
+    With ``over`` these layers are in the place of the machine's seed.
+    """
     store, project = opened.store, opened.project
-    pinned = pin_inputs(store, project, machine, strict=choices.strict)
+    pinned = pin_inputs(store, project, machine, strict=choices.strict, over=over)
     if choices.locked:
         lock = read_lock(project.lock)
         hold_inputs(lock, machine, pinned)
         pinned = replace(pinned, locked_binpkgs=locked_binpkgs(lock, machine))
     check = project.check or "off"
     for layer in pinned.base:
-        check_tree(store.tree(layer.id), check)
-    policy = policy_of(project, machine, choices)
+        if layer not in over:
+            check_tree(store.tree(layer.id), check)
+    policy = policy_of(project, machine, choices, over=bool(over))
     worker = Worker(store, opened.engine, Bus(opened.sink), opened.running, check=check)
     if policy.limits.memory is not None and not cgroups.can_limit_memory():
         worker.bus(Note(text=NO_MEMORY_LIMIT, level="warning"))
@@ -114,8 +121,13 @@ def context_of(opened: Opened, machine: Machine, choices: Choices) -> BuildConte
     return BuildContext(worker, pinned, policy, live, opened.proxies, opened.elsewhere)
 
 
-def policy_of(project: Project, machine: Machine, choices: Choices) -> Policy:
-    """How to work: what the caller chooses, what machine and project say, and defaults."""
+def policy_of(
+    project: Project, machine: Machine, choices: Choices, *, over: bool = False
+) -> Policy:
+    """How to work: what the caller chooses, what machine and project say, and defaults.
+
+    ``over`` says that the machine has no seed.
+    """
     limits = machine.limits
     cores = project.cores or len(os.sched_getaffinity(0))
     return Policy(
@@ -133,7 +145,7 @@ def policy_of(project: Project, machine: Machine, choices: Choices) -> Policy:
         records=project.records or Policy().records,
         disk_reserve=Policy().disk_reserve if project.reserve is None else project.reserve,
         distfiles=(project.distfiles,) if project.distfiles else (),
-        mirrors=mirrors_now(project.ground(machine)),
+        mirrors=None if over else mirrors_now(project.ground(machine)),
     )
 
 

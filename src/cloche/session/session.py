@@ -15,6 +15,7 @@ from cloche.building.packages import Builder
 from cloche.building.shells import Root
 from cloche.config.machine import Machine
 from cloche.config.project import Project, SeedSpec, load_project
+from cloche.layers import Layer
 from cloche.records.events import Bus, Sink
 from cloche.session import building, fetching, inputs, locking
 from cloche.session.choices import Choices
@@ -68,15 +69,16 @@ class Session(Opened):
 
     @contextmanager
     def context(
-        self, machine: Machine | str, choices: Choices = Choices()
+        self, machine: Machine | str, choices: Choices = Choices(), over: Sequence[Layer] = ()
     ) -> Iterator[BuildContext]:
         """A machine's inputs, pinned, with all that runs sandboxes over them.
 
         The machine is one of the project, by name, or any that uses its seeds and repositories.
+        With ``over`` these layers are in the place of its seed.
         """
         wanted = machine if isinstance(machine, Machine) else self.project.machine(machine)
         with self._call() as opened:
-            yield building.context_of(opened, wanted, choices)
+            yield building.context_of(opened, wanted, choices, over)
 
     def plan(self, machine: str, choices: Choices = Choices()) -> building.Preview:
         """What a build would do; nothing is built. Raises `ClocheError`."""

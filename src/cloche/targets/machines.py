@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -121,16 +121,24 @@ def behind(store: Store, project: Project, description: Description) -> Iterator
 
 @contextmanager
 def opened(
-    session: Session, machine: Machine, etc: Mapping[str, bytes], choices: Choices
+    session: Session,
+    machine: Machine,
+    etc: Mapping[str, bytes],
+    choices: Choices,
+    over: Sequence[Layer] = (),
 ) -> Iterator[BuildContext]:
-    """A target's machine with an /etc/portage of its own, its inputs pinned."""
-    with session.context(machine, choices) as context:
+    """A target's machine with an /etc/portage of its own, its inputs pinned.
+
+    With ``over`` these layers are in the place of its seed.
+    """
+    with session.context(machine, choices, over) as context:
         inputs = context.inputs
         ours = {name: inputs.etc[name] for name in _OURS if name in inputs.etc}
         files: dict[str, Content] = dict(sorted({**ours, **etc}.items()))
         config = config_layer(context.store, machine.name, files)
         base = (*(each for each in inputs.base if each.kind != "config"), config)
-        yield replace(context, inputs=replace(inputs, etc=files, base=base, own={}, installed=True))
+        own = replace(inputs, etc=files, base=base, own={}, installed=True, declared=False)
+        yield replace(context, inputs=own)
 
 
 def replaying(context: BuildContext, description: Description) -> BuildContext:
