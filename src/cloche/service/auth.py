@@ -1,0 +1,127 @@
+"""Who may what: tokens, stored as digests only, and what each may see."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import secrets
+import time
+
+from starlette.requests import Request
+
+from cloche.service.problems import ProblemError, forbidden, not_found, too_many
+from cloche.service.values import Build, Role, Target, Token
+
+COOKIE = "cloche_token"
+PREFIX = "cloche_"
+DAY = 86400.0
+_SECRET_BYTES = 32
+_NOTED = 60.0  # seconds between two notes that a token is used
+_LONGEST = 200  # characters of a token
+
+
+def new_token(
+    name: str,
+    role: Role,
+    *,
+    target: str | None = None,
+    inject: bool = False,
+    quota: int | None = None,
+) -> tuple[Token, str]:
+    """A new token, and its secret, which is shown once."""
+    secret = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    id = secrets.token_hex(4)
+    return Token(id, name, role, target, inject, quota, time.time()), secret
+
+
+def digest_of(secret: str) -> bytes:
+    """What is stored of a secret. It is random and long, so a plain SHA-256 is enough.
+
+    Tokens are found by it, so how long a comparison takes tells nothing of a secret.
+    """
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
+
+
+def secret_of(request: Request) -> str | None:
+    """The token of a request: a Bearer, the password of HTTP Basic (RFC 7617), or the cookie."""
+    kind, _, value = request.headers.get("authorization", "").partition(" ")
+    if kind.lower() == "bearer":
+        return value.strip()
+    if kind.lower() == "basic":
+        try:
+            text = base64.b64decode(value.strip(), validate=True).decode()
+        except (binascii.Error, ValueError):
+            return ""
+        return text.partition(":")[2]
+    return request.cookies.get(COOKIE)
+
+
+def unauthorized(what: str) -> ProblemError:
+    """A token is missing or not valid."""
+    headers = {"WWW-Authenticate": 'Basic realm="cloche", charset="UTF-8"'}
+    return ProblemError(401, what, todo="send a valid token", headers=headers)
+
+
+def token_of(request: Request) -> Token:
+    """The valid token of a request. Raises ProblemError."""
+    service, now = request.app.state.service, time.monotonic()
+    client = request.client.host if request.client else ""
+    secret = secret_of(request)
+    if not secret:
+        raise unauthorized("a token is needed")
+    if service.guesses.is_empty(client, now):
+        raise too_many("too many wrong tokens", 60.0 / service.settings.limits.guesses)
+    token: Token | None = None
+    if len(secret) <= _LONGEST:
+        token = service.database.token(digest_of(secret))
+    if token is None:
+        service.guesses.wait(client, now)
+        raise unauthorized("the token is not valid")
+    if seconds := service.limiter.wait(token.id, now):
+        raise too_many("too many requests", seconds)
+    if time.time() - (token.used or 0) > _NOTED:
+        service.database.use_token(token.id, time.time())
+    return token
+
+
+def demand(token: Token, role: Role) -> None:
+    """See that a token has a role. Raises ProblemError."""
+    if token.role.rank < role.rank:
+        raise forbidden(f"the token has the role {token.role}", f"use one with the role {role}")
+
+
+def sees(token: Token, target: str) -> bool:
+    """Whether a token may see a target: its own; an administrator sees all.
+
+    One that enrols sees none: the machines that it is given to do not see each other.
+    """
+    return token.role is Role.ADMIN or token.target == target
+
+
+def visible_target(request: Request, token: Token, id: str) -> Target:
+    """A target that the token may see. Raises ProblemError."""
+    target: Target | None = request.app.state.service.database.target(id)
+    if target is None or not sees(token, target.id):
+        raise not_found("no such target")
+    return target
+
+
+def visible_build(request: Request, token: Token, id: str) -> Build:
+    """A build for a target that the token may see. Raises ProblemError."""
+    database = request.app.state.service.database
+    try:
+        build: Build = database.build(id)
+    except KeyError:
+        raise not_found("no such build") from None
+    if token.role is Role.ADMIN or any(sees(token, target) for target in build.targets):
+        return build
+    raise not_found("no such build")
+
+
+def left_of_quota(request: Request, token: Token) -> float | None:
+    """Seconds of building that a token has left today; None: no limit."""
+    if token.quota is None:
+        return None
+    used: float = request.app.state.service.database.charged(token.id, time.time() - DAY)
+    return max(0.0, token.quota - used)

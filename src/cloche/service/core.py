@@ -1,0 +1,177 @@
+"""The service: its parts, its beginning and its end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import gzip
+import logging
+import os
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from cloche.broker.executor import Workers
+from cloche.config.project import Project
+from cloche.errors import ClocheError
+from cloche.fetching.signing import Signer
+from cloche.service import files, index
+from cloche.service.database import Database
+from cloche.service.errors import in_use
+from cloche.service.events import Hub
+from cloche.service.limits import Limiter
+from cloche.service.metrics import Metrics
+from cloche.service.offers import Prover
+from cloche.service.queue import Dispatcher
+from cloche.service.repositories import Repositories
+from cloche.service.settings import Settings
+from cloche.service.values import Target
+from cloche.targets.description import Description, decode_description, encode_description
+from cloche.targets.levels import Level
+from cloche.tasks.slots import shared_slots
+
+_log = logging.getLogger("cloche.service")
+_INDEXES = 16  # that are kept in memory
+_QUESTIONS = 2  # calls beside builds: one proof, and one answer to a client
+
+
+class Service:
+    """All parts of the service, in one event loop."""
+
+    def __init__(self, settings: Settings, project: Project, signer: Signer | None = None) -> None:
+        self.settings, self.project, self.signer = settings, project, signer
+        self.place = replace(settings.place, slots=settings.state.slots)
+        limits = settings.limits
+        self.limiter = Limiter(limits.rate, limits.burst)
+        self.guesses = Limiter(limits.guesses / 60, limits.guesses)
+        self.repositories = Repositories(project)
+        self.metrics = Metrics()
+        self.public_key = _public_key(settings.sign)
+        self.streams: dict[str, int] = {}
+        self.closing = False
+        self._indexes: dict[tuple[str, Level], index.Index] = {}
+        self.database: Database
+        self.hub: Hub
+        self.questions: Workers
+        self.prover: Prover
+        self.dispatcher: Dispatcher
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Serve for a block. Raises ClocheError, OSError."""
+        state = self.settings.state
+        state.make()
+        cores = len(os.sched_getaffinity(0))
+        with _alone(state.path / "lock"), shared_slots(state.slots, self.settings.jobs, cores):
+            self.database = Database(state.database)
+            self.hub = Hub(asyncio.get_running_loop())
+            self.questions = Workers(_QUESTIONS)
+            self.prover, self.dispatcher = Prover(self), Dispatcher(self)
+            self._recover()
+            tasks = [
+                asyncio.create_task(self.prover.run()),
+                asyncio.create_task(self.dispatcher.run()),
+            ]
+            try:
+                yield
+            finally:
+                self.end_streams()
+                await self.dispatcher.close()
+                self.questions.kill_workers()
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+                await asyncio.to_thread(self.questions.shutdown)
+                self.database.close()
+
+    def end_streams(self) -> None:
+        """Let those who follow events go: the service ends."""
+        self.closing = True
+        self.hub.wake_all()
+
+    def _recover(self) -> None:
+        """Go on after a kill: what ran is in the queue again, and no half of anything is left."""
+        database, state = self.database, self.settings.state
+        database.requeue_all(self.settings.attempts)
+        packages = database.packages()
+        for package in packages:
+            if not (state.pool / package.path).is_file():
+                _log.warning("a package is missing", extra={"path": package.path})
+                database.remove_package(package.id)
+        files.remove_others(state.pool, [package.path for package in packages])
+        kept = [state.description(digest).name for digest in database.digests()]
+        files.remove_others(state.descriptions, kept)
+        self.prover.later_all()
+
+    # Descriptions
+
+    async def description(self, digest: str) -> Description:
+        """A description by its digest. Raises ClocheError."""
+
+        def read() -> Description:
+            try:
+                return decode_description(gzip.decompress(path.read_bytes()))
+            except (OSError, EOFError) as error:
+                what = f"the description of the target cannot be read: {error}"
+                raise ClocheError(what, todo="let the target send it again") from error
+
+        path = self.settings.state.description(digest)
+        return await asyncio.to_thread(read)
+
+    async def keep_description(self, description: Description, digest: str) -> None:
+        """Write a description."""
+        path = self.settings.state.description(digest)
+        if not path.exists():
+            await asyncio.to_thread(
+                lambda: files.write(path, gzip.compress(encode_description(description), 4))
+            )
+
+    def forget_descriptions(self) -> None:
+        """Remove the descriptions that nothing needs."""
+        kept = [self.settings.state.description(each).name for each in self.database.digests()]
+        files.remove_others(self.settings.state.descriptions, kept)
+
+    # Indexes
+
+    def index(self, target: Target, level: Level) -> index.Index | None:
+        """The index of a target at a level; None where nothing was asked for at that level."""
+        stamp = self.database.stamp(target.digest, level)
+        key = (target.digest, level)
+        found = self._indexes.pop(key, None)
+        if found is None or found.stamp != stamp:
+            if not stamp:
+                return None
+            offered = self.database.offered(target.digest, level)
+            entries = ((entry, made_at) for _, _, entry, made_at in offered)
+            found = index.made(target.arch, target.chost, stamp, entries)
+        self._indexes[key] = found
+        while len(self._indexes) > _INDEXES:
+            del self._indexes[next(iter(self._indexes))]
+        return found
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[IO[str]]:
+    """See that no other process serves from this state. Raises ServiceError."""
+    with lock.open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise in_use(lock.parent) from None
+        yield file
+
+
+def _public_key(sign: str | None) -> str | None:
+    """The public key, armored (RFC 9580, 6). Raises ClocheError."""
+    if sign is None:
+        return None
+    command = ("gpg", "--batch", "--armor", "--export", "--", sign)
+    with contextlib.suppress(OSError):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode == 0 and done.stdout:
+            return done.stdout
+    raise ClocheError(f"gpg cannot export the key {sign}", todo="see `gpg --list-keys`")

@@ -1,0 +1,406 @@
+"""The queries of the service: plain SQL, one writer. Nothing else keeps state.
+
+Each method is one transaction: after a kill at any moment it has happened as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from cloche.service.sqlite import Connection, data_of, read, row_of
+from cloche.service.values import (
+    Build,
+    BuildState,
+    Candidate,
+    Judged,
+    Outcome,
+    Package,
+    Target,
+    Token,
+    Work,
+)
+from cloche.targets.levels import Level
+
+_BUILD = (
+    "SELECT b.*, (SELECT json_group_array(target) FROM askers WHERE build = b.id) AS targets"
+    " FROM builds b"
+)
+_WORK = ("digest", "level", "options", "inject")
+
+
+class Database(Connection):
+    """All that the service remembers."""
+
+    # Tokens
+
+    def add_token(self, token: Token, hashed: bytes) -> None:
+        """Add a token."""
+        self._insert("tokens", {
+            "id": token.id, "hash": hashed, "name": token.name, "role": str(token.role),
+            "target": token.target, "inject": token.inject, "quota": token.quota,
+            "made": token.made,
+        })  # fmt: skip
+
+    def token(self, hashed: bytes) -> Token | None:
+        """The token with a digest; None also for one that is revoked."""
+        row = self._one("SELECT * FROM tokens WHERE hash = ? AND revoked IS NULL", hashed)
+        return None if row is None else read(row, Token)
+
+    def tokens(self) -> list[Token]:
+        """All tokens, those that are revoked, too."""
+        return [read(row, Token) for row in self._all("SELECT * FROM tokens ORDER BY made, id")]
+
+    def use_token(self, id: str, now: float) -> None:
+        """Note that a token is used."""
+        self._do("UPDATE tokens SET used = ? WHERE id = ?", now, id)
+
+    def revoke(self, id: str, now: float) -> bool:
+        """Revoke a token; False where there is none that is valid."""
+        statement = "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL"
+        return self._do(statement, now, id).rowcount == 1
+
+    def is_valid(self, id: str) -> bool:
+        """Whether a token is not revoked."""
+        return self._one("SELECT 1 FROM tokens WHERE id = ? AND revoked IS NULL", id) is not None
+
+    def charge(self, tokens: Sequence[str], seconds: float, now: float) -> None:
+        """Count seconds of building, in equal shares."""
+        with self.transaction():
+            for token in tokens:
+                share = seconds / len(tokens)
+                self._insert("charges", {"token": token, "at": now, "seconds": share})
+            self._do("DELETE FROM charges WHERE at < ?", now - 7 * 86400)
+
+    def charged(self, token: str, since: float) -> float:
+        """Seconds of building since a time."""
+        row = self._one(
+            "SELECT total(seconds) FROM charges WHERE token = ? AND at >= ?", token, since
+        )
+        return float(row[0]) if row else 0.0
+
+    # Targets
+
+    def add_target(self, target: Target) -> None:
+        """Add a target, with an empty index."""
+        with self.transaction():
+            self._insert("targets", row_of(target))
+            self.raise_index(target.digest, target.level, target.made)
+
+    def target(self, id: str) -> Target | None:
+        """A target by its id."""
+        row = self._one("SELECT * FROM targets WHERE id = ?", id)
+        return None if row is None else read(row, Target)
+
+    def targets(self) -> list[Target]:
+        """All targets, by their names."""
+        return [read(row, Target) for row in self._all("SELECT * FROM targets ORDER BY name, id")]
+
+    def change_target(self, target: Target) -> None:
+        """Replace a target's row; the index of its new description rises above the old one."""
+        values = row_of(target)
+        names = ", ".join(f"{name} = :{name}" for name in values)
+        with self.transaction():
+            old = self.target(target.id)
+            self._do(f"UPDATE targets SET {names} WHERE id = :id", values)  # noqa: S608
+            if old is not None and (old.digest, old.level) != (target.digest, target.level):
+                before = self.stamp(old.digest, old.level)
+                self.raise_index(target.digest, target.level, max(target.changed, before + 1))
+
+    def remove_target(self, id: str) -> None:
+        """Remove a target, and its tokens."""
+        self._do("DELETE FROM targets WHERE id = ?", id)
+
+    def digests(self) -> set[str]:
+        """The digests of all descriptions that are needed."""
+        rows = self._all(
+            "SELECT digest FROM targets UNION SELECT digest FROM builds"
+            " WHERE state IN ('queued', 'running')"
+        )
+        return {row[0] for row in rows}
+
+    # Builds
+
+    def add_build(self, id: str, work: Work, part: Sequence[str], now: float, state: str) -> Build:
+        """Put a build into the queue; ``state`` is that of the repositories."""
+        row = {
+            "id": id, "digest": work.digest, "level": str(work.level), "inject": work.inject,
+            "options": json.dumps(work.options), "parts": json.dumps([part]), "state": "queued",
+            "repositories": state, "attempts": 0, "asked": now, "seconds": 0.0, "notes": "[]",
+        }  # fmt: skip
+        self._insert("builds", row)
+        return self.build(id)
+
+    def ask(self, build: str, target: str, token: str) -> None:
+        """Note that a target asked for a build."""
+        self._do("INSERT OR IGNORE INTO askers VALUES (?, ?, ?)", build, target, token)
+
+    def askers(self, build: str) -> list[str]:
+        """The tokens with which a build was asked for."""
+        rows = self._all("SELECT DISTINCT token FROM askers WHERE build = ?", build)
+        return [row[0] for row in rows]
+
+    def build(self, id: str) -> Build:
+        """A build by its id. Raises KeyError."""
+        row = self._one(f"{_BUILD} WHERE b.id = ?", id)
+        if row is None:
+            raise KeyError(id)
+        return _read_build(row)
+
+    def builds(
+        self, *, target: str | None = None, states: Sequence[BuildState] = (), most: int = -1,
+        before: int | None = None,
+    ) -> list[Build]:  # fmt: skip
+        """Builds, the newest first: those of a target, in some states, before a number."""
+        where, values = ["1"], list[Any]()
+        if target is not None:
+            where.append("b.id IN (SELECT build FROM askers WHERE target = ?)")
+            values.append(target)
+        if states:
+            where.append(f"b.state IN ({', '.join('?' for _ in states)})")
+            values.extend(states)
+        if before is not None:
+            where.append("b.number < ?")
+            values.append(before)
+        query = f"{_BUILD} WHERE {' AND '.join(where)} ORDER BY b.number DESC LIMIT ?"
+        return [_read_build(row) for row in self._all(query, *values, most)]
+
+    def builds_of(self, work: Work) -> list[Build]:
+        """The builds that do equal work, the newest first."""
+        query = (
+            f"{_BUILD} WHERE b.digest = ? AND b.level = ? AND b.options = ? AND b.inject = ?"
+            " ORDER BY b.number DESC LIMIT 50"
+        )
+        options = json.dumps(work.options)
+        rows = self._all(query, work.digest, str(work.level), options, work.inject)
+        return [_read_build(row) for row in rows]
+
+    def add_part(self, build: Build, part: Sequence[str]) -> None:
+        """Let a build in the queue answer one request more."""
+        parts = json.dumps([*build.parts, part])
+        self._do("UPDATE builds SET parts = ? WHERE id = ?", parts, build.id)
+
+    def start(self, id: str, repositories: str, now: float) -> None:
+        """A build begins; what an earlier attempt made is not its outcome."""
+        with self.transaction():
+            self._do("DELETE FROM outcomes WHERE build = ?", id)
+            self._do(
+                "UPDATE builds SET state = 'running', attempts = attempts + 1, started = ?,"
+                " repositories = ?, ended = NULL, error = NULL WHERE id = ?",
+                now, repositories, id,
+            )  # fmt: skip
+
+    def end(
+        self, id: str, state: BuildState, now: float, error: Mapping[str, Any] | None = None,
+        notes: Sequence[str] = (),
+    ) -> None:  # fmt: skip
+        """A build ends."""
+        self._do(
+            "UPDATE builds SET state = ?, ended = ?, seconds = ? - coalesce(started, ?),"
+            " error = ?, notes = ? WHERE id = ?",
+            state, now, now, now, None if error is None else json.dumps(error),
+            json.dumps(list(notes)), id,
+        )  # fmt: skip
+
+    def requeue(self, id: str, *, again: bool = False) -> None:
+        """Put a build back into the queue; ``again`` counts the attempts that it had."""
+        attempts = "attempts" if again else "0"
+        self._do(f"UPDATE builds SET state = 'queued', attempts = {attempts} WHERE id = ?", id)  # noqa: S608
+
+    def requeue_all(self, attempts: int) -> None:
+        """Put back what ran when the service was killed; what began ``attempts`` times fails."""
+        with self.transaction():
+            what = {"what": f"the service ended during each of {attempts} attempts", "status": 1}
+            self._do(
+                "UPDATE builds SET state = 'failed', error = ?, ended = ? WHERE state = 'running'"
+                " AND attempts >= ?",
+                json.dumps(what), time.time(), attempts,
+            )  # fmt: skip
+            self._do("UPDATE builds SET state = 'queued' WHERE state = 'running'")
+
+    def remove_build(self, id: str) -> None:
+        """Forget a build."""
+        self._do("DELETE FROM builds WHERE id = ?", id)
+
+    def add_outcome(self, build: str, outcome: Outcome) -> None:
+        """Note what became of a package."""
+        self._do(
+            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?)",
+            build, outcome.cpv, outcome.state, outcome.words, outcome.package, outcome.built,
+            outcome.seconds,
+        )  # fmt: skip
+
+    def outcomes(self, build: str) -> list[Outcome]:
+        """What became of the packages of a build."""
+        rows = self._all("SELECT * FROM outcomes WHERE build = ? ORDER BY cpv", build)
+        return [read(row, Outcome) for row in rows]
+
+    # Packages
+
+    def next_number(self, cpv: str) -> int:
+        """A number for a new package of a CPV, which no other one ever had."""
+        row = self._one(
+            "INSERT INTO numbers VALUES (?, 1) ON CONFLICT (cpv) DO UPDATE SET last = last + 1"
+            " RETURNING last",
+            cpv,
+        )
+        assert row is not None  # noqa: S101
+        return int(row[0])
+
+    def add_package(self, package: Package) -> int:
+        """Add a package, whose id is ignored; return its id."""
+        row = row_of(package)
+        del row["id"]
+        return self._insert("packages", row)
+
+    def add_environment(
+        self, package: int, environment: bytes, symbols: object, level: Level, digest: str
+    ) -> None:
+        """Add an environment of a package, unless it is there."""
+        self._do(
+            "INSERT OR IGNORE INTO environments (package, environment, symbols, level, digest)"
+            " VALUES (?, ?, ?, ?, ?)",
+            package, environment, json.dumps(symbols), str(level), digest,
+        )  # fmt: skip
+
+    def package(self, gpkg: str) -> Package | None:
+        """A package by the digest of its file."""
+        row = self._one("SELECT * FROM packages WHERE gpkg = ?", gpkg)
+        return None if row is None else read(row, Package)
+
+    def package_at(self, path: str) -> Package | None:
+        """A package by its path in the pool."""
+        row = self._one("SELECT * FROM packages WHERE path = ?", path)
+        return None if row is None else read(row, Package)
+
+    def packages(self) -> list[Package]:
+        """All packages."""
+        return [
+            read(row, Package)
+            for row in self._all("SELECT * FROM packages ORDER BY cpv, number DESC")
+        ]
+
+    def touch_package(self, id: int, now: float) -> None:
+        """Note that a package is used."""
+        self._do("UPDATE packages SET used = ? WHERE id = ?", now, id)
+
+    def remove_package(self, id: int) -> None:
+        """Remove a package; no index has it from now on."""
+        with self.transaction():
+            self._do(
+                "UPDATE indexes SET stamp = max(stamp + 1, ?) WHERE (digest, level) IN"
+                " (SELECT o.digest, o.level FROM offers o JOIN environments e"
+                "  ON e.id = o.candidate WHERE e.package = ? AND o.accepted)",
+                int(time.time()), id,
+            )  # fmt: skip
+            self._do("DELETE FROM packages WHERE id = ?", id)
+
+    # Offers
+
+    def candidates(self, arch: str, chost: str) -> list[Candidate]:
+        """All packages for a CPU, in each of their environments, the newest first."""
+        query = (
+            "SELECT e.*, p.cpv, p.entry FROM environments e JOIN packages p ON p.id = e.package"
+            " WHERE p.arch = ? AND p.chost = ? ORDER BY e.id DESC"
+        )
+        return [read(row, Candidate) for row in self._all(query, arch, chost)]
+
+    def judged(self, digest: str, level: Level) -> list[Judged]:
+        """The verdicts for a description at a level."""
+        query = "SELECT * FROM offers WHERE digest = ? AND level = ?"
+        return [read(row, Judged) for row in self._all(query, digest, str(level))]
+
+    def judge(self, digest: str, level: Level, found: Iterable[Judged], seen: str) -> bool:
+        """Replace the verdicts for a description at a level; return whether its index changed.
+
+        ``seen`` stands for the candidates that were judged.
+        """
+        with self.transaction():
+            before = self.offered(digest, level)
+            self._do("DELETE FROM offers WHERE digest = ? AND level = ?", digest, str(level))
+            for each in found:
+                self._do(
+                    "INSERT INTO offers SELECT ?, ?, id, ?, ? FROM environments WHERE id = ?",
+                    digest, str(level), each.accepted, each.words, each.candidate,
+                )  # fmt: skip
+            changed = self.offered(digest, level) != before
+            self.raise_index(digest, level, time.time() if changed else 0)
+            query = "UPDATE indexes SET seen = ? WHERE digest = ? AND level = ?"
+            self._do(query, seen, digest, str(level))
+        return changed
+
+    def raise_index(self, digest: str, level: Level, least: float) -> None:
+        """Let the stamp of an index rise, at least to a time; 0: only see that there is one."""
+        rise = "max(stamp + 1, excluded.stamp)" if least else "stamp"
+        self._do(
+            "INSERT INTO indexes VALUES (?, ?, ?, '') ON CONFLICT (digest, level)"  # noqa: S608
+            f" DO UPDATE SET stamp = {rise}",
+            digest, str(level), int(least) or int(time.time()),
+        )  # fmt: skip
+
+    def offered(self, digest: str, level: Level) -> list[tuple[int, str, str, str]]:
+        """What is offered for a description at a level: id, CPV, entry, level of each package."""
+        query = (
+            "SELECT p.id, p.cpv, p.entry, e.level FROM offers o"
+            " JOIN environments e ON e.id = o.candidate JOIN packages p ON p.id = e.package"
+            " WHERE o.digest = ? AND o.level = ? AND o.accepted GROUP BY p.id ORDER BY p.cpv, p.id"
+        )
+        return [tuple(row) for row in self._all(query, digest, str(level))]
+
+    def words(self, digest: str, level: Level) -> dict[int, str]:
+        """Why packages are not offered for a description at a level, by their ids."""
+        query = (
+            "SELECT e.package, o.words FROM offers o JOIN environments e ON e.id = o.candidate"
+            " WHERE o.digest = ? AND o.level = ? AND NOT o.accepted ORDER BY e.id"
+        )
+        return {row[0]: row[1] for row in self._all(query, digest, str(level))}
+
+    def is_offered(self, digest: str, package: int) -> bool:
+        """Whether a package is offered for a description at any level."""
+        query = (
+            "SELECT 1 FROM offers o JOIN environments e ON e.id = o.candidate"
+            " WHERE o.digest = ? AND e.package = ? AND o.accepted LIMIT 1"
+        )
+        return self._one(query, digest, package) is not None
+
+    def stamp(self, digest: str, level: Level) -> int:
+        """When the index of a description at a level changed last; 0: there is none."""
+        query = "SELECT stamp FROM indexes WHERE digest = ? AND level = ?"
+        row = self._one(query, digest, str(level))
+        return int(row[0]) if row else 0
+
+    def seen(self, digest: str, level: Level) -> str | None:
+        """What stands for the candidates that were judged last; empty: none yet, None: no index."""
+        query = "SELECT seen FROM indexes WHERE digest = ? AND level = ?"
+        row = self._one(query, digest, str(level))
+        return str(row[0]) if row else None
+
+    def needed_packages(self) -> set[int]:
+        """The packages that are offered to targets as they are now."""
+        query = (
+            "SELECT DISTINCT e.package FROM offers o JOIN environments e ON e.id = o.candidate"
+            " WHERE o.accepted AND o.digest IN (SELECT digest FROM targets)"
+        )
+        return {row[0] for row in self._all(query)}
+
+    def forget_offers(self) -> None:
+        """Forget the verdicts for descriptions that no target has."""
+        with self.transaction():
+            for table in ("offers", "indexes"):
+                self._do(f"DELETE FROM {table} WHERE digest NOT IN (SELECT digest FROM targets)")  # noqa: S608
+
+    def count(self, table: str, column: str) -> dict[str, int]:
+        """How many rows a table has for each value of a column; both are this module's names."""
+        rows = self._all(f"SELECT {column}, count(*) FROM {table} GROUP BY 1")  # noqa: S608
+        return {str(row[0]): row[1] for row in rows}
+
+
+def _read_build(row: sqlite3.Row) -> Build:
+    data = data_of(row)
+    data["work"] = {name: data[name] for name in _WORK}
+    return msgspec.convert(data, Build, strict=False)

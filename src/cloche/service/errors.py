@@ -1,0 +1,30 @@
+"""Errors of the service."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloche.errors import ClocheError, Exit
+
+EXTRA = "pip install 'cloche[serve]'"
+
+
+class ServiceError(ClocheError):
+    """The service cannot start, or its state is not as it was left."""
+
+
+def missing_extra(error: ImportError) -> ServiceError:
+    """The extra of the package is not installed."""
+    name = error.name or "fastapi"
+    return ServiceError(f"{name} is not installed", todo=f"run `{EXTRA}`", status=Exit.HOST)
+
+
+def in_use(state: Path) -> ServiceError:
+    """Another process serves from this state."""
+    what = "another `cloche serve` uses this directory"
+    return ServiceError(what, where=state, todo="name another with --state", status=Exit.HOST)
+
+
+def unknown(kind: str, name: str, command: str) -> ServiceError:
+    """Nothing has this name."""
+    return ServiceError(f"unknown {kind} “{name}”", todo=f"see `cloche serve {command}`")

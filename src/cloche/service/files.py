@@ -1,0 +1,44 @@
+"""Files of the state: written by renaming, so that a reader or a kill never sees a part of one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+_PART = ".part-"
+
+
+def write(path: Path, data: bytes) -> None:
+    """Write a whole file. Raises OSError."""
+    part = path.with_name(f"{_PART}{os.getpid()}-{path.name}")
+    try:
+        part.write_bytes(data)
+        part.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        raise
+
+
+def place(source: Path, target: Path) -> None:
+    """Give a file its place, in the same file system. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    source.replace(target)
+
+
+def remove_others(root: Path, kept: Iterable[str]) -> list[str]:
+    """Remove the files below a directory that are not named; return their paths below it."""
+    wanted, removed = set(kept), []
+    for top, _, names in os.walk(root, topdown=False):
+        for name in names:
+            path = Path(top, name)
+            below = str(path.relative_to(root))
+            if below not in wanted:
+                path.unlink(missing_ok=True)
+                removed.append(below)
+        if Path(top) != root:
+            with contextlib.suppress(OSError):  # not empty
+                Path(top).rmdir()
+    return sorted(removed)

@@ -1,0 +1,145 @@
+"""Proves what targets accept, in the background, and keeps their offers. For the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from cloche.broker.errors import BrokerError
+from cloche.errors import ClocheError
+from cloche.service.decisions import left_over, rounds
+from cloche.service.values import Candidate, Judged, Target
+from cloche.targets import calls
+from cloche.targets.levels import Environment, Level
+from cloche.targets.results import Offer
+
+if TYPE_CHECKING:
+    from cloche.service.core import Service
+
+Key = tuple[str, Level]
+_log = logging.getLogger("cloche.service")
+_ROUNDS = 4  # with another candidate of the CPVs that were refused
+_PAUSE = 30.0  # seconds before what failed is tried again
+
+
+class Prover:
+    """Which packages each target takes. One proof runs at a time; those that wait come first."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._urgent: dict[Key, list[asyncio.Future[None]]] = {}
+        self._later: dict[Key, None] = {}
+        self._wake = asyncio.Event()
+
+    async def now(self, digest: str, level: Level) -> None:
+        """Prove what a description accepts at a level, and wait for it. Raises ClocheError."""
+        future = asyncio.get_running_loop().create_future()
+        self._urgent.setdefault((digest, level), []).append(future)
+        self._wake.set()
+        await future
+
+    def later(self, digest: str, level: Level) -> None:
+        """Prove it when there is time."""
+        self._later[digest, level] = None
+        self._wake.set()
+
+    def later_all(self, except_for: str = "") -> None:
+        """Prove what all targets accept when there is time, as packages may have come."""
+        for target in self._service.database.targets():
+            if target.digest != except_for:
+                self.later(target.digest, target.level)
+
+    @property
+    def waiting(self) -> int:
+        """How many proofs are to be made."""
+        return len(self._later.keys() | self._urgent.keys())
+
+    async def run(self) -> None:
+        """Prove until the service ends."""
+        while True:
+            if not self._urgent and not self._later:
+                self._wake.clear()
+                await self._wake.wait()
+            key = next(iter(self._urgent or self._later))
+            waiting = self._urgent.pop(key, [])
+            self._later.pop(key, None)
+            try:
+                await self._prove(*key)
+            except asyncio.CancelledError:
+                raise
+            except Exception as error:
+                self._failed(key, waiting, error)
+            else:
+                for future in waiting:
+                    if not future.done():
+                        future.set_result(None)
+
+    def _failed(self, key: Key, waiting: Sequence[asyncio.Future[None]], error: Exception) -> None:
+        if not isinstance(error, ClocheError):
+            _log.exception("offers")
+            error = ClocheError(f"a bug in cloche: {type(error).__name__}: {error}")
+        _log.warning("offers", extra={"digest": key[0], "level": key[1], "error": str(error)})
+        for future in waiting:
+            if not future.done():
+                future.set_exception(error)
+        if isinstance(error, BrokerError):  # not the target's fault
+            asyncio.get_running_loop().call_later(_PAUSE, self.later, *key)
+
+    async def _prove(self, digest: str, level: Level) -> None:
+        """Prove what a description accepts, unless nothing came since the last time."""
+        service, began = self._service, time.monotonic()
+        target = next((t for t in service.database.targets() if t.digest == digest), None)
+        if target is None:
+            return
+        candidates = service.database.candidates(target.arch, target.chost)
+        seen = _seen(candidates, service.repositories.state)
+        if service.database.seen(digest, level) == seen:
+            return
+        judged = await self._judged(target, level, candidates)
+        changed = service.database.judge(digest, level, judged, seen)
+        seconds = time.monotonic() - began
+        service.metrics.proved(seconds)
+        _log.info(
+            "offers",
+            extra={"digest": digest, "level": level, "changed": changed, "seconds": seconds},
+        )
+
+    async def _judged(
+        self, target: Target, level: Level, candidates: Sequence[Candidate]
+    ) -> list[Judged]:
+        """Verdicts on candidates: of each CPV on one after the other, until one is accepted.
+
+        Those that were accepted are shown to Portage again, as others may need them.
+        """
+        service = self._service
+        description = await service.description(target.digest)
+        before = {j.candidate for j in service.database.judged(target.digest, level) if j.accepted}
+        judged: dict[int, Judged] = {}
+        for _ in range(_ROUNDS):
+            batch = rounds(left_over(candidates, judged.values()), {target.digest}, before)
+            if not batch:
+                break
+            taken = [c for c in candidates if c.id in judged and judged[c.id].accepted]
+            offers = tuple(_offer(each) for each in (*taken, *batch))
+            future = service.questions.submit(
+                calls.accept, service.place, target.id, description, offers, level
+            )
+            for each in await asyncio.wrap_future(future):
+                judged[int(each.key)] = Judged(int(each.key), each.accepted, each.words)
+        return list(judged.values())
+
+
+def _seen(candidates: Sequence[Candidate], repositories: str) -> str:
+    text = " ".join((repositories, *(str(each.id) for each in candidates)))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _offer(each: Candidate) -> Offer:
+    environment = msgspec.json.decode(each.environment, type=Environment)
+    return Offer(str(each.id), each.cpv, each.entry, environment, each.symbols)

@@ -1,0 +1,350 @@
+"""The queue of builds: what runs, where, and what becomes of it. For the event loop's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import logging
+import secrets
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from cloche.broker.errors import BrokerError, data_of
+from cloche.broker.executor import Workers
+from cloche.building.unresolved import ResolutionError
+from cloche.errors import ClocheError, Exit
+from cloche.records.logs import open_log
+from cloche.service import pool
+from cloche.service.decisions import answering, next_builds
+from cloche.service.events import END, Journal
+from cloche.service.values import ENDED, Build, BuildState, Outcome, Package, Target, Token, Work
+from cloche.service.wants import Asked
+from cloche.targets import calls
+from cloche.targets.description import Description
+from cloche.targets.results import Built, MadePackage, Want
+
+if TYPE_CHECKING:
+    from cloche.service.core import Service
+
+_log = logging.getLogger("cloche.service")
+_LOOK = 10.0  # seconds after which the queue is looked at without being woken
+_LONGEST_LOG = 64 << 20  # bytes that are kept of a log
+
+
+@dataclass(slots=True)
+class Running:
+    """A build that runs, in its lane; ``stopping`` says whether somebody wants it to end."""
+
+    build: Build
+    lane: Workers
+    stopping: bool = False
+    task: asyncio.Task[None] | None = field(default=None)
+
+
+class Dispatcher:
+    """Starts builds, at most one of a target at a time, and records what they made."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._lanes = [Workers(1) for _ in range(service.settings.builds)]
+        self._running: dict[str, Running] = {}
+        self._wake = asyncio.Event()
+        self._publishing = asyncio.Lock()
+        self._closing = False
+
+    # What is asked for
+
+    def ask(self, target: Target, token: Token, asked: Asked) -> Build:
+        """The build that answers a request; a new one is put into the queue."""
+        database, repositories = self._service.database, self._service.repositories.state
+        level = asked.level or target.level
+        work = Work(target.digest, level, asked.options, token.inject)
+        with database.transaction():
+            builds = database.builds_of(work)
+            offered = {id for id, *_ in database.offered(target.digest, level)}
+            made = {each.id: _made_by(database.outcomes(each.id)) for each in builds}
+            build = answering(builds, asked.atoms, repositories, offered, made)
+            if build is None:
+                id = secrets.token_hex(8)
+                build = database.add_build(id, work, asked.atoms, time.time(), repositories)
+            elif build.state == "queued" and asked.atoms not in build.parts:
+                database.add_part(build, asked.atoms)
+            database.ask(build.id, target.id, token.id)
+        self.wake()
+        return database.build(build.id)
+
+    def repeat(self, build: Build) -> None:
+        """Put a build that has ended back into the queue."""
+        self._service.database.requeue(build.id)
+        room = self._service.settings.state.build(build.id)
+        shutil.rmtree(room, ignore_errors=True)
+        self.wake()
+
+    def stop(self, build: Build) -> None:
+        """Stop a build, in the queue or running."""
+        running = self._running.get(build.id)
+        if running is not None:
+            running.stopping = True
+            running.lane.kill_workers()
+        elif build.state == "queued":
+            journal = self._journal(build)
+            self._ended(build, journal, "stopped", stopped(), [])
+
+    def wake(self) -> None:
+        """Look at the queue."""
+        self._wake.set()
+
+    @property
+    def running(self) -> list[Build]:
+        """The builds that run."""
+        return [each.build for each in self._running.values()]
+
+    # The loop
+
+    async def run(self) -> None:
+        """Start builds until the service ends."""
+        while not self._closing:
+            self._wake.clear()
+            queued = self._service.database.builds(states=("queued",))
+            for build in next_builds(queued, self.running, len(self._lanes)):
+                self._start(build)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK):
+                    await self._wake.wait()
+
+    async def close(self) -> None:
+        """End what runs; it goes back into the queue."""
+        self._closing = True
+        self.wake()
+        tasks = [each.task for each in self._running.values() if each.task is not None]
+        for lane in self._lanes:
+            lane.kill_workers()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for lane in self._lanes:
+            await asyncio.to_thread(lane.shutdown)
+
+    def _start(self, build: Build) -> None:
+        busy = {id(each.lane) for each in self._running.values()}
+        lane = next(each for each in self._lanes if id(each) not in busy)
+        self._service.database.start(build.id, self._service.repositories.state, time.time())
+        running = Running(self._service.database.build(build.id), lane)
+        self._running[build.id] = running
+        running.task = asyncio.create_task(self._carry_out(running))
+
+    def _journal(self, build: Build) -> Journal:
+        atoms = build.atoms
+        machine = " ".join(atoms[:3]) + (f" and {len(atoms) - 3} more" if len(atoms) > 3 else "")
+        room = self._service.settings.state.build(build.id)
+        base = f"/api/v1/builds/{build.id}"
+        return Journal(room, base, machine, self._service.hub.waker(build.id))
+
+    async def _carry_out(self, running: Running) -> None:
+        """Run a build to its end, whatever happens."""
+        build = running.build
+        journal = self._journal(build)
+        try:
+            await self._built(running, journal)
+        except ClocheError as error:
+            self._failed(running, journal, error)
+        except Exception as error:
+            _log.exception("build %s", build.id)
+            self._failed(running, journal, ClocheError.from_data(data_of(error)))
+        finally:
+            del self._running[build.id]
+            into = self._service.settings.state.build(build.id) / "into"
+            await asyncio.to_thread(shutil.rmtree, into, True)
+            self.wake()
+
+    def _failed(self, running: Running, journal: Journal, error: ClocheError) -> None:
+        build, database = running.build, self._service.database
+        if running.stopping:
+            self._ended(build, journal, "stopped", stopped(), [])
+        elif isinstance(error, BrokerError) and self._closing:
+            database.requeue(build.id)
+        elif isinstance(error, BrokerError) and build.attempts < self._service.settings.attempts:
+            journal.note(f"{error.what}; the build is tried again", "warning")
+            database.requeue(build.id, again=True)
+        else:
+            self._ended(build, journal, "failed", error, [])
+
+    async def _built(self, running: Running, journal: Journal) -> None:
+        service, build = self._service, running.build
+        into = service.settings.state.build(build.id) / "into"
+        await asyncio.to_thread(shutil.rmtree, into, True)
+        into.mkdir(parents=True)
+        description = await service.description(build.work.digest)
+        results, errors = await self._results(running, description, into, journal)
+        made = [each for built in results for each in built.packages]
+        refused = [each for built in results for each in built.refused]
+        for package in made:
+            await self._publish(build, description, package)
+        for each in refused:
+            words = "\n".join(each.reasons)
+            service.database.add_outcome(build.id, Outcome(each.cpv, "failed", words))
+            if each.log is not None:
+                await asyncio.to_thread(self._keep_log, build, journal, each.cpv, Path(each.log))
+        service.database.charge(
+            service.database.askers(build.id), time.time() - (build.started or 0), time.time()
+        )
+        await service.prover.now(build.work.digest, build.work.level)
+        service.prover.later_all(except_for=build.work.digest)
+        notes = list(dict.fromkeys(note for built in results for note in built.notes))
+        state: BuildState = "failed" if refused or errors else "done"
+        self._ended(build, journal, state, errors[0] if errors else None, notes)
+
+    async def _results(
+        self, running: Running, description: Description, into: Path, journal: Journal
+    ) -> tuple[list[Built], list[ClocheError]]:
+        """What came of all requests together; where Portage refuses that, of each alone."""
+        build = running.build
+        try:
+            return [await self._call(running, description, build.atoms, into, journal)], []
+        except ResolutionError as error:
+            if len(build.parts) < 2:
+                return [], [error]
+        journal.note("Portage refuses all of it together; each request is built alone", "warning")
+        results, errors = list[Built](), list[ClocheError]()
+        for part in build.parts:
+            try:
+                results.append(await self._call(running, description, part, into, journal))
+            except ResolutionError as error:
+                journal.note(error.what, "warning")
+                errors.append(error)
+        return results, errors
+
+    async def _call(
+        self,
+        running: Running,
+        description: Description,
+        atoms: Sequence[str],
+        into: Path,
+        journal: Journal,
+    ) -> Built:
+        work = running.build.work
+        if running.stopping:
+            raise stopped()
+        want = Want(tuple(atoms), work.level, work.options, work.inject)
+        name = min(running.build.targets, default="nobody")
+        place = self._service.place
+        future = running.lane.submit(calls.build, place, name, description, want, into, journal)
+        return await asyncio.wrap_future(future)
+
+    # What was made
+
+    async def _publish(self, build: Build, description: Description, made: MadePackage) -> None:
+        """Put a package into the pool, unless it is there, with the environment it was made in."""
+        service, database = self._service, self._service.database
+        async with self._publishing:
+            known = database.package(made.gpkg)
+            if known is None:
+                number = database.next_number(made.cpv)
+                published = await asyncio.to_thread(
+                    pool.publish,
+                    made.file,
+                    service.settings.state.pool,
+                    made.cpv,
+                    number,
+                    made.entry,
+                    service.signer,
+                )
+                now = time.time()
+                known = Package(
+                    id=0,
+                    gpkg=made.gpkg,
+                    cpv=made.cpv,
+                    repository=made.repository,
+                    use=made.use,
+                    path=published.path,
+                    number=number,
+                    size=published.size,
+                    entry=published.entry,
+                    arch=description.arch,
+                    chost=description.chost,
+                    build=build.id,
+                    made=now,
+                    used=now,
+                )
+            with database.transaction():
+                id = known.id or database.add_package(known)
+                environment = msgspec.json.encode(made.environment, order="deterministic")
+                digest, level = build.work.digest, build.work.level
+                database.add_environment(id, environment, made.symbols, level, digest)
+                outcome = Outcome(made.cpv, "made", "", id, made.built, made.seconds)
+                database.add_outcome(build.id, outcome)
+
+    def _keep_log(self, build: Build, journal: Journal, cpv: str, log: Path) -> None:
+        """Copy the log of a failure: the store compresses and removes its own."""
+        room = self._service.settings.state.build(build.id) / "logs"
+        room.mkdir(exist_ok=True)
+        target = room / f"{cpv.replace('/', '@')}.log.gz"
+        with contextlib.suppress(FileNotFoundError), open_log(log) as source:
+            with gzip.open(target, "wb", 4) as copy:
+                copy.write(source.read(_LONGEST_LOG))
+            journal.note_log(cpv, target)
+
+    def _ended(
+        self,
+        build: Build,
+        journal: Journal,
+        state: BuildState,
+        error: ClocheError | None,
+        notes: list[str],
+    ) -> None:
+        """Note how a build ended, and tell those who follow it."""
+        service, now = self._service, time.time()
+        data = None if error is None else error.as_data()
+        service.database.end(build.id, state, now, data, notes)
+        journal.write({"event": END, "time": now, **self.summary(service.database.build(build.id))})
+        service.metrics.ended(state, now - (build.started or now))
+        _log.info("build ended", extra={"build": build.id, "state": state})
+
+    def summary(self, build: Build) -> dict[str, Any]:
+        """How a build ended, as its last event tells it."""
+        database, work = self._service.database, build.work
+        offered = {id for id, *_ in database.offered(work.digest, work.level)}
+        words = database.words(work.digest, work.level)
+        packages, refused = [], []
+        for each in database.outcomes(build.id):
+            if each.package is None:
+                refused.append({"cpv": each.cpv, "words": each.words})
+            else:
+                taken = each.package in offered
+                said = "" if taken else words.get(each.package, "")
+                packages.append(
+                    {"cpv": each.cpv, "built": each.built, "accepted": taken, "words": said}
+                )
+        return {
+            "state": build.state,
+            "packages": packages,
+            "refused": refused,
+            "error": problem_data(build.error),
+            "notes": list(build.notes),
+        }
+
+
+def problem_data(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What clients see of an error."""
+    if error is None:
+        return None
+    return {name: error.get(name) for name in ("what", "where", "todo", "detail")}
+
+
+def stopped() -> ClocheError:
+    """Somebody stopped the build."""
+    return ClocheError("the build was stopped", todo="repeat it", status=Exit.INTERRUPTED)
+
+
+def _made_by(outcomes: Sequence[Outcome]) -> list[int]:
+    return [each.package for each in outcomes if each.package is not None]
+
+
+def is_over(build: Build) -> bool:
+    """Whether nothing more will come of a build, unless it is repeated."""
+    return build.state in ENDED

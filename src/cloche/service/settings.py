@@ -1,0 +1,110 @@
+"""What `cloche serve` is told, and the layout of its state."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cloche.targets.results import Place
+
+DIRECTORY = "service"  # in a project
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a client may do. Sizes in bytes, times in seconds.
+
+    ``description`` is the size of a description with what belongs to it, unpacked; ``body`` that of
+    any other body; ``upload`` how long a body may take. ``rate`` are requests a second of one
+    token, ``burst`` how many more at once. ``guesses`` are wrong tokens of one address in a minute.
+    """
+
+    description: int = 40 << 20
+    body: int = 1 << 20
+    atoms: int = 5000
+    upload: float = 60.0
+    rate: float = 50.0
+    burst: int = 500
+    guesses: int = 30
+    streams: int = 64  # of events, of one token
+
+
+@dataclass(frozen=True, slots=True)
+class Retention:
+    """How long packages and builds are kept that no target needs. ``room`` in bytes, for all."""
+
+    days: float = 30.0
+    room: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that is decided at the start.
+
+    ``builds`` run at once and share ``jobs`` packages at once. ``open_enrolment`` lets anybody
+    enrol; otherwise a token does. ``accel`` is the prefix of X-Accel-Redirect of a proxy that hands
+    out the files of the pool. ``sign`` is the key of packages and indexes.
+    """
+
+    state: State
+    place: Place
+    host: str = "127.0.0.1"
+    port: int = 8080
+    builds: int = 2
+    jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    open_enrolment: bool = False
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    accel: str | None = None
+    sign: str | None = None
+    limits: Limits = Limits()
+    retention: Retention = Retention()
+    attempts: int = 3  # of a build during which the service ends
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """The directory of the service."""
+
+    path: Path
+
+    @property
+    def database(self) -> Path:
+        """The database (SQLite)."""
+        return self.path / "service.sqlite"
+
+    @property
+    def pool(self) -> Path:
+        """The packages, as a PKGDIR."""
+        return self.path / "pool"
+
+    @property
+    def slots(self) -> Path:
+        """The slots that builds share."""
+        return self.path / "slots"
+
+    @property
+    def descriptions(self) -> Path:
+        """Where descriptions are."""
+        return self.path / "descriptions"
+
+    @property
+    def builds(self) -> Path:
+        """Where builds are."""
+        return self.path / "builds"
+
+    def description(self, digest: str) -> Path:
+        """The description with a digest."""
+        return self.descriptions / f"{digest}.json.gz"
+
+    def build(self, id: str) -> Path:
+        """The directory of a build: its events and logs."""
+        return self.builds / id
+
+    def make(self) -> None:
+        """Make what is not there yet. Raises OSError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.path.chmod(0o700)
+        for each in (self.pool, self.slots, self.descriptions, self.builds):
+            each.mkdir(exist_ok=True)

@@ -1,0 +1,156 @@
+"""Tokens, targets, builds, packages: frozen values, rows of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Literal
+
+from cloche.targets.levels import Level
+
+BuildState = Literal["queued", "running", "done", "failed", "stopped"]
+ENDED: tuple[BuildState, ...] = ("done", "failed", "stopped")
+
+
+class Role(StrEnum):
+    """What a token allows; each role also allows what those before it do."""
+
+    READ = "read"
+    REQUEST = "request"
+    ADMIN = "admin"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order."""
+        return list(Role).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A token, which is stored as a digest only. Times are seconds since the epoch.
+
+    One with a ``target`` is for this target alone. ``inject`` lets code of the target take part in
+    builds. ``quota`` are seconds of building in a day; None: no limit.
+    """
+
+    id: str
+    name: str
+    role: Role
+    target: str | None
+    inject: bool
+    quota: int | None
+    made: float
+    used: float | None = None
+    revoked: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A target machine. ``digest`` names its description, ``owner`` the token that enrolled it."""
+
+    id: str
+    name: str
+    digest: str
+    level: Level
+    owner: str | None
+    arch: str
+    chost: str
+    profile: str
+    notes: tuple[str, ...]
+    made: float
+    changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a build does. Equal works give equal results while the ``repositories`` are the same."""
+
+    digest: str
+    level: Level
+    options: tuple[str, ...]
+    inject: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Build:
+    """A build. ``parts`` are the atoms of each request that it answers.
+
+    ``seconds`` is how long it ran; ``error`` a problem that ended it, as `ClocheError.as_data` has
+    it. ``targets`` are those that asked for it.
+    """
+
+    id: str
+    number: int
+    work: Work
+    parts: tuple[tuple[str, ...], ...]
+    state: BuildState
+    repositories: str
+    attempts: int
+    asked: float
+    started: float | None
+    ended: float | None
+    seconds: float
+    error: Mapping[str, Any] | None
+    notes: tuple[str, ...]
+    targets: tuple[str, ...]
+
+    @property
+    def atoms(self) -> tuple[str, ...]:
+        """All atoms, each once."""
+        return tuple(dict.fromkeys(atom for part in self.parts for atom in part))
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a package in a build; ``words`` say why it was not made."""
+
+    cpv: str
+    state: Literal["made", "failed"]
+    words: str = ""
+    package: int | None = None
+    built: bool = False
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A published package. ``gpkg`` is the digest of the file as it was built, before signing."""
+
+    id: int
+    gpkg: str
+    cpv: str
+    repository: str
+    use: tuple[str, ...]
+    path: str
+    number: int
+    size: int
+    entry: str
+    arch: str
+    chost: str
+    build: str | None
+    made: float
+    used: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A package in one of the environments that it was built in, which may be offered."""
+
+    id: int
+    package: int
+    cpv: str
+    entry: str
+    environment: bytes
+    symbols: tuple[tuple[str, str], ...]
+    level: Level
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict on a candidate."""
+
+    candidate: int
+    accepted: bool
+    words: str
