@@ -47,6 +47,7 @@ COMMANDS = {
     "repo": "repo:repo",
     "report": "report:report",
     "seed": "seed_add:seed",
+    "serve": "serve:serve",
     "shell": "shell:shell",
     "store": "store:store",
     "watch": "watch:watch",

@@ -186,7 +186,7 @@ def load_machine(
         compression=_one_of(output, "compression", COMPRESSION),
         below=_below(output),
         needs=_one_of(output, "needs", NEEDS),
-        emerge=tuple(_emerge(*item) for item in table.strings("emerge")),
+        emerge=tuple(emerge_option(*item) for item in table.strings("emerge")),
         keep_world=table.get("keep_world", bool, False),
         finish=steps,
         images=images,
@@ -328,7 +328,7 @@ def _one_of(table: Table, key: str, words: tuple[str, ...]) -> str:
     return word
 
 
-def _emerge(text: str, origin: Origin) -> str:
+def emerge_option(text: str, origin: Origin) -> str:
     """An option of emerge. Raises `ConfigError`."""
     name, equals, value = text.removeprefix("--").partition("=")
     if not text.startswith("--") or name not in EMERGE:

@@ -4,43 +4,22 @@ from __future__ import annotations
 
 import base64
 import binascii
-import hashlib
-import secrets
 import time
+from typing import TYPE_CHECKING, Annotated
 
-from starlette.requests import Request
+from fastapi import Depends, Request
 
 from cloche.service.problems import ProblemError, forbidden, not_found, too_many
+from cloche.service.tokens import digest_of
 from cloche.service.values import Build, Role, Target, Token
 
+if TYPE_CHECKING:
+    from cloche.service.core import Service
+
 COOKIE = "cloche_token"
-PREFIX = "cloche_"
 DAY = 86400.0
-_SECRET_BYTES = 32
 _NOTED = 60.0  # seconds between two notes that a token is used
 _LONGEST = 200  # characters of a token
-
-
-def new_token(
-    name: str,
-    role: Role,
-    *,
-    target: str | None = None,
-    inject: bool = False,
-    quota: int | None = None,
-) -> tuple[Token, str]:
-    """A new token, and its secret, which is shown once."""
-    secret = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
-    id = secrets.token_hex(4)
-    return Token(id, name, role, target, inject, quota, time.time()), secret
-
-
-def digest_of(secret: str) -> bytes:
-    """What is stored of a secret. It is random and long, so a plain SHA-256 is enough.
-
-    Tokens are found by it, so how long a comparison takes tells nothing of a secret.
-    """
-    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()
 
 
 def secret_of(request: Request) -> str | None:
@@ -85,6 +64,14 @@ def token_of(request: Request) -> Token:
     return token
 
 
+async def authenticated(request: Request) -> Token:
+    """The same, as a dependency: FastAPI runs plain functions in other threads."""
+    return token_of(request)
+
+
+Authenticated = Annotated[Token, Depends(authenticated)]
+
+
 def demand(token: Token, role: Role) -> None:
     """See that a token has a role. Raises ProblemError."""
     if token.role.rank < role.rank:
@@ -119,9 +106,8 @@ def visible_build(request: Request, token: Token, id: str) -> Build:
     raise not_found("no such build")
 
 
-def left_of_quota(request: Request, token: Token) -> float | None:
+def left_of_quota(service: Service, token: Token) -> float | None:
     """Seconds of building that a token has left today; None: no limit."""
     if token.quota is None:
         return None
-    used: float = request.app.state.service.database.charged(token.id, time.time() - DAY)
-    return max(0.0, token.quota - used)
+    return max(0.0, token.quota - service.database.charged(token.id, time.time() - DAY))

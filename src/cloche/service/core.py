@@ -9,11 +9,16 @@ import gzip
 import logging
 import os
 import subprocess
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
+
+import msgspec
+from starlette.requests import Request
 
 from cloche.broker.executor import Workers
 from cloche.config.project import Project
@@ -29,13 +34,17 @@ from cloche.service.offers import Prover
 from cloche.service.queue import Dispatcher
 from cloche.service.repositories import Repositories
 from cloche.service.settings import Settings
-from cloche.service.values import Target
+from cloche.service.values import Package, Target
+from cloche.targets import calls
 from cloche.targets.description import Description, decode_description, encode_description
-from cloche.targets.levels import Level
+from cloche.targets.levels import Environment, Level
+from cloche.targets.results import Known
 from cloche.tasks.slots import shared_slots
 
 _log = logging.getLogger("cloche.service")
 _INDEXES = 16  # that are kept in memory
+_LATELY = 50  # builds
+_NOTED = 3600.0  # seconds between two notes that a package is used
 _QUESTIONS = 2  # calls beside builds: one proof, and one answer to a client
 
 
@@ -53,7 +62,8 @@ class Service:
         self.public_key = _public_key(settings.sign)
         self.streams: dict[str, int] = {}
         self.closing = False
-        self._indexes: dict[tuple[str, Level], index.Index] = {}
+        self._signatures: dict[str, tuple[str, bytes]] = {}
+        self._indexes: dict[tuple[str, str, Level], index.Index] = {}
         self.database: Database
         self.hub: Hub
         self.questions: Workers
@@ -137,21 +147,75 @@ class Service:
 
     # Indexes
 
-    def index(self, target: Target, level: Level) -> index.Index | None:
-        """The index of a target at a level; None where nothing was asked for at that level."""
-        stamp = self.database.stamp(target.digest, level)
-        key = (target.digest, level)
+    def index(self, target: Target) -> index.Index:
+        """The index of a target."""
+        stamp, key = self.database.stamp(target.digest), (target.id, target.digest, target.level)
         found = self._indexes.pop(key, None)
         if found is None or found.stamp != stamp:
-            if not stamp:
-                return None
-            offered = self.database.offered(target.digest, level)
-            entries = ((entry, made_at) for _, _, entry, made_at in offered)
+            entries = self.database.index_of(target)
             found = index.made(target.arch, target.chost, stamp, entries)
-        self._indexes[key] = found
+        self._indexes[key] = found  # the last used are last
         while len(self._indexes) > _INDEXES:
             del self._indexes[next(iter(self._indexes))]
         return found
+
+    async def signature(self, target: Target) -> bytes | None:
+        """A detached signature of a target's index; None without a key. Raises ClocheError."""
+        signer, found = self.signer, self.index(target)
+        if signer is None:
+            return None
+        known = self._signatures.get(target.id)
+        if known is None or known[0] != found.etag:
+            known = found.etag, await asyncio.to_thread(_signed, signer, found.plain)
+            self._signatures[target.id] = known
+        return known[1]
+
+    # Questions
+
+    async def examined(self, description: Description) -> tuple[str, ...]:
+        """What of a target cannot be followed here. Raises ClocheError if nothing can be built."""
+        future = self.questions.submit(calls.examine, self.place, description)
+        return (await asyncio.wrap_future(future)).notes
+
+    def known(self) -> tuple[Known, ...]:
+        """The packages of the pool, in all their environments."""
+        packages = {each.id: each for each in self.database.packages()}
+        return tuple(
+            Known(
+                each.cpv,
+                packages[each.package].use,
+                msgspec.json.decode(each.environment, type=Environment),
+                packages[each.package].size,
+            )
+            for each in self.database.candidates()
+        )
+
+    def asked_atoms(self, target: Target) -> tuple[str, ...]:
+        """What a target asked for lately, each atom once; @world if nothing."""
+        builds = self.database.builds(target=target.id, most=_LATELY)
+        atoms = dict.fromkeys(atom for build in builds for atom in build.atoms)
+        return tuple(atoms) or ("@world",)
+
+    def note_use(self, package: Package) -> None:
+        """Note that a package is fetched, at most once in a while."""
+        now = time.time()
+        if now - package.used > _NOTED:
+            self.database.touch_package(package.id, now)
+
+
+def service_of(request: Request) -> Service:
+    """The service that a request is for."""
+    service: Service = request.app.state.service
+    return service
+
+
+def _signed(signer: Signer, text: bytes) -> bytes:
+    """A detached signature. Raises ClocheError."""
+    with TemporaryDirectory(prefix="cloche-sign-") as room:
+        file, made = Path(room, "Packages"), Path(room, "Packages.asc")
+        file.write_bytes(text)
+        signer.detached(file, made)
+        return made.read_bytes()
 
 
 @contextmanager

@@ -31,6 +31,12 @@ _BUILD = (
     "SELECT b.*, (SELECT json_group_array(target) FROM askers WHERE build = b.id) AS targets"
     " FROM builds b"
 )
+_INDEXED = (
+    "offers o JOIN environments e ON e.id = o.candidate JOIN packages p ON p.id = e.package"
+    " WHERE o.digest = ? AND o.accepted AND (o.level = ? OR EXISTS ("
+    "  SELECT 1 FROM outcomes u JOIN builds b ON b.id = u.build JOIN askers a ON a.build = b.id"
+    "  WHERE u.package = p.id AND b.level = o.level AND a.target = ?))"
+)
 _WORK = ("digest", "level", "options", "inject")
 
 
@@ -109,7 +115,7 @@ class Database(Connection):
             old = self.target(target.id)
             self._do(f"UPDATE targets SET {names} WHERE id = :id", values)  # noqa: S608
             if old is not None and (old.digest, old.level) != (target.digest, target.level):
-                before = self.stamp(old.digest, old.level)
+                before = self.stamp(old.digest)
                 self.raise_index(target.digest, target.level, max(target.changed, before + 1))
 
     def remove_target(self, id: str) -> None:
@@ -136,9 +142,10 @@ class Database(Connection):
         self._insert("builds", row)
         return self.build(id)
 
-    def ask(self, build: str, target: str, token: str) -> None:
-        """Note that a target asked for a build."""
-        self._do("INSERT OR IGNORE INTO askers VALUES (?, ?, ?)", build, target, token)
+    def ask(self, build: str, target: str, token: str) -> bool:
+        """Note that a target asked for a build; return whether it had not before."""
+        done = self._do("INSERT OR IGNORE INTO askers VALUES (?, ?, ?)", build, target, token)
+        return done.rowcount == 1
 
     def askers(self, build: str) -> list[str]:
         """The tokens with which a build was asked for."""
@@ -292,21 +299,22 @@ class Database(Connection):
     def remove_package(self, id: int) -> None:
         """Remove a package; no index has it from now on."""
         with self.transaction():
-            self._do(
-                "UPDATE indexes SET stamp = max(stamp + 1, ?) WHERE (digest, level) IN"
-                " (SELECT o.digest, o.level FROM offers o JOIN environments e"
-                "  ON e.id = o.candidate WHERE e.package = ? AND o.accepted)",
-                int(time.time()), id,
-            )  # fmt: skip
+            query = (
+                "SELECT DISTINCT o.digest, o.level FROM offers o JOIN environments e"
+                " ON e.id = o.candidate WHERE e.package = ? AND o.accepted"
+            )
+            for digest, level in self._all(query, id):
+                self.raise_index(digest, Level(level), time.time())
             self._do("DELETE FROM packages WHERE id = ?", id)
 
     # Offers
 
-    def candidates(self, arch: str, chost: str) -> list[Candidate]:
-        """All packages for a CPU, in each of their environments, the newest first."""
+    def candidates(self, arch: str | None = None, chost: str | None = None) -> list[Candidate]:
+        """The packages, perhaps for a CPU, in each of their environments, the newest first."""
         query = (
             "SELECT e.*, p.cpv, p.entry FROM environments e JOIN packages p ON p.id = e.package"
-            " WHERE p.arch = ? AND p.chost = ? ORDER BY e.id DESC"
+            " WHERE p.arch = coalesce(?, p.arch) AND p.chost = coalesce(?, p.chost)"
+            " ORDER BY e.id DESC"
         )
         return [read(row, Candidate) for row in self._all(query, arch, chost)]
 
@@ -335,12 +343,18 @@ class Database(Connection):
         return changed
 
     def raise_index(self, digest: str, level: Level, least: float) -> None:
-        """Let the stamp of an index rise, at least to a time; 0: only see that there is one."""
-        rise = "max(stamp + 1, excluded.stamp)" if least else "stamp"
+        """Let the stamp of an index rise, at least to a time; 0: only see that there is one.
+
+        It rises above those of all levels of the description: a target's index has several.
+        """
+        query = "SELECT coalesce(max(stamp), 0) FROM indexes WHERE digest = ?"
+        (highest,) = self._one(query, digest)
+        stamp = max(highest + 1, int(least)) if least else int(time.time())
+        update = "stamp = excluded.stamp" if least else "stamp = stamp"
         self._do(
             "INSERT INTO indexes VALUES (?, ?, ?, '') ON CONFLICT (digest, level)"  # noqa: S608
-            f" DO UPDATE SET stamp = {rise}",
-            digest, str(level), int(least) or int(time.time()),
+            f" DO UPDATE SET {update}",
+            digest, str(level), stamp,
         )  # fmt: skip
 
     def offered(self, digest: str, level: Level) -> list[tuple[int, str, str, str]]:
@@ -368,11 +382,49 @@ class Database(Connection):
         )
         return self._one(query, digest, package) is not None
 
-    def stamp(self, digest: str, level: Level) -> int:
-        """When the index of a description at a level changed last; 0: there is none."""
-        query = "SELECT stamp FROM indexes WHERE digest = ? AND level = ?"
-        row = self._one(query, digest, str(level))
-        return int(row[0]) if row else 0
+    def was_made_for(self, target: str, package: int) -> bool:
+        """Whether a build that a target asked for made a package."""
+        query = (
+            "SELECT 1 FROM outcomes o JOIN askers a ON a.build = o.build"
+            " WHERE o.package = ? AND a.target = ? LIMIT 1"
+        )
+        return self._one(query, package, target) is not None
+
+    def stamp(self, digest: str) -> int:
+        """When an index of a description changed last; 0: there is none."""
+        query = "SELECT coalesce(max(stamp), 0) FROM indexes WHERE digest = ?"
+        return int(self._one(query, digest)[0])
+
+    def levels(self, target: Target) -> list[Level]:
+        """The level of a target, and others at which it asked for packages."""
+        query = (
+            "SELECT DISTINCT b.level FROM builds b JOIN askers a ON a.build = b.id"
+            " WHERE a.target = ?"
+        )
+        asked = {Level(row[0]) for row in self._all(query, target.id)}
+        return sorted({target.level, *asked}, key=lambda level: level.rank)
+
+    def index_of(self, target: Target) -> list[tuple[str, str]]:
+        """The index of a target: the entry of each package, and the level at which it was made.
+
+        It has what the target's level offers, and what was made for the target at the level that
+        it asked for, as far as that level offers it.
+        """
+        query = f"SELECT p.entry, e.level FROM {_INDEXED} GROUP BY p.id ORDER BY p.cpv, p.id"  # noqa: S608
+        rows = self._all(query, target.digest, str(target.level), target.id)
+        return [tuple(row) for row in rows]
+
+    def indexed(self, target: Target) -> dict[int, str]:
+        """The packages that the index of a target has: their CPVs by their ids."""
+        query = f"SELECT p.id, p.cpv FROM {_INDEXED} GROUP BY p.id"  # noqa: S608
+        return dict(self._all(query, target.digest, str(target.level), target.id))
+
+    def levels_of_packages(self) -> dict[int, set[Level]]:
+        """The levels at which each package was made."""
+        found: dict[int, set[Level]] = {}
+        for id, level in self._all("SELECT package, level FROM environments"):
+            found.setdefault(id, set()).add(Level(level))
+        return found
 
     def seen(self, digest: str, level: Level) -> str | None:
         """What stands for the candidates that were judged last; empty: none yet, None: no index."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from cloche.service.values import Build, Candidate, Judged
 
@@ -29,22 +29,27 @@ def position(build: Build, queued: Iterable[Build]) -> int:
 
 def answering(
     builds: Iterable[Build],
+    target: str,
     atoms: Collection[str],
     repositories: str,
     offered: Collection[int],
-    made: dict[str, Collection[int]],
+    made: Mapping[str, Collection[int]],
 ) -> Build | None:
-    """The build that answers a request for atoms, of those of equal work; None: a new one has to.
+    """The build that answers a target's request, of those of equal work; None: a new one has to.
 
-    One in the queue takes more atoms. One that runs, or ended without being stopped while the
-    ``repositories`` were the same, answers for its own atoms; what it ``made`` must still be
-    ``offered``.
+    One in the queue that is for this target alone takes more atoms. One that runs, or ended without
+    being stopped while the ``repositories`` were the same, answers for its own atoms; what it
+    ``made`` must still be ``offered``. Builds of other targets answer if they were asked for
+    exactly the same: neither learns anything of the other.
     """
     wanted = set(atoms)
     for build in builds:
+        alone, has = build.targets == (target,), set(build.atoms)
+        if build.state == "stopped" or not (alone or wanted == has):
+            continue
         if build.state == "queued":
             return build
-        if build.state == "stopped" or not wanted <= set(build.atoms):
+        if not wanted <= has:
             continue
         if build.state == "running":
             return build

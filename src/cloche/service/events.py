@@ -6,6 +6,7 @@ The id of an event is where its line ends in the file, so a stream resumes after
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import threading
@@ -122,18 +123,27 @@ def is_end(line: Line) -> bool:
 def log_of(room: Path, package: str) -> Path | None:
     """Where the newest log of a package (CATEGORY/PF, perhaps with its repository) is."""
     found = None
+    for name, log in _noted(room):
+        if package in (name, name.partition("::")[0]):
+            found = log
+    return found
+
+
+def logged(room: Path) -> set[str]:
+    """The packages (CATEGORY/PF) that have a log."""
+    return {name.partition("::")[0] for name, _ in _noted(room)}
+
+
+def _noted(room: Path) -> Iterator[tuple[str, Path]]:
+    """The packages and logs that were noted."""
     try:
         text = (room / _LOGS).read_text(encoding="utf-8")
     except FileNotFoundError:
-        return None
+        return
     for line in text.splitlines():
-        try:
+        with contextlib.suppress(ValueError):  # torn by a kill
             data = json.loads(line)
-        except ValueError:
-            continue
-        if package in (data["package"], data["package"].partition("::")[0]):
-            found = Path(data["log"])
-    return found
+            yield data["package"], Path(data["log"])
 
 
 class Hub:

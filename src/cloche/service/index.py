@@ -21,6 +21,10 @@ class Index:
     packed: bytes
     etag: str
 
+    def etag_of(self, packed: bool) -> str:
+        """ETag of one of the two forms."""
+        return f'{self.etag[:-1]}-gz"' if packed else self.etag
+
     @property
     def modified(self) -> str:
         """Last-Modified."""
@@ -43,14 +47,14 @@ def made(arch: str, chost: str, stamp: int, offered: Iterable[tuple[str, str]]) 
     return Index(stamp, plain, gzip.compress(plain, _FAST, mtime=stamp), etag)
 
 
-def is_unmodified(index: Index, none_match: str | None, since: str | None) -> bool:
+def is_unmodified(stamp: int, etag: str, none_match: str | None, since: str | None) -> bool:
     """Whether a client has the index already (RFC 9110, 13.1.2 and 13.1.3)."""
     if none_match is not None:
         tags = {tag.strip().removeprefix("W/") for tag in none_match.split(",")}
-        return index.etag in tags or "*" in tags
+        return etag in tags or "*" in tags
     if since is None:
         return False
     try:
-        return parsedate_to_datetime(since).timestamp() >= index.stamp
+        return parsedate_to_datetime(since).timestamp() >= stamp
     except (ValueError, TypeError, OverflowError):
         return False

@@ -49,11 +49,16 @@ class Prover:
         self._later[digest, level] = None
         self._wake.set()
 
+    def later_of(self, target: Target) -> None:
+        """Prove what a target accepts, at each level that it asked for, when there is time."""
+        for level in self._service.database.levels(target):
+            self.later(target.digest, level)
+
     def later_all(self, except_for: str = "") -> None:
         """Prove what all targets accept when there is time, as packages may have come."""
         for target in self._service.database.targets():
             if target.digest != except_for:
-                self.later(target.digest, target.level)
+                self.later_of(target)
 
     @property
     def waiting(self) -> int:
@@ -84,7 +89,7 @@ class Prover:
         if not isinstance(error, ClocheError):
             _log.exception("offers")
             error = ClocheError(f"a bug in cloche: {type(error).__name__}: {error}")
-        _log.warning("offers", extra={"digest": key[0], "level": key[1], "error": str(error)})
+        _log.warning("offers", extra={"digest": key[0], "at": key[1], "error": str(error)})
         for future in waiting:
             if not future.done():
                 future.set_exception(error)
@@ -107,7 +112,7 @@ class Prover:
         service.metrics.proved(seconds)
         _log.info(
             "offers",
-            extra={"digest": digest, "level": level, "changed": changed, "seconds": seconds},
+            extra={"digest": digest, "at": level, "changed": changed, "seconds": seconds},
         )
 
     async def _judged(

@@ -9,12 +9,13 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import to_builtins
 
 from cloche.broker.errors import BrokerError, data_of
 from cloche.broker.executor import Workers
@@ -22,9 +23,10 @@ from cloche.building.unresolved import ResolutionError
 from cloche.errors import ClocheError, Exit
 from cloche.records.logs import open_log
 from cloche.service import pool
-from cloche.service.decisions import answering, next_builds
-from cloche.service.events import END, Journal
-from cloche.service.values import ENDED, Build, BuildState, Outcome, Package, Target, Token, Work
+from cloche.service.decisions import answering, next_builds, position
+from cloche.service.events import END, Journal, logged
+from cloche.service.values import Build, BuildState, Outcome, Package, Target, Token, Work
+from cloche.service.views import BuildView, build_view
 from cloche.service.wants import Asked
 from cloche.targets import calls
 from cloche.targets.description import Description
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("cloche.service")
 _LOOK = 10.0  # seconds after which the queue is looked at without being woken
+_SOON = 5.0  # seconds in which a build that is stopped ends
 _LONGEST_LOG = 64 << 20  # bytes that are kept of a log
 
 
@@ -61,24 +64,35 @@ class Dispatcher:
 
     # What is asked for
 
-    def ask(self, target: Target, token: Token, asked: Asked) -> Build:
-        """The build that answers a request; a new one is put into the queue."""
-        database, repositories = self._service.database, self._service.repositories.state
-        level = asked.level or target.level
-        work = Work(target.digest, level, asked.options, token.inject)
+    def answer(self, target: Target, token: Token, asked: Asked) -> Build | None:
+        """A build that answers a request; None: there has to be a new one."""
+        database, work = self._service.database, work_of(target, token, asked)
+        builds = database.builds_of(work)
+        offered = {id for id, *_ in database.offered(work.digest, work.level)}
+        made = {each.id: _made_by(database.outcomes(each.id)) for each in builds}
+        state = self._service.repositories.state
+        return answering(builds, target.id, asked.atoms, state, offered, made)
+
+    def ask(self, target: Target, token: Token, asked: Asked, known: Build | None) -> Build:
+        """Let a known build answer a request, or put a new one into the queue."""
+        database, work = self._service.database, work_of(target, token, asked)
         with database.transaction():
-            builds = database.builds_of(work)
-            offered = {id for id, *_ in database.offered(target.digest, level)}
-            made = {each.id: _made_by(database.outcomes(each.id)) for each in builds}
-            build = answering(builds, asked.atoms, repositories, offered, made)
+            build = known
             if build is None:
-                id = secrets.token_hex(8)
-                build = database.add_build(id, work, asked.atoms, time.time(), repositories)
-            elif build.state == "queued" and asked.atoms not in build.parts:
+                id, state = secrets.token_hex(8), self._service.repositories.state
+                build = database.add_build(id, work, asked.atoms, time.time(), state)
+            elif build.state == "queued" and not set(asked.atoms) <= set(build.atoms):
                 database.add_part(build, asked.atoms)
-            database.ask(build.id, target.id, token.id)
+            if database.ask(build.id, target.id, token.id) and work.level is not target.level:
+                database.raise_index(target.digest, work.level, time.time())  # it may be in there
         self.wake()
         return database.build(build.id)
+
+    async def leave(self, target: Target) -> None:
+        """Stop what is done for a target alone."""
+        for build in self._service.database.builds(target=target.id, states=("queued", "running")):
+            if build.targets == (target.id,):
+                await self.stop(build)
 
     def repeat(self, build: Build) -> None:
         """Put a build that has ended back into the queue."""
@@ -87,12 +101,14 @@ class Dispatcher:
         shutil.rmtree(room, ignore_errors=True)
         self.wake()
 
-    def stop(self, build: Build) -> None:
+    async def stop(self, build: Build) -> None:
         """Stop a build, in the queue or running."""
         running = self._running.get(build.id)
         if running is not None:
             running.stopping = True
-            running.lane.kill_workers()
+            await asyncio.to_thread(running.lane.kill_workers)
+            if running.task is not None:
+                await asyncio.wait((running.task,), timeout=_SOON)
         elif build.state == "queued":
             journal = self._journal(build)
             self._ended(build, journal, "stopped", stopped(), [])
@@ -112,6 +128,7 @@ class Dispatcher:
         """Start builds until the service ends."""
         while not self._closing:
             self._wake.clear()
+            await self._service.repositories.look()
             queued = self._service.database.builds(states=("queued",))
             for build in next_builds(queued, self.running, len(self._lanes)):
                 self._start(build)
@@ -301,39 +318,31 @@ class Dispatcher:
         service, now = self._service, time.time()
         data = None if error is None else error.as_data()
         service.database.end(build.id, state, now, data, notes)
-        journal.write({"event": END, "time": now, **self.summary(service.database.build(build.id))})
+        view = self.view(service.database.build(build.id), ())
+        told = ("state", "packages", "refused", "error", "notes")
+        ending = {name: value for name, value in to_builtins(view).items() if name in told}
+        journal.write({"event": END, "time": now, **ending})
         service.metrics.ended(state, now - (build.started or now))
         _log.info("build ended", extra={"build": build.id, "state": state})
 
-    def summary(self, build: Build) -> dict[str, Any]:
-        """How a build ended, as its last event tells it."""
+    def view(self, build: Build, seen: Collection[str]) -> BuildView:
+        """A build as clients see it that may see the targets ``seen``."""
         database, work = self._service.database, build.work
-        offered = {id for id, *_ in database.offered(work.digest, work.level)}
-        words = database.words(work.digest, work.level)
-        packages, refused = [], []
-        for each in database.outcomes(build.id):
-            if each.package is None:
-                refused.append({"cpv": each.cpv, "words": each.words})
-            else:
-                taken = each.package in offered
-                said = "" if taken else words.get(each.package, "")
-                packages.append(
-                    {"cpv": each.cpv, "built": each.built, "accepted": taken, "words": said}
-                )
-        return {
-            "state": build.state,
-            "packages": packages,
-            "refused": refused,
-            "error": problem_data(build.error),
-            "notes": list(build.notes),
-        }
+        queued = database.builds(states=("queued",)) if build.state == "queued" else ()
+        return build_view(
+            build,
+            database.outcomes(build.id),
+            position(build, queued),
+            seen,
+            {id for id, *_ in database.offered(work.digest, work.level)},
+            database.words(work.digest, work.level),
+            logged(self._service.settings.state.build(build.id)),
+        )
 
 
-def problem_data(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What clients see of an error."""
-    if error is None:
-        return None
-    return {name: error.get(name) for name in ("what", "where", "todo", "detail")}
+def work_of(target: Target, token: Token, asked: Asked) -> Work:
+    """What a request makes a build do."""
+    return Work(target.digest, asked.level or target.level, asked.options, token.inject)
 
 
 def stopped() -> ClocheError:
@@ -343,8 +352,3 @@ def stopped() -> ClocheError:
 
 def _made_by(outcomes: Sequence[Outcome]) -> list[int]:
     return [each.package for each in outcomes if each.package is not None]
-
-
-def is_over(build: Build) -> bool:
-    """Whether nothing more will come of a build, unless it is repeated."""
-    return build.state in ENDED

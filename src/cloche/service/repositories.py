@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
 import time
@@ -9,29 +10,27 @@ from pathlib import Path
 
 from cloche.config.project import Project
 
-_FRESH = 10.0  # seconds for which a state is believed
+_FRESH = 5.0  # seconds for which a state is believed
 
 
 class Repositories:
-    """The state of a project's repositories, looked at again every few seconds."""
+    """The state of a project's repositories, looked at when something is asked for."""
 
     def __init__(self, project: Project) -> None:
         self._project = project
-        self._looked = -_FRESH
-        self._state = ""
+        self._looked = time.monotonic()
+        self.state = state_of(project)  # changes with repositories, pins, and what is declared
 
     @property
     def names(self) -> frozenset[str]:
         """The names of the repositories."""
         return frozenset(self._project.repos)
 
-    @property
-    def state(self) -> str:
-        """A digest that changes with the repositories, their pins, or what the project declares."""
+    async def look(self) -> None:
+        """Look at them again, unless that was done just now."""
         if time.monotonic() - self._looked >= _FRESH:
-            self._state = state_of(self._project)
             self._looked = time.monotonic()
-        return self._state
+            self.state = await asyncio.to_thread(state_of, self._project)
 
 
 def state_of(project: Project) -> str:

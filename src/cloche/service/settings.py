@@ -43,8 +43,9 @@ class Settings:
     """Everything that is decided at the start.
 
     ``builds`` run at once and share ``jobs`` packages at once. ``open_enrolment`` lets anybody
-    enrol; otherwise a token does. ``accel`` is the prefix of X-Accel-Redirect of a proxy that hands
-    out the files of the pool. ``sign`` is the key of packages and indexes.
+    enrol, with ``open_quota`` seconds of building a day; otherwise a token does. ``accel`` is the
+    prefix of X-Accel-Redirect of a proxy that hands out the files of the pool. ``sign`` is the key
+    of packages and indexes.
     """
 
     state: State
@@ -54,6 +55,7 @@ class Settings:
     builds: int = 2
     jobs: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     open_enrolment: bool = False
+    open_quota: int | None = 3600
     tls_cert: Path | None = None
     tls_key: Path | None = None
     accel: str | None = None

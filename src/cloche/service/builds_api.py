@@ -1,0 +1,203 @@
+"""Routes of builds: state, events, logs, stop, repeat; packages of the pool."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from starlette.responses import Response, StreamingResponse
+
+from cloche.records.logs import open_log
+from cloche.service.auth import (
+    Authenticated,
+    demand,
+    left_of_quota,
+    sees,
+    visible_build,
+    visible_target,
+)
+from cloche.service.core import Service, service_of
+from cloche.service.events import log_of, stream
+from cloche.service.openapi import TOKEN, answers
+from cloche.service.problems import ProblemError, not_found, too_many
+from cloche.service.values import ENDED, Build, BuildState, Role, Token
+from cloche.service.views import Builds, BuildView, Packages, PackageView, answer, package_view
+
+routes = APIRouter(prefix="/api/v1", tags=["builds"])
+_CHUNK = 1 << 16
+_STOPPABLE = ("queued", "running")
+_EVENTS = "text/event-stream"
+
+
+def view_of(service: Service, token: Token, build: Build) -> BuildView:
+    """A build as a token may see it."""
+    return service.dispatcher.view(build, [each for each in build.targets if sees(token, each)])
+
+
+def builds_for(
+    service: Service, token: Token, target: str | None, states: list[BuildState], most: int,
+    before: int | None = None,
+) -> list[Build]:  # fmt: skip
+    """The builds that a token may see, the newest first."""
+    if target is None and token.role is not Role.ADMIN:
+        target = token.target or ""
+    return service.database.builds(target=target, states=states, most=most, before=before)
+
+
+@routes.get("/builds", **answers(Builds, *TOKEN))
+async def builds(
+    request: Request,
+    token: Authenticated,
+    target: str | None = None,
+    state: Annotated[list[BuildState] | None, Query()] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**62)] = None,
+    most: Annotated[int, Query(ge=1, le=500)] = 100,
+) -> Response:
+    """Builds, the newest first; `before` continues a list."""
+    service = service_of(request)
+    if target is not None:
+        visible_target(request, token, target)
+    found = builds_for(service, token, target, state or [], most, before)
+    following = found[-1].number if len(found) == most else None
+    return answer(Builds(tuple(view_of(service, token, each) for each in found), following))
+
+
+@routes.get("/builds/{build_id}", **answers(BuildView, *TOKEN))
+async def build(request: Request, build_id: str, token: Authenticated) -> Response:
+    """A build: its state, and what became of its packages."""
+    found = visible_build(request, token, build_id)
+    return answer(view_of(service_of(request), token, found))
+
+
+@routes.post("/builds/{build_id}/stop", **answers(BuildView, *TOKEN, 409))
+async def stop(request: Request, build_id: str, token: Authenticated) -> Response:
+    """Stop a build that is in the queue or runs."""
+    return answer(await stopped(request, token, build_id))
+
+
+async def stopped(request: Request, token: Token, id: str) -> BuildView:
+    """Stop a build. Raises ProblemError."""
+    service, found = service_of(request), visible_build(request, token, id)
+    demand(token, Role.REQUEST)
+    if not all(sees(token, each) for each in found.targets):
+        raise ProblemError(409, "the build is shared", todo="ask the administrator to stop it")
+    if found.state not in _STOPPABLE:
+        raise ProblemError(409, f"the build is {found.state}", todo="repeat it, if it failed")
+    await service.dispatcher.stop(found)
+    return view_of(service, token, service.database.build(id))
+
+
+@routes.post("/builds/{build_id}/repeat", **answers(BuildView, *TOKEN, 409, status=202))
+async def repeat(request: Request, build_id: str, token: Authenticated) -> Response:
+    """Try again a build that has ended, as one that failed."""
+    return answer(repeated(request, token, build_id), 202)
+
+
+def repeated(request: Request, token: Token, id: str) -> BuildView:
+    """Put a build back into the queue. Raises ProblemError."""
+    service, found = service_of(request), visible_build(request, token, id)
+    demand(token, Role.REQUEST)
+    if found.state not in ENDED:
+        raise ProblemError(409, f"the build is {found.state}", todo="stop it first")
+    if not service.settings.state.description(found.work.digest).exists():
+        what = "the target has changed since this build"
+        raise ProblemError(409, what, todo="ask for the packages again")
+    if (left := left_of_quota(service, token)) is not None and left <= 0:
+        raise too_many(f"the quota of {token.quota} s of building a day is used up", 3600.0)
+    service.dispatcher.repeat(found)
+    return view_of(service, token, service.database.build(id))
+
+
+@routes.get("/builds/{build_id}/events", **answers(str, *TOKEN, media=_EVENTS))
+async def events(
+    request: Request,
+    build_id: str,
+    token: Authenticated,
+    last_event_id: Annotated[str | None, Header(max_length=40)] = None,
+) -> Response:
+    """The events of a build (docs/events.md) as server-sent events, and `end` as the last one."""
+    service, found = service_of(request), visible_build(request, token, build_id)
+    last = last_event_id or ""
+    start = int(last) if last.isascii() and last.isdecimal() and len(last) < 19 else 0
+    if service.streams.get(token.id, 0) >= service.settings.limits.streams:
+        raise too_many("too many streams of events", 10.0)
+
+    def goes_on() -> bool:
+        return not service.closing and service.database.is_valid(token.id)
+
+    async def sent() -> AsyncIterator[bytes]:
+        with _counted(service, token):
+            room = service.settings.state.build(found.id)
+            async for part in stream(service.hub, found.id, room, start, goes_on):
+                yield part
+
+    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+    return StreamingResponse(sent(), 200, headers, media_type=_EVENTS)
+
+
+@contextmanager
+def _counted(service: Service, token: Token) -> Iterator[None]:
+    service.streams[token.id] = service.streams.get(token.id, 0) + 1
+    try:
+        yield
+    finally:
+        service.streams[token.id] -= 1
+        if not service.streams[token.id]:
+            del service.streams[token.id]
+
+
+@routes.get("/builds/{build_id}/log/{package:path}", **answers(str, *TOKEN, media="text/plain"))
+async def log(request: Request, build_id: str, package: str, token: Authenticated) -> Response:
+    """The log of a package in a build, as far as it is written."""
+    service, found = service_of(request), visible_build(request, token, build_id)
+    place = log_of(service.settings.state.build(found.id), package)
+    if place is None:
+        raise not_found("no such log")
+    return StreamingResponse(await _chunks(place), 200, media_type="text/plain; charset=utf-8")
+
+
+async def _chunks(place: Path) -> AsyncIterator[bytes]:
+    """The text of a log, which may be compressed by now. Raises ProblemError."""
+    try:
+        file = await asyncio.to_thread(open_log, place)
+    except FileNotFoundError:
+        raise ProblemError(404, "the log was removed", todo="repeat the build") from None
+
+    async def chunks() -> AsyncIterator[bytes]:
+        with file:
+            while chunk := await asyncio.to_thread(file.read, _CHUNK):
+                yield chunk
+
+    return chunks()
+
+
+@routes.get("/packages", tags=["packages"], **answers(Packages, *TOKEN))
+async def packages(request: Request, token: Authenticated, target: str | None = None) -> Response:
+    """The packages that are offered to targets that the token may see; all with the role admin."""
+    if target is not None:
+        visible_target(request, token, target)
+    return answer(Packages(tuple(packages_for(service_of(request), token, target))))
+
+
+def packages_for(service: Service, token: Token, target: str | None) -> Iterator[PackageView]:
+    """The packages that a token may see."""
+    database = service.database
+    seen = [each for each in database.targets() if sees(token, each.id)]
+    if target is not None:
+        seen = [each for each in seen if each.id == target]
+    holders: dict[int, list[str]] = {}
+    for each in seen:
+        for id in database.indexed(each):
+            holders.setdefault(id, []).append(each.id)
+    levels = database.levels_of_packages()
+    builds = {each.id for one in seen for each in database.builds(target=one.id)}
+    for package in database.packages():
+        if package.id in holders or (token.role is Role.ADMIN and target is None):
+            build = package.build if package.build in builds else None
+            yield package_view(
+                package, build, levels.get(package.id, ()), holders.get(package.id, ())
+            )

@@ -1,0 +1,221 @@
+"""Routes of targets: enrolment, descriptions, what levels cost."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from dataclasses import replace
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from cloche.service.auth import Authenticated, demand, sees, token_of, visible_target
+from cloche.service.bodies import body_of, decoded
+from cloche.service.core import Service, service_of
+from cloche.service.openapi import BODY, TOKEN, answers, body
+from cloche.service.problems import ProblemError, forbidden
+from cloche.service.tokens import digest_of, new_token
+from cloche.service.values import Role, Target
+from cloche.service.views import (
+    Costs,
+    DescriptionTaken,
+    Enrolled,
+    NewTarget,
+    Targets,
+    TargetView,
+    answer,
+    cost_view,
+    target_view,
+)
+from cloche.targets import calls
+from cloche.targets.description import (
+    Change,
+    Description,
+    changed,
+    decode_change,
+    decode_description,
+    digest,
+)
+from cloche.targets.levels import DEFAULT, WHY_DEFAULT
+from cloche.targets.results import Asker, Want
+
+routes = APIRouter(prefix="/api/v1/targets", tags=["targets"])
+_LONGEST_NAME = 100
+
+
+@routes.post(
+    "",
+    **answers(Enrolled, *TOKEN, *BODY, status=201),
+    openapi_extra=body(json=NewTarget),
+)
+async def enrol(request: Request) -> Response:
+    """Enrol a target: a machine that packages are built for. It gets a token of its own."""
+    service = service_of(request)
+    token = None
+    if not service.settings.open_enrolment or "authorization" in request.headers:
+        token = token_of(request)
+        demand(token, Role.REQUEST)
+        if token.target is not None:
+            raise forbidden("the token is another target's", "use one for enrolment")
+    given = decoded(await _description_body(request), NewTarget)
+    name = _checked_name(given.name)
+    description = await asyncio.to_thread(decode_description, bytes(given.description))
+    notes = await service.examined(description)
+    now, named = time.time(), digest(description)
+    target = Target(
+        id=secrets.token_hex(6),
+        name=name,
+        digest=named,
+        level=given.level or DEFAULT,
+        owner=token.id if token else None,
+        arch=description.arch,
+        chost=description.chost,
+        profile=description.profile,
+        notes=notes,
+        made=now,
+        changed=now,
+    )
+    inject, quota = (token.inject, token.quota) if token else (False, service.settings.open_quota)
+    own, secret = new_token(name, Role.REQUEST, target=target.id, inject=inject, quota=quota)
+    await service.keep_description(description, named)
+    with service.database.transaction():
+        service.database.add_target(target)
+        service.database.add_token(own, digest_of(secret))
+    service.prover.later_of(target)
+    enrolled = Enrolled(
+        id=target.id,
+        token=secret,
+        digest=named,
+        binhost=f"/t/{target.id}",
+        level=target.level,
+        notes=notes,
+        public_key=service.public_key,
+    )
+    return answer(enrolled, 201)
+
+
+async def _description_body(request: Request) -> bytes:
+    limits = service_of(request).settings.limits
+    return await body_of(request, limits.description, limits.upload)
+
+
+def _checked_name(name: str) -> str:
+    """The name of a target. Raises ProblemError."""
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        what = f"a target's name is 1 to {_LONGEST_NAME} printable characters"
+        raise ProblemError(422, what, todo="use its host name")
+    return name.strip()
+
+
+@routes.get("", **answers(Targets, *TOKEN))
+async def targets(request: Request, token: Authenticated) -> Response:
+    """The targets that the token may see: its own, or all with the role admin."""
+    service = service_of(request)
+    seen = (each for each in service.database.targets() if sees(token, each.id))
+    return answer(Targets(tuple(view_of_target(service, each) for each in seen)))
+
+
+def view_of_target(service: Service, target: Target) -> TargetView:
+    """A target as clients see it."""
+    database = service.database
+    return target_view(
+        target,
+        packages=len(database.indexed(target)),
+        proven=bool(database.seen(target.digest, target.level)),
+        public_key=service.public_key,
+    )
+
+
+@routes.get("/{target_id}", **answers(TargetView, *TOKEN))
+async def target(request: Request, target_id: str, token: Authenticated) -> Response:
+    """A target, without its description."""
+    return answer(view_of_target(service_of(request), visible_target(request, token, target_id)))
+
+
+@routes.delete("/{target_id}", **answers(None, *TOKEN, status=204))
+async def remove(request: Request, target_id: str, token: Authenticated) -> Response:
+    """Remove a target and its tokens. Its packages are kept as long as others use them."""
+    demand(token, Role.REQUEST)
+    service, found = service_of(request), visible_target(request, token, target_id)
+    await service.dispatcher.leave(found)
+    service.database.remove_target(found.id)
+    service.forget_descriptions()
+    return Response(status_code=204)
+
+
+@routes.put(
+    "/{target_id}/description",
+    **answers(DescriptionTaken, *TOKEN, *BODY),
+    openapi_extra=body(json=Description),
+)
+async def replace_description(request: Request, target_id: str, token: Authenticated) -> Response:
+    """Replace a target's whole description."""
+    demand(token, Role.REQUEST)
+    found = visible_target(request, token, target_id)
+    text = await _description_body(request)
+    description = await asyncio.to_thread(decode_description, text)
+    notes = await service_of(request).examined(description)
+    return await _taken(request, found, description, notes)
+
+
+@routes.patch(
+    "/{target_id}/description",
+    **answers(DescriptionTaken, *TOKEN, *BODY, 409),
+    openapi_extra=body(json=Change),
+)
+async def change_description(request: Request, target_id: str, token: Authenticated) -> Response:
+    """Change a target's description. 409 if the change is of another state of it."""
+    demand(token, Role.REQUEST)
+    service, found = service_of(request), visible_target(request, token, target_id)
+    change = decode_change(await _description_body(request))
+    before = await service.description(found.digest)
+    after = await asyncio.to_thread(changed, before, change)
+    notes = found.notes
+    if _without_packages(before) != _without_packages(after):
+        notes = await service.examined(after)
+    return await _taken(request, found, after, notes)
+
+
+def _without_packages(description: Description) -> Description:
+    """All of a description that notes are about."""
+    return msgspec.structs.replace(description, packages={}, world=(), world_sets=())
+
+
+async def _taken(
+    request: Request, target: Target, description: Description, notes: tuple[str, ...]
+) -> Response:
+    """Note the new description of a target, unless another one came in between."""
+    service, named = service_of(request), digest(description)
+    await service.keep_description(description, named)
+    now = service.database.target(target.id)
+    if now is None or now.digest != target.digest:
+        raise ProblemError(409, "the target's description changed meanwhile", todo="try again")
+    service.database.change_target(
+        replace(
+            now,
+            digest=named,
+            arch=description.arch,
+            chost=description.chost,
+            profile=description.profile,
+            notes=notes,
+            changed=time.time(),
+        )
+    )
+    if named != target.digest:
+        service.prover.later_of(replace(target, digest=named))
+        service.forget_descriptions()
+    return answer(DescriptionTaken(named, notes))
+
+
+@routes.get("/{target_id}/environments", **answers(Costs, *TOKEN))
+async def environments(request: Request, target_id: str, token: Authenticated) -> Response:
+    """What each level costs for what the target asked for, or for @world if it did not yet."""
+    service, found = service_of(request), visible_target(request, token, target_id)
+    atoms, description = service.asked_atoms(found), await service.description(found.digest)
+    asker = Asker(found.id, description, Want(atoms, found.level, inject=token.inject))
+    future = service.questions.submit(calls.costs, service.place, (asker,), service.known())
+    costs = await asyncio.wrap_future(future)
+    levels = tuple(cost_view(each) for each in costs)
+    return answer(Costs(atoms, levels, DEFAULT, WHY_DEFAULT))

@@ -1,0 +1,34 @@
+"""Tokens: random secrets, of which only digests are stored."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import time
+
+from cloche.service.values import Role, Token
+
+PREFIX = "cloche_"
+_SECRET_BYTES = 32
+
+
+def new_token(
+    name: str,
+    role: Role,
+    *,
+    target: str | None = None,
+    inject: bool = False,
+    quota: int | None = None,
+) -> tuple[Token, str]:
+    """A new token, and its secret, which is shown once."""
+    secret = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
+    id = secrets.token_hex(4)
+    return Token(id, name, role, target, inject, quota, time.time()), secret
+
+
+def digest_of(secret: str) -> bytes:
+    """What is stored of a secret. It is random and long, so a plain SHA-256 is enough.
+
+    Tokens are found by it, so how long a comparison takes tells nothing of a secret.
+    """
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).digest()

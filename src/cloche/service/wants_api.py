@@ -1,0 +1,106 @@
+"""Routes with which targets ask for packages."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from starlette.responses import Response
+
+from cloche.service.auth import Authenticated, demand, left_of_quota, visible_target
+from cloche.service.bodies import body_of, decoded
+from cloche.service.core import Service, service_of
+from cloche.service.decisions import position
+from cloche.service.openapi import BODY, TOKEN, also, answers, body
+from cloche.service.problems import ProblemError, too_many
+from cloche.service.values import ENDED, Build, Role, Target, Token
+from cloche.service.views import Wanted, answer
+from cloche.service.wants import Asked, atoms_in, checked, ready
+from cloche.targets.levels import Level
+
+routes = APIRouter(prefix="/api/v1/targets", tags=["wants"])
+Wants = Annotated[list[str] | None, Query(alias="want", description="Atoms or @sets.")]
+AtLevel = Annotated[Level | None, Query(description="Not the target's.")]
+_JSON = ("application/json", "text/json")
+_TEXT = ("", "text/plain", "application/x-www-form-urlencoded")  # the last is curl's for --data
+_HOUR = 3600.0
+_ANSWERS = also(
+    answers(Wanted, *TOKEN, *BODY, status=202, text="It is being built, or waits for it."),
+    200,
+    Wanted,
+    "All is ready, or the build has ended, perhaps with failures.",
+)
+
+
+@routes.post("/{target_id}/wants", **_ANSWERS, openapi_extra=body(json=Asked, text=str))
+async def want(
+    request: Request,
+    target_id: str,
+    token: Authenticated,
+    wants: Wants = None,
+    level: AtLevel = None,
+) -> Response:
+    """Ask for packages: as JSON, as text with an atom or a line of `emerge -pq` each, as ?want=."""
+    demand(token, Role.REQUEST)
+    found = visible_target(request, token, target_id)
+    asked = await _asked(request, wants or [], level)
+    await service_of(request).repositories.look()
+    return ask(service_of(request), found, token, asked)
+
+
+_ONLY_TOKEN = also(answers(Wanted, *TOKEN, status=202), 200, Wanted, "All is ready, or ended.")
+
+
+@routes.get("/{target_id}/wants", **_ONLY_TOKEN)
+async def want_by_get(
+    request: Request, target_id: str, token: Authenticated, wants: Wants, level: AtLevel = None
+) -> Response:
+    """Ask for packages with an address alone."""
+    demand(token, Role.REQUEST)
+    found = visible_target(request, token, target_id)
+    await service_of(request).repositories.look()
+    return ask(service_of(request), found, token, Asked(tuple(wants or ()), (), level))
+
+
+async def _asked(request: Request, wants: list[str], level: Level | None) -> Asked:
+    """What a request asks for. Raises ProblemError."""
+    limits = service_of(request).settings.limits
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in (*_JSON, *_TEXT):
+        raise ProblemError(415, "the body is neither JSON nor text", todo="send application/json")
+    text = await body_of(request, limits.body, limits.upload)
+    if kind in _JSON and text:
+        asked = decoded(text, Asked)
+        return Asked((*wants, *asked.atoms), asked.options, asked.level or level, asked.packages)
+    try:
+        lines = text.decode()
+    except UnicodeDecodeError as error:
+        raise ProblemError(400, "the body is not UTF-8") from error
+    return Asked((*wants, *atoms_in(lines)), (), level)
+
+
+def ask(service: Service, target: Target, token: Token, asked: Asked) -> Response:
+    """The answer to a request. Raises ProblemError."""
+    asked = checked(asked, service.settings.limits.atoms)
+    offered = service.database.indexed(target).values()
+    if asked.level in (None, target.level) and ready(asked.packages, offered):
+        return answer(Wanted(ready=True))
+    build = wanted(service, target, token, asked)
+    over = build.state in ENDED
+    found = Wanted(
+        ready=build.state == "done",
+        build=build.id,
+        state=build.state,
+        events=f"/api/v1/builds/{build.id}/events",
+        position=position(build, service.database.builds(states=("queued",))),
+        notes=target.notes,
+    )
+    return answer(found, 200 if over else 202)
+
+
+def wanted(service: Service, target: Target, token: Token, asked: Asked) -> Build:
+    """The build that answers a request. Raises ProblemError."""
+    known = service.dispatcher.answer(target, token, asked)
+    if known is None and (left := left_of_quota(service, token)) is not None and left <= 0:
+        raise too_many(f"the quota of {token.quota} s of building a day is used up", _HOUR)
+    return service.dispatcher.ask(target, token, asked, known)

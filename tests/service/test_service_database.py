@@ -1,0 +1,151 @@
+"""What the service remembers, also when it is killed."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloche.service.auth import digest_of, new_token
+from cloche.service.database import Database
+from cloche.service.errors import ServiceError
+from cloche.service.values import Judged, Outcome, Package, Role, Target, Work
+from cloche.targets.levels import Level
+
+DIGEST = "d" * 64
+WORK = Work(DIGEST, Level.ABI, ("--update",), False)
+TARGET = Target("t", "name", DIGEST, Level.ABI, None, "amd64", "x", "p", ("note",), 100.0, 100.0)
+PACKAGE = Package(
+    0, "g", "a/b-1", "local", ("x",), "a/b/b-1-1.gpkg.tar", 1, 10, "CPV: a/b-1", "amd64", "x", None,
+    1.0, 1.0,
+)  # fmt: skip
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    """A new database with a target."""
+    opened = Database(tmp_path / "db")
+    opened.add_target(TARGET)
+    yield opened
+    opened.close()
+
+
+def offered(database: Database) -> list[str]:
+    """What is offered to the target."""
+    return [cpv for _, cpv, _, _ in database.offered(DIGEST, Level.ABI)]
+
+
+def add(database: Database, package: Package = PACKAGE) -> int:
+    """Add a package with one environment; return the id of the environment."""
+    id = database.add_package(package)
+    database.add_environment(id, b"{}", (), Level.ABI, DIGEST)
+    return next(c.id for c in database.candidates("amd64", "x") if c.package == id)
+
+
+def test_values_come_back(database: Database) -> None:
+    assert database.target("t") == TARGET
+    build = database.add_build("b", WORK, ("a/b",), 5.0, "r")
+    database.add_part(build, ("a/c", "a/b"))
+    database.ask("b", "t", "token")
+    found = database.build("b")
+    assert (found.work, found.parts, found.targets) == (WORK, (("a/b",), ("a/c", "a/b")), ("t",))
+    assert found.atoms == ("a/b", "a/c")
+    add(database)
+    assert database.package("g") == replace(PACKAGE, id=1)
+    outcome = Outcome("a/b-1", "made", "", 1, True, 2.5)
+    database.add_outcome("b", outcome)
+    assert database.outcomes("b") == [outcome]
+    assert database.was_made_for("t", 1)
+
+
+def test_tokens_are_found_by_their_secret_until_revoked(database: Database) -> None:
+    token, secret = new_token("laptop", Role.REQUEST, target="t", quota=60)
+    database.add_token(token, digest_of(secret))
+    assert database.token(digest_of(secret)) == token
+    assert database.token(digest_of(secret + "x")) is None
+    assert secret.encode() not in Path(database.path).read_bytes()
+    assert database.revoke(token.id, 9.0)
+    assert not database.revoke(token.id, 9.0)
+    assert database.token(digest_of(secret)) is None
+    assert not database.is_valid(token.id)
+
+
+def test_what_ran_is_in_the_queue_again_and_fails_after_too_many_attempts(
+    database: Database,
+) -> None:
+    database.add_build("b", WORK, ("a/b",), 5.0, "r")
+    for _ in range(2):
+        database.start("b", "r", 6.0)
+        database.requeue_all(2)
+        state = database.build("b").state
+    assert state == "failed"
+    database.requeue("b")
+    assert (database.build("b").state, database.build("b").attempts) == ("queued", 0)
+
+
+def test_the_stamp_of_an_index_rises_whenever_it_changes(database: Database) -> None:
+    stamps = [database.stamp(DIGEST, Level.ABI)]
+    candidate = add(database)
+    assert database.judge(DIGEST, Level.ABI, [Judged(candidate, True, "")], "1")
+    stamps.append(database.stamp(DIGEST, Level.ABI))
+    assert not database.judge(DIGEST, Level.ABI, [Judged(candidate, True, "")], "2")
+    assert database.stamp(DIGEST, Level.ABI) == stamps[-1]
+    assert database.judge(DIGEST, Level.ABI, [Judged(candidate, False, "no")], "3")
+    stamps.append(database.stamp(DIGEST, Level.ABI))
+    database.change_target(replace(TARGET, digest="e" * 64))
+    stamps.append(database.stamp("e" * 64, Level.ABI))
+    database.change_target(TARGET)
+    stamps.append(database.stamp(DIGEST, Level.ABI))
+    assert stamps == sorted(set(stamps))
+
+
+def test_a_package_that_is_removed_is_offered_to_nobody(database: Database) -> None:
+    candidate = add(database)
+    database.judge(DIGEST, Level.ABI, [Judged(candidate, True, "")], "1")
+    before = database.stamp(DIGEST, Level.ABI)
+    assert offered(database) == ["a/b-1"]
+    database.remove_package(1)
+    assert offered(database) == []
+    assert database.stamp(DIGEST, Level.ABI) > before
+
+
+def test_a_number_is_never_used_again(database: Database) -> None:
+    assert [database.next_number("a/b-1") for _ in range(2)] == [1, 2]
+    assert database.next_number("a/c-1") == 1
+
+
+def test_a_removed_target_leaves_nothing(database: Database) -> None:
+    token, secret = new_token("laptop", Role.REQUEST, target="t")
+    database.add_token(token, digest_of(secret))
+    database.judge(DIGEST, Level.ABI, [Judged(add(database), True, "")], "1")
+    database.remove_target("t")
+    database.forget_offers()
+    assert database.token(digest_of(secret)) is None
+    assert offered(database) == []
+    assert database.stamp(DIGEST, Level.ABI) == 0
+
+
+def test_charges_are_shared_and_forgotten(database: Database) -> None:
+    database.charge(["x", "y"], 60.0, 1e6)
+    assert database.charged("x", 0.0) == 30.0
+    assert database.charged("x", 2e6) == 0.0
+    database.charge(["x"], 1.0, 1e6 + 8 * 86400)
+    assert database.charged("x", 0.0) == 1.0
+
+
+def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
+    with pytest.raises(sqlite3.IntegrityError), database.transaction():
+        database.add_build("b", WORK, ("a/b",), 5.0, "r")
+        database.add_build("b", WORK, ("a/b",), 5.0, "r")
+    assert database.builds() == []
+
+
+def test_another_format_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "db") as other:
+        other.execute("PRAGMA user_version = 99")
+    other.close()
+    with pytest.raises(ServiceError, match="99"):
+        Database(tmp_path / "db")
