@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from cloche.service.auth import digest_of, new_token
 from cloche.service.database import Database
 from cloche.service.errors import ServiceError
+from cloche.service.tokens import digest_of, new_token
 from cloche.service.values import Judged, Outcome, Package, Role, Target, Work
 from cloche.targets.levels import Level
 
@@ -58,7 +58,6 @@ def test_values_come_back(database: Database) -> None:
     outcome = Outcome("a/b-1", "made", "", 1, True, 2.5)
     database.add_outcome("b", outcome)
     assert database.outcomes("b") == [outcome]
-    assert database.was_made_for("t", 1)
 
 
 def test_tokens_are_found_by_their_secret_until_revoked(database: Database) -> None:
@@ -87,29 +86,55 @@ def test_what_ran_is_in_the_queue_again_and_fails_after_too_many_attempts(
 
 
 def test_the_stamp_of_an_index_rises_whenever_it_changes(database: Database) -> None:
-    stamps = [database.stamp(DIGEST, Level.ABI)]
+    stamps = [database.stamp(DIGEST)]
     candidate = add(database)
     assert database.judge(DIGEST, Level.ABI, [Judged(candidate, True, "")], "1")
-    stamps.append(database.stamp(DIGEST, Level.ABI))
+    stamps.append(database.stamp(DIGEST))
     assert not database.judge(DIGEST, Level.ABI, [Judged(candidate, True, "")], "2")
-    assert database.stamp(DIGEST, Level.ABI) == stamps[-1]
+    assert database.stamp(DIGEST) == stamps[-1]
     assert database.judge(DIGEST, Level.ABI, [Judged(candidate, False, "no")], "3")
-    stamps.append(database.stamp(DIGEST, Level.ABI))
+    stamps.append(database.stamp(DIGEST))
     database.change_target(replace(TARGET, digest="e" * 64))
-    stamps.append(database.stamp("e" * 64, Level.ABI))
+    stamps.append(database.stamp("e" * 64))
     database.change_target(TARGET)
-    stamps.append(database.stamp(DIGEST, Level.ABI))
+    stamps.append(database.stamp(DIGEST))
     assert stamps == sorted(set(stamps))
+
+
+def test_the_index_has_what_was_asked_for_at_another_level(database: Database) -> None:
+    candidate = add(database)
+    database.judge(DIGEST, Level.USE, [Judged(candidate, True, "")], "1")
+    assert database.index_of(TARGET) == []
+    database.add_build("b", replace(WORK, level=Level.USE), ("a/b",), 5.0, "r")
+    assert database.ask("b", "t", "token")
+    assert not database.ask("b", "t", "token")
+    assert database.index_of(TARGET) == []  # it was not made for this target
+    database.add_outcome("b", Outcome("a/b-1", "made", "", 1, True, 2.5))
+    assert database.index_of(TARGET) == [("CPV: a/b-1", "3a")]
+    assert database.indexed(TARGET) == {1: "a/b-1"}
+    assert database.levels(TARGET) == [Level.USE, Level.ABI]
+    database.judge(DIGEST, Level.USE, [Judged(candidate, False, "no")], "2")
+    assert database.index_of(TARGET) == []
+
+
+def test_stamps_of_all_levels_rise_together(database: Database) -> None:
+    candidate, before = add(database), database.stamp(DIGEST)
+    for level in (Level.USE, Level.ABI, Level.USE):
+        accepted = level is Level.ABI or before % 2 == 0
+        database.judge(DIGEST, level, [Judged(candidate, accepted, "")], "1")
+        database.judge(DIGEST, level, [Judged(candidate, not accepted, "")], "2")
+        assert database.stamp(DIGEST) > before
+        before = database.stamp(DIGEST)
 
 
 def test_a_package_that_is_removed_is_offered_to_nobody(database: Database) -> None:
     candidate = add(database)
     database.judge(DIGEST, Level.ABI, [Judged(candidate, True, "")], "1")
-    before = database.stamp(DIGEST, Level.ABI)
+    before = database.stamp(DIGEST)
     assert offered(database) == ["a/b-1"]
     database.remove_package(1)
     assert offered(database) == []
-    assert database.stamp(DIGEST, Level.ABI) > before
+    assert database.stamp(DIGEST) > before
 
 
 def test_a_number_is_never_used_again(database: Database) -> None:
@@ -125,7 +150,7 @@ def test_a_removed_target_leaves_nothing(database: Database) -> None:
     database.forget_offers()
     assert database.token(digest_of(secret)) is None
     assert offered(database) == []
-    assert database.stamp(DIGEST, Level.ABI) == 0
+    assert database.stamp(DIGEST) == 0
 
 
 def test_charges_are_shared_and_forgotten(database: Database) -> None:
@@ -137,9 +162,13 @@ def test_charges_are_shared_and_forgotten(database: Database) -> None:
 
 
 def test_a_transaction_that_fails_leaves_nothing(database: Database) -> None:
-    with pytest.raises(sqlite3.IntegrityError), database.transaction():
-        database.add_build("b", WORK, ("a/b",), 5.0, "r")
-        database.add_build("b", WORK, ("a/b",), 5.0, "r")
+    def twice() -> None:
+        with database.transaction():
+            for _ in range(2):
+                database.add_build("b", WORK, ("a/b",), 5.0, "r")
+
+    with pytest.raises(sqlite3.IntegrityError):
+        twice()
     assert database.builds() == []
 
 

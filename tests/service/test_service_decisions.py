@@ -43,12 +43,20 @@ def test_the_position_counts_those_before() -> None:
 
 def answer(builds: list[Build], *atoms: str, offered: tuple[int, ...] = ()) -> int | None:
     """The number of the build that answers a request; its build 1 made package 7."""
-    found = answering(builds, atoms, "r", offered, {builds[0].id: [7]})
+    found = answering(builds, "t", atoms, "r", offered, {builds[0].id: [7]})
     return None if found is None else found.number
 
 
 def test_a_build_in_the_queue_takes_what_is_asked_for() -> None:
     assert answer([build(1)], "a/c") == 1
+
+
+def test_targets_share_a_build_only_if_they_asked_for_the_same() -> None:
+    for state in ("queued", "running", "done"):
+        others = build(1, "other", state=state, parts=(("a/b", "a/c"),))
+        assert answer([others], "a/b", "a/c", offered=(7,)) == 1
+        assert answer([others], "a/b", offered=(7,)) is None
+        assert answer([others], "a/d", offered=(7,)) is None
 
 
 def test_a_running_build_answers_for_its_own_atoms() -> None:

@@ -44,9 +44,13 @@ def unauthorized(what: str) -> ProblemError:
 
 def token_of(request: Request) -> Token:
     """The valid token of a request. Raises ProblemError."""
+    return token_with(request, secret_of(request))
+
+
+def token_with(request: Request, secret: str | None) -> Token:
+    """The valid token with a secret that came in a request. Raises ProblemError."""
     service, now = request.app.state.service, time.monotonic()
     client = request.client.host if request.client else ""
-    secret = secret_of(request)
     if not secret:
         raise unauthorized("a token is needed")
     if service.guesses.is_empty(client, now):

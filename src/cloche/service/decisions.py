@@ -39,8 +39,9 @@ def answering(
 
     One in the queue that is for this target alone takes more atoms. One that runs, or ended without
     being stopped while the ``repositories`` were the same, answers for its own atoms; what it
-    ``made`` must still be ``offered``. Builds of other targets answer if they were asked for
-    exactly the same: neither learns anything of the other.
+    ``made`` must still be ``offered``, and one that failed answers for whole requests only. Builds
+    of other targets answer if they were asked for exactly the same: neither learns anything of the
+    other.
     """
     wanted = set(atoms)
     for build in builds:
@@ -51,6 +52,8 @@ def answering(
             return build
         if not wanted <= has:
             continue
+        if build.state == "failed" and wanted not in (has, *map(set, build.parts)):
+            continue  # some of it may succeed without the rest
         if build.state == "running":
             return build
         if build.repositories == repositories and set(made.get(build.id, ())) <= set(offered):
