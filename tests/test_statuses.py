@@ -33,8 +33,8 @@ STATUSES = {
         archives.ImportRefusedError binhosts.MissingIndexError building.MissingSeedError
         building.ResolutionError config.ConfigError fetching.SignatureError
         layers.LayerError portage.BadNameError portage.RepositoryError roots.RootError
-        seeds.SeedError store.StoreError targets.BadDescriptionError targets.StaleChangeError
-        trees.ManifestError trees.TreeDriftError
+        seeds.SeedError service.ServiceError store.StoreError targets.BadDescriptionError
+        targets.StaleChangeError trees.ManifestError trees.TreeDriftError
     """,
     Exit.HOST: """
         broker.BrokerError cluster.ClusterError cluster.TransferError cluster.UnfitError

@@ -141,7 +141,15 @@ def opened_database(options: Options, directory: Path | None) -> Iterator[Databa
         database.close()
 
 
-@serve.group(cls=Group)
+@serve.group(
+    cls=Group,
+    epilog="""\b
+Examples:
+  cloche serve token add laptops
+  cloche serve token list
+  cloche serve token revoke 1f2e3d4c
+""",
+)
 def token() -> None:
     """Tokens: who may use the service."""
 
@@ -191,7 +199,14 @@ def token_add(
         click.echo(secret)
 
 
-@token.command("list")
+@token.command(
+    "list",
+    epilog="""\b
+Examples:
+  cloche serve token list
+  cloche serve token list --json
+""",
+)
 @STATE
 @JSON
 @click.pass_obj
@@ -213,7 +228,13 @@ def token_list(options: Options, /, directory: Path | None, as_json: bool) -> No
         click.echo(one_line("  ".join(parts)))
 
 
-@token.command("revoke")
+@token.command(
+    "revoke",
+    epilog="""\b
+Examples:
+  cloche serve token revoke 1f2e3d4c
+""",
+)
 @click.argument("id")
 @STATE
 @click.pass_obj
@@ -226,7 +247,13 @@ def token_revoke(options: Options, /, id: str, directory: Path | None) -> None:
             raise unknown("valid token", id, "token list")
 
 
-@serve.command()
+@serve.command(
+    epilog="""\b
+Examples:
+  cloche serve targets
+  cloche serve targets --json
+"""
+)
 @STATE
 @JSON
 @click.pass_obj

@@ -191,9 +191,9 @@ class Service:
         )
 
     def asked_atoms(self, target: Target) -> tuple[str, ...]:
-        """What a target asked for lately, each atom once; @world if nothing."""
+        """What a target asked for lately and its Portage took, each once; @world if nothing."""
         builds = self.database.builds(target=target.id, most=_LATELY)
-        atoms = dict.fromkeys(atom for build in builds for atom in build.atoms)
+        atoms = dict.fromkeys(atom for build in builds if not build.error for atom in build.atoms)
         return tuple(atoms) or ("@world",)
 
     def note_use(self, package: Package) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 
 import msgspec
 
-from cloche.service.sqlite import Connection, data_of, read, row_of
+from cloche.service.registry import Registry
+from cloche.service.sqlite import data_of, read, row_of
 from cloche.service.values import (
     Build,
     BuildState,
@@ -22,7 +23,6 @@ from cloche.service.values import (
     Outcome,
     Package,
     Target,
-    Token,
     Work,
 )
 from cloche.targets.levels import Level
@@ -40,95 +40,8 @@ _INDEXED = (
 _WORK = ("digest", "level", "options", "inject")
 
 
-class Database(Connection):
+class Database(Registry):
     """All that the service remembers."""
-
-    # Tokens
-
-    def add_token(self, token: Token, hashed: bytes) -> None:
-        """Add a token."""
-        self._insert("tokens", {
-            "id": token.id, "hash": hashed, "name": token.name, "role": str(token.role),
-            "target": token.target, "inject": token.inject, "quota": token.quota,
-            "made": token.made,
-        })  # fmt: skip
-
-    def token(self, hashed: bytes) -> Token | None:
-        """The token with a digest; None also for one that is revoked."""
-        row = self._one("SELECT * FROM tokens WHERE hash = ? AND revoked IS NULL", hashed)
-        return None if row is None else read(row, Token)
-
-    def tokens(self) -> list[Token]:
-        """All tokens, those that are revoked, too."""
-        return [read(row, Token) for row in self._all("SELECT * FROM tokens ORDER BY made, id")]
-
-    def use_token(self, id: str, now: float) -> None:
-        """Note that a token is used."""
-        self._do("UPDATE tokens SET used = ? WHERE id = ?", now, id)
-
-    def revoke(self, id: str, now: float) -> bool:
-        """Revoke a token; False where there is none that is valid."""
-        statement = "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL"
-        return self._do(statement, now, id).rowcount == 1
-
-    def is_valid(self, id: str) -> bool:
-        """Whether a token is not revoked."""
-        return self._one("SELECT 1 FROM tokens WHERE id = ? AND revoked IS NULL", id) is not None
-
-    def charge(self, tokens: Sequence[str], seconds: float, now: float) -> None:
-        """Count seconds of building, in equal shares."""
-        with self.transaction():
-            for token in tokens:
-                share = seconds / len(tokens)
-                self._insert("charges", {"token": token, "at": now, "seconds": share})
-            self._do("DELETE FROM charges WHERE at < ?", now - 7 * 86400)
-
-    def charged(self, token: str, since: float) -> float:
-        """Seconds of building since a time."""
-        row = self._one(
-            "SELECT total(seconds) FROM charges WHERE token = ? AND at >= ?", token, since
-        )
-        return float(row[0]) if row else 0.0
-
-    # Targets
-
-    def add_target(self, target: Target) -> None:
-        """Add a target, with an empty index."""
-        with self.transaction():
-            self._insert("targets", row_of(target))
-            self.raise_index(target.digest, target.level, target.made)
-
-    def target(self, id: str) -> Target | None:
-        """A target by its id."""
-        row = self._one("SELECT * FROM targets WHERE id = ?", id)
-        return None if row is None else read(row, Target)
-
-    def targets(self) -> list[Target]:
-        """All targets, by their names."""
-        return [read(row, Target) for row in self._all("SELECT * FROM targets ORDER BY name, id")]
-
-    def change_target(self, target: Target) -> None:
-        """Replace a target's row; the index of its new description rises above the old one."""
-        values = row_of(target)
-        names = ", ".join(f"{name} = :{name}" for name in values)
-        with self.transaction():
-            old = self.target(target.id)
-            self._do(f"UPDATE targets SET {names} WHERE id = :id", values)  # noqa: S608
-            if old is not None and (old.digest, old.level) != (target.digest, target.level):
-                before = self.stamp(old.digest)
-                self.raise_index(target.digest, target.level, max(target.changed, before + 1))
-
-    def remove_target(self, id: str) -> None:
-        """Remove a target, and its tokens."""
-        self._do("DELETE FROM targets WHERE id = ?", id)
-
-    def digests(self) -> set[str]:
-        """The digests of all descriptions that are needed."""
-        rows = self._all(
-            "SELECT digest FROM targets UNION SELECT digest FROM builds"
-            " WHERE state IN ('queued', 'running')"
-        )
-        return {row[0] for row in rows}
 
     # Builds
 
@@ -342,21 +255,6 @@ class Database(Connection):
             self._do(query, seen, digest, str(level))
         return changed
 
-    def raise_index(self, digest: str, level: Level, least: float) -> None:
-        """Let the stamp of an index rise, at least to a time; 0: only see that there is one.
-
-        It rises above those of all levels of the description: a target's index has several.
-        """
-        query = "SELECT coalesce(max(stamp), 0) FROM indexes WHERE digest = ?"
-        (highest,) = self._one(query, digest)
-        stamp = max(highest + 1, int(least)) if least else int(time.time())
-        update = "stamp = excluded.stamp" if least else "stamp = stamp"
-        self._do(
-            "INSERT INTO indexes VALUES (?, ?, ?, '') ON CONFLICT (digest, level)"  # noqa: S608
-            f" DO UPDATE SET {update}",
-            digest, str(level), stamp,
-        )  # fmt: skip
-
     def offered(self, digest: str, level: Level) -> list[tuple[int, str, str, str]]:
         """What is offered for a description at a level: id, CPV, entry, level of each package."""
         query = (
@@ -381,28 +279,6 @@ class Database(Connection):
             " WHERE o.digest = ? AND e.package = ? AND o.accepted LIMIT 1"
         )
         return self._one(query, digest, package) is not None
-
-    def was_made_for(self, target: str, package: int) -> bool:
-        """Whether a build that a target asked for made a package."""
-        query = (
-            "SELECT 1 FROM outcomes o JOIN askers a ON a.build = o.build"
-            " WHERE o.package = ? AND a.target = ? LIMIT 1"
-        )
-        return self._one(query, package, target) is not None
-
-    def stamp(self, digest: str) -> int:
-        """When an index of a description changed last; 0: there is none."""
-        query = "SELECT coalesce(max(stamp), 0) FROM indexes WHERE digest = ?"
-        return int(self._one(query, digest)[0])
-
-    def levels(self, target: Target) -> list[Level]:
-        """The level of a target, and others at which it asked for packages."""
-        query = (
-            "SELECT DISTINCT b.level FROM builds b JOIN askers a ON a.build = b.id"
-            " WHERE a.target = ?"
-        )
-        asked = {Level(row[0]) for row in self._all(query, target.id)}
-        return sorted({target.level, *asked}, key=lambda level: level.rank)
 
     def index_of(self, target: Target) -> list[tuple[str, str]]:
         """The index of a target: the entry of each package, and the level at which it was made.

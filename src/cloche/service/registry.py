@@ -1,0 +1,132 @@
+"""The queries about tokens and targets, and the time stamps of targets' indexes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from cloche.service.sqlite import Connection, read, row_of
+from cloche.service.values import Target, Token
+from cloche.targets.levels import Level
+
+
+class Registry(Connection):
+    """The part of the database that says who may use the service, and for which machines."""
+
+    # Tokens
+
+    def add_token(self, token: Token, hashed: bytes) -> None:
+        """Add a token."""
+        self._insert("tokens", {
+            "id": token.id, "hash": hashed, "name": token.name, "role": str(token.role),
+            "target": token.target, "inject": token.inject, "quota": token.quota,
+            "made": token.made,
+        })  # fmt: skip
+
+    def token(self, hashed: bytes) -> Token | None:
+        """The token with a digest; None also for one that is revoked."""
+        row = self._one("SELECT * FROM tokens WHERE hash = ? AND revoked IS NULL", hashed)
+        return None if row is None else read(row, Token)
+
+    def tokens(self) -> list[Token]:
+        """All tokens, those that are revoked, too."""
+        return [read(row, Token) for row in self._all("SELECT * FROM tokens ORDER BY made, id")]
+
+    def use_token(self, id: str, now: float) -> None:
+        """Note that a token is used."""
+        self._do("UPDATE tokens SET used = ? WHERE id = ?", now, id)
+
+    def revoke(self, id: str, now: float) -> bool:
+        """Revoke a token; False where there is none that is valid."""
+        statement = "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL"
+        return self._do(statement, now, id).rowcount == 1
+
+    def is_valid(self, id: str) -> bool:
+        """Whether a token is not revoked."""
+        return self._one("SELECT 1 FROM tokens WHERE id = ? AND revoked IS NULL", id) is not None
+
+    def charge(self, tokens: Sequence[str], seconds: float, now: float) -> None:
+        """Count seconds of building, in equal shares."""
+        with self.transaction():
+            for token in tokens:
+                share = seconds / len(tokens)
+                self._insert("charges", {"token": token, "at": now, "seconds": share})
+            self._do("DELETE FROM charges WHERE at < ?", now - 7 * 86400)
+
+    def charged(self, token: str, since: float) -> float:
+        """Seconds of building since a time."""
+        row = self._one(
+            "SELECT total(seconds) FROM charges WHERE token = ? AND at >= ?", token, since
+        )
+        return float(row[0]) if row else 0.0
+
+    # Targets
+
+    def add_target(self, target: Target) -> None:
+        """Add a target, with an empty index."""
+        with self.transaction():
+            self._insert("targets", row_of(target))
+            self.raise_index(target.digest, target.level, target.made)
+
+    def target(self, id: str) -> Target | None:
+        """A target by its id."""
+        row = self._one("SELECT * FROM targets WHERE id = ?", id)
+        return None if row is None else read(row, Target)
+
+    def targets(self) -> list[Target]:
+        """All targets, by their names."""
+        return [read(row, Target) for row in self._all("SELECT * FROM targets ORDER BY name, id")]
+
+    def change_target(self, target: Target) -> None:
+        """Replace a target's row; the index of its new description rises above the old one."""
+        values = row_of(target)
+        names = ", ".join(f"{name} = :{name}" for name in values)
+        with self.transaction():
+            old = self.target(target.id)
+            self._do(f"UPDATE targets SET {names} WHERE id = :id", values)  # noqa: S608
+            if old is not None and (old.digest, old.level) != (target.digest, target.level):
+                before = self.stamp(old.digest)
+                self.raise_index(target.digest, target.level, max(target.changed, before + 1))
+
+    def remove_target(self, id: str) -> None:
+        """Remove a target, and its tokens."""
+        self._do("DELETE FROM targets WHERE id = ?", id)
+
+    def digests(self) -> set[str]:
+        """The digests of all descriptions that are needed."""
+        rows = self._all(
+            "SELECT digest FROM targets UNION SELECT digest FROM builds"
+            " WHERE state IN ('queued', 'running')"
+        )
+        return {row[0] for row in rows}
+
+    # Indexes
+
+    def raise_index(self, digest: str, level: Level, least: float) -> None:
+        """Let the stamp of an index rise, at least to a time; 0: only see that there is one.
+
+        It rises above those of all levels of the description: a target's index has several.
+        """
+        query = "SELECT coalesce(max(stamp), 0) FROM indexes WHERE digest = ?"
+        (highest,) = self._one(query, digest)
+        stamp = max(highest + 1, int(least)) if least else int(time.time())
+        update = "stamp = excluded.stamp" if least else "stamp = stamp"
+        self._do(
+            "INSERT INTO indexes VALUES (?, ?, ?, '') ON CONFLICT (digest, level)"  # noqa: S608
+            f" DO UPDATE SET {update}",
+            digest, str(level), stamp,
+        )  # fmt: skip
+
+    def stamp(self, digest: str) -> int:
+        """When an index of a description changed last; 0: there is none."""
+        query = "SELECT coalesce(max(stamp), 0) FROM indexes WHERE digest = ?"
+        return int(self._one(query, digest)[0])
+
+    def levels(self, target: Target) -> list[Level]:
+        """The level of a target, and others at which it asked for packages."""
+        query = (
+            "SELECT DISTINCT b.level FROM builds b JOIN askers a ON a.build = b.id"
+            " WHERE a.target = ?"
+        )
+        asked = {Level(row[0]) for row in self._all(query, target.id)}
+        return sorted({target.level, *asked}, key=lambda level: level.rank)
