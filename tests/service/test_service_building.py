@@ -155,6 +155,7 @@ def test_a_build_is_stopped_and_the_next_one_runs(server: Server) -> None:
 def test_costs_of_levels(server: Server, target: dict[str, Any]) -> None:
     path = f"/api/v1/targets/{target['id']}/environments"
     found = server.ask("GET", path, target["token"]).json()
+    assert "levels" in found, found
     assert [each["level"] for each in found["levels"]] == ["1", "2", "3a", "3b", "4"]
     assert found["default"] == "3a"
     assert found["reason"]

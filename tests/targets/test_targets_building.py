@@ -214,7 +214,7 @@ def test_variables_that_may_be_code_do_not_run(session: Session, tmp_path: Path)
 def test_costs_of_the_levels(session: Session) -> None:
     targets = ((OLD, "-O1"), (OLD, "-O2"), (NEW, "-O2"), (OLD, "-O1"))
     askers = [
-        Asker(flags, described(packages, {"CFLAGS": flags}), Want(("app-misc/tree",)))
+        Asker(flags, described(packages, {"CFLAGS": flags}), Want(("app-misc/tree", "a/nothing")))
         for packages, flags in targets
     ]
     found = {each.level: each.environments for each in costs(session, askers, ())}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import mean
 
+from cloche.building.unresolved import ResolutionError
 from cloche.session.session import Session
 from cloche.targets.levels import Environment, Level, fingerprint
-from cloche.targets.replay import replay, session_for
+from cloche.targets.replay import Replayed, replay, session_for
 from cloche.targets.results import Asker, Cost, Known
 
 
@@ -22,17 +23,28 @@ class Asked:
 
 
 def costs(session: Session, askers: Sequence[Asker], known: Sequence[Known]) -> tuple[Cost, ...]:
-    """The cost of each level. Raises ResolutionError where a target's Portage refuses a want."""
+    """The cost of each level. Atoms that a target's Portage refuses cost nothing."""
     asked = [each for asker in askers for each in _asked(session, asker)]
     return tuple(cost(asked, known, level) for level in Level)
 
 
 def _asked(session: Session, asker: Asker) -> Iterator[Asked]:
     session = session_for(session, asker.description)
-    own = replay(session, asker.name, asker.description, asker.want)
-    for id, package in own.wanted.items():
-        use = tuple(sorted(set(package.use) & set(package.iuse)))
-        yield Asked(package.cpv, use, own.environments[id])
+    for own in _replayed(session, asker):
+        for id, package in own.wanted.items():
+            use = tuple(sorted(set(package.use) & set(package.iuse)))
+            yield Asked(package.cpv, use, own.environments[id])
+
+
+def _replayed(session: Session, asker: Asker) -> Iterator[Replayed]:
+    """All atoms of a want together, or each alone if they are refused."""
+    atoms = asker.want.atoms
+    try:
+        yield replay(session, asker.name, asker.description, asker.want)
+    except ResolutionError:
+        for atom in atoms if len(atoms) > 1 else ():
+            alone = replace(asker, want=replace(asker.want, atoms=(atom,)))
+            yield from _replayed(session, alone)
 
 
 def cost(asked: Iterable[Asked], known: Sequence[Known], level: Level) -> Cost:
