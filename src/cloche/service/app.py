@@ -23,7 +23,7 @@ from cloche.service import (
 )
 from cloche.service.core import Service
 from cloche.service.metrics import CONTENT_TYPE
-from cloche.service.openapi import answers
+from cloche.service.openapi import OPEN, answers
 from cloche.service.problems import ProblemError
 from cloche.service.views import Health, answer
 from cloche.version import version
@@ -62,20 +62,22 @@ def make_app(service: Service) -> FastAPI:
 def _add_rest(app: FastAPI) -> None:
     """Routes that are about no target."""
 
-    @app.get("/health", tags=["service"], **answers(Health, 503))
+    @app.get("/health", tags=["service"], **answers(Health, 503), openapi_extra=OPEN)
     async def health(request: Request) -> Response:
         """Whether the service works. Needs no token."""
         service: Service = request.app.state.service
         queued = service.database.count("builds", "state").get("queued", 0)
         return answer(Health("ok", version(), queued, len(service.dispatcher.running)))
 
-    @app.get("/metrics", tags=["service"], **answers(str, 503, media="text/plain"))
+    @app.get(
+        "/metrics", tags=["service"], **answers(str, 503, media="text/plain"), openapi_extra=OPEN
+    )
     async def metrics(request: Request) -> Response:
         """Measurements for Prometheus: numbers alone. Needs no token."""
         service: Service = request.app.state.service
         return Response(service.metrics.text(service), media_type=CONTENT_TYPE)
 
-    @app.get("/client", tags=["service"], **answers(str, media="text/x-python"))
+    @app.get("/client", tags=["service"], **answers(str, media="text/x-python"), openapi_extra=OPEN)
     async def client() -> Response:
         """cloche-client: one file of Python. Needs no token."""
         text = files("cloche").joinpath("client", "cloche_client.py").read_bytes()

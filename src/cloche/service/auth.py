@@ -53,13 +53,12 @@ def token_with(request: Request, secret: str | None) -> Token:
     client = request.client.host if request.client else ""
     if not secret:
         raise unauthorized("a token is needed")
-    if service.guesses.is_empty(client, now):
-        raise too_many("too many wrong tokens", 60.0 / service.settings.limits.guesses)
     token: Token | None = None
     if len(secret) <= _LONGEST:
         token = service.database.token(digest_of(secret))
     if token is None:
-        service.guesses.wait(client, now)
+        if seconds := service.guesses.wait(client, now):
+            raise too_many("too many wrong tokens", seconds)
         raise unauthorized("the token is not valid")
     if seconds := service.limiter.wait(token.id, now):
         raise too_many("too many requests", seconds)

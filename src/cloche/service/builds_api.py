@@ -31,6 +31,11 @@ routes = APIRouter(prefix="/api/v1", tags=["builds"])
 _CHUNK = 1 << 16
 _STOPPABLE = ("queued", "running")
 _EVENTS = "text/event-stream"
+_EVENT = {
+    "type": "object",
+    "properties": {"id": {"type": "string"}, "data": {"type": "string"}},
+    "description": "A server-sent event; `data` is JSON, see docs/events.md.",
+}
 
 
 def view_of(service: Service, token: Token, build: Build) -> BuildView:
@@ -112,7 +117,7 @@ def repeated(request: Request, token: Token, id: str) -> BuildView:
     return view_of(service, token, service.database.build(id))
 
 
-@routes.get("/builds/{build_id}/events", **answers(str, *TOKEN, media=_EVENTS))
+@routes.get("/builds/{build_id}/events", **answers(_EVENT, *TOKEN, media=_EVENTS))
 async def events(
     request: Request,
     build_id: str,

@@ -25,6 +25,7 @@ END = "end"  # the last event of a build
 _LOGS = "logs.jsonl"
 _EVENTS = "events.jsonl"
 _CHUNK = 1 << 18  # bytes of lines that are read at once
+_LOOK = 2.0  # seconds after which it is looked whether a stream may go on
 _BEAT = 15.0  # seconds after which a comment shows that the stream lives
 
 
@@ -191,6 +192,7 @@ async def stream(
     ``goes_on`` says whether it may go on, and is asked before anything is sent.
     """
     yield b"retry: 2000\n\n"
+    silent = 0.0
     while goes_on():
         found = list(lines(room, start))
         for line in found:
@@ -198,6 +200,9 @@ async def stream(
             if is_end(line):
                 return
         if found:
-            start = found[-1].end
-        elif not await hub.wait(build, _BEAT):
-            yield b": still there\n\n"
+            start, silent = found[-1].end, 0.0
+        elif not await hub.wait(build, _LOOK):
+            silent += _LOOK
+            if silent >= _BEAT:
+                silent = 0.0
+                yield b": still there\n\n"

@@ -43,6 +43,10 @@ def also(route: dict[str, Any], status: int, kind: Any, text: str) -> dict[str, 
     return {**route, "responses": {**route["responses"], **more}}
 
 
+#: Of a route that needs no token.
+OPEN: dict[str, Any] = {"security": []}
+
+
 def body(required: bool = True, **kinds: Any) -> dict[str, Any]:
     """The body of a request: its media types (``json``, ``text``), each with a value."""
     names = {"json": "application/json", "text": "text/plain"}

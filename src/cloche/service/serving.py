@@ -84,7 +84,7 @@ def _listening(settings: Settings) -> socket.socket:
         family, *_, address = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
-        return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
+        sock = socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
         raise ServiceError(
             f"cannot listen: {error.strerror or error}",
@@ -92,3 +92,7 @@ def _listening(settings: Settings) -> socket.socket:
             todo="choose another --host or --port",
             status=Exit.HOST,
         ) from error
+    # Connections inherit it. asyncio sets it itself only if the protocol is named, and without it
+    # each answer on a kept connection takes 40 ms.
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return sock
