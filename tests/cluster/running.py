@@ -126,7 +126,11 @@ class Site:
     prefix: tuple[str, ...] = ()
 
     def start(
-        self, command: Sequence[str | Path], user: User | None = None, cwd: Path | None = None
+        self,
+        command: Sequence[str | Path],
+        user: User | None = None,
+        cwd: Path | None = None,
+        env: dict[str, str] | None = None,
     ) -> Process:
         """Start a command."""
         said = self.room / f"said-{len(self.started)}"
@@ -137,7 +141,7 @@ class Site:
                 stdout=file,
                 stderr=subprocess.STDOUT,
                 cwd=cwd or self.room,
-                env=user.environment(None) if user else None,
+                env=user.environment(env) if user else None,
                 start_new_session=True,
             )
         self.started.append(Process(process, said))

@@ -22,8 +22,14 @@ def test_a_cluster_builds_the_same_layers_and_ends_cleanly(
     stores = Path(tempfile.mkdtemp(prefix="workers-", dir=store.user.home))
     store.user.own(stores)
     words = ("cluster", "up", "--workers", "2", "--port", str(port), "--stores", stores)
+    own = cluster.room / "tmp"  # what Dask would leave in /tmp
+    own.mkdir()
+    store.user.own(own)
     up = cluster.start(
-        store.user.command("--store", store.path, *words), store.user, store.user.home
+        store.user.command("--store", store.path, *words, env={"TMPDIR": str(own)}),
+        store.user,
+        store.user.home,
+        env={"TMPDIR": str(own)},
     )
     up.says("Next, in a project: cloche build MACHINE --cluster")
     place = project(store, tiny.PROJECT)
@@ -51,6 +57,7 @@ def test_a_cluster_builds_the_same_layers_and_ends_cleanly(
 
     up.kill(signal.SIGINT)
     assert up.process.wait(20) == 0, up.text
+    assert list(own.iterdir()) == []
     wait_for(lambda: not processes(f"{store.user.python}\0-m\0cloche.cli\0--store\0{stores}"), 5)
     for number in (1, 2):
         own = Store(stores / str(number), store.user)

@@ -54,7 +54,13 @@ class Connection:
         self._settings = settings
         self._lock = threading.Lock()
         self._client: Client | None = None
-        self.peer = Peer(settings.scheduler, settings.tls, handlers)
+        self._held = contextlib.ExitStack()
+        room = self._held.enter_context(store.workspace("cluster"))
+        try:
+            self.peer = Peer(settings.scheduler, settings.tls, handlers, room)
+        except BaseException:
+            self._held.close()
+            raise
         host = facts_of_host("the plan's host", "", 0, store.path)
         self.own: Facts = msgspec.structs.replace(host, peer=self.peer.address)
         self.members = Members(self.peer, self.own, settings.engine, say)
@@ -112,6 +118,7 @@ class Connection:
         """Give it up; tasks that still run are stopped."""
         self._drop()
         self.peer.close()
+        self._held.close()
 
 
 def _client(scheduler: str, peer: Peer) -> Client:

@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,12 @@ class Local:
 def run(local: Local, say: Callable[[str], None]) -> Exit:
     """Run the cluster until a signal comes. Raises ClusterError."""
     security_of(local.tls)
-    return asyncio.run(_run(local, say))
+    import dask
+
+    # Dask leaves its directory for temporary files behind.
+    with tempfile.TemporaryDirectory(prefix="cloche-cluster-") as room:
+        dask.config.set({"temporary-directory": room})
+        return asyncio.run(_run(local, say))
 
 
 async def _run(local: Local, say: Callable[[str], None]) -> Exit:

@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import Future
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from cloche.cluster.errors import TransferError, missing_extra
@@ -26,8 +28,18 @@ class Peer:
     ``handlers`` answer the calls of others, ``address`` is where.
     """
 
-    def __init__(self, scheduler: str, tls: Tls, handlers: Mapping[str, Handler]) -> None:
-        """Listen where the scheduler, a full address, can be reached from. Raises ClusterError."""
+    def __init__(
+        self,
+        scheduler: str,
+        tls: Tls,
+        handlers: Mapping[str, Handler],
+        room: Path | None = None,
+    ) -> None:
+        """Listen where the scheduler, a full address, can be reached from. Raises ClusterError.
+
+        ``room`` is a directory for Dask's files, which it also puts into `sys.path`: others must
+        not be able to write there. By default it is a new one.
+        """
         security = security_of(tls)
         try:
             from distributed.core import ConnectionPool, Server
@@ -40,12 +52,18 @@ class Peer:
         self._connecting = security.get_connection_args("worker")
         self.security = security
         self._closed = False
+        self._files = TemporaryDirectory(prefix="cloche-peer-", dir=room)
         self._runner = LoopRunner()
         self._runner.start()
         self.loop = self._runner.loop
 
         async def start() -> Server:
-            server = Server(dict(handlers), connection_args=self._connecting, needs_workdir=False)
+            server = Server(
+                dict(handlers),
+                connection_args=self._connecting,
+                local_directory=self._files.name,
+                needs_workdir=False,
+            )
             await server.listen(listening, **security.get_listen_args("worker"))
             self._pool = await ConnectionPool(**self._pool_arguments())
             return server
@@ -54,6 +72,7 @@ class Peer:
             self._server = self.run(start())
         except BaseException:
             self._runner.stop()
+            self._files.cleanup()
             raise
         self.address: str = self._server.address
 
@@ -101,6 +120,7 @@ class Peer:
         with contextlib.suppress(Exception):
             self.run(stop(), 5)
         self._runner.stop()
+        self._files.cleanup()
 
 
 @contextlib.contextmanager

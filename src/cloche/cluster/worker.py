@@ -60,7 +60,9 @@ def serve(store: Store, engine: Engine, settings: Settings, say: Callable[[str],
         stack.callback(jobserver.close)
         worker = Worker(store, engine, jobserver=jobserver)
         facts = facts_of_host(settings.name, engine.name, settings.cores, store.path)
-        peer = Peer(settings.scheduler, settings.tls, {**giving(store), **carrying.stopping()})
+        peer = Peer(
+            settings.scheduler, settings.tls, {**giving(store), **carrying.stopping()}, room
+        )
         stack.callback(peer.close)
         stack.callback(engine.close)  # first: what runs ends
         facts = msgspec.structs.replace(facts, peer=peer.address)
