@@ -57,14 +57,18 @@ class Page:
         line, _, self._rest = self._rest.partition(b"\0")
         return json.loads(line)
 
-    def open(self, path: Path, *, width: int = 1200, height: int = 800) -> None:
-        """Show a file, and wait until it is loaded."""
+    def open(self, page: Path | str, *, width: int = 1200, height: int = 800) -> None:
+        """Show a file or an address, and wait until it is loaded."""
         self.do(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 500,
         )  # fmt: skip
         self.events.clear()
-        self.do("Page.navigate", url=path.as_uri())
+        self.do("Page.navigate", url=page if isinstance(page, str) else page.as_uri())
+        self.wait_for_load()
+
+    def wait_for_load(self) -> None:
+        """Until a page is loaded."""
         while not any(event.get("method") == "Page.loadEventFired" for event in self.events):
             self.events.append(self._next())
 
@@ -86,6 +90,14 @@ class Page:
         )
         for kind in ("mousePressed", "mouseReleased"):
             self.do("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
+
+    def press(self, key: str, text: str = "", modifiers: int = 0) -> None:
+        """Press a key, and release it."""
+        code = {"Tab": 9, "Enter": 13, "Escape": 27}.get(key, ord(key[0]))
+        common = {"key": key, "code": key, "windowsVirtualKeyCode": code, "modifiers": modifiers}
+        text = "\r" if key == "Enter" else text
+        self.do("Input.dispatchKeyEvent", type="keyDown", text=text, **common)
+        self.do("Input.dispatchKeyEvent", type="keyUp", **common)
 
     def write(self, selector: str, text: str) -> None:
         """Type into a field."""

@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
+from click.core import ParameterSource
 
+from cloche.cli.cluster_options import ADDRESS
 from cloche.cli.options import Options, engine_name, say, store_path
 from cloche.cli.usage import Group, Number
 from cloche.config.project import load_project
-from cloche.display.text import one_line
+from cloche.display.text import count, one_line, size
 from cloche.fetching.signing import opened_signer
 
 if TYPE_CHECKING:
+    from cloche.cluster.connection import Settings as Cluster
     from cloche.service.database import Database
     from cloche.service.settings import State
 
@@ -59,6 +63,16 @@ Examples:
               help="Days for which packages and builds that nobody needs are kept.")  # fmt: skip
 @click.option("--keep-size", type=Number(1), metavar="MIB", help="Size of the pool to stay below.")
 @click.option("--accel", metavar="PREFIX", help="Let nginx send packages, by X-Accel-Redirect.")
+@click.option("--cluster", metavar=ADDRESS, help="Let the workers of this Dask scheduler build.")
+@click.option("--cluster-ca", type=FILE, envvar="CLOCHE_TLS_CA",
+              help="Certificate of the cluster's authority. [$CLOCHE_TLS_CA]")  # fmt: skip
+@click.option("--cluster-cert", type=FILE, envvar="CLOCHE_TLS_CERT",
+              help="This host's certificate, for the cluster. [$CLOCHE_TLS_CERT]")  # fmt: skip
+@click.option("--cluster-key", type=FILE, envvar="CLOCHE_TLS_KEY",
+              help="Its key. [$CLOCHE_TLS_KEY]")  # fmt: skip
+@click.option("--print", "printed", type=click.Choice(("systemd", "openrc")),
+              help="Print a unit file or an init script for this command, and exit.")  # fmt: skip
+@click.option("--install", is_flag=True, help="Write the unit file or init script, and exit.")
 @click.pass_context
 def serve(context: click.Context, /, **values: Any) -> None:
     """Build packages for other machines, and be their binary package host (docs/service.md).
@@ -69,6 +83,9 @@ def serve(context: click.Context, /, **values: Any) -> None:
     if context.invoked_subcommand is not None:
         return
     options: Options = context.obj
+    if values["printed"] or values["install"]:
+        _unit(context, options, values)
+        return
     _check_extra()
     from cloche.service.logs import to_stderr
     from cloche.service.serving import serve as run
@@ -82,7 +99,13 @@ def serve(context: click.Context, /, **values: Any) -> None:
     room = values["keep_size"]
     settings = Settings(
         state=state_of(options, values["directory"]),
-        place=Place(project.root, store_path(options, project), engine_name(options), proxies),
+        place=Place(
+            project.root,
+            store_path(options, project),
+            engine_name(options),
+            proxies,
+            cluster=_cluster(options, values),
+        ),
         host=values["host"],
         port=values["port"],
         builds=values["builds"],
@@ -100,6 +123,49 @@ def serve(context: click.Context, /, **values: Any) -> None:
     key = settings.sign
     with opened_signer(key) if key else nullcontext() as signer:
         run(settings, project, signer, say)
+
+
+def _unit(context: click.Context, options: Options, values: dict[str, Any]) -> None:
+    """Print or write the unit file or init script of this command line."""
+    from cloche.service.install import install, text
+
+    project = load_project(options.directory)
+    words = tuple(_given(context, options, values))
+    place = (project.root, store_path(options, project), words)
+    if values["printed"]:
+        click.echo(text(values["printed"], *place), nl=False)
+        return
+    done = install(None, *place)
+    say(f"{done.path} is written; start it: {done.command}")
+
+
+def _given(context: click.Context, options: Options, values: dict[str, Any]) -> Iterator[str]:
+    """The options of a command line, with absolute paths."""
+    for option in context.command.params:
+        name, value = option.name or "", values.get(option.name or "")
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if not given or name in ("printed", "install") or value is None:
+            continue
+        yield max(option.opts, key=len)
+        if not isinstance(value, bool):
+            yield str(_absolute(options, value) if isinstance(value, Path) else value)
+    if options.engine is not None:
+        yield from ("--engine", options.engine)
+
+
+def _cluster(options: Options, values: dict[str, Any]) -> Cluster | None:
+    """How workers of a cluster are reached, if there is one."""
+    if values["cluster"] is None:
+        return None
+    from cloche.cluster.connection import Settings as Cluster
+    from cloche.cluster.security import Tls, exposed, full_address
+
+    tls = Tls(*(_absolute(options, values[f"cluster_{each}"]) for each in ("ca", "cert", "key")))
+    tls.check()
+    address = full_address(values["cluster"], tls)
+    if exposed(address):
+        say(f"note: {address} is neither encrypted nor authenticated; see `--cluster-ca`")
+    return Cluster(address, tls, options.engine)
 
 
 def _absolute(options: Options, path: Path | None) -> Path | None:
@@ -212,8 +278,6 @@ Examples:
 @click.pass_obj
 def token_list(options: Options, /, directory: Path | None, as_json: bool) -> None:
     """List tokens, without their secrets."""
-    import msgspec
-
     with opened_database(options, directory) as database:
         found = database.tokens()
     if as_json:
@@ -259,8 +323,6 @@ Examples:
 @click.pass_obj
 def targets(options: Options, /, directory: Path | None, as_json: bool) -> None:
     """List enrolled targets."""
-    import msgspec
-
     from cloche.service.views import target_view
 
     with opened_database(options, directory) as database:
@@ -279,3 +341,86 @@ def targets(options: Options, /, directory: Path | None, as_json: bool) -> None:
         click.echo(
             one_line(f"{each.id}  {each.level}  {each.arch}  {each.packages} packages  {each.name}")
         )
+
+
+@serve.command(
+    epilog="""\b
+Examples:
+  cloche serve plan
+  cloche serve plan app-editors/vim
+"""
+)
+@click.argument("atoms", nargs=-1)
+@STATE
+@JSON
+@click.pass_obj
+def plan(
+    options: Options, /, atoms: tuple[str, ...], directory: Path | None, as_json: bool
+) -> None:
+    """Show what each level would cost for all targets: environments, builds, bytes.
+
+    ATOMS are what the targets ask for [what each asked for last, or @world].
+    """
+    _check_extra()
+    from cloche.service.plan import costs_of
+    from cloche.service.views import cost_view
+    from cloche.targets.levels import DEFAULT, WHY_DEFAULT
+    from cloche.targets.results import Place
+
+    project = load_project(options.directory)
+    place = Place(project.root, store_path(options, project), engine_name(options))
+    with opened_database(options, directory) as database:
+        found = costs_of(database, state_of(options, directory), place, atoms)
+    if as_json:
+        rows = [msgspec.to_builtins(cost_view(each)) for each in found]
+        click.echo(json.dumps({"levels": rows, "default": DEFAULT, "reason": WHY_DEFAULT}))
+        return
+    click.echo(
+        f"{'level':6}{'environments':>13}{'builds':>8}{'ready':>7}{'size':>10}  what is equal"
+    )
+    for each in found:
+        numbers = f"{each.environments:>13}{each.builds:>8}{each.ready:>7}{size(each.bytes):>10}"
+        click.echo(f"{each.level:6}{numbers}  {each.level.meaning}")
+    click.echo(f"The default is {DEFAULT}: {WHY_DEFAULT}.")
+
+
+@serve.command(
+    epilog="""\b
+Examples:
+  cloche serve prune --dry-run
+  cloche serve prune --keep-days 7 --keep-size 20000
+"""
+)
+@click.option("--keep-days", type=Number(0), default=30, show_default=True,
+              help="Days for which packages and builds that nobody needs are kept.")  # fmt: skip
+@click.option("--keep-size", type=Number(0), metavar="MIB", help="Size of the pool to stay below.")
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be removed.")
+@STATE
+@JSON
+@click.pass_obj
+def prune(
+    options: Options, /, keep_days: int, keep_size: int | None, dry_run: bool,
+    directory: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Remove packages and builds that no target needs.
+
+    What is offered to an enrolled target stays. A running service does the same every hour.
+    """
+    from cloche.service import retention
+    from cloche.service.settings import Retention
+
+    room = None if keep_size is None else keep_size << 20
+    with opened_database(options, directory) as database:
+        found = retention.find(database, Retention(keep_days, room))
+        if not dry_run:
+            retention.remove(database, state_of(options, directory), found)
+    names = [each.path for each in found.packages]
+    if as_json:
+        data = {"packages": names, "builds": [each.id for each in found.builds]}
+        click.echo(json.dumps({**data, "bytes": found.size, "removed": not dry_run}))
+        return
+    for name in names:
+        click.echo(name)
+    would = "would be removed" if dry_run else "removed"
+    what = f"{count(len(names), 'package')} ({size(found.size)})"
+    say(f"{what} and {count(len(found.builds), 'build')} {would}")

@@ -23,7 +23,7 @@ After=network-online.target
 ExecStart={line}
 Restart=always
 RestartSec=5
-# Sandboxes end with the worker; none of them is left to kill.
+# Sandboxes end with this process; none of them is left to kill.
 KillMode=mixed
 TimeoutStopSec=30
 # Sandboxes need namespaces, mounts and control groups of their own.
@@ -54,11 +54,12 @@ depend() {{
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A command with its words, and the store it uses (None: the default)."""
+    """A command with its words, the store it uses (None: the default), and where it runs."""
 
     command: str
     words: tuple[str, ...]
     store: Path | None = None
+    directory: Path | None = None
 
 
 def unit_text(kind: Kind, unit: Unit) -> str:
@@ -66,7 +67,8 @@ def unit_text(kind: Kind, unit: Unit) -> str:
     name = f"cloche-{unit.command}"
     program = shutil.which("cloche") or str(Path(sys.executable).with_name("cloche"))
     store = ("--store", str(unit.store)) if unit.store else ()
-    words = (*store, unit.command, *unit.words)
+    directory = ("-C", str(unit.directory)) if unit.directory else ()
+    words = (*directory, *store, unit.command, *unit.words)
     if kind == "systemd":
         line = " ".join(_systemd_word(word) for word in (program, *words))
         file = f"/etc/systemd/system/{name}.service"

@@ -18,6 +18,8 @@ _STYLE = """
   path { fill: none; stroke: #8a8a8a; stroke-opacity: .7 }
   .reused rect { stroke: #6d8fc7 } .built rect { stroke: #4caf6d; fill: #e5f4e9 }
   .waiting rect { stroke: #e8a33d; fill: #fdf3e1 } .failed rect { stroke: #d9534f; fill: #fbe4e3 }
+  .running rect { stroke: #b59b00; fill: #fff3a8; stroke-width: 2.5 }
+  .skipped rect { stroke-dasharray: 4 3 }
   .strong text { font-weight: bold }
   @media (prefers-color-scheme: dark) { text { fill: #111 } svg { background: #555 } }
 """

@@ -17,6 +17,7 @@ from cloche.service import (
     binhost_api,
     builds_api,
     openapi,
+    pages,
     problems,
     targets_api,
     wants_api,
@@ -50,7 +51,7 @@ def make_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for each in (targets_api, wants_api, builds_api, binhost_api):
+    for each in (targets_api, wants_api, builds_api, binhost_api, pages):
         app.include_router(each.routes)
     _add_rest(app)
     problems.install(app)

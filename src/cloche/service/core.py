@@ -8,6 +8,7 @@ import fcntl
 import gzip
 import logging
 import os
+import sqlite3
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -24,7 +25,7 @@ from cloche.broker.executor import Workers
 from cloche.config.project import Project
 from cloche.errors import ClocheError
 from cloche.fetching.signing import Signer
-from cloche.service import files, index
+from cloche.service import files, index, retention
 from cloche.service.database import Database
 from cloche.service.errors import in_use
 from cloche.service.events import Hub
@@ -42,6 +43,7 @@ from cloche.targets.results import Known
 from cloche.tasks.slots import shared_slots
 
 _log = logging.getLogger("cloche.service")
+_HOUR = 3600.0
 _INDEXES = 16  # that are kept in memory
 _LATELY = 50  # builds
 _NOTED = 3600.0  # seconds between two notes that a package is used
@@ -85,6 +87,7 @@ class Service:
             tasks = [
                 asyncio.create_task(self.prover.run()),
                 asyncio.create_task(self.dispatcher.run()),
+                asyncio.create_task(self._tidy()),
             ]
             try:
                 yield
@@ -116,6 +119,19 @@ class Service:
         kept = [state.description(digest).name for digest in database.digests()]
         files.remove_others(state.descriptions, kept)
         self.prover.later_all()
+
+    async def _tidy(self) -> None:
+        """Remove what is outdated, every hour, and when the service begins."""
+        while True:
+            try:
+                found = retention.find(self.database, self.settings.retention)
+                retention.remove(self.database, self.settings.state, found)
+                if found.packages or found.builds:
+                    counts = {"packages": len(found.packages), "builds": len(found.builds)}
+                    _log.info("outdated", extra={**counts, "bytes": found.size})
+            except (OSError, sqlite3.Error):
+                _log.exception("outdated")
+            await asyncio.sleep(_HOUR)
 
     # Descriptions
 
