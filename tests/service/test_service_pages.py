@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from html.parser import HTMLParser
 
@@ -23,6 +24,7 @@ from cloche.service.values import Outcome, Work
 from cloche.targets.levels import Level
 
 EVIL = "<script>alert(1)</script>&\"'"
+NOW = time.time() - 600
 A, B = "app-misc/a-1::local", "app-misc/b-1::local"
 
 
@@ -35,12 +37,12 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     add_package(made, own, "app-misc/ready-1")
     work = Work(own["digest"], Level.ABI, (), False)
     with made.database() as database:
-        database.add_build("a" * 16, work, ("app-misc/b",), 1e9, "r")
+        database.add_build("a" * 16, work, ("app-misc/b",), NOW, "r")
         database.ask("a" * 16, own["id"], "x")
-        database.start("a" * 16, "r", 1e9)
+        database.start("a" * 16, "r", NOW)
         words = f"died {EVIL}"
         database.add_outcome("a" * 16, Outcome("app-misc/b-1", "failed", words))
-        database.end("a" * 16, "failed", 1e9 + 60)
+        database.end("a" * 16, "failed", NOW + 60)
     journal = Journal(made.state.build("a" * 16), "/api/v1/builds/" + "a" * 16, "b", lambda: None)
     log = made.place / "b.log"
     log.write_text(f"a line {EVIL}\n")
@@ -230,6 +232,6 @@ def test_only_styles_and_scripts_are_static(server: Server, name: str) -> None:
 def test_styles_and_scripts_are_small(server: Server) -> None:
     sizes = {
         name: len(requests.get(f"{server.url}/static/{name}").content)
-        for name in ("service.css", "live.js")
+        for name in ("service.css", "live.js", "icon.svg")
     }
     assert all(0 < size < 8000 for size in sizes.values()), sizes

@@ -36,7 +36,11 @@ _POLICY = (
 )
 _PICTURE = "default-src 'none'; style-src 'unsafe-inline'"  # its style is its own
 _HTML = "text/html; charset=utf-8"
-_KINDS = {"css": "text/css; charset=utf-8", "js": "text/javascript; charset=utf-8"}
+_KINDS = {
+    "css": "text/css; charset=utf-8",
+    "js": "text/javascript; charset=utf-8",
+    "svg": "image/svg+xml",
+}
 _MONTH = 30 * 86400
 _RECENT = 20  # builds of a page that shows other things, too
 _PAGE = 50

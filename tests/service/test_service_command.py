@@ -1,0 +1,111 @@
+"""`cloche serve` and its subcommands, as people type them."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.service.serving import (
+    Server,
+    add_package,
+    add_target,
+    served,
+    server_of,
+    written_project,
+)
+from tests.support import Store, project
+from tests.targets.described import PROJECT, described, entry
+
+
+def run(server: Server, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
+    """Run `cloche serve WORDS` in the project of a server, with its store."""
+    before = server.command[: server.command.index("serve") + 1]
+    done = subprocess.run(
+        [*before, *words], cwd=server.place, env=server.environment, capture_output=True, text=True
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done
+
+
+def said(server: Server, *words: str) -> Any:
+    """What a subcommand prints as JSON."""
+    return json.loads(run(server, *words, "--json").stdout)
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Server:
+    """A server that does not run."""
+    return server_of(written_project(tmp_path))
+
+
+def test_tokens_are_listed_without_secrets_and_revoked(server: Server) -> None:
+    made = said(server, "token", "add", "laptops", "--quota", "60")
+    listed = {each["id"]: each for each in said(server, "token", "list")}
+    assert listed[made["id"]]["quota"] == 60
+    assert made["token"] not in run(server, "token", "list").stdout
+    with served(server):
+        assert server.ask("GET", "/api/v1/targets", made["token"]).status_code == 200
+        run(server, "token", "revoke", made["id"])
+        assert server.ask("GET", "/api/v1/targets", made["token"]).status_code == 401
+    assert "unknown valid token" in run(server, "token", "revoke", made["id"], status=2).stderr
+
+
+def test_what_would_be_removed_is_shown_and_then_removed(server: Server) -> None:
+    target = add_target(server)
+    kept = add_package(server, target, "app-misc/kept-1")
+    old = add_package(server, target, "app-misc/old-1", b"x" * 2048, offer=False)
+    shown = said(server, "prune", "--dry-run")
+    assert (shown["packages"], shown["bytes"], shown["removed"]) == ([old], 2048, False)
+    assert (server.state.pool / old).exists()
+    assert "1 package (2.0 KiB)" in run(server, "prune", "--dry-run").stderr
+    assert said(server, "prune")["packages"] == [old]
+    assert not (server.state.pool / old).exists()
+    assert (server.state.pool / kept).exists()
+    assert said(server, "prune")["packages"] == []
+
+
+def test_a_unit_starts_the_same_command_line(server: Server) -> None:
+    unit = run(server, "--port", "443", "--keep-days", "5", "--print", "systemd").stdout
+    (line,) = (line for line in unit.splitlines() if line.startswith("ExecStart="))
+    own = f"-C {server.place} --store {server.place}/no-store serve --port 443 --keep-days 5"
+    assert line.endswith(own)
+
+
+def test_the_port_of_another_program_is_named(server: Server) -> None:
+    with served(server):
+        other = server_of(server.place, "--state", "other")
+        port = server.url.rpartition(":")[2]
+        assert f"127.0.0.1:{port}" in run(other, "--port", port, "--state", "x", status=3).stderr
+        said = run(server, "--port", "0", status=3).stderr
+        assert "another `cloche serve` uses this directory" in said
+
+
+def test_a_missing_extra_is_named(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "fastapi.py").write_text("raise ImportError(name='fastapi')")
+    assert server.environment is not None
+    path = f"{tmp_path}:{':'.join(sys.path)}"
+    server.environment = {**server.environment, "PYTHONPATH": path}
+    done = run(server, "--port", "0", status=3)
+    assert done.stderr == "cloche: fastapi is not installed; run `pip install 'cloche[serve]'`\n"
+
+
+@pytest.mark.real
+def test_the_costs_of_levels_are_shown(root_seeded: Store, tmp_path: Path) -> None:
+    store = root_seeded.copy(tmp_path / "store")
+    server = server_of(project(store, PROJECT), store=store.path)
+    old = {"dev-libs/leaf-1.0": entry("0/1", iuse="veins")}
+    new = {"dev-libs/leaf-2.0": entry("0/2", iuse="veins")}
+    for number, (packages, flags) in enumerate(((old, "-O1"), (old, "-O2"), (new, "-O2"))):
+        description = described(packages, {"CFLAGS": flags})
+        add_target(server, f"{number:012}", description=description)
+    found = said(server, "plan", "app-misc/tree")
+    counts = {each["level"]: each["environments"] for each in found["levels"]}
+    assert (counts["1"], counts["2"], counts["3a"]) == (1, 2, 3)
+    assert found["default"] == "3a"
+    text = run(server, "plan", "app-misc/tree").stdout
+    assert "USE flags and keywords" in text
+    assert text.splitlines()[-1].startswith("The default is 3a: ")
