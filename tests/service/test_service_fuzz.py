@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -59,9 +60,9 @@ def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fuzzed]:
     category, name, file = add_package(server, target, "app-misc/tree-1").split("/")
     with server.database() as database:
         work = Work(target["digest"], Level.ABI, (), False)
-        database.add_build("b" * 16, work, ("app-misc/tree",), 1e9, "")
+        database.add_build("b" * 16, work, ("app-misc/tree",), time.time(), "")
         database.ask("b" * 16, target["id"], "none")
-        database.end("b" * 16, "failed", 1e9, {"what": "no"})
+        database.end("b" * 16, "failed", time.time(), {"what": "no"})
     server.state.build("b" * 16).mkdir(parents=True)
     (server.state.build("b" * 16) / "events.jsonl").write_text('{"event":"end"}\n')
     known = {"target_id": target["id"], "build_id": "b" * 16}
