@@ -49,10 +49,10 @@ class Level(StrEnum):
 
 MEANINGS: Mapping[Level, str] = {
     Level.USE: "USE flags and keywords",
-    Level.FLAGS: "and compiler flags",
-    Level.ABI: "and the sub-slots of libraries; the C and C++ libraries are not newer",
-    Level.CLOSURE: "and the versions and USE flags of all that a build sees",
-    Level.CLONE: "and everything that is installed",
+    Level.FLAGS: "as 1, and compiler flags with other variables",
+    Level.ABI: "as 2, and the sub-slots of libraries; C and C++ libraries are not newer",
+    Level.CLOSURE: "as 3a, and the versions and USE flags of all that a build sees",
+    Level.CLONE: "as 3b, and everything that is installed",
 }
 DEFAULT = Level.ABI
 WHY_DEFAULT = (
