@@ -12,6 +12,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -23,11 +24,12 @@ _MOST = 1 << 16  # bytes of a request or an answer
 
 
 class Signer:
-    """Signs with one key; see `opened_signer`."""
+    """Signs with one key; see `opened_signer`. Safe to use from several threads."""
 
     def __init__(self, key: str, sock: socket.socket) -> None:
         self.key = key
         self._sock = sock
+        self._lock = threading.Lock()
 
     def detached(self, file: Path, target: Path) -> None:
         """Write an armored detached signature (RFC 9580, 10.4) of a file. Raises ClocheError."""
@@ -44,8 +46,9 @@ class Signer:
     def _ask(self, *words: str, signs: bool = True) -> None:
         user = ("--local-user", self.key) if signs else ()
         try:
-            self._sock.send(json.dumps([*user, *words]).encode())
-            answer = self._sock.recv(_MOST)
+            with self._lock:
+                self._sock.send(json.dumps([*user, *words]).encode())
+                answer = self._sock.recv(_MOST)
         except ConnectionError:
             answer = b""
         said = json.loads(answer) if answer else {"status": 1, "text": "its process has ended"}
