@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from tests.service.serving import (
 )
 from tests.support import Store, project
 from tests.targets.described import PROJECT, described, entry
+
+from cloche.service.values import Work
+from cloche.targets.levels import Level
 
 
 def run(server: Server, *words: str, status: int = 0) -> subprocess.CompletedProcess[str]:
@@ -109,3 +114,40 @@ def test_the_costs_of_levels_are_shown(root_seeded: Store, tmp_path: Path) -> No
     text = run(server, "plan", "app-misc/tree").stdout
     assert "USE flags and keywords" in text
     assert text.splitlines()[-1].startswith("The default is 3a: ")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_in_order(server: Server, number: signal.Signals) -> None:
+    target = add_target(server)
+    with server.database() as database:
+        work = Work(target["digest"], Level.ABI, (), False)
+        database.add_build("b" * 16, work, ("app-misc/x",), time.time(), "")
+        database.ask("b" * 16, target["id"], "none")
+    with served(server):
+        events = f"/api/v1/builds/{'b' * 16}/events"
+        with server.ask("GET", events, target["token"], stream=True) as followed:
+            began = time.monotonic()
+            assert server.stop(number) == 0
+            assert time.monotonic() - began < 5  # those who follow events do not hold it up
+            assert b"retry" in followed.content
+    assert "Traceback" not in server.log.read_text()
+
+
+@pytest.mark.real
+def test_what_runs_at_the_end_goes_on_at_the_next_start(root_seeded: Store, tmp_path: Path) -> None:
+    store = root_seeded.copy(tmp_path / "store")
+    server = server_of(project(store, PROJECT), store=store.path)
+    with served(server):
+        target = server.enrol(described(), server.token())
+        wants = f"/api/v1/targets/{target['id']}/wants?want=app-misc/stone"
+        asked = server.ask("POST", wants, target["token"]).json()
+        for event in server.follow(asked["events"], target["token"]):
+            if event["event"] == "started":
+                break
+        assert server.stop() == 0
+    with server.database() as database:
+        build = database.build(asked["build"])
+    assert (build.state, build.attempts) == ("queued", 0)
+    with served(server):
+        *_, end = server.follow(asked["events"], target["token"])
+        assert (end["event"], end["state"]) == ("end", "done")

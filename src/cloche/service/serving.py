@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 import uvicorn
@@ -72,10 +74,21 @@ class _Server(uvicorn.Server):
         self._service = service
         self._loop = asyncio.get_running_loop()
 
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End the server by a signal, and not the process: it has to end what it began."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._loop.add_signal_handler(number, self.handle_exit, number, None)
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self._loop.remove_signal_handler(number)
+
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal came."""
         super().handle_exit(sig, frame)
-        self._loop.call_soon_threadsafe(self._service.end_streams)
+        self._service.end_streams()
 
 
 def _listening(settings: Settings) -> socket.socket:
