@@ -95,7 +95,9 @@ def test_a_failure_is_read_and_repeated_without_javascript(server: Server, page:
     assert ended["state"] == "failed"
     page.do("Emulation.setScriptExecutionDisabled", value=True)
     log_in(page, server, target["token"], f"/builds/{ended['build']}")
-    assert "no way" in page.ask("document.body.innerText")
+    text = page.ask("document.body.innerText")
+    assert "no way" in text
+    assert "the wind is too strong" in text  # the lines of the log that explain it
     page.events.clear()
     page.click("a[aria-label^='Log of']")
     page.wait_for_load()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+from cloche.display.state import State
 from cloche.display.svg import as_svg
 from cloche.records import events as ev
-from cloche.service.graph import picture_of, rows_of, state_of, summary_of
+from cloche.service.events import Journal, Line
+from cloche.service.graph import Readings, Told, picture_of, rows_of, summary_of, told
 
 A, B, C = "a/a-1::local", "a/b-1::local", "a/c-1::local"
 
@@ -17,6 +21,11 @@ def lines(*more: ev.Event) -> Iterator[bytes]:
     yield from map(ev.encode_event, (planned, *more))
     yield b'{"event":"end","state":"done"}'
     yield b'{"event":"no'
+
+
+def state_of(found: Iterable[bytes]) -> State:
+    """The state after some events."""
+    return told(Told(), (Line(n, line) for n, line in enumerate(found))).state
 
 
 def test_packages_with_news_come_first() -> None:
@@ -52,3 +61,34 @@ def test_before_there_is_a_plan_stages_are_told() -> None:
     state = state_of([ev.encode_event(stage)])
     assert summary_of(state) == "resolve"
     assert rows_of(state, 1.0, over=False) == []
+
+
+def test_only_new_events_are_read_and_a_repeated_build_begins_again(tmp_path: Path) -> None:
+    readings = Readings()
+    assert readings.read(tmp_path / "none") == Told()
+    journal = Journal(tmp_path, "/api", "m", lambda: None)
+    journal(ev.Planned(machine="m", packages=(A,), edges={}))
+    before = readings.read(tmp_path)
+    assert readings.read(tmp_path).state is before.state
+    journal(ev.Done(package=A, how="failed", lines=("error: no",)))
+    after = readings.read(tmp_path)
+    assert after.explained == {"a/a-1": ("error: no",)}
+    assert after.state.count("failed") == 1
+    (tmp_path / "events.jsonl").unlink()
+    journal(ev.Planned(machine="m", packages=(B,), edges={}))
+    assert readings.read(tmp_path).state.order.names == (B,)
+
+
+def test_a_large_build_is_read_fast(tmp_path: Path) -> None:
+    journal = Journal(tmp_path, "/api", "m", lambda: None)
+    names = tuple(f"a/p{n}-1::local" for n in range(600))
+    journal(ev.Planned(machine="m", packages=names, edges={}))
+    for name in names:
+        for phase in ("unpack", "compile", "install"):
+            journal(ev.Phase(package=name, phase=phase, state="start"))
+        journal(ev.Done(package=name, how="built"))
+    readings = Readings()
+    readings.read(tmp_path)
+    began = time.perf_counter()
+    readings.read(tmp_path)
+    assert time.perf_counter() - began < 0.01

@@ -29,6 +29,7 @@ from cloche.service import files, index, retention
 from cloche.service.database import Database
 from cloche.service.errors import in_use
 from cloche.service.events import Hub
+from cloche.service.graph import Readings
 from cloche.service.limits import Limiter
 from cloche.service.metrics import Metrics
 from cloche.service.offers import Prover
@@ -63,6 +64,7 @@ class Service:
         self.metrics = Metrics()
         self.public_key = _public_key(settings.sign)
         self.streams: dict[str, int] = {}
+        self.readings = Readings()
         self.closing = False
         self._signatures: dict[str, tuple[str, bytes]] = {}
         self._indexes: dict[tuple[str, str, Level], index.Index] = {}

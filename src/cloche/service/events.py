@@ -116,6 +116,14 @@ def lines(room: Path, start: int = 0, most: int = _CHUNK) -> Iterator[Line]:
         return
 
 
+def size_of(room: Path) -> int:
+    """The size of a build's events, in bytes."""
+    try:
+        return (room / _EVENTS).stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
 def is_end(line: Line) -> bool:
     """Whether a line is the last event."""
     return line.text.startswith(b'{"event":"end"')

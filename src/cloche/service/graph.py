@@ -1,16 +1,21 @@
-"""The graph of a build as it is now, from its events. Pure functions."""
+"""The graph of a build as it is now, from its events."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from cloche.display.picture import Picture
 from cloche.display.state import State, Status, fold
 from cloche.plan.names import bare
 from cloche.plan.order import bits
-from cloche.records.events import decode_events
+from cloche.records.events import Done, decode_events
+from cloche.service.events import Line, lines, size_of
 
+_ALL = 1 << 40  # bytes of events
+_REMEMBERED = 16  # builds
 _WORDS = {"failed": "failed", "skipped": "not tried", "reused": "was ready", "built": "built"}
 
 
@@ -26,12 +31,52 @@ class Row:
     log: str | None
 
 
-def state_of(lines: Iterable[bytes]) -> State:
-    """What the events of a build say."""
-    state = State()
-    for event in decode_events(lines):
-        state = fold(state, event)
-    return state
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What the events of a build say up to a place in their file (`events.Line.end`).
+
+    ``explained`` are the lines of logs that explain failures, by package (CATEGORY/PF).
+    """
+
+    state: State = field(default_factory=State)
+    explained: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    end: int = 0
+
+
+def told(before: Told, lines: Iterable[Line]) -> Told:
+    """What further events say."""
+    state, explained, end = before.state, dict(before.explained), before.end
+    for line in lines:
+        end = line.end
+        for event in decode_events((line.text,)):
+            state = fold(state, event)
+            if isinstance(event, Done) and event.lines:
+                explained[bare(event.package)] = event.lines
+    return Told(state, explained, end)
+
+
+class Readings:
+    """What the events of the builds say that were looked at last, so that only new ones are read.
+
+    Safe to use from several threads.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: dict[Path, Told] = {}
+
+    def read(self, room: Path) -> Told:
+        """What the events of a build say now. Raises OSError."""
+        with self._lock:
+            before = self._known.pop(room, Told())
+        if before.end > size_of(room):  # the build was repeated
+            before = Told()
+        found = told(before, lines(room, before.end, _ALL))
+        with self._lock:
+            self._known[room] = found  # the last read are last
+            while len(self._known) > _REMEMBERED:
+                del self._known[next(iter(self._known))]
+        return found
 
 
 def rows_of(state: State, now: float, *, over: bool) -> list[Row]:

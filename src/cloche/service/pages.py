@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from cloche.display.svg import as_svg
 from cloche.display.text import size
-from cloche.service import auth, events, graph
+from cloche.service import auth, graph
 from cloche.service.auth import Authenticated
 from cloche.service.bodies import body_of
 from cloche.service.builds_api import builds_for, packages_for, repeated, stopped, view_of
@@ -270,13 +270,15 @@ async def live(request: Request, id: str, token: Authenticated) -> Response:
 
 async def _build_values(request: Request, build: Build, token: Token) -> dict[str, Any]:
     service = service_of(request)
-    state = await asyncio.to_thread(_state, request, build)
+    told = await asyncio.to_thread(_told, request, build)
+    state = told.state
     over = build.state in ENDED
     return {
         "token": token,
         "build": view_of(service, token, build),
         "over": over,
         "rows": graph.rows_of(state, time.time(), over=over),
+        "explained": told.explained,
         "summary": graph.summary_of(state),
         "drawn": len(state.nodes) > 1,
         "moment": int(time.time() * 10),
@@ -285,9 +287,9 @@ async def _build_values(request: Request, build: Build, token: Token) -> dict[st
     }
 
 
-def _state(request: Request, build: Build) -> Any:
-    room = service_of(request).settings.state.build(build.id)
-    return graph.state_of(line.text for line in events.lines(room, most=1 << 40))
+def _told(request: Request, build: Build) -> graph.Told:
+    service = service_of(request)
+    return service.readings.read(service.settings.state.build(build.id))
 
 
 @routes.get("/builds/{id}/graph.svg")
@@ -296,7 +298,7 @@ async def picture(request: Request, id: str, token: Authenticated) -> Response:
     found = auth.visible_build(request, token, id)
 
     def drawn() -> str:
-        return as_svg(graph.picture_of(_state(request, found)), " ".join(found.atoms[:5]))
+        return as_svg(graph.picture_of(_told(request, found).state), " ".join(found.atoms[:5]))
 
     headers = {"Content-Security-Policy": _PICTURE, "Cache-Control": "no-store"}
     return Response(await asyncio.to_thread(drawn), 200, headers, "image/svg+xml")
