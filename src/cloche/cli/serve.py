@@ -14,7 +14,7 @@ import click
 import msgspec
 from click.core import ParameterSource
 
-from cloche.cli.cluster_options import ADDRESS
+from cloche.cli.cluster_options import ADDRESS, Percent
 from cloche.cli.options import Options, engine_name, say, store_path
 from cloche.cli.usage import Group, Number
 from cloche.config.project import load_project
@@ -70,6 +70,8 @@ Examples:
               help="This host's certificate, for the cluster. [$CLOCHE_TLS_CERT]")  # fmt: skip
 @click.option("--cluster-key", type=FILE, envvar="CLOCHE_TLS_KEY",
               help="Its key. [$CLOCHE_TLS_KEY]")  # fmt: skip
+@click.option("--verify-share", type=Percent(), default=0.0, metavar="PERCENT",
+              help="With --cluster: build this share twice, and compare.")  # fmt: skip
 @click.option("--print", "printed", type=click.Choice(("systemd", "openrc")),
               help="Print a unit file or an init script for this command, and exit.")  # fmt: skip
 @click.option("--install", is_flag=True, help="Write the unit file or init script, and exit.")
@@ -93,6 +95,8 @@ def serve(context: click.Context, /, **values: Any) -> None:
     from cloche.targets.results import Place
 
     project = load_project(options.directory)
+    if values["verify_share"] and values["cluster"] is None:
+        raise click.UsageError("--verify-share needs --cluster")
     if (values["tls_cert"] is None) is not (values["tls_key"] is None):
         raise click.UsageError("--tls-cert and --tls-key need each other")
     proxies = {name: text for name, text in os.environ.items() if name.lower().endswith("_proxy")}
@@ -105,6 +109,7 @@ def serve(context: click.Context, /, **values: Any) -> None:
             engine_name(options),
             proxies,
             cluster=_cluster(options, values),
+            verified=values["verify_share"] / 100,
         ),
         host=values["host"],
         port=values["port"],
