@@ -73,6 +73,7 @@ proof-catalyst:  ## prove that a small release is what catalyst makes of the sam
 proof-cluster:  ## measure two workers against one, layers against rsync, and what a task costs
 proof-images:  ## prove that images boot, and are the same bytes for another user
 proof-interpreter:  ## prove that a spec for another CPU is built by the emulator that it names
+proof-service:  ## 200 clients at once, 100 kills, the index and files beside nginx
 proof-seeds:  ## prove that a seed made twice, in another environment, is the same
 
 man: setup  ## write manual pages and completion scripts to share/

@@ -228,6 +228,26 @@ def add_package(
     return found.path
 
 
+def add_offers(server: Server, target: dict[str, Any], count: int) -> None:
+    """Put packages of a usual size of entry into the index of a target; they have no files."""
+    more = "DEPEND: {0}\nRDEPEND: {0}\nIUSE: a b c d e\nUSE: a b\n".format("dev-libs/x:= " * 20)
+    with server.database() as database, database.transaction():
+        for number in range(count):
+            cpv = f"app-{number % 30}/p{number}-1"
+            text = more + ENTRY.format(cpv=cpv)
+            package = Package(
+                0, f"g{number}", cpv, "local", (), pool.path_of(cpv, 1), 1, 1, text, "amd64",
+                "x86_64-pc-linux-gnu", None, 1e9, 1e9,
+            )  # fmt: skip
+            id = database.add_package(package)
+            database.add_environment(id, b"{}", (), Level.ABI, target["digest"])
+            place = server.state.pool / package.path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(b"x")
+        judged = [Judged(each.id, True, "") for each in database.candidates()]
+        database.judge(target["digest"], Level.ABI, judged, "all")
+
+
 def token_named(server: Server, secret: str) -> Token:
     """The token of a secret."""
     with server.database() as database:

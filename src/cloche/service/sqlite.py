@@ -89,6 +89,10 @@ class Connection:
                 what = f"its format is {found}, this cloche reads {VERSION}"
                 raise ServiceError(what, where=path, todo="use the cloche that wrote it")
 
+    def check(self) -> str:
+        """What SQLite says of the whole database: "ok" if it is whole."""
+        return str(self._one("PRAGMA integrity_check")[0])
+
     def close(self) -> None:
         """Close it."""
         self._connection.close()
