@@ -212,7 +212,7 @@ def add_package(
         found = pool.publish(source, server.state.pool, cpv, number, ENTRY.format(cpv=cpv), None)
         package = Package(
             0, f"{cpv}-{number}".encode().hex(), cpv, "local", (), found.path, number, found.size,
-            found.entry, "amd64", "x86_64-pc-linux-gnu", None, 1e9, 1e9,
+            found.entry, "amd64", "x86_64-pc-linux-gnu", None, time.time(), time.time(),
         )  # fmt: skip
         id = database.add_package(package)
         environment = msgspec.json.encode(Environment(), order="deterministic")
@@ -237,7 +237,7 @@ def add_offers(server: Server, target: dict[str, Any], count: int) -> None:
             text = more + ENTRY.format(cpv=cpv)
             package = Package(
                 0, f"g{number}", cpv, "local", (), pool.path_of(cpv, 1), 1, 1, text, "amd64",
-                "x86_64-pc-linux-gnu", None, 1e9, 1e9,
+                "x86_64-pc-linux-gnu", None, time.time(), time.time(),
             )  # fmt: skip
             id = database.add_package(package)
             database.add_environment(id, b"{}", (), Level.ABI, target["digest"])
