@@ -9,6 +9,8 @@ from cloche.service.sqlite import Connection, read, row_of
 from cloche.service.values import Target, Token
 from cloche.targets.levels import Level
 
+_APART = 6  # seconds; Portage takes an index that is up to 5 s newer than its own for unmodified
+
 
 class Registry(Connection):
     """The part of the database that says who may use the service, and for which machines."""
@@ -86,7 +88,7 @@ class Registry(Connection):
             self._do(f"UPDATE targets SET {names} WHERE id = :id", values)  # noqa: S608
             if old is not None and (old.digest, old.level) != (target.digest, target.level):
                 before = self.stamp(old.digest)
-                self.raise_index(target.digest, target.level, max(target.changed, before + 1))
+                self.raise_index(target.digest, target.level, max(target.changed, before + _APART))
 
     def remove_target(self, id: str) -> None:
         """Remove a target, and its tokens."""
@@ -105,11 +107,12 @@ class Registry(Connection):
     def raise_index(self, digest: str, level: Level, least: float) -> None:
         """Let the stamp of an index rise, at least to a time; 0: only see that there is one.
 
-        It rises above those of all levels of the description: a target's index has several.
+        It rises above those of all levels of the description: a target's index has several. It may
+        be ahead of the clock.
         """
         query = "SELECT coalesce(max(stamp), 0) FROM indexes WHERE digest = ?"
         (highest,) = self._one(query, digest)
-        stamp = max(highest + 1, int(least)) if least else int(time.time())
+        stamp = max(highest + _APART, int(least)) if least else int(time.time())
         update = "stamp = excluded.stamp" if least else "stamp = stamp"
         self._do(
             "INSERT INTO indexes VALUES (?, ?, ?, '') ON CONFLICT (digest, level)"  # noqa: S608
