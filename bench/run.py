@@ -26,6 +26,7 @@ from bench import (
     own_root,
     parts,
     resolution,
+    service,
     starts,
     thousand,
 )
@@ -94,6 +95,16 @@ CATALYST_NOTES = (
     "ebuilds, and five that are compiled. For emerge, the source stage is unpacked before the "
     "clock starts; the update of the seed counts on both sides. The specs that are linted are "
     "copies of the release's, as many of each target as releng has.",
+)
+
+SERVICE_NOTES = (
+    "The service and its clients are on this machine, on loopback. A client is a chroot of the "
+    "Debian seed with its own Portage, a repository of a few packages, and FEATURES without "
+    "sandboxes and namespaces; all starts of Python and chroot(8) count. The static directory has "
+    "the files and the index that the service has for the client; it is served by Python's "
+    "http.server. Between two runs the package is unmerged, and its download removed.",
+    "On the wire: bytes of TCP connections in both directions, counted by a relay. A machine that "
+    "enrols has 600 entries in its VDB, written for this, each with the files that Portage writes.",
 )
 
 
@@ -206,6 +217,12 @@ def stages(place: Place, options: argparse.Namespace) -> Rows:
     return [*catalyst.spec_rows(place), *catalyst.rows(place, options.rounds)], others
 
 
+def on_demand(place: Place, options: argparse.Namespace) -> Rows:
+    """Clients of the service."""
+    others = builds.make_seed(place)
+    return service.rows(place, _seed(place), 2 if options.quick else 7), others
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """What is measured together, and the file below docs/ that has the results."""
@@ -224,6 +241,7 @@ PARTS: Mapping[str, Part] = {
     "catalyst": Part(
         stages, "benchmarks-catalyst.md", "Benchmarks: catalyst's specs", CATALYST_NOTES
     ),
+    "service": Part(on_demand, "benchmarks-service.md", "Benchmarks: the service", SERVICE_NOTES),
 }
 
 
