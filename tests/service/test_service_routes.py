@@ -39,7 +39,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture(scope="module")
 def target(server: Server) -> dict[str, Any]:
     """A target with a package that it takes, and one that it does not."""
-    found = add_target(server)
+    found = add_target(server, "abcdef" * 2)  # no part of a number, which measurements have
     add_package(server, found, "app-misc/tree-1", DATA)
     add_package(server, found, "app-misc/stone-1", offer=False)
     return found
