@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import os
 import random
 import re
@@ -102,6 +103,7 @@ def enrol_rows(place: Place, seed: Path, server: Server, runs: int) -> list[Row]
             settle()
             with relay.measured(enrolled):
                 _enrol(target, server, relay.address)
+            _wait_until_proven(target, server)  # which takes a core for a while
             target.write("etc/portage/package.use/local", f"app-1/package1 doc\n# {turn}\n")
             with relay.measured(changed):
                 target.client("refresh")
@@ -143,6 +145,22 @@ def _enrol(target: Target, server: Server, address: str) -> None:
     target.client("enrol", "--server", address, CLOCHE_TOKEN=server.token(Role.REQUEST))
 
 
+def _access(target: Target) -> tuple[str, str]:
+    """The id of a target, and its token."""
+    told = json.loads((target.place / "upper/etc/cloche-client.json").read_text())
+    return told["target"], told["token"]
+
+
+def _wait_until_proven(target: Target, server: Server) -> None:
+    """Wait until the service knows what an enrolled target takes. Raises BenchError."""
+    id, token = _access(target)
+    end = time.monotonic() + 120
+    while not server.ask("GET", f"/api/v1/targets/{id}", token).json()["proven"]:
+        if time.monotonic() > end:
+            raise BenchError("nothing was proven")
+        time.sleep(0.1)
+
+
 def _seconds(target: Target, *words: str) -> float:
     began = time.monotonic()
     target.run(*words)
@@ -152,18 +170,15 @@ def _seconds(target: Target, *words: str) -> float:
 def _copied(place: Place, client: Target, server: Server) -> Path:
     """The client's index and packages as files."""
     directory = place.directory / "static"
-    told = (client.place / "upper/etc/portage/binrepos.conf/cloche.conf").read_text()
-    found = re.search(r"://(?P<id>\w+):(?P<token>[^@]+)@", told)
-    if found is None:
-        raise BenchError(f"no address in {told}")
-    base = f"/t/{found['id']}"
-    index = server.ask("GET", f"{base}/Packages", found["token"]).text
+    id, token = _access(client)
+    base = f"/t/{id}"
+    index = server.ask("GET", f"{base}/Packages", token).text
     directory.mkdir()
     (directory / "Packages").write_text(index)
     for path in re.findall("^PATH: (.*)$", index, re.MULTILINE):
         file = directory / path
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(server.ask("GET", f"{base}/{path}", found["token"]).content)
+        file.write_bytes(server.ask("GET", f"{base}/{path}", token).content)
     return directory
 
 
