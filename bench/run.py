@@ -104,7 +104,7 @@ SERVICE_NOTES = (
     "the files and the index that the service has for the client; it is served by Python's "
     "http.server. Between two runs the package is unmerged, and its download removed.",
     "On the wire: bytes of TCP connections in both directions, counted by a relay. A machine that "
-    "enrols has 600 entries in its VDB, written for this, each with the files that Portage writes.",
+    "enrols has 600 entries in its VDB, written for this, with dependencies that no other one has.",
 )
 
 
