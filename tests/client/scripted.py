@@ -36,7 +36,6 @@ class Scripted:
     refused: dict[str, str] | None = None  # the answer to a wish
     endless: bool = False  # the build never ends
     binhost: Callable[[], Path | None] = lambda: None  # the directory below /t/ID
-    levels: dict[str, Callable[[], Path | None]] = field(default_factory=dict)  # of /t/ID@LEVEL
     address: str = ""
 
     def requests(self, method: str, end: str = "") -> list[tuple[Message, bytes]]:
@@ -127,9 +126,8 @@ def handler_of(script: Scripted) -> type[BaseHTTPRequestHandler]:
 def result(script: Scripted, method: str, path: str, headers: Any, body: bytes) -> tuple[Any, ...]:
     """The answer to a request: a status, data, perhaps their type."""
     if path.startswith("/t/"):
-        place, _, name = path.removeprefix("/t/").partition("/")
-        _, _, level = place.partition("@")
-        directory = (script.levels[level] if level else script.binhost)()
+        name = path.removeprefix("/t/").partition("/")[2]
+        directory = script.binhost()
         if directory and (file := directory / name).is_file():
             return 200, file.read_bytes(), "application/octet-stream"
         return 404, {}

@@ -28,16 +28,6 @@ def test_the_entry_names_the_targets_own_address() -> None:
     assert entry["priority"] == "10"
 
 
-def test_the_index_of_another_level_is_as_safe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("FEATURES", "news")
-    assert client.index_of_level(ENROLMENT, "3b") == {
-        "PORTAGE_BINHOST": "https://weak1:s3cr%25t@host:8000/sub/t/weak1@3b",
-        "FEATURES": "news binpkg-request-signature",
-    }
-    unsigned = client.replace(ENROLMENT, public_key="")
-    assert set(client.index_of_level(unsigned, "3b")) == {"PORTAGE_BINHOST"}
-
-
 def test_certificates_of_ones_own_are_for_wget_too() -> None:
     own = client.replace(ENROLMENT, ca="/etc/my ca.pem")
     entry = read(client.binrepos_section(own, 10))["cloche"]

@@ -1534,9 +1534,6 @@ def want(options: argparse.Namespace) -> int:
     defaults = default_options()
     resolving = for_resolving([*defaults, *flags])
     command = ["emerge", "--getbinpkg", "--usepkgonly", *flags, *atoms]
-    at_another_level = options.level not in (None, enrolment.level)
-    if at_another_level:
-        os.environ.update(index_of_level(enrolment, options.level))
     if options.emerge:
         status, missing = emerge_if_ready(defaults, flags, atoms)
         if status != NEEDS_BUILDING:
@@ -1554,19 +1551,8 @@ def want(options: argparse.Namespace) -> int:
     if missing and (missing := missing_packages(resolving, atoms)):
         what = f"emerge does not take what was built, and would build {' '.join(missing)}"
         raise Problem(what, f"see why: {shlex.join([*command, '--pretend'])}")
-    if at_another_level:  # a plain emerge knows one index only
-        command = [PROGRAM, "want", "--emerge", "--level", options.level, *flags, *atoms]
     text = f"All is ready. To install: {shlex.join(command)}"
     return answer(options, {**built, "command": command}, text)
-
-
-def index_of_level(enrolment: Enrolment, level: str) -> dict[str, str]:
-    """Variables with which emerge also uses the index of another level than the machine's."""
-    found = {"PORTAGE_BINHOST": f"{binhost(enrolment)}@{level}"}
-    if enrolment.public_key:  # such an entry does not say whether it is signed
-        features = os.environ.get("FEATURES", "")
-        found["FEATURES"] = f"{features} binpkg-request-signature".lstrip()
-    return found
 
 
 def default_options() -> list[str]:
