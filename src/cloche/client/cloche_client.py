@@ -1252,6 +1252,22 @@ def missing_packages(options: Sequence[str], atoms: Sequence[str]) -> list[str]:
     return [cpv for kind, cpv in _ROW.findall(done.stdout) if kind == "ebuild"]
 
 
+def installable(options: Sequence[str], atoms: Sequence[str]) -> bool:
+    """Whether emerge installs this if it may build nothing.
+
+    Where the tree has another sub-slot of a library, it would rather build that and the package
+    than take the package that is linked with the installed library. With ``--update`` this says
+    nothing: what there is no package for is left as it is.
+    """
+    if "--update" in options:
+        return False
+    try:
+        missing_packages(["--usepkgonly", *options], atoms)
+    except Problem:
+        return False
+    return True
+
+
 def with_category(atom: str) -> str:
     """An atom with the category that emerge would choose for it, since the service asks for one."""
     begins = re.search(r"\w", atom)
@@ -1548,7 +1564,8 @@ def want(options: argparse.Namespace) -> int:
     if options.emerge:
         sys.stdout.flush()
         os.execvp(command[0], command)  # noqa: S606 - emerge takes over
-    if missing and (missing := missing_packages(resolving, atoms)):
+    missing = missing and missing_packages(resolving, atoms)
+    if missing and not installable(resolving, atoms):
         what = f"emerge does not take what was built, and would build {' '.join(missing)}"
         raise Problem(what, f"see why: {shlex.join([*command, '--pretend'])}")
     text = f"All is ready. To install: {shlex.join(command)}"
