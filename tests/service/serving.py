@@ -203,8 +203,13 @@ def add_package(
     data: bytes = b"package",
     *,
     offer: bool = True,
+    days: float = 0,
 ) -> str:
-    """Put a package into the pool of a server, and offer it to a target; return its path."""
+    """Put a package into the pool of a server, and offer it to a target; return its path.
+
+    It was made and last used so many ``days`` ago.
+    """
+    made = time.time() - days * 24 * 3600
     with server.database() as database, database.transaction():
         number = database.next_number(cpv)
         source = server.state.path / "source"
@@ -212,7 +217,7 @@ def add_package(
         found = pool.publish(source, server.state.pool, cpv, number, ENTRY.format(cpv=cpv), None)
         package = Package(
             0, f"{cpv}-{number}".encode().hex(), cpv, "local", (), found.path, number, found.size,
-            found.entry, "amd64", "x86_64-pc-linux-gnu", None, time.time(), time.time(),
+            found.entry, "amd64", "x86_64-pc-linux-gnu", None, made, made,
         )  # fmt: skip
         id = database.add_package(package)
         environment = msgspec.json.encode(Environment(), order="deterministic")

@@ -61,8 +61,8 @@ def test_tokens_are_listed_without_secrets_and_revoked(server: Server) -> None:
 
 def test_what_would_be_removed_is_shown_and_then_removed(server: Server) -> None:
     target = add_target(server)
-    kept = add_package(server, target, "app-misc/kept-1")
-    old = add_package(server, target, "app-misc/old-1", b"x" * 2048, offer=False)
+    kept = add_package(server, target, "app-misc/kept-1", days=40)
+    old = add_package(server, target, "app-misc/old-1", b"x" * 2048, offer=False, days=40)
     shown = said(server, "prune", "--dry-run")
     assert (shown["packages"], shown["bytes"], shown["removed"]) == ([old], 2048, False)
     assert (server.state.pool / old).exists()
