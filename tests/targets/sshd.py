@@ -108,7 +108,7 @@ def ssh_target(
     for name in ("upper", "work"):
         (room / name).mkdir()
     for name in ("key", "host_key"):
-        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", room / name]
+        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(room / name)]
         subprocess.run(words, check=True)
     port = _free_port()
     (room / "sshd_config").write_text(_SERVER.format(port=port, address=address, room=room, at=_AT))
