@@ -159,10 +159,10 @@ class Store:
     def copy(self, path: Path, *, linked: bool = True) -> Store:
         """Another store with all that this one holds, by hard links: trees are never changed.
 
-        What is written to is not shared. A process that ends may have the database open
-        still, so it is SQLite that copies it.
+        What is written to is not shared, nor the rooms of commands that run in it now. A process
+        that ends may have the database open still, so it is SQLite that copies it.
         """
-        own = {"index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "lock", "locks"}
+        own = {"index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "lock", "locks", "tmp"}
         shared = [entry for entry in self.path.iterdir() if entry.name not in own]
         path.mkdir()
         subprocess.run(["cp", "-al" if linked else "-a", *shared, path], check=True)
