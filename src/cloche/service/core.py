@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
-import gzip
 import logging
 import os
 import sqlite3
@@ -27,6 +26,7 @@ from cloche.errors import ClocheError
 from cloche.fetching.signing import Signer
 from cloche.service import files, index, retention
 from cloche.service.database import Database
+from cloche.service.descriptions import Descriptions
 from cloche.service.errors import in_use
 from cloche.service.events import Hub
 from cloche.service.graph import Readings
@@ -38,7 +38,7 @@ from cloche.service.repositories import Repositories
 from cloche.service.settings import Settings
 from cloche.service.values import Package, Target
 from cloche.targets import calls
-from cloche.targets.description import Description, decode_description, encode_description
+from cloche.targets.description import Description
 from cloche.targets.levels import Environment, Level
 from cloche.targets.results import Known
 from cloche.tasks.slots import shared_slots
@@ -69,6 +69,7 @@ class Service:
         self._signatures: dict[str, tuple[str, bytes]] = {}
         self._indexes: dict[tuple[str, str, Level], index.Index] = {}
         self.database: Database
+        self.descriptions: Descriptions
         self.hub: Hub
         self.questions: Workers
         self.prover: Prover
@@ -82,6 +83,7 @@ class Service:
         cores = len(os.sched_getaffinity(0))
         with _alone(state.path / "lock"), shared_slots(state.slots, self.settings.jobs, cores):
             self.database = Database(state.database)
+            self.descriptions = Descriptions(state, self.database)
             self.hub = Hub(asyncio.get_running_loop())
             self.questions = Workers(_QUESTIONS)
             self.prover, self.dispatcher = Prover(self), Dispatcher(self)
@@ -134,34 +136,6 @@ class Service:
             except (OSError, sqlite3.Error):
                 _log.exception("outdated")
             await asyncio.sleep(_HOUR)
-
-    # Descriptions
-
-    async def description(self, digest: str) -> Description:
-        """A description by its digest. Raises ClocheError."""
-
-        def read() -> Description:
-            try:
-                return decode_description(gzip.decompress(path.read_bytes()))
-            except (OSError, EOFError) as error:
-                what = f"the description of the target cannot be read: {error}"
-                raise ClocheError(what, todo="let the target send it again") from error
-
-        path = self.settings.state.description(digest)
-        return await asyncio.to_thread(read)
-
-    async def keep_description(self, description: Description, digest: str) -> None:
-        """Write a description."""
-        path = self.settings.state.description(digest)
-        if not path.exists():
-            await asyncio.to_thread(
-                lambda: files.write(path, gzip.compress(encode_description(description), 4))
-            )
-
-    def forget_descriptions(self) -> None:
-        """Remove the descriptions that nothing needs."""
-        kept = [self.settings.state.description(each).name for each in self.database.digests()]
-        files.remove_others(self.settings.state.descriptions, kept)
 
     # Indexes
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,10 +12,13 @@ _PART = ".part-"
 
 
 def write(path: Path, data: bytes) -> None:
-    """Write a whole file. Raises OSError."""
-    part = path.with_name(f"{_PART}{os.getpid()}-{path.name}")
+    """Write a whole file, also one that others write now. Raises OSError."""
+    part = path.with_name(f"{_PART}{secrets.token_hex(8)}-{path.name}")
     try:
-        part.write_bytes(data)
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
         part.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):

@@ -123,7 +123,7 @@ class Prover:
         Those that were accepted are shown to Portage again, as others may need them.
         """
         service = self._service
-        description = await service.description(target.digest)
+        description = await service.descriptions.read(target.digest)
         before = {j.candidate for j in service.database.judged(target.digest, level) if j.accepted}
         judged: dict[int, Judged] = {}
         for _ in range(_ROUNDS):

@@ -196,7 +196,7 @@ class Dispatcher:
         into = service.settings.state.build(build.id) / "into"
         await asyncio.to_thread(shutil.rmtree, into, True)
         into.mkdir(parents=True)
-        description = await service.description(build.work.digest)
+        description = await service.descriptions.read(build.work.digest)
         results, errors = await self._results(running, description, into, journal)
         made = [each for built in results for each in built.packages]
         refused = [each for built in results for each in built.refused]

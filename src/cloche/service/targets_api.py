@@ -79,10 +79,11 @@ async def enrol(request: Request) -> Response:
     )
     inject, quota = (token.inject, token.quota) if token else (False, service.settings.open_quota)
     own, secret = new_token(name, Role.REQUEST, target=target.id, inject=inject, quota=quota)
-    await service.keep_description(description, named)
-    with service.database.transaction():
-        service.database.add_target(target)
-        service.database.add_token(own, digest_of(secret))
+    with service.descriptions.held(named):
+        await service.descriptions.write(description, named)
+        with service.database.transaction():
+            service.database.add_target(target)
+            service.database.add_token(own, digest_of(secret))
     service.prover.later_of(target)
     enrolled = Enrolled(
         id=target.id,
@@ -141,7 +142,7 @@ async def remove(request: Request, target_id: str, token: Authenticated) -> Resp
     service, found = service_of(request), visible_target(request, token, target_id)
     await service.dispatcher.leave(found)
     service.database.remove_target(found.id)
-    service.forget_descriptions()
+    service.descriptions.forget()
     return Response(status_code=204)
 
 
@@ -168,9 +169,11 @@ async def replace_description(request: Request, target_id: str, token: Authentic
 async def change_description(request: Request, target_id: str, token: Authenticated) -> Response:
     """Change a target's description. 409 if the change is of another state of it."""
     demand(token, Role.REQUEST)
-    service, found = service_of(request), visible_target(request, token, target_id)
+    service = service_of(request)
+    visible_target(request, token, target_id)
     change = decode_change(await _description_body(request))
-    before = await service.description(found.digest)
+    found = visible_target(request, token, target_id)  # it may have changed since
+    before = await service.descriptions.read(found.digest)
     after = await asyncio.to_thread(changed, before, change)
     notes = found.notes
     if _without_packages(before) != _without_packages(after):
@@ -188,12 +191,13 @@ async def _taken(
 ) -> Response:
     """Note the new description of a target, unless another one came in between."""
     service, named = service_of(request), digest(description)
-    await service.keep_description(description, named)
-    now = service.database.target(target.id)
-    if now is None or now.digest != target.digest:
-        raise ProblemError(409, "the target's description changed meanwhile", todo="try again")
-    service.database.change_target(
-        replace(
+    with service.descriptions.held(named):
+        await service.descriptions.write(description, named)
+        now = service.database.target(target.id)
+        if now is None or now.digest != target.digest:
+            todo = "send the whole description again"
+            raise ProblemError(409, "the description changed since it was read", todo=todo)
+        new = replace(
             now,
             digest=named,
             arch=description.arch,
@@ -202,10 +206,10 @@ async def _taken(
             notes=notes,
             changed=time.time(),
         )
-    )
+        service.database.change_target(new)
     if named != target.digest:
-        service.prover.later_of(replace(target, digest=named))
-        service.forget_descriptions()
+        service.prover.later_of(new)
+        service.descriptions.forget()
     return answer(DescriptionTaken(named, notes))
 
 
@@ -213,7 +217,7 @@ async def _taken(
 async def environments(request: Request, target_id: str, token: Authenticated) -> Response:
     """What each level costs for what the target asked for, or for @world if it did not yet."""
     service, found = service_of(request), visible_target(request, token, target_id)
-    atoms, description = service.asked_atoms(found), await service.description(found.digest)
+    atoms, description = service.asked_atoms(found), await service.descriptions.read(found.digest)
     asker = Asker(found.id, description, Want(atoms, found.level, inject=token.inject))
     future = service.questions.submit(calls.costs, service.place, (asker,), service.known())
     costs = await asyncio.wrap_future(future)

@@ -1,0 +1,80 @@
+"""The descriptions of targets, while many change at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from tests.service.serving import Server, add_target, served, server_of, written_project
+from tests.targets.described import described
+
+from cloche.errors import ClocheError
+from cloche.service.database import Database
+from cloche.service.descriptions import Descriptions
+from cloche.service.settings import State
+from cloche.targets.description import digest
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server without a seed."""
+    with served(server_of(written_project(tmp_path_factory.mktemp("descriptions")))) as running:
+        yield running
+
+
+def patched(server: Server, target: dict[str, Any], *world: str) -> requests.Response:
+    """Change the world of a target."""
+    path = f"/api/v1/targets/{target['id']}/description"
+    change = {"base": target["digest"], "fields": {"world": world}}
+    return server.ask("PATCH", path, target["token"], json=change)
+
+
+def test_targets_that_change_at_once_lose_nothing(server: Server) -> None:
+    targets = [
+        add_target(server, f"{number:012}", description=described(world=(f"a/p{number}",)))
+        for number in range(20)
+    ]
+    with ThreadPoolExecutor(20) as threads:
+        for turn in range(3):
+            worlds = [("a/same",) if turn == 1 else (f"b/p{n}", f"c/t{turn}") for n in range(20)]
+            answers = list(threads.map(lambda t, w: patched(server, t, *w), targets, worlds))
+            assert [each.status_code for each in answers] == [200] * 20, [
+                each.text for each in answers if not each.ok
+            ]
+            for target, answer in zip(targets, answers, strict=True):
+                target["digest"] = answer.json()["digest"]
+                assert server.state.description(target["digest"]).is_file()
+    assert len(list(server.state.descriptions.iterdir())) == 20
+
+
+def test_of_changes_of_one_state_one_is_taken(server: Server) -> None:
+    target = add_target(server, "f" * 12, description=described(world=("a/one",)))
+    with ThreadPoolExecutor(20) as threads:
+        changes = (threads.submit(patched, server, target, f"a/x{n}") for n in range(20))
+        answers = [each.result() for each in list(changes)]
+    assert sorted(each.status_code for each in answers) == [200] + 19 * [409]
+    assert not any(str(server.place) in each.text for each in answers)
+
+
+def test_what_is_held_is_not_removed(tmp_path: Path) -> None:
+    state, description = State(tmp_path), described()
+    state.make()
+    descriptions, named = Descriptions(state, Database(state.database)), digest(description)
+
+    async def write() -> None:
+        with descriptions.held(named):
+            await asyncio.gather(*(descriptions.write(description, named) for _ in range(9)))
+            descriptions.forget()
+            assert await descriptions.read(named) == description
+        assert [each.name for each in state.descriptions.iterdir()] == [f"{named}.json.gz"]
+        descriptions.forget()
+        with pytest.raises(ClocheError) as error:
+            await descriptions.read(named)
+        assert str(tmp_path) not in str(error.value)
+
+    asyncio.run(write())
