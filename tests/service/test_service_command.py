@@ -59,6 +59,27 @@ def test_tokens_are_listed_without_secrets_and_revoked(server: Server) -> None:
     assert "unknown valid token" in run(server, "token", "revoke", made["id"], status=2).stderr
 
 
+def test_a_token_that_would_see_all_or_nothing_is_refused(server: Server) -> None:
+    target = add_target(server)
+    words = ("token", "add", "x", "--role", "admin", "--target", target["id"])
+    assert "role admin is for all targets" in run(server, *words, status=2).stderr
+    refused = run(server, "token", "add", "x", "--role", "read", status=2).stderr
+    assert "would see nothing without a target; name one with --target" in refused
+    said(server, "token", "add", "x", "--role", "read", "--target", target["id"])
+
+
+def test_options_before_a_subcommand_count_or_are_refused(server: Server) -> None:
+    other = server.place / "other"
+    made = json.loads(run(server, "--state", "other", "token", "add", "me", "--json").stdout)
+    assert (other / "service.sqlite").exists()
+    listed = json.loads(run(server, "token", "list", "--json", "--state", "other").stdout)
+    assert [each["id"] for each in listed] == [made["id"]]
+    assert made["id"] not in {each["id"] for each in said(server, "token", "list")}
+    refused = run(server, "--keep-days", "7", "prune", status=2).stderr
+    assert "--keep-days does not count for a subcommand of `cloche serve`" in refused
+    assert "see `cloche serve prune --help`" in refused
+
+
 def test_what_would_be_removed_is_shown_and_then_removed(server: Server) -> None:
     target = add_target(server)
     kept = add_package(server, target, "app-misc/kept-1", days=40)

@@ -8,6 +8,7 @@ import socket
 import time
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from tests.service.serving import (
     written_project,
 )
 
+from cloche.service.tokens import digest_of, new_token
 from cloche.service.values import Role, Work
 from cloche.targets.levels import Level
 
@@ -326,3 +328,14 @@ def test_the_log_is_json_without_secrets(server: Server, target: dict[str, Any])
     found = [json.loads(line) for line in lines]
     assert any(each.get("path") == f"{target['binhost']}/Packages" for each in found)
     assert target["token"] not in server.log.read_text()
+
+
+def test_an_administrators_token_for_one_target_sees_no_other(server: Server) -> None:
+    """Such tokens are refused now, but may be in the database of an older service."""
+    own, other = add_target(server, "d" * 12), add_target(server, "e" * 12)
+    made, secret = new_token("x", Role.ADMIN)
+    with server.database() as database:
+        database.add_token(replace(made, target=own["id"]), digest_of(secret))
+    seen = server.ask("GET", "/api/v1/targets", secret).json()["targets"]
+    assert [each["id"] for each in seen] == [own["id"]]
+    assert server.ask("DELETE", f"/api/v1/targets/{other['id']}", secret).status_code == 404

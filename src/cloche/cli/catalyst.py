@@ -34,7 +34,7 @@ from cloche.cli.catalyst_specs import (
 from cloche.cli.compare import compare_command
 from cloche.cli.options import Options, say, telling_of_long_stages, version_option
 from cloche.cli.terminable import terminable
-from cloche.cli.usage import Group, Number
+from cloche.cli.usage import Group, Number, refuse_unused
 from cloche.config.errors import ConfigError
 from cloche.display.text import count, one_line, seconds
 from cloche.fetching.signing import Signer
@@ -136,6 +136,7 @@ def catalyst(
     Relative paths, in specs and in catalyst.conf, start at the current directory, as in catalyst.
     """
     if context.invoked_subcommand is not None:
+        refuse_unused(context)
         return
     if not files and treeish is None:
         raise click.UsageError("name a spec with -f, a tree-ish with -s, or a command", context)

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from cloche.config.errors import nearest
 from cloche.errors import ClocheError
@@ -40,6 +41,21 @@ class Number(click.IntRange):
         except click.BadParameter:
             end = "" if self.max is None else f" to {self.max}"
             self.fail(f"“{value}” is not a number from {self.min or 0}{end}", param, ctx)
+
+
+def refuse_unused(context: click.Context, *used: str) -> None:
+    """See that no option of a group is before a subcommand that would not use it.
+
+    ``used`` names those that it does use. Raises `click.UsageError`.
+    """
+    command = context.command_path
+    for option in context.command.params:
+        name = option.name or ""
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and name not in used:
+            what = f"{max(option.opts, key=len)} does not count for a subcommand of `{command}`"
+            todo = f"see `{command} {context.invoked_subcommand} --help`"
+            raise click.UsageError(f"{what}; {todo}", context)
 
 
 def as_error(wrong: click.ClickException) -> ClocheError:

@@ -48,7 +48,7 @@ def builds_for(
     before: int | None = None,
 ) -> list[Build]:  # fmt: skip
     """The builds that a token may see, the newest first."""
-    if target is None and token.role is not Role.ADMIN:
+    if target is None and not token.everywhere:
         target = token.target or ""
     return service.database.builds(target=target, states=states, most=most, before=before)
 
@@ -201,7 +201,7 @@ def packages_for(service: Service, token: Token, target: str | None) -> Iterator
     levels = database.levels_of_packages()
     builds = {each.id for one in seen for each in database.builds(target=one.id)}
     for package in database.packages():
-        if package.id in holders or (token.role is Role.ADMIN and target is None):
+        if package.id in holders or (token.everywhere and target is None):
             build = package.build if package.build in builds else None
             yield package_view(
                 package, build, levels.get(package.id, ()), holders.get(package.id, ())

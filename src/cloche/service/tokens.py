@@ -6,6 +6,7 @@ import hashlib
 import secrets
 import time
 
+from cloche.service.errors import ServiceError
 from cloche.service.values import Role, Token
 
 PREFIX = "cloche_"
@@ -20,7 +21,17 @@ def new_token(
     inject: bool = False,
     quota: int | None = None,
 ) -> tuple[Token, str]:
-    """A new token, and its secret, which is shown once."""
+    """A new token, and its secret, which is shown once. Raises ServiceError."""
+    if role is Role.ADMIN and target is not None:
+        raise ServiceError(
+            "a token with the role admin is for all targets",
+            todo="leave the target out, or use the role request",
+        )
+    if role is Role.READ and target is None:
+        raise ServiceError(
+            "a token with the role read would see nothing without a target",
+            todo="name one with --target, as `cloche serve targets` lists them",
+        )
     secret = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
     id = secrets.token_hex(4)
     return Token(id, name, role, target, inject, quota, time.time()), secret

@@ -44,6 +44,11 @@ class Token:
     used: float | None = None
     revoked: float | None = None
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether it sees all targets: an administrator's does, unless it is for one target."""
+        return self.role is Role.ADMIN and self.target is None
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
