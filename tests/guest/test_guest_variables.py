@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cloche.guest.variables import effective
+from cloche.guest.variables import effective, stays_out
 
 
 def test_compiler_flags_and_unknown_variables_are_kept() -> None:
@@ -15,6 +15,17 @@ def test_jobs_places_and_cosmetics_are_dropped() -> None:
         ["MAKEOPTS", "NINJAOPTS", "PATH", "T", "NOCOLOR", "FETCHCOMMAND_SSH", "PORTAGE_TMPDIR"], "x"
     )
     assert effective(variables) == {}
+
+
+def test_settings_of_make_are_kept_as_they_reach_it() -> None:
+    flags = dict.fromkeys(["MAKEFLAGS", "GNUMAKEFLAGS", "MAKELEVEL", "SAMUFLAGS"], "x")
+    assert effective(flags) == flags
+    assert not any(map(stays_out, flags))
+
+
+def test_what_is_dropped_stays_out_unless_portage_reads_it() -> None:
+    assert all(map(stays_out, ["LESSOPEN", "CCACHE_PREFIX", "PYTHONPATH", "XARGS", "LANG"]))
+    assert not any(map(stays_out, ["USE", "FEATURES", "CFLAGS", "PORTAGE_COMPRESS", "MINE"]))
 
 
 def test_settings_of_portage_that_show_in_an_image_are_kept() -> None:

@@ -130,14 +130,28 @@ def test_an_executable_and_a_link_in_files_count(trees: Mapping[str, Path]) -> N
 
 
 def test_shell_code_of_the_configuration_counts(trees: Mapping[str, Path]) -> None:
-    etc = {**ETC, "bashrc": b":", "profile/profile.bashrc": b":", "hooks/install/a": b":"}
+    own = (
+        "bashrc",
+        "hooks/install/a",
+        "profile/bashrc/b",
+        "profile/profile.bashrc",
+        "suidctl.conf",
+    )
+    etc = {**ETC, **dict.fromkeys(own, b":")}
     put(trees["over"] / "profiles/desk/bashrc/a.sh")
     put(trees["over"] / "profiles/desk/package.bashrc", "app-misc/x a.sh\n")
     new = digests(trees, etc).keys() - digests(trees, ETC).keys()
-    assert new == {"bashrc", "profile/profile.bashrc", "hooks/install/a"}
+    assert new == set(own)
     assert {"profile-bashrc/03-bashrc/a.sh", "profile-bashrc/03-package.bashrc"} <= (
         digests(trees, ETC).keys()
     )
+
+
+def test_what_savedconfig_eclass_would_read_counts(trees: Mapping[str, Path]) -> None:
+    own = ("savedconfig/app-misc/x", "savedconfig/x86_64/app-misc/x-1/file")
+    others = ("savedconfig/app-misc/xy", "savedconfig/app-misc", "savedconfig/dev-libs/x")
+    etc = {**ETC, **dict.fromkeys((*own, *others), b"A=1\n")}
+    assert digests(trees, etc).keys() - digests(trees, ETC).keys() == set(own)
 
 
 def test_user_patches_are_chosen_as_portage_chooses_them() -> None:

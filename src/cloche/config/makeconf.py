@@ -86,6 +86,7 @@ OWNED: Final[Mapping[str, str]] = {
         words("PORTAGE_ELOG_SYSTEM PORTAGE_ELOG_COMMAND PORTAGE_ELOG_MAILURI"),
         "cloche itself reports the messages of packages",
     ),
+    "MAKE": "the sandboxes share their jobs through cloche's own make",
     "SOURCE_DATE_EPOCH": "cloche fixes it, so that results can be compared",
 }
 

@@ -11,6 +11,7 @@ from . import settings as guest_settings
 from .both_roots import configured_alike
 from .capture import captured_output
 from .failures import tail
+from .keyed import only_keyed
 from .protocol import Channel, Failed
 from .vdb import VDB
 
@@ -32,6 +33,7 @@ def load(*, refreshed: bool = False) -> tuple[Any, Any]:
     nocolor()
     if refreshed and refresh_generated():
         portage._reset_legacy_globals()
+    only_keyed(portage.settings)
     trees = portage.db[portage.settings["EROOT"]]
     return portage.settings, trees
 

@@ -4,7 +4,8 @@ From Portage's effective environment of a package, this keeps what may change th
 build or merge. It drops four groups: paths (they are the same in every sandbox; the guest sets
 CONFIG_PROTECT for merges itself), jobs and priorities, cosmetics, and what the request or the plan
 covers in other ways (USE and USE_EXPAND are in ``use``, metadata in the ebuild's digest). Unknown
-variables are kept: a needless rebuild is better than reusing a wrong result.
+variables are kept: a needless rebuild is better than reusing a wrong result. What is dropped does
+not reach a build or a merge either (`keyed.py`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ PLACES = words(
 )
 JOBS = words(
     """
-    MAKEOPTS NINJAOPTS MAKEFLAGS GNUMAKEFLAGS MAKE MAKELEVEL SAMUFLAGS
+    MAKEOPTS NINJAOPTS MAKE
     """
 )
 COSMETICS = words(
@@ -55,6 +56,16 @@ COVERED = words(
     """
 )
 _DROPPED = PLACES | JOBS | COSMETICS | COVERED
+#: Those of them that Portage itself has to read of a machine's configuration.
+_READ = words(
+    """
+    ACCEPT_CHOSTS ACCEPT_KEYWORDS ACCEPT_LICENSE ACCEPT_PROPERTIES ACCEPT_RESTRICT ARCH
+    CONFIG_PROTECT CONFIG_PROTECT_MASK ENV_UNSET FEATURES IUSE_IMPLICIT PORTAGE_ARCHLIST
+    PROFILE_ONLY_VARIABLES USE USE_EXPAND USE_EXPAND_HIDDEN USE_EXPAND_IMPLICIT
+    USE_EXPAND_UNPREFIXED USE_EXPAND_VALUES_ARCH USE_EXPAND_VALUES_ELIBC USE_EXPAND_VALUES_KERNEL
+    USE_ORDER
+    """
+)
 #: Portage's internal variables, and variables that configure tools, not a build.
 _INTERNAL = re.compile(
     r"^(PORTAGE_|EGENCACHE_|__PORTAGE_|BASH_FUNC_|CCACHE_|DISTCC_|BINPKG_GPG_|GPG_VERIFY_"
@@ -83,6 +94,12 @@ FEATURES_KEPT = words(
 def matters(name: str) -> bool:
     """Whether a variable of this name may change the result of a build or of a merge."""
     return name not in _DROPPED and (name in _KEPT or not _INTERNAL.match(name))
+
+
+@cache
+def stays_out(name: str) -> bool:
+    """Whether what a machine's configuration says of a variable must not reach a build."""
+    return not matters(name) and name not in _READ
 
 
 def effective(variables: Mapping[str, str], use_expand: Iterable[str] = ()) -> dict[str, str]:

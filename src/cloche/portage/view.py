@@ -11,6 +11,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -125,8 +126,9 @@ class Digests:
         """SHA-256 (hex) of each part a build reads, by name, for its action key.
 
         Names: ``ebuild``, ``eclass/NAME``, ``files``, ``patch/N-NAME`` (in the order they are
-        applied), ``bashrc``, ``env/…``, ``profile-bashrc/…``, ``checks/REPO/…``. Distfiles and the
-        effective variables come from the depgraph. Raises `RepositoryError`.
+        applied), ``savedconfig/…``, ``bashrc``, ``env/…``, ``suidctl.conf``, ``profile-bashrc/…``,
+        ``checks/REPO/…``. Distfiles and the effective variables come from the depgraph. Raises
+        `RepositoryError`.
         """
         digests = {"ebuild": _of_file(_ebuild(self._snapshots[repo], cpv))}
         for eclass in sorted(set(inherited)):
@@ -136,11 +138,12 @@ class Digests:
             digests["files"] = _of_directory(files)
         for index, (name, content) in enumerate(user_patches(self._etc, cpv, slot), 1):
             digests[f"patch/{index:03}-{name}"] = _sha(content)
-        return {**digests, **self.hooks(cpv, slot), **self._checks(repo)}
+        saved = saved_config(self._etc, cpv)
+        return {**digests, **saved, **self.hooks(cpv, slot), **self._checks(repo)}
 
     def hooks(self, cpv: Cpv, slot: str) -> dict[str, str]:
         """Those of `inputs` that run at a merge, too: the user's and the profile's code."""
-        return {**_shell_code(self._etc, cpv, slot), **self._bashrcs}
+        return {**_user_hooks(self._etc, cpv, slot), **self._bashrcs}
 
 
 def _checks(
@@ -153,10 +156,36 @@ def _checks(
                 yield f"{name}/{part}", snapshots[name] / part
 
 
-def _shell_code(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> Mapping[str, str]:
-    """The digests of shell code in /etc/portage that runs inside a package's build."""
-    own = ("bashrc", *env_files(cpv, slot))
-    all_packages = ("hooks/install/", "profile/profile.bashrc", "profile/package.bashrc")
+def user_code(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> dict[str, str]:
+    """The digests of what the user's own code does to a package: patches, shell code, settings."""
+    patches = {f"patches/{name}": _sha(text) for name, text in user_patches(etc, cpv, slot)}
+    return {**patches, **saved_config(etc, cpv), **_user_hooks(etc, cpv, slot)}
+
+
+def saved_config(etc: Mapping[str, Content], cpv: Cpv) -> dict[str, str]:
+    """The digests of what savedconfig.eclass would read for a package, by name.
+
+    It looks below ``savedconfig/``, ``savedconfig/CTARGET/`` and the like for CATEGORY/PF, P, PN.
+    """
+    names = {cpv.pn, cpv.p, cpv.pf}
+    found = {}
+    for name, content in etc.items():
+        parts = name.split("/")
+        if parts[0] == "savedconfig" and any(
+            category == cpv.category and below in names for category, below in pairwise(parts[1:])
+        ):
+            found[name] = _sha(content if isinstance(content, bytes) else repr(content).encode())
+    return found
+
+
+def _user_hooks(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> Mapping[str, str]:
+    """The digests of shell code in /etc/portage that runs inside a package's build.
+
+    suidctl.conf is among it: at a merge it decides on modes.
+    """
+    own = ("bashrc", "suidctl.conf", *env_files(cpv, slot))
+    of_profile = ("profile/profile.bashrc", "profile/package.bashrc", "profile/bashrc/")
+    all_packages = ("hooks/install/", *of_profile)
     return {
         name: _sha(content)
         for name, content in etc.items()
