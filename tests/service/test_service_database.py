@@ -79,7 +79,7 @@ def test_what_ran_is_in_the_queue_again_and_fails_after_too_many_attempts(
     database.add_build("b", WORK, ("a/b",), 5.0, "r")
     for _ in range(2):
         database.start("b", "r", 6.0)
-        database.requeue_all(2)
+        database.requeue_running(2)
         state = database.build("b").state
     assert state == "failed"
     database.requeue("b")

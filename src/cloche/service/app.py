@@ -67,6 +67,9 @@ def _add_rest(app: FastAPI) -> None:
     async def health(request: Request) -> Response:
         """Whether the service works. Needs no token."""
         service: Service = request.app.state.service
+        if failing := [each.name for each in service.loops if each.failing]:
+            what = f"these fail again and again: {', '.join(failing)}"
+            raise ProblemError(503, what, todo="see the service's log")
         queued = service.database.count("builds", "state").get("queued", 0)
         return answer(Health("ok", version(), queued, len(service.dispatcher.running)))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -132,12 +133,14 @@ async def events(
         raise too_many("too many streams of events", 10.0)
 
     def goes_on() -> bool:
-        return not service.closing and service.database.is_valid(token.id)
+        valid = service.database.is_valid(token.id)
+        return valid and not service.closing and service.database.has_build(found.id)
 
     async def sent() -> AsyncIterator[bytes]:
         with _counted(service, token):
             room = service.settings.state.build(found.id)
-            async for part in stream(service.hub, found.id, room, start, goes_on):
+            ending = partial(service.dispatcher.ending, found.id)
+            async for part in stream(service.hub, found.id, room, start, goes_on, ending):
                 yield part
 
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}

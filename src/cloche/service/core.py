@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import logging
 import os
-import sqlite3
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -31,6 +30,7 @@ from cloche.service.errors import in_use
 from cloche.service.events import Hub
 from cloche.service.graph import Readings
 from cloche.service.limits import Limiter
+from cloche.service.loops import Loop
 from cloche.service.metrics import Metrics
 from cloche.service.offers import Prover
 from cloche.service.queue import Dispatcher
@@ -60,7 +60,7 @@ class Service:
         limits = settings.limits
         self.limiter = Limiter(limits.rate, limits.burst)
         self.guesses = Limiter(limits.guesses / 60, limits.guesses)
-        self.repositories = Repositories(project)
+        self.repositories = Repositories(project, lambda: self.prover.later_all())
         self.metrics = Metrics()
         self.public_key = _public_key(settings.sign)
         self.streams: dict[str, int] = {}
@@ -74,6 +74,7 @@ class Service:
         self.questions: Workers
         self.prover: Prover
         self.dispatcher: Dispatcher
+        self.loops: tuple[Loop, ...] = ()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
@@ -88,20 +89,22 @@ class Service:
             self.questions = Workers(_QUESTIONS)
             self.prover, self.dispatcher = Prover(self), Dispatcher(self)
             self._recover()
-            tasks = [
-                asyncio.create_task(self.prover.run()),
-                asyncio.create_task(self.dispatcher.run()),
-                asyncio.create_task(self._tidy()),
-            ]
+            self.loops = (
+                Loop("proofs", self.prover.step),
+                Loop("the queue", self.dispatcher.step),
+                Loop("removal of what is outdated", self._tidy),
+            )
+            tasks = [asyncio.create_task(each.run()) for each in self.loops]
             try:
                 yield
             finally:
                 self.end_streams()
-                await self.dispatcher.close()
-                self.questions.kill_workers()
                 for task in tasks:
                     task.cancel()
+                self.prover.close()
+                self.questions.kill_workers()
                 await asyncio.gather(*tasks, return_exceptions=True)
+                await self.dispatcher.close()
                 await asyncio.to_thread(self.questions.shutdown)
                 self.database.close()
 
@@ -113,7 +116,7 @@ class Service:
     def _recover(self) -> None:
         """Go on after a kill: what ran is in the queue again, and no half of anything is left."""
         database, state = self.database, self.settings.state
-        database.requeue_all(self.settings.attempts)
+        database.requeue_running(self.settings.attempts)
         packages = database.packages()
         for package in packages:
             if not (state.pool / package.path).is_file():
@@ -125,17 +128,13 @@ class Service:
         self.prover.later_all()
 
     async def _tidy(self) -> None:
-        """Remove what is outdated, every hour, and when the service begins."""
-        while True:
-            try:
-                found = retention.find(self.database, self.settings.retention)
-                retention.remove(self.database, self.settings.state, found)
-                if found.packages or found.builds:
-                    counts = {"packages": len(found.packages), "builds": len(found.builds)}
-                    _log.info("outdated", extra={**counts, "bytes": found.size})
-            except (OSError, sqlite3.Error):
-                _log.exception("outdated")
-            await asyncio.sleep(_HOUR)
+        """Remove what is outdated, and wait an hour."""
+        found = retention.find(self.database, self.settings.retention)
+        retention.remove(self.database, self.settings.state, found)
+        if found.packages or found.builds:
+            counts = {"packages": len(found.packages), "builds": len(found.builds)}
+            _log.info("outdated", extra={**counts, "bytes": found.size})
+        await asyncio.sleep(_HOUR)
 
     # Indexes
 

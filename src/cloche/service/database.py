@@ -72,6 +72,10 @@ class Database(Registry):
             raise KeyError(id)
         return _read_build(row)
 
+    def has_build(self, id: str) -> bool:
+        """Whether there is a build."""
+        return self._one("SELECT 1 FROM builds WHERE id = ?", id) is not None
+
     def builds(
         self, *, target: str | None = None, states: Sequence[BuildState] = (), most: int = -1,
         before: int | None = None,
@@ -132,16 +136,20 @@ class Database(Registry):
         attempts = "attempts" if again else "0"
         self._do(f"UPDATE builds SET state = 'queued', attempts = {attempts} WHERE id = ?", id)  # noqa: S608
 
-    def requeue_all(self, attempts: int) -> None:
-        """Put back what ran when the service was killed; what began ``attempts`` times fails."""
+    def requeue_running(self, attempts: int, id: str | None = None) -> None:
+        """Put back what ran when the service was killed; what began ``attempts`` times fails.
+
+        With an ``id`` only that build, which could not be finished.
+        """
+        which = "state = 'running' AND id = coalesce(?, id)"
         with self.transaction():
-            what = {"what": f"the service ended during each of {attempts} attempts", "status": 1}
+            what = {"what": f"the service could not finish it in {attempts} attempts", "status": 1}
             self._do(
-                "UPDATE builds SET state = 'failed', error = ?, ended = ? WHERE state = 'running'"
+                f"UPDATE builds SET state = 'failed', error = ?, ended = ? WHERE {which}"  # noqa: S608
                 " AND attempts >= ?",
-                json.dumps(what), time.time(), attempts,
+                json.dumps(what), time.time(), id, attempts,
             )  # fmt: skip
-            self._do("UPDATE builds SET state = 'queued' WHERE state = 'running'")
+            self._do(f"UPDATE builds SET state = 'queued' WHERE {which}", id)  # noqa: S608
 
     def remove_build(self, id: str) -> None:
         """Forget a build."""

@@ -21,7 +21,8 @@ import msgspec
 
 from cloche.records.events import AnyEvent, Done, Logging, Planned, Stage, Started
 
-END = "end"  # the last event of a build
+END = "end"  # the last event of a stream
+_MESSAGE = b"id: %d\ndata: %s\n\n"
 _LOGS = "logs.jsonl"
 _EVENTS = "events.jsonl"
 _CHUNK = 1 << 18  # bytes of lines that are read at once
@@ -100,7 +101,10 @@ def _cut_torn_line(path: Path) -> None:
 
 
 def lines(room: Path, start: int = 0, most: int = _CHUNK) -> Iterator[Line]:
-    """The lines of a build's events from a place on, up to a size; a torn line is left out."""
+    """The lines of a build's events from a place on, up to a size; a torn line is left out.
+
+    What cannot be read is as if it were not there: the last event does not depend on it.
+    """
     try:
         with (room / _EVENTS).open("rb") as file:
             if start > 0:
@@ -112,7 +116,7 @@ def lines(room: Path, start: int = 0, most: int = _CHUNK) -> Iterator[Line]:
             while start - first < most and (text := file.readline()).endswith(b"\n"):
                 start += len(text)
                 yield Line(start, text[:-1])
-    except FileNotFoundError:
+    except OSError:
         return
 
 
@@ -122,11 +126,6 @@ def size_of(room: Path) -> int:
         return (room / _EVENTS).stat().st_size
     except FileNotFoundError:
         return 0
-
-
-def is_end(line: Line) -> bool:
-    """Whether a line is the last event."""
-    return line.text.startswith(b'{"event":"end"')
 
 
 def log_of(room: Path, package: str) -> Path | None:
@@ -147,7 +146,7 @@ def _noted(room: Path) -> Iterator[tuple[str, Path]]:
     """The packages and logs that were noted."""
     try:
         text = (room / _LOGS).read_text(encoding="utf-8")
-    except FileNotFoundError:
+    except OSError:
         return
     for line in text.splitlines():
         with contextlib.suppress(ValueError):  # torn by a kill
@@ -193,20 +192,28 @@ class Hub:
 
 
 async def stream(
-    hub: Hub, build: str, room: Path, start: int, goes_on: Callable[[], bool]
+    hub: Hub,
+    build: str,
+    room: Path,
+    start: int,
+    goes_on: Callable[[], bool],
+    ending: Callable[[], bytes | None],
 ) -> AsyncIterator[bytes]:
     """The events of a build as `text/event-stream` (HTML, 9.2), to its end.
 
-    ``goes_on`` says whether it may go on, and is asked before anything is sent.
+    ``goes_on`` says whether it may go on, and is asked before anything is sent. ``ending`` is the
+    last event when the build has ended, whatever became of its file.
     """
     yield b"retry: 2000\n\n"
     silent = 0.0
     while goes_on():
         found = list(lines(room, start))
+        last = None if found else ending()
         for line in found:
-            yield b"id: %d\ndata: %s\n\n" % (line.end, line.text)
-            if is_end(line):
-                return
+            yield _MESSAGE % (line.end, line.text)
+        if last is not None:
+            yield _MESSAGE % (start, last)
+            return
         if found:
             start, silent = found[-1].end, 0.0
         elif not await hub.wait(build, _LOOK):

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cloche.broker.errors import BrokerError
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, Exit
 from cloche.service.decisions import left_over, rounds
+from cloche.service.errors import ServiceError
 from cloche.service.values import Candidate, Judged, Target
 from cloche.targets import calls
 from cloche.targets.levels import Environment, Level
@@ -36,9 +37,12 @@ class Prover:
         self._urgent: dict[Key, list[asyncio.Future[None]]] = {}
         self._later: dict[Key, None] = {}
         self._wake = asyncio.Event()
+        self._closed = False
 
     async def now(self, digest: str, level: Level) -> None:
         """Prove what a description accepts at a level, and wait for it. Raises ClocheError."""
+        if self._closed:
+            raise _ended()
         future = asyncio.get_running_loop().create_future()
         self._urgent.setdefault((digest, level), []).append(future)
         self._wake.set()
@@ -65,34 +69,36 @@ class Prover:
         """How many proofs are to be made."""
         return len(self._later.keys() | self._urgent.keys())
 
-    async def run(self) -> None:
-        """Prove until the service ends."""
-        while True:
-            if not self._urgent and not self._later:
-                self._wake.clear()
-                await self._wake.wait()
-            key = next(iter(self._urgent or self._later))
-            waiting = self._urgent.pop(key, [])
-            self._later.pop(key, None)
-            try:
-                await self._prove(*key)
-            except asyncio.CancelledError:
-                raise
-            except Exception as error:
-                self._failed(key, waiting, error)
-            else:
-                for future in waiting:
-                    if not future.done():
-                        future.set_result(None)
+    async def step(self) -> None:
+        """Make one proof, when there is one to make."""
+        if not self._urgent and not self._later:
+            self._wake.clear()
+            await self._wake.wait()
+        key = next(iter(self._urgent or self._later))
+        waiting = self._urgent.pop(key, [])
+        self._later.pop(key, None)
+        try:
+            await self._prove(*key)
+        except asyncio.CancelledError:
+            _answer(waiting, _ended())
+            raise
+        except Exception as error:
+            self._failed(key, waiting, error)
+        else:
+            _answer(waiting)
+
+    def close(self) -> None:
+        """Let those go who wait for a proof: no further one is made."""
+        self._closed = True
+        for waiting in self._urgent.values():
+            _answer(waiting, _ended())
 
     def _failed(self, key: Key, waiting: Sequence[asyncio.Future[None]], error: Exception) -> None:
         if not isinstance(error, ClocheError):
             _log.exception("offers")
             error = ClocheError(f"a bug in cloche: {type(error).__name__}: {error}")
         _log.warning("offers", extra={"digest": key[0], "at": key[1], "error": str(error)})
-        for future in waiting:
-            if not future.done():
-                future.set_exception(error)
+        _answer(waiting, error)
         if isinstance(error, BrokerError):  # not the target's fault
             asyncio.get_running_loop().call_later(_PAUSE, self.later, *key)
 
@@ -138,6 +144,21 @@ class Prover:
             for each in await asyncio.wrap_future(future):
                 judged[int(each.key)] = Judged(int(each.key), each.accepted, each.words)
         return list(judged.values())
+
+
+def _answer(waiting: Sequence[asyncio.Future[None]], error: ClocheError | None = None) -> None:
+    """Tell those who wait for a proof that it is made, or why not."""
+    for future in waiting:
+        if future.done():
+            continue
+        if error is None:
+            future.set_result(None)
+        else:
+            future.set_exception(error)
+
+
+def _ended() -> ServiceError:
+    return ServiceError("the service ends", status=Exit.HOST)
 
 
 def _seen(candidates: Sequence[Candidate], repositories: str) -> str:

@@ -25,7 +25,7 @@ from cloche.records.logs import open_log
 from cloche.service import pool
 from cloche.service.decisions import answering, next_builds, position
 from cloche.service.events import END, Journal, logged
-from cloche.service.values import Build, BuildState, Outcome, Package, Target, Token, Work
+from cloche.service.values import ENDED, Build, BuildState, Outcome, Package, Target, Token, Work
 from cloche.service.views import BuildView, build_view
 from cloche.service.wants import Asked
 from cloche.targets import calls
@@ -60,7 +60,7 @@ class Dispatcher:
         self._running: dict[str, Running] = {}
         self._wake = asyncio.Event()
         self._publishing = asyncio.Lock()
-        self._closing = False
+        self._lost: set[str] = set()  # builds of which it could not be noted how they ended
 
     # What is asked for
 
@@ -110,8 +110,7 @@ class Dispatcher:
             if running.task is not None:
                 await asyncio.wait((running.task,), timeout=_SOON)
         elif build.state == "queued":
-            journal = self._journal(build)
-            self._ended(build, journal, "stopped", stopped(), [])
+            self._ended(build, "stopped", stopped(), [])
 
     def wake(self) -> None:
         """Look at the queue."""
@@ -124,22 +123,24 @@ class Dispatcher:
 
     # The loop
 
-    async def run(self) -> None:
-        """Start builds until the service ends."""
-        while not self._closing:
-            self._wake.clear()
-            await self._service.repositories.look()
-            queued = self._service.database.builds(states=("queued",))
-            for build in next_builds(queued, self.running, len(self._lanes)):
+    async def step(self) -> None:
+        """Start what can be started, and wait until there may be more."""
+        self._wake.clear()
+        await self._service.repositories.look()
+        database, attempts = self._service.database, self._service.settings.attempts
+        while self._lost:
+            database.requeue_running(attempts, next(iter(self._lost)))
+            self._lost.pop()
+        queued = database.builds(states=("queued",))
+        for build in next_builds(queued, self.running, len(self._lanes)):
+            if not self._service.closing:
                 self._start(build)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_LOOK):
-                    await self._wake.wait()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LOOK):
+                await self._wake.wait()
 
     async def close(self) -> None:
         """End what runs; it goes back into the queue."""
-        self._closing = True
-        self.wake()
         tasks = [each.task for each in self._running.values() if each.task is not None]
         for lane in self._lanes:
             lane.kill_workers()
@@ -165,31 +166,36 @@ class Dispatcher:
     async def _carry_out(self, running: Running) -> None:
         """Run a build to its end, whatever happens."""
         build = running.build
-        journal = self._journal(build)
         try:
-            await self._built(running, journal)
-        except ClocheError as error:
-            self._failed(running, journal, error)
-        except Exception as error:
+            try:
+                await self._built(running, self._journal(build))
+            except ClocheError as error:
+                self._failed(running, error)
+            except Exception as error:
+                _log.exception("build %s", build.id)
+                self._failed(running, ClocheError.from_data(data_of(error)))
+        except Exception:
             _log.exception("build %s", build.id)
-            self._failed(running, journal, ClocheError.from_data(data_of(error)))
+            self._lost.add(build.id)
         finally:
             del self._running[build.id]
             into = self._service.settings.state.build(build.id) / "into"
             await asyncio.to_thread(shutil.rmtree, into, True)
             self.wake()
 
-    def _failed(self, running: Running, journal: Journal, error: ClocheError) -> None:
+    def _failed(self, running: Running, error: ClocheError) -> None:
         build, database = running.build, self._service.database
         if running.stopping:
-            self._ended(build, journal, "stopped", stopped(), [])
-        elif isinstance(error, BrokerError) and self._closing:
+            self._ended(build, "stopped", stopped(), [])
+        elif self._service.closing:
             database.requeue(build.id)
         elif isinstance(error, BrokerError) and build.attempts < self._service.settings.attempts:
-            journal.note(f"{error.what}; the build is tried again", "warning")
+            _log.warning("trying again", extra={"build": build.id, "error": str(error)})
+            with contextlib.suppress(OSError):
+                self._journal(build).note(f"{error.what}; the build is tried again", "warning")
             database.requeue(build.id, again=True)
         else:
-            self._ended(build, journal, "failed", error, [])
+            self._ended(build, "failed", error, [])
 
     async def _built(self, running: Running, journal: Journal) -> None:
         service, build = self._service, running.build
@@ -214,7 +220,7 @@ class Dispatcher:
         service.prover.later_all(except_for=build.work.digest)
         notes = list(dict.fromkeys(note for built in results for note in built.notes))
         state: BuildState = "failed" if refused or errors else "done"
-        self._ended(build, journal, state, errors[0] if errors else None, notes)
+        self._ended(build, state, errors[0] if errors else None, notes)
 
     async def _results(
         self, running: Running, description: Description, into: Path, journal: Journal
@@ -307,23 +313,24 @@ class Dispatcher:
             journal.note_log(cpv, target)
 
     def _ended(
-        self,
-        build: Build,
-        journal: Journal,
-        state: BuildState,
-        error: ClocheError | None,
-        notes: list[str],
+        self, build: Build, state: BuildState, error: ClocheError | None, notes: list[str]
     ) -> None:
         """Note how a build ended, and tell those who follow it."""
         service, now = self._service, time.time()
         data = None if error is None else error.as_data()
         service.database.end(build.id, state, now, data, notes)
-        view = self.view(service.database.build(build.id), ())
-        told = ("state", "packages", "refused", "error", "notes")
-        ending = {name: value for name, value in to_builtins(view).items() if name in told}
-        journal.write({"event": END, "time": now, **ending})
+        service.hub.wake(build.id)
         service.metrics.ended(state, now - (build.started or now))
         _log.info("build ended", extra={"build": build.id, "state": state})
+
+    def ending(self, id: str) -> bytes | None:
+        """The last event of a build; None if it has not ended."""
+        build = self._service.database.build(id)
+        if build.state not in ENDED:
+            return None
+        view = to_builtins(self.view(build, ()))
+        told = {name: view[name] for name in ("state", "packages", "refused", "error", "notes")}
+        return msgspec.json.encode({"event": END, "time": build.ended, **told})
 
     def view(self, build: Build, seen: Collection[str]) -> BuildView:
         """A build as clients see it that may see the targets ``seen``."""
