@@ -130,12 +130,13 @@ def ground() -> Path:
 
 @pytest.fixture(scope="session")
 def source(ground: Path) -> Path:
-    """cloche's code where everybody can read it."""
+    """cloche's code where everybody can read it, compiled: nobody who runs it keeps byte code."""
     target = ground / "source"
     with once(ground, "source-copied") as first:
         if first:
             ignored = shutil.ignore_patterns("__pycache__")
             shutil.copytree(ROOT / "src", target, ignore=ignored)
+            subprocess.run([sys.executable, "-m", "compileall", "-q", target], check=True)
             subprocess.run(["chmod", "-R", "a+rX", target], check=True)
     return target
 

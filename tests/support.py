@@ -238,7 +238,7 @@ def for_all(path: Path) -> Path:
     copy = ground / f"for-all-{whole.name}"
     with once(ground, copy.name) as first:
         if first:
-            ignored = shutil.ignore_patterns("__pycache__", ".git", ".cache", ".*_cache")
+            ignored = shutil.ignore_patterns(".git", ".cache", ".*_cache")
             shutil.copytree(whole, copy, symlinks=True, ignore=ignored)
             subprocess.run(["chmod", "-R", "a+rX", copy], check=True)
     return copy / path.relative_to(whole)
