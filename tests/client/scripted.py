@@ -34,6 +34,7 @@ class Scripted:
     log: bytes = b"one\ntwo\n"
     asked: list[tuple[str, str, Message, bytes]] = field(default_factory=list)
     refused: dict[str, str] | None = None  # the answer to a wish
+    changed: dict[str, str] = field(default_factory=dict)  # what the target asked to be changed
     endless: bool = False  # the build never ends
     binhost: Callable[[], Path | None] = lambda: None  # the directory below /t/ID
     address: str = ""
@@ -95,7 +96,7 @@ def handler_of(script: Scripted) -> type[BaseHTTPRequestHandler]:
             else:
                 self.send(*result(script, self.command, self.path, self.headers, body))
 
-        do_GET = do_POST = do_PUT = do_PATCH = answer  # noqa: N815
+        do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer  # noqa: N815
 
         def send(self, status: int, data: Any, kind: str = "application/json") -> None:
             text = data if isinstance(data, bytes) else json.dumps(data).encode()
@@ -149,7 +150,12 @@ def result(script: Scripted, method: str, path: str, headers: Any, body: bytes) 
             else (200, {"ready": []})
         )
     if path == "/api/v1/targets/weak1" and script.description:
-        return 200, {"id": "weak1", "digest": targets.digest(script.description), "level": "3a"}
+        if method == "DELETE":
+            script.description = None
+            return 204, b""
+        script.changed |= json.loads(body) if method == "PATCH" else {}
+        digest = targets.digest(script.description)
+        return 200, {"id": "weak1", "digest": digest, "level": "3a", **script.changed}
     if path == "/api/v1/builds/b1":
         sent = [h for h, _ in script.requests("GET", "/events")]
         seen = int(sent[-1].get("Last-Event-ID", 0)) if sent else 0

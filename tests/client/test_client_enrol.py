@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import stat
 import time
@@ -42,11 +43,12 @@ def test_enrolment_makes_the_service_a_binary_package_host(target: Target) -> No
             "found = Loader(['/etc/portage/binrepos.conf'], portage.config())\n"
             "for each in found.values(): print(each.name, each.sync_uri, each.verify_signature)"
         ))  # fmt: skip
-        assert f"cloche http://weak1:s3cret@{host}/t/weak1 False" in seen.splitlines()
+        assert f"cloche http://{host}/t/weak1 False" in seen.splitlines()
         assert "gentoo http://x None" in seen
         assert mode(target, "etc/cloche-client.json") == 0o600
         assert mode(target, "var/cache/cloche-client/state.json") == 0o600
-        assert mode(target, "etc/portage/binrepos.conf/cloche.conf") == 0o640
+        assert mode(target, "etc/cloche-client.wgetrc") == 0o640
+        assert mode(target, "etc/portage/binrepos.conf/cloche.conf") == 0o644
 
         before = read(target, "etc/portage/binrepos.conf/cloche.conf")
         target.client("enrol", "--server", script.address)
@@ -142,3 +144,50 @@ def test_the_status_says_what_is_under_way(target: Target) -> None:
         ]
         target.write("var/lib/portage/world", "a/b\n")
         assert json.loads(target.client("status", "--json"))["stale"] is True
+
+
+def test_an_enrolled_machine_may_get_another_level_or_name(target: Target) -> None:
+    with serving() as script:
+        words = ("enrol", "--server", script.address)
+        target.client(*words, "--name", "weak")
+        told = target.client(*words, "--level", "2", "--name", "laptop", "--json")
+        assert json.loads(told)["level"] == "2"
+        ((_, body),) = script.requests("PATCH", "/weak1")
+        assert json.loads(gzip.decompress(body)) == {"level": "2", "name": "laptop"}
+        target.client(*words, "--level", "2")
+        assert len(script.requests("PATCH", "/weak1")) == 1, "it has this level already"
+
+
+def test_who_leaves_leaves_nothing(target: Target) -> None:
+    target.write("etc/portage/binrepos.conf/gentoo.conf", "[gentoo]\nsync-uri = http://x/\n")
+    with serving() as script:
+        target.client("enrol", "--server", script.address)
+        told = target.client("leave", "--pretend")
+        assert "remove /etc/cloche-client.wgetrc" in told
+        assert "remove [cloche] from /etc/portage/binrepos.conf/cloche.conf" in told
+        assert script.requests("DELETE") == []
+        target.client("leave")
+        assert len(script.requests("DELETE", "/weak1")) == 1
+    left = target.run("sh", "-c", "ls -d /etc/cloche* /etc/portage/binrepos.conf/*; :")
+    assert left.split() == ["/etc/portage/binrepos.conf/gentoo.conf"]
+    told = target.client("leave", check=False)
+    assert "not enrolled" in told
+
+
+def test_who_leaves_a_service_that_is_gone_removes_its_own_files(target: Target) -> None:
+    with serving() as script:
+        target.client("enrol", "--server", script.address)
+    told = target.client("leave", check=False)
+    assert "does not answer" in told
+    assert "leave --local" in told
+    assert (target.place / "upper/etc/cloche-client.json").exists()
+    target.client("leave", "--local")
+    assert "not enrolled" in target.client("status", check=False)
+
+
+def test_http_to_another_host_has_to_be_allowed(target: Target) -> None:
+    told = target.client("enrol", "--server", "http://build.invalid", check=False)
+    assert "others on the way can read the token" in told
+    assert told.endswith("exit 2")
+    told = target.client("enrol", "--server", "http://build.invalid", "--allow-http", "--pretend")
+    assert "It would send" in told

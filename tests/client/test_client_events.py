@@ -188,6 +188,28 @@ def test_the_picture_fits_the_terminal() -> None:
     assert lines[-1] == "  … 15 more running"
 
 
+def test_what_a_service_says_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    evil = "a\x1b]0;x\x07\u202eb\r"
+    progress = client.Progress()
+    progress.take({"event": "planned", "packages": [evil]}, 0)
+    progress.take({"event": "started", "package": evil, "step": evil}, 1)
+    progress.take({"event": "stage", "state": "start", "name": evil}, 1)
+    lines = client.picture(progress, 2, 0, SIZE)
+    assert all(line.isprintable() for line in lines), lines
+
+    def refuse(options: object) -> int:
+        raise client.refusal(
+            422,
+            {"Content-Type": "application/problem+json"},
+            json.dumps({"what": evil, "todo": evil, "detail": f"{evil}\n\tx"}).encode(),
+        )
+
+    status = client.run_safely(refuse, None)
+    assert status == 2
+    told = capsys.readouterr().err
+    assert all(line.isprintable() for line in told.splitlines()), told
+
+
 class Terminal(io.StringIO):
     """A terminal that remembers what was written."""
 

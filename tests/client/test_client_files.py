@@ -21,18 +21,20 @@ def read(text: str) -> configparser.ConfigParser:
     return parser
 
 
-def test_the_entry_names_the_targets_own_address() -> None:
+def test_the_entry_names_the_targets_own_address_and_no_token() -> None:
     entry = read(client.binrepos_section(ENROLMENT, 10))["cloche"]
-    assert entry["sync-uri"] == "https://weak1:s3cr%25t@host:8000/sub/t/weak1"
+    assert entry["sync-uri"] == "https://host:8000/sub/t/weak1"
     assert entry["verify-signature"] == "true"
     assert entry["priority"] == "10"
+    assert "s3cr%t" not in "".join(entry.values())
 
 
-def test_certificates_of_ones_own_are_for_wget_too() -> None:
+def test_wget_gets_the_token_and_certificates_from_a_file() -> None:
     own = client.replace(ENROLMENT, ca="/etc/my ca.pem")
-    entry = read(client.binrepos_section(own, 10))["cloche"]
-    assert entry["fetchcommand"].startswith("wget --ca-certificate='/etc/my ca.pem' -t 3")
-    assert entry["resumecommand"].endswith(' -c -O "${DISTDIR}/${FILE}" "${URI}"')
+    lines = client.wgetrc(own).splitlines()
+    assert "header = Authorization: Bearer s3cr%t" in lines
+    assert "ca_certificate = /etc/my ca.pem" in lines
+    assert "s3cr%t" not in client.fetch_script(own, Path("/"))
 
 
 @pytest.mark.parametrize(
@@ -55,13 +57,22 @@ def test_other_entries_stay_as_they_are(before: str) -> None:
     assert ("# mine" in after) == ("# mine" in before)
 
 
-def test_a_single_binrepos_conf_gets_the_entry(tmp_path: Path) -> None:
+def test_a_single_binrepos_conf_gets_the_entry_and_loses_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert client.binrepos_file(tmp_path) == tmp_path / "binrepos.conf/cloche.conf"
     (tmp_path / "binrepos.conf").write_text("[gentoo]\nsync-uri = x\n")
     path = client.binrepos_file(tmp_path)
-    client.write_binrepos(path, ENROLMENT, 10)
+    monkeypatch.setattr(client, "FETCH", tmp_path / "fetch.sh")
+    monkeypatch.setattr(client, "WGETRC", tmp_path / "wgetrc")
+    client.write_binrepos(path, ENROLMENT, 10, Path("/"))
     assert set(read(path.read_text()).sections()) == {"gentoo", "cloche"}
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert stat.S_IMODE((tmp_path / "wgetrc").stat().st_mode) == 0o640
+    client.remove_binrepos(path)
+    assert path.read_text() == "[gentoo]\nsync-uri = x\n"
+    path.write_text(client.binrepos_section(ENROLMENT, 10))
+    client.remove_binrepos(path)
+    assert not path.exists()
 
 
 def test_a_file_is_replaced_as_a_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -104,3 +104,39 @@ def test_only_what_the_service_signed_is_installed(
         script.binhost = lambda: signed
         assert ">>> Emerging binary (1 of 1) app-misc/leaf-1" in weak.run(*INSTALL)
         assert (weak.place / "upper/var/db/pkg/app-misc/leaf-1").is_dir()
+
+
+def test_no_command_line_has_the_token(weak: Target, packages: Path) -> None:
+    """Everybody on a machine sees the command lines of others (`ps`)."""
+    weak.write("usr/bin/wget.real", "").write_bytes((weak.seed / "usr/bin/wget").read_bytes())
+    for path, text in {
+        "usr/bin/wget": '#!/bin/sh\necho "$@" >> /wget.log\nexec /usr/bin/wget.real "$@"\n'
+    }.items():
+        weak.write(path, text)
+    weak.run("chmod", "755", "/usr/bin/wget", "/usr/bin/wget.real")
+    with serving() as script:
+        script.binhost = lambda: packages
+        weak.client("enrol", "--server", script.address)
+        assert ">>> Emerging binary (1 of 1) app-misc/leaf-1" in weak.run(*INSTALL)
+        sent = script.requests("GET", ".gpkg.tar")
+        assert [headers["Authorization"] for headers, _ in sent] == ["Bearer s3cret"]
+    seen = weak.run("cat", "/wget.log")
+    assert ".gpkg.tar" in seen
+    assert "s3cret" not in seen
+
+
+def test_emerge_goes_on_without_a_service(weak: Target, packages: Path) -> None:
+    with serving() as script:
+        script.binhost = lambda: packages
+        weak.client("enrol", "--server", script.address)
+    words = ("emerge", "--pretend", "--getbinpkg", "app-misc/leaf")
+    told = weak.run(*words, check=False)
+    assert "[ebuild  N     ] app-misc/leaf-1" in told
+    assert told.endswith("exit 0"), "Portage itself would end with a traceback"
+    with serving() as script:
+        script.binhost = lambda: packages
+        weak.client("enrol", "--server", script.address, "--again")
+        assert "[binary  N g   ] app-misc/leaf-1" in weak.run(*words)
+    told = weak.run(*words, check=False)
+    assert "no index from the service; the last one is used" in told
+    assert "[binary  N g   ] app-misc/leaf-1" in told

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import json
+import resource
 import socket
 import ssl
 import subprocess
 import threading
+import zlib
 from pathlib import Path
 
 import pytest
@@ -183,3 +186,75 @@ def test_a_file_without_certificates_is_named(tmp_path: Path) -> None:
     with pytest.raises(client.Problem, match=r"ca\.pem: "):
         client.tls_context(str(tmp_path / "ca.pem"))
     assert client.tls_context("").verify_mode == ssl.CERT_REQUIRED
+
+
+class Answer(io.BytesIO):
+    """A response with a body."""
+
+    status = 200
+
+    def __init__(self, body: bytes, **headers: str) -> None:
+        super().__init__(body)
+        self.headers = headers
+
+
+def test_a_bomb_is_not_unpacked() -> None:
+    packer, piece = zlib.compressobj(9, zlib.DEFLATED, 31), b" " * (16 << 20)
+    bomb = b"".join(packer.compress(piece) for _ in range(64)) + packer.flush()
+    assert len(bomb) < client.LARGEST_ANSWER
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(client.Problem, match="larger than 64 MiB"):
+        client.decoded(Answer(bomb, **{"Content-Encoding": "gzip"}))
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown << 10 < 2 * client.LARGEST_ANSWER
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[]", "{", "null", "[" * 100_000, '{"packages": [1]}', '{"packages": "x"}', '{"error": 1}',
+     '{"builds": {}}', '{"builds": [{"atoms": [1]}]}', '{"token": 5}', '{"events": []}'],
+)  # fmt: skip
+def test_an_odd_answer_is_one_line(text: str) -> None:
+    with pytest.raises(client.Problem, match="not that of a cloche service"):
+        client.decoded(Answer(text.encode()))
+
+
+def test_an_odd_length_is_not_believed() -> None:
+    for length in ("x", "-1", "²"):
+        assert client.decoded(Answer(b'{"id": "a"}', **{"Content-Length": length})) == {"id": "a"}
+
+
+@pytest.mark.parametrize("text", ["https://[", "https://h:x", "https://h:99999", "https://hö st"])
+def test_an_odd_address_is_one_line(text: str) -> None:
+    with pytest.raises(client.Problem):
+        client.server_url(text)
+
+
+def test_a_token_cannot_be_a_header_of_its_own() -> None:
+    for text in ("a\nb: c", "ä", "a b", "x" * 201):
+        with pytest.raises(client.Problem, match="not a token"):
+            client.checked_token(text)
+
+
+@pytest.mark.parametrize("target", ["a/b", "x\n[other]", "", "x" * 201])
+def test_an_id_from_the_service_cannot_become_another_setting(target: str) -> None:
+    assert client.WORD.fullmatch(target) is None
+
+
+def test_a_service_that_says_nothing_at_the_handshake_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(client, "TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"https://127.0.0.1:{mute.getsockname()[1]}"
+        with pytest.raises(client.Unreachable, match="timed out"):
+            client.fetch_certificate(address, "00")
+
+
+@pytest.mark.parametrize(
+    ("server", "exposed"),
+    [("http://build", True), ("http://127.0.0.1.example.org", True), ("https://build", False),
+     ("http://127.0.0.1:80", False), ("http://[::1]:80", False), ("http://localhost", False)],
+)  # fmt: skip
+def test_only_this_host_is_reached_without_encryption(server: str, exposed: bool) -> None:
+    assert client.is_exposed(server) is exposed

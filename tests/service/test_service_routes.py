@@ -22,6 +22,7 @@ from tests.service.serving import (
     token_named,
     written_project,
 )
+from tests.targets.described import described
 
 from cloche.service.tokens import digest_of, new_token
 from cloche.service.values import Role, Work
@@ -339,3 +340,22 @@ def test_an_administrators_token_for_one_target_sees_no_other(server: Server) ->
     seen = server.ask("GET", "/api/v1/targets", secret).json()["targets"]
     assert [each["id"] for each in seen] == [own["id"]]
     assert server.ask("DELETE", f"/api/v1/targets/{other['id']}", secret).status_code == 404
+
+
+def test_a_target_gets_another_level_and_name(server: Server) -> None:
+    own = add_target(server, "c" * 12, description=described(make_conf={"CFLAGS": "-O3"}))
+    path = f"/api/v1/targets/{own['id']}"
+    before = server.ask("GET", f"/t/{own['id']}/Packages", own["token"]).headers["last-modified"]
+    wish = {"level": "2", "name": "laptop"}
+    changed = server.ask("PATCH", path, own["token"], json=wish).json()
+    assert (changed["level"], changed["name"]) == ("2", "laptop")
+    seen = server.ask(
+        "GET", f"/t/{own['id']}/Packages", own["token"], headers={"If-Modified-Since": before}
+    )
+    assert seen.status_code == 200, "another level is another index"
+    for wrong in ({"level": "9"}, {"name": ""}, {"nothing": 1}):
+        assert server.ask("PATCH", path, own["token"], json=wrong).status_code == 422
+    reader = server.token(Role.READ, own["id"])
+    assert server.ask("PATCH", path, reader, json=wish).status_code == 403
+    stranger = server.token(Role.REQUEST)
+    assert server.ask("PATCH", path, stranger, json=wish).status_code == 404

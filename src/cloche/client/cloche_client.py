@@ -503,6 +503,8 @@ def read_entry(place: str) -> dict[str, str]:
 
 CONFIG = Path("/etc/cloche-client.json")
 CERTIFICATE = Path("/etc/cloche-client.pem")
+FETCH = Path("/etc/cloche-client.sh")
+WGETRC = Path("/etc/cloche-client.wgetrc")
 STATE = Path("/var/cache/cloche-client/state.json")
 
 
@@ -593,32 +595,79 @@ def binrepos_section(enrolment: Enrolment, priority: int) -> str:
     """The entry of binrepos.conf for a target, see portage(5)."""
     lines = [
         f"[{SECTION}]",
-        "# Written by cloche-client. It has the token of this machine: keep it private.",
+        "# Written by cloche-client.",
         f"sync-uri = {binhost(enrolment).replace('%', '%%')}",  # configparser's own sign
         f"priority = {priority}",
         f"verify-signature = {'true' if enrolment.public_key else 'false'}",
+        f'fetchcommand = sh {FETCH} "${{URI}}" "${{DISTDIR}}/${{FILE}}"',
+        f'resumecommand = sh {FETCH} "${{URI}}" "${{DISTDIR}}/${{FILE}}" -c',
     ]
-    if enrolment.ca:
-        wget = f"wget --ca-certificate={shlex.quote(enrolment.ca)} -t 3 -T 60"
-        where = '-O "${DISTDIR}/${FILE}" "${URI}"'
-        lines += [f"fetchcommand = {wget} {where}", f"resumecommand = {wget} -c {where}"]
     return "\n".join(lines) + "\n"
 
 
 def binhost(enrolment: Enrolment) -> str:
-    """The address of a target's index, with the token."""
-    scheme, _, rest = enrolment.server.partition("://")
-    user, token = quote(enrolment.target, safe=""), quote(enrolment.token, safe="")
-    return f"{scheme}://{user}:{token}@{rest}/t/{user}"
+    """The address of a target's index."""
+    return f"{enrolment.server}/t/{quote(enrolment.target, safe='')}"
+
+
+def fetch_script(enrolment: Enrolment, root: Path) -> str:
+    """The script with which emerge fetches, so that no command line has the token.
+
+    Portage 3.0.83 ends with a traceback where a fetchcommand gives it no index.
+    """
+    parts = urllib.parse.urlsplit(binhost(enrolment))
+    cache = root / "var/cache/edb/binhost" / str(parts.hostname) / parts.path.lstrip("/")
+    return f"""#!/bin/sh
+# Written by cloche-client: emerge fetches with it (binrepos.conf). The token is in
+# {WGETRC}. Arguments: address, file, and -c to resume.
+uri=$1 file=$2
+shift 2
+case $uri in
+*/Packages | */Packages.gz) ;;
+*) exec wget --config={WGETRC} "$@" -O "$file" "$uri" ;;
+esac
+told=$(wget --config={WGETRC} -nv -O "$file" "$uri" 2>&1)
+case $?$uri in
+0*) exit ;;
+8*.gz) exit 1 ;; # the service answers, without it: emerge asks for the other one
+esac
+printf '%s\\n' "$told" "cloche-client: no index from the service; the last one is used" >&2
+{{
+    cat {shlex.quote(str(cache / "Packages"))} 2>/dev/null ||
+        printf 'PACKAGES: 0\\nTIMESTAMP: 1\\nVERSION: 0\\n\\n'
+}} | case $uri in *.gz) gzip ;; *) cat ;; esac >"$file"
+"""
+
+
+def wgetrc(enrolment: Enrolment) -> str:
+    """The settings of wget for the script, see wget(1)."""
+    lines = [
+        "# Written by cloche-client. It has the token of this machine: keep it private.",
+        f"header = Authorization: Bearer {enrolment.token}",
+        "max_redirect = 0",  # it would take the header along
+        "tries = 3",
+        "dns_timeout = 5",
+        "connect_timeout = 5",
+        "read_timeout = 60",
+    ]
+    lines += [f"ca_certificate = {enrolment.ca}"] if enrolment.ca else []
+    return "\n".join(lines) + "\n"
+
+
+_OURS = re.compile(rf"^\[{SECTION}\]\n(?:[^\[\n].*\n?)*", re.MULTILINE)
 
 
 def with_section(text: str, section: str) -> str:
     """A binrepos.conf with our entry; the others stay as they are."""
-    ours = re.compile(rf"^\[{SECTION}\]\n(?:[^\[\n].*\n?)*", re.MULTILINE)
-    if ours.search(text):
-        return ours.sub(lambda found: section, text, count=1)
+    if _OURS.search(text):
+        return _OURS.sub(lambda found: section, text, count=1)
     others = text.rstrip("\n")
     return f"{others}\n\n{section}" if others else section
+
+
+def without_section(text: str) -> str:
+    """A binrepos.conf without our entry."""
+    return _OURS.sub("", text).strip("\n")
 
 
 def binrepos_file(etc: Path) -> Path:
@@ -627,12 +676,24 @@ def binrepos_file(etc: Path) -> Path:
     return place if place.is_file() else place / f"{SECTION}.conf"
 
 
-def write_binrepos(path: Path, enrolment: Enrolment, priority: int) -> None:
-    """Write our entry; Portage's group may read it."""
+def write_binrepos(path: Path, enrolment: Enrolment, priority: int, root: Path) -> None:
+    """Write our entry, and what it uses; Portage's group may read the token."""
     path.parent.mkdir(parents=True, exist_ok=True)
     before = path.read_text(encoding="utf-8") if path.is_file() else ""
     after = with_section(before, binrepos_section(enrolment, priority))
-    write_file(path, after, 0o640, group_of("portage"))
+    write_file(WGETRC, wgetrc(enrolment), 0o640, group_of("portage"))
+    write_file(FETCH, fetch_script(enrolment, root), 0o755)
+    write_file(path, after, 0o644)
+
+
+def remove_binrepos(path: Path) -> None:
+    """Remove our entry, and its file if nothing else is in it."""
+    if path.is_file():
+        left = without_section(path.read_text(encoding="utf-8"))
+        if left:
+            write_file(path, left + "\n", path.stat().st_mode & 0o777, path.stat().st_gid)
+        else:
+            path.unlink()
 
 
 def group_of(name: str) -> int:
@@ -666,6 +727,15 @@ def trust(key: str, home: Path) -> None:
             (home / name).chmod(0o644)
 
 
+def distrust(key: str, home: Path) -> None:
+    """Remove a key from the keyring with which Portage verifies. Raises Problem."""
+    gpg = ["gpg", "--homedir", str(home), "--batch", "--no-tty", "--no-permission-warning"]
+    shows = run_gpg([*gpg, "--with-colons", "--import-options", "show-only", "--import"], key)
+    for fingerprint in primary_fingerprints(shows):
+        with contextlib.suppress(Problem):  # somebody removed it before
+            run_gpg([*gpg, "--yes", "--delete-keys", fingerprint])
+
+
 def primary_fingerprints(colons: str) -> list[str]:
     """The fingerprints of primary keys in what ``gpg --with-colons`` prints."""
     found, primary = [], False
@@ -692,6 +762,9 @@ def run_gpg(words: Sequence[str], text: str = "") -> str:
 # --- Talking to the service ---------------------------------------------------------------------
 
 TIMEOUT = 60.0  # seconds without a byte
+URL = re.compile(r"[!-~]+")
+WORD = re.compile(r"[\w.~+=-]{1,200}", re.ASCII)  # an id or a token: they get into files
+GONE = (401, 403, 404, 410)  # statuses by which the service no longer knows this machine
 AWAY = (502, 503, 504)  # statuses of a service that may be back soon
 LONGEST_PAUSE = 60.0  # seconds that it may ask for
 PATIENCE = 40  # failures in a row, about ten minutes
@@ -743,8 +816,10 @@ class Service:
         try:
             return self._opener().open(request, timeout=TIMEOUT)
         except urllib.error.HTTPError as error:
-            with error:
-                raise refusal(error.code, error.headers, error.read(LARGEST_PROBLEM)) from None
+            body = b""
+            with contextlib.suppress(OSError, http.client.HTTPException), error:
+                body = error.read(LARGEST_PROBLEM)
+            raise refusal(error.code, error.headers, body) from None
         except ssl.SSLCertVerificationError as error:
             raise untrusted(self.server, error) from None
         except urllib.error.URLError as error:
@@ -800,35 +875,85 @@ def tls_context(ca: str) -> ssl.SSLContext:
 
 def decoded(response: Any) -> dict[str, Any]:
     """The JSON object of a response. Raises Problem, OSError, HTTPException."""
-    content = response.read(LARGEST_ANSWER)
-    length = response.headers.get("Content-Length")
-    if length and int(length) != len(content):
+    if response.status == 204:
+        return {}
+    content = response.read(LARGEST_ANSWER + 1)
+    length = response.headers.get("Content-Length", "")
+    if len(content) <= LARGEST_ANSWER and length.isdecimal() and int(length) != len(content):
         raise http.client.IncompleteRead(content, int(length) - len(content))
-    try:
-        if response.headers.get("Content-Encoding") == "gzip":
-            content = gzip.decompress(content)
-        found = json.loads(content)
-    except (EOFError, zlib.error) as error:
-        raise OSError(f"the answer is cut: {error}") from None
-    except ValueError:
-        found = None
+    if response.headers.get("Content-Encoding") == "gzip":
+        content = unpacked(content)
+    if len(content) > LARGEST_ANSWER:
+        raise Problem(f"the answer is larger than {LARGEST_ANSWER >> 20} MiB", "check the URL")
+    found = json_in(content)
     if not isinstance(found, dict):
-        raise Problem("the answer is not that of a cloche service", "check its URL")
+        raise not_ours()
+    return as_expected(found)
+
+
+def unpacked(content: bytes) -> bytes:
+    """What was compressed by gzip, at most one byte more than is taken. Raises OSError."""
+    unpacker = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        found = unpacker.decompress(content, LARGEST_ANSWER + 1)
+    except zlib.error as error:
+        raise OSError(f"the answer is damaged: {error}") from None
+    if not unpacker.eof and len(found) <= LARGEST_ANSWER:
+        raise OSError("the answer is cut")
     return found
+
+
+def json_in(content: str | bytes) -> Any:
+    """The value of a JSON text; None if it is none that can be read."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+
+
+#: What the service's answers consist of. Other fields, and those that are null, do not matter.
+SHAPE: Mapping[str, Any] = {
+    "atoms": [str], "build": str, "builds": [{}], "cpv": str, "detail": str, "digest": str,
+    "error": {}, "events": str, "id": str, "level": str, "name": str, "notes": [str],
+    "position": int, "public_key": str, "refused": [{}], "state": str, "todo": str, "token": str,
+    "what": str, "words": str,
+}  # fmt: skip
+
+
+def as_expected(found: dict[str, Any]) -> dict[str, Any]:
+    """An answer whose known fields are what they should be. Raises Problem."""
+    for name, value in found.items():
+        shape = SHAPE.get(name)
+        if name == "packages":  # of a target a number, of a build a list
+            shape = int if isinstance(value, int) else [{}]
+        if shape is None or value is None:
+            continue
+        kind = shape[0] if isinstance(shape, list) else shape
+        each = value if isinstance(shape, list) and isinstance(value, list) else [value]
+        if isinstance(shape, list) is not isinstance(value, list):
+            raise not_ours()
+        for one in each:
+            if not isinstance(one, dict if kind == {} else kind):
+                raise not_ours()
+            if kind == {}:
+                as_expected(one)
+    return found
+
+
+def not_ours() -> Problem:
+    """What answers is something else."""
+    return Problem("the answer is not that of a cloche service", "check its URL")
 
 
 def refusal(code: int, headers: Any, body: bytes) -> Refusal:
     """An answer of the service that is an error, as a problem document (RFC 9457) or not."""
-    found: Any = {}
-    if "json" in headers.get("Content-Type", ""):
-        with contextlib.suppress(ValueError):
-            found = json.loads(body)
+    found = json_in(body) if "json" in headers.get("Content-Type", "") else None
     if not isinstance(found, dict):
         found = {}
     what = found.get("what") or found.get("title") or http.client.responses.get(code, "error")
     said = f"the service says: {what}" if found else f"HTTP status {code}: {what}"
     pause = headers.get("Retry-After", "")
-    later = float(pause) if pause.isdecimal() else 0.0 if code in AWAY else None
+    later = float(pause) if pause.isdecimal() and len(pause) < 9 else 0.0 if code in AWAY else None
     if later is not None and later > LONGEST_PAUSE:
         later = None
     return Refusal(code, said, str(found.get("todo") or ""), str(found.get("detail") or ""), later)
@@ -847,25 +972,44 @@ def untrusted(server: str, error: ssl.SSLCertVerificationError) -> Problem:
 
 def server_url(text: str) -> str:
     """The address of a service without a slash at its end. Raises Problem."""
-    parts = urllib.parse.urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+    try:
+        parts = urllib.parse.urlsplit(text)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        parts, host, port = urllib.parse.urlsplit(""), "", None
+    if parts.scheme not in ("http", "https") or not host or parts.username or port == 0:
         what = "not the URL of a service"
         raise Problem(what, "write it as https://HOST[:PORT]", status=2)
+    if not URL.fullmatch(text):
+        raise Problem("the URL has other than ASCII characters", "write them as %XX", status=2)
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def is_exposed(server: str) -> bool:
+    """Whether what goes to a service can be read and changed on its way."""
+    parts = urllib.parse.urlsplit(server)
+    host = parts.hostname or ""
+    near = host in ("localhost", "::1") or re.fullmatch(r"127(\.\d{1,3}){3}", host)
+    return parts.scheme == "http" and not near
 
 
 def fetch_certificate(server: str, fingerprint: str) -> str:
     """The certificate of a service, if it has this SHA-256. Raises Problem."""
     parts = urllib.parse.urlsplit(server)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    host = parts.hostname or ""
     try:
-        pem = ssl.get_server_certificate((parts.hostname or "", parts.port or 443))
+        plain = socket.create_connection((host, parts.port or 443), TIMEOUT)
+        with plain, context.wrap_socket(plain, server_hostname=host) as connection:
+            certificate = connection.getpeercert(binary_form=True) or b""
     except OSError as error:
         raise unreachable(server, error) from None
-    found = hashlib.sha256(ssl.PEM_cert_to_DER_cert(pem)).hexdigest()
+    found = hashlib.sha256(certificate).hexdigest()
     if found != fingerprint.replace(":", "").lower():
         what = f"the certificate of {server} has another fingerprint: {found}"
         raise Problem(what, "do not trust it unless you know why it changed", status=1)
-    return pem
+    return ssl.DER_cert_to_PEM_cert(certificate)
 
 
 # --- Events of builds ---------------------------------------------------------------------------
@@ -895,7 +1039,7 @@ def read_messages(lines: Iterable[bytes]) -> Iterator[Message]:
         name, _, value = text.partition(":")
         value = value[1:] if value.startswith(" ") else value
         if name == "data":
-            size += len(value)
+            size += len(value) + 1
             if size > LARGEST_MESSAGE:
                 raise Problem("the service sends an event without an end")
             data.append(value)
@@ -948,11 +1092,11 @@ def is_over(build: Mapping[str, Any]) -> bool:
 
 def event_of(message: Message) -> Mapping[str, Any]:
     """The event (docs/events.md of cloche) in a message; one that cannot be read is empty."""
-    with contextlib.suppress(ValueError):
-        found = json.loads(message.data)
-        if isinstance(found, dict):
-            return {"event": message.kind, **found}
-    return {"event": message.kind}
+    found = json_in(message.data)
+    if not isinstance(found, dict):
+        return {"event": message.kind}
+    event = {"event": message.kind, **found}
+    return as_expected(event) if event["event"] == "end" else event
 
 
 @dataclass
@@ -988,7 +1132,8 @@ class Progress:
             "done": self._done, "stage": self._stage, "note": self._note,
             "end": self._end,
         }  # fmt: skip
-        with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+        wrong = (KeyError, TypeError, ValueError, AttributeError, OverflowError)
+        with contextlib.suppress(*wrong):
             return kinds[event.get("event")](event, now) or ""
         return ""  # a kind that does not matter, or of another version
 
@@ -1064,7 +1209,7 @@ def short(id: str) -> str:
 
 def clock(seconds: float) -> str:
     """A time as people write it."""
-    whole = max(0, int(seconds))
+    whole = max(0, int(seconds)) if abs(seconds) < 1e9 else 0  # neither infinite nor no number
     if whole < 60:
         return f"{whole} s"
     hours, minutes = divmod(whole // 60, 60)
@@ -1088,7 +1233,7 @@ def picture(progress: Progress, now: float, since: float, size: os.terminal_size
             lines.append(f"  … {left} more running")
             break
         lines += block
-    return [line[: size.columns - 1] for line in lines]
+    return [shown(line)[: size.columns - 1] for line in lines]
 
 
 def branches(progress: Progress, id: str, now: float) -> list[str]:
@@ -1377,23 +1522,25 @@ def enrol(options: argparse.Namespace) -> int:
     known = load_enrolment(options.config)
     if known and known.server != server and not options.again:
         what = f"this machine is enrolled with {known.server}"
-        raise Problem(what, "give --again to enrol it with another service", status=2)
+        todo = f"{PROGRAM} leave, or give --again to enrol it with another service"
+        raise Problem(what, todo, status=2)
+    if is_exposed(server) and not options.allow_http:
+        what = f"{server}: others on the way can read the token, and change packages"
+        raise Problem(what, "use https://, or give --allow-http", status=2)
     etc, home = portage_places()
     path = binrepos_file(etc)
-    if options.dry_run:
+    if options.pretend:
         return show_enrolment(options, server, path, home)
-    for place in (options.config.parent, etc):
-        if not os.access(place, os.W_OK):
-            raise Problem(f"{place} cannot be written", f"run {PROGRAM} enrol as root", status=3)
+    check_writable(options, etc)
     ca = certificates(options, server)
     made = None
     if known and not options.again:
-        made = enrolled_before(replace(known, ca=ca or known.ca))
+        made = enrolled_before(options, replace(known, ca=ca or known.ca))
     enrolment, notes = made or newly_enrolled(options, server, ca)
     write_file(options.config, json.dumps(asdict(enrolment), indent=1) + "\n", 0o600)
     if enrolment.public_key:
         trust(enrolment.public_key, home)
-    write_binrepos(path, enrolment, options.priority)
+    write_binrepos(path, enrolment, options.priority, Path(load_portage()[1]["EROOT"]))
     data: dict[str, Any] = {"server": server, "target": enrolment.target, "name": enrolment.name}
     data |= {"level": enrolment.level, "signed": bool(enrolment.public_key), "binrepos": str(path)}
     text = (
@@ -1404,17 +1551,69 @@ def enrol(options: argparse.Namespace) -> int:
     return answer(options, {**data, "notes": notes}, text)
 
 
+def check_writable(options: argparse.Namespace, etc: Path) -> None:
+    """See that this user may change what enrolment wrote. Raises Problem."""
+    for place in (options.config.parent, etc):
+        if not os.access(place, os.W_OK):
+            what = f"{place} cannot be written"
+            raise Problem(what, f"run {PROGRAM} {options.command} as root", status=3)
+
+
+def leave(options: argparse.Namespace) -> int:
+    """Leave the service: it forgets this machine, and its files here are removed."""
+    enrolment = enrolled(options)
+    etc, home = portage_places()
+    path = binrepos_file(etc)
+    files = [options.config, FETCH, WGETRC, STATE, CERTIFICATE]
+    there = [str(each) for each in files if each.exists()]
+    data = {"server": enrolment.server, "target": enrolment.target, "files": there}
+    lines = [f"remove {each}" for each in there]
+    lines.insert(0, f"remove [{SECTION}] from {path}")
+    if enrolment.public_key:
+        lines.append(f"remove the service's key from {home}")
+    if not options.local:
+        lines.insert(0, f"delete {enrolment.name} ({enrolment.target}) at {enrolment.server}")
+    if options.pretend:
+        text = "\n".join(["It would:", *(f"  {line}" for line in lines)])
+        return answer(options, {**data, "removed": False}, text)
+    check_writable(options, etc)
+    if not options.local:
+        delete_at(service_of(enrolment), enrolment.target)
+    remove_binrepos(path)
+    if enrolment.public_key:
+        distrust(enrolment.public_key, home)
+    for each in files:
+        with contextlib.suppress(FileNotFoundError):
+            each.unlink()
+    text = f"This machine has left {enrolment.server}. Installed packages stay."
+    return answer(options, {**data, "removed": True}, text)
+
+
+def delete_at(service: Service, target: str) -> None:
+    """Let the service forget a target; it may have done so before. Raises Problem."""
+    try:
+        service.call("DELETE", f"/api/v1/targets/{quote(target)}", repeat=False)
+    except Refusal as error:
+        if error.code not in GONE:
+            raise
+    except Unreachable as error:
+        todo = f"try again later, or only remove the files here: {PROGRAM} leave --local"
+        raise Problem(error.what, todo, status=3) from None
+
+
 def show_enrolment(options: argparse.Namespace, server: str, path: Path, home: Path) -> int:
     """Say what `enrol` would do."""
     collected = collect(Memory(), savedconfig=options.savedconfig)
     text = encode(collected.description)
-    example = Enrolment(server, "ID", "TOKEN", options.name, ca=options.ca or "")
+    example = Enrolment(server, "ID", "TOKEN", "", ca=options.ca or "")
     data: dict[str, Any] = {
         "bytes": len(text), "sent": len(gzip.compress(text, 6)),
         "packages": len(collected.description["packages"]), "notes": list(collected.notes),
         "files": {
             str(options.config): "the service's address, the target's id and token; mode 0600",
             str(path): binrepos_section(example, options.priority),
+            str(FETCH): "the script with which emerge fetches",
+            str(WGETRC): "the token, for that script; mode 0640, group portage",
             str(home): "the service's public key, if it signs its packages",
             str(STATE): "the description that the service has",
         },
@@ -1435,7 +1634,8 @@ def newly_enrolled(
 ) -> tuple[Enrolment, list[str]]:
     """Send the description for the first time; the enrolment, and notes."""
     collected = collect(Memory(), savedconfig=options.savedconfig)
-    data = {"name": options.name, "description": collected.description}
+    name = options.name or socket.gethostname() or "target"
+    data = {"name": name, "description": collected.description}
     if options.level:
         data["level"] = options.level
     token = given_token(options)
@@ -1444,38 +1644,60 @@ def newly_enrolled(
     except Refusal as error:
         if error.code != 401 or token or not sys.stdin.isatty():
             raise
-        token = getpass.getpass(f"Token for {server}: ").strip()
+        token = checked_token(getpass.getpass(f"Token for {server}: "))
         found = Service(server, token, ca).call("POST", "/api/v1/targets", data, repeat=False)
-    if not found.get("id") or not found.get("token"):
-        raise Problem("the answer is not that of a cloche service", "check its URL")
+    if not WORD.fullmatch(found.get("id") or "") or not WORD.fullmatch(found.get("token") or ""):
+        raise not_ours()
     enrolment = Enrolment(
-        server=server, target=str(found["id"]), token=str(found["token"]), name=options.name,
-        level=str(found.get("level") or ""), ca=ca, savedconfig=options.savedconfig,
-        public_key=str(found.get("public_key") or ""),
+        server=server, target=found["id"], token=found["token"], name=name,
+        level=found.get("level") or "", ca=ca, savedconfig=options.savedconfig,
+        public_key=found.get("public_key") or "",
     )  # fmt: skip
     save_state(STATE, enrolment, collected.description, collected.memory)
     return enrolment, [*collected.notes, *notes_of(found)]
 
 
-def enrolled_before(known: Enrolment) -> tuple[Enrolment, list[str]] | None:
+def enrolled_before(
+    options: argparse.Namespace, known: Enrolment
+) -> tuple[Enrolment, list[str]] | None:
     """An enrolment that the service still has, brought up to date; None if it has not."""
+    service, path = service_of(known), f"/api/v1/targets/{quote(known.target)}"
     try:
-        found = service_of(known).call("GET", f"/api/v1/targets/{quote(known.target)}")
+        found = service.call("GET", path)
     except Refusal as error:
-        if error.code in (401, 403, 404, 410):
+        if error.code in GONE:
             return None
         raise
-    refreshed = send_changes(known, whole=False)
-    return replace(known, level=str(found.get("level") or known.level)), list(refreshed.notes)
+    wished = {"name": options.name, "level": options.level}
+    changed = {key: value for key, value in wished.items() if value and value != found.get(key)}
+    if changed:
+        found = service.call("PATCH", path, changed)
+    enrolment = replace(
+        known,
+        name=found.get("name") or known.name,
+        level=found.get("level") or known.level,
+        public_key=found.get("public_key") or "",
+        savedconfig=known.savedconfig or options.savedconfig,
+    )
+    refreshed = send_changes(enrolment, whole=False)
+    return enrolment, list(refreshed.notes)
 
 
 def given_token(options: argparse.Namespace) -> str:
     """The token of a file, standard input or the environment; empty if there is none."""
     if options.token_file == "-":  # noqa: S105 - standard input
-        return sys.stdin.readline().strip()
+        return checked_token(sys.stdin.readline())
     if options.token_file:
-        return Path(options.token_file).read_text(encoding="utf-8").strip()
-    return os.environ.get("CLOCHE_TOKEN", "").strip()
+        return checked_token(Path(options.token_file).read_text("utf-8", "replace"))
+    return checked_token(os.environ.get("CLOCHE_TOKEN", ""))
+
+
+def checked_token(text: str) -> str:
+    """A token that was given; it may be empty. Raises Problem."""
+    token = text.strip()
+    if token and not WORD.fullmatch(token):
+        raise Problem("this is not a token", "give what `cloche serve token add` printed", status=2)
+    return token
 
 
 def certificates(options: argparse.Namespace, server: str) -> str:
@@ -1600,7 +1822,7 @@ def ask_for(
     warn(notes_of(found))
     if not found.get("build"):
         return {"state": "ready"}
-    build = str(found["build"])
+    build = found["build"]
     screen = Screen(io.StringIO() if options.json else sys.stdout)
     if found.get("position"):
         screen.say(f"Build {build}: {found['position']} before it")
@@ -1609,7 +1831,7 @@ def ask_for(
         progress = watch(service, build, events, screen)
     except KeyboardInterrupt:
         note = f"build {build} goes on: `{PROGRAM} status` shows it, the same command watches it"
-        print(f"\n{PROGRAM}: detached; {note}", file=sys.stderr)
+        print(f"\n{PROGRAM}: detached; {shown(note)}", file=sys.stderr)
         raise
     result = progress.result or service.call("GET", f"/api/v1/builds/{quote(build)}")
     report(service, build, progress, result)
@@ -1660,7 +1882,7 @@ def show_failure(service: Service, build: str, id: str, step: Step) -> None:
     for line in lines:
         print(f"  {shown(line)}", file=sys.stderr)
     print(f"{PROGRAM}: {short(id)} failed: {shown(step.reason)}", file=sys.stderr)
-    print(f"  the whole log: {service.server}{path}", file=sys.stderr)
+    print(f"  the whole log: {service.server}{shown(path)}", file=sys.stderr)
 
 
 def status(options: argparse.Namespace) -> int:
@@ -1671,7 +1893,7 @@ def status(options: argparse.Namespace) -> int:
     builds = service.call("GET", f"/api/v1/builds?target={quote(enrolment.target)}")
     collected = collect(load_state(STATE, enrolment).memory, savedconfig=enrolment.savedconfig)
     stale = target.get("digest") != digest(collected.description)
-    under_way = [each for each in builds["builds"] if not is_over(each)]
+    under_way = [each for each in builds.get("builds") or () if not is_over(each)]
     data = {"server": enrolment.server, "target": target, "stale": stale, "builds": under_way}
     lines = [
         f"{enrolment.name} ({enrolment.target}) at {enrolment.server}, "
@@ -1682,7 +1904,7 @@ def status(options: argparse.Namespace) -> int:
     if isinstance(target.get("packages"), int):
         lines.append(f"{target['packages']} packages are ready.")
     lines += [
-        f"Build {each['id']}: {each.get('state')}: {' '.join(map(str, each.get('atoms') or ()))}"
+        f"Build {each.get('id')}: {each.get('state')}: {' '.join(each.get('atoms') or ())}"
         for each in under_way
     ]
     return answer(options, data, "\n".join(lines))
@@ -1764,7 +1986,7 @@ def make_parser() -> argparse.ArgumentParser:
     command = add(
         enrol,
         f"{PROGRAM} enrol --server https://build.example.org --token-file token",
-        f"{PROGRAM} enrol --server https://build.example.org --dry-run",
+        f"{PROGRAM} enrol --server https://build.example.org --pretend",
     )
     command.add_argument("--server", required=True, metavar="URL", help="address of the service")
     command.add_argument(
@@ -1773,8 +1995,9 @@ def make_parser() -> argparse.ArgumentParser:
         help="file with a token that allows to enrol; - is standard input, the default is "
         "$CLOCHE_TOKEN, or a question",
     )
+    command.add_argument("--name", help="the machine's name [its host name]")
     command.add_argument(
-        "--name", default=socket.gethostname() or "target", help="the machine's name"
+        "--allow-http", action="store_true", help="let http:// be used beyond this host"
     )
     command.add_argument("--level", help="how well packages have to fit: 1, 2, 3a, 3b or 4")
     command.add_argument("--priority", type=int, default=10, help="of the entry in binrepos.conf")
@@ -1782,9 +2005,12 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--fingerprint", metavar="SHA256", help="of the service's certificate")
     add_savedconfig(command)
     command.add_argument("--again", action="store_true", help="as a new target")
+    add_pretend(command, "show what would be sent and written")
+    command = add(leave, f"{PROGRAM} leave --pretend", f"{PROGRAM} leave")
     command.add_argument(
-        "--dry-run", action="store_true", help="show what would be sent and written"
+        "--local", action="store_true", help="only remove the files here: the service is gone"
     )
+    add_pretend(command, "show what would be removed")
     command = add(refresh, f"{PROGRAM} refresh")
     command.add_argument("--whole", action="store_true", help="send everything")
     command = add(
@@ -1801,6 +2027,12 @@ def make_parser() -> argparse.ArgumentParser:
     return parser
 
 
+def add_pretend(command: argparse.ArgumentParser, text: str) -> None:
+    """The option that only shows what would be done."""
+    names = ("-p", "--pretend", "--dry-run")
+    command.add_argument(*names, action="store_true", help=text)
+
+
 def add_savedconfig(command: argparse.ArgumentParser) -> None:
     """The option that sends more of /etc/portage."""
     text = "also send /etc/portage/savedconfig"
@@ -1814,11 +2046,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if words and options.run is not want:
         parser.error(f"unrecognized arguments: {' '.join(words)}")
     options.words = words
+    return run_safely(options.run, options)
+
+
+def run_safely(run: Callable[[Any], int], options: Any) -> int:
+    """Run a command; return its exit status. What is wrong is one line."""
     try:
-        return int(options.run(options))
+        return int(run(options))
     except Problem as problem:
-        if problem.detail:
-            print(problem.detail.rstrip(), file=sys.stderr)
+        for line in problem.detail.rstrip().splitlines():
+            print(shown(line.expandtabs()), file=sys.stderr)
         todo = f": {problem.todo}" if problem.todo else ""
         print(f"{PROGRAM}: {shown(problem.what)}{shown(todo)}", file=sys.stderr)
         return problem.status

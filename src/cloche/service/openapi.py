@@ -21,7 +21,7 @@ _REF = "#/components/schemas/{name}"
 TOKEN = (401, 403, 404, 422, 429, 503)
 #: What one with a body may be answered with besides.
 BODY = (400, 408, 413, 415)
-_TAKEN = (Asked, Change, Description, views.NewTarget)
+_TAKEN = (Asked, Change, Description, views.ChangedTarget, views.NewTarget)
 
 
 def answers(

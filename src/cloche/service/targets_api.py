@@ -11,6 +11,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from cloche.service.administration import change_target, checked_name
 from cloche.service.auth import Authenticated, demand, sees, token_of, visible_target
 from cloche.service.bodies import body_of, decoded
 from cloche.service.core import Service, service_of
@@ -19,6 +20,7 @@ from cloche.service.problems import ProblemError, forbidden
 from cloche.service.tokens import digest_of, new_token
 from cloche.service.values import Role, Target
 from cloche.service.views import (
+    ChangedTarget,
     Costs,
     DescriptionTaken,
     Enrolled,
@@ -42,7 +44,6 @@ from cloche.targets.levels import DEFAULT, WHY_DEFAULT
 from cloche.targets.results import Asker, Want
 
 routes = APIRouter(prefix="/api/v1/targets", tags=["targets"])
-_LONGEST_NAME = 100
 
 
 @routes.post(
@@ -60,7 +61,7 @@ async def enrol(request: Request) -> Response:
         if token.target is not None:
             raise forbidden("the token is another target's", "use one for enrolment")
     given = decoded(await _description_body(request), NewTarget)
-    name = _checked_name(given.name)
+    name = checked_name(given.name)
     description = await asyncio.to_thread(decode_description, bytes(given.description))
     notes = await service.examined(description)
     now, named = time.time(), digest(description)
@@ -102,14 +103,6 @@ async def _description_body(request: Request) -> bytes:
     return await body_of(request, limits.description, limits.upload)
 
 
-def _checked_name(name: str) -> str:
-    """The name of a target. Raises ProblemError."""
-    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
-        what = f"a target's name is 1 to {_LONGEST_NAME} printable characters"
-        raise ProblemError(422, what, todo="use its host name")
-    return name.strip()
-
-
 @routes.get("", **answers(Targets, *TOKEN))
 async def targets(request: Request, token: Authenticated) -> Response:
     """The targets that the token may see: its own, or all with the role admin."""
@@ -133,6 +126,18 @@ def view_of_target(service: Service, target: Target) -> TargetView:
 async def target(request: Request, target_id: str, token: Authenticated) -> Response:
     """A target, without its description."""
     return answer(view_of_target(service_of(request), visible_target(request, token, target_id)))
+
+
+@routes.patch(
+    "/{target_id}", **answers(TargetView, *TOKEN, *BODY), openapi_extra=body(json=ChangedTarget)
+)
+async def change(request: Request, target_id: str, token: Authenticated) -> Response:
+    """Give a target another name or level."""
+    demand(token, Role.REQUEST)
+    service, found = service_of(request), visible_target(request, token, target_id)
+    limits = service.settings.limits
+    wish = decoded(await body_of(request, limits.body, limits.upload), ChangedTarget)
+    return answer(view_of_target(service, change_target(service, found, wish)))
 
 
 @routes.delete("/{target_id}", **answers(None, *TOKEN, status=204))

@@ -21,6 +21,13 @@ class NewTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     level: Level | None = None
 
 
+class ChangedTarget(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is to change in a target."""
+
+    name: str | None = None
+    level: Level | None = None
+
+
 class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
     """A target that has enrolled. The token is shown this once. ``binhost`` is a path."""
 
