@@ -20,6 +20,7 @@ from target_root import CLIENT, LIBRARY, Target
 import portage
 from cloche.client import cloche_client as client
 from cloche.targets import description as service
+from cloche.targets.repositories import digest_of_files
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 BASE = {
@@ -217,6 +218,7 @@ def test_the_digest_of_a_small_repository_is_that_of_its_sha256sums(tmp_path: Pa
         ("b/x.ebuild", "x"),
         ("a", "y"),
         (".hidden/z", "z"),
+        (".hidden-file", "z"),
         ("metadata/md5-cache/q", ""),
     ):
         file = tmp_path / name
@@ -227,6 +229,7 @@ def test_the_digest_of_a_small_repository_is_that_of_its_sha256sums(tmp_path: Pa
     sums = "cd $0 && find a b -type f | LC_ALL=C sort | xargs sha256sum | sha256sum"
     said = subprocess.run(["sh", "-c", sums, tmp_path], capture_output=True, text=True, check=True)
     assert client.digest_of_tree(tmp_path, [p for p, *_ in listing]) == said.stdout.split()[0]
+    assert digest_of_files(tmp_path) == said.stdout.split()[0]
     for number in range(client.SMALL_REPOSITORY):
         (tmp_path / f"b/{number}").touch()
     assert client.list_small(tmp_path) is None

@@ -2,13 +2,17 @@
 
 Pairs of configurations are generated: a package is built for the first, and offered to the second.
 What is accepted is shown to a stock ``emerge`` over the second's configuration. What the level
-demands is checked by the package's own index entry, and not by the code that decides.
+demands is checked by the package's own index entry and files, and not by the code that decides:
+each code of a configuration leaves a mark in what it works on.
 """
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import subprocess
+import tarfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -36,6 +40,23 @@ pytestmark = pytest.mark.real
 FEW, MANY = 12, 320
 LEVELS = (Level.USE, Level.FLAGS, Level.ABI, Level.CLOSURE)
 LINKED = re.compile(r"libleaf\.so\.(\d)")
+#: Code of a configuration; each leaves a mark.
+MARK = """post_src_install() {{
+    mkdir -p "${{ED}}/usr/share/marks" && echo x > "${{ED}}/usr/share/marks/{name}"
+}}
+"""
+BAD_AXE = """post_src_install() {
+    printf '#!/bin/sh\\necho an axe of another forge\\n' > "${ED}/usr/bin/axe"
+}
+"""
+CODES = {
+    "": {},
+    "bashrc": {"bashrc": MARK.format(name="bashrc")},
+    "profile": {"profile/profile.bashrc": MARK.format(name="profile")},
+    "stone": {"env/app-misc/stone": MARK.format(name="stone")},
+    "axe": {"env/dev-util/axe": BAD_AXE},
+}
+MASK = "/usr/bin/stone"
 INDEX = "/run/cloche/binhosts/stock"
 
 
@@ -49,6 +70,9 @@ class Settings:
     use: frozenset[str]
     cflags: str
     mask: str
+    code: str
+    install_mask: str
+    inject: bool
 
     @property
     def sub_slot(self) -> str | None:
@@ -65,7 +89,15 @@ class Settings:
         if self.axe is not None:
             packages[f"dev-util/axe-{self.axe}"] = entry()
         conf = {"USE": " ".join(sorted(self.use)), "CFLAGS": self.cflags}
-        return described(packages, conf, {"package.mask": self.mask} if self.mask else {})
+        if self.install_mask:
+            conf["INSTALL_MASK"] = self.install_mask
+        masks = {"package.mask": self.mask} if self.mask else {}
+        return described(packages, conf, {**masks, **CODES[self.code]})
+
+    def marks(self, cpv: str) -> set[str]:
+        """The marks that its code leaves in a package."""
+        of_all = {"bashrc", "profile"} & {self.code}
+        return of_all | ({"stone"} & {self.code} if cpv == "app-misc/stone-1" else set())
 
 
 SETTINGS = st.builds(
@@ -76,6 +108,9 @@ SETTINGS = st.builds(
     use=st.frozensets(st.sampled_from(("fruit", "moss"))),
     cflags=st.sampled_from(("-O1", "-O2")),
     mask=st.sampled_from(("", "", ">=dev-util/axe-2\n", "=dev-libs/leaf-2.0\n", "app-misc/tree\n")),
+    code=st.sampled_from(("", "", "", *CODES)),
+    install_mask=st.sampled_from(("", "", MASK)),
+    inject=st.booleans(),
 )
 ATOM = st.sampled_from(("app-misc/tree", "app-misc/stone", "app-misc/wood"))
 
@@ -118,6 +153,41 @@ def stock_takes(session: Session, target: Description, accepted: list[Offer], cp
     return "" if ended is not None and ended.ok and taken else said or "nothing"
 
 
+def files_of(package: Path) -> dict[str, str]:
+    """The texts of a package's files, by their paths; those of programs do not matter."""
+    found = {}
+    with tarfile.open(package) as outer:
+        (member,) = (each for each in outer.getnames() if "/image.tar" in each)
+        packed = outer.extractfile(member)
+        assert packed is not None
+        words = ["zstd", "--decompress", "--stdout"]
+        image = subprocess.run(words, input=packed.read(), capture_output=True, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(image)) as inner:
+        for each in inner:
+            if each.isfile():
+                data = inner.extractfile(each)
+                assert data is not None
+                found[each.name.partition("/")[2]] = data.read().decode("latin-1")
+    return found
+
+
+def code_in(package: Path, cpv: str, level: Level, own: Settings) -> list[str]:
+    """Traces of code that is not the target's own in an accepted package, or missing ones."""
+    files = files_of(package)
+    marks = {name.rpartition("/")[2] for name in files if "/marks/" in name}
+    found = [f"the mark {name}" for name in marks - own.marks(cpv)]
+    if "another forge" in files.get("usr/share/wood/made-by", "") and own.code != "axe":
+        found.append("a tool of another target's code")
+    masked = cpv == "app-misc/stone-1" and "usr/bin/stone" not in files
+    if masked and not own.install_mask:
+        found.append("masked files")
+    if level.rank >= Level.FLAGS.rank:
+        found += [f"no mark {name}" for name in own.marks(cpv) - marks]
+        if cpv == "app-misc/stone-1" and own.install_mask and not masked:
+            found.append("files that are masked here")
+    return found
+
+
 def wrong_in(offer: Offer, level: Level, own: Settings, offered: list[Offer]) -> list[str]:
     """What the level demands and an accepted package has not, by its index entry."""
     lines = dict(line.split(": ", 1) for line in offer.entry.splitlines() if ": " in line)
@@ -144,13 +214,16 @@ def check(
 ) -> Counter[str]:
     """Build for one target, and offer it to another; what was accepted and refused."""
     try:
-        built = build(session, "first", first.description, Want((atom,), level), room)
+        want = Want((atom,), level, inject=first.inject)
+        built = build(session, "first", first.description, want, room)
     except ClocheError:
         return Counter({"not built": 1})
     offered, target = offers(built.packages), second.description
     verdicts = {v.key: v for v in accept(session, "second", target, offered, level)}
     accepted = [offer for offer in offered if verdicts[offer.key].accepted]
+    files = {each.gpkg: each.file for each in built.packages}
     for offer in accepted:
+        assert code_in(files[offer.key], offer.cpv, level, second) == [], (first, second, level)
         assert stock_takes(session, target, accepted, offer.cpv) == "", (first, second, level)
         assert wrong_in(offer, level, second, accepted) == [], (first, second, level)
     if first == second and not built.refused:
@@ -159,6 +232,7 @@ def check(
         accepted=len(accepted),
         refused=len(offered) - len(accepted),
         linked=sum(bool(LINKED.search(offer.entry)) for offer in accepted),
+        coded=sum(bool(second.marks(offer.cpv)) for offer in accepted),
     )
 
 
@@ -187,4 +261,5 @@ def test_wrong_acceptances(session: Session, tmp_path: Path, examples: int) -> N
     print(dict(total))
     assert total["pairs"] >= min(examples, FEW)
     assert total["linked"]
+    assert total["coded"] or examples == FEW
     assert total["refused"]

@@ -19,6 +19,7 @@ from cloche.targets.costing import costs
 from cloche.targets.description import Description, RepositoryState
 from cloche.targets.levels import Level
 from cloche.targets.making import build
+from cloche.targets.repositories import digest_of_files
 from cloche.targets.results import Asker, Built, Want
 
 pytestmark = pytest.mark.real
@@ -209,6 +210,35 @@ def test_variables_that_may_be_code_do_not_run(session: Session, tmp_path: Path)
     assert refused.reasons == ("EXTRA_ECONF: built with none, here it is “--with-x”",)
     built = made(session, tmp_path, target, "app-misc/stone", inject=True)
     assert built.packages[0].environment.flags["EXTRA_ECONF"] == "--with-x"
+
+
+HOOK = 'post_src_install() { echo "#!/bin/sh" > "${ED}/usr/bin/axe"; }\n'
+
+
+def test_code_of_a_target_is_neither_taken_from_it_nor_missed(
+    session: Session, tmp_path: Path
+) -> None:
+    plain, coded = described(), described(files={"env/dev-util/axe": HOOK})
+    (refused,) = made(session, tmp_path, coded, "dev-util/axe", level=Level.FLAGS).refused
+    assert "env/dev-util/axe of the target takes no part" in refused.reasons[0]
+    axe = offers(made(session, tmp_path, coded, "dev-util/axe", inject=True).packages)
+    wood = offers(made(session, tmp_path, coded, "app-misc/wood", inject=True).packages)
+    for level in (Level.USE, Level.ABI, Level.CLOSURE):
+        words = [accept(session, "plain", plain, each, level)[0].words for each in (axe, wood)]
+        assert words[0] == "env/dev-util/axe of another machine worked on it"
+        assert "tools or libraries" in words[1]
+        for each in (axe, wood):
+            assert accept(session, "coded", coded, each, level)[0].accepted
+
+
+def test_other_files_in_a_small_repository_are_told(session: Session, tmp_path: Path) -> None:
+    digest = digest_of_files(session.project.root / "repo")
+    same, other = (
+        described(repositories={"local": RepositoryState(digest=each)}) for each in (digest, "1")
+    )
+    assert made(session, tmp_path, same, "app-misc/stone").notes == ()
+    (note,) = made(session, tmp_path, other, "app-misc/stone").notes
+    assert note == "local: the files on the target are not those of this host, which are used"
 
 
 def test_costs_of_the_levels(session: Session) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from tests.targets.described import described, entry
 
-from cloche.targets.etc import etc_of, pins, resolved, stands_for_nothing, use_of
+from cloche.targets.etc import code_of, etc_of, pins, resolved, stands_for_nothing, use_of
 from cloche.targets.levels import Level, Seen
 
 LEAF = {"dev-libs/leaf-1.0": entry("0/1", iuse="veins +sap", use="amd64 sap")}
@@ -38,6 +38,43 @@ def test_code_of_a_target_needs_a_permission() -> None:
     assert set(kept.files) == {"make.conf/50-target"}
     assert "bashrc, env, hooks, package.env, patches, profile/profile.bashrc" in kept.notes[0]
     assert len(etc_of(target, Level.ABI, inject=True).files) == len(code) + 2
+
+
+def test_of_a_users_profile_only_words_count() -> None:
+    defaults = 'USE="moss"\nCC="sh -c x"\nEXTRA_ECONF="--x"\nCFLAGS="-O3"\n'
+    files = {
+        "profile/package.use": "a/b c\n",
+        "profile/parent": "/root\n",
+        "profile/new-in-portage": "x",
+        "profile/make.defaults": defaults,
+    }
+    taken = etc_of(described(files=files), Level.ABI, inject=False)
+    assert set(taken.files) == {
+        *("make.conf/50-target", "profile/package.use", "profile/make.defaults"),
+    }
+    assert taken.files["profile/make.defaults"] == b'CFLAGS="-O3"\nUSE="moss"\n'
+    for name in ("CC in profile/make.defaults", "profile/parent", "profile/new-in-portage"):
+        assert name in taken.notes[0]
+    whole = etc_of(described(files=files), Level.ABI, inject=True).files
+    assert whole["profile/make.defaults"] == defaults.encode()
+
+
+def test_a_digest_tells_targets_with_other_code_apart() -> None:
+    plain = described(make_conf={"CFLAGS": "-O2"}, files={"package.use": "a/b c\n"})
+    assert code_of(plain) == ""
+    others = (
+        described(files={"bashrc": ":"}),
+        described(files={"patches/a/b/c.patch": "x"}),
+        described(make_conf={"CC": "sh -c x"}),
+        described(files={"profile/make.defaults": 'CC="sh -c x"\n'}),
+        described(files={"profile/parent": "x"}),
+    )
+    assert len({code_of(plain), *map(code_of, others)}) == len(others) + 1
+
+
+def test_words_of_portages_reader_are_no_variables() -> None:
+    target = described(make_conf={"source": "/etc/passwd", "export": "x", "USE": "x"})
+    assert etc_of(target, Level.ABI, inject=True).files == {"make.conf/50-target": b'USE="x"\n'}
 
 
 def test_compiler_flags_count_from_level_2_on() -> None:

@@ -21,7 +21,7 @@ from cloche.targets.results import Known
 
 LEAF = Seen("dev-libs/leaf", "0", "1", "1.0", ("veins",))
 AXE = Seen("dev-util/axe", "0", "0", "2")
-ENVIRONMENT = Environment({"CFLAGS": "-O2"}, (AXE, LEAF), (LEAF,), "whole")
+ENVIRONMENT = Environment({"CFLAGS": "-O2"}, (AXE, LEAF), (LEAF,), target="whole")
 
 OTHERS = {
     Level.FLAGS: replace(ENVIRONMENT, flags={"CFLAGS": "-O3"}),
@@ -54,21 +54,53 @@ def test_flags_are_a_class_whatever_the_space_between_them() -> None:
 
 
 def test_what_a_target_does_not_have_contradicts_nothing() -> None:
-    assert not misfits(ENVIRONMENT, ENVIRONMENT.flags, {}, "whole", Level.CLOSURE)
+    assert not misfits(ENVIRONMENT, ENVIRONMENT, {}, Level.CLOSURE)
     other = {LEAF.name: replace(LEAF, version="1.1")}
-    assert not misfits(ENVIRONMENT, ENVIRONMENT.flags, other, "whole", Level.ABI)
-    assert misfits(ENVIRONMENT, ENVIRONMENT.flags, other, "whole", Level.CLOSURE)
+    assert not misfits(ENVIRONMENT, ENVIRONMENT, other, Level.ABI)
+    assert misfits(ENVIRONMENT, ENVIRONMENT, other, Level.CLOSURE)
 
 
-def test_flags_only_count_from_their_level_on() -> None:
-    assert not misfits(ENVIRONMENT, {}, {}, "", Level.USE)
-    assert misfits(ENVIRONMENT, {}, {}, "", Level.FLAGS)
+def test_compiler_flags_only_count_from_their_level_on() -> None:
+    assert not misfits(ENVIRONMENT, Environment(), {}, Level.USE)
+    assert misfits(ENVIRONMENT, Environment(), {}, Level.FLAGS)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("INSTALL_MASK", "/usr/bin/x"), ("EXTRA_ECONF", "--x"), ("CC", "sh -c x"), ("CFLAGS", "@x")],
+)
+def test_what_another_target_says_else_is_not_taken_at_any_level(name: str, value: str) -> None:
+    made = replace(ENVIRONMENT, flags={**ENVIRONMENT.flags, name: value})
+    assert f"{name}: built with “{value}”" in differences(made, ENVIRONMENT, Level.USE)[0]
+    assert not differences(ENVIRONMENT, made, Level.USE)
+    assert not differences(made, made, Level.USE)
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_code_of_another_target_is_not_taken_at_any_level(level: Level) -> None:
+    made = replace(ENVIRONMENT, code={"patches/a.patch": "1"})
+    for own in (ENVIRONMENT, replace(ENVIRONMENT, code={"patches/a.patch": "2"})):
+        reason = "patches/a.patch of another machine worked on it"
+        assert differences(made, own, level)[0] == reason
+    assert not differences(made, made, level)
+    tools = replace(ENVIRONMENT, tools="digest")
+    assert "tools" in differences(tools, replace(ENVIRONMENT, tools="other"), level)[0]
+    assert not differences(tools, tools, level)
+    assert not differences(ENVIRONMENT, tools, level)
+
+
+@pytest.mark.parametrize("level", list(Level))
+def test_code_of_the_target_is_missed_from_level_2_on(level: Level) -> None:
+    own = replace(ENVIRONMENT, code={"bashrc": "1"})
+    missed = ("bashrc of the target takes no part, since that needs the permission `inject`",)
+    assert differences(ENVIRONMENT, own, level) == (() if level is Level.USE else missed)
 
 
 def test_symbols_may_not_be_newer_than_the_libraries() -> None:
     has = {"GLIBC": "2.36", "GLIBCXX": "3.4.30"}
     assert newer([("GLIBC", "2.4"), ("GLIBC", "2.36"), ("GLIBCXX", "3.4.9")], has) == ()
     assert newer([("GLIBC", "2.38"), ("CXXABI", "1.3")], has) == (
+        "it needs CXXABI_1.3, the target has none",
         "it needs GLIBC_2.38, the target has GLIBC_2.36",
     )
 

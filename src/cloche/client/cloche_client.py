@@ -373,7 +373,7 @@ def list_small(place: Path) -> list[tuple[str, int, int]] | None:
         here = os.path.relpath(directory, place)
         left_out = {"md5-cache"} if here == "metadata" else set()
         names[:] = [name for name in names if name[0] != "." and name not in left_out]
-        for name in files:
+        for name in [each for each in files if each[0] != "."]:
             status = os.stat(os.path.join(directory, name), follow_symlinks=False)
             path = os.path.normpath(os.path.join(here, name))
             found.append((path, status.st_size, status.st_mtime_ns))

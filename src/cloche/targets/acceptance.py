@@ -8,7 +8,7 @@ repositories of this host, and the packages are shown as an index. Only what
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -16,12 +16,16 @@ from cloche.building.context import BuildContext
 from cloche.building.metadata import shown_repositories
 from cloche.building.stages import stage_call, stage_failed
 from cloche.plan.names import cp_of
+from cloche.portage.cpv import split_cpv
+from cloche.portage.etc import Content
+from cloche.portage.view import user_code
 from cloche.records.logs import new_log
 from cloche.sandbox.base import Bind
 from cloche.session.session import Session
 from cloche.targets.description import Description
 from cloche.targets.environments import whole
-from cloche.targets.levels import Level, Seen, flags_of, misfits
+from cloche.targets.etc import code_of
+from cloche.targets.levels import Environment, Level, Seen, flags_of, misfits
 from cloche.targets.replay import replay_context, session_for
 from cloche.targets.results import Offer, Verdict
 from cloche.targets.symbols import too_new
@@ -43,7 +47,7 @@ def accept(
         refused = {o.key: "; ".join(too_new(description, o.symbols, level)) for o in offers}
         while left := [offer for offer in offers if not refused[offer.key]]:
             answer = _asked(context, description, left)
-            compared = _Compared.to(description, left, answer)
+            compared = _Compared.to(description, context.inputs.etc, left, answer)
             for offer in left:
                 refused[offer.key] = compared.unfit(offer, level) or answer.verdicts.get(
                     offer.cpv, _NO_ANSWER
@@ -71,17 +75,25 @@ class _Compared:
     """What the environments of offers are compared with: what a target has, or would choose."""
 
     answer: Answer
+    etc: Mapping[str, Content]
     has: Mapping[str, Seen]
     along: Mapping[str, Seen]
-    target: str
+    own: Environment
 
     @classmethod
-    def to(cls, description: Description, offers: Sequence[Offer], answer: Answer) -> _Compared:
-        """All that is the same for several offers."""
+    def to(
+        cls,
+        description: Description,
+        etc: Mapping[str, Content],
+        offers: Sequence[Offer],
+        answer: Answer,
+    ) -> _Compared:
+        """All that is the same for several offers; ``etc`` is the target's whole /etc/portage."""
         installed = installed_of(description)
         has = {each.name: each for each in answer.chosen.values() if each is not None}
         has |= {each.name: each for each in installed.values()}
-        return cls(answer, has, {s.name: s for s in map(_seen, offers)}, whole(installed))
+        own = Environment(tools=code_of(description), target=whole(installed))
+        return cls(answer, etc, has, {s.name: s for s in map(_seen, offers)}, own)
 
     def unfit(self, offer: Offer, level: Level) -> str:
         """Why an offer does not fit the target at a level; empty if it does."""
@@ -92,8 +104,12 @@ class _Compared:
             for name, each in needs.items()
             if name in self.has or self.along.get(name) == each
         }
-        flags = flags_of(self.answer.environments.get(offer.cpv, {}))
-        return "; ".join(misfits(built, flags, has, self.target, level))
+        own = replace(
+            self.own,
+            flags=flags_of(self.answer.environments.get(offer.cpv, {})),
+            code=user_code(self.etc, split_cpv(offer.cpv), _seen(offer).slot),
+        )
+        return "; ".join(misfits(built, own, has, level))
 
 
 def _seen(offer: Offer) -> Seen:

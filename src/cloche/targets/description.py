@@ -167,6 +167,8 @@ def _checked(found: Description) -> Description:
             raise BadDescriptionError(f"{cpv}: a file that is not asked for: {min(unknown)}")
         if not entry.get("SLOT", "").strip() or not entry.get("EAPI", "").strip():
             raise BadDescriptionError(f"{cpv}: without SLOT or EAPI")
+    if words := found.make_conf.keys() & {"source", "export"}:
+        raise BadDescriptionError(f"no variable of make.conf: {min(words)}")
     texts = [*found.files.values(), *found.make_conf.values()]
     texts += [text for entry in found.packages.values() for text in entry.values()]
     if sum(map(len, texts)) > LARGEST:

@@ -9,16 +9,25 @@ import msgspec
 
 from cloche.plan.depgraph import NEEDED_AT_RUN_TIME, Depgraph, Package
 from cloche.plan.plan import Plan
+from cloche.portage.cpv import split_cpv
+from cloche.portage.etc import Content
+from cloche.portage.view import user_code
 from cloche.targets.levels import Environment, Seen, flags_of
 
 
 def environments(
-    plan: Plan, installed: Mapping[str, Seen], target: str = ""
+    plan: Plan,
+    installed: Mapping[str, Seen],
+    etc: Mapping[str, Content],
+    code: str,
+    target: str = "",
 ) -> dict[str, Environment]:
     """The environment of each package of a plan, by its id.
 
     The plan's resolution says what is ``installed`` in the seed; here these packages are by CPV.
-    ``target`` is the digest of the target whose clone the environments are in.
+    ``etc`` is the /etc/portage with which they are built, ``code`` a digest of the target's code
+    that takes part: packages of the plan that a build sees may have been made with it. ``target``
+    is the digest of the target whose clone the environments are in.
     """
     graph = plan.graph
     of_plan = {package.id: _seen(package) for package in graph.packages}
@@ -43,6 +52,8 @@ def environments(
             flags_of(package.environment),
             seen((*visible.build, *_closure(visible.seed_build, graph.installed))),
             seen(run(package.id) - {package.id}),
+            user_code(etc, split_cpv(package.cpv), package.slot),
+            code if visible.build else "",
             target,
         )
     return result

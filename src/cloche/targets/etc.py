@@ -5,39 +5,34 @@ Pure functions from a description to files by their paths below /etc/portage.
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from cloche.config.fragments import KNOWN, REFUSED, STACKED
-from cloche.config.makeconf import OWNED, is_quotable
+import msgspec
+
+from cloche.config.errors import ConfigError
+from cloche.config.fragments import KNOWN, PROFILE_STACKED, REFUSED, STACKED
+from cloche.config.makeconf import OWNED, is_quotable, parse
 from cloche.plan.names import cp_of
 from cloche.targets.description import Description
-from cloche.targets.levels import FLAGS, Level, Seen
+from cloche.targets.levels import Level, Seen
+from cloche.targets.words import FLAGS, WORDS, is_words
 
 #: Code of the target that would run in a sandbox, or patch what is built there.
 CODE: Final = frozenset({"bashrc", "env", "hooks", "package.env", "patches", "savedconfig"})
-#: The same in the user's own profile.
-PROFILE_CODE: Final = ("profile/bashrc", "profile/profile.bashrc", "profile/package.bashrc")
+#: Files of the user's own profile that are words alone; what else is there may be code.
+_PROFILE_WORDS = (PROFILE_STACKED - {"package.bashrc"}) | {"eapi"}
+_DEFAULTS = "profile/make.defaults"
 #: Never taken: modules and sets.conf name code for Portage's own process; mirrors are this host's.
 _LEFT = frozenset({"modules", "sets.conf", "mirrors", "color.map"})
-#: Variables of make.conf that are only read as words, besides those of USE_EXPAND.
-WORDS: Final = frozenset(
-    {
-        *("USE", "ACCEPT_KEYWORDS", "ACCEPT_LICENSE", "ACCEPT_PROPERTIES", "ACCEPT_RESTRICT"),
-        *("CHOST", "FEATURES", "INSTALL_MASK", "PKG_INSTALL_MASK", "LINGUAS"),
-    }
-)
+#: Words that Portage's reader of make.conf does not take for names.
+_KEYWORDS = frozenset({"source", "export"})
 _LABEL = "50-target"
 _PINS = "90-cloche"
-_WORDS = re.compile(r"[\w+.@:/*~-]*")
-_FLAG = re.compile(r"-[\w+.,=:/-]*")
-#: Flags that name a program, or a file of settings, for a compiler.
-_LOADING = re.compile(
-    r"-(wrapper|fplugin|load|Xclang|plugin|B|specs|ccc|gcc-toolchain|fuse-ld)|.*plugin"
-)
-_COMPILER = re.compile(r"[\w.-]*(gcc|g\+\+|clang|clang\+\+|rustc)(-[\d.]+)?( -m(32|64|x32))?")
 _NATIVE = re.compile(r"(?<!\S)-m(?:arch|cpu|tune)=native(?!\S)")
 
 
@@ -54,24 +49,57 @@ def etc_of(
 ) -> Taken:
     """What counts of a target's /etc/portage at a level. Without ``inject``, none of its code.
 
-    Then of make.conf only words count: flags of packages and compilers, and the variables of
-    USE_EXPAND, which ``expand`` names. Compiler flags only count from `Level.FLAGS` on.
+    Then of make.conf, and of the user's own profile, only words count: flags of packages and
+    compilers, and the variables of USE_EXPAND, which ``expand`` names. Compiler flags only count
+    from `Level.FLAGS` on.
     """
     files: dict[str, bytes] = {}
     left = set()
     for name, text in description.files.items():
         top, slash, below = name.partition("/")
-        if not inject and (top in CODE or name.startswith(PROFILE_CODE)):
+        if not inject and _is_code(name):
             left.add("/".join(name.split("/")[:2]) if top == "profile" else top)
         elif top in KNOWN and top not in REFUSED and top not in _LEFT and top != "make.conf":
             target = f"{top}/{_LABEL}{slash}{below}" if top in STACKED else name
             files[target] = text.encode("utf-8", "surrogatepass")
     allowed = None if inject else frozenset(expand) | WORDS
-    variables, others = _variables(description, level, allowed)
-    files[f"make.conf/{_LABEL}"] = "".join(
-        f'{name}="{value}"\n' for name, value in sorted(variables.items())
-    ).encode()
-    return Taken(files, tuple(_notes([*sorted(left), *others])))
+    variables, others = _variables(description.make_conf, description.native, level, allowed)
+    files[f"make.conf/{_LABEL}"] = _assignments(variables)
+    if not inject and (defaults := _defaults_of(description)):
+        words, more = _variables(defaults, description.native, level, allowed)
+        files[_DEFAULTS] = _assignments(words)
+        left |= {f"{name} in {_DEFAULTS}" for name in more}
+    code = sorted(left | {f"{name} in make.conf" for name in others})
+    return Taken(files, tuple(_notes(code)))
+
+
+def code_of(description: Description) -> str:
+    """A digest of all code that a target has of its own; empty if it has none."""
+    files = {name: text for name, text in description.files.items() if _is_code(name)}
+    found = (description.make_conf, _defaults_of(description))
+    variables = [
+        {name: value for name, value in each.items() if not is_words(name, value)} for each in found
+    ]
+    if not files and not any(variables):
+        return ""
+    data = msgspec.json.encode((files, variables), order="deterministic")
+    return hashlib.sha256(data).hexdigest()
+
+
+def _is_code(name: str) -> bool:
+    """Whether a file below /etc/portage may be code that takes part in builds."""
+    top, _, below = name.partition("/")
+    plain = below.partition("/")[0] in _PROFILE_WORDS
+    return top in CODE or (top == "profile" and not plain)
+
+
+def _defaults_of(description: Description) -> dict[str, str]:
+    """The variables of the user's own profile. What cannot be read as assignments has none."""
+    text = description.files.get(_DEFAULTS, "")
+    try:
+        return {each.name: each.value for each in parse(text, Path(_DEFAULTS))}
+    except ConfigError:
+        return {}
 
 
 def _notes(code: list[str]) -> Iterator[str]:
@@ -83,37 +111,31 @@ def _notes(code: list[str]) -> Iterator[str]:
 
 
 def _variables(
-    description: Description, level: Level, allowed: Collection[str] | None
+    variables: Mapping[str, str], native: str, level: Level, allowed: Collection[str] | None
 ) -> tuple[dict[str, str], list[str]]:
     """The variables of make.conf that count, and the names of those that may be code.
 
     ``allowed`` are names whose values may be any words; None: all.
     """
     found, others = {}, []
-    for name, text in description.make_conf.items():
+    for name, text in variables.items():
         value = " ".join(text.split())
         if name in OWNED or name.startswith("_"):
             continue
         if name in FLAGS:
             if level is Level.USE:
                 continue
-            value = resolved(value, description.native)
-        quotable = is_quotable(value) and "${" not in value
-        if quotable and (allowed is None or _is_words(name, value, allowed)):
+            value = resolved(value, native)
+        quotable = is_quotable(value) and "${" not in value and name not in _KEYWORDS
+        if quotable and (allowed is None or is_words(name, value, allowed)):
             found[name] = value
         else:
             others.append(name)
-    return found, [f"{name} in make.conf" for name in sorted(others)]
+    return found, others
 
 
-def _is_words(name: str, value: str, allowed: Collection[str]) -> bool:
-    """Whether a value is only words, which make nothing run but compilers."""
-    if name in ("CC", "CXX"):
-        return _COMPILER.fullmatch(value) is not None
-    if name in FLAGS or name == "COMMON_FLAGS":
-        words = value.split()
-        return all(_FLAG.fullmatch(word) and not _LOADING.match(word) for word in words)
-    return name in allowed and all(_WORDS.fullmatch(word) for word in value.split())
+def _assignments(variables: Mapping[str, str]) -> bytes:
+    return "".join(f'{name}="{value}"\n' for name, value in sorted(variables.items())).encode()
 
 
 def resolved(flags: str, native: str) -> str:

@@ -2,26 +2,22 @@
 
 An `Environment` is what a package was, or would be, built in, as far as the target can notice it.
 A level keeps a part of it (`kept`). A package fits a target if what the level keeps is the same for
-the environment that it was built in and for the target's own; Portage itself compares the rest.
+the environment that it was built in and for the target's own, and no code of another target had a
+part in it, whatever the level; Portage itself compares the rest.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
 import msgspec
 
-#: Variables that change what compilers make.
-FLAGS = (
-    "CC", "CXX", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "FCFLAGS", "FFLAGS", "LDFLAGS", "ASFLAGS",
-    "RUSTFLAGS", "GOFLAGS",
-)  # fmt: skip
-
+from cloche.targets.words import FLAGS, is_words
 
 #: What the profile and the target's USE flags say already.
 _OTHERWISE = frozenset({"ARCH", "COMMON_FLAGS"})
@@ -48,8 +44,8 @@ class Level(StrEnum):
 
 
 MEANINGS: Mapping[Level, str] = {
-    Level.USE: "USE flags and keywords",
-    Level.FLAGS: "as 1, and compiler flags with other variables",
+    Level.USE: "USE flags and keywords; no variable but compiler flags says something else",
+    Level.FLAGS: "as 1, and compiler flags, all variables, and code such as patches",
     Level.ABI: "as 2, and the sub-slots of libraries; C and C++ libraries are not newer",
     Level.CLOSURE: "as 3a, and the versions and USE flags of all that a build sees",
     Level.CLONE: "as 3b, and everything that is installed",
@@ -88,13 +84,16 @@ class Environment:
     """What a package is built in.
 
     ``flags`` are its effective variables (`flags_of`), ``build`` what its build sees, ``run`` what
-    it needs at run time. ``target`` is a digest of all that is installed on the target whose clone
-    it is.
+    it needs at run time. ``code`` are digests of the target's own code that works on the package
+    itself, by file; ``tools`` is a digest of all code of the target that may have worked on what
+    the build sees. ``target`` is a digest of all that is installed on the target whose clone it is.
     """
 
     flags: Mapping[str, str] = field(default_factory=dict)
     build: tuple[Seen, ...] = ()
     run: tuple[Seen, ...] = ()
+    code: Mapping[str, str] = field(default_factory=dict)
+    tools: str = ""
     target: str = ""
 
 
@@ -125,13 +124,14 @@ def kept(environment: Environment, level: Level) -> dict[str, Any]:
 
 def fingerprint(environment: Environment, level: Level) -> str:
     """A digest of what a level keeps of an environment: equal ones are one environment."""
-    data = msgspec.json.encode(kept(environment, level), order="deterministic")
+    code = environment.code if level.rank >= Level.FLAGS.rank else {}
+    data = msgspec.json.encode((kept(environment, level), code), order="deterministic")
     return hashlib.sha256(data).hexdigest()
 
 
 def differences(made: Environment, own: Environment, level: Level) -> tuple[str, ...]:
     """How an environment differs from the target's own at a level; empty if it fits."""
-    found = []
+    found = [*_of_code(made, own, level), *_of_variables(made, own, level)]
     there, here = kept(made, level), kept(own, level)
     for part in here:
         if there[part] == here[part]:
@@ -146,22 +146,43 @@ def differences(made: Environment, own: Environment, level: Level) -> tuple[str,
     return tuple(found)
 
 
+def _of_code(made: Environment, own: Environment, level: Level) -> Iterator[str]:
+    """Code of another target is never taken, the target's own is missed from `Level.FLAGS` on."""
+    for name, digest in sorted(made.code.items()):
+        if own.code.get(name) != digest:
+            yield f"{name} of another machine worked on it"
+    if made.tools and made.tools != own.tools:
+        yield "it was built with tools or libraries on which another machine's code worked"
+    if level.rank >= Level.FLAGS.rank:
+        for name in sorted(own.code.keys() - made.code.keys()):
+            yield f"{name} of the target takes no part, since that needs the permission `inject`"
+
+
+def _of_variables(made: Environment, own: Environment, level: Level) -> Iterator[str]:
+    """At `Level.USE`: what a variable says that the target's does not, but for compiler flags."""
+    if level is Level.USE:
+        for name, value in sorted(made.flags.items()):
+            plain = name in FLAGS and is_words(name, value)
+            here = own.flags.get(name)
+            if not plain and here != value:
+                yield f"{name}: built with {_shown(value)}, here it is {_shown(here)}"
+
+
 def misfits(
-    made: Environment, flags: Mapping[str, str], has: Mapping[str, Seen], target: str, level: Level
+    made: Environment, own: Environment, has: Mapping[str, Seen], level: Level
 ) -> tuple[str, ...]:
     """Why a package that was built for some machine does not fit a target at a level.
 
-    ``flags`` are the target's own for this package. ``has`` are the packages that it has, gets from
-    the same index, or would choose itself, by name; what is not among them contradicts nothing.
-    ``target`` is the digest of all that is installed there.
+    ``own`` is the target's own environment for this package, without what a build would see:
+    ``has`` are the packages that it has, gets from the same index, or would choose itself, by name;
+    what is not among them contradicts nothing.
     """
-    own = Environment(
-        flags if level.rank >= Level.FLAGS.rank else made.flags,
-        tuple(has.get(each.name, each) for each in made.build),
-        tuple(has.get(each.name, each) for each in made.run),
-        target,
+    seen = replace(
+        own,
+        build=tuple(has.get(each.name, each) for each in made.build),
+        run=tuple(has.get(each.name, each) for each in made.run),
     )
-    return differences(made, own, level)
+    return differences(made, seen, level)
 
 
 def _shown(value: str | None) -> str:
@@ -171,13 +192,14 @@ def _shown(value: str | None) -> str:
 def newer(needs: Iterable[tuple[str, str]], has: Mapping[str, str]) -> tuple[str, ...]:
     """Symbol versions that a package needs and that are newer than the target's libraries have.
 
-    ``needs`` are prefixes with versions ("GLIBC", "2.38"); a prefix that the target does not name
-    is not judged.
+    ``needs`` are prefixes with versions ("GLIBC", "2.38"). A target without a prefix does not have
+    the library.
     """
     return tuple(
-        f"it needs {prefix}_{version}, the target has {prefix}_{has[prefix]}"
+        f"it needs {prefix}_{version}, the target has "
+        + (f"{prefix}_{has[prefix]}" if prefix in has else "none")
         for prefix, version in sorted(set(needs))
-        if prefix in has and _order(version) > _order(has[prefix])
+        if prefix not in has or _order(version) > _order(has[prefix])
     )
 
 

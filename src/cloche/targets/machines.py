@@ -15,7 +15,7 @@ from cloche.building.metadata import shown_repositories
 from cloche.building.stages import once, stage_call, stage_failed
 from cloche.config.errors import Origin
 from cloche.config.machine import LimitsSpec, Machine, Profile
-from cloche.config.project import Project, RepoSpec
+from cloche.config.project import Project
 from cloche.errors import ClocheError
 from cloche.layers import Layer
 from cloche.portage.etc import Content
@@ -25,11 +25,10 @@ from cloche.seeds.stored import find_seed
 from cloche.session.choices import Choices
 from cloche.session.session import Session
 from cloche.store import Outcome, Store, make_key
-from cloche.targets.description import Description, RepositoryState
+from cloche.targets.description import Description
 from cloche.targets.etc import Versions
 from cloche.targets.vdb import vdb_layer
 from cloche.tasks.guestcall import GUEST, call
-from cloche.trees.stored import Taken, find_tree, stored_trees
 
 #: What `cloche.portage.etc` decides for every machine; the rest is the target's.
 _OURS = ("make.profile", "repos.conf", "bashrc", "categories", "license_groups")
@@ -80,43 +79,6 @@ def machine_of(
         limits=LimitsSpec(),
         emerge=options,
     )
-
-
-def shared_repositories(store: Store, project: Project, description: Description) -> Project:
-    """The project with those of its repositories that the target has, and a profile needs.
-
-    Synced ones are in the state in which the target has them, if the store has that.
-    """
-    needed = {description.profile.partition(":")[0], *description.repositories}
-    repos = {}
-    for name in project.repos.keys() & needed:
-        spec, wanted = project.repos[name], description.repositories.get(name)
-        same = wanted and same_state(store, spec, wanted)
-        repos[name] = replace(spec, tree=same.pin.tree) if same else spec
-    return replace(project, repos={name: repos[name] for name in project.repos if name in repos})
-
-
-def same_state(store: Store, spec: RepoSpec, wanted: RepositoryState) -> Taken | None:
-    """The stored state of a repository that a target has, by its commit or time stamp."""
-    for found in stored_trees(store, spec) if spec.sync is not None else ():
-        pin = found.pin
-        if (wanted.commit and pin.commit == wanted.commit) or (
-            wanted.timestamp and pin.timestamp == wanted.timestamp
-        ):
-            return found
-    return None
-
-
-def behind(store: Store, project: Project, description: Description) -> Iterator[str]:
-    """What the target has in another state than this host, with both states."""
-    for name, wanted in sorted(description.repositories.items()):
-        spec = project.repos.get(name)
-        state = wanted.commit or wanted.timestamp
-        if spec is None or spec.sync is None or not state or same_state(store, spec, wanted):
-            continue
-        found = find_tree(store, project, spec)
-        ours = (found.pin.commit or found.pin.timestamp) if found else "nothing"
-        yield f"{name}: the target has {state}, this host has {ours}; the latter is used"
 
 
 @contextmanager

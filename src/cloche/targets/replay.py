@@ -14,16 +14,10 @@ from cloche.session.choices import Choices
 from cloche.session.session import Session
 from cloche.targets.description import Description
 from cloche.targets.environments import environments, whole
-from cloche.targets.etc import etc_of, stands_for_nothing
+from cloche.targets.etc import code_of, etc_of, stands_for_nothing
 from cloche.targets.levels import Environment, Level
-from cloche.targets.machines import (
-    behind,
-    machine_of,
-    opened,
-    replaying,
-    seed_for,
-    shared_repositories,
-)
+from cloche.targets.machines import machine_of, opened, replaying, seed_for
+from cloche.targets.repositories import behind, shared_repositories
 from cloche.targets.results import Want
 from cloche.targets.vdb import installed_of
 
@@ -67,8 +61,9 @@ def replay(session: Session, name: str, description: Description, want: Want) ->
     """Resolve a want as the target's own emerge does. Raises ResolutionError, ClocheError."""
     with replay_context(session, name, description, want.options) as context:
         plan = resolve_and_plan(context, want.atoms).plan
-    installed = installed_of(description)
-    return Replayed(plan, environments(plan, installed, whole(installed)))
+    installed, code = installed_of(description), code_of(description)
+    etc, target = context.inputs.etc, whole(installed)
+    return Replayed(plan, environments(plan, installed, etc, code, target))
 
 
 def notes_of(session: Session, description: Description, *, inject: bool) -> Iterator[str]:
