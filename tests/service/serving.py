@@ -229,7 +229,7 @@ def add_package(
         )
         before = database.judged(target["digest"], Level.ABI)
         judged = [*before, Judged(candidate, offer, "" if offer else "no")]
-        database.judge(target["digest"], Level.ABI, judged, f"test {id}")
+        database.judge(target["digest"], Level.ABI, judged, f"{candidate}:test")
     return found.path
 
 
@@ -250,7 +250,9 @@ def add_offers(server: Server, target: dict[str, Any], count: int) -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(b"x")
         judged = [Judged(each.id, True, "") for each in database.candidates()]
-        database.judge(target["digest"], Level.ABI, judged, "all")
+        database.judge(
+            target["digest"], Level.ABI, judged, f"{max(each.candidate for each in judged)}:all"
+        )
 
 
 def token_named(server: Server, secret: str) -> Token:

@@ -43,7 +43,7 @@ def add(database: Database, package: Package = PACKAGE) -> int:
     """Add a package with one environment; return the id of the environment."""
     id = database.add_package(package)
     database.add_environment(id, b"{}", (), Level.ABI, DIGEST)
-    return next(c.id for c in database.candidates("amd64", "x") if c.package == id)
+    return next(c.id for c in database.candidates() if c.package == id)
 
 
 def test_values_come_back(database: Database) -> None:
@@ -137,6 +137,39 @@ def test_a_package_that_is_removed_is_offered_to_nobody(database: Database) -> N
     database.remove_package(1)
     assert offered(database) == []
     assert database.stamp(DIGEST) > before
+
+
+def test_a_package_is_needed_until_it_is_proven_that_it_is_not(database: Database) -> None:
+    first = add(database)
+    assert database.needed_packages() == {1}
+    database.judge(DIGEST, Level.ABI, [Judged(first, False, "no")], f"{first}:x")
+    assert database.needed_packages() == set()
+    second = add(database, replace(PACKAGE, gpkg="h", path="a/b/b-1-2.gpkg.tar", number=2))
+    add(database, replace(PACKAGE, gpkg="i", path="i", number=3, arch="riscv"))
+    assert database.needed_packages() == {2}
+    judged = [Judged(first, False, "no"), Judged(second, True, "")]
+    database.judge(DIGEST, Level.ABI, judged, f"{second}:x")
+    assert database.needed_packages() == {2}
+    database.change_target(replace(TARGET, digest="e" * 64))
+    assert database.needed_packages() == {1, 2}
+    database.judge("e" * 64, Level.ABI, [], f"{second}:x")
+    assert database.needed_packages() == set()
+    database.add_build("b", replace(WORK, digest="e" * 64, level=Level.USE), ("a/b",), 5.0, "r")
+    database.raise_index("e" * 64, Level.USE, 0)
+    assert database.needed_packages() == set()
+    database.ask("b", "t", "token")
+    assert database.needed_packages() == {1, 2}
+
+
+def test_verdicts_are_kept_as_long_as_a_target_or_a_build_has_the_description(
+    database: Database,
+) -> None:
+    candidate = add(database)
+    for digest in (DIGEST, "e" * 64, "f" * 64):
+        database.judge(digest, Level.ABI, [Judged(candidate, True, "")], "1")
+    database.add_build("b", replace(WORK, digest="e" * 64), ("a/b",), 5.0, "r")
+    database.forget_offers()
+    assert [bool(database.judged(each * 64, Level.ABI)) for each in "def"] == [True, True, False]
 
 
 def test_a_number_is_never_used_again(database: Database) -> None:

@@ -317,18 +317,28 @@ class Database(Registry):
         return str(row[0]) if row else None
 
     def needed_packages(self) -> set[int]:
-        """The packages that are offered to targets as they are now."""
+        """The packages that are offered to targets as they are now, or may be when it is proven.
+
+        `seen` begins with the newest candidate that was judged (`cloche.service.offers`).
+        """
         query = (
             "SELECT DISTINCT e.package FROM offers o JOIN environments e ON e.id = o.candidate"
             " WHERE o.accepted AND o.digest IN (SELECT digest FROM targets)"
+            " UNION SELECT e.package FROM environments e JOIN packages p ON p.id = e.package"
+            " JOIN (SELECT t.arch, t.chost, min(CAST(i.seen AS INTEGER)) AS newest"
+            "  FROM targets t JOIN indexes i ON i.digest = t.digest WHERE i.level = t.level"
+            "   OR i.level IN (SELECT b.level FROM builds b JOIN askers a ON a.build = b.id"
+            "    WHERE a.target = t.id) GROUP BY t.arch, t.chost) u"
+            " ON u.arch = p.arch AND u.chost = p.chost WHERE e.id > u.newest"
         )
         return {row[0] for row in self._all(query)}
 
     def forget_offers(self) -> None:
-        """Forget the verdicts for descriptions that no target has."""
+        """Forget the verdicts for descriptions that no target and no build has."""
+        known = "SELECT digest FROM targets UNION SELECT digest FROM builds"
         with self.transaction():
             for table in ("offers", "indexes"):
-                self._do(f"DELETE FROM {table} WHERE digest NOT IN (SELECT digest FROM targets)")  # noqa: S608
+                self._do(f"DELETE FROM {table} WHERE digest NOT IN ({known})")  # noqa: S608
 
     def count(self, table: str, column: str) -> dict[str, int]:
         """How many rows a table has for each value of a column; both are this module's names."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from cloche.broker.errors import BrokerError
+from cloche.cluster.facts import code_digest
 from cloche.errors import ClocheError, Exit
 from cloche.service.decisions import left_over, rounds
 from cloche.service.errors import ServiceError
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 Key = tuple[str, Level]
 _log = logging.getLogger("cloche.service")
 _ROUNDS = 4  # with another candidate of the CPVs that were refused
-_PAUSE = 30.0  # seconds before what failed is tried again
+_PAUSE = 30.0  # seconds before what failed is tried again; doubled each time
+_LONGEST_PAUSE = 3600.0
 
 
 class Prover:
@@ -37,6 +38,7 @@ class Prover:
         self._urgent: dict[Key, list[asyncio.Future[None]]] = {}
         self._later: dict[Key, None] = {}
         self._wake = asyncio.Event()
+        self._failures: dict[Key, int] = {}
         self._closed = False
 
     async def now(self, digest: str, level: Level) -> None:
@@ -85,6 +87,7 @@ class Prover:
         except Exception as error:
             self._failed(key, waiting, error)
         else:
+            self._failures.pop(key, None)
             _answer(waiting)
 
     def close(self) -> None:
@@ -99,8 +102,9 @@ class Prover:
             error = ClocheError(f"a bug in cloche: {type(error).__name__}: {error}")
         _log.warning("offers", extra={"digest": key[0], "at": key[1], "error": str(error)})
         _answer(waiting, error)
-        if isinstance(error, BrokerError):  # not the target's fault
-            asyncio.get_running_loop().call_later(_PAUSE, self.later, *key)
+        failures = self._failures[key] = self._failures.get(key, 0) + 1
+        pause = min(_PAUSE * 2 ** min(failures - 1, 10), _LONGEST_PAUSE)
+        asyncio.get_running_loop().call_later(pause, self.later, *key)
 
     async def _prove(self, digest: str, level: Level) -> None:
         """Prove what a description accepts, unless nothing came since the last time."""
@@ -162,8 +166,13 @@ def _ended() -> ServiceError:
 
 
 def _seen(candidates: Sequence[Candidate], repositories: str) -> str:
-    text = " ".join((repositories, *(str(each.id) for each in candidates)))
-    return hashlib.sha256(text.encode()).hexdigest()
+    """What verdicts depend on besides the target: candidates, repositories and seeds, this code.
+
+    It begins with the newest candidate.
+    """
+    ids = [each.id for each in candidates]
+    text = " ".join((repositories, code_digest(), *map(str, ids)))
+    return f"{max(ids, default=0)}:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def _offer(each: Candidate) -> Offer:

@@ -1,6 +1,7 @@
 """Which packages and builds are removed: what nobody needs any more, by age and room.
 
-What is offered to an enrolled target stays, whatever its age.
+What is offered to an enrolled target stays, whatever its age, and what may be: until it is proven
+what a target takes now, all packages for its CPU stay.
 """
 
 from __future__ import annotations
@@ -75,3 +76,4 @@ def remove(database: Database, state: State, found: Outdated) -> None:
     for build in found.builds:
         database.remove_build(build.id)
         shutil.rmtree(state.build(build.id), ignore_errors=True)
+    database.forget_offers()

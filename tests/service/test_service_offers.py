@@ -1,0 +1,84 @@
+"""When it is proven anew what targets take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from cloche.errors import ClocheError
+from cloche.service import offers
+from cloche.service.offers import Prover
+from cloche.service.values import Candidate
+from cloche.targets.levels import Level
+
+CANDIDATE = Candidate(7, 7, "a/b-1", "", b"{}", (), Level.ABI, "d")
+
+
+def test_what_verdicts_depend_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    def seen() -> set[str]:
+        return {
+            offers._seen(candidates, repositories)
+            for candidates in ((), (CANDIDATE,))
+            for repositories in ("one", "two")
+        }
+
+    before = seen()
+    assert len(before) == 4
+    assert {each.partition(":")[0] for each in before} == {"0", "7"}
+    monkeypatch.setattr(offers, "code_digest", lambda: "another")
+    assert before.isdisjoint(seen())
+
+
+@dataclass
+class Failing:
+    """A service of which the database fails so many times, and counts how often it was asked."""
+
+    failures: int
+    asked: list[float] = field(default_factory=list)
+
+    @property
+    def database(self) -> Failing:
+        """Itself."""
+        return self
+
+    def targets(self) -> Iterator[Any]:
+        """Fail, or have none."""
+        self.asked.append(asyncio.get_running_loop().time())
+        if len(self.asked) <= self.failures:
+            raise ClocheError("it did not work")
+        return iter(())
+
+
+def test_a_proof_that_fails_is_made_again_later_and_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(offers, "_PAUSE", 0.02)
+
+    async def run() -> list[float]:
+        service = Failing(3)
+        prover = Prover(service)  # type: ignore[arg-type]
+        prover.later("d", Level.ABI)
+        for _ in range(4):
+            await prover.step()
+        assert prover.waiting == 0
+        return service.asked
+
+    asked = asyncio.run(run())
+    pauses = [after - before for before, after in pairwise(asked)]
+    assert [pause >= 0.02 * 2**n for n, pause in enumerate(pauses)] == [True] * 3
+
+
+def test_who_waits_for_a_proof_hears_that_the_service_ends() -> None:
+    async def run() -> None:
+        prover = Prover(Failing(0))  # type: ignore[arg-type]
+        waiting = asyncio.create_task(prover.now("d", Level.ABI))
+        await asyncio.sleep(0)
+        prover.close()
+        for each in (waiting, prover.now("d", Level.ABI)):
+            with pytest.raises(ClocheError, match="ends"):
+                await each
+
+    asyncio.run(run())
