@@ -6,12 +6,13 @@ import shutil
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-from tests.service.serving import Server, served, server_of
+from tests.service.serving import Server, served, server_of, token_named
 from tests.support import Store, project
 from tests.targets.described import PROJECT, described, entry
 
@@ -148,8 +149,48 @@ def test_a_build_is_stopped_and_the_next_one_runs(server: Server) -> None:
     assert server.ask("POST", stop, enrolled["token"]).status_code == 200
     *_, end = server.follow(asked["events"], enrolled["token"])
     assert (end["event"], end["state"]) == ("end", "stopped")
+    with server.database() as database:
+        account = token_named(server, enrolled["token"]).payer.account
+        assert database.charged(account, 0) > 0
     assert server.ask("POST", stop, enrolled["token"]).status_code == 409
     assert server.build(enrolled, "app-misc/tree")["state"] == "done"
+
+
+def test_a_build_is_stopped_when_the_quota_is_used_up(server: Server) -> None:
+    token = server.token(Role.REQUEST, quota=1)
+    description = described(NEW, {"CFLAGS": "-O1 -g"})
+    first = server.enrol(description, token)
+    built = server.build(first, "app-misc/tree", "app-misc/stone")
+    assert built["state"] == "stopped", built
+    assert "quota" in built["error"]["what"]
+    second = server.enrol(description, token)
+    path = f"/api/v1/targets/{second['id']}/wants"
+    answer = server.ask("POST", path, second["token"], json={"atoms": ["app-misc/tree"]})
+    assert (answer.status_code, "quota" in answer.json()["what"]) == (429, True)
+
+
+def test_a_target_that_is_removed_ends_its_build(server: Server) -> None:
+    enrolled = server.enrol(described(NEW, {"CFLAGS": "-O2 -g"}), server.token(Role.REQUEST))
+    path = f"/api/v1/targets/{enrolled['id']}"
+    asked = server.ask(
+        "POST", f"{path}/wants", enrolled["token"], json={"atoms": ["app-misc/tree"]}
+    )
+    time.sleep(0.5)
+    account = token_named(server, enrolled["token"]).payer.account
+    with ThreadPoolExecutor(5) as threads:
+        removed = threads.submit(server.ask, "DELETE", path, enrolled["token"])
+        others = [
+            threads.submit(server.ask, "GET", f"{path}/wants?want=app-misc/axe", enrolled["token"])
+            for _ in range(4)
+        ]
+        assert removed.result().status_code == 204
+        assert {each.result().status_code for each in others} <= {202, 401, 404}
+    build = server.ask("GET", f"/api/v1/builds/{asked.json()['build']}", server.admin).json()
+    assert (build["state"], build["targets"]) == ("stopped", [])
+    assert not server.state.description(enrolled["digest"]).exists()
+    with server.database() as database:
+        assert database.charged(account, 0) > 0
+        assert [b.state for b in database.builds(states=("queued", "running"))] == []
 
 
 def test_costs_of_levels(server: Server, target: dict[str, Any]) -> None:

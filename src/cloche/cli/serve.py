@@ -54,6 +54,8 @@ Examples:
 @click.option("--keep-days", type=Number(1), default=30, show_default=True,
               help="Days for which packages and builds that nobody needs are kept.")  # fmt: skip
 @click.option("--keep-size", type=Number(1), metavar="MIB", help="Size of the pool to stay below.")
+@click.option("--limit", "limits", multiple=True, metavar="NAME=NUMBER",
+              help="A limit of clients, e.g. queued=20; see docs/service.md.")  # fmt: skip
 @click.option("--accel", metavar="PREFIX", help="Let nginx send packages, by X-Accel-Redirect.")
 @click.option("--cluster", metavar=ADDRESS, help="Let the workers of this Dask scheduler build.")
 @click.option("--cluster-ca", type=FILE, envvar="CLOCHE_TLS_CA",
@@ -84,7 +86,7 @@ def serve(context: click.Context, /, **values: Any) -> None:
     check_extra()
     from cloche.service.logs import to_stderr
     from cloche.service.serving import serve as run
-    from cloche.service.settings import Retention, Settings
+    from cloche.service.settings import Retention, Settings, limits_of
     from cloche.targets.results import Place
 
     project = load_project(options.directory)
@@ -112,6 +114,7 @@ def serve(context: click.Context, /, **values: Any) -> None:
         tls_cert=_absolute(options, values["tls_cert"]),
         tls_key=_absolute(options, values["tls_key"]),
         accel=values["accel"],
+        limits=limits_of(values["limits"]),
         sign=values["sign"],
         retention=Retention(values["keep_days"], None if room is None else room << 20),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 from fastapi import Depends, Request
 
@@ -13,11 +13,7 @@ from cloche.service.problems import ProblemError, forbidden, not_found, too_many
 from cloche.service.tokens import digest_of
 from cloche.service.values import Build, Role, Target, Token
 
-if TYPE_CHECKING:
-    from cloche.service.core import Service
-
 COOKIE = "cloche_token"
-DAY = 86400.0
 _NOTED = 60.0  # seconds between two notes that a token is used
 _LONGEST = 200  # characters of a token
 
@@ -91,8 +87,9 @@ def sees(token: Token, target: str) -> bool:
 
 def visible_target(request: Request, token: Token, id: str) -> Target:
     """A target that the token may see. Raises ProblemError."""
-    target: Target | None = request.app.state.service.database.target(id)
-    if target is None or not sees(token, target.id):
+    service = request.app.state.service
+    target: Target | None = service.database.target(id)
+    if target is None or id in service.leaving or not sees(token, target.id):
         raise not_found("no such target")
     return target
 
@@ -107,10 +104,3 @@ def visible_build(request: Request, token: Token, id: str) -> Build:
     if token.everywhere or any(sees(token, target) for target in build.targets):
         return build
     raise not_found("no such build")
-
-
-def left_of_quota(service: Service, token: Token) -> float | None:
-    """Seconds of building that a token has left today; None: no limit."""
-    if token.quota is None:
-        return None
-    return max(0.0, token.quota - service.database.charged(token.id, time.time() - DAY))

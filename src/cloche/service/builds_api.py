@@ -16,7 +16,6 @@ from cloche.records.logs import open_log
 from cloche.service.auth import (
     Authenticated,
     demand,
-    left_of_quota,
     sees,
     visible_build,
     visible_target,
@@ -24,7 +23,7 @@ from cloche.service.auth import (
 from cloche.service.core import Service, service_of
 from cloche.service.events import log_of, stream
 from cloche.service.openapi import TOKEN, answers
-from cloche.service.problems import ProblemError, not_found, too_many
+from cloche.service.problems import ProblemError, forbidden, not_found, too_many
 from cloche.service.values import ENDED, Build, BuildState, Role, Token
 from cloche.service.views import Builds, BuildView, Packages, PackageView, answer, package_view
 
@@ -104,18 +103,20 @@ async def repeat(request: Request, build_id: str, token: Authenticated) -> Respo
 
 
 def repeated(request: Request, token: Token, id: str) -> BuildView:
-    """Put a build back into the queue. Raises ProblemError."""
+    """Put a build back into the queue, one of several targets as a new one. Raises ProblemError."""
     service, found = service_of(request), visible_build(request, token, id)
     demand(token, Role.REQUEST)
     if found.state not in ENDED:
         raise ProblemError(409, f"the build is {found.state}", todo="stop it first")
+    if found.work.inject and not token.inject and token.role is not Role.ADMIN:
+        raise forbidden("the build has code of the target", "use a token with that permission")
     if not service.settings.state.description(found.work.digest).exists():
         what = "the target has changed since this build"
         raise ProblemError(409, what, todo="ask for the packages again")
-    if (left := left_of_quota(service, token)) is not None and left <= 0:
-        raise too_many(f"the quota of {token.quota} s of building a day is used up", 3600.0)
-    service.dispatcher.repeat(found)
-    return view_of(service, token, service.database.build(id))
+    service.quotas.demand_building(token)
+    seen = [each for each in found.targets if sees(token, each)]
+    again = service.dispatcher.repeat(found, seen, token)
+    return view_of(service, token, again)
 
 
 @routes.get("/builds/{build_id}/events", **answers(_EVENT, *TOKEN, media=_EVENTS))
@@ -201,7 +202,8 @@ def packages_for(service: Service, token: Token, target: str | None) -> Iterator
     for each in seen:
         for id in database.indexed(each):
             holders.setdefault(id, []).append(each.id)
-    levels = database.levels_of_packages()
+    everything = token.role is Role.ADMIN and target is None
+    levels = database.levels_of_packages(None if everything else {each.digest for each in seen})
     builds = {each.id for one in seen for each in database.builds(target=one.id)}
     for package in database.packages():
         if package.id in holders or (token.everywhere and target is None):

@@ -16,7 +16,6 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO
 
-import msgspec
 from starlette.requests import Request
 
 from cloche.broker.executor import Workers
@@ -34,13 +33,13 @@ from cloche.service.loops import Loop
 from cloche.service.metrics import Metrics
 from cloche.service.offers import Prover
 from cloche.service.queue import Dispatcher
+from cloche.service.quotas import Quotas
 from cloche.service.repositories import Repositories
 from cloche.service.settings import Settings
 from cloche.service.values import Package, Target
 from cloche.targets import calls
 from cloche.targets.description import Description
-from cloche.targets.levels import Environment, Level
-from cloche.targets.results import Known
+from cloche.targets.levels import Level
 from cloche.tasks.slots import shared_slots
 
 _log = logging.getLogger("cloche.service")
@@ -66,12 +65,14 @@ class Service:
         self.streams: dict[str, int] = {}
         self.readings = Readings()
         self.closing = False
+        self.leaving: set[str] = set()  # targets that are being removed
         self._signatures: dict[str, tuple[str, bytes]] = {}
         self._indexes: dict[tuple[str, str, Level], index.Index] = {}
         self.database: Database
         self.descriptions: Descriptions
         self.hub: Hub
         self.questions: Workers
+        self.quotas: Quotas
         self.prover: Prover
         self.dispatcher: Dispatcher
         self.loops: tuple[Loop, ...] = ()
@@ -88,6 +89,8 @@ class Service:
             self.hub = Hub(asyncio.get_running_loop())
             self.questions = Workers(_QUESTIONS)
             self.prover, self.dispatcher = Prover(self), Dispatcher(self)
+            limits = self.settings.limits
+            self.quotas = Quotas(self.database, limits, lambda: self.dispatcher.running)
             self._recover()
             self.loops = (
                 Loop("proofs", self.prover.step),
@@ -161,25 +164,29 @@ class Service:
             self._signatures[target.id] = known
         return known[1]
 
+    # Targets
+
+    async def remove_target(self, target: Target) -> None:
+        """Remove a target with its tokens, and stop what is built for it alone.
+
+        Nothing new begins for it meanwhile. `Database.remove_target` alone, by another process,
+        leads to the same: builds that nobody wants are stopped.
+        """
+        self.leaving.add(target.id)
+        try:
+            await self.dispatcher.leave(target)
+            self.database.remove_target(target.id)
+        finally:
+            self.leaving.discard(target.id)
+        self.descriptions.forget()
+        self.database.forget_offers()
+
     # Questions
 
     async def examined(self, description: Description) -> tuple[str, ...]:
         """What of a target cannot be followed here. Raises ClocheError if nothing can be built."""
         future = self.questions.submit(calls.examine, self.place, description)
         return (await asyncio.wrap_future(future)).notes
-
-    def known(self) -> tuple[Known, ...]:
-        """The packages of the pool, in all their environments."""
-        packages = {each.id: each for each in self.database.packages()}
-        return tuple(
-            Known(
-                each.cpv,
-                packages[each.package].use,
-                msgspec.json.decode(each.environment, type=Environment),
-                packages[each.package].size,
-            )
-            for each in self.database.candidates()
-        )
 
     def asked_atoms(self, target: Target) -> tuple[str, ...]:
         """What a target asked for lately and its Portage took, each once; @world if nothing."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from cloche.service.values import (
     Judged,
     Outcome,
     Package,
+    Payer,
     Target,
     Work,
 )
@@ -60,10 +61,35 @@ class Database(Registry):
         done = self._do("INSERT OR IGNORE INTO askers VALUES (?, ?, ?)", build, target, token)
         return done.rowcount == 1
 
-    def askers(self, build: str) -> list[str]:
-        """The tokens with which a build was asked for."""
-        rows = self._all("SELECT DISTINCT token FROM askers WHERE build = ?", build)
-        return [row[0] for row in rows]
+    def payers(self, build: str) -> list[Payer]:
+        """Whose quota a build uses: of each token with which it was asked for."""
+        query = (
+            "SELECT DISTINCT coalesce(t.account, a.token), t.quota FROM askers a"
+            " LEFT JOIN tokens t ON t.id = a.token WHERE a.build = ?"
+        )
+        return [Payer(*row) for row in self._all(query, build)]
+
+    def pay(self, build: str, token: str) -> None:
+        """Let a token pay for a build, in the place of those that asked for it."""
+        self._do("UPDATE askers SET token = ? WHERE build = ?", token, build)
+
+    def is_wanted(self, build: str) -> bool:
+        """Whether one of the tokens with which a build was asked for is still valid."""
+        query = (
+            "SELECT 1 FROM askers a LEFT JOIN tokens t ON t.id = a.token"
+            " WHERE a.build = ? AND t.revoked IS NULL"
+        )
+        return self._one(query, build) is not None
+
+    def queued(self, account: str | None = None) -> int:
+        """How many builds are in the queue, perhaps only those of an account."""
+        query = "SELECT count(*) FROM builds WHERE state = 'queued'"
+        if account is not None:
+            query += (
+                " AND id IN (SELECT a.build FROM askers a LEFT JOIN tokens t ON t.id = a.token"
+                " WHERE coalesce(t.account, a.token) = ?)"
+            )
+        return int(self._one(query, *(() if account is None else (account,)))[0])
 
     def build(self, id: str) -> Build:
         """A build by its id. Raises KeyError."""
@@ -239,6 +265,18 @@ class Database(Registry):
         )
         return [read(row, Candidate) for row in self._all(query, arch, chost)]
 
+    def known_candidates(self, digest: str) -> list[Candidate]:
+        """Those that were made for a description, or are offered for it at any level.
+
+        What others have besides must not be learned by those that have this description.
+        """
+        query = (
+            "SELECT e.*, p.cpv, p.entry FROM environments e JOIN packages p ON p.id = e.package"
+            " WHERE e.digest = ?1 OR e.id IN"
+            " (SELECT candidate FROM offers WHERE digest = ?1 AND accepted) ORDER BY e.id DESC"
+        )
+        return [read(row, Candidate) for row in self._all(query, digest)]
+
     def judged(self, digest: str, level: Level) -> list[Judged]:
         """The verdicts for a description at a level."""
         query = "SELECT * FROM offers WHERE digest = ? AND level = ?"
@@ -303,10 +341,13 @@ class Database(Registry):
         query = f"SELECT p.id, p.cpv FROM {_INDEXED} GROUP BY p.id"  # noqa: S608
         return dict(self._all(query, target.digest, str(target.level), target.id))
 
-    def levels_of_packages(self) -> dict[int, set[Level]]:
-        """The levels at which each package was made."""
+    def levels_of_packages(self, digests: Collection[str] | None = None) -> dict[int, set[Level]]:
+        """The levels at which each package was made; only as it is known for some descriptions."""
+        rows = self._all("SELECT package, level FROM environments") if digests is None else (
+            (each.package, each.level) for d in digests for each in self.known_candidates(d)
+        )  # fmt: skip
         found: dict[int, set[Level]] = {}
-        for id, level in self._all("SELECT package, level FROM environments"):
+        for id, level in rows:
             found.setdefault(id, set()).add(Level(level))
         return found
 

@@ -21,6 +21,7 @@ import msgspec
 
 from cloche.records.events import AnyEvent, Done, Logging, Planned, Stage, Started
 
+NAME = "target"  # of any target, for those who see a build
 END = "end"  # the last event of a stream
 _MESSAGE = b"id: %d\ndata: %s\n\n"
 _LOGS = "logs.jsonl"
@@ -41,11 +42,15 @@ class Line:
 class Journal:
     """The events of one build, as they are written. Safe to use from several threads.
 
-    Paths of logs are replaced by addresses; where the logs are is noted in a file beside it.
+    Paths of logs are replaced by addresses; where the logs are is noted in a file beside it. The
+    name ``hidden``, of a target, is left out.
     """
 
-    def __init__(self, room: Path, base: str, machine: str, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, room: Path, base: str, machine: str, wake: Callable[[], None], hidden: str = "\n"
+    ) -> None:
         self._room, self._base, self._machine, self._wake = room, base, machine, wake
+        self._hidden = hidden
         self._lock = threading.Lock()
         room.mkdir(parents=True, exist_ok=True)
         _cut_torn_line(room / _EVENTS)
@@ -59,7 +64,8 @@ class Journal:
 
     def write(self, data: dict[str, Any]) -> None:
         """Write an event as plain data."""
-        self._append(_EVENTS, data)
+        text = json.dumps(data, separators=(",", ":"))
+        self._append(_EVENTS, text.replace(self._hidden, NAME))
         self._wake()
 
     def note(self, text: str, level: str = "info") -> None:
@@ -68,10 +74,10 @@ class Journal:
 
     def note_log(self, package: str, log: Path) -> None:
         """Note where the log of a package is."""
-        self._append(_LOGS, {"package": package, "log": str(log)})
+        self._append(_LOGS, json.dumps({"package": package, "log": str(log)}))
 
-    def _append(self, name: str, data: dict[str, Any]) -> None:
-        line = json.dumps(data, separators=(",", ":")).encode() + b"\n"
+    def _append(self, name: str, text: str) -> None:
+        line = text.encode() + b"\n"
         with self._lock, (self._room / name).open("ab", buffering=0) as file:
             file.write(line)
 

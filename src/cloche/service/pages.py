@@ -316,8 +316,7 @@ async def stop(request: Request, id: str, token: Authenticated) -> Response:
 async def repeat(request: Request, id: str, token: Authenticated) -> Response:
     """Repeat a build by its page."""
     await _form(request)
-    repeated(request, token, id)
-    return _to(f"/builds/{id}")
+    return _to(f"/builds/{repeated(request, token, id).id}")
 
 
 @routes.get("/packages")

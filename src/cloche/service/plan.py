@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
 
@@ -11,6 +11,7 @@ from cloche.broker.executor import Workers
 from cloche.errors import ClocheError
 from cloche.service.database import Database
 from cloche.service.settings import State
+from cloche.service.values import Candidate
 from cloche.targets import calls
 from cloche.targets.description import decode_description
 from cloche.targets.levels import Environment
@@ -30,7 +31,9 @@ def costs_of(
     if not askers:
         raise ClocheError("no target is enrolled", todo="enrol one with cloche-client")
     with Workers(1) as workers:
-        return workers.submit(calls.costs, place, askers, known(database)).result()
+        return workers.submit(
+            calls.costs, place, askers, known(database, database.candidates())
+        ).result()
 
 
 def _askers(database: Database, state: State, atoms: tuple[str, ...]) -> Iterator[Asker]:
@@ -42,10 +45,9 @@ def _askers(database: Database, state: State, atoms: tuple[str, ...]) -> Iterato
         yield Asker(target.id, description, Want(wanted, target.level))
 
 
-def known(database: Database) -> tuple[Known, ...]:
-    """All packages that there are, in each of their environments."""
+def known(database: Database, candidates: Iterable[Candidate]) -> tuple[Known, ...]:
+    """Packages that there are, each in its environment."""
     packages = {each.id: each for each in database.packages()}
-    cpus = {(each.arch, each.chost) for each in packages.values()}
     return tuple(
         Known(
             each.cpv,
@@ -53,6 +55,5 @@ def known(database: Database) -> tuple[Known, ...]:
             msgspec.json.decode(each.environment, type=Environment),
             packages[each.package].size,
         )
-        for cpu in sorted(cpus)
-        for each in database.candidates(*cpu)
+        for each in candidates
     )

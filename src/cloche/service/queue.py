@@ -8,6 +8,7 @@ import gzip
 import logging
 import secrets
 import shutil
+import sqlite3
 import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,7 @@ from cloche.errors import ClocheError, Exit
 from cloche.records.logs import open_log
 from cloche.service import pool
 from cloche.service.decisions import answering, next_builds, position
-from cloche.service.events import END, Journal, logged
+from cloche.service.events import END, NAME, Journal, logged
 from cloche.service.values import ENDED, Build, BuildState, Outcome, Package, Target, Token, Work
 from cloche.service.views import BuildView, build_view
 from cloche.service.wants import Asked
@@ -37,17 +38,18 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("cloche.service")
 _LOOK = 10.0  # seconds after which the queue is looked at without being woken
+_MOMENT = 0.1
 _SOON = 5.0  # seconds in which a build that is stopped ends
 _LONGEST_LOG = 64 << 20  # bytes that are kept of a log
 
 
 @dataclass(slots=True)
 class Running:
-    """A build that runs, in its lane; ``stopping`` says whether somebody wants it to end."""
+    """A build that runs, in its lane; ``stopping`` says why it has to end, if it has."""
 
     build: Build
     lane: Workers
-    stopping: bool = False
+    stopping: ClocheError | None = None
     task: asyncio.Task[None] | None = field(default=None)
 
 
@@ -71,7 +73,17 @@ class Dispatcher:
         offered = {id for id, *_ in database.offered(work.digest, work.level)}
         made = {each.id: _made_by(database.outcomes(each.id)) for each in builds}
         state = self._service.repositories.state
-        return answering(builds, target.id, asked.atoms, state, offered, made)
+        found = answering(builds, target.id, asked.atoms, state, offered, made)
+        if found is not None and found.state == "queued" and self._is_full(found, asked):
+            return None
+        return found
+
+    def _is_full(self, build: Build, asked: Asked) -> bool:
+        """Whether a build in the queue has too many atoms to take those of a request."""
+        if set(asked.atoms) <= set(build.atoms):
+            return False
+        most = self._service.settings.limits.atoms
+        return sum(map(len, build.parts)) + len(asked.atoms) > most
 
     def ask(self, target: Target, token: Token, asked: Asked, known: Build | None) -> Build:
         """Let a known build answer a request, or put a new one into the queue."""
@@ -94,23 +106,39 @@ class Dispatcher:
             if build.targets == (target.id,):
                 await self.stop(build)
 
-    def repeat(self, build: Build) -> None:
-        """Put a build that has ended back into the queue."""
-        self._service.database.requeue(build.id)
-        room = self._service.settings.state.build(build.id)
-        shutil.rmtree(room, ignore_errors=True)
-        self.wake()
+    def repeat(self, build: Build, seen: Sequence[str], token: Token) -> Build:
+        """Put a build that has ended back into the queue; return it.
 
-    async def stop(self, build: Build) -> None:
+        Where a token does not see all of its targets, those that are ``seen`` get one of their own.
+        """
+        database, state = self._service.database, self._service.settings.state
+        with database.transaction():
+            if set(seen) == set(build.targets):
+                database.requeue(build.id)
+                database.pay(build.id, token.id)
+                shutil.rmtree(state.build(build.id), ignore_errors=True)
+            else:
+                id, first = secrets.token_hex(8), build.parts[0]
+                new = database.add_build(id, build.work, first, time.time(), build.repositories)
+                for part in build.parts[1:]:
+                    database.add_part(new, part)
+                    new = database.build(id)
+                for target in seen:
+                    database.ask(id, target, token.id)
+                build = new
+        self.wake()
+        return database.build(build.id)
+
+    async def stop(self, build: Build, reason: ClocheError | None = None) -> None:
         """Stop a build, in the queue or running."""
-        running = self._running.get(build.id)
+        running, reason = self._running.get(build.id), reason or stopped()
         if running is not None:
-            running.stopping = True
+            running.stopping = running.stopping or reason
             await asyncio.to_thread(running.lane.kill_workers)
             if running.task is not None:
                 await asyncio.wait((running.task,), timeout=_SOON)
-        elif build.state == "queued":
-            self._ended(build, "stopped", stopped(), [])
+        elif self._service.database.build(build.id).state == "queued":
+            self._ended(build, "stopped", reason, [])
 
     def wake(self) -> None:
         """Look at the queue."""
@@ -118,8 +146,8 @@ class Dispatcher:
 
     @property
     def running(self) -> list[Build]:
-        """The builds that run."""
-        return [each.build for each in self._running.values()]
+        """The builds that run, with all targets that asked for them by now."""
+        return [self._service.database.build(id) for id in self._running]
 
     # The loop
 
@@ -131,13 +159,31 @@ class Dispatcher:
         while self._lost:
             database.requeue_running(attempts, next(iter(self._lost)))
             self._lost.pop()
+        within = await self._stop_unwanted()
         queued = database.builds(states=("queued",))
-        for build in next_builds(queued, self.running, len(self._lanes)):
-            if not self._service.closing:
+        if following := next_builds(queued, self.running, len(self._lanes)):
+            for build in following if not self._service.closing else ():
                 self._start(build)
+            self.wake()  # how long each may run is looked at next
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK):
+            async with asyncio.timeout(within):
                 await self._wake.wait()
+
+    async def _stop_unwanted(self) -> float:
+        """Stop what nobody wants any more, or may have; return when to look again, in seconds."""
+        within = _LOOK
+        for build in self._service.database.builds(states=("queued", "running")):
+            running = self._running.get(build.id)
+            left = self._service.quotas.left_of_build(build)
+            if build.state == "running" and (running is None or running.stopping):
+                continue
+            if not self._service.database.is_wanted(build.id):
+                await self.stop(build, unwanted())
+            elif left is not None and left <= 0:
+                await self.stop(build, beyond_quota())
+            elif left is not None and running is not None:
+                within = min(within, left + _MOMENT)
+        return within
 
     async def close(self) -> None:
         """End what runs; it goes back into the queue."""
@@ -161,7 +207,8 @@ class Dispatcher:
         machine = " ".join(atoms[:3]) + (f" and {len(atoms) - 3} more" if len(atoms) > 3 else "")
         room = self._service.settings.state.build(build.id)
         base = f"/api/v1/builds/{build.id}"
-        return Journal(room, base, machine, self._service.hub.waker(build.id))
+        hidden = name_of(build)
+        return Journal(room, base, machine, self._service.hub.waker(build.id), hidden)
 
     async def _carry_out(self, running: Running) -> None:
         """Run a build to its end, whatever happens."""
@@ -170,7 +217,7 @@ class Dispatcher:
             try:
                 await self._built(running, self._journal(build))
             except ClocheError as error:
-                self._failed(running, error)
+                self._failed(running, nameless(error, name_of(build)))
             except Exception as error:
                 _log.exception("build %s", build.id)
                 self._failed(running, ClocheError.from_data(data_of(error)))
@@ -179,14 +226,24 @@ class Dispatcher:
             self._lost.add(build.id)
         finally:
             del self._running[build.id]
+            self._charge(build)
             into = self._service.settings.state.build(build.id) / "into"
             await asyncio.to_thread(shutil.rmtree, into, True)
             self.wake()
 
+    def _charge(self, build: Build) -> None:
+        """Count how long a build ran, unless it has to run again because the service ends."""
+        if self._service.closing:
+            return
+        try:
+            self._service.quotas.charge(build)
+        except sqlite3.Error:
+            _log.exception("build %s", build.id)
+
     def _failed(self, running: Running, error: ClocheError) -> None:
         build, database = running.build, self._service.database
-        if running.stopping:
-            self._ended(build, "stopped", stopped(), [])
+        if running.stopping is not None:
+            self._ended(build, "stopped", running.stopping, [])
         elif self._service.closing:
             database.requeue(build.id)
         elif isinstance(error, BrokerError) and build.attempts < self._service.settings.attempts:
@@ -209,13 +266,10 @@ class Dispatcher:
         for package in made:
             await self._publish(build, description, package)
         for each in refused:
-            words = "\n".join(each.reasons)
+            words = "\n".join(each.reasons).replace(name_of(build), NAME)
             service.database.add_outcome(build.id, Outcome(each.cpv, "failed", words))
             if each.log is not None:
                 await asyncio.to_thread(self._keep_log, build, journal, each.cpv, Path(each.log))
-        service.database.charge(
-            service.database.askers(build.id), time.time() - (build.started or 0), time.time()
-        )
         await service.prover.now(build.work.digest, build.work.level)
         service.prover.later_all(except_for=build.work.digest)
         notes = list(dict.fromkeys(note for built in results for note in built.notes))
@@ -231,7 +285,7 @@ class Dispatcher:
             return [await self._call(running, description, build.atoms, into, journal)], []
         except ResolutionError as error:
             if len(build.parts) < 2:
-                return [], [error]
+                return [], [nameless(error, name_of(build))]
         journal.note("Portage refuses all of it together; each request is built alone", "warning")
         results, errors = list[Built](), list[ClocheError]()
         for part in build.parts:
@@ -239,7 +293,7 @@ class Dispatcher:
                 results.append(await self._call(running, description, part, into, journal))
             except ResolutionError as error:
                 journal.note(error.what, "warning")
-                errors.append(error)
+                errors.append(nameless(error, name_of(build)))
         return results, errors
 
     async def _call(
@@ -251,11 +305,10 @@ class Dispatcher:
         journal: Journal,
     ) -> Built:
         work = running.build.work
-        if running.stopping:
-            raise stopped()
+        if running.stopping is not None:
+            raise running.stopping
         want = Want(tuple(atoms), work.level, work.options, work.inject)
-        name = min(running.build.targets, default="nobody")
-        place = self._service.place
+        name, place = name_of(running.build), self._service.place
         future = running.lane.submit(calls.build, place, name, description, want, into, journal)
         return await asyncio.wrap_future(future)
 
@@ -352,9 +405,33 @@ def work_of(target: Target, token: Token, asked: Asked) -> Work:
     return Work(target.digest, asked.level or target.level, asked.options, token.inject)
 
 
+def name_of(build: Build) -> str:
+    """The target by whose name a build runs; the others that share it must not learn that."""
+    return min(build.targets, default=NAME)
+
+
+def nameless(error: ClocheError, name: str) -> ClocheError:
+    """An error that does not say for which target a build ran."""
+    data = error.as_data()
+    shown = {n: v.replace(name, NAME) if isinstance(v, str) else v for n, v in data.items()}
+    return ClocheError.from_data(shown)
+
+
 def stopped() -> ClocheError:
     """Somebody stopped the build."""
     return ClocheError("the build was stopped", todo="repeat it", status=Exit.INTERRUPTED)
+
+
+def unwanted() -> ClocheError:
+    """Nobody may have the build any more."""
+    what = "the tokens with which it was asked for were revoked, or the targets removed"
+    return ClocheError(what, status=Exit.INTERRUPTED)
+
+
+def beyond_quota() -> ClocheError:
+    """The build took longer than those who asked for it may build in a day."""
+    what = "the quota of building a day is used up"
+    return ClocheError(what, todo="repeat it later", status=Exit.INTERRUPTED)
 
 
 def _made_by(outcomes: Sequence[Outcome]) -> list[int]:

@@ -22,7 +22,7 @@ class Registry(Connection):
         self._insert("tokens", {
             "id": token.id, "hash": hashed, "name": token.name, "role": str(token.role),
             "target": token.target, "inject": token.inject, "quota": token.quota,
-            "made": token.made,
+            "made": token.made, "account": token.account,
         })  # fmt: skip
 
     def token(self, hashed: bytes) -> Token | None:
@@ -47,19 +47,23 @@ class Registry(Connection):
         """Whether a token is not revoked."""
         return self._one("SELECT 1 FROM tokens WHERE id = ? AND revoked IS NULL", id) is not None
 
-    def charge(self, tokens: Sequence[str], seconds: float, now: float) -> None:
+    def enrolled(self, account: str) -> int:
+        """How many targets an account has enrolled."""
+        query = "SELECT count(DISTINCT target) FROM tokens WHERE account = ?"
+        return int(self._one(query, account)[0])
+
+    def charge(self, accounts: Sequence[str], seconds: float, now: float) -> None:
         """Count seconds of building, in equal shares."""
         with self.transaction():
-            for token in tokens:
-                share = seconds / len(tokens)
-                self._insert("charges", {"token": token, "at": now, "seconds": share})
+            for account in accounts:
+                share = seconds / len(accounts)
+                self._insert("charges", {"token": account, "at": now, "seconds": share})
             self._do("DELETE FROM charges WHERE at < ?", now - 7 * 86400)
 
-    def charged(self, token: str, since: float) -> float:
+    def charged(self, account: str, since: float) -> float:
         """Seconds of building since a time."""
-        row = self._one(
-            "SELECT total(seconds) FROM charges WHERE token = ? AND at >= ?", token, since
-        )
+        query = "SELECT total(seconds) FROM charges WHERE token = ? AND at >= ?"
+        row = self._one(query, account, since)
         return float(row[0]) if row else 0.0
 
     # Targets

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
+from cloche.service.errors import ServiceError
 from cloche.targets.results import Place
 
 DIRECTORY = "service"  # in a project
@@ -18,6 +20,8 @@ class Limits:
     ``description`` is the size of a description with what belongs to it, unpacked; ``body`` that of
     any other body; ``upload`` how long a body may take. ``rate`` are requests a second of one
     token, ``burst`` how many more at once. ``guesses`` are wrong tokens of one address in a minute.
+    ``queue`` builds are in the queue at most, ``queued`` of them of one token and the ``targets``
+    that it enrolled.
     """
 
     description: int = 40 << 20
@@ -28,6 +32,22 @@ class Limits:
     burst: int = 500
     guesses: int = 30
     streams: int = 64  # of events, of one token
+    queue: int = 1000
+    queued: int = 100
+    targets: int = 1000
+
+
+def limits_of(words: Iterable[str]) -> Limits:
+    """The limits with some of them set: NAME=NUMBER. Raises ServiceError."""
+    known = {each.name: getattr(Limits(), each.name) for each in fields(Limits)}
+    given = dict[str, float]()
+    for word in words:
+        name, _, text = word.partition("=")
+        if name not in known or not text.isdecimal():
+            what = f"“{word}” does not set a limit"
+            raise ServiceError(what, todo=f"write NAME=NUMBER with one of {', '.join(known)}")
+        given[name] = type(known[name])(text)
+    return replace(Limits(), **given)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

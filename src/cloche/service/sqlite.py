@@ -13,13 +13,14 @@ import msgspec
 
 from cloche.service.errors import ServiceError
 
-VERSION = 1
+VERSION = 2
+_CHANGES = {1: "ALTER TABLE tokens ADD COLUMN account TEXT"}  # from each format to the next
 
 _SCHEMA = """
 CREATE TABLE tokens (
   id TEXT PRIMARY KEY, hash BLOB NOT NULL UNIQUE, name TEXT NOT NULL, role TEXT NOT NULL,
   target TEXT REFERENCES targets ON DELETE CASCADE, inject INTEGER NOT NULL, quota INTEGER,
-  made REAL NOT NULL, used REAL, revoked REAL) STRICT;
+  made REAL NOT NULL, used REAL, revoked REAL, account TEXT) STRICT;
 CREATE TABLE targets (
   id TEXT PRIMARY KEY, name TEXT NOT NULL, digest TEXT NOT NULL, level TEXT NOT NULL,
   owner TEXT, arch TEXT NOT NULL, chost TEXT NOT NULL, profile TEXT NOT NULL,
@@ -84,8 +85,12 @@ class Connection:
             if found == 0:
                 for statement in _SCHEMA.split(";\n"):
                     self._do(statement)
-                self._do(f"PRAGMA user_version = {VERSION}")
-            elif found != VERSION:
+                found = VERSION
+            while found in _CHANGES:
+                self._do(_CHANGES[found])
+                found += 1
+            self._do(f"PRAGMA user_version = {found}")
+            if found != VERSION:
                 what = f"its format is {found}, this cloche reads {VERSION}"
                 raise ServiceError(what, where=path, todo="use the cloche that wrote it")
 

@@ -16,6 +16,7 @@ from cloche.service.auth import Authenticated, demand, sees, token_of, visible_t
 from cloche.service.bodies import body_of, decoded
 from cloche.service.core import Service, service_of
 from cloche.service.openapi import BODY, TOKEN, answers, body
+from cloche.service.plan import known
 from cloche.service.problems import ProblemError, forbidden
 from cloche.service.tokens import digest_of, new_token
 from cloche.service.values import Role, Target
@@ -60,6 +61,8 @@ async def enrol(request: Request) -> Response:
         demand(token, Role.REQUEST)
         if token.target is not None:
             raise forbidden("the token is another target's", "use one for enrolment")
+    account = token.id if token else f"open {request.client.host if request.client else ''}"
+    service.quotas.demand_target(account)
     given = decoded(await _description_body(request), NewTarget)
     name = checked_name(given.name)
     description = await asyncio.to_thread(decode_description, bytes(given.description))
@@ -79,7 +82,9 @@ async def enrol(request: Request) -> Response:
         changed=now,
     )
     inject, quota = (token.inject, token.quota) if token else (False, service.settings.open_quota)
-    own, secret = new_token(name, Role.REQUEST, target=target.id, inject=inject, quota=quota)
+    own, secret = new_token(
+        name, Role.REQUEST, target=target.id, inject=inject, quota=quota, account=account
+    )
     with service.descriptions.held(named):
         await service.descriptions.write(description, named)
         with service.database.transaction():
@@ -145,9 +150,7 @@ async def remove(request: Request, target_id: str, token: Authenticated) -> Resp
     """Remove a target and its tokens. Its packages are kept as long as others use them."""
     demand(token, Role.REQUEST)
     service, found = service_of(request), visible_target(request, token, target_id)
-    await service.dispatcher.leave(found)
-    service.database.remove_target(found.id)
-    service.descriptions.forget()
+    await service.remove_target(found)
     return Response(status_code=204)
 
 
@@ -224,7 +227,8 @@ async def environments(request: Request, target_id: str, token: Authenticated) -
     service, found = service_of(request), visible_target(request, token, target_id)
     atoms, description = service.asked_atoms(found), await service.descriptions.read(found.digest)
     asker = Asker(found.id, description, Want(atoms, found.level, inject=token.inject))
-    future = service.questions.submit(calls.costs, service.place, (asker,), service.known())
+    packages = known(service.database, service.database.known_candidates(found.digest))
+    future = service.questions.submit(calls.costs, service.place, (asker,), packages)
     costs = await asyncio.wrap_future(future)
     levels = tuple(cost_view(each) for each in costs)
     return answer(Costs(atoms, levels, DEFAULT, WHY_DEFAULT))

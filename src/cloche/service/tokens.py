@@ -20,6 +20,7 @@ def new_token(
     target: str | None = None,
     inject: bool = False,
     quota: int | None = None,
+    account: str | None = None,
 ) -> tuple[Token, str]:
     """A new token, and its secret, which is shown once. Raises ServiceError."""
     if role is Role.ADMIN and target is not None:
@@ -34,7 +35,8 @@ def new_token(
         )
     secret = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
     id = secrets.token_hex(4)
-    return Token(id, name, role, target, inject, quota, time.time()), secret
+    token = Token(id, name, role, target, inject, quota, time.time(), account=account)
+    return token, secret
 
 
 def digest_of(secret: str) -> bytes:

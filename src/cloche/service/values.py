@@ -27,11 +27,20 @@ class Role(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Payer:
+    """Whose quota a build uses; ``quota`` are seconds of building in a day, None: no limit."""
+
+    account: str
+    quota: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Token:
     """A token, which is stored as a digest only. Times are seconds since the epoch.
 
     One with a ``target`` is for this target alone. ``inject`` lets code of the target take part in
-    builds. ``quota`` are seconds of building in a day; None: no limit.
+    builds. ``quota`` are seconds of building in a day; None: no limit. It shares that with the
+    others of its ``account``: the token, or the address, that enrolled its target.
     """
 
     id: str
@@ -43,6 +52,12 @@ class Token:
     made: float
     used: float | None = None
     revoked: float | None = None
+    account: str | None = None
+
+    @property
+    def payer(self) -> Payer:
+        """Whose quota it uses."""
+        return Payer(self.account or self.id, self.quota)
 
     @property
     def everywhere(self) -> bool:

@@ -7,12 +7,12 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from cloche.service.auth import Authenticated, demand, left_of_quota, visible_target
+from cloche.service.auth import Authenticated, demand, visible_target
 from cloche.service.bodies import body_of, decoded
 from cloche.service.core import Service, service_of
 from cloche.service.decisions import position
 from cloche.service.openapi import BODY, TOKEN, also, answers, body
-from cloche.service.problems import ProblemError, too_many
+from cloche.service.problems import ProblemError
 from cloche.service.values import ENDED, Build, Role, Target, Token
 from cloche.service.views import Wanted, answer
 from cloche.service.wants import Asked, atoms_in, checked, ready
@@ -23,7 +23,6 @@ Wants = Annotated[list[str] | None, Query(alias="want", description="Atoms or @s
 AtLevel = Annotated[Level | None, Query(description="Not the target's.")]
 _JSON = ("application/json", "text/json")
 _TEXT = ("", "text/plain", "application/x-www-form-urlencoded")  # the last is curl's for --data
-_HOUR = 3600.0
 _ANSWERS = also(
     answers(Wanted, *TOKEN, *BODY, status=202, text="It is being built, or waits for it."),
     200,
@@ -101,6 +100,6 @@ def ask(service: Service, target: Target, token: Token, asked: Asked) -> Respons
 def wanted(service: Service, target: Target, token: Token, asked: Asked) -> Build:
     """The build that answers a request. Raises ProblemError."""
     known = service.dispatcher.answer(target, token, asked)
-    if known is None and (left := left_of_quota(service, token)) is not None and left <= 0:
-        raise too_many(f"the quota of {token.quota} s of building a day is used up", _HOUR)
+    if known is None:
+        service.quotas.demand_building(token)
     return service.dispatcher.ask(target, token, asked, known)

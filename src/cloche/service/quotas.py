@@ -1,0 +1,80 @@
+"""What tokens may use: seconds of building a day, places in the queue, targets.
+
+Machines that one token enrolled share what that token has: their tokens name it as their account.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from cloche.service.database import Database
+from cloche.service.problems import too_many
+from cloche.service.settings import Limits
+from cloche.service.values import Build, Payer, Token
+
+DAY = 86400.0
+_HOUR = 3600.0
+_SOON = 30.0
+
+
+class Quotas:
+    """Counts what is used. ``running`` are the builds that run now."""
+
+    def __init__(
+        self, database: Database, limits: Limits, running: Callable[[], Sequence[Build]]
+    ) -> None:
+        self._database, self._limits, self._running = database, limits, running
+
+    def left(self, payer: Payer) -> float | None:
+        """Seconds of building that are left today; None: no limit."""
+        if payer.quota is None:
+            return None
+        now = time.time()
+        used = self._database.charged(payer.account, now - DAY)
+        for build in self._running():
+            accounts = {each.account for each in self._database.payers(build.id)}
+            if payer.account in accounts:
+                used += (now - (build.started or now)) / len(accounts)
+        return payer.quota - used
+
+    def left_of_build(self, build: Build) -> float | None:
+        """Seconds until a build has to be stopped if it runs now; None: no limit.
+
+        It goes on while one of those who asked for it has some left.
+        """
+        payers = self._database.payers(build.id)
+        left = [self.left(each) for each in payers]
+        known = [each for each in left if each is not None]
+        if not left or len(known) < len(left):
+            return None
+        return max(known) * len(payers)
+
+    def charge(self, build: Build) -> None:
+        """Count the time for which a build has run, however it ended."""
+        now = time.time()
+        accounts = sorted({each.account for each in self._database.payers(build.id)})
+        self._database.charge(accounts, max(0.0, now - (build.started or now)), now)
+
+    def demand_building(self, token: Token) -> None:
+        """See that a token may have one build more in the queue. Raises ProblemError."""
+        payer, limits = token.payer, self._limits
+        if (left := self.left(payer)) is not None and left <= 0:
+            raise too_many(used_up(payer), _HOUR)
+        for account, most, whose in (
+            (None, limits.queue, "in all"),
+            (payer.account, limits.queued, "of this token and the targets that it enrolled"),
+        ):
+            if self._database.queued(account) >= most:
+                raise too_many(f"{most} builds {whose} are in the queue", _SOON)
+
+    def demand_target(self, account: str) -> None:
+        """See that one target more may be enrolled. Raises ProblemError."""
+        if self._database.enrolled(account) >= self._limits.targets:
+            what = f"{self._limits.targets} targets are enrolled with this token"
+            raise too_many(what, _HOUR)
+
+
+def used_up(payer: Payer) -> str:
+    """Somebody has built for as long as a day's quota allows."""
+    return f"the quota of {payer.quota} s of building a day is used up"
