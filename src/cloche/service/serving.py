@@ -16,6 +16,7 @@ from cloche.config.project import Project
 from cloche.errors import Exit
 from cloche.fetching.signing import Signer
 from cloche.service.app import make_app
+from cloche.service.connections import guarded, quieten
 from cloche.service.core import Service
 from cloche.service.errors import ServiceError
 from cloche.service.settings import Settings
@@ -41,8 +42,10 @@ async def _serve(
     sock: socket.socket,
 ) -> None:
     service = Service(settings, project, signer)
+    quieten(asyncio.get_running_loop())
     config = uvicorn.Config(
         make_app(service),
+        http=guarded(settings.limits),
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -20,6 +20,7 @@ class Limits:
     ``description`` is the size of a description with what belongs to it, unpacked; ``body`` that of
     any other body; ``upload`` how long a body may take. ``rate`` are requests a second of one
     token, ``burst`` how many more at once. ``guesses`` are wrong tokens of one address in a minute.
+    ``connections`` are open at once; ``headers`` is how long those of a request may take.
     ``queue`` builds are in the queue at most, ``queued`` of them of one token and the ``targets``
     that it enrolled.
     """
@@ -35,6 +36,8 @@ class Limits:
     queue: int = 1000
     queued: int = 100
     targets: int = 1000
+    connections: int = 1000
+    headers: float = 20.0
 
 
 def limits_of(words: Iterable[str]) -> Limits:

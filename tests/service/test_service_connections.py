@@ -1,0 +1,125 @@
+"""Many connections, and slow ones: others are served."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from tests.service.serving import Server, served, server_of, written_project
+from tests.support import cannot
+from uvicorn.server import ServerState
+
+from cloche.service import connections
+from cloche.service.settings import Limits
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def app(scope: Any, receive: Any, send: Any) -> None:
+    """Answers after as long as the path says."""
+    await asyncio.sleep(float(scope["path"].strip("/") or 0))
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"done"})
+
+
+@asynccontextmanager
+async def listening(most: int = 5) -> AsyncIterator[int]:
+    """A server with a limit; its port."""
+    config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=60)
+    config.load()
+    kind = connections.guarded(Limits(connections=most, headers=0.3))
+    state, loop = ServerState(), asyncio.get_running_loop()
+    server = await loop.create_server(lambda: kind(config, state, {}), "127.0.0.1", 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+
+
+async def ask(port: int, path: str = "/") -> bytes:
+    """The answer to a request, to the end of the connection."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    answer = await reader.read()
+    writer.close()
+    return answer
+
+
+def test_a_request_that_never_ends_is_given_up() -> None:
+    async def run() -> None:
+        async with listening() as port:
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(REQUEST)
+            assert b"done" in await asyncio.wait_for(reader.readuntil(b"done"), 5)
+            began = time.monotonic()
+            for byte in REQUEST[:-2] * 3:  # another one on the same connection
+                writer.write(bytes([byte]))
+                await asyncio.sleep(0.05)
+                if reader.at_eof() or reader.exception():
+                    break
+            assert 0.2 < time.monotonic() - began < 3
+            assert b"done" in await ask(port, "/0.6"), "an answer may take longer"
+
+    asyncio.run(run())
+
+
+def test_idle_connections_make_room_and_busy_ones_do_not() -> None:
+    async def run() -> None:
+        async with listening(most=3) as port:
+            idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(10)]
+            assert b"200 OK" in await ask(port)
+            busy = [asyncio.create_task(ask(port, "/1")) for _ in range(3)]
+            await asyncio.sleep(0.3)
+            refused = await ask(port)
+            assert b"503 Service Unavailable" in refused
+            assert b"Retry-After" in refused
+            assert b"too many connections" in refused
+            assert all(b"200 OK" in each for each in await asyncio.gather(*busy))
+            for _, writer in idle:
+                writer.close()
+
+    asyncio.run(run())
+
+
+@pytest.fixture
+def poor(tmp_path: Path) -> Iterator[Server]:
+    """A server that may open 200 files."""
+    if shutil.which("prlimit") is None:
+        cannot("prlimit: not installed")
+    server = server_of(written_project(tmp_path))
+    server.command[:0] = ["prlimit", "--nofile=200:200"]
+    with served(server) as running:
+        yield running
+
+
+def test_250_idle_connections_keep_nobody_out(poor: Server) -> None:
+    host, port = poor.url.removeprefix("http://").split(":")
+    with ExitStack() as stack:
+        for _ in range(250):
+            stack.enter_context(socket.create_connection((host, int(port)), 5))
+        slowest = 0.0
+        for _ in range(20):
+            began = time.monotonic()
+            assert poor.ask("GET", "/health").status_code == 200
+            slowest = max(slowest, time.monotonic() - began)
+    assert slowest < 2
+    assert "out of system resource" not in poor.log.read_text()
+
+
+def test_the_log_is_not_flooded(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        loop = asyncio.get_running_loop()
+        connections.quieten(loop)
+        for _ in range(512):
+            loop.call_exception_handler({"message": "x", "exception": OSError(24, "too many")})
+        loop.call_exception_handler({"message": "another", "exception": OSError(5, "i/o")})
+
+    asyncio.run(run())
+    assert [each.message for each in caplog.records].count("connections wait") == 1
+    assert len(caplog.records) == 2
