@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime
+import grp
 import ipaddress
 import os
 import re
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -92,7 +95,7 @@ def configured(room: Path, server: Server, port: int) -> Path:
         "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl; ssl_certificate {cert};"
         f" ssl_certificate_key {key};",
         "http://127.0.0.1:8080": server.url,
-        "/home/me/machines/service/pool/": f"{server.state.pool}/",
+        "/srv/cloche-pool/": f"{room}/pool/",
     }.items():
         assert old in block
         block = block.replace(old, new)
@@ -102,10 +105,29 @@ def configured(room: Path, server: Server, port: int) -> Path:
     )
     file = room / "nginx.conf"
     file.write_text(
-        f"daemon off; user root; pid {room}/nginx.pid; error_log {room}/error.log;\n"
+        f"daemon off; user www-data; pid {room}/nginx.pid; error_log {room}/error.log;\n"
         f"events {{}}\nhttp {{\naccess_log off;\n{places}{block}}}\n"
     )
     return file
+
+
+@contextmanager
+def pool_for_nginx(server: Server) -> Iterator[Path]:
+    """A directory that nginx's user may enter, with the pool as docs/service.md has it."""
+    try:
+        group = grp.getgrnam("www-data").gr_gid
+    except KeyError:
+        cannot("www-data: no such group")
+    room = Path(tempfile.mkdtemp(prefix="cloche-nginx-"))
+    room.chmod(0o755)
+    pool = room / "pool"
+    pool.mkdir()
+    os.chown(pool, -1, group)
+    pool.chmod(0o2750)
+    server.state.pool.rmdir()
+    server.state.pool.symlink_to(pool)
+    yield room
+    shutil.rmtree(room)
 
 
 @pytest.fixture
@@ -119,16 +141,17 @@ def proxied(tmp_path: Path) -> Iterator[tuple[Server, str, Path]]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with served(server_of(written_project(tmp_path), "--accel", "/pool/")) as server:
-        file = configured(tmp_path, server, port)
-        process = subprocess.Popen([nginx, "-c", file, "-p", tmp_path])
+    made = server_of(written_project(tmp_path), "--accel", "/pool/")
+    with pool_for_nginx(made) as room, served(made) as server:
+        file = configured(room, server, port)
+        process = subprocess.Popen([nginx, "-c", file, "-p", room])
         try:
             for _ in range(200):
                 with socket.socket() as tried:
                     if tried.connect_ex(("127.0.0.1", port)) == 0:
                         break
                 time.sleep(0.02)
-            yield server, f"https://127.0.0.1:{port}", tmp_path / "cert.pem"
+            yield server, f"https://127.0.0.1:{port}", room / "cert.pem"
         finally:
             process.terminate()
             process.wait(20)
@@ -151,6 +174,8 @@ def test_nginx_sends_packages_and_keeps_them_from_others(
         refused = requests.get(address, auth=wrong, verify=cert)
         assert refused.status_code == (401 if wrong is None else 404)
     assert requests.get(f"{url}/pool/{path}", auth=who, verify=cert).status_code == 404
+    direct = requests.get(f"{server.url}/t/{own['id']}/{path}", auth=who)
+    assert direct.content == DATA, "nginx would send it, and is not there"
     assert requests.get(f"{url}/t/{own['id']}/Packages", auth=who, verify=cert).ok
 
 

@@ -86,7 +86,9 @@ async def package(
         raise not_found("no such package")
     service.note_use(found)
     place = service.settings.state.pool / found.path
-    if service.settings.accel is not None:
+    # Rack::Sendfile's header: the proxy sends files. Others get the file itself.
+    sends = request.headers.get("x-sendfile-type", "").lower() == "x-accel-redirect"
+    if service.settings.accel is not None and sends:
         headers = {"X-Accel-Redirect": f"{service.settings.accel.rstrip('/')}/{found.path}"}
         return Response(None, 200, headers, _GPKG)
     try:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import secrets
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -26,10 +28,27 @@ def write(path: Path, data: bytes) -> None:
         raise
 
 
-def place(source: Path, target: Path) -> None:
-    """Give a file its place, in the same file system. Raises OSError."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    source.replace(target)
+def place(source: Path, target: Path, top: Path) -> None:
+    """Give a file its place below ``top``, where all may read it who may enter ``top``.
+
+    A web server does so, as another user. Raises OSError.
+    """
+    missing = [each for each in target.parents if top in each.parents and not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        each.chmod(each.stat().st_mode | 0o055)
+    mode = source.stat().st_mode
+    if mode & 0o044 != 0o044:
+        source.chmod(mode | 0o044)
+    try:
+        source.replace(target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        part = target.with_name(f"{_PART}{os.getpid()}-{target.name}")
+        shutil.copy2(source, part)
+        part.replace(target)
+        source.unlink()
 
 
 def remove_others(root: Path, kept: Iterable[str]) -> list[str]:

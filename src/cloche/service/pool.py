@@ -58,7 +58,7 @@ def publish(
         "SHA1": sha1.hexdigest(),
         "SIZE": str(status.st_size),
     }
-    files.place(source, pool / path)
+    files.place(source, pool / path, pool)
     return Published(path, status.st_size, with_fields(entry, fields))
 
 
