@@ -20,12 +20,14 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import coverage
 import hypothesis
 import pytest
+from tests import timing
 from tests.sandbox.driving import make_root
 from tests.support import (
     GROUND,
@@ -101,25 +103,38 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedul
     return Modules(config, log)
 
 
-#: Those that take longest, so that they do not come last.
+#: What takes longest, so that it does not come last: modules, then rooms. The first three do not
+#: wait for the same seed.
 FIRST = (
     "sandbox",
+    "test_machine_native",
+    "fuzz",
+    "test_machine_workbench",
+    "test_releng_media",
+    "test_machine_cross",
     "engines",
     "vm",
     "probing",
-    "fuzz",
-    "faults",
     "machine",
     "releng",
+    "faults",
+    "cluster",
+    "targets",
+    "service",
+    "client",
     "seeds",
     "binhosts",
+    "session",
+    "output",
+    "display",
+    "comparison",
     "cli",
 )
 
 
 def _rank(path: Path) -> int:
-    room = path.parent.name
-    return FIRST.index(room) if room in FIRST else len(FIRST)
+    names = (path.stem, path.parent.name)
+    return next((FIRST.index(name) for name in names if name in FIRST), len(FIRST))
 
 
 @pytest.fixture(scope="session")
@@ -322,8 +337,16 @@ ROOMS = {"plan": 90, "config": 90, "store": 90, "layers": 90}  # percent of line
 
 @pytest.hookimpl(trylast=True)
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Fail a whole run that covers a room too little; ``make test`` measures, this looks."""
+    """Tell where the time went, and fail a whole run that covers a room too little.
+
+    ``make test`` measures, this looks.
+    """
     config = terminalreporter.config
+    if config.getoption("durations"):
+        told = chain.from_iterable(terminalreporter.stats.values())
+        terminalreporter.section("slowest modules")
+        for line in timing.lines(r for r in told if isinstance(r, pytest.TestReport)):
+            terminalreporter.write_line(line)
     if not config.getoption("cov_source", None) or config.getoption("markexpr"):
         return
     measured = coverage.Coverage(config_file=str(ROOT / "pyproject.toml"))
