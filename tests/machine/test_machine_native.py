@@ -109,7 +109,7 @@ def test_stages_two_and_three_have_the_same_layers(chain: Chain) -> None:
     )
     assert two == three
     names = {name.rpartition("-")[0] for name in compiled(chain, "stage3")}
-    assert names >= {"sys-apps/portage", "sys-apps/sed", "sys-apps/grep", "app-arch/xz-utils"}
+    assert names >= {"sys-apps/portage", "sys-apps/sed", "sys-apps/gawk", "app-arch/xz-utils"}
 
 
 def test_stage_one_has_the_same_files(chain: Chain) -> None:
