@@ -109,6 +109,7 @@ FIRST = (
     "sandbox",
     "test_machine_native",
     "fuzz",
+    "test_house",
     "test_machine_workbench",
     "test_releng_media",
     "test_machine_cross",
@@ -129,6 +130,7 @@ FIRST = (
     "display",
     "comparison",
     "cli",
+    "test_dist",
 )
 
 
