@@ -114,6 +114,30 @@ def test_a_failure_is_an_answer_until_it_is_repeated(
     assert server.ask("GET", path, target["token"]).json()["started"] > began
 
 
+def test_a_package_that_failed_is_not_tried_again_with_more(
+    server: Server, target: dict[str, Any]
+) -> None:
+    first = server.build(target, "app-misc/broken")
+    more = server.build(target, "app-misc/broken", "app-misc/stone")
+    assert more["build"] != first["build"]
+    assert [each["cpv"] for each in more["packages"]] == ["app-misc/stone-1"]
+    assert ([each["cpv"] for each in more["refused"]], more["refused"][0]["words"]) == (
+        ["app-misc/broken-1"],
+        first["refused"][0]["words"],
+    )
+    assert "no way" in server.ask("GET", more["refused"][0]["log"], target["token"]).text
+    assert "app-misc/broken-1" not in started(server, target, more)
+    repeat = f"/api/v1/builds/{more['build']}/repeat"
+    assert server.ask("POST", repeat, target["token"]).status_code == 202
+    assert "app-misc/broken-1" in started(server, target, more)
+
+
+def started(server: Server, target: dict[str, Any], build: dict[str, Any]) -> set[str]:
+    """The packages of which a step began in a build."""
+    events = server.follow(build["events"], target["token"])
+    return {e["package"].partition("::")[0] for e in events if e["event"] == "started"}
+
+
 def test_what_nobody_has_is_portages_answer(server: Server, target: dict[str, Any]) -> None:
     built = server.build(target, "app-misc/nothing")
     assert built["state"] == "failed"

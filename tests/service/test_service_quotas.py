@@ -115,11 +115,12 @@ def test_what_does_not_set_a_limit(word: str) -> None:
         limits_of([word])
 
 
-def test_an_older_database_gets_accounts(tmp_path: Path) -> None:
+def test_an_older_database_gets_what_it_lacks(tmp_path: Path) -> None:
     old = Database(tmp_path / "db")
     token, secret = new_token("laptop", Role.REQUEST)
     old.add_token(token, digest_of(secret))
     old._do("ALTER TABLE tokens DROP COLUMN account")
+    old._do("ALTER TABLE builds DROP COLUMN again")
     old._do("PRAGMA user_version = 1")
     old.close()
     new = Database(tmp_path / "db")

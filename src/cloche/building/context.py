@@ -186,6 +186,7 @@ class Policy:
     jobs: int = 2
     cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
     keep_going: bool = False
+    known_failures: bool = False  # what failed with equal inputs is not tried again
     strict_hooks: bool = False  # a hook that changes what another package owns is an error
     offline: bool = False
     ccache: bool = False  # each package has a compile cache

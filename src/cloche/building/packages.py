@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from cloche.building import binpkg, ccache, fetch, live
+from cloche.building import binpkg, ccache, failures, fetch, live
 from cloche.building.context import BuildContext
 from cloche.building.hints import explain
 from cloche.building.livepins import Sources, is_live
@@ -327,7 +327,15 @@ class Builder:
             base={**self.context.inputs.key_ground, **kept},
         )
 
+    def _refuse_known(self, kind: str, package: Package, key: Key) -> None:
+        """Raise the failure that a step with these inputs had before, where that is enough."""
+        if not self.context.policy.known_failures or package.id in self.forced:
+            return
+        if (error := failures.known(self.context.store, kind, package, key)) is not None:
+            raise error
+
     def _build(self, package: Package, seen: Seen, key: Key, sources: Sources | None) -> Outcome:
+        self._refuse_known("build-failed", package, key)
         fetch.fetch(self.context, package)
         # A forced build is to show whether the result is the same: it compiles all by itself.
         cached = package.id not in self.forced
@@ -351,10 +359,12 @@ class Builder:
                 own = make_key(kind, {**key.parts, "log": log})
                 took = time.monotonic() - began
                 failure = replace(own, parts=key.parts)
-                record(self.context.store, failure, package.id, Outcome({}, log), took)
+                outcome = Outcome({}, log, data=failures.data_of(error))
+                record(self.context.store, failure, package.id, outcome, took)
             raise
 
     def _merge(self, package: Package, gpkg: str, seen: Seen, key: Key) -> Outcome:
+        self._refuse_known("merge-failed", package, key)
         before = self.context.store.last_action("merge", package.id)
         with self._recording_failure("merge-failed", package, key):
             outcome = self.context.carry_out(merge_task(self.context, package, gpkg, seen))

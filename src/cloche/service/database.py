@@ -162,6 +162,10 @@ class Database(Registry):
         attempts = "attempts" if again else "0"
         self._do(f"UPDATE builds SET state = 'queued', attempts = {attempts} WHERE id = ?", id)  # noqa: S608
 
+    def try_again(self, id: str) -> None:
+        """Put a build into the queue that is to try again what failed before."""
+        self._do("UPDATE builds SET state = 'queued', attempts = 0, again = 1 WHERE id = ?", id)
+
     def requeue_running(self, attempts: int, id: str | None = None) -> None:
         """Put back what ran when the service was killed; what began ``attempts`` times fails.
 

@@ -114,7 +114,7 @@ class Dispatcher:
         database, state = self._service.database, self._service.settings.state
         with database.transaction():
             if set(seen) == set(build.targets):
-                database.requeue(build.id)
+                database.try_again(build.id)
                 database.pay(build.id, token.id)
                 shutil.rmtree(state.build(build.id), ignore_errors=True)
             else:
@@ -123,6 +123,7 @@ class Dispatcher:
                 for part in build.parts[1:]:
                     database.add_part(new, part)
                     new = database.build(id)
+                database.try_again(id)
                 for target in seen:
                     database.ask(id, target, token.id)
                 build = new
@@ -307,7 +308,7 @@ class Dispatcher:
         work = running.build.work
         if running.stopping is not None:
             raise running.stopping
-        want = Want(tuple(atoms), work.level, work.options, work.inject)
+        want = Want(tuple(atoms), work.level, work.options, work.inject, running.build.again)
         name, place = name_of(running.build), self._service.place
         future = running.lane.submit(calls.build, place, name, description, want, into, journal)
         return await asyncio.wrap_future(future)

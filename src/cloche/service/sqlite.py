@@ -13,8 +13,11 @@ import msgspec
 
 from cloche.service.errors import ServiceError
 
-VERSION = 2
-_CHANGES = {1: "ALTER TABLE tokens ADD COLUMN account TEXT"}  # from each format to the next
+VERSION = 3
+_CHANGES = {  # from each format to the next
+    1: "ALTER TABLE tokens ADD COLUMN account TEXT",
+    2: "ALTER TABLE builds ADD COLUMN again INTEGER NOT NULL DEFAULT 0",
+}
 
 _SCHEMA = """
 CREATE TABLE tokens (
@@ -30,7 +33,8 @@ CREATE TABLE builds (
   number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, digest TEXT NOT NULL, level TEXT NOT NULL,
   options TEXT NOT NULL, inject INTEGER NOT NULL, parts TEXT NOT NULL, state TEXT NOT NULL,
   repositories TEXT NOT NULL, attempts INTEGER NOT NULL, asked REAL NOT NULL, started REAL,
-  ended REAL, seconds REAL NOT NULL, error TEXT, notes TEXT NOT NULL) STRICT;
+  ended REAL, seconds REAL NOT NULL, error TEXT, notes TEXT NOT NULL,
+  again INTEGER NOT NULL DEFAULT 0) STRICT;
 CREATE INDEX builds_by_state ON builds (state);
 CREATE INDEX builds_by_work ON builds (digest, level);
 CREATE TABLE askers (

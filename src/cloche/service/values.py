@@ -97,7 +97,8 @@ class Build:
     """A build. ``parts`` are the atoms of each request that it answers.
 
     ``seconds`` is how long it ran; ``error`` a problem that ended it, as `ClocheError.as_data` has
-    it. ``targets`` are those that asked for it.
+    it. ``targets`` are those that asked for it. What failed before is tried ``again`` in one that
+    is repeated.
     """
 
     id: str
@@ -114,6 +115,7 @@ class Build:
     error: Mapping[str, Any] | None
     notes: tuple[str, ...]
     targets: tuple[str, ...]
+    again: bool = False
 
     @property
     def atoms(self) -> tuple[str, ...]:

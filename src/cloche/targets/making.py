@@ -42,6 +42,8 @@ def build(session: Session, name: str, description: Description, want: Want, int
             recorded(context.store, context.bus, place, context.inputs.machine, count=count),
             with_jobserver(context, session.slots) as working,
         ):
+            policy = replace(working.policy, known_failures=not want.again)
+            working = replace(working, policy=policy)
             planned = replace(planned, builder=replace(planned.builder, context=working))
             failed = _carried_out(planned.builder)
             made = tuple(_made(planned, want.level, into))

@@ -34,12 +34,14 @@ class Want:
     """What is asked for: atoms and ``@sets``, with options of emerge (`cloche.config.machine`).
 
     ``inject`` says whether the target's own code (patches, bashrc, package.env) may take part.
+    A package that failed with equal inputs is only tried ``again`` if that is wanted.
     """
 
     atoms: tuple[str, ...]
     level: Level = DEFAULT
     options: tuple[str, ...] = ()
     inject: bool = False
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
