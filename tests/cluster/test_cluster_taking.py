@@ -107,6 +107,21 @@ def test_only_logs_and_sources_are_given_away_by_name(
             source._file(kind, name, tmp_path / "taken")  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["", "a", "/etc/passwd", "../../x/20260101-000000-000-build.log", "c/a-1/other",
+     "c/../../20260101-000000-000-build.log", "c/a-1/20260101-000000-000-build.log/x",
+     "c/a-1/20260101-000000-000-../build.log", "c/a-1/1-2-3-build.log\n"],
+)  # fmt: skip
+def test_a_worker_cannot_choose_where_its_log_goes(
+    name: str, stores: tuple[Store, Store], source: Source
+) -> None:
+    before = sorted(stores[1].path.rglob("*"))
+    with pytest.raises(ClusterError, match="not the name of a log"):
+        source.log(name, stores[1])
+    assert sorted(stores[1].path.rglob("*")) == before
+
+
 def test_what_the_other_host_lacks_is_its_own_error(
     stores: tuple[Store, Store], source: Source
 ) -> None:

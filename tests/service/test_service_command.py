@@ -101,6 +101,31 @@ def test_a_unit_starts_the_same_command_line(server: Server) -> None:
     assert line.endswith(own)
 
 
+def test_a_unit_keeps_what_the_environment_says(server: Server) -> None:
+    assert server.environment is not None
+    for name in ("ca", "cert", "key"):
+        (server.place / name).touch()
+    (server.place / "service").chmod(0o755)
+    own = {f"CLOCHE_TLS_{name.upper()}": str(server.place / name) for name in ("ca", "cert", "key")}
+    more = {"CLOCHE_ENGINE": "chroot", "GNUPGHOME": "/keys", "CLOCHE_STORE": "/store"}
+    server.environment = {**server.environment, **own, **more}
+    words = ("--cluster", "build1", "--limit", "queue=5", "--limit", "atoms=7", "--user", "nobody")
+    unit = run(server, *words, "--print", "systemd").stdout
+    assert "\nUser=nobody\n" in unit
+    assert '\nEnvironment="GNUPGHOME=/keys"\n' in unit
+    (line,) = (line for line in unit.splitlines() if line.startswith("ExecStart="))
+    assert f" --cluster-cert {server.place}/cert --cluster-key {server.place}/key" in line
+    assert " --limit queue=5 --limit atoms=7 " in line
+    assert line.endswith(" --engine chroot")
+
+
+def test_files_of_a_clusters_tls_are_named_as_the_options_are(server: Server) -> None:
+    (server.place / "ca").touch()
+    said = run(server, "--cluster", "x", "--cluster-ca", "ca", status=2).stderr
+    assert "TLS needs --cluster-cert, --cluster-key, too" in said
+    assert "need --cluster" in run(server, "--cluster-ca", "ca", status=2).stderr
+
+
 def test_the_port_of_another_program_is_named(server: Server) -> None:
     with served(server):
         other = server_of(server.place, "--state", "other")

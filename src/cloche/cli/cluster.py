@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import click
 
 from cloche.cli.cluster_options import ADDRESS, ClusterChoice, tls_options
-from cloche.cli.options import Options, engine_name, opened_store, say
+from cloche.cli.options import Options, engine_name, opened_store, say, store_path
 from cloche.cli.usage import Number
+from cloche.engines import choice
 from cloche.errors import ClocheError
 
 if TYPE_CHECKING:
@@ -69,7 +70,11 @@ def worker(
         words += ("--name", name) if name else ()
         words += ("--cores", str(cores)) if cores else ()
         words += ("--registry", registry) if registry else ()
-        click.echo(unit_text(print_unit, Unit("worker", words, options.store)), nl=False)
+        chosen = engine_name(options)
+        words += ("--engine", chosen) if chosen != choice.DEFAULT else ()
+        named = options.store is not None or "CLOCHE_STORE" in os.environ
+        unit = Unit("worker", words, store_path(options, None) if named else None)
+        click.echo(unit_text(print_unit, unit), nl=False)
         return
     _check_extra()
     from cloche.broker import open_engine

@@ -39,7 +39,8 @@ class ClusterChoice:
         from cloche.cluster.security import Tls
 
         files = (self.ca, self.cert, self.key)
-        return Tls(*(None if file is None else file.absolute() for file in files))
+        ca, cert, key = (None if file is None else file.absolute() for file in files)
+        return Tls(ca, cert, key)
 
 
 def tls_options(function: Function) -> Function:

@@ -90,16 +90,19 @@ def version_option(*names: str, program: str) -> Callable[[Function], Function]:
     )
 
 
-def store_path(options: Options, project: Project | None) -> Path:
-    """``--store``, ``$CLOCHE_STORE``, the project's own, or the user's data directory (XDG)."""
+def store_path(options: Options, project: Project | None, data: Path | None = None) -> Path:
+    """``--store``, ``$CLOCHE_STORE``, the project's own, or in the user's data directory (XDG).
+
+    ``data`` is that of another user.
+    """
     from cloche.session.opening import place_of_store
 
     if options.store is not None:
         return options.store.absolute()
     if named := os.environ.get("CLOCHE_STORE"):
         return Path(named).absolute()
-    data = os.environ.get("XDG_DATA_HOME")
-    return place_of_store(project, Path(data).expanduser() if data else None)
+    own = os.environ.get("XDG_DATA_HOME")
+    return place_of_store(project, data or (Path(own).expanduser() if own else None))
 
 
 def project_or_none(options: Options) -> Project | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -20,6 +21,7 @@ from cloche.cli.serve_options import JSON, STATE, check_extra, opened_database, 
 from cloche.cli.usage import Group, Number, refuse_unused
 from cloche.config.project import load_project
 from cloche.display.text import count, size
+from cloche.engines import choice
 from cloche.fetching.signing import opened_signer
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 Function = Callable[..., Any]
+_KEPT = re.compile(r"(?i:https?|ftp|all|no)_proxy|GNUPGHOME")  # variables that a unit sets, too
 
 
 @click.group(
@@ -68,6 +71,7 @@ Examples:
               help="With --cluster: build this share twice, and compare.")  # fmt: skip
 @click.option("--print", "printed", type=click.Choice(("systemd", "openrc")),
               help="Print a unit file or an init script for this command, and exit.")  # fmt: skip
+@click.option("--user", help="Who runs the service, in such a file [the owner of the project].")
 @click.option("--install", is_flag=True, help="Write the unit file or init script, and exit.")
 @click.pass_context
 def serve(context: click.Context, /, **values: Any) -> None:
@@ -103,7 +107,7 @@ def serve(context: click.Context, /, **values: Any) -> None:
             store_path(options, project),
             engine_name(options),
             proxies,
-            cluster=_cluster(options, values),
+            cluster=_cluster(context, options, values),
             verified=values["verify_share"] / 100,
         ),
         host=values["host"],
@@ -128,40 +132,53 @@ def serve(context: click.Context, /, **values: Any) -> None:
 
 def _unit(context: click.Context, options: Options, values: dict[str, Any]) -> None:
     """Print or write the unit file or init script of this command line."""
-    from cloche.service.install import install, text
+    from cloche.service.install import Setup, data_of, install, owner_of, text
 
     project = load_project(options.directory)
-    words = tuple(_given(context, options, values))
-    place = (project.root, store_path(options, project), words)
+    user = values["user"] or owner_of(project.root)
+    setup = Setup(
+        project.root,
+        store_path(options, project, data_of(user)),
+        tuple(_given(context, options, values)),
+        user,
+        {name: text for name, text in os.environ.items() if _KEPT.fullmatch(name)},
+        values["port"],
+    )
     if values["printed"]:
-        click.echo(text(values["printed"], *place), nl=False)
+        click.echo(text(values["printed"], setup), nl=False)
         return
-    done = install(None, *place)
+    done = install(None, setup)
     say(f"{done.path} is written; start it: {done.command}")
 
 
 def _given(context: click.Context, options: Options, values: dict[str, Any]) -> Iterator[str]:
-    """The options of a command line, with absolute paths."""
+    """The options of a command line and of the environment, with absolute paths."""
+    sources = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT)
     for option in context.command.params:
         name, value = option.name or "", values.get(option.name or "")
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if not given or name in ("printed", "install") or value is None:
+        given = context.get_parameter_source(name) in sources
+        if not given or name in ("printed", "install", "user") or value is None:
             continue
-        yield max(option.opts, key=len)
-        if not isinstance(value, bool):
-            yield str(_absolute(options, value) if isinstance(value, Path) else value)
-    if options.engine is not None:
-        yield from ("--engine", options.engine)
+        for each in value if isinstance(value, tuple) else (value,):
+            yield max(option.opts, key=len)
+            if not isinstance(each, bool):
+                yield str(_absolute(options, each) if isinstance(each, Path) else each)
+    if (engine := engine_name(options)) != choice.DEFAULT:
+        yield from ("--engine", engine)
 
 
-def _cluster(options: Options, values: dict[str, Any]) -> Cluster | None:
+def _cluster(context: click.Context, options: Options, values: dict[str, Any]) -> Cluster | None:
     """How workers of a cluster are reached, if there is one."""
+    files = {f"cluster_{each}": values[f"cluster_{each}"] for each in ("ca", "cert", "key")}
     if values["cluster"] is None:
+        if any(context.get_parameter_source(n) is ParameterSource.COMMANDLINE for n in files):
+            raise click.UsageError("--cluster-ca, --cluster-cert and --cluster-key need --cluster")
         return None
     from cloche.cluster.connection import Settings as Cluster
     from cloche.cluster.security import Tls, exposed, full_address
 
-    tls = Tls(*(_absolute(options, values[f"cluster_{each}"]) for each in ("ca", "cert", "key")))
+    ca, cert, key = (_absolute(options, each) for each in files.values())
+    tls = Tls(ca, cert, key, "--cluster")
     tls.check()
     address = full_address(values["cluster"], tls)
     if exposed(address):

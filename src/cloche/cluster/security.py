@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -27,6 +27,7 @@ class Tls:
     ca: Path | None = None
     cert: Path | None = None
     key: Path | None = None
+    option: str = field(default="--tls", compare=False)  # how the command line's options begin
 
     @property
     def given(self) -> bool:
@@ -35,7 +36,8 @@ class Tls:
 
     def check(self) -> None:
         """Raise ClusterError for files that are missing."""
-        files = {"--tls-ca": self.ca, "--tls-cert": self.cert, "--tls-key": self.key}
+        option = self.option
+        files = {f"{option}-ca": self.ca, f"{option}-cert": self.cert, f"{option}-key": self.key}
         lacking = [name for name, file in files.items() if file is None]
         if 0 < len(lacking) < len(files):
             what = f"TLS needs {', '.join(lacking)}, too"

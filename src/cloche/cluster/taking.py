@@ -5,6 +5,7 @@ Nothing is believed: trees and files are read again, and must be what their name
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -31,6 +32,8 @@ SILENCE = 20.0  # seconds without a byte after which a connection is given up
 PATIENCE = 30.0
 _LOOK = 0.5  # seconds between two looks whether a transfer is stopped
 _PAUSE = 0.2  # seconds between two tries, growing
+#: A log below ``logs``: the name of a package or of a machine, TIME-COUNT-STEP.
+_LOG = re.compile(r"(?:[\w+.@:-]+/)+\d{8}-\d{6}-\d{3}-[\w+.-]{1,60}\.log(?:\.gz)?", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +86,12 @@ class Source:
                 distfiles.keep(store, room / "file", file)
 
     def log(self, name: str, store: Store, place: Path | None = None) -> Path:
-        """Take a log by its path below ``logs``; without ``place`` it gets a name of its own."""
+        """Take a log by its path below ``logs``; without ``place`` it gets a name of its own.
+
+        Raises ClusterError for a name that is not one of a log.
+        """
+        if not _LOG.fullmatch(name) or ".." in name.split("/"):
+            raise ClusterError(f"not the name of a log: {name[:200]!r}", where=self.address)
         given = Path(name)
         if place is None:
             place = new_log(store, str(given.parent), step_name(given).split("-", 3)[3])

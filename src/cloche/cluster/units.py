@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 import shutil
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -20,7 +21,7 @@ Wants=network-online.target
 After=network-online.target
 
 [Service]
-ExecStart={line}
+{more}ExecStart={line}
 Restart=always
 RestartSec=5
 # Sandboxes end with this process; none of them is left to kill.
@@ -38,7 +39,7 @@ _OPENRC = """\
 # {file}: rc-update add {name} default
 description="cloche {command}"
 supervisor=supervise-daemon
-command={program}
+{more}command={program}
 command_args={arguments}
 respawn_delay=5
 retry="TERM/30/KILL/5"
@@ -49,17 +50,29 @@ depend() {{
 	need net
 	after firewall
 }}
+{start}"""
+_START_PRE = """
+start_pre() {{
+	checkpath --file --owner {user} "/var/log/{name}.log"
+}}
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """A command with its words, the store it uses (None: the default), and where it runs."""
+    """A command with its words, the store it uses (None: the default), and where it runs.
+
+    It runs as ``user``, None for root, with more of an ``environment``. ``low_port``: it may listen
+    at ports below 1024.
+    """
 
     command: str
     words: tuple[str, ...]
     store: Path | None = None
     directory: Path | None = None
+    user: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    low_port: bool = False
 
 
 def unit_text(kind: Kind, unit: Unit) -> str:
@@ -72,14 +85,38 @@ def unit_text(kind: Kind, unit: Unit) -> str:
     if kind == "systemd":
         line = " ".join(_systemd_word(word) for word in (program, *words))
         file = f"/etc/systemd/system/{name}.service"
-        return _SYSTEMD.format(file=file, name=name, command=unit.command, line=line)
+        more = "".join(f"{each}\n" for each in _systemd_settings(unit))
+        return _SYSTEMD.format(file=file, name=name, command=unit.command, line=line, more=more)
     return _OPENRC.format(
         file=f"/etc/init.d/{name}",
         name=name,
         command=unit.command,
         program=shlex.quote(program),
         arguments=shlex.quote(shlex.join(words)),
+        more="".join(f"{each}\n" for each in _openrc_settings(unit)),
+        start=_START_PRE.format(user=shlex.quote(unit.user), name=name) if unit.user else "",
     )
+
+
+def _systemd_settings(unit: Unit) -> Iterator[str]:
+    """Further lines of [Service] (systemd.exec(5))."""
+    if unit.user:
+        yield f"User={unit.user}"
+        if unit.low_port:
+            yield "AmbientCapabilities=CAP_NET_BIND_SERVICE"
+    for name, value in unit.environment.items():
+        escaped = f"{name}={value}".replace("\\", "\\\\").replace('"', '\\"').replace("%", "%%")
+        yield f'Environment="{escaped}"'
+
+
+def _openrc_settings(unit: Unit) -> Iterator[str]:
+    """Further lines of an init script (openrc-run(8))."""
+    if unit.user:
+        yield f"command_user={shlex.quote(unit.user)}"
+        if unit.low_port:
+            yield "capabilities=^cap_net_bind_service"
+    for name, value in unit.environment.items():
+        yield f"export {name}={shlex.quote(value)}"
 
 
 def _systemd_word(word: str) -> str:

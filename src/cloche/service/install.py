@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import pwd
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloche.cluster.units import Kind, Unit, unit_text
@@ -28,21 +30,61 @@ class Installed:
     command: str
 
 
-def text(kind: Kind, project: Path, store: Path, words: tuple[str, ...]) -> str:
-    """The unit file, or the init script. ``words`` are the options of `cloche serve`."""
-    return unit_text(kind, Unit("serve", words, store, project))
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What is started: ``words`` are the options of `cloche serve`, ``user`` is who runs it."""
+
+    project: Path
+    store: Path
+    words: tuple[str, ...]
+    user: str = "root"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    port: int = 8080
 
 
-def install(
-    kind: Kind | None, project: Path, store: Path, words: tuple[str, ...], root: Path = Path("/")
-) -> Installed:
+def owner_of(place: Path) -> str:
+    """The user whose project it is, who is to run the service. Raises ClocheError."""
+    number = place.stat().st_uid
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        what = f"the owner of the project, {number}, is not a user of this host"
+        raise ClocheError(what, where=place, todo="name one with --user") from None
+
+
+def data_of(user: str) -> Path:
+    """The directory for data of a user, in which the store is unless it is named.
+
+    Raises ClocheError.
+    """
+    try:
+        return Path(pwd.getpwnam(user).pw_dir, ".local/share")
+    except KeyError:
+        raise ClocheError(f"unknown user “{user}”", todo="see `getent passwd`") from None
+
+
+def text(kind: Kind, setup: Setup) -> str:
+    """The unit file, or the init script."""
+    unit = Unit(
+        "serve",
+        setup.words,
+        setup.store,
+        setup.project,
+        user=None if setup.user == "root" else setup.user,
+        environment=setup.environment,
+        low_port=0 < setup.port < 1024,
+    )
+    return unit_text(kind, unit)
+
+
+def install(kind: Kind | None, setup: Setup, root: Path = Path("/")) -> Installed:
     """Write the unit file or init script. Raises ClocheError."""
     kind = kind or kind_of(root)
     place, mode, command = _PLACES[kind]
     path = root / place
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        files.write(path, text(kind, project, store, words).encode())
+        files.write(path, text(kind, setup).encode())
         path.chmod(mode)
     except OSError as error:
         raise unwritable(path, error, "run it as root, or use --print") from error
