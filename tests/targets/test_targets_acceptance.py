@@ -90,7 +90,7 @@ class Settings:
             packages[f"dev-util/axe-{self.axe}"] = entry()
         conf = {"USE": " ".join(sorted(self.use)), "CFLAGS": self.cflags}
         if self.install_mask:
-            conf["INSTALL_MASK"] = self.install_mask
+            conf["PKG_INSTALL_MASK"] = self.install_mask
         masks = {"package.mask": self.mask} if self.mask else {}
         return described(packages, conf, {**masks, **CODES[self.code]})
 

@@ -13,10 +13,11 @@ import msgspec
 
 from cloche.service.errors import ServiceError
 
-VERSION = 3
+VERSION = 4
 _CHANGES = {  # from each format to the next
     1: "ALTER TABLE tokens ADD COLUMN account TEXT",
     2: "ALTER TABLE builds ADD COLUMN again INTEGER NOT NULL DEFAULT 0",
+    3: "DELETE FROM environments",  # those that do not say whose code took part
 }
 
 _SCHEMA = """
