@@ -80,6 +80,24 @@ def test_options_before_a_subcommand_count_or_are_refused(server: Server) -> Non
     assert "see `cloche serve prune --help`" in refused
 
 
+def test_targets_are_changed_and_removed(server: Server) -> None:
+    target = add_target(server)
+    run(server, "target", "change", target["id"], "--level", "3b", "--name", "laptop")
+    (seen,) = said(server, "targets")
+    assert (seen["level"], seen["name"]) == ("3b", "laptop")
+    assert "nothing is to change" in run(server, "target", "change", "x", status=2).stderr
+    shown = said(server, "target", "remove", target["id"], "--pretend")
+    assert (len(shown["tokens"]), shown["removed"]) == (1, False)
+    with served(server):
+        assert server.ask("GET", "/api/v1/targets", target["token"]).status_code == 200
+        assert (
+            "1 token and 0 builds removed" in run(server, "target", "remove", target["id"]).stderr
+        )
+        assert server.ask("GET", "/api/v1/targets", target["token"]).status_code == 401
+    assert said(server, "targets") == []
+    assert "unknown target" in run(server, "target", "remove", target["id"], status=2).stderr
+
+
 def test_what_would_be_removed_is_shown_and_then_removed(server: Server) -> None:
     target = add_target(server)
     kept = add_package(server, target, "app-misc/kept-1", days=40)

@@ -80,6 +80,7 @@ PAGES = (
     "/packages?q=ready",
     "/login",
     "/nothing",
+    "/targets/000000000000/remove",
 )
 
 
@@ -113,14 +114,16 @@ class Checked(HTMLParser):
 def test_a_page_is_whole_and_accessible(
     server: Server, browser: requests.Session, path: str
 ) -> None:
-    answer = browser.get(server.url + path)
+    answer = browser.get(server.url + path, headers={"Accept": "text/html,*/*"})
     assert answer.status_code == (404 if path == "/nothing" else 200)
-    if path == "/nothing":  # no page: the API answers
-        assert answer.headers["content-type"] == "application/problem+json"
-        return
-    page = Checked(answer.text)
+    check_page(answer.text)
+
+
+def check_page(text: str) -> None:
+    """See that a page is whole and accessible."""
+    page = Checked(text)
     assert page.open == []
-    assert EVIL not in answer.text
+    assert EVIL not in text
     assert len(set(page.ids)) == len(page.ids)
     assert page.all("html")[0]["lang"] == "en"
     assert len(page.all("h1")) == 1
@@ -129,7 +132,7 @@ def test_a_page_is_whole_and_accessible(
     for kind in ("input", "textarea", "select"):
         fields = [each for each in page.all(kind) if each.get("type") != "hidden"]
         assert {each["id"] for each in fields} <= labelled
-    for table in re.findall(r"<table>.*?</table>", answer.text, re.DOTALL):
+    for table in re.findall(r"<table>.*?</table>", text, re.DOTALL):
         assert "<caption>" in table
         assert 'scope="col"' in table
     assert not any(name.startswith("on") for _, attrs in page.tags for name in attrs)
@@ -217,10 +220,24 @@ def test_forms_of_other_sites_are_refused(
 
 
 def test_what_is_no_atom_is_told_on_a_page(server: Server, browser: requests.Session) -> None:
-    answer = browser.post(f"{server.url}/targets/{'0' * 12}/want", data={"atoms": EVIL})
+    typed = {"atoms": f"app-misc/jq {EVIL}", "level": "3b"}
+    answer = browser.post(f"{server.url}/targets/{'0' * 12}/want", data=typed)
     assert answer.status_code == 422
     assert "is not an atom" in answer.text
-    assert EVIL not in answer.text
+    assert ">app-misc/jq &lt;script&gt;" in answer.text, "what was typed is still there"
+    assert '<option value="3b" selected>' in answer.text
+    check_page(answer.text)
+
+
+def test_programs_get_a_document_where_nothing_is(server: Server) -> None:
+    browsers = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    for path, headers in (("/nope", {}), ("/api/nope", browsers), ("/t/x/y", browsers)):
+        answer = requests.get(server.url + path, headers=headers)
+        assert answer.status_code in (401, 404)
+        assert answer.headers["content-type"] == "application/problem+json"
+    answer = requests.get(f"{server.url}/nope", headers=browsers)
+    assert answer.headers["content-type"].startswith("text/html")
+    assert "there is no such page" in answer.text
 
 
 @pytest.mark.parametrize("name", ["../pages.py", "%2e%2e/app.py", "service.py", "."])

@@ -275,3 +275,4 @@ def prune(
 
 serve.add_command(serve_tokens.token)
 serve.add_command(serve_targets.targets)
+serve.add_command(serve_targets.target)

@@ -60,12 +60,14 @@ def token_add(
     """
     from cloche.service.errors import unknown
     from cloche.service.tokens import digest_of, new_token
-    from cloche.service.values import Role
+    from cloche.service.values import Role, checked_name
 
     with opened_database(options, directory) as database:
         if target is not None and database.target(target) is None:
             raise unknown("target", target, "targets")
-        made, secret = new_token(name, Role(role), target=target, inject=inject, quota=quota)
+        made, secret = new_token(
+            checked_name(name), Role(role), target=target, inject=inject, quota=quota
+        )
         database.add_token(made, digest_of(secret))
     if as_json:
         click.echo(json.dumps({"id": made.id, "token": secret}))

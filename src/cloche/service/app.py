@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from cloche.service import (
+    admin_pages,
     binhost_api,
     builds_api,
     openapi,
@@ -26,6 +27,7 @@ from cloche.service.core import Service
 from cloche.service.metrics import CONTENT_TYPE
 from cloche.service.openapi import OPEN, answers
 from cloche.service.problems import ProblemError
+from cloche.service.rendering import nothing_there
 from cloche.service.views import Health, answer
 from cloche.version import version
 
@@ -51,10 +53,10 @@ def make_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for each in (targets_api, wants_api, builds_api, binhost_api, pages):
+    for each in (targets_api, wants_api, builds_api, binhost_api, pages, admin_pages):
         app.include_router(each.routes)
     _add_rest(app)
-    problems.install(app)
+    problems.install(app, nothing_there)
     app.openapi = lambda: openapi.describe(app)  # type: ignore[method-assign]
     app.add_middleware(Around, service=service)
     return app

@@ -29,6 +29,7 @@ def _documented(kind: Any, media: str, *more: int) -> dict[str, Any]:
 
 def _index(request: Request, target_id: str, token: Token, *, packed: bool) -> Response:
     service, target = service_of(request), visible_target(request, token, target_id)
+    service.look_after(target)
     index, asked = service.index(target), request.headers
     headers = {
         "ETag": index.etag_of(packed),

@@ -13,44 +13,28 @@ from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
 
 from cloche.records.logs import open_log
+from cloche.service.actions import repeat_build, stop_build
 from cloche.service.auth import (
     Authenticated,
-    demand,
-    sees,
     visible_build,
     visible_target,
 )
 from cloche.service.core import Service, service_of
 from cloche.service.events import log_of, stream
+from cloche.service.listing import builds_for, packages_for, view_of
 from cloche.service.openapi import TOKEN, answers
-from cloche.service.problems import ProblemError, forbidden, not_found, too_many
-from cloche.service.values import ENDED, Build, BuildState, Role, Token
-from cloche.service.views import Builds, BuildView, Packages, PackageView, answer, package_view
+from cloche.service.problems import ProblemError, not_found, too_many
+from cloche.service.values import BuildState, Token
+from cloche.service.views import Builds, BuildView, Packages, answer
 
 routes = APIRouter(prefix="/api/v1", tags=["builds"])
 _CHUNK = 1 << 16
-_STOPPABLE = ("queued", "running")
 _EVENTS = "text/event-stream"
 _EVENT = {
     "type": "object",
     "properties": {"id": {"type": "string"}, "data": {"type": "string"}},
     "description": "A server-sent event; `data` is JSON, see docs/events.md.",
 }
-
-
-def view_of(service: Service, token: Token, build: Build) -> BuildView:
-    """A build as a token may see it."""
-    return service.dispatcher.view(build, [each for each in build.targets if sees(token, each)])
-
-
-def builds_for(
-    service: Service, token: Token, target: str | None, states: list[BuildState], most: int,
-    before: int | None = None,
-) -> list[Build]:  # fmt: skip
-    """The builds that a token may see, the newest first."""
-    if target is None and not token.everywhere:
-        target = token.target or ""
-    return service.database.builds(target=target, states=states, most=most, before=before)
 
 
 @routes.get("/builds", **answers(Builds, *TOKEN))
@@ -81,42 +65,15 @@ async def build(request: Request, build_id: str, token: Authenticated) -> Respon
 @routes.post("/builds/{build_id}/stop", **answers(BuildView, *TOKEN, 409))
 async def stop(request: Request, build_id: str, token: Authenticated) -> Response:
     """Stop a build that is in the queue or runs."""
-    return answer(await stopped(request, token, build_id))
-
-
-async def stopped(request: Request, token: Token, id: str) -> BuildView:
-    """Stop a build. Raises ProblemError."""
-    service, found = service_of(request), visible_build(request, token, id)
-    demand(token, Role.REQUEST)
-    if not all(sees(token, each) for each in found.targets):
-        raise ProblemError(409, "the build is shared", todo="ask the administrator to stop it")
-    if found.state not in _STOPPABLE:
-        raise ProblemError(409, f"the build is {found.state}", todo="repeat it, if it failed")
-    await service.dispatcher.stop(found)
-    return view_of(service, token, service.database.build(id))
+    found = visible_build(request, token, build_id)
+    return answer(await stop_build(service_of(request), token, found))
 
 
 @routes.post("/builds/{build_id}/repeat", **answers(BuildView, *TOKEN, 409, status=202))
 async def repeat(request: Request, build_id: str, token: Authenticated) -> Response:
     """Try again a build that has ended, as one that failed."""
-    return answer(repeated(request, token, build_id), 202)
-
-
-def repeated(request: Request, token: Token, id: str) -> BuildView:
-    """Put a build back into the queue, one of several targets as a new one. Raises ProblemError."""
-    service, found = service_of(request), visible_build(request, token, id)
-    demand(token, Role.REQUEST)
-    if found.state not in ENDED:
-        raise ProblemError(409, f"the build is {found.state}", todo="stop it first")
-    if found.work.inject and not token.inject and token.role is not Role.ADMIN:
-        raise forbidden("the build has code of the target", "use a token with that permission")
-    if not service.settings.state.description(found.work.digest).exists():
-        what = "the target has changed since this build"
-        raise ProblemError(409, what, todo="ask for the packages again")
-    service.quotas.demand_building(token)
-    seen = [each for each in found.targets if sees(token, each)]
-    again = service.dispatcher.repeat(found, seen, token)
-    return view_of(service, token, again)
+    found = visible_build(request, token, build_id)
+    return answer(repeat_build(service_of(request), token, found), 202)
 
 
 @routes.get("/builds/{build_id}/events", **answers(_EVENT, *TOKEN, media=_EVENTS))
@@ -190,24 +147,3 @@ async def packages(request: Request, token: Authenticated, target: str | None = 
     if target is not None:
         visible_target(request, token, target)
     return answer(Packages(tuple(packages_for(service_of(request), token, target))))
-
-
-def packages_for(service: Service, token: Token, target: str | None) -> Iterator[PackageView]:
-    """The packages that a token may see."""
-    database = service.database
-    seen = [each for each in database.targets() if sees(token, each.id)]
-    if target is not None:
-        seen = [each for each in seen if each.id == target]
-    holders: dict[int, list[str]] = {}
-    for each in seen:
-        for id in database.indexed(each):
-            holders.setdefault(id, []).append(each.id)
-    everything = token.role is Role.ADMIN and target is None
-    levels = database.levels_of_packages(None if everything else {each.digest for each in seen})
-    builds = {each.id for one in seen for each in database.builds(target=one.id)}
-    for package in database.packages():
-        if package.id in holders or (token.everywhere and target is None):
-            build = package.build if package.build in builds else None
-            yield package_view(
-                package, build, levels.get(package.id, ()), holders.get(package.id, ())
-            )

@@ -44,6 +44,7 @@ from cloche.tasks.slots import shared_slots
 
 _log = logging.getLogger("cloche.service")
 _HOUR = 3600.0
+_MINUTE = 60.0
 _INDEXES = 16  # that are kept in memory
 _LATELY = 50  # builds
 _NOTED = 3600.0  # seconds between two notes that a package is used
@@ -68,6 +69,7 @@ class Service:
         self.leaving: set[str] = set()  # targets that are being removed
         self._signatures: dict[str, tuple[str, bytes]] = {}
         self._indexes: dict[tuple[str, str, Level], index.Index] = {}
+        self._looked: dict[tuple[str, Level], float] = {}
         self.database: Database
         self.descriptions: Descriptions
         self.hub: Hub
@@ -152,6 +154,14 @@ class Service:
         while len(self._indexes) > _INDEXES:
             del self._indexes[next(iter(self._indexes))]
         return found
+
+    def look_after(self, target: Target) -> None:
+        """Have proven what a target takes, if another process gave it its level."""
+        key, now = (target.digest, target.level), time.monotonic()
+        if not self.database.seen(*key) and now - self._looked.get(key, -_MINUTE) >= _MINUTE:
+            self._looked = {key: at for key, at in self._looked.items() if now - at < _MINUTE}
+            self._looked[key] = now
+            self.prover.later_of(target)
 
     async def signature(self, target: Target) -> bytes | None:
         """A detached signature of a target's index; None without a key. Raises ClocheError."""

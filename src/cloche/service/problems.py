@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from http import HTTPStatus
 
 import msgspec
@@ -86,8 +87,11 @@ def problem_of(error: ClocheError) -> ProblemError:
     return ProblemError(status, error.what, where=error.where, todo=error.todo, detail=error.detail)
 
 
-def install(app: FastAPI) -> None:
-    """Let every error of an app become a problem document."""
+def install(app: FastAPI, shown: Callable[[Request, ProblemError], Response]) -> None:
+    """Let every error of an app become a problem document.
+
+    ``shown`` answers where nothing is at the address: it may do so with a page.
+    """
 
     @app.exception_handler(ProblemError)
     async def problem(_: Request, error: ProblemError) -> Response:
@@ -98,9 +102,10 @@ def install(app: FastAPI) -> None:
         return problem_of(error).response()
 
     @app.exception_handler(HTTPException)
-    async def http(_: Request, error: HTTPException) -> Response:
+    async def http(request: Request, error: HTTPException) -> Response:
         headers = dict(error.headers or {})
-        return ProblemError(error.status_code, str(error.detail), headers=headers).response()
+        found = ProblemError(error.status_code, str(error.detail), headers=headers)
+        return shown(request, found)
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> Response:

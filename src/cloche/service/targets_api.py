@@ -11,15 +11,16 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from cloche.service.administration import change_target, checked_name
-from cloche.service.auth import Authenticated, demand, sees, token_of, visible_target
+from cloche.service.actions import change_target
+from cloche.service.auth import Authenticated, demand, token_of, visible_target
 from cloche.service.bodies import body_of, decoded
-from cloche.service.core import Service, service_of
+from cloche.service.core import service_of
+from cloche.service.listing import targets_for, view_of_target
 from cloche.service.openapi import BODY, TOKEN, answers, body
 from cloche.service.plan import known
 from cloche.service.problems import ProblemError, forbidden
 from cloche.service.tokens import digest_of, new_token
-from cloche.service.values import Role, Target
+from cloche.service.values import Role, Target, checked_name
 from cloche.service.views import (
     ChangedTarget,
     Costs,
@@ -30,7 +31,6 @@ from cloche.service.views import (
     TargetView,
     answer,
     cost_view,
-    target_view,
 )
 from cloche.targets import calls
 from cloche.targets.description import (
@@ -112,19 +112,8 @@ async def _description_body(request: Request) -> bytes:
 async def targets(request: Request, token: Authenticated) -> Response:
     """The targets that the token may see: its own, or all with the role admin."""
     service = service_of(request)
-    seen = (each for each in service.database.targets() if sees(token, each.id))
+    seen = targets_for(service, token)
     return answer(Targets(tuple(view_of_target(service, each) for each in seen)))
-
-
-def view_of_target(service: Service, target: Target) -> TargetView:
-    """A target as clients see it."""
-    database = service.database
-    return target_view(
-        target,
-        packages=len(database.indexed(target)),
-        proven=bool(database.seen(target.digest, target.level)),
-        public_key=service.public_key,
-    )
 
 
 @routes.get("/{target_id}", **answers(TargetView, *TOKEN))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from cloche.service.errors import ServiceError
 from cloche.targets.levels import Level
 
 BuildState = Literal["queued", "running", "done", "failed", "stopped"]
+_LONGEST_NAME = 100
 ENDED: tuple[BuildState, ...] = ("done", "failed", "stopped")
 
 
@@ -63,6 +65,14 @@ class Token:
     def everywhere(self) -> bool:
         """Whether it sees all targets: an administrator's does, unless it is for one target."""
         return self.role is Role.ADMIN and self.target is None
+
+
+def checked_name(name: str) -> str:
+    """The name of a target or a token. Raises ServiceError."""
+    if not name.strip() or len(name) > _LONGEST_NAME or not name.isprintable():
+        what = f"a name is 1 to {_LONGEST_NAME} printable characters"
+        raise ServiceError(what, todo="use the name of its host")
+    return name.strip()
 
 
 @dataclass(frozen=True, slots=True)

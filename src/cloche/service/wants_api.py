@@ -7,13 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
+from cloche.service.actions import want_packages
 from cloche.service.auth import Authenticated, demand, visible_target
 from cloche.service.bodies import body_of, decoded
 from cloche.service.core import Service, service_of
 from cloche.service.decisions import position
 from cloche.service.openapi import BODY, TOKEN, also, answers, body
 from cloche.service.problems import ProblemError
-from cloche.service.values import ENDED, Build, Role, Target, Token
+from cloche.service.values import ENDED, Role, Target, Token
 from cloche.service.views import Wanted, answer
 from cloche.service.wants import Asked, atoms_in, checked, ready
 from cloche.targets.levels import Level
@@ -84,7 +85,7 @@ def ask(service: Service, target: Target, token: Token, asked: Asked) -> Respons
     offered = service.database.indexed(target).values()
     if asked.level in (None, target.level) and ready(asked.packages, offered):
         return answer(Wanted(ready=True))
-    build = wanted(service, target, token, asked)
+    build = want_packages(service, target, token, asked)
     over = build.state in ENDED
     found = Wanted(
         ready=build.state == "done",
@@ -95,11 +96,3 @@ def ask(service: Service, target: Target, token: Token, asked: Asked) -> Respons
         notes=target.notes,
     )
     return answer(found, 200 if over else 202)
-
-
-def wanted(service: Service, target: Target, token: Token, asked: Asked) -> Build:
-    """The build that answers a request. Raises ProblemError."""
-    known = service.dispatcher.answer(target, token, asked)
-    if known is None:
-        service.quotas.demand_building(token)
-    return service.dispatcher.ask(target, token, asked, known)

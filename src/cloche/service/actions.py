@@ -1,0 +1,62 @@
+"""What clients do: the same for the API and for pages."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from cloche.service.auth import demand, sees
+from cloche.service.core import Service
+from cloche.service.listing import view_of
+from cloche.service.problems import ProblemError, forbidden
+from cloche.service.values import ENDED, Build, Role, Target, Token, checked_name
+from cloche.service.views import BuildView, ChangedTarget
+from cloche.service.wants import Asked
+
+_STOPPABLE = ("queued", "running")
+
+
+def change_target(service: Service, target: Target, wish: ChangedTarget) -> Target:
+    """Give a target another name or level, and an index for that. Raises ProblemError."""
+    name = target.name if wish.name is None else checked_name(wish.name)
+    level = wish.level or target.level
+    changed = replace(target, name=name, level=level, changed=time.time())
+    service.database.change_target(changed)
+    if level != target.level:
+        service.prover.later_of(changed)
+    return changed
+
+
+def want_packages(service: Service, target: Target, token: Token, asked: Asked) -> Build:
+    """The build that answers a request. Raises ProblemError."""
+    known = service.dispatcher.answer(target, token, asked)
+    if known is None:
+        service.quotas.demand_building(token)
+    return service.dispatcher.ask(target, token, asked, known)
+
+
+async def stop_build(service: Service, token: Token, found: Build) -> BuildView:
+    """Stop a build that a token may see. Raises ProblemError."""
+    demand(token, Role.REQUEST)
+    if not all(sees(token, each) for each in found.targets):
+        raise ProblemError(409, "the build is shared", todo="ask the administrator to stop it")
+    if found.state not in _STOPPABLE:
+        raise ProblemError(409, f"the build is {found.state}", todo="repeat it, if it failed")
+    await service.dispatcher.stop(found)
+    return view_of(service, token, service.database.build(found.id))
+
+
+def repeat_build(service: Service, token: Token, found: Build) -> BuildView:
+    """Put a build back into the queue, one of several targets as a new one. Raises ProblemError."""
+    demand(token, Role.REQUEST)
+    if found.state not in ENDED:
+        raise ProblemError(409, f"the build is {found.state}", todo="stop it first")
+    if found.work.inject and not token.inject and token.role is not Role.ADMIN:
+        raise forbidden("the build has code of the target", "use a token with that permission")
+    if not service.settings.state.description(found.work.digest).exists():
+        what = "the target has changed since this build"
+        raise ProblemError(409, what, todo="ask for the packages again")
+    service.quotas.demand_building(token)
+    seen = [each for each in found.targets if sees(token, each)]
+    again = service.dispatcher.repeat(found, seen, token)
+    return view_of(service, token, again)

@@ -1,0 +1,62 @@
+"""What a token sees: the same for the API and for pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from cloche.service.auth import sees
+from cloche.service.core import Service
+from cloche.service.values import Build, BuildState, Target, Token
+from cloche.service.views import BuildView, PackageView, TargetView, package_view, target_view
+
+
+def targets_for(service: Service, token: Token) -> list[Target]:
+    """The targets that a token may see."""
+    return [each for each in service.database.targets() if sees(token, each.id)]
+
+
+def view_of_target(service: Service, target: Target) -> TargetView:
+    """A target as clients see it."""
+    database = service.database
+    return target_view(
+        target,
+        packages=len(database.indexed(target)),
+        proven=bool(database.seen(target.digest, target.level)),
+        public_key=service.public_key,
+    )
+
+
+def view_of(service: Service, token: Token, build: Build) -> BuildView:
+    """A build as a token may see it."""
+    return service.dispatcher.view(build, [each for each in build.targets if sees(token, each)])
+
+
+def builds_for(
+    service: Service, token: Token, target: str | None, states: list[BuildState], most: int,
+    before: int | None = None,
+) -> list[Build]:  # fmt: skip
+    """The builds that a token may see, the newest first."""
+    if target is None and not token.everywhere:
+        target = token.target or ""
+    return service.database.builds(target=target, states=states, most=most, before=before)
+
+
+def packages_for(service: Service, token: Token, target: str | None) -> Iterator[PackageView]:
+    """The packages that a token may see."""
+    database = service.database
+    seen = [each for each in database.targets() if sees(token, each.id)]
+    if target is not None:
+        seen = [each for each in seen if each.id == target]
+    holders: dict[int, list[str]] = {}
+    for each in seen:
+        for id in database.indexed(each):
+            holders.setdefault(id, []).append(each.id)
+    everything = token.everywhere and target is None
+    levels = database.levels_of_packages(None if everything else {each.digest for each in seen})
+    builds = {each.id for one in seen for each in database.builds(target=one.id)}
+    for package in database.packages():
+        if package.id in holders or everything:
+            build = package.build if package.build in builds else None
+            yield package_view(
+                package, build, levels.get(package.id, ()), holders.get(package.id, ())
+            )

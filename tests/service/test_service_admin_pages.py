@@ -1,0 +1,122 @@
+"""Pages that change targets and tokens."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+from tests.service.serving import Server, add_target, served, server_of, written_project
+from tests.service.test_service_pages import check_page
+
+from cloche.service.values import Role
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that builds nothing."""
+    with served(server_of(written_project(tmp_path_factory.mktemp("admin")))) as made:
+        yield made
+
+
+@pytest.fixture
+def target(server: Server, request: pytest.FixtureRequest) -> dict[str, Any]:
+    """A target of this test's own."""
+    return add_target(server, f"{abs(hash(request.node.name)) % 16**12:012x}", name="laptop")
+
+
+def browser(server: Server, token: str) -> requests.Session:
+    """Somebody who is logged in."""
+    session = requests.Session()
+    session.post(f"{server.url}/login", data={"token": token})
+    return session
+
+
+@pytest.fixture
+def admin(server: Server) -> requests.Session:
+    """The administrator."""
+    return browser(server, server.admin)
+
+
+def works(server: Server, token: str) -> bool:
+    return server.ask("GET", "/api/v1/targets", token).status_code == 200
+
+
+def test_tokens_are_made_and_revoked(server: Server, admin: requests.Session) -> None:
+    data = {"name": "laptops", "role": "request", "quota": "60", "inject": "on"}
+    made = admin.post(f"{server.url}/tokens", data=data)
+    check_page(made.text)
+    (secret,) = re.findall(r'<code id="secret">(.*?)</code>', made.text)
+    assert works(server, secret)
+    listed = admin.get(f"{server.url}/tokens").text
+    assert secret not in listed
+    check_page(listed)
+    (id,) = re.findall(r"laptops<small> (\w+)</small>", listed)
+    admin.post(f"{server.url}/tokens/{id}/revoke")
+    assert not works(server, secret)
+    assert admin.post(f"{server.url}/tokens/{id}/revoke").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [({"name": " "}, "a name is 1 to"), ({"role": "king"}, "unknown role"),
+     ({"quota": "much"}, "a number of seconds"), ({"target": "none"}, "no such target"),
+     ({"role": "read"}, "would see nothing"), ({"quota": "99999999999"}, "a number of seconds")],
+)  # fmt: skip
+def test_what_was_typed_stays_where_it_is_wrong(
+    server: Server, admin: requests.Session, wrong: dict[str, str], said: str
+) -> None:
+    data = {"name": "my laptop", "role": "request", "quota": "77", "inject": "on", **wrong}
+    answer = admin.post(f"{server.url}/tokens", data=data)
+    assert answer.status_code == 422
+    assert said in answer.text
+    assert f'value="{data["quota"]}"' in answer.text
+    assert f'value="{data["name"]}"' in answer.text
+    assert 'type="checkbox" checked' in answer.text
+    assert 'id="secret"' not in answer.text
+    check_page(answer.text)
+
+
+def test_tokens_are_the_administrators(server: Server, target: dict[str, Any]) -> None:
+    session = browser(server, target["token"])
+    assert session.get(f"{server.url}/tokens").status_code == 403
+    assert 'href="/tokens"' not in session.get(f"{server.url}/").text
+    assert session.post(f"{server.url}/tokens", data={"name": "x"}).status_code == 403
+    with server.database() as database:
+        (own,) = (each for each in database.tokens() if each.target == target["id"])
+    assert session.post(f"{server.url}/tokens/{own.id}/revoke").status_code == 403
+    assert works(server, target["token"])
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://evil.example"}]
+)
+def test_other_sites_change_nothing(
+    server: Server, admin: requests.Session, target: dict[str, Any], headers: dict[str, str]
+) -> None:
+    for path in (f"targets/{target['id']}/remove", f"targets/{target['id']}/change", "tokens"):
+        data = {"name": "evil", "role": "admin", "level": "1"}
+        answer = admin.post(f"{server.url}/{path}", data=data, headers=headers)
+        assert answer.status_code == 403
+    with server.database() as database:
+        assert getattr(database.target(target["id"]), "name", "") == "laptop"
+        assert "evil" not in {each.name for each in database.tokens()}
+
+
+def test_a_target_is_changed_and_removed(server: Server, target: dict[str, Any]) -> None:
+    session = browser(server, target["token"])
+    address = f"{server.url}/targets/{target['id']}"
+    changed = session.post(f"{address}/change", data={"name": "desktop", "level": "3b"})
+    assert "<h1>desktop</h1>" in changed.text
+    assert '<option value="3b" selected>' in changed.text
+    assert session.post(f"{address}/change", data={"name": ""}).status_code == 422
+    reader = browser(server, server.token(Role.READ, target["id"]))
+    for what in ("change", "remove"):
+        assert reader.post(f"{address}/{what}", data={"name": "x"}).status_code == 403
+    assert "Remove desktop?" in session.get(f"{address}/remove").text
+    session.post(f"{address}/remove")
+    assert not works(server, target["token"])
+    with server.database() as database:
+        assert database.target(target["id"]) is None
