@@ -9,7 +9,14 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.service.serving import Server, add_target, served, server_of, written_project
+from tests.service.serving import (
+    Server,
+    add_package,
+    add_target,
+    served,
+    server_of,
+    written_project,
+)
 
 from cloche.config.project import load_project
 from cloche.service.loops import Loop
@@ -148,3 +155,16 @@ def test_a_build_during_which_the_service_ended_too_often_ends_its_stream(server
         for last in (None, "0", "17"):
             *_, end = server.follow(f"/api/v1/builds/{'b' * 16}/events", target["token"], last)
             assert (end["event"], end["state"]) == ("end", "failed")
+
+
+def test_what_is_not_as_it_was_published_is_not_offered_any_more(server: Server) -> None:
+    target = add_target(server)
+    names = ("whole", "short", "gone", "replaced")
+    paths = {name: server.state.pool / add_package(server, target, f"a/{name}-1") for name in names}
+    paths["short"].write_bytes(b"packag")
+    paths["gone"].unlink()
+    paths["replaced"].unlink()
+    paths["replaced"].mkdir()
+    with served(server):
+        assert server.index(target).keys() == {"", "a/whole-1"}
+    assert [each.is_file() for each in paths.values()] == [True, False, False, False]

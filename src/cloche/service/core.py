@@ -122,12 +122,14 @@ class Service:
         """Go on after a kill: what ran is in the queue again, and no half of anything is left."""
         database, state = self.database, self.settings.state
         database.requeue_running(self.settings.attempts)
-        packages = database.packages()
-        for package in packages:
-            if not (state.pool / package.path).is_file():
-                _log.warning("a package is missing", extra={"path": package.path})
+        kept = []
+        for package in database.packages():
+            if files.size(state.pool / package.path) == package.size:
+                kept.append(package.path)
+            else:
+                _log.warning("a package is missing or damaged", extra={"path": package.path})
                 database.remove_package(package.id)
-        files.remove_others(state.pool, [package.path for package in packages])
+        files.remove_others(state.pool, kept)
         kept = [state.description(digest).name for digest in database.digests()]
         files.remove_others(state.descriptions, kept)
         self.prover.later_all()

@@ -7,6 +7,7 @@ import errno
 import os
 import secrets
 import shutil
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,6 +23,7 @@ def write(path: Path, data: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
+        _keep(path.parent)
     except BaseException:
         with contextlib.suppress(OSError):
             part.unlink()
@@ -31,7 +33,7 @@ def write(path: Path, data: bytes) -> None:
 def place(source: Path, target: Path, top: Path) -> None:
     """Give a file its place below ``top``, where all may read it who may enter ``top``.
 
-    A web server does so, as another user. Raises OSError.
+    A web server does so, as another user. It is on the disk when this returns. Raises OSError.
     """
     missing = [each for each in target.parents if top in each.parents and not each.exists()]
     for each in reversed(missing):
@@ -40,6 +42,7 @@ def place(source: Path, target: Path, top: Path) -> None:
     mode = source.stat().st_mode
     if mode & 0o044 != 0o044:
         source.chmod(mode | 0o044)
+    _keep(source)
     try:
         source.replace(target)
     except OSError as error:
@@ -47,8 +50,29 @@ def place(source: Path, target: Path, top: Path) -> None:
             raise
         part = target.with_name(f"{_PART}{os.getpid()}-{target.name}")
         shutil.copy2(source, part)
+        _keep(part)
         part.replace(target)
         source.unlink()
+    for each in (target.parent, *(path.parent for path in missing)):
+        _keep(each)
+
+
+def _keep(path: Path) -> None:
+    """See that a file, or the names in a directory, are on the disk: a power failure may come."""
+    number = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)
+
+
+def size(path: Path) -> int | None:
+    """The size of a file; None if there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
 def remove_others(root: Path, kept: Iterable[str]) -> list[str]:

@@ -103,6 +103,10 @@ class Connection:
         """What SQLite says of the whole database: "ok" if it is whole."""
         return str(self._one("PRAGMA integrity_check")[0])
 
+    def keep(self) -> None:
+        """See that what was committed is on the disk: a power failure may come."""
+        self._do("PRAGMA wal_checkpoint(PASSIVE)")
+
     def close(self) -> None:
         """Close it."""
         self._connection.close()

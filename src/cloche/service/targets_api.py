@@ -90,6 +90,7 @@ async def enrol(request: Request) -> Response:
         with service.database.transaction():
             service.database.add_target(target)
             service.database.add_token(own, digest_of(secret))
+        service.database.keep()  # the token is shown this once
     service.prover.later_of(target)
     enrolled = Enrolled(
         id=target.id,
