@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import logging
 import time
@@ -28,15 +29,29 @@ _log = logging.getLogger("cloche.service")
 _ROUNDS = 4  # with another candidate of the CPVs that were refused
 _PAUSE = 30.0  # seconds before what failed is tried again; doubled each time
 _LONGEST_PAUSE = 3600.0
+_PATIENCE = 60.0  # seconds for which new packages wait for the end of all builds
+_PART = 4  # while there are builds, the next round waits for so many times what the last one took
+_QUIET = 3.0  # seconds without builds after which they are over
+_LOOK = 1.0  # seconds between two looks whether a round may begin
 
 
 class Prover:
-    """Which packages each target takes. One proof runs at a time; those that wait come first."""
+    """Which packages each target takes. One proof runs at a time; those that wait come first.
+
+    After each build there may be more for every target. That is proven for all of them in a round,
+    when nothing is built any more or some time has passed: many builds in a row need one round.
+    """
 
     def __init__(self, service: Service) -> None:
         self._service = service
         self._urgent: dict[Key, list[asyncio.Future[None]]] = {}
         self._later: dict[Key, None] = {}
+        self._round: dict[Key, None] = {}  # the next one
+        self._due = 0.0  # when it begins at the latest
+        self._patience = _PATIENCE
+        self._busy = 0.0  # when there was a build last
+        self._left: set[Key] = set()  # of the one that began last
+        self._began = 0.0
         self._wake = asyncio.Event()
         self._failures: dict[Key, int] = {}
         self._closed = False
@@ -60,22 +75,56 @@ class Prover:
         for level in self._service.database.levels(target):
             self.later(target.digest, level)
 
-    def later_all(self, except_for: str = "") -> None:
-        """Prove what all targets accept when there is time, as packages may have come."""
+    def later_all(self) -> None:
+        """Prove what all targets accept when there is time."""
         for target in self._service.database.targets():
-            if target.digest != except_for:
-                self.later_of(target)
+            self.later_of(target)
+
+    def packages_came(self, digest: str) -> None:
+        """Let the next round be made: what was built for a description may be for others, too."""
+        self._busy = time.monotonic()
+        if not self._round:
+            self._due = self._busy + self._patience
+        for target in self._service.database.targets():
+            if target.digest != digest:
+                levels = self._service.database.levels(target)
+                self._round.update(dict.fromkeys((target.digest, level) for level in levels))
+        self._wake.set()
+
+    def _begin_round(self) -> None:
+        """Begin the next round if it is time."""
+        if not self._round:
+            return
+        now = time.monotonic()
+        if self._service.dispatcher.is_busy:
+            self._busy = now
+        if now >= self._due or now - self._busy >= _QUIET:
+            self._later.update(self._round)
+            self._left, self._began = set(self._round), now
+            self._round.clear()
+
+    def _proven(self, key: Key) -> None:
+        """Note that a proof is made, which may be the last one of a round."""
+        self._left.discard(key)
+        if not self._left and self._began:
+            self._patience = max(_PATIENCE, _PART * (time.monotonic() - self._began))
+            self._began = 0.0
 
     @property
     def waiting(self) -> int:
         """How many proofs are to be made."""
-        return len(self._later.keys() | self._urgent.keys())
+        return len(self._later.keys() | self._urgent.keys() | self._round.keys())
 
     async def step(self) -> None:
         """Make one proof, when there is one to make."""
         if not self._urgent and not self._later:
+            self._begin_round()
+        if not self._urgent and not self._later:
             self._wake.clear()
-            await self._wake.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK if self._round else None):
+                    await self._wake.wait()
+            return
         key = next(iter(self._urgent or self._later))
         waiting = self._urgent.pop(key, [])
         self._later.pop(key, None)
@@ -87,6 +136,7 @@ class Prover:
         except Exception as error:
             self._failed(key, waiting, error)
         else:
+            self._proven(key)
             self._failures.pop(key, None)
             _answer(waiting)
 
@@ -97,6 +147,7 @@ class Prover:
             _answer(waiting, _ended())
 
     def _failed(self, key: Key, waiting: Sequence[asyncio.Future[None]], error: Exception) -> None:
+        self._proven(key)
         if not isinstance(error, ClocheError):
             _log.exception("offers")
             error = ClocheError(f"a bug in cloche: {type(error).__name__}: {error}")

@@ -150,6 +150,11 @@ class Dispatcher:
         """The builds that run, with all targets that asked for them by now."""
         return [self._service.database.build(id) for id in self._running]
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether builds run or wait."""
+        return bool(self._running) or self._service.database.queued() > 0
+
     # The loop
 
     async def step(self) -> None:
@@ -272,7 +277,7 @@ class Dispatcher:
             if each.log is not None:
                 await asyncio.to_thread(self._keep_log, build, journal, each.cpv, Path(each.log))
         await service.prover.now(build.work.digest, build.work.level)
-        service.prover.later_all(except_for=build.work.digest)
+        service.prover.packages_came(build.work.digest)
         notes = list(dict.fromkeys(note for built in results for note in built.notes))
         state: BuildState = "failed" if refused or errors else "done"
         self._ended(build, state, errors[0] if errors else None, notes)
