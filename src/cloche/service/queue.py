@@ -23,15 +23,15 @@ from cloche.broker.executor import Workers
 from cloche.building.unresolved import ResolutionError
 from cloche.errors import ClocheError, Exit
 from cloche.records.logs import open_log
-from cloche.service import pool
 from cloche.service.decisions import answering, next_builds, position
 from cloche.service.events import END, NAME, Journal, logged
-from cloche.service.values import ENDED, Build, BuildState, Outcome, Package, Target, Token, Work
+from cloche.service.publishing import Publisher
+from cloche.service.values import ENDED, Build, BuildState, Outcome, Target, Token, Work
 from cloche.service.views import BuildView, build_view
 from cloche.service.wants import Asked
 from cloche.targets import calls
 from cloche.targets.description import Description
-from cloche.targets.results import Built, MadePackage, Want
+from cloche.targets.results import Built, Want
 
 if TYPE_CHECKING:
     from cloche.service.core import Service
@@ -61,7 +61,7 @@ class Dispatcher:
         self._lanes = [Workers(1) for _ in range(service.settings.builds)]
         self._running: dict[str, Running] = {}
         self._wake = asyncio.Event()
-        self._publishing = asyncio.Lock()
+        self._publisher = Publisher(service.database, service.settings.state.pool, service.signer)
         self._lost: set[str] = set()  # builds of which it could not be noted how they ended
 
     # What is asked for
@@ -270,7 +270,7 @@ class Dispatcher:
         made = [each for built in results for each in built.packages]
         refused = [each for built in results for each in built.refused]
         for package in made:
-            await self._publish(build, description, package)
+            await self._publisher.publish(build, description, package)
         for each in refused:
             words = "\n".join(each.reasons).replace(name_of(build), NAME)
             service.database.add_outcome(build.id, Outcome(each.cpv, "failed", words))
@@ -317,49 +317,6 @@ class Dispatcher:
         name, place = name_of(running.build), self._service.place
         future = running.lane.submit(calls.build, place, name, description, want, into, journal)
         return await asyncio.wrap_future(future)
-
-    # What was made
-
-    async def _publish(self, build: Build, description: Description, made: MadePackage) -> None:
-        """Put a package into the pool, unless it is there, with the environment it was made in."""
-        service, database = self._service, self._service.database
-        async with self._publishing:
-            known = database.package(made.gpkg)
-            if known is None:
-                number = database.next_number(made.cpv)
-                published = await asyncio.to_thread(
-                    pool.publish,
-                    made.file,
-                    service.settings.state.pool,
-                    made.cpv,
-                    number,
-                    made.entry,
-                    service.signer,
-                )
-                now = time.time()
-                known = Package(
-                    id=0,
-                    gpkg=made.gpkg,
-                    cpv=made.cpv,
-                    repository=made.repository,
-                    use=made.use,
-                    path=published.path,
-                    number=number,
-                    size=published.size,
-                    entry=published.entry,
-                    arch=description.arch,
-                    chost=description.chost,
-                    build=build.id,
-                    made=now,
-                    used=now,
-                )
-            with database.transaction():
-                id = known.id or database.add_package(known)
-                environment = msgspec.json.encode(made.environment, order="deterministic")
-                digest, level = build.work.digest, build.work.level
-                database.add_environment(id, environment, made.symbols, level, digest)
-                outcome = Outcome(made.cpv, "made", "", id, made.built, made.seconds)
-                database.add_outcome(build.id, outcome)
 
     def _keep_log(self, build: Build, journal: Journal, cpv: str, log: Path) -> None:
         """Copy the log of a failure: the store compresses and removes its own."""
