@@ -213,3 +213,23 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(ServiceError, match="99"):
         Database(tmp_path / "db")
+
+
+def test_an_index_never_changes_without_its_stamp(database: Database) -> None:
+    """Portage asks with the stamp that it has, plus 5 s, also after the service was restarted."""
+    target = replace(TARGET, level=Level.CLOSURE)
+    database.change_target(target)
+    candidate = add(database)
+    database.judge(DIGEST, Level.ABI, [Judged(candidate, True, "")], "seen")
+    assert database.index_of(target) == [], "it is for those who ask at another level"
+    database.add_build("b", WORK, ("a/b",), 5.0, "r")
+    database.ask("b", "t", "token")
+    before = database.stamp(DIGEST)
+    for change, entries in (
+        (lambda: database.add_outcome("b", Outcome("a/b-1", "made", "", 1)), 1),
+        (lambda: database.remove_build("b"), 0),
+    ):
+        change()
+        assert len(database.index_of(target)) == entries
+        assert database.stamp(DIGEST) > before + 5
+        before = database.stamp(DIGEST)

@@ -9,6 +9,8 @@ import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
+from email.utils import formatdate, parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -359,3 +361,29 @@ def test_a_target_gets_another_level_and_name(server: Server) -> None:
     assert server.ask("PATCH", path, reader, json=wish).status_code == 403
     stranger = server.token(Role.REQUEST)
     assert server.ask("PATCH", path, stranger, json=wish).status_code == 404
+
+
+def test_an_index_is_unmodified_until_it_changes_also_after_a_restart(tmp_path: Path) -> None:
+    server = server_of(written_project(tmp_path))
+    own = add_target(server)
+    add_package(server, own, "app-misc/one-1")
+    path, tags = f"{own['binhost']}/Packages", dict[str, str]()
+
+    def asked(**headers: str) -> int:
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        answer = server.ask("GET", path, own["token"], headers=names)
+        tags.update(since=answer.headers["last-modified"], etag=answer.headers["etag"])
+        return answer.status_code
+
+    with served(server):
+        assert asked() == 200
+        known = tags["since"]
+    with served(server):
+        assert asked(if_modified_since=known) == 304
+        assert asked(if_none_match=tags["etag"]) == 304
+        for number in range(3):  # within a second; Portage adds 5 s to what it knows
+            later = parsedate_to_datetime(tags["since"]).timestamp() + 5
+            before = tags["etag"]
+            add_package(server, own, f"app-misc/more-{number}")
+            assert asked(if_modified_since=formatdate(later, usegmt=True)) == 200
+            assert asked(if_none_match=before) == 200

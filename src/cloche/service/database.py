@@ -183,15 +183,29 @@ class Database(Registry):
 
     def remove_build(self, id: str) -> None:
         """Forget a build."""
-        self._do("DELETE FROM builds WHERE id = ?", id)
+        with self.transaction():
+            self._raise_askers(id)
+            self._do("DELETE FROM builds WHERE id = ?", id)
+
+    def _raise_askers(self, build: str) -> None:
+        """Let the indexes rise that have packages because a target asked for a build."""
+        query = (
+            "SELECT DISTINCT t.digest, b.level FROM builds b JOIN askers a ON a.build = b.id"
+            " JOIN targets t ON t.id = a.target WHERE b.id = ? AND b.level != t.level"
+        )
+        for digest, level in self._all(query, build):
+            self.raise_index(digest, Level(level), time.time())
 
     def add_outcome(self, build: str, outcome: Outcome) -> None:
         """Note what became of a package."""
-        self._do(
-            "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?)",
-            build, outcome.cpv, outcome.state, outcome.words, outcome.package, outcome.built,
-            outcome.seconds,
-        )  # fmt: skip
+        with self.transaction():
+            self._do(
+                "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?)",
+                build, outcome.cpv, outcome.state, outcome.words, outcome.package, outcome.built,
+                outcome.seconds,
+            )  # fmt: skip
+            if outcome.package is not None:
+                self._raise_askers(build)
 
     def outcomes(self, build: str) -> list[Outcome]:
         """What became of the packages of a build."""
