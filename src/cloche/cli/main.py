@@ -38,6 +38,7 @@ COMMANDS = {
     "init": "init:init",
     "lock": "lock:lock",
     "log": "log:log",
+    "machine": "machine:machine",
     "manifest": "manifest:manifest",
     "news": "news:news_command",
     "plan": "plan:plan",

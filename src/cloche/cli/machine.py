@@ -1,0 +1,309 @@
+"""`cloche machine`: the machines of a project, what they hold, how they differ."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import click
+
+from cloche.cli.complete import complete_machine
+from cloche.cli.options import Options, check_machine, opened_session, opened_store, say
+from cloche.cli.usage import Group
+from cloche.config.newmachine import new_machine
+from cloche.config.project import Project, load_project
+from cloche.display.text import count, one_line, size
+from cloche.errors import ClocheError
+from cloche.layers import Comparison
+from cloche.output.holdings import (
+    Difference,
+    Holding,
+    differences,
+    files_of,
+    finished_builds,
+    holding,
+)
+from cloche.session.choices import Choices
+from cloche.session.session import Session
+from cloche.store import Store
+
+_SIGNS = {"added": "+", "removed": "-", "changed": "~"}
+_BUILD = re.compile(r"(.+)@(\d+)")
+as_json_ = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.group(
+    cls=Group,
+    epilog="""\b
+Examples:
+  cloche machine list
+  cloche machine show web
+  cloche machine diff web kiosk
+  cloche machine new kiosk2 --like kiosk
+""",
+)
+def machine() -> None:
+    """List, show and compare the machines of a project, or begin a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A machine in one line. ``built`` is in seconds since the epoch, ``size`` in bytes.
+
+    ``state`` is "current" if a build would change nothing, "behind", "not built", or "unknown" with
+    the reason in ``why``.
+    """
+
+    name: str
+    seed: str
+    profile: str
+    root: str
+    state: str
+    packages: int | None = None
+    size: int | None = None
+    built: float | None = None
+    build: int | None = None
+    why: str = ""
+
+
+@machine.command(
+    "list",
+    epilog="""\b
+Examples:
+  cloche machine list
+  cloche machine list --json | jq -r '.[] | select(.state=="behind") | .name'
+""",
+)
+@as_json_
+@click.pass_obj
+def list_(options: Options, as_json: bool) -> None:
+    """List the machines: seed, profile, packages, size, when built, and whether a build would
+    change something.
+
+    That is looked up without fetching anything: sync repositories first to compare with what is
+    published (`cloche repo sync`).
+    """
+    project = load_project(options.directory)
+    with opened_session(options, project) as session:
+        found = [_summary(session, name) for name in project.machines]
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found], indent=2))
+        return
+    for line in table([_row(each) for each in found]):
+        click.echo(line)
+    for each in found:
+        if each.why:
+            say(f"{each.name}: {each.why}")
+
+
+def _summary(session: Session, name: str) -> Summary:
+    declared = session.project.machine(name)
+    profile = f"{declared.profile.repo}:{declared.profile.path}"
+    root = "own" if declared.own_root else "seed"
+    summary = Summary(name, declared.seed, profile, root, "not built")
+    try:
+        held = holding(session.store, session.project.place, name)
+    except ClocheError:
+        return summary
+    state, why = _state(session, name, held)
+    return replace(
+        summary,
+        state=state,
+        packages=len(held.packages),
+        size=held.size,
+        built=held.run.time + held.run.seconds,
+        build=held.run.number,
+        why=why,
+    )
+
+
+def _state(session: Session, name: str, held: Holding) -> tuple[str, str]:
+    """Whether a build would change something, and why that is not known."""
+    try:
+        seen = session.plan(name, Choices(offline=True))
+    except ClocheError as error:
+        return "unknown", one_line(str(error))
+    by_id = seen.builder.plan.graph.by_id()
+    members = [by_id[id] for id in seen.builder.plan.members]
+    planned, there = (
+        {(each.cp, each.slot, each.version) for each in packages}
+        for packages in (members, held.packages.values())
+    )
+    same = planned == there
+    reused = all(each.fate == "reuse" for each in seen.fates.values())
+    return ("current" if same and reused else "behind"), ""
+
+
+def _row(each: Summary) -> tuple[str, ...]:
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(each.built)) if each.built else "-"
+    return (
+        each.name,
+        each.seed,
+        each.profile,
+        "-" if each.packages is None else str(each.packages),
+        "-" if each.size is None else size(each.size),
+        when,
+        each.state,
+    )
+
+
+def table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    """Lines of a table with a heading."""
+    rows = [("machine", "seed", "profile", "packages", "size", "built", "state"), *rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        yield "  ".join(cells).rstrip()
+
+
+@machine.command(
+    epilog="""\b
+Examples:
+  cloche machine show web
+  cloche machine show web@3 --json
+"""
+)
+@click.argument("name", metavar="MACHINE[@BUILD]", shell_complete=complete_machine)
+@as_json_
+@click.pass_obj
+def show(options: Options, name: str, as_json: bool) -> None:
+    """Show how MACHINE is declared and what its last build, or the build BUILD, holds."""
+    project = load_project(options.directory)
+    with opened_store(options, project) as store:
+        declared, held = _declared(project, name), _held(store, project, name)
+    if as_json:
+        packages = [asdict(each) for each in held.packages.values()]
+        data = {**declared, "build": asdict(held.run), "packages": packages}
+        click.echo(json.dumps(data, indent=2))
+        return
+    for key, value in declared.items():
+        click.echo(f"{key:<10}{value if isinstance(value, str) else ' '.join(value)}")
+    click.echo(f"{'build':<10}{held.run.number}, {count(len(held.packages), 'package')}")
+    for each in held.packages.values():
+        use = f'  USE="{" ".join(each.use)}"' if each.use else ""
+        how_large = "-" if each.size is None else size(each.size)
+        click.echo(f"  {how_large:>10}  {each.name}-{each.version}::{each.repo}{use}")
+
+
+def _declared(project: Project, name: str) -> dict[str, Any]:
+    asked, _ = _split(name)
+    check_machine(asked, project.machines, project.root / "machines")
+    found = project.machine(asked)
+    return {
+        "machine": asked,
+        "file": str(found.file.relative_to(project.root)),
+        "seed": found.seed,
+        "root": "own" if found.own_root else "seed",
+        "profile": f"{found.profile.repo}:{found.profile.path}",
+        "portage": [each.name for each in found.fragments],
+        "targets": list(found.targets),
+    }
+
+
+@machine.command(
+    epilog="""\b
+Examples:
+  cloche machine diff web kiosk
+  cloche machine diff web            the last build against the one before
+  cloche machine diff web@3 web@5 --files
+"""
+)
+@click.argument("first", metavar="MACHINE[@BUILD]", shell_complete=complete_machine)
+@click.argument(
+    "second", metavar="[MACHINE[@BUILD]]", required=False, shell_complete=complete_machine
+)
+@click.option("--files", is_flag=True, help="List files, too.")
+@as_json_
+@click.pass_obj
+def diff(options: Options, first: str, second: str | None, files: bool, as_json: bool) -> None:
+    """Compare the packages of two machines, or of two builds of one: versions, USE, sizes.
+
+    With --files it also says which files are new, gone and changed, of packages whose layers are in
+    the store. Of builds there are as many as `[build] records` keeps.
+    """
+    project = load_project(options.directory)
+    with opened_store(options, project) as store:
+        old, new = _pair(store, project, first, second)
+        found = differences(old, new)
+        listed = {each.name: files_of(store, each) for each in found} if files else {}
+    if as_json:
+        rows = [{**asdict(each), "files": _files(listed.get(each.name))} for each in found]
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for each in found:
+        click.echo(_line(each))
+        comparison = listed.get(each.name)
+        if comparison is not None and (text := comparison.text()):
+            click.echo("\n".join(f"    {line}" for line in text.splitlines()))
+        elif files and comparison is None:
+            click.echo("    its files are not in the store any more")
+    told = count(len(found), "package differs", "packages differ") if found else "no differences"
+    say(f"{old.machine}@{old.run.number} and {new.machine}@{new.run.number}: {told}")
+
+
+def _pair(
+    store: Store, project: Project, first: str, second: str | None
+) -> tuple[Holding, Holding]:
+    if second is not None:
+        return _held(store, project, first), _held(store, project, second)
+    new = _held(store, project, first)
+    runs = [run.number for _, run in finished_builds(store, project.place, new.machine)]
+    before = [number for number in runs if number < new.run.number]
+    if not before:
+        raise ClocheError(
+            "no finished build before it is recorded",
+            where=f"machine {new.machine}, build {new.run.number}",
+            todo="name another machine or build to compare with",
+        )
+    return _held(store, project, f"{new.machine}@{before[-1]}"), new
+
+
+def _held(store: Store, project: Project, name: str) -> Holding:
+    """What a machine holds, or a build of it, as MACHINE@BUILD."""
+    asked, number = _split(name)
+    check_machine(asked, project.machines, project.root / "machines")
+    return holding(store, project.place, asked, number)
+
+
+def _split(name: str) -> tuple[str, int | None]:
+    found = _BUILD.fullmatch(name)
+    return (found[1], int(found[2])) if found else (name, None)
+
+
+def _line(each: Difference) -> str:
+    grown = "" if not each.size else f"  {'+' if each.size > 0 else '-'}{size(abs(each.size))}"
+    use = f"  USE {' '.join(each.use)}" if each.use else ""
+    return f"{_SIGNS[each.how]} {each.name} {each.versions}{use}{grown}"
+
+
+def _files(comparison: Comparison | None) -> dict[str, list[str]] | None:
+    if comparison is None:
+        return None
+    return {
+        "removed": list(comparison.only_a),
+        "added": list(comparison.only_b),
+        "changed": sorted({each.path for each in comparison.differ}),
+    }
+
+
+@machine.command(
+    epilog="""\b
+Example:
+  cloche machine new kiosk2 --like kiosk
+"""
+)
+@click.argument("name")
+@click.option(
+    "--like", required=True, metavar="MACHINE", shell_complete=complete_machine,
+    help="The machine whose file is copied.",
+)  # fmt: skip
+@click.pass_obj
+def new(options: Options, name: str, like: str) -> None:
+    """Begin the machine NAME with a copy of another one's file."""
+    project = load_project(options.directory)
+    click.echo(new_machine(project, name, like).relative_to(project.root))
+    say(f"edit it, then `cloche plan {name}`")

@@ -1,0 +1,177 @@
+"""What single builds of machines held, from their records, and how two of them differ.
+
+A record has the resolution and the layer of each package; files and sizes come from layers that the
+store still has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from cloche.errors import ClocheError
+from cloche.layers import Comparison, compare_layers
+from cloche.output.recall import decoded
+from cloche.plan.depgraph import Package
+from cloche.plan.visible import machine_members
+from cloche.records.builds import Record, not_built, recorded_events, records
+from cloche.records.events import Done, Planned
+from cloche.records.history import MachineRun, machine_run
+from cloche.store import Store
+
+How = Literal["added", "removed", "changed"]
+VDB = "/var/db/pkg"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A package of a build. ``size`` is in bytes; with ``layer`` None the store lost its layer."""
+
+    cp: str
+    slot: str
+    version: str
+    repo: str
+    use: tuple[str, ...]
+    layer: str | None
+    size: int | None
+
+    @property
+    def name(self) -> str:
+        """A root has one package of each name."""
+        return self.cp if self.slot == "0" else f"{self.cp}:{self.slot}"
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """One finished build of a machine: its packages by their names, in merge order."""
+
+    machine: str
+    run: MachineRun
+    packages: Mapping[str, Held]
+
+    @property
+    def size(self) -> int:
+        """Bytes of all packages that the store has."""
+        return sum(each.size or 0 for each in self.packages.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """How one package differs. ``use`` are flags with + or -, of those that both can have or that
+    one has enabled; ``size`` is the growth in bytes, None if a layer is not in the store.
+    """
+
+    name: str
+    how: How
+    before: Held | None
+    after: Held | None
+    use: tuple[str, ...]
+    size: int | None
+
+    @property
+    def versions(self) -> str:
+        """The version, or both with an arrow."""
+        found = [each.version for each in (self.before, self.after) if each is not None]
+        return " → ".join(dict.fromkeys(found))
+
+
+def finished_builds(
+    store: Store, place: str, machine: str
+) -> tuple[tuple[Record, MachineRun], ...]:
+    """The recorded builds of a machine that came to their end, the oldest first."""
+    found = (
+        (record, machine_run(record.number, recorded_events(store, record)))
+        for record in records(store, place, machine)
+    )
+    return tuple((record, run) for record, run in found if run.result == "done")
+
+
+def holding(store: Store, place: str, machine: str, number: int | None = None) -> Holding:
+    """What a build of a machine held: the newest, or that with a number. Raises ClocheError."""
+    found = finished_builds(store, place, machine)
+    if not found:
+        raise not_built(f"machine {machine}", f"cloche build {machine}")
+    for record, run in reversed(found):
+        if number in (None, record.number):
+            packages = {each.name: each for each in _held(store, record)}
+            return Holding(machine, run, packages)
+    there = ", ".join(str(record.number) for record, _ in found)
+    raise ClocheError(
+        f"no finished build {number} is recorded",
+        where=f"machine {machine}",
+        todo=f"there is: {there}",
+    )
+
+
+def _held(store: Store, record: Record) -> Iterator[Held]:
+    events = recorded_events(store, record)
+    planned = next((each for each in events if isinstance(each, Planned)), None)
+    graph = decoded(store, planned.depgraph or "") if planned else None
+    layers = {each.package: each.layer for each in events if isinstance(each, Done)}
+    members = machine_members(graph) if graph else ()
+    by_id: Mapping[str, Package] = graph.by_id() if graph else {}
+    for package in (by_id[id] for id in members):
+        layer = layers.get(package.id)
+        there = layer is not None and store.has_tree(layer)
+        yield Held(
+            package.cp,
+            package.slot,
+            package.version,
+            package.repo,
+            tuple(sorted({*package.use} & {*package.iuse})),
+            layer,
+            store.tree(layer).size if layer is not None and there else None,
+        )
+
+
+def differences(before: Holding, after: Holding) -> tuple[Difference, ...]:
+    """How two builds differ, by the names of packages. A pure function."""
+    found = []
+    for name in sorted(before.packages.keys() | after.packages.keys()):
+        old, new = before.packages.get(name), after.packages.get(name)
+        if old is None or new is None:
+            how: How = "added" if old is None else "removed"
+            size = new.size if new is not None else _less(old)
+            found.append(Difference(name, how, old, new, (), size))
+        elif old != new:
+            known = old.size is not None and new.size is not None
+            size = (new.size or 0) - (old.size or 0) if known else None
+            found.append(Difference(name, "changed", old, new, _flags(old, new), size))
+    return tuple(found)
+
+
+def files_of(store: Store, difference: Difference) -> Comparison | None:
+    """How a package's files differ, without its VDB entry; None if the store lacks a layer.
+
+    Of what only one side has, directories are left out.
+    """
+    sides = (difference.before, difference.after)
+    if any(each is not None and not _is_there(store, each) for each in sides):
+        return None
+    with store.workspace("diff") as room:
+        (room / "empty").mkdir(mode=0o755)
+        old, new = (
+            store.tree(each.layer).path if each is not None and each.layer else room / "empty"
+            for each in sides
+        )
+        found = compare_layers(old, new, ignore=[VDB])
+        return replace(found, only_a=_files(old, found.only_a), only_b=_files(new, found.only_b))
+
+
+def _is_there(store: Store, held: Held) -> bool:
+    return held.layer is not None and store.has_tree(held.layer)
+
+
+def _files(tree: Path, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(each for each in names if (tree / each).is_symlink() or not (tree / each).is_dir())
+
+
+def _less(held: Held | None) -> int | None:
+    return -held.size if held is not None and held.size is not None else None
+
+
+def _flags(old: Held, new: Held) -> tuple[str, ...]:
+    on, off = set(new.use) - set(old.use), set(old.use) - set(new.use)
+    return (*(f"+{flag}" for flag in sorted(on)), *(f"-{flag}" for flag in sorted(off)))

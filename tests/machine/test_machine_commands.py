@@ -1,0 +1,72 @@
+"""`cloche machine`: list, show, diff, new."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from tests.support import Store
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def built(root_seeded: Store, ground: Path) -> tiny.Build:
+    """A finished build, in a store and a project that the tests of this module change."""
+    made = tiny.built_once(root_seeded)
+    (ground / "commands").mkdir()
+    return tiny.fresh_copy(made, made.store.copy(ground / "commands/store"))
+
+
+def machine(made: tiny.Build, *arguments: str, **more: Any) -> Any:
+    """``cloche -C PROJECT machine ARGUMENTS``."""
+    return made.store.cloche("-C", made.project, "machine", *arguments, **more)
+
+
+def rows(made: tiny.Build, *arguments: str) -> Any:
+    """What it says as JSON."""
+    return json.loads(machine(made, *arguments, "--json", check=True).stdout)
+
+
+def test_machines_are_listed_shown_and_compared(built: tiny.Build) -> None:
+    tiny.build(built.store, built.project)  # recorded under this project's place
+    (row,) = rows(built, "list")
+    assert (row["name"], row["state"], row["packages"]) == ("tiny", "current", len(tiny.PACKAGES))
+    (built.project / "portage/base/package.use").write_text("tiny/report long\n")
+    assert rows(built, "list")[0]["state"] == "behind"
+    tiny.build(built.store, built.project)
+    assert rows(built, "list")[0]["state"] == "current"
+
+    first = rows(built, "list")[0]["build"] - 1
+    (change,) = rows(built, "diff", "tiny", "--files")
+    assert (change["name"], change["how"], change["use"]) == ("tiny/report", "changed", ["+long"])
+    assert change["files"]["added"] or change["files"]["changed"]
+    assert rows(built, "diff", f"tiny@{first}", f"tiny@{first}") == []
+    said = machine(built, "diff", f"tiny@{first + 1}", f"tiny@{first}", check=True)
+    assert said.stdout.startswith("~ tiny/report 1  USE -long")
+    shown = machine(built, "show", f"tiny@{first}", check=True).stdout
+    assert "USE=" not in shown.split("tiny/report-1")[1].splitlines()[0]
+    assert 'tiny/report-1::tiny  USE="long"' in machine(built, "show", "tiny", check=True).stdout
+
+
+def test_a_machine_begins_as_another_one(built: tiny.Build) -> None:
+    machine(built, "new", "small", "--like", "tiny", check=True)
+    file = built.project / "machines/small.toml"
+    assert file.read_text() == (built.project / "machines/tiny.toml").read_text()
+    by_name = {each["name"]: each["state"] for each in rows(built, "list")}
+    assert by_name["small"] == "not built"
+    for arguments, words in (
+        (("new", "small", "--like", "tiny"), "it is there already"),
+        (("new", "a/b", "--like", "tiny"), "is not a machine's name"),
+        (("new", "other", "--like", "tinny"), "did you mean “tiny”?"),
+        (("diff", "small"), "run `cloche build small`"),
+        (("diff", "tiny@99"), "no finished build 99 is recorded"),
+    ):
+        refused = machine(built, *arguments)
+        assert refused.returncode in (1, 2)
+        assert words in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
+    file.unlink()
