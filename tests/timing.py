@@ -1,13 +1,38 @@
-"""What a run of all tests says of its time: the slowest modules, and when each worker was done."""
+"""What a run of all tests says of its time: slow modules, idle workers, idle processors."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 MODULES = 30
+
+
+@dataclass(frozen=True)
+class Processors:
+    """What the host's processors have done since it started, in ticks (proc(5), /proc/stat)."""
+
+    busy: int
+    idle: int
+
+    @classmethod
+    def now(cls) -> Processors:
+        """As it is now."""
+        ticks = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
+        user, nice, system, idle, waiting, *others = map(int, ticks)
+        return cls(user + nice + system + sum(others), idle + waiting)
+
+    def since(self, before: Processors) -> str:
+        """How busy they were since then."""
+        busy, idle = self.busy - before.busy, self.idle - before.idle
+        return f"processors busy {100 * busy / max(busy + idle, 1):.0f} % of the time"
+
+
+STARTED = Processors.now()
 
 
 def lines(reports: Iterable[pytest.TestReport]) -> list[str]:
@@ -24,4 +49,5 @@ def lines(reports: Iterable[pytest.TestReport]) -> list[str]:
     return [
         *(f"{seconds:7.1f} s {module}" for module, seconds in slowest),
         *(f"{name} ended {last - end:.0f} s before the last" for name, end in sorted(ends.items())),
+        Processors.now().since(STARTED),
     ]
