@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from xdist.scheduler import Scheduling
 
 
+DISK = pytest.StashKey[timing.Disk]()
+
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("cloche", deadline=None)
 hypothesis.settings.load_profile("cloche")
@@ -73,6 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
         path = Path(tempfile.mkdtemp(prefix="cloche-tests-", dir=place))
         path.chmod(0o755)
         os.environ[GROUND] = str(path)
+        config.stash[DISK] = timing.Disk.of(path)
+        config.pluginmanager.register(config.stash[DISK])
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -349,6 +353,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section("slowest modules")
         for line in timing.lines(r for r in told if isinstance(r, pytest.TestReport)):
             terminalreporter.write_line(line)
+        terminalreporter.write_line(str(config.stash[DISK]))
     if not config.getoption("cov_source", None) or config.getoption("markexpr"):
         return
     measured = coverage.Coverage(config_file=str(ROOT / "pyproject.toml"))

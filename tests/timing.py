@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -30,6 +31,27 @@ class Processors:
         """How busy they were since then."""
         busy, idle = self.busy - before.busy, self.idle - before.idle
         return f"processors busy {100 * busy / max(busy + idle, 1):.0f} % of the time"
+
+
+@dataclass
+class Disk:
+    """How much more of a file system was in use than at the beginning, at most."""
+
+    place: Path
+    began: int
+    most: int = 0
+
+    @classmethod
+    def of(cls, place: Path) -> Disk:
+        """That of a directory."""
+        return cls(place, shutil.disk_usage(place).used)
+
+    def pytest_runtest_logreport(self) -> None:
+        """See what is in use now: a hook of pytest, after each part of a test."""
+        self.most = max(self.most, shutil.disk_usage(self.place).used - self.began)
+
+    def __str__(self) -> str:
+        return f"at most {self.most / 1e9:.1f} GB of {self.place} taken"
 
 
 STARTED = Processors.now()
