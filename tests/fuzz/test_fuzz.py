@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.fuzz import learned
 from tests.fuzz.targets import TARGETS
 from tests.support import ROOT
 
 DEEP = 30_000  # levels
-SECONDS = os.environ.get("CLOCHE_FUZZ_SECONDS", "60")  # for each target
+#: For each target. It begins with what runs of more than a minute learned, and goes on from there.
+SECONDS = os.environ.get("CLOCHE_FUZZ_SECONDS", "20")
 FOUND = Path(__file__).parent / "found"  # inputs that once were faults: TARGET-what-it-was
 
 
@@ -29,6 +31,14 @@ def test_valid_data_is_read(name: str) -> None:
 @pytest.mark.parametrize("path", sorted(FOUND.iterdir()), ids=lambda path: str(path.name))
 def test_what_once_was_a_fault_is_refused(path: Path) -> None:
     TARGETS[path.name.partition("-")[0]](path.read_bytes())
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_what_fuzzing_has_learned_is_read_or_refused(name: str) -> None:
+    inputs = learned.inputs(name)
+    assert len(inputs) > len(TARGETS[name].inputs())
+    for each in inputs:
+        TARGETS[name](each)
 
 
 @pytest.mark.parametrize("name", TARGETS)
