@@ -35,7 +35,7 @@ def test_enrolment_makes_the_service_a_binary_package_host(target: Target) -> No
     target.write("etc/portage/binrepos.conf/gentoo.conf", "[gentoo]\nsync-uri = http://x/\n")
     with serving() as script:
         told = target.client("enrol", "--server", f"{script.address}/", "--name", "weak")
-        assert f"This machine is weak (weak1) at {script.address}." in told
+        assert f"This machine is weak (weak1) at {script.address}, level 3a." in told
         assert script.description is not None
         host = script.address.removeprefix("http://")
         seen = target.run("python3", "-c", (
@@ -71,8 +71,8 @@ def test_a_token_comes_from_a_file_or_the_environment(target: Target) -> None:
     with serving() as script:
         script.token = "t0ken"
         told = target.client("enrol", "--server", script.address, check=False)
-        assert "the service says: a token is needed: ask the administrator" in told
-        assert told.endswith("exit 1")
+        assert f"{script.address} needs a token to enrol: give one with --token-file FILE" in told
+        assert told.endswith("exit 2")
         target.client("enrol", "--server", script.address, CLOCHE_TOKEN="t0ken")
         target.write("token", "t0ken\n")
         words = ("--server", script.address, "--again", "--token-file", "/token")

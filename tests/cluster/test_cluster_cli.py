@@ -30,7 +30,8 @@ def test_a_missing_extra_is_named(words: tuple[str, ...], tmp_path: Path) -> Non
     done = cloche(*words, store=tmp_path / "store", program=WITHOUT)
     assert done.returncode == 3
     assert done.stderr == (
-        "cloche: distributed is not installed; run `pip install 'cloche[cluster]'`\n"
+        "cloche: distributed is not installed; run `pip install 'cloche[cluster]'`, "
+        "or in a checkout `.venv/bin/pip install -e '.[cluster]'`\n"
     )
     assert not (tmp_path / "store").exists()
 

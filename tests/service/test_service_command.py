@@ -159,7 +159,42 @@ def test_a_missing_extra_is_named(server: Server, tmp_path: Path) -> None:
     path = f"{tmp_path}:{':'.join(sys.path)}"
     server.environment = {**server.environment, "PYTHONPATH": path}
     done = run(server, "--port", "0", status=3)
-    assert done.stderr == "cloche: fastapi is not installed; run `pip install 'cloche[serve]'`\n"
+    assert done.stderr == (
+        "cloche: fastapi is not installed; run `pip install 'cloche[serve]'`, or in a checkout "
+        "`.venv/bin/pip install -e '.[serve]'`\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("targets",), ("token", "list"), ("prune",), ("plan",), ("--port", "0"),
+     ("target", "remove", "0" * 12), ("--print", "systemd")],
+)  # fmt: skip
+def test_no_command_fails_with_a_bug_without_the_extra(
+    server: Server, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    add_target(server)
+    for name in ("fastapi", "starlette", "uvicorn", "jinja2", "prometheus_client"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(name='{name}')")
+    assert server.environment is not None
+    path = f"{tmp_path}:{':'.join(sys.path)}"
+    server.environment = {**server.environment, "PYTHONPATH": path}
+    before = server.command[: server.command.index("serve") + 1]
+    done = subprocess.run(
+        [*before, *words], cwd=server.place, env=server.environment, capture_output=True, text=True
+    )
+    assert "a bug" not in done.stderr
+    assert done.returncode == 0 or "cloche[serve]" in done.stderr
+
+
+def test_the_service_starts_without_the_extra_of_clusters(server: Server, tmp_path: Path) -> None:
+    for name in ("backports", "distributed", "dask"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError(name='{name}')")
+    assert server.environment is not None
+    path = f"{tmp_path}:{':'.join(sys.path)}"
+    server.environment = {**server.environment, "PYTHONPATH": path}
+    with served(server):
+        assert server.ask("GET", "/health").status_code == 200
 
 
 @pytest.mark.real

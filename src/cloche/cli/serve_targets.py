@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from cloche.cli.options import Options, say
-from cloche.cli.serve_options import JSON, STATE, opened_database
+from cloche.cli.serve_options import JSON, STATE, check_extra, opened_database
 from cloche.cli.usage import Group
 from cloche.display.text import count, one_line
 from cloche.targets.levels import Level
@@ -34,6 +34,7 @@ Examples:
 @click.pass_obj
 def targets(options: Options, /, directory: Path | None, as_json: bool) -> None:
     """List enrolled targets."""
+    check_extra()
     from cloche.service.views import target_view
 
     with opened_database(options, directory) as database:

@@ -53,6 +53,7 @@ class Problem(Exception):  # noqa: N818 - an answer for the user, not an error o
 # --- What identifies this machine ---------------------------------------------------------------
 
 FORMAT = 1
+LEVELS = ("1", "2", "3a", "3b", "4")  # docs/targets.md of cloche
 #: Files of an entry of the VDB that Portage's resolver reads.
 ENTRY = (
     "BDEPEND", "BUILD_ID", "BUILD_TIME", "CHOST", "DEFINED_PHASES", "DEPEND", "EAPI", "IDEPEND",
@@ -1157,7 +1158,7 @@ class Progress:
                 self.needed_by.setdefault(other, []).append(id)
         expected = event.get("expected", {})
         self.expected = {str(id): float(seconds) for id, seconds in expected.items()}
-        return f"{len(self.steps)} packages"
+        return counted(len(self.steps), "package")
 
     def _started(self, event: Mapping[str, Any], now: float) -> str:
         step = self.steps.setdefault(str(event["package"]), Step())
@@ -1205,6 +1206,11 @@ NEIGHBOURS = 3  # of a package that is being built, in each direction
 def short(id: str) -> str:
     """The name of a package without its repository."""
     return shown(id.partition("::")[0])
+
+
+def counted(number: int, name: str) -> str:
+    """A number of things."""
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
 def clock(seconds: float) -> str:
@@ -1544,7 +1550,8 @@ def enrol(options: argparse.Namespace) -> int:
     data: dict[str, Any] = {"server": server, "target": enrolment.target, "name": enrolment.name}
     data |= {"level": enrolment.level, "signed": bool(enrolment.public_key), "binrepos": str(path)}
     text = (
-        f"This machine is {enrolment.name} ({enrolment.target}) at {server}.\n"
+        f"This machine is {enrolment.name} ({enrolment.target}) at {server}, "
+        f"level {enrolment.level}.\n"
         f"emerge --getbinpkg takes packages from there ({path}).\n"
         f"To have some built: {PROGRAM} want ATOM"
     )
@@ -1619,8 +1626,9 @@ def show_enrolment(options: argparse.Namespace, server: str, path: Path, home: P
         },
     }  # fmt: skip
     lines = [
-        f"It would send {data['sent']} bytes to {server}: {data['packages']} packages, "
-        f"{len(collected.description['files'])} files of /etc/portage.",
+        f"It would send {data['sent']} bytes to {server}: "
+        f"{counted(data['packages'], 'package')}, "
+        f"{counted(len(collected.description['files']), 'file')} of /etc/portage.",
         f"To see them: {PROGRAM} describe",
         "It would write:",
     ]
@@ -1642,7 +1650,11 @@ def newly_enrolled(
     try:
         found = Service(server, token, ca).call("POST", "/api/v1/targets", data, repeat=False)
     except Refusal as error:
-        if error.code != 401 or token or not sys.stdin.isatty():
+        if error.code == 401 and not token and not sys.stdin.isatty():
+            what = f"{server} needs a token to enrol"
+            todo = "give one with --token-file FILE or in $CLOCHE_TOKEN; `cloche serve token add` "
+            raise Problem(what, todo + "there prints one", status=2) from None
+        if error.code != 401 or token:
             raise
         token = checked_token(getpass.getpass(f"Token for {server}: "))
         found = Service(server, token, ca).call("POST", "/api/v1/targets", data, repeat=False)
@@ -1902,7 +1914,7 @@ def status(options: argparse.Namespace) -> int:
         + (f"out of date: {PROGRAM} refresh" if stale else "up to date."),
     ]
     if isinstance(target.get("packages"), int):
-        lines.append(f"{target['packages']} packages are ready.")
+        lines.append(f"Ready: {counted(target['packages'], 'package')}.")
     lines += [
         f"Build {each.get('id')}: {each.get('state')}: {' '.join(each.get('atoms') or ())}"
         for each in under_way
@@ -1999,7 +2011,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--allow-http", action="store_true", help="let http:// be used beyond this host"
     )
-    command.add_argument("--level", help="how well packages have to fit: 1, 2, 3a, 3b or 4")
+    command.add_argument("--level", choices=LEVELS, help="how well packages have to fit")
     command.add_argument("--priority", type=int, default=10, help="of the entry in binrepos.conf")
     command.add_argument("--ca", metavar="FILE", help="certificates to trust, in PEM")
     command.add_argument("--fingerprint", metavar="SHA256", help="of the service's certificate")
@@ -2021,7 +2033,7 @@ def make_parser() -> argparse.ArgumentParser:
     command.usage = (
         f"{PROGRAM} want [-h] [--json] [--level LEVEL] [-e] ATOM|@SET… [OPTION OF EMERGE…]"
     )
-    command.add_argument("--level", help="how well packages have to fit: 1, 2, 3a, 3b or 4")
+    command.add_argument("--level", choices=LEVELS, help="how well packages have to fit")
     command.add_argument("-e", "--emerge", action="store_true", help="then install them")
     add(status, f"{PROGRAM} status", f"{PROGRAM} status --json")
     return parser

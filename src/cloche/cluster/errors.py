@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from cloche.errors import ClocheError, Exit
 
-EXTRA = "pip install 'cloche[cluster]'"
+EXTRA = (
+    "run `pip install 'cloche[cluster]'`, or in a checkout `.venv/bin/pip install -e '.[cluster]'`"
+)
 
 
 class ClusterError(ClocheError):
@@ -23,7 +25,7 @@ class UnfitError(ClusterError):
 
 def missing_extra(error: ImportError) -> ClusterError:
     """The extra of the package is not installed."""
-    return ClusterError(f"{error.name or 'distributed'} is not installed", todo=f"run `{EXTRA}`")
+    return ClusterError(f"{error.name or 'distributed'} is not installed", todo=EXTRA)
 
 
 def no_scheduler(address: str, why: object = None) -> ClusterError:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cloche.errors import ClocheError, Exit
 
-EXTRA = "pip install 'cloche[serve]'"
+EXTRA = "run `pip install 'cloche[serve]'`, or in a checkout `.venv/bin/pip install -e '.[serve]'`"
 
 
 class ServiceError(ClocheError):
@@ -16,7 +16,7 @@ class ServiceError(ClocheError):
 def missing_extra(error: ImportError) -> ServiceError:
     """The extra of the package is not installed."""
     name = error.name or "fastapi"
-    return ServiceError(f"{name} is not installed", todo=f"run `{EXTRA}`", status=Exit.HOST)
+    return ServiceError(f"{name} is not installed", todo=EXTRA, status=Exit.HOST)
 
 
 def in_use(state: Path) -> ServiceError:

@@ -23,6 +23,7 @@ from cloche.broker.executor import Workers
 from cloche.building.unresolved import ResolutionError
 from cloche.errors import ClocheError, Exit
 from cloche.records.logs import open_log
+from cloche.service.advice import for_owner
 from cloche.service.decisions import answering, next_builds, position
 from cloche.service.events import END, NAME, Journal, logged
 from cloche.service.publishing import Publisher
@@ -377,6 +378,8 @@ def nameless(error: ClocheError, name: str) -> ClocheError:
     """An error that does not say for which target a build ran."""
     data = error.as_data()
     shown = {n: v.replace(name, NAME) if isinstance(v, str) else v for n, v in data.items()}
+    if shown.get("todo"):
+        shown["todo"] = for_owner(shown["todo"])
     return ClocheError.from_data(shown)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from cloche.cluster.verifying import open_cluster
 from cloche.records.events import AnyEvent, Sink
 from cloche.session.opened import nobody
 from cloche.session.session import Session, open_session
@@ -33,6 +32,8 @@ def _opened(place: Place, sink: Sink = nobody) -> Iterator[Session]:
     with ExitStack() as stack:
         cluster = None
         if place.cluster is not None:
+            from cloche.cluster.verifying import open_cluster  # it needs the extra `cluster`
+
             cluster = stack.enter_context(open_cluster(place.cluster, place.verified))
         yield stack.enter_context(
             open_session(
