@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -58,11 +59,18 @@ def test_a_machine_begins_as_another_one(built: tiny.Build) -> None:
     assert file.read_text() == (built.project / "machines/tiny.toml").read_text()
     by_name = {each["name"]: each["state"] for each in rows(built, "list")}
     assert by_name["small"] == "not built"
+    said = built.store.cloche("-C", built.project, "build", "--all", check=True).stdout
+    assert re.search(r"^small: 0 packages built", said, re.MULTILINE)
+    assert re.search(r"^tiny: 0 packages built", said, re.MULTILINE)
+    for arguments in (("build",), ("build", "--all", "small")):
+        assert "--all" in built.store.cloche("-C", built.project, *arguments).stderr
+    by_name = {each["name"]: each["state"] for each in rows(built, "list")}
+    assert by_name == {"small": "current", "tiny": "current"}
     for arguments, words in (
         (("new", "small", "--like", "tiny"), "it is there already"),
         (("new", "a/b", "--like", "tiny"), "is not a machine's name"),
         (("new", "other", "--like", "tinny"), "did you mean “tiny”?"),
-        (("diff", "small"), "run `cloche build small`"),
+        (("diff", "small"), "no finished build before it is recorded"),
         (("diff", "tiny@99"), "no finished build 99 is recorded"),
     ):
         refused = machine(built, *arguments)

@@ -118,6 +118,7 @@ Examples:
   cloche build workbench
   cloche build workbench --jobs 2 --keep-going
   cloche build desktop server router --keep-going
+  cloche build --all --keep-going
   cloche build workbench --package jq --package 'dev-libs/*'
   cloche build workbench --rebuild jq
   cloche build workbench --offline --locked
@@ -134,9 +135,9 @@ Examples:
     "machines",
     metavar="MACHINE...",
     nargs=-1,
-    required=True,
     shell_complete=complete_machine,
 )
+@click.option("--all", "everything", is_flag=True, help="Build all machines of the project.")
 @common
 @click.option(
     "-k",
@@ -173,6 +174,7 @@ Examples:
 def build(
     options: Options,
     machines: tuple[str, ...],
+    everything: bool,
     choices: Choices,
     output: Path | None,
     progress: str,
@@ -189,6 +191,11 @@ def build(
     equals its own. The target needs an ssh login without questions, python3, tar and Portage.
     """
     project = load_project(options.directory)
+    if everything and (machines or target.address is not None):
+        raise click.UsageError("--all is all there is: name nothing beside it")
+    if not everything and not machines:
+        raise click.UsageError("name a machine, or give --all")
+    machines = machines or tuple(project.machines)
     if target.address is not None:
         from cloche.cli.build_target import build_for_target
 
