@@ -397,6 +397,9 @@ def digest_of_tree(place: Path, paths: Iterable[str]) -> str:
 # --- Libraries, the CPU, installed packages -----------------------------------------------------
 
 
+SYMBOL = re.compile(rb"(GLIBC|GLIBCXX|CXXABI)_(\d+(?:\.\d+)+)\0")
+
+
 def read_symbols() -> dict[str, str]:
     """The newest versions of symbols that the C and C++ libraries have, by their prefix."""
     import ctypes
@@ -408,10 +411,14 @@ def read_symbols() -> dict[str, str]:
     newest: dict[str, tuple[int, ...]] = {}
     for path in set(re.findall(r"/\S*/lib(?:c\.so\.6|c-2\.\d+\.so|stdc\+\+\.so\.6\S*)", mapped)):
         content = Path(path).read_bytes()
-        for found in re.finditer(rb"\0(GLIBC|GLIBCXX|CXXABI)_(\d+(?:\.\d+)+)(?=\0)", content):
-            prefix, version = (part.decode() for part in found.groups())
-            order = tuple(map(int, version.split(".")))
-            newest[prefix] = max(newest.get(prefix, ()), order)
+        for begin in (b"\0GLIBC", b"\0CXXABI_"):  # much faster to find than the expression
+            place = content.find(begin)
+            while place >= 0:
+                if found := SYMBOL.match(content, place + 1):
+                    prefix, version = (part.decode() for part in found.groups())
+                    order = tuple(map(int, version.split(".")))
+                    newest[prefix] = max(newest.get(prefix, ()), order)
+                place = content.find(begin, place + 1)
     return {prefix: ".".join(map(str, order)) for prefix, order in sorted(newest.items())}
 
 
@@ -857,6 +864,8 @@ class Service:
         raise AssertionError
 
     def _opener(self) -> urllib.request.OpenerDirector:
+        if not self.server.startswith("https:"):
+            return urllib.request.build_opener()  # to read the authorities takes 40 ms
         return urllib.request.build_opener(
             urllib.request.HTTPSHandler(context=tls_context(self.ca))
         )
