@@ -161,6 +161,35 @@ def test_a_package_is_needed_until_it_is_proven_that_it_is_not(database: Databas
     assert database.needed_packages() == {1, 2}
 
 
+def test_what_is_said_of_the_packages_of_a_build(database: Database) -> None:
+    first = add(database)
+    second = add(database, replace(PACKAGE, gpkg="h", cpv="a/c-1", path="c", entry="c"))
+    build = database.add_build("b", WORK, ("a/b",), 5.0, "r")
+    for number, cpv in ((1, "a/b-1"), (2, "a/c-1")):
+        database.add_outcome("b", Outcome(cpv, "made", "", number))
+    assert database.verdicts(build) == {}
+    database.judge(DIGEST, Level.ABI, [Judged(first, True, ""), Judged(second, False, "no")], "2:")
+    assert database.verdicts(build) == {1: None, 2: "no"}
+    assert database.offered_ids(DIGEST, Level.ABI) == {1}
+    database.add_environment(2, b"{1}", (), Level.ABI, DIGEST)
+    third = max(each.id for each in database.candidates())
+    database.judge(DIGEST, Level.ABI, [Judged(second, False, "no"), Judged(third, True, "")], "3:")
+    assert database.verdicts(build) == {2: None}
+    assert (database.pool(), database.pool([2, 7]), database.pool([])) == ((2, 20), (1, 10), (0, 0))
+    assert database.packages() == [
+        replace(PACKAGE, id=1, entry=""),
+        replace(PACKAGE, id=2, gpkg="h", cpv="a/c-1", path="c", entry=""),
+    ]
+
+
+def test_the_position_counts_those_before(database: Database) -> None:
+    builds = [database.add_build(id, WORK, ("a/b",), 5.0, "r") for id in "abc"]
+    database.start("a", "r", 1.0)
+    assert [database.position(database.build(each.id)) for each in builds] == [0, 0, 1]
+    database.ask("b", "t", "token")
+    assert database.build_ids(["t", "u"]) == {"b"}
+
+
 def test_verdicts_are_kept_as_long_as_a_target_or_a_build_has_the_description(
     database: Database,
 ) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from cloche.service.decisions import answering, left_over, next_builds, position, rounds
+from cloche.service.decisions import answering, left_over, next_builds, rounds
 from cloche.service.limits import Limiter, taken
 from cloche.service.values import Build, Candidate, Judged, Work
 from cloche.targets.levels import Level
@@ -33,12 +33,6 @@ def test_the_oldest_come_first_one_of_a_target_at_a_time() -> None:
     running = [build(9, "a", "b")]
     assert [each.number for each in next_builds(queued, running, 2)] == [4]
     assert next_builds(queued, running, 1) == []
-
-
-def test_the_position_counts_those_before() -> None:
-    queued = [build(3, "b"), build(1, "a"), build(2, "a")]
-    assert position(queued[0], queued) == 2
-    assert position(build(3, state="running"), queued) == 0
 
 
 def answer(builds: list[Build], *atoms: str, offered: tuple[int, ...] = ()) -> int | None:

@@ -9,6 +9,7 @@ import json
 import sqlite3
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import msgspec
@@ -119,6 +120,18 @@ class Database(Registry):
             values.append(before)
         query = f"{_BUILD} WHERE {' AND '.join(where)} ORDER BY b.number DESC LIMIT ?"
         return [_read_build(row) for row in self._all(query, *values, most)]
+
+    def build_ids(self, targets: Collection[str]) -> set[str]:
+        """The ids of all builds that some targets asked for."""
+        query = "SELECT build FROM askers WHERE target IN (SELECT value FROM json_each(?))"
+        return {row[0] for row in self._all(query, json.dumps(sorted(targets)))}
+
+    def position(self, build: Build) -> int:
+        """How many builds are before one in the queue."""
+        if build.state != "queued":
+            return 0
+        query = "SELECT count(*) FROM builds WHERE state = 'queued' AND number < ?"
+        return int(self._one(query, build.number)[0])
 
     def builds_of(self, work: Work) -> list[Build]:
         """The builds that do equal work, the newest first."""
@@ -251,11 +264,21 @@ class Database(Registry):
         return None if row is None else read(row, Package)
 
     def packages(self) -> list[Package]:
-        """All packages."""
-        return [
-            read(row, Package)
-            for row in self._all("SELECT * FROM packages ORDER BY cpv, number DESC")
-        ]
+        """All packages, without their entries: these are most of what there is to read."""
+        names = ", ".join(
+            "'' AS entry" if each.name == "entry" else each.name for each in fields(Package)
+        )
+        query = f"SELECT {names} FROM packages ORDER BY cpv, number DESC"  # noqa: S608
+        return [read(row, Package) for row in self._all(query)]
+
+    def pool(self, ids: Collection[int] | None = None) -> tuple[int, int]:
+        """How many packages there are, perhaps only of some, and their bytes."""
+        query = (
+            "SELECT count(*), coalesce(sum(size), 0) FROM packages"
+            " WHERE ?1 IS NULL OR id IN (SELECT value FROM json_each(?1))"
+        )
+        count, size = self._one(query, None if ids is None else json.dumps(sorted(ids)))
+        return int(count), int(size)
 
     def touch_package(self, id: int, now: float) -> None:
         """Note that a package is used."""
@@ -328,13 +351,24 @@ class Database(Registry):
         )
         return [tuple(row) for row in self._all(query, digest, str(level))]
 
-    def words(self, digest: str, level: Level) -> dict[int, str]:
-        """Why packages are not offered for a description at a level, by their ids."""
+    def offered_ids(self, digest: str, level: Level) -> set[int]:
+        """The ids of the packages that are offered for a description at a level."""
         query = (
-            "SELECT e.package, o.words FROM offers o JOIN environments e ON e.id = o.candidate"
-            " WHERE o.digest = ? AND o.level = ? AND NOT o.accepted ORDER BY e.id"
+            "SELECT e.package FROM offers o JOIN environments e ON e.id = o.candidate"
+            " WHERE o.digest = ? AND o.level = ? AND o.accepted"
         )
-        return {row[0]: row[1] for row in self._all(query, digest, str(level))}
+        return {row[0] for row in self._all(query, digest, str(level))}
+
+    def verdicts(self, build: Build) -> dict[int, str | None]:
+        """What of the packages that a build made is offered (None), or why not."""
+        query = (
+            "SELECT e.package, o.accepted, o.words FROM outcomes u"
+            " JOIN environments e ON e.package = u.package"
+            " JOIN offers o ON o.candidate = e.id AND o.digest = ? AND o.level = ?"
+            " WHERE u.build = ? ORDER BY o.accepted, e.id"
+        )
+        rows = self._all(query, build.work.digest, str(build.work.level), build.id)
+        return {package: None if accepted else words for package, accepted, words in rows}
 
     def is_offered(self, digest: str, package: int) -> bool:
         """Whether a package is offered for a description at any level."""

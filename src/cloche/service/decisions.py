@@ -20,13 +20,6 @@ def next_builds(queued: Sequence[Build], running: Sequence[Build], lanes: int) -
     return started
 
 
-def position(build: Build, queued: Iterable[Build]) -> int:
-    """How many builds are before one in the queue."""
-    if build.state != "queued":
-        return 0
-    return sum(each.number < build.number for each in queued)
-
-
 def answering(
     builds: Iterable[Build],
     target: str,

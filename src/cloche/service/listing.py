@@ -43,20 +43,35 @@ def builds_for(
 
 def packages_for(service: Service, token: Token, target: str | None) -> Iterator[PackageView]:
     """The packages that a token may see."""
-    database = service.database
-    seen = [each for each in database.targets() if sees(token, each.id)]
-    if target is not None:
-        seen = [each for each in seen if each.id == target]
-    holders: dict[int, list[str]] = {}
-    for each in seen:
-        for id in database.indexed(each):
-            holders.setdefault(id, []).append(each.id)
+    database, seen = service.database, _seen(service, token, target)
+    holders = _holders(service, seen)
     everything = token.everywhere and target is None
     levels = database.levels_of_packages(None if everything else {each.digest for each in seen})
-    builds = {each.id for one in seen for each in database.builds(target=one.id)}
+    builds = database.build_ids([each.id for each in seen])
     for package in database.packages():
         if package.id in holders or everything:
             build = package.build if package.build in builds else None
             yield package_view(
                 package, build, levels.get(package.id, ()), holders.get(package.id, ())
             )
+
+
+def pool_for(service: Service, token: Token) -> tuple[int, int]:
+    """How many packages a token may see, and their bytes."""
+    if token.everywhere:
+        return service.database.pool()
+    return service.database.pool(_holders(service, _seen(service, token, None)))
+
+
+def _seen(service: Service, token: Token, target: str | None) -> list[Target]:
+    """The targets that a token sees, perhaps only one of them."""
+    return [each for each in targets_for(service, token) if target in (None, each.id)]
+
+
+def _holders(service: Service, targets: list[Target]) -> dict[int, list[str]]:
+    """The packages that are in the indexes of targets, each with those that have it."""
+    holders: dict[int, list[str]] = {}
+    for each in targets:
+        for id in service.database.indexed(each):
+            holders.setdefault(id, []).append(each.id)
+    return holders

@@ -70,14 +70,14 @@ class Metrics:
     def text(self, service: Service) -> bytes:
         """All measurements, in Prometheus's text format."""
         database = service.database
-        packages = database.packages()
+        packages, size = database.pool()
         values = {
-            "queued": len(database.builds(states=("queued",))),
+            "queued": database.queued(),
             "running": len(service.dispatcher.running),
             "proofs_waiting": service.prover.waiting,
             "targets": len(database.targets()),
-            "packages": len(packages),
-            "pool_bytes": sum(package.size for package in packages),
+            "packages": packages,
+            "pool_bytes": size,
             "streams": sum(service.streams.values()),
         }
         for name, value in values.items():

@@ -15,7 +15,14 @@ from cloche.service import auth, graph
 from cloche.service.actions import repeat_build, stop_build, want_packages
 from cloche.service.auth import Authenticated
 from cloche.service.core import service_of
-from cloche.service.listing import builds_for, packages_for, targets_for, view_of, view_of_target
+from cloche.service.listing import (
+    builds_for,
+    packages_for,
+    pool_for,
+    targets_for,
+    view_of,
+    view_of_target,
+)
 from cloche.service.problems import ProblemError
 from cloche.service.rendering import PageRoute, form_of, go_to, page, problem_page
 from cloche.service.values import ENDED, Build, Role, Target, Token
@@ -75,7 +82,7 @@ async def overview(request: Request, token: Authenticated) -> Response:
     """What the service does now."""
     service = service_of(request)
     builds = [view_of(service, token, each) for each in builds_for(service, token, None, [], _PAGE)]
-    packages = list(packages_for(service, token, None))
+    packages, room = pool_for(service, token)
     return page(
         "overview.html",
         request,
@@ -84,8 +91,8 @@ async def overview(request: Request, token: Authenticated) -> Response:
         queued=[each for each in reversed(builds) if each.state == "queued"],
         ended=[each for each in builds if each.state in ENDED][:_RECENT],
         targets=len(targets_for(service, token)),
-        packages=len(packages),
-        room=sum(each.size for each in packages),
+        packages=packages,
+        room=room,
     )
 
 

@@ -24,7 +24,7 @@ from cloche.building.unresolved import ResolutionError
 from cloche.errors import ClocheError, Exit
 from cloche.records.logs import open_log
 from cloche.service.advice import for_owner
-from cloche.service.decisions import answering, next_builds, position
+from cloche.service.decisions import answering, next_builds
 from cloche.service.events import END, NAME, Journal, logged
 from cloche.service.publishing import Publisher
 from cloche.service.values import ENDED, Build, BuildState, Outcome, Target, Token, Work
@@ -71,7 +71,7 @@ class Dispatcher:
         """A build that answers a request; None: there has to be a new one."""
         database, work = self._service.database, work_of(target, token, asked)
         builds = database.builds_of(work)
-        offered = {id for id, *_ in database.offered(work.digest, work.level)}
+        offered = database.offered_ids(work.digest, work.level)
         made = {each.id: _made_by(database.outcomes(each.id)) for each in builds}
         state = self._service.repositories.state
         found = answering(builds, target.id, asked.atoms, state, offered, made)
@@ -351,16 +351,16 @@ class Dispatcher:
 
     def view(self, build: Build, seen: Collection[str]) -> BuildView:
         """A build as clients see it that may see the targets ``seen``."""
-        database, work = self._service.database, build.work
-        queued = database.builds(states=("queued",)) if build.state == "queued" else ()
+        database, outcomes = self._service.database, self._service.database.outcomes(build.id)
+        room = self._service.settings.state.build(build.id)
+        failed = any(each.package is None for each in outcomes)
         return build_view(
             build,
-            database.outcomes(build.id),
-            position(build, queued),
+            outcomes,
+            database.position(build),
             seen,
-            {id for id, *_ in database.offered(work.digest, work.level)},
-            database.words(work.digest, work.level),
-            logged(self._service.settings.state.build(build.id)),
+            database.verdicts(build),
+            logged(room) if failed else (),
         )
 
 

@@ -235,11 +235,13 @@ def build_view(
     outcomes: Collection[Outcome],
     position: int,
     seen: Collection[str],
-    offered: Collection[int],
-    words: Mapping[int, str],
+    verdicts: Mapping[int, str | None],
     logs: Collection[str],
 ) -> BuildView:
-    """A build as clients see it that may see the targets ``seen``."""
+    """A build as clients see it that may see the targets ``seen``.
+
+    ``verdicts`` are of the packages that it made: None for those that are offered.
+    """
     base = f"/api/v1/builds/{build.id}"
     made, refused = [], []
     for each in outcomes:
@@ -247,13 +249,13 @@ def build_view(
             log = f"{base}/log/{each.cpv}" if each.cpv in logs else None
             refused.append(RefusedOf(each.cpv, each.words or "it was removed", log))
             continue
-        taken = each.package in offered
+        words = verdicts.get(each.package, "")
         made.append(
             PackageOf(
                 cpv=each.cpv,
                 built=each.built,
-                accepted=taken,
-                words="" if taken else words.get(each.package, ""),
+                accepted=words is None,
+                words=words or "",
                 seconds=each.seconds,
             )
         )

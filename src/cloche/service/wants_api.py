@@ -11,7 +11,6 @@ from cloche.service.actions import want_packages
 from cloche.service.auth import Authenticated, demand, visible_target
 from cloche.service.bodies import body_of, decoded
 from cloche.service.core import Service, service_of
-from cloche.service.decisions import position
 from cloche.service.openapi import BODY, TOKEN, also, answers, body
 from cloche.service.problems import ProblemError
 from cloche.service.values import ENDED, Role, Target, Token
@@ -92,7 +91,7 @@ def ask(service: Service, target: Target, token: Token, asked: Asked) -> Respons
         build=build.id,
         state=build.state,
         events=f"/api/v1/builds/{build.id}/events",
-        position=position(build, service.database.builds(states=("queued",))),
+        position=service.database.position(build),
         notes=target.notes,
     )
     return answer(found, 200 if over else 202)
