@@ -28,3 +28,8 @@ def in_use(state: Path) -> ServiceError:
 def unknown(kind: str, name: str, command: str) -> ServiceError:
     """Nothing has this name."""
     return ServiceError(f"unknown {kind} “{name}”", todo=f"see `cloche serve {command}`")
+
+
+def ended() -> ServiceError:
+    """The service ends, and with it what is done."""
+    return ServiceError("the service ends", status=Exit.HOST)

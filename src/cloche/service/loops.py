@@ -37,3 +37,4 @@ class Loop:
                 pause = min(2 * pause, _MOST)
             else:
                 self.failing, pause = False, self._first
+                await asyncio.sleep(0)  # others go on, whatever the step does

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from cloche.cluster.facts import code_digest
-from cloche.errors import ClocheError, Exit
+from cloche.errors import ClocheError
 from cloche.service.decisions import left_over, rounds
-from cloche.service.errors import ServiceError
+from cloche.service.errors import ended
 from cloche.service.values import Candidate, Judged, Target
 from cloche.targets import calls
 from cloche.targets.levels import Environment, Level
@@ -59,7 +59,7 @@ class Prover:
     async def now(self, digest: str, level: Level) -> None:
         """Prove what a description accepts at a level, and wait for it. Raises ClocheError."""
         if self._closed:
-            raise _ended()
+            raise ended()
         future = asyncio.get_running_loop().create_future()
         self._urgent.setdefault((digest, level), []).append(future)
         self._wake.set()
@@ -131,7 +131,7 @@ class Prover:
         try:
             await self._prove(*key)
         except asyncio.CancelledError:
-            _answer(waiting, _ended())
+            _answer(waiting, ended())
             raise
         except Exception as error:
             self._failed(key, waiting, error)
@@ -144,7 +144,7 @@ class Prover:
         """Let those go who wait for a proof: no further one is made."""
         self._closed = True
         for waiting in self._urgent.values():
-            _answer(waiting, _ended())
+            _answer(waiting, ended())
 
     def _failed(self, key: Key, waiting: Sequence[asyncio.Future[None]], error: Exception) -> None:
         self._proven(key)
@@ -210,10 +210,6 @@ def _answer(waiting: Sequence[asyncio.Future[None]], error: ClocheError | None =
             future.set_result(None)
         else:
             future.set_exception(error)
-
-
-def _ended() -> ServiceError:
-    return ServiceError("the service ends", status=Exit.HOST)
 
 
 def _seen(candidates: Sequence[Candidate], repositories: str) -> str:

@@ -25,6 +25,7 @@ from cloche.errors import ClocheError, Exit
 from cloche.records.logs import open_log
 from cloche.service.advice import for_owner
 from cloche.service.decisions import answering, next_builds
+from cloche.service.errors import ended
 from cloche.service.events import END, NAME, Journal, logged
 from cloche.service.publishing import Publisher
 from cloche.service.values import ENDED, Build, BuildState, Outcome, Target, Token, Work
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger("cloche.service")
 _LOOK = 10.0  # seconds after which the queue is looked at without being woken
 _MOMENT = 0.1
+_AGAIN = 0.5  # seconds between two attempts to end a build
 _SOON = 5.0  # seconds in which a build that is stopped ends
 _LONGEST_LOG = 64 << 20  # bytes that are kept of a log
 
@@ -52,6 +54,12 @@ class Running:
     lane: Workers
     stopping: ClocheError | None = None
     task: asyncio.Task[None] | None = field(default=None)
+
+    async def end(self) -> None:
+        """End the build's processes until it has ended: a call may only be about to get one."""
+        while self.task is not None and not self.task.done():
+            await asyncio.to_thread(self.lane.kill_workers)
+            await asyncio.wait((self.task,), timeout=_AGAIN)
 
 
 class Dispatcher:
@@ -136,9 +144,9 @@ class Dispatcher:
         running, reason = self._running.get(build.id), reason or stopped()
         if running is not None:
             running.stopping = running.stopping or reason
-            await asyncio.to_thread(running.lane.kill_workers)
-            if running.task is not None:
-                await asyncio.wait((running.task,), timeout=_SOON)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_SOON):
+                    await running.end()
         elif self._service.database.build(build.id).state == "queued":
             self._ended(build, "stopped", reason, [])
 
@@ -168,8 +176,9 @@ class Dispatcher:
             self._lost.pop()
         within = await self._stop_unwanted()
         queued = database.builds(states=("queued",))
-        if following := next_builds(queued, self.running, len(self._lanes)):
-            for build in following if not self._service.closing else ():
+        following = next_builds(queued, self.running, len(self._lanes))
+        if following and not self._service.closing:
+            for build in following:
                 self._start(build)
             self.wake()  # how long each may run is looked at next
         with contextlib.suppress(TimeoutError):
@@ -194,10 +203,7 @@ class Dispatcher:
 
     async def close(self) -> None:
         """End what runs; it goes back into the queue."""
-        tasks = [each.task for each in self._running.values() if each.task is not None]
-        for lane in self._lanes:
-            lane.kill_workers()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*(each.end() for each in list(self._running.values())))
         for lane in self._lanes:
             await asyncio.to_thread(lane.shutdown)
 
@@ -314,6 +320,8 @@ class Dispatcher:
         work = running.build.work
         if running.stopping is not None:
             raise running.stopping
+        if self._service.closing:
+            raise ended()
         want = Want(tuple(atoms), work.level, work.options, work.inject, running.build.again)
         name, place = name_of(running.build), self._service.place
         future = running.lane.submit(calls.build, place, name, description, want, into, journal)
