@@ -190,11 +190,11 @@ def build(
     With --target the packages are built by the target's Portage and its /etc/portage in a root that
     equals its own. The target needs an ssh login without questions, python3, tar and Portage.
     """
-    project = load_project(options.directory)
     if everything and (machines or target.address is not None):
         raise click.UsageError("--all is all there is: name nothing beside it")
     if not everything and not machines:
-        raise click.UsageError("name a machine, or give --all")
+        raise click.UsageError("MACHINE or --all is missing")
+    project = load_project(options.directory)
     machines = machines or tuple(project.machines)
     if target.address is not None:
         from cloche.cli.build_target import build_for_target
