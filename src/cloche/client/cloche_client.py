@@ -573,11 +573,14 @@ def save_state(path: Path, enrolment: Enrolment, description: Description, memor
         "stamps": memory.stamps,
         "trees": memory.trees,
     }
-    write_file(path, json.dumps(data, separators=(",", ":")), 0o600)
+    write_file(path, json.dumps(data, separators=(",", ":")), 0o600, durable=False)
 
 
-def write_file(path: Path, text: str, mode: int, group: int = -1) -> None:
-    """Replace a file as a whole; nobody can read it before it has its mode."""
+def write_file(path: Path, text: str, mode: int, group: int = -1, *, durable: bool = True) -> None:
+    """Replace a file as a whole; nobody can read it before it has its mode.
+
+    What can be made again need not be ``durable``: to wait for the disk takes time.
+    """
     part = path.with_name(f".{path.name}.{os.getpid()}~")
     descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -587,7 +590,8 @@ def write_file(path: Path, text: str, mode: int, group: int = -1) -> None:
                 os.fchown(file.fileno(), -1, group)
             os.fchmod(file.fileno(), mode)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         part.replace(path)
     except BaseException:
         part.unlink()
