@@ -38,7 +38,7 @@ def said(words: Sequence[str], monkeypatch: pytest.MonkeyPatch, capsys: object) 
             "see `cloche seed --help`",
         ),
         ("stroe gc", "unknown command “stroe”; did you mean “store”?; see `cloche --help`"),
-        ("build", "MACHINE or --all is missing; see `cloche build --help`"),
+        ("build", "name a MACHINE, or give --all; see `cloche build --help`"),
         (
             "build first --jbos 2",
             "unknown option “--jbos”; did you mean “--jobs”?; see `cloche build --help`",

@@ -193,7 +193,7 @@ def build(
     if everything and (machines or target.address is not None):
         raise click.UsageError("--all is all there is: name nothing beside it")
     if not everything and not machines:
-        raise click.UsageError("MACHINE or --all is missing")
+        raise click.UsageError("name a MACHINE, or give --all")
     project = load_project(options.directory)
     machines = machines or tuple(project.machines)
     if target.address is not None:
