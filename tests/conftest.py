@@ -94,8 +94,12 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         raise pytest.UsageError(f"users of this run are left: {', '.join(left)}")
 
 
+@pytest.hookimpl(tryfirst=True)  # before -m chooses
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Let the longest modules come first."""
+    """Let the longest modules come first; a proof has to be real, or `make check` would run it."""
+    for item in items:
+        if item.get_closest_marker("proof") and not item.get_closest_marker("real"):
+            raise pytest.UsageError(f"{item.nodeid}: a proof needs the mark `real`, too")
     items.sort(key=lambda item: _rank(item.path))
 
 

@@ -36,7 +36,7 @@ from tests.targets.described import PROJECT, described, entry
 from cloche.service.values import Role
 from cloche.targets.levels import Level
 
-pytestmark = pytest.mark.proof(name="service")
+pytestmark = [pytest.mark.real, pytest.mark.proof(name="service")]
 
 PACKAGES, CLIENTS, KILLS = 40, 200, int(os.environ.get("CLOCHE_PROOF_KILLS", "100"))
 MEMORY = 250 << 20
