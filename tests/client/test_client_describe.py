@@ -313,4 +313,4 @@ def test_flags_of_a_cpu_are_taken_from_the_compilers_own_command_line() -> None:
         '/usr/libexec/cc1 -E -quiet /dev/null "-march=znver3" -mno-sgx --param "l1-cache-size=32"'
     )
     words = client.shlex.split(line)
-    assert client.machine_flags(words) == "-march=znver3 -mno-sgx --param l1-cache-size=32"
+    assert client.machine_flags(words) == "-march=znver3 -mno-sgx --param=l1-cache-size=32"

@@ -154,6 +154,20 @@ def test_what_savedconfig_eclass_would_read_counts(trees: Mapping[str, Path]) ->
     assert digests(trees, etc).keys() - digests(trees, ETC).keys() == set(own)
 
 
+def test_the_whole_configuration_counts_where_it_is_named(trees: Mapping[str, Path]) -> None:
+    cpv, other = split_cpv("app-misc/x-1-r2"), {**ETC, "sets/x.h": b"#define X"}
+
+    def whole(etc: Mapping[str, Content], **variables: str) -> str | None:
+        found = Digests(trees, MASTERS, etc, ("over", "desk"))
+        return found.inputs("over", cpv, (), "2", variables).get("etc/portage")
+
+    assert whole(ETC, CFLAGS="-O2") is None
+    named = "-include /etc/portage/sets/x.h"
+    assert whole(ETC, CFLAGS=named)
+    assert whole(ETC, CFLAGS=named) != whole(other, CFLAGS=named)
+    assert whole({**ETC, "bashrc": b". ${PORTAGE_CONFIGROOT}etc/portage/y"})
+
+
 def test_user_patches_are_chosen_as_portage_chooses_them() -> None:
     place = "patches/app-misc"
     etc: dict[str, Content] = {

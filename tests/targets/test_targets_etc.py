@@ -61,15 +61,19 @@ def test_of_a_users_profile_only_words_count() -> None:
 
 def test_a_digest_tells_targets_with_other_code_apart() -> None:
     plain = described(make_conf={"CFLAGS": "-O2"}, files={"package.use": "a/b c\n"})
-    assert code_of(plain) == ""
+    assert code_of(plain).all == ""
+    assert (
+        code_of(described(files={"profile/make.defaults": 'USE="a"\nMAKEOPTS="-j3"\n'})).all == ""
+    )
     others = (
         described(files={"bashrc": ":"}),
         described(files={"patches/a/b/c.patch": "x"}),
         described(make_conf={"CC": "sh -c x"}),
         described(files={"profile/make.defaults": 'CC="sh -c x"\n'}),
+        described(files={"profile/make.defaults": "source /x\n"}),
         described(files={"profile/parent": "x"}),
     )
-    assert len({code_of(plain), *map(code_of, others)}) == len(others) + 1
+    assert len({code_of(each).all for each in (plain, *others)}) == len(others) + 1
 
 
 def test_words_of_portages_reader_are_no_variables() -> None:
@@ -84,6 +88,35 @@ def test_compiler_flags_count_from_level_2_on() -> None:
     assert etc_of(target, Level.USE, inject=False).files["make.conf/50-target"] == b'USE="x"\n'
     text = etc_of(target, Level.FLAGS, inject=False).files["make.conf/50-target"]
     assert text == b'CFLAGS="-march=znver3 -O2"\nUSE="x"\n'
+
+
+def test_flags_of_two_words_are_one() -> None:
+    conf = {"CFLAGS": "-O2 --param l1-cache-size=32", "RUSTFLAGS": "-C target-cpu=native -C lto"}
+    target = described(make_conf=conf, native="-march=skylake --param l2-cache-size=256")
+    text = etc_of(target, Level.ABI, inject=False).files["make.conf/50-target"].decode()
+    assert 'CFLAGS="-O2 --param=l1-cache-size=32"' in text
+    assert 'RUSTFLAGS="-Ctarget-cpu=skylake -Clto"' in text
+    assert not stands_for_nothing(target)
+    assert stands_for_nothing(described(make_conf={"RUSTFLAGS": "-Ctarget-cpu=native"}))
+    native = resolved("-O2 -march=native", "-march=skylake --param l2-cache-size=256")
+    assert native == "-march=skylake --param=l2-cache-size=256 -O2"
+
+
+def test_what_use_expand_names_is_not_the_targets_to_say() -> None:
+    conf = {"USE_EXPAND": "MINE", "MINE": "a", "L10N": "de"}
+    taken = etc_of(described(make_conf=conf), Level.ABI, inject=False, expand=["MINE", "L10N"])
+    assert taken.files["make.conf/50-target"] == b'L10N="de"\n'
+    files = {"env/x": 'USE_EXPAND="-L10N"\n'}
+    target = described(make_conf=conf, files=files)
+    taken = etc_of(target, Level.ABI, inject=False, expand=["MINE", "L10N"])
+    assert taken.files["make.conf/50-target"] == b""
+
+
+def test_what_may_be_of_use_expand_is_not_called_code() -> None:
+    target = described(make_conf={"VIDEO_CARDS": "intel", "EXTRA_ECONF": "--with=$(x)"})
+    (note,) = etc_of(target, Level.ABI, inject=False).notes
+    assert "VIDEO_CARDS" not in note
+    assert "EXTRA_ECONF in make.conf" in note
 
 
 def test_native_is_what_the_target_says() -> None:
@@ -111,6 +144,24 @@ def test_a_value_that_cannot_be_quoted_is_told() -> None:
         ("LDFLAGS", "-Wl,-plugin,/etc/portage/sets/x"),
         ("CXXFLAGS", "@/etc/portage/sets/x"),
         ("LDFLAGS", "-B/etc/portage"),
+        ("CFLAGS", "-O1 --specs=/etc/portage/sets/s"),
+        ("CFLAGS", "--specs=x"),
+        ("CFLAGS", "-include/etc/portage/sets/x.h"),
+        ("CFLAGS", "-includex.h"),
+        ("CFLAGS", "-I/etc/portage/sets"),
+        ("CFLAGS", "--config=x"),
+        ("CFLAGS", "-gcc-toolchain=x"),
+        ("CFLAGS", "-fuse-ld=x"),
+        ("CFLAGS", "-fprofile-use=x"),
+        ("CFLAGS", "-mllvm -load=x"),
+        ("CFLAGS", "-Dprintf=puts"),
+        ("CFLAGS", "--ld-path=x"),
+        ("LDFLAGS", "-Wl,-T,x"),
+        ("LDFLAGS", "-Wl,--dynamic-linker,x"),
+        ("RUSTFLAGS", "-Clinker=python3"),
+        ("RUSTFLAGS", "-C linker=python3"),
+        ("GOFLAGS", "-toolexec=x"),
+        ("GOFLAGS", "-overlay=x"),
         ("PORTAGE_BASHRC", "/etc/portage/sets/x"),
         ("PORTAGE_COMPRESS", "reboot"),
         ("LD_PRELOAD", "x.so"),
@@ -120,8 +171,9 @@ def test_a_value_that_cannot_be_quoted_is_told() -> None:
 )
 def test_variables_that_may_be_code_need_the_permission(name: str, value: str) -> None:
     target = described(make_conf={name: value})
-    assert etc_of(target, Level.ABI, inject=False).files["make.conf/50-target"] == b""
-    assert f"{name} in make.conf" in etc_of(target, Level.ABI, inject=False).notes[0]
+    taken = etc_of(target, Level.ABI, inject=False, expand=())
+    assert taken.files["make.conf/50-target"] == b""
+    assert f"{name} in make.conf" in taken.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -129,7 +181,14 @@ def test_variables_that_may_be_code_need_the_permission(name: str, value: str) -
     [
         ("CC", "x86_64-pc-linux-gnu-gcc-13"),
         ("CFLAGS", "-O2 -pipe -march=x86-64-v3 -fstack-clash-protection"),
+        ("CFLAGS", "-O3 -flto=auto -fuse-linker-plugin -fno-semantic-interposition -g -ggdb3"),
+        ("CFLAGS", "-O2 -D_FORTIFY_SOURCE=3 -fstack-protector-strong -fcf-protection=full -Wall"),
+        ("CFLAGS", "-march=x86-64 -mno-sgx --param=l1-cache-size=32 -mtune=generic -std=gnu17"),
         ("LDFLAGS", "-Wl,-O1 -Wl,--as-needed"),
+        ("LDFLAGS", "-Wl,-O1 -Wl,--as-needed -Wl,-z,pack-relative-relocs -Wl,-z,now,--sort-common"),
+        ("LDFLAGS", "-Wl,--defsym=__gentoo_check_ldflags__=0 -Wl,--hash-style=gnu -flto"),
+        ("RUSTFLAGS", "-Ctarget-cpu=znver3 -Copt-level=3 -Cstrip=symbols"),
+        ("GOFLAGS", "-trimpath -buildvcs=false"),
         ("USE", "-* X python_targets_python3_12"),
         ("ACCEPT_LICENSE", "-* @FREE"),
         ("ACCEPT_KEYWORDS", "~amd64"),
@@ -151,9 +210,15 @@ def test_at_3a_other_sub_slots_are_masked() -> None:
 
 def test_at_3b_everything_else_is_masked() -> None:
     files = pins(described(LEAF), Level.CLOSURE, (), {})
-    assert files["package.mask/90-cloche"] == b"<dev-libs/leaf-1.0:0\n>dev-libs/leaf-1.0:0\n"
+    assert files["package.mask/90-cloche"] == b"dev-libs/leaf\n"
+    assert files["package.unmask/90-cloche"] == b"=dev-libs/leaf-1.0\n"
     assert files["package.use/90-cloche"] == b"=dev-libs/leaf-1.0 sap -veins\n"
     assert files["package.accept_keywords/90-cloche"] == b"=dev-libs/leaf-1.0 **\n"
+
+
+def test_at_3b_what_gets_another_slot_keeps_the_one_that_it_has() -> None:
+    files = pins(described(LEAF), Level.CLOSURE, {("dev-libs/leaf", "9")}, {})
+    assert files["package.mask/90-cloche"] == b"<dev-libs/leaf-1.0:0\n>dev-libs/leaf-1.0:0\n"
 
 
 def test_the_seed_is_left_alone_where_it_does_not_matter() -> None:

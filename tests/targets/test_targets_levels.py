@@ -53,8 +53,28 @@ def test_flags_are_a_class_whatever_the_space_between_them() -> None:
     assert flags_of(variables) == {"CFLAGS": "-O2 -pipe"}
 
 
+def test_what_acts_at_a_merge_is_left_to_the_target() -> None:
+    merging = {"INSTALL_MASK": "/x", "COLLISION_IGNORE": "/x", "FEATURES": "suidctl noman"}
+    assert flags_of(merging) == {}
+    assert flags_of({"FEATURES": "collision-protect splitdebug"}) == {"FEATURES": "splitdebug"}
+
+
+def test_environments_with_other_code_are_others_in_costs() -> None:
+    for level in Level:
+        found = {
+            fingerprint(each, level)
+            for each in (
+                ENVIRONMENT,
+                replace(ENVIRONMENT, code={"bashrc": "1"}),
+                replace(ENVIRONMENT, tools="1"),
+            )
+        }
+        assert len(found) == 3
+
+
 def test_what_a_target_does_not_have_contradicts_nothing() -> None:
-    assert not misfits(ENVIRONMENT, ENVIRONMENT, {}, Level.CLOSURE)
+    assert not misfits(ENVIRONMENT, ENVIRONMENT, {}, Level.ABI)
+    assert "here it is none" in misfits(ENVIRONMENT, ENVIRONMENT, {}, Level.CLOSURE)[0]
     other = {LEAF.name: replace(LEAF, version="1.1")}
     assert not misfits(ENVIRONMENT, ENVIRONMENT, other, Level.ABI)
     assert misfits(ENVIRONMENT, ENVIRONMENT, other, Level.CLOSURE)
@@ -67,7 +87,12 @@ def test_compiler_flags_only_count_from_their_level_on() -> None:
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("INSTALL_MASK", "/usr/bin/x"), ("EXTRA_ECONF", "--x"), ("CC", "sh -c x"), ("CFLAGS", "@x")],
+    [
+        ("PKG_INSTALL_MASK", "/usr/bin/x"),
+        ("EXTRA_ECONF", "--x"),
+        ("CC", "sh -c x"),
+        ("CFLAGS", "@x"),
+    ],
 )
 def test_what_another_target_says_else_is_not_taken_at_any_level(name: str, value: str) -> None:
     made = replace(ENVIRONMENT, flags={**ENVIRONMENT.flags, name: value})
@@ -80,7 +105,9 @@ def test_what_another_target_says_else_is_not_taken_at_any_level(name: str, valu
 def test_code_of_another_target_is_not_taken_at_any_level(level: Level) -> None:
     made = replace(ENVIRONMENT, code={"patches/a.patch": "1"})
     for own in (ENVIRONMENT, replace(ENVIRONMENT, code={"patches/a.patch": "2"})):
-        reason = "patches/a.patch of another machine worked on it"
+        reason = (
+            "patches/a.patch of another machine, or of an earlier state of this one, worked on it"
+        )
         assert differences(made, own, level)[0] == reason
     assert not differences(made, made, level)
     tools = replace(ENVIRONMENT, tools="digest")
@@ -92,7 +119,7 @@ def test_code_of_another_target_is_not_taken_at_any_level(level: Level) -> None:
 @pytest.mark.parametrize("level", list(Level))
 def test_code_of_the_target_is_missed_from_level_2_on(level: Level) -> None:
     own = replace(ENVIRONMENT, code={"bashrc": "1"})
-    missed = ("bashrc of the target takes no part, since that needs the permission `inject`",)
+    missed = ("it was made without bashrc of this machine, which needs the permission `inject`",)
     assert differences(ENVIRONMENT, own, level) == (() if level is Level.USE else missed)
 
 

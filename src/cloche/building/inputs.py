@@ -158,9 +158,15 @@ def input_digests(inputs: Inputs, packages: Iterable[Package]) -> Mapping[str, M
     """Digests of each package's own files, by its id and by name, for its action key."""
     digests = Digests(inputs.snapshots, inputs.masters, inputs.etc, inputs.profile)
     return {
-        package.id: digests.hooks(split_cpv(package.cpv), package.slot)
+        package.id: digests.hooks(split_cpv(package.cpv), package.slot, package.environment)
         if package.binary is not None
-        else digests.inputs(package.repo, split_cpv(package.cpv), package.inherited, package.slot)
+        else digests.inputs(
+            package.repo,
+            split_cpv(package.cpv),
+            package.inherited,
+            package.slot,
+            package.environment,
+        )
         for package in packages
     }
 

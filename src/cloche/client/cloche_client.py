@@ -443,7 +443,7 @@ def machine_flags(words: Sequence[str]) -> str:
         if word.startswith("-m"):
             found.append(word)
         elif before == "--param":
-            found += ["--param", word]
+            found.append(f"--param={word}")
     return " ".join(found)
 
 

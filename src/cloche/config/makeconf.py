@@ -107,14 +107,14 @@ class Assignment:
         return re.search(rf"\$(?:{self.name}\b|\{{{self.name}\}})", self.value) is not None
 
 
-def parse(text: str, file: Path) -> tuple[Assignment, ...]:
-    """The assignments of one file, in order. Raises `ConfigError`."""
+def parse(text: str, file: Path, owned: Mapping[str, str] = OWNED) -> tuple[Assignment, ...]:
+    """The assignments of one file, in order. Raises `ConfigError`, also for names in ``owned``."""
     lexer = shlex.shlex(text if text.endswith("\n") else text + "\n", posix=True)
     lexer.wordchars = string.digits + string.ascii_letters + r"~!@#$%*_\:;?,./-+{}"
     lexer.quotes = "\"'"
     found: list[Assignment] = []
     while (assignment := _next(lexer, file)) is not None:
-        reason = OWNED.get(assignment.name)
+        reason = owned.get(assignment.name)
         if reason:
             raise ConfigError(
                 assignment.origin,

@@ -2,7 +2,9 @@
 
 Portage hands every variable of make.conf, the profiles and package.env to the phases. Those that a
 package's key leaves out (`variables.py`) would let two machines with one key have two results: an
-ebuild can read LESSOPEN or CCACHE_PREFIX, and what it runs obeys them.
+ebuild can read LESSOPEN or CCACHE_PREFIX, and what it runs obeys them. The files below /etc/portage
+stay visible: where a variable or a hook names one, all of them are part of the key
+(`cloche.portage.view.names_configuration`), but not where an ebuild reads them by itself.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from cloche.store import Key, make_key
 #: Variables that Portage keeps out of phases: they only act when a package is merged.
 MERGE_ONLY = frozenset({"COLLISION_IGNORE", "UNINSTALL_IGNORE"})
 #: Prefixes of the names of inputs that also run in ``pkg_*`` functions.
-_HOOKS = ("bashrc", "suidctl.conf", "env/", "profile-bashrc/", "profile/")
+_HOOKS = ("bashrc", "suidctl.conf", "env/", "etc/portage", "profile-bashrc/", "profile/")
 
 
 def layer_parts(layers: Sequence[tuple[str, str]]) -> dict[str, str]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from cloche.config.errors import Origin
@@ -27,7 +28,12 @@ _CHECKS: Final = (
     "metadata/install-qa-check.d", "metadata/preinst-qa-check.d", "metadata/postinst-qa-check.d",
 )  # fmt: skip
 _PROFILES_LIMIT: Final = 500  # of one machine; the deepest of Gentoo's has about 30
+SUIDCTL: Final = "suidctl.conf"
 _OF_PACKAGE: Final = ("files", "Manifest", "metadata.xml")
+
+#: How variables and hooks name files of the configuration.
+_NAMED: Final = ("/etc/portage", "PORTAGE_CONFIGROOT")
+NOTHING: Final[Mapping[str, str]] = MappingProxyType({})
 
 Binds = tuple[tuple[Path, str], ...]
 
@@ -118,17 +124,25 @@ class Digests:
                 for label, path in _checks(snapshots, masters, repo)
             }
         )
+        self._whole = cache(lambda: _sha(repr(sorted(etc.items())).encode()))
         self._eclass = cache(
             lambda repo, name: _of_file(_eclass(snapshots, masters, repo, name)[1])
         )
 
-    def inputs(self, repo: str, cpv: Cpv, inherited: Iterable[str], slot: str) -> dict[str, str]:
+    def inputs(
+        self,
+        repo: str,
+        cpv: Cpv,
+        inherited: Iterable[str],
+        slot: str,
+        variables: Mapping[str, str] = NOTHING,
+    ) -> dict[str, str]:
         """SHA-256 (hex) of each part a build reads, by name, for its action key.
 
         Names: ``ebuild``, ``eclass/NAME``, ``files``, ``patch/N-NAME`` (in the order they are
         applied), ``savedconfig/…``, ``bashrc``, ``env/…``, ``suidctl.conf``, ``profile-bashrc/…``,
-        ``checks/REPO/…``. Distfiles and the effective variables come from the depgraph. Raises
-        `RepositoryError`.
+        ``checks/REPO/…``, ``etc/portage`` (see `names_configuration`). Distfiles and the effective
+        ``variables`` come from the depgraph. Raises `RepositoryError`.
         """
         digests = {"ebuild": _of_file(_ebuild(self._snapshots[repo], cpv))}
         for eclass in sorted(set(inherited)):
@@ -139,11 +153,13 @@ class Digests:
         for index, (name, content) in enumerate(user_patches(self._etc, cpv, slot), 1):
             digests[f"patch/{index:03}-{name}"] = _sha(content)
         saved = saved_config(self._etc, cpv)
-        return {**digests, **saved, **self.hooks(cpv, slot), **self._checks(repo)}
+        return {**digests, **saved, **self.hooks(cpv, slot, variables), **self._checks(repo)}
 
-    def hooks(self, cpv: Cpv, slot: str) -> dict[str, str]:
+    def hooks(self, cpv: Cpv, slot: str, variables: Mapping[str, str] = NOTHING) -> dict[str, str]:
         """Those of `inputs` that run at a merge, too: the user's and the profile's code."""
-        return {**_user_hooks(self._etc, cpv, slot), **self._bashrcs}
+        named = names_configuration(self._etc, cpv, slot, variables)
+        whole = {"etc/portage": self._whole()} if named else {}
+        return {**_user_hooks(self._etc, cpv, slot), **self._bashrcs, **whole}
 
 
 def _checks(
@@ -160,6 +176,20 @@ def user_code(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> dict[str, str]
     """The digests of what the user's own code does to a package: patches, shell code, settings."""
     patches = {f"patches/{name}": _sha(text) for name, text in user_patches(etc, cpv, slot)}
     return {**patches, **saved_config(etc, cpv), **_user_hooks(etc, cpv, slot)}
+
+
+def names_configuration(
+    etc: Mapping[str, Content], cpv: Cpv, slot: str, variables: Mapping[str, str]
+) -> bool:
+    """Whether a package's variables or hooks name files below /etc/portage, which a build can read.
+
+    ``CFLAGS="-include /etc/portage/x.h"``: any file of it may be meant, or named in one that is.
+    """
+    texts = [*variables.values()]
+    for name in _user_hooks(etc, cpv, slot):
+        content = etc[name]
+        texts.append(content.decode("latin-1") if isinstance(content, bytes) else "")
+    return any(word in text for word in _NAMED for text in texts)
 
 
 def saved_config(etc: Mapping[str, Content], cpv: Cpv) -> dict[str, str]:
@@ -183,7 +213,7 @@ def _user_hooks(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> Mapping[str,
 
     suidctl.conf is among it: at a merge it decides on modes.
     """
-    own = ("bashrc", "suidctl.conf", *env_files(cpv, slot))
+    own = ("bashrc", SUIDCTL, *env_files(cpv, slot))
     of_profile = ("profile/profile.bashrc", "profile/package.bashrc", "profile/bashrc/")
     all_packages = ("hooks/install/", *of_profile)
     return {

@@ -16,15 +16,13 @@ from cloche.building.context import BuildContext
 from cloche.building.metadata import shown_repositories
 from cloche.building.stages import stage_call, stage_failed
 from cloche.plan.names import cp_of
-from cloche.portage.cpv import split_cpv
 from cloche.portage.etc import Content
-from cloche.portage.view import user_code
 from cloche.records.logs import new_log
 from cloche.sandbox.base import Bind
 from cloche.session.session import Session
 from cloche.targets.description import Description
-from cloche.targets.environments import whole
-from cloche.targets.etc import code_of
+from cloche.targets.environments import code_on, whole
+from cloche.targets.etc import OwnCode, code_of
 from cloche.targets.levels import Environment, Level, Seen, flags_of, misfits
 from cloche.targets.replay import replay_context, session_for
 from cloche.targets.results import Offer, Verdict
@@ -78,6 +76,7 @@ class _Compared:
     etc: Mapping[str, Content]
     has: Mapping[str, Seen]
     along: Mapping[str, Seen]
+    code: OwnCode
     own: Environment
 
     @classmethod
@@ -89,11 +88,13 @@ class _Compared:
         answer: Answer,
     ) -> _Compared:
         """All that is the same for several offers; ``etc`` is the target's whole /etc/portage."""
-        installed = installed_of(description)
-        has = {each.name: each for each in answer.chosen.values() if each is not None}
-        has |= {each.name: each for each in installed.values()}
-        own = Environment(tools=code_of(description), target=whole(installed))
-        return cls(answer, etc, has, {s.name: s for s in map(_seen, offers)}, own)
+        installed = {each.name: each for each in installed_of(description).values()}
+        slotted = {each.cp for each in installed.values()}  # a build takes the slot that is there
+        chosen = (each for each in answer.chosen.values() if each and each.cp not in slotted)
+        has = {**{each.name: each for each in chosen}, **installed}
+        code = code_of(description)
+        own = Environment(tools=code.all, target=whole(installed_of(description)))
+        return cls(answer, etc, has, {s.name: s for s in map(_seen, offers)}, code, own)
 
     def unfit(self, offer: Offer, level: Level) -> str:
         """Why an offer does not fit the target at a level; empty if it does."""
@@ -104,11 +105,10 @@ class _Compared:
             for name, each in needs.items()
             if name in self.has or self.along.get(name) == each
         }
-        own = replace(
-            self.own,
-            flags=flags_of(self.answer.environments.get(offer.cpv, {})),
-            code=user_code(self.etc, split_cpv(offer.cpv), _seen(offer).slot),
-        )
+        variables = self.answer.environments.get(offer.cpv, {})
+        slot = _seen(offer).slot
+        code = code_on(offer.cpv, slot, variables, self.etc, self.code)
+        own = replace(self.own, flags=flags_of(variables), code=code)
         return "; ".join(misfits(built, own, has, level))
 
 

@@ -11,7 +11,8 @@ from cloche.plan.depgraph import NEEDED_AT_RUN_TIME, Depgraph, Package
 from cloche.plan.plan import Plan
 from cloche.portage.cpv import split_cpv
 from cloche.portage.etc import Content
-from cloche.portage.view import user_code
+from cloche.portage.view import SUIDCTL, names_configuration, user_code
+from cloche.targets.etc import OwnCode
 from cloche.targets.levels import Environment, Seen, flags_of
 
 
@@ -19,15 +20,15 @@ def environments(
     plan: Plan,
     installed: Mapping[str, Seen],
     etc: Mapping[str, Content],
-    code: str,
+    code: OwnCode,
     target: str = "",
 ) -> dict[str, Environment]:
     """The environment of each package of a plan, by its id.
 
     The plan's resolution says what is ``installed`` in the seed; here these packages are by CPV.
-    ``etc`` is the /etc/portage with which they are built, ``code`` a digest of the target's code
-    that takes part: packages of the plan that a build sees may have been made with it. ``target``
-    is the digest of the target whose clone the environments are in.
+    ``etc`` is the /etc/portage with which they are built, ``code`` the target's code that takes
+    part: packages of the plan that a build sees may have been made with it. ``target`` is the
+    digest of the target whose clone the environments are in.
     """
     graph = plan.graph
     of_plan = {package.id: _seen(package) for package in graph.packages}
@@ -52,11 +53,27 @@ def environments(
             flags_of(package.environment),
             seen((*visible.build, *_closure(visible.seed_build, graph.installed))),
             seen(run(package.id) - {package.id}),
-            user_code(etc, split_cpv(package.cpv), package.slot),
-            code if visible.build else "",
+            code_on(package.cpv, package.slot, package.environment, etc, code),
+            code.all if visible.build else "",
             target,
         )
     return result
+
+
+def code_on(
+    cpv: str,
+    slot: str,
+    variables: Mapping[str, str],
+    etc: Mapping[str, Content],
+    code: OwnCode,
+) -> dict[str, str]:
+    """Digests of the target's own code that works on a package with these effective variables."""
+    name = split_cpv(cpv)
+    found = user_code(etc, name, slot)
+    found.pop(SUIDCTL, None)  # the target applies it at its own merges
+    if names_configuration(etc, name, slot, variables):
+        found["the files of /etc/portage"] = code.files
+    return found
 
 
 def seen_in(graph: Depgraph) -> tuple[Seen, ...]:

@@ -20,7 +20,7 @@ from cloche.config.makeconf import OWNED, is_quotable, parse
 from cloche.plan.names import cp_of
 from cloche.targets.description import Description
 from cloche.targets.levels import Level, Seen
-from cloche.targets.words import FLAGS, WORDS, is_words
+from cloche.targets.words import FLAGS, WORDS, is_plain, is_words, joined
 
 #: Code of the target that would run in a sandbox, or patch what is built there.
 CODE: Final = frozenset({"bashrc", "env", "hooks", "package.env", "patches", "savedconfig"})
@@ -34,6 +34,8 @@ _KEYWORDS = frozenset({"source", "export"})
 _LABEL = "50-target"
 _PINS = "90-cloche"
 _NATIVE = re.compile(r"(?<!\S)-m(?:arch|cpu|tune)=native(?!\S)")
+_RUST_NATIVE = re.compile(r"(?<!\S)(-Ctarget-cpu=)native(?!\S)")
+_CPU = re.compile(r"(?<!\S)-march=([\w.-]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,40 +47,73 @@ class Taken:
 
 
 def etc_of(
-    description: Description, level: Level, *, inject: bool, expand: Collection[str] = ()
+    description: Description,
+    level: Level,
+    *,
+    inject: bool,
+    expand: Collection[str] | None = None,
 ) -> Taken:
     """What counts of a target's /etc/portage at a level. Without ``inject``, none of its code.
 
     Then of make.conf, and of the user's own profile, only words count: flags of packages and
-    compilers, and the variables of USE_EXPAND, which ``expand`` names. Compiler flags only count
-    from `Level.FLAGS` on.
+    compilers, and the variables of USE_EXPAND, which ``expand`` names; None: they are not known,
+    and the notes leave out what may be one. Compiler flags only count from `Level.FLAGS` on.
     """
+    words = WORDS | _expanded(description, expand or ())
     files: dict[str, bytes] = {}
     left = set()
     for name, text in description.files.items():
         top, slash, below = name.partition("/")
         if not inject and _is_code(name):
             left.add("/".join(name.split("/")[:2]) if top == "profile" else top)
+        elif name == _DEFAULTS and not inject:
+            files[name], more = _defaults(description, level, words)
+            left.update(more)
         elif top in KNOWN and top not in REFUSED and top not in _LEFT and top != "make.conf":
             target = f"{top}/{_LABEL}{slash}{below}" if top in STACKED else name
             files[target] = text.encode("utf-8", "surrogatepass")
-    allowed = None if inject else frozenset(expand) | WORDS
-    variables, others = _variables(description.make_conf, description.native, level, allowed)
+    allowed, conf = None if inject else words, description.make_conf
+    variables, others = _variables(conf, description.native, level, allowed)
     files[f"make.conf/{_LABEL}"] = _assignments(variables)
-    if not inject and (defaults := _defaults_of(description)):
-        words, more = _variables(defaults, description.native, level, allowed)
-        files[_DEFAULTS] = _assignments(words)
-        left |= {f"{name} in {_DEFAULTS}" for name in more}
-    code = sorted(left | {f"{name} in make.conf" for name in others})
+    told = [name for name in others if expand is not None or not is_plain(conf[name])]
+    code = sorted(left | {f"{name} in make.conf" for name in told})
     return Taken(files, tuple(_notes(code)))
 
 
-def code_of(description: Description) -> str:
-    """A digest of all code that a target has of its own; empty if it has none."""
+def _expanded(description: Description, expand: Collection[str]) -> frozenset[str]:
+    """The variables of USE_EXPAND but for those that the target's own configuration adds to it."""
+    texts = (name + text for name, text in description.files.items())
+    if any("USE_EXPAND" in text for text in texts):
+        return frozenset()
+    return frozenset(expand) - set(description.make_conf.get("USE_EXPAND", "").split())
+
+
+@dataclass(frozen=True, slots=True)
+class OwnCode:
+    """Digests: of all code that a target has of its own, empty if it has none; of all its files."""
+
+    all: str = ""
+    files: str = ""
+
+
+def code_of(description: Description) -> OwnCode:
+    """The code of a target."""
+    files = msgspec.json.encode(description.files, order="deterministic")
+    return OwnCode(_all_code(description), hashlib.sha256(files).hexdigest())
+
+
+def _all_code(description: Description) -> str:
+    defaults = _defaults_of(description)
     files = {name: text for name, text in description.files.items() if _is_code(name)}
-    found = (description.make_conf, _defaults_of(description))
+    if defaults is None:
+        files[_DEFAULTS] = description.files[_DEFAULTS]
     variables = [
-        {name: value for name, value in each.items() if not is_words(name, value)} for each in found
+        {
+            name: value
+            for name, value in each.items()
+            if name not in OWNED and not is_words(name, joined(value))
+        }
+        for each in (description.make_conf, defaults or {})
     ]
     if not files and not any(variables):
         return ""
@@ -90,16 +125,27 @@ def _is_code(name: str) -> bool:
     """Whether a file below /etc/portage may be code that takes part in builds."""
     top, _, below = name.partition("/")
     plain = below.partition("/")[0] in _PROFILE_WORDS
-    return top in CODE or (top == "profile" and not plain)
+    return top in CODE or (top == "profile" and not plain and name != _DEFAULTS)
 
 
-def _defaults_of(description: Description) -> dict[str, str]:
-    """The variables of the user's own profile. What cannot be read as assignments has none."""
+def _defaults(
+    description: Description, level: Level, allowed: Collection[str]
+) -> tuple[bytes, list[str]]:
+    """The words of the user's own make.defaults, and what of it is left out."""
+    defaults = _defaults_of(description)
+    if defaults is None:
+        return b"", [_DEFAULTS]
+    found, others = _variables(defaults, description.native, level, allowed)
+    return _assignments(found), [f"{name} in {_DEFAULTS}" for name in others]
+
+
+def _defaults_of(description: Description) -> dict[str, str] | None:
+    """The variables of the user's own profile; None if they are more than plain assignments."""
     text = description.files.get(_DEFAULTS, "")
     try:
-        return {each.name: each.value for each in parse(text, Path(_DEFAULTS))}
+        return {each.name: each.value for each in parse(text, Path(_DEFAULTS), owned={})}
     except ConfigError:
-        return {}
+        return None
 
 
 def _notes(code: list[str]) -> Iterator[str]:
@@ -139,17 +185,26 @@ def _assignments(variables: Mapping[str, str]) -> bytes:
 
 
 def resolved(flags: str, native: str) -> str:
-    """Flags with what ``native`` stands for on the target in the place of ``-march=native``."""
+    """Flags with what ``native`` stands for on the target in the place of ``-march=native``.
+
+    For rustc that is the CPU: its names are nearly always those of gcc.
+    """
+    flags = joined(flags)
+    cpu = _CPU.search(native)
+    if cpu is not None:
+        flags = _RUST_NATIVE.sub(rf"\g<1>{cpu[1]}", flags)
     if not _NATIVE.search(flags):
         return flags
     others = _NATIVE.sub("", flags)
-    return " ".join((native, others)).strip().replace("  ", " ")
+    return " ".join((joined(native), others)).strip().replace("  ", " ")
 
 
 def stands_for_nothing(description: Description) -> bool:
     """Whether flags say ``native`` and the description does not say what that is."""
-    flags = (description.make_conf.get(name, "") for name in FLAGS)
-    return not description.native and any(_NATIVE.search(value) for value in flags)
+    native = description.native
+    flags = [joined(description.make_conf.get(name, "")) for name in FLAGS]
+    unknown = [*([] if native else [_NATIVE]), *([] if _CPU.search(native) else [_RUST_NATIVE])]
+    return any(each.search(flag) for flag in flags for each in unknown)
 
 
 #: Versions in the repositories by CATEGORY/PN: version, slot, sub-slot.
@@ -193,7 +248,7 @@ def pins(
         return _files({"package.mask": masks})
     return _files(
         {
-            "package.mask": (*_other_versions(installed), *held),
+            "package.mask": (*_other_versions(installed, {cp for cp, _ in replaced}), *held),
             "package.unmask": (f"={cpv}" for cpv in installed),
             "package.accept_keywords": (f"={cpv} **" for cpv in installed),
             "package.license": (f"={cpv} *" for cpv in installed),
@@ -243,11 +298,17 @@ def _newest(cp: str, seed: Collection[Seen]) -> str:
     return max(slots, key=lambda slot: tuple(int(n) for n in re.findall(r"\d+", slot)))
 
 
-def _other_versions(installed: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+def _other_versions(
+    installed: Mapping[str, Mapping[str, str]], replaced: Collection[str]
+) -> Iterator[str]:
+    """All but the installed versions, which are unmasked; of what gets another slot, in theirs."""
     for cpv, entry in installed.items():
-        slot, _ = slot_of(entry)
-        yield f"<{cpv}:{slot}"
-        yield f">{cpv}:{slot}"
+        cp, (slot, _) = cp_of(cpv), slot_of(entry)
+        if cp in replaced:
+            yield f"<{cpv}:{slot}"
+            yield f">{cpv}:{slot}"
+        else:
+            yield cp
 
 
 def _flags(installed: Mapping[str, Mapping[str, str]]) -> Iterator[str]:

@@ -17,10 +17,18 @@ from typing import Any
 
 import msgspec
 
+from cloche.plan.keys import MERGE_ONLY
 from cloche.targets.words import FLAGS, is_words
 
 #: What the profile and the target's USE flags say already.
-_OTHERWISE = frozenset({"ARCH", "COMMON_FLAGS"})
+_OTHERWISE = frozenset({"ARCH", "COMMON_FLAGS", "INSTALL_MASK"}) | MERGE_ONLY
+#: FEATURES that only act when a package is merged.
+_MERGING = frozenset(
+    {
+        *("case-insensitive-fs", "collision-protect", "preserve-libs", "protect-owned", "suidctl"),
+        *("noinfo", "nodoc", "noman", "qa-unresolved-soname-deps", "unmerge-orphans"),
+    }
+)
 
 
 class Level(StrEnum):
@@ -100,9 +108,13 @@ class Environment:
 def flags_of(variables: Mapping[str, str]) -> dict[str, str]:
     """Effective variables (`guest/variables.py`), without needless space, and empty ones.
 
-    They are more than compiler flags: EXTRA_ECONF or INSTALL_MASK change a package, too.
+    They are more than compiler flags: EXTRA_ECONF or PKG_INSTALL_MASK change a package, too. What
+    only acts when the target merges the package, as INSTALL_MASK does, is left to the target.
     """
     found = {name: " ".join(value.split()) for name, value in variables.items()}
+    found["FEATURES"] = " ".join(
+        word for word in found.get("FEATURES", "").split() if word not in _MERGING
+    )
     return {name: value for name, value in found.items() if value and name not in _OTHERWISE}
 
 
@@ -124,8 +136,8 @@ def kept(environment: Environment, level: Level) -> dict[str, Any]:
 
 def fingerprint(environment: Environment, level: Level) -> str:
     """A digest of what a level keeps of an environment: equal ones are one environment."""
-    code = environment.code if level.rank >= Level.FLAGS.rank else {}
-    data = msgspec.json.encode((kept(environment, level), code), order="deterministic")
+    parts = kept(environment, level), environment.code, environment.tools
+    data = msgspec.json.encode(parts, order="deterministic")
     return hashlib.sha256(data).hexdigest()
 
 
@@ -150,12 +162,12 @@ def _of_code(made: Environment, own: Environment, level: Level) -> Iterator[str]
     """Code of another target is never taken, the target's own is missed from `Level.FLAGS` on."""
     for name, digest in sorted(made.code.items()):
         if own.code.get(name) != digest:
-            yield f"{name} of another machine worked on it"
+            yield f"{name} of another machine, or of an earlier state of this one, worked on it"
     if made.tools and made.tools != own.tools:
-        yield "it was built with tools or libraries on which another machine's code worked"
+        yield "it was built with tools or libraries on which other code than this machine's worked"
     if level.rank >= Level.FLAGS.rank:
         for name in sorted(own.code.keys() - made.code.keys()):
-            yield f"{name} of the target takes no part, since that needs the permission `inject`"
+            yield f"it was made without {name} of this machine, which needs the permission `inject`"
 
 
 def _of_variables(made: Environment, own: Environment, level: Level) -> Iterator[str]:
@@ -174,15 +186,18 @@ def misfits(
     """Why a package that was built for some machine does not fit a target at a level.
 
     ``own`` is the target's own environment for this package, without what a build would see:
-    ``has`` are the packages that it has, gets from the same index, or would choose itself, by name;
-    what is not among them contradicts nothing.
+    ``has`` are the packages that it has, gets from the same index, or would choose itself, by name.
+    What is not among them contradicts nothing below `Level.CLOSURE`.
     """
-    seen = replace(
-        own,
-        build=tuple(has.get(each.name, each) for each in made.build),
-        run=tuple(has.get(each.name, each) for each in made.run),
+    build, run = (
+        tuple(
+            has.get(each.name, each)
+            for each in seen
+            if level is not Level.CLOSURE or each.name in has
+        )
+        for seen in (made.build, made.run)
     )
-    return differences(made, seen, level)
+    return differences(made, replace(own, build=build, run=run), level)
 
 
 def _shown(value: str | None) -> str:

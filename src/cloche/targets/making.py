@@ -31,8 +31,9 @@ def build(session: Session, name: str, description: Description, want: Want, int
     Raises ResolutionError where the target's Portage refuses the want, ClocheError.
     """
     session = session_for(session, description)
-    notes = tuple(notes_of(session, description, inject=want.inject))
     own = replay(session, name, description, want)
+    expand = own.plan.graph.use_expand
+    notes = tuple(notes_of(session, description, inject=want.inject, expand=expand))
     if not own.wanted:
         return Built(notes=(*notes, "nothing has to be built: all is installed"))
     with best_plan(session, name, description, want, own) as planned:

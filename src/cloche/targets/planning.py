@@ -18,7 +18,7 @@ from cloche.session.choices import Choices
 from cloche.session.session import Session
 from cloche.targets.description import Description
 from cloche.targets.environments import environments, seen_in, whole
-from cloche.targets.etc import Versions, code_of, etc_of, pins, stands_for_nothing
+from cloche.targets.etc import OwnCode, Versions, code_of, etc_of, pins, stands_for_nothing
 from cloche.targets.levels import Environment, Level, Seen, differences
 from cloche.targets.machines import machine_of, opened, seed_for, versions
 from cloche.targets.replay import Replayed
@@ -105,7 +105,7 @@ def plan(context: BuildContext, description: Description, want: Want, own: Repla
     if level is Level.CLONE:
         builder = replace(builder, plan=widened(builder.plan, wanted))
     target = whole(installed_of(description)) if level is Level.CLONE else ""
-    code = code_of(description) if want.inject else ""
+    code = code_of(description) if want.inject else OwnCode()
     here = environments(builder.plan, installed, context.inputs.etc, code, target)
     by_id = builder.plan.graph.by_id()
     missing = _missing(description, level, {*installed.values(), *seen_in(builder.plan.graph)})
@@ -117,7 +117,7 @@ def plan(context: BuildContext, description: Description, want: Want, own: Repla
             *differences(here[id], own.environments[id], level),
         )
         if level.rank >= Level.FLAGS.rank and stands_for_nothing(description):
-            reasons = ("the target could not tell what -march=native is there",)
+            reasons = ("the target could not tell what “native” in its compiler flags is there",)
         if reasons:
             refused.append(Refused(package.cpv, tuple(reasons)))
         else:

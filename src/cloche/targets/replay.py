@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -66,12 +66,18 @@ def replay(session: Session, name: str, description: Description, want: Want) ->
     return Replayed(plan, environments(plan, installed, etc, code, target))
 
 
-def notes_of(session: Session, description: Description, *, inject: bool) -> Iterator[str]:
-    """What of a target cannot be followed here."""
+def notes_of(
+    session: Session,
+    description: Description,
+    *,
+    inject: bool,
+    expand: Collection[str] | None = None,
+) -> Iterator[str]:
+    """What of a target cannot be followed here; ``expand`` as for `etc_of`."""
     known = session.project.repos.keys()
     if unknown := sorted(description.repositories.keys() - known):
         yield f"repositories that this host does not have: {', '.join(unknown)}"
     yield from behind(session.store, session.project, description)
     if stands_for_nothing(description):
-        yield "CFLAGS say -march=native, and the target could not tell what that is"
-    yield from etc_of(description, Level.FLAGS, inject=inject).notes
+        yield "compiler flags say “native”, and the target could not tell what that is"
+    yield from etc_of(description, Level.FLAGS, inject=inject, expand=expand).notes
