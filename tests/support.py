@@ -159,13 +159,18 @@ class Store:
     def copy(self, path: Path, *, linked: bool = True) -> Store:
         """Another store with all that this one holds, by hard links: trees are never changed.
 
-        What is written to is not shared, nor the rooms of commands that run in it now. A process
-        that ends may have the database open still, so it is SQLite that copies it.
+        What is written to is not shared. A process that ends may have the database open still, so
+        it is SQLite that copies it. Rooms of commands that run in it now may go meanwhile.
         """
-        own = {"index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "lock", "locks", "tmp"}
+        own = {"index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "lock", "locks"}
         shared = [entry for entry in self.path.iterdir() if entry.name not in own]
         path.mkdir()
-        subprocess.run(["cp", "-al" if linked else "-a", *shared, path], check=True)
+        words = ["cp", "-al" if linked else "-a", *shared, path]
+        done = subprocess.run(
+            words, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
+        )
+        rooms = f"'{self.path}/tmp/"
+        assert all(rooms in line for line in done.stderr.splitlines()), done.stderr
         with (
             closing(sqlite3.connect(self.path / "index.sqlite")) as index,
             closing(sqlite3.connect(path / "index.sqlite")) as copy,

@@ -21,7 +21,8 @@ from cloche.targets.results import Asker, Known, Offer, Place, Want
 
 place = Place(Path.cwd(), Path({store!r}))
 target = Description(
-    portage="3.0.83", arch="amd64", chost="x86_64-pc-linux-gnu", profile="local:default"
+    portage="3.0.83", arch="amd64", chost="x86_64-pc-linux-gnu", profile="local:default",
+    symbols={{"GLIBC": "2.36"}},
 )
 into = Path.cwd() / "into"
 into.mkdir()
