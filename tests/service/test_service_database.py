@@ -95,12 +95,33 @@ def test_the_stamp_of_an_index_rises_whenever_it_changes(database: Database) -> 
     assert database.stamp(DIGEST) == stamps[-1]
     assert database.judge(DIGEST, Level.ABI, [Judged(candidate, False, "no")], "3")
     stamps.append(database.stamp(DIGEST))
-    database.change_target(replace(TARGET, digest="e" * 64))
+    assert database.describe_target(replace(TARGET, digest="e" * 64), DIGEST)
     stamps.append(database.stamp("e" * 64))
-    database.change_target(TARGET)
+    assert database.describe_target(TARGET, "e" * 64)
     stamps.append(database.stamp(DIGEST))
+    database.change_target("t", 5.0, level=Level.FLAGS)
+    stamps.append(database.stamp(DIGEST))
+    database.change_target("t", 6.0, name="another")
+    assert database.stamp(DIGEST) == stamps[-1]
     portage = 5  # seconds that it adds to the stamp that it has (TIMESTAMP_TOLERANCE)
     assert all(later - earlier > portage for earlier, later in pairwise(stamps)), stamps
+
+
+def test_a_target_keeps_what_a_change_is_not_about(database: Database) -> None:
+    described = replace(TARGET, name="stale", level=Level.CLONE, digest="e" * 64, changed=5.0)
+    after = replace(TARGET, digest="e" * 64, changed=5.0)
+    assert database.describe_target(described, DIGEST) == after
+    assert database.describe_target(described, DIGEST) is None
+    after = replace(after, name="laptop", changed=6.0)
+    assert database.change_target("t", 6.0, name=" laptop ") == after
+    after = replace(after, level=Level.USE, changed=7.0)
+    assert database.change_target("t", 7.0, level=Level.USE) == after == database.target("t")
+    with pytest.raises(ServiceError, match="printable"):
+        database.change_target("t", 8.0, name="\n", level=Level.ABI)
+    assert database.target("t") == after
+    database.remove_target("t")
+    assert database.change_target("t", 9.0, name="x") is None
+    assert database.describe_target(described, "e" * 64) is None
 
 
 def test_the_index_has_what_was_asked_for_at_another_level(database: Database) -> None:
@@ -150,7 +171,7 @@ def test_a_package_is_needed_until_it_is_proven_that_it_is_not(database: Databas
     judged = [Judged(first, False, "no"), Judged(second, True, "")]
     database.judge(DIGEST, Level.ABI, judged, f"{second}:x")
     assert database.needed_packages() == {2}
-    database.change_target(replace(TARGET, digest="e" * 64))
+    database.describe_target(replace(TARGET, digest="e" * 64), DIGEST)
     assert database.needed_packages() == {1, 2}
     database.judge("e" * 64, Level.ABI, [], f"{second}:x")
     assert database.needed_packages() == set()
@@ -246,8 +267,8 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
 
 def test_an_index_never_changes_without_its_stamp(database: Database) -> None:
     """Portage asks with the stamp that it has, plus 5 s, also after the service was restarted."""
-    target = replace(TARGET, level=Level.CLOSURE)
-    database.change_target(target)
+    target = database.change_target("t", TARGET.changed, level=Level.CLOSURE)
+    assert target == replace(TARGET, level=Level.CLOSURE)
     candidate = add(database)
     database.judge(DIGEST, Level.ABI, [Judged(candidate, True, "")], "seen")
     assert database.index_of(target) == [], "it is for those who ask at another level"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,13 +11,21 @@ from typing import Any
 
 import pytest
 import requests
-from tests.service.serving import Server, add_target, served, server_of, written_project
+from tests.service.serving import (
+    Server,
+    add_target,
+    served,
+    server_of,
+    token_named,
+    written_project,
+)
 from tests.targets.described import described
 
 from cloche.errors import ClocheError
 from cloche.service.database import Database
 from cloche.service.descriptions import Descriptions
 from cloche.service.settings import State
+from cloche.service.values import Role
 from cloche.targets.description import digest
 
 
@@ -59,6 +68,47 @@ def test_of_changes_of_one_state_one_is_taken(server: Server) -> None:
         answers = [each.result() for each in list(changes)]
     assert sorted(each.status_code for each in answers) == [200] + 19 * [409]
     assert not any(str(server.place) in each.text for each in answers)
+
+
+def test_a_description_that_comes_while_a_name_is_sent_is_kept(server: Server) -> None:
+    target = add_target(server, "e" * 12, description=described(world=("a/old",)))
+    taken = dict[str, Any]()
+
+    def body() -> Iterator[bytes]:
+        yield b'{"name": '
+        time.sleep(0.3)  # the service waits for the rest
+        taken.update(patched(server, target, "a/new").json())
+        yield b'"laptop"}'
+
+    path = f"/api/v1/targets/{target['id']}"
+    changed = server.ask("PATCH", path, target["token"], data=body())
+    assert (changed.status_code, changed.json()["name"]) == (200, "laptop")
+    assert changed.json()["digest"] == taken["digest"] != target["digest"]
+
+
+def test_who_may_not_change_a_target_any_more_does_not(server: Server) -> None:
+    target = add_target(server, "d" * 12, description=described(world=("a/own",)))
+    other = server.token(Role.REQUEST, target["id"])
+
+    def revoke() -> None:
+        with server.database() as database:
+            database.revoke(token_named(server, other).id, 1.0)
+
+    def remove() -> None:
+        assert server.ask("DELETE", path, server.admin).status_code == 204
+
+    def body() -> Iterator[bytes]:
+        yield b'{"name": '
+        time.sleep(0.3)
+        act()
+        yield b'"laptop"}'
+
+    path = f"/api/v1/targets/{target['id']}"
+    for act, status in ((revoke, 401), (remove, 404)):
+        token = other if act is revoke else server.admin
+        assert server.ask("PATCH", path, token, data=body()).status_code == status
+        if act is revoke:
+            assert server.ask("GET", path, server.admin).json()["name"] == "a target"
 
 
 def test_what_is_held_is_not_removed(tmp_path: Path) -> None:

@@ -344,6 +344,12 @@ def test_an_administrators_token_for_one_target_sees_no_other(server: Server) ->
     assert server.ask("DELETE", f"/api/v1/targets/{other['id']}", secret).status_code == 404
 
 
+def test_what_a_description_is_refused_with_is_documented(server: Server) -> None:
+    paths = server.ask("GET", "/api/v1/openapi.json").json()["paths"]
+    for method in ("put", "patch"):
+        assert "409" in paths["/api/v1/targets/{target_id}/description"][method]["responses"]
+
+
 def test_a_target_gets_another_level_and_name(server: Server) -> None:
     own = add_target(server, "c" * 12, description=described(make_conf={"CFLAGS": "-O3"}))
     path = f"/api/v1/targets/{own['id']}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -92,19 +91,14 @@ def change(
     options: Options, /, id: str, level: str | None, name: str | None, directory: Path | None
 ) -> None:
     """Give a target another level or name."""
-    from cloche.service.values import checked_name
+    from cloche.service.errors import unknown
 
     if level is None and name is None:
         raise click.UsageError("nothing is to change: give --level or --name")
     with opened_database(options, directory) as database:
-        found = _target(database, id)
-        changed = replace(
-            found,
-            level=found.level if level is None else Level(level),
-            name=found.name if name is None else checked_name(name),
-            changed=time.time(),
-        )
-        database.change_target(changed)
+        wanted = None if level is None else Level(level)
+        if database.change_target(id, time.time(), name=name, level=wanted) is None:
+            raise unknown("target", id, "targets")
 
 
 @target.command(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 
 from cloche.service.auth import demand, sees
 from cloche.service.core import Service
 from cloche.service.listing import view_of
-from cloche.service.problems import ProblemError, forbidden
-from cloche.service.values import ENDED, Build, Role, Target, Token, checked_name
+from cloche.service.problems import ProblemError, forbidden, not_found
+from cloche.service.values import ENDED, Build, Role, Target, Token
 from cloche.service.views import BuildView, ChangedTarget
 from cloche.service.wants import Asked
 
@@ -17,12 +16,16 @@ _STOPPABLE = ("queued", "running")
 
 
 def change_target(service: Service, target: Target, wish: ChangedTarget) -> Target:
-    """Give a target another name or level, and an index for that. Raises ProblemError."""
-    name = target.name if wish.name is None else checked_name(wish.name)
-    level = wish.level or target.level
-    changed = replace(target, name=name, level=level, changed=time.time())
-    service.database.change_target(changed)
-    if level != target.level:
+    """Give a target another name or level, and an index for that.
+
+    Raises ProblemError, ServiceError.
+    """
+    changed = service.database.change_target(
+        target.id, time.time(), name=wish.name, level=wish.level
+    )
+    if changed is None:
+        raise not_found("no such target")
+    if wish.level is not None:
         service.prover.later_of(changed)
     return changed
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import base64
 import binascii
 import time
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
 from cloche.service.problems import ProblemError, forbidden, not_found, too_many
 from cloche.service.tokens import digest_of
 from cloche.service.values import Build, Role, Target, Token
+
+if TYPE_CHECKING:
+    from cloche.service.core import Service
 
 COOKIE = "cloche_token"
 _NOTED = 60.0  # seconds between two notes that a token is used
@@ -87,8 +90,18 @@ def sees(token: Token, target: str) -> bool:
 
 def visible_target(request: Request, token: Token, id: str) -> Target:
     """A target that the token may see. Raises ProblemError."""
-    service = request.app.state.service
-    target: Target | None = service.database.target(id)
+    return _seen(request.app.state.service, token, id)
+
+
+def current_target(service: Service, token: Token, id: str) -> Target:
+    """The same after something was waited for: both may have changed. Raises ProblemError."""
+    if not service.database.is_valid(token.id):
+        raise unauthorized("the token is not valid")
+    return _seen(service, token, id)
+
+
+def _seen(service: Service, token: Token, id: str) -> Target:
+    target = service.database.target(id)
     if target is None or id in service.leaving or not sees(token, target.id):
         raise not_found("no such target")
     return target

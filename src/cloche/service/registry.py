@@ -6,10 +6,11 @@ import time
 from collections.abc import Sequence
 
 from cloche.service.sqlite import Connection, read, row_of
-from cloche.service.values import Target, Token
+from cloche.service.values import Target, Token, checked_name
 from cloche.targets.levels import Level
 
 _APART = 6  # seconds; Portage takes an index that is up to 5 s newer than its own for unmodified
+_DESCRIBED = ("digest", "arch", "chost", "profile", "notes", "changed")
 
 
 class Registry(Connection):
@@ -83,16 +84,44 @@ class Registry(Connection):
         """All targets, by their names."""
         return [read(row, Target) for row in self._all("SELECT * FROM targets ORDER BY name, id")]
 
-    def change_target(self, target: Target) -> None:
-        """Replace a target's row; the index of its new description rises above the old one."""
-        values = row_of(target)
-        names = ", ".join(f"{name} = :{name}" for name in values)
+    def change_target(
+        self, id: str, now: float, *, name: str | None = None, level: Level | None = None
+    ) -> Target | None:
+        """Give a target another name or level; return it as it is now, None if it was removed.
+
+        Raises ServiceError if the name is not one.
+        """
+        name = None if name is None else checked_name(name)
+        statement = (
+            "UPDATE targets SET name = coalesce(?, name), level = coalesce(?, level), changed = ?"
+            " WHERE id = ?"
+        )
+        with self.transaction():
+            old = self.target(id)
+            self._do(statement, name, level and str(level), now, id)
+            return self._changed(old)
+
+    def describe_target(self, target: Target, before: str) -> Target | None:
+        """Note the new description of a target, whose name and level stay; return it as it is now.
+
+        None: it was removed, or has no longer the description ``before``.
+        """
+        values = {**row_of(target), "before": before}
+        names = ", ".join(f"{name} = :{name}" for name in _DESCRIBED)
+        statement = f"UPDATE targets SET {names} WHERE id = :id AND digest = :before"  # noqa: S608
         with self.transaction():
             old = self.target(target.id)
-            self._do(f"UPDATE targets SET {names} WHERE id = :id", values)  # noqa: S608
-            if old is not None and (old.digest, old.level) != (target.digest, target.level):
-                before = self.stamp(old.digest)
-                self.raise_index(target.digest, target.level, max(target.changed, before + _APART))
+            return self._changed(old) if self._do(statement, values).rowcount else None
+
+    def _changed(self, old: Target | None) -> Target | None:
+        """A target that changed, as it is now; its new index rises above the one that it had."""
+        new = None if old is None else self.target(old.id)
+        if old is None or new is None:
+            return None
+        if (old.digest, old.level) != (new.digest, new.level):
+            before = self.stamp(old.digest)
+            self.raise_index(new.digest, new.level, max(new.changed, before + _APART))
+        return new
 
     def remove_target(self, id: str) -> None:
         """Remove a target, and its tokens."""

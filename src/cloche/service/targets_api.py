@@ -12,7 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from cloche.service.actions import change_target
-from cloche.service.auth import Authenticated, demand, token_of, visible_target
+from cloche.service.auth import Authenticated, current_target, demand, token_of, visible_target
 from cloche.service.bodies import body_of, decoded
 from cloche.service.core import service_of
 from cloche.service.listing import targets_for, view_of_target
@@ -20,7 +20,7 @@ from cloche.service.openapi import BODY, TOKEN, answers, body
 from cloche.service.plan import known
 from cloche.service.problems import ProblemError, forbidden
 from cloche.service.tokens import digest_of, new_token
-from cloche.service.values import Role, Target, checked_name
+from cloche.service.values import Role, Target, Token, checked_name
 from cloche.service.views import (
     ChangedTarget,
     Costs,
@@ -129,9 +129,10 @@ async def target(request: Request, target_id: str, token: Authenticated) -> Resp
 async def change(request: Request, target_id: str, token: Authenticated) -> Response:
     """Give a target another name or level."""
     demand(token, Role.REQUEST)
-    service, found = service_of(request), visible_target(request, token, target_id)
-    limits = service.settings.limits
+    service, limits = service_of(request), service_of(request).settings.limits
+    visible_target(request, token, target_id)
     wish = decoded(await body_of(request, limits.body, limits.upload), ChangedTarget)
+    found = current_target(service, token, target_id)
     return answer(view_of_target(service, change_target(service, found, wish)))
 
 
@@ -146,17 +147,18 @@ async def remove(request: Request, target_id: str, token: Authenticated) -> Resp
 
 @routes.put(
     "/{target_id}/description",
-    **answers(DescriptionTaken, *TOKEN, *BODY),
+    **answers(DescriptionTaken, *TOKEN, *BODY, 409),
     openapi_extra=body(json=Description),
 )
 async def replace_description(request: Request, target_id: str, token: Authenticated) -> Response:
-    """Replace a target's whole description."""
+    """Replace a target's whole description. 409 if it changed while this one was looked at."""
     demand(token, Role.REQUEST)
-    found = visible_target(request, token, target_id)
+    visible_target(request, token, target_id)
     text = await _description_body(request)
+    found = current_target(service_of(request), token, target_id)
     description = await asyncio.to_thread(decode_description, text)
     notes = await service_of(request).examined(description)
-    return await _taken(request, found, description, notes)
+    return await _taken(request, token, found, description, notes)
 
 
 @routes.patch(
@@ -170,13 +172,13 @@ async def change_description(request: Request, target_id: str, token: Authentica
     service = service_of(request)
     visible_target(request, token, target_id)
     change = decode_change(await _description_body(request))
-    found = visible_target(request, token, target_id)  # it may have changed since
+    found = current_target(service, token, target_id)
     before = await service.descriptions.read(found.digest)
     after = await asyncio.to_thread(changed, before, change)
     notes = found.notes
     if _without_packages(before) != _without_packages(after):
         notes = await service.examined(after)
-    return await _taken(request, found, after, notes)
+    return await _taken(request, token, found, after, notes)
 
 
 def _without_packages(description: Description) -> Description:
@@ -185,18 +187,19 @@ def _without_packages(description: Description) -> Description:
 
 
 async def _taken(
-    request: Request, target: Target, description: Description, notes: tuple[str, ...]
+    request: Request,
+    token: Token,
+    target: Target,
+    description: Description,
+    notes: tuple[str, ...],
 ) -> Response:
     """Note the new description of a target, unless another one came in between."""
     service, named = service_of(request), digest(description)
     with service.descriptions.held(named):
         await service.descriptions.write(description, named)
-        now = service.database.target(target.id)
-        if now is None or now.digest != target.digest:
-            todo = "send the whole description again"
-            raise ProblemError(409, "the description changed since it was read", todo=todo)
-        new = replace(
-            now,
+        current_target(service, token, target.id)
+        described = replace(
+            target,
             digest=named,
             arch=description.arch,
             chost=description.chost,
@@ -204,7 +207,10 @@ async def _taken(
             notes=notes,
             changed=time.time(),
         )
-        service.database.change_target(new)
+        new = service.database.describe_target(described, target.digest)
+        if new is None:
+            todo = "send the whole description again"
+            raise ProblemError(409, "the description changed since it was read", todo=todo)
     if named != target.digest:
         service.prover.later_of(new)
         service.descriptions.forget()
