@@ -105,13 +105,46 @@ def test_other_sites_change_nothing(
         assert "evil" not in {each.name for each in database.tokens()}
 
 
+@pytest.mark.parametrize("name", ["", "lap\ttop", "x" * 101])
+def test_what_was_typed_stays_where_a_change_is_refused(
+    server: Server, target: dict[str, Any], name: str
+) -> None:
+    session = browser(server, target["token"])
+    address = f"{server.url}/targets/{target['id']}/change"
+    answer = session.post(address, data={"name": name, "level": "1"})
+    assert answer.status_code == 422
+    check_page(answer.text)
+    asked, changed = answer.text.split("<h2>Change or remove</h2>")
+    assert "a name is 1 to" in changed
+    assert "a name is 1 to" not in asked
+    assert f'value="{name}" aria-invalid="true"' in changed
+    assert '<option value="1" selected>' in changed
+    assert 'value="1" selected' not in asked
+
+
+@pytest.mark.parametrize("path", ["nothing", "targets/none", "builds/none", "targets/none/remove"])
+def test_an_error_has_the_ways_on(
+    server: Server, admin: requests.Session, target: dict[str, Any], path: str
+) -> None:
+    headers = {"Accept": "text/html"}
+    for session, ways in ((admin, 5), (browser(server, target["token"]), 4)):
+        answer = session.get(f"{server.url}/{path}", headers=headers)
+        assert answer.status_code == 404
+        check_page(answer.text)
+        assert "Log out" in answer.text
+        paths = ("/", "/targets", "/builds", "/packages", "/tokens")
+        assert sum(f'<a href="{each}"' in answer.text for each in paths) == ways
+        assert ('href="/tokens"' in answer.text) is (ways == 5)
+    stranger = requests.get(f"{server.url}/nothing", headers=headers)
+    assert "Log out" not in stranger.text
+
+
 def test_a_target_is_changed_and_removed(server: Server, target: dict[str, Any]) -> None:
     session = browser(server, target["token"])
     address = f"{server.url}/targets/{target['id']}"
     changed = session.post(f"{address}/change", data={"name": "desktop", "level": "3b"})
     assert "<h1>desktop</h1>" in changed.text
     assert '<option value="3b" selected>' in changed.text
-    assert session.post(f"{address}/change", data={"name": ""}).status_code == 422
     reader = browser(server, server.token(Role.READ, target["id"]))
     for what in ("change", "remove"):
         assert reader.post(f"{address}/{what}", data={"name": "x"}).status_code == 403

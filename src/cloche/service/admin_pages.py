@@ -16,6 +16,7 @@ from cloche.service import auth
 from cloche.service.actions import change_target
 from cloche.service.auth import Authenticated
 from cloche.service.core import service_of
+from cloche.service.pages import target_page
 from cloche.service.problems import ProblemError, forbidden, not_found, problem_of
 from cloche.service.rendering import PageRoute, form_of, go_to, page
 from cloche.service.tokens import digest_of, new_token
@@ -36,7 +37,10 @@ async def change(request: Request, id: str, token: Authenticated) -> Response:
     found = auth.visible_target(request, token, id)
     auth.demand(token, Role.REQUEST)
     level = Level(form["level"]) if form.get("level") in list(Level) else None
-    change_target(service_of(request), found, ChangedTarget(form.get("name", ""), level))
+    try:
+        change_target(service_of(request), found, ChangedTarget(form.get("name", ""), level))
+    except ClocheError as error:
+        return target_page(request, found, token, problem_of(error), form, "change")
     return go_to(f"/targets/{id}")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import sqlite3
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -59,11 +60,23 @@ def token_with(request: Request, secret: str | None) -> Token:
         if seconds := service.guesses.wait(client, now):
             raise too_many("too many wrong tokens", seconds)
         raise unauthorized("the token is not valid")
+    request.state.token = token
     if seconds := service.limiter.wait(token.id, now):
         raise too_many("too many requests", seconds)
     if time.time() - (token.used or 0) > _NOTED:
         service.database.use_token(token.id, time.time())
     return token
+
+
+def known_token(request: Request) -> Token | None:
+    """The valid token of a request, if there is one: for pages that anybody may see."""
+    found: Token | None = getattr(request.state, "token", None)
+    if found is None:
+        try:
+            found = token_of(request)
+        except (ProblemError, sqlite3.Error):
+            return None
+    return found
 
 
 async def authenticated(request: Request) -> Token:

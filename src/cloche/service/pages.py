@@ -107,17 +107,21 @@ async def targets(request: Request, token: Authenticated) -> Response:
 @routes.get("/targets/{id}")
 async def target(request: Request, id: str, token: Authenticated) -> Response:
     """A target: what it gets, what is built for it."""
-    return _target_page(request, auth.visible_target(request, token, id), token)
+    return target_page(request, auth.visible_target(request, token, id), token)
 
 
-def _target_page(
+def target_page(
     request: Request,
     found: Target,
     token: Token,
     wrong: ProblemError | None = None,
     typed: dict[str, str] | None = None,
+    form: str = "want",
 ) -> Response:
-    """The page of a target, perhaps with what is wrong with what was typed into its form."""
+    """The page of a target, perhaps with what is wrong with what was typed into one of its forms.
+
+    These are "want" and "change".
+    """
     service, id = service_of(request), found.id
     builds = builds_for(service, token, id, [], _RECENT)
     return page(
@@ -125,7 +129,9 @@ def _target_page(
         request,
         status=wrong.document.status if wrong else 200,
         problem=wrong.document if wrong else None,
-        typed=typed or {},
+        refused_form=form if wrong else "",
+        asked=(typed or {}) if form == "want" else {},
+        changed=(typed or {}) if form == "change" else {},
         token=token,
         target=view_of_target(service, found),
         builds=[view_of(service, token, each) for each in builds],
@@ -147,7 +153,7 @@ async def want(request: Request, id: str, token: Authenticated) -> Response:
         asked = Asked(tuple(atoms_in(form.get("atoms", "").replace(" ", "\n"))), (), level)
         build = want_packages(service, found, token, checked(asked, service.settings.limits.atoms))
     except ProblemError as error:
-        return _target_page(request, found, token, error, form)
+        return target_page(request, found, token, error, form)
     return go_to(f"/builds/{build.id}")
 
 

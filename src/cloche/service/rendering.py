@@ -115,9 +115,8 @@ def page(name: str, request: Request, *, status: int = 200, **values: Any) -> Re
 
 def problem_page(request: Request, error: ProblemError) -> Response:
     """A problem as a page."""
-    answer = page(
-        "problem.html", request, status=error.document.status, problem=error.document, token=None
-    )
+    token, document = auth.known_token(request), error.document
+    answer = page("problem.html", request, status=document.status, problem=document, token=token)
     answer.headers.update(error.headers)
     return answer
 
@@ -137,4 +136,5 @@ def go_to(path: str, token: str | None = "", *, secure: bool = False) -> Respons
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form. The application refuses those of other sites. Raises ProblemError."""
     body = await body_of(request, _FORM, service_of(request).settings.limits.upload)
-    return {name: values[-1] for name, values in parse_qs(body.decode(errors="replace")).items()}
+    fields = parse_qs(body.decode(errors="replace"), keep_blank_values=True)
+    return {name: values[-1] for name, values in fields.items()}
