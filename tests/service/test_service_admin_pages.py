@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 import requests
-from tests.service.serving import Server, add_target, served, server_of, written_project
+from tests.service.serving import (
+    Server,
+    add_target,
+    served,
+    server_of,
+    token_named,
+    written_project,
+)
 from tests.service.test_service_pages import check_page
 
-from cloche.service.values import Role
+from cloche.service.values import Role, Work
+from cloche.targets.levels import Level
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +66,23 @@ def test_tokens_are_made_and_revoked(server: Server, admin: requests.Session) ->
     admin.post(f"{server.url}/tokens/{id}/revoke")
     assert not works(server, secret)
     assert admin.post(f"{server.url}/tokens/{id}/revoke").status_code == 404
+
+
+def test_builds_of_a_token_that_a_page_revokes_are_stopped_at_once(
+    server: Server, admin: requests.Session, target: dict[str, Any]
+) -> None:
+    tokens = [token_named(server, server.token(Role.REQUEST, target["id"])).id for _ in range(2)]
+    admin.post(f"{server.url}/tokens/{tokens[0]}/revoke")  # the queue was just looked at
+    with server.database() as database:
+        work = Work(target["digest"], Level.ABI, (), False)
+        database.add_build("b" * 16, work, ("a/b",), 1e9, "")
+        database.ask("b" * 16, target["id"], tokens[1])
+    began = time.monotonic()
+    admin.post(f"{server.url}/tokens/{tokens[1]}/revoke")
+    path = f"/api/v1/builds/{'b' * 16}"
+    while server.ask("GET", path, server.admin).json()["state"] != "stopped":
+        assert time.monotonic() - began < 7  # by itself the service looks every 10 s
+        time.sleep(0.05)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import time
@@ -17,11 +18,13 @@ from tests.support import Store, project
 from tests.targets.described import PROJECT, described, entry
 
 from cloche.service.values import Role
+from cloche.targets.description import encode_description
 
 pytestmark = pytest.mark.real
 OLD = {"dev-libs/leaf-1.0": entry("0/1", iuse="veins")}
 NEW = {"dev-libs/leaf-2.0": entry("0/2", iuse="veins")}
 
+PATH = "/api/v1/targets"
 FLAGS = {"USE": "fruit", "CFLAGS": "-O1"}
 
 
@@ -68,6 +71,18 @@ def test_what_is_asked_for_is_built_and_offered(server: Server, target: dict[str
     data = {"atoms": ["app-misc/tree"], "packages": ["app-misc/tree-1"]}
     again = server.ask("POST", path, target["token"], json=data)
     assert (again.status_code, again.json()["build"]) == (200, None)
+
+
+def test_no_more_targets_enrol_at_once_than_a_token_may(root_seeded: Store, tmp_path: Path) -> None:
+    store = root_seeded.copy(tmp_path / "store")
+    server = server_of(project(store, PROJECT), "--limit", "targets=2", store=store.path)
+    token = server.token(Role.REQUEST)
+    data = {"description": json.loads(encode_description(described())), "name": "one of four"}
+    with served(server), ThreadPoolExecutor(4) as threads:
+        asked = [threads.submit(server.ask, "POST", PATH, token, json=data) for _ in range(4)]
+        assert sorted(each.result().status_code for each in asked) == [201, 201, 429, 429]
+    with server.database() as database:
+        assert len(database.targets()) == 2
 
 
 def test_a_package_goes_to_those_whom_it_fits(server: Server, target: dict[str, Any]) -> None:

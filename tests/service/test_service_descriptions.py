@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -104,11 +104,41 @@ def test_who_may_not_change_a_target_any_more_does_not(server: Server) -> None:
         yield b'"laptop"}'
 
     path = f"/api/v1/targets/{target['id']}"
-    for act, status in ((revoke, 401), (remove, 404)):
-        token = other if act is revoke else server.admin
-        assert server.ask("PATCH", path, token, data=body()).status_code == status
-        if act is revoke:
-            assert server.ask("GET", path, server.admin).json()["name"] == "a target"
+    act = revoke
+    assert server.ask("PATCH", path, other, data=body()).status_code == 401
+    assert server.ask("GET", path, server.admin).json()["name"] == "a target"
+    act = remove
+    assert server.ask("PATCH", path, server.admin, data=body()).status_code == 404
+
+
+@pytest.mark.parametrize("what", ["api", "page"])
+def test_packages_are_for_the_target_as_it_is_when_the_request_is_whole(
+    server: Server, what: str
+) -> None:
+    id = ("1" if what == "api" else "2") * 12
+    target = add_target(server, id, description=described(world=(f"a/{what}",)))
+    taken = dict[str, Any]()
+    act: Callable[[], Any] = lambda: taken.update(patched(server, target, f"b/{what}").json())  # noqa: E731
+
+    def asked() -> requests.Response:
+        def body() -> Iterator[bytes]:
+            yield b"app-misc" if what == "api" else b"atoms=app-misc"
+            time.sleep(0.3)
+            act()
+            yield b"/x"
+
+        if what == "api":
+            path, headers = f"/api/v1/targets/{id}/wants", {"Content-Type": "text/plain"}
+            return server.ask("POST", path, server.admin, data=body(), headers=headers)
+        headers = {"Cookie": f"cloche_token={server.admin}"}
+        return server.ask("POST", f"/targets/{id}/want", data=body(), headers=headers)
+
+    assert asked().status_code == {"api": 202, "page": 303}[what]
+    with server.database() as database:
+        (build,) = database.builds(target=id)
+    assert build.work.digest == taken["digest"] != target["digest"]
+    act = lambda: server.ask("DELETE", f"/api/v1/targets/{id}", server.admin)  # noqa: E731
+    assert asked().status_code == 404
 
 
 def test_what_is_held_is_not_removed(tmp_path: Path) -> None:

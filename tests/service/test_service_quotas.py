@@ -109,6 +109,20 @@ def test_the_queue_and_targets_have_bounds(database: Database) -> None:
         quotas.demand_target("laptops")
 
 
+def test_a_new_token_takes_the_place_of_a_revoked_one(database: Database) -> None:
+    old = enrolled(database, "one", "laptops")
+    new, secret = new_token("one", Role.REQUEST, target="one", quota=90)
+    database.add_token(new, digest_of(secret))
+    build = asked(database, "b", old).id
+    assert not database.ask(build, "one", new.id)
+    assert database.payers(build) == [old.payer]
+    database.revoke(old.id, 1.0)
+    assert not database.is_wanted(build)
+    assert not database.ask(build, "one", new.id)
+    assert database.is_wanted(build)
+    assert database.payers(build) == [new.payer]
+
+
 @pytest.mark.parametrize("word", ["", "queue", "queue=", "queue=-1", "queue=x", "other=1"])
 def test_what_does_not_set_a_limit(word: str) -> None:
     with pytest.raises(ServiceError, match="limit"):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from cloche.service.auth import demand, sees
+from cloche.service.auth import current_target, demand, sees
 from cloche.service.core import Service
 from cloche.service.listing import view_of
 from cloche.service.problems import ProblemError, forbidden, not_found
 from cloche.service.values import ENDED, Build, Role, Target, Token
 from cloche.service.views import BuildView, ChangedTarget
-from cloche.service.wants import Asked
+from cloche.service.wants import Asked, checked, ready
 
 _STOPPABLE = ("queued", "running")
 
@@ -30,12 +30,19 @@ def change_target(service: Service, target: Target, wish: ChangedTarget) -> Targ
     return changed
 
 
-def want_packages(service: Service, target: Target, token: Token, asked: Asked) -> Build:
-    """The build that answers a request. Raises ProblemError."""
-    known = service.dispatcher.answer(target, token, asked)
-    if known is None:
-        service.quotas.demand_building(token)
-    return service.dispatcher.ask(target, token, asked, known)
+async def want_packages(service: Service, id: str, token: Token, asked: Asked) -> Build | None:
+    """The build that answers a request of a target; None: all is ready. Raises ProblemError."""
+    asked = checked(asked, service.settings.limits.atoms)
+    await service.repositories.look()
+    with service.database.transaction():
+        target = current_target(service, token, id)
+        index = service.database.indexed(target).values()
+        if asked.level in (None, target.level) and ready(asked.packages, index):
+            return None
+        known = service.dispatcher.answer(target, token, asked)
+        if known is None:
+            service.quotas.demand_building(token)
+        return service.dispatcher.ask(target, token, asked, known)
 
 
 async def stop_build(service: Service, token: Token, found: Build) -> BuildView:

@@ -144,6 +144,8 @@ async def revoke(request: Request, id: str, token: Authenticated) -> Response:
     """Revoke a token."""
     await form_of(request)
     _demand_administrator(token)
-    if not service_of(request).database.revoke(id, time.time()):
+    service = service_of(request)
+    if not service.database.revoke(id, time.time()):
         raise not_found("no such valid token")
+    service.dispatcher.wake()  # what was asked for with it is stopped
     return go_to("/tokens")

@@ -93,6 +93,12 @@ def demand(token: Token, role: Role) -> None:
         raise forbidden(f"the token has the role {token.role}", f"use one with the role {role}")
 
 
+def demand_valid(service: Service, token: Token) -> None:
+    """See that a token was not revoked since the request began. Raises ProblemError."""
+    if not service.database.is_valid(token.id):
+        raise unauthorized("the token is not valid")
+
+
 def sees(token: Token, target: str) -> bool:
     """Whether a token may see a target: its own; an administrator sees all.
 
@@ -108,8 +114,7 @@ def visible_target(request: Request, token: Token, id: str) -> Target:
 
 def current_target(service: Service, token: Token, id: str) -> Target:
     """The same after something was waited for: both may have changed. Raises ProblemError."""
-    if not service.database.is_valid(token.id):
-        raise unauthorized("the token is not valid")
+    demand_valid(service, token)
     return _seen(service, token, id)
 
 

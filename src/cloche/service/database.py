@@ -47,9 +47,20 @@ class Database(Stock):
         return self.build(id)
 
     def ask(self, build: str, target: str, token: str) -> bool:
-        """Note that a target asked for a build; return whether it had not before."""
-        done = self._do("INSERT OR IGNORE INTO askers VALUES (?, ?, ?)", build, target, token)
-        return done.rowcount == 1
+        """Note that a target asked for a build; return whether it had not before.
+
+        The token that it first asked with counts, until that is revoked.
+        """
+        with self.transaction():
+            query = "SELECT 1 FROM askers WHERE build = ? AND target = ?"
+            known = self._one(query, build, target) is not None
+            self._do(
+                "INSERT INTO askers VALUES (?, ?, ?) ON CONFLICT DO UPDATE"
+                " SET token = excluded.token WHERE EXISTS"
+                " (SELECT 1 FROM tokens WHERE id = askers.token AND revoked IS NOT NULL)",
+                build, target, token,
+            )  # fmt: skip
+        return not known
 
     def payers(self, build: str) -> list[Payer]:
         """Whose quota a build uses: of each token with which it was asked for."""

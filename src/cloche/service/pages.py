@@ -26,7 +26,7 @@ from cloche.service.listing import (
 from cloche.service.problems import ProblemError
 from cloche.service.rendering import PageRoute, form_of, go_to, page, problem_page
 from cloche.service.values import ENDED, Build, Role, Target, Token
-from cloche.service.wants import Asked, atoms_in, checked
+from cloche.service.wants import Asked, atoms_in
 from cloche.targets.levels import MEANINGS, Level
 
 _PICTURE = "default-src 'none'; style-src 'unsafe-inline'"  # its style is its own
@@ -145,16 +145,17 @@ def target_page(
 async def want(request: Request, id: str, token: Authenticated) -> Response:
     """Ask for packages by the form of a target's page."""
     form = await form_of(request)
-    service = service_of(request)
     found = auth.visible_target(request, token, id)
     auth.demand(token, Role.REQUEST)
     level = Level(form["level"]) if form.get("level") in list(Level) else None
     try:
         asked = Asked(tuple(atoms_in(form.get("atoms", "").replace(" ", "\n"))), (), level)
-        build = want_packages(service, found, token, checked(asked, service.settings.limits.atoms))
+        build = await want_packages(service_of(request), id, token, asked)
     except ProblemError as error:
+        if error.document.status in (401, 404):  # there is nothing to show it on
+            raise
         return target_page(request, found, token, error, form)
-    return go_to(f"/builds/{build.id}")
+    return go_to(f"/builds/{build.id}" if build else f"/targets/{id}")
 
 
 @routes.get("/builds")

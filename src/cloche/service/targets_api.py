@@ -12,7 +12,14 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from cloche.service.actions import change_target
-from cloche.service.auth import Authenticated, current_target, demand, token_of, visible_target
+from cloche.service.auth import (
+    Authenticated,
+    current_target,
+    demand,
+    demand_valid,
+    token_of,
+    visible_target,
+)
 from cloche.service.bodies import body_of, decoded
 from cloche.service.core import service_of
 from cloche.service.listing import targets_for, view_of_target
@@ -88,6 +95,9 @@ async def enrol(request: Request) -> Response:
     with service.descriptions.held(named):
         await service.descriptions.write(description, named)
         with service.database.transaction():
+            if token is not None:
+                demand_valid(service, token)
+            service.quotas.demand_target(account)  # others may have enrolled since
             service.database.add_target(target)
             service.database.add_token(own, digest_of(secret))
         service.database.keep()  # the token is shown this once

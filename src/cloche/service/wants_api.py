@@ -10,12 +10,12 @@ from starlette.responses import Response
 from cloche.service.actions import want_packages
 from cloche.service.auth import Authenticated, demand, visible_target
 from cloche.service.bodies import body_of, decoded
-from cloche.service.core import Service, service_of
+from cloche.service.core import service_of
 from cloche.service.openapi import BODY, TOKEN, also, answers, body
 from cloche.service.problems import ProblemError
-from cloche.service.values import ENDED, Role, Target, Token
+from cloche.service.values import ENDED, Role, Token
 from cloche.service.views import Wanted, answer
-from cloche.service.wants import Asked, atoms_in, checked, ready
+from cloche.service.wants import Asked, atoms_in
 from cloche.targets.levels import Level
 
 routes = APIRouter(prefix="/api/v1/targets", tags=["wants"])
@@ -41,10 +41,9 @@ async def want(
 ) -> Response:
     """Ask for packages: as JSON, as text with an atom or a line of `emerge -pq` each, as ?want=."""
     demand(token, Role.REQUEST)
-    found = visible_target(request, token, target_id)
+    visible_target(request, token, target_id)
     asked = await _asked(request, wants or [], level)
-    await service_of(request).repositories.look()
-    return ask(service_of(request), found, token, asked)
+    return await _answered(request, target_id, token, asked)
 
 
 _ONLY_TOKEN = also(answers(Wanted, *TOKEN, status=202), 200, Wanted, "All is ready, or ended.")
@@ -56,9 +55,8 @@ async def want_by_get(
 ) -> Response:
     """Ask for packages with an address alone."""
     demand(token, Role.REQUEST)
-    found = visible_target(request, token, target_id)
-    await service_of(request).repositories.look()
-    return ask(service_of(request), found, token, Asked(tuple(wants or ()), (), level))
+    visible_target(request, token, target_id)
+    return await _answered(request, target_id, token, Asked(tuple(wants or ()), (), level))
 
 
 async def _asked(request: Request, wants: list[str], level: Level | None) -> Asked:
@@ -78,13 +76,12 @@ async def _asked(request: Request, wants: list[str], level: Level | None) -> Ask
     return Asked((*wants, *atoms_in(lines)), (), level)
 
 
-def ask(service: Service, target: Target, token: Token, asked: Asked) -> Response:
+async def _answered(request: Request, target_id: str, token: Token, asked: Asked) -> Response:
     """The answer to a request. Raises ProblemError."""
-    asked = checked(asked, service.settings.limits.atoms)
-    offered = service.database.indexed(target).values()
-    if asked.level in (None, target.level) and ready(asked.packages, offered):
+    service = service_of(request)
+    build = await want_packages(service, target_id, token, asked)
+    if build is None:
         return answer(Wanted(ready=True))
-    build = want_packages(service, target, token, asked)
     over = build.state in ENDED
     found = Wanted(
         ready=build.state == "done",
@@ -92,6 +89,6 @@ def ask(service: Service, target: Target, token: Token, asked: Asked) -> Respons
         state=build.state,
         events=f"/api/v1/builds/{build.id}/events",
         position=service.database.position(build),
-        notes=target.notes,
+        notes=visible_target(request, token, target_id).notes,
     )
     return answer(found, 200 if over else 202)
