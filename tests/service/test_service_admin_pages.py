@@ -19,7 +19,7 @@ from tests.service.serving import (
 )
 from tests.service.test_service_pages import check_page
 
-from cloche.service.values import Role, Work
+from cloche.service.values import Payer, Role, Work
 from cloche.targets.levels import Level
 
 
@@ -53,16 +53,26 @@ def works(server: Server, token: str) -> bool:
     return server.ask("GET", "/api/v1/targets", token).status_code == 200
 
 
+def send(server: Server, session: requests.Session, data: dict[str, str]) -> requests.Response:
+    """Fill in the form for a token, and send it."""
+    found = re.findall(r'name="form" value="(.*?)"', session.get(f"{server.url}/tokens").text)
+    return session.post(f"{server.url}/tokens", data={"form": found[0], **data})
+
+
 def test_tokens_are_made_and_revoked(server: Server, admin: requests.Session) -> None:
     data = {"name": "laptops", "role": "request", "quota": "60", "inject": "on"}
-    made = admin.post(f"{server.url}/tokens", data=data)
+    made = send(server, admin, data)
     check_page(made.text)
     (secret,) = re.findall(r'<code id="secret">(.*?)</code>', made.text)
     assert works(server, secret)
     listed = admin.get(f"{server.url}/tokens").text
     assert secret not in listed
     check_page(listed)
-    (id,) = re.findall(r"laptops<small> (\w+)</small>", listed)
+    (id,) = re.findall(r"laptops</a><small> (\w+)</small>", listed)
+    asked = admin.get(f"{server.url}/tokens/{id}/revoke").text
+    assert "Revoke the token laptops?" in asked
+    assert "with-targets" not in asked
+    check_page(asked)
     admin.post(f"{server.url}/tokens/{id}/revoke")
     assert not works(server, secret)
     assert admin.post(f"{server.url}/tokens/{id}/revoke").status_code == 404
@@ -88,14 +98,16 @@ def test_builds_of_a_token_that_a_page_revokes_are_stopped_at_once(
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [({"name": " "}, "a name is 1 to"), ({"role": "king"}, "unknown role"),
-     ({"quota": "much"}, "a number of seconds"), ({"target": "none"}, "no such target"),
-     ({"role": "read"}, "would see nothing"), ({"quota": "99999999999"}, "a number of seconds")],
+     ({"quota": "much"}, "a number of seconds"), ({"target": "none"}, "unknown target"),
+     ({"role": "read"}, "would see nothing"), ({"quota": "99999999999"}, "a number of seconds"),
+     ({"quota": "0"}, "a number of seconds"), ({"quota": "9" * 5000}, "a number of seconds"),
+     ({"quota": "\u0663"}, "a number of seconds"), ({"form": "x"}, "the form is not whole")],
 )  # fmt: skip
 def test_what_was_typed_stays_where_it_is_wrong(
     server: Server, admin: requests.Session, wrong: dict[str, str], said: str
 ) -> None:
     data = {"name": "my laptop", "role": "request", "quota": "77", "inject": "on", **wrong}
-    answer = admin.post(f"{server.url}/tokens", data=data)
+    answer = send(server, admin, data)
     assert answer.status_code == 422
     assert said in answer.text
     assert f'value="{data["quota"]}"' in answer.text
@@ -105,6 +117,108 @@ def test_what_was_typed_stays_where_it_is_wrong(
     check_page(answer.text)
 
 
+def test_a_form_that_is_sent_again_makes_no_second_token(
+    server: Server, admin: requests.Session
+) -> None:
+    """A browser sends it again when its page is loaded again."""
+    data = {"form": "0123abcd", "name": "twice", "role": "request"}
+    first, again = (admin.post(f"{server.url}/tokens", data=data) for _ in range(2))
+    assert (first.status_code, again.status_code) == (200, 409)
+    (secret,) = re.findall(r'<code id="secret">(.*?)</code>', first.text)
+    assert "has made its token already" in again.text
+    assert 'id="secret"' not in again.text
+    check_page(again.text)
+    with server.database() as database:
+        assert [each.id for each in database.tokens() if each.name == "twice"] == ["0123abcd"]
+    assert secret not in server.log.read_text()
+    assert secret not in first.url
+
+
+def enrolled(server: Server, number: int, token: str) -> dict[str, Any]:
+    """A target that a token enrolled, with its token."""
+    owner = token_named(server, token)
+    id = f"{number:012x}"
+    target = add_target(server, id, name=f"laptop {number}", owner=owner.id)
+    own = server.token(Role.REQUEST, id, account=owner.id, quota=owner.quota)
+    with server.database() as database:  # as enrolment does it: it has no other
+        (first,) = (each.id for each in database.tokens() if each.target == id and not each.account)
+        database._do("DELETE FROM tokens WHERE id = ?", first)
+    return {**target, "token": own}
+
+
+def test_who_enrolled_a_target_is_shown_to_the_administrator(
+    server: Server, admin: requests.Session
+) -> None:
+    token = server.token(Role.REQUEST)
+    owner = token_named(server, token)
+    target = enrolled(server, 0xA1, token)
+    page = f"{server.url}/targets/{target['id']}"
+    assert f'<a href="/tokens/{owner.id}">{owner.name}</a></dd>' in admin.get(page).text
+    assert owner.id not in browser(server, target["token"]).get(page).text
+    of_owner = admin.get(f"{server.url}/tokens/{owner.id}").text
+    check_page(of_owner)
+    assert f'<a href="/targets/{target["id"]}">laptop {0xA1}</a>' in of_owner
+    with server.database() as database:
+        database.revoke(owner.id, 1.0)
+    assert f'<a href="/tokens/{owner.id}">{owner.name}</a>, revoked' in admin.get(page).text
+    (own,) = re.findall(r"<td>enrolment</td>", admin.get(f"{server.url}/tokens").text)[:1]
+    assert own
+
+
+def test_a_token_is_revoked_with_those_of_its_targets(
+    server: Server, admin: requests.Session
+) -> None:
+    token = server.token(Role.REQUEST)
+    owner = token_named(server, token)
+    one, two = (enrolled(server, number, token) for number in (0xB1, 0xB2))
+    page = f"{server.url}/tokens/{owner.id}/revoke"
+    admin.post(page)
+    assert [works(server, each) for each in (token, one["token"], two["token"])] == [0, 1, 1]
+    asked = admin.get(page).text
+    check_page(asked)
+    assert "Also revoke 2 of the targets" in asked
+    admin.post(page, data={"with-targets": "on"})
+    assert not any(works(server, each["token"]) for each in (one, two))
+    with server.database() as database:
+        assert database.target(one["id"]) is not None, "the targets stay"
+    assert admin.post(page, data={"with-targets": "on"}).status_code == 404
+    assert "It is revoked already." in admin.get(page).text
+
+
+def test_a_quota_is_seen_and_changed_for_all_who_share_it(
+    server: Server, admin: requests.Session
+) -> None:
+    token = server.token(Role.REQUEST, quota=100)
+    owner = token_named(server, token)
+    target = enrolled(server, 0xC1, token)
+    with server.database() as database:
+        database.charge([owner.id], 40.0, time.time())
+    page = f"{server.url}/tokens/{owner.id}"
+    for path in (page, f"{server.url}/tokens/{token_named(server, target['token']).id}"):
+        assert "<dd>40 of 100 s</dd>" in admin.get(path).text
+    wrong = admin.post(f"{page}/change", data={"quota": "9" * 5000})
+    assert (wrong.status_code, "a number of seconds" in wrong.text) == (422, True)
+    check_page(wrong.text)
+    for quota, said in (("7200", "40 of 7200 s"), ("", "40 s, no limit")):
+        assert f"<dd>{said}</dd>" in admin.post(f"{page}/change", data={"quota": quota}).text
+        expected = int(quota) if quota else None
+        for each in (token, target["token"]):
+            assert token_named(server, each).quota == expected
+    assert admin.get(f"{server.url}/tokens/none").status_code == 404
+
+
+def test_a_token_for_a_target_is_in_its_account(server: Server, admin: requests.Session) -> None:
+    token = server.token(Role.REQUEST, quota=100)
+    target = enrolled(server, 0xD1, token)
+    data = {"name": "again", "role": "request", "target": target["id"]}
+    made = send(server, admin, data)
+    (secret,) = re.findall(r'<code id="secret">(.*?)</code>', made.text)
+    assert token_named(server, secret).payer == Payer(token_named(server, token).id, 100)
+    refused = send(server, admin, {**data, "quota": "5"})
+    assert refused.status_code == 422
+    assert "the quota of the one that enrolled it" in refused.text
+
+
 def test_tokens_are_the_administrators(server: Server, target: dict[str, Any]) -> None:
     session = browser(server, target["token"])
     assert session.get(f"{server.url}/tokens").status_code == 403
@@ -112,7 +226,10 @@ def test_tokens_are_the_administrators(server: Server, target: dict[str, Any]) -
     assert session.post(f"{server.url}/tokens", data={"name": "x"}).status_code == 403
     with server.database() as database:
         (own,) = (each for each in database.tokens() if each.target == target["id"])
-    assert session.post(f"{server.url}/tokens/{own.id}/revoke").status_code == 403
+    for path in (own.id, f"{own.id}/revoke"):
+        assert session.get(f"{server.url}/tokens/{path}").status_code == 403
+    for path in (f"{own.id}/revoke", f"{own.id}/change"):
+        assert session.post(f"{server.url}/tokens/{path}").status_code == 403
     assert works(server, target["token"])
 
 

@@ -17,12 +17,13 @@ from tests.service.serving import (
     add_target,
     served,
     server_of,
+    token_named,
     written_project,
 )
 from tests.support import Store, project
 from tests.targets.described import PROJECT, described, entry
 
-from cloche.service.values import Work
+from cloche.service.values import Payer, Work
 from cloche.targets.levels import Level
 
 
@@ -57,6 +58,55 @@ def test_tokens_are_listed_without_secrets_and_revoked(server: Server) -> None:
         run(server, "token", "revoke", made["id"])
         assert server.ask("GET", "/api/v1/targets", made["token"]).status_code == 401
     assert "unknown valid token" in run(server, "token", "revoke", made["id"], status=2).stderr
+
+
+def test_a_token_is_revoked_with_those_of_its_targets(server: Server) -> None:
+    made = said(server, "token", "add", "laptops")
+    target = add_target(server, owner=made["id"])
+    own = token_named(server, target["token"]).id
+    with server.database() as database:
+        database._do("UPDATE tokens SET account = ? WHERE id = ?", made["id"], own)
+    (seen,) = said(server, "targets")
+    assert seen["owner"] == made["id"]
+    assert f"enrolled with laptops ({made['id']})" in run(server, "targets").stdout
+    words = ("token", "revoke", made["id"], "--with-targets")
+    shown = said(server, *words, "--pretend")
+    assert shown == {"tokens": [made["id"], own], "revoked": False}
+    kept = run(server, "token", "revoke", made["id"]).stderr
+    assert "1 token of targets that it enrolled stay valid; see --with-targets" in kept
+    assert said(server, *words) == {"tokens": [own], "revoked": True}
+    states = {each["id"]: each["revoked"] for each in said(server, "token", "list")}
+    assert states[made["id"]]
+    assert states[own]
+    assert "unknown valid token" in run(server, *words, status=2).stderr
+    assert [each["id"] for each in said(server, "targets")] == [target["id"]]
+
+
+def test_a_quota_is_shown_changed_and_shared_by_a_later_token(server: Server) -> None:
+    made = said(server, "token", "add", "laptops", "--quota", "60")
+    target = add_target(server, owner=made["id"])
+    with server.database() as database:
+        first = token_named(server, target["token"]).id
+        database._do("UPDATE tokens SET account = ?, quota = 60 WHERE id = ?", made["id"], first)
+        database.charge([made["id"]], 20.0, time.time())
+    again = said(server, "token", "add", "larry", "--target", target["id"])
+    assert token_named(server, again["token"]).payer == Payer(made["id"], 60)
+    lines = run(server, "token", "list").stdout.splitlines()
+    (line,) = (each for each in lines if each.startswith(again["id"]))
+    assert line.endswith(f"enrolled with laptops ({made['id']})  20 of 60 s a day")
+    changed = run(server, "token", "change", first, "--quota", "90").stderr
+    assert "has a quota of 90 s of building a day, shared with 2 other tokens" in changed
+    listed = {each["id"]: each for each in said(server, "token", "list")}
+    for id in (made["id"], first, again["id"]):
+        assert (listed[id]["quota"], listed[id]["charged"]) == (90, 20.0)
+    run(server, "token", "change", made["id"], "--no-quota")
+    assert token_named(server, again["token"]).quota is None
+    words = ("token", "add", "x", "--target", target["id"], "--quota", "5")
+    assert "the quota of the one that enrolled it" in run(server, *words, status=2).stderr
+    assert "either --quota or --no-quota" in run(server, "token", "change", first, status=2).stderr
+    assert "unknown token" in run(server, "token", "change", "x", "--no-quota", status=2).stderr
+    huge = run(server, "token", "add", "x", "--quota", "9" * 5000, status=2).stderr
+    assert "is not a number from 1 to 999999999" in huge
 
 
 def test_a_token_that_would_see_all_or_nothing_is_refused(server: Server) -> None:

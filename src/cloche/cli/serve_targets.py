@@ -42,16 +42,19 @@ def targets(options: Options, /, directory: Path | None, as_json: bool) -> None:
                 each,
                 packages=len(database.indexed(each)),
                 proven=bool(database.seen(each.digest, each.level)),
+                owner=each.owner,
             )
             for each in database.targets()
         ]
+        names = {each.id: each.name for each in database.tokens()}
     if as_json:
         click.echo(msgspec.json.encode(found).decode())
         return
     for each in found:
-        click.echo(
-            one_line(f"{each.id}  {each.level}  {each.arch}  {each.packages} packages  {each.name}")
-        )
+        line = f"{each.id}  {each.level}  {each.arch}  {each.packages} packages  {each.name}"
+        if each.owner:
+            line += f"  enrolled with {names.get(each.owner, '')} ({each.owner})"
+        click.echo(one_line(line))
 
 
 @click.group(

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
-from cloche.cli.options import Options
+from cloche.cli.options import Options, say
 from cloche.cli.serve_options import JSON, STATE, opened_database
 from cloche.cli.usage import Group, Number
-from cloche.display.text import one_line
+from cloche.display.text import count, one_line
+
+if TYPE_CHECKING:
+    from cloche.service.values import Token
+
+_LARGEST = 999_999_999  # as `cloche.service.tokens` has it
+_DAY = 86400.0
 
 
 @click.group(
@@ -21,7 +29,8 @@ from cloche.display.text import one_line
 Examples:
   cloche serve token add laptops
   cloche serve token list
-  cloche serve token revoke 1f2e3d4c
+  cloche serve token change 1f2e3d4c --quota 7200
+  cloche serve token revoke 1f2e3d4c --with-targets --pretend
 """,
 )
 def token() -> None:
@@ -34,6 +43,7 @@ def token() -> None:
 Examples:
   cloche serve token add laptops --role request --quota 7200
   cloche serve token add me --role admin
+  cloche serve token add larry --target 1f2e3d4c5b6a
 """,
 )
 @click.argument("name")
@@ -44,9 +54,10 @@ Examples:
     show_default=True,
     help="read: see; request: also enrol and ask for packages; admin: see and do everything.",
 )
-@click.option("--target", metavar="ID", help="For this target alone.")
+@click.option("--target", metavar="ID", help="For this target alone; it can replace a lost one.")
 @click.option("--inject", is_flag=True, help="Let patches, bashrc and package.env of targets work.")
-@click.option("--quota", type=Number(1), metavar="SECONDS", help="Seconds of building a day.")
+@click.option("--quota", type=Number(1, _LARGEST), metavar="SECONDS",
+              help="Seconds of building a day [no limit].")  # fmt: skip
 @STATE
 @JSON
 @click.pass_obj
@@ -56,19 +67,16 @@ def token_add(
 ) -> None:  # fmt: skip
     """Make a token and print it, this once. Only its digest is stored.
 
-    A token with the role `request` lets machines enrol; each gets a token of its own.
+    A token with the role `request` lets machines enrol; each gets a token of its own. One more for
+    such a machine, by --target, shares the quota of the token that enrolled it.
     """
-    from cloche.service.errors import unknown
-    from cloche.service.tokens import digest_of, new_token
+    from cloche.service.accounts import add_token
     from cloche.service.values import Role, checked_name
 
     with opened_database(options, directory) as database:
-        if target is not None and database.target(target) is None:
-            raise unknown("target", target, "targets")
-        made, secret = new_token(
-            checked_name(name), Role(role), target=target, inject=inject, quota=quota
+        made, secret = add_token(
+            database, checked_name(name), Role(role), target=target, inject=inject, quota=quota
         )
-        database.add_token(made, digest_of(secret))
     if as_json:
         click.echo(json.dumps({"id": made.id, "token": secret}))
     else:
@@ -87,19 +95,69 @@ Examples:
 @JSON
 @click.pass_obj
 def token_list(options: Options, /, directory: Path | None, as_json: bool) -> None:
-    """List tokens, without their secrets."""
+    """List tokens, without their secrets, with what was built with them in the last 24 hours."""
     with opened_database(options, directory) as database:
-        found = database.tokens()
+        found, since = database.tokens(), time.time() - _DAY
+        charged = {each.id: database.charged(each.payer.account, since) for each in found}
     if as_json:
-        click.echo(msgspec.json.encode(found).decode())
+        rows = [{**msgspec.to_builtins(each), "charged": charged[each.id]} for each in found]
+        click.echo(json.dumps(rows))
         return
+    names = {each.id: each.name for each in found}
     for each in found:
-        state = "revoked" if each.revoked else "never used" if not each.used else "valid"
-        parts = [each.id, str(each.role), state, each.name]
-        parts += [f"target {each.target}"] if each.target else []
-        parts += ["inject"] if each.inject else []
-        parts += [f"{each.quota} s a day"] if each.quota else []
-        click.echo(one_line("  ".join(parts)))
+        click.echo(one_line("  ".join(_words_of(each, charged[each.id], names))))
+
+
+def _words_of(token: Token, charged: float, names: Mapping[str, str]) -> Iterator[str]:
+    """What a line of the list says."""
+    yield token.id
+    yield str(token.role)
+    yield "revoked" if token.revoked else "valid" if token.used else "never used"
+    yield token.name
+    if token.target:
+        yield f"target {token.target}"
+    if token.account:
+        yield f"enrolled with {names.get(token.account, token.account)} ({token.account})"
+    if token.inject:
+        yield "inject"
+    if token.quota is not None:
+        yield f"{charged:.0f} of {token.quota} s a day"
+    elif charged:
+        yield f"{charged:.0f} s today"
+
+
+@token.command(
+    "change",
+    epilog="""\b
+Examples:
+  cloche serve token change 1f2e3d4c --quota 7200
+  cloche serve token change 1f2e3d4c --no-quota
+""",
+)
+@click.argument("id")
+@click.option("--quota", type=Number(1, _LARGEST), metavar="SECONDS",
+              help="Seconds of building a day.")  # fmt: skip
+@click.option("--no-quota", is_flag=True, help="Without a limit.")
+@STATE
+@click.pass_obj
+def token_change(
+    options: Options, /, id: str, quota: int | None, no_quota: bool, directory: Path | None
+) -> None:
+    """Give a token another quota, and all that share it: targets with the token that enrolled them.
+
+    It counts at once, in a running service, too.
+    """
+    from cloche.service.accounts import account_of
+
+    if (quota is None) is not no_quota:
+        raise click.UsageError("give either --quota or --no-quota")
+    with opened_database(options, directory) as database:
+        account = account_of(database, id).token.payer.account
+        database.set_quota(account, quota)
+        others = sum(each.payer.account == account for each in database.tokens()) - 1
+    what = "no quota" if quota is None else f"a quota of {quota} s of building a day"
+    shared = f", shared with {count(others, 'other token')}" if others else ""
+    say(f"{id} has {what}{shared}")
 
 
 @token.command(
@@ -107,15 +165,39 @@ def token_list(options: Options, /, directory: Path | None, as_json: bool) -> No
     epilog="""\b
 Examples:
   cloche serve token revoke 1f2e3d4c
+  cloche serve token revoke 1f2e3d4c --with-targets --pretend
 """,
 )
 @click.argument("id")
+@click.option(
+    "--with-targets", is_flag=True, help="Also the tokens of the targets that it enrolled."
+)
+@click.option("-p", "--pretend", "--dry-run", is_flag=True, help="Only show what would be revoked.")
 @STATE
+@JSON
 @click.pass_obj
-def token_revoke(options: Options, /, id: str, directory: Path | None) -> None:
-    """Revoke a token. It is refused from now on, in a running service, too."""
-    from cloche.service.errors import unknown
+def token_revoke(
+    options: Options, /, id: str, with_targets: bool, pretend: bool, directory: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Revoke a token. It is refused from now on, in a running service, too.
+
+    The targets that it enrolled stay, and so do their tokens without --with-targets. One that was
+    revoked before may be named again with it.
+    """
+    from cloche.service import accounts
 
     with opened_database(options, directory) as database:
-        if not database.revoke(id, time.time()):
-            raise unknown("valid token", id, "token list")
+        account = accounts.account_of(database, id)
+        found = accounts.revocable(account, with_targets=with_targets)
+        if not pretend:
+            accounts.revoke(database, account, time.time(), with_targets=with_targets)
+    if as_json:
+        click.echo(json.dumps({"tokens": [each.id for each in found], "revoked": not pretend}))
+        return
+    for each in found:
+        click.echo(one_line("  ".join((each.id, each.name))))
+    say(f"{count(len(found), 'token')} {'would be revoked' if pretend else 'revoked'}")
+    if account.tokens and not with_targets:
+        left = count(len(account.tokens), "token")
+        say(f"note: {left} of targets that it enrolled stay valid; see --with-targets")

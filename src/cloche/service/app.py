@@ -21,6 +21,7 @@ from cloche.service import (
     pages,
     problems,
     targets_api,
+    token_pages,
     wants_api,
 )
 from cloche.service.core import Service
@@ -53,7 +54,7 @@ def make_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for each in (targets_api, wants_api, builds_api, binhost_api, pages, admin_pages):
+    for each in (targets_api, wants_api, builds_api, binhost_api, pages, admin_pages, token_pages):
         app.include_router(each.routes)
     _add_rest(app)
     problems.install(app, nothing_there)

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from cloche.display.svg import as_svg
 from cloche.service import auth, graph
+from cloche.service.accounts import payer_of
 from cloche.service.actions import repeat_build, stop_build, want_packages
 from cloche.service.auth import Authenticated
 from cloche.service.core import service_of
@@ -138,7 +139,17 @@ def target_page(
         packages=list(packages_for(service, token, id)),
         levels=[(each, MEANINGS[each]) for each in Level],
         may_ask=token.role.rank >= Role.REQUEST.rank,
+        enrolled=_enrolled_with(request, found) if token.everywhere else None,
     )
+
+
+def _enrolled_with(request: Request, target: Target) -> Token | str:
+    """The token with which a target enrolled, or how it did so without one."""
+    database = service_of(request).database
+    owners = (each for each in database.tokens() if each.id == target.owner)
+    payer = payer_of(database, target.id)
+    address = payer.account.removeprefix("open ") if payer and " " in payer.account else ""
+    return next(owners, f"no token, from {address}" if address else "no token")
 
 
 @routes.post("/targets/{id}/want")

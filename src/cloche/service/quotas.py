@@ -28,15 +28,17 @@ class Quotas:
 
     def left(self, payer: Payer) -> float | None:
         """Seconds of building that are left today; None: no limit."""
-        if payer.quota is None:
-            return None
+        return None if payer.quota is None else payer.quota - self.used(payer.account)
+
+    def used(self, account: str) -> float:
+        """Seconds of building that an account used today, with those of what runs now."""
         now = time.time()
-        used = self._database.charged(payer.account, now - DAY)
+        used = self._database.charged(account, now - DAY)
         for build in self._running():
             accounts = {each.account for each in self._database.payers(build.id)}
-            if payer.account in accounts:
+            if account in accounts:
                 used += (now - (build.started or now)) / len(accounts)
-        return payer.quota - used
+        return used
 
     def left_of_build(self, build: Build) -> float | None:
         """Seconds until a build has to be stopped if it runs now; None: no limit.

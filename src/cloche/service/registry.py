@@ -44,6 +44,10 @@ class Registry(Connection):
         statement = "UPDATE tokens SET revoked = ? WHERE id = ? AND revoked IS NULL"
         return self._do(statement, now, id).rowcount == 1
 
+    def set_quota(self, account: str, quota: int | None) -> None:
+        """Give all tokens of an account another quota; None: no limit."""
+        self._do("UPDATE tokens SET quota = ? WHERE coalesce(account, id) = ?", quota, account)
+
     def is_valid(self, id: str) -> bool:
         """Whether a token is not revoked."""
         return self._one("SELECT 1 FROM tokens WHERE id = ? AND revoked IS NULL", id) is not None

@@ -10,6 +10,7 @@ from cloche.service.errors import ServiceError
 from cloche.service.values import Role, Token
 
 PREFIX = "cloche_"
+LARGEST_QUOTA = 999_999_999  # seconds: it bounds nothing
 _SECRET_BYTES = 32
 
 
@@ -21,8 +22,12 @@ def new_token(
     inject: bool = False,
     quota: int | None = None,
     account: str | None = None,
+    id: str | None = None,
 ) -> tuple[Token, str]:
-    """A new token, and its secret, which is shown once. Raises ServiceError."""
+    """A new token, and its secret, which is shown once. Raises ServiceError.
+
+    Its ``id`` is a random one, unless it is given.
+    """
     if role is Role.ADMIN and target is not None:
         raise ServiceError(
             "a token with the role admin is for all targets",
@@ -34,9 +39,13 @@ def new_token(
             todo="name one with --target, as `cloche serve targets` lists them",
         )
     secret = PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
-    id = secrets.token_hex(4)
-    token = Token(id, name, role, target, inject, quota, time.time(), account=account)
+    token = Token(id or new_id(), name, role, target, inject, quota, time.time(), account=account)
     return token, secret
+
+
+def new_id() -> str:
+    """A random ID."""
+    return secrets.token_hex(4)
 
 
 def digest_of(secret: str) -> bytes:

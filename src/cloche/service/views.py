@@ -50,7 +50,8 @@ class DescriptionTaken(msgspec.Struct, frozen=True):
 class TargetView(msgspec.Struct, frozen=True, kw_only=True):
     """A target. Times are seconds since the epoch.
 
-    ``packages`` are ready for it; unless that is ``proven``, more may be in a moment.
+    ``packages`` are ready for it; unless that is ``proven``, more may be in a moment. ``owner`` is
+    the token that enrolled it, which is the administrator's to know.
     """
 
     id: str
@@ -67,6 +68,7 @@ class TargetView(msgspec.Struct, frozen=True, kw_only=True):
     proven: bool
     binhost: str
     public_key: str | None = None
+    owner: str | None = None
 
 
 class Targets(msgspec.Struct, frozen=True):
@@ -209,7 +211,12 @@ def answer(value: Any, status: int = 200) -> Response:
 
 
 def target_view(
-    target: Target, *, packages: int, proven: bool, public_key: str | None = None
+    target: Target,
+    *,
+    packages: int,
+    proven: bool,
+    public_key: str | None = None,
+    owner: str | None = None,
 ) -> TargetView:
     """A target as clients see it: not its description."""
     return TargetView(
@@ -227,6 +234,7 @@ def target_view(
         proven=proven,
         binhost=f"/t/{target.id}",
         public_key=public_key,
+        owner=owner,
     )
 
 
