@@ -180,6 +180,18 @@ def test_a_change_travels_alone(server: Server) -> None:
     assert server.index(enrolled)["app-misc/stone-1"]["USE"].split() == ["moss"], built
 
 
+@pytest.mark.parametrize("inject", [False, True])
+def test_notes_know_whether_code_may_take_part(server: Server, inject: bool) -> None:
+    coded = described(OLD, files={"bashrc": "true\n", "package.use/x": "a/b c\n"})
+    enrolled = server.enrol(coded, server.token(Role.REQUEST, inject=inject))
+    assert any("`inject`" in note for note in enrolled["notes"]) is not inject
+    path = f"/api/v1/targets/{enrolled['id']}/description"
+    change = {"base": enrolled["digest"], "entries": {"files": {"hooks/x": "true\n"}}}
+    answer = server.ask("PATCH", path, enrolled["token"], json=change)
+    assert answer.status_code == 200, answer.text
+    assert any("hooks" in note for note in answer.json()["notes"]) is not inject
+
+
 def test_a_build_is_stopped_and_the_next_one_runs(server: Server) -> None:
     enrolled = server.enrol(described(NEW, {"CFLAGS": "-O3"}), server.token(Role.REQUEST))
     path = f"/api/v1/targets/{enrolled['id']}/wants"

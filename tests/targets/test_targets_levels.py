@@ -123,6 +123,21 @@ def test_code_of_the_target_is_missed_from_level_2_on(level: Level) -> None:
     assert differences(ENVIRONMENT, own, level) == (() if level is Level.USE else missed)
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "needed"),
+    [("EXTRA_ECONF", "--x", True), ("CFLAGS", "-O2 -fplugin=x.so", True), ("CFLAGS", "-O3", False)],
+)
+def test_a_missed_variable_names_the_permission_that_it_needs(
+    name: str, value: str, needed: bool
+) -> None:
+    own = replace(ENVIRONMENT, flags={**ENVIRONMENT.flags, name: value})
+    (text,) = differences(ENVIRONMENT, own, Level.ABI)
+    assert f"here it is “{value}”" in text
+    assert ("the permission `inject`" in text) is needed
+    (text,) = differences(own, ENVIRONMENT, Level.ABI)  # another machine has it, this one has not
+    assert "inject" not in text
+
+
 def test_symbols_may_not_be_newer_than_the_libraries() -> None:
     has = {"GLIBC": "2.36", "GLIBCXX": "3.4.30"}
     assert newer([("GLIBC", "2.4"), ("GLIBC", "2.36"), ("GLIBCXX", "3.4.9")], has) == ()

@@ -195,9 +195,9 @@ class Service:
 
     # Questions
 
-    async def examined(self, description: Description) -> tuple[str, ...]:
+    async def examined(self, description: Description, *, inject: bool) -> tuple[str, ...]:
         """What of a target cannot be followed here. Raises ClocheError if nothing can be built."""
-        future = self.questions.submit(calls.examine, self.place, description)
+        future = self.questions.submit(calls.examine, self.place, description, inject=inject)
         return (await asyncio.wrap_future(future)).notes
 
     def asked_atoms(self, target: Target) -> tuple[str, ...]:

@@ -73,7 +73,8 @@ async def enrol(request: Request) -> Response:
     given = decoded(await _description_body(request), NewTarget)
     name = checked_name(given.name)
     description = await asyncio.to_thread(decode_description, bytes(given.description))
-    notes = await service.examined(description)
+    inject = token is not None and token.inject
+    notes = await service.examined(description, inject=inject)
     now, named = time.time(), digest(description)
     target = Target(
         id=secrets.token_hex(6),
@@ -88,7 +89,7 @@ async def enrol(request: Request) -> Response:
         made=now,
         changed=now,
     )
-    inject, quota = (token.inject, token.quota) if token else (False, service.settings.open_quota)
+    quota = token.quota if token else service.settings.open_quota
     own, secret = new_token(
         name, Role.REQUEST, target=target.id, inject=inject, quota=quota, account=account
     )
@@ -167,7 +168,7 @@ async def replace_description(request: Request, target_id: str, token: Authentic
     text = await _description_body(request)
     found = current_target(service_of(request), token, target_id)
     description = await asyncio.to_thread(decode_description, text)
-    notes = await service_of(request).examined(description)
+    notes = await service_of(request).examined(description, inject=token.inject)
     return await _taken(request, token, found, description, notes)
 
 
@@ -187,7 +188,7 @@ async def change_description(request: Request, target_id: str, token: Authentica
     after = await asyncio.to_thread(changed, before, change)
     notes = found.notes
     if _without_packages(before) != _without_packages(after):
-        notes = await service.examined(after)
+        notes = await service.examined(after, inject=token.inject)
     return await _taken(request, token, found, after, notes)
 
 

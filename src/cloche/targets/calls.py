@@ -49,13 +49,16 @@ def _opened(place: Place, sink: Sink = nobody) -> Iterator[Session]:
         )
 
 
-def examine(place: Place, description: Description) -> Examined:
-    """What the project makes of a target. Raises ClocheError where it cannot build for it."""
+def examine(place: Place, description: Description, *, inject: bool = False) -> Examined:
+    """What the project makes of a target. Raises ClocheError where it cannot build for it.
+
+    ``inject`` says whether its code may take part: then nothing is said of that.
+    """
     with _opened(place) as session:
         seed = seed_for(session.store, session.project, description)
         session = session_for(session, description)
         machine_of(session.project, description, "target", seed, ())
-        return Examined(seed, tuple(notes_of(session, description, inject=False)))
+        return Examined(seed, tuple(notes_of(session, description, inject=inject)))
 
 
 def build(

@@ -154,7 +154,8 @@ def differences(made: Environment, own: Environment, level: Level) -> tuple[str,
         for name in sorted(there[part].keys() | here[part].keys()):
             was, wanted = there[part].get(name), here[part].get(name)
             if was != wanted:
-                found.append(f"{name}: built with {_shown(was)}, here it is {_shown(wanted)}")
+                text = f"{name}: built with {_shown(was)}, here it is {_shown(wanted)}"
+                found.append(text + (_permission(name, wanted) if part == "flags" else ""))
     return tuple(found)
 
 
@@ -198,6 +199,13 @@ def misfits(
         for seen in (made.build, made.run)
     )
     return differences(made, replace(own, build=build, run=run), level)
+
+
+def _permission(name: str, value: str | None) -> str:
+    """What a variable of the target needs to count, if it is more than words."""
+    if value is None or is_words(name, value):
+        return ""
+    return "; what make.conf says of it needs the permission `inject`"
 
 
 def _shown(value: str | None) -> str:
