@@ -202,7 +202,7 @@ def test_a_build_is_stopped_and_the_next_one_runs(server: Server) -> None:
     assert (end["event"], end["state"]) == ("end", "stopped")
     with server.database() as database:
         account = token_named(server, enrolled["token"]).payer.account
-        assert database.charged(account, 0) > 0
+        assert database.charged(0)[account] > 0
     assert server.ask("POST", stop, enrolled["token"]).status_code == 409
     assert server.build(enrolled, "app-misc/tree")["state"] == "done"
 
@@ -240,7 +240,7 @@ def test_a_target_that_is_removed_ends_its_build(server: Server) -> None:
     assert (build["state"], build["targets"]) == ("stopped", [])
     assert not server.state.description(enrolled["digest"]).exists()
     with server.database() as database:
-        assert database.charged(account, 0) > 0
+        assert database.charged(0)[account] > 0
         assert [b.state for b in database.builds(states=("queued", "running"))] == []
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from secrets import token_hex
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -21,13 +24,14 @@ from tests.service.serving import (
 from tests.targets.described import described
 
 from cloche.errors import ClocheError
+from cloche.service import queue
 from cloche.service.database import Database
 from cloche.service.errors import ServiceError
 from cloche.service.events import Journal, lines
 from cloche.service.problems import ProblemError
 from cloche.service.queue import nameless
 from cloche.service.quotas import Quotas
-from cloche.service.settings import Limits, limits_of
+from cloche.service.settings import Limits, State, limits_of
 from cloche.service.sqlite import VERSION, Connection
 from cloche.service.tokens import digest_of, new_token
 from cloche.service.values import Build, Payer, Role, Target, Token, Work
@@ -85,10 +89,12 @@ def test_a_build_has_the_time_of_those_who_asked_for_it(database: Database) -> N
     free = enrolled(database, "free", "free", quota=None)
     quotas = Quotas(database, Limits(), list)
     database.charge(["one"], 100.0, time.time())
-    assert (quotas.left_of_build(asked(database, "b", one)) or 0) < 0
-    assert round(quotas.left_of_build(asked(database, "c", one, two)) or 0) == 120
-    assert quotas.left_of_build(asked(database, "d", one, free)) is None
-    assert database.payers("d") == [Payer("free", None), Payer("one", 60)]
+    builds = [asked(database, "b", one), asked(database, "c", one, two)]
+    builds += [asked(database, "d", one, free), asked(database, "e")]
+    left = {build: seconds and round(seconds) for build, seconds in quotas.left_of(builds).items()}
+    assert left == {"b": -40, "c": 120, "d": None, "e": None}
+    assert database.payers("de") == {"d": [Payer("free", None), Payer("one", 60)], "e": []}
+    assert database.unwanted() == {"e"}
 
 
 def test_the_queue_and_targets_have_bounds(database: Database) -> None:
@@ -109,18 +115,54 @@ def test_the_queue_and_targets_have_bounds(database: Database) -> None:
         quotas.demand_target("laptops")
 
 
+def test_questions_to_the_database_do_not_grow_with_the_queue(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queue, "_LOOK", 0.01)
+    one, two = (enrolled(database, name, name) for name in ("one", "two"))
+
+    async def look() -> None:
+        """The repositories do not change."""
+
+    service = SimpleNamespace(
+        database=database,
+        settings=SimpleNamespace(builds=2, attempts=3, state=State(tmp_path)),
+        signer=None,
+        repositories=SimpleNamespace(look=look),
+        closing=True,  # so that nothing starts
+        quotas=Quotas(database, Limits(), lambda: dispatcher.running),
+    )
+    dispatcher = queue.Dispatcher(service)  # type: ignore[arg-type]
+
+    async def questions(builds: int) -> int:
+        for _ in range(builds):
+            asked(database, token_hex(8), one, two)
+        found = list[str]()
+        database._connection.set_trace_callback(found.append)
+        await dispatcher.step()
+        database._connection.set_trace_callback(None)
+        return len(found)
+
+    async def run() -> tuple[int, int]:
+        return await questions(2), await questions(50)
+
+    few, many = asyncio.run(run())
+    assert few == many < 12
+    assert database.queued() == 52
+
+
 def test_a_new_token_takes_the_place_of_a_revoked_one(database: Database) -> None:
     old = enrolled(database, "one", "laptops")
     new, secret = new_token("one", Role.REQUEST, target="one", quota=90)
     database.add_token(new, digest_of(secret))
     build = asked(database, "b", old).id
     assert not database.ask(build, "one", new.id)
-    assert database.payers(build) == [old.payer]
+    assert database.payers([build]) == {build: [old.payer]}
     database.revoke(old.id, 1.0)
-    assert not database.is_wanted(build)
+    assert database.unwanted() == {build}
     assert not database.ask(build, "one", new.id)
-    assert database.is_wanted(build)
-    assert database.payers(build) == [new.payer]
+    assert database.unwanted() == set()
+    assert database.payers([build]) == {build: [new.payer]}
 
 
 @pytest.mark.parametrize("word", ["", "queue", "queue=", "queue=-1", "queue=x", "other=1"])

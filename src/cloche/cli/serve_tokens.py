@@ -97,8 +97,8 @@ Examples:
 def token_list(options: Options, /, directory: Path | None, as_json: bool) -> None:
     """List tokens, without their secrets, with what was built with them in the last 24 hours."""
     with opened_database(options, directory) as database:
-        found, since = database.tokens(), time.time() - _DAY
-        charged = {each.id: database.charged(each.payer.account, since) for each in found}
+        found, used = database.tokens(), database.charged(time.time() - _DAY)
+        charged = {each.id: used.get(each.payer.account, 0.0) for each in found}
     if as_json:
         rows = [{**msgspec.to_builtins(each), "charged": charged[each.id]} for each in found]
         click.echo(json.dumps(rows))

@@ -28,6 +28,7 @@ _BUILD = (
     "SELECT b.*, (SELECT json_group_array(target) FROM askers WHERE build = b.id) AS targets"
     " FROM builds b"
 )
+_WAITS = "state = 'queued', started = NULL, ended = NULL, seconds = 0, error = NULL, notes = '[]'"
 _WORK = ("digest", "level", "options", "inject")
 
 
@@ -62,25 +63,30 @@ class Database(Stock):
             )  # fmt: skip
         return not known
 
-    def payers(self, build: str) -> list[Payer]:
-        """Whose quota a build uses: of each token with which it was asked for."""
+    def payers(self, builds: Collection[str]) -> dict[str, list[Payer]]:
+        """Whose quotas builds use: of each token with which one was asked for."""
         query = (
-            "SELECT DISTINCT coalesce(t.account, a.token), t.quota FROM askers a"
-            " LEFT JOIN tokens t ON t.id = a.token WHERE a.build = ?"
+            "SELECT DISTINCT a.build, coalesce(t.account, a.token), t.quota FROM askers a"
+            " LEFT JOIN tokens t ON t.id = a.token"
+            " WHERE a.build IN (SELECT value FROM json_each(?))"
         )
-        return [Payer(*row) for row in self._all(query, build)]
+        found: dict[str, list[Payer]] = {build: [] for build in builds}
+        for build, account, quota in self._all(query, json.dumps(list(builds))):
+            found[build].append(Payer(account, quota))
+        return found
 
     def pay(self, build: str, token: str) -> None:
         """Let a token pay for a build, in the place of those that asked for it."""
         self._do("UPDATE askers SET token = ? WHERE build = ?", token, build)
 
-    def is_wanted(self, build: str) -> bool:
-        """Whether one of the tokens with which a build was asked for is still valid."""
+    def unwanted(self) -> set[str]:
+        """The builds in the queue, or running, of which no token is valid that asked for them."""
         query = (
-            "SELECT 1 FROM askers a LEFT JOIN tokens t ON t.id = a.token"
-            " WHERE a.build = ? AND t.revoked IS NULL"
+            "SELECT b.id FROM builds b WHERE b.state IN ('queued', 'running') AND NOT EXISTS"
+            " (SELECT 1 FROM askers a LEFT JOIN tokens t ON t.id = a.token"
+            " WHERE a.build = b.id AND t.revoked IS NULL)"
         )
-        return self._one(query, build) is not None
+        return {row[0] for row in self._all(query)}
 
     def queued(self, account: str | None = None) -> int:
         """How many builds are in the queue, perhaps only those of an account."""
@@ -105,9 +111,9 @@ class Database(Stock):
 
     def builds(
         self, *, target: str | None = None, states: Sequence[BuildState] = (), most: int = -1,
-        before: int | None = None,
+        before: int | None = None, ids: Collection[str] | None = None,
     ) -> list[Build]:  # fmt: skip
-        """Builds, the newest first: those of a target, in some states, before a number."""
+        """Builds, the newest first: those of a target, in some states, before a number, by ids."""
         where, values = ["1"], list[Any]()
         if target is not None:
             where.append("b.id IN (SELECT build FROM askers WHERE target = ?)")
@@ -115,6 +121,9 @@ class Database(Stock):
         if states:
             where.append(f"b.state IN ({', '.join('?' for _ in states)})")
             values.extend(states)
+        if ids is not None:
+            where.append("b.id IN (SELECT value FROM json_each(?))")
+            values.append(json.dumps(list(ids)))
         if before is not None:
             where.append("b.number < ?")
             values.append(before)
@@ -151,10 +160,13 @@ class Database(Stock):
     def start(self, id: str, repositories: str, now: float) -> None:
         """A build begins; what an earlier attempt made is not its outcome."""
         with self.transaction():
+            made = "SELECT 1 FROM outcomes WHERE build = ? AND package IS NOT NULL"
+            if self._one(made, id):
+                self._raise_askers(id)
             self._do("DELETE FROM outcomes WHERE build = ?", id)
             self._do(
                 "UPDATE builds SET state = 'running', attempts = attempts + 1, started = ?,"
-                " repositories = ?, ended = NULL, error = NULL WHERE id = ?",
+                " repositories = ? WHERE id = ?",
                 now, repositories, id,
             )  # fmt: skip
 
@@ -172,12 +184,21 @@ class Database(Stock):
 
     def requeue(self, id: str, *, again: bool = False) -> None:
         """Put a build back into the queue; ``again`` counts the attempts that it had."""
-        attempts = "attempts" if again else "0"
-        self._do(f"UPDATE builds SET state = 'queued', attempts = {attempts} WHERE id = ?", id)  # noqa: S608
+        self._queue("attempts = attempts" if again else "attempts = 0", "id = ?", id)
 
     def try_again(self, id: str) -> None:
         """Put a build into the queue that is to try again what failed before."""
-        self._do("UPDATE builds SET state = 'queued', attempts = 0, again = 1 WHERE id = ?", id)
+        self._queue("attempts = 0, again = 1", "id = ?", id)
+
+    def _queue(self, change: str, which: str, *values: Any) -> None:
+        """Put builds into the queue, with nothing of how they ended before.
+
+        What they made stays in indexes until they start.
+        """
+        with self.transaction():
+            builds = f"SELECT id FROM builds WHERE {which}"  # noqa: S608
+            self._do(f"DELETE FROM outcomes WHERE package IS NULL AND build IN ({builds})", *values)  # noqa: S608
+            self._do(f"UPDATE builds SET {_WAITS}, {change} WHERE {which}", *values)  # noqa: S608
 
     def requeue_running(self, attempts: int, id: str | None = None) -> None:
         """Put back what ran when the service was killed; what began ``attempts`` times fails.
@@ -192,7 +213,7 @@ class Database(Stock):
                 " AND attempts >= ?",
                 json.dumps(what), time.time(), id, attempts,
             )  # fmt: skip
-            self._do(f"UPDATE builds SET state = 'queued' WHERE {which}", id)  # noqa: S608
+            self._queue("attempts = attempts", which, id)
 
     def remove_build(self, id: str) -> None:
         """Forget a build."""

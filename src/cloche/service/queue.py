@@ -121,11 +121,11 @@ class Dispatcher:
         Where a token does not see all of its targets, those that are ``seen`` get one of their own.
         """
         database, state = self._service.database, self._service.settings.state
+        whole, room = set(seen) == set(build.targets), state.build(build.id)
         with database.transaction():
-            if set(seen) == set(build.targets):
+            if whole:
                 database.try_again(build.id)
                 database.pay(build.id, token.id)
-                shutil.rmtree(state.build(build.id), ignore_errors=True)
             else:
                 id, first = secrets.token_hex(8), build.parts[0]
                 new = database.add_build(id, build.work, first, time.time(), build.repositories)
@@ -136,6 +136,8 @@ class Dispatcher:
                 for target in seen:
                     database.ask(id, target, token.id)
                 build = new
+        if whole:  # nothing waits for the database meanwhile, and nothing starts the build
+            shutil.rmtree(room, ignore_errors=True)
         self.wake()
         return database.build(build.id)
 
@@ -157,7 +159,7 @@ class Dispatcher:
     @property
     def running(self) -> list[Build]:
         """The builds that run, with all targets that asked for them by now."""
-        return [self._service.database.build(id) for id in self._running]
+        return self._service.database.builds(ids=self._running) if self._running else []
 
     @property
     def is_busy(self) -> bool:
@@ -187,13 +189,14 @@ class Dispatcher:
 
     async def _stop_unwanted(self) -> float:
         """Stop what nobody wants any more, or may have; return when to look again, in seconds."""
-        within = _LOOK
-        for build in self._service.database.builds(states=("queued", "running")):
-            running = self._running.get(build.id)
-            left = self._service.quotas.left_of_build(build)
+        within, database = _LOOK, self._service.database
+        builds, unwanted_ones = database.builds(states=("queued", "running")), database.unwanted()
+        seconds = self._service.quotas.left_of(builds)
+        for build in builds:
+            running, left = self._running.get(build.id), seconds[build.id]
             if build.state == "running" and (running is None or running.stopping):
                 continue
-            if not self._service.database.is_wanted(build.id):
+            if build.id in unwanted_ones:
                 await self.stop(build, unwanted())
             elif left is not None and left <= 0:
                 await self.stop(build, beyond_quota())

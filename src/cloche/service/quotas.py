@@ -6,7 +6,7 @@ Machines that one token enrolled share what that token has: their tokens name it
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from cloche.service.database import Database
 from cloche.service.problems import too_many
@@ -28,34 +28,38 @@ class Quotas:
 
     def left(self, payer: Payer) -> float | None:
         """Seconds of building that are left today; None: no limit."""
-        return None if payer.quota is None else payer.quota - self.used(payer.account)
+        return None if payer.quota is None else _left(payer, self.used())
 
-    def used(self, account: str) -> float:
-        """Seconds of building that an account used today, with those of what runs now."""
-        now = time.time()
-        used = self._database.charged(account, now - DAY)
-        for build in self._running():
-            accounts = {each.account for each in self._database.payers(build.id)}
-            if account in accounts:
-                used += (now - (build.started or now)) / len(accounts)
-        return used
-
-    def left_of_build(self, build: Build) -> float | None:
-        """Seconds until a build has to be stopped if it runs now; None: no limit.
+    def left_of(self, builds: Sequence[Build]) -> dict[str, float | None]:
+        """Seconds until each build, by its id, has to be stopped if it runs now; None: no limit.
 
         It goes on while one of those who asked for it has some left.
         """
-        payers = self._database.payers(build.id)
-        left = [self.left(each) for each in payers]
-        known = [each for each in left if each is not None]
-        if not left or len(known) < len(left):
-            return None
-        return max(known) * len(payers)
+        used, found = self.used(), dict[str, float | None]()
+        for build, payers in self._database.payers([each.id for each in builds]).items():
+            left = [_left(each, used) for each in payers]
+            known = [each for each in left if each is not None]
+            unlimited = not left or len(known) < len(left)
+            found[build] = None if unlimited else max(known) * len(payers)
+        return found
+
+    def used(self) -> dict[str, float]:
+        """Seconds of building of each account in the last day, those of what runs, too."""
+        now, running = time.time(), self._running()
+        used = self._database.charged(now - DAY)
+        payers = self._database.payers([each.id for each in running])
+        for build in running:
+            accounts = {each.account for each in payers[build.id]}
+            share = (now - (build.started or now)) / max(1, len(accounts))
+            for account in accounts:
+                used[account] = used.get(account, 0.0) + share
+        return used
 
     def charge(self, build: Build) -> None:
         """Count the time for which a build has run, however it ended."""
         now = time.time()
-        accounts = sorted({each.account for each in self._database.payers(build.id)})
+        payers = self._database.payers([build.id])[build.id]
+        accounts = sorted({each.account for each in payers})
         self._database.charge(accounts, max(0.0, now - (build.started or now)), now)
 
     def demand_building(self, token: Token) -> None:
@@ -75,6 +79,10 @@ class Quotas:
         if self._database.enrolled(account) >= self._limits.targets:
             what = f"{self._limits.targets} targets are enrolled with this token"
             raise too_many(what, _HOUR)
+
+
+def _left(payer: Payer, used: Mapping[str, float]) -> float | None:
+    return None if payer.quota is None else payer.quota - used.get(payer.account, 0.0)
 
 
 def used_up(payer: Payer) -> str:

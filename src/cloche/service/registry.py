@@ -65,11 +65,10 @@ class Registry(Connection):
                 self._insert("charges", {"token": account, "at": now, "seconds": share})
             self._do("DELETE FROM charges WHERE at < ?", now - 7 * 86400)
 
-    def charged(self, account: str, since: float) -> float:
-        """Seconds of building since a time."""
-        query = "SELECT total(seconds) FROM charges WHERE token = ? AND at >= ?"
-        row = self._one(query, account, since)
-        return float(row[0]) if row else 0.0
+    def charged(self, since: float) -> dict[str, float]:
+        """Seconds of building since a time, of each account that has any."""
+        query = "SELECT token, total(seconds) FROM charges WHERE at >= ? GROUP BY token"
+        return dict(self._all(query, since))
 
     # Targets
 

@@ -71,7 +71,7 @@ def _tokens_page(
 
     Its form makes the token with the ``form`` as its ID: sent twice, it makes no second one.
     """
-    service = service_of(request)
+    service, used = service_of(request), service_of(request).quotas.used()
     found = sorted(service.database.tokens(), key=lambda e: (e.revoked is not None, -e.made))
     return page(
         "tokens.html",
@@ -79,7 +79,7 @@ def _tokens_page(
         status=wrong.document.status if wrong else 200,
         token=token,
         tokens=found,
-        used={each.id: service.quotas.used(each.payer.account) for each in found},
+        used={each.id: used.get(each.payer.account, 0.0) for each in found},
         names={each.id: each.name for each in service.database.targets()},
         roles=list(Role),
         secret=secret,
@@ -153,7 +153,7 @@ def _token_page(
         shown=account.token,
         targets=account.targets,
         names=names | {each.id: each.name for each in tokens},
-        used=service.quotas.used(payer.account),
+        used=service.quotas.used().get(payer.account, 0.0),
         sharing=[each for each in tokens if each.payer.account == payer.account],
         problem=problem,
         typed=typed or {},
