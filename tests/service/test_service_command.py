@@ -20,9 +20,12 @@ from tests.service.serving import (
     token_named,
     written_project,
 )
+from tests.service.test_service_database import made_older
 from tests.support import Store, project
 from tests.targets.described import PROJECT, described, entry
 
+from cloche.service.files import locked
+from cloche.service.sqlite import is_older
 from cloche.service.values import Payer, Work
 from cloche.targets.levels import Level
 
@@ -201,6 +204,21 @@ def test_the_port_of_another_program_is_named(server: Server) -> None:
         assert f"127.0.0.1:{port}" in run(other, "--port", port, "--state", "x", status=3).stderr
         said = run(server, "--port", "0", status=3).stderr
         assert "another `cloche serve` uses this directory" in said
+
+
+def test_the_database_of_an_older_service_stays_as_it_is_while_that_runs(server: Server) -> None:
+    with server.database() as database:
+        made_older(database, 4)
+    before = server.state.database.read_bytes()
+    with locked(server.state.lock) as held:  # as the older one does
+        assert held
+        said = run(server, "token", "list", status=2).stderr
+    assert len(said.splitlines()) == 1
+    assert "its format is 4, this cloche reads 5; start `cloche serve` of this cloche" in said
+    assert is_older(server.state.database)
+    assert server.state.database.read_bytes() == before
+    assert len(run(server, "token", "list").stdout.splitlines()) == 1
+    assert not is_older(server.state.database)
 
 
 def test_a_missing_extra_is_named(server: Server, tmp_path: Path) -> None:

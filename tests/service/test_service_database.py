@@ -12,6 +12,7 @@ import pytest
 
 from cloche.service.database import Database
 from cloche.service.errors import ServiceError
+from cloche.service.sqlite import VERSION, is_older
 from cloche.service.tokens import digest_of, new_token
 from cloche.service.values import Judged, Outcome, Package, Role, Target, Work
 from cloche.targets.levels import Level
@@ -293,6 +294,43 @@ def test_another_format_is_refused(tmp_path: Path) -> None:
     other.close()
     with pytest.raises(ServiceError, match="99"):
         Database(tmp_path / "db")
+
+
+def made_older(database: Database, version: int) -> None:
+    """Let a database have an older format, as far as what was added since goes."""
+    for since, table, column in (
+        (2, "tokens", "account"), (3, "builds", "again"), (5, "indexes", "failures"),
+        (5, "indexes", "fault"),
+    ):  # fmt: skip
+        if version < since:
+            database._do(f"ALTER TABLE {table} DROP COLUMN {column}")
+    database._do(f"PRAGMA user_version = {version}")
+
+
+@pytest.mark.parametrize("version", range(1, VERSION))
+def test_an_older_database_gets_what_it_lacks_from_who_is_alone(
+    database: Database, version: int
+) -> None:
+    token, secret = new_token("laptop", Role.REQUEST)
+    database.add_token(token, digest_of(secret))
+    candidate = add(database)
+    database.judge(DIGEST, Level.ABI, [Judged(candidate, True, "")], f"{candidate}:x")
+    before = database.stamp(DIGEST)
+    made_older(database, version)
+    assert is_older(database.path)
+    with pytest.raises(ServiceError, match=f"its format is {version}, .* start `cloche serve`"):
+        Database(database.path)
+    assert is_older(database.path)
+    new = Database(database.path, alone=True)
+    assert new.token(digest_of(secret)) == token
+    assert new.target("t") == TARGET
+    assert len(new.index_of(TARGET)) == (0 if version < 4 else 1)
+    portage = 5  # seconds that it adds to the stamp that it has
+    assert new.stamp(DIGEST) > before + portage, "clients have what was in there"
+    assert new.seen(DIGEST, Level.ABI) == ""
+    new.close()
+    assert not is_older(database.path)
+    Database(database.path).close()
 
 
 def test_an_index_never_changes_without_its_stamp(database: Database) -> None:

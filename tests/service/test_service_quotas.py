@@ -32,7 +32,6 @@ from cloche.service.problems import ProblemError
 from cloche.service.queue import nameless
 from cloche.service.quotas import Quotas
 from cloche.service.settings import Limits, State, limits_of
-from cloche.service.sqlite import VERSION, Connection
 from cloche.service.tokens import digest_of, new_token
 from cloche.service.values import Build, Payer, Role, Target, Token, Work
 from cloche.targets.description import digest, encode_description
@@ -169,20 +168,6 @@ def test_a_new_token_takes_the_place_of_a_revoked_one(database: Database) -> Non
 def test_what_does_not_set_a_limit(word: str) -> None:
     with pytest.raises(ServiceError, match="limit"):
         limits_of([word])
-
-
-def test_an_older_database_gets_what_it_lacks(tmp_path: Path) -> None:
-    old = Database(tmp_path / "db")
-    token, secret = new_token("laptop", Role.REQUEST)
-    old.add_token(token, digest_of(secret))
-    old._do("ALTER TABLE tokens DROP COLUMN account")
-    old._do("ALTER TABLE builds DROP COLUMN again")
-    old._do("PRAGMA user_version = 1")
-    old.close()
-    new = Database(tmp_path / "db")
-    assert new.token(digest_of(secret)) == token
-    assert Connection._one(new, "PRAGMA user_version")[0] == VERSION
-    new.close()
 
 
 def test_for_which_target_a_shared_build_runs_is_not_shown(tmp_path: Path) -> None:

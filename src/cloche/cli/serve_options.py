@@ -61,11 +61,19 @@ def check_extra() -> None:
 
 @contextmanager
 def opened_database(options: Options, directory: Path | None) -> Iterator[Database]:
-    """The database of the service, also while it runs."""
+    """The database of the service, also while it runs. Raises ServiceError.
+
+    An older one is brought to this format, unless a service runs: that would be an older one, too.
+    """
     from cloche.service.database import Database
+    from cloche.service.files import locked
+    from cloche.service.sqlite import is_older
 
     state = state_of(options, directory)
     state.make()
+    if is_older(state.database):
+        with locked(state.lock) as held:
+            Database(state.database, alone=held).close()
     database = Database(state.database)
     try:
         yield database

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import logging
 import os
 import subprocess
@@ -14,7 +13,6 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import IO
 
 from starlette.requests import Request
 
@@ -35,7 +33,7 @@ from cloche.service.offers import Prover
 from cloche.service.queue import Dispatcher
 from cloche.service.quotas import Quotas
 from cloche.service.repositories import Repositories
-from cloche.service.settings import Settings
+from cloche.service.settings import Settings, State
 from cloche.service.values import Package, Target
 from cloche.targets import calls
 from cloche.targets.description import Description
@@ -85,8 +83,8 @@ class Service:
         state = self.settings.state
         state.make()
         cores = len(os.sched_getaffinity(0))
-        with _alone(state.path / "lock"), shared_slots(state.slots, self.settings.jobs, cores):
-            self.database = Database(state.database)
+        with _alone(state), shared_slots(state.slots, self.settings.jobs, cores):
+            self.database = Database(state.database, alone=True)
             self.descriptions = Descriptions(state, self.database)
             self.hub = Hub(asyncio.get_running_loop())
             self.questions = Workers(_QUESTIONS)
@@ -229,14 +227,12 @@ def _signed(signer: Signer, text: bytes) -> bytes:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[IO[str]]:
+def _alone(state: State) -> Iterator[None]:
     """See that no other process serves from this state. Raises ServiceError."""
-    with lock.open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise in_use(lock.parent) from None
-        yield file
+    with files.locked(state.lock) as held:
+        if not held:
+            raise in_use(state.path)
+        yield
 
 
 def _public_key(sign: str | None) -> str | None:

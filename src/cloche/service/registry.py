@@ -151,8 +151,8 @@ class Registry(Connection):
         stamp = max(highest + _APART, int(least)) if least else int(time.time())
         update = "stamp = excluded.stamp" if least else "stamp = stamp"
         self._do(
-            "INSERT INTO indexes VALUES (?, ?, ?, '') ON CONFLICT (digest, level)"  # noqa: S608
-            f" DO UPDATE SET {update}",
+            "INSERT INTO indexes (digest, level, stamp, seen) VALUES (?, ?, ?, '')"  # noqa: S608
+            f" ON CONFLICT (digest, level) DO UPDATE SET {update}",
             digest, str(level), stamp,
         )  # fmt: skip
 

@@ -100,6 +100,11 @@ class State:
         return self.path / "service.sqlite"
 
     @property
+    def lock(self) -> Path:
+        """Held by the service that runs."""
+        return self.path / "lock"
+
+    @property
     def pool(self) -> Path:
         """The packages, as a PKGDIR."""
         return self.path / "pool"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -13,11 +13,16 @@ import msgspec
 
 from cloche.service.errors import ServiceError
 
-VERSION = 4
+VERSION = 5
 _CHANGES = {  # from each format to the next
-    1: "ALTER TABLE tokens ADD COLUMN account TEXT",
-    2: "ALTER TABLE builds ADD COLUMN again INTEGER NOT NULL DEFAULT 0",
-    3: "DELETE FROM environments",  # those that do not say whose code took part
+    1: ("ALTER TABLE tokens ADD COLUMN account TEXT",),
+    2: ("ALTER TABLE builds ADD COLUMN again INTEGER NOT NULL DEFAULT 0",),
+    3: ("DELETE FROM environments",),  # those that do not say whose code took part
+    4: (
+        "UPDATE indexes SET stamp = stamp + 6, seen = ''",  # the change before took from them
+        "ALTER TABLE indexes ADD COLUMN failures INTEGER NOT NULL DEFAULT 0",
+        "ALTER TABLE indexes ADD COLUMN fault TEXT NOT NULL DEFAULT ''",
+    ),
 }
 
 _SCHEMA = """
@@ -67,6 +72,7 @@ CREATE TABLE offers (
 CREATE INDEX offers_by_candidate ON offers (candidate);
 CREATE TABLE indexes (
   digest TEXT NOT NULL, level TEXT NOT NULL, stamp INTEGER NOT NULL, seen TEXT NOT NULL,
+  failures INTEGER NOT NULL DEFAULT 0, fault TEXT NOT NULL DEFAULT '',
   PRIMARY KEY (digest, level)) STRICT, WITHOUT ROWID;
 CREATE TABLE charges (token TEXT NOT NULL, at REAL NOT NULL, seconds REAL NOT NULL) STRICT;
 CREATE INDEX charges_by_token ON charges (token, at);
@@ -77,9 +83,13 @@ T = TypeVar("T")
 
 
 class Connection:
-    """The open database. For one thread."""
+    """The open database. For one thread.
 
-    def __init__(self, path: Path) -> None:
+    One of an older format is brought to this one by who is ``alone`` with it, and refused to
+    others. Raises ServiceError.
+    """
+
+    def __init__(self, path: Path, *, alone: bool = False) -> None:
         self.path = path
         self._connection = sqlite3.connect(path, isolation_level=None, timeout=10.0)
         self._connection.row_factory = sqlite3.Row
@@ -91,13 +101,16 @@ class Connection:
                 for statement in _SCHEMA.split(";\n"):
                     self._do(statement)
                 found = VERSION
-            while found in _CHANGES:
-                self._do(_CHANGES[found])
+            while alone and found in _CHANGES:
+                for statement in _CHANGES[found]:
+                    self._do(statement)
                 found += 1
             self._do(f"PRAGMA user_version = {found}")
             if found != VERSION:
                 what = f"its format is {found}, this cloche reads {VERSION}"
-                raise ServiceError(what, where=path, todo="use the cloche that wrote it")
+                older = "start `cloche serve` of this cloche in the place of the one that runs"
+                todo = older if found < VERSION else "use the cloche that wrote it"
+                raise ServiceError(what, where=path, todo=todo)
 
     def check(self) -> str:
         """What SQLite says of the whole database: "ok" if it is whole."""
@@ -139,6 +152,15 @@ class Connection:
         names, marks = ", ".join(row), ", ".join(f":{name}" for name in row)
         cursor = self._do(f"INSERT INTO {table} ({names}) VALUES ({marks})", dict(row))  # noqa: S608
         return cursor.lastrowid or 0
+
+
+def is_older(path: Path) -> bool:
+    """Whether there is a database, of an older format."""
+    if not path.exists():
+        return False
+    with closing(sqlite3.connect(path, timeout=10.0)) as connection:
+        (found,) = connection.execute("PRAGMA user_version").fetchone()
+    return 0 < int(found) < VERSION
 
 
 def row_of(value: Any) -> dict[str, Any]:
