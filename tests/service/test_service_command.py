@@ -151,6 +151,26 @@ def test_targets_are_changed_and_removed(server: Server) -> None:
     assert "unknown target" in run(server, "target", "remove", target["id"], status=2).stderr
 
 
+def test_a_target_of_which_a_proof_fails_is_named(server: Server) -> None:
+    target = add_target(server)
+    server.state.description(target["digest"]).unlink()
+    with served(server):
+        end = time.monotonic() + 30
+        while not (health := server.ask("GET", "/health").json())["proofs_failing"]:
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        assert (health["state"], health["proofs_failing"]) == ("ok", 1)
+        assert "\ncloche_proofs_failing 1.0\n" in server.ask("GET", "/metrics").text
+        path = f"/api/v1/targets/{target['id']}"
+        (fault,) = server.ask("GET", path, target["token"]).json()["faults"]
+        assert "level 3a could not be proven (1 time): the description of the target is" in fault
+        headers = {"Cookie": f"cloche_token={target['token']}"}
+        page = server.ask("GET", f"/targets/{target['id']}", headers=headers).text
+        assert f'<p class="failure">{fault}</p>' in page
+        assert "not proven" in server.ask("GET", "/targets", headers=headers).text
+    assert fault in run(server, "targets").stdout
+
+
 def test_what_would_be_removed_is_shown_and_then_removed(server: Server) -> None:
     target = add_target(server)
     kept = add_package(server, target, "app-misc/kept-1", days=40)

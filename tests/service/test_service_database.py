@@ -14,7 +14,7 @@ from cloche.service.database import Database
 from cloche.service.errors import ServiceError
 from cloche.service.sqlite import VERSION, is_older
 from cloche.service.tokens import digest_of, new_token
-from cloche.service.values import Judged, Outcome, Package, Role, Target, Work
+from cloche.service.values import GIVEN_UP, Fault, Judged, Outcome, Package, Role, Target, Work
 from cloche.targets.levels import Level
 
 DIGEST = "d" * 64
@@ -211,6 +211,33 @@ def test_a_package_is_needed_until_it_is_proven_that_it_is_not(database: Databas
     assert database.needed_packages() == set()
     database.ask("b", "t", "token")
     assert database.needed_packages() == {1, 2}
+
+
+def test_no_package_is_kept_for_a_proof_that_fails_again_and_again(database: Database) -> None:
+    add(database)
+    for failures in range(1, GIVEN_UP + 1):
+        assert database.needed_packages() == {1}
+        database.note_fault(DIGEST, Level.ABI, "why")
+        assert database.faults() == [Fault("t", Level.ABI, failures, "why")]
+    assert database.needed_packages() == set()
+    other = replace(TARGET, id="u", digest="e" * 64)
+    database.add_target(other)
+    assert database.needed_packages() == {1}, "it may be for another one"
+    database.remove_target("u")
+    database.judge(DIGEST, Level.ABI, [Judged(1, True, "")], "1:x")
+    assert database.needed_packages() == {1}, "it is offered, whatever a later proof does"
+    database.forget_fault(DIGEST, Level.ABI)
+    assert database.faults() == []
+    database.note_fault("e" * 64, Level.ABI, "nobody has it")
+    database.note_fault(DIGEST, Level.USE, "nobody asked for it")
+    assert database.faults() == []
+    database.add_build("b", replace(WORK, level=Level.USE), ("a/b",), 5.0, "r")
+    database.ask("b", "t", "token")
+    (fault,) = database.faults("t")
+    assert (
+        fault.words == "what it takes at level 1 could not be proven (1 time): nobody asked for it"
+    )
+    assert database.faults("u") == []
 
 
 def test_what_is_said_of_the_packages_of_a_build(database: Database) -> None:

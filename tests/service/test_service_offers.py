@@ -40,11 +40,20 @@ class Failing:
 
     failures: int
     asked: list[float] = field(default_factory=list)
+    faults: list[str] = field(default_factory=list)
 
     @property
     def database(self) -> Failing:
         """Itself."""
         return self
+
+    def note_fault(self, digest: str, level: Level, what: str) -> None:
+        """Note a failure."""
+        self.faults.append(what)
+
+    def forget_fault(self, digest: str, level: Level) -> None:
+        """Note a success."""
+        self.faults.clear()
 
     def targets(self) -> Iterator[Any]:
         """Fail, or have none."""
@@ -62,7 +71,9 @@ def test_a_proof_that_fails_is_made_again_later_and_later(monkeypatch: pytest.Mo
         prover = Prover(service)  # type: ignore[arg-type]
         prover.later("d", Level.ABI)
         while len(service.asked) < 4:
+            assert service.faults == ["it did not work"] * len(service.asked)
             await prover.step()
+        assert service.faults == []
         assert prover.waiting == 0
         return service.asked
 
@@ -105,6 +116,9 @@ class Proving:
         """Fifty, of which one has a build."""
         target = Target("t", "t", "", Level.ABI, None, "amd64", "x", "p", (), 1.0, 1.0)
         return [replace(target, id=str(number), digest=str(number)) for number in range(50)]
+
+    def forget_fault(self, digest: str, level: Level) -> None:
+        """None failed."""
 
     def levels(self, target: Target) -> list[Level]:
         """One each."""

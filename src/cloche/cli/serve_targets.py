@@ -43,6 +43,7 @@ def targets(options: Options, /, directory: Path | None, as_json: bool) -> None:
                 packages=len(database.indexed(each)),
                 proven=bool(database.seen(each.digest, each.level)),
                 owner=each.owner,
+                faults=database.faults(each.id),
             )
             for each in database.targets()
         ]
@@ -54,7 +55,7 @@ def targets(options: Options, /, directory: Path | None, as_json: bool) -> None:
         line = f"{each.id}  {each.level}  {each.arch}  {each.packages} packages  {each.name}"
         if each.owner:
             line += f"  enrolled with {names.get(each.owner, '')} ({each.owner})"
-        click.echo(one_line(line))
+        click.echo(one_line("; ".join((line, *each.faults))))
 
 
 @click.group(

@@ -74,7 +74,8 @@ def _add_rest(app: FastAPI) -> None:
             what = f"these fail again and again: {', '.join(failing)}"
             raise ProblemError(503, what, todo="see the service's log")
         queued = service.database.count("builds", "state").get("queued", 0)
-        return answer(Health("ok", version(), queued, len(service.dispatcher.running)))
+        running, faults = len(service.dispatcher.running), len(service.database.faults())
+        return answer(Health("ok", version(), queued, running, faults))
 
     @app.get(
         "/metrics", tags=["service"], **answers(str, 503, media="text/plain"), openapi_extra=OPEN

@@ -23,6 +23,7 @@ def view_of_target(service: Service, target: Target) -> TargetView:
         packages=len(database.indexed(target)),
         proven=bool(database.seen(target.digest, target.level)),
         public_key=service.public_key,
+        faults=database.faults(target.id),
     )
 
 

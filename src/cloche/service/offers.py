@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import logging
+import sqlite3
 import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from cloche.cluster.facts import code_digest
 from cloche.errors import ClocheError
 from cloche.service.decisions import left_over, rounds
 from cloche.service.errors import ended
+from cloche.service.queue import nameless
 from cloche.service.values import Candidate, Judged, Target
 from cloche.targets import calls
 from cloche.targets.levels import Environment, Level
@@ -130,6 +132,7 @@ class Prover:
         self._later.pop(key, None)
         try:
             await self._prove(*key)
+            self._service.database.forget_fault(*key)
         except asyncio.CancelledError:
             _answer(waiting, ended())
             raise
@@ -153,6 +156,8 @@ class Prover:
             error = ClocheError(f"a bug in cloche: {type(error).__name__}: {error}")
         _log.warning("offers", extra={"digest": key[0], "at": key[1], "error": str(error)})
         _answer(waiting, error)
+        with contextlib.suppress(sqlite3.Error):  # the pause is what matters
+            self._service.database.note_fault(*key, error.what)
         failures = self._failures[key] = self._failures.get(key, 0) + 1
         pause = min(_PAUSE * 2 ** min(failures - 1, 10), _LONGEST_PAUSE)
         asyncio.get_running_loop().call_later(pause, self.later, *key)
@@ -167,7 +172,10 @@ class Prover:
         seen = _seen(candidates, service.repositories.state)
         if service.database.seen(digest, level) == seen:
             return
-        judged = await self._judged(target, level, candidates)
+        try:
+            judged = await self._judged(target, level, candidates)
+        except ClocheError as error:
+            raise nameless(error, target.id) from error  # others have this description, too
         changed = service.database.judge(digest, level, judged, seen)
         seconds = time.monotonic() - began
         service.metrics.proved(seconds)

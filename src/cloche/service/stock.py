@@ -9,7 +9,7 @@ from dataclasses import fields
 
 from cloche.service.registry import Registry
 from cloche.service.sqlite import read, row_of
-from cloche.service.values import Build, Candidate, Judged, Package, Target
+from cloche.service.values import GIVEN_UP, Build, Candidate, Fault, Judged, Package, Target
 from cloche.targets.levels import Level
 
 _INDEXED = (
@@ -17,6 +17,10 @@ _INDEXED = (
     " WHERE o.digest = ? AND o.accepted AND (o.level = ? OR EXISTS ("
     "  SELECT 1 FROM outcomes u JOIN builds b ON b.id = u.build JOIN askers a ON a.build = b.id"
     "  WHERE u.package = p.id AND b.level = o.level AND a.target = ?))"
+)
+_LEVELS = (  # of a target: its own, and those that it asked for
+    "i.digest = t.digest AND (i.level = t.level OR i.level IN"
+    " (SELECT b.level FROM builds b JOIN askers a ON a.build = b.id WHERE a.target = t.id))"
 )
 
 
@@ -207,19 +211,47 @@ class Stock(Registry):
         row = self._one(query, digest, str(level))
         return str(row[0]) if row else None
 
+    def note_fault(self, digest: str, level: Level, what: str) -> None:
+        """Note that it could not be proven what a description accepts at a level."""
+        with self.transaction():
+            self.raise_index(digest, level, 0)
+            self._do(
+                "UPDATE indexes SET failures = failures + 1, fault = ?"
+                " WHERE digest = ? AND level = ?",
+                what, digest, str(level),
+            )  # fmt: skip
+
+    def forget_fault(self, digest: str, level: Level) -> None:
+        """Note that it is proven what a description accepts at a level."""
+        self._do(
+            "UPDATE indexes SET failures = 0, fault = ''"
+            " WHERE digest = ? AND level = ? AND failures > 0",
+            digest, str(level),
+        )  # fmt: skip
+
+    def faults(self, target: str | None = None) -> list[Fault]:
+        """What cannot be proven now, perhaps only of a target."""
+        query = (
+            "SELECT t.id AS target, i.level, i.failures, i.fault AS what FROM targets t"  # noqa: S608
+            f" JOIN indexes i ON {_LEVELS} WHERE i.failures > 0 AND t.id = coalesce(?, t.id)"
+            " ORDER BY t.name, t.id, i.level"
+        )
+        return [read(row, Fault) for row in self._all(query, target)]
+
     def needed_packages(self) -> set[int]:
         """The packages that are offered to targets as they are now, or may be when it is proven.
 
-        `seen` begins with the newest candidate that was judged (`cloche.service.offers`).
+        Where a proof failed `GIVEN_UP` times, it is not waited for any more. `seen` begins with the
+        newest candidate that was judged (`cloche.service.offers`).
         """
         query = (
-            "SELECT DISTINCT e.package FROM offers o JOIN environments e ON e.id = o.candidate"
+            "SELECT DISTINCT e.package FROM offers o"  # noqa: S608
+            " JOIN environments e ON e.id = o.candidate"
             " WHERE o.accepted AND o.digest IN (SELECT digest FROM targets)"
             " UNION SELECT e.package FROM environments e JOIN packages p ON p.id = e.package"
             " JOIN (SELECT t.arch, t.chost, min(CAST(i.seen AS INTEGER)) AS newest"
-            "  FROM targets t JOIN indexes i ON i.digest = t.digest WHERE i.level = t.level"
-            "   OR i.level IN (SELECT b.level FROM builds b JOIN askers a ON a.build = b.id"
-            "    WHERE a.target = t.id) GROUP BY t.arch, t.chost) u"
+            f"  FROM targets t JOIN indexes i ON {_LEVELS} WHERE i.failures < {GIVEN_UP}"
+            "  GROUP BY t.arch, t.chost) u"
             " ON u.arch = p.arch AND u.chost = p.chost WHERE e.id > u.newest"
         )
         return {row[0] for row in self._all(query)}

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Literal
 
+from cloche.display.text import count
 from cloche.service.errors import ServiceError
 from cloche.targets.levels import Level
 
 BuildState = Literal["queued", "running", "done", "failed", "stopped"]
 _LONGEST_NAME = 100
+GIVEN_UP = 8  # failures of a proof in a row, in about an hour: packages do not wait for it any more
 ENDED: tuple[BuildState, ...] = ("done", "failed", "stopped")
 
 
@@ -90,6 +92,23 @@ class Target:
     notes: tuple[str, ...]
     made: float
     changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why it could not be proven what a target takes at a level, so many times in a row."""
+
+    target: str
+    level: Level
+    failures: int
+    what: str
+
+    @property
+    def words(self) -> str:
+        """What is shown of it."""
+        times = count(self.failures, "time")
+        words = f"what it takes at level {self.level} could not be proven ({times}): {self.what}"
+        return words if self.failures < GIVEN_UP else f"{words}; no package is kept for it alone"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import msgspec
 from starlette.responses import Response
 
-from cloche.service.values import Build, BuildState, Outcome, Package, Target
+from cloche.service.values import Build, BuildState, Fault, Outcome, Package, Target
 from cloche.targets.levels import Level
 from cloche.targets.results import Cost
 
@@ -51,7 +51,8 @@ class TargetView(msgspec.Struct, frozen=True, kw_only=True):
     """A target. Times are seconds since the epoch.
 
     ``packages`` are ready for it; unless that is ``proven``, more may be in a moment. ``owner`` is
-    the token that enrolled it, which is the administrator's to know.
+    the token that enrolled it, which is the administrator's to know. ``faults`` say why it cannot
+    be proven what it takes.
     """
 
     id: str
@@ -69,6 +70,7 @@ class TargetView(msgspec.Struct, frozen=True, kw_only=True):
     binhost: str
     public_key: str | None = None
     owner: str | None = None
+    faults: tuple[str, ...] = ()
 
 
 class Targets(msgspec.Struct, frozen=True):
@@ -191,12 +193,13 @@ class Costs(msgspec.Struct, frozen=True):
 
 
 class Health(msgspec.Struct, frozen=True):
-    """The service is there."""
+    """The service is there. ``proofs_failing`` are those of targets with ``faults``."""
 
     state: str
     version: str
     queued: int
     running: int
+    proofs_failing: int
 
 
 SHOWN = (
@@ -217,6 +220,7 @@ def target_view(
     proven: bool,
     public_key: str | None = None,
     owner: str | None = None,
+    faults: Iterable[Fault] = (),
 ) -> TargetView:
     """A target as clients see it: not its description."""
     return TargetView(
@@ -235,6 +239,7 @@ def target_view(
         binhost=f"/t/{target.id}",
         public_key=public_key,
         owner=owner,
+        faults=tuple(each.words for each in faults),
     )
 
 
