@@ -155,7 +155,8 @@ def result(script: Scripted, method: str, path: str, headers: Any, body: bytes) 
             return 204, b""
         script.changed |= json.loads(body) if method == "PATCH" else {}
         digest = targets.digest(script.description)
-        return 200, {"id": "weak1", "digest": digest, "level": "3a", **script.changed}
+        signed = {"public_key": script.public_key} if script.public_key else {}
+        return 200, {**signed, "id": "weak1", "digest": digest, "level": "3a", **script.changed}
     if path == "/api/v1/builds/b1":
         sent = [h for h, _ in script.requests("GET", "/events")]
         seen = int(sent[-1].get("Last-Event-ID", 0)) if sent else 0

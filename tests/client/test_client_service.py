@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
@@ -127,6 +128,48 @@ def test_a_second_target_gets_what_is_there(enrolled: Target) -> None:
     told = enrolled.client("want", "--emerge", "app-misc/tool")
     assert installed(enrolled) == {"leaf-1", "tool-1"}
     assert "built in " not in told
+
+
+def test_a_revoked_token_is_replaced(enrolled: Target, store: Store, place: Path) -> None:
+    """Also where the machine has lost its files: it is the same target again."""
+
+    def serve(*words: str) -> str:
+        return store.cloche("serve", *words, cwd=place, check=True).stdout
+
+    file = enrolled.place / "upper/etc/cloche-client.json"
+    before = json.loads(file.read_text())
+    tokens = json.loads(serve("token", "list", "--json"))
+    (own,) = (each for each in tokens if each["target"] == before["target"])
+    serve("token", "revoke", own["id"])
+    words = ("enrol", "--server", before["server"])
+    made = f"`cloche serve token add NAME --target {before['target']}` there makes a new one"
+    for command in (("status",), ("want", "app-misc/leaf"), words):
+        told = enrolled.client(*command, check=False)
+        assert made in told
+        assert "cloche-client enrol --server" in told
+    for lost in (False, True):
+        new = serve("token", "add", "again", "--target", before["target"]).strip()
+        if lost:
+            file.unlink()
+        told = enrolled.client(*words, "--json", CLOCHE_TOKEN=new)
+        assert json.loads(told)["target"] == before["target"]
+        after = json.loads(file.read_text())
+        assert (after["token"], after["name"]) == (new, before["name"])
+        assert new in (enrolled.place / "upper/etc/cloche-client.wgetrc").read_text()
+        assert "up to date" in enrolled.client("status")
+    listed = json.loads(serve("token", "list", "--json"))
+    accounts = {each["account"] for each in listed if each["target"] == before["target"]}
+    assert accounts == {own["account"]}
+
+
+def test_a_token_of_another_role_is_not_kept(enrolled: Target, store: Store, place: Path) -> None:
+    """An administrator's sees the target, too, and must not get into files of the machine."""
+    file = enrolled.place / "upper/etc/cloche-client.json"
+    before = json.loads(file.read_text())
+    words = ("serve", "token", "add", "admin", "--role", "admin")
+    admin = store.cloche(*words, cwd=place, check=True).stdout.strip()
+    enrolled.client("enrol", "--server", before["server"], CLOCHE_TOKEN=admin)
+    assert json.loads(file.read_text())["token"] == before["token"]
 
 
 def test_the_failure_of_a_build_is_told_with_its_log(enrolled: Target, address: str) -> None:

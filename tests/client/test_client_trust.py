@@ -15,6 +15,7 @@ from target_root import Target
 from tests.mirrors import Signer, signer
 
 from cloche.binhosts.signed import sign_package
+from cloche.client import cloche_client as client
 from cloche.fetching.signing import opened_signer
 
 pytestmark = pytest.mark.real
@@ -104,6 +105,37 @@ def test_only_what_the_service_signed_is_installed(
         script.binhost = lambda: signed
         assert ">>> Emerging binary (1 of 1) app-misc/leaf-1" in weak.run(*INSTALL)
         assert (weak.place / "upper/var/db/pkg/app-misc/leaf-1").is_dir()
+
+
+def keys_in(target: Target) -> set[str]:
+    """The fingerprints of the keys with which Portage verifies."""
+    words = ("gpg", "--homedir", "/etc/portage/gnupg", "--batch", "--with-colons", "--list-keys")
+    return set(client.primary_fingerprints(target.run(*words, check=False)))
+
+
+def test_keys_of_before_are_known(weak: Target, key: Signer, tmp_path: Path) -> None:
+    give_gpg(weak)
+    with serving() as script, signer("former") as former:
+        first, second = former.keyring(tmp_path / "1"), key.keyring(tmp_path / "2")
+        words = ("enrol", "--server", script.address)
+        both = {former.fingerprint, key.fingerprint}
+        for more, kept in (
+            ((), both),
+            (("--drop-old-keys",), {key.fingerprint}),
+            (("--again",), {key.fingerprint}),
+        ):
+            if not more:
+                script.public_key = first.read_text()
+                weak.client(*words)
+                assert keys_in(weak) == {former.fingerprint}
+            script.public_key = second.read_text()
+            weak.client(*words, *more)
+            assert keys_in(weak) == kept
+        script.public_key = first.read_text()
+        weak.client(*words, "--again")
+        assert keys_in(weak) == both
+        weak.client("leave")
+        assert keys_in(weak) == set()
 
 
 def test_no_command_line_has_the_token(weak: Target, packages: Path) -> None:

@@ -393,3 +393,12 @@ def test_an_index_is_unmodified_until_it_changes_also_after_a_restart(tmp_path: 
             add_package(server, own, f"app-misc/more-{number}")
             assert asked(if_modified_since=formatdate(later, usegmt=True)) == 200
             assert asked(if_none_match=before) == 200
+
+
+def test_a_token_is_told_what_it_is_for(server: Server, target: dict[str, Any]) -> None:
+    found = server.ask("GET", "/api/v1/token", target["token"]).json()
+    assert (found["role"], found["target"]) == ("request", target["id"])
+    assert target["token"] not in str(found)
+    found = server.ask("GET", "/api/v1/token", server.admin).json()
+    assert (found["role"], found["target"]) == ("admin", None)
+    assert server.ask("GET", "/api/v1/token", "cloche_x").status_code == 401

@@ -140,6 +140,7 @@ def test_a_missed_variable_names_the_permission_that_it_needs(
 
 def test_symbols_may_not_be_newer_than_the_libraries() -> None:
     has = {"GLIBC": "2.36", "GLIBCXX": "3.4.30"}
+    assert newer([("GLIBC", "2.4")], {"GLIBC": "9" * 5000}) == ()
     assert newer([("GLIBC", "2.4"), ("GLIBC", "2.36"), ("GLIBCXX", "3.4.9")], has) == ()
     assert newer([("GLIBC", "2.38"), ("CXXABI", "1.3")], has) == (
         "it needs CXXABI_1.3, the target has none",

@@ -520,7 +520,8 @@ STATE = Path("/var/cache/cloche-client/state.json")
 class Enrolment:
     """What this machine is for the service. ``ca`` is a file with certificates, or empty.
 
-    ``public_key`` is the key that the service signs with; empty if it does not sign.
+    ``public_key`` is the key that the service signs with; empty if it does not sign. With
+    ``former_keys`` it did so before: they are in Portage's keyring, too.
     """
 
     server: str
@@ -531,6 +532,7 @@ class Enrolment:
     ca: str = ""
     public_key: str = ""
     savedconfig: bool = False
+    former_keys: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -739,11 +741,17 @@ def trust(key: str, home: Path) -> None:
             (home / name).chmod(0o644)
 
 
-def distrust(key: str, home: Path) -> None:
-    """Remove a key from the keyring with which Portage verifies. Raises Problem."""
+def distrust(key: str, home: Path, *, but: str = "") -> None:
+    """Remove a key from the keyring with which Portage verifies, unless it is ``but``, too.
+
+    Raises Problem.
+    """
     gpg = ["gpg", "--homedir", str(home), "--batch", "--no-tty", "--no-permission-warning"]
-    shows = run_gpg([*gpg, "--with-colons", "--import-options", "show-only", "--import"], key)
-    for fingerprint in primary_fingerprints(shows):
+    show = [*gpg, "--with-colons", "--import-options", "show-only", "--import"]
+    kept = primary_fingerprints(run_gpg(show, but)) if but else []
+    for fingerprint in primary_fingerprints(run_gpg(show, key)):
+        if fingerprint in kept:
+            continue
         with contextlib.suppress(Problem):  # somebody removed it before
             run_gpg([*gpg, "--yes", "--delete-keys", fingerprint])
 
@@ -784,6 +792,7 @@ WAITS = (1, 2, 4, 8, 15)  # seconds before each repetition
 LARGEST_ANSWER = 64 << 20
 LARGEST_MESSAGE = 16 << 20
 LARGEST_PROBLEM = 1 << 20
+LENGTH = re.compile(r"[0-9]{1,18}")
 
 
 class Refusal(Problem):
@@ -803,11 +812,12 @@ class Unreachable(Problem):
 
 @dataclass(frozen=True)
 class Service:
-    """The service, and the token for it."""
+    """The service, and the token for it: if it is that of a ``target``, this machine's own."""
 
     server: str
     token: str = ""
     ca: str = ""
+    target: str = ""
 
     def open(
         self,
@@ -831,7 +841,10 @@ class Service:
             body = b""
             with contextlib.suppress(OSError, http.client.HTTPException), error:
                 body = error.read(LARGEST_PROBLEM)
-            raise refusal(error.code, error.headers, body) from None
+            refused = refusal(error.code, error.headers, body)
+            if error.code == 401 and self.target:
+                refused.todo = renewal(self.server, self.target)
+            raise refused from None
         except ssl.SSLCertVerificationError as error:
             raise untrusted(self.server, error) from None
         except urllib.error.URLError as error:
@@ -893,7 +906,7 @@ def decoded(response: Any) -> dict[str, Any]:
         return {}
     content = response.read(LARGEST_ANSWER + 1)
     length = response.headers.get("Content-Length", "")
-    if len(content) <= LARGEST_ANSWER and length.isdecimal() and int(length) != len(content):
+    if len(content) <= LARGEST_ANSWER and LENGTH.fullmatch(length) and int(length) != len(content):
         raise http.client.IncompleteRead(content, int(length) - len(content))
     if response.headers.get("Content-Encoding") == "gzip":
         content = unpacked(content)
@@ -929,8 +942,8 @@ def json_in(content: str | bytes) -> Any:
 SHAPE: Mapping[str, Any] = {
     "atoms": [str], "build": str, "builds": [{}], "cpv": str, "detail": str, "digest": str,
     "error": {}, "events": str, "id": str, "level": str, "name": str, "notes": [str],
-    "position": int, "public_key": str, "refused": [{}], "state": str, "todo": str, "token": str,
-    "what": str, "words": str,
+    "position": int, "public_key": str, "refused": [{}], "role": str, "state": str, "target": str,
+    "todo": str, "token": str, "what": str, "words": str,
 }  # fmt: skip
 
 
@@ -971,6 +984,12 @@ def refusal(code: int, headers: Any, body: bytes) -> Refusal:
     if later is not None and later > LONGEST_PAUSE:
         later = None
     return Refusal(code, said, str(found.get("todo") or ""), str(found.get("detail") or ""), later)
+
+
+def renewal(server: str, target: str) -> str:
+    """How a machine gets another token, in the place of one that the service does not take."""
+    made = f"`cloche serve token add NAME --target {target}` there makes a new one"
+    return f"{made}; then: {PROGRAM} enrol --server {server} --token-file FILE"
 
 
 def unreachable(server: str, reason: object) -> Unreachable:
@@ -1551,11 +1570,10 @@ def enrol(options: argparse.Namespace) -> int:
     if options.pretend:
         return show_enrolment(options, server, path, home)
     check_writable(options, etc)
-    ca = certificates(options, server)
-    made = None
-    if known and not options.again:
-        made = enrolled_before(options, replace(known, ca=ca or known.ca))
-    enrolment, notes = made or newly_enrolled(options, server, ca)
+    before = known if known and known.server == server else None
+    ca = certificates(options, server) or (before.ca if before else "")
+    enrolment, notes = enrolled_with(options, Service(server, given_token(options), ca), before)
+    enrolment = with_keys(enrolment, known, home, drop=options.drop_old_keys)
     write_file(options.config, json.dumps(asdict(enrolment), indent=1) + "\n", 0o600)
     if enrolment.public_key:
         trust(enrolment.public_key, home)
@@ -1569,6 +1587,19 @@ def enrol(options: argparse.Namespace) -> int:
         f"To have some built: {PROGRAM} want ATOM"
     )
     return answer(options, {**data, "notes": notes}, text)
+
+
+def with_keys(
+    enrolment: Enrolment, known: Enrolment | None, home: Path, *, drop: bool
+) -> Enrolment:
+    """An enrolment that knows all keys in Portage's keyring; to ``drop`` is to distrust the old."""
+    keys = dict.fromkeys((*known.former_keys, known.public_key) if known else ())
+    former = [each for each in keys if each not in ("", enrolment.public_key)]
+    if drop:
+        for each in former:
+            distrust(each, home, but=enrolment.public_key)
+        former = []
+    return replace(enrolment, former_keys=former)
 
 
 def check_writable(options: argparse.Namespace, etc: Path) -> None:
@@ -1589,8 +1620,9 @@ def leave(options: argparse.Namespace) -> int:
     data = {"server": enrolment.server, "target": enrolment.target, "files": there}
     lines = [f"remove {each}" for each in there]
     lines.insert(0, f"remove [{SECTION}] from {path}")
-    if enrolment.public_key:
-        lines.append(f"remove the service's key from {home}")
+    keys = [each for each in (enrolment.public_key, *enrolment.former_keys) if each]
+    if keys:
+        lines.append(f"remove {counted(len(keys), 'key')} of the service from {home}")
     if not options.local:
         lines.insert(0, f"delete {enrolment.name} ({enrolment.target}) at {enrolment.server}")
     if options.pretend:
@@ -1600,8 +1632,8 @@ def leave(options: argparse.Namespace) -> int:
     if not options.local:
         delete_at(service_of(enrolment), enrolment.target)
     remove_binrepos(path)
-    if enrolment.public_key:
-        distrust(enrolment.public_key, home)
+    for key in keys:
+        distrust(key, home)
     for each in files:
         with contextlib.suppress(FileNotFoundError):
             each.unlink()
@@ -1616,6 +1648,9 @@ def delete_at(service: Service, target: str) -> None:
     except Refusal as error:
         if error.code not in GONE:
             raise
+        if error.code == 401:
+            what = "the service does not take this machine's token, and may still have the target"
+            warn([f"{what} {target}: its administrator can remove it"])
     except Unreachable as error:
         todo = f"try again later, or only remove the files here: {PROGRAM} leave --local"
         raise Problem(error.what, todo, status=3) from None
@@ -1650,32 +1685,75 @@ def show_enrolment(options: argparse.Namespace, server: str, path: Path, home: P
     return answer(options, data, "\n".join(lines))
 
 
-def newly_enrolled(
-    options: argparse.Namespace, server: str, ca: str
+def enrolled_with(
+    options: argparse.Namespace, service: Service, known: Enrolment | None
 ) -> tuple[Enrolment, list[str]]:
-    """Send the description for the first time; the enrolment, and notes."""
+    """The enrolment, and notes: as the target that the token is for, as before, or as a new one."""
+    if not options.again:
+        made = as_target_of(options, service, known)
+        if made is None and known:
+            made = enrolled_before(options, replace(known, ca=service.ca))
+        if made:
+            return made
+    try:
+        enrolment, notes = newly_enrolled(options, service)
+    except Refusal as error:
+        if error.code != 401 or service.token:
+            raise
+        if not sys.stdin.isatty():
+            what = f"{service.server} needs a token to enrol"
+            todo = "give one with --token-file FILE or in $CLOCHE_TOKEN; `cloche serve token add` "
+            todo = renewal(known.server, known.target) if known else f"{todo}there prints one"
+            raise Problem(what, todo, status=2) from None
+        token = checked_token(getpass.getpass(f"Token for {service.server}: "))
+        if not token:
+            raise
+        return enrolled_with(options, replace(service, token=token), known)
+    if known and not options.again:
+        notes.append(
+            f"the service does not take the token of {known.target} any more: a new target"
+        )
+    return enrolment, notes
+
+
+def as_target_of(
+    options: argparse.Namespace, service: Service, known: Enrolment | None
+) -> tuple[Enrolment, list[str]] | None:
+    """The enrolment as the target that a given token is for; None if it is for none.
+
+    So a machine gets a new token, or becomes again what it was before its files were lost.
+    """
+    if not service.token:
+        return None
+    try:
+        found = service.call("GET", "/api/v1/token")
+    except Refusal as error:
+        if error.code in GONE:  # or the service is an older one
+            return None
+        raise
+    target = found.get("target") or ""
+    if found.get("role") != "request" or not WORD.fullmatch(target):
+        return None
+    if known and known.target != target:
+        what = f"the token is for the target {target}, and this machine is {known.target}"
+        raise Problem(what, f"to become that one: {PROGRAM} leave --local", status=2)
+    own = known or Enrolment(service.server, target, "", "", savedconfig=options.savedconfig)
+    return enrolled_before(options, replace(own, token=service.token, ca=service.ca))
+
+
+def newly_enrolled(options: argparse.Namespace, service: Service) -> tuple[Enrolment, list[str]]:
+    """Send the description for the first time; the enrolment, and notes. Raises Problem."""
     collected = collect(Memory(), savedconfig=options.savedconfig)
     name = options.name or socket.gethostname() or "target"
     data = {"name": name, "description": collected.description}
     if options.level:
         data["level"] = options.level
-    token = given_token(options)
-    try:
-        found = Service(server, token, ca).call("POST", "/api/v1/targets", data, repeat=False)
-    except Refusal as error:
-        if error.code == 401 and not token and not sys.stdin.isatty():
-            what = f"{server} needs a token to enrol"
-            todo = "give one with --token-file FILE or in $CLOCHE_TOKEN; `cloche serve token add` "
-            raise Problem(what, todo + "there prints one", status=2) from None
-        if error.code != 401 or token:
-            raise
-        token = checked_token(getpass.getpass(f"Token for {server}: "))
-        found = Service(server, token, ca).call("POST", "/api/v1/targets", data, repeat=False)
+    found = service.call("POST", "/api/v1/targets", data, repeat=False)
     if not WORD.fullmatch(found.get("id") or "") or not WORD.fullmatch(found.get("token") or ""):
         raise not_ours()
     enrolment = Enrolment(
-        server=server, target=found["id"], token=found["token"], name=name,
-        level=found.get("level") or "", ca=ca, savedconfig=options.savedconfig,
+        server=service.server, target=found["id"], token=found["token"], name=name,
+        level=found.get("level") or "", ca=service.ca, savedconfig=options.savedconfig,
         public_key=found.get("public_key") or "",
     )  # fmt: skip
     save_state(STATE, enrolment, collected.description, collected.memory)
@@ -1949,7 +2027,7 @@ def enrolled(options: argparse.Namespace) -> Enrolment:
 
 def service_of(enrolment: Enrolment) -> Service:
     """The service of an enrolment."""
-    return Service(enrolment.server, enrolment.token, enrolment.ca)
+    return Service(enrolment.server, enrolment.token, enrolment.ca, enrolment.target)
 
 
 def notes_of(found: Any) -> list[str]:
@@ -2017,8 +2095,8 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument(
         "--token-file",
         metavar="FILE",
-        help="file with a token that allows to enrol; - is standard input, the default is "
-        "$CLOCHE_TOKEN, or a question",
+        help="file with a token that allows to enrol, or a new one for this machine; - is standard "
+        "input, the default is $CLOCHE_TOKEN, or a question",
     )
     command.add_argument("--name", help="the machine's name [its host name]")
     command.add_argument(
@@ -2030,6 +2108,11 @@ def make_parser() -> argparse.ArgumentParser:
     command.add_argument("--fingerprint", metavar="SHA256", help="of the service's certificate")
     add_savedconfig(command)
     command.add_argument("--again", action="store_true", help="as a new target")
+    command.add_argument(
+        "--drop-old-keys",
+        action="store_true",
+        help="no longer trust keys with which the service signed before",
+    )
     add_pretend(command, "show what would be sent and written")
     command = add(leave, f"{PROGRAM} leave --pretend", f"{PROGRAM} leave")
     command.add_argument(

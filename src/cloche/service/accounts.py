@@ -67,6 +67,7 @@ def add_token(
             name, role, target=target, inject=inject, quota=quota, account=account, id=id
         )
         database.add_token(made, digest_of(secret))
+    database.keep()  # it is shown this once
     return made, secret
 
 
@@ -74,7 +75,9 @@ def revoke(database: Database, account: Account, now: float, *, with_targets: bo
     """Revoke a token, perhaps with those of its targets; return those that were valid."""
     with database.transaction():
         found = revocable(account, with_targets=with_targets)
-        return [each for each in found if database.revoke(each.id, now)]
+        done = [each for each in found if database.revoke(each.id, now)]
+    database.keep()
+    return done
 
 
 def revocable(account: Account, *, with_targets: bool) -> list[Token]:

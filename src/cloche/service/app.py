@@ -21,6 +21,7 @@ from cloche.service import (
     pages,
     problems,
     targets_api,
+    token_api,
     token_pages,
     wants_api,
 )
@@ -54,7 +55,8 @@ def make_app(service: Service) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.service = service
-    for each in (targets_api, wants_api, builds_api, binhost_api, pages, admin_pages, token_pages):
+    apis = (targets_api, wants_api, builds_api, binhost_api, token_api)
+    for each in (*apis, pages, admin_pages, token_pages):
         app.include_router(each.routes)
     _add_rest(app)
     problems.install(app, nothing_there)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from cloche.service.values import Build, BuildState, Fault, Outcome, Package, Target
+from cloche.service.values import Build, BuildState, Fault, Outcome, Package, Role, Target
 from cloche.targets.levels import Level
 from cloche.targets.results import Cost
 
@@ -38,6 +38,17 @@ class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
     level: Level
     notes: tuple[str, ...]
     public_key: str | None = None
+
+
+class TokenView(msgspec.Struct, frozen=True):
+    """A token, without its secret. One with a ``target`` is for it alone."""
+
+    id: str
+    name: str
+    role: Role
+    target: str | None
+    inject: bool
+    quota: int | None
 
 
 class DescriptionTaken(msgspec.Struct, frozen=True):
@@ -204,7 +215,7 @@ class Health(msgspec.Struct, frozen=True):
 
 SHOWN = (
     BuildView, Builds, Costs, DescriptionTaken, Enrolled, Health, Packages, TargetView, Targets,
-    Wanted,
+    TokenView, Wanted,
 )  # fmt: skip
 
 

@@ -227,4 +227,4 @@ def newer(needs: Iterable[tuple[str, str]], has: Mapping[str, str]) -> tuple[str
 
 
 def _order(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version))
+    return tuple(int(part) for part in re.findall(r"\d{1,18}", version))
