@@ -4,11 +4,9 @@
 runs inside of sandboxes and virtual machines imports single rooms of this package.
 """
 
-from __future__ import annotations
-
 import importlib
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # without typing, whose loading Ctrl-C would interrupt with a traceback
 if TYPE_CHECKING:
     from cloche.errors import ClocheError
     from cloche.session.choices import Choices
@@ -25,7 +23,8 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(_HOMES[name]), name)
+    found: object = getattr(importlib.import_module(_HOMES[name]), name)
+    return found

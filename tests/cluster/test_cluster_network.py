@@ -55,6 +55,7 @@ def test_hosts_with_tls_go_on_when_one_of_them_is_cut_off(
         wait_for(lambda: not processes("cluster-slow-child"), 30)  # the one cut off has stopped
 
         net.heal(busy)
+        wait_for(lambda: workers[busy].text.count("working for") == 2, 90)
         workers[other].end()
         again = cluster.build(home, place, "fine", "--cluster", address, *ours)
         again.ends()
