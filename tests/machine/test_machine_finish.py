@@ -108,7 +108,7 @@ def test_a_hook_that_fails_is_named_with_its_line(place: Path, store: Store) -> 
     (place / "machines/wrong.toml").unlink()
     assert told.returncode == 1
     assert "its words" in told.stderr
-    assert "machines/wrong.toml:6: wrong.sh: status 3; see `cloche log" in told.stderr
+    assert "machines/wrong.toml:7: wrong.sh: status 3; see `cloche log" in told.stderr
     assert not (place / "out/wrong/stage4.tar.zst").exists()
 
 

@@ -11,15 +11,15 @@ import hashlib
 import json
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 from cloche.archives.tarball import import_directory
 from cloche.building.context import BuildContext
+from cloche.building.finish_commands import HOOK, commands
 from cloche.building.stages import once, stage_call, stage_command, stage_failed
-from cloche.composing.places import Places, look_into
 from cloche.config.finish_steps import FinishStep
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
 from cloche.plan.keys import layer_parts
@@ -33,12 +33,15 @@ from cloche.tasks.guestcall import ENVIRONMENT, GUEST, call, describe
 from cloche.tasks.worker import make_directory
 
 #: Kinds that the guest does by itself; all others are commands of the root.
-BY_GUEST = frozenset({"files", "owners", "remove", "empty", "unmerge"})
+BY_GUEST = frozenset(
+    {"files", "owners", "remove", "empty", "unmerge", "group", "user", "ssh_keys"}
+    | {"permission", "hostname", "timezone", "locales", "presets"}
+)
+#: The code by which it does so.
+SCRIPTS = ("finish_steps.py", "accounts.py", "identity.py")
 FORMAT = "2"  # raise it when steps are done in another way
 FILES = "/run/cloche/files"
-HOOK = "/run/cloche/hook"
 INPUTS = "/run/cloche/inputs"
-SYSTEMCTL = "usr/bin/systemctl"
 # Files that commands leave behind and that do not belong in a finished system.
 LEFT_BEHIND = (
     *("run", "tmp", "var/tmp", "etc/.pwd.lock", "var/cache/ldconfig"),
@@ -137,12 +140,19 @@ def _made(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Layer:
             "result's config": str(inputs.base[-1] in inputs.bottom),
             **layer_parts([(layer.label, layer.id) for layer in layers]),
             "steps": json.dumps(steps),
-            "guest": hashlib.sha256((GUEST / "finish_steps.py").read_bytes()).hexdigest(),
+            "guest": _digest_of_guest(),
         },
     )
     do = _by_guest if part.by_guest else _in_root
     outputs = once(context, "finish", key, lambda: do(context, part, layers), part.title)
     return context.layer(outputs["layer"])
+
+
+def _digest_of_guest() -> str:
+    found = hashlib.sha256()
+    for name in SCRIPTS:
+        found.update((GUEST / name).read_bytes())
+    return found.hexdigest()
 
 
 def _by_guest(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Outcome:
@@ -161,8 +171,9 @@ def _by_guest(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Ou
         )
         result, _ = call(context.engine, context.running, wanted)
         if result.get("status") != "ok":
-            text = str(result.get("text") or "the guest failed")
-            raise stage_failed(context, "finish", f"{part.where}: {text}", log)
+            text, at = str(result.get("text") or "the guest failed"), result.get("step")
+            where = str(part.steps[at].origin) if isinstance(at, int) else part.where
+            raise stage_failed(context, "finish", f"{where}: {text}", log)
         below = [layer.path for layer in own] or [Path(each) for each in wanted.sandbox.lowers]
         top = workspace / "root/top" / context.root.lstrip("/")
         return _captured(context, top, below, workspace / "layer", log)
@@ -189,8 +200,11 @@ def _in_root(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Out
             limits=context.policy.limits,
             emulators=context.emulators,
         )
-        for argv in _commands(step, (*bottom, *layers)):
-            _run(context, sandbox, argv, step, log)
+        try:
+            for argv in commands(step, (*bottom, *layers)):
+                _run(context, sandbox, argv, step, log)
+        except LookupError as error:
+            raise stage_failed(context, "finish", f"{step.origin}: {error}", log) from error
         below = [layer.path for layer in (*bottom, *layers)]
         return _captured(context, upper / "top", below, workspace / "layer", log)
 
@@ -217,30 +231,6 @@ def _run(
         raise stage_failed(context, "finish", f"{what}: {error.message}", log) from error
     if not ended.ok:
         raise stage_failed(context, "finish", f"{what}: {describe(ended)}", log)
-
-
-def _commands(step: FinishStep, root: Sequence[Layer]) -> Iterator[tuple[str, ...]]:
-    """The commands of a step."""
-    if step.kind == "hook":
-        # As execvp(3), and so chroot(1), runs files of an unknown format.
-        direct = step.script.startswith((b"#!", b"\x7fELF"))
-        yield (HOOK,) if direct else ("/bin/sh", HOOK)
-    for word in step.words:
-        if step.kind == "groups":
-            yield ("/usr/sbin/groupadd", word)
-        elif step.kind == "users":
-            name, _, groups = word.partition("=")
-            yield ("/usr/sbin/useradd", "-m", *(("-G", groups) if groups else ()), name)
-        elif step.kind in ("services_on", "services_off"):
-            yield _service(word, root, on=step.kind == "services_on")
-
-
-def _service(word: str, root: Sequence[Layer], *, on: bool) -> tuple[str, ...]:
-    """How a service is switched on or off: by rc-update, or by systemctl where a root has it."""
-    name, _, runlevel = word.partition("|")
-    if Places(look_into(root)).find(SYSTEMCTL):
-        return (f"/{SYSTEMCTL}", "--root=/", "enable" if on else "disable", name)
-    return ("/sbin/rc-update", "add" if on else "del", name, runlevel or "default")
 
 
 def _captured(

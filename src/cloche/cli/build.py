@@ -125,6 +125,7 @@ Examples:
   cloche build workbench --strict-hooks
   cloche build workbench --strict-config
   cloche build workbench --live
+  cloche build web --secrets
   cloche build workbench --cluster tcp://127.0.0.1:8786
   cloche build workbench --progress json > events.jsonl
   cloche build --target ssh://root@larry app-editors/vim
@@ -166,6 +167,11 @@ Examples:
     type=click.Path(file_okay=False, readable=False, path_type=Path),
     help="Directory for the tarball and the packages, with a subdirectory for each of several "
     "machines [PROJECT/out/MACHINE]. An existing `binpkgs` is replaced if cloche made it.",
+)
+@click.option(
+    "--secrets",
+    is_flag=True,
+    help="Put the machines' secrets into their tarballs; this runs the commands that give them.",
 )
 @target_options
 @progress_options

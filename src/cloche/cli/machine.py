@@ -181,7 +181,11 @@ def show(options: Options, name: str, as_json: bool) -> None:
         click.echo(json.dumps(data, indent=2))
         return
     for key, value in declared.items():
-        click.echo(f"{key:<10}{value if isinstance(value, str) else ' '.join(value)}")
+        if key == "secrets":
+            for each in value:
+                click.echo(f"{'secret':<10}{each['what']} from {each['source']}")
+        elif value:
+            click.echo(f"{key:<10}{value if isinstance(value, str) else ' '.join(value)}")
     click.echo(f"{'build':<10}{held.run.number}, {count(len(held.packages), 'package')}")
     for each in held.packages.values():
         use = f'  USE="{" ".join(each.use)}"' if each.use else ""
@@ -201,6 +205,8 @@ def _declared(project: Project, name: str) -> dict[str, Any]:
         "profile": f"{found.profile.repo}:{found.profile.path}",
         "portage": [each.name for each in found.fragments],
         "targets": list(found.targets),
+        "finish": list(dict.fromkeys(step.kind for step in found.finish)),
+        "secrets": [{"what": each.title, "source": each.source} for each in found.secrets],
     }
 
 

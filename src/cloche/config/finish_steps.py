@@ -1,13 +1,14 @@
 """``[[finish]]`` of a machine's file: what is done to its root after the last package, in order.
 
-Each table is one step, named by its key. What a step does is in `cloche.building.finish_steps`.
+Each table is one step, named by its key. `cloche.config.system` makes steps, too. What a step does
+is in `cloche.building.finish_steps`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from cloche.config.atoms import atom_fault
@@ -21,7 +22,8 @@ KINDS = (
 )  # fmt: skip
 OF_HOOKS = ("environment", "inputs")
 
-_NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?"  # useradd(8), groupadd(8)
+#: Of a user or a group (useradd(8), groupadd(8)).
+NAME = r"[A-Za-z_][A-Za-z0-9_.-]{0,30}\$?"
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -62,25 +64,30 @@ def _step(table: Table, root: Path) -> FinishStep:
     for key in OF_HOOKS:
         if kind != "hook" and key in table.data:
             raise ConfigError(table.origin(key), f"only a hook has “{key}”")
-    if kind == "hook":
-        path = root / table.get(kind, str, "")
-        script = read_bytes(path, root)
-        return FinishStep(
-            kind,
-            table.origin(),
-            path=path,
-            script=script,
-            environment=_environment(table),
-            inputs=_directory(table, "inputs", root) if "inputs" in table.data else None,
-        )
-    if kind == "files":
-        return FinishStep(kind, table.origin(), path=_directory(table, kind, root))
+    if kind in ("hook", "files"):
+        step = step_of(kind, (table.get(kind, str, ""), table.origin(kind)), root)
+        if kind == "files":
+            return step
+        inputs = None
+        if "inputs" in table.data:
+            inputs = project_directory(table.get("inputs", str, ""), table.origin("inputs"), root)
+        return replace(step, environment=_environment(table), inputs=inputs)
     words = tuple(_word(kind, *item) for item in table.strings(kind))
     return FinishStep(kind, table.origin(), words)
 
 
-def _directory(table: Table, key: str, root: Path) -> Path:
-    return project_directory(table.get(key, str, ""), table.origin(key), root)
+def step_of(kind: str, item: tuple[str, Origin], root: Path) -> FinishStep:
+    """The step of one word: a hook's script, a directory of files, else what the kind takes.
+
+    Raises `ConfigError`.
+    """
+    text, origin = item
+    if kind == "hook":
+        path = root / text
+        return FinishStep(kind, origin, path=path, script=read_bytes(path, root))
+    if kind == "files":
+        return FinishStep(kind, origin, path=project_directory(text, origin, root))
+    return FinishStep(kind, origin, (_word(kind, text, origin),))
 
 
 def _environment(table: Table) -> Mapping[str, str]:
@@ -106,14 +113,14 @@ def _wrong(kind: str, word: str) -> str | None:
         right = word.startswith("/") and ".." not in parts and len(parts) > 1
         return None if right else 'an absolute path, as "/usr/share/doc/*"'
     if kind == "owners":
-        right = re.fullmatch(rf"{_NAME}:{_NAME} /.+", word) is not None
+        right = re.fullmatch(rf"{NAME}:{NAME} /.+", word) is not None
         return None if right else '"USER:GROUP PATH", as "portage:portage /var/db/repos"'
     if kind == "unmerge":
         return None if atom_fault(word) is None else 'an atom, as "app-editors/nano"'
     if kind == "groups":
-        return None if re.fullmatch(_NAME, word) else 'a name, as "wheel"'
+        return None if re.fullmatch(NAME, word) else 'a name, as "wheel"'
     if kind == "users":
-        right = re.fullmatch(rf"{_NAME}(={_NAME}(,{_NAME})*)?", word) is not None
+        right = re.fullmatch(rf"{NAME}(={NAME}(,{NAME})*)?", word) is not None
         return None if right else '"NAME" or "NAME=GROUP,GROUP"'
     right = re.fullmatch(r"[A-Za-z0-9_@:.-]+(\|[A-Za-z0-9_-]+)?", word) is not None
     return None if right and word[0] != "-" else '"SERVICE|RUNLEVEL", or "UNIT" of systemd'

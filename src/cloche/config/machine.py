@@ -8,18 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloche.config import system
 from cloche.config.atoms import is_name
 from cloche.config.chost import KNOWN, cpu_of
 from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import names
 from cloche.config.finish_steps import FinishStep, read_steps
 from cloche.config.images import Image, read_images
+from cloche.config.secrets import Secret, read_secrets
 from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
 from cloche.config.table import Table, duration, load, size
 
 KEYS = (
     "seed", "root", "chost", "with_build_deps", "profile", "portage", "sets", "packages", "emerge",
-    "keep_world", "binrepos", "live", "finish", "output", "limits",
+    "keep_world", "binrepos", "live", "finish", "output", "limits", "secrets", *system.KEYS,
 )  # fmt: skip
 ROOTS = ("seed", "own")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
@@ -83,7 +85,7 @@ class Machine:
     `NEEDS`), ``emerge`` are options of emerge for the resolution, ``keep_world`` says whether the
     seed's world files stay, with the machine's atoms and sets added. ``finish`` is what is done to
     its root after the last package, and ``images`` are made of that. With one of these, a machine
-    over its seed needs no packages.
+    over its seed needs no packages. ``secrets`` get into its tarball when that is asked for.
     """
 
     name: str
@@ -112,6 +114,7 @@ class Machine:
     finish: tuple[FinishStep, ...] = ()
     images: tuple[Image, ...] = ()
     packer: str | None = None
+    secrets: tuple[Secret, ...] = ()
 
     @property
     def place(self) -> str:
@@ -157,7 +160,8 @@ def load_machine(
     set_files = _all_sets(root, fragments)
     sets = [Asked(f"@{text.removeprefix('@')}", origin) for text, origin in table.strings("sets")]
     packages = tuple(check_member(text, origin) for text, origin in table.strings("packages"))
-    steps, images = read_steps(table, root), read_images(output, root, seeds)
+    steps = (*system.read_system(table, root), *read_steps(table, root))
+    images = read_images(output, root, seeds)
     if not sets and not packages and (own_root or not (steps or images)):
         raise ConfigError(
             table.origin("packages"),
@@ -191,6 +195,7 @@ def load_machine(
         finish=steps,
         images=images,
         packer=_packer(output, seeds),
+        secrets=_secrets(table, output, root),
     )
 
 
@@ -222,6 +227,16 @@ def _packer(output: Table, seeds: frozenset[str]) -> str | None:
     if name is not None and name not in seeds:
         raise unknown_name(output.origin("tools"), "seed", name, seeds)
     return name
+
+
+def _secrets(table: Table, output: Table, root: Path) -> tuple[Secret, ...]:
+    """Secrets, which nothing but a tarball of the whole root can have. Raises `ConfigError`."""
+    found = read_secrets(table, root)
+    for key in ("below", "images"):
+        if found and key in output.data:
+            todo = "put them there after the machine is installed"
+            raise ConfigError(found[0].origin, f"with `{key}` there can be no secrets", todo)
+    return found
 
 
 def _only_for_own_root(own_root: bool, table: Table, key: str) -> None:

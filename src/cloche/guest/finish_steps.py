@@ -1,4 +1,4 @@
-"""Changes a finished root as its machine asks: copies files, removes, empties, unmerges."""
+"""Changes a finished root as its machine asks: files, accounts, names; removes and unmerges."""
 
 # Names are bytes here, which pathlib does not know.
 # ruff: noqa: PTH101, PTH102, PTH108, PTH112, PTH114, PTH118, PTH207, PTH208, PTH211
@@ -21,30 +21,45 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
+from . import accounts, identity, phases
 from . import settings as guest_settings
 from .finish import clean
 from .protocol import Channel, Failed, serve
 
 #: Where the directories of "files" are bound, by their numbers.
 FILES = Path("/run/cloche/files")
+OWN = {**accounts.STEPS, **identity.STEPS}
 
 
 def main(request: dict[str, Any], channel: Channel) -> dict[str, Any]:
     """Answer a request of the protocol: carry out its steps, in order."""
     guest_settings.apply(request["root"], **guest_settings.MERGING)
-    for step in request["steps"]:
+    for number, step in enumerate(request["steps"]):
         kind, words = step["kind"], list(step["words"])
         print(f"=== cloche: {kind} {' '.join(words)}", flush=True)
-        if kind == "unmerge":
-            unmerge(words)
-        elif kind == "files":
-            source = os.open(FILES / words[0], os.O_RDONLY | os.O_DIRECTORY)
-            inside(partial(copy, source, b"."))
-        elif kind == "owners":
-            inside(partial(give, words))
-        else:
-            inside(partial(remove, words, whole=kind == "remove"))
+        try:
+            do(kind, words)
+        except Failed as failure:
+            raise Failed(**failure.fields, step=number) from failure
     return {}
+
+
+def do(kind: str, words: list[str]) -> None:
+    """Carry out one step. Raises Failed."""
+    if kind == "unmerge":
+        unmerge(words)
+    elif kind == "files":
+        source = os.open(FILES / words[0], os.O_RDONLY | os.O_DIRECTORY)
+        inside(partial(copy, source, b"."))
+        os.close(source)
+    elif kind == "owners":
+        inside(partial(give, words))
+    elif kind in OWN:
+        inside(partial(OWN[kind], words))
+        if kind == "locales":
+            phases.refresh_generated(Path(guest_settings.root()), always=True)
+    else:
+        inside(partial(remove, words, whole=kind == "remove"))
 
 
 def inside(change: Callable[[], None]) -> None:
@@ -116,24 +131,12 @@ def give(lines: list[str]) -> None:
     for line in lines:
         names, _, path = line.partition(" ")
         user, _, group = names.partition(":")
-        uid, gid = _number("/etc/passwd", user), _number("/etc/group", group)
+        uid, gid = identity.number("passwd", user), identity.number("group", group)
         if not os.path.lexists(path):
             print(f"nothing there: {path}", flush=True)
             continue
-        os.chown(path, uid, gid, follow_symlinks=False)
-        for above, directories, files in os.walk(path):
-            for name in (*directories, *files):
-                os.chown(os.path.join(above, name), uid, gid, follow_symlinks=False)
-
-
-def _number(file: str, name: str) -> int:
-    """The ID of a user or a group of this root (passwd(5), group(5))."""
-    with open(file, encoding="utf-8") as lines:
-        for line in lines:
-            fields = line.split(":")
-            if fields[0] == name:
-                return int(fields[2])
-    raise LookupError(f"{name} is not in {file}")
+        for name in identity.below(path):
+            os.chown(name, uid, gid, follow_symlinks=False)
 
 
 def remove(patterns: list[str], *, whole: bool) -> None:
@@ -174,8 +177,6 @@ def unmerge(atoms: list[str]) -> None:
 
 
 def _installed(atom: str) -> bool:
-    from . import phases
-
     _, trees = phases.load()
     return bool(trees["vartree"].dbapi.match(atom))
 

@@ -34,9 +34,12 @@ def check_outputs(machine: Machine, directory: Path) -> None:
 
 
 def deliver(
-    builder: Builder, built: Built, machine: Machine, directory: Path
+    builder: Builder, built: Built, machine: Machine, directory: Path, *, secrets: bool = False
 ) -> dict[str, Written]:
-    """Write a machine's outputs, by their kinds. Raises StepError, ClocheError."""
+    """Write a machine's outputs, by their kinds, with its secrets only where that is asked for.
+
+    Raises StepError, ClocheError.
+    """
     directory.mkdir(parents=True, exist_ok=True)
     layers = _members(builder, built.made)
     check_hooks(builder, layers, built.plan.members)
@@ -58,7 +61,11 @@ def deliver(
     if builder.context.inputs.own_root:
         bottom, refuse = builder.context.inputs.bottom, machine.needs == "refuse"
         check_needs(builder.context, (*bottom, *whole), refuse=refuse)
-    done = Finished(builder.context, machine, whole, packages, directory)
+    done = Finished(builder.context, machine, whole, packages, directory, secrets)
+    if machine.secrets and "stage4" in machine.outputs and not secrets:
+        titles = ", ".join(each.title for each in machine.secrets)
+        text = f"the tarball is without secrets ({titles}); `--secrets` puts them in"
+        builder.context.bus(Note(text=text))
     outputs = {name: KINDS[name].write(done) for name in wanted(machine)} | write_images(done)
     blobs = tuple(each.blob for each in outputs.values())
     remember(builder, machine, layers=done.layers, blobs=blobs)

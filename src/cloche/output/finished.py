@@ -16,7 +16,8 @@ class Finished:
     """A machine that is built.
 
     ``layers`` are its members' in merge order, composed, and the state layer last. ``packages`` are
-    its members with the blob of each one's GPKG. ``directory`` is where outputs go.
+    its members with the blob of each one's GPKG. ``directory`` is where outputs go, ``secrets``
+    says whether the machine's secrets are to be in them.
     """
 
     context: BuildContext
@@ -24,11 +25,12 @@ class Finished:
     layers: tuple[Layer, ...]
     packages: tuple[tuple[Package, str], ...]
     directory: Path
+    secrets: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An output in its place, and the blob that the store keeps of it."""
+    """An output in its place, and the blob that the store keeps of it, which has no secrets."""
 
     path: Path
     blob: str

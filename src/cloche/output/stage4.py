@@ -18,6 +18,7 @@ from cloche.errors import is_full
 from cloche.layers import SOURCE_DATE_EPOCH, Layer
 from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
+from cloche.output.secrets import seal
 from cloche.plan.keys import layer_parts
 from cloche.records.logs import new_log, open_log
 from cloche.sandbox.base import Bind, Command, Ended, Sandbox
@@ -128,7 +129,11 @@ def write(done: Finished) -> Written:
     outputs = once(context, "pack", key, lambda: _tar(context, layers, command, name, packer))
     target = done.directory / name
     with alone(done.directory):  # two threads of this process would use the same name aside
-        place(context.store.blob(outputs["stage4"]).path, target)
+        plain = context.store.blob(outputs["stage4"]).path
+        if done.secrets and done.machine.secrets:
+            seal(plain, target, done.machine)
+        else:
+            place(plain, target)
     return Written(target, outputs["stage4"])
 
 

@@ -37,6 +37,7 @@ from cloche.output.deliver import (
 )
 from cloche.output.finished import Written
 from cloche.output.recall import resolution_before
+from cloche.output.secrets import check_secrets
 from cloche.plan.depgraph import Depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.plan import narrowed
@@ -213,6 +214,8 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
     default = opened.project.root / "out" / machine.name
     directory = default if output is None else Path(output)
     check_outputs(machine, directory)
+    if choices.secrets:
+        check_secrets(machine)
     context = context_of(opened, machine, choices)
     store, place = context.store, context.inputs.place
     count = context.policy.records
@@ -228,7 +231,7 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
             if choices.packages:
                 remember(builder, machine)
             else:
-                written = deliver(builder, done, machine, directory)
+                written = deliver(builder, done, machine, directory, secrets=choices.secrets)
                 unread = _unread_news(builder.context, machine)
         except BaseException:
             remember(builder, machine)

@@ -1,0 +1,95 @@
+"""``[users.NAME]`` and ``[groups.NAME]`` of a machine's file.
+
+What they say becomes words in the formats of group(5) and passwd(5), in which an empty field is
+what the file does not say. Of secrets nothing is here (`cloche.config.secrets`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from cloche.config.errors import ConfigError, Origin
+from cloche.config.files import read_text
+from cloche.config.finish_steps import NAME, FinishStep
+from cloche.config.table import Table
+
+OF_USER = ("uid", "group", "groups", "comment", "home", "shell", "ssh_keys", "password")
+
+_HIGHEST = 65_533  # an ordinary user's sandbox has no higher ones; 65534 is nobody
+_PUBLIC = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( .*)?")  # sshd(8)
+
+
+def groups(table: Table) -> Iterator[FinishStep]:
+    """Each group as ``NAME:GID``. Raises `ConfigError`."""
+    for name, group in table.tables("groups").items():
+        group.only(("gid",))
+        _check_name(name, group.origin())
+        yield FinishStep("group", group.origin(), (f"{name}:{_id(group, 'gid')}",))
+
+
+def users(table: Table) -> Iterator[FinishStep]:
+    """Each user as ``NAME:UID:GROUP:GROUPS:COMMENT:HOME:SHELL``. Raises `ConfigError`."""
+    for name, user in table.tables("users").items():
+        user.only(OF_USER)
+        _check_name(name, user.origin())
+        if "group" in user.data:
+            _check_name(user.get("group", str, ""), user.origin("group"))
+        for group, origin in user.strings("groups"):
+            _check_name(group, origin)
+        others = ",".join(group for group, _ in user.strings("groups"))
+        own = [_field(user, key) for key in ("comment", "home", "shell")]
+        words = (name, _id(user, "uid"), user.get("group", str, ""), others, *own)
+        yield FinishStep("user", user.origin(), (":".join(words),))
+
+
+def ssh_keys(table: Table, root: Path) -> Iterator[FinishStep]:
+    """A user and the lines of its authorized_keys(5). Raises `ConfigError`."""
+    for name, user in table.tables("users").items():
+        keys = [key for item in user.strings("ssh_keys") for key in _public(*item, root)]
+        if keys:
+            yield FinishStep("ssh_keys", user.origin("ssh_keys"), (name, *keys))
+
+
+def _public(text: str, origin: Origin, root: Path) -> Iterator[str]:
+    """The keys of a file of the project, or the one that is written there."""
+    path = root / text
+    if _PUBLIC.fullmatch(text):
+        yield text
+        return
+    for number, line in enumerate(read_text(path, root).splitlines(), 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        if not _PUBLIC.fullmatch(line.strip()):
+            todo = 'write public keys, as in ~/.ssh/id_ed25519.pub: "ssh-ed25519 AAAA… name"'
+            raise ConfigError(Origin(path, number), "this is not a public key of ssh", todo)
+        yield line.strip()
+
+
+def _check_name(name: str, origin: Origin) -> None:
+    if not re.fullmatch(NAME, name):
+        raise ConfigError(origin, f"“{name}” is not a name for a user or a group")
+
+
+def _id(table: Table, key: str) -> str:
+    """A user's or a group's number."""
+    number = table.optional(key, int)
+    if number is None:
+        return ""
+    if not 0 <= number <= _HIGHEST:
+        what = f"“{key}” is {number}, expected 0 to {_HIGHEST}"
+        raise ConfigError(table.origin(key), what, "a sandbox has no other IDs")
+    return str(number)
+
+
+def _field(user: Table, key: str) -> str:
+    """A field of passwd(5)."""
+    text, origin = user.get(key, str, ""), user.origin(key)
+    if any(each in text for each in ":\n\0"):
+        raise ConfigError(
+            origin, f"“{key}” has a colon or a line's end, which passwd(5) cannot hold"
+        )
+    if key != "comment" and text and not text.startswith("/"):
+        raise ConfigError(origin, f"“{text}” is not an absolute path")
+    return text

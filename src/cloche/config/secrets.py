@@ -1,0 +1,96 @@
+"""Secrets of a machine: hashes of passwords, and files such as private keys.
+
+Only where they come from is known here. They are read when a tarball is packed and goes to its user
+(`cloche.output.secrets`), and are in no layer, lock, log or key.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cloche.config.errors import ConfigError, Origin
+from cloche.config.finish_steps import NAME
+from cloche.config.table import Table
+
+_OWNER = re.compile(rf"{NAME}:{NAME}")
+_MODE = re.compile(r"0?[0-7]{3}")
+_EXAMPLE = '{ file = "~/keys/web" } or { command = ["pass", "show", "web"] }'
+
+
+@dataclass(frozen=True, slots=True)
+class Secret:
+    """The hash of a ``user``'s password (crypt(5)), or the file at ``path`` of the root.
+
+    It is what a ``file`` of the host holds, or what a ``command`` (its words) writes. ``owner`` is
+    USER:GROUP of the root.
+    """
+
+    origin: Origin
+    user: str = ""
+    path: str = ""
+    file: Path | None = None
+    command: tuple[str, ...] = ()
+    owner: str = "root:root"
+    mode: int = 0o600
+
+    @property
+    def title(self) -> str:
+        """What it is, for people."""
+        return f"password of {self.user}" if self.user else self.path
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for people."""
+        return str(self.file) if self.file is not None else f"`{' '.join(self.command)}`"
+
+
+def read_secrets(table: Table, root: Path) -> tuple[Secret, ...]:
+    """``[secrets."PATH"]`` and ``password`` of ``[users.NAME]``. Raises `ConfigError`."""
+    return (*_passwords(table, root), *_files(table, root))
+
+
+def _passwords(table: Table, root: Path) -> Iterator[Secret]:
+    for name, user in table.tables("users").items():
+        if "password" not in user.data:
+            continue
+        if isinstance(user.data["password"], str):
+            what = "“password” is a string, which everybody could read here"
+            raise ConfigError(user.origin("password"), what, f"write {_EXAMPLE}")
+        given = user.table("password")
+        given.only(("file", "command"))
+        file, command = _source(given, root)
+        yield Secret(user.origin("password"), user=name, file=file, command=command)
+
+
+def _files(table: Table, root: Path) -> Iterator[Secret]:
+    for path, given in table.tables("secrets").items():
+        given.only(("file", "command", "owner", "mode"))
+        parts = PurePosixPath(path).parts
+        if not path.startswith("/") or ".." in parts or len(parts) < 2 or path.endswith("/"):
+            raise ConfigError(given.origin(), f"“{path}” is not the path of a file of the root")
+        owner, mode = given.get("owner", str, "root:root"), given.get("mode", str, "0600")
+        if not _OWNER.fullmatch(owner):
+            what = f"“{owner}” is not an owner"
+            raise ConfigError(given.origin("owner"), what, 'write "USER:GROUP"')
+        if not _MODE.fullmatch(mode):
+            raise ConfigError(given.origin("mode"), f"“{mode}” is not a mode", 'write "0640"')
+        file, command = _source(given, root)
+        name = "/".join(("", *parts[1:]))
+        yield Secret(given.origin(), "", name, file, command, owner, int(mode, 8))
+
+
+def _source(table: Table, root: Path) -> tuple[Path | None, tuple[str, ...]]:
+    """Its file or command: one of them."""
+    file = table.optional("file", str)
+    command = tuple(word for word, _ in table.strings("command"))
+    if (file is None) == (not command):
+        raise ConfigError(table.origin(), "a secret has one source", f"write {_EXAMPLE}")
+    if file is None:
+        return None, command
+    try:
+        return root / Path(file).expanduser(), ()
+    except RuntimeError as error:  # ~ of a user who is not there
+        raise ConfigError(table.origin("file"), f"“{file}”: {error}") from error

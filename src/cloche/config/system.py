@@ -1,0 +1,130 @@
+"""What a machine's file says of the finished system, as steps of `cloche.config.finish_steps`.
+
+The keys have one fixed order in which they are done, whatever theirs in the file is; `[[finish]]`
+comes after them. What each step does is in `cloche.building.finish_steps`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from cloche.config import accounts
+from cloche.config.errors import ConfigError
+from cloche.config.finish_steps import NAME, FinishStep, step_of
+from cloche.config.table import Table
+
+KEYS = (
+    "hostname", "timezone", "locales", "groups", "users", "services", "files", "permissions",
+    "hooks", "remove",
+)  # fmt: skip
+SERVICES = ("on", "off", "mask", "presets")
+BUILT_IN = ("C", "POSIX", "C.UTF-8")  # locales that every C library has
+
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # hostname(7)
+_HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")  # names of the tz database
+_LOCALE = re.compile(r"[A-Za-z_]{1,16}(\.[A-Za-z0-9-]+)?(@[a-z0-9]+)?( [A-Za-z0-9-]+)?")
+_PERMISSION = re.compile(rf"({NAME}:{NAME}( [0-7]{{3,4}})?|[0-7]{{3,4}})")
+_PRESET = re.compile(r"(enable|disable|ignore) [A-Za-z0-9_@:.*?\[\]\\-]+")  # systemd.preset(5)
+
+
+def read_system(table: Table, root: Path) -> tuple[FinishStep, ...]:
+    """The steps, in the order in which they are done. Raises `ConfigError`."""
+    return (
+        *(step_of("files", item, root) for item in table.strings("files")),
+        *accounts.groups(table),
+        *accounts.users(table),
+        *_permissions(table.table("permissions")),
+        *accounts.ssh_keys(table, root),
+        *_places(table),
+        *_services(table.table("services"), root),
+        *(step_of("hook", item, root) for item in table.strings("hooks")),
+        *_removals(table, root),
+    )
+
+
+def _permissions(table: Table) -> Iterator[FinishStep]:
+    """``"PATH" = "USER:GROUP MODE"``, one of them or both; as the word ``USER:GROUP MODE PATH``.
+
+    What is not said is "-". A path that ends with "/" is a directory with all below it.
+    """
+    for path in table.data:
+        said, origin = table.get(path, str, ""), table.origin(path)
+        if not path.startswith("/") or ".." in PurePosixPath(path).parts or path == "/":
+            raise ConfigError(origin, f"“{path}” is not an absolute path below /")
+        if not _PERMISSION.fullmatch(said):
+            todo = 'write "USER:GROUP", "MODE" or both, as "root:www 0640"'
+            raise ConfigError(origin, f"“{said}” is no owner and mode", todo)
+        owners = next((word for word in said.split() if ":" in word), "-")
+        mode = next((word for word in said.split() if ":" not in word), "-")
+        if path.endswith("/") and mode != "-":
+            what = "a directory and the files below it cannot have one mode"
+            raise ConfigError(origin, what, f'name them apart, or "{path.rstrip("/")}" alone')
+        yield FinishStep("permission", origin, (f"{owners} {mode} {path}",))
+
+
+def _places(table: Table) -> Iterator[FinishStep]:
+    """``locales``, ``timezone``, ``hostname``."""
+    for text, origin in table.strings("locales"):
+        if not _LOCALE.fullmatch(text):
+            todo = 'write a line of locale.gen, as "de_DE.UTF-8" or "de_DE@euro ISO-8859-15"'
+            raise ConfigError(origin, f"“{text}” is not a locale", todo)
+    if "locales" in table.data:
+        lines = tuple(_line(text) for text, _ in table.strings("locales"))
+        yield FinishStep("locales", table.origin("locales"), lines)
+        made = tuple(line for line in lines if line.split()[0] not in BUILT_IN)
+        if made:
+            yield FinishStep("localedef", table.origin("locales"), made)
+    for key, right, example in (
+        ("timezone", _ZONE, "Europe/Berlin"),
+        ("hostname", _HOSTNAME, "web1"),
+    ):
+        if key in table.data:
+            text, origin = table.get(key, str, ""), table.origin(key)
+            if not right.fullmatch(text):
+                raise ConfigError(
+                    origin, f"“{text}” is not a {key}", f'write a name as "{example}"'
+                )
+            yield FinishStep(key, origin, (text,))
+
+
+def _line(locale: str) -> str:
+    """A line of locale.gen, which names the character set, too."""
+    charmap = locale.partition(".")[2].partition("@")[0] or "ISO-8859-1"
+    return locale if " " in locale else f"{locale} {charmap}"
+
+
+def _services(table: Table, root: Path) -> Iterator[FinishStep]:
+    """``on``, ``off``: ``"SERVICE|RUNLEVEL"`` or units; ``mask``, ``presets``: of systemd alone."""
+    table.only(SERVICES)
+    runlevels = [
+        origin for key in ("on", "off") for text, origin in table.strings(key) if "|" in text
+    ]
+    of_systemd = [origin for key in ("mask", "presets") for _, origin in table.strings(key)]
+    if runlevels and of_systemd:
+        what = f"runlevels are OpenRC's, but {of_systemd[0]} has “mask” or “presets” of systemd"
+        raise ConfigError(runlevels[0], what, "a machine has one of the two")
+    for text, origin in table.strings("presets"):
+        if not _PRESET.fullmatch(text):
+            todo = 'write "enable UNIT" or "disable UNIT", with wildcards if you like'
+            raise ConfigError(origin, f"“{text}” is no line of a preset file", todo)
+    if presets := table.strings("presets"):
+        words = tuple(text for text, _ in presets)
+        yield FinishStep("presets", table.origin("presets"), words)
+        yield FinishStep("preset_all", table.origin("presets"))
+    for key in ("on", "off", "mask"):
+        for item in table.strings(key):
+            yield step_of(f"services_{key}", item, root)
+
+
+def _removals(table: Table, root: Path) -> Iterator[FinishStep]:
+    """``remove``: paths, and packages, which go before them."""
+    items = table.strings("remove")
+    for kind, found in (
+        ("unmerge", [item for item in items if not item[0].startswith("/")]),
+        ("remove", [item for item in items if item[0].startswith("/")]),
+    ):
+        for item in found:
+            yield step_of(kind, item, root)

@@ -1,0 +1,98 @@
+"""Reads a machine's secrets, and writes its tarball with them.
+
+That tarball goes to its user and not into the store. Everything happens in this process: a secret
+is in no sandbox, and in no file but the tarball.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+from cloche.archives.compression import check_program, packed
+from cloche.archives.decompression import unpacked
+from cloche.config.errors import ConfigError
+from cloche.config.machine import Machine
+from cloche.config.secrets import Secret
+from cloche.errors import Exit
+from cloche.output.sealed import Sealing
+
+LIMIT = 1 << 20  # bytes
+TIMEOUT = 300.0  # seconds for a command, which may ask its user
+_HASH = re.compile(rb"\$[A-Za-z0-9]+\$[!-9;-~]+|[!*]")  # crypt(5)
+
+
+def check_secrets(machine: Machine) -> None:
+    """See that secrets can be read and packed, before any work. Raises ClocheError."""
+    if machine.secrets and "stage4" not in machine.outputs:
+        what = "secrets go into the tarball, and the machine makes none"
+        raise ConfigError(machine.secrets[0].origin, what, "add `stage4 = true` to [output]")
+    for each in machine.secrets:
+        if each.file is not None and not os.access(each.file, os.R_OK):
+            reason = "cannot be read" if each.file.exists() else "is not there"
+            raise ConfigError(each.origin, f"{each.title}: {each.file} {reason}", status=Exit.HOST)
+        if each.command and shutil.which(each.command[0]) is None:
+            what = f"{each.title}: there is no program {each.command[0]}"
+            raise ConfigError(each.origin, what, status=Exit.HOST)
+    check_program(machine.compression)
+
+
+def seal(plain: Path, target: Path, machine: Machine) -> None:
+    """Write a machine's tarball with its secrets, which its owner alone may read.
+
+    Raises ClocheError, ConfigError, OSError.
+    """
+    revealed = [(each, reveal(each)) for each in machine.secrets]
+    aside = target.with_name(f".{target.name}.{os.getpid()}")
+    aside.unlink(missing_ok=True)
+    descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    try:
+        with (
+            open(descriptor, "wb") as file,
+            unpacked(plain) as source,
+            packed(file, machine.compression) as stream,
+        ):
+            Sealing(source, stream, revealed).run()
+        aside.rename(target)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def reveal(secret: Secret) -> bytes:
+    """Read a secret: a file's bytes, or a password's hash without a line's end.
+
+    What is wrong with it is told without showing it. Raises ConfigError.
+    """
+    content = _content(secret)
+    if len(content) > LIMIT:
+        raise ConfigError(secret.origin, f"{secret.title}: larger than {LIMIT >> 10} KiB")
+    if not secret.user:
+        return content
+    content = content.strip()
+    if not _HASH.fullmatch(content):
+        what = f"{secret.title}: what {secret.source} gives is not a hash of crypt(5)"
+        raise ConfigError(secret.origin, what, "make one by `openssl passwd -6`")
+    return content
+
+
+def _content(secret: Secret) -> bytes:
+    try:
+        if secret.file is not None:
+            with secret.file.open("rb") as file:
+                return file.read(LIMIT + 1)
+        done = subprocess.run(
+            secret.command, stdin=None, stdout=subprocess.PIPE, timeout=TIMEOUT, check=True
+        )
+    except OSError as error:
+        what = f"{secret.title}: {secret.source}: {error.strerror}"
+        raise ConfigError(secret.origin, what, status=Exit.HOST) from error
+    except subprocess.TimeoutExpired as error:
+        what = f"{secret.title}: {secret.source} did not end within {TIMEOUT:.0f} s"
+        raise ConfigError(secret.origin, what) from error
+    except subprocess.CalledProcessError as error:
+        what = f"{secret.title}: {secret.source} ended with status {error.returncode}"
+        raise ConfigError(secret.origin, what) from error
+    return done.stdout

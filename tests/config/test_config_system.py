@@ -1,0 +1,168 @@
+"""What a machine's file says of its system: users, names, services, secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloche.config.errors import ConfigError
+from cloche.config.finish_steps import FinishStep
+from cloche.config.secrets import read_secrets
+from cloche.config.system import read_system
+from cloche.config.table import Table, load
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJmVzS2mVw larry@cow"
+
+
+def table(text: str, root: Path) -> Table:
+    file = root / "machine.toml"
+    file.write_text(f"name = 1\n{text}")
+    return load(file, root)
+
+
+def steps(text: str, root: Path) -> tuple[FinishStep, ...]:
+    return read_system(table(text, root), root)
+
+
+def test_steps_have_one_order_whatever_that_of_the_file_is(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "hook.sh").write_text("#!/bin/sh\n")
+    (tmp_path / "larry.pub").write_text(f"# of the laptop\n\n{KEY}\n")
+    found = steps(
+        """
+remove = ["/usr/share/doc/*", "app-editors/nano"]
+hooks = ["hook.sh"]
+hostname = "web1"
+timezone = "Europe/Berlin"
+locales = ["de_DE.UTF-8", "de_DE@euro ISO-8859-15", "C.UTF-8"]
+files = ["files"]
+[services]
+on = ["sshd", "cronie|boot"]
+off = ["hwclock|boot"]
+[permissions]
+"/etc/app.conf" = "root:web 0640"
+"/srv/www/" = "web:web"
+"/etc/x" = "0600"
+[users.larry]
+uid = 1001
+groups = ["web", "wheel"]
+comment = "Larry the cow"
+shell = "/bin/sh"
+ssh_keys = ["larry.pub"]
+[users.root]
+ssh_keys = ["larry.pub"]
+[groups.web]
+gid = 400
+""",
+        tmp_path,
+    )
+    assert [(each.kind, each.words) for each in found] == [
+        ("files", ()),
+        ("group", ("web:400",)),
+        ("user", ("larry:1001::web,wheel:Larry the cow::/bin/sh",)),
+        ("user", ("root::::::",)),
+        ("permission", ("root:web 0640 /etc/app.conf",)),
+        ("permission", ("web:web - /srv/www/",)),
+        ("permission", ("- 0600 /etc/x",)),
+        ("ssh_keys", ("larry", KEY)),
+        ("ssh_keys", ("root", KEY)),
+        ("locales", ("de_DE.UTF-8 UTF-8", "de_DE@euro ISO-8859-15", "C.UTF-8 UTF-8")),
+        ("localedef", ("de_DE.UTF-8 UTF-8", "de_DE@euro ISO-8859-15")),
+        ("timezone", ("Europe/Berlin",)),
+        ("hostname", ("web1",)),
+        ("services_on", ("sshd",)),
+        ("services_on", ("cronie|boot",)),
+        ("services_off", ("hwclock|boot",)),
+        ("hook", ()),
+        ("unmerge", ("app-editors/nano",)),
+        ("remove", ("/usr/share/doc/*",)),
+    ]
+    assert found[3].origin.line == 22
+    assert steps("", tmp_path) == ()
+
+
+def test_presets_are_written_and_then_carried_out(tmp_path: Path) -> None:
+    found = steps('[services]\npresets = ["enable sshd*", "disable *"]\nmask = ["x"]', tmp_path)
+    assert [(each.kind, each.words) for each in found] == [
+        ("presets", ("enable sshd*", "disable *")),
+        ("preset_all", ()),
+        ("services_mask", ("x",)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ('hostname = "-web"', 2, "“-web” is not a hostname"),
+        ('timezone = "../etc/shadow"', 2, "is not a timezone"),
+        ('locales = ["German"]\nlocale = 1', 2, ""),
+        ('locales = ["de_DE;x"]', 2, "“de_DE;x” is not a locale"),
+        ('hooks = ["none.sh"]', 2, "No such file"),
+        ('files = ["none"]', 2, "“none” is not a directory"),
+        ('remove = ["nano"]', 2, "“nano” is not valid in “unmerge”"),
+        ('[users."a b"]', 2, "“a b” is not a name"),
+        ("[users.larry]\nuid = 70000", 3, "“uid” is 70000, expected 0 to 65533"),
+        ('[users.larry]\nhome = "larry"', 3, "“larry” is not an absolute path"),
+        ('[users.larry]\ncomment = "a:b"', 3, "has a colon"),
+        ('[users.larry]\npass = "x"', 3, "unknown key “users.larry.pass”"),
+        ('[users.larry]\nssh_keys = ["machine.toml"]', 1, "is not a public key"),
+        ('[permissions]\n"/etc/x" = "u+x"', 3, "“u+x” is no owner and mode"),
+        ('[permissions]\n"/etc/" = "root:root 0644"', 3, "cannot have one mode"),
+        ('[permissions]\n"etc" = "0644"', 3, "not an absolute path"),
+        ('[services]\non = ["-x"]', 3, "“-x” is not valid in “services_on”"),
+        ('[services]\non = ["a|boot"]\nmask = ["b"]', 3, "runlevels are OpenRC's, but "),
+        ('[services]\npresets = ["start x"]', 3, "is no line of a preset file"),
+    ],
+)
+def test_what_a_file_may_not_say(tmp_path: Path, text: str, line: int, what: str) -> None:
+    if not what:
+        assert steps(text, tmp_path)[0].words == ("German ISO-8859-1",)
+        return
+    with pytest.raises(ConfigError) as raised:
+        steps(text, tmp_path)
+    assert what in str(raised.value)
+    if "none.sh" not in text:
+        assert f"machine.toml:{line}: " in str(raised.value)
+
+
+def test_secrets_say_where_they_come_from(tmp_path: Path) -> None:
+    said = """
+[users.larry]
+password = { command = ["pass", "show", "web/larry"] }
+[secrets."/etc/ssh/ssh_host_ed25519_key"]
+file = "keys/web"
+[secrets."/etc/app.key"]
+file = "/run/app.key"
+owner = "root:app"
+mode = "0640"
+"""
+    password, key, other = read_secrets(table(said, tmp_path), tmp_path)
+    assert (password.title, password.source) == ("password of larry", "`pass show web/larry`")
+    assert (key.title, key.source) == (
+        "/etc/ssh/ssh_host_ed25519_key",
+        str(tmp_path / "keys/web"),
+    )
+    assert (key.owner, key.mode) == ("root:root", 0o600)
+    assert (other.file, other.owner, other.mode) == (Path("/run/app.key"), "root:app", 0o640)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "what"),
+    [
+        ('[users.larry]\npassword = "secret"', 3, "a string, which everybody could read"),
+        ("[users.larry]\npassword = {}", 3, "a secret has one source"),
+        ('[secrets."/a"]\nfile = "x"\ncommand = ["y"]', 2, "a secret has one source"),
+        ('[secrets."a"]\nfile = "x"', 2, "“a” is not the path of a file"),
+        ('[secrets."/a/../b"]\nfile = "x"', 2, "is not the path of a file"),
+        ('[secrets."/a"]\nfile = "x"\nmode = "u+r"', 4, "“u+r” is not a mode"),
+        ('[secrets."/a"]\nfile = "x"\nowner = "root"', 4, "“root” is not an owner"),
+        ('[secrets."/a"]\nfile = "~nobody-here/x"', 3, "“~nobody-here/x”"),
+    ],
+)
+def test_what_secrets_may_not_say(tmp_path: Path, text: str, line: int, what: str) -> None:
+    with pytest.raises(ConfigError, match=r"machine\.toml") as raised:
+        read_secrets(table(text, tmp_path), tmp_path)
+    assert f"machine.toml:{line}: " in str(raised.value)
+    assert what in str(raised.value)
+    assert "“secret”" not in str(raised.value)
