@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +27,7 @@ from cloche.service.database import Database
 from cloche.service.descriptions import Descriptions
 from cloche.service.settings import State
 from cloche.service.values import Role
-from cloche.targets.description import digest
+from cloche.targets.description import digest, encode_description
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +140,53 @@ def test_packages_are_for_the_target_as_it_is_when_the_request_is_whole(
     assert build.work.digest == taken["digest"] != target["digest"]
     act = lambda: server.ask("DELETE", f"/api/v1/targets/{id}", server.admin)  # noqa: E731
     assert asked().status_code == 404
+
+
+def damaged(file: Path, how: str) -> None:
+    data = file.read_bytes()
+    changes = {
+        "empty": b"",
+        "cut off": data[: len(data) // 2],
+        "of zeros": bytes(len(data)),
+        "of zeros behind its header": data[:12] + bytes(len(data) - 12),
+        "of another target": gzip.compress(encode_description(described(world=("a/other",)))),
+        "no description": gzip.compress(b"{}"),
+    }
+    file.unlink()
+    if how != "gone":
+        file.write_bytes(changes[how])
+
+
+@pytest.mark.parametrize(
+    "how",
+    ["gone", "empty", "cut off", "of zeros", "of zeros behind its header", "of another target",
+     "no description"],
+)  # fmt: skip
+def test_a_damaged_description_is_mended_by_the_same_one(tmp_path: Path, how: str) -> None:
+    state, description = State(tmp_path), described()
+    state.make()
+    descriptions, named = Descriptions(state, Database(state.database)), digest(description)
+
+    async def run() -> None:
+        await descriptions.write(description, named)
+        damaged(state.description(named), how)
+        if how != "of another target":
+            with pytest.raises(ClocheError, match="refresh --whole"):
+                await descriptions.read(named)
+        await descriptions.write(description, named)
+        assert await descriptions.read(named) == description
+        before = state.description(named).stat()
+        await descriptions.write(description, named)
+        assert state.description(named).stat() == before, "a whole one is not written again"
+
+    asyncio.run(run())
+
+
+def test_a_client_hears_that_it_has_to_send_all(server: Server) -> None:
+    target = add_target(server, "c" * 12, description=described(world=("a/damaged",)))
+    damaged(server.state.description(target["digest"]), "of zeros behind its header")
+    answer = patched(server, target, "a/new")
+    assert (answer.status_code, "missing or damaged" in answer.json()["what"]) == (409, True)
 
 
 def test_what_is_held_is_not_removed(tmp_path: Path) -> None:

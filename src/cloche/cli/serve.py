@@ -206,7 +206,7 @@ def plan(
 ) -> None:
     """Show what each level would cost for all targets: environments, builds, bytes.
 
-    ATOMS are what the targets ask for [what each asked for last, or @world].
+    ATOMS are what the targets ask for [what each asked for lately, or @world].
     """
     check_extra()
     from cloche.service.plan import costs_of

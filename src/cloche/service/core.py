@@ -44,7 +44,6 @@ _log = logging.getLogger("cloche.service")
 _HOUR = 3600.0
 _MINUTE = 60.0
 _INDEXES = 16  # that are kept in memory
-_LATELY = 50  # builds
 _NOTED = 3600.0  # seconds between two notes that a package is used
 _QUESTIONS = 2  # calls beside builds: one proof, and one answer to a client
 
@@ -197,12 +196,6 @@ class Service:
         """What of a target cannot be followed here. Raises ClocheError if nothing can be built."""
         future = self.questions.submit(calls.examine, self.place, description, inject=inject)
         return (await asyncio.wrap_future(future)).notes
-
-    def asked_atoms(self, target: Target) -> tuple[str, ...]:
-        """What a target asked for lately and its Portage took, each once; @world if nothing."""
-        builds = self.database.builds(target=target.id, most=_LATELY)
-        atoms = dict.fromkeys(atom for build in builds if not build.error for atom in build.atoms)
-        return tuple(atoms) or ("@world",)
 
     def note_use(self, package: Package) -> None:
         """Note that a package is fetched, at most once in a while."""

@@ -4,15 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import hashlib
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from cloche.errors import ClocheError, Exit
 from cloche.service import files
 from cloche.service.database import Database
 from cloche.service.settings import State
-from cloche.targets.description import Description, decode_description, encode_description
+from cloche.targets.description import (
+    BadDescriptionError,
+    Description,
+    decode_description,
+    encode_description,
+)
+
+_UNREADABLE = (OSError, EOFError, zlib.error)  # a file that is missing, cut off, or changed
+
+
+def stored(state: State, digest: str, where: str | None = None) -> Description:
+    """A description by its digest. Raises ClocheError, with ``where`` for the operator."""
+    try:
+        return decode_description(gzip.decompress(state.description(digest).read_bytes()))
+    except (*_UNREADABLE, BadDescriptionError) as error:
+        what = "the description of the target is missing or damaged"
+        todo = "run `cloche-client refresh --whole` on the target"
+        raise ClocheError(what, where=where, todo=todo, status=Exit.FAILED) from error
+
+
+def _is_whole(path: Path, digest: str) -> bool:
+    """Whether a file has the description with a digest."""
+    try:
+        return hashlib.sha256(gzip.decompress(path.read_bytes())).hexdigest() == digest
+    except _UNREADABLE:
+        return False
 
 
 class Descriptions:
@@ -38,26 +66,18 @@ class Descriptions:
 
     async def read(self, digest: str) -> Description:
         """A description by its digest. Raises ClocheError."""
-        path = self._state.description(digest)
-
-        def read() -> Description:
-            try:
-                return decode_description(gzip.decompress(path.read_bytes()))
-            except (OSError, EOFError) as error:
-                what = "the description of the target is missing or damaged"
-                todo = "let the target send it again"
-                raise ClocheError(what, todo=todo, status=Exit.FAILED) from error
-
         with self.held(digest):
-            return await asyncio.to_thread(read)
+            return await asyncio.to_thread(stored, self._state, digest)
 
     async def write(self, description: Description, digest: str) -> None:
-        """Write a description, unless it is there. Only while it is held."""
+        """Write a description, unless it is there, undamaged. Only while it is held."""
         path = self._state.description(digest)
-        if not path.exists():
-            await asyncio.to_thread(
-                lambda: files.write(path, gzip.compress(encode_description(description), 4))
-            )
+
+        def write() -> None:
+            if not _is_whole(path, digest):
+                files.write(path, gzip.compress(encode_description(description), 4))
+
+        await asyncio.to_thread(write)
 
     def forget(self) -> None:
         """Remove the descriptions that nothing needs."""

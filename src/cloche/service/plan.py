@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Iterable, Iterator, Sequence
 
 import msgspec
@@ -10,14 +9,14 @@ import msgspec
 from cloche.broker.executor import Workers
 from cloche.errors import ClocheError
 from cloche.service.database import Database
+from cloche.service.descriptions import stored
 from cloche.service.settings import State
-from cloche.service.values import Candidate
+from cloche.service.values import Candidate, Target
 from cloche.targets import calls
-from cloche.targets.description import decode_description
 from cloche.targets.levels import Environment
 from cloche.targets.results import Asker, Cost, Known, Place, Want
 
-WORLD = ("@world",)
+_LATELY = 50  # builds
 
 
 def costs_of(
@@ -25,7 +24,7 @@ def costs_of(
 ) -> tuple[Cost, ...]:
     """The cost of each level if all targets ask for some atoms. Raises ClocheError.
 
-    Without atoms, each asks for what it asked for last, or for its world.
+    Without atoms, each asks for what it asked for lately (`asked_atoms`).
     """
     askers = tuple(_askers(database, state, tuple(atoms)))
     if not askers:
@@ -38,11 +37,16 @@ def costs_of(
 
 def _askers(database: Database, state: State, atoms: tuple[str, ...]) -> Iterator[Asker]:
     for target in database.targets():
-        file = state.description(target.digest)
-        description = decode_description(gzip.decompress(file.read_bytes()))
-        last = database.builds(target=target.id, most=1)
-        wanted = atoms or (last[0].atoms if last else WORLD)
-        yield Asker(target.id, description, Want(wanted, target.level))
+        want = Want(atoms or asked_atoms(database, target), target.level)
+        description = stored(state, target.digest, f"{target.name} ({target.id})")
+        yield Asker(target.id, description, want)
+
+
+def asked_atoms(database: Database, target: Target) -> tuple[str, ...]:
+    """What a target asked for lately and its Portage took, each once; @world if nothing."""
+    builds = database.builds(target=target.id, most=_LATELY)
+    atoms = dict.fromkeys(atom for build in builds if not build.error for atom in build.atoms)
+    return tuple(atoms) or ("@world",)
 
 
 def known(database: Database, candidates: Iterable[Candidate]) -> tuple[Known, ...]:

@@ -11,6 +11,7 @@ import msgspec
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
+from cloche.errors import ClocheError
 from cloche.service.actions import change_target
 from cloche.service.auth import (
     Authenticated,
@@ -24,7 +25,7 @@ from cloche.service.bodies import body_of, decoded
 from cloche.service.core import service_of
 from cloche.service.listing import targets_for, view_of_target
 from cloche.service.openapi import BODY, TOKEN, answers, body
-from cloche.service.plan import known
+from cloche.service.plan import asked_atoms, known
 from cloche.service.problems import ProblemError, forbidden
 from cloche.service.tokens import digest_of, new_token
 from cloche.service.values import Role, Target, Token, checked_name
@@ -178,13 +179,16 @@ async def replace_description(request: Request, target_id: str, token: Authentic
     openapi_extra=body(json=Change),
 )
 async def change_description(request: Request, target_id: str, token: Authenticated) -> Response:
-    """Change a target's description. 409 if the change is of another state of it."""
+    """Change a target's description. 409 if the change is of another state, or that is damaged."""
     demand(token, Role.REQUEST)
     service = service_of(request)
     visible_target(request, token, target_id)
     change = decode_change(await _description_body(request))
     found = current_target(service, token, target_id)
-    before = await service.descriptions.read(found.digest)
+    try:
+        before = await service.descriptions.read(found.digest)
+    except ClocheError as error:
+        raise ProblemError(409, error.what, todo="send the whole description") from error
     after = await asyncio.to_thread(changed, before, change)
     notes = found.notes
     if _without_packages(before) != _without_packages(after):
@@ -222,17 +226,18 @@ async def _taken(
         if new is None:
             todo = "send the whole description again"
             raise ProblemError(409, "the description changed since it was read", todo=todo)
+    service.prover.later_of(new)  # also where the same came, as it was damaged
     if named != target.digest:
-        service.prover.later_of(new)
         service.descriptions.forget()
     return answer(DescriptionTaken(named, notes))
 
 
 @routes.get("/{target_id}/environments", **answers(Costs, *TOKEN))
 async def environments(request: Request, target_id: str, token: Authenticated) -> Response:
-    """What each level costs for what the target asked for, or for @world if it did not yet."""
+    """What each level costs for what the target asked for lately, or for @world."""
     service, found = service_of(request), visible_target(request, token, target_id)
-    atoms, description = service.asked_atoms(found), await service.descriptions.read(found.digest)
+    atoms = asked_atoms(service.database, found)
+    description = await service.descriptions.read(found.digest)
     asker = Asker(found.id, description, Want(atoms, found.level, inject=token.inject))
     packages = known(service.database, service.database.known_candidates(found.digest))
     future = service.questions.submit(calls.costs, service.place, (asker,), packages)
