@@ -246,6 +246,8 @@ def test_what_is_said_of_the_packages_of_a_build(database: Database) -> None:
     build = database.add_build("b", WORK, ("a/b",), 5.0, "r")
     for number, cpv in ((1, "a/b-1"), (2, "a/c-1")):
         database.add_outcome("b", Outcome(cpv, "made", "", number))
+    database.add_outcome("b", Outcome("a/d-1", "failed"))
+    assert database.made_by("bc") == {"b": {1, 2}, "c": set()}
     assert database.verdicts(build) == {}
     database.judge(DIGEST, Level.ABI, [Judged(first, True, ""), Judged(second, False, "no")], "2:")
     assert database.verdicts(build) == {1: None, 2: "no"}

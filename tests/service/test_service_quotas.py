@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -25,11 +26,12 @@ from tests.targets.described import described
 
 from cloche.errors import ClocheError
 from cloche.service import queue
+from cloche.service.actions import repeat_build
+from cloche.service.advice import nameless
 from cloche.service.database import Database
 from cloche.service.errors import ServiceError
 from cloche.service.events import Journal, lines
 from cloche.service.problems import ProblemError
-from cloche.service.queue import nameless
 from cloche.service.quotas import Quotas
 from cloche.service.settings import Limits, State, limits_of
 from cloche.service.tokens import digest_of, new_token
@@ -114,24 +116,61 @@ def test_the_queue_and_targets_have_bounds(database: Database) -> None:
         quotas.demand_target("laptops")
 
 
+def service_of(database: Database, place: Path) -> Any:
+    """As much of a service as its queue needs. Nothing starts."""
+
+    async def look() -> None:
+        """The repositories do not change."""
+
+    made = SimpleNamespace(
+        database=database,
+        settings=SimpleNamespace(builds=2, attempts=3, state=State(place), limits=Limits()),
+        signer=None,
+        repositories=SimpleNamespace(look=look, state=""),
+        closing=True,
+        quotas=Quotas(database, Limits(), lambda: made.dispatcher.running),
+    )
+    made.settings.state.make()
+    made.dispatcher = queue.Dispatcher(made)  # type: ignore[arg-type]
+    return made
+
+
+def test_a_build_is_repeated_without_its_old_files(
+    database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = (enrolled(database, name, name) for name in ("one", "two"))
+    service, build = service_of(database, tmp_path), asked(database, "b", one)
+    state = service.settings.state
+    state.description(DIGEST).touch()
+    state.build("b").mkdir()
+    database.end("b", "failed", 9.0, {"what": "it did not work"})
+    build, remove = database.build("b"), shutil.rmtree
+
+    def rmtree(path: Path, **more: Any) -> None:
+        assert not database._connection.in_transaction, "others wait for the database"
+        remove(path, **more)
+
+    monkeypatch.setattr(shutil, "rmtree", rmtree)
+    view = repeat_build(service, one, build)
+    assert (view.state, view.error, view.ended) == ("queued", None, None)
+    assert not state.build("b").exists()
+    database.ask("b", "two", two.id)
+    database.end("b", "failed", 9.0, {"what": "it did not work"})
+    shared = database.build("b")
+    assert repeat_build(service, one, shared).id != "b"
+    database.remove_target("one")  # by another process, since the build was looked up
+    with pytest.raises(ProblemError, match="no such target") as error:
+        repeat_build(service, one, shared)
+    assert error.value.document.status == 404
+    assert len(database.builds()) == 2
+
+
 def test_questions_to_the_database_do_not_grow_with_the_queue(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(queue, "_LOOK", 0.01)
     one, two = (enrolled(database, name, name) for name in ("one", "two"))
-
-    async def look() -> None:
-        """The repositories do not change."""
-
-    service = SimpleNamespace(
-        database=database,
-        settings=SimpleNamespace(builds=2, attempts=3, state=State(tmp_path)),
-        signer=None,
-        repositories=SimpleNamespace(look=look),
-        closing=True,  # so that nothing starts
-        quotas=Quotas(database, Limits(), lambda: dispatcher.running),
-    )
-    dispatcher = queue.Dispatcher(service)  # type: ignore[arg-type]
+    dispatcher = service_of(database, tmp_path).dispatcher
 
     async def questions(builds: int) -> int:
         for _ in range(builds):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 
 from cloche.service.auth import current_target, demand, sees
@@ -68,5 +69,8 @@ def repeat_build(service: Service, token: Token, found: Build) -> BuildView:
         raise ProblemError(409, what, todo="ask for the packages again")
     service.quotas.demand_building(token)
     seen = [each for each in found.targets if sees(token, each)]
-    again = service.dispatcher.repeat(found, seen, token)
+    try:
+        again = service.dispatcher.repeat(found, seen, token)
+    except sqlite3.IntegrityError:  # another process removed a target meanwhile
+        raise not_found("no such target") from None
     return view_of(service, token, again)

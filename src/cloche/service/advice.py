@@ -1,10 +1,13 @@
-"""Advice about a resolution that Portage refuses, for the owner of a target.
+"""Errors as the owner of a target sees them: with advice about a resolution that Portage refuses.
 
 `cloche.building.unresolved` advises the owner of a project, who writes fragments for machines. A
 target has an /etc/portage of its own.
 """
 
 from __future__ import annotations
+
+from cloche.errors import ClocheError
+from cloche.service.events import NAME
 
 _WORDS = {
     " (`--autounmask-write FRAGMENT` does it)": "",
@@ -20,3 +23,12 @@ def for_owner(todo: str) -> str:
     for words, others in _WORDS.items():
         todo = todo.replace(words, others)
     return todo
+
+
+def nameless(error: ClocheError, name: str) -> ClocheError:
+    """An error that does not say for which target a build ran."""
+    data = error.as_data()
+    shown = {n: v.replace(name, NAME) if isinstance(v, str) else v for n, v in data.items()}
+    if shown.get("todo"):
+        shown["todo"] = for_owner(shown["todo"])
+    return ClocheError.from_data(shown)

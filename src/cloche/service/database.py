@@ -246,6 +246,17 @@ class Database(Stock):
         rows = self._all("SELECT * FROM outcomes WHERE build = ? ORDER BY cpv", build)
         return [read(row, Outcome) for row in rows]
 
+    def made_by(self, builds: Collection[str]) -> dict[str, set[int]]:
+        """The packages that each of some builds made and that there still are."""
+        query = (
+            "SELECT build, package FROM outcomes WHERE package IS NOT NULL"
+            " AND build IN (SELECT value FROM json_each(?))"
+        )
+        found: dict[str, set[int]] = {build: set() for build in builds}
+        for build, package in self._all(query, json.dumps(list(builds))):
+            found[build].add(package)
+        return found
+
     def count(self, table: str, column: str) -> dict[str, int]:
         """How many rows a table has for each value of a column; both are this module's names."""
         rows = self._all(f"SELECT {column}, count(*) FROM {table} GROUP BY 1")  # noqa: S608

@@ -33,3 +33,20 @@ def unknown(kind: str, name: str, command: str) -> ServiceError:
 def ended() -> ServiceError:
     """The service ends, and with it what is done."""
     return ServiceError("the service ends", status=Exit.HOST)
+
+
+def stopped() -> ClocheError:
+    """Somebody stopped the build."""
+    return ClocheError("the build was stopped", todo="repeat it", status=Exit.INTERRUPTED)
+
+
+def unwanted() -> ClocheError:
+    """Nobody may have the build any more."""
+    what = "the tokens with which it was asked for were revoked, or the targets removed"
+    return ClocheError(what, status=Exit.INTERRUPTED)
+
+
+def beyond_quota() -> ClocheError:
+    """The build took longer than those who asked for it may build in a day."""
+    what = "the quota of building a day is used up"
+    return ClocheError(what, todo="repeat it later", status=Exit.INTERRUPTED)

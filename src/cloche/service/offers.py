@@ -15,9 +15,9 @@ import msgspec
 
 from cloche.cluster.facts import code_digest
 from cloche.errors import ClocheError
+from cloche.service.advice import nameless
 from cloche.service.decisions import left_over, rounds
 from cloche.service.errors import ended
-from cloche.service.queue import nameless
 from cloche.service.values import Candidate, Judged, Target
 from cloche.targets import calls
 from cloche.targets.levels import Environment, Level

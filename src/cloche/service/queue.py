@@ -21,11 +21,11 @@ from msgspec import to_builtins
 from cloche.broker.errors import BrokerError, data_of
 from cloche.broker.executor import Workers
 from cloche.building.unresolved import ResolutionError
-from cloche.errors import ClocheError, Exit
+from cloche.errors import ClocheError
 from cloche.records.logs import open_log
-from cloche.service.advice import for_owner
+from cloche.service.advice import nameless
 from cloche.service.decisions import answering, next_builds
-from cloche.service.errors import ended
+from cloche.service.errors import beyond_quota, ended, stopped, unwanted
 from cloche.service.events import END, NAME, Journal, logged
 from cloche.service.publishing import Publisher
 from cloche.service.values import ENDED, Build, BuildState, Outcome, Target, Token, Work
@@ -80,7 +80,7 @@ class Dispatcher:
         database, work = self._service.database, work_of(target, token, asked)
         builds = database.builds_of(work)
         offered = database.offered_ids(work.digest, work.level)
-        made = {each.id: _made_by(database.outcomes(each.id)) for each in builds}
+        made = database.made_by([each.id for each in builds])
         state = self._service.repositories.state
         found = answering(builds, target.id, asked.atoms, state, offered, made)
         if found is not None and found.state == "queued" and self._is_full(found, asked):
@@ -383,33 +383,3 @@ def work_of(target: Target, token: Token, asked: Asked) -> Work:
 def name_of(build: Build) -> str:
     """The target by whose name a build runs; the others that share it must not learn that."""
     return min(build.targets, default=NAME)
-
-
-def nameless(error: ClocheError, name: str) -> ClocheError:
-    """An error that does not say for which target a build ran."""
-    data = error.as_data()
-    shown = {n: v.replace(name, NAME) if isinstance(v, str) else v for n, v in data.items()}
-    if shown.get("todo"):
-        shown["todo"] = for_owner(shown["todo"])
-    return ClocheError.from_data(shown)
-
-
-def stopped() -> ClocheError:
-    """Somebody stopped the build."""
-    return ClocheError("the build was stopped", todo="repeat it", status=Exit.INTERRUPTED)
-
-
-def unwanted() -> ClocheError:
-    """Nobody may have the build any more."""
-    what = "the tokens with which it was asked for were revoked, or the targets removed"
-    return ClocheError(what, status=Exit.INTERRUPTED)
-
-
-def beyond_quota() -> ClocheError:
-    """The build took longer than those who asked for it may build in a day."""
-    what = "the quota of building a day is used up"
-    return ClocheError(what, todo="repeat it later", status=Exit.INTERRUPTED)
-
-
-def _made_by(outcomes: Sequence[Outcome]) -> list[int]:
-    return [each.package for each in outcomes if each.package is not None]
