@@ -84,6 +84,12 @@ def test_a_variable_that_builds_on_itself_needs_no_help() -> None:
         ),
         ("make_conf", 'USE="a"\n', '\nUSE="-* b"\n', "“a” in USE is taken away by “-*” here"),
         ("package_use", "a/b x\n", "\na/b -*\n", "“x” in package.use of a/b is taken away"),
+        (
+            "package_use",
+            "*/* L10N: de\n",
+            "\n*/* L10N: -* en\n",
+            "“l10n_de” in package.use of */* is taken away by “-l10n_*” here",
+        ),
         ("package_mask", ">a/b-2\n", "\n->a/b-2 # no\n", "is unmasked here, but masked"),
     ],
 )

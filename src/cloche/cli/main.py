@@ -35,6 +35,7 @@ COMMANDS = {
     "fetch": "lock:fetch",
     "graph": "graph:graph",
     "history": "history:history",
+    "import": "imports:import_group",
     "init": "init:init",
     "lock": "lock:lock",
     "log": "log:log",

@@ -6,6 +6,7 @@ another ``X`` for all desktops, a machine with both should report it instead of 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from cloche.config.errors import ConfigError, Origin, contradiction
 
 Texts = tuple[tuple[str, Path, str], ...]  # kind (make.conf, package.use, …), path, text
 
-_CLEARED: Final = "“-*”"
+_ALL: Final = re.compile(r"(^|_)\*$")  # a word that stands for all, or all of USE_EXPAND's
 # package.keywords is the old name of package.accept_keywords; both are read.
 _SIGNED: Final[Mapping[str, str]] = {
     "package.use": "package.use",
@@ -33,8 +34,9 @@ _SIGNED: Final[Mapping[str, str]] = {
 class Statement:
     """A statement of a fragment: its subject, value and origin.
 
-    ``group`` is what ``-*`` clears: a variable, or the words of one atom in one kind of file.
-    ``adds`` marks a value that extends the previous one, and so contradicts nothing.
+    ``group`` is what ``-*`` clears: a variable, or the words of one atom in one kind of file, of
+    which ``word`` is one. ``adds`` marks a value that extends the previous one, and so contradicts
+    nothing.
     """
 
     subject: str
@@ -42,6 +44,7 @@ class Statement:
     origin: Origin
     group: str = ""
     adds: bool = False
+    word: str = ""
 
     @property
     def negative(self) -> bool:
@@ -49,8 +52,42 @@ class Statement:
         return self.value.startswith("“-")
 
 
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """Two statements of which a machine can have one; ``here`` is the later fragment's.
+
+    ``cleared`` says that it is a ``-*`` which takes away what the earlier fragment adds.
+    """
+
+    here: Statement
+    before: Statement
+    cleared: bool = False
+
+    @property
+    def subject(self) -> str:
+        """What they disagree about."""
+        return self.before.subject
+
+    @property
+    def value(self) -> str:
+        """What the later fragment says of it."""
+        return f"taken away by {self.here.value}" if self.cleared else self.here.value
+
+
 def check(fragments: Iterable[tuple[str, Texts]]) -> None:
     """Raise `ConfigError` for the first two fragments that disagree, in order."""
+    for clash in clashes(fragments):
+        raise contradiction(
+            clash.here.origin,
+            clash.before.origin,
+            clash.subject,
+            clash.value,
+            clash.before.value,
+        )
+
+
+def clashes(fragments: Iterable[tuple[str, Texts]]) -> Iterator[Clash]:
+    """Where fragments disagree with earlier ones, in order. Raises `ConfigError` for bad files."""
     said: dict[str, Statement] = {}
     for _, texts in fragments:
         own: dict[str, Statement] = {}
@@ -63,22 +100,22 @@ def check(fragments: Iterable[tuple[str, Texts]]) -> None:
         for subject, statement in own.items():
             before = said.get(subject)
             if before and not statement.adds and before.value != statement.value:
-                raise contradiction(
-                    statement.origin, before.origin, subject, statement.value, before.value
-                )
-        _check_cleared(said, own)
+                yield Clash(statement, before)
+        yield from _cleared(said, own)
         said.update(own)
 
 
-def _check_cleared(said: Mapping[str, Statement], own: Mapping[str, Statement]) -> None:
-    """``-*`` removes what earlier fragments added, unless the fragment adds it again."""
-    clears = {item.group: item for item in own.values() if item.value == _CLEARED}
-    for subject, before in said.items():
-        by = clears.get(before.group)
-        if by and not before.negative and subject not in own:
-            raise contradiction(
-                by.origin, before.origin, subject, "taken away by “-*”", before.value
-            )
+def _cleared(said: Mapping[str, Statement], own: Mapping[str, Statement]) -> Iterator[Clash]:
+    """``-*`` removes what earlier fragments added, unless the fragment adds it again.
+
+    ``-video_cards_*``, or ``VIDEO_CARDS: -*``, only removes what begins like this.
+    """
+    clears = [each for each in own.values() if each.negative and _ALL.search(each.word)]
+    for by in clears:
+        for subject, before in said.items():
+            alike = before.group == by.group and before.word.startswith(by.word[:-1])
+            if alike and not before.negative and subject not in own:
+                yield Clash(by, before, cleared=True)
 
 
 def _statements(texts: Texts) -> Iterator[Statement]:
@@ -106,7 +143,8 @@ def _make_conf(text: str, path: Path) -> Iterator[Statement]:
 
 def _word(word: str, negative: bool, group: str, origin: Origin) -> Statement:
     """One word of a list in which ``-`` removes."""
-    return Statement(f"“{word}” in {group}", f"“{'-' if negative else ''}{word}”", origin, group)
+    value = f"“{'-' if negative else ''}{word}”"
+    return Statement(f"“{word}” in {group}", value, origin, group, word=word)
 
 
 def _lines(text: str, path: Path) -> Iterator[tuple[Origin, list[str]]]:

@@ -1,0 +1,4 @@
+"""Projects made of what users have: a gentoomuch configuration, or a running Gentoo system.
+
+What is there is read first (untrusted, bounded), then decided on as plain values, then written.
+"""

@@ -1,0 +1,81 @@
+"""Writes an imported project, after the project was read as every command of cloche reads it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from cloche.config.errors import ConfigError, Origin
+from cloche.config.fragments import machine_files
+from cloche.config.project import load_project
+from cloche.errors import ClocheError, unwritable
+from cloche.importing.outcome import Imported, ProjectFile
+from cloche.importing.report import FILE, import_file
+
+_TODO = "choose a directory that you may write to"
+
+
+def check_target(directory: Path) -> None:
+    """See that a project may be written there. Raises `ConfigError`."""
+    try:
+        taken = directory.is_symlink() or directory.exists()
+        taken = taken and (not directory.is_dir() or any(directory.iterdir()))
+    except OSError as error:
+        raise unwritable(directory, error, _TODO) from error
+    if taken:
+        raise ConfigError(
+            Origin(directory), "not an empty directory", "name a new or an empty one with -o"
+        )
+
+
+def write(imported: Imported, directory: Path) -> None:
+    """Write the project into a new or an empty directory. Raises ClocheError."""
+    check_target(directory)
+    try:
+        directory.parent.mkdir(parents=True, exist_ok=True)
+        room = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
+    except OSError as error:
+        raise unwritable(directory, error, _TODO) from error
+    try:
+        _write_all(imported, room)
+        _check(imported, room)
+        room.chmod(0o755)
+        room.rename(directory)
+    except OSError as error:
+        raise unwritable(directory, error, _TODO) from error
+    finally:
+        shutil.rmtree(room, ignore_errors=True)
+
+
+def check(imported: Imported) -> None:
+    """See that the project can be read, without keeping it. Raises ClocheError."""
+    with tempfile.TemporaryDirectory(prefix="cloche-import-") as room:
+        _write_all(imported, Path(room))
+        _check(imported, Path(room))
+
+
+def _write_all(imported: Imported, room: Path) -> None:
+    files = {**imported.files, FILE: ProjectFile(import_file(imported))}
+    for name, file in sorted(files.items()):
+        path = room / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if file.link is not None:
+            path.symlink_to(file.link)
+            continue
+        with path.open("xb") as opened:
+            opened.write(file.content)
+        path.chmod(0o755 if file.executable else 0o644)
+
+
+def _check(imported: Imported, room: Path) -> None:
+    """Read the project as commands do. Raises ClocheError with the path in the project."""
+    try:
+        project = load_project(room)
+        for name in imported.machines:
+            machine_files(project.machine(name))
+    except ConfigError as error:
+        where = (error.where or "").replace(f"{room.resolve()}/", "").replace(f"{room}/", "")
+        todo = error.todo or "correct it at the source"
+        what = f"cannot be a project: {error.what}"
+        raise ClocheError(what, where=f"{imported.source} ({where})", todo=todo) from error
