@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 from tests.targets.described import described, entry
 
 from cloche.targets.description import (
+    MOST,
     BadDescriptionError,
     Change,
     StaleChangeError,
@@ -114,3 +116,29 @@ def test_a_change_of_another_state_is_refused() -> None:
 def test_a_change_is_checked_as_the_whole_is(parts: dict[str, Any]) -> None:
     with pytest.raises(BadDescriptionError):
         changed(described(), Change(digest(described()), **parts))
+
+
+def test_the_entries_of_a_field_are_bounded_and_looked_at_once() -> None:
+    deep = "/".join(["d"] * 100)
+    files = {f"{deep}/{number}": "" for number in range(MOST)}
+    began = time.process_time()
+    assert len(decode_description(written(files=files)).files) == MOST
+    assert time.process_time() - began < 3  # each with each took minutes
+    for field, more in (
+        ("files", {**files, "one": ""}),
+        ("packages", {f"a/b-{n}": {"SLOT": "0", "EAPI": "8"} for n in range(MOST + 1)}),
+        ("make_conf", {f"V{n}": "" for n in range(MOST + 1)}),
+        ("repositories", {f"r{n}": {} for n in range(MOST + 1)}),
+        ("symbols", {f"S{n}": "1" for n in range(MOST + 1)}),
+        ("world", ["a/b"] * (MOST + 1)),
+        ("world_sets", ["@a"] * (MOST + 1)),
+    ):
+        with pytest.raises(BadDescriptionError, match=rf"{MOST}.*{field}"):
+            decode_description(written(**{field: more}))
+
+
+@pytest.mark.parametrize("other", ["a!", "a-b", "a/b/c", "ab"])
+def test_a_name_is_of_a_file_or_of_a_directory(other: str) -> None:
+    decode_description(written(files=dict.fromkeys(["a/b/d", other], "")))
+    with pytest.raises(BadDescriptionError, match="/etc/portage/a is both"):
+        decode_description(written(files=dict.fromkeys(["a/b/d", other, "a"], "")))

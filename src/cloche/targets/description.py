@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Any
+from itertools import pairwise
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
@@ -20,6 +21,7 @@ from cloche.plan.depgraph import Cpv, Name, Variable
 FORMAT = 1
 LONGEST_FILE = 1 << 20  # characters of a file of /etc/portage
 LARGEST = 32 << 20  # characters of all texts
+MOST = 20_000  # entries of a field; a large desktop has 3000 packages
 _WORD = r"\A[^\x00-\x20\x7f]*\Z"
 _LINE = r"\A[^\x00-\x1f\x7f]*\Z"
 
@@ -36,6 +38,11 @@ EtcPath = Annotated[
 ProfilePath = Annotated[
     str, msgspec.Meta(pattern=r"\A[\w+][\w+.-]*:(?!(.*/)?\.{0,2}(/|\Z))[\w+./-]+\Z")
 ]
+
+K = TypeVar("K")
+V = TypeVar("V")
+Table = Annotated[Mapping[K, V], msgspec.Meta(max_length=MOST)]
+Words = Annotated[tuple[Word, ...], msgspec.Meta(max_length=MOST)]
 
 #: Files of an entry of the VDB (portage(5), /var/db/pkg) that Portage's resolver reads.
 ENTRY = (
@@ -83,14 +90,14 @@ class Description(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     arch: Word
     chost: Word
     profile: ProfilePath
-    symbols: Mapping[Name, Word] = {}
+    symbols: Table[Name, Word] = {}
     native: Line = ""
-    repositories: Mapping[Name, RepositoryState] = {}
-    make_conf: Mapping[Variable, Text] = {}
-    files: Mapping[EtcPath, Text] = {}
-    world: tuple[Word, ...] = ()
-    world_sets: tuple[Word, ...] = ()
-    packages: Mapping[Cpv, Mapping[Name, Text]] = {}
+    repositories: Table[Name, RepositoryState] = {}
+    make_conf: Table[Variable, Text] = {}
+    files: Table[EtcPath, Text] = {}
+    world: Words = ()
+    world_sets: Words = ()
+    packages: Table[Cpv, Mapping[Name, Text]] = {}
 
 
 #: Fields of which a change names single entries.
@@ -173,7 +180,9 @@ def _checked(found: Description) -> Description:
     texts += [text for entry in found.packages.values() for text in entry.values()]
     if sum(map(len, texts)) > LARGEST:
         raise BadDescriptionError(f"more than {LARGEST >> 20} MiB of texts")
-    for name in found.files:
-        if any(f"{name}/" == other[: len(name) + 1] for other in found.files):
-            raise BadDescriptionError(f"/etc/portage/{name} is both a file and a directory")
+    names = sorted(name.replace("/", "\0") for name in found.files)  # what is below comes next
+    for name, following in pairwise(names):
+        if following.startswith(f"{name}\0"):
+            path = name.replace("\0", "/")
+            raise BadDescriptionError(f"/etc/portage/{path} is both a file and a directory")
     return found
