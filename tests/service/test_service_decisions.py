@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from cloche.errors import Exit
 from cloche.service.decisions import answering, left_over, next_builds, rounds
+from cloche.service.errors import ServiceError
 from cloche.service.limits import Limiter, taken
+from cloche.service.settings import Limits, limits_of
 from cloche.service.values import Build, Candidate, Judged, Work
 from cloche.targets.levels import Level
 
@@ -96,5 +101,14 @@ def test_clients_have_buckets_of_their_own() -> None:
     limiter = Limiter(1.0, 1.0)
     assert limiter.wait("a", 0.0) == 0.0
     assert limiter.wait("a", 0.0) > 0.0
-    assert limiter.is_empty("a", 0.0)
     assert limiter.wait("b", 0.0) == 0.0
+
+
+@pytest.mark.parametrize(
+    "word", ["rate=0", "guesses=00", "nothing=1", "queue", "queue=-1", "rate=x"]
+)
+def test_a_limit_is_a_number_of_at_least_1(word: str) -> None:
+    with pytest.raises(ServiceError) as caught:
+        limits_of(["atoms=7", word])
+    assert caught.value.status == Exit.BAD_INPUT
+    assert limits_of(["atoms=7", "rate=1"]) == Limits(atoms=7, rate=1.0)

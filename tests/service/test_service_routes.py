@@ -281,6 +281,10 @@ def test_parts_of_a_package(server: Server, target: dict[str, Any]) -> None:
     assert server.ask("GET", path, target["token"], headers=same).status_code == 206
     head = server.ask("HEAD", path, target["token"])
     assert (head.status_code, head.headers["content-length"], head.content) == (200, "2048", b"")
+    for asked in ("bytes=0-9", "bytes=2048-"):  # RFC 9110, 14.2: only GET has ranges
+        head = server.ask("HEAD", path, target["token"], headers={"Range": asked})
+        assert (head.status_code, head.headers["content-length"]) == (200, "2048")
+        assert "content-range" not in head.headers
     refused = path.replace("tree", "stone")
     assert server.ask("GET", refused, target["token"]).status_code == 404
 

@@ -38,8 +38,3 @@ class Limiter:
         while len(self._buckets) > _MOST:
             del self._buckets[next(iter(self._buckets))]
         return seconds
-
-    def is_empty(self, whose: Hashable, now: float) -> bool:
-        """Whether the next request would come too early; nothing is counted."""
-        _, seconds = taken(self._buckets.get(whose), now, self._rate, self._burst)
-        return seconds > 0

@@ -37,7 +37,7 @@ def span_of(header: str | None, size: int) -> tuple[int, int] | None:
 
 
 def file_response(path: Path, media: str, asked: Mapping[str, str], method: str) -> Response:
-    """A file that never changes, or the part of it that is asked for.
+    """A file that never changes, or the part of it that is asked for; only GET has ranges.
 
     Raises ProblemError, OSError.
     """
@@ -50,7 +50,7 @@ def file_response(path: Path, media: str, asked: Mapping[str, str], method: str)
         if asked.get("if-none-match") in (etag, "*"):
             os.close(descriptor)
             return Response(None, 304, headers)
-        fits = asked.get("if-range") in (None, etag, modified)
+        fits = method == "GET" and asked.get("if-range") in (None, etag, modified)
         span = span_of(asked.get("range") if fits else None, status.st_size)
     except BaseException:
         os.close(descriptor)
@@ -61,7 +61,7 @@ def file_response(path: Path, media: str, asked: Mapping[str, str], method: str)
         headers["Content-Range"] = f"bytes {first}-{end - 1}/{status.st_size}"
     if method == "HEAD":
         os.close(descriptor)
-        return Response(None, 206 if span else 200, headers, media)
+        return Response(None, 200, headers, media)
     return _Chunks(descriptor, (first, end), 206 if span else 200, headers, media)
 
 

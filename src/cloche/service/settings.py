@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -11,6 +12,7 @@ from cloche.service.errors import ServiceError
 from cloche.targets.results import Place
 
 DIRECTORY = "service"  # in a project
+_NUMBER = re.compile(r"0*[1-9][0-9]{0,11}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,15 @@ class Limits:
 
 
 def limits_of(words: Iterable[str]) -> Limits:
-    """The limits with some of them set: NAME=NUMBER. Raises ServiceError."""
+    """The limits with some of them set: NAME=NUMBER, at least 1. Raises ServiceError."""
     known = {each.name: getattr(Limits(), each.name) for each in fields(Limits)}
     given = dict[str, float]()
     for word in words:
         name, _, text = word.partition("=")
-        if name not in known or not text.isdecimal():
+        if name not in known or not _NUMBER.fullmatch(text):
             what = f"“{word}” does not set a limit"
-            raise ServiceError(what, todo=f"write NAME=NUMBER with one of {', '.join(known)}")
+            todo = f"write NAME=NUMBER, at least 1, with one of {', '.join(known)}"
+            raise ServiceError(what, todo=todo)
         given[name] = type(known[name])(text)
     return replace(Limits(), **given)  # type: ignore[arg-type]
 
