@@ -5,9 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 import socket
+import sqlite3
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
@@ -406,3 +408,23 @@ def test_a_token_is_told_what_it_is_for(server: Server, target: dict[str, Any]) 
     found = server.ask("GET", "/api/v1/token", server.admin).json()
     assert (found["role"], found["target"]) == ("admin", None)
     assert server.ask("GET", "/api/v1/token", "cloche_x").status_code == 401
+
+
+def test_another_process_that_writes_for_long_holds_no_index_up(
+    server: Server, target: dict[str, Any]
+) -> None:
+    """Portage gives up on an index after 10 s."""
+    path = f"{target['binhost']}/Packages"
+    token = server.token(Role.READ, target["id"])  # that it is used is not noted yet
+    with closing(sqlite3.connect(server.state.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        began = time.monotonic()
+        assert server.ask("GET", path, token).status_code == 200
+        assert time.monotonic() - began < 5
+        want = {"atoms": ["app-misc/while-it-is-locked"]}
+        wants = f"/api/v1/targets/{target['id']}/wants"
+        refused = server.ask("POST", wants, target["token"], json=want)
+        assert refused.status_code == 503
+        assert "locked" in refused.json()["what"]
+        other.execute("ROLLBACK")
+    assert server.ask("POST", wants, target["token"], json=want).status_code == 202

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import sqlite3
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -64,7 +65,8 @@ def token_with(request: Request, secret: str | None) -> Token:
     if seconds := service.limiter.wait(token.id, now):
         raise too_many("too many requests", seconds)
     if time.time() - (token.used or 0) > _NOTED:
-        service.database.use_token(token.id, time.time())
+        with contextlib.suppress(sqlite3.OperationalError):  # it is noted the next time
+            service.database.use_token(token.id, time.time())
     return token
 
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import sqlite3
 import subprocess
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -201,7 +202,8 @@ class Service:
         """Note that a package is fetched, at most once in a while."""
         now = time.time()
         if now - package.used > _NOTED:
-            self.database.touch_package(package.id, now)
+            with contextlib.suppress(sqlite3.OperationalError):  # it is noted the next time
+                self.database.touch_package(package.id, now)
 
 
 def service_of(request: Request) -> Service:

@@ -79,6 +79,7 @@ CREATE INDEX charges_by_token ON charges (token, at);
 """
 
 _JSON = frozenset({"notes", "use", "symbols", "parts", "options", "error", "targets"})
+_PATIENCE = 2000  # milliseconds for which a service waits for others that write
 T = TypeVar("T")
 
 
@@ -111,6 +112,8 @@ class Connection:
                 older = "start `cloche serve` of this cloche in the place of the one that runs"
                 todo = older if found < VERSION else "use the cloche that wrote it"
                 raise ServiceError(what, where=path, todo=todo)
+        if alone:  # all that it serves waits along, and emerge gives up on an index after 10 s
+            self._do(f"PRAGMA busy_timeout = {_PATIENCE}")
 
     def check(self) -> str:
         """What SQLite says of the whole database: "ok" if it is whole."""
