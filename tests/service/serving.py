@@ -101,7 +101,7 @@ class Server:
             method, self.url + path, headers=headers, timeout=60, allow_redirects=False, **more
         )
 
-    def enrol(self, description: Description, token: str, **more: Any) -> dict[str, Any]:
+    def enrol(self, description: Description, token: str | None, **more: Any) -> dict[str, Any]:
         """Enrol a target."""
         data = {"description": json.loads(encode_description(description)), "name": "a target"}
         answer = self.ask("POST", "/api/v1/targets", token, json={**data, **more})

@@ -17,7 +17,7 @@ from tests.service.serving import Server, served, server_of, token_named
 from tests.support import Store, project
 from tests.targets.described import PROJECT, described, entry
 
-from cloche.service.values import Role
+from cloche.service.values import Payer, Role
 from cloche.targets.description import encode_description
 
 pytestmark = pytest.mark.real
@@ -190,6 +190,18 @@ def test_notes_know_whether_code_may_take_part(server: Server, inject: bool) -> 
     answer = server.ask("PATCH", path, enrolled["token"], json=change)
     assert answer.status_code == 200, answer.text
     assert any("hooks" in note for note in answer.json()["notes"]) is not inject
+
+
+@pytest.mark.parametrize(("seconds", "quota"), [("7", 7), ("0", None)])
+def test_who_enrols_without_a_token_shares_the_quota_of_its_address(
+    root_seeded: Store, tmp_path: Path, seconds: str, quota: int | None
+) -> None:
+    store, words = root_seeded, ("--open-enrolment", "--open-quota", seconds)
+    with served(server_of(project(store, PROJECT), *words, store=store.path)) as server:
+        tokens = [server.enrol(described(), None)["token"] for _ in range(2)]
+        payers = {token_named(server, each).payer for each in tokens}
+        assert payers == {Payer("open 127.0.0.1", quota)}
+        assert not token_named(server, tokens[0]).inject
 
 
 def test_a_build_is_stopped_and_the_next_one_runs(server: Server) -> None:

@@ -210,6 +210,14 @@ def test_a_unit_keeps_what_the_environment_says(server: Server) -> None:
     assert line.endswith(" --engine chroot")
 
 
+def test_who_enrols_without_a_token_has_the_quota_that_is_said(server: Server) -> None:
+    assert (
+        "--open-quota needs --open-enrolment" in run(server, "--open-quota", "5", status=2).stderr
+    )
+    unit = run(server, "--open-enrolment", "--open-quota", "0", "--print", "systemd").stdout
+    assert " --open-enrolment --open-quota 0" in unit
+
+
 def test_files_of_a_clusters_tls_are_named_as_the_options_are(server: Server) -> None:
     (server.place / "ca").touch()
     said = run(server, "--cluster", "x", "--cluster-ca", "ca", status=2).stderr

@@ -92,8 +92,9 @@ def configured(room: Path, server: Server, port: int) -> Path:
     text = (ROOT / "docs/service.md").read_text()
     (block,) = re.findall(r"```nginx\n(.*?)```", text, re.DOTALL)
     for old, new in {
-        "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl; ssl_certificate {cert};"
-        f" ssl_certificate_key {key};",
+        "listen 443 ssl;": f"listen 127.0.0.1:{port} ssl;",
+        "/etc/ssl/cloche.pem": str(cert),
+        "/etc/ssl/private/cloche.key": str(key),
         "http://127.0.0.1:8080": server.url,
         "/srv/cloche-pool/": f"{room}/pool/",
     }.items():

@@ -17,7 +17,14 @@ from click.core import ParameterSource
 from cloche.cli import serve_targets, serve_tokens
 from cloche.cli.cluster_options import ADDRESS, Percent
 from cloche.cli.options import Options, engine_name, say, store_path
-from cloche.cli.serve_options import JSON, STATE, check_extra, opened_database, state_of
+from cloche.cli.serve_options import (
+    JSON,
+    LARGEST_QUOTA,
+    STATE,
+    check_extra,
+    opened_database,
+    state_of,
+)
 from cloche.cli.usage import Group, Number, refuse_unused
 from cloche.config.project import load_project
 from cloche.display.text import count, size
@@ -54,6 +61,9 @@ Examples:
 )
 @click.option("--sign", metavar="KEY", help="Sign packages and indexes with this key of gpg.")
 @click.option("--open-enrolment", is_flag=True, help="Let machines enrol without a token.")
+@click.option("--open-quota", type=Number(0, LARGEST_QUOTA), default=3600, show_default=True,
+              metavar="SECONDS",
+              help="Building a day of each address that enrols so; 0: no limit.")  # fmt: skip
 @click.option("--keep-days", type=Number(1), default=30, show_default=True,
               help="Days for which packages and builds that nobody needs are kept.")  # fmt: skip
 @click.option("--keep-size", type=Number(1), metavar="MIB", help="Size of the pool to stay below.")
@@ -96,6 +106,9 @@ def serve(context: click.Context, /, **values: Any) -> None:
     project = load_project(options.directory)
     if values["verify_share"] and values["cluster"] is None:
         raise click.UsageError("--verify-share needs --cluster")
+    given = context.get_parameter_source("open_quota") is ParameterSource.COMMANDLINE
+    if given and not values["open_enrolment"]:
+        raise click.UsageError("--open-quota needs --open-enrolment")
     if (values["tls_cert"] is None) is not (values["tls_key"] is None):
         raise click.UsageError("--tls-cert and --tls-key need each other")
     proxies = {name: text for name, text in os.environ.items() if name.lower().endswith("_proxy")}
@@ -115,6 +128,7 @@ def serve(context: click.Context, /, **values: Any) -> None:
         builds=values["builds"],
         jobs=values["jobs"] or len(os.sched_getaffinity(0)),
         open_enrolment=values["open_enrolment"],
+        open_quota=values["open_quota"] or None,
         tls_cert=_absolute(options, values["tls_cert"]),
         tls_key=_absolute(options, values["tls_key"]),
         accel=values["accel"],

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cloche.service.database import Database
     from cloche.service.settings import State
 
+LARGEST_QUOTA = 999_999_999  # seconds, as `cloche.service.tokens` has it
 _STATE = "cloche.serve.state"
 
 

@@ -12,14 +12,13 @@ import click
 import msgspec
 
 from cloche.cli.options import Options, say
-from cloche.cli.serve_options import JSON, STATE, opened_database
+from cloche.cli.serve_options import JSON, LARGEST_QUOTA, STATE, opened_database
 from cloche.cli.usage import Group, Number
 from cloche.display.text import count, one_line
 
 if TYPE_CHECKING:
     from cloche.service.values import Token
 
-_LARGEST = 999_999_999  # as `cloche.service.tokens` has it
 _DAY = 86400.0
 
 
@@ -56,7 +55,7 @@ Examples:
 )
 @click.option("--target", metavar="ID", help="For this target alone; it can replace a lost one.")
 @click.option("--inject", is_flag=True, help="Let patches, bashrc and package.env of targets work.")
-@click.option("--quota", type=Number(1, _LARGEST), metavar="SECONDS",
+@click.option("--quota", type=Number(1, LARGEST_QUOTA), metavar="SECONDS",
               help="Seconds of building a day [no limit].")  # fmt: skip
 @STATE
 @JSON
@@ -135,7 +134,7 @@ Examples:
 """,
 )
 @click.argument("id")
-@click.option("--quota", type=Number(1, _LARGEST), metavar="SECONDS",
+@click.option("--quota", type=Number(1, LARGEST_QUOTA), metavar="SECONDS",
               help="Seconds of building a day.")  # fmt: skip
 @click.option("--no-quota", is_flag=True, help="Without a limit.")
 @STATE

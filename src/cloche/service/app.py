@@ -73,7 +73,7 @@ def _add_rest(app: FastAPI) -> None:
         """Whether the service works. Needs no token."""
         service: Service = request.app.state.service
         if failing := [each.name for each in service.loops if each.failing]:
-            what = f"these fail again and again: {', '.join(failing)}"
+            what = f"these failed, and are tried again: {', '.join(failing)}"
             raise ProblemError(503, what, todo="see the service's log")
         queued = service.database.count("builds", "state").get("queued", 0)
         running, faults = len(service.dispatcher.running), len(service.database.faults())
