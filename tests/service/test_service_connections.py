@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 import uvicorn
-from tests.service.serving import Server, served, server_of, written_project
+from tests.service.serving import Server, add_target, served, server_of, written_project
+from tests.service.test_service_decisions import WORK
 from tests.support import cannot
 from uvicorn.server import ServerState
 
 from cloche.service import connections
 from cloche.service.settings import Limits
+from cloche.service.values import Role
 
 REQUEST = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -123,3 +126,45 @@ def test_the_log_is_not_flooded(caplog: pytest.LogCaptureFixture) -> None:
     asyncio.run(run())
     assert [each.message for each in caplog.records].count("connections wait") == 1
     assert len(caplog.records) == 2
+
+
+def test_who_leaves_while_sending_is_not_a_bug(poor: Server) -> None:
+    host, port = poor.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 5) as sock:
+        sock.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\ntoken=")
+        time.sleep(0.2)
+    end = time.monotonic() + 10
+    while '"/login"' not in poor.log.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    log = poor.log.read_text()
+    assert "a bug" not in log
+    assert "Traceback" not in log
+
+
+def test_streams_are_counted_for_an_account_before_they_begin(tmp_path: Path) -> None:
+    with served(server_of(written_project(tmp_path), "--limit", "streams=2")) as server:
+        ids = ["1" * 12, "2" * 12, "3" * 12, "4" * 12]
+        for id in ids:
+            add_target(server, id)
+        with server.database() as database:
+            for id in ids:
+                database.add_build(id, WORK, ("a/b",), 1.0, "r")
+                database.ask(id, id, "none")
+                database.start(id, "r", 1.0)
+        secrets = [server.token(Role.REQUEST, id, account="one") for id in ids[:3]]
+        secrets.append(server.token(Role.REQUEST, ids[3], account="another"))
+
+        def follow(number: int) -> requests.Response:
+            path = f"/api/v1/builds/{ids[number]}/events"
+            return stack.enter_context(server.ask("GET", path, secrets[number], stream=True))
+
+        with ExitStack() as stack:
+            assert [follow(each).status_code for each in (0, 1, 2, 3)] == [200, 200, 429, 200]
+            assert follow(0).headers["Retry-After"]
+        end = time.monotonic() + 20  # until all are gone
+        while "\ncloche_streams 0" not in server.ask("GET", "/metrics").text:
+            assert time.monotonic() < end
+            time.sleep(0.1)
+        with ExitStack() as stack:
+            assert follow(2).status_code == 200

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from tests.service.test_service_decisions import build
+import pytest
+from tests.service.test_service_decisions import WORK, build
 
-from cloche.service.retention import outdated
-from cloche.service.settings import Retention
+from cloche.service.database import Database
+from cloche.service.retention import Outdated, outdated, removing
+from cloche.service.settings import Retention, State
 from cloche.service.values import Package
 
 DAY = 86400.0
@@ -49,3 +52,41 @@ def test_builds_go_by_age_when_they_have_ended() -> None:
     waiting = build(3)
     found = outdated((), (), (old, new, waiting), Retention(30.0), NOW)
     assert [each.number for each in found.builds] == [1]
+
+
+def test_what_is_needed_or_repeated_by_now_stays_and_is_asked_for_once_a_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = State(tmp_path / "state")
+    state.make()
+    database = Database(state.database)
+    packages = [
+        replace(PACKAGE, id=n, gpkg=f"g{n}", cpv=f"a/b{n}-1", path=f"{n}") for n in range(1, 251)
+    ]
+    with database.transaction():
+        assert [database.add_package(each) for each in packages] == list(range(1, 251))
+    for each in packages:
+        (state.pool / each.path).write_bytes(b"x")
+    for id in ("a", "b"):
+        database.add_build(id, WORK, ("a/b",), 1.0, "r")
+        database.end(id, "failed", 2.0, None)
+        (state.build(id) / "log").mkdir(parents=True)
+    found = Outdated(tuple(packages), tuple(database.build(id) for id in ("a", "b")))
+    asked, needed = [0], set[int]()
+
+    def needed_packages(_: Database) -> set[int]:
+        asked[0] += 1
+        return set(needed)
+
+    monkeypatch.setattr(Database, "needed_packages", needed_packages)
+    for part, remove_files in enumerate(removing(database, state, found)):
+        remove_files()
+        if part == 0:
+            needed.add(250)
+            database.requeue("b")
+    assert asked == [3]
+    assert [each.id for each in database.packages()] == [250]
+    assert [each.name for each in state.pool.iterdir()] == ["250"]
+    assert [each.id for each in database.builds()] == ["b"]
+    assert [each.name for each in state.builds.iterdir()] == ["b"]
+    database.close()

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from fastapi import FastAPI, Request
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -122,6 +123,8 @@ class Around:
                 await problem.response()(scope, receive, sent)
             else:
                 await self._app(scope, receive, sent)
+        except ClientDisconnect:
+            pass  # nobody is there to answer
         except Exception as error:
             if status:
                 raise

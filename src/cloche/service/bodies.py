@@ -18,7 +18,7 @@ _GZIP = 16 + zlib.MAX_WBITS
 
 
 async def body_of(request: Request, most: int, seconds: float) -> bytes:
-    """The body of a request, unpacked. Raises ProblemError."""
+    """The body of a request, unpacked. Raises ProblemError, ClientDisconnect."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("identity", "gzip", "x-gzip"):
         headers = {"Accept-Encoding": "gzip"}

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from cloche.records.logs import open_log
 from cloche.service.actions import repeat_build, stop_build
@@ -24,7 +24,7 @@ from cloche.service.events import log_of, stream
 from cloche.service.listing import builds_for, packages_for, view_of
 from cloche.service.openapi import TOKEN, answers
 from cloche.service.problems import ProblemError, not_found, too_many
-from cloche.service.values import BuildState, Token
+from cloche.service.values import BuildState
 from cloche.service.views import Builds, BuildView, Packages, answer
 
 routes = APIRouter(prefix="/api/v1", tags=["builds"])
@@ -87,33 +87,35 @@ async def events(
     service, found = service_of(request), visible_build(request, token, build_id)
     last = last_event_id or ""
     start = int(last) if last.isascii() and last.isdecimal() and len(last) < 19 else 0
-    if service.streams.get(token.id, 0) >= service.settings.limits.streams:
-        raise too_many("too many streams of events", 10.0)
 
     def goes_on() -> bool:
         valid = service.database.is_valid(token.id)
         return valid and not service.closing and service.database.has_build(found.id)
 
-    async def sent() -> AsyncIterator[bytes]:
-        with _counted(service, token):
-            room = service.settings.state.build(found.id)
-            ending = partial(service.dispatcher.ending, found.id)
-            async for part in stream(service.hub, found.id, room, start, goes_on, ending):
-                yield part
-
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(sent(), 200, headers, media_type=_EVENTS)
+    room = service.settings.state.build(found.id)
+    ending = partial(service.dispatcher.ending, found.id)
+    sent = stream(service.hub, found.id, room, start, goes_on, ending)
+    return _Stream(service, token.payer.account, sent)
 
 
-@contextmanager
-def _counted(service: Service, token: Token) -> Iterator[None]:
-    service.streams[token.id] = service.streams.get(token.id, 0) + 1
-    try:
-        yield
-    finally:
-        service.streams[token.id] -= 1
-        if not service.streams[token.id]:
-            del service.streams[token.id]
+class _Stream(StreamingResponse):
+    """Events of a build, counted for an account from before it begins. Raises ProblemError."""
+
+    def __init__(self, service: Service, account: str, sent: AsyncIterator[bytes]) -> None:
+        self._streams, self._account = service.streams, account
+        if self._streams[account] >= service.settings.limits.streams:
+            raise too_many("too many streams of events", 10.0)
+        self._streams[account] += 1
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(sent, 200, headers, media_type=_EVENTS)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._streams[self._account] -= 1
+            if not self._streams[self._account]:
+                del self._streams[self._account]
 
 
 @routes.get("/builds/{build_id}/log/{package:path}", **answers(str, *TOKEN, media="text/plain"))

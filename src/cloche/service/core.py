@@ -9,6 +9,7 @@ import os
 import sqlite3
 import subprocess
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
@@ -61,7 +62,7 @@ class Service:
         self.repositories = Repositories(project, lambda: self.prover.later_all())
         self.metrics = Metrics()
         self.public_key = _public_key(settings.sign)
-        self.streams: dict[str, int] = {}
+        self.streams = Counter[str]()  # of events, of each account
         self.readings = Readings()
         self.closing = False
         self.leaving: set[str] = set()  # targets that are being removed
@@ -135,7 +136,8 @@ class Service:
     async def _tidy(self) -> None:
         """Remove what is outdated, and wait an hour."""
         found = retention.find(self.database, self.settings.retention)
-        retention.remove(self.database, self.settings.state, found)
+        for remove_files in retention.removing(self.database, self.settings.state, found):
+            await asyncio.to_thread(remove_files)
         if found.packages or found.builds:
             counts = {"packages": len(found.packages), "builds": len(found.builds)}
             _log.info("outdated", extra={**counts, "bytes": found.size})

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 from cloche.service.database import Database
 from cloche.service.settings import Retention, State
 from cloche.service.values import ENDED, Build, Package
 
 _DAY = 86400.0
+_PART = 100  # packages that are removed at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +72,40 @@ def find(database: Database, retention: Retention) -> Outdated:
 
 def remove(database: Database, state: State, found: Outdated) -> None:
     """Remove it. After a kill, files without a row are removed at the next start."""
-    for package in found.packages:
-        if package.id not in database.needed_packages():  # it may be offered by now
-            database.remove_package(package.id)
-            (state.pool / package.path).unlink(missing_ok=True)
+    for remove_files in removing(database, state, found):
+        remove_files()
+
+
+def removing(database: Database, state: State, found: Outdated) -> Iterator[Callable[[], None]]:
+    """Remove it in parts: rows when asked for the next one, files by what is returned.
+
+    That may be called in another thread: no path is ever used again.
+    """
+    for first in range(0, len(found.packages), _PART):
+        part = found.packages[first : first + _PART]
+        with database.transaction():
+            needed = database.needed_packages()  # some may be offered by now
+            gone = [package for package in part if package.id not in needed]
+            for package in gone:
+                database.remove_package(package.id)
+        yield partial(_unlink, [state.pool / package.path for package in gone])
     for build in found.builds:
+        if not _has_ended_as(database, build):
+            continue
         database.remove_build(build.id)
-        shutil.rmtree(state.build(build.id), ignore_errors=True)
+        yield partial(shutil.rmtree, state.build(build.id), ignore_errors=True)
     database.forget_offers()
+
+
+def _has_ended_as(database: Database, build: Build) -> bool:
+    """Whether a build is as it was, and not repeated by now."""
+    try:
+        now = database.build(build.id)
+    except KeyError:
+        return False
+    return now.state in ENDED and now.ended == build.ended
+
+
+def _unlink(paths: Iterable[Path]) -> None:
+    for path in paths:
+        path.unlink(missing_ok=True)
