@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -155,6 +157,8 @@ def test_who_enrolled_a_target_is_shown_to_the_administrator(
     page = f"{server.url}/targets/{target['id']}"
     assert f'<a href="/tokens/{owner.id}">{owner.name}</a></dd>' in admin.get(page).text
     assert owner.id not in browser(server, target["token"]).get(page).text
+    for who, said in ((server.admin, owner.id), (target["token"], None)):
+        assert server.ask("GET", f"/api/v1/targets/{target['id']}", who).json()["owner"] == said
     of_owner = admin.get(f"{server.url}/tokens/{owner.id}").text
     check_page(of_owner)
     assert f'<a href="/targets/{target["id"]}">laptop {0xA1}</a>' in of_owner
@@ -280,6 +284,19 @@ def test_an_error_has_the_ways_on(
         assert ('href="/tokens"' in answer.text) is (ways == 5)
     stranger = requests.get(f"{server.url}/nothing", headers=headers)
     assert "Log out" not in stranger.text
+
+
+def test_a_database_that_is_not_free_is_a_page_with_the_ways_on(
+    server: Server, admin: requests.Session, target: dict[str, Any]
+) -> None:
+    address = f"{server.url}/targets/{target['id']}/change"
+    with closing(sqlite3.connect(server.state.database, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = admin.post(address, data={"name": "desktop", "level": "2"})
+        other.execute("ROLLBACK")
+    assert (answer.status_code, "database is locked" in answer.text) == (503, True)
+    assert "Log out" in answer.text
+    check_page(answer.text)
 
 
 def test_a_target_is_changed_and_removed(server: Server, target: dict[str, Any]) -> None:

@@ -97,6 +97,12 @@ def test_a_quota_is_shown_changed_and_shared_by_a_later_token(server: Server) ->
     lines = run(server, "token", "list").stdout.splitlines()
     (line,) = (each for each in lines if each.startswith(again["id"]))
     assert line.endswith(f"enrolled with laptops ({made['id']})  20 of 60 s a day")
+    with server.database() as database:
+        database._do("UPDATE tokens SET account = 'open ::1' WHERE id = ?", again["id"])
+    listed = run(server, "token", "list").stdout
+    assert "enrolled without a token, from ::1" in listed
+    with server.database() as database:
+        database._do("UPDATE tokens SET account = ? WHERE id = ?", made["id"], again["id"])
     changed = run(server, "token", "change", first, "--quota", "90").stderr
     assert "has a quota of 90 s of building a day, shared with 2 other tokens" in changed
     listed = {each["id"]: each for each in said(server, "token", "list")}

@@ -115,8 +115,10 @@ def _words_of(token: Token, charged: float, names: Mapping[str, str]) -> Iterato
     yield token.name
     if token.target:
         yield f"target {token.target}"
-    if token.account:
-        yield f"enrolled with {names.get(token.account, token.account)} ({token.account})"
+    if token.account and token.account in names:
+        yield f"enrolled with {names[token.account]} ({token.account})"
+    elif token.account:
+        yield f"enrolled without a token, from {token.account.removeprefix('open ')}"
     if token.inject:
         yield "inject"
     if token.quota is not None:

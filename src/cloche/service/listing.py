@@ -15,14 +15,15 @@ def targets_for(service: Service, token: Token) -> list[Target]:
     return [each for each in service.database.targets() if sees(token, each.id)]
 
 
-def view_of_target(service: Service, target: Target) -> TargetView:
-    """A target as clients see it."""
+def view_of_target(service: Service, token: Token, target: Target) -> TargetView:
+    """A target as a token may see it."""
     database = service.database
     return target_view(
         target,
         packages=len(database.indexed(target)),
         proven=bool(database.seen(target.digest, target.level)),
         public_key=service.public_key,
+        owner=target.owner if token.everywhere else None,
         faults=database.faults(target.id),
     )
 

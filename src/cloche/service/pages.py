@@ -101,7 +101,7 @@ async def overview(request: Request, token: Authenticated) -> Response:
 async def targets(request: Request, token: Authenticated) -> Response:
     """The targets that the token may see."""
     service = service_of(request)
-    found = [view_of_target(service, each) for each in targets_for(service, token)]
+    found = [view_of_target(service, token, each) for each in targets_for(service, token)]
     return page("targets.html", request, token=token, targets=found)
 
 
@@ -134,7 +134,7 @@ def target_page(
         asked=(typed or {}) if form == "want" else {},
         changed=(typed or {}) if form == "change" else {},
         token=token,
-        target=view_of_target(service, found),
+        target=view_of_target(service, token, found),
         builds=[view_of(service, token, each) for each in builds],
         packages=list(packages_for(service, token, id)),
         levels=[(each, MEANINGS[each]) for each in Level],

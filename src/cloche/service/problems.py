@@ -87,6 +87,15 @@ def problem_of(error: ClocheError) -> ProblemError:
     return ProblemError(status, error.what, where=error.where, todo=error.todo, detail=error.detail)
 
 
+def of_host(error: sqlite3.OperationalError | OSError) -> ProblemError:
+    """The database, or the host, cannot do it now."""
+    if isinstance(error, OSError):
+        what = error.strerror or type(error).__name__
+        return ProblemError(503, f"the host: {what}", todo="try again")
+    todo = "free some space there" if is_full(error) else "try again"
+    return ProblemError(503, f"the database: {error}", todo=todo)
+
+
 def install(app: FastAPI, shown: Callable[[Request, ProblemError], Response]) -> None:
     """Let every error of an app become a problem document.
 
@@ -114,10 +123,8 @@ def install(app: FastAPI, shown: Callable[[Request, ProblemError], Response]) ->
 
     @app.exception_handler(sqlite3.OperationalError)
     async def database(_: Request, error: sqlite3.OperationalError) -> Response:
-        todo = "free some space there" if is_full(error) else "try again"
-        return ProblemError(503, f"the database: {error}", todo=todo).response()
+        return of_host(error).response()
 
     @app.exception_handler(OSError)
     async def host(_: Request, error: OSError) -> Response:
-        what = error.strerror or type(error).__name__
-        return ProblemError(503, f"the host: {what}", todo="try again").response()
+        return of_host(error).response()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -18,7 +19,7 @@ from cloche.errors import ClocheError
 from cloche.service import auth
 from cloche.service.bodies import body_of
 from cloche.service.core import service_of
-from cloche.service.problems import ProblemError, problem_of
+from cloche.service.problems import ProblemError, of_host, problem_of
 from cloche.version import version
 
 _POLICY = (
@@ -96,6 +97,8 @@ class PageRoute(APIRoute):
                 return problem_page(request, no_page())
             except ClocheError as error:
                 return problem_page(request, problem_of(error))
+            except (sqlite3.OperationalError, OSError) as error:
+                return problem_page(request, of_host(error))
             except ProblemError as error:
                 if error.document.status == 401:
                     way = request.url.path if request.method == "GET" else "/"

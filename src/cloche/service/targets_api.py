@@ -126,13 +126,14 @@ async def targets(request: Request, token: Authenticated) -> Response:
     """The targets that the token may see: its own, or all with the role admin."""
     service = service_of(request)
     seen = targets_for(service, token)
-    return answer(Targets(tuple(view_of_target(service, each) for each in seen)))
+    return answer(Targets(tuple(view_of_target(service, token, each) for each in seen)))
 
 
 @routes.get("/{target_id}", **answers(TargetView, *TOKEN))
 async def target(request: Request, target_id: str, token: Authenticated) -> Response:
     """A target, without its description."""
-    return answer(view_of_target(service_of(request), visible_target(request, token, target_id)))
+    found = visible_target(request, token, target_id)
+    return answer(view_of_target(service_of(request), token, found))
 
 
 @routes.patch(
@@ -145,7 +146,7 @@ async def change(request: Request, target_id: str, token: Authenticated) -> Resp
     visible_target(request, token, target_id)
     wish = decoded(await body_of(request, limits.body, limits.upload), ChangedTarget)
     found = current_target(service, token, target_id)
-    return answer(view_of_target(service, change_target(service, found, wish)))
+    return answer(view_of_target(service, token, change_target(service, found, wish)))
 
 
 @routes.delete("/{target_id}", **answers(None, *TOKEN, status=204))
