@@ -34,11 +34,11 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 
 @asynccontextmanager
-async def listening(most: int = 5) -> AsyncIterator[int]:
+async def listening(most: int = 5, headers: float = 0.3) -> AsyncIterator[int]:
     """A server with a limit; its port."""
     config = uvicorn.Config(app, log_config=None, lifespan="off", timeout_keep_alive=60)
     config.load()
-    kind = connections.guarded(Limits(connections=most, headers=0.3))
+    kind = connections.guarded(Limits(connections=most, headers=headers))
     state, loop = ServerState(), asyncio.get_running_loop()
     server = await loop.create_server(lambda: kind(config, state, {}), "127.0.0.1", 0)
     async with server:
@@ -84,6 +84,44 @@ def test_idle_connections_make_room_and_busy_ones_do_not() -> None:
             assert b"Retry-After" in refused
             assert b"too many connections" in refused
             assert all(b"200 OK" in each for each in await asyncio.gather(*busy))
+            for _, writer in idle:
+                writer.close()
+
+    asyncio.run(run())
+
+
+def is_closed(reader: asyncio.StreamReader) -> bool:
+    """Whether the other side has closed a connection."""
+    return reader.at_eof() or reader.exception() is not None
+
+
+def test_bodies_that_never_arrive_make_room() -> None:
+    async def run() -> None:
+        async with listening(most=3) as port:
+            slow = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+            for _, writer in slow:
+                writer.write(b"POST /9 HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n")
+                await asyncio.sleep(0.1)
+            assert b"200 OK" in await ask(port)
+            await asyncio.sleep(0.1)
+            assert [is_closed(reader) for reader, _ in slow] == [True, False, False]
+            for _, writer in slow:
+                writer.close()
+
+    asyncio.run(run())
+
+
+def test_who_has_most_connections_makes_room() -> None:
+    async def run() -> None:
+        async with listening(most=4, headers=60) as port:
+            idle = []
+            for source in ("127.0.0.2", "127.0.0.3", "127.0.0.3", "127.0.0.3"):
+                found = await asyncio.open_connection("127.0.0.1", port, local_addr=(source, 0))
+                idle.append(found)
+                await asyncio.sleep(0.05)
+            assert b"200 OK" in await ask(port)
+            await asyncio.sleep(0.1)
+            assert [is_closed(reader) for reader, _ in idle] == [False, True, False, False]
             for _, writer in idle:
                 writer.close()
 
@@ -168,3 +206,12 @@ def test_streams_are_counted_for_an_account_before_they_begin(tmp_path: Path) ->
             time.sleep(0.1)
         with ExitStack() as stack:
             assert follow(2).status_code == 200
+
+
+def test_a_form_has_a_few_seconds(poor: Server) -> None:
+    host, port = poor.url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), 30) as sock:
+        began = time.monotonic()
+        sock.sendall(b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\ntoken=")
+        assert b" 408 " in sock.recv(100)
+        assert 4 < time.monotonic() - began < 15

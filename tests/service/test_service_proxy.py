@@ -72,6 +72,18 @@ def test_the_service_itself_does_tls(tmp_path: Path) -> None:
             requests.get(f"{server.url}/health")
 
 
+def test_a_tls_handshake_has_the_time_of_a_request(tmp_path: Path) -> None:
+    cert, key = certificate(tmp_path)
+    words = ("--limit", "headers=1", "--tls-cert", str(cert), "--tls-key", str(key))
+    with served(server_of(written_project(tmp_path), *words)) as server:
+        assert server.ask("GET", "/health", verify=str(cert)).status_code == 200
+        port = int(server.url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), 30) as sock:
+            began = time.monotonic()
+            assert sock.recv(1) == b""
+            assert 0.5 < time.monotonic() - began < 10
+
+
 def test_a_wrong_key_is_one_line(tmp_path: Path) -> None:
     cert, _ = certificate(tmp_path)
     other = tmp_path / "other"

@@ -1,7 +1,8 @@
 """Connections: how many there are, and how long one may wait with its request.
 
-uvicorn bounds neither. A connection that waits with a request, or between two, makes room for a
-new one. Only if all are busy is the new one refused.
+uvicorn bounds neither. A connection that waits with a request, between two, or with a body makes
+room for a new one: one of the address that has most of these. Only if all are busy is the new one
+refused.
 """
 
 from __future__ import annotations
@@ -11,8 +12,11 @@ import errno
 import logging
 import resource
 import time
+from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from cloche.service.problems import ProblemError
@@ -56,9 +60,19 @@ class Guarded(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     @property
+    def address(self) -> str:
+        """Who is connected."""
+        return self.client[0] if self.client else ""
+
+    @property
     def waits(self) -> bool:
         """Whether no request is being answered."""
         return self.cycle is None or self.cycle.response_complete
+
+    @property
+    def can_go(self) -> bool:
+        """Whether no whole request is being answered: it waits, or a body has not arrived."""
+        return self.waits or self.conn.their_state is h11.SEND_BODY
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Somebody connects."""
@@ -66,10 +80,9 @@ class Guarded(H11Protocol):
         self._since = self.loop.time()
         self._watch()
         if len(self.connections) > self.most:
-            others = (each for each in self.connections if isinstance(each, Guarded))
-            idle = [each for each in others if each.waits and each is not self]
-            if idle:
-                min(idle, key=lambda each: each._since)._give_up()
+            others = {each for each in self.connections if isinstance(each, Guarded)} - {self}
+            if (found := _first_to_go(others)) is not None:
+                found._close()
             else:
                 self._refuse()
 
@@ -99,8 +112,11 @@ class Guarded(H11Protocol):
     def _give_up(self) -> None:
         self._timer = None
         if self.waits:
-            self.connections.discard(self)
-            self.transport.abort()
+            self._close()
+
+    def _close(self) -> None:
+        self.connections.discard(self)
+        self.transport.abort()
 
     def _refuse(self) -> None:
         problem = ProblemError(503, "too many connections", todo="try again in a minute")
@@ -112,6 +128,20 @@ class Guarded(H11Protocol):
         self.connections.discard(self)
         self.transport.write(head.encode() + body)
         self.transport.close()
+
+
+def _first_to_go(connections: Iterable[Guarded]) -> Guarded | None:
+    """The connection that makes room for a new one; None if all are busy.
+
+    It is of the address with most that can go: waiting ones first, then the one silent for longest.
+    """
+    found = [each for each in connections if each.can_go]
+    of_address = Counter(each.address for each in found)
+    return min(
+        found,
+        key=lambda each: (-of_address[each.address], not each.waits, each._since),
+        default=None,
+    )
 
 
 def quieten(loop: asyncio.AbstractEventLoop) -> None:

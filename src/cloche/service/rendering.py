@@ -29,6 +29,7 @@ _POLICY = (
 HTML = "text/html; charset=utf-8"
 _MONTH = 30 * 86400
 _FORM = 1 << 16  # bytes
+_TYPED = 5.0  # seconds that a form may take: that of the login needs no token
 
 
 def _ago(seconds: float | None) -> str:
@@ -138,6 +139,7 @@ def go_to(path: str, token: str | None = "", *, secure: bool = False) -> Respons
 
 async def form_of(request: Request) -> dict[str, str]:
     """The fields of a form. The application refuses those of other sites. Raises ProblemError."""
-    body = await body_of(request, _FORM, service_of(request).settings.limits.upload)
+    seconds = min(_TYPED, service_of(request).settings.limits.upload)
+    body = await body_of(request, _FORM, seconds)
     fields = parse_qs(body.decode(errors="replace"), keep_blank_values=True)
     return {name: values[-1] for name, values in fields.items()}

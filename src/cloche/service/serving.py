@@ -77,6 +77,22 @@ class _Server(uvicorn.Server):
         self._service = service
         self._loop = asyncio.get_running_loop()
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Listen. A TLS handshake, which is no connection yet, has the time of a request."""
+        await super().startup(sockets=[])
+        config = self.config
+        for each in sockets or ():
+            server = await self._loop.create_server(
+                lambda: config.http_protocol_class(  # type: ignore[call-arg]
+                    config=config, server_state=self.server_state, app_state=self.lifespan.state
+                ),
+                sock=each,
+                ssl=config.ssl,
+                backlog=config.backlog,
+                ssl_handshake_timeout=self._service.settings.limits.headers if config.ssl else None,
+            )
+            self.servers.append(server)
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """End the server by a signal, and not the process: it has to end what it began."""
