@@ -176,8 +176,7 @@ class Dispatcher:
         while self._lost:
             database.requeue_running(attempts, next(iter(self._lost)))
             self._lost.pop()
-        within = await self._stop_unwanted()
-        queued = database.builds(states=("queued",))
+        within, queued = await self._stop_unwanted()
         following = next_builds(queued, self.running, len(self._lanes))
         if following and not self._service.closing:
             for build in following:
@@ -187,22 +186,29 @@ class Dispatcher:
             async with asyncio.timeout(within):
                 await self._wake.wait()
 
-    async def _stop_unwanted(self) -> float:
-        """Stop what nobody wants any more, or may have; return when to look again, in seconds."""
+    async def _stop_unwanted(self) -> tuple[float, list[Build]]:
+        """Stop what nobody wants any more, or may have.
+
+        Return when to look again, in seconds, and what is in the queue now.
+        """
         within, database = _LOOK, self._service.database
         builds, unwanted_ones = database.builds(states=("queued", "running")), database.unwanted()
-        seconds = self._service.quotas.left_of(builds)
+        seconds, stops = self._service.quotas.left_of(builds), 0
         for build in builds:
             running, left = self._running.get(build.id), seconds[build.id]
             if build.state == "running" and (running is None or running.stopping):
                 continue
             if build.id in unwanted_ones:
                 await self.stop(build, unwanted())
+                stops += 1
             elif left is not None and left <= 0:
                 await self.stop(build, beyond_quota())
+                stops += 1
             elif left is not None and running is not None:
                 within = min(within, left + _MOMENT)
-        return within
+        if stops:  # others were asked for meanwhile, or stopped
+            return within, database.builds(states=("queued",))
+        return within, [each for each in builds if each.state == "queued"]
 
     async def close(self) -> None:
         """End what runs; it goes back into the queue."""
