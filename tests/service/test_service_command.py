@@ -93,6 +93,11 @@ def test_a_quota_is_shown_changed_and_shared_by_a_later_token(server: Server) ->
         database._do("UPDATE tokens SET account = ?, quota = 60 WHERE id = ?", made["id"], first)
         database.charge([made["id"]], 20.0, time.time())
     again = said(server, "token", "add", "larry", "--target", target["id"])
+    with server.database() as database:
+        database._do("UPDATE tokens SET inject = 1 WHERE id = ?", first)
+    words = ("token", "add", "x", "--role", "read", "--target", target["id"])
+    assert "note: another token of the target has" in run(server, *words).stderr
+    run(server, "token", "revoke", said(server, "token", "list")[-1]["id"])
     assert token_named(server, again["token"]).payer == Payer(made["id"], 60)
     lines = run(server, "token", "list").stdout.splitlines()
     (line,) = (each for each in lines if each.startswith(again["id"]))
@@ -104,7 +109,7 @@ def test_a_quota_is_shown_changed_and_shared_by_a_later_token(server: Server) ->
     with server.database() as database:
         database._do("UPDATE tokens SET account = ? WHERE id = ?", made["id"], again["id"])
     changed = run(server, "token", "change", first, "--quota", "90").stderr
-    assert "has a quota of 90 s of building a day, shared with 2 other tokens" in changed
+    assert "has a quota of 90 s of building a day, shared with 3 other tokens" in changed
     listed = {each["id"]: each for each in said(server, "token", "list")}
     for id in (made["id"], first, again["id"]):
         assert (listed[id]["quota"], listed[id]["charged"]) == (90, 20.0)

@@ -76,6 +76,11 @@ def token_add(
         made, secret = add_token(
             database, checked_name(name), Role(role), target=target, inject=inject, quota=quota
         )
+        others = [
+            each for each in database.tokens() if target is not None and each.target == target
+        ]
+    if not inject and any(each.inject for each in others):
+        say("note: another token of the target has the permission that --inject gives")
     if as_json:
         click.echo(json.dumps({"id": made.id, "token": secret}))
     else:
