@@ -67,7 +67,9 @@ def test_of_changes_of_one_state_one_is_taken(server: Server) -> None:
     with ThreadPoolExecutor(20) as threads:
         changes = (threads.submit(patched, server, target, f"a/x{n}") for n in range(20))
         answers = [each.result() for each in list(changes)]
-    assert sorted(each.status_code for each in answers) == [200] + 19 * [409]
+    statuses = [each.status_code for each in answers]
+    assert statuses.count(200) == 1
+    assert set(statuses) <= {200, 409, 429}, "two of a target are looked at, or wait"
     assert not any(str(server.place) in each.text for each in answers)
 
 

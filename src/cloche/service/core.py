@@ -10,11 +10,12 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import ParamSpec, TypeVar
 
 from starlette.requests import Request
 
@@ -36,18 +37,22 @@ from cloche.service.queue import Dispatcher
 from cloche.service.quotas import Quotas
 from cloche.service.repositories import Repositories
 from cloche.service.settings import Settings, State
+from cloche.service.turns import Turns
 from cloche.service.values import Package, Target
 from cloche.targets import calls
 from cloche.targets.description import Description
 from cloche.targets.levels import Level
 from cloche.tasks.slots import shared_slots
 
+P = ParamSpec("P")
+T = TypeVar("T")
 _log = logging.getLogger("cloche.service")
 _HOUR = 3600.0
 _MINUTE = 60.0
 _INDEXES = 16  # that are kept in memory
 _NOTED = 3600.0  # seconds between two notes that a package is used
-_QUESTIONS = 2  # calls beside builds: one proof, and one answer to a client
+_ARRIVING = 4  # large bodies of four accounts
+_ANSWERED = 2  # questions of two accounts: one is worked on, one decoded or stored
 
 
 class Service:
@@ -64,6 +69,7 @@ class Service:
         self.public_key = _public_key(settings.sign)
         self.streams = Counter[str]()  # of events, of each account
         self.readings = Readings()
+        self.arrivals, self.turns = Turns(_ARRIVING), Turns(_ANSWERED)
         self.closing = False
         self.leaving: set[str] = set()  # targets that are being removed
         self._signatures: dict[str, tuple[str, bytes]] = {}
@@ -72,7 +78,8 @@ class Service:
         self.database: Database
         self.descriptions: Descriptions
         self.hub: Hub
-        self.questions: Workers
+        self.proofs: Workers
+        self.questions: Workers  # of clients
         self.quotas: Quotas
         self.prover: Prover
         self.dispatcher: Dispatcher
@@ -88,7 +95,7 @@ class Service:
             self.database = Database(state.database, alone=True)
             self.descriptions = Descriptions(state, self.database)
             self.hub = Hub(asyncio.get_running_loop())
-            self.questions = Workers(_QUESTIONS)
+            self.proofs, self.questions = Workers(1), Workers(1)
             self.prover, self.dispatcher = Prover(self), Dispatcher(self)
             limits = self.settings.limits
             self.quotas = Quotas(self.database, limits, lambda: self.dispatcher.running)
@@ -106,9 +113,11 @@ class Service:
                 for task in tasks:
                     task.cancel()
                 self.prover.close()
+                self.proofs.kill_workers()
                 self.questions.kill_workers()
                 await asyncio.gather(*tasks, return_exceptions=True)
                 await self.dispatcher.close()
+                await asyncio.to_thread(self.proofs.shutdown)
                 await asyncio.to_thread(self.questions.shutdown)
                 self.database.close()
 
@@ -197,8 +206,13 @@ class Service:
 
     async def examined(self, description: Description, *, inject: bool) -> tuple[str, ...]:
         """What of a target cannot be followed here. Raises ClocheError if nothing can be built."""
-        future = self.questions.submit(calls.examine, self.place, description, inject=inject)
-        return (await asyncio.wrap_future(future)).notes
+        found = await self.answer(calls.examine, self.place, description, inject=inject)
+        return found.notes
+
+    async def answer(self, fn: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+        """What a worker process says, one question after the other. Raises ClocheError."""
+        future = await asyncio.to_thread(self.questions.submit, fn, *args, **named)
+        return await asyncio.wrap_future(future)
 
     def note_use(self, package: Package) -> None:
         """Note that a package is fetched, at most once in a while."""

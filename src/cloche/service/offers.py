@@ -201,7 +201,7 @@ class Prover:
                 break
             taken = [c for c in candidates if c.id in judged and judged[c.id].accepted]
             offers = tuple(_offer(each) for each in (*taken, *batch))
-            future = service.questions.submit(
+            future = service.proofs.submit(
                 calls.accept, service.place, target.id, description, offers, level
             )
             for each in await asyncio.wrap_future(future):

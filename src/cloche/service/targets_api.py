@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 
 import msgspec
@@ -21,13 +23,14 @@ from cloche.service.auth import (
     token_of,
     visible_target,
 )
-from cloche.service.bodies import body_of, decoded
-from cloche.service.core import service_of
+from cloche.service.bodies import Packed, body_of, decoded, received
+from cloche.service.core import Service, service_of
 from cloche.service.listing import targets_for, view_of_target
 from cloche.service.openapi import BODY, TOKEN, answers, body
 from cloche.service.plan import asked_atoms, known
 from cloche.service.problems import ProblemError, forbidden
 from cloche.service.tokens import digest_of, new_token
+from cloche.service.turns import Client, client_of
 from cloche.service.values import Role, Target, Token, checked_name
 from cloche.service.views import (
     ChangedTarget,
@@ -71,12 +74,18 @@ async def enrol(request: Request) -> Response:
             raise forbidden("the token is another target's", "use one for enrolment")
     account = token.id if token else f"open {request.client.host if request.client else ''}"
     service.quotas.demand_target(account)
-    given = decoded(await _description_body(request), NewTarget)
-    name = checked_name(given.name)
-    description = await asyncio.to_thread(decode_description, bytes(given.description))
-    inject = token is not None and token.inject
+    async with _described(request, client_of(token, account)) as packed:
+        return await _enrolled(service, token, account, packed)
+
+
+async def _enrolled(
+    service: Service, token: Token | None, account: str, packed: Packed
+) -> Response:
+    """A new target, and a token for it."""
+    given, description, named = await asyncio.to_thread(_new_target, packed)
+    name, inject = checked_name(given.name), token is not None and token.inject
     notes = await service.examined(description, inject=inject)
-    now, named = time.time(), digest(description)
+    now = time.time()
     target = Target(
         id=secrets.token_hex(6),
         name=name,
@@ -116,9 +125,24 @@ async def enrol(request: Request) -> Response:
     return answer(enrolled, 201)
 
 
-async def _description_body(request: Request) -> bytes:
-    limits = service_of(request).settings.limits
-    return await body_of(request, limits.description, limits.upload)
+def _new_target(packed: Packed) -> tuple[NewTarget, Description, str]:
+    given = decoded(packed.unpacked(), NewTarget)
+    description = decode_description(bytes(given.description))
+    return given, description, digest(description)
+
+
+@asynccontextmanager
+async def _described(request: Request, client: Client) -> AsyncIterator[Packed]:
+    """A body with a description, in the client's turn: few are in memory at once."""
+    service, limits = service_of(request), service_of(request).settings.limits
+    async with AsyncExitStack() as stack:
+
+        async def turn() -> None:
+            await stack.enter_async_context(service.arrivals.of(client))
+
+        packed = await received(request, limits.description, limits.upload, turn)
+        await stack.enter_async_context(service.turns.of(client))
+        yield packed
 
 
 @routes.get("", **answers(Targets, *TOKEN))
@@ -167,11 +191,12 @@ async def replace_description(request: Request, target_id: str, token: Authentic
     """Replace a target's whole description. 409 if it changed while this one was looked at."""
     demand(token, Role.REQUEST)
     visible_target(request, token, target_id)
-    text = await _description_body(request)
-    found = current_target(service_of(request), token, target_id)
-    description = await asyncio.to_thread(decode_description, text)
-    notes = await service_of(request).examined(description, inject=token.inject)
-    return await _taken(request, token, found, description, notes)
+    service = service_of(request)
+    async with _described(request, client_of(token)) as packed:
+        found = current_target(service, token, target_id)
+        description = await asyncio.to_thread(lambda: decode_description(packed.unpacked()))
+        notes = await service.examined(description, inject=token.inject)
+        return await _taken(service, token, found, description, notes)
 
 
 @routes.patch(
@@ -184,17 +209,18 @@ async def change_description(request: Request, target_id: str, token: Authentica
     demand(token, Role.REQUEST)
     service = service_of(request)
     visible_target(request, token, target_id)
-    change = decode_change(await _description_body(request))
-    found = current_target(service, token, target_id)
-    try:
-        before = await service.descriptions.read(found.digest)
-    except ClocheError as error:
-        raise ProblemError(409, error.what, todo="send the whole description") from error
-    after = await asyncio.to_thread(changed, before, change)
-    notes = found.notes
-    if _without_packages(before) != _without_packages(after):
-        notes = await service.examined(after, inject=token.inject)
-    return await _taken(request, token, found, after, notes)
+    async with _described(request, client_of(token)) as packed:
+        found = current_target(service, token, target_id)
+        change = await asyncio.to_thread(lambda: decode_change(packed.unpacked()))
+        try:
+            before = await service.descriptions.read(found.digest)
+        except ClocheError as error:
+            raise ProblemError(409, error.what, todo="send the whole description") from error
+        after = await asyncio.to_thread(changed, before, change)
+        notes = found.notes
+        if _without_packages(before) != _without_packages(after):
+            notes = await service.examined(after, inject=token.inject)
+        return await _taken(service, token, found, after, notes)
 
 
 def _without_packages(description: Description) -> Description:
@@ -203,14 +229,14 @@ def _without_packages(description: Description) -> Description:
 
 
 async def _taken(
-    request: Request,
+    service: Service,
     token: Token,
     target: Target,
     description: Description,
     notes: tuple[str, ...],
 ) -> Response:
     """Note the new description of a target, unless another one came in between."""
-    service, named = service_of(request), digest(description)
+    named = await asyncio.to_thread(digest, description)
     with service.descriptions.held(named):
         await service.descriptions.write(description, named)
         current_target(service, token, target.id)
@@ -237,11 +263,11 @@ async def _taken(
 async def environments(request: Request, target_id: str, token: Authenticated) -> Response:
     """What each level costs for what the target asked for lately, or for @world."""
     service, found = service_of(request), visible_target(request, token, target_id)
-    atoms = asked_atoms(service.database, found)
-    description = await service.descriptions.read(found.digest)
-    asker = Asker(found.id, description, Want(atoms, found.level, inject=token.inject))
-    packages = known(service.database, service.database.known_candidates(found.digest))
-    future = service.questions.submit(calls.costs, service.place, (asker,), packages)
-    costs = await asyncio.wrap_future(future)
+    async with service.turns.of(client_of(token)):
+        atoms = asked_atoms(service.database, found)
+        description = await service.descriptions.read(found.digest)
+        asker = Asker(found.id, description, Want(atoms, found.level, inject=token.inject))
+        packages = known(service.database, service.database.known_candidates(found.digest))
+        costs = await service.answer(calls.costs, service.place, (asker,), packages)
     levels = tuple(cost_view(each) for each in costs)
     return answer(Costs(atoms, levels, DEFAULT, WHY_DEFAULT))
