@@ -30,7 +30,7 @@ def _documented(kind: Any, media: str, *more: int) -> dict[str, Any]:
 def _index(request: Request, target_id: str, token: Token, *, packed: bool) -> Response:
     service, target = service_of(request), visible_target(request, token, target_id)
     service.look_after(target)
-    index, asked = service.index(target), request.headers
+    index, asked = service.indexes.of(target), request.headers
     headers = {
         "ETag": index.etag_of(packed),
         "Last-Modified": index.modified,
@@ -62,7 +62,7 @@ async def packed_packages(request: Request, target_id: str, token: Authenticated
 async def signature(request: Request, target_id: str, token: Authenticated) -> Response:
     """A detached signature of the index, if the service signs."""
     service, target = service_of(request), visible_target(request, token, target_id)
-    signed = await service.signature(target)
+    signed = await service.indexes.signature(target)
     if signed is None:
         raise not_found("the service does not sign")
     return Response(signed, media_type="application/pgp-signature")

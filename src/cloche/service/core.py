@@ -7,28 +7,25 @@ import contextlib
 import logging
 import os
 import sqlite3
-import subprocess
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import ParamSpec, TypeVar
 
 from starlette.requests import Request
 
 from cloche.broker.executor import Workers
 from cloche.config.project import Project
-from cloche.errors import ClocheError
 from cloche.fetching.signing import Signer
-from cloche.service import files, index, retention
+from cloche.service import files, retention
 from cloche.service.database import Database
 from cloche.service.descriptions import Descriptions
 from cloche.service.errors import in_use
 from cloche.service.events import Hub
 from cloche.service.graph import Readings
+from cloche.service.indexes import Indexes, public_key
 from cloche.service.limits import Limiter
 from cloche.service.loops import Loop
 from cloche.service.metrics import Metrics
@@ -49,7 +46,6 @@ T = TypeVar("T")
 _log = logging.getLogger("cloche.service")
 _HOUR = 3600.0
 _MINUTE = 60.0
-_INDEXES = 16  # that are kept in memory
 _NOTED = 3600.0  # seconds between two notes that a package is used
 _ARRIVING = 4  # large bodies of four accounts
 _ANSWERED = 2  # questions of two accounts: one is worked on, one decoded or stored
@@ -66,17 +62,16 @@ class Service:
         self.guesses = Limiter(limits.guesses / 60, limits.guesses)
         self.repositories = Repositories(project, lambda: self.prover.later_all())
         self.metrics = Metrics()
-        self.public_key = _public_key(settings.sign)
+        self.public_key = public_key(settings.sign)
         self.streams = Counter[str]()  # of events, of each account
         self.readings = Readings()
         self.arrivals, self.turns = Turns(_ARRIVING), Turns(_ANSWERED)
         self.closing = False
         self.leaving: set[str] = set()  # targets that are being removed
-        self._signatures: dict[str, tuple[str, bytes]] = {}
-        self._indexes: dict[tuple[str, str, Level], index.Index] = {}
         self._looked: dict[tuple[str, Level], float] = {}
         self.database: Database
         self.descriptions: Descriptions
+        self.indexes: Indexes
         self.hub: Hub
         self.proofs: Workers
         self.questions: Workers  # of clients
@@ -94,6 +89,7 @@ class Service:
         with _alone(state), shared_slots(state.slots, self.settings.jobs, cores):
             self.database = Database(state.database, alone=True)
             self.descriptions = Descriptions(state, self.database)
+            self.indexes = Indexes(self.database, self.signer)
             self.hub = Hub(asyncio.get_running_loop())
             self.proofs, self.questions = Workers(1), Workers(1)
             self.prover, self.dispatcher = Prover(self), Dispatcher(self)
@@ -152,20 +148,6 @@ class Service:
             _log.info("outdated", extra={**counts, "bytes": found.size})
         await asyncio.sleep(_HOUR)
 
-    # Indexes
-
-    def index(self, target: Target) -> index.Index:
-        """The index of a target."""
-        stamp, key = self.database.stamp(target.digest), (target.id, target.digest, target.level)
-        found = self._indexes.pop(key, None)
-        if found is None or found.stamp != stamp:
-            entries = self.database.index_of(target)
-            found = index.made(target.arch, target.chost, stamp, entries)
-        self._indexes[key] = found  # the last used are last
-        while len(self._indexes) > _INDEXES:
-            del self._indexes[next(iter(self._indexes))]
-        return found
-
     def look_after(self, target: Target) -> None:
         """Have proven what a target takes, if another process gave it its level."""
         key, now = (target.digest, target.level), time.monotonic()
@@ -173,17 +155,6 @@ class Service:
             self._looked = {key: at for key, at in self._looked.items() if now - at < _MINUTE}
             self._looked[key] = now
             self.prover.later_of(target)
-
-    async def signature(self, target: Target) -> bytes | None:
-        """A detached signature of a target's index; None without a key. Raises ClocheError."""
-        signer, found = self.signer, self.index(target)
-        if signer is None:
-            return None
-        known = self._signatures.get(target.id)
-        if known is None or known[0] != found.etag:
-            known = found.etag, await asyncio.to_thread(_signed, signer, found.plain)
-            self._signatures[target.id] = known
-        return known[1]
 
     # Targets
 
@@ -228,15 +199,6 @@ def service_of(request: Request) -> Service:
     return service
 
 
-def _signed(signer: Signer, text: bytes) -> bytes:
-    """A detached signature. Raises ClocheError."""
-    with TemporaryDirectory(prefix="cloche-sign-") as room:
-        file, made = Path(room, "Packages"), Path(room, "Packages.asc")
-        file.write_bytes(text)
-        signer.detached(file, made)
-        return made.read_bytes()
-
-
 @contextmanager
 def _alone(state: State) -> Iterator[None]:
     """See that no other process serves from this state. Raises ServiceError."""
@@ -244,15 +206,3 @@ def _alone(state: State) -> Iterator[None]:
         if not held:
             raise in_use(state.path)
         yield
-
-
-def _public_key(sign: str | None) -> str | None:
-    """The public key, armored (RFC 9580, 6). Raises ClocheError."""
-    if sign is None:
-        return None
-    command = ("gpg", "--batch", "--armor", "--export", "--", sign)
-    with contextlib.suppress(OSError):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode == 0 and done.stdout:
-            return done.stdout
-    raise ClocheError(f"gpg cannot export the key {sign}", todo="see `gpg --list-keys`")
