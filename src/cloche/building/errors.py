@@ -38,6 +38,16 @@ class BuildError(ClocheError):
         self.errors = tuple(errors)
 
 
+def not_finished(machine: str, skipped: int) -> ClocheError:
+    """A machine is incomplete because a package of another one failed."""
+    return ClocheError(
+        f"{skipped} packages were not started, as another machine's package failed",
+        where=f"machine {machine}",
+        todo="mend that one, or build with --keep-going",
+        status=Exit.FAILED,
+    )
+
+
 def _first_reason(errors: Sequence[ClocheError]) -> str | None:
     """The first error that is not of an interruption: where it happened, and what."""
     real = [each for each in errors if not isinstance(each, StoppedError)]

@@ -37,13 +37,18 @@ class Forecast:
         return self.made.layer if self.made else None
 
 
-def forecast(builder: Builder) -> dict[str, Forecast]:
-    """Forecast every package of the builder's plan, by id, in merge order."""
+def forecast(
+    builder: Builder, foreseen: Mapping[str, Forecast] | None = None
+) -> dict[str, Forecast]:
+    """Forecast every package of the builder's plan, by id, in merge order.
+
+    What is ``foreseen`` for a package is taken as it is.
+    """
     known: dict[str, Made] = {}
     fates: dict[str, Forecast] = {}
     for package in builder.plan.packages:
         try:
-            fate = _foresee(builder, package, known)
+            fate = (foreseen or {}).get(package.id) or _foresee(builder, package, known)
         except (NotMergedError, CollisionError):  # the build itself reports a collision
             fate = Forecast("perhaps")
         fates[package.id] = fate

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -15,13 +15,14 @@ from cloche.building import (
     pretend,
 )
 from cloche.building.context import BuildContext
-from cloche.building.errors import BuildError
+from cloche.building.errors import BuildError, not_finished
 from cloche.building.forecast import Forecast, forecast, live_to_build
 from cloche.building.hints import explain_again
 from cloche.building.inputs import input_digests
 from cloche.building.packages import Builder, Made
 from cloche.building.queue import Outcome, at_once, carry_out
 from cloche.building.resolve import resolve
+from cloche.building.together import Together, node, together
 from cloche.composing.contests import recalled
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
@@ -87,48 +88,131 @@ def build_machine(builder: Builder) -> Built:
     Before any work, it raises ClocheError if an ebuild would need network access or ccache is
     missing, and BuildError if a pkg_pretend fails.
     """
+    (built,) = build_machines((builder,))
+    if isinstance(built, ClocheError):
+        raise built
+    return built
+
+
+Tell = Callable[[Sequence[Planned], Together], None]
+
+
+def build_machines(
+    builders: Sequence[Builder], tell: Tell = lambda planned, shared: None
+) -> tuple[Built | ClocheError, ...]:
+    """Carry out several plans as one; for each what came of it.
+
+    ``tell`` hears the plans, and what they have in common, before anything is built. Raises as
+    `build_machine` before any work.
+    """
     began = time.monotonic()
-    context, plan = builder.context, builder.plan
-    fates = forecast(builder)
-    if (live := live_to_build(builder, fates)) is not None:
-        raise live
-    ccache.check(context, plan)
-    builder.results.update({name: (each.made, False) for name, each in fates.items() if each.made})
-    context.bus(_planned(builder, fates))
-    _check_pretend(builder, fates)
+    shared = together(builders)
+    builders = [_once_forced(n, builder, shared) for n, builder in enumerate(builders)]
+    fates = forecasts(builders, shared)
+    for builder, own in zip(builders, fates, strict=True):
+        if (live := live_to_build(builder, own)) is not None:
+            raise live
+        ccache.check(builder.context, builder.plan)
+        builder.results.update(
+            {name: (each.made, False) for name, each in own.items() if each.made}
+        )
+    planned = [_planned(*each) for each in zip(builders, fates, strict=True)]
+    for builder, event in zip(builders, planned, strict=True):
+        builder.context.bus(event)
+    tell(planned, shared)
+    for number, builder in enumerate(builders):
+        _check_pretend(builder, {id: fates[number][id] for id in shared.worked_on(number)})
+    outcome = _carried_out(builders, fates, shared)
+    took = time.monotonic() - began
+    return tuple(
+        _summed(builder, shared.outcome_of(number, builder.plan, outcome), took)
+        for number, builder in enumerate(builders)
+    )
+
+
+def _once_forced(number: int, builder: Builder, shared: Together) -> Builder:
+    """The builder without forced packages that another machine builds again."""
+    return replace(builder, forced=builder.forced & shared.worked_on(number))
+
+
+def forecasts(builders: Sequence[Builder], shared: Together) -> list[dict[str, Forecast]]:
+    """Forecast the packages of each plan; those that are alike once."""
+    found: list[dict[str, Forecast]] = []
+    for number, builder in enumerate(builders):
+        firsts = {id: shared.first[number, id] for id in builder.plan.graph.by_id()}
+        known = {id: found[n][first] for id, (n, first) in firsts.items() if n < number}
+        found.append(forecast(builder, known))
+    return found
+
+
+def _carried_out(
+    builders: Sequence[Builder], fates: Sequence[Mapping[str, Forecast]], shared: Together
+) -> Outcome:
+    """Fetch ahead and carry out the queue of all plans."""
+    policy = builders[0].context.policy
+    places = {node(place): place for place in shared.first}
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
-    working = ThreadPoolExecutor(at_once(context.policy.jobs), thread_name_prefix="build")
+    working = ThreadPoolExecutor(at_once(policy.jobs), thread_name_prefix="build")
+
+    def work(name: str, done: Mapping[str, str], leave: Callable[[], None]) -> str:
+        number, id = places[name]
+        own = {places[n][1]: layer for n, layer in done.items() if places[n][0] == number}
+        return builders[number](id, own, leave)
+
     try:
-        for package in plan.packages:
-            if not context.policy.offline and _wants_sources(context, package, fates):
-                fetching.submit(_fetch_ahead, builder, package)
-        outcome = carry_out(
-            plan.waits_for(),
-            remaining_paths(plan, lambda package: expected_seconds(context.store, package)),
-            builder,
+        for number, builder in enumerate(builders):
+            for id in shared.worked_on(number) if not policy.offline else ():
+                package = builder.plan.graph.by_id()[id]
+                if _wants_sources(builder.context, package, fates[number]):
+                    fetching.submit(_fetch_ahead, builder, package)
+        return carry_out(
+            shared.waits_for([each.plan for each in builders]),
+            _urgency(builders, shared),
+            work,
             executor=working,
-            slots=context.policy.jobs,
-            keep_going=context.policy.keep_going,
+            slots=policy.jobs,
+            keep_going=policy.keep_going,
         )
     except BaseException:
-        context.running.stop()
+        for builder in builders:
+            builder.context.running.stop()
         raise
     finally:
         fetching.shutdown(cancel_futures=True)
         working.shutdown(cancel_futures=True)
-    return _summed(builder, outcome, time.monotonic() - began)
+
+
+def _urgency(builders: Sequence[Builder], shared: Together) -> dict[str, float]:
+    """Seconds of the longest chain of work after each package, in any of the plans."""
+    store = builders[0].context.store
+    known: dict[str, float | None] = {}
+
+    def seconds(package: Package) -> float | None:
+        if package.id not in known:
+            known[package.id] = expected_seconds(store, package)
+        return known[package.id]
+
+    found = {
+        (number, id): path
+        for number, builder in enumerate(builders)
+        for id, path in remaining_paths(builder.plan, seconds).items()
+    }
+    for place, first in shared.first.items():
+        found[first] = max(found[first], found[place])
+    return {node(place): path for place, path in found.items()}
 
 
 def _check_pretend(builder: Builder, fates: Mapping[str, Forecast]) -> None:
-    """Run pkg_pretend of the ebuilds before anything is built. Raises BuildError."""
-    context, packages = builder.context, builder.plan.packages
+    """Run pkg_pretend of these ebuilds before anything is built. Raises BuildError."""
+    context = builder.context
+    packages = [package for package in builder.plan.packages if package.id in fates]
     errors = pretend.check(context, pretend.checked(packages, fates))
     if not errors:
         return
     for error in errors:
         builder.report_failure(error.package, error, 0.0)
     failed = tuple(error.package for error in errors)
-    rest = [package.id for package in packages if package.id not in failed]
+    rest = [package.id for package in builder.plan.packages if package.id not in failed]
     for name in rest:
         context.bus(Done(package=name, how="skipped"))
     context.bus(Finished(built=0, reused=0, failed=len(failed), skipped=len(rest), seconds=0.0))
@@ -166,11 +250,14 @@ def _foreseen(context: BuildContext, package: Package, forecast: Forecast) -> fl
     return None if build is None else build + (merge or 0.0)
 
 
-def _summed(builder: Builder, outcome: Outcome, seconds: float) -> Built:
+def _summed(builder: Builder, outcome: Outcome, seconds: float) -> Built | ClocheError:
+    """What came of one plan; its record has its end."""
     context = builder.context
-    for error in outcome.failed.values():
+    for name, error in outcome.failed.items():
         if not isinstance(error, ClocheError):
             raise error
+        if name not in builder.failed:  # it failed for another machine
+            builder.report_failure(name, error, 0.0)
     for name in outcome.skipped:
         context.bus(Done(package=name, how="skipped"))
     results = {p.id: builder.results[p.id] for p in builder.plan.packages if p.id in outcome.done}
@@ -187,10 +274,12 @@ def _summed(builder: Builder, outcome: Outcome, seconds: float) -> Built:
     )
     if outcome.failed:
         errors = tuple(e for e in outcome.failed.values() if isinstance(e, ClocheError))
-        for error in errors:
-            if isinstance(error, StepError):
+        for name, error in outcome.failed.items():
+            if isinstance(error, StepError) and name in builder.failed:
                 explain_again(context, error)
-        raise BuildError(tuple(outcome.failed), len(outcome.skipped), errors)
+        return BuildError(tuple(outcome.failed), len(outcome.skipped), errors)
+    if outcome.skipped:
+        return not_finished(context.inputs.machine, len(outcome.skipped))
     made = {name: made for name, (made, _) in results.items()}
     return Built(builder.plan, made, built, reused, seconds)
 

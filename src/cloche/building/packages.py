@@ -58,7 +58,8 @@ class Builder:
 
     ``results`` holds, for each package that is done, also according to a forecast, its results and
     whether it was built; ``composed`` the ids of the layers made for composing roots (see
-    `compose`); ``worked`` the seconds of each package's steps that were not reused.
+    `compose`); ``worked`` the seconds of each package's steps that were not reused; ``failed`` the
+    packages whose failure was reported.
     """
 
     context: BuildContext
@@ -69,6 +70,7 @@ class Builder:
     composed: set[str] = field(default_factory=set)
     worked: dict[str, dict[str, float]] = field(default_factory=dict)
     contests: Contests = field(default_factory=Contests)
+    failed: set[str] = field(default_factory=set)
     forced: frozenset[str] = frozenset()
     partial: bool = False
 
@@ -110,6 +112,7 @@ class Builder:
 
     def report_failure(self, name: str, error: ClocheError, seconds: float) -> None:
         """Report a failed package."""
+        self.failed.add(name)
         reason = error.what if error.where == name else str(error)
         self.context.bus(
             Done(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -37,6 +37,9 @@ from cloche.output.deliver import check_outputs
 from cloche.records.events import Event
 from cloche.session.building import Result
 from cloche.session.choices import Choices
+
+if TYPE_CHECKING:
+    from cloche.session.session import Session
 
 STRICT = "Hide the seed from builds, except for a named toolchain."
 
@@ -190,8 +193,8 @@ def build(
 ) -> None:
     """Build each MACHINE, or with --target each ATOM for a machine that is reached by ssh.
 
-    This makes its packages, its layers, the stage4 tarball and the package directory. Machines are
-    built one after the other; what they share is built once.
+    This makes its packages, its layers, the stage4 tarball and the package directory. Several
+    machines are one plan: what they have in common is built once.
 
     With --target the packages are built by the target's Portage and its /etc/portage in a root that
     equals its own. The target needs an ssh login without questions, python3, tar and Portage.
@@ -214,28 +217,8 @@ def build(
     places = [_directory(project, machine, output, alone=len(wanted) == 1) for machine in wanted]
     for machine, place in zip(wanted, places, strict=True):
         check_outputs(machine, place)
-    failed: dict[str, ClocheError] = {}
-    lines: list[str] = []
-    for machine, place in zip(wanted, places, strict=True):
-        if len(wanted) > 1 and progress != "json":
-            say(f"machine {machine.name}")
-        try:
-            line = _build(
-                options, project, machine, choices, place, progress, cluster, verbose=verbose
-            )
-        except ClocheError as error:
-            if not choices.keep_going or len(wanted) == 1:
-                raise
-            say(one_line(f"{machine.name}: {error}"))
-            failed[machine.name], line = error, "failed"
-        lines.append(f"{machine.name}: {line}")
-    if len(wanted) > 1 and progress != "json":
-        click.echo("\n".join(["", *lines]))
-    if failed:
-        raise ClocheError(
-            f"{len(failed)} of {len(wanted)} machines failed: {', '.join(failed)}",
-            status=next(iter(failed.values())).status,
-        )
+    directories = {machine.name: place for machine, place in zip(wanted, places, strict=True)}
+    _build(options, project, directories, choices, progress, cluster, verbose=verbose)
 
 
 def _directory(project: Project, machine: Machine, output: Path | None, *, alone: bool) -> Path:
@@ -248,15 +231,14 @@ def _directory(project: Project, machine: Machine, output: Path | None, *, alone
 def _build(
     options: Options,
     project: Project,
-    machine: Machine,
+    directories: Mapping[str, Path],
     choices: Choices,
-    directory: Path,
     progress: str,
     cluster: ClusterChoice,
     *,
     verbose: bool,
-) -> str:
-    """Build one machine, or some of its packages; return a one-line summary."""
+) -> None:
+    """Build machines, or some of their packages. Raises what kept one of them from its end."""
     began = time.monotonic()
     display = opened_display(progress, verbose=verbose)
     collector = Collector()
@@ -277,7 +259,7 @@ def _build(
             if elsewhere is not None:
                 cores = elsewhere.connect(session.store, sink)
                 choices = replace(choices, jobs=choices.jobs or cores)
-            result = session.build(machine.name, choices, directory)
+            results = _carried_out(session, directories, choices)
         except BaseException as error:
             display.close()  # before anything else is written to its terminal
             if isinstance(error, BuildError):
@@ -285,11 +267,42 @@ def _build(
                 error.detail = None  # already printed
             raise
         logs = session.store.logs
-    took = seconds(time.monotonic() - began)
-    summary = f"{count(result.built, 'package')} built, {result.reused} reused, {took} in all"
-    if progress != "json":
-        tell_results(result, logs, summary)
-    return summary
+    _tell_machines(results, logs, time.monotonic() - began, quiet=progress == "json")
+
+
+def _carried_out(
+    session: Session, directories: Mapping[str, Path], choices: Choices
+) -> Mapping[str, Result | ClocheError]:
+    if len(directories) > 1:
+        return session.build_several(directories, choices)
+    ((machine, directory),) = directories.items()
+    return {machine: session.build(machine, choices, directory)}
+
+
+def _tell_machines(
+    results: Mapping[str, Result | ClocheError], logs: Path, took: float, *, quiet: bool
+) -> None:
+    """Say of each machine where its results are. Raises ClocheError if one failed."""
+    lines, failed = [], {}
+    for machine, result in results.items():
+        if isinstance(result, ClocheError):
+            if isinstance(result, BuildError):
+                tell_failures(result)
+            failed[machine] = result
+            lines.append(one_line(f"{machine}: failed: {result}"))
+            continue
+        summary = f"{count(result.built, 'package')} built, {result.reused} reused"
+        lines.append(f"{machine}: {summary}")
+        if not quiet:
+            alone = f"{summary}, {seconds(took)} in all" if len(results) == 1 else ""
+            tell_results(result, logs, alone)
+    if len(results) > 1 and not quiet:
+        click.echo("\n".join([*lines, f"{seconds(took)} in all"]))
+    if failed:
+        raise ClocheError(
+            f"{len(failed)} of {len(results)} machines failed: {', '.join(failed)}",
+            status=next(iter(failed.values())).status,
+        )
 
 
 def opened_display(progress: str, *, verbose: bool) -> Display:
@@ -305,8 +318,9 @@ def tell_results(result: Result, logs: Path, summary: str) -> None:
     for name, path in result.outputs.items():
         length = f"  ({size(path.stat().st_size)})" if path.is_file() else ""
         click.echo(f"{name:<9} {path}{length}")
-    click.echo(f"logs      {logs}")
-    click.echo(summary)
+    if summary:
+        click.echo(f"logs      {logs}")
+        click.echo(summary)
 
 
 def tell_failures(error: BuildError) -> None:

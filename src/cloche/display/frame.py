@@ -10,7 +10,7 @@ from typing import Literal
 from cloche.display.lanes import VERTEX, Row, width_of
 from cloche.display.layout import Layout, Sets, lay_out
 from cloche.display.state import Node, State, Status
-from cloche.display.text import seconds
+from cloche.display.text import for_whom, seconds
 from cloche.display.theme import LEFT, RIGHT, Segment, Theme, clip, columns
 from cloche.plan.names import bare, cp_of
 
@@ -112,7 +112,7 @@ def _graph(state: State, room: int, width: int, theme: Theme, now: float, view: 
     for row in layout.rows:
         node, name = state.nodes[row.place], state.order.names[row.place]
         status = "skipped" if state.doomed >> row.place & 1 else node.status
-        about = _about(state, row.place, node, now)
+        about = _about(state, row.place, node, now) + for_whom(name, state.machines)
         lines.append(_row(row, gutter, name, status, about, name == view.chosen, theme, width))
     return lines
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
 
-from cloche.display.text import count, one_line, seconds, size
+from cloche.display.text import count, for_whom, one_line, seconds, size
 from cloche.plan.names import bare
 from cloche.records import events
 from cloche.records.events import Event, Version, encode_event
@@ -51,6 +51,7 @@ class Plain:
         self._verbose = verbose
         self._total = 0
         self._ended = 0
+        self._machines: Mapping[str, tuple[str, ...]] = {}
         self._running: dict[str, Running] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -83,6 +84,7 @@ class Plain:
                 return [f"{'warning: ' if event.level == 'warning' else ''}{event.text}"]
             case events.Planned():
                 self._total, self._ended = len(event.packages), 0
+                self._machines = event.machines
                 return [f"{event.machine}: {count(self._total, 'package')} in the plan"]
             case events.Stage():
                 return self._stage(event)
@@ -127,7 +129,8 @@ class Plain:
         took = f"  {seconds(event.seconds)}" if event.how in ("built", "failed") else ""
         why = f"  {event.reason}" if event.reason else ""
         width = len(str(self._total))
-        return [f"[{self._ended:>{width}}/{self._total}] {event.how:<8} {name}{took}{why}"]
+        whom = for_whom(event.package, self._machines) if event.how in ("built", "failed") else ""
+        return [f"[{self._ended:>{width}}/{self._total}] {event.how:<8} {name}{took}{whom}{why}"]
 
     def _doing(self, what: str, name: str) -> str:
         return f"{'':>{2 * len(str(self._total)) + 3}} {what:<8} {bare(name)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cloche.display.follow import last_lines
 from cloche.display.state import State, bare_reason
-from cloche.display.text import count, seconds, size
+from cloche.display.text import count, for_whom, seconds, size
 from cloche.display.theme import Line, Theme
 from cloche.plan.names import bare
 from cloche.records import events
@@ -42,6 +42,7 @@ def _done(event: events.Done, state: State, theme: Theme) -> list[Line]:
     line = [(f"{theme.marks[event.how]}", event.how), (place, "dim"), (f" {name}", "bold")]
     line.append((f"  {seconds(event.seconds)}", "dim"))
     if event.how == "built":
+        line.append((for_whom(event.package, state.machines), "dim"))
         return [line]
     reason = bare_reason(event) or "failed"
     lines: list[Line] = [[*line, (f"  {reason}", "failed")]]

@@ -38,7 +38,8 @@ class State:
 
     ``expected`` is seconds by place, None where nothing is known; ``jobs`` packages at a time;
     ``doomed`` those that wait for ever, since something failed;
-    ``reached`` how far a stage is, in words.
+    ``reached`` how far a stage is, in words; ``machines`` those that each package is for, by name,
+    where several are built together.
     """
 
     machine: str = ""
@@ -53,6 +54,7 @@ class State:
     stages: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     reached: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     finished: events.Finished | None = None
+    machines: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
 
     def set(self, status: Status) -> int:
         """Places with a status, as a bit set."""
@@ -116,6 +118,7 @@ def _planned(state: State, event: events.Planned) -> State:
         jobs=max(1, event.jobs),
         keep_going=event.keep_going,
         doomed=0,
+        machines=event.machines,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 
+NAMED = 4  # machines that are named before the others are counted
 # What would steer a terminal, or turn the direction of what follows (Unicode TR 36).
 _STEERING = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -46,3 +48,12 @@ def size(value: int) -> str:
 def count(number: int, one: str, many: str | None = None) -> str:
     """``1 package``, ``3 packages``."""
     return f"{number} {one if number == 1 else many or one + 's'}"
+
+
+def for_whom(package: str, machines: Mapping[str, Sequence[str]]) -> str:
+    """``  for web, kiosk``: the machines that a package is for, where there are several."""
+    named = machines.get(package, ())
+    if not named:
+        return ""
+    more = f" and {len(named) - NAMED} more" if len(named) > NAMED else ""
+    return f"  for {', '.join(named[:NAMED])}{more}"

@@ -18,8 +18,13 @@ def cp_of(cpv: str) -> str:
 
 
 def bare(name: str) -> str:
-    """An id without its repository: a CPV, with ``@broot`` for a package over the seed."""
-    return name.removesuffix(BROOT).partition("::")[0] + BROOT * name.endswith(BROOT)
+    """An id without its repository: a CPV, with what follows "@".
+
+    That is ``@broot`` for a package over the seed, or ``@MACHINE`` (`cloche.records.joined`).
+    """
+    cpv, _, repository = name.partition("::")
+    _, at, mark = repository.partition("@")
+    return f"{cpv}{at}{mark}"
 
 
 def matching(text: str, cpvs: Iterable[str]) -> tuple[str, ...]:

@@ -41,6 +41,7 @@ class Stage(Event, frozen=True, tag="stage"):
     """A part of the build that is not a package: resolve, finish, pack, index.
 
     ``detail`` distinguishes stages of the same name; ``log`` is the path of its log, at its end.
+    ``machine`` says whose it is where several machines are built together.
     """
 
     name: str
@@ -49,11 +50,13 @@ class Stage(Event, frozen=True, tag="stage"):
     seconds: float = 0.0
     detail: str = ""
     log: str | None = None
+    machine: str = ""
 
     @property
     def title(self) -> str:
-        """The name and the detail, to be shown."""
-        return f"{self.name}: {self.detail}" if self.detail else self.name
+        """The name, the detail and the machine, to be shown."""
+        name = f"{self.machine} {self.name}" if self.machine else self.name
+        return f"{name}: {self.detail}" if self.detail else name
 
 
 class Progress(Event, frozen=True, tag="progress"):
@@ -71,7 +74,8 @@ class Planned(Event, frozen=True, tag="planned"):
     runs, 0 for packages that will be reused, without unknown ones; ``jobs`` how many packages run
     at once; ``keep_going`` whether a failure only skips what depends on it; ``depgraph`` the id of
     the blob with the resolution; ``partial`` whether single packages were requested, so that
-    nothing will be delivered.
+    nothing will be delivered. Where several machines are built together, ``machines`` are those
+    that each package is for.
     """
 
     machine: str
@@ -82,6 +86,7 @@ class Planned(Event, frozen=True, tag="planned"):
     keep_going: bool = True
     depgraph: str | None = None
     partial: bool = False
+    machines: dict[str, tuple[str, ...]] = {}
 
 
 class Started(Event, frozen=True, tag="started"):
@@ -156,12 +161,14 @@ class Delivered(Event, frozen=True, tag="delivered"):
     """Where the results lie, as absolute paths: ``outputs`` by their kinds.
 
     ``packages`` and ``stage4`` are those of them that there were first; None: not asked for.
+    ``machine`` is as in a stage.
     """
 
     packages: str
     stage4: str | None
     logs: str
     outputs: dict[str, str] = {}
+    machine: str = ""
 
 
 class Summary(Event, frozen=True, tag="summary"):

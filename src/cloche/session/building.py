@@ -14,7 +14,7 @@ from cloche.building.forecast import Forecast, forecast, live_to_build, to_fetch
 from cloche.building.inputs import pin_inputs
 from cloche.building.livepins import Live
 from cloche.building.locking import hold_inputs, hold_packages, locked_binpkgs
-from cloche.building.machine import build_machine, resolve_and_plan
+from cloche.building.machine import Built, build_machine, resolve_and_plan
 from cloche.building.news import Item, news
 from cloche.building.packages import Builder
 from cloche.building.resolve import proposal
@@ -211,34 +211,57 @@ def preview(opened: Opened, machine: Machine, choices: Choices) -> Preview:
 
 def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str | None) -> Result:
     """Build a machine, or some of its packages. Raises `BuildError` when some failed."""
-    default = opened.project.root / "out" / machine.name
-    directory = default if output is None else Path(output)
-    check_outputs(machine, directory)
-    if choices.secrets:
-        check_secrets(machine)
+    directory = place_of_outputs(opened.project, machine, output)
+    check_asked(machine, choices, directory)
     context = context_of(opened, machine, choices)
-    store, place = context.store, context.inputs.place
     count = context.policy.records
     with (
-        recorded(store, context.bus, place, machine.name, count=count),
+        recorded(context.store, context.bus, context.inputs.place, machine.name, count=count),
         with_jobserver(context, opened.slots) as context,
     ):
         builder = selected(prepare(context, opened.project, machine, choices), choices)
-        written: dict[str, Written] = {}
-        unread = 0
         try:
             done = build_machine(builder)
-            if choices.packages:
-                remember(builder, machine)
-            else:
-                written = deliver(builder, done, machine, directory, secrets=choices.secrets)
-                unread = _unread_news(builder.context, machine)
         except BaseException:
             remember(builder, machine)
             raise
-        outputs = {name: each.path for name, each in written.items()}
-        if outputs:
-            context.bus(events.delivered(outputs, store.logs))
+        return delivered(builder, done, machine, choices, directory)
+
+
+def place_of_outputs(project: Project, machine: Machine, output: Path | str | None) -> Path:
+    """The directory of a machine's outputs: the one that was asked for, or its own."""
+    return project.root / "out" / machine.name if output is None else Path(output)
+
+
+def check_asked(machine: Machine, choices: Choices, directory: Path) -> None:
+    """See before any work that a machine's outputs can be written as asked. Raises ClocheError."""
+    check_outputs(machine, directory)
+    if choices.secrets:
+        check_secrets(machine)
+
+
+def delivered(
+    builder: Builder, done: Built, machine: Machine, choices: Choices, directory: Path
+) -> Result:
+    """Write the outputs of a machine whose packages are built, and remember it.
+
+    Raises StepError, ClocheError.
+    """
+    written: dict[str, Written] = {}
+    unread = 0
+    context = builder.context
+    try:
+        if choices.packages:
+            remember(builder, machine)
+        else:
+            written = deliver(builder, done, machine, directory, secrets=choices.secrets)
+            unread = _unread_news(context, machine)
+    except BaseException:
+        remember(builder, machine)
+        raise
+    outputs = {name: each.path for name, each in written.items()}
+    if outputs:
+        context.bus(events.delivered(outputs, context.store.logs))
     return Result(
         machine=machine.name,
         built=done.built,
@@ -253,8 +276,8 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
 
 
 @contextmanager
-def with_jobserver(context: BuildContext, slots: Path | None) -> Iterator[BuildContext]:
-    """The context with a jobserver for all that is built on this host, or with shared slots."""
+def jobserver_of(context: BuildContext, slots: Path | None) -> Iterator[Jobserver | SharedSlots]:
+    """A jobserver for all that is built on this host, or shared slots."""
     with ExitStack() as stack:
         jobserver: Jobserver | SharedSlots
         if slots is not None:
@@ -263,8 +286,19 @@ def with_jobserver(context: BuildContext, slots: Path | None) -> Iterator[BuildC
             room = stack.enter_context(context.store.workspace("jobserver"))
             jobserver = Jobserver(room / "fifo", context.policy.cores)
         stack.callback(jobserver.close)
-        worker = replace(context.worker, jobserver=jobserver)
-        yield replace(context, worker=worker)
+        yield jobserver
+
+
+def sharing(context: BuildContext, jobserver: Jobserver | SharedSlots) -> BuildContext:
+    """The context of builds that share a jobserver."""
+    return replace(context, worker=replace(context.worker, jobserver=jobserver))
+
+
+@contextmanager
+def with_jobserver(context: BuildContext, slots: Path | None) -> Iterator[BuildContext]:
+    """The context with a jobserver of its own, or with shared slots."""
+    with jobserver_of(context, slots) as jobserver:
+        yield sharing(context, jobserver)
 
 
 def selected(builder: Builder, choices: Choices) -> Builder:

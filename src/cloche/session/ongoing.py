@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from weakref import WeakSet
 
@@ -23,6 +23,10 @@ class CallStoppedError(ClocheError):
         super().__init__("interrupted", todo="finished work is kept, the next run continues")
 
 
+def _itself(name: str) -> str:
+    return name
+
+
 class Ongoing:
     """What runs for one session. Safe to use from several threads."""
 
@@ -32,6 +36,16 @@ class Ongoing:
         self._runs: WeakSet[Running] = WeakSet()  # also of calls that have returned a root
         self._stopped: WeakSet[Running] = WeakSet()
         self._closed = False
+        self._id_of: Callable[[str], str] = _itself
+
+    @contextmanager
+    def named(self, id_of: Callable[[str], str]) -> Iterator[None]:
+        """Tell for a block which id the packages have that displays know by other names."""
+        self._id_of = id_of
+        try:
+            yield
+        finally:
+            self._id_of = _itself
 
     @contextmanager
     def call(self) -> Iterator[Running]:
@@ -70,7 +84,7 @@ class Ongoing:
         with self._changed:
             runs = list(self._runs)
         for running in runs:
-            running.stop_package(package)
+            running.stop_package(self._id_of(package))
 
     def close(self) -> None:
         """Begin no more calls, end what runs, and wait until all calls have ended."""

@@ -17,7 +17,8 @@ from cloche.config.machine import Machine
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.layers import Layer
 from cloche.records.events import Bus, Sink
-from cloche.session import building, fetching, inputs, locking
+from cloche.records.joined import Joined
+from cloche.session import building, fetching, inputs, locking, several
 from cloche.session.choices import Choices
 from cloche.session.manifests import WrongManifest, wrong_manifests
 from cloche.session.opened import Opened, nobody
@@ -95,6 +96,24 @@ class Session(Opened):
         """
         with self._call() as opened:
             return building.build(opened, self.project.machine(machine), choices, output)
+
+    def build_several(
+        self, directories: Mapping[str, Path | str | None], choices: Choices = Choices()
+    ) -> several.Outcomes:
+        """Build machines as one plan: what they have in common is built once.
+
+        ``directories`` are those of their outputs, by the machines' names, as for `build`. The
+        result has for each machine what came of it, also an error. Raises ClocheError before the
+        first package is built, `CallStoppedError` when it was stopped.
+        """
+        wanted = []
+        for name, directory in directories.items():
+            machine = self.project.machine(name)
+            place = building.place_of_outputs(self.project, machine, directory)
+            wanted.append(several.Wanted(machine, place))
+        joined = Joined(self.sink)
+        with self._call() as opened, self.ongoing.named(joined.id_of):
+            return several.build_several(opened, wanted, choices, joined)
 
     def lock(
         self,

@@ -1,0 +1,140 @@
+"""Builds several machines as one plan (`cloche.building.together`), and delivers each of them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cloche.building.context import BuildContext
+from cloche.building.machine import Built, build_machines
+from cloche.building.packages import Builder
+from cloche.building.together import Place, Together
+from cloche.config.machine import Machine
+from cloche.errors import ClocheError
+from cloche.output.deliver import remember
+from cloche.records.builds import recorded
+from cloche.records.events import Planned
+from cloche.records.joined import Joined, Names, joint_names
+from cloche.session.building import (
+    Result,
+    check_asked,
+    context_of,
+    delivered,
+    jobserver_of,
+    prepare,
+    selected,
+    sharing,
+)
+from cloche.session.choices import Choices
+from cloche.session.opened import Opened
+
+Outcomes = dict[str, Result | ClocheError]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A machine to build, and the directory of its outputs."""
+
+    machine: Machine
+    directory: Path
+
+
+def build_several(
+    opened: Opened, wanted: Sequence[Wanted], choices: Choices, joined: Joined
+) -> Outcomes:
+    """Build machines; what came of each, by name. Events go through ``joined``.
+
+    An error before the first package is raised, unless ``choices.keep_going`` leaves that machine
+    out.
+    """
+    began = time.monotonic()
+    for each in wanted:
+        check_asked(each.machine, choices, each.directory)
+    results: Outcomes = {}
+    with ExitStack() as stack:
+        contexts = [_context(opened, each.machine, choices, joined, stack) for each in wanted]
+        jobserver = stack.enter_context(jobserver_of(contexts[0], opened.slots))
+        contexts = [sharing(context, jobserver) for context in contexts]
+        prepared = _prepared(opened, wanted, contexts, choices)
+        ready = [
+            (each, builder)
+            for each, builder in zip(wanted, prepared, strict=True)
+            if isinstance(builder, Builder)
+        ]
+        for each, builder in zip(wanted, prepared, strict=True):
+            if isinstance(builder, ClocheError):
+                results[each.machine.name] = builder
+        names = [each.machine.name for each, _ in ready]
+
+        def tell(planned: Sequence[Planned], shared: Together) -> None:
+            joined.plan(planned, _names(names, shared))
+
+        try:
+            done = build_machines([builder for _, builder in ready], tell) if ready else ()
+        except BaseException:
+            for each, builder in ready:
+                remember(builder, each.machine)
+            raise
+        for (each, builder), built in zip(ready, done, strict=True):
+            results[each.machine.name] = _delivered(builder, built, each, choices)
+    joined.finish(time.monotonic() - began)
+    return {each.machine.name: results[each.machine.name] for each in wanted}
+
+
+def _context(
+    opened: Opened, machine: Machine, choices: Choices, joined: Joined, stack: ExitStack
+) -> BuildContext:
+    """A machine's context, whose events are recorded as the machine's own."""
+    own = replace(opened, sink=joined.hearing(machine.name))
+    context = context_of(own, machine, choices)
+    place, count = context.inputs.place, context.policy.records
+    stack.enter_context(recorded(context.store, context.bus, place, machine.name, count=count))
+    return context
+
+
+def _prepared(
+    opened: Opened, wanted: Sequence[Wanted], contexts: Sequence[BuildContext], choices: Choices
+) -> list[Builder | ClocheError]:
+    """Resolve and plan, several machines at once."""
+
+    def one(each: Wanted, context: BuildContext) -> Builder:
+        return selected(prepare(context, opened.project, each.machine, choices), choices)
+
+    found: list[Builder | ClocheError] = []
+    cores = contexts[0].policy.cores
+    with ThreadPoolExecutor(cores, thread_name_prefix="prepare") as pool:
+        for future in [pool.submit(one, *each) for each in zip(wanted, contexts, strict=True)]:
+            try:
+                found.append(future.result())
+            except ClocheError as error:
+                if not choices.keep_going or opened.running.stopped:
+                    pool.shutdown(cancel_futures=True)
+                    raise
+                found.append(error)
+    return found
+
+
+def _names(machines: Sequence[str], shared: Together) -> Names:
+    alike: dict[Place, list[tuple[str, str]]] = {}
+    for (number, id), first in shared.first.items():
+        alike.setdefault(first, []).append((machines[number], id))
+    return joint_names(alike.values())
+
+
+def _delivered(
+    builder: Builder, built: Built | ClocheError, wanted: Wanted, choices: Choices
+) -> Result | ClocheError:
+    """The result of a machine whose packages are done; what failed is remembered."""
+    if isinstance(built, ClocheError):
+        remember(builder, wanted.machine)
+        return built
+    try:
+        return delivered(builder, built, wanted.machine, choices, wanted.directory)
+    except ClocheError as error:
+        if builder.context.running.stopped:
+            raise
+        return error
