@@ -34,7 +34,7 @@ class Limits:
     rate: float = 50.0
     burst: int = 500
     guesses: int = 30
-    streams: int = 128  # of events, of a token and the targets that it enrolled
+    streams: int = 256  # of events, of a token and the targets that it enrolled
     queue: int = 1000
     queued: int = 100
     targets: int = 1000
