@@ -6,6 +6,7 @@ import hashlib
 import io
 import struct
 import tarfile
+from collections.abc import Sequence
 
 LOCK = b"""version = 2
 [seeds.a]
@@ -101,3 +102,9 @@ def made_elf(order: str) -> bytes:
                      (0x180, dynamic), (0x200, sections)):  # fmt: skip
         whole[at : at + len(part)] = part
     return bytes(whole)
+
+
+def parts(data: bytes, number: int) -> Sequence[bytes]:
+    """Several files out of one input, between lines of %%."""
+    found = data.split(b"\n%%\n", number - 1)
+    return [*found, *[b""] * (number - len(found))]

@@ -13,11 +13,12 @@ import hashlib
 import io
 import tarfile
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.fuzz.samples import LOCK, MACHINE, PROJECT, made_elf, made_gpkg, made_tar
+from tests.fuzz import importing
+from tests.fuzz.samples import LOCK, MACHINE, PROJECT, made_elf, made_gpkg, made_tar, parts
 
 from cloche.archives.tarformat import TarReader
 from cloche.audit.elf import read_elf, read_sections
@@ -91,12 +92,6 @@ def within(files: Mapping[str, bytes], use: Callable[[Path], object]) -> object:
             (root / path).parent.mkdir(parents=True, exist_ok=True)
             (root / path).write_bytes(content)
         return use(root)
-
-
-def parts(data: bytes, number: int) -> Sequence[bytes]:
-    """Several files out of one input, between lines of %%."""
-    found = data.split(b"\n%%\n", number - 1)
-    return [*found, *[b""] * (number - len(found))]
 
 
 # TOML: what a project brings
@@ -428,8 +423,13 @@ LOGS = Target(
     ),
 )
 
+# What projects are made of
+
+
+IMPORTING = Target((importing.system, importing.gentoomuch), importing.VALID)
+
 TARGETS: Mapping[str, Target] = {
     "toml": TOML, "json": JSON, "portage": PORTAGE, "archives": ARCHIVES, "packages": PACKAGES,
     "vdb": VDB,
-    "debian": DEBIAN, "oci": OCI, "logs": LOGS,
+    "debian": DEBIAN, "oci": OCI, "logs": LOGS, "importing": IMPORTING,
 }  # fmt: skip

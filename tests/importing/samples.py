@@ -64,3 +64,61 @@ def write_config(top: Path, uri: str = "https://example.org/local.git", **more: 
     write_files(top, {name: text.replace("URI", uri) for name, text in files.items()})
     (top / "user.scripts/setup.sh").chmod(0o755)
     return top
+
+
+ROOT = {
+    "etc/portage/make.conf": (
+        '# My flags\nCOMMON_FLAGS="-O2 -march=native"\nUSE="X -gtk"\nMAKEOPTS="-j9"\n'
+        'GENTOO_MIRRORS="https://larry:moo@mirror.example/gentoo"\n'
+    ),
+    "etc/portage/package.use/editors": "app-misc/tree tall  # for the screen\n",
+    "etc/portage/package.use/.old": "app-misc/tree small\n",
+    "etc/portage/sets/mine": "app-misc/stone\n@lost\n",
+    "etc/portage/patches/app-misc/tree/x.patch": "--- a/x\n+++ b/x\n",
+    "etc/portage/gnupg/pubring.kbx": "MOO-KEY",
+    "etc/portage/postsync.d/run": "#!/bin/sh\n",
+    "etc/portage/repos.conf/local.conf": (
+        "[DEFAULT]\nmain-repo = local\n[local]\nlocation = /var/db/repos/local\nauto-sync = no\n"
+    ),
+    "usr/share/portage/config/repos.conf": "# Portage's own, which names gentoo elsewhere\n",
+    "etc/portage/binrepos.conf": (
+        "[host]\nsync-uri = https://larry:moo@bin.example/packages\npriority = 1\n"
+    ),
+    "var/lib/portage/world": "app-misc/wood\napp-misc/tree\nnano\n",
+    "var/lib/portage/world_sets": "@mine\n@system\n@gone\n",
+    "etc/conf.d/hostname": '# name\nhostname="moo"\n',
+    "etc/timezone": "Europe/Berlin\n",
+    "etc/locale.gen": "# en_US.UTF-8 UTF-8\nde_DE.UTF-8 UTF-8\n",
+    "etc/env.d/02locale": 'LANG="de_DE.UTF-8"\n',
+    "etc/shadow": "larry:MOO-HASH:1::::::\n",
+    "etc/passwd": "root:x:0:0::/root:/bin/sh\nlarry:x:1000:1000::/home/larry:/bin/sh\n",
+    "etc/group": "wheel:x:10:larry\naudio:x:18:root,larry\n",
+    "usr/src/linux-6/.config": "CONFIG_MOO=y\n",
+    "var/db/pkg/sys-apps/openrc-1/PF": "openrc-1\n",
+    "var/db/pkg/sys-apps/openrc-1/CHOST": "x86_64-pc-linux-gnu\n",
+    "var/db/pkg/sys-apps/openrc-1/CONTENTS": (
+        "dir /etc/init.d\nobj /etc/init.d/sshd 0 0\nobj /etc/init.d/net.lo 0 0\n"
+    ),
+    "var/db/repos/local/profiles/repo_name": "local\n",
+    "var/db/repos/local/profiles/default/eapi": "8\n",
+}
+LINKS = {
+    "etc/portage/make.profile": "../../var/db/repos/local/profiles/default",
+    "etc/runlevels/default/sshd": "/etc/init.d/sshd",
+    "etc/runlevels/boot/net.lo": "/etc/init.d/net.lo",
+    "etc/runlevels/default/mine": "/etc/init.d/mine",
+    "usr/src/linux": "linux-6",
+    "etc/portage/package.mask": "/etc/masks",  # as if the root were /
+    "etc/portage/package.license": "../../../../../../../etc/shadow",
+}
+
+
+def write_root(top: Path, *, without: tuple[str, ...] = (), **more: str) -> Path:
+    """Write the root of a system with OpenRC."""
+    files = {**ROOT, "etc/masks": "app-misc/broken\n", **more}
+    write_files(top, {name: text for name, text in files.items() if name not in without})
+    for name, target in LINKS.items():
+        if name not in without:
+            (top / name).parent.mkdir(parents=True, exist_ok=True)
+            (top / name).symlink_to(target)
+    return top

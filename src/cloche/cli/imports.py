@@ -1,4 +1,4 @@
-"""`cloche import`: a project of a gentoomuch configuration."""
+"""`cloche import`: a project of a gentoomuch configuration, or of a running Gentoo system."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from pathlib import Path
 from typing import TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from cloche.cli.usage import Group
+from cloche.config.atoms import is_name
 from cloche.display.text import count, one_line
+from cloche.importing import from_system
 from cloche.importing.from_gentoomuch import SEEDS, Wishes, project_of
 from cloche.importing.gentoomuch import read_gentoomuch
 from cloche.importing.outcome import Imported
 from cloche.importing.report import as_data, lines_of, next_steps
+from cloche.importing.system import read_directory, read_remote
 from cloche.importing.writing import check, check_target, write
+from cloche.targets.connection import opened_connection, parse_address
 
+DIRECTORY = from_system.DIRECTORY
 Function = TypeVar("Function", bound=Callable[..., object])
 
 _OPTIONS = (
@@ -38,12 +44,23 @@ def _common(function: Function) -> Function:
     return function
 
 
+def _complete_directory(
+    context: click.Context, parameter: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Directories, or what an address begins with."""
+    if begun and "ssh://".startswith(begun):
+        return [CompletionItem("ssh://")]
+    return click.Path(file_okay=False).shell_complete(context, parameter, begun)
+
+
 @click.group(
     "import",
     cls=Group,
     epilog="""\b
 Examples:
   cloche import gentoomuch ~/gentoomuch-config -o ~/machines
+  cloche import root ssh://root@web1 -o ~/machines
+  cloche import root / --dry-run
 """,
 )
 def import_group() -> None:
@@ -98,6 +115,56 @@ def gentoomuch_command(
     if not dry_run:
         check_target(target)
     imported = project_of(read_gentoomuch(directory), str(directory.absolute()), wishes)
+    _finish(imported, target, dry_run=dry_run, as_json=as_json)
+
+
+@import_group.command(
+    "root",
+    epilog="""\b
+Examples:
+  cloche import root ssh://root@web1 -o ~/machines
+  cloche import root ssh://admin@10.0.0.7:2222 --name router --json
+  cloche import root / --dry-run
+  cloche import root /mnt/gentoo -o ~/machines --seed directory
+""",
+)
+@click.argument("root", metavar="DIR|ssh://[USER@]HOST[:PORT]", shell_complete=_complete_directory)
+@_common
+@click.option("--name", metavar="MACHINE", help="Name of the machine [its host name].")
+@click.option(
+    "--seed",
+    type=click.Choice(["stage3", *SEEDS, DIRECTORY]),
+    default="stage3",
+    show_default=True,
+    help="What the machine is built on; `directory` is the root itself, if it is on this host.",
+)
+def root_command(
+    root: str, output: Path | None, dry_run: bool, as_json: bool, name: str | None, seed: str
+) -> None:
+    """Make a project of the Gentoo system in DIR, or of one that is reached by ssh.
+
+    Takes its profile, repositories, world file and sets, /etc/portage, the kernel's configuration,
+    services, host name, time zone and locales. The system is only read. It needs Python, and root
+    rights if files are not for everybody. Passwords and keys are never taken [PROJECT: MACHINE].
+    """
+    if name is not None and not is_name(name):
+        raise click.BadParameter(f"“{name}” is not a machine's name", param_hint="--name")
+    if output is not None and not dry_run:
+        check_target(output)
+    directory = None if "://" in root else Path(root).absolute()
+    if directory is None:
+        if seed == DIRECTORY:
+            raise click.UsageError("--seed directory needs a directory of this host")
+        address = parse_address(root)
+        with opened_connection(address) as connection:
+            system, source = read_remote(connection), str(address)
+    else:
+        system, source = read_directory(directory), str(directory)
+    place = None if directory is None else str(directory)
+    imported = from_system.project_of(system, source, from_system.Wish(name, seed, place))
+    target = output or Path(imported.machines[0])
+    if not dry_run:
+        check_target(target)
     _finish(imported, target, dry_run=dry_run, as_json=as_json)
 
 

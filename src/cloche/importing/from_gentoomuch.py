@@ -8,13 +8,14 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from cloche.config import makeconf
-from cloche.config.atoms import atom_fault, is_name
+from cloche.config.atoms import atom_fault
 from cloche.config.contradictions import Clash
 from cloche.config.sets import BUILT_IN
 from cloche.importing.gentoomuch import BUILDER, Definition, Gentoomuch
+from cloche.importing.labels import free_name, plain_name
 from cloche.importing.machine_file import MachineFile, Step, machine_text, project_text
 from cloche.importing.outcome import Conflict, Imported, Omission, ProjectFile
-from cloche.importing.portage_files import clean, clean_set
+from cloche.importing.portage_files import clean, clean_set, without_unknown_sets
 from cloche.importing.repositories import Repositories, read_repositories
 from cloche.importing.settling import Part, settle
 from cloche.importing.stages import Stage, stage_named
@@ -81,7 +82,7 @@ class _Import:
             tuple(self.omissions),
             tuple(self.checks),
             tuple(self.seeds),
-            any("sync_type" in table for table in repos.values()),
+            tuple(name for name, table in repos.items() if "sync_type" in table),
         )
 
     def _repositories(self) -> Repositories:
@@ -105,7 +106,7 @@ class _Import:
         sources += [("portage.locals", name, name, f) for name, f in config.portage_locals.items()]
         for top, wanted, name, files in sources:
             place = f"{top}/{name}" if name else top
-            label = _free(_plain(wanted), {each.name for each in self.parts.values()})
+            label = free_name(plain_name(wanted), {each.name for each in self.parts.values()})
             cleaned = clean(files, place)
             self.omissions += cleaned.omissions
             self.parts[place] = Part(label, place, cleaned.fragment)
@@ -122,26 +123,16 @@ class _Import:
 
     def _sets(self) -> None:
         for name, content in sorted(self.config.sets.items()):
-            label, place = _plain(name), f"package.sets/{name}"
+            label, place = plain_name(name), f"package.sets/{name}"
             cleaned, omissions = clean_set(content, place)
             self.omissions += omissions
             self._add(f"sets/{label}", cleaned, place)
             if label != name:
                 self.checks.append(f"the set {name} is called {label}")
-        known = {name.removeprefix("sets/") for name in self.files if name.startswith("sets/")}
-        for name in sorted(known):
-            self._check_members(f"sets/{name}", known)
-
-    def _check_members(self, file: str, known: set[str]) -> None:
-        """Take sets out of a set that are not there."""
-        lines = self.files[file].content.decode().splitlines()
-        for index, line in enumerate(lines):
-            word = line.partition("#")[0].strip()
-            name = word.removeprefix("@")
-            if name != word and name not in known | BUILT_IN:
-                self.omissions.append(Omission(f"{file} ({word})", "there is no such set"))
-                lines[index] = f"# {line}  # no such set"
-        self.files[file] = ProjectFile(("\n".join(lines) + "\n").encode())
+        sets = {n: file.content for n, file in self.files.items() if n.startswith("sets/")}
+        checked, omissions = without_unknown_sets(sets)
+        self.omissions += omissions
+        self.files |= {name: ProjectFile(content) for name, content in checked.items()}
 
     def _patches(self) -> None:
         """All of user.patches, which gentoomuch applies to every stage."""
@@ -166,7 +157,7 @@ class _Import:
 
     def _kernels(self) -> None:
         for name, content in sorted(self.config.kernels.items()):
-            self._add(f"kernels/{_plain(name)}.config", content, f"kernel.configs/{name}.kconf")
+            self._add(f"kernels/{plain_name(name)}.config", content, f"kernel.configs/{name}.kconf")
 
     def _machines(self) -> dict[str, tuple[MachineFile, tuple[Part, ...]]]:
         """A machine for each stage4, and for each stage3 that no stage4 is made of."""
@@ -179,16 +170,16 @@ class _Import:
                 self.omissions.append(Omission(f"stage4.defines/{name}", why))
                 continue
             used.add(stage3.name)
-            label = _free(_plain(name), found)
+            label = free_name(plain_name(name), found)
             found[label] = self._machine(label, stage3, stage4)
         for name, stage3 in self.config.stage3s.items():
             if name not in used:
-                label = _free(_plain(name), found)
+                label = free_name(plain_name(name), found)
                 found[label] = self._machine(label, stage3, None)
             if name == BUILDER:
                 self.checks.append(
-                    f"cloche needs no builder: machines/{_plain(name)}.toml is only a machine like "
-                    "others, and can be removed"
+                    f"cloche needs no builder: machines/{plain_name(name)}.toml is only a machine "
+                    "like others, and can be removed"
                 )
         return found
 
@@ -275,7 +266,7 @@ class _Import:
         packages, sets = [], []
         for word in (word for line in stage3.lines("packages") for word in line.split()):
             place = f"stage3.defines/{stage3.name}/packages ({word})"
-            name = _plain(word.removeprefix("@"))
+            name = plain_name(word.removeprefix("@"))
             if word.startswith("@"):
                 if name in BUILT_IN or f"sets/{name}" in self.files:
                     sets.append(name)
@@ -288,7 +279,7 @@ class _Import:
         return list(dict.fromkeys(packages)), list(dict.fromkeys(sets))
 
     def _kernel(self, name: str, place: str) -> str:
-        file = f"kernels/{_plain(name)}.config"
+        file = f"kernels/{plain_name(name)}.config"
         if file not in self.files:
             self.omissions.append(Omission(f"{place}/kconf ({name})", "not in kernel.configs"))
             return ""
@@ -304,7 +295,7 @@ class _Import:
             script = self.config.scripts[name]
             if not script.startswith(b"#!"):
                 script = b"#!/bin/bash\n" + script
-            file = f"hooks/{_plain(name)}"
+            file = f"hooks/{plain_name(name)}"
             if file not in self.files:
                 self.checks.append(f"{file} runs without network and without /etc/profile")
             self._add(file, script, f"user.scripts/{name}", executable=True)
@@ -340,7 +331,7 @@ class _Import:
             for number, (content, labels) in enumerate(variants.items()):
                 plain = content == tuple(sorted(part.files.items())) or len(variants) == 1
                 name = part.name if plain else f"{part.name}-for-{labels[0]}"
-                name = _free(name, names.values()) if number or not plain else name
+                name = free_name(name, names.values()) if number or not plain else name
                 names |= {(place, label): name for label in labels}
                 for below, text in content:
                     self.files[f"portage/{name}/{below}"] = ProjectFile(text)
@@ -398,19 +389,3 @@ def _lost_in_gentoomuch(parts: list[Part]) -> Iterator[str]:
                             f"{path}:{number}: “-*” comes before the flags after it; gentoomuch "
                             "wrote it last, so that none of them held"
                         )
-
-
-def _plain(name: str) -> str:
-    """A name as cloche has them."""
-    plain = "".join(
-        char if char.isascii() and (char.isalnum() or char in "_.+-") else "-" for char in name
-    )
-    return plain if is_name(plain) else f"x{plain}"
-
-
-def _free(name: str, taken: Any) -> str:
-    """A name that nothing else has."""
-    number, found = 2, name
-    while found in taken:
-        found, number = f"{name}-{number}", number + 1
-    return found

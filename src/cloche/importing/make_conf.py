@@ -59,15 +59,23 @@ def without_sources(text: str, file: Path) -> tuple[str, tuple[tuple[int, str], 
         except ConfigError as error:
             # The lexer is at the next line if the word ended with this one.
             number = int((error.where or "").rpartition(":")[2])
-            near = [n for n in (number, number - 1) if n > 0 and _SOURCE.fullmatch(lines[n - 1])]
-            if not error.what.startswith("“source”") or not near:
+            found = _source_near(lines, number)
+            if not error.what.startswith("“source”") or found is None:
                 raise
-            match = _SOURCE.fullmatch(lines[near[0] - 1])
-            taken.append((near[0], match[1].strip("\"'") if match else ""))
-            lines[near[0] - 1] = "# `source` is not carried over; see IMPORT.md"
+            taken.append(found)
+            lines[found[0] - 1] = "# `source` is not carried over; see IMPORT.md"
         else:
             return "\n".join(lines), tuple(taken)
     raise ConfigError(Origin(file), f"more than {_MOST} lines with `source`")
+
+
+def _source_near(lines: Sequence[str], number: int) -> tuple[int, str] | None:
+    """The line with ``source FILE`` that is meant by a number, and the file."""
+    for each in (number, number - 1):
+        match = _SOURCE.fullmatch(lines[each - 1]) if 0 < each <= len(lines) else None
+        if match:
+            return each, match[1].strip("\"'")
+    return None
 
 
 def _line(each: Assignment, new: str) -> str:

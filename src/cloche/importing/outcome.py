@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Imported:
     """A project, not yet written. ``source`` is what it was made of.
 
     ``checks`` are guesses and changes of meaning that the user should look at. ``seeds`` and
-    ``synced`` are what the user makes and syncs before the first plan.
+    ``synced`` are the names of what the user makes and syncs before the first plan.
     """
 
     source: str
@@ -68,5 +68,4 @@ class Imported:
     omissions: tuple[Omission, ...] = ()
     checks: tuple[str, ...] = ()
     seeds: tuple[str, ...] = ()
-    synced: bool = False
-    kept: Mapping[str, str] = field(default_factory=dict)
+    synced: tuple[str, ...] = ()

@@ -106,6 +106,23 @@ def clean_set(content: bytes, place: str) -> tuple[bytes, tuple[Omission, ...]]:
     return ("\n".join(lines) + "\n").encode(), tuple(omissions)
 
 
+def without_unknown_sets(
+    sets: Mapping[str, bytes],
+) -> tuple[dict[str, bytes], tuple[Omission, ...]]:
+    """Sets, by their files, without sets in them that are not among them."""
+    known = {name.rpartition("/")[2] for name in sets} | BUILT_IN
+    found, omissions = {}, []
+    for file, content in sorted(sets.items()):
+        lines = content.decode().splitlines()
+        for index, line in enumerate(lines):
+            word = line.partition("#")[0].strip()
+            if word.startswith("@") and word[1:] not in known:
+                omissions.append(Omission(f"{file} ({word})", "there is no such set"))
+                lines[index] = f"# {line}  # no such set"
+        found[file] = ("\n".join(lines) + "\n").encode()
+    return found, tuple(omissions)
+
+
 def _not_a_member(words: list[str]) -> str | None:
     if len(words) > 1:
         return "more than one word in a line"

@@ -43,7 +43,7 @@ def lines_of(imported: Imported) -> list[str]:
 def next_steps(imported: Imported, project: Path | None) -> list[str]:
     """The commands that lead to the first plan, in the project or for its path."""
     begin = "cloche" if project is None else f"cloche -C {shlex.quote(str(project))}"
-    steps = [f"{begin} repo sync"] if imported.synced else []
+    steps = [f"{begin} repo sync {' '.join(imported.synced)}"] if imported.synced else []
     steps += [f"{begin} seed bootstrap {name}" for name in imported.seeds]
     return [*steps, *(f"{begin} plan {name}" for name in imported.machines)]
 
