@@ -32,7 +32,7 @@ from cloche.trees.stored import pin_repository, places
 
 _NO_STEPS = (
     *("observe.py", "metadata.py", "live.py", "news.py", "finish_steps.py"),
-    *("versions.py", "accept.py"),
+    *("versions.py", "accept.py", "patching.py"),
     *CROSS_SCRIPTS,
 )
 
@@ -106,9 +106,9 @@ def where_writable() -> Iterator[None]:
 def guest_digest() -> str:
     """Digest of the code that runs inside: a change of it invalidates every step.
 
-    Without the scripts of `cloche watch`, of probing and of targets, which make no results, and
-    those of metadata caches, live fetches, finish steps and machines for another CPU, which have
-    keys of their own.
+    Without the scripts of `cloche watch`, `cloche patch`, of probing and of targets, which make no
+    results, and those of metadata caches, live fetches, finish steps and machines for another CPU,
+    which have keys of their own.
     """
     digest = hashlib.sha256()
     for path in sorted(GUEST.rglob("*")):

@@ -70,6 +70,17 @@ def complete_package(context: click.Context, _: click.Parameter, begun: str) -> 
     return sorted(name for name in names if name.startswith(begun))
 
 
+def complete_work_tree(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Packages with a work tree of `cloche patch prep`, each with an equals sign."""
+    try:
+        root = load_project(_directory(context)).root
+        found = sorted(root.glob("work/*/*/.git"))
+    except (ClocheError, OSError):
+        return []
+    names = [f"={each.parent.parent.name}/{each.parent.name}" for each in found]
+    return [name for name in names if name.startswith(begun)]
+
+
 def complete_build(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """The word for a build besides its number."""
     return [word for word in ("last-built",) if word.startswith(begun)]

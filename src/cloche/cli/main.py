@@ -42,6 +42,7 @@ COMMANDS = {
     "machine": "machine:machine",
     "manifest": "manifest:manifest",
     "news": "news:news_command",
+    "patch": "patch:patch",
     "plan": "plan:plan",
     "profile": "profile:profile",
     "query": "query:query",

@@ -1,0 +1,189 @@
+"""`cloche patch`: user patches of packages, from the source to a file of the project."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from cloche.building.errors import BuildError
+from cloche.cli.build import tell_failures
+from cloche.cli.complete import complete_machine, complete_package, complete_work_tree
+from cloche.cli.options import Options, opened_session, say
+from cloche.cli.terminable import terminable
+from cloche.cli.usage import Group
+from cloche.config.project import Project, load_project
+from cloche.display.text import count, seconds
+from cloche.errors import ClocheError
+from cloche.records.events import Done, Event, Note, Phase
+from cloche.session.session import Session
+from cloche.workflows import preparing, saving, trying, work_tree
+from cloche.workflows.patch_headers import Header
+
+
+@click.group(
+    cls=Group,
+    epilog="""\b
+Examples:
+  cloche patch prep app-misc/jq
+  cloche patch try --test
+  cloche patch save --subject 'Answer in colour' --why 'Our terminals are dark.'
+  cloche patch list
+  cloche patch rebase app-misc/jq 1.7
+""",
+)
+def patch() -> None:
+    """Change packages by user patches: edit the source, try it, save the difference.
+
+    See docs/patches.md. Nothing of a source is executed outside of a sandbox.
+    """
+
+
+@contextmanager
+def _session(options: Options, project: Project, *machines: str) -> Iterator[Session]:
+    """A session that shows which phase runs, and the failures of build dependencies."""
+    with terminable(), opened_session(options, project, *machines, sink=_sink) as session:
+        try:
+            yield session
+        except BuildError as error:
+            tell_failures(error)
+            error.detail = None
+            raise
+
+
+def _sink(event: Event) -> None:
+    if isinstance(event, Note):
+        say(f"warning: {event.text}" if event.level == "warning" else event.text)
+    elif isinstance(event, Phase) and event.state == "start":
+        say(f"{event.package.partition('::')[0]}: {event.phase}")
+    elif isinstance(event, Done) and event.how == "built":
+        say(f"{event.package.partition('::')[0]}: built")
+
+
+_machine = click.option(
+    "--machine", metavar="MACHINE", shell_complete=complete_machine,
+    help="The machine whose package is meant [the first that has it].",
+)  # fmt: skip
+
+
+@patch.command(
+    epilog="""\b
+Examples:
+  cloche patch prep app-misc/jq
+  cloche patch prep =app-misc/jq-1.6 --machine workbench
+  cloche patch prep jq --force
+"""
+)
+@click.argument("atom", shell_complete=complete_package)
+@_machine
+@click.option("--force", is_flag=True, help="Make it again, and lose a change that is not saved.")
+@click.pass_obj
+def prep(options: Options, atom: str, machine: str | None, force: bool) -> None:
+    """Lay out the source of ATOM in work/CATEGORY/PF, as user patches find it.
+
+    The package is unpacked and prepared in its sandbox, up to where Portage applies user patches.
+    The result is a git repository; saved patches are applied, each as a commit.
+    """
+    project = load_project(options.directory)
+    with _session(options, project, *([machine] if machine else [])) as session:
+        done = preparing.prep(session, atom, machine, force=force)
+    click.echo(done.tree.path)
+    say(
+        f"{done.tree.name} as machine {done.machine} builds it, "
+        f"{count(len(done.patches), 'saved patch', 'saved patches')} applied; "
+        "edit it, then `cloche patch try`"
+    )
+
+
+@patch.command(
+    "try",
+    epilog="""\b
+Examples:
+  cloche patch try
+  cloche patch try --test
+  cloche patch try jq --clean
+""",
+)
+@click.argument("atom", required=False, shell_complete=complete_work_tree)
+@click.option("--clean", is_flag=True, help="Begin with unpacking, not with the last compilation.")
+@click.option("--test", "tests", is_flag=True, help="Run the package's tests.")
+@click.pass_obj
+def try_(options: Options, atom: str | None, clean: bool, tests: bool) -> None:
+    """Build the package of a work tree with its change, as far as the image to install.
+
+    ATOM names the work tree; without it, the one around the current directory is meant, or the only
+    one. The first try begins with unpacking, a later one with compiling again what changed.
+    The result is thrown away: no machine gets it.
+    """
+    project = load_project(options.directory)
+    tree = work_tree.find(project, atom, Path.cwd())
+    with _session(options, project) as session:
+        done = trying.attempt(session, tree, clean=clean, tests=tests)
+    how = f"from the start: {done.anew}" if done.anew else "from the last try"
+    what = "builds with the change" if done.changed else "builds; the work tree has no change"
+    click.echo(f"{tree.name} {what} ({seconds(done.seconds)}, {how})")
+    if tests and done.tests == "restricted":
+        say("note: its ebuild restricts tests, so none ran (RESTRICT=test)")
+
+
+@patch.command(
+    epilog="""\b
+Examples:
+  cloche patch save
+  cloche patch save --subject 'Fix the build with musl' --why 'It uses a macro of glibc.' \\
+      --upstream https://example.org/bugs/12
+  cloche patch save --this-version
+  cloche patch save --fragment desktop
+"""
+)
+@click.argument("atom", required=False, shell_complete=complete_work_tree)
+@click.option("--subject", metavar="TEXT", help="What the patch does, in one line.")
+@click.option("--why", metavar="TEXT", help="Why it is needed.")
+@click.option("--upstream", metavar="URL", help="Where upstream knows of it.")
+@click.option("--name", metavar="WORD", help="What follows the number in its name [the subject].")
+@click.option("--this-version", is_flag=True, help="For this version alone [all versions].")
+@click.option(
+    "--fragment", metavar="NAME", help="Into this fragment of the machine [the project's patches/]."
+)
+@click.pass_obj
+def save(
+    options: Options,
+    atom: str | None,
+    subject: str | None,
+    why: str | None,
+    upstream: str | None,
+    name: str | None,
+    this_version: bool,
+    fragment: str | None,
+) -> None:
+    """Save the change of a work tree as a patch, and check that it applies to clean sources.
+
+    It goes to patches/CATEGORY/PN of the project, for all machines and versions. It is checked in
+    the real step: for this version and all others that machines of the project have.
+    """
+    project = load_project(options.directory)
+    tree = work_tree.find(project, atom, Path.cwd())
+    saving.check_changed(tree)
+    header = _header(subject, why, upstream)
+    to = saving.Destination(this_version=this_version, fragment=fragment, name=name)
+    with _session(options, project) as session:
+        done = saving.save(session, tree, header, to)
+    click.echo(done.path)
+    say(f"it applies to {', '.join(done.versions)}")
+
+
+def _header(subject: str | None, why: str | None, upstream: str | None) -> Header:
+    """The header from options, and on a terminal from answers. Raises ClocheError."""
+    if sys.stdin.isatty():
+        subject = subject or click.prompt("What does it do (one line)", err=True)
+        why = why or click.prompt("Why is it needed", err=True)
+        if upstream is None:
+            asked = "Where does upstream know of it (URL, or nothing)"
+            upstream = click.prompt(asked, default="", show_default=False, err=True)
+    for option, value in (("--subject", subject), ("--why", why)):
+        if value is None:
+            raise ClocheError("the patch needs a header", todo=f"say it with {option}")
+    return Header(subject or "", why or "", upstream or "")

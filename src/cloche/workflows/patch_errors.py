@@ -1,0 +1,67 @@
+"""What can be wrong with patches and work trees, as errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from cloche.errors import ClocheError
+from cloche.tasks.errors import StepError
+from cloche.tasks.guestcall import tail_of
+from cloche.workflows import diffs
+from cloche.workflows.diffs import Refused
+
+_TAIL = 2000  # lines of a log, of which patch(1) wrote the last
+_FAILED_WITH = re.compile(r"patch .* failed with \$?'?/?\S*?([^/\s']+)'?$", re.MULTILINE)
+
+
+def does_not_apply(
+    name: str, cpv: str, refused: Sequence[Refused], todo: str, detail: str | None = None
+) -> ClocheError:
+    """A patch does not apply to a version."""
+    where = "; ".join(map(str, refused)) or "patch(1) finds nothing that it is for"
+    return ClocheError(f"{name} does not apply: {where}", where=cpv, todo=todo, detail=detail)
+
+
+def of_step(error: StepError, cpv: str, todo: str) -> ClocheError:
+    """The error for a user patch that does not apply in a prepare phase; others stay the same."""
+    if error.phase != "prepare" or error.log is None:
+        return error
+    text = tail_of(Path(error.log), _TAIL)
+    failed = _FAILED_WITH.findall(text)
+    refused = diffs.refused(text)
+    if not failed or not refused:
+        return error
+    return does_not_apply(failed[-1], cpv, refused, todo)
+
+
+def no_user_patches(cpv: str, eapi: str) -> ClocheError:
+    """An ebuild that never applies user patches."""
+    what = f"its ebuild (EAPI {eapi}) never calls eapply_user, so user patches have no effect"
+    return ClocheError(what, where=cpv, todo="patch it in an ebuild of your own repository")
+
+
+def no_change(cpv: str) -> ClocheError:
+    """A work tree without a change."""
+    todo = "edit its files first"
+    return ClocheError("the work tree has no change", where=cpv, todo=todo)
+
+
+def other_patches(cpv: str) -> ClocheError:
+    """The patches of the project are not those of the work tree."""
+    what = "its saved patches have changed since the work tree was made"
+    return ClocheError(what, where=cpv, todo=f"`cloche patch prep ={cpv}`")
+
+
+def unresolved(cpv: str, files: Sequence[str]) -> ClocheError:
+    """A work tree with marks of a conflict."""
+    what = f"there are still marks of a conflict in {', '.join(files)}"
+    return ClocheError(what, where=cpv, todo="edit what is between <<<<<<< and >>>>>>>")
+
+
+def unfinished(cpv: str, name: str) -> ClocheError:
+    """A rebase that waits for the user."""
+    what = f"its rebase waits at {name}"
+    todo = "resolve the conflict and `cloche patch save`, or `save --skip`"
+    return ClocheError(what, where=cpv, todo=todo)

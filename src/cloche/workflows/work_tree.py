@@ -1,0 +1,232 @@
+"""Work trees of packages: ``work/CATEGORY/PF`` of a project, a git repository each, with a note.
+
+The note (``.git/cloche.json``) says what the tree was made of. The tree's files are untrusted, and
+nothing of them is ever executed.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from cloche.archives.extraction import ImportOptions
+from cloche.archives.tarball import import_directory
+from cloche.config.errors import unwritable
+from cloche.config.project import Project
+from cloche.decoding import NOT_DECODABLE
+from cloche.errors import ClocheError
+from cloche.store import remove_tree
+from cloche.workflows import diffs
+from cloche.workflows.git import Git
+
+WORK = "work"
+_NOTE = "cloche.json"
+_IGNORED = ".git"
+
+
+class Pending(msgspec.Struct, frozen=True):
+    """A patch of another version that a rebase has yet to bring in; ``name`` below /etc/portage."""
+
+    name: str
+    path: str
+
+
+class Note(msgspec.Struct, frozen=True):
+    """What a work tree was made of.
+
+    ``directory`` is that of the sources below WORKDIR, ``base`` the commit of the sources without
+    user patches, ``tip`` the last commit of ours, ``below`` the one before its patch. ``applied``
+    are the patches between, by base name, with their digests. Of a rebase, ``pending`` are patches
+    to come, the first of them as a conflict in the files ``conflict``.
+    """
+
+    cpv: str
+    repo: str
+    machine: str
+    directory: str
+    base: str
+    tip: str
+    applied: dict[str, str]
+    pending: tuple[Pending, ...] = ()
+    conflict: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkTree:
+    """A work tree on disk."""
+
+    path: Path
+
+    @property
+    def git(self) -> Git:
+        """Its repository."""
+        return Git(self.path)
+
+    @property
+    def name(self) -> str:
+        """CATEGORY/PF, as its place says."""
+        return f"{self.path.parent.name}/{self.path.name}"
+
+    def note(self) -> Note:
+        """What it was made of. Raises ClocheError."""
+        try:
+            found = msgspec.json.decode((self.git.repository / _NOTE).read_bytes(), type=Note)
+        except (OSError, *NOT_DECODABLE) as error:
+            raise self._unusable("it is not a work tree of `cloche patch prep`") from error
+        if found.cpv != self.name:
+            raise self._unusable(f"it was made of {found.cpv}")
+        if not all(map(self.git.has, (found.base, found.tip))):
+            raise self._unusable("its repository has lost the commits that it was made with")
+        return found
+
+    def write(self, note: Note) -> None:
+        """Note what it is made of now."""
+        (self.git.repository / _NOTE).write_bytes(msgspec.json.encode(note))
+
+    def fill(self, source: Path) -> str:
+        """Copy untrusted sources there, as the user's own files; their tree in git."""
+        import_directory(source, self.path, ImportOptions(devices="skip"))
+        _make_own(self.path)
+        self.git.start()
+        return self.git.tree()
+
+    def tree(self) -> str:
+        """The tree of its files now, without what editors leave beside them."""
+        return self.git.tree(without=diffs.LEFTOVERS)
+
+    def diff(self, old: str, new: str) -> bytes:
+        """The difference of two trees or commits as a patch, always the same bytes."""
+        words = (
+            "diff-tree", "-r", "-p", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames",
+            "--no-indent-heuristic", "--diff-algorithm=myers", "--unified=3", "--full-index",
+            "--src-prefix=a/", "--dst-prefix=b/", old, new,
+        )  # fmt: skip
+        return diffs.minimal(self.git(*words))
+
+    def changed(self, old: str, new: str) -> tuple[Changed, ...]:
+        """The files in which two trees or commits differ."""
+        words = self.git("diff-tree", "-r", "-z", "--no-renames", old, new).split(b"\0")
+        pairs = zip(words[:-1:2], words[1::2], strict=True)
+        return tuple(
+            Changed(os.fsdecode(name), *head.decode()[1:].split()[:4]) for head, name in pairs
+        )
+
+    def content(self, id: str) -> bytes:
+        """The content of a file, by its id in git."""
+        return self.git("cat-file", "blob", id)
+
+    def _unusable(self, what: str) -> ClocheError:
+        category, _, pf = self.name.partition("/")
+        todo = f"remove it, then `cloche patch prep ={category}/{pf}`"
+        return ClocheError(what, where=self.path, todo=todo)
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A file that differs: modes as git has them (octal), and ids of the content."""
+
+    path: str
+    old_mode: str
+    new_mode: str
+    old: str
+    new: str
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is, and was, a regular file if anything."""
+        return {self.old_mode, self.new_mode} <= {"000000", "100644", "100755"}
+
+
+def place(project: Project, category: str, pf: str) -> WorkTree:
+    """The work tree of a package, whether it exists or not."""
+    return WorkTree(project.root / WORK / category / pf)
+
+
+def work_trees(project: Project) -> tuple[WorkTree, ...]:
+    """All work trees of a project."""
+    found = sorted((project.root / WORK).glob("*/*/.git"))
+    return tuple(WorkTree(each.parent) for each in found)
+
+
+def find(project: Project, atom: str | None, here: Path) -> WorkTree:
+    """The work tree that is meant: by its package, else the one around ``here``, else the only one.
+
+    Raises ClocheError.
+    """
+    found = work_trees(project)
+    todo = "`cloche patch prep ATOM` makes one"
+    if atom is not None:
+        wanted = atom.lstrip("=").partition("::")[0]
+        named = [each for each in found if _is_named(each, wanted)]
+        if len(named) == 1:
+            return named[0]
+        if named:
+            todo = "name one of " + ", ".join(f"={each.name}" for each in named)
+            raise ClocheError(f"there are {len(named)} work trees of {wanted}", todo=todo)
+        todo = f"`cloche patch prep {atom}` makes one"
+        raise ClocheError(
+            f"there is no work tree of {wanted}", where=project.root / WORK, todo=todo
+        )
+    around = [each for each in found if here.resolve().is_relative_to(each.path.resolve())]
+    if around or len(found) == 1:
+        return (around or found)[0]
+    if found:
+        todo = "name one of " + ", ".join(f"={each.name}" for each in found)
+        raise ClocheError(
+            f"there are {len(found)} work trees", where=project.root / WORK, todo=todo
+        )
+    raise ClocheError("there is no work tree", where=project.root / WORK, todo=todo)
+
+
+def _is_named(tree: WorkTree, wanted: str) -> bool:
+    category, _, pf = tree.name.partition("/")
+    pn = pf
+    while "-" in pn:
+        if wanted in (pn, f"{category}/{pn}"):
+            return True
+        pn = pn.rpartition("-")[0]
+    return wanted in (pn, f"{category}/{pn}")
+
+
+def clear(tree: WorkTree, *, force: bool) -> None:
+    """Remove a work tree to make it again; one with a change only with ``force``.
+
+    Raises ClocheError, also for a directory that is no work tree.
+    """
+    if not tree.path.exists():
+        return
+    if any(tree.path.iterdir()):
+        note = tree.note()
+        if not force and (note.pending or tree.changed(note.tip, tree.tree())):
+            todo = "`cloche patch save`, or `--force` to lose it"
+            raise ClocheError("it has a change that is not saved", where=tree.path, todo=todo)
+    remove_tree(tree.path)
+
+
+def make_place(tree: WorkTree) -> None:
+    """Make the directory of a work tree. Raises ConfigError."""
+    try:
+        tree.path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise unwritable(tree.path, error.strerror or str(error)) from error
+
+
+def _make_own(top: Path) -> None:
+    """Give all files to the user, with plain modes; drop special files and other repositories."""
+    os.chown(top, os.geteuid(), os.getegid())
+    for directory, names, files in os.walk(top):
+        for name in (*names, *files):
+            path = Path(directory, name)
+            info = path.lstat()
+            kind = stat.S_IFMT(info.st_mode)
+            if name.lower() == _IGNORED or kind not in (stat.S_IFREG, stat.S_IFDIR, stat.S_IFLNK):
+                remove_tree(path)
+                continue
+            os.chown(path, os.geteuid(), os.getegid(), follow_symlinks=False)
+            if kind != stat.S_IFLNK:
+                path.chmod(0o755 if kind == stat.S_IFDIR or info.st_mode & 0o111 else 0o644)
+        names[:] = [name for name in names if name.lower() != _IGNORED]

@@ -1,0 +1,224 @@
+"""`cloche patch`, from a package's source to a patch that a machine is built with."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import patching
+import pytest
+from tests.support import Store, cannot
+from tests.terminal import Tmux
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture(scope="module")
+def place(root_seeded: Store) -> Path:
+    """The project, for tests that leave it as it was."""
+    return patching.talking(root_seeded)
+
+
+@pytest.fixture(scope="module")
+def store(root_seeded: Store, ground: Path) -> Store:
+    """A store of this module's own."""
+    (ground / "patches").mkdir()
+    return root_seeded.copy(ground / "patches/store")
+
+
+@pytest.fixture
+def window(seeded: Store, fresh: Callable[[Store], Store], tmp_path: Path) -> Iterator[Any]:
+    """A shell in a project, in tmux: as root and as an ordinary user."""
+    if shutil.which("tmux") is None:
+        cannot("tmux is not installed")
+    own = fresh(seeded)
+    place = patching.talking(own)
+    user = own.user
+    words = user.command("--store", own.path)
+    start = tmp_path / "start"
+    start.write_text(f'cloche() {{ {shlex.join(words)} "$@"; }}\nPS1="ready> "\n')
+    for each in (tmp_path, *tmp_path.parents[:2]):
+        each.chmod(0o755)
+    variables = [f"{k}={v}" for k, v in user.environment({"LC_ALL": "C.UTF-8"}).items()]
+    shell = ["env", *variables, "bash", "--rcfile", str(start), "-i"]
+    tmux = Tmux(str(tmp_path / "socket"), 150, 40, shlex.join(shell))
+    yield tmux, own, place
+    tmux.close()
+
+
+def typed(tmux: Tmux, line: str, *words: str, without: str = "\0") -> str:
+    tmux.keys(f"clear; {line}", "Enter")
+    return tmux.wait(*words, without=without, seconds=90)
+
+
+def test_a_patch_is_made_tried_saved_and_built_with(window: Any) -> None:
+    tmux, own, place = window
+    tree = place / "work/tiny/say-1"
+    tmux.wait("ready>")
+    typed(tmux, f"cd {place}; cloche patch prep say", "0 saved patches applied", "ready>")
+    assert patching.history(tree) == ["tiny/say-1 as user patches find it"]
+    assert "@VERSION@" in (tree / "version.h").read_text()  # what comes after is not done
+    assert (tree / "sub/data").read_text() == "data\n"
+    assert not (tree / "sub/.git").exists()
+
+    typed(tmux, f"cd {tree}; sed -i s/world/glass/ say.c; cloche patch try", "from the start", "re")
+    typed(tmux, "sed -i 's/%s/%s!/' say.c; cloche patch try --test", "from the last try")
+
+    tmux.keys("clear; cloche patch save", "Enter")
+    tmux.wait("What does it do")
+    tmux.keys("Shout through glass", "Enter")
+    tmux.wait("Why is it needed")
+    tmux.keys("Glass is thick.", "Enter")
+    tmux.wait("Where does upstream know of it")
+    tmux.keys("https://example.org/1", "Enter")
+    tmux.wait("it applies to tiny/say-1")
+    (file,) = (place / "patches/tiny/say").iterdir()
+    assert file.name == "0001-shout-through-glass.patch"
+    head = "Subject: Shout through glass\nUpstream: https://example.org/1\n\nGlass is thick.\n\n"
+    text = file.read_text()
+    assert text.startswith(f"{head}--- a/say.c\n+++ b/say.c\n@@ -1,12 +1,12 @@\n")
+    assert "index" not in text
+    assert file.stat().st_uid == place.stat().st_uid
+    assert patching.history(tree)[0] == "Shout through glass"
+
+    own.cloche("build", "tiny", "--package", "tiny/say", cwd=place, check=True)
+    layer = own.layers(place, "tiny")["tiny/say-1"]
+    assert subprocess.check_output([own.path / "layers" / layer / "usr/bin/say"]) == (
+        b"hello, glass!\n"
+    )
+
+
+def run(store: Store, place: Path, *words: str, status: int = 0) -> str:
+    """Run ``cloche patch``; what it says, in one line if it refuses."""
+    done = store.cloche("patch", *words, cwd=place)
+    assert done.returncode == status, done.stdout + done.stderr
+    if status:
+        (line,) = [each for each in done.stderr.splitlines() if each.startswith("cloche: ")]
+        return line
+    return done.stdout + done.stderr
+
+
+def test_a_trial_leaves_no_result_and_no_key(store: Store, place: Path) -> None:
+    run(store, place, "prep", "tiny/say")
+    tree = place / "work/tiny/say-1"
+    patching.edit(tree / "say.c", "world", "nobody")
+    run(store, place, "try")
+    assert store.cloche("history", "tiny/say", cwd=place).returncode != 0
+    fates = store.cloche("plan", "tiny", "--json", cwd=place, check=True).stdout
+    assert '"fate": "build"' in fates
+    assert not list((store.path / "blobs").glob("*say*"))
+    # A file that prepare has changed begins from the start: its change would be lost.
+    patching.edit(tree / "version.h", "define", "define ")
+    assert "from the start: the build changed version.h itself" in run(store, place, "try")
+    patching.edit(tree / "say.c", "hello", "hello!")
+    patching.edit(tree / "say.c", "int main", "int sub")
+    assert "try failed: phase compile" in run(store, place, "try", status=1)
+    patching.edit(tree / "say.c", "int sub", "int main")
+    patching.edit(tree / "say.c", "hello!", "hello")
+    assert "try failed: phase test: it does not shout" in run(
+        store, place, "try", "--test", status=1
+    )
+    shutil.rmtree(place / "work")
+
+
+PATCH = """Subject: Call the world glass
+Upstream: not sent yet
+
+It is.
+
+diff --git a/notes.txt b/notes.txt
+new file mode 100644
+--- /dev/null
++++ b/notes.txt
+@@ -0,0 +1 @@
++ignored by the tree's own .gitignore
+diff --git a/run b/run
+new file mode 100755
+--- /dev/null
++++ b/run
+@@ -0,0 +1 @@
++#!/bin/sh
+--- a/say.c
++++ b/say.c
+@@ -1,7 +1,7 @@
+ #include <stdio.h>
+ #include "version.h"
+ 
+-static const char *whom = "world";
++static const char *whom = "glass";
+ 
+ /* What is said is a line of its own. */
+ int main(void)
+"""  # noqa: W293
+
+
+def test_a_patch_is_minimal_and_always_the_same(store: Store, place: Path) -> None:
+    run(store, place, "prep", "tiny/say")
+    tree = place / "work/tiny/say-1"
+    patching.edit(tree / "say.c", "world", "glass")
+    (tree / "say.c~").write_text("what an editor leaves")
+    (tree / "notes.txt").write_text("ignored by the tree's own .gitignore\n")
+    (tree / "run").write_text("#!/bin/sh\n")
+    (tree / "run").chmod(0o755)
+    header = ("--subject", "Call the world glass", "--why", "It is.")
+    run(store, place, "save", "--this-version", *header)
+    (file,) = (place / "patches/tiny/say-1").iterdir()
+    assert file.read_text() == PATCH
+    shutil.rmtree(place / "patches")
+    shutil.rmtree(place / "work")
+
+
+def test_bad_input_is_one_line(store: Store, place: Path) -> None:
+    assert "no package matches “tiny/sya”; did you mean “tiny/say”" in (
+        run(store, place, "prep", "tiny/sya", status=2)
+    )
+    assert "tiny/old-1: its ebuild (EAPI 5) never calls eapply_user" in (
+        run(store, place, "prep", "tiny/old", status=2)
+    )
+    assert "no machine is called “none”" in (
+        run(store, place, "prep", "say", "--machine", "none", status=2)
+    )
+    for words in (("try",), ("save",)):
+        assert "there is no work tree; `cloche patch prep ATOM`" in run(
+            store, place, *words, status=2
+        )
+    assert "there is no work tree of jq" in run(store, place, "try", "jq", status=2)
+    run(store, place, "prep", "tiny/say")
+    tree = place / "work/tiny/say-1"
+    assert "the work tree has no change" in run(store, place, "save", status=2)
+    patching.edit(tree / "say.c", "world", "glass")
+    assert "it has a change that is not saved" in run(store, place, "prep", "say", status=2)
+    assert "needs a header; say it with --subject" in run(store, place, "save", status=2)
+    header = ("--subject", "x", "--why", "y")
+    assert "no fragment of this machine is called “none”" in (
+        run(store, place, "save", "--fragment", "none", *header, status=2)
+    )
+    (tree / "data.bin").write_bytes(b"\0\1\2")
+    assert "data.bin: a binary file" in run(store, place, "save", *header, status=2)
+    (tree / "data.bin").unlink()
+
+    patches = place / "patches/tiny/say"
+    patches.mkdir(parents=True)
+    (patches / "0001-bad.patch").write_text("--- a/say.c\n+++ b/say.c\n@@ -4 +4 @@\n-no\n+yes\n")
+    assert "its saved patches have changed" in run(store, place, "try", status=2)
+    line = run(store, place, "prep", "say", "--force", status=2)
+    assert "tiny/say-1: 0001-bad.patch does not apply: say.c, hunk 1 (line 4)" in line
+    assert not tree.exists()
+    (patches / "0001-bad.patch").unlink()
+
+    run(store, place, "prep", "say")
+    tree.rename(tree.with_name("say-9"))
+    assert "it was made of tiny/say-1; remove it" in run(store, place, "try", status=2)
+    shutil.rmtree(place / "work")
+
+
+def test_without_git_the_line_says_what_to_install(
+    store: Store, place: Path, tmp_path: Path
+) -> None:
+    done = store.cloche("patch", "prep", "say", cwd=place, env={"PATH": str(tmp_path)})
+    assert done.returncode == 3
+    assert "cloche patch: git is not installed; install dev-vcs/git" in done.stderr
