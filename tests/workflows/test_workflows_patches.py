@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import shutil
 import subprocess
@@ -168,8 +169,36 @@ def test_a_patch_is_minimal_and_always_the_same(store: Store, place: Path) -> No
     run(store, place, "save", "--this-version", *header)
     (file,) = (place / "patches/tiny/say-1").iterdir()
     assert file.read_text() == PATCH
-    shutil.rmtree(place / "patches")
     shutil.rmtree(place / "work")
+
+    idle = place / "patches/tiny/other"
+    idle.mkdir()
+    (idle / "fix.patch").write_text("Not used.\n")
+    rows = json.loads(store.cloche("patch", "list", "--json", cwd=place, check=True).stdout)
+    name = "0001-call-the-world-glass.patch"
+    assert rows == [
+        {
+            "patch": "patches/tiny/other/fix.patch",
+            "package": "tiny/other",
+            "subject": "Not used.",
+            "versions": [],
+            "machines": [],
+        },
+        {
+            "patch": f"patches/tiny/say-1/{name}",
+            "package": "tiny/say-1",
+            "subject": "Call the world glass",
+            "versions": ["tiny/say-1"],
+            "machines": ["tiny"],
+        },
+    ]
+    assert "no patch is called “fxi.patch”; did you mean “fix.patch”?" in (
+        run(store, place, "drop", "fxi.patch", status=2)
+    )
+    assert "would be removed\nnothing is removed" in run(store, place, "drop", name)
+    assert file.exists()
+    run(store, place, "drop", name, "tiny/other/fix.patch", "--yes")
+    assert not (place / "patches").exists()
 
 
 def test_bad_input_is_one_line(store: Store, place: Path) -> None:

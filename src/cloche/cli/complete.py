@@ -81,6 +81,17 @@ def complete_work_tree(context: click.Context, _: click.Parameter, begun: str) -
     return [name for name in names if name.startswith(begun)]
 
 
+def complete_patch(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Names of the files of patches in the project and its fragments."""
+    try:
+        root = load_project(_directory(context)).root
+        found = [*root.glob("patches/*/*/*"), *root.glob("portage/*/patches/*/*/*")]
+    except (ClocheError, OSError):
+        return []
+    names = {each.name for each in found if each.suffix in (".patch", ".diff")}
+    return sorted(name for name in names if name.startswith(begun))
+
+
 def complete_build(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """The word for a build besides its number."""
     return [word for word in ("last-built",) if word.startswith(begun)]

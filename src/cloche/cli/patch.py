@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from cloche.building.errors import BuildError
 from cloche.cli.build import tell_failures
-from cloche.cli.complete import complete_machine, complete_package, complete_work_tree
+from cloche.cli.complete import (
+    complete_machine,
+    complete_package,
+    complete_patch,
+    complete_work_tree,
+)
 from cloche.cli.options import Options, opened_session, say
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group
 from cloche.config.project import Project, load_project
-from cloche.display.text import count, seconds
+from cloche.display.text import count, one_line, seconds
 from cloche.errors import ClocheError
 from cloche.records.events import Done, Event, Note, Phase
 from cloche.session.session import Session
-from cloche.workflows import preparing, saving, trying, work_tree
+from cloche.workflows import listing, preparing, saving, trying, work_tree
 from cloche.workflows.patch_headers import Header
 
 
@@ -187,3 +194,60 @@ def _header(subject: str | None, why: str | None, upstream: str | None) -> Heade
         if value is None:
             raise ClocheError("the patch needs a header", todo=f"say it with {option}")
     return Header(subject or "", why or "", upstream or "")
+
+
+@patch.command(
+    "list",
+    epilog="""\b
+Examples:
+  cloche patch list
+  cloche patch list --json | jq -r '.[] | select(.machines == []) | .patch'
+""",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_obj
+def list_(options: Options, as_json: bool) -> None:
+    """List the patches of the project: what each is for, and which machines build with it.
+
+    These are the versions that the machines would build now.
+    """
+    project = load_project(options.directory)
+    with opened_session(options, project) as session:
+        found, unknown = listing.rows(session)
+    if as_json:
+        click.echo(json.dumps([asdict(each) for each in found], indent=2))
+    elif found:
+        lines = [("patch", "used for", "machines", "subject")]
+        for each in found:
+            used, by = (" ".join(words) or "-" for words in (each.versions, each.machines))
+            lines.append((each.patch, used, by, each.subject))
+        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        for line in lines:
+            cells = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+            click.echo(one_line("  ".join(cells).rstrip()))
+    for name, error in unknown.items():
+        say(f"machine {name}: not known what it builds: {one_line(str(error))}")
+
+
+@patch.command(
+    epilog="""\b
+Examples:
+  cloche patch drop 0001-answer-in-colour.patch
+  cloche patch drop patches/app-misc/jq/0001-answer-in-colour.patch --yes
+"""
+)
+@click.argument(
+    "patches", metavar="PATCH...", nargs=-1, required=True, shell_complete=complete_patch
+)
+@click.option("--yes", is_flag=True, help="Remove the files; without it, they are only shown.")
+@click.pass_obj
+def drop(options: Options, patches: tuple[str, ...], yes: bool) -> None:
+    """Show or remove patches of the project, each named by its file's name or path."""
+    project = load_project(options.directory)
+    found = listing.meant(project, patches, Path.cwd())
+    if yes:
+        listing.drop(found)
+    for path in found:
+        click.echo(f"{listing.shown(project, path)}  {'removed' if yes else 'would be removed'}")
+    if not yes:
+        say("nothing is removed without --yes")

@@ -229,9 +229,15 @@ def user_patches(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> tuple[tuple
     As in ``eapply_user`` (bin/phase-helpers.sh): the more specific directory wins for a base name,
     an empty file removes a patch, and patches are sorted by the bytes of their names.
     """
+    named = ((name.rpartition("/")[2], etc[name]) for name in user_patch_files(etc, cpv, slot))
+    return tuple((name, text) for name, text in named if isinstance(text, bytes))
+
+
+def user_patch_files(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> tuple[str, ...]:
+    """The files of `user_patches`, by their paths below /etc/portage."""
     main_slot = slot.split("/")[0]
     names = sorted(name for name in etc if name.startswith(f"patches/{cpv.category}/"))
-    chosen: dict[str, bytes] = {}
+    chosen: dict[str, str] = {}
     for stem in (cpv.pn, cpv.p, f"{cpv.p}-{cpv.pr}"):
         for suffix in ("", f":{main_slot}"):
             place = f"patches/{cpv.category}/{stem}{suffix}/"
@@ -243,10 +249,10 @@ def user_patches(etc: Mapping[str, Content], cpv: Cpv, slot: str) -> tuple[tuple
                 if not base.endswith((".patch", ".diff")):
                     continue
                 if content:
-                    chosen[base] = content
+                    chosen[base] = name
                 else:
                     chosen.pop(base, None)
-    return tuple(sorted(chosen.items(), key=lambda item: os.fsencode(item[0])))
+    return tuple(chosen[base] for base in sorted(chosen, key=os.fsencode))
 
 
 def env_files(cpv: Cpv, slot: str) -> tuple[str, ...]:

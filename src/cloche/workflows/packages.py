@@ -71,7 +71,7 @@ def chosen(session: Session, atom: str, machine: str | None = None) -> Iterator[
         for name in names:
             with ExitStack() as attempt:
                 try:
-                    builder = attempt.enter_context(_planned(session, name, ()))
+                    builder = attempt.enter_context(planned(session, name, ()))
                 except ClocheError as error:
                     refusals.append(error)
                     continue
@@ -81,7 +81,7 @@ def chosen(session: Session, atom: str, machine: str | None = None) -> Iterator[
                     yield Chosen(name, builder, package)
                     return
         if atom.startswith("=") and names:
-            builder = stack.enter_context(_planned(session, names[0], (atom,)))
+            builder = stack.enter_context(planned(session, names[0], (atom,)))
             if (package := _matched(builder, atom)) is not None:
                 yield Chosen(names[0], builder, package)
                 return
@@ -91,7 +91,7 @@ def chosen(session: Session, atom: str, machine: str | None = None) -> Iterator[
 
 
 @contextmanager
-def _planned(session: Session, name: str, targets: tuple[str, ...]) -> Iterator[Builder]:
+def planned(session: Session, name: str, targets: tuple[str, ...]) -> Iterator[Builder]:
     """The plan of a machine, or with ``targets`` one of these by its configuration."""
     machine = session.project.machine(name)
     with (
