@@ -50,7 +50,7 @@ VALID = (
         b'{"portage":true,"files":{"etc/portage/make.conf":"VVNFPSJhIgo=","etc/portage/repos.conf":'
         b'"W2dlbnRvb10KbG9jYXRpb24gPSAvZwpzeW5jLXR5cGUgPSBnaXQKc3luYy11cmkgPSBodHRwczovL3gK"},'
         b'"links":{"etc/runlevels/boot/a":"/etc/init.d/a"},"closed":{"etc/x":"no"},"packages":'
-        b'["a/openrc-1"],"owned":["etc/init.d/a"],"users":[["l",["w"]]],"profile":"g/profiles/x"}',
+        b'["a/openrc-1"],"owned":["etc/init.d/a"],"users":[["l",1000,"l",["w"],"c","/h","/s"]],"profile":"g/profiles/x"}',
     ),
     (
         b"\n%%\n".join(

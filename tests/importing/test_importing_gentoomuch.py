@@ -43,11 +43,10 @@ def test_each_stage4_and_each_other_stage3_is_a_machine(tmp_path: Path) -> None:
         'portage = ["cpu-old-xeon", "global-for-office", "server-for-office", "desktop"]\n'
         'sets = ["woods", "system"]\npackages = ["app-misc/stone"]\n'
         "# As gentoomuch: all of the stage3 gets these flags and versions.\n"
-        'emerge = ["--update", "--deep", "--newuse"]\n\n'
-        '[output]\nstage4 = true\ncompression = "gzip"\n\n'
-        '[[finish]]\nhook = "hooks/setup.sh"\n\n'
-        "# Was user.removes/logs.\n[[finish]]\n"
-        'remove = ["/usr/share/doc", "/var/log/portage"]\n'
+        'emerge = ["--update", "--deep", "--newuse"]\n'
+        'hooks = ["hooks/setup.sh"]\n'
+        '# After the hooks.\nremove = ["/usr/share/doc", "/var/log/portage"]\n\n'
+        '[output]\nstage4 = true\ncompression = "gzip"\n'
     )
     assert found.files["hooks/setup.sh"].executable
     assert text(found, "hooks/setup.sh") == "#!/bin/bash\ngcc-config latest"

@@ -48,10 +48,12 @@ def test_a_system_is_a_machine(tmp_path: Path) -> None:
         '# Its /etc/portage.\nportage = ["moo"]\n'
         '# moo-world is its world file.\nsets = ["moo-world", "mine", "system"]\n'
         "# All of the stage3 gets these flags and versions.\n"
-        'emerge = ["--update", "--deep", "--newuse"]\n\n[output]\nstage4 = true\n\n'
-        '# Host name, time zone, language and keyboard.\n[[finish]]\nfiles = "files/moo"\n\n'
-        '[[finish]]\nhook = "hooks/locale-gen"\n\n'
-        '# Services of OpenRC.\n[[finish]]\nservices_on = ["net.lo|boot", "sshd|default"]\n'
+        'emerge = ["--update", "--deep", "--newuse"]\n'
+        'hostname = "moo"\ntimezone = "Europe/Berlin"\n'
+        'locales = ["de_DE.UTF-8 UTF-8", "en_US.UTF-8 UTF-8"]\nfiles = ["files/moo"]\n\n'
+        '[services]\non = ["net.lo|boot", "sshd|default"]\n\n[groups.herd]\ngid = 1100\n\n'
+        '[users.larry]\nuid = 1000\ngroups = ["audio", "herd"]\ncomment = "the cow"\n'
+        'home = "/srv/larry"\nshell = "/bin/sh"\n\n[output]\nstage4 = true\n'
     )
     assert text(found, "sets/moo-world").splitlines()[1:] == [
         "# nano  # not carried over: the category is missing, as in app-misc/hello",
@@ -61,9 +63,7 @@ def test_a_system_is_a_machine(tmp_path: Path) -> None:
     assert text(found, "portage/moo/package.mask") == "app-misc/broken\n"
     assert text(found, "patches/app-misc/tree/x.patch") == "--- a/x\n+++ b/x\n"
     assert text(found, "kernels/moo.config") == "CONFIG_MOO=y\n"
-    assert text(found, "files/moo/etc/conf.d/hostname") == 'hostname="moo"\n'
-    assert text(found, "files/moo/etc/locale.gen") == "de_DE.UTF-8 UTF-8\n"
-    assert found.files["files/moo/etc/localtime"].link == "../usr/share/zoneinfo/Europe/Berlin"
+    assert text(found, "files/moo/etc/conf.d/keymaps") == 'keymap="de"\n'
 
 
 def test_what_is_not_carried_over_is_told(tmp_path: Path) -> None:
@@ -71,13 +71,10 @@ def test_what_is_not_carried_over_is_told(tmp_path: Path) -> None:
     for name in (
         *("etc/portage/make.conf:4 (MAKEOPTS)", "etc/portage/postsync.d", "sets/mine (@lost)"),
         *("var/lib/portage/world:3 (nano)", "var/lib/portage/world_sets (@gone)"),
-        *("etc/runlevels/default/mine", "the user larry", "etc/portage/gnupg"),
-        "usr/src/linux/.config (the kernel)",
+        *("etc/runlevels/default/mine", "the password of larry", "etc/portage/gnupg"),
+        *("usr/src/linux/.config (the kernel)", "etc/env.d/02locale (LC_TIME)"),
     ):
         assert name in names(found)
-    assert [each.todo for each in found.omissions if each.name == "the user larry"] == [
-        'add a step `users = ["larry=audio,wheel"]`'
-    ]
     assert any("-march=native" in each for each in found.checks)
 
 
@@ -120,6 +117,7 @@ def test_units_of_systemd(tmp_path: Path) -> None:
         "getty.target.wants/getty@tty1.service": "/usr/lib/systemd/system/getty@.service",
         "multi-user.target.wants/mine.service": "/etc/systemd/system/mine.service",
         "systemd-homed.service": "/dev/null",
+        "default.target": "/usr/lib/systemd/system/graphical.target",
     }.items():
         (system / name).parent.mkdir(parents=True, exist_ok=True)
         (system / name).symlink_to(target)
@@ -127,10 +125,11 @@ def test_units_of_systemd(tmp_path: Path) -> None:
     found = project_of(read_directory(tmp_path), "SOURCE", Wish())
     assert found.machines == ("box",)
     machine = text(found, "machines/box.toml")
-    assert 'services_on = ["getty@tty1.service", "sshd.service"]' in machine
+    assert '[services]\non = ["getty@tty1.service", "sshd.service"]\n' in machine
+    assert 'mask = ["systemd-homed.service"]\n' in machine
     assert 'seed = "stage3-amd64-systemd"' in machine
-    assert text(found, "files/box/etc/hostname") == "box\n"
-    for name in ("mine.service", "multi-user.target.wants/mine.service", "systemd-homed.service"):
+    assert 'hostname = "box"\n' in machine
+    for name in ("mine.service", "multi-user.target.wants/mine.service", "default.target"):
         assert f"etc/systemd/system/{name}" in names(found)
 
 

@@ -48,7 +48,7 @@ class System:
         self.root = root.rstrip("/") or "/"
         self.names = self.size = 0
         self.found: dict[str, Any] = {
-            **{key: {} for key in ("files", "links", "closed")},
+            **{key: {} for key in ("files", "links", "closed", "groups")},
             **{key: [] for key in ("redacted", "secret", "packages", "owned", "users", "others")},
             **dict.fromkeys(("profile", "chost", "kernel", "timezone"), ""),
         }
@@ -247,19 +247,31 @@ class System:
         return os.lstat(self.at(name)).st_mtime
 
     def users(self) -> None:
-        """Take the names of users that are people, with their groups."""
-        groups: dict[str, list[str]] = {}
-        for fields in self.table("etc/group"):
-            for user in fields[3].split(",") if len(fields) > 3 else ():
-                groups.setdefault(user, []).append(fields[0])
-        for fields in self.table("etc/passwd"):
-            if len(fields) > 2 and fields[2].isdigit() and 1000 <= int(fields[2]) < 60_000:
-                self.found["users"].append([fields[0], sorted(groups.get(fields[0], []))])
+        """Take users that are people, without their passwords, and groups as they make them."""
+        joined: dict[str, list[str]] = {}
+        names: dict[str, str] = {}
+        for name, _, gid, *members in self.table("etc/group", 3):
+            names[gid] = name
+            if is_own(gid):
+                self.found["groups"][name] = int(gid)
+            for user in members[0].split(",") if members else ():
+                joined.setdefault(user, []).append(name)
+        for name, _, uid, gid, comment, home, shell, *_ in self.table("etc/passwd", 7):
+            if is_own(uid):
+                others = sorted(joined.get(name, []))
+                row = [name, int(uid), names.get(gid, ""), others, comment, home, shell]
+                self.found["users"].append(row)
 
-    def table(self, name: str) -> Iterator[list[str]]:
-        """The lines of passwd(5) or group(5)."""
+    def table(self, name: str, fields: int) -> Iterator[list[str]]:
+        """The lines of passwd(5) or group(5) that have so many fields."""
         for line in (self.content(name) or b"").decode(errors="replace").splitlines():
-            yield line.split(":")
+            if line.count(":") >= fields - 1:
+                yield line.split(":")
+
+
+def is_own(number: str) -> bool:
+    """Whether a user or a group is not one of the system (useradd(8))."""
+    return number.isascii() and number.isdigit() and 1000 <= int(number[:9]) < 60_000
 
 
 def is_secret(name: str) -> bool:

@@ -13,7 +13,7 @@ from cloche.config.contradictions import Clash
 from cloche.config.sets import BUILT_IN
 from cloche.importing.gentoomuch import BUILDER, Definition, Gentoomuch
 from cloche.importing.labels import free_name, plain_name
-from cloche.importing.machine_file import MachineFile, Step, machine_text, project_text
+from cloche.importing.machine_file import MachineFile, machine_text, project_text
 from cloche.importing.outcome import Conflict, Imported, Omission, ProjectFile
 from cloche.importing.portage_files import clean, clean_set, without_unknown_sets
 from cloche.importing.repositories import Repositories, read_repositories
@@ -209,9 +209,13 @@ class _Import:
         comment = f"Was {place}" + (f", made of stage3.defines/{stage3.name}." if stage4 else ".")
         if stage4 and (kernel := stage4.word("kconf", "kernel")):
             comment += self._kernel(kernel, place)
-        steps = [*self._hooks(stage4 or stage3, place), *self._removes(stage4 or stage3, place)]
+        if hooks := list(self._hooks(stage4 or stage3, place)):
+            keys["hooks"] = hooks
+        if removes := sorted(set(self._removes(stage4 or stage3, place))):
+            keys["remove"] = removes
+            comments["remove"] = "After the hooks."
         output = {"stage4": True, "compression": "gzip"} if stage4 else {}
-        return MachineFile(comment, keys, comments, output, steps), parts
+        return MachineFile(comment, keys, comments, {"output": output}), parts
 
     def _settled(self, label: str, stage3: Definition) -> tuple[Part, ...]:
         """The fragments of a stage, without contradictions."""
@@ -287,7 +291,7 @@ class _Import:
         self.omissions.append(Omission(f"{place}/kconf ({name})", why))
         return f"\nIts kernel was built with {file}, which no step uses yet."
 
-    def _hooks(self, stage: Definition, place: str) -> Iterator[Step]:
+    def _hooks(self, stage: Definition, place: str) -> Iterator[str]:
         for name in stage.lines("scripts"):
             if name not in self.config.scripts:
                 self.omissions.append(Omission(f"{place}/scripts ({name})", "not in user.scripts"))
@@ -299,14 +303,13 @@ class _Import:
             if file not in self.files:
                 self.checks.append(f"{file} runs without network and without /etc/profile")
             self._add(file, script, f"user.scripts/{name}", executable=True)
-            yield Step("hook", file)
+            yield file
 
-    def _removes(self, stage: Definition, place: str) -> Iterator[Step]:
+    def _removes(self, stage: Definition, place: str) -> Iterator[str]:
         for name in stage.lines("removes"):
             if name not in self.config.removes:
                 self.omissions.append(Omission(f"{place}/removes ({name})", "not in user.removes"))
                 continue
-            paths = []
             for line in self.config.removes[name]:
                 path = PurePosixPath("/", line)
                 if ".." in path.parts or path == PurePosixPath("/"):
@@ -317,9 +320,7 @@ class _Import:
                         f"user.removes/{name}: gentoomuch removes {line} of the host that builds; "
                         "here it is that of the machine"
                     )
-                paths.append(str(path))
-            if paths:
-                yield Step("remove", sorted(set(paths)), f"Was user.removes/{name}.")
+                yield str(path)
 
     def _write_fragments(
         self, machines: Mapping[str, tuple[MachineFile, tuple[Part, ...]]]

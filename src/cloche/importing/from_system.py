@@ -12,11 +12,11 @@ from cloche.config.sets import BUILT_IN
 from cloche.errors import ClocheError
 from cloche.importing.from_gentoomuch import SEEDS
 from cloche.importing.labels import plain_name
-from cloche.importing.machine_file import MachineFile, Step, machine_text, project_text
+from cloche.importing.machine_file import MachineFile, machine_text, project_text
 from cloche.importing.outcome import Imported, Omission, ProjectFile
 from cloche.importing.portage_files import clean, clean_set, without_unknown_sets
 from cloche.importing.repositories import Repositories, read_binrepos, read_repositories
-from cloche.importing.settings import PLAIN, Settings, settings_of
+from cloche.importing.settings import PLAIN, settings_of
 from cloche.importing.stages import stage_for
 from cloche.importing.system import System
 
@@ -27,7 +27,6 @@ _ETC = "etc/portage"
 _NEVER = Omission(
     "passwords and keys (shadow(5), /etc/ssh, gnupg, *.key)", "secrets are never opened"
 )
-_LOCALE_GEN = b"#!/bin/sh\n# Makes the locales of /etc/locale.gen.\nexec locale-gen\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,7 @@ class _Import:
     def __init__(self, system: System, source: str, wish: Wish) -> None:
         self.system, self.source, self.wish = system, source, wish
         self.settings = settings_of(system)
-        self.name = plain_name(wish.name or self.settings.hostname or "imported")
+        self.name = plain_name(wish.name or self.settings.keys.get("hostname") or "imported")
         self.files: dict[str, ProjectFile] = {}
         self.omissions = [_NEVER]
         self.checks: list[str] = []
@@ -76,8 +75,14 @@ class _Import:
             keys["emerge"] = list(_EMERGE)
             comments["emerge"] = "All of the stage3 gets these flags and versions."
         comment += self._kernel()
-        machine = MachineFile(comment, keys, comments, {"stage4": True}, self._finish())
-        self.files[f"machines/{self.name}.toml"] = ProjectFile(machine_text(machine))
+        keys |= self.settings.keys
+        if self._files():
+            keys["files"] = [f"files/{self.name}"]
+        self.omissions += self.settings.omissions
+        file = MachineFile(
+            comment, keys, comments, {**self.settings.tables, "output": {"stage4": True}}
+        )
+        self.files[f"machines/{self.name}.toml"] = ProjectFile(machine_text(file))
         tables = {"seeds": {seed: declared}, "repos": repositories.tables, "binrepos": hosts}
         text = f"Made of the system {self.source}; IMPORT.md has the details."
         self.files["cloche.toml"] = ProjectFile(project_text(text, tables))
@@ -222,42 +227,11 @@ class _Import:
         self.omissions.append(Omission(f"{self.system.kernel} (the kernel)", why))
         return f"\nThe configuration of its kernel is {file}, which no step uses yet."
 
-    def _finish(self) -> list[Step]:
-        settings = self.settings
-        self.omissions += settings.omissions
-        for user, groups in self.system.users:
-            words = f"{user}={','.join(groups)}" if groups else user
-            todo = f'add a step `users = ["{words}"]`'
-            self.omissions.append(Omission(f"the user {user}", "users are not carried over", todo))
-        steps = []
-        if self._place_files(settings):
-            comment = "Host name, time zone, language and keyboard."
-            steps.append(Step("files", f"files/{self.name}", comment))
-        if settings.locales:
-            self.files["hooks/locale-gen"] = ProjectFile(_LOCALE_GEN, executable=True)
-            steps.append(Step("hook", "hooks/locale-gen"))
-        if settings.services:
-            init = "systemd" if settings.systemd else "OpenRC"
-            steps.append(Step("services_on", list(settings.services), f"Services of {init}."))
-        return steps
-
-    def _place_files(self, settings: Settings) -> bool:
-        """Write files of /etc for what has no key of its own; whether there are any."""
-        files = {name: ProjectFile(self.system.content(name)) for name in PLAIN}
-        files = {name: file for name, file in files.items() if file.content.strip()}
-        if settings.hostname:
-            name, text = "etc/hostname", f"{settings.hostname}\n"
-            if not settings.systemd:
-                name, text = "etc/conf.d/hostname", f'hostname="{settings.hostname}"\n'
-            files[name] = ProjectFile(text.encode())
-        if settings.timezone:
-            zone = settings.timezone
-            files["etc/timezone"] = ProjectFile(f"{zone}\n".encode())
-            files["etc/localtime"] = ProjectFile(link=f"../usr/share/zoneinfo/{zone}")
-        if settings.locales:
-            lines = "\n".join(settings.locales)
-            files["etc/locale.gen"] = ProjectFile(f"{lines}\n".encode())
-        self.files |= {f"files/{self.name}/{name}": file for name, file in files.items()}
+    def _files(self) -> bool:
+        """Write files of /etc for what has no key; whether there are any."""
+        found = {name: self.system.content(name) for name in PLAIN}
+        files = {f"files/{self.name}/{name}": c for name, c in found.items() if c.strip()}
+        self.files |= {name: ProjectFile(content) for name, content in files.items()}
         return bool(files)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,23 +13,16 @@ _WIDTH = 96
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """A ``[[finish]]`` step, and the comment above it."""
-
-    kind: str
-    value: Any
-    comment: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class MachineFile:
-    """A machine's file: ``comment`` says what it was, ``keys`` are in the order of the file."""
+    """A machine's file: ``comment`` says what it was, ``keys`` are in the order of the file.
+
+    ``comments`` are those above some of its keys; ``tables`` come after the keys.
+    """
 
     comment: str
     keys: Mapping[str, Any]
     comments: Mapping[str, str] = field(default_factory=dict)
-    output: Mapping[str, Any] = field(default_factory=dict)
-    finish: Sequence[Step] = ()
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def machine_text(machine: MachineFile) -> bytes:
@@ -39,11 +32,9 @@ def machine_text(machine: MachineFile) -> bytes:
         if key in machine.comments:
             lines += _comment(machine.comments[key])
         lines.append(toml.dumps({key: value}).rstrip("\n"))
-    if machine.output:
-        lines += ["", toml.dumps({"output": machine.output}).rstrip("\n")]
-    for step in machine.finish:
-        lines += ["", *_comment(step.comment), "[[finish]]"]
-        lines.append(toml.dumps({step.kind: step.value}).rstrip("\n"))
+    for name, table in machine.tables.items():
+        if table:
+            lines += ["", toml.dumps({name: table}).rstrip("\n")]
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -1,37 +1,38 @@
-"""What a system is besides its packages: services, host name, time zone, locales."""
+"""What a system is besides its packages, as keys of a machine's file: services, locales, users."""
 
 from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from cloche.config.finish_steps import NAME
 from cloche.importing.outcome import Omission
-from cloche.importing.system import System
+from cloche.importing.system import Person, System
 
+_NAME = re.compile(NAME)
 _SERVICE = re.compile(r"[A-Za-z0-9_@:.][A-Za-z0-9_@:.-]*")  # of `services_on`
 _UNITS = re.compile(r"etc/systemd/system/[^/]+\.(?:wants|requires)/([^/]+)")
 _RUNLEVEL = re.compile(r"etc/runlevels/([^/]+)/([^/]+)")
-_HOSTNAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?")
+_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # hostname(7)
+_HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
 _ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
-_LOCALE = re.compile(r"[A-Za-z_]+(\.[A-Za-z0-9-]+)?(@[a-z0-9]+)?( [A-Za-z0-9-]+)?")
-#: Files with one setting or two, which are taken as they are.
-PLAIN = ("etc/env.d/02locale", "etc/locale.conf", "etc/vconsole.conf", "etc/conf.d/keymaps")
+_LOCALE = re.compile(r"[A-Za-z_]{1,16}(\.[A-Za-z0-9-]+)?(@[a-z0-9]+)?( [A-Za-z0-9-]+)?")
+#: Files with settings that have no key.
+PLAIN = ("etc/vconsole.conf", "etc/conf.d/keymaps")
+_LANGUAGE = ("etc/env.d/02locale", "etc/locale.conf")
+_HIGHEST = 65_533  # ID in a sandbox
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings of a system. ``services`` are ``SERVICE|RUNLEVEL`` of OpenRC, or units.
-
-    ``systemd`` says which of the two the system has. ``locales`` are lines of locale.gen.
-    """
+    """``keys`` and ``tables`` of a machine's file; ``systemd`` says which init system there is."""
 
     systemd: bool
-    services: tuple[str, ...]
-    hostname: str
-    timezone: str
-    locales: tuple[str, ...]
+    keys: Mapping[str, Any]
+    tables: Mapping[str, Mapping[str, Any]]
     omissions: tuple[Omission, ...] = ()
 
 
@@ -42,43 +43,43 @@ def settings_of(system: System) -> Settings:
     openrc = any(re.fullmatch(r"openrc-\d.*", name) for name in names)
     systemd = systemd and not openrc
     services, omissions = _services(system, systemd=systemd)
+    locales, more = _locales(system)
+    keys = {"hostname": _hostname(system), "timezone": _timezone(system), "locales": locales}
+    users, groups, others = _users(system)
     return Settings(
         systemd,
-        services,
-        _hostname(system),
-        _timezone(system),
-        tuple(dict.fromkeys(_locales(system))),
-        omissions,
+        {key: value for key, value in keys.items() if value},
+        {"services": services, "groups": groups, "users": users},
+        (*omissions, *more, *others),
     )
 
 
-def _services(system: System, *, systemd: bool) -> tuple[tuple[str, ...], tuple[Omission, ...]]:
+def _services(system: System, *, systemd: bool) -> tuple[dict[str, Any], list[Omission]]:
     owned = {path.rpartition("/")[2] for path in system.owned}
-    found, omissions = set(), []
+    found, masked, omissions = set(), set(), []
     for link, target in system.links.items():
         unit, runlevel = _UNITS.fullmatch(link), _RUNLEVEL.fullmatch(link)
+        name = link.rpartition("/")[2]
         if unit is None and runlevel is None:
-            omissions.append(_other_link(link, target))
+            if systemd and target == "/dev/null" and _SERVICE.fullmatch(name):
+                masked.add(name)
+            else:
+                omissions.append(Omission(link, f"a link to {target}"))
             continue
         if (runlevel is not None) == systemd:
             continue  # of the other init system, which does not run
-        name = unit[1] if unit else runlevel[2] if runlevel else ""
         source = re.sub(r"@[^.]*", "@", name)  # NAME@INSTANCE.service is made of NAME@.service
         if source not in owned and name not in owned:
             why = "it is switched on, but no package brings it"
-            omissions.append(Omission(link, why, "put it into files/ and a [[finish]] step"))
+            omissions.append(Omission(link, why, "put it below files/ and into [services]"))
         elif not _SERVICE.fullmatch(name):
-            omissions.append(Omission(link, "not a name that `services_on` can have"))
+            omissions.append(Omission(link, "not a name that [services] can have"))
         else:
             found.add(f"{name}|{runlevel[1]}" if runlevel else name)
-    omissions += [Omission(name, "files of its own are not carried over") for name in system.others]
-    return tuple(sorted(found, key=_order)), tuple(omissions)
-
-
-def _other_link(link: str, target: str) -> Omission:
-    if target == "/dev/null":
-        return Omission(link, "a masked unit")
-    return Omission(link, f"a link to {target}")
+    why = "files of its own are not carried over"
+    omissions += [Omission(name, why, "put it below files/") for name in system.others]
+    lists = {"on": sorted(found, key=_order), "mask": sorted(masked)}
+    return {key: words for key, words in lists.items() if words}, omissions
 
 
 def _order(service: str) -> tuple[str, str]:
@@ -98,11 +99,67 @@ def _timezone(system: System) -> str:
     return next((word for word in words if _ZONE.fullmatch(word)), "")
 
 
-def _locales(system: System) -> Iterator[str]:
+def _locales(system: System) -> tuple[list[str], list[Omission]]:
+    """The locales that are made, the language of the system first."""
+    found, omissions, language = [], [], ""
     for line in system.text("etc/locale.gen").splitlines():
         words = " ".join(line.partition("#")[0].split())
         if _LOCALE.fullmatch(words):
-            yield words
+            found.append(words)
+    for name in _LANGUAGE:
+        language = language or _assigned(system.text(name), "LANG")
+        for line in system.text(name).splitlines():
+            if line.startswith(("LC_", "LANGUAGE")):
+                why = "a machine has one language; `locales` begins with it"
+                omissions.append(Omission(f"{name} ({line.partition('=')[0]})", why))
+    plain = _canonical(language)
+    if _LOCALE.fullmatch(language) and plain not in map(_canonical, found):
+        found.append(language)
+    return sorted(dict.fromkeys(found), key=lambda line: _canonical(line) != plain), omissions
+
+
+def _canonical(locale: str) -> str:
+    """A locale as glibc compares them: de_DE.UTF-8 is de_DE.utf8."""
+    return (locale.split() or [""])[0].lower().replace("-", "")
+
+
+def _users(
+    system: System,
+) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]], list[Omission]]:
+    """Users that are people, and groups that were made for them."""
+    users: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {}
+    omissions = []
+    for person in system.users:
+        wanted = [*person.groups, *([person.group] if person.group else [])]
+        texts = (person.comment, person.home, person.shell)
+        plain = all(text.isprintable() and ":" not in text for text in texts)
+        right = all(_NAME.fullmatch(name) for name in (person.name, *wanted))
+        if not (plain and right and 0 <= person.uid <= _HIGHEST):
+            omissions.append(Omission(f"the user {person.name}", "not as [users.NAME] can have it"))
+            continue
+        users[person.name] = _user(person)
+        groups |= {
+            name: {"gid": system.groups[name]}
+            for name in wanted
+            if name in system.groups and (name != person.name or person.group != name)
+        }
+        omissions.append(
+            Omission(
+                f"the password of {person.name}",
+                "secrets stay there",
+                "see Secrets in docs/project-files.md",
+            )
+        )
+    return users, groups, omissions
+
+
+def _user(person: Person) -> dict[str, Any]:
+    own = person.group if person.group != person.name else ""
+    home = person.home if person.home != f"/home/{person.name}" else ""
+    said = {"uid": person.uid, "group": own, "groups": list(person.groups)}
+    said |= {"comment": person.comment, "home": home, "shell": person.shell}
+    return {key: value for key, value in said.items() if value}
 
 
 def _assigned(text: str, name: str) -> str:

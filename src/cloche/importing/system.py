@@ -26,6 +26,18 @@ _NAME = r"\A(?!/)(?!(.*/)?\.{1,2}(/|\Z))(?!.*//)[^\x00]+\Z"
 Name = Annotated[str, msgspec.Meta(pattern=_NAME, max_length=4096)]
 
 
+class Person(msgspec.Struct, frozen=True, array_like=True):
+    """A user as passwd(5) and group(5) have one; ``groups`` are others than its own ``group``."""
+
+    name: str
+    uid: int
+    group: str
+    groups: tuple[str, ...]
+    comment: str
+    home: str
+    shell: str
+
+
 class System(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration of a system. All names are paths of its root, without the first slash.
 
@@ -33,8 +45,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     ``secret`` those that were not opened, ``redacted`` files of which passwords were taken out.
     ``profile`` is where make.profile leads to, ``kernel`` the file with the kernel's
     configuration. ``owned`` are services that a package brings, ``links`` those that are switched
-    on, ``others`` what else lies where services are switched on. ``users`` are people with their
-    groups.
+    on, ``others`` what else lies where services are switched on. ``users`` are people, ``groups``
+    the GIDs of groups that were made for them.
     """
 
     portage: bool
@@ -46,7 +58,8 @@ class System(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[str, ...] = ()
     owned: tuple[str, ...] = ()
     others: tuple[Name, ...] = ()
-    users: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    users: tuple[Person, ...] = ()
+    groups: Mapping[str, int] = {}
     profile: str = ""
     chost: str = ""
     kernel: str = ""
