@@ -32,6 +32,7 @@ from cloche.trees.stored import pin_repository, places
 
 _NO_STEPS = (
     *("observe.py", "metadata.py", "live.py", "news.py", "finish_steps.py"),
+    *("accounts.py", "identity.py", "advisories.py"),
     *("versions.py", "accept.py", "patching.py"),
     *CROSS_SCRIPTS,
 )

@@ -42,6 +42,7 @@ COMMANDS = {
     "machine": "machine:machine",
     "manifest": "manifest:manifest",
     "news": "news:news_command",
+    "outdated": "outdated:outdated",
     "patch": "patch:patch",
     "plan": "plan:plan",
     "profile": "profile:profile",

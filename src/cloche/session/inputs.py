@@ -109,12 +109,16 @@ def _seed_here(
 
 @dataclass(frozen=True, slots=True)
 class SyncOptions:
-    """How a repository is taken: the newest state with ``update``, else the locked one."""
+    """How a repository is taken: the newest state with ``update``, else the locked one.
+
+    Without ``lock`` the lock stays as it is.
+    """
 
     mirror: str | None = None
     keyring: Path | None = None
     update: bool = False
     progress: Progressing = Progressing()
+    lock: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,8 @@ def sync_repository(store: Store, project: Project, spec: RepoSpec, how: SyncOpt
         progress=how.progress.bytes,
     )
     with store.lock(f"repo-{spec.name}", _waiting(how.progress)):
-        return Synced(*sync_tree(store, project, spec, context, update=how.update))
+        found = sync_tree(store, project, spec, context, update=how.update, lock=how.lock)
+        return Synced(*found)
 
 
 def sync_index(

@@ -18,7 +18,7 @@ from cloche.config.project import Project, SeedSpec, load_project
 from cloche.layers import Layer
 from cloche.records.events import Bus, Sink
 from cloche.records.joined import Joined
-from cloche.session import building, fetching, inputs, locking, several
+from cloche.session import building, fetching, inputs, locking, outdated, several
 from cloche.session.choices import Choices
 from cloche.session.manifests import WrongManifest, wrong_manifests
 from cloche.session.opened import Opened, nobody
@@ -159,6 +159,16 @@ class Session(Opened):
         with self._call() as opened:
             context = building.context_of(opened, wanted, Choices(offline=True))
             return building.news_of(context, wanted)
+
+    def outdated(
+        self, machines: Sequence[str], how: inputs.SyncOptions, *, offline: bool = False
+    ) -> outdated.Found:
+        """What a sync would move, and what would change in each machine; nothing is pinned.
+
+        ``offline``: without fetching, by the newest states in the store. Raises ClocheError.
+        """
+        with self._call() as opened:
+            return outdated.all_outdated(opened, machines, how, offline=offline)
 
     def manifests(
         self,

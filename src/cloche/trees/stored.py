@@ -93,11 +93,18 @@ def lock_found(project: Project, spec: RepoSpec, pin: RepoPin) -> None:
 
 
 def sync(
-    store: Store, project: Project, spec: RepoSpec, context: SyncContext, *, update: bool
+    store: Store,
+    project: Project,
+    spec: RepoSpec,
+    context: SyncContext,
+    *,
+    update: bool,
+    lock: bool = True,
 ) -> tuple[Taken, bool]:
     """Sync a repository to the locked state, or with ``update`` to the newest, and lock it.
 
-    Says whether anything was fetched. Raises `TreeError`, `FetchingError`, `RepositoryError`.
+    Without ``lock`` it is only put into the store. Says whether anything was fetched. Raises
+    `TreeError`, `FetchingError`, `RepositoryError`.
     """
     method, old = _way(spec), _locked(project, spec)
     pinned = None if update else old
@@ -113,10 +120,12 @@ def sync(
     known = _mark(pin)
     for there in stored_trees(store, spec) if known and pinned is None else ():
         if _mark(there.pin) == known and pin.digest in ("", there.pin.digest):
-            _lock(project, spec, there.pin)
+            if lock:
+                _lock(project, spec, there.pin)
             return there, False
     made = _made(store, wanted, pin, method, context)
-    _lock(project, spec, made.pin)
+    if lock:
+        _lock(project, spec, made.pin)
     return made, True
 
 

@@ -1,0 +1,150 @@
+"""What a sync of the repositories would change, machine by machine; nothing is pinned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from cloche.building.advisories import Advisory, advisories
+from cloche.config.lock import RepoPin
+from cloche.config.project import Project
+from cloche.errors import ClocheError
+from cloche.output.deliver import finished_machine
+from cloche.plan.changes import changed_since
+from cloche.plan.depgraph import Depgraph, Package
+from cloche.plan.visible import machine_members
+from cloche.session.building import context_of, prepare
+from cloche.session.choices import Choices
+from cloche.session.inputs import SyncOptions, sync_repository
+from cloche.session.opened import Opened
+from cloche.trees.stored import find_tree, stored_trees
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A repository whose newest state is not the one in use."""
+
+    name: str
+    before: RepoPin | None
+    after: RepoPin
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """A package that would change. ``status`` has emerge's letters, or is "D": it would go."""
+
+    cp: str
+    slot: str
+    status: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outdated:
+    """What would change in a machine, and advisories that concern it now."""
+
+    machine: str
+    changes: tuple[Changed, ...]
+    advisories: tuple[Advisory, ...]
+
+
+Found = tuple[tuple[Moved, ...], dict[str, Outdated | ClocheError]]
+"""What a sync moves, and what changes in each machine, or why that is not known."""
+
+
+def all_outdated(
+    opened: Opened, machines: Sequence[str], how: SyncOptions, *, offline: bool
+) -> Found:
+    """Compare machines with the newest states. Raises ClocheError where these cannot be had."""
+    project, moved = newest(opened, how, offline=offline)
+    found: dict[str, Outdated | ClocheError] = {}
+    for name in machines:
+        try:
+            found[name] = outdated(opened, project, name)
+        except ClocheError as error:
+            found[name] = error
+    return moved, found
+
+
+def newest(opened: Opened, how: SyncOptions, *, offline: bool) -> tuple[Project, tuple[Moved, ...]]:
+    """The project as it would be after a sync, and what that moves.
+
+    Newest states get into the store, but not into cloche.lock. ``offline``: only those that are in
+    the store count. Raises ClocheError.
+    """
+    project, store = opened.project, opened.store
+    repos, moved = dict(project.repos), []
+    for spec in project.repos.values():
+        if spec.sync is None or spec.tree is not None:
+            continue
+        used = find_tree(store, project, spec)
+        if offline:
+            there = stored_trees(store, spec)
+            after = there[0].pin if there else None
+        else:
+            wanted = replace(how, update=True, lock=False)
+            after = sync_repository(store, project, spec, wanted).taken.pin
+        if after is not None:
+            repos[spec.name] = replace(spec, tree=after.tree)
+            if used is None or used.pin.tree != after.tree:
+                moved.append(Moved(spec.name, used.pin if used else None, after))
+    return replace(project, repos=repos), tuple(moved)
+
+
+def outdated(opened: Opened, project: Project, machine: str) -> Outdated:
+    """Compare a machine as it was built last, or would be now, with its plan in ``project``.
+
+    Raises ClocheError.
+    """
+    choices = Choices(offline=True)
+    later = replace(opened, project=project)
+    wanted = project.machine(machine)
+    context = context_of(later, wanted, choices)
+    graph = prepare(context, project, wanted, choices).plan.graph
+    pin = finished_machine(opened.store, wanted)
+    before = _before(opened, machine, pin.data if pin else {}, choices)
+    layers = [context.layer(id) for id in pin.data["layers"]] if pin else []
+    old, new = _members(before), _members(graph)
+    found = advisories(context, layers, old, new)
+    return Outdated(machine, changes(before, graph), found)
+
+
+def _before(opened: Opened, machine: str, data: Mapping[str, object], choices: Choices) -> Depgraph:
+    """The resolution of the last build, or of a build with what is pinned now."""
+    from cloche.output.recall import decoded
+
+    found = decoded(opened.store, str(data.get("depgraph")))
+    if found.packages:
+        return found
+    wanted = opened.project.machine(machine)
+    context = context_of(opened, wanted, choices)
+    return prepare(context, opened.project, wanted, choices).plan.graph
+
+
+def changes(before: Depgraph, after: Depgraph) -> tuple[Changed, ...]:
+    """How the members of a machine change; a pure function."""
+    old, new = _members(before), _members(after)
+    known = changed_since(after, before, frozenset())
+    found = []
+    for package in new:
+        change = known[package.id]
+        if change.status:
+            was = next((each.version for each in old if _same(each, package)), None)
+            found.append(Changed(package.cp, package.slot, change.status, was, package.version))
+    there = {(each.cp, each.slot) for each in new}
+    found += [
+        Changed(package.cp, package.slot, "D", package.version, None)
+        for package in old
+        if (package.cp, package.slot) not in there
+    ]
+    return tuple(sorted(found, key=lambda each: (each.cp, each.slot)))
+
+
+def _members(graph: Depgraph) -> Sequence[Package]:
+    by_id = graph.by_id()
+    return [by_id[id] for id in machine_members(graph)]
+
+
+def _same(one: Package, other: Package) -> bool:
+    return (one.cp, one.slot) == (other.cp, other.slot)
