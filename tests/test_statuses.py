@@ -35,6 +35,7 @@ STATUSES = {
         layers.LayerError portage.BadNameError portage.RepositoryError roots.RootError
         seeds.SeedError service.ServiceError store.StoreError targets.BadDescriptionError
         targets.StaleChangeError trees.ManifestError trees.TreeDriftError
+        workflows.BadRequestError
     """,
     Exit.HOST: """
         broker.BrokerError cluster.ClusterError cluster.TransferError cluster.UnfitError

@@ -25,15 +25,17 @@ from cloche.portage.repository import Repository, RepositoryError, load_reposito
 from cloche.portage.view import Digests
 from cloche.seeds.parts.derived import provided_layer
 from cloche.seeds.stored import StoredSeed, find_seed, lock_found, made_of
-from cloche.store import Store
+from cloche.store import Outcome, Store, make_key, remember
 from cloche.tasks.guestcall import GUEST
 from cloche.trees import stored
 from cloche.trees.stored import pin_repository, places
 
+_WRITTEN = 1  # raise it when an equal configuration is to give another layer
 _NO_STEPS = (
     *("observe.py", "metadata.py", "live.py", "news.py", "finish_steps.py"),
     *("accounts.py", "identity.py", "advisories.py"),
     *("versions.py", "accept.py", "patching.py"),
+    *("handover.py", "emerge"),
     *CROSS_SCRIPTS,
 )
 
@@ -107,8 +109,8 @@ def where_writable() -> Iterator[None]:
 def guest_digest() -> str:
     """Digest of the code that runs inside: a change of it invalidates every step.
 
-    Without the scripts of `cloche watch`, `cloche patch`, of probing and of targets, which make no
-    results, and those of metadata caches, live fetches, finish steps and machines for another CPU,
+    Without the scripts of `cloche watch`, `cloche patch`, of probing, targets and freshroots, which make
+    no results, and those of metadata caches, live fetches, finish steps and machines for another CPU,
     which have keys of their own.
     """
     digest = hashlib.sha256()
@@ -146,11 +148,22 @@ def _binhost(store: Store, project: Project, name: str) -> Binhost:
 
 def config_layer(store: Store, name: str, etc: Mapping[str, Content]) -> Layer:
     """The ``/etc/portage`` of a machine of this name as a layer."""
+    digest = hashlib.sha256(f"{_WRITTEN}\n".encode())
+    for file, content in etc.items():
+        text = content if isinstance(content, bytes) else f"-> {content.target}".encode()
+        kind = "file" if isinstance(content, bytes) else "link"
+        digest.update(f"{kind} {file}\0{len(text)}\0".encode() + text)
+    key = make_key("config", {"etc": digest.hexdigest()})
+    done = remember(store, key, name, lambda: Outcome({"tree": _config(store, name, etc).id}))
+    return stored_layer(store, done.action.outputs["tree"])
+
+
+def _config(store: Store, name: str, etc: Mapping[str, Content]) -> Layer:
     with store.workspace("config") as workspace:
         tree = workspace / "root"
-        for name in ("", "etc"):
-            (tree / name).mkdir()
-            (tree / name).chmod(0o755)
+        for each in ("", "etc"):
+            (tree / each).mkdir()
+            (tree / each).chmod(0o755)
         write_tree(etc, tree / "etc/portage")
         return commit(store, tree, kind="config", label=name, rules={})
 

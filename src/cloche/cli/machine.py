@@ -241,7 +241,7 @@ def diff(options: Options, first: str, second: str | None, files: bool, as_json:
         click.echo(json.dumps(rows, indent=2))
         return
     for each in found:
-        click.echo(_line(each))
+        click.echo(line_of(each))
         comparison = listed.get(each.name)
         if comparison is not None and (text := comparison.text()):
             click.echo("\n".join(f"    {line}" for line in text.splitlines()))
@@ -280,7 +280,8 @@ def _split(name: str) -> tuple[str, int | None]:
     return (found[1], int(found[2])) if found else (name, None)
 
 
-def _line(each: Difference) -> str:
+def line_of(each: Difference) -> str:
+    """How one package differs, in a line."""
     grown = "" if not each.size else f"  {'+' if each.size > 0 else '-'}{size(abs(each.size))}"
     use = f"  USE {' '.join(each.use)}" if each.use else ""
     return f"{_SIGNS[each.how]} {each.name} {each.versions}{use}{grown}"

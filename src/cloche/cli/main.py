@@ -33,6 +33,7 @@ COMMANDS = {
     "ebuild": "ebuild:ebuild",
     "engines": "engines:engines",
     "fetch": "lock:fetch",
+    "freshroot": "freshroot:freshroot",
     "graph": "graph:graph",
     "history": "history:history",
     "import": "imports:import_group",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import sys
 
 import click
@@ -11,14 +10,10 @@ from cloche.building.shells import SHELLS, Root
 from cloche.cli.build import STRICT
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, opened_session, say
-from cloche.cli.streams import Streams
+from cloche.cli.running import run_in
 from cloche.config.project import load_project
-from cloche.display.text import one_line
 from cloche.errors import ClocheError, Exit
-from cloche.sandbox.base import Command, Engine
-from cloche.sandbox.errors import ProgramError
 from cloche.session.choices import Choices
-from cloche.tasks.guestcall import ENVIRONMENT
 
 
 @click.command(
@@ -61,7 +56,7 @@ def shell(
     ):
         if root.note:
             say(root.note)
-        status = _run(session.engine, root, command or _shell(root, machine))
+        status = run_in(session.engine, root, command or _shell(root, machine))
     sys.exit(status)
 
 
@@ -76,26 +71,3 @@ def _shell(root: Root, machine: str) -> tuple[str, ...]:
             status=Exit.BAD_INPUT,
         )
     return (root.shell, "-l") if root.login else (root.shell,)
-
-
-def _run(engine: Engine, root: Root, words: tuple[str, ...]) -> int:
-    """Run a command with our streams; return its exit status."""
-    tty = sys.stdin.isatty() and sys.stdout.isatty()
-    environment = {**ENVIRONMENT, "TERM": "xterm-256color" if tty else "dumb", **root.environment}
-    streams = Streams(tty=tty)
-    try:
-        process = engine.start(
-            root.sandbox,
-            Command(words, environment, cwd=root.cwd, tty=tty),
-            stdin=streams.stdin,
-            stdout=streams.stdout,
-            stderr=streams.stderr,
-        )
-    except ProgramError as error:  # as a shell has it
-        say(f"cloche: {one_line(str(error))}")
-        return 127 if error.errno == errno.ENOENT else 126
-    finally:
-        streams.given()
-    ended = process.wait()
-    streams.join()
-    return ended.status if ended else 1

@@ -128,9 +128,14 @@ def _held(store: Store, record: Record) -> Iterator[Held]:
 
 def differences(before: Holding, after: Holding) -> tuple[Difference, ...]:
     """How two builds differ, by the names of packages. A pure function."""
+    return between(before.packages, after.packages)
+
+
+def between(before: Mapping[str, Held], after: Mapping[str, Held]) -> tuple[Difference, ...]:
+    """How two lists of packages differ, each by name. A pure function."""
     found = []
-    for name in sorted(before.packages.keys() | after.packages.keys()):
-        old, new = before.packages.get(name), after.packages.get(name)
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
         if old is None or new is None:
             how: How = "added" if old is None else "removed"
             size = new.size if new is not None else _less(old)

@@ -16,8 +16,9 @@ FORMAT = 1
 
 _DIRECTORIES = (
     *("layers", "unions", "blobs", "distfiles", "downloads", "logs", "tmp", "failed", "locks"),
-    *("about", "backup"),
+    *("about", "backup", "freshroots"),
 )
+_CLOSED = ("tmp", "failed", "freshroots")  # to all others: builds and users write there
 INDEX_FILES = ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm", "index.sqlite-journal")
 """The index and what SQLite has beside it; the journal only before it is in WAL mode."""
 
@@ -45,7 +46,7 @@ def make_store(path: Path) -> None:
         path.chmod(0o700)
     for name in _DIRECTORIES:
         # Read-only for others at most: the store's trees hold setuid programs.
-        (path / name).mkdir(mode=0o700 if name in ("tmp", "failed") else 0o755, exist_ok=True)
+        (path / name).mkdir(mode=0o700 if name in _CLOSED else 0o755, exist_ok=True)
 
 
 def settle_version(path: Path) -> None:

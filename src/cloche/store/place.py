@@ -22,6 +22,7 @@ class Place:
         self.distfiles = path / "distfiles"
         self.downloads = path / "downloads"
         self.failed = path / "failed"
+        self.freshroots = path / "freshroots"
         self.tmp = path / "tmp"
         self.about = path / "about"
         self.index = index

@@ -61,6 +61,7 @@ def usage(store: Store) -> Usage:
         store.downloads,
         store.logs,
         store.failed,
+        store.freshroots,
         store.tmp,
     ):
         paths = [path for path in directory.iterdir() if path not in strays and path not in caches]

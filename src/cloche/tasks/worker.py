@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloche.config.chost import cpu_of
-from cloche.layers import Layer, stored_layer
+from cloche.layers import Layer, layer_of
 from cloche.portage.etc import REPOS
 from cloche.records.events import Bus
 from cloche.roots import unions
@@ -44,8 +44,9 @@ class Worker:
         Raises `StoreError`.
         """
         if id not in self.layers:
-            check_tree(self.store.tree(id), self.check)
-            self.layers[id] = stored_layer(self.store, id)
+            tree = self.store.tree(id)
+            check_tree(tree, self.check)
+            self.layers[id] = layer_of(tree)
         return self.layers[id]
 
     def sandbox(

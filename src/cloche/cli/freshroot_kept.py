@@ -1,0 +1,167 @@
+"""`cloche freshroot list`, `rm`, `diff`, `save`: roots that were kept."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from cloche.cli.machine import line_of
+from cloche.cli.options import Options, opened_store, say
+from cloche.config.project import Project, load_project
+from cloche.display.text import count, size
+from cloche.store import Store
+from cloche.workflows import freshroot_kept as kept
+
+_MOST = 40  # files of a kind that are listed without --files
+
+
+def complete_kept(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Kept roots, as far as they can be seen without opening the store."""
+    try:
+        options = context.find_object(Options)
+        project = load_project(options.directory if options else Path())
+        from cloche.cli.options import store_path
+
+        place = store_path(options or Options(Path(), None), project) / "freshroots"
+        names = (path.name for path in place.glob(f"{project.place}@*"))
+        return sorted(n for each in names if (n := each.partition("@")[2]).startswith(begun))
+    except Exception:
+        return []
+
+
+as_json_ = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+@click.command("list", epilog="\b\nExample:\n  cloche freshroot list\n")
+@as_json_
+@click.pass_obj
+def list_(options: Options, as_json: bool) -> None:
+    """List the kept roots of the project: over what, since when, how large."""
+    from cloche.store.usage import disk_usage
+
+    project = load_project(options.directory)
+    with opened_store(options, project) as store:
+        rows = [
+            {
+                "name": each.name,
+                "over": each.about.ground,
+                "made": each.about.made,
+                "size": disk_usage([each.place]),
+            }
+            for each in kept.kept(store, project)
+        ]
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(str(row["made"]))))
+        click.echo(f"{row['name']}  over {row['over']}  {when}  {size(int(str(row['size'])))}")
+
+
+@click.command(
+    "rm",
+    epilog="""\b
+Examples:
+  cloche freshroot rm experiment --dry-run
+  cloche freshroot rm experiment
+""",
+)
+@click.argument("names", metavar="NAME...", nargs=-1, required=True, shell_complete=complete_kept)
+@click.option("-n", "--dry-run", is_flag=True, help="Only show what would be removed.")
+@click.pass_obj
+def rm(options: Options, names: tuple[str, ...], dry_run: bool) -> None:
+    """Remove kept roots with all that was done in them. Built packages stay in the store."""
+    from cloche.store.usage import disk_usage
+
+    project = load_project(options.directory)
+    with opened_store(options, project) as store:
+        for name in names:
+            _check_there(store, project, name)
+        for name in names:
+            bytes_ = disk_usage([kept.place_of(store, project, name)])
+            if not dry_run:
+                kept.remove(store, project, name)
+            click.echo(f"{'would remove' if dry_run else 'removed'} {name}  ({size(bytes_)})")
+
+
+def _check_there(store: Store, project: Project, name: str) -> None:
+    """See that there is a kept root, perhaps a damaged one. Raises ClocheError."""
+    if "/" in name or not kept.place_of(store, project, name).is_dir():
+        kept.known(store, project, name)
+
+
+@click.command(
+    "diff",
+    epilog="""\b
+Examples:
+  cloche freshroot diff experiment
+  cloche freshroot diff experiment --files
+""",
+)
+@click.argument("name", shell_complete=complete_kept)
+@click.option("--files", is_flag=True, help=f"List all files, not only {_MOST} of each kind.")
+@as_json_
+@click.pass_obj
+def diff(options: Options, name: str, files: bool, as_json: bool) -> None:
+    """Show what was done in a kept root: packages, versions, USE flags, files."""
+    from cloche.workflows.freshroot_changes import changes, views
+
+    project = load_project(options.directory)
+    with opened_store(options, project) as store:
+        found = kept.known(store, project, name)
+        with kept.alone(store, found.place):
+            done = changes(views(store, found))
+    if as_json:
+        click.echo(json.dumps(asdict(done), indent=2))
+        return
+    for each in done.packages:
+        click.echo(line_of(each))
+    lists = (("+", done.added), ("~", done.changed), ("-", done.removed))
+    for sign, names in lists:
+        shown = names if files else names[:_MOST]
+        for path in shown:
+            click.echo(f"{sign} /{path}")
+        if len(names) > len(shown):
+            click.echo(f"{sign} {len(names) - len(shown)} more: --files lists them")
+    differing = count(len(done.packages), "package differs", "packages differ")
+    say(f"{name} and {found.about.ground}: {differing}, {sum(len(n) for _, n in lists)} files")
+
+
+@click.command(
+    "save",
+    epilog="""\b
+Example:
+  cloche freshroot save experiment --as web2
+""",
+)
+@click.argument("name", shell_complete=complete_kept)
+@click.option("--as", "machine", required=True, metavar="MACHINE", help="Name of the new machine.")
+@click.pass_obj
+def save(options: Options, name: str, machine: str) -> None:
+    """Make a machine of a kept root: its world file, and its changes of /etc/portage.
+
+    They become machines/MACHINE.toml and the fragment portage/MACHINE. The root stays as it is.
+    """
+    from cloche.workflows.freshroot import ground
+    from cloche.workflows.freshroot_changes import portage_files, views, world
+    from cloche.workflows.freshroot_saving import nothing_to_save, saved, write
+
+    project = load_project(options.directory)
+    with opened_store(options, project) as store:
+        found = kept.known(store, project, name)
+        with kept.alone(store, found.place):
+            view = views(store, found)
+            atoms, etc = world(view), portage_files(view)
+    if not atoms:
+        raise nothing_to_save(name)
+    made = saved(project, ground(project, found.about.ground), machine, atoms, etc)
+    write(made.files)
+    for path in made.files:
+        click.echo(path.relative_to(project.root))
+    for line in made.left:
+        say(f"not saved: {line}")
+    say(f"see what it would build: `cloche plan {machine}`")

@@ -1,0 +1,332 @@
+"""`emerge` in a freshroot: resolves as ever, has the packages built outside, merges what comes.
+
+What builds nothing goes to the root's own emerge as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import signal
+import socket
+import struct
+import sys
+from pathlib import Path
+from typing import Any, NoReturn
+
+sys.dont_write_bytecode = True
+
+PLACE = Path("/run/cloche/freshroot")
+ETC = Path("/etc/portage")
+REPOS = "/var/db/repos/"
+#: With one of these nothing is built here, or not for this root.
+OWN = (
+    "--pretend", "--fetchonly", "--fetch-all-uri", "--usepkgonly", "--getbinpkgonly", "--resume",
+    "--buildpkgonly", "--root", "--sysroot", "--config-root", "--prefix", "--skipfirst",
+)  # fmt: skip
+#: Options that come last, where they win: packages are there, and the user has agreed.
+MERGING = ("--ask=n", "--usepkgonly")
+_RUN_TIME = ("runtime", "runtime_post", "installtime")
+
+
+def main(ourselves: str, arguments: list[str]) -> NoReturn:
+    """Do what the user asks of emerge."""
+    real = real_emerge(ourselves)
+    try:
+        options = options_of(arguments)
+    except SystemExit:  # wrong words: the real one says so
+        options = None
+    if options is None:
+        execute(real, arguments)
+    resolved = resolve(options[0], options[1])
+    if isinstance(resolved, int):
+        sys.exit(resolved)
+    wanted, tools = resolved
+    if not wanted:
+        execute(real, arguments)
+    status, packages = handed_over(wanted, tools)
+    if status != 0 or packages is None:
+        sys.exit(status or 1)
+    features = f"{os.environ.get('FEATURES', '')} binpkg-multi-instance".strip()
+    os.environ.update({"PKGDIR": str(PLACE / packages), "FEATURES": features})
+    if "--onlydeps" in options[0]:  # there is no package of what they are dependencies of
+        arguments = ["--oneshot", *(f"={each.cpv}" for each in wanted)]
+    execute(real, [*arguments, *MERGING])
+
+
+def real_emerge(ourselves: str) -> str:
+    """The next emerge in PATH. Ends the program if there is none."""
+    for directory in os.environ.get("PATH", "").split(":"):
+        path = Path(directory or ".") / "emerge"
+        if os.access(path, os.X_OK) and not path.samefile(ourselves):
+            return str(path)
+    sys.exit("emerge: there is no Portage in this root")
+
+
+def execute(real: str, arguments: list[str]) -> NoReturn:
+    """Become the real emerge."""
+    sys.stdout.flush()
+    os.execv(real, [real, *arguments])  # noqa: S606 - what the user asked for
+
+
+def options_of(arguments: list[str]) -> tuple[dict[str, Any], list[str]] | None:
+    """Options and arguments if something may have to be built for them, else None."""
+    from _emerge.main import parse_opts
+
+    import portage
+
+    portage._internal_caller = True
+    action, options, words = parse_opts(arguments, silent=True)
+    if action is None and "--ignore-default-opts" not in options:
+        defaults = shlex.split(portage.settings.get("EMERGE_DEFAULT_OPTS", ""))
+        action, options, words = parse_opts([*defaults, *arguments], silent=True)
+    if action is not None or not words or any(name in options for name in OWN):
+        return None
+    if any(os.environ.get(name, "/") not in ("", "/") for name in ("ROOT", "SYSROOT")):
+        return None
+    return options, words
+
+
+def resolve(options: dict[str, Any], words: list[str]) -> int | tuple[list[Any], list[Any]]:
+    """What is to be built: for this root, and as tools of builds alone. A status where it ends."""
+    from _emerge.actions import (
+        adjust_configs,
+        expand_set_arguments,
+        load_emerge_config,
+        validate_ebuild_environment,
+    )
+    from _emerge.create_depgraph_params import create_depgraph_params
+    from _emerge.depgraph import backtrack_depgraph
+    from portage.output import nocolor
+
+    if not sys.stdout.isatty() or "n" in str(options.get("--color", "")):
+        nocolor()
+    config = load_emerge_config(action=None, args=words, opts=options)
+    adjust_configs(config.opts, config.trees)
+    validate_ebuild_environment(config.trees)
+    settings, trees, _ = config
+    found, status = expand_set_arguments(config.args, None, trees[settings["EROOT"]]["root_config"])
+    if status != os.EX_OK:
+        return int(status)
+    parameters = create_depgraph_params(config.opts, None)
+    success, graph, favorites = backtrack_depgraph(
+        settings, trees, config.opts, parameters, None, found, None
+    )
+    if not success:
+        graph.display_problems()
+        return 1
+    packages = [node for node in graph.altlist() if is_built(node)]
+    if packages and not agreed(graph, config.opts, favorites):
+        return 128 + signal.SIGINT
+    graph.display_problems()
+    needed = needed_here(graph)
+    wanted = [each for each in packages if each in needed]
+    return wanted, [each for each in packages if each not in needed]
+
+
+def is_built(node: Any) -> bool:
+    """Whether a node of the graph is a package that is to be built."""
+    from _emerge.Package import Package
+
+    return isinstance(node, Package) and node.operation == "merge" and node.type_name == "ebuild"
+
+
+def agreed(graph: Any, options: dict[str, Any], favorites: Any) -> bool:
+    """Show the list where emerge would, and ask where the user wants to be asked."""
+    from _emerge.UserQuery import UserQuery
+
+    asks = "--ask" in options
+    if asks or (("--tree" in options or "--verbose" in options) and "--quiet" not in options):
+        order = "reverse" if "--tree" in options else "in"
+        sys.stdout.write(f"\nThese are the packages that would be merged, {order} order:\n\n")
+        sys.stdout.flush()
+        graph.display(graph.altlist(), favorites=favorites)
+    sys.stdout.flush()
+    if not asks:
+        return True
+    prompt = "Would you like to merge these packages?"
+    return bool(UserQuery(options).query(prompt, "--ask-enter-invalid" in options) != "No")
+
+
+def needed_here(graph: Any) -> set[Any]:
+    """What the arguments need at run time: a binary package needs no tools of its build."""
+    from _emerge.Package import Package
+
+    nodes = graph._dynamic_config.digraph.nodes
+    todo = [node for node in nodes if not isinstance(node, Package)]
+    seen = set(todo)
+    while todo:
+        parent = todo.pop()
+        for child, priorities in nodes[parent][0].items():
+            at_run_time = not isinstance(parent, Package) or any(
+                getattr(each, name, False) for each in priorities for name in _RUN_TIME
+            )
+            if at_run_time and child not in seen:
+                seen.add(child)
+                todo.append(child)
+    return seen
+
+
+def handed_over(wanted: list[Any], tools: list[Any]) -> tuple[int, str | None]:
+    """Have packages built outside; the status, and where the packages lie below `PLACE`."""
+    from portage import settings
+
+    roots = (each.root_config for each in (*wanted, *tools))
+    vartree = next(roots).trees["vartree"].dbapi
+    request = {
+        "wanted": [described(each) for each in wanted],
+        "tools": [[each.cp, each.slot] for each in tools],
+        "installed": [installed(vartree, cpv) for cpv in vartree.cpv_all()],
+        "etc": etc_files(),
+        "profile": profile(settings),
+        **terminal(),
+    }
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(str(PLACE / "socket"))
+        except OSError as error:
+            sys.exit(f"emerge: cloche does not answer: {error.strerror}")
+        return converse(connection, json.dumps(request).encode())
+
+
+def described(package: Any) -> dict[str, Any]:
+    """A package that is to be built, with its flags."""
+    use = sorted(set(package.use.enabled) & set(package.iuse.all))
+    return {"cpv": str(package.cpv), "repo": package.repo, "slot": package.slot, "use": use}
+
+
+def installed(vartree: Any, cpv: Any) -> dict[str, Any]:
+    """An installed package, with its flags on and off."""
+    slot, iuse, use = vartree.aux_get(cpv, ["SLOT", "IUSE", "USE"])
+    flags = sorted({flag.lstrip("+-") for flag in iuse.split()})
+    on = set(use.split())
+    words = [flag if flag in on else f"-{flag}" for flag in flags]
+    return {"cpv": str(cpv), "slot": slot.partition("/")[0], "use": words}
+
+
+def etc_files() -> dict[str, str]:
+    """The text of each file below /etc/portage but for links, which are cloche's own."""
+    found = {}
+    for above, directories, names in os.walk(ETC):
+        directories.sort()
+        for name in sorted(names):
+            path = Path(above, name)
+            if path.is_file() and not path.is_symlink():
+                text = path.read_bytes().decode("utf-8", "surrogateescape")
+                found[str(path.relative_to(ETC))] = text.encode("utf-8", "replace").decode()
+    return found
+
+
+def profile(settings: Any) -> str:
+    """The chosen profile as REPO:PATH; empty if it is in no repository."""
+    path = os.path.realpath(settings.profile_path or ETC / "make.profile")
+    repository, found, below = path.removeprefix(REPOS).partition("/profiles/")
+    return f"{repository}:{below}" if path.startswith(REPOS) and found else ""
+
+
+def terminal() -> dict[str, Any]:
+    """What there is to know of where we write."""
+    size = window() if sys.stdout.isatty() else (0, 0)
+    term = os.environ.get("TERM", "") if sys.stdout.isatty() else ""
+    return {"columns": size[0], "rows": size[1], "term": term}
+
+
+def window() -> tuple[int, int]:
+    """Columns and rows of our terminal."""
+    try:
+        return tuple(os.get_terminal_size(sys.stdout.fileno()))  # type: ignore[return-value]
+    except OSError:
+        return 80, 24
+
+
+def frame(kind: bytes, content: bytes = b"") -> bytes:
+    """One message of the conversation: its kind, its length, its content."""
+    return kind + struct.pack(">I", len(content)) + content
+
+
+def converse(connection: socket.socket, request: bytes) -> tuple[int, str | None]:
+    """Send a request, show what comes, pass on keys and interrupts, until the end."""
+    import select
+
+    stop, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    for each in (signal.SIGINT, signal.SIGWINCH):
+        signal.signal(each, lambda *_: None)
+    connection.sendall(frame(b"r", request))
+    with Keys() as keys:
+        while True:
+            ready, _, _ = select.select([connection, stop, *keys.watched], [], [])
+            if stop in ready:
+                for number in os.read(stop, 64):
+                    resized = number == signal.SIGWINCH
+                    size = struct.pack(">HH", *window())
+                    connection.sendall(frame(b"w", size) if resized else frame(b"i"))
+            if keys.watched and keys.watched[0] in ready:
+                connection.sendall(frame(b"k", keys.read()))
+            if connection in ready:
+                kind, content = received(connection)
+                if kind == b"o":
+                    write(content)
+                elif kind == b"e":
+                    answer = json.loads(content)
+                    return int(answer["status"]), answer.get("packages")
+                else:
+                    return 1, None
+
+
+class Keys:
+    """Single keys of our terminal, if we have one: the picture of a build can be steered."""
+
+    def __init__(self) -> None:
+        both = sys.stdin.isatty() and sys.stdout.isatty()
+        self.watched = [sys.stdin.fileno()] if both else []
+
+    def __enter__(self) -> Keys:
+        import termios
+        import tty
+
+        if self.watched:
+            self._saved = termios.tcgetattr(self.watched[0])
+            tty.setcbreak(self.watched[0])
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        import termios
+
+        if self.watched:
+            termios.tcsetattr(self.watched[0], termios.TCSADRAIN, self._saved)
+
+    def read(self) -> bytes:
+        """What was typed."""
+        data = os.read(self.watched[0], 256)
+        if not data:
+            self.watched = []
+        return data
+
+
+def received(connection: socket.socket) -> tuple[bytes, bytes]:
+    """The next message; an empty kind at the end."""
+    head = exactly(connection, 5)
+    if len(head) < 5:
+        return b"", b""
+    return head[:1], exactly(connection, struct.unpack(">I", head[1:])[0])
+
+
+def exactly(connection: socket.socket, count: int) -> bytes:
+    """So many bytes, or fewer at the end."""
+    data = b""
+    while len(data) < count and (more := connection.recv(count - len(data))):
+        data += more
+    return data
+
+
+def write(data: bytes) -> None:
+    """Show what cloche says."""
+    while data:
+        data = data[os.write(sys.stdout.fileno(), data) :]
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2:])

@@ -1,0 +1,172 @@
+"""What a freshroot's `emerge` asks for, decoded strictly: it comes from inside of a sandbox. Pure.
+
+Names become parts of paths and words of Portage's configuration, so each has its pattern.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final
+
+import msgspec
+
+from cloche.config.fragments import KNOWN, REFUSED
+from cloche.decoding import NOT_DECODABLE
+from cloche.errors import ClocheError, Exit
+from cloche.plan.depgraph import Cpv, Depgraph, Name, Package, RelativePath
+from cloche.plan.names import cp_of
+
+LONGEST: Final = 16 << 20  # bytes of a request
+LONGEST_OTHER: Final = 4096  # bytes of any other message
+HEAD: Final = 5
+_MOST = 20_000  # packages
+#: Modules and sets.conf name code for Portage's own process.
+_LEFT = frozenset({"modules", "sets.conf", "mirrors", "color.map"})
+_PINS = "zz-freshroot"
+
+Slot = Annotated[str, msgspec.Meta(pattern=r"\A[\w+][\w+.-]*\Z", max_length=200)]
+Use = Annotated[str, msgspec.Meta(pattern=r"\A-?[A-Za-z0-9][\w+@.-]*\Z", max_length=200)]
+Cp = Annotated[str, msgspec.Meta(pattern=r"\A[\w+][\w+.-]*/[\w+][\w+.-]*\Z", max_length=200)]
+_Profile = Annotated[str, msgspec.Meta(pattern=r"\A([\w+][\w+.-]*:[\w+][\w+./-]*)?\Z")]
+_Term = Annotated[str, msgspec.Meta(pattern=r"\A[\w+.-]*\Z", max_length=80)]
+
+
+class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A package that is to be merged, with its enabled flags."""
+
+    cpv: Cpv
+    repo: Name
+    slot: Slot
+    use: tuple[Use, ...]
+
+
+class Present(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An installed package, with all of its flags: ``-FLAG`` is off."""
+
+    cpv: Cpv
+    slot: Slot
+    use: tuple[Use, ...]
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What `guest/handover.py` asks for.
+
+    ``tools`` are names and slots of what only builds need. ``etc`` are the texts of files below
+    /etc/portage. ``columns`` is 0 where nobody sees a terminal.
+    """
+
+    wanted: Annotated[tuple[Wanted, ...], msgspec.Meta(min_length=1, max_length=_MOST)]
+    tools: Annotated[tuple[tuple[Cp, Slot], ...], msgspec.Meta(max_length=_MOST)]
+    installed: Annotated[tuple[Present, ...], msgspec.Meta(max_length=_MOST)]
+    etc: Annotated[Mapping[RelativePath, str], msgspec.Meta(max_length=_MOST)]
+    profile: _Profile
+    columns: Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+    rows: Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+    term: _Term
+
+
+class BadRequestError(ClocheError):
+    """A request that `guest/handover.py` would not make."""
+
+    status = Exit.BAD_INPUT
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"the request for packages is malformed: {reason}", todo="use emerge in the freshroot"
+        )
+
+
+def decode_request(data: bytes) -> Request:
+    """Read a request. Raises BadRequestError."""
+    if len(data) > LONGEST:
+        raise BadRequestError(f"more than {LONGEST >> 20} MiB")
+    try:
+        request = msgspec.json.decode(data, type=Request)
+    except NOT_DECODABLE as error:
+        raise BadRequestError(str(error)) from error
+    for name in request.etc:
+        if any(part in ("", ".", "..") for part in name.split("/")) or "\x7f" in name:
+            raise BadRequestError("a name below /etc/portage is none")
+        if any(f"{name}/" == other[: len(name) + 1] for other in _near(request.etc, name)):
+            raise BadRequestError(f"/etc/portage/{name} is both a file and a directory")
+    return request
+
+
+def _near(etc: Mapping[str, str], name: str) -> Iterator[str]:
+    """The names that could be below one, of the same directory of /etc/portage."""
+    top = name.partition("/")[0]
+    return (other for other in etc if other.partition("/")[0] == top and other != name)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of the conversation: its kind, its content."""
+
+    kind: bytes
+    content: bytes
+
+
+def length_of(head: bytes, most: int) -> int:
+    """How long the content after a head is. Raises BadRequestError."""
+    length: int = struct.unpack(">I", head[1:])[0]
+    if length > most:
+        raise BadRequestError(f"a message of {length} bytes")
+    return length
+
+
+def message(kind: bytes, content: bytes = b"") -> bytes:
+    """A message as it is sent."""
+    return kind + struct.pack(">I", len(content)) + content
+
+
+def etc_for(request: Request) -> dict[str, bytes]:
+    """The files of /etc/portage that count, and what holds the installed packages in their place.
+
+    Builds so see the versions and flags that the root has; what Portage replaces is left free.
+    """
+    files = {name: text.encode() for name, text in request.etc.items() if _counts(name)}
+    free = {(cp_of(each.cpv), each.slot) for each in request.wanted} | set(request.tools)
+    held = [each for each in request.installed if (cp_of(each.cpv), each.slot) not in free]
+    masks = [f"{sign}{each.cpv}:{each.slot}\n" for each in held for sign in "<>"]
+    flags = [f"={each.cpv} {' '.join(each.use)}\n" for each in held if each.use]
+    for name, lines in (("package.mask", masks), ("package.use", flags)):
+        if name in files:  # a file, where cloche has a directory
+            files[f"{name}/00-own"] = files.pop(name)
+        files[f"{name}/{_PINS}"] = "".join(sorted(lines)).encode()
+    return files
+
+
+def _counts(name: str) -> bool:
+    top = name.partition("/")[0]
+    return top in KNOWN and top not in REFUSED and top not in _LEFT
+
+
+def atoms_of(request: Request) -> tuple[str, ...]:
+    """What Portage is asked for: exactly the packages that the root's Portage chose."""
+    return tuple(f"={each.cpv}::{each.repo}" for each in request.wanted)
+
+
+def found_in(graph: Depgraph, request: Request) -> tuple[Package, ...]:
+    """The packages of a resolution that were asked for. Raises ClocheError if one is another."""
+    by_id = {package.id: package for package in graph.packages}
+    found = []
+    for each in request.wanted:
+        package = by_id.get(f"{each.cpv}::{each.repo}")
+        if package is None:
+            raise _other(each.cpv, "Portage did not choose it outside")
+        use = set(package.use) & set(package.iuse)
+        if differing := sorted(use ^ set(each.use)):
+            flags = " ".join(f if f in use else f"-{f}" for f in differing)
+            raise _other(each.cpv, f"outside it has USE={flags}")
+        found.append(package)
+    return tuple(found)
+
+
+def _other(cpv: str, why: str) -> ClocheError:
+    return ClocheError(
+        f"it is another package outside of this root: {why}",
+        where=cpv,
+        todo="leave the freshroot and open a new one: the repositories may have changed",
+    )

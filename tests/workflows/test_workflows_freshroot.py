@@ -1,0 +1,200 @@
+"""Freshroots on a real host: emerge in them builds outside, and nothing of them is left."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.machine.tiny import build
+from tests.support import Store
+from tests.workflows.freshroots import NEEDED, place_for
+
+pytestmark = pytest.mark.real
+
+#: Says what is installed, and what the world file has.
+SHOW = "ls /var/db/pkg/tiny | tr '\\n' ' '; cat /var/lib/portage/world"
+
+#: Talks to the desk as no emerge does; prints what it answers.
+ATTACK = r"""
+import json, socket, struct, sys
+def ask(*frames):
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(20)
+        s.connect("/run/cloche/freshroot/socket")
+        try:
+            for kind, content in frames:
+                s.sendall(kind + struct.pack(">I", len(content)) + content)
+            s.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+        data = b""
+        try:
+            while more := s.recv(65536):
+                data += more
+        except OSError:
+            pass
+        return data
+good = {"wanted": [{"cpv": "tiny/one-1", "repo": "tiny", "slot": "0", "use": []}], "tools": [],
+        "installed": [], "etc": {}, "profile": "", "columns": 0, "rows": 0, "term": ""}
+def bad(**more):
+    return (b"r", json.dumps({**good, **more}).encode())
+one = good["wanted"][0]
+for each in (
+    (b"r", b"{"), (b"k", b"x"), bad(more=1), bad(wanted=[]), bad(columns=-1),
+    bad(etc={"../../x": "y"}), bad(etc={"package.use/../../x": "y"}), bad(etc={"/etc/x": "y"}),
+    bad(wanted=[{**one, "cpv": "../../etc/passwd-1"}]), bad(wanted=[{**one, "repo": "-x"}]),
+    bad(wanted=[{**one, "use": ["a\nb"]}]), bad(term="x\ny"), bad(profile="tiny:../../../etc"),
+):
+    answer = ask(each)
+    print(b'"status":2' in answer, b'"packages":null' in answer)
+with socket.socket(socket.AF_UNIX) as s:
+    s.connect("/run/cloche/freshroot/socket")
+    s.sendall(b"r" + struct.pack(">I", 1 << 31))
+    print(b"malformed" in s.recv(65536))
+"""
+
+
+def run(store: Store, place: Path, script: str, *words: str, status: int = 0) -> str:
+    """Run a script in a freshroot of the seed; what it and cloche say."""
+    command = ("bash", "-c", f"exec 2>&1; {script}")
+    done = store.cloche("freshroot", "debian", *words, "--", *command, cwd=place)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_emerge_builds_outside_and_others_reuse_it(
+    seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    store = fresh(seeded)
+    place = place_for(store)
+    said = run(store, place, f"emerge tiny/top && cat /usr/share/top; {SHOW}")
+    assert "5 packages built, 0 reused" in said  # the tool as well
+    assert f"this is top\n{' '.join(f'{n}-1' for n in NEEDED)} tiny/top" in said
+    again = run(store, place, f"emerge tiny/top; {SHOW}")
+    found = re.search(r"0 packages built, 5 reused, ([\d.]+) s in all", again)
+    assert found, again
+    assert float(found[1]) < 5  # a second each, with all that is around it
+    assert "tiny/top" in again.splitlines()[-1]
+    assert not list((store.path / "tmp").iterdir())
+    machine = place / "machines/tiny.toml"
+    machine.write_text('seed = "debian"\nprofile = "tiny:default"\npackages = ["tiny/top"]\n')
+    assert {f"tiny/{n}-1" for n in NEEDED} <= build(store, place).packages("reused")
+
+
+def test_what_the_root_says_counts(root_seeded: Store, fresh: Callable[[Store], Store]) -> None:
+    store = fresh(root_seeded)
+    place = place_for(store)
+    use = "mkdir -p /etc/portage/package.use; echo 'tiny/top loud' > /etc/portage/package.use/own"
+    steps = f"""
+        emerge --pretend tiny/one | grep -c 'ebuild  N .*tiny/one-1'
+        emerge tiny/one > /dev/null; {use}
+        emerge --onlydeps tiny/top; {SHOW}
+        echo n | emerge --ask tiny/top; echo status $?
+        emerge tiny/top | grep reused; cat /var/db/pkg/tiny/top-1/USE
+        emerge --depclean --quiet tiny/top; ls /var/db/pkg/tiny
+        emerge tiny/top tiny/nothing; echo status $?
+        emerge tiny/broken; echo status $?; echo y > /usr/share/written
+    """
+    said = run(store, place, steps)
+    assert said.startswith("1\n")
+    assert "leaf-1 one-1 two-1 tiny/one" in said
+    assert "Would you like to merge these packages?" in said
+    assert "status 130" in said
+    assert "loud" in said
+    assert re.search(r"top-1.*it never builds", said, re.DOTALL)  # after depclean had nothing of it
+    assert said.count("status 1\n") == 2
+    assert "there are no ebuilds to satisfy" in said
+    assert "/usr/share/written" not in run(store, place, "ls /usr/share/written; true")[:20]
+
+
+def test_nothing_comes_in_or_out_but_packages(
+    root_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    store = fresh(root_seeded)
+    place = place_for(store)
+    (place / "attack.py").write_text(ATTACK)
+    tries = (
+        "cd /run/cloche/freshroot; touch x || echo refused; chmod 600 socket || echo refused; "
+        "rm socket || echo refused; echo > /usr/local/sbin/emerge || echo refused; "
+        f"cat > /tmp/attack.py <<'END'\n{ATTACK}\nEND\npython3 /tmp/attack.py; "
+        "timeout 3 bash -c 'exec 3<>/dev/tcp/1.1.1.1/80' || echo no network; "
+        "emerge tiny/one; ls /var/db/pkg/tiny"
+    )
+    said = run(store, place, tries)
+    assert said.count("refused") == 4
+    assert said.count("True True\n") == 13, said
+    assert "False" not in said
+    assert "no network" in said
+    assert said.endswith("one-1\n")  # the desk serves on
+
+
+def alive(*words: str) -> list[str]:
+    """Command lines of living processes that have one of these words."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            text = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if any(word in text for word in words):
+            found.append(text)
+    return found
+
+
+def rooms(store: Store) -> list[str]:
+    """What of freshroots is on the disk. The room of a trial goes when the store is opened next."""
+    return [str(path) for path in (store.path / "tmp").iterdir() if "probe-" not in path.name]
+
+
+def test_a_kill_leaves_nothing(seeded: Store, fresh: Callable[[Store], Store]) -> None:
+    store = fresh(seeded)
+    place = place_for(store)
+    mark = f"sleep 4{random.randrange(10**8):08}"
+    command = ("freshroot", "debian", "--", "bash", "-c", f"emerge tiny/slow & {mark}")
+    for seconds in (0.2, 0.4, random.uniform(0.4, 2), random.uniform(1, 4), 8):
+        words = store.user.command("--store", store.path, *command)
+        process = subprocess.Popen(
+            words,
+            cwd=place,
+            env=store.user.environment(None),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        deadline = time.monotonic() + 20
+        while time.monotonic() < deadline:
+            left = [*alive(mark, str(store.path)), *rooms(store)]
+            if not left:
+                break
+            time.sleep(0.1)
+        assert not left, f"after {seconds:.2f} s: {left}"
+    assert run(store, place, "true") == ""
+    assert not list((store.path / "tmp").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("tinny",), "no machine, seed or kept root “tinny”; did you mean “tiny”?"),
+        (("tiny",), "machine tiny: not built yet"),
+        (("debian", "--netwrok"), "unknown option “--netwrok”; did you mean “--network”?"),
+        (("debian", "--keep", "tiny"), "“tiny” is a machine"),
+        (("debian", "--keep", "a/b"), "“a/b” is not a name for a freshroot"),
+        (("diff", "none"), "no freshroot is kept as “none”"),
+        (("rm", "../tmp"), "no freshroot is kept as “../tmp”"),
+    ],
+)
+def test_wrong_words_are_one_line(root_seeded: Store, words: tuple[str, ...], line: str) -> None:
+    place = place_for(root_seeded)
+    done = root_seeded.cloche("freshroot", *words, cwd=place, stdin="")
+    assert (done.returncode, done.stdout) == (2, ""), done.stderr
+    (said,) = done.stderr.splitlines()
+    assert line in said

@@ -1,0 +1,67 @@
+"""Kept freshroots: opened again, compared with what they stand on, made machines, removed."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.support import Store
+from tests.workflows.freshroots import place_for
+
+pytestmark = pytest.mark.real
+
+WORK = """
+    emerge tiny/one || exit
+    mkdir -p /etc/portage/package.use; echo "tiny/top loud" > /etc/portage/package.use/own
+    echo "[more]" >> /etc/portage/repos.conf; rm /etc/portage/mirrors
+    echo mine > /usr/local/own; chmod 700 /usr/local/bin; rm /etc/issue
+    rm -r /usr/share/keyrings; mkdir /usr/share/keyrings; ln -s /etc/shadow /usr/local/link
+"""
+
+
+def test_a_kept_root_is_opened_again_and_becomes_a_machine(
+    seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    store = fresh(seeded)
+    place = place_for(store)
+
+    def cloche(*words: str, status: int = 0) -> str:
+        done = store.cloche("freshroot", *words, cwd=place, stdin="")
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout or done.stderr
+
+    cloche("debian", "--keep", "trial", "--", "bash", "-c", WORK)
+    said = cloche("trial", "--", "bash", "-c", "cat /usr/local/own; ls /var/db/pkg/tiny /etc/is*")
+    assert said.split() == ["mine", "/etc/issue.net", "/var/db/pkg/tiny:", "one-1"]
+    (row,) = json.loads(cloche("list", "--json"))
+    assert (row["name"], row["over"]) == ("trial", "debian")
+    assert "kept under this name" in cloche("debian", "--keep", "trial", "--", "true", status=2)
+
+    found = json.loads(cloche("diff", "trial", "--json"))
+    assert [(each["name"], each["how"]) for each in found["packages"]] == [("tiny/one", "added")]
+    assert {"usr/local/own", "usr/local/link", "usr/share/one"} <= set(found["added"])
+    assert "etc/portage/repos.conf" in found["changed"]
+    assert {"etc/issue", "etc/portage/mirrors"} <= set(found["removed"])
+    assert any(name.startswith("usr/share/keyrings/") for name in found["removed"])
+
+    cloche("save", "trial", "--as", "second")
+    data = tomllib.loads((place / "machines/second.toml").read_text())
+    assert (data["packages"], data["portage"]) == (["tiny/one"], ["second"])
+    assert (place / "portage/second/package.use/own").read_text() == "tiny/top loud\n"
+    assert names_below(place / "portage/second") == ["package.use/own"]
+    assert "it is there already" in cloche("save", "trial", "--as", "second", status=2)
+    plan = store.cloche("plan", "second", "--json", cwd=place, check=True)
+    assert [each["fate"] for each in json.loads(plan.stdout)["packages"]] == ["reuse"]
+
+    cloche("rm", "trial", "--dry-run")
+    assert len(json.loads(cloche("list", "--json"))) == 1
+    cloche("rm", "trial")
+    assert json.loads(cloche("list", "--json")) == []
+    assert not list((store.path / "freshroots").iterdir())
+
+
+def names_below(directory: Path) -> list[str]:
+    return sorted(str(p.relative_to(directory)) for p in directory.rglob("*") if p.is_file())
