@@ -17,6 +17,7 @@ WORK = """
     emerge tiny/one || exit
     mkdir -p /etc/portage/package.use; echo "tiny/top loud" > /etc/portage/package.use/own
     echo "[more]" >> /etc/portage/repos.conf; rm /etc/portage/mirrors
+    ln -s own /etc/portage/package.use/link
     echo mine > /usr/local/own; chmod 700 /usr/local/bin; rm /etc/issue
     rm -r /usr/share/keyrings; mkdir /usr/share/keyrings; ln -s /etc/shadow /usr/local/link
 """
@@ -47,7 +48,11 @@ def test_a_kept_root_is_opened_again_and_becomes_a_machine(
     assert {"etc/issue", "etc/portage/mirrors"} <= set(found["removed"])
     assert any(name.startswith("usr/share/keyrings/") for name in found["removed"])
 
-    cloche("save", "trial", "--as", "second")
+    saved = store.cloche("freshroot", "save", "trial", "--as", "second", cwd=place, check=True)
+    left = [line for line in saved.stderr.splitlines() if line.startswith("not saved: ")]
+    assert [line.split(": ")[1].rpartition("/")[2] for line in left] == [
+        *("mirrors", "link", "repos.conf"),
+    ]
     data = tomllib.loads((place / "machines/second.toml").read_text())
     assert (data["packages"], data["portage"]) == (["tiny/one"], ["second"])
     assert (place / "portage/second/package.use/own").read_text() == "tiny/top loud\n"

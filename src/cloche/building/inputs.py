@@ -109,9 +109,9 @@ def where_writable() -> Iterator[None]:
 def guest_digest() -> str:
     """Digest of the code that runs inside: a change of it invalidates every step.
 
-    Without the scripts of `cloche watch`, `cloche patch`, of probing, targets and freshroots, which make
-    no results, and those of metadata caches, live fetches, finish steps and machines for another CPU,
-    which have keys of their own.
+    Without the scripts of `cloche watch`, `cloche patch`, of probing, targets and freshroots, which
+    make no results, and those of metadata caches, live fetches, finish steps and machines for
+    another CPU, which have keys of their own.
     """
     digest = hashlib.sha256()
     for path in sorted(GUEST.rglob("*")):

@@ -27,6 +27,7 @@ NOISE: Final = (
     *("root/.bash_history", "etc/ld.so.cache"),
 )
 ETC: Final = "etc/portage"
+LINK: Final = b"\0-> "
 _LARGEST: Final = 4 << 20  # bytes of a file that is read
 _VDB: Final = b"var/db/pkg"
 
@@ -156,11 +157,17 @@ def portage_files(view: Views) -> Mapping[str, bytes | None]:
     found: dict[str, bytes | None] = {}
     for name in sorted(set(written(view, ETC))):
         old, new = (each.lookup(os.fsencode(name)) for each in (view.before, view.after))
-        now = None if new is None else content(new)
-        before = None if old is None else content(old)
+        now, before = (None if each is None else _said(each) for each in (new, old))
         if now != before:
             found[name.removeprefix(f"{ETC}/")] = now
     return found
+
+
+def _said(node: Node) -> bytes:
+    """The content of a file; of a link, its target after a byte that no text begins with."""
+    if stat.S_ISLNK(node.info.st_mode):
+        return LINK + os.fsencode(Path(os.fsdecode(node.origin)).readlink())
+    return content(node)
 
 
 def world(view: Views) -> tuple[str, ...]:

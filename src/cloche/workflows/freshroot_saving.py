@@ -16,6 +16,7 @@ from cloche.config.project import Project
 from cloche.config.toml import dumps, loads
 from cloche.errors import ClocheError
 from cloche.workflows.freshroot import Ground
+from cloche.workflows.freshroot_changes import LINK
 
 #: Of keys in this order, which people read first.
 _FIRST: Final = ("seed", "root", "profile", "portage", "sets", "packages")
@@ -69,6 +70,8 @@ def _refusal(file: str, text: bytes | None) -> str:
         return "it was removed: take the lines out of the fragment that has it"
     if top in REFUSED:
         return REFUSED[top]
+    if text.startswith(LINK):
+        return "it is a symbolic link"
     if top not in KNOWN:
         return "Portage reads no file of this name"
     return ""
