@@ -13,7 +13,7 @@ DESCRIPTION="A program that says something"
 HOMEPAGE="https://example.org/say"
 LICENSE="public-domain"
 SLOT="0"
-KEYWORDS="{keywords}"
+KEYWORDS="amd64"
 src_unpack() {{ cp -r "${{FILESDIR}}/{source}" "${{S}}" || die; }}
 """
 SAY = """src_prepare() {
@@ -41,24 +41,64 @@ int main(void)
 }
 """
 NEWER = PROGRAM.replace('"hello, %s", whom', '"good morning, dear %s", whom')
+#: Patches of say-1: one fits say-2, one does not, one is for the one version alone.
+GLASS = """Subject: Call the world glass
+
+--- a/say.c
++++ b/say.c
+@@ -1,7 +1,7 @@
+ #include <stdio.h>
+ #include "version.h"
+_
+-static const char *whom = "world";
++static const char *whom = "glass";
+_
+ /* What is said is a line of its own. */
+ int main(void)
+""".replace("_", " ")
+SHOUT = """Subject: Shout
+Upstream: https://example.org/1
+
+It is far away.
+
+--- a/say.c
++++ b/say.c
+@@ -6,7 +6,7 @@
+ /* What is said is a line of its own. */
+ int main(void)
+ {
+-	printf("hello, %s", whom);
++	printf("hello, %s!", whom);
+ 	putchar('\\n');
+ 	return 0;
+ }
+"""  # noqa: E101
+DATA = """Subject: Change data
+
+--- a/sub/data
++++ b/sub/data
+@@ -1 +1 @@
+-data
++other
+"""
 MACHINE = """seed = "debian"
 profile = "tiny:default"
 portage = ["base"]
-packages = ["tiny/say", "tiny/old"]
+packages = ["=tiny/say-1", "tiny/old"]
 """
 
 
 def talking(store: Store) -> Path:
     """A copy of the project, for a store's user."""
     place = project(store, TINY)
-    for name, eapi, source, phases, keywords in (
-        ("say-1", 8, "say-1", SAY, "amd64"),
-        ("say-2", 8, "say-2", SAY, "~amd64"),
-        ("old-1", 5, "old", OLD, "amd64"),
+    for name, eapi, source, phases in (
+        ("say-1", 8, "say-1", SAY),
+        ("say-2", 8, "say-2", SAY),
+        ("old-1", 5, "old", OLD),
     ):
         directory = place / "repo/tiny" / name.rpartition("-")[0]
         directory.mkdir(exist_ok=True)
-        text = HEAD.format(eapi=eapi, source=source, keywords=keywords) + phases
+        text = HEAD.format(eapi=eapi, source=source) + phases
         (directory / f"{name}.ebuild").write_text(text)
         files = directory / "files" / source
         files.mkdir(parents=True)

@@ -245,6 +245,70 @@ def test_bad_input_is_one_line(store: Store, place: Path) -> None:
     shutil.rmtree(place / "work")
 
 
+@pytest.fixture
+def patched(place: Path) -> Iterator[Path]:
+    """The project with patches for say-1."""
+    patches = place / "patches/tiny"
+    for name, text in (
+        ("say/0001-glass.patch", patching.GLASS),
+        ("say/0002-shout.patch", patching.SHOUT),
+        ("say-1/0003-data.patch", patching.DATA),
+    ):
+        (patches / name).parent.mkdir(parents=True, exist_ok=True)
+        (patches / name).write_text(text)
+    yield patches
+    shutil.rmtree(place / "patches")
+    shutil.rmtree(place / "work", ignore_errors=True)
+
+
+def test_a_rebase_stops_at_a_conflict_and_goes_on(store: Store, place: Path, patched: Path) -> None:
+    tree = place / "work/tiny/say-2"
+    done = store.cloche("patch", "rebase", "tiny/say", "2", cwd=place)
+    assert done.returncode == 2
+    last = done.stderr.splitlines()[-1]
+    assert "tiny/say-2: 0002-shout.patch does not apply: say.c, hunk 1 (line 6); resolve" in last
+    assert '-\tprintf("hello, %s", whom);\n+\tprintf("hello, %s!", whom);' in done.stderr
+    assert patching.history(tree)[0] == "Call the world glass"
+    assert "its rebase waits at 0002-shout.patch" in run(store, place, "try", status=2)
+    assert "still marks of a conflict in say.c" in run(store, place, "save", status=2)
+    assert "it has a change that is not saved" in run(store, place, "rebase", "say", "2", status=2)
+    text = (tree / "say.c").read_text()
+    start, end = text.index("<<<<<<<"), text.index(">>>>>>>\n") + len(">>>>>>>\n")
+    mended = '\tprintf("good morning, dear %s!", whom);\n'
+    (tree / "say.c").write_text(text[:start] + mended + text[end:])
+    said = run(store, place, "save")
+    assert "0001-glass.patch applies as it is" in said
+    assert "0002-shout.patch is changed" in said
+    new = patched / "say-2"
+    assert sorted(each.name for each in new.iterdir()) == ["0002-shout.patch", "0003-data.patch"]
+    head, body = (new / "0002-shout.patch").read_text().split("--- a/", 1)
+    assert head == patching.SHOUT.split("--- a/", 1)[0]
+    assert f"+{mended}" in body
+    assert (new / "0003-data.patch").read_text() == patching.DATA
+    assert (patched / "say/0002-shout.patch").read_text() == patching.SHOUT
+
+    run(store, place, "prep", "=tiny/say-2")
+    assert patching.history(tree)[:3] == ["Change data", "Shout", "Call the world glass"]
+
+
+def test_a_rebase_without_a_conflict_writes_little(
+    store: Store, place: Path, patched: Path
+) -> None:
+    (patched / "say/0002-shout.patch").unlink()
+    said = run(store, place, "rebase", "=tiny/say-1", "2")
+    assert "tiny/say-2: 0001-glass.patch applies as it is" in said
+    assert [each.name for each in (patched / "say-2").iterdir()] == ["0003-data.patch"]
+    assert "tiny/say-2 builds; the work tree has no change" in run(store, place, "try")
+    shutil.rmtree(patched / "say-2")
+    (patched / "say/0002-shout.patch").write_text(patching.SHOUT)
+    run(store, place, "rebase", "=tiny/say-1", "2", status=2)
+    assert "0002-shout.patch is left out" in run(store, place, "save", "--skip")
+    assert (patched / "say-2/0002-shout.patch").read_text() == ""
+    assert "morning" in (place / "work/tiny/say-2/say.c").read_text()
+    assert "is not of the form" in run(store, place, "rebase", "say", "two", status=2)
+    assert "tiny/old-1: it has no patches" in run(store, place, "rebase", "old", "1", status=2)
+
+
 def test_without_git_the_line_says_what_to_install(
     store: Store, place: Path, tmp_path: Path
 ) -> None:

@@ -27,7 +27,7 @@ from cloche.display.text import count, one_line, seconds
 from cloche.errors import ClocheError
 from cloche.records.events import Done, Event, Note, Phase
 from cloche.session.session import Session
-from cloche.workflows import listing, preparing, saving, trying, work_tree
+from cloche.workflows import listing, preparing, rebasing, saving, trying, work_tree
 from cloche.workflows.patch_headers import Header
 
 
@@ -144,6 +144,7 @@ Examples:
       --upstream https://example.org/bugs/12
   cloche patch save --this-version
   cloche patch save --fragment desktop
+  cloche patch save --skip
 """
 )
 @click.argument("atom", required=False, shell_complete=complete_work_tree)
@@ -155,6 +156,7 @@ Examples:
 @click.option(
     "--fragment", metavar="NAME", help="Into this fragment of the machine [the project's patches/]."
 )
+@click.option("--skip", is_flag=True, help="In a rebase: leave the patch out of this version.")
 @click.pass_obj
 def save(
     options: Options,
@@ -165,14 +167,28 @@ def save(
     name: str | None,
     this_version: bool,
     fragment: str | None,
+    skip: bool,
 ) -> None:
     """Save the change of a work tree as a patch, and check that it applies to clean sources.
 
     It goes to patches/CATEGORY/PN of the project, for all machines and versions. It is checked in
     the real step: for this version and all others that machines of the project have.
+
+    In a rebase, the conflict is taken as resolved: the patch keeps its name and, without other
+    options, its header.
     """
     project = load_project(options.directory)
     tree = work_tree.find(project, atom, Path.cwd())
+    if tree.note().pending:
+        if this_version or fragment or name:
+            what = "--this-version, --fragment and --name do not count in a rebase"
+            raise click.UsageError(what)
+        header = _header(subject, why, upstream) if subject or why else None
+        with _session(options, project) as session:
+            _tell(rebasing.go_on(session, tree, header, skip=skip))
+        return
+    if skip:
+        raise click.UsageError("--skip is for a rebase, and this is none")
     saving.check_changed(tree)
     header = _header(subject, why, upstream)
     to = saving.Destination(this_version=this_version, fragment=fragment, name=name)
@@ -251,3 +267,35 @@ def drop(options: Options, patches: tuple[str, ...], yes: bool) -> None:
         click.echo(f"{listing.shown(project, path)}  {'removed' if yes else 'would be removed'}")
     if not yes:
         say("nothing is removed without --yes")
+
+
+@patch.command(
+    epilog="""\b
+Examples:
+  cloche patch rebase app-misc/jq 1.7
+  cloche patch rebase =app-misc/jq-1.6 1.7-r1
+"""
+)
+@click.argument("atom", shell_complete=complete_package)
+@click.argument("version")
+@_machine
+@click.option("--force", is_flag=True, help="Make the work tree again, and lose its change.")
+@click.pass_obj
+def rebase(options: Options, atom: str, version: str, machine: str | None, force: bool) -> None:
+    """Bring the patches of ATOM to another VERSION of it.
+
+    A patch that does not apply is shown with its hunks, and left as a conflict in the work tree of
+    that version, in work/CATEGORY/PF. Resolve it there, then `cloche patch save`. What had to be
+    changed is saved for that version alone.
+    """
+    project = load_project(options.directory)
+    with _session(options, project, *([machine] if machine else [])) as session:
+        _tell(rebasing.rebase(session, atom, version, machine, force=force))
+
+
+def _tell(done: rebasing.Rebased) -> None:
+    """Say what became of a rebase's patches."""
+    for path in done.written:
+        click.echo(path)
+    for line in rebasing.in_words(done.outcomes):
+        say(f"{done.tree.name}: {line}")

@@ -93,9 +93,17 @@ def _names(directory: Path) -> tuple[str, ...]:
 
 
 def check(
-    found: Chosen, ready: Ready, tree: WorkTree, patches: Mapping[str, bytes], now: str
+    found: Chosen,
+    ready: Ready,
+    tree: WorkTree,
+    patches: Mapping[str, bytes],
+    now: str,
+    *,
+    since: str | None = None,
 ) -> None:
-    """See that patches apply to clean sources, and give the work tree. Raises ClocheError.
+    """See that patches apply to clean sources, and give the tree ``now``. Raises ClocheError.
+
+    Compared are the files that differ from the commit ``since``, by default the last of ours.
 
     They are applied by the ebuild's own prepare phase, together with those that are saved.
     """
@@ -106,7 +114,7 @@ def check(
             place = patching.source(ready, workspace, patches=patches)
         except StepError as error:
             raise patch_errors.of_step(error, cpv, todo) from error
-        for each in tree.changed(tree.note().tip, now):
+        for each in tree.changed(since or tree.note().tip, now):
             if not each.is_plain:
                 continue
             wanted = None if each.new_mode == "000000" else tree.content(each.new)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from cloche.config.errors import unwritable
 from cloche.config.project import Project
 from cloche.decoding import NOT_DECODABLE
 from cloche.errors import ClocheError
+from cloche.portage.cpv import BadNameError, split_cpv
 from cloche.store import remove_tree
 from cloche.workflows import diffs
 from cloche.workflows.git import Git
@@ -35,13 +37,26 @@ class Pending(msgspec.Struct, frozen=True):
     path: str
 
 
+class Brought(msgspec.Struct, frozen=True):
+    """A patch that a rebase has brought in: how ("fits", "changed", "left out"), as which commit.
+
+    ``header`` is the text above a changed one.
+    """
+
+    name: str
+    path: str
+    how: str
+    commit: str
+    header: bytes = b""
+
+
 class Note(msgspec.Struct, frozen=True):
     """What a work tree was made of.
 
     ``directory`` is that of the sources below WORKDIR, ``base`` the commit of the sources without
-    user patches, ``tip`` the last commit of ours, ``below`` the one before its patch. ``applied``
-    are the patches between, by base name, with their digests. Of a rebase, ``pending`` are patches
-    to come, the first of them as a conflict in the files ``conflict``.
+    user patches, ``tip`` the last commit of ours. ``applied`` are the patches between, by base
+    name, with their digests. Of a rebase, ``brought`` are patches that have come through, and
+    ``pending`` those to come, the first of them in a conflict.
     """
 
     cpv: str
@@ -52,7 +67,7 @@ class Note(msgspec.Struct, frozen=True):
     tip: str
     applied: dict[str, str]
     pending: tuple[Pending, ...] = ()
-    conflict: tuple[str, ...] = ()
+    brought: tuple[Brought, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +130,13 @@ class WorkTree:
             Changed(os.fsdecode(name), *head.decode()[1:].split()[:4]) for head, name in pairs
         )
 
+    def restore(self, commit: str) -> None:
+        """Give all files the content that a commit has, and remove others."""
+        self.tree()
+        own = {"GIT_INDEX_FILE": str(self.git.repository / "cloche.index")}
+        self.git("read-tree", "--reset", "-u", commit, more=own)
+        self.git("read-tree", commit)
+
     def content(self, id: str) -> bytes:
         """The content of a file, by its id in git."""
         return self.git("cat-file", "blob", id)
@@ -153,43 +175,38 @@ def work_trees(project: Project) -> tuple[WorkTree, ...]:
 
 
 def find(project: Project, atom: str | None, here: Path) -> WorkTree:
-    """The work tree that is meant: by its package, else the one around ``here``, else the only one.
+    """The work tree that is meant; see `find_among`. Raises ClocheError."""
+    return find_among(work_trees(project), atom, here)
+
+
+def find_among(found: Sequence[WorkTree], atom: str | None, here: Path) -> WorkTree:
+    """The work tree of a package, without ``atom`` the one around ``here``, or the only one.
 
     Raises ClocheError.
     """
-    found = work_trees(project)
-    todo = "`cloche patch prep ATOM` makes one"
     if atom is not None:
         wanted = atom.lstrip("=").partition("::")[0]
-        named = [each for each in found if _is_named(each, wanted)]
-        if len(named) == 1:
-            return named[0]
-        if named:
-            todo = "name one of " + ", ".join(f"={each.name}" for each in named)
-            raise ClocheError(f"there are {len(named)} work trees of {wanted}", todo=todo)
-        todo = f"`cloche patch prep {atom}` makes one"
-        raise ClocheError(
-            f"there is no work tree of {wanted}", where=project.root / WORK, todo=todo
-        )
-    around = [each for each in found if here.resolve().is_relative_to(each.path.resolve())]
-    if around or len(found) == 1:
-        return (around or found)[0]
-    if found:
-        todo = "name one of " + ", ".join(f"={each.name}" for each in found)
-        raise ClocheError(
-            f"there are {len(found)} work trees", where=project.root / WORK, todo=todo
-        )
-    raise ClocheError("there is no work tree", where=project.root / WORK, todo=todo)
+        meant = [each for each in found if wanted in _names_of(each)]
+        of = f" of {wanted}"
+    else:
+        around = [each for each in found if here.resolve().is_relative_to(each.path.resolve())]
+        meant, of = around or [*found], ""
+    if len(meant) == 1:
+        return meant[0]
+    if not meant:
+        todo = f"`cloche patch prep {atom or 'ATOM'}` makes one"
+        raise ClocheError(f"there is no work tree{of}", todo=todo)
+    todo = "name one of " + ", ".join(f"={each.name}" for each in meant)
+    raise ClocheError(f"there are {len(meant)} work trees{of}", todo=todo)
 
 
-def _is_named(tree: WorkTree, wanted: str) -> bool:
-    category, _, pf = tree.name.partition("/")
-    pn = pf
-    while "-" in pn:
-        if wanted in (pn, f"{category}/{pn}"):
-            return True
-        pn = pn.rpartition("-")[0]
-    return wanted in (pn, f"{category}/{pn}")
+def _names_of(tree: WorkTree) -> set[str]:
+    """What a user may call it: PN or PF, with and without the category."""
+    try:
+        cpv = split_cpv(tree.name)
+    except BadNameError:
+        return {tree.name}
+    return {cpv.pn, cpv.p, cpv.pf, *(f"{cpv.category}/{each}" for each in (cpv.pn, cpv.p, cpv.pf))}
 
 
 def clear(tree: WorkTree, *, force: bool) -> None:
