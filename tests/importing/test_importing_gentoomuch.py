@@ -22,6 +22,8 @@ from cloche.importing.outcome import Imported
 from cloche.importing.stages import stage_for, stage_named
 from cloche.importing.writing import check_target, write
 
+SECOND = {"stage3": "office", "profile": "musl-hardened", "kconf": "office"}
+
 
 def imported(top: Path, **more: str) -> Imported:
     config = read_gentoomuch(write_config(top, **more))
@@ -103,6 +105,35 @@ def test_what_is_not_carried_over_is_in_the_project(tmp_path: Path) -> None:
     assert told.count("\n- ") == 2 + sum(
         len(part) for part in (names, imported(tmp_path / "config").conflicts)
     ) + len(imported(tmp_path / "config").checks)
+
+
+def test_machines_of_one_stage3_share_what_changed_in_it(tmp_path: Path) -> None:
+    more = {f"stage4.defines/second/{name}": text for name, text in SECOND.items()}
+    found = imported(tmp_path, **more)
+    assert found.machines == ("office", "second", "gentoomuch-builder")
+    assert (
+        'portage = ["cpu-old-xeon", "global-for-office", "server-for-office", "desktop"]'
+        in text(found, "machines/second.toml")
+    )
+    assert {each.machines for each in found.conflicts} == {("office", "second")}
+    assert len(set(found.omissions)) == len(found.omissions)
+
+
+def test_what_no_stage_uses_is_kept_or_told(tmp_path: Path) -> None:
+    more = {
+        "user.scripts/spare.sh": "#!/bin/sh\ntrue\n",
+        "user.removes/spare": "/x\n",
+        "portage.locals/spare/make.conf": "USE=spare\n",
+        "kernel.configs/spare.kconf": "CONFIG_X=y\n",
+        "stage3.defines/office/scripts": "setup.sh\n",
+        "cpu.defines/stray": "x",
+    }
+    found = imported(tmp_path, **more)
+    for name in ("hooks/spare.sh", "portage/spare/make.conf", "kernels/spare.config"):
+        assert name in found.files
+    names = [each.name for each in found.omissions]
+    for name in ("user.removes/spare", "stage3.defines/office/scripts", "cpu.defines/stray"):
+        assert name in names
 
 
 def test_no_link_leads_out_and_nothing_is_run(tmp_path: Path) -> None:

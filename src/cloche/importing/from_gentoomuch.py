@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
-from cloche.config import makeconf
 from cloche.config.atoms import atom_fault
-from cloche.config.contradictions import Clash
 from cloche.config.sets import BUILT_IN
 from cloche.importing.gentoomuch import BUILDER, Definition, Gentoomuch
+from cloche.importing.gentoomuch_merges import lost_in_gentoomuch, what_gentoomuch_did
 from cloche.importing.labels import free_name, plain_name
 from cloche.importing.machine_file import MachineFile, machine_text, project_text
 from cloche.importing.outcome import Conflict, Imported, Omission, ProjectFile
@@ -62,6 +61,7 @@ class _Import:
         self._sets()
         self._patches()
         self._kernels()
+        self._scripts()
         machines = self._machines()
         self._write_fragments(machines)
         repos = dict(repositories.tables)
@@ -79,8 +79,8 @@ class _Import:
             self.files,
             tuple(machines),
             tuple(self.conflicts.values()),
-            tuple(self.omissions),
-            tuple(self.checks),
+            tuple(dict.fromkeys(self.omissions)),
+            tuple(dict.fromkeys(self.checks)),
             tuple(self.seeds),
             tuple(name for name, table in repos.items() if "sync_type" in table),
         )
@@ -159,6 +159,12 @@ class _Import:
         for name, content in sorted(self.config.kernels.items()):
             self._add(f"kernels/{plain_name(name)}.config", content, f"kernel.configs/{name}.kconf")
 
+    def _scripts(self) -> None:
+        """All of user.scripts, which gentoomuch's shell runs if they do not name another one."""
+        for name, script in sorted(self.config.scripts.items()):
+            content = script if script.startswith(b"#!") else b"#!/bin/bash\n" + script
+            self._add(f"hooks/{plain_name(name)}", content, f"user.scripts/{name}", executable=True)
+
     def _machines(self) -> dict[str, tuple[MachineFile, tuple[Part, ...]]]:
         """A machine for each stage4, and for each stage3 that no stage4 is made of."""
         found: dict[str, tuple[MachineFile, tuple[Part, ...]]] = {}
@@ -181,6 +187,10 @@ class _Import:
                     f"cloche needs no builder: machines/{plain_name(name)}.toml is only a machine "
                     "like others, and can be removed"
                 )
+        lists = [*self.config.stage4s.values(), *self.config.stage3s.values()]
+        listed = {name for each in lists for name in each.lines("removes")}
+        for name in sorted(self.config.removes.keys() - listed):
+            self.omissions.append(Omission(f"user.removes/{name}", "no stage4 uses it"))
         return found
 
     def _machine(
@@ -193,7 +203,7 @@ class _Import:
         stage = self._stage(label, stage4.word("profile") if stage4 else "")
         seed = self._seed(stage)
         packages, sets = self._asked(stage3)
-        if self.wishes.seed == "stage3":
+        if self.wishes.seed == "stage3" or not (packages or sets):
             sets.append("system")
         asked = {"sets": sets, "packages": sorted(packages)}
         keys: dict[str, Any] = {
@@ -209,6 +219,9 @@ class _Import:
         comment = f"Was {place}" + (f", made of stage3.defines/{stage3.name}." if stage4 else ".")
         if stage4 and (kernel := stage4.word("kconf", "kernel")):
             comment += self._kernel(kernel, place)
+        if stage4 and stage3.lines("scripts"):
+            why = "gentoomuch runs them for its builder alone"
+            self.omissions.append(Omission(f"stage3.defines/{stage3.name}/scripts", why))
         if hooks := list(self._hooks(stage4 or stage3, place)):
             keys["hooks"] = hooks
         if removes := sorted(set(self._removes(stage4 or stage3, place))):
@@ -234,9 +247,8 @@ class _Import:
             key = (one.subject, one.first, one.first_value, one.second, one.second_value)
             kept = self.conflicts.get(key, replace(one, machines=()))
             self.conflicts[key] = replace(kept, machines=(*kept.machines, label))
-        for text in sorted(set(_lost_in_gentoomuch(parts))):
-            if text not in self.checks:
-                self.checks.append(text)
+        for text in sorted(set(lost_in_gentoomuch(parts))):
+            self.checks.append(text)
         for part in settled:
             content = tuple(sorted(part.files.items()))
             self.variants.setdefault(part.place, {}).setdefault(content, []).append(label)
@@ -296,13 +308,8 @@ class _Import:
             if name not in self.config.scripts:
                 self.omissions.append(Omission(f"{place}/scripts ({name})", "not in user.scripts"))
                 continue
-            script = self.config.scripts[name]
-            if not script.startswith(b"#!"):
-                script = b"#!/bin/bash\n" + script
             file = f"hooks/{plain_name(name)}"
-            if file not in self.files:
-                self.checks.append(f"{file} runs without network and without /etc/profile")
-            self._add(file, script, f"user.scripts/{name}", executable=True)
+            self.checks.append(f"{file} runs without network and without /etc/profile")
             yield file
 
     def _removes(self, stage: Definition, place: str) -> Iterator[str]:
@@ -341,52 +348,3 @@ class _Import:
             keys["portage"] = [names[part.place, label] for part in parts if part.files]
             text = machine_text(replace(machine, keys=keys))
             self.files[f"machines/{label}.toml"] = ProjectFile(text)
-
-
-def what_gentoomuch_did(clash: Clash) -> str:
-    """Which of two statements held in gentoomuch, which joins the files of fragments by name.
-
-    In package.use/NAME it keeps the first of ``x`` and ``-x`` for an atom, and writes all that
-    begin with ``-`` last. All other files it appends to each other.
-    """
-    first, second = (_below(each.origin.file) for each in (clash.before, clash.here))
-    if first.startswith("package.use/") and first == second:
-        return "gentoomuch kept the first without a word"
-    if clash.here.group in makeconf.INCREMENTALS:
-        return f"gentoomuch lost all of {clash.here.group} that came before"
-    if first != second and first.partition("/")[0] == second.partition("/")[0]:
-        last = max(first, second)
-        return "" if last == second else f"in gentoomuch {last} was read last, and held"
-    return ""
-
-
-def _below(file: Path) -> str:
-    """The path of a file of a fragment in /etc/portage."""
-    parts = file.parts
-    start = next((i for i, part in enumerate(parts) if part.startswith(("package.", "make."))), 0)
-    return "/".join(parts[start:])
-
-
-def _lost_in_gentoomuch(parts: list[Part]) -> Iterator[str]:
-    """What is not contradictory, but was lost: words of incremental variables, and ``-*``."""
-    said: dict[str, str] = {}
-    for part in parts:
-        for name, content in part.files.items():
-            path = Path(part.place, name)
-            if name == "make.conf":
-                for each in makeconf.parse(content.decode(), path, owned={}):
-                    if each.name in makeconf.INCREMENTALS and not each.refers_to_itself:
-                        if (before := said.get(each.name, part.place)) != part.place:
-                            yield (
-                                f"{each.name} of {before} is added to that of {part.place}; "
-                                "gentoomuch lost the former"
-                            )
-                        said[each.name] = part.place
-            elif name.startswith("package.use/"):
-                for number, line in enumerate(content.decode().splitlines(), 1):
-                    words = line.partition("#")[0].split()
-                    if "-*" in words[1:-1]:
-                        yield (
-                            f"{path}:{number}: “-*” comes before the flags after it; gentoomuch "
-                            "wrote it last, so that none of them held"
-                        )
