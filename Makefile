@@ -72,6 +72,7 @@ proof-acceptance:  ## prove by 320 pairs of configurations that no package is ac
 proof-catalyst:  ## prove that a small release is what catalyst makes of the same specs
 proof-cluster:  ## measure two workers against one, layers against rsync, and what a task costs
 proof-images:  ## prove that images boot, and are the same bytes for another user
+proof-kernel:  ## build the smallest kernel that boots twice, compare its bytes, and boot it
 proof-interpreter:  ## prove that a spec for another CPU is built by the emulator that it names
 proof-service:  ## 200 clients at once, 100 kills, the index and files beside nginx
 proof-seeds:  ## prove that a seed made twice, in another environment, is the same

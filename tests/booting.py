@@ -44,6 +44,36 @@ def boot(image: Path, *, uefi: bool, cdrom: bool, until: str, seconds: float = 3
             machine.kill()
 
 
+def boot_kernel(
+    kernel: Path,
+    initramfs: Path,
+    options: str,
+    *,
+    typed: str,
+    prompt: str,
+    until: str,
+    seconds: float = 300,
+) -> str:
+    """Start a kernel with its initramfs, type at the prompt, and give the serial line's output."""
+    if not shutil.which("qemu-system-x86_64"):
+        cannot("needs qemu-system-x86")
+    words = ["qemu-system-x86_64", "-machine", "accel=tcg", "-m", "512", "-no-reboot"]
+    words += ["-display", "none", "-monitor", "none", "-net", "none", "-serial", "stdio"]
+    words += ["-kernel", str(kernel), "-initrd", str(initramfs), "-append", options]
+    end = time.monotonic() + seconds
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as machine:
+        try:
+            said = _said(machine, prompt, end)
+            assert machine.stdin
+            machine.stdin.write(typed.encode())
+            machine.stdin.flush()
+            return said + _said(machine, until, end)
+        finally:
+            machine.kill()
+
+
 def _said(machine: subprocess.Popen[bytes], until: str, end: float) -> str:
     """The output of a machine up to some words, which may be a prompt, or to its end."""
     said = b""

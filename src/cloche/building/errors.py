@@ -21,7 +21,7 @@ class BuildError(ClocheError):
     """Packages of a build failed; ``errors`` says why, and each was reported as an event.
 
     ``detail`` is the first error, in one line. The status is `Exit.HOST` if all errors are faults
-    of this host.
+    of this host, and `Exit.BAD_INPUT` if all are of the user's files; then the line says the first.
     """
 
     status = Exit.FAILED
@@ -29,11 +29,14 @@ class BuildError(ClocheError):
     def __init__(self, failed: Sequence[str], skipped: int, errors: Sequence[ClocheError]) -> None:
         more = f"; {skipped} more were not started" if skipped else ""
         own = {error.status for error in errors if not isinstance(error, StoppedError)}
+        first = _first_reason(errors)
+        steps = [each for each in errors if isinstance(each, StepError)]
+        of_input = own == {Exit.BAD_INPUT} and len(steps) == len(errors)
         super().__init__(
-            f"{len(failed)} failed: {', '.join(failed)}{more}",
-            todo=_first_look([each for each in errors if isinstance(each, StepError) and each.log]),
-            detail=_first_reason(errors),
-            status=Exit.HOST if own == {Exit.HOST} else None,
+            first if first and of_input else f"{len(failed)} failed: {', '.join(failed)}{more}",
+            todo=_first_look([each for each in steps if each.log]),
+            detail=first,
+            status=own.pop() if own == {Exit.HOST} or of_input else None,
         )
         self.errors = tuple(errors)
 

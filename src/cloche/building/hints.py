@@ -20,8 +20,10 @@ from cloche.building.diagnose import (
 )
 from cloche.building.livepins import is_live
 from cloche.building.package_tasks import kept_as
+from cloche.errors import Exit
 from cloche.plan.depgraph import Package
 from cloche.plan.names import bare
+from cloche.portage import kernel
 from cloche.portage.cpv import BadNameError, split_cpv
 from cloche.seeds.parts.strict import SeedParts
 from cloche.tasks import kept_roots
@@ -35,6 +37,8 @@ def explain(context: BuildContext, package: Package, error: StepError) -> None:
     if error.phase is None:
         return
     error.todo = _hint_for(context, error) or error.todo
+    if kernel.is_generated(package.repo) and "CONFIG_" in error.what:  # of `kernel_config.py`
+        error.status = Exit.BAD_INPUT
     inputs = context.inputs
     kept = kept_roots.known(context.store, kept_as(context, package)) is not None
     if kept and inputs.declared:

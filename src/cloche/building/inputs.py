@@ -35,6 +35,7 @@ _NO_STEPS = (
     *("observe.py", "metadata.py", "live.py", "news.py", "finish_steps.py"),
     *("accounts.py", "identity.py", "advisories.py"),
     *("versions.py", "accept.py", "patching.py"),
+    *("best.py", "kernel_config.py"),
     *("handover.py", "emerge"),
     *CROSS_SCRIPTS,
 )

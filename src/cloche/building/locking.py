@@ -8,6 +8,7 @@ from cloche.binhosts import index
 from cloche.building import binpkg
 from cloche.building.context import BuildContext, Inputs
 from cloche.building.errors import lock_drift
+from cloche.building.kernels import GENERATED
 from cloche.building.livepins import is_live
 from cloche.config.drift import inputs_drift, live_drift, packages_drift
 from cloche.config.lock import BinpkgPin, DistfilePin, Lock, MachineLock, RepoPin
@@ -19,8 +20,8 @@ from cloche.tasks import distfiles
 
 
 def repo_pins(inputs: Inputs) -> dict[str, RepoPin]:
-    """The repositories as they are now."""
-    return {name: repo.pin for name, repo in inputs.repos.items()}
+    """The repositories as they are now, without one whose name is a digest of its content."""
+    return {name: repo.pin for name, repo in inputs.repos.items() if repo.pin.type != GENERATED}
 
 
 def machine_lock(
@@ -39,7 +40,7 @@ def machine_lock(
         seed=machine.seed,
         profile=f"{machine.profile.repo}:{machine.profile.path}",
         config=next(layer.id for layer in inputs.base if layer.kind == "config"),
-        repos=tuple(sorted(inputs.repos)),
+        repos=tuple(sorted(repo_pins(inputs))),
         packages=tuple(sorted(package.id for package in packages)),
         distfiles=tuple(sorted(pins)),
         binrepos=tuple(inputs.binhosts),

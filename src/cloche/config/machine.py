@@ -15,13 +15,15 @@ from cloche.config.errors import ConfigError, Origin, unknown_name
 from cloche.config.files import names
 from cloche.config.finish_steps import FinishStep, read_steps
 from cloche.config.images import Image, read_images
+from cloche.config.kernel import Kernel, read_kernel
 from cloche.config.secrets import Secret, read_secrets
 from cloche.config.sets import Asked, PackageSet, check_member, expand, load_sets
 from cloche.config.table import Table, duration, load, size
 
 KEYS = (
     "seed", "root", "chost", "with_build_deps", "profile", "portage", "sets", "packages", "emerge",
-    "keep_world", "binrepos", "live", "finish", "output", "limits", "secrets", *system.KEYS,
+    "keep_world", "binrepos", "live", "kernel", "finish", "output", "limits", "secrets",
+    *system.KEYS,
 )  # fmt: skip
 ROOTS = ("seed", "own")
 OUTPUTS = ("stage4",)  # of [output]: what can be made of a machine (`output.kinds`)
@@ -86,6 +88,7 @@ class Machine:
     seed's world files stay, with the machine's atoms and sets added. ``finish`` is what is done to
     its root after the last package, and ``images`` are made of that. With one of these, a machine
     over its seed needs no packages. ``secrets`` get into its tarball when that is asked for.
+    ``kernel`` is its kernel, whose package is among ``packages``.
     """
 
     name: str
@@ -115,6 +118,7 @@ class Machine:
     images: tuple[Image, ...] = ()
     packer: str | None = None
     secrets: tuple[Secret, ...] = ()
+    kernel: Kernel | None = None
 
     @property
     def place(self) -> str:
@@ -160,6 +164,8 @@ def load_machine(
     set_files = _all_sets(root, fragments)
     sets = [Asked(f"@{text.removeprefix('@')}", origin) for text, origin in table.strings("sets")]
     packages = tuple(check_member(text, origin) for text, origin in table.strings("packages"))
+    kernel = read_kernel(table, root)
+    packages += (kernel.package,) if kernel else ()
     steps = (*system.read_system(table, root), *read_steps(table, root))
     images = read_images(output, root, seeds)
     if not sets and not packages and (own_root or not (steps or images)):
@@ -196,6 +202,7 @@ def load_machine(
         images=images,
         packer=_packer(output, seeds),
         secrets=_secrets(table, output, root),
+        kernel=kernel,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from cloche.audit.survey import blob_of
 from cloche.building.finish import finish
 from cloche.building.finish_steps import finish_steps
+from cloche.building.kernels import without_repository
 from cloche.building.liveahead import remembered_sources
 from cloche.building.machine import Built
 from cloche.building.metadata import remembered_caches
@@ -57,7 +58,8 @@ def deliver(
         world_sets=sets,
         keep_world=machine.keep_world,
     )
-    whole = (*layers, state, *finish_steps(builder.context, machine.finish, (*layers, state)))
+    whole = (*layers, state, *without_repository(builder.context))
+    whole += finish_steps(builder.context, machine.finish, whole)
     if builder.context.inputs.own_root:
         bottom, refuse = builder.context.inputs.bottom, machine.needs == "refuse"
         check_needs(builder.context, (*bottom, *whole), refuse=refuse)

@@ -12,6 +12,7 @@ from cloche.building import shells
 from cloche.building.context import BuildContext, Policy
 from cloche.building.forecast import Forecast, forecast, live_to_build, to_fetch
 from cloche.building.inputs import pin_inputs
+from cloche.building.kernels import with_kernel
 from cloche.building.livepins import Live
 from cloche.building.locking import hold_inputs, hold_packages, locked_binpkgs
 from cloche.building.machine import Built, build_machine, resolve_and_plan
@@ -106,10 +107,6 @@ def context_of(
     """
     store, project = opened.store, opened.project
     pinned = pin_inputs(store, project, machine, strict=choices.strict, over=over)
-    if choices.locked:
-        lock = read_lock(project.lock)
-        hold_inputs(lock, machine, pinned)
-        pinned = replace(pinned, locked_binpkgs=locked_binpkgs(lock, machine))
     check = project.check or "off"
     for layer in pinned.base:
         if layer not in over:
@@ -119,7 +116,17 @@ def context_of(
     if policy.limits.memory is not None and not cgroups.can_limit_memory():
         worker.bus(Note(text=NO_MEMORY_LIMIT, level="warning"))
     live = Live(("*/*",) if choices.live else machine.live, project.lock, locked=choices.locked)
-    return BuildContext(worker, pinned, policy, live, opened.proxies, opened.elsewhere)
+    context = BuildContext(worker, pinned, policy, live, opened.proxies, opened.elsewhere)
+    context = with_kernel(context, machine)
+    return _held_to_lock(context, project, machine) if choices.locked else context
+
+
+def _held_to_lock(context: BuildContext, project: Project, machine: Machine) -> BuildContext:
+    """Refuse inputs that differ from the locked ones. Raises `ClocheError`."""
+    lock = read_lock(project.lock)
+    hold_inputs(lock, machine, context.inputs)
+    inputs = replace(context.inputs, locked_binpkgs=locked_binpkgs(lock, machine))
+    return replace(context, inputs=inputs)
 
 
 def policy_of(

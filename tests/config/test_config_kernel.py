@@ -1,0 +1,109 @@
+"""What a machine's file says of its kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloche.config.errors import ConfigError
+from cloche.config.kernel import PACKAGE, Kernel, read_kernel
+from cloche.config.table import load
+
+SOURCES = 'sources = "sys-kernel/gentoo-sources"'
+
+
+def kernel(text: str, root: Path) -> Kernel | None:
+    file = root / "machine.toml"
+    file.write_text(f"{text}\n")
+    return read_kernel(load(file, root), root)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    place = tmp_path / "kernel"
+    place.mkdir()
+    (place / "web.config").write_text("CONFIG_64BIT=y\n# CONFIG_PCI is not set\n")
+    (place / "net.config").write_text("# Networks.\n\nCONFIG_NET=y\n")
+    (place / "none.config").write_text("CONFIG_64BIT=y\n# CONFIG_NET is not set\n")
+    return tmp_path
+
+
+def test_a_machine_need_not_have_a_kernel(tmp_path: Path) -> None:
+    assert kernel('seed = "debian"', tmp_path) is None
+
+
+def test_a_kernel_of_sources_is_a_package_of_its_own(project: Path) -> None:
+    found = kernel(
+        f'[kernel]\n{SOURCES}\nconfig = "kernel/web.config"\nfragments = ["kernel/net.config"]',
+        project,
+    )
+    assert found
+    assert found.package.atom == PACKAGE
+    assert found.sources
+    assert found.sources.atom == "sys-kernel/gentoo-sources"
+    assert found.config
+    assert found.config.name == "kernel/web.config"
+    assert [each.name for each in found.fragments] == ["kernel/net.config"]
+    assert not found.keep_sources
+
+
+@pytest.mark.parametrize(
+    ("line", "target"), [("", "defconfig"), ('config = "tinyconfig"', "tinyconfig")]
+)
+def test_without_a_file_a_target_of_the_kernel_begins(
+    line: str, target: str, project: Path
+) -> None:
+    found = kernel(f"[kernel]\n{SOURCES}\n{line}", project)
+    assert found
+    assert (found.target, found.config) == (target, None)
+
+
+def test_a_distribution_kernel_is_the_package_itself(tmp_path: Path) -> None:
+    found = kernel('[kernel]\ndist = "sys-kernel/gentoo-kernel:6.12"', tmp_path)
+    assert found
+    assert found.package.atom == "sys-kernel/gentoo-kernel:6.12"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "words"),
+    [
+        ("[kernel]", 1, "neither “sources” nor “dist”"),
+        (f'[kernel]\n{SOURCES}\ndist = "a/b"', 1, "both “sources” and “dist”"),
+        ('[kernel]\nsources = "gentoo-sources"', 2, "the category is missing"),
+        ('[kernel]\ndist = "a/b"\nconfig = "tinyconfig"', 3, "no effect on a distribution"),
+        (f'[kernel]\n{SOURCES}\nconfig = "kernel/wbe.config"', 3, "no such file"),
+        (f'[kernel]\n{SOURCES}\nfragments = ["/etc/fstab"]', 3, "cannot be the name"),
+        (f'[kernel]\n{SOURCES}\nfragments = ["kernel/../../x"]', 3, "cannot be the name"),
+        (f'[kernel]\n{SOURCES}\nfragments = ["a b"]', 3, "cannot be the name"),
+        (f"[kernel]\n{SOURCES}\nfragment = []", 3, "did you mean “fragments”"),
+    ],
+)
+def test_bad_input_is_named_with_its_line(text: str, line: int, words: str, project: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        kernel(text, project)
+    assert words in str(caught.value)
+    assert str(caught.value.where) == f"{project}/machine.toml:{line}"
+
+
+def test_what_the_kernels_scripts_would_pass_over_is_an_error(project: Path) -> None:
+    (project / "kernel/net.config").write_text("CONFIG_NET=y\nINET=y\n")
+    with pytest.raises(ConfigError) as caught:
+        kernel(f'[kernel]\n{SOURCES}\nfragments = ["kernel/net.config"]', project)
+    assert str(caught.value.where) == f"{project}/kernel/net.config:2"
+
+
+def test_fragments_that_disagree_are_an_error_and_the_first_configuration_may(
+    project: Path,
+) -> None:
+    (project / "kernel/pci.config").write_text("CONFIG_PCI=y\n")
+    assert kernel(
+        f'[kernel]\n{SOURCES}\nconfig = "kernel/web.config"\nfragments = ["kernel/pci.config"]',
+        project,
+    )
+    with pytest.raises(ConfigError) as caught:
+        kernel(
+            f'[kernel]\n{SOURCES}\nfragments = ["kernel/net.config", "kernel/none.config"]', project
+        )
+    assert str(caught.value.where) == f"{project}/kernel/none.config:2"
+    assert f"{project}/kernel/net.config:3" in str(caught.value)

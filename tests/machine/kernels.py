@@ -1,0 +1,158 @@
+"""The project of machines with kernels: Debian's sources, cut to what a tiny one needs."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+
+from own import prepared as own_project
+from tests.debian import unpack
+from tests.support import Store, cannot
+
+REPO = Path(__file__).parent / "projects/kernel/repo"
+#: Packages of Debian that building a kernel needs, and the tests' seed has not.
+TOOLS = ("bc", "libelf-dev", "libelf1", "zlib1g-dev")
+#: What `make olddefconfig` needs besides the Kconfig files and Makefiles.
+FOR_CONFIG = ("scripts/", "arch/x86/configs/", "kernel/configs/")
+#: What a tiny kernel is compiled from.
+FOR_KERNEL = (
+    *FOR_CONFIG,
+    *("arch/x86/", "block/", "certs/", "crypto/", "include/", "init/", "io_uring/", "ipc/"),
+    *("kernel/", "lib/", "mm/", "security/", "usr/", "virt/"),
+    *("drivers/acpi/", "drivers/base/", "drivers/char/", "drivers/clocksource/"),
+    *("drivers/firmware/", "drivers/idle/", "drivers/platform/x86/", "drivers/rtc/"),
+    *("drivers/tty/", "drivers/virtio/", "fs/crypto/", "fs/debugfs/", "fs/devpts/"),
+    *("fs/iomap/", "fs/kernfs/", "fs/notify/", "fs/proc/", "fs/ramfs/", "fs/sysfs/"),
+    *("tools/arch/x86/", "tools/build/", "tools/include/", "tools/lib/", "tools/objtool/"),
+    "tools/scripts/",
+)
+BUILD_FILES = ("Kconfig", "Makefile", "Kbuild")
+BOOT = """\
+# What a shell on a serial line needs.
+CONFIG_64BIT=y
+CONFIG_PRINTK=y
+CONFIG_BINFMT_ELF=y
+CONFIG_BINFMT_SCRIPT=y
+CONFIG_BLK_DEV_INITRD=y
+CONFIG_FUTEX=y
+CONFIG_KERNEL_GZIP=y
+CONFIG_TTY=y
+CONFIG_SERIAL_8250=y
+CONFIG_SERIAL_8250_CONSOLE=y
+# CONFIG_INPUT is not set
+# CONFIG_SERIO is not set
+# CONFIG_UNIX98_PTYS is not set
+# CONFIG_VT is not set
+"""
+TINY = """seed = "debian"
+root = "own"
+profile = "own:default"
+portage = ["base"]
+packages = ["app-shells/dash"]
+
+[kernel]
+sources = "sys-kernel/tiny-sources"
+config = "{config}"
+fragments = [{fragments}]
+{more}
+[output]
+stage4 = true
+compression = "none"
+"""
+
+
+def machine(
+    place: Path,
+    name: str,
+    *fragments: str,
+    config: str = "tinyconfig",
+    more: str = "",
+) -> str:
+    """A machine with a kernel of fragments, by default the one that boots."""
+    listed = ", ".join(f'"{each}"' for each in ("kernel/boot.config", *fragments))
+    text = TINY.format(config=config, fragments=listed, more=more)
+    (place / f"machines/{name}.toml").write_text(text)
+    return name
+
+
+def prepared(store: Store, *, compiles: bool) -> Path:
+    """The project, with a kernel's sources that can be compiled, or only configured."""
+    place = own_project(store)
+    shutil.copytree(REPO, place / "kernel-repo")
+    with (place / "cloche.toml").open("a") as file:
+        file.write('\n[repos.kernel]\npath = "kernel-repo"\n[build]\ndistfiles = "distfiles"\n')
+    (place / "kernel").mkdir()
+    (place / "kernel/boot.config").write_text(BOOT)
+    (place / "distfiles").mkdir()
+    packages = place / "kernel-repo/sys-kernel"
+    version = linux(place / "distfiles", FOR_KERNEL if compiles else FOR_CONFIG)
+    ebuild = packages / "tiny-sources/tiny-sources-0.ebuild"
+    ebuild.rename(ebuild.with_name(f"tiny-sources-{version}.ebuild"))
+    tools(place / "distfiles/build-tools-1.tar")
+    for package in ("tiny-sources", "build-tools"):
+        manifest(packages / package, place / "distfiles")
+    return store.user.own(place)
+
+
+def linux(into: Path, whole: tuple[str, ...]) -> str:
+    """Debian's newest kernel, cut, as ``tiny-sources-VERSION.tar``; give its version."""
+    found = subprocess.run(
+        ["apt-cache", "show", "--no-all-versions", "linux-source"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    package = re.search(r"^Depends: (linux-source-[\d.]+)", found.stdout, re.MULTILINE)
+    if package is None:
+        cannot("apt knows no package linux-source")
+    assert package
+    makefile = ""
+    with tempfile.TemporaryDirectory() as room:
+        (archive,) = unpack(Path(room), package[1]).glob("usr/src/linux-source-*.tar.xz")
+        with tarfile.open(archive, "r|xz") as old, tarfile.open(into / "cut.tar", "w") as new:
+            for member in old:
+                name = member.name.partition("/")[2]
+                if not member.isdir() and wanted(name, whole):
+                    file = old.extractfile(member) if member.isreg() else None
+                    content = file.read() if file else b""
+                    if name == "Makefile":
+                        makefile = content.decode()
+                    member.name = f"linux/{name}"
+                    new.addfile(member, io.BytesIO(content))
+    numbers = re.findall(r"^(?:VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)$", makefile, re.MULTILINE)
+    version = ".".join(numbers)
+    (into / "cut.tar").rename(into / f"tiny-sources-{version}.tar")
+    return version
+
+
+def wanted(name: str, whole: tuple[str, ...]) -> bool:
+    """Whether a file is below ``whole``, at the top, or describes a part of the kernel."""
+    compiles = len(whole) > len(FOR_CONFIG)
+    header = compiles and re.fullmatch(r"drivers/\w+/[\w-]+\.h", name)
+    plain = "/" not in name or (compiles and re.fullmatch(r"fs/[\w-]+\.[ch]", name))
+    described = name.rpartition("/")[2].startswith(BUILD_FILES)
+    return bool(header or plain or described or name.startswith(whole)) and "/dts/" not in name
+
+
+def tools(archive: Path) -> None:
+    """What building needs of Debian's packages, as a tarball of a merged /usr."""
+    with tempfile.TemporaryDirectory() as room, tarfile.open(archive, "w") as tar:
+        root = unpack(Path(room), *TOOLS)
+        for path in sorted(root.rglob("*")):
+            name = str(path.relative_to(root)).removeprefix("usr/")
+            if not path.is_dir() and not name.startswith("share/"):
+                tar.add(path, f"usr/{name}", recursive=False)
+
+
+def manifest(package: Path, distfiles: Path) -> None:
+    """Write the Manifest of a package of whose distfiles there is one version."""
+    (file,) = distfiles.glob(f"{package.name}-*.tar")
+    digest = hashlib.sha512(file.read_bytes()).hexdigest()
+    line = f"DIST {file.name} {file.stat().st_size} SHA512 {digest}\n"
+    (package / "Manifest").write_text(line)

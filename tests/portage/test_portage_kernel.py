@@ -1,0 +1,72 @@
+"""The repository that builds a machine's kernel: what it holds, and what its name says."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cloche.config.errors import Origin
+from cloche.config.kernel import ConfigFile, Kernel
+from cloche.config.sets import Asked
+from cloche.portage.kernel import Sources, kernel_repository
+
+WHERE = Origin(Path("/p/machines/web.toml"), 7)
+FRAGMENT = ConfigFile("kernel/net.config", Path("/p/kernel/net.config"), b"CONFIG_NET=y\n")
+KERNEL = Kernel(
+    WHERE,
+    sources=Asked("sys-kernel/gentoo-sources[experimental]", WHERE),
+    target="tinyconfig",
+    fragments=(FRAGMENT,),
+)
+SOURCES = Sources("sys-kernel/gentoo-sources-6.12.58-r1", "amd64", has_kmod=True)
+
+
+def ebuild(kernel: Kernel, sources: Sources = SOURCES) -> tuple[str, str]:
+    """The only ebuild: its name and text."""
+    _, files = kernel_repository(kernel, sources, b"check")
+    (found,) = (name for name in files if name.endswith(".ebuild"))
+    return found, files[found].decode()
+
+
+def test_the_kernel_has_the_version_of_its_sources_and_depends_on_just_these() -> None:
+    name, text = ebuild(KERNEL)
+    assert name == "sys-kernel/cloche-kernel/cloche-kernel-6.12.58-r1.ebuild"
+    atom = "=sys-kernel/gentoo-sources-6.12.58-r1[experimental]"
+    assert f'BDEPEND="{atom} sys-apps/kmod"\nRDEPEND=""' in text
+    assert 'KEYWORDS="amd64"' in text
+    assert 'FRAGMENTS=( "kernel/net.config" )' in text
+    assert not re.search(r"@[A-Z]+@", text)
+
+
+def test_sources_that_stay_are_needed_at_run_time() -> None:
+    _, text = ebuild(replace(KERNEL, keep_sources=True))
+    assert 'RDEPEND="=sys-kernel/gentoo-sources-6.12.58-r1[experimental]"' in text
+
+
+def test_masked_sources_are_left_to_portage() -> None:
+    name, text = ebuild(KERNEL, Sources("", "amd64", has_kmod=False))
+    assert name.endswith("cloche-kernel-0.ebuild")
+    assert 'BDEPEND="sys-kernel/gentoo-sources[experimental]"' in text
+
+
+@pytest.mark.parametrize("version", ["6.18_rc3", "6.12.1", "5.10_p3-r2"])
+def test_any_version_is_one_of_an_ebuild(version: str) -> None:
+    name, _ = ebuild(KERNEL, replace(SOURCES, cpv=f"sys-kernel/git-sources-{version}"))
+    assert name == f"sys-kernel/cloche-kernel/cloche-kernel-{version}.ebuild"
+
+
+def test_equal_kernels_share_a_repository_and_no_others_do() -> None:
+    elsewhere = replace(KERNEL, origin=Origin(Path("/q/machines/kiosk.toml"), 3))
+    name, files = kernel_repository(KERNEL, SOURCES, b"check")
+    assert kernel_repository(elsewhere, SOURCES, b"check") == (name, files)
+    assert files["profiles/repo_name"] == f"{name}\n".encode()
+    changed = replace(KERNEL, fragments=(replace(FRAGMENT, content=b"CONFIG_NET=m\n"),))
+    others = [
+        kernel_repository(changed, SOURCES, b"check")[0],
+        kernel_repository(KERNEL, replace(SOURCES, cpv="a/b-6.12.59"), b"check")[0],
+        kernel_repository(KERNEL, SOURCES, b"other check")[0],
+    ]
+    assert len({name, *others}) == 4
