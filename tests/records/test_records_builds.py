@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tests import values
 
 from cloche.errors import ClocheError
-from cloche.records.builds import keep, recorded_events, records, wanted_record
+from cloche.records.builds import Events, keep, recorded_events, records, wanted_record
 from cloche.records.events import Delivered, Done, Event, Finished, Planned, Started, encode_event
 from cloche.records.history import machine_run
 from cloche.store import Store, gc
@@ -28,7 +29,7 @@ def kept(store: Store, room: Path, *builds: tuple[Event, ...]) -> None:
         file = room / "events"
         text = b"".join(encode_event(event) + b"\n" for event in events)
         file.write_bytes(text + encode_event(Done(package=f"n/n-{number}::r", how="reused")))
-        keep(store, "place", "m", file, depgraph, count=2)
+        keep(store, "place", "m", Events(file, depgraph), count=2)
 
 
 def numbers(store: Store) -> list[int]:
@@ -73,3 +74,18 @@ def test_single_packages_are_done_without_a_delivery() -> None:
     assert result("failed", partial=True) == "failed"
     assert result("built") == "failed"  # what came after the packages did not end well
     assert result("built", Delivered(packages="p", stage4=None, logs="l")) == "done"
+
+
+def test_layers_of_the_newest_builds_stay(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", exclusive=True) as store:
+        graph, file = tmp_path / "graph", tmp_path / "events"
+        graph.write_text("{}")
+        depgraph = store.add_blob(graph, "graph").id
+        layers = [values.stored(store, "a/b-1", name=str(each)).id for each in range(4)]
+        for layer in layers:
+            file.write_bytes(encode_event(Done(package="a/b-1::r", how="built", layer=layer)))
+            events = Events(file, depgraph, frozenset({layer, "0" * 64}))
+            keep(store, "place", "m", events, count=20, kept=2)
+        gc(store)
+        assert [store.has_tree(layer) for layer in layers] == [False, False, True, True]
+        assert numbers(store) == [1, 2, 3, 4]

@@ -192,6 +192,7 @@ class Policy:
     ccache: bool = False  # each package has a compile cache
     phase_seconds: float = 6 * 3600.0
     records: int = 20  # builds of a machine whose events are kept
+    kept: int = 1  # builds of a machine whose layers are kept
     disk_reserve: int = 256 << 20  # bytes of the store's filesystem that stay free
     limits: Limits = field(default_factory=Limits)
     distfiles: tuple[Path, ...] = ()  # the user's own directories, which are searched first

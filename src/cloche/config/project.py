@@ -91,9 +91,9 @@ class Project:
 
     ``jobs`` are packages at once, ``cores`` compilers at once over all packages. With
     ``strict_hooks`` no hook may change what another package owns. ``records`` is the number of
-    builds of each machine whose events are kept. ``reserve`` are bytes of the store's file system
-    that stay free, ``check`` says how layers are checked before use. With ``ccache`` each package
-    has a compile cache.
+    builds of each machine whose events are kept, ``keep`` that of those whose layers are.
+    ``reserve`` are bytes of the store's file system that stay free, ``check`` says how layers are
+    checked before use. With ``ccache`` each package has a compile cache.
     """
 
     root: Path
@@ -110,6 +110,7 @@ class Project:
     phase_timeout: float | None = None
     strict_hooks: bool = False
     records: int | None = None
+    keep: int | None = None
     ccache: bool = False
 
     @property
@@ -218,7 +219,9 @@ def _read(root: Path) -> Project:
     top.only(("seeds", "repos", "binrepos", "store", "build"))
     store, build = top.table("store"), top.table("build")
     store.only(("path", "reserve", "check"))
-    build.only(("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks", "records", "ccache"))
+    build.only(
+        ("jobs", "cores", "phase_timeout", "distfiles", "strict_hooks", "records", "keep", "ccache")
+    )
     repos = {name: _repo(name, table, root) for name, table in top.tables("repos").items()}
     mains = [repo for repo in repos.values() if repo.main]
     if len(mains) > 1:
@@ -240,6 +243,7 @@ def _read(root: Path) -> Project:
         phase_timeout=build.measure("phase_timeout", duration, 'a time such as "2h"'),
         strict_hooks=build.optional("strict_hooks", bool) or False,
         records=_count(build, "records"),
+        keep=_count(build, "keep"),
         ccache=build.optional("ccache", bool) or False,
     )
 

@@ -4,6 +4,7 @@ While the build runs they are written to a file in a workspace of the store; whe
 they become a blob, which the pin ``record/PLACE/NAME/NUMBER`` names together with the resolution.
 PLACE identifies the project, as two projects may have machines of the same name. The newest
 ``Policy.records`` stay, and the newest that built something; the blobs of the others are garbage.
+Of the newest ``Policy.kept`` the layers of the packages stay, too.
 """
 
 from __future__ import annotations
@@ -42,18 +43,21 @@ def not_built(name: str, command: str) -> ClocheError:
 
 
 class Recorder:
-    """A sink that writes events to a file, and remembers their resolution."""
+    """A sink that writes events to a file, and remembers their resolution and their layers."""
 
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
         self.path = path
         self.depgraph: str | None = None
+        self.layers: set[str] = set()
         self(Version())
 
     def __call__(self, event: Event) -> None:
         """Write one event."""
         if isinstance(event, Planned):
             self.depgraph = event.depgraph
+        if isinstance(event, Done) and event.layer is not None:
+            self.layers.add(event.layer)
         self._file.write(encode_event(event) + b"\n")
         self._file.flush()
 
@@ -63,10 +67,12 @@ class Recorder:
 
 
 @contextmanager
-def recorded(store: Store, bus: Bus, place: str, machine: str, *, count: int) -> Iterator[None]:
+def recorded(
+    store: Store, bus: Bus, place: str, machine: str, *, count: int, kept: int = 1
+) -> Iterator[None]:
     """Record the events of the block; keep them if a plan was made, whether it succeeded or not.
 
-    ``place`` is the project's, as in `Inputs`; ``count`` as with `keep`.
+    ``place`` is the project's, as in `Inputs`; ``count`` and ``kept`` as with `keep`.
     """
     with store.workspace("events") as workspace:
         recorder = Recorder(workspace / "events.jsonl")
@@ -77,7 +83,9 @@ def recorded(store: Store, bus: Bus, place: str, machine: str, *, count: int) ->
             bus.remove(recorder)
             recorder.close()
             if recorder.depgraph is not None:
-                keep(store, place, machine, recorder.path, recorder.depgraph, count=count)
+                layers = recorder.layers if kept > 1 else ()
+                events = Events(recorder.path, recorder.depgraph, frozenset(layers))
+                keep(store, place, machine, events, count=count, kept=kept)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,26 +163,46 @@ def worked(events: Iterable[Event]) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Events:
+    """A file of a build's events, the blob with its resolution, and ids of its packages' layers."""
+
+    path: Path
+    depgraph: str
+    layers: frozenset[str] = frozenset()
+
+
 def keep(
-    store: Store, place: str, machine: str, path: Path, depgraph: str, *, count: int
+    store: Store, place: str, machine: str, events: Events, *, count: int, kept: int = 1
 ) -> Record:
     """Keep a file of events as the newest build, and of all builds the newest ``count``.
 
-    The last that built something stays, too. ``depgraph`` is the blob with the resolution.
+    The last that built something stays, too. Of the newest ``kept`` the layers stay; those of the
+    last finished build stay in any case, as the machine's own.
     """
     with store.workspace("record") as workspace:
         packed = workspace / "events.jsonl.gz"
-        with path.open("rb") as source, gzip.open(packed, "wb") as sink:
+        with events.path.open("rb") as source, gzip.open(packed, "wb") as sink:
             shutil.copyfileobj(source, sink)
         blob = store.add_blob(packed, f"events of {machine}")
     with store.lock(f"record-{place}-{machine}"):
         older = records(store, place, machine)
         number = older[-1].number + 1 if older else 1
         record = Record(number, names.record(place, machine, number), blob.id)
-        store.pin(record.pin, trees=(), blobs=(blob.id, depgraph), data={"events": blob.id})
+        trees = sorted(filter(store.has_tree, events.layers))
+        store.pin(record.pin, trees, (blob.id, events.depgraph), {"events": blob.id})
         store.unpin(names.record(place, machine))  # from before builds had numbers
         _forget(store, (*older, record), count)
+        _let_go(store, older[: len(older) + 1 - max(1, kept)])
     return record
+
+
+def _let_go(store: Store, found: Sequence[Record]) -> None:
+    """Give the layers of builds up; their events stay."""
+    for record in found:
+        pin = store.pin_of(record.pin)
+        if pin is not None and pin.trees:
+            store.pin(pin.name, (), pin.blobs, pin.data)
 
 
 def _forget(store: Store, found: Sequence[Record], count: int) -> None:

@@ -151,6 +151,7 @@ def policy_of(
             memory=limits.memory,
         ),
         records=project.records or Policy().records,
+        kept=project.keep or Policy().kept,
         disk_reserve=Policy().disk_reserve if project.reserve is None else project.reserve,
         distfiles=(project.distfiles,) if project.distfiles else (),
         mirrors=None if over else mirrors_now(project.ground(machine)),
@@ -221,9 +222,10 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
     directory = place_of_outputs(opened.project, machine, output)
     check_asked(machine, choices, directory)
     context = context_of(opened, machine, choices)
-    count = context.policy.records
+    count, kept = context.policy.records, context.policy.kept
+    place = context.inputs.place
     with (
-        recorded(context.store, context.bus, context.inputs.place, machine.name, count=count),
+        recorded(context.store, context.bus, place, machine.name, count=count, kept=kept),
         with_jobserver(context, opened.slots) as context,
     ):
         builder = selected(prepare(context, opened.project, machine, choices), choices)

@@ -91,8 +91,11 @@ def _context(
     """A machine's context, whose events are recorded as the machine's own."""
     own = replace(opened, sink=joined.hearing(machine.name))
     context = context_of(own, machine, choices)
-    place, count = context.inputs.place, context.policy.records
-    stack.enter_context(recorded(context.store, context.bus, place, machine.name, count=count))
+    place, policy = context.inputs.place, context.policy
+    record = recorded(
+        context.store, context.bus, place, machine.name, count=policy.records, kept=policy.kept
+    )
+    stack.enter_context(record)
     return context
 
 
