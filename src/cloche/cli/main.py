@@ -55,6 +55,7 @@ COMMANDS = {
     "serve": "serve:serve",
     "shell": "shell:shell",
     "store": "store:store",
+    "try": "variant:try_",
     "watch": "watch:watch",
     "why": "why:why",
     "worker": "cluster:worker",

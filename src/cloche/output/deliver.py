@@ -42,24 +42,9 @@ def deliver(
     Raises StepError, ClocheError.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    layers = _members(builder, built.made)
-    check_hooks(builder, layers, built.plan.members)
-    selected = "--oneshot" not in machine.emerge
-    sets = [f"@{name}" for name in machine.sets if selected]
     by_id = built.plan.graph.by_id()
     packages = tuple((by_id[name], built.made[name].gpkg) for name in built.plan.members)
-    world = [asked.atom for asked in machine.packages if selected]
-    order = [by_id[name].cpv for name in built.plan.merged]
-    state = finish(
-        builder.context,
-        layers,
-        order=order,
-        world=world,
-        world_sets=sets,
-        keep_world=machine.keep_world,
-    )
-    whole = (*layers, state, *without_repository(builder.context))
-    whole += finish_steps(builder.context, machine.finish, whole)
+    whole = layers_of(builder, built, machine)
     if builder.context.inputs.own_root:
         bottom, refuse = builder.context.inputs.bottom, machine.needs == "refuse"
         check_needs(builder.context, (*bottom, *whole), refuse=refuse)
@@ -72,6 +57,30 @@ def deliver(
     blobs = tuple(each.blob for each in outputs.values())
     remember(builder, machine, layers=done.layers, blobs=blobs)
     return outputs
+
+
+def layers_of(builder: Builder, built: Built, machine: Machine) -> tuple[Layer, ...]:
+    """All layers of a finished machine over its base: packages, state, its own steps.
+
+    Raises StepError, ClocheError.
+    """
+    layers = _members(builder, built.made)
+    check_hooks(builder, layers, built.plan.members)
+    selected = "--oneshot" not in machine.emerge
+    sets = [f"@{name}" for name in machine.sets if selected]
+    by_id = built.plan.graph.by_id()
+    world = [asked.atom for asked in machine.packages if selected]
+    order = [by_id[name].cpv for name in built.plan.merged]
+    state = finish(
+        builder.context,
+        layers,
+        order=order,
+        world=world,
+        world_sets=sets,
+        keep_world=machine.keep_world,
+    )
+    whole = (*layers, state, *without_repository(builder.context))
+    return whole + finish_steps(builder.context, machine.finish, whole)
 
 
 def check_hooks(builder: Builder, layers: Sequence[Layer], members: Sequence[str]) -> None:
