@@ -30,13 +30,9 @@ from cloche.records.events import Event
 class Freshroots(Group):
     """The group: a first word that is no command is a name for `open`."""
 
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click has it, with the command `open` for any other word."""
-        if args and args[0] not in self.commands:
-            return "open", self.commands["open"], args
-        return super().resolve_command(ctx, args)
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Commands for people."""
+        return [name for name in super().list_commands(ctx) if not self.commands[name].hidden]
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click has it; without a word, and for options of `open`, that is meant."""
@@ -79,6 +75,7 @@ for each in (list_, rm, diff, save):
     "open",
     epilog="""\b
 Examples:
+  cloche freshroot open web
   cloche freshroot debian
   cloche freshroot web
   cloche freshroot web -- sh -c 'emerge app-misc/jq && jq --version'
