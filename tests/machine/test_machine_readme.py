@@ -61,3 +61,23 @@ def test_the_recipe_installs_everything(
     stock_emerge.assert_only_binary_packages(done, 1)
     assert (root / "usr/bin/greeting").exists()
     subprocess.run(["rm", "-rf", root], check=False)
+
+
+def test_the_machine_in_the_templates_readme_is_built_beside_the_first(
+    root_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    store = fresh(root_seeded)
+    place = project(store, ROOT / "src/cloche/config/template", "machines")
+    (block,) = re.findall(
+        r"```toml\n(.*?)```", (place / "machines/README.md").read_text(), re.DOTALL
+    )
+    store.cloche("machine", "new", "second", "--like", "first", cwd=place, check=True)
+    (place / "machines/second.toml").write_text(block)
+    told = store.cloche("build", "--all", cwd=place, check=True)
+    assert "built    app-misc/greeting-1  " in told.stderr
+    assert "for first, second" in told.stderr
+    assert store.cloche("machine", "list", cwd=place, check=True).stdout.count(" current") == 2
+    same = store.cloche("machine", "diff", "first", "second", cwd=place, check=True)
+    assert "no differences" in same.stderr
+    shell = store.cloche("shell", "second", "--", "cat", "/etc/hostname", cwd=place, check=True)
+    assert shell.stdout == "second\n"
