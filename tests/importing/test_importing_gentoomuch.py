@@ -244,6 +244,12 @@ def test_the_command_line(root: User, tmp_path: Path) -> None:
     }
     listed = {line.strip() for line in dry.stdout.partition("would be written:")[2].split("\n")}
     assert {path for path in written if (tmp_path / path).is_file()} <= listed
+    (tmp_path / "here").mkdir()
+    root.run("import", "gentoomuch", config, "-o", ".", cwd=tmp_path / "here", check=True)
+    here = sorted(str(p.relative_to(tmp_path / "here")) for p in (tmp_path / "here").rglob("*"))
+    there = tmp_path / "gentoomuch-project"
+    assert here == sorted(str(path.relative_to(there)) for path in there.rglob("*"))
+    assert not list(tmp_path.glob(".*"))
     again = root.run("import", "gentoomuch", config, cwd=tmp_path)
     assert again.returncode == 2
     assert again.stderr == (

@@ -32,6 +32,7 @@ def check_target(directory: Path) -> None:
 def write(imported: Imported, directory: Path) -> None:
     """Write the project into a new or an empty directory. Raises ClocheError."""
     check_target(directory)
+    directory = directory.absolute()
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)
         room = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
@@ -40,8 +41,9 @@ def write(imported: Imported, directory: Path) -> None:
     try:
         _write_all(imported, room)
         _check(imported, room)
-        room.chmod(0o755)
-        room.rename(directory)
+        directory.mkdir(exist_ok=True)  # it may be somebody's current directory
+        for child in room.iterdir():
+            child.rename(directory / child.name)
     except OSError as error:
         raise unwritable(directory, error, _TODO) from error
     finally:
