@@ -20,7 +20,7 @@ from cloche.importing.from_gentoomuch import Wishes, project_of
 from cloche.importing.gentoomuch import read_gentoomuch
 from cloche.importing.outcome import Imported
 from cloche.importing.stages import stage_for, stage_named
-from cloche.importing.writing import check_target, write
+from cloche.importing.writing import check, check_target, write
 
 SECOND = {"stage3": "office", "profile": "musl-hardened", "kconf": "office"}
 
@@ -38,8 +38,7 @@ def test_each_stage4_and_each_other_stage3_is_a_machine(tmp_path: Path) -> None:
     found = imported(tmp_path)
     assert found.machines == ("office", "gentoomuch-builder")
     assert text(found, "machines/office.toml") == (
-        "# Was stage4.defines/office, made of stage3.defines/office.\n"
-        "# Its kernel was built with kernels/office.config, which no step uses yet.\n\n"
+        "# Was stage4.defines/office, made of stage3.defines/office.\n\n"
         'seed = "stage3-amd64-musl-hardened"\nprofile = "local:default"\n'
         "# cpu.defines, portage.global, then portage.locals in their order.\n"
         'portage = ["cpu-old-xeon", "global-for-office", "server-for-office", "desktop"]\n'
@@ -117,6 +116,21 @@ def test_machines_of_one_stage3_share_what_changed_in_it(tmp_path: Path) -> None
     )
     assert {each.machines for each in found.conflicts} == {("office", "second")}
     assert len(set(found.omissions)) == len(found.omissions)
+
+
+def test_a_kernel_needs_the_repository_of_its_sources(tmp_path: Path) -> None:
+    table = '[kernel]\nsources = "sys-kernel/gentoo-sources"\nconfig = "kernels/office.config"\n'
+    found = project_of(read_gentoomuch(write_config(tmp_path / "a")), "SOURCE", Wishes())
+    check(found)
+    assert table in text(found, "machines/office.toml")
+    found = project_of(
+        read_gentoomuch(write_config(tmp_path / "b", **{"kernel.configs/office.kconf": "what\n"})),
+        "SOURCE",
+        Wishes(),
+    )
+    check(found)
+    assert "[kernel]" not in text(found, "machines/office.toml")
+    assert "stage4.defines/office/kconf (office)" in [each.name for each in found.omissions]
 
 
 def test_what_no_stage_uses_is_kept_or_told(tmp_path: Path) -> None:

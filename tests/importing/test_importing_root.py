@@ -42,8 +42,7 @@ def names(project: Imported) -> list[str]:
 def test_a_system_is_a_machine(tmp_path: Path) -> None:
     found = imported(tmp_path)
     assert text(found, "machines/moo.toml") == (
-        "# The system SOURCE, as `cloche import root` found it; see IMPORT.md.\n"
-        "# The configuration of its kernel is kernels/moo.config, which no step uses yet.\n\n"
+        "# The system SOURCE, as `cloche import root` found it; see IMPORT.md.\n\n"
         'seed = "stage3-amd64-openrc"\nprofile = "local:default"\n'
         '# Its /etc/portage.\nportage = ["moo"]\n'
         '# moo-world is its world file.\nsets = ["moo-world", "mine", "system"]\n'
@@ -97,6 +96,23 @@ def test_a_file_that_cannot_be_read_is_told(ordinary: User, tmp_path_factory: ob
         "why": "cannot be read: Permission denied",
         "todo": "run it again as root",
     }
+
+
+@pytest.mark.parametrize(
+    ("package", "table"),
+    [
+        (
+            "gentoo-sources-6.12.1-r1",
+            'sources = "sys-kernel/gentoo-sources"\nconfig = "kernels/moo.config"',
+        ),
+        ("gentoo-kernel-bin-6.12.1", 'dist = "sys-kernel/gentoo-kernel-bin"'),
+    ],
+)
+def test_the_kernel_is_of_the_package_that_is_installed(
+    tmp_path: Path, package: str, table: str
+) -> None:
+    found = imported(tmp_path, **{f"var/db/pkg/sys-kernel/{package}/PF": package})
+    assert f"\n[kernel]\n{table}\n\n[services]" in text(found, "machines/moo.toml")
 
 
 def test_units_of_systemd(tmp_path: Path) -> None:

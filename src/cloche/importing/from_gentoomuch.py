@@ -11,6 +11,7 @@ from cloche.config.atoms import atom_fault
 from cloche.config.sets import BUILT_IN
 from cloche.importing.gentoomuch import BUILDER, Definition, Gentoomuch
 from cloche.importing.gentoomuch_merges import lost_in_gentoomuch, what_gentoomuch_did
+from cloche.importing.kernels import GENTOO_SOURCES, doubts, is_configuration
 from cloche.importing.labels import free_name, plain_name
 from cloche.importing.machine_file import MachineFile, machine_text, project_text
 from cloche.importing.outcome import Conflict, Imported, Omission, ProjectFile
@@ -51,12 +52,14 @@ class _Import:
         self.checks: list[str] = []
         self.conflicts: dict[tuple[str, ...], Conflict] = {}
         self.parts: dict[str, Part] = {}
+        self.has_gentoo = False
         self.seeds: dict[str, Mapping[str, Any]] = {}
         self.variants: dict[str, dict[tuple[tuple[str, bytes], ...], list[str]]] = {}
 
     def run(self) -> Imported:
         """Decide on everything, in the order in which it is told."""
         repositories = self._repositories()
+        self.has_gentoo = "gentoo" in repositories.tables
         self._fragments()
         self._sets()
         self._patches()
@@ -217,8 +220,8 @@ class _Import:
             keys["emerge"] = list(_EMERGE)
             comments["emerge"] = "As gentoomuch: all of the stage3 gets these flags and versions."
         comment = f"Was {place}" + (f", made of stage3.defines/{stage3.name}." if stage4 else ".")
-        if stage4 and (kernel := stage4.word("kconf", "kernel")):
-            comment += self._kernel(kernel, place)
+        name = stage4.word("kconf", "kernel") if stage4 else ""
+        kernel = self._kernel(name, place, stage.profile) if name else {}
         if stage4 and stage3.lines("scripts"):
             why = "gentoomuch runs them for its builder alone"
             self.omissions.append(Omission(f"stage3.defines/{stage3.name}/scripts", why))
@@ -228,7 +231,7 @@ class _Import:
             keys["remove"] = removes
             comments["remove"] = "After the hooks."
         output = {"stage4": True, "compression": "gzip"} if stage4 else {}
-        return MachineFile(comment, keys, comments, {"output": output}), parts
+        return MachineFile(comment, keys, comments, {"kernel": kernel, "output": output}), parts
 
     def _settled(self, label: str, stage3: Definition) -> tuple[Part, ...]:
         """The fragments of a stage, without contradictions."""
@@ -294,14 +297,20 @@ class _Import:
                 packages.append(word)
         return list(dict.fromkeys(packages)), list(dict.fromkeys(sets))
 
-    def _kernel(self, name: str, place: str) -> str:
-        file = f"kernels/{plain_name(name)}.config"
+    def _kernel(self, name: str, place: str, profile: str) -> dict[str, str]:
+        """The machine's [kernel]: gentoomuch always builds gentoo-sources."""
+        file, where = f"kernels/{plain_name(name)}.config", f"{place}/kconf ({name})"
         if file not in self.files:
-            self.omissions.append(Omission(f"{place}/kconf ({name})", "not in kernel.configs"))
-            return ""
-        why = f"a machine has no kernel of its own yet; its configuration is {file}"
-        self.omissions.append(Omission(f"{place}/kconf ({name})", why))
-        return f"\nIts kernel was built with {file}, which no step uses yet."
+            why = "not in kernel.configs"
+        elif not is_configuration(self.files[file].content):
+            why = f"{file} is not the configuration of a kernel"
+        elif not (self.has_gentoo or profile.startswith("gentoo:")):
+            why = f"no repository is gentoo, which has {GENTOO_SOURCES}; {file} is kept"
+        else:
+            self.checks.append(doubts(file))
+            return {"sources": GENTOO_SOURCES, "config": file}
+        self.omissions.append(Omission(where, why))
+        return {}
 
     def _hooks(self, stage: Definition, place: str) -> Iterator[str]:
         for name in stage.lines("scripts"):

@@ -11,6 +11,7 @@ from cloche.config.chost import cpu_of
 from cloche.config.sets import BUILT_IN
 from cloche.errors import ClocheError
 from cloche.importing.from_gentoomuch import SEEDS
+from cloche.importing.kernels import doubts, is_configuration, of_packages
 from cloche.importing.labels import plain_name
 from cloche.importing.machine_file import MachineFile, machine_text, project_text
 from cloche.importing.outcome import Imported, Omission, ProjectFile
@@ -74,13 +75,15 @@ class _Import:
         if self.wish.seed == "stage3":
             keys["emerge"] = list(_EMERGE)
             comments["emerge"] = "All of the stage3 gets these flags and versions."
-        comment += self._kernel()
         keys |= self.settings.keys
         if self._files():
             keys["files"] = [f"files/{self.name}"]
         self.omissions += self.settings.omissions
         file = MachineFile(
-            comment, keys, comments, {**self.settings.tables, "output": {"stage4": True}}
+            comment,
+            keys,
+            comments,
+            {"kernel": self._kernel(), **self.settings.tables, "output": {"stage4": True}},
         )
         self.files[f"machines/{self.name}.toml"] = ProjectFile(machine_text(file))
         tables = {"seeds": {seed: declared}, "repos": repositories.tables, "binrepos": hosts}
@@ -217,15 +220,27 @@ class _Import:
             )
         return stage.seed, {"type": "stage3", "arch": stage.arch, "flavour": stage.flavour}
 
-    def _kernel(self) -> str:
-        if not self.system.kernel:
-            self.omissions.append(Omission("the kernel's configuration", "none was found"))
-            return ""
-        file = f"kernels/{self.name}.config"
-        self.files[file] = ProjectFile(self.system.content(self.system.kernel))
-        why = f"a machine has no kernel of its own yet; its configuration is {file}"
-        self.omissions.append(Omission(f"{self.system.kernel} (the kernel)", why))
-        return f"\nThe configuration of its kernel is {file}, which no step uses yet."
+    def _kernel(self) -> dict[str, str]:
+        """The machine's [kernel], as far as a package has its sources."""
+        file, found = f"kernels/{self.name}.config", dict(of_packages(self.system.packages))
+        content = self.system.content(self.system.kernel) if self.system.kernel else b""
+        if content:
+            self.files[file] = ProjectFile(content)
+        if "dist" in found:
+            if content:
+                why = f"a distribution kernel has its own; {file} is kept"
+                self.omissions.append(Omission(f"{self.system.kernel} (the kernel)", why))
+        elif not found:
+            kept = f"; {file} is kept" if content else ""
+            why = f"no package of kernel sources is installed{kept}"
+            self.omissions.append(Omission(f"{self.system.kernel or 'boot'} (the kernel)", why))
+        elif is_configuration(content) and content:
+            found["config"] = file
+            self.checks.append(doubts(file))
+        else:
+            why = "no configuration of a kernel was found; it gets `defconfig`"
+            self.omissions.append(Omission(f"{self.system.kernel or 'boot'} (the kernel)", why))
+        return found
 
     def _files(self) -> bool:
         """Write files of /etc for what has no key; whether there are any."""
