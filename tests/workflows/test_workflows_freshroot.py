@@ -6,6 +6,7 @@ import random
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -198,3 +199,11 @@ def test_wrong_words_are_one_line(root_seeded: Store, words: tuple[str, ...], li
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     (said,) = done.stderr.splitlines()
     assert line in said
+
+
+def test_the_process_that_answers_is_found_though_no_list_has_it(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "cloche.cli", "freshroot", "answer", "debian", "1", "a", "b"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
+    assert "its freshroot is gone" in done.stderr
+    helped = subprocess.run([*words[:4], "--help"], capture_output=True, text=True, check=True)
+    assert "answer" not in helped.stdout

@@ -34,6 +34,12 @@ class Freshroots(Group):
         """Commands for people."""
         return [name for name in super().list_commands(ctx) if not self.commands[name].hidden]
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click has it: `answer` is a command, too."""
+        return click.Group.resolve_command(self, ctx, args)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As click has it; without a word, and for options of `open`, that is meant."""
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
