@@ -27,6 +27,12 @@ src_install() { dobin say; }
 OLD = """src_prepare() { :; }
 src_install() { dodoc say.c; }
 """
+#: Puts a link to what is the host's outside into the place of WORKDIR.
+EVIL = """src_prepare() {
+    mv "${WORKDIR}" "${T}/aside" && ln -s /etc "${WORKDIR}" && cd /etc || die
+    eapply_user
+}
+"""
 PROGRAM = """#include <stdio.h>
 #include "version.h"
 
@@ -84,7 +90,7 @@ DATA = """Subject: Change data
 MACHINE = """seed = "debian"
 profile = "tiny:default"
 portage = ["base"]
-packages = ["=tiny/say-1", "tiny/old"]
+packages = ["=tiny/say-1", "tiny/old", "tiny/none", "tiny/evil"]
 """
 
 
@@ -95,6 +101,8 @@ def talking(store: Store) -> Path:
         ("say-1", 8, "say-1", SAY),
         ("say-2", 8, "say-2", SAY),
         ("old-1", 5, "old", OLD),
+        ("none-1", 8, "old", OLD),
+        ("evil-1", 8, "old", EVIL),
     ):
         directory = place / "repo/tiny" / name.rpartition("-")[0]
         directory.mkdir(exist_ok=True)

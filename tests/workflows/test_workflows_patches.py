@@ -208,6 +208,11 @@ def test_bad_input_is_one_line(store: Store, place: Path) -> None:
     assert "tiny/old-1: its ebuild (EAPI 5) never calls eapply_user" in (
         run(store, place, "prep", "tiny/old", status=2)
     )
+    assert "tiny/none-1: its ebuild (EAPI 8) never calls eapply_user" in (
+        run(store, place, "prep", "tiny/none", status=2)
+    )
+    assert "its sources are not below WORKDIR" in run(store, place, "prep", "evil", status=1)
+    assert not list((place / "work").glob("*/evil-1"))
     assert "no machine is called “none”" in (
         run(store, place, "prep", "say", "--machine", "none", status=2)
     )

@@ -21,7 +21,7 @@ from cloche.building.packages import Builder
 from cloche.decoding import NOT_DECODABLE
 from cloche.plan.depgraph import Package
 from cloche.plan.keys import build_key
-from cloche.records.events import Started
+from cloche.records.events import Note, Started
 from cloche.records.logs import new_log, put_away
 from cloche.sandbox.base import Bind
 from cloche.store import remove_tree
@@ -90,7 +90,7 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class StaleTrialError(Exception):
-    """The build has changed a file itself, which a new content would undo."""
+    """The last trial's root is no good: the build has changed a file itself, or it is in use."""
 
 
 def unbuilt(builder: Builder, package: Package) -> tuple[str, ...]:
@@ -137,7 +137,9 @@ def source(ready: Ready, workspace: Path, *, patches: Mapping[str, bytes] | None
     top = workspace / "tmp" / ready.work
     inner = PurePosixPath(str(directory))
     place = top / inner
-    if inner.is_absolute() or ".." in inner.parts or not place.resolve().is_relative_to(top):
+    # An ebuild may have put a link in the place of WORKDIR; the guest's answer has none in it.
+    plain = workspace.resolve() / "tmp" / ready.work / inner
+    if inner.is_absolute() or ".." in inner.parts or place.resolve() != plain:
         raise StepError(ready.package.id, "patch", f"its sources are not below WORKDIR: {inner}")
     return place
 
@@ -152,9 +154,7 @@ def build_anew(
             return _run(ready, workspace, {"mode": "try", "test": tests}, patches)
         finally:
             if (workspace / "tmp" / ready.work.parent / ".prepared").exists():
-                task = msgspec.structs.replace(ready.task, kept_as=_kept_as(context, ready.package))
-                kept_roots.keep(task, context.store, "build", workspace)
-                _note(context, ready.package, trial)
+                _keep(ready, workspace, trial)
 
 
 def build_again(
@@ -169,7 +169,7 @@ def build_again(
     place = context.store.failed / _kept_as(context, ready.package)
     with context.store.hold(place) as alone, context.store.workspace("patch") as workspace:
         if not alone:
-            raise StaleTrialError("in use")
+            raise StaleTrialError("another one runs in it")
         if (place / "work").exists():
             remove_tree(place / "work")  # overlayfs does not take a volatile one twice
         (place / _TRIED).unlink()  # whatever ends this, the root is none that is known
@@ -193,7 +193,7 @@ def build_again(
             _note(context, ready.package, trial)
             raise
         if "stale" in result:
-            raise StaleTrialError(str(result["stale"]))
+            raise StaleTrialError(f"the build changed {result['stale']} itself")
         _note(context, ready.package, trial)
         return result
 
@@ -224,6 +224,19 @@ def last_trial(context: BuildContext, package: Package) -> Trial | None:
 def forget_trial(context: BuildContext, package: Package) -> None:
     """Remove the root of the package's last trial."""
     kept_roots.forget(context.store, _kept_as(context, package))
+
+
+def _keep(ready: Ready, workspace: Path, trial: Trial) -> None:
+    """Keep the root of a trial, if there is room for it."""
+    context, name = ready.context, _kept_as(ready.context, ready.package)
+    task = msgspec.structs.replace(ready.task, kept_as=name)
+    try:
+        kept_roots.keep(task, context.store, "build", workspace)
+        _note(context, ready.package, trial)
+    except OSError as error:
+        context.store.discard(context.store.failed / name)
+        text = f"{task.cpv}: its root is not kept: {error.strerror or error}"
+        context.bus(Note(text=text, level="warning"))
 
 
 def _kept_as(context: BuildContext, package: Package) -> str:

@@ -27,7 +27,14 @@ from cloche.display.text import count, one_line, seconds
 from cloche.errors import ClocheError
 from cloche.records.events import Done, Event, Note, Phase
 from cloche.session.session import Session
-from cloche.workflows import listing, preparing, rebasing, saving, trying, work_tree
+from cloche.workflows import (
+    patch_list,
+    patch_prep,
+    patch_rebase,
+    patch_save,
+    patch_try,
+    work_tree,
+)
 from cloche.workflows.patch_headers import Header
 
 
@@ -96,8 +103,10 @@ def prep(options: Options, atom: str, machine: str | None, force: bool) -> None:
     """
     project = load_project(options.directory)
     with _session(options, project, *([machine] if machine else [])) as session:
-        done = preparing.prep(session, atom, machine, force=force)
+        done = patch_prep.prep(session, atom, machine, force=force)
     click.echo(done.tree.path)
+    if done.empty:
+        say("note: the package unpacks nothing; its files are in its repository's files/")
     say(
         f"{done.tree.name} as machine {done.machine} builds it, "
         f"{count(len(done.patches), 'saved patch', 'saved patches')} applied; "
@@ -128,7 +137,7 @@ def try_(options: Options, atom: str | None, clean: bool, tests: bool) -> None:
     project = load_project(options.directory)
     tree = work_tree.find(project, atom, Path.cwd())
     with _session(options, project) as session:
-        done = trying.attempt(session, tree, clean=clean, tests=tests)
+        done = patch_try.attempt(session, tree, clean=clean, tests=tests)
     how = f"from the start: {done.anew}" if done.anew else "from the last try"
     what = "builds with the change" if done.changed else "builds; the work tree has no change"
     click.echo(f"{tree.name} {what} ({seconds(done.seconds)}, {how})")
@@ -185,15 +194,15 @@ def save(
             raise click.UsageError(what)
         header = _header(subject, why, upstream) if subject or why else None
         with _session(options, project) as session:
-            _tell(rebasing.go_on(session, tree, header, skip=skip))
+            _tell(patch_rebase.go_on(session, tree, header, skip=skip))
         return
     if skip:
         raise click.UsageError("--skip is for a rebase, and this is none")
-    saving.check_changed(tree)
+    patch_save.check_changed(tree)
     header = _header(subject, why, upstream)
-    to = saving.Destination(this_version=this_version, fragment=fragment, name=name)
+    to = patch_save.Destination(this_version=this_version, fragment=fragment, name=name)
     with _session(options, project) as session:
-        done = saving.save(session, tree, header, to)
+        done = patch_save.save(session, tree, header, to)
     click.echo(done.path)
     say(f"it applies to {', '.join(done.versions)}")
 
@@ -229,7 +238,7 @@ def list_(options: Options, as_json: bool) -> None:
     """
     project = load_project(options.directory)
     with opened_session(options, project) as session:
-        found, unknown = listing.rows(session)
+        found, unknown = patch_list.rows(session)
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found], indent=2))
     elif found:
@@ -260,11 +269,11 @@ Examples:
 def drop(options: Options, patches: tuple[str, ...], yes: bool) -> None:
     """Show or remove patches of the project, each named by its file's name or path."""
     project = load_project(options.directory)
-    found = listing.meant(project, patches, Path.cwd())
+    found = patch_list.meant(project, patches, Path.cwd())
     if yes:
-        listing.drop(found)
+        patch_list.drop(found)
     for path in found:
-        click.echo(f"{listing.shown(project, path)}  {'removed' if yes else 'would be removed'}")
+        click.echo(f"{patch_list.shown(project, path)}  {'removed' if yes else 'would be removed'}")
     if not yes:
         say("nothing is removed without --yes")
 
@@ -290,12 +299,12 @@ def rebase(options: Options, atom: str, version: str, machine: str | None, force
     """
     project = load_project(options.directory)
     with _session(options, project, *([machine] if machine else [])) as session:
-        _tell(rebasing.rebase(session, atom, version, machine, force=force))
+        _tell(patch_rebase.rebase(session, atom, version, machine, force=force))
 
 
-def _tell(done: rebasing.Rebased) -> None:
+def _tell(done: patch_rebase.Rebased) -> None:
     """Say what became of a rebase's patches."""
     for path in done.written:
         click.echo(path)
-    for line in rebasing.in_words(done.outcomes):
+    for line in patch_rebase.in_words(done.outcomes):
         say(f"{done.tree.name}: {line}")

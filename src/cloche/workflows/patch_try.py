@@ -13,7 +13,7 @@ from cloche.building.patching import Change, Ready, StaleTrialError, Trial
 from cloche.session.session import Session
 from cloche.tasks.errors import StepError
 from cloche.workflows import diffs, patch_errors, patch_names
-from cloche.workflows.packages import Chosen, chosen, digests
+from cloche.workflows.patch_package import Chosen, chosen, digests
 from cloche.workflows.patch_trials import reason_to_start_over
 from cloche.workflows.work_tree import Changed, Note, WorkTree
 
@@ -99,7 +99,7 @@ def _built(
                 )
                 return "", again
             except StaleTrialError as error:
-                anew = f"the build changed {error} itself"
+                anew = str(error)
     patching.forget_trial(found.builder.context, found.package)
     names = [name for name, _ in found.patches]
     where = patch_names.place(found.cpv, this_version=True)

@@ -21,12 +21,12 @@ from cloche.portage.view import user_patch_files, user_patches
 from cloche.session.session import Session
 from cloche.workflows import diffs, patch_errors, patch_names
 from cloche.workflows.git import Git
-from cloche.workflows.listing import patch_files
-from cloche.workflows.packages import Chosen, chosen, digests
 from cloche.workflows.patch_headers import Header, subject_of
-from cloche.workflows.preparing import laid_out
-from cloche.workflows.saving import check, write
-from cloche.workflows.trying import check_resolved
+from cloche.workflows.patch_list import patch_files
+from cloche.workflows.patch_package import Chosen, chosen, digests
+from cloche.workflows.patch_prep import laid_out
+from cloche.workflows.patch_save import check, write
+from cloche.workflows.patch_try import check_resolved
 from cloche.workflows.work_tree import Brought, Note, Pending, WorkTree, clear, place
 
 

@@ -17,9 +17,9 @@ from cloche.errors import ClocheError
 from cloche.session.session import Session
 from cloche.tasks.errors import StepError
 from cloche.workflows import patch_errors, patch_names
-from cloche.workflows.packages import Chosen, chosen, digests
 from cloche.workflows.patch_headers import Header
-from cloche.workflows.trying import check_current
+from cloche.workflows.patch_package import Chosen, chosen, digests, planned
+from cloche.workflows.patch_try import check_current
 from cloche.workflows.work_tree import WorkTree
 
 
@@ -136,10 +136,11 @@ def _other_versions(session: Session, found: Chosen) -> Sequence[tuple[str, str]
     versions: dict[str, str] = {}
     for name in session.project.machines:
         try:
-            builder = session.prepare(name)
+            with planned(session, name, ()) as builder:
+                packages = builder.plan.packages
         except ClocheError:
             continue  # what does not resolve is not built
-        for package in builder.plan.packages:
+        for package in packages:
             same = package.cp == found.package.cp and package.cpv != found.package.cpv
             if same and package.binary is None:
                 versions.setdefault(package.cpv, name)

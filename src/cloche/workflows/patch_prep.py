@@ -11,18 +11,22 @@ from cloche.session.session import Session
 from cloche.store import remove_tree
 from cloche.workflows import diffs, patch_errors
 from cloche.workflows.git import Git
-from cloche.workflows.packages import Chosen, chosen, digests
 from cloche.workflows.patch_headers import subject_of
+from cloche.workflows.patch_package import Chosen, chosen, digests
 from cloche.workflows.work_tree import Note, WorkTree, clear, make_place, place
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A new work tree, with the names of the patches that are applied in it."""
+    """A new work tree, with the names of the patches that are applied in it.
+
+    It is ``empty`` if the package unpacks nothing.
+    """
 
     tree: WorkTree
     machine: str
     patches: tuple[str, ...]
+    empty: bool
 
 
 def prep(session: Session, atom: str, machine: str | None, *, force: bool = False) -> Prepared:
@@ -39,7 +43,8 @@ def prep(session: Session, atom: str, machine: str | None, *, force: bool = Fals
             remove_tree(tree.path)
             raise
         patching.forget_trial(found.builder.context, found.package)
-    return Prepared(tree, found.machine, tuple(note.applied))
+    empty = not tree.git("ls-tree", note.base)
+    return Prepared(tree, found.machine, tuple(note.applied), empty)
 
 
 def laid_out(found: Chosen, ready: Ready, tree: WorkTree) -> None:

@@ -13,9 +13,9 @@ from cloche.errors import ClocheError
 from cloche.portage.cpv import split_cpv
 from cloche.portage.view import user_patch_files
 from cloche.session.session import Session
-from cloche.workflows.packages import planned
 from cloche.workflows.patch_headers import subject_of
 from cloche.workflows.patch_names import ENDS
+from cloche.workflows.patch_package import planned
 
 _DEPTH = 4  # patches/CATEGORY/STEM/NAME
 
