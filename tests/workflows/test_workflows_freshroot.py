@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import re
+import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,7 +15,8 @@ from pathlib import Path
 
 import pytest
 from tests.machine.tiny import build
-from tests.support import Store
+from tests.support import Store, cannot
+from tests.terminal import Tmux
 from tests.workflows.freshroots import NEEDED, place_for
 
 pytestmark = pytest.mark.real
@@ -48,6 +51,7 @@ def bad(**more):
 one = good["wanted"][0]
 for each in (
     (b"r", b"{"), (b"k", b"x"), bad(more=1), bad(wanted=[]), bad(columns=-1),
+    bad(etc={"package.use": "x", "package.use/y": "z"}), bad(etc={"a/" * 10**6 + "a": "x"}),
     bad(etc={"../../x": "y"}), bad(etc={"package.use/../../x": "y"}), bad(etc={"/etc/x": "y"}),
     bad(wanted=[{**one, "cpv": "../../etc/passwd-1"}]), bad(wanted=[{**one, "repo": "-x"}]),
     bad(wanted=[{**one, "use": ["a\nb"]}]), bad(term="x\ny"), bad(profile="tiny:../../../etc"),
@@ -125,14 +129,43 @@ def test_nothing_comes_in_or_out_but_packages(
         "rm socket || echo refused; echo > /usr/local/sbin/emerge || echo refused; "
         f"cat > /tmp/attack.py <<'END'\n{ATTACK}\nEND\npython3 /tmp/attack.py; "
         "timeout 3 bash -c 'exec 3<>/dev/tcp/1.1.1.1/80' || echo no network; "
-        "emerge tiny/one; ls /var/db/pkg/tiny"
+        f"emerge tiny/one; grep -rls {place} /run /etc /var/db/pkg; ls /var/db/pkg/tiny"
     )
     said = run(store, place, tries)
     assert said.count("refused") == 4
-    assert said.count("True True\n") == 13, said
+    assert said.count("True True\n") == 15, said
     assert "False" not in said
     assert "no network" in said
     assert said.endswith("one-1\n")  # the desk serves on
+
+
+def test_the_graph_is_drawn_inside_and_stopped_from_there(
+    root_seeded: Store, fresh: Callable[[Store], Store], tmp_path: Path
+) -> None:
+    if shutil.which("tmux") is None:
+        cannot("tmux: not installed")
+    store = fresh(root_seeded)
+    place = place_for(store)
+    words = store.user.command("--store", store.path, "freshroot", "debian")
+    variables = [f"{name}={value}" for name, value in store.user.environment(None).items()]
+    command = shlex.join(["env", *variables, *words])
+    window = Tmux(str(tmp_path / "tmux"), 90, 24, f"cd {place} && {command}")
+    try:
+        window.wait("root@localhost")
+        window.keys("emerge --ask tiny/slow; echo status $((0 + $?))", "Enter")
+        window.wait("Would you like to merge these packages?")
+        window.keys("y", "Enter")
+        window.wait("tiny/slow-1  compile", "1 running")
+        window.keys("?")
+        window.wait("stop the whole build")
+        window.resize(70, 20)
+        window.wait("1 running")
+        window.keys("C-c")
+        assert "interrupted" in window.wait("status 130")
+        window.keys("echo $((6 * 7)); exit", "Enter")
+        window.wait("42")
+    finally:
+        window.close()
 
 
 def alive(*words: str) -> list[str]:

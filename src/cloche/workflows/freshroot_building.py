@@ -12,6 +12,7 @@ from cloche.building.machine import Built, build_machine, resolve_and_plan
 from cloche.config.machine import Machine, Profile
 from cloche.errors import ClocheError
 from cloche.output.binhost import write_packages
+from cloche.output.claim import MARKER
 from cloche.records.builds import recorded
 from cloche.session.building import Result, with_jobserver
 from cloche.session.choices import Choices
@@ -44,6 +45,7 @@ def build(
             packages = [(package, done.made[package.id].gpkg) for package in found]
             into.mkdir(mode=0o755)
             written = write_packages(working, packages, into, session.project.root)
+            (written.path / MARKER).unlink()  # it names the project's place on this host
             _keep(store, f"{PINS}{place}/{ground.name}", done, written.blob)
     return Result(
         machine=ground.name,

@@ -6,8 +6,7 @@ Names become parts of paths and words of Portage's configuration, so each has it
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Annotated, Final
 
 import msgspec
@@ -21,6 +20,7 @@ from cloche.plan.names import cp_of
 LONGEST: Final = 16 << 20  # bytes of a request
 LONGEST_OTHER: Final = 4096  # bytes of any other message
 HEAD: Final = 5
+_LONGEST_NAME = 1000  # characters, below /etc/portage
 _MOST = 20_000  # packages
 #: Modules and sets.conf name code for Portage's own process.
 _LEFT = frozenset({"modules", "sets.conf", "mirrors", "color.map"})
@@ -87,25 +87,13 @@ def decode_request(data: bytes) -> Request:
     except NOT_DECODABLE as error:
         raise BadRequestError(str(error)) from error
     for name in request.etc:
-        if any(part in ("", ".", "..") for part in name.split("/")) or "\x7f" in name:
+        parts = name.split("/")
+        if len(name) > _LONGEST_NAME or {"", ".", ".."} & set(parts) or "\x7f" in name:
             raise BadRequestError("a name below /etc/portage is none")
-        if any(f"{name}/" == other[: len(name) + 1] for other in _near(request.etc, name)):
-            raise BadRequestError(f"/etc/portage/{name} is both a file and a directory")
+        above = {"/".join(parts[:depth]) for depth in range(1, len(parts))}
+        if clash := above & request.etc.keys():
+            raise BadRequestError(f"/etc/portage/{min(clash)} is both a file and a directory")
     return request
-
-
-def _near(etc: Mapping[str, str], name: str) -> Iterator[str]:
-    """The names that could be below one, of the same directory of /etc/portage."""
-    top = name.partition("/")[0]
-    return (other for other in etc if other.partition("/")[0] == top and other != name)
-
-
-@dataclass(frozen=True, slots=True)
-class Message:
-    """One message of the conversation: its kind, its content."""
-
-    kind: bytes
-    content: bytes
 
 
 def length_of(head: bytes, most: int) -> int:
