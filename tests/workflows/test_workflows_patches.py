@@ -201,6 +201,26 @@ def test_a_patch_is_minimal_and_always_the_same(store: Store, place: Path) -> No
     assert not (place / "patches").exists()
 
 
+def test_a_patch_for_all_versions_applies_to_all_that_machines_have(
+    store: Store, place: Path
+) -> None:
+    newer = place / "machines/newer.toml"
+    newer.write_text(patching.MACHINE.replace("=tiny/say-1", "tiny/say"))
+    run(store, place, "prep", "=tiny/say-1")
+    patching.edit(place / "work/tiny/say-1/say.c", "hello", "HELLO")
+    header = ("--subject", "Be loud", "--why", "It is far.")
+    line = run(store, place, "save", *header, status=2)
+    assert "tiny/say-2: 0001-be-loud.patch does not apply: say.c, hunk 1 (line 6); " in line
+    assert line.endswith("machine newer has that version: `--this-version` saves it for one")
+    assert not (place / "patches").exists()
+    run(store, place, "save", "--this-version", "--fragment", "base", *header)
+    saved = place / "portage/base/patches"
+    assert [each.name for each in saved.rglob("*.patch")] == ["0001-be-loud.patch"]
+    shutil.rmtree(saved)
+    shutil.rmtree(place / "work")
+    newer.unlink()
+
+
 def test_bad_input_is_one_line(store: Store, place: Path) -> None:
     assert "no package matches “tiny/sya”; did you mean “tiny/say”" in (
         run(store, place, "prep", "tiny/sya", status=2)

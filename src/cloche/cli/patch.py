@@ -192,7 +192,7 @@ def save(
         if this_version or fragment or name:
             what = "--this-version, --fragment and --name do not count in a rebase"
             raise click.UsageError(what)
-        header = _header(subject, why, upstream) if subject or why else None
+        header = _header(subject, why, upstream) if subject or why or upstream else None
         with _session(options, project) as session:
             _tell(patch_rebase.go_on(session, tree, header, skip=skip))
         return
