@@ -258,3 +258,12 @@ def test_a_service_that_says_nothing_at_the_handshake_is_given_up(
 )  # fmt: skip
 def test_only_this_host_is_reached_without_encryption(server: str, exposed: bool) -> None:
     assert client.is_exposed(server) is exposed
+
+
+def test_a_closed_port_is_told_without_a_number_of_an_error() -> None:
+    with socket.socket() as bound:  # bound and not listening: refused
+        bound.bind(("127.0.0.1", 0))
+        server = f"http://127.0.0.1:{bound.getsockname()[1]}"
+        with pytest.raises(client.Unreachable) as caught:
+            client.Service(server).call("GET", "/")
+    assert caught.value.what == f"{server} does not answer: Connection refused"

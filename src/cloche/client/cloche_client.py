@@ -993,8 +993,9 @@ def renewal(server: str, target: str) -> str:
 
 
 def unreachable(server: str, reason: object) -> Unreachable:
-    """The service cannot be reached."""
-    return Unreachable(f"{server} does not answer: {reason}", "try again later", status=3)
+    """The service cannot be reached; of an error of the system, only its words are told."""
+    said = getattr(reason, "strerror", None) or reason
+    return Unreachable(f"{server} does not answer: {said}", "try again later", status=3)
 
 
 def untrusted(server: str, error: ssl.SSLCertVerificationError) -> Problem:
