@@ -84,7 +84,10 @@ def test_a_patch_is_made_tried_saved_and_built_with(window: Any) -> None:
     assert text.startswith(f"{head}--- a/say.c\n+++ b/say.c\n@@ -1,12 +1,12 @@\n")
     assert "index" not in text
     assert file.stat().st_uid == place.stat().st_uid
+    typed(tmux, f"cd {place}; cloche patch prep say", "1 saved patch applied")
     assert patching.history(tree)[0] == "Shout through glass"
+    assert 'printf("hello, %s!"' in (tree / "say.c").read_text()
+    assert (tree / "say.c").stat().st_uid == place.stat().st_uid
 
     own.cloche("build", "tiny", "--package", "tiny/say", cwd=place, check=True)
     layer = own.layers(place, "tiny")["tiny/say-1"]
