@@ -191,7 +191,7 @@ def test_a_kill_leaves_nothing(seeded: Store, fresh: Callable[[Store], Store]) -
     place = place_for(store)
     mark = f"sleep 4{random.randrange(10**8):08}"
     command = ("freshroot", "debian", "--", "bash", "-c", f"emerge tiny/slow & {mark}")
-    for seconds in (0.2, 0.4, random.uniform(0.4, 2), random.uniform(1, 4), 8):
+    for seconds in (random.uniform(0.1, 0.5), random.uniform(0.4, 2), random.uniform(3, 5)):
         words = store.user.command("--store", store.path, *command)
         process = subprocess.Popen(
             words,

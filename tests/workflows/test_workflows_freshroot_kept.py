@@ -24,9 +24,9 @@ WORK = """
 
 
 def test_a_kept_root_is_opened_again_and_becomes_a_machine(
-    seeded: Store, fresh: Callable[[Store], Store]
+    ordinary_seeded: Store, fresh: Callable[[Store], Store]
 ) -> None:
-    store = fresh(seeded)
+    store = fresh(ordinary_seeded)
     place = place_for(store)
 
     def cloche(*words: str, status: int = 0) -> str:
