@@ -89,6 +89,9 @@ def test_a_whole_configuration_may_have_what_only_the_kernel_sets(tree: Path) ->
 
 def test_a_fragment_overrides_the_whole_configuration(tree: Path) -> None:
     assert wrong(tree, "CONFIG_NET=y\n", "# CONFIG_NET is not set\n", "CONFIG_NET=y\n") == []
+    base = "CONFIG_NET=y\nCONFIG_INET=y\n"
+    assert wrong(tree, "", base, "# CONFIG_NET is not set\n") == []
+    assert len(wrong(tree, "", base)) == 2
 
 
 def test_a_key_made_at_random_is_refused(tree: Path) -> None:
@@ -111,3 +114,19 @@ def test_the_program_says_it_in_one_line(
     out = capsys.readouterr().out
     assert out.count("\n") == 1
     assert "did you mean CONFIG_NET? (and 1 more, see the log)" in out
+
+
+def test_changes_are_what_a_user_sets(tree: Path) -> None:
+    options = kernel_config.declared(tree, "x86")
+    before = kernel_config.said('CONFIG_NET=y\nCONFIG_INET=m\nCONFIG_CC_VERSION_TEXT="1"\n', "a")
+    after = kernel_config.said('CONFIG_PCI=y\nCONFIG_INET=m\nCONFIG_CC_VERSION_TEXT="2"\n', "b")
+    assert list(kernel_config.changes(before, after, options)) == [
+        "# CONFIG_NET is not set",
+        "CONFIG_PCI=y",
+    ]
+
+
+def test_what_a_new_version_lacks_is_gone(tree: Path) -> None:
+    options = kernel_config.declared(tree, "x86")
+    base = kernel_config.said("CONFIG_NET=y\nCONFIG_INTE=m\n# CONFIG_OLD is not set\n", "a")
+    assert list(kernel_config.gone(base, options)) == ["CONFIG_INTE=m; did you mean CONFIG_INET?"]

@@ -12,12 +12,13 @@ import tempfile
 from pathlib import Path
 
 from own import prepared as own_project
+from tests.booting import debian_kernel
 from tests.debian import unpack
 from tests.support import Store, cannot
 
 REPO = Path(__file__).parent / "projects/kernel/repo"
 #: Packages of Debian that building a kernel needs, and the tests' seed has not.
-TOOLS = ("bc", "libelf-dev", "libelf1", "zlib1g-dev")
+TOOLS = ("bc", "libelf-dev", "libelf1", "libncurses-dev", "libncursesw6", "zlib1g-dev")
 #: What `make olddefconfig` needs besides the Kconfig files and Makefiles.
 FOR_CONFIG = ("scripts/", "arch/x86/configs/", "kernel/configs/")
 #: What a tiny kernel is compiled from.
@@ -50,6 +51,14 @@ CONFIG_SERIAL_8250_CONSOLE=y
 # CONFIG_UNIX98_PTYS is not set
 # CONFIG_VT is not set
 """
+#: An option that another version has, as a here-document of an ebuild.
+ASKS = """\
+\tconfig CLOCHE_ASKS
+\t  bool "New"
+\t  default y
+\t  help
+\t    Whether to carry this one over.
+"""
 TINY = """seed = "debian"
 root = "own"
 profile = "own:default"
@@ -81,8 +90,8 @@ def machine(
     return name
 
 
-def prepared(store: Store, *, compiles: bool) -> Path:
-    """The project, with a kernel's sources that can be compiled, or only configured."""
+def bare(store: Store) -> Path:
+    """The project, without what its packages of kernels are made of."""
     place = own_project(store)
     shutil.copytree(REPO, place / "kernel-repo")
     with (place / "cloche.toml").open("a") as file:
@@ -90,6 +99,12 @@ def prepared(store: Store, *, compiles: bool) -> Path:
     (place / "kernel").mkdir()
     (place / "kernel/boot.config").write_text(BOOT)
     (place / "distfiles").mkdir()
+    return place
+
+
+def prepared(store: Store, *, compiles: bool) -> Path:
+    """The project, with a kernel's sources that can be compiled, or only configured."""
+    place = bare(store)
     packages = place / "kernel-repo/sys-kernel"
     version = linux(place / "distfiles", FOR_KERNEL if compiles else FOR_CONFIG)
     ebuild = packages / "tiny-sources/tiny-sources-0.ebuild"
@@ -98,6 +113,37 @@ def prepared(store: Store, *, compiles: bool) -> Path:
     for package in ("tiny-sources", "build-tools"):
         manifest(packages / package, place / "distfiles")
     return store.user.own(place)
+
+
+def with_debian_kernel(store: Store, room: Path) -> Path:
+    """The project, with Debian's kernel as a distribution kernel."""
+    place = bare(store)
+    _, root = debian_kernel(room / "debian")
+    with tarfile.open(place / "distfiles/debian-kernel-0.tar", "w") as tar:
+        for path in sorted(root.glob("boot/*")):
+            tar.add(path, f"boot/{path.name}")
+    manifest(place / "kernel-repo/sys-kernel/debian-kernel", place / "distfiles")
+    return store.user.own(place)
+
+
+def initramfs(root: Path, into: Path) -> Path:
+    """A root as an archive that a kernel unpacks."""
+    names = subprocess.run(["find", "."], cwd=root, capture_output=True, check=True).stdout
+    words = ["cpio", "-o", "-H", "newc", "--quiet"]
+    with into.open("wb") as file:
+        subprocess.run(words, cwd=root, input=names, stdout=file, check=True)
+    return into
+
+
+def other_version(place: Path, version: str) -> None:
+    """Add a version of the sources that has one more option."""
+    package = place / "kernel-repo/sys-kernel/tiny-sources"
+    (ebuild,) = package.glob("*.ebuild")
+    real = ebuild.stem.removeprefix("tiny-sources-")
+    text = ebuild.read_text().replace("tiny-sources-${PV}.tar", f"tiny-sources-{real}.tar")
+    more = f"src_prepare() {{\n\tdefault\n\tcat >> init/Kconfig <<-EOF || die\n{ASKS}\tEOF\n}}\n\n"
+    new = text.replace("src_configure()", f"{more}src_configure()")
+    (package / f"tiny-sources-{version}.ebuild").write_text(new)
 
 
 def linux(into: Path, whole: tuple[str, ...]) -> str:

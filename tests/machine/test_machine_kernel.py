@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kernels import machine, prepared
-from tests.support import Store
+from kernels import machine, other_version, prepared
+from own import TOML
+from tests.support import Store, cannot
+from tests.terminal import Tmux
 
 pytestmark = pytest.mark.real
 
@@ -60,3 +64,76 @@ def test_sources_that_no_repository_has_are_named_with_their_line(
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()[-1:]
     assert "machines/none.toml:8: no package of the repositories matches" in line
+
+
+def test_a_configuration_is_checked_without_a_build(store: Store, place: Path) -> None:
+    done = store.cloche("kernel", "check", machine(place, "right"), cwd=place)
+    assert done.returncode == 0, done.stderr
+    assert "all as asked for" in done.stdout
+    (place / "kernel/bad.config").write_text("CONFIG_TTTY=y\n")
+    done = store.cloche("kernel", "check", machine(place, "bad", "kernel/bad.config"), cwd=place)
+    assert done.returncode == 2
+    assert "kernel/bad.config:1: this kernel has no option CONFIG_TTTY" in done.stderr
+
+
+def test_a_machine_without_such_a_kernel_is_named(store: Store, place: Path) -> None:
+    (place / "machines/bare.toml").write_text(TOML.format(atoms=["app-shells/dash"], more=""))
+    done = store.cloche("kernel", "check", "bare", cwd=place)
+    assert done.returncode == 2
+    (line,) = done.stderr.splitlines()
+    assert "machine bare: it has no kernel that is built from sources; add [kernel]" in line
+
+
+def test_a_configuration_is_carried_to_another_version(store: Store, place: Path) -> None:
+    other_version(place, "0.1")
+    old = place / "kernel/old.config"
+    old.write_text("CONFIG_64BIT=y\nCONFIG_PRINTK=y\nCONFIG_OF_ANOTHER_AGE=y\n")
+    name = machine(place, "carried", config="kernel/old.config")
+    told = store.cloche("kernel", "update", name, "0.1", "--dry-run", cwd=place, check=True)
+    assert "CONFIG_CLOCHE_ASKS" in told.stdout
+    assert "Whether to carry this one over." in told.stdout
+    assert "gone: CONFIG_OF_ANOTHER_AGE=y" in told.stdout
+    assert "CLOCHE" not in old.read_text()
+    told = store.cloche("kernel", "update", name, "0.1", cwd=place, check=True)
+    atom = "=sys-kernel/tiny-sources-0.1"
+    assert f'write sources = "{atom}"' in told.stderr
+    text = old.read_text()
+    assert "CONFIG_CLOCHE_ASKS=y" in text
+    assert "ANOTHER_AGE" not in text
+    file = place / "machines/carried.toml"
+    text = file.read_text().replace('"sys-kernel/tiny-sources"', f'"{atom}"')
+    file.write_text(text.replace('fragments = ["kernel/boot.config"]', ""))  # of a smaller kernel
+    store.cloche("kernel", "check", name, cwd=place, check=True)
+
+
+def test_menuconfig_changes_the_fragment(store: Store, place: Path, tmp_path: Path) -> None:
+    if shutil.which("tmux") is None:
+        cannot("tmux is not installed")
+    fragment = place / "kernel/own.config"
+    fragment.write_text("# Of this machine.\n")
+    name = machine(place, "menu", "kernel/own.config")
+    variables = [f"{k}={v}" for k, v in store.user.environment({"LC_ALL": "C.UTF-8"}).items()]
+    words = store.user.command("--store", store.path, "-C", place, "kernel", "config", name)
+    command = f"{shlex.join(['env', *variables, *words])}; echo status $?; sleep 999"
+    window = Tmux(str(tmp_path / "socket"), 100, 40, command)
+    try:
+        window.wait("Kernel Configuration", "< Exit >")
+        window.keys("/")
+        window.wait("Enter (sub)string or regexp")
+        window.keys("PRINTK_TIME", "Enter")
+        window.wait("Search Results", "(1)")
+        window.keys("1")
+        window.wait("Show timing information on printks")
+        window.keys("y")
+        window.wait("[*] Show timing information on printks")
+        for _ in range(6):
+            window.keys("Escape", "Escape")
+            if "save your new configuration" in window.wait("<"):
+                break
+            time.sleep(1)
+        window.wait("save your new configuration")
+        window.keys("Enter")
+        assert "CONFIG_PRINTK_TIME=y" in window.wait("status 0")
+    finally:
+        window.close()
+    assert fragment.read_text() == "# Of this machine.\nCONFIG_PRINTK_TIME=y\n"

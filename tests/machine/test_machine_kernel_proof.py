@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from kernels import machine, prepared
+from kernels import initramfs, machine, prepared
 from tests.booting import boot_kernel
 from tests.support import Store
 
@@ -70,17 +69,12 @@ def test_it_starts_to_a_shell_of_the_machines_root(
     assert "CONFIG_SERIAL_8250_CONSOLE=y" in (root / f"boot/config-{release}").read_text()
     shutil.copy(image, tmp_path / "vmlinuz")
     shutil.rmtree(root / "boot")
-    initramfs = tmp_path / "initramfs"
-    with initramfs.open("wb") as file:
-        names = subprocess.run(["find", "."], cwd=root, capture_output=True, check=True).stdout
-        words = ["cpio", "-o", "-H", "newc", "--quiet"]
-        subprocess.run(words, cwd=root, input=names, stdout=file, check=True)
     said = boot_kernel(
         tmp_path / "vmlinuz",
-        initramfs,
+        initramfs(root, tmp_path / "initramfs"),
         "console=ttyS0 rdinit=/usr/bin/sh panic=-1",
         typed="echo answer $((6*7)) of $0\n",
-        prompt="# ",
+        prompt="job control turned off",
         until="answer 42 of",
     )
     assert f"Linux version {release}" in said

@@ -116,7 +116,7 @@ def package_root(builder: Builder, atom: str) -> AbstractContextManager[Root]:
     about = kept_roots.known(builder.context.store, kept_as(builder.context, package))
     if about is not None:
         return _failed_root(builder.context, package, about)
-    return _fresh_root(builder, package)
+    return fresh_root(builder, package)
 
 
 @contextmanager
@@ -169,7 +169,8 @@ def _place(task: BuildTask) -> str:
 
 
 @contextmanager
-def _fresh_root(builder: Builder, package: Package) -> Iterator[Root]:
+def fresh_root(builder: Builder, package: Package) -> Iterator[Root]:
+    """The root in which a package of the plan is built. Raises ClocheError, as `package_root`."""
     context = builder.context
     known = {n: f.made for n, f in forecast(builder).items() if f.made is not None}
     visible = builder.plan.visible[package.id].build

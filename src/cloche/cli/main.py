@@ -38,6 +38,7 @@ COMMANDS = {
     "history": "history:history",
     "import": "imports:import_group",
     "init": "init:init",
+    "kernel": "kernel:kernel",
     "lock": "lock:lock",
     "log": "log:log",
     "machine": "machine:machine",

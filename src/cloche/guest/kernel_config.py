@@ -63,7 +63,9 @@ def kconfig_files(tree: Path, cpu: str) -> Iterator[Path]:
         if Path(above) == tree / "arch":
             directories[:] = [name for name in directories if name == cpu]
         if Path(above) == tree:
-            directories[:] = [each for each in directories if each not in ("tools", "scripts")]
+            directories[:] = [each for each in directories if each != "tools"]
+        if Path(above) == tree / "scripts":
+            directories[:] = [each for each in directories if each != "kconfig"]
         directories.sort()
         yield from (Path(above, name) for name in sorted(names) if name.startswith("Kconfig"))
 
@@ -91,7 +93,7 @@ def faults(
     """What of ``base`` and ``fragments`` is not so in ``config``.
 
     Of a whole configuration, what only the kernel itself sets does not count, nor that an option
-    which is not there is not set.
+    which is not there is not set, nor what fragments over it may have changed by dependencies.
     """
     for name, (wanted, place) in {**base, **fragments}.items():
         value = config.get(name, ("n", ""))[0]
@@ -99,7 +101,7 @@ def faults(
         if name not in options:
             if not of_base or wanted != "n":
                 yield f"{place}: this kernel has no option CONFIG_{name}{meant(name, options)}"
-        elif value != wanted and (options[name].prompt or not of_base):
+        elif value != wanted and (not of_base or (options[name].prompt and not fragments)):
             yield f"{place}: CONFIG_{name} is “{value}”, not “{wanted}”{why(options[name])}"
     for name, value, instead in RANDOM:
         if config.get(name, ("", ""))[0] == value:

@@ -49,8 +49,12 @@ linux() (
 	KBUILD_BUILD_TIMESTAMP=$(date --utc --date="@${SOURCE_DATE_EPOCH}")
 	unset ARCH CFLAGS CPPFLAGS CXXFLAGS LDFLAGS LOCALVERSION
 	local options=( ARCH="$(cpu)" O="${WORKDIR}/build" )
+	# Of a machine with a root of its own, the plain names are those of compilers for that root.
+	[[ -z ${BUILD_CC} ]] || options+=( HOSTCC="${BUILD_CC}" HOSTCXX="${BUILD_CXX:-${BUILD_CC}}" )
+	[[ -z ${BUILD_PKG_CONFIG} ]] || options+=( HOSTPKG_CONFIG="${BUILD_PKG_CONFIG}" )
 	[[ ${CBUILD:-${CHOST}} == "${CHOST}" ]] || options+=( CROSS_COMPILE="${CHOST}-" )
-	emake -s -C "$(sources)" "${options[@]}" "$@"
+	# The kernel's Makefile adds to MAKEFLAGS, for which make gives up a jobserver with a bare -j.
+	emake ${NINJAOPTS} -s -C "$(sources)" "${options[@]}" "$@"
 )
 
 release() {

@@ -20,6 +20,7 @@ from cloche.records.events import Bus, Sink
 from cloche.records.joined import Joined
 from cloche.session import building, fetching, inputs, locking, outdated, several
 from cloche.session.choices import Choices
+from cloche.session.kernels import KernelRoot, kernel_root
 from cloche.session.manifests import WrongManifest, wrong_manifests
 from cloche.session.opened import Opened, nobody
 from cloche.session.opening import open_store, place_of_store, refusals_named, try_host
@@ -152,6 +153,14 @@ class Session(Opened):
                 wanted = self.project.machine(machine)
                 root = stack.enter_context(building.shell(opened, wanted, package, choices))
             yield root
+
+    @contextmanager
+    def kernel(self, machine: Machine, choices: Choices = Choices()) -> Iterator[KernelRoot]:
+        """The root in which a machine's kernel is configured. Raises `ClocheError`."""
+        with ExitStack() as stack:
+            with self._call() as opened:
+                place = stack.enter_context(kernel_root(opened, machine, choices))
+            yield place
 
     def news(self, machine: str) -> tuple[Item, ...]:
         """The news items (GLEP 42) that concern a machine as it was built last."""

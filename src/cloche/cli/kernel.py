@@ -1,0 +1,166 @@
+"""`cloche kernel`: the configuration of a machine's kernel, checked, changed, carried over."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+
+import click
+
+from cloche.cli.complete import complete_machine
+from cloche.cli.options import Options, opened_session, say
+from cloche.cli.running import run_in
+from cloche.cli.usage import Group
+from cloche.config.atoms import name_of
+from cloche.config.errors import ConfigError, Origin
+from cloche.config.files import check_writable, replace_text
+from cloche.config.kernel_changes import changed_files, check_place
+from cloche.config.machine import Machine
+from cloche.config.project import Project, load_project
+from cloche.config.sets import check_member
+from cloche.display.text import count, one_line
+from cloche.errors import ClocheError
+from cloche.session.kernels import PROGRAM, KernelRoot
+from cloche.session.session import Session
+
+machine_ = click.argument("machine", shell_complete=complete_machine)
+
+
+@click.group(
+    cls=Group,
+    epilog="""\b
+Examples:
+  cloche kernel check web
+  cloche kernel config web
+  cloche kernel update web 6.12.60
+""",
+)
+def kernel() -> None:
+    """Check, change and carry over the configuration of a machine's kernel (docs/kernels.md)."""
+
+
+@kernel.command(
+    epilog="""\b
+Example:
+  cloche kernel check web && cloche build web
+"""
+)
+@machine_
+@click.pass_obj
+def check(options: Options, machine: str) -> None:
+    """Merge the configuration of MACHINE's kernel and check it; nothing is compiled."""
+    project = load_project(options.directory)
+    with (
+        opened_session(options, project, machine) as session,
+        session.kernel(project.machine(machine)) as place,
+    ):
+        _run(session, place, "check", project.machine(machine))
+        options_set = place.result("config").count("=")
+    click.echo(f"{machine}: {place.version}, {count(options_set, 'option')} set, all as asked for")
+
+
+@kernel.command(
+    epilog="""\b
+Example:
+  cloche kernel config web
+"""
+)
+@machine_
+@click.pass_obj
+def config(options: Options, machine: str) -> None:
+    """Open menuconfig for MACHINE's kernel, and save what changes to the project's files.
+
+    An option that a fragment sets is changed there, any other one in the file that `config` names,
+    or if that is not a file, in the last fragment.
+    """
+    project = load_project(options.directory)
+    declared = project.machine(machine)
+    if declared.kernel is not None:
+        check_place(declared.kernel)
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ClocheError("menuconfig needs a terminal", todo="edit the files, or use a terminal")
+    with opened_session(options, project, machine) as session, session.kernel(declared) as place:
+        _run(session, place, "config", declared)
+        changes = place.result("changes").splitlines()
+        whole = place.result("config")
+    assert declared.kernel is not None  # noqa: S101 - the session refuses others
+    files = changed_files(declared.kernel, changes, whole)
+    for path, text in files.items():
+        replace_text(path, text)
+    for line in changes:
+        click.echo(line)
+    names = ", ".join(str(path.relative_to(project.root)) for path in files)
+    say(f"{count(len(changes), 'option')} changed: {names}" if files else "nothing changed")
+
+
+@kernel.command(
+    epilog="""\b
+Examples:
+  cloche kernel update web            to the version that `sources` takes now
+  cloche kernel update web 6.12.60
+  cloche kernel update web 6.18.1 --ask
+"""
+)
+@machine_
+@click.argument("version", required=False)
+@click.option("--ask", is_flag=True, help="Answer the questions of `make oldconfig` yourself.")
+@click.option("--dry-run", is_flag=True, help="Only show questions and what is gone.")
+@click.pass_obj
+def update(options: Options, machine: str, version: str | None, ask: bool, dry_run: bool) -> None:
+    """Carry the `config` file of MACHINE's kernel to another VERSION of its sources.
+
+    It shows the options that are new there with their help, and those that are gone. Each new one
+    gets its default, or your answer.
+    """
+    project = load_project(options.directory)
+    declared = _at_version(project.machine(machine), version)
+    file = declared.kernel.config if declared.kernel else None
+    if declared.kernel is not None and file is None:
+        what = "“config” is not a file of the project, so there is nothing to carry over"
+        raise ConfigError(declared.kernel.origin, what, f"see `cloche kernel check {machine}`")
+    if file is not None and not dry_run:
+        check_writable(file.path)
+    with opened_session(options, project, machine) as session, session.kernel(declared) as place:
+        _run(session, place, "ask" if ask and not dry_run else "update", declared)
+        questions, gone = place.result("questions"), place.result("gone").splitlines()
+        text = place.result("config")
+    assert file is not None  # noqa: S101 - the session refuses machines without a kernel
+    _show(questions, gone)
+    if not dry_run:
+        replace_text(file.path, text)
+        _advise(project, declared, place.version, file.name, changed=version is not None)
+
+
+def _at_version(machine: Machine, version: str | None) -> Machine:
+    """The machine with another version of its kernel's sources. Raises `ConfigError`."""
+    kernel = machine.kernel
+    if version is None or kernel is None or kernel.sources is None:
+        return machine
+    name = name_of(kernel.sources.atom)
+    asked = check_member(f"={name}-{version}", Origin(machine.file, kernel.sources.origin.line))
+    return replace(machine, kernel=replace(kernel, sources=asked))
+
+
+def _show(questions: str, gone: list[str]) -> None:
+    """What is new, with its help, and what is gone."""
+    if questions.strip():
+        click.echo(questions.rstrip())
+    for line in gone:
+        click.echo(f"gone: {one_line(line)}")
+
+
+def _advise(project: Project, machine: Machine, version: str, name: str, *, changed: bool) -> None:
+    """What was written, and what has to be for the version."""
+    say(f"{name} is now that of {version}")
+    kernel = machine.kernel
+    if changed and kernel and kernel.sources:
+        where = machine.file.relative_to(project.root)
+        say(f'write sources = "{kernel.sources.atom}" in {where}, unless it takes that version')
+
+
+def _run(session: Session, place: KernelRoot, mode: str, machine: Machine) -> None:
+    """Run the program that configures. Raises `ClocheError` with its own line."""
+    status = run_in(session.engine, place.root, ("/bin/bash", PROGRAM, mode))
+    if status:
+        fault = one_line(place.result("fault")) or f"the program ended with status {status}"
+        raise ClocheError(fault, where=f"the kernel of {machine.name}")
