@@ -203,6 +203,15 @@ def test_bad_bodies(
     assert answer.json()["what"]
 
 
+def test_an_address_alone_asks_for_packages(server: Server, target: dict[str, Any]) -> None:
+    """`curl -d ''` says of its nothing that it is a form."""
+    path = f"/api/v1/targets/{target['id']}/wants?want=a/b"
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    by_get = server.ask("GET", path, target["token"])
+    by_post = server.ask("POST", path, target["token"], data=b"", headers=form)
+    assert by_post.status_code == by_get.status_code < 300
+
+
 def test_a_slow_client_holds_nobody_up(server: Server, target: dict[str, Any]) -> None:
     host, port = server.url.removeprefix("http://").split(":")
     slow = [socket.create_connection((host, int(port))) for _ in range(50)]

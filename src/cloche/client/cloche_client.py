@@ -877,6 +877,8 @@ class Service:
                 problem = error
             if wait is None or not repeat:
                 raise problem
+            if isinstance(problem, Unreachable) and wait == WAITS[0]:
+                warn([f"{problem.what}; trying again for {sum(WAITS)} s"])
             time.sleep(max(wait, getattr(problem, "later", 0)))
         raise AssertionError
 
