@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO, Protocol
 
-from cloche.errors import ClocheError, Exit
+from cloche.errors import NO_ROOM, ClocheError, Exit
 
 #: Programs of the host for the formats that Python cannot write, with their options.
 PROGRAMS = {"zstd": ("-T0", "-3"), "lzip": (), "lzop": ()}
@@ -67,7 +67,12 @@ def _piped(kind: str, file: BinaryIO) -> Iterator[Writable]:
         try:
             yield stdin
             stdin.close()
-            if process.wait():
-                raise ClocheError(f"{kind} ended with status {process.returncode}")
-        finally:
-            process.kill()  # after an error of the block
+            broken = False
+        except BrokenPipeError:
+            broken = True
+        except BaseException:
+            process.kill()
+            raise
+        if process.wait() or broken:
+            what = f"{kind}, which compresses the tarball, ended with status {process.returncode}"
+            raise ClocheError(what, todo=NO_ROOM, status=Exit.HOST)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import fields, replace
 from functools import wraps
@@ -34,6 +34,8 @@ from cloche.display.text import count, one_line, seconds, size
 from cloche.display.theme import theme_of
 from cloche.errors import ClocheError
 from cloche.output.deliver import check_outputs
+from cloche.output.sealed import Revealed
+from cloche.output.secrets import reveal
 from cloche.records.events import Event
 from cloche.session.building import Result
 from cloche.session.choices import Choices
@@ -173,6 +175,7 @@ Examples:
 )
 @click.option(
     "--secrets",
+    "with_secrets",
     is_flag=True,
     help="Put the machines' secrets into their tarballs; this runs the commands that give them.",
 )
@@ -186,6 +189,7 @@ def build(
     everything: bool,
     choices: Choices,
     output: Path | None,
+    with_secrets: bool,
     progress: str,
     verbose: bool,
     cluster: ClusterChoice,
@@ -218,7 +222,10 @@ def build(
     for machine, place in zip(wanted, places, strict=True):
         check_outputs(machine, place)
     directories = {machine.name: place for machine, place in zip(wanted, places, strict=True)}
-    _build(options, project, directories, choices, progress, cluster, verbose=verbose)
+    # Before there is a display: their commands may ask on the terminal. And before anything of ours
+    # is in a user namespace, where they would not be the user.
+    secrets = {each.name: reveal(each) for each in wanted} if with_secrets else {}
+    _build(options, project, directories, choices, progress, cluster, secrets, verbose=verbose)
 
 
 def _directory(project: Project, machine: Machine, output: Path | None, *, alone: bool) -> Path:
@@ -235,6 +242,7 @@ def _build(
     choices: Choices,
     progress: str,
     cluster: ClusterChoice,
+    secrets: Mapping[str, Sequence[Revealed]],
     *,
     verbose: bool,
 ) -> None:
@@ -259,7 +267,7 @@ def _build(
             if elsewhere is not None:
                 cores = elsewhere.connect(session.store, sink)
                 choices = replace(choices, jobs=choices.jobs or cores)
-            results = _carried_out(session, directories, choices)
+            results = _carried_out(session, directories, choices, secrets)
         except BaseException as error:
             display.close()  # before anything else is written to its terminal
             if isinstance(error, BuildError):
@@ -271,12 +279,15 @@ def _build(
 
 
 def _carried_out(
-    session: Session, directories: Mapping[str, Path], choices: Choices
+    session: Session,
+    directories: Mapping[str, Path],
+    choices: Choices,
+    secrets: Mapping[str, Sequence[Revealed]],
 ) -> Mapping[str, Result | ClocheError]:
     if len(directories) > 1:
-        return session.build_several(directories, choices)
+        return session.build_several(directories, choices, secrets)
     ((machine, directory),) = directories.items()
-    return {machine: session.build(machine, choices, directory)}
+    return {machine: session.build(machine, choices, directory, secrets.get(machine, ()))}
 
 
 def _tell_machines(

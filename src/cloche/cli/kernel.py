@@ -70,21 +70,20 @@ Example:
 def config(options: Options, machine: str) -> None:
     """Open menuconfig for MACHINE's kernel, and save what changes to the project's files.
 
-    An option that a fragment sets is changed there, any other one in the file that `config` names,
-    or if that is not a file, in the last fragment.
+    An option is changed in the last file that says it. Any other one is added to the file that
+    `config` names, or if that is not a file, to the last fragment.
     """
     project = load_project(options.directory)
     declared = project.machine(machine)
-    if declared.kernel is not None:
+    if declared.kernel is not None and declared.kernel.sources is not None:
         check_place(declared.kernel)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise ClocheError("menuconfig needs a terminal", todo="edit the files, or use a terminal")
     with opened_session(options, project, machine) as session, session.kernel(declared) as place:
         _run(session, place, "config", declared)
         changes = place.result("changes").splitlines()
-        whole = place.result("config")
     assert declared.kernel is not None  # noqa: S101 - the session refuses others
-    files = changed_files(declared.kernel, changes, whole)
+    files = changed_files(declared.kernel, changes)
     for path, text in files.items():
         replace_text(path, text)
     for line in changes:
@@ -127,6 +126,8 @@ def update(options: Options, machine: str, version: str | None, ask: bool, dry_r
     assert file is not None  # noqa: S101 - the session refuses machines without a kernel
     _show(questions, gone)
     if not dry_run:
+        if not text.strip():
+            raise ClocheError("it has made no configuration", where=f"the kernel of {machine}")
         replace_text(file.path, text)
         _advise(project, declared, place.version, file.name, changed=version is not None)
 

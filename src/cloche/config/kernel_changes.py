@@ -17,27 +17,27 @@ def check_place(kernel: Kernel) -> None:
         raise ConfigError(kernel.origin, what, todo)
 
 
-def changed_files(kernel: Kernel, changes: Iterable[str], whole: str) -> Mapping[Path, str]:
-    """The new texts of the files that change; ``changes`` are lines, ``whole`` is the ``.config``.
+def changed_files(kernel: Kernel, changes: Iterable[str]) -> Mapping[Path, str]:
+    """The new texts of the files that change; ``changes`` are lines of a ``.config``.
 
-    What a fragment says is changed there, anything else in the file of the whole configuration. If
-    there is none, it is added to the last fragment.
+    What a file says is changed there, in the last one that says it. Anything else is added to
+    ``config``, or where that is no file, to the last fragment.
     """
-    texts = {each.path: each.content.decode() for each in kernel.fragments}
-    places = {name: each for each in kernel.fragments for name in said(each)}
+    base = () if kernel.config is None else (kernel.config,)
+    files = (*base, *kernel.fragments)
+    texts = {each.path: each.content.decode() for each in files}
+    places = {name: each for each in files for name in said(each)}
+    other = (*base, *kernel.fragments[-1:])[0].path
     new: dict[Path, str] = {}
     for name, line in ((found[0], line) for line in changes if (found := statement(line))):
         file = places.get(name)
         if file is not None:
             texts[file.path] = _replaced(file, texts[file.path], name, line)
-            new[file.path] = texts[file.path]
-        elif kernel.config is not None:
-            new[kernel.config.path] = whole
         else:
-            last = kernel.fragments[-1].path
-            text = texts[last]
-            texts[last] = f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{line}\n"
-            new[last] = texts[last]
+            text = texts[other]
+            texts[other] = f"{text}{'' if not text or text.endswith(chr(10)) else chr(10)}{line}\n"
+        path = other if file is None else file.path
+        new[path] = texts[path]
     return new
 
 

@@ -23,6 +23,7 @@ from cloche.output.finished import Finished, Written
 from cloche.output.images import write_images
 from cloche.output.kinds import KINDS, wanted
 from cloche.output.needs import check_needs
+from cloche.output.sealed import Revealed
 from cloche.records.events import Note
 from cloche.store import Pin, Store, names
 
@@ -35,9 +36,13 @@ def check_outputs(machine: Machine, directory: Path) -> None:
 
 
 def deliver(
-    builder: Builder, built: Built, machine: Machine, directory: Path, *, secrets: bool = False
+    builder: Builder,
+    built: Built,
+    machine: Machine,
+    directory: Path,
+    secrets: Sequence[Revealed] = (),
 ) -> dict[str, Written]:
-    """Write a machine's outputs, by their kinds, with its secrets only where that is asked for.
+    """Write a machine's outputs, by their kinds, with these secrets.
 
     Raises StepError, ClocheError.
     """
@@ -48,7 +53,7 @@ def deliver(
     if builder.context.inputs.own_root:
         bottom, refuse = builder.context.inputs.bottom, machine.needs == "refuse"
         check_needs(builder.context, (*bottom, *whole), refuse=refuse)
-    done = Finished(builder.context, machine, whole, packages, directory, secrets)
+    done = Finished(builder.context, machine, whole, packages, directory, tuple(secrets))
     if machine.secrets and "stage4" in machine.outputs and not secrets:
         titles = ", ".join(each.title for each in machine.secrets)
         text = f"the tarball is without secrets ({titles}); `--secrets` puts them in"

@@ -8,6 +8,7 @@ from pathlib import Path
 from cloche.building.context import BuildContext
 from cloche.config.machine import Machine
 from cloche.layers import Layer
+from cloche.output.sealed import Revealed
 from cloche.plan.depgraph import Package
 
 
@@ -16,8 +17,8 @@ class Finished:
     """A machine that is built.
 
     ``layers`` are its members' in merge order, composed, and the state layer last. ``packages`` are
-    its members with the blob of each one's GPKG. ``directory`` is where outputs go, ``secrets``
-    says whether the machine's secrets are to be in them.
+    its members with the blob of each one's GPKG. ``directory`` is where outputs go, ``secrets`` are
+    to be in them.
     """
 
     context: BuildContext
@@ -25,7 +26,7 @@ class Finished:
     layers: tuple[Layer, ...]
     packages: tuple[tuple[Package, str], ...]
     directory: Path
-    secrets: bool = False
+    secrets: tuple[Revealed, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

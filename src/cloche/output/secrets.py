@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from cloche.archives.compression import check_program, packed
@@ -18,7 +19,7 @@ from cloche.config.errors import ConfigError
 from cloche.config.machine import Machine
 from cloche.config.secrets import Secret
 from cloche.errors import Exit
-from cloche.output.sealed import Sealing
+from cloche.output.sealed import Revealed, Sealing
 
 LIMIT = 1 << 20  # bytes
 TIMEOUT = 300.0  # seconds for a command, which may ask its user
@@ -40,32 +41,38 @@ def check_secrets(machine: Machine) -> None:
     check_program(machine.compression)
 
 
-def seal(plain: Path, target: Path, machine: Machine) -> None:
+def reveal(machine: Machine) -> tuple[Revealed, ...]:
+    """Read a machine's secrets. Their commands may use the terminal: nothing else should then.
+
+    Raises ClocheError, which shows none of them.
+    """
+    check_secrets(machine)
+    return tuple(Revealed(each, _revealed(each)) for each in machine.secrets)
+
+
+def seal(plain: Path, target: Path, compression: str, revealed: Sequence[Revealed]) -> None:
     """Write a machine's tarball with its secrets, which its owner alone may read.
 
-    Raises ClocheError, ConfigError, OSError.
+    The caller has the directory for itself (`cloche.output.claim.alone`). Raises ClocheError,
+    OSError.
     """
-    revealed = [(each, reveal(each)) for each in machine.secrets]
-    aside = target.with_name(f".{target.name}.{os.getpid()}")
-    aside.unlink(missing_ok=True)
+    aside = target.with_name(f".{target.name}.sealed")
+    aside.unlink(missing_ok=True)  # of a run that was killed
     descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         with (
             open(descriptor, "wb") as file,
             unpacked(plain) as source,
-            packed(file, machine.compression) as stream,
+            packed(file, compression) as stream,
         ):
-            Sealing(source, stream, revealed).run()
+            Sealing(source, stream, plain, revealed).run()
         aside.rename(target)
     finally:
         aside.unlink(missing_ok=True)
 
 
-def reveal(secret: Secret) -> bytes:
-    """Read a secret: a file's bytes, or a password's hash without a line's end.
-
-    What is wrong with it is told without showing it. Raises ConfigError.
-    """
+def _revealed(secret: Secret) -> bytes:
+    """A file's bytes, or a password's hash without a line's end. Raises ConfigError."""
     content = _content(secret)
     if len(content) > LIMIT:
         raise ConfigError(secret.origin, f"{secret.title}: larger than {LIMIT >> 10} KiB")

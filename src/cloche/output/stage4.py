@@ -130,8 +130,8 @@ def write(done: Finished) -> Written:
     target = done.directory / name
     with alone(done.directory):  # two threads of this process would use the same name aside
         plain = context.store.blob(outputs["stage4"]).path
-        if done.secrets and done.machine.secrets:
-            seal(plain, target, done.machine)
+        if done.secrets:
+            seal(plain, target, done.machine.compression, done.secrets)
         else:
             place(plain, target)
     return Written(target, outputs["stage4"])

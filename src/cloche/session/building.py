@@ -38,7 +38,7 @@ from cloche.output.deliver import (
 )
 from cloche.output.finished import Written
 from cloche.output.recall import resolution_before
-from cloche.output.secrets import check_secrets
+from cloche.output.sealed import Revealed
 from cloche.plan.depgraph import Depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.plan import narrowed
@@ -217,10 +217,19 @@ def preview(opened: Opened, machine: Machine, choices: Choices) -> Preview:
     )
 
 
-def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str | None) -> Result:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A machine to build, the directory of its outputs, and secrets that are to be in them."""
+
+    machine: Machine
+    directory: Path
+    secrets: Sequence[Revealed] = ()
+
+
+def build(opened: Opened, wanted: Wanted, choices: Choices) -> Result:
     """Build a machine, or some of its packages. Raises `BuildError` when some failed."""
-    directory = place_of_outputs(opened.project, machine, output)
-    check_asked(machine, choices, directory)
+    machine = wanted.machine
+    check_outputs(machine, wanted.directory)
     context = context_of(opened, machine, choices)
     count, kept = context.policy.records, context.policy.kept
     place = context.inputs.place
@@ -234,7 +243,7 @@ def build(opened: Opened, machine: Machine, choices: Choices, output: Path | str
         except BaseException:
             remember(builder, machine)
             raise
-        return delivered(builder, done, machine, choices, directory)
+        return delivered(builder, done, wanted, choices)
 
 
 def place_of_outputs(project: Project, machine: Machine, output: Path | str | None) -> Path:
@@ -242,28 +251,19 @@ def place_of_outputs(project: Project, machine: Machine, output: Path | str | No
     return project.root / "out" / machine.name if output is None else Path(output)
 
 
-def check_asked(machine: Machine, choices: Choices, directory: Path) -> None:
-    """See before any work that a machine's outputs can be written as asked. Raises ClocheError."""
-    check_outputs(machine, directory)
-    if choices.secrets:
-        check_secrets(machine)
-
-
-def delivered(
-    builder: Builder, done: Built, machine: Machine, choices: Choices, directory: Path
-) -> Result:
+def delivered(builder: Builder, done: Built, wanted: Wanted, choices: Choices) -> Result:
     """Write the outputs of a machine whose packages are built, and remember it.
 
     Raises StepError, ClocheError.
     """
     written: dict[str, Written] = {}
     unread = 0
-    context = builder.context
+    context, machine = builder.context, wanted.machine
     try:
         if choices.packages:
             remember(builder, machine)
         else:
-            written = deliver(builder, done, machine, directory, secrets=choices.secrets)
+            written = deliver(builder, done, machine, wanted.directory, wanted.secrets)
             unread = _unread_news(context, machine)
     except BaseException:
         remember(builder, machine)

@@ -16,8 +16,7 @@ class Choices:
     not as in cloche.lock, ``strict_hooks`` and ``strict_config`` make errors of warnings. ``live``
     lets live ebuilds fetch. ``autounmask_write`` is the fragment that takes what Portage proposes.
     With ``packages`` only these and what they need are built, and nothing is delivered; packages of
-    ``rebuild`` are built although they are known. With ``secrets`` the machine's secrets are read,
-    by its commands too, and get into its tarball.
+    ``rebuild`` are built although they are known.
 
     Raises TypeError for a value of a wrong type, ValueError for ``jobs`` below 1.
     """
@@ -33,7 +32,6 @@ class Choices:
     autounmask_write: str | None = None
     packages: tuple[str, ...] = ()
     rebuild: tuple[str, ...] = ()
-    secrets: bool = False
 
     def __post_init__(self) -> None:
         """Refuse what cannot be meant, such as a string in the place of a tuple of strings."""

@@ -16,6 +16,7 @@ from cloche.building.shells import Root
 from cloche.config.machine import Machine
 from cloche.config.project import Project, SeedSpec, load_project
 from cloche.layers import Layer
+from cloche.output.sealed import Revealed
 from cloche.records.events import Bus, Sink
 from cloche.records.joined import Joined
 from cloche.session import building, fetching, inputs, locking, outdated, several
@@ -88,33 +89,48 @@ class Session(Opened):
             return building.preview(opened, self.project.machine(machine), choices)
 
     def build(
-        self, machine: str, choices: Choices = Choices(), output: Path | str | None = None
+        self,
+        machine: str,
+        choices: Choices = Choices(),
+        output: Path | str | None = None,
+        secrets: Sequence[Revealed] = (),
     ) -> building.Result:
         """Build a machine and write its outputs to a directory, PROJECT/out/MACHINE without one.
 
-        Raises `BuildError` when packages failed, `CallStoppedError` when it was stopped; what was
-        finished is kept.
+        ``secrets`` (`cloche.output.secrets.reveal`) get into its tarball. Raises `BuildError` when
+        packages failed, `CallStoppedError` when it was stopped; what was finished is kept.
         """
         with self._call() as opened:
-            return building.build(opened, self.project.machine(machine), choices, output)
+            return building.build(opened, self._wanted(machine, output, secrets), choices)
 
     def build_several(
-        self, directories: Mapping[str, Path | str | None], choices: Choices = Choices()
+        self,
+        directories: Mapping[str, Path | str | None],
+        choices: Choices = Choices(),
+        secrets: Mapping[str, Sequence[Revealed]] | None = None,
     ) -> several.Outcomes:
         """Build machines as one plan: what they have in common is built once.
 
-        ``directories`` are those of their outputs, by the machines' names, as for `build`. The
-        result has for each machine what came of it, also an error. Raises ClocheError before the
-        first package is built, `CallStoppedError` when it was stopped.
+        ``directories`` are those of their outputs, and ``secrets`` what is to be in their tarballs,
+        by the machines' names, as for `build`. The result has for each machine what came of it,
+        also an error. Raises ClocheError before the first package is built, `CallStoppedError` when
+        it was stopped.
         """
-        wanted = []
-        for name, directory in directories.items():
-            machine = self.project.machine(name)
-            place = building.place_of_outputs(self.project, machine, directory)
-            wanted.append(several.Wanted(machine, place))
+        given = secrets or {}
+        wanted = [
+            self._wanted(name, directory, given.get(name, ()))
+            for name, directory in directories.items()
+        ]
         joined = Joined(self.sink)
         with self._call() as opened, self.ongoing.named(joined.id_of):
             return several.build_several(opened, wanted, choices, joined)
+
+    def _wanted(
+        self, name: str, output: Path | str | None, secrets: Sequence[Revealed]
+    ) -> building.Wanted:
+        machine = self.project.machine(name)
+        place = building.place_of_outputs(self.project, machine, output)
+        return building.Wanted(machine, place, secrets)
 
     def lock(
         self,

@@ -6,8 +6,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 from cloche.building.context import BuildContext
 from cloche.building.machine import Built, build_machines
@@ -15,13 +14,13 @@ from cloche.building.packages import Builder
 from cloche.building.together import Place, Together
 from cloche.config.machine import Machine
 from cloche.errors import ClocheError
-from cloche.output.deliver import remember
+from cloche.output.deliver import check_outputs, remember
 from cloche.records.builds import recorded
 from cloche.records.events import Planned
 from cloche.records.joined import Joined, Names, joint_names
 from cloche.session.building import (
     Result,
-    check_asked,
+    Wanted,
     context_of,
     delivered,
     jobserver_of,
@@ -35,14 +34,6 @@ from cloche.session.opened import Opened
 Outcomes = dict[str, Result | ClocheError]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A machine to build, and the directory of its outputs."""
-
-    machine: Machine
-    directory: Path
-
-
 def build_several(
     opened: Opened, wanted: Sequence[Wanted], choices: Choices, joined: Joined
 ) -> Outcomes:
@@ -53,7 +44,7 @@ def build_several(
     """
     began = time.monotonic()
     for each in wanted:
-        check_asked(each.machine, choices, each.directory)
+        check_outputs(each.machine, each.directory)
     results: Outcomes = {}
     with ExitStack() as stack:
         contexts = [_context(opened, each.machine, choices, joined, stack) for each in wanted]
@@ -136,7 +127,7 @@ def _delivered(
         remember(builder, wanted.machine)
         return built
     try:
-        return delivered(builder, built, wanted.machine, choices, wanted.directory)
+        return delivered(builder, built, wanted, choices)
     except ClocheError as error:
         if builder.context.running.stopped:
             raise
