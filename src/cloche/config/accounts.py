@@ -17,7 +17,8 @@ from cloche.config.table import Table
 
 OF_USER = ("uid", "group", "groups", "comment", "home", "shell", "ssh_keys", "password")
 
-_HIGHEST = 65_533  # an ordinary user's sandbox has no higher ones; 65534 is nobody
+#: The greatest ID of a user or group.
+HIGHEST = 65_533  # an ordinary user's sandbox has no higher ones; 65534 is nobody
 _PUBLIC = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( .*)?")  # sshd(8)
 
 
@@ -77,8 +78,8 @@ def _id(table: Table, key: str) -> str:
     number = table.optional(key, int)
     if number is None:
         return ""
-    if not 0 <= number <= _HIGHEST:
-        what = f"“{key}” is {number}, expected 0 to {_HIGHEST}"
+    if not 0 <= number <= HIGHEST:
+        what = f"“{key}” is {number}, expected 0 to {HIGHEST}"
         raise ConfigError(table.origin(key), what, "a sandbox has no other IDs")
     return str(number)
 

@@ -23,9 +23,10 @@ SERVICES = ("on", "off", "mask", "presets")
 BUILT_IN = ("C", "POSIX", "C.UTF-8")  # locales that every C library has
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # hostname(7)
-_HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")  # names of the tz database
-_LOCALE = re.compile(r"[A-Za-z_]{1,16}(\.[A-Za-z0-9-]+)?(@[a-z0-9]+)?( [A-Za-z0-9-]+)?")
+#: What hostname(7), the tz database and locale.gen call theirs.
+HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
+ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")  # names of the tz database
+LOCALE = re.compile(r"[A-Za-z_]{1,16}(\.[A-Za-z0-9-]+)?(@[a-z0-9]+)?( [A-Za-z0-9-]+)?")
 _PERMISSION = re.compile(rf"({NAME}:{NAME}( [0-7]{{3,4}})?|[0-7]{{3,4}})")
 _PRESET = re.compile(r"(enable|disable|ignore) [A-Za-z0-9_@:.*?\[\]\\-]+")  # systemd.preset(5)
 
@@ -68,7 +69,7 @@ def _permissions(table: Table) -> Iterator[FinishStep]:
 def _places(table: Table) -> Iterator[FinishStep]:
     """``locales``, ``timezone``, ``hostname``."""
     for text, origin in table.strings("locales"):
-        if not _LOCALE.fullmatch(text):
+        if not LOCALE.fullmatch(text):
             todo = 'write a line of locale.gen, as "de_DE.UTF-8" or "de_DE@euro ISO-8859-15"'
             raise ConfigError(origin, f"“{text}” is not a locale", todo)
     if "locales" in table.data:
@@ -78,8 +79,8 @@ def _places(table: Table) -> Iterator[FinishStep]:
         if made:
             yield FinishStep("localedef", table.origin("locales"), made)
     for key, right, example in (
-        ("timezone", _ZONE, "Europe/Berlin"),
-        ("hostname", _HOSTNAME, "web1"),
+        ("timezone", ZONE, "Europe/Berlin"),
+        ("hostname", HOSTNAME, "web1"),
     ):
         if key in table.data:
             text, origin = table.get(key, str, ""), table.origin(key)

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cloche.config.accounts import HIGHEST
 from cloche.config.finish_steps import NAME
+from cloche.config.system import HOSTNAME, LOCALE, ZONE
 from cloche.importing.outcome import Omission
 from cloche.importing.system import Person, System
 
@@ -16,14 +18,9 @@ _NAME = re.compile(NAME)
 _SERVICE = re.compile(r"[A-Za-z0-9_@:.][A-Za-z0-9_@:.-]*")  # of `services_on`
 _UNITS = re.compile(r"etc/systemd/system/[^/]+\.(?:wants|requires)/([^/]+)")
 _RUNLEVEL = re.compile(r"etc/runlevels/([^/]+)/([^/]+)")
-_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # hostname(7)
-_HOSTNAME = re.compile(rf"{_LABEL}(\.{_LABEL})*")
-_ZONE = re.compile(r"[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*")
-_LOCALE = re.compile(r"[A-Za-z_]{1,16}(\.[A-Za-z0-9-]+)?(@[a-z0-9]+)?( [A-Za-z0-9-]+)?")
 #: Files with settings that have no key.
 PLAIN = ("etc/vconsole.conf", "etc/conf.d/keymaps")
 _LANGUAGE = ("etc/env.d/02locale", "etc/locale.conf")
-_HIGHEST = 65_533  # ID in a sandbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +88,12 @@ def _hostname(system: System) -> str:
     words = [line.strip() for line in system.text("etc/hostname").splitlines()]
     words = [word for word in words if word and not word.startswith("#")]
     words += [_assigned(system.text("etc/conf.d/hostname"), "hostname")]
-    return next((word for word in words if _HOSTNAME.fullmatch(word)), "")
+    return next((word for word in words if HOSTNAME.fullmatch(word)), "")
 
 
 def _timezone(system: System) -> str:
     words = (system.text("etc/timezone").strip(), system.timezone)
-    return next((word for word in words if _ZONE.fullmatch(word)), "")
+    return next((word for word in words if ZONE.fullmatch(word)), "")
 
 
 def _locales(system: System) -> tuple[list[str], list[Omission]]:
@@ -104,7 +101,7 @@ def _locales(system: System) -> tuple[list[str], list[Omission]]:
     found, omissions, language = [], [], ""
     for line in system.text("etc/locale.gen").splitlines():
         words = " ".join(line.partition("#")[0].split())
-        if _LOCALE.fullmatch(words):
+        if LOCALE.fullmatch(words):
             found.append(words)
     for name in _LANGUAGE:
         language = language or _assigned(system.text(name), "LANG")
@@ -113,7 +110,7 @@ def _locales(system: System) -> tuple[list[str], list[Omission]]:
                 why = "a machine has one language; `locales` begins with it"
                 omissions.append(Omission(f"{name} ({line.partition('=')[0]})", why))
     plain = _canonical(language)
-    if _LOCALE.fullmatch(language) and plain not in map(_canonical, found):
+    if LOCALE.fullmatch(language) and plain not in map(_canonical, found):
         found.append(language)
     return sorted(dict.fromkeys(found), key=lambda line: _canonical(line) != plain), omissions
 
@@ -135,7 +132,7 @@ def _users(
         texts = (person.comment, person.home, person.shell)
         plain = all(text.isprintable() and ":" not in text for text in texts)
         right = all(_NAME.fullmatch(name) for name in (person.name, *wanted))
-        if not (plain and right and 0 <= person.uid <= _HIGHEST):
+        if not (plain and right and 0 <= person.uid <= HIGHEST):
             omissions.append(Omission(f"the user {person.name}", "not as [users.NAME] can have it"))
             continue
         users[person.name] = _user(person)
