@@ -9,7 +9,8 @@ import pytest
 from cloche.config.errors import ConfigError
 from cloche.config.finish_steps import FinishStep
 from cloche.config.secrets import read_secrets
-from cloche.config.system import read_system
+from cloche.config.sets import Asked
+from cloche.config.system import check_init, read_system
 from cloche.config.table import Table, load
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJmVzS2mVw larry@cow"
@@ -111,7 +112,6 @@ def test_presets_are_written_and_then_carried_out(tmp_path: Path) -> None:
         ('[permissions]\n"/etc/" = "root:root 0644"', 3, "cannot have one mode"),
         ('[permissions]\n"etc" = "0644"', 3, "not an absolute path"),
         ('[services]\non = ["-x"]', 3, "“-x” is not valid in “services_on”"),
-        ('[services]\non = ["a|boot"]\nmask = ["b"]', 3, "runlevels are OpenRC's, but "),
         ('[services]\npresets = ["start x"]', 3, "is no line of a preset file"),
     ],
 )
@@ -124,6 +124,23 @@ def test_what_a_file_may_not_say(tmp_path: Path, text: str, line: int, what: str
     assert what in str(raised.value)
     if "none.sh" not in text:
         assert f"machine.toml:{line}: " in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("services", "packages"),
+    [
+        ("", ["sys-apps/openrc", ">=sys-apps/systemd-250"]),
+        ('on = ["a|boot"]', ["sys-apps/systemd"]),
+        ('mask = ["a"]', ["sys-apps/openrc"]),
+        ('on = ["a|boot"]\npresets = ["disable *"]', []),
+    ],
+)
+def test_a_machine_has_one_init_system(tmp_path: Path, services: str, packages: list[str]) -> None:
+    found = table(f"[services]\n{services}", tmp_path)
+    asked = [Asked(atom, found.origin("services")) for atom in packages]
+    with pytest.raises(ConfigError, match="is for sys-apps/openrc here, and for sys-apps/systemd"):
+        check_init(found, asked)
+    check_init(table('[services]\non = ["a"]', tmp_path), asked[:1])
 
 
 def test_secrets_say_where_they_come_from(tmp_path: Path) -> None:

@@ -166,6 +166,8 @@ def load_machine(
     packages = tuple(check_member(text, origin) for text, origin in table.strings("packages"))
     kernel = read_kernel(table, root)
     packages += (kernel.package,) if kernel else ()
+    atoms = expand((*packages, *sets), set_files)
+    system.check_init(table, atoms)
     steps = (*system.read_system(table, root), *read_steps(table, root))
     images = read_images(output, root, seeds)
     if not sets and not packages and (own_root or not (steps or images)):
@@ -183,7 +185,7 @@ def load_machine(
         fragments=fragments,
         sets=tuple(dict.fromkeys(asked.atom.removeprefix("@") for asked in sets)),
         packages=packages,
-        atoms=expand((*packages, *sets), set_files),
+        atoms=atoms,
         set_files=load_sets(root / "sets", root),
         outputs=tuple(name for name in OUTPUTS if output.get(name, bool, False)),
         limits=_limits(table.table("limits")),

@@ -7,12 +7,14 @@ comes after them. What each step does is in `cloche.building.finish_steps`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from cloche.config import accounts
+from cloche.config.atoms import name_of
 from cloche.config.errors import ConfigError
 from cloche.config.finish_steps import NAME, FinishStep, step_of
+from cloche.config.sets import Asked
 from cloche.config.table import Table
 
 KEYS = (
@@ -20,6 +22,7 @@ KEYS = (
     "hooks", "remove",
 )  # fmt: skip
 SERVICES = ("on", "off", "mask", "presets")
+OPENRC, SYSTEMD = "sys-apps/openrc", "sys-apps/systemd"
 BUILT_IN = ("C", "POSIX", "C.UTF-8")  # locales that every C library has
 
 _LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"  # hostname(7)
@@ -44,6 +47,24 @@ def read_system(table: Table, root: Path) -> tuple[FinishStep, ...]:
         *(step_of("hook", item, root) for item in table.strings("hooks")),
         *_removals(table, root),
     )
+
+
+def check_init(table: Table, atoms: Iterable[Asked]) -> None:
+    """Refuse a machine that asks for both init systems, by packages or by words of services.
+
+    Raises `ConfigError`.
+    """
+    asked = {
+        name: each.origin for each in atoms if (name := name_of(each.atom)) in (OPENRC, SYSTEMD)
+    }
+    services = table.table("services")
+    if any("|" in text for key in ("on", "off") for text, _ in services.strings(key)):
+        asked.setdefault(OPENRC, services.origin())
+    if any(services.strings(key) for key in ("mask", "presets")):
+        asked.setdefault(SYSTEMD, services.origin())
+    if len(asked) > 1:
+        what = f"the machine is for {OPENRC} here, and for {SYSTEMD} in {asked[SYSTEMD]}"
+        raise ConfigError(asked[OPENRC], what, "a machine has one init system")
 
 
 def _permissions(table: Table) -> Iterator[FinishStep]:
@@ -100,13 +121,6 @@ def _line(locale: str) -> str:
 def _services(table: Table, root: Path) -> Iterator[FinishStep]:
     """``on``, ``off``: ``"SERVICE|RUNLEVEL"`` or units; ``mask``, ``presets``: of systemd alone."""
     table.only(SERVICES)
-    runlevels = [
-        origin for key in ("on", "off") for text, origin in table.strings(key) if "|" in text
-    ]
-    of_systemd = [origin for key in ("mask", "presets") for _, origin in table.strings(key)]
-    if runlevels and of_systemd:
-        what = f"runlevels are OpenRC's, but {of_systemd[0]} has “mask” or “presets” of systemd"
-        raise ConfigError(runlevels[0], what, "a machine has one of the two")
     for text, origin in table.strings("presets"):
         if not _PRESET.fullmatch(text):
             todo = 'write "enable UNIT" or "disable UNIT", with wildcards if you like'
