@@ -299,11 +299,12 @@ def test_a_rebase_stops_at_a_conflict_and_goes_on(store: Store, place: Path, pat
     assert patching.history(tree)[0] == "Call the world glass"
     assert "its rebase waits at 0002-shout.patch" in run(store, place, "try", status=2)
     assert "still marks of a conflict in say.c" in run(store, place, "save", status=2)
-    assert "it has a change that is not saved" in run(store, place, "rebase", "say", "2", status=2)
+    assert "a rebase that has not ended" in run(store, place, "rebase", "say", "2", status=2)
     text = (tree / "say.c").read_text()
     start, end = text.index("<<<<<<<"), text.index(">>>>>>>\n") + len(">>>>>>>\n")
     mended = '\tprintf("good morning, dear %s!", whom);\n'
     (tree / "say.c").write_text(text[:start] + mended + text[end:])
+    _fail_at_the_end(store, place)
     said = run(store, place, "save")
     assert "0001-glass.patch applies as it is" in said
     assert "0002-shout.patch is changed" in said
@@ -317,6 +318,25 @@ def test_a_rebase_stops_at_a_conflict_and_goes_on(store: Store, place: Path, pat
 
     run(store, place, "prep", "=tiny/say-2")
     assert patching.history(tree)[:3] == ["Change data", "Shout", "Call the world glass"]
+
+
+def _fail_at_the_end(store: Store, place: Path) -> None:
+    """Have a rebase whose conflict is resolved fail: before the next patch, then in the check."""
+    ebuild = place / "repo/tiny/say/say-2.ebuild"
+    text = ebuild.read_text()
+    ebuild.unlink()
+    run(store, place, "save", status=2)
+    ebuild.write_text(text.replace("    default\n", "    die 'no luck'\n"))
+    assert "no patch of its rebase is in a conflict" in run(
+        store, place, "save", "--skip", status=2
+    )
+    assert "no luck" in run(store, place, "save", status=1)
+    assert patching.history(place / "work/tiny/say-2")[0] == "Change data"
+    ebuild.write_text(text)
+    for words in (("prep", "=tiny/say-2"), ("rebase", "say", "2")):
+        assert "a rebase that has not ended" in run(store, place, *words, status=2)
+    assert "its rebase has not ended; `cloche patch save`" in run(store, place, "try", status=2)
+    assert not (place / "patches/tiny/say-2").exists()
 
 
 def test_a_rebase_without_a_conflict_writes_little(

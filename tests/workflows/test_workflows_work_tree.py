@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cloche.errors import ClocheError
-from cloche.workflows.work_tree import Note, WorkTree, find_among
+from cloche.workflows.work_tree import Brought, Note, Pending, WorkTree, clear, find_among
 
 
 @pytest.fixture
@@ -82,6 +83,29 @@ def test_a_tree_without_its_note_or_commits_is_refused(tree: WorkTree) -> None:
     (tree.git.repository / "cloche.json").write_text("{}")
     with pytest.raises(ClocheError, match="is not a work tree"):
         tree.note()
+
+
+PENDING, BROUGHT = (Pending("a", "a"),), (Brought("a", "a", "fits", "0" * 40),)
+
+
+@pytest.mark.parametrize(
+    ("pending", "brought"), [(PENDING, ()), (PENDING, BROUGHT), ((), BROUGHT)], ids=str
+)
+def test_a_rebase_that_has_not_ended_is_only_removed_by_force(
+    tree: WorkTree, pending: tuple[Pending, ...], brought: tuple[Brought, ...]
+) -> None:
+    note = tree.note()
+    tree.write(msgspec.structs.replace(note, pending=pending, brought=brought, untried=True))
+    with pytest.raises(ClocheError, match=r"a rebase that has not ended; `cloche patch save`"):
+        clear(tree, force=False)
+    assert (tree.path / "a.c").exists()
+    clear(tree, force=True)
+    assert not tree.path.exists()
+
+
+def test_a_work_tree_without_a_change_is_removed(tree: WorkTree) -> None:
+    clear(tree, force=False)
+    assert not tree.path.exists()
 
 
 def test_work_trees_are_found_by_name_place_or_because_there_is_one(tmp_path: Path) -> None:

@@ -184,11 +184,11 @@ def save(
     the real step: for this version and all others that machines of the project have.
 
     In a rebase, the conflict is taken as resolved: the patch keeps its name and, without other
-    options, its header.
+    options, its header. A rebase whose end failed goes on from there.
     """
     project = load_project(options.directory)
     tree = work_tree.find(project, atom, Path.cwd())
-    if tree.note().pending:
+    if tree.note().rebasing:
         if this_version or fragment or name:
             what = "--this-version, --fragment and --name do not count in a rebase"
             raise click.UsageError(what)

@@ -13,6 +13,7 @@ from cloche.workflows import diffs
 from cloche.workflows.diffs import Refused
 
 _TAIL = 2000  # lines of a log, of which patch(1) wrote the last
+_GOES_ON = "`cloche patch save` without options goes on with it"
 _FAILED_WITH = re.compile(r"patch .* failed with \$?'?/?\S*?([^/\s']+)'?$", re.MULTILINE)
 
 
@@ -60,8 +61,15 @@ def unresolved(cpv: str, files: Sequence[str]) -> ClocheError:
     return ClocheError(what, where=cpv, todo="edit what is between <<<<<<< and >>>>>>>")
 
 
-def unfinished(cpv: str, name: str) -> ClocheError:
-    """A rebase that waits for the user."""
-    what = f"its rebase waits at {name}"
+def unfinished(cpv: str, conflict: str | None) -> ClocheError:
+    """A rebase that waits for the user, in a conflict or because its end failed."""
+    if conflict is None:
+        return ClocheError("its rebase has not ended", where=cpv, todo=_GOES_ON)
+    what = f"its rebase waits at {conflict}"
     todo = "resolve the conflict and `cloche patch save`, or `save --skip`"
     return ClocheError(what, where=cpv, todo=todo)
+
+
+def no_conflict(cpv: str) -> ClocheError:
+    """A rebase that has no patch for a header or to leave out."""
+    return ClocheError("no patch of its rebase is in a conflict", where=cpv, todo=_GOES_ON)

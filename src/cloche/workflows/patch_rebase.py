@@ -2,7 +2,8 @@
 
 Each patch becomes a commit of the new version's work tree. One that does not fit stays there as a
 conflict; `go_on` takes it from there. Files are written when all have come through, and the whole
-of them applies in the real step.
+of them applies in the real step. Until then the work tree's note has what was done: whatever ends a
+rebase before, `go_on` takes it up.
 """
 
 from __future__ import annotations
@@ -56,17 +57,27 @@ def rebase(
         ready = found.ready()
         laid_out(found, ready, tree)
         patching.forget_trial(found.builder.context, found.package)
-        tree.write(msgspec.structs.replace(tree.note(), pending=pending))
+        tree.write(msgspec.structs.replace(tree.note(), pending=pending, untried=True))
         return _bring(found, ready, tree)
 
 
 def go_on(session: Session, tree: WorkTree, header: Header | None, *, skip: bool) -> Rebased:
     """Take a conflict as resolved, or with ``skip`` leave its patch out, and bring the rest.
 
-    Raises ClocheError.
+    Without a conflict, bring what is left and write the files. Raises ClocheError.
     """
     note = tree.note()
-    first, *rest = note.pending
+    if note.conflict:
+        _resolve(tree, note, header, skip=skip)
+    elif skip or header:
+        raise patch_errors.no_conflict(note.cpv)
+    with chosen(session, f"={note.cpv}", note.machine) as found:
+        return _bring(found, found.ready(), tree)
+
+
+def _resolve(tree: WorkTree, note: Note, header: Header | None, *, skip: bool) -> None:
+    """Make a commit of the patch that is in a conflict, or leave it out. Raises ClocheError."""
+    first = note.pending[0]
     now = tree.tree()
     if skip:
         tree.restore(note.tip)
@@ -81,10 +92,7 @@ def go_on(session: Session, tree: WorkTree, header: Header | None, *, skip: bool
         name = Path(first.name).name
         tip = tree.git.commit(now, f"{subject_of(text) or name}\n\n{name}\n", note.tip)
         brought = Brought(first.name, first.path, "changed", tip, text)
-    done = (*note.brought, brought)
-    tree.write(msgspec.structs.replace(note, pending=tuple(rest), brought=done, tip=brought.commit))
-    with chosen(session, f"={note.cpv}", note.machine) as found:
-        return _bring(found, found.ready(), tree)
+    tree.write(_with(note, brought))
 
 
 def _old(session: Session, atom: str, machine: str | None) -> tuple[str, Cpv | None]:
@@ -122,19 +130,37 @@ def _bring(found: Chosen, ready: Ready, tree: WorkTree) -> Rebased:
     """Apply what is pending, patch by patch; write the files. Raises ClocheError."""
     note = tree.note()
     while note.pending:
-        first, *rest = note.pending
+        first = note.pending[0]
         content = Path(first.path).read_bytes()
-        done = patching.apply(ready, tree.path, content, merge=True)
+        before = tree.tree()
+        try:
+            done = patching.apply(ready, tree.path, content, merge=True)
+        except BaseException:
+            tree.restore(before)  # half of a patch must not pass for a resolution
+            raise
         if not done.fits:
-            tree.write(note)
+            tree.write(msgspec.structs.replace(note, untried=False))
             raise _conflict(tree, note, content, done)
         name = Path(first.name).name
         subject = subject_of(content) or name
+        # A change of the user's, after a rebase that ended early, belongs to the patch.
+        own = diffs.split(content)[0] if tree.changed(note.tip, before) else None
+        how = "fits" if own is None else "changed"
         tip = tree.git.commit(tree.tree(), f"{subject}\n\n{name}\n", note.tip)
-        brought = (*note.brought, Brought(first.name, first.path, "fits", tip))
-        note = msgspec.structs.replace(note, pending=tuple(rest), brought=brought, tip=tip)
+        note = _with(note, Brought(first.name, first.path, how, tip, own or b""))
         tree.write(note)
     return _finished(found, ready, tree, note)
+
+
+def _with(note: Note, brought: Brought) -> Note:
+    """The note after the first of the pending patches has come through."""
+    return msgspec.structs.replace(
+        note,
+        pending=note.pending[1:],
+        brought=(*note.brought, brought),
+        tip=brought.commit,
+        untried=True,
+    )
 
 
 def _conflict(tree: WorkTree, note: Note, patch: bytes, done: patching.Applied) -> ClocheError:
@@ -159,7 +185,7 @@ def _finished(found: Chosen, ready: Ready, tree: WorkTree, note: Note) -> Rebase
     etc = {**found.builder.context.inputs.etc, **new}
     applied = digests(user_patches(etc, found.cpv, found.package.slot))
     outcomes = {Path(each.name).name: each.how for each in note.brought}
-    tree.write(msgspec.structs.replace(note, brought=(), applied=applied))
+    tree.write(msgspec.structs.replace(note, brought=(), applied=applied, untried=False))
     return Rebased(tree, outcomes, tuple(path for path, _ in files.values()))
 
 

@@ -43,7 +43,7 @@ class Saved:
 def check_changed(tree: WorkTree) -> None:
     """See that there is something to save, before anybody is asked for a header."""
     note = tree.note()
-    if not note.pending and not tree.changed(note.tip, tree.tree()):
+    if not note.rebasing and not tree.changed(note.tip, tree.tree()):
         raise patch_errors.no_change(note.cpv)
 
 

@@ -56,8 +56,8 @@ def attempt(session: Session, tree: WorkTree, *, clean: bool, tests: bool) -> Tr
 
 def check_current(found: Chosen, note: Note, tree: WorkTree) -> None:
     """See that the work tree is of the present patches, and in no conflict. Raises ClocheError."""
-    if note.pending:
-        raise patch_errors.unfinished(note.cpv, Path(note.pending[0].name).name)
+    if note.rebasing:
+        raise patch_errors.unfinished(note.cpv, note.conflict)
     if [*digests(found.patches).values()] != [*note.applied.values()]:  # names may change
         raise patch_errors.other_patches(note.cpv)
     check_resolved(note, tree)

@@ -56,7 +56,7 @@ class Note(msgspec.Struct, frozen=True):
     ``directory`` is that of the sources below WORKDIR, ``base`` the commit of the sources without
     user patches, ``tip`` the last commit of ours. ``applied`` are the patches between, by base
     name, with their digests. Of a rebase, ``brought`` are patches that have come through, and
-    ``pending`` those to come, the first of them in a conflict.
+    ``pending`` those to come, the first of them in a conflict unless it is ``untried``.
     """
 
     cpv: str
@@ -68,6 +68,17 @@ class Note(msgspec.Struct, frozen=True):
     applied: dict[str, str]
     pending: tuple[Pending, ...] = ()
     brought: tuple[Brought, ...] = ()
+    untried: bool = False
+
+    @property
+    def rebasing(self) -> bool:
+        """Whether a rebase has not ended: what it has done is then nowhere else."""
+        return bool(self.pending or self.brought)
+
+    @property
+    def conflict(self) -> str | None:
+        """The patch of a rebase that is in a conflict."""
+        return None if self.untried or not self.pending else Path(self.pending[0].name).name
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +221,7 @@ def _names_of(tree: WorkTree) -> set[str]:
 
 
 def clear(tree: WorkTree, *, force: bool) -> None:
-    """Remove a work tree to make it again; one with a change only with ``force``.
+    """Remove a work tree to make it again; one with a change or a rebase only with ``force``.
 
     Raises ClocheError, also for a directory that is no work tree.
     """
@@ -218,9 +229,10 @@ def clear(tree: WorkTree, *, force: bool) -> None:
         return
     if any(tree.path.iterdir()):
         note = tree.note()
-        if not force and (note.pending or tree.changed(note.tip, tree.tree())):
+        if not force and (note.rebasing or tree.changed(note.tip, tree.tree())):
+            what = "rebase that has not ended" if note.rebasing else "change that is not saved"
             todo = "`cloche patch save`, or `--force` to lose it"
-            raise ClocheError("it has a change that is not saved", where=tree.path, todo=todo)
+            raise ClocheError(f"it has a {what}", where=tree.path, todo=todo)
     remove_tree(tree.path)
 
 
