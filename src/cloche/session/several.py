@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 
 from cloche.building.context import BuildContext
-from cloche.building.machine import Built, build_machines
+from cloche.building.machine import Built, Tell, build_machines
 from cloche.building.packages import Builder
 from cloche.building.together import Place, Together
 from cloche.config.machine import Machine
-from cloche.errors import ClocheError
+from cloche.errors import ClocheError, host_trouble
 from cloche.output.deliver import check_outputs, remember
 from cloche.records.builds import recorded
 from cloche.records.events import Planned
@@ -64,14 +65,7 @@ def build_several(
         def tell(planned: Sequence[Planned], shared: Together) -> None:
             joined.plan(planned, _names(names, shared))
 
-        try:
-            done = build_machines([builder for _, builder in ready], tell) if ready else ()
-        except BaseException:
-            for each, builder in ready:
-                remember(builder, each.machine)
-            raise
-        for (each, builder), built in zip(ready, done, strict=True):
-            results[each.machine.name] = _delivered(builder, built, each, choices)
+        results |= carried_out(ready, choices, tell)
     joined.finish(time.monotonic() - began)
     return {each.machine.name: results[each.machine.name] for each in wanted}
 
@@ -119,16 +113,38 @@ def _names(machines: Sequence[str], shared: Together) -> Names:
     return joint_names(alike.values())
 
 
+def carried_out(ready: Sequence[tuple[Wanted, Builder]], choices: Choices, tell: Tell) -> Outcomes:
+    """Build the packages of machines and deliver each; what came of it, by name.
+
+    If that ends early, what was made for the machines without a result is remembered.
+    """
+    results: Outcomes = {}
+    try:
+        done = build_machines([builder for _, builder in ready], tell) if ready else ()
+        for (each, builder), built in zip(ready, done, strict=True):
+            results[each.machine.name] = _delivered(builder, built, each, choices)
+    except BaseException:
+        for each, builder in ready:
+            if each.machine.name not in results:
+                with suppress(ClocheError, OSError, sqlite3.Error):  # the first error is raised
+                    remember(builder, each.machine)
+        raise
+    return results
+
+
 def _delivered(
     builder: Builder, built: Built | ClocheError, wanted: Wanted, choices: Choices
 ) -> Result | ClocheError:
-    """The result of a machine whose packages are done; what failed is remembered."""
-    if isinstance(built, ClocheError):
-        remember(builder, wanted.machine)
-        return built
+    """The result of a machine whose packages are done; what failed is remembered.
+
+    Trouble of one machine, as with its file system, is not that of the others.
+    """
     try:
+        if isinstance(built, ClocheError):
+            remember(builder, wanted.machine)
+            return built
         return delivered(builder, built, wanted, choices)
-    except ClocheError as error:
+    except (ClocheError, OSError, sqlite3.Error) as error:
         if builder.context.running.stopped:
             raise
-        return error
+        return error if isinstance(error, ClocheError) else host_trouble(error)
