@@ -22,7 +22,7 @@ from cloche.building.inputs import input_digests
 from cloche.building.packages import Builder, Made
 from cloche.building.queue import Outcome, at_once, carry_out
 from cloche.building.resolve import resolve
-from cloche.building.together import Together, node, together
+from cloche.building.together import Place, Together, node, together
 from cloche.composing.contests import recalled
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
@@ -33,7 +33,7 @@ from cloche.records.events import Done, Finished, Note, Planned
 from cloche.seeds.parts.derived import strict_parts
 from cloche.store import Store
 from cloche.tasks import distfiles
-from cloche.tasks.errors import StepError
+from cloche.tasks.errors import GuestError, StepError
 
 FETCHERS = 2  # at once, as mirrors are shared
 EARLIER = 10  # runs of other versions from which a new one's time is estimated
@@ -103,31 +103,47 @@ def build_machines(
     """Carry out several plans as one; for each what came of it.
 
     ``tell`` hears the plans, and what they have in common, before anything is built. Raises as
-    `build_machine` before any work.
+    `build_machine` before any work; of several plans with ``keep_going``, this ends only the one.
     """
     began = time.monotonic()
+    going_on = len(builders) > 1 and builders[0].context.policy.keep_going
     shared = together(builders)
-    builders = [_once_forced(n, builder, shared) for n, builder in enumerate(builders)]
-    fates = forecasts(builders, shared)
-    for builder, own in zip(builders, fates, strict=True):
-        if (live := live_to_build(builder, own)) is not None:
-            raise live
-        ccache.check(builder.context, builder.plan)
+    working = [_once_forced(n, builder, shared) for n, builder in enumerate(builders)]
+    fates = forecasts(working, shared)
+    refused = {n: error for n, own in enumerate(fates) if (error := _refusal(working[n], own))}
+    if refused and not going_on:
+        raise next(iter(refused.values()))
+    if refused:
+        left = [builder for n, builder in enumerate(builders) if n not in refused]
+        done = iter(build_machines(left, tell) if left else ())
+        return tuple(refused.get(n) or next(done) for n in range(len(builders)))
+    for builder, own in zip(working, fates, strict=True):
         builder.results.update(
             {name: (each.made, False) for name, each in own.items() if each.made}
         )
-    planned = [_planned(*each) for each in zip(builders, fates, strict=True)]
-    for builder, event in zip(builders, planned, strict=True):
+    planned = [_planned(*each) for each in zip(working, fates, strict=True)]
+    for builder, event in zip(working, planned, strict=True):
         builder.context.bus(event)
     tell(planned, shared)
-    for number, builder in enumerate(builders):
-        _check_pretend(builder, {id: fates[number][id] for id in shared.worked_on(number)})
-    outcome = _carried_out(builders, fates, shared)
+    unfit: dict[Place, ClocheError] = {}
+    for number, builder in enumerate(working):
+        own = {id: fates[number][id] for id in shared.worked_on(number)}
+        unfit |= {(number, id): each for id, each in _unfit(builder, own, going_on).items()}
+    outcome = _carried_out(working, fates, shared, unfit)
     took = time.monotonic() - began
     return tuple(
         _summed(builder, shared.outcome_of(number, builder.plan, outcome), took)
-        for number, builder in enumerate(builders)
+        for number, builder in enumerate(working)
     )
+
+
+def _refusal(builder: Builder, fates: Mapping[str, Forecast]) -> ClocheError | None:
+    """Why nothing of a plan can be built, if so."""
+    try:
+        ccache.check(builder.context, builder.plan)
+    except ClocheError as error:
+        return error
+    return live_to_build(builder, fates)
 
 
 def _once_forced(number: int, builder: Builder, shared: Together) -> Builder:
@@ -146,9 +162,12 @@ def forecasts(builders: Sequence[Builder], shared: Together) -> list[dict[str, F
 
 
 def _carried_out(
-    builders: Sequence[Builder], fates: Sequence[Mapping[str, Forecast]], shared: Together
+    builders: Sequence[Builder],
+    fates: Sequence[Mapping[str, Forecast]],
+    shared: Together,
+    unfit: Mapping[Place, ClocheError],
 ) -> Outcome:
-    """Fetch ahead and carry out the queue of all plans."""
+    """Fetch ahead and carry out the queue of all plans; what is ``unfit`` fails."""
     policy = builders[0].context.policy
     places = {node(place): place for place in shared.first}
     fetching = ThreadPoolExecutor(FETCHERS, thread_name_prefix="fetch")
@@ -156,6 +175,8 @@ def _carried_out(
 
     def work(name: str, done: Mapping[str, str], leave: Callable[[], None]) -> str:
         number, id = places[name]
+        if error := unfit.get((number, id)):
+            raise error
         own = {places[n][1]: layer for n, layer in done.items() if places[n][0] == number}
         return builders[number](id, own, leave)
 
@@ -202,21 +223,31 @@ def _urgency(builders: Sequence[Builder], shared: Together) -> dict[str, float]:
     return {node(place): path for place, path in found.items()}
 
 
-def _check_pretend(builder: Builder, fates: Mapping[str, Forecast]) -> None:
-    """Run pkg_pretend of these ebuilds before anything is built. Raises BuildError."""
+def _unfit(
+    builder: Builder, fates: Mapping[str, Forecast], going_on: bool
+) -> dict[str, ClocheError]:
+    """Run pkg_pretend of these ebuilds before anything is built; the errors, which are reported.
+
+    Raises BuildError if there are any, unless the build is ``going_on``.
+    """
     context = builder.context
-    packages = [package for package in builder.plan.packages if package.id in fates]
-    errors = pretend.check(context, pretend.checked(packages, fates))
-    if not errors:
-        return
-    for error in errors:
-        builder.report_failure(error.package, error, 0.0)
-    failed = tuple(error.package for error in errors)
-    rest = [package.id for package in builder.plan.packages if package.id not in failed]
+    packages = pretend.checked([p for p in builder.plan.packages if p.id in fates], fates)
+    errors: dict[str, ClocheError] = {}
+    try:
+        errors |= {error.package: error for error in pretend.check(context, packages)}
+    except GuestError as error:
+        if not going_on:
+            raise
+        errors |= {package.id: error for package in packages}
+    for id, each in errors.items():
+        builder.report_failure(id, each, 0.0)
+    if not errors or going_on:
+        return errors
+    rest = [package.id for package in builder.plan.packages if package.id not in errors]
     for name in rest:
         context.bus(Done(package=name, how="skipped"))
-    context.bus(Finished(built=0, reused=0, failed=len(failed), skipped=len(rest), seconds=0.0))
-    raise BuildError(failed, len(rest), errors)
+    context.bus(Finished(built=0, reused=0, failed=len(errors), skipped=len(rest), seconds=0.0))
+    raise BuildError(tuple(errors), len(rest), tuple(errors.values()))
 
 
 def _planned(builder: Builder, fates: Mapping[str, Forecast]) -> Planned:

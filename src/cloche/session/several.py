@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 
 from cloche.building.context import BuildContext
 from cloche.building.machine import Built, Tell, build_machines
@@ -40,34 +41,46 @@ def build_several(
 ) -> Outcomes:
     """Build machines; what came of each, by name. Events go through ``joined``.
 
-    An error before the first package is raised, unless ``choices.keep_going`` leaves that machine
-    out.
+    An error of a machine before the first package is raised, unless ``choices.keep_going`` leaves
+    that machine out.
     """
     began = time.monotonic()
-    for each in wanted:
-        check_outputs(each.machine, each.directory)
     results: Outcomes = {}
+    leave_out = partial(_left_out, opened, choices, results)
+    for each in wanted:
+        with leave_out(each):
+            check_outputs(each.machine, each.directory)
     with ExitStack() as stack:
-        contexts = [_context(opened, each.machine, choices, joined, stack) for each in wanted]
-        jobserver = stack.enter_context(jobserver_of(contexts[0], opened.slots))
-        contexts = [sharing(context, jobserver) for context in contexts]
-        prepared = _prepared(opened, wanted, contexts, choices)
-        ready = [
-            (each, builder)
-            for each, builder in zip(wanted, prepared, strict=True)
-            if isinstance(builder, Builder)
-        ]
-        for each, builder in zip(wanted, prepared, strict=True):
-            if isinstance(builder, ClocheError):
-                results[each.machine.name] = builder
-        names = [each.machine.name for each, _ in ready]
+        contexts: list[tuple[Wanted, BuildContext]] = []
+        for each in wanted:
+            if each.machine.name not in results:
+                with leave_out(each):
+                    context = _context(opened, each.machine, choices, joined, stack)
+                    contexts.append((each, context))
+        if contexts:
+            jobserver = stack.enter_context(jobserver_of(contexts[0][1], opened.slots))
+            contexts = [(each, sharing(context, jobserver)) for each, context in contexts]
+            ready = _prepared(opened, contexts, choices, leave_out)
 
-        def tell(planned: Sequence[Planned], shared: Together) -> None:
-            joined.plan(planned, _names(names, shared))
+            def tell(planned: Sequence[Planned], shared: Together) -> None:
+                joined.plan(planned, _names([each.machine for each in planned], shared))
 
-        results |= carried_out(ready, choices, tell)
+            results |= carried_out(ready, choices, tell)
     joined.finish(time.monotonic() - began)
     return {each.machine.name: results[each.machine.name] for each in wanted}
+
+
+@contextmanager
+def _left_out(
+    opened: Opened, choices: Choices, results: Outcomes, wanted: Wanted
+) -> Iterator[None]:
+    """With ``choices.keep_going`` an error of the block is what came of a machine."""
+    try:
+        yield
+    except ClocheError as error:
+        if not choices.keep_going or opened.running.stopped:
+            raise
+        results[wanted.machine.name] = error
 
 
 def _context(
@@ -85,24 +98,26 @@ def _context(
 
 
 def _prepared(
-    opened: Opened, wanted: Sequence[Wanted], contexts: Sequence[BuildContext], choices: Choices
-) -> list[Builder | ClocheError]:
+    opened: Opened,
+    contexts: Sequence[tuple[Wanted, BuildContext]],
+    choices: Choices,
+    leave_out: Callable[[Wanted], AbstractContextManager[None]],
+) -> list[tuple[Wanted, Builder]]:
     """Resolve and plan, several machines at once."""
 
     def one(each: Wanted, context: BuildContext) -> Builder:
         return selected(prepare(context, opened.project, each.machine, choices), choices)
 
-    found: list[Builder | ClocheError] = []
-    cores = contexts[0].policy.cores
-    with ThreadPoolExecutor(cores, thread_name_prefix="prepare") as pool:
-        for future in [pool.submit(one, *each) for each in zip(wanted, contexts, strict=True)]:
-            try:
-                found.append(future.result())
-            except ClocheError as error:
-                if not choices.keep_going or opened.running.stopped:
-                    pool.shutdown(cancel_futures=True)
-                    raise
-                found.append(error)
+    found: list[tuple[Wanted, Builder]] = []
+    cores = contexts[0][1].policy.cores
+    pool = ThreadPoolExecutor(cores, thread_name_prefix="prepare")
+    try:
+        futures = [pool.submit(one, *each) for each in contexts]
+        for (each, _), future in zip(contexts, futures, strict=True):
+            with leave_out(each):
+                found.append((each, future.result()))
+    finally:
+        pool.shutdown(cancel_futures=True)
     return found
 
 
