@@ -21,7 +21,7 @@ from cloche.output import deliver as delivering
 from cloche.output import kinds
 from cloche.session.building import Result
 from cloche.session.choices import Choices
-from cloche.session.several import Outcomes, Wanted, carried_out
+from cloche.session.several import Outcomes, Wanted, carried_out, chosen
 from cloche.store import Store, gc
 
 NAMES = ("one", "two", "three")
@@ -97,3 +97,21 @@ def test_what_was_built_is_kept_if_the_deliveries_end_early(
     with pytest.raises(KeyboardInterrupt):
         trouble_with_two(site, ready, KeyboardInterrupt(), monkeypatch)
     assert kept(site, ready) == list(NAMES)
+
+
+def test_a_package_that_some_machines_lack_is_built_in_the_others(site: Site, ready: Ready) -> None:
+    results: Outcomes = {}
+    ((wanted, builder),) = chosen(ready, Choices(packages=("two",)), results)
+    assert (wanted.machine.name, builder.partial) == ("two", True)
+    assert {name: each.built for name, each in results.items() if isinstance(each, Result)} == {
+        "one": 0, "three": 0
+    }  # fmt: skip
+    assert site.notes == ["no package matches “two”"] * 2
+    site.events.clear()
+    found = chosen(ready, Choices(rebuild=("one", "two")), {})
+    assert [sorted(builder.forced) for _, builder in found] == [["c/one-1::r"], ["c/two-1::r"], []]
+    assert [builder.partial for _, builder in found] == [False] * 3
+    assert len(site.notes) == 1 + 1 + 2
+    for choices in (Choices(packages=("none",)), Choices(rebuild=("one", "none"))):
+        with pytest.raises(ClocheError, match="no package matches “none”"):
+            chosen(ready, choices, {})

@@ -319,14 +319,35 @@ def selected(builder: Builder, choices: Choices) -> Builder:
 
 
 def _found(atoms: tuple[str, ...], builder: Builder) -> list[str]:
+    check_atoms(atoms, (builder,))
     names = [package.id for package in builder.plan.packages]
-    found: list[str] = []
+    return [name for atom in atoms for name in matching(atom, names)]
+
+
+def check_atoms(atoms: Sequence[str], builders: Sequence[Builder]) -> None:
+    """See that a plan has each of the packages. Raises an error of `cloche.records`."""
+    names = list(dict.fromkeys(p.id for builder in builders for p in builder.plan.packages))
     for atom in atoms:
-        matched = matching(atom, names)
-        if not matched:
+        if not matching(atom, names):
             raise unknown_package(atom, nearest(atom, names))
-        found += matched
-    return found
+
+
+def own_choices(builder: Builder, choices: Choices) -> Choices | None:
+    """The choices without packages that this one of several machines does not have; it says so.
+
+    None if it has none of those that are to be built.
+    """
+    names = [package.id for package in builder.plan.packages]
+    packages, rebuild = (
+        tuple(atom for atom in atoms if matching(atom, names))
+        for atoms in (choices.packages, choices.rebuild)
+    )
+    for atom in dict.fromkeys((*choices.packages, *choices.rebuild)):
+        if atom not in (*packages, *rebuild):
+            builder.context.bus(Note(text=f"no package matches “{atom}”"))
+    if choices.packages and not packages:
+        return None
+    return replace(choices, packages=packages, rebuild=rebuild)
 
 
 def news_of(context: BuildContext, machine: Machine) -> tuple[Item, ...]:

@@ -23,9 +23,11 @@ from cloche.records.joined import Joined, Names, joint_names
 from cloche.session.building import (
     Result,
     Wanted,
+    check_atoms,
     context_of,
     delivered,
     jobserver_of,
+    own_choices,
     prepare,
     selected,
     sharing,
@@ -60,7 +62,8 @@ def build_several(
         if contexts:
             jobserver = stack.enter_context(jobserver_of(contexts[0][1], opened.slots))
             contexts = [(each, sharing(context, jobserver)) for each, context in contexts]
-            ready = _prepared(opened, contexts, choices, leave_out)
+            prepared = _prepared(opened, contexts, choices, leave_out)
+            ready = chosen(prepared, choices, results)
 
             def tell(planned: Sequence[Planned], shared: Together) -> None:
                 joined.plan(planned, _names([each.machine for each in planned], shared))
@@ -106,7 +109,7 @@ def _prepared(
     """Resolve and plan, several machines at once."""
 
     def one(each: Wanted, context: BuildContext) -> Builder:
-        return selected(prepare(context, opened.project, each.machine, choices), choices)
+        return prepare(context, opened.project, each.machine, choices)
 
     found: list[tuple[Wanted, Builder]] = []
     cores = contexts[0][1].policy.cores
@@ -118,6 +121,27 @@ def _prepared(
                 found.append((each, future.result()))
     finally:
         pool.shutdown(cancel_futures=True)
+    return found
+
+
+def chosen(
+    prepared: Sequence[tuple[Wanted, Builder]], choices: Choices, results: Outcomes
+) -> list[tuple[Wanted, Builder]]:
+    """The builders for the packages that were asked for; a machine without any has its result.
+
+    Raises an error of `cloche.records` if no machine has a package.
+    """
+    builders = [builder for _, builder in prepared]
+    if builders:
+        check_atoms((*choices.packages, *choices.rebuild), builders)
+    found = []
+    for each, builder in prepared:
+        own = own_choices(builder, choices)
+        if own is None:
+            name = each.machine.name
+            results[name] = Result(machine=name, built=0, reused=0, seconds=0.0, layers={})
+        else:
+            found.append((each, selected(builder, own)))
     return found
 
 
