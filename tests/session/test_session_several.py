@@ -19,9 +19,9 @@ from cloche.errors import ClocheError, Exit
 from cloche.layers import Layer
 from cloche.output import deliver as delivering
 from cloche.output import kinds
-from cloche.session.building import Result
+from cloche.session.building import Result, Wanted
 from cloche.session.choices import Choices
-from cloche.session.several import Outcomes, Wanted, carried_out, chosen
+from cloche.session.several import Outcomes, carried_out, chosen
 from cloche.store import Store, gc
 
 NAMES = ("one", "two", "three")

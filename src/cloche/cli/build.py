@@ -219,8 +219,9 @@ def build(
         return
     wanted = [project.machine(name) for name in dict.fromkeys(machines)]
     places = [_directory(project, machine, output, alone=len(wanted) == 1) for machine in wanted]
-    for machine, place in zip(wanted, places, strict=True):
-        check_outputs(machine, place)
+    if len(wanted) == 1 or not choices.keep_going:  # else it is only that machine's error
+        for machine, place in zip(wanted, places, strict=True):
+            check_outputs(machine, place)
     directories = {machine.name: place for machine, place in zip(wanted, places, strict=True)}
     # Before there is a display: their commands may ask on the terminal. And before anything of ours
     # is in a user namespace, where they would not be the user.
@@ -297,10 +298,9 @@ def _tell_machines(
     lines, failed = [], {}
     for machine, result in results.items():
         if isinstance(result, ClocheError):
-            if isinstance(result, BuildError):
-                tell_failures(result)
+            tell_failure(machine, result)
             failed[machine] = result
-            lines.append(one_line(f"{machine}: failed: {result}"))
+            lines.append(f"{machine}: failed")
             continue
         summary = f"{count(result.built, 'package')} built, {result.reused} reused"
         lines.append(f"{machine}: {summary}")
@@ -314,6 +314,15 @@ def _tell_machines(
             f"{len(failed)} of {len(results)} machines failed: {', '.join(failed)}",
             status=next(iter(failed.values())).status,
         )
+
+
+def tell_failure(machine: str, error: ClocheError) -> None:
+    """Say on standard error why a machine failed, however the build is shown."""
+    if isinstance(error, BuildError):
+        tell_failures(error)
+    elif error.detail:
+        say(error.detail)
+    say(one_line(f"{machine}: {error}"))
 
 
 def opened_display(progress: str, *, verbose: bool) -> Display:
