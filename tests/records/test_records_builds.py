@@ -10,7 +10,7 @@ from tests import values
 from cloche.errors import ClocheError
 from cloche.records.builds import Events, keep, recorded_events, records, wanted_record
 from cloche.records.events import Delivered, Done, Event, Finished, Planned, Started, encode_event
-from cloche.records.history import machine_run
+from cloche.records.history import MachineRun, machine_run
 from cloche.store import Store, gc
 
 REUSED = (Done(package="a/b-1::r", how="reused", time=7.0),)
@@ -64,12 +64,17 @@ def test_what_is_not_recorded_is_named(tmp_path: Path) -> None:
 
 
 def test_single_packages_are_done_without_a_delivery() -> None:
-    def result(how: str, *more: Event, partial: bool = False) -> str:
+    def run(how: str, *more: Event, partial: bool = False) -> MachineRun:
         done = Done(package="a/b-1::r", how=how)  # type: ignore[arg-type]
         ended = Finished(built=0, reused=0, failed=0, skipped=0, seconds=1.0)
         planned = Planned(machine="m", packages=("a/b-1::r",), partial=partial)
-        return machine_run(1, (planned, done, ended, *more)).result
+        return machine_run(1, (planned, done, ended, *more))
 
+    def result(how: str, *more: Event, partial: bool = False) -> str:
+        return run(how, *more, partial=partial).result
+
+    assert run("built", partial=True).partial
+    assert not run("built").partial
     assert result("built", partial=True) == "done"
     assert result("failed", partial=True) == "failed"
     assert result("built") == "failed"  # what came after the packages did not end well

@@ -83,5 +83,6 @@ def _list(builds: list[MachineRun]) -> str:
         f"{seconds(b.seconds):>12}  {b.built} built, {b.reused} reused, {b.failed} failed"
         + (f", {b.skipped} skipped" if b.skipped else "")
         + f"  {b.result}"
+        + (", a part of the machine" if b.partial else "")
         for b in builds
     )

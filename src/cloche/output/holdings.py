@@ -80,12 +80,12 @@ class Difference:
 def finished_builds(
     store: Store, place: str, machine: str
 ) -> tuple[tuple[Record, MachineRun], ...]:
-    """The recorded builds of a machine that came to their end, the oldest first."""
+    """The recorded builds of a whole machine that came to their end, the oldest first."""
     found = (
         (record, machine_run(record.number, recorded_events(store, record)))
         for record in records(store, place, machine)
     )
-    return tuple((record, run) for record, run in found if run.result == "done")
+    return tuple((record, run) for record, run in found if run.result == "done" and not run.partial)
 
 
 def holding(store: Store, place: str, machine: str, number: int | None = None) -> Holding:

@@ -50,7 +50,8 @@ class MachineRun:
     """One build of a machine. ``time`` is when it began, ``seconds`` how long it took.
 
     The counts are of packages. ``result`` is "unfinished" if it was interrupted, and "failed" also
-    if all packages were built and a later stage failed.
+    if all packages were built and a later stage failed. ``partial``: only some packages were asked
+    for, so that the machine is not what came of it.
     """
 
     number: int
@@ -61,6 +62,7 @@ class MachineRun:
     failed: int
     skipped: int
     result: Literal["done", "failed", "unfinished"]
+    partial: bool = False
 
 
 def machine_run(number: int, events: Sequence[Event]) -> MachineRun:
@@ -80,6 +82,7 @@ def machine_run(number: int, events: Sequence[Event]) -> MachineRun:
         failed=hows.count("failed"),
         skipped=hows.count("skipped"),
         result="done" if done else "failed" if finished else "unfinished",
+        partial=partial,
     )
 
 
