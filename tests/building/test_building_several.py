@@ -15,8 +15,10 @@ from cloche.building.context import BuildContext, Policy
 from cloche.building.errors import BuildError
 from cloche.building.machine import Built, build_machines
 from cloche.building.packages import Builder
+from cloche.building.together import together
 from cloche.errors import ClocheError
 from cloche.plan.depgraph import Package
+from cloche.sandbox.base import Limits
 from cloche.store import Store
 from cloche.tasks.errors import GuestError, StepError
 
@@ -90,3 +92,16 @@ def test_a_check_of_an_ebuild_fails_the_machines_that_need_it(
     (alone,) = machines(site, picky=(PICKY,))
     with pytest.raises(ClocheError):
         build_machines([alone])
+
+
+def test_a_machine_does_not_fail_for_the_limits_of_another_one(site: Site) -> None:
+    first, alike, last = machines(site, first=(LIB, APP), second=(LIB, APP), third=(LIB, APP))
+    assert together([first, alike]).worked_on(1) == frozenset()
+    for more in ({"limits": Limits(memory=1 << 30)}, {"phase_seconds": 1.0}):
+        other = with_policy(last, **more)
+        assert together([first, other]).worked_on(1) == {LIB.id, APP.id}
+    site.maker.tasks.clear()
+    assert all(isinstance(each, Built) for each in build_machines([first, alike, other]))
+    assert sorted(site.maker.names) == sorted(
+        f"{step} {name}-1" for step in ("build", "merge") for name in ("lib", "app")
+    )

@@ -1,9 +1,9 @@
 """Several machines as one plan: what they have in common is worked on once.
 
-Two packages are alike if their builds and merges would have the same keys. That is known before
-anything is built: keys are digests of inputs and of layers, and layers come from packages that are
-alike in turn. The first machine that has a package works on it; those of later machines that are
-like it wait for it, and then find its result.
+Two packages are alike if their builds and merges would have the same keys, and the same limits.
+That is known before anything is built: keys are digests of inputs and of layers, and layers come
+from packages that are alike in turn. The first machine that has a package works on it; those of
+later machines that are like it wait for it, and then find its result.
 """
 
 from __future__ import annotations
@@ -90,6 +90,7 @@ def likenesses(builder: Builder) -> dict[str, str]:
 
 def _likeness(builder: Builder, package: Package, before: Mapping[str, str]) -> str:
     visible, inputs = builder.plan.visible[package.id], builder.context.inputs
+    policy = builder.context.policy
     parts = {
         "name": package.id,
         "use": package.use,
@@ -106,6 +107,8 @@ def _likeness(builder: Builder, package: Package, before: Mapping[str, str]) -> 
             for layer in inputs.of_seed(names)
         ],
         "forced": package.id in builder.forced,
+        # A machine does not fail for the limits of another one; what is done is found by its key.
+        "limits": [repr(policy.limits), policy.phase_seconds],
         "binary": None if package.binary is None else repr(package.binary),
     }
     text = json.dumps(parts, sort_keys=True, default=list)
