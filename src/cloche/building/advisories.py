@@ -55,7 +55,8 @@ def advisories(
         **context.inputs.key_root,
         **layer_parts([(layer.label, layer.id) for layer in layers]),
         "request": msgspec.json.encode(request).decode(),
-        "guest": hashlib.sha256((GUEST / "advisories.py").read_bytes()).hexdigest(),
+        "guest": context.inputs.guest,
+        "script": hashlib.sha256((GUEST / "advisories.py").read_bytes()).hexdigest(),
     }
 
     def ask() -> Outcome:

@@ -76,6 +76,7 @@ def _sources(context: BuildContext, kernel: Kernel) -> Sources:
     assert asked is not None  # noqa: S101
     parts = {
         "atom": asked.atom,
+        "guest": inputs.guest,
         "script": hashlib.sha256((GUEST / "best.py").read_bytes()).hexdigest(),
         **inputs.key_root,
         **inputs.key_emulated,

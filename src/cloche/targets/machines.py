@@ -117,6 +117,7 @@ def versions(context: BuildContext, names: Collection[str]) -> Versions:
     inputs = context.inputs
     parts = {
         "names": " ".join(sorted(names)),
+        "guest": inputs.guest,
         "script": hashlib.sha256((GUEST / "versions.py").read_bytes()).hexdigest(),
         **{f"base {layer.kind}": layer.id for layer in inputs.base if layer.kind != "config"},
         **{f"repository {repo.name}": repo.tree for repo in inputs.repos.values()},
