@@ -66,6 +66,12 @@ def test_what_a_sync_would_change_is_told_and_nothing_is_pinned(root_seeded: Sto
     leaf = upstream / "tiny/leaf"
     (leaf / "leaf-2.ebuild").write_text((leaf / "leaf-1.ebuild").read_text())
     (upstream / "tiny/greet/greet-1.ebuild").rename(upstream / "tiny/greet/greet-1-r1.ebuild")
+    moved = upstream / "tiny/first"
+    text = (moved / "first-1.ebuild").read_text()
+    assert 'SLOT="0"' in text
+    (moved / "first-2.ebuild").write_text(text.replace('SLOT="0"', 'SLOT="2"'))
+    (moved / "first-1.ebuild").unlink()
+    advise(upstream, "202611-00", "tiny/first", "2", "First: in another slot then")
     advise(upstream, "202611-01", "tiny/leaf", "2", "Leaf: all of it")
     advise(upstream, "202611-02", "tiny/census", "3", "Census: it counts")
     advise(upstream, "202611-03", "tiny/census", "1", "Census: it counted")
@@ -82,6 +88,7 @@ def test_what_a_sync_would_change_is_told_and_nothing_is_pinned(root_seeded: Sto
     assert changes["tiny/leaf"] == ("U", "1", "2")
     assert changes["tiny/greet"] == ("U", "1", "1-r1")
     assert [(each["id"], each["packages"], each["closed"]) for each in machine["advisories"]] == [
+        ("202611-00", ["tiny/first-1"], True),
         ("202611-01", ["tiny/leaf-1"], True),
         ("202611-02", ["tiny/census-1"], False),
     ]

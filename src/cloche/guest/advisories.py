@@ -29,7 +29,7 @@ def main(request: dict[str, Any], _: Channel) -> dict[str, Any]:
     vardb = trees["vartree"].dbapi
     here = [(cpv, vardb.aux_get(cpv, ["SLOT"])[0]) for cpv in vardb.cpv_all()]
     before = database(merged(here, request["before"]), settings)
-    after = database(merged(here, request["after"]), settings)
+    after = database(merged(remaining(here, request["before"]), request["after"]), settings)
     found = []
     for repository in request["repositories"]:
         place = PLACE.format(repository)
@@ -37,6 +37,12 @@ def main(request: dict[str, Any], _: Channel) -> dict[str, Any]:
         settings["GLSA_DIR"] = place
         found += concerning(place, settings, before, after)
     return {"advisories": found}
+
+
+def remaining(here: Iterable[Any], before: Iterable[Any]) -> list[Any]:
+    """What is installed (CPV and slot) without the packages of a plan that is given up."""
+    gone = {(cpv, slot.partition("/")[0]) for cpv, slot in before}
+    return [(cpv, slot) for cpv, slot in here if (str(cpv), slot.partition("/")[0]) not in gone]
 
 
 def merged(here: Iterable[Any], planned: Iterable[Any]) -> list[tuple[str, str]]:
