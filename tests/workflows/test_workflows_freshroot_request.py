@@ -69,6 +69,25 @@ def test_another_package_than_the_root_chose_is_refused() -> None:
         found_in(Depgraph(()), request())
 
 
+def test_a_package_that_the_root_has_is_not_another_in_builds() -> None:
+    wanted = package("a/b-2", repo="r", iuse=("x", "y"), use=("x",))
+
+    def lib(version: str, use: str = "y", **more: Any) -> Depgraph:
+        flags = {"iuse": ("x", "y", "new"), "use": tuple(use.split())}
+        return Depgraph((package(f"a/lib-{version}", **{"slot": "1", **flags, **more}), wanted))
+
+    for same in (lib("1.2-r3"), lib("1.2-r3", "y new"), lib("2", slot="2"), lib("2", broot=True)):
+        assert found_in(same, request()) == (wanted,)
+    for other, why in (
+        (lib("2"), "Portage chose a/lib-2 outside; name it to emerge as well, or remove"),
+        (lib("1.2-r3", "x"), "outside it has USE=x -y; name it"),
+    ):
+        with pytest.raises(ClocheError) as refused:
+            found_in(other, request())
+        assert str(refused.value).startswith("a/lib-1.2-r3: it is another package")
+        assert why in str(refused.value)
+
+
 @pytest.mark.parametrize(
     "more",
     [

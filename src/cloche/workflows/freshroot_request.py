@@ -20,11 +20,14 @@ from cloche.plan.names import cp_of
 LONGEST: Final = 16 << 20  # bytes of a request
 LONGEST_OTHER: Final = 4096  # bytes of any other message
 HEAD: Final = 5
+WIDEST: Final = 10_000  # columns or rows of a terminal
 _LONGEST_NAME = 1000  # characters, below /etc/portage
 _MOST = 20_000  # packages
 #: Modules and sets.conf name code for Portage's own process.
 _LEFT = frozenset({"modules", "sets.conf", "mirrors", "color.map"})
 _PINS = "zz-freshroot"
+_AGAIN = "leave the freshroot and open a new one: the repositories may have changed"
+_HELD = "name it to emerge as well, or remove what changes it from /etc/portage"
 
 Slot = Annotated[str, msgspec.Meta(pattern=r"\A[\w+][\w+.-]*\Z", max_length=200)]
 Use = Annotated[str, msgspec.Meta(pattern=r"\A-?[A-Za-z0-9][\w+@.-]*\Z", max_length=200)]
@@ -62,8 +65,8 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     installed: Annotated[tuple[Present, ...], msgspec.Meta(max_length=_MOST)]
     etc: Annotated[Mapping[RelativePath, str], msgspec.Meta(max_length=_MOST)]
     profile: _Profile
-    columns: Annotated[int, msgspec.Meta(ge=0, le=10_000)]
-    rows: Annotated[int, msgspec.Meta(ge=0, le=10_000)]
+    columns: Annotated[int, msgspec.Meta(ge=0, le=WIDEST)]
+    rows: Annotated[int, msgspec.Meta(ge=0, le=WIDEST)]
     term: _Term
 
 
@@ -115,8 +118,7 @@ def etc_for(request: Request) -> dict[str, bytes]:
     Builds so see the versions and flags that the root has; what Portage replaces is left free.
     """
     files = {name: text.encode() for name, text in request.etc.items() if _counts(name)}
-    free = {(cp_of(each.cpv), each.slot) for each in request.wanted} | set(request.tools)
-    held = [each for each in request.installed if (cp_of(each.cpv), each.slot) not in free]
+    held = _held(request)
     masks = [f"{sign}{each.cpv}:{each.slot}\n" for each in held for sign in "<>"]
     flags = [f"={each.cpv} {' '.join(each.use)}\n" for each in held if each.use]
     for name, lines in (("package.mask", masks), ("package.use", flags)):
@@ -124,6 +126,12 @@ def etc_for(request: Request) -> dict[str, bytes]:
             files[f"{name}/00-own"] = files.pop(name)
         files[f"{name}/{_PINS}"] = "".join(sorted(lines)).encode()
     return files
+
+
+def _held(request: Request) -> list[Present]:
+    """Installed packages that Portage in the root does not replace."""
+    free = {(cp_of(each.cpv), each.slot) for each in request.wanted} | set(request.tools)
+    return [each for each in request.installed if (cp_of(each.cpv), each.slot) not in free]
 
 
 def _counts(name: str) -> bool:
@@ -137,24 +145,43 @@ def atoms_of(request: Request) -> tuple[str, ...]:
 
 
 def found_in(graph: Depgraph, request: Request) -> tuple[Package, ...]:
-    """The packages of a resolution that were asked for. Raises ClocheError if one is another."""
+    """The packages of a resolution that were asked for.
+
+    Raises ClocheError if one is another, or if a package that is installed is: files of the root
+    (package.unmask, package.use.force) may outweigh what holds it.
+    """
+    _check_held(graph, request)
     by_id = {package.id: package for package in graph.packages}
     found = []
     for each in request.wanted:
         package = by_id.get(f"{each.cpv}::{each.repo}")
         if package is None:
-            raise _other(each.cpv, "Portage did not choose it outside")
+            raise _other(each.cpv, "Portage did not choose it outside", _AGAIN)
         use = set(package.use) & set(package.iuse)
         if differing := sorted(use ^ set(each.use)):
-            flags = " ".join(f if f in use else f"-{f}" for f in differing)
-            raise _other(each.cpv, f"outside it has USE={flags}")
+            raise _other(each.cpv, _flags(differing, use), _AGAIN)
         found.append(package)
     return tuple(found)
 
 
-def _other(cpv: str, why: str) -> ClocheError:
-    return ClocheError(
-        f"it is another package outside of this root: {why}",
-        where=cpv,
-        todo="leave the freshroot and open a new one: the repositories may have changed",
-    )
+def _check_held(graph: Depgraph, request: Request) -> None:
+    """See that builds get the versions and flags that the root has. Raises ClocheError."""
+    held = {(cp_of(each.cpv), each.slot): each for each in _held(request)}
+    for package in graph.packages:
+        there = held.get((package.cp, package.slot))
+        if there is None or package.broot:  # a tool over the seed is not one of the root
+            continue
+        if package.cpv != there.cpv:
+            raise _other(there.cpv, f"Portage chose {package.cpv} outside", _HELD)
+        known = {word.removeprefix("-") for word in there.use} & set(package.iuse)
+        use = set(package.use) & known
+        if differing := sorted(use ^ (set(there.use) & known)):
+            raise _other(there.cpv, _flags(differing, use), _HELD)
+
+
+def _flags(differing: list[str], use: set[str]) -> str:
+    return f"outside it has USE={' '.join(f if f in use else f'-{f}' for f in differing)}"
+
+
+def _other(cpv: str, why: str, todo: str) -> ClocheError:
+    return ClocheError(f"it is another package outside of this root: {why}", where=cpv, todo=todo)
