@@ -32,6 +32,7 @@ from cloche.workflows.freshroot_request import (
     HEAD,
     LONGEST,
     LONGEST_OTHER,
+    WIDEST,
     BadRequestError,
     Request,
     decode_request,
@@ -63,6 +64,7 @@ class Desk:
     _places: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(_AT_ONCE))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _open: set[socket.socket] = field(default_factory=set)
+    _closing: bool = False
 
     @contextmanager
     def serving(self) -> Iterator[None]:
@@ -73,12 +75,13 @@ class Desk:
         try:
             yield
         finally:
+            with self._lock:
+                self._closing = True
+                for connection in self._open:
+                    _shut(connection)
             _shut(listener)
             thread.join()
             listener.close()
-            with self._lock:
-                for connection in self._open:
-                    _shut(connection)
             for _ in range(_AT_ONCE):  # until all have ended
                 self._places.acquire(timeout=_GRACE)
 
@@ -92,6 +95,8 @@ class Desk:
                 return
             with self._lock:
                 self._open.add(connection)
+                if self._closing:
+                    _shut(connection)
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
@@ -119,6 +124,8 @@ class Desk:
             connection.sendall(message(b"o", b"waiting for another emerge of this freshroot\r\n"))
             self._turn.acquire()
         try:
+            if self._closing:
+                return
             self._number += 1
             name = f"{self._number}"
             file = self.requests / f"{name}.json"
@@ -180,18 +187,20 @@ def _join(connection: socket.socket, master: int, process: subprocess.Popen[byte
     """Copy both ways until the process has closed its terminal, or the other side is gone."""
     while True:
         ready, _, _ = select.select([connection.fileno(), master], [], [])
+        data = b""
         if master in ready:
             try:
                 data = os.read(master, _BLOCK)
             except OSError:  # EIO: it has ended
                 return
-            connection.sendall(message(b"o", data))
-        if connection.fileno() in ready:
-            try:
+        try:
+            if data:
+                connection.sendall(message(b"o", data))
+            if connection.fileno() in ready:
                 _heard(*_received(connection, LONGEST_OTHER), master, process)
-            except (OSError, EOFError, BadRequestError):
-                process.send_signal(signal.SIGINT)
-                return
+        except (OSError, EOFError, BadRequestError):
+            process.send_signal(signal.SIGINT)
+            return
 
 
 def _heard(kind: bytes, content: bytes, master: int, process: subprocess.Popen[bytes]) -> None:
@@ -200,6 +209,8 @@ def _heard(kind: bytes, content: bytes, master: int, process: subprocess.Popen[b
         process.send_signal(signal.SIGINT)
     elif kind == b"w" and len(content) == 4:
         columns, rows = struct.unpack(">HH", content)
+        if max(columns, rows) > WIDEST:
+            raise BadRequestError(f"a terminal of {columns} columns and {rows} rows")
         fcntl.ioctl(master, termios.TIOCSWINSZ, _size(rows, columns))
     elif kind == b"k":
         if select.select([], [master], [], 0)[1]:  # keys that nobody takes are lost
