@@ -56,6 +56,8 @@ def ssh_keys(words: list[str]) -> None:
         raise LookupError(f"the root has no user {name}")
     uid, gid, directory = int(there[2]), int(there[3]), os.path.join(there[5], ".ssh")
     _make_home(there[5], uid, gid)
+    if not os.path.isdir(there[5]):
+        raise LookupError(f"the user {name} has no home directory for keys: {there[5]}")
     if not os.path.isdir(directory):
         os.mkdir(directory)
     path = os.path.join(directory, "authorized_keys")
@@ -87,10 +89,11 @@ def _add_group(name: str, gid: str) -> None:
 
 def _free(file: str, number: str) -> str:
     """This ID if nobody has it; without one, that after the highest of ordinary users."""
-    taken = {int(line[2]) for line in _lines(file) if line[2].isdigit()}
+    lines = [line for line in _lines(file) if line[2].isdigit()]
+    taken = {int(line[2]) for line in lines}
     if number:
         if int(number) in taken:
-            (other,) = (line[0] for line in _lines(file) if line[2] == number)
+            other = next(line[0] for line in lines if int(line[2]) == int(number))
             raise ValueError(f"the ID {number} is {other}'s in {file}")
         return number
     return str(max((each for each in taken if FIRST <= each <= LAST), default=FIRST - 1) + 1)
@@ -113,11 +116,24 @@ def _join(group: str, name: str) -> None:
             _put(file, group, [*line[:3], ",".join([*members, name])])
 
 
+def is_home(path: str) -> bool:
+    """Whether a home of passwd(5) can be a directory.
+
+    /dev and /proc are the kernel's: what lies there in the root is covered when it runs.
+    /nonexistent must not exist, so that daemons find nothing there (Debian Policy 9.2.3).
+    """
+    top = os.path.normpath(path).lstrip("/").split("/")[0]
+    return path.startswith("/") and top not in ("dev", "proc", "nonexistent")
+
+
 def _make_home(home: str, uid: int, gid: int) -> None:
     """Make a home directory from /etc/skel, unless it is there.
 
-    One below /home that root owns came with files of the machine, and becomes the user's.
+    One below /home that root owns came with files of the machine, and becomes the user's. A home
+    like /dev/null, or /nonexistent, says that the user has none.
     """
+    if not is_home(home):
+        return
     there = os.path.lexists(home)
     if there and not (home.startswith("/home/") and uid and os.lstat(home).st_uid == 0):
         return
