@@ -17,7 +17,8 @@ WORK = """
     emerge tiny/one || exit
     mkdir -p /etc/portage/package.use; echo "tiny/top loud" > /etc/portage/package.use/own
     echo "[more]" >> /etc/portage/repos.conf; rm /etc/portage/mirrors
-    ln -s own /etc/portage/package.use/link
+    ln -s own /etc/portage/package.use/link; touch $'/etc/portage/package.use/a\\e]0;b\\xff'
+    touch $'/usr/local/a\\e]0;b\\xff'
     echo mine > /usr/local/own; chmod 700 /usr/local/bin; rm /etc/issue
     rm -r /usr/share/keyrings; mkdir /usr/share/keyrings; ln -s /etc/shadow /usr/local/link
 """
@@ -48,10 +49,14 @@ def test_a_kept_root_is_opened_again_and_becomes_a_machine(
     assert {"etc/issue", "etc/portage/mirrors"} <= set(found["removed"])
     assert any(name.startswith("usr/share/keyrings/") for name in found["removed"])
 
+    said = cloche("diff", "trial", "--files")
+    assert "+ /usr/local/a\\x1b]0;b\\xff\n" in said
+    assert "\x1b" not in said
+
     saved = store.cloche("freshroot", "save", "trial", "--as", "second", cwd=place, check=True)
     left = [line for line in saved.stderr.splitlines() if line.startswith("not saved: ")]
     assert [line.split(": ")[1].rpartition("/")[2] for line in left] == [
-        *("mirrors", "link", "repos.conf"),
+        *("mirrors", "a\\x1b]0;b\\xff", "link", "repos.conf"),
     ]
     data = tomllib.loads((place / "machines/second.toml").read_text())
     assert (data["packages"], data["portage"]) == (["tiny/one"], ["second"])

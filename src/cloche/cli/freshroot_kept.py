@@ -12,11 +12,17 @@ import click
 from cloche.cli.machine import line_of
 from cloche.cli.options import Options, opened_store, say
 from cloche.config.project import Project, load_project
-from cloche.display.text import count, size
+from cloche.display.text import count, one_line, size
+from cloche.layers.compare import printable
 from cloche.store import Store
 from cloche.workflows import freshroot_kept as kept
 
 _MOST = 40  # files of a kind that are listed without --files
+
+
+def shown(text: str) -> str:
+    """A line with names of a root: they are untrusted, and any bytes."""
+    return one_line(printable(text))
 
 
 def complete_kept(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
@@ -119,14 +125,14 @@ def diff(options: Options, name: str, files: bool, as_json: bool) -> None:
         click.echo(json.dumps(asdict(done), indent=2))
         return
     for each in done.packages:
-        click.echo(line_of(each))
+        click.echo(shown(line_of(each)))
     lists = (("+", done.added), ("~", done.changed), ("-", done.removed))
     for sign, names in lists:
-        shown = names if files else names[:_MOST]
-        for path in shown:
-            click.echo(f"{sign} /{path}")
-        if len(names) > len(shown):
-            click.echo(f"{sign} {len(names) - len(shown)} more: --files lists them")
+        listed = names if files else names[:_MOST]
+        for path in listed:
+            click.echo(shown(f"{sign} /{path}"))
+        if len(names) > len(listed):
+            click.echo(f"{sign} {len(names) - len(listed)} more: --files lists them")
     differing = count(len(done.packages), "package differs", "packages differ")
     say(f"{name} and {found.about.ground}: {differing}, {sum(len(n) for _, n in lists)} files")
 
@@ -161,7 +167,7 @@ def save(options: Options, name: str, machine: str) -> None:
     made = saved(project, ground(project, found.about.ground), machine, atoms, etc)
     write(made.files)
     for path in made.files:
-        click.echo(path.relative_to(project.root))
+        click.echo(shown(str(path.relative_to(project.root))))
     for line in made.left:
-        say(f"not saved: {line}")
+        say(shown(f"not saved: {line}"))
     say(f"see what it would build: `cloche plan {machine}`")

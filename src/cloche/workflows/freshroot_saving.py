@@ -68,6 +68,8 @@ def _refusal(file: str, text: bytes | None) -> str:
     top = file.partition("/")[0]
     if text is None:
         return "it was removed: take the lines out of the fragment that has it"
+    if not file.isprintable():
+        return "its name is not printable UTF-8"
     if top in REFUSED:
         return REFUSED[top]
     if text.startswith(LINK):
