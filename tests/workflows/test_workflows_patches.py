@@ -313,7 +313,10 @@ def test_a_rebase_stops_at_a_conflict_and_goes_on(store: Store, place: Path, pat
     head, body = (new / "0002-shout.patch").read_text().split("--- a/", 1)
     assert head == patching.SHOUT.split("--- a/", 1)[0]
     assert f"+{mended}" in body
-    assert (new / "0003-data.patch").read_text() == patching.DATA
+    data = (new / "0003-data.patch").read_text()
+    assert data.startswith(patching.DATA.split("--- a/", 1)[0])
+    assert "+other\n" in data
+    assert '+#define  VERSION "@VERSION@"\n' in data
     assert (patched / "say/0002-shout.patch").read_text() == patching.SHOUT
 
     run(store, place, "prep", "=tiny/say-2")
@@ -326,6 +329,8 @@ def _fail_at_the_end(store: Store, place: Path) -> None:
     text = ebuild.read_text()
     ebuild.unlink()
     run(store, place, "save", status=2)
+    # What is changed now, outside of a conflict, goes with the next patch.
+    patching.edit(place / "work/tiny/say-2/version.h", "define", "define ")
     ebuild.write_text(text.replace("    default\n", "    die 'no luck'\n"))
     assert "no patch of its rebase is in a conflict" in run(
         store, place, "save", "--skip", status=2
@@ -346,6 +351,7 @@ def test_a_rebase_without_a_conflict_writes_little(
     said = run(store, place, "rebase", "=tiny/say-1", "2")
     assert "tiny/say-2: 0001-glass.patch applies as it is" in said
     assert [each.name for each in (patched / "say-2").iterdir()] == ["0003-data.patch"]
+    assert (patched / "say-2/0003-data.patch").read_text() == patching.DATA
     assert "tiny/say-2 builds; the work tree has no change" in run(store, place, "try")
     shutil.rmtree(patched / "say-2")
     (patched / "say/0002-shout.patch").write_text(patching.SHOUT)
