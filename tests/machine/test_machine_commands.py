@@ -41,6 +41,15 @@ def test_machines_are_listed_shown_and_compared(built: tiny.Build) -> None:
     tiny.build(built.store, built.project)
     assert rows(built, "list")[0]["state"] == "current"
 
+    # What is done after the packages counts, too; where that stands in the file does not.
+    file = built.project / "machines/tiny.toml"
+    text = file.read_text()
+    file.write_text(f"# A comment.\n{text}")
+    assert rows(built, "list")[0]["state"] == "current"
+    file.write_text(f'hostname = "other"\n{text}')
+    assert rows(built, "list")[0]["state"] == "behind"
+    file.write_text(text)
+
     first = rows(built, "list")[0]["build"] - 1
     (change,) = rows(built, "diff", "tiny", "--files")
     assert (change["name"], change["how"], change["use"]) == ("tiny/report", "changed", ["+long"])
@@ -59,6 +68,10 @@ def test_a_machine_begins_as_another_one(built: tiny.Build) -> None:
     assert file.read_text() == (built.project / "machines/tiny.toml").read_text()
     by_name = {each["name"]: each["state"] for each in rows(built, "list")}
     assert by_name["small"] == "not built"
+    assert "build     not built yet\n" in machine(built, "show", "small", check=True).stdout
+    shown = rows(built, "show", "small")
+    assert (shown["build"], shown["packages"], shown["seed"]) == (None, [], "debian")
+    assert "not built yet" in machine(built, "show", "small@1").stderr
     said = built.store.cloche("-C", built.project, "build", "--all", check=True).stdout
     assert re.search(r"^small: 0 packages built", said, re.MULTILINE)
     assert re.search(r"^tiny: 0 packages built", said, re.MULTILINE)

@@ -19,6 +19,8 @@ from cloche.config.project import Project, load_project
 from cloche.display.text import count, one_line, size
 from cloche.errors import ClocheError
 from cloche.layers import Comparison
+from cloche.output.deliver import finished_machine
+from cloche.output.end import end_digest
 from cloche.output.holdings import (
     Difference,
     Holding,
@@ -27,6 +29,7 @@ from cloche.output.holdings import (
     finished_builds,
     holding,
 )
+from cloche.session.building import Preview
 from cloche.session.choices import Choices
 from cloche.session.session import Session
 from cloche.store import Store
@@ -135,7 +138,16 @@ def _state(session: Session, name: str, held: Holding) -> tuple[str, str]:
     )
     same = planned == there
     reused = all(each.fate == "reuse" for each in seen.fates.values())
-    return ("current" if same and reused else "behind"), ""
+    ends = same and reused and _ends_alike(session, name, seen)
+    return ("current" if ends else "behind"), ""
+
+
+def _ends_alike(session: Session, name: str, seen: Preview) -> bool:
+    """Whether a build would give what the last one gave of the same packages."""
+    declared = session.project.machine(name)
+    pin = finished_machine(session.store, declared)
+    before = pin.data.get("end") if pin else None  # builds of older versions have none
+    return before is None or before == end_digest(declared, seen.builder.context.inputs)
 
 
 def _row(each: Summary) -> tuple[str, ...]:
@@ -173,11 +185,15 @@ Examples:
 def show(options: Options, name: str, as_json: bool) -> None:
     """Show how MACHINE is declared and what its last build, or the build BUILD, holds."""
     project = load_project(options.directory)
+    asked, number = _split(name)
     with opened_store(options, project) as store:
-        declared, held = _declared(project, name), _held(store, project, name)
+        declared = _declared(project, name)
+        there = number is not None or finished_builds(store, project.place, asked)
+        held = _held(store, project, name) if there else None
     if as_json:
-        packages = [asdict(each) for each in held.packages.values()]
-        data = {**declared, "build": asdict(held.run), "packages": packages}
+        packages = [asdict(each) for each in held.packages.values()] if held else []
+        run = asdict(held.run) if held else None
+        data = {**declared, "build": run, "packages": packages}
         click.echo(json.dumps(data, indent=2))
         return
     for key, value in declared.items():
@@ -186,6 +202,9 @@ def show(options: Options, name: str, as_json: bool) -> None:
                 click.echo(f"{'secret':<10}{each['what']} from {each['source']}")
         elif value:
             click.echo(f"{key:<10}{value if isinstance(value, str) else ' '.join(value)}")
+    if held is None:
+        click.echo(f"{'build':<10}not built yet")
+        return
     click.echo(f"{'build':<10}{held.run.number}, {count(len(held.packages), 'package')}")
     for each in held.packages.values():
         use = f'  USE="{" ".join(each.use)}"' if each.use else ""

@@ -19,6 +19,7 @@ from cloche.composing import hooks
 from cloche.config.machine import Machine
 from cloche.layers import Layer
 from cloche.output.claim import check_directory
+from cloche.output.end import end_digest
 from cloche.output.finished import Finished, Written
 from cloche.output.images import write_images
 from cloche.output.kinds import KINDS, wanted
@@ -161,6 +162,7 @@ def remember(
             "base": [layer.id for layer in inputs.bottom],
             "layers": [layer.id for layer in layers],
             "depgraph": builder.depgraph,
+            "end": end_digest(machine, inputs),
         }
     context.store.pin(names.machine(machine.place, machine.name), sorted(trees), sorted(kept), data)
 

@@ -1,0 +1,73 @@
+"""What is made of a machine beside its packages, as one digest: to see whether it would change."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import stat
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from cloche.building.context import Inputs
+from cloche.config.errors import Origin
+from cloche.config.machine import Machine
+
+
+def end_digest(machine: Machine, inputs: Inputs) -> str:
+    """Digest of a machine's bottom, world files, finish steps and outputs.
+
+    The places of settings in files do not count, nor do the machine's secrets.
+    """
+    parts = {
+        "bottom": [layer.id for layer in inputs.bottom],
+        "tools": {name: layer.id for name, layer in inputs.tools.items()},
+        "world": [[asked.atom for asked in machine.packages], machine.sets],
+        "oneshot": "--oneshot" in machine.emerge,
+        "keep world": machine.keep_world,
+        "finish": [[step, step.directory and _content(step.directory)] for step in machine.finish],
+        "outputs": [machine.outputs, machine.below, machine.compression, machine.packer],
+        "images": [
+            [image, [_content(path) for path in getattr(image.format, "files", ())]]
+            for image in machine.images
+        ],
+    }
+    text = json.dumps(_plain(parts), sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """A value for JSON; paths by their names, origins by nothing."""
+    match value:
+        case Origin():
+            return None
+        case bytes():
+            return hashlib.sha256(value).hexdigest()
+        case Mapping():
+            return {str(key): _plain(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_plain(each) for each in value]
+        case Path():
+            return value.name
+    if is_dataclass(value):
+        found = {each.name: _plain(getattr(value, each.name)) for each in fields(value)}
+        return {"kind": type(value).__name__, **found}
+    return value
+
+
+def _content(directory: Path) -> list[tuple[str, int, str]]:
+    """The files below a directory: names, modes, and contents' digests or targets of links."""
+    return [
+        (str(path.relative_to(directory)), stat.S_IMODE(path.lstat().st_mode), _digest(path))
+        for path in sorted(directory.rglob("*"))
+    ]
+
+
+def _digest(path: Path) -> str:
+    if path.is_symlink():
+        return f"link {path.readlink()}"
+    if not path.is_file():
+        return ""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
