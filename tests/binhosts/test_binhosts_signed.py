@@ -43,7 +43,8 @@ def test_manifest_and_members_are_signed(key: Signer, signed: Path, tmp_path: Pa
     assert checked.signer == key.fingerprint
     with tarfile.open(signed) as tar:
         names = [name.partition("/")[2] for name in tar.getnames()]
-        tar.extractall(tmp_path / "out", filter="data")
+    (tmp_path / "out").mkdir()
+    subprocess.run(["tar", "-xf", signed, "-C", tmp_path / "out"], check=True)
     assert names == [
         *("gpkg-1", "metadata.tar.zst", "metadata.tar.zst.sig"),
         *("image.tar.zst", "image.tar.zst.sig", "Manifest"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -39,8 +39,8 @@ def test_a_packaged_kernel_boots(store: Store, tmp_path: Path) -> None:
     (place / "machines/packaged.toml").write_text(text)
     store.cloche("build", "packaged", cwd=place, check=True)
     root = tmp_path / "root"
-    with tarfile.open(place / "out/packaged/stage4.tar") as archive:
-        archive.extractall(root, filter="fully_trusted")
+    root.mkdir()
+    subprocess.run(["tar", "-xf", place / "out/packaged/stage4.tar", "-C", root], check=True)
     (image,) = (root / "boot").glob("vmlinuz-*")
     kernel = shutil.copy(image, tmp_path / "vmlinuz")
     shutil.rmtree(root / "boot")

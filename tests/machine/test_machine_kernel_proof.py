@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import tarfile
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,8 +60,8 @@ def test_it_starts_to_a_shell_of_the_machines_root(
     store: Store, place: Path, tmp_path: Path
 ) -> None:
     root = tmp_path / "root"
-    with tarfile.open(place / "out/first/stage4.tar") as archive:
-        archive.extractall(root, filter="fully_trusted")
+    root.mkdir()
+    subprocess.run(["tar", "-xf", place / "out/first/stage4.tar", "-C", root], check=True)
     assert not (root / "usr/src").exists()
     (image,) = (root / "boot").glob("vmlinuz-*")
     release = image.name.removeprefix("vmlinuz-")

@@ -182,8 +182,8 @@ def alive(*words: str) -> list[str]:
 
 
 def rooms(store: Store) -> list[str]:
-    """What of freshroots is on the disk. The room of a trial goes when the store is opened next."""
-    return [str(path) for path in (store.path / "tmp").iterdir() if "probe-" not in path.name]
+    """The tops of freshroots. What else a kill leaves goes when the store is opened next."""
+    return [str(path) for path in (store.path / "tmp").glob("freshroot-*")]
 
 
 def test_a_kill_leaves_nothing(seeded: Store, fresh: Callable[[Store], Store]) -> None:
