@@ -189,10 +189,11 @@ def ended(server: Server, build: str) -> str:
     path, end = f"/api/v1/builds/{build}", time.monotonic() + 600
     while time.monotonic() < end:
         found = server.ask("GET", path, server.admin).json()
-        if found["state"] == "failed" and "ended" in str(found["error"]):
+        killed = any(word in str(found["error"]) for word in ("ended", "attempts"))
+        if found["state"] == "failed" and killed:
             assert server.ask("POST", f"{path}/repeat", server.admin).status_code == 202
         elif found["state"] not in ("queued", "running"):
-            return str(found["state"])
+            return f"{found['state']}{': ' * bool(found['error'])}{found['error'] or ''}"
         time.sleep(0.5)
     raise AssertionError("it does not end")
 

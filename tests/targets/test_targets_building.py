@@ -221,7 +221,10 @@ def test_variables_that_may_be_code_do_not_run(session: Session, tmp_path: Path)
     target = described(make_conf={"COLLISION_IGNORE": "/usr/share/doc", "EXTRA_ECONF": "--with-x"})
     built = made(session, tmp_path, target, "app-misc/stone")
     (refused,) = built.refused
-    assert refused.reasons == ("EXTRA_ECONF: built with none, here it is “--with-x”",)
+    assert refused.reasons == (
+        "EXTRA_ECONF: built with none, here it is “--with-x”; "
+        "what make.conf says of it needs the permission `inject`",
+    )
     built = made(session, tmp_path, target, "app-misc/stone", inject=True)
     assert built.packages[0].environment.flags["EXTRA_ECONF"] == "--with-x"
 
