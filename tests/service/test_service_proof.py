@@ -189,11 +189,12 @@ def ended(server: Server, build: str) -> str:
     path, end = f"/api/v1/builds/{build}", time.monotonic() + 600
     while time.monotonic() < end:
         found = server.ask("GET", path, server.admin).json()
-        killed = any(word in str(found["error"]) for word in ("ended", "attempts"))
+        why = " ".join(str(found[each]) for each in ("error", "refused") if found[each])
+        killed = any(word in why for word in ("ended", "attempts", "killed"))
         if found["state"] == "failed" and killed:
             assert server.ask("POST", f"{path}/repeat", server.admin).status_code == 202
         elif found["state"] not in ("queued", "running"):
-            return f"{found['state']}{': ' * bool(found['error'])}{found['error'] or ''}"
+            return f"{found['state']}: {why}" if why else str(found["state"])
         time.sleep(0.5)
     raise AssertionError("it does not end")
 
