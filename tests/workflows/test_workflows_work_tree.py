@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from cloche.errors import ClocheError
-from cloche.workflows.work_tree import Brought, Note, Pending, WorkTree, clear, find_among
+from cloche.workflows.work_tree import (
+    Brought,
+    Note,
+    Pending,
+    WorkTree,
+    clear,
+    find_among,
+    make_place,
+)
 
 
 @pytest.fixture
@@ -128,3 +137,16 @@ def test_work_trees_are_found_by_name_place_or_because_there_is_one(tmp_path: Pa
         assert words in str(refused.value)
     with pytest.raises(ClocheError, match="there is no work tree"):
         find_among((), None, tmp_path)
+
+
+def test_the_projects_own_git_ignores_work_trees(tmp_path: Path) -> None:
+    """Also in a project that `cloche init` did not make, and what its owner wrote there stays."""
+    subprocess.run(["git", "init", "--quiet", tmp_path], check=True)
+    tree = WorkTree(tmp_path / "work/c/p-1")
+    make_place(tree)
+    (tree.path / "a.c").write_text("x\n")
+    listed = ["git", "-C", str(tmp_path), "status", "--porcelain", "--untracked-files=all"]
+    assert subprocess.run(listed, capture_output=True, check=True).stdout == b""
+    (tmp_path / "work/.gitignore").write_text("*\n!README\n")
+    make_place(tree)
+    assert (tmp_path / "work/.gitignore").read_text() == "*\n!README\n"

@@ -237,9 +237,15 @@ def clear(tree: WorkTree, *, force: bool) -> None:
 
 
 def make_place(tree: WorkTree) -> None:
-    """Make the directory of a work tree. Raises ConfigError."""
+    """Make the directory of a work tree; git of the project is told to ignore all of them.
+
+    Raises ConfigError.
+    """
+    ignored = tree.path.parents[1] / ".gitignore"
     try:
         tree.path.mkdir(parents=True, exist_ok=True)
+        if not ignored.exists():
+            ignored.write_text("*\n", encoding="utf-8")
     except OSError as error:
         raise unwritable(tree.path, error.strerror or str(error)) from error
 
