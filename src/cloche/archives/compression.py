@@ -18,10 +18,10 @@ PROGRAMS = {"zstd": ("-T0", "-3"), "lzip": (), "lzop": ()}
 
 
 class Writable(Protocol):
-    """What takes bytes."""
+    """A writable stream of bytes."""
 
     def write(self, data: bytes, /) -> int:
-        """Write all of them."""
+        """Write all the bytes."""
         ...
 
 

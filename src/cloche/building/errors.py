@@ -42,7 +42,7 @@ class BuildError(ClocheError):
 
 
 def not_finished(machine: str, skipped: int) -> ClocheError:
-    """A machine is incomplete because a package of another one failed."""
+    """A machine is incomplete because a package of another machine failed."""
     return ClocheError(
         f"{skipped} packages were not started, as another machine's package failed",
         where=f"machine {machine}",

@@ -282,7 +282,7 @@ def _foreseen(context: BuildContext, package: Package, forecast: Forecast) -> fl
 
 
 def _summed(builder: Builder, outcome: Outcome, seconds: float) -> Built | ClocheError:
-    """What came of one plan; its record has its end."""
+    """The outcome of one plan; also ends its record."""
     context = builder.context
     for name, error in outcome.failed.items():
         if not isinstance(error, ClocheError):

@@ -90,7 +90,7 @@ class Applied(msgspec.Struct, frozen=True):
 
 
 class StaleTrialError(Exception):
-    """The last trial's root is no good: the build has changed a file itself, or it is in use."""
+    """The last trial's root cannot be used: the build changed a file in it, or it is in use."""
 
 
 def unbuilt(builder: Builder, package: Package) -> tuple[str, ...]:

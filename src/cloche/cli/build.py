@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, replace
 from functools import wraps
 from pathlib import Path
@@ -22,21 +19,17 @@ from cloche.cli.cluster_options import (
 )
 from cloche.cli.complete import complete_fragment, complete_machine, complete_package
 from cloche.cli.options import Options, opened_session, say
+from cloche.cli.showing import Shown, opened_display, progress_options, tell_failures
 from cloche.cli.target_options import TargetChoice, check_alone, target_options
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Number
 from cloche.config.machine import Machine
 from cloche.config.project import Project, load_project
-from cloche.display.elog import Collector, drawn
-from cloche.display.kinds import NAMES, Display, Streams, make_display
-from cloche.display.live import Live
 from cloche.display.text import count, one_line, seconds, size
-from cloche.display.theme import theme_of
 from cloche.errors import ClocheError
 from cloche.output.deliver import check_outputs
 from cloche.output.sealed import Revealed
 from cloche.output.secrets import reveal
-from cloche.records.events import Event
 from cloche.session.building import Result
 from cloche.session.choices import Choices
 
@@ -67,18 +60,6 @@ def common(function: Function) -> Function:
         return function(*arguments, choices=Choices(**own), **values)
 
     return _with_options(with_choices)
-
-
-def progress_options(function: Function) -> Function:
-    """Options of commands that show a build: see `opened_display`."""
-    verbose = click.option("-v", "--verbose", is_flag=True, help="Also show the phases.")
-    shown = click.option(
-        "--progress",
-        type=click.Choice(NAMES),
-        default="auto",
-        help="Live display, plain lines, or JSON events [auto: live on a terminal].",
-    )
-    return shown(verbose(function))
 
 
 def _with_options(function: Function) -> Function:
@@ -249,32 +230,17 @@ def _build(
 ) -> None:
     """Build machines, or some of their packages. Raises what kept one of them from its end."""
     began = time.monotonic()
-    display = opened_display(progress, verbose=verbose)
-    collector = Collector()
-
-    def sink(event: Event) -> None:
-        display(event)
-        collector(event)
-
+    shown = Shown(opened_display(progress, verbose=verbose), quiet=progress == "json")
     with (
         terminable(),
         opened_cluster(options, cluster) as elsewhere,
-        opened_session(options, project, sink=sink, elsewhere=elsewhere) as session,
-        telling(collector, progress),
-        closing(display),
+        opened_session(options, project, sink=shown, elsewhere=elsewhere) as session,
+        shown.work_of(session),
     ):
-        display.attach(session.stop_package)
-        try:
-            if elsewhere is not None:
-                cores = elsewhere.connect(session.store, sink)
-                choices = replace(choices, jobs=choices.jobs or cores)
-            results = _carried_out(session, directories, choices, secrets)
-        except BaseException as error:
-            display.close()  # before anything else is written to its terminal
-            if isinstance(error, BuildError):
-                tell_failures(error)
-                error.detail = None  # already printed
-            raise
+        if elsewhere is not None:
+            cores = elsewhere.connect(session.store, shown)
+            choices = replace(choices, jobs=choices.jobs or cores)
+        results = _carried_out(session, directories, choices, secrets)
         logs = session.store.logs
     _tell_machines(results, logs, time.monotonic() - began, quiet=progress == "json")
 
@@ -325,14 +291,6 @@ def tell_failure(machine: str, error: ClocheError) -> None:
     say(one_line(f"{machine}: {error}"))
 
 
-def opened_display(progress: str, *, verbose: bool) -> Display:
-    """The display that ``--progress`` names."""
-    display = make_display(progress, Streams(sys.stdout, sys.stderr, os.environ, verbose))
-    if progress == "live" and not isinstance(display, Live):
-        say("live display unavailable on this terminal; using plain output")
-    return display
-
-
 def tell_results(result: Result, logs: Path, summary: str) -> None:
     """Say where the results are."""
     for name, path in result.outputs.items():
@@ -341,37 +299,3 @@ def tell_results(result: Result, logs: Path, summary: str) -> None:
     if summary:
         click.echo(f"logs      {logs}")
         click.echo(summary)
-
-
-def tell_failures(error: BuildError) -> None:
-    """Show the end of each failed log and what is known about the cause."""
-    for each in error.errors:
-        say()
-        if each.detail:
-            say(each.detail)
-        say(one_line(f"{each.where}: {each.what}" if each.where else each.what))
-        if each.todo:
-            say(f"  {each.todo}")
-        if enter := getattr(each, "enter", None):
-            say(f"  inspect its root: {enter}")
-    say()
-
-
-@contextmanager
-def telling(collector: Collector, progress: str) -> Iterator[None]:
-    """Show the messages of ebuilds when the block ends, also after a failure."""
-    try:
-        yield
-    finally:
-        if progress != "json":
-            for line in drawn(collector.said, theme_of(sys.stderr)):
-                click.echo(line, err=True, color=True)
-
-
-@contextmanager
-def closing(display: Display) -> Iterator[None]:
-    """Close the display when the block ends."""
-    try:
-        yield
-    finally:
-        display.close()

@@ -7,18 +7,16 @@ from pathlib import Path
 
 import click
 
-from cloche.building.errors import BuildError
-from cloche.cli.build import closing, tell_failures, tell_results, telling
+from cloche.cli.build import tell_results
 from cloche.cli.options import Options, opened_session
+from cloche.cli.showing import Shown
 from cloche.cli.target_options import TargetChoice
 from cloche.cli.terminable import terminable
 from cloche.config.project import Project
-from cloche.display.elog import Collector
 from cloche.display.kinds import Display
 from cloche.display.plain import JsonLines
 from cloche.display.text import count, seconds
 from cloche.output.claim import BINPKGS, check_directory, check_replaceable
-from cloche.records.events import Event
 from cloche.session.choices import Choices
 from cloche.targets import mounted, over_ssh
 from cloche.targets.connection import opened_connection
@@ -39,34 +37,19 @@ def build_for_target(
         raise ValueError("no target was chosen")
     check_directory(output)
     check_replaceable(output / BINPKGS)
-    collector = Collector()
-    progress = "json" if isinstance(display, JsonLines) else ""
-
-    def sink(event: Event) -> None:
-        display(event)
-        collector(event)
-
+    shown = Shown(display, quiet=isinstance(display, JsonLines))
     wish = over_ssh.Wish(atoms, output, target.leave_out, target.mount)
     if target.mount:
         mounted.prepare()  # before anything is started
     with (
         terminable(),
-        closing(display),
         opened_connection(address) as connection,  # before a session enters its user namespace
-        opened_session(options, project, sink=sink) as session,
-        telling(collector, progress),
+        opened_session(options, project, sink=shown) as session,
+        shown.work_of(session),
     ):
-        display.attach(session.stop_package)
-        try:
-            result = over_ssh.build(session, connection, wish, choices)
-        except BaseException as error:
-            display.close()  # before anything else is written to its terminal
-            if isinstance(error, BuildError):
-                tell_failures(error)
-                error.detail = None  # already printed
-            raise
+        result = over_ssh.build(session, connection, wish, choices)
         logs = session.store.logs
-    if progress == "json":
+    if shown.quiet:
         return
     took = seconds(time.monotonic() - began)
     summary = f"{count(result.built, 'package')} built, {result.reused} reused, {took} in all"

@@ -13,7 +13,6 @@ import click
 from cloche.catalyst.chains import earlier_makers
 from cloche.catalyst.conf import Conf
 from cloche.catalyst.spec import Spec, snapshot_spec
-from cloche.cli.build import opened_display, progress_options
 from cloche.cli.catalyst_lint import lint_command
 from cloche.cli.catalyst_options import catalyst_options
 from cloche.cli.catalyst_plan import import_command, plan_command
@@ -33,6 +32,7 @@ from cloche.cli.catalyst_specs import (
 )
 from cloche.cli.compare import compare_command
 from cloche.cli.options import Options, say, telling_of_long_stages, version_option
+from cloche.cli.showing import opened_display, progress_options
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group, Number, refuse_unused
 from cloche.config.errors import ConfigError

@@ -11,24 +11,21 @@ from pathlib import Path
 
 import click
 
-from cloche.building.errors import BuildError
-from cloche.cli.build import closing, opened_display, tell_failures, telling
 from cloche.cli.complete import complete_machine, complete_seed
 from cloche.cli.freshroot_kept import complete_kept, diff, list_, rm, save
 from cloche.cli.options import Options, engine_name, opened_session, say, store_path
 from cloche.cli.running import run_in
+from cloche.cli.showing import Shown, opened_display
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group
 from cloche.config.project import Project, load_project
-from cloche.display.elog import Collector
 from cloche.display.text import count, seconds
 from cloche.errors import ClocheError
 from cloche.linux.processes import die_with_parent
-from cloche.records.events import Event
 
 
 class Freshroots(Group):
-    """The group: a first word that is no command is a name for `open`."""
+    """A group that passes its first word to `open` if it is not the name of a command."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Commands for people."""
@@ -37,11 +34,11 @@ class Freshroots(Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click has it: `answer` is a command, too."""
+        """Look up a command as click does, including the hidden `answer`."""
         return click.Group.resolve_command(self, ctx, args)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click has it; without a word, and for options of `open`, that is meant."""
+        """Resolve a command as click does; the default, also for its options, is `open`."""
         if not args or (args[0] not in self.commands and args[0] not in ("-h", "--help")):
             args = ["open", *args]
         return super().parse_args(ctx, args)
@@ -171,26 +168,12 @@ def answer(options: Options, name: str, parent: int, file: Path, into: Path) -> 
     began = time.monotonic()
     project = load_project(options.directory)
     ground, request = roots.ground(project, name), decode_request(file.read_bytes())
-    display, collector = opened_display("auto", verbose=False), Collector()
-
-    def sink(event: Event) -> None:
-        display(event)
-        collector(event)
-
+    shown = Shown(opened_display("auto", verbose=False))
     with (
         terminable(),
-        opened_session(options, project, sink=sink) as session,
-        telling(collector, ""),
-        closing(display),
+        opened_session(options, project, sink=shown) as session,
+        shown.work_of(session),
     ):
-        display.attach(session.stop_package)
-        try:
-            result = build(session, ground, request, into)
-        except BaseException as error:
-            display.close()  # before anything else is written to its terminal
-            if isinstance(error, BuildError):
-                tell_failures(error)
-                error.detail = None  # already printed
-            raise
+        result = build(session, ground, request, into)
     took = seconds(time.monotonic() - began)
     say(f"{count(result.built, 'package')} built, {result.reused} reused, {took} in all")

@@ -14,8 +14,7 @@ import msgspec
 from cloche.cli.complete import complete_machine
 from cloche.cli.options import Options, check_machine, opened_session, say
 from cloche.cli.progress import Transferred
-from cloche.cli.repo import KEYRING, MIRROR
-from cloche.cli.seed import FILE
+from cloche.cli.repo import source_options
 from cloche.cli.terminable import terminable
 from cloche.config.project import load_project
 from cloche.display.text import count, one_line
@@ -37,8 +36,7 @@ Examples:
 )
 @click.argument("machines", metavar="[MACHINE]...", nargs=-1, shell_complete=complete_machine)
 @click.option("--offline", is_flag=True, help="Compare with the newest states in the store.")
-@click.option("--mirror", help=MIRROR)
-@click.option("--keyring", type=FILE, help=KEYRING)
+@source_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def outdated(

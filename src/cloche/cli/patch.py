@@ -12,7 +12,6 @@ from pathlib import Path
 import click
 
 from cloche.building.errors import BuildError
-from cloche.cli.build import tell_failures
 from cloche.cli.complete import (
     complete_machine,
     complete_package,
@@ -20,6 +19,7 @@ from cloche.cli.complete import (
     complete_work_tree,
 )
 from cloche.cli.options import Options, opened_session, say
+from cloche.cli.showing import tell_failures
 from cloche.cli.terminable import terminable
 from cloche.cli.usage import Group
 from cloche.config.project import Project, load_project

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,15 @@ from cloche.trees.stored import Taken, find_tree, stored_trees
 
 MIRROR = "Gentoo mirror for snapshots [the declared one, $CLOCHE_GENTOO_MIRROR, Gentoo's default]."
 KEYRING = "File of OpenPGP keys to verify it with [the declared one, Gentoo's]."
+
+Function = Callable[..., Any]
+
+
+def source_options(function: Function) -> Function:
+    """Options that say where repositories come from, and by which keys they are verified."""
+    mirror = click.option("--mirror", help=MIRROR)
+    keyring = click.option("--keyring", type=FILE, help=KEYRING)
+    return mirror(keyring(function))
 
 
 @click.group(
@@ -58,8 +68,7 @@ Examples:
 )
 @click.argument("names", nargs=-1, shell_complete=complete_repo)
 @click.option("--locked", is_flag=True, help="Fetch what cloche.lock pins, nothing newer.")
-@click.option("--mirror", help=MIRROR)
-@click.option("--keyring", type=FILE, help=KEYRING)
+@source_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def sync_command(

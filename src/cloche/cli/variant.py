@@ -8,19 +8,16 @@ from contextlib import ExitStack
 
 import click
 
-from cloche.building.errors import BuildError
-from cloche.cli.build import closing, opened_display, tell_failures, telling
 from cloche.cli.complete import complete_fragment, complete_machine
 from cloche.cli.machine import line_of
 from cloche.cli.options import Options, opened_session, say
 from cloche.cli.running import run_in
+from cloche.cli.showing import Shown, opened_display
 from cloche.cli.terminable import terminable
 from cloche.config import autounmask
 from cloche.config.project import load_project
-from cloche.display.elog import Collector
 from cloche.display.text import count, seconds, size
 from cloche.output.holdings import between, files_of, holding
-from cloche.records.events import Event
 
 _FLAGS, _COMMAND = "cloche.flags", "cloche.command"
 _FILES = 20  # that are listed without --files
@@ -30,7 +27,7 @@ class Try(click.Command):
     """A command line with flags of packages, which begin with + or -, and a command after --."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """As click has it, without flags and command."""
+        """Parse as click does, after the flags and the command were taken out."""
         at = args.index("--") if "--" in args else len(args)
         words, ctx.meta[_COMMAND] = args[:at], tuple(args[at + 1 :])
         ctx.meta[_FLAGS] = tuple(word for word in words if _is_flag(word))
@@ -82,26 +79,13 @@ def try_(
     declared = project.machine(machine)
     target = autounmask.fragment_of(declared, fragment) if fragment else None
     began, status = time.monotonic(), 0
-    display, collector = opened_display("auto", verbose=False), Collector()
-
-    def sink(event: Event) -> None:
-        display(event)
-        collector(event)
-
+    shown = Shown(opened_display("auto", verbose=False))
     with ExitStack() as stack:
         stack.enter_context(terminable())
-        session = stack.enter_context(opened_session(options, project, machine, sink=sink))
+        session = stack.enter_context(opened_session(options, project, machine, sink=shown))
         before = holding(session.store, project.place, machine)
-        with telling(collector, ""), closing(display):
-            display.attach(session.stop_package)
-            try:
-                tried = stack.enter_context(variants.tried(session, declared, wanted))
-            except BaseException as error:
-                display.close()  # before anything else is written to its terminal
-                if isinstance(error, BuildError):
-                    tell_failures(error)
-                    error.detail = None  # already printed
-                raise
+        with shown.work_of(session):
+            tried = stack.enter_context(variants.tried(session, declared, wanted))
         took = seconds(time.monotonic() - began)
         say(f"{count(tried.built, 'package')} built, {tried.reused} reused, {took} in all")
         if command:

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from cloche.cli.build import opened_display, progress_options
 from cloche.cli.options import say
+from cloche.cli.showing import opened_display, progress_options
 from cloche.display.plain import Plain
 from cloche.display.text import one_line
 from cloche.errors import ClocheError

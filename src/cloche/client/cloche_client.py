@@ -995,7 +995,7 @@ def renewal(server: str, target: str) -> str:
 
 
 def unreachable(server: str, reason: object) -> Unreachable:
-    """The service cannot be reached; of an error of the system, only its words are told."""
+    """The service cannot be reached. An error of the system is shown by its text alone."""
     said = getattr(reason, "strerror", None) or reason
     return Unreachable(f"{server} does not answer: {said}", "try again later", status=3)
 

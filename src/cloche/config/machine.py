@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from cloche.config import system
@@ -96,13 +96,13 @@ class Machine:
     root: Path
     seed: str
     profile: Profile
-    fragments: tuple[Fragment, ...]
-    sets: tuple[str, ...]
-    packages: tuple[Asked, ...]
-    atoms: tuple[Asked, ...]
-    set_files: Mapping[str, PackageSet]
-    outputs: tuple[str, ...]
-    limits: LimitsSpec
+    fragments: tuple[Fragment, ...] = ()
+    sets: tuple[str, ...] = ()
+    packages: tuple[Asked, ...] = ()
+    atoms: tuple[Asked, ...] = ()
+    set_files: Mapping[str, PackageSet] = field(default_factory=dict)
+    outputs: tuple[str, ...] = ()
+    limits: LimitsSpec = LimitsSpec()
     binrepos: tuple[str, ...] = ()
     live: tuple[str, ...] = ()
     own_root: bool = False

@@ -83,7 +83,7 @@ def _files(table: Table, root: Path) -> Iterator[Secret]:
 
 
 def _source(table: Table, root: Path) -> tuple[Path | None, tuple[str, ...]]:
-    """Its file or command: one of them."""
+    """The file or the command of a secret; exactly one is given."""
     file = table.optional("file", str)
     command = tuple(word for word, _ in table.strings("command"))
     if (file is None) == (not command):

@@ -154,7 +154,7 @@ def _line(file: str, name: str) -> Line | None:
 
 
 def _lines(file: str) -> Iterable[Line]:
-    """The lines of a file of accounts; those that are none are left out."""
+    """The lines of a file of accounts, without malformed ones."""
     return [line.split(":") for line in _read(file) if line.count(":") >= 3]
 
 

@@ -31,7 +31,7 @@ _RUN_TIME = ("runtime", "runtime_post", "installtime")
 
 
 def main(ourselves: str, arguments: list[str]) -> NoReturn:
-    """Do what the user asks of emerge."""
+    """Carry out the user's emerge command."""
     real = real_emerge(ourselves)
     try:
         options = options_of(arguments)
@@ -226,7 +226,7 @@ def profile(settings: Any) -> str:
 
 
 def terminal() -> dict[str, Any]:
-    """What there is to know of where we write."""
+    """What the target of a write looks like."""
     size = window() if sys.stdout.isatty() else (0, 0)
     term = os.environ.get("TERM", "") if sys.stdout.isatty() else ""
     return {"columns": size[0], "rows": size[1], "term": term}
@@ -315,7 +315,7 @@ def received(connection: socket.socket) -> tuple[bytes, bytes]:
 
 
 def exactly(connection: socket.socket, count: int) -> bytes:
-    """So many bytes, or fewer at the end."""
+    """That many bytes, or fewer at the end."""
     data = b""
     while len(data) < count and (more := connection.recv(count - len(data))):
         data += more

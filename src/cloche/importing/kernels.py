@@ -34,7 +34,7 @@ def of_packages(packages: Iterable[str]) -> Mapping[str, str]:
 
 
 def doubts(file: str) -> str:
-    """What may be wrong with a configuration of another version."""
+    """What may not fit in a configuration of another version."""
     return (
         f"{file}: an option that the kernel's version lacks, or a signing key that a build makes, "
         "ends the build with its line (docs/kernels.md)"

@@ -15,7 +15,7 @@ def plain_name(name: str) -> str:
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
-    """A name that nothing else has."""
+    """A name that is not taken."""
     others = set(taken)
     number, found = 2, name
     while found in others:

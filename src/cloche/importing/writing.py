@@ -13,7 +13,7 @@ from cloche.errors import ClocheError, unwritable
 from cloche.importing.outcome import Imported, ProjectFile
 from cloche.importing.report import FILE, import_file
 
-_TODO = "choose a directory that you may write to"
+_ADVICE = "choose a directory that you may write to"
 
 
 def check_target(directory: Path) -> None:
@@ -22,7 +22,7 @@ def check_target(directory: Path) -> None:
         taken = directory.is_symlink() or directory.exists()
         taken = taken and (not directory.is_dir() or any(directory.iterdir()))
     except OSError as error:
-        raise unwritable(directory, error, _TODO) from error
+        raise unwritable(directory, error, _ADVICE) from error
     if taken:
         raise ConfigError(
             Origin(directory), "not an empty directory", "name a new or an empty one with -o"
@@ -37,7 +37,7 @@ def write(imported: Imported, directory: Path) -> None:
         directory.parent.mkdir(parents=True, exist_ok=True)
         room = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     except OSError as error:
-        raise unwritable(directory, error, _TODO) from error
+        raise unwritable(directory, error, _ADVICE) from error
     try:
         _write_all(imported, room)
         _check(imported, room)
@@ -45,7 +45,7 @@ def write(imported: Imported, directory: Path) -> None:
         for child in room.iterdir():
             child.rename(directory / child.name)
     except OSError as error:
-        raise unwritable(directory, error, _TODO) from error
+        raise unwritable(directory, error, _ADVICE) from error
     finally:
         shutil.rmtree(room, ignore_errors=True)
 

@@ -23,7 +23,7 @@ _SHADOW, _PASSWD, _GROUP = "./etc/shadow", "./etc/passwd", "./etc/group"
 
 @dataclass(frozen=True, slots=True)
 class Revealed:
-    """A secret and what it is, which no message shows."""
+    """A secret and its content, which no message shows."""
 
     secret: Secret
     content: bytes = field(repr=False)

@@ -198,7 +198,7 @@ def keep(
 
 
 def _let_go(store: Store, found: Sequence[Record]) -> None:
-    """Give the layers of builds up; their events stay."""
+    """Release the layers of these builds; their events are kept."""
     for record in found:
         pin = store.pin_of(record.pin)
         if pin is not None and pin.trees:

@@ -88,13 +88,13 @@ class Joined:
         self._ended: dict[str, events.How] = {}
 
     def plan(self, planned: Sequence[events.Planned], names: Names) -> None:
-        """Tell the plan; after that the packages have their joint names."""
+        """Report the joint plan; from then on packages go by their joint names."""
         with self._lock:
             self._names = names
             self._sink(joint_plan(planned, names))
 
     def finish(self, seconds: float) -> None:
-        """Tell the end of all."""
+        """Report the end of the whole build."""
         how = Counter(self._ended.values())
         with self._lock:
             self._sink(
@@ -122,7 +122,7 @@ class Joined:
                 self._sink(told)
 
     def _told(self, machine: str, event: Event) -> Event | None:
-        """What is passed on of an event."""
+        """The event to pass on, or None."""
         match event:
             case events.Planned() | events.Finished():  # of all machines there is one
                 return None

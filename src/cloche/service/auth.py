@@ -115,7 +115,7 @@ def visible_target(request: Request, token: Token, id: str) -> Target:
 
 
 def current_target(service: Service, token: Token, id: str) -> Target:
-    """The same after something was waited for: both may have changed. Raises ProblemError."""
+    """The same after waiting, when both may have changed. Raises ProblemError."""
     demand_valid(service, token)
     return _seen(service, token, id)
 

@@ -36,12 +36,12 @@ def ended() -> ServiceError:
 
 
 def stopped() -> ClocheError:
-    """Somebody stopped the build."""
+    """The build was stopped."""
     return ClocheError("the build was stopped", todo="repeat it", status=Exit.INTERRUPTED)
 
 
 def unwanted() -> ClocheError:
-    """Nobody may have the build any more."""
+    """The error of a build that no valid token and no target wants any more."""
     what = "the tokens with which it was asked for were revoked, or the targets removed"
     return ClocheError(what, status=Exit.INTERRUPTED)
 

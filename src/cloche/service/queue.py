@@ -187,7 +187,7 @@ class Dispatcher:
                 await self._wake.wait()
 
     async def _stop_unwanted(self) -> tuple[float, list[Build]]:
-        """Stop what nobody wants any more, or may have.
+        """Stop builds that nobody wants any more, or that nobody may have.
 
         Return when to look again, in seconds, and what is in the queue now.
         """

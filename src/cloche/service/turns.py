@@ -44,7 +44,7 @@ class Turns:
 
     @asynccontextmanager
     async def of(self, client: Client) -> AsyncIterator[None]:
-        """Have a turn during a block. Raises ProblemError."""
+        """Hold a turn for the block. Raises ProblemError."""
         if self._waiting[client.name] >= client.most:
             what = f"{client.most} such requests are being answered already"
             raise too_many(what, _SOON)

@@ -271,17 +271,19 @@ def delivered(builder: Builder, done: Built, wanted: Wanted, choices: Choices) -
     outputs = {name: each.path for name, each in written.items()}
     if outputs:
         context.bus(events.delivered(outputs, context.store.logs))
-    return Result(
-        machine=machine.name,
-        built=done.built,
-        reused=done.reused,
-        seconds=done.seconds,
-        layers={name: made.layer for name, made in done.made.items()},
+    return replace(
+        result_of(machine.name, done),
         outputs=outputs,
         blobs={name: each.blob for name, each in written.items()},
         unread=unread,
         origins=None if choices.packages else origins(builder, done),
     )
+
+
+def result_of(machine: str, done: Built) -> Result:
+    """The result of a build of which nothing is delivered."""
+    layers = {name: made.layer for name, made in done.made.items()}
+    return Result(machine, done.built, done.reused, done.seconds, layers)
 
 
 @contextmanager

@@ -40,7 +40,7 @@ class Ongoing:
 
     @contextmanager
     def named(self, id_of: Callable[[str], str]) -> Iterator[None]:
-        """Tell for a block which id the packages have that displays know by other names."""
+        """For a block, translate the names that displays use for packages into their ids."""
         self._id_of = id_of
         try:
             yield

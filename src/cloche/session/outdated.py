@@ -31,7 +31,7 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """A package that would change. ``status`` has emerge's letters, or is "D": it would go."""
+    """A package that would change. ``status`` has emerge's letters, or "D": removed."""
 
     cp: str
     slot: str
@@ -50,7 +50,7 @@ class Outdated:
 
 
 Found = tuple[tuple[Moved, ...], dict[str, Outdated | ClocheError]]
-"""What a sync moves, and what changes in each machine, or why that is not known."""
+"""The repositories that a sync changes, and for each machine what changes or why it is unknown."""
 
 
 def all_outdated(
@@ -68,7 +68,7 @@ def all_outdated(
 
 
 def newest(opened: Opened, how: SyncOptions, *, offline: bool) -> tuple[Project, tuple[Moved, ...]]:
-    """The project as it would be after a sync, and what that moves.
+    """The project as it would be after a sync, and the repositories that would change.
 
     Newest states get into the store, but not into cloche.lock. ``offline``: only those that are in
     the store count. Raises ClocheError.

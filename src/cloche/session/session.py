@@ -188,7 +188,7 @@ class Session(Opened):
     def outdated(
         self, machines: Sequence[str], how: inputs.SyncOptions, *, offline: bool = False
     ) -> outdated.Found:
-        """What a sync would move, and what would change in each machine; nothing is pinned.
+        """The repositories that a sync would change, and its effect on each machine.
 
         ``offline``: without fetching, by the newest states in the store. Raises ClocheError.
         """

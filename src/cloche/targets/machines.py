@@ -14,7 +14,7 @@ from cloche.building.inputs import config_layer
 from cloche.building.metadata import shown_repositories
 from cloche.building.stages import once, stage_call, stage_failed
 from cloche.config.errors import Origin
-from cloche.config.machine import LimitsSpec, Machine, Profile
+from cloche.config.machine import Machine, Profile
 from cloche.config.project import Project
 from cloche.errors import ClocheError
 from cloche.layers import Layer
@@ -70,13 +70,6 @@ def machine_of(
         root=project.root,
         seed=seed,
         profile=Profile(repo, path, Origin(project.file)),
-        fragments=(),
-        sets=(),
-        packages=(),
-        atoms=(),
-        set_files={},
-        outputs=(),
-        limits=LimitsSpec(),
         emerge=options,
     )
 

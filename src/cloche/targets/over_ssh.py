@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cloche.building.context import BuildContext
@@ -18,7 +18,7 @@ from cloche.records import events
 from cloche.records.builds import recorded
 from cloche.records.events import Note
 from cloche.seeds.arch import arch_of, host_arch
-from cloche.session.building import Result, selected, with_jobserver
+from cloche.session.building import Result, result_of, selected, with_jobserver
 from cloche.session.choices import Choices
 from cloche.session.session import Session
 from cloche.targets.clone import PINS, clone
@@ -113,14 +113,7 @@ def _built(
         done = build_machine(builder)
         outputs = _written(context, done, machine, address, wish.output)
         context.bus(events.delivered(outputs, store.logs))
-    return Result(
-        machine=machine.name,
-        built=done.built,
-        reused=done.reused,
-        seconds=done.seconds,
-        layers={name: made.layer for name, made in done.made.items()},
-        outputs=outputs,
-    )
+    return replace(result_of(machine.name, done), outputs=outputs)
 
 
 def _written(

@@ -19,7 +19,7 @@ from cloche.building.metadata import shown_repositories
 from cloche.building.shells import SHELLS, Root
 from cloche.composing.places import Places, look_into
 from cloche.config.errors import Origin, nearest
-from cloche.config.machine import LimitsSpec, Machine, Profile
+from cloche.config.machine import Machine, Profile
 from cloche.config.project import Project
 from cloche.errors import ClocheError, Exit
 from cloche.layers import Layer
@@ -98,13 +98,6 @@ def _of_seed(project: Project, seed: str) -> Machine:
         root=project.root,
         seed=seed,
         profile=Profile(profiles[0].repo, profiles[0].path, origin),
-        fragments=(),
-        sets=(),
-        packages=(),
-        atoms=(),
-        set_files={},
-        outputs=(),
-        limits=LimitsSpec(),
     )
 
 
@@ -143,7 +136,7 @@ def opened(
 
 @contextmanager
 def reopened(session: Session, found: Kept, *, network: bool = False) -> Iterator[Opened]:
-    """A kept freshroot. Raises ClocheError, also if its machine or seed is none any more."""
+    """A kept freshroot. Raises ClocheError, also if its machine or seed no longer exists."""
     machine = ground(session.project, found.about.ground).machine
     with (
         session.context(machine, Choices(offline=True)) as context,

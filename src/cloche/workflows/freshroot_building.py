@@ -14,7 +14,7 @@ from cloche.errors import ClocheError
 from cloche.output.binhost import write_packages
 from cloche.output.claim import MARKER
 from cloche.records.builds import recorded
-from cloche.session.building import Result, with_jobserver
+from cloche.session.building import Result, result_of, with_jobserver
 from cloche.session.choices import Choices
 from cloche.session.session import Session
 from cloche.store import Store
@@ -47,13 +47,7 @@ def build(
             written = write_packages(working, packages, into, session.project.root)
             (written.path / MARKER).unlink()  # it names the project's place on this host
             _keep(store, f"{PINS}{place}/{ground.name}", done, written.blob)
-    return Result(
-        machine=ground.name,
-        built=done.built,
-        reused=done.reused,
-        seconds=done.seconds,
-        layers={name: made.layer for name, made in done.made.items()},
-    )
+    return result_of(ground.name, done)
 
 
 @contextmanager
@@ -78,7 +72,7 @@ def _with_profile(session: Session, machine: Machine, profile: str) -> Machine:
 
 
 def _keep(store: Store, name: str, done: Built, index: str) -> None:
-    """Pin what was made beside what was made for the same ground before."""
+    """Pin the results, in addition to those of earlier builds for the same ground."""
     before = store.pin_of(name)
     trees = {made.layer for made in done.made.values()}
     blobs = {index, *(made.gpkg for made in done.made.values())}

@@ -65,7 +65,7 @@ def views(store: Store, found: Kept) -> Views:
 
 
 def changes(view: Views) -> Changes:
-    """Everything that differs."""
+    """All the differences."""
     kinds: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
     for name in sorted(set(written(view, noise=NOISE))):
         old, new = (each.lookup(os.fsencode(name)) for each in (view.before, view.after))

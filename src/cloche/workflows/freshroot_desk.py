@@ -220,7 +220,7 @@ def _heard(kind: bytes, content: bytes, master: int, process: subprocess.Popen[b
 
 
 def _ended(process: subprocess.Popen[bytes]) -> None:
-    """Wait for a process that has been told to end."""
+    """Wait for a process that was asked to end."""
     try:
         process.wait(_GRACE)
     except subprocess.TimeoutExpired:

@@ -136,7 +136,7 @@ def layers_of(store: Store, about: About) -> tuple[list[Layer], list[Layer]]:
 
 @contextmanager
 def alone(store: Store, place: Path) -> Iterator[None]:
-    """Have a kept root for oneself. Raises ClocheError if someone has it open."""
+    """Hold a kept root exclusively. Raises ClocheError if another process has it open."""
     with store.hold(place) as free:
         if not free:
             name = place.name.partition("@")[2]

@@ -1,4 +1,4 @@
-"""What can be wrong with patches and work trees, as errors."""
+"""Errors about patches and work trees."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def no_change(cpv: str) -> ClocheError:
 
 
 def other_patches(cpv: str) -> ClocheError:
-    """The patches of the project are not those of the work tree."""
+    """The project's patches have changed since the work tree was made."""
     what = "its saved patches have changed since the work tree was made"
     return ClocheError(what, where=cpv, todo=f"`cloche patch prep ={cpv}`")
 

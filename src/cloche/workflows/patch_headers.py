@@ -22,7 +22,7 @@ class Header:
     upstream: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse what patch(1) would take for a diff, and what is no address."""
+        """Refuse text that patch(1) would read as a diff, and invalid addresses."""
         if not self.subject.strip() or "\n" in self.subject or not self.subject.isprintable():
             raise ClocheError("the subject is not one line of text", where="--subject")
         if not self.why.strip():

@@ -33,7 +33,7 @@ class Chosen:
 
     @property
     def cpv(self) -> Cpv:
-        """Its name in parts."""
+        """The parts of its name."""
         return split_cpv(self.package.cpv)
 
     @property

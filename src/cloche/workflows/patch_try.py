@@ -86,7 +86,7 @@ def _built(
     clean: bool,
     tests: bool,
 ) -> tuple[str, Mapping[str, object]]:
-    """Build on from the last trial or anew; why anew, and what the guest said."""
+    """Continue from the last trial or start anew; returns why anew, and the guest's answer."""
     changed = tree.changed(before.tree, trial.tree) if before else ()
     anew = _why_anew(trial, before, changed, clean=clean)
     if anew is None:

@@ -43,7 +43,7 @@ _FLAG: Final = re.compile(r"[+-][A-Za-z0-9][\w+@.-]*")
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """What is tried: an atom, and flags as package.use has them."""
+    """The variant to try: an atom, and flags as in package.use."""
 
     atom: str
     flags: tuple[str, ...]
