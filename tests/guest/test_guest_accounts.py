@@ -47,3 +47,11 @@ def test_another_home_is_made_from_skel(root: Path) -> None:
         accounts.user(f"{home.name}:{os.geteuid()}:others:::{home}:".replace(":0:", "::"))
         assert (home / ".profile").read_text() == "# from skel\n"
         assert home.stat().st_mode & 0o777 == 0o700
+
+
+def test_other_lines_stay_as_they_are(root: Path) -> None:
+    """Also empty ones, and what Python takes for the end of a line, but no other program."""
+    before = "root:x:0:0:a\u2028b\x0bc:/root:/bin/sh\n\n+::::::\n"
+    (root / "passwd").write_text(before)
+    accounts.user("larry::others::::")
+    assert (root / "passwd").read_text().startswith(before)

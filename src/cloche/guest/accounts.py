@@ -13,6 +13,8 @@ import os
 import shutil
 from collections.abc import Callable, Iterable
 
+from . import identity
+
 PASSWD, SHADOW, GROUP, GSHADOW = "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow"
 SKEL = "/etc/skel"
 FIRST, LAST = 1000, 59_999  # of ordinary users and groups, as useradd(8)
@@ -61,7 +63,7 @@ def ssh_keys(words: list[str]) -> None:
     if not os.path.isdir(directory):
         os.mkdir(directory)
     path = os.path.join(directory, "authorized_keys")
-    lines = _read(path)
+    lines = identity.lines(path)
     _write(path, [*lines, *(key for key in keys if key not in lines)])
     for each, mode in ((directory, 0o700), (path, 0o600)):
         os.chown(each, uid, gid)
@@ -155,25 +157,18 @@ def _line(file: str, name: str) -> Line | None:
 
 def _lines(file: str) -> Iterable[Line]:
     """The lines of a file of accounts, without malformed ones."""
-    return [line.split(":") for line in _read(file) if line.count(":") >= 3]
+    return [line.split(":") for line in identity.lines(file) if line.count(":") >= 3]
 
 
 def _put(file: str, name: str, fields: Line) -> None:
     """Replace the line of a name, or add one."""
-    text, lines = ":".join(fields), _read(file)
+    text, lines = ":".join(fields), identity.lines(file)
     found = [number for number, line in enumerate(lines) if line.split(":")[0] == name]
     if found:
         lines[found[0]] = text
     else:
         lines.append(text)
     _write(file, lines)
-
-
-def _read(file: str) -> list[str]:
-    if not os.path.exists(file):
-        return []
-    with open(file, encoding="utf-8", errors="surrogateescape") as stream:
-        return stream.read().splitlines()
 
 
 def _write(file: str, lines: list[str]) -> None:

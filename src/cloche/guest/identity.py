@@ -88,7 +88,7 @@ def below(path: str) -> Iterator[str]:
 
 def number(file: str, name: str) -> int:
     """The ID of a user ("passwd") or a group ("group") of this root."""
-    for line in read(f"/etc/{file}").splitlines():
+    for line in lines(f"/etc/{file}"):
         fields = line.split(":")
         if fields[0] == name:
             return int(fields[2])
@@ -101,6 +101,12 @@ def read(path: str) -> str:
         return ""
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         return file.read()
+
+
+def lines(path: str) -> list[str]:
+    """A file's lines. Only a newline ends one: fields may have what else ends lines for Python."""
+    text = read(path)
+    return text.removesuffix("\n").split("\n") if text else []
 
 
 def write(path: str, text: str) -> None:
