@@ -1,11 +1,16 @@
 """A worker whose tasks take no time: what is left is what a cluster costs.
 
 Arguments: store, scheduler, name, cores. Each task's outcome is a blob that the plan's host has.
+A worker in whose store lies the file "hold" says so of its first task, and has a full disk when
+that file is gone.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+import time
 from pathlib import Path
 
 from tests import values
@@ -22,8 +27,14 @@ from cloche.tasks.worker import Worker
 def main() -> None:
     """Serve until a signal."""
     store, scheduler, name, cores = sys.argv[1:]
+    hold = Path(store, "hold")
 
     def run(task: Task, worker: Worker) -> Outcome:
+        if hold.exists():
+            print("holding", file=sys.stderr, flush=True)
+            while hold.exists():
+                time.sleep(0.05)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return Outcome({"gpkg": values.blob(worker.store, "nothing")})
 
     carrying.run = run  # type: ignore[attr-defined]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 import pytest
+from tests import values
 from tests.cluster.running import Site, free_port, wait_for
 from tests.support import ROOT
-from tests.tasks.test_tasks_task import BUILD
+from tests.tasks.test_tasks_task import BUILD, FRUGAL
 
 from cloche.cluster.connection import Settings
 from cloche.cluster.errors import ClusterError
@@ -92,6 +94,31 @@ def test_a_package_that_no_worker_has_the_memory_for_fails(cluster: Site, tmp_pa
         worker = Worker(store, engine=None)  # type: ignore[arg-type] # not used
         with pytest.raises(ClusterError, match=r"no worker has the 1073741824 MiB of \[limits\]"):
             hosts(task, worker)
+
+
+def test_a_worker_that_came_a_moment_ago_gets_what_another_one_failed(
+    cluster: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cloche.cluster.members._FRESH", 3600.0)  # a moment
+    port = free_port()
+    address = f"tcp://127.0.0.1:{port}"
+    cluster.scheduler(port)
+    hold = cluster.room / "store-full/hold"
+    hold.parent.mkdir()
+    instant(cluster, address, "full")
+    hold.touch()
+    with (
+        Store.open(tmp_path / "home") as store,
+        open_cluster(Settings(address)) as hosts,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        values.blob(store, "nothing")
+        worker = Worker(store, engine=None)  # type: ignore[arg-type] # not used
+        done = pool.submit(hosts.cluster.run, FRUGAL, worker)
+        cluster.started[1].says("holding")
+        instant(cluster, address, "ours")
+        hold.unlink()
+        assert done.result(30)[1] == "ours"
 
 
 def test_a_plan_without_its_scheduler_ends_with_one_line(cluster: Site, tmp_path: Path) -> None:

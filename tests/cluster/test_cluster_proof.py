@@ -15,13 +15,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 from tests import values
 from tests.cluster.networks import Network, certificates, network
 from tests.cluster.running import Site, free_port
 from tests.support import ROOT, WORKBENCH, Store, project
-from tests.tasks.test_tasks_task import BUILD
+from tests.tasks.test_tasks_task import FRUGAL
 
 import cloche.store as stores
 from cloche.cluster.connection import Settings
@@ -48,9 +47,6 @@ def test_the_overhead_of_a_task_is_small(
     module = ("-m", "tests.cluster.instant_worker")
     words = (tmp_path / "worker", address, "instant", "2")
     cluster.start([sys.executable, *module, *map(str, words)], cwd=ROOT).says("working for")
-    empty = {"base": (), "layers": (), "root": None, "repositories": {}, "distfiles": ()}
-    none = {"ccache": None, "live": None, "cross": None, "interpreters": None}
-    task = msgspec.structs.replace(BUILD, **empty, **none)
     with stores.Store.open(tmp_path / "home") as store, open_cluster(Settings(address)) as hosts:
         values.blob(store, "nothing")
         worker = Worker(store, engine=None)  # type: ignore[arg-type] # not used
@@ -58,7 +54,7 @@ def test_the_overhead_of_a_task_is_small(
         took = []
         for _ in range(120):
             began = time.perf_counter()
-            hosts(task, worker)
+            hosts(FRUGAL, worker)
             took.append(1000 * (time.perf_counter() - began))
     median, slow = statistics.median(took[20:]), statistics.quantiles(took[20:], n=20)[-1]
     say(capsys, f"a task that does nothing: {median:.1f} ms, 95 % below {slow:.1f} ms")

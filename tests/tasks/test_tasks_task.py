@@ -53,6 +53,18 @@ BUILD = BuildTask(
     ccache=CompileCache("compilers", "tarball"),
     variables={"CHOST": "x86_64-pc-linux-gnu"},
 )
+FRUGAL = msgspec.structs.replace(  # needs nothing from a store
+    BUILD,
+    base=(),
+    layers=(),
+    root=None,
+    repositories={},
+    distfiles=(),
+    ccache=None,
+    live=None,
+    cross=None,
+    interpreters=None,
+)
 MERGE = MergeTask(**STEP, gpkg="blob", metadata={"SLOT": "0", "nested": {"n": [1]}})
 LEAST = {name: STEP[name] for name in ("package", "cpv", "pf", "repo", "base", "layers")}
 PLAIN = BuildTask(**LEAST, repositories={})

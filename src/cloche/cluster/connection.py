@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 import warnings
@@ -71,15 +72,21 @@ class Connection:
             raise
 
     def client(
-        self, stopped: Callable[[], bool] = lambda: False, patience: float | None = None
+        self,
+        stopped: Callable[[], bool] = lambda: False,
+        patience: float | None = None,
+        since: float = -math.inf,
     ) -> Client:
-        """The client, connected; the members are as they are now. Raises ClusterError."""
+        """The client, connected; the members are as they were just now, and ``since`` then.
+
+        Raises ClusterError.
+        """
         patience = self._settings.patience if patience is None else patience
         began = time.monotonic()
         while True:
             try:
                 client = self._connected()
-                self.members.look(client)
+                self.members.look(client, since)
                 return client
             except (OSError, TimeoutError, ValueError, RuntimeError) as error:
                 self._drop()

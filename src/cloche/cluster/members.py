@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -31,16 +32,20 @@ class Members:
     def __init__(self, peer: Peer, own: Facts, engine: str | None, say: Say):
         self._peer, self._own, self._engine, self._say = peer, own, engine, say
         self._lock = threading.Lock()
-        self._looked = -_FRESH
+        self._looked = -math.inf
         self._known: dict[str, Facts | None] = {}
         self._told: set[str] = set()
         self.fit: dict[str, Facts] = {}
         self.refused: dict[str, str] = {}
 
-    def look(self, client: Client) -> None:
-        """See who is there, unless that was just done. Raises OSError, TimeoutError."""
+    def look(self, client: Client, since: float = -math.inf) -> None:
+        """See who is there, unless that was just done, and since then (of time.monotonic).
+
+        Raises OSError and TimeoutError.
+        """
         with self._lock:
-            if time.monotonic() - self._looked < _FRESH:
+            began = time.monotonic()
+            if self._looked >= max(began - _FRESH, since):
                 return
             present = list(client.scheduler_info(n_workers=-1)["workers"])
             new = [address for address in present if self._known.get(address) is None]
@@ -48,7 +53,7 @@ class Members:
             known = {**self._known, **facts}
             self._known = {each: known[each] for each in present if each in known}
             self._judge()
-            self._looked = time.monotonic()
+            self._looked = began
 
     def _judge(self) -> None:
         fit, refused = dict[str, Facts](), dict[str, str]()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -70,8 +71,10 @@ class Sending:
         began = time.monotonic()
         members = self.connection.members
         memory = (self.task.limits.memory or 0) >> 20
+        # Nobody is left only if nobody came since: what was seen before does not tell.
+        since = began if memory or self.failure is not None else -math.inf
         while True:
-            self.connection.client(lambda: self.call.stopped)
+            self.connection.client(lambda: self.call.stopped, since=since)
             addresses = members.others([*self.excluded, *self.avoided], memory)
             addresses = addresses or members.others(self.excluded, memory)
             wanted = [each for each in addresses if members.fit[each].name in self.among]
