@@ -59,7 +59,7 @@ hook = "hook.sh"
         ('[[finish]]\nfile = "x"', 3, "unknown key “finish.file”"),
         ('[[finish]]\ngroups = ["a"]\nenvironment = {}', 4, "only a hook has “environment”"),
         ('[[finish]]\ngroups = ["a"]\ninputs = "x"', 4, "only a hook has “inputs”"),
-        ('[[finish]]\nhook = "missing"', None, "cannot be read"),
+        ('[[finish]]\nhook = "missing"', 3, "no such file: missing"),
         ('[[finish]]\nfiles = "machine.toml"', 3, "is not a directory"),
         ('[[finish]]\nfiles = ".."', 3, "is not in the project"),
         ('[[finish]]\nremove = ["usr/share"]', 3, "“usr/share” is not valid in “remove”"),

@@ -100,15 +100,15 @@ def test_a_machine_is_finished_as_its_file_says(place: Path, store: Store) -> No
 
 
 def test_a_hook_that_fails_is_named_with_its_line(place: Path, store: Store) -> None:
-    (place / "wrong.sh").write_text("#!/bin/sh\necho its words\nexit 3\n")
+    (place / "wrong.sh").write_text("#!/bin/sh\necho its words: Could not resolve host\nexit 3\n")
     more = '[[finish]]\nhook = "wrong.sh"'
     toml = TOML.format(atoms=["app-shells/dash"], more=more)
     (place / "machines/wrong.toml").write_text(toml)
     told = store.cloche("build", "wrong", cwd=place)
     (place / "machines/wrong.toml").unlink()
-    assert told.returncode == 1
+    assert told.returncode == 2
     assert "its words" in told.stderr
-    assert "machines/wrong.toml:7: wrong.sh: status 3; see `cloche log" in told.stderr
+    assert "machines/wrong.toml:7: wrong.sh: status 3; a hook has no network; see" in told.stderr
     assert not (place / "out/wrong/stage4.tar.zst").exists()
 
 

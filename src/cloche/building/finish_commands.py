@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from cloche.composing.places import Places, look_into
+from cloche.building.finish_root import FinishRoot
+from cloche.config.errors import ConfigError, meant
 from cloche.config.finish_steps import FinishStep
-from cloche.layers import Layer
 
 HOOK = "/run/cloche/hook"
 SYSTEMCTL = "usr/bin/systemctl"
+RC_UPDATE = "sbin/rc-update"
 LOCALEDEF = "usr/bin/localedef"
+LOCALES = "usr/share/i18n/locales"
+SERVICES, RUNLEVELS = "etc/init.d", "etc/runlevels"
 #: Where systemd looks for units (systemd.unit(5)), and which there are that can be enabled.
 UNIT_DIRECTORIES = ("etc/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 UNITS = (
@@ -21,16 +24,19 @@ UNITS = (
 )
 
 
-def commands(step: FinishStep, root: Sequence[Layer]) -> Iterator[tuple[str, ...]]:
+def commands(step: FinishStep, root: FinishRoot) -> Iterator[tuple[str, ...]]:
     """The commands of a step, none where there is nothing to do.
 
-    Raises LookupError where no package brings a service that is switched on.
+    Raises `ConfigError` where the root lacks what they need.
     """
     if step.kind == "hook":
         # As execvp(3), and so chroot(1), runs files of an unknown format.
         direct = step.script.startswith((b"#!", b"\x7fELF"))
         yield (HOOK,) if direct else ("/bin/sh", HOOK)
     if step.kind == "preset_all":
+        if not root.has(SYSTEMCTL):
+            what = "presets are of systemd, and no package of the machine brings it"
+            raise ConfigError(step.origin, what, "add sys-apps/systemd, or remove the line")
         yield (f"/{SYSTEMCTL}", "--root=/", "preset-all")
     for word in step.words:
         if step.kind == "groups":
@@ -39,37 +45,55 @@ def commands(step: FinishStep, root: Sequence[Layer]) -> Iterator[tuple[str, ...
             name, _, groups = word.partition("=")
             yield ("/usr/sbin/useradd", "-m", *(("-G", groups) if groups else ()), name)
         elif step.kind == "localedef":
-            yield from _locale(word, root)
+            yield from _locale(word, step, root)
         elif step.kind.startswith("services_"):
-            yield _service(word, root, step.kind.removeprefix("services_"))
+            yield _service(word, step, root)
 
 
-def _locale(line: str, root: Sequence[Layer]) -> Iterator[tuple[str, ...]]:
+def _locale(line: str, step: FinishStep, root: FinishRoot) -> Iterator[tuple[str, ...]]:
     """How a line of locale.gen is made; musl has no such program, and needs none."""
     name, _, charmap = line.partition(" ")
     source = re.sub(r"\.[^@]*", "", name)
-    if Places(look_into(root)).find(LOCALEDEF):
-        yield (f"/{LOCALEDEF}", "--no-archive", "-i", source, "-f", charmap, name)
+    if not root.has(LOCALEDEF):
+        return
+    if not root.has(f"{LOCALES}/{source}"):
+        what = f"no package of the machine brings the locale “{source}”"
+        raise ConfigError(step.origin, what, meant(source, root.names(LOCALES)))
+    yield (f"/{LOCALEDEF}", "--no-archive", "-i", source, "-f", charmap, name)
 
 
-def _service(word: str, root: Sequence[Layer], how: str) -> tuple[str, ...]:
-    """How a service is switched: by rc-update, or by systemctl where a root has it.
-
-    Raises LookupError.
-    """
+def _service(word: str, step: FinishStep, root: FinishRoot) -> tuple[str, ...]:
+    """How a service is switched: by rc-update, or by systemctl where a root has it."""
+    how = step.kind.removeprefix("services_")
     name, _, runlevel = word.partition("|")
-    places = Places(look_into(root))
-    if places.find(SYSTEMCTL):
+    if root.has(SYSTEMCTL):
         unit = name if PurePosixPath(name).suffix in UNITS else f"{name}.service"
         template = re.sub(r"@[^.]*", "@", unit)
-        there = any(places.find(f"{each}/{template}") for each in UNIT_DIRECTORIES)
+        there = any(root.has(f"{each}/{template}") for each in UNIT_DIRECTORIES)
         verb = {"on": "enable", "off": "disable"}.get(how, how)
         command = (f"/{SYSTEMCTL}", "--root=/", verb, name)
     else:
         if how == "mask":
-            raise LookupError("only systemd masks services, and the root has none")
-        there = places.find(f"etc/init.d/{name}") is not None
-        command = ("/sbin/rc-update", "add" if how == "on" else "del", name, runlevel or "default")
+            what = "only systemd masks services, and the root has none"
+            raise ConfigError(step.origin, what, "add sys-apps/systemd, or remove the line")
+        if not root.has(RC_UPDATE):
+            what = "services are switched by OpenRC or systemd, and no package brings one of them"
+            raise ConfigError(step.origin, what, "add sys-apps/openrc or sys-apps/systemd")
+        there = root.has(f"{SERVICES}/{name}")
+        command = (f"/{RC_UPDATE}", "add" if how == "on" else "del", name, runlevel or "default")
     if how == "on" and not there:
-        raise LookupError(f"no package of the machine brings the service “{name}”")
+        what = f"no package of the machine brings the service “{name}”"
+        raise ConfigError(step.origin, what, meant(name, _services(root)))
+    of_openrc = command[0] == f"/{RC_UPDATE}"
+    if how == "on" and of_openrc and runlevel and not root.has(f"{RUNLEVELS}/{runlevel}"):
+        what = f"the root has no runlevel “{runlevel}”"
+        raise ConfigError(step.origin, what, meant(runlevel, root.names(RUNLEVELS)))
     return command
+
+
+def _services(root: FinishRoot) -> list[str]:
+    """The names of the services that a root has."""
+    if not root.has(SYSTEMCTL):
+        return root.names(SERVICES)
+    units = (name for each in UNIT_DIRECTORIES for name in root.names(each))
+    return [name.removesuffix(".service") for name in units if name.endswith(UNITS)]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,9 +19,13 @@ from pathlib import Path
 
 from cloche.archives.tarball import import_directory
 from cloche.building.context import BuildContext
+from cloche.building.finish_checks import check_before
 from cloche.building.finish_commands import HOOK, commands
+from cloche.building.finish_root import root_of
 from cloche.building.stages import once, stage_call, stage_command, stage_failed
+from cloche.config.errors import ConfigError
 from cloche.config.finish_steps import FinishStep
+from cloche.errors import Exit
 from cloche.layers import PORTAGE_RULES, Layer, capture, commit
 from cloche.plan.keys import layer_parts
 from cloche.portage.etc import REPOS
@@ -29,7 +34,7 @@ from cloche.roots import unions
 from cloche.sandbox.base import Bind, Command, Sandbox
 from cloche.sandbox.errors import ProgramError
 from cloche.store import Outcome, make_key
-from cloche.tasks.guestcall import ENVIRONMENT, GUEST, call, describe
+from cloche.tasks.guestcall import ENVIRONMENT, GUEST, call, describe, tail_of
 from cloche.tasks.worker import make_directory
 
 #: Kinds that the guest does by itself; all others are commands of the root.
@@ -40,6 +45,13 @@ BY_GUEST = frozenset(
 #: The code by which it does so.
 SCRIPTS = ("finish_steps.py", "accounts.py", "identity.py")
 FORMAT = "2"  # raise it when steps are done in another way
+SIGNALLED = 128
+#: What programs say where there is no network.
+NETWORK = re.compile(
+    r"could not resolve|name resolution|network is unreachable|unable to resolve"
+    r"|name or service not known|bad address|no address associated",
+    re.IGNORECASE,
+)
 FILES = "/run/cloche/files"
 INPUTS = "/run/cloche/inputs"
 # Files that commands leave behind and that do not belong in a finished system.
@@ -83,7 +95,11 @@ class _Part:
 def finish_steps(
     context: BuildContext, steps: Sequence[FinishStep], layers: Sequence[Layer]
 ) -> tuple[Layer, ...]:
-    """The layers that a machine's steps make over its ``layers``. Raises StepError."""
+    """The layers that a machine's steps make over its ``layers``.
+
+    Raises StepError, and `ConfigError` where the root lacks what a step needs.
+    """
+    check_before(context, steps, layers)
     made: list[Layer] = []
     for by_guest, found in groupby(steps, lambda step: step.kind in BY_GUEST):
         row = tuple(found)
@@ -172,7 +188,11 @@ def _by_guest(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Ou
         result, _ = call(context.engine, context.running, wanted)
         if result.get("status") != "ok":
             text, at = str(result.get("text") or "the guest failed"), result.get("step")
-            where = str(part.steps[at].origin) if isinstance(at, int) else part.where
+            there = isinstance(at, int) and 0 <= at < len(part.steps)
+            wrong = part.steps[at] if isinstance(at, int) and there else None
+            if wrong and result.get("kind") == "input":
+                raise ConfigError(wrong.origin, text)
+            where = str(wrong.origin) if wrong else part.where
             raise stage_failed(context, "finish", f"{where}: {text}", log)
         below = [layer.path for layer in own] or [Path(each) for each in wanted.sandbox.lowers]
         top = workspace / "root/top" / context.root.lstrip("/")
@@ -200,11 +220,9 @@ def _in_root(context: BuildContext, part: _Part, layers: Sequence[Layer]) -> Out
             limits=context.policy.limits,
             emulators=context.emulators,
         )
-        try:
-            for argv in commands(step, (*bottom, *layers)):
-                _run(context, sandbox, argv, step, log)
-        except LookupError as error:
-            raise stage_failed(context, "finish", f"{step.origin}: {error}", log) from error
+        root = root_of([layer.path for layer in (*bottom, *layers)])
+        for argv in commands(step, root):
+            _run(context, sandbox, argv, step, log)
         below = [layer.path for layer in (*bottom, *layers)]
         return _captured(context, upper / "top", below, workspace / "layer", log)
 
@@ -230,7 +248,11 @@ def _run(
     except ProgramError as error:  # the root has no such program, or not a hook's interpreter
         raise stage_failed(context, "finish", f"{what}: {error.message}", log) from error
     if not ended.ok:
-        raise stage_failed(context, "finish", f"{what}: {describe(ended)}", log)
+        by_itself = not (ended.timed_out or ended.killed or ended.status > SIGNALLED)
+        tried = step.kind == "hook" and NETWORK.search(tail_of(log))
+        text = f"{what}: {describe(ended)}{'; a hook has no network' if tried else ''}"
+        status = Exit.BAD_INPUT if by_itself else None  # what the user wrote does not work
+        raise stage_failed(context, "finish", text, log, status)
 
 
 def _captured(

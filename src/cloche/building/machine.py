@@ -16,6 +16,7 @@ from cloche.building import (
 )
 from cloche.building.context import BuildContext
 from cloche.building.errors import BuildError, not_finished
+from cloche.building.finish_checks import foreseen
 from cloche.building.forecast import Forecast, forecast, live_to_build
 from cloche.building.hints import explain_again
 from cloche.building.inputs import input_digests
@@ -85,8 +86,8 @@ def resolve_and_plan(context: BuildContext, targets: tuple[str, ...]) -> Builder
 def build_machine(builder: Builder) -> Built:
     """Carry out a plan. Raises BuildError if a package fails; finished packages are kept.
 
-    Before any work, it raises ClocheError if an ebuild would need network access or ccache is
-    missing, and BuildError if a pkg_pretend fails.
+    Before any work, it raises ClocheError if an ebuild would need network access, ccache is missing
+    or the finish cannot be done, and BuildError if a pkg_pretend fails.
     """
     (built,) = build_machines((builder,))
     if isinstance(built, ClocheError):
@@ -143,7 +144,7 @@ def _refusal(builder: Builder, fates: Mapping[str, Forecast]) -> ClocheError | N
         ccache.check(builder.context, builder.plan)
     except ClocheError as error:
         return error
-    return live_to_build(builder, fates)
+    return live_to_build(builder, fates) or foreseen(builder, fates)
 
 
 def _once_forced(number: int, builder: Builder, shared: Together) -> Builder:

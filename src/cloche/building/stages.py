@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cloche.building.context import BuildContext
+from cloche.errors import Exit
 from cloche.layers import Layer
 from cloche.records.events import Stage
 from cloche.records.logs import compress_finished, found_log, held_for_writing
@@ -118,8 +119,15 @@ def _check_room(context: BuildContext, stage: str) -> None:
         raise no_room(machine, stage, str(context.store.path), free, reserve)
 
 
-def stage_failed(context: BuildContext, stage: str, text: str, log: Path) -> StepError:
+def stage_failed(
+    context: BuildContext, stage: str, text: str, log: Path, status: Exit | None = None
+) -> StepError:
     """The error about a stage of a machine, with the end of its log."""
     return StepError(
-        f"machine/{context.inputs.machine}", stage, text, log=str(log), detail=tail_of(log)
+        f"machine/{context.inputs.machine}",
+        stage,
+        text,
+        log=str(log),
+        detail=tail_of(log),
+        status=status,
     )

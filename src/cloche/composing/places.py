@@ -106,7 +106,11 @@ def _join(directory: str, name: str) -> str:
 
 def look_into(layers: Sequence[Layer]) -> Look:
     """What a root of these layers, the bottom first, has under a name."""
-    merged = Merged([layer.path for layer in layers])
+    return look_of(Merged([layer.path for layer in layers]))
+
+
+def look_of(merged: Merged) -> Look:
+    """What a merged view has under a name."""
 
     def look(name: str) -> Found | None:
         node = merged.lookup(os.fsencode(name))

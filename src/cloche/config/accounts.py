@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.files import read_text
+from cloche.config.files import is_there, read_text
 from cloche.config.finish_steps import NAME, FinishStep
 from cloche.config.table import Table
 
@@ -59,6 +59,9 @@ def _public(text: str, origin: Origin, root: Path) -> Iterator[str]:
     if _PUBLIC.fullmatch(text):
         yield text
         return
+    if not is_there(path):
+        what = f"“{text}” is neither a public key of ssh nor a file of the project"
+        raise ConfigError(origin, what, 'write "ssh-ed25519 AAAA… name", or the path of a file')
     for number, line in enumerate(read_text(path, root).splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from cloche.config.atoms import atom_fault
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.files import project_directory, read_bytes
+from cloche.config.files import is_there, project_directory, read_bytes
 from cloche.config.table import Table
 
 KINDS = (
@@ -84,6 +84,8 @@ def step_of(kind: str, item: tuple[str, Origin], root: Path) -> FinishStep:
     text, origin = item
     if kind == "hook":
         path = root / text
+        if not is_there(path):
+            raise ConfigError(origin, f"no such file: {text}", "correct the path, or write it")
         return FinishStep(kind, origin, path=path, script=read_bytes(path, root))
     if kind == "files":
         return FinishStep(kind, origin, path=project_directory(text, origin, root))

@@ -28,6 +28,8 @@ from .protocol import Channel, Failed, serve
 
 #: Where the directories of "files" are bound, by their numbers.
 FILES = Path("/run/cloche/files")
+#: How the process that changes the root ends if what the user wrote does not fit the root.
+OF_INPUT = 2
 OWN = {**accounts.STEPS, **identity.STEPS}
 
 
@@ -73,13 +75,15 @@ def inside(change: Callable[[], None]) -> None:
             change()
         except BaseException as error:
             os.write(writer, f"{error}"[:1000].encode(errors="replace"))
-            os._exit(1)
+            os._exit(OF_INPUT if type(error) in (LookupError, ValueError) else 1)
         os._exit(0)
     os.close(writer)
     with open(reader, encoding="utf-8", errors="replace") as said:
         text = said.read()
-    if os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]):
-        raise Failed(kind="other", text=text or "a file could not be changed")
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if status:
+        kind = "input" if status == OF_INPUT else "other"
+        raise Failed(kind=kind, text=text or "a file could not be changed")
 
 
 def copy(source: int, place: bytes) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from cloche.building import shells
 from cloche.building.context import BuildContext, Policy
+from cloche.building.finish_checks import foreseen
 from cloche.building.forecast import Forecast, forecast, live_to_build, to_fetch
 from cloche.building.inputs import pin_inputs
 from cloche.building.kernels import with_kernel
@@ -213,7 +214,7 @@ def preview(opened: Opened, machine: Machine, choices: Choices) -> Preview:
         to_fetch(builder, fates),
         resolution_before(opened.store, machine),
         (*complaints_of(builder, machine), *sayings_of(builder)),
-        live_to_build(builder, fates),
+        live_to_build(builder, fates) or foreseen(builder, fates),
     )
 
 

@@ -1,0 +1,141 @@
+"""What a machine's finish asks for is looked for before anything is built, as far as known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.values import package, write_files
+
+from cloche.building.finish_checks import check_finish
+from cloche.building.finish_root import FinishRoot, root_of
+from cloche.config.errors import ConfigError, Origin
+from cloche.config.finish_steps import FinishStep
+from cloche.plan.depgraph import Package
+
+HERE = Origin(Path("web.toml"), 7)
+PASSWD = "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/:/bin/false\n"
+FILES = {
+    "etc/passwd": PASSWD,
+    "etc/group": "root:x:0:\nwheel:x:10:root\n",
+    "etc/init.d/sshd": "",
+    "etc/init.d/cronie": "",
+    "etc/runlevels/default/x": "",
+    "etc/runlevels/boot/x": "",
+    "sbin/rc-update": "",
+    "usr/bin/dash": "",
+    "usr/bin/localedef": "",
+    "usr/share/i18n/locales/de_DE": "",
+    "usr/share/zoneinfo/Europe/Berlin": "",
+}
+PLAIN = package("app-misc/plain", defined_phases=("compile", "install"))
+HOOKED = package("app-misc/hooked", defined_phases=("install", "postinst"))
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> FinishRoot:
+    """What is known: a root in which ``/bin`` is a link."""
+    write_files(tmp_path / "root", FILES)
+    (tmp_path / "root/bin").symlink_to("usr/bin")
+    return root_of([tmp_path / "root"])
+
+
+def step(kind: str, *words: str, script: bytes = b"", path: Path | None = None) -> FinishStep:
+    return FinishStep(kind, HERE, words, path, script)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "what", "todo"),
+    [
+        (step("services_on", "ssh"), "brings the service “ssh”", "did you mean “sshd”?"),
+        (step("services_on", "x1"), "brings the service “x1”", "there is: cronie, sshd"),
+        (step("services_on", "sshd|defualt"), "no runlevel “defualt”", "did you mean “default”?"),
+        (step("services_mask", "sshd"), "only systemd masks", "add sys-apps/systemd"),
+        (step("preset_all"), "presets are of systemd", "add sys-apps/systemd"),
+        (step("permission", "www-dta:root - /x"), "no user www-dta", "“www-data”?"),
+        (step("owners", "root:whel /x"), "no group whel", "did you mean “wheel”?"),
+        (step("user", "larry:::wheel,audio:::"), "no group audio", "there is: root, wheel"),
+        (step("user", "larry::web::::"), "no group web", "there is"),
+        (step("user", "larry::::::/bin/dahs"), "the shell /bin/dahs", "did you mean “dash”?"),
+        (step("ssh_keys", "larry", "ssh-ed25519 A"), "no user larry", "there is"),
+        (step("timezone", "Europe/Berln"), "time zone Europe/Berln", "did you mean “Berlin”?"),
+        (step("localedef", "de_ED.UTF-8 UTF-8"), "the locale “de_ED”", "did you mean “de_DE”?"),
+        (step("groups", "x"), "brings /usr/sbin/groupadd", "add the package that brings it"),
+        (
+            step("hook", script=b"#!/usr/bin/perl -w\n", path=Path("set.pl")),
+            "no package of the machine brings /usr/bin/perl, which “set.pl” needs",
+            "",
+        ),
+    ],
+)
+def test_what_the_root_will_not_have_is_told_with_what_was_meant(
+    root: FinishRoot, wrong: FinishStep, what: str, todo: str
+) -> None:
+    for unbuilt in ((), (package("virtual/init"), package("acct-user/www"))):
+        with pytest.raises(ConfigError) as raised:
+            check_finish((wrong,), root, unbuilt)
+        assert raised.value.where == str(HERE)
+        assert what in raised.value.what
+        assert todo in (raised.value.todo or "")
+    check_finish((wrong,), root, (HOOKED,))  # may bring it: nobody knows before it is built
+
+
+def test_what_is_there_or_comes_by_an_earlier_step_is_right(
+    root: FinishRoot, tmp_path: Path
+) -> None:
+    own = {"etc/init.d/own": "", "etc/passwd": "daemon:x:1:1::/:/bin/sh\n", "bin/zsh": ""}
+    write_files(tmp_path / "files", own)
+    check_finish(
+        (
+            step("files", path=tmp_path / "files"),
+            step("group", "web:400"),
+            step("user", "larry:::web,wheel::/home/larry:/usr/bin/zsh"),
+            step("permission", "larry:larry 0640 /x"),
+            step("permission", "- 0640 /x"),
+            step("owners", "daemon:web /y"),
+            step("ssh_keys", "larry", "ssh-ed25519 A"),
+            step("localedef", "de_DE.UTF-8 UTF-8"),
+            step("timezone", "Europe/Berlin"),
+            step("services_on", "own"),
+            step("services_on", "sshd|boot"),
+            step("services_off", "none"),
+            step("hook", script=b"#!/bin/dash\n", path=Path("x.sh")),
+            step("services_on", "brought-by-the-hook"),
+        ),
+        root,
+    )
+
+
+@pytest.mark.parametrize(
+    ("unbuilt", "known"),
+    [
+        (PLAIN, True),  # has no hook, and the root has /etc/passwd already
+        (HOOKED, False),
+        (package("acct-user/larry"), False),
+        (package("acct-user/lary"), True),
+        (package("acct-group/larry"), True),
+        (package("virtual/x", defined_phases=("postinst",)), True),
+    ],
+)
+def test_users_come_from_hooks_and_packages_of_their_name(
+    root: FinishRoot, unbuilt: Package, known: bool
+) -> None:
+    wrong = (step("owners", "larry:root /x"),)
+    if known:
+        with pytest.raises(ConfigError, match="the root has no user larry"):
+            check_finish(wrong, root, (unbuilt,))
+    else:
+        check_finish(wrong, root, (unbuilt,))
+
+
+def test_the_first_accounts_of_a_root_may_come_from_any_package(tmp_path: Path) -> None:
+    check_finish((step("owners", "larry:root /x"),), root_of([tmp_path]), (PLAIN,))
+
+
+def test_units_of_systemd_are_services(tmp_path: Path) -> None:
+    units = ("usr/bin/systemctl", "usr/lib/systemd/system/sshd.service")
+    write_files(tmp_path, (*units, "usr/lib/systemd/system/getty@.service"))
+    root = root_of([tmp_path])
+    check_finish((step("services_on", "sshd"), step("services_on", "getty@tty1")), root)
+    with pytest.raises(ConfigError, match="did you mean “sshd”"):
+        check_finish((step("services_on", "sshdd"),), root)
