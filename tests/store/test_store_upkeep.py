@@ -105,6 +105,26 @@ def test_a_compile_cache_goes_once_no_build_uses_it(store: Store) -> None:
     assert store.has_blob(other)
 
 
+def test_what_a_freshroot_built_goes_with_it(store: Store) -> None:
+    built = {name: put_blob(store, name) for name in ("kept", "open", "killed", "removed")}
+    kept, killed = store.freshroots / "place@kept", store.tmp / "freshroot-killed"
+    for path in (kept, killed):
+        path.mkdir()
+    with store.workspace("freshroot") as open_:
+        roots = (kept, open_, killed, store.freshroots / "place@removed")
+        for root, blob in zip(roots, built.values(), strict=True):
+            store.pin(names.freshroot(store.path, root), (), (blob,), {})
+        plan = gc(store, dry_run=True)
+        assert len(store.pins(names.FRESHROOTS)) == 4
+        assert plan == gc(store)
+        assert set(plan.blobs) == {built["killed"], built["removed"]}
+        assert plan.pins == ("freshroot/freshroots/place@removed", "freshroot/tmp/freshroot-killed")
+        left = {pin.name.rpartition("/")[2] for pin in store.pins(names.FRESHROOTS)}
+        assert left == {"place@kept", open_.name}
+    assert gc(store).blobs == (built["open"],)
+    assert store.has_blob(built["kept"])
+
+
 def test_gc_removes_old_logs_and_downloads_and_failed_roots_when_told(store: Store) -> None:
     tree = put(store, "kept")
     store.pin("machine", [tree.id], [], {})

@@ -235,8 +235,9 @@ def test_wrong_words_are_one_line(root_seeded: Store, words: tuple[str, ...], li
 
 
 def test_the_process_that_answers_is_found_though_no_list_has_it(tmp_path: Path) -> None:
-    words = [sys.executable, "-m", "cloche.cli", "freshroot", "answer", "debian", "1", "a", "b"]
+    command = [sys.executable, "-m", "cloche.cli", "freshroot"]
+    words = [*command, "answer", "debian", "pin", "1", "a", "b"]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True)
     assert "its freshroot is gone" in done.stderr
-    helped = subprocess.run([*words[:4], "--help"], capture_output=True, text=True, check=True)
+    helped = subprocess.run([*command, "--help"], capture_output=True, text=True, check=True)
     assert "answer" not in helped.stdout

@@ -63,14 +63,20 @@ def test_a_kept_root_is_opened_again_and_becomes_a_machine(
     assert (place / "portage/second/package.use/own").read_text() == "tiny/top loud\n"
     assert names_below(place / "portage/second") == ["package.use/own"]
     assert "it is there already" in cloche("save", "trial", "--as", "second", status=2)
-    plan = store.cloche("plan", "second", "--json", cwd=place, check=True)
-    assert [each["fate"] for each in json.loads(plan.stdout)["packages"]] == ["reuse"]
 
+    def fate_after_gc() -> str:
+        store.cloche("store", "gc", cwd=place, check=True)
+        plan = store.cloche("plan", "second", "--json", cwd=place, check=True)
+        (package,) = json.loads(plan.stdout)["packages"]
+        return str(package["fate"])
+
+    assert fate_after_gc() == "reuse"
     cloche("rm", "trial", "--dry-run")
     assert len(json.loads(cloche("list", "--json"))) == 1
     cloche("rm", "trial")
     assert json.loads(cloche("list", "--json")) == []
     assert not list((store.path / "freshroots").iterdir())
+    assert fate_after_gc() == "build"
 
 
 def names_below(directory: Path) -> list[str]:

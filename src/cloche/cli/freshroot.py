@@ -134,29 +134,33 @@ def open_(
         if not command and shell is None:
             raise roots.no_shell(ground)
         desk = Desk(
-            opened.room, opened.requests, _answering(options, project, ground.name), os.environ
+            opened.room,
+            opened.requests,
+            _answering(options, project, ground.name, opened.pin),
+            os.environ,
         )
         with desk.serving():
             status = run_in(session.engine, opened.root, command or (str(shell), "-l"))
     sys.exit(status)
 
 
-def _answering(options: Options, project: Project, name: str) -> tuple[str, ...]:
+def _answering(options: Options, project: Project, name: str, pin: str) -> tuple[str, ...]:
     """The command that carries out a request; see `answer`."""
     return (
         *(sys.executable, "-m", "cloche.cli", "-C", str(project.root)),
         *("--store", str(store_path(options, project)), "--engine", engine_name(options)),
-        *("freshroot", "answer", name, str(os.getpid())),
+        *("freshroot", "answer", name, pin, str(os.getpid())),
     )
 
 
 @freshroot.command("answer", hidden=True)
 @click.argument("name")
+@click.argument("pin")
 @click.argument("parent", type=int)
 @click.argument("file", type=click.Path(path_type=Path))
 @click.argument("into", type=click.Path(path_type=Path))
 @click.pass_obj
-def answer(options: Options, name: str, parent: int, file: Path, into: Path) -> None:
+def answer(options: Options, name: str, pin: str, parent: int, file: Path, into: Path) -> None:
     """Build what the emerge of a freshroot asks for: a process of that freshroot's desk."""
     die_with_parent(signal.SIGTERM)
     if os.getppid() != parent:
@@ -174,6 +178,6 @@ def answer(options: Options, name: str, parent: int, file: Path, into: Path) -> 
         opened_session(options, project, sink=shown) as session,
         shown.work_of(session),
     ):
-        result = build(session, ground, request, into)
+        result = build(session, ground, request, into, pin)
     took = seconds(time.monotonic() - began)
     say(f"{count(result.built, 'package')} built, {result.reused} reused, {took} in all")

@@ -19,6 +19,7 @@ from cloche.display.text import count, size
 from cloche.errors import ClocheError, Exit
 from cloche.layers.layer import possible_ids
 from cloche.sandbox import userns
+from cloche.store.names import FRESHROOTS
 
 
 @click.group(
@@ -121,7 +122,8 @@ def gc_command(
 ) -> None:
     """Remove what no seed and no machine needs any more.
 
-    Distfiles stay, and so does everything that the last build of a machine used. Copies of
+    Distfiles stay, and so does everything that the last build of a machine used. What freshroots
+    have built stays while they are kept or in use. Copies of
     repositories, partial downloads and compile caches are removed after four weeks without use. If
     the store has objects that are not in the index, nothing is removed without --unknown.
 
@@ -142,6 +144,12 @@ def gc_command(
     if as_json:
         click.echo(json.dumps(dataclasses.asdict(report), indent=2))
         return
+    gone = sum(name.startswith(FRESHROOTS) for name in report.pins)
+    if gone:
+        say(
+            f"{'would drop' if dry_run else 'dropped'} what was built for "
+            f"{count(gone, 'freshroot')} that no longer {'exists' if gone == 1 else 'exist'}"
+        )
     if others:
         used = "; ".join(others)
         say(f"note: the store is in use ({used}): results of running builds are listed as unneeded")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cloche.store.errors import StoreError
-from cloche.store.names import CCACHES, RECOVERED
+from cloche.store.names import CCACHES, FRESHROOTS, RECOVERED
 from cloche.store.records import Action, Blob, Pin, Tree
 from cloche.store.store import Store, Waiting
 from cloche.store.sweep import dead, sweep, take_away, unlisted
@@ -33,6 +33,7 @@ class GcReport:
     unions: tuple[str, ...]
     downloads: tuple[str, ...]
     unknown: tuple[str, ...]
+    pins: tuple[str, ...]
     bytes: int
 
 
@@ -49,6 +50,7 @@ class Garbage:
     unions: tuple[Union, ...]
     downloads: tuple[Path, ...]
     unknown: tuple[Path, ...]
+    pins: tuple[Pin, ...]
 
     def paths(self, unknown: bool) -> list[Path]:
         """What lies on the disk, with or without that of which nothing is known."""
@@ -67,9 +69,11 @@ def _common(then: Sequence[Any], new: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(each for each in then if _name(each) in names)
 
 
-def _name(thing: Tree | Blob | Action | Union | Path) -> str:
+def _name(thing: Tree | Blob | Action | Union | Pin | Path) -> str:
     if isinstance(thing, Path):
         return str(thing)
+    if isinstance(thing, Pin):
+        return thing.name
     return thing.id if isinstance(thing, Tree | Blob) else thing.key
 
 
@@ -94,6 +98,7 @@ def gc(
     ``keep_logs`` seconds. Unions stay with their layers, if they were used within ``keep_unions``
     seconds. So do downloads: files on their way, and copies of repositories that make the next
     sync quicker. So do compile caches; the pin of one is renewed by each build that uses it.
+    What a freshroot has built stays with it: while it is kept, or in use.
     ``failed`` takes the kept roots of failed builds along. Distfiles are
     left alone: which are needed, only repositories know.
 
@@ -109,7 +114,10 @@ def gc(
     now = time.time()
     wanted = set(keep)
 
-    def given_up(pin: Pin) -> bool:
+    def given_up(pin: Pin, dead_ones: Sequence[Path]) -> bool:
+        if pin.name.startswith(FRESHROOTS):
+            root = store.path / pin.name.removeprefix(FRESHROOTS)
+            return root in dead_ones or not root.exists()
         if pin.name.startswith(CCACHES):
             return pin.created < now - keep_ccaches
         return recovered and pin.name.startswith(RECOVERED)
@@ -123,7 +131,10 @@ def gc(
                 where=store.path,
                 todo="`cloche store recover` enters them, `cloche store gc --unknown` removes them",
             )
-        pins = [pin for pin in store.pins() if not given_up(pin)]
+        workspaces = dead(store)
+        every = store.pins()
+        lapsed = [pin for pin in every if given_up(pin, workspaces)]
+        pins = [pin for pin in every if pin not in lapsed]
         kept = wanted.union(*((*pin.trees, *pin.blobs) for pin in pins))
         actions = store.index.actions()
         lost = {
@@ -137,7 +148,7 @@ def gc(
             trees=tuple(tree for tree in store.trees() if tree.id not in kept),
             blobs=tuple(blob for blob in store.all_blobs() if blob.id not in kept),
             actions=tuple(action for action in actions if action.key in lost),
-            workspaces=tuple(dead(store)),
+            workspaces=tuple(workspaces),
             # Without pins the actions that name them may be lost.
             logs=()
             if any(pin.name.startswith(RECOVERED) for pin in pins)
@@ -146,6 +157,7 @@ def gc(
             unions=tuple(unneeded(store, kept, now - keep_unions)),
             downloads=tuple(_untouched(store.downloads, now - keep_downloads)),
             unknown=tuple(strays),
+            pins=tuple(lapsed),
         )
 
     store.index.check()
@@ -156,8 +168,6 @@ def gc(
             found, garbage = garbage, garbage.still(mark())
             if garbage != found:
                 bytes = freed(garbage.paths(unknown))
-            for pin in filter(given_up, store.pins()):
-                store.unpin(pin.name)
             _strike(store, garbage)
         sweep(store)
     return GcReport(
@@ -170,12 +180,15 @@ def gc(
         unions=tuple(union.key for union in garbage.unions),
         downloads=tuple(path.name for path in garbage.downloads),
         unknown=tuple(path.name for path in garbage.unknown),
+        pins=tuple(pin.name for pin in garbage.pins),
         bytes=bytes,
     )
 
 
 def _strike(store: Store, garbage: Garbage) -> None:
     """Strike garbage out of the index and move it aside."""
+    for pin in garbage.pins:
+        store.unpin(pin.name)
     store.drop_unions(garbage.unions)
     for path in garbage.unknown:
         take_away(store, path)

@@ -7,6 +7,7 @@ two projects may use the same word for a machine.
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import msgspec
 
@@ -17,6 +18,7 @@ SEEDS = "seed/"
 REPOSITORIES = "repo/"
 BINHOSTS = "binrepo/"
 CCACHES = "ccache/"
+FRESHROOTS = "freshroot/"
 RECOVERED = "recovered/"
 """Pins of this prefix keep what was entered and no other pin names; see `gc`."""
 
@@ -44,6 +46,14 @@ def news(place: str) -> str:
 def ccache(place: str, repository: str, package: str, compilers: str) -> str:
     """The compile cache of a package (CATEGORY/PN) of a project's repository."""
     return f"{CCACHES}{place}/{repository}/{package}/{compilers}"
+
+
+def freshroot(store: Path, root: Path) -> str:
+    """What a freshroot needs and has built: ``root``, a directory of the store, is it.
+
+    Once that is gone, or lies in `tmp` and has no living process, `gc` drops the pin.
+    """
+    return f"{FRESHROOTS}{root.relative_to(store)}"
 
 
 def declared(kind: str, name: str, made_of: object) -> str:

@@ -30,7 +30,7 @@ from cloche.roots import unions
 from cloche.sandbox.base import Bind, Sandbox
 from cloche.session.choices import Choices
 from cloche.session.session import Session
-from cloche.store import Pin, remove_tree
+from cloche.store import Pin, names, remove_tree
 from cloche.tasks.guestcall import GUEST
 from cloche.tasks.worker import make_directory
 from cloche.workflows import freshroot_kept
@@ -106,12 +106,13 @@ class Opened:
     """A freshroot that is ready.
 
     ``room`` is where the socket and packages for it go; ``requests`` is a directory that it does
-    not show.
+    not show. ``pin`` is the name of what keeps the packages that are built for it.
     """
 
     root: Root
     room: Path
     requests: Path
+    pin: str
 
 
 @contextmanager
@@ -131,7 +132,11 @@ def opened(
             return
         with _room(context) as room:
             upper = make_directory(room, "root")
-            yield _furnished(context, room, upper, (bottom, layers), network=network)
+            pin = names.freshroot(context.store.path, room)
+            try:
+                yield _furnished(context, room, upper, (bottom, layers), pin, network=network)
+            finally:
+                context.store.unpin(pin)
 
 
 @contextmanager
@@ -150,7 +155,8 @@ def _opened_kept(context: BuildContext, found: Kept, *, network: bool) -> Iterat
     stack = freshroot_kept.layers_of(context.store, found.about)
     with freshroot_kept.alone(context.store, found.place), _room(context) as room:
         upper = freshroot_kept.opened_top(found)
-        yield _furnished(context, room, upper, stack, network=network)
+        pin = names.freshroot(context.store.path, found.place)
+        yield _furnished(context, room, upper, stack, pin, network=network)
 
 
 @contextmanager
@@ -165,6 +171,7 @@ def _furnished(
     workspace: Path,
     upper: Path,
     stack: tuple[list[Layer], list[Layer]],
+    pin: str,
     *,
     network: bool,
 ) -> Opened:
@@ -178,7 +185,7 @@ def _furnished(
         limits=context.policy.limits,
         emulators=context.emulators,
     )
-    return Opened(_root(context, sandbox, (*bottom, *layers)), room, requests)
+    return Opened(_root(context, sandbox, (*bottom, *layers)), room, requests, pin)
 
 
 #: Waits until its standard input ends, as it does with the process at the other end.

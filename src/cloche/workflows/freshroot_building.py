@@ -22,13 +22,18 @@ from cloche.targets.machines import opened
 from cloche.workflows.freshroot import Ground, named
 from cloche.workflows.freshroot_request import Request, atoms_of, etc_for, found_in
 
-PINS = "freshroot/"
-
 
 def build(
-    session: Session, ground: Ground, request: Request, into: Path, choices: Choices = Choices()
+    session: Session,
+    ground: Ground,
+    request: Request,
+    into: Path,
+    pin: str,
+    choices: Choices = Choices(),
 ) -> Result:
     """Build what was asked for; the packages go to ``into``/binpkgs, with their index.
+
+    ``pin`` is the freshroot's, and keeps the results, in addition to those of earlier requests.
 
     The keys of the builds are those of machines over the same seed: each reuses what the other
     has. Raises ResolutionError, BuildError, ClocheError.
@@ -46,7 +51,7 @@ def build(
             into.mkdir(mode=0o755)
             written = write_packages(working, packages, into, session.project.root)
             (written.path / MARKER).unlink()  # it names the project's place on this host
-            _keep(store, f"{PINS}{place}/{ground.name}", done, written.blob)
+            _keep(store, pin, done, written.blob)
     return result_of(ground.name, done)
 
 
@@ -72,7 +77,6 @@ def _with_profile(session: Session, machine: Machine, profile: str) -> Machine:
 
 
 def _keep(store: Store, name: str, done: Built, index: str) -> None:
-    """Pin the results, in addition to those of earlier builds for the same ground."""
     before = store.pin_of(name)
     trees = {made.layer for made in done.made.values()}
     blobs = {index, *(made.gpkg for made in done.made.values())}

@@ -21,10 +21,9 @@ from cloche.config.project import Project
 from cloche.decoding import NOT_DECODABLE
 from cloche.errors import ClocheError, Exit
 from cloche.layers import Layer, stored_layer
-from cloche.store import Store, remove_tree
+from cloche.store import Store, names, remove_tree
 from cloche.tasks.worker import make_directory
 
-PINS: Final = "freshroot-kept/"
 COMMANDS: Final = ("answer", "diff", "list", "open", "rm", "save")
 _ABOUT: Final = "about.json"
 
@@ -76,8 +75,8 @@ def place_of(store: Store, project: Project, name: str) -> Path:
 def kept(store: Store, project: Project) -> tuple[Kept, ...]:
     """All kept roots of a project, by name."""
     prefix = f"{project.place}@"
-    names = (path.name.removeprefix(prefix) for path in store.freshroots.glob(f"{prefix}*"))
-    found = (find(store, project, name) for name in sorted(names))
+    there = (path.name.removeprefix(prefix) for path in store.freshroots.glob(f"{prefix}*"))
+    found = (find(store, project, name) for name in sorted(there))
     return tuple(each for each in found if each is not None)
 
 
@@ -101,9 +100,9 @@ def known(store: Store, project: Project, name: str) -> Kept:
     found = find(store, project, name)
     if found is not None:
         return found
-    names = [each.name for each in kept(store, project)]
-    close = nearest(name, names)
-    todo = f"did you mean “{close}”?" if close else f"there are {', '.join(names) or 'none'}"
+    there = [each.name for each in kept(store, project)]
+    close = nearest(name, there)
+    todo = f"did you mean “{close}”?" if close else f"there are {', '.join(there) or 'none'}"
     raise ClocheError(f"no freshroot is kept as “{name}”", where=project.root, todo=todo)
 
 
@@ -115,7 +114,8 @@ def keep(store: Store, project: Project, name: str, about: About) -> Kept:
         if place.exists():
             todo = f"open it: `cloche freshroot {name}`, or remove it: `cloche freshroot rm {name}`"
             raise ClocheError("a freshroot is kept under this name", where=name, todo=todo)
-        store.pin(_pin(project, name), sorted({*about.bottom, *about.layers}), [], {})
+        below = sorted({*about.bottom, *about.layers})
+        store.pin(names.freshroot(store.path, place), below, [], {})
         place.mkdir(mode=0o700)
         make_directory(place, "root")
         (place / _ABOUT).write_bytes(msgspec.json.encode(about))
@@ -158,8 +158,4 @@ def remove(store: Store, project: Project, name: str) -> None:
     place = place_of(store, project, name)
     with store.lock(f"freshroot-{place.name}"), alone(store, place):
         remove_tree(place)
-        store.unpin(_pin(project, name))
-
-
-def _pin(project: Project, name: str) -> str:
-    return f"{PINS}{project.place}/{name}"
+        store.unpin(names.freshroot(store.path, place))
