@@ -31,7 +31,8 @@ STATUSES = {
     """,
     Exit.BAD_INPUT: """
         archives.ImportRefusedError binhosts.MissingIndexError building.MissingSeedError
-        building.ResolutionError config.ConfigError fetching.SignatureError
+        building.ResolutionError config.ConfigError distcc.DistccError
+        fetching.SignatureError
         layers.LayerError portage.BadNameError portage.RepositoryError roots.RootError
         seeds.SeedError service.ServiceError store.StoreError targets.BadDescriptionError
         targets.StaleChangeError trees.ManifestError trees.TreeDriftError

@@ -30,6 +30,7 @@ COMMANDS = {
     "catalyst": "catalyst:catalyst",
     "cluster": "cluster:cluster",
     "completion": "init:completion",
+    "distcc": "distcc:distcc",
     "ebuild": "ebuild:ebuild",
     "engines": "engines:engines",
     "fetch": "lock:fetch",

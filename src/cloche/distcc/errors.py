@@ -1,0 +1,23 @@
+"""Errors of distcc."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from cloche.errors import ClocheError, Exit
+
+
+class DistccError(ClocheError):
+    """The wrapper cannot be installed as asked."""
+
+
+def no_compiler(name: str, detail: str | None = None) -> DistccError:
+    """The wrapper, a C program, cannot be compiled."""
+    what = f"{name} cannot compile the wrapper" if detail else f"{name} is not installed"
+    todo = "name a C compiler with --cc"
+    return DistccError(what, todo=todo, detail=detail, status=Exit.HOST)
+
+
+def in_the_way(path: Path) -> DistccError:
+    """A file would be replaced that is neither the wrapper nor a link to it or to distcc."""
+    return DistccError("this file is in the way", where=path, todo="remove it, or name another DIR")
