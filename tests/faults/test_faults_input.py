@@ -57,7 +57,10 @@ REFUSED = {
         ["circular build dependencies", "disable a USE flag"],
         ["bad/circle-one-1", "bad/circle-two-1", "(buildtime)"],
     ),
-    "blocks": (["packages conflict: good/tiny"], ["hard blocking bad/blocks-1"]),
+    "blocks": (
+        ["blocks.toml:3: packages conflict: bad/blocks-1 blocks good/tiny", "has one of the two"],
+        ["hard blocking bad/blocks-1"],
+    ),
     "garbled": (
         ["/repo/bad/garbled/garbled-1.ebuild:16: the ebuild cannot be read: syntax error near"],
         [],

@@ -23,6 +23,7 @@ from cloche.portage.cpv import split_cpv
 from cloche.portage.etc import REPOS, Content, portage_tree, write_tree
 from cloche.portage.repository import Repository, RepositoryError, load_repositories
 from cloche.portage.view import Digests
+from cloche.portage.virtuals import check_roles
 from cloche.seeds.parts.derived import provided_layer
 from cloche.seeds.stored import StoredSeed, find_seed, lock_found, made_of
 from cloche.store import Outcome, Store, make_key, remember
@@ -50,6 +51,7 @@ def pin_inputs(
     """
     # Checks of the user's files come before slow work.
     repositories = load_repositories(project, machine, places(store, project))
+    check_roles(machine.atoms, (each.path for each in repositories.values()))
     seed = _seed(store, project, machine.seed) if not over else None
     found = seed.about.interpreters if seed else ""
     interpreters = stored_layer(store, found) if found else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cloche.config.atoms import name_of
 from cloche.config.autounmask import Change
 from cloche.errors import ClocheError
 
@@ -28,6 +29,8 @@ _ADVICE = {
 }
 #: Portage's words for a flag in brackets that no ebuild of the package has.
 _NO_FLAG = re.compile(r"\(Missing IUSE: ([^)]+)\)")
+#: Portage's words for a package that blocks another one: the atom that it blocks, and itself.
+_BLOCKS = re.compile(r'^\[blocks [^\]]*\].* \("(\S+)" is (?:\w+ )?blocking ([^)]+)\)', re.MULTILINE)
 _PROPOSED = (" keyword", " license(s)")
 #: Advice for users of emerge, whose options cloche does not have.
 _NOT_OURS = re.compile(
@@ -89,7 +92,8 @@ class ResolutionError(ClocheError):
     """Portage found no solution; ``text`` is its output.
 
     ``place`` is FILE:LINE of a broken ebuild, ``reason`` what bash or Portage says about it.
-    ``asked`` is an atom that may be wrong where the user wrote it, None for other failures.
+    ``asked`` is an atom that may be wrong where the user wrote it, None for other failures;
+    ``blockers`` are the names (CATEGORY/PN) of packages that block each other.
     """
 
     def __init__(
@@ -104,7 +108,8 @@ class ResolutionError(ClocheError):
         masks: Sequence[Mask] = (),
     ) -> None:
         other = "Portage could not resolve the machine" + (":" if atom else "")
-        subject = reason or atom
+        blocks = _BLOCKS.search(text) if kind == "conflict" else None
+        subject = f"{blocks[2]} blocks {blocks[1]}" if blocks else reason or atom
         super().__init__(
             _WORDS.get(kind, other) + (f" {subject}" if subject else ""),
             where=place or f"machine {machine}",
@@ -113,6 +118,8 @@ class ResolutionError(ClocheError):
         )
         self.text = text
         self.asked = atom if kind in ("unknown", "use") and not place else None
+        found = (blocks[1], *(f"={cpv}" for cpv in blocks[2].split(", "))) if blocks else ()
+        self.blockers = tuple(name for each in found if (name := name_of(each)))
 
 
 def _advice(kind: str, atom: str | None, text: str, masks: Sequence[Mask]) -> str | None:
@@ -127,6 +134,8 @@ def _advice(kind: str, atom: str | None, text: str, masks: Sequence[Mask]) -> st
         return f"run `cloche manifest {atom}`"
     if kind == "use" and (found := _NO_FLAG.search(text)):
         return f"correct the atom: its ebuild has no USE flag {found[1].replace(' ', ', ')}"
+    if kind == "conflict" and _BLOCKS.search(text):
+        return "a root has one of the two: remove one, or what needs it"
     # Of REQUIRED_USE Portage says what is wrong, and proposes nothing.
     proposed = kind == "use" and "REQUIRED_USE" not in text
     written = "; `--autounmask-write FRAGMENT` does it" if proposed else ""

@@ -22,6 +22,7 @@ from cloche.building.packages import Builder
 from cloche.building.resolve import proposal
 from cloche.building.unresolved import ResolutionError, proposed
 from cloche.config import autounmask
+from cloche.config.atoms import name_of
 from cloche.config.complaints import Complaint, ineffective, locate, other
 from cloche.config.fragments import machine_sources
 from cloche.config.lock import read as read_lock
@@ -170,7 +171,12 @@ def prepare(context: BuildContext, project: Project, machine: Machine, choices: 
         if fragment:
             _write_proposed(context, machine, fragment)
         error.where = next(
-            (str(asked.origin) for asked in machine.atoms if asked.atom == error.asked), error.where
+            (
+                str(asked.origin)
+                for asked in machine.atoms
+                if asked.atom == error.asked or name_of(asked.atom) in error.blockers
+            ),
+            error.where,
         )
         raise
     complaints = complaints_of(builder, machine)
