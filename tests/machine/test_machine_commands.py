@@ -51,15 +51,27 @@ def test_machines_are_listed_shown_and_compared(built: tiny.Build) -> None:
     file.write_text(text)
 
     first = rows(built, "list")[0]["build"] - 1
-    (change,) = rows(built, "diff", "tiny", "--files")
+    compared = rows(built, "diff", "tiny", "--files")
+    assert compared["system"] == []
+    (change,) = compared["packages"]
     assert (change["name"], change["how"], change["use"]) == ("tiny/report", "changed", ["+long"])
     assert change["files"]["added"] or change["files"]["changed"]
-    assert rows(built, "diff", f"tiny@{first}", f"tiny@{first}") == []
+    assert rows(built, "diff", f"tiny@{first}", f"tiny@{first}") == {"packages": [], "system": []}
     said = machine(built, "diff", f"tiny@{first + 1}", f"tiny@{first}", check=True)
     assert said.stdout.startswith("~ tiny/report 1  USE -long")
     shown = machine(built, "show", f"tiny@{first}", check=True).stdout
     assert "USE=" not in shown.split("tiny/report-1")[1].splitlines()[0]
     assert 'tiny/report-1::tiny  USE="long"' in machine(built, "show", "tiny", check=True).stdout
+
+    file.write_text(f'hostname = "other"\n{text}')
+    tiny.build(built.store, built.project)
+    (change,) = rows(built, "diff", "tiny")["system"]
+    assert (change["section"], change["name"], change["after"]) == ("system", "hostname", "other")
+    said = machine(built, "diff", "tiny", check=True)
+    assert said.stdout == "+ system: hostname  other\n"
+    assert said.stderr.endswith(": 1 setting differs\n")
+    file.write_text(text)
+    tiny.build(built.store, built.project)
 
 
 def test_a_machine_begins_as_another_one(built: tiny.Build) -> None:

@@ -8,8 +8,25 @@ import pytest
 from tests import values
 
 from cloche.errors import ClocheError
-from cloche.records.builds import Events, keep, recorded_events, records, wanted_record
-from cloche.records.events import Delivered, Done, Event, Finished, Planned, Started, encode_event
+from cloche.records.builds import (
+    Events,
+    keep,
+    newest_resolutions,
+    recorded,
+    recorded_events,
+    records,
+    wanted_record,
+)
+from cloche.records.events import (
+    Bus,
+    Delivered,
+    Done,
+    Event,
+    Finished,
+    Planned,
+    Started,
+    encode_event,
+)
 from cloche.records.history import MachineRun, machine_run
 from cloche.store import Store, gc
 
@@ -94,3 +111,28 @@ def test_layers_of_the_newest_builds_stay(tmp_path: Path) -> None:
         gc(store)
         assert [store.has_tree(layer) for layer in layers] == [False, False, True, True]
         assert numbers(store) == [1, 2, 3, 4]
+
+
+def test_what_a_machine_is_besides_stays_as_long_as_its_record(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", exclusive=True) as store:
+        system, graph = values.blob(store, "the system"), values.blob(store, "{}", "graph")
+        for number in range(3):
+            file = tmp_path / "events"
+            file.write_bytes(encode_event(REUSED[0]))
+            keep(store, "p", "m", Events(file, graph, system=None if number else system), count=2)
+            gc(store)
+            assert store.has_blob(system) == (number < 2)
+        assert [each.system for each in records(store, "p", "m")] == ["", ""]
+        assert newest_resolutions(store) == (("m", graph),)
+
+
+def test_what_a_machine_is_besides_is_no_resolution(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        system, graph = values.blob(store, "the system"), values.blob(store, "{}", "graph")
+        event = Delivered(packages="p", stage4=None, logs="l", system=system)
+        bus = Bus()
+        with recorded(store, bus, "p", "m", count=2):
+            bus(Planned(machine="m", packages=(), depgraph=graph))
+            bus(event)
+        assert [each.system for each in records(store, "p", "m")] == [system]
+        assert newest_resolutions(store) == (("m", graph),)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -28,7 +28,9 @@ from cloche.output.holdings import (
     files_of,
     finished_builds,
     holding,
+    system_differences,
 )
+from cloche.output.system import SystemChange
 from cloche.session.building import Preview
 from cloche.session.choices import Choices
 from cloche.session.session import Session
@@ -245,19 +247,21 @@ Examples:
 @as_json_
 @click.pass_obj
 def diff(options: Options, first: str, second: str | None, files: bool, as_json: bool) -> None:
-    """Compare the packages of two machines, or of two builds of one: versions, USE, sizes.
+    """Compare two machines, or two builds of one: packages with versions, USE and sizes, and what
+    their files say besides: users, services, files, names, kernel options and the rest.
 
-    With --files it also says which files are new, gone and changed, of packages whose layers are in
-    the store. Of builds there are as many as `[build] records` keeps.
+    With --files it also says which files of packages are new, gone and changed, if their layers are
+    in the store. Of builds there are as many as `[build] records` keeps.
     """
     project = load_project(options.directory)
     with opened_store(options, project) as store:
         old, new = _pair(store, project, first, second)
-        found = differences(old, new)
+        found, besides = differences(old, new), system_differences(old, new)
         listed = {each.name: files_of(store, each) for each in found} if files else {}
     if as_json:
         rows = [{**asdict(each), "files": _files(listed.get(each.name))} for each in found]
-        click.echo(json.dumps(rows, indent=2))
+        system = None if besides is None else [asdict(each) for each in besides]
+        click.echo(json.dumps({"packages": rows, "system": system}, indent=2))
         return
     for each in found:
         click.echo(line_of(each))
@@ -266,8 +270,30 @@ def diff(options: Options, first: str, second: str | None, files: bool, as_json:
             click.echo("\n".join(f"    {line}" for line in text.splitlines()))
         elif files and comparison is None:
             click.echo("    its files are not in the store any more")
-    told = count(len(found), "package differs", "packages differ") if found else "no differences"
-    say(f"{old.machine}@{old.run.number} and {new.machine}@{new.run.number}: {told}")
+    for line in map(setting_line, besides or ()):
+        click.echo(line)
+    names = " and ".join(f"{each.machine}@{each.run.number}" for each in (old, new))
+    say(f"{names}: {_told(found, besides)}")
+
+
+def _told(found: Sequence[Difference], besides: Sequence[SystemChange] | None) -> str:
+    """How many differences there are, for people."""
+    told = [count(len(found), "package differs", "packages differ")] if found else []
+    if besides:
+        told.append(count(len(besides), "setting differs", "settings differ"))
+    if besides is None:
+        told.append(
+            "settings are not compared, as a build of an older version has no record of them"
+        )
+    return ", ".join(told) or "no differences"
+
+
+def setting_line(each: SystemChange) -> str:
+    """How one setting differs, in a line."""
+    values = [value for value in (each.before, each.after) if value]
+    arrow = " → ".join(value or "-" for value in (each.before, each.after) if value is not None)
+    value = arrow if each.how == "changed" else "".join(values)
+    return f"{_SIGNS[each.how]} {each.section}: {each.name}{f'  {value}' if value else ''}"
 
 
 def _pair(

@@ -26,10 +26,12 @@ def end_digest(machine: Machine, inputs: Inputs) -> str:
         "world": [[asked.atom for asked in machine.packages], machine.sets],
         "oneshot": "--oneshot" in machine.emerge,
         "keep world": machine.keep_world,
-        "finish": [[step, step.directory and _content(step.directory)] for step in machine.finish],
+        "finish": [
+            [step, step.directory and content_of(step.directory)] for step in machine.finish
+        ],
         "outputs": [machine.outputs, machine.below, machine.compression, machine.packer],
         "images": [
-            [image, [_content(path) for path in getattr(image.format, "files", ())]]
+            [image, [content_of(path) for path in getattr(image.format, "files", ())]]
             for image in machine.images
         ],
     }
@@ -56,8 +58,11 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _content(directory: Path) -> list[tuple[str, int, str]]:
-    """The files below a directory: names, modes, and contents' digests or targets of links."""
+def content_of(directory: Path) -> list[tuple[str, int, str]]:
+    """What is below a directory: names, modes, and contents' digests or targets of links.
+
+    Of a directory the last is "".
+    """
     return [
         (str(path.relative_to(directory)), stat.S_IMODE(path.lstat().st_mode), _digest(path))
         for path in sorted(directory.rglob("*"))

@@ -14,6 +14,7 @@ from typing import Literal
 from cloche.errors import ClocheError
 from cloche.layers import Comparison, compare_layers
 from cloche.output.recall import decoded
+from cloche.output.system import System, SystemChange, changes, stored_system
 from cloche.plan.depgraph import Package
 from cloche.plan.visible import machine_members
 from cloche.records.builds import Record, not_built, recorded_events, records
@@ -45,11 +46,15 @@ class Held:
 
 @dataclass(frozen=True, slots=True)
 class Holding:
-    """One finished build of a machine: its packages by their names, in merge order."""
+    """One finished build of a machine: its packages by their names, in merge order.
+
+    ``system`` is what it is besides them, None for a record of an older version.
+    """
 
     machine: str
     run: MachineRun
     packages: Mapping[str, Held]
+    system: System | None = None
 
     @property
     def size(self) -> int:
@@ -96,7 +101,7 @@ def holding(store: Store, place: str, machine: str, number: int | None = None) -
     for record, run in reversed(found):
         if number in (None, record.number):
             packages = {each.name: each for each in _held(store, record)}
-            return Holding(machine, run, packages)
+            return Holding(machine, run, packages, stored_system(store, record.system))
     there = ", ".join(str(record.number) for record, _ in found)
     raise ClocheError(
         f"no finished build {number} is recorded",
@@ -129,6 +134,16 @@ def _held(store: Store, record: Record) -> Iterator[Held]:
 def differences(before: Holding, after: Holding) -> tuple[Difference, ...]:
     """How two builds differ, by the names of packages. A pure function."""
     return between(before.packages, after.packages)
+
+
+def system_differences(before: Holding, after: Holding) -> tuple[SystemChange, ...] | None:
+    """How two builds differ besides their packages; None if one was recorded without that.
+
+    A pure function.
+    """
+    if before.system is None or after.system is None:
+        return None
+    return changes(before.system, after.system)
 
 
 def between(before: Mapping[str, Held], after: Mapping[str, Held]) -> tuple[Difference, ...]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from cloche.errors import ClocheError
 from cloche.records.events import (
     Bus,
+    Delivered,
     Done,
     Event,
     Planned,
@@ -50,6 +51,7 @@ class Recorder:
         self.path = path
         self.depgraph: str | None = None
         self.layers: set[str] = set()
+        self.system: str | None = None
         self(Version())
 
     def __call__(self, event: Event) -> None:
@@ -58,6 +60,8 @@ class Recorder:
             self.depgraph = event.depgraph
         if isinstance(event, Done) and event.layer is not None:
             self.layers.add(event.layer)
+        if isinstance(event, Delivered):
+            self.system = event.system
         self._file.write(encode_event(event) + b"\n")
         self._file.flush()
 
@@ -84,17 +88,23 @@ def recorded(
             recorder.close()
             if recorder.depgraph is not None:
                 layers = recorder.layers if kept > 1 else ()
-                events = Events(recorder.path, recorder.depgraph, frozenset(layers))
+                events = Events(
+                    recorder.path, recorder.depgraph, frozenset(layers), recorder.system
+                )
                 keep(store, place, machine, events, count=count, kept=kept)
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One build of a machine: its number, counted from 1, and the blob with its events."""
+    """One build of a machine: its number, counted from 1, and the blob with its events.
+
+    ``system`` is the blob with what it is besides its packages, "" where there is none.
+    """
 
     number: int
     pin: str
     blob: str
+    system: str = ""
 
 
 def records(store: Store, place: str, machine: str) -> tuple[Record, ...]:
@@ -104,7 +114,12 @@ def records(store: Store, place: str, machine: str) -> tuple[Record, ...]:
     """
     prefix = names.record(place, machine)
     found = [
-        Record(int(pin.name.removeprefix(f"{prefix}/")), pin.name, pin.data["events"])
+        Record(
+            int(pin.name.removeprefix(f"{prefix}/")),
+            pin.name,
+            pin.data["events"],
+            pin.data.get("system", ""),
+        )
         for pin in store.pins(f"{prefix}/")
     ]
     return tuple(
@@ -123,7 +138,7 @@ def newest_resolutions(store: Store) -> tuple[tuple[str, str], ...]:
         (machine.rpartition("/")[2], blob)
         for machine, (_, pin) in newest.items()
         for blob in pin.blobs
-        if blob != pin.data["events"]
+        if blob not in (pin.data["events"], pin.data.get("system"))
     )
 
 
@@ -165,11 +180,15 @@ def worked(events: Iterable[Event]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Events:
-    """A file of a build's events, the blob with its resolution, and ids of its packages' layers."""
+    """A file of a build's events, the blob with its resolution, and ids of its packages' layers.
+
+    ``system`` is as that of a record.
+    """
 
     path: Path
     depgraph: str
     layers: frozenset[str] = frozenset()
+    system: str | None = None
 
 
 def keep(
@@ -188,9 +207,11 @@ def keep(
     with store.lock(f"record-{place}-{machine}"):
         older = records(store, place, machine)
         number = older[-1].number + 1 if older else 1
-        record = Record(number, names.record(place, machine, number), blob.id)
+        system = events.system or ""
+        record = Record(number, names.record(place, machine, number), blob.id, system)
         trees = sorted(filter(store.has_tree, events.layers))
-        store.pin(record.pin, trees, (blob.id, events.depgraph), {"events": blob.id})
+        data = {"events": blob.id, **({"system": system} if system else {})}
+        store.pin(record.pin, trees, (*data.values(), events.depgraph), data)
         store.unpin(names.record(place, machine))  # from before builds had numbers
         _forget(store, (*older, record), count)
         _let_go(store, older[: len(older) + 1 - max(1, kept)])

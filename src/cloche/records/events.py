@@ -161,7 +161,8 @@ class Delivered(Event, frozen=True, tag="delivered"):
     """Where the results lie, as absolute paths: ``outputs`` by their kinds.
 
     ``packages`` and ``stage4`` are those of them that there were first; None: not asked for.
-    ``machine`` is as in a stage.
+    ``machine`` is as in a stage; ``system`` the id of the blob with what the machine is besides its
+    packages.
     """
 
     packages: str
@@ -169,6 +170,7 @@ class Delivered(Event, frozen=True, tag="delivered"):
     logs: str
     outputs: dict[str, str] = {}
     machine: str = ""
+    system: str | None = None
 
 
 class Summary(Event, frozen=True, tag="summary"):
@@ -181,11 +183,11 @@ class Summary(Event, frozen=True, tag="summary"):
     outputs: tuple[tuple[str, str], ...] = ()
 
 
-def delivered(outputs: Mapping[str, Path], logs: Path) -> Delivered:
+def delivered(outputs: Mapping[str, Path], logs: Path, system: str | None = None) -> Delivered:
     """The event about outputs, by their kinds."""
     paths = {name: str(path) for name, path in outputs.items()}
     packages, stage4 = paths.get("packages", ""), paths.get("stage4")
-    return Delivered(packages=packages, stage4=stage4, logs=str(logs), outputs=paths)
+    return Delivered(packages=packages, stage4=stage4, logs=str(logs), outputs=paths, system=system)
 
 
 AnyEvent = (

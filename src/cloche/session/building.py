@@ -41,6 +41,7 @@ from cloche.output.deliver import (
 from cloche.output.finished import Written
 from cloche.output.recall import resolution_before
 from cloche.output.sealed import Revealed
+from cloche.output.system import add_system, system_of
 from cloche.plan.depgraph import Depgraph
 from cloche.plan.names import matching, nearest
 from cloche.plan.plan import narrowed
@@ -277,7 +278,8 @@ def delivered(builder: Builder, done: Built, wanted: Wanted, choices: Choices) -
         raise
     outputs = {name: each.path for name, each in written.items()}
     if outputs:
-        context.bus(events.delivered(outputs, context.store.logs))
+        system = add_system(context.store, system_of(machine, context.inputs))
+        context.bus(events.delivered(outputs, context.store.logs, system))
     return replace(
         result_of(machine.name, done),
         outputs=outputs,
