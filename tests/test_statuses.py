@@ -23,14 +23,16 @@ from cloche.trees.errors import SyncProgramError, missing_program, missing_tree
 
 STATUSES = {
     Exit.FAILED: """
-        binhosts.BadPackageError building.BuildError cluster.DifferentError composing.CollisionError
+        autogen.UpstreamError binhosts.BadPackageError building.BuildError
+        cluster.DifferentError composing.CollisionError
         fetching.FetchingError fetching.NotThereError fetching.WrongContentError
         plan.BadResolutionError sandbox.ProgramError store.UnreadableTreeError
         tasks.BadDistfileError tasks.GuestError tasks.StepError tasks.StoppedError
         trees.SyncProgramError trees.TreeError
     """,
     Exit.BAD_INPUT: """
-        archives.ImportRefusedError binhosts.MissingIndexError building.MissingSeedError
+        archives.ImportRefusedError autogen.NotPublishedError autogen.RefusedError
+        binhosts.MissingIndexError building.MissingSeedError
         building.ResolutionError config.ConfigError distcc.DistccError
         fetching.SignatureError
         layers.LayerError portage.BadNameError portage.RepositoryError roots.RootError

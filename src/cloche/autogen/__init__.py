@@ -1,0 +1,1 @@
+"""Writes ebuilds from what upstream publishes: an index of Python packages."""
