@@ -106,7 +106,7 @@ clauses = st.one_of(
 sets = st.lists(clauses, min_size=1, max_size=4).map(lambda c: SpecifierSet(",".join(c)))
 
 
-@settings(max_examples=600)
+@settings(max_examples=200)
 @given(sets, st.lists(versions, max_size=12))
 def test_the_accepted_versions_are_the_same(wanted: SpecifierSet, drawn: list[Version]) -> None:
     known = evenly_spelt(drawn)
@@ -127,7 +127,7 @@ def of_width(width: int) -> st.SearchStrategy[str]:
     return st.lists(numbers, min_size=width, max_size=width).map(lambda n: ".".join(map(str, n)))
 
 
-@settings(max_examples=400)
+@settings(max_examples=120)
 @given(st.data(), st.integers(2, 3))
 def test_versions_that_come_later_are_accepted_alike(data: st.DataObject, width: int) -> None:
     """Where package and specifier have the same number of components, nothing has to be known."""

@@ -26,6 +26,7 @@ DEBUG = "CLOCHE_DEBUG"
 #: Each command with its module and its name there.
 COMMANDS = {
     "audit": "audit:audit_command",
+    "autogen": "autogen:autogen",
     "build": "build:build",
     "catalyst": "catalyst:catalyst",
     "cluster": "cluster:cluster",

@@ -1,0 +1,75 @@
+"""Lines of an ebuild that belong to the user, between marks, and a digest over the others.
+
+The digest tells whether somebody has edited what autogen would overwrite.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from cloche.autogen.errors import RefusedError
+
+_SEAL = "# autogen: "
+_BEGIN = "# autogen: own "
+_END = "# autogen: end"
+_SEALED = re.compile(r"# autogen: ([0-9a-f]{16})\b.*")
+SAID = "the lines between “own” and “end” are yours and stay"
+
+
+def block(name: str, own: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The lines of a block that belongs to the user."""
+    return [f"{_BEGIN}{name}", *own.get(name, ()), _END]
+
+
+def sealed(lines: list[str], at: int) -> str:
+    """The text of a file, with its digest as the line ``at``."""
+    seal = f"{_SEAL}{_digest(lines)}; {SAID}"
+    return "\n".join([*lines[:at], seal, *lines[at:], ""])
+
+
+def own_lines(text: str, path: Path) -> Mapping[str, tuple[str, ...]]:
+    """The user's lines of each block. Raises `RefusedError` for marks that do not match."""
+    found: dict[str, list[str]] = {}
+    name: str | None = None
+    for line in text.splitlines():
+        if line.startswith(_BEGIN) and name is None:
+            name = line.removeprefix(_BEGIN).strip()
+            found[name] = []
+        elif line.startswith(_BEGIN) or (line == _END and name is None):
+            raise _unmatched(path)
+        elif line == _END:
+            name = None
+        elif name is not None:
+            found[name].append(line)
+    if name is not None:
+        raise _unmatched(path)
+    return {name: tuple(lines) for name, lines in found.items()}
+
+
+def is_untouched(text: str) -> bool:
+    """Whether a file is as autogen wrote it, but for the user's lines."""
+    lines = text.splitlines()
+    seals = [match[1] for line in lines if (match := _SEALED.fullmatch(line))]
+    return seals == [_digest([line for line in lines if not _SEALED.fullmatch(line)])]
+
+
+def _digest(lines: list[str]) -> str:
+    text = "\n".join(_not_own(lines))
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
+
+
+def _not_own(lines: list[str]) -> Iterator[str]:
+    inside = False
+    for line in lines:
+        inside = inside and line != _END
+        if not inside:
+            yield line
+        inside = inside or line.startswith(_BEGIN)
+
+
+def _unmatched(path: Path) -> RefusedError:
+    what = f"the marks “{_BEGIN.strip()} …” and “{_END}” do not match"
+    return RefusedError(what, where=path, todo="correct them")

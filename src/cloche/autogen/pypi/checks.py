@@ -1,0 +1,103 @@
+"""How a project is tested: the runner, plugins of pytest, and what else its tests need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from cloche.autogen.pypi.archive import Sdist
+from cloche.autogen.pypi.markers import Scope, conditions
+from cloche.autogen.pypi.project import Metadata, requirement
+
+TEST_EXTRAS = ("test", "tests", "testing", "pytest")
+_TESTS = re.compile(r"(?:.*/)?(?:test_[^/]*|[^/]*_test)\.py|(?:.*/)?tests?/[^/]*\.py")
+
+# Tools of who works on a project, not needed for its tests; Gentoo's policy leaves coverage out.
+_UNWANTED = frozenset({
+    "black", "build", "codecov", "coverage", "coveralls", "flake8", "isort", "mypy", "nox", "pip",
+    "pre-commit", "pylint", "pyright", "pytest", "pytest-benchmark", "pytest-black",
+    "pytest-checkdocs", "pytest-codspeed", "pytest-cov", "pytest-enabler", "pytest-flake8",
+    "pytest-mypy", "pytest-perf", "pytest-randomly", "pytest-ruff", "pytest-sugar", "pytest-xdist",
+    "ruff", "setuptools", "tox", "twine", "virtualenv", "wheel",
+})  # fmt: skip
+
+# Plugins whose names do not begin with pytest-.
+_PLUGINS = frozenset({
+    "anyio", "hypothesis", "pyfakefs", "requests-mock", "respx", "syrupy", "time-machine",
+    "typeguard",
+})  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """``runner`` is a word of ``distutils_enable_tests``, empty if the sdist has no tests."""
+
+    runner: str
+    plugins: tuple[str, ...] = ()
+    requires: tuple[Requirement, ...] = ()
+
+
+def checks(
+    sdist: Sdist, pyproject: Mapping[str, Any], metadata: Metadata, scope: Scope, where: str
+) -> Checks:
+    """How to test a project. Raises `RefusedError` for a malformed requirement."""
+    if not any(_TESTS.fullmatch(name) for name in sdist.names):
+        return Checks("")
+    listed = [*_of_extras(metadata, scope, where), *_of_groups(pyproject, where)]
+    wanted = {canonicalize_name(each.name): each for each in reversed(listed)}
+    uses_pytest = "pytest" in wanted or _mentions_pytest(sdist)
+    own = {canonicalize_name(metadata.name)}
+    always = {canonicalize_name(each.name) for each in metadata.requires if each.marker is None}
+    left = {name: each for name, each in wanted.items() if name not in _UNWANTED | own}
+    plugins = sorted(n for n in left if n.startswith("pytest-") or n in _PLUGINS)
+    requires = [each for name, each in sorted(left.items()) if name not in plugins]
+    requires = [each for each in requires if canonicalize_name(each.name) not in always]
+    runner = "pytest" if uses_pytest or plugins else _plain_runner(sdist)
+    return Checks(runner, tuple(plugins) if runner == "pytest" else (), tuple(requires))
+
+
+def _of_extras(metadata: Metadata, scope: Scope, where: str) -> Iterable[Requirement]:
+    for extra in TEST_EXTRAS:
+        if extra in metadata.extras:
+            for each in metadata.requires:
+                if each.marker is not None and any(
+                    condition.flag == extra
+                    for condition in conditions(each.marker, scope, (extra,), where)
+                ):
+                    yield each
+
+
+def _of_groups(pyproject: Mapping[str, Any], where: str) -> Iterable[Requirement]:
+    """Dependency groups (PEP 735) of these names, with those that they include."""
+    groups = pyproject.get("dependency-groups")
+    if not isinstance(groups, dict):
+        return
+    waiting = [name for name in groups if canonicalize_name(name) in TEST_EXTRAS]
+    seen: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name in seen or not isinstance(groups.get(name), list):
+            continue
+        seen.add(name)
+        for each in groups[name]:
+            if isinstance(each, str):
+                yield requirement(each, where)
+            elif isinstance(each, dict) and isinstance(each.get("include-group"), str):
+                waiting.append(each["include-group"])
+
+
+def _mentions_pytest(sdist: Sdist) -> bool:
+    if "pytest.ini" in sdist.names or any(n.endswith("conftest.py") for n in sdist.names):
+        return True
+    texts = ("pyproject.toml", "tox.ini", "setup.cfg", "noxfile.py", "setup.py")
+    return any("pytest" in (sdist.text(name) or "") for name in texts)
+
+
+def _plain_runner(sdist: Sdist) -> str:
+    """Without a word of pytest: unittest, which looks for test*.py in packages."""
+    return "unittest" if any(re.search(r"(?:^|/)test[^/]*\.py$", n) for n in sdist.names) else ""

@@ -1,0 +1,187 @@
+"""The package that a Python project becomes: everything is known by now, and only decided on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from cloche.autogen.dependencies import Atom, Dependency, WithUse
+from cloche.autogen.errors import RefusedError
+from cloche.autogen.licences import licence
+from cloche.autogen.package import Ebuild, Maintainer, Package, Source
+from cloche.autogen.pypi import licences
+from cloche.autogen.pypi.archive import Sdist
+from cloche.autogen.pypi.backends import STANDALONE, backend, is_brought
+from cloche.autogen.pypi.checks import TEST_EXTRAS, Checks, checks
+from cloche.autogen.pypi.markers import Scope
+from cloche.autogen.pypi.names import SdistNames, package_name, sdist_names
+from cloche.autogen.pypi.needs import Naming, merged, needs, needs_with, wanted_extras
+from cloche.autogen.pypi.project import BuildSystem, Metadata, build_system, has_extensions
+from cloche.autogen.pypi.pythons import compat, pythons
+from cloche.autogen.pypi.release import Release
+from cloche.autogen.text import quoted
+from cloche.autogen.trees import Trees
+
+_ADDRESS = re.compile(r"https?://[^\s\"'<>$`\\|]+")
+_FORGE = re.compile(r"https?://(github|gitlab)\.com/([\w.-]+/[\w.-]+?)(?:\.git)?(?:[/#?].*)?")
+_HOME = ("homepage", "home", "home page", "website")
+_CODE = ("source", "source code", "repository", "code", "github", "gitlab", "sources")
+_RUST = ("maturin", "setuptools-rust")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the user decides: category, KEYWORDS, maintainers; LICENSE where upstream has none."""
+
+    category: str = "dev-python"
+    keywords: tuple[str, ...] = ("~amd64",)
+    maintainers: tuple[Maintainer, ...] = ()
+    license: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A release with all that was read of it; ``page`` is its page for people."""
+
+    release: Release
+    metadata: Metadata
+    sdist: Sdist
+    pyproject: dict[str, Any]
+    source: Source
+    page: str
+
+
+def package(
+    published: Published, policy: Policy, trees: Trees, known: Sequence[str], naming: Naming
+) -> Package:
+    """The package of a release, for the targets that are known. Raises `RefusedError`."""
+    release, metadata, sdist = published.release, published.metadata, published.sdist
+    where = release.project
+    if canonicalize_name(metadata.name) != canonicalize_name(where):
+        what = f"the release calls itself “{metadata.name}”"
+        raise RefusedError(what, where=where, todo="do not trust its source")
+    build = build_system(sdist, published.pyproject, where)
+    _refuse_crates(sdist, build, where)
+    targets = pythons(metadata.requires_python, known, where)
+    scope = Scope(targets.targets, tuple(word.lstrip("~-") for word in policy.keywords))
+    extras = wanted_extras(metadata.extras)
+    names = sdist_names(where, package_name(where), release.pv, release.sdist.name, sdist.top)
+    tests = checks(sdist, published.pyproject, metadata, scope, where)
+    for plugin in tests.plugins:  # the eclass makes dependencies of them
+        naming.package(Requirement(plugin))
+    native = has_extensions(sdist, build, (wheel.is_pure for wheel in release.wheels))
+    ebuild = Ebuild(
+        policy.category,
+        package_name(where),
+        release.pv,
+        before=tuple(_before(build, names, native, compat(targets.targets))),
+        inherit=("distutils-r1", "pypi"),
+        description=metadata.summary,
+        homepage=_homepage(metadata, published.page),
+        license=policy.license or _licence(metadata, sdist, trees, where),
+        keywords=policy.keywords,
+        sources=tuple(_sources(names)),
+        iuse=extras,
+        rdepend=(
+            *targets.interpreters,
+            *needs(metadata.requires, scope, extras, naming, where),
+        ),
+        bdepend=_bdepend(build, names, tests, scope, naming, where),
+        after=tuple(_after(tests)),
+    )
+    flags = tuple((extra, f"Install what its extra “{extra}” needs") for extra in extras)
+    notes = () if tests.runner else (f"{ebuild.cpv}: its source archive has no tests",)
+    return Package(
+        ebuild, (published.source,), _remote_ids(metadata), flags, policy.maintainers, notes
+    )
+
+
+def _refuse_crates(sdist: Sdist, build: BuildSystem, where: str) -> None:
+    needs_rust = any(canonicalize_name(each.name) in _RUST for each in build.requires)
+    if needs_rust and any(re.fullmatch(r"(?:[^/]+/)*Cargo\.lock", name) for name in sdist.names):
+        what = "it is built from Rust crates, which autogen does not write into ebuilds yet"
+        raise RefusedError(what, where=where, todo="use pycargoebuild")
+
+
+def _before(build: BuildSystem, names: SdistNames, native: bool, targets: str) -> Iterator[str]:
+    if native:
+        yield "DISTUTILS_EXT=1"
+    yield f"DISTUTILS_USE_PEP517={backend(build).key}"
+    if names.no_normalize:
+        yield "PYPI_NO_NORMALIZE=1"
+    if names.pypi_pn is not None:
+        yield f'PYPI_PN="{names.pypi_pn}"'
+    yield f"PYTHON_COMPAT=( {targets} )"
+
+
+def _sources(names: SdistNames) -> Iterator[str]:
+    if names.uri is not None:
+        yield f"SRC_URI={names.uri}"
+    if names.directory is not None:
+        yield f"S={quoted('@/' + names.directory).replace('@', '${WORKDIR}', 1)}"
+
+
+def _bdepend(
+    build: BuildSystem,
+    names: SdistNames,
+    tests: Checks,
+    scope: Scope,
+    naming: Naming,
+    where: str,
+) -> tuple[Dependency, ...]:
+    """What the build and its tests need beside what the eclass brings."""
+    wanted = [each for each in build.requires if not is_brought(build, each.name)]
+    if backend(build) is STANDALONE:
+        wanted = list(build.requires)
+    found = list(needs(wanted, scope, (), naming, where))
+    # A build that is its own backend needs itself only where it is not there yet.
+    own = f"/{package_name(where)}"
+    found = [each for each in found if not (isinstance(each, Atom) and each.cp.endswith(own))]
+    if names.zipped:
+        found.append(Atom("app-arch/unzip"))
+    of_tests = needs_with(tests.requires, TEST_EXTRAS, scope, naming, where)
+    if of_tests:
+        found.append(WithUse("test", of_tests))
+    return merged(found)
+
+
+def _after(tests: Checks) -> Iterator[str]:
+    if tests.runner == "pytest":
+        yield (
+            f"EPYTEST_PLUGINS=( {' '.join(tests.plugins)} )"
+            if tests.plugins
+            else ("EPYTEST_PLUGINS=()")
+        )
+    if tests.runner:
+        yield f"distutils_enable_tests {tests.runner}"
+
+
+def _licence(metadata: Metadata, sdist: Sdist, trees: Trees, where: str) -> str:
+    text = sdist.first(r"(?:LICEN[CS]E|COPYING)[^/]*") or ""
+    spdx = licences.expression(
+        metadata.license_expression, metadata.classifiers, metadata.license, text, where
+    )
+    return licence(spdx, trees.licences, where)
+
+
+def _homepage(metadata: Metadata, page: str) -> tuple[str, ...]:
+    """The project's own page and its source code, else its page in the index."""
+    usable = [(label.lower(), url) for label, url in metadata.urls if _ADDRESS.fullmatch(url)]
+    home = next((url for label, url in usable if label in _HOME), None)
+    code = next((url for label, url in usable if label in _CODE or _FORGE.fullmatch(url)), None)
+    found = dict.fromkeys(url.rstrip("/") for url in (home, code) if url is not None)
+    return tuple(found) or tuple(url for _, url in usable[:1]) or (page,)
+
+
+def _remote_ids(metadata: Metadata) -> tuple[tuple[str, str], ...]:
+    found = {("pypi", metadata.name)}
+    labels = (*_HOME, *_CODE)
+    for label, url in metadata.urls:
+        if (match := _FORGE.fullmatch(url)) and label.lower() in labels:
+            found.add((match[1], match[2]))
+    return tuple(sorted(found))

@@ -1,0 +1,225 @@
+"""From the name of a Python project to packages: the release, and what it needs that is nowhere."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from cloche.autogen.errors import NotPublishedError, RefusedError
+from cloche.autogen.package import Package
+from cloche.autogen.pypi import names, pythons
+from cloche.autogen.pypi.archive import Sdist, read_sdist, wheel_metadata
+from cloche.autogen.pypi.ebuild import Policy, Published, package
+from cloche.autogen.pypi.index import Index, Page, best_wheel
+from cloche.autogen.pypi.needs import Named, Naming
+from cloche.autogen.pypi.project import (
+    Metadata,
+    is_complete,
+    read_metadata,
+    read_pyproject,
+    sdist_metadata,
+)
+from cloche.autogen.pypi.release import Release, chosen, missing
+from cloche.autogen.repository import source_of, versions_of
+from cloche.autogen.trees import Trees
+
+_WHEEL = 64 << 20  # bytes of a wheel that is fetched for its metadata alone
+
+# Projects that Gentoo has elsewhere than in dev-python, where no tree says so.
+_ELSEWHERE = {
+    "cmake": "dev-build/cmake", "gemato": "app-portage/gemato", "maturin": "dev-util/maturin",
+    "meson": "dev-build/meson", "ninja": "app-alternatives/ninja", "pkgcore": "sys-apps/pkgcore",
+    "portage": "sys-apps/portage", "scons": "dev-build/scons",
+}  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A project, and the version of it that is wanted; None: the newest."""
+
+    project: str
+    version: Version | None = None
+
+
+def wanted(text: str) -> Wanted:
+    """Read ``NAME`` or ``NAME==VERSION``. Raises `RefusedError`."""
+    project, equals, version = text.partition("==")
+    names.checked(project)
+    if not equals:
+        return Wanted(project)
+    try:
+        return Wanted(project, Version(version))
+    except InvalidVersion as error:
+        what = f"“{version}” is not a version (PEP 440)"
+        raise RefusedError(what, where=project, todo="write NAME==VERSION") from error
+
+
+@dataclass
+class Generator:
+    """Makes packages of projects for a repository, whose own place is the first of ``trees``.
+
+    ``distdir`` gets the source archives; ``report`` is called with the name of each release.
+    """
+
+    index: Index
+    trees: Trees
+    repository: Path
+    policy: Policy
+    distdir: Path
+    page: str
+    deps: bool = False
+    report: Callable[[str], None] = lambda _: None
+
+    def packages(self, first: Wanted) -> tuple[Package, ...]:
+        """The package of a project, with `deps` also those that no tree has.
+
+        Raises `RefusedError`, `NotPublishedError`, `UpstreamError`, `ImportRefusedError`.
+        """
+        made: dict[tuple[str, Version], Package] = {}
+        waiting = deque([(first, SpecifierSet(), "")])
+        while waiting:
+            each, specifier, whose = waiting.popleft()
+            project = canonicalize_name(each.project)
+            if whose and any(p == project and specifier.contains(v) for p, v in made):
+                continue
+            try:
+                release = self._release(each, specifier)
+                found, needed = self._package(release)
+            except (RefusedError, NotPublishedError) as error:
+                if whose:
+                    error.where = f"{error.where or project}, which {whose} needs"
+                raise
+            made[project, release.version] = found
+            if self.deps:
+                waiting += [
+                    (Wanted(name), needed[name], found.ebuild.cpv) for name in sorted(needed)
+                ]
+            elif needed:
+                lacking = ", ".join(sorted(needed))
+                note = f"{found.ebuild.cpv} needs what no repository has: {lacking}"
+                made[project, release.version] = replace(found, notes=(*found.notes, note))
+        return tuple(made.values())
+
+    def _release(self, wanted: Wanted, specifier: SpecifierSet) -> Release:
+        try:
+            page = self.index.page(canonicalize_name(wanted.project))
+        except NotPublishedError as error:
+            close = self.trees.near(wanted.project)
+            if close is not None and close != canonicalize_name(wanted.project):
+                error.todo = f"did you mean “{close}”? {error.todo}"
+            raise
+        version = wanted.version
+        if version is None and len(specifier):
+            version = _newest_of(page, specifier)
+        pn = names.package_name(page.project)
+        kept = _kept(self.repository, f"{self.policy.category}/{pn}")
+        return chosen(page, version, kept)
+
+    def _package(self, release: Release) -> tuple[Package, dict[str, SpecifierSet]]:
+        """A package, and the projects that it needs and no tree has."""
+        self.report(f"{release.project} {release.version}")
+        path = self.index.fetch(release.sdist, self.distdir)
+        sdist = read_sdist(path)
+        metadata = self._metadata(release, sdist)
+        page = f"{self.page}/{release.project}/"
+        pyproject = dict(read_pyproject(sdist, release.project))
+        published = Published(release, metadata, sdist, pyproject, source_of(path), page)
+        needed: dict[str, SpecifierSet] = {}
+
+        def named(requirement: Requirement) -> Named:
+            return self._named(requirement, needed)
+
+        def required(project: str, extra: str) -> tuple[Requirement, ...]:
+            if project == canonicalize_name(release.project):
+                return metadata.requires
+            return self._required(project, extra)
+
+        targets = pythons.known_targets(self.trees.described("python_targets"))
+        found = package(
+            published,
+            self.policy,
+            self.trees,
+            targets or pythons.DEFAULT_TARGETS,
+            Naming(named, required),
+        )
+        needed.pop(canonicalize_name(release.project), None)
+        kept = _kept(self.repository, found.ebuild.cp)
+        notes = (*found.notes, *missing(self.index.page(release.project), kept))
+        return replace(found, notes=notes), needed
+
+    def _metadata(self, release: Release, sdist: Sdist) -> Metadata:
+        """The metadata of a release, from where they are complete; what is at hand comes first."""
+        wheel = best_wheel(release.wheels)
+        data = self.index.metadata(wheel) if wheel is not None else None
+        if data is None and is_complete(sdist):
+            data = (sdist.text("PKG-INFO") or "").encode()
+        if data is None and wheel is not None and (wheel.size or 0) <= _WHEEL:
+            data = wheel_metadata(self.index.fetch(wheel, self.distdir))
+        if data is None:
+            return sdist_metadata(sdist, release.project)
+        return read_metadata(data, release.project)
+
+    def _named(self, requirement: Requirement, needed: dict[str, SpecifierSet]) -> Named:
+        """The package of a required project; it is noted where no tree has a fitting version."""
+        project = canonicalize_name(requirement.name)
+        cp = self.trees.package_of(project)
+        versions = tuple(_pythonic(self.trees.versions(cp))) if cp is not None else ()
+        fitting = versions
+        if self.deps and (cp is None or (self.repository / cp).is_dir()):
+            versions = self._published(project)  # the same in a second run
+        if not any(requirement.specifier.contains(v, prereleases=True) for v in fitting):
+            needed[project] = needed.get(project, SpecifierSet()) & requirement.specifier
+        if cp is not None:
+            return Named(cp, versions, self.trees.flags(cp))
+        elsewhere = _ELSEWHERE.get(project)
+        if elsewhere is not None:
+            needed.pop(project, None)
+            return Named(elsewhere, (), None)
+        return Named(f"{self.policy.category}/{names.package_name(project)}", versions)
+
+    def _published(self, project: str) -> tuple[Version, ...]:
+        try:
+            return self.index.page(project).versions
+        except NotPublishedError:
+            return ()
+
+    def _required(self, project: str, extra: str) -> tuple[Requirement, ...]:
+        """What the newest release of another project requires with an extra."""
+        release = chosen(self.index.page(project), None)
+        self.report(f"{project}[{extra}]")
+        wheel = best_wheel(release.wheels)
+        data = self.index.metadata(wheel) if wheel is not None else None
+        if data is not None:
+            return read_metadata(data, project).requires
+        sdist = read_sdist(self.index.fetch(release.sdist, self.distdir))
+        return self._metadata(release, sdist).requires
+
+
+def _newest_of(page: Page, specifier: SpecifierSet) -> Version:
+    """The newest release that a specifier accepts and that is not withdrawn."""
+    usable = {f.version for f in page.files if f.yanked is None}
+    found = list(specifier.filter(sorted(usable)))
+    if not found:
+        what = f"no release is accepted by “{specifier}”"
+        raise NotPublishedError(what, where=page.project, todo="write this ebuild by hand")
+    return found[-1]
+
+
+def _kept(repository: Path, cp: str) -> tuple[Version, ...]:
+    """The versions of a package in a repository, as Python's."""
+    return tuple(_pythonic({v.partition("-r")[0] for v in versions_of(repository, cp)}))
+
+
+def _pythonic(versions: Iterable[str]) -> Iterable[Version]:
+    for version in sorted(versions):
+        try:
+            yield Version(names.translated(version))
+        except InvalidVersion:  # another scheme: Python's specifiers say nothing about it
+            continue

@@ -1,0 +1,95 @@
+"""Which release of a project is meant, and why another one is not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from packaging.version import Version
+
+from cloche.autogen.errors import NotPublishedError, RefusedError
+from cloche.autogen.pypi.index import File, Page
+from cloche.autogen.pypi.versions import fault, gentoo_version, out_of_order
+from cloche.config.errors import nearest
+
+_SDISTS = (".tar.gz", ".zip")  # in order of preference
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release with its files."""
+
+    project: str
+    version: Version
+    sdist: File
+    wheels: tuple[File, ...]
+
+    @property
+    def pv(self) -> str:
+        """The version as Gentoo writes it."""
+        return gentoo_version(self.version, self.project)
+
+
+def chosen(page: Page, wanted: Version | None, kept: Collection[Version] = ()) -> Release:
+    """The wanted release, or the newest final one; ``kept`` are those that have an ebuild already.
+
+    Raises `NotPublishedError`, `RefusedError`.
+    """
+    version = _newest(page) if wanted is None else wanted
+    files = [file for file in page.files if file.version == version]
+    if not files:
+        raise _not_there(page, version)
+    yanked = next((file.yanked for file in files if file.yanked is not None), None)
+    if yanked is not None:
+        what = f"release {version} was withdrawn (yanked): {yanked}"
+        raise RefusedError(what, where=page.project, todo=_others(page))
+    gentoo_version(version, page.project)
+    finals = [each for each in page.versions if not each.is_prerelease]
+    other = out_of_order(version, {*finals, *kept})
+    if other is not None:
+        what = f"Gentoo would order {version} and {other} otherwise than Python does"
+        raise RefusedError(what, where=page.project, todo="choose another release")
+    sdists = [file for file in files if not file.is_wheel]
+    for suffix in _SDISTS:
+        found = next((file for file in sdists if file.name.endswith(suffix)), None)
+        if found is not None:
+            wheels = tuple(file for file in files if file.is_wheel)
+            return Release(page.project, files[0].version, found, wheels)
+    what = f"release {version} has no source archive (.tar.gz or .zip)"
+    raise RefusedError(what, where=page.project, todo="write this ebuild by hand")
+
+
+def missing(page: Page, kept: Collection[Version]) -> tuple[str, ...]:
+    """What to say about releases that have an ebuild and are published no more."""
+    said = []
+    for version in sorted(kept):
+        files = [file for file in page.files if file.version == version]
+        yanked = next((file.yanked for file in files if file.yanked is not None), None)
+        if not files:
+            said.append(f"{page.project} {version} is no longer published")
+        elif yanked is not None:
+            said.append(f"{page.project} {version} was withdrawn (yanked): {yanked}")
+    return tuple(said)
+
+
+def _newest(page: Page) -> Version:
+    """The newest final release that is not withdrawn, else the newest pre-release."""
+    usable = {file.version for file in page.files if file.yanked is None}
+    usable = {version for version in usable if fault(version) is None}
+    final = [version for version in usable if not version.is_prerelease]
+    if not usable:
+        what = "no release can be used: none is there, or each was withdrawn or is a dev release"
+        raise RefusedError(what, where=page.project, todo="name one: NAME==VERSION")
+    return max(final or usable)
+
+
+def _not_there(page: Page, version: Version) -> NotPublishedError:
+    what = f"release {version} is not published"
+    return NotPublishedError(what, where=page.project, todo=_others(page, str(version)))
+
+
+def _others(page: Page, near: str = "") -> str:
+    versions = [str(version) for version in page.versions]
+    close = nearest(near, versions) if near else None
+    meant = f"did you mean {close}? " if close else ""
+    return f"{meant}the newest are {', '.join(versions[-5:])}" if versions else "it has none"

@@ -1,0 +1,119 @@
+"""What the configured ebuild repositories have: packages of upstream's, targets, licence names."""
+
+from __future__ import annotations
+
+import configparser
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from cloche.autogen.licences import COMMON, read_mapping
+from cloche.autogen.repository import versions_of
+from cloche.config.errors import nearest
+
+_REMOTE = re.compile(r'<remote-id\s+type="pypi"\s*>\s*([^<\s]+)\s*</remote-id>')
+_IUSE = re.compile(r'^\s*IUSE\+?="([^"]*)"', re.MULTILINE)
+_HOME = "dev-python"
+
+
+@dataclass
+class Trees:
+    """Ebuild repositories, the most important first."""
+
+    places: Sequence[Path]
+    _found: dict[str, str | None] = field(default_factory=dict)
+
+    def package_of(self, project: str) -> str | None:
+        """``category/pn`` of a Python project; None if no repository has it.
+
+        dev-python is looked at first, then what metadata.xml of any package says.
+        """
+        name = canonicalize_name(project)
+        if name not in self._found:
+            self._found[name] = self._by_name.get(name) or self._by_remote_id.get(name)
+        return self._found[name]
+
+    @cached_property
+    def _by_name(self) -> Mapping[str, str]:
+        """Packages of dev-python, whose names are those of the index (Gentoo's Python guide)."""
+        found: dict[str, str] = {}
+        for place in reversed(self.places):
+            for directory in (place / _HOME).glob("*/"):
+                if any(directory.glob("*.ebuild")):
+                    found[canonicalize_name(directory.name)] = f"{_HOME}/{directory.name}"
+        return found
+
+    @cached_property
+    def _by_remote_id(self) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        for place in reversed(self.places):
+            for path in place.glob("*/*/metadata.xml"):
+                for name in _REMOTE.findall(path.read_text(encoding="utf-8", errors="replace")):
+                    found[canonicalize_name(name)] = f"{path.parent.parent.name}/{path.parent.name}"
+        return found
+
+    def near(self, project: str) -> str | None:
+        """The most similar name of a project that a repository has."""
+        return nearest(canonicalize_name(project), self._by_name)
+
+    def versions(self, cp: str) -> tuple[str, ...]:
+        """The versions of a package, without revisions, live ebuilds left out."""
+        found = {
+            version.partition("-r")[0] for each in self.places for version in versions_of(each, cp)
+        }
+        return tuple(sorted(version for version in found if not version.startswith("9999")))
+
+    def flags(self, cp: str) -> frozenset[str]:
+        """USE flags that any ebuild of a package has, by its cache or its own IUSE."""
+        return frozenset(
+            word.lstrip("+-") for text in self._iuse(cp) for word in text.split() if "$" not in word
+        )
+
+    def _iuse(self, cp: str) -> Iterator[str]:
+        category, _, pn = cp.partition("/")
+        for place in self.places:
+            for path in (place / "metadata/md5-cache" / category).glob(f"{pn}-[0-9]*"):
+                lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+                yield from (line[5:] for line in lines if line.startswith("IUSE="))
+            for path in (place / cp).glob("*.ebuild"):
+                yield from _IUSE.findall(path.read_text(encoding="utf-8", errors="replace"))
+
+    @cached_property
+    def licences(self) -> Mapping[str, str]:
+        """The mapping of SPDX names of the first repository that has one. Raises `RefusedError`."""
+        for place in self.places:
+            path = place / "metadata/license-mapping.conf"
+            if path.is_file():
+                return read_mapping(path.read_text(encoding="utf-8", errors="replace"))
+        return COMMON
+
+    def described(self, name: str) -> str:
+        """The first repository's ``profiles/desc/NAME.desc``; empty if there is none."""
+        for place in self.places:
+            path = place / f"profiles/desc/{name}.desc"
+            if path.is_file():
+                return path.read_text(encoding="utf-8", errors="replace")
+        return ""
+
+
+def places_of_portage(conf: Path) -> tuple[Path, ...]:
+    """The repositories of a ``repos.conf`` (portage(5)), a file or a directory of files.
+
+    Those of a higher priority come first. One that cannot be read has none.
+    """
+    files = sorted(conf.glob("*.conf")) if conf.is_dir() else [conf]
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    try:
+        parser.read(files, encoding="utf-8")
+    except (configparser.Error, UnicodeDecodeError):
+        return ()
+    found = [
+        (-parser.getint(name, "priority", fallback=0), Path(parser.get(name, "location")))
+        for name in parser.sections()
+        if parser.has_option(name, "location")
+    ]
+    return tuple(place for _, place in sorted(found) if place.is_dir())

@@ -1,0 +1,156 @@
+"""An index of Python packages on loopback, with releases that tests make."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import tarfile
+import threading
+import zipfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from click.testing import CliRunner, Result
+
+from cloche.cli.main import cli
+
+BACKEND = '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n'
+
+
+def metadata(name: str, version: str, *lines: str) -> str:
+    given = "".join(f"{line}\n" for line in lines)
+    more = "" if "License" in given else "License-Expression: MIT\n"
+    head = f"Metadata-Version: 2.4\nName: {name}\nVersion: {version}\nSummary: Says hello\n"
+    return head + more + given
+
+
+def tarball(top: str, files: Mapping[str, str], *extra: tarfile.TarInfo) -> bytes:
+    """An sdist; ``extra`` are members without content."""
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w:gz") as archive:
+        for name, text in files.items():
+            info = tarfile.TarInfo(f"{top}/{name}" if top else name)
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+        for info in extra:
+            archive.addfile(info)
+    return made.getvalue()
+
+
+def wheel(name: str, version: str, described: str) -> bytes:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        archive.writestr(f"{name}-{version}.dist-info/METADATA", described)
+    return made.getvalue()
+
+
+@dataclass
+class Index:
+    """What is served: pages by project, files by name."""
+
+    address: str = ""
+    pages: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    files: dict[str, bytes] = field(default_factory=dict)
+    raw: dict[str, bytes] = field(default_factory=dict)  # pages as they are
+    asked: list[str] = field(default_factory=list)
+
+    def add(self, project: str, filename: str, data: bytes, **more: Any) -> None:
+        digest = hashlib.sha256(data).hexdigest()
+        listed = {"filename": filename, "url": f"{self.address}/files/{filename}",
+                  "hashes": {"sha256": digest}, "size": len(data), **more}  # fmt: skip
+        self.pages.setdefault(project, []).append(listed)
+        self.files[filename] = data
+
+    def release(
+        self,
+        project: str,
+        version: str,
+        *lines: str,
+        files: Mapping[str, str] | None = None,
+        tag: str = "py3-none-any",
+        **more: Any,
+    ) -> None:
+        """Add an sdist, and a wheel with its METADATA beside it (PEP 658)."""
+        stem = project.replace("-", "_").replace(".", "_").lower()
+        described = metadata(project, version, *lines)
+        content = {"PKG-INFO": metadata(project, version), "pyproject.toml": BACKEND}
+        sdist = tarball(f"{stem}-{version}", {**content, **(files or {})})
+        name = project.lower().replace(".", "-").replace("_", "-")
+        self.add(name, f"{stem}-{version}.tar.gz", sdist, **more)
+        self.add(name, f"{stem}-{version}-{tag}.whl", wheel(stem, version, described),
+                 **{"core-metadata": True, **more})  # fmt: skip
+        self.files[f"{stem}-{version}-{tag}.whl.metadata"] = described.encode()
+
+
+@contextlib.contextmanager
+def served() -> Iterator[Index]:
+    index = Index()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            index.asked.append(self.path)
+            kind, _, name = self.path.strip("/").partition("/")
+            if kind == "simple" and name in index.raw:
+                self._answer(index.raw[name], "application/vnd.pypi.simple.v1+json")
+            elif kind == "simple" and name in index.pages:
+                page = {"meta": {"api-version": "1.1"}, "name": name, "files": index.pages[name],
+                        "versions": []}  # fmt: skip
+                self._answer(json.dumps(page).encode(), "application/vnd.pypi.simple.v1+json")
+            elif kind == "files" and name in index.files:
+                self._answer(index.files[name], "application/octet-stream")
+            else:
+                self.send_error(404)
+
+        def _answer(self, data: bytes, kind: str) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        index.address = f"http://127.0.0.1:{server.server_port}"
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield index
+        server.shutdown()
+
+
+@dataclass
+class Desk:
+    """An index, an empty repository, and the command line between them."""
+
+    index: Index
+    repository: Path
+    room: Path
+
+    def run(self, *words: str) -> Result:
+        given = ("--into", str(self.repository), "--distdir", str(self.room / "dist"))
+        address = ("--index-url", f"{self.index.address}/simple/")
+        command = ["autogen", "pypi", *words, *given, *address]
+        return CliRunner().invoke(cli, ["-C", str(self.room), *command])
+
+    def text(self, name: str) -> str:
+        return (self.repository / name).read_text()
+
+    def snapshot(self) -> dict[str, tuple[bytes, int]]:
+        return {
+            str(path.relative_to(self.repository)): (path.read_bytes(), path.stat().st_mtime_ns)
+            for path in self.repository.rglob("*")
+            if path.is_file()
+        }
+
+
+def repository(place: Path, name: str = "mine", layout: str = "thin-manifests = true\n") -> Path:
+    (place / "profiles").mkdir(parents=True)
+    (place / "metadata").mkdir()
+    (place / "profiles/repo_name").write_text(f"{name}\n")
+    (place / "metadata/layout.conf").write_text(f"masters =\n{layout}")
+    return place

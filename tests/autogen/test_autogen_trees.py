@@ -1,0 +1,154 @@
+"""Dependencies: what configured repositories have is used, the rest is written with --deps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.autogen.published import Desk, repository
+
+from cloche.autogen.trees import Trees, places_of_portage
+
+
+def tree(desk: Desk, name: str, *packages: str, iuse: str = "") -> Path:
+    place = repository(desk.room / name, name)
+    for cpv in packages:
+        category, _, pf = cpv.partition("/")
+        directory = place / category / pf.rpartition("-")[0]
+        directory.mkdir(parents=True, exist_ok=True)
+        (directory / f"{pf}.ebuild").write_text(f'EAPI=8\nIUSE="{iuse}"\n')
+    return place
+
+
+def ebuilds(desk: Desk) -> list[str]:
+    return sorted(path.stem for path in desk.repository.glob("*/*/*.ebuild"))
+
+
+def test_packages_of_the_trees_are_used_under_their_names(desk: Desk) -> None:
+    place = tree(desk, "gentoo", "dev-python/ruamel-yaml-1.5", "sci-libs/tensor-2.0")
+    named = '<remote-id type="pypi">Tensor-Flow</remote-id>'
+    (place / "sci-libs/tensor/metadata.xml").write_text(named)
+    desk.index.release("app", "1", "Requires-Dist: ruamel.yaml>=1", "Requires-Dist: tensor_flow")
+    done = desk.run("app", "--deps", "--repo", str(place))
+    assert done.exit_code == 0, done.output
+    text = desk.text("dev-python/app/app-1.ebuild")
+    assert ">=dev-python/ruamel-yaml-1[${PYTHON_USEDEP}]" in text
+    assert "sci-libs/tensor[${PYTHON_USEDEP}]" in text
+    assert ebuilds(desk) == ["app-1"]
+
+
+def test_the_trees_of_portage_are_found(desk: Desk) -> None:
+    one, two = tree(desk, "one", "dev-python/low-1"), tree(desk, "two", "dev-python/high-2")
+    conf = desk.room / "repos.conf"
+    conf.mkdir()
+    (conf / "a.conf").write_text(f"[DEFAULT]\nmain-repo = one\n[one]\nlocation = {one}\n")
+    (conf / "b.conf").write_text(f"[two]\nlocation = {two}\npriority = 5\n[x]\nlocation = /none\n")
+    assert places_of_portage(conf) == (two, one)
+    desk.index.release("app", "1", "Requires-Dist: low", "Requires-Dist: high")
+    assert "no repository has" not in desk.run("app").stderr
+
+
+def test_what_no_tree_has_is_written_too(desk: Desk) -> None:
+    """Recursively, in a version that is accepted, circles included; a second run is quiet."""
+    desk.index.release("app", "1", "Requires-Dist: lib[fast]<2,>=1", "Requires-Dist: leaf")
+    for version in ("0.9", "1.4", "2.0"):
+        desk.index.release(
+            "lib", version, "Requires-Dist: leaf!=1.0", "Requires-Dist: app",
+            'Requires-Dist: speed; extra == "fast"', "Provides-Extra: fast",
+        )  # fmt: skip
+    for project in ("leaf", "speed"):
+        desk.index.release(project, "1.0")
+        desk.index.release(project, "1.1")
+    done = desk.run("app", "--deps")
+    assert done.exit_code == 0, done.output
+    assert ebuilds(desk) == ["app-1", "leaf-1.1", "lib-1.4", "speed-1.1"]
+    assert ">=dev-python/lib-1[fast,${PYTHON_USEDEP}]" in desk.text("dev-python/app/app-1.ebuild")
+    before = desk.snapshot()
+    done = desk.run("app", "--deps")
+    assert "nothing has changed" in done.stderr
+    assert desk.snapshot() == before
+
+
+def test_a_tree_whose_versions_are_too_old_does_not_count(desk: Desk) -> None:
+    place = tree(desk, "gentoo", "dev-python/lib-1.0")
+    desk.index.release("app", "1", "Requires-Dist: lib>=2")
+    desk.index.release("lib", "2.1")
+    assert "needs what no repository has: lib" in desk.run("app", "--repo", str(place)).stderr
+    assert desk.run("app", "--deps", "--repo", str(place)).exit_code == 0
+    assert ebuilds(desk) == ["app-1", "lib-2.1"]
+
+
+def test_a_dependency_that_is_refused_says_who_needs_it_and_nothing_is_written(desk: Desk) -> None:
+    desk.index.release("app", "1", "Requires-Dist: lib")
+    desk.index.release("lib", "1", "Requires-Python: <3")
+    done = desk.run("app", "--deps")
+    assert "lib, which dev-python/app-1 needs: no target" in str(done.exception)
+    assert ebuilds(desk) == []
+
+
+@pytest.mark.parametrize("iuse", ["fast", "+fast doc", ""])
+def test_an_extra_is_a_flag_only_where_the_tree_has_it(desk: Desk, iuse: str) -> None:
+    """Otherwise what the extra requires is required itself: gs-pypi drops it."""
+    place = tree(desk, "gentoo", "dev-python/lib-1.0", "dev-python/speed-1", iuse=iuse)
+    desk.index.release("app", "1", "Requires-Dist: lib[fast]")
+    desk.index.release("lib", "1.0", 'Requires-Dist: speed>=1; extra == "fast"',
+                       "Requires-Dist: other", "Provides-Extra: fast")  # fmt: skip
+    desk.run("app", "--repo", str(place))
+    text = desk.text("dev-python/app/app-1.ebuild")
+    assert ("dev-python/lib[fast,${PYTHON_USEDEP}]" in text) == bool(iuse)
+    assert (">=dev-python/speed-1[${PYTHON_USEDEP}]" in text) == (not iuse)
+    assert "other" not in text
+
+
+def test_an_extra_of_all_extras_is_whole(desk: Desk) -> None:
+    desk.index.release(
+        "app", "1",
+        'Requires-Dist: one; extra == "a"',
+        'Requires-Dist: two; extra == "b" and python_version < "3.12"',
+        'Requires-Dist: app[a,b]; extra == "all"',
+        "Provides-Extra: a", "Provides-Extra: b", "Provides-Extra: all",
+    )  # fmt: skip
+    desk.run("app")
+    text = desk.text("dev-python/app/app-1.ebuild")
+    of_all = text.partition("all? (")[2].partition("\t)")[0]
+    assert "dev-python/one[${PYTHON_USEDEP}]" in of_all
+    assert "dev-python/two[${PYTHON_USEDEP}]" in of_all
+    assert "' 3.11)" in of_all
+    assert "dev-python/app" not in text.partition("RDEPEND")[2]
+
+
+def test_a_tree_names_licences_and_targets(desk: Desk) -> None:
+    place = tree(desk, "gentoo")
+    (place / "metadata/license-mapping.conf").write_text("[spdx-to-ebuild]\nMIT = Massachusetts\n")
+    (place / "profiles/desc").mkdir()
+    described = "python3_13 - x\npython3_15 - y\n"
+    (place / "profiles/desc/python_targets.desc").write_text(described)
+    desk.index.release("app", "1")
+    desk.run("app", "--repo", str(place))
+    text = desk.text("dev-python/app/app-1.ebuild")
+    assert 'LICENSE="Massachusetts"' in text
+    assert "PYTHON_COMPAT=( python3_13 python3_15 )" in text
+
+
+def test_flags_come_from_a_cache_where_the_ebuild_does_not_say_them(desk: Desk) -> None:
+    place = tree(desk, "gentoo", "dev-python/lib-1.0")
+    cache = place / "metadata/md5-cache/dev-python"
+    cache.mkdir(parents=True)
+    (cache / "lib-1.0").write_text("EAPI=8\nIUSE=+fast test\nSLOT=0\n")
+    assert Trees((place,)).flags("dev-python/lib") == {"fast", "test"}
+
+
+def test_the_settings_are_in_a_file(desk: Desk) -> None:
+    desk.index.release("app", "1", 'Requires-Dist: lib; platform_machine == "aarch64"')
+    (desk.room / "autogen.toml").write_text(
+        'category = "app-misc"\nkeywords = ["~amd64", "~arm64"]\n'
+        'maintainers = ["Larry the Cow <larry@example.org>"]\n'
+    )
+    assert desk.run("app").exit_code == 0
+    text = desk.text("app-misc/app/app-1.ebuild")
+    assert 'KEYWORDS="~amd64 ~arm64"' in text
+    assert "arm64? (\n\t\tapp-misc/lib[${PYTHON_USEDEP}]\n\t)" in text
+    described = desk.text("app-misc/app/metadata.xml")
+    assert "<email>larry@example.org</email>\n\t\t<name>Larry the Cow</name>" in described
+    (desk.room / "autogen.toml").write_text("categori = 1\n")
+    assert "did you mean “category”" in str(desk.run("app").exception)
