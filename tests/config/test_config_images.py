@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cloche.config.errors import ConfigError
-from cloche.config.images import Image, Iso, Qcow2, Squashfs, read_images
+from cloche.config.images import Image, Iso, Oci, Qcow2, Squashfs, read_images
 from cloche.config.machine import Machine, load_machine
 from cloche.config.table import load
 
@@ -116,3 +116,50 @@ def test_a_machine_that_only_makes_something_of_its_seed_needs_no_packages(tmp_p
     for text in ("", 'root = "own"\n[[finish]]\nempty = ["/srv"]\n'):
         with pytest.raises(ConfigError, match="packages"):
             machine(text, tmp_path)
+
+
+def test_an_image_for_containers_needs_no_tools(tmp_path: Path) -> None:
+    (image,) = images(
+        """
+[images.web]
+format = "oci"
+ref = "example.org:5000/a/web:1.0"
+entrypoint = ["/bin/web", "-f"]
+env = { LANG = "C" }
+user = "web:100"
+ports = ["80", "53/udp"]
+volumes = ["/srv"]
+""",
+        tmp_path,
+    )
+    assert (image.tools, image.file) == (None, "web.oci.tar")
+    assert image.format == Oci(
+        ref="example.org:5000/a/web:1.0",
+        entrypoint=("/bin/web", "-f"),
+        env={"LANG": "C"},
+        user="web:100",
+        ports=("80", "53/udp"),
+        volumes=("/srv",),
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ('tools = "tools"', "unknown key"),
+        ('ref = "Web"', "“Web” is not for `ref`"),
+        ('ref = "web"', 'write it as "example.org/web:1.0"'),
+        ('ports = ["http"]', "“http” is not for `ports`"),
+        ('working_dir = "srv"', "an absolute path"),
+        ('env = { "A=B" = "c" }', "“A=B” is not a name for `env`"),
+        ("env = { A = 1 }", "expected a string"),
+        ('stop_signal = "TERM"', '"SIGTERM"'),
+    ],
+)
+def test_a_wrong_key_of_an_image_for_containers_is_named(
+    line: str, words: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        images(f'[images.web]\nformat = "oci"\n{line}\n', tmp_path)
+    assert words in str(caught.value)
+    assert ":4" in str(caught.value)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path, PurePosixPath
 
 from cloche.config.atoms import is_name
@@ -62,22 +62,43 @@ class Qcow2:
     kernel_options: str = ""
 
 
-Format = Squashfs | Iso | Qcow2
+@dataclass(frozen=True, slots=True)
+class Oci:
+    """An image for containers (OCI image-spec), with one layer for each group of packages.
+
+    ``ref`` is its name and tag, "" for the machine's own. The others are the properties of the same
+    names in the image's configuration (config.md there); ``ports`` are ExposedPorts.
+    """
+
+    ref: str = ""
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str = ""
+    working_dir: str = ""
+    ports: tuple[str, ...] = ()
+    volumes: tuple[str, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    stop_signal: str = ""
+
+
+Format = Squashfs | Iso | Qcow2 | Oci
 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image of a machine. ``tools`` is the seed whose programs make it."""
+    """An image of a machine. ``tools`` is the seed whose programs make it, if any are needed."""
 
     name: str
     origin: Origin
-    tools: str
+    tools: str | None
     format: Format
 
     @property
     def file(self) -> str:
         """Its name among the machine's outputs."""
-        return f"{self.name}.{type(self.format).__name__.lower()}"
+        word = type(self.format).__name__.lower()
+        return f"{self.name}.{word}.tar" if isinstance(self.format, Oci) else f"{self.name}.{word}"
 
 
 def read_images(table: Table, root: Path, seeds: frozenset[str]) -> tuple[Image, ...]:
@@ -94,6 +115,9 @@ def _image(name: str, table: Table, root: Path, seeds: frozenset[str]) -> Image:
     if word not in _READ:
         raise unknown_name(table.origin("format"), "format", word, _READ)
     keys, read = _READ[word]
+    if word == "oci":
+        table.only(("format", *keys))
+        return Image(name, table.origin(), None, read(table, root))
     table.only(("format", "tools", *keys))
     tools = table.required("tools", '"tools"')
     if tools not in seeds:
@@ -173,6 +197,37 @@ def _qcow2(table: Table, root: Path) -> Qcow2:
     return Qcow2(whole, efi, kind, options)
 
 
+def _oci(table: Table, root: Path) -> Oci:
+    for key in ("ports", "volumes", "ref", "user", "working_dir", "stop_signal"):
+        form, example = _OCI_FORMS[key]
+        values = _options(table, key) if key in ("ports", "volumes") else (table.get(key, str, ""),)
+        for value in filter(None, values):
+            if not form.fullmatch(value):
+                what = f"“{value}” is not for `{key}` of an OCI image"
+                raise ConfigError(table.origin(key), what, f"write it as {example}")
+    return Oci(
+        ref=table.get("ref", str, ""),
+        entrypoint=_options(table, "entrypoint"),
+        cmd=_options(table, "cmd"),
+        env=_texts(table, "env"),
+        user=table.get("user", str, ""),
+        working_dir=table.get("working_dir", str, ""),
+        ports=_options(table, "ports"),
+        volumes=_options(table, "volumes"),
+        labels=_texts(table, "labels"),
+        stop_signal=table.get("stop_signal", str, ""),
+    )
+
+
+def _texts(table: Table, key: str) -> Mapping[str, str]:
+    """A table of texts by names."""
+    found = table.table(key)
+    for name in found.data:
+        if not name or "=" in name or not name.isprintable():
+            raise ConfigError(found.origin(name), f"“{name}” is not a name for `{key}`")
+    return {name: found.get(name, str, "") for name in found.data}
+
+
 def _whole(text: str) -> int:
     """Bytes of a size that is a multiple of a MiB. Raises ValueError."""
     found = size(text)
@@ -180,6 +235,24 @@ def _whole(text: str) -> int:
         raise ValueError(text)
     return found
 
+
+#: What these keys of an OCI image may be, and an example.
+_OCI_FORMS: Mapping[str, tuple[re.Pattern[str], str]] = {
+    # github.com/distribution/reference: a name of lower-case parts, and a tag.
+    "ref": (
+        re.compile(
+            r"([\w.-]+(:\d+)?/)?[a-z0-9]+([._-]+[a-z0-9]+)*(/[a-z0-9]+([._-]+[a-z0-9]+)*)*"
+            r":\w[\w.-]{0,127}",
+            re.ASCII,
+        ),
+        '"example.org/web:1.0"',
+    ),
+    "ports": (re.compile(r"\d{1,5}(/(tcp|udp|sctp))?", re.ASCII), '"8080/tcp"'),
+    "volumes": (re.compile(r"/[^\0]*"), 'an absolute path, "/var/lib/web"'),
+    "working_dir": (re.compile(r"/[^\0]*"), 'an absolute path, "/srv"'),
+    "user": (re.compile(r"[\w.-]+(:[\w.-]+)?", re.ASCII), '"web", "1000" or "1000:100"'),
+    "stop_signal": (re.compile(r"SIG[A-Z0-9+-]+|\d+", re.ASCII), '"SIGTERM"'),
+}
 
 #: The keys of each format, and the function that reads them.
 _READ: Mapping[str, tuple[tuple[str, ...], Callable[[Table, Path], Format]]] = {
@@ -189,4 +262,5 @@ _READ: Mapping[str, tuple[tuple[str, ...], Callable[[Table, Path], Format]]] = {
         _iso,
     ),
     "qcow2": (("size", "efi_size", "root_type", "kernel_options"), _qcow2),
+    "oci": (tuple(each.name for each in fields(Oci)), _oci),
 }

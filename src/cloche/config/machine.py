@@ -129,7 +129,7 @@ class Machine:
     def tools(self) -> tuple[str, ...]:
         """The seeds whose programs make its outputs, besides its own."""
         packer = () if self.packer is None else (self.packer,)
-        return (*packer, *(image.tools for image in self.images))
+        return (*packer, *(image.tools for image in self.images if image.tools is not None))
 
     @property
     def targets(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Images of a machine, made by the programs of another seed, the tools.
+"""Images of a machine, made by the programs of another seed, the tools, or by cloche itself (OCI).
 
 The tools are the root of a sandbox without network; the machine's root lies at `ROOT` there, and
 both are read-only. No program or device of the host is used. Equal inputs give equal bytes: dates
@@ -14,10 +14,10 @@ from pathlib import Path
 
 from cloche.building.finish_steps import stored_directory
 from cloche.building.stages import once
-from cloche.config.images import Image, Iso, Qcow2, Squashfs
+from cloche.config.images import Image, Iso, Oci, Qcow2, Squashfs
 from cloche.errors import is_full
 from cloche.layers import Layer
-from cloche.output import iso, qcow2, squashfs
+from cloche.output import iso, oci, qcow2, squashfs
 from cloche.output.claim import alone
 from cloche.output.finished import Finished, Written
 from cloche.output.imaging import CONTENTS, GIVEN, IMAGE, OUT, Imaging
@@ -48,7 +48,7 @@ def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
     root = (*done.context.inputs.bottom, *done.layers)
     directories = image.format.files if isinstance(image.format, Iso) else ()
     files = tuple(stored_directory(done.context, path) for path in directories)
-    key = _key(image, root, done.context.inputs.tools[image.tools], files)
+    key = _key(done, image, root, files)
     blobs = once(done.context, "image", key, lambda: _made(done, image, root, files, key.digest))
     for kind, name, file in (
         ("image", image.name, image.file),
@@ -60,15 +60,18 @@ def _write(done: Finished, image: Image) -> Iterator[tuple[str, Written]]:
             yield name, Written(done.directory / file, blobs[kind])
 
 
-def _key(image: Image, root: Sequence[Layer], tools: Layer, files: Sequence[Layer]) -> Key:
+def _key(done: Finished, image: Image, root: Sequence[Layer], files: Sequence[Layer]) -> Key:
     """Everything that an image is made of, but not its name."""
     options = {k: v for k, v in asdict(image.format).items() if k != "files"}
+    made_by = {"tools": done.context.inputs.tools[image.tools].id} if image.tools else {}
+    if isinstance(image.format, Oci):
+        options |= {"ref": oci.ref_of(done, image.format), "platform": oci.platform_of(done)}
     return make_key(
         "image",
         {
             **layer_parts([(f"{layer.kind} {layer.label}", layer.id) for layer in root]),
             **{f"files {number}": layer.id for number, layer in enumerate(files)},
-            "tools": tools.id,
+            **made_by,
             "kind": type(image.format).__name__,
             "options": json.dumps(options, sort_keys=True),
             "format": FORMAT,
@@ -79,8 +82,16 @@ def _key(image: Image, root: Sequence[Layer], tools: Layer, files: Sequence[Laye
 def _made(
     done: Finished, image: Image, root: tuple[Layer, ...], files: tuple[Layer, ...], key: str
 ) -> Outcome:
+    if isinstance(image.format, Oci):
+        return oci.make(done, image.format, root)
+    return _made_by_tools(done, image, root, files, key)
+
+
+def _made_by_tools(
+    done: Finished, image: Image, root: tuple[Layer, ...], files: tuple[Layer, ...], key: str
+) -> Outcome:
     context = done.context
-    tools, machine = context.inputs.tools[image.tools], context.inputs.machine
+    tools, machine = context.inputs.tools[str(image.tools)], context.inputs.machine
     log = new_log(context.store, f"machine/{machine}", "image")
     with context.store.workspace("image") as workspace:
         out, given = make_directory(workspace, "out"), make_directory(workspace, "given")
