@@ -22,7 +22,7 @@ from tests.support import Store
 from cloche.archives import ImportOptions, import_tarball
 from cloche.config.images import Oci
 from cloche.errors import ClocheError
-from cloche.layers import Layer, compare
+from cloche.layers import Layer, commit, compare
 from cloche.output.oci import config_of
 from cloche.output.oci_layers import OciLayer, groups, oci_layer, write_layer
 from cloche.seeds import oci
@@ -146,6 +146,22 @@ def test_a_layer_is_made_once(tmp_path: Path) -> None:
         assert oci_layer(context, (one, two)) == both
         assert {path: path.stat().st_ino for path in store.blobs.iterdir()} == before
         assert oci_layer(context, (one,)).blob != both.blob
+
+
+@pytest.mark.real
+def test_a_squashed_root_has_nothing_of_what_was_removed(tmp_path: Path) -> None:
+    with Opened.open(tmp_path / "store") as store:
+        context = values.context(store)
+        one = values.stored(store, "c/a-1", gone="gone", stays="stays")
+        with store.workspace("values") as room:
+            (room / "tree").mkdir()
+            os.mknod(room / "tree/gone", 0o020000, 0)
+            two = commit(store, room / "tree", kind="finish", label="remove")
+        found = oci_layer(context, (one, two), whole=True)
+        with tarfile.open(store.blob(found.blob).path) as opened:
+            assert opened.getnames() == [".", "stays"]
+        with tarfile.open(store.blob(oci_layer(context, (one, two)).blob).path) as opened:
+            assert opened.getnames() == [".", ".wh.gone", "stays"]
 
 
 IMAGE = """

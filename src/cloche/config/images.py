@@ -66,11 +66,13 @@ class Qcow2:
 class Oci:
     """An image for containers (OCI image-spec), with one layer for each group of packages.
 
-    ``ref`` is its name and tag, "" for the machine's own. The others are the properties of the same
+    With ``squash`` all are one, without what a later layer hides or replaces. ``ref`` is its name
+    and tag, "" for the machine's own. The others are the properties of the same
     names in the image's configuration (config.md there); ``ports`` are ExposedPorts.
     """
 
     ref: str = ""
+    squash: bool = False
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
@@ -207,6 +209,7 @@ def _oci(table: Table, root: Path) -> Oci:
                 raise ConfigError(table.origin(key), what, f"write it as {example}")
     return Oci(
         ref=table.get("ref", str, ""),
+        squash=table.get("squash", bool, False),
         entrypoint=_options(table, "entrypoint"),
         cmd=_options(table, "cmd"),
         env=_texts(table, "env"),

@@ -45,7 +45,8 @@ _PLATFORMS = {
 def make(done: Finished, format: Oci, root: Sequence[Layer]) -> Outcome:
     """Make the image of a machine. Raises ClocheError."""
     context = done.context
-    layers = [oci_layer(context, group) for group in groups(root)]
+    divided = (root,) if format.squash else groups(root)
+    layers = [oci_layer(context, group, whole=format.squash) for group in divided]
     platform = platform_of(done)
     config = config_of(format, platform, layers)
     with context.store.workspace("image") as workspace:

@@ -19,7 +19,7 @@ from cloche.archives.tarformat import Member
 from cloche.archives.tarwriting import TarWriter
 from cloche.building.context import BuildContext
 from cloche.errors import ClocheError, Exit
-from cloche.layers import SOURCE_DATE_EPOCH, Layer, merge_layers
+from cloche.layers import SOURCE_DATE_EPOCH, Layer, flatten, merge_layers
 from cloche.plan.names import cp_of
 from cloche.store import Entry, Outcome, make_key, remember, walk
 from cloche.store.tree import OPAQUE
@@ -72,25 +72,29 @@ def _groups(layers: Sequence[Layer], every: int) -> Iterator[tuple[Layer, ...]]:
         yield tuple(group)
 
 
-def oci_layer(context: BuildContext, group: Sequence[Layer]) -> OciLayer:
-    """Make a layer of a group, or take the one that was made before. Raises ClocheError."""
+def oci_layer(context: BuildContext, group: Sequence[Layer], *, whole: bool = False) -> OciLayer:
+    """Make a layer of a group, or take the one that was made before.
+
+    A ``whole`` root has nothing below it, and so no marks of what was deleted. Raises ClocheError.
+    """
     parts = {f"layer {number}": layer.id for number, layer in enumerate(group)}
-    key = make_key("oci layer", {**parts, "format": _FORMAT})
+    kept = {"whole": "yes"} if whole else {}
+    key = make_key("oci layer", {**parts, **kept, "format": _FORMAT})
     machine = context.inputs.machine
     action = remember(
-        context.store, key, machine, lambda: _made(context, group), kind="oci layer"
+        context.store, key, machine, lambda: _made(context, group, whole), kind="oci layer"
     ).action
     blob = context.store.blob(action.outputs["layer"])
     made_of = tuple(f"{layer.kind} {layer.label}" for layer in group)
     return OciLayer(blob.id, blob.size, action.data["diff_id"], made_of)
 
 
-def _made(context: BuildContext, group: Sequence[Layer]) -> Outcome:
+def _made(context: BuildContext, group: Sequence[Layer], whole: bool) -> Outcome:
     with context.store.workspace("image") as workspace:
         tree, file = group[0].path, workspace / "layer.tar.gz"
-        if len(group) > 1:
+        if whole or len(group) > 1:
             tree = workspace / "merged"
-            merge_layers([layer.path for layer in group], tree)
+            (flatten if whole else merge_layers)([layer.path for layer in group], tree)
         diff_id = write_layer(tree, file)
         blob = context.store.add_blob(file, f"{group[-1].label}.tar.gz")
     return Outcome({"layer": blob.id}, data={"diff_id": diff_id})
