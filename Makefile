@@ -71,6 +71,7 @@ proof-native: setup-dev  ## grow native Gentoo from Debian, and compare its gene
 proof-kills:  ## prove that 240 kills lose nothing
 proof-engines:  ## prove that every engine, virtual machines too, builds the same layers
 
+proof-autogen:  ## prove that of 60 Python packages each gets an ebuild or a reason
 proof-acceptance:  ## prove by 320 pairs of configurations that no package is accepted wrongly
 proof-catalyst:  ## prove that a small release is what catalyst makes of the same specs
 proof-cluster:  ## measure two workers against one, layers against rsync, and what a task costs

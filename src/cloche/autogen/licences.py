@@ -12,11 +12,14 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 
 from cloche.autogen.errors import RefusedError
 
+PUBLIC_DOMAIN = "LicenseRef-Public-Domain"
+"""SPDX has no name for it, the licences of Gentoo's repository have: ``public-domain``."""
+
 # Used where no configured tree has a mapping.
 COMMON: Mapping[str, str] = {
     "0BSD": "0BSD", "AGPL-3.0-only": "AGPL-3", "AGPL-3.0-or-later": "AGPL-3+",
     "Apache-2.0": "Apache-2.0", "BSD-2-Clause": "BSD-2", "BSD-3-Clause": "BSD",
-    "BSL-1.0": "Boost-1.0", "CC0-1.0": "CC0-1.0", "GPL-2.0-only": "GPL-2",
+    "BSL-1.0": "Boost-1.0", "CNRI-Python": "CNRI", "CC0-1.0": "CC0-1.0", "GPL-2.0-only": "GPL-2",
     "GPL-2.0-or-later": "GPL-2+", "GPL-3.0-only": "GPL-3", "GPL-3.0-or-later": "GPL-3+",
     "HPND": "HPND", "ISC": "ISC", "LGPL-2.1-only": "LGPL-2.1", "LGPL-2.1-or-later": "LGPL-2.1+",
     "LGPL-3.0-only": "LGPL-3", "LGPL-3.0-or-later": "LGPL-3+", "MIT": "MIT", "MIT-0": "MIT-0",
@@ -102,6 +105,8 @@ def _mapped(name: str, mapping: Mapping[str, str], where: str) -> str:
     found = mapping.get(name.lower())
     if found is None and name.endswith("+"):
         found = mapping.get(name[:-1].lower())
+    if found is None and name.lower() == PUBLIC_DOMAIN.lower():
+        return "public-domain"
     if found is None:
         what = f"the licence {name} has no name in metadata/license-mapping.conf"
         raise RefusedError(what, where=where, todo="give LICENSE with --license")

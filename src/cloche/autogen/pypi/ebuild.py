@@ -29,6 +29,7 @@ from cloche.autogen.trees import Trees
 
 _ADDRESS = re.compile(r"https?://[^\s\"'<>$`\\|]+")
 _FORGE = re.compile(r"https?://(github|gitlab)\.com/([\w.-]+/[\w.-]+?)(?:\.git)?(?:[/#?].*)?")
+_REPOSITORY = re.compile(r"https?://(?:github|gitlab)\.com/[\w.-]+/[\w.-]+/?")
 _HOME = ("homepage", "home", "home page", "website")
 _CODE = ("source", "source code", "repository", "code", "github", "gitlab", "sources")
 _RUST = ("maturin", "setuptools-rust")
@@ -173,7 +174,8 @@ def _homepage(metadata: Metadata, page: str) -> tuple[str, ...]:
     """The project's own page and its source code, else its page in the index."""
     usable = [(label.lower(), url) for label, url in metadata.urls if _ADDRESS.fullmatch(url)]
     home = next((url for label, url in usable if label in _HOME), None)
-    code = next((url for label, url in usable if label in _CODE or _FORGE.fullmatch(url)), None)
+    code = next((url for label, url in usable if label in _CODE), None)
+    code = code or next((url for _, url in usable if _REPOSITORY.fullmatch(url)), None)
     found = dict.fromkeys(url.rstrip("/") for url in (home, code) if url is not None)
     return tuple(found) or tuple(url for _, url in usable[:1]) or (page,)
 

@@ -151,7 +151,8 @@ class Generator:
         )
         needed.pop(canonicalize_name(release.project), None)
         kept = _kept(self.repository, found.ebuild.cp)
-        notes = (*found.notes, *missing(self.index.page(release.project), kept))
+        notes = missing(self.index.page(release.project), {*kept, release.version})
+        notes = (*found.notes, *notes)
         return replace(found, notes=notes), needed
 
     def _metadata(self, release: Release, sdist: Sdist) -> Metadata:

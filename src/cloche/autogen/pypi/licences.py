@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
 
 from cloche.autogen.errors import RefusedError
+from cloche.autogen.licences import PUBLIC_DOMAIN
 
 _THIRD_CLAUSE = re.compile(r"[Nn]either the name|may (?:not )?be used to endorse")
 _PREFIX = re.compile(r"License :: (?:OSI Approved :: )?")
@@ -37,6 +38,7 @@ _CLASSIFIERS: Mapping[str, str] = {
     "MIT No Attribution License (MIT-0)": "MIT-0",
     "Mozilla Public License 1.1 (MPL 1.1)": "MPL-1.1",
     "Mozilla Public License 2.0 (MPL 2.0)": "MPL-2.0",
+    "Public Domain": PUBLIC_DOMAIN,
     "Python Software Foundation License": "PSF-2.0",
     "The Unlicense (Unlicense)": "Unlicense",
     "Zero-Clause BSD (0BSD)": "0BSD",

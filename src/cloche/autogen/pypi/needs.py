@@ -16,11 +16,11 @@ from cloche.autogen.pypi.specifiers import dependencies
 USEDEP = "${PYTHON_USEDEP}"
 
 UNWANTED_EXTRAS = frozenset({
-    "bench", "benchmark", "benchmarks", "build", "check", "checks", "ci", "cov", "coverage", "dev",
-    "devel", "develop", "development", "doc", "docs", "docs-build", "documentation", "format",
-    "formatting", "lint", "linter", "linting", "mypy", "nox", "pre-commit", "publish", "pytest",
-    "qa", "quality", "release", "style", "test", "testing", "tests", "tox", "type", "type-check",
-    "type-checking", "typecheck", "types", "typing",
+    "bench", "benchmark", "benchmarks", "build", "check", "checks", "ci", "cov", "cover",
+    "coverage", "dev", "devel", "develop", "developer", "development", "doc", "docs",
+    "documentation", "enabler", "format", "formatting", "lint", "linter", "linting", "mypy", "nox",
+    "pre-commit", "publish", "pytest", "qa", "quality", "release", "style", "test", "testing",
+    "tests", "tox", "type", "typecheck", "types", "typing",
 })  # fmt: skip
 """Extras for who works on a project; they become no USE flags."""
 
@@ -44,7 +44,12 @@ class Naming:
 
 def wanted_extras(extras: Iterable[str]) -> tuple[str, ...]:
     """The extras that become USE flags."""
-    return tuple(sorted(set(extras) - UNWANTED_EXTRAS))
+    return tuple(sorted(extra for extra in set(extras) if is_wanted(extra)))
+
+
+def is_wanted(extra: str) -> bool:
+    """Whether an extra is for users: neither ``test`` nor ``test-full`` is."""
+    return UNWANTED_EXTRAS.isdisjoint((extra, extra.partition("-")[0]))
 
 
 def needs(
@@ -112,9 +117,7 @@ def _inner(
     flags = [
         extra
         for extra in extras
-        if not own
-        and extra not in UNWANTED_EXTRAS
-        and (named.flags is None or extra in named.flags)
+        if not own and is_wanted(extra) and (named.flags is None or extra in named.flags)
     ]
     found: list[Dependency] = []
     if not own:

@@ -60,8 +60,12 @@ def chosen(page: Page, wanted: Version | None, kept: Collection[Version] = ()) -
 
 
 def missing(page: Page, kept: Collection[Version]) -> tuple[str, ...]:
-    """What to say about releases that have an ebuild and are published no more."""
+    """What to say about releases: those of ``kept`` that are published no more, and newer ones
+    that have no source archive."""
     said = []
+    newer = [v for v in page.versions if kept and not v.is_prerelease and v > max(kept)]
+    if lacking := [str(version) for version in newer if version not in _with_source(page)]:
+        said.append(f"{page.project} {', '.join(lacking)} has no source archive")
     for version in sorted(kept):
         files = [file for file in page.files if file.version == version]
         yanked = next((file.yanked for file in files if file.yanked is not None), None)
@@ -72,10 +76,15 @@ def missing(page: Page, kept: Collection[Version]) -> tuple[str, ...]:
     return tuple(said)
 
 
+def _with_source(page: Page) -> set[Version]:
+    return {file.version for file in page.files if file.name.endswith(_SDISTS)}
+
+
 def _newest(page: Page) -> Version:
     """The newest final release that is not withdrawn, else the newest pre-release."""
     usable = {file.version for file in page.files if file.yanked is None}
     usable = {version for version in usable if fault(version) is None}
+    usable = usable & _with_source(page) or usable
     final = [version for version in usable if not version.is_prerelease]
     if not usable:
         what = "no release can be used: none is there, or each was withdrawn or is a dev release"

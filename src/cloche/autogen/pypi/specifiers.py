@@ -87,7 +87,11 @@ def _narrowed(interval: _Interval, clause: Specifier, where: str) -> _Interval:
     if operator == "===" and str(version) != text:
         raise _refused(SpecifierSet(str(clause)), where, f"“{text}” is compared as a text")
     if why := fault(version):
-        raise _refused(SpecifierSet(str(clause)), where, why)
+        if operator == "!=":
+            return interval  # Gentoo has none of them anyway
+        if version.epoch or version.local is not None or operator not in ("<", "<=", ">", ">="):
+            raise _refused(SpecifierSet(str(clause)), where, why)
+        operator, version = operator[0].replace(">", ">="), _after_dev(version)
     series = version.release if text.endswith(".*") else version.release[:-1]
     if operator == "!=":
         if text.endswith(".*"):
@@ -110,6 +114,8 @@ def _ends(
     match operator:
         case ">=" | "~=":
             return (version, 0), None
+        case "<" if version.dev is not None:
+            return None, (version, 0)
         case "<=":
             return None, (version, 1)
         case "<" if not version.is_prerelease and not version.is_postrelease:
@@ -125,6 +131,13 @@ def _ends(
             return (Version(f"{version}.post{_LAST_POST}"), 1), None
         case _:
             return (version, 0), (version, 1)
+
+
+def _after_dev(version: Version) -> Version:
+    """The first version that Gentoo can have after a development release."""
+    if version.pre is None and version.post is None:
+        return _first(version.release)
+    return Version(str(version).partition(".dev")[0])
 
 
 def _first(release: tuple[int, ...]) -> Version:
