@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -130,6 +131,13 @@ def test_users_come_from_hooks_and_packages_of_their_name(
 
 def test_the_first_accounts_of_a_root_may_come_from_any_package(tmp_path: Path) -> None:
     check_finish((step("owners", "larry:root /x"),), root_of([tmp_path]), (PLAIN,))
+
+
+def test_what_cannot_be_copied_is_told_before(root: FinishRoot, tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    os.mkfifo(tmp_path / "files/fifo")
+    with pytest.raises(ConfigError, match="files/fifo is neither a file, a directory nor a link"):
+        check_finish((step("files", path=tmp_path / "files"),), root, (HOOKED,))
 
 
 def test_units_of_systemd_are_services(tmp_path: Path) -> None:

@@ -38,6 +38,10 @@ def said(words: Sequence[str], monkeypatch: pytest.MonkeyPatch, capsys: object) 
             "see `cloche seed --help`",
         ),
         ("stroe gc", "unknown command “stroe”; did you mean “store”?; see `cloche --help`"),
+        (
+            "import root",
+            "DIR|ssh://[USER@]HOST[:PORT] is missing; see `cloche import root --help`",
+        ),
         ("build", "name a MACHINE, or give --all; see `cloche build --help`"),
         (
             "build first --jbos 2",

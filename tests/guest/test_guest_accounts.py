@@ -49,6 +49,12 @@ def test_another_home_is_made_from_skel(root: Path) -> None:
         assert home.stat().st_mode & 0o777 == 0o700
 
 
+def test_a_home_below_a_file_is_refused(root: Path) -> None:
+    for home in (root / "passwd/larry", root / "passwd/a/larry"):
+        with pytest.raises(ValueError, match="cannot be a home: something above it is a file"):
+            accounts.user(f"larry:::::{home}:")
+
+
 def test_other_lines_stay_as_they_are(root: Path) -> None:
     """Also empty ones, and what Python takes for the end of a line, but no other program."""
     before = "root:x:0:0:a\u2028b\x0bc:/root:/bin/sh\n\n+::::::\n"

@@ -95,6 +95,8 @@ def test_a_machine_begins_as_another_one(built: tiny.Build) -> None:
         (("new", "small", "--like", "tiny"), "it is there already"),
         (("new", "a/b", "--like", "tiny"), "is not a machine's name"),
         (("new", "other", "--like", "tinny"), "did you mean “tiny”?"),
+        (("new", "n" * 300, "--like", "tiny"), "at most 100"),
+        (("show", f"tiny@{'9' * 5000}"), "no machine is called"),
         (("diff", "small"), "no finished build before it is recorded"),
         (("diff", "tiny@99"), "no finished build 99 is recorded"),
     ):
@@ -102,4 +104,9 @@ def test_a_machine_begins_as_another_one(built: tiny.Build) -> None:
         assert refused.returncode in (1, 2)
         assert words in refused.stderr
         assert len(refused.stderr.splitlines()) == 1
+    file.write_text('seed = "none"\n')
+    by_name = {each["name"]: each for each in rows(built, "list")}
+    assert by_name["tiny"]["state"] == "current"
+    assert by_name["small"]["state"] == "unknown"
+    assert "small.toml:1: no seed is called “none”" in by_name["small"]["why"]
     file.unlink()

@@ -149,8 +149,8 @@ def test_accounts_that_are_not_there_are_named() -> None:
     nobody = Revealed(Secret(WHERE, user="nobody"), HASH)
     for revealed, accounts, what in (
         (nobody, True, "no user nobody"),
-        (PASSWORD, False, "no /etc/shadow"),
-        (KEY, False, "no such user"),
+        (PASSWORD, False, "web.toml:7: the root has no /etc/shadow"),
+        (KEY, False, "web.toml:7: the root has no user larry, who owns a secret"),
     ):
         with pytest.raises(ClocheError, match=what):
             sealed(tarball(accounts=accounts), revealed)

@@ -7,8 +7,10 @@ from a hook, after which nothing is judged. Before the finish itself, all packag
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from cloche.building.context import BuildContext
 from cloche.building.finish_commands import commands
@@ -54,6 +56,8 @@ def check_finish(
                 raise ConfigError(want.origin, want.what, _meant(root, want))
         if step.kind == "hook":
             return
+        if step.kind == "files" and step.path is not None:
+            _check_files(step.path, step)
         if step.kind in ("localedef", "preset_all") or step.kind.startswith("services_"):
             _check_commands(step, root, unbuilt)
         root = root.after(step)
@@ -64,6 +68,15 @@ def _check_commands(step: FinishStep, root: FinishRoot, unbuilt: Sequence[Packag
     if not any(_brings_files(package) for package in unbuilt):
         for _ in commands(step, root):
             pass
+
+
+def _check_files(directory: Path, step: FinishStep) -> None:
+    """Refuse what cannot be copied."""
+    for path in directory.rglob("*"):
+        mode = path.lstat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode)):
+            what = f"{path} is neither a file, a directory nor a link"
+            raise ConfigError(step.origin, what, "remove it; a hook can make it")
 
 
 def wants(step: FinishStep) -> Iterator[Want]:
@@ -138,7 +151,8 @@ def _has(root: FinishRoot, want: Want) -> bool:
 def _meant(root: FinishRoot, want: Want) -> str:
     """Advice, with a similar name of the root."""
     if want.kind != "file":
-        return meant(want.name, root.users if want.kind == "user" else root.groups)
+        table = f"add [{want.kind}s.{want.name}], or the package that brings it"
+        return meant(want.name, root.users if want.kind == "user" else root.groups, table)
     above, _, name = want.name.rpartition("/")
     return meant(name, root.names(above.strip("/")))
 

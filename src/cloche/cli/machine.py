@@ -37,7 +37,7 @@ from cloche.session.session import Session
 from cloche.store import Store
 
 _SIGNS = {"added": "+", "removed": "-", "changed": "~"}
-_BUILD = re.compile(r"(.+)@(\d+)")
+_BUILD = re.compile(r"(.+)@(\d{1,18})", re.ASCII)
 as_json_ = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -106,7 +106,10 @@ def list_(options: Options, as_json: bool) -> None:
 
 
 def _summary(session: Session, name: str) -> Summary:
-    declared = session.project.machine(name)
+    try:
+        declared = session.project.machine(name)
+    except ClocheError as error:
+        return Summary(name, "-", "-", "-", "unknown", why=one_line(str(error)))
     profile = f"{declared.profile.repo}:{declared.profile.path}"
     root = "own" if declared.own_root else "seed"
     summary = Summary(name, declared.seed, profile, root, "not built")

@@ -93,7 +93,7 @@ def _data(moved: tuple[Moved, ...], found: dict[str, Outdated | ClocheError]) ->
 def _lines(moved: tuple[Moved, ...], found: dict[str, Outdated | ClocheError]) -> Iterator[str]:
     for each in moved:
         yield f"{each.name}: {_state(each.before)} → {_state(each.after)}"
-    if not moved:
+    if not moved and not all(isinstance(each, ClocheError) for each in found.values()):
         yield "the repositories are at their newest states"
     for name, result in found.items():
         if isinstance(result, ClocheError):

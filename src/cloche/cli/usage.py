@@ -85,5 +85,6 @@ def _what(wrong: click.ClickException) -> str:
 def _name(param: click.Parameter) -> str:
     """An option by its long name, an argument as the help has it."""
     if isinstance(param, click.Argument):
-        return param.human_readable_name.strip("[].")
+        name = param.human_readable_name.removesuffix("...")
+        return re.sub(r"^\[([^\[\]]*)\]$", r"\1", name)
     return max(param.opts, key=len)

@@ -6,12 +6,13 @@ what the file does not say. Of secrets nothing is here (`cloche.config.secrets`)
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.files import is_there, read_text
+from cloche.config.files import read_text
 from cloche.config.finish_steps import NAME, FinishStep
 from cloche.config.table import Table
 
@@ -24,6 +25,7 @@ _PUBLIC = re.compile(r"(ssh|ecdsa|sk)-[a-z0-9@.-]+ [A-Za-z0-9+/]+=*( .*)?")  # s
 
 def groups(table: Table) -> Iterator[FinishStep]:
     """Each group as ``NAME:GID``. Raises `ConfigError`."""
+    _check_ids(table, "groups", "gid")
     for name, group in table.tables("groups").items():
         group.only(("gid",))
         _check_name(name, group.origin())
@@ -32,6 +34,7 @@ def groups(table: Table) -> Iterator[FinishStep]:
 
 def users(table: Table) -> Iterator[FinishStep]:
     """Each user as ``NAME:UID:GROUP:GROUPS:COMMENT:HOME:SHELL``. Raises `ConfigError`."""
+    _check_ids(table, "users", "uid")
     for name, user in table.tables("users").items():
         user.only(OF_USER)
         _check_name(name, user.origin())
@@ -59,7 +62,7 @@ def _public(text: str, origin: Origin, root: Path) -> Iterator[str]:
     if _PUBLIC.fullmatch(text):
         yield text
         return
-    if not is_there(path):
+    if not os.path.lexists(path):
         what = f"“{text}” is neither a public key of ssh nor a file of the project"
         raise ConfigError(origin, what, 'write "ssh-ed25519 AAAA… name", or the path of a file')
     for number, line in enumerate(read_text(path, root).splitlines(), 1):
@@ -87,6 +90,19 @@ def _id(table: Table, key: str) -> str:
     return str(number)
 
 
+def _check_ids(table: Table, kind: str, key: str) -> None:
+    """Refuse one number for two users or groups."""
+    before: dict[int, Table] = {}
+    for each in table.tables(kind).values():
+        number = each.optional(key, int)
+        if number is None:
+            continue
+        other = before.setdefault(number, each)
+        if other is not each:
+            what = f"{key} {number} is also that of “{other.path[-1]}” in {other.origin(key)}"
+            raise ConfigError(each.origin(key), what, "give each a number of its own")
+
+
 def _field(user: Table, key: str) -> str:
     """A field of passwd(5)."""
     text, origin = user.get(key, str, ""), user.origin(key)
@@ -94,6 +110,7 @@ def _field(user: Table, key: str) -> str:
         raise ConfigError(
             origin, f"“{key}” has a colon or a line's end, which passwd(5) cannot hold"
         )
-    if key != "comment" and text and not text.startswith("/"):
+    absolute = text.startswith("/") and ".." not in text.split("/")
+    if key != "comment" and text and not absolute:
         raise ConfigError(origin, f"“{text}” is not an absolute path")
     return text

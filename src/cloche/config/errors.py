@@ -46,13 +46,15 @@ def _offer(word: str, choices: Iterable[str]) -> str | None:
     return f"did you mean “{close}”? {there_is}" if close else there_is
 
 
-def meant(word: str, choices: Iterable[str]) -> str:
-    """Advice for a name that a machine's root lacks: a similar one, or those that there are."""
+def meant(word: str, choices: Iterable[str], add: str = "add the package that brings it") -> str:
+    """Advice for a name that a machine's root lacks: a similar one, those that there are, or to
+    ``add`` it.
+    """
     known = sorted(set(choices))
     if close := nearest(word, known):
         return f"did you mean “{close}”?"
     few = 0 < len(known) <= 20
-    return f"there is: {', '.join(known)}" if few else "add the package that brings it"
+    return f"there is: {', '.join(known)}" if few else add
 
 
 def unknown_key(origin: Origin, key: str, choices: Iterable[str]) -> ConfigError:

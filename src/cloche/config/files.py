@@ -116,18 +116,10 @@ def replace_text(file: Path, text: str) -> None:
             raise
 
 
-def is_there(path: Path) -> bool:
-    """Whether something has this name; nothing has one that no file can have."""
-    try:
-        return os.path.lexists(path)
-    except ValueError:  # a NUL byte
-        return False
-
-
 def project_directory(text: str, origin: Origin, root: Path) -> Path:
     """A directory of the project that one of its files names. Raises `ConfigError`."""
     path = root / text
-    if not is_there(path):
+    if not os.path.lexists(path):
         raise ConfigError(origin, f"no such directory: {text}", "correct the path, or make it")
     try:
         real = path.resolve()
@@ -137,6 +129,8 @@ def project_directory(text: str, origin: Origin, root: Path) -> Path:
         raise ConfigError(origin, f"“{text}” is not in the project", "put a copy into the project")
     if not path.is_dir():
         raise ConfigError(origin, f"“{text}” is not a directory")
+    if real == root.resolve():
+        raise ConfigError(origin, f"“{text}” is the project itself", "name a directory of it")
     return path
 
 

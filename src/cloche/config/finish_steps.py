@@ -6,6 +6,7 @@ is in `cloche.building.finish_steps`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from cloche.config.atoms import atom_fault
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.files import is_there, project_directory, read_bytes
+from cloche.config.files import project_directory, read_bytes
 from cloche.config.table import Table
 
 KINDS = (
@@ -84,12 +85,21 @@ def step_of(kind: str, item: tuple[str, Origin], root: Path) -> FinishStep:
     text, origin = item
     if kind == "hook":
         path = root / text
-        if not is_there(path):
+        if not os.path.lexists(path):
             raise ConfigError(origin, f"no such file: {text}", "correct the path, or write it")
         return FinishStep(kind, origin, path=path, script=read_bytes(path, root))
     if kind == "files":
         return FinishStep(kind, origin, path=project_directory(text, origin, root))
     return FinishStep(kind, origin, (_word(kind, text, origin),))
+
+
+def check_once(path: str, origin: Origin, before: dict[str, str]) -> None:
+    """Refuse a path that was named ``before``, perhaps spelled in another way."""
+    plain = str(PurePosixPath(path)) + "/" * path.endswith("/")
+    other = before.setdefault(plain, path)
+    if other != path:
+        what = f"“{path}” and “{other}” are the same path"
+        raise ConfigError(origin, what, "remove one of the two")
 
 
 def _environment(table: Table) -> Mapping[str, str]:

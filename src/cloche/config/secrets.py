@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.finish_steps import NAME
+from cloche.config.finish_steps import NAME, check_once
 from cloche.config.table import Table
 
 _OWNER = re.compile(rf"{NAME}:{NAME}")
@@ -66,11 +66,13 @@ def _passwords(table: Table, root: Path) -> Iterator[Secret]:
 
 
 def _files(table: Table, root: Path) -> Iterator[Secret]:
+    before: dict[str, str] = {}
     for path, given in table.tables("secrets").items():
         given.only(("file", "command", "owner", "mode"))
         parts = PurePosixPath(path).parts
         if not path.startswith("/") or ".." in parts or len(parts) < 2 or path.endswith("/"):
             raise ConfigError(given.origin(), f"“{path}” is not the path of a file of the root")
+        check_once(path, given.origin(), before)
         owner, mode = given.get("owner", str, "root:root"), given.get("mode", str, "0600")
         if not _OWNER.fullmatch(owner):
             what = f"“{owner}” is not an owner"

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from cloche.config import accounts
 from cloche.config.atoms import name_of
 from cloche.config.errors import ConfigError
-from cloche.config.finish_steps import NAME, FinishStep, step_of
+from cloche.config.finish_steps import NAME, FinishStep, check_once, step_of
 from cloche.config.sets import Asked
 from cloche.config.table import Table
 
@@ -72,10 +72,12 @@ def _permissions(table: Table) -> Iterator[FinishStep]:
 
     What is not said is "-". A path that ends with "/" is a directory with all below it.
     """
+    before: dict[str, str] = {}
     for path in table.data:
         said, origin = table.get(path, str, ""), table.origin(path)
         if not path.startswith("/") or ".." in PurePosixPath(path).parts or path == "/":
             raise ConfigError(origin, f"“{path}” is not an absolute path below /")
+        check_once(path, origin, before)
         if not _PERMISSION.fullmatch(said):
             todo = 'write "USER:GROUP", "MODE" or both, as "root:www 0640"'
             raise ConfigError(origin, f"“{said}” is no owner and mode", todo)

@@ -149,7 +149,25 @@ def load(file: Path, root: Path) -> Table:
         raise ConfigError(
             Origin(file, line), f"not TOML: {reason[:1].lower()}{reason[1:]}", "see https://toml.io"
         ) from error
-    return Table(file, data, positions.positions(text))
+    table = Table(file, data, positions.positions(text))
+    _check_nul(table, data, ())
+    return table
+
+
+def _check_nul(table: Table, value: object, path: positions.Path) -> None:
+    """Refuse a NUL byte, which no name of a file and no word of a command can have.
+
+    TOML lets a string have it as ``\\u0000``. Raises `ConfigError`.
+    """
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigError(table.origin(*path), "a string with a NUL byte", "remove it")
+    if isinstance(value, dict):
+        for key, each in value.items():
+            _check_nul(table, key, path)
+            _check_nul(table, each, (*path, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            _check_nul(table, each, (*path, index))
 
 
 def duration(text: str) -> float:

@@ -140,7 +140,10 @@ def _make_home(home: str, uid: int, gid: int) -> None:
     if there and not (home.startswith("/home/") and uid and os.lstat(home).st_uid == 0):
         return
     if not there:
-        os.makedirs(os.path.dirname(home), exist_ok=True)
+        try:
+            os.makedirs(os.path.dirname(home), exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise ValueError(f"{home} cannot be a home: something above it is a file") from error
         if os.path.isdir(SKEL):
             shutil.copytree(SKEL, home, symlinks=True)
         else:

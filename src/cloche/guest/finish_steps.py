@@ -12,6 +12,7 @@ if not __package__:
     sys.path.insert(0, str(Path(__file__).parents[1]))
     __package__ = "guest"
 
+import errno
 import glob
 import os
 import shutil
@@ -147,13 +148,23 @@ def remove(patterns: list[str], *, whole: bool) -> None:
     """Remove what matches the patterns; without ``whole`` only what the directories hold."""
     for pattern in patterns:
         for path in _matching(pattern):
-            if whole:
-                _away(path)
-            elif os.path.isdir(path) and not os.path.islink(path):
-                for name in os.listdir(path):
-                    _away(os.path.join(path, name))
-            else:
-                print(f"not a directory: {os.fsdecode(path)}", flush=True)
+            try:
+                _remove(path, whole)
+            except OSError as error:
+                if error.errno != errno.EBUSY:
+                    raise
+                what = f"“{pattern}” has file systems of the kernel below it, as /dev"
+                raise ValueError(what) from error
+
+
+def _remove(path: bytes, whole: bool) -> None:
+    if whole:
+        _away(path)
+    elif os.path.isdir(path) and not os.path.islink(path):
+        for name in os.listdir(path):
+            _away(os.path.join(path, name))
+    else:
+        print(f"not a directory: {os.fsdecode(path)}", flush=True)
 
 
 def _matching(pattern: str) -> Iterator[bytes]:

@@ -11,6 +11,7 @@ from typing import Final
 from cloche.archives.compression import Writable
 from cloche.archives.decompression import Readable
 from cloche.archives.tarformat import BLOCK, Member, TarReader
+from cloche.config.errors import Origin
 from cloche.config.secrets import Secret
 from cloche.errors import ClocheError
 from cloche.layers import SOURCE_DATE_EPOCH
@@ -77,7 +78,10 @@ class Sealing:
         while self.source.read(_CHUNK):
             pass
         if self._passwords() and _SHADOW not in self.accounts:
-            raise ClocheError("the root has no /etc/shadow, so it cannot have passwords")
+            where = next(each.secret.origin for each in self.revealed if each.secret.user)
+            todo = "add a package that brings one, such as sys-apps/shadow"
+            what = "the root has no /etc/shadow, so it cannot have passwords"
+            raise ClocheError(what, where=where, todo=todo)
         self._append()
 
     def _content(self, member: Member, head: bytes, reader: TarReader, raw: _Raw) -> int:
@@ -145,12 +149,13 @@ class Sealing:
             info = _info(f".{each.path}", tarfile.REGTYPE, each.mode)
             info.size = len(content)
             user, _, group = each.owner.partition(":")
-            info.uid, info.gid = self._id(_PASSWD, user), self._id(_GROUP, group)
+            info.uid = self._id(_PASSWD, user, each.origin)
+            info.gid = self._id(_GROUP, group, each.origin)
             padded = content.ljust(_padded(len(content)), b"\0")
             self.stream.write(info.tobuf(_FORMAT) + padded)
         self.stream.write(bytes(2 * BLOCK))
 
-    def _id(self, file: str, name: str) -> int:
+    def _id(self, file: str, name: str, origin: Origin) -> int:
         for line in self.accounts.get(file, b"").split(b"\n"):
             fields = line.split(b":")
             if fields[0] == name.encode() and len(fields) > 2 and fields[2].isdigit():
@@ -158,7 +163,7 @@ class Sealing:
         if name == "root":
             return 0
         what = "user" if file == _PASSWD else "group"
-        raise ClocheError(f"a secret belongs to {name}, but the root has no such {what}")
+        raise ClocheError(f"the root has no {what} {name}, who owns a secret", where=origin)
 
 
 def _with_passwords(shadow: bytes, passwords: Mapping[bytes, bytes]) -> bytes:
