@@ -45,7 +45,7 @@ def ask(*frames):
             pass
         return data
 good = {"wanted": [{"cpv": "tiny/one-1", "repo": "tiny", "slot": "0", "use": []}], "tools": [],
-        "installed": [], "etc": {}, "profile": "", "columns": 0, "rows": 0, "term": ""}
+        "installed": [], "etc": {}, "profile": "", "environment": {}, "columns": 0, "rows": 0, "term": ""}
 def bad(**more):
     return (b"r", json.dumps({**good, **more}).encode())
 one = good["wanted"][0]
@@ -105,6 +105,9 @@ def test_what_the_root_says_counts(root_seeded: Store, fresh: Callable[[Store], 
         emerge --depclean --quiet tiny/top; ls /var/db/pkg/tiny
         emerge tiny/top tiny/nothing; echo status $?
         emerge tiny/broken; echo status $?; echo y > /usr/share/written
+        USE=-loud CFLAGS=-O0 FEATURES=splitdebug emerge -1 tiny/top > /dev/null
+        cd /var/db/pkg/tiny/top-1; grep -c loud USE; cat CFLAGS; grep -o splitdebug FEATURES
+        CFLAGS='-DX="1"' emerge -1 tiny/top; echo status $?
     """
     said = run(store, place, steps)
     assert said.startswith("1\n")
@@ -113,8 +116,9 @@ def test_what_the_root_says_counts(root_seeded: Store, fresh: Callable[[Store], 
     assert "status 130" in said
     assert "loud" in said
     assert re.search(r"top-1.*it never builds", said, re.DOTALL)  # after depclean had nothing of it
-    assert said.count("status 1\n") == 2
+    assert said.count("status 1\n") == 3
     assert "there are no ebuilds to satisfy" in said
+    assert "\n0\n-O0\nsplitdebug\nemerge: CFLAGS of the environment cannot be passed" in said
     assert "/usr/share/written" not in run(store, place, "ls /usr/share/written; true")[:20]
 
 

@@ -38,6 +38,7 @@ PLAIN: dict[str, Any] = {
         "modules": "",
     },
     "profile": "r:default/linux",
+    "environment": {},
     "columns": 80,
     "rows": 24,
     "term": "xterm-256color",
@@ -57,6 +58,18 @@ def test_what_is_installed_stays_and_what_is_replaced_is_free() -> None:
         "package.mask/zz-freshroot": b"<a/lib-1.2-r3:1\n>a/lib-1.2-r3:1\n",
     }
     assert atoms_of(request()) == ("=a/b-2::r",)
+
+
+def test_variables_before_emerge_count_as_they_do_there() -> None:
+    variables = {"USE": "x -y", "CFLAGS": "-O0 -g", "FEATURES": "test"}
+    files = etc_for(request(installed=[], environment=variables, etc={"make.conf": "A=1\n"}))
+    assert files == {
+        "make.conf/00-own": b"A=1\n",
+        "make.conf/zz-freshroot": (
+            b'CFLAGS="-O0 -g"\nFEATURES="${FEATURES} test"\nUSE="${USE} x -y"\n'
+        ),
+        "package.use/zz-freshroot": b"=a/b-2::r x -y\n",
+    }
 
 
 def test_another_package_than_the_root_chose_is_refused() -> None:
@@ -100,6 +113,10 @@ def test_a_package_that_the_root_has_is_not_another_in_builds() -> None:
         {"etc": {"a/" * 501 + "b": ""}},
         {"profile": "no"},
         {"term": "x" * 81},
+        {"environment": {"USE": 'x"; rm'}},
+        {"environment": {"USE": "$(x)"}},
+        {"environment": {"USE": "x\ny"}},
+        {"environment": {"a b": "x"}},
         {"unknown": 1},
     ],
 )

@@ -27,6 +27,12 @@ OWN = (
 )  # fmt: skip
 #: Options that come last, where they win: packages are there, and the user has agreed.
 MERGING = ("--ask=n", "--usepkgonly")
+#: Variables before emerge that count in builds, beside those of USE_EXPAND.
+COUNTED = (
+    "USE", "ACCEPT_KEYWORDS", "ACCEPT_LICENSE", "CFLAGS", "CXXFLAGS", "CPPFLAGS", "FFLAGS",
+    "FCFLAGS", "LDFLAGS", "ASFLAGS", "RUSTFLAGS", "GOFLAGS", "EXTRA_ECONF", "EXTRA_EMAKE",
+    "MYCMAKEARGS", "MYMESONARGS", "INSTALL_MASK",
+)  # fmt: skip
 _RUN_TIME = ("runtime", "runtime_post", "installtime")
 
 
@@ -39,6 +45,7 @@ def main(ourselves: str, arguments: list[str]) -> NoReturn:
         options = None
     if options is None:
         execute(real, arguments)
+    os.environ["FEATURES"] = f"{os.environ.get('CLOCHE_FEATURES', '')} {own_features()}".strip()
     resolved = resolve(options[0], options[1])
     if isinstance(resolved, int):
         sys.exit(resolved)
@@ -180,6 +187,7 @@ def handed_over(wanted: list[Any], tools: list[Any]) -> tuple[int, str | None]:
         "installed": [installed(vartree, cpv) for cpv in vartree.cpv_all()],
         "etc": etc_files(),
         "profile": profile(settings),
+        "environment": environment(settings),
         **terminal(),
     }
     with socket.socket(socket.AF_UNIX) as connection:
@@ -188,6 +196,25 @@ def handed_over(wanted: list[Any], tools: list[Any]) -> tuple[int, str | None]:
         except OSError as error:
             sys.exit(f"emerge: cloche does not answer: {error.strerror}")
         return converse(connection, json.dumps(request).encode())
+
+
+def own_features() -> str:
+    """The words of FEATURES that are the user's, and not a freshroot's."""
+    given = os.environ.get("CLOCHE_FEATURES", "").split()
+    return " ".join(w for w in os.environ.get("FEATURES", "").split() if w not in given)
+
+
+def environment(settings: Any) -> dict[str, str]:
+    """The variables before emerge that count. Ends the program for one that cannot be passed on."""
+    names = {*COUNTED, *settings.get("USE_EXPAND", "").split()}
+    found = {name: os.environ[name] for name in sorted(names) if name in os.environ}
+    if features := own_features():
+        found["FEATURES"] = features
+    for name, value in found.items():
+        if set(value) & set('"\\$`') or not value.isprintable():
+            what = f"emerge: {name} of the environment cannot be passed to a build outside"
+            sys.exit(f"{what}: write it to /etc/portage/make.conf")
+    return found
 
 
 def described(package: Any) -> dict[str, Any]:

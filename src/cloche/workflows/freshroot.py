@@ -249,6 +249,7 @@ def _root(context: BuildContext, sandbox: Sandbox, layers: Sequence[Layer]) -> R
     places = Places(look_into(layers))
     shell = next((each for each in SHELLS if places.find(each.lstrip("/"))), None)
     environment = {**context.inputs.environment, "PATH": PATH, "FEATURES": FEATURES}
+    environment["CLOCHE_FEATURES"] = FEATURES  # FEATURES=… before emerge adds to these
     return Root(sandbox, shell=shell, environment=environment)
 
 

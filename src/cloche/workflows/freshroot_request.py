@@ -29,9 +29,14 @@ _PINS = "zz-freshroot"
 _AGAIN = "leave the freshroot and open a new one: the repositories may have changed"
 _HELD = "name it to emerge as well, or remove what changes it from /etc/portage"
 
+#: Variables whose words are added to those of make.conf (make.conf(5), INCREMENTALS).
+_ADDED = frozenset({"USE", "ACCEPT_KEYWORDS", "ACCEPT_LICENSE", "FEATURES"})
+
 Slot = Annotated[str, msgspec.Meta(pattern=r"\A[\w+][\w+.-]*\Z", max_length=200)]
 Use = Annotated[str, msgspec.Meta(pattern=r"\A-?[A-Za-z0-9][\w+@.-]*\Z", max_length=200)]
 Cp = Annotated[str, msgspec.Meta(pattern=r"\A[\w+][\w+.-]*/[\w+][\w+.-]*\Z", max_length=200)]
+_Variable = Annotated[str, msgspec.Meta(pattern=r"\A[A-Z][A-Z0-9_]*\Z", max_length=80)]
+_Value = Annotated[str, msgspec.Meta(pattern=r'\A[^"\\$`\x00-\x1f\x7f]*\Z', max_length=10_000)]
 _Profile = Annotated[str, msgspec.Meta(pattern=r"\A([\w+][\w+.-]*:[\w+][\w+./-]*)?\Z")]
 _Term = Annotated[str, msgspec.Meta(pattern=r"\A[\w+.-]*\Z", max_length=80)]
 
@@ -57,7 +62,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `guest/handover.py` asks for.
 
     ``tools`` are names and slots of what only builds need. ``etc`` are the texts of files below
-    /etc/portage. ``columns`` is 0 where nobody sees a terminal.
+    /etc/portage, ``environment`` the variables before emerge that count. ``columns`` is 0 where nobody sees a terminal.
     """
 
     wanted: Annotated[tuple[Wanted, ...], msgspec.Meta(min_length=1, max_length=_MOST)]
@@ -65,6 +70,7 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     installed: Annotated[tuple[Present, ...], msgspec.Meta(max_length=_MOST)]
     etc: Annotated[Mapping[RelativePath, str], msgspec.Meta(max_length=_MOST)]
     profile: _Profile
+    environment: Annotated[Mapping[_Variable, _Value], msgspec.Meta(max_length=200)]
     columns: Annotated[int, msgspec.Meta(ge=0, le=WIDEST)]
     rows: Annotated[int, msgspec.Meta(ge=0, le=WIDEST)]
     term: _Term
@@ -121,11 +127,20 @@ def etc_for(request: Request) -> dict[str, bytes]:
     held = _held(request)
     masks = [f"{sign}{each.cpv}:{each.slot}\n" for each in held for sign in "<>"]
     flags = [f"={each.cpv} {' '.join(each.use)}\n" for each in held if each.use]
-    for name, lines in (("package.mask", masks), ("package.use", flags)):
+    if asked := request.environment.get("USE"):  # it outweighs package.use (USE_ORDER)
+        flags += [f"={each.cpv}::{each.repo} {asked}\n" for each in request.wanted]
+    variables = [_assignment(*item) for item in request.environment.items()]
+    for name, lines in (("package.mask", masks), ("package.use", flags), ("make.conf", variables)):
         if name in files:  # a file, where cloche has a directory
             files[f"{name}/00-own"] = files.pop(name)
-        files[f"{name}/{_PINS}"] = "".join(sorted(lines)).encode()
+        if lines:
+            files[f"{name}/{_PINS}"] = "".join(sorted(lines)).encode()
     return files
+
+
+def _assignment(name: str, value: str) -> str:
+    """A line of make.conf that does what a variable before emerge does."""
+    return f'{name}="${{{name}}} {value}"\n' if name in _ADDED else f'{name}="{value}"\n'
 
 
 def _held(request: Request) -> list[Present]:
