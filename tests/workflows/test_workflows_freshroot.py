@@ -45,7 +45,8 @@ def ask(*frames):
             pass
         return data
 good = {"wanted": [{"cpv": "tiny/one-1", "repo": "tiny", "slot": "0", "use": []}], "tools": [],
-        "installed": [], "etc": {}, "profile": "", "environment": {}, "columns": 0, "rows": 0, "term": ""}
+        "installed": [], "etc": {}, "profile": "", "environment": {},
+        "columns": 0, "rows": 0, "term": ""}
 def bad(**more):
     return (b"r", json.dumps({**good, **more}).encode())
 one = good["wanted"][0]

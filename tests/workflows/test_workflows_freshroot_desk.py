@@ -21,7 +21,8 @@ from cloche.workflows.freshroot_request import WIDEST, message
 
 REQUEST = {
     "wanted": [{"cpv": "a/b-1", "repo": "r", "slot": "0", "use": []}],
-    "tools": [], "installed": [], "etc": {}, "profile": "", "environment": {}, "columns": 80, "rows": 24, "term": "x",
+    "tools": [], "installed": [], "etc": {}, "profile": "", "environment": {},
+    "columns": 80, "rows": 24, "term": "x",
 }  # fmt: skip
 #: Notes that it began and that it was interrupted; says the size of its terminal all the time, in
 #: the terminal "loud" more than anyone takes.

@@ -62,7 +62,8 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What `guest/handover.py` asks for.
 
     ``tools`` are names and slots of what only builds need. ``etc`` are the texts of files below
-    /etc/portage, ``environment`` the variables before emerge that count. ``columns`` is 0 where nobody sees a terminal.
+    /etc/portage, ``environment`` the variables before emerge that count. ``columns`` is 0 where
+    nobody sees a terminal.
     """
 
     wanted: Annotated[tuple[Wanted, ...], msgspec.Meta(min_length=1, max_length=_MOST)]
