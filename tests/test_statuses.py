@@ -35,10 +35,10 @@ STATUSES = {
         binhosts.MissingIndexError building.MissingSeedError
         building.ResolutionError config.ConfigError distcc.DistccError
         fetching.SignatureError
-        layers.LayerError portage.BadNameError portage.RepositoryError roots.RootError
-        seeds.SeedError service.ServiceError store.StoreError targets.BadDescriptionError
-        targets.StaleChangeError trees.ManifestError trees.TreeDriftError
-        workflows.BadRequestError
+        layers.LayerError overlays.OverlayError portage.BadNameError portage.RepositoryError
+        roots.RootError seeds.SeedError service.ServiceError store.StoreError
+        targets.BadDescriptionError targets.StaleChangeError trees.ManifestError
+        trees.TreeDriftError workflows.BadRequestError
     """,
     Exit.HOST: """
         broker.BrokerError cluster.ClusterError cluster.TransferError cluster.UnfitError

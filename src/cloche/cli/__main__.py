@@ -34,7 +34,12 @@ def open_streams() -> None:
             setattr(sys, name, open(fd, mode, closefd=False))  # noqa: SIM115
 
 
-def run() -> None:
+def olm() -> None:
+    """Run the same as `olm`, which has the commands of `cloche overlay`."""
+    run("olm")
+
+
+def run(program: str = "cloche") -> None:
     """Load the command line and run it; Ctrl-C ends it quietly even while it loads.
 
     Not by an exception: a module being imported might catch it, or Python only print it.
@@ -49,7 +54,7 @@ def run() -> None:
     try:
         if OURS:
             signal.signal(signal.SIGINT, signal.default_int_handler)
-        main()
+        main(program)
     except SystemExit as end:
         status = end.code or 0
     except KeyboardInterrupt:

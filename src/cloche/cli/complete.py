@@ -92,6 +92,31 @@ def complete_patch(context: click.Context, _: click.Parameter, begun: str) -> li
     return sorted(name for name in names if name.startswith(begun))
 
 
+def complete_overlay_pair(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Packages of overlays that the project, or the system, lists."""
+    from cloche.overlays import wishes  # all commands load this file
+
+    try:
+        return sorted(w.pair for w in wishes.read(_overlays(context)) if w.pair.startswith(begun))
+    except (ClocheError, OSError):
+        return []
+
+
+def complete_overlay_file(context: click.Context, _: click.Parameter, begun: str) -> list[str]:
+    """Eclasses, licences and packages in the repositories that are made of overlays."""
+    try:
+        tops = sorted(each for each in _overlays(context, lists=False).iterdir() if each.is_dir())
+        names = {
+            str(path.relative_to(top))
+            for top in tops
+            for pattern in ("eclass/*", "licenses/*", "*-*/*")
+            for path in top.glob(pattern)
+        }
+    except (ClocheError, OSError):
+        return []
+    return sorted(name for name in names if name.startswith(begun))
+
+
 def complete_build(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """The word for a build besides its number."""
     return [word for word in ("last-built",) if word.startswith(begun)]
@@ -100,6 +125,18 @@ def complete_build(_: click.Context, __: click.Parameter, begun: str) -> list[st
 def complete_engine(_: click.Context, __: click.Parameter, begun: str) -> list[str]:
     """Engines, available or not."""
     return [name for name in choice.NAMES if name.startswith(begun)]
+
+
+def _overlays(context: click.Context, *, lists: bool = True) -> Path:
+    """Where packages of overlays are listed, or taken to."""
+    from cloche.overlays import places
+
+    root = context.params.get("root")
+    try:
+        top = None if root else load_project(_directory(context)).root
+    except ClocheError:
+        top = None
+    return places.lists(root or Path("/"), top) if lists else places.top(root or Path("/"), top)
 
 
 def _directory(context: click.Context) -> Path:

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ COMMANDS = {
     "manifest": "manifest:manifest",
     "news": "news:news_command",
     "outdated": "outdated:outdated",
+    "overlay": "overlay:overlay",
     "patch": "patch:patch",
     "plan": "plan:plan",
     "profile": "profile:profile",
@@ -90,8 +92,8 @@ def _noticing_readers() -> Iterator[None]:
         raise UnreadError from error
 
 
-class Commands(Group):
-    """The commands. Each is loaded on demand: loading all of them takes a fifth of a second."""
+class Program(Group):
+    """A program: its commands end quietly when nobody reads their output."""
 
     def make_context(self, *words: Any, **more: Any) -> click.Context:
         """Read the command line, which may print help. Raises UnreadError."""
@@ -102,6 +104,10 @@ class Commands(Group):
         """Run a command. Raises UnreadError."""
         with _noticing_readers():
             return super().invoke(ctx)
+
+
+class Commands(Program):
+    """The commands. Each is loaded on demand: loading all of them takes a fifth of a second."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Names of all commands."""
@@ -143,10 +149,29 @@ def cli(context: click.Context, directory: Path, store: Path | None, engine: str
     context.with_resource(chdir(directory))  # where paths of all options begin
 
 
-def main() -> None:
+def olm() -> click.Group:
+    """`olm`: the commands of `cloche overlay` as a program."""
+    group = cli.get_command(click.Context(cli), "overlay")
+    assert isinstance(group, click.Group)  # noqa: S101 - one of our own
+    commands = {name: copy(command) for name, command in group.commands.items()}
+    program = Program(
+        "olm",
+        commands,
+        help=group.help,
+        epilog=group.epilog,
+        params=cli.params,
+        callback=cli.callback,
+        context_settings=cli.context_settings,
+    )
+    for each in (program, *commands.values()):
+        each.epilog = (each.epilog or "").replace("cloche overlay", "olm")
+    return program
+
+
+def main(program: str = "cloche") -> None:
     """Run the command line; every error with a known cause becomes one line."""
     try:
-        cli.main(prog_name="cloche", standalone_mode=False)
+        (olm() if program == "olm" else cli).main(prog_name=program, standalone_mode=False)
     except ClocheError as error:
         show(error)
         sys.exit(int(error.status))

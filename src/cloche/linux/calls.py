@@ -12,11 +12,11 @@ libc = ctypes.CDLL(None, use_errno=True)
 _MACHINE_NUMBERS = {
     "x86_64": {
         **{"clone": 56, "pivot_root": 155, "add_key": 248, "keyctl": 250, "seccomp": 317},
-        **{"mq_open": 240, "mq_unlink": 241, "finit_module": 313},
+        **{"mq_open": 240, "mq_unlink": 241, "finit_module": 313, "renameat2": 316},
     },
     "aarch64": {
         **{"clone": 220, "pivot_root": 41, "add_key": 217, "keyctl": 219, "seccomp": 277},
-        **{"mq_open": 180, "mq_unlink": 181, "finit_module": 273},
+        **{"mq_open": 180, "mq_unlink": 181, "finit_module": 273, "renameat2": 276},
     },
 }
 _COMMON_NUMBERS = {

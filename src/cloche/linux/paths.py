@@ -11,6 +11,7 @@ from cloche.linux.calls import syscall
 from cloche.linux.mounts import AT_FDCWD
 
 _RESOLVE_NO_MAGICLINKS = 0x02  # openat2(2)
+_RENAME_EXCHANGE = 0x02  # renameat2(2)
 _ACLS = ("system.posix_acl_access", "system.posix_acl_default")
 
 
@@ -46,3 +47,9 @@ def make_plain(directory: Path, mode: int = 0o755) -> None:
                 os.removexattr(directory, name)
         os.chown(directory, os.geteuid(), os.getegid())
         directory.chmod(mode)
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Let two names of one file system change places at once (renameat2(2)). Raises OSError."""
+    arguments = (AT_FDCWD, os.fsencode(one), AT_FDCWD, os.fsencode(other), _RENAME_EXCHANGE)
+    syscall("renameat2", *arguments, subject=str(other))

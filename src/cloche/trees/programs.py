@@ -62,9 +62,10 @@ def output_of(
     *,
     env: Mapping[str, str] | None = None,
     cwd: Path | None = None,
+    stdin: Path | None = None,
 ) -> bytes:
-    """Run a program, and return its standard output. Raises `TreeError`."""
-    with _started(words, request, env, cwd, subprocess.PIPE) as process:
+    """Run a program, which may read a file, and return its standard output. Raises `TreeError`."""
+    with _started(words, request, env, cwd, subprocess.PIPE, stdin) as process:
         streams = [stream.fileno() for stream in (process.stdout, process.stderr) if stream]
         try:
             out, err = collect(streams, _MOST)
@@ -84,13 +85,14 @@ def _started(
     env: Mapping[str, str] | None,
     cwd: Path | None,
     stderr: int,
+    stdin: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     passed = {key: value for key, value in os.environ.items() if _PASSED.fullmatch(key)}
     try:
-        with uninterrupted() as lift:
+        with uninterrupted() as lift, (stdin or Path(os.devnull)).open("rb") as read:
             return subprocess.Popen(
                 words,
-                stdin=subprocess.DEVNULL,
+                stdin=read,
                 stdout=subprocess.PIPE,
                 stderr=stderr,
                 env={**passed, "LC_ALL": "C", **(env or {})},

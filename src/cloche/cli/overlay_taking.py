@@ -1,0 +1,131 @@
+"""What the commands of `cloche overlay` share: opening, showing what changes, taking it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import click
+
+from cloche.broker import open_engine
+from cloche.cli.options import Options, engine_name, opened_store, project_or_none, say
+from cloche.cli.progress import ChangingLine, Transferred
+from cloche.cli.terminable import terminable
+from cloche.config.project import Project
+from cloche.overlays import places, placing, portage_root, work
+from cloche.overlays.places import Place, check_writable
+from cloche.overlays.wishes import Wish
+from cloche.overlays.work import Prepared, Workshop
+from cloche.session.opening import try_host
+from cloche.store import Store
+from cloche.trees.methods import SyncContext
+
+LINES = 200  # of a diff that are shown
+
+
+def take(
+    shop: Workshop,
+    lines: Sequence[Wish],
+    names: Collection[str],
+    texts: Mapping[Path, str],
+    *,
+    newest: bool = False,
+    ask: bool = False,
+    dry_run: bool,
+) -> None:
+    """Prepare overlays, show what changes, ask, and put them into their places."""
+    if not dry_run:
+        check_writable(shop.place)
+    made = work.plan(shop, lines, names, newest=newest)
+    for each in made.prepared:
+        _show(each, whole=newest)
+    for name in made.emptied:
+        say(f"{name}: nothing of it is wanted, its repository goes")
+    if dry_run or (made.same and not texts):
+        return
+    if ask and not made.same and not click.confirm("Take this?", default=True, err=True):
+        say("left as it is")
+        return
+    if todo := work.apply(shop, made, texts):
+        say(todo)
+    for each in made.prepared:
+        if not each.same:
+            click.echo(shop.place.repository(each.overlay))
+
+
+def _show(prepared: Prepared, *, whole: bool) -> None:
+    """Print what a new state changes; ``whole``: with the diffs."""
+    record, name = prepared.record, prepared.overlay
+    before = f"{prepared.old.commit[:12]} → " if prepared.old else ""
+    if prepared.same:
+        say(f"{name}: {record.commit[:12]}, nothing changes")
+    else:
+        say(f"{name}: {before}{record.commit[:12]}")
+    if whole:
+        for each in prepared.changes:
+            click.echo(f"{each.how}: {name}/{each.path}")
+            if each.how == "changed":
+                for line in each.diff[:LINES]:
+                    click.echo(line)
+                if len(each.diff) > LINES:
+                    click.echo(f"… {len(each.diff) - LINES} more lines")
+    for package, why in prepared.new.items():
+        say(f"  new: {package}" + (f", needed by {why}" if why else ""))
+    for package in prepared.gone:
+        say(f"  gone: {package}")
+    for edit in prepared.kept:
+        say(f"  local edit kept: {edit.path} ({edit.how})")
+    for atom, who in record.lacking.items():
+        say(f"  no repository has {atom}, needed by {', '.join(who)}")
+    for warning in prepared.warnings:
+        say(f"  warning: {warning}")
+
+
+@contextmanager
+def placed(options: Options, root: Path | None) -> Iterator[Place]:
+    """The place, for commands that only read. Raises ClocheError."""
+    project = None if root is not None else project_or_none(options)
+    if project is None:
+        yield places.of_system((root or Path("/")).absolute())
+        return
+    with opened_store(options, project, make=True) as store:
+        yield places.of_project(project, store)
+
+
+@contextmanager
+def opened(
+    options: Options, root: Path | None, listed: str | None, *, making: bool
+) -> Iterator[Workshop]:
+    """All that is needed to take packages, for this process alone if it is ``making`` something.
+
+    Raises ClocheError.
+    """
+    project = None if root is not None else project_or_none(options)
+    host = (root or Path("/")).absolute()
+    with (
+        terminable(),
+        opened_store(options, project, make=True) as store,
+        open_engine(engine_name(options)) as engine,
+    ):
+        place = _place_of(project, store, host)
+        found = portage_root.find(store, project, host)
+        try_host(store, engine)
+        with placing.alone(place.top) if making else nullcontext():
+            yield Workshop(store, engine, found, place, _context(store), listed)
+
+
+def _place_of(project: Project | None, store: Store, host: Path) -> Place:
+    return places.of_system(host) if project is None else places.of_project(project, store)
+
+
+def _context(store: Store) -> SyncContext:
+    line = ChangingLine()
+
+    def report(text: str) -> None:
+        line.end()
+        say(f"  {text}")
+
+    return SyncContext(
+        cache=store.downloads, report=report, status=line, progress=Transferred().progress
+    )

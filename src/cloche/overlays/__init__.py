@@ -1,0 +1,1 @@
+"""Single packages out of overlays, with all that they need of them (docs/overlays.md)."""

@@ -1,0 +1,58 @@
+"""What a new state of a repository changes, for people: files as a diff, packages, needs."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from cloche.overlays.asking import CACHE
+from cloche.overlays.content import File, Files
+from cloche.overlays.source import LINK
+
+_WIDE = 4000  # characters of a line of a diff
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One file: "new", "gone" or "changed", with its diff as lines."""
+
+    path: str
+    how: str
+    diff: tuple[str, ...]
+
+
+def changes(old: Files, new: Files) -> tuple[Change, ...]:
+    """All files that differ, but for the metadata cache."""
+    found = []
+    for path in sorted({*old, *new}):
+        before, after = old.get(path), new.get(path)
+        if path.startswith(f"{CACHE}/") or before == after:
+            continue
+        how = "new" if before is None else "gone" if after is None else "changed"
+        found.append(Change(path, how, tuple(_diff(path, before, after))))
+    return tuple(found)
+
+
+def _diff(path: str, old: File | None, new: File | None) -> Iterator[str]:
+    texts = [_text(each) for each in (old, new)]
+    if None in texts:
+        yield f"Binary files a/{path} and b/{path} differ"
+        return
+    if old and new and old.mode != new.mode:
+        yield f"mode of {path}: {old.mode} → {new.mode}"
+    before, after = ((text or "").splitlines() for text in texts)
+    names = (f"a/{path}" if old else "/dev/null", f"b/{path}" if new else "/dev/null")
+    for line in difflib.unified_diff(before, after, *names, lineterm=""):
+        yield line[:_WIDE]
+
+
+def _text(file: File | None) -> str | None:
+    """The text of a file; None if it is none."""
+    if file is None:
+        return ""
+    try:
+        text = file.content.decode()
+    except UnicodeDecodeError:
+        return None
+    return f"link to {text}" if file.mode == LINK else None if "\0" in text else text

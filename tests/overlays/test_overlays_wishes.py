@@ -1,0 +1,67 @@
+"""The list of what is wanted: its lines, and what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloche.config.errors import ConfigError, Origin
+from cloche.overlays.wishes import Wish, added, by_overlay, parse, read, removed, write
+
+ORIGIN = Origin(Path("list"), 1)
+
+
+def test_a_line_says_which_package_of_which_overlay_and_where_that_is() -> None:
+    assert parse("app-misc/foo::guru", ORIGIN) == Wish("app-misc/foo", "guru")
+    line = "app-misc/foo::mine https://h.invalid/m.git branch=b keyring=/k deps=guru,x"
+    wish = parse(line, ORIGIN)
+    assert wish == Wish("app-misc/foo", "mine", "https://h.invalid/m.git", "b", "/k", ("guru", "x"))
+    assert parse(wish.line, ORIGIN) == wish
+    assert parse("a/b::c /srv/c", ORIGIN).address == "file:///srv/c"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("app-misc/foo", "not a package of an overlay"),
+        ("foo::guru", "not a package of an overlay"),
+        ("app-misc/foo-1::guru", "not a package of an overlay"),
+        ("app-misc/foo::../x", "not a package of an overlay"),
+        ("a/b::c ext::sh", "not an address of git"),
+        ("a/b::c --upload-pack=x", "not an address of git"),
+        ("a/b::c https://u:secret@h.invalid\x1b/", "not an address of git"),
+        ("a/b::c branch=-x", "not a branch"),
+        ("a/b::c branch=a:b", "not a branch"),
+        ("a/b::c deps=../x", "not the name of an overlay"),
+    ],
+)
+def test_what_is_wrong_is_told(line: str, words: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse(line, ORIGIN)
+    assert words in error.value.what
+    assert "secret" not in str(error.value)
+
+
+def test_lists_are_a_file_or_all_files_of_a_directory(tmp_path: Path) -> None:
+    assert read(tmp_path / "packages") == ()
+    write(added(tmp_path / "packages", [Wish("a/b", "c")]))
+    assert [each.pair for each in read(tmp_path / "packages")] == ["a/b::c"]
+    place = tmp_path / "several"
+    place.mkdir()
+    (place / "mine").write_text("# mine\na/x::m\n")
+    (place / "mine~").write_text("broken\n")
+    write(added(place, [Wish("a/b", "c"), Wish("a/y", "mine")]))
+    assert {each.pair for each in read(place)} == {"a/b::c", "a/x::m", "a/y::mine"}
+    assert (place / "mine").read_text() == "# mine\na/x::m\na/y::mine\n"
+    write(removed(place, ["a/x::m"]))
+    assert (place / "mine").read_text() == "# mine\na/y::mine\n"
+
+
+def test_lines_of_an_overlay_must_agree(tmp_path: Path) -> None:
+    one = Wish("a/b", "c", "https://one.invalid/", deps=("x",))
+    found = by_overlay([Wish("a/a", "c"), one, Wish("a/c", "c", deps=("y",))])["c"]
+    assert found.packages == ("a/a", "a/b", "a/c")
+    assert (found.address, found.deps) == ("https://one.invalid/", ("x", "y"))
+    with pytest.raises(ConfigError, match="another line"):
+        by_overlay([one, Wish("a/d", "c", "https://two.invalid/")])
