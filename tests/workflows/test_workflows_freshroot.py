@@ -66,10 +66,12 @@ with socket.socket(socket.AF_UNIX) as s:
 """
 
 
-def run(store: Store, place: Path, script: str, *words: str, status: int = 0) -> str:
-    """Run a script in a freshroot of the seed; what it and cloche say."""
+def run(
+    store: Store, place: Path, script: str, *words: str, status: int = 0, over: str = "debian"
+) -> str:
+    """Run a script in a freshroot of the seed or a machine; what it and cloche say."""
     command = ("bash", "-c", f"exec 2>&1; {script}")
-    done = store.cloche("freshroot", "debian", *words, "--", *command, cwd=place)
+    done = store.cloche("freshroot", over, *words, "--", *command, cwd=place)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
@@ -89,8 +91,13 @@ def test_emerge_builds_outside_and_others_reuse_it(
     assert "tiny/top" in again.splitlines()[-1]
     assert not list((store.path / "tmp").iterdir())
     machine = place / "machines/tiny.toml"
-    machine.write_text('seed = "debian"\nprofile = "tiny:default"\npackages = ["tiny/top"]\n')
+    machine.write_text(
+        'seed = "debian"\nprofile = "tiny:default"\npackages = ["tiny/top"]\n'
+        '[users.larry]\nshell = "/usr/bin/top"\n'
+    )
     assert {f"tiny/{n}-1" for n in NEEDED} <= build(store, place).packages("reused")
+    # What the machine's finish needs is no matter of what is built for its freshroot.
+    run(store, place, "emerge tiny/tool && test -e /usr/share/tool && id larry", over="tiny")
 
 
 def test_what_the_root_says_counts(root_seeded: Store, fresh: Callable[[Store], Store]) -> None:

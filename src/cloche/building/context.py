@@ -10,7 +10,6 @@ from pathlib import Path
 from cloche.binhosts.index import Binhost
 from cloche.building.crossing import Crossing
 from cloche.building.livepins import Live
-from cloche.config.finish_steps import FinishStep
 from cloche.config.lock import RepoPin
 from cloche.layers import Layer
 from cloche.portage.etc import REPOS, Content
@@ -58,8 +57,7 @@ class Inputs:
     ``own`` are the user's own files and repositories, by their paths inside. A machine with a root
     of its own (``own_root``) has nothing of the seed in its result, its ``/etc/portage`` only
     with ``etc_portage``, and build dependencies only ``with_build_deps``. ``emerge`` are the
-    machine's options for the resolution, ``tools`` the seeds, by name, that make its outputs,
-    ``finish`` what is done to its root after the last package.
+    machine's options for the resolution, ``tools`` the seeds, by name, that make its outputs.
     """
 
     machine: str
@@ -84,7 +82,6 @@ class Inputs:
     cross: Crossing | None = None
     tools: Mapping[str, Layer] = field(default_factory=dict)
     interpreters: Layer | None = None
-    finish: tuple[FinishStep, ...] = ()
 
     @property
     def tells_installed(self) -> bool:

@@ -160,14 +160,14 @@ def _meant(root: FinishRoot, want: Want) -> str:
 def foreseen(builder: Builder, fates: Mapping[str, Forecast]) -> ConfigError | None:
     """Why a machine cannot be finished, if that is known before anything is built."""
     inputs, plan = builder.context.inputs, builder.plan
-    if not inputs.finish or builder.partial:
+    if not builder.finish or builder.partial:
         return None
     by_id = plan.graph.by_id()
     made = {id: made for id in plan.members if (made := fates[id].made)}
     known = [builder.context.layer(each.layer).path for each in made.values()]
     root = root_of([*(layer.path for layer in inputs.bottom), *known])
     try:
-        check_finish(inputs.finish, root, [by_id[id] for id in plan.members if id not in made])
+        check_finish(builder.finish, root, [by_id[id] for id in plan.members if id not in made])
     except ConfigError as error:
         return error
     return None

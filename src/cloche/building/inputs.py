@@ -85,7 +85,6 @@ def pin_inputs(
         cross=crossing(machine, base[0], interpreters),
         tools=tools,
         interpreters=interpreters,
-        finish=machine.finish,
     )
 
 

@@ -18,6 +18,7 @@ from cloche.building.package_tasks import Seen, build_task, kept_as, merge_task
 from cloche.composing.collisions import SHOWN
 from cloche.composing.compose import Composer
 from cloche.composing.contests import Contests
+from cloche.config.finish_steps import FinishStep
 from cloche.errors import ClocheError, host_trouble, is_full
 from cloche.layers import Layer
 from cloche.plan.depgraph import Package
@@ -54,7 +55,8 @@ class Builder:
     of each package's own files.
 
     ``forced`` are ids of packages that are built even if their results are known; ``partial`` says
-    that the plan is a part of the machine's, of which nothing is delivered.
+    that the plan is a part of the machine's, of which nothing is delivered. ``finish`` is what will
+    be done to the machine's root after the last package.
 
     ``results`` holds, for each package that is done, also according to a forecast, its results and
     whether it was built; ``composed`` the ids of the layers made for composing roots (see
@@ -73,6 +75,7 @@ class Builder:
     failed: set[str] = field(default_factory=set)
     forced: frozenset[str] = frozenset()
     partial: bool = False
+    finish: tuple[FinishStep, ...] = ()
 
     def __call__(self, name: str, done: Mapping[str, str], leave: Callable[[], None]) -> str:
         """Make the layer of a package whose visible sets are ``done``; return its id.

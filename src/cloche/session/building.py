@@ -162,7 +162,7 @@ def policy_of(
 
 
 def prepare(context: BuildContext, project: Project, machine: Machine, choices: Choices) -> Builder:
-    """Resolve and plan, and hold what came of it to the lock where that is asked for."""
+    """Resolve and plan a machine, and hold what came of it to the lock where that is asked for."""
     fragment = choices.autounmask_write and autounmask.fragment_of(
         machine, choices.autounmask_write
     )
@@ -188,7 +188,7 @@ def prepare(context: BuildContext, project: Project, machine: Machine, choices: 
     if choices.locked:
         lock = read_lock(project.lock)
         hold_packages(lock, machine, context.inputs, builder.plan.packages)
-    return builder
+    return replace(builder, finish=machine.finish)
 
 
 def _write_proposed(context: BuildContext, machine: Machine, fragment: Fragment) -> None:

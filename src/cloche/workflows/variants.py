@@ -104,7 +104,7 @@ def tried(
             recorded(store, context.bus, place, name, count=count),
             with_jobserver(context, session.slots) as working,
         ):
-            builder = resolve_and_plan(working, own.targets)
+            builder = replace(resolve_and_plan(working, own.targets), finish=own.finish)
             _check_flags(builder, wanted)
             done = build_machine(builder)
             layers = layers_of(builder, done, own)
