@@ -35,7 +35,7 @@ def tarball(top: str, files: Mapping[str, str], *extra: tarfile.TarInfo) -> byte
     with tarfile.open(fileobj=made, mode="w:gz") as archive:
         for name, text in files.items():
             info = tarfile.TarInfo(f"{top}/{name}" if top else name)
-            info.size = len(text.encode())
+            info.size, info.mtime = len(text.encode()), 10**9
             archive.addfile(info, io.BytesIO(text.encode()))
         for info in extra:
             archive.addfile(info)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from cloche.autogen.errors import RefusedError
@@ -73,3 +73,15 @@ def _not_own(lines: list[str]) -> Iterator[str]:
 def _unmatched(path: Path) -> RefusedError:
     what = f"the marks “{_BEGIN.strip()} …” and “{_END}” do not match"
     return RefusedError(what, where=path, todo="correct them")
+
+
+def with_own_lines(text: str, name: str, more: Sequence[str]) -> str:
+    """The text with more lines at the end of a block of the user's."""
+    found: list[str] = []
+    inside = False
+    for line in text.splitlines():
+        if inside and line == _END:
+            found += [each for each in more if each not in found]
+        inside = line == f"{_BEGIN}{name}" or (inside and line != _END)
+        found.append(line)
+    return "\n".join([*found, ""])

@@ -21,6 +21,7 @@ from cloche.autogen.text import ebuild_text, metadata_text
 from cloche.config.errors import unwritable
 from cloche.fetching.download import ALGORITHMS
 from cloche.plan.versions import version_key
+from cloche.portage.cpv import split_cpv
 from cloche.portage.repository import Repository
 
 _HASHES = ("BLAKE2B", "SHA512")  # Gentoo's (GLEP 59, GLEP 74)
@@ -78,7 +79,7 @@ def changes(repository: Repository, package: Package, *, force: bool = False) ->
         files[metadata] = metadata_text(package)
     elif lacking := [f for f, _ in package.flags if f'"{f}"' not in (_read(metadata) or "")]:
         notes.append(f"{metadata} stays as it is: it does not describe {', '.join(lacking)}")
-    files[directory / "Manifest"] = _manifest(repository, package, files)
+    files[directory / "Manifest"] = _manifest(repository, directory, package.sources, files)
     files |= _categories(top, ebuild.category)
     changed = [(path, text) for path, text in files.items() if _read(path) != text]
     changed.sort(key=lambda each: (each[0].suffix == ".ebuild", each[0]))
@@ -109,11 +110,25 @@ def write(repository: Path, wanted: Sequence[Changes]) -> None:
         shutil.rmtree(room, ignore_errors=True)
 
 
+def ebuild_path(top: Path, cpv: str) -> Path:
+    """The ebuild of a package and version; it may have a revision."""
+    found = split_cpv(cpv)
+    cp = f"{found.category}/{found.pn}"
+    same = [v for v in versions_of(top, cp) if v.partition("-r")[0] == found.version]
+    return top / cp / f"{found.pn}-{same[-1] if same else found.version}.ebuild"
+
+
+def replace_ebuild(repository: Repository, path: Path, text: str) -> None:
+    """Write an ebuild, and the Manifest if that has a digest of it. Raises `ConfigError`."""
+    files = {path: text}
+    files[path.parent / "Manifest"] = _manifest(repository, path.parent, (), files)
+    changed = [(path, text) for path, text in files.items() if _read(path) != text]
+    write(repository.path, [Changes(path.stem, tuple(changed))])
+
+
 def _place(top: Path, package: Package) -> Path:
     """The ebuild's path; one with a revision is written again under its revision."""
-    ebuild = package.ebuild
-    same = [v for v in versions_of(top, ebuild.cp) if v.partition("-r")[0] == ebuild.pv]
-    return top / ebuild.cp / f"{ebuild.pn}-{same[-1] if same else ebuild.pv}.ebuild"
+    return ebuild_path(top, package.ebuild.cpv)
 
 
 def _newest(top: Path, cp: str) -> tuple[Path, str | None]:
@@ -144,16 +159,17 @@ def _categories(top: Path, category: str) -> Mapping[Path, str]:
     return {path: known + ("\n" if known and known[-1] != "\n" else "") + f"{category}\n"}
 
 
-def _manifest(repository: Repository, package: Package, files: Mapping[Path, str]) -> str:
+def _manifest(
+    repository: Repository, directory: Path, sources: Sequence[Source], files: Mapping[Path, str]
+) -> str:
     """The Manifest of a package (GLEP 74), with the distfiles of its other versions."""
-    directory = repository.path / package.ebuild.cp
     old = _read(directory / "Manifest") or ""
     found: dict[tuple[str, str], str] = {}
     for line in old.splitlines():
         words = line.split()
         if words[:1] == ["DIST"] and len(words) > 2:
             found["DIST", words[1]] = line
-    for source in package.sources:
+    for source in sources:
         line = _line("DIST", source)
         _refuse_changed(directory / "Manifest", found.get(("DIST", source.name)), line)
         found["DIST", source.name] = line

@@ -11,6 +11,9 @@ from cloche.autogen.dependencies import Dependency, lines
 from cloche.autogen.package import Ebuild, Package
 
 _HEADER = "# Distributed under the terms of the GNU General Public License v2"
+IUSE_TEST = ('IUSE+=" test"', 'RESTRICT+=" !test? ( test )"')
+"""What the eclass adds only to a package with pytest or dependencies at run time."""
+
 _LONGEST = 80  # characters of DESCRIPTION that pkgcheck allows
 
 

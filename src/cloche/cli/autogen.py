@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cloche.cli.options import Options, opened_store, project_or_none, say
+from cloche.cli.complete import complete_machine
+from cloche.cli.options import Options, opened_session, opened_store, project_or_none, say
+from cloche.cli.showing import Shown, opened_display
 from cloche.cli.usage import Group
 from cloche.config.errors import Origin
 from cloche.config.project import Project
@@ -22,6 +24,8 @@ from cloche.trees.stored import find_tree
 if TYPE_CHECKING:
     from cloche.autogen.package import Package
     from cloche.autogen.repository import Changes
+    from cloche.autogen.trees import Trees
+    from cloche.portage.repository import Repository
 
 DIRECTORY = click.Path(exists=True, file_okay=False, path_type=Path)
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -45,6 +49,7 @@ def autogen() -> None:
 Examples:
   cloche autogen pypi requests
   cloche autogen pypi rich --deps
+  cloche autogen pypi rich --deps --build first --fix
   cloche autogen pypi zope.interface==7.2 --into /var/db/repos/local --dry-run
   cloche autogen pypi foo --license MIT --maintainer 'Larry <larry@example.org>'
 """
@@ -59,6 +64,14 @@ Examples:
     type=DIRECTORY,
     help="Another repository whose packages are used [the project's, or those of /etc/portage].",
 )
+@click.option(
+    "--build",
+    "machine",
+    metavar="MACHINE",
+    shell_complete=complete_machine,
+    help="Build what was written for this machine of the project, with its tests.",
+)
+@click.option("--fix", is_flag=True, help="With --build: add what the build shows to be missing.")
 @click.option("--dry-run", "-n", is_flag=True, help="Write nothing; show what would change.")
 @click.option("--force", is_flag=True, help="Overwrite edits outside of the marked lines.")
 @click.option("--license", "licence", help="LICENSE, where upstream names none.")
@@ -80,6 +93,8 @@ def pypi(
     deps: bool,
     into: Path | None,
     repos: tuple[Path, ...],
+    machine: str | None,
+    fix: bool,
     dry_run: bool,
     force: bool,
     licence: str | None,
@@ -94,6 +109,8 @@ def pypi(
     Nothing of the package is run. What has no exact form in an ebuild is refused with the reason.
     """
     _require()
+    if (fix and machine is None) or (dry_run and machine is not None):
+        raise click.UsageError("--fix needs --build, and --dry-run builds nothing")
     from cloche.autogen.pypi.ebuild import Policy
     from cloche.autogen.pypi.generate import Generator, wanted
     from cloche.autogen.pypi.index import Index, page_for_people
@@ -113,13 +130,15 @@ def pypi(
     if index_url is not None:
         pip = replace(pip, indexes=(index_url.rstrip("/") + "/",))
     places = (repository.path, *repos, *_places(options, project))
+    trees = Trees(tuple(dict.fromkeys(places)))
+    distdir = (distdir or _cache() / "distfiles").absolute()
     with Index(pip) as index:
         generator = Generator(
             index,
-            Trees(tuple(dict.fromkeys(places))),
+            trees,
             repository.path,
             policy,
-            distdir or _cache() / "distfiles",
+            distdir,
             page_for_people(),
             deps,
             say,
@@ -130,9 +149,48 @@ def pypi(
         write(repository.path, found)
     if as_json:
         click.echo(json.dumps([*map(_data, packages, found)], indent=2))
-        return
-    for each in found:
-        _show(each, dry_run=dry_run)
+    else:
+        for each in found:
+            _show(each, dry_run=dry_run)
+    if machine is not None:
+        if project is None:
+            raise click.UsageError("--build needs a project")
+        _build(options, project, machine, repository, trees, distdir, packages, fix=fix)
+
+
+def _build(
+    options: Options,
+    project: Project,
+    machine: str,
+    repository: Repository,
+    trees: Trees,
+    distdir: Path,
+    packages: Sequence[Package],
+    *,
+    fix: bool,
+) -> None:
+    """Build packages until it succeeds, or nothing more is found that they lack."""
+    from cloche.autogen import trial as trials
+    from cloche.autogen.repository import ebuild_path, replace_ebuild
+
+    cpvs = tuple(each.ebuild.cpv for each in packages)
+    wanted = trials.Trial(project.machine(machine), repository.name, cpvs, cpvs[:1], distdir)
+    shown = Shown(opened_display("auto", verbose=False))
+    added: set[trials.Lacking] = set()
+    with opened_session(options, project, machine, sink=shown) as session, shown.work_of(session):
+        while isinstance(done := trials.build(session, wanted, trees), tuple):
+            error, lacking = done
+            new = [each for each in dict.fromkeys(lacking) if each not in added]
+            if not fix or not new:
+                raise error
+            for cpv in dict.fromkeys(each.cpv for each in new):
+                path = ebuild_path(repository.path, cpv)
+                own = [each for each in new if each.cpv == cpv]
+                replace_ebuild(repository, path, trials.declare(path, own))
+            added.update(new)
+            for each in new:
+                say(f"{each.cpv}: {each.what} was missing: {each.lines[1]}")
+    say(f"{done.built} built, {done.reused} reused")
 
 
 def _require() -> None:

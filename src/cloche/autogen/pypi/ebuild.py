@@ -24,7 +24,7 @@ from cloche.autogen.pypi.needs import Naming, merged, needs, needs_with, wanted_
 from cloche.autogen.pypi.project import BuildSystem, Metadata, build_system, has_extensions
 from cloche.autogen.pypi.pythons import compat, pythons
 from cloche.autogen.pypi.release import Release
-from cloche.autogen.text import quoted
+from cloche.autogen.text import IUSE_TEST, quoted
 from cloche.autogen.trees import Trees
 
 _ADDRESS = re.compile(r"https?://[^\s\"'<>$`\\|]+")
@@ -76,6 +76,7 @@ def package(
     for plugin in tests.plugins:  # the eclass makes dependencies of them
         naming.package(Requirement(plugin))
     native = has_extensions(sdist, build, (wheel.is_pure for wheel in release.wheels))
+    bdepend = _bdepend(build, names, tests, scope, naming, where)
     ebuild = Ebuild(
         policy.category,
         package_name(where),
@@ -92,8 +93,8 @@ def package(
             *targets.interpreters,
             *needs(metadata.requires, scope, extras, naming, where),
         ),
-        bdepend=_bdepend(build, names, tests, scope, naming, where),
-        after=tuple(_after(tests)),
+        bdepend=bdepend,
+        after=tuple(_after(tests, bdepend)),
     )
     flags = tuple((extra, f"Install what its extra “{extra}” needs") for extra in extras)
     notes = () if tests.runner else (f"{ebuild.cpv}: its source archive has no tests",)
@@ -151,13 +152,15 @@ def _bdepend(
     return merged(found)
 
 
-def _after(tests: Checks) -> Iterator[str]:
+def _after(tests: Checks, bdepend: Sequence[Dependency]) -> Iterator[str]:
     if tests.runner == "pytest":
         yield (
             f"EPYTEST_PLUGINS=( {' '.join(tests.plugins)} )"
             if tests.plugins
             else ("EPYTEST_PLUGINS=()")
         )
+    elif any(isinstance(each, WithUse) and each.flag == "test" for each in bdepend):
+        yield from IUSE_TEST
     if tests.runner:
         yield f"distutils_enable_tests {tests.runner}"
 

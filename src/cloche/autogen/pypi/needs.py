@@ -18,9 +18,9 @@ USEDEP = "${PYTHON_USEDEP}"
 UNWANTED_EXTRAS = frozenset({
     "bench", "benchmark", "benchmarks", "build", "check", "checks", "ci", "cov", "cover",
     "coverage", "dev", "devel", "develop", "developer", "development", "doc", "docs",
-    "documentation", "enabler", "format", "formatting", "lint", "linter", "linting", "mypy", "nox",
-    "pre-commit", "publish", "pytest", "qa", "quality", "release", "style", "test", "testing",
-    "tests", "tox", "type", "typecheck", "types", "typing",
+    "documentation", "enabler", "lint", "linter", "linting", "mypy", "nox", "pre-commit",
+    "publish", "pytest", "qa", "quality", "release", "style", "test", "testing", "tests", "tox",
+    "type", "typecheck", "types", "typing",
 })  # fmt: skip
 """Extras for who works on a project; they become no USE flags."""
 

@@ -1,0 +1,154 @@
+"""Builds generated packages under glass, with their tests, and finds what an ebuild lacks.
+
+The machine's files stay as they are: what a trial needs beside them (keywords, FEATURES=test) is
+added to its ``/etc/portage`` for the trial alone.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from cloche.autogen.errors import RefusedError
+from cloche.autogen.marked import with_own_lines
+from cloche.autogen.text import IUSE_TEST
+from cloche.autogen.trees import Trees
+from cloche.building.context import BuildContext
+from cloche.building.diagnose import Missing, missing_in, owners
+from cloche.building.errors import BuildError
+from cloche.building.hints import layers_of_repositories
+from cloche.building.inputs import config_layer
+from cloche.building.machine import Built, build_machine, resolve_and_plan
+from cloche.config.errors import Origin
+from cloche.config.machine import Machine
+from cloche.config.sets import Asked
+from cloche.portage.cpv import BadNameError, split_cpv
+from cloche.records.builds import recorded
+from cloche.session.building import with_jobserver
+from cloche.session.session import Session
+from cloche.tasks.errors import StepError
+
+_NAME = "zz-autogen"
+_MODULE = "Python module "
+_USEDEP = "[${PYTHON_USEDEP}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Packages of a repository to build for a machine; ``tested`` are those whose tests run."""
+
+    machine: Machine
+    repository: str
+    packages: tuple[str, ...]
+    tested: tuple[str, ...]
+    distdir: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Lacking:
+    """A dependency that a package's ebuild does not declare: ``what`` was missing without it."""
+
+    cpv: str
+    what: str
+    variable: str
+    needed: str
+    of_tests: bool
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """The lines of an ebuild that declare it."""
+        inner = f"test? ( {self.needed} )" if self.of_tests else self.needed
+        found = (f"# found by a build: {self.what}", f'{self.variable}+=" {inner}"')
+        return (*found, *IUSE_TEST) if self.of_tests else found
+
+
+def build(session: Session, trial: Trial, trees: Trees) -> Built | tuple[BuildError, list[Lacking]]:
+    """Build the packages; of a failure, what the ebuilds lack as far as the logs show it.
+
+    Raises `ClocheError` where nothing can be built, such as `ResolutionError`.
+    """
+    asked = tuple(Asked(f"={cpv}", Origin(trial.machine.file)) for cpv in trial.packages)
+    name = f"autogen:{trial.machine.name}"
+    machine = replace(trial.machine, name=name, packages=asked, sets=())
+    with session.context(machine) as pinned:
+        context = _with_settings(pinned, trial)
+        store, place, count = context.store, context.inputs.place, context.policy.records
+        with (
+            recorded(store, context.bus, place, name, count=count),
+            with_jobserver(context, session.slots) as working,
+        ):
+            try:
+                return build_machine(resolve_and_plan(working, machine.targets))
+            except BuildError as error:
+                steps = [each for each in error.errors if isinstance(each, StepError)]
+                return error, [found for each in steps for found in _lacking(context, each, trees)]
+
+
+def _with_settings(context: BuildContext, trial: Trial) -> BuildContext:
+    """The context with what the trial needs in /etc/portage, and with the source archives."""
+    tests = [_cp(cpv) for cpv in trial.tested]
+    added = {
+        f"package.accept_keywords/{_NAME}": f"*/*::{trial.repository} ~*\n",
+        f"package.use/{_NAME}": "".join(f"{cp} test\n" for cp in tests),
+        f"package.env/{_NAME}": "".join(f"{cp} {_NAME}.conf\n" for cp in tests),
+        f"env/{_NAME}.conf": 'FEATURES="test"\n',
+    }
+    inputs = context.inputs
+    own = {name: text.encode() for name, text in added.items() if text}
+    files = dict(sorted({**inputs.etc, **own}.items()))
+    config = config_layer(context.store, inputs.machine, files)
+    base = (*(each for each in inputs.base if each.kind != "config"), config)
+    inputs = replace(inputs, etc=files, base=base, declared=False)
+    distfiles = (*context.policy.distfiles, trial.distdir)
+    return replace(context, inputs=inputs, policy=replace(context.policy, distfiles=distfiles))
+
+
+def _cp(cpv: str) -> str:
+    found = split_cpv(cpv)
+    return f"{found.category}/{found.pn}"
+
+
+def _lacking(context: BuildContext, error: StepError, trees: Trees) -> Iterator[Lacking]:
+    """What the log of a failed step shows as missing, and a package that has it."""
+    if error.step != "build" or error.phase is None or not error.log:
+        return
+    cpv = error.package.partition("::")[0]
+    log = Path(error.log)
+    text = log.read_text(errors="replace") if log.is_file() else error.detail or ""
+    for missing in missing_in(text):
+        module = missing.what.startswith(_MODULE)
+        cp = _owner(context, missing) or (_of_module(missing, trees) if module else None)
+        if cp is None or cp == _cp(cpv):
+            continue
+        variable = "DEPEND" if missing.declared == "DEPEND" else "BDEPEND"
+        of_tests = error.phase == "test"
+        needed = f"{cp}{_USEDEP}" if module else cp
+        yield Lacking(cpv, missing.what, variable, needed, of_tests)
+
+
+def _owner(context: BuildContext, missing: Missing) -> str | None:
+    """The package that owns what is missing, of those that have been built."""
+    for cpv in owners(missing, layers_of_repositories(context)):
+        try:
+            return _cp(cpv)
+        except BadNameError:
+            continue
+    return None
+
+
+def _of_module(missing: Missing, trees: Trees) -> str | None:
+    """The package of a repository that is called like a module."""
+    return trees.package_of(missing.what.removeprefix(_MODULE).partition(".")[0].replace("_", "-"))
+
+
+def declare(path: Path, lacking: Sequence[Lacking]) -> str:
+    """The text of an ebuild that declares what it lacks, in the user's block. Raises OSError,
+    `RefusedError`."""
+    text = path.read_text(encoding="utf-8", errors="surrogateescape")
+    wanted = [line for each in lacking for line in each.lines]
+    if not re.search(r"^# autogen: own variables$", text, re.MULTILINE):
+        what = "it has no block of own variables"
+        raise RefusedError(what, where=path, todo="run autogen with --force")
+    return with_own_lines(text, "variables", wanted)

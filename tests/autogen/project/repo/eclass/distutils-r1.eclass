@@ -1,0 +1,196 @@
+# Copyright 2026 The cloche authors
+# Distributed under the terms of the GNU General Public License v2
+
+# @ECLASS: distutils-r1.eclass
+# @MAINTAINER:
+# The cloche authors
+# @SUPPORTED_EAPIS: 8
+# @BLURB: as much of Gentoo's eclass of this name as autogen's ebuilds use
+# @DESCRIPTION:
+# Gentoo's own eclass is not a part of this repository. This one has its names and is
+# written for tests. There is one target, the seed's Python 3.11. A wheel is built by the
+# backend's hook (PEP 517) and unpacked, without a network.
+
+case ${EAPI} in
+	8) ;;
+	*) die "${ECLASS}: EAPI ${EAPI:-0} not supported" ;;
+esac
+
+if [[ -z ${_DISTUTILS_R1_ECLASS} ]]; then
+_DISTUTILS_R1_ECLASS=1
+
+# @ECLASS_VARIABLE: PYTHON_COMPAT
+# @PRE_INHERIT
+# @REQUIRED
+# @DESCRIPTION:
+# An array of the targets that the package supports.
+
+# @ECLASS_VARIABLE: DISTUTILS_USE_PEP517
+# @PRE_INHERIT
+# @REQUIRED
+# @DESCRIPTION:
+# The backend.
+
+# @ECLASS_VARIABLE: PYTHON_USEDEP
+# @OUTPUT_VARIABLE
+# @DESCRIPTION:
+# What follows a dependency that must have the same targets.
+PYTHON_USEDEP="python_targets_python3_11(-)?"
+
+has python3_11 "${PYTHON_COMPAT[@]}" || die "not for python3_11"
+IUSE="python_targets_python3_11"
+REQUIRED_USE="python_targets_python3_11"
+RDEPEND="python_targets_python3_11? ( dev-lang/python:3.11 )"
+BDEPEND="${RDEPEND}"
+case ${DISTUTILS_USE_PEP517} in
+	flit) BDEPEND+=" dev-python/flit-core[${PYTHON_USEDEP}]" ;;
+	flit_scm) BDEPEND+=" dev-python/flit-core[${PYTHON_USEDEP}] dev-python/flit-scm[${PYTHON_USEDEP}]" ;;
+	poetry) BDEPEND+=" dev-python/poetry-core[${PYTHON_USEDEP}]" ;;
+	hatchling|setuptools|pbr|pdm-backend|meson-python|scikit-build-core|uv-build)
+		BDEPEND+=" dev-python/${DISTUTILS_USE_PEP517}[${PYTHON_USEDEP}]"
+		;;
+	standalone) ;;
+	*) die "no backend ${DISTUTILS_USE_PEP517}" ;;
+esac
+# What follows needs a tool of these.
+[[ -n ${DISTUTILS_EXT} ]] && IUSE+=" debug"
+
+# @FUNCTION: python_gen_cond_dep
+# @USAGE: <dependency> <pattern>...
+# @DESCRIPTION:
+# Print a dependency for the targets that match a pattern.
+python_gen_cond_dep() {
+	local dep=${1} pattern
+	shift
+	for pattern; do
+		pattern=${pattern#python}
+		if [[ ${pattern/_/.} == 3.11 ]]; then
+			echo "python_targets_python3_11? ( ${dep//\$\{PYTHON_USEDEP\}/python_targets_python3_11(-)} )"
+			return
+		fi
+	done
+}
+
+# @FUNCTION: distutils_enable_tests
+# @USAGE: <runner>
+# @DESCRIPTION:
+# Let src_test run the tests by pytest or unittest.
+distutils_enable_tests() {
+	local plugin deps=${RDEPEND}
+	_DISTUTILS_TEST_RUNNER=${1}
+	if [[ ${1} == pytest ]]; then
+		deps+=" dev-python/pytest[${PYTHON_USEDEP}]"
+		for plugin in "${EPYTEST_PLUGINS[@]}"; do
+			deps+=" dev-python/${plugin}[${PYTHON_USEDEP}]"
+		done
+	fi
+	if [[ -n ${deps} ]]; then
+		IUSE+=" test"
+		RESTRICT+=" !test? ( test )"
+		BDEPEND+=" test? ( ${deps} )"
+	fi
+	return 0
+}
+
+# @FUNCTION: _distutils_site
+# @INTERNAL
+# @DESCRIPTION:
+# Print where Python of the seed has its modules.
+_distutils_site() {
+	python3.11 - <<-EOF || die
+		import sysconfig
+		scheme = "deb_system" if "deb_system" in sysconfig.get_scheme_names() else "posix_prefix"
+		print(sysconfig.get_path("purelib", scheme, vars={"base": "/usr", "platbase": "/usr"}))
+	EOF
+}
+
+# @FUNCTION: distutils-r1_src_compile
+# @DESCRIPTION:
+# Build a wheel, and unpack it below BUILD_DIR, scripts included.
+distutils-r1_src_compile() {
+	export BUILD_DIR=${WORKDIR}/build
+	mkdir -p "${BUILD_DIR}/wheel" || die
+	python3.11 - "${BUILD_DIR}" "$(_distutils_site)" <<-'EOF' || die "no wheel"
+		import configparser, importlib, os, pathlib, sys, tomllib, zipfile
+		build, site = sys.argv[1:]
+		legacy = "setuptools.build_meta:__legacy__"
+		table = {}
+		if os.path.exists("pyproject.toml"):
+		    table = tomllib.loads(pathlib.Path("pyproject.toml").read_text()).get("build-system", {})
+		name, _, inner = table.get("build-backend", legacy).partition(":")
+		sys.path[:0] = table.get("backend-path", [])
+		if inner == "__legacy__":
+		    sys.path.insert(0, os.getcwd())
+		    sys.argv[1:] = []
+		backend = importlib.import_module(name)
+		for part in filter(None, inner.split(".")):
+		    backend = getattr(backend, part)
+		wheel = backend.build_wheel(f"{build}/wheel")
+		root = pathlib.Path(build, "install")
+		with zipfile.ZipFile(f"{build}/wheel/{wheel}") as archive:
+		    for info in archive.infolist():
+		        top, _, rest = info.filename.partition(".data/")
+		        kind, _, inside = rest.partition("/")
+		        places = {"purelib": site, "platlib": site, "data": "/usr", "scripts": "/usr/bin"}
+		        place = pathlib.Path(places[kind] if rest else site, inside or info.filename)
+		        target = root / place.relative_to("/")
+		        if info.is_dir():
+		            continue
+		        target.parent.mkdir(parents=True, exist_ok=True)
+		        target.write_bytes(archive.read(info))
+		        target.chmod(0o755 if kind == "scripts" else 0o644)
+		for points in root.glob(f".{site}/*.dist-info/entry_points.txt"):
+		    parser = configparser.ConfigParser(delimiters=("=",), interpolation=None)
+		    parser.optionxform = str
+		    parser.read(points)
+		    for script, where in dict(parser["console_scripts"] if "console_scripts" in parser else {}).items():
+		        module, _, call = where.partition(":")
+		        target = root / "usr/bin" / script
+		        target.parent.mkdir(parents=True, exist_ok=True)
+		        target.write_text(f"#!/usr/bin/python3.11\nimport sys\nfrom {module} import {call.split('.')[0]}\nsys.exit({call}())\n")
+		        target.chmod(0o755)
+	EOF
+}
+
+# @FUNCTION: distutils-r1_src_test
+# @DESCRIPTION:
+# Run the tests against what was built.
+distutils-r1_src_test() {
+	local plugin args=()
+	local -x PYTHONPATH=${BUILD_DIR}/install$(_distutils_site) PYTHONDONTWRITEBYTECODE=1
+	local -x PATH=${BUILD_DIR}/install/usr/bin:${PATH} PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
+	case ${_DISTUTILS_TEST_RUNNER} in
+		pytest)
+			for plugin in "${EPYTEST_PLUGINS[@]}"; do
+				args+=( -p "$(_distutils_plugin "${plugin}")" )
+			done
+			python3.11 -m pytest -v -p no:cacheprovider "${args[@]}" || die "tests failed"
+			;;
+		unittest) python3.11 -m unittest discover -v || die "tests failed" ;;
+	esac
+}
+
+# @FUNCTION: _distutils_plugin
+# @INTERNAL
+# @USAGE: <package>
+# @DESCRIPTION:
+# Print the module of a plugin, as its entry point says.
+_distutils_plugin() {
+	python3.11 - "${1}" <<-EOF || die
+		import importlib.metadata, sys
+		found = importlib.metadata.distribution(sys.argv[1]).entry_points.select(group="pytest11")
+		print(next(iter(found)).value)
+	EOF
+}
+
+# @FUNCTION: distutils-r1_src_install
+# @DESCRIPTION:
+# Install what was built.
+distutils-r1_src_install() {
+	cp -a "${BUILD_DIR}/install/." "${D}" || die
+	einstalldocs
+}
+
+fi
+
+EXPORT_FUNCTIONS src_compile src_test src_install

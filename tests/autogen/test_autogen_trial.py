@@ -1,0 +1,100 @@
+"""Packages that autogen writes are built under glass, and what they lack is found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from tests.autogen.published import served
+from tests.support import Store, project
+
+from cloche.autogen.errors import RefusedError
+from cloche.autogen.marked import block, is_untouched, own_lines, sealed
+from cloche.autogen.trial import Lacking, declare
+
+PROJECT = Path(__file__).parent / "project"
+OWN = '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
+# A backend in the sdist: it packs NAME.py.
+BACKEND = """\
+import pathlib, zipfile
+NAME, VERSION = {name!r}, {version!r}
+def build_wheel(directory, config_settings=None, metadata_directory=None):
+    file = f"{{NAME}}-{{VERSION}}-py3-none-any.whl"
+    with zipfile.ZipFile(pathlib.Path(directory, file), "w") as wheel:
+        wheel.write(f"{{NAME}}.py")
+        head = f"Metadata-Version: 2.1\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n"
+        wheel.writestr(f"{{NAME}}-{{VERSION}}.dist-info/METADATA", head)
+    return file
+"""
+TEST = """\
+import unittest
+import greet
+class Test(unittest.TestCase):
+    def test_it(self):
+        import proper
+        self.assertEqual(greet.greeting(), "hello " + proper.name())
+"""
+
+
+def test_what_a_build_misses_becomes_lines_of_the_users_block(tmp_path: Path) -> None:
+    path = tmp_path / "a-1.ebuild"
+    lines = ["EAPI=8", "", *block("variables", {"variables": ("X=1",)})]
+    path.write_text(sealed(lines, 1))
+    of_tests = Lacking("a/a-1", "Python module b", "BDEPEND", "dev-python/b", True)
+    header = Lacking("a/a-1", "header c.h", "DEPEND", "dev-libs/c", False)
+    path.write_text(declare(path, [of_tests, header]))
+    assert is_untouched(path.read_text())
+    assert own_lines(path.read_text(), path)["variables"] == (
+        "X=1",
+        "# found by a build: Python module b",
+        'BDEPEND+=" test? ( dev-python/b )"',
+        'IUSE+=" test"',
+        'RESTRICT+=" !test? ( test )"',
+        "# found by a build: header c.h",
+        'DEPEND+=" dev-libs/c"',
+    )
+    assert declare(path, [of_tests, header]) == path.read_text()
+    path.write_text("EAPI=8\n")
+    with pytest.raises(RefusedError, match="no block"):
+        declare(path, [header])
+
+
+@pytest.mark.real
+def test_a_package_is_built_with_its_tests_and_what_they_lack_is_added(
+    root_seeded: Store, fresh: Callable[[Store], Store]
+) -> None:
+    """greet declares that it needs world, not that its tests need proper."""
+    store = fresh(root_seeded)
+    place = project(store, PROJECT)
+    with served() as index:
+
+        def publish(name: str, code: str, *lines: str, **files: str) -> None:
+            own = {"own.py": BACKEND.format(name=name, version="1.0"), "pyproject.toml": OWN}
+            tests = {f"tests/{key}.py": text for key, text in files.items()}
+            code = {f"{name}.py": code}
+            index.release(name, "1.0", *lines, files={**own, **tests, **code}, tag="py3-none-any")
+
+        publish("proper", 'def name(): return "larry"\n')
+        publish("world", 'def name(): return "larry"\n')
+        publish("greet", 'def greeting():\n    import world\n    return "hello " + world.name()\n',
+                "Requires-Dist: world>=1,<2", test_greet=TEST, __init__="")  # fmt: skip
+        address = ("--index-url", f"{index.address}/simple/", "--distdir", place / "dist")
+        store.user.own(place)
+
+        def autogen(*words: str) -> tuple[int, str]:
+            done = store.cloche("autogen", "pypi", *words, *address, cwd=place)
+            return done.returncode, done.stdout + done.stderr
+
+        assert autogen("proper")[0] == 0
+        status, said = autogen("greet", "--deps", "--build", "py")
+        assert status == 1, said
+        assert "No module named 'proper'" in said
+        status, said = autogen("greet", "--deps", "--build", "py", "--fix")
+        assert status == 0, said
+        ebuild = (place / "own/dev-python/greet/greet-1.0.ebuild").read_text()
+        assert 'BDEPEND+=" test? ( dev-python/proper[${PYTHON_USEDEP}] )"' in ebuild
+        status, said = autogen("greet", "--deps", "--build", "py")
+        assert status == 0, said
+        assert "nothing has changed" in said
+        assert "0 built" in said
