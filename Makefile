@@ -75,6 +75,7 @@ proof-autogen:  ## prove that of 60 Python packages each gets an ebuild or a rea
 proof-acceptance:  ## prove by 320 pairs of configurations that no package is accepted wrongly
 proof-catalyst:  ## prove that a small release is what catalyst makes of the same specs
 proof-cluster:  ## measure two workers against one, layers against rsync, and what a task costs
+proof-distcc:  ## prove that configure scripts keep their hosts, with the wrapper and with the patch
 proof-images:  ## prove that images boot, and are the same bytes for another user
 proof-kernel:  ## build the smallest kernel that boots twice, compare its bytes, and boot it
 proof-interpreter:  ## prove that a spec for another CPU is built by the emulator that it names

@@ -20,6 +20,7 @@ from bench import (
     catalyst,
     compiling,
     display,
+    distcc,
     facts,
     layers,
     overhead,
@@ -105,6 +106,12 @@ SERVICE_NOTES = (
     "http.server. Between two runs the package is unmerged, and its download removed.",
     "On the wire: bytes of TCP connections in both directions, counted by a relay. A machine that "
     "enrols has 600 entries in its VDB, written for this, with dependencies that no other one has.",
+)
+
+DISTCC_NOTES = (
+    "The hosts are distccd in network namespaces of this machine, with which they share its cores: "
+    "builds with two hosts are not faster here. Both programs take turns; each starts its "
+    "command in a network namespace by ip(8), which counts on both sides.",
 )
 
 
@@ -223,6 +230,11 @@ def on_demand(place: Place, options: argparse.Namespace) -> Rows:
     return service.rows(place, _seed(place), 2 if options.quick else 7), others
 
 
+def distributed(place: Place, options: argparse.Namespace) -> Rows:
+    """Compiles on other hosts with distcc."""
+    return distcc.rows(place, *((10, 1) if options.quick else (40, 3))), []
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """What is measured together, and the file below docs/ that has the results."""
@@ -242,6 +254,7 @@ PARTS: Mapping[str, Part] = {
         stages, "benchmarks-catalyst.md", "Benchmarks: catalyst's specs", CATALYST_NOTES
     ),
     "service": Part(on_demand, "benchmarks-service.md", "Benchmarks: the service", SERVICE_NOTES),
+    "distcc": Part(distributed, "benchmarks-distcc.md", "Benchmarks: distcc", DISTCC_NOTES),
 }
 
 
