@@ -20,6 +20,7 @@ from cloche.building.diagnose import (
 )
 from cloche.building.livepins import is_live
 from cloche.building.package_tasks import kept_as
+from cloche.building.rejected import refused, user_patches
 from cloche.errors import Exit
 from cloche.plan.depgraph import Package
 from cloche.plan.names import bare
@@ -37,6 +38,8 @@ def explain(context: BuildContext, package: Package, error: StepError) -> None:
     if error.phase is None:
         return
     error.todo = _hint_for(context, error) or error.todo
+    if error.phase == "prepare":
+        _blame_patch(package, error)
     if kernel.is_generated(package.repo) and "CONFIG_" in error.what:  # of `kernel_config.py`
         error.status = Exit.BAD_INPUT
     inputs = context.inputs
@@ -51,6 +54,20 @@ def explain(context: BuildContext, package: Package, error: StepError) -> None:
         )
 
 
+def _blame_patch(package: Package, error: StepError) -> None:
+    """Name the user's patch that does not apply, and where."""
+    text = _end_of(error)
+    patches, hunks = user_patches(text), refused(text)
+    if not patches or not hunks:
+        return
+    error.what = f"{patches[-1]} does not apply: {'; '.join(map(str, hunks))}"
+    error.todo = (
+        f"`cloche patch rebase {package.cp} {package.version}` from a version that it applies to, "
+        f"or correct it; see `{error.log_command}`"
+    )
+    error.detail, error.status = None, Exit.BAD_INPUT
+
+
 def explain_again(context: BuildContext, error: StepError) -> None:
     """Look for the missing file again: its package may have been built since."""
     if error.phase is not None and error.step == "build":
@@ -58,9 +75,13 @@ def explain_again(context: BuildContext, error: StepError) -> None:
 
 
 def _hint_for(context: BuildContext, error: StepError) -> str | None:
+    return hint_of(context, _end_of(error), merging=error.step == "merge")
+
+
+def _end_of(error: StepError) -> str:
+    """The lines of a failed step's log that tell its cause."""
     whole = tail_of(Path(error.log), TAIL).splitlines() if error.log else []
-    tail = "\n".join((*(error.detail or "").splitlines(), *whole[-400:]))
-    return hint_of(context, tail, merging=error.step == "merge")
+    return "\n".join((*(error.detail or "").splitlines(), *whole[-400:]))
 
 
 def hint_of(context: BuildContext, tail: str, *, merging: bool = False) -> str | None:

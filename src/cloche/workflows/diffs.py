@@ -1,11 +1,12 @@
-"""Diffs as user patches have them, and what patch(1) says of one that does not fit. Pure."""
+"""Diffs as user patches have them. Pure."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from cloche.building.rejected import Refused as Refused
+from cloche.building.rejected import refused as refused
 from cloche.errors import ClocheError
 
 #: Files that editors and patch(1) leave beside others.
@@ -14,29 +15,11 @@ LEFTOVERS = ("*~", ".*.sw[a-p]", "#*#", ".#*", "*.orig", "*.rej")
 _HUNK = re.compile(rb"@@ -\d+(?:,(\d+))? \+\d+(?:,(\d+))? @@")
 _BINARY = re.compile(rb"Binary files (.*) and (.*) differ")
 _KEPT = (b"new file mode ", b"deleted file mode ", b"old mode ", b"new mode ")
-_FILE = re.compile(r"(?:patching|checking) (?:file|symbolic link) (.+?)(?: \(.*\))?")
-_FAILED = re.compile(r"Hunk #(\d+) (?:FAILED at (\d+)|NOT MERGED at (\d+)(?:-\d+)?)")
-_NO_FILE = re.compile(r"can't find file to patch at input line \d+")
-_ASKED = re.compile(r"\|?(?:\+\+\+|---) ([^\t]+)")
 #: How patch(1) knows the beginning of a diff (patch(1), "Determining the kind").
 _DIFF_LIKE = re.compile(
     r"\s*(diff |Index:|Prereq:|--- |\+\+\+ |\*\*\* |@@ |[0-9]+(,[0-9]+)?[acd]([0-9]|$))"
 )
 _MARKS = re.compile(rb"^(<{7}|>{7})(?: .*)?$", re.MULTILINE)
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """A hunk that does not apply: its file, number and line; 0 where the file is not there."""
-
-    file: str
-    hunk: int
-    line: int
-
-    def __str__(self) -> str:
-        if not self.hunk:
-            return f"{self.file}: no such file"
-        return f"{self.file}, hunk {self.hunk} (line {self.line})"
 
 
 def minimal(diff: bytes) -> bytes:
@@ -100,24 +83,6 @@ def split(patch: bytes) -> tuple[bytes, bytes]:
 def diff_like(text: str) -> bool:
     """Whether patch(1) might take a line of text for a part of a diff."""
     return _DIFF_LIKE.match(text) is not None
-
-
-def refused(said: str) -> tuple[Refused, ...]:
-    """The hunks that patch(1) says do not apply."""
-    found, file, asked, missing = [], "", "", False
-    for line in said.splitlines():
-        if match := _FILE.fullmatch(line.strip()):
-            file, missing = match[1].strip("'"), False
-        elif match := _FAILED.match(line):
-            found.append(Refused(file, int(match[1]), int(match[2] or match[3])))
-        elif _NO_FILE.match(line):
-            missing, asked = True, ""
-        elif missing and (match := _ASKED.match(line)) and match[1] != "/dev/null":
-            asked = match[1].partition("/")[2] or match[1]
-        elif missing and asked and line.startswith(("No file to patch", "Skipping")):
-            found.append(Refused(asked, 0, 0))
-            missing = False
-    return tuple(dict.fromkeys(found))
 
 
 def marked(content: bytes) -> bool:
