@@ -44,7 +44,7 @@ def _is_flag(word: str) -> bool:
     options_metavar="[OPTIONS]",
     epilog="""\b
 Examples:
-  cloche try workbench app-misc/jq +doc -nls -- jq --version
+  cloche try workbench app-misc/jq -oniguruma -- jq --version
   cloche try workbench app-editors/ed --files
   cloche try workbench app-misc/jq -oniguruma --save base -- jq -n 1
 

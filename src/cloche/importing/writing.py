@@ -9,10 +9,12 @@ from pathlib import Path
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.fragments import machine_files
 from cloche.config.project import load_project
+from cloche.config.template import template
 from cloche.errors import ClocheError, unwritable
 from cloche.importing.outcome import Imported, ProjectFile
 from cloche.importing.report import FILE, import_file
 
+IGNORED = ".gitignore"
 _ADVICE = "choose a directory that you may write to"
 
 
@@ -58,7 +60,8 @@ def check(imported: Imported) -> None:
 
 
 def _write_all(imported: Imported, room: Path) -> None:
-    files = {**imported.files, FILE: ProjectFile(import_file(imported))}
+    ignored = {IGNORED: ProjectFile(template()[IGNORED])}  # as in a project of `cloche init`
+    files = {**ignored, **imported.files, FILE: ProjectFile(import_file(imported))}
     for name, file in sorted(files.items()):
         path = room / name
         path.parent.mkdir(parents=True, exist_ok=True)
