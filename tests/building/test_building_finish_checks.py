@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tests.executor import Maker, Site
 from tests.values import package, write_files
 
-from cloche.building.finish_checks import check_finish
+from cloche.building.finish_checks import check_finish, foreseen
 from cloche.building.finish_root import FinishRoot, root_of
+from cloche.building.forecast import forecast
 from cloche.config.errors import ConfigError, Origin
 from cloche.config.finish_steps import FinishStep
 from cloche.plan.depgraph import Package
+from cloche.store import Store
 
 HERE = Origin(Path("web.toml"), 7)
 PASSWD = "root:x:0:0::/root:/bin/sh\nwww-data:x:33:33::/:/bin/false\n"
@@ -138,6 +142,32 @@ def test_what_cannot_be_copied_is_told_before(root: FinishRoot, tmp_path: Path) 
     os.mkfifo(tmp_path / "files/fifo")
     with pytest.raises(ConfigError, match="files/fifo is neither a file, a directory nor a link"):
         check_finish((step("files", path=tmp_path / "files"),), root, (HOOKED,))
+
+
+def test_before_a_build_what_the_store_has_is_known(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store") as store:
+        site = Site(store, Maker(store))
+        hooked = package("hooked", requested=True, defined_phases=("postinst",))
+        plain = package("plain", requested=True)
+
+        def found(*packages: Package, etc: str = "make.conf", **more: bool) -> ConfigError | None:
+            builder = site.builder(*packages)
+            inputs = replace(builder.context.inputs, etc={etc: b""})
+            context = replace(builder.context, inputs=inputs)
+            wrong = (step("owners", "larry:root /x"),)
+            builder = replace(builder, context=context, finish=wrong, **more)  # type: ignore[arg-type]
+            return foreseen(builder, forecast(builder))
+
+        assert found(hooked) is None  # it may bring larry
+        site.build(hooked)
+        error = found(hooked)
+        assert error is not None
+        assert error.what == "the root has no user larry"
+        assert found(hooked, partial=True) is None
+        assert found(hooked, etc="bashrc") is not None
+        assert found(hooked, plain) is None  # so far the root has no /etc/passwd
+        assert found(hooked, package("acct-user/other", requested=True)) is not None
+        assert found(hooked, package("acct-user/other", requested=True), etc="bashrc") is None
 
 
 def test_units_of_systemd_are_services(tmp_path: Path) -> None:

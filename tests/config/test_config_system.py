@@ -8,7 +8,7 @@ import pytest
 
 from cloche.config.errors import ConfigError
 from cloche.config.finish_steps import FinishStep
-from cloche.config.secrets import read_secrets
+from cloche.config.secrets import owned, read_secrets
 from cloche.config.sets import Asked
 from cloche.config.system import check_init, read_system
 from cloche.config.table import Table, load
@@ -170,6 +170,8 @@ mode = "0640"
     )
     assert (key.owner, key.mode) == ("root:root", 0o600)
     assert (other.file, other.owner, other.mode) == (Path("/run/app.key"), "root:app", 0o640)
+    (wanted,) = owned((password, key, other))
+    assert (wanted.words, wanted.origin) == (("root:app /etc/app.key",), other.origin)
 
 
 @pytest.mark.parametrize(
@@ -180,6 +182,7 @@ mode = "0640"
         ('[secrets."/a"]\nfile = "x"\ncommand = ["y"]', 2, "a secret has one source"),
         ('[secrets."a"]\nfile = "x"', 2, "“a” is not the path of a file"),
         ('[secrets."/a/../b"]\nfile = "x"', 2, "is not the path of a file"),
+        ('[secrets."/a"]\nfile = "x"\n[secrets."/./a"]\nfile = "y"', 4, "are the same path"),
         ('[secrets."/a"]\nfile = "x"\nmode = "u+r"', 4, "“u+r” is not a mode"),
         ('[secrets."/a"]\nfile = "x"\nowner = "root"', 4, "“root” is not an owner"),
         ('[secrets."/a"]\nfile = "~nobody-here/x"', 3, "“~nobody-here/x”"),

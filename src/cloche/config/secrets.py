@@ -7,14 +7,15 @@ Only where they come from is known here. They are read when a tarball is packed 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cloche.config.errors import ConfigError, Origin
-from cloche.config.finish_steps import NAME, check_once
+from cloche.config.finish_steps import NAME, FinishStep, check_once
 from cloche.config.table import Table
 
+ROOTS = "root:root"  # the owner by default, whom each root has
 _OWNER = re.compile(rf"{NAME}:{NAME}")
 _MODE = re.compile(r"0?[0-7]{3}")
 _EXAMPLE = '{ file = "~/keys/web" } or { command = ["pass", "show", "web"] }'
@@ -33,7 +34,7 @@ class Secret:
     path: str = ""
     file: Path | None = None
     command: tuple[str, ...] = ()
-    owner: str = "root:root"
+    owner: str = ROOTS
     mode: int = 0o600
 
     @property
@@ -50,6 +51,15 @@ class Secret:
 def read_secrets(table: Table, root: Path) -> tuple[Secret, ...]:
     """``[secrets."PATH"]`` and ``password`` of ``[users.NAME]``. Raises `ConfigError`."""
     return (*_passwords(table, root), *_files(table, root))
+
+
+def owned(secrets: Iterable[Secret]) -> tuple[FinishStep, ...]:
+    """What a root has to have so that secrets get their owners, as steps that are never done."""
+    return tuple(
+        FinishStep("owners", each.origin, (f"{each.owner} {each.path}",))
+        for each in secrets
+        if each.path and each.owner != ROOTS
+    )
 
 
 def _passwords(table: Table, root: Path) -> Iterator[Secret]:
@@ -73,7 +83,7 @@ def _files(table: Table, root: Path) -> Iterator[Secret]:
         if not path.startswith("/") or ".." in parts or len(parts) < 2 or path.endswith("/"):
             raise ConfigError(given.origin(), f"“{path}” is not the path of a file of the root")
         check_once(path, given.origin(), before)
-        owner, mode = given.get("owner", str, "root:root"), given.get("mode", str, "0600")
+        owner, mode = given.get("owner", str, ROOTS), given.get("mode", str, "0600")
         if not _OWNER.fullmatch(owner):
             what = f"“{owner}” is not an owner"
             raise ConfigError(given.origin("owner"), what, 'write "USER:GROUP"')

@@ -32,6 +32,9 @@ def check_secrets(machine: Machine) -> None:
         what = "secrets go into the tarball, and the machine makes none"
         raise ConfigError(machine.secrets[0].origin, what, "add `stage4 = true` to [output]")
     for each in machine.secrets:
+        if each.file is not None and each.file.is_dir():
+            what = f"{each.title}: {each.file} is a directory"
+            raise ConfigError(each.origin, what, "name a file")
         if each.file is not None and not os.access(each.file, os.R_OK):
             reason = "cannot be read" if each.file.exists() else "is not there"
             raise ConfigError(each.origin, f"{each.title}: {each.file} {reason}", status=Exit.HOST)

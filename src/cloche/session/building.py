@@ -28,6 +28,7 @@ from cloche.config.fragments import machine_sources
 from cloche.config.lock import read as read_lock
 from cloche.config.machine import Fragment, Machine
 from cloche.config.project import Project
+from cloche.config.secrets import owned
 from cloche.errors import ClocheError
 from cloche.layers import Layer
 from cloche.output.claim import BINPKGS
@@ -188,7 +189,7 @@ def prepare(context: BuildContext, project: Project, machine: Machine, choices: 
     if choices.locked:
         lock = read_lock(project.lock)
         hold_packages(lock, machine, context.inputs, builder.plan.packages)
-    return replace(builder, finish=machine.finish)
+    return replace(builder, finish=(*machine.finish, *owned(machine.secrets)))
 
 
 def _write_proposed(context: BuildContext, machine: Machine, fragment: Fragment) -> None:
