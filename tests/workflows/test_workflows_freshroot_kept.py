@@ -14,6 +14,7 @@ from tests.workflows.freshroots import place_for
 pytestmark = pytest.mark.real
 
 WORK = """
+    ln -sfn ../../var/db/repos/tiny/profiles/other /etc/portage/make.profile
     emerge tiny/one || exit
     mkdir -p /etc/portage/package.use; echo "tiny/top loud" > /etc/portage/package.use/own
     echo "[more]" >> /etc/portage/repos.conf; rm /etc/portage/mirrors
@@ -29,6 +30,8 @@ def test_a_kept_root_is_opened_again_and_becomes_a_machine(
 ) -> None:
     store = fresh(ordinary_seeded)
     place = place_for(store)
+    (place / "repo/profiles/other").mkdir()
+    (place / "repo/profiles/other/parent").write_text("../default\n")
 
     def cloche(*words: str, status: int = 0) -> str:
         done = store.cloche("freshroot", *words, cwd=place, stdin="")
@@ -60,6 +63,7 @@ def test_a_kept_root_is_opened_again_and_becomes_a_machine(
     ]
     data = tomllib.loads((place / "machines/second.toml").read_text())
     assert (data["packages"], data["portage"]) == (["tiny/one"], ["second"])
+    assert data["profile"] == "tiny:other"
     assert (place / "portage/second/package.use/own").read_text() == "tiny/top loud\n"
     assert names_below(place / "portage/second") == ["package.use/own"]
     assert "it is there already" in cloche("save", "trial", "--as", "second", status=2)

@@ -15,11 +15,13 @@ from cloche.config.machine import Machine
 from cloche.config.project import Project
 from cloche.config.toml import dumps, loads
 from cloche.errors import ClocheError
+from cloche.portage.etc import REPOS
 from cloche.workflows.freshroot import Ground
 from cloche.workflows.freshroot_changes import LINK
 
 #: Of keys in this order, which people read first.
 _FIRST: Final = ("seed", "root", "profile", "portage", "sets", "packages")
+_PROFILE: Final = "make.profile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +43,17 @@ def saved(
     _check(project, name)
     fragment = project.root / "portage" / name
     kept, left = {}, []
+    profile = _profile(project, etc.get(_PROFILE))
     for file, content in etc.items():
+        if file == _PROFILE and profile:
+            continue
         reason = _refusal(file, content)
         if reason:
             left.append(f"/etc/portage/{file}: {reason}")
         else:
             kept[fragment / file] = content or b""
     target = project.root / "machines" / f"{name}.toml"
-    text = dumps(_machine(ground, name, world, with_fragment=bool(kept)))
+    text = dumps(_machine(ground, name, world, profile, with_fragment=bool(kept)))
     heading = f"# Saved from a freshroot over {ground.name}.\n"
     return Saved({target: (heading + text).encode(), **kept}, tuple(left))
 
@@ -63,6 +68,17 @@ def _check(project: Project, name: str) -> None:
             raise ConfigError(Origin(path), "it is there already", "choose another name")
 
 
+def _profile(project: Project, link: bytes | None) -> str | None:
+    """The profile (REPO:PATH) that a link to it chooses; None if a machine cannot name it."""
+    if link is None or not link.startswith(LINK):
+        return None
+    target = os.fsdecode(link.removeprefix(LINK))
+    path = os.path.normpath(os.path.join("/etc/portage", target))  # noqa: PTH118 - of the root
+    repo, found, below = path.removeprefix(f"{REPOS}/").partition("/profiles/")
+    known = path.startswith(f"{REPOS}/") and found and repo in project.repos
+    return f"{repo}:{below}" if known and below.isprintable() else None
+
+
 def _refusal(file: str, text: bytes | None) -> str:
     """Why a file cannot be part of a fragment; empty if it can."""
     top = file.partition("/")[0]
@@ -70,6 +86,8 @@ def _refusal(file: str, text: bytes | None) -> str:
         return "it was removed: take the lines out of the fragment that has it"
     if not file.isprintable():
         return "its name is not printable UTF-8"
+    if file == _PROFILE:
+        return "it is not a profile of a repository that the project declares"
     if top in REFUSED:
         return REFUSED[top]
     if text.startswith(LINK):
@@ -80,14 +98,19 @@ def _refusal(file: str, text: bytes | None) -> str:
 
 
 def _machine(
-    ground: Ground, name: str, world: tuple[str, ...], *, with_fragment: bool
+    ground: Ground,
+    name: str,
+    world: tuple[str, ...],
+    profile: str | None,
+    *,
+    with_fragment: bool,
 ) -> dict[str, Any]:
     machine = ground.machine
     data: dict[str, Any] = {}
     if ground.declared:
         data = loads(machine.file.read_text(encoding="utf-8"))
     data["seed"] = machine.seed
-    data["profile"] = f"{machine.profile.repo}:{machine.profile.path}"
+    data["profile"] = profile or f"{machine.profile.repo}:{machine.profile.path}"
     data["portage"] = [*(each.name for each in machine.fragments), *([name] * with_fragment)]
     data["packages"] = list(dict.fromkeys([*data.get("packages", ()), *_new(machine, world)]))
     ordered: dict[str, Any] = {key: data[key] for key in _FIRST if key in data}
