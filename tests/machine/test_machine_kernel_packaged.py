@@ -38,6 +38,10 @@ def test_a_packaged_kernel_boots(store: Store, tmp_path: Path) -> None:
     text = TOML.format(atoms=["app-shells/dash"], more=MORE)
     (place / "machines/packaged.toml").write_text(text)
     store.cloche("build", "packaged", cwd=place, check=True)
+    command = ("dash", "-c", "echo /boot/*; echo new > /file; echo /usr/local/sbin/*")
+    opened = store.cloche("freshroot", "packaged", "--", *command, cwd=place, check=True)
+    assert "/boot/vmlinuz-" in opened.stdout
+    assert "note: this root has no Portage" in opened.stderr
     root = tmp_path / "root"
     root.mkdir()
     subprocess.run(["tar", "-xf", place / "out/packaged/stage4.tar", "-C", root], check=True)

@@ -7,6 +7,7 @@ import re
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -23,6 +24,18 @@ pytestmark = pytest.mark.real
 
 #: Says what is installed, and what the world file has.
 SHOW = "ls /var/db/pkg/tiny | tr '\\n' ' '; cat /var/lib/portage/world"
+
+#: What `kernel` names is a package like others here.
+MACHINE = """seed = "debian"
+profile = "tiny:default"
+packages = ["tiny/top", "tiny/leaf"]
+
+[kernel]
+dist = "tiny/leaf"
+
+[users.larry]
+shell = "/usr/bin/top"
+"""
 
 #: Talks to the desk as no emerge does; prints what it answers.
 ATTACK = r"""
@@ -67,11 +80,18 @@ with socket.socket(socket.AF_UNIX) as s:
 
 
 def run(
-    store: Store, place: Path, script: str, *words: str, status: int = 0, over: str = "debian"
+    store: Store,
+    place: Path,
+    script: str,
+    *words: str,
+    status: int = 0,
+    over: str = "debian",
+    proxy: str = "",
 ) -> str:
     """Run a script in a freshroot of the seed or a machine; what it and cloche say."""
     command = ("bash", "-c", f"exec 2>&1; {script}")
-    done = store.cloche("freshroot", over, *words, "--", *command, cwd=place)
+    more = {"http_proxy": proxy}
+    done = store.cloche("freshroot", over, *words, "--", *command, cwd=place, env=more)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stdout
 
@@ -91,13 +111,22 @@ def test_emerge_builds_outside_and_others_reuse_it(
     assert "tiny/top" in again.splitlines()[-1]
     assert not list((store.path / "tmp").iterdir())
     machine = place / "machines/tiny.toml"
-    machine.write_text(
-        'seed = "debian"\nprofile = "tiny:default"\npackages = ["tiny/top"]\n'
-        '[users.larry]\nshell = "/usr/bin/top"\n'
-    )
+    machine.write_text(MACHINE)
     assert {f"tiny/{n}-1" for n in NEEDED} <= build(store, place).packages("reused")
     # What the machine's finish needs is no matter of what is built for its freshroot.
-    run(store, place, "emerge tiny/tool && test -e /usr/share/tool && id larry", over="tiny")
+    said = run(store, place, "emerge tiny/tool && test -e /usr/share/tool && id larry", over="tiny")
+    assert "1 reused" in said
+
+
+def test_a_root_with_network_has_this_hosts(root_seeded: Store) -> None:
+    place = place_for(root_seeded)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        script = f"cat /etc/resolv.conf; exec 3<>/dev/tcp/127.0.0.1/{port} && echo connected"
+        said = run(root_seeded, place, f"{script}; echo $http_proxy", "--network", proxy="http://p")
+    resolver = Path("/etc/resolv.conf")
+    names = resolver.read_text() if resolver.is_file() else ""
+    assert said == f"{names.rstrip()}\nconnected\nhttp://p\n".lstrip()
 
 
 def test_what_the_root_says_counts(root_seeded: Store, fresh: Callable[[Store], Store]) -> None:

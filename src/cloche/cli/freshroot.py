@@ -133,6 +133,8 @@ def open_(
         shell = opened.root.shell
         if not command and shell is None:
             raise roots.no_shell(ground)
+        if opened.root.note:
+            say(opened.root.note)
         desk = Desk(
             opened.room,
             opened.requests,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Final
 
 from cloche.building.context import BuildContext
 from cloche.building.metadata import shown_repositories
+from cloche.building.network import PROXIES
 from cloche.building.shells import SHELLS, Root
 from cloche.composing.places import Places, look_into
 from cloche.config.errors import Origin, nearest
@@ -45,6 +46,9 @@ FEATURES: Final = (
     "-sandbox -usersandbox -network-sandbox -ipc-sandbox -pid-sandbox -mount-sandbox -merge-sync "
     "-merge-wait -ebuild-locks -parallel-fetch -news -unmerge-logs -binpkg-logs"
 )
+#: Where a root has Portage's own.
+PORTAGE: Final = ("usr/bin/emerge", "usr/sbin/emerge", "usr/local/bin/emerge")
+RESOLVER: Final = "/etc/resolv.conf"
 PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -177,15 +181,20 @@ def _furnished(
 ) -> Opened:
     room, requests = (make_directory(workspace, name) for name in ("room", "requests"))
     bottom, layers = stack
+    places = Places(look_into((*bottom, *layers)))
     sandbox = Sandbox(
         lowers=unions.lowers(context.store, bottom, layers),
         upper=upper,
-        binds=(*shown_repositories(context), *_ours(room)),
+        binds=(
+            *shown_repositories(context),
+            *_ours(room),
+            *(_names_of_hosts(places) if network else ()),
+        ),
         network=network,
         limits=context.policy.limits,
         emulators=context.emulators,
     )
-    return Opened(_root(context, sandbox, (*bottom, *layers)), room, requests, pin)
+    return Opened(_root(context, sandbox, places), room, requests, pin)
 
 
 #: Waits until its standard input ends, as it does with the process at the other end.
@@ -245,12 +254,22 @@ def _ours(room: Path) -> tuple[Bind, ...]:
     )
 
 
-def _root(context: BuildContext, sandbox: Sandbox, layers: Sequence[Layer]) -> Root:
-    places = Places(look_into(layers))
+def _names_of_hosts(places: Places) -> Iterator[Bind]:
+    """This host's name servers, unless the root has a link in their place."""
+    found = places.find(RESOLVER.lstrip("/"))
+    if Path(RESOLVER).is_file() and (found is None or found.kind == "other"):
+        yield Bind(Path(RESOLVER).resolve(), RESOLVER)
+
+
+def _root(context: BuildContext, sandbox: Sandbox, places: Places) -> Root:
     shell = next((each for each in SHELLS if places.find(each.lstrip("/"))), None)
     environment = {**context.inputs.environment, "PATH": PATH, "FEATURES": FEATURES}
     environment["CLOCHE_FEATURES"] = FEATURES  # FEATURES=… before emerge adds to these
-    return Root(sandbox, shell=shell, environment=environment)
+    if sandbox.network:
+        environment |= {name: context.proxies[name] for name in PROXIES if name in context.proxies}
+    emerges = any(places.find(each) for each in PORTAGE)
+    note = "" if emerges else "note: this root has no Portage, so emerge does not work in it"
+    return Root(sandbox, shell=shell, environment=environment, note=note)
 
 
 def no_shell(ground: Ground) -> ClocheError:
