@@ -299,11 +299,10 @@ def test_a_rebase_stops_at_a_conflict_and_goes_on(store: Store, place: Path, pat
     assert patching.history(tree)[0] == "Call the world glass"
     assert "its rebase waits at 0002-shout.patch" in run(store, place, "try", status=2)
     assert "still marks of a conflict in say.c" in run(store, place, "save", status=2)
+    assert "no conflict of a rebase was resolved" in run(store, place, "rebase", "--back", status=2)
     assert "a rebase that has not ended" in run(store, place, "rebase", "say", "2", status=2)
-    text = (tree / "say.c").read_text()
-    start, end = text.index("<<<<<<<"), text.index(">>>>>>>\n") + len(">>>>>>>\n")
     mended = '\tprintf("good morning, dear %s!", whom);\n'
-    (tree / "say.c").write_text(text[:start] + mended + text[end:])
+    _resolve(tree / "say.c", mended)
     _fail_at_the_end(store, place)
     said = run(store, place, "save")
     assert "0001-glass.patch applies as it is" in said
@@ -319,8 +318,38 @@ def test_a_rebase_stops_at_a_conflict_and_goes_on(store: Store, place: Path, pat
     assert '+#define  VERSION "@VERSION@"\n' in data
     assert (patched / "say/0002-shout.patch").read_text() == patching.SHOUT
 
+    _go_back(store, place, new, mended.replace("dear", "dearest"))
     run(store, place, "prep", "=tiny/say-2")
     assert patching.history(tree)[:3] == ["Change data", "Shout", "Call the world glass"]
+
+
+def _resolve(file: Path, text: str) -> None:
+    """Put a text in the place of the only conflict of a file."""
+    old = file.read_text()
+    start, end = old.index("<<<<<<<"), old.index(">>>>>>>\n") + len(">>>>>>>\n")
+    file.write_text(old[:start] + text + old[end:])
+
+
+def _go_back(store: Store, place: Path, new: Path, other: str) -> None:
+    """Find the resolution wrong when all is done, and give another."""
+    shout, source = new / "0002-shout.patch", place / "work/tiny/say-2/say.c"
+    text, resolved = shout.read_text(), source.read_text()
+    shout.write_text(f"{text}\n")
+    assert "0002-shout.patch: it has been changed since" in (
+        run(store, place, "rebase", "--back", status=2)
+    )
+    shout.write_text(text)
+    source.write_text(f"{resolved}\n")
+    assert "a change that is not saved" in run(store, place, "rebase", "--back", status=2)
+    said = run(store, place, "rebase", "--back", "--force")
+    assert "tiny/say-2 is at 0003-data.patch again" in said  # it was changed as well
+    assert not new.exists()
+    assert "is at 0002-shout.patch again" in run(store, place, "rebase", "--back")
+    assert "its rebase waits at 0002-shout.patch" in run(store, place, "try", status=2)
+    _resolve(source, other)
+    run(store, place, "save")
+    assert f"+{other}" in shout.read_text()
+    assert (new / "0003-data.patch").exists()
 
 
 def _fail_at_the_end(store: Store, place: Path) -> None:

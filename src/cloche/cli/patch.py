@@ -283,23 +283,51 @@ def drop(options: Options, patches: tuple[str, ...], yes: bool) -> None:
 Examples:
   cloche patch rebase app-misc/jq 1.7
   cloche patch rebase =app-misc/jq-1.6 1.7-r1
+  cloche patch rebase --back
 """
 )
-@click.argument("atom", shell_complete=complete_package)
-@click.argument("version")
+@click.argument("atom", required=False, shell_complete=complete_package)
+@click.argument("version", required=False)
 @_machine
+@click.option("--back", is_flag=True, help="Go back to the patch that was changed last.")
 @click.option("--force", is_flag=True, help="Make the work tree again, and lose its change.")
 @click.pass_obj
-def rebase(options: Options, atom: str, version: str, machine: str | None, force: bool) -> None:
+def rebase(
+    options: Options,
+    atom: str | None,
+    version: str | None,
+    machine: str | None,
+    back: bool,
+    force: bool,
+) -> None:
     """Bring the patches of ATOM to another VERSION of it.
 
     A patch that does not apply is shown with its hunks, and left as a conflict in the work tree of
     that version, in work/CATEGORY/PF. Resolve it there, then `cloche patch save`. What had to be
     changed is saved for that version alone.
+
+    If a resolution was wrong, --back returns to it, also after the end of the rebase. ATOM then
+    names the work tree, as for `save`.
     """
     project = load_project(options.directory)
+    if back:
+        if version or machine:
+            raise click.UsageError("--back takes no version and no machine")
+        _go_back(options, project, atom, force=force)
+        return
+    if atom is None or version is None:
+        raise click.UsageError("name a package and a version, or --back")
     with _session(options, project, *([machine] if machine else [])) as session:
         _tell(patch_rebase.rebase(session, atom, version, machine, force=force))
+
+
+def _go_back(options: Options, project: Project, atom: str | None, *, force: bool) -> None:
+    tree = work_tree.find(project, atom, Path.cwd())
+    with _session(options, project) as session:
+        done = patch_rebase.go_back(session, tree, force=force)
+    for path in done.removed:
+        say(f"removed {path}")
+    say(f"{tree.name} is at {done.patch} again: resolve it, then `cloche patch save`")
 
 
 def _tell(done: patch_rebase.Rebased) -> None:

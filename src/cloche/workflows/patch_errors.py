@@ -70,6 +70,12 @@ def unfinished(cpv: str, conflict: str | None) -> ClocheError:
     return ClocheError(what, where=cpv, todo=todo)
 
 
+def nothing_resolved(cpv: str) -> ClocheError:
+    """A work tree without a rebase that could go back."""
+    what = "no conflict of a rebase was resolved in its work tree"
+    return ClocheError(what, where=cpv, todo="edit its files and `cloche patch save`")
+
+
 def no_conflict(cpv: str) -> ClocheError:
     """A rebase that has no patch for a header or to leave out."""
     return ClocheError("no patch of its rebase is in a conflict", where=cpv, todo=_GOES_ON)

@@ -9,6 +9,7 @@ rebase before, `go_on` takes it up.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,6 +74,59 @@ def go_on(session: Session, tree: WorkTree, header: Header | None, *, skip: bool
         raise patch_errors.no_conflict(note.cpv)
     with chosen(session, f"={note.cpv}", note.machine) as found:
         return _bring(found, found.ready(), tree)
+
+
+@dataclass(frozen=True, slots=True)
+class Reopened:
+    """A rebase that went back: to which patch, and the files that are removed, as it wrote them."""
+
+    tree: WorkTree
+    patch: str
+    removed: tuple[Path, ...]
+
+
+def go_back(session: Session, tree: WorkTree, *, force: bool) -> Reopened:
+    """Go back to the patch that was resolved last: it is in its conflict again.
+
+    What came after it is pending again, and a later conflict starts anew. Files of a rebase that
+    has ended are removed. With ``force`` a change is lost that is not saved. Raises ClocheError.
+    """
+    note = tree.note()
+    brought = note.brought or note.ended
+    numbers = [n for n, each in enumerate(brought) if each.how != "fits"]
+    if not numbers:
+        raise patch_errors.nothing_resolved(note.cpv)
+    if not force and not note.conflict and tree.changed(note.tip, tree.tree()):
+        todo = "undo it, or `--force` to lose it"
+        raise ClocheError("it has a change that is not saved", where=tree.path, todo=todo)
+    written = _files(tree, _open(note, note.ended), split_cpv(note.cpv)) if note.ended else {}
+    for path, content in written.values():
+        if path.is_file() and path.read_bytes() != content:
+            todo = "remove it, or restore what the rebase wrote"
+            raise ClocheError("it has been changed since", where=path, todo=todo)
+    last = numbers[-1]
+    pending = tuple(Pending(each.name, each.path) for each in brought[last:])
+    back = _open(note, brought[:last], (*pending, *note.pending))
+    with chosen(session, f"={note.cpv}", note.machine) as found:
+        ready = found.ready()
+        removed = [path for path, _ in written.values() if path.is_file()]
+        for path in removed:
+            path.unlink()
+            with suppress(OSError):  # others are in it
+                path.parent.rmdir()
+        tree.write(back)
+        tree.restore(back.tip)
+        patching.apply(ready, tree.path, Path(pending[0].path).read_bytes(), merge=True)
+        tree.write(msgspec.structs.replace(back, untried=False))
+    return Reopened(tree, Path(pending[0].name).name, tuple(removed))
+
+
+def _open(note: Note, brought: tuple[Brought, ...], pending: tuple[Pending, ...] = ()) -> Note:
+    """The note of a rebase that has brought these, and has yet to bring those."""
+    tip = brought[-1].commit if brought else note.base
+    return msgspec.structs.replace(
+        note, brought=brought, pending=pending, ended=(), tip=tip, untried=True
+    )
 
 
 def _resolve(tree: WorkTree, note: Note, header: Header | None, *, skip: bool) -> None:
@@ -185,7 +239,8 @@ def _finished(found: Chosen, ready: Ready, tree: WorkTree, note: Note) -> Rebase
     etc = {**found.builder.context.inputs.etc, **new}
     applied = digests(user_patches(etc, found.cpv, found.package.slot))
     outcomes = {Path(each.name).name: each.how for each in note.brought}
-    tree.write(msgspec.structs.replace(note, brought=(), applied=applied, untried=False))
+    note = msgspec.structs.replace(note, brought=(), ended=note.brought, untried=False)
+    tree.write(msgspec.structs.replace(note, applied=applied))
     return Rebased(tree, outcomes, tuple(path for path, _ in files.values()))
 
 

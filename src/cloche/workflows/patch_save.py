@@ -72,7 +72,7 @@ def save(session: Session, tree: WorkTree, header: Header, to: Destination) -> S
         write(path, content)
         tip = tree.git.commit(now, f"{header.subject}\n\n{name}\n", note.tip)
         applied = digests(sorted([*found.patches, (name, content)], key=_order))
-        tree.write(msgspec.structs.replace(note, tip=tip, applied=applied))
+        tree.write(msgspec.structs.replace(note, tip=tip, applied=applied, ended=()))
     return Saved(path, tuple(dict.fromkeys(versions)))
 
 

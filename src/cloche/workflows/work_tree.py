@@ -56,7 +56,8 @@ class Note(msgspec.Struct, frozen=True):
     ``directory`` is that of the sources below WORKDIR, ``base`` the commit of the sources without
     user patches, ``tip`` the last commit of ours. ``applied`` are the patches between, by base
     name, with their digests. Of a rebase, ``brought`` are patches that have come through, and
-    ``pending`` those to come, the first of them in a conflict unless it is ``untried``.
+    ``pending`` those to come, the first of them in a conflict unless it is ``untried``. ``ended``
+    are those of a rebase that has come to its end, as long as nothing else is saved.
     """
 
     cpv: str
@@ -69,6 +70,7 @@ class Note(msgspec.Struct, frozen=True):
     pending: tuple[Pending, ...] = ()
     brought: tuple[Brought, ...] = ()
     untried: bool = False
+    ended: tuple[Brought, ...] = ()
 
     @property
     def rebasing(self) -> bool:
