@@ -24,6 +24,13 @@ mount --rbind /dev "$1/dev"
 exec chroot "$1" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root sh -euc "$2"
 """
 
+PATCH = """--- a/greeting.c
++++ b/greeting.c
+@@ -18 +18 @@
+-	const char *text = "Hello from under the cloche";
++	const char *text = "Hello to you from under the cloche";
+"""
+
 
 def recipe() -> list[str]:
     """The lines of README's block that ends with the emerge."""
@@ -81,3 +88,24 @@ def test_the_machine_in_the_templates_readme_is_built_beside_the_first(
     assert "no differences" in same.stderr
     shell = store.cloche("shell", "second", "--", "cat", "/etc/hostname", cwd=place, check=True)
     assert shell.stdout == "second\n"
+    _change_as_told(store, place)
+
+
+def _change_as_told(store: Store, place: Path) -> None:
+    """A set, a fragment, an ebuild and a patch, as the other directories' texts have them."""
+    (block,) = re.findall(r"```\n(.*?)```", (place / "sets/README.md").read_text(), re.DOTALL)
+    (place / "sets/everyone").write_text(block)
+    file = place / "machines/second.toml"
+    file.write_text(file.read_text().replace('["basics"]', '["everyone"]'))
+    (name,) = re.findall(r"for example (\S+)\.", (place / "patches/README").read_text())
+    (place / name).parent.mkdir(parents=True)
+    (place / name).write_text(PATCH)
+    asked = re.search(r"`cloche (plan .*?)`", (place / "portage/README.md").read_text(), re.DOTALL)
+    assert asked
+    words = asked[1].replace("MACHINE", "second").split()
+    assert "app-misc/greeting-1" in store.cloche(*words, cwd=place, check=True).stdout
+    assert "`cloche manifest --check`" in (place / "repo/README.md").read_text()
+    store.cloche("manifest", "--check", cwd=place, check=True)
+    store.cloche("build", "second", cwd=place, check=True)
+    shell = store.cloche("shell", "second", "--", "greeting", cwd=place, check=True)
+    assert shell.stdout == "Hello to you from under the cloche\n"

@@ -58,6 +58,8 @@ def load_sets(directory: Path, root: Path) -> Mapping[str, PackageSet]:
     """All sets of a directory, by name. Raises `ConfigError`."""
     found = {}
     for name in names(directory):
+        if name.partition(".")[0] == "README":  # for people
+            continue
         file = directory / name
         if not is_name(name):
             raise ConfigError(
