@@ -87,7 +87,8 @@ def test_the_repository_can_be_used_at_once(store: Store, upstream: Upstream) ->
     write_tree(where / "main", MAIN)
     with (where / "cloche.toml").open("a") as text:
         text.write('\n[repos.main]\npath = "main"\n')
-    upstream.write({"dev-libs/root/root-1.ebuild": ebuild("root"), "profiles/use.desc": None})
+    alone = OVERLAY["app-misc/leaf/leaf-1.ebuild"].replace("acct-user/leaf dev-libs/there", "")
+    upstream.write({"app-misc/leaf/leaf-1.ebuild": alone.replace("dev-libs/twig", "")})
     store.cloche("overlay", "add", LEAF, upstream.address, cwd=where, check=True)
     assert '[repos.thicket]\npath = "overlays/thicket"' in (where / "cloche.toml").read_text()
     machine = (

@@ -15,7 +15,7 @@ from cloche.cli.options import Options, say
 from cloche.cli.overlay_taking import opened, placed, take
 from cloche.cli.usage import Group
 from cloche.config.errors import Origin
-from cloche.display.text import count
+from cloche.display.text import count, one_line
 from cloche.errors import ClocheError, Exit
 from cloche.overlays import checking, record, wishes, work
 from cloche.overlays.errors import offered
@@ -132,7 +132,7 @@ def update_command(
     """
     with opened(options, root, listed, making=not dry_run) as shop:
         there = wishes.read(shop.place.lists)
-        known = {each.overlay for each in there}
+        known = {*(each.overlay for each in there), *work.there(shop.place)}
         _check_names(names, known, shop.place)
         if not known:
             say(f"no packages are listed in {shop.place.lists}; see `cloche overlay add --help`")
@@ -175,7 +175,8 @@ def rm_command(
                 raise ClocheError(f"“{pair}” is not there", where=where, todo=offered(pair, known))
         left = [each for each in there if each.pair not in pairs]
         texts = wishes.removed(shop.place.lists, pairs)
-        names = {pair.partition("::")[2] for pair in pairs}
+        gone = [each for each in there if each.pair in pairs]
+        names = {name for each in gone for name in (each.overlay, *each.deps)}
         take(shop, left, names, texts, dry_run=dry_run)
 
 
@@ -194,7 +195,7 @@ def list_command(options: Options, root: Path | None, as_json: bool) -> None:
     """List the packages, their overlays with the commits, and why each is there."""
     rows: list[dict[str, Any]] = []
     with placed(options, root) as place:
-        there = wishes.read(place.lists)
+        there, ours = wishes.read(place.lists), work.records(place)
         wanted = {each.overlay for each in there}
         for name in sorted({*wanted, *work.there(place)}):
             found = record.read(place.repository(name))
@@ -206,7 +207,7 @@ def list_command(options: Options, root: Path | None, as_json: bool) -> None:
                     "commit": found.commit if found else "",
                     "path": str(place.repository(name)),
                     "packages": {**packages, **(found.packages if found else {})},
-                    "lacking": dict(found.lacking) if found else {},
+                    "lacking": dict(work.still_lacking(found, ours.values())) if found else {},
                 }
             )
     if as_json:
@@ -244,7 +245,7 @@ def why_command(options: Options, file: str, root: Path | None) -> None:
             path = _inside(file, place.repository(name))
             for each, why in _why(made.files if made else {}, path):
                 found += 1
-                click.echo(f"{name}: {each}: {', '.join(why) or 'the repository'}")
+                click.echo(one_line(f"{name}: {each}: {', '.join(why) or 'the repository'}"))
             known |= set(made.files if made else ())
         if not found:
             todo = offered(file, known)
@@ -269,13 +270,14 @@ def check_command(options: Options, names: tuple[str, ...], root: Path | None) -
     """
     with placed(options, root) as place:
         wanted = wishes.by_overlay(wishes.read(place.lists))
-        known = {*wanted, *work.there(place)}
+        ours = work.records(place)
+        known = {*wanted, *ours}
         _check_names(names, known, place)
         wrong = 0
         for name in sorted(names or known):
-            for line in checking.faults(place, name, wanted.get(name)):
+            for line in checking.faults(place, name, wanted.get(name), ours):
                 wrong += 1
-                click.echo(f"{name}: {line}")
+                click.echo(one_line(f"{name}: {line}"))
     if wrong:
         sys.exit(Exit.FAILED)
     say(f"{count(len(names or known), 'overlay')}: nothing is wrong")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -13,6 +14,8 @@ from cloche.cli.options import Options, engine_name, opened_store, project_or_no
 from cloche.cli.progress import ChangingLine, Transferred
 from cloche.cli.terminable import terminable
 from cloche.config.project import Project
+from cloche.display.text import one_line, visible
+from cloche.errors import ClocheError
 from cloche.overlays import places, placing, portage_root, work
 from cloche.overlays.places import Place, check_writable
 from cloche.overlays.wishes import Wish
@@ -38,13 +41,14 @@ def take(
     if not dry_run:
         check_writable(shop.place)
     made = work.plan(shop, lines, names, newest=newest)
+    ours = {**work.records(shop.place), **{each.overlay: each.record for each in made.prepared}}
     for each in made.prepared:
-        _show(each, whole=newest)
+        _show(each, work.still_lacking(each.record, ours.values()), whole=newest)
     for name in made.emptied:
         say(f"{name}: nothing of it is wanted, its repository goes")
     if dry_run or (made.same and not texts):
         return
-    if ask and not made.same and not click.confirm("Take this?", default=True, err=True):
+    if ask and not made.same and not _agreed():
         say("left as it is")
         return
     if todo := work.apply(shop, made, texts):
@@ -54,7 +58,15 @@ def take(
             click.echo(shop.place.repository(each.overlay))
 
 
-def _show(prepared: Prepared, *, whole: bool) -> None:
+def _agreed() -> bool:
+    """Ask whether this is to be taken. Raises ClocheError if nobody can answer."""
+    if not sys.stdin.isatty():
+        todo = "take it with --yes"
+        raise ClocheError("nothing is written: nobody can be asked here", todo=todo)
+    return click.confirm("Take this?", default=True, err=True)
+
+
+def _show(prepared: Prepared, lacking: Mapping[str, Sequence[str]], *, whole: bool) -> None:
     """Print what a new state changes; ``whole``: with the diffs."""
     record, name = prepared.record, prepared.overlay
     before = f"{prepared.old.commit[:12]} → " if prepared.old else ""
@@ -64,10 +76,10 @@ def _show(prepared: Prepared, *, whole: bool) -> None:
         say(f"{name}: {before}{record.commit[:12]}")
     if whole:
         for each in prepared.changes:
-            click.echo(f"{each.how}: {name}/{each.path}")
+            click.echo(one_line(f"{each.how}: {name}/{each.path}"))
             if each.how == "changed":
                 for line in each.diff[:LINES]:
-                    click.echo(line)
+                    click.echo(visible(line))
                 if len(each.diff) > LINES:
                     click.echo(f"… {len(each.diff) - LINES} more lines")
     for package, why in prepared.new.items():
@@ -76,7 +88,7 @@ def _show(prepared: Prepared, *, whole: bool) -> None:
         say(f"  gone: {package}")
     for edit in prepared.kept:
         say(f"  local edit kept: {edit.path} ({edit.how})")
-    for atom, who in record.lacking.items():
+    for atom, who in lacking.items():
         say(f"  no repository has {atom}, needed by {', '.join(who)}")
     for warning in prepared.warnings:
         say(f"  warning: {warning}")

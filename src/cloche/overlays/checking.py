@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cloche.overlays.asking import CACHE
 from cloche.overlays.content import Files, check_links
@@ -11,15 +11,21 @@ from cloche.overlays.edits import edits
 from cloche.overlays.errors import OverlayError
 from cloche.overlays.manifests import check
 from cloche.overlays.places import Place
-from cloche.overlays.record import Record, present, read
+from cloche.overlays.record import Record, present
 from cloche.overlays.selection import LAYOUT
 from cloche.overlays.wishes import Wanted
+from cloche.overlays.work import still_lacking
 from cloche.portage.repository import read_layout
 
 
-def faults(place: Place, overlay: str, wanted: Wanted | None) -> Iterator[str]:
-    """What is wrong with the repository of an overlay, a line each. Raises `ConfigError`."""
-    record = read(place.repository(overlay))
+def faults(
+    place: Place, overlay: str, wanted: Wanted | None, ours: Mapping[str, Record]
+) -> Iterator[str]:
+    """What is wrong with the repository of an overlay, a line each. Raises `ConfigError`.
+
+    ``ours`` are the locks of all such repositories.
+    """
+    record = ours.get(overlay)
     if record is None:
         yield f"not taken: run `cloche overlay update {overlay}`"
         return
@@ -43,7 +49,7 @@ def faults(place: Place, overlay: str, wanted: Wanted | None) -> Iterator[str]:
     if overlay not in place.repos:
         where = "cloche.toml" if place.project else "repos.conf"
         yield f"it is not in {where}"
-    for atom, who in record.lacking.items():
+    for atom, who in still_lacking(record, ours.values()).items():
         yield f"no repository has {atom}, needed by {', '.join(who)}"
 
 

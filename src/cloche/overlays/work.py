@@ -133,7 +133,7 @@ def prepare(shop: Workshop, wanted: Wanted, needed: Mapping[str, str], *, newest
     repository = shop.place.repository(wanted.overlay)
     old = read(repository)
     before = present(repository) if old else {}
-    source = _source(shop, wanted, old)
+    source = _source(shop, wanted, old, newest=newest)
     keyring = Path(wanted.keyring) if wanted.keyring else None
     if keyring is not None:
         check_requirements(keyring)
@@ -186,6 +186,22 @@ def _with_record(prepared: Prepared) -> Files:
     return {**prepared.files, RECORD: encoded(prepared.record)}
 
 
+def still_lacking(record: Record, others: Iterable[Record | None]) -> Mapping[str, tuple[str, ...]]:
+    """The dependencies that no repository has, nor any of these others of ours."""
+    brought = {package for each in others if each is not None for package in each.packages}
+    return {
+        atom: who
+        for atom, who in record.lacking.items()
+        if name_of(atom.partition("[")[0]) not in brought
+    }
+
+
+def records(place: Place) -> Mapping[str, Record]:
+    """The locks of all repositories of ours. Raises `ConfigError`."""
+    found = {name: read(place.repository(name)) for name in there(place)}
+    return {name: record for name, record in found.items() if record is not None}
+
+
 def there(place: Place) -> tuple[str, ...]:
     """The overlays that have a repository of ours."""
     if not place.top.is_dir():
@@ -212,8 +228,8 @@ def _needed(
     return found
 
 
-def _source(shop: Workshop, wanted: Wanted, old: Record | None) -> Source:
-    address = wanted.address
+def _source(shop: Workshop, wanted: Wanted, old: Record | None, *, newest: bool) -> Source:
+    address = wanted.address or ("" if newest or old is None else old.address)
     if not address:
         try:
             address = known.address_of(wanted.overlay, shop.listed, shop.store.downloads)
