@@ -1,0 +1,91 @@
+"""The repositories of a Gentoo system, and how an overlay in part is told to Portage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cloche.errors import ClocheError
+from cloche.overlays.errors import OverlayError
+from cloche.overlays.places import configure, of_system
+from cloche.overlays.repositories import repos_conf
+
+CONF = """
+[DEFAULT]
+main-repo = main
+[main]
+location = /repos/main
+priority = -1000
+[thicket]
+location = /var/lib/overlayman/thicket
+eclass-overrides = main lost
+[nowhere]
+sync-type = git
+[../x]
+location = /x
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    (tmp_path / "etc/portage/repos.conf").mkdir(parents=True)
+    (tmp_path / "etc/portage/repos.conf/all.conf").write_text(CONF)
+    (tmp_path / "repos/main").mkdir(parents=True)
+    return tmp_path
+
+
+def test_portage_is_told_all_that_repos_conf_says_of_eclasses(root: Path) -> None:
+    place = of_system(root)
+    assert (sorted(place.repos), place.main) == (["main", "thicket"], "main")
+    text = repos_conf("thicket", place.others("thicket"), place.main)
+    assert text.splitlines() == [
+        "[DEFAULT]",
+        "main-repo = main",
+        "[main]",
+        "location = /var/db/repos/main",
+        "priority = -1000",
+        "[thicket]",
+        "location = /var/db/repos/thicket",
+        "eclass-overrides = main",
+        "force = eclass-overrides",
+    ]
+    assert "main-repo = alone" in repos_conf("alone", {}, "gentoo")
+
+
+def test_overlays_are_declared_in_a_file_of_their_own(root: Path) -> None:
+    place = of_system(root)
+    file = root / "etc/portage/repos.conf/overlayman.conf"
+    assert configure(place, ["copse"]) is None
+    assert file.read_text().splitlines()[-3:] == [
+        "[copse]",
+        "location = /var/lib/overlayman/copse",
+        "auto-sync = no",
+    ]
+    assert of_system(root).repos["copse"].path == root / "var/lib/overlayman/copse"
+    assert configure(place, []) is None
+    assert not file.exists()
+
+
+def test_a_repos_conf_that_is_a_file_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "etc/portage").mkdir(parents=True)
+    (tmp_path / "etc/portage/repos.conf").write_text(CONF)
+    place = of_system(tmp_path)
+    said = configure(place, ["copse", "thicket"])
+    assert said is not None
+    assert said.endswith("repos.conf: [copse] location = /var/lib/overlayman/copse")
+    assert (tmp_path / "etc/portage/repos.conf").read_text() == CONF
+
+
+def test_a_name_that_another_repository_has_is_refused(root: Path) -> None:
+    place = of_system(root)
+    place.check("thicket")  # it is ours
+    place.check("copse")
+    with pytest.raises(OverlayError, match="configured already"):
+        place.check("main")
+
+
+def test_a_repos_conf_that_cannot_be_read_is_told(root: Path) -> None:
+    (root / "etc/portage/repos.conf/bad.conf").write_text("location = /x\n")
+    with pytest.raises(ClocheError, match=r"bad\.conf"):
+        of_system(root)
