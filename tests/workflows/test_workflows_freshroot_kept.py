@@ -61,6 +61,7 @@ def test_a_kept_root_is_opened_again_and_becomes_a_machine(
     assert [line.split(": ")[1].rpartition("/")[2] for line in left] == [
         *("mirrors", "a\\x1b]0;b\\xff", "link", "repos.conf"),
     ]
+    assert "other files are not part of it: `cloche freshroot diff trial` shows" in saved.stderr
     data = tomllib.loads((place / "machines/second.toml").read_text())
     assert (data["packages"], data["portage"]) == (["tiny/one"], ["second"])
     assert data["profile"] == "tiny:other"

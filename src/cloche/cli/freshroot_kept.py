@@ -11,6 +11,8 @@ import click
 
 from cloche.cli.machine import line_of
 from cloche.cli.options import Options, opened_store, say
+from cloche.config.errors import ConfigError
+from cloche.config.fragments import machine_files
 from cloche.config.project import Project, load_project
 from cloche.display.text import count, one_line, size
 from cloche.layers.compare import printable
@@ -153,7 +155,7 @@ def save(options: Options, name: str, machine: str) -> None:
     They become machines/MACHINE.toml and the fragment portage/MACHINE. The root stays as it is.
     """
     from cloche.workflows.freshroot import ground
-    from cloche.workflows.freshroot_changes import portage_files, views, world
+    from cloche.workflows.freshroot_changes import portage_files, unmerged, views, world
     from cloche.workflows.freshroot_saving import nothing_to_save, saved, write
 
     project = load_project(options.directory)
@@ -161,7 +163,7 @@ def save(options: Options, name: str, machine: str) -> None:
         found = kept.known(store, project, name)
         with kept.alone(store, found.place):
             view = views(store, found)
-            atoms, etc = world(view), portage_files(view)
+            atoms, etc, gone = world(view), portage_files(view), unmerged(view)
     if not atoms:
         raise nothing_to_save(name)
     made = saved(project, ground(project, found.about.ground), machine, atoms, etc)
@@ -170,4 +172,12 @@ def save(options: Options, name: str, machine: str) -> None:
         click.echo(shown(str(path.relative_to(project.root))))
     for line in made.left:
         say(shown(f"not saved: {line}"))
+    for cp in gone:
+        say(shown(f"not saved: {cp} was unmerged; take it out of the machine's packages or sets"))
+    say(f"other files are not part of it: `cloche freshroot diff {name}` shows them")
+    try:
+        machine_files(load_project(options.directory).machine(machine))
+    except ConfigError as error:
+        say(f"it contradicts what {machine} already says, correct it first: {error}")
+        return
     say(f"see what it would build: `cloche plan {machine}`")

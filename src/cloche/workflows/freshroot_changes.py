@@ -128,6 +128,14 @@ def packages(view: Merged) -> dict[str, Held]:
     return found
 
 
+def unmerged(view: Views) -> tuple[str, ...]:
+    """Names of packages that were there before, and are in no version now."""
+    before, after = (
+        {each.cp for each in packages(one).values()} for one in (view.before, view.after)
+    )
+    return tuple(sorted(before - after))
+
+
 def _entries(view: Merged) -> Iterator[Node]:
     top = view.lookup(_VDB)
     for category in view.children(top) if top is not None and top.is_directory else ():
