@@ -145,6 +145,8 @@ def test_what_the_root_says_counts(root_seeded: Store, fresh: Callable[[Store], 
         USE=-loud CFLAGS=-O0 FEATURES=splitdebug emerge -1 tiny/top > /dev/null
         cd /var/db/pkg/tiny/top-1; grep -c loud USE; cat CFLAGS; grep -o splitdebug FEATURES
         CFLAGS='-DX="1"' emerge -1 tiny/top; echo status $?
+        emerge -1 /var/db/repos/tiny/tiny/two/two-1.ebuild | grep -o "1 reused"
+        emerge /tmp/two-1.ebuild; echo status $?
     """
     said = run(store, place, steps)
     assert said.startswith("1\n")
@@ -153,9 +155,10 @@ def test_what_the_root_says_counts(root_seeded: Store, fresh: Callable[[Store], 
     assert "status 130" in said
     assert "loud" in said
     assert re.search(r"top-1.*it never builds", said, re.DOTALL)  # after depclean had nothing of it
-    assert said.count("status 1\n") == 3
+    assert said.count("status 1\n") == 4
     assert "there are no ebuilds to satisfy" in said
     assert "\n0\n-O0\nsplitdebug\nemerge: CFLAGS of the environment cannot be passed" in said
+    assert "\n1 reused\nemerge: /tmp/two-1.ebuild: only an ebuild below /var/db/repos/ can" in said
     assert "/usr/share/written" not in run(store, place, "ls /usr/share/written; true")[:20]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from cloche.cli.machine import line_of
+from cloche.cli.machine import line_of, table
 from cloche.cli.options import Options, opened_store, say
 from cloche.config.errors import ConfigError
 from cloche.config.fragments import machine_files
@@ -65,9 +65,12 @@ def list_(options: Options, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
+    lines = [("root", "over", "made", "size")] if rows else []
     for row in rows:
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(float(str(row["made"]))))
-        click.echo(f"{row['name']}  over {row['over']}  {when}  {size(int(str(row['size'])))}")
+        lines.append((str(row["name"]), str(row["over"]), when, size(int(str(row["size"])))))
+    for line in table(lines) if lines else ():
+        click.echo(line)
 
 
 @click.command(

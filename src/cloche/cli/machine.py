@@ -98,7 +98,7 @@ def list_(options: Options, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(each) for each in found], indent=2))
         return
-    for line in table([_row(each) for each in found]):
+    for line in table([_HEADING, *(_row(each) for each in found)]):
         click.echo(line)
     for each in found:
         if each.why:
@@ -168,9 +168,11 @@ def _row(each: Summary) -> tuple[str, ...]:
     )
 
 
-def table(rows: list[tuple[str, ...]]) -> Iterator[str]:
-    """Lines of a table with a heading."""
-    rows = [("machine", "seed", "profile", "packages", "size", "built", "state"), *rows]
+_HEADING = ("machine", "seed", "profile", "packages", "size", "built", "state")
+
+
+def table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    """The lines of a table, its heading first."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))

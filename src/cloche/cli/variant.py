@@ -103,8 +103,11 @@ def try_(
         grown = sum(held.size or 0 for held in tried.packages.values()) - before.size
         say(f"size: {'+' if grown >= 0 else '-'}{size(abs(grown))}")
     if target is not None and status == 0:
-        for path in autounmask.write(wanted.changes, target):
+        written = autounmask.write(wanted.changes, target)
+        for path in written:
             say(f"written: {path.relative_to(project.root)}")
+        if not written:
+            say(f"the fragment {target.name} has that line already")
         if not tried.asked:
             say(f"{declared.file.relative_to(project.root)} does not ask for {atom}: add it there")
     sys.exit(status)

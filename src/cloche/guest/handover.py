@@ -39,6 +39,7 @@ _RUN_TIME = ("runtime", "runtime_post", "installtime")
 def main(ourselves: str, arguments: list[str]) -> NoReturn:
     """Carry out the user's emerge command."""
     real = real_emerge(ourselves)
+    arguments = [atom_of(each) for each in arguments]
     try:
         options = options_of(arguments)
     except SystemExit:  # wrong words: the real one says so
@@ -93,6 +94,17 @@ def options_of(arguments: list[str]) -> tuple[dict[str, Any], list[str]] | None:
     if any(os.environ.get(name, "/") not in ("", "/") for name in ("ROOT", "SYSROOT")):
         return None
     return options, words
+
+
+def atom_of(word: str) -> str:
+    """An argument of emerge; of an ebuild's path, the atom of what it is in its repository."""
+    if not word.endswith(".ebuild"):
+        return word
+    path = os.path.realpath(word)
+    parts = path.removeprefix(REPOS).split("/")
+    if not path.startswith(REPOS) or len(parts) != 4:
+        sys.exit(f"emerge: {word}: only an ebuild below {REPOS} can be built outside")
+    return f"={parts[1]}/{parts[3].removesuffix('.ebuild')}::{parts[0]}"
 
 
 def resolve(options: dict[str, Any], words: list[str]) -> int | tuple[list[Any], list[Any]]:
