@@ -9,7 +9,13 @@ from tests.autogen.published import Desk, repository, served
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    monkeypatch.setattr("cloche.cli.autogen.PORTAGE", tmp_path / "repos.conf")
+    tools = repository(tmp_path / "tools", "tools")  # what the eclass brings itself
+    for name in ("hatchling", "pytest"):
+        (tools / "dev-python" / name).mkdir(parents=True)
+        (tools / f"dev-python/{name}/{name}-99.ebuild").write_text("EAPI=8\n")
+    conf = tmp_path / "repos.conf"
+    conf.write_text(f"[tools]\nlocation = {tools}\n")
+    monkeypatch.setattr("cloche.cli.autogen.PORTAGE", conf)
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "PIP_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with served() as index:

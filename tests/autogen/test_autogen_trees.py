@@ -38,8 +38,10 @@ def test_packages_of_the_trees_are_used_under_their_names(desk: Desk) -> None:
 
 
 def test_the_trees_of_portage_are_found(desk: Desk) -> None:
-    one, two = tree(desk, "one", "dev-python/low-1"), tree(desk, "two", "dev-python/high-2")
+    one = tree(desk, "one", "dev-python/low-1", "dev-python/hatchling-1")
+    two = tree(desk, "two", "dev-python/high-2")
     conf = desk.room / "repos.conf"
+    conf.unlink()
     conf.mkdir()
     (conf / "a.conf").write_text(f"[DEFAULT]\nmain-repo = one\n[one]\nlocation = {one}\n")
     (conf / "b.conf").write_text(f"[two]\nlocation = {two}\npriority = 5\n[x]\nlocation = /none\n")
@@ -67,6 +69,22 @@ def test_what_no_tree_has_is_written_too(desk: Desk) -> None:
     done = desk.run("app", "--deps")
     assert "nothing has changed" in done.stderr
     assert desk.snapshot() == before
+
+
+def test_what_the_eclass_brings_is_written_where_no_tree_has_it(desk: Desk) -> None:
+    """And what tests need, for the package that is named alone."""
+    (desk.room / "repos.conf").unlink()
+    more = ('Requires-Dist: pytest-mock; extra == "test"', "Provides-Extra: test")
+    tests = {"tests/test_it.py": ""}
+    for project in ("pytest", "pytest-mock", "hatchling"):
+        desk.index.release(project, "1")
+    flags = ('Requires-Dist: nothing; extra == "unused"', "Provides-Extra: unused")
+    of_tests = ('Requires-Dist: nowhere; extra == "test"', "Provides-Extra: test")
+    desk.index.release("lib", "1", *flags, *of_tests, files=tests)
+    desk.index.release("app", "1", "Requires-Dist: lib", *more, files=tests)
+    done = desk.run("app", "--deps")
+    assert done.exit_code == 0, done.output
+    assert ebuilds(desk) == ["app-1", "hatchling-1", "lib-1", "pytest-1", "pytest-mock-1"]
 
 
 def test_a_tree_whose_versions_are_too_old_does_not_count(desk: Desk) -> None:

@@ -58,9 +58,17 @@ class Published:
 
 
 def package(
-    published: Published, policy: Policy, trees: Trees, known: Sequence[str], naming: Naming
+    published: Published,
+    policy: Policy,
+    trees: Trees,
+    known: Sequence[str],
+    naming: Naming,
+    of_tests: Naming,
 ) -> Package:
-    """The package of a release, for the targets that are known. Raises `RefusedError`."""
+    """The package of a release, for the targets that are known. Raises `RefusedError`.
+
+    ``of_tests`` finds packages as ``naming`` does, those that only its tests need.
+    """
     release, metadata, sdist = published.release, published.metadata, published.sdist
     where = release.project
     if canonicalize_name(metadata.name) != canonicalize_name(where):
@@ -73,10 +81,16 @@ def package(
     extras = wanted_extras(metadata.extras)
     names = sdist_names(where, package_name(where), release.pv, release.sdist.name, sdist.top)
     tests = checks(sdist, published.pyproject, metadata, scope, where)
-    for plugin in tests.plugins:  # the eclass makes dependencies of them
-        naming.package(Requirement(plugin))
+    # The eclass makes dependencies of these.
+    for project in backend(build).brought[:1]:
+        naming.package(Requirement(project))
+    for project in (*tests.plugins, *(["pytest"] if tests.runner == "pytest" else [])):
+        of_tests.package(Requirement(project))
     native = has_extensions(sdist, build, (wheel.is_pure for wheel in release.wheels))
-    bdepend = _bdepend(build, names, tests, scope, naming, where)
+    bdepend = _bdepend(build, names, scope, naming, where)
+    wanted = needs_with(tests.requires, TEST_EXTRAS, scope, of_tests, where)
+    if wanted:
+        bdepend = (*bdepend, WithUse("test", wanted))
     ebuild = Ebuild(
         policy.category,
         package_name(where),
@@ -131,12 +145,11 @@ def _sources(names: SdistNames) -> Iterator[str]:
 def _bdepend(
     build: BuildSystem,
     names: SdistNames,
-    tests: Checks,
     scope: Scope,
     naming: Naming,
     where: str,
 ) -> tuple[Dependency, ...]:
-    """What the build and its tests need beside what the eclass brings."""
+    """What the build needs beside what the eclass brings."""
     wanted = [each for each in build.requires if not is_brought(build, each.name)]
     if backend(build) is STANDALONE:
         wanted = list(build.requires)
@@ -146,9 +159,6 @@ def _bdepend(
     found = [each for each in found if not (isinstance(each, Atom) and each.cp.endswith(own))]
     if names.zipped:
         found.append(Atom("app-arch/unzip"))
-    of_tests = needs_with(tests.requires, TEST_EXTRAS, scope, naming, where)
-    if of_tests:
-        found.append(WithUse("test", of_tests))
     return merged(found)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -61,6 +62,19 @@ def wanted(text: str) -> Wanted:
         raise RefusedError(what, where=project, todo="write NAME==VERSION") from error
 
 
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """Which releases of a project do, and with which of its extras."""
+
+    specifier: SpecifierSet = field(default_factory=SpecifierSet)
+    extras: frozenset[str] = frozenset()
+
+    def and_also(self, wanted: Requirement) -> Needed:
+        """What meets another requirement, too."""
+        extras = self.extras.union(map(canonicalize_name, wanted.extras))
+        return Needed(self.specifier & wanted.specifier, extras)
+
+
 @dataclass
 class Generator:
     """Makes packages of projects for a repository, whose own place is the first of ``trees``.
@@ -83,28 +97,30 @@ class Generator:
         Raises `RefusedError`, `NotPublishedError`, `UpstreamError`, `ImportRefusedError`.
         """
         made: dict[tuple[str, Version], Package] = {}
-        waiting = deque([(first, SpecifierSet(), "")])
+        extras: dict[str, frozenset[str]] = {}
+        waiting = deque([(first, Needed(), "")])
         while waiting:
-            each, specifier, whose = waiting.popleft()
+            each, asked, whose = waiting.popleft()
             project = canonicalize_name(each.project)
-            if whose and any(p == project and specifier.contains(v) for p, v in made):
+            known = extras.get(project, frozenset())
+            fits = [v for p, v in made if p == project and asked.specifier.contains(v)]
+            if whose and fits and asked.extras <= known:
                 continue
+            extras[project] = known | asked.extras
+            wanted = Wanted(project, fits[0]) if whose and fits else each
             try:
-                release = self._release(each, specifier)
-                found, needed = self._package(release)
+                release = self._release(wanted, asked.specifier)
+                found, needed = self._package(release, extras[project], tested=not whose)
             except (RefusedError, NotPublishedError) as error:
                 if whose:
                     error.where = f"{error.where or project}, which {whose} needs"
                 raise
-            made[project, release.version] = found
             if self.deps:
-                waiting += [
-                    (Wanted(name), needed[name], found.ebuild.cpv) for name in sorted(needed)
-                ]
+                waiting += [(Wanted(n), needed[n], found.ebuild.cpv) for n in sorted(needed)]
             elif needed:
-                lacking = ", ".join(sorted(needed))
-                note = f"{found.ebuild.cpv} needs what no repository has: {lacking}"
-                made[project, release.version] = replace(found, notes=(*found.notes, note))
+                note = f"{found.ebuild.cpv} needs what no repository has: "
+                found = replace(found, notes=(*found.notes, note + ", ".join(sorted(needed))))
+            made[project, release.version] = found
         return tuple(made.values())
 
     def _release(self, wanted: Wanted, specifier: SpecifierSet) -> Release:
@@ -122,8 +138,11 @@ class Generator:
         kept = _kept(self.repository, f"{self.policy.category}/{pn}")
         return chosen(page, version, kept)
 
-    def _package(self, release: Release) -> tuple[Package, dict[str, SpecifierSet]]:
-        """A package, and the projects that it needs and no tree has."""
+    def _package(
+        self, release: Release, extras: frozenset[str], *, tested: bool
+    ) -> tuple[Package, dict[str, Needed]]:
+        """A package, and the projects that no tree has of those that it needs: always, with these
+        extras, and if ``tested`` for its tests."""
         self.report(f"{release.project} {release.version}")
         path = self.index.fetch(release.sdist, self.distdir)
         sdist = read_sdist(path)
@@ -131,15 +150,17 @@ class Generator:
         page = f"{self.page}/{release.project}/"
         pyproject = dict(read_pyproject(sdist, release.project))
         published = Published(release, metadata, sdist, pyproject, source_of(path), page)
-        needed: dict[str, SpecifierSet] = {}
-
-        def named(requirement: Requirement) -> Named:
-            return self._named(requirement, needed)
+        needed: dict[str, Needed] = {}
+        of_tests: dict[str, Needed] = needed if tested else {}
+        of_flags: dict[str, Needed] = {}
 
         def required(project: str, extra: str) -> tuple[Requirement, ...]:
             if project == canonicalize_name(release.project):
                 return metadata.requires
             return self._required(project, extra)
+
+        def optional(wanted: Requirement, flag: str) -> Named:
+            return self._named(needed if flag in extras else of_flags, wanted)
 
         targets = pythons.known_targets(self.trees.described("python_targets"))
         found = package(
@@ -147,7 +168,8 @@ class Generator:
             self.policy,
             self.trees,
             targets or pythons.DEFAULT_TARGETS,
-            Naming(named, required),
+            Naming(partial(self._named, needed), required, optional),
+            Naming(partial(self._named, of_tests), required, optional),
         )
         needed.pop(canonicalize_name(release.project), None)
         kept = _kept(self.repository, found.ebuild.cp)
@@ -167,7 +189,7 @@ class Generator:
             return sdist_metadata(sdist, release.project)
         return read_metadata(data, release.project)
 
-    def _named(self, requirement: Requirement, needed: dict[str, SpecifierSet]) -> Named:
+    def _named(self, needed: dict[str, Needed], requirement: Requirement) -> Named:
         """The package of a required project; it is noted where no tree has a fitting version."""
         project = canonicalize_name(requirement.name)
         cp = self.trees.package_of(project)
@@ -176,7 +198,7 @@ class Generator:
         if self.deps and (cp is None or (self.repository / cp).is_dir()):
             versions = self._published(project)  # the same in a second run
         if not any(requirement.specifier.contains(v, prereleases=True) for v in fitting):
-            needed[project] = needed.get(project, SpecifierSet()) & requirement.specifier
+            needed[project] = needed.get(project, Needed()).and_also(requirement)
         if cp is not None:
             return Named(cp, versions, self.trees.flags(cp))
         elsewhere = _ELSEWHERE.get(project)

@@ -36,10 +36,18 @@ class Named:
 
 @dataclass(frozen=True, slots=True)
 class Naming:
-    """How to find packages, and what an extra of a project requires where no flag stands for it."""
+    """How to find packages, and what an extra of a project requires where no flag stands for it.
+
+    ``optional`` finds those that only count with a USE flag, which it hears.
+    """
 
     package: Callable[[Requirement], Named]
     required: Callable[[str, str], tuple[Requirement, ...]]
+    optional: Callable[[Requirement, str], Named]
+
+    def under(self, flag: str) -> Naming:
+        """How to find packages that count with a flag, or always where it is empty."""
+        return replace(self, package=lambda each: self.optional(each, flag)) if flag else self
 
 
 def wanted_extras(extras: Iterable[str]) -> tuple[str, ...]:
@@ -66,7 +74,8 @@ def needs(
     found: list[Dependency] = []
     for each in requirements:
         for condition in conditions(each.marker, scope, extras, where):
-            found += under(condition, _inner(each, scope, naming, where, ()), scope)
+            inner = _inner(each, scope, naming.under(condition.flag), where, ())
+            found += under(condition, inner, scope)
     return merged(found)
 
 
