@@ -7,7 +7,7 @@ added to its ``/etc/portage`` for the trial alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,6 +21,10 @@ from cloche.building.errors import BuildError
 from cloche.building.hints import layers_of_repositories
 from cloche.building.inputs import config_layer
 from cloche.building.machine import Built, build_machine, resolve_and_plan
+from cloche.building.packages import Builder
+from cloche.building.resolve import proposal
+from cloche.building.unresolved import ResolutionError
+from cloche.config import autounmask
 from cloche.config.errors import Origin
 from cloche.config.machine import Machine
 from cloche.config.sets import Asked
@@ -80,10 +84,23 @@ def build(session: Session, trial: Trial, trees: Trees) -> Built | tuple[BuildEr
             with_jobserver(context, session.slots) as working,
         ):
             try:
-                return build_machine(resolve_and_plan(working, machine.targets))
+                return build_machine(_planned(working, machine.targets))
             except BuildError as error:
                 steps = [each for each in error.errors if isinstance(each, StepError)]
                 return error, [found for each in steps for found in _lacking(context, each, trees)]
+
+
+def _planned(context: BuildContext, targets: tuple[str, ...]) -> Builder:
+    """The plan, with the flags of other packages that the dependencies ask for (``foo[bar]``)."""
+    try:
+        return resolve_and_plan(context, targets)
+    except ResolutionError:
+        changes = autounmask.proposed(proposal(context, targets))
+        lines = [each.line for each in changes if each.file == "package.use"]
+        if not lines or len(lines) < len(changes):
+            raise
+    text = "".join(f"{line}\n" for line in lines)
+    return resolve_and_plan(_with_files(context, {f"package.use/{_NAME}-needed": text}), targets)
 
 
 def _with_settings(context: BuildContext, trial: Trial) -> BuildContext:
@@ -95,14 +112,19 @@ def _with_settings(context: BuildContext, trial: Trial) -> BuildContext:
         f"package.env/{_NAME}": "".join(f"{cp} {_NAME}.conf\n" for cp in tests),
         f"env/{_NAME}.conf": 'FEATURES="test"\n',
     }
+    distfiles = (*context.policy.distfiles, trial.distdir)
+    policy = replace(context.policy, distfiles=distfiles)
+    return _with_files(replace(context, policy=policy), added)
+
+
+def _with_files(context: BuildContext, added: Mapping[str, str]) -> BuildContext:
+    """The context with more files in /etc/portage."""
     inputs = context.inputs
     own = {name: text.encode() for name, text in added.items() if text}
     files = dict(sorted({**inputs.etc, **own}.items()))
     config = config_layer(context.store, inputs.machine, files)
     base = (*(each for each in inputs.base if each.kind != "config"), config)
-    inputs = replace(inputs, etc=files, base=base, declared=False)
-    distfiles = (*context.policy.distfiles, trial.distdir)
-    return replace(context, inputs=inputs, policy=replace(context.policy, distfiles=distfiles))
+    return replace(context, inputs=replace(inputs, etc=files, base=base, declared=False))
 
 
 def _cp(cpv: str) -> str:

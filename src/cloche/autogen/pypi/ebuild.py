@@ -87,7 +87,7 @@ def package(
     for project in (*tests.plugins, *(["pytest"] if tests.runner == "pytest" else [])):
         of_tests.package(Requirement(project))
     native = has_extensions(sdist, build, (wheel.is_pure for wheel in release.wheels))
-    bdepend = _bdepend(build, names, scope, naming, where)
+    bdepend = _bdepend(build, metadata, names, scope, naming)
     wanted = needs_with(tests.requires, TEST_EXTRAS, scope, of_tests, where)
     if wanted:
         bdepend = (*bdepend, WithUse("test", wanted))
@@ -144,15 +144,18 @@ def _sources(names: SdistNames) -> Iterator[str]:
 
 def _bdepend(
     build: BuildSystem,
+    metadata: Metadata,
     names: SdistNames,
     scope: Scope,
     naming: Naming,
-    where: str,
 ) -> tuple[Dependency, ...]:
     """What the build needs beside what the eclass brings."""
+    where = canonicalize_name(metadata.name)
     wanted = [each for each in build.requires if not is_brought(build, each.name)]
     if backend(build) is STANDALONE:
         wanted = list(build.requires)
+    if build.in_tree:  # it is its own backend, which runs with what it needs at run time
+        wanted += [each for each in metadata.requires if each not in wanted]
     found = list(needs(wanted, scope, (), naming, where))
     # A build that is its own backend needs itself only where it is not there yet.
     own = f"/{package_name(where)}"

@@ -46,7 +46,8 @@ case ${DISTUTILS_USE_PEP517} in
 	flit) BDEPEND+=" dev-python/flit-core[${PYTHON_USEDEP}]" ;;
 	flit_scm) BDEPEND+=" dev-python/flit-core[${PYTHON_USEDEP}] dev-python/flit-scm[${PYTHON_USEDEP}]" ;;
 	poetry) BDEPEND+=" dev-python/poetry-core[${PYTHON_USEDEP}]" ;;
-	hatchling|setuptools|pbr|pdm-backend|meson-python|scikit-build-core|uv-build)
+	setuptools) BDEPEND+=" >=dev-python/setuptools-78.1.0[${PYTHON_USEDEP}]" ;;
+	hatchling|pbr|pdm-backend|meson-python|scikit-build-core|uv-build)
 		BDEPEND+=" dev-python/${DISTUTILS_USE_PEP517}[${PYTHON_USEDEP}]"
 		;;
 	standalone) ;;
@@ -92,17 +93,8 @@ distutils_enable_tests() {
 	return 0
 }
 
-# @FUNCTION: _distutils_site
-# @INTERNAL
-# @DESCRIPTION:
-# Print where Python of the seed has its modules.
-_distutils_site() {
-	python3.11 - <<-EOF || die
-		import sysconfig
-		scheme = "deb_system" if "deb_system" in sysconfig.get_scheme_names() else "posix_prefix"
-		print(sysconfig.get_path("purelib", scheme, vars={"base": "/usr", "platbase": "/usr"}))
-	EOF
-}
+# Where Python of the seed looks for modules before it looks at those of its distribution.
+_DISTUTILS_SITE=/usr/local/lib/python3.11/dist-packages
 
 # @FUNCTION: distutils-r1_src_compile
 # @DESCRIPTION:
@@ -110,7 +102,7 @@ _distutils_site() {
 distutils-r1_src_compile() {
 	export BUILD_DIR=${WORKDIR}/build
 	mkdir -p "${BUILD_DIR}/wheel" || die
-	python3.11 - "${BUILD_DIR}" "$(_distutils_site)" <<-'EOF' || die "no wheel"
+	python3.11 - "${BUILD_DIR}" "${_DISTUTILS_SITE}" <<-'EOF' || die "no wheel"
 		import configparser, importlib, os, pathlib, sys, tomllib, zipfile
 		build, site = sys.argv[1:]
 		legacy = "setuptools.build_meta:__legacy__"
@@ -157,7 +149,7 @@ distutils-r1_src_compile() {
 # Run the tests against what was built.
 distutils-r1_src_test() {
 	local plugin args=()
-	local -x PYTHONPATH=${BUILD_DIR}/install$(_distutils_site) PYTHONDONTWRITEBYTECODE=1
+	local -x PYTHONPATH=${BUILD_DIR}/install${_DISTUTILS_SITE} PYTHONDONTWRITEBYTECODE=1
 	local -x PATH=${BUILD_DIR}/install/usr/bin:${PATH} PYTEST_DISABLE_PLUGIN_AUTOLOAD=1
 	case ${_DISTUTILS_TEST_RUNNER} in
 		pytest)
