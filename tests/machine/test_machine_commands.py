@@ -53,10 +53,13 @@ def test_machines_are_listed_shown_and_compared(built: tiny.Build) -> None:
     first = rows(built, "list")[0]["build"] - 1
     compared = rows(built, "diff", "tiny", "--files")
     assert compared["system"] == []
+    assert compared["finish"] == {"removed": [], "added": [], "changed": []}
     (change,) = compared["packages"]
     assert (change["name"], change["how"], change["use"]) == ("tiny/report", "changed", ["+long"])
     assert change["files"]["added"] or change["files"]["changed"]
-    assert rows(built, "diff", f"tiny@{first}", f"tiny@{first}") == {"packages": [], "system": []}
+    assert rows(built, "diff", f"tiny@{first}", f"tiny@{first}") == {
+        "packages": [], "system": [], "finish": None
+    }  # fmt: skip
     said = machine(built, "diff", f"tiny@{first + 1}", f"tiny@{first}", check=True)
     assert said.stdout.startswith("~ tiny/report 1  USE -long")
     shown = machine(built, "show", f"tiny@{first}", check=True).stdout
@@ -69,6 +72,8 @@ def test_machines_are_listed_shown_and_compared(built: tiny.Build) -> None:
     assert (change["section"], change["name"], change["after"]) == ("system", "hostname", "other")
     said = machine(built, "diff", "tiny", check=True)
     assert said.stdout == "+ system: hostname  other\n"
+    said = machine(built, "diff", "tiny", "--files", check=True)
+    assert said.stdout.endswith("~ files that the finish wrote\n    + etc/hostname\n")
     assert said.stderr.endswith(": 1 setting differs\n")
     file.write_text(text)
     tiny.build(built.store, built.project)

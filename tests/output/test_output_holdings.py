@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from tests.values import package
+from tests.values import package, stored
 
 from cloche.errors import ClocheError
-from cloche.output.holdings import finished_builds, holding
+from cloche.layers import Layer
+from cloche.output.holdings import (
+    finish_files,
+    finished_builds,
+    holding,
+    system_differences,
+)
+from cloche.output.system import add_system
 from cloche.plan.depgraph import Depgraph, encode_depgraph
-from cloche.records.builds import Events, keep
-from cloche.records.events import Delivered, Done, Finished, Planned, encode_event
-from cloche.store import Store
+from cloche.records.builds import Events, keep, recorded
+from cloche.records.events import Bus, Delivered, Done, Finished, Planned, encode_event
+from cloche.store import Store, gc
 
 APP = package("app", requested=True)
 LIB = package("lib", requested=True)
 
 
-def built(store: Store, place: Path, *, partial: bool) -> None:
+def built(store: Store, place: Path, *, partial: bool, finish: Sequence[Layer] = ()) -> None:
     """Record a build of two packages, or of one of them alone."""
     (place / "graph").write_bytes(encode_depgraph(Depgraph((LIB, APP))))
     depgraph = store.add_blob(place / "graph", "graph").id
@@ -28,10 +36,13 @@ def built(store: Store, place: Path, *, partial: bool) -> None:
         *(Done(package=id, how="built") for id in wanted),
         Finished(built=len(wanted), reused=0, failed=0, skipped=0, seconds=1.0),
     ]
-    ended = [] if partial else [Delivered(packages="p", stage4=None, logs="l")]
+    system = add_system(store, {"hooks": {"h.sh": str(len(finish))}}) if finish else None
+    ids = tuple(layer.id for layer in finish)
+    end = Delivered(packages="p", stage4=None, logs="l", system=system, finish=ids)
+    ended = [] if partial else [end]
     text = b"".join(encode_event(each) + b"\n" for each in (*events, *ended))
     (place / "events").write_bytes(text)
-    keep(store, "place", "m", Events(place / "events", depgraph), count=9)
+    keep(store, "place", "m", Events(place / "events", depgraph, system=system), count=9)
 
 
 def test_a_build_of_some_packages_is_not_the_machines(tmp_path: Path) -> None:
@@ -46,3 +57,39 @@ def test_a_build_of_some_packages_is_not_the_machines(tmp_path: Path) -> None:
         assert (held.run.number, set(held.packages)) == (2, {LIB.cp, APP.cp})
         with pytest.raises(ClocheError, match="there is: 2"):
             holding(store, "place", "m", 3)
+
+
+def test_what_the_finish_wrote_is_compared(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", exclusive=True) as store:
+        files = stored(store, "m", "finish", **{"etc/a": "1", "etc/b": "1", "etc/gone/x": "1"})
+        hook = stored(store, "m", "finish", **{"etc/b": "2", "etc/new/y": "1"})
+        other = stored(store, "m", "finish", **{"etc/a": "1", "etc/b": "1"})
+        built(store, tmp_path, partial=False)
+        built(store, tmp_path, partial=False, finish=(files,))
+        built(store, tmp_path, partial=False, finish=(other, hook))
+        old, first, second = (holding(store, "place", "m", number) for number in (1, 2, 3))
+        assert [each.name for each in system_differences(first, second) or ()] == ["h.sh"]
+        found = finish_files(store, first, second)
+        assert found is not None
+        assert (found.only_a, found.only_b) == (("etc/gone/x",), ("etc/new/y",))
+        assert [each.path for each in found.differ] == ["etc/b"]
+        same = finish_files(store, second, second)
+        assert same is not None
+        assert same.equal
+        assert system_differences(old, second) is None  # of an older version
+        assert finish_files(store, old, second) is None
+        gc(store)
+        assert finish_files(store, first, second) is None
+
+
+def test_the_layers_of_a_finish_stay_with_those_of_the_packages(tmp_path: Path) -> None:
+    with Store.open(tmp_path / "store", exclusive=True) as store:
+        (tmp_path / "graph").write_text("{}")
+        graph = store.add_blob(tmp_path / "graph", "graph").id
+        hook = stored(store, "m", "finish", **{"etc/b": "2"})
+        bus = Bus()
+        with recorded(store, bus, "place", "m", count=9, kept=2):
+            bus(Planned(machine="m", packages=(), depgraph=graph))
+            bus(Delivered(packages="p", stage4=None, logs="l", finish=(hook.id,)))
+        gc(store)
+        assert store.has_tree(hook.id)

@@ -26,6 +26,7 @@ from cloche.output.holdings import (
     Holding,
     differences,
     files_of,
+    finish_files,
     finished_builds,
     holding,
     system_differences,
@@ -255,30 +256,40 @@ def diff(options: Options, first: str, second: str | None, files: bool, as_json:
     """Compare two machines, or two builds of one: packages with versions, USE and sizes, and what
     their files say besides: users, services, files, names, kernel options and the rest.
 
-    With --files it also says which files of packages are new, gone and changed, if their layers are
-    in the store. Of builds there are as many as `[build] records` keeps.
+    With --files it also says which files of packages, and files that the finish wrote, are new,
+    gone and changed, if their layers are in the store. Of builds there are as many as `[build]
+    records` keeps.
     """
     project = load_project(options.directory)
     with opened_store(options, project) as store:
         old, new = _pair(store, project, first, second)
         found, besides = differences(old, new), system_differences(old, new)
         listed = {each.name: files_of(store, each) for each in found} if files else {}
+        of_finish = finish_files(store, old, new) if files else None
     if as_json:
         rows = [{**asdict(each), "files": _files(listed.get(each.name))} for each in found]
         system = None if besides is None else [asdict(each) for each in besides]
-        click.echo(json.dumps({"packages": rows, "system": system}, indent=2))
+        data = {"packages": rows, "system": system, "finish": _files(of_finish)}
+        click.echo(json.dumps(data, indent=2))
         return
     for each in found:
         click.echo(line_of(each))
-        comparison = listed.get(each.name)
-        if comparison is not None and (text := comparison.text()):
-            click.echo("\n".join(f"    {line}" for line in text.splitlines()))
-        elif files and comparison is None:
-            click.echo("    its files are not in the store any more")
+        if files:
+            _show_files(listed[each.name])
     for line in map(setting_line, besides or ()):
         click.echo(line)
+    if files and besides is not None and (of_finish is None or not of_finish.equal):
+        click.echo("~ files that the finish wrote")
+        _show_files(of_finish)
     names = " and ".join(f"{each.machine}@{each.run.number}" for each in (old, new))
     say(f"{names}: {_told(found, besides)}")
+
+
+def _show_files(comparison: Comparison | None) -> None:
+    if comparison is None:
+        click.echo("    its files are not in the store any more")
+    elif text := comparison.text():
+        click.echo("\n".join(f"    {line}" for line in text.splitlines()))
 
 
 def _told(found: Sequence[Difference], besides: Sequence[SystemChange] | None) -> str:

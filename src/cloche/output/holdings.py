@@ -6,19 +6,20 @@ store still has.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
 from cloche.errors import ClocheError
-from cloche.layers import Comparison, compare_layers
+from cloche.layers import Comparison, Merged, compare, compare_layers
 from cloche.output.recall import decoded
 from cloche.output.system import System, SystemChange, changes, stored_system
 from cloche.plan.depgraph import Package
 from cloche.plan.visible import machine_members
 from cloche.records.builds import Record, not_built, recorded_events, records
-from cloche.records.events import Done, Planned
+from cloche.records.events import Delivered, Done, Event, Planned
 from cloche.records.history import MachineRun, machine_run
 from cloche.store import Store
 
@@ -48,13 +49,15 @@ class Held:
 class Holding:
     """One finished build of a machine: its packages by their names, in merge order.
 
-    ``system`` is what it is besides them, None for a record of an older version.
+    ``system`` is what it is besides them, None for a record of an older version; ``finish`` are the
+    layers that its finish made, the bottom first.
     """
 
     machine: str
     run: MachineRun
     packages: Mapping[str, Held]
     system: System | None = None
+    finish: tuple[str, ...] = ()
 
     @property
     def size(self) -> int:
@@ -100,8 +103,11 @@ def holding(store: Store, place: str, machine: str, number: int | None = None) -
         raise not_built(f"machine {machine}", f"cloche build {machine}")
     for record, run in reversed(found):
         if number in (None, record.number):
-            packages = {each.name: each for each in _held(store, record)}
-            return Holding(machine, run, packages, stored_system(store, record.system))
+            events = recorded_events(store, record)
+            packages = {each.name: each for each in _held(store, events)}
+            system = stored_system(store, record.system)
+            finish = next((e.finish for e in reversed(events) if isinstance(e, Delivered)), ())
+            return Holding(machine, run, packages, system, finish)
     there = ", ".join(str(record.number) for record, _ in found)
     raise ClocheError(
         f"no finished build {number} is recorded",
@@ -110,8 +116,7 @@ def holding(store: Store, place: str, machine: str, number: int | None = None) -
     )
 
 
-def _held(store: Store, record: Record) -> Iterator[Held]:
-    events = recorded_events(store, record)
+def _held(store: Store, events: Sequence[Event]) -> Iterator[Held]:
     planned = next((each for each in events if isinstance(each, Planned)), None)
     graph = decoded(store, planned.depgraph or "") if planned else None
     layers = {each.package: each.layer for each in events if isinstance(each, Done)}
@@ -178,6 +183,28 @@ def files_of(store: Store, difference: Difference) -> Comparison | None:
         )
         found = compare_layers(old, new, ignore=[VDB])
         return replace(found, only_a=_files(old, found.only_a), only_b=_files(new, found.only_b))
+
+
+def finish_files(store: Store, before: Holding, after: Holding) -> Comparison | None:
+    """How the files differ that the finish of two builds wrote; None if the store lacks a layer.
+
+    What a finish removed is not among them, nor are directories of what only one side has.
+    """
+    sides = (before.finish, after.finish)
+    if before.system is None or after.system is None:
+        return None
+    if not all(map(store.has_tree, (*before.finish, *after.finish))):
+        return None
+    old, new = ([store.tree(id).path for id in ids] for ids in sides)
+    found = compare(old, new, ignore=[VDB])
+    only = (_no_directories(old, found.only_a), _no_directories(new, found.only_b))
+    return replace(found, only_a=only[0], only_b=only[1])
+
+
+def _no_directories(trees: Sequence[Path], names: Iterable[str]) -> tuple[str, ...]:
+    merged = Merged(trees)
+    nodes = ((name, merged.lookup(os.fsencode(name))) for name in names)
+    return tuple(name for name, node in nodes if node is None or not node.is_directory)
 
 
 def _is_there(store: Store, held: Held) -> bool:

@@ -62,6 +62,7 @@ class Recorder:
             self.layers.add(event.layer)
         if isinstance(event, Delivered):
             self.system = event.system
+            self.layers |= set(event.finish)
         self._file.write(encode_event(event) + b"\n")
         self._file.flush()
 

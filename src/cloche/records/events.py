@@ -162,7 +162,7 @@ class Delivered(Event, frozen=True, tag="delivered"):
 
     ``packages`` and ``stage4`` are those of them that there were first; None: not asked for.
     ``machine`` is as in a stage; ``system`` the id of the blob with what the machine is besides its
-    packages.
+    packages, ``finish`` the ids of the layers that its finish made, the bottom first.
     """
 
     packages: str
@@ -171,6 +171,7 @@ class Delivered(Event, frozen=True, tag="delivered"):
     outputs: dict[str, str] = {}
     machine: str = ""
     system: str | None = None
+    finish: tuple[str, ...] = ()
 
 
 class Summary(Event, frozen=True, tag="summary"):
@@ -183,11 +184,11 @@ class Summary(Event, frozen=True, tag="summary"):
     outputs: tuple[tuple[str, str], ...] = ()
 
 
-def delivered(outputs: Mapping[str, Path], logs: Path, system: str | None = None) -> Delivered:
+def delivered(outputs: Mapping[str, Path], logs: Path) -> Delivered:
     """The event about outputs, by their kinds."""
     paths = {name: str(path) for name, path in outputs.items()}
     packages, stage4 = paths.get("packages", ""), paths.get("stage4")
-    return Delivered(packages=packages, stage4=stage4, logs=str(logs), outputs=paths, system=system)
+    return Delivered(packages=packages, stage4=stage4, logs=str(logs), outputs=paths)
 
 
 AnyEvent = (

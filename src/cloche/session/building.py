@@ -6,7 +6,10 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
+
+from msgspec import structs
 
 from cloche.building import shells
 from cloche.building.context import BuildContext, Policy
@@ -279,8 +282,9 @@ def delivered(builder: Builder, done: Built, wanted: Wanted, choices: Choices) -
         raise
     outputs = {name: each.path for name, each in written.items()}
     if outputs:
+        event = events.delivered(outputs, context.store.logs)
         system = add_system(context.store, system_of(machine, context.inputs))
-        context.bus(events.delivered(outputs, context.store.logs, system))
+        context.bus(structs.replace(event, system=system, finish=_of_finish(context, machine)))
     return replace(
         result_of(machine.name, done),
         outputs=outputs,
@@ -288,6 +292,14 @@ def delivered(builder: Builder, done: Built, wanted: Wanted, choices: Choices) -
         unread=unread,
         origins=None if choices.packages else origins(builder, done),
     )
+
+
+def _of_finish(context: BuildContext, machine: Machine) -> tuple[str, ...]:
+    """The layers of a finished machine that its finish made: the uppermost ones."""
+    pin = finished_machine(context.store, machine)
+    layers = reversed(pin.data["layers"] if pin else ())
+    found = takewhile(lambda id: context.store.tree(id).kind == "finish", layers)
+    return tuple(reversed(tuple(found)))
 
 
 def result_of(machine: str, done: Built) -> Result:
